@@ -1,0 +1,41 @@
+# Everything a developer does here. Users install with pip; see README.md.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/installed
+
+.PHONY: install demo test lint format clean
+
+install: $(INSTALLED)
+
+# Debian ships Python without venv; where apt can bring it, it does.
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" \
+		|| { echo "geochg needs Python 3.11 or newer; set PYTHON=..."; exit 1; }
+	@$(PYTHON) -c "import ensurepip, venv" 2>/dev/null \
+		|| { apt-get update && apt-get install -y --no-install-recommends python3-venv; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	@touch $@
+
+demo: install
+	@mkdir -p demo_output
+	$(BIN)/geochg analyze examples/ponds_2012.tif examples/ponds_2014.tif \
+		--min-area 1000 --output demo_output/changes.geojson --heatmap demo_output/change.tif
+	@echo "The layer is demo_output/changes.geojson: open it in QGIS over examples/ponds_2014.tif."
+
+test: install
+	$(BIN)/python -m pytest
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: install
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) build demo_output *.egg-info .mypy_cache .pytest_cache .ruff_cache

@@ -1,0 +1,1 @@
+"""The `geochg` command line."""

@@ -1,0 +1,168 @@
+"""`geochg analyze`: two rasters in, change features out."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event as Flag
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from geochg.options import AnalyzeOptions, Geometry
+
+from .pair_options import CommaSeparated, options_of, pair_options
+
+if TYPE_CHECKING:
+    from geochg.pipeline import ChangeResult
+
+_DEFAULTS = AnalyzeOptions()
+
+
+@click.command()
+@pair_options
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="The change layer: .geojson, .gpkg, .fgb or .parquet.",
+)
+@click.option("--tiles", type=click.Path(path_type=Path), help="A layer of one feature a tile.")
+@click.option(
+    "--heatmap",
+    type=click.Path(path_type=Path),
+    metavar="PATH.tif",
+    help="The probability of change as a Cloud-Optimised GeoTIFF.",
+)
+@click.option(
+    "--classes",
+    type=CommaSeparated(),
+    metavar="LIST",
+    help="Keep only these classes in features and heatmap, such as `building,road`.",
+)
+@click.option(
+    "--min-confidence",
+    type=float,
+    default=_DEFAULTS.min_confidence,
+    show_default=True,
+    help="Drop features below this confidence, 0 to 1.",
+)
+@click.option(
+    "--min-area",
+    type=float,
+    default=_DEFAULTS.min_area_m2,
+    show_default=True,
+    help="Drop features below this area, in square metres.",
+)
+@click.option(
+    "--geometry",
+    type=click.Choice([shape.value for shape in Geometry]),
+    default=_DEFAULTS.geometry.value,
+    show_default=True,
+    help="Outlines where the model gives them, or always cells of the 3x3 grid.",
+)
+@click.option("--resume", is_flag=True, help="Go on with an unfinished run of the same command.")
+@click.option(
+    "--allow-failed-tiles", is_flag=True, help="Write the layer even if tiles could not be read."
+)
+@click.option(
+    "--save-options",
+    type=click.Path(path_type=Path),
+    metavar="FILE.toml",
+    help="Write the options in use to a file that --options reads.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON on stdout.")
+@click.pass_context
+def analyze(
+    ctx: click.Context,
+    /,
+    before: str,
+    after: str,
+    output: Path | None,
+    tiles: Path | None,
+    heatmap: Path | None,
+    save_options: Path | None,
+    as_json: bool,
+    **_: Any,  # noqa: ANN401
+) -> None:
+    """Map what changed between BEFORE and AFTER, two rasters of one place.
+
+    They may be anything GDAL opens and may differ in CRS, resolution and extent.
+
+    \b
+    Examples:
+      geochg analyze before.tif after.tif -o changes.geojson
+      geochg analyze before.tif after.tif -o changes.gpkg --min-area 100 --heatmap change.tif
+      geochg analyze before.tif after.tif -o water.geojson --classes water --aoi district.gpkg
+      geochg analyze before.tif after.tif -o changes.geojson --resume
+    """
+    if output is None and tiles is None and heatmap is None:
+        raise click.UsageError("nothing to write: add -o/--output, --tiles or --heatmap")
+    options = options_of(ctx)
+    if save_options is not None:
+        options.to_toml(save_options)
+
+    from geochg.pipeline import Outputs
+    from geochg.pipeline import analyze as run
+
+    from .progress import showing_progress
+
+    with showing_progress() as listener, _interrupts() as cancel:
+        result = run(
+            before,
+            after,
+            options,
+            outputs=Outputs(output, tiles, heatmap),
+            listener=listener,
+            cancel=cancel,
+        )
+    click.echo(_as_json(result) if as_json else _in_words(result))
+
+
+@contextmanager
+def _interrupts() -> Iterator[Flag]:
+    """Ctrl-C asks the run to stop at the next tile; a second one stops it at once."""
+    cancel = Flag()
+
+    def ask_to_stop(signum: int, frame: FrameType | None) -> None:
+        if cancel.is_set():
+            raise KeyboardInterrupt
+        cancel.set()
+        click.echo("stopping at the next tile; Ctrl-C again to stop at once", err=True)
+
+    previous = signal.signal(signal.SIGINT, ask_to_stop)
+    try:
+        yield cancel
+    finally:
+        signal.signal(signal.SIGINT, previous)
+
+
+def _as_json(result: ChangeResult) -> str:
+    paths = {name: str(path) for name, path in vars(result.outputs).items() if path is not None}
+    features = {"count": len(result.features), "area_m2": _area_m2(result)}
+    return json.dumps({"outputs": paths, "features": features, "geochg": result.metadata})
+
+
+def _in_words(result: ChangeResult) -> str:
+    lines = [f"{path}" for path in result.outputs.paths()]
+    tiles = result.metadata["tiles"]
+    lines.append(
+        f"{len(result.features)} changes on {_hectares(_area_m2(result))}, "
+        f"in {tiles['changed']} of {tiles['read']} tiles"
+    )
+    groups = result.features.groupby(["class", "change"])["area_m2"].agg(["size", "sum"])
+    for (class_name, change), row in groups.sort_values("sum", ascending=False).iterrows():
+        lines.append(f"  {class_name} {change}: {int(row['size'])}, {_hectares(row['sum'])}")
+    return "\n".join(lines)
+
+
+def _area_m2(result: ChangeResult) -> float:
+    return round(float(result.features["area_m2"].sum()), 1)
+
+
+def _hectares(area_m2: float) -> str:
+    return f"{area_m2 / 1e4:,.2f} ha" if area_m2 >= 100 else f"{area_m2:,.1f} m²"

@@ -1,0 +1,74 @@
+"""`geochg info`: what a pair is, before it is analysed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import click
+
+from .pair_options import options_of, pair_options
+
+
+@click.command()
+@pair_options
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON on stdout.")
+@click.pass_context
+def info(ctx: click.Context, /, before: str, after: str, as_json: bool, **_: Any) -> None:  # noqa: ANN401
+    """Tell what the pair BEFORE and AFTER is: grid, overlap, dates, bands, shift, tiles, time.
+
+    The time is estimated by running the model on a few tiles.
+
+    \b
+    Examples:
+      geochg info before.tif after.tif
+      geochg info before.tif after.tif --resolution 2 --aoi district.gpkg --json
+    """
+    from geochg.describe import describe
+
+    facts = describe(before, after, options_of(ctx)).to_dict()
+    click.echo(json.dumps(facts) if as_json else "\n".join(_in_words(facts)))
+
+
+def _in_words(facts: Mapping[str, Any]) -> Iterator[str]:
+    for date in ("before", "after"):
+        yield from _source_in_words(date, facts[date])
+    grid = facts["grid"]
+    yield (
+        f"common grid  {grid['width_px']} x {grid['height_px']} px of {grid['pixel_m']:g} m, "
+        f"{grid['overlap_km2']:g} km², {grid['crs']}"
+    )
+    yield f"bands        {', '.join(facts['bands'])}"
+    if facts["note"]:
+        yield f"             {facts['note']}"
+    yield f"shift        {_shift_in_words(facts['alignment'])}"
+    time = (
+        "unknown: no tile could be read" if facts["seconds"] is None else f"{facts['seconds']:g} s"
+    )
+    yield f"tiles        {facts['tiles']}, estimated time {time}"
+
+
+def _source_in_words(date: str, source: Mapping[str, Any]) -> Iterator[str]:
+    yield f"{date:12} {source['path']} ({source['driver']})"
+    yield (
+        f"             {source['width_px']} x {source['height_px']} px, {source['dtype']}, "
+        f"bands {', '.join(source['bands'])}; {source['crs'].splitlines()[0]}"
+    )
+    holes = "" if source["validity"] == "none" else f"; holes by {source['validity']}"
+    yield f"             acquired {source['acquired'] or 'unknown'}{holes}"
+
+
+def _shift_in_words(shift: Mapping[str, Any] | None) -> str:
+    if shift is None:
+        return "not measured, or nothing to measure it on"
+    text = (
+        f"{shift['magnitude_px']:.2f} px (x {shift['dx_px']:+.2f}, y {shift['dy_px']:+.2f}, "
+        f"spread {shift['spread_px']:.2f}), {shift['windows_used']} of {shift['windows_tried']} "
+        "windows agree"
+    )
+    if not shift["clear"]:
+        return f"{text}: not clear, not corrected"
+    if not shift["worth_correcting"]:
+        return f"{text}: too small to correct"
+    return f"{text}: {'corrected' if shift['corrected'] else 'not corrected'}"

@@ -1,0 +1,150 @@
+"""The options that `analyze` and `info` share, and how they become `AnalyzeOptions`."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from click.core import ParameterSource
+
+from geochg.errors import OptionError
+from geochg.options import AlignMode, AnalyzeOptions
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+_FIELDS = {"tile_size": "tile_size_px", "overlap": "overlap_px", "min_area": "min_area_m2"}
+"""Command-line names that leave out the unit."""
+
+_DEFAULTS = AnalyzeOptions()
+
+
+class CommaSeparated(click.ParamType[tuple[str, ...], tuple[str, ...]]):
+    """A list written with commas."""
+
+    name = "list"
+
+    def convert(
+        self,
+        value: Any,  # noqa: ANN401
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> tuple[str, ...]:
+        """Splits at commas and drops blanks."""
+        if isinstance(value, tuple):
+            return value
+        return tuple(part.strip() for part in str(value).split(",") if part.strip())
+
+
+def pair_options(command: _Command) -> _Command:
+    """Adds the options that say how a pair is read and by which model."""
+    for option in reversed(_PAIR_OPTIONS):
+        command = option(command)
+    return command
+
+
+_PAIR_OPTIONS = (
+    click.argument("before"),
+    click.argument("after"),
+    click.option(
+        "--model",
+        default=_DEFAULTS.model,
+        show_default=True,
+        help="The change model, NAME or NAME:SOURCE; see `geochg models`.",
+    ),
+    click.option(
+        "--model-option",
+        "model_options",
+        multiple=True,
+        metavar="NAME=VALUE",
+        help="An option of the model's own; may be given several times.",
+    ),
+    click.option(
+        "--bands",
+        type=CommaSeparated(),
+        metavar="LIST",
+        help="Bands to use, by number, name, colour or role=number: `4,3,2`, `red,green,blue`, "
+        "`red=1,green=2,blue=3,nir=4`.",
+    ),
+    click.option("--resolution", type=float, help="Pixel size in units of the CRS."),
+    click.option("--crs", help="CRS of the grid, such as EPSG:32633, instead of BEFORE's."),
+    click.option(
+        "--aoi",
+        help="Area of interest: a vector file, `west,south,east,north` or WKT, in longitude and "
+        "latitude unless a CRS stands before it: `EPSG:26914;485900,5205000,489000,5208000`.",
+    ),
+    click.option(
+        "--align",
+        type=click.Choice([mode.value for mode in AlignMode]),
+        default=_DEFAULTS.align.value,
+        show_default=True,
+        help="Measure a residual shift between the dates and correct it when it is clear, leave "
+        "it, or only report it.",
+    ),
+    click.option(
+        "--match", is_flag=True, help="Match the values of AFTER to those of BEFORE, band by band."
+    ),
+    click.option(
+        "--tile-size",
+        type=int,
+        default=_DEFAULTS.tile_size_px,
+        show_default=True,
+        help="Side of the square the model sees, in pixels.",
+    ),
+    click.option(
+        "--overlap",
+        type=int,
+        default=_DEFAULTS.overlap_px,
+        show_default=True,
+        help="Overlap of neighbouring tiles, in pixels.",
+    ),
+    click.option(
+        "--device",
+        default=_DEFAULTS.device,
+        show_default=True,
+        help="auto, cpu, cuda, cuda:1 or mps.",
+    ),
+    click.option("--batch-size", type=int, help="Tiles answered in one call."),
+    click.option("--workers", type=int, help="Reading threads."),
+    click.option(
+        "--options",
+        "options_file",
+        type=click.Path(path_type=Path),
+        metavar="FILE.toml",
+        help="Read options from a file; those given on the command line win.",
+    ),
+)
+
+
+def options_of(ctx: click.Context) -> AnalyzeOptions:
+    """The options of a command: the file's, and over them what was given by hand.
+
+    Raises:
+        OptionError: If an option is unknown or makes no sense.
+        InputError: If the options file cannot be read.
+    """
+    file = ctx.params.get("options_file")
+    base = AnalyzeOptions.from_toml(file).to_dict() if file else {}
+    known = AnalyzeOptions.__dataclass_fields__
+    for name, value in ctx.params.items():
+        field = _FIELDS.get(name, name)
+        if field in known and ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            base[field] = _model_options(value) if field == "model_options" else value
+    return AnalyzeOptions.from_dict(base)
+
+
+def _model_options(pairs: tuple[str, ...]) -> dict[str, Any]:
+    return dict(_model_option(pair) for pair in pairs)
+
+
+def _model_option(pair: str) -> tuple[str, Any]:
+    """`name=value`; the value as TOML where it is TOML (`3`, `true`, `[1, 2]`), else as text."""
+    name, separator, text = pair.partition("=")
+    if not separator:
+        raise OptionError(f"model option {pair!r} has no value", "write it as NAME=VALUE")
+    try:
+        return name, tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return name, text

@@ -1,0 +1,29 @@
+"""Ask what changed between two georeferenced rasters and get the answer as map features."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from geochg.options import AnalyzeOptions as AnalyzeOptions
+    from geochg.pipeline import ChangeResult as ChangeResult
+    from geochg.pipeline import analyze as analyze
+
+__version__ = version("geochg")
+__all__ = ["AnalyzeOptions", "ChangeResult", "__version__", "analyze"]
+
+_HOMES = {
+    "AnalyzeOptions": "geochg.options",
+    "ChangeResult": "geochg.pipeline",
+    "analyze": "geochg.pipeline",
+}
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401
+    """Loads the public names on first use, so that `import geochg` stays light (PEP 562)."""
+    from importlib import import_module
+
+    if name not in _HOMES:
+        raise AttributeError(f"module 'geochg' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

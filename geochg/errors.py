@@ -1,0 +1,62 @@
+"""One tree of errors: each says what is wrong and what to do, and fixes the exit code.
+
+The library knows nothing of the command line; `cli/main.py` is the one place that turns these
+into messages and exit codes.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class GeochgError(Exception):
+    """Anything geochg refuses or fails at.
+
+    Args:
+        message: What is wrong, naming the file or the option; one line.
+        hint: What the user can do about it; one line, may be empty.
+    """
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message, hint)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n{self.hint}" if self.hint else self.message
+
+
+class InputError(GeochgError):
+    """A file, an area or an endpoint that cannot be used as given."""
+
+    exit_code = 2
+
+
+class OptionError(GeochgError):
+    """An option whose value makes no sense, alone or with the others."""
+
+    exit_code = 2
+
+
+class ModelError(GeochgError):
+    """A model that is unknown, broken, or does not fit the pair."""
+
+    exit_code = 2
+
+
+class RunError(GeochgError):
+    """Something that failed while the run was under way."""
+
+    exit_code = 1
+
+
+class TilesFailedError(RunError):
+    """The run is complete, its outputs are written, but some tiles could not be read."""
+
+
+class CancelledRunError(GeochgError):
+    """The user stopped the run; the journal keeps what was done."""
+
+    exit_code = 130

@@ -1,0 +1,53 @@
+"""What a run says while it works; the command line, the worker and QGIS all listen to these."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
+
+PROTOCOL_VERSION = 1
+"""Raised when an event or a worker message changes in a way that breaks a listener."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something a listener may want to know."""
+
+    kind: ClassVar[str]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The event as plain JSON values, `kind` first."""
+        return {"kind": self.kind, **asdict(self)}
+
+
+@dataclass(frozen=True, slots=True)
+class Progress(Event):
+    """How far a stage is.
+
+    Attributes:
+        stage: `shift`, `survey`, `tiles` or `write`.
+        done: Units finished.
+        total: Units in all.
+    """
+
+    kind: ClassVar[str] = "progress"
+    stage: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Notice(Event):
+    """Something the user should know that does not stop the run; `warning` tells how loud."""
+
+    kind: ClassVar[str] = "notice"
+    message: str
+    warning: bool = False
+
+
+Listener = Callable[[Event], None]
+
+
+def ignore(event: Event) -> None:
+    """The listener that does nothing."""

@@ -1,0 +1,1 @@
+"""Cells to map features: merged across tiles, smoothed, placed and measured."""

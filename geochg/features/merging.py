@@ -1,0 +1,73 @@
+"""Pieces of changed ground that share an edge become one feature."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from geochg.geometry.lattice import edge_keys, unit_steps
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def joined(polygons: NDArray[np.object_], kind: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Numbers the features that pieces belong to.
+
+    Pieces of one kind that share an edge of positive length belong together, and so do those that
+    a chain of such pieces connects; contact at a corner does not join.
+
+    Args:
+        polygons: `(n,)` polygons in grid pixels with whole-number vertices; those of one kind do
+            not overlap.
+        kind: `(n,)` int64 from 0, what must be equal for pieces to be joined.
+
+    Returns:
+        `(n,)` int64 from 0 without gaps, in order of each feature's first piece.
+    """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    count = len(polygons)
+    if count == 0:
+        return np.empty(0, np.int64)
+    one, other = _sharing(polygons, kind)
+    graph = coo_array((np.ones(len(one), bool), (one, other)), shape=(count, count))
+    _, label = connected_components(graph, directed=False)
+    _, first, inverse = np.unique(label, return_index=True, return_inverse=True)
+    return first.argsort().argsort()[inverse].astype(np.int64)
+
+
+def _sharing(
+    polygons: NDArray[np.object_], kind: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Pairs of pieces of one kind that share a unit edge, as two arrays of indices."""
+    steps = unit_steps(polygons)
+    piece = steps.polygon_of_ring[steps.ring]
+    key = edge_keys(steps).edge * (int(kind.max()) + 1) + kind[piece]
+    order = np.argsort(key, kind="stable")
+    twin = np.flatnonzero(key[order[1:]] == key[order[:-1]])
+    return piece[order[twin]], piece[order[twin + 1]]
+
+
+def merged(polygons: NDArray[np.object_], feature: NDArray[np.int64]) -> NDArray[np.object_]:
+    """Unites the pieces of each feature.
+
+    Args:
+        polygons: `(n,)` pieces.
+        feature: `(n,)` what `joined` gives.
+
+    Returns:
+        `(features,)` polygons; each covers what its pieces cover.
+    """
+    import shapely
+
+    order = np.argsort(feature, kind="stable")
+    size = np.bincount(feature)
+    first = np.cumsum(size) - size
+    united: NDArray[np.object_] = polygons[order[first]]
+    for index in np.flatnonzero(size > 1):
+        members = order[first[index] : first[index] + size[index]]
+        united[index] = shapely.union_all(polygons[members])
+    return united

@@ -1,0 +1,133 @@
+"""Outlines as they would be drawn, from outlines that follow pixel edges.
+
+A slanted edge of the ground becomes a staircase in pixels. Each tread or riser that is one or two
+pixels long, with turns to opposite sides at its ends, is replaced by its midpoint, and the corners
+next to it go. Two edges facing each other lose what they win, so that areas hardly change; real
+corners, rectangles and single pixels stay as they are.
+
+Corners where three or more outlines meet stay where they are, and between them the result does not
+depend on the direction of the walk. So neighbours keep their common edge, nothing overlaps, and no
+feature is lost: a corner is only ever cut by a triangle too thin for another outline to reach into.
+(Visvalingam simplification, as in `shapely.coverage_simplify`, was tried: it halves small features
+before it straightens gentle slopes.)
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from geochg.geometry.lattice import (
+    EdgeKeys,
+    Steps,
+    edge_keys,
+    next_in_ring,
+    polygons_of,
+    previous_in_ring,
+    ring_starts,
+    unit_steps,
+)
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+LONGEST_STEP_PX = 2
+"""Treads and risers up to this length are smoothed; half of it bounds how far an outline moves."""
+SHOULDER_PX = 2.0
+"""How much of a longer edge at a crest or in a hollow is bent towards the step beside it."""
+
+
+def smoothed(polygons: NDArray[np.object_]) -> NDArray[np.object_]:
+    """Straightens the staircases of polygons that follow pixel edges.
+
+    Args:
+        polygons: `(n,)` polygons in grid pixels with axis-parallel edges and whole-number vertices
+            that do not overlap.
+
+    Returns:
+        `(n,)` valid polygons in the same order, within one pixel of what they were.
+    """
+    if len(polygons) == 0:
+        return polygons
+    steps = unit_steps(polygons)
+    path = _without_flat(_bent(_corners(steps)))
+    return _polygons(path, steps.polygon_of_ring)
+
+
+class _Path(NamedTuple):
+    """Vertices of rings, ring after ring, without repeated ends.
+
+    Attributes:
+        point: `(n, 2)` int64 or float64, x and y.
+        ring: `(n,)` int64.
+        fixed: `(n,)` bool; true where three or more outlines meet.
+    """
+
+    point: NDArray[np.float64] | NDArray[np.int64]
+    ring: NDArray[np.int64]
+    fixed: NDArray[np.bool_]
+
+
+def _corners(steps: Steps) -> _Path:
+    """The vertices where rings turn or meet."""
+    fixed = _is_junction(edge_keys(steps))
+    before = steps.direction[previous_in_ring(steps.ring)]
+    keep = (before != steps.direction).any(axis=1) | fixed
+    return _Path(steps.corner[keep], steps.ring[keep], fixed[keep])
+
+
+def _is_junction(keys: EdgeKeys) -> NDArray[np.bool_]:
+    """Whether more than two different edges meet where a step starts."""
+    edges = np.unique(keys.edge)
+    start = edges // 2
+    stop = start + np.where(edges % 2, keys.stride, 1)
+    corner, degree = np.unique(np.concatenate([start, stop]), return_counts=True)
+    return np.isin(keys.corner, corner[degree > 2])
+
+
+def _bent(path: _Path) -> _Path:
+    """Midpoints for short steps; the corners at their ends are gone."""
+    following, previous = next_in_ring(path.ring), previous_in_ring(path.ring)
+    edge = path.point[following] - path.point
+    length = np.abs(edge).sum(axis=1)
+    turn = _cross(edge[previous], edge)
+    loose = ~path.fixed & ~path.fixed[following]
+    alternates = np.sign(turn) != np.sign(turn[following])
+    step = loose & alternates & (length <= LONGEST_STEP_PX)
+    crest = loose & ~alternates
+    gone = ~path.fixed & (step | step[previous])
+
+    reach = np.where(step, length / 2, np.minimum(length / 2, SHOULDER_PX))[:, None]
+    along = edge / length[:, None] * reach
+    points = np.stack([path.point, path.point + along, path.point[following] - along], axis=1)
+    used = np.stack([~gone, step | (crest & gone), crest & gone[following]], axis=1)
+    fixed = np.zeros_like(used)
+    fixed[:, 0] = path.fixed
+    ring = np.broadcast_to(path.ring[:, None], used.shape)
+    return _Path(points[used], ring[used], fixed[used])
+
+
+def _without_flat(path: _Path) -> _Path:
+    """Drops repeated vertices, then those on the line between their neighbours."""
+    repeated = (path.point == path.point[previous_in_ring(path.ring)]).all(axis=1)
+    path = _where(path, ~repeated | path.fixed)
+    before = path.point - path.point[previous_in_ring(path.ring)]
+    after = path.point[next_in_ring(path.ring)] - path.point
+    return _where(path, (_cross(before, after) != 0) | path.fixed)
+
+
+def _where(path: _Path, keep: NDArray[np.bool_]) -> _Path:
+    return _Path(path.point[keep], path.ring[keep], path.fixed[keep])
+
+
+def _cross(one: NDArray[Any], other: NDArray[Any]) -> NDArray[Any]:
+    found: NDArray[Any] = one[:, 0] * other[:, 1] - one[:, 1] * other[:, 0]
+    return found
+
+
+def _polygons(path: _Path, polygon_of_ring: NDArray[np.int64]) -> NDArray[np.object_]:
+    first = ring_starts(path.ring)
+    ends = np.append(first[1:], len(path.ring))
+    closed = np.insert(path.point.astype(np.float64), ends, path.point[first], axis=0)
+    return polygons_of(closed, np.insert(path.ring, ends, path.ring[first]), polygon_of_ring)

@@ -1,0 +1,34 @@
+"""From grid pixels to the ground: the grid's CRS and the polygons placed in it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from odc.geo.crs import CRS
+    from odc.geo.geobox import GeoBox
+
+
+def crs_of(grid: GeoBox) -> CRS:
+    """The CRS of a grid that is known to have one; odc-geo allows grids without a place."""
+    if grid.crs is None:
+        raise ValueError("the grid has no CRS")
+    return grid.crs
+
+
+def on_ground(polygons: NDArray[np.object_], grid: GeoBox) -> NDArray[np.object_]:
+    """Polygons in the grid's CRS, shells counterclockwise, from polygons in grid pixels."""
+    import shapely
+
+    a, b, c, d, e, f = grid.affine[:6]
+    placed = shapely.transform(
+        polygons,
+        lambda xy: np.column_stack(
+            [a * xy[:, 0] + b * xy[:, 1] + c, d * xy[:, 0] + e * xy[:, 1] + f]
+        ),
+    )
+    found: NDArray[np.object_] = shapely.orient_polygons(placed, exterior_cw=False)
+    return found

@@ -1,0 +1,58 @@
+"""From a raster of classes to the polygons of its connected pieces."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from geochg.geometry.lattice import polygons_of
+from geochg.records import PixelWindow
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def labelled(
+    channel: NDArray[np.intp], changed: NDArray[np.bool_]
+) -> tuple[NDArray[np.int32], list[int]]:
+    """Numbers the 4-connected pieces of each channel.
+
+    Args:
+        channel: `(height, width)` the channel at each pixel.
+        changed: `(height, width)` where it counts.
+
+    Returns:
+        `(height, width)` labels from 1, 0 where nothing counts, and the channel of each label.
+    """
+    from scipy import ndimage
+
+    labels = np.zeros(channel.shape, np.int32)
+    channel_of: list[int] = []
+    for index in np.unique(channel[changed]).tolist():
+        found, count = ndimage.label(changed & (channel == index))
+        labels += np.where(found, found + len(channel_of), 0).astype(np.int32)
+        channel_of += [index] * count
+    return labels, channel_of
+
+
+def outlined(labels: NDArray[np.int32], window: PixelWindow) -> NDArray[np.object_]:
+    """Outlines labelled pieces.
+
+    Args:
+        labels: `(height, width)` what `labelled` gives, with at least one piece.
+        window: Where the labels lie on the grid.
+
+    Returns:
+        `(pieces,)` valid polygons in order of the labels, in grid pixels, holes kept.
+    """
+    from rasterio.features import shapes
+    from rasterio.transform import Affine
+
+    transform = Affine.translation(window.col_start, window.row_start)
+    found = list(shapes(labels, mask=labels > 0, connectivity=4, transform=transform))
+    found.sort(key=lambda shape: shape[1])
+    rings = [(i, ring) for i, (shape, _) in enumerate(found) for ring in shape["coordinates"]]
+    vertices = np.array([vertex for _, ring in rings for vertex in ring])
+    ring_of_vertex = np.repeat(np.arange(len(rings)), [len(ring) for _, ring in rings])
+    return polygons_of(vertices, ring_of_vertex, np.array([i for i, _ in rings]))

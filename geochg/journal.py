@@ -1,0 +1,261 @@
+"""What a run has finished so far, in a small database beside its output.
+
+SQLite commits whole transactions or nothing, so a run killed at any moment leaves a journal that
+holds every tile committed before and no half of one.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Self, cast
+
+import numpy as np
+import shapely
+
+from geochg.errors import InputError, OptionError, RunError
+from geochg.records import Cell, Change, Task, TileResult, TileWindow
+from geochg.tiling.layout import Layout
+
+_TABLES = (
+    "CREATE TABLE run (fingerprint TEXT NOT NULL)",
+    "CREATE TABLE tile (number INTEGER PRIMARY KEY, record TEXT, heat BLOB)",
+)
+
+
+class Journal:
+    """The finished tiles of one run; a context manager that closes the database.
+
+    Args:
+        path: Where the journal lies; None keeps it in memory, for runs without an output file.
+        layout: The tiles of the run.
+    """
+
+    def __init__(self, path: Path | None, layout: Layout) -> None:
+        self._path = path
+        self._layout = layout
+        try:
+            self._database = sqlite3.connect(path or ":memory:", timeout=0, isolation_level=None)
+            # One writer at a time, and no shared-memory file, which network folders lack.
+            self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
+            self._database.execute("PRAGMA journal_mode = WAL")
+            self._database.execute("PRAGMA synchronous = NORMAL")
+        except sqlite3.Error as error:
+            raise _unusable(path, error) from error
+
+    @classmethod
+    def begin(
+        cls, path: Path | None, layout: Layout, fingerprint: Mapping[str, Any], *, resume: bool
+    ) -> Self:
+        """Starts a journal or goes on with the one that lies there.
+
+        Args:
+            path: As for the class.
+            layout: As for the class.
+            fingerprint: Inputs, options and model, as plain JSON values; a journal of others is
+                refused.
+            resume: Whether to go on with an unfinished run.
+
+        Raises:
+            InputError: If an unfinished run lies there and `resume` is not set, or the file is no
+                journal, or another run holds it.
+            OptionError: If the unfinished run had other inputs or options.
+        """
+        there = path is not None and path.exists()
+        journal = cls(path, layout)
+        try:
+            known = journal._fingerprint() if there else None
+            if known is None:
+                journal._start(fingerprint)
+            elif not resume:
+                raise InputError(
+                    f"{path} holds an unfinished run ({journal.count()} of {len(layout)} tiles)",
+                    "add --resume to finish it, or delete that file to start again",
+                )
+            else:
+                _refuse_other(known, fingerprint, path)
+        except BaseException:
+            journal.close()
+            raise
+        return journal
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the database and keeps the file."""
+        self._database.close()
+
+    def remove(self) -> None:
+        """Closes the database and deletes the file: the run is complete."""
+        self.close()
+        if self._path is not None:
+            for suffix in ("", "-wal", "-shm"):
+                self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
+
+    def add(self, results: Iterable[TileResult], skipped: Iterable[TileWindow]) -> None:
+        """Commits finished tiles, all or none.
+
+        Args:
+            results: Tiles that were answered.
+            skipped: Tiles with no valid pixel in their core.
+
+        Raises:
+            RunError: If the disk is full or the file cannot be written.
+        """
+        rows = [
+            *((result.window.index, _record(result), _packed(result)) for result in results),
+            *((window.index, None, None) for window in skipped),
+        ]
+        try:
+            self._database.execute("BEGIN")
+            self._database.executemany("INSERT OR REPLACE INTO tile VALUES (?, ?, ?)", rows)
+            self._database.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise RunError(
+                f"cannot write the journal {self._path}: {error}",
+                "free some space or choose another output folder, then run with --resume",
+            ) from error
+
+    def done(self) -> set[int]:
+        """Indexes of the tiles that need not be read again."""
+        return {number for (number,) in self._database.execute("SELECT number FROM tile")}
+
+    def count(self) -> int:
+        """Number of tiles that need not be read again."""
+        return int(self._database.execute("SELECT count(*) FROM tile").fetchone()[0])
+
+    def results(self) -> Iterator[TileResult]:
+        """The answered tiles in raster order, one at a time."""
+        rows = self._database.execute(
+            "SELECT number, record, heat FROM tile WHERE record IS NOT NULL ORDER BY number"
+        )
+        return (_result(self._layout[number], record, heat) for number, record, heat in rows)
+
+    def skipped(self) -> list[TileWindow]:
+        """The tiles with no valid pixel in their core, in raster order."""
+        rows = self._database.execute(
+            "SELECT number FROM tile WHERE record IS NULL ORDER BY number"
+        )
+        return [self._layout[number] for (number,) in rows]
+
+    def _start(self, fingerprint: Mapping[str, Any]) -> None:
+        try:
+            self._database.execute("BEGIN")
+            for table in _TABLES:
+                self._database.execute(table)
+            self._database.execute("INSERT INTO run VALUES (?)", (_canonical(fingerprint),))
+            self._database.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise _unusable(self._path, error) from error
+
+    def _fingerprint(self) -> dict[str, Any] | None:
+        """What the journal on disk belongs to; None when its run ended before writing that."""
+        try:
+            if not self._database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+                return None
+            row = self._database.execute("SELECT fingerprint FROM run").fetchone()
+        except sqlite3.Error as error:
+            raise _unusable(self._path, error) from error
+        known: dict[str, Any] = json.loads(row[0])
+        return known
+
+
+def journal_path(output: Path) -> Path:
+    """Where the journal of a run with this output lies."""
+    return output.with_name(f"{output.name}.journal")
+
+
+def _refuse_other(
+    known: Mapping[str, Any], fingerprint: Mapping[str, Any], path: Path | None
+) -> None:
+    now = json.loads(_canonical(fingerprint))
+    changed = sorted(_differences(known, now))
+    if changed:
+        raise OptionError(
+            f"the unfinished run in {path} differs in {', '.join(changed)}",
+            "run with what it was started with, or delete that file to start again",
+        )
+
+
+def _differences(known: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    for key in known.keys() | now.keys():
+        old, new = known.get(key), now.get(key)
+        if old == new:
+            continue
+        if isinstance(old, dict) and isinstance(new, dict):
+            yield from _differences(old, new)
+        else:
+            yield key
+
+
+def _canonical(fingerprint: Mapping[str, Any]) -> str:
+    return json.dumps(fingerprint, sort_keys=True)
+
+
+def _unusable(path: Path | None, error: sqlite3.Error) -> InputError:
+    if "locked" in str(error):
+        return InputError(f"another run is writing {path}", "wait for it, or choose another output")
+    return InputError(
+        f"cannot use the journal {path}: {error}",
+        "delete that file, or choose another output",
+    )
+
+
+def _packed(result: TileResult) -> bytes | None:
+    return None if result.heat is None else zlib.compress(result.heat.tobytes(), level=1)
+
+
+def _record(result: TileResult) -> str:
+    cells = [
+        {
+            "class": cell.class_name,
+            "change": cell.change,
+            "probability": cell.probability,
+            "polygon": cell.polygon.wkb_hex,
+            "grid_cells": cell.grid_cells,
+        }
+        for cell in result.cells
+    ]
+    record = {
+        "changed": result.changed,
+        "probability": result.probability,
+        "caption": result.caption,
+        "counts": dict(result.counts),
+        "unparsed": result.unparsed,
+        "cells": cells,
+    }
+    return json.dumps(record)
+
+
+def _result(window: TileWindow, record: str, heat: bytes | None) -> TileResult:
+    known = json.loads(record)
+    core = window.core
+    return TileResult(
+        window=window,
+        changed=known["changed"],
+        probability=known["probability"],
+        caption=known["caption"],
+        counts=known["counts"],
+        cells=tuple(_cell(values) for values in known["cells"]),
+        heat=None
+        if heat is None
+        else np.frombuffer(zlib.decompress(heat), np.uint8).reshape(core.height_px, core.width_px),
+        unparsed=tuple(Task(task) for task in known["unparsed"]),
+    )
+
+
+def _cell(values: Mapping[str, Any]) -> Cell:
+    return Cell(
+        class_name=values["class"],
+        change=Change(values["change"]),
+        probability=values["probability"],
+        polygon=cast(shapely.Polygon, shapely.from_wkb(values["polygon"])),
+        grid_cells=tuple(values["grid_cells"]),
+    )

@@ -1,0 +1,120 @@
+"""The contract of a change model.
+
+A backend is a class derived from `ChangeModel` and named by an entry point of the group
+`geochg.models`; ours use the same door. It answers a batch of tile pairs for a list of questions
+in one call, so that it can encode each pair once, batch across tiles and questions, and leave out
+what is not needed.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal, Self
+
+from geochg.options import Options
+from geochg.records import PairFacts, Question, Task, Tile, TileAnswers
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a backend can do and what it wants to be given.
+
+    Attributes:
+        tasks: The tasks it answers.
+        location: How it answers `locate`: `grid` (the nine cells) or `mask` (`Outlines`).
+        pixels: `display` for uint8 stretched the same way in every tile, `values` for float32 in
+            source units.
+        bands: `rgb` for three display bands, `all` for every band the two dates share.
+        surveys: Whether it needs a first pass over a sample of the tiles.
+        video: Whether it can take more than two dates.
+        streams: Whether it can stream text.
+    """
+
+    tasks: frozenset[Task]
+    location: Literal["grid", "mask"]
+    pixels: Literal["display", "values"]
+    bands: Literal["rgb", "all"]
+    surveys: bool = False
+    video: bool = False
+    streams: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ModelIdentity:
+    """Which model gave the answers, for the provenance of the output.
+
+    Attributes:
+        id: What `--model` was given, resolved, without secrets.
+        checksum: `sha256:...` of the weights, or of the settings where there are no weights.
+        adapter: The adapter folder's id, empty when there is none.
+    """
+
+    id: str
+    checksum: str
+    adapter: str = ""
+
+
+class ChangeModel(ABC):
+    """A change model, ready to answer.
+
+    Class attributes declare the backend without loading anything heavy: a module that defines a
+    backend imports torch and the like only inside `load` and later.
+    """
+
+    name: ClassVar[str]
+    """The backend's name, as in `--model name` or `--model name:source`."""
+    summary: ClassVar[str]
+    """One line for `geochg models`."""
+    capabilities: ClassVar[Capabilities]
+    options_type: ClassVar[type[Options]]
+    """The frozen dataclass of the backend's own options."""
+
+    @classmethod
+    @abstractmethod
+    def load(cls, source: str, options: Options, device: str) -> Self:
+        """Makes the model ready.
+
+        Args:
+            source: What follows the colon of `--model`; empty for backends without weights.
+            options: An instance of `options_type`.
+            device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`.
+
+        Raises:
+            ModelError: If the source, the options or the device do not fit.
+        """
+
+    @property
+    @abstractmethod
+    def identity(self) -> ModelIdentity:
+        """Which model this is."""
+
+    # Deliberately not abstract: most models need no survey.
+    def survey(self, facts: PairFacts, sample: Iterable[Tile]) -> None:  # noqa: B027
+        """Looks at a pair before the first tile is answered.
+
+        Called once for a run, always with the same tiles for the same pair and options.
+
+        Args:
+            facts: What holds for every tile.
+            sample: Tiles spread evenly over the grid (all of them when there are few), given only
+                when `capabilities.surveys`; may be iterated once.
+
+        Raises:
+            ModelError: If the model cannot work on such a pair (too few bands, say).
+        """
+
+    @abstractmethod
+    def answer(self, tiles: Sequence[Tile], questions: Sequence[Question]) -> list[TileAnswers]:
+        """Answers each question about each tile.
+
+        Args:
+            tiles: The batch; all of one size.
+            questions: Asked of every tile, in order; tasks are among `capabilities.tasks`.
+
+        Returns:
+            One entry a tile, in order: a sequence with one answer a question, or a `TileFailure`
+            (pixels that are not finite, an answer that never came), which must not spoil the
+            other tiles of the batch.
+        """

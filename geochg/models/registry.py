@@ -1,0 +1,154 @@
+"""Finds the backends that are installed, ours and others', and loads the one that is named."""
+
+from __future__ import annotations
+
+import inspect
+from collections import defaultdict
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING, Any
+
+from geochg.errors import ModelError
+from geochg.models.base import Capabilities, ChangeModel
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+GROUP = "geochg.models"
+"""The entry-point group; each entry names a class derived from `ChangeModel`."""
+
+
+@dataclass(frozen=True, slots=True)
+class BackendInfo:
+    """One registered backend.
+
+    Attributes:
+        name: What `--model` takes.
+        summary: One line; empty when broken.
+        capabilities: What it can do; None when broken.
+        broken: Why it cannot be used, one line; None when it can.
+    """
+
+    name: str
+    summary: str
+    capabilities: Capabilities | None
+    broken: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The backend as plain JSON values; capabilities are null when broken."""
+        return {
+            "name": self.name,
+            "summary": self.summary,
+            "capabilities": _plain(self.capabilities) if self.capabilities else None,
+            "broken": self.broken,
+        }
+
+
+class _BrokenBackendError(Exception):
+    """A backend that cannot be used; its text is the one-line reason."""
+
+
+def backends() -> list[BackendInfo]:
+    """All registered backends by name; importing them loads nothing heavy (see `ChangeModel`)."""
+    return [_described(name, entries) for name, entries in sorted(_registered().items())]
+
+
+def load_model(reference: str, options: Mapping[str, Any], device: str) -> ChangeModel:
+    """Loads the model that `--model` names; imports no other backend.
+
+    Args:
+        reference: `name` or `name:source`.
+        options: The backend's own options, as its `options_type.from_dict` takes them.
+        device: See `ChangeModel.load`.
+
+    Raises:
+        ModelError: If there is no such backend, it is broken, or it refuses source or device.
+        OptionError: If the backend does not know an option, or refuses its value.
+    """
+    name, _, source = reference.partition(":")
+    registered = _registered()
+    if name not in registered:
+        raise ModelError(
+            f"there is no model {name!r}", f"models: {', '.join(sorted(registered)) or 'none'}"
+        )
+    try:
+        backend = _backend(name, registered[name])
+    except _BrokenBackendError as error:
+        raise ModelError(
+            f"the model {name!r} is broken: {error}",
+            "repair or remove the package that brings it, or choose another model",
+        ) from error
+    return backend.load(source, backend.options_type.from_dict(options), device)
+
+
+def _registered() -> dict[str, list[EntryPoint]]:
+    """The entry points by name; more than one where packages claim a name for different things."""
+    found: defaultdict[str, list[EntryPoint]] = defaultdict(list)
+    for entry in entry_points(group=GROUP):
+        if all(entry.value != other.value for other in found[entry.name]):
+            found[entry.name].append(entry)
+    return dict(found)
+
+
+def _described(name: str, entries: list[EntryPoint]) -> BackendInfo:
+    try:
+        backend = _backend(name, entries)
+    except _BrokenBackendError as error:
+        return BackendInfo(name, "", None, str(error))
+    return BackendInfo(name, backend.summary, backend.capabilities)
+
+
+def _backend(name: str, entries: list[EntryPoint]) -> type[ChangeModel]:
+    """The class behind a name.
+
+    Raises:
+        _BrokenBackendError: If it cannot be imported, is no backend, or shares its name.
+    """
+    if len(entries) > 1:
+        raise _BrokenBackendError(f"several packages bring it: {_claims(entries)}")
+    try:
+        backend = entries[0].load()
+    # What a foreign package raises at import is unknown; it must not break the other backends.
+    except Exception as error:
+        raise _BrokenBackendError(_one_line(error)) from error
+    return _checked(name, backend)
+
+
+def _checked(name: str, backend: object) -> type[ChangeModel]:
+    if not (isinstance(backend, type) and issubclass(backend, ChangeModel)):
+        raise _BrokenBackendError(f"{backend!r} is not a class derived from ChangeModel")
+    missing = [
+        a for a in ("name", "summary", "capabilities", "options_type") if not hasattr(backend, a)
+    ]
+    if inspect.isabstract(backend):
+        missing += sorted(backend.__abstractmethods__)
+    if missing:
+        raise _BrokenBackendError(f"{backend.__qualname__} does not define {', '.join(missing)}")
+    if backend.name != name:
+        raise _BrokenBackendError(f"{backend.__qualname__} calls itself {backend.name!r}")
+    return backend
+
+
+def _claims(entries: list[EntryPoint]) -> str:
+    return ", ".join(
+        sorted(
+            f"{entry.dist.name if entry.dist else 'unknown'} ({entry.value})" for entry in entries
+        )
+    )
+
+
+def _one_line(error: Exception) -> str:
+    lines = str(error).splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+
+
+def _plain(capabilities: Capabilities) -> dict[str, Any]:
+    return {
+        "tasks": sorted(map(str, capabilities.tasks)),
+        "location": capabilities.location,
+        "pixels": capabilities.pixels,
+        "bands": capabilities.bands,
+        "surveys": capabilities.surveys,
+        "video": capabilities.video,
+        "streams": capabilities.streams,
+    }

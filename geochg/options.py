@@ -1,0 +1,220 @@
+"""Options as frozen dataclasses: they round-trip JSON and TOML and refuse unknown keys."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import tomllib
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from types import UnionType
+from typing import Any, ClassVar, Self
+
+from geochg.errors import InputError, OptionError
+
+VERSION_KEY = "geochg_version"
+"""Key under which saved options name the version that wrote them."""
+
+
+class AlignMode(StrEnum):
+    """What to do about a residual shift between the dates."""
+
+    AUTO = "auto"
+    OFF = "off"
+    REPORT = "report"
+
+
+class Geometry(StrEnum):
+    """What shape features take."""
+
+    OUTLINE = "outline"
+    CELLS = "cells"
+
+
+@dataclass(frozen=True)
+class Options:
+    """Base of all option classes; subclasses add typed fields with defaults."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The options as plain JSON values, without the version."""
+        return {f.name: _plain(getattr(self, f.name)) for f in dataclasses.fields(self)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Reads what `to_dict` or a saved file gives.
+
+        Raises:
+            OptionError: If a key is unknown or a value has the wrong type.
+        """
+        types = typing.get_type_hints(cls)
+        given = {key: value for key, value in values.items() if key != VERSION_KEY}
+        known = {f.name for f in dataclasses.fields(cls)}
+        if unknown := sorted(set(given) - known):
+            raise OptionError(
+                f"unknown option {', '.join(map(repr, unknown))}",
+                f"known options: {', '.join(sorted(known)) or 'none'}",
+            )
+        return cls(**{key: _typed(key, value, types[key]) for key, value in given.items()})
+
+    @classmethod
+    def from_toml(cls, path: Path) -> Self:
+        """Reads an options file.
+
+        Raises:
+            InputError: If the file cannot be read or is not TOML.
+            OptionError: As `from_dict`.
+        """
+        try:
+            values = tomllib.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise InputError(
+                f"cannot read the options file {path}: {error.strerror}", "check the path"
+            ) from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise InputError(
+                f"{path} is not a TOML file: {error}",
+                "write one with --save-options and change that",
+            ) from error
+        return cls.from_dict(values)
+
+    def to_toml(self, path: Path) -> None:
+        """Writes an options file that `from_toml` reads; options that are None are left out.
+
+        Raises:
+            InputError: If the file cannot be written.
+        """
+        import tomli_w
+
+        from geochg import __version__
+
+        values = {key: value for key, value in self.to_dict().items() if value is not None}
+        try:
+            path.write_text(tomli_w.dumps({VERSION_KEY: __version__, **values}), encoding="utf-8")
+        except OSError as error:
+            raise InputError(
+                f"cannot write the options file {path}: {error.strerror}", "choose another path"
+            ) from error
+
+
+@dataclass(frozen=True)
+class AnalyzeOptions(Options):
+    """What `analyze` can be told. Options under "how it runs" do not change the result.
+
+    Attributes:
+        model: `name` or `name:source`, see `geochg models`.
+        model_options: The backend's own options.
+        bands: Bands to use, by number, name, colour or `role=number`; empty for the model's choice.
+        resolution: Pixel size of the grid in units of its CRS; None for the before image's.
+        crs: CRS of the grid; None for the before image's.
+        aoi: Area of interest: a vector file, `west,south,east,north` or WKT; coordinates are
+            longitude and latitude unless a CRS stands before them (`EPSG:26914;...`).
+        align: What to do about a residual shift.
+        match: Whether to match the after image's values to the before image's, band by band.
+        tile_size_px: Side of the square the model sees.
+        overlap_px: Overlap of neighbouring tiles.
+        classes: Classes to keep in features and heatmap; empty for all.
+        min_confidence: Features below this confidence (0-1) are dropped.
+        min_area_m2: Features below this geodesic area are dropped.
+        geometry: `outline` where the model gives outlines, else cells; `cells` for cells always.
+        allow_failed_tiles: How it runs: whether failed tiles still count as success.
+        device: How it runs: `auto`, `cpu`, `cuda`, `mps`.
+        batch_size: How it runs: tiles answered in one call; None for the model's choice.
+        workers: How it runs: reading threads; None for as many as there are cores, at most 4.
+        resume: How it runs: whether to go on with an unfinished run.
+    """
+
+    model: str = "irmad"
+    model_options: Mapping[str, Any] = field(default_factory=dict)
+    bands: tuple[str, ...] = ()
+    resolution: float | None = None
+    crs: str | None = None
+    aoi: str | None = None
+    align: AlignMode = AlignMode.AUTO
+    match: bool = False
+    tile_size_px: int = 256
+    overlap_px: int = 32
+    classes: tuple[str, ...] = ()
+    min_confidence: float = 0.0
+    min_area_m2: float = 0.0
+    geometry: Geometry = Geometry.OUTLINE
+    allow_failed_tiles: bool = False
+    device: str = "auto"
+    batch_size: int | None = None
+    workers: int | None = None
+    resume: bool = False
+
+    HOW_IT_RUNS: ClassVar[tuple[str, ...]] = (
+        "allow_failed_tiles",
+        "device",
+        "batch_size",
+        "workers",
+        "resume",
+    )
+
+    def __post_init__(self) -> None:
+        _require(self.tile_size_px > 0, f"tile size {self.tile_size_px} px", "must be above zero")
+        _require(self.overlap_px >= 0, f"overlap {self.overlap_px} px", "must not be negative")
+        _require(
+            self.overlap_px < self.tile_size_px,
+            f"overlap {self.overlap_px} px",
+            f"must be below the tile size, {self.tile_size_px} px",
+        )
+        _require(
+            self.resolution is None or (math.isfinite(self.resolution) and self.resolution > 0),
+            f"resolution {self.resolution}",
+            "must be above zero",
+        )
+        _require(
+            0 <= self.min_confidence <= 1,
+            f"minimum confidence {self.min_confidence}",
+            "must lie between 0 and 1",
+        )
+        _require(self.min_area_m2 >= 0, f"minimum area {self.min_area_m2}", "must not be negative")
+        for name in ("batch_size", "workers"):
+            value = getattr(self, name)
+            _require(value is None or value > 0, f"{name} {value}", "must be above zero")
+
+    def provenance(self) -> dict[str, Any]:
+        """The options that shape the result, as plain JSON values."""
+        values = self.to_dict()
+        return {key: values[key] for key in values if key not in self.HOW_IT_RUNS}
+
+
+def _require(holds: bool, what: str, rule: str) -> None:
+    if not holds:
+        raise OptionError(what, f"it {rule}")
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401
+    if isinstance(value, StrEnum):
+        return str(value)
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return value
+
+
+def _typed(key: str, value: Any, wanted: Any) -> Any:  # noqa: ANN401
+    """Brings a JSON value to the field's type, or refuses it."""
+    origin, arguments = typing.get_origin(wanted), typing.get_args(wanted)
+    if origin in (typing.Union, UnionType):
+        if value is None and type(None) in arguments:
+            return None
+        wanted = next(argument for argument in arguments if argument is not type(None))
+        return _typed(key, value, wanted)
+    if origin is tuple and isinstance(value, list | tuple):
+        return tuple(_typed(key, item, arguments[0]) for item in value)
+    if origin is Mapping and isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(wanted, type) and issubclass(wanted, StrEnum) and value in list(wanted):
+        return wanted(value)
+    if wanted is float and isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(wanted, type) and type(value) is wanted:
+        return value
+    name = getattr(wanted, "__name__", str(wanted))
+    raise OptionError(f"option {key!r} cannot be {value!r}", f"it takes {name}")

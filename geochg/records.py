@@ -1,0 +1,309 @@
+"""What passes between the stages: windows, tiles, questions, answers, cells.
+
+Everything here is plain data. Ranges are half-open. Pixel coordinates are columns and rows of the
+common grid, counted from its top-left corner; a pixel covers `[col, col + 1) x [row, row + 1)`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from shapely import Polygon
+
+CLASSES = ("building", "road", "vegetation", "water", "bare", "other")
+"""The classes every reader of geochg's layers knows; a backend may add to them."""
+
+
+class Change(StrEnum):
+    """The direction of a change, seen from the before date."""
+
+    APPEARED = "appeared"
+    DISAPPEARED = "disappeared"
+    ALTERED = "altered"
+
+
+class Task(StrEnum):
+    """The six things a change model is asked (Deng et al. 2026, section 3)."""
+
+    CAPTION = "caption"
+    PRESENCE = "presence"
+    COUNT = "count"
+    LOCATE = "locate"
+    DIALOGUE = "dialogue"
+    QUESTION = "question"
+
+
+# --- where ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class PixelWindow:
+    """A half-open range of grid rows and columns; starts may be negative for padded reads."""
+
+    row_start: int
+    row_stop: int
+    col_start: int
+    col_stop: int
+
+    @property
+    def height_px(self) -> int:
+        """Rows covered."""
+        return self.row_stop - self.row_start
+
+    @property
+    def width_px(self) -> int:
+        """Columns covered."""
+        return self.col_stop - self.col_start
+
+    def slices_within(self, outer: PixelWindow) -> tuple[slice, slice]:
+        """Row and column slices that cut this window out of an array covering `outer`."""
+        return (
+            slice(self.row_start - outer.row_start, self.row_stop - outer.row_start),
+            slice(self.col_start - outer.col_start, self.col_stop - outer.col_start),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class TileWindow:
+    """One tile of the layout.
+
+    Attributes:
+        index: Position in raster order, from 0; the tile's identity within a run.
+        row: Row in the layout of tiles, from 0.
+        col: Column in the layout of tiles, from 0.
+        read: The square of pixels the model sees; may reach past the grid, where it is padded.
+        core: The part of `read` whose answers are kept; cores cover each grid pixel exactly once.
+    """
+
+    index: int
+    row: int
+    col: int
+    read: PixelWindow
+    core: PixelWindow
+
+    @property
+    def name(self) -> str:
+        """The tile's name in outputs, such as `r3c12`."""
+        return f"r{self.row}c{self.col}"
+
+
+class GridCell(NamedTuple):
+    """One of the 3x3 cells a tile's read window is divided into."""
+
+    row: int
+    col: int
+
+    @property
+    def name(self) -> str:
+        """`top-left` ... `bottom-right`; the middle is `center-center`, as in the data."""
+        return f"{('top', 'center', 'bottom')[self.row]}-{('left', 'center', 'right')[self.col]}"
+
+
+GRID_CELLS = tuple(GridCell(row, col) for row in range(3) for col in range(3))
+"""All nine cells in raster order."""
+
+CELL_AREA_SHARE = 0.05
+"""A grid cell counts as changed when more than this share of its pixels changed (ChangeChat)."""
+
+
+# --- what a model is given -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class PairFacts:
+    """What holds for every tile of a pair.
+
+    Attributes:
+        bands: Name of each band in order, lower case; a known role where there is one
+            (`red`, `green`, `blue`, `nir`, `swir`, ...), else `band1`, `band2`, ...
+        pixel_area_m2: Ground area of a pixel at the grid's centre, in square metres.
+        dtype: Data type of the source pixels, such as `uint8`.
+    """
+
+    bands: tuple[str, ...]
+    pixel_area_m2: float
+    dtype: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tile:
+    """A tile pair.
+
+    Attributes:
+        window: Where it lies.
+        before: `(bands, height, width)`; uint8 0-255 when the model asked for `display` pixels,
+            float32 in source units when it asked for `values`. Invalid pixels are 0.
+        after: As `before`, on the same grid.
+        valid: `(height, width)` bool; true where both dates have data inside the area of interest.
+    """
+
+    window: TileWindow
+    before: NDArray[Any]
+    after: NDArray[Any]
+    valid: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One thing to ask about each tile; `text` is the prompt in words."""
+
+    task: Task
+    text: str
+
+
+# --- what a model answers ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """Whether anything changed; `probability` (0-1) of change, None when the model has none."""
+
+    changed: bool
+    probability: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Caption:
+    """One sentence; `changed` is False when it is one of the sentences that mean no change."""
+
+    text: str
+    changed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Changed objects per class, and the direction where the words tell it."""
+
+    counts: Mapping[str, int]
+    changes: Mapping[str, Change] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Locations:
+    """Changed cells of the 3x3 grid per class, each with a probability 0-1.
+
+    `changes` holds the direction of a class where the model tells it; else it is `altered`.
+    """
+
+    cells: Mapping[str, Mapping[GridCell, float]]
+    changes: Mapping[str, Change] = field(default_factory=dict)
+
+
+class Channel(NamedTuple):
+    """What one layer of an `Outlines` answer is about."""
+
+    class_name: str
+    change: Change
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outlines:
+    """Change per pixel.
+
+    Attributes:
+        channels: Class and direction of each layer.
+        probability: `(channels, height, width)` float32 0-1 over the tile's read window; 0 where
+            the tile is not valid.
+        threshold: A pixel is changed where its strongest channel reaches this.
+    """
+
+    channels: tuple[Channel, ...]
+    probability: NDArray[np.float32]
+    threshold: float = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Dialogue:
+    """The three turns of the dialogue task."""
+
+    presence: Presence
+    counts: Counts | None
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A free answer to a free question."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unparsed:
+    """An answer that makes no sense; counted, never turned into "no change"."""
+
+    task: Task
+    text: str
+    reason: str
+
+
+Answer = Presence | Caption | Counts | Locations | Outlines | Dialogue | Reply | Unparsed
+
+
+@dataclass(frozen=True, slots=True)
+class TileFailure:
+    """A tile that could not be read or answered; the run goes on without it."""
+
+    window: TileWindow
+    reason: str
+
+
+TileAnswers = Sequence[Answer] | TileFailure
+"""What a model gives for one tile: an answer for each question in order, or a failure."""
+
+
+# --- what becomes of the answers -----------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A piece of changed ground within one tile's core.
+
+    The polygon is kept in grid pixels, where coordinates are whole numbers, so that pieces of
+    neighbouring tiles meet exactly; `features` turns it into the grid's CRS after merging.
+
+    Attributes:
+        class_name: What changed.
+        change: How it changed.
+        probability: Mean probability of change over the piece, 0-1.
+        polygon: In pixel coordinates of the grid (x = column, y = row).
+        grid_cells: Names of the 3x3 cells of the tile that the piece lies in, in raster order.
+    """
+
+    class_name: str
+    change: Change
+    probability: float
+    polygon: Polygon
+    grid_cells: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TileResult:
+    """Everything a run keeps about one tile it answered.
+
+    Attributes:
+        window: Where it lies.
+        changed: Whether the model saw a change in it.
+        probability: Highest probability of change in its core, 0-1; None when the model has none.
+        caption: The model's sentence, empty when it gave none.
+        counts: Changed objects per class; empty when the model does not count.
+        cells: The pieces of changed ground in its core.
+        heat: `(core height, core width)` uint8, probability of change times 254 rounded, 255 where
+            not valid; None when no heatmap was asked for.
+        unparsed: Tasks whose answers made no sense.
+    """
+
+    window: TileWindow
+    changed: bool
+    probability: float | None
+    caption: str
+    counts: Mapping[str, int]
+    cells: tuple[Cell, ...]
+    heat: NDArray[np.uint8] | None
+    unparsed: tuple[Task, ...]

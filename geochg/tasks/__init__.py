@@ -1,0 +1,30 @@
+"""The six tasks: prompts, answer grammar and parsers.
+
+`SPECS[task]` is the `TaskSpec` of a task; each lives in a module of the task's name as `SPEC`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from geochg.records import Question, Task
+from geochg.tasks import caption, count, dialogue, locate, presence, question
+from geochg.tasks.base import TURN_BREAK, TaskSpec
+
+__all__ = ["SPECS", "TURN_BREAK", "TaskSpec", "ask"]
+
+SPECS: Mapping[Task, TaskSpec[Any]] = {
+    module.SPEC.task: module.SPEC
+    for module in (caption, presence, count, locate, dialogue, question)
+}
+"""How each task is asked, written and read."""
+
+
+def ask(task: Task, text: str | None = None) -> Question:
+    """The question of a task, in the words of the data or in one's own.
+
+    Raises:
+        ValueError: If the task has no words of its own and none are given.
+    """
+    return SPECS[task].ask(text)

@@ -1,0 +1,58 @@
+"""The caption task: one sentence that describes the change."""
+
+from __future__ import annotations
+
+from geochg.records import Caption, Task
+from geochg.tasks.base import NonsenseError, TaskSpec
+from geochg.tasks.sameness import Verdict, led, verdict
+from geochg.tasks.speech import plain, refusal, sentences
+
+PROMPT = "Please briefly describe the changes in these two images."
+
+
+def render(caption: Caption) -> str:
+    """The sentence itself, on one line."""
+    text = " ".join(caption.text.split())
+    if not text:
+        raise ValueError("a caption without words has no text form")
+    return text
+
+
+def read(text: str) -> Caption:
+    """The caption and whether it tells a change.
+
+    It tells none when it is one of the five sentences of the data (`NO_CHANGE_SENTENCES`), as
+    written or lower-cased and stripped by the released text processor, or says so in other plain
+    words ("There are no significant changes between the two images."). Everything else that says
+    something tells a change.
+
+    Raises:
+        NonsenseError: If it is empty, a refusal, contradicts itself, or speaks only of what has
+            not changed.
+    """
+    body = plain(text)
+    if refused := refusal(body):
+        raise NonsenseError(f"no description: '{refused}'")
+    parts = [led(sentence) for sentence in sentences(body)]
+    answers = {answer for answer, _ in parts}
+    said = {verdict(statement) for _, statement in parts if statement} - {Verdict.NOTHING_SAID}
+    if not said:
+        raise NonsenseError("nothing is described")
+    if said == {Verdict.PARTLY_UNCHANGED}:
+        raise NonsenseError("tells only what has not changed")
+    positive = not said.isdisjoint({Verdict.CHANGED, Verdict.NOT_UNDERSTOOD})
+    if positive and (Verdict.UNCHANGED in said or False in answers):
+        raise NonsenseError("tells a change and that nothing has changed")
+    if not positive and True in answers:
+        raise NonsenseError("says yes, and that nothing has changed")
+    return Caption(_one_line(text), changed=positive)
+
+
+def _one_line(text: str) -> str:
+    """The text on one line; where a line ended without a stop, its statement gets one."""
+    lines = [" ".join(line.split()) for line in text.splitlines() if line.strip()]
+    closed = [f"{line}." if line[-1].isalnum() else line for line in lines[:-1]]
+    return " ".join([*closed, *lines[-1:]])
+
+
+SPEC: TaskSpec[Caption] = TaskSpec(Task.CAPTION, (PROMPT,), render, read)

@@ -1,0 +1,157 @@
+"""The locate task: in which cells of a 3x3 grid each class has changed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from geochg.records import GRID_CELLS, Change, GridCell, Locations, Task
+from geochg.tasks.base import NonsenseError, TaskSpec
+from geochg.tasks.lexicon import ADJECTIVE, ASKED, COUNTABLE, DIRECTIONS, NOUNS
+from geochg.tasks.sameness import all_unchanged
+from geochg.tasks.speech import plain
+
+PROMPT = (
+    "Please indicate the locations where changes have occurred in the buildings and roads, using"
+    " a 3x3 grid (namely, 'top', 'center', and 'bottom' vertically and 'left', 'center', 'right'"
+    " horizontally)."
+)
+
+_HEADINGS = {name: f"{name}s" if name in ASKED else name for name in COUNTABLE}
+
+# --- writing -------------------------------------------------------------------------------------
+
+
+def render(locations: Locations) -> str:
+    """`roads: ['top-left', 'top-center']. buildings: [].`, cells in raster order.
+
+    All listed cells are written, whatever their probability. A direction, which the data does not
+    tell, is written before the class: `new buildings: ['top-left'].`
+
+    Raises:
+        ValueError: If there is no class, or one without words of its own.
+    """
+    if not locations.cells or not locations.cells.keys() <= _HEADINGS.keys():
+        raise ValueError(f"the classes {sorted(locations.cells)} have no text form")
+    listed = [name for name in _HEADINGS if name in locations.cells]
+    return " ".join(_entry(name, locations) for name in listed)
+
+
+def _entry(class_name: str, locations: Locations) -> str:
+    cells = [cell for cell in GRID_CELLS if cell in locations.cells[class_name]]
+    change = locations.changes.get(class_name)
+    direction = f"{ADJECTIVE[change]} " if change and cells else ""
+    names = ", ".join(f"'{cell.name}'" for cell in cells)
+    return f"{direction}{_HEADINGS[class_name]}: [{names}]."
+
+
+# --- reading -------------------------------------------------------------------------------------
+
+_ROWS = (("top", "upper"), ("center", "centre", "middle"), ("bottom", "lower"))
+_COLS = (("left",), ("center", "centre", "middle"), ("right",))
+
+
+def _names() -> Iterator[tuple[str, GridCell]]:
+    """Every name of every cell; the words of a name are joined by a blank here."""
+    for cell in GRID_CELLS:
+        for row in _ROWS[cell.row]:
+            for col in _COLS[cell.col]:
+                yield f"{row} {col}", cell
+                if row not in _COLS[1] and col not in _COLS[1]:
+                    yield f"{col} {row}", cell
+        yield "tcb"[cell.row] + "lcr"[cell.col], cell
+    for word in _COLS[1]:
+        yield word, GridCell(1, 1)
+
+
+_CELLS = dict(_names())
+_CELL = re.compile(
+    r"\b(?:"
+    + "|".join(sorted((name.replace(" ", r"[\s_-]+") for name in _CELLS), key=len, reverse=True))
+    + r")\b"
+)
+_LIKE_CELL = re.compile(r"\b(?:top|bottom|upper|lower|left|right|cent(?:er|re)|middle)\b|\[")
+_CLASSES = {form: class_name for form, (class_name, _) in NOUNS.items()} | {
+    name: name for name in COUNTABLE
+}
+_HEADING = re.compile(
+    rf"(?:\b(?P<how>{'|'.join(DIRECTIONS)})\s+)?\b(?P<noun>{'|'.join(_CLASSES)})"
+    r"(?:\s+(?:areas?|land|ground|bod(?:y|ies)|objects?|changes?))?"
+    r"['\"]?\s*(?:[:=]|-(?=\s)|(?=\[))\s*"
+)
+_PREAMBLE = re.compile(
+    r"(?:\b(?:here|are|is|the|locations?|of|where|changes?|changed|have|has|occurred|in|grid|3x3"
+    r"|as|follows|following|based|on|two|images|and|buildings?|roads?|for|each|cells?)\b"
+    r"|[\s.,;:{(\"'-])*"
+)
+_EMPTY = re.compile(r"\W*(?:none|no|no changes?|nothing|n/?a|null|empty|unchanged)\W*")
+_BETWEEN = re.compile(r"(?:[\s,;/|&'\"]|\band\b)*")
+
+
+def read(text: str) -> Locations:
+    """The cells of each class, each with probability 1.
+
+    Takes `roads: ['top-left']. buildings: [].` with or without quotes, colons and full stops (the
+    released text processor drops `:` and `.`), the same as JSON or without brackets, the codes
+    TL ... BR of the paper, "center" for the middle cell, any order of classes, one class alone,
+    and a plain "There is no change." for no cell of either asked class. Words after the lists are
+    ignored when they name no cell.
+
+    Raises:
+        NonsenseError: If no class is given cells, a cell is unknown, a list is cut off, a class
+            has two different lists, or something besides the lists speaks of cells.
+    """
+    body = plain(text)
+    if all_unchanged(body):
+        return Locations({class_name: {} for class_name in ASKED})
+    cells: dict[str, dict[GridCell, float]] = {}
+    changes: dict[str, Change] = {}
+    for class_name, change, content in _entries(body):
+        found = dict.fromkeys(_cells(content), 1.0)
+        if cells.setdefault(class_name, found) != found:
+            raise NonsenseError(f"two lists of class '{class_name}'")
+        if change and found and changes.setdefault(class_name, change) is not change:
+            raise NonsenseError(f"two directions of class '{class_name}'")
+    return Locations(cells, changes)
+
+
+def _entries(body: str) -> Iterator[tuple[str, Change | None, str]]:
+    """Class, direction and the text of the list, in the order given."""
+    headings = list(_HEADING.finditer(body))
+    if not headings:
+        raise NonsenseError("no class is given a list of cells")
+    if not _PREAMBLE.fullmatch(body[: headings[0].start()]):
+        raise NonsenseError("the answer does not begin with a list of cells")
+    ends = [heading.start() for heading in headings[1:]] + [len(body)]
+    for heading, end in zip(headings, ends, strict=True):
+        how = heading["how"]
+        content = _list(body[heading.end() : end])
+        yield _CLASSES[heading["noun"]], DIRECTIONS[how] if how else None, content
+
+
+def _list(text: str) -> str:
+    """The inside of the list that a text begins with; a bare list ends with the sentence."""
+    bracketed = re.match(r"\[(?P<content>[^\[\]]*)\](?P<rest>.*)", text, re.DOTALL)
+    bare = re.match(r"(?P<content>[^\[\].;\n{}]+)(?P<rest>.*)", text, re.DOTALL)
+    found = bracketed or bare
+    if not found:
+        raise NonsenseError("a list of cells is cut off or missing")
+    if _LIKE_CELL.search(found["rest"]):
+        raise NonsenseError("cells are named outside the lists")
+    content = found["content"].strip()
+    if not content and not bracketed:
+        raise NonsenseError("a list of cells is cut off or missing")
+    return content
+
+
+def _cells(content: str) -> list[GridCell]:
+    """The cells a list names, in raster order, each once."""
+    if _EMPTY.fullmatch(content):
+        return []
+    if not _BETWEEN.fullmatch(left := _CELL.sub("", content)):
+        raise NonsenseError(f"unknown cell in '{left.strip()}'")
+    named = {_CELLS[re.sub(r"[\s_-]+", " ", name)] for name in _CELL.findall(content)}
+    return [cell for cell in GRID_CELLS if cell in named]
+
+
+SPEC: TaskSpec[Locations] = TaskSpec(Task.LOCATE, (PROMPT,), render, read)

@@ -1,0 +1,58 @@
+"""The presence task: has anything changed, yes or no."""
+
+from __future__ import annotations
+
+from geochg.records import Presence, Task
+from geochg.tasks.base import NonsenseError, TaskSpec
+from geochg.tasks.sameness import Verdict, claims_change, led, verdict
+from geochg.tasks.speech import doubt, plain, sentences
+
+PROMPT = "Please judge whether these two images have changed. Please answer yes or no."
+
+_MEANING = {Verdict.CHANGED: True, Verdict.UNCHANGED: False}
+
+
+def render(presence: Presence) -> str:
+    """`Yes` or `No`; a probability cannot be told."""
+    return "Yes" if presence.changed else "No"
+
+
+def read(text: str) -> Presence:
+    """Whether the answer is yes or no.
+
+    Takes `Yes`, `no.`, `Yes, a new house ...`, `There is no change.`, `The images have changed.`,
+    in any case and with words after it, as long as they do not say the opposite.
+
+    Raises:
+        NonsenseError: If it gives neither or both of the two answers, or doubts.
+    """
+    body = plain(text)
+    if doubted := doubt(body):
+        raise NonsenseError(f"neither yes nor no: '{doubted}'")
+    stated = sentences(body)
+    answers = {answer for sentence in stated for answer in _answers(sentence)}
+    if len(answers) != 1:
+        raise NonsenseError("both yes and no" if answers else "neither yes nor no")
+    changed = answers.pop()
+    if not changed and any(claims_change(led(sentence)[1]) for sentence in stated):
+        raise NonsenseError("says no, and tells a change")
+    return Presence(changed)
+
+
+def _answers(sentence: str) -> set[bool]:
+    """The answers one sentence gives: by its first word, and by what it states after it."""
+    answer, rest = led(sentence)
+    again, _ = led(rest)
+    meant = _MEANING.get(verdict(rest), _opening(rest))
+    return {given for given in (answer, again, meant) if given is not None}
+
+
+def _opening(sentence: str) -> bool | None:
+    """True when a sentence that goes on in its own words opens by stating a change."""
+    # An opening denial proves nothing: "there is no change, except ...".
+    opening = sentence.split(",")[0]
+    states = any(word in opening.split() for word in ("have", "has", "are", "is"))
+    return True if states and verdict(opening) is Verdict.CHANGED else None
+
+
+SPEC: TaskSpec[Presence] = TaskSpec(Task.PRESENCE, (PROMPT,), render, read)

@@ -1,0 +1,104 @@
+"""What a language model puts around its answer, taken off before the answer is read."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+
+_SPECIAL = r"(?:</?s>|<(?:pad|unk|image|video|bos|eos)>|<\|[^|>]*\|>|\[/?INST\])"
+_LEADING_SPECIAL = re.compile(rf"^(?:\s*{_SPECIAL})+", re.IGNORECASE)
+_FIRST_SPECIAL = re.compile(_SPECIAL, re.IGNORECASE)
+_TRANSCRIPT = re.compile(
+    r"^\W*(?:user|human|question)\s*:.*?\b(?:assistant|gpt|answer)\s*:", re.IGNORECASE | re.DOTALL
+)
+_LABEL = re.compile(
+    r"^[\s*#_]*(?:(?:the\s+)?(?:final\s+)?(?:answer|response|output)(?:\s+is)?|assistant|gpt|a)"
+    r"[\s*_]*:[\s*_]*|^\s*the\s+(?:final\s+)?answer\s+is\s+",
+    re.IGNORECASE,
+)
+_RUN_ON = re.compile(r"\s(?:#+\s*)?(?:user|human|question|assistant)\s*:.*", re.I | re.DOTALL)
+_QUOTES = "\"'`*_\u2018\u2019\u201c\u201d"
+_QUOTED = re.compile(rf"^[{_QUOTES}]+(?P<inner>[^{_QUOTES}]*)[{_QUOTES}]+$")
+_INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")
+
+_ASCII = str.maketrans(
+    dict.fromkeys("“”„«»″", '"') | dict.fromkeys("‘’‚′`´", "'") | dict.fromkeys("‐‑‒–—−", "-")  # noqa: RUF001
+)
+_LIST_MARK = re.compile(r"^\s*(?:[-•·>]|\d+[.)])\s+(?=\S)", re.MULTILINE)
+_FENCE = re.compile(r"```\w*|~~~\w*")
+_SENTENCE_END = re.compile(r"(?<=[.!?;])(?!\d)|\n")
+
+
+def spoken(text: str, prompts: Iterable[str] = ()) -> str:
+    """The answer without end tokens, role labels, `Answer:`, an echoed prompt or quotes.
+
+    Args:
+        text: What the model gave, decoded with or without its special tokens.
+        prompts: What it was asked, to recognise an echo.
+    """
+    echoes = [_echo(prompt) for prompt in prompts if prompt]
+    previous = None
+    # Wrappings are nested in any order, so they are peeled until nothing comes off.
+    while previous != text:
+        previous, text = text, _peeled(text, echoes)
+    return text
+
+
+def _peeled(text: str, echoes: Iterable[re.Pattern[str]]) -> str:
+    text = _LEADING_SPECIAL.sub("", _INVISIBLE.sub("", text)).strip()
+    text = _LABEL.sub("", _TRANSCRIPT.sub("", text))
+    for echo in echoes:
+        text = echo.sub("", text)
+    text = _LEADING_SPECIAL.sub("", text)
+    # What follows the end of the answer is another conversation that the model made up.
+    text = _RUN_ON.sub("", _FIRST_SPECIAL.split(text, maxsplit=1)[0]).strip()
+    quoted = _QUOTED.match(text)
+    return quoted["inner"].strip() if quoted else text
+
+
+def _echo(prompt: str) -> re.Pattern[str]:
+    """Matches the prompt at the start, with or without the punctuation the processor drops."""
+    words = re.findall(r"\w+", prompt)
+    return re.compile(r"^\W*" + r"\W+".join(map(re.escape, words)) + r"[\s.,?!:'\")]*", re.I)
+
+
+def plain(text: str) -> str:
+    """The text in lower case and ASCII punctuation, without Markdown; lines are kept apart."""
+    text = _FENCE.sub(" ", unicodedata.normalize("NFKC", text)).translate(_ASCII).lower()
+    text = re.sub(r"[*#~]+", " ", _LIST_MARK.sub("", text))
+    text = re.sub(r"\bcan(?:'t| not)\b", "cannot", text)
+    text = re.sub(r"n't\b", " not", text)
+    return re.sub(r"[^\S\n]+", " ", text).strip()
+
+
+def sentences(text: str) -> list[str]:
+    """The statements in a `plain` text; questions are left out, since they state nothing."""
+    parts = (part.strip() for part in _SENTENCE_END.split(text))
+    stated = (part.rstrip(" .!;").strip() for part in parts if not part.endswith("?"))
+    return [sentence for sentence in stated if re.search(r"\w", sentence)]
+
+
+_DOUBT = re.compile(
+    r"\b(?:cannot|unable|unsure|uncertain|unclear|unknown|maybe|perhaps|sorry|impossible"
+    r"|as an ai|yes (?:or|and) no|or not"
+    r"|not (?:sure|certain|clear|possible|able|know|tell|determine|identify|judge|say|count))\b"
+)
+
+
+_REFUSAL = re.compile(
+    r"\b(?:sorry|as an ai|unable to|not able to|(?:i|we) (?:cannot|do not know)|cannot (?:be )?"
+    r"(?:determine|describe|identify|compare|view|see the|assist|help|provide)\w*)\b"
+)
+
+
+def refusal(text: str) -> str:
+    """The words in a `plain` text by which the model declines to describe; else empty."""
+    found = _REFUSAL.search(text)
+    return found[0] if found else ""
+
+
+def doubt(text: str) -> str:
+    """The word in a `plain` text that shows the model refused or did not know; else empty."""
+    found = _DOUBT.search(text)
+    return found[0] if found else ""

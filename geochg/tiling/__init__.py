@@ -1,0 +1,1 @@
+"""Rasters to tiles: the only place that opens rasters."""

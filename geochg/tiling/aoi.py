@@ -1,0 +1,147 @@
+"""The area of interest: a vector file, a bounding box or WKT, brought to the grid's pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from odc.geo.crs import CRS
+from odc.geo.geobox import GeoBox
+from pyproj.exceptions import CRSError
+from rasterio.features import rasterize
+from shapely.geometry.base import BaseGeometry
+
+from geochg.errors import InputError, OptionError
+from geochg.records import PixelWindow
+from geochg.tiling.grid import covered_window, crop, pixel_polygon
+
+_FORMS = (
+    "give a vector file, a box as west,south,east,north or WKT; coordinates are longitude and "
+    "latitude unless a CRS stands before them, as in EPSG:26914;485900,5205000,489000,5208000"
+)
+
+
+@dataclass(frozen=True)
+class Area:
+    """An area of interest on a grid, in its pixel coordinates."""
+
+    polygon: BaseGeometry
+
+    def mask(self, window: PixelWindow) -> NDArray[np.bool_]:
+        """Which pixels of a window have their centre inside; `(height, width)` bool."""
+        box = shapely.box(window.col_start, window.row_start, window.col_stop, window.row_stop)
+        shape = (window.height_px, window.width_px)
+        if shapely.contains_properly(self.polygon, box):
+            return np.ones(shape, dtype=bool)
+        inside = shapely.intersection(self.polygon, box)
+        if inside.area == 0:
+            return np.zeros(shape, dtype=bool)
+        local = shapely.transform(inside, lambda xy: xy - (window.col_start, window.row_start))
+        burnt: NDArray[np.uint8] = rasterize([local], out_shape=shape, dtype="uint8")
+        return burnt.astype(bool)
+
+
+def cut_to_area(grid: GeoBox, text: str) -> tuple[GeoBox, Area]:
+    """Cuts a grid to the bounds of an area of interest.
+
+    Args:
+        grid: The common grid.
+        text: A vector file, `west,south,east,north` or WKT, the latter two with `CRS;` before
+            them when they are not longitude and latitude.
+
+    Raises:
+        OptionError: If the text is none of these.
+        InputError: If the file cannot be read, has no CRS, or the area lies outside the grid.
+    """
+    geometry, crs = _read_area(text)
+    bent = shapely.segmentize(geometry, _segment_length(geometry))
+    polygon = pixel_polygon(bent, crs, grid)
+    window = covered_window(polygon, grid) if polygon.intersects(_box(grid)) else None
+    if window is None:
+        raise InputError(
+            f"the area of interest {_short(text)} lies outside the pair's common area",
+            f"that area is {_lonlat_bounds(grid)} (west,south,east,north)",
+        )
+    cut = shapely.transform(polygon, lambda xy: xy - (window.col_start, window.row_start))
+    return crop(grid, window), Area(shapely.make_valid(cut))
+
+
+def _read_area(text: str) -> tuple[BaseGeometry, CRS]:
+    head, separator, rest = text.partition(";")
+    crs_text, body = (head, rest) if separator else ("EPSG:4326", text)
+    geometry = _box_from_text(body) or _wkt(body)
+    if geometry is None:
+        return _read_file(text)
+    try:
+        crs = CRS(crs_text.replace("SRID=", "EPSG:"))
+    except CRSError as error:
+        raise OptionError(f"{crs_text!r} before the area is no CRS", _FORMS) from error
+    if geometry.is_empty or geometry.area == 0:
+        raise OptionError(f"the area of interest {_short(text)} covers nothing", _FORMS)
+    west, south, east, north = geometry.bounds
+    if crs.geographic and not (-360 <= west <= east <= 360 and -90 <= south <= north <= 90):
+        raise OptionError(f"{_short(text)} is not in longitude and latitude", _FORMS)
+    return geometry, crs
+
+
+def _box_from_text(text: str) -> BaseGeometry | None:
+    try:
+        west, south, east, north = (float(number) for number in text.split(","))
+    except ValueError:
+        return None
+    if west >= east or south >= north:
+        raise OptionError(f"the box {text} has no area", "order it west,south,east,north")
+    return shapely.box(west, south, east, north)
+
+
+def _wkt(text: str) -> BaseGeometry | None:
+    if not text.lstrip().upper().startswith(("POLYGON", "MULTIPOLYGON")):
+        return None
+    try:
+        return shapely.from_wkt(text)
+    except shapely.errors.GEOSException as error:
+        raise OptionError(
+            f"the area of interest is not valid WKT: {_short(text)}", _FORMS
+        ) from error
+
+
+def _read_file(text: str) -> tuple[BaseGeometry, CRS]:
+    import pyogrio
+    from pyogrio.errors import DataSourceError
+
+    if not Path(text).exists() and not text.startswith("/vsi"):
+        raise InputError(f"the area of interest {_short(text)} does not exist", _FORMS)
+    try:
+        frame = pyogrio.read_dataframe(text, columns=[])
+    except (DataSourceError, ValueError) as error:
+        raise InputError(f"{text} is not a vector file that GDAL can open", _FORMS) from error
+    if getattr(frame, "crs", None) is None:
+        raise InputError(
+            f"the area of interest {text} has no coordinate reference system",
+            "assign one, for example in QGIS with Layer > Set CRS, and save it again",
+        )
+    geometry = frame.geometry.union_all()
+    if geometry.area == 0:
+        raise InputError(f"{text} has no polygon with an area", "give polygons")
+    return geometry, CRS(frame.crs)
+
+
+def _segment_length(geometry: BaseGeometry) -> float:
+    west, south, east, north = geometry.bounds
+    return float(max(east - west, north - south)) / 32
+
+
+def _box(grid: GeoBox) -> BaseGeometry:
+    return shapely.box(0, 0, grid.shape[1], grid.shape[0])
+
+
+def _lonlat_bounds(grid: GeoBox) -> str:
+    bounds = grid.geographic_extent.boundingbox
+    return ",".join(f"{value:.5f}" for value in bounds.bbox)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 60 else f"{text[:57]}..."

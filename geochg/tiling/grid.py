@@ -1,0 +1,193 @@
+"""The common grid of a pair: the before image's, cut to where both dates and the area lie."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from odc.geo.crs import CRS
+from odc.geo.geobox import GeoBox
+from pyproj import Geod, Transformer
+from pyproj.exceptions import CRSError, ProjError
+from shapely.geometry.base import BaseGeometry
+
+from geochg.errors import InputError, OptionError
+from geochg.geometry.ground import crs_of
+from geochg.records import PixelWindow
+
+_LATTICE_TOLERANCE_PX = 1e-3
+"""Grids whose pixels lie within this of each other are one lattice: no resampling is needed."""
+
+
+def common_grid(
+    before: GeoBox,
+    after: GeoBox,
+    *,
+    crs: str | None = None,
+    resolution: float | None = None,
+    paths: tuple[str, str] = ("the before image", "the after image"),
+) -> GeoBox:
+    """The grid both dates are read on.
+
+    Args:
+        before: Grid of the before image.
+        after: Grid of the after image.
+        crs: CRS to use instead of the before image's.
+        resolution: Pixel size to use, in units of the CRS.
+        paths: What to call the two images in messages.
+
+    Raises:
+        OptionError: If `crs` is not a CRS or the pair cannot be brought to it.
+        InputError: If the images do not overlap.
+    """
+    grid = _resampled(_reprojected(before, crs, resolution), resolution)
+    shared = covered_window(pixel_polygon(footprint(after), crs_of(after), grid), grid)
+    if shared is None:
+        raise InputError(
+            f"{paths[0]} and {paths[1]} do not overlap",
+            "check that both show the same place and that their CRS are right (geochg info)",
+        )
+    return crop(grid, shared)
+
+
+def crop(grid: GeoBox, window: PixelWindow) -> GeoBox:
+    """The part of a grid that a window within it covers."""
+    return grid[window.row_start : window.row_stop, window.col_start : window.col_stop]
+
+
+def footprint(grid: GeoBox) -> BaseGeometry:
+    """Outline of a grid in its own CRS, with points along the edges so that it may be bent."""
+    height_px, width_px = grid.shape
+    outline = shapely.segmentize(shapely.box(0, 0, width_px, height_px), max(grid.shape) / 32)
+    return _moved(outline, lambda x, y: grid.transform * (x, y))
+
+
+def pixel_polygon(geometry: BaseGeometry, crs: CRS, grid: GeoBox) -> BaseGeometry:
+    """A geometry in pixel coordinates of a grid.
+
+    Longitudes are taken on the grid's side of the antimeridian.
+
+    Args:
+        geometry: In `crs`, with enough points along its edges to be bent.
+        crs: CRS of the geometry.
+        grid: The grid to place it on.
+
+    Raises:
+        InputError: If parts of it have no place in the grid's CRS.
+    """
+    geometry = _in_crs(geometry, crs, crs_of(grid), _center(grid)[0])
+    if not np.isfinite(shapely.get_coordinates(geometry)).all():
+        raise InputError(
+            f"the images cannot both be placed in {grid.crs}",
+            "choose another grid with --crs",
+        )
+    return _moved(geometry, lambda x, y: ~grid.transform * (x, y))
+
+
+def covered_window(polygon: BaseGeometry, grid: GeoBox) -> PixelWindow | None:
+    """The whole pixels of the grid that the polygon's bounds reach; None when there are none."""
+    height_px, width_px = grid.shape
+    west, north, east, south = polygon.bounds
+    slack = _LATTICE_TOLERANCE_PX
+    window = PixelWindow(
+        row_start=max(math.floor(north + slack), 0),
+        row_stop=min(math.ceil(south - slack), height_px),
+        col_start=max(math.floor(west + slack), 0),
+        col_stop=min(math.ceil(east - slack), width_px),
+    )
+    return window if window.height_px > 0 and window.width_px > 0 else None
+
+
+def lattice_offset(source: GeoBox, grid: GeoBox) -> tuple[int, int] | None:
+    """Row and column of the grid's first pixel in the source, when they are one lattice.
+
+    None when the CRS differ or the source has to be resampled onto the grid.
+    """
+    if source.crs != grid.crs:
+        return None
+    relative = ~source.transform * grid.transform
+    height_px, width_px = grid.shape
+    corners = np.array([relative * corner for corner in ((0, 0), (width_px, 0), (0, height_px))])
+    col, row = round(corners[0][0]), round(corners[0][1])
+    same = np.array([(col, row), (col + width_px, row), (col, row + height_px)])
+    return (row, col) if np.abs(corners - same).max() < _LATTICE_TOLERANCE_PX else None
+
+
+def pixel_area_m2(grid: GeoBox) -> float:
+    """Geodesic area of the pixel at the grid's centre, in square metres."""
+    height_px, width_px = grid.shape
+    row, col = height_px // 2, width_px // 2
+    ring = [(col, row), (col + 1, row), (col + 1, row + 1), (col, row + 1)]
+    xs, ys = zip(*(grid.transform * corner for corner in ring), strict=True)
+    to_degrees = Transformer.from_crs(crs_of(grid).proj, "EPSG:4326", always_xy=True)
+    area_m2, _ = Geod(ellps="WGS84").polygon_area_perimeter(*to_degrees.transform(xs, ys))
+    return abs(float(area_m2))
+
+
+def _reprojected(grid: GeoBox, crs: str | None, resolution: float | None) -> GeoBox:
+    if crs is None:
+        return grid
+    try:
+        target = CRS(crs)
+        near = grid.to_crs(target)
+        middle = Transformer.from_crs(crs_of(grid).proj, target.proj, always_xy=True)
+        # odc-geo's own bounds would circle the globe for a grid across the antimeridian.
+        outline = _in_crs(
+            footprint(grid), crs_of(grid), target, middle.transform(*_center(grid))[0]
+        )
+    except (CRSError, ProjError, ValueError) as error:
+        raise OptionError(
+            f"cannot use {crs!r} as the CRS of this pair", "name one like EPSG:32633"
+        ) from error
+    size = resolution or near.resolution
+    return GeoBox.from_bbox(outline.bounds, target, resolution=size, tight=True)
+
+
+def _in_crs(geometry: BaseGeometry, crs: CRS, target: CRS, center: float) -> BaseGeometry:
+    """A geometry in another CRS; longitudes are on the turn of the globe around `center`."""
+    if crs != target:
+        transformer = Transformer.from_crs(crs.proj, target.proj, always_xy=True)
+        geometry = _moved(geometry, transformer.transform)
+    if target.geographic:
+        unwrap = _turned if crs == target else _unwrapped
+        geometry = _moved(geometry, lambda x, y: (unwrap(x, center), y))
+    return geometry
+
+
+def _resampled(grid: GeoBox, resolution: float | None) -> GeoBox:
+    if resolution is None:
+        return grid
+    pixel_size = math.sqrt(abs(grid.transform.determinant))
+    if min(grid.shape) * pixel_size < resolution:
+        raise OptionError(
+            f"resolution {resolution} is coarser than the whole image",
+            f"it is in units of {grid.crs}; the image has {pixel_size:g}",
+        )
+    if grid.axis_aligned:
+        return grid.zoom_to(resolution=resolution)
+    return grid.zoom_out(resolution / pixel_size)
+
+
+def _center(grid: GeoBox) -> tuple[float, float]:
+    height_px, width_px = grid.shape
+    x, y = grid.transform * (width_px / 2, height_px / 2)
+    return float(x), float(y)
+
+
+def _unwrapped(longitudes: NDArray[np.float64], center: float) -> NDArray[np.float64]:
+    """Each longitude on the turn of the globe nearest to `center`."""
+    return center + (longitudes - center + 180) % 360 - 180
+
+
+def _turned(longitudes: NDArray[np.float64], center: float) -> NDArray[np.float64]:
+    """Longitudes moved as a whole, so that a raster wider than half the globe is not torn."""
+    middle = float(longitudes.min() + longitudes.max()) / 2
+    return longitudes + 360 * round((center - middle) / 360)
+
+
+def _moved(geometry: BaseGeometry, move: Callable[..., Any]) -> BaseGeometry:
+    return shapely.transform(geometry, move, interleaved=False)

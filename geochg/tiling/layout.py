@@ -1,0 +1,115 @@
+"""How a grid is cut into tiles: integers only, no pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from typing import overload
+
+from geochg.errors import OptionError
+from geochg.records import PixelWindow, TileWindow
+
+
+@dataclass(frozen=True)
+class Layout(Sequence[TileWindow]):
+    """The tiles of a grid, in raster order.
+
+    Read windows are squares of one size that overlap their neighbours by at least `overlap_px`;
+    the last of a row or column is moved inwards so that it ends with the grid. Only a grid
+    smaller than a tile makes a read window reach past it. Cores meet in the middle of the overlaps
+    and cover every grid pixel exactly once.
+
+    Args:
+        height_px: Rows of the grid.
+        width_px: Columns of the grid.
+        tile_size_px: Side of a read window.
+        overlap_px: Least overlap of neighbouring read windows.
+
+    Raises:
+        OptionError: If the tile size is not above zero or the overlap not within `[0, tile size)`.
+    """
+
+    height_px: int
+    width_px: int
+    tile_size_px: int
+    overlap_px: int
+
+    def __post_init__(self) -> None:
+        if self.tile_size_px <= 0:
+            raise OptionError(f"tile size {self.tile_size_px} px", "it must be above zero")
+        if not 0 <= self.overlap_px < self.tile_size_px:
+            raise OptionError(
+                f"overlap {self.overlap_px} px",
+                f"it must be at least zero and below the tile size, {self.tile_size_px} px",
+            )
+
+    @cached_property
+    def _rows(self) -> list[_Span]:
+        return _spans(self.height_px, self.tile_size_px, self.overlap_px)
+
+    @cached_property
+    def _cols(self) -> list[_Span]:
+        return _spans(self.width_px, self.tile_size_px, self.overlap_px)
+
+    def __len__(self) -> int:
+        return len(self._rows) * len(self._cols)
+
+    @overload
+    def __getitem__(self, index: int) -> TileWindow: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[TileWindow]: ...
+    def __getitem__(self, index: int | slice) -> TileWindow | list[TileWindow]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        row, col = divmod(index, len(self._cols))
+        return TileWindow(
+            index=index,
+            row=row,
+            col=col,
+            read=_window(self._rows[row].read, self._cols[col].read),
+            core=_window(self._rows[row].core, self._cols[col].core),
+        )
+
+    def __iter__(self) -> Iterator[TileWindow]:
+        return (self[index] for index in range(len(self)))
+
+    def spread(self, count: int) -> list[TileWindow]:
+        """At most `count` tiles, spread evenly over the grid; the same ones every time."""
+        return [self[index] for index in evenly(len(self), count)]
+
+
+def evenly(total: int, count: int) -> list[int]:
+    """At most `count` of the integers `0 ... total - 1`, evenly spaced, ascending."""
+    if count >= total:
+        return list(range(total))
+    return [(2 * i + 1) * total // (2 * count) for i in range(count)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """The read and the core range of one tile along one axis, half-open."""
+
+    read: tuple[int, int]
+    core: tuple[int, int]
+
+
+def _spans(length_px: int, tile_px: int, overlap_px: int) -> list[_Span]:
+    stride_px = tile_px - overlap_px
+    count = max(1, -(-(length_px - overlap_px) // stride_px))
+    last_start = max(length_px - tile_px, 0)
+    starts = [min(i * stride_px, last_start) for i in range(count)]
+    # Neighbours share the overlap: half of it belongs to each.
+    borders = [(a + tile_px + b) // 2 for a, b in pairwise(starts)]
+    edges = [0, *borders, length_px]
+    return [
+        _Span((start, start + tile_px), (low, high))
+        for start, (low, high) in zip(starts, pairwise(edges), strict=True)
+    ]
+
+
+def _window(rows: tuple[int, int], cols: tuple[int, int]) -> PixelWindow:
+    return PixelWindow(*rows, *cols)

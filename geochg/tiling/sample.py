@@ -1,0 +1,101 @@
+"""Pixels that stand for the whole pair: windows to measure the shift on, values for statistics."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
+from rasterio.errors import RasterioError
+
+from geochg.records import PixelWindow
+from geochg.tiling.layout import Layout, evenly
+from geochg.tiling.read import PairReader, ReadPlan
+from geochg.tiling.shift import Patch
+
+_PATCH_PX = 512
+_SMALLEST_PATCH_PX = 64
+_PATCHES_A_SIDE = 5
+_OVERVIEW_PX = 1024
+_READABLE_WHOLE_PX = 4096 * 4096
+_CHIP_PX = 128
+_CHIPS = 64
+
+
+def shift_patches(reader: PairReader, grid: GeoBox) -> Iterator[Patch]:
+    """At most 25 separate windows, spread over the grid, each date as the mean of its bands.
+
+    Windows that cannot be read are left out: the run will meet and name their tiles.
+    """
+    for window in _patch_windows(grid):
+        if (part := _readable(reader, window)) is not None:
+            before, after, valid = part
+            yield Patch(before.mean(axis=0), after.mean(axis=0), valid)
+
+
+def sample_values(plan: ReadPlan) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Values of both dates at the same valid places, spread over the whole grid.
+
+    Read from overviews where both rasters have them or the grid is small, else from chips of full
+    resolution on a lattice, which costs less than decimating a large raster without overviews.
+
+    Returns:
+        Before and after, each `(bands, n)` float32 in source units; n is at most about a million
+        and 0 when nothing valid can be read.
+    """
+    with PairReader(plan) as reader:
+        parts = _overview(reader, plan) or _chips(reader, plan.grid)
+    none = np.empty((len(plan.before.band_numbers), 0), dtype=np.float32)
+    return (
+        np.concatenate([none, *(before[:, valid] for before, _, valid in parts)], axis=1),
+        np.concatenate([none, *(after[:, valid] for _, after, valid in parts)], axis=1),
+    )
+
+
+_Part = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]
+
+
+def _overview(reader: PairReader, plan: ReadPlan) -> list[_Part]:
+    height_px, width_px = plan.grid.shape
+    has_overviews = plan.before.source.overviews and plan.after.source.overviews
+    if not has_overviews and height_px * width_px > _READABLE_WHOLE_PX:
+        return []
+    factor = max(1.0, max(height_px, width_px) / _OVERVIEW_PX)
+    shape = (math.ceil(height_px / factor), math.ceil(width_px / factor))
+    part = _readable(reader, PixelWindow(0, height_px, 0, width_px), shape)
+    return [part] if part is not None else []
+
+
+def _chips(reader: PairReader, grid: GeoBox) -> list[_Part]:
+    height_px, width_px = grid.shape
+    chips = Layout(height_px, width_px, _CHIP_PX, 0).spread(_CHIPS)
+    parts = [part for chip in chips if (part := _readable(reader, chip.core)) is not None]
+    return parts
+
+
+def _readable(
+    reader: PairReader, window: PixelWindow, shape_px: tuple[int, int] | None = None
+) -> _Part | None:
+    try:
+        return reader.read_values(window, shape_px)
+    except RasterioError:
+        return None
+
+
+def _patch_windows(grid: GeoBox) -> Iterator[PixelWindow]:
+    """Squares that do not overlap, on a lattice of up to 5 by 5, centred in their shares."""
+    height_px, width_px = grid.shape
+    side = min(_PATCH_PX, max(_SMALLEST_PATCH_PX, min(height_px, width_px) // 3))
+    rows = _starts(height_px, side)
+    cols = _starts(width_px, side)
+    for row in rows:
+        for col in cols:
+            yield PixelWindow(row, min(row + side, height_px), col, min(col + side, width_px))
+
+
+def _starts(length_px: int, side_px: int) -> list[int]:
+    count = max(1, length_px // side_px)
+    margin = max(0, length_px - count * side_px) // 2
+    return [margin + index * side_px for index in evenly(count, _PATCHES_A_SIDE)]

@@ -1,0 +1,219 @@
+"""One raster as it lies on disk: opened, checked and described."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import rasterio
+from odc.geo.geobox import GeoBox
+from rasterio import DatasetReader
+from rasterio.enums import ColorInterp, MaskFlags
+from rasterio.errors import RasterioError, RasterioIOError
+from rasterio.vrt import WarpedVRT
+
+from geochg.errors import InputError
+from geochg.tiling.bands import Band, describe_bands
+from geochg.tiling.virtual import alpha_as_data, expanded_palette
+
+GDAL_OPTIONS = {
+    # A bounded block cache keeps memory flat however large the raster; it holds the rows of
+    # blocks that overlapping tiles read twice.
+    "GDAL_CACHEMAX": 128 * 1024 * 1024,
+    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
+    "VSI_CACHE": "TRUE",
+}
+
+
+@dataclass(frozen=True)
+class RasterSource:
+    """What a raster file says about itself.
+
+    Attributes:
+        path: As the user gave it.
+        driver: GDAL's short name of the format.
+        geobox: CRS, transform and size; for a raster placed by ground control points, the grid it
+            is rectified to.
+        bands: Its bands, alpha among them.
+        dtype: Data type of the bands.
+        nodata: The nodata value, None when there is none.
+        mask: Where validity comes from: `none`, `nodata`, `alpha`, `mask`.
+        placed_by: `transform` or `gcps`.
+        overviews: Decimation factors of the overviews.
+        acquired: When the image was taken or written, as the file says, ISO 8601; may be empty.
+        size_bytes: Size of the file; None when it is no local file.
+    """
+
+    path: str
+    driver: str
+    geobox: GeoBox
+    bands: tuple[Band, ...]
+    dtype: str
+    nodata: float | None
+    mask: str
+    placed_by: str
+    overviews: tuple[int, ...]
+    acquired: str
+    size_bytes: int | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The source for the provenance of an output, as plain JSON values."""
+        return {
+            "path": self.path,
+            "size_bytes": self.size_bytes,
+            "crs": str(self.geobox.crs),
+            "acquired": self.acquired or None,
+        }
+
+
+def read_source(path: str | os.PathLike[str]) -> RasterSource:
+    """Opens a raster, checks that it can be placed on the ground, and describes it.
+
+    Args:
+        path: Anything GDAL opens: a file, `/vsicurl/...`, `NETCDF:"a.nc":band`, ...
+
+    Raises:
+        InputError: If it cannot be opened, has no CRS or no place, or has no data band.
+    """
+    name = os.fspath(path)
+    with rasterio.Env(**GDAL_OPTIONS), open_source(name) as dataset:
+        bands = describe_bands(dataset)
+        if all(band.alpha for band in bands):
+            raise InputError(f"{name} has no data band", "give a raster with image bands")
+        return RasterSource(
+            path=name,
+            driver=dataset.driver if not isinstance(dataset, WarpedVRT) else "GCPs, rectified",
+            geobox=GeoBox(dataset.shape, dataset.transform, _odc_crs(dataset)),
+            bands=bands,
+            dtype=dataset.dtypes[bands[0].number - 1],
+            nodata=dataset.nodata,
+            mask=_mask_kind(dataset),
+            placed_by="gcps" if isinstance(dataset, WarpedVRT) else "transform",
+            overviews=tuple(dataset.overviews(bands[0].number)),
+            acquired=_acquired(dataset),
+            size_bytes=_size_bytes(name),
+        )
+
+
+@contextmanager
+def open_source(name: str, *, keep_alpha: bool = True) -> Iterator[DatasetReader]:
+    """Opens a raster so that it reads as plain bands on an affine grid with a CRS.
+
+    Palette images are expanded to colours and rasters placed by ground control points are
+    rectified, both lazily.
+
+    Args:
+        name: Anything GDAL opens.
+        keep_alpha: Whether a band marked as alpha tells validity; if not, it is data.
+
+    Raises:
+        InputError: As `read_source`.
+    """
+    with ExitStack() as stack:
+        dataset = _open(name, stack)
+        if dataset.count and dataset.colorinterp[0] is ColorInterp.palette:
+            dataset = stack.enter_context(expanded_palette(dataset))
+        elif not keep_alpha and _has_alpha(dataset):
+            dataset = stack.enter_context(alpha_as_data(dataset))
+        if dataset.crs is None and dataset.gcps[1] is not None:
+            # Without a target transform GDAL fits the polynomial of the control points; with
+            # one, rasterio 1.4 ignores them. So the raster is rectified first, then read.
+            dataset = stack.enter_context(
+                WarpedVRT(dataset, src_crs=dataset.gcps[1], add_alpha=not _has_alpha(dataset))
+            )
+        _check_placed(name, dataset)
+        yield dataset
+
+
+def _open(name: str, stack: ExitStack) -> DatasetReader:
+    try:
+        dataset = stack.enter_context(rasterio.open(name))
+    except (RasterioError, ValueError) as error:
+        raise _cannot_open(name, error) from error
+    if not dataset.count and dataset.subdatasets:
+        raise InputError(
+            f"{name} holds several rasters and none is named",
+            f"name one, such as {dataset.subdatasets[0]}",
+        )
+    return dataset
+
+
+def _cannot_open(name: str, error: Exception) -> InputError:
+    """Says why GDAL failed, looking at the file system only after it did."""
+    file = Path(name)
+    if file.is_dir():
+        return InputError(f"{name} is a folder, not a raster", "name the raster file in it")
+    if file.is_file():
+        if file.stat().st_size == 0:
+            return InputError(f"{name} is empty", "copy or download it again")
+        if not os.access(file, os.R_OK):
+            return InputError(f"{name} may not be read", "check its permissions")
+        return InputError(
+            f"{name} is not a raster that GDAL can open, or it is damaged",
+            "check it with `rio info`; copy or download it again if it is damaged",
+        )
+    if isinstance(error, RasterioIOError) and ("://" in name or name.startswith("/vsi")):
+        return InputError(f"cannot open {name}: {_one_line(error)}", "check the address")
+    return InputError(f"{name} does not exist", "check the path")
+
+
+def _check_placed(name: str, dataset: DatasetReader) -> None:
+    if dataset.crs is None and dataset.rpcs is not None:
+        raise InputError(
+            f"{name} is placed by rational polynomials (RPC) only, which need terrain heights",
+            "orthorectify it first: gdalwarp -rpc -to RPC_DEM=dem.tif IN.tif OUT.tif",
+        )
+    if dataset.crs is None:
+        raise InputError(
+            f"{name} has no coordinate reference system",
+            f"if you know it, write it in: rio edit-info --crs EPSG:32633 {name}",
+        )
+    if dataset.transform.is_identity or dataset.transform.determinant == 0:
+        raise InputError(
+            f"{name} has a coordinate reference system but no place on the ground",
+            "georeference it, for example in QGIS with Raster > Georeferencer",
+        )
+
+
+def _odc_crs(dataset: DatasetReader) -> str:
+    code = dataset.crs.to_epsg(confidence_threshold=100)
+    return f"EPSG:{code}" if code else str(dataset.crs.to_wkt())
+
+
+def _has_alpha(dataset: DatasetReader) -> bool:
+    return ColorInterp.alpha in dataset.colorinterp
+
+
+def _mask_kind(dataset: DatasetReader) -> str:
+    if _has_alpha(dataset):
+        return "alpha"
+    flags = dataset.mask_flag_enums[0]
+    if MaskFlags.nodata in flags:
+        return "nodata"
+    return "mask" if MaskFlags.per_dataset in flags else "none"
+
+
+def _acquired(dataset: DatasetReader) -> str:
+    """The time the file gives; TIFFTAG_DATETIME writes `2014:07:20 10:00:00`."""
+    taken = dataset.tags(ns="IMAGERY").get("ACQUISITIONDATETIME", "")
+    stamp = dataset.tags().get("TIFFTAG_DATETIME", "")
+    if taken:
+        return str(taken)
+    day, _, time = stamp.partition(" ")
+    return f"{day.replace(':', '-')}T{time}" if time else day.replace(":", "-")
+
+
+def _size_bytes(name: str) -> int | None:
+    file = Path(name)
+    try:
+        return file.stat().st_size if file.is_file() else None
+    except OSError:  # a GDAL name that no file system takes
+        return None
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

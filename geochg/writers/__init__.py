@@ -1,0 +1,1 @@
+"""Features and heatmaps to files that appear whole or not at all."""

@@ -1,0 +1,174 @@
+"""From a table of features to a file: GeoJSON, GeoPackage, FlatGeobuf, GeoParquet.
+
+The same table and metadata give the same bytes. Files are composed in memory and then written by
+Python: GDAL, writing to a full disk, may leave half a file and say nothing.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from geochg.errors import OptionError
+from geochg.geometry.geodesy import map_polygons
+
+if TYPE_CHECKING:
+    from geopandas import GeoDataFrame
+
+METADATA_KEY = "geochg"
+"""Under this name a file carries where it came from."""
+
+_EPOCH = "1970-01-01T00:00:00Z"
+
+
+def write_features(
+    frame: GeoDataFrame, path: Path, metadata: Mapping[str, Any], *, layer: str = "changes"
+) -> None:
+    """Writes a layer in the format its suffix stands for.
+
+    `.geojson` and `.json` follow RFC 7946 (EPSG:4326, 7 decimals, polygons cut at the
+    antimeridian); `.gpkg`, `.fgb`, `.parquet` and `.geoparquet` keep the table's CRS. Columns that
+    hold lists are arrays in GeoJSON and GeoParquet, JSON text in the others.
+
+    Args:
+        frame: Polygons or multipolygons with a CRS; may be empty. Columns of dtype object hold
+            lists of text, and text has dtype `string`.
+        path: Where to write; what is there is replaced.
+        metadata: Plain JSON values; a member `geochg` of the GeoJSON collection, JSON text under
+            the key `geochg` of the layer's or the file's metadata elsewhere.
+        layer: The layer's name, in formats that have one.
+
+    Raises:
+        OptionError: If the suffix is not known.
+        OSError: If the file cannot be written.
+    """
+    compose = _COMPOSERS.get(path.suffix.lower())
+    if compose is None:
+        raise OptionError(
+            f"cannot tell the format of {path}", f"known suffixes: {', '.join(LAYER_SUFFIXES)}"
+        )
+    content = compose(frame, metadata, layer)
+    path.write_bytes(content)
+
+
+def _geojson(frame: GeoDataFrame, metadata: Mapping[str, Any], layer: str) -> bytes:
+    """The layer has no name here: GDAL would take it for the file's."""
+    geometry = map_polygons(frame.geometry.to_numpy(), frame.crs)
+    placed = frame.set_geometry(frame.geometry.set_crs(4326, allow_override=True))
+    placed[placed.geometry.name] = geometry
+    options = {
+        "RFC7946": "YES",
+        "WRITE_NAME": "NO",
+        "NATIVE_DATA": _json({METADATA_KEY: dict(metadata)}),
+        "NATIVE_MEDIA_TYPE": "application/vnd.geo+json",
+    }
+    return _with_gdal(placed, "GeoJSON", geometry_type="Unknown", layer_options=options)
+
+
+def _geopackage(frame: GeoDataFrame, metadata: Mapping[str, Any], layer: str) -> bytes:
+    return _with_gdal(_flat(frame), "GPKG", layer, metadata, _geometry_type(frame))
+
+
+def _flatgeobuf(frame: GeoDataFrame, metadata: Mapping[str, Any], layer: str) -> bytes:
+    return _with_gdal(_flat(frame), "FlatGeobuf", layer, metadata, _geometry_type(frame))
+
+
+def _geoparquet(frame: GeoDataFrame, metadata: Mapping[str, Any], layer: str) -> bytes:
+    """Without the description of the pandas table, which names versions and the index."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    drafted, final = io.BytesIO(), io.BytesIO()
+    frame.to_parquet(drafted, index=False)
+    table = pq.read_table(drafted)
+    # A column of nothing but empty lists, or of nothing at all, has lost what its lists hold.
+    lists = _list_columns(frame)
+    text_list = pa.list_(pa.string())
+    fields = [each.with_type(text_list) if each.name in lists else each for each in table.schema]
+    kept = {b"geo": table.schema.metadata[b"geo"], METADATA_KEY.encode(): _json(metadata).encode()}
+    pq.write_table(table.cast(pa.schema(fields, metadata=kept)), final, compression="zstd")
+    return final.getvalue()
+
+
+_COMPOSERS = {
+    ".geojson": _geojson,
+    ".json": _geojson,
+    ".gpkg": _geopackage,
+    ".fgb": _flatgeobuf,
+    ".parquet": _geoparquet,
+    ".geoparquet": _geoparquet,
+}
+LAYER_SUFFIXES = tuple(_COMPOSERS)
+"""Suffixes `write_features` knows."""
+
+
+def _with_gdal(
+    frame: GeoDataFrame,
+    driver: str,
+    layer: str | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    geometry_type: str = "Unknown",
+    layer_options: Mapping[str, str] | None = None,
+) -> bytes:
+    """Composes a file with GDAL.
+
+    Raises:
+        OSError: If GDAL refuses.
+    """
+    import pyogrio
+    from pyogrio.errors import DataLayerError, DataSourceError
+
+    content = io.BytesIO()
+    try:
+        with _time_stopped():
+            pyogrio.write_dataframe(
+                frame,
+                content,
+                driver=driver,
+                layer=layer,
+                geometry_type=geometry_type,
+                promote_to_multi=geometry_type.startswith("Multi"),
+                layer_metadata=None if metadata is None else {METADATA_KEY: _json(metadata)},
+                layer_options=dict(layer_options or {}),
+            )
+    except (DataSourceError, DataLayerError) as error:
+        raise OSError(str(error)) from error
+    return content.getvalue()
+
+
+@contextmanager
+def _time_stopped() -> Iterator[None]:
+    """Has GDAL write 1970 wherever it would write the time."""
+    import pyogrio
+
+    key = "OGR_CURRENT_DATE"
+    former = pyogrio.get_gdal_config_option(key)
+    pyogrio.set_gdal_config_options({key: _EPOCH})
+    try:
+        yield
+    finally:
+        pyogrio.set_gdal_config_options({key: former})
+
+
+def _flat(frame: GeoDataFrame) -> GeoDataFrame:
+    """The table with lists as JSON text, for formats without lists."""
+    return frame.assign(
+        **{name: frame[name].map(json.dumps).astype("string") for name in _list_columns(frame)}
+    )
+
+
+def _list_columns(frame: GeoDataFrame) -> list[str]:
+    return [name for name in frame.columns if frame[name].dtype == object]
+
+
+def _geometry_type(frame: GeoDataFrame) -> str:
+    """The one type of a layer; single polygons become multipolygons where there is one of those."""
+    return "MultiPolygon" if (frame.geom_type == "MultiPolygon").any() else "Polygon"
+
+
+def _json(value: Mapping[str, Any]) -> str:
+    return json.dumps(dict(value), ensure_ascii=False, allow_nan=False)

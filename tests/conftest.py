@@ -1,0 +1,97 @@
+"""Rasters made to order, for every room's tests."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+from hypothesis import settings
+from rasterio.enums import ColorInterp
+from rasters import ORIGIN, UTM
+
+# How long an example takes says more about the machine than about the code.
+settings.register_profile("geochg", deadline=None)
+settings.load_profile("geochg")
+
+MARKER_PLUGIN = Path(__file__).parent / "models" / "marker_plugin"
+"""Put this on sys.path or PYTHONPATH and there is a model `marker`; see geochg_marker.py."""
+
+RasterFactory = Callable[..., Path]
+
+
+@pytest.fixture
+def marker_plugin(monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Makes the model `marker` available to this test."""
+    monkeypatch.syspath_prepend(MARKER_PLUGIN)
+    return MARKER_PLUGIN
+
+
+@pytest.fixture
+def make_raster(tmp_path: Path) -> RasterFactory:
+    """Writes a GeoTIFF: `make_raster("a.tif", data, crs=..., transform=..., nodata=..., ...)`.
+
+    `data` is `(bands, height, width)` or `(height, width)`. `mask` is a boolean array of valid
+    pixels, `alpha` likewise but as a band, `colors` and `names` describe the bands, `palette` maps
+    indexes to colours, `gcps` is a list of control points with their CRS.
+    """
+
+    def make(
+        name: str,
+        data: np.ndarray,
+        *,
+        crs: str | None = UTM,
+        transform: Affine | None = ORIGIN,
+        nodata: float | None = None,
+        mask: np.ndarray | None = None,
+        alpha: np.ndarray | None = None,
+        colors: list[ColorInterp] | None = None,
+        names: list[str] | None = None,
+        palette: dict[int, tuple[int, int, int, int]] | None = None,
+        gcps: tuple[list, str] | None = None,
+        tags: dict[str, str] | None = None,
+        overviews: list[int] | None = None,
+        **profile: object,
+    ) -> Path:
+        data = np.atleast_3d(data) if data.ndim == 3 else data[None]
+        if alpha is not None:
+            data = np.concatenate([data, (alpha * 255).astype(data.dtype)[None]])
+            colors = [*(colors or [ColorInterp.gray] * (len(data) - 1)), ColorInterp.alpha]
+        path = tmp_path / name
+        settings = {
+            "driver": "GTiff",
+            "count": len(data),
+            "height": data.shape[1],
+            "width": data.shape[2],
+            "dtype": data.dtype,
+            "crs": crs,
+            "transform": transform,
+            "nodata": nodata,
+        }
+        if palette:
+            settings["photometric"] = "palette"
+        settings = {key: value for key, value in (settings | profile).items() if value is not None}
+        with (
+            rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True),
+            rasterio.open(path, "w", **settings) as dataset,
+        ):
+            # Colours belong to the header, which the first pixels settle.
+            if colors:
+                dataset.colorinterp = colors
+            if names:
+                dataset.descriptions = names
+            if palette:
+                dataset.write_colormap(1, palette)
+            dataset.write(data)
+            if mask is not None:
+                dataset.write_mask(mask)
+            if gcps:
+                dataset.gcps = gcps
+            dataset.update_tags(**(tags or {}))
+        if overviews:
+            with rasterio.open(path, "r+") as dataset:
+                dataset.build_overviews(overviews)
+        return path
+
+    return make

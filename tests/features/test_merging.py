@@ -1,0 +1,75 @@
+import numpy as np
+import shapely
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from rasterio.features import rasterize
+from scipy import ndimage
+from tile_factory import results_of
+
+from geochg.features.merging import joined, merged
+
+
+def cells_of(classes, core_px):
+    cells = [cell for result in results_of(classes, core_px) for cell in result.cells]
+    kind = np.array([("building", "road").index(cell.class_name) for cell in cells], np.int64)
+    return np.array([cell.polygon for cell in cells], dtype=object), kind
+
+
+@settings(deadline=None, max_examples=80)
+@given(hnp.arrays(np.int8, (12, 18), elements=st.integers(0, 2)).filter(np.any))
+def test_cutting_into_tiles_and_merging_gives_the_whole_pieces_back(classes):
+    polygons, kind = cells_of(classes, 6)
+    feature = joined(polygons, kind)
+    whole = merged(polygons, feature)
+    expected = sum(ndimage.label(classes == i)[1] for i in (1, 2))
+    assert len(whole) == feature.max() + 1 == expected
+    assert shapely.is_valid(whole).all()
+    assert set(shapely.get_type_id(whole)) == {shapely.GeometryType.POLYGON}
+    drawn = np.zeros(classes.shape, int)
+    for index, polygon in enumerate(whole):
+        assert polygon.equals(shapely.union_all(polygons[feature == index]))
+        inside = rasterize([polygon], classes.shape).astype(bool)
+        assert inside.sum() == polygon.area
+        drawn[inside] = kind[feature == index][0] + 1
+    np.testing.assert_array_equal(drawn, classes)
+
+
+def test_one_piece_over_four_tiles():
+    classes = np.zeros((16, 16), int)
+    classes[6:10, 5:11] = 1
+    polygons, kind = cells_of(classes, 8)
+    assert len(polygons) == 4
+    (whole,) = merged(polygons, joined(polygons, kind))
+    assert whole.equals(shapely.box(5, 6, 11, 10))
+
+
+def test_a_ring_over_four_tiles_keeps_its_hole():
+    classes = np.zeros((16, 16), int)
+    classes[4:12, 4:12] = 1
+    classes[6:10, 6:10] = 0
+    polygons, kind = cells_of(classes, 8)
+    (whole,) = merged(polygons, joined(polygons, kind))
+    assert whole.area == 48
+    assert len(whole.interiors) == 1
+
+
+def test_corner_contact_other_classes_and_a_gap_do_not_join():
+    classes = np.zeros((16, 16), int)
+    classes[6:8, 6:8] = 1
+    classes[8:10, 8:10] = 1
+    classes[6:8, 8:10] = 2
+    classes[0, 7] = classes[2, 8] = 1
+    polygons, kind = cells_of(classes, 8)
+    assert joined(polygons, kind).max() + 1 == len(polygons) == 5
+
+
+def test_overlapping_boxes_of_two_classes_stay_apart():
+    boxes = np.array([shapely.box(0, 0, 5, 5), shapely.box(5, 0, 9, 5), shapely.box(0, 0, 5, 5)])
+    assert joined(boxes, np.array([0, 0, 1])).tolist() == [0, 0, 1]
+
+
+def test_no_pieces():
+    none = np.empty(0, object)
+    feature = joined(none, np.empty(0, np.int64))
+    assert len(feature) == len(merged(none, feature)) == 0

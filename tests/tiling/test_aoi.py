@@ -1,0 +1,92 @@
+import json
+
+import geopandas as gpd
+import numpy as np
+import pytest
+import shapely
+from affine import Affine
+from odc.geo.geobox import GeoBox
+
+from geochg.errors import InputError, OptionError
+from geochg.records import PixelWindow
+from geochg.tiling.aoi import cut_to_area
+
+GRID = GeoBox((200, 300), Affine(10, 0, 500_000, 0, -10, 5_000_000), "EPSG:32633")
+WHOLE = PixelWindow(0, 50, 0, 60)
+BOX = "EPSG:32633;500500,4998500,501100,4999000"  # columns 50-110, rows 100-150
+
+
+def test_a_box_cuts_the_grid_to_its_pixels():
+    grid, area = cut_to_area(GRID, BOX)
+    assert grid.shape == (50, 60)
+    assert grid.transform == GRID.transform * Affine.translation(50, 100)
+    assert area.mask(WHOLE).all()
+
+
+def test_a_box_in_lonlat_covers_the_same_ground():
+    bounds = GRID[100:150, 50:110].geographic_extent.boundingbox.bbox
+    grid, _ = cut_to_area(GRID, ",".join(map(str, bounds)))
+    assert tuple(grid.shape) == pytest.approx((50, 60), abs=3)
+
+
+@pytest.mark.parametrize("srid", ["EPSG:32633", "SRID=32633"])
+def test_wkt_masks_what_lies_outside_the_polygon(srid):
+    triangle = "POLYGON((500500 4998500, 501100 4998500, 500500 4999000, 500500 4998500))"
+    grid, area = cut_to_area(GRID, f"{srid};{triangle}")
+    mask = area.mask(WHOLE)
+    assert grid.shape == (50, 60)
+    assert mask.mean() == pytest.approx(0.5, abs=0.02)
+    assert mask[-1, 0]
+    assert not mask[0, -1]
+
+
+def test_masks_of_windows_fit_together():
+    _, area = cut_to_area(GRID, "EPSG:32633;" + shapely.Point(501_000, 4_999_000).buffer(300).wkt)
+    whole = area.mask(PixelWindow(0, 60, 0, 60))
+    parts = [area.mask(PixelWindow(0, 60, col, col + 20)) for col in (0, 20, 40)]
+    assert (np.concatenate(parts, axis=1) == whole).all()
+    assert whole.sum() * 100 == pytest.approx(np.pi * 300**2, rel=0.02)
+
+
+@pytest.mark.parametrize("suffix", ["geojson", "gpkg"])
+def test_a_vector_file_in_another_crs(tmp_path, suffix):
+    path = tmp_path / f"area.{suffix}"
+    frame = gpd.GeoDataFrame(
+        geometry=[shapely.box(500_500, 4_998_500, 501_100, 4_999_000)], crs=32633
+    )
+    frame.to_crs(4326).to_file(path)
+    grid, _ = cut_to_area(GRID, str(path))
+    assert tuple(grid.shape) == pytest.approx((50, 60), abs=3)
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "message"),
+    [
+        ("10,10,11,11", InputError, "outside"),
+        ("EPSG:32633;0,0,10,10", InputError, "outside"),
+        ("500500,4998500,501100,4999000", OptionError, "not in longitude and latitude"),
+        ("3,2,1,0", OptionError, "no area"),
+        ("POLYGON((0 0, 1 1", OptionError, "not valid WKT"),
+        ("EPSG:99999;0,0,1,1", OptionError, "no CRS"),
+        ("missing.gpkg", InputError, "does not exist"),
+    ],
+)
+def test_areas_that_cannot_be_used(text, error, message):
+    with pytest.raises(error, match=message) as caught:
+        cut_to_area(GRID, text)
+    assert caught.value.hint
+
+
+def test_files_that_cannot_be_used(tmp_path):
+    text = tmp_path / "a.txt"
+    text.write_text("no vector file")
+    with pytest.raises(InputError, match="not a vector file"):
+        cut_to_area(GRID, str(text))
+    points = tmp_path / "points.geojson"
+    points.write_text(json.dumps({"type": "Point", "coordinates": [15, 45]}))
+    with pytest.raises(InputError, match="no polygon"):
+        cut_to_area(GRID, str(points))
+    bare = tmp_path / "bare.gpkg"
+    gpd.GeoDataFrame(geometry=[shapely.box(0, 0, 1, 1)]).to_file(bare)
+    with pytest.raises(InputError, match="no coordinate reference system"):
+        cut_to_area(GRID, str(bare))

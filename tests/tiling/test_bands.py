@@ -1,0 +1,125 @@
+import numpy as np
+import pytest
+import rasterio
+from rasterio.enums import ColorInterp
+
+from geochg.errors import InputError, OptionError
+from geochg.tiling.bands import Band, choose_bands, describe_bands
+
+RGB = [Band(1, "", "red"), Band(2, "", "green"), Band(3, "", "blue")]
+RGBN = [*RGB, Band(4, "NIR", "nir")]
+BGRN = [
+    Band(1, "B02", "blue"),
+    Band(2, "B03", "green"),
+    Band(3, "B04", "red"),
+    Band(4, "B08", "nir"),
+]
+UNNAMED = [Band(n, "", "") for n in range(1, 5)]
+
+
+def test_bands_are_named_by_description_then_colour(make_raster):
+    path = make_raster(
+        "a.tif",
+        np.ones((3, 8, 8), np.uint8),
+        alpha=np.ones((8, 8), bool),
+        colors=[ColorInterp.red, ColorInterp.undefined, ColorInterp.undefined],
+        names=["", "B08", "Band 4", ""],
+    )
+    with rasterio.open(path) as dataset:
+        bands = describe_bands(dataset)
+    assert [band.name for band in bands] == ["red", "nir", "band 4", "alpha"]
+    assert [band.number for band in bands if not band.alpha] == [1, 2, 3]
+
+
+def test_alpha_is_data_only_when_asked_for():
+    marked = [*RGB, Band(4, "", "", alpha=True)]
+    assert choose_bands(marked, RGBN, (), "all").names == ("red", "green", "blue")
+    assert choose_bands(marked, marked, ("red", "nir=4"), "all").before == (1, 4)
+
+
+def test_all_shared_bands_are_paired_by_name_in_the_before_order():
+    choice = choose_bands(RGBN, BGRN, (), "all")
+    assert choice.names == ("red", "green", "blue", "nir")
+    assert choice.before == (1, 2, 3, 4)
+    assert choice.after == (3, 2, 1, 4)
+
+
+def test_a_band_only_one_date_has_is_left_out():
+    assert choose_bands(RGBN, RGB, (), "all").names == ("red", "green", "blue")
+
+
+def test_unnamed_bands_go_by_position_and_say_so():
+    choice = choose_bands(UNNAMED, UNNAMED, (), "all")
+    assert choice.before == choice.after == (1, 2, 3, 4)
+    assert "--bands" in choice.note
+
+
+def test_unnamed_bands_take_the_other_dates_names():
+    assert choose_bands(UNNAMED, RGBN, (), "all").names == ("red", "green", "blue", "nir")
+
+
+def test_different_numbers_of_unnamed_bands_are_refused():
+    with pytest.raises(InputError, match=r"4 bands.*3"):
+        choose_bands(UNNAMED, UNNAMED[:3], (), "all")
+
+
+def test_contradicting_positions_are_refused():
+    mixed = [Band(1, "", "red"), Band(2, "", "")]
+    other = [Band(1, "", "blue"), Band(2, "", "")]
+    with pytest.raises(InputError, match="red in the before image and blue"):
+        choose_bands(mixed, other, (), "all")
+
+
+@pytest.mark.parametrize("token", ["4", "nir", "NIR"])
+def test_a_band_is_found_by_number_role_or_label(token):
+    choice = choose_bands(RGBN, RGBN, (token,), "all")
+    assert (choice.names, choice.before) == (("nir",), (4,))
+
+
+def test_names_find_different_numbers_in_each_date():
+    choice = choose_bands(RGBN, BGRN, ("red", "nir"), "all")
+    assert choice.before == (1, 4)
+    assert choice.after == (3, 4)
+
+
+def test_roles_can_be_given_to_unnamed_bands():
+    choice = choose_bands(UNNAMED, UNNAMED, ("red=1", "nir=4"), "all")
+    assert choice.names == ("red", "nir")
+    assert choice.before == (1, 4)
+
+
+def test_a_missing_band_names_the_file_and_what_it_has():
+    with pytest.raises(OptionError, match=r"b\.tif has no band 'nir'") as caught:
+        choose_bands(RGBN, RGB, ("nir",), "all", ("a.tif", "b.tif"))
+    assert "1 (red), 2 (green), 3 (blue)" in caught.value.hint
+
+
+def test_one_band_twice_is_refused():
+    with pytest.raises(OptionError, match="twice"):
+        choose_bands(RGBN, RGBN, ("red", "1"), "all")
+
+
+def test_a_picture_is_red_green_blue_wherever_they_lie():
+    choice = choose_bands(RGBN, BGRN, (), "rgb")
+    assert choice.names == ("red", "green", "blue")
+    assert choice.after == (3, 2, 1)
+
+
+def test_a_picture_of_unnamed_bands_takes_the_first_three_and_says_so():
+    choice = choose_bands(UNNAMED, UNNAMED, (), "rgb")
+    assert choice.before == (1, 2, 3)
+    assert "first three" in choice.note
+
+
+def test_a_picture_of_many_unnamed_bands_is_not_guessed():
+    many = [Band(n, "", "") for n in range(1, 14)]
+    with pytest.raises(InputError, match="red, green and blue"):
+        choose_bands(many, many, (), "rgb")
+    assert choose_bands(many, many, ("4", "3", "2"), "rgb").before == (4, 3, 2)
+
+
+def test_a_picture_out_of_a_wider_choice_is_taken_by_role():
+    choice = choose_bands(UNNAMED, UNNAMED, ("nir=4", "blue=3", "green=2", "red=1"), "rgb")
+    assert choice.before == (1, 2, 3)
+    with pytest.raises(OptionError, match="2 bands make no picture"):
+        choose_bands(UNNAMED, UNNAMED, ("1", "2"), "rgb")

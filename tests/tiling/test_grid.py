@@ -1,0 +1,126 @@
+import numpy as np
+import pytest
+import shapely
+from affine import Affine
+from odc.geo.geobox import GeoBox
+from pyproj import Transformer
+
+from geochg.errors import InputError, OptionError
+from geochg.tiling.grid import (
+    common_grid,
+    covered_window,
+    footprint,
+    lattice_offset,
+    pixel_area_m2,
+    pixel_polygon,
+)
+
+UTM = GeoBox((200, 300), Affine(10, 0, 500_000, 0, -10, 5_000_000), "EPSG:32633")
+
+
+def moved(grid, dx_px, dy_px, shape=None):
+    return GeoBox(shape or grid.shape, grid.transform * Affine.translation(dx_px, dy_px), grid.crs)
+
+
+def test_the_grid_is_the_before_lattice_cut_to_the_overlap():
+    grid = common_grid(UTM, moved(UTM, 50.5, -20))
+    assert grid.shape == (180, 250)
+    assert grid.transform == UTM.transform * Affine.translation(50, 0)
+
+
+def test_a_whole_pixel_offset_is_one_lattice_and_half_a_pixel_is_not():
+    assert lattice_offset(moved(UTM, -7, -3), UTM) == (3, 7)
+    assert lattice_offset(moved(UTM, 0.5, 0), UTM) is None
+    finer = GeoBox((400, 600), UTM.transform * Affine.scale(0.5), UTM.crs)
+    assert lattice_offset(finer, UTM) is None
+    assert lattice_offset(GeoBox(UTM.shape, UTM.transform, "EPSG:32634"), UTM) is None
+
+
+def test_no_overlap_is_refused_by_name():
+    with pytest.raises(InputError, match=r"a\.tif and b\.tif do not overlap"):
+        common_grid(UTM, moved(UTM, 300, 0), paths=("a.tif", "b.tif"))
+
+
+def test_another_crs_covers_the_same_ground():
+    lonlat = UTM.to_crs("EPSG:4326")
+    grid = common_grid(UTM, lonlat)
+    assert grid.crs == UTM.crs
+    assert grid.shape == UTM.shape
+
+
+def test_crs_and_resolution_are_taken_from_the_options():
+    grid = common_grid(UTM, UTM, crs="EPSG:3035", resolution=25)
+    assert grid.crs == "EPSG:3035"
+    assert abs(grid.transform.a) == 25
+    ground = shapely.area(UTM.extent.geom)
+    assert shapely.area(grid.extent.geom) == pytest.approx(ground, rel=0.2)
+
+
+def test_resolution_alone_keeps_crs_and_corner():
+    grid = common_grid(UTM, UTM, resolution=25)
+    assert (grid.transform.a, grid.transform.c, grid.transform.f) == (25, 500_000, 5_000_000)
+    assert grid.shape == (80, 120)
+
+
+def test_rotated_grids_stay_rotated():
+    rotated = GeoBox((200, 200), UTM.transform * Affine.rotation(30), UTM.crs)
+    grid = common_grid(rotated, UTM)
+    assert grid.transform.b != 0
+    assert lattice_offset(rotated, grid) is not None
+    coarser = common_grid(rotated, UTM, resolution=20)
+    assert np.sqrt(abs(coarser.transform.determinant)) == pytest.approx(20, rel=0.02)
+
+
+@pytest.mark.parametrize("crs", ["EPSG:999999", "nonsense"])
+def test_a_crs_that_is_none_is_refused(crs):
+    with pytest.raises(OptionError, match="CRS"):
+        common_grid(UTM, UTM, crs=crs)
+
+
+def test_a_resolution_coarser_than_the_image_is_refused():
+    with pytest.raises(OptionError, match="coarser"):
+        common_grid(UTM, UTM, resolution=1e6)
+
+
+@pytest.mark.parametrize("turn", [-360, 0, 360])
+def test_grids_in_degrees_meet_across_the_antimeridian(turn):
+    before = GeoBox((100, 200), Affine(0.01, 0, 179, 0, -0.01, 1), "EPSG:4326")
+    after = GeoBox((100, 200), Affine(0.01, 0, 179.5 + turn, 0, -0.01, 1), "EPSG:4326")
+    grid = common_grid(before, after)
+    assert grid.shape == (100, 150)
+    assert grid.transform.c == pytest.approx(179.5)
+
+
+def test_a_utm_raster_meets_a_grid_in_degrees_across_the_antimeridian():
+    before = GeoBox((100, 200), Affine(0.01, 0, 179, 0, -0.01, 0), "EPSG:4326")
+    xs, ys = Transformer.from_crs(4326, 32760, always_xy=True).transform([179.6], [-0.2])
+    after = GeoBox((200, 400), Affine(200, 0, xs[0], 0, -200, ys[0]), "EPSG:32760")
+    grid = common_grid(before, after)
+    assert grid.transform.c == pytest.approx(179.6, abs=0.011)
+    assert grid.shape[1] == pytest.approx(72, abs=2)  # 80 km at the equator
+
+
+def test_a_projected_grid_over_the_antimeridian_becomes_one_in_degrees():
+    xs, ys = Transformer.from_crs(4326, 32760, always_xy=True).transform([179.8], [-0.2])
+    utm = GeoBox((200, 400), Affine(200, 0, xs[0], 0, -200, ys[0]), "EPSG:32760")
+    grid = common_grid(utm, utm, crs="EPSG:4326")
+    assert grid.shape[1] < 1000  # not once around the globe
+
+
+def test_pixel_polygon_brings_a_footprint_to_pixels():
+    polygon = pixel_polygon(footprint(moved(UTM, 10, 20)), UTM.crs, UTM)
+    assert np.allclose(polygon.bounds, (10, 20, 310, 220))
+    window = covered_window(polygon, UTM)
+    assert (window.row_start, window.row_stop, window.col_start, window.col_stop) == (
+        20,
+        200,
+        10,
+        300,
+    )
+
+
+def test_pixel_area_is_that_of_the_ground():
+    scale = 0.9996**2  # UTM shrinks distances on its central meridian
+    assert pixel_area_m2(UTM) == pytest.approx(100 / scale, rel=1e-3)
+    degrees = GeoBox((10, 10), Affine(0.001, 0, 10, 0, -0.001, 60), "EPSG:4326")
+    assert pixel_area_m2(degrees) == pytest.approx(111.4 * 55.8, rel=5e-3)

@@ -1,0 +1,141 @@
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+from rasterio.control import GroundControlPoint
+from rasterio.rpc import RPC
+from rasters import ORIGIN, UTM, texture
+
+from geochg.errors import InputError
+from geochg.tiling.source import open_source, read_source
+
+
+def test_a_source_says_what_it_is(make_raster):
+    path = make_raster(
+        "a.tif",
+        texture(40, 60, 3),
+        nodata=0,
+        names=["red", "green", "blue"],
+        tags={"TIFFTAG_DATETIME": "2014:07:20 10:30:00"},
+        overviews=[2],
+    )
+    source = read_source(path)
+    assert source.geobox.shape == (40, 60)
+    assert source.geobox.crs == UTM
+    assert [band.name for band in source.bands] == ["red", "green", "blue"]
+    assert (source.dtype, source.nodata, source.mask) == ("uint8", 0, "nodata")
+    assert source.overviews == (2,)
+    assert source.acquired == "2014-07-20T10:30:00"
+    assert source.to_dict()["size_bytes"] == path.stat().st_size
+
+
+@pytest.mark.parametrize("kind", ["none", "nodata", "alpha", "mask"])
+def test_where_validity_comes_from(make_raster, kind):
+    valid = np.ones((20, 20), bool)
+    extra = {"nodata": {"nodata": 0}, "alpha": {"alpha": valid}, "mask": {"mask": valid}}
+    source = read_source(make_raster("a.tif", texture(20, 20), **extra.get(kind, {})))
+    assert source.mask == kind
+    assert sum(not band.alpha for band in source.bands) == 1
+
+
+def test_a_palette_image_reads_as_colours_with_alpha(make_raster):
+    index = np.array([[0, 1], [2, 3]], np.uint8)
+    colors = {i: (10 + 30 * i, 20 + 30 * i, 30 + 30 * i, 255) for i in range(4)}
+    path = make_raster("a.tif", index, palette=colors, nodata=3)
+    source = read_source(path)
+    assert [band.role for band in source.bands] == ["red", "green", "blue", ""]
+    with open_source(str(path)) as dataset:
+        pixels = dataset.read()
+    assert pixels[:3, 0, 1].tolist() == [40, 50, 60]
+    assert (pixels[3] > 0).tolist() == [[True, True], [True, False]]
+
+
+def test_ground_control_points_are_rectified(make_raster):
+    data = texture(50, 60)
+    corners = [(0, 0), (0, 60), (50, 0), (50, 60), (25, 30)]
+    points = [GroundControlPoint(row, col, *(ORIGIN * (col, row))) for row, col in corners]
+    path = make_raster("a.tif", data, crs=None, transform=None, gcps=(points, UTM))
+    source = read_source(path)
+    assert source.placed_by == "gcps"
+    assert source.geobox.crs == UTM
+    assert np.allclose(source.geobox.transform[:6], ORIGIN[:6], atol=1e-3)
+    with open_source(str(path)) as dataset:
+        assert (dataset.read(1) == data[0]).mean() > 0.98
+
+
+def test_rational_polynomials_alone_are_refused_with_the_way_out(make_raster):
+    path = make_raster("a.tif", texture(20, 20), crs=None, transform=None)
+    ones = [1.0] + [0.0] * 19
+    with rasterio.open(path, "r+") as dataset:
+        dataset.rpcs = RPC(0, 1, 45, 1, ones, ones, 10, 10, 15, 1, ones, ones, 10, 10)
+    with pytest.raises(InputError, match="RPC") as caught:
+        read_source(path)
+    assert "gdalwarp -rpc" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(None, "does not exist"), (b"", "is empty"), (b"plain text, no raster", "not a raster")],
+)
+def test_files_that_are_no_rasters(tmp_path, content, message):
+    path = tmp_path / "a.tif"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(InputError, match=message) as caught:
+        read_source(path)
+    assert str(path) in caught.value.message
+    assert caught.value.hint
+
+
+def test_a_folder_is_refused(tmp_path):
+    with pytest.raises(InputError, match="is a folder"):
+        read_source(tmp_path)
+
+
+def test_a_file_cut_off_in_its_header_is_refused(make_raster):
+    path = make_raster("a.tif", texture(300, 300), COPY_SRC_OVERVIEWS="NO")
+    path.write_bytes(path.read_bytes()[:6])
+    with pytest.raises(InputError, match="not a raster"):
+        read_source(path)
+
+
+def test_no_crs_and_no_place_are_refused(make_raster):
+    with pytest.raises(InputError, match="no coordinate reference system"):
+        read_source(make_raster("a.tif", texture(20, 20), crs=None))
+    with pytest.raises(InputError, match="no place on the ground"):
+        read_source(make_raster("b.tif", texture(20, 20), transform=Affine.identity()))
+
+
+def test_a_container_without_a_chosen_raster_lists_them(tmp_path):
+    path = tmp_path / "two.gpkg"
+    profile = {
+        "driver": "GPKG",
+        "height": 20,
+        "width": 20,
+        "count": 3,
+        "dtype": "uint8",
+        "crs": UTM,
+        "transform": ORIGIN,
+    }
+    for table in ("one", "two"):
+        with rasterio.open(
+            path,
+            "w",
+            RASTER_TABLE=table,
+            APPEND_SUBDATASET="YES" if path.exists() else "NO",
+            **profile,
+        ) as dataset:
+            dataset.write(texture(20, 20, 3))
+    with pytest.raises(InputError, match="several rasters") as caught:
+        read_source(path)
+    assert "GPKG:" in caught.value.hint
+    assert read_source(f"GPKG:{path}:two").geobox.shape == (20, 20)
+
+
+def test_a_raster_inside_a_zip_opens_by_its_gdal_name(make_raster, tmp_path):
+    import zipfile
+
+    path = make_raster("a.tif", texture(20, 30))
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.write(path, "a.tif")
+    assert read_source(f"/vsizip/{tmp_path}/a.zip/a.tif").geobox.shape == (20, 30)

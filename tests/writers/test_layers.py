@@ -1,0 +1,230 @@
+import errno
+import json
+import time
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pyogrio
+import pytest
+import shapely
+from affine import Affine
+from tile_factory import make_grid, results_of
+
+from geochg.errors import OptionError, RunError
+from geochg.features.changes import FeatureSettings, change_features
+from geochg.features.tiles import tile_features
+from geochg.records import Caption, Counts, TileFailure
+from geochg.writers.layers import LAYER_SUFFIXES, write_features
+from geochg.writers.staging import Staging
+
+METADATA = {
+    "version": "0.1.0",
+    "model": {"id": "irmad", "checksum": None},
+    "sources": [{"path": "vorher/größe.tif", "size": 12345678901}],
+    "options": {"min_confidence": 0.1},
+}
+GDAL_SUFFIXES = (".gpkg", ".fgb")
+PARQUET_SUFFIXES = (".parquet", ".geoparquet")
+
+
+def layer(crs="EPSG:32633", affine=None):
+    classes = np.zeros((24, 24), int)
+    classes[2:10, 2:10] = 1
+    classes[4:8, 4:8] = 0
+    classes[5, 5] = 2
+    classes[11:14, 11:20] = 2
+    results = results_of(
+        classes, 12, Caption('a "house"\nof straße', True), Counts({"building": 1})
+    )
+    return change_features(results, make_grid((24, 24), crs, affine), FeatureSettings())
+
+
+def read(path):
+    frame = gpd.read_parquet(path) if path.suffix in PARQUET_SUFFIXES else gpd.read_file(path)
+    return frame.sort_values("id").reset_index(drop=True)
+
+
+def metadata_in(path):
+    if path.suffix in PARQUET_SUFFIXES:
+        return json.loads(pq.read_schema(path).metadata[b"geochg"])
+    if path.suffix in GDAL_SUFFIXES:
+        return json.loads(pyogrio.read_info(path)["layer_metadata"]["geochg"])
+    return json.loads(path.read_text(encoding="utf-8"))["geochg"]
+
+
+@pytest.mark.parametrize("suffix", LAYER_SUFFIXES)
+def test_every_format_reads_back(tmp_path, suffix):
+    frame, path = layer(), tmp_path / f"änderung{suffix}"
+    write_features(frame, path, METADATA)
+    found = read(path)
+    assert metadata_in(path) == METADATA
+    for name in ("id", "class", "change", "confidence", "caption", "area_m2"):
+        assert found[name].tolist() == frame[name].tolist()
+    assert [None if pd.isna(n) else n for n in found["count"]] == [1, None, None]
+    for name in ("tiles", "cells"):
+        lists = [json.loads(v) if isinstance(v, str) else list(v) for v in found[name]]
+        assert lists == frame[name].tolist()
+    if suffix in (".geojson", ".json"):
+        assert found.crs == "EPSG:4326"
+        # Seven decimals are a centimetre.
+        apart = found.to_crs(frame.crs).symmetric_difference(frame.geometry)
+        assert apart.area.max() < 5
+    else:
+        assert found.crs == frame.crs
+        assert found.geometry.geom_equals(frame.geometry).all()
+
+
+@pytest.mark.parametrize("suffix", LAYER_SUFFIXES)
+def test_the_same_table_gives_the_same_bytes(tmp_path, suffix):
+    frame = layer()
+    one, other = tmp_path / f"one{suffix}", tmp_path / f"other{suffix}"
+    write_features(frame, one, METADATA)
+    time.sleep(1.1)
+    write_features(frame, other, METADATA)
+    assert one.read_bytes() == other.read_bytes()
+    assert pyogrio.get_gdal_config_option("OGR_CURRENT_DATE") is None
+
+
+@pytest.mark.parametrize("suffix", LAYER_SUFFIXES)
+def test_layers_without_features_are_valid(tmp_path, suffix):
+    full = layer()
+    frame, path = full.iloc[:0], tmp_path / f"empty{suffix}"
+    write_features(frame, path, METADATA)
+    assert metadata_in(path) == METADATA
+    if suffix in (".geojson", ".json"):
+        assert json.loads(path.read_text())["features"] == []
+        return
+    found = read(path)
+    assert len(found) == 0
+    assert set(found.columns) == set(frame.columns)
+    assert found.crs == frame.crs
+    if suffix in PARQUET_SUFFIXES:
+        write_features(full, tmp_path / f"full{suffix}", METADATA)
+        assert pq.read_schema(path).equals(pq.read_schema(tmp_path / f"full{suffix}"))
+    else:
+        assert pyogrio.read_info(path)["geometry_type"] == "Polygon"
+
+
+@pytest.mark.parametrize("suffix", LAYER_SUFFIXES)
+def test_the_layer_of_tiles(tmp_path, suffix):
+    classes = np.zeros((24, 24), int)
+    first, *_, last = results_of(classes, 12, Counts({"road": 0}))
+    frame = tile_features([first], make_grid((24, 24)), failures=[TileFailure(last.window, "gone")])
+    path = tmp_path / f"tiles{suffix}"
+    write_features(frame, path, METADATA, layer="tiles")
+    found = gpd.read_parquet(path) if suffix in PARQUET_SUFFIXES else gpd.read_file(path)
+    found = found.sort_values("tile").reset_index(drop=True)
+    assert found["tile"].tolist() == ["r0c0", "r1c1"]
+    assert found["status"].tolist() == ["answered", "failed"]
+    assert bool(found["changed"][0]) is False
+    assert pd.isna(found["changed"][1])
+    assert found["count_road"][0] == 0
+    if suffix in GDAL_SUFFIXES:
+        assert pyogrio.list_layers(path)[0, 0] == "tiles"
+        assert found["unparsed"].tolist() == ["[]", "[]"]
+
+
+def test_mixed_polygons_and_multipolygons_are_of_one_type(tmp_path):
+    frame = layer()
+    square = shapely.box(0, 0, 1, 1)
+    frame.geometry = [square, shapely.MultiPolygon([square, shapely.box(2, 2, 3, 3)]), square]
+    for suffix in GDAL_SUFFIXES:
+        write_features(frame, tmp_path / f"x{suffix}", METADATA)
+        assert pyogrio.read_info(tmp_path / f"x{suffix}")["geometry_type"] == "MultiPolygon"
+        assert set(read(tmp_path / f"x{suffix}").geom_type) == {"MultiPolygon"}
+
+
+# --- RFC 7946 ------------------------------------------------------------------------------------
+
+
+def collection(tmp_path, frame):
+    path = tmp_path / "x.geojson"
+    write_features(frame, path, METADATA)
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def test_the_collection_is_as_rfc_7946_wants_it(tmp_path):
+    found = collection(tmp_path, layer())
+    assert list(found) == ["type", "geochg", "features"]
+    properties = found["features"][0]["properties"]
+    assert list(properties) == [
+        "id", "class", "change", "confidence", "caption", "count", "area_m2", "tiles", "cells",
+    ]  # fmt: skip
+    assert properties["count"] == 1
+    assert found["features"][1]["properties"]["count"] is None
+    assert properties["tiles"] == ["r0c0"]
+    shell, hole = found["features"][0]["geometry"]["coordinates"]
+    assert shapely.LinearRing(shell).is_ccw
+    assert not shapely.LinearRing(hole).is_ccw
+    assert all(round(value, 7) == value for vertex in shell for value in vertex)
+    assert 14.9 < shell[0][0] < 15.1
+    assert 44.9 < shell[0][1] < 45.3
+
+
+@pytest.mark.parametrize(
+    ("crs", "affine"),
+    [
+        ("EPSG:4326", Affine(0.01, 0, 179.85, 0, -0.01, 10)),
+        ("EPSG:4326", Affine(0.01, 0, -180.15, 0, -0.01, 10)),
+        ("EPSG:4269", Affine(0.01, 0, 179.85, 0, -0.01, 10)),
+        ("EPSG:32660", Affine(1000, 0, 814_000, 0, -1000, 1_100_000)),
+        ("EPSG:3832", Affine(1000, 0, 3_325_000, 0, -1000, 1_100_000)),
+    ],
+)
+def test_polygons_across_the_antimeridian_are_cut(tmp_path, crs, affine):
+    frame = layer(crs, affine)
+    found = collection(tmp_path, frame)
+    shapes = [shapely.geometry.shape(each["geometry"]) for each in found["features"]]
+    assert "MultiPolygon" in {each.geom_type for each in shapes}
+    for shape, area_m2 in zip(shapes, frame["area_m2"], strict=True):
+        assert shape.is_valid
+        assert shapely.box(-180, -90, 180, 90).covers(shape)
+        assert all(part.bounds[2] - part.bounds[0] < 1 for part in shapely.get_parts(shape))
+        # A square degree on the ellipsoid at 10 degrees of latitude.
+        assert shape.area * 110_600 * 109_640 == pytest.approx(area_m2, rel=0.01)
+
+
+def test_a_grid_beyond_180_degrees_comes_back(tmp_path):
+    found = collection(tmp_path, layer("EPSG:4326", Affine(0.01, 0, 200, 0, -0.01, 10)))
+    shapes = [shapely.geometry.shape(each["geometry"]) for each in found["features"]]
+    assert all(-160 <= shape.bounds[0] < shape.bounds[2] < -159 for shape in shapes)
+
+
+# --- failures ------------------------------------------------------------------------------------
+
+
+def test_an_unknown_suffix_is_refused(tmp_path):
+    with pytest.raises(OptionError, match=r"\.gpkg"):
+        write_features(layer(), tmp_path / "x.shp", METADATA)
+
+
+@pytest.mark.parametrize("suffix", LAYER_SUFFIXES)
+def test_a_full_disk_leaves_nothing_behind(tmp_path, suffix, monkeypatch):
+    def full(self, content):
+        with self.open("wb") as file:
+            file.write(content[:100])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    target = tmp_path / f"x{suffix}"
+    monkeypatch.setattr("pathlib.Path.write_bytes", full)
+    with pytest.raises(RunError, match="No space left") as caught, Staging() as staging:  # noqa: PT012
+        with staging.write(target) as path:
+            write_features(layer(), path, METADATA)
+        staging.commit()
+    assert str(target) in caught.value.message
+    assert "room" in caught.value.hint
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_gdal_refuses_is_an_error_that_names_the_file(tmp_path, monkeypatch):
+    def refuse(*args, **options):
+        raise pyogrio.errors.DataSourceError("sqlite3_exec failed: disk I/O error")
+
+    monkeypatch.setattr("pyogrio.write_dataframe", refuse)
+    with pytest.raises(RunError, match=r"x\.gpkg: sqlite3_exec"), Staging() as staging:
+        with staging.write(tmp_path / "x.gpkg") as path:
+            write_features(layer(), path, METADATA)
+    assert pyogrio.get_gdal_config_option("OGR_CURRENT_DATE") is None
+    assert list(tmp_path.iterdir()) == []
