@@ -1,8 +1,8 @@
 import json
 import subprocess
 import sys
-from pathlib import Path
 import time
+from pathlib import Path
 
 import numpy as np
 import psutil
