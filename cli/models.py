@@ -10,7 +10,13 @@ import click
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print them as JSON on stdout.")
 def models(as_json: bool) -> None:
-    """List the change models that --model takes, and what each can do."""
+    """List the change models that --model takes.
+
+    \b
+    Examples:
+      geochg models
+      geochg models --json
+    """
     from geochg.models.registry import backends
 
     found = backends()

@@ -1,6 +1,11 @@
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import rasterio
+import rasterio.shutil
 from affine import Affine
 from rasterio.control import GroundControlPoint
 from rasterio.rpc import RPC
@@ -139,3 +144,30 @@ def test_a_raster_inside_a_zip_opens_by_its_gdal_name(make_raster, tmp_path):
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         archive.write(path, "a.tif")
     assert read_source(f"/vsizip/{tmp_path}/a.zip/a.tif").geobox.shape == (20, 30)
+
+
+def test_a_netcdf_variable_opens_by_its_gdal_name(make_raster, tmp_path):
+    path = tmp_path / "a.nc"
+    rasterio.shutil.copy(make_raster("a.tif", texture(20, 30)), path, driver="NetCDF")
+    source = read_source(f'NETCDF:"{path}":Band1')
+    assert source.geobox.shape == (20, 30)
+    assert source.geobox.crs.epsg == 32633
+
+
+@pytest.fixture
+def address(tmp_path):
+    """Where the files of `tmp_path` are served."""
+    script = Path(__file__).parent.parent / "range_server.py"
+    command = [sys.executable, str(script), str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        yield f"/vsicurl/http://127.0.0.1:{int(server.stdout.readline())}"
+        server.kill()
+
+
+def test_a_raster_on_a_server_is_read_in_parts(make_raster, address):
+    data = texture(20, 30)
+    make_raster("a.tif", data)
+    with open_source(f"{address}/a.tif") as dataset:
+        assert (dataset.read() == data).all()
+    with pytest.raises(InputError, match="cannot open"):
+        read_source(f"{address}/missing.tif")

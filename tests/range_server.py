@@ -1,0 +1,43 @@
+"""Serves parts of files, as the servers of Cloud-Optimised GeoTIFFs do; prints its port.
+
+    python tests/range_server.py FOLDER
+
+A process of its own: rasterio holds the interpreter while GDAL waits for the network.
+"""
+
+import functools
+import http.server
+import sys
+from pathlib import Path
+
+
+class RangeHandler(http.server.SimpleHTTPRequestHandler):
+    def do_GET(self):
+        path = Path(self.translate_path(self.path))
+        if not path.is_file():
+            self.send_error(404)
+            return
+        content = path.read_bytes()
+        first, last = 0, len(content) - 1
+        wanted = self.headers.get("Range")
+        if wanted:
+            start, _, stop = wanted.removeprefix("bytes=").partition("-")
+            first, last = int(start), min(int(stop or last), last)
+            self.send_response(206)
+            self.send_header("Content-Range", f"bytes {first}-{last}/{len(content)}")
+        else:
+            self.send_response(200)
+        self.send_header("Accept-Ranges", "bytes")
+        self.send_header("Content-Length", str(last - first + 1))
+        self.end_headers()
+        self.wfile.write(content[first : last + 1])
+
+    def log_message(self, *args):
+        pass
+
+
+if __name__ == "__main__":
+    handler = functools.partial(RangeHandler, directory=sys.argv[1])
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        print(server.server_port, flush=True)
+        server.serve_forever()

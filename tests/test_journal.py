@@ -1,0 +1,131 @@
+import sqlite3
+
+import numpy as np
+import pytest
+import shapely
+
+from geochg.errors import InputError, OptionError, RunError
+from geochg.journal import Journal, journal_path
+from geochg.records import Cell, Change, Task, TileResult
+from geochg.tiling.layout import Layout
+
+LAYOUT = Layout(100, 100, 50, 0)
+FACTS = {"options": {"a": 1, "b": [1, 2]}, "model": "m"}
+
+
+def result(index, heat=True):
+    window = LAYOUT[index]
+    ring = shapely.box(1, 2, 30, 40).difference(shapely.box(5, 5, 10, 10))
+    cell = Cell("water", Change.APPEARED, 0.123456789, ring, ("top-left", "center-center"))
+    rng = np.random.default_rng(index)
+    return TileResult(
+        window=window,
+        changed=True,
+        probability=0.75,
+        caption="Wasser: größer “now”",
+        counts={"building": 3},
+        cells=(cell,),
+        heat=rng.integers(0, 255, (50, 50), dtype=np.uint8) if heat else None,
+        unparsed=(Task.COUNT,),
+    )
+
+
+def same(one, other):
+    assert one.window == other.window
+    for name in ("changed", "probability", "caption", "counts", "unparsed"):
+        assert getattr(one, name) == getattr(other, name)
+    assert [c.polygon.wkb for c in one.cells] == [c.polygon.wkb for c in other.cells]
+    assert [c.probability for c in one.cells] == [c.probability for c in other.cells]
+    assert [c.grid_cells for c in one.cells] == [c.grid_cells for c in other.cells]
+    assert (one.heat is None) == (other.heat is None)
+    assert one.heat is None or (one.heat == other.heat).all()
+
+
+def begin(path, facts=FACTS, resume=False):
+    return Journal.begin(path, LAYOUT, facts, resume=resume)
+
+
+@pytest.mark.parametrize("on_disk", [True, False])
+def test_results_come_back_as_they_went_in_and_in_order(tmp_path, on_disk):
+    with begin(tmp_path / "j" if on_disk else None) as journal:
+        journal.add([result(3), result(1, heat=False)], [LAYOUT[0]])
+        kept = list(journal.results())
+        assert journal.done() == {0, 1, 3}
+        assert journal.skipped() == [LAYOUT[0]]
+    assert [each.window.index for each in kept] == [1, 3]
+    same(kept[0], result(1, heat=False))
+    same(kept[1], result(3))
+
+
+def test_what_was_added_is_there_after_reopening(tmp_path):
+    path = tmp_path / "j"
+    with begin(path) as journal:
+        journal.add([result(0)], [])
+    with begin(path, resume=True) as journal:
+        assert journal.count() == 1
+        same(next(iter(journal.results())), result(0))
+        journal.remove()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unfinished_run_is_named_with_how_far_it_was(tmp_path):
+    path = tmp_path / "j"
+    with begin(path) as journal:
+        journal.add([result(0)], [LAYOUT[1]])
+    with pytest.raises(InputError, match="2 of 4 tiles"):
+        begin(path)
+
+
+def test_another_run_is_refused_by_what_differs(tmp_path):
+    path = tmp_path / "j"
+    begin(path).close()
+    with pytest.raises(OptionError, match=r"differs in b, model\n"):
+        begin(path, {"options": {"a": 1, "b": [1]}, "model": "n"}, resume=True)
+
+
+def test_a_journal_that_died_before_its_first_word_starts_anew(tmp_path):
+    path = tmp_path / "j"
+    path.touch()
+    with begin(path) as journal:
+        assert journal.count() == 0
+
+
+def test_a_file_that_is_no_journal_is_refused(tmp_path):
+    path = tmp_path / "j"
+    path.write_text("something else altogether, long enough to be read as a header" * 20)
+    with pytest.raises(InputError, match="cannot use the journal"):
+        begin(path, resume=True)
+    assert path.read_text().startswith("something else")
+
+
+def test_a_batch_is_added_whole_or_not_at_all(tmp_path, monkeypatch):
+    with begin(tmp_path / "j") as journal:
+        journal.add([result(0)], [])
+        broken = result(1)
+        object.__setattr__(broken, "probability", object())
+        with pytest.raises(TypeError):
+            journal.add([result(2), broken], [])
+        assert journal.done() == {0}
+
+
+def test_a_full_disk_says_so_and_keeps_what_was_done(tmp_path):
+    with begin(tmp_path / "j") as journal:
+        journal.add([result(0)], [])
+        journal._database.execute("PRAGMA max_page_count = 1")
+        with pytest.raises(RunError, match="full") as caught:
+            journal.add([result(index) for index in (1, 2, 3)], [])
+        assert "--resume" in caught.value.hint
+    with begin(tmp_path / "j", resume=True) as journal:
+        assert journal.done() == {0}
+
+
+def test_the_journal_lies_beside_the_output(tmp_path):
+    assert journal_path(tmp_path / "c.geojson") == tmp_path / "c.geojson.journal"
+
+
+def test_the_file_is_a_database_others_can_read(tmp_path):
+    path = tmp_path / "j"
+    with begin(path) as journal:
+        journal.add([result(0)], [])
+    with sqlite3.connect(path) as database:
+        assert database.execute("SELECT count(*) FROM tile").fetchone() == (1,)
