@@ -29,7 +29,7 @@ _DEFAULTS = AnalyzeOptions()
     "-o",
     "--output",
     type=click.Path(path_type=Path),
-    help="The change layer: .geojson, .gpkg, .fgb or .parquet.",
+    help="The change layer: .geojson (or .json), .gpkg, .fgb, .parquet (or .geoparquet).",
 )
 @click.option("--tiles", type=click.Path(path_type=Path), help="A layer of one feature a tile.")
 @click.option(
@@ -73,7 +73,7 @@ _DEFAULTS = AnalyzeOptions()
     "--save-options",
     type=click.Path(path_type=Path),
     metavar="FILE.toml",
-    help="Write the options in use to a file that --options reads.",
+    help="When done, write the options in use to a file that --options reads.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON on stdout.")
 @click.pass_context
@@ -103,23 +103,28 @@ def analyze(
     if output is None and tiles is None and heatmap is None:
         raise click.UsageError("nothing to write: add -o/--output, --tiles or --heatmap")
     options = options_of(ctx)
-    if save_options is not None:
-        options.to_toml(save_options)
 
     from geochg.pipeline import Outputs
     from geochg.pipeline import analyze as run
+    from geochg.writers.staging import Output, check_outputs
 
     from .progress import showing_progress
 
+    outputs = Outputs(output, tiles, heatmap)
+    if save_options is not None:
+        inputs = [Path(before), Path(after), *outputs.paths()]
+        check_outputs([Output(save_options, (".toml",))], inputs)
     with showing_progress() as listener, _interrupts() as cancel:
         result = run(
             before,
             after,
             options,
-            outputs=Outputs(output, tiles, heatmap),
+            outputs=outputs,
             listener=listener,
             cancel=cancel,
         )
+    if save_options is not None:
+        options.to_toml(save_options)
     click.echo(_as_json(result) if as_json else _in_words(result))
 
 
@@ -144,7 +149,8 @@ def _interrupts() -> Iterator[Flag]:
 def _as_json(result: ChangeResult) -> str:
     paths = {name: str(path) for name, path in vars(result.outputs).items() if path is not None}
     features = {"count": len(result.features), "area_m2": _area_m2(result)}
-    return json.dumps({"outputs": paths, "features": features, "geochg": result.metadata})
+    told = {"outputs": paths, "features": features, "geochg": result.metadata}
+    return json.dumps(told, allow_nan=False)
 
 
 def _in_words(result: ChangeResult) -> str:

@@ -28,7 +28,7 @@ def info(ctx: click.Context, /, before: str, after: str, as_json: bool, **_: Any
     from geochg.describe import describe
 
     facts = describe(before, after, options_of(ctx)).to_dict()
-    click.echo(json.dumps(facts) if as_json else "\n".join(_in_words(facts)))
+    click.echo(json.dumps(facts, allow_nan=False) if as_json else "\n".join(_in_words(facts)))
 
 
 def _in_words(facts: Mapping[str, Any]) -> Iterator[str]:
@@ -44,7 +44,9 @@ def _in_words(facts: Mapping[str, Any]) -> Iterator[str]:
         yield f"             {facts['note']}"
     yield f"shift        {_shift_in_words(facts['alignment'])}"
     time = (
-        "unknown: no tile could be read" if facts["seconds"] is None else f"{facts['seconds']:g} s"
+        "unknown: the tiles looked at have no data"
+        if facts["seconds"] is None
+        else f"{facts['seconds']:g} s"
     )
     yield f"tiles        {facts['tiles']}, estimated time {time}"
 

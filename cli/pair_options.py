@@ -84,7 +84,9 @@ _PAIR_OPTIONS = (
         "it, or only report it.",
     ),
     click.option(
-        "--match", is_flag=True, help="Match the values of AFTER to those of BEFORE, band by band."
+        "--match/--no-match",
+        default=_DEFAULTS.match,
+        help="Match the values of AFTER to those of BEFORE, band by band.",
     ),
     click.option(
         "--tile-size",

@@ -21,6 +21,7 @@ from geochg.events import Event, Listener, Notice
 from geochg.events import Progress as ProgressEvent
 
 _STAGES = {
+    "shift": "measuring the shift",
     "survey": "looking at the pair",
     "tiles": "asking about tiles",
     "write": "writing",
@@ -52,7 +53,7 @@ def showing_progress() -> Iterator[Listener]:
     rows = {}
 
     def listen(event: Event) -> None:
-        if isinstance(event, Notice):
+        if isinstance(event, Notice) and (event.warning or console.is_terminal):
             kind = "warning" if event.warning else "note"
             # Text of a file's own must not be read as rich markup.
             console.print(f"{kind}: {event.message}", markup=False, highlight=False, soft_wrap=True)

@@ -13,7 +13,7 @@ Where answers of one tile disagree, the rules are these:
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -189,11 +189,13 @@ def _heat(tile: Tile, said: _Said, evidence: _Evidence | None) -> NDArray[np.uin
 class _Strongest(NamedTuple):
     """The strongest kept channel at each pixel of the read window.
 
-    `channels` are the kept ones, `channel` `(height, width)` an index into them, `probability`
-    `(height, width)` float32 0-1, `changed` `(height, width)` bool.
+    `channels` are the kept ones, `captions` a sentence for each or "", `channel`
+    `(height, width)` an index into them, `probability` `(height, width)` float32 0-1, `changed`
+    `(height, width)` bool.
     """
 
     channels: tuple[Channel, ...]
+    captions: tuple[str, ...]
     channel: NDArray[np.intp]
     probability: NDArray[np.float32]
     changed: NDArray[np.bool_]
@@ -209,6 +211,7 @@ def _strongest(tile: Tile, outlines: Outlines, settings: CellSettings) -> _Stron
     probability = layers.max(axis=0)
     return _Strongest(
         tuple(outlines.channels[i] for i in kept),
+        tuple(outlines.captions[i] if outlines.captions else "" for i in kept),
         layers.argmax(axis=0),
         probability,
         (probability >= outlines.threshold) & tile.valid,
@@ -240,7 +243,8 @@ def _pieces(tile: Tile, strongest: _Strongest) -> Iterator[Cell]:
     means = np.minimum(total / size_px, 1.0).tolist()
     for index, probability, polygon, names in zip(channel_of, means, polygons, zones, strict=True):
         class_name, change = strongest.channels[index]
-        yield Cell(class_name, change, probability, polygon, names)
+        caption = strongest.captions[index]
+        yield Cell(class_name, change, probability, polygon, names, caption)
 
 
 def _zones_of(
@@ -266,7 +270,8 @@ def _changed_boxes(tile: Tile, strongest: _Strongest) -> Iterator[Cell]:
     for channel, zone in np.argwhere(size_px > CELL_AREA_SHARE * valid_px).tolist():
         class_name, change = strongest.channels[channel]
         probability = min(float(total[channel, zone] / size_px[channel, zone]), 1.0)
-        yield from _boxes(tile, GRID_CELLS[zone], class_name, change, probability)
+        for box in _boxes(tile, GRID_CELLS[zone], class_name, change, probability):
+            yield replace(box, caption=strongest.captions[channel])
 
 
 # --- grid locations ------------------------------------------------------------------------------

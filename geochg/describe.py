@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from geochg.cells import CellSettings, tile_result
 from geochg.models.base import ChangeModel
 from geochg.models.registry import load_model
 from geochg.options import AnalyzeOptions
 from geochg.pipeline import SURVEY_TILES, mapped_questions, reading_threads
-from geochg.records import Tile
+from geochg.records import Tile, TileFailure
 from geochg.tiling.layout import Layout
-from geochg.tiling.pair import RasterPair, align, open_pair, reading_plan
-from geochg.tiling.read import read_ahead
-from geochg.tiling.source import RasterSource
+from geochg.tiling.pair import RasterPair, open_pair
+from geochg.tiling.preparation import Preparation, prepare
+from geochg.tiling.read import ReadPlan, read_ahead
+from geochg.tiling.source import RasterSource, gdal_settings
 
 _TIMED_TILES = 8
 
@@ -26,13 +27,15 @@ class PairDescription:
     """What is known of a pair before it is analysed.
 
     Attributes:
-        pair: The pair, its shift measured.
+        pair: The pair.
+        preparation: What was measured on it.
         tiles: Number of tiles.
         seconds: Time a run is expected to take on this machine, from a few tiles; None when none
-            of them could be read.
+            of those had data that could be read.
     """
 
     pair: RasterPair
+    preparation: Preparation
     tiles: int
     seconds: float | None
 
@@ -52,7 +55,8 @@ class PairDescription:
             },
             "bands": list(self.pair.bands.names),
             "note": self.pair.bands.note,
-            "alignment": self.pair.alignment(),
+            "alignment": self.preparation.alignment(),
+            "matching": self.preparation.matching(),
             "tiles": self.tiles,
             "seconds": self.seconds,
         }
@@ -74,34 +78,39 @@ def describe(
         GeochgError: As `analyze` does before its first tile.
     """
     options = options or AnalyzeOptions()
+    start = time.perf_counter()
     model = load_model(options.model, options.model_options, options.device)
-    pair = align(open_pair(before, after, options, model.capabilities.bands), options.align)
-    layout = pair.layout(options)
-    return PairDescription(pair, len(layout), _expected_seconds(pair, model, layout, options))
+    with gdal_settings():
+        pair = open_pair(before, after, options, model.capabilities.bands)
+        found = prepare(pair, options.align, pixels=model.capabilities.pixels, match=options.match)
+        preparing_s = time.perf_counter() - start
+        layout = pair.layout(options)
+        tiles_s = _expected_seconds(pair, found.plan(pair), model, layout, options)
+    seconds = None if tiles_s is None else float(f"{preparing_s + tiles_s:.2g}")
+    return PairDescription(pair, found, len(layout), seconds)
 
 
 def _expected_seconds(
-    pair: RasterPair, model: ChangeModel, layout: Layout, options: AnalyzeOptions
+    pair: RasterPair, plan: ReadPlan, model: ChangeModel, layout: Layout, options: AnalyzeOptions
 ) -> float | None:
-    plan = reading_plan(pair, model.capabilities.pixels, options.match)
-    threads = reading_threads(options)
+    """From the survey to the last tile, by what a few tiles take."""
     start = time.perf_counter()
-    read = list(read_ahead(plan, layout.spread(_TIMED_TILES), threads))
+    read = list(read_ahead(plan, layout.spread(_TIMED_TILES), reading_threads(options)))
+    reading_s = (time.perf_counter() - start) / len(read)
     tiles = [tile for tile in read if isinstance(tile, Tile) and tile.valid.any()]
     if not tiles:
         return None
-    reading_s = (time.perf_counter() - start) / len(read)
-    answering_s = _answering_seconds(pair, model, tiles) / len(tiles)
-    surveyed = min(SURVEY_TILES, len(layout)) if model.capabilities.surveys else 0
-    expected_s = surveyed * reading_s + len(layout) * max(reading_s, answering_s)
-    return float(f"{expected_s:.2g}")
-
-
-def _answering_seconds(pair: RasterPair, model: ChangeModel, tiles: Sequence[Tile]) -> float:
-    model.survey(pair.facts, tiles)
     start = time.perf_counter()
-    model.answer(tiles, mapped_questions(model))
-    return time.perf_counter() - start
+    model.survey(pair.facts, tiles)  # its sample is bounded, so a few tiles take as long as many
+    fitting_s = time.perf_counter() - start
+    start = time.perf_counter()
+    settings = CellSettings(options.geometry, options.classes, heat=False)
+    for tile, answers in zip(tiles, model.answer(tiles, mapped_questions(model)), strict=True):
+        if not isinstance(answers, TileFailure):
+            tile_result(tile, answers, settings)
+    answering_s = (time.perf_counter() - start) / len(tiles)
+    surveyed = min(SURVEY_TILES, len(layout)) if model.capabilities.surveys else 0
+    return surveyed * reading_s + fitting_s + len(layout) * (reading_s + answering_s)
 
 
 def _source_facts(source: RasterSource) -> dict[str, Any]:
@@ -114,7 +123,8 @@ def _source_facts(source: RasterSource) -> dict[str, Any]:
         "pixel_size": [abs(source.geobox.transform.a), abs(source.geobox.transform.e)],
         "dtype": source.dtype,
         "bands": [band.name for band in source.bands],
-        "nodata": source.nodata,
+        # JSON has no NaN.
+        "nodata": source.nodata if source.nodata is None else str(source.nodata),
         "validity": source.mask,
         "placed_by": source.placed_by,
         "overviews": list(source.overviews),

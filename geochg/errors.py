@@ -53,7 +53,7 @@ class RunError(GeochgError):
 
 
 class TilesFailedError(RunError):
-    """The run is complete, its outputs are written, but some tiles could not be read."""
+    """Some tiles could not be read or answered; nothing is written, the journal is kept."""
 
 
 class CancelledRunError(GeochgError):

@@ -10,33 +10,56 @@ import json
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, cast
 
 import numpy as np
 import shapely
+from numpy.typing import NDArray
 
 from geochg.errors import InputError, OptionError, RunError
-from geochg.records import Cell, Change, Task, TileResult, TileWindow
+from geochg.records import Cell, Change, PixelWindow, Task, TileResult, TileWindow
 from geochg.tiling.layout import Layout
 
 _TABLES = (
     "CREATE TABLE run (fingerprint TEXT NOT NULL)",
-    "CREATE TABLE tile (number INTEGER PRIMARY KEY, record TEXT, heat BLOB)",
+    "CREATE TABLE measured (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
+    "CREATE TABLE tile (number INTEGER PRIMARY KEY, changed INTEGER, unparsed INTEGER,"
+    " record TEXT, heat BLOB)",
 )
 
 
+@dataclass(frozen=True)
+class Tallies:
+    """How many tiles there are in all, were answered, changed, made no sense, had no data."""
+
+    total: int
+    read: int
+    changed: int
+    unparsed: int
+    skipped: int
+
+
 class Journal:
-    """The finished tiles of one run; a context manager that closes the database.
+    """The finished tiles of one run.
+
+    As a context manager it closes the database; a journal that holds no answer yet is deleted when
+    an error leaves the block, since there is nothing to go on with.
 
     Args:
         path: Where the journal lies; None keeps it in memory, for runs without an output file.
         layout: The tiles of the run.
+
+    Raises:
+        InputError: If the file cannot be opened, is no journal, or is another run's.
     """
 
     def __init__(self, path: Path | None, layout: Layout) -> None:
         self._path = path
         self._layout = layout
+        self._open = True
         try:
             self._database = sqlite3.connect(path or ":memory:", timeout=0, isolation_level=None)
             # One writer at a time, and no shared-memory file, which network folders lack.
@@ -85,11 +108,14 @@ class Journal:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *exc_info: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *exc_info: object) -> None:
+        if kind is not None and self._open and not self.tallies().read:
+            self.remove()
         self.close()
 
     def close(self) -> None:
         """Closes the database and keeps the file."""
+        self._open = False
         self._database.close()
 
     def remove(self) -> None:
@@ -110,40 +136,88 @@ class Journal:
             RunError: If the disk is full or the file cannot be written.
         """
         rows = [
-            *((result.window.index, _record(result), _packed(result)) for result in results),
-            *((window.index, None, None) for window in skipped),
+            *(_row(result) for result in results),
+            *((window.index, None, None, None, None) for window in skipped),
         ]
-        try:
+        with self._writing():
             self._database.execute("BEGIN")
-            self._database.executemany("INSERT OR REPLACE INTO tile VALUES (?, ?, ?)", rows)
+            self._database.executemany("INSERT OR REPLACE INTO tile VALUES (?, ?, ?, ?, ?)", rows)
             self._database.execute("COMMIT")
+
+    def keep_measured(self, name: str, value: Mapping[str, Any]) -> None:
+        """Keeps what was measured before the first tile, for a resumed run to share.
+
+        Raises:
+            RunError: If the disk is full or the file cannot be written.
+        """
+        with self._writing():
+            self._database.execute(
+                "INSERT OR REPLACE INTO measured VALUES (?, ?)", (name, json.dumps(value))
+            )
+
+    def measured(self, name: str) -> dict[str, Any] | None:
+        """What `keep_measured` kept; None when it kept nothing of that name."""
+        for (value,) in self._rows("SELECT value FROM measured WHERE name = ?", name):
+            known: dict[str, Any] = json.loads(value)
+            return known
+        return None
+
+    def done(self) -> set[int]:
+        """Indexes of the tiles that need not be read again."""
+        return {number for (number,) in self._rows("SELECT number FROM tile")}
+
+    def count(self) -> int:
+        """Number of tiles that need not be read again."""
+        ((count,),) = self._rows("SELECT count(*) FROM tile")
+        return int(count)
+
+    def tallies(self) -> Tallies:
+        """Counts over all tiles, without reading what was said about them."""
+        ((count, read, changed, unparsed),) = self._rows(
+            "SELECT count(*), count(record), total(changed), total(unparsed) FROM tile"
+        )
+        return Tallies(len(self._layout), read, int(changed), int(unparsed), count - read)
+
+    def results(self) -> Iterator[TileResult]:
+        """The answered tiles in raster order, one at a time, without their heat."""
+        rows = self._rows(
+            "SELECT number, record FROM tile WHERE record IS NOT NULL ORDER BY number"
+        )
+        return (_result(self._layout[number], record) for number, record in rows)
+
+    def heat(self) -> Iterator[tuple[PixelWindow, NDArray[np.uint8]]]:
+        """Core and heat of the answered tiles in raster order, one at a time."""
+        rows = self._rows("SELECT number, heat FROM tile WHERE heat IS NOT NULL ORDER BY number")
+        for number, packed in rows:
+            core = self._layout[number].core
+            heat = np.frombuffer(zlib.decompress(packed), np.uint8)
+            yield core, heat.reshape(core.height_px, core.width_px)
+
+    def skipped(self) -> list[TileWindow]:
+        """The tiles with no valid pixel in their core, in raster order."""
+        rows = self._rows("SELECT number FROM tile WHERE record IS NULL ORDER BY number")
+        return [self._layout[number] for (number,) in rows]
+
+    def _rows(self, query: str, *values: str) -> Iterator[tuple[Any, ...]]:
+        """What a query gives, row by row.
+
+        Raises:
+            InputError: If the database is damaged.
+        """
+        try:
+            yield from self._database.execute(query, values)
+        except sqlite3.Error as error:
+            raise _unusable(self._path, error) from error
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
         except sqlite3.Error as error:
             raise RunError(
                 f"cannot write the journal {self._path}: {error}",
                 "free some space or choose another output folder, then run with --resume",
             ) from error
-
-    def done(self) -> set[int]:
-        """Indexes of the tiles that need not be read again."""
-        return {number for (number,) in self._database.execute("SELECT number FROM tile")}
-
-    def count(self) -> int:
-        """Number of tiles that need not be read again."""
-        return int(self._database.execute("SELECT count(*) FROM tile").fetchone()[0])
-
-    def results(self) -> Iterator[TileResult]:
-        """The answered tiles in raster order, one at a time."""
-        rows = self._database.execute(
-            "SELECT number, record, heat FROM tile WHERE record IS NOT NULL ORDER BY number"
-        )
-        return (_result(self._layout[number], record, heat) for number, record, heat in rows)
-
-    def skipped(self) -> list[TileWindow]:
-        """The tiles with no valid pixel in their core, in raster order."""
-        rows = self._database.execute(
-            "SELECT number FROM tile WHERE record IS NULL ORDER BY number"
-        )
-        return [self._layout[number] for (number,) in rows]
 
     def _start(self, fingerprint: Mapping[str, Any]) -> None:
         try:
@@ -176,23 +250,12 @@ def _refuse_other(
     known: Mapping[str, Any], fingerprint: Mapping[str, Any], path: Path | None
 ) -> None:
     now = json.loads(_canonical(fingerprint))
-    changed = sorted(_differences(known, now))
+    changed = [key for key in sorted(known.keys() | now.keys()) if known.get(key) != now.get(key)]
     if changed:
         raise OptionError(
             f"the unfinished run in {path} differs in {', '.join(changed)}",
             "run with what it was started with, or delete that file to start again",
         )
-
-
-def _differences(known: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
-    for key in known.keys() | now.keys():
-        old, new = known.get(key), now.get(key)
-        if old == new:
-            continue
-        if isinstance(old, dict) and isinstance(new, dict):
-            yield from _differences(old, new)
-        else:
-            yield key
 
 
 def _canonical(fingerprint: Mapping[str, Any]) -> str:
@@ -208,8 +271,9 @@ def _unusable(path: Path | None, error: sqlite3.Error) -> InputError:
     )
 
 
-def _packed(result: TileResult) -> bytes | None:
-    return None if result.heat is None else zlib.compress(result.heat.tobytes(), level=1)
+def _row(result: TileResult) -> tuple[int, bool, bool, str, bytes | None]:
+    heat = None if result.heat is None else zlib.compress(result.heat.tobytes(), level=1)
+    return result.window.index, result.changed, bool(result.unparsed), _record(result), heat
 
 
 def _record(result: TileResult) -> str:
@@ -220,6 +284,7 @@ def _record(result: TileResult) -> str:
             "probability": cell.probability,
             "polygon": cell.polygon.wkb_hex,
             "grid_cells": cell.grid_cells,
+            "caption": cell.caption,
         }
         for cell in result.cells
     ]
@@ -234,9 +299,8 @@ def _record(result: TileResult) -> str:
     return json.dumps(record)
 
 
-def _result(window: TileWindow, record: str, heat: bytes | None) -> TileResult:
+def _result(window: TileWindow, record: str) -> TileResult:
     known = json.loads(record)
-    core = window.core
     return TileResult(
         window=window,
         changed=known["changed"],
@@ -244,9 +308,7 @@ def _result(window: TileWindow, record: str, heat: bytes | None) -> TileResult:
         caption=known["caption"],
         counts=known["counts"],
         cells=tuple(_cell(values) for values in known["cells"]),
-        heat=None
-        if heat is None
-        else np.frombuffer(zlib.decompress(heat), np.uint8).reshape(core.height_px, core.width_px),
+        heat=None,
         unparsed=tuple(Task(task) for task in known["unparsed"]),
     )
 
@@ -258,4 +320,5 @@ def _cell(values: Mapping[str, Any]) -> Cell:
         probability=values["probability"],
         polygon=cast(shapely.Polygon, shapely.from_wkb(values["polygon"])),
         grid_cells=tuple(values["grid_cells"]),
+        caption=values["caption"],
     )

@@ -38,6 +38,9 @@ class Geometry(StrEnum):
 class Options:
     """Base of all option classes; subclasses add typed fields with defaults."""
 
+    NOT_SAVED: ClassVar[tuple[str, ...]] = ()
+    """Fields that belong to one run and do not go into a saved file."""
+
     def to_dict(self) -> dict[str, Any]:
         """The options as plain JSON values, without the version."""
         return {f.name: _plain(getattr(self, f.name)) for f in dataclasses.fields(self)}
@@ -90,7 +93,11 @@ class Options:
 
         from geochg import __version__
 
-        values = {key: value for key, value in self.to_dict().items() if value is not None}
+        values = {
+            key: value
+            for key, value in self.to_dict().items()
+            if value is not None and key not in self.NOT_SAVED
+        }
         try:
             path.write_text(tomli_w.dumps({VERSION_KEY: __version__, **values}), encoding="utf-8")
         except OSError as error:
@@ -153,6 +160,7 @@ class AnalyzeOptions(Options):
         "workers",
         "resume",
     )
+    NOT_SAVED: ClassVar[tuple[str, ...]] = ("resume",)
 
     def __post_init__(self) -> None:
         _require(self.tile_size_px > 0, f"tile size {self.tile_size_px} px", "must be above zero")

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from threading import Event as Flag
 from typing import TYPE_CHECKING, Any
 
-from geochg import __version__
 from geochg.cells import CellSettings, tile_result
-from geochg.errors import CancelledRunError, TilesFailedError
+from geochg.errors import CancelledRunError, GeochgError, OptionError, RunError, TilesFailedError
 from geochg.events import Listener, Notice, Progress, ignore
 from geochg.features.changes import FeatureSettings, change_features
 from geochg.features.tiles import tile_features
@@ -20,20 +21,20 @@ from geochg.journal import Journal, journal_path
 from geochg.models.base import ChangeModel
 from geochg.models.registry import load_model
 from geochg.options import AnalyzeOptions
-from geochg.records import PixelWindow, Question, Task, Tile, TileFailure, TileResult
+from geochg.provenance import fingerprint, metadata
+from geochg.records import Question, Task, Tile, TileAnswers, TileFailure, TileResult, TileWindow
 from geochg.tasks import ask
 from geochg.tiling.layout import Layout
-from geochg.tiling.pair import RasterPair, align, nothing_valid, open_pair, reading_plan
+from geochg.tiling.pair import RasterPair, nothing_valid, open_pair
+from geochg.tiling.preparation import Preparation, Step, prepare
 from geochg.tiling.read import ReadPlan, read_ahead
+from geochg.tiling.source import gdal_settings
 from geochg.writers.heatmap import HEATMAP_SUFFIXES, write_heatmap
 from geochg.writers.layers import LAYER_SUFFIXES, write_features
 from geochg.writers.staging import Output, Staging, check_outputs
 
 if TYPE_CHECKING:
     import geopandas as gpd
-    import numpy as np
-    from numpy.typing import NDArray
-    from odc.geo.geobox import GeoBox
 
 SURVEY_TILES = 256
 """Most tiles a model is shown before the first is answered."""
@@ -62,6 +63,19 @@ class Outputs:
     def paths(self) -> list[Path]:
         """Those that were asked for."""
         return [path for path in (self.features, self.tiles, self.heatmap) if path is not None]
+
+    def check(self, inputs: Iterable[str]) -> None:
+        """Refuses outputs that could not be written at the end, or would overwrite an input.
+
+        Raises:
+            InputError: If a folder is missing or not writable, or a file is an input or twice.
+            OptionError: If a suffix is not known.
+        """
+        layers = [path for path in (self.features, self.tiles) if path is not None]
+        rasters = [self.heatmap] if self.heatmap is not None else []
+        wanted = [Output(path, LAYER_SUFFIXES) for path in layers]
+        wanted += [Output(path, HEATMAP_SUFFIXES) for path in rasters]
+        check_outputs(wanted, [Path(name) for name in inputs])
 
 
 @dataclass(frozen=True)
@@ -98,7 +112,7 @@ def analyze(
         outputs: Files to write. They appear whole when the run is complete; until then a journal
             beside the first of them holds the finished tiles, for `options.resume`.
         listener: Told of progress and of what the user should know, on the calling thread.
-        cancel: When set, the run stops at the next batch of tiles.
+        cancel: When set, the run stops at the next tile.
 
     Returns:
         The features, in memory, and what is known about the run.
@@ -114,22 +128,18 @@ def analyze(
     """
     options = options or AnalyzeOptions()
     outputs = outputs or Outputs()
-    _check_outputs(outputs, (os.fspath(before), os.fspath(after)))
+    outputs.check([os.fspath(before), os.fspath(after), *([options.aoi] if options.aoi else [])])
     model = load_model(options.model, options.model_options, options.device)
-    pair = open_pair(before, after, options, model.capabilities.bands)
-    layout = pair.layout(options)
-    run = _Run(options, outputs, model, layout, listener, cancel or Flag())
-    fingerprint = run.fingerprint(pair)
-    journal_file = journal_path(outputs.paths()[0]) if outputs.paths() else None
-    with Journal.begin(journal_file, layout, fingerprint, resume=options.resume) as journal:
-        pair = run.align(pair)
-        failures = run.answer_tiles(pair, journal)
-        if not failures and not any(True for _ in journal.results()):
+    _check_classes(options, model)
+    with gdal_settings():
+        pair = open_pair(before, after, options, model.capabilities.bands)
+        outputs.check(pair.files())
+        run = _Run(pair, options, outputs, model, listener, cancel or Flag())
+        with _journal(run) as journal:
+            failures = run.answer_tiles(journal)
+            run.refuse_failures(failures)
+            result = run.finish(journal, failures)
             journal.remove()
-            raise nothing_valid(pair)
-        run.refuse_failures(failures)
-        result = run.finish(pair, journal, failures)
-        journal.remove()
     return result
 
 
@@ -143,60 +153,62 @@ def reading_threads(options: AnalyzeOptions) -> int:
     return options.workers or min(4, os.cpu_count() or 1)
 
 
+def _check_classes(options: AnalyzeOptions, model: ChangeModel) -> None:
+    known = model.capabilities.classes
+    if unknown := [name for name in options.classes if name not in known]:
+        raise OptionError(
+            f"{model.name} knows no class {', '.join(map(repr, unknown))}",
+            f"its classes: {', '.join(known)}",
+        )
+
+
+def _journal(run: _Run) -> Journal:
+    paths = run.outputs.paths()
+    facts = fingerprint(
+        run.pair, run.options, run.model.identity, heatmap=run.outputs.heatmap is not None
+    )
+    path = journal_path(paths[0]) if paths else None
+    return Journal.begin(path, run.layout, facts, resume=run.options.resume)
+
+
 @dataclass(frozen=True)
 class _Run:
     """What every step of one run needs."""
 
+    pair: RasterPair
     options: AnalyzeOptions
     outputs: Outputs
     model: ChangeModel
-    layout: Layout
     listener: Listener
     cancel: Flag
 
-    def fingerprint(self, pair: RasterPair) -> dict[str, Any]:
-        """What a journal must have in common with this run to be resumed."""
-        return {
-            "version": __version__,
-            "before": _file_state(pair.before.path),
-            "after": _file_state(pair.after.path),
-            "model": _model_facts(self.model),
-            "options": self.options.provenance(),
-            "area of interest": _file_state(self.options.aoi or ""),
-            "heatmap": self.outputs.heatmap is not None,
-        }
+    @cached_property
+    def layout(self) -> Layout:
+        """The tiles."""
+        return self.pair.layout(self.options)
 
-    def align(self, pair: RasterPair) -> RasterPair:
-        """The pair with its residual shift measured, and said."""
-        if pair.bands.note:
-            self.listener(Notice(pair.bands.note, warning=True))
-        pair = align(pair, self.options.align)
-        if pair.shift is not None and pair.shift.worth_correcting:
-            done = "corrected" if pair.corrected else "not corrected"
-            text = f"the dates lie {pair.shift.magnitude_px:.1f} px apart ({done})"
-            self.listener(Notice(text, warning=not pair.corrected))
-        return pair
+    @cached_property
+    def questions(self) -> list[Question]:
+        """What is asked about each."""
+        return mapped_questions(self.model)
 
-    def answer_tiles(self, pair: RasterPair, journal: Journal) -> list[TileFailure]:
+    def answer_tiles(self, journal: Journal) -> list[TileFailure]:
         """Reads and answers the tiles the journal does not hold; gives those that failed."""
         done = journal.done()
-        windows = [window for window in self.layout if window.index not in done]
-        if not windows:
+        if len(done) == len(self.layout):
             return []
-        plan = reading_plan(pair, self.model.capabilities.pixels, self.options.match)
-        self._survey(pair, plan)
+        preparation = self._preparation(journal)
+        plan = preparation.plan(self.pair)
+        self._survey(plan, journal)
         failures: list[TileFailure] = []
         finished = len(done)
         self.listener(Progress("tiles", finished, len(self.layout)))
-        read = read_ahead(plan, windows, reading_threads(self.options))
-        try:
-            for batch in _batches(read, self.options.batch_size or BATCH_TILES):
-                self._stop_if_cancelled()
-                failures += self._answer_batch(batch, journal)
-                finished += len(batch)
-                self.listener(Progress("tiles", finished, len(self.layout)))
-        finally:
-            read.close()
+        wanted = (window for window in self.layout if window.index not in done)
+        tiles = self._read(plan, wanted)
+        while batch := list(islice(tiles, self.options.batch_size or BATCH_TILES)):
+            failures += self._answer_batch(batch, journal)
+            finished += len(batch)
+            self.listener(Progress("tiles", finished, len(self.layout)))
         return failures
 
     def refuse_failures(self, failures: Sequence[TileFailure]) -> None:
@@ -217,48 +229,106 @@ class _Run:
             )
         self.listener(Notice(text, warning=True))
 
-    def finish(
-        self, pair: RasterPair, journal: Journal, failures: Sequence[TileFailure]
-    ) -> ChangeResult:
-        """Merges the finished tiles into layers and writes them."""
+    def finish(self, journal: Journal, failures: Sequence[TileFailure]) -> ChangeResult:
+        """Merges the finished tiles into layers and writes them.
+
+        Raises:
+            InputError: If no tile had a valid pixel.
+            RunError: If an output cannot be written.
+        """
+        tallies = journal.tallies()
+        if not tallies.read and not failures:
+            raise nothing_valid(self.pair)
+        facts = metadata(
+            self.pair,
+            self.options,
+            self.model.identity,
+            self.questions,
+            Preparation.from_dict(journal.measured("preparation") or Preparation().to_dict()),
+            tallies,
+            failures,
+        )
         self.listener(Progress("write", 0, 1))
         settings = FeatureSettings(
             self.options.geometry, self.options.min_confidence, self.options.min_area_m2
         )
-        features = change_features(journal.results(), pair.grid, settings)
-        metadata = self._metadata(pair, journal, failures)
+        features = change_features(journal.results(), self.pair.grid, settings)
         with Staging() as staging:
+            self._stop_if_cancelled()
             if self.outputs.features is not None:
                 with staging.write(self.outputs.features) as path:
-                    write_features(features, path, metadata)
+                    write_features(features, path, facts)
             if self.outputs.tiles is not None:
-                skipped = journal.skipped()
                 tiles = tile_features(
-                    journal.results(), pair.grid, failures=failures, skipped=skipped
+                    journal.results(),
+                    self.pair.grid,
+                    failures=failures,
+                    skipped=journal.skipped(),
                 )
                 with staging.write(self.outputs.tiles) as path:
-                    write_features(tiles, path, metadata, layer="tiles")
+                    write_features(tiles, path, facts, layer="tiles")
             if self.outputs.heatmap is not None:
                 with staging.write(self.outputs.heatmap) as path:
-                    write_heatmap(_heat_blocks(journal), pair.grid, path, metadata)
+                    write_heatmap(journal.heat(), self.pair.grid, path, facts)
+            self._stop_if_cancelled()
             staging.commit()
         self.listener(Progress("write", 1, 1))
-        return ChangeResult(features, metadata, self.outputs)
+        return ChangeResult(features, facts, self.outputs)
 
-    def _survey(self, pair: RasterPair, plan: ReadPlan) -> None:
-        windows = self.layout.spread(SURVEY_TILES) if self.model.capabilities.surveys else []
+    def _preparation(self, journal: Journal) -> Preparation:
+        """The measurements of this run: made once, kept in the journal, said."""
+        known = journal.measured("preparation")
+        if known is not None:
+            return Preparation.from_dict(known)
+        if self.pair.bands.note:
+            self.listener(Notice(self.pair.bands.note, warning=True))
+        found = prepare(
+            self.pair,
+            self.options.align,
+            pixels=self.model.capabilities.pixels,
+            match=self.options.match,
+            step=self._step("shift"),
+        )
+        self._say(found)
+        journal.keep_measured("preparation", found.to_dict())
+        return found
+
+    def _say(self, found: Preparation) -> None:
+        if found.shift is not None and found.shift.worth_correcting:
+            done = "corrected" if found.corrected else "not corrected"
+            text = f"the images lie {found.shift.magnitude_px:.1f} px apart ({done})"
+            self.listener(Notice(text, warning=not found.corrected))
+        if found.match is not None and not found.matched:
+            text = "the dates are too unlike to match their values; they are left as they are"
+            self.listener(Notice(text, warning=True))
+
+    def _survey(self, plan: ReadPlan, journal: Journal) -> None:
+        """Shows the model tiles of the pair: always the same ones within a run and its resumes."""
+        if not self.model.capabilities.surveys:
+            with _naming(self.model):
+                self.model.survey(self.pair.facts, [])
+            return
+        kept = journal.measured("survey")
+        windows = (
+            self.layout.spread(SURVEY_TILES)
+            if kept is None
+            else [self.layout[index] for index in kept["tiles"]]
+        )
+        survey = _SurveyTiles(self, plan, windows, must_read=kept is not None)
+        with _naming(self.model):
+            self.model.survey(self.pair.facts, survey)
+        if kept is None:
+            journal.keep_measured("survey", {"tiles": survey.used})
+
+    def _read(self, plan: ReadPlan, windows: Iterable[TileWindow]) -> Iterator[Tile | TileFailure]:
+        """Tiles read ahead, until cancelled."""
         read = read_ahead(plan, windows, reading_threads(self.options))
         try:
-            self.model.survey(pair.facts, self._survey_tiles(read, len(windows)))
+            for tile in read:
+                self._stop_if_cancelled()
+                yield tile
         finally:
             read.close()
-
-    def _survey_tiles(self, read: Iterable[Tile | TileFailure], total: int) -> Iterator[Tile]:
-        for done, tile in enumerate(read):
-            self._stop_if_cancelled()
-            self.listener(Progress("survey", done, total))
-            if isinstance(tile, Tile) and tile.valid.any():
-                yield tile
 
     def _answer_batch(
         self, batch: Sequence[Tile | TileFailure], journal: Journal
@@ -269,14 +339,19 @@ class _Run:
         asked = [tile for tile in read if _has_core(tile)]
         skipped = [tile.window for tile in read if not _has_core(tile)]
         results: list[TileResult] = []
-        answers = self.model.answer(asked, mapped_questions(self.model)) if asked else []
-        for tile, answer in zip(asked, answers, strict=True):
-            if isinstance(answer, TileFailure):
-                failures.append(answer)
+        for tile, answers in zip(asked, self._ask(asked), strict=True):
+            if isinstance(answers, TileFailure):
+                failures.append(answers)
             else:
-                results.append(tile_result(tile, answer, self._cell_settings()))
+                results.append(tile_result(tile, answers, self._cell_settings()))
         journal.add(results, skipped)
         return failures
+
+    def _ask(self, tiles: Sequence[Tile]) -> list[TileAnswers]:
+        if not tiles:
+            return []
+        with _naming(self.model):
+            return self.model.answer(tiles, self.questions)
 
     def _cell_settings(self) -> CellSettings:
         return CellSettings(
@@ -285,89 +360,69 @@ class _Run:
             heat=self.outputs.heatmap is not None,
         )
 
+    def _step(self, stage: str) -> Step:
+        def step(done: int, total: int) -> None:
+            self._stop_if_cancelled()
+            self.listener(Progress(stage, done, total))
+
+        return step
+
     def _stop_if_cancelled(self) -> None:
         if self.cancel.is_set():
             raise CancelledRunError("cancelled", "run again with --resume to go on")
 
-    def _metadata(
-        self, pair: RasterPair, journal: Journal, failures: Sequence[TileFailure]
-    ) -> dict[str, Any]:
-        """The `geochg` member of the outputs; nothing in it differs between equal runs."""
-        results = list(_without_pixels(journal.results()))
-        return {
-            "version": __version__,
-            "model": _model_facts(self.model),
-            "questions": {
-                question.task: question.text for question in mapped_questions(self.model)
-            },
-            "sources": {"before": pair.before.to_dict(), "after": pair.after.to_dict()},
-            "options": self.options.provenance(),
-            "bands": list(pair.bands.names),
-            "grid": _grid_facts(pair.grid),
-            "alignment": pair.alignment(),
-            "tiles": {
-                "total": len(self.layout),
-                "read": len(results),
-                "changed": sum(changed for changed, _ in results),
-                "unparsed": sum(unparsed for _, unparsed in results),
-                "skipped": len(journal.skipped()),
-                "failed": len(failures),
-            },
-            "failed_tiles": {failure.window.name: failure.reason for failure in failures},
-        }
+
+class _SurveyTiles:
+    """The tiles a model surveys, read as it asks for them.
+
+    Attributes:
+        used: Indexes of the tiles it was given so far.
+    """
+
+    def __init__(
+        self, run: _Run, plan: ReadPlan, windows: Sequence[TileWindow], *, must_read: bool
+    ) -> None:
+        self._run = run
+        self._plan = plan
+        self._windows = windows
+        self._must_read = must_read
+        self.used: list[int] = []
+
+    def __iter__(self) -> Iterator[Tile]:
+        step = self._run._step("survey")
+        failures: list[TileFailure] = []
+        for done, tile in enumerate(self._run._read(self._plan, self._windows)):
+            step(done, len(self._windows))
+            if isinstance(tile, TileFailure):
+                failures.append(tile)
+            elif tile.valid.any():
+                self.used.append(tile.window.index)
+                yield tile
+        if failures and (self._must_read or not self.used):
+            raise RunError(
+                f"cannot read tile {failures[0].window.name}: {failures[0].reason}",
+                "the file may be damaged: copy or download it again",
+            )
+        if not self.used:
+            raise nothing_valid(self._run.pair)
 
 
-def _check_outputs(outputs: Outputs, inputs: Iterable[str]) -> None:
-    layers = [path for path in (outputs.features, outputs.tiles) if path is not None]
-    rasters = [outputs.heatmap] if outputs.heatmap is not None else []
-    check_outputs(
-        [
-            *(Output(path, LAYER_SUFFIXES) for path in layers),
-            *(Output(path, HEATMAP_SUFFIXES) for path in rasters),
-        ],
-        [Path(name) for name in inputs],
-    )
+@contextmanager
+def _naming(model: ChangeModel) -> Iterator[None]:
+    """Turns what a backend did not foresee into an error that names the backend.
 
-
-def _file_state(name: str) -> dict[str, Any]:
-    """What tells that a file is still the same; only the name when it is no local file."""
+    Backends come from anyone, so this is the one place that catches everything.
+    """
     try:
-        state = Path(name).stat()
-    except (OSError, ValueError):
-        return {"path": name}
-    return {"path": name, "size_bytes": state.st_size, "modified_ns": state.st_mtime_ns}
-
-
-def _model_facts(model: ChangeModel) -> dict[str, Any]:
-    return asdict(model.identity)
-
-
-def _grid_facts(grid: GeoBox) -> dict[str, Any]:
-    height_px, width_px = grid.shape
-    return {
-        "crs": str(grid.crs),
-        "transform": list(grid.transform[:6]),
-        "width_px": width_px,
-        "height_px": height_px,
-    }
+        yield
+    except GeochgError:
+        raise
+    except Exception as error:
+        raise RunError(
+            f"the model {model.name} failed: {type(error).__name__}: {error}",
+            "what was done is kept: run again with --resume, or report this to its authors",
+        ) from error
 
 
 def _has_core(tile: Tile) -> bool:
     return bool(tile.valid[tile.window.core.slices_within(tile.window.read)].any())
-
-
-def _batches(tiles: Iterable[Tile | TileFailure], size: int) -> Iterator[list[Tile | TileFailure]]:
-    iterator = iter(tiles)
-    while batch := list(islice(iterator, size)):
-        yield batch
-
-
-def _heat_blocks(journal: Journal) -> Iterator[tuple[PixelWindow, NDArray[np.uint8]]]:
-    for result in journal.results():
-        if result.heat is not None:
-            yield result.window.core, result.heat
-
-
-def _without_pixels(results: Iterable[TileResult]) -> Iterator[tuple[bool, bool]]:
-    """Whether each tile changed and whether an answer of it made no sense."""
-    return ((result.changed, bool(result.unparsed)) for result in results)

@@ -211,11 +211,14 @@ class Outlines:
         probability: `(channels, height, width)` float32 0-1 over the tile's read window; 0 where
             the tile is not valid.
         threshold: A pixel is changed where its strongest channel reaches this.
+        captions: A sentence for each channel, true of any place where it changed; empty where only
+            the caption of the whole tile says something.
     """
 
     channels: tuple[Channel, ...]
     probability: NDArray[np.float32]
     threshold: float = 0.5
+    captions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,6 +277,7 @@ class Cell:
         probability: Mean probability of change over the piece, 0-1.
         polygon: In pixel coordinates of the grid (x = column, y = row).
         grid_cells: Names of the 3x3 cells of the tile that the piece lies in, in raster order.
+        caption: The model's sentence about this piece; empty where it has one for the tile only.
     """
 
     class_name: str
@@ -281,6 +285,7 @@ class Cell:
     probability: float
     polygon: Polygon
     grid_cells: tuple[str, ...]
+    caption: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

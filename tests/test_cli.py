@@ -79,6 +79,29 @@ def test_model_options_are_read_as_toml_or_text(geochg, pair, tmp_path):
     assert told == {"location": "grid", "difference": 20.5}
 
 
+def test_saving_options_never_overwrites_a_raster(geochg, pair, tmp_path):
+    with open(pair[1], "rb") as file:
+        content = file.read()
+    saved = tmp_path / "link.toml"
+    saved.symlink_to(pair[1])
+    refused(geochg, tmp_path, *pair, *SMALL, "--save-options", saved, names="one of the inputs")
+    with open(pair[1], "rb") as file:
+        assert file.read() == content
+
+
+def test_resume_is_not_saved_and_match_can_be_switched_off(geochg, pair, tmp_path):
+    saved = tmp_path / "run.toml"
+    first = ["analyze", *pair, *SMALL, "--match", "--resume", "-o", tmp_path / "a.gpkg"]
+    assert geochg(*first, "--save-options", saved)[0] == 0
+    known = tomllib.loads(saved.read_text())
+    assert known["match"] is True
+    assert "resume" not in known
+    again = ["analyze", *pair, "--options", saved, "--no-match", "-o", tmp_path / "b.gpkg"]
+    code, out, _ = geochg(*again, "--json")
+    assert code == 0
+    assert json.loads(out)["geochg"]["options"]["match"] is False
+
+
 def test_info_tells_what_the_pair_is(geochg, pair):
     code, out, _ = geochg("info", *pair, *SMALL, "--json")
     assert code == 0
@@ -165,6 +188,9 @@ def test_places_that_do_not_fit(geochg, pair, tmp_path, make_raster):
         (["--options", "missing.toml"], "missing.toml"),
         (["--align", "sometimes"], "sometimes"),
         (["--aoi", "nothing.gpkg"], "nothing.gpkg"),
+        (["--bands", "red=1,foo=2"], "'foo'"),
+        (["--classes", "bulding"], "bulding"),
+        (["--save-options", "before.tif"], "before.tif"),
         (["--workers", "0"], "workers 0"),
     ],
 )

@@ -19,9 +19,11 @@ ALLOWED = {
     "geometry": {"records"},
     **dict.fromkeys(MIDDLE, BASE),
     "journal": BASE | {"tiling"},
-    "pipeline": BASE | MIDDLE | {"journal"},
+    "provenance": BASE | {"tiling", "models", "journal"},
+    "pipeline": BASE | MIDDLE | {"journal", "provenance"},
     "describe": BASE | MIDDLE | {"pipeline"},
     "datasets": BASE | {"tiling", "models"},
+    "training": BASE | {"tiling", "models", "datasets"},
 }
 HEAVY = {"torch", "transformers", "peft", "bitsandbytes", "accelerate"}
 OUTSIDE = {

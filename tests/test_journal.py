@@ -5,18 +5,18 @@ import pytest
 import shapely
 
 from geochg.errors import InputError, OptionError, RunError
-from geochg.journal import Journal, journal_path
+from geochg.journal import Journal, Tallies, journal_path
 from geochg.records import Cell, Change, Task, TileResult
 from geochg.tiling.layout import Layout
 
 LAYOUT = Layout(100, 100, 50, 0)
-FACTS = {"options": {"a": 1, "b": [1, 2]}, "model": "m"}
+FACTS = {"option a": 1, "option b": [1, 2], "model": "m"}
 
 
 def result(index, heat=True):
     window = LAYOUT[index]
     ring = shapely.box(1, 2, 30, 40).difference(shapely.box(5, 5, 10, 10))
-    cell = Cell("water", Change.APPEARED, 0.123456789, ring, ("top-left", "center-center"))
+    cell = Cell("water", Change.APPEARED, 0.123456789, ring, ("top-left", "center-center"), "ä")
     rng = np.random.default_rng(index)
     return TileResult(
         window=window,
@@ -37,8 +37,7 @@ def same(one, other):
     assert [c.polygon.wkb for c in one.cells] == [c.polygon.wkb for c in other.cells]
     assert [c.probability for c in one.cells] == [c.probability for c in other.cells]
     assert [c.grid_cells for c in one.cells] == [c.grid_cells for c in other.cells]
-    assert (one.heat is None) == (other.heat is None)
-    assert one.heat is None or (one.heat == other.heat).all()
+    assert [c.caption for c in one.cells] == [c.caption for c in other.cells]
 
 
 def begin(path, facts=FACTS, resume=False):
@@ -53,8 +52,59 @@ def test_results_come_back_as_they_went_in_and_in_order(tmp_path, on_disk):
         assert journal.done() == {0, 1, 3}
         assert journal.skipped() == [LAYOUT[0]]
     assert [each.window.index for each in kept] == [1, 3]
-    same(kept[0], result(1, heat=False))
+    same(kept[0], result(1))
     same(kept[1], result(3))
+
+
+def test_heat_comes_back_by_its_core(tmp_path):
+    with begin(tmp_path / "j") as journal:
+        journal.add([result(2), result(1, heat=False)], [])
+        ((core, heat),) = journal.heat()
+    assert core == LAYOUT[2].core
+    assert (heat == result(2).heat).all()
+
+
+def test_tallies_need_no_reading():
+    with begin(None) as journal:
+        journal.add([result(2), result(1)], [LAYOUT[0]])
+        assert journal.tallies() == Tallies(total=4, read=2, changed=2, unparsed=2, skipped=1)
+
+
+def test_measurements_are_kept_for_the_next_run(tmp_path):
+    path = tmp_path / "j"
+    with begin(path) as journal:
+        assert journal.measured("shift") is None
+        journal.keep_measured("shift", {"dx": 0.1 + 0.2})
+    with begin(path, resume=True) as journal:
+        assert journal.measured("shift") == {"dx": 0.1 + 0.2}
+
+
+def test_an_error_before_the_first_answer_leaves_no_journal(tmp_path):
+    def run():
+        with begin(tmp_path / "j") as journal:
+            journal.add([], [LAYOUT[0]])
+            raise InputError("bad luck")
+
+    with pytest.raises(InputError, match="bad luck"):
+        run()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_damaged_journal_says_so(tmp_path):
+    path = tmp_path / "j"
+    with begin(path) as journal:
+        for index in range(4):
+            journal.add([result(index)], [])
+    content = bytearray(path.read_bytes())
+    content[5000:] = b"\xff" * (len(content) - 5000)
+    path.write_bytes(content)
+
+    def run():
+        with begin(path, resume=True) as journal:
+            return [*journal.results(), *journal.heat()]
+
+    with pytest.raises(InputError, match="cannot use"):
+        run()
 
 
 def test_what_was_added_is_there_after_reopening(tmp_path):
@@ -79,8 +129,8 @@ def test_an_unfinished_run_is_named_with_how_far_it_was(tmp_path):
 def test_another_run_is_refused_by_what_differs(tmp_path):
     path = tmp_path / "j"
     begin(path).close()
-    with pytest.raises(OptionError, match=r"differs in b, model\n"):
-        begin(path, {"options": {"a": 1, "b": [1]}, "model": "n"}, resume=True)
+    with pytest.raises(OptionError, match=r"differs in model, option b\n"):
+        begin(path, {"option a": 1, "option b": [1], "model": "n"}, resume=True)
 
 
 def test_a_journal_that_died_before_its_first_word_starts_anew(tmp_path):

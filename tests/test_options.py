@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -30,7 +32,7 @@ def test_options_round_trip_plain_values(options):
 def test_options_round_trip_a_file(tmp_path_factory, options):
     path = tmp_path_factory.mktemp("options") / "run.toml"
     options.to_toml(path)
-    assert AnalyzeOptions.from_toml(path) == options
+    assert AnalyzeOptions.from_toml(path) == replace(options, resume=False)
     assert f'{VERSION_KEY} = "{geochg.__version__}"' in path.read_text(encoding="utf-8")
 
 

@@ -1,19 +1,25 @@
 import json
+from pathlib import Path
 from threading import Event as Flag
 
+import geopandas as gpd
 import numpy as np
 import pyogrio
 import pytest
 import rasterio
+import rasterio.shutil
+import shapely
 from affine import Affine
 from pairs import PLANTED, planted_mask, planted_pair
+from rasterio.errors import RasterioIOError
 from rasters import ORIGIN, texture
 
 import geochg
-from geochg.errors import CancelledRunError, InputError, OptionError, TilesFailedError
+from geochg.errors import CancelledRunError, InputError, OptionError, RunError, TilesFailedError
 from geochg.events import Notice, Progress
 from geochg.options import Geometry
 from geochg.pipeline import Outputs
+from geochg.tiling.read import PairReader
 
 pytestmark = pytest.mark.usefixtures("marker_plugin")
 
@@ -98,6 +104,122 @@ def test_outputs_and_their_provenance(pair, tmp_path):
     ]
 
 
+def test_a_run_resumes_where_its_output_lies_in_the_current_folder(pair, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    outputs = Outputs(Path("c.geojson"))
+    interrupted(pair, outputs)
+    assert len(geochg.analyze(*pair, options(resume=True), outputs=outputs).features) == 3
+
+
+@pytest.mark.parametrize("model", ["irmad", "cva"])
+def test_a_resumed_run_keeps_the_survey_of_the_first(make_raster, tmp_path, monkeypatch, model):
+    """What could not be read at first and can be now must not shift the statistics."""
+    noise = np.random.default_rng(3).integers(0, 9, (2, 2, 200, 300), dtype=np.uint8)
+    pair = [make_raster(f"{i}.tif", image + noise[i]) for i, image in enumerate(planted_pair())]
+    outputs, again = Outputs(tmp_path / "c.geojson"), Outputs(tmp_path / "d.geojson")
+    real = PairReader.read
+
+    def failing(self, window):
+        if window.index in (0, 1, 2, 3, 4, 9, 10, 11):
+            raise RasterioIOError("out of reach")
+        return real(self, window)
+
+    monkeypatch.setattr(PairReader, "read", failing)
+    for target in (outputs, again):
+        with pytest.raises(TilesFailedError):
+            geochg.analyze(*pair, options(model=model), outputs=target)
+    allowed = options(model=model, resume=True, allow_failed_tiles=True)
+    kept = geochg.analyze(*pair, allowed, outputs=again).features
+    monkeypatch.setattr(PairReader, "read", real)
+    whole = geochg.analyze(*pair, options(model=model, resume=True), outputs=outputs).features
+    # Features away from the tiles that failed are the same to the last digit.
+    away = kept[kept.tiles.map(lambda names: set(names) <= {"r2c1", "r2c2", "r3c0", "r3c1"})]
+    assert len(away)
+    for one in away.itertuples():
+        same = whole[whole.geometry.geom_equals(one.geometry)]
+        assert same.confidence.tolist() == [one.confidence]
+
+
+@pytest.mark.parametrize("model", ["marker", "irmad", "cva"])
+def test_a_pair_that_cannot_be_read_at_all_names_the_file(make_raster, tmp_path, model):
+    data = np.random.default_rng(0).integers(0, 255, (2, 200, 300), dtype=np.uint8)
+    cut = tmp_path / "cut.tif"
+    rasterio.shutil.copy(make_raster("whole.tif", data), cut, driver="COG", blocksize=512)
+    cut.write_bytes(cut.read_bytes()[:3000])
+    outputs = Outputs(tmp_path / "c.geojson")
+    with pytest.raises(RunError, match=r"cut\.tif"):
+        geochg.analyze(make_raster("a.tif", data), cut, options(model=model), outputs=outputs)
+    assert not outputs.features.exists()
+
+
+def test_classes_the_model_does_not_know_are_refused(pair):
+    with pytest.raises(OptionError, match="bulding") as caught:
+        geochg.analyze(*pair, options(classes=["bulding"]))
+    assert "building" in caught.value.hint
+
+
+def test_inputs_are_never_overwritten(pair, tmp_path):
+    area = tmp_path / "area.geojson"
+    box = shapely.box(500_000, 4_998_500, 501_000, 4_999_500)
+    gpd.GeoDataFrame(geometry=[box], crs=32633).to_file(area)
+    content = area.read_bytes()
+    with pytest.raises(InputError, match="one of the inputs"):
+        geochg.analyze(*pair, options(aoi=str(area)), outputs=Outputs(area))
+    assert area.read_bytes() == content
+    package = tmp_path / "in.gpkg"
+    with rasterio.open(
+        package, "w", driver="GPKG", count=3, height=64, width=64, dtype="uint8",
+        crs="EPSG:32633", transform=ORIGIN, RASTER_TABLE="one",
+    ) as raster:  # fmt: skip
+        raster.write(texture(64, 64, 3))
+    content = package.read_bytes()
+    name = f"GPKG:{package}:one"
+    with pytest.raises(InputError, match="one of the inputs"):
+        geochg.analyze(name, name, options(bands=["1"]), outputs=Outputs(package))
+    assert package.read_bytes() == content
+
+
+def test_what_a_model_did_not_foresee_names_the_model(pair, monkeypatch):
+    from geochg.models.cva import CvaModel
+
+    def failing(self, tiles, questions):
+        raise ZeroDivisionError("by nothing")
+
+    monkeypatch.setattr(CvaModel, "answer", failing)
+    with pytest.raises(RunError, match="the model cva failed: ZeroDivisionError: by nothing"):
+        geochg.analyze(*pair, options(model="cva"))
+
+
+def test_a_match_and_a_shift_are_reported(make_raster):
+    ground = texture(600, 600)
+    before = make_raster("a.tif", ground[:, 10:522, 10:522])
+    after = make_raster("b.tif", ground[:, 7:519, 14:526] // 2 + 40)
+    told, settings = [], geochg.AnalyzeOptions(model="cva", match=True)
+    facts = geochg.analyze(before, after, settings, listener=told.append).metadata
+    assert facts["alignment"]["corrected"]
+    assert facts["matching"]["applied"]
+    assert facts["matching"]["gain"][0] == pytest.approx(2, rel=0.1)
+    assert any(isinstance(event, Progress) and event.stage == "shift" for event in told)
+    assert any(isinstance(event, Notice) and "px apart" in event.message for event in told)
+
+
+def test_captions_are_about_the_feature(make_raster):
+    before, after = (image.astype(np.int16) for image in planted_pair())
+    rng = np.random.default_rng(5)
+    # Red, green, infrared: what appeared in the plan is planted, what is gone is cleared.
+    names = ["red", "green", "nir"]
+    pair = []
+    for number, image in enumerate((before, after)):
+        infrared = image[1] + (image[1] > 140) * 60
+        stack = np.stack([image[0], image[1], infrared]) + rng.integers(0, 3, (3, 200, 300))
+        pair.append(make_raster(f"{number}.tif", stack.clip(0, 255).astype(np.uint8), names=names))
+    features = geochg.analyze(*pair, options(min_area_m2=5000, model="cva")).features
+    for row in features.itertuples():
+        noun = {"other": "The surface"}.get(row[2], row[2].capitalize())
+        assert row.caption.startswith(noun)
+        assert "this tile" not in row.caption
+
+
 @pytest.mark.parametrize("suffix", [".geojson", ".gpkg", ".fgb", ".parquet"])
 def test_equal_runs_give_equal_bytes_however_they_run(pair, tmp_path, suffix):
     contents = set()
@@ -170,10 +292,16 @@ def test_cancelled_runs_stop_keep_their_journal_and_resume(pair, tmp_path):
 
 
 def interrupted(pair, outputs, **changes):
+    """A run that was cancelled after its first tiles."""
     cancel = Flag()
-    cancel.set()
+
+    def listen(event):
+        if isinstance(event, Progress) and event.stage == "tiles" and event.done:
+            cancel.set()
+
+    settings = options(batch_size=4, **changes)
     with pytest.raises(CancelledRunError):
-        geochg.analyze(*pair, options(**changes), outputs=outputs, cancel=cancel)
+        geochg.analyze(*pair, settings, outputs=outputs, listener=listen, cancel=cancel)
 
 
 def test_an_unfinished_run_is_not_overwritten(pair, tmp_path):
@@ -187,13 +315,13 @@ def test_an_unfinished_run_is_not_overwritten(pair, tmp_path):
 def test_resuming_with_other_options_or_inputs_is_refused_by_name(pair, tmp_path):
     outputs = Outputs(tmp_path / "c.geojson")
     interrupted(pair, outputs)
-    with pytest.raises(OptionError, match="differs in classes, tile_size_px"):
+    with pytest.raises(OptionError, match="differs in option classes, option tile_size_px"):
         geochg.analyze(
             *pair, options(resume=True, tile_size_px=32, classes=["road"]), outputs=outputs
         )
     with rasterio.open(pair[1], "r+") as raster:
         raster.write(texture(200, 300, 2, 7))
-    with pytest.raises(OptionError, match="differs in modified_ns"):
+    with pytest.raises(OptionError, match="differs in the after image"):
         geochg.analyze(*pair, options(resume=True), outputs=outputs)
 
 
@@ -212,14 +340,15 @@ def test_tiles_without_data_are_skipped_and_counted(make_raster):
     assert tiles["read"] + tiles["skipped"] == tiles["total"]
 
 
-def test_a_pair_without_common_valid_pixels_is_refused(make_raster, tmp_path):
+@pytest.mark.parametrize("model", ["marker", "irmad", "cva"])
+def test_a_pair_without_common_valid_pixels_is_refused(make_raster, tmp_path, model):
     left = np.zeros((64, 64), bool)
     left[:, :32] = True
     before = make_raster("a.tif", texture(64, 64), mask=left)
     after = make_raster("b.tif", texture(64, 64), mask=~left)
     outputs = Outputs(tmp_path / "c.geojson")
     with pytest.raises(InputError, match="no valid pixel in common"):
-        geochg.analyze(before, after, options(), outputs=outputs)
+        geochg.analyze(before, after, options(model=model), outputs=outputs)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.tif", "b.tif"]
 
 

@@ -56,9 +56,10 @@ def change_features(
     Returns:
         One row a feature, in order of its first pixel, then class and direction, in the grid's
         CRS. Columns: `id` (int64, from 1), `class`, `change`, `confidence` (0-1, weighted by area,
-        4 decimals), `caption` (of the tile with the greatest share), `count` (Int64; the model's
-        count where the feature is the only one of its class in its only tile, else missing, as
-        overlapping tiles may count an object twice), `area_m2` (geodesic, 1 decimal), `tiles` and
+        4 decimals), `caption` (about the largest piece in the tile with the greatest share),
+        `count` (Int64; the model's count where the feature is the only one of its class in its
+        only tile, else missing, as overlapping tiles may count an object twice), `area_m2`
+        (geodesic, 1 decimal), `tiles` and
         `cells` (lists of names such as `r0c1` and `r0c1/top-left`), `geometry` (polygons).
     """
     collected = _collected(results)
@@ -154,13 +155,22 @@ def _described(
             _Described(
                 first=members[0],
                 confidence=weighted / sum(share.values()),
-                caption=collected.captions[max(share, key=share.__getitem__)],
+                caption=_caption(collected, members, area_px, max(share, key=share.__getitem__)),
                 objects=_count(collected, members[0], list(share), features_in),
                 tiles=[collected.windows[index].name for index in share],
                 cells=_cell_names(collected, members),
             )
         )
     return described
+
+
+def _caption(
+    collected: _Collected, members: Sequence[int], area_px: Sequence[float], tile: int
+) -> str:
+    """What was said about the largest piece in a tile, else about the tile."""
+    pieces = [i for i in members if collected.tile[i] == tile]
+    largest = max(pieces, key=area_px.__getitem__)
+    return collected.cells[largest].caption or collected.captions[tile]
 
 
 def _count(

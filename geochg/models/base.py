@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal, Self
 
 from geochg.options import Options
-from geochg.records import PairFacts, Question, Task, Tile, TileAnswers
+from geochg.records import CLASSES, PairFacts, Question, Task, Tile, TileAnswers
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,7 @@ class Capabilities:
         pixels: `display` for uint8 stretched the same way in every tile, `values` for float32 in
             source units.
         bands: `rgb` for three display bands, `all` for every band the two dates share.
+        classes: The classes its answers can name.
         surveys: Whether it needs a first pass over a sample of the tiles.
         video: Whether it can take more than two dates.
         streams: Whether it can stream text.
@@ -36,6 +37,7 @@ class Capabilities:
     location: Literal["grid", "mask"]
     pixels: Literal["display", "values"]
     bands: Literal["rgb", "all"]
+    classes: tuple[str, ...] = CLASSES
     surveys: bool = False
     video: bool = False
     streams: bool = False
@@ -58,6 +60,9 @@ class ModelIdentity:
 
 class ChangeModel(ABC):
     """A change model, ready to answer.
+
+    What a backend can foresee (a pair it cannot work on, a device it does not have) it raises as a
+    `GeochgError`; anything else that escapes it ends the run with an error that names it.
 
     Class attributes declare the backend without loading anything heavy: a module that defines a
     backend imports torch and the like only inside `load` and later.

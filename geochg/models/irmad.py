@@ -10,7 +10,7 @@ import numpy as np
 from geochg.errors import ModelError, OptionError
 from geochg.models.difference import LinearDifference, strength
 from geochg.models.standardise import standardised_difference
-from geochg.models.statistical import StatisticalModel
+from geochg.models.statistical import StatisticalModel, StatisticalOptions
 from geochg.models.threshold import FALSE_ALARM, noise_quantile
 from geochg.options import Options
 
@@ -33,23 +33,19 @@ LEAST_NOISE = 0.02
 
 
 @dataclass(frozen=True)
-class IrmadOptions(Options):
-    """What `irmad` can be told.
+class IrmadOptions(StatisticalOptions):
+    """What `irmad` can be told; its `threshold` is in standard deviations of the noise.
 
     Attributes:
         max_iterations: Rounds of reweighting at most.
-        threshold: Strength above which a pixel is changed, in standard deviations of the noise
-            (root mean square over the MAD variates); None to find it in the data.
     """
 
     max_iterations: int = 50
-    threshold: float | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.max_iterations < 1:
             raise OptionError(f"max_iterations {self.max_iterations}", "it must be above zero")
-        if self.threshold is not None and not self.threshold > 0:
-            raise OptionError(f"threshold {self.threshold}", "it must be above zero")
 
 
 class IrmadModel(StatisticalModel):
@@ -63,12 +59,6 @@ class IrmadModel(StatisticalModel):
     summary: ClassVar[str] = "iteratively reweighted multivariate alteration detection; no weights"
     options_type: ClassVar[type[Options]] = IrmadOptions
     algorithm_version: ClassVar[int] = 1
-
-    @property
-    def manual_cut(self) -> float | None:
-        """The `threshold` option."""
-        assert isinstance(self.options, IrmadOptions)
-        return self.options.threshold
 
     def floor(self, difference: LinearDifference) -> float:
         """What Gaussian noise exceeds with probability `FALSE_ALARM`; see `irmad_difference`."""

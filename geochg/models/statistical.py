@@ -7,18 +7,18 @@ import json
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self, cast
 
 import numpy as np
 
-from geochg.errors import ModelError
+from geochg.errors import ModelError, OptionError
 from geochg.models.base import Capabilities, ChangeModel, ModelIdentity
 from geochg.models.difference import LinearDifference, sharp_strength, strength
 from geochg.models.sample import PixelSample, finite_pixels, sample_pixels
 from geochg.models.smooth import smoothed
 from geochg.models.spectral import CHANNELS, CoverScores, cover_bands, fit_cover, kinds
 from geochg.models.threshold import Cut, effective_dof, fit_cut, fixed_cut
-from geochg.models.wording import NO_CHANGE, sentence
+from geochg.models.wording import NO_CHANGE, piece_sentence, sentence
 from geochg.options import Options
 from geochg.records import (
     Answer,
@@ -82,6 +82,22 @@ class TileChange:
     valid_px: int
 
 
+@dataclass(frozen=True)
+class StatisticalOptions(Options):
+    """What every such backend can be told.
+
+    Attributes:
+        threshold: Strength above which a pixel is changed (root mean square over the layers of the
+            difference, in the backend's unit); None to find it in the data.
+    """
+
+    threshold: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.threshold is not None and not self.threshold > 0:
+            raise OptionError(f"threshold {self.threshold}", "it must be above zero")
+
+
 class StatisticalModel(ChangeModel):
     """Base of the backends that learn a linear difference from the pair itself.
 
@@ -101,7 +117,7 @@ class StatisticalModel(ChangeModel):
     algorithm_version: ClassVar[int]
     """Goes up when the same settings give other answers."""
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: StatisticalOptions) -> None:
         self.options = options
         self.statistics: PairStatistics | None = None
 
@@ -116,7 +132,7 @@ class StatisticalModel(ChangeModel):
             raise ModelError(f"{cls.name} has no weights: {source!r}", f"write --model {cls.name}")
         if device not in ("auto", "cpu"):
             raise ModelError(f"{cls.name} does not run on {device!r}", "write --device cpu")
-        return cls(options)
+        return cls(cast(StatisticalOptions, options))
 
     @property
     def identity(self) -> ModelIdentity:
@@ -141,11 +157,6 @@ class StatisticalModel(ChangeModel):
     def floor(self, difference: LinearDifference) -> float:
         """Least strength ever called change, unless the user sets the cut."""
 
-    @property
-    @abstractmethod
-    def manual_cut(self) -> float | None:
-        """Strength of the cut when the user has set it."""
-
     def survey(self, facts: PairFacts, sample: Iterable[Tile]) -> None:
         """Fits difference, cut and cover scores on a sample of the pixels.
 
@@ -163,10 +174,10 @@ class StatisticalModel(ChangeModel):
         difference = self.fit(pixels)
         layers = difference.of_pixels(pixels.before, pixels.after)
         strengths = strength(layers)
-        if self.manual_cut is None:
+        if self.options.threshold is None:
             cut = fit_cut(strengths, effective_dof(layers), self.floor(difference))
         else:
-            cut = fixed_cut(strengths, self.manual_cut)
+            cut = fixed_cut(strengths, self.options.threshold)
         self.statistics = PairStatistics(difference, cut, _covers(facts, pixels))
 
     def answer(self, tiles: Sequence[Tile], questions: Sequence[Question]) -> list[TileAnswers]:
@@ -286,4 +297,5 @@ def _outlines(change: TileChange) -> Outlines:
         layers = np.empty((len(channels), *change.probability.shape), np.float32)
         for index, layer in enumerate(layers):
             np.multiply(change.probability, change.kinds == index, out=layer)
-    return Outlines(channels, layers, PROBABILITY_CUT)
+    captions = tuple(piece_sentence(channel) for channel in channels)
+    return Outlines(channels, layers, PROBABILITY_CUT, captions)

@@ -40,6 +40,12 @@ def sentence(shares: Mapping[Channel, float]) -> str:
     return f"{text[0].upper()}{text[1:]}."
 
 
+def piece_sentence(channel: Channel) -> str:
+    """Says it like "Water appeared here." does: true of any place where the channel changed."""
+    noun = _NOUNS.get(channel.class_name, channel.class_name)
+    return f"{noun[0].upper()}{noun[1:]} {_VERBS[channel.change]} here."
+
+
 def _clause(channel: Channel, share: float) -> str:
     noun = _NOUNS.get(channel.class_name, channel.class_name)
     return f"{noun} {_VERBS[channel.change]} on {_percent(share)}"

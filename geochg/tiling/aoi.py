@@ -57,7 +57,8 @@ def cut_to_area(grid: GeoBox, text: str) -> tuple[GeoBox, Area]:
         InputError: If the file cannot be read, has no CRS, or the area lies outside the grid.
     """
     geometry, crs = _read_area(text)
-    bent = shapely.segmentize(geometry, _segment_length(geometry))
+    geometry = _near(geometry, crs, grid)
+    bent = shapely.segmentize(geometry, _segment_length(geometry)) if geometry.area else geometry
     polygon = pixel_polygon(bent, crs, grid)
     window = covered_window(polygon, grid) if polygon.intersects(_box(grid)) else None
     if window is None:
@@ -67,6 +68,19 @@ def cut_to_area(grid: GeoBox, text: str) -> tuple[GeoBox, Area]:
         )
     cut = shapely.transform(polygon, lambda xy: xy - (window.col_start, window.row_start))
     return crop(grid, window), Area(shapely.make_valid(cut))
+
+
+def _near(geometry: BaseGeometry, crs: CRS, grid: GeoBox) -> BaseGeometry:
+    """The part of an area in degrees around the grid: projections fail far from their centre."""
+    if not crs.geographic:
+        return geometry
+    west, south, east, north = grid.geographic_extent.boundingbox.bbox
+    if east - west > 180:  # the grid lies across the antimeridian
+        return geometry
+    margin = max(east - west, north - south)
+    return shapely.intersection(
+        geometry, shapely.box(west - margin, south - margin, east + margin, north + margin)
+    )
 
 
 def _read_area(text: str) -> tuple[BaseGeometry, CRS]:
@@ -112,8 +126,12 @@ def _read_file(text: str) -> tuple[BaseGeometry, CRS]:
     import pyogrio
     from pyogrio.errors import DataSourceError
 
-    if not Path(text).exists() and not text.startswith("/vsi"):
-        raise InputError(f"the area of interest {_short(text)} does not exist", _FORMS)
+    if not text.startswith("/vsi") and not _exists(text):
+        raise InputError(
+            f"the area of interest {_short(text)} is neither a box nor a polygon, nor a file "
+            "that is there",
+            _FORMS,
+        )
     try:
         frame = pyogrio.read_dataframe(text, columns=[])
     except (DataSourceError, ValueError) as error:
@@ -127,6 +145,13 @@ def _read_file(text: str) -> tuple[BaseGeometry, CRS]:
     if geometry.area == 0:
         raise InputError(f"{text} has no polygon with an area", "give polygons")
     return geometry, CRS(frame.crs)
+
+
+def _exists(text: str) -> bool:
+    try:
+        return Path(text).exists()
+    except (OSError, ValueError):  # too long for a name, or with characters none may have
+        return False
 
 
 def _segment_length(geometry: BaseGeometry) -> float:

@@ -123,6 +123,11 @@ def _wanted(
 ) -> BandChoice:
     pairs = [(_find(t, before, paths[0]), _find(t, after, paths[1])) for t in wanted]
     roles = [token.partition("=")[0].lower() if "=" in token else "" for token in wanted]
+    if unknown := [role for role in roles if role and role not in _ROLES.values()]:
+        raise OptionError(
+            f"no band role is called {unknown[0]!r}",
+            f"roles: {', '.join(dict.fromkeys(_ROLES.values()))}",
+        )
     names = [role or _common_name(a, b) for role, (a, b) in zip(roles, pairs, strict=True)]
     if len(set(names)) < len(names):
         raise OptionError(f"bands {','.join(wanted)} name one band twice", "name each once")
@@ -133,11 +138,22 @@ def _wanted(
 
 def _find(token: str, bands: Sequence[Band], path: str) -> Band:
     key = token.rpartition("=")[2].strip().lower()
-    for band in bands:
-        if key in (str(band.number), band.label.lower(), band.role, band.name):
-            return band
+    if not key:
+        raise OptionError(f"band {token!r} names no band", "write it as red=1, say")
+    for matches in (_has_number, _has_name):
+        for band in bands:
+            if matches(band, key):
+                return band
     known = ", ".join(f"{band.number} ({band.name})" for band in bands)
     raise OptionError(f"{path} has no band {key!r}", f"its bands: {known}")
+
+
+def _has_number(band: Band, key: str) -> bool:
+    return key == str(band.number)
+
+
+def _has_name(band: Band, key: str) -> bool:
+    return key in (band.label.lower(), band.role, band.name)
 
 
 def _common_name(a: Band, b: Band) -> str:

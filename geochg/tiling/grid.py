@@ -165,7 +165,8 @@ def _resampled(grid: GeoBox, resolution: float | None) -> GeoBox:
     if min(grid.shape) * pixel_size < resolution:
         raise OptionError(
             f"resolution {resolution} is coarser than the whole image",
-            f"it is in units of {grid.crs}; the image has {pixel_size:g}",
+            f"it is in units of {grid.crs}, where the image has {pixel_size:g}; for metres, name a "
+            "projected --crs as well",
         )
     if grid.axis_aligned:
         return grid.zoom_to(resolution=resolution)

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 from odc.geo.geobox import GeoBox
 
 from geochg.errors import InputError
-from geochg.options import AlignMode, AnalyzeOptions
+from geochg.options import AnalyzeOptions
 from geochg.records import PairFacts
 from geochg.tiling.aoi import Area, cut_to_area
 from geochg.tiling.bands import BandChoice, choose_bands
 from geochg.tiling.grid import common_grid, pixel_area_m2
 from geochg.tiling.layout import Layout
-from geochg.tiling.radiometry import RadiometricMatch, Stretch
-from geochg.tiling.read import DatePlan, PairReader, ReadPlan
-from geochg.tiling.sample import sample_values, shift_patches
-from geochg.tiling.shift import Shift, measure_shift
+from geochg.tiling.read import DatePlan, ReadPlan
 from geochg.tiling.source import RasterSource, read_source
 
 
@@ -32,8 +29,6 @@ class RasterPair:
         bands: The bands in use.
         grid: The common grid, cut to where both dates and the area of interest lie.
         area: The area of interest on the grid; None when there is none.
-        shift: The residual shift, None when it was not or could not be measured.
-        corrected: Whether reading takes the shift out.
     """
 
     before: RasterSource
@@ -41,8 +36,6 @@ class RasterPair:
     bands: BandChoice
     grid: GeoBox
     area: Area | None
-    shift: Shift | None = None
-    corrected: bool = False
 
     @property
     def facts(self) -> PairFacts:
@@ -55,26 +48,17 @@ class RasterPair:
         return Layout(height_px, width_px, options.tile_size_px, options.overlap_px)
 
     def plan(self) -> ReadPlan:
-        """How to read source values of the pair."""
-        displacement = (
-            (self.shift.dx_px, self.shift.dy_px) if self.shift and self.corrected else (0.0, 0.0)
-        )
+        """How to read source values of the pair, as they lie."""
         return ReadPlan(
             before=DatePlan(self.before, self.bands.before),
-            after=DatePlan(self.after, self.bands.after, displacement),
+            after=DatePlan(self.after, self.bands.after),
             grid=self.grid,
             area=self.area,
         )
 
-    def alignment(self) -> dict[str, Any] | None:
-        """The shift found and what was done about it, as plain JSON values."""
-        if self.shift is None:
-            return None
-        found = {
-            key: round(value, 3) if isinstance(value, float) else value
-            for key, value in self.shift.to_dict().items()
-        }
-        return found | {"corrected": self.corrected}
+    def files(self) -> list[str]:
+        """Every local file behind the two rasters."""
+        return [*self.before.files, *self.after.files]
 
 
 def open_pair(
@@ -109,44 +93,6 @@ def open_pair(
     if options.aoi is not None:
         grid, area = cut_to_area(grid, options.aoi)
     return RasterPair(sources[0], sources[1], bands, grid, area)
-
-
-def align(pair: RasterPair, mode: AlignMode) -> RasterPair:
-    """Measures the residual shift of a pair and, when asked and clear, has reading correct it."""
-    if mode is AlignMode.OFF:
-        return pair
-    with PairReader(pair.plan()) as reader:
-        shift = measure_shift(shift_patches(reader, pair.grid))
-    corrected = mode is AlignMode.AUTO and shift is not None and shift.worth_correcting
-    return replace(pair, shift=shift, corrected=corrected)
-
-
-def reading_plan(pair: RasterPair, pixels: Literal["values", "display"], match: bool) -> ReadPlan:
-    """How the tiles of a pair are read for a model.
-
-    Args:
-        pair: The pair, aligned.
-        pixels: `values` for float32 in source units, `display` for uint8, stretched the same way
-            in every tile.
-        match: Whether to match the after values to the before values.
-
-    Raises:
-        InputError: If the two dates share no valid pixel, or none that can be read.
-    """
-    plan = pair.plan()
-    if pixels == "values" and not match:
-        return replace(plan, pixels=pixels)
-    before, after = sample_values(plan)
-    if not before.size:
-        raise nothing_valid(pair)
-    matching = RadiometricMatch.from_samples(before, after) if match else None
-    date_before, date_after = plan.before, replace(plan.after, match=matching)
-    if pixels == "display":
-        stretch = Stretch.from_sample(before, pair.before.dtype)
-        other = Stretch.from_sample(after, pair.after.dtype)
-        date_before = replace(date_before, stretch=stretch)
-        date_after = replace(date_after, stretch=stretch if matching else other)
-    return replace(plan, before=date_before, after=date_after, pixels=pixels)
 
 
 def nothing_valid(pair: RasterPair) -> InputError:

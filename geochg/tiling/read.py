@@ -8,10 +8,9 @@ from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
-import rasterio
 from affine import Affine
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
@@ -21,12 +20,13 @@ from rasterio.errors import RasterioError, RasterioIOError
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
+from geochg.errors import InputError
 from geochg.geometry.ground import crs_of
 from geochg.records import PixelWindow, Tile, TileFailure, TileWindow
 from geochg.tiling.aoi import Area
 from geochg.tiling.grid import lattice_offset
 from geochg.tiling.radiometry import RadiometricMatch, Stretch
-from geochg.tiling.source import GDAL_OPTIONS, RasterSource, open_source
+from geochg.tiling.source import RasterSource, gdal_settings, open_source
 
 _ALPHA_VALID = 128
 """Resampled alpha from here on counts as valid: the pixel's centre lies inside the data."""
@@ -41,7 +41,7 @@ class DatePlan:
         band_numbers: Bands in use, from 1.
         displacement_px: `(dx, dy)` in grid pixels by which its content lies off the grid.
         match: Maps its values to the other date's; None to leave them.
-        stretch: Turns its values into display values; None to leave them.
+        stretch: Turns its own values into display values; None to give values.
     """
 
     source: RasterSource
@@ -60,14 +60,12 @@ class ReadPlan:
         after: The after date.
         grid: The common grid.
         area: Area of interest on the grid; None for all of it.
-        pixels: `values` for float32 in source units, `display` for stretched uint8.
     """
 
     before: DatePlan
     after: DatePlan
     grid: GeoBox
     area: Area | None = None
-    pixels: Literal["values", "display"] = "values"
 
 
 class PairReader:
@@ -79,7 +77,7 @@ class PairReader:
 
     def __init__(self, plan: ReadPlan) -> None:
         self._plan = plan
-        with ExitStack() as opening, rasterio.Env(**GDAL_OPTIONS):
+        with ExitStack() as opening, gdal_settings():
             self._before = _DateReader(plan.before, plan.grid, opening)
             self._after = _DateReader(plan.after, plan.grid, opening)
             self._stack = opening.pop_all()
@@ -135,7 +133,7 @@ class PairReader:
         self, window: PixelWindow, shape_px: tuple[int, int] | None = None
     ) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.bool_]]:
         # rasterio's environments belong to a thread, so one cannot outlive the call.
-        with rasterio.Env(**GDAL_OPTIONS):
+        with gdal_settings():
             with _named(self._plan.before.source.path):
                 before, before_valid = self._before.read(window, shape_px)
             with _named(self._plan.after.source.path):
@@ -275,15 +273,26 @@ class _ThreadReaders:
     def read(self, window: TileWindow) -> Tile | TileFailure:
         try:
             return self._reader().read(window)
-        except (RasterioError, OSError):
-            self._local.reader = None
+        except (RasterioError, OSError, InputError):
+            self._forget()
         try:
             return self._reader().read(window)
         except (RasterioError, OSError) as error:
             return TileFailure(window, str(error))
+        except InputError as error:  # the raster is gone, or no longer what it was
+            return TileFailure(window, error.message)
 
     def close(self) -> None:
         for reader in self._all:
+            reader.close()
+
+    def _forget(self) -> None:
+        """Closes this thread's reader, so that the next read opens the rasters anew."""
+        reader: PairReader | None = getattr(self._local, "reader", None)
+        self._local.reader = None
+        if reader is not None:
+            with self._lock:
+                self._all.remove(reader)
             reader.close()
 
     def _reader(self) -> PairReader:
@@ -364,10 +373,8 @@ def _on_grid(window: PixelWindow, grid: GeoBox) -> NDArray[np.bool_]:
 
 
 def _finish(values: NDArray[Any], valid: NDArray[np.bool_], plan: DatePlan) -> NDArray[Any]:
-    if plan.match is not None:
-        values = plan.match.apply(values)
     if plan.stretch is None:
-        return _values(values, valid)
+        return _values(values if plan.match is None else plan.match.apply(values), valid)
     shown: NDArray[np.uint8] = plan.stretch.apply(values)
     if not valid.all():
         shown[:, ~valid] = 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,12 +24,12 @@ _CHIP_PX = 128
 _CHIPS = 64
 
 
-def shift_patches(reader: PairReader, grid: GeoBox) -> Iterator[Patch]:
-    """At most 25 separate windows, spread over the grid, each date as the mean of its bands.
+def shift_patches(reader: PairReader, windows: Iterable[PixelWindow]) -> Iterator[Patch]:
+    """The windows read, each date as the mean of its bands.
 
     Windows that cannot be read are left out: the run will meet and name their tiles.
     """
-    for window in _patch_windows(grid):
+    for window in windows:
         if (part := _readable(reader, window)) is not None:
             before, after, valid = part
             yield Patch(before.mean(axis=0), after.mean(axis=0), valid)
@@ -84,8 +84,8 @@ def _readable(
         return None
 
 
-def _patch_windows(grid: GeoBox) -> Iterator[PixelWindow]:
-    """Squares that do not overlap, on a lattice of up to 5 by 5, centred in their shares."""
+def patch_windows(grid: GeoBox) -> Iterator[PixelWindow]:
+    """At most 25 separate squares, spread over the grid, to measure a shift on."""
     height_px, width_px = grid.shape
     side = min(_PATCH_PX, max(_SMALLEST_PATCH_PX, min(height_px, width_px) // 3))
     rows = _starts(height_px, side)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,12 +21,20 @@ from geochg.tiling.bands import Band, describe_bands
 from geochg.tiling.virtual import alpha_as_data, expanded_palette
 
 GDAL_OPTIONS = {
-    # A bounded block cache keeps memory flat however large the raster; it holds the rows of
-    # blocks that overlapping tiles read twice.
+    # A bounded block cache, in bytes, keeps memory flat however large the raster; it holds the
+    # rows of blocks that overlapping tiles read twice.
     "GDAL_CACHEMAX": 128 * 1024 * 1024,
-    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
+    # Masks, overviews and world files beside a raster are looked for by name; listing a folder on
+    # a server, or one of a million files, is not worth its time.
+    "GDAL_DISABLE_READDIR_ON_OPEN": "TRUE",
     "VSI_CACHE": "TRUE",
 }
+
+
+def gdal_settings() -> AbstractContextManager[Any]:
+    """How GDAL reads while it lasts, in this thread; its block cache is the whole process's."""
+    env: AbstractContextManager[Any] = rasterio.Env(**GDAL_OPTIONS)
+    return env
 
 
 @dataclass(frozen=True)
@@ -46,6 +54,7 @@ class RasterSource:
         overviews: Decimation factors of the overviews.
         acquired: When the image was taken or written, as the file says, ISO 8601; may be empty.
         size_bytes: Size of the file; None when it is no local file.
+        files: Every local file behind it: containers, masks beside it, sources of a VRT.
     """
 
     path: str
@@ -59,6 +68,7 @@ class RasterSource:
     overviews: tuple[int, ...]
     acquired: str
     size_bytes: int | None
+    files: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The source for the provenance of an output, as plain JSON values."""
@@ -80,7 +90,7 @@ def read_source(path: str | os.PathLike[str]) -> RasterSource:
         InputError: If it cannot be opened, has no CRS or no place, or has no data band.
     """
     name = os.fspath(path)
-    with rasterio.Env(**GDAL_OPTIONS), open_source(name) as dataset:
+    with gdal_settings(), open_source(name) as dataset:
         bands = describe_bands(dataset)
         if all(band.alpha for band in bands):
             raise InputError(f"{name} has no data band", "give a raster with image bands")
@@ -96,6 +106,7 @@ def read_source(path: str | os.PathLike[str]) -> RasterSource:
             overviews=tuple(dataset.overviews(bands[0].number)),
             acquired=_acquired(dataset),
             size_bytes=_size_bytes(name),
+            files=tuple(sorted({f for f in (name, *dataset.files) if _size_bytes(f) is not None})),
         )
 
 
@@ -145,6 +156,8 @@ def _open(name: str, stack: ExitStack) -> DatasetReader:
 def _cannot_open(name: str, error: Exception) -> InputError:
     """Says why GDAL failed, looking at the file system only after it did."""
     file = Path(name)
+    if len(name) > 1000:
+        return InputError(f"{name[:60]}... is no name of a raster", "check the path")
     if file.is_dir():
         return InputError(f"{name} is a folder, not a raster", "name the raster file in it")
     if file.is_file():
@@ -204,7 +217,9 @@ def _acquired(dataset: DatasetReader) -> str:
     if taken:
         return str(taken)
     day, _, time = stamp.partition(" ")
-    return f"{day.replace(':', '-')}T{time}" if time else day.replace(":", "-")
+    # The format has no dates without a time; midnight stands for an unknown one.
+    known = time and time != "00:00:00"
+    return f"{day.replace(':', '-')}T{time}" if known else day.replace(":", "-")
 
 
 def _size_bytes(name: str) -> int | None:

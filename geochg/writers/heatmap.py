@@ -23,7 +23,7 @@ HEATMAP_SUFFIXES = (".tif", ".tiff")
 _LEVELS = 254
 _NODATA = 255
 _BLOCK_PX = 512
-_CACHE_MB = 256
+_CACHE_BYTES = 64 * 2**20
 
 
 def write_heatmap(
@@ -52,7 +52,7 @@ def write_heatmap(
     from rasterio.shutil import copy
 
     draft = path.with_name(f"{path.name}.draft.tif")
-    with _gdal_failures(), rasterio.Env(GDAL_CACHEMAX=_CACHE_MB):
+    with _gdal_failures(), rasterio.Env(GDAL_CACHEMAX=_CACHE_BYTES):
         try:
             written_px = _write_draft(blocks, grid, draft, metadata)
             copy(

@@ -61,7 +61,10 @@ class Staging:
         """
         place = target.resolve()
         with _failures_named(target):
-            folder = Path(tempfile.mkdtemp(prefix=".geochg-", dir=place.parent))
+            folder = place.with_name(f".geochg-{place.name}")
+            # A run that was killed while writing left its own behind.
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
             self._folders.append(folder)
             self._staged[place] = folder / place.name
             yield self._staged[place]
@@ -136,7 +139,7 @@ def check_outputs(outputs: Sequence[Output], inputs: Iterable[Path]) -> None:
         InputError: If a folder is missing or not writable, a target is a folder, one of the
             inputs, or named twice.
     """
-    sources = [path for path in inputs if path.exists()]
+    sources = [path for path in inputs if _is_there(path)]
     for index, output in enumerate(outputs):
         _check_suffix(output)
         _check_place(output.path)
@@ -175,6 +178,13 @@ def _check_place(path: Path) -> None:
             f"cannot write to the folder {folder}: {error.strerror}",
             "choose a folder you may write to",
         ) from error
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # a GDAL name or WKT that no file system takes
+        return False
 
 
 def _is_same(one: Path, other: Path) -> bool:

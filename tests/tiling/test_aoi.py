@@ -29,6 +29,12 @@ def test_a_box_in_lonlat_covers_the_same_ground():
     assert tuple(grid.shape) == pytest.approx((50, 60), abs=3)
 
 
+def test_the_whole_world_is_all_of_the_grid():
+    grid, area = cut_to_area(GRID, "-180,-90,180,90")
+    assert grid == GRID
+    assert area.mask(PixelWindow(0, 200, 0, 300)).all()
+
+
 @pytest.mark.parametrize("srid", ["EPSG:32633", "SRID=32633"])
 def test_wkt_masks_what_lies_outside_the_polygon(srid):
     triangle = "POLYGON((500500 4998500, 501100 4998500, 500500 4999000, 500500 4998500))"
@@ -68,7 +74,10 @@ def test_a_vector_file_in_another_crs(tmp_path, suffix):
         ("3,2,1,0", OptionError, "no area"),
         ("POLYGON((0 0, 1 1", OptionError, "not valid WKT"),
         ("EPSG:99999;0,0,1,1", OptionError, "no CRS"),
-        ("missing.gpkg", InputError, "does not exist"),
+        ("missing.gpkg", InputError, "nor a file that is there"),
+        ("1,2,3", InputError, "neither a box nor a polygon"),
+        ("POINT(15 45)", InputError, "neither a box nor a polygon"),
+        ("LINESTRING(" + "15 45, " * 200 + "15 45)", InputError, "neither a box"),
     ],
 )
 def test_areas_that_cannot_be_used(text, error, message):

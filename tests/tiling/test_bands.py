@@ -94,6 +94,17 @@ def test_a_missing_band_names_the_file_and_what_it_has():
     assert "1 (red), 2 (green), 3 (blue)" in caught.value.hint
 
 
+@pytest.mark.parametrize("token", ["red=", "="])
+def test_a_token_that_names_no_band_is_refused(token):
+    with pytest.raises(OptionError, match="names no band"):
+        choose_bands(UNNAMED, UNNAMED, (token,), "all")
+
+
+def test_a_number_is_a_number_even_where_a_label_looks_like_one():
+    labelled = [Band(1, "4", ""), Band(2, "", ""), Band(3, "", ""), Band(4, "1", "")]
+    assert choose_bands(labelled, labelled, ("4",), "all").before == (4,)
+
+
 def test_one_band_twice_is_refused():
     with pytest.raises(OptionError, match="twice"):
         choose_bands(RGBN, RGBN, ("red", "1"), "all")

@@ -1,11 +1,16 @@
+import json
+
 import numpy as np
+import psutil
 import pytest
 from affine import Affine
+from rasterio.errors import RasterioIOError
 from rasters import ORIGIN, texture
 
 from geochg.options import AlignMode, AnalyzeOptions
 from geochg.records import PixelWindow, Tile, TileFailure
-from geochg.tiling.pair import align, open_pair, reading_plan
+from geochg.tiling.pair import open_pair
+from geochg.tiling.preparation import Preparation, prepare
 from geochg.tiling.read import PairReader, read_ahead
 
 SMALL = AnalyzeOptions(tile_size_px=64, overlap_px=16)
@@ -13,9 +18,14 @@ SMALL = AnalyzeOptions(tile_size_px=64, overlap_px=16)
 
 def read_all(before, after, options=SMALL, *, pixels="values", shift=False):
     pair = open_pair(before, after, options, "all")
+    found = prepare(
+        pair, options.align if shift else AlignMode.OFF, pixels=pixels, match=options.match
+    )
+    # As a resumed run has it, out of its journal.
+    found = Preparation.from_dict(json.loads(json.dumps(found.to_dict())))
+    tiles = list(read_ahead(found.plan(pair), pair.layout(options), 2))
     if shift:
-        pair = align(pair, options.align)
-    tiles = list(read_ahead(reading_plan(pair, pixels, options.match), pair.layout(options), 2))
+        return pair, tiles, found
     return pair, tiles
 
 
@@ -176,10 +186,10 @@ def test_a_clear_shift_is_measured_and_read_away(make_raster):
     before = make_raster("a.tif", ground[:, 10:522, 10:522])
     after = make_raster("b.tif", ground[:, 7:519, 14:526])  # content lies 4 px left, 3 px down
     options = AnalyzeOptions(tile_size_px=128, overlap_px=16)
-    pair, tiles = read_all(before, after, options, shift=True)
-    assert pair.corrected
-    assert pair.shift.dx_px == pytest.approx(-4, abs=0.1)
-    assert pair.shift.dy_px == pytest.approx(3, abs=0.1)
+    pair, tiles, found = read_all(before, after, options, shift=True)
+    assert found.corrected
+    assert found.shift.dx_px == pytest.approx(-4, abs=0.1)
+    assert found.shift.dy_px == pytest.approx(3, abs=0.1)
     whole, valid = mosaic(pair, tiles)
     truth = ground[0, 10:522, 10:522]
     assert np.abs(whole[0] - truth)[valid].mean() < 1
@@ -191,9 +201,9 @@ def test_a_shift_is_left_when_not_asked_to_correct(make_raster, mode):
     ground = texture(600, 600)
     before = make_raster("a.tif", ground[:, 10:522, 10:522])
     after = make_raster("b.tif", ground[:, 7:519, 14:526])
-    pair, tiles = read_all(before, after, AnalyzeOptions(align=mode), shift=True)
-    assert not pair.corrected
-    assert (pair.shift is None) == (mode is AlignMode.OFF)
+    pair, tiles, found = read_all(before, after, AnalyzeOptions(align=mode), shift=True)
+    assert not found.corrected
+    assert (found.shift is None) == (mode is AlignMode.OFF)
     whole, _ = mosaic(pair, tiles)
     assert (whole[0] == ground[0, 7:519, 14:526]).all()
 
@@ -218,6 +228,16 @@ def test_matching_takes_a_gain_out(make_raster):
     pair, tiles = read_all(before, after, AnalyzeOptions(match=True))
     whole, _ = mosaic(pair, tiles)
     assert np.abs(whole - data).max() < 1
+
+
+def test_dates_too_unlike_to_match_are_left_as_they_are(make_raster):
+    before = make_raster("a.tif", texture(200, 200, seed=1))
+    after = make_raster("b.tif", texture(200, 200, seed=2))
+    pair = open_pair(before, after, AnalyzeOptions(), "all")
+    found = prepare(pair, AlignMode.OFF, match=True)
+    assert not found.matched
+    assert found.matching()["applied"] is False
+    assert found.plan(pair).after.match is None
 
 
 def test_the_area_of_interest_limits_what_is_valid(make_raster):
@@ -253,8 +273,6 @@ def test_a_damaged_block_fails_its_tiles_and_no_others(make_raster):
 
 
 def test_what_fails_once_is_read_again(make_raster, monkeypatch):
-    from rasterio.errors import RasterioIOError
-
     path = make_raster("a.tif", texture(64, 64))
     real, calls = PairReader.read, []
 
@@ -268,6 +286,32 @@ def test_what_fails_once_is_read_again(make_raster, monkeypatch):
     _, (tile,) = read_all(path, path)
     assert isinstance(tile, Tile)
     assert len(calls) == 2
+
+
+def test_failing_reads_leave_no_file_open(make_raster, monkeypatch):
+    path = make_raster("a.tif", texture(512, 512))
+
+    def failing(self, window):
+        raise RasterioIOError("nothing to be had")
+
+    monkeypatch.setattr(PairReader, "read", failing)
+    pair = open_pair(path, path, SMALL, "all")
+    opened = psutil.Process().num_fds if hasattr(psutil.Process, "num_fds") else lambda: 0
+    before = opened()
+    reading = read_ahead(pair.plan(), pair.layout(SMALL), 2)
+    held = [opened() for _ in reading]
+    assert len(held) == len(pair.layout(SMALL))
+    assert max(held) - before < 20
+
+
+def test_a_raster_that_is_gone_fails_its_tiles(make_raster):
+    before = make_raster("a.tif", texture(128, 128))
+    after = make_raster("b.tif", texture(128, 128))
+    pair = open_pair(before, after, SMALL, "all")
+    after.unlink()
+    tiles = list(read_ahead(pair.plan(), pair.layout(SMALL), 2))
+    assert all(isinstance(tile, TileFailure) for tile in tiles)
+    assert "b.tif" in tiles[0].reason
 
 
 def test_reading_ahead_holds_few_tiles(make_raster, monkeypatch):

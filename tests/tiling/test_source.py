@@ -34,6 +34,31 @@ def test_a_source_says_what_it_is(make_raster):
     assert source.to_dict()["size_bytes"] == path.stat().st_size
 
 
+def test_what_lies_beside_a_raster_belongs_to_it(make_raster, tmp_path):
+    path = make_raster("a.tif", texture(64, 64))
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=False, TIFF_USE_OVR=True):
+        with rasterio.open(path, "r+") as dataset:
+            half = np.zeros((64, 64), bool)
+            half[:32] = True
+            dataset.write_mask(half)
+        with rasterio.open(path, "r+") as dataset:
+            dataset.build_overviews([2])
+    assert (tmp_path / "a.tif.msk").exists()
+    assert (tmp_path / "a.tif.ovr").exists()
+    source = read_source(path)
+    assert source.mask == "mask"
+    assert source.overviews == (2,)
+    assert {Path(file).name for file in source.files} >= {"a.tif", "a.tif.msk", "a.tif.ovr"}
+
+
+def test_a_picture_is_placed_by_the_files_beside_it(make_raster, tmp_path):
+    picture = tmp_path / "a.png"
+    rasterio.shutil.copy(
+        make_raster("a.tif", texture(20, 30)), picture, driver="PNG", worldfile="YES"
+    )
+    assert read_source(picture).geobox.crs == UTM
+
+
 @pytest.mark.parametrize("kind", ["none", "nodata", "alpha", "mask"])
 def test_where_validity_comes_from(make_raster, kind):
     valid = np.ones((20, 20), bool)

@@ -1,0 +1,87 @@
+"""Where an output came from, and whether an unfinished run is the same as this one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from odc.geo.geobox import GeoBox
+
+from geochg import __version__
+from geochg.journal import Tallies
+from geochg.models.base import ModelIdentity
+from geochg.options import AnalyzeOptions
+from geochg.records import Question, TileFailure
+from geochg.tiling.pair import RasterPair
+from geochg.tiling.preparation import Preparation
+
+
+def fingerprint(
+    pair: RasterPair, options: AnalyzeOptions, model: ModelIdentity, *, heatmap: bool
+) -> dict[str, Any]:
+    """What a journal must have in common with a run to be resumed by it.
+
+    Keys are what a refusal names; values are plain JSON.
+    """
+    return {
+        "the version of geochg": __version__,
+        "the before image": [pair.before.path, *_states(pair.before.files)],
+        "the after image": [pair.after.path, *_states(pair.after.files)],
+        "the model": asdict(model),
+        "the area of interest": _states([options.aoi] if options.aoi else []),
+        "whether there is a heatmap": heatmap,
+        **{f"option {name}": value for name, value in options.provenance().items()},
+    }
+
+
+def metadata(
+    pair: RasterPair,
+    options: AnalyzeOptions,
+    model: ModelIdentity,
+    questions: Iterable[Question],
+    preparation: Preparation,
+    tallies: Tallies,
+    failures: Sequence[TileFailure],
+) -> dict[str, Any]:
+    """The `geochg` member of the outputs; nothing in it differs between equal runs."""
+    return {
+        "version": __version__,
+        "model": asdict(model),
+        "questions": {question.task: question.text for question in questions},
+        "sources": {"before": pair.before.to_dict(), "after": pair.after.to_dict()},
+        "options": options.provenance(),
+        "bands": list(pair.bands.names),
+        "grid": _grid_facts(pair.grid),
+        "alignment": preparation.alignment(),
+        "matching": preparation.matching(),
+        "tiles": {**asdict(tallies), "failed": len(failures)},
+        "failed_tiles": {failure.window.name: failure.reason for failure in failures},
+    }
+
+
+def _states(files: Iterable[str]) -> list[Mapping[str, Any]]:
+    """What tells that local files are still the same; others have none."""
+    return [state for name in files if (state := _state(name)) is not None]
+
+
+def _state(name: str) -> Mapping[str, Any] | None:
+    try:
+        file = Path(name)
+        if not file.is_file():
+            return None
+        found = file.stat()
+    except (OSError, ValueError):  # WKT, or a GDAL name that no file system takes
+        return None
+    return {"path": name, "size_bytes": found.st_size, "modified_ns": found.st_mtime_ns}
+
+
+def _grid_facts(grid: GeoBox) -> dict[str, Any]:
+    height_px, width_px = grid.shape
+    return {
+        "crs": str(grid.crs),
+        "transform": list(grid.transform[:6]),
+        "width_px": width_px,
+        "height_px": height_px,
+    }

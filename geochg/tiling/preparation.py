@@ -1,0 +1,140 @@
+"""What is measured on a pair before its first tile is read, and then holds for every tile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal, Self, TypeVar
+
+from geochg.options import AlignMode
+from geochg.tiling.pair import RasterPair, nothing_valid
+from geochg.tiling.radiometry import RadiometricMatch, Stretch
+from geochg.tiling.read import PairReader, ReadPlan
+from geochg.tiling.sample import patch_windows, sample_values, shift_patches
+from geochg.tiling.shift import Shift, measure_shift
+
+Step = Callable[[int, int], None]
+"""Told before each unit of work how many are done, of how many; may raise to stop."""
+
+_Item = TypeVar("_Item")
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """The measurements of one run; they go into its journal, so that a resumed run shares them.
+
+    Attributes:
+        shift: The residual shift, None when it was not or could not be measured.
+        corrected: Whether reading takes the shift out.
+        match: How the after values map to the before values, None when that was not asked for.
+        stretches: How each date is brought to display values, before first; None for a model that
+            wants source values.
+    """
+
+    shift: Shift | None = None
+    corrected: bool = False
+    match: RadiometricMatch | None = None
+    stretches: tuple[Stretch, Stretch] | None = None
+
+    @property
+    def matched(self) -> bool:
+        """Whether the match is clear enough to be applied."""
+        return self.match is not None and self.match.clear
+
+    def plan(self, pair: RasterPair) -> ReadPlan:
+        """How tiles of the pair are read."""
+        plan = pair.plan()
+        before, after = plan.before, plan.after
+        if self.shift is not None and self.corrected:
+            after = replace(after, displacement_px=(self.shift.dx_px, self.shift.dy_px))
+        if self.stretches is not None:
+            before = replace(before, stretch=self.stretches[0])
+            after = replace(after, stretch=self.stretches[1])
+        elif self.matched:
+            after = replace(after, match=self.match)
+        return replace(plan, before=before, after=after)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The measurements as plain JSON values, at full precision."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, known: Mapping[str, Any]) -> Self:
+        """Reads what `to_dict` gives, also after a round trip through JSON."""
+        shift, match, stretches = (known[name] for name in ("shift", "match", "stretches"))
+        return cls(
+            shift=None if shift is None else Shift(**shift),
+            corrected=known["corrected"],
+            match=None if match is None else RadiometricMatch(**_tuples(match)),
+            stretches=None
+            if stretches is None
+            else (Stretch(**_tuples(stretches[0])), Stretch(**_tuples(stretches[1]))),
+        )
+
+    def alignment(self) -> dict[str, Any] | None:
+        """The shift found and what was done about it, rounded, as plain JSON values."""
+        if self.shift is None:
+            return None
+        found = {
+            key: round(value, 3) if isinstance(value, float) else value
+            for key, value in self.shift.to_dict().items()
+        }
+        return found | {"corrected": self.corrected}
+
+    def matching(self) -> dict[str, Any] | None:
+        """The match found and whether it is applied, as plain JSON values."""
+        return None if self.match is None else self.match.to_dict() | {"applied": self.matched}
+
+
+def prepare(
+    pair: RasterPair,
+    align: AlignMode,
+    *,
+    pixels: Literal["values", "display"] = "values",
+    match: bool = False,
+    step: Step = lambda done, total: None,
+) -> Preparation:
+    """Measures a pair.
+
+    Args:
+        pair: The pair.
+        align: Whether to measure a residual shift, and to correct it when it is clear.
+        pixels: `display` for a model that looks at pictures.
+        match: Whether to match the after values to the before values.
+        step: Told of each window that is read.
+
+    Raises:
+        InputError: If a raster cannot be opened again, or a sample is needed and the two dates
+            share no valid pixel that can be read.
+    """
+    found = Preparation()
+    if align is not AlignMode.OFF:
+        with PairReader(pair.plan()) as reader:
+            windows = list(patch_windows(pair.grid))
+            shift = measure_shift(shift_patches(reader, _watched(windows, step)))
+        clear = shift is not None and shift.worth_correcting
+        found = Preparation(shift, corrected=clear and align is AlignMode.AUTO)
+    if pixels == "values" and not match:
+        return found
+    before, after = sample_values(found.plan(pair))
+    if not before.size:
+        raise nothing_valid(pair)
+    if match:
+        found = replace(found, match=RadiometricMatch.from_samples(before, after))
+    if pixels == "display":
+        shown = Stretch.from_sample(before, pair.before.dtype)
+        own = Stretch.from_sample(after, pair.after.dtype)
+        matched = found.match.stretch(shown) if found.match and found.matched else own
+        found = replace(found, stretches=(shown, matched))
+    return found
+
+
+def _watched(items: Iterable[_Item], step: Step) -> Iterator[_Item]:
+    known = list(items)
+    for done, item in enumerate(known):
+        step(done, len(known))
+        yield item
+
+
+def _tuples(known: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in known.items()}
