@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+USABLE := $(VENV)/usable
 INSTALLED := $(VENV)/installed
 
 .PHONY: install demo test lint format clean
@@ -10,16 +11,20 @@ INSTALLED := $(VENV)/installed
 install: $(INSTALLED)
 
 # Debian ships Python without venv; where apt can bring it, it does.
-$(INSTALLED): pyproject.toml constraints.txt
+$(USABLE): pyproject.toml constraints.txt
 	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" \
 		|| { echo "geochg needs Python 3.11 or newer; set PYTHON=..."; exit 1; }
 	@$(PYTHON) -c "import ensurepip, venv" 2>/dev/null \
 		|| { apt-get update && apt-get install -y --no-install-recommends python3-venv; }
 	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
+	@touch $@
+
+$(INSTALLED): $(USABLE)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
 	@touch $@
 
-demo: install
+demo: $(USABLE)
 	@mkdir -p demo_output
 	$(BIN)/geochg analyze examples/ponds_2012.tif examples/ponds_2014.tif \
 		--min-area 1000 --output demo_output/changes.geojson --heatmap demo_output/change.tif

@@ -17,8 +17,8 @@ def describe() -> str:
     """Processor, cores, memory, system and Python, on one line."""
     return (
         f"{_processor()}, {psutil.cpu_count()} cores, "
-        f"{psutil.virtual_memory().total / 2**30:.0f} GiB, {platform.system()} "
-        f"{platform.release()}, Python {platform.python_version()}"
+        f"{psutil.virtual_memory().total / 2**30:.0f} GiB, {platform.system()}, "
+        f"Python {platform.python_version()}"
     )
 
 

@@ -30,7 +30,8 @@ def read(text: str) -> Caption:
         NonsenseError: If it is empty, a refusal, contradicts itself, or speaks only of what has
             not changed.
     """
-    body = plain(text)
+    line = _one_line(text)
+    body = plain(line)
     if refused := refusal(body):
         raise NonsenseError(f"no description: '{refused}'")
     parts = [led(sentence) for sentence in sentences(body)]
@@ -45,7 +46,7 @@ def read(text: str) -> Caption:
         raise NonsenseError("tells a change and that nothing has changed")
     if not positive and True in answers:
         raise NonsenseError("says yes, and that nothing has changed")
-    return Caption(_one_line(text), changed=positive)
+    return Caption(line, changed=positive)
 
 
 def _one_line(text: str) -> str:

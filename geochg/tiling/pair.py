@@ -13,9 +13,10 @@ from geochg.options import AnalyzeOptions
 from geochg.records import PairFacts
 from geochg.tiling.aoi import Area, cut_to_area
 from geochg.tiling.bands import BandChoice, choose_bands
+from geochg.tiling.date import DatePlan
 from geochg.tiling.grid import common_grid, pixel_area_m2
 from geochg.tiling.layout import Layout
-from geochg.tiling.read import DatePlan, ReadPlan
+from geochg.tiling.read import ReadPlan
 from geochg.tiling.source import RasterSource, read_source
 
 

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
-from scipy import stats
+from scipy.special import chdtri
 
 STRETCH_PERCENTILES = (2.0, 98.0)
 """Shares of the sample (per cent) that become black and white."""
@@ -256,7 +256,7 @@ def _regress_invariant(
     A pixel is kept or dropped in all bands at once, by its squared residuals over their robust
     variances, summed over the bands (chi-squared under pure noise, as in IR-MAD).
     """
-    limit = stats.chi2.ppf(INVARIANT_QUANTILE, len(x))
+    limit = chdtri(len(x), 1 - INVARIANT_QUANTILE)
     kept = np.ones(x.shape[1], np.bool_)
     gain, offset = _line(np.median(x, axis=1), np.median(y, axis=1), _iqr(x), _iqr(y))
     for _ in range(_MAX_ROUNDS):

@@ -86,7 +86,7 @@ def tiny_model(
     model = DeltaVLMForConditionalGeneration(config or tiny_config()).eval()
     with torch.no_grad():
         for name, weight in model.named_parameters():
-            if weight.ndim > 1 and not name.startswith(("vision", "dense")):
+            if weight.ndim > 1 and "conv" not in name and not name.startswith("dense"):
                 weight.normal_(std=0.4)
     model.generation_config = GenerationConfig(
         max_new_tokens=8, do_sample=False, pad_token_id=0, bos_token_id=1, eos_token_id=2

@@ -9,9 +9,10 @@ from rasters import ORIGIN, texture
 
 from geochg.options import AlignMode, AnalyzeOptions
 from geochg.records import PixelWindow, Tile, TileFailure
+from geochg.tiling.date import DateReader
 from geochg.tiling.pair import open_pair
 from geochg.tiling.preparation import Preparation, prepare
-from geochg.tiling.read import PairReader, read_ahead
+from geochg.tiling.read import AHEAD_TILES, PairReader, read_ahead
 
 SMALL = AnalyzeOptions(tile_size_px=64, overlap_px=16)
 
@@ -274,7 +275,7 @@ def test_a_damaged_block_fails_its_tiles_and_no_others(make_raster):
 
 def test_what_fails_once_is_read_again(make_raster, monkeypatch):
     path = make_raster("a.tif", texture(64, 64))
-    real, calls = PairReader.read, []
+    real, calls = DateReader.read_finished, []
 
     def stumbling(self, window):
         calls.append(window)
@@ -282,10 +283,10 @@ def test_what_fails_once_is_read_again(make_raster, monkeypatch):
             raise RasterioIOError("the network went away")
         return real(self, window)
 
-    monkeypatch.setattr(PairReader, "read", stumbling)
+    monkeypatch.setattr(DateReader, "read_finished", stumbling)
     _, (tile,) = read_all(path, path)
     assert isinstance(tile, Tile)
-    assert len(calls) == 2
+    assert len(calls) == 3  # once more for the date that stumbled
 
 
 def test_failing_reads_leave_no_file_open(make_raster, monkeypatch):
@@ -294,7 +295,7 @@ def test_failing_reads_leave_no_file_open(make_raster, monkeypatch):
     def failing(self, window):
         raise RasterioIOError("nothing to be had")
 
-    monkeypatch.setattr(PairReader, "read", failing)
+    monkeypatch.setattr(DateReader, "read_finished", failing)
     pair = open_pair(path, path, SMALL, "all")
     opened = psutil.Process().num_fds if hasattr(psutil.Process, "num_fds") else lambda: 0
     before = opened()
@@ -317,15 +318,15 @@ def test_a_raster_that_is_gone_fails_its_tiles(make_raster):
 def test_reading_ahead_holds_few_tiles(make_raster, monkeypatch):
     path = make_raster("a.tif", texture(512, 512))
     pair = open_pair(path, path, SMALL, "all")
-    real, started = PairReader.read, []
+    real, started = DateReader.read_finished, []
 
     def counting(self, window):
         started.append(window)
         return real(self, window)
 
-    monkeypatch.setattr(PairReader, "read", counting)
+    monkeypatch.setattr(DateReader, "read_finished", counting)
     tiles = read_ahead(pair.plan(), pair.layout(SMALL), 2)
     next(tiles)
-    assert len(started) <= 8
+    assert len(started) <= 2 * AHEAD_TILES
     tiles.close()
-    assert len(started) <= 8
+    assert len(started) <= 2 * AHEAD_TILES

@@ -1,0 +1,280 @@
+"""The backend `deltavlm`: a DeltaVLM of any size as a change model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar, Self
+
+import numpy as np
+
+from geochg.errors import ModelError, OptionError
+from geochg.models.base import Capabilities, ChangeModel, ModelIdentity
+from geochg.options import Options
+from geochg.records import (
+    Answer,
+    Caption,
+    Counts,
+    Dialogue,
+    Presence,
+    Question,
+    Task,
+    Tile,
+    TileAnswers,
+    TileFailure,
+)
+from geochg.tasks.lexicon import ASKED
+
+if TYPE_CHECKING:
+    import torch
+
+    from geochg.models.deltavlm.finding import Finder, Finding
+    from geochg.models.deltavlm.modeling import DeltaVLMForConditionalGeneration
+    from geochg.models.deltavlm.processing import DeltaVLMProcessor
+    from geochg.models.deltavlm.speech import Conversation, Speaker
+
+LARGE_PARAMETERS = 1_000_000_000
+"""Models above this run in half precision on a GPU; smaller ones give the same everywhere."""
+
+
+NO_COUNTS = Counts(dict.fromkeys(ASKED, 0))
+"""What is counted where nothing changed: none of the classes that are asked for."""
+
+
+@dataclass(frozen=True)
+class DeltaVLMOptions(Options):
+    """What `deltavlm` can be told; None takes what was calibrated with the model.
+
+    Attributes:
+        threshold: Least probability (0-1) of a changed pixel.
+        presence_threshold: Least presence probability (0-1) of a changed tile.
+        beams: Beams of the language model's search.
+        max_tokens: Most tokens of an answer.
+    """
+
+    threshold: float | None = None
+    presence_threshold: float | None = None
+    beams: int | None = None
+    max_tokens: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("threshold", "presence_threshold"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value <= 1:
+                raise OptionError(f"{name} {value}", "it must lie between 0 and 1")
+        for name in ("beams", "max_tokens"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise OptionError(f"{name} {value}", "it must be above zero")
+
+    def generation(self) -> dict[str, int]:
+        """Over the generation defaults saved with the model."""
+        given = {"num_beams": self.beams, "max_new_tokens": self.max_tokens}
+        return {name: value for name, value in given.items() if value is not None}
+
+
+class DeltaVLMModel(ChangeModel):
+    """A DeltaVLM: the released one converted, or one trained with geochg.
+
+    Each pair is encoded once. Where the model has a dense head, that answers presence and
+    location, and the language model is asked only about tiles in which the head sees change (and
+    for free questions); the others get the fixed answers that mean no change.
+    """
+
+    name: ClassVar[str] = "deltavlm"
+    summary: ClassVar[str] = "DeltaVLM, a change vision-language model: a folder or a hub id"
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        tasks=frozenset(Task), location="mask", pixels="display", bands="rgb"
+    )
+    options_type: ClassVar[type[Options]] = DeltaVLMOptions
+
+    def __init__(
+        self,
+        model: DeltaVLMForConditionalGeneration,
+        processor: DeltaVLMProcessor,
+        options: DeltaVLMOptions,
+        identity: ModelIdentity,
+    ) -> None:
+        from geochg.models.deltavlm.folding import fold_batch_norms
+        from geochg.models.deltavlm.speech import Speaker
+
+        self.model = fold_batch_norms(model)
+        self.processor = processor
+        self.options = options
+        self._identity = identity
+        self.speaker: Speaker = Speaker(model, processor, dict(options.generation()))
+        self.finder = self._finder()
+        if self.finder is None:
+            # What this model can do stands above what the class can.
+            self.capabilities = replace(  # type: ignore[misc]
+                type(self).capabilities, location="grid"
+            )
+
+    @classmethod
+    def load(cls, source: str, options: Options, device: str) -> Self:
+        """Loads a model folder; see `ChangeModel.load`.
+
+        Args:
+            source: A folder, or a hub id such as `owner/name`.
+            options: `DeltaVLMOptions`.
+            device: See `ChangeModel.load`.
+
+        Raises:
+            ModelError: If the folder lacks a file, has other shapes, is a pickle or of another
+                model, if torch or transformers are missing, or the device is not there.
+        """
+        from geochg.models.deltavlm.folder import check_folder, checksum, find_folder, open_model
+
+        assert isinstance(options, DeltaVLMOptions)
+        folder = find_folder(source)
+        files = check_folder(folder)
+        _require_torch()
+        place = _device(device)
+        size_bytes = sum(path.stat().st_size for path in files)
+        model, processor = open_model(folder, _dtype(place, size_bytes), place)
+        return cls(
+            model, processor, options, ModelIdentity(f"{cls.name}:{source}", checksum(files))
+        )
+
+    @property
+    def identity(self) -> ModelIdentity:
+        """What was loaded, and the checksum of its weights."""
+        return self._identity
+
+    def answer(self, tiles: Sequence[Tile], questions: Sequence[Question]) -> list[TileAnswers]:
+        """Answers each question about each tile; see `ChangeModel.answer`."""
+        import torch
+
+        answers: list[TileAnswers] = [_failure(tile) or () for tile in tiles]
+        good = [place for place, found in enumerate(answers) if not isinstance(found, TileFailure)]
+        if good:
+            with torch.inference_mode():
+                found = self._answers([tiles[place] for place in good], questions)
+            for place, given in zip(good, found, strict=True):
+                answers[place] = given
+        return answers
+
+    def _answers(self, tiles: Sequence[Tile], questions: Sequence[Question]) -> list[TileAnswers]:
+        from geochg.models.deltavlm.sight import look
+        from geochg.models.deltavlm.speech import Conversation
+
+        sight = look(self.model, self.processor, tiles)
+        seen: list[Finding | None] = [None] * len(tiles)
+        if self.finder is not None and sight.dense is not None:
+            seen = list(self.finder.findings(sight.dense, tiles))
+        answers: list[list[Answer | Conversation]] = [
+            [self._seen(tile, finding, q) or Conversation(place, q) for q in questions]
+            for place, (tile, finding) in enumerate(zip(tiles, seen, strict=True))
+        ]
+        self.speaker.hold(sight, [a for row in answers for a in row if isinstance(a, Conversation)])
+        return [
+            [self._said(a, finding) if isinstance(a, Conversation) else a for a in row]
+            for row, finding in zip(answers, seen, strict=True)
+        ]
+
+    def _seen(self, tile: Tile, finding: Finding | None, question: Question) -> Answer | None:
+        """The answer that needs no language model; None when it does."""
+        if finding is None or self.finder is None:
+            return None
+        if question.task is Task.PRESENCE:
+            return finding.presence
+        if question.task is Task.LOCATE:
+            return self.finder.outlines(finding, tile)
+        if finding.presence.changed or question.task is Task.QUESTION:
+            return None
+        return _unchanged(question.task, finding.presence, self.model.config.no_change_sentence)
+
+    def _said(self, conversation: Conversation, finding: Finding | None) -> Answer:
+        """The language model's answer; a dialogue's presence has the dense head's probability."""
+        answer = conversation.answer()
+        if finding is not None and isinstance(answer, Dialogue):
+            return replace(
+                answer,
+                presence=replace(answer.presence, probability=finding.presence.probability),
+            )
+        return answer
+
+    def _finder(self) -> Finder | None:
+        from geochg.models.deltavlm.finding import Finder
+
+        config = self.model.config
+        dense = config.dense_config
+        if dense is None:
+            return None
+        given = self.options
+        return Finder(
+            dense,
+            dense.threshold if given.threshold is None else given.threshold,
+            dense.presence_threshold
+            if given.presence_threshold is None
+            else given.presence_threshold,
+            config.resize,
+        )
+
+
+def _unchanged(task: Task, presence: Presence, sentence: str) -> Answer:
+    """What is said of a tile without change."""
+    if task is Task.COUNT:
+        return NO_COUNTS
+    if task is Task.CAPTION:
+        return Caption(sentence, changed=False)
+    return Dialogue(presence, NO_COUNTS, sentence)
+
+
+def _failure(tile: Tile) -> TileFailure | None:
+    """Why a tile cannot be answered; None when it can."""
+    if all(np.issubdtype(date.dtype, np.integer) for date in (tile.before, tile.after)):
+        return None
+    bad = ~(np.isfinite(tile.before).all(axis=0) & np.isfinite(tile.after).all(axis=0))
+    bad_px = int(np.count_nonzero(bad & tile.valid))
+    return (
+        TileFailure(tile.window, f"{bad_px} valid pixels are not finite numbers")
+        if bad_px
+        else None
+    )
+
+
+def _require_torch() -> None:
+    try:
+        import torch  # noqa: F401
+        import transformers  # noqa: F401
+    except ImportError as error:
+        raise ModelError(
+            f"deltavlm needs {error.name}, which is not installed",
+            "install it with: pip install 'geochg[models]'",
+        ) from error
+
+
+def _device(wanted: str) -> str:
+    """The torch device for a `--device`.
+
+    Raises:
+        ModelError: If it is not there.
+    """
+    import torch
+
+    mps = torch.backends.mps.is_available()
+    if wanted == "auto":
+        return "cuda" if torch.cuda.is_available() else "mps" if mps else "cpu"
+    kind, _, number = wanted.partition(":")
+    there = {
+        "cpu": not number,
+        "cuda": torch.cuda.is_available()
+        and (not number or (number.isdecimal() and int(number) < torch.cuda.device_count())),
+        "mps": mps and not number,
+    }
+    if not there.get(kind, False):
+        raise ModelError(f"there is no device {wanted!r} here", "write --device auto or cpu")
+    return wanted
+
+
+def _dtype(device: str, size_bytes: int) -> torch.dtype:
+    import torch
+
+    large = size_bytes > 2 * LARGE_PARAMETERS
+    if not (large and device.startswith("cuda")):
+        return torch.float32
+    return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+
+
+__all__ = ["DeltaVLMModel", "DeltaVLMOptions"]

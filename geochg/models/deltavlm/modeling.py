@@ -1,0 +1,331 @@
+"""DeltaVLM: bi-temporal vision, relation measuring, Q-Former, language model, dense head."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from transformers import AutoModelForCausalLM, GenerationMixin, PreTrainedModel
+from transformers import initialization as init
+from transformers.models.instructblip.modeling_instructblip import InstructBlipQFormerModel
+from transformers.utils.generic import ModelOutput
+
+from geochg.models.deltavlm.configuration import DeltaVLMConfig
+from geochg.models.deltavlm.csrm import CrossSemanticRelation
+from geochg.models.deltavlm.dense import DenseHead, DenseOutput, channel_probability
+from geochg.models.deltavlm.resample import enlarged
+from geochg.models.deltavlm.summary import DenseSummary
+from geochg.models.deltavlm.vision import (
+    BackboneEncoder,
+    DateFeatures,
+    split_dates,
+    vision_encoder,
+)
+
+CHANGE_PRIOR = -3.0
+"""Bias of the change logits at the start of training: change is rare."""
+
+
+class PairEncoding(NamedTuple):
+    """Everything about a batch of pairs that does not depend on the question.
+
+    Attributes:
+        visual: `(batch, tokens, width)`: what the Q-Former looks at.
+        summary: `(batch, 10, language width)`: the dense head's tokens; None without a head.
+        dense: What the dense head says; None without a head.
+    """
+
+    visual: Tensor
+    summary: Tensor | None
+    dense: DenseOutput | None
+
+    def select(self, index: Tensor) -> PairEncoding:
+        """The pairs at the given places, repeated or left out as asked; `index` is `(n,)`."""
+        return PairEncoding(
+            self.visual[index],
+            None if self.summary is None else self.summary[index],
+            None if self.dense is None else self.dense.select(index),
+        )
+
+
+@dataclass
+class DeltaVLMOutput(ModelOutput):
+    """What `forward` gives.
+
+    Attributes:
+        loss: Of the answers' tokens, when there are labels.
+        logits: `(rows, text tokens, vocabulary)`: only the text's positions.
+        dense: What the dense head says; None without a head.
+    """
+
+    loss: Tensor | None = None
+    logits: Tensor | None = None
+    dense: DenseOutput | None = None
+
+
+class DeltaVLMForConditionalGeneration(PreTrainedModel, GenerationMixin):
+    """The model of Deng et al. 2026, and a dense change head beside it where configured.
+
+    The language model reads, in this order: the dense head's summary (if there is a head), the
+    Q-Former's queries, the text. The released model reads the same without the summary.
+    """
+
+    config: DeltaVLMConfig
+    config_class = DeltaVLMConfig
+    base_model_prefix = "deltavlm"
+    main_input_name = "pixel_values_before"
+    input_modalities = ["image", "text"]  # noqa: RUF012
+    supports_gradient_checkpointing = True
+    _supports_sdpa = True
+    _supports_attention_backend = True
+    _no_split_modules = [  # noqa: RUF012
+        "InstructBlipVisionEmbeddings",
+        "InstructBlipEncoderLayer",
+        "InstructBlipQFormerEmbeddings",
+        "InstructBlipQFormerLayer",
+        "BackboneEncoder",
+        "CrossSemanticRelation",
+        "DenseHead",
+        "LlamaDecoderLayer",
+    ]
+
+    def __init__(self, config: DeltaVLMConfig) -> None:
+        super().__init__(config)
+        qformer, text = config.qformer_config, config.text_config
+        self.vision = vision_encoder(config)
+        if qformer.encoder_hidden_size != self.vision.width:
+            raise ValueError(
+                f"the Q-Former expects {qformer.encoder_hidden_size} channels, "
+                f"the vision part gives {self.vision.width}"
+            )
+        self.relation = CrossSemanticRelation(self.vision.width, config.relation_dropout)
+        self.query_tokens = nn.Parameter(
+            torch.zeros(1, config.num_query_tokens, qformer.hidden_size)
+        )
+        self.qformer = InstructBlipQFormerModel._from_config(qformer)  # type: ignore[no-untyped-call]
+        self.language_projection = nn.Linear(qformer.hidden_size, text.hidden_size)
+        self.language_model = AutoModelForCausalLM.from_config(text)  # type: ignore[no-untyped-call]
+        dense = config.dense_config
+        self.dense = None if dense is None else DenseHead(dense, self.vision.channels)
+        self.summary = None if dense is None else DenseSummary(dense, text.hidden_size)
+        self.post_init()  # type: ignore[no-untyped-call]
+
+    # --- the pair --------------------------------------------------------------------------------
+
+    def detect(self, before: Tensor, after: Tensor) -> tuple[Tensor, Tensor]:
+        """Vision part and dense head alone; exports with `torch.export`.
+
+        Args:
+            before: `(batch, 3, height, width)` float, normalised by the processor.
+            after: As `before`.
+
+        Returns:
+            `(batch, channels, height, width)` probability of each class and direction, and
+            `(batch,)` probability that the pair changed at all.
+        """
+        output = self.look(self._maps(before, after))
+        probability = channel_probability(output, self.config.dense_config.temperature)
+        return enlarged(
+            probability, self.config.dense_config.stride_px
+        ), output.presence_logits.sigmoid()
+
+    def look(self, maps: Iterable[Tensor]) -> DenseOutput:
+        """The dense head on the vision part's maps.
+
+        Raises:
+            ValueError: If the model has no dense head.
+        """
+        if self.dense is None:
+            raise ValueError("this model has no dense head")
+        found: DenseOutput = self.dense(tuple(maps))
+        return found
+
+    def encode_pair(self, before: Tensor, after: Tensor) -> PairEncoding:
+        """Encodes a batch of pairs once, for all questions; arguments as `detect`."""
+        features = self.vision(before, after)
+        return self.relate(features, None if self.dense is None else self.look(features.maps))
+
+    def relate(self, features: DateFeatures, dense: DenseOutput | None) -> PairEncoding:
+        """Relates the dates' tokens, and puts the dense head's findings into tokens."""
+        return PairEncoding(
+            visual=self.relation(*split_dates(features.tokens)),
+            summary=None if self.summary is None else self.summary(dense),
+            dense=dense,
+        )
+
+    def _maps(self, before: Tensor, after: Tensor) -> tuple[Tensor, ...]:
+        if isinstance(self.vision, BackboneEncoder):
+            return self.vision.maps(before, after)
+        maps: tuple[Tensor, ...] = self.vision(before, after).maps
+        return maps
+
+    # --- the question ----------------------------------------------------------------------------
+
+    def prefix(
+        self,
+        encoding: PairEncoding,
+        qformer_input_ids: Tensor,
+        qformer_attention_mask: Tensor | None = None,
+    ) -> Tensor:
+        """What stands before the text: `(rows, prefix tokens, language width)`.
+
+        Args:
+            encoding: Of as many pairs as there are questions; see `PairEncoding.select`.
+            qformer_input_ids: `(rows, tokens)` the question in the Q-Former's vocabulary.
+            qformer_attention_mask: `(rows, tokens)`, 1 where there is a token.
+        """
+        queries = self.query_tokens.expand(len(qformer_input_ids), -1, -1)
+        if qformer_attention_mask is None:
+            qformer_attention_mask = torch.ones_like(qformer_input_ids)
+        seen = qformer_attention_mask.new_ones(queries.shape[:2])
+        output = self.qformer(
+            input_ids=qformer_input_ids,
+            attention_mask=torch.cat((seen, qformer_attention_mask), dim=1),
+            query_embeds=queries,
+            encoder_hidden_states=encoding.visual,
+        ).last_hidden_state[:, : queries.shape[1]]
+        found: Tensor = self.language_projection(output)
+        if encoding.summary is not None:
+            found = torch.cat((encoding.summary.to(found.dtype), found), dim=1)
+        return found
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        qformer_input_ids: Tensor,
+        pixel_values_before: Tensor | None = None,
+        pixel_values_after: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        qformer_attention_mask: Tensor | None = None,
+        labels: Tensor | None = None,
+        pair_index: Tensor | None = None,
+        encoding: PairEncoding | None = None,
+        **kwargs: Any,  # noqa: ANN401
+    ) -> DeltaVLMOutput:
+        """Scores questions with their answers.
+
+        Args:
+            input_ids: `(rows, tokens)`: prompt and answer.
+            qformer_input_ids: `(rows, tokens)`: the prompt in the Q-Former's vocabulary.
+            pixel_values_before: `(pairs, 3, height, width)` float, normalised.
+            pixel_values_after: As `pixel_values_before`.
+            attention_mask: `(rows, tokens)`, 1 where there is a token; all when None.
+            qformer_attention_mask: Likewise.
+            labels: `(rows, tokens)`, -100 on the prompt and the padding; the loss is of the rest.
+            pair_index: `(rows,)` which pair each row is about; the same numbering when None.
+            encoding: What `encode_pair` gave, instead of pixels.
+            **kwargs: Passed to the language model.
+        """
+        encoding = self._encoding(encoding, pixel_values_before, pixel_values_after)
+        rows = encoding if pair_index is None else encoding.select(pair_index)
+        prefix = self.prefix(rows, qformer_input_ids, qformer_attention_mask)
+        embeds, mask = self._with_prefix(prefix, input_ids, attention_mask)
+        logits = self.language_model(inputs_embeds=embeds, attention_mask=mask, **kwargs).logits
+        logits = logits[:, prefix.shape[1] :].contiguous()
+        loss = None
+        if labels is not None:
+            loss = self.loss_function(
+                logits=logits, labels=labels, vocab_size=self.config.text_config.vocab_size
+            )
+        return DeltaVLMOutput(loss=loss, logits=logits, dense=encoding.dense)
+
+    @torch.no_grad()
+    def generate(  # type: ignore[override]
+        self,
+        input_ids: Tensor,
+        qformer_input_ids: Tensor,
+        pixel_values_before: Tensor | None = None,
+        pixel_values_after: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        qformer_attention_mask: Tensor | None = None,
+        pair_index: Tensor | None = None,
+        encoding: PairEncoding | None = None,
+        **kwargs: Any,  # noqa: ANN401
+    ) -> Tensor:
+        """Answers questions; arguments as `forward`, `input_ids` being left-padded prompts.
+
+        Args:
+            input_ids: See `forward`.
+            qformer_input_ids: See `forward`.
+            pixel_values_before: See `forward`.
+            pixel_values_after: See `forward`.
+            attention_mask: See `forward`.
+            qformer_attention_mask: See `forward`.
+            pair_index: See `forward`.
+            encoding: See `forward`.
+            **kwargs: Over the generation defaults saved with the model.
+
+        Returns:
+            `(rows, tokens)`: only the answers' tokens.
+        """
+        encoding = self._encoding(encoding, pixel_values_before, pixel_values_after)
+        rows = encoding if pair_index is None else encoding.select(pair_index)
+        prefix = self.prefix(rows, qformer_input_ids, qformer_attention_mask)
+        embeds, mask = self._with_prefix(prefix, input_ids, attention_mask)
+        if "generation_config" not in kwargs:
+            # One configuration with both, since transformers no longer takes them side by side.
+            config = deepcopy(self.generation_config)
+            kwargs = {"generation_config": config, **config.update(**kwargs)}  # type: ignore[no-untyped-call]
+        answers: Tensor = self.language_model.generate(
+            inputs_embeds=embeds, attention_mask=mask, **kwargs
+        )
+        return answers
+
+    def _encoding(
+        self, encoding: PairEncoding | None, before: Tensor | None, after: Tensor | None
+    ) -> PairEncoding:
+        if encoding is not None:
+            return encoding
+        if before is None or after is None:
+            raise ValueError("give the pixels of both dates, or their encoding")
+        return self.encode_pair(before, after)
+
+    def _with_prefix(
+        self, prefix: Tensor, input_ids: Tensor, attention_mask: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Embeddings and mask of the whole sequence."""
+        text = self.get_input_embeddings()(input_ids)
+        if attention_mask is None:
+            attention_mask = torch.ones_like(input_ids)
+        seen = attention_mask.new_ones(prefix.shape[:2])
+        return (
+            torch.cat((prefix.to(text.device, text.dtype), text), dim=1),
+            torch.cat((seen, attention_mask), dim=1),
+        )
+
+    # --- what transformers asks of a model -------------------------------------------------------
+
+    def get_input_embeddings(self) -> nn.Module:
+        """The language model's."""
+        found: nn.Module = self.language_model.get_input_embeddings()
+        return found
+
+    def set_input_embeddings(self, value: nn.Module) -> None:
+        """Replaces the language model's."""
+        self.language_model.set_input_embeddings(value)
+
+    def get_output_embeddings(self) -> nn.Module:
+        """The language model's."""
+        found: nn.Module = self.language_model.get_output_embeddings()
+        return found
+
+    @torch.no_grad()
+    def _init_weights(self, module: nn.Module) -> None:
+        """How weights that no checkpoint gives begin."""
+        super()._init_weights(module)  # type: ignore[no-untyped-call]
+        if isinstance(module, nn.Conv2d):
+            init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        elif isinstance(module, BackboneEncoder):
+            init.normal_(module.position, std=self.config.initializer_range)
+        elif isinstance(module, DenseSummary):
+            init.normal_(module.place, std=self.config.initializer_range)
+        elif isinstance(module, DenseHead):
+            for conv in (module.maps.turned, module.maps.altered, module.change):
+                assert conv.bias is not None
+                init.constant_(conv.bias, CHANGE_PRIOR)
+        elif isinstance(module, DeltaVLMForConditionalGeneration):
+            init.normal_(module.query_tokens, std=self.config.initializer_range)

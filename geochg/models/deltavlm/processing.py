@@ -1,0 +1,191 @@
+"""What stands between tiles and words and the tensors of the model; without torchvision."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from geochg.models.deltavlm.configuration import DeltaVLMConfig
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+QFORMER_TOKENIZER = "qformer_tokenizer"
+"""Folder of the Q-Former's tokenizer within a model folder, as InstructBLIP's processor has it."""
+
+IGNORED = -100
+"""Label of a token that is not learned."""
+
+SIDE_MULTIPLE_PX = 32
+"""Images that are not resized are padded to a multiple of this."""
+
+
+class TextInputs(NamedTuple):
+    """Questions, and answers when training; all `(rows, tokens)` int64.
+
+    Attributes:
+        input_ids: In the language model's vocabulary.
+        attention_mask: 1 where there is a token.
+        qformer_input_ids: The question in the Q-Former's vocabulary.
+        qformer_attention_mask: 1 where there is a token.
+        labels: `IGNORED` except on the answer; None without answers.
+    """
+
+    input_ids: Tensor
+    attention_mask: Tensor
+    qformer_input_ids: Tensor
+    qformer_attention_mask: Tensor
+    labels: Tensor | None = None
+
+    def arguments(self) -> dict[str, Tensor]:
+        """As keyword arguments of the model's `forward` and `generate`."""
+        return {name: part for name, part in self._asdict().items() if part is not None}
+
+
+@dataclass(frozen=True)
+class DeltaVLMProcessor:
+    """The processor of a model folder.
+
+    Attributes:
+        config: Of the model.
+        tokenizer: Of the language model.
+        qformer_tokenizer: Of the Q-Former; the compact model has one tokenizer for both.
+    """
+
+    config: DeltaVLMConfig
+    tokenizer: Any
+    qformer_tokenizer: Any
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path) -> Self:
+        """Reads the tokenizers and the configuration of a model folder.
+
+        Raises:
+            OSError: If a file is missing.
+            ValueError: If one makes no sense.
+        """
+        from transformers import PreTrainedTokenizerFast
+
+        folder = Path(folder)
+        tokenizer = PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
+        other = folder / QFORMER_TOKENIZER
+        return cls(
+            DeltaVLMConfig.from_pretrained(folder, local_files_only=True),
+            tokenizer,
+            PreTrainedTokenizerFast.from_pretrained(other, local_files_only=True)
+            if other.is_dir()
+            else tokenizer,
+        )
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Writes the tokenizers into a model folder; the model writes the configuration."""
+        self.tokenizer.save_pretrained(folder)
+        if self.qformer_tokenizer is not self.tokenizer:
+            self.qformer_tokenizer.save_pretrained(Path(folder) / QFORMER_TOKENIZER)
+
+    # --- pictures --------------------------------------------------------------------------------
+
+    def pixels(
+        self,
+        images: Sequence[NDArray[np.uint8]],
+        valid: Sequence[NDArray[np.bool_]] | None = None,
+    ) -> Tensor:
+        """Pictures as the model wants them.
+
+        Args:
+            images: Of one date, each `(3, height, width)` uint8, red, green, blue; of one size.
+            valid: Of each image `(height, width)`; the rest becomes the mean colour. All if None.
+
+        Returns:
+            `(images, 3, height, width)` float32, normalised: `image_size` square when the model
+            resizes, else padded at the bottom and the right to a multiple of 32.
+        """
+        if self.config.resize:
+            images = [_resized(image, self.config.image_size) for image in images]
+        stacked = torch.from_numpy(np.stack(images))
+        values = stacked.to(torch.float32, memory_format=torch.channels_last)
+        mean = torch.tensor(self.config.image_mean).view(3, 1, 1)
+        std = torch.tensor(self.config.image_std).view(3, 1, 1)
+        values = values.mul_(1 / (255 * std)).sub_(mean / std)
+        if self.config.resize:
+            return values
+        if valid is not None and not all(mask.all() for mask in valid):
+            values = values.mul_(torch.from_numpy(np.stack(valid))[:, None])
+        return _padded(values)
+
+    # --- words -----------------------------------------------------------------------------------
+
+    def questions(self, prompts: Sequence[str]) -> TextInputs:
+        """Prompts for generation, padded on the left."""
+        ids = [self._prompt_ids(prompt) for prompt in prompts]
+        pad = self._pad_id
+        longest = max(map(len, ids))
+        rows = [[pad] * (longest - len(row)) + row for row in ids]
+        mask = [[0] * (longest - len(row)) + [1] * len(row) for row in ids]
+        return TextInputs(torch.tensor(rows), torch.tensor(mask), *self._qformer(prompts))
+
+    def examples(self, prompts: Sequence[str], answers: Sequence[str]) -> TextInputs:
+        """Prompts with their answers and an end token, padded on the right, for training."""
+        rows, labels = [], []
+        for prompt, answer in zip(prompts, answers, strict=True):
+            asked, said = self._prompt_ids(prompt), self._answer_ids(answer)
+            rows.append(asked + said)
+            labels.append([IGNORED] * len(asked) + said)
+        return TextInputs(
+            _right_padded(rows, self._pad_id),
+            _right_padded([[1] * len(row) for row in rows], 0),
+            *self._qformer(prompts),
+            labels=_right_padded(labels, IGNORED),
+        )
+
+    def answers(self, ids: Tensor) -> list[str]:
+        """The words in what `generate` gave."""
+        return [text.strip() for text in self.tokenizer.batch_decode(ids, skip_special_tokens=True)]
+
+    @property
+    def _pad_id(self) -> int:
+        return int(self.tokenizer.pad_token_id)
+
+    def _prompt_ids(self, prompt: str) -> list[int]:
+        ids = list(self.tokenizer(prompt)["input_ids"])
+        room = self.config.max_prompt_tokens
+        # The start token stays; what is too long loses the words after it.
+        return ids if len(ids) <= room else ids[:1] + ids[1 - room :]
+
+    def _answer_ids(self, answer: str) -> list[int]:
+        ids = self.tokenizer(answer.strip(), add_special_tokens=False)["input_ids"]
+        return [*ids, int(self.tokenizer.eos_token_id)]
+
+    def _qformer(self, prompts: Sequence[str]) -> tuple[Tensor, Tensor]:
+        room = self.config.max_prompt_tokens
+        ids = [list(self.qformer_tokenizer(prompt)["input_ids"])[:room] for prompt in prompts]
+        pad = int(self.qformer_tokenizer.pad_token_id)
+        return _right_padded(ids, pad), _right_padded([[1] * len(row) for row in ids], 0)
+
+
+def _right_padded(rows: Sequence[list[int]], filler: int) -> Tensor:
+    longest = max(map(len, rows))
+    return torch.tensor([row + [filler] * (longest - len(row)) for row in rows])
+
+
+def _resized(image: NDArray[np.uint8], size_px: int) -> NDArray[np.uint8]:
+    """Bicubic, by Pillow as in the released code; `(3, size_px, size_px)`."""
+    if image.shape[1:] == (size_px, size_px):
+        return image
+    from PIL import Image
+
+    picture = Image.fromarray(np.ascontiguousarray(image.transpose(1, 2, 0)))
+    resized = picture.resize((size_px, size_px), Image.Resampling.BICUBIC)
+    return np.asarray(resized).transpose(2, 0, 1)
+
+
+def _padded(values: Tensor) -> Tensor:
+    down, across = (-size % SIDE_MULTIPLE_PX for size in values.shape[-2:])
+    return functional.pad(values, (0, across, 0, down)) if down or across else values

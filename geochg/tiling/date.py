@@ -1,0 +1,250 @@
+"""One date on the common grid: which pixels, how resampled, where valid."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from affine import Affine
+from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
+from rasterio import DatasetReader
+from rasterio.enums import ColorInterp, Resampling
+from rasterio.errors import RasterioError, RasterioIOError
+from rasterio.vrt import WarpedVRT
+from rasterio.windows import Window
+
+from geochg.geometry.ground import crs_of
+from geochg.records import PixelWindow
+from geochg.tiling.grid import lattice_offset
+from geochg.tiling.radiometry import RadiometricMatch, Stretch
+from geochg.tiling.source import RasterSource, gdal_settings, open_source
+
+_ALPHA_VALID = 128
+"""Resampled alpha from here on counts as valid: the pixel's centre lies inside the data."""
+
+
+@dataclass(frozen=True)
+class DatePlan:
+    """How one date is read.
+
+    Attributes:
+        source: The raster.
+        band_numbers: Bands in use, from 1.
+        displacement_px: `(dx, dy)` in grid pixels by which its content lies off the grid.
+        match: Maps its values to the other date's; None to leave them.
+        stretch: Turns its own values into display values; None to give values.
+    """
+
+    source: RasterSource
+    band_numbers: tuple[int, ...]
+    displacement_px: tuple[float, float] = (0.0, 0.0)
+    match: RadiometricMatch | None = None
+    stretch: Stretch | None = None
+
+
+class DateReader:
+    """Reads one date on the common grid: directly on its own lattice, else warped lazily.
+
+    Not to be shared between threads. A context manager that closes the raster.
+
+    Raises:
+        InputError: On opening, if the raster has gone or changed its kind.
+    """
+
+    def __init__(self, plan: DatePlan, grid: GeoBox) -> None:
+        self._plan = plan
+        with ExitStack() as opening, gdal_settings():
+            self._open(plan, grid, opening)
+            self._stack = opening.pop_all()
+
+    def _open(self, plan: DatePlan, grid: GeoBox, stack: ExitStack) -> None:
+        keep_alpha = not any(
+            band.alpha for band in plan.source.bands if band.number in plan.band_numbers
+        )
+        dataset = stack.enter_context(open_source(plan.source.path, keep_alpha=keep_alpha))
+        offset = lattice_offset(plan.source.geobox, grid)
+        self._bands = list(plan.band_numbers)
+        self._alpha = _alpha_number(dataset)
+        if offset is not None and plan.displacement_px == (0.0, 0.0):
+            self._dataset, self._offset = dataset, offset
+        else:
+            self._dataset, self._offset = stack.enter_context(_warped(dataset, plan, grid)), (0, 0)
+            self._alpha = self._alpha or dataset.count + 1
+        self._nodata = None if self._alpha else plan.source.nodata
+        self._masked = self._alpha is None and plan.source.mask == "mask"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the raster."""
+        self._stack.close()
+
+    def read_finished(self, window: PixelWindow) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        """A window as the model wants it, but for the other date's holes.
+
+        Returns:
+            `(bands, height, width)` uint8 stretched or float32 in source units, matched if the
+            plan says so, and `(height, width)` bool validity.
+
+        Raises:
+            RasterioError: If the raster cannot be read there.
+        """
+        values, valid = self.read(window)
+        if self._plan.stretch is not None:
+            return self._plan.stretch.apply(values), valid
+        if self._plan.match is not None:
+            return self._plan.match.apply(values), valid
+        return values.astype(np.float32), valid
+
+    def read(
+        self, window: PixelWindow, shape_px: tuple[int, int] | None = None
+    ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        """A window in source values.
+
+        Args:
+            window: In grid pixels; what lies off the grid is not valid.
+            shape_px: Rows and columns to decimate to, from overviews where there are any; only for
+                windows within the grid.
+
+        Returns:
+            `(bands, height, width)` in the source's dtype and `(height, width)` bool validity.
+
+        Raises:
+            RasterioError: If the raster cannot be read there; the message names it.
+        """
+        shape = shape_px or (window.height_px, window.width_px)
+        inside = self._inside(window)
+        if inside is None:
+            return self._nothing(shape)
+        # rasterio's environments belong to a thread, so one cannot outlive the call.
+        with gdal_settings(), _named(self._plan.source.path):
+            values, valid = self._read_inside(inside, shape_px)
+        if values.shape[1:] == shape:
+            return values, valid
+        return self._padded(values, valid, window, inside, shape)
+
+    def _inside(self, window: PixelWindow) -> PixelWindow | None:
+        """The part of the window that lies on the dataset, in the dataset's pixels."""
+        row, col = self._offset
+        height_px, width_px = self._dataset.shape
+        part = PixelWindow(
+            max(window.row_start + row, 0),
+            min(window.row_stop + row, height_px),
+            max(window.col_start + col, 0),
+            min(window.col_stop + col, width_px),
+        )
+        return part if part.height_px > 0 and part.width_px > 0 else None
+
+    def _read_inside(
+        self, part: PixelWindow, shape_px: tuple[int, int] | None
+    ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        window = Window(part.col_start, part.row_start, part.width_px, part.height_px)
+        indexes = [*self._bands, self._alpha] if self._alpha else self._bands
+        shape = (len(indexes), *shape_px) if shape_px else None
+        stack = self._dataset.read(indexes, window=window, out_shape=shape)
+        values = stack[: len(self._bands)]
+        if self._alpha:
+            valid = stack[-1] >= _ALPHA_VALID
+        elif self._masked:
+            mask_shape = shape_px or (part.height_px, part.width_px)
+            valid = self._dataset.read_masks(1, window=window, out_shape=mask_shape) > 0
+        elif self._nodata is not None and not np.isnan(self._nodata):
+            # A zero in one band is a value (water in the infrared); a hole is nodata in all.
+            valid = (values != self._nodata).any(axis=0)
+        else:
+            valid = np.ones(values.shape[1:], dtype=bool)
+        if np.issubdtype(values.dtype, np.floating):
+            valid &= np.isfinite(values).all(axis=0)
+        return values, valid
+
+    def _padded(
+        self,
+        values: NDArray[Any],
+        valid: NDArray[np.bool_],
+        window: PixelWindow,
+        inside: PixelWindow,
+        shape: tuple[int, int],
+    ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        padded, padded_valid = self._nothing(shape)
+        row, col = self._offset
+        outer = PixelWindow(
+            window.row_start + row,
+            window.row_stop + row,
+            window.col_start + col,
+            window.col_stop + col,
+        )
+        rows, cols = inside.slices_within(outer)
+        padded[:, rows, cols] = values
+        padded_valid[rows, cols] = valid
+        return padded, padded_valid
+
+    def _nothing(self, shape: tuple[int, int]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        dtype = self._dataset.dtypes[self._bands[0] - 1]
+        return np.zeros((len(self._bands), *shape), dtype=dtype), np.zeros(shape, dtype=bool)
+
+
+@contextmanager
+def _named(path: str) -> Iterator[None]:
+    """Says in a read error which raster it was and what GDAL said, on one line."""
+    try:
+        yield
+    except RasterioError as error:
+        cause: BaseException = error
+        while cause.__cause__ is not None:
+            cause = cause.__cause__
+        raise RasterioIOError(f"{path}: {' '.join(str(cause).split())}") from error
+
+
+def _warped(dataset: DatasetReader, plan: DatePlan, grid: GeoBox) -> WarpedVRT:
+    height_px, width_px = grid.shape
+    # Reading displaced by the shift brings content that lies (dx, dy) off back into place.
+    transform = grid.transform * Affine.translation(*plan.displacement_px)
+    return WarpedVRT(
+        dataset,
+        src_crs=_unwrapped_crs(plan.source.geobox),
+        crs=crs_of(grid).to_wkt(),
+        transform=_on_turn_of(plan.source.geobox, grid, transform),
+        width=width_px,
+        height=height_px,
+        # GDAL widens the kernel when it shrinks, so cubic serves both ways.
+        resampling=Resampling.cubic,
+        add_alpha=_alpha_number(dataset) is None,
+        warp_mem_limit=64,
+    )
+
+
+def _on_turn_of(source: GeoBox, grid: GeoBox, transform: Affine) -> Affine:
+    """The grid's transform on the source's turn of the globe, when both are in degrees."""
+    if not (crs_of(source).geographic and crs_of(grid).geographic):
+        return transform
+    turns = round((_middle_longitude(source) - _middle_longitude(grid)) / 360)
+    return Affine.translation(360 * turns, 0) * transform
+
+
+def _unwrapped_crs(source: GeoBox) -> str | None:
+    """For a raster in degrees that reaches over the antimeridian, a CRS centred on it.
+
+    PROJ gives longitudes within half a turn of `+lon_wrap`; without it one side is lost.
+    """
+    west, _, east, _ = source.boundingbox.bbox
+    if not crs_of(source).geographic or -180.0001 <= west <= east <= 180.0001:
+        return None
+    return f"{crs_of(source).proj.to_proj4()} +lon_wrap={_middle_longitude(source):.6f}"
+
+
+def _middle_longitude(grid: GeoBox) -> float:
+    west, _, east, _ = grid.boundingbox.bbox
+    return (float(west) + float(east)) / 2
+
+
+def _alpha_number(dataset: DatasetReader) -> int | None:
+    colors = list(dataset.colorinterp)
+    return colors.index(ColorInterp.alpha) + 1 if ColorInterp.alpha in colors else None

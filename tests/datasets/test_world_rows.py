@@ -1,0 +1,74 @@
+"""Instruction rows: they parse back to what is true of the pair."""
+
+import json
+
+import pytest
+from world_scenes import small_pairs
+
+from geochg.datasets.world import caption_row, rows
+from geochg.datasets.world.facts import class_cells, class_counts, facts
+from geochg.datasets.world.grammar import plural
+from geochg.datasets.world.rows import answer
+from geochg.records import Caption, Presence, Task
+from geochg.tasks import SPECS, TURN_BREAK
+from geochg.tasks.sameness import NO_CHANGE_SENTENCES
+
+IMAGES = ("A/world_000000.png", "B/world_000000.png")
+
+
+def _said(row):
+    return TURN_BREAK.join(t["value"] for t in row["conversations"] if t["from"] == "gpt")
+
+
+@pytest.mark.parametrize("task", list(Task))
+def test_rows_parse_back_to_the_facts(task):
+    for pair in small_pairs():
+        row = rows(pair, IMAGES)[list(Task).index(task)]
+        assert SPECS[task].parse(_said(row)) == answer(task, pair)
+
+
+def test_answers_are_the_facts_of_the_masks():
+    for pair in small_pairs():
+        assert answer(Task.PRESENCE, pair) == Presence(pair.changed)
+        assert answer(Task.COUNT, pair) == class_counts(pair)
+        assert answer(Task.LOCATE, pair) == class_cells(pair)
+        assert sum(fact.share for fact in facts(pair)) == pytest.approx((pair.classes > 0).mean())
+
+
+def test_format_of_rows():
+    pair = small_pairs()[0]
+    found = rows(pair, IMAGES, first_id=12)
+    assert [row["id"] for row in found] == list(range(12, 18))
+    assert json.loads(json.dumps(found)) == found
+    for task, row in zip(Task, found, strict=True):
+        asked = [turn["value"] for turn in row["conversations"] if turn["from"] == "human"]
+        assert row["image"] == list(IMAGES)
+        assert row["changeflag"] == int(pair.changed)
+        assert asked[0].startswith("<image> <image> ")
+        assert len(asked) == (3 if task is Task.DIALOGUE else 1)
+
+
+def test_captions():
+    wordings = set()
+    for pair in small_pairs():
+        row = caption_row(pair, IMAGES)
+        assert len(row["captions"]) == 5
+        for sentence in row["captions"]:
+            assert SPECS[Task.CAPTION].parse(sentence) == Caption(sentence, pair.changed)
+            assert pair.changed or sentence in NO_CHANGE_SENTENCES
+            wordings.add(sentence)
+    assert len(wordings) > 40
+
+
+@pytest.mark.parametrize(
+    ("noun", "several"),
+    [
+        ("house", "houses"),
+        ("factory", "factories"),
+        ("patch of bare land", "patches of bare land"),
+        ("water body", "water bodies"),
+        ("highway", "highways"),
+    ],
+)
+def test_plurals(noun, several):
+    assert plural(noun) == several
