@@ -119,10 +119,7 @@ def lattice_offset(source: GeoBox, grid: GeoBox) -> tuple[int, int] | None:
 
 def pixel_area_m2(grid: GeoBox) -> float:
     """Geodesic area of the pixel at the grid's centre, in square metres."""
-    height_px, width_px = grid.shape
-    row, col = height_px // 2, width_px // 2
-    ring = [(col, row), (col + 1, row), (col + 1, row + 1), (col, row + 1)]
-    xs, ys = zip(*(grid.transform * corner for corner in ring), strict=True)
+    xs, ys = shapely.get_coordinates(_center_pixel(grid)).T
     to_degrees = Transformer.from_crs(crs_of(grid).proj, "EPSG:4326", always_xy=True)
     area_m2, _ = Geod(ellps="WGS84").polygon_area_perimeter(*to_degrees.transform(xs, ys))
     return abs(float(area_m2))
@@ -133,17 +130,21 @@ def _reprojected(grid: GeoBox, crs: str | None, resolution: float | None) -> Geo
         return grid
     try:
         target = CRS(crs)
-        near = grid.to_crs(target)
-        middle = Transformer.from_crs(crs_of(grid).proj, target.proj, always_xy=True)
-        # odc-geo's own bounds would circle the globe for a grid across the antimeridian.
-        outline = _in_crs(
-            footprint(grid), crs_of(grid), target, middle.transform(*_center(grid))[0]
-        )
+        transformer = Transformer.from_crs(crs_of(grid).proj, target.proj, always_xy=True)
+        center = transformer.transform(*_center(grid))[0]
+        # odc-geo's own bounds would circle the globe for a grid across the antimeridian, and its
+        # own pixel keeps its size in units, which Web Mercator stretches.
+        outline = _in_crs(footprint(grid), crs_of(grid), target, center)
+        pixel = _in_crs(_center_pixel(grid), crs_of(grid), target, center)
     except (CRSError, ProjError, ValueError) as error:
         raise OptionError(
             f"cannot use {crs!r} as the CRS of this pair", "name one like EPSG:32633"
         ) from error
-    size = resolution or near.resolution
+    if not (np.isfinite(outline.bounds).all() and pixel.area > 0):
+        raise OptionError(
+            f"this pair has no place in {crs!r}", "name a CRS of its region, like EPSG:32633"
+        )
+    size = resolution or math.sqrt(pixel.area)
     return GeoBox.from_bbox(outline.bounds, target, resolution=size, tight=True)
 
 
@@ -171,6 +172,12 @@ def _resampled(grid: GeoBox, resolution: float | None) -> GeoBox:
     if grid.axis_aligned:
         return grid.zoom_to(resolution=resolution)
     return grid.zoom_out(resolution / pixel_size)
+
+
+def _center_pixel(grid: GeoBox) -> BaseGeometry:
+    row, col = (side_px // 2 for side_px in grid.shape)
+    corners = shapely.box(col, row, col + 1, row + 1)
+    return _moved(corners, lambda x, y: grid.transform * (x, y))
 
 
 def _center(grid: GeoBox) -> tuple[float, float]:

@@ -56,6 +56,18 @@ def test_crs_and_resolution_are_taken_from_the_options():
     assert shapely.area(grid.extent.geom) == pytest.approx(ground, rel=0.2)
 
 
+def test_another_crs_keeps_the_ground_size_of_a_pixel():
+    grid = common_grid(UTM, UTM, crs="EPSG:3857")
+    assert grid.transform.a == pytest.approx(10 / np.cos(np.radians(45)), rel=0.01)
+    assert grid.shape[0] * grid.shape[1] == pytest.approx(200 * 300, rel=0.1)
+
+
+def test_a_crs_the_pair_has_no_place_in_is_refused():
+    peru = GeoBox((10, 10), Affine(0.01, 0, -75, 0, -0.01, 0), "EPSG:4326")
+    with pytest.raises(OptionError, match="no place"):
+        common_grid(peru, peru, crs="EPSG:32633")
+
+
 def test_resolution_alone_keeps_crs_and_corner():
     grid = common_grid(UTM, UTM, resolution=25)
     assert (grid.transform.a, grid.transform.c, grid.transform.f) == (25, 500_000, 5_000_000)

@@ -182,7 +182,7 @@ def test_a_netcdf_variable_opens_by_its_gdal_name(make_raster, tmp_path):
 @pytest.fixture
 def address(tmp_path):
     """Where the files of `tmp_path` are served."""
-    script = Path(__file__).parent.parent / "range_server.py"
+    script = Path(__file__).parent.parent / "support" / "range_server.py"
     command = [sys.executable, str(script), str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         yield f"/vsicurl/http://127.0.0.1:{int(server.stdout.readline())}"

@@ -126,7 +126,7 @@ except RunError as error:
 """
     target, here = tmp_path / "heat.tif", Path(__file__).parent
     done = subprocess.run(
-        [sys.executable, "-B", "-c", script, target, str(limit_kb), here, here.parent],
+        [sys.executable, "-B", "-c", script, target, str(limit_kb), here, here.parent / "support"],
         capture_output=True,
         text=True,
         check=True,

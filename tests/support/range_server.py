@@ -1,6 +1,6 @@
 """Serves parts of files, as the servers of Cloud-Optimised GeoTIFFs do; prints its port.
 
-    python tests/range_server.py FOLDER
+    python tests/support/range_server.py FOLDER
 
 A process of its own: rasterio holds the interpreter while GDAL waits for the network.
 """

@@ -1,0 +1,90 @@
+import numpy as np
+import pytest
+import torch
+
+from geochg.models.deltavlm.configuration import DeltaVLMDenseConfig
+from geochg.models.deltavlm.modeling import DeltaVLMForConditionalGeneration
+from geochg.models.deltavlm.presets import compact_config
+from geochg.training.augment import Augmentation
+from geochg.training.drawn import DrawnPair
+from geochg.training.seeing import SeeingOptions, learn_to_see
+
+CALM = Augmentation(gray_share=0, shift_px=0, zoom=1)
+
+
+class Squares:
+    """Pairs in which a bright square appears on a noisy ground; as many as asked for."""
+
+    def __len__(self):
+        return 64
+
+    def __getitem__(self, index):
+        rng = np.random.default_rng(index)
+        before = rng.integers(60, 120, (3, 64, 64), dtype=np.uint8)
+        after, classes = before.copy(), np.zeros((64, 64), np.uint8)
+        row, col = rng.integers(0, 40, 2)
+        after[:, row : row + 20, col : col + 20] += 110
+        classes[row : row + 20, col : col + 20] = 1
+        directions = (classes > 0).astype(np.uint8)
+        return DrawnPair(before, after, classes, directions, [("building", "appeared", 1)], [])
+
+
+def tiny():
+    torch.manual_seed(0)
+    config = compact_config(50)
+    config.vision_config.embedding_size = 8
+    config.vision_config.hidden_sizes = [8, 8, 16, 16]
+    config.vision_config.depths = [1, 1, 1, 1]
+    config.qformer_config.encoder_hidden_size = 16
+    config.dense_config = DeltaVLMDenseConfig(widths=(8, 8, 8, 8))
+    config.image_size = 64
+    config.token_grid = 2
+    return DeltaVLMForConditionalGeneration(config)
+
+
+@torch.no_grad()
+def seen(model):
+    """How much likelier change is on the squares than off them."""
+    model.eval()
+    gaps = []
+    for index in range(100, 108):
+        pair = Squares()[index]
+        before, after = (torch.from_numpy(image)[None] / 255 for image in pair[:2])
+        probability = model.detect((before - 0.45) / 0.21, (after - 0.45) / 0.21)[0].amax(1)[0]
+        square = torch.from_numpy(pair.classes) > 0
+        gaps.append(float(probability[square].mean() - probability[~square].mean()))
+    return sum(gaps) / len(gaps)
+
+
+def test_a_small_model_learns_to_see_squares(tmp_path):
+    model = tiny()
+    language = [p.clone() for n, p in model.named_parameters() if n.startswith("language_model")]
+    options = SeeingOptions(steps=80, batch_size=8, learning_rate=5e-3, save_steps=1000)
+    before = seen(model)
+    learn_to_see(model, Squares(), tmp_path, options, CALM)
+    assert seen(model) > before + 0.3
+    after = [p for n, p in model.named_parameters() if n.startswith("language_model")]
+    assert all((a == b).all() for a, b in zip(language, after, strict=True))
+    assert list(tmp_path.rglob("events.out.tfevents.*"))
+
+
+def test_a_stopped_training_goes_on_from_its_checkpoint(tmp_path):
+    options = SeeingOptions(steps=4, batch_size=4, save_steps=4)
+    learn_to_see(tiny(), Squares(), tmp_path, options, CALM)
+    assert (tmp_path / "checkpoint-4").exists()
+    model = tiny()
+    learn_to_see(model, Squares(), tmp_path, options, CALM)
+    kept = tiny()
+    from safetensors.torch import load_file
+
+    kept.load_state_dict(load_file(tmp_path / "checkpoint-4" / "model.safetensors"), strict=False)
+    name = next(n for n, _ in model.named_parameters() if n.startswith("dense."))
+    assert torch.equal(model.get_parameter(name), kept.get_parameter(name))
+
+
+@pytest.mark.parametrize("steps", [1])
+def test_only_what_sees_is_trained(tmp_path, steps):
+    model = tiny()
+    learn_to_see(model, Squares(), tmp_path, SeeingOptions(steps=steps, batch_size=2), CALM)
+    trained = {n.partition(".")[0] for n, p in model.named_parameters() if p.requires_grad}
+    assert trained == {"vision", "dense"}
