@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from geochg.cells import CellSettings, tile_result
-from geochg.models.base import ChangeModel
+from geochg.models.base import ChangeModel, naming
 from geochg.models.registry import load_model
 from geochg.options import AnalyzeOptions
-from geochg.pipeline import SURVEY_TILES, mapped_questions, reading_threads
+from geochg.pipeline import SURVEY_TILES, has_core, mapped_questions, reading_threads
 from geochg.records import Tile, TileFailure
 from geochg.tiling.layout import Layout
 from geochg.tiling.pair import RasterPair, open_pair
@@ -97,15 +97,19 @@ def _expected_seconds(
     start = time.perf_counter()
     read = list(read_ahead(plan, layout.spread(_TIMED_TILES), reading_threads(options)))
     reading_s = (time.perf_counter() - start) / len(read)
-    tiles = [tile for tile in read if isinstance(tile, Tile) and tile.valid.any()]
+    tiles = [tile for tile in read if isinstance(tile, Tile) and has_core(tile)]
     if not tiles:
         return None
     start = time.perf_counter()
-    model.survey(pair.facts, tiles)  # its sample is bounded, so a few tiles take as long as many
+    with naming(model):
+        # A survey's sample is bounded, so a few tiles take as long as many.
+        model.survey(pair.facts, tiles if model.capabilities.surveys else [])
     fitting_s = time.perf_counter() - start
     start = time.perf_counter()
     settings = CellSettings(options.geometry, options.classes, heat=False)
-    for tile, answers in zip(tiles, model.answer(tiles, mapped_questions(model)), strict=True):
+    with naming(model):
+        answered = model.answer(tiles, mapped_questions(model))
+    for tile, answers in zip(tiles, answered, strict=True):
         if not isinstance(answers, TileFailure):
             tile_result(tile, answers, settings)
     answering_s = (time.perf_counter() - start) / len(tiles)

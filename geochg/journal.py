@@ -19,9 +19,11 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from geochg.errors import InputError, OptionError, RunError
+from geochg.errors import GeochgError, InputError, OptionError, RunError
 from geochg.records import Cell, Change, PixelWindow, Task, TileResult, TileWindow
 from geochg.tiling.layout import Layout
+
+_APPLICATION_ID = 0x67656F63  # "geoc"
 
 _TABLES = (
     "CREATE TABLE run (fingerprint TEXT NOT NULL)",
@@ -45,8 +47,8 @@ class Tallies:
 class Journal:
     """The finished tiles of one run.
 
-    As a context manager it closes the database; a journal that holds no answer yet is deleted when
-    an error leaves the block, since there is nothing to go on with.
+    As a context manager it closes the database; a journal with nothing to go on with is deleted
+    when an error leaves the block.
 
     Args:
         path: Where the journal lies; None keeps it in memory, for runs without an output file.
@@ -62,6 +64,10 @@ class Journal:
         self._open = True
         try:
             self._database = sqlite3.connect(path or ":memory:", timeout=0, isolation_level=None)
+            ((kind,),) = self._database.execute("PRAGMA application_id")
+            ((tables,),) = self._database.execute("SELECT count(*) FROM sqlite_master")
+            if kind != _APPLICATION_ID and tables:
+                raise sqlite3.DatabaseError("it is another program's database")
             # One writer at a time, and no shared-memory file, which network folders lack.
             self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
             self._database.execute("PRAGMA journal_mode = WAL")
@@ -109,9 +115,17 @@ class Journal:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *exc_info: object) -> None:
-        if kind is not None and self._open and not self.tallies().read:
+        # Wrong input will be wrong again, and a run that has nothing yet has nothing to keep.
+        refused = kind is not None and issubclass(kind, GeochgError) and kind.exit_code == 2
+        if self._open and (refused or kind is not None) and self._is_worthless(refused=refused):
             self.remove()
         self.close()
+
+    def _is_worthless(self, *, refused: bool) -> bool:
+        try:
+            return not (self.tallies().read if refused else self.count())
+        except InputError:  # damaged: whoever wrote it may still want to look
+            return False
 
     def close(self) -> None:
         """Closes the database and keeps the file."""
@@ -222,6 +236,7 @@ class Journal:
     def _start(self, fingerprint: Mapping[str, Any]) -> None:
         try:
             self._database.execute("BEGIN")
+            self._database.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
             for table in _TABLES:
                 self._database.execute(table)
             self._database.execute("INSERT INTO run VALUES (?)", (_canonical(fingerprint),))

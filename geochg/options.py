@@ -180,7 +180,11 @@ class AnalyzeOptions(Options):
             f"minimum confidence {self.min_confidence}",
             "must lie between 0 and 1",
         )
-        _require(self.min_area_m2 >= 0, f"minimum area {self.min_area_m2}", "must not be negative")
+        _require(
+            math.isfinite(self.min_area_m2) and self.min_area_m2 >= 0,
+            f"minimum area {self.min_area_m2}",
+            "must be a number and not negative",
+        )
         for name in ("batch_size", "workers"):
             value = getattr(self, name)
             _require(value is None or value > 0, f"{name} {value}", "must be above zero")
@@ -221,6 +225,8 @@ def _typed(key: str, value: Any, wanted: Any) -> Any:  # noqa: ANN401
     if isinstance(wanted, type) and issubclass(wanted, StrEnum) and value in list(wanted):
         return wanted(value)
     if wanted is float and isinstance(value, int | float) and not isinstance(value, bool):
+        if not math.isfinite(value):
+            raise OptionError(f"{key.replace('_', ' ')} {value}", "it must be a finite number")
         return float(value)
     if isinstance(wanted, type) and type(value) is wanted:
         return value

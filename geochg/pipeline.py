@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -13,18 +13,18 @@ from threading import Event as Flag
 from typing import TYPE_CHECKING, Any
 
 from geochg.cells import CellSettings, tile_result
-from geochg.errors import CancelledRunError, GeochgError, OptionError, RunError, TilesFailedError
+from geochg.errors import CancelledRunError, OptionError, RunError, TilesFailedError
 from geochg.events import Listener, Notice, Progress, ignore
 from geochg.features.changes import FeatureSettings, change_features
 from geochg.features.tiles import tile_features
 from geochg.journal import Journal, journal_path
-from geochg.models.base import ChangeModel
+from geochg.models.base import ChangeModel, naming
 from geochg.models.registry import load_model
 from geochg.options import AnalyzeOptions
 from geochg.provenance import fingerprint, metadata
 from geochg.records import Question, Task, Tile, TileAnswers, TileFailure, TileResult, TileWindow
 from geochg.tasks import ask
-from geochg.tiling.layout import Layout
+from geochg.tiling.layout import Layout, evenly
 from geochg.tiling.pair import RasterPair, nothing_valid, open_pair
 from geochg.tiling.preparation import Preparation, Step, prepare
 from geochg.tiling.read import ReadPlan, read_ahead
@@ -204,11 +204,11 @@ class _Run:
         finished = len(done)
         self.listener(Progress("tiles", finished, len(self.layout)))
         wanted = (window for window in self.layout if window.index not in done)
-        tiles = self._read(plan, wanted)
-        while batch := list(islice(tiles, self.options.batch_size or BATCH_TILES)):
-            failures += self._answer_batch(batch, journal)
-            finished += len(batch)
-            self.listener(Progress("tiles", finished, len(self.layout)))
+        with closing(self._read(plan, wanted)) as tiles:
+            while batch := list(islice(tiles, self.options.batch_size or BATCH_TILES)):
+                failures += self._answer_batch(batch, journal)
+                finished += len(batch)
+                self.listener(Progress("tiles", finished, len(self.layout)))
         return failures
 
     def refuse_failures(self, failures: Sequence[TileFailure]) -> None:
@@ -305,30 +305,37 @@ class _Run:
     def _survey(self, plan: ReadPlan, journal: Journal) -> None:
         """Shows the model tiles of the pair: always the same ones within a run and its resumes."""
         if not self.model.capabilities.surveys:
-            with _naming(self.model):
+            with naming(self.model):
                 self.model.survey(self.pair.facts, [])
             return
         kept = journal.measured("survey")
-        windows = (
-            self.layout.spread(SURVEY_TILES)
-            if kept is None
-            else [self.layout[index] for index in kept["tiles"]]
-        )
-        survey = _SurveyTiles(self, plan, windows, must_read=kept is not None)
-        with _naming(self.model):
+        if kept is None:
+            first = self._survey_windows()
+            survey = _SurveyTiles(self, plan, first, self.layout)
+        else:
+            known = [self.layout[index] for index in kept["tiles"]]
+            survey = _SurveyTiles(self, plan, known, [], must_read=True)
+        with naming(self.model):
             self.model.survey(self.pair.facts, survey)
         if kept is None:
             journal.keep_measured("survey", {"tiles": survey.used})
 
-    def _read(self, plan: ReadPlan, windows: Iterable[TileWindow]) -> Iterator[Tile | TileFailure]:
+    def _survey_windows(self) -> list[TileWindow]:
+        """Tiles spread evenly over the area of interest."""
+        area = self.pair.area
+        if area is None:
+            return self.layout.spread(SURVEY_TILES)
+        inside = [window for window in self.layout if area.touches(window.core)]
+        return [inside[index] for index in evenly(len(inside), SURVEY_TILES)]
+
+    def _read(
+        self, plan: ReadPlan, windows: Iterable[TileWindow]
+    ) -> Generator[Tile | TileFailure, None, None]:
         """Tiles read ahead, until cancelled."""
-        read = read_ahead(plan, windows, reading_threads(self.options))
-        try:
+        with closing(read_ahead(plan, windows, reading_threads(self.options))) as read:
             for tile in read:
                 self._stop_if_cancelled()
                 yield tile
-        finally:
-            read.close()
 
     def _answer_batch(
         self, batch: Sequence[Tile | TileFailure], journal: Journal
@@ -336,8 +343,8 @@ class _Run:
         """Answers one batch and commits it; failures stay out of the journal, to be retried."""
         failures = [tile for tile in batch if isinstance(tile, TileFailure)]
         read = [tile for tile in batch if isinstance(tile, Tile)]
-        asked = [tile for tile in read if _has_core(tile)]
-        skipped = [tile.window for tile in read if not _has_core(tile)]
+        asked = [tile for tile in read if has_core(tile)]
+        skipped = [tile.window for tile in read if not has_core(tile)]
         results: list[TileResult] = []
         for tile, answers in zip(asked, self._ask(asked), strict=True):
             if isinstance(answers, TileFailure):
@@ -350,7 +357,7 @@ class _Run:
     def _ask(self, tiles: Sequence[Tile]) -> list[TileAnswers]:
         if not tiles:
             return []
-        with _naming(self.model):
+        with naming(self.model):
             return self.model.answer(tiles, self.questions)
 
     def _cell_settings(self) -> CellSettings:
@@ -380,49 +387,47 @@ class _SurveyTiles:
     """
 
     def __init__(
-        self, run: _Run, plan: ReadPlan, windows: Sequence[TileWindow], *, must_read: bool
+        self,
+        run: _Run,
+        plan: ReadPlan,
+        first: Sequence[TileWindow],
+        others: Iterable[TileWindow],
+        *,
+        must_read: bool = False,
     ) -> None:
         self._run = run
         self._plan = plan
-        self._windows = windows
+        self._first = first
+        self._others = others
         self._must_read = must_read
+        self._failures: list[TileFailure] = []
         self.used: list[int] = []
 
     def __iter__(self) -> Iterator[Tile]:
-        step = self._run._step("survey")
-        failures: list[TileFailure] = []
-        for done, tile in enumerate(self._run._read(self._plan, self._windows)):
-            step(done, len(self._windows))
-            if isinstance(tile, TileFailure):
-                failures.append(tile)
-            elif tile.valid.any():
-                self.used.append(tile.window.index)
-                yield tile
-        if failures and (self._must_read or not self.used):
+        yield from self._usable(self._first)
+        if not self.used:
+            # The data lie between the tiles that were looked at; a few that have some will do.
+            yield from islice(self._usable(self._others), BATCH_TILES)
+        if self._failures and (self._must_read or not self.used):
+            failure = self._failures[0]
             raise RunError(
-                f"cannot read tile {failures[0].window.name}: {failures[0].reason}",
+                f"cannot read tile {failure.window.name}: {failure.reason}",
                 "the file may be damaged: copy or download it again",
             )
         if not self.used:
             raise nothing_valid(self._run.pair)
 
-
-@contextmanager
-def _naming(model: ChangeModel) -> Iterator[None]:
-    """Turns what a backend did not foresee into an error that names the backend.
-
-    Backends come from anyone, so this is the one place that catches everything.
-    """
-    try:
-        yield
-    except GeochgError:
-        raise
-    except Exception as error:
-        raise RunError(
-            f"the model {model.name} failed: {type(error).__name__}: {error}",
-            "what was done is kept: run again with --resume, or report this to its authors",
-        ) from error
+    def _usable(self, windows: Iterable[TileWindow]) -> Iterator[Tile]:
+        with closing(self._run._read(self._plan, windows)) as read:
+            for done, tile in enumerate(read):
+                self._run.listener(Progress("survey", done, len(self._first)))
+                if isinstance(tile, TileFailure):
+                    self._failures.append(tile)
+                elif has_core(tile):
+                    self.used.append(tile.window.index)
+                    yield tile
 
 
-def _has_core(tile: Tile) -> bool:
+def has_core(tile: Tile) -> bool:
+    """Whether a tile has a valid pixel in its core; others are skipped."""
     return bool(tile.valid[tile.window.core.slices_within(tile.window.read)].any())

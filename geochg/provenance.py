@@ -16,6 +16,7 @@ from geochg.options import AnalyzeOptions
 from geochg.records import Question, TileFailure
 from geochg.tiling.pair import RasterPair
 from geochg.tiling.preparation import Preparation
+from geochg.tiling.source import without_secrets
 
 
 def fingerprint(
@@ -27,8 +28,8 @@ def fingerprint(
     """
     return {
         "the version of geochg": __version__,
-        "the before image": [pair.before.path, *_states(pair.before.files)],
-        "the after image": [pair.after.path, *_states(pair.after.files)],
+        "the before image": [without_secrets(pair.before.path), *_states(pair.before.files)],
+        "the after image": [without_secrets(pair.after.path), *_states(pair.after.files)],
         "the model": asdict(model),
         "the area of interest": _states([options.aoi] if options.aoi else []),
         "whether there is a heatmap": heatmap,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import shapely
 
-from geochg.errors import InputError, OptionError, RunError
+from geochg.errors import CancelledRunError, InputError, OptionError, RunError
 from geochg.journal import Journal, Tallies, journal_path
 from geochg.records import Cell, Change, Task, TileResult
 from geochg.tiling.layout import Layout
@@ -88,6 +88,31 @@ def test_an_error_before_the_first_answer_leaves_no_journal(tmp_path):
     with pytest.raises(InputError, match="bad luck"):
         run()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_cancelled_run_keeps_what_it_has(tmp_path):
+    path = tmp_path / "j"
+
+    def run():
+        with begin(path) as journal:
+            journal.add([], [LAYOUT[0]])
+            raise CancelledRunError("cancelled")
+
+    with pytest.raises(CancelledRunError):
+        run()
+    with begin(path, resume=True) as journal:
+        assert journal.count() == 1
+
+
+def test_another_programs_database_is_left_alone(tmp_path):
+    path = tmp_path / "j"
+    with sqlite3.connect(path) as database:
+        database.execute("CREATE TABLE theirs (x)")
+    database.close()
+    content = path.read_bytes()
+    with pytest.raises(InputError, match="another program's"):
+        begin(path, resume=True)
+    assert path.read_bytes() == content
 
 
 def test_a_damaged_journal_says_so(tmp_path):

@@ -48,6 +48,7 @@ def test_options_round_trip_a_file(tmp_path_factory, options):
         ({"bands": [1]}, "cannot be 1"),
         ({"model_options": ["a"]}, "cannot be"),
         ({"min_area_m2": -1}, "minimum area -1"),
+        ({"min_area_m2": float("inf")}, "min area m2 inf"),
         ({"batch_size": 0}, "batch_size 0"),
     ],
 )

@@ -1,4 +1,5 @@
 import json
+import threading
 from pathlib import Path
 from threading import Event as Flag
 
@@ -150,6 +151,34 @@ def test_a_pair_that_cannot_be_read_at_all_names_the_file(make_raster, tmp_path,
     with pytest.raises(RunError, match=r"cut\.tif"):
         geochg.analyze(make_raster("a.tif", data), cut, options(model=model), outputs=outputs)
     assert not outputs.features.exists()
+
+
+@pytest.mark.parametrize("model", ["irmad", "cva"])
+def test_small_areas_far_apart_are_surveyed(make_raster, tmp_path, model):
+    side = 700
+    ground = texture(side, side, 2)
+    pair = [make_raster(f"{i}.tif", np.roll(ground, i, 1)) for i in range(2)]
+    area = tmp_path / "area.geojson"
+    corners = [(500_050, 4_999_700), (506_700, 4_993_100)]
+    boxes = [shapely.box(x, y, x + 200, y + 200) for x, y in corners]
+    gpd.GeoDataFrame(geometry=boxes, crs=32633).to_file(area)
+    settings = options(model=model, aoi=str(area), tile_size_px=32, overlap_px=0)
+    tiles = geochg.analyze(*pair, settings).metadata["tiles"]
+    assert tiles["read"] >= 2
+    assert tiles["skipped"] > 300
+
+
+def test_no_thread_outlives_a_run_that_failed(pair, monkeypatch):
+    from geochg.models.cva import CvaModel
+
+    def failing(self, tiles, questions):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(CvaModel, "answer", failing)
+    with pytest.raises(RunError) as kept:
+        geochg.analyze(*pair, options(model="cva"))
+    assert kept.value is not None
+    assert not [t for t in threading.enumerate() if t.name.startswith("geochg-read")]
 
 
 def test_classes_the_model_does_not_know_are_refused(pair):

@@ -9,10 +9,12 @@ what is not needed.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Self
 
+from geochg.errors import GeochgError, RunError
 from geochg.options import Options
 from geochg.records import CLASSES, PairFacts, Question, Task, Tile, TileAnswers
 
@@ -56,6 +58,26 @@ class ModelIdentity:
     id: str
     checksum: str
     adapter: str = ""
+
+
+@contextmanager
+def naming(model: ChangeModel) -> Iterator[None]:
+    """Turns what a backend did not foresee into an error that names the backend.
+
+    Backends come from anyone, so this is the one place that catches everything.
+
+    Raises:
+        RunError: If anything but a `GeochgError` escapes the block.
+    """
+    try:
+        yield
+    except GeochgError:
+        raise
+    except Exception as error:
+        raise RunError(
+            f"the model {model.name} failed: {type(error).__name__}: {error}",
+            "what was done is kept: run again with --resume, or report this to its authors",
+        ) from error
 
 
 class ChangeModel(ABC):

@@ -10,13 +10,16 @@ import shapely
 from numpy.typing import NDArray
 from odc.geo.crs import CRS
 from odc.geo.geobox import GeoBox
+from pyproj import Transformer
 from pyproj.exceptions import CRSError
 from rasterio.features import rasterize
+from shapely import affinity
 from shapely.geometry.base import BaseGeometry
 
 from geochg.errors import InputError, OptionError
+from geochg.geometry.ground import crs_of
 from geochg.records import PixelWindow
-from geochg.tiling.grid import covered_window, crop, pixel_polygon
+from geochg.tiling.grid import covered_window, crop, footprint, pixel_polygon
 
 _FORMS = (
     "give a vector file, a box as west,south,east,north or WKT; coordinates are longitude and "
@@ -29,6 +32,11 @@ class Area:
     """An area of interest on a grid, in its pixel coordinates."""
 
     polygon: BaseGeometry
+
+    def touches(self, window: PixelWindow) -> bool:
+        """Whether any of a window may lie inside."""
+        box = shapely.box(window.col_start, window.row_start, window.col_stop, window.row_stop)
+        return bool(shapely.intersects(self.polygon, box))
 
     def mask(self, window: PixelWindow) -> NDArray[np.bool_]:
         """Which pixels of a window have their centre inside; `(height, width)` bool."""
@@ -57,10 +65,12 @@ def cut_to_area(grid: GeoBox, text: str) -> tuple[GeoBox, Area]:
         InputError: If the file cannot be read, has no CRS, or the area lies outside the grid.
     """
     geometry, crs = _read_area(text)
-    geometry = _near(geometry, crs, grid)
-    bent = shapely.segmentize(geometry, _segment_length(geometry)) if geometry.area else geometry
-    polygon = pixel_polygon(bent, crs, grid)
-    window = covered_window(polygon, grid) if polygon.intersects(_box(grid)) else None
+    near = _near(geometry, crs, grid)
+    window = None
+    if near.area > 0:
+        polygon = pixel_polygon(shapely.segmentize(near, _segment_length(near)), crs, grid)
+        if polygon.intersects(_box(grid)):
+            window = covered_window(polygon, grid)
     if window is None:
         raise InputError(
             f"the area of interest {_short(text)} lies outside the pair's common area",
@@ -71,16 +81,29 @@ def cut_to_area(grid: GeoBox, text: str) -> tuple[GeoBox, Area]:
 
 
 def _near(geometry: BaseGeometry, crs: CRS, grid: GeoBox) -> BaseGeometry:
-    """The part of an area in degrees around the grid: projections fail far from their centre."""
+    """The part of an area in degrees around the grid, on the grid's turn of the globe.
+
+    Projections fail far from their centre, so the whole world is no area to project.
+    """
     if not crs.geographic:
         return geometry
-    west, south, east, north = grid.geographic_extent.boundingbox.bbox
-    if east - west > 180:  # the grid lies across the antimeridian
-        return geometry
+    west, south, east, north = _lonlat_box(grid)
     margin = max(east - west, north - south)
-    return shapely.intersection(
-        geometry, shapely.box(west - margin, south - margin, east + margin, north + margin)
-    )
+    around = shapely.box(west - margin, south - margin, east + margin, north + margin)
+    turns = [affinity.translate(geometry, turn) for turn in (-360, 0, 360)]
+    return shapely.intersection(shapely.union_all(turns), around)
+
+
+def _lonlat_box(grid: GeoBox) -> tuple[float, float, float, float]:
+    """West, south, east, north of a grid; east may lie beyond 180 degrees."""
+    if crs_of(grid).geographic:
+        west, south, east, north = grid.boundingbox.bbox
+        return float(west), float(south), float(east), float(north)
+    degrees = CRS("EPSG:4326")
+    transformer = Transformer.from_crs(crs_of(grid).proj, degrees.proj, always_xy=True)
+    lon, lat = transformer.transform(*shapely.get_coordinates(footprint(grid)).T)
+    lon = lon[0] + (lon - lon[0] + 180) % 360 - 180
+    return float(lon.min()), float(lat.min()), float(lon.max()), float(lat.max())
 
 
 def _read_area(text: str) -> tuple[BaseGeometry, CRS]:
@@ -93,6 +116,7 @@ def _read_area(text: str) -> tuple[BaseGeometry, CRS]:
         crs = CRS(crs_text.replace("SRID=", "EPSG:"))
     except CRSError as error:
         raise OptionError(f"{crs_text!r} before the area is no CRS", _FORMS) from error
+    geometry = shapely.make_valid(geometry)
     if geometry.is_empty or geometry.area == 0:
         raise OptionError(f"the area of interest {_short(text)} covers nothing", _FORMS)
     west, south, east, north = geometry.bounds
@@ -141,7 +165,7 @@ def _read_file(text: str) -> tuple[BaseGeometry, CRS]:
             f"the area of interest {text} has no coordinate reference system",
             "assign one, for example in QGIS with Layer > Set CRS, and save it again",
         )
-    geometry = frame.geometry.union_all()
+    geometry = shapely.union_all(shapely.make_valid(frame.geometry.to_numpy()))
     if geometry.area == 0:
         raise InputError(f"{text} has no polygon with an area", "give polygons")
     return geometry, CRS(frame.crs)

@@ -19,7 +19,7 @@ from rasterio.windows import Window
 
 from geochg.geometry.ground import crs_of
 from geochg.records import PixelWindow
-from geochg.tiling.grid import lattice_offset
+from geochg.tiling.grid import lattice_offset, middle_longitude, on_turn_of
 from geochg.tiling.radiometry import RadiometricMatch, Stretch
 from geochg.tiling.source import RasterSource, gdal_settings, open_source
 
@@ -211,7 +211,7 @@ def _warped(dataset: DatasetReader, plan: DatePlan, grid: GeoBox) -> WarpedVRT:
         dataset,
         src_crs=_unwrapped_crs(plan.source.geobox),
         crs=crs_of(grid).to_wkt(),
-        transform=_on_turn_of(plan.source.geobox, grid, transform),
+        transform=on_turn_of(plan.source.geobox, grid, transform),
         width=width_px,
         height=height_px,
         # GDAL widens the kernel when it shrinks, so cubic serves both ways.
@@ -219,14 +219,6 @@ def _warped(dataset: DatasetReader, plan: DatePlan, grid: GeoBox) -> WarpedVRT:
         add_alpha=_alpha_number(dataset) is None,
         warp_mem_limit=64,
     )
-
-
-def _on_turn_of(source: GeoBox, grid: GeoBox, transform: Affine) -> Affine:
-    """The grid's transform on the source's turn of the globe, when both are in degrees."""
-    if not (crs_of(source).geographic and crs_of(grid).geographic):
-        return transform
-    turns = round((_middle_longitude(source) - _middle_longitude(grid)) / 360)
-    return Affine.translation(360 * turns, 0) * transform
 
 
 def _unwrapped_crs(source: GeoBox) -> str | None:
@@ -237,12 +229,7 @@ def _unwrapped_crs(source: GeoBox) -> str | None:
     west, _, east, _ = source.boundingbox.bbox
     if not crs_of(source).geographic or -180.0001 <= west <= east <= 180.0001:
         return None
-    return f"{crs_of(source).proj.to_proj4()} +lon_wrap={_middle_longitude(source):.6f}"
-
-
-def _middle_longitude(grid: GeoBox) -> float:
-    west, _, east, _ = grid.boundingbox.bbox
-    return (float(west) + float(east)) / 2
+    return f"{crs_of(source).proj.to_proj4()} +lon_wrap={middle_longitude(source):.6f}"
 
 
 def _alpha_number(dataset: DatasetReader) -> int | None:

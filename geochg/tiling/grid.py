@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import shapely
+from affine import Affine
 from numpy.typing import NDArray
 from odc.geo.crs import CRS
 from odc.geo.geobox import GeoBox
@@ -109,12 +110,26 @@ def lattice_offset(source: GeoBox, grid: GeoBox) -> tuple[int, int] | None:
     """
     if source.crs != grid.crs:
         return None
-    relative = ~source.transform * grid.transform
+    relative = ~source.transform * on_turn_of(source, grid, grid.transform)
     height_px, width_px = grid.shape
     corners = np.array([relative * corner for corner in ((0, 0), (width_px, 0), (0, height_px))])
     col, row = round(corners[0][0]), round(corners[0][1])
     same = np.array([(col, row), (col + width_px, row), (col, row + height_px)])
     return (row, col) if np.abs(corners - same).max() < _LATTICE_TOLERANCE_PX else None
+
+
+def on_turn_of(source: GeoBox, grid: GeoBox, transform: Affine) -> Affine:
+    """A transform of the grid's on the source's turn of the globe, when both are in degrees."""
+    if not (crs_of(source).geographic and crs_of(grid).geographic):
+        return transform
+    turns = round((middle_longitude(source) - middle_longitude(grid)) / 360)
+    return Affine.translation(360 * turns, 0) * transform
+
+
+def middle_longitude(grid: GeoBox) -> float:
+    """Halfway between the western and the eastern bound of a grid in degrees."""
+    west, _, east, _ = grid.boundingbox.bbox
+    return (float(west) + float(east)) / 2
 
 
 def pixel_area_m2(grid: GeoBox) -> float:
@@ -193,6 +208,8 @@ def _unwrapped(longitudes: NDArray[np.float64], center: float) -> NDArray[np.flo
 
 def _turned(longitudes: NDArray[np.float64], center: float) -> NDArray[np.float64]:
     """Longitudes moved as a whole, so that a raster wider than half the globe is not torn."""
+    if not longitudes.size:
+        return longitudes
     middle = float(longitudes.min() + longitudes.max()) / 2
     return longitudes + 360 * round((center - middle) / 360)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -18,7 +19,10 @@ from geochg.records import PixelWindow, Tile, TileFailure, TileWindow
 from geochg.tiling.aoi import Area
 from geochg.tiling.date import DatePlan, DateReader
 
-AHEAD_TILES = 8
+RUN_TILES = 4
+"""Neighbouring tiles of a row that one thread reads."""
+
+AHEAD_TILES = 2 * RUN_TILES
 """Tiles read ahead of whoever takes them, for each thread of a date."""
 
 
@@ -93,8 +97,8 @@ def read_ahead(
 ) -> Generator[Tile | TileFailure, None, None]:
     """Reads tiles in order, a few ahead of whoever takes them.
 
-    Each date has threads of its own, each with its own open raster, and each row of tiles stays
-    with one thread: neighbouring tiles share blocks, which GDAL keeps for one open raster only.
+    Each date has threads of its own, each with its own open raster, and a thread reads runs of
+    neighbouring tiles: they share blocks, which GDAL keeps for one open raster only.
 
     A tile that cannot be read is tried once more with the raster opened anew, then given as a
     `TileFailure`. Memory stays flat: at most `AHEAD_TILES` tiles a thread are held.
@@ -116,8 +120,10 @@ def read_ahead(
         while pending:
             yield _tile(plan, *pending.popleft())
     finally:
-        before.close()
-        after.close()
+        for date in (before, after):
+            date.stop()
+        with closing(before), closing(after):
+            pass
 
 
 _Read = tuple[NDArray[Any], NDArray[np.bool_]] | str
@@ -134,14 +140,19 @@ class _DateThreads:
         self._pools = [ThreadPoolExecutor(1, "geochg-read") for _ in range(count)]
 
     def submit(self, window: TileWindow) -> Future[_Read]:
-        """Has a tile read by the thread of its row."""
-        thread = window.row % len(self._pools)
+        """Has a tile read by the thread of its run."""
+        thread = (window.row + window.col // RUN_TILES) % len(self._pools)
         return self._pools[thread].submit(self._read, thread, window.read)
 
-    def close(self) -> None:
-        """Waits for reads that are under way, drops the others, and closes the rasters."""
+    def stop(self) -> None:
+        """Drops the reads that have not begun."""
         for pool in self._pools:
-            pool.shutdown(wait=True, cancel_futures=True)
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def close(self) -> None:
+        """Waits for the reads that are under way and closes the rasters."""
+        for pool in self._pools:
+            pool.shutdown(wait=True)
         for thread in range(len(self._pools)):
             self._forget(thread)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
@@ -73,7 +74,7 @@ class RasterSource:
     def to_dict(self) -> dict[str, Any]:
         """The source for the provenance of an output, as plain JSON values."""
         return {
-            "path": self.path,
+            "path": without_secrets(self.path),
             "size_bytes": self.size_bytes,
             "crs": str(self.geobox.crs),
             "acquired": self.acquired or None,
@@ -106,7 +107,7 @@ def read_source(path: str | os.PathLike[str]) -> RasterSource:
             overviews=tuple(dataset.overviews(bands[0].number)),
             acquired=_acquired(dataset),
             size_bytes=_size_bytes(name),
-            files=tuple(sorted({f for f in (name, *dataset.files) if _size_bytes(f) is not None})),
+            files=tuple(sorted(_local_files(name))),
         )
 
 
@@ -156,6 +157,9 @@ def _open(name: str, stack: ExitStack) -> DatasetReader:
 def _cannot_open(name: str, error: Exception) -> InputError:
     """Says why GDAL failed, looking at the file system only after it did."""
     file = Path(name)
+    if isinstance(error, RasterioIOError) and ("://" in name or name.startswith("/vsi")):
+        shown = without_secrets(name)
+        return InputError(f"cannot open {shown}: {_one_line(error)}", "check the address")
     if len(name) > 1000:
         return InputError(f"{name[:60]}... is no name of a raster", "check the path")
     if file.is_dir():
@@ -169,8 +173,6 @@ def _cannot_open(name: str, error: Exception) -> InputError:
             f"{name} is not a raster that GDAL can open, or it is damaged",
             "check it with `rio info`; copy or download it again if it is damaged",
         )
-    if isinstance(error, RasterioIOError) and ("://" in name or name.startswith("/vsi")):
-        return InputError(f"cannot open {name}: {_one_line(error)}", "check the address")
     return InputError(f"{name} does not exist", "check the path")
 
 
@@ -228,6 +230,40 @@ def _size_bytes(name: str) -> int | None:
         return file.stat().st_size if file.is_file() else None
     except OSError:  # a GDAL name that no file system takes
         return None
+
+
+def without_secrets(name: str) -> str:
+    """The name without what may let its reader in: user, password, signature.
+
+    Signatures also expire, so two runs on one raster may have different ones.
+    """
+    if "://" not in name:
+        return name
+    address = name.partition("?")[0]
+    return re.sub(r"//[^/@]*@", "//", address)
+
+
+def _local_files(name: str, known: frozenset[str] = frozenset()) -> set[str]:
+    """Every local file behind a raster; GDAL lists one level of a virtual one only."""
+    found = {name} | ({container} if (container := _container(name)) else set())
+    try:
+        with rasterio.open(name) as dataset:
+            found |= set(dataset.files)
+    except (RasterioError, ValueError):  # listed as a sidecar, but no raster
+        pass
+    found = {file for file in found if _size_bytes(file) is not None}
+    for file in found - known - {name}:
+        if file.lower().endswith(".vrt"):
+            found |= _local_files(file, known | found)
+    return found
+
+
+def _container(name: str) -> str:
+    """The archive that a name like `/vsizip/a.zip/b.tif` looks into; empty for others."""
+    if not name.startswith(("/vsizip/", "/vsitar/", "/vsigzip/", "/vsi7z/", "/vsirar/")):
+        return ""
+    inner = Path(name.split("/", 2)[2].strip("{}"))
+    return next((str(p) for p in (inner, *inner.parents) if _size_bytes(str(p)) is not None), "")
 
 
 def _one_line(error: Exception) -> str:

@@ -35,6 +35,30 @@ def test_the_whole_world_is_all_of_the_grid():
     assert area.mask(PixelWindow(0, 200, 0, 300)).all()
 
 
+@pytest.mark.parametrize(
+    ("west", "area"), [(190, "-169.5,8.5,-169,9"), (179, "-179.5,8.5,-179.2,9")]
+)
+def test_an_area_is_found_on_the_grids_turn_of_the_globe(west, area):
+    grid = GeoBox((200, 200), Affine(0.01, 0, west, 0, -0.01, 10), "EPSG:4326")
+    cut, _ = cut_to_area(grid, area)
+    assert cut.shape[0] == 50
+    assert cut.transform.c == pytest.approx(float(area.split(",")[0]) + 360)
+
+
+def test_an_area_elsewhere_is_refused_on_a_grid_in_degrees():
+    grid = GeoBox((200, 200), Affine(0.01, 0, 10, 0, -0.01, 10), "EPSG:4326")
+    with pytest.raises(InputError, match="outside"):
+        cut_to_area(grid, "20,40,21,41")
+
+
+def test_a_polygon_that_crosses_itself_is_mended():
+    bow = (
+        "POLYGON((500500 4998500, 501100 4999000, 501100 4998500, 500500 4999000, 500500 4998500))"
+    )
+    _, area = cut_to_area(GRID, f"EPSG:32633;{bow}")
+    assert area.mask(WHOLE).mean() == pytest.approx(0.5, abs=0.05)
+
+
 @pytest.mark.parametrize("srid", ["EPSG:32633", "SRID=32633"])
 def test_wkt_masks_what_lies_outside_the_polygon(srid):
     triangle = "POLYGON((500500 4998500, 501100 4998500, 500500 4999000, 500500 4998500))"

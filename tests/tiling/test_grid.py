@@ -36,6 +36,13 @@ def test_a_whole_pixel_offset_is_one_lattice_and_half_a_pixel_is_not():
     assert lattice_offset(GeoBox(UTM.shape, UTM.transform, "EPSG:32634"), UTM) is None
 
 
+def test_one_lattice_is_one_on_either_turn_of_the_globe():
+    east = GeoBox((10, 10), Affine(0.01, 0, 190, 0, -0.01, 0), "EPSG:4326")
+    west = GeoBox((10, 10), Affine(0.01, 0, -170, 0, -0.01, 0), "EPSG:4326")
+    assert lattice_offset(west, east) == (0, 0)
+    assert lattice_offset(east, west) == (0, 0)
+
+
 def test_no_overlap_is_refused_by_name():
     with pytest.raises(InputError, match=r"a\.tif and b\.tif do not overlap"):
         common_grid(UTM, moved(UTM, 300, 0), paths=("a.tif", "b.tif"))

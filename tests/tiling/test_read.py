@@ -1,4 +1,6 @@
 import json
+import threading
+import time
 
 import numpy as np
 import psutil
@@ -313,6 +315,21 @@ def test_a_raster_that_is_gone_fails_its_tiles(make_raster):
     tiles = list(read_ahead(pair.plan(), pair.layout(SMALL), 2))
     assert all(isinstance(tile, TileFailure) for tile in tiles)
     assert "b.tif" in tiles[0].reason
+
+
+def test_all_threads_of_a_date_work_on_one_long_row(make_raster, monkeypatch):
+    path = make_raster("a.tif", texture(64, 2048))
+    pair = open_pair(path, path, SMALL, "all")
+    names = set()
+
+    def seen(self, window):
+        names.add(threading.current_thread().ident)
+        time.sleep(0.01)
+        return np.zeros((1, 64, 64), np.float32), np.ones((64, 64), bool)
+
+    monkeypatch.setattr(DateReader, "read_finished", seen)
+    list(read_ahead(pair.plan(), pair.layout(SMALL), 6))
+    assert len(names) == 6
 
 
 def test_reading_ahead_holds_few_tiles(make_raster, monkeypatch):

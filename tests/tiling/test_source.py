@@ -1,5 +1,7 @@
+import re
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,7 @@ from rasterio.rpc import RPC
 from rasters import ORIGIN, UTM, texture
 
 from geochg.errors import InputError
-from geochg.tiling.source import open_source, read_source
+from geochg.tiling.source import open_source, read_source, without_secrets
 
 
 def test_a_source_says_what_it_is(make_raster):
@@ -163,8 +165,6 @@ def test_a_container_without_a_chosen_raster_lists_them(tmp_path):
 
 
 def test_a_raster_inside_a_zip_opens_by_its_gdal_name(make_raster, tmp_path):
-    import zipfile
-
     path = make_raster("a.tif", texture(20, 30))
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         archive.write(path, "a.tif")
@@ -196,3 +196,32 @@ def test_a_raster_on_a_server_is_read_in_parts(make_raster, address):
         assert (dataset.read() == data).all()
     with pytest.raises(InputError, match="cannot open"):
         read_source(f"{address}/missing.tif")
+
+
+def test_the_files_behind_virtual_rasters_and_archives_are_known(make_raster, tmp_path):
+    base = make_raster("base.tif", texture(20, 30))
+    inner, outer = tmp_path / "inner.vrt", tmp_path / "outer.vrt"
+    rasterio.shutil.copy(base, inner, driver="VRT")
+    plain = inner.read_text()
+    name = re.search("<SourceFilename.*</SourceFilename>", plain).group()
+    outer.write_text(plain.replace(name, f"<SourceFilename>{inner}</SourceFilename>"))
+    files = {Path(file).resolve() for file in read_source(outer).files}
+    assert files >= {base, inner, outer}
+    colors = {i: (i, i, i, 255) for i in range(4)}
+    painted = make_raster("painted.tif", np.zeros((20, 30), np.uint8), palette=colors)
+    rasterio.shutil.copy(painted, tmp_path / "painted.vrt", driver="VRT")
+    files = {Path(file).resolve() for file in read_source(tmp_path / "painted.vrt").files}
+    assert painted in files
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.write(base, "in/base.tif")
+    files = read_source(f"/vsizip/{tmp_path}/a.zip/in/base.tif").files
+    assert str(tmp_path / "a.zip") in files
+
+
+def test_secrets_in_an_address_stay_out_of_provenance():
+    signed = "/vsicurl/https://user:word@host.example/a.tif?X-Signature=abc&token=def"
+    assert without_secrets(signed) == "/vsicurl/https://host.example/a.tif"
+    assert without_secrets("C:/data/what?.tif") == "C:/data/what?.tif"
+    with pytest.raises(InputError, match="cannot open") as caught:
+        read_source("/vsicurl/http://127.0.0.1:9/a.tif?" + "s" * 1100)
+    assert "sss" not in caught.value.message
