@@ -104,7 +104,7 @@ def analyze(
         raise click.UsageError("nothing to write: add -o/--output, --tiles or --heatmap")
     options = options_of(ctx)
 
-    from geochg.pipeline import Outputs
+    from geochg.outputs import Outputs
     from geochg.pipeline import analyze as run
     from geochg.writers.staging import Output, check_outputs
 

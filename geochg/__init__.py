@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from geochg.options import AnalyzeOptions as AnalyzeOptions
+    from geochg.outputs import Outputs as Outputs
     from geochg.pipeline import ChangeResult as ChangeResult
     from geochg.pipeline import analyze as analyze
 
 __version__ = version("geochg")
-__all__ = ["AnalyzeOptions", "ChangeResult", "__version__", "analyze"]
+__all__ = ["AnalyzeOptions", "ChangeResult", "Outputs", "__version__", "analyze"]
 
 _HOMES = {
     "AnalyzeOptions": "geochg.options",
     "ChangeResult": "geochg.pipeline",
+    "Outputs": "geochg.outputs",
     "analyze": "geochg.pipeline",
 }
 

@@ -8,7 +8,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
-from pathlib import Path
 from threading import Event as Flag
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +20,7 @@ from geochg.journal import Journal, journal_path
 from geochg.models.base import ChangeModel, naming
 from geochg.models.registry import load_model
 from geochg.options import AnalyzeOptions
+from geochg.outputs import Outputs
 from geochg.provenance import fingerprint, metadata
 from geochg.records import Question, Task, Tile, TileAnswers, TileFailure, TileResult, TileWindow
 from geochg.tasks import ask
@@ -29,9 +29,9 @@ from geochg.tiling.pair import RasterPair, nothing_valid, open_pair
 from geochg.tiling.preparation import Preparation, Step, prepare
 from geochg.tiling.read import ReadPlan, read_ahead
 from geochg.tiling.source import gdal_settings
-from geochg.writers.heatmap import HEATMAP_SUFFIXES, write_heatmap
-from geochg.writers.layers import LAYER_SUFFIXES, write_features
-from geochg.writers.staging import Output, Staging, check_outputs
+from geochg.writers.heatmap import write_heatmap
+from geochg.writers.layers import write_features
+from geochg.writers.staging import Staging
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -44,38 +44,6 @@ BATCH_TILES = 16
 
 MAPPED_TASKS = (Task.PRESENCE, Task.LOCATE, Task.COUNT, Task.CAPTION)
 """The tasks whose answers become features, in the order they are asked."""
-
-
-@dataclass(frozen=True)
-class Outputs:
-    """The files a run writes; each is optional.
-
-    Attributes:
-        features: The change layer; its suffix chooses the format.
-        tiles: A layer of one feature a tile.
-        heatmap: The probability of change on the grid, a Cloud-Optimised GeoTIFF.
-    """
-
-    features: Path | None = None
-    tiles: Path | None = None
-    heatmap: Path | None = None
-
-    def paths(self) -> list[Path]:
-        """Those that were asked for."""
-        return [path for path in (self.features, self.tiles, self.heatmap) if path is not None]
-
-    def check(self, inputs: Iterable[str]) -> None:
-        """Refuses outputs that could not be written at the end, or would overwrite an input.
-
-        Raises:
-            InputError: If a folder is missing or not writable, or a file is an input or twice.
-            OptionError: If a suffix is not known.
-        """
-        layers = [path for path in (self.features, self.tiles) if path is not None]
-        rasters = [self.heatmap] if self.heatmap is not None else []
-        wanted = [Output(path, LAYER_SUFFIXES) for path in layers]
-        wanted += [Output(path, HEATMAP_SUFFIXES) for path in rasters]
-        check_outputs(wanted, [Path(name) for name in inputs])
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ import geochg
 from geochg.errors import CancelledRunError, InputError, OptionError, RunError, TilesFailedError
 from geochg.events import Notice, Progress
 from geochg.options import Geometry
-from geochg.pipeline import Outputs
+from geochg.outputs import Outputs
 from geochg.tiling.date import DateReader
 
 pytestmark = pytest.mark.usefixtures("marker_plugin")
