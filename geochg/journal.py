@@ -117,7 +117,7 @@ class Journal:
     def __exit__(self, kind: type[BaseException] | None, *exc_info: object) -> None:
         # Wrong input will be wrong again, and a run that has nothing yet has nothing to keep.
         refused = kind is not None and issubclass(kind, GeochgError) and kind.exit_code == 2
-        if self._open and (refused or kind is not None) and self._is_worthless(refused=refused):
+        if self._open and kind is not None and self._is_worthless(refused=refused):
             self.remove()
         self.close()
 

@@ -243,6 +243,7 @@ def test_captions_are_about_the_feature(make_raster):
         stack = np.stack([image[0], image[1], infrared]) + rng.integers(0, 3, (3, 200, 300))
         pair.append(make_raster(f"{number}.tif", stack.clip(0, 255).astype(np.uint8), names=names))
     features = geochg.analyze(*pair, options(min_area_m2=5000, model="cva")).features
+    assert len(features)
     for row in features.itertuples():
         noun = {"other": "The surface"}.get(row[2], row[2].capitalize())
         assert row.caption.startswith(noun)
