@@ -4,42 +4,26 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from importlib import import_module
 
 import click
 
 from geochg.errors import GeochgError
 
+from .lazy import LazyGroup
+
 COMMANDS = {
     "analyze": "Map what changed between two rasters.",
     "info": "Tell what a pair of rasters is before running it.",
-    "models": "List the change models that --model takes.",
+    "models": "List the change models that --model takes, or convert released weights.",
+    "train": "Train change models.",
+    "dataset": "Make folders of pairs to train and test on.",
 }
 """Name and one line of each command; the command itself lives in the module of that name."""
 
 
-class LazyGroup(click.Group):
-    """A group that imports a command only when it is run, so that `--help` is instant."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """The names in the order of the help page."""
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command, imported; None when there is none of that name."""
-        if cmd_name not in COMMANDS:
-            return None
-        command = getattr(import_module(f"geochg_cli.{cmd_name}"), cmd_name)
-        return command if isinstance(command, click.Command) else None
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Writes the commands without importing them."""
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
-
-
 @click.group(
     cls=LazyGroup,
+    summaries=COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(package_name="geochg", message="geochg %(version)s")

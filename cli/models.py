@@ -1,22 +1,44 @@
-"""`geochg models`: which change models there are."""
+"""`geochg models`: which change models there are, and released weights made into one."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from geochg.errors import InputError, ModelError, RunError
 
-@click.command()
+from .new_folder import check_new_folder
+
+if TYPE_CHECKING:
+    from geochg.models.deltavlm.convert import Release
+
+_PATH = click.Path(path_type=Path)
+
+
+@click.group(invoke_without_command=True)
 @click.option("--json", "as_json", is_flag=True, help="Print them as JSON on stdout.")
-def models(as_json: bool) -> None:
-    """List the change models that --model takes.
+@click.pass_context
+def models(ctx: click.Context, as_json: bool) -> None:
+    """List the change models that --model takes, or convert released weights into one.
 
     \b
     Examples:
       geochg models
       geochg models --json
+      geochg models convert deltavlm --help
     """
+    if ctx.invoked_subcommand is None:
+        _list(as_json)
+    elif as_json:
+        raise click.UsageError("--json belongs behind the command", ctx)
+
+
+def _list(as_json: bool) -> None:
     from geochg.models.registry import backends
 
     found = backends()
@@ -27,3 +49,112 @@ def models(as_json: bool) -> None:
     for backend in found:
         text = f"broken: {backend.broken}" if backend.broken else backend.summary
         click.echo(f"{backend.name:{width}}  {text}")
+
+
+@models.group()
+def convert() -> None:
+    """Make a model folder from the files of a release."""
+
+
+@convert.command()
+@click.argument("checkpoint", type=_PATH)
+@click.option(
+    "--eva", type=_PATH, required=True, metavar="FILE", help="The weights of EVA-ViT-g, a .pth."
+)
+@click.option(
+    "--vicuna", type=_PATH, required=True, metavar="FOLDER", help="Vicuna-7B-v1.5, as on the hub."
+)
+@click.option(
+    "--bert",
+    type=_PATH,
+    required=True,
+    metavar="FOLDER",
+    help="bert-base-uncased, of which only the tokenizer is read.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=_PATH,
+    required=True,
+    metavar="FOLDER",
+    help="The model folder to make; must not exist.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print what was made as JSON on stdout.")
+def deltavlm(
+    checkpoint: Path, eva: Path, vicuna: Path, bert: Path, output: Path, as_json: bool
+) -> None:
+    """Make the released DeltaVLM, CHECKPOINT, into a folder for --model deltavlm:FOLDER.
+
+    Nothing is downloaded, and no file is read in a way that could run code. The folder holds half
+    precision, about 16 GB; making it takes about 20 GB of memory.
+
+    \b
+    Example:
+      geochg models convert deltavlm checkpoint_best.pth --eva eva_vit_g.pth \\
+          --vicuna vicuna-7b-v1.5 --bert bert-base-uncased -o deltavlm-7b
+    """
+    _check_there("CHECKPOINT", checkpoint, is_folder=False)
+    _check_there("--eva", eva, is_folder=False)
+    _check_there("--vicuna", vicuna, is_folder=True)
+    _check_there("--bert", bert, is_folder=True)
+    check_new_folder(output)
+    _require_torch()
+    from geochg.models.deltavlm.convert import Release
+
+    _convert(Release(checkpoint, eva, vicuna, bert), output)
+    model = f"deltavlm:{output}"
+    if as_json:
+        click.echo(json.dumps({"folder": str(output), "model": model}))
+    else:
+        click.echo(f"{output}\nuse it with --model {model}")
+
+
+def _check_there(name: str, path: Path, *, is_folder: bool) -> None:
+    if not (path.is_dir() if is_folder else path.is_file()):
+        kind = "folder" if is_folder else "file"
+        raise InputError(f"there is no {kind} {path}", f"check {name}")
+
+
+def _require_torch() -> None:
+    try:
+        import torch  # noqa: F401
+        import transformers  # noqa: F401
+    except ImportError as error:
+        raise ModelError(
+            f"converting needs {error.name}, which is not installed",
+            "install it with: pip install 'geochg[models]'",
+        ) from error
+
+
+def _convert(release: Release, output: Path) -> None:
+    """Makes the folder beside its place, and moves it there when it is whole."""
+    from rich.console import Console
+    from safetensors import SafetensorError
+
+    from geochg.models.deltavlm.convert import convert as run
+    from geochg.writers.staging import Staging
+
+    told = Console(stderr=True).status("converting, which takes minutes")
+    with Staging() as staging, told, _quiet():
+        try:
+            with staging.write(output) as path:
+                run(release, path)
+        except SafetensorError as error:
+            raise RunError(f"cannot write {output}: {error}", "make room on that disk") from error
+        staging.commit()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps transformers' bars and reports out of what this command says in a line."""
+    from transformers.utils import logging
+
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()  # type: ignore[no-untyped-call]

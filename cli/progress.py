@@ -25,6 +25,7 @@ _STAGES = {
     "survey": "looking at the pair",
     "tiles": "asking about tiles",
     "write": "writing",
+    "pairs": "drawing pairs",
 }
 
 

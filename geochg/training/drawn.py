@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +19,14 @@ from geochg.datasets.world.pair import WorldPair
 from geochg.datasets.world.rows import rows
 from geochg.errors import InputError
 
-_ARRAYS = {"before": (3,), "after": (3,), "classes": (), "directions": ()}
+_ARRAYS = {
+    "before": (3,),
+    "after": (3,),
+    "classes": (),
+    "directions": (),
+    "land_before": (),
+    "land_after": (),
+}
 """Files of a folder and the axes of their arrays before height and width; all uint8."""
 
 _CHUNK = 50
@@ -33,6 +41,8 @@ class DrawnPair(NamedTuple):
         after: As `before`.
         classes: `(height, width)` uint8, index into `kinds.CLASS_NAMES`.
         directions: `(height, width)` uint8, index into `kinds.DIRECTIONS`.
+        land_before: `(height, width)` uint8, index into `land.LAND`, or `land.UNKNOWN`.
+        land_after: As `land_before`.
         counts: `(class name, direction, number)` of what changed.
         turns: Questions and answers of the instruction rows, as `(task, question, answer)`.
     """
@@ -41,6 +51,8 @@ class DrawnPair(NamedTuple):
     after: NDArray[np.uint8]
     classes: NDArray[np.uint8]
     directions: NDArray[np.uint8]
+    land_before: NDArray[np.uint8]
+    land_after: NDArray[np.uint8]
     counts: list[tuple[str, str, int]]
     turns: list[tuple[str, str, str]]
 
@@ -54,12 +66,14 @@ class DrawnPairs:
     def __len__(self) -> int:
         return _drawn(self.folder)
 
+    @cached_property
+    def _arrays(self) -> dict[str, NDArray[np.uint8]]:
+        return {name: np.load(self.folder / f"{name}.npy", mmap_mode="r") for name in _ARRAYS}
+
     def __getitem__(self, index: int) -> DrawnPair:
-        arrays = {name: np.load(self.folder / f"{name}.npy", mmap_mode="r") for name in _ARRAYS}
-        said = json.loads((self.folder / "said" / f"{index // _CHUNK}.json").read_text("utf-8"))
-        told = said[index % _CHUNK]
+        told = _said(self.folder, index // _CHUNK)[index % _CHUNK]
         return DrawnPair(
-            **{name: np.array(array[index]) for name, array in arrays.items()},
+            **{name: np.array(array[index]) for name, array in self._arrays.items()},
             counts=[tuple(entry) for entry in told["counts"]],
             turns=[tuple(entry) for entry in told["turns"]],
         )
@@ -117,6 +131,13 @@ def _drawn(folder: Path) -> int:
     while (folder / "said" / f"{chunks}.json").exists():
         chunks += 1
     return int(min(chunks * _CHUNK, facts["count"]))
+
+
+@lru_cache(maxsize=2048)
+def _said(folder: Path, chunk: int) -> list[dict[str, Any]]:
+    """Counts and turns of the pairs of a chunk; kept, since training comes back to them."""
+    said: list[dict[str, Any]] = json.loads((folder / "said" / f"{chunk}.json").read_text("utf-8"))
+    return said
 
 
 def _check_same(folder: Path, facts: dict[str, Any]) -> None:

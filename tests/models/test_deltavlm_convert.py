@@ -1,53 +1,32 @@
 """The released weights' way into a model folder, at small width and with every full shape."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from deltavlm_factory import TOKENIZER, dates, tile, tiny_config, tiny_model
-from transformers import LlamaForCausalLM
+from deltavlm_release import released, write_release
+from safetensors.torch import load_file, save_file
+from transformers import GPT2Config, GPT2LMHeadModel
 
 from geochg.errors import ModelError
 from geochg.models.deltavlm.backend import DeltaVLMModel, DeltaVLMOptions
-from geochg.models.deltavlm.convert import Release, check_shapes, convert
-from geochg.models.deltavlm.key_map import mapped, places
+from geochg.models.deltavlm.convert import (
+    Release,
+    check_shapes,
+    convert,
+    read_language_model,
+    read_pickle,
+)
+from geochg.models.deltavlm.key_map import mapped
 from geochg.models.deltavlm.modeling import DeltaVLMForConditionalGeneration
 from geochg.models.deltavlm.presets import full_config
 from geochg.models.deltavlm.processing import DeltaVLMProcessor
 from geochg.records import Task
 from geochg.tasks import ask
-
-UNUSED = {
-    "temp": torch.tensor(0.07),
-    "vision_proj.weight": torch.zeros(2, 2),
-    "text_proj.bias": torch.zeros(2),
-    "llm_model.model.layers.0.self_attn.rotary_emb.inv_freq": torch.zeros(2),
-    "Qformer.bert.embeddings.position_ids": torch.zeros(1, 4),
-}
-
-
-def released(model: DeltaVLMForConditionalGeneration) -> tuple[dict, dict]:
-    """A model's weights under the names of the release: the checkpoint and EVA-ViT-g's file."""
-    state = model.state_dict()
-    checkpoint, eva = dict(UNUSED), {}
-    for place in places(model.config):
-        parts = state[place.target].chunk(len(place.source))
-        for key, value in zip(place.source, parts, strict=True):
-            if key is None:
-                value.zero_()
-            elif place.trained:
-                checkpoint[key] = value.clone()
-            else:
-                eva[key.removeprefix("visual_encoder.")] = value.clone()
-    for number in (1, 2, 3):
-        # What the file has of the trained blocks and beyond is not what the model uses.
-        eva |= {
-            key.replace("blocks.0.", f"blocks.{number}."): torch.full_like(value, 9.0)
-            for key, value in eva.items()
-            if key.startswith("blocks.0.")
-        }
-    return checkpoint, eva | {"head.weight": torch.zeros(1), "norm.bias": torch.zeros(1)}
 
 
 @pytest.fixture
@@ -58,16 +37,7 @@ def source():
 
 @pytest.fixture
 def release(source, tmp_path):
-    checkpoint, eva = released(source)
-    paths = Release(*(tmp_path / name for name in ("best.pth", "eva.pth", "vicuna", "bert")))
-    torch.save({"model": checkpoint, "optimizer": {}, "epoch": 3}, paths.checkpoint)
-    torch.save(eva, paths.eva)
-    language = LlamaForCausalLM(source.config.text_config)
-    language.load_state_dict(source.language_model.state_dict())
-    language.save_pretrained(paths.vicuna)
-    for folder in (paths.vicuna, paths.bert):
-        TOKENIZER.save_pretrained(folder)
-    return paths
+    return write_release(source, tmp_path)
 
 
 def converted(release: Release, folder: Path) -> DeltaVLMForConditionalGeneration:
@@ -185,3 +155,95 @@ def test_a_checkpoint_that_could_run_code_is_refused(release, tmp_path):
         converted(replace(release, eva=tmp_path / "nowhere.pth"), tmp_path / "out")
     with pytest.raises(ModelError, match="cannot read the language model"):
         converted(replace(release, vicuna=tmp_path / "nowhere"), tmp_path / "out")
+
+
+@pytest.mark.parametrize("inner", [3, [torch.zeros(1)]])
+def test_a_checkpoint_without_weights_is_refused(release, tmp_path, inner):
+    torch.save({"model": inner}, release.checkpoint)
+    with pytest.raises(ModelError, match="the checkpoint has no weight"):
+        converted(release, tmp_path / "out")
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_damaged_pickle_is_refused_whatever_the_damage(tmp_path, zipped):
+    path, rng = tmp_path / "w.pth", np.random.default_rng(0)
+    weights = {"model": {"a.weight": torch.zeros(4, 4)}, "config": {"a": [1, 2]}}
+    torch.save(weights, path, _use_new_zipfile_serialization=zipped)
+    whole, refused = path.read_bytes(), 0
+    for _ in range(200):
+        spoilt = bytearray(whole[: rng.integers(1, len(whole))])
+        spoilt[rng.integers(len(spoilt))] = rng.integers(256)
+        path.write_bytes(spoilt)
+        try:
+            read_pickle(path)
+        except ModelError:
+            refused += 1
+    assert refused > 150
+
+
+LAYER = "model.layers.0.input_layernorm.weight"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({LAYER: None}, f"has no weight '{LAYER}'"),
+        ({"extra.weight": torch.zeros(2)}, "has no place: 'extra.weight'"),
+        ({LAYER: torch.zeros(3)}, f"has another shape of '{LAYER}'"),
+    ],
+)
+def test_a_language_model_is_not_made_up_where_a_weight_does_not_fit(release, change, message):
+    path = release.vicuna / "model.safetensors"
+    weights = load_file(path) | change
+    kept = {key: value for key, value in weights.items() if value is not None}
+    save_file(kept, path, {"format": "pt"})
+    with pytest.raises(ModelError, match=message):
+        read_language_model(release.vicuna, torch.float16)
+
+
+def test_old_weights_of_a_language_model_that_nothing_uses_do_no_harm(release):
+    path = release.vicuna / "model.safetensors"
+    unused = {"model.layers.0.self_attn.rotary_emb.inv_freq": torch.zeros(2)}
+    wanted = read_language_model(release.vicuna, torch.float16)[1]
+    save_file(load_file(path) | unused, path, {"format": "pt"})
+    assert read_language_model(release.vicuna, torch.float16)[1].keys() == wanted.keys()
+
+
+def test_a_pickled_language_model_is_read_unless_it_could_run_code(release):
+    wanted = read_language_model(release.vicuna, torch.float32)[1]
+    weights, pickled = release.vicuna / "model.safetensors", release.vicuna / "pytorch_model.bin"
+    # Vicuna comes as pickles.
+    torch.save(load_file(weights), pickled)
+    weights.unlink()
+    found = read_language_model(release.vicuna, torch.float32)[1]
+    assert all(torch.equal(found[key], value) for key, value in wanted.items())
+    torch.save({"evil": Path("x")}, pickled)
+    with pytest.raises(ModelError, match=r"cannot read the language model in .*vicuna"):
+        read_language_model(release.vicuna, torch.float32)
+
+
+def test_code_that_comes_with_a_language_model_is_not_run(monkeypatch, tmp_path):
+    auto = {"AutoConfig": "own.Own", "AutoModelForCausalLM": "own.Own"}
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "own", "auto_map": auto}))
+    (tmp_path / "own.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\nclass Own: ...\n")
+    # Nor is the user asked whether to run it.
+    monkeypatch.setattr("builtins.input", lambda *_: "y")
+    with pytest.raises(ModelError, match="cannot read the language model"):
+        read_language_model(tmp_path, torch.float32)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_another_language_model_is_refused(tmp_path):
+    config = GPT2Config(
+        n_layer=1, n_embd=8, n_head=1, vocab_size=30, bos_token_id=1, eos_token_id=2
+    )
+    GPT2LMHeadModel(config).save_pretrained(tmp_path)
+    with pytest.raises(ModelError, match="holds a model of type 'gpt2', not 'llama'"):
+        read_language_model(tmp_path, torch.float32)
+
+
+@pytest.mark.parametrize("name", ["vicuna", "bert"])
+def test_a_tokenizer_that_cannot_be_read_is_named(release, tmp_path, name):
+    (getattr(release, name) / "tokenizer.json").write_text("{")
+    with pytest.raises(ModelError, match=f"cannot read the tokenizer in .*{name}"):
+        converted(release, tmp_path / "out")

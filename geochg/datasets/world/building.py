@@ -16,7 +16,7 @@ from geochg.datasets.world.kinds import (
     FloatArray,
     Mark,
 )
-from geochg.datasets.world.plan import Area, Building, Event, Plan, Road, Trees
+from geochg.datasets.world.plan import Area, Building, Event, Plan, Trees
 from geochg.datasets.world.settings import Draft, yards
 from geochg.datasets.world.shapes import filled
 from geochg.datasets.world.told import felled, told
@@ -37,7 +37,7 @@ def expansion(draft: Draft, plan: Plan) -> Plan | None:
         replace(one, before=not fresh) if fresh else one
         for one, fresh in zip(plan.buildings, new, strict=True)
     )
-    lanes = [piece for one in plan.roads for piece in _split(one, zone)]
+    lanes = [piece for one in plan.roads for piece in roads.split(one, zone)]
     plan = replace(plan, roads=tuple(lanes))
     grounds = "" if draft.rng.random() < 0.5 else str(draft.rng.choice(("groundwork", "concrete")))
     return _raised(draft, plan, buildings, zone, grounds, "expansion")
@@ -114,20 +114,6 @@ def _cleared(draft: Draft, trees: Trees, fresh: list[Building], share: float) ->
         before=trees.before & ~(young & ~gone),
         marked=trees.marked | gone,
     )
-
-
-def _split(one: Road, zone: FloatArray) -> list[Road]:
-    """A road cut where it enters or leaves the zone; its pieces within are new."""
-    top = zone.shape[0] - 1
-    index = np.clip(np.round(one.points), 0, top).astype(int)
-    inside = zone[index[:, 1], index[:, 0]] > 0.5
-    cuts = np.flatnonzero(np.diff(inside.astype(np.int8))) + 1
-    pieces = []
-    for start, stop in zip((0, *cuts), (*cuts, len(inside)), strict=True):
-        points = one.points[max(start - 1, 0) : stop]
-        if len(points) > 1:
-            pieces.append(replace(one, points=points, before=not inside[start]))
-    return sorted(pieces, key=lambda piece: piece.before)
 
 
 def large(draft: Draft, plan: Plan) -> Plan | None:

@@ -36,15 +36,14 @@ from geochg.datasets.world.plan import (
 from geochg.datasets.world.settings import Draft, yards
 from geochg.datasets.world.shapes import curve
 
-COARSE_GSD_M = 10.0
 BLOCKS = {"town": 8.0, "concrete": 0.8, "lawn": 0.6, "soil": 0.5, "grass": 0.5, "forest": 0.2}
 LAND = {"crop": 6.0, "grass": 2.0, "scrub": 1.0, "soil": 0.7, "forest": 1.0, "orchard": 0.4}
 OPEN = ("low", "dry", "wood")
 
 
-def place(rng: np.random.Generator, picture_px: int) -> tuple[Draft, Plan]:
-    """An unchanged stretch of town and country at 10 m a pixel."""
-    draft = Draft(rng, Frame(picture_px + 2 * MARGIN_PX, COARSE_GSD_M))
+def place(rng: np.random.Generator, picture_px: int, gsd_m: float) -> tuple[Draft, Plan]:
+    """An unchanged stretch of town and country at about 10 m a pixel."""
+    draft = Draft(rng, Frame(picture_px + 2 * MARGIN_PX, gsd_m))
     size = draft.frame.size_px
     fields = _fields(draft)
     town = (

@@ -28,7 +28,7 @@ PLANTS = {
 
 _FINE = {
     "crop": 0.035,
-    "lawn": 0.03,
+    "lawn": 0.05,
     "grass": 0.06,
     "scrub": 0.13,
     "soil": 0.06,
@@ -39,8 +39,8 @@ _FINE = {
     "rubble": 0.16,
     "clearing": 0.12,
     "burnt": 0.12,
-    "paved": 0.03,
-    "concrete": 0.035,
+    "paved": 0.05,
+    "concrete": 0.05,
     "water": 0.008,
     "town": 0.1,
     "slab": 0.03,
@@ -60,9 +60,9 @@ _PATCHY = {
     "quarry": 0.9,
     "clearing": 0.9,
     "burnt": 0.9,
-    "lawn": 0.3,
-    "paved": 0.25,
-    "concrete": 0.3,
+    "lawn": 0.55,
+    "paved": 0.5,
+    "concrete": 0.5,
     "rubble": 0.7,
     "water": 0.3,
 }
@@ -198,6 +198,7 @@ class Texture:
     Attributes:
         grain: `(size, size)` fine unevenness.
         patches: `(size, size)` share 0-1 of the second colour.
+        tone: `(size, size)` brightness about 1 of what is paved.
     """
 
     def __init__(
@@ -212,6 +213,15 @@ class Texture:
         ) + away * fractal(passing, size, ROUGH)
         broad = keep * fractal(lasting, size, LANDSCAPE) + away * blobs(passing, size, 40)
         self.patches: FloatArray = np.clip(broad * np.float32(0.35) + np.float32(0.4), 0, 1)
+        self.tone: FloatArray = (
+            1 + np.float32(0.045) * self.grain + np.float32(0.16) * (self.patches - np.float32(0.4))
+        )
+
+    def worn(self, share: FloatArray) -> FloatArray:
+        """A coverage 0-1 with edges that grass and dirt have worked on."""
+        edge = np.float32(1.6) * share * (1 - share)
+        ragged: FloatArray = np.clip(share + edge * np.float32(0.8) * self.grain, 0, 1)
+        return ragged
 
 
 def parcel_colours(
@@ -271,9 +281,8 @@ def lay(
     cover = area.cover[box][..., None]
     share = (texture.patches[box] * np.float32(_PATCHY.get(kind, 0.5)))[..., None]
     base, other = np.array(swatch.base, np.float32), np.array(swatch.other, np.float32)
-    paint = (base + share * (other - base)) * (1 + np.float32(swatch.fine) * texture.grain[box])[
-        ..., None
-    ]
+    fine = (1 + np.float32(swatch.fine) * texture.grain[box])[..., None]
+    paint = (base + share * (other - base)) * fine
     picture[box] += cover * (paint - picture[box])
     plants[box] += area.cover[box] * (np.float32(swatch.plants) - plants[box])
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 
 import numpy as np
@@ -27,6 +27,12 @@ LONG_ROOFS = {
 }
 """Roof materials of halls and stores, by weight."""
 
+SHINGLES = {"shingle": 6.0, "brown": 3.0, "dark": 2.0, "gravel": 1.0, "tile": 0.8, "beige": 0.5}
+"""Roof materials of detached houses in suburbs, by weight."""
+
+STORE_ROOFS = {"white": 5.0, "gravel": 3.0, "metal": 2.0, "beige": 1.0, "dark": 0.5}
+"""Roof materials of large stores, by weight."""
+
 
 class Style:
     """What the buildings of one neighbourhood share: material, height, shape, size.
@@ -36,24 +42,39 @@ class Style:
         climate: Palette.
     """
 
-    def __init__(self, rng: np.random.Generator, frame: Frame, climate: Climate) -> None:
+    def __init__(
+        self, rng: np.random.Generator, frame: Frame, climate: Climate, suburban: bool = False
+    ) -> None:
         self.frame, self.climate = frame, climate
-        weights = np.array(list(climate.roofs.values()))
-        names = list(climate.roofs)
+        choices = SHINGLES if suburban and rng.random() < 0.7 else climate.roofs
+        weights = np.array(list(choices.values()))
+        names = list(choices)
         self._materials = [
             names[int(i)]
             for i in rng.choice(len(names), int(rng.integers(1, 4)), p=weights / weights.sum())
         ]
         self._size_m = float(np.exp(rng.normal(np.log(11), 0.25)))
         self._flat = float(rng.choice((0.05, 0.2, 0.9), p=(0.5, 0.3, 0.2)))
+        self._flat = 0.02 if suburban else self._flat
         self._storeys = float(rng.choice((1, 1.4, 2.2)))
 
-    def house(self, rng: np.random.Generator, x: float, y: float, angle: float) -> Building:
-        """A dwelling of one to three roofs with its ridge along a direction."""
+    def house(
+        self,
+        rng: np.random.Generator,
+        x: float,
+        y: float,
+        angle: float,
+        size_px: tuple[float, float] | None = None,
+    ) -> Building:
+        """A dwelling of one to three roofs with its ridge along a direction.
+
+        Its main roof is `size_px` long and wide, or as the style has it.
+        """
         material = self._materials[int(rng.integers(len(self._materials)))]
         rgb = colour(rng, ROOFS[material])
         length = self.frame.px(self._size_m * float(rng.uniform(0.9, 1.5)))
         width = self.frame.px(self._size_m * float(rng.uniform(0.65, 1.0)))
+        length, width = size_px or (length, width)
         low = self.frame.px(2.7 * max(1.0, self._storeys * float(rng.uniform(0.7, 1.2))))
         roof = (
             Roof.FLAT
@@ -117,9 +138,10 @@ def hall(
     length_m: float,
     width_m: float,
     noun: str = "building",
+    roofs: Mapping[str, float] = LONG_ROOFS,
 ) -> Building:
     """A large building: a store, a factory, a barn."""
-    names, weights = list(LONG_ROOFS), np.array(list(LONG_ROOFS.values()))
+    names, weights = list(roofs), np.array(list(roofs.values()))
     material = names[int(rng.choice(len(names), p=weights / weights.sum()))]
     rgb = colour(rng, ROOFS[material])
     roof = Roof.FLAT if rng.random() < 0.65 else Roof.GABLE
@@ -232,7 +254,11 @@ def _lattice(steps: int) -> NDArray[np.float64]:
 
 def stands_on(cover: NDArray[np.float32], one: Building) -> bool:
     """Whether the nearest pixel to a building's centre is covered."""
-    x, y = one.centre
+    return covers(cover, *one.centre)
+
+
+def covers(cover: NDArray[np.float32], x: float, y: float) -> bool:
+    """Whether the nearest pixel to a place is covered."""
     row, col = (int(min(max(v, 0), cover.shape[0] - 1)) for v in (y, x))
     return bool(cover[row, col] > 0.5)
 
@@ -251,7 +277,7 @@ def along_roads(
     turned = np.pi / 2 if rng.random() < 0.35 else 0.0
     stray = float(rng.choice((0.03, 0.1, 0.4)))
     for one in roads:
-        for (x, y), angle in _stations(one, frame.px(lot_m), frame.size_px):
+        for (x, y), angle in stations(one, frame.px(lot_m), frame.size_px):
             for side in (-1, 1):
                 if rng.random() > filled:
                     continue
@@ -263,7 +289,7 @@ def along_roads(
     return houses
 
 
-def _stations(
+def stations(
     one: Road, step_px: float, size_px: int
 ) -> Iterable[tuple[tuple[float, float], float]]:
     """Places on the canvas along a road, a step apart, with its direction there."""
@@ -309,20 +335,27 @@ def grid(
     step_m: tuple[float, float],
     make: Sequence[str],
     filled: float,
+    within: NDArray[np.float32] | None = None,
+    storeys: float | None = None,
 ) -> list[Building]:
-    """Large buildings on a regular grid: estates of blocks, of halls, of tanks."""
+    """Large buildings on a regular grid: estates of blocks, of halls, of tanks.
+
+    They stand where `within` is covered if it is given; `storeys` are drawn if they are not.
+    """
     step = (max(frame.px(step_m[0]), 4), max(frame.px(step_m[1]), 4))
     reach = frame.size_px * 0.72
     built = list[Building]()
     kind = str(rng.choice(make))
     length_m = step_m[0] * float(rng.uniform(0.55, 0.8))
-    storeys = float(rng.choice((3, 5, 8, 16), p=(0.4, 0.3, 0.2, 0.1)))
+    storeys = storeys or float(rng.choice((3, 5, 8, 16), p=(0.4, 0.3, 0.2, 0.1)))
     for u in np.arange(-reach + float(rng.uniform(0, step[0])), reach, step[0]):
         for v in np.arange(-reach + float(rng.uniform(0, step[1])), reach, step[1]):
             x = frame.size_px / 2 + u * np.cos(angle) - v * np.sin(angle)
             y = frame.size_px / 2 + u * np.sin(angle) + v * np.cos(angle)
             outside = not (-20 < x < frame.size_px + 20 and -20 < y < frame.size_px + 20)
             if outside or rng.random() > filled:
+                continue
+            if within is not None and not covers(within, float(x), float(y)):
                 continue
             if kind == "block":
                 one = block(

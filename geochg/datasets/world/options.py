@@ -19,8 +19,8 @@ class WorldOptions(Options):
     Attributes:
         size_px: Side of the square images.
         gsd_min_m: Finest ground sample distance of the fine family, in metres.
-        gsd_max_m: Coarsest ground sample distance of the fine family; drawn log-uniformly.
-        coarse_share: Share of the 10 m family (Sentinel-2 like).
+        gsd_max_m: Coarsest one; what lies between is drawn in the bands of `scales.py`.
+        coarse_share: Share of the 10 m family (Sentinel-2 like, 5 to 15 m).
         unchanged_share: Share of pairs in which nothing changed.
         calm_share: Share of pairs whose nuisances are mild; the others are strong.
         reversed_share: Share of changed pairs shown backwards, so that things disappear.
@@ -33,7 +33,7 @@ class WorldOptions(Options):
     """
 
     size_px: int = 256
-    gsd_min_m: float = 0.1
+    gsd_min_m: float = 0.2
     gsd_max_m: float = 2.5
     coarse_share: float = 0.25
     unchanged_share: float = 0.42

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from geochg.datasets.world import city, events, settings
+from geochg.datasets.world import city, events, layouts, scales
 from geochg.datasets.world.kinds import CLASS_NAMES, DIRECTIONS, ByteArray, FloatArray
+from geochg.datasets.world.land import land
 from geochg.datasets.world.marks import Masks, count, masks
 from geochg.datasets.world.options import WorldOptions
 from geochg.datasets.world.plan import Event, Plan, backwards
@@ -30,6 +31,8 @@ class WorldPair:
         nir_after: As `nir_before`.
         classes: `(size, size)` uint8 index into `CLASS_NAMES`; 0 where nothing changed.
         directions: `(size, size)` uint8 index into `DIRECTIONS`; 0 where nothing changed.
+        land_before: `(size, size)` uint8 index into `LAND`: what covers the ground, or `UNKNOWN`.
+        land_after: As `land_before`.
         counts: Number of external contours by class and direction; only those above zero.
         events: What happened, for captions.
         gsd_m: Ground size of a pixel.
@@ -44,6 +47,8 @@ class WorldPair:
     nir_after: ByteArray | None
     classes: ByteArray
     directions: ByteArray
+    land_before: ByteArray
+    land_after: ByteArray
     counts: Mapping[tuple[str, Change], int]
     events: tuple[Event, ...]
     gsd_m: float
@@ -85,20 +90,14 @@ def planned(rng: np.random.Generator, coarse: bool, options: WorldOptions) -> Pl
     changed = rng.random() >= options.unchanged_share
     turned = rng.random() < options.reversed_share
     if coarse:
-        draft, plan = city.place(rng, options.size_px)
+        draft, plan = city.place(rng, options.size_px, scales.coarse_gsd_m(rng))
         plan = city.happen(draft, plan, options.event_weights) if changed else plan
     else:
-        gsd_m = _gsd_m(rng, options)
-        draft, plan = settings.place(rng, options.size_px, gsd_m)
+        gsd_m = scales.fine_gsd_m(rng, options.gsd_min_m, options.gsd_max_m)
+        draft, plan = layouts.place(rng, options.size_px, gsd_m)
         plan = events.happen(draft, plan, options.event_weights) if changed else plan
     plan = tidied(plan)
     return backwards(plan) if turned and changed else plan
-
-
-def _gsd_m(rng: np.random.Generator, options: WorldOptions) -> float:
-    """Log-uniform, but with fewer of the finest, which show little."""
-    low, high = np.log((options.gsd_min_m, options.gsd_max_m))
-    return float(np.exp(low + (high - low) * rng.beta(1.7, 1.1)))
 
 
 def moments_of(
@@ -124,8 +123,19 @@ def taken(
 ) -> WorldPair:
     """The pair that two sensors take of a plan's pictures."""
     changed = masks(plan, (moments[0].light, moments[1].light))
-    shots = shots_of(rng, options, plan.frame.gsd_m > 5, pictures)
-    return pair_of(seed, shots, changed, plan, family)
+    shots = shots_of(rng, options, plan.frame.gsd_m > scales.COARSEST_FINE_M, pictures)
+    return pair_of(seed, shots, changed, lands(plan, moments), plan, family)
+
+
+def lands(
+    plan: Plan, moments: tuple[Moment, Moment], drawn_ground: bool = True
+) -> tuple[ByteArray, ByteArray]:
+    """What covers the ground at both dates; see `land`."""
+    first, second = (
+        land(plan, after, when.light, drawn_ground)
+        for after, when in zip((False, True), moments, strict=True)
+    )
+    return first, second
 
 
 def shots_of(
@@ -140,9 +150,14 @@ def shots_of(
 
 
 def pair_of(
-    seed: int, shots: list[ByteArray], changed: Masks, plan: Plan, family: str
+    seed: int,
+    shots: list[ByteArray],
+    changed: Masks,
+    covers: tuple[ByteArray, ByteArray],
+    plan: Plan,
+    family: str,
 ) -> WorldPair:
-    """Puts a pair together from `(3 or 4, size, size)` shots and masks."""
+    """Puts a pair together from `(3 or 4, size, size)` shots, masks and covers."""
     nir = [shot[3] if len(shot) > 3 else None for shot in shots]
     return WorldPair(
         seed=seed,
@@ -152,6 +167,8 @@ def pair_of(
         nir_after=nir[1],
         classes=changed.classes,
         directions=changed.directions,
+        land_before=covers[0],
+        land_after=covers[1],
         counts=counts_of(changed),
         events=plan.events if changed.classes.any() else (),
         gsd_m=plan.frame.gsd_m,

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from geochg.datasets.world import building, city, cutouts, parcels, settings, works
 from geochg.datasets.world.kinds import APPEARED, BUILDING, DISAPPEARED, FloatArray
+from geochg.datasets.world.land import BUILT, UNKNOWN
 from geochg.datasets.world.marks import Masks, masks
 from geochg.datasets.world.options import WorldOptions
-from geochg.datasets.world.pair import WorldPair, moments_of, pair_of, shots_of
+from geochg.datasets.world.pair import WorldPair, lands, moments_of, pair_of, shots_of
 from geochg.datasets.world.plan import MARGIN_PX, Event, Frame, Plan, backwards
 from geochg.datasets.world.render import Painter, Picture
 from geochg.datasets.world.settings import Draft
@@ -72,7 +75,8 @@ def _painted(
     ]
     found = masks(plan, (moments[0].light, moments[1].light))
     shots = shots_of(rng, options, plan.frame.gsd_m > COARSEST_FINE_M, pictures)
-    return pair_of(seed, shots, found, plan, f"real_{backdrop.source}")
+    covers = lands(plan, moments, drawn_ground=False)
+    return pair_of(seed, shots, found, covers, plan, f"real_{backdrop.source}")
 
 
 def _plan(
@@ -142,13 +146,21 @@ def _erased(
     )
     pictures = [Picture(ground, np.full(ground.shape[:2], 0.3, np.float32)) for ground in grounds]
     shots = shots_of(rng, options, False, pictures)
-    inside = filled(gone, size, 1)[MARGIN_PX:-MARGIN_PX, MARGIN_PX:-MARGIN_PX] > 0.5
+    inside = _inside(gone, size)
     found = Masks(
         (inside * BUILDING).astype(np.uint8),
         (inside * (DISAPPEARED if going else APPEARED)).astype(np.uint8),
     )
     plan = replace(plan, events=(Event("infill", "house", "", "village"),))
-    return pair_of(seed, shots, found, plan, "real_erased")
+    full = np.where(_inside(backdrop.outlines, size), BUILT, UNKNOWN).astype(np.uint8)
+    bare = np.where(inside, UNKNOWN, full).astype(np.uint8)
+    covers = (full, bare) if going else (bare, full)
+    return pair_of(seed, shots, found, covers, plan, "real_erased")
+
+
+def _inside(outlines: Sequence[NDArray[np.float64]], size_px: int) -> NDArray[np.bool_]:
+    """`(picture, picture)` bool: what lies within outlines on a canvas."""
+    return filled(outlines, size_px, 1)[MARGIN_PX:-MARGIN_PX, MARGIN_PX:-MARGIN_PX] > 0.5
 
 
 def _grounds(

@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 
 from geochg.datasets.world import ground
 from geochg.datasets.world.canopy import Canopy, Grower
-from geochg.datasets.world.climate import ROOFS, SUMMER, Climate, Season, colour, season
+from geochg.datasets.world.climate import CITY, ROOFS, SUMMER, Climate, Season, colour, season
 from geochg.datasets.world.kinds import ByteArray, FloatArray
 from geochg.datasets.world.light import NOON, Sun, shadow, sun
 from geochg.datasets.world.noise import ROUGH, fractal
@@ -136,8 +136,10 @@ class Painter:
         roofs = self.plan.climate.roofs
         names, weights = list(roofs), np.array(list(roofs.values()))
         main = rng.choice(len(names), 3, p=weights / weights.sum())
+        haze = colour(rng, CITY)
         for number in (n for n, kind in enumerate(kinds) if kind == "town"):
-            styles[number] = colour(rng, ROOFS[names[int(main[number % 3])]])
+            roof = colour(rng, ROOFS[names[int(main[number % 3])]])
+            styles[number] = ground.mixed(roof, haze, 0.4)
         cover, tone, tree = turned_town(rng, size, self.plan.angle)
         within = np.array([kind == "town" for kind in kinds], np.float32)[labels]
         leaves = np.array(colour(rng, self.plan.climate.crowns), np.float32)
@@ -174,12 +176,13 @@ class Painter:
             stroke(draw_cover, one.points, width, round(255 * share_of))
         for one in present:
             self._lines(draw, one)
-        share = (np.asarray(cover.reduce(2), np.float32) / np.float32(255))[..., None]
+        share = np.asarray(cover.reduce(2), np.float32) / np.float32(255)
         inked = np.asarray(paint.reduce(2), np.float32) / np.float32(255)
-        drawn = inked * (1 + np.float32(0.035) * self._texture.grain)[..., None]
-        rgb *= 1 - share
-        rgb += drawn
-        plants *= 1 - share[..., 0]
+        worn = self._texture.worn(share)
+        tone = self._texture.tone * (worn / np.maximum(share, np.float32(0.01)))
+        rgb *= (1 - worn)[..., None]
+        rgb += inked * tone[..., None]
+        plants *= 1 - worn
 
     def _lines(self, draw: ImageDraw.ImageDraw, one: Road) -> None:
         """Lane markings where pixels are fine enough."""

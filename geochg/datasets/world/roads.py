@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -10,8 +11,11 @@ from PIL import Image, ImageDraw
 
 from geochg.datasets.world.climate import SURFACES, Climate, colour
 from geochg.datasets.world.kinds import FloatArray
-from geochg.datasets.world.plan import Frame, Rgb, Road
+from geochg.datasets.world.plan import Building, Frame, Plan, Rgb, Road
 from geochg.datasets.world.shapes import curve, stroke
+
+DRIVE = 1000
+"""Line number of drives, which tells them from streets; they start within their house."""
 
 
 def surface(rng: np.random.Generator, climate: Climate, soil: Rgb, paved: float) -> tuple[str, Rgb]:
@@ -55,6 +59,7 @@ def winding(
     spacing_m: float,
     bend: float,
     paved: float,
+    angle: float | None = None,
 ) -> list[Road]:
     """Curved roads side by side with some that cross them.
 
@@ -66,8 +71,9 @@ def winding(
         spacing_m: Distance of neighbouring roads.
         bend: Deviation of the bends, as a share of the spacing.
         paved: Chance of a paved network.
+        angle: Direction of the roads side by side; drawn if it is not given.
     """
-    angle = float(rng.uniform(0, np.pi))
+    angle = float(rng.uniform(0, np.pi)) if angle is None else angle
     spacing = max(frame.px(spacing_m), 6)
     first = float(rng.uniform(0, spacing))
     offsets = np.arange(first - frame.size_px * 0.75, frame.size_px * 0.75, spacing)
@@ -104,3 +110,39 @@ def trimmed(one: Road, start: float, stop: float) -> Road:
     wanted = np.linspace(start, stop, 40) * place[-1]
     points = np.stack([np.interp(wanted, place, one.points[:, axis]) for axis in (0, 1)], -1)
     return replace(one, points=points)
+
+
+def split(one: Road, zone: FloatArray) -> list[Road]:
+    """A road cut where it enters or leaves the zone; its pieces within are new."""
+    top = zone.shape[0] - 1
+    index = np.clip(np.round(one.points), 0, top).astype(int)
+    inside = zone[index[:, 1], index[:, 0]] > 0.5
+    cuts = np.flatnonzero(np.diff(inside.astype(np.int8))) + 1
+    pieces = []
+    for start, stop in zip((0, *cuts), (*cuts, len(inside)), strict=True):
+        points = one.points[max(start - 1, 0) : stop]
+        if len(points) > 1:
+            pieces.append(replace(one, points=points, before=not inside[start]))
+    return sorted(pieces, key=lambda piece: piece.before)
+
+
+def drives(plan: Plan) -> tuple[Road, ...]:
+    """The roads of a plan, with drives that are there when their houses are, or else left out."""
+    if not any(one.line == DRIVE for one in plan.roads):
+        return plan.roads
+    found = [_of_house(one, plan.buildings) if one.line == DRIVE else one for one in plan.roads]
+    return tuple(one for one in found if one is not None)
+
+
+def _of_house(drive: Road, buildings: tuple[Building, ...]) -> Road | None:
+    """A drive at the dates of the house that it starts in; None where there is none."""
+    x, y = drive.points[0].tolist()
+    for house in buildings:
+        main = house.parts[0]
+        if math.hypot(x - main.x, y - main.y) < main.length * 0.4:
+            return replace(
+                drive,
+                before=drive.before and house.before,
+                after=drive.after and (house.after or house.altered),
+            )
+    return None

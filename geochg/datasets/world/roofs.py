@@ -56,7 +56,12 @@ class Sheet:
         )
 
     def building(self, one: Building) -> None:
-        """All roofs of a building and its walls."""
+        """All roofs of a building and its walls, where it can be seen."""
+        main = one.parts[0]
+        reach = main.length + main.width + main.height
+        low, high = -reach, self.size_px + reach
+        if not (low < main.x < high and low < main.y < high):
+            return
         rng = np.random.default_rng(one.seed)
         for part in one.parts:
             self._walls(part)
@@ -67,10 +72,10 @@ class Sheet:
         return points + np.array((self.light.lean_x, self.light.lean_y)) * height
 
     def _walls(self, part: Part) -> None:
+        if max(abs(self.light.lean_x), abs(self.light.lean_y)) * part.height < 0.5:
+            return
         base = part.corners()
         top = self._lift(base, part.height)
-        if np.abs(top - base).max() < 0.5:
-            return
         for start in range(len(base)):
             stop = (start + 1) % len(base)
             out = (base[start] + base[stop]) / 2 - np.array((part.x, part.y))
@@ -114,6 +119,8 @@ class Sheet:
 
     def _ribs(self, part: Part, face: Points, bright: float) -> None:
         """Seams of sheets from the eaves to the ridge, or courses of tiles."""
+        if not part.ribs:
+            return
         step = part.ribs * (1 if part.ribs * SCALE >= 3 else 3)
         if step * SCALE < 3 or len(face) != 4:
             return

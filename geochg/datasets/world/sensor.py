@@ -76,7 +76,7 @@ def sensor(rng: np.random.Generator, strength: float, coarse: bool) -> Sensor:
         turn=float(rng.normal(0, 0.004)) * strength if rng.random() < 0.3 else 0.0,
         scale=1 + float(rng.normal(0, 0.002)) * strength,
         coarser=float(rng.uniform(1.2, 2.6)) if rng.random() < 0.35 * strength else 1.0,
-        blur_px=float(rng.gamma(2.0, 0.22)) + 0.25,
+        blur_px=_blur_px(rng, coarse),
         matrix=_matrix(rng, strength),
         gain=tone[0],
         offset=tone[1],
@@ -93,33 +93,39 @@ def sensor(rng: np.random.Generator, strength: float, coarse: bool) -> Sensor:
     )
 
 
+def _blur_px(rng: np.random.Generator, coarse: bool) -> float:
+    """Edges of 10 m pictures are one to two pixels wide."""
+    blur = float(rng.gamma(2.0, 0.22)) + 0.25
+    return min(0.45 + 0.6 * blur, 1.2) if coarse else blur
+
+
 Triple = tuple[float, float, float]
 
 
 def _tones(
     rng: np.random.Generator, strength: float, coarse: bool
 ) -> tuple[Triple, Triple, float, float]:
-    exposure = float(np.exp(rng.normal(0, 0.18 * strength)))
-    balance = np.exp(rng.normal(0, 0.07 * strength, 3)) * exposure
-    path = np.abs(rng.normal(0, 0.04 * strength)) * np.array((0.8, 0.95, 1.25))
-    path -= float(rng.uniform(0, 0.08)) * strength
-    gamma = float(np.exp(rng.normal(0, 0.22 * strength)))
-    contrast = float(np.exp(rng.normal(0.05, 0.2 * strength)))
+    exposure = float(np.exp(rng.normal(0, 0.14 * strength)))
+    balance = np.exp(rng.normal(0, 0.035 * strength, 3)) * exposure
+    path = np.abs(rng.normal(0, 0.03 * strength)) * np.array((0.85, 0.97, 1.18))
+    path -= float(rng.uniform(0, 0.06)) * strength
+    gamma = float(np.exp(rng.normal(0, 0.17 * strength)))
+    contrast = float(np.exp(rng.normal(0.05, 0.17 * strength)))
     if coarse:
-        contrast *= float(rng.uniform(0.9, 1.7))
-        gamma *= float(rng.uniform(0.8, 1.3))
+        contrast *= float(rng.uniform(0.9, 1.5))
+        gamma *= float(rng.uniform(0.85, 1.2))
     gain = (float(balance[0]), float(balance[1]), float(balance[2]))
     return gain, (float(path[0]), float(path[1]), float(path[2])), gamma, contrast
 
 
 def _matrix(rng: np.random.Generator, strength: float) -> FloatArray:
     """Mixes the colours: saturation, and a little of each band in the others."""
-    saturation = min(float(np.exp(rng.normal(0.0, 0.35 * strength))), 1.7)
-    if rng.random() < 0.03 * strength:
+    saturation = min(float(np.exp(rng.normal(-0.05, 0.25 * strength))), 1.4)
+    if rng.random() < 0.015 * strength:
         saturation = 0.0
     grey = np.full((3, 3), 1 / 3)
     mixing = grey + saturation * (np.eye(3) - grey)
-    mixing = mixing @ (np.eye(3) + rng.normal(0, 0.05 * strength, (3, 3)))
+    mixing = mixing @ (np.eye(3) + rng.normal(0, 0.02 * strength, (3, 3)))
     normed: FloatArray = (mixing / mixing.sum(1, keepdims=True)).astype(np.float32)
     return normed
 
@@ -148,7 +154,7 @@ def shoot(rng: np.random.Generator, rgb: FloatArray, one: Sensor) -> ByteArray:
     return np.ascontiguousarray(np.moveaxis(_compressed(quantised, one.quality), -1, 0))
 
 
-DARKEST, BRIGHTEST = 0.13, 0.82
+DARKEST, BRIGHTEST = 0.2, 0.72
 """Bounds of the mean of a picture: no sensor is sold that shows nothing."""
 
 HEADROOM = 160.0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +11,7 @@ from geochg.datasets.world import houses, parcels, roads, woods
 from geochg.datasets.world.climate import CLIMATES, Climate, colour
 from geochg.datasets.world.kinds import FloatArray
 from geochg.datasets.world.noise import blobs
-from geochg.datasets.world.plan import MARGIN_PX, Area, Building, Frame, Parcels, Plan, Road, Trees
+from geochg.datasets.world.plan import Area, Building, Frame, Parcels, Plan, Road, Trees
 from geochg.datasets.world.shapes import curve, filled, region, soft
 
 FIELDS = {"crop": 6.0, "grass": 2.0, "scrub": 0.4, "forest": 0.4, "soil": 0.2, "paddy": 0.3}
@@ -286,23 +285,3 @@ def open_land(draft: Draft) -> Plan:
         roads=tuple(lanes),
         trees=draft.loose_trees(15),
     )
-
-
-SETTINGS: dict[Callable[[Draft], Plan], float] = {
-    suburb: 4.5,
-    village: 1.6,
-    estate: 1.4,
-    farmland: 2.6,
-    woodland: 1.0,
-    waterside: 0.9,
-    open_land: 0.8,
-}
-"""Layouts with their weights."""
-
-
-def place(rng: np.random.Generator, picture_px: int, gsd_m: float) -> tuple[Draft, Plan]:
-    """An unchanged place of the fine family and the draft it came from."""
-    draft = Draft(rng, Frame(picture_px + 2 * MARGIN_PX, gsd_m))
-    weights = np.array(list(SETTINGS.values()))
-    pick = int(rng.choice(len(weights), p=weights / weights.sum()))
-    return draft, list(SETTINGS)[pick](draft)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -115,10 +116,21 @@ def stroke(
     if width * scale < 2.5:
         draw.line(flat(points, scale), fill=fill, width=max(round(width * scale), 1))
         return
+    if len(points) == 2:
+        draw.polygon(_bar(points, width, scale), fill=fill)
+        return
     way = np.gradient(points, axis=0)
     length = np.maximum(np.hypot(way[:, 0], way[:, 1]), 1e-9)
     out = np.stack((-way[:, 1], way[:, 0]), -1) / length[:, None] * (width / 2)
     draw.polygon(flat(np.concatenate((points + out, (points - out)[::-1])), scale), fill=fill)
+
+
+def _bar(points: NDArray[np.float64], width: float, scale: int) -> list[float]:
+    """The rectangle about a straight line; there are many short ones."""
+    (x0, y0), (x1, y1) = ((points + 0.5) * scale - 0.5).tolist()
+    long = max(math.hypot(x1 - x0, y1 - y0), 1e-9)
+    dx, dy = -(y1 - y0) / long * width * scale / 2, (x1 - x0) / long * width * scale / 2
+    return [x0 + dx, y0 + dy, x1 + dx, y1 + dy, x1 - dx, y1 - dy, x0 - dx, y0 - dy]
 
 
 def flat(points: NDArray[np.float64], scale: int) -> list[float]:

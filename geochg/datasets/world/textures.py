@@ -37,6 +37,12 @@ VALIDATION_CITIES = frozenset({"norcia"})
 CROP_YEARS = (("20090818", "20100629"), ("20170827", "20180716"))
 TRAINING_SHARE_OF_SERIES = 0.7
 
+REACH, FINE_REACH = (0.6, 2.2), (1.2, 4.0)
+"""How much wider than the canvas the part is that is scaled to it."""
+
+FINEST_WANTED_M = 0.35
+"""Pictures with finer pixels are scaled down more."""
+
 _TILE = re.compile(r"OAM-(\d+)-(\d+)-(\d+)\.png")
 _EQUATOR_M = 40_075_016.7
 _BLOCK_ZOOM = 17
@@ -139,7 +145,8 @@ class Library:
         return self._mosaic(rng, size_px) if self._mosaics else None
 
     def _chip(self, rng: np.random.Generator, size_px: int) -> Backdrop:
-        path = self._chips[int(rng.integers(len(self._chips)))]
+        share = np.array([1.0 if p.parent.name == "naip_single" else 0.05 for p in self._chips])
+        path = self._chips[int(rng.choice(len(share), p=share / share.sum()))]
         gsd_m = 1.0 if path.parent.name == "naip_single" else 0.1
         return _cut(rng, [raster(str(path))], gsd_m, path.parent.name, size_px)
 
@@ -219,7 +226,8 @@ def _cut(
     """A square part, scaled to the canvas, turned and mirrored at random."""
     height, width = (min(p.shape[axis] for p in pictures) for axis in (0, 1))
     most = min(height, width)
-    side = min(int(size_px * np.exp(rng.uniform(np.log(0.6), np.log(2.2)))), most)
+    reach = FINE_REACH if gsd_m < FINEST_WANTED_M else REACH
+    side = min(int(size_px * np.exp(rng.uniform(*np.log(reach)))), most)
     row, col = int(rng.integers(height - side + 1)), int(rng.integers(width - side + 1))
     scale, turn, mirrored = size_px / side, int(rng.integers(4)), bool(rng.integers(2))
     cuts = []

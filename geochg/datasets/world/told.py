@@ -23,7 +23,8 @@ def felled(trees: Trees, spot: FloatArray) -> Trees:
 
 
 def tidied(plan: Plan) -> Plan:
-    """The plan without trees on roads and in water."""
+    """The plan without trees on roads and in water, and without drives that lead to no house."""
+    plan = replace(plan, roads=roads.drives(plan))
     if not len(plan.trees.x):
         return plan
     trees, places = plan.trees, np.stack((plan.trees.x, plan.trees.y), -1)

@@ -6,9 +6,10 @@ from functools import cache
 
 import numpy as np
 from PIL import Image, ImageDraw
+from scipy import ndimage
 
 from geochg.datasets.world.kinds import ByteArray, FloatArray
-from geochg.datasets.world.noise import LANDSCAPE, PERIOD_PX, ROUGH, fractal
+from geochg.datasets.world.noise import GRAIN, LANDSCAPE, PERIOD_PX, ROUGH, fractal
 
 TILES = 10
 _SCALE = 4
@@ -45,8 +46,18 @@ def _tile(variant: int) -> ByteArray:
     roofs, tones = Image.new("L", (side, side)), Image.new("L", (side, side), 120)
     _rows_of_houses(rng, ImageDraw.Draw(roofs), ImageDraw.Draw(tones), side)
     trees = np.clip(fractal(rng, period, ROUGH) * rng.uniform(15, 60) + rng.uniform(0, 50), 0, 220)
-    layers = [np.asarray(sheet.reduce(_SCALE)) for sheet in (roofs, tones)]
+    layers = [_mottled(rng, np.asarray(sheet.reduce(_SCALE))) for sheet in (roofs, tones)]
     return np.stack([*layers, trees.astype(np.uint8)], -1)
+
+
+def _mottled(rng: np.random.Generator, layer: ByteArray) -> ByteArray:
+    """A layer as 10 m pixels show it: no roof is crisp, and no row of them even."""
+    soft = ndimage.gaussian_filter(layer.astype(np.float32), float(rng.uniform(0.4, 0.9)))
+    size = layer.shape[0]
+    uneven = 13 * fractal(rng, size, GRAIN) + 11 * fractal(rng, size, ROUGH)
+    mean = np.float32(soft.mean())
+    mottled = mean + np.float32(rng.uniform(0.5, 0.85)) * (soft - mean) + uneven
+    return np.clip(mottled, 0, 255).astype(np.uint8)
 
 
 def _rows_of_houses(

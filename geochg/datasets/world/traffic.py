@@ -53,10 +53,10 @@ def _parked(rng: np.random.Generator, plan: Plan, after: bool, sheet: Sheet) -> 
         rows, cols = np.nonzero(area.cover - sum(above) > 0.9)
         if not len(rows):
             continue
-        for pick in rng.integers(0, len(rows), min(int(rng.integers(0, 14)), len(rows))):
+        for pick in rng.integers(0, len(rows), min(int(rng.integers(0, 22)), len(rows))):
             start = np.array((float(cols[pick]), float(rows[pick])))
             step = plan.frame.px(2.7) * np.array((np.cos(plan.angle), np.sin(plan.angle)))
-            for number in range(int(rng.integers(1, 6))):
+            for number in range(int(rng.integers(1, 9))):
                 _car(rng, plan, sheet, start + number * step, plan.angle + np.pi / 2)
 
 

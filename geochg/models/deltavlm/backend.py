@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
@@ -123,18 +124,22 @@ class DeltaVLMModel(ChangeModel):
             ModelError: If the folder lacks a file, has other shapes, is a pickle or of another
                 model, if torch or transformers are missing, or the device is not there.
         """
-        from geochg.models.deltavlm.folder import check_folder, checksum, find_folder, open_model
+        from geochg.models.deltavlm.folder import find_folder
 
         assert isinstance(options, DeltaVLMOptions)
-        folder = find_folder(source)
+        return cls.open(find_folder(source), f"{cls.name}:{source}", options, device)
+
+    @classmethod
+    def open(cls, folder: Path, model_id: str, options: DeltaVLMOptions, device: str) -> Self:
+        """Loads a model folder under an id; errors as `load`."""
+        from geochg.models.deltavlm.folder import check_folder, checksum, open_model
+
         files = check_folder(folder)
         _require_torch()
         place = _device(device)
         size_bytes = sum(path.stat().st_size for path in files)
         model, processor = open_model(folder, _dtype(place, size_bytes), place)
-        return cls(
-            model, processor, options, ModelIdentity(f"{cls.name}:{source}", checksum(files))
-        )
+        return cls(model, processor, options, ModelIdentity(model_id, checksum(files)))
 
     @property
     def identity(self) -> ModelIdentity:

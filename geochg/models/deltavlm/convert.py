@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Mapping
+import struct
+import warnings
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +28,23 @@ PAD, START = "[PAD]", "</s>"
 
 DECODE = "[DEC]"
 """The token that BLIP-2 adds to BERT."""
+
+_WIDENED = ("model.embed_tokens.weight", "lm_head.weight")
+"""What the pad token adds a row to."""
+
+_SPOILED = (
+    pickle.UnpicklingError,
+    struct.error,
+    RuntimeError,
+    EOFError,
+    LookupError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+    OverflowError,
+)
+"""What reading a damaged pickle may raise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +107,15 @@ def read_pickle(path: Path) -> dict[str, Any]:
         ModelError: If it cannot be read, or holds more than tensors and plain values.
     """
     try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            # What a damaged file seems to be is of no use to anyone.
+            warnings.filterwarnings("ignore", "Detected pickle protocol")
+            found = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
-        raise ModelError(f"cannot read {path}: {error.strerror}", "check the path") from error
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        raise ModelError(
+            f"cannot read {path}: {error.strerror or error}", "check the path"
+        ) from error
+    except _SPOILED as error:
         raise ModelError(
             f"{path} is no checkpoint of tensors and plain values", "download it again"
         ) from error
@@ -102,30 +126,60 @@ def read_pickle(path: Path) -> dict[str, Any]:
 
 def _model_of(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
     inner = checkpoint.get("model", checkpoint)
-    return {key: value for key, value in inner.items() if isinstance(value, torch.Tensor)}
+    found = inner.items() if isinstance(inner, Mapping) else ()
+    return {key: value for key, value in found if isinstance(value, torch.Tensor)}
 
 
 def read_language_model(folder: Path, dtype: torch.dtype) -> tuple[Any, dict[str, Tensor]]:
     """Configuration and weights of the language model, with a pad token added.
 
     Raises:
-        ModelError: If it cannot be read.
+        ModelError: If it cannot be read, could run code, is no Llama, or a weight is missing, left
+            over or misshapen.
     """
+    from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM
 
     try:
-        model: Any = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=dtype, local_files_only=True
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
+            folder,
+            dtype=dtype,
+            local_files_only=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,
         )
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, SafetensorError, *_SPOILED) as error:
         raise ModelError(f"cannot read the language model in {folder}", "check it") from error
+    model, found = loaded
+    _refuse_misfits(folder, found)
     config, state = model.config, model.state_dict()
-    for key in ("model.embed_tokens.weight", "lm_head.weight"):
+    if config.model_type != "llama":
+        raise ModelError(
+            f"{folder} holds a model of type {config.model_type!r}, not 'llama'",
+            "give the folder of Vicuna-7B-v1.5",
+        )
+    for key in _WIDENED:
         rows = state[key]
         state[key] = torch.cat((rows, rows.new_zeros(1, rows.shape[1])))
     config.pad_token_id = config.vocab_size
     config.vocab_size += 1
     return config, state
+
+
+def _refuse_misfits(folder: Path, found: Mapping[str, Iterable[Any]]) -> None:
+    """Raises unless every weight was found once, in its shape; else it would be made up."""
+    for problem, name in (
+        ("has no weight", "missing_keys"),
+        ("has a weight that has no place:", "unexpected_keys"),
+        ("has another shape of", "mismatched_keys"),
+    ):
+        # Those of another shape come with both shapes.
+        keys = sorted(str(key[0] if isinstance(key, tuple) else key) for key in found[name])
+        if keys:
+            raise ModelError(
+                f"the language model in {folder} {problem} {keys[0]!r}", "download it again"
+            )
 
 
 def check_shapes(model: DeltaVLMForConditionalGeneration, weights: Mapping[str, Tensor]) -> None:
@@ -149,15 +203,8 @@ def check_shapes(model: DeltaVLMForConditionalGeneration, weights: Mapping[str, 
 def _tokenizers(release: Release) -> tuple[Any, Any]:
     """Those of the language model and of the Q-Former, as the released code sets them up."""
     from tokenizers.processors import TemplateProcessing
-    from transformers import AutoTokenizer
 
-    try:
-        words: Any = AutoTokenizer.from_pretrained(release.vicuna, local_files_only=True)
-        instruction: Any = AutoTokenizer.from_pretrained(release.bert, local_files_only=True)
-    except (OSError, ValueError) as error:
-        raise ModelError(
-            f"cannot read the tokenizers in {release.vicuna} and {release.bert}", "check them"
-        ) from error
+    words, instruction = _tokenizer(release.vicuna), _tokenizer(release.bert)
     words.add_special_tokens({"pad_token": PAD})
     words.add_special_tokens({"bos_token": START, "eos_token": START, "unk_token": START})
     words.backend_tokenizer.post_processor = TemplateProcessing(
@@ -165,3 +212,12 @@ def _tokenizers(release: Release) -> tuple[Any, Any]:
     )
     instruction.add_special_tokens({"bos_token": DECODE})
     return words, instruction
+
+
+def _tokenizer(folder: Path) -> Any:  # noqa: ANN401
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except (OSError, ValueError) as error:
+        raise ModelError(f"cannot read the tokenizer in {folder}", "check it") from error

@@ -18,6 +18,12 @@ from torch.nn import functional
 from geochg.models.deltavlm.configuration import SIGN_OF, DeltaVLMDenseConfig
 from geochg.models.deltavlm.vision import split_dates
 
+CHANGE_PRIOR = -3.0
+"""Bias of the change logits at the start of training: change is rare."""
+
+DENSITY_PRIOR = -5.0
+"""Bias of the density at the start of training: few of its pixels hold an object."""
+
 _LEAST = 1e-6
 
 
@@ -71,10 +77,10 @@ class DenseHead(nn.Module):
             _Level(channel, width, coarser)
             for channel, width, coarser in zip(channels, widths, [*widths[1:], 0], strict=True)
         )
-        self.maps = _Directions(config, widths[0])
-        self.change = nn.Conv2d(widths[0], 1, 1)
+        self.maps = _Directions(config, widths[0], CHANGE_PRIOR)
+        self.change = Readout(widths[0], CHANGE_PRIOR)
         self.count_level = min(1, len(widths) - 1)
-        self.density = _Directions(config, widths[self.count_level])
+        self.density = _Directions(config, widths[self.count_level], DENSITY_PRIOR)
         self.presence = nn.Sequential(
             nn.Linear(2 * widths[self.count_level], config.presence_width),
             nn.ReLU(),
@@ -96,7 +102,7 @@ class DenseHead(nn.Module):
         return DenseOutput(
             logits=self.maps(even, odd),
             change_logits=self.change(even),
-            density=functional.softplus(self.density(coarse_even, coarse_odd) - 5),
+            density=functional.softplus(self.density(coarse_even, coarse_odd)),
             presence_logits=self.presence(pooled)[:, 0],
         )
 
@@ -135,16 +141,30 @@ class _Level(nn.Module):
         return even, odd * torch.sigmoid(self.gate(even))
 
 
+class Readout(nn.Conv2d):
+    """A last convolution; it begins small, lest its noise drown the prior that change is rare.
+
+    Args:
+        width: Channels that are read.
+        prior: What the bias begins with; None for no bias.
+        kinds: Channels that come out.
+    """
+
+    def __init__(self, width: int, prior: float | None, kinds: int = 1) -> None:
+        super().__init__(width, kinds, 1, bias=prior is not None)
+        self.prior = prior or 0.0
+
+
 class _Directions(nn.Module):
     """One value a channel from the two streams."""
 
-    def __init__(self, config: DeltaVLMDenseConfig, width: int) -> None:
+    def __init__(self, config: DeltaVLMDenseConfig, width: int, prior: float) -> None:
         super().__init__()
         kinds = len(config.classes)
         self.signs = [SIGN_OF[direction] for direction in config.directions]
-        self.turned = nn.Conv2d(width, kinds, 1)
-        self.altered = nn.Conv2d(width, kinds, 1)
-        self.odd = nn.Conv2d(width, kinds, 1, bias=False)
+        self.turned = Readout(width, prior, kinds)
+        self.altered = Readout(width, prior, kinds)
+        self.odd = Readout(width, None, kinds)
 
     def forward(self, even: Tensor, odd: Tensor) -> Tensor:
         turned, altered, sign = self.turned(even), self.altered(even), self.odd(odd)

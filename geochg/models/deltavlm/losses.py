@@ -16,8 +16,9 @@ class DenseTargets:
     """The truth about a batch of pairs.
 
     Attributes:
-        masks: `(batch, channels, height, width)` bool or 0-1, channels as the head's; a pixel may
-            be in several (a building appeared where vegetation disappeared).
+        masks: `(batch, channels, height, width)` bool or 0-1, channels as the head's, at the size
+            of the image or already at the head's; a pixel may be in several (a building appeared
+            where vegetation disappeared).
         ignore: `(batch, height, width)` bool, pixels without truth (clouds, nodata); None for none.
         counts: `(batch, channels)` changed objects; NaN or None where nobody counted.
     """
@@ -58,7 +59,7 @@ def dense_losses(
     """
     weights = weights or DenseWeights()
     masks = _averaged(targets.masks.float(), output.logits)
-    anything = _averaged(targets.masks.float().amax(dim=1, keepdim=True), output.logits)
+    anything = masks.sum(dim=1, keepdim=True).clamp(max=1)
     known = _known(targets, output)
     parts = {
         "channels": focal_loss(output.logits, masks, known, weights.focus),
@@ -142,4 +143,6 @@ def _by_class(layers: Tensor, directions: int) -> Tensor:
 def _averaged(layers: Tensor, like: Tensor) -> Tensor:
     """The layers at the size of others, by means over areas."""
     rows, cols = like.shape[-2:]
+    if layers.shape[-2:] == like.shape[-2:]:
+        return layers
     return functional.adaptive_avg_pool2d(layers, (rows, cols))

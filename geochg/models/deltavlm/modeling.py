@@ -16,7 +16,7 @@ from transformers.utils.generic import ModelOutput
 
 from geochg.models.deltavlm.configuration import DeltaVLMConfig
 from geochg.models.deltavlm.csrm import CrossSemanticRelation
-from geochg.models.deltavlm.dense import DenseHead, DenseOutput, channel_probability
+from geochg.models.deltavlm.dense import DenseHead, DenseOutput, Readout, channel_probability
 from geochg.models.deltavlm.resample import enlarged
 from geochg.models.deltavlm.summary import DenseSummary
 from geochg.models.deltavlm.vision import (
@@ -25,9 +25,6 @@ from geochg.models.deltavlm.vision import (
     split_dates,
     vision_encoder,
 )
-
-CHANGE_PRIOR = -3.0
-"""Bias of the change logits at the start of training: change is rare."""
 
 
 class PairEncoding(NamedTuple):
@@ -127,7 +124,7 @@ class DeltaVLMForConditionalGeneration(PreTrainedModel, GenerationMixin):
             `(batch, channels, height, width)` probability of each class and direction, and
             `(batch,)` probability that the pair changed at all.
         """
-        output = self.look(self._maps(before, after))
+        output = self.look(self.vision.maps(before, after))
         probability = channel_probability(output, self.config.dense_config.temperature)
         return enlarged(
             probability, self.config.dense_config.stride_px
@@ -156,12 +153,6 @@ class DeltaVLMForConditionalGeneration(PreTrainedModel, GenerationMixin):
             summary=None if self.summary is None else self.summary(dense),
             dense=dense,
         )
-
-    def _maps(self, before: Tensor, after: Tensor) -> tuple[Tensor, ...]:
-        if isinstance(self.vision, BackboneEncoder):
-            return self.vision.maps(before, after)
-        maps: tuple[Tensor, ...] = self.vision(before, after).maps
-        return maps
 
     # --- the question ----------------------------------------------------------------------------
 
@@ -317,15 +308,15 @@ class DeltaVLMForConditionalGeneration(PreTrainedModel, GenerationMixin):
     def _init_weights(self, module: nn.Module) -> None:
         """How weights that no checkpoint gives begin."""
         super()._init_weights(module)  # type: ignore[no-untyped-call]
-        if isinstance(module, nn.Conv2d):
+        if isinstance(module, Readout):
+            init.normal_(module.weight, std=self.config.initializer_range)
+            if module.bias is not None:
+                init.constant_(module.bias, module.prior)
+        elif isinstance(module, nn.Conv2d):
             init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
         elif isinstance(module, BackboneEncoder):
             init.normal_(module.position, std=self.config.initializer_range)
         elif isinstance(module, DenseSummary):
             init.normal_(module.place, std=self.config.initializer_range)
-        elif isinstance(module, DenseHead):
-            for conv in (module.maps.turned, module.maps.altered, module.change):
-                assert conv.bias is not None
-                init.constant_(conv.bias, CHANGE_PRIOR)
         elif isinstance(module, DeltaVLMForConditionalGeneration):
             init.normal_(module.query_tokens, std=self.config.initializer_range)

@@ -61,6 +61,10 @@ class VitEncoder(nn.Module):
         side = int(patches.shape[-1] ** 0.5)
         return DateFeatures(tokens, (patches.unflatten(2, (side, side)),))
 
+    def maps(self, before: Tensor, after: Tensor) -> tuple[Tensor, ...]:
+        """Only the feature maps."""
+        return self.forward(before, after).maps
+
 
 class BackboneEncoder(nn.Module):
     """A convolutional multi-scale backbone; its coarsest level becomes the visual tokens."""

@@ -1,0 +1,20 @@
+"""`geochg dataset`: folders of pairs to train and test on."""
+
+from __future__ import annotations
+
+import click
+
+from .lazy import LazyGroup
+
+COMMANDS = {"world": "Draw pairs of a synthetic world, with exact masks."}
+"""Name and one line of each command; the command itself lives in `dataset_NAME.py`."""
+
+
+@click.group(cls=LazyGroup, summaries=COMMANDS, prefix="dataset_")
+def dataset() -> None:
+    """Make folders of pairs to train and test on.
+
+    \b
+    Examples:
+      geochg dataset world pairs --count 1000 --workers 4
+    """

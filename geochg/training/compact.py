@@ -1,0 +1,172 @@
+"""The recipe of the compact model: draw, learn to see, calibrate, learn to speak, save.
+
+Each stage leaves its result in the work folder, so a recipe that was stopped goes on.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from geochg.datasets.world.options import WorldOptions
+from geochg.models.deltavlm.modeling import DeltaVLMForConditionalGeneration
+from geochg.models.deltavlm.presets import compact_config, compact_generation
+from geochg.models.deltavlm.processing import DeltaVLMProcessor
+from geochg.options import Options
+from geochg.training.augment import Augmentation
+from geochg.training.calibrate import Calibration, calibrate
+from geochg.training.drawn import DrawnPairs, draw
+from geochg.training.seeing import SeeingOptions, learn_to_see
+from geochg.training.speaking import SpeakingOptions, learn_to_speak, speaking_tokenizer
+
+CALIBRATION_SEED = 10_000_000
+"""First seed of the pairs that thresholds are found on; training stays below it."""
+
+CROP_PX = 128
+"""Side of what the first pass of seeing looks at: a quarter of a pair, so four times as many."""
+
+MILD = Augmentation(
+    side_px=CROP_PX,
+    shrink=2.0,
+    color=0.2,
+    mixing=0.05,
+    gamma=1.3,
+    stretch_share=0.1,
+    gray_share=0.03,
+    blur_share=0.15,
+    coarse_share=0.15,
+    noise=0.03,
+    shift_px=1.5,
+)
+"""Of the first pass; the second, on whole pairs, is varied more strongly."""
+
+_SEEN, _WHOLE = "seen.safetensors", "whole.safetensors"
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class CompactOptions(Options):
+    """How the compact model is made. The defaults are the recipe of the one that ships.
+
+    Attributes:
+        pairs: Drawn to learn from.
+        calibration_pairs: Drawn to find thresholds on: other seeds, held-out textures.
+        crop_steps: Batches of the first pass of seeing, on crops.
+        crop_batch: Crops in a batch.
+        whole_steps: Batches of the second pass, on whole pairs.
+        whole_batch: Pairs in a batch.
+        speak_steps: Batches of the language stage.
+        vocabulary: Tokens of the tokenizer.
+        real_dir: Folder of real imagery, see `WorldOptions`; None to draw all.
+        start: A folder whose vision part and dense head the first pass starts from.
+        workers: Processes that draw.
+    """
+
+    pairs: int = 8000
+    calibration_pairs: int = 400
+    crop_steps: int = 7000
+    crop_batch: int = 16
+    whole_steps: int = 2000
+    whole_batch: int = 8
+    speak_steps: int = 2500
+    vocabulary: int = 2000
+    real_dir: str | None = None
+    start: str | None = None
+    workers: int = 1
+
+
+def make_compact(work: Path, output: Path, options: CompactOptions, say: Say) -> Calibration:
+    """Makes a compact model.
+
+    Args:
+        work: For pairs, checkpoints and logs; a run that stopped goes on from what is there.
+        output: The model folder.
+        options: How.
+        say: Told which stage begins.
+
+    Raises:
+        InputError: If the work folder holds pairs of other options.
+    """
+    world = WorldOptions(real_dir=options.real_dir)
+    held_out = WorldOptions(real_dir=options.real_dir, validation=True)
+    say("drawing pairs")
+    pairs = draw(work / "pairs", options.pairs, world, workers=options.workers)
+    others = draw(
+        work / "calibration",
+        options.calibration_pairs,
+        held_out,
+        first_seed=CALIBRATION_SEED,
+        workers=options.workers,
+    )
+    processor = _processor(pairs, options.vocabulary)
+    torch.manual_seed(0)
+    model = DeltaVLMForConditionalGeneration(compact_config(options.vocabulary))
+    if options.start is not None:
+        load_eyes(model, Path(options.start) / "model.safetensors")
+    say("learning to see")
+    _see(model, pairs, work, options)
+    say("calibrating")
+    found = calibrate(model, processor, others)
+    say("learning to speak")
+    speaking = SpeakingOptions(steps=options.speak_steps)
+    learn_to_speak(model, processor, pairs, work / "speaking", speaking)
+    save_compact(model, processor, output)
+    facts = {"options": options.to_dict(), "calibration": asdict(found)}
+    (work / "made.json").write_text(json.dumps(facts, indent=2), encoding="utf-8")
+    return found
+
+
+def save_compact(
+    model: DeltaVLMForConditionalGeneration, processor: DeltaVLMProcessor, folder: Path
+) -> None:
+    """Writes a model folder with weights in half precision."""
+    model.generation_config = compact_generation()
+    model.half().save_pretrained(folder)  # type: ignore[no-untyped-call]
+    processor.save_pretrained(folder)
+
+
+def load_eyes(model: DeltaVLMForConditionalGeneration, file: Path) -> None:
+    """Takes vision part and dense head from a weights file."""
+    eyes = ("vision.", "dense.")
+    found = {name: part for name, part in load_file(file).items() if name.startswith(eyes)}
+    missing = model.load_state_dict(found, strict=False).missing_keys
+    if lacking := [name for name in missing if name.startswith(eyes)]:
+        raise ValueError(f"{file} has no {lacking[0]}")
+
+
+def _processor(pairs: DrawnPairs, vocabulary: int) -> DeltaVLMProcessor:
+    tokenizer = speaking_tokenizer(pairs, vocabulary)
+    return DeltaVLMProcessor(compact_config(vocabulary), tokenizer, tokenizer)
+
+
+def _see(
+    model: DeltaVLMForConditionalGeneration, pairs: DrawnPairs, work: Path, options: CompactOptions
+) -> None:
+    """Both passes; each is left out when its weights are there."""
+    if (work / _WHOLE).exists():
+        load_eyes(model, work / _WHOLE)
+        return
+    if (work / _SEEN).exists():
+        load_eyes(model, work / _SEEN)
+    else:
+        crops = SeeingOptions(options.crop_steps, options.crop_batch, learning_rate=1e-3)
+        learn_to_see(model, pairs, work / "seeing", crops, MILD)
+        _save_eyes(model, work / _SEEN)
+    whole = SeeingOptions(options.whole_steps, options.whole_batch, learning_rate=5e-4)
+    learn_to_see(model, pairs, work / "whole", whole)
+    _save_eyes(model, work / _WHOLE)
+
+
+def _save_eyes(model: DeltaVLMForConditionalGeneration, file: Path) -> None:
+    parts = {
+        name: part.contiguous()
+        for name, part in model.state_dict().items()
+        if name.startswith(("vision.", "dense."))
+    }
+    save_file(parts, file)

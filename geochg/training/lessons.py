@@ -1,0 +1,182 @@
+"""Lessons of the language model: batches of drawn pairs, with a few rows about each."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from geochg.models.deltavlm.processing import DeltaVLMProcessor
+from geochg.models.deltavlm.speech import Conversation
+from geochg.records import Question, Task
+from geochg.tasks import SPECS
+from geochg.training.augment import Augmentation, seen_by_sensor
+from geochg.training.drawn import DrawnPair, DrawnPairs
+
+TASK_SHARES = {
+    Task.CAPTION: 0.33,
+    Task.DIALOGUE: 0.25,
+    Task.QUESTION: 0.16,
+    Task.COUNT: 0.14,
+    Task.PRESENCE: 0.06,
+    Task.LOCATE: 0.06,
+}
+"""Share of the rows. Presence and location get little: the dense head answers them, and the
+language model is asked the one only as the first turn of a dialogue, the other never."""
+
+LENGTHS = 4
+"""Groups of rows of like length in a lesson; each is padded to its own longest row only."""
+
+
+class Row(NamedTuple):
+    """One turn that is taught.
+
+    Attributes:
+        task: Which it belongs to.
+        prompt: What inference asks at this turn, with the turns before it.
+        answer: What is to be said.
+    """
+
+    task: Task
+    prompt: str
+    answer: str
+
+
+class Lesson(NamedTuple):
+    """A batch.
+
+    Attributes:
+        before: `(pairs, 3, height, width)` float32, normalised.
+        after: As `before`.
+        rows: Groups of rows of like length: arguments of the model's `forward` but the pictures;
+            `pair_index` is the place of each row's pair.
+    """
+
+    before: Tensor
+    after: Tensor
+    rows: list[dict[str, Tensor]]
+
+
+def rows_of(pair: DrawnPair) -> list[Row]:
+    """All that can be taught of a pair; a prompt that two tasks share comes once."""
+    found: dict[str, Row] = {}
+    for name, question, answer in pair.turns:
+        task = Task(name)
+        answers = SPECS[task].turns(answer)
+        talk = Conversation(0, Question(task, question))
+        while (prompt := talk.next_prompt) is not None:
+            said = answers[len(talk.said)].strip()
+            found.setdefault(prompt, Row(task, prompt, said))
+            talk.said.append(said)
+    return list(found.values())
+
+
+def drawn_rows(rows: Sequence[Row], count: int, rng: np.random.Generator) -> list[Row]:
+    """Some of a pair's rows, none twice, each task as often as its share asks for.
+
+    Args:
+        rows: Of the pair.
+        count: Rows wanted; fewer are drawn where a task's share of them is above one.
+        rng: Of the chances.
+    """
+    number = Counter(row.task for row in rows)
+    weights = np.array([TASK_SHARES[row.task] / number[row.task] for row in rows])
+    # Systematic sampling: equal steps along the weights laid end to end.
+    ends = np.cumsum(weights) * (count / weights.sum())
+    places = np.searchsorted(ends, np.arange(count) + rng.random(), side="right")
+    return [rows[place] for place in np.unique(places.clip(max=len(rows) - 1))]
+
+
+def pair_order(
+    changed: Sequence[bool], count: int, unchanged_share: float, seed: int
+) -> NDArray[np.intp]:
+    """Which pair comes when; those without change are spread evenly.
+
+    Args:
+        changed: Of each pair, whether it changed.
+        count: Pairs wanted; each kind begins anew, in another order, when it is used up.
+        unchanged_share: Share of the pairs without change, 0-1; void where there is one kind only.
+        seed: Of the order.
+    """
+    kinds = [np.flatnonzero(np.array(changed) == kind) for kind in (False, True)]
+    share = unchanged_share if all(map(len, kinds)) else float(len(kinds[0]) > 0)
+    is_changed = np.diff(np.floor(np.arange(count + 1) * share)) == 0
+    order = np.empty(count, np.intp)
+    for kind, places in enumerate(kinds):
+        wanted = is_changed == bool(kind)
+        order[wanted] = _passes(places, int(wanted.sum()), np.random.default_rng((seed, kind)))
+    return order
+
+
+def _passes(places: NDArray[np.intp], count: int, rng: np.random.Generator) -> NDArray[np.intp]:
+    """The places in an order of chance, over and over."""
+    passes = [rng.permutation(places) for _ in range(0, count, max(1, len(places)))]
+    return np.concatenate([places[:0], *passes])[:count]
+
+
+@dataclass(frozen=True, eq=False)
+class Lessons(Dataset[Lesson]):
+    """The lessons of a run by their number.
+
+    A lesson depends on its number and the fields only, so a stopped run goes on as if it had not.
+
+    Attributes:
+        pairs: To teach.
+        processor: Of the model.
+        augmentation: How each date is varied. The frame is kept, since counts and places are told.
+        order: `(lessons, pairs in each)`: which pairs.
+        rows_per_pair: Rows about each.
+        seed: Of the rows and of the variation.
+    """
+
+    pairs: DrawnPairs
+    processor: DeltaVLMProcessor
+    augmentation: Augmentation
+    order: NDArray[np.intp]
+    rows_per_pair: int
+    seed: int
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    def __getitem__(self, number: int) -> Lesson:
+        rng = np.random.default_rng((self.seed, number))
+        pairs = [self.pairs[int(index)] for index in self.order[number]]
+        generator = torch.Generator().manual_seed(int(rng.integers(1 << 62)))
+        return Lesson(
+            self._seen([pair.before for pair in pairs], generator),
+            self._seen([pair.after for pair in pairs], generator),
+            [self._group(rows) for rows in self._rows(pairs, rng)],
+        )
+
+    def _seen(self, dates: Sequence[NDArray[np.uint8]], generator: torch.Generator) -> Tensor:
+        """One date of each pair, varied, then prepared as for inference."""
+        images = torch.from_numpy(np.stack(dates)).float() / 255
+        images = seen_by_sensor(images, self.augmentation, generator)
+        return self.processor.pixels(list((images * 255).round().to(torch.uint8).numpy()))
+
+    def _rows(
+        self, pairs: Sequence[DrawnPair], rng: np.random.Generator
+    ) -> list[list[tuple[int, Row]]]:
+        """Rows with the places of their pairs, in groups from short to long."""
+        rows = [
+            (place, row)
+            for place, pair in enumerate(pairs)
+            for row in drawn_rows(rows_of(pair), self.rows_per_pair, rng)
+        ]
+        rows.sort(key=lambda entry: len(entry[1].prompt) + len(entry[1].answer))
+        size = -(-len(rows) // LENGTHS)
+        return [rows[start : start + size] for start in range(0, len(rows), size)]
+
+    def _group(self, rows: Sequence[tuple[int, Row]]) -> dict[str, Tensor]:
+        texts = self.processor.examples(
+            [row.prompt for _, row in rows], [row.answer for _, row in rows]
+        )
+        return {**texts.arguments(), "pair_index": torch.tensor([place for place, _ in rows])}

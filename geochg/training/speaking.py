@@ -1,0 +1,184 @@
+"""The second stage of the compact model: its language model learns to tell what was seen."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import Trainer, TrainingArguments
+
+from geochg.models.deltavlm.folding import fold_batch_norms
+from geochg.models.deltavlm.modeling import DeltaVLMForConditionalGeneration, PairEncoding
+from geochg.models.deltavlm.processing import IGNORED, DeltaVLMProcessor
+from geochg.models.deltavlm.tokenizer import train_tokenizer
+from geochg.training.augment import Augmentation
+from geochg.training.drawn import DrawnPairs
+from geochg.training.lessons import Lesson, Lessons, pair_order, rows_of
+from geochg.training.seeing import _fast_bf16
+
+LEARNING = (
+    "relation.",
+    "query_tokens",
+    "qformer.",
+    "language_projection.",
+    "language_model.",
+    "summary.",
+)
+"""What this stage trains. The rest (vision part, dense head) is what the map comes from."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpeakingOptions:
+    """How the stage is run.
+
+    Attributes:
+        steps: Batches in all.
+        pairs_per_batch: Pairs in a batch.
+        rows_per_pair: Rows drawn for each; above three, captions get less than a third of them.
+        unchanged_share: Share of the pairs without change, 0-1. Small, because the language model
+            is not asked about pairs in which the dense head sees no change, but for free questions
+            and where the head errs.
+        learning_rate: Highest, reached after the warm-up; it falls along a cosine.
+        save_steps: Batches between checkpoints.
+        seed: Of the order of the pairs, their rows and their variation.
+    """
+
+    steps: int = 6000
+    pairs_per_batch: int = 16
+    rows_per_pair: int = 3
+    unchanged_share: float = 0.125
+    learning_rate: float = 1e-3
+    save_steps: int = 500
+    seed: int = 0
+
+
+class SpeakingTrainer(Trainer):
+    """Trains what speaks, with the loss of the answers' tokens."""
+
+    def compute_loss(  # type: ignore[override]
+        self,
+        model: nn.Module,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        **_: Any,  # noqa: ANN401
+    ) -> Tensor | tuple[Tensor, PairEncoding]:
+        """The mean over the answers' tokens of all rows; each pair is encoded once."""
+        network: Any = self.accelerator.unwrap_model(model)
+        # Only the model's own `forward` is run in half precision by itself.
+        with self.accelerator.autocast():
+            with torch.no_grad():
+                features = self._eyes["vision"](inputs["before"], inputs["after"])
+                seen = self._eyes["dense"](features.maps)
+            encoding = network.relate(features, seen)
+            losses = [network(**rows, encoding=encoding).loss for rows in inputs["rows"]]
+        tokens = [(rows["labels"] != IGNORED).sum() for rows in inputs["rows"]]
+        weights = torch.stack(tokens) / sum(tokens)
+        loss = (torch.stack(losses) * weights).sum()
+        return (loss, encoding) if return_outputs else loss
+
+    @cached_property
+    def _eyes(self) -> nn.ModuleDict:
+        """Vision part and dense head as at inference: in evaluation mode, folded, never trained.
+
+        A copy, made when the weights of a checkpoint have been loaded.
+        """
+        network: Any = self.accelerator.unwrap_model(self.model)
+        eyes = nn.ModuleDict({"vision": network.vision, "dense": network.dense})
+        return fold_batch_norms(deepcopy(eyes).eval()).to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+
+def speaking_tokenizer(pairs: DrawnPairs, vocab_size: int) -> Any:  # noqa: ANN401
+    """Learns a tokenizer from all that is asked and said about the pairs.
+
+    The same for the same pairs.
+
+    Args:
+        pairs: To be taught later.
+        vocab_size: See `train_tokenizer`.
+
+    Returns:
+        A `PreTrainedTokenizerFast`.
+    """
+    rows = (row for index in range(len(pairs)) for row in rows_of(pairs[index]))
+    return train_tokenizer((text for row in rows for text in (row.prompt, row.answer)), vocab_size)
+
+
+def learn_to_speak(
+    model: DeltaVLMForConditionalGeneration,
+    processor: DeltaVLMProcessor,
+    pairs: DrawnPairs,
+    folder: Path,
+    options: SpeakingOptions,
+    augmentation: Augmentation | None = None,
+) -> None:
+    """Trains everything but the vision part and the dense head, in place.
+
+    The words follow the map: the summary tokens come from the dense head's own output, which is
+    therefore as it will be at inference. Checkpoints and TensorBoard logs go into `folder`; a run
+    that stopped goes on from its last checkpoint.
+
+    Args:
+        model: With a dense head, which has learned to see and is calibrated.
+        processor: Of the model.
+        pairs: To learn from.
+        folder: Of this stage's checkpoints.
+        options: How long and how fast.
+        augmentation: How each date is varied, in its own frame; the defaults when None.
+    """
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad = name.startswith(LEARNING)
+    trainer = SpeakingTrainer(
+        model=model,
+        args=_arguments(folder, options),
+        train_dataset=_lessons(processor, pairs, options, augmentation or Augmentation()),
+        data_collator=_only,
+    )
+    there = sorted(folder.glob("checkpoint-*"))
+    trainer.train(resume_from_checkpoint=bool(there))
+
+
+def _arguments(folder: Path, options: SpeakingOptions) -> TrainingArguments:
+    return TrainingArguments(
+        output_dir=str(folder),
+        max_steps=options.steps,
+        # A lesson is a whole batch, and they come by their numbers.
+        per_device_train_batch_size=1,
+        train_sampling_strategy="sequential",
+        learning_rate=options.learning_rate,
+        weight_decay=0.02,
+        warmup_steps=min(300, options.steps // 10),
+        lr_scheduler_type="cosine",
+        max_grad_norm=1.0,
+        save_steps=options.save_steps,
+        save_total_limit=2,
+        logging_steps=50,
+        report_to=["tensorboard"],
+        remove_unused_columns=False,
+        dataloader_num_workers=0,
+        bf16=_fast_bf16(),
+        seed=options.seed,
+        disable_tqdm=True,
+    )
+
+
+def _lessons(
+    processor: DeltaVLMProcessor,
+    pairs: DrawnPairs,
+    options: SpeakingOptions,
+    augmentation: Augmentation,
+) -> Lessons:
+    changed = [bool(pairs[index].classes.any()) for index in range(len(pairs))]
+    count = options.steps * options.pairs_per_batch
+    order = pair_order(changed, count, options.unchanged_share, options.seed)
+    order = order.reshape(options.steps, options.pairs_per_batch)
+    return Lessons(pairs, processor, augmentation, order, options.rows_per_pair, options.seed)
+
+
+def _only(lessons: list[Lesson]) -> dict[str, Any]:
+    (lesson,) = lessons
+    return lesson._asdict()
