@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from geochg.errors import InputError, ModelError, RunError
+from geochg.errors import InputError, RunError
 
 from .new_folder import check_new_folder
 
@@ -98,7 +98,6 @@ def deltavlm(
     _check_there("--vicuna", vicuna, is_folder=True)
     _check_there("--bert", bert, is_folder=True)
     check_new_folder(output)
-    _require_torch()
     from geochg.models.deltavlm.convert import Release
 
     _convert(Release(checkpoint, eva, vicuna, bert), output)
@@ -113,17 +112,6 @@ def _check_there(name: str, path: Path, *, is_folder: bool) -> None:
     if not (path.is_dir() if is_folder else path.is_file()):
         kind = "folder" if is_folder else "file"
         raise InputError(f"there is no {kind} {path}", f"check {name}")
-
-
-def _require_torch() -> None:
-    try:
-        import torch  # noqa: F401
-        import transformers  # noqa: F401
-    except ImportError as error:
-        raise ModelError(
-            f"converting needs {error.name}, which is not installed",
-            "install it with: pip install 'geochg[models]'",
-        ) from error
 
 
 def _convert(release: Release, output: Path) -> None:

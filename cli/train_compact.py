@@ -17,7 +17,7 @@ from .new_folder import check_new_folder
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
-NEEDED = ("torch", "transformers", "accelerate", "tensorboard")
+NEEDED = ("accelerate", "tensorboard", "onnx", "onnxscript")
 
 
 def _stage(flag: str, default: int, text: str) -> Callable[[_Command], _Command]:
@@ -42,9 +42,9 @@ def _stage(flag: str, default: int, text: str) -> Callable[[_Command], _Command]
 )
 @click.option("--real-dir", metavar="FOLDER", help="Real imagery to draw on; see `dataset world`.")
 @click.option("--start", metavar="FOLDER", help="A compact model to start from, not from nothing.")
-@_stage("--pairs", 8000, "Pairs to learn from.")
+@_stage("--pairs", 10_000, "Pairs to learn from.")
 @_stage("--calibration-pairs", 400, "Pairs to find thresholds on.")
-@_stage("--crop-steps", 7000, "Batches of the first pass of seeing, on crops.")
+@_stage("--crop-steps", 12_000, "Batches of the first pass of seeing, on crops.")
 @_stage("--crop-batch", 16, "Crops in a batch.")
 @_stage("--whole-steps", 2000, "Batches of the second pass, on whole pairs.")
 @_stage("--whole-batch", 8, "Pairs in a batch.")

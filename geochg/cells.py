@@ -83,7 +83,8 @@ def tile_result(tile: Tile, answers: Sequence[Answer], settings: CellSettings) -
         The result; cells lie in the tile's core, their vertices are whole numbers of grid pixels.
     """
     said = _Said.of(answers)
-    evidence = _evidence(tile, said, settings)
+    unchanged = said.presence is not None and not said.presence.changed
+    evidence = None if unchanged and not settings.heat else _evidence(tile, said, settings)
     counts = said.counts.counts if said.counts else {}
     counts = {name: count for name, count in counts.items() if settings.keeps(name)}
     changed, cells, probability = _verdict(said, evidence, counts)

@@ -133,7 +133,7 @@ class AnalyzeOptions(Options):
         resume: How it runs: whether to go on with an unfinished run.
     """
 
-    model: str = "irmad"
+    model: str = "builtin"
     model_options: Mapping[str, Any] = field(default_factory=dict)
     bands: tuple[str, ...] = ()
     resolution: float | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
@@ -39,8 +40,8 @@ if TYPE_CHECKING:
 SURVEY_TILES = 256
 """Most tiles a model is shown before the first is answered."""
 
-BATCH_TILES = 16
-"""Tiles answered in one call unless the options say otherwise."""
+SURVEY_BATCH_TILES = 16
+"""Further tiles tried at once where those chosen show nothing."""
 
 MAPPED_TASKS = (Task.PRESENCE, Task.LOCATE, Task.COUNT, Task.CAPTION)
 """The tasks whose answers become features, in the order they are asked."""
@@ -173,8 +174,8 @@ class _Run:
         self.listener(Progress("tiles", finished, len(self.layout)))
         wanted = (window for window in self.layout if window.index not in done)
         with closing(self._read(plan, wanted)) as tiles:
-            while batch := list(islice(tiles, self.options.batch_size or BATCH_TILES)):
-                failures += self._answer_batch(batch, journal)
+            for batch, answers in self._answered(tiles):
+                failures += self._keep(batch, answers, journal)
                 finished += len(batch)
                 self.listener(Progress("tiles", finished, len(self.layout)))
         return failures
@@ -305,20 +306,40 @@ class _Run:
                 self._stop_if_cancelled()
                 yield tile
 
-    def _answer_batch(
-        self, batch: Sequence[Tile | TileFailure], journal: Journal
+    def _answered(
+        self, tiles: Iterator[Tile | TileFailure]
+    ) -> Iterator[tuple[list[Tile | TileFailure], list[TileAnswers]]]:
+        """Batches with the answers about those to be asked about, in order.
+
+        The model answers the next batch, on a thread of its own, while the one before is kept.
+        """
+        size = self.options.batch_size or self.model.capabilities.batch_tiles
+        with ThreadPoolExecutor(1, "model") as model:
+            before: tuple[list[Tile | TileFailure], Future[list[TileAnswers]]] | None = None
+            while batch := list(islice(tiles, size)):
+                asked = model.submit(self._ask, _to_ask(batch))
+                if before is not None:
+                    yield before[0], before[1].result()
+                before = batch, asked
+            if before is not None:
+                yield before[0], before[1].result()
+
+    def _keep(
+        self,
+        batch: Sequence[Tile | TileFailure],
+        answers: Sequence[TileAnswers],
+        journal: Journal,
     ) -> list[TileFailure]:
-        """Answers one batch and commits it; failures stay out of the journal, to be retried."""
+        """Commits one batch; failures stay out of the journal, to be retried."""
         failures = [tile for tile in batch if isinstance(tile, TileFailure)]
-        read = [tile for tile in batch if isinstance(tile, Tile)]
-        asked = [tile for tile in read if has_core(tile)]
-        skipped = [tile.window for tile in read if not has_core(tile)]
+        asked = _to_ask(batch)
+        skipped = [tile.window for tile in batch if isinstance(tile, Tile) and not has_core(tile)]
         results: list[TileResult] = []
-        for tile, answers in zip(asked, self._ask(asked), strict=True):
-            if isinstance(answers, TileFailure):
-                failures.append(answers)
+        for tile, given in zip(asked, answers, strict=True):
+            if isinstance(given, TileFailure):
+                failures.append(given)
             else:
-                results.append(tile_result(tile, answers, self._cell_settings()))
+                results.append(tile_result(tile, given, self._cell_settings()))
         journal.add(results, skipped)
         return failures
 
@@ -375,7 +396,7 @@ class _SurveyTiles:
         yield from self._usable(self._first)
         if not self.used:
             # The data lie between the tiles that were looked at; a few that have some will do.
-            yield from islice(self._usable(self._others), BATCH_TILES)
+            yield from islice(self._usable(self._others), SURVEY_BATCH_TILES)
         if self._failures and (self._must_read or not self.used):
             failure = self._failures[0]
             raise RunError(
@@ -394,6 +415,11 @@ class _SurveyTiles:
                 elif has_core(tile):
                     self.used.append(tile.window.index)
                     yield tile
+
+
+def _to_ask(batch: Sequence[Tile | TileFailure]) -> list[Tile]:
+    """The tiles that were read and have something valid in their core."""
+    return [tile for tile in batch if isinstance(tile, Tile) and has_core(tile)]
 
 
 def has_core(tile: Tile) -> bool:

@@ -33,6 +33,7 @@ class Capabilities:
         surveys: Whether it needs a first pass over a sample of the tiles.
         video: Whether it can take more than two dates.
         streams: Whether it can stream text.
+        batch_tiles: Tiles it is best asked about in one call.
     """
 
     tasks: frozenset[Task]
@@ -43,6 +44,7 @@ class Capabilities:
     surveys: bool = False
     video: bool = False
     streams: bool = False
+    batch_tiles: int = 16
 
 
 @dataclass(frozen=True, slots=True)

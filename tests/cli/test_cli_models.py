@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
@@ -44,7 +43,7 @@ def test_a_release_becomes_a_model_that_answers(geochg, command, source, tmp_pat
     before, after = dates(2, 28)
     wanted = source.encode_pair(before, after).visual
     # Half precision.
-    assert torch.allclose(model.model.encode_pair(before, after).visual, wanted, atol=0.05)
+    assert torch.allclose(model.speaker.model.encode_pair(before, after).visual, wanted, atol=0.05)
     assert wanted.std() > 0.05
     assert len(model.answer([tile()], [ask(Task.CAPTION)])[0]) == 1
 
@@ -141,11 +140,6 @@ def test_an_interruption_leaves_nothing_behind(monkeypatch, geochg, command, tmp
     there = sorted(tmp_path.iterdir())
     assert geochg(*command)[0] == 130
     assert sorted(tmp_path.iterdir()) == there
-
-
-def test_without_torch_the_install_command_is_named(monkeypatch, refused, command):
-    monkeypatch.setitem(sys.modules, "torch", None)
-    refused(*command, names="pip install 'geochg[models]'")
 
 
 def test_the_list_stands_without_a_command(geochg):

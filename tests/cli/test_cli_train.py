@@ -27,15 +27,18 @@ def made(tmp_path_factory):
 def test_a_small_recipe_makes_a_model_that_answers(made):
     from tile_factory import make_tile, one_window
 
+    from geochg.models.deltavlm.onnx_eyes import OnnxEyes
     from geochg.models.registry import load_model
     from geochg.records import Task
     from geochg.tasks import ask
 
     folder, told = made
     model = load_model(f"deltavlm:{folder / 'model'}", {}, "cpu")
-    dense = model.model.config.dense_config
+    dense = model.speaker.model.config.dense_config
     assert dense.threshold == told["threshold"]
     assert dense.temperature == pytest.approx(told["temperature"])
+    assert isinstance(model.eyes, OnnxEyes)
+    assert model.eyes.head.threshold == told["threshold"]
     (answers,) = model.answer([make_tile(one_window())], [ask(Task.PRESENCE), ask(Task.LOCATE)])
     assert answers[1].probability.shape == (15, 256, 256)
 

@@ -72,16 +72,16 @@ def test_outlines_are_of_the_whole_tile_with_the_calibrated_threshold(folder):
     assert found.probability.shape == (6, SIZE_PX, SIZE_PX)
     assert found.probability.dtype == np.float32
     assert found.probability.flags.c_contiguous
-    assert found.threshold == model.model.config.dense_config.threshold == 0.5
-    pixels = [model.processor.pixels([date]) for date in (tile().before, tile().after)]
+    assert found.threshold == model.speaker.model.config.dense_config.threshold == 0.5
+    pixels = [model.speaker.processor.pixels([date]) for date in (tile().before, tile().after)]
     with torch.inference_mode():
-        wanted = model.model.detect(*pixels)[0][0].numpy()
+        wanted = model.speaker.model.detect(*pixels)[0][0].numpy()
     assert np.allclose(found.probability, wanted, atol=1e-4)
 
 
 def test_a_tile_without_change_gets_fixed_answers_and_no_language(folder, monkeypatch):
     model = load(folder, UNSEEN)
-    monkeypatch.setattr(model.model, "generate", None)
+    monkeypatch.setattr(model.speaker.model, "generate", None)
     questions = [question for question in ALL if question.task is not Task.QUESTION]
     caption, presence, count, _, dialogue = model.answer([tile()], questions)[0]
     assert not presence.changed
@@ -94,9 +94,9 @@ def test_a_tile_without_change_gets_fixed_answers_and_no_language(folder, monkey
 def test_each_pair_is_encoded_once_for_all_questions(folder, monkeypatch):
     model = load(folder)
     seen = []
-    forward = type(model.model.vision).forward
+    forward = type(model.speaker.model.vision).forward
     monkeypatch.setattr(
-        type(model.model.vision),
+        type(model.speaker.model.vision),
         "forward",
         lambda self, before, after: seen.append(len(before)) or forward(self, before, after),
     )

@@ -224,7 +224,8 @@ def test_an_adapter_on_the_language_model_reloads_exactly(tmp_path):
         assert torch.equal(again(**inputs).logits, wanted)
         assert not torch.allclose(wanted, plain, atol=1e-3)
         merged = again.merge_and_unload()
-        assert torch.allclose(merged(**inputs).logits, wanted, atol=1e-5)
+        # Merged weights round otherwise: the logits lie near 5, so their sixth digit may differ.
+        assert torch.allclose(merged(**inputs).logits, wanted, atol=1e-4)
 
 
 # --- sizes ---------------------------------------------------------------------------------------

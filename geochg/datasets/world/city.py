@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from geochg.datasets.world import houses, parcels, roads
-from geochg.datasets.world.climate import SURFACES, colour
+from geochg.datasets.world import blocks, grids, houses, parcels, roads
+from geochg.datasets.world.climate import CLIMATES, SURFACES, colour
 from geochg.datasets.world.kinds import (
     APPEARED,
     BARE,
@@ -23,6 +23,7 @@ from geochg.datasets.world.kinds import (
     FloatArray,
     Mark,
 )
+from geochg.datasets.world.noise import blobs
 from geochg.datasets.world.plan import (
     MARGIN_PX,
     Area,
@@ -34,32 +35,82 @@ from geochg.datasets.world.plan import (
     Road,
 )
 from geochg.datasets.world.settings import Draft, yards
-from geochg.datasets.world.shapes import curve
+from geochg.datasets.world.shapes import coordinates, curve, soft
 
-BLOCKS = {"town": 8.0, "concrete": 0.8, "lawn": 0.6, "soil": 0.5, "grass": 0.5, "forest": 0.2}
+DRY_SHARE = 0.25
+SETTINGS = {"country": 0.4, "suburbs": 0.28, "gardens": 0.1, "centre": 0.12, "trade": 0.1}
+"""Towns among fields, and the styles of towns on a grid, by share."""
+
+BLOCKS = {
+    "town": 8.0,
+    "dense": 1.0,
+    "sparse": 0.8,
+    "concrete": 0.8,
+    "lawn": 0.6,
+    "soil": 0.5,
+    "grass": 0.5,
+    "forest": 0.2,
+}
 LAND = {"crop": 6.0, "grass": 2.0, "scrub": 1.0, "soil": 0.7, "forest": 1.0, "orchard": 0.4}
+WOODED = {"forest": 4.0, "conifer": 3.0, "grass": 1.5, "rock": 0.6, "scrub": 0.6}
 OPEN = ("low", "dry", "wood")
 
 
 def place(rng: np.random.Generator, picture_px: int, gsd_m: float) -> tuple[Draft, Plan]:
     """An unchanged stretch of town and country at about 10 m a pixel."""
     draft = Draft(rng, Frame(picture_px + 2 * MARGIN_PX, gsd_m))
-    size = draft.frame.size_px
+    if rng.random() < DRY_SHARE:
+        _dried(draft)
+    style = str(rng.choice(list(SETTINGS), p=list(SETTINGS.values())))
+    plan = _country(draft) if style == "country" else _gridded(draft, style)
+    areas = _coast(draft) if style == "trade" and rng.random() < 0.6 else ()
+    return draft, replace(plan, areas=(*_nature(draft), *areas))
+
+
+def _dried(draft: Draft) -> None:
+    """Moves a place to the desert."""
+    draft.climate_name, draft.climate = "desert", CLIMATES["desert"]
+    draft.soil = colour(draft.rng, draft.climate.soils)
+
+
+def _gridded(draft: Draft, style: str) -> Plan:
+    """A town on a street grid all over the picture."""
+    share = float(draft.rng.uniform(*((0.75, 1.0) if style == "centre" else (0.15, 0.9))))
+    plan = grids.place(draft, style, share)
+    town = np.ones(plan.parcels.labels.shape, np.float32)
+    halls = _halls(draft, plan, town, int(draft.rng.integers(0, 25)))
+    return replace(plan, buildings=(*blocks.standing_halls(draft, plan), *halls))
+
+
+def _coast(draft: Draft) -> tuple[Area, ...]:
+    """The sea along one side, behind a quay or a shore."""
+    along, across = coordinates(draft.frame.size_px, draft.angle)
+    ragged = float(draft.rng.choice((0, 4, 12))) * blobs(draft.rng, draft.frame.size_px, 32)
+    away = float(draft.rng.uniform(0.05, 0.4)) * draft.frame.size_px
+    side = along if draft.rng.random() < 0.5 else -across
+    return (Area(soft(side - np.float32(away) + ragged), "water", "water"),)
+
+
+def _country(draft: Draft) -> Plan:
+    """Fields or woods with a town."""
+    rng, size = draft.rng, draft.frame.size_px
     fields = _fields(draft)
     town = (
         draft.spot((500, 1800), 0.9) if rng.random() < 0.9 else np.zeros((size, size), np.float32)
     )
-    blocks = _blocks(draft, town, BLOCKS, 100, float(rng.choice((0, 2, 6))))
-    ground = _merged(fields, blocks, _whole_blocks(blocks, town))
+    streets_px = float(rng.choice((0, 2, 6)))
+    built = _blocks(draft, town, BLOCKS, 100, streets_px)
+    ground = _merged(fields, built, _whole_blocks(built, town))
     streets = [_street(draft, float(rng.choice((0, 4, 14)))) for _ in range(rng.integers(1, 6))]
     plan = replace(draft.plan("coarse", ground), roads=tuple(streets))
-    plan = replace(plan, buildings=tuple(_halls(draft, plan, town)))
-    return draft, replace(plan, areas=tuple(_nature(draft)))
+    return replace(plan, buildings=tuple(_halls(draft, plan, town)))
 
 
 def _fields(draft: Draft) -> Parcels:
     rng = draft.rng
     weights = LAND | ({"desert": 30.0} if draft.climate_name == "desert" else {})
+    if draft.climate_name != "desert" and rng.random() < 0.15:
+        weights = WOODED
     mean_px = float(np.exp(rng.uniform(np.log(7), np.log(40))))
     warp = float(rng.choice((0, 1, 4)))
     if rng.random() < 0.55:
@@ -84,11 +135,11 @@ def _blocks(
     )
 
 
-def _whole_blocks(blocks: Parcels, zone: FloatArray) -> NDArray[np.bool_]:
+def _whole_blocks(built: Parcels, zone: FloatArray) -> NDArray[np.bool_]:
     """The whole blocks of which more than half lies in a zone: its edge runs along them."""
-    inside = np.bincount(blocks.labels.ravel(), zone.ravel(), len(blocks.before))
-    share = inside / np.maximum(parcels.sizes(blocks), 1)
-    within: NDArray[np.bool_] = (share > 0.5)[blocks.labels]
+    inside = np.bincount(built.labels.ravel(), zone.ravel(), len(built.before))
+    share = inside / np.maximum(parcels.sizes(built), 1)
+    within: NDArray[np.bool_] = (share > 0.5)[built.labels]
     return within
 
 
@@ -183,11 +234,11 @@ def district(draft: Draft, plan: Plan) -> Plan | None:
     spot = draft.spot((120, 800), 0.35, float(rng.choice((0, 1))))
     building = float(rng.choice((0.3, 3)))
     weights = {"town": 7.0, "groundwork": building, "concrete": 0.7, "lawn": 0.5}
-    blocks = _blocks(draft, spot, weights, min(room, 60) // 2, 0)
-    zone = _whole_blocks(blocks, spot)
+    fresh = _blocks(draft, spot, weights, min(room, 60) // 2, 0)
+    zone = _whole_blocks(fresh, spot)
     if not zone.any():
         return None
-    merged = _overlaid(plan.parcels, blocks, zone, room)
+    merged = _overlaid(plan.parcels, fresh, zone, room)
     if merged is None:
         return None
     gone = tuple(b for b in plan.buildings if not houses.stands_on(spot, b))
@@ -197,12 +248,12 @@ def district(draft: Draft, plan: Plan) -> Plan | None:
     return _told(plan, "district", "district")
 
 
-def _overlaid(old: Parcels, blocks: Parcels, zone: NDArray[np.bool_], room: int) -> Parcels | None:
+def _overlaid(old: Parcels, fresh: Parcels, zone: NDArray[np.bool_], room: int) -> Parcels | None:
     """Parcels that are as they were before, and blocks where a zone lies on open ground after."""
     pairs = zip(old.before, old.after, strict=True)
     is_open = np.array([GROUPS[one] in OPEN and one == other for one, other in pairs])
     zone = zone & is_open[old.labels]
-    codes = old.labels.astype(np.int64) * 256 + blocks.labels
+    codes = old.labels.astype(np.int64) * 256 + fresh.labels
     used, numbers = np.unique(codes[zone], return_inverse=True)
     if not 1 <= len(used) <= room:
         return None
@@ -214,7 +265,7 @@ def _overlaid(old: Parcels, blocks: Parcels, zone: NDArray[np.bool_], room: int)
     return Parcels(
         labels,
         old.before + tuple(old.before[k] for k in under),
-        old.after + tuple(blocks.before[k] for k in block),
+        old.after + tuple(fresh.before[k] for k in block),
         np.concatenate((old.angles, old.angles[under])),
         max(old.border, 0.6),
         (
@@ -259,7 +310,11 @@ def halls(draft: Draft, plan: Plan) -> Plan | None:
 def motorway(draft: Draft, plan: Plan) -> Plan | None:
     """A new road, wide enough to be seen."""
     one = _street(draft, float(draft.rng.choice((0, 4, 14))))
-    one = replace(one, width=float(draft.rng.uniform(1.6, 4)), before=False)
+    one = replace(one, width=float(draft.rng.uniform(1.4, 4)), before=False)
+    if draft.rng.random() < 0.45:
+        wide = roads.cover((one,), draft.frame.size_px, float(draft.rng.uniform(0.5, 3)))
+        verge = Area(wide, None, "groundwork", Mark(BARE, APPEARED))
+        plan = replace(plan, areas=(*plan.areas, verge))
     return _told(replace(plan, roads=(one, *plan.roads)), "motorway", "road")
 
 
@@ -307,23 +362,29 @@ def tide(draft: Draft, plan: Plan) -> Plan | None:
 
 
 EVENTS: Mapping[Callable[[Draft, Plan], Plan | None], float] = {
-    district: 4.0,
-    turned: 3.0,
-    halls: 3.0,
-    motorway: 1.0,
-    digging: 1.5,
-    cutting: 0.7,
+    blocks.filled: 4.0,
+    blocks.trade: 1.8,
+    blocks.levelled: 1.5,
+    blocks.cleared: 1.2,
+    blocks.rebuilt: 0.8,
+    blocks.densified: 1.5,
+    district: 3.0,
+    turned: 2.0,
+    halls: 2.5,
+    motorway: 1.4,
+    digging: 1.2,
+    cutting: 0.6,
     tide: 0.6,
 }
 """What may happen, with weights."""
 
 
 def happen(draft: Draft, plan: Plan, weights: Mapping[str, float]) -> Plan:
-    """The plan after one to four events; arguments as `events.happen`."""
+    """The plan after one to six events; arguments as `events.happen`."""
     events = list(EVENTS)
     share = np.array([EVENTS[one] * weights.get(one.__name__, 1.0) for one in events])
-    wanted = int(draft.rng.choice((1, 2, 3, 4), p=(0.35, 0.3, 0.2, 0.15)))
-    for _ in range(10):
+    wanted = int(draft.rng.choice((1, 2, 3, 4, 6), p=(0.3, 0.27, 0.2, 0.13, 0.1)))
+    for _ in range(14):
         pick = events[int(draft.rng.choice(len(events), p=share / share.sum()))]
         plan = pick(draft, plan) or plan
         if len(plan.events) >= wanted:

@@ -6,12 +6,16 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 from scipy import ndimage
 
 from geochg.datasets.world.kinds import FloatArray
 from geochg.datasets.world.shapes import filled
 
 Points = NDArray[np.float64]
+
+LEAST_PX = 5
+"""Shortest side of the buildings that are pasted."""
 
 
 def erased(
@@ -53,6 +57,80 @@ def erased(
         result[box] += hole[..., None] * (patch - result[box])
         done.append(ring)
     return np.clip(result, 0, 1), done
+
+
+def inserted(
+    rng: np.random.Generator,
+    picture: FloatArray,
+    standing: Sequence[Points],
+    donor: FloatArray,
+    chosen: Sequence[Points],
+    scale: float,
+    height_px: float,
+) -> tuple[FloatArray, list[Points]]:
+    """A picture with buildings cut out of another, each with a shadow.
+
+    Args:
+        rng: Draws where they stand and the sun.
+        picture: `(size, size, 3)` float32.
+        standing: Outlines of the buildings it has, which none is put on.
+        donor: The other picture, of the same shape.
+        chosen: Outlines in it; those that reach past it are left out, as are specks and giants.
+        scale: By how much cut-outs are enlarged.
+        height_px: How high buildings are at most.
+
+    Returns:
+        The picture, and the outlines of those that found room.
+    """
+    size, turn = picture.shape[0], float(rng.uniform(0, 2 * np.pi))
+    sun, shade = (np.cos(turn), np.sin(turn)), np.float32(rng.uniform(0.35, 0.7))
+    taken = ndimage.binary_dilation(filled(standing, size, 1) > 0, iterations=2)
+    result, done = picture.copy(), list[Points]()
+    for ring in chosen:
+        sides = np.ptp(ring, axis=0) * scale
+        if not _whole(ring, donor.shape[0]) or sides.min() < LEAST_PX or sides.max() > size // 2:
+            continue
+        rows, cols = _box(ring, donor.shape[0], 2)
+        tall, wide = (round((one.stop - one.start) * scale) for one in (rows, cols))
+        piece = _enlarged(donor[rows, cols], (wide, tall))
+        shape = (ring - (cols.start, rows.start)) * scale
+        for _ in range(12):
+            row, col = int(rng.integers(size - tall + 1)), int(rng.integers(size - wide + 1))
+            box = slice(row, row + tall), slice(col, col + wide)
+            if not taken[box].any():
+                break
+        else:
+            continue
+        moved = shape + np.array((col, row))
+        cover = filled([moved], size)
+        reach = height_px * float(rng.uniform(0.5, 1))
+        dark = _thrown(cover, sun, reach) * (1 - cover)
+        result *= (1 - shade * dark)[..., None]
+        soft = ndimage.gaussian_filter(cover[box], 0.5)[..., None]
+        result[box] += soft * (piece - result[box])
+        taken |= cover > 0
+        done.append(moved)
+    return np.clip(result, 0, 1), done
+
+
+def _whole(ring: Points, size: int) -> bool:
+    """Whether a picture shows all of an outline."""
+    return bool(ring.min() >= 0 and ring.max() <= size - 1)
+
+
+def _enlarged(piece: FloatArray, shape: tuple[int, int]) -> FloatArray:
+    levels = Image.fromarray((np.clip(piece, 0, 1) * 255 + 0.5).astype(np.uint8))
+    return np.asarray(levels.resize(shape, Image.Resampling.BICUBIC), np.float32) / np.float32(255)
+
+
+def _thrown(cover: FloatArray, sun: tuple[float, float], reach_px: float) -> FloatArray:
+    """The shade that a cover throws away from the sun, as far as it falls into the picture."""
+    size, margin = cover.shape[0], int(reach_px) + 1
+    sheet, dark = np.pad(cover, margin), np.zeros_like(cover)
+    for away in np.linspace(0, reach_px, max(int(reach_px), 1) + 1)[1:]:
+        row, col = (margin + round(part * away) for part in (sun[1], sun[0]))
+        dark = np.maximum(dark, sheet[row : row + size, col : col + size])
+    return dark
 
 
 def _softened(cover: FloatArray, box: tuple[slice, slice], reach_px: float) -> FloatArray:

@@ -43,6 +43,9 @@ _FINE = {
     "concrete": 0.05,
     "water": 0.008,
     "town": 0.1,
+    "dense": 0.12,
+    "sparse": 0.1,
+    "tarmac": 0.06,
     "slab": 0.03,
     "paddy": 0.03,
     "forest": 0.1,
@@ -63,6 +66,7 @@ _PATCHY = {
     "lawn": 0.55,
     "paved": 0.5,
     "concrete": 0.5,
+    "tarmac": 0.4,
     "rubble": 0.7,
     "water": 0.3,
 }
@@ -138,15 +142,22 @@ class Paints:
         if kind == "rock":
             grey = float(lasting.uniform(0.4, 0.65))
             return (grey, grey * 0.97, grey * 0.92), soil
-        if kind == "town":
+        if kind in ("town", "dense"):
             return mixed(soil, colour(lasting, SURFACES["asphalt"]), 0.6), soil
+        if kind == "sparse" and climate.tree_cover > 0.5:
+            base, other = self._low("grass", lasting, passing)
+            return mixed(base, soil, float(lasting.uniform(0.1, 0.6))), other
+        if kind == "tarmac":
+            base = _scaled(colour(lasting, SURFACES["asphalt"]), float(lasting.uniform(0.35, 0.8)))
+            return base, mixed(base, soil, 0.15)
         return _scaled(soil, jitter), _scaled(mixed(soil, self._green(passing), 0.25), 0.85)
 
     def _low(
         self, kind: str, lasting: np.random.Generator, passing: np.random.Generator
     ) -> tuple[Rgb, Rgb]:
         lush, dry = colour(lasting, self.climate.lush), colour(lasting, self.climate.dry)
-        green = self.season.green + float(passing.normal(0, 0.08))
+        # Lawns and golf courses are watered or left to dry, whatever the season.
+        green = self.season.green + float(passing.normal(0, 0.25 if kind == "lawn" else 0.08))
         green += 0.3 if kind == "lawn" else 0.0
         share = min(max(green, 0.0), 1.0)
         soil = self.soil

@@ -59,12 +59,16 @@ GROUPS = {
     "paved": "paved",
     "concrete": "paved",
     "town": "built",
+    "dense": "built",
+    "sparse": "garden",
+    "tarmac": "paved",
     "slab": "worked",
 }
 """Group of each kind of ground."""
 
 _COMING = {
     "built": Mark(BUILDING, APPEARED),
+    "garden": Mark(BUILDING, APPEARED),
     "paved": Mark(ROAD, APPEARED),
     "water": Mark(WATER, APPEARED),
     "worked": Mark(BARE, APPEARED),
@@ -73,6 +77,7 @@ _COMING = {
 }
 _GOING = {
     "built": Mark(BUILDING, DISAPPEARED),
+    "garden": Mark(BUILDING, DISAPPEARED),
     "paved": Mark(ROAD, DISAPPEARED),
     "water": Mark(WATER, DISAPPEARED),
     "wood": Mark(VEGETATION, DISAPPEARED),
@@ -86,7 +91,10 @@ def transition(before: str, after: str) -> Mark:
     """The change that ground of one kind turning into another is, by what comes, then goes."""
     old, new = GROUPS[before], GROUPS[after]
     if old == new:
-        return NO_MARK
+        rebuilt = old == "built" and before != after
+        return Mark(BUILDING, ALTERED) if rebuilt else NO_MARK
+    if old == "built" and new == "garden":
+        return _GOING["built"]
     if old == "wood" and new == "worked":
         return _GOING["wood"]
     if old == "worked" and new == "low":

@@ -29,6 +29,7 @@ _OF_GROUP = {
     "burnt": BARE,
     "paved": PAVED,
     "built": BUILT,
+    "garden": UNKNOWN,
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
+from PIL import Image
 
 from geochg.datasets.world.kinds import FloatArray
 
@@ -42,6 +43,23 @@ def blobs(rng: np.random.Generator, size_px: int, scale_px: float) -> FloatArray
     """
     step = round(2 * np.log2(min(max(scale_px, 2.0), 128.0)))
     return _cut(rng, size_px, _blob_tile(step, int(rng.integers(VARIANTS))))
+
+
+def streaks(rng: np.random.Generator, size_px: int) -> FloatArray:
+    """A field of about zero mean and unit deviation, drawn out along rows or columns.
+
+    Args:
+        rng: Draws it.
+        size_px: Side of the square.
+
+    Returns:
+        `(size_px, size_px)` float32.
+    """
+    times = float(rng.choice((1.5, 3, 6)))
+    field = fractal(rng, size_px, ROUGH)
+    short = Image.fromarray(np.ascontiguousarray(field[:, : int(size_px / times) + 1]))
+    drawn = np.asarray(short.resize((size_px, size_px), Image.Resampling.BILINEAR))
+    return drawn.T if rng.random() < 0.5 else drawn
 
 
 def _cut(rng: np.random.Generator, size_px: int, tile: FloatArray) -> FloatArray:

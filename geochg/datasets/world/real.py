@@ -14,13 +14,18 @@ from geochg.datasets.world.land import BUILT, UNKNOWN
 from geochg.datasets.world.marks import Masks, masks
 from geochg.datasets.world.options import WorldOptions
 from geochg.datasets.world.pair import WorldPair, lands, moments_of, pair_of, shots_of
+from geochg.datasets.world.pastes import Source, pasted
+from geochg.datasets.world.patches import OPEN, Patch, patch, reseasoned
 from geochg.datasets.world.plan import MARGIN_PX, Event, Frame, Plan, backwards
 from geochg.datasets.world.render import Painter, Picture
 from geochg.datasets.world.settings import Draft
 from geochg.datasets.world.shapes import filled
-from geochg.datasets.world.textures import Backdrop, library
+from geochg.datasets.world.textures import Backdrop, Library, library
 
 SEASONS_SHARE, ERASED_SHARE = 0.3, 0.3
+PASTED_OF_COARSE = 0.8
+"""Share of pasted towns, for each unit of the share of the coarse family."""
+
 COARSEST_FINE_M = 4.5
 
 _ON_FINE = {
@@ -51,15 +56,30 @@ def real_scene(seed: int, rng: np.random.Generator, options: WorldOptions) -> Wo
     source = library(options.real_dir, options.validation)
     size, draw = options.size_px + 2 * MARGIN_PX, rng.random()
     changed = bool(rng.random() >= options.unchanged_share)
+    if source.city_dates and rng.random() < PASTED_OF_COARSE * options.coarse_share:
+        return pasted(seed, rng, options, _patches(source), changed)
     if draw < ERASED_SHARE:
         backdrop = source.mosaic(rng, size)
         if backdrop is not None and backdrop.outlines:
-            return _erased(seed, rng, options, backdrop, changed)
+            swap = _erased if rng.random() < 0.6 else _inserted
+            return swap(seed, rng, options, backdrop, source, changed)
     seasons = draw >= 1 - SEASONS_SHARE
     backdrop = source.seasons(rng, size) if seasons else source.single(rng, size)
     if backdrop is None:
         return None
     return _painted(seed, rng, options, backdrop, changed and not (seasons and rng.random() < 0.5))
+
+
+def _patches(source: Library) -> Source:
+    """What `pastes` asks for real ground; open land is that of cities or of the fields."""
+
+    def found(rng: np.random.Generator, size_px: int, gsd_m: float, kind: int) -> Patch:
+        fields = source.fields(rng, size_px) if kind == OPEN and rng.random() < 0.4 else None
+        if fields is not None:
+            return Patch(fields.before, np.ones((size_px, size_px), np.float32), fields.gsd_m)
+        return patch(rng, source.city_dates, size_px, gsd_m, kind)
+
+    return found
 
 
 def _painted(
@@ -124,38 +144,74 @@ def _only_changes(plan: Plan) -> Plan:
 
 
 def _erased(
-    seed: int, rng: np.random.Generator, options: WorldOptions, backdrop: Backdrop, changed: bool
+    seed: int,
+    rng: np.random.Generator,
+    options: WorldOptions,
+    backdrop: Backdrop,
+    source: Library,
+    changed: bool,
 ) -> WorldPair:
     """Real buildings that stand at one of the dates only; the others stay."""
-    size, count = backdrop.before.shape[0], len(backdrop.outlines)
-    draft = Draft(rng, Frame(size, backdrop.gsd_m))
-    plan = draft.plan("village", parcels.whole(draft.frame, "grass"))
+    count = len(backdrop.outlines)
     picks = rng.choice(count, min(count, 1 + int(rng.integers(8))), replace=False).tolist()
     gone = [backdrop.outlines[k] for k in picks] if changed else []
     without, gone = cutouts.erased(
         rng, backdrop.before, gone, backdrop.outlines, max(1.5 / backdrop.gsd_m, 1.0)
     )
-    going = bool(rng.random() < options.reversed_share)
-    grounds = _grounds(
-        rng,
-        options,
-        backdrop._replace(
-            before=backdrop.before if going else without,
-            after=without if going else backdrop.before,
-        ),
+    return _swapped(seed, rng, options, backdrop, (without, backdrop.before), gone, "real_erased")
+
+
+def _inserted(
+    seed: int,
+    rng: np.random.Generator,
+    options: WorldOptions,
+    backdrop: Backdrop,
+    source: Library,
+    changed: bool,
+) -> WorldPair:
+    """Real buildings of the same place or of another one, on ground where there was none."""
+    donor = source.mosaic(rng, backdrop.before.shape[0]) if rng.random() < 0.6 else backdrop
+    if donor is None or not donor.outlines or not 0.5 < donor.gsd_m / backdrop.gsd_m < 2:
+        donor = backdrop
+    count = min(len(donor.outlines), 1 + int(rng.integers(10))) if changed else 0
+    picks = rng.choice(len(donor.outlines), count, replace=False).tolist()
+    scale = donor.gsd_m / backdrop.gsd_m
+    height = float(rng.uniform(2.5, 8)) / backdrop.gsd_m
+    chosen = [donor.outlines[k] for k in picks]
+    full, fresh = cutouts.inserted(
+        rng, backdrop.before, backdrop.outlines, donor.before, chosen, scale, height
     )
+    return _swapped(seed, rng, options, backdrop, (backdrop.before, full), fresh, "real_inserted")
+
+
+def _swapped(
+    seed: int,
+    rng: np.random.Generator,
+    options: WorldOptions,
+    backdrop: Backdrop,
+    states: tuple[FloatArray, FloatArray],
+    rings: Sequence[NDArray[np.float64]],
+    family: str,
+) -> WorldPair:
+    """The pair of a place without buildings and with them, or the other way round."""
+    size = backdrop.before.shape[0]
+    draft = Draft(rng, Frame(size, backdrop.gsd_m))
+    plan = draft.plan("village", parcels.whole(draft.frame, "grass"))
+    going = bool(rng.random() < options.reversed_share)
+    first, second = states[::-1] if going else states
+    grounds = _grounds(rng, options, backdrop._replace(before=first, after=second))
     pictures = [Picture(ground, np.full(ground.shape[:2], 0.3, np.float32)) for ground in grounds]
     shots = shots_of(rng, options, False, pictures)
-    inside = _inside(gone, size)
+    inside = _inside(rings, size)
     found = Masks(
         (inside * BUILDING).astype(np.uint8),
         (inside * (DISAPPEARED if going else APPEARED)).astype(np.uint8),
     )
     plan = replace(plan, events=(Event("infill", "house", "", "village"),))
-    full = np.where(_inside(backdrop.outlines, size), BUILT, UNKNOWN).astype(np.uint8)
+    full = np.where(_inside((*backdrop.outlines, *rings), size), BUILT, UNKNOWN).astype(np.uint8)
     bare = np.where(inside, UNKNOWN, full).astype(np.uint8)
     covers = (full, bare) if going else (bare, full)
-    return pair_of(seed, shots, found, covers, plan, "real_erased")
+    return pair_of(seed, shots, found, covers, plan, family)
 
 
 def _inside(outlines: Sequence[NDArray[np.float64]], size_px: int) -> NDArray[np.bool_]:
@@ -171,15 +227,3 @@ def _grounds(
         return backdrop.before, backdrop.after
     first = reseasoned(rng, backdrop.before)
     return first, reseasoned(rng, backdrop.after)
-
-
-def reseasoned(rng: np.random.Generator, picture: FloatArray) -> FloatArray:
-    """A picture with its green plants drier or fresher than they were, as shares 0-1."""
-    red, green, blue = (picture[..., k] for k in range(3))
-    plants = np.clip((2 * green - red - blue) * np.float32(4), 0, 1)[..., None]
-    amount = np.float32(abs(rng.normal(0, 0.4)))
-    toward = (1.25, 1.08, 0.75) if rng.random() < 0.7 else (0.75, 1.05, 0.75)
-    tint = np.array(toward, np.float32) * rng.normal(1, 0.08, 3).astype(np.float32)
-    grey = picture.mean(2, keepdims=True) * tint
-    result: FloatArray = picture + plants * min(amount, np.float32(0.9)) * (grey - picture)
-    return result

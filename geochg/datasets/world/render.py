@@ -10,9 +10,9 @@ from PIL import Image, ImageDraw
 from geochg.datasets.world import ground
 from geochg.datasets.world.canopy import Canopy, Grower
 from geochg.datasets.world.climate import CITY, ROOFS, SUMMER, Climate, Season, colour, season
-from geochg.datasets.world.kinds import ByteArray, FloatArray
+from geochg.datasets.world.kinds import GROUPS, ByteArray, FloatArray
 from geochg.datasets.world.light import NOON, Sun, shadow, sun
-from geochg.datasets.world.noise import ROUGH, fractal
+from geochg.datasets.world.noise import GRAIN, ROUGH, fractal, streaks
 from geochg.datasets.world.plan import Plan, Road
 from geochg.datasets.world.roads import cover
 from geochg.datasets.world.roofs import Sheet
@@ -22,6 +22,10 @@ from geochg.datasets.world.traffic import cars
 
 LEFT_TO_BACKDROP = frozenset({"grass"})
 """Kinds of ground that a real backdrop stands for."""
+
+TOWNS = frozenset({"town", "dense", "sparse"})
+FAR_M = 4.5
+"""Pixels from which on open land has streaks, and houses are texture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +120,8 @@ class Painter:
             return self.backdrop.copy(), np.full(self.backdrop.shape[:2], 0.3, np.float32)
         swatches = [self._swatch(kind, 1, number) for number, kind in enumerate(kinds)]
         rgb, plants = ground.parcel_colours(plan.parcels, labels, kinds, swatches, self._texture)
-        if "town" in kinds:
+        self._sand(rgb, labels, kinds)
+        if any(kind in TOWNS for kind in kinds):
             self._town(rgb, labels, kinds)
         if self.backdrop is not None:
             hidden = ~np.array(shown)[labels]
@@ -129,24 +134,49 @@ class Painter:
         )
 
     def _town(self, rgb: FloatArray, labels: ByteArray, kinds: tuple[str, ...]) -> None:
-        """Roofs too small to be drawn one by one, as a texture over the `town` parcels."""
+        """Roofs too small to be drawn one by one, as a texture over the parcels of a town."""
         rng = self._lasting(2)
         size = labels.shape[0]
-        styles = np.zeros((len(kinds), 3), np.float32)
         roofs = self.plan.climate.roofs
         names, weights = list(roofs), np.array(list(roofs.values()))
         main = rng.choice(len(names), 3, p=weights / weights.sum())
-        haze = colour(rng, CITY)
-        for number in (n for n, kind in enumerate(kinds) if kind == "town"):
+        haze, murk = colour(rng, CITY), float(rng.choice((1.0, 0.85, 0.7, 0.6)))
+        looks = np.zeros((len(kinds), 7), np.float32)
+        for number, kind in enumerate(kinds):
+            # Drawn for all pieces, so that a new block leaves the look of the others alone.
             roof = colour(rng, ROOFS[names[int(main[number % 3])]])
-            styles[number] = ground.mixed(roof, haze, 0.4)
+            dark, rough = murk * float(rng.uniform(0.8, 1.15)), float(rng.uniform(0.7, 1.6))
+            if kind in TOWNS:
+                grey = 0.8 if kind == "dense" else 0.4
+                looks[number, :3] = np.array(ground.mixed(roof, haze, grey)) * dark
+                looks[number, 3:] = (kind != "sparse", kind == "sparse", rough, dark)
         cover, tone, tree = turned_town(rng, size, self.plan.angle)
-        within = np.array([kind == "town" for kind in kinds], np.float32)[labels]
+        look = np.take(looks, labels, axis=0)
+        full, few = look[..., 3], look[..., 4]
+        yards = np.clip(fractal(rng, size, GRAIN) * np.float32(2.5) - np.float32(1.2), 0, 1)
+        roofed = cover * (full + few * yards)
+        leafy = tree * (full + few) * np.float32(0.3 + 0.7 * self.when.season.leaf)
         leaves = np.array(colour(rng, self.plan.climate.crowns), np.float32)
-        share = (within * tree * np.float32(0.3 + 0.7 * self.when.season.leaf))[..., None]
-        rgb += share * (leaves - rgb)
-        rgb += (within * cover)[..., None] * (np.take(styles, labels, axis=0) - rgb)
-        rgb *= (1 + within * (tone - 1))[..., None]
+        rgb += leafy[..., None] * (leaves - rgb)
+        rgb += roofed[..., None] * (look[..., :3] - rgb)
+        shade = full * (1 - look[..., 6]) * (1 - roofed)
+        uneven = (tone - 1) * look[..., 5] * (full + np.float32(0.5) * few)
+        rgb *= ((1 + uneven) * (1 - shade) * (1 - full * np.float32(self._dusk())))[..., None]
+
+    def _dusk(self) -> float:
+        """How much darker a town is for the shadows that its houses throw on one another."""
+        light = self.when.light
+        return float(np.clip(0.16 * light.shade * (1.2 / light.slope - 1), -0.05, 0.3))
+
+    def _sand(self, rgb: FloatArray, labels: ByteArray, kinds: tuple[str, ...]) -> None:
+        """Streaks and patches of open dry land, some of which wind and rain move about."""
+        dry = np.array([GROUPS[kind] == "dry" for kind in kinds], np.float32)
+        if self.plan.frame.gsd_m < FAR_M or not dry.any():
+            return
+        size, rng, now = labels.shape[0], self._lasting(10), self._passing(10)
+        stay, drift = float(rng.uniform(0.02, 0.08)), float(now.uniform(0.0, 0.06))
+        field = np.float32(stay) * streaks(rng, size) + np.float32(drift) * streaks(now, size)
+        rgb *= (1 + dry[labels] * field)[..., None]
 
     def _areas(self, rgb: FloatArray, plants: FloatArray) -> None:
         for number, area in enumerate(self.plan.areas):

@@ -36,6 +36,7 @@ class Sensor:
         seam: Brightness step across a mosaic seam; 0 for none.
         noise: Deviation of the noise, 0-1.
         sharpen: Strength of over-sharpening.
+        stretch: Percentage cut off at both ends of the levels of each band; 0 for no stretch.
         quality: JPEG quality; 0 for no compression.
     """
 
@@ -56,6 +57,7 @@ class Sensor:
     seam: float = 0.0
     noise: float = 0.0
     sharpen: float = 0.0
+    stretch: float = 0.0
     quality: int = 0
 
 
@@ -67,7 +69,7 @@ def sensor(rng: np.random.Generator, strength: float, coarse: bool) -> Sensor:
         strength: 0 for hardly any, 1 for strong ones.
         coarse: Whether it is the 10 m family: stretched bands, little misregistration.
     """
-    far = (1.0 if coarse else 2.1) * strength
+    far = (1.3 if coarse else 2.1) * strength
     turn = float(rng.uniform(0, 2 * np.pi))
     away = far * float(np.sqrt(rng.random())) if rng.random() < 0.75 else 0.0
     tone = _tones(rng, strength, coarse)
@@ -89,6 +91,7 @@ def sensor(rng: np.random.Generator, strength: float, coarse: bool) -> Sensor:
         seam=float(rng.normal(0, 0.12)) if rng.random() < 0.12 * strength else 0.0,
         noise=float(rng.gamma(1.2, 0.009)) * (0.4 + strength),
         sharpen=float(rng.uniform(0.3, 1.6)) if rng.random() < 0.3 else 0.0,
+        stretch=float(rng.uniform(0.4, 3)) if coarse and rng.random() < 0.55 else 0.0,
         quality=int(rng.integers(35, 96)) if rng.random() < 0.7 else 0,
     )
 
@@ -251,6 +254,10 @@ def _toned(bands: FloatArray, one: Sensor) -> FloatArray:
         mixed = (mixed - middle) * np.float32(one.contrast) + middle
     level = float(mixed.mean())
     mixed = mixed * np.float32(min(max(level, DARKEST), BRIGHTEST) / max(level, 1e-3))
+    if one.stretch:
+        cut = (one.stretch, 100 - one.stretch)
+        low, high = np.percentile(mixed[::4, ::4], cut, axis=(0, 1)).astype(np.float32)
+        mixed = (mixed - low) / np.maximum(high - low, np.float32(0.1))
     if one.sharpen:
         soft = ndimage.uniform_filter(mixed, (3, 3, 0))
         mixed = mixed + np.float32(one.sharpen) * (mixed - soft)

@@ -150,6 +150,15 @@ class Library:
         gsd_m = 1.0 if path.parent.name == "naip_single" else 0.1
         return _cut(rng, [raster(str(path))], gsd_m, path.parent.name, size_px)
 
+    @property
+    def city_dates(self) -> list[Path]:
+        """A folder of bands for each date of each city."""
+        return [path / f"imgs_{number}" for path in self._cities for number in (1, 2)]
+
+    def fields(self, rng: np.random.Generator, size_px: int) -> Backdrop | None:
+        """One date of farmland at about 5 m."""
+        return self._year(rng, size_px) if self._series else None
+
     def _year(self, rng: np.random.Generator, size_px: int) -> Backdrop:
         path = self._series[int(rng.integers(len(self._series)))]
         return _cut(rng, [self._part(path)], 5.0, "naip_series_nd", size_px)

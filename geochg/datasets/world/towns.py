@@ -56,7 +56,7 @@ def _mottled(rng: np.random.Generator, layer: ByteArray) -> ByteArray:
     size = layer.shape[0]
     uneven = 13 * fractal(rng, size, GRAIN) + 11 * fractal(rng, size, ROUGH)
     mean = np.float32(soft.mean())
-    mottled = mean + np.float32(rng.uniform(0.5, 0.85)) * (soft - mean) + uneven
+    mottled = mean + np.float32(rng.uniform(0.55, 1.05)) * (soft - mean) + uneven
     return np.clip(mottled, 0, 255).astype(np.uint8)
 
 

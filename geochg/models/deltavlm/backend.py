@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Self
 
@@ -11,6 +12,7 @@ import numpy as np
 
 from geochg.errors import ModelError, OptionError
 from geochg.models.base import Capabilities, ChangeModel, ModelIdentity
+from geochg.models.deltavlm.finding import Finder, Finding
 from geochg.options import Options
 from geochg.records import (
     Answer,
@@ -29,9 +31,9 @@ from geochg.tasks.lexicon import ASKED
 if TYPE_CHECKING:
     import torch
 
-    from geochg.models.deltavlm.finding import Finder, Finding
     from geochg.models.deltavlm.modeling import DeltaVLMForConditionalGeneration
     from geochg.models.deltavlm.processing import DeltaVLMProcessor
+    from geochg.models.deltavlm.sight import Eyes, HeadFacts
     from geochg.models.deltavlm.speech import Conversation, Speaker
 
 LARGE_PARAMETERS = 1_000_000_000
@@ -91,25 +93,37 @@ class DeltaVLMModel(ChangeModel):
 
     def __init__(
         self,
-        model: DeltaVLMForConditionalGeneration,
-        processor: DeltaVLMProcessor,
+        eyes: Eyes,
+        load_words: Callable[[], Speaker],
         options: DeltaVLMOptions,
         identity: ModelIdentity,
     ) -> None:
-        from geochg.models.deltavlm.folding import fold_batch_norms
-        from geochg.models.deltavlm.speech import Speaker
-
-        self.model = fold_batch_norms(model)
-        self.processor = processor
+        self.eyes = eyes
         self.options = options
+        self._load_words = load_words
         self._identity = identity
-        self.speaker: Speaker = Speaker(model, processor, dict(options.generation()))
-        self.finder = self._finder()
+        self.finder = _finder(eyes.head, options)
         if self.finder is None:
             # What this model can do stands above what the class can.
             self.capabilities = replace(  # type: ignore[misc]
                 type(self).capabilities, location="grid"
             )
+
+    @classmethod
+    def of(
+        cls,
+        model: DeltaVLMForConditionalGeneration,
+        processor: DeltaVLMProcessor,
+        options: DeltaVLMOptions,
+        identity: ModelIdentity,
+    ) -> Self:
+        """The backend of a model in memory, whose batch norms are folded in place."""
+        from geochg.models.deltavlm.folding import fold_batch_norms
+        from geochg.models.deltavlm.speech import Speaker
+        from geochg.models.deltavlm.torch_eyes import TorchEyes
+
+        speaker = Speaker(fold_batch_norms(model), processor, dict(options.generation()))
+        return cls(TorchEyes(model, processor), lambda: speaker, options, identity)
 
     @classmethod
     def load(cls, source: str, options: Options, device: str) -> Self:
@@ -122,24 +136,36 @@ class DeltaVLMModel(ChangeModel):
 
         Raises:
             ModelError: If the folder lacks a file, has other shapes, is a pickle or of another
-                model, if torch or transformers are missing, or the device is not there.
+                model, or the device is not there.
         """
         from geochg.models.deltavlm.folder import find_folder
 
         assert isinstance(options, DeltaVLMOptions)
-        return cls.open(find_folder(source), f"{cls.name}:{source}", options, device)
+        opened = cls.open(find_folder(source), f"{cls.name}:{source}", options, device)
+        # A folder that is no good is refused now, not at the first change.
+        _ = opened.speaker
+        return opened
 
     @classmethod
     def open(cls, folder: Path, model_id: str, options: DeltaVLMOptions, device: str) -> Self:
         """Loads a model folder under an id; errors as `load`."""
         from geochg.models.deltavlm.folder import check_folder, checksum, open_model
+        from geochg.models.deltavlm.onnx_eyes import EYES, OnnxEyes, can_run
 
         files = check_folder(folder)
-        _require_torch()
         place = _device(device)
+        if can_run(folder, place):
+            eyes = OnnxEyes.open(folder / EYES)
+            identity = ModelIdentity(model_id, checksum([*files, folder / EYES]))
+            return cls(eyes, partial(_words, folder, options), options, identity)
         size_bytes = sum(path.stat().st_size for path in files)
         model, processor = open_model(folder, _dtype(place, size_bytes), place)
-        return cls(model, processor, options, ModelIdentity(model_id, checksum(files)))
+        return cls.of(model, processor, options, ModelIdentity(model_id, checksum(files)))
+
+    @cached_property
+    def speaker(self) -> Speaker:
+        """The language model, loaded when it is first asked."""
+        return self._load_words()
 
     @property
     def identity(self) -> ModelIdentity:
@@ -148,30 +174,27 @@ class DeltaVLMModel(ChangeModel):
 
     def answer(self, tiles: Sequence[Tile], questions: Sequence[Question]) -> list[TileAnswers]:
         """Answers each question about each tile; see `ChangeModel.answer`."""
-        import torch
-
         answers: list[TileAnswers] = [_failure(tile) or () for tile in tiles]
         good = [place for place, found in enumerate(answers) if not isinstance(found, TileFailure)]
         if good:
-            with torch.inference_mode():
-                found = self._answers([tiles[place] for place in good], questions)
+            found = self._answers([tiles[place] for place in good], questions)
             for place, given in zip(good, found, strict=True):
                 answers[place] = given
         return answers
 
     def _answers(self, tiles: Sequence[Tile], questions: Sequence[Question]) -> list[TileAnswers]:
-        from geochg.models.deltavlm.sight import look
         from geochg.models.deltavlm.speech import Conversation
 
-        sight = look(self.model, self.processor, tiles)
+        sight = self.eyes.look(tiles)
         seen: list[Finding | None] = [None] * len(tiles)
-        if self.finder is not None and sight.dense is not None:
-            seen = list(self.finder.findings(sight.dense, tiles))
+        if self.finder is not None and sight.seen is not None:
+            seen = list(self.finder.findings(sight.seen, tiles))
         answers: list[list[Answer | Conversation]] = [
             [self._seen(tile, finding, q) or Conversation(place, q) for q in questions]
             for place, (tile, finding) in enumerate(zip(tiles, seen, strict=True))
         ]
-        self.speaker.hold(sight, [a for row in answers for a in row if isinstance(a, Conversation)])
+        if talks := [a for row in answers for a in row if isinstance(a, Conversation)]:
+            self.speaker.hold(sight, talks)
         return [
             [self._said(a, finding) if isinstance(a, Conversation) else a for a in row]
             for row, finding in zip(answers, seen, strict=True)
@@ -187,7 +210,7 @@ class DeltaVLMModel(ChangeModel):
             return self.finder.outlines(finding, tile)
         if finding.presence.changed or question.task is Task.QUESTION:
             return None
-        return _unchanged(question.task, finding.presence, self.model.config.no_change_sentence)
+        return _unchanged(question.task, finding.presence, self.finder.head.no_change_sentence)
 
     def _said(self, conversation: Conversation, finding: Finding | None) -> Answer:
         """The language model's answer; a dialogue's presence has the dense head's probability."""
@@ -199,22 +222,17 @@ class DeltaVLMModel(ChangeModel):
             )
         return answer
 
-    def _finder(self) -> Finder | None:
-        from geochg.models.deltavlm.finding import Finder
 
-        config = self.model.config
-        dense = config.dense_config
-        if dense is None:
-            return None
-        given = self.options
-        return Finder(
-            dense,
-            dense.threshold if given.threshold is None else given.threshold,
-            dense.presence_threshold
-            if given.presence_threshold is None
-            else given.presence_threshold,
-            config.resize,
-        )
+def _finder(head: HeadFacts | None, given: DeltaVLMOptions) -> Finder | None:
+    """What reads a dense head, with the thresholds that were given or else calibrated."""
+    if head is None:
+        return None
+    threshold, presence_threshold = given.threshold, given.presence_threshold
+    return Finder(
+        head,
+        head.threshold if threshold is None else threshold,
+        head.presence_threshold if presence_threshold is None else presence_threshold,
+    )
 
 
 def _unchanged(task: Task, presence: Presence, sentence: str) -> Answer:
@@ -239,15 +257,15 @@ def _failure(tile: Tile) -> TileFailure | None:
     )
 
 
-def _require_torch() -> None:
-    try:
-        import torch  # noqa: F401
-        import transformers  # noqa: F401
-    except ImportError as error:
-        raise ModelError(
-            f"deltavlm needs {error.name}, which is not installed",
-            "install it with: pip install 'geochg[models]'",
-        ) from error
+def _words(folder: Path, options: DeltaVLMOptions) -> Speaker:
+    """The language model of a folder whose eyes ONNX Runtime runs."""
+    import torch
+
+    from geochg.models.deltavlm.folder import open_model
+    from geochg.models.deltavlm.speech import Speaker
+
+    model, processor = open_model(folder, torch.float32, "cpu")
+    return Speaker(model, processor, dict(options.generation()))
 
 
 def _device(wanted: str) -> str:
@@ -256,6 +274,8 @@ def _device(wanted: str) -> str:
     Raises:
         ModelError: If it is not there.
     """
+    if wanted == "cpu":
+        return wanted
     import torch
 
     mps = torch.backends.mps.is_available()
@@ -263,7 +283,6 @@ def _device(wanted: str) -> str:
         return "cuda" if torch.cuda.is_available() else "mps" if mps else "cpu"
     kind, _, number = wanted.partition(":")
     there = {
-        "cpu": not number,
         "cuda": torch.cuda.is_available()
         and (not number or (number.isdecimal() and int(number) < torch.cuda.device_count())),
         "mps": mps and not number,

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from transformers import AutoModelForCausalLM, GenerationMixin, PreTrainedModel
 from transformers import initialization as init
 from transformers.models.instructblip.modeling_instructblip import InstructBlipQFormerModel
@@ -17,7 +18,6 @@ from transformers.utils.generic import ModelOutput
 from geochg.models.deltavlm.configuration import DeltaVLMConfig
 from geochg.models.deltavlm.csrm import CrossSemanticRelation
 from geochg.models.deltavlm.dense import DenseHead, DenseOutput, Readout, channel_probability
-from geochg.models.deltavlm.resample import enlarged
 from geochg.models.deltavlm.summary import DenseSummary
 from geochg.models.deltavlm.vision import (
     BackboneEncoder,
@@ -126,9 +126,9 @@ class DeltaVLMForConditionalGeneration(PreTrainedModel, GenerationMixin):
         """
         output = self.look(self.vision.maps(before, after))
         probability = channel_probability(output, self.config.dense_config.temperature)
-        return enlarged(
-            probability, self.config.dense_config.stride_px
-        ), output.presence_logits.sigmoid()
+        size = before.shape[-2:]
+        whole = functional.interpolate(probability, size, mode="bilinear", align_corners=False)
+        return whole, output.presence_logits.sigmoid()
 
     def look(self, maps: Iterable[Tensor]) -> DenseOutput:
         """The dense head on the vision part's maps.

@@ -1,31 +1,31 @@
-"""Bilinear enlargement by a whole factor, several times faster on a CPU than a resize kernel."""
+"""Bilinear resampling of layers; as two products of matrices, faster on a CPU than by kernels."""
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
 
 
-def enlarged(layers: Tensor, factor: int) -> Tensor:
-    """The layers enlarged; equal to bilinear interpolation with half-pixel centres.
+def resampled(layers: NDArray[np.float32], rows: int, cols: int) -> NDArray[np.float32]:
+    """The layers enlarged, as torch's bilinear interpolation with half-pixel centres does it.
 
     Args:
-        layers: `(..., rows, columns)` float.
-        factor: How often; `(..., rows * factor, columns * factor)` is returned.
+        layers: `(..., any, any)` float32.
+        rows: Of the result.
+        cols: Of the result.
+
+    Returns:
+        `(..., rows, cols)` float32.
     """
-    return _stretched(_stretched(layers, factor, -1), factor, -2)
+    down, across = (_weights(*sizes) for sizes in zip(layers.shape[-2:], (rows, cols), strict=True))
+    return ((down @ layers) @ across.T).astype(np.float32, copy=False)
 
 
-def _stretched(layers: Tensor, factor: int, axis: int) -> Tensor:
-    axis += layers.ndim
-    size = layers.shape[axis]
-    edges = layers.narrow(axis, 0, 1), layers.narrow(axis, size - 1, 1)
-    padded = torch.cat((edges[0], layers, edges[1]), dim=axis)
-    phases = []
-    for phase in range(factor):
-        # Where this phase's centre lies between a pixel's centre and the next one's.
-        place = (phase + 0.5) / factor + 0.5
-        first = int(place)
-        left, right = (padded.narrow(axis, start, size) for start in (first, first + 1))
-        phases.append(torch.lerp(left, right, place - first))
-    return torch.stack(phases, dim=axis + 1).flatten(axis, axis + 1)
+@lru_cache(maxsize=8)
+def _weights(old: int, new: int) -> NDArray[np.float32]:
+    """`(new, old)`: how much of each old pixel goes into each new one, along one axis."""
+    centres = (np.arange(new) + 0.5) * old / new - 0.5
+    parts = [np.interp(centres, np.arange(old), only) for only in np.eye(old)]
+    return np.stack(parts, axis=1, dtype=np.float32, casting="same_kind")

@@ -1,81 +1,127 @@
-"""What the vision part sees in a batch of tiles, before any question."""
+"""What the vision part sees in tiles, before any question, whatever runs it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
-import torch
 
-from geochg.models.deltavlm.dense import DenseOutput
-from geochg.models.deltavlm.vision import DateFeatures, split_dates
+from geochg.records import Change, Channel
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from torch import Tensor
 
+    from geochg.models.deltavlm.configuration import DeltaVLMDenseConfig
     from geochg.models.deltavlm.modeling import DeltaVLMForConditionalGeneration, PairEncoding
-    from geochg.models.deltavlm.processing import DeltaVLMProcessor
     from geochg.records import Tile
 
 VISION_BATCH = 4
 """Pairs encoded at once: their feature maps stay in a processor's cache."""
 
 
+@dataclass(frozen=True, slots=True)
+class HeadFacts:
+    """What must be known of a dense head to read its output.
+
+    Attributes:
+        channels: Class and direction of each.
+        stride_px: Image pixels per pixel of the head, along one side.
+        min_changed_px: A tile is changed when this many of its pixels are.
+        threshold: Least probability (0-1) of a changed pixel, as calibrated.
+        presence_threshold: Least presence probability (0-1) of a changed tile, as calibrated.
+        resized: Whether tiles were resized for the head; else they were padded.
+        no_change_sentence: The caption of a pair in which the head sees no change.
+    """
+
+    channels: tuple[Channel, ...]
+    stride_px: int
+    min_changed_px: int
+    threshold: float
+    presence_threshold: float
+    resized: bool
+    no_change_sentence: str
+
+    @classmethod
+    def of(cls, dense: DeltaVLMDenseConfig, resized: bool, no_change_sentence: str) -> HeadFacts:
+        """The facts of a configuration."""
+        return cls(
+            tuple(Channel(name, Change(how)) for name, how in dense.channels),
+            dense.stride_px,
+            dense.min_changed_px,
+            dense.threshold,
+            dense.presence_threshold,
+            resized,
+            no_change_sentence,
+        )
+
+
+class Seen(NamedTuple):
+    """The dense head's findings.
+
+    Attributes:
+        probability: `(tiles, channels, rows, columns)` float32 0-1 on the head's grid.
+        presence: `(tiles,)` float32 0-1: that a tile changed at all.
+    """
+
+    probability: NDArray[np.float32]
+    presence: NDArray[np.float32]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Sight:
-    """What is seen in some tiles.
+    """What is seen in some tiles; arrays or tensors, as it came.
 
     Attributes:
         before: Visual tokens, `(tiles, tokens, width)`.
         after: As `before`.
-        dense: What the dense head says; None without a head.
+        dense: The fields of `DenseOutput`; None without a head.
+        seen: What the dense head found; None without a head.
     """
 
-    before: Tensor
-    after: Tensor
-    dense: DenseOutput | None
+    before: Any
+    after: Any
+    dense: tuple[Any, ...] | None
+    seen: Seen | None
 
     def encode(self, model: DeltaVLMForConditionalGeneration, index: Sequence[int]) -> PairEncoding:
         """The encoding of the tiles at some places, for the language model."""
-        chosen = torch.tensor(index, device=self.before.device)
-        tokens = torch.cat((self.before[chosen], self.after[chosen]))
-        dense = None if self.dense is None else self.dense.select(chosen)
+        import torch
+
+        from geochg.models.deltavlm.dense import DenseOutput
+        from geochg.models.deltavlm.vision import DateFeatures
+
+        def chosen(values: Any) -> torch.Tensor:  # noqa: ANN401
+            return torch.as_tensor(values, device=model.device)[list(index)]
+
+        tokens = torch.cat((chosen(self.before), chosen(self.after)))
+        dense = None if self.dense is None else DenseOutput(*map(chosen, self.dense))
         return model.relate(DateFeatures(tokens, ()), dense)
 
 
-def look(
-    model: DeltaVLMForConditionalGeneration, processor: DeltaVLMProcessor, tiles: Sequence[Tile]
-) -> Sight:
-    """Encodes tiles of one size, each once."""
-    before, after, dense = [], [], []
+class Eyes(Protocol):
+    """Runs the vision part and the dense head."""
+
+    @property
+    def head(self) -> HeadFacts | None:
+        """Of the dense head; None without one."""
+
+    def look(self, tiles: Sequence[Tile]) -> Sight:
+        """Encodes tiles of one size, each once."""
+
+
+def batches(tiles: Sequence[Tile]) -> Iterator[Sequence[Tile]]:
+    """The tiles in batches that are always as large: the last is filled with its last tile.
+
+    Sums are rounded differently in batches of other sizes, and the same tile must give the same
+    whatever its neighbours and however often a run resumed.
+    """
     for start in range(0, len(tiles), VISION_BATCH):
         part = tiles[start : start + VISION_BATCH]
-        # Always as many, because sums are rounded differently in batches of other sizes and the
-        # same tile must give the same whatever its neighbours and however often a run resumed.
-        part = [*part, *[part[-1]] * (VISION_BATCH - len(part))]
-        valid = [tile.valid for tile in part]
-        dates = (
-            processor.pixels([_rgb(tile.before) for tile in part], valid),
-            processor.pixels([_rgb(tile.after) for tile in part], valid),
-        )
-        features = model.vision(*(date.to(model.device, model.dtype) for date in dates))
-        first, second = split_dates(features.tokens)
-        before.append(first)
-        after.append(second)
-        if model.dense is not None:
-            dense.append(model.look(features.maps))
-    count = len(tiles)
-    joined = [torch.cat(parts)[:count] for parts in zip(*dense, strict=True)]
-    return Sight(
-        torch.cat(before)[:count],
-        torch.cat(after)[:count],
-        DenseOutput(*joined) if joined else None,
-    )
+        yield [*part, *[part[-1]] * (VISION_BATCH - len(part))]
 
 
-def _rgb(values: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def rgb(values: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Three bands; one band is shown as grey."""
     return values if len(values) == 3 else np.repeat(values[:1], 3, axis=0)

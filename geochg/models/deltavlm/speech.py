@@ -72,8 +72,13 @@ class Speaker:
 
     def hold(self, sight: Sight, conversations: Sequence[Conversation]) -> None:
         """Carries all conversations to their end, those at the same turn together."""
-        if not conversations:
-            return
+        import torch
+
+        if conversations:
+            with torch.inference_mode():
+                self._hold(sight, conversations)
+
+    def _hold(self, sight: Sight, conversations: Sequence[Conversation]) -> None:
         places = sorted({conversation.place for conversation in conversations})
         row_of = {place: row for row, place in enumerate(places)}
         encoding = sight.encode(self.model, places)

@@ -91,7 +91,8 @@ class BackboneEncoder(nn.Module):
     def tokens(self, coarsest: Tensor) -> Tensor:
         """`(2 * batch, rows * columns, width)` of the coarsest map, with positions added."""
         position: Tensor = self.position
-        if position.shape[2:] != coarsest.shape[2:]:
+        # An exported program takes images of every size, so it must not rely on one.
+        if torch.compiler.is_exporting() or position.shape[2:] != coarsest.shape[2:]:
             position = functional.interpolate(
                 position, size=coarsest.shape[2:], mode="bilinear", align_corners=False
             )

@@ -1,0 +1,50 @@
+"""The backend `builtin`: the compact DeltaVLM whose weights lie in this folder.
+
+`README.md` beside this file is its card: data, licences, recipe, scores, limits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import ClassVar, Self
+
+from geochg.errors import ModelError
+from geochg.models.base import Capabilities
+from geochg.models.deltavlm.backend import DeltaVLMModel, DeltaVLMOptions
+from geochg.options import Options
+
+FOLDER = Path(__file__).parent
+"""Where the weights lie."""
+
+
+class BuiltinModel(DeltaVLMModel):
+    """The default: a compact DeltaVLM for RGB imagery, offline and on a CPU."""
+
+    name: ClassVar[str] = "builtin"
+    summary: ClassVar[str] = "the compact DeltaVLM that comes with geochg; runs on a CPU"
+    # A sentence costs almost the same for one tile as for many.
+    capabilities: ClassVar[Capabilities] = replace(DeltaVLMModel.capabilities, batch_tiles=64)
+
+    @classmethod
+    def load(cls, source: str, options: Options, device: str) -> Self:
+        """Loads the weights that came with geochg; see `ChangeModel.load`.
+
+        Args:
+            source: Must be empty.
+            options: `DeltaVLMOptions`.
+            device: See `ChangeModel.load`; `auto` is the CPU, where this model is at home.
+
+        Raises:
+            ModelError: If a source is given, or the installation is damaged.
+        """
+        if source:
+            raise ModelError(
+                f"builtin takes no source, but {source!r} was given",
+                "write --model builtin, or --model deltavlm:FOLDER for another DeltaVLM",
+            )
+        assert isinstance(options, DeltaVLMOptions)
+        return cls.open(FOLDER, cls.name, options, "cpu" if device == "auto" else device)
+
+
+__all__ = ["BuiltinModel"]
