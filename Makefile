@@ -26,9 +26,9 @@ $(INSTALLED): $(USABLE)
 
 demo: $(USABLE)
 	@mkdir -p demo_output
-	$(BIN)/geochg analyze examples/ponds_2012.tif examples/ponds_2014.tif \
-		--min-area 1000 --output demo_output/changes.geojson --heatmap demo_output/change.tif
-	@echo "The layer is demo_output/changes.geojson: open it in QGIS over examples/ponds_2014.tif."
+	$(BIN)/geochg analyze examples/dubai_2015.tif examples/dubai_2018.tif \
+		--min-area 2000 --output demo_output/changes.geojson --heatmap demo_output/change.tif
+	@echo "The layer is demo_output/changes.geojson: open it in QGIS over examples/dubai_2018.tif."
 
 test: install
 	$(BIN)/python -m pytest

@@ -15,10 +15,9 @@ README = Path(__file__).parent.parent / "README.md"
 
 
 def shown(changes: Path) -> str:
-    """The largest water feature, its geometry shortened, as a code block."""
+    """The largest feature, its geometry shortened, as a code block."""
     features = json.loads(changes.read_text(encoding="utf-8"))["features"]
-    water = [feature for feature in features if feature["properties"]["class"] == "water"]
-    feature = max(water, key=lambda each: each["properties"]["area_m2"])
+    feature = max(features, key=lambda each: each["properties"]["area_m2"])
     corner = feature["geometry"]["coordinates"][0][0]
     feature["geometry"]["coordinates"] = [[corner, "…"]]
     lines = [f'    "{key}": {json.dumps(value)}' for key, value in feature["properties"].items()]
