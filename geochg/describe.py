@@ -7,11 +7,12 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from geochg.answering import has_core
 from geochg.cells import CellSettings, tile_result
 from geochg.models.base import ChangeModel, naming
 from geochg.models.registry import load_model
 from geochg.options import AnalyzeOptions
-from geochg.pipeline import SURVEY_TILES, has_core, mapped_questions, reading_threads
+from geochg.pipeline import SURVEY_TILES, mapped_questions, reading_threads
 from geochg.records import Tile, TileFailure
 from geochg.tiling.layout import Layout
 from geochg.tiling.pair import RasterPair, open_pair

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,13 +11,14 @@ from itertools import islice
 from threading import Event as Flag
 from typing import TYPE_CHECKING, Any
 
+from geochg.answering import answered_ahead, has_core, to_ask
 from geochg.cells import CellSettings, tile_result
 from geochg.errors import CancelledRunError, OptionError, RunError, TilesFailedError
 from geochg.events import Listener, Notice, Progress, ignore
 from geochg.features.changes import FeatureSettings, change_features
 from geochg.features.tiles import tile_features
 from geochg.journal import Journal, journal_path
-from geochg.models.base import ChangeModel, naming
+from geochg.models.base import USUAL_TILE_PX, ChangeModel, naming
 from geochg.models.registry import load_model
 from geochg.options import AnalyzeOptions
 from geochg.outputs import Outputs
@@ -173,8 +173,11 @@ class _Run:
         finished = len(done)
         self.listener(Progress("tiles", finished, len(self.layout)))
         wanted = (window for window in self.layout if window.index not in done)
-        with closing(self._read(plan, wanted)) as tiles:
-            for batch, answers in self._answered(tiles):
+        with (
+            closing(self._read(plan, wanted)) as tiles,
+            closing(answered_ahead(tiles, self._batch_tiles(), self._ask)) as answered,
+        ):
+            for batch, answers in answered:
                 failures += self._keep(batch, answers, journal)
                 finished += len(batch)
                 self.listener(Progress("tiles", finished, len(self.layout)))
@@ -306,24 +309,6 @@ class _Run:
                 self._stop_if_cancelled()
                 yield tile
 
-    def _answered(
-        self, tiles: Iterator[Tile | TileFailure]
-    ) -> Iterator[tuple[list[Tile | TileFailure], list[TileAnswers]]]:
-        """Batches with the answers about those to be asked about, in order.
-
-        The model answers the next batch, on a thread of its own, while the one before is kept.
-        """
-        size = self.options.batch_size or self.model.capabilities.batch_tiles
-        with ThreadPoolExecutor(1, "model") as model:
-            before: tuple[list[Tile | TileFailure], Future[list[TileAnswers]]] | None = None
-            while batch := list(islice(tiles, size)):
-                asked = model.submit(self._ask, _to_ask(batch))
-                if before is not None:
-                    yield before[0], before[1].result()
-                before = batch, asked
-            if before is not None:
-                yield before[0], before[1].result()
-
     def _keep(
         self,
         batch: Sequence[Tile | TileFailure],
@@ -332,7 +317,7 @@ class _Run:
     ) -> list[TileFailure]:
         """Commits one batch; failures stay out of the journal, to be retried."""
         failures = [tile for tile in batch if isinstance(tile, TileFailure)]
-        asked = _to_ask(batch)
+        asked = to_ask(batch)
         skipped = [tile.window for tile in batch if isinstance(tile, Tile) and not has_core(tile)]
         results: list[TileResult] = []
         for tile, given in zip(asked, answers, strict=True):
@@ -343,9 +328,15 @@ class _Run:
         journal.add(results, skipped)
         return failures
 
+    def _batch_tiles(self) -> int:
+        """Tiles asked about at once: as given, or what suits the model and this size of tile."""
+        if self.options.batch_size is not None:
+            return self.options.batch_size
+        suits = self.model.capabilities.batch_tiles
+        fewer = suits * USUAL_TILE_PX**2 // self.options.tile_size_px**2
+        return max(1, min(suits, fewer))
+
     def _ask(self, tiles: Sequence[Tile]) -> list[TileAnswers]:
-        if not tiles:
-            return []
         with naming(self.model):
             return self.model.answer(tiles, self.questions)
 
@@ -415,13 +406,3 @@ class _SurveyTiles:
                 elif has_core(tile):
                     self.used.append(tile.window.index)
                     yield tile
-
-
-def _to_ask(batch: Sequence[Tile | TileFailure]) -> list[Tile]:
-    """The tiles that were read and have something valid in their core."""
-    return [tile for tile in batch if isinstance(tile, Tile) and has_core(tile)]
-
-
-def has_core(tile: Tile) -> bool:
-    """Whether a tile has a valid pixel in its core; others are skipped."""
-    return bool(tile.valid[tile.window.core.slices_within(tile.window.read)].any())

@@ -18,6 +18,9 @@ from geochg.errors import GeochgError, RunError
 from geochg.options import Options
 from geochg.records import CLASSES, PairFacts, Question, Task, Tile, TileAnswers
 
+USUAL_TILE_PX = 256
+"""Side of the tiles that `Capabilities.batch_tiles` counts."""
+
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
@@ -33,7 +36,8 @@ class Capabilities:
         surveys: Whether it needs a first pass over a sample of the tiles.
         video: Whether it can take more than two dates.
         streams: Whether it can stream text.
-        batch_tiles: Tiles it is best asked about in one call.
+        batch_tiles: Tiles it is best asked about in one call when they are of 256 px; of larger
+            tiles it is given fewer, so that the pixels stay as many.
     """
 
     tasks: frozenset[Task]
@@ -137,6 +141,9 @@ class ChangeModel(ABC):
     @abstractmethod
     def answer(self, tiles: Sequence[Tile], questions: Sequence[Question]) -> list[TileAnswers]:
         """Answers each question about each tile.
+
+        Called on a thread that is not the main one, with one batch at a time, and only after
+        `survey` has returned; meanwhile other threads read tiles and work on earlier answers.
 
         Args:
             tiles: The batch; all of one size.

@@ -151,4 +151,5 @@ def _plain(capabilities: Capabilities) -> dict[str, Any]:
         "surveys": capabilities.surveys,
         "video": capabilities.video,
         "streams": capabilities.streams,
+        "batch_tiles": capabilities.batch_tiles,
     }

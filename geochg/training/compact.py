@@ -17,7 +17,6 @@ from geochg.datasets.world.options import WorldOptions
 from geochg.models.deltavlm.export import export_eyes
 from geochg.models.deltavlm.folding import fold_batch_norms
 from geochg.models.deltavlm.modeling import DeltaVLMForConditionalGeneration
-from geochg.models.deltavlm.onnx_eyes import EYES
 from geochg.models.deltavlm.presets import compact_config, compact_generation
 from geochg.models.deltavlm.processing import DeltaVLMProcessor
 from geochg.options import Options
@@ -53,7 +52,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class CompactOptions(Options):
-    """How the compact model is made. The defaults are the recipe of the one that ships.
+    """How a compact model is made; for one like the one that ships unless told otherwise.
 
     Attributes:
         pairs: Drawn to learn from.
@@ -128,13 +127,13 @@ def save_compact(
 ) -> None:
     """Writes a model folder with weights in half precision, and its eyes as ONNX beside them.
 
-    The model's weights are rounded, and its batch norms folded, in place.
+    The model is moved to the CPU, its weights are rounded and its batch norms folded, in place.
     """
     model.generation_config = compact_generation()
-    model.half().save_pretrained(folder)  # type: ignore[no-untyped-call]
+    model.cpu().half().save_pretrained(folder)  # type: ignore[no-untyped-call]
     processor.save_pretrained(folder)
     model.float().eval()  # type: ignore[no-untyped-call]
-    export_eyes(fold_batch_norms(model), folder / EYES)
+    export_eyes(fold_batch_norms(model), folder)
 
 
 def load_eyes(model: DeltaVLMForConditionalGeneration, file: Path) -> None:

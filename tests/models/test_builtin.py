@@ -5,6 +5,7 @@ import re
 
 import numpy as np
 import pytest
+import torch
 from scipy.stats import mannwhitneyu
 
 import geochg
@@ -12,6 +13,9 @@ from geochg.datasets.world.options import WorldOptions
 from geochg.datasets.world.pair import scene
 from geochg.errors import ModelError
 from geochg.models.builtin import FOLDER
+from geochg.models.deltavlm.backend import DeltaVLMModel, DeltaVLMOptions
+from geochg.models.deltavlm.folder import open_model
+from geochg.models.deltavlm.onnx_eyes import OnnxEyes
 from geochg.models.registry import load_model
 from geochg.records import PixelWindow, Task, Tile, TileWindow
 from geochg.tasks import ask
@@ -47,6 +51,21 @@ def test_it_comes_with_the_package_and_is_small():
     assert size_bytes < 27e6
 
 
+def test_onnx_runtime_runs_its_eyes(builtin):
+    assert isinstance(builtin.eyes, OnnxEyes)
+
+
+def test_its_eyes_see_what_its_weights_see(builtin):
+    options = DeltaVLMOptions()
+    model = DeltaVLMModel.of(*open_model(FOLDER, torch.float32, "cpu"), options, builtin.identity)
+    tiles = [tile_of(scene(UNSEEN_SEED + n, WorldOptions(real_share=0)), n) for n in range(4)]
+    found, wanted = builtin.eyes.look(tiles), model.eyes.look(tiles)
+    assert found.seen.probability.max() > 0.5
+    assert np.allclose(found.seen.probability, wanted.seen.probability, atol=1e-4)
+    assert np.allclose(found.seen.presence, wanted.seen.presence, atol=1e-4)
+    assert builtin.eyes.head == model.eyes.head
+
+
 def test_it_takes_no_source():
     with pytest.raises(ModelError, match="takes no source"):
         load_model("builtin:somewhere", {}, "cpu")
@@ -79,6 +98,7 @@ def test_presence_is_right_more_often_than_any_constant(seen):
 
 
 def test_unchanged_tiles_are_told_so_in_words(seen):
+    assert sum(not presence.changed for _, (presence, *_) in seen) > 3
     for _, (presence, _, counts, caption) in seen:
         assert caption.changed == presence.changed or presence.changed
         if not presence.changed:
@@ -91,7 +111,7 @@ def test_the_default_model_of_analyze_is_the_builtin():
 
 def test_the_card_names_the_thresholds_in_use():
     card = (FOLDER / "README.md").read_text(encoding="utf-8")
-    dense = json.loads((FOLDER / "config.json").read_text())["dense_config"]
+    dense = json.loads((FOLDER / "config.json").read_text(encoding="utf-8"))["dense_config"]
     for name in ("temperature", "threshold", "presence_threshold"):
         assert f"`{name}` {dense[name]:.2f}" in card
 

@@ -1,5 +1,7 @@
 """The exported eyes: they see what torch sees, without torch."""
 
+import json
+import shutil
 import subprocess
 import sys
 
@@ -7,6 +9,7 @@ import numpy as np
 import onnx
 import pytest
 from deltavlm_factory import SIZE_PX, save, tile, tiny_config, tiny_model
+from safetensors.torch import load_file, save_file
 
 from geochg.errors import ModelError
 from geochg.models.deltavlm.backend import DeltaVLMModel, DeltaVLMOptions
@@ -28,7 +31,7 @@ def plain(tmp_path_factory):
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
     folder = save(tiny_model(), tmp_path_factory.mktemp("exported"))
-    export_eyes(fold_batch_norms(tiny_model()), folder / EYES)
+    export_eyes(fold_batch_norms(tiny_model()), folder)
     return folder
 
 
@@ -65,8 +68,29 @@ def test_the_words_are_the_same(plain, exported):
         assert one[2:] == other[2:]
 
 
-def test_the_checksum_covers_the_eyes(plain, exported):
-    assert load(plain).identity.checksum != load(exported).identity.checksum
+def test_the_checksum_is_the_same_whatever_runs_the_eyes(plain, exported):
+    assert load(plain).identity.checksum == load(exported).identity.checksum
+
+
+@pytest.mark.parametrize("file", ["model.safetensors", "config.json"])
+def test_eyes_of_another_model_are_refused(exported, tmp_path, file):
+    folder = tmp_path / "other"
+    shutil.copytree(exported, folder)
+    if file == "config.json":
+        config = json.loads((folder / file).read_text(encoding="utf-8"))
+        config["dense_config"]["threshold"] = 0.123
+        (folder / file).write_text(json.dumps(config), encoding="utf-8")
+    else:
+        weights = load_file(folder / file)
+        first = min(weights)
+        save_file(weights | {first: weights[first] + 1}, folder / file)
+    with pytest.raises(ModelError, match=r"eyes\.onnx was made from other weights"):
+        load(folder)
+
+
+def test_where_onnx_runtime_cannot_be_loaded_torch_runs_the_eyes(exported, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    assert not isinstance(load(exported).eyes, OnnxEyes)
 
 
 def test_without_a_change_torch_is_not_even_imported(exported):
@@ -111,4 +135,4 @@ def test_a_broken_file_is_refused(tmp_path, content):
 def test_only_what_can_be_exported_is(tmp_path):
     for config in (tiny_config(vit=True), tiny_config(dense=False)):
         with pytest.raises(ValueError, match="dense head that does not resize"):
-            export_eyes(tiny_model(config), tmp_path / EYES)
+            export_eyes(tiny_model(config), tmp_path)

@@ -149,18 +149,18 @@ class DeltaVLMModel(ChangeModel):
     @classmethod
     def open(cls, folder: Path, model_id: str, options: DeltaVLMOptions, device: str) -> Self:
         """Loads a model folder under an id; errors as `load`."""
-        from geochg.models.deltavlm.folder import check_folder, checksum, open_model
+        from geochg.models.deltavlm.folder import check_folder, checksum, fingerprint, open_model
         from geochg.models.deltavlm.onnx_eyes import EYES, OnnxEyes, can_run
 
         files = check_folder(folder)
+        identity = ModelIdentity(model_id, checksum(files))
         place = _device(device)
         if can_run(folder, place):
-            eyes = OnnxEyes.open(folder / EYES)
-            identity = ModelIdentity(model_id, checksum([*files, folder / EYES]))
+            eyes = OnnxEyes.open(folder / EYES, fingerprint(folder, files))
             return cls(eyes, partial(_words, folder, options), options, identity)
         size_bytes = sum(path.stat().st_size for path in files)
         model, processor = open_model(folder, _dtype(place, size_bytes), place)
-        return cls.of(model, processor, options, ModelIdentity(model_id, checksum(files)))
+        return cls.of(model, processor, options, identity)
 
     @cached_property
     def speaker(self) -> Speaker:

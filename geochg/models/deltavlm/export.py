@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from geochg.models.deltavlm.dense import channel_probability
+from geochg.models.deltavlm.folder import fingerprint, weight_files
 from geochg.models.deltavlm.modeling import DeltaVLMForConditionalGeneration
-from geochg.models.deltavlm.onnx_eyes import FACTS, INPUTS, OUTPUTS, SIDE_MULTIPLE_PX
-from geochg.models.deltavlm.sight import VISION_BATCH, HeadFacts
+from geochg.models.deltavlm.onnx_eyes import EYES, FACTS, INPUTS, MADE_FROM, OUTPUTS
+from geochg.models.deltavlm.sight import SIDE_MULTIPLE_PX, VISION_BATCH, HeadFacts
 from geochg.models.deltavlm.vision import split_dates
 
 
@@ -39,12 +40,13 @@ class ExportedEyes(nn.Module):
         return (*split_dates(features.tokens), *output, probability, presence)
 
 
-def export_eyes(model: DeltaVLMForConditionalGeneration, file: Path) -> None:
+def export_eyes(model: DeltaVLMForConditionalGeneration, folder: Path) -> None:
     """Exports a calibrated model that has a dense head and does not resize.
 
     Args:
-        model: In evaluation mode; its batch norms may be folded.
-        file: To write.
+        model: In evaluation mode on the CPU, as loaded from the folder; its batch norms may be
+            folded.
+        folder: Where its weights and its configuration lie, and where the file goes.
 
     Raises:
         ValueError: If the model has no dense head, or resizes.
@@ -67,4 +69,5 @@ def export_eyes(model: DeltaVLMForConditionalGeneration, file: Path) -> None:
     assert program is not None
     facts = asdict(HeadFacts.of(config.dense_config, config.resize, config.no_change_sentence))
     program.model.metadata_props[FACTS] = json.dumps(facts)
-    program.save(file, external_data=False)
+    program.model.metadata_props[MADE_FROM] = fingerprint(folder, weight_files(folder))
+    program.save(folder / EYES, external_data=False)

@@ -51,7 +51,7 @@ def _fetched(source: str) -> Path:
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
     try:
-        wanted = ["*.json", "*.safetensors", "*.txt"]
+        wanted = ["*.json", "*.safetensors", "*.onnx", "*.txt"]
         return Path(snapshot_download(source, allow_patterns=wanted))
     except (HfHubHTTPError, HFValidationError, OSError, ValueError) as error:
         raise ModelError(
@@ -113,6 +113,17 @@ def checksum(files: list[Path]) -> str:
             while block := file.read(_BLOCK_BYTES):
                 digest.update(block)
     return f"sha256:{digest.hexdigest()}"
+
+
+def fingerprint(folder: Path, weights: list[Path]) -> str:
+    """`sha256:...` over the weights and the configuration: what an export was made from.
+
+    Args:
+        folder: Whose configuration counts.
+        weights: See `weight_files`.
+    """
+    config = json.dumps(_json(folder / CONFIG), sort_keys=True)
+    return f"sha256:{hashlib.sha256((checksum(weights) + config).encode()).hexdigest()}"
 
 
 def open_model(

@@ -11,14 +11,20 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from geochg.errors import ModelError
-from geochg.models.deltavlm.sight import HeadFacts, Seen, Sight, batches, rgb
+from geochg.models.deltavlm.sight import (
+    SIDE_MULTIPLE_PX,
+    HeadFacts,
+    Seen,
+    Sight,
+    batches,
+    rgb,
+)
 from geochg.records import Change, Channel
 
 if TYPE_CHECKING:
@@ -31,6 +37,8 @@ EYES = "eyes.onnx"
 
 INPUTS = ("before", "after", "valid")
 """Both dates `(4, 3, height, width)` float32 0-255, and `(4, 1, height, width)` float32 0 or 1."""
+
+_HINT = "make the model folder again, or delete this file to run all with torch"
 
 OUTPUTS = (
     "tokens_before",
@@ -47,8 +55,8 @@ OUTPUTS = (
 FACTS = "geochg"
 """Key of the file's metadata under which `HeadFacts` is kept as JSON."""
 
-SIDE_MULTIPLE_PX = 32
-"""Sides are padded to a multiple of this."""
+MADE_FROM = "geochg_made_from"
+"""Key of the `fingerprint` of the folder the file was made from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +71,18 @@ class OnnxEyes:
 
     session: Any
     head: HeadFacts
-    pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(os.cpu_count()))
+    pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(_processors()))
 
     @classmethod
-    def open(cls, file: Path) -> OnnxEyes:
+    def open(cls, file: Path, made_from: str) -> OnnxEyes:
         """Loads an exported file.
 
+        Args:
+            file: That `export_eyes` wrote.
+            made_from: The `fingerprint` of the folder now.
+
         Raises:
-            ModelError: If it is none.
+            ModelError: If it is no such file, or was made from other weights or settings.
         """
         import onnxruntime
 
@@ -78,14 +90,17 @@ class OnnxEyes:
             session = onnxruntime.InferenceSession(
                 file, _settings(), providers=["CPUExecutionProvider"]
             )
-            facts = json.loads(session.get_modelmeta().custom_metadata_map[FACTS])
-            channels = tuple(Channel(name, Change(how)) for name, how in facts.pop("channels"))
-            return cls(session, HeadFacts(channels=channels, **facts))
+            noted = session.get_modelmeta().custom_metadata_map
         except Exception as error:  # ONNX Runtime's errors share no other base class.
-            raise ModelError(
-                f"{file} cannot be loaded: {(str(error).splitlines() or [''])[0]}",
-                "make the model folder again, or delete this file to run all with torch",
-            ) from error
+            reason = (str(error).splitlines() or [""])[0]
+            raise ModelError(f"{file} cannot be loaded: {reason}", _HINT) from error
+        if FACTS not in noted:
+            raise ModelError(f"{file} cannot be loaded: geochg did not make it", _HINT)
+        if noted.get(MADE_FROM) != made_from:
+            raise ModelError(f"{file} was made from other weights or another config.json", _HINT)
+        facts = json.loads(noted[FACTS])
+        channels = tuple(Channel(name, Change(how)) for name, how in facts.pop("channels"))
+        return cls(session, HeadFacts(channels=channels, **facts))
 
     def look(self, tiles: Sequence[Tile]) -> Sight:
         """Encodes tiles of one size, each once."""
@@ -110,8 +125,21 @@ def _settings() -> Any:  # noqa: ANN401
 
 
 def can_run(folder: Path, device: str) -> bool:
-    """Whether a folder's eyes are exported, and ONNX Runtime is there to run them on a device."""
-    return device == "cpu" and (folder / EYES).is_file() and find_spec("onnxruntime") is not None
+    """Whether a folder's eyes are exported, and ONNX Runtime can be loaded to run them."""
+    if device != "cpu" or not (folder / EYES).is_file():
+        return False
+    try:
+        import onnxruntime  # noqa: F401
+    except ImportError:
+        # On Windows also where the C++ runtime it needs is not installed.
+        return False
+    return True
+
+
+def _processors() -> int | None:
+    """Those this process may use, which can be fewer than the machine has."""
+    allowed = getattr(os, "sched_getaffinity", None)
+    return len(allowed(0)) if allowed else os.cpu_count()
 
 
 def _inputs(tiles: Sequence[Tile]) -> dict[str, NDArray[np.float32]]:

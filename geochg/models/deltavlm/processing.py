@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from geochg.models.deltavlm.configuration import DeltaVLMConfig
+from geochg.models.deltavlm.sight import SIDE_MULTIPLE_PX
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,9 +23,6 @@ QFORMER_TOKENIZER = "qformer_tokenizer"
 
 IGNORED = -100
 """Label of a token that is not learned."""
-
-SIDE_MULTIPLE_PX = 32
-"""Images that are not resized are padded to a multiple of this."""
 
 
 class TextInputs(NamedTuple):

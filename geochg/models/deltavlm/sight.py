@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from geochg.models.deltavlm.modeling import DeltaVLMForConditionalGeneration, PairEncoding
     from geochg.records import Tile
 
+SIDE_MULTIPLE_PX = 32
+"""Tiles that are not resized are padded to sides of a multiple of this."""
+
 VISION_BATCH = 4
 """Pairs encoded at once: their feature maps stay in a processor's cache."""
 

@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     from geochg.records import Answer, Question
 
 
+# Prompts come as embeddings, as in the released code; the penalty is for the answer. Once and for
+# all, since a filter set for one call is not safe where several threads run.
+warnings.filterwarnings("ignore", "Passing `repetition_penalty`")
+
+
 @dataclass
 class Conversation:
     """One question about one tile, turn by turn; most have one turn.
@@ -100,13 +105,10 @@ class Speaker:
 
         device = self.model.device
         inputs = self.processor.questions(prompts).arguments()
-        with warnings.catch_warnings():
-            # Prompts come as embeddings, as in the released code; the penalty is for the answer.
-            warnings.filterwarnings("ignore", "Passing `repetition_penalty`")
-            ids = self.model.generate(
-                **{name: part.to(device) for name, part in inputs.items()},
-                encoding=encoding,
-                pair_index=torch.tensor(rows, device=device),
-                **self.settings,
-            )
+        ids = self.model.generate(
+            **{name: part.to(device) for name, part in inputs.items()},
+            encoding=encoding,
+            pair_index=torch.tensor(rows, device=device),
+            **self.settings,
+        )
         return self.processor.answers(ids)

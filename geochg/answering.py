@@ -1,0 +1,89 @@
+"""Asks a model about batches of tiles on a thread of its own, ahead of what is made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from itertools import islice
+from typing import NamedTuple
+
+from geochg.errors import CancelledRunError
+from geochg.records import Tile, TileAnswers, TileFailure
+
+_PATIENCE_S = 0.2
+"""How long Ctrl-C may go unnoticed: Windows does not interrupt a wait."""
+
+Ask = Callable[[Sequence[Tile]], list[TileAnswers]]
+"""Answers about tiles, one entry a tile."""
+
+
+class Answered(NamedTuple):
+    """A batch and what the model said.
+
+    Attributes:
+        batch: The tiles as they were read.
+        answers: About those `to_ask` gives, in order.
+    """
+
+    batch: Sequence[Tile | TileFailure]
+    answers: Sequence[TileAnswers]
+
+
+def answered_ahead(
+    tiles: Iterator[Tile | TileFailure], batch_tiles: int, ask: Ask
+) -> Generator[Answered, None, None]:
+    """The tiles in batches, answered in order.
+
+    While the caller works on a batch, the next one is answered and the one after that is read.
+    The model is never asked after it failed, and what it is busy with when the run is cancelled
+    is still given.
+
+    Args:
+        tiles: As they are read; may raise.
+        batch_tiles: Tiles in a batch.
+        ask: Called on one thread, with one batch after the other.
+
+    Raises:
+        CancelledRunError: If reading does, after the batch that was being answered.
+    """
+    asked: _Asked | None = None
+    with ThreadPoolExecutor(1, "geochg-model") as model:
+        try:
+            while batch := list(islice(tiles, batch_tiles)):
+                answered = asked and asked.wait()
+                asked = _Asked(batch, model.submit(_ask, ask, batch))
+                if answered:
+                    yield answered
+        except CancelledRunError:
+            if asked:
+                yield asked.wait()
+            raise
+        if asked:
+            yield asked.wait()
+
+
+def to_ask(batch: Sequence[Tile | TileFailure]) -> list[Tile]:
+    """The tiles that were read and have something valid in their core."""
+    return [tile for tile in batch if isinstance(tile, Tile) and has_core(tile)]
+
+
+def has_core(tile: Tile) -> bool:
+    """Whether a tile has a valid pixel in its core; others are skipped."""
+    return bool(tile.valid[tile.window.core.slices_within(tile.window.read)].any())
+
+
+class _Asked(NamedTuple):
+    """A batch the model is busy with."""
+
+    batch: Sequence[Tile | TileFailure]
+    answers: Future[list[TileAnswers]]
+
+    def wait(self) -> Answered:
+        while not self.answers.done():
+            wait([self.answers], timeout=_PATIENCE_S)
+        return Answered(self.batch, self.answers.result())
+
+
+def _ask(ask: Ask, batch: Sequence[Tile | TileFailure]) -> list[TileAnswers]:
+    tiles = to_ask(batch)
+    return ask(tiles) if tiles else []
