@@ -14,8 +14,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from geochg.datasets.world.options import WorldOptions
-from geochg.models.deltavlm.export import export_eyes
-from geochg.models.deltavlm.folding import fold_batch_norms
+from geochg.models.deltavlm.export import export
+from geochg.models.deltavlm.folding import fold_batch_norms, settle_batch_norms
 from geochg.models.deltavlm.modeling import DeltaVLMForConditionalGeneration
 from geochg.models.deltavlm.presets import compact_config, compact_generation
 from geochg.models.deltavlm.processing import DeltaVLMProcessor
@@ -125,15 +125,16 @@ def make_compact(work: Path, output: Path, options: CompactOptions, say: Say) ->
 def save_compact(
     model: DeltaVLMForConditionalGeneration, processor: DeltaVLMProcessor, folder: Path
 ) -> None:
-    """Writes a model folder with weights in half precision, and its eyes as ONNX beside them.
+    """Writes a model folder with weights in half precision, and their exports beside them.
 
     The model is moved to the CPU, its weights are rounded and its batch norms folded, in place.
     """
     model.generation_config = compact_generation()
-    model.cpu().half().save_pretrained(folder)  # type: ignore[no-untyped-call]
+    settle_batch_norms(model.cpu().eval())  # type: ignore[no-untyped-call]
+    model.half().save_pretrained(folder)  # type: ignore[no-untyped-call]
     processor.save_pretrained(folder)
     model.float().eval()  # type: ignore[no-untyped-call]
-    export_eyes(fold_batch_norms(model), folder)
+    export(fold_batch_norms(model), folder)
 
 
 def load_eyes(model: DeltaVLMForConditionalGeneration, file: Path) -> None:

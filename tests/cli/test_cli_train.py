@@ -34,9 +34,12 @@ def test_a_small_recipe_makes_a_model_that_answers(made):
 
     folder, told = made
     model = load_model(f"deltavlm:{folder / 'model'}", {}, "cpu")
-    dense = model.speaker.model.config.dense_config
+    dense = model.eyes.head
+    config = json.loads((folder / "model" / "config.json").read_text(encoding="utf-8"))[
+        "dense_config"
+    ]
     assert dense.threshold == told["threshold"]
-    assert dense.temperature == pytest.approx(told["temperature"])
+    assert json.loads(saved)["dense_config"]["temperature"] == pytest.approx(told["temperature"])
     assert isinstance(model.eyes, OnnxEyes)
     assert model.eyes.head.threshold == told["threshold"]
     (answers,) = model.answer([make_tile(one_window())], [ask(Task.PRESENCE), ask(Task.LOCATE)])

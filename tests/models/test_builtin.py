@@ -16,6 +16,7 @@ from geochg.models.builtin import FOLDER
 from geochg.models.deltavlm.backend import DeltaVLMModel, DeltaVLMOptions
 from geochg.models.deltavlm.folder import open_model
 from geochg.models.deltavlm.onnx_eyes import OnnxEyes
+from geochg.models.deltavlm.onnx_speaker import OnnxSpeaker
 from geochg.models.registry import load_model
 from geochg.records import PixelWindow, Task, Tile, TileWindow
 from geochg.tasks import ask
@@ -46,13 +47,14 @@ def seen(builtin):
 
 
 def test_it_comes_with_the_package_and_is_small():
-    size_bytes = sum(path.stat().st_size for path in FOLDER.rglob("*") if path.is_file())
-    assert (FOLDER / "model.safetensors").stat().st_size < 25e6
-    assert size_bytes < 27e6
+    files = [FOLDER / "model.safetensors", *FOLDER.glob("*.onnx")]
+    assert len(files) == 4
+    assert sum(path.stat().st_size for path in files) < 26e6
 
 
-def test_onnx_runtime_runs_its_eyes(builtin):
+def test_onnx_runtime_runs_it(builtin):
     assert isinstance(builtin.eyes, OnnxEyes)
+    assert isinstance(builtin.speaker, OnnxSpeaker)
 
 
 def test_its_eyes_see_what_its_weights_see(builtin):
@@ -61,8 +63,9 @@ def test_its_eyes_see_what_its_weights_see(builtin):
     tiles = [tile_of(scene(UNSEEN_SEED + n, WorldOptions(real_share=0)), n) for n in range(4)]
     found, wanted = builtin.eyes.look(tiles), model.eyes.look(tiles)
     assert found.seen.probability.max() > 0.5
-    assert np.allclose(found.seen.probability, wanted.seen.probability, atol=1e-4)
-    assert np.allclose(found.seen.presence, wanted.seen.presence, atol=1e-4)
+    # Within what half precision leaves of folded norms, see `export.HALF_ERROR`.
+    assert np.allclose(found.seen.probability, wanted.seen.probability, atol=1e-3)
+    assert np.allclose(found.seen.presence, wanted.seen.presence, atol=1e-3)
     assert builtin.eyes.head == model.eyes.head
 
 

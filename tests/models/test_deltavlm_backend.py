@@ -321,7 +321,7 @@ def test_the_presence_of_a_dialogue_has_the_probability_of_the_map(folder, monke
     model = load(folder)
     said = iter(["Yes", "There are no changes in roads or buildings.", "A house appeared."])
     monkeypatch.setattr(
-        type(model.speaker), "_answers", lambda self, encoding, rows, prompts: [next(said)]
+        type(model.speaker), "answers", lambda self, encoding, rows, prompts: [next(said)]
     )
     (presence, dialogue) = model.answer([tile()], [ask(Task.PRESENCE), ask(Task.DIALOGUE)])[0]
     assert dialogue.presence == replace(presence, changed=True)

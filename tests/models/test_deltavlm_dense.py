@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from copy import deepcopy
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from torch import nn
 from torch.nn import functional
 
 from geochg.models.deltavlm.dense import DenseOutput, channel_probability
-from geochg.models.deltavlm.folding import fold_batch_norms
+from geochg.models.deltavlm.folding import fold_batch_norms, settle_batch_norms
 from geochg.models.deltavlm.losses import DenseTargets, dense_losses, direction_loss
 from geochg.models.deltavlm.resample import resampled
 from geochg.models.deltavlm.summary import DenseSummary
@@ -70,6 +71,19 @@ def test_folding_changes_nothing_but_the_speed(model):
     folded, _ = fold_batch_norms(model).detect(*pair)
     assert not any(isinstance(module, nn.BatchNorm2d) for module in model.modules())
     assert torch.allclose(plain, folded, atol=1e-4)
+
+
+def test_settled_norms_round_alike_folded_or_not(model):
+    pair = dates()
+    wanted = model.detect(*pair)[0]
+    settled = settle_batch_norms(deepcopy(model))
+    assert settled.state_dict().keys() == model.state_dict().keys()
+    assert torch.allclose(settled.detect(*pair)[0], wanted, atol=1e-5)
+    rounded = settled.half().float()
+    folded = fold_batch_norms(deepcopy(rounded))
+    for name, weight in folded.named_parameters():
+        if "vision" in name and weight.ndim == 4:
+            assert torch.allclose(weight, weight.half().float(), rtol=1e-5, atol=0), name
 
 
 def test_folding_while_training_is_refused(model):

@@ -1,4 +1,4 @@
-"""The exported eyes: they see what torch sees, without torch."""
+"""The exported model: it sees and says what torch does, without torch."""
 
 import json
 import shutil
@@ -13,9 +13,11 @@ from safetensors.torch import load_file, save_file
 
 from geochg.errors import ModelError
 from geochg.models.deltavlm.backend import DeltaVLMModel, DeltaVLMOptions
-from geochg.models.deltavlm.export import export_eyes
+from geochg.models.deltavlm.export import export
 from geochg.models.deltavlm.folding import fold_batch_norms
 from geochg.models.deltavlm.onnx_eyes import EYES, OnnxEyes
+from geochg.models.deltavlm.onnx_speaker import OnnxSpeaker
+from geochg.models.deltavlm.torch_speaker import TorchSpeaker
 from geochg.records import Task, Tile
 from geochg.tasks import ask
 
@@ -31,7 +33,7 @@ def plain(tmp_path_factory):
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
     folder = save(tiny_model(), tmp_path_factory.mktemp("exported"))
-    export_eyes(fold_batch_norms(tiny_model()), folder)
+    export(fold_batch_norms(tiny_model()), folder)
     return folder
 
 
@@ -60,12 +62,53 @@ def test_they_see_what_torch_sees(plain, exported, size_px):
         assert np.allclose(one, other, atol=1e-4)
 
 
+def long_winded(folder):
+    """So that answers of very different lengths end at different steps."""
+    return load(folder, threshold=0, presence_threshold=0, max_tokens=30)
+
+
 def test_the_words_are_the_same(plain, exported):
-    tiles = [tile(seed) for seed in range(3)]
-    wanted = load(plain, threshold=0, presence_threshold=0).answer(tiles, ASKED)
-    found = load(exported, threshold=0, presence_threshold=0).answer(tiles, ASKED)
+    tiles = [tile(seed) for seed in range(11)]
+    wanted, found = (long_winded(folder).answer(tiles, ASKED) for folder in (plain, exported))
     for one, other in zip(found, wanted, strict=True):
         assert one[2:] == other[2:]
+
+
+def test_the_same_tokens_are_said(plain, exported):
+    """Also those that make no sense as an answer."""
+    tiles = [tile(seed) for seed in range(11)]
+    rows = [place for place in range(11) for _ in range(2)]
+    prompts = ["what changed", "tell me how many buildings there are now and were before"] * 11
+    said = []
+    for model in map(long_winded, (plain, exported)):
+        encoding = model.speaker.encode(model.eyes.look(tiles), range(11))
+        said.append(model.speaker.answers(encoding, rows, prompts))
+    assert isinstance(model.speaker, OnnxSpeaker)
+    assert said[0] == said[1]
+    assert len({len(words) for words in said[0]}) > 3
+
+
+def test_a_prompt_that_is_too_long_is_cut_alike(plain, exported):
+    prompts = ["how many " * 200 + str(number) for number in range(2)]
+    said = []
+    for model in map(long_winded, (plain, exported)):
+        encoding = model.speaker.encode(model.eyes.look([tile(1)]), [0])
+        said.append(model.speaker.answers(encoding, [0, 0], prompts))
+    assert said[0] == said[1]
+
+
+@pytest.mark.parametrize("settings", [{"beams": 2}, {"penalty": 1.5}])
+def test_what_is_not_greedy_is_left_to_torch(exported, tmp_path, settings):
+    folder = tmp_path / "other"
+    shutil.copytree(exported, folder)
+    if "penalty" in settings:
+        file = folder / "generation_config.json"
+        saved = json.loads(file.read_text(encoding="utf-8"))
+        file.write_text(json.dumps(saved | {"repetition_penalty": 1.5}), encoding="utf-8")
+        settings = {}
+    model = load(folder, **settings)
+    assert isinstance(model.eyes, OnnxEyes)
+    assert isinstance(model.speaker, TorchSpeaker)
 
 
 def test_the_checksum_is_the_same_whatever_runs_the_eyes(plain, exported):
@@ -93,7 +136,7 @@ def test_where_onnx_runtime_cannot_be_loaded_torch_runs_the_eyes(exported, monke
     assert not isinstance(load(exported).eyes, OnnxEyes)
 
 
-def test_without_a_change_torch_is_not_even_imported(exported):
+def test_torch_is_not_even_imported(exported):
     code = f"""
 import sys
 sys.path[:0] = {sys.path!r}
@@ -105,21 +148,23 @@ from geochg.tasks import ask
 window = PixelWindow(0, 64, 0, 64)
 date = np.full((3, 64, 64), 90, np.uint8)
 tile = Tile(TileWindow(0, 0, 0, window, window), date, date, np.ones((64, 64), bool))
-options = DeltaVLMOptions(presence_threshold=1.0)
+options = DeltaVLMOptions(threshold=0.0, presence_threshold=0.0)
 model = DeltaVLMModel.open(Path({str(exported)!r}), "here", options, "cpu")
 (answers,) = model.answer([tile], [ask(Task.PRESENCE), ask(Task.CAPTION), ask(Task.LOCATE)])
-assert not answers[0].changed
+assert answers[0].changed
 assert not {{"torch", "transformers"}} & set(sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("content", ["no model", "no facts"])
-def test_a_broken_file_is_refused(tmp_path, content):
-    folder = save(tiny_model(), tmp_path)
+@pytest.mark.parametrize("name", ["eyes.onnx", "question.onnx", "language.onnx"])
+@pytest.mark.parametrize("content", ["no model", "not ours"])
+def test_a_broken_file_is_refused(exported, tmp_path, name, content):
+    folder = tmp_path / "other"
+    shutil.copytree(exported, folder)
     if content == "no model":
-        (folder / EYES).write_bytes(b"nothing")
+        (folder / name).write_bytes(b"nothing")
     else:
         value = onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1])
         node = onnx.helper.make_node("Identity", ["x"], ["y"])
@@ -127,12 +172,26 @@ def test_a_broken_file_is_refused(tmp_path, content):
             [node], "g", [value], [onnx.helper.make_tensor_value_info("y", 1, [1])]
         )
         opset = [onnx.helper.make_opsetid("", 18)]
-        onnx.save(onnx.helper.make_model(graph, opset_imports=opset, ir_version=9), folder / EYES)
-    with pytest.raises(ModelError, match=r"eyes\.onnx cannot be loaded"):
+        onnx.save(onnx.helper.make_model(graph, opset_imports=opset, ir_version=9), folder / name)
+    with pytest.raises(ModelError, match=rf"{name} cannot be loaded"):
         load(folder)
+
+
+def test_weights_in_half_precision_are_written_so_and_others_are_kept(tmp_path):
+    rounded, halves = tiny_model().half().float(), {}
+    for name, model in (("rounded", rounded), ("not", tiny_model())):
+        folder = save(model, tmp_path / name)
+        export(model, folder)
+        written = onnx.load(folder / "language.onnx").graph.initializer
+        halves[name] = sum(one.data_type == onnx.TensorProto.FLOAT16 for one in written)
+        found = long_winded(folder).answer([tile(3)], ASKED)
+        (folder / EYES).unlink()
+        assert found[0][2:] == long_winded(folder).answer([tile(3)], ASKED)[0][2:]
+    assert halves["rounded"] > 5
+    assert halves["not"] == 0
 
 
 def test_only_what_can_be_exported_is(tmp_path):
     for config in (tiny_config(vit=True), tiny_config(dense=False)):
         with pytest.raises(ValueError, match="dense head that does not resize"):
-            export_eyes(tiny_model(config), tmp_path)
+            export(tiny_model(config), tmp_path)

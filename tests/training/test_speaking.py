@@ -13,8 +13,9 @@ from geochg.models.deltavlm.configuration import DeltaVLMDenseConfig
 from geochg.models.deltavlm.modeling import DeltaVLMForConditionalGeneration
 from geochg.models.deltavlm.presets import compact_config, compact_generation
 from geochg.models.deltavlm.processing import IGNORED, DeltaVLMProcessor
-from geochg.models.deltavlm.speech import Conversation, Speaker
+from geochg.models.deltavlm.speech import Conversation, hold
 from geochg.models.deltavlm.torch_eyes import TorchEyes
+from geochg.models.deltavlm.torch_speaker import TorchSpeaker
 from geochg.records import PixelWindow, Question, Task, Tile, TileWindow
 from geochg.tasks import SPECS, ask
 from geochg.training.augment import Augmentation
@@ -166,7 +167,7 @@ def test_a_small_model_says_what_it_was_taught(taught):
     ]
     talks = [Conversation(place, question) for place, question, _ in asked]
     with torch.inference_mode():
-        built.speaker.hold(TorchEyes(model, processor).look(tiles), talks)
+        hold(built.speaker, TorchEyes(model, processor).look(tiles), talks)
     for talk, (_, _, answer) in zip(talks, asked, strict=True):
         assert "\n".join(talk.said) == answer
     spoken = (Task.CAPTION, Task.COUNT, Task.DIALOGUE)
@@ -276,7 +277,7 @@ def test_inference_prompts_token_for_token_what_was_taught(world, monkeypatch):
         sight = TorchEyes(model, processor).look(
             [tile(world[place]) for place in range(len(world))]
         )
-        Speaker(model, processor).hold(sight, list(talks.values()))
+        hold(TorchSpeaker(model, processor), sight, list(talks.values()))
     assert set(asked) == set(taught)
     for place in range(len(world)):
         for task, _, answer in world[place].turns:

@@ -94,13 +94,13 @@ class DeltaVLMModel(ChangeModel):
     def __init__(
         self,
         eyes: Eyes,
-        load_words: Callable[[], Speaker],
+        load_speaker: Callable[[], Speaker],
         options: DeltaVLMOptions,
         identity: ModelIdentity,
     ) -> None:
         self.eyes = eyes
         self.options = options
-        self._load_words = load_words
+        self._load_speaker = load_speaker
         self._identity = identity
         self.finder = _finder(eyes.head, options)
         if self.finder is None:
@@ -119,10 +119,10 @@ class DeltaVLMModel(ChangeModel):
     ) -> Self:
         """The backend of a model in memory, whose batch norms are folded in place."""
         from geochg.models.deltavlm.folding import fold_batch_norms
-        from geochg.models.deltavlm.speech import Speaker
         from geochg.models.deltavlm.torch_eyes import TorchEyes
+        from geochg.models.deltavlm.torch_speaker import TorchSpeaker
 
-        speaker = Speaker(fold_batch_norms(model), processor, dict(options.generation()))
+        speaker = TorchSpeaker(fold_batch_norms(model), processor, dict(options.generation()))
         return cls(TorchEyes(model, processor), lambda: speaker, options, identity)
 
     @classmethod
@@ -150,14 +150,16 @@ class DeltaVLMModel(ChangeModel):
     def open(cls, folder: Path, model_id: str, options: DeltaVLMOptions, device: str) -> Self:
         """Loads a model folder under an id; errors as `load`."""
         from geochg.models.deltavlm.folder import check_folder, checksum, fingerprint, open_model
-        from geochg.models.deltavlm.onnx_eyes import EYES, OnnxEyes, can_run
+        from geochg.models.deltavlm.onnx_eyes import EYES, OnnxEyes
+        from geochg.models.deltavlm.onnx_file import can_run
 
         files = check_folder(folder)
         identity = ModelIdentity(model_id, checksum(files))
         place = _device(device)
-        if can_run(folder, place):
-            eyes = OnnxEyes.open(folder / EYES, fingerprint(folder, files))
-            return cls(eyes, partial(_words, folder, options), options, identity)
+        if can_run(folder, (EYES,), place):
+            made_from = fingerprint(folder, files)
+            eyes = OnnxEyes.open(folder, made_from)
+            return cls(eyes, partial(_speaker, folder, made_from, options), options, identity)
         size_bytes = sum(path.stat().st_size for path in files)
         model, processor = open_model(folder, _dtype(place, size_bytes), place)
         return cls.of(model, processor, options, identity)
@@ -165,7 +167,7 @@ class DeltaVLMModel(ChangeModel):
     @cached_property
     def speaker(self) -> Speaker:
         """The language model, loaded when it is first asked."""
-        return self._load_words()
+        return self._load_speaker()
 
     @property
     def identity(self) -> ModelIdentity:
@@ -183,7 +185,7 @@ class DeltaVLMModel(ChangeModel):
         return answers
 
     def _answers(self, tiles: Sequence[Tile], questions: Sequence[Question]) -> list[TileAnswers]:
-        from geochg.models.deltavlm.speech import Conversation
+        from geochg.models.deltavlm.speech import Conversation, hold
 
         sight = self.eyes.look(tiles)
         seen: list[Finding | None] = [None] * len(tiles)
@@ -194,7 +196,7 @@ class DeltaVLMModel(ChangeModel):
             for place, (tile, finding) in enumerate(zip(tiles, seen, strict=True))
         ]
         if talks := [a for row in answers for a in row if isinstance(a, Conversation)]:
-            self.speaker.hold(sight, talks)
+            hold(self.speaker, sight, talks)
         return [
             [self._said(a, finding) if isinstance(a, Conversation) else a for a in row]
             for row, finding in zip(answers, seen, strict=True)
@@ -257,15 +259,28 @@ def _failure(tile: Tile) -> TileFailure | None:
     )
 
 
-def _words(folder: Path, options: DeltaVLMOptions) -> Speaker:
+def _speaker(folder: Path, made_from: str, options: DeltaVLMOptions) -> Speaker:
     """The language model of a folder whose eyes ONNX Runtime runs."""
+    from geochg.models.deltavlm.onnx_file import can_run
+    from geochg.models.deltavlm.onnx_speaker import (
+        LANGUAGE,
+        QUESTION,
+        OnnxSpeaker,
+        generation_settings,
+        is_greedy,
+    )
+
+    settings = options.generation()
+    greedy = is_greedy(generation_settings(folder) | settings)
+    if greedy and can_run(folder, (QUESTION, LANGUAGE), "cpu"):
+        return OnnxSpeaker.open(folder, made_from, settings)
+
     import torch
 
     from geochg.models.deltavlm.folder import open_model
-    from geochg.models.deltavlm.speech import Speaker
+    from geochg.models.deltavlm.torch_speaker import TorchSpeaker
 
-    model, processor = open_model(folder, torch.float32, "cpu")
-    return Speaker(model, processor, dict(options.generation()))
+    return TorchSpeaker(*open_model(folder, torch.float32, "cpu"), dict(settings))
 
 
 def _device(wanted: str) -> str:

@@ -1,20 +1,49 @@
-"""Writes the vision part and the dense head of a model as ONNX, for `onnx_eyes`."""
+"""Writes the parts of a model as ONNX, for `onnx_eyes` and `onnx_speaker`."""
 
 from __future__ import annotations
 
 import json
+import warnings
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any, NamedTuple
 
+import numpy as np
+import onnx
 import torch
 from torch import Tensor, nn
+from torch.export import Dim
+from transformers import DynamicCache
 
-from geochg.models.deltavlm.dense import channel_probability
+from geochg.models.deltavlm.dense import DenseOutput, channel_probability
 from geochg.models.deltavlm.folder import fingerprint, weight_files
 from geochg.models.deltavlm.modeling import DeltaVLMForConditionalGeneration
-from geochg.models.deltavlm.onnx_eyes import EYES, FACTS, INPUTS, MADE_FROM, OUTPUTS
+from geochg.models.deltavlm.onnx_eyes import EYES, FACTS, INPUTS, OUTPUTS
+from geochg.models.deltavlm.onnx_file import MADE_FROM
+from geochg.models.deltavlm.onnx_speaker import (
+    LANGUAGE,
+    LANGUAGE_INPUTS,
+    LANGUAGE_OUTPUTS,
+    QUESTION,
+    QUESTION_INPUTS,
+)
 from geochg.models.deltavlm.sight import SIDE_MULTIPLE_PX, VISION_BATCH, HeadFacts
-from geochg.models.deltavlm.vision import split_dates
+from geochg.models.deltavlm.vision import DateFeatures, split_dates
+
+HALF_ERROR = 1e-5
+"""Greatest relative change of a weight that is written in half precision, to save room. Weights
+that are half-precision numbers themselves do not change; folding a norm that only adds a bias
+scales by a few millionths."""
+
+_LEAST_VALUES = 256
+"""Smaller arrays are not worth it."""
+
+_ROWS, _TOKENS = 3, 5
+"""Of the examples that are traced; any numbers that differ from each other and from one."""
+
+_LEAST_SIDE, _MOST = 4, 4096
+"""Of whatever varies; the coarsest map of the smallest tile, of `SIDE_MULTIPLE_PX`, has 4 px."""
 
 
 class ExportedEyes(nn.Module):
@@ -40,13 +69,62 @@ class ExportedEyes(nn.Module):
         return (*split_dates(features.tokens), *output, probability, presence)
 
 
-def export_eyes(model: DeltaVLMForConditionalGeneration, folder: Path) -> None:
+class ExportedQuestion(nn.Module):
+    """From what is seen and what is asked to what stands before the text."""
+
+    def __init__(self, model: DeltaVLMForConditionalGeneration) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(
+        self,
+        before: Tensor,
+        after: Tensor,
+        dense: tuple[Tensor, ...],
+        ids: Tensor,
+        mask: Tensor,
+    ) -> Tensor:
+        """Inputs as `onnx_speaker.QUESTION_INPUTS` says; those of `DENSE` as a tuple."""
+        features = DateFeatures(torch.cat((before, after)), ())
+        encoding = self.model.relate(features, DenseOutput(*dense))
+        return self.model.prefix(encoding, ids, mask)
+
+
+class ExportedLanguage(nn.Module):
+    """One step of the language model."""
+
+    def __init__(self, model: DeltaVLMForConditionalGeneration) -> None:
+        super().__init__()
+        self.language = model.language_model
+        self.config = model.config.text_config
+
+    def forward(
+        self, prefix: Tensor, ids: Tensor, mask: Tensor, positions: Tensor, past: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Inputs and outputs as `onnx_speaker.LANGUAGE_INPUTS` and `LANGUAGE_OUTPUTS` say."""
+        cache = DynamicCache(config=self.config)
+        for layer in range(self.config.num_hidden_layers):
+            cache.update(past[2 * layer], past[2 * layer + 1], layer)
+        text = self.language.get_input_embeddings()(ids)
+        output = self.language(
+            inputs_embeds=torch.cat((prefix, text), dim=1),
+            attention_mask=mask,
+            position_ids=positions,
+            past_key_values=cache,
+            use_cache=True,
+            logits_to_keep=1,
+        )
+        layers = output.past_key_values.layers
+        return output.logits[:, -1], torch.stack([t for a in layers for t in (a.keys, a.values)])
+
+
+def export(model: DeltaVLMForConditionalGeneration, folder: Path) -> None:
     """Exports a calibrated model that has a dense head and does not resize.
 
     Args:
         model: In evaluation mode on the CPU, as loaded from the folder; its batch norms may be
             folded.
-        folder: Where its weights and its configuration lie, and where the file goes.
+        folder: Where its weights and its configuration lie, and where the files go.
 
     Raises:
         ValueError: If the model has no dense head, or resizes.
@@ -54,20 +132,134 @@ def export_eyes(model: DeltaVLMForConditionalGeneration, folder: Path) -> None:
     config = model.config
     if config.dense_config is None or config.resize:
         raise ValueError("only a model with a dense head that does not resize can be exported")
-    side = config.image_size
-    dates = torch.zeros(2, VISION_BATCH, 3, side, side)
-    rows, cols = (SIDE_MULTIPLE_PX * torch.export.Dim(name, min=1, max=64) for name in "yx")
-    program = torch.onnx.export(
-        ExportedEyes(model).eval(),
-        (*dates, torch.ones(VISION_BATCH, 1, side, side)),
-        input_names=INPUTS,
-        output_names=OUTPUTS,
-        dynamic_shapes=[{2: rows, 3: cols}] * len(INPUTS),
-        dynamo=True,
-        verbose=False,
-    )
-    assert program is not None
     facts = asdict(HeadFacts.of(config.dense_config, config.resize, config.no_change_sentence))
-    program.model.metadata_props[FACTS] = json.dumps(facts)
-    program.model.metadata_props[MADE_FROM] = fingerprint(folder, weight_files(folder))
-    program.save(folder / EYES, external_data=False)
+    made_from = {MADE_FROM: fingerprint(folder, weight_files(folder))}
+    made = made_from | {FACTS: json.dumps(facts)}
+    _write(_eyes(model), folder / EYES, made)
+    _write(_question(model), folder / QUESTION, made_from)
+    _write(_language(model), folder / LANGUAGE, made_from)
+
+
+class _Part(NamedTuple):
+    """A module with arguments to trace it with.
+
+    Attributes:
+        module: What is exported.
+        example: Its arguments.
+        varies: Of each argument, the axes that vary.
+        inputs: Names.
+        outputs: Names.
+    """
+
+    module: nn.Module
+    example: tuple[Any, ...]
+    varies: tuple[Any, ...]
+    inputs: Sequence[str]
+    outputs: Sequence[str]
+
+
+def _eyes(model: DeltaVLMForConditionalGeneration) -> _Part:
+    side = model.config.image_size
+    dates = torch.zeros(2, VISION_BATCH, 3, side, side)
+    rows, cols = (SIDE_MULTIPLE_PX * Dim(name, min=1, max=64) for name in "yx")
+    valid = torch.ones(VISION_BATCH, 1, side, side)
+    varies = ({2: rows, 3: cols},) * len(INPUTS)
+    return _Part(ExportedEyes(model), (*dates, valid), varies, INPUTS, OUTPUTS)
+
+
+def _question(model: DeltaVLMForConditionalGeneration) -> _Part:
+    side = model.config.image_size
+    with torch.inference_mode():
+        features = model.vision(*torch.zeros(2, _ROWS, 3, side, side))
+        dense = tuple(model.look(features.maps))
+    ids = torch.ones(_ROWS, _TOKENS, dtype=torch.int64)
+    rows, words = Dim("rows", max=_MOST), Dim("words", max=_MOST)
+    high, wide = (Dim(name, min=_LEAST_SIDE, max=_MOST) for name in ("high", "wide"))
+    least = min(part.shape[2] for part in dense if part.ndim == 4)
+
+    def varies(part: Tensor) -> dict[int, Any]:
+        """The maps have sides that are multiples of each other."""
+        times = part.shape[2] // least if part.ndim == 4 else 0
+        return {0: rows, 2: times * high, 3: times * wide} if times else {0: rows}
+
+    of_dense = tuple(map(varies, dense))
+    asked = {0: rows, 1: words}
+    before, after = split_dates(features.tokens)
+    return _Part(
+        ExportedQuestion(model),
+        (before, after, dense, ids, torch.ones_like(ids)),
+        ({0: rows}, {0: rows}, of_dense, asked, asked),
+        QUESTION_INPUTS,
+        ("prefix",),
+    )
+
+
+def _language(model: DeltaVLMForConditionalGeneration) -> _Part:
+    text = model.config.text_config
+    width = text.hidden_size // text.num_attention_heads
+    layers, heads = 2 * text.num_hidden_layers, text.num_key_value_heads
+    before, past = 2 * _TOKENS, 3 * _TOKENS
+    new = before + _TOKENS
+    ids = torch.ones(_ROWS, _TOKENS, dtype=torch.int64)
+    rows, auto = Dim("rows", max=_MOST), Dim.AUTO
+    return _Part(
+        ExportedLanguage(model),
+        (
+            torch.zeros(_ROWS, before, text.hidden_size),
+            ids,
+            torch.zeros(_ROWS, 1, new, past + new),
+            torch.arange(past, past + new).expand(_ROWS, -1),
+            torch.zeros(layers, _ROWS, heads, past, width),
+        ),
+        (
+            {0: rows, 1: auto},
+            {0: rows, 1: auto},
+            {0: rows, 2: auto, 3: auto},
+            {0: rows, 1: auto},
+            {1: rows, 3: auto},
+        ),
+        LANGUAGE_INPUTS,
+        LANGUAGE_OUTPUTS,
+    )
+
+
+def _write(part: _Part, file: Path, metadata: dict[str, str]) -> None:
+    """Exports a part and puts what must be known of it into the file."""
+    with warnings.catch_warnings():
+        # About the names of axes that are the same, and of torch's own making.
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            part.module.eval(),
+            part.example,
+            input_names=part.inputs,
+            output_names=part.outputs,
+            dynamic_shapes=part.varies,
+            dynamo=True,
+            verbose=False,
+        )
+    assert program is not None
+    program.save(file, external_data=False)
+    model = onnx.load(file)
+    _halve(model)
+    onnx.helper.set_model_props(model, metadata)
+    onnx.save(model, file)
+
+
+def _halve(model: onnx.ModelProto) -> None:
+    """Writes large weights in half precision where that hardly changes them.
+
+    ONNX Runtime widens them when it loads the file.
+    """
+    casts = []
+    for weight in model.graph.initializer:
+        values = onnx.numpy_helper.to_array(weight)
+        if values.dtype != np.float32 or values.size < _LEAST_VALUES:
+            continue
+        half = values.astype(np.float16)
+        if np.allclose(half, values, rtol=HALF_ERROR, atol=0):
+            name = weight.name
+            weight.CopyFrom(onnx.numpy_helper.from_array(half, f"{name}_half"))
+            cast = onnx.helper.make_node("Cast", [weight.name], [name], to=onnx.TensorProto.FLOAT)
+            casts.append(cast)
+    for cast in reversed(casts):
+        model.graph.node.insert(0, cast)

@@ -169,7 +169,8 @@ class DeltaVLMForConditionalGeneration(PreTrainedModel, GenerationMixin):
             qformer_input_ids: `(rows, tokens)` the question in the Q-Former's vocabulary.
             qformer_attention_mask: `(rows, tokens)`, 1 where there is a token.
         """
-        queries = self.query_tokens.expand(len(qformer_input_ids), -1, -1)
+        # `len` would fix the number of rows in an exported program.
+        queries = self.query_tokens.expand(qformer_input_ids.shape[0], -1, -1)
         if qformer_attention_mask is None:
             qformer_attention_mask = torch.ones_like(qformer_input_ids)
         seen = qformer_attention_mask.new_ones(queries.shape[:2])

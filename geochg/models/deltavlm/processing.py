@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from geochg.models.deltavlm.configuration import DeltaVLMConfig
+from geochg.models.deltavlm.prompts import left_padded, right_padded, shortened
 from geochg.models.deltavlm.sight import SIDE_MULTIPLE_PX
 
 if TYPE_CHECKING:
@@ -122,12 +123,9 @@ class DeltaVLMProcessor:
 
     def questions(self, prompts: Sequence[str]) -> TextInputs:
         """Prompts for generation, padded on the left."""
-        ids = [self._prompt_ids(prompt) for prompt in prompts]
-        pad = self._pad_id
-        longest = max(map(len, ids))
-        rows = [[pad] * (longest - len(row)) + row for row in ids]
-        mask = [[0] * (longest - len(row)) + [1] * len(row) for row in ids]
-        return TextInputs(torch.tensor(rows), torch.tensor(mask), *self._qformer(prompts))
+        rows = left_padded([self._prompt_ids(prompt) for prompt in prompts], self._pad_id)
+        ids, mask = map(torch.from_numpy, rows)
+        return TextInputs(ids, mask, *self._qformer(prompts))
 
     def examples(self, prompts: Sequence[str], answers: Sequence[str]) -> TextInputs:
         """Prompts with their answers and an end token, padded on the right, for training."""
@@ -136,11 +134,12 @@ class DeltaVLMProcessor:
             asked, said = self._prompt_ids(prompt), self._answer_ids(answer)
             rows.append(asked + said)
             labels.append([IGNORED] * len(asked) + said)
+        ids, mask = map(torch.from_numpy, right_padded(rows, self._pad_id))
         return TextInputs(
-            _right_padded(rows, self._pad_id),
-            _right_padded([[1] * len(row) for row in rows], 0),
+            ids,
+            mask,
             *self._qformer(prompts),
-            labels=_right_padded(labels, IGNORED),
+            labels=torch.from_numpy(right_padded(labels, IGNORED).ids),
         )
 
     def answers(self, ids: Tensor) -> list[str]:
@@ -152,10 +151,7 @@ class DeltaVLMProcessor:
         return int(self.tokenizer.pad_token_id)
 
     def _prompt_ids(self, prompt: str) -> list[int]:
-        ids = list(self.tokenizer(prompt)["input_ids"])
-        room = self.config.max_prompt_tokens
-        # The start token stays; what is too long loses the words after it.
-        return ids if len(ids) <= room else ids[:1] + ids[1 - room :]
+        return shortened(self.tokenizer(prompt)["input_ids"], self.config.max_prompt_tokens)
 
     def _answer_ids(self, answer: str) -> list[int]:
         ids = self.tokenizer(answer.strip(), add_special_tokens=False)["input_ids"]
@@ -164,13 +160,8 @@ class DeltaVLMProcessor:
     def _qformer(self, prompts: Sequence[str]) -> tuple[Tensor, Tensor]:
         room = self.config.max_prompt_tokens
         ids = [list(self.qformer_tokenizer(prompt)["input_ids"])[:room] for prompt in prompts]
-        pad = int(self.qformer_tokenizer.pad_token_id)
-        return _right_padded(ids, pad), _right_padded([[1] * len(row) for row in ids], 0)
-
-
-def _right_padded(rows: Sequence[list[int]], filler: int) -> Tensor:
-    longest = max(map(len, rows))
-    return torch.tensor([row + [filler] * (longest - len(row)) for row in rows])
+        rows = right_padded(ids, int(self.qformer_tokenizer.pad_token_id))
+        return torch.from_numpy(rows.ids), torch.from_numpy(rows.mask)
 
 
 def _resized(image: NDArray[np.uint8], size_px: int) -> NDArray[np.uint8]:

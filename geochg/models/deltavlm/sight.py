@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from geochg.models.deltavlm.configuration import DeltaVLMDenseConfig
-    from geochg.models.deltavlm.modeling import DeltaVLMForConditionalGeneration, PairEncoding
     from geochg.records import Tile
 
 SIDE_MULTIPLE_PX = 32
@@ -87,20 +86,6 @@ class Sight:
     after: Any
     dense: tuple[Any, ...] | None
     seen: Seen | None
-
-    def encode(self, model: DeltaVLMForConditionalGeneration, index: Sequence[int]) -> PairEncoding:
-        """The encoding of the tiles at some places, for the language model."""
-        import torch
-
-        from geochg.models.deltavlm.dense import DenseOutput
-        from geochg.models.deltavlm.vision import DateFeatures
-
-        def chosen(values: Any) -> torch.Tensor:  # noqa: ANN401
-            return torch.as_tensor(values, device=model.device)[list(index)]
-
-        tokens = torch.cat((chosen(self.before), chosen(self.after)))
-        dense = None if self.dense is None else DenseOutput(*map(chosen, self.dense))
-        return model.relate(DateFeatures(tokens, ()), dense)
 
 
 class Eyes(Protocol):

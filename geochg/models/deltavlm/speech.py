@@ -1,24 +1,36 @@
-"""What the language model says about tiles: prompts in, typed answers out."""
+"""What is said about tiles: prompts in, typed answers out, whatever runs the language model."""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from geochg.tasks import SPECS
 
 if TYPE_CHECKING:
-    from geochg.models.deltavlm.modeling import DeltaVLMForConditionalGeneration
-    from geochg.models.deltavlm.processing import DeltaVLMProcessor
     from geochg.models.deltavlm.sight import Sight
     from geochg.records import Answer, Question
 
 
-# Prompts come as embeddings, as in the released code; the penalty is for the answer. Once and for
-# all, since a filter set for one call is not safe where several threads run.
-warnings.filterwarnings("ignore", "Passing `repetition_penalty`")
+class Speaker(Protocol):
+    """Runs the language model and what stands between it and the eyes."""
+
+    @property
+    def batch_prompts(self) -> int:
+        """Prompts answered at once."""
+
+    def encode(self, sight: Sight, places: Sequence[int]) -> Any:  # noqa: ANN401
+        """What is seen of the tiles at some places, as `answers` takes it."""
+
+    def answers(self, encoding: Any, rows: Sequence[int], prompts: Sequence[str]) -> list[str]:  # noqa: ANN401
+        """Answers prompts.
+
+        Args:
+            encoding: What `encode` gave.
+            rows: Of each prompt, the place in the encoding of the tile it is about.
+            prompts: As many.
+        """
 
 
 @dataclass
@@ -61,54 +73,19 @@ def turn_prompt(asked: Sequence[str], said: Sequence[str]) -> str:
     return " ".join([*earlier, asked[-1]])
 
 
-@dataclass(frozen=True)
-class Speaker:
-    """The language model of a DeltaVLM.
-
-    Attributes:
-        model: The whole model.
-        processor: For words.
-        settings: Over the generation defaults saved with the model.
-    """
-
-    model: DeltaVLMForConditionalGeneration
-    processor: DeltaVLMProcessor
-    settings: dict[str, Any] = field(default_factory=dict)
-
-    def hold(self, sight: Sight, conversations: Sequence[Conversation]) -> None:
-        """Carries all conversations to their end, those at the same turn together."""
-        import torch
-
-        if conversations:
-            with torch.inference_mode():
-                self._hold(sight, conversations)
-
-    def _hold(self, sight: Sight, conversations: Sequence[Conversation]) -> None:
-        places = sorted({conversation.place for conversation in conversations})
-        row_of = {place: row for row, place in enumerate(places)}
-        encoding = sight.encode(self.model, places)
-        while open_ones := [c for c in conversations if c.next_prompt is not None]:
-            # Prompts of like length side by side need less padding.
-            open_ones.sort(key=lambda c: (len(c.next_prompt or ""), c.place))
-            size = self.processor.config.language_batch
-            for start in range(0, len(open_ones), size):
-                batch = open_ones[start : start + size]
-                prompts = [c.next_prompt or "" for c in batch]
-                rows = [row_of[c.place] for c in batch]
-                for conversation, words in zip(
-                    batch, self._answers(encoding, rows, prompts), strict=True
-                ):
-                    conversation.said.append(words)
-
-    def _answers(self, encoding: Any, rows: list[int], prompts: list[str]) -> list[str]:  # noqa: ANN401
-        import torch
-
-        device = self.model.device
-        inputs = self.processor.questions(prompts).arguments()
-        ids = self.model.generate(
-            **{name: part.to(device) for name, part in inputs.items()},
-            encoding=encoding,
-            pair_index=torch.tensor(rows, device=device),
-            **self.settings,
-        )
-        return self.processor.answers(ids)
+def hold(speaker: Speaker, sight: Sight, conversations: Sequence[Conversation]) -> None:
+    """Carries all conversations to their end, those at the same turn together."""
+    if not conversations:
+        return
+    places = sorted({conversation.place for conversation in conversations})
+    row_of = {place: row for row, place in enumerate(places)}
+    encoding = speaker.encode(sight, places)
+    while open_ones := [c for c in conversations if c.next_prompt is not None]:
+        # Prompts of like length side by side need less padding.
+        open_ones.sort(key=lambda c: (len(c.next_prompt or ""), c.place))
+        for start in range(0, len(open_ones), speaker.batch_prompts):
+            batch = open_ones[start : start + speaker.batch_prompts]
+            prompts = [c.next_prompt or "" for c in batch]
+            said = speaker.answers(encoding, [row_of[c.place] for c in batch], prompts)
+            for conversation, words in zip(batch, said, strict=True):
+                conversation.said.append(words)

@@ -75,6 +75,7 @@ def _cells(layers: Tensor, reduced: Callable[..., Tensor]) -> Tensor:
 
 
 def _thirds(size: int) -> list[slice]:
-    edges = [round(size * third / GRID) for third in range(GRID + 1)]
+    # Rounded without fractions, so that it exports.
+    edges = [(2 * size * third + GRID) // (2 * GRID) for third in range(GRID + 1)]
     # A map of fewer than three pixels gives neighbouring cells the same pixel.
     return [slice(a, max(b, a + 1)) for a, b in pairwise(edges)]
