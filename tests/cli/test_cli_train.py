@@ -35,9 +35,7 @@ def test_a_small_recipe_makes_a_model_that_answers(made):
     folder, told = made
     model = load_model(f"deltavlm:{folder / 'model'}", {}, "cpu")
     dense = model.eyes.head
-    config = json.loads((folder / "model" / "config.json").read_text(encoding="utf-8"))[
-        "dense_config"
-    ]
+    saved = (folder / "model" / "config.json").read_text(encoding="utf-8")
     assert dense.threshold == told["threshold"]
     assert json.loads(saved)["dense_config"]["temperature"] == pytest.approx(told["temperature"])
     assert isinstance(model.eyes, OnnxEyes)
