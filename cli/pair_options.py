@@ -62,6 +62,23 @@ _PAIR_OPTIONS = (
         help="An option of the model's own; may be given several times.",
     ),
     click.option(
+        "--prompts",
+        "prompts_file",
+        type=click.Path(path_type=Path),
+        metavar="FILE.toml",
+        help="Ask in your own words: a text for presence, locate, count, caption or clue.",
+    ),
+    click.option(
+        "--clue",
+        is_flag=True,
+        help="Let the model describe each tile first, and tell it so with each question.",
+    ),
+    click.option(
+        "--clue-model",
+        default=_DEFAULTS.clue_model,
+        help="Let another model describe each tile for it, NAME or NAME:SOURCE.",
+    ),
+    click.option(
         "--bands",
         type=CommaSeparated(),
         metavar="LIST",
@@ -134,6 +151,10 @@ def options_of(ctx: click.Context) -> AnalyzeOptions:
         field = _FIELDS.get(name, name)
         if field in known and ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
             base[field] = _model_options(value) if field == "model_options" else value
+    if ctx.params.get("prompts_file"):
+        from geochg.tasks.wording import read_wording
+
+        base["prompts"] = read_wording(ctx.params["prompts_file"])
     return AnalyzeOptions.from_dict(base)
 
 

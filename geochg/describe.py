@@ -10,9 +10,8 @@ from typing import Any
 from geochg.answering import has_core
 from geochg.cells import CellSettings, tile_result
 from geochg.models.base import ChangeModel, naming
-from geochg.models.registry import load_model
 from geochg.options import AnalyzeOptions
-from geochg.pipeline import SURVEY_TILES, mapped_questions, reading_threads
+from geochg.pipeline import SURVEY_TILES, load_models, mapped_questions, reading_threads
 from geochg.records import Tile, TileFailure
 from geochg.tiling.layout import Layout
 from geochg.tiling.pair import RasterPair, open_pair
@@ -80,7 +79,7 @@ def describe(
     """
     options = options or AnalyzeOptions()
     start = time.perf_counter()
-    model = load_model(options.model, options.model_options, options.device)
+    model = load_models(options)
     with gdal_settings():
         pair = open_pair(before, after, options, model.capabilities.bands)
         found = prepare(pair, options.align, pixels=model.capabilities.pixels, match=options.match)
@@ -109,7 +108,7 @@ def _expected_seconds(
     start = time.perf_counter()
     settings = CellSettings(options.geometry, options.classes, heat=False)
     with naming(model):
-        answered = model.answer(tiles, mapped_questions(model))
+        answered = model.answer(tiles, mapped_questions(model, options.prompts))
     for tile, answers in zip(tiles, answered, strict=True):
         if not isinstance(answers, TileFailure):
             tile_result(tile, answers, settings)

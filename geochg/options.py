@@ -113,6 +113,9 @@ class AnalyzeOptions(Options):
     Attributes:
         model: `name` or `name:source`, see `geochg models`.
         model_options: The backend's own options.
+        prompts: Questions in one's own words, by task; see `tasks.wording`.
+        clue: Whether the model describes each tile first and is told so with each question.
+        clue_model: Another model to describe it, as `model`; empty for the same.
         bands: Bands to use, by number, name, colour or `role=number`; empty for the model's choice.
         resolution: Pixel size of the grid in units of its CRS; None for the before image's.
         crs: CRS of the grid; None for the before image's.
@@ -135,6 +138,9 @@ class AnalyzeOptions(Options):
 
     model: str = "builtin"
     model_options: Mapping[str, Any] = field(default_factory=dict)
+    prompts: Mapping[str, str] = field(default_factory=dict)
+    clue: bool = False
+    clue_model: str = ""
     bands: tuple[str, ...] = ()
     resolution: float | None = None
     crs: str | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,12 +19,14 @@ from geochg.features.changes import FeatureSettings, change_features
 from geochg.features.tiles import tile_features
 from geochg.journal import Journal, journal_path
 from geochg.models.base import USUAL_TILE_PX, ChangeModel, naming
+from geochg.models.clue import CluedModel
 from geochg.models.registry import load_model
 from geochg.options import AnalyzeOptions
 from geochg.outputs import Outputs
 from geochg.provenance import fingerprint, metadata
 from geochg.records import Question, Task, Tile, TileAnswers, TileFailure, TileResult, TileWindow
 from geochg.tasks import ask
+from geochg.tasks.wording import check_wording
 from geochg.tiling.layout import Layout, evenly
 from geochg.tiling.pair import RasterPair, nothing_valid, open_pair
 from geochg.tiling.preparation import Preparation, Step, prepare
@@ -98,7 +100,8 @@ def analyze(
     options = options or AnalyzeOptions()
     outputs = outputs or Outputs()
     outputs.check([os.fspath(before), os.fspath(after), *([options.aoi] if options.aoi else [])])
-    model = load_model(options.model, options.model_options, options.device)
+    check_wording(options.prompts)
+    model = load_models(options)
     _check_classes(options, model)
     with gdal_settings():
         pair = open_pair(before, after, options, model.capabilities.bands)
@@ -112,9 +115,29 @@ def analyze(
     return result
 
 
-def mapped_questions(model: ChangeModel) -> list[Question]:
-    """What a model is asked about every tile: the tasks that become features and that it knows."""
-    return [ask(task) for task in MAPPED_TASKS if task in model.capabilities.tasks]
+def load_models(options: AnalyzeOptions) -> ChangeModel:
+    """The model of the options, with another that gives it clues where they ask for that.
+
+    Raises:
+        ModelError: As `load_model`, or if the two do not go together.
+        OptionError: As `load_model`.
+    """
+    model = load_model(options.model, options.model_options, options.device)
+    if not (options.clue or options.clue_model):
+        return model
+    teller = load_model(options.clue_model, {}, options.device) if options.clue_model else model
+    return CluedModel(model, teller, options.prompts)
+
+
+def mapped_questions(model: ChangeModel, wording: Mapping[str, str]) -> list[Question]:
+    """What a model is asked about every tile: the tasks that become features and that it knows.
+
+    Args:
+        model: Which is asked.
+        wording: Prompts in one's own words, by task.
+    """
+    known = [task for task in MAPPED_TASKS if task in model.capabilities.tasks]
+    return [ask(task, wording.get(task)) for task in known]
 
 
 def reading_threads(options: AnalyzeOptions) -> int:
@@ -159,7 +182,7 @@ class _Run:
     @cached_property
     def questions(self) -> list[Question]:
         """What is asked about each."""
-        return mapped_questions(self.model)
+        return mapped_questions(self.model, self.options.prompts)
 
     def answer_tiles(self, journal: Journal) -> list[TileFailure]:
         """Reads and answers the tiles the journal does not hold; gives those that failed."""

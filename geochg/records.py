@@ -141,12 +141,14 @@ class Tile:
             float32 in source units when it asked for `values`. Invalid pixels are 0.
         after: As `before`, on the same grid.
         valid: `(height, width)` bool; true where both dates have data inside the area of interest.
+        clue: A sentence that goes behind each question; mostly empty.
     """
 
     window: TileWindow
     before: NDArray[Any]
     after: NDArray[Any]
     valid: NDArray[np.bool_]
+    clue: str = ""
 
 
 @dataclass(frozen=True, slots=True)

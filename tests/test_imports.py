@@ -19,10 +19,11 @@ ALLOWED = {
     "geometry": {"records"},
     **dict.fromkeys(MIDDLE, BASE),
     "journal": BASE | {"tiling"},
+    "answering": BASE,
     "provenance": BASE | {"tiling", "models", "journal"},
     "outputs": BASE | {"writers"},
-    "pipeline": BASE | MIDDLE | {"journal", "outputs", "provenance"},
-    "describe": BASE | MIDDLE | {"pipeline"},
+    "pipeline": BASE | MIDDLE | {"answering", "journal", "outputs", "provenance"},
+    "describe": BASE | MIDDLE | {"answering", "pipeline"},
     "datasets": BASE | {"tiling", "models"},
     "training": BASE | {"tiling", "models", "datasets"},
 }

@@ -36,6 +36,7 @@ class Capabilities:
         surveys: Whether it needs a first pass over a sample of the tiles.
         video: Whether it can take more than two dates.
         streams: Whether it can stream text.
+        clues: Whether it reads `Tile.clue`.
         batch_tiles: Tiles it is best asked about in one call when they are of 256 px; of larger
             tiles it is given fewer, so that the pixels stay as many.
     """
@@ -48,6 +49,7 @@ class Capabilities:
     surveys: bool = False
     video: bool = False
     streams: bool = False
+    clues: bool = False
     batch_tiles: int = 16
 
 

@@ -151,5 +151,6 @@ def _plain(capabilities: Capabilities) -> dict[str, Any]:
         "surveys": capabilities.surveys,
         "video": capabilities.video,
         "streams": capabilities.streams,
+        "clues": capabilities.clues,
         "batch_tiles": capabilities.batch_tiles,
     }

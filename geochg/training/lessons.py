@@ -14,7 +14,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from geochg.models.deltavlm.processing import DeltaVLMProcessor
-from geochg.models.deltavlm.speech import Conversation
+from geochg.models.deltavlm.speech import turn_prompt
+from geochg.models.talk import Conversation
 from geochg.records import Question, Task
 from geochg.tasks import SPECS
 from geochg.training.augment import Augmentation, seen_by_sensor
@@ -71,7 +72,8 @@ def rows_of(pair: DrawnPair) -> list[Row]:
         task = Task(name)
         answers = SPECS[task].turns(answer)
         talk = Conversation(0, Question(task, question))
-        while (prompt := talk.next_prompt) is not None:
+        while not talk.is_over:
+            prompt = turn_prompt(talk.asked, talk.said)
             said = answers[len(talk.said)].strip()
             found.setdefault(prompt, Row(task, prompt, said))
             talk.said.append(said)

@@ -67,8 +67,9 @@ def long_winded(folder):
     return load(folder, threshold=0, presence_threshold=0, max_tokens=30)
 
 
-def test_the_words_are_the_same(plain, exported):
-    tiles = [tile(seed) for seed in range(11)]
+@pytest.mark.parametrize("size_px", [SIZE_PX, 32, 96])
+def test_the_words_are_the_same(plain, exported, size_px):
+    tiles = [tile(seed, size_px) for seed in range(11)]
     wanted, found = (long_winded(folder).answer(tiles, ASKED) for folder in (plain, exported))
     for one, other in zip(found, wanted, strict=True):
         assert one[2:] == other[2:]

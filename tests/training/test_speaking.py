@@ -13,9 +13,10 @@ from geochg.models.deltavlm.configuration import DeltaVLMDenseConfig
 from geochg.models.deltavlm.modeling import DeltaVLMForConditionalGeneration
 from geochg.models.deltavlm.presets import compact_config, compact_generation
 from geochg.models.deltavlm.processing import IGNORED, DeltaVLMProcessor
-from geochg.models.deltavlm.speech import Conversation, hold
+from geochg.models.deltavlm.speech import hold
 from geochg.models.deltavlm.torch_eyes import TorchEyes
 from geochg.models.deltavlm.torch_speaker import TorchSpeaker
+from geochg.models.talk import Conversation
 from geochg.records import PixelWindow, Question, Task, Tile, TileWindow
 from geochg.tasks import SPECS, ask
 from geochg.training.augment import Augmentation

@@ -23,8 +23,10 @@ class BuiltinModel(DeltaVLMModel):
 
     name: ClassVar[str] = "builtin"
     summary: ClassVar[str] = "the compact DeltaVLM that comes with geochg; runs on a CPU"
-    # A sentence costs almost the same for one tile as for many.
-    capabilities: ClassVar[Capabilities] = replace(DeltaVLMModel.capabilities, batch_tiles=64)
+    # A sentence costs almost the same for one tile as for many; it has never read a clue.
+    capabilities: ClassVar[Capabilities] = replace(
+        DeltaVLMModel.capabilities, batch_tiles=64, clues=False
+    )
 
     @classmethod
     def load(cls, source: str, options: Options, device: str) -> Self:

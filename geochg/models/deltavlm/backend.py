@@ -13,20 +13,17 @@ import numpy as np
 from geochg.errors import ModelError, OptionError
 from geochg.models.base import Capabilities, ChangeModel, ModelIdentity
 from geochg.models.deltavlm.finding import Finder, Finding
+from geochg.models.talk import Conversation, unchanged
 from geochg.options import Options
 from geochg.records import (
     Answer,
-    Caption,
-    Counts,
     Dialogue,
-    Presence,
     Question,
     Task,
     Tile,
     TileAnswers,
     TileFailure,
 )
-from geochg.tasks.lexicon import ASKED
 
 if TYPE_CHECKING:
     import torch
@@ -34,14 +31,10 @@ if TYPE_CHECKING:
     from geochg.models.deltavlm.modeling import DeltaVLMForConditionalGeneration
     from geochg.models.deltavlm.processing import DeltaVLMProcessor
     from geochg.models.deltavlm.sight import Eyes, HeadFacts
-    from geochg.models.deltavlm.speech import Conversation, Speaker
+    from geochg.models.deltavlm.speech import Speaker
 
 LARGE_PARAMETERS = 1_000_000_000
 """Models above this run in half precision on a GPU; smaller ones give the same everywhere."""
-
-
-NO_COUNTS = Counts(dict.fromkeys(ASKED, 0))
-"""What is counted where nothing changed: none of the classes that are asked for."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +80,7 @@ class DeltaVLMModel(ChangeModel):
     name: ClassVar[str] = "deltavlm"
     summary: ClassVar[str] = "DeltaVLM, a change vision-language model: a folder or a hub id"
     capabilities: ClassVar[Capabilities] = Capabilities(
-        tasks=frozenset(Task), location="mask", pixels="display", bands="rgb"
+        tasks=frozenset(Task), location="mask", pixels="display", bands="rgb", clues=True
     )
     options_type: ClassVar[type[Options]] = DeltaVLMOptions
 
@@ -185,14 +178,14 @@ class DeltaVLMModel(ChangeModel):
         return answers
 
     def _answers(self, tiles: Sequence[Tile], questions: Sequence[Question]) -> list[TileAnswers]:
-        from geochg.models.deltavlm.speech import Conversation, hold
+        from geochg.models.deltavlm.speech import hold
 
         sight = self.eyes.look(tiles)
         seen: list[Finding | None] = [None] * len(tiles)
         if self.finder is not None and sight.seen is not None:
             seen = list(self.finder.findings(sight.seen, tiles))
         answers: list[list[Answer | Conversation]] = [
-            [self._seen(tile, finding, q) or Conversation(place, q) for q in questions]
+            [self._seen(tile, finding, q) or Conversation(place, q, tile.clue) for q in questions]
             for place, (tile, finding) in enumerate(zip(tiles, seen, strict=True))
         ]
         if talks := [a for row in answers for a in row if isinstance(a, Conversation)]:
@@ -212,7 +205,7 @@ class DeltaVLMModel(ChangeModel):
             return self.finder.outlines(finding, tile)
         if finding.presence.changed or question.task is Task.QUESTION:
             return None
-        return _unchanged(question.task, finding.presence, self.finder.head.no_change_sentence)
+        return unchanged(question.task, finding.presence, self.finder.head.no_change_sentence)
 
     def _said(self, conversation: Conversation, finding: Finding | None) -> Answer:
         """The language model's answer; a dialogue's presence has the dense head's probability."""
@@ -235,15 +228,6 @@ def _finder(head: HeadFacts | None, given: DeltaVLMOptions) -> Finder | None:
         head.threshold if threshold is None else threshold,
         head.presence_threshold if presence_threshold is None else presence_threshold,
     )
-
-
-def _unchanged(task: Task, presence: Presence, sentence: str) -> Answer:
-    """What is said of a tile without change."""
-    if task is Task.COUNT:
-        return NO_COUNTS
-    if task is Task.CAPTION:
-        return Caption(sentence, changed=False)
-    return Dialogue(presence, NO_COUNTS, sentence)
 
 
 def _failure(tile: Tile) -> TileFailure | None:

@@ -184,11 +184,12 @@ def _question(model: DeltaVLMForConditionalGeneration) -> _Part:
 
     of_dense = tuple(map(varies, dense))
     asked = {0: rows, 1: words}
+    seen = {0: rows, 1: Dim("tokens", max=_MOST)}
     before, after = split_dates(features.tokens)
     return _Part(
         ExportedQuestion(model),
         (before, after, dense, ids, torch.ones_like(ids)),
-        ({0: rows}, {0: rows}, of_dense, asked, asked),
+        (seen, seen, of_dense, asked, asked),
         QUESTION_INPUTS,
         ("prefix",),
     )

@@ -17,8 +17,8 @@ from geochg.models.deltavlm.sight import (
     Seen,
     Sight,
     batches,
-    rgb,
 )
+from geochg.models.pictures import rgb
 from geochg.records import Change, Channel
 
 if TYPE_CHECKING:

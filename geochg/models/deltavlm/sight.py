@@ -108,8 +108,3 @@ def batches(tiles: Sequence[Tile]) -> Iterator[Sequence[Tile]]:
     for start in range(0, len(tiles), VISION_BATCH):
         part = tiles[start : start + VISION_BATCH]
         yield [*part, *[part[-1]] * (VISION_BATCH - len(part))]
-
-
-def rgb(values: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Three bands; one band is shown as grey."""
-    return values if len(values) == 3 else np.repeat(values[:1], 3, axis=0)

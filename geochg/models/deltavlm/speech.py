@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from geochg.tasks import SPECS
+from geochg.models.talk import Conversation
 
 if TYPE_CHECKING:
     from geochg.models.deltavlm.sight import Sight
-    from geochg.records import Answer, Question
 
 
 class Speaker(Protocol):
@@ -33,35 +31,6 @@ class Speaker(Protocol):
         """
 
 
-@dataclass
-class Conversation:
-    """One question about one tile, turn by turn; most have one turn.
-
-    Attributes:
-        place: Of the tile in the sight.
-        question: What is asked.
-        said: The answers so far.
-    """
-
-    place: int
-    question: Question
-    said: list[str] = field(default_factory=list)
-
-    @property
-    def next_prompt(self) -> str | None:
-        """What to ask next, after what was said; None when all is said."""
-        turns = SPECS[self.question.task].turns(self.question.text)
-        if len(self.said) == len(turns):
-            return None
-        return turn_prompt(turns[: len(self.said) + 1], self.said)
-
-    def answer(self) -> Answer:
-        """The typed answer."""
-        spec = SPECS[self.question.task]
-        answer: Answer = spec.parse(spec.joined(self.said))
-        return answer
-
-
 def turn_prompt(asked: Sequence[str], said: Sequence[str]) -> str:
     """The prompt of a later turn: all that was asked and said before it, in one text.
 
@@ -80,12 +49,14 @@ def hold(speaker: Speaker, sight: Sight, conversations: Sequence[Conversation]) 
     places = sorted({conversation.place for conversation in conversations})
     row_of = {place: row for row, place in enumerate(places)}
     encoding = speaker.encode(sight, places)
-    while open_ones := [c for c in conversations if c.next_prompt is not None]:
+    while open_ones := [talk for talk in conversations if not talk.is_over]:
         # Prompts of like length side by side need less padding.
-        open_ones.sort(key=lambda c: (len(c.next_prompt or ""), c.place))
-        for start in range(0, len(open_ones), speaker.batch_prompts):
-            batch = open_ones[start : start + speaker.batch_prompts]
-            prompts = [c.next_prompt or "" for c in batch]
-            said = speaker.answers(encoding, [row_of[c.place] for c in batch], prompts)
-            for conversation, words in zip(batch, said, strict=True):
-                conversation.said.append(words)
+        asked = sorted(
+            ((turn_prompt(talk.asked, talk.said), talk) for talk in open_ones),
+            key=lambda pair: (len(pair[0]), pair[1].place),
+        )
+        for start in range(0, len(asked), speaker.batch_prompts):
+            prompts, batch = zip(*asked[start : start + speaker.batch_prompts], strict=True)
+            said = speaker.answers(encoding, [row_of[talk.place] for talk in batch], prompts)
+            for talk, words in zip(batch, said, strict=True):
+                talk.said.append(words)

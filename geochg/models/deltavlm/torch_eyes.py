@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import torch
 
 from geochg.models.deltavlm.dense import DenseOutput, channel_probability
-from geochg.models.deltavlm.sight import HeadFacts, Seen, Sight, batches, rgb
+from geochg.models.deltavlm.sight import HeadFacts, Seen, Sight, batches
 from geochg.models.deltavlm.vision import split_dates
+from geochg.models.pictures import rgb
 
 if TYPE_CHECKING:
     from geochg.models.deltavlm.modeling import DeltaVLMForConditionalGeneration

@@ -1,0 +1,1 @@
+"""The backend `openai`: any server that speaks OpenAI's chat protocol."""

@@ -1,0 +1,142 @@
+"""What models that answer in words share: conversations about tiles, and what need not be asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from geochg.records import (
+    Answer,
+    Caption,
+    Counts,
+    Dialogue,
+    Locations,
+    Presence,
+    Question,
+    Task,
+    Tile,
+)
+from geochg.tasks import SPECS
+from geochg.tasks.lexicon import ASKED
+
+NO_COUNTS = Counts(dict.fromkeys(ASKED, 0))
+"""What is counted where nothing changed: none of the classes that are asked for."""
+
+NOWHERE = Locations({class_name: {} for class_name in ASKED})
+"""Where something changed in a tile in which nothing did."""
+
+NO_CHANGE = "no change"
+"""The caption of such a tile where the model is not asked for one."""
+
+
+@dataclass
+class Conversation:
+    """One question about one tile, turn by turn; most have one turn.
+
+    Attributes:
+        place: Of the tile in its batch.
+        question: What is asked.
+        clue: A sentence that goes behind the first turn.
+        said: The answers so far.
+        failure: Why there will be no further answer; empty while there may be.
+    """
+
+    place: int
+    question: Question
+    clue: str = ""
+    said: list[str] = field(default_factory=list)
+    failure: str = ""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether all is said, or no more will be."""
+        return bool(self.failure) or len(self.said) == len(self._turns)
+
+    @property
+    def asked(self) -> list[str]:
+        """What is asked up to the next turn: one more than was said, unless it is over."""
+        return self._turns[: len(self.said) + 1]
+
+    @property
+    def _turns(self) -> list[str]:
+        first, *later = SPECS[self.question.task].turns(self.question.text)
+        return [f"{first} {self.clue}".rstrip(), *later]
+
+    def answer(self) -> Answer:
+        """The typed answer of a conversation that came to its end."""
+        spec = SPECS[self.question.task]
+        answer: Answer = spec.parse(spec.joined(self.said))
+        return answer
+
+
+Hold = Callable[[Sequence[Conversation]], None]
+"""Carries conversations to their end, or notes why one failed."""
+
+
+def unchanged(task: Task, presence: Presence, sentence: str = NO_CHANGE) -> Answer:
+    """What is said of a tile without change, for every task but a free question.
+
+    Args:
+        task: Which is answered.
+        presence: Of the tile.
+        sentence: The caption.
+    """
+    if task is Task.COUNT:
+        return NO_COUNTS
+    if task is Task.LOCATE:
+        return NOWHERE
+    if task is Task.PRESENCE:
+        return presence
+    if task is Task.CAPTION:
+        return Caption(sentence, changed=False)
+    return Dialogue(presence, NO_COUNTS, sentence)
+
+
+def presence_first(
+    tiles: Sequence[Tile], questions: Sequence[Question], hold: Hold
+) -> list[list[Answer] | str]:
+    """Asks about presence, and the rest only about tiles that changed.
+
+    A free question is asked about every tile. Where presence is not among the questions, or the
+    answer to it makes no sense, the rest is asked too.
+
+    Args:
+        tiles: With their clues.
+        questions: Asked of each.
+        hold: Holds the conversations.
+
+    Returns:
+        Of each tile the answers in the order of the questions, or why it has none.
+    """
+    rows = [
+        [Conversation(place, question, tile.clue) for question in questions]
+        for place, tile in enumerate(tiles)
+    ]
+    hold([talk for row in rows for talk in row if talk.question.task is Task.PRESENCE])
+    same = [_unchanged_presence(row) for row in rows]
+    hold([t for row, known in zip(rows, same, strict=True) for t in row if _open(t, known)])
+    return [_answers(row, known) for row, known in zip(rows, same, strict=True)]
+
+
+def _unchanged_presence(row: Sequence[Conversation]) -> Presence | None:
+    """The presence of a tile that is said to be unchanged; None for the others."""
+    for talk in row:
+        if talk.question.task is Task.PRESENCE and not talk.failure:
+            answer = talk.answer()
+            if isinstance(answer, Presence) and not answer.changed:
+                return answer
+    return None
+
+
+def _open(talk: Conversation, same: Presence | None) -> bool:
+    needed = same is None or talk.question.task is Task.QUESTION
+    return needed and not talk.is_over
+
+
+def _answers(row: Sequence[Conversation], same: Presence | None) -> list[Answer] | str:
+    if failed := next((talk.failure for talk in row if talk.failure), ""):
+        return failed
+    return [
+        talk.answer() if talk.is_over or same is None else unchanged(talk.question.task, same)
+        for talk in row
+    ]

@@ -1,0 +1,225 @@
+"""Models behind an endpoint, against a real server on this machine."""
+
+import time
+
+import numpy as np
+import pytest
+from chat_server import KEY, pictures_of, serving, texts_of
+from tile_factory import layout
+
+from geochg.errors import ModelError, OptionError, RunError
+from geochg.models.endpoint.address import Address
+from geochg.models.registry import load_model
+from geochg.records import (
+    Caption,
+    Counts,
+    Dialogue,
+    GridCell,
+    Locations,
+    Presence,
+    Reply,
+    Task,
+    Tile,
+    TileFailure,
+    Unparsed,
+)
+from geochg.tasks import SPECS, ask
+
+MAPPED = [ask(task) for task in (Task.PRESENCE, Task.LOCATE, Task.COUNT, Task.CAPTION)]
+
+
+@pytest.fixture
+def server(monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    with serving() as running:
+        yield running
+
+
+def load(server, **options):
+    return load_model(f"openai:{server.url}#seer", {"retries": 2, **options}, "cpu")
+
+
+def tiles_of(changed, side_px=48):
+    """Tiles of one grey; a bright square appears top left in those that changed."""
+    tiles = []
+    for window, new in zip(layout(1, len(changed), side_px), changed, strict=True):
+        before = np.full((3, side_px, side_px), 90, np.uint8)
+        after = before.copy()
+        if new:
+            after[:, 2:14, 2:14] = 240
+        tiles.append(Tile(window, before, after, np.ones((side_px, side_px), bool)))
+    return tiles
+
+
+def test_answers_in_words_become_answers(server):
+    changed, same = load(server).answer(tiles_of([True, False]), MAPPED)
+    assert list(changed) == [
+        Presence(True),
+        Locations({"road": {}, "building": {GridCell(0, 0): 1.0}}),
+        SPECS[Task.COUNT].parse("There are no new roads and 1 new building."),
+        Caption("A building has been built.", changed=True),
+    ]
+    assert same[0] == Presence(False)
+    assert same[1] == Locations({"road": {}, "building": {}})
+    assert same[2] == Counts({"road": 0, "building": 0})
+    assert not same[3].changed
+
+
+def test_only_presence_is_asked_of_tiles_without_change(server):
+    load(server).answer(tiles_of([False, True, False, False]), MAPPED)
+    assert len(server.requests) == 4 + 3
+
+
+def test_both_pictures_are_sent_without_loss(server):
+    rng = np.random.default_rng(0)
+    (window,) = layout(1, 1, 20)
+    before, after = rng.integers(0, 256, (2, 3, 20, 20)).astype(np.uint8)
+    load(server).answer([Tile(window, before, after, np.ones((20, 20), bool))], MAPPED[:1])
+    sent = pictures_of(server.requests[0]["messages"])
+    assert np.array_equal(sent, np.stack((before, after)).transpose(0, 2, 3, 1))
+    assert server.requests[0]["temperature"] == 0
+
+
+def test_a_dialogue_goes_on_from_what_was_said(server):
+    ((answer,),) = load(server).answer(tiles_of([True]), [ask(Task.DIALOGUE)])
+    assert isinstance(answer, Dialogue)
+    assert answer.presence == Presence(True)
+    assert answer.counts.counts["building"] == 1
+    assert [len(request["messages"]) for request in server.requests] == [1, 3, 5]
+    assert server.requests[2]["messages"][1] == {"role": "assistant", "content": "Yes."}
+    assert len(texts_of(server.requests[2]["messages"])) == 3
+
+
+def test_a_free_question_is_asked_of_every_tile(server):
+    question = ask(Task.QUESTION, "Is there a river?")
+    changed, same = load(server).answer(tiles_of([True, False]), [MAPPED[0], question])
+    assert changed[1] == same[1] == Reply("You asked: is there a river?")
+
+
+def test_requests_run_side_by_side(server):
+    server.delay_s = 0.2
+    model = load(server, concurrency=6)
+    start = time.monotonic()
+    model.answer(tiles_of([False] * 12), MAPPED)
+    assert time.monotonic() - start < 12 * 0.2 / 2
+    assert 2 < server.busiest <= 6
+
+
+@pytest.mark.parametrize("trouble", [429, 500, 503, "close", "close mid-stream"])
+def test_what_passes_is_survived_and_no_tile_is_lost_or_doubled(server, trouble):
+    server.trouble = lambda number: trouble if number in (0, 2, 3) else None
+    found = load(server, concurrency=1).answer(tiles_of([True, False, True]), MAPPED)
+    assert [answers[0] for answers in found] == [Presence(True), Presence(False), Presence(True)]
+    assert len(server.requests) == 3 + 3 * 2 + 3
+
+
+@pytest.mark.parametrize(
+    ("trouble", "told"),
+    [
+        (500, "500: in trouble"),
+        (400, "400: in trouble"),
+        ("close", "connection to the endpoint broke"),
+        ("html", "makes no sense"),
+        ("empty", "makes no sense"),
+    ],
+)
+def test_what_does_not_pass_fails_the_tile_only(server, trouble, told):
+    tiles = tiles_of([False, True])
+    server.trouble = lambda number: (
+        trouble if pictures_of(server.requests[number]["messages"])[1].max() > 200 else None
+    )
+    good, bad = load(server, retries=1, concurrency=1).answer(tiles, MAPPED)
+    assert good[0] == Presence(False)
+    assert isinstance(bad, TileFailure)
+    assert told in bad.reason
+
+
+def test_a_slow_endpoint_fails_the_tile(server):
+    model = load(server, timeout_s=0.2, retries=0)
+    server.delay_s = 0.6
+    (failed,) = model.answer(tiles_of([True]), MAPPED)
+    assert "did not answer in time" in failed.reason
+
+
+def test_an_endpoint_that_went_away_ends_the_run(server):
+    model = load(server, retries=0)
+    server.trouble = lambda number: "close"
+    with pytest.raises(RunError, match="connection to the endpoint broke, for none of 3") as caught:
+        model.answer(tiles_of([True] * 3), MAPPED)
+    assert "--resume" in caught.value.hint
+
+
+def test_nonsense_is_counted_not_taken_for_no_change(server):
+    server.trouble = lambda number: "nonsense"
+    ((presence, *_, caption),) = load(server).answer(tiles_of([True]), MAPPED)
+    assert isinstance(presence, Unparsed)
+    assert caption == Caption("colourless green ideas", changed=True)
+
+
+def test_a_key_lost_on_the_way_ends_the_run(server):
+    model = load(server)
+    server.key = KEY
+    with pytest.raises(ModelError, match=r"refused the key \(401\)"):
+        model.answer(tiles_of([True]), MAPPED)
+
+
+def test_the_key_goes_to_the_endpoint_and_nowhere_else(monkeypatch):
+    monkeypatch.setenv("MY_KEY", KEY)
+    with serving(key=KEY) as server:
+        with pytest.raises(ModelError, match="refused the key") as caught:
+            load(server, key_variable="OTHER_KEY")
+        assert "OPENAI_API_KEY" in caught.value.hint
+        model = load(server, key_variable="MY_KEY")
+        model.answer(tiles_of([True]), MAPPED[:1])
+        assert server.keys == [f"Bearer {KEY}"]
+    assert KEY not in repr(model.identity)
+    assert KEY not in repr(model.options)
+
+
+def test_the_only_model_of_an_endpoint_needs_no_name(server):
+    model = load_model(f"openai:{server.url}", {}, "cpu")
+    assert model.identity.id == f"openai:{server.url}#seer"
+
+
+@pytest.mark.parametrize("name", ["", "#other"])
+def test_a_model_the_endpoint_has_not_is_refused_with_those_it_has(name):
+    with serving(names=("one", "two")) as server:
+        with pytest.raises(ModelError) as caught:
+            load_model(f"openai:{server.url}{name}", {}, "cpu")
+        assert "one, two" in caught.value.hint
+
+
+def test_an_endpoint_where_nothing_answers_is_refused(server):
+    url = server.url.replace(str(server.server_port), "9")
+    with pytest.raises(ModelError, match="nothing answers"):
+        load_model(f"openai:{url}#seer", {"retries": 0}, "cpu")
+
+
+@pytest.mark.parametrize(
+    "source", ["", "localhost:8000", "ftp://host/v1#x", "http://#x", "http://host:port/v1"]
+)
+def test_what_is_no_address_is_refused(source):
+    with pytest.raises(ModelError, match="address"):
+        Address.parse(source)
+
+
+@pytest.mark.parametrize("source", ["http://me:secret@host/v1#x", "http://host/v1?key=secret#x"])
+def test_secrets_in_an_address_are_refused_and_not_repeated(source):
+    with pytest.raises(ModelError, match="holds a secret") as caught:
+        Address.parse(source)
+    assert "=secret" not in str(caught.value)
+    assert ":secret" not in str(caught.value)
+
+
+def test_extra_members_stand_above_the_usual_ones(server):
+    load(server, extra={"seed": 7, "max_completion_tokens": 9}).answer(tiles_of([True]), MAPPED[:1])
+    (request,) = server.requests
+    assert request["seed"] == 7
+    assert request["max_completion_tokens"] == 9
+    assert "max_tokens" not in request
+
+
+@pytest.mark.parametrize("options", [{"concurrency": 0}, {"timeout_s": -1.0}, {"retries": -1}])
+def test_options_out_of_range_are_refused(options):
+    with pytest.raises(OptionError):
+        load_model("openai:http://localhost:1/v1#x", options, "cpu")

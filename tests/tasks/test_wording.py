@@ -1,0 +1,67 @@
+import pytest
+
+from geochg.errors import InputError, OptionError
+from geochg.records import Task
+from geochg.tasks import ask
+from geochg.tasks.wording import check_wording, clue_sentence, read_wording
+
+
+def written(folder, text):
+    path = folder / "prompts.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_a_prompts_file_words_some_tasks(tmp_path):
+    found = read_wording(
+        written(
+            tmp_path,
+            'caption = "What is\\n new?"\n'
+            'dialogue = ["Anything new?", "How many?", "Tell me more."]\n',
+        )
+    )
+    assert found == {
+        "caption": "What is new?",
+        "dialogue": "Anything new?\nHow many?\nTell me more.",
+    }
+    assert ask(Task.CAPTION, found[Task.CAPTION]).text == "What is new?"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('captoin = "x"', "'captoin'"),
+        ('question = "x"', "'question'"),
+        ('caption = ""', "'caption' is empty"),
+        ("caption = 3", "'caption' is no text"),
+        ("caption = []", "'caption' is no text"),
+        ('caption = ["a", "b"]', "not 1 lines"),
+        ('dialogue = "a"', "not 3 lines"),
+        ('clue = "Hint:"', "no place"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused(tmp_path, text, told):
+    with pytest.raises(OptionError, match=told):
+        read_wording(written(tmp_path, text))
+
+
+@pytest.mark.parametrize("text", ["caption", "\x00"])
+def test_what_is_no_toml_is_refused(tmp_path, text):
+    with pytest.raises(InputError, match="not a TOML file"):
+        read_wording(written(tmp_path, text))
+
+
+def test_a_file_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(InputError, match="cannot read the prompts file"):
+        read_wording(tmp_path / "none.toml")
+
+
+def test_options_are_checked_too():
+    with pytest.raises(OptionError, match="is empty"):
+        check_wording({"count": " "})
+
+
+def test_a_clue_is_one_line_in_its_wording():
+    assert clue_sentence("a new\nhouse {x}", {}) == "Clue: a new house {x}"
+    assert clue_sentence("a house", {"clue": "({clue})"}) == "(a house)"
+    assert clue_sentence("  ", {}) == ""
