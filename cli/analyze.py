@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -135,7 +136,12 @@ def _interrupts() -> Iterator[Flag]:
 
     def ask_to_stop(signum: int, frame: FrameType | None) -> None:
         if cancel.is_set():
-            raise KeyboardInterrupt
+            from rich.console import Console
+
+            # An exception would wait for the threads, and those for the model. The journal is
+            # made to survive this.
+            Console(stderr=True).show_cursor()
+            os._exit(130)
         cancel.set()
         click.echo("stopping at the next tile; Ctrl-C again to stop at once", err=True)
 

@@ -13,6 +13,7 @@ from .lazy import LazyGroup
 
 COMMANDS = {
     "analyze": "Map what changed between two rasters.",
+    "ask": "Talk about what changed, in the whole pair or at one place.",
     "info": "Tell what a pair of rasters is before running it.",
     "models": "List the change models that --model takes, or convert released weights.",
     "train": "Train change models.",

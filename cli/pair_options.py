@@ -18,6 +18,9 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 _FIELDS = {"tile_size": "tile_size_px", "overlap": "overlap_px", "min_area": "min_area_m2"}
 """Command-line names that leave out the unit."""
 
+_OWN = ("model_options", "clue_options")
+"""Fields that hold options of a model's own."""
+
 _DEFAULTS = AnalyzeOptions()
 
 
@@ -77,6 +80,13 @@ _PAIR_OPTIONS = (
         "--clue-model",
         default=_DEFAULTS.clue_model,
         help="Let another model describe each tile for it, NAME or NAME:SOURCE.",
+    ),
+    click.option(
+        "--clue-option",
+        "clue_options",
+        multiple=True,
+        metavar="NAME=VALUE",
+        help="An option of that model's own; may be given several times.",
     ),
     click.option(
         "--bands",
@@ -150,7 +160,7 @@ def options_of(ctx: click.Context) -> AnalyzeOptions:
     for name, value in ctx.params.items():
         field = _FIELDS.get(name, name)
         if field in known and ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
-            base[field] = _model_options(value) if field == "model_options" else value
+            base[field] = _model_options(value) if field in _OWN else value
     if ctx.params.get("prompts_file"):
         from geochg.tasks.wording import read_wording
 

@@ -41,9 +41,16 @@ class Options:
     NOT_SAVED: ClassVar[tuple[str, ...]] = ()
     """Fields that belong to one run and do not go into a saved file."""
 
+    HOW_IT_RUNS: ClassVar[tuple[str, ...]] = ()
+    """Fields that do not change the result."""
+
     def to_dict(self) -> dict[str, Any]:
         """The options as plain JSON values, without the version."""
         return {f.name: _plain(getattr(self, f.name)) for f in dataclasses.fields(self)}
+
+    def shaping(self) -> dict[str, Any]:
+        """The options that shape the result, as plain JSON values."""
+        return {key: value for key, value in self.to_dict().items() if key not in self.HOW_IT_RUNS}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
@@ -116,6 +123,7 @@ class AnalyzeOptions(Options):
         prompts: Questions in one's own words, by task; see `tasks.wording`.
         clue: Whether the model describes each tile first and is told so with each question.
         clue_model: Another model to describe it, as `model`; empty for the same.
+        clue_options: That model's own options.
         bands: Bands to use, by number, name, colour or `role=number`; empty for the model's choice.
         resolution: Pixel size of the grid in units of its CRS; None for the before image's.
         crs: CRS of the grid; None for the before image's.
@@ -141,6 +149,7 @@ class AnalyzeOptions(Options):
     prompts: Mapping[str, str] = field(default_factory=dict)
     clue: bool = False
     clue_model: str = ""
+    clue_options: Mapping[str, Any] = field(default_factory=dict)
     bands: tuple[str, ...] = ()
     resolution: float | None = None
     crs: str | None = None
@@ -194,11 +203,6 @@ class AnalyzeOptions(Options):
         for name in ("batch_size", "workers"):
             value = getattr(self, name)
             _require(value is None or value > 0, f"{name} {value}", "must be above zero")
-
-    def provenance(self) -> dict[str, Any]:
-        """The options that shape the result, as plain JSON values."""
-        values = self.to_dict()
-        return {key: values[key] for key in values if key not in self.HOW_IT_RUNS}
 
 
 def _require(holds: bool, what: str, rule: str) -> None:

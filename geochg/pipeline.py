@@ -26,7 +26,7 @@ from geochg.outputs import Outputs
 from geochg.provenance import fingerprint, metadata
 from geochg.records import Question, Task, Tile, TileAnswers, TileFailure, TileResult, TileWindow
 from geochg.tasks import ask
-from geochg.tasks.wording import check_wording
+from geochg.tasks.wording import CLUE, check_wording
 from geochg.tiling.layout import Layout, evenly
 from geochg.tiling.pair import RasterPair, nothing_valid, open_pair
 from geochg.tiling.preparation import Preparation, Step, prepare
@@ -100,7 +100,6 @@ def analyze(
     options = options or AnalyzeOptions()
     outputs = outputs or Outputs()
     outputs.check([os.fspath(before), os.fspath(after), *([options.aoi] if options.aoi else [])])
-    check_wording(options.prompts)
     model = load_models(options)
     _check_classes(options, model)
     with gdal_settings():
@@ -120,12 +119,17 @@ def load_models(options: AnalyzeOptions) -> ChangeModel:
 
     Raises:
         ModelError: As `load_model`, or if the two do not go together.
-        OptionError: As `load_model`.
+        OptionError: As `load_model`, or if a prompt makes no sense or would not be asked.
     """
+    check_wording(options.prompts)
     model = load_model(options.model, options.model_options, options.device)
-    if not (options.clue or options.clue_model):
+    has_clue = options.clue or bool(options.clue_model)
+    _check_prompts(options.prompts, model, has_clue=has_clue)
+    if not has_clue:
         return model
-    teller = load_model(options.clue_model, {}, options.device) if options.clue_model else model
+    if not options.clue_model:
+        return CluedModel(model, model, options.prompts)
+    teller = load_model(options.clue_model, options.clue_options, options.device)
     return CluedModel(model, teller, options.prompts)
 
 
@@ -145,6 +149,19 @@ def reading_threads(options: AnalyzeOptions) -> int:
     return options.workers or min(4, os.cpu_count() or 1)
 
 
+def _check_prompts(prompts: Mapping[str, str], model: ChangeModel, *, has_clue: bool) -> None:
+    """Refuses prompts that would be noted but never asked."""
+    asked = model.capabilities.asked_in_words
+    idle = [name for name in prompts if name != CLUE and name not in asked]
+    if idle:
+        raise OptionError(
+            f"{model.name} is not asked about {idle[0]} in words",
+            f"it is asked about {', '.join(sorted(asked)) or 'nothing'}; leave out the rest",
+        )
+    if CLUE in prompts and not has_clue:
+        raise OptionError("there is a prompt 'clue', but no clue", "add --clue or --clue-model")
+
+
 def _check_classes(options: AnalyzeOptions, model: ChangeModel) -> None:
     known = model.capabilities.classes
     if unknown := [name for name in options.classes if name not in known]:
@@ -156,9 +173,7 @@ def _check_classes(options: AnalyzeOptions, model: ChangeModel) -> None:
 
 def _journal(run: _Run) -> Journal:
     paths = run.outputs.paths()
-    facts = fingerprint(
-        run.pair, run.options, run.model.identity, heatmap=run.outputs.heatmap is not None
-    )
+    facts = fingerprint(run.pair, run.options, run.model, heatmap=run.outputs.heatmap is not None)
     path = journal_path(paths[0]) if paths else None
     return Journal.begin(path, run.layout, facts, resume=run.options.resume)
 
@@ -237,7 +252,7 @@ class _Run:
         facts = metadata(
             self.pair,
             self.options,
-            self.model.identity,
+            self.model,
             self.questions,
             Preparation.from_dict(journal.measured("preparation") or Preparation().to_dict()),
             tallies,

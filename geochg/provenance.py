@@ -11,7 +11,7 @@ from odc.geo.geobox import GeoBox
 
 from geochg import __version__
 from geochg.journal import Tallies
-from geochg.models.base import ModelIdentity
+from geochg.models.base import ChangeModel
 from geochg.options import AnalyzeOptions
 from geochg.records import Question, TileFailure
 from geochg.tiling.pair import RasterPair
@@ -20,7 +20,7 @@ from geochg.tiling.source import without_secrets
 
 
 def fingerprint(
-    pair: RasterPair, options: AnalyzeOptions, model: ModelIdentity, *, heatmap: bool
+    pair: RasterPair, options: AnalyzeOptions, model: ChangeModel, *, heatmap: bool
 ) -> dict[str, Any]:
     """What a journal must have in common with a run to be resumed by it.
 
@@ -30,17 +30,17 @@ def fingerprint(
         "the version of geochg": __version__,
         "the before image": [without_secrets(pair.before.path), *_states(pair.before.files)],
         "the after image": [without_secrets(pair.after.path), *_states(pair.after.files)],
-        "the model": asdict(model),
+        "the model": asdict(model.identity),
         "the area of interest": _states([options.aoi] if options.aoi else []),
         "whether there is a heatmap": heatmap,
-        **{f"option {name}": value for name, value in options.provenance().items()},
+        **{f"option {name}": value for name, value in _shaping(options, model).items()},
     }
 
 
 def metadata(
     pair: RasterPair,
     options: AnalyzeOptions,
-    model: ModelIdentity,
+    model: ChangeModel,
     questions: Iterable[Question],
     preparation: Preparation,
     tallies: Tallies,
@@ -49,10 +49,10 @@ def metadata(
     """The `geochg` member of the outputs; nothing in it differs between equal runs."""
     return {
         "version": __version__,
-        "model": asdict(model),
+        "model": asdict(model.identity),
         "questions": {question.task: question.text for question in questions},
         "sources": {"before": pair.before.to_dict(), "after": pair.after.to_dict()},
-        "options": options.provenance(),
+        "options": _shaping(options, model),
         "bands": list(pair.bands.names),
         "grid": _grid_facts(pair.grid),
         "alignment": preparation.alignment(),
@@ -60,6 +60,16 @@ def metadata(
         "tiles": {**asdict(tallies), "failed": len(failures)},
         "failed_tiles": {failure.window.name: failure.reason for failure in failures},
     }
+
+
+def _shaping(options: AnalyzeOptions, model: ChangeModel) -> dict[str, Any]:
+    """The options that shape the result, the model's own among them."""
+    values = options.shaping()
+    how_it_runs = model.options_type.HOW_IT_RUNS
+    own = {
+        name: value for name, value in values["model_options"].items() if name not in how_it_runs
+    }
+    return {**values, "model_options": own}
 
 
 def _states(files: Iterable[str]) -> list[Mapping[str, Any]]:

@@ -159,6 +159,13 @@ class Question:
     text: str
 
 
+class Exchange(NamedTuple):
+    """A question and its answer, in words."""
+
+    question: str
+    answer: str
+
+
 # --- what a model answers ------------------------------------------------------------------------
 
 

@@ -24,6 +24,7 @@ ALLOWED = {
     "outputs": BASE | {"writers"},
     "pipeline": BASE | MIDDLE | {"answering", "journal", "outputs", "provenance"},
     "describe": BASE | MIDDLE | {"answering", "pipeline"},
+    "dialogue": BASE | MIDDLE | {"answering", "pipeline"},
     "datasets": BASE | {"tiling", "models"},
     "training": BASE | {"tiling", "models", "datasets"},
 }

@@ -71,7 +71,7 @@ def test_files_that_cannot_be_read_or_written(tmp_path):
 
 def test_provenance_leaves_out_what_does_not_shape_the_result():
     options = AnalyzeOptions(workers=3, resume=True, min_area_m2=5)
-    provenance = options.provenance()
+    provenance = options.shaping()
     assert provenance["min_area_m2"] == 5
     assert not {"workers", "resume", "device", "batch_size", "allow_failed_tiles"} & set(provenance)
     assert AnalyzeOptions.from_dict(provenance) == AnalyzeOptions(min_area_m2=5)

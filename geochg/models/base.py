@@ -14,9 +14,24 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Self
 
-from geochg.errors import GeochgError, RunError
+from geochg.errors import GeochgError, ModelError, RunError
+from geochg.models.plain_talk import Observed, reply
 from geochg.options import Options
-from geochg.records import CLASSES, PairFacts, Question, Task, Tile, TileAnswers
+from geochg.records import (
+    CLASSES,
+    Answer,
+    Caption,
+    Counts,
+    Exchange,
+    Outlines,
+    PairFacts,
+    Question,
+    Task,
+    Tile,
+    TileAnswers,
+    TileFailure,
+)
+from geochg.tasks import ask
 
 USUAL_TILE_PX = 256
 """Side of the tiles that `Capabilities.batch_tiles` counts."""
@@ -37,6 +52,7 @@ class Capabilities:
         video: Whether it can take more than two dates.
         streams: Whether it can stream text.
         clues: Whether it reads `Tile.clue`.
+        asked_in_words: The tasks for which the words of the question matter.
         batch_tiles: Tiles it is best asked about in one call when they are of 256 px; of larger
             tiles it is given fewer, so that the pixels stay as many.
     """
@@ -50,6 +66,7 @@ class Capabilities:
     video: bool = False
     streams: bool = False
     clues: bool = False
+    asked_in_words: frozenset[Task] = frozenset()
     batch_tiles: int = 16
 
 
@@ -156,3 +173,57 @@ class ChangeModel(ABC):
             (pixels that are not finite, an answer that never came), which must not spoil the
             other tiles of the batch.
         """
+
+    def talk(
+        self, tile: Tile, facts: PairFacts, exchanges: Sequence[Exchange], question: str
+    ) -> Iterator[str]:
+        """Answers a free question about one place, in a talk that may have gone on for a while.
+
+        A model that outlines answers from what it outlines, counts and describes
+        (`models.plain_talk`); one that takes free questions is asked, without what was said before.
+
+        Args:
+            tile: The place.
+            facts: Of the pair.
+            exchanges: What was asked and said before.
+            question: What is asked now.
+
+        Yields:
+            The answer, piece by piece.
+
+        Raises:
+            ModelError: If the model cannot talk.
+            RunError: If the place cannot be answered about.
+        """
+        if self.capabilities.location == "mask":
+            yield reply(question, self._observed(tile, facts))
+        elif Task.QUESTION in self.capabilities.tasks:
+            answers = self._answers_about(tile, [Question(Task.QUESTION, question)])
+            yield getattr(answers[0], "text", "")
+        else:
+            raise ModelError(
+                f"the model {self.name} cannot talk", "choose another, see `geochg models`"
+            )
+
+    def _observed(self, tile: Tile, facts: PairFacts) -> Observed:
+        wanted = [
+            t for t in (Task.LOCATE, Task.COUNT, Task.CAPTION) if t in self.capabilities.tasks
+        ]
+        answers = self._answers_about(tile, [ask(task) for task in wanted])
+        given = dict(zip(wanted, answers, strict=True))
+        outlines, counts = given[Task.LOCATE], given.get(Task.COUNT)
+        caption = given.get(Task.CAPTION)
+        assert isinstance(outlines, Outlines)
+        return Observed(
+            outlines,
+            tile.valid,
+            facts.pixel_area_m2,
+            counts if isinstance(counts, Counts) else None,
+            caption if isinstance(caption, Caption) else None,
+        )
+
+    def _answers_about(self, tile: Tile, questions: Sequence[Question]) -> Sequence[Answer]:
+        (answers,) = self.answer([tile], questions)
+        if isinstance(answers, TileFailure):
+            raise RunError(f"no answer: {answers.reason}", "ask about another place")
+        return answers

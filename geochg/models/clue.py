@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Self
 
-from geochg.errors import ModelError
-from geochg.models.base import ChangeModel, ModelIdentity
+from geochg.errors import ModelError, RunError
+from geochg.models.base import ChangeModel, ModelIdentity, naming
 from geochg.options import Options
 from geochg.records import (
     Caption,
+    Exchange,
     PairFacts,
     Question,
     Task,
@@ -79,9 +80,19 @@ class CluedModel(ChangeModel):
             self.teller.survey(facts, [])
         self.model.survey(facts, sample)
 
+    def talk(
+        self, tile: Tile, facts: PairFacts, exchanges: Sequence[Exchange], question: str
+    ) -> Iterator[str]:
+        """Talks with the description as a clue; see `ChangeModel.talk`."""
+        (told,) = self._told([tile])
+        if isinstance(told, TileFailure):
+            raise RunError(f"no clue: {told.reason}", "ask about another place")
+        clue = clue_sentence(_described(told), self._wording)
+        yield from self.model.talk(replace(tile, clue=clue), facts, exchanges, question)
+
     def answer(self, tiles: Sequence[Tile], questions: Sequence[Question]) -> list[TileAnswers]:
         """Answers each question about each tile; see `ChangeModel.answer`."""
-        told = self.teller.answer(tiles, [self._describe])
+        told = self._told(tiles)
         found: list[TileAnswers] = list(told)
         good = [place for place, clue in enumerate(told) if not isinstance(clue, TileFailure)]
         clued = [
@@ -92,6 +103,10 @@ class CluedModel(ChangeModel):
             for place, answers in zip(good, self.model.answer(clued, questions), strict=True):
                 found[place] = answers
         return found
+
+    def _told(self, tiles: Sequence[Tile]) -> list[TileAnswers]:
+        with naming(self.teller):
+            return self.teller.answer(tiles, [self._describe])
 
 
 def _described(told: TileAnswers) -> str:

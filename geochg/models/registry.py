@@ -152,5 +152,6 @@ def _plain(capabilities: Capabilities) -> dict[str, Any]:
         "video": capabilities.video,
         "streams": capabilities.streams,
         "clues": capabilities.clues,
+        "asked_in_words": sorted(map(str, capabilities.asked_in_words)),
         "batch_tiles": capabilities.batch_tiles,
     }

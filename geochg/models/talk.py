@@ -65,7 +65,7 @@ class Conversation:
     def answer(self) -> Answer:
         """The typed answer of a conversation that came to its end."""
         spec = SPECS[self.question.task]
-        answer: Answer = spec.parse(spec.joined(self.said))
+        answer: Answer = spec.parse(spec.joined(self.said), self._turns)
         return answer
 
 
@@ -114,7 +114,15 @@ def presence_first(
     ]
     hold([talk for row in rows for talk in row if talk.question.task is Task.PRESENCE])
     same = [_unchanged_presence(row) for row in rows]
-    hold([t for row, known in zip(rows, same, strict=True) for t in row if _open(t, known)])
+    hold(
+        [
+            talk
+            for row, known in zip(rows, same, strict=True)
+            if not any(talk.failure for talk in row)
+            for talk in row
+            if _open(talk, known)
+        ]
+    )
     return [_answers(row, known) for row, known in zip(rows, same, strict=True)]
 
 

@@ -63,10 +63,16 @@ class TaskSpec(Generic[A]):
             raise ValueError(f"the task '{self.task}' needs a text to ask")
         return Question(self.task, wording)
 
-    def parse(self, text: str) -> A | Unparsed:
-        """The typed answer in a model's text; `Unparsed` when it makes no sense."""
+    def parse(self, text: str, asked: Sequence[str] = ()) -> A | Unparsed:
+        """The typed answer in a model's text; `Unparsed` when it makes no sense.
+
+        Args:
+            text: What the model said.
+            asked: What it was asked, where that is not `prompts`, to recognise an echo.
+        """
+        echoes = (*asked, *self.prompts)
         try:
-            said = [spoken(turn, self.prompts) for turn in self.turns(text)]
+            said = [spoken(turn, echoes) for turn in self.turns(text)]
             return self.read(TURN_BREAK.join(said))
         except NonsenseError as nonsense:
             return Unparsed(self.task, text, str(nonsense))

@@ -9,7 +9,6 @@ from typing import Any
 
 from geochg.errors import InputError, OptionError
 from geochg.records import Task
-from geochg.tasks import SPECS, TURN_BREAK
 
 CLUE = "clue"
 """Name under which the wording of a clue is given; `{clue}` in it is the clue itself."""
@@ -17,12 +16,12 @@ CLUE = "clue"
 USUAL_CLUE = "Clue: {clue}"
 """How a clue is put behind a question (Li et al., UniRS)."""
 
-NAMES = (*(str(task) for task in Task if task is not Task.QUESTION), CLUE)
+NAMES = (*map(str, (Task.PRESENCE, Task.LOCATE, Task.COUNT, Task.CAPTION)), CLUE)
 """What can be worded."""
 
 
 def read_wording(path: Path) -> dict[str, str]:
-    """Reads a prompts file: TOML with a text for each task, three for the dialogue.
+    """Reads a prompts file: TOML with a text for each task.
 
     Returns:
         As `check_wording` takes it.
@@ -41,51 +40,33 @@ def read_wording(path: Path) -> dict[str, str]:
         raise InputError(
             f"{path} is not a TOML file: {error}", 'write lines such as `caption = "..."`'
         ) from error
-    found = {name: _text(name, value) for name, value in values.items()}
-    check_wording(found)
-    return found
+    check_wording(values)
+    return {name: " ".join(text.split()) for name, text in values.items()}
 
 
-def check_wording(wording: Mapping[str, str]) -> None:
+def check_wording(wording: Mapping[str, Any]) -> None:
     """Refuses what cannot be asked.
 
     Args:
-        wording: A text for some of `NAMES`; that of the dialogue has a turn a line.
+        wording: A text for some of `NAMES`.
 
     Raises:
-        OptionError: If a name is unknown, a text empty, a dialogue not of three turns, or a clue
-            without its place.
+        OptionError: If a name is unknown, a text is none or empty, or a clue has no place.
     """
     if unknown := sorted(set(wording) - set(NAMES)):
         raise OptionError(
             f"there is no prompt {', '.join(map(repr, unknown))}", f"prompts: {', '.join(NAMES)}"
         )
     for name, text in wording.items():
-        if not isinstance(text, str) or not text.strip():
+        if not isinstance(text, str):
+            raise OptionError(f"the prompt {name!r} is no text", f'write {name} = "..."')
+        if not text.strip():
             raise OptionError(f"the prompt {name!r} is empty", "write what is to be asked")
-        if name == CLUE:
-            if "{clue}" not in text:
-                raise OptionError("the prompt 'clue' has no place for it", "write {clue} there")
-            continue
-        wanted = len(SPECS[Task(name)].prompts)
-        if len(text.split(TURN_BREAK)) != wanted:
-            raise OptionError(
-                f"the prompt {name!r} has not {wanted} lines",
-                'write a dialogue as three texts: dialogue = ["...", "...", "..."]'
-                if wanted > 1
-                else "write it on one line",
-            )
+        if name == CLUE and "{clue}" not in text:
+            raise OptionError("the prompt 'clue' has no place for it", "write {clue} there")
 
 
 def clue_sentence(clue: str, wording: Mapping[str, str]) -> str:
     """What goes behind a question; nothing where there is no clue."""
     line = " ".join(clue.split())
     return wording.get(CLUE, USUAL_CLUE).replace("{clue}", line) if line else ""
-
-
-def _text(name: str, value: Any) -> str:  # noqa: ANN401
-    """One text, from several where they are the turns of a dialogue."""
-    texts = value if isinstance(value, list) else [value]
-    if not texts or not all(isinstance(text, str) for text in texts):
-        raise OptionError(f"the prompt {name!r} is no text", f'write {name} = "..."')
-    return TURN_BREAK.join(" ".join(text.split()) for text in texts)

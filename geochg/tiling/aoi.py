@@ -80,6 +80,30 @@ def cut_to_area(grid: GeoBox, text: str) -> tuple[GeoBox, Area]:
     return crop(grid, window), Area(shapely.make_valid(cut))
 
 
+def square_around(grid: GeoBox, lonlat: tuple[float, float], side_px: int) -> GeoBox:
+    """Cuts a grid to a square around a point, moved inwards where it would leave the grid.
+
+    Args:
+        grid: The common grid.
+        lonlat: Longitude and latitude in degrees.
+        side_px: Of the square; less where the grid is smaller.
+
+    Raises:
+        InputError: If the point lies outside the grid.
+    """
+    point = pixel_polygon(_near(shapely.Point(lonlat), CRS(4326), grid), CRS(4326), grid)
+    if point.is_empty or not point.intersects(_box(grid)):
+        raise InputError(
+            f"the place {lonlat[0]:g},{lonlat[1]:g} lies outside the pair's common area",
+            f"that area is {_lonlat_bounds(grid)} (west,south,east,north)",
+        )
+    (col, row), (height_px, width_px) = shapely.get_coordinates(point)[0], grid.shape
+    top = max(0, min(int(row) - side_px // 2, height_px - side_px))
+    left = max(0, min(int(col) - side_px // 2, width_px - side_px))
+    bottom, right = min(top + side_px, height_px), min(left + side_px, width_px)
+    return crop(grid, PixelWindow(top, bottom, left, right))
+
+
 def _near(geometry: BaseGeometry, crs: CRS, grid: GeoBox) -> BaseGeometry:
     """The part of an area in degrees around the grid, on the grid's turn of the globe.
 

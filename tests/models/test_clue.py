@@ -8,7 +8,8 @@ from click.testing import CliRunner
 from rasters import texture
 
 import geochg
-from geochg.errors import ModelError, OptionError, RunError
+from geochg.describe import describe
+from geochg.errors import ModelError, OptionError, TilesFailedError
 from geochg.outputs import Outputs
 from geochg_cli.main import geochg as command
 
@@ -57,7 +58,7 @@ def test_a_pair_is_mapped_through_an_endpoint(server, pair):
 def test_a_run_whose_endpoint_goes_away_resumes(server, pair, tmp_path):
     outputs = Outputs(tmp_path / "changes.geojson")
     server.trouble = lambda number: "close" if number >= 6 else None
-    with pytest.raises(RunError):
+    with pytest.raises(TilesFailedError):
         geochg.analyze(*pair, options(server, batch_size=2), outputs=outputs)
     server.trouble = lambda number: None
     before = len(server.requests)
@@ -105,6 +106,21 @@ def test_another_model_may_give_the_clue(server, pair):
 def test_models_that_do_not_go_together_are_refused(server, pair, changes, told):
     with pytest.raises(ModelError, match=told):
         geochg.analyze(*pair, options(server, **changes))
+
+
+@pytest.mark.parametrize(
+    ("prompts", "model", "told"),
+    [
+        ({"presence": "New?"}, "builtin", "builtin is not asked about presence in words"),
+        ({"caption": "What?"}, "irmad", "it is asked about nothing"),
+        ({"clue": "Hint: {clue}"}, "builtin", "but no clue"),
+    ],
+)
+def test_prompts_that_would_not_be_asked_are_refused(pair, prompts, model, told):
+    settings = {"model": model, "prompts": prompts}
+    for run in (geochg.analyze, describe):
+        with pytest.raises(OptionError, match=told):
+            run(*pair, geochg.AnalyzeOptions.from_dict(settings))
 
 
 def test_wording_that_makes_no_sense_is_refused(server, pair):

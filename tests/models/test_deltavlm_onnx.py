@@ -178,6 +178,21 @@ def test_a_broken_file_is_refused(exported, tmp_path, name, content):
         load(folder)
 
 
+@pytest.mark.parametrize(
+    ("file", "content", "told"),
+    [
+        ("tokenizer.json", "{}", "the tokenizer"),
+        ("generation_config.json", '{"max_new', "is not JSON"),
+    ],
+)
+def test_broken_words_are_refused(exported, tmp_path, file, content, told):
+    folder = tmp_path / "other"
+    shutil.copytree(exported, folder)
+    (folder / file).write_text(content, encoding="utf-8")
+    with pytest.raises(ModelError, match=told):
+        load(folder)
+
+
 def test_weights_in_half_precision_are_written_so_and_others_are_kept(tmp_path):
     rounded, halves = tiny_model().half().float(), {}
     for name, model in (("rounded", rounded), ("not", tiny_model())):

@@ -1,15 +1,20 @@
 """Models behind an endpoint, against a real server on this machine."""
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from chat_server import KEY, pictures_of, serving, texts_of
+from rasters import texture
 from tile_factory import layout
 
-from geochg.errors import ModelError, OptionError, RunError
+import geochg
+from geochg.errors import ModelError, OptionError, RunError, TilesFailedError
 from geochg.models.endpoint.address import Address
 from geochg.models.registry import load_model
+from geochg.options import AlignMode
+from geochg.outputs import Outputs
 from geochg.records import (
     Caption,
     Counts,
@@ -116,11 +121,13 @@ def test_what_passes_is_survived_and_no_tile_is_lost_or_doubled(server, trouble)
 @pytest.mark.parametrize(
     ("trouble", "told"),
     [
-        (500, "500: in trouble"),
-        (400, "400: in trouble"),
+        (500, "answered 500"),
+        (400, "answered 400"),
         ("close", "connection to the endpoint broke"),
         ("html", "makes no sense"),
         ("empty", "makes no sense"),
+        ("no message", "makes no sense"),
+        ("parts", "makes no sense"),
     ],
 )
 def test_what_does_not_pass_fails_the_tile_only(server, trouble, told):
@@ -132,6 +139,7 @@ def test_what_does_not_pass_fails_the_tile_only(server, trouble, told):
     assert good[0] == Presence(False)
     assert isinstance(bad, TileFailure)
     assert told in bad.reason
+    assert len(server.requests) <= 1 + 2, "the rest is not asked of a tile that got no answer"
 
 
 def test_a_slow_endpoint_fails_the_tile(server):
@@ -141,12 +149,33 @@ def test_a_slow_endpoint_fails_the_tile(server):
     assert "did not answer in time" in failed.reason
 
 
-def test_an_endpoint_that_went_away_ends_the_run(server):
+def test_an_endpoint_that_went_away_ends_the_run_whatever_the_batch(server):
     model = load(server, retries=0)
-    server.trouble = lambda number: "close"
-    with pytest.raises(RunError, match="connection to the endpoint broke, for none of 3") as caught:
-        model.answer(tiles_of([True] * 3), MAPPED)
+    server.is_gone = True
+    for tile in tiles_of([True] * 2):
+        (failed,) = model.answer([tile], MAPPED)
+        assert "connection to the endpoint broke" in failed.reason
+    with pytest.raises(RunError, match="nothing answers any more") as caught:
+        model.answer(tiles_of([True]), MAPPED)
     assert "--resume" in caught.value.hint
+
+
+def test_an_endpoint_that_always_fails_some_tiles_does_not_end_the_run(server):
+    server.trouble = lambda number: 400
+    found = load(server).answer(tiles_of([True] * 5), MAPPED)
+    assert all(isinstance(answers, TileFailure) for answers in found)
+    server.trouble = lambda number: "close"
+    found = load(server, retries=0).answer(tiles_of([True] * 5), MAPPED)
+    assert all(isinstance(answers, TileFailure) for answers in found)
+
+
+def test_pictures_are_not_sent_on_to_another_address(server):
+    model = load(server)
+    with serving() as other:
+        server.trouble = lambda number: f"{other.url}/chat/completions"
+        with pytest.raises(ModelError, match="sends requests on"):
+            model.answer(tiles_of([True]), MAPPED)
+        assert not other.requests
 
 
 def test_nonsense_is_counted_not_taken_for_no_change(server):
@@ -163,17 +192,64 @@ def test_a_key_lost_on_the_way_ends_the_run(server):
         model.answer(tiles_of([True]), MAPPED)
 
 
-def test_the_key_goes_to_the_endpoint_and_nowhere_else(monkeypatch):
-    monkeypatch.setenv("MY_KEY", KEY)
+def test_the_key_goes_to_the_endpoint_and_nowhere_else(monkeypatch, make_raster, tmp_path):
+    """Not even where the endpoint repeats it."""
+    monkeypatch.setenv("MY_KEY", f"{KEY}\n")
+    pair = [make_raster(f"{n}.tif", texture(64, 128, 3) // n) for n in (1, 2)]
     with serving(key=KEY) as server:
         with pytest.raises(ModelError, match="refused the key") as caught:
             load(server, key_variable="OTHER_KEY")
-        assert "OPENAI_API_KEY" in caught.value.hint
-        model = load(server, key_variable="MY_KEY")
-        model.answer(tiles_of([True]), MAPPED[:1])
-        assert server.keys == [f"Bearer {KEY}"]
-    assert KEY not in repr(model.identity)
-    assert KEY not in repr(model.options)
+        assert "OTHER_KEY" in caught.value.hint
+        server.trouble = lambda number: 400 if number == 1 else None
+        options = geochg.AnalyzeOptions(
+            model=f"openai:{server.url}#seer",
+            model_options={"retries": 0, "concurrency": 1, "key_variable": "MY_KEY"},
+            tile_size_px=64,
+            overlap_px=0,
+            align=AlignMode.OFF,
+            allow_failed_tiles=True,
+        )
+        told = []
+        result = geochg.analyze(
+            *pair, options, outputs=Outputs(tmp_path / "c.geojson"), listener=told.append
+        )
+        assert set(server.keys) == {f"Bearer {KEY}"}
+    assert result.metadata["tiles"]["failed"] == 1
+    assert KEY not in (tmp_path / "c.geojson").read_text(encoding="utf-8")
+    assert KEY not in repr([result.metadata, told])
+
+
+def test_how_requests_are_sent_does_not_change_what_a_run_is(server, make_raster, tmp_path):
+    pair = [make_raster(f"{n}.tif", texture(64, 128, 3) // n) for n in (1, 2)]
+    outputs = Outputs(tmp_path / "c.geojson")
+    settings = {"tile_size_px": 64, "overlap_px": 0, "align": "off"}
+
+    def run(own, **changes):
+        model = {"model": f"openai:{server.url}#seer", "model_options": {"retries": 0, **own}}
+        options = geochg.AnalyzeOptions.from_dict({**settings, **model, **changes})
+        return geochg.analyze(*pair, options, outputs=outputs)
+
+    server.trouble = lambda number: 500 if number else None
+    with pytest.raises(TilesFailedError):
+        run({"concurrency": 1})
+    server.trouble = lambda number: None
+    result = run({"concurrency": 2, "timeout_s": 7.0}, resume=True)
+    assert result.metadata["options"]["model_options"] == {}
+
+
+def test_a_key_with_strange_letters_is_refused_without_repeating_it(server, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "ключ")
+    with pytest.raises(ModelError, match="OPENAI_API_KEY has letters") as caught:
+        load(server)
+    assert "ключ" not in str(caught.value)
+
+
+def test_an_echo_of_what_was_asked_is_no_answer(server):
+    asked = ask(Task.PRESENCE, "Has anything been built or torn down? Answer yes or no.")
+    tile = replace(tiles_of([True])[0], clue="Clue: A building has been built.")
+    server.trouble = lambda number: "echo"
+    ((presence,),) = load(server).answer([tile], [asked])
+    assert presence == Presence(False)
 
 
 def test_the_only_model_of_an_endpoint_needs_no_name(server):
@@ -203,12 +279,20 @@ def test_what_is_no_address_is_refused(source):
         Address.parse(source)
 
 
-@pytest.mark.parametrize("source", ["http://me:secret@host/v1#x", "http://host/v1?key=secret#x"])
+@pytest.mark.parametrize(
+    "source",
+    [
+        "http://me:secret@host/v1#x",
+        "http://host/v1?key=secret#x",
+        "me:secret@host/v1",
+        "http://me:sec/ret@host/v1",
+    ],
+)
 def test_secrets_in_an_address_are_refused_and_not_repeated(source):
     with pytest.raises(ModelError, match="holds a secret") as caught:
         Address.parse(source)
-    assert "=secret" not in str(caught.value)
-    assert ":secret" not in str(caught.value)
+    assert "me:" not in str(caught.value)
+    assert "key=" not in str(caught.value)
 
 
 def test_extra_members_stand_above_the_usual_ones(server):

@@ -2,6 +2,8 @@
 
 import base64
 import json
+import re
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +16,7 @@ import numpy as np
 from PIL import Image
 
 KEY = "sesame"
+_STRANGE = {"nonsense": "colourless green ideas", "escape": "\x1b[31mred\x1b[0m"}
 
 
 class ChatServer(ThreadingHTTPServer):
@@ -23,8 +26,11 @@ class ChatServer(ThreadingHTTPServer):
         requests: Body of each chat that was asked, as it came.
         keys: The `Authorization` header of each.
         trouble: Called with the number of a chat (from 0); what it returns is done instead of
-            answering: a status, "close", "close mid-stream", "html", "empty" or "nonsense".
+            answering: a status, an address to send on to, "close", "close mid-stream", "break off"
+            (a stream), "html", "empty", "no message", "parts", "nonsense", "echo" or
+            "escape".
         delay_s: How long an answer takes.
+        is_gone: Whether every connection is closed without a word.
         busiest: Most chats under way at once.
     """
 
@@ -38,6 +44,7 @@ class ChatServer(ThreadingHTTPServer):
         self.keys: list[str] = []
         self.trouble: Callable[[int], object] = lambda number: None
         self.delay_s = 0.0
+        self.is_gone = False
         self.busy = 0
         self.busiest = 0
         self.lock = threading.Lock()
@@ -93,7 +100,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, trouble: object, body: dict[str, Any]) -> None:
         if isinstance(trouble, int):
-            self._send(trouble, {"error": {"message": "in trouble"}}, {"Retry-After": "0.01"})
+            told = f"in trouble with {self.headers.get('Authorization')}"
+            self._send(trouble, {"error": {"message": told}}, {"Retry-After": "0.01"})
+        elif str(trouble).startswith("http"):
+            self._send(307, {}, {"Location": str(trouble)})
         elif trouble == "close":
             self.close_connection = True
             self.connection.close()
@@ -110,12 +120,47 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(200, b"<html>Welcome</html>", kind="text/html")
         elif trouble == "empty":
             self._send(200, {"choices": []})
+        elif trouble == "no message":
+            self._send(200, {"choices": [{"index": 0, "message": None}]})
+        elif trouble == "parts":
+            message = {"role": "assistant", "content": [{"type": "text", "text": "Yes"}]}
+            self._send(200, {"choices": [{"index": 0, "message": message}]})
         else:
-            words = "colourless green ideas" if trouble == "nonsense" else _words(body["messages"])
+            words = _STRANGE.get(trouble) or _words(body["messages"])
+            if trouble == "echo":
+                words = f"{texts_of(body['messages'])[-1]} No."
+            if body.get("stream"):
+                self._stream(words, breaking_off=trouble == "break off")
+                return
             choice = {"index": 0, "message": {"role": "assistant", "content": words}}
             self._send(200, {"id": "1", "object": "chat.completion", "choices": [choice]})
 
+    def _stream(self, words: str, *, breaking_off: bool) -> None:
+        """Word by word, as server-sent events."""
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        for piece in re.findall(r"\S+\s*", words):
+            choice = {"index": 0, "delta": {"content": piece}}
+            part = {"id": "1", "object": "chat.completion.chunk", "choices": [choice]}
+            self._chunk(f"data: {json.dumps(part)}\n\n".encode())
+            if breaking_off:
+                self.close_connection = True
+                self.connection.shutdown(socket.SHUT_RDWR)
+                return
+        self._chunk(b"data: [DONE]\n\n")
+        self._chunk(b"")
+
+    def _chunk(self, content: bytes) -> None:
+        self.wfile.write(b"%x\r\n%s\r\n" % (len(content), content))
+        self.wfile.flush()
+
     def _refused(self) -> bool:
+        if self.server.is_gone:
+            self.close_connection = True
+            self.connection.close()
+            return True
         if not self.server.key or self.headers.get("Authorization") == f"Bearer {self.server.key}":
             return False
         self._send(401, {"error": {"message": "no such key"}})

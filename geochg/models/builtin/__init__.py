@@ -5,14 +5,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar, Self
 
 from geochg.errors import ModelError
-from geochg.models.base import Capabilities
+from geochg.models.base import Capabilities, ChangeModel
 from geochg.models.deltavlm.backend import DeltaVLMModel, DeltaVLMOptions
 from geochg.options import Options
+from geochg.records import Exchange, PairFacts, Tile
 
 FOLDER = Path(__file__).parent
 """Where the weights lie."""
@@ -23,10 +25,8 @@ class BuiltinModel(DeltaVLMModel):
 
     name: ClassVar[str] = "builtin"
     summary: ClassVar[str] = "the compact DeltaVLM that comes with geochg; runs on a CPU"
-    # A sentence costs almost the same for one tile as for many; it has never read a clue.
-    capabilities: ClassVar[Capabilities] = replace(
-        DeltaVLMModel.capabilities, batch_tiles=64, clues=False
-    )
+    # A sentence costs almost the same for one tile as for many.
+    capabilities: ClassVar[Capabilities] = replace(DeltaVLMModel.capabilities, batch_tiles=64)
 
     @classmethod
     def load(cls, source: str, options: Options, device: str) -> Self:
@@ -47,6 +47,15 @@ class BuiltinModel(DeltaVLMModel):
             )
         assert isinstance(options, DeltaVLMOptions)
         return cls.open(FOLDER, cls.name, options, "cpu" if device == "auto" else device)
+
+    def talk(
+        self, tile: Tile, facts: PairFacts, exchanges: Sequence[Exchange], question: str
+    ) -> Iterator[str]:
+        """Answers from outlines, counts and caption; see `ChangeModel.talk`.
+
+        Its language model is too small for questions that it was not taught.
+        """
+        return ChangeModel.talk(self, tile, facts, exchanges, question)
 
 
 __all__ = ["BuiltinModel"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 
-from geochg.errors import ModelError, OptionError
+from geochg.errors import ModelError, OptionError, RunError
 from geochg.models.base import Capabilities, ChangeModel, ModelIdentity
 from geochg.models.deltavlm.finding import Finder, Finding
 from geochg.models.talk import Conversation, unchanged
@@ -18,6 +18,8 @@ from geochg.options import Options
 from geochg.records import (
     Answer,
     Dialogue,
+    Exchange,
+    PairFacts,
     Question,
     Task,
     Tile,
@@ -80,7 +82,11 @@ class DeltaVLMModel(ChangeModel):
     name: ClassVar[str] = "deltavlm"
     summary: ClassVar[str] = "DeltaVLM, a change vision-language model: a folder or a hub id"
     capabilities: ClassVar[Capabilities] = Capabilities(
-        tasks=frozenset(Task), location="mask", pixels="display", bands="rgb", clues=True
+        tasks=frozenset(Task),
+        location="mask",
+        pixels="display",
+        bands="rgb",
+        asked_in_words=frozenset(Task) - {Task.PRESENCE, Task.LOCATE},
     )
     options_type: ClassVar[type[Options]] = DeltaVLMOptions
 
@@ -99,7 +105,10 @@ class DeltaVLMModel(ChangeModel):
         if self.finder is None:
             # What this model can do stands above what the class can.
             self.capabilities = replace(  # type: ignore[misc]
-                type(self).capabilities, location="grid"
+                type(self).capabilities,
+                location="grid",
+                clues=True,
+                asked_in_words=frozenset(Task),
             )
 
     @classmethod
@@ -176,6 +185,20 @@ class DeltaVLMModel(ChangeModel):
             for place, given in zip(good, found, strict=True):
                 answers[place] = given
         return answers
+
+    def talk(
+        self, tile: Tile, facts: PairFacts, exchanges: Sequence[Exchange], question: str
+    ) -> Iterator[str]:
+        """Goes on with a talk in the language model's words; see `ChangeModel.talk`."""
+        from geochg.models.deltavlm.speech import turn_prompt
+
+        if failure := _failure(tile):
+            raise RunError(f"no answer: {failure.reason}", "ask about another place")
+        talk = Conversation(0, Question(Task.QUESTION, question), tile.clue)
+        asked = [exchange.question for exchange in exchanges] + talk.asked
+        prompt = turn_prompt(asked, [exchange.answer for exchange in exchanges])
+        encoding = self.speaker.encode(self.eyes.look([tile]), [0])
+        yield from self.speaker.answers(encoding, [0], [prompt])
 
     def _answers(self, tiles: Sequence[Tile], questions: Sequence[Question]) -> list[TileAnswers]:
         from geochg.models.deltavlm.speech import hold

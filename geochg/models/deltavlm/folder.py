@@ -24,7 +24,7 @@ NEEDED = (CONFIG, "generation_config.json", "tokenizer.json", "tokenizer_config.
 """Files of every model folder beside the weights."""
 
 PICKLES = ("*.bin", "*.pth", "*.pt", "*.pkl", "*.ckpt")
-_HINT = "a model folder is made by `geochg models convert deltavlm` or by training"
+HINT = "a model folder is made by `geochg models convert deltavlm` or by training"
 _BLOCK_BYTES = 1 << 20
 
 
@@ -40,7 +40,7 @@ def find_folder(source: str) -> Path:
     if folder.is_dir():
         return folder
     if folder.exists():
-        raise ModelError(f"{source} is a file, not a model folder", _HINT)
+        raise ModelError(f"{source} is a file, not a model folder", HINT)
     if source.count("/") != 1 or source.startswith((".", "/", "~")):
         raise ModelError(f"there is no model folder {source}", "check the path")
     return _fetched(source)
@@ -74,16 +74,16 @@ def weight_files(folder: Path) -> list[Path]:
             raise ModelError(
                 f"{folder / pickles[0]} is a pickle, which can run code; weights are read from "
                 f"{WEIGHTS} only",
-                _HINT,
+                HINT,
             )
-        raise ModelError(f"{folder} has no {WEIGHTS}", _HINT)
-    index = _json(folder / WEIGHTS_INDEX)
+        raise ModelError(f"{folder} has no {WEIGHTS}", HINT)
+    index = read_json(folder / WEIGHTS_INDEX)
     names = index.get("weight_map")
     if not isinstance(names, dict):
-        raise ModelError(f"{folder / WEIGHTS_INDEX} has no weight_map", _HINT)
+        raise ModelError(f"{folder / WEIGHTS_INDEX} has no weight_map", HINT)
     files = [folder / name for name in sorted(set(names.values()))]
     if missing := [path.name for path in files if not path.is_file()]:
-        raise ModelError(f"{folder} has no {missing[0]}, which {WEIGHTS_INDEX} names", _HINT)
+        raise ModelError(f"{folder} has no {missing[0]}, which {WEIGHTS_INDEX} names", HINT)
     return files
 
 
@@ -95,13 +95,13 @@ def check_folder(folder: Path) -> list[Path]:
     """
     if not (folder / CONFIG).is_file():
         weight_files(folder)
-        raise ModelError(f"{folder} has no {CONFIG}", _HINT)
-    kind = _json(folder / CONFIG).get("model_type")
+        raise ModelError(f"{folder} has no {CONFIG}", HINT)
+    kind = read_json(folder / CONFIG).get("model_type")
     if kind != "deltavlm":
-        raise ModelError(f"{folder} holds a model of type {kind!r}, not 'deltavlm'", _HINT)
+        raise ModelError(f"{folder} holds a model of type {kind!r}, not 'deltavlm'", HINT)
     files = weight_files(folder)
     if missing := [name for name in NEEDED if not (folder / name).is_file()]:
-        raise ModelError(f"{folder} has no {missing[0]}", _HINT)
+        raise ModelError(f"{folder} has no {missing[0]}", HINT)
     return files
 
 
@@ -122,7 +122,7 @@ def fingerprint(folder: Path, weights: list[Path]) -> str:
         folder: Whose configuration counts.
         weights: See `weight_files`.
     """
-    config = json.dumps(_json(folder / CONFIG), sort_keys=True)
+    config = json.dumps(read_json(folder / CONFIG), sort_keys=True)
     return f"sha256:{hashlib.sha256((checksum(weights) + config).encode()).hexdigest()}"
 
 
@@ -151,17 +151,17 @@ def open_model(
             )
     except SafetensorError as error:
         raise ModelError(
-            f"the weights in {folder} are no safetensors file: {error}", _HINT
+            f"the weights in {folder} are no safetensors file: {error}", HINT
         ) from error
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise ModelError(f"{folder} cannot be loaded: {_first_line(error)}", _HINT) from error
+        raise ModelError(f"{folder} cannot be loaded: {_first_line(error)}", HINT) from error
     model, found = loaded
     _refuse_misfits(folder, found)
     try:
         processor = DeltaVLMProcessor.from_pretrained(folder)
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise ModelError(
-            f"the tokenizer in {folder} is broken: {_first_line(error)}", _HINT
+            f"the tokenizer in {folder} is broken: {_first_line(error)}", HINT
         ) from error
     model.eval()
     return model.to(device), processor
@@ -191,16 +191,21 @@ def _refuse_misfits(folder: Path, found: Any) -> None:  # noqa: ANN401
         keys = sorted(str(key[0]) if isinstance(key, tuple) else str(key) for key in found[name])
         if keys:
             more = f" and {len(keys) - 1} more" if len(keys) > 1 else ""
-            raise ModelError(f"{folder} {problem} {keys[0]}{more}", _HINT)
+            raise ModelError(f"{folder} {problem} {keys[0]}{more}", HINT)
 
 
-def _json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object.
+
+    Raises:
+        ModelError: If there is none.
+    """
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ModelError(f"{path} is not JSON", _HINT) from error
+        raise ModelError(f"{path} is not JSON", HINT) from error
     if not isinstance(value, dict):
-        raise ModelError(f"{path} is not a JSON object", _HINT)
+        raise ModelError(f"{path} is not a JSON object", HINT)
     return value
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from geochg.errors import ModelError
+from geochg.models.deltavlm.folder import CONFIG, HINT, read_json
 from geochg.models.deltavlm.onnx_eyes import DENSE
 from geochg.models.deltavlm.onnx_file import open_session, processors, workers
 from geochg.models.deltavlm.prompts import Padded, left_padded, right_padded, shortened
@@ -81,18 +82,22 @@ class OnnxSpeaker:
             settings: Over the generation defaults saved with the model; greedy.
 
         Raises:
-            ModelError: As `open_session`.
+            ModelError: As `open_session`, or if the tokenizer or a setting is broken.
         """
         from tokenizers import Tokenizer
 
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        config = read_json(folder / CONFIG)
+        try:
+            tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        except Exception as error:  # tokenizers raises nothing more exact.
+            raise ModelError(f"the tokenizer in {folder} is broken: {error}", HINT) from error
         generation = generation_settings(folder) | settings
         language = open_session(folder / LANGUAGE, made_from)
         layers, _, heads, _, width = language.get_inputs()[-1].shape
         return cls(
             question=open_session(folder / QUESTION, made_from),
             language=language,
-            tokenizer=Tokenizer.from_file(str(folder / "tokenizer.json")),
+            tokenizer=tokenizer,
             batch_prompts=config["language_batch"],
             prompt_tokens=config["max_prompt_tokens"],
             answer_tokens=generation["max_new_tokens"],
@@ -176,7 +181,7 @@ class OnnxSpeaker:
 
 def generation_settings(folder: Path) -> dict[str, Any]:
     """The generation defaults saved with a model, without what transformers notes of itself."""
-    found = json.loads((folder / "generation_config.json").read_text(encoding="utf-8"))
+    found = read_json(folder / "generation_config.json")
     return {name: value for name, value in found.items() if name != "transformers_version"}
 
 

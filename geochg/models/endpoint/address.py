@@ -29,18 +29,19 @@ class Address:
         Raises:
             ModelError: If it is no http address, or holds a secret.
         """
-        try:
-            parts = urlsplit(source)
-            _ = parts.port
-        except ValueError as error:
-            raise ModelError(f"the endpoint's address makes no sense: {error}", _HINT) from error
-        if parts.username or parts.password or parts.query:
+        # What may be a secret is neither taken nor repeated.
+        if "@" in source.partition("#")[0] or "?" in source.partition("#")[0]:
             raise ModelError(
                 "the endpoint's address holds a secret, which would end up in every output",
                 "put the key into the environment variable OPENAI_API_KEY",
             )
+        try:
+            parts = urlsplit(source)
+            _ = parts.port
+        except ValueError:
+            raise ModelError("the endpoint's address makes no sense", _HINT) from None
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ModelError(f"{source!r} is no address of an endpoint", _HINT)
+            raise ModelError("this is no address of an endpoint", _HINT)
         url = parts._replace(fragment="", path=parts.path.rstrip("/")).geturl()
         return cls(url, parts.fragment)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
@@ -17,16 +17,27 @@ from typing import Any, ClassVar, Self
 from geochg.errors import OptionError, RunError
 from geochg.models.base import Capabilities, ChangeModel, ModelIdentity
 from geochg.models.endpoint.address import Address
-from geochg.models.endpoint.chat import Chat, LostAnswerError, Message
+from geochg.models.endpoint.chat import Chat, Key, LostAnswerError, Message
 from geochg.models.pictures import data_uri
 from geochg.models.talk import Conversation, presence_first
 from geochg.options import Options
-from geochg.records import Question, Task, Tile, TileAnswers, TileFailure
+from geochg.records import (
+    Exchange,
+    PairFacts,
+    Question,
+    Task,
+    Tile,
+    TileAnswers,
+    TileFailure,
+)
 
 INTRODUCTION = (
     "The first image shows a place before, the second the same place later, both from above."
 )
 """What stands between the pictures and the first question."""
+
+SILENT_REQUESTS = 3
+"""After so many requests in a row without any answer, it is asked whether the endpoint is there."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +53,8 @@ class EndpointOptions(Options):
         key_variable: Environment variable that holds the key; needed by endpoints that want one.
         extra: Further members of each request, such as `{"seed": 1}`, over those above.
     """
+
+    HOW_IT_RUNS: ClassVar[tuple[str, ...]] = ("concurrency", "timeout_s", "retries", "key_variable")
 
     concurrency: int = 8
     timeout_s: float = 120.0
@@ -74,7 +87,13 @@ class EndpointModel(ChangeModel):
         "a model behind an OpenAI-compatible endpoint: http://host:port/v1#name"
     )
     capabilities: ClassVar[Capabilities] = Capabilities(
-        tasks=frozenset(Task), location="grid", pixels="display", bands="rgb", clues=True
+        tasks=frozenset(Task),
+        location="grid",
+        pixels="display",
+        bands="rgb",
+        streams=True,
+        clues=True,
+        asked_in_words=frozenset(Task),
     )
     options_type: ClassVar[type[Options]] = EndpointOptions
 
@@ -98,7 +117,7 @@ class EndpointModel(ChangeModel):
         assert isinstance(options, EndpointOptions)
         chat = Chat.open(
             Address.parse(source),
-            os.environ.get(options.key_variable, ""),
+            Key(options.key_variable, os.environ.get(options.key_variable, "").strip()),
             options.request(),
             timeout_s=options.timeout_s,
             retries=options.retries,
@@ -118,7 +137,7 @@ class EndpointModel(ChangeModel):
 
         Raises:
             ModelError: If the endpoint refuses the key or no longer has the model.
-            RunError: If it answered about none of several tiles.
+            RunError: If it went away.
         """
         pictures = [_pictures(tile) for tile in tiles]
         with ThreadPoolExecutor(self.options.concurrency, "geochg-endpoint") as pool:
@@ -128,16 +147,32 @@ class EndpointModel(ChangeModel):
                 list(pool.map(lambda talk: self._hold(talk, pictures[talk.place]), talks))
 
             found = presence_first(tiles, questions, hold)
-        failures = [answers for answers in found if isinstance(answers, str)]
-        if len(tiles) > 1 and len(failures) == len(tiles):
+        if self.chat.silent >= SILENT_REQUESTS and not self.chat.is_there():
             raise RunError(
-                f"{failures[0]}, for none of {len(tiles)} tiles",
+                f"nothing answers any more at {self.chat.address.url}",
                 "what was done is kept: look after the endpoint, then run again with --resume",
             )
         return [
             TileFailure(tile.window, answers) if isinstance(answers, str) else answers
             for tile, answers in zip(tiles, found, strict=True)
         ]
+
+    def talk(
+        self, tile: Tile, facts: PairFacts, exchanges: Sequence[Exchange], question: str
+    ) -> Iterator[str]:
+        """Goes on with a talk, word by word as they come; see `ChangeModel.talk`."""
+        talk = Conversation(0, Question(Task.QUESTION, question), tile.clue)
+        said = [word for exchange in exchanges for word in exchange]
+        roles = ("user", "assistant")
+        texts = [*said, *talk.asked]
+        first = [*_pictures(tile), {"type": "text", "text": texts[0]}]
+        messages: list[Message] = [
+            {"role": roles[n % 2], "content": text if n else first} for n, text in enumerate(texts)
+        ]
+        try:
+            yield from self.chat.stream(messages)
+        except LostAnswerError as lost:
+            raise RunError(str(lost), "look after the endpoint, then ask again") from lost
 
     def _hold(self, talk: Conversation, pictures: list[Message]) -> None:
         while not talk.is_over:

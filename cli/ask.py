@@ -1,0 +1,93 @@
+"""`geochg ask`: a talk about a pair, or one place of it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from geochg.errors import OptionError
+
+from .pair_options import options_of, pair_options
+
+if TYPE_CHECKING:
+    from geochg.dialogue import Dialogue
+
+_ENDS = ("exit", "quit", "bye")
+
+
+@click.command()
+@pair_options
+@click.argument("question", required=False)
+@click.option("--at", metavar="LON,LAT", help="Ask about a tile around this point.")
+@click.option("--json", "as_json", is_flag=True, help="Print each exchange as a line of JSON.")
+@click.pass_context
+def ask(
+    ctx: click.Context,
+    /,
+    before: str,
+    after: str,
+    question: str | None,
+    at: str | None,
+    as_json: bool,
+    **_: Any,  # noqa: ANN401
+) -> None:
+    """Talk about what changed between BEFORE and AFTER, or ask one QUESTION.
+
+    The model sees all that both dates share in one view, or the area of --aoi, or with --at a tile
+    at full resolution. Without a QUESTION, questions are read line by line until the end of the
+    input, `exit` or an empty line.
+
+    \b
+    Examples:
+      geochg ask before.tif after.tif "How much has been built?"
+      geochg ask before.tif after.tif --at 55.17,24.98
+      echo "Where has water appeared?" | geochg ask before.tif after.tif --json
+    """
+    from geochg.dialogue import open_dialogue
+
+    dialogue = open_dialogue(before, after, options_of(ctx), at=_point(at))
+    for asked in [question] if question is not None else _questions():
+        _answer(dialogue, asked, as_json=as_json)
+
+
+def _point(text: str | None) -> tuple[float, float] | None:
+    if text is None:
+        return None
+    try:
+        lon, lat = (float(part) for part in text.split(","))
+    except ValueError as error:
+        raise OptionError(f"{text!r} is no place", "write --at LON,LAT in degrees") from error
+    return lon, lat
+
+
+def _questions() -> Iterator[str]:
+    """Line by line; with a prompt where someone types."""
+    while True:
+        if sys.stdin.isatty():
+            click.echo("> ", nl=False, err=True)
+        line = sys.stdin.readline()
+        asked = line.strip()
+        if not asked or asked.lower() in _ENDS:
+            return
+        yield asked
+
+
+def _answer(dialogue: Dialogue, question: str, *, as_json: bool) -> None:
+    for piece in dialogue.ask(question):
+        if not as_json:
+            click.echo(_printable(piece), nl=False)
+    if as_json:
+        last = dialogue.exchanges[-1]
+        facts = {"question": last.question, "answer": last.answer}
+        click.echo(json.dumps({**facts, "model": dialogue.model.identity.id}))
+    else:
+        click.echo()
+
+
+def _printable(text: str) -> str:
+    """Without what would command a terminal."""
+    return "".join(letter for letter in text if letter.isprintable() or letter in "\n\t")
