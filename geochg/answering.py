@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from itertools import islice
+from itertools import chain, islice, repeat
 from typing import NamedTuple
 
 from geochg.errors import CancelledRunError
 from geochg.records import Tile, TileAnswers, TileFailure
+
+FIRST_BATCHES = (8, 16, 32)
+"""Tiles of the first batches, so that the first results come soon."""
 
 _PATIENCE_S = 0.2
 """How long Ctrl-C may go unnoticed: Windows does not interrupt a wait."""
@@ -32,7 +35,7 @@ class Answered(NamedTuple):
 def answered_ahead(
     tiles: Iterator[Tile | TileFailure], batch_tiles: int, ask: Ask
 ) -> Generator[Answered, None, None]:
-    """The tiles in batches, answered in order.
+    """The tiles in batches that soon are as large as asked for, answered in order.
 
     While the caller works on a batch, the next one is answered and the one after that is read.
     The model is never asked after it failed, and what it is busy with when the run is cancelled
@@ -40,16 +43,17 @@ def answered_ahead(
 
     Args:
         tiles: As they are read; may raise.
-        batch_tiles: Tiles in a batch.
+        batch_tiles: Tiles in a batch; fewer in the first ones.
         ask: Called on one thread, with one batch after the other.
 
     Raises:
         CancelledRunError: If reading does, after the batch that was being answered.
     """
     asked: _Asked | None = None
+    sizes = chain((size for size in FIRST_BATCHES if size < batch_tiles), repeat(batch_tiles))
     with ThreadPoolExecutor(1, "geochg-model") as model:
         try:
-            while batch := list(islice(tiles, batch_tiles)):
+            while batch := list(islice(tiles, next(sizes))):
                 answered = asked and asked.wait()
                 asked = _Asked(batch, model.submit(_ask, ask, batch))
                 if answered:

@@ -191,8 +191,8 @@ class _Strongest(NamedTuple):
     """The strongest kept channel at each pixel of the read window.
 
     `channels` are the kept ones, `captions` a sentence for each or "", `channel`
-    `(height, width)` an index into them, `probability` `(height, width)` float32 0-1, `changed`
-    `(height, width)` bool.
+    `(height, width)` an index into them where it changed, `probability` `(height, width)` float32
+    0-1, `changed` `(height, width)` bool.
     """
 
     channels: tuple[Channel, ...]
@@ -210,12 +210,15 @@ def _strongest(tile: Tile, outlines: Outlines, settings: CellSettings) -> _Stron
     if len(kept) < len(outlines.channels):
         layers = layers[kept]
     probability = layers.max(axis=0)
+    changed = (probability >= outlines.threshold) & tile.valid
+    channel = np.zeros(changed.shape, np.intp)
+    channel[changed] = layers[:, changed].argmax(axis=0)
     return _Strongest(
         tuple(outlines.channels[i] for i in kept),
         tuple(outlines.captions[i] if outlines.captions else "" for i in kept),
-        layers.argmax(axis=0),
+        channel,
         probability,
-        (probability >= outlines.threshold) & tile.valid,
+        changed,
     )
 
 

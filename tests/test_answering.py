@@ -15,10 +15,16 @@ def indexes(batch):
 
 
 def test_tiles_come_in_order_with_the_answers_about_them():
-    found = list(answered_ahead(iter(TILES), 8, lambda tiles: indexes(tiles)))
-    assert [len(batch) for batch, _ in found] == [8, 8, 4]
+    found = list(answered_ahead(iter(TILES), 7, lambda tiles: indexes(tiles)))
+    assert [len(batch) for batch, _ in found] == [7, 7, 6]
     assert [index for batch, _ in found for index in indexes(batch)] == list(range(20))
     assert all(indexes(batch) == answers for batch, answers in found)
+
+
+def test_the_first_batches_are_small_so_that_results_come_soon():
+    many = [make_tile(window) for window in layout(10, 20, 2)]
+    found = list(answered_ahead(iter(many), 64, indexes))
+    assert [len(batch) for batch, _ in found] == [8, 16, 32, 64, 64, 16]
 
 
 def test_what_could_not_be_read_is_passed_on_and_not_asked_about():

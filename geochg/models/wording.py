@@ -19,6 +19,7 @@ LEAST_SHARE = 0.005
 """Kinds of change below this share of a tile are left out unless they are all there is."""
 
 _NOUNS = {"other": "the surface"}
+_SEVERAL = {"building": "buildings", "road": "roads", "bare": "bare ground"}
 _VERBS = {
     Change.APPEARED: "appeared",
     Change.DISAPPEARED: "disappeared",
@@ -42,7 +43,7 @@ def sentence(shares: Mapping[Channel, float]) -> str:
 
 def piece_sentence(channel: Channel) -> str:
     """Says it like "Water appeared here." does: true of any place where the channel changed."""
-    noun = _NOUNS.get(channel.class_name, channel.class_name)
+    noun = (_NOUNS | _SEVERAL).get(channel.class_name, channel.class_name)
     return f"{noun[0].upper()}{noun[1:]} {_VERBS[channel.change]} here."
 
 
