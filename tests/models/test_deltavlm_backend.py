@@ -13,7 +13,8 @@ from transformers import LlamaConfig
 
 from geochg.errors import ModelError, OptionError
 from geochg.models.deltavlm import sight as sight_module
-from geochg.models.deltavlm.backend import NO_COUNTS, DeltaVLMModel, DeltaVLMOptions
+from geochg.models.deltavlm.backend import DeltaVLMModel, DeltaVLMOptions
+from geochg.models.talk import NO_COUNTS
 from geochg.records import (
     Caption,
     Change,
@@ -329,7 +330,8 @@ def test_the_presence_of_a_dialogue_has_the_probability_of_the_map(folder, monke
 
 
 def test_outlines_the_caption_does_not_speak_of_get_a_sentence_of_their_own(folder, monkeypatch):
-    model = load(folder, threshold=0.0, presence_threshold=0.0)
+    options = DeltaVLMOptions(threshold=0.0, presence_threshold=0.0)
+    model = DeltaVLMModel.load(str(folder), options, "cpu")
     words = "a house has been built"
     monkeypatch.setattr(
         type(model.speaker), "answers", lambda self, encoding, rows, prompts: [words] * len(rows)
