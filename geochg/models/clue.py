@@ -65,7 +65,7 @@ class CluedModel(ChangeModel):
     @classmethod
     def load(cls, source: str, options: Options, device: str) -> Self:
         """It is made of two models that are loaded."""
-        raise NotImplementedError
+        raise ModelError("clues take two models", "name one with --clue-model")
 
     @property
     def identity(self) -> ModelIdentity:

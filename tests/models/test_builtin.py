@@ -49,7 +49,7 @@ def seen(builtin):
 def test_it_comes_with_the_package_and_is_small():
     files = [FOLDER / "model.safetensors", *FOLDER.glob("*.onnx")]
     assert len(files) == 4
-    assert sum(path.stat().st_size for path in files) < 26e6
+    assert sum(path.stat().st_size for path in files) < 25e6
 
 
 def test_onnx_runtime_runs_it(builtin):

@@ -211,3 +211,10 @@ def test_only_what_can_be_exported_is(tmp_path):
     for config in (tiny_config(vit=True), tiny_config(dense=False)):
         with pytest.raises(ValueError, match="dense head that does not resize"):
             export(tiny_model(config), tmp_path)
+
+
+def test_the_files_tell_nothing_of_the_machine_that_made_them(exported):
+    for file in exported.glob("*.onnx"):
+        content = file.read_bytes()
+        assert b".py" not in content
+        assert b"stack_trace" not in content

@@ -242,8 +242,17 @@ def _write(part: _Part, file: Path, metadata: dict[str, str]) -> None:
     program.save(file, external_data=False)
     model = onnx.load(file)
     _halve(model)
+    _forget_the_maker(model)
     onnx.helper.set_model_props(model, metadata)
     onnx.save(model, file)
+
+
+def _forget_the_maker(model: onnx.ModelProto) -> None:
+    """Drops what the exporter notes for its own debugging: paths and lines of this machine."""
+    graph = model.graph
+    for part in (graph, *graph.node, *graph.input, *graph.output, *graph.value_info):
+        part.ClearField("metadata_props")
+        part.ClearField("doc_string")
 
 
 def _halve(model: onnx.ModelProto) -> None:
