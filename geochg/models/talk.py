@@ -19,6 +19,11 @@ from geochg.records import (
 from geochg.tasks import SPECS
 from geochg.tasks.lexicon import ASKED
 
+INTRODUCTION = (
+    "The first image shows a place before, the second the same place later, both from above."
+)
+"""What stands between the pictures and the first question."""
+
 NO_COUNTS = Counts(dict.fromkeys(ASKED, 0))
 """What is counted where nothing changed: none of the classes that are asked for."""
 

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 
-from geochg.errors import ModelError, OptionError, RunError
+from geochg.errors import OptionError, RunError
 from geochg.models.base import Capabilities, ChangeModel, ModelIdentity
 from geochg.models.deltavlm.captions import captioned
 from geochg.models.deltavlm.finding import Finder, Finding
+from geochg.models.devices import torch_device
 from geochg.models.talk import Conversation, unchanged
 from geochg.options import Options
 from geochg.records import (
@@ -143,10 +144,10 @@ class DeltaVLMModel(ChangeModel):
             ModelError: If the folder lacks a file, has other shapes, is a pickle or of another
                 model, or the device is not there.
         """
-        from geochg.models.deltavlm.folder import find_folder
+        from geochg.models.hub import find_folder
 
         assert isinstance(options, DeltaVLMOptions)
-        opened = cls.open(find_folder(source), f"{cls.name}:{source}", options, device)
+        opened = cls.open(find_folder(source, cls.name), f"{cls.name}:{source}", options, device)
         # A folder that is no good is refused now, not at the first change.
         _ = opened.speaker
         return opened
@@ -160,7 +161,7 @@ class DeltaVLMModel(ChangeModel):
 
         files = check_folder(folder)
         identity = ModelIdentity(model_id, checksum(files))
-        place = _device(device)
+        place = torch_device(device)
         if can_run(folder, (EYES,), place):
             made_from = fingerprint(folder, files)
             eyes = OnnxEyes.open(folder, made_from)
@@ -299,30 +300,6 @@ def _speaker(folder: Path, made_from: str, options: DeltaVLMOptions) -> Speaker:
     from geochg.models.deltavlm.torch_speaker import TorchSpeaker
 
     return TorchSpeaker(*open_model(folder, torch.float32, "cpu"), dict(settings))
-
-
-def _device(wanted: str) -> str:
-    """The torch device for a `--device`.
-
-    Raises:
-        ModelError: If it is not there.
-    """
-    if wanted == "cpu":
-        return wanted
-    import torch
-
-    mps = torch.backends.mps.is_available()
-    if wanted == "auto":
-        return "cuda" if torch.cuda.is_available() else "mps" if mps else "cpu"
-    kind, _, number = wanted.partition(":")
-    there = {
-        "cuda": torch.cuda.is_available()
-        and (not number or (number.isdecimal() and int(number) < torch.cuda.device_count())),
-        "mps": mps and not number,
-    }
-    if not there.get(kind, False):
-        raise ModelError(f"there is no device {wanted!r} here", "write --device auto or cpu")
-    return wanted
 
 
 def _dtype(device: str, size_bytes: int) -> torch.dtype:

@@ -28,38 +28,6 @@ HINT = "a model folder is made by `geochg models convert deltavlm` or by trainin
 _BLOCK_BYTES = 1 << 20
 
 
-def find_folder(source: str) -> Path:
-    """The folder that `--model deltavlm:SOURCE` means; a hub id is fetched first.
-
-    Raises:
-        ModelError: If there is no such folder and nothing to fetch.
-    """
-    if not source:
-        raise ModelError("deltavlm needs a model", "write --model deltavlm:FOLDER or a hub id")
-    folder = Path(source).expanduser()
-    if folder.is_dir():
-        return folder
-    if folder.exists():
-        raise ModelError(f"{source} is a file, not a model folder", HINT)
-    if source.count("/") != 1 or source.startswith((".", "/", "~")):
-        raise ModelError(f"there is no model folder {source}", "check the path")
-    return _fetched(source)
-
-
-def _fetched(source: str) -> Path:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
-
-    try:
-        wanted = ["*.json", "*.safetensors", "*.onnx", "*.txt"]
-        return Path(snapshot_download(source, allow_patterns=wanted))
-    except (HfHubHTTPError, HFValidationError, OSError, ValueError) as error:
-        raise ModelError(
-            f"{source} is no folder here and cannot be fetched from the hub",
-            f"check the name and the network ({type(error).__name__})",
-        ) from error
-
-
 def weight_files(folder: Path) -> list[Path]:
     """The weights in their order.
 

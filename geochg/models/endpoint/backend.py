@@ -19,7 +19,7 @@ from geochg.models.base import Capabilities, ChangeModel, ModelIdentity
 from geochg.models.endpoint.address import Address
 from geochg.models.endpoint.chat import Chat, Key, LostAnswerError, Message
 from geochg.models.pictures import data_uri
-from geochg.models.talk import Conversation, presence_first
+from geochg.models.talk import INTRODUCTION, Conversation, presence_first
 from geochg.options import Options
 from geochg.records import (
     Exchange,
@@ -30,11 +30,6 @@ from geochg.records import (
     TileAnswers,
     TileFailure,
 )
-
-INTRODUCTION = (
-    "The first image shows a place before, the second the same place later, both from above."
-)
-"""What stands between the pictures and the first question."""
 
 SILENT_REQUESTS = 3
 """After so many requests in a row without any answer, it is asked whether the endpoint is there."""

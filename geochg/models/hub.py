@@ -1,0 +1,48 @@
+"""Model folders on this machine, and those that have to be fetched from the hub first."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from geochg.errors import ModelError
+
+WANTED = ("*.json", "*.jinja", "*.safetensors", "*.onnx", "*.txt", "*.model")
+"""The files of a hub model that are fetched: no pickles, no code."""
+
+
+def find_folder(source: str, backend: str, revision: str = "") -> Path:
+    """The folder that `--model BACKEND:SOURCE` means; a hub id is fetched first.
+
+    Args:
+        source: A folder, or a hub id such as `owner/name`.
+        backend: For the messages.
+        revision: Of the hub id: a branch, tag or commit; empty for the newest.
+
+    Raises:
+        ModelError: If there is no such folder and nothing to fetch.
+    """
+    if not source:
+        raise ModelError(f"{backend} needs a model", f"write --model {backend}:FOLDER or a hub id")
+    folder = Path(source).expanduser()
+    if folder.is_dir():
+        return folder
+    if folder.exists():
+        raise ModelError(f"{source} is a file, not a model folder", "name its folder")
+    if source.count("/") != 1 or source.startswith((".", "/", "~")):
+        raise ModelError(f"there is no model folder {source}", "check the path")
+    return _fetched(source, revision)
+
+
+def _fetched(source: str, revision: str) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+    try:
+        return Path(
+            snapshot_download(source, revision=revision or None, allow_patterns=list(WANTED))
+        )
+    except (HfHubHTTPError, HFValidationError, OSError, ValueError) as error:
+        raise ModelError(
+            f"{source} is no folder here and cannot be fetched from the hub",
+            f"check the name and the network ({type(error).__name__})",
+        ) from error
