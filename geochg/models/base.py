@@ -157,6 +157,14 @@ class ChangeModel(ABC):
             ModelError: If the model cannot work on such a pair (too few bands, say).
         """
 
+    def worded(self, question: Question) -> str:
+        """What is put to the model for a question, for the provenance of the output.
+
+        Args:
+            question: As `answer` is given it.
+        """
+        return question.text
+
     @abstractmethod
     def answer(self, tiles: Sequence[Tile], questions: Sequence[Question]) -> list[TileAnswers]:
         """Answers each question about each tile.

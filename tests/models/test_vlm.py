@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import torch
 import transformers
-from tile_factory import layout
-from vlm_factory import CHAT, MAKERS, VISION, make_tokenizer, save_vlm
+from tile_factory import noise
+from vlm_factory import CHAT, MAKERS, VISION, make_tokenizer, save_adapter, save_vlm
 
 from geochg.errors import ModelError, OptionError, RunError
 from geochg.models.pictures import picture
@@ -56,16 +56,6 @@ def loaded(saved):
 def copy(saved, tmp_path):
     """A copy of LLaVA's folder, to be spoilt."""
     return shutil.copytree(saved("llava"), tmp_path / "copy")
-
-
-def noise(count: int, seed: int = 0) -> list[Tile]:
-    random = np.random.default_rng(seed)
-
-    def date():
-        return random.integers(0, 256, (3, 64, 64), dtype=np.uint8)
-
-    valid = np.ones((64, 64), bool)
-    return [Tile(window, date(), date(), valid) for window in layout(1, count, 64)]
 
 
 def with_presence(model: VlmModel, probabilities: list[float], monkeypatch) -> None:
@@ -650,18 +640,6 @@ def save_t5_blip(folder: Path) -> Path:
 
 
 # --- adapters and quantisation -------------------------------------------------------------------
-
-
-def save_adapter(base: Path, folder: Path, rank: int = 2) -> Path:
-    from peft import LoraConfig, get_peft_model
-
-    model = transformers.AutoModelForImageTextToText.from_pretrained(base)
-    config = LoraConfig(
-        r=rank, target_modules=r".*language_model\..*\.(q|v)_proj", init_lora_weights=False
-    )
-    torch.manual_seed(1)
-    get_peft_model(model, config).save_pretrained(folder)
-    return folder
 
 
 def test_an_adapter_changes_what_is_said_and_stands_in_the_identity(saved, tmp_path):

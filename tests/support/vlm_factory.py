@@ -293,3 +293,16 @@ def save_vlm(kind: str, folder: Path, *, seed: int = 0) -> Path:
     if kind.startswith("instructblip"):
         tokenizer.save_pretrained(folder / "qformer_tokenizer")
     return folder
+
+
+def save_adapter(base: Path, folder: Path, rank: int = 2) -> Path:
+    """A LoRA adapter with random weights for the language model of a saved model."""
+    from peft import LoraConfig, get_peft_model
+
+    model = t.AutoModelForImageTextToText.from_pretrained(base)
+    config = LoraConfig(
+        r=rank, target_modules=r".*language_model\..*\.(q|v)_proj", init_lora_weights=False
+    )
+    torch.manual_seed(1)
+    get_peft_model(model, config).save_pretrained(folder)
+    return folder

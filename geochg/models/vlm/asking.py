@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
 from itertools import combinations
@@ -41,6 +41,20 @@ LIST_QUESTION = (
 COUNT_QUESTION = "How many {things} have changed? Answer with one number."
 
 NO_CELL = "none"
+
+
+def pattern(question: Question, way: str) -> str:
+    """What is asked for a question: itself, or once for each class (and cell) what stands here.
+
+    Args:
+        question: Of any task; one in the user's words is asked as it is.
+        way: See `Asking`.
+    """
+    if way != "words" and question == ask(Task.COUNT):
+        return COUNT_QUESTION
+    if way != "words" and question == ask(Task.LOCATE):
+        return LIST_QUESTION if way == "lists" else CELL_QUESTION
+    return question.text
 
 
 class Asking:
@@ -101,15 +115,13 @@ class Asking:
         """The answers about some tiles, by place."""
         if not places:
             return {}
-        answers: Iterable[Answer]
-        if question == ask(Task.LOCATE):
-            answers = self._likely_cells(places)
-            if self.way == "lists":
-                answers = self._listed_cells(places)
-        elif question == ask(Task.COUNT):
-            answers = self._counted(places)
-        else:
-            answers = self._in_words(places, question)
+        ways: dict[str, Callable[[Sequence[int]], Iterable[Answer]]] = {
+            CELL_QUESTION: self._likely_cells,
+            LIST_QUESTION: self._listed_cells,
+            COUNT_QUESTION: self._counted,
+        }
+        asked = pattern(question, self.way)
+        answers = ways[asked](places) if asked in ways else self._in_words(places, question)
         return dict(zip(places, answers, strict=True))
 
     def _presence(self, question: Question) -> list[Presence]:

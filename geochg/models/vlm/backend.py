@@ -130,6 +130,12 @@ class VlmModel(ChangeModel):
         """What was loaded, and the checksum of its weights."""
         return self._identity
 
+    def worded(self, question: Question) -> str:
+        """The question, or the pattern of those that take its place; see `ChangeModel.worded`."""
+        from geochg.models.vlm.asking import pattern
+
+        return pattern(question, self.options.answers)
+
     def answer(self, tiles: Sequence[Tile], questions: Sequence[Question]) -> list[TileAnswers]:
         """Answers each question about each tile; see `ChangeModel.answer`.
 
