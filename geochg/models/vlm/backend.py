@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from geochg.errors import OptionError
 from geochg.models.base import Capabilities, ChangeModel, ModelIdentity
@@ -58,6 +58,7 @@ class VlmOptions(Options):
         max_tokens: Most tokens of an answer.
         in_words: Whether places and counts are asked in words too, instead of cell by cell and as
             numbers.
+        presence_threshold: A tile has changed when "yes" is likelier than this (0-1).
     """
 
     revision: str = ""
@@ -66,6 +67,7 @@ class VlmOptions(Options):
     dtype: str = "auto"
     max_tokens: int = 128
     in_words: bool = False
+    presence_threshold: float = 0.5
 
     def __post_init__(self) -> None:
         for name, known in (("quantize", tuple(QUANTIZED)), ("dtype", DTYPES)):
@@ -76,6 +78,10 @@ class VlmOptions(Options):
                 )
         if self.max_tokens < 1:
             raise OptionError(f"max_tokens {self.max_tokens}", "it must be above zero")
+        if not 0 <= self.presence_threshold <= 1:
+            raise OptionError(
+                f"presence_threshold {self.presence_threshold}", "it must lie between 0 and 1"
+            )
 
 
 class VlmModel(ChangeModel):
@@ -136,6 +142,11 @@ class VlmModel(ChangeModel):
         )
         return cls(Engine(opened.family, writer, options.max_tokens), options, identity)
 
+    @classmethod
+    def presence_options(cls, options: Options, probability: float) -> Mapping[str, Any]:
+        """The probability of "yes"; see `ChangeModel.presence_options`."""
+        return {"presence_threshold": probability}
+
     @property
     def identity(self) -> ModelIdentity:
         """What was loaded, and the checksum of its weights."""
@@ -143,7 +154,7 @@ class VlmModel(ChangeModel):
 
     def answer(self, tiles: Sequence[Tile], questions: Sequence[Question]) -> list[TileAnswers]:
         """Answers each question about each tile; see `ChangeModel.answer`."""
-        return list(_Batch(self.engine, tiles, self.options.in_words).answers(questions))
+        return list(_Batch(self.engine, tiles, self.options).answers(questions))
 
     def talk(
         self, tile: Tile, facts: PairFacts, exchanges: Sequence[Exchange], question: str
@@ -157,10 +168,10 @@ class VlmModel(ChangeModel):
 class _Batch:
     """Some tiles that were looked at."""
 
-    def __init__(self, engine: Engine, tiles: Sequence[Tile], in_words: bool) -> None:
+    def __init__(self, engine: Engine, tiles: Sequence[Tile], options: VlmOptions) -> None:
         self.engine = engine
         self.tiles = tiles
-        self.in_words = in_words
+        self.options = options
         self.glance: Glance = engine.look(tiles)
 
     def answers(self, questions: Sequence[Question]) -> Iterator[list[Answer]]:
@@ -197,16 +208,18 @@ class _Batch:
         if not places:
             return {}
         answers: Iterable[Answer]
-        if question == ask(Task.LOCATE) and not self.in_words:
+        if question == ask(Task.LOCATE) and not self.options.in_words:
             answers = self._located(places)
-        elif question == ask(Task.COUNT) and not self.in_words:
+        elif question == ask(Task.COUNT) and not self.options.in_words:
             answers = self._counted(places)
         else:
             answers = self._in_words(places, question)
         return dict(zip(places, answers, strict=True))
 
     def _presence(self, places: Sequence[int], question: Question) -> list[Presence]:
-        return [Presence(p > 0.5, p) for p in self._yes(places, [question.text] * len(places))]
+        least = self.options.presence_threshold
+        found = self._yes(places, [question.text] * len(places))
+        return [Presence(likely > least, likely) for likely in found]
 
     def _located(self, places: Sequence[int]) -> Iterator[Locations]:
         """Nine probabilities for each class; cells that are likelier changed than not."""
