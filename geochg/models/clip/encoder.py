@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -85,22 +86,35 @@ class Encoder:
         return found
 
 
+@dataclass(frozen=True, slots=True)
+class TextForm:
+    """How a type of model is given texts.
+
+    Attributes:
+        inputs: What the tokenizer gives that the model takes.
+        padding: As tokenizers call it: `longest`, or `max_length` where it was trained so.
+    """
+
+    inputs: tuple[str, ...]
+    padding: str
+
+
 @torch.inference_mode()
 def text_embeddings(
     model: Any,  # noqa: ANN401
     tokenizer: Any,  # noqa: ANN401
+    form: TextForm,
     prompts: Sequence[str],
     templates: Sequence[str],
-    names: Sequence[str],
 ) -> Tensor:
     """One unit vector a prompt: the mean of those of its sentences, made of unit length again.
 
     Args:
         model: See `Encoder`.
         tokenizer: Its tokenizer.
+        form: Of the type of model.
         prompts: Noun phrases.
         templates: Sentences with `{}` in the prompt's place.
-        names: What the tokenizer gives that the model takes.
 
     Returns:
         `(prompts, width)` float32, on the model's device.
@@ -112,12 +126,12 @@ def text_embeddings(
     rows = []
     for prompt in prompts:
         sentences = [template.replace("{}", prompt) for template in templates]
-        tokens = tokenizer(sentences, padding="max_length", max_length=most, return_tensors=None)
+        tokens = tokenizer(sentences, padding=form.padding, max_length=most)
         _check_length(sentences, tokens, most)
         given = {
             name: torch.tensor(values, device=model.device)
             for name, values in tokens.items()
-            if name in names
+            if name in form.inputs
         }
         each = _unit(model.get_text_features(**given).pooler_output)
         rows.append(_unit(each.mean(dim=0)))

@@ -14,7 +14,7 @@ import torch
 
 from geochg.errors import ModelError
 from geochg.models.clip.classes import LandClass
-from geochg.models.clip.encoder import Encoder, text_embeddings
+from geochg.models.clip.encoder import Encoder, TextForm, text_embeddings
 from geochg.models.deltavlm.folder import checksum, weight_files
 from geochg.models.quiet import quietly
 
@@ -33,16 +33,16 @@ _BROKEN = (OSError, ValueError, TypeError, KeyError, RuntimeError, AttributeErro
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """A type of model: its class in transformers, and what of a text it takes."""
+    """A type of model: its class in transformers, and how it is given texts."""
 
     model_class: str
-    text_inputs: tuple[str, ...]
+    form: TextForm
 
 
 KINDS = {
-    "clip": _Kind("CLIPModel", ("input_ids", "attention_mask")),
+    "clip": _Kind("CLIPModel", TextForm(("input_ids", "attention_mask"), "longest")),
     # Trained with its padding unmasked.
-    "siglip": _Kind("SiglipModel", ("input_ids",)),
+    "siglip": _Kind("SiglipModel", TextForm(("input_ids",), "max_length")),
 }
 """By the `model_type` of the configuration."""
 
@@ -85,7 +85,7 @@ def open_encoder(folder: Path, wanted: Wanted) -> Encoder:
         tokenizer = _part(folder, "tokenizer", AutoTokenizer.from_pretrained)
         prompts = [each.prompt for each in wanted.classes]
         try:
-            texts = text_embeddings(model, tokenizer, prompts, wanted.templates, kind.text_inputs)
+            texts = text_embeddings(model, tokenizer, kind.form, prompts, wanted.templates)
         except (*_BROKEN, IndexError) as error:
             raise ModelError(
                 f"the tokenizer in {folder} does not fit the model: {_line(error)}", HINT
