@@ -21,6 +21,9 @@ _FIELDS = {"tile_size": "tile_size_px", "overlap": "overlap_px", "min_area": "mi
 _OWN = ("model_options", "clue_options")
 """Fields that hold options of a model's own."""
 
+_SHORT = ("revision", "adapter", "quantize", "dtype")
+"""Options of models' own that can be written without `--model-option`."""
+
 _DEFAULTS = AnalyzeOptions()
 
 
@@ -63,6 +66,18 @@ _PAIR_OPTIONS = (
         multiple=True,
         metavar="NAME=VALUE",
         help="An option of the model's own; may be given several times.",
+    ),
+    click.option("--revision", help="Branch, tag or commit of a hub id."),
+    click.option("--adapter", metavar="FOLDER", help="A PEFT adapter (LoRA) to put on the model."),
+    click.option(
+        "--quantize",
+        type=click.Choice(["4bit", "8bit"]),
+        help="Hold the model's weights in 4 or 8 bits; needs bitsandbytes.",
+    ),
+    click.option(
+        "--dtype",
+        type=click.Choice(["auto", "float32", "bfloat16", "float16"]),
+        help="Number type of the model's weights.",
     ),
     click.option(
         "--prompts",
@@ -161,6 +176,9 @@ def options_of(ctx: click.Context) -> AnalyzeOptions:
         field = _FIELDS.get(name, name)
         if field in known and ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
             base[field] = named_values(value) if field in _OWN else value
+    short = {name: ctx.params[name] for name in _SHORT if ctx.params.get(name) is not None}
+    if short:
+        base["model_options"] = {**base.get("model_options", {}), **short}
     if ctx.params.get("prompts_file"):
         from geochg.tasks.wording import read_wording
 

@@ -445,7 +445,7 @@ def another_size(folder):
     [
         (without("config.json"), "has no config.json"),
         (written("config.json", "{"), "config.json is not JSON"),
-        (written("config.json", "[]"), "type None"),
+        (written("config.json", "[]"), "no JSON object"),
         (of_type("bert"), "type 'bert'"),
         (of_type(["clip"]), "type ['clip']"),
         (without("model.safetensors"), "has no model.safetensors"),

@@ -269,7 +269,7 @@ def test_a_checkpoint_of_another_model_is_refused(copy):
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("no json", "is not JSON"), ("[]", "is not a JSON object"), (None, "cannot be loaded")],
+    [("no json", "is not JSON"), ("[]", "holds no JSON object"), (None, "cannot be loaded")],
 )
 def test_a_broken_configuration_is_refused(copy, text, message):
     config = json.loads((copy / "config.json").read_text())

@@ -1,12 +1,11 @@
 """The options that `geochg evaluate --fit-threshold` sets, model by model."""
 
-from types import SimpleNamespace
-
+import numpy as np
 import pytest
-from tile_factory import make_tile, one_window
+from clip_factory import noisy_tile
+from vlm_factory import save_vlm
 
 from geochg.errors import OptionError
-from geochg.models.base import ModelIdentity
 from geochg.models.builtin import BuiltinModel
 from geochg.models.deltavlm.backend import DeltaVLMModel, DeltaVLMOptions
 from geochg.models.irmad import IrmadModel
@@ -16,34 +15,22 @@ from geochg.records import Task
 from geochg.tasks import ask
 
 
-class YesSayer:
-    """Says yes with the probabilities it was made with."""
+def test_a_vlm_says_yes_above_its_threshold(tmp_path):
+    folder = str(save_vlm("llava", tmp_path / "llava"))
+    tiles, asked = [noisy_tile(seed) for seed in range(3)], [ask(Task.PRESENCE)]
+    usual = VlmModel.load(folder, VlmOptions(), "cpu")
+    likely = [answers[0].probability for answers in usual.answer(tiles, asked)]
+    between = float(np.mean(sorted(likely)[1:]))
+    options = VlmOptions.from_dict(usual.presence_options(usual.options, between))
+    assert options == VlmOptions(presence_threshold=between)
+    found = VlmModel.load(folder, options, "cpu").answer(tiles, asked)
+    assert [answers[0].changed for answers in found] == [each > between for each in likely]
+    assert [answers[0].probability for answers in found] == pytest.approx(likely)
+    assert sum(answers[0].changed for answers in found) == 1
 
-    def __init__(self, *likely):
-        self.likely = likely
-        self.writer = SimpleNamespace(rest=lambda asked, said: asked[0])
 
-    def look(self, tiles):
-        return None
-
-    def choose(self, glance, rows, texts, choices):
-        return [[self.likely[row], 1 - self.likely[row]] for row in rows]
-
-
-@pytest.mark.parametrize(
-    ("threshold", "said"), [(0.5, [False, True, True]), (0.7, [False, False, True])]
-)
-def test_a_vlm_says_yes_above_its_threshold(threshold, said):
-    model = VlmModel(
-        YesSayer(0.3, 0.6, 0.9),
-        VlmOptions(presence_threshold=threshold),
-        ModelIdentity("vlm:x", "sha256:0"),
-    )
-    tiles = [make_tile(one_window(32, 0))] * 3
-    found = [answers[0] for answers in model.answer(tiles, [ask(Task.PRESENCE)])]
-    assert [each.changed for each in found] == said
-    assert [each.probability for each in found] == [0.3, 0.6, 0.9]
-    assert model.presence_options(model.options, 0.7) == {"presence_threshold": 0.7}
+def test_words_have_no_threshold():
+    assert VlmModel.presence_options(VlmOptions(answers="words"), 0.7) == {}
 
 
 def test_a_threshold_of_a_vlm_is_a_probability():

@@ -10,14 +10,15 @@ import numpy as np
 import torch
 
 from geochg.errors import ModelError, RunError
+from geochg.models.memory import FittingBatches, is_out_of_memory
 from geochg.models.pictures import rgb
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-FIRST_ROWS = 64
-"""Pictures tried at once at first."""
+PICTURES_AT_ONCE = 64
+"""At most; fewer where memory does not take them."""
 
 
 class Encoder:
@@ -33,7 +34,7 @@ class Encoder:
         self.model = model
         self.processor = processor
         self.texts = texts
-        self._rows = FIRST_ROWS
+        self._batches = FittingBatches(PICTURES_AT_ONCE)
 
     @torch.inference_mode()
     def probabilities(self, dates: Sequence[NDArray[np.uint8]]) -> NDArray[np.float64]:
@@ -50,28 +51,18 @@ class Encoder:
         Raises:
             RunError: If there is no memory for one picture.
         """
-        found: list[NDArray[np.float64]] = [np.empty((0, len(self.texts)))]
-        done = 0
-        while done < len(dates):
-            part = dates[done : done + self._rows]
-            try:
-                found.append(self._told_apart(part))
-            except torch.OutOfMemoryError as error:
-                self._take_fewer(len(part), error)
-                continue
-            done += len(part)
-        return np.concatenate(found)
-
-    def _take_fewer(self, tried: int, error: torch.OutOfMemoryError) -> None:
-        if tried == 1:
+        if not dates:
+            return np.empty((0, len(self.texts)))
+        try:
+            return np.stack(self._batches.run(dates, self._told_apart))
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
             raise RunError(
                 "there is no memory for one picture", "use --device cpu, or a smaller model"
             ) from error
-        self._rows = tried // 2
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
 
-    def _told_apart(self, dates: Sequence[NDArray[np.uint8]]) -> NDArray[np.float64]:
+    def _told_apart(self, dates: Sequence[NDArray[np.uint8]]) -> list[NDArray[np.float64]]:
         # Said outright, because a picture 3 px high could be taken for three bands.
         pixels = self.processor(
             images=[np.ascontiguousarray(rgb(date).transpose(1, 2, 0)) for date in dates],
@@ -82,8 +73,7 @@ class Encoder:
         features = _unit(self.model.get_image_features(pixel_values=pixels).pooler_output)
         # SigLIP's bias is the same for all classes and falls out.
         logits = self.model.logit_scale.exp().float() * (features @ self.texts.T)
-        found: NDArray[np.float64] = logits.cpu().double().softmax(dim=-1).numpy()
-        return found
+        return list(logits.cpu().double().softmax(dim=-1).numpy())
 
 
 @dataclass(frozen=True, slots=True)

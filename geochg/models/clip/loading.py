@@ -15,8 +15,8 @@ import torch
 from geochg.errors import ModelError
 from geochg.models.clip.classes import LandClass
 from geochg.models.clip.encoder import Encoder, TextForm, text_embeddings
-from geochg.models.deltavlm.folder import checksum, weight_files
 from geochg.models.quiet import quietly
+from geochg.models.saved import checksum, saved_json, weight_files
 
 HINT = "name a folder or hub id of a CLIP or SigLIP of the transformers library"
 PREPROCESSOR = "preprocessor_config.json"
@@ -74,7 +74,7 @@ def open_encoder(folder: Path, wanted: Wanted) -> Encoder:
     from transformers import AutoImageProcessor, AutoTokenizer
 
     kind = _kind(folder)
-    _check_weights(folder)
+    weight_files(folder, HINT)
     if not (folder / PREPROCESSOR).is_file():
         raise ModelError(f"{folder} has no {PREPROCESSOR}", HINT)
     if not any((folder / name).is_file() for name in VOCABULARIES):
@@ -116,24 +116,13 @@ def _kind(folder: Path) -> _Kind:
     file = folder / CONFIG
     if not file.is_file():
         raise ModelError(f"{folder} has no {CONFIG}", HINT)
-    try:
-        config = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{file} is not JSON", HINT) from error
-    name = config.get("model_type") if isinstance(config, dict) else None
+    name = saved_json(file, HINT).get("model_type")
     if not isinstance(name, str) or name not in KINDS:
         raise ModelError(
             f"{folder} holds a model of type {name!r}, which is not known here",
             f"known: {', '.join(KINDS)}",
         )
     return KINDS[name]
-
-
-def _check_weights(folder: Path) -> None:
-    try:
-        weight_files(folder)
-    except ModelError as error:
-        raise ModelError(error.message, HINT) from error
 
 
 def _model(folder: Path, kind: _Kind, wanted: Wanted) -> Any:  # noqa: ANN401

@@ -160,9 +160,10 @@ class DeltaVLMModel(ChangeModel):
     @classmethod
     def open(cls, folder: Path, model_id: str, options: DeltaVLMOptions, device: str) -> Self:
         """Loads a model folder under an id; errors as `load`."""
-        from geochg.models.deltavlm.folder import check_folder, checksum, fingerprint, open_model
+        from geochg.models.deltavlm.folder import check_folder, fingerprint, open_model
         from geochg.models.deltavlm.onnx_eyes import EYES, OnnxEyes
         from geochg.models.deltavlm.onnx_file import can_run
+        from geochg.models.saved import checksum
 
         files = check_folder(folder)
         identity = ModelIdentity(model_id, checksum(files))

@@ -17,7 +17,7 @@ from torch.export import Dim
 from transformers import DynamicCache
 
 from geochg.models.deltavlm.dense import DenseOutput, channel_probability
-from geochg.models.deltavlm.folder import fingerprint, weight_files
+from geochg.models.deltavlm.folder import HINT, fingerprint
 from geochg.models.deltavlm.modeling import DeltaVLMForConditionalGeneration
 from geochg.models.deltavlm.onnx_eyes import EYES, FACTS, INPUTS, OUTPUTS
 from geochg.models.deltavlm.onnx_file import MADE_FROM
@@ -30,6 +30,7 @@ from geochg.models.deltavlm.onnx_speaker import (
 )
 from geochg.models.deltavlm.sight import SIDE_MULTIPLE_PX, VISION_BATCH, HeadFacts
 from geochg.models.deltavlm.vision import DateFeatures, split_dates
+from geochg.models.saved import weight_files
 
 HALF_ERROR = 1e-5
 """Greatest relative change of a weight that is written in half precision, to save room. Weights
@@ -133,7 +134,7 @@ def export(model: DeltaVLMForConditionalGeneration, folder: Path) -> None:
     if config.dense_config is None or config.resize:
         raise ValueError("only a model with a dense head that does not resize can be exported")
     facts = asdict(HeadFacts.of(config.dense_config, config.resize, config.no_change_sentence))
-    made_from = {MADE_FROM: fingerprint(folder, weight_files(folder))}
+    made_from = {MADE_FROM: fingerprint(folder, weight_files(folder, HINT))}
     made = made_from | {FACTS: json.dumps(facts)}
     _write(_eyes(model), folder / EYES, made)
     _write(_question(model), folder / QUESTION, made_from)

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from geochg.errors import ModelError
-from geochg.models.deltavlm.folder import CONFIG, HINT, read_json
+from geochg.models.deltavlm.folder import CONFIG, HINT
 from geochg.models.deltavlm.onnx_eyes import DENSE
 from geochg.models.deltavlm.onnx_file import open_session, processors, workers
 from geochg.models.deltavlm.prompts import Padded, left_padded, right_padded, shortened
+from geochg.models.saved import saved_json
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -86,7 +87,7 @@ class OnnxSpeaker:
         """
         from tokenizers import Tokenizer
 
-        config = read_json(folder / CONFIG)
+        config = saved_json(folder / CONFIG, HINT)
         try:
             tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         except Exception as error:  # tokenizers raises nothing more exact.
@@ -181,7 +182,7 @@ class OnnxSpeaker:
 
 def generation_settings(folder: Path) -> dict[str, Any]:
     """The generation defaults saved with a model, without what transformers notes of itself."""
-    found = read_json(folder / "generation_config.json")
+    found = saved_json(folder / "generation_config.json", HINT)
     return {name: value for name, value in found.items() if name != "transformers_version"}
 
 

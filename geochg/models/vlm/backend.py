@@ -3,45 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from geochg.errors import OptionError
+from geochg.errors import OptionError, RunError
 from geochg.models.base import Capabilities, ChangeModel, ModelIdentity
-from geochg.models.talk import Conversation, unchanged
+from geochg.models.memory import FittingBatches, is_out_of_memory
 from geochg.options import Options
-from geochg.records import (
-    GRID_CELLS,
-    Answer,
-    Counts,
-    Dialogue,
-    Exchange,
-    GridCell,
-    Locations,
-    PairFacts,
-    Presence,
-    Question,
-    Task,
-    Tile,
-    TileAnswers,
-)
-from geochg.tasks import ask
-from geochg.tasks.lexicon import ASKED, COUNTABLE
+from geochg.records import Exchange, PairFacts, Question, Task, Tile, TileAnswers
 
 if TYPE_CHECKING:
     import torch
 
-    from geochg.models.vlm.engine import Engine, Glance
+    from geochg.models.vlm.engine import Engine
 
-YES = ("Yes", "yes", " Yes", " yes")
-NO = ("No", "no", " No", " no")
-"""Spellings of the two answers to a yes/no question."""
-
-CELL_QUESTION = (
-    "Look only at the {cell} part of the place: has any {thing} changed? Answer yes or no."
-)
-COUNT_QUESTION = "How many {things} have changed? Answer with one number."
-
+ANSWERS = ("probabilities", "lists", "words")
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 QUANTIZED = {"": None, "8bit": 8, "4bit": 4}
 
@@ -51,14 +29,16 @@ class VlmOptions(Options):
     """What `vlm` can be told.
 
     Attributes:
-        revision: Of a hub id; empty for the newest.
+        revision: Of a hub id: a branch, tag or commit; empty for the newest.
         adapter: A PEFT folder to put on the model; empty for none.
         quantize: `4bit`, `8bit` or empty.
         dtype: `auto`, `float32`, `bfloat16` or `float16`.
         max_tokens: Most tokens of an answer.
-        in_words: Whether places and counts are asked in words too, instead of cell by cell and as
-            numbers.
-        presence_threshold: A tile has changed when "yes" is likelier than this (0-1).
+        answers: `probabilities` of change for presence and each of the nine cells, and counts as
+            numbers; `lists` like that, but the cells as one list that can hold nothing but cells;
+            `words` for all in the model's own words, as models tuned on ChangeChat give them.
+        presence_threshold: A tile has changed when "yes" is likelier than this (0-1); of no matter
+            to `words`.
     """
 
     revision: str = ""
@@ -66,11 +46,15 @@ class VlmOptions(Options):
     quantize: str = ""
     dtype: str = "auto"
     max_tokens: int = 128
-    in_words: bool = False
+    answers: str = "probabilities"
     presence_threshold: float = 0.5
 
     def __post_init__(self) -> None:
-        for name, known in (("quantize", tuple(QUANTIZED)), ("dtype", DTYPES)):
+        for name, known in (
+            ("quantize", tuple(QUANTIZED)),
+            ("dtype", DTYPES),
+            ("answers", ANSWERS),
+        ):
             if getattr(self, name) not in known:
                 raise OptionError(
                     f"{name} {getattr(self, name)!r}",
@@ -87,27 +71,30 @@ class VlmOptions(Options):
 class VlmModel(ChangeModel):
     """A vision-language model that was made to talk about pictures or videos.
 
-    Each tile is looked at once for all questions. Presence comes as the probability of "yes"
-    against "no", places as nine such probabilities for each class, counts as numbers; captions and
-    free answers as they come. The rest is asked only of tiles that changed.
+    Each tile is looked at once for all questions, and only tiles that changed are asked more than
+    whether they did.
     """
 
     name: ClassVar[str] = "vlm"
-    summary: ClassVar[str] = "a vision-language model of transformers (LLaVA and kin): folder or id"
+    summary: ClassVar[str] = (
+        "a vision-language model of transformers (LLaVA, Qwen-VL and more): folder or hub id"
+    )
     capabilities: ClassVar[Capabilities] = Capabilities(
         tasks=frozenset(Task),
         location="grid",
         pixels="display",
         bands="rgb",
+        streams=True,
         clues=True,
         asked_in_words=frozenset(Task),
     )
     options_type: ClassVar[type[Options]] = VlmOptions
 
-    def __init__(self, engine: Engine, options: VlmOptions, identity: ModelIdentity) -> None:
+    def __init__(self, engine: Engine[Any], options: VlmOptions, identity: ModelIdentity) -> None:
         self.engine = engine
         self.options = options
         self._identity = identity
+        self._batches = FittingBatches(self.capabilities.batch_tiles)
 
     @classmethod
     def load(cls, source: str, options: Options, device: str) -> Self:
@@ -122,30 +109,34 @@ class VlmModel(ChangeModel):
             ModelError: If the folder is of no known family, lacks something, or does not go with
                 the adapter, the quantisation or the device.
         """
-        from geochg.models.deltavlm.folder import checksum, weight_files
         from geochg.models.devices import torch_device
         from geochg.models.hub import find_folder
-        from geochg.models.vlm.chat import ChatWriter
-        from geochg.models.vlm.engine import Engine
+        from geochg.models.saved import checksum, weight_files
         from geochg.models.vlm.loading import How, open_vlm
 
         assert isinstance(options, VlmOptions)
         folder = find_folder(source, cls.name, options.revision)
         place = torch_device(device)
-        bits = QUANTIZED[options.quantize]
-        opened = open_vlm(folder, How(place, _dtype(options.dtype, place), bits, options.adapter))
-        writer = ChatWriter(opened.tokenizer, opened.template, opened.family.content)
+        how = How(
+            place,
+            _dtype(options.dtype, place),
+            QUANTIZED[options.quantize],
+            options.adapter,
+            options.max_tokens,
+        )
+        engine = open_vlm(folder, how)
         identity = ModelIdentity(
             f"{cls.name}:{source}" + (f"@{options.revision}" if options.revision else ""),
             checksum(weight_files(folder)),
-            options.adapter,
+            _adapter_id(options.adapter),
         )
-        return cls(Engine(opened.family, writer, options.max_tokens), options, identity)
+        return cls(engine, options, identity)
 
     @classmethod
     def presence_options(cls, options: Options, probability: float) -> Mapping[str, Any]:
         """The probability of "yes"; see `ChangeModel.presence_options`."""
-        return {"presence_threshold": probability}
+        assert isinstance(options, VlmOptions)
+        return {} if options.answers == "words" else {"presence_threshold": probability}
 
     @property
     def identity(self) -> ModelIdentity:
@@ -153,117 +144,60 @@ class VlmModel(ChangeModel):
         return self._identity
 
     def answer(self, tiles: Sequence[Tile], questions: Sequence[Question]) -> list[TileAnswers]:
-        """Answers each question about each tile; see `ChangeModel.answer`."""
-        return list(_Batch(self.engine, tiles, self.options).answers(questions))
+        """Answers each question about each tile; see `ChangeModel.answer`.
+
+        Raises:
+            RunError: If not even one tile fits into memory.
+        """
+        from geochg.models.vlm.asking import Asking
+
+        def answers(part: Sequence[Tile]) -> Iterable[TileAnswers]:
+            how = self.options
+            asking = Asking(self.engine, part, how.answers, how.presence_threshold)
+            return asking.answers(questions)
+
+        with _memory_told():
+            return self._batches.run(tiles, lambda part: list(answers(part)))
 
     def talk(
         self, tile: Tile, facts: PairFacts, exchanges: Sequence[Exchange], question: str
     ) -> Iterator[str]:
-        """Goes on with a talk; see `ChangeModel.talk`."""
+        """Goes on with a talk, word by word as they come; see `ChangeModel.talk`."""
+        from geochg.models.vlm.engine import Text
+
         asked = [*(exchange.question for exchange in exchanges), f"{question} {tile.clue}".strip()]
-        text = self.engine.writer.rest(asked, [exchange.answer for exchange in exchanges])
-        yield from self.engine.say(self.engine.look([tile]), [0], [text])
+        ids = self.engine.writer.rest(asked, [exchange.answer for exchange in exchanges])
+        with _memory_told():
+            yield from self.engine.stream(self.engine.look([tile]), Text(0, ids))
 
 
-class _Batch:
-    """Some tiles that were looked at."""
+@contextmanager
+def _memory_told() -> Iterator[None]:
+    """Turns a full memory into an error that says what to do about it.
 
-    def __init__(self, engine: Engine, tiles: Sequence[Tile], options: VlmOptions) -> None:
-        self.engine = engine
-        self.tiles = tiles
-        self.options = options
-        self.glance: Glance = engine.look(tiles)
+    Raises:
+        RunError: If the device ran out of memory within the block.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
+        raise RunError(
+            "the device has too little memory for even one tile",
+            "what was done is kept: run again with --resume and --quantize 4bit, a smaller model, "
+            "or --device cpu",
+        ) from error
 
-    def answers(self, questions: Sequence[Question]) -> Iterator[list[Answer]]:
-        """Of each tile, in the order of the questions."""
-        asked = next((q for q in questions if q.task is Task.PRESENCE), None)
-        everywhere = range(len(self.tiles))
-        presence = self._presence(everywhere, asked) if asked else None
-        changed = [p for p in everywhere if presence is None or presence[p].changed]
-        columns: list[dict[int, Answer]] = []
-        for question in questions:
-            if question.task is Task.PRESENCE and presence is not None:
-                columns.append(dict(enumerate(presence)))
-            elif question.task is Task.QUESTION:
-                columns.append(self._asked(everywhere, question))
-            else:
-                columns.append(self._asked(changed, question))
-        for place in everywhere:
-            yield [
-                self._agreed(column[place], presence[place] if presence else None)
-                if place in column
-                else unchanged(question.task, presence[place] if presence else Presence(False))
-                for question, column in zip(questions, columns, strict=True)
-            ]
 
-    def _agreed(self, answer: Answer, presence: Presence | None) -> Answer:
-        """A dialogue's presence has the probability that was found."""
-        if presence and isinstance(answer, Dialogue):
-            known = replace(answer.presence, probability=presence.probability)
-            return replace(answer, presence=known)
-        return answer
+def _adapter_id(adapter: str) -> str:
+    """The adapter, with the checksum of its weights."""
+    if not adapter:
+        return ""
+    from geochg.models.saved import checksum
 
-    def _asked(self, places: Sequence[int], question: Question) -> dict[int, Answer]:
-        """The answers about some tiles, by place."""
-        if not places:
-            return {}
-        answers: Iterable[Answer]
-        if question == ask(Task.LOCATE) and not self.options.in_words:
-            answers = self._located(places)
-        elif question == ask(Task.COUNT) and not self.options.in_words:
-            answers = self._counted(places)
-        else:
-            answers = self._in_words(places, question)
-        return dict(zip(places, answers, strict=True))
-
-    def _presence(self, places: Sequence[int], question: Question) -> list[Presence]:
-        least = self.options.presence_threshold
-        found = self._yes(places, [question.text] * len(places))
-        return [Presence(likely > least, likely) for likely in found]
-
-    def _located(self, places: Sequence[int]) -> Iterator[Locations]:
-        """Nine probabilities for each class; cells that are likelier changed than not."""
-        kinds = [(name, cell) for name in ASKED for cell in GRID_CELLS]
-        texts = [
-            CELL_QUESTION.format(cell=cell.name.replace("-", " "), thing=COUNTABLE[name][0])
-            for name, cell in kinds
-        ]
-        rows = [place for place in places for _ in kinds]
-        found = self._yes(rows, texts * len(places))
-        for number in range(len(places)):
-            part = found[number * len(kinds) : (number + 1) * len(kinds)]
-            located: dict[str, dict[GridCell, float]] = {name: {} for name in ASKED}
-            for (name, cell), probability in zip(kinds, part, strict=True):
-                if probability > 0.5:
-                    located[name][cell] = probability
-            yield Locations(located)
-
-    def _counted(self, places: Sequence[int]) -> Iterator[Counts]:
-        rows = [place for place in places for _ in ASKED]
-        texts = [COUNT_QUESTION.format(things=COUNTABLE[name][1]) for name in ASKED] * len(places)
-        numbers = iter(self.engine.number(self.glance, rows, self._written(rows, texts)))
-        for _ in places:
-            yield Counts({name: next(numbers) for name in ASKED})
-
-    def _in_words(self, places: Sequence[int], question: Question) -> list[Answer]:
-        talks = [Conversation(place, question, self.tiles[place].clue) for place in places]
-        while open_ones := [talk for talk in talks if not talk.is_over]:
-            texts = [self.engine.writer.rest(talk.asked, talk.said) for talk in open_ones]
-            said = self.engine.say(self.glance, [talk.place for talk in open_ones], texts)
-            for talk, words in zip(open_ones, said, strict=True):
-                talk.said.append(words)
-        return [talk.answer() for talk in talks]
-
-    def _yes(self, rows: Sequence[int], texts: Sequence[str]) -> list[float]:
-        """Probability of "yes" against "no"."""
-        written = self._written(rows, texts)
-        return [yes for yes, _ in self.engine.choose(self.glance, rows, written, (YES, NO))]
-
-    def _written(self, rows: Sequence[int], texts: Sequence[str]) -> list[str]:
-        return [
-            self.engine.writer.rest([f"{text} {self.tiles[row].clue}".rstrip()], [])
-            for row, text in zip(rows, texts, strict=True)
-        ]
+    folder = Path(adapter).expanduser()
+    return f"{adapter} {checksum(sorted(folder.glob('*.safetensors')))}"
 
 
 def _dtype(wanted: str, device: str) -> torch.dtype:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
+from geochg.errors import ModelError
 from geochg.models.talk import INTRODUCTION
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-_MARK = "<<question>>"
+_MARK = "QUESTION"
 """Stands for the first question while it is found out what comes before it."""
+
+_REMEMBERED = 4096
+"""Texts whose tokens are kept: most questions are asked about every tile."""
 
 VICUNA = (
     "{% for message in messages %}{% if message['role'] == 'user' %}USER: "
@@ -25,47 +28,101 @@ VICUNA = (
 """Of LLaVA 1.5, Video-LLaVA and LLaVA-NeXT-Video, for folders that bring no template."""
 
 
-@dataclass(frozen=True)
 class ChatWriter:
-    """Writes chats in which nothing but the words after the pictures differs between tiles.
+    """Writes chats about a pair as tokens; all of them begin with the same ones.
 
-    Attributes:
+    Args:
         tokenizer: Of the model.
         template: The model's chat template.
         content: The pair within a message; see `Family.content`.
     """
 
-    tokenizer: PreTrainedTokenizerBase
-    template: str
-    content: Sequence[Mapping[str, str]]
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        template: str,
+        content: Sequence[Mapping[str, str]],
+    ) -> None:
+        self.tokenizer: Any = tokenizer
+        self.template = template
+        self.content = content
+        self._rest = lru_cache(_REMEMBERED)(self._rest_of)
 
     @cached_property
-    def opening(self) -> str:
-        """All that comes before the first question."""
-        return self._written([_MARK], []).partition(_MARK)[0]
+    def opening(self) -> list[int]:
+        """The tokens before the first question, one for each picture among them.
 
-    def rest(self, asked: Sequence[str], said: Sequence[str]) -> str:
-        """All that comes after the opening, up to where the next answer begins.
+        Raises:
+            ModelError: If the template fails.
+        """
+        return self._ids(self._opening)
+
+    def rest(self, asked: Sequence[str], said: Sequence[str]) -> list[int]:
+        """The tokens after the opening, up to where the next answer begins.
 
         Args:
             asked: Questions, one more than there are answers.
             said: Answers so far.
         """
+        return self._rest(tuple(asked), tuple(said))
+
+    def words(self, ids: Sequence[int]) -> str:
+        """What a model said."""
+        return str(self.tokenizer.decode(ids, skip_special_tokens=True)).strip()
+
+    def _rest_of(self, asked: tuple[str, ...], said: tuple[str, ...]) -> list[int]:
         written = self._written(asked, said)
-        assert written.startswith(self.opening)
-        return written[len(self.opening) :]
+        whole = self._ids(written)
+        start = len(self.opening)
+        if whole[:start] == self.opening:
+            return whole[start:]
+        # The end of the opening and the question would share a token.
+        found = self.tokenizer(written.removeprefix(self._opening), add_special_tokens=False)
+        ids: list[int] = found["input_ids"]
+        return ids
+
+    @cached_property
+    def _opening(self) -> str:
+        return self._written([_MARK], []).partition(_MARK)[0]
+
+    def _ids(self, text: str) -> list[int]:
+        """Templates often write the token a text begins with, which tokenizers add too."""
+        begins = self.tokenizer.bos_token is not None and text.startswith(self.tokenizer.bos_token)
+        ids: list[int] = self.tokenizer(text, add_special_tokens=not begins)["input_ids"]
+        return ids
 
     def _written(self, asked: Sequence[str], said: Sequence[str]) -> str:
-        first, *later = asked
-        opening = [*self.content, {"type": "text", "text": f"{INTRODUCTION} {first}"}]
+        # The line end keeps the tokens before it apart from those of the question.
+        first, *later = map(self._harmless, asked)
+        opening = [*self.content, {"type": "text", "text": f"{INTRODUCTION}\n{first}"}]
         messages: list[dict[str, Any]] = [{"role": "user", "content": opening}]
-        for answer, question in zip(said, later, strict=True):
+        for answer, question in zip(map(self._harmless, said), later, strict=True):
             messages += [
                 {"role": "assistant", "content": [{"type": "text", "text": answer}]},
                 {"role": "user", "content": [{"type": "text", "text": question}]},
             ]
-        written = self.tokenizer.apply_chat_template(
-            messages, chat_template=self.template, tokenize=False, add_generation_prompt=True
-        )
-        assert isinstance(written, str)
-        return written
+        from jinja2.exceptions import TemplateError
+
+        try:
+            written = self.tokenizer.apply_chat_template(
+                messages, chat_template=self.template, tokenize=False, add_generation_prompt=True
+            )
+        except (TemplateError, TypeError, ValueError) as error:
+            raise ModelError(
+                f"the model's chat template fails: {error}", "use another model"
+            ) from error
+        return str(written)
+
+    def _harmless(self, text: str) -> str:
+        """Without the words that a tokenizer takes for a picture or for the end of a turn."""
+        before = ""
+        while before != text:
+            before = text
+            for word in self._special_words:
+                text = text.replace(word, "")
+        return text
+
+    @cached_property
+    def _special_words(self) -> list[str]:
+        added = [str(token) for token in self.tokenizer.added_tokens_decoder.values()]
+        return sorted({*added, *self.tokenizer.all_special_tokens}, key=len, reverse=True)

@@ -1,258 +1,256 @@
-"""Asks a model many questions about each tile while it looks at the tile once.
-
-All that comes before the questions, pictures among it, is the same for all questions about a
-tile: its keys and values are computed once and kept. Questions about many tiles then go through
-the model side by side.
-"""
+"""Asks a model many questions about each tile while it looks at the tile once."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from copy import deepcopy
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 import torch
 
-from geochg.models.vlm.chat import ChatWriter
-from geochg.models.vlm.family import Family
+from geochg.models.memory import FittingBatches
+from geochg.models.vlm.stream import streamed
 
 if TYPE_CHECKING:
     from torch import Tensor
-    from transformers import Cache
 
+    from geochg.models.vlm.chat import ChatWriter
     from geochg.records import Tile
 
-_Item = TypeVar("_Item")
+_Glance = TypeVar("_Glance")
 _Result = TypeVar("_Result")
+
+Allowed = Callable[[Sequence[int]], Sequence[int]]
+"""The tokens that may follow the tokens said so far."""
 
 MOST_DIGITS = 3
 """Of a number: no tile holds a thousand objects that changed."""
 
 FIRST_ROWS = 32
-"""Rows tried at once at first."""
+"""Texts tried at once at first."""
+
+MOST_ROWS = 256
+"""Texts at once at most, where a device tells that its memory is full."""
 
 
-@dataclass(frozen=True)
-class Glance:
-    """What a model has seen of some tiles.
+class Text(NamedTuple):
+    """What is asked about one tile.
 
     Attributes:
-        cache: Keys and values of all that comes before the questions, a row a tile.
-        ids: The token ids they are of, the same for all tiles.
+        row: The tile's place among those that were looked at.
+        ids: The tokens after the opening; see `ChatWriter.rest`.
     """
 
-    cache: Cache
+    row: int
+    ids: Sequence[int]
+
+
+class Said(NamedTuple):
+    """What a model said to one text.
+
+    Attributes:
+        ids: The tokens, up to the one that ends them.
+        logits: `(vocabulary,)` float32 of the first token; None unless asked for.
+    """
+
     ids: list[int]
+    logits: Tensor | None
 
 
-class Engine:
-    """Runs one model.
+class Engine(ABC, Generic[_Glance]):
+    """Runs one model; what a look keeps of the tiles differs.
 
     Args:
-        family: Of the model, with it.
+        model: The whole model.
         writer: Of its chats.
         max_tokens: Most tokens of an answer.
     """
 
-    def __init__(self, family: Family, writer: ChatWriter, max_tokens: int) -> None:
-        self.family = family
-        self.model = family.model
+    pads: bool = True
+    """Whether texts of different length can go through the model side by side."""
+
+    def __init__(self, model: Any, writer: ChatWriter, max_tokens: int) -> None:  # noqa: ANN401
+        self.model = model
         self.writer = writer
-        self.tokenizer: Any = writer.tokenizer
         self.max_tokens = max_tokens
-        self._rows = FIRST_ROWS
+        self._batches = FittingBatches(
+            FIRST_ROWS, MOST_ROWS if model.device.type == "cuda" else FIRST_ROWS
+        )
 
-    @torch.inference_mode()
-    def look(self, tiles: Sequence[Tile]) -> Glance:
-        """Looks at tiles of one size."""
-        from transformers import DynamicCache
+    @property
+    def speaker(self) -> Any:  # noqa: ANN401
+        """The part with a method `generate`."""
+        return self.model
 
-        opening = self.tokenizer(self.writer.opening, add_special_tokens=True)["input_ids"]
-        ids = self.family.expanded(opening, tiles[0])
+    @abstractmethod
+    def look(self, tiles: Sequence[Tile]) -> _Glance:
+        """Looks at tiles of one size, all at once."""
 
-        def seen(part: Sequence[Tile]) -> list[Cache]:
-            cache = DynamicCache(config=self.model.config.get_text_config())
-            pictures = {
-                name: values.to(self.model.device, self.model.dtype)
-                for name, values in self.family.inputs(part).items()
-            }
-            rows = torch.tensor([ids] * len(part), device=self.model.device)
-            self.model(
-                input_ids=rows,
-                attention_mask=torch.ones_like(rows),
-                past_key_values=cache,
-                use_cache=True,
-                logits_to_keep=1,
-                **pictures,
-            )
-            return [cache]
+    @abstractmethod
+    def _inputs(self, glance: _Glance, texts: Sequence[Text]) -> Mapping[str, Any]:
+        """Arguments of `generate` for some texts."""
 
-        return Glance(_joined(self._in_batches(tiles, seen)), ids)
+    def say(self, glance: _Glance, texts: Sequence[Text]) -> list[str]:
+        """Answers freely."""
+        said = self._said(glance, texts, max_new_tokens=self.max_tokens)
+        return [self.writer.words(each.ids) for each in said]
 
-    @torch.inference_mode()
-    def say(self, glance: Glance, rows: Sequence[int], texts: Sequence[str]) -> list[str]:
-        """Answers freely.
+    def stream(self, glance: _Glance, text: Text) -> Iterator[str]:
+        """Answers freely, piece by piece."""
+
+        def generate(**settings: Any) -> None:  # noqa: ANN401
+            self._generate(glance, [text], max_new_tokens=self.max_tokens, **settings)
+
+        yield from streamed(generate, self.writer.tokenizer)
+
+    def number(self, glance: _Glance, texts: Sequence[Text]) -> list[int]:
+        """Answers with whole numbers, since no other tokens are allowed."""
+        digits = self._digits
+
+        def allowed(said: Sequence[int]) -> Sequence[int]:
+            return [*digits, *self._ends] if said else digits
+
+        found = self._said(glance, texts, allowed=allowed, max_new_tokens=MOST_DIGITS)
+        return [int("".join(self.writer.words(each.ids).split())) for each in found]
+
+    def one_of(self, glance: _Glance, texts: Sequence[Text], answers: Sequence[str]) -> list[str]:
+        """Answers with one of some answers, since nothing else is allowed.
 
         Args:
             glance: What was seen.
-            rows: Of each text, the tile it is about.
-            texts: What comes after the opening; see `ChatWriter.rest`.
+            texts: What is asked.
+            answers: All there are; one may begin with another.
         """
+        tree, longest = self._tree(answers)
 
-        def said(part: Sequence[tuple[int, str]]) -> list[str]:
-            ids, mask = self._padded(glance, [text for _, text in part])
-            found = self.model.generate(
-                input_ids=ids,
-                attention_mask=mask,
-                past_key_values=self._cache(glance, [row for row, _ in part]),
-                max_new_tokens=self.max_tokens,
-                do_sample=False,
-            )
-            words: list[str] = self.tokenizer.batch_decode(
-                found[:, ids.shape[1] :], skip_special_tokens=True
-            )
-            return [text.strip() for text in words]
+        def allowed(said: Sequence[int]) -> Sequence[int]:
+            branch = tree
+            for token in said:
+                # What stands behind the end of an answer does not matter.
+                branch = branch.get(token, {})
+            return list(branch) or self._ends
 
-        return self._in_batches(_by_length(rows, texts), said, restore=_order(texts))
+        found = self._said(glance, texts, allowed=allowed, max_new_tokens=longest)
+        return [self.writer.words(each.ids) for each in found]
 
-    @torch.inference_mode()
-    def number(self, glance: Glance, rows: Sequence[int], texts: Sequence[str]) -> list[int]:
-        """Answers with whole numbers, since no other tokens are allowed; arguments as `say`."""
-        digits = sorted({token for digit in "0123456789" for token in self._ids(digit)[-1:]})
-        ends = [*digits, self.tokenizer.eos_token_id]
-
-        def numbers(part: Sequence[tuple[int, str]]) -> list[int]:
-            ids, mask = self._padded(glance, [text for _, text in part])
-
-            def allowed(_: int, so_far: Tensor) -> list[int]:
-                return digits if len(so_far) == ids.shape[1] else ends
-
-            found = self.model.generate(
-                input_ids=ids,
-                attention_mask=mask,
-                past_key_values=self._cache(glance, [row for row, _ in part]),
-                max_new_tokens=MOST_DIGITS,
-                do_sample=False,
-                prefix_allowed_tokens_fn=allowed,
-            )
-            words = self.tokenizer.batch_decode(found[:, ids.shape[1] :], skip_special_tokens=True)
-            return [int("".join(text.split())) for text in words]
-
-        return self._in_batches(_by_length(rows, texts), numbers, restore=_order(texts))
-
-    @torch.inference_mode()
     def choose(
-        self,
-        glance: Glance,
-        rows: Sequence[int],
-        texts: Sequence[str],
-        choices: Sequence[Sequence[str]],
+        self, glance: _Glance, texts: Sequence[Text], choices: Sequence[Sequence[str]]
     ) -> list[list[float]]:
         """Probabilities that the answer begins with one of some words rather than another.
 
         Args:
             glance: What was seen.
-            rows: See `say`.
-            texts: See `say`.
+            texts: What is asked.
             choices: The spellings of each choice, told apart by their first token.
 
         Returns:
             For each text the probability of each choice; they add up to 1.
         """
-        first = [self._first_tokens(spellings) for spellings in choices]
-
-        def chosen(part: Sequence[tuple[int, str]]) -> list[list[float]]:
-            ids, mask = self._padded(glance, [text for _, text in part])
-            length = len(glance.ids)
-            positions = (mask.cumsum(dim=1) - 1).clamp(min=0)
-            logits = self.model(
-                input_ids=ids[:, length:],
-                attention_mask=mask,
-                position_ids=positions[:, length:],
-                past_key_values=self._cache(glance, [row for row, _ in part]),
-                logits_to_keep=1,
-            ).logits[:, -1]
-            scores = torch.stack(
-                [logits[:, tokens].float().logsumexp(dim=1) for tokens in first], dim=1
-            )
-            found: list[list[float]] = scores.softmax(dim=1).tolist()
-            return found
-
-        return self._in_batches(_by_length(rows, texts), chosen, restore=_order(texts))
-
-    def _first_tokens(self, spellings: Sequence[str]) -> list[int]:
-        return sorted({self._ids(spelling)[0] for spelling in spellings})
-
-    def _ids(self, text: str) -> list[int]:
-        found: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        first = [sorted({self._spelt(word)[0] for word in words}) for words in choices]
+        found: list[list[float]] = []
+        for each in self._said(glance, texts, max_new_tokens=1, output_logits=True):
+            assert each.logits is not None
+            scores = torch.stack([each.logits[tokens].logsumexp(dim=0) for tokens in first])
+            found.append(scores.softmax(dim=0).tolist())
         return found
 
-    def _padded(self, glance: Glance, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """Ids and mask of whole rows: what was seen, padding, the text."""
-        ids = [self._ids(text) for text in texts]
-        longest = max(map(len, ids))
-        pad = self.tokenizer.pad_token_id
-        rows = [[*glance.ids, *[pad] * (longest - len(row)), *row] for row in ids]
-        there = [[1] * len(glance.ids) + [0] * (longest - len(row)) + [1] * len(row) for row in ids]
-        device = self.model.device
-        return torch.tensor(rows, device=device), torch.tensor(there, device=device)
-
-    def _cache(self, glance: Glance, rows: Sequence[int]) -> Cache:
-        """A copy for some rows, which the model may write to."""
-        cache = deepcopy(glance.cache)
-        cache.batch_select_indices(torch.tensor(rows, device=self.model.device))
-        return cache
-
-    def _in_batches(
+    def _said(
         self,
-        items: Sequence[_Item],
-        run: Callable[[Sequence[_Item]], list[_Result]],
-        restore: Sequence[int] | None = None,
-    ) -> list[_Result]:
-        """Runs over items in batches as large as memory takes; half as large where it does not.
+        glance: _Glance,
+        texts: Sequence[Text],
+        allowed: Allowed | None = None,
+        **settings: Any,  # noqa: ANN401
+    ) -> list[Said]:
+        """What the model says to each text, in order."""
 
-        Args:
-            items: What is run over.
-            run: Gives one result an item (or one for all).
-            restore: Of each result in the order wanted, its place in the order of the items.
-        """
-        found: list[_Result] = []
-        done = 0
-        while done < len(items):
-            part = items[done : done + self._rows]
-            try:
-                found += run(part)
-            except torch.OutOfMemoryError:
-                if self._rows == 1:
-                    raise
-                self._rows = max(1, min(self._rows, len(part)) // 2)
-                torch.cuda.empty_cache()
-                continue
-            done += len(part)
-        return found if restore is None else [found[place] for place in restore]
+        def said(part: Sequence[Text]) -> list[Said]:
+            return self._generate(glance, part, allowed, **settings)
+
+        # Texts of like length need less padding; the longest first show what memory takes.
+        order = sorted(range(len(texts)), key=lambda place: -len(texts[place].ids))
+        found: dict[int, Said] = {}
+        for places in [order] if self.pads else _grouped(order, key=lambda p: len(texts[p].ids)):
+            run = self._batches.run([texts[place] for place in places], said)
+            found.update(zip(places, run, strict=True))
+        return [found[place] for place in range(len(texts))]
+
+    @torch.inference_mode()
+    def _generate(
+        self,
+        glance: _Glance,
+        texts: Sequence[Text],
+        allowed: Allowed | None = None,
+        **settings: Any,  # noqa: ANN401
+    ) -> list[Said]:
+        inputs = self._inputs(glance, texts)
+        asked = _before_answers(self.speaker, inputs)
+        if allowed:
+            settings["prefix_allowed_tokens_fn"] = lambda _, ids: allowed(ids[asked:].tolist())
+        found = self.speaker.generate(
+            **inputs,
+            do_sample=False,
+            temperature=None,
+            top_p=None,
+            top_k=None,
+            pad_token_id=self.writer.tokenizer.pad_token_id,
+            return_dict_in_generate=True,
+            **settings,
+        )
+        logits = found.logits[0].float().cpu() if settings.get("output_logits") else None
+        return [
+            Said(self._ended(row[asked:].tolist()), None if logits is None else logits[place])
+            for place, row in enumerate(found.sequences)
+        ]
+
+    def _ended(self, ids: list[int]) -> list[int]:
+        """Without the end token and what stands behind it."""
+        stop = next((place for place, token in enumerate(ids) if token in self._ends), len(ids))
+        return ids[:stop]
+
+    @cached_property
+    def _ends(self) -> list[int]:
+        """The tokens that end an answer."""
+        found = self.speaker.generation_config.eos_token_id
+        if found is None:
+            found = self.writer.tokenizer.eos_token_id
+        return list(found) if isinstance(found, list | tuple) else [found]
+
+    @cached_property
+    def _digits(self) -> list[int]:
+        """The tokens of the digits, with a blank before them and without."""
+        spelt = (self._spelt(f"{blank}{digit}")[-1] for digit in range(10) for blank in ("", " "))
+        return sorted(set(spelt))
+
+    def _tree(self, answers: Sequence[str]) -> tuple[dict[int, Any], int]:
+        """The tokens of answers as a tree in which each ends with an end token, and its depth."""
+        tree: dict[int, Any] = {}
+        longest = 0
+        for answer in answers:
+            branch = tree
+            ids = self._spelt(answer)
+            longest = max(longest, len(ids) + 1)
+            for token in ids:
+                branch = branch.setdefault(token, {})
+            for token in self._ends:
+                branch.setdefault(token, {})
+        return tree, longest
+
+    def _spelt(self, text: str) -> list[int]:
+        found: list[int] = self.writer.tokenizer(text, add_special_tokens=False)["input_ids"]
+        return found
 
 
-def _joined(caches: Sequence[Any]) -> Any:  # noqa: ANN401
-    """One cache of all rows."""
-    first, *others = caches
-    for number, layer in enumerate(first.layers):
-        for name in ("keys", "values"):
-            parts = [getattr(layer, name), *(getattr(o.layers[number], name) for o in others)]
-            setattr(layer, name, torch.cat(parts))
-    return first
+def _before_answers(speaker: Any, inputs: Mapping[str, Any]) -> int:  # noqa: ANN401
+    """How many of the tokens that `generate` gives stand before the answer."""
+    if speaker.config.is_encoder_decoder:
+        return 1
+    return int(inputs["input_ids"].shape[1]) if "input_ids" in inputs else 0
 
 
-def _longest_first(texts: Sequence[str]) -> list[int]:
-    return sorted(range(len(texts)), key=lambda place: -len(texts[place]))
-
-
-def _by_length(rows: Sequence[int], texts: Sequence[str]) -> list[tuple[int, str]]:
-    """Texts of like length side by side need less padding; the longest show what memory takes."""
-    return [(rows[place], texts[place]) for place in _longest_first(texts)]
-
-
-def _order(texts: Sequence[str]) -> list[int]:
-    """Of each text, its place among those by length."""
-    places = {place: number for number, place in enumerate(_longest_first(texts))}
-    return [places[place] for place in range(len(texts))]
+def _grouped(places: Sequence[int], key: Callable[[int], int]) -> list[list[int]]:
+    """Places with the same key together."""
+    groups: dict[int, list[int]] = {}
+    for place in places:
+        groups.setdefault(key(place), []).append(place)
+    return list(groups.values())

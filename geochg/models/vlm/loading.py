@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geochg.errors import ModelError
-from geochg.models.vlm.chat import VICUNA
-from geochg.models.vlm.family import FAMILIES, Family, PictureSettings
+from geochg.models.saved import first_line, saved_json, weight_files, without_progress_bars
+from geochg.models.vlm import instructblip
+from geochg.models.vlm.chat import VICUNA, ChatWriter
+from geochg.models.vlm.families import FAMILIES
+from geochg.models.vlm.prefix import PrefixEngine
 
 if TYPE_CHECKING:
     import torch
 
+    from geochg.models.vlm.engine import Engine
+
 _HINT = "name a folder or hub id of a model of the transformers library, see docs/models.md"
-_VISION = [".*vision_tower.*", ".*vision_model.*", ".*visual.*", ".*projector.*", "lm_head"]
-"""Modules that quantisation leaves alone; plain names would not match within a model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,87 +31,74 @@ class How:
         dtype: Of the weights.
         bits: 4 or 8 to quantise, None not to.
         adapter: A PEFT folder; empty for none.
+        max_tokens: Most tokens of an answer.
     """
 
     device: str
     dtype: torch.dtype
     bits: int | None
     adapter: str
+    max_tokens: int
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """A model ready to be asked.
-
-    Attributes:
-        family: With the model in it.
-        tokenizer: A `PreTrainedTokenizerBase`.
-        template: The chat template.
-    """
-
-    family: Family
-    tokenizer: Any
-    template: str
-
-
-def open_vlm(folder: Path, how: How) -> Opened:
+def open_vlm(folder: Path, how: How) -> Engine[Any]:
     """Loads model, tokenizer and chat template; never runs code that comes with them.
 
     Raises:
         ModelError: If the folder has no configuration, is of no known family, lacks weights or a
             tokenizer, or cannot be quantised or adapted.
     """
-    from transformers import AutoTokenizer
-
-    kind = _family(folder)
-    model = _model(folder, kind, how)
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(
-            folder, local_files_only=True, trust_remote_code=False
+    kind = _model_type(folder)
+    weight_files(folder)
+    if kind in instructblip.MODEL_CLASSES:
+        whole = instructblip.VISION_PARTS
+        model = _model(folder, instructblip.MODEL_CLASSES[kind], whole, how)
+        return instructblip.InstructBlipEngine.open(
+            model, _tokenizer(folder), folder, how.max_tokens
         )
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise ModelError(f"the tokenizer in {folder} cannot be loaded", _HINT) from error
-    if tokenizer.pad_token_id is None:
-        tokenizer.pad_token = tokenizer.eos_token
-    side_px = model.config.vision_config.image_size
-    settings = PictureSettings.of(side_px, _saved(folder / "preprocessor_config.json"))
-    return Opened(kind(model, settings), tokenizer, _template(folder, tokenizer))
+    family_type = FAMILIES[kind]
+    model = _model(folder, family_type.model_classes[kind], family_type.vision_parts, how)
+    tokenizer = _tokenizer(folder)
+    family = family_type.open(model, tokenizer, folder)
+    writer = ChatWriter(tokenizer, _template(folder, tokenizer), family.content)
+    return PrefixEngine(family, writer, how.max_tokens)
 
 
-def _family(folder: Path) -> type[Family]:
+def _model_type(folder: Path) -> str:
     if not (folder / "config.json").is_file():
         raise ModelError(f"{folder} has no config.json", _HINT)
-    name = _saved(folder / "config.json").get("model_type")
-    known = {kind: family for family in FAMILIES for kind in family.model_types}
+    name = saved_json(folder / "config.json").get("model_type")
+    known = {*FAMILIES, *instructblip.MODEL_CLASSES}
     if name not in known:
         raise ModelError(
             f"{folder} holds a model of type {name!r}, which is not known here",
             f"known: {', '.join(sorted(known))}",
         )
-    return known[name]
+    return str(name)
 
 
-def _model(folder: Path, kind: type[Family], how: How) -> Any:  # noqa: ANN401
+def _model(folder: Path, class_name: str, whole: Sequence[str], how: How) -> Any:  # noqa: ANN401
     import transformers
     from safetensors import SafetensorError
 
     settings: dict[str, Any] = {"dtype": how.dtype}
     if how.bits is not None:
-        settings |= _quantised(how)
+        settings |= _quantised(how, whole)
     try:
-        model, found = getattr(transformers, kind.model_class).from_pretrained(
-            folder,
-            local_files_only=True,
-            trust_remote_code=False,
-            use_safetensors=True,
-            output_loading_info=True,
-            **settings,
-        )
+        with without_progress_bars():
+            model, found = getattr(transformers, class_name).from_pretrained(
+                folder,
+                local_files_only=True,
+                trust_remote_code=False,
+                use_safetensors=True,
+                output_loading_info=True,
+                **settings,
+            )
     except SafetensorError as error:
         raise ModelError(f"the weights in {folder} are no safetensors file", _HINT) from error
-    except (OSError, ValueError, TypeError, KeyError, RuntimeError) as error:
-        line = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ModelError(f"{folder} cannot be loaded: {line}", _HINT) from error
+    # transformers raises its own errors for a configuration that makes no sense, all ValueErrors.
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RuntimeError) as error:
+        raise ModelError(f"{folder} cannot be loaded: {first_line(error)}", _HINT) from error
     if missing := sorted(found["missing_keys"]):
         raise ModelError(f"{folder} has no weight {missing[0]}", "download it again")
     if how.adapter:
@@ -117,8 +107,14 @@ def _model(folder: Path, kind: type[Family], how: How) -> Any:  # noqa: ANN401
     return model if how.bits is not None else model.to(how.device)
 
 
-def _quantised(how: How) -> dict[str, Any]:
-    """Settings of a quantised model."""
+def _quantised(how: How, whole: Sequence[str]) -> dict[str, Any]:
+    """Settings of a quantised model.
+
+    Args:
+        how: Its bits, at least.
+        whole: Regular expressions of modules that are not quantised; plain names would not match
+            within a model.
+    """
     from transformers import BitsAndBytesConfig
 
     if how.device == "mps":
@@ -134,7 +130,7 @@ def _quantised(how: How) -> dict[str, Any]:
         load_in_8bit=how.bits == 8,
         bnb_4bit_quant_type="nf4",
         bnb_4bit_compute_dtype=how.dtype,
-        llm_int8_skip_modules=_VISION,
+        llm_int8_skip_modules=[*whole, ".*lm_head"],
     )
     return {"quantization_config": config, "device_map": {"": how.device}}
 
@@ -145,34 +141,49 @@ def _adapted(model: Any, how: How) -> Any:  # noqa: ANN401
     if not (folder / "adapter_config.json").is_file():
         raise ModelError(f"{folder} is no adapter folder", "it needs an adapter_config.json")
     try:
-        from peft import PeftModel
-
-        adapted = PeftModel.from_pretrained(model, folder)
+        from peft import PeftModel, get_peft_model_state_dict, load_peft_weights
     except ImportError as error:
         raise ModelError("adapters need peft", 'pip install "geochg[models]"') from error
+    misfit = ModelError(
+        f"the adapter {folder} does not fit this model", "name the model it was trained on"
+    )
+    try:
+        adapted = PeftModel.from_pretrained(model, str(folder))
+        saved = set(load_peft_weights(str(folder), device="cpu"))
     except (OSError, ValueError, TypeError, KeyError, RuntimeError) as error:
-        raise ModelError(
-            f"the adapter {folder} does not fit this model", "name the model it was trained on"
-        ) from error
+        raise misfit from error
+    # PEFT only warns of weights that find no place, and of places that find no weights.
+    wanted = set(get_peft_model_state_dict(adapted, save_embedding_layers=False))
+    if wanted - saved or any("lora_" in name for name in saved - wanted):
+        raise misfit
     return adapted if how.bits is not None else adapted.merge_and_unload()
+
+
+def _tokenizer(folder: Path) -> Any:  # noqa: ANN401
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False
+        )
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise ModelError(
+            f"the tokenizer in {folder} cannot be loaded", "download it again"
+        ) from error
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
 
 
 def _template(folder: Path, tokenizer: Any) -> str:  # noqa: ANN401
     """The model's chat template; older folders keep it beside the tokenizer, or have none."""
-    if isinstance(tokenizer.chat_template, str):
-        return tokenizer.chat_template
     if (folder / "chat_template.jinja").is_file():
         return (folder / "chat_template.jinja").read_text(encoding="utf-8")
-    saved = _saved(folder / "chat_template.json").get("chat_template")
-    return saved if isinstance(saved, str) else VICUNA
-
-
-def _saved(file: Path) -> dict[str, Any]:
-    """What a JSON file holds; nothing where there is none."""
-    if not file.is_file():
-        return {}
-    try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{file} is not JSON", _HINT) from error
-    return found if isinstance(found, dict) else {}
+    for saved in (
+        saved_json(folder / "chat_template.json").get("chat_template"),
+        saved_json(folder / "processor_config.json").get("chat_template"),
+        tokenizer.chat_template,
+    ):
+        if isinstance(saved, str):
+            return saved
+    return VICUNA

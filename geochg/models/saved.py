@@ -1,0 +1,98 @@
+"""What the folders of saved models have in common: JSON files and safetensors weights."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from geochg.errors import ModelError
+
+WEIGHTS = "model.safetensors"
+WEIGHTS_INDEX = "model.safetensors.index.json"
+PICKLES = ("*.bin", "*.pth", "*.pt", "*.pkl", "*.ckpt")
+HINT = "download the model again"
+_BLOCK_BYTES = 1 << 20
+
+
+def saved_json(file: Path, hint: str = HINT) -> dict[str, Any]:
+    """What a JSON file holds; nothing where there is no file.
+
+    Args:
+        file: To be read.
+        hint: What to do about a broken one.
+
+    Raises:
+        ModelError: If it is not a JSON object.
+    """
+    if not file.is_file():
+        return {}
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{file} is not JSON: {error}", hint) from error
+    if not isinstance(found, dict):
+        raise ModelError(f"{file} holds no JSON object", hint)
+    return found
+
+
+def weight_files(folder: Path, hint: str = HINT) -> list[Path]:
+    """The weights in their order.
+
+    Args:
+        folder: Of the model.
+        hint: What to do about missing ones.
+
+    Raises:
+        ModelError: If there are none, only pickles, or the index names files that are missing.
+    """
+    if (folder / WEIGHTS).is_file():
+        return [folder / WEIGHTS]
+    if not (folder / WEIGHTS_INDEX).is_file():
+        pickles = sorted(path.name for pattern in PICKLES for path in folder.glob(pattern))
+        if pickles:
+            raise ModelError(
+                f"{folder / pickles[0]} is a pickle, which can run code; weights are read from "
+                f"{WEIGHTS} only",
+                hint,
+            )
+        raise ModelError(f"{folder} has no {WEIGHTS}", hint)
+    names = saved_json(folder / WEIGHTS_INDEX, hint).get("weight_map")
+    if not isinstance(names, dict):
+        raise ModelError(f"{folder / WEIGHTS_INDEX} has no weight_map", hint)
+    files = [folder / name for name in sorted(set(names.values()))]
+    if missing := [path.name for path in files if not path.is_file()]:
+        raise ModelError(f"{folder} has no {missing[0]}, which {WEIGHTS_INDEX} names", hint)
+    return files
+
+
+def checksum(files: Sequence[Path]) -> str:
+    """`sha256:...` over files, one after the other."""
+    digest = hashlib.sha256()
+    for path in files:
+        with path.open("rb") as file:
+            while block := file.read(_BLOCK_BYTES):
+                digest.update(block)
+    return f"sha256:{digest.hexdigest()}"
+
+
+@contextmanager
+def without_progress_bars() -> Iterator[None]:
+    """Keeps transformers from drawing bars over the run's own progress."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()  # type: ignore[no-untyped-call]
+
+
+def first_line(error: Exception) -> str:
+    """Of what an error says; its name where it says nothing."""
+    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,73 @@
+"""Pictures for models that take squares of one size: resized and normalised, nothing else.
+
+The video processors of transformers need torchvision, and not all image processors match the
+sizes that models were made for; a square tile needs neither.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from geochg.models.saved import saved_json
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+    from torch import Tensor
+
+CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
+CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
+
+
+@dataclass(frozen=True, slots=True)
+class Squares:
+    """How pictures become tensors.
+
+    Attributes:
+        side_px: Of the square they are resized to.
+        mean: Of each band, 0-1.
+        std: Of each band.
+    """
+
+    side_px: int
+    mean: tuple[float, ...] = CLIP_MEAN
+    std: tuple[float, ...] = CLIP_STD
+
+    @classmethod
+    def of(cls, side_px: int, folder: Path) -> Squares:
+        """As a folder's processor configuration says; CLIP's values where it says nothing."""
+        said = _said(folder)
+        return cls(
+            side_px,
+            tuple(said.get("image_mean") or CLIP_MEAN),
+            tuple(said.get("image_std") or CLIP_STD),
+        )
+
+    def tensor(self, pictures: Sequence[Image]) -> Tensor:
+        """`(pictures, 3, side, side)` float32, normalised."""
+        import torch
+        from PIL.Image import Resampling
+
+        size = (self.side_px, self.side_px)
+        resized = [np.asarray(p.resize(size, Resampling.BICUBIC)) for p in pictures]
+        values = torch.from_numpy(np.stack(resized)).permute(0, 3, 1, 2).float() / 255
+        mean, std = (torch.tensor(part).view(1, 3, 1, 1) for part in (self.mean, self.std))
+        return (values - mean) / std
+
+
+def _said(folder: Path) -> dict[str, Any]:
+    """What a folder says of its pictures, in one of the files that transformers has used."""
+    both = saved_json(folder / "processor_config.json")
+    for found in (
+        saved_json(folder / "video_preprocessor_config.json"),
+        saved_json(folder / "preprocessor_config.json"),
+        both.get("video_processor"),
+        both.get("image_processor"),
+    ):
+        if isinstance(found, dict) and found:
+            return found
+    return {}
