@@ -175,7 +175,7 @@ def options_of(ctx: click.Context) -> AnalyzeOptions:
     for name, value in ctx.params.items():
         field = _FIELDS.get(name, name)
         if field in known and ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
-            base[field] = _model_options(value) if field in _OWN else value
+            base[field] = named_values(value) if field in _OWN else value
     short = {name: ctx.params[name] for name in _SHORT if ctx.params.get(name) is not None}
     if short:
         base["model_options"] = {**base.get("model_options", {}), **short}
@@ -186,7 +186,12 @@ def options_of(ctx: click.Context) -> AnalyzeOptions:
     return AnalyzeOptions.from_dict(base)
 
 
-def _model_options(pairs: tuple[str, ...]) -> dict[str, Any]:
+def named_values(pairs: tuple[str, ...]) -> dict[str, Any]:
+    """Options of a model's own, each given as `NAME=VALUE`.
+
+    Raises:
+        OptionError: If one has no value.
+    """
     return dict(_model_option(pair) for pair in pairs)
 
 

@@ -18,7 +18,7 @@ from geochg.events import Listener, Notice, Progress, ignore
 from geochg.features.changes import FeatureSettings, change_features
 from geochg.features.tiles import tile_features
 from geochg.journal import Journal, journal_path
-from geochg.models.base import USUAL_TILE_PX, ChangeModel, naming
+from geochg.models.base import ChangeModel, naming
 from geochg.models.clue import CluedModel
 from geochg.models.registry import load_model
 from geochg.options import AnalyzeOptions
@@ -370,9 +370,7 @@ class _Run:
         """Tiles asked about at once: as given, or what suits the model and this size of tile."""
         if self.options.batch_size is not None:
             return self.options.batch_size
-        suits = self.model.capabilities.batch_tiles
-        fewer = suits * USUAL_TILE_PX**2 // self.options.tile_size_px**2
-        return max(1, min(suits, fewer))
+        return self.model.capabilities.tiles_at_once(self.options.tile_size_px)
 
     def _ask(self, tiles: Sequence[Tile]) -> list[TileAnswers]:
         with naming(self.model):

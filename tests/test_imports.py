@@ -27,6 +27,7 @@ ALLOWED = {
     "dialogue": BASE | MIDDLE | {"answering", "pipeline"},
     "datasets": BASE | {"tiling", "models"},
     "training": BASE | {"tiling", "models", "datasets"},
+    "evaluation": BASE | {"tiling", "models", "datasets", "answering"},
 }
 HEAVY = {"torch", "transformers", "peft", "bitsandbytes", "accelerate"}
 OUTSIDE = {
@@ -92,6 +93,7 @@ def test_the_plugin_imports_nothing_of_geochg():
         "import geochg_cli.main as m; m._run(['--help'])",
         "import geochg_cli.main as m; m._run(['analyze', '--help'])",
         "import geochg_cli.main as m; m._run(['models'])",
+        "import geochg_cli.main as m; m._run(['evaluate', '--help'])",
     ],
 )
 def test_nothing_heavy_is_loaded_before_it_is_needed(code):

@@ -69,12 +69,16 @@ class Asking:
         engine: Of the model.
         tiles: All of one size.
         way: `probabilities`, `lists` or `words`.
+        threshold: A tile has changed when "yes" is likelier than this (0-1).
     """
 
-    def __init__(self, engine: Engine[Any], tiles: Sequence[Tile], way: str) -> None:
+    def __init__(
+        self, engine: Engine[Any], tiles: Sequence[Tile], way: str, threshold: float = 0.5
+    ) -> None:
         self.engine = engine
         self.tiles = tiles
         self.way = way
+        self.threshold = threshold
         self.glance = engine.look(tiles)
 
     def answers(self, questions: Sequence[Question]) -> Iterator[TileAnswers]:
@@ -127,7 +131,7 @@ class Asking:
     def _presence(self, question: Question) -> list[Presence]:
         everywhere = range(len(self.tiles))
         texts = [self._text(place, question.text) for place in everywhere]
-        return [Presence(p > 0.5, p) for p in self._yes(texts)]
+        return [Presence(p > self.threshold, p) for p in self._yes(texts)]
 
     def _likely_cells(self, places: Sequence[int]) -> Iterator[Locations]:
         """Nine probabilities for each class; the cells that are likelier changed than not."""

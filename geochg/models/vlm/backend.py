@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +37,8 @@ class VlmOptions(Options):
         answers: `probabilities` of change for presence and each of the nine cells, and counts as
             numbers; `lists` like that, but the cells as one list that can hold nothing but cells;
             `words` for all in the model's own words, as models tuned on ChangeChat give them.
+        presence_threshold: A tile has changed when "yes" is likelier than this (0-1); of no matter
+            to `words`.
     """
 
     revision: str = ""
@@ -45,6 +47,7 @@ class VlmOptions(Options):
     dtype: str = "auto"
     max_tokens: int = 128
     answers: str = "probabilities"
+    presence_threshold: float = 0.5
 
     def __post_init__(self) -> None:
         for name, known in (
@@ -59,6 +62,10 @@ class VlmOptions(Options):
                 )
         if self.max_tokens < 1:
             raise OptionError(f"max_tokens {self.max_tokens}", "it must be above zero")
+        if not 0 <= self.presence_threshold <= 1:
+            raise OptionError(
+                f"presence_threshold {self.presence_threshold}", "it must lie between 0 and 1"
+            )
 
 
 class VlmModel(ChangeModel):
@@ -125,6 +132,12 @@ class VlmModel(ChangeModel):
         )
         return cls(engine, options, identity)
 
+    @classmethod
+    def presence_options(cls, options: Options, probability: float) -> Mapping[str, Any]:
+        """The probability of "yes"; see `ChangeModel.presence_options`."""
+        assert isinstance(options, VlmOptions)
+        return {} if options.answers == "words" else {"presence_threshold": probability}
+
     @property
     def identity(self) -> ModelIdentity:
         """What was loaded, and the checksum of its weights."""
@@ -145,7 +158,9 @@ class VlmModel(ChangeModel):
         from geochg.models.vlm.asking import Asking
 
         def answers(part: Sequence[Tile]) -> Iterable[TileAnswers]:
-            return Asking(self.engine, part, self.options.answers).answers(questions)
+            how = self.options
+            asking = Asking(self.engine, part, how.answers, how.presence_threshold)
+            return asking.answers(questions)
 
         with _memory_told():
             return self._batches.run(tiles, lambda part: list(answers(part)))
