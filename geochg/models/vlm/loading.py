@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geochg.errors import ModelError
-from geochg.models.saved import first_line, saved_json, weight_files, without_progress_bars
+from geochg.models.quiet import quietly
+from geochg.models.saved import first_line, saved_json, weight_files
 from geochg.models.vlm import instructblip
 from geochg.models.vlm.chat import VICUNA, ChatWriter
 from geochg.models.vlm.families import FAMILIES
@@ -85,7 +87,7 @@ def _model(folder: Path, class_name: str, whole: Sequence[str], how: How) -> Any
     if how.bits is not None:
         settings |= _quantised(how, whole)
     try:
-        with without_progress_bars():
+        with quietly():
             model, found = getattr(transformers, class_name).from_pretrained(
                 folder,
                 local_files_only=True,
@@ -148,11 +150,13 @@ def _adapted(model: Any, how: How) -> Any:  # noqa: ANN401
         f"the adapter {folder} does not fit this model", "name the model it was trained on"
     )
     try:
-        adapted = PeftModel.from_pretrained(model, str(folder))
+        with warnings.catch_warnings():
+            # PEFT only warns of what does not fit; it is refused below.
+            warnings.simplefilter("ignore")
+            adapted = PeftModel.from_pretrained(model, str(folder))
         saved = set(load_peft_weights(str(folder), device="cpu"))
     except (OSError, ValueError, TypeError, KeyError, RuntimeError) as error:
         raise misfit from error
-    # PEFT only warns of weights that find no place, and of places that find no weights.
     wanted = set(get_peft_model_state_dict(adapted, save_embedding_layers=False))
     if wanted - saved or any("lora_" in name for name in saved - wanted):
         raise misfit
