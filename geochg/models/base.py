@@ -69,6 +69,11 @@ class Capabilities:
     asked_in_words: frozenset[Task] = frozenset()
     batch_tiles: int = 16
 
+    def batch_of(self, tile_size_px: int) -> int:
+        """Tiles of this size it is best asked about in one call."""
+        fewer = self.batch_tiles * USUAL_TILE_PX**2 // tile_size_px**2
+        return max(1, min(self.batch_tiles, fewer))
+
 
 @dataclass(frozen=True, slots=True)
 class ModelIdentity:
