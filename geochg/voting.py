@@ -4,11 +4,16 @@ A model that answers in cells of a 3x3 grid cuts what lies on a border between t
 by half see the same place with other borders, and what most of them say is narrower than what one
 of them says.
 
-All edges of boxes and tiles cut the ground into pieces. Of each piece and class, the probability is
-the mean of what the tiles that see it say: the probability of their box there, 0 where they have
-none or saw no change at all. A tile that failed, or whose answer made no sense, has no vote. A
-piece counts as changed where that mean is at least one half, in the direction with the most
-probability behind it.
+All edges of boxes and tiles cut the ground into pieces. A piece counts as changed where more than
+half of the tiles that see it say so, class by class; its direction is the one with the most
+probability behind it. Tiles that saw no change say no; a tile that failed, or whose answer made no
+sense, has no vote. The probability of a piece, which becomes confidence and heat, is the mean of
+what all these tiles say: that of their box there, or 0.
+
+The mean does not decide, because models leave out what they hold for unlikely: counted as 0, it
+pulls the mean below one half where three of four tiles are sure enough, the more so after closer
+looks. Half of the tiles are not enough, because of two tilings one mostly has a cell that reaches
+far out on a side of an object (`benchmarks/finer.py` measures what comes of it).
 
 Each tile's core is settled when its neighbours are known, so results stream through here row by
 row: five rows of tiles are held at most.
@@ -39,9 +44,6 @@ from geochg.records import (
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-CHANGED = 0.5
-"""Least mean probability of a piece that changed."""
 
 _REACH = 2
 """Rows and columns of tiles that may see a core; the last of a row, moved inwards, reaches two."""
@@ -192,23 +194,27 @@ class _Tally:
     """The votes for one class on the pieces of a core.
 
     Attributes:
+        said: `(rows, cols)` number of tiles that say it changed.
         total: `(changes, rows, cols)` sum of probabilities for each direction.
         surest: `(rows, cols)` highest probability; above one where the core's own tile votes.
         speaker: `(rows, cols)` index of the voter that has it.
     """
 
     shape: tuple[int, int]
+    said: NDArray[np.int64] = field(init=False)
     total: NDArray[np.float64] = field(init=False)
     surest: NDArray[np.float64] = field(init=False)
     speaker: NDArray[np.intp] = field(init=False)
 
     def __post_init__(self) -> None:
+        self.said = np.zeros(self.shape, np.int64)
         self.total = np.zeros((len(_CHANGES), *self.shape))
         self.surest = np.zeros(self.shape)
         self.speaker = np.zeros(self.shape, np.intp)
 
     def add(self, vote: Vote, part: tuple[slice, slice], voter: int, *, is_own: bool) -> None:
         """Counts a vote on some pieces."""
+        self.said[part] += 1
         self.total[_CHANGES.index(vote.change)][part] += vote.box.probability
         weight = 2.0 if is_own else vote.box.probability
         surer = weight > self.surest[part]
@@ -253,7 +259,7 @@ def _cells(result: TileResult, voters: Sequence[_Voter]) -> Iterator[Cell]:
     for class_name, tally in tallies.items():
         share = tally.total.sum(axis=0) / np.maximum(seen, 1)
         direction = tally.total.argmax(axis=0)
-        for row, col in np.argwhere((share >= CHANGED) & valid).tolist():
+        for row, col in np.argwhere((2 * tally.said > seen) & valid).tolist():
             speaker = voters[int(tally.speaker[row, col])].result
             low, left = int(pieces.rows[row]), int(pieces.cols[col])
             high, right = int(pieces.rows[row + 1]), int(pieces.cols[col + 1])

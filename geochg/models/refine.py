@@ -9,12 +9,18 @@ model again; what it says of the nine cells of that picture subdivides the cell,
   the class there says 0. Looks at one place see the same ground, so they are pooled (the linear
   opinion pool, Stone 1961) and not multiplied as if they were independent.
 - A cell in which a closer look finds nothing of a class stays whole, with the probability lowered
-  by that rule, and is not looked into any further for that class.
+  by that rule, and is not looked into any further for that class. To drop it would trust the
+  enlarged picture more than the one in the resolution that the model was made for; with the
+  built-in model, restricted to the grid, it loses far more change than false alarms.
 - A closer look that fails or makes no sense says nothing: the cell stays as it was.
 
-The picture is cut from the tile's own pixels. The grid has the resolution of the sources unless
-another was asked for, so there mostly is nothing more to read; and who wants a coarse grid looked
-at in fine detail gets that, with all its measurements, from a finer `--resolution`.
+The picture is the cell without ground around it: its nine cells then are those that are asked
+about, and it is to them what a tile is to its own. With an eighth or a quarter of the side around
+it, a model names outer cells for what lies beyond them; the built-in one did no better with either.
+
+It is cut from the tile's own pixels. The grid has the resolution of the sources unless another was
+asked for, so there mostly is nothing more to read; and who wants a coarse grid looked at in fine
+detail gets that, with all its measurements, from a finer `--resolution`.
 """
 
 from __future__ import annotations
@@ -54,9 +60,6 @@ if TYPE_CHECKING:
 
 LEAST_SIDE_PX = 9
 """Boxes with a shorter side are not looked into: their cells would be below three pixels."""
-
-MARGIN = 0.0
-"""Ground around a box that is shown with it, as a share of its side on each side."""
 
 _ASKED = (Task.PRESENCE, Task.LOCATE)
 
@@ -152,8 +155,7 @@ class RefinedModel(ChangeModel):
         for start in range(0, len(spots), size):
             part = spots[start : start + size]
             yield from self.model.answer(
-                [enlarged(tiles[spot.place], _shown(spot.box, tiles[spot.place])) for spot in part],
-                asked,
+                [enlarged(tiles[spot.place], spot.box) for spot in part], asked
             )
 
 
@@ -189,8 +191,7 @@ def _parts(spot: _Spot, tile: Tile, said: TileAnswers) -> Iterator[_Spot]:
     parts = [
         (part, {name: cells[cell] for name, cells in located.cells.items() if cell in cells})
         for cell in GRID_CELLS
-        if (part := grid_box(_shown(spot.box, tile), cell).cut_to(spot.box))
-        and _has_valid(tile, part)
+        if _has_valid(tile, part := grid_box(spot.box, cell))
     ]
     lost = {
         name: (*looks, 0.0)
@@ -238,18 +239,6 @@ def _refined(said: TileAnswers, place: int, spots: Sequence[_Spot]) -> TileAnswe
 
 
 # --- pictures ------------------------------------------------------------------------------------
-
-
-def _shown(box: PixelWindow, tile: Tile) -> PixelWindow:
-    """A box with ground around it, as far as the tile reaches."""
-    down_px, across_px = round(box.height_px * MARGIN), round(box.width_px * MARGIN)
-    wide = PixelWindow(
-        box.row_start - down_px,
-        box.row_stop + down_px,
-        box.col_start - across_px,
-        box.col_stop + across_px,
-    )
-    return wide.cut_to(tile.window.read) or box
 
 
 def _has_valid(tile: Tile, window: PixelWindow) -> bool:
