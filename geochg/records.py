@@ -63,13 +63,9 @@ class PixelWindow:
 
     def cut_to(self, other: PixelWindow) -> PixelWindow | None:
         """The part that lies in another window; None where that is nothing."""
-        part = PixelWindow(
-            max(self.row_start, other.row_start),
-            min(self.row_stop, other.row_stop),
-            max(self.col_start, other.col_start),
-            min(self.col_stop, other.col_stop),
-        )
-        return part if part.height_px > 0 and part.width_px > 0 else None
+        low, high = max(self.row_start, other.row_start), min(self.row_stop, other.row_stop)
+        left, right = max(self.col_start, other.col_start), min(self.col_stop, other.col_stop)
+        return PixelWindow(low, high, left, right) if low < high and left < right else None
 
     def slices_within(self, outer: PixelWindow) -> tuple[slice, slice]:
         """Row and column slices that cut this window out of an array covering `outer`."""

@@ -24,6 +24,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -172,9 +173,17 @@ class _Pieces:
 
     def within(self, window: PixelWindow) -> tuple[slice, slice]:
         """The pieces of a window whose edges are among those cut along."""
-        low, high = np.searchsorted(self.rows, (window.row_start, window.row_stop)).tolist()
-        left, right = np.searchsorted(self.cols, (window.col_start, window.col_stop)).tolist()
-        return slice(low, high), slice(left, right)
+        places = self._places
+        return (
+            slice(places[0][window.row_start], places[0][window.row_stop]),
+            slice(places[1][window.col_start], places[1][window.col_stop]),
+        )
+
+    @cached_property
+    def _places(self) -> tuple[dict[int, int], dict[int, int]]:
+        """The number of each row and column edge; many windows are looked up."""
+        rows, cols = self.rows.tolist(), self.cols.tolist()
+        return {edge: i for i, edge in enumerate(rows)}, {edge: i for i, edge in enumerate(cols)}
 
     def any(self, pixels: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Of each piece, whether any of its pixels is set; pixels are those of the core."""
@@ -231,8 +240,11 @@ def _counted(
     for number, voter in enumerate(voters):
         seen[pieces.within(voter.seen)] += 1
         for vote, part in voter.votes:
-            tally = tallies.setdefault(vote.class_name, _Tally(pieces.shape))
-            tally.add(vote, pieces.within(part), number, is_own=voter.result is own)
+            if vote.class_name not in tallies:
+                tallies[vote.class_name] = _Tally(pieces.shape)
+            tallies[vote.class_name].add(
+                vote, pieces.within(part), number, is_own=voter.result is own
+            )
     return tallies, seen
 
 
