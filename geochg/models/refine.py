@@ -201,9 +201,8 @@ def _parts(spot: _Spot, tile: Tile, said: TileAnswers) -> Iterator[_Spot]:
     if lost:
         yield replace(spot, looks=lost, is_open=False)
     for part, named in parts:
-        known = spot.looks.keys() & named.keys()
-        if looks := {n: (*said, named[n]) for n, said in spot.looks.items() if n in known}:
-            yield replace(spot, box=part, looks=looks)
+        if further := {n: (*looks, named[n]) for n, looks in spot.looks.items() if n in named}:
+            yield replace(spot, box=part, looks=further)
 
 
 def _located(said: TileAnswers, if_unchanged: Locations | None = None) -> Locations | None:
