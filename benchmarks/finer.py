@@ -1,6 +1,6 @@
 """What `--refine` and `--vote` make of a model that answers by the 3x3 grid, and what they cost.
 
-    python benchmarks/finer.py [--scenes 6] [--sure] [--workers 2]
+    python benchmarks/finer.py [--scenes 6] [--workers 2]
 
 The model is the built-in one, restricted to the grid (`grid_plugin`). Scenes are mosaics of drawn
 pairs that no training has seen. Scores compare the mapped area with the truth, pixel by pixel over
@@ -82,13 +82,13 @@ class Mapped:
         )
 
 
-def main(scenes: int, sure: bool, workers: int, families: list[str]) -> None:
+def main(scenes: int, workers: int, families: list[str]) -> None:
     """Prints a table for each family."""
     sys.path.insert(0, str(PLUGIN))
     print(machine.describe())
     for family in families:
         with tempfile.TemporaryDirectory() as folder:
-            truth, mapped = _measured(Path(folder), family, scenes, sure, workers)
+            truth, mapped = _measured(Path(folder), family, scenes, workers)
         print(f"{family}, {scenes} scenes, {truth.mean():.3f} of the area changed")
         print("  way                IoU    F1  precision  recall  calls  pictures")
         for name, each in mapped.items():
@@ -96,7 +96,7 @@ def main(scenes: int, sure: bool, workers: int, families: list[str]) -> None:
 
 
 def _measured(
-    folder: Path, family: str, scenes: int, sure: bool, workers: int
+    folder: Path, family: str, scenes: int, workers: int
 ) -> tuple[NDArray[np.bool_], dict[str, Mapped]]:
     """The truth of all scenes, and what each way made of them."""
     truths = []
@@ -105,10 +105,10 @@ def _measured(
         truths.append(truth)
         paths = [_written(folder / f"{number}_{i}.tif", date) for i, date in enumerate(dates)]
         for name, way in WAYS.items():
-            options = {"model": "gridded", "model_options": {"sure": sure}, "align": "off", **way}
+            options = {"model": "gridded", "align": "off", **way}
             _look(mapped[name], paths, geochg.AnalyzeOptions.from_dict(options), truth.shape)
         _look(mapped["outlines"], paths, geochg.AnalyzeOptions(align="off"), truth.shape)
-        mapped["whole tiles"].found.append(_changed_tiles(folder, paths, sure, truth.shape))
+        mapped["whole tiles"].found.append(_changed_tiles(folder, paths, truth.shape))
     return np.stack(truths), mapped
 
 
@@ -124,12 +124,10 @@ def _look(
     mapped.pictures += geochg_gridded.ASKED["pictures"]
 
 
-def _changed_tiles(
-    folder: Path, paths: list[Path], sure: bool, shape: tuple[int, int]
-) -> NDArray[np.bool_]:
+def _changed_tiles(folder: Path, paths: list[Path], shape: tuple[int, int]) -> NDArray[np.bool_]:
     import geopandas as gpd
 
-    options = {"model": "gridded", "model_options": {"sure": sure}, "align": "off"}
+    options = {"model": "gridded", "align": "off"}
     outputs = geochg.Outputs(tiles=folder / "tiles.gpkg")
     geochg.analyze(*paths, geochg.AnalyzeOptions.from_dict(options), outputs=outputs)
     tiles = gpd.read_file(outputs.tiles)
@@ -175,8 +173,7 @@ def _written(path: Path, date: NDArray[np.uint8]) -> Path:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--scenes", type=int, default=6, help="of each family")
-    parser.add_argument("--sure", action="store_true", help="every cell has probability 1")
     parser.add_argument("--workers", type=int, default=2, help="processes that draw")
     parser.add_argument("--families", nargs="*", choices=DRAWN, default=list(DRAWN))
     given = parser.parse_args()
-    main(given.scenes, given.sure, given.workers, given.families)
+    main(given.scenes, given.workers, given.families)

@@ -2,15 +2,14 @@
 
 The folder of this file is laid out like a place where a package is installed; whoever has it on the
 module search path has the model `gridded`. A cell counts as changed where more than 5 % of its
-valid pixels are outlined, with the mean probability of those pixels, or 1 with `sure=true`, as of a
-model that answers in words. `ASKED` counts what it was asked.
+valid pixels are outlined, with the mean probability of those pixels. `ASKED` counts what it was
+asked.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import ClassVar, Self
 
 import numpy as np
@@ -38,23 +37,12 @@ ASKED: Counter[str] = Counter()
 """Calls, and tiles or enlarged cells that were shown."""
 
 
-@dataclass(frozen=True)
-class GriddedOptions(Options):
-    """How it answers.
-
-    Attributes:
-        sure: Whether each cell that it names has probability 1.
-    """
-
-    sure: bool = False
-
-
 class GriddedModel(ChangeModel):
     """Answers presence and place; see the module's text for the rules."""
 
     name: ClassVar[str] = "gridded"
     summary: ClassVar[str] = "the built-in model, in cells of the 3x3 grid"
-    options_type: ClassVar[type[Options]] = GriddedOptions
+    options_type: ClassVar[type[Options]] = Options
     capabilities: ClassVar[Capabilities] = Capabilities(
         tasks=frozenset({Task.PRESENCE, Task.LOCATE}),
         location="grid",
@@ -63,14 +51,12 @@ class GriddedModel(ChangeModel):
         batch_tiles=64,
     )
 
-    def __init__(self, outliner: ChangeModel, options: GriddedOptions) -> None:
+    def __init__(self, outliner: ChangeModel) -> None:
         self.outliner = outliner
-        self.options = options
 
     @classmethod
     def load(cls, source: str, options: Options, device: str) -> Self:
-        assert isinstance(options, GriddedOptions)
-        return cls(load_model("builtin", {}, device), options)
+        return cls(load_model("builtin", {}, device))
 
     @property
     def identity(self) -> ModelIdentity:
@@ -106,8 +92,7 @@ class GriddedModel(ChangeModel):
             for cell in GRID_CELLS:
                 part = grid_box(whole, cell).slices_within(whole)
                 if mine[part].sum() > CELL_AREA_SHARE * tile.valid[part].sum():
-                    mean = float(strongest[part][mine[part]].mean())
-                    located[cell] = 1.0 if self.options.sure else mean
+                    located[cell] = float(strongest[part][mine[part]].mean())
         return Locations(
             cells, {name: max(found, key=found.__getitem__) for name, found in weights.items()}
         )
