@@ -244,7 +244,7 @@ def _save(path: Path, found: Predictions, report: PresenceReport) -> None:
         model=found.model,
         model_options={**found.model_options, **report.fit.options},
         tile_size_px=tile_size_px,
-        overlap_px=min(usual.overlap_px, tile_size_px // 8),
+        overlap_px=min(usual.tile_overlap_px, tile_size_px // 8),
     )
     with Staging() as staging:
         with staging.write(path) as place:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -11,7 +11,7 @@ import click
 from click.core import ParameterSource
 
 from geochg.errors import OptionError
-from geochg.options import AlignMode, AnalyzeOptions
+from geochg.options import MOST_REFINED, USUAL_OVERLAP_PX, AlignMode, AnalyzeOptions
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -46,10 +46,36 @@ class CommaSeparated(click.ParamType[tuple[str, ...], tuple[str, ...]]):
 
 def pair_options(command: _Command) -> _Command:
     """Adds the options that say how a pair is read and by which model."""
-    for option in reversed(_PAIR_OPTIONS):
+    return _with(_PAIR_OPTIONS, command)
+
+
+def finer_options(command: _Command) -> _Command:
+    """Adds the options that make more of a model that answers by the 3x3 grid."""
+    return _with(_FINER_OPTIONS, command)
+
+
+def _with(options: Sequence[Callable[[_Command], _Command]], command: _Command) -> _Command:
+    for option in reversed(options):
         command = option(command)
     return command
 
+
+_FINER_OPTIONS = (
+    click.option(
+        "--refine",
+        type=click.IntRange(0, MOST_REFINED),
+        default=_DEFAULTS.refine,
+        show_default=True,
+        help="Ask again about each cell that changed, enlarged, this many times; for models that "
+        "answer by the 3x3 grid.",
+    ),
+    click.option(
+        "--vote/--no-vote",
+        default=_DEFAULTS.vote,
+        help="Let tiles overlap by half and vote on each place; for models that answer by the 3x3 "
+        "grid.",
+    ),
+)
 
 _PAIR_OPTIONS = (
     click.argument("before"),
@@ -140,8 +166,7 @@ _PAIR_OPTIONS = (
     click.option(
         "--overlap",
         type=int,
-        default=_DEFAULTS.overlap_px,
-        show_default=True,
+        show_default=f"{USUAL_OVERLAP_PX}, with --vote half a tile",
         help="Overlap of neighbouring tiles, in pixels.",
     ),
     click.option(
