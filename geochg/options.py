@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import tomllib
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from types import UnionType
 from typing import Any, ClassVar, Self
 
 from geochg.errors import InputError, OptionError
+from geochg.toml_file import read_toml
 
 VERSION_KEY = "geochg_version"
 """Key under which saved options name the version that wrote them."""
@@ -84,17 +84,8 @@ class Options:
             InputError: If the file cannot be read or is not TOML.
             OptionError: As `from_dict`.
         """
-        try:
-            values = tomllib.loads(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise InputError(
-                f"cannot read the options file {path}: {error.strerror}", "check the path"
-            ) from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise InputError(
-                f"{path} is not a TOML file: {error}",
-                "write one with --save-options and change that",
-            ) from error
+        hint = "write one with --save-options and change that"
+        values = read_toml(path, "options", hint)
         return cls.from_dict(values)
 
     def to_toml(self, path: Path) -> None:

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-BASE = {"errors", "options", "events", "records", "tasks", "geometry"}
+BASE = {"errors", "toml_file", "options", "events", "records", "tasks", "geometry"}
 MIDDLE = {"tiling", "models", "cells", "features", "writers"}
 ALLOWED = {
     "errors": set(),
-    "options": {"errors"},
+    "toml_file": {"errors"},
+    "options": {"errors", "toml_file"},
     "events": set(),
     "records": set(),
     "tasks": BASE,

@@ -11,6 +11,7 @@ from typing import Any, Self
 
 from geochg.errors import InputError
 from geochg.records import CLASSES
+from geochg.toml_file import read_toml
 
 USUAL_FILE = "classes.toml"
 """In this package: the classes used where the user names none."""
@@ -74,14 +75,7 @@ def read_classes(path: Path) -> tuple[LandClass, ...]:
         InputError: If it cannot be read, is not TOML, has fewer than two classes or one twice, or
             an entry makes no sense.
     """
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(
-            f"cannot read the classes file {path}: {error.strerror}", "check the path"
-        ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not a TOML file: {error}", _HINT) from error
+    values = read_toml(path, "classes", _HINT)
     return _classes(values, str(path))
 
 
