@@ -198,25 +198,29 @@ def _smolvlm(tokenizer: Any) -> Any:
     )
 
 
-def _minicpm(tokenizer: Any) -> Any:
-    text = _text(
-        tokenizer,
-        head_dim=8,
-        layer_types=["linear_attention", "full_attention"],
-        linear_num_key_heads=2,
-        linear_num_value_heads=2,
-        linear_key_head_dim=8,
-        linear_value_head_dim=8,
-        tie_word_embeddings=False,
-    )
-    return t.MiniCPMV4_6ForConditionalGeneration(
-        t.MiniCPMV4_6Config(
+def _minicpm(version: str) -> Callable[[Any], Any]:
+    def make(tokenizer: Any) -> Any:
+        text = _text(
+            tokenizer,
+            head_dim=8,
+            layer_types=["linear_attention", "full_attention"],
+            linear_num_key_heads=2,
+            linear_num_value_heads=2,
+            linear_key_head_dim=8,
+            linear_value_head_dim=8,
+            tie_word_embeddings=False,
+        )
+        start, end = tokenizer.convert_tokens_to_ids(["<|start|>", "<|end|>"])
+        config = getattr(t, f"MiniCPMV{version}Config")(
             vision_config={**VISION, "image_size": 112, "num_hidden_layers": 3},
             text_config={"model_type": "qwen3_5_text", **text},
             insert_layer_id=1,
             **_words(tokenizer),
+            **({"image_start_id": start, "image_end_id": end} if version == "4_7" else {}),
         )
-    )
+        return getattr(t, f"MiniCPMV{version}ForConditionalGeneration")(config)
+
+    return make
 
 
 def _blip(kind: str) -> Callable[[Any], Any]:
@@ -251,7 +255,8 @@ MAKERS: dict[str, Callable[[Any], Any]] = {
     "qwen3_vl": _qwen3,
     "idefics3": _idefics3,
     "smolvlm": _smolvlm,
-    "minicpmv4_6": _minicpm,
+    "minicpmv4_6": _minicpm("4_6"),
+    "minicpmv4_7": _minicpm("4_7"),
     "instructblip": _blip("InstructBlip"),
     "instructblipvideo": _blip("InstructBlipVideo"),
 }
@@ -263,12 +268,14 @@ PROCESSORS = {
     "idefics3": "Idefics3ImageProcessorPil",
     "smolvlm": "SmolVLMImageProcessorPil",
     "minicpmv4_6": "MiniCPMV4_6ImageProcessorPil",
+    "minicpmv4_7": "MiniCPMV4_6ImageProcessorPil",
 }
 SETTINGS: dict[str, dict[str, Any]] = {
     "qwen2_vl": {"min_pixels": 28 * 28, "max_pixels": 56 * 56},
     "qwen2_5_vl": {"min_pixels": 28 * 28, "max_pixels": 56 * 56},
     "qwen3_vl": {"min_pixels": 28 * 28, "max_pixels": 56 * 56},
     "minicpmv4_6": {"scale_resolution": 112, "patch_size": 14},
+    "minicpmv4_7": {"scale_resolution": 112, "patch_size": 14},
 }
 
 
