@@ -11,7 +11,14 @@ import click
 from click.core import ParameterSource
 
 from geochg.errors import OptionError
-from geochg.options import MOST_REFINED, USUAL_OVERLAP_PX, AlignMode, AnalyzeOptions
+from geochg.options import (
+    MOST_REFINED,
+    USUAL_OVERLAP_PX,
+    AlignMode,
+    AnalyzeOptions,
+    Dtype,
+    Quantize,
+)
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -97,12 +104,12 @@ _PAIR_OPTIONS = (
     click.option("--adapter", metavar="FOLDER", help="A PEFT adapter (LoRA) to put on the model."),
     click.option(
         "--quantize",
-        type=click.Choice(["4bit", "8bit"]),
+        type=click.Choice([each.value for each in Quantize]),
         help="Hold the model's weights in 4 or 8 bits; needs bitsandbytes.",
     ),
     click.option(
         "--dtype",
-        type=click.Choice(["auto", "float32", "bfloat16", "float16"]),
+        type=click.Choice([each.value for each in Dtype]),
         help="Number type of the model's weights.",
     ),
     click.option(

@@ -41,6 +41,22 @@ class Geometry(StrEnum):
     CELLS = "cells"
 
 
+class Quantize(StrEnum):
+    """In how many bits a model holds its weights."""
+
+    FOUR = "4bit"
+    EIGHT = "8bit"
+
+
+class Dtype(StrEnum):
+    """Number type of a model's weights."""
+
+    AUTO = "auto"
+    FLOAT32 = "float32"
+    BFLOAT16 = "bfloat16"
+    FLOAT16 = "float16"
+
+
 @dataclass(frozen=True)
 class Options:
     """Base of all option classes; subclasses add typed fields with defaults."""

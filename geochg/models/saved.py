@@ -15,6 +15,7 @@ WEIGHTS_INDEX = "model.safetensors.index.json"
 PICKLES = ("*.bin", "*.pth", "*.pt", "*.pkl", "*.ckpt")
 HINT = "download the model again"
 _BLOCK_BYTES = 1 << 20
+_SHAPING = ("*.json", "*.jinja", "*.txt", "*.model")
 
 
 def saved_json(file: Path, hint: str = HINT) -> dict[str, Any]:
@@ -75,6 +76,21 @@ def checksum(files: Sequence[Path]) -> str:
         with path.open("rb") as file:
             while block := file.read(_BLOCK_BYTES):
                 digest.update(block)
+    return f"sha256:{digest.hexdigest()}"
+
+
+def fingerprint(folder: Path, weights: Sequence[Path]) -> str:
+    """`sha256:...` over the weights and all else in a folder that shapes what a model says.
+
+    Args:
+        folder: Of the model: its settings, vocabulary and chat template count.
+        weights: See `weight_files`.
+    """
+    digest = hashlib.sha256(checksum(weights).encode())
+    for path in sorted(path for kind in _SHAPING for path in folder.rglob(kind)):
+        if path.name != WEIGHTS_INDEX:
+            name = path.relative_to(folder).as_posix()
+            digest.update(f"\n{name} {checksum([path])}".encode())
     return f"sha256:{digest.hexdigest()}"
 
 

@@ -7,6 +7,9 @@ import pytest
 from rasters import texture
 from vlm_factory import save_adapter, save_vlm
 
+from geochg.records import Task
+from geochg.tasks import ask
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
@@ -51,7 +54,7 @@ def test_the_words_that_were_asked_stand_in_the_provenance(geochg, folder, pair,
         "--model-option", "answers=words", "--model-option", "max_tokens=4", "--align", "off",
     )  # fmt: skip
     assert code == 0, errors
-    assert "3x3 grid" in analysed(out)["questions"]["locate"]
+    assert analysed(out)["questions"]["locate"] == ask(Task.LOCATE).text
 
 
 def test_another_batch_size_gives_the_same_layer(geochg, folder, pair, tmp_path):
@@ -67,7 +70,7 @@ def test_another_batch_size_gives_the_same_layer(geochg, folder, pair, tmp_path)
     assert layers[0] == layers[1]
 
 
-def test_a_dialogue_goes_on(geochg, folder, pair):
+def test_a_question_is_answered(geochg, folder, pair):
     code, out, errors = geochg(
         "ask", *pair, "What changed?", "--model", f"vlm:{folder}",
         "--model-option", "max_tokens=4", "--json",

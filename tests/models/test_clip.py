@@ -454,7 +454,7 @@ def another_size(folder):
         (written("model.safetensors", "none"), "no safetensors file"),
         (without("preprocessor_config.json"), "has no preprocessor_config.json"),
         (written("preprocessor_config.json", "{"), "no image processor that can be loaded"),
-        (another_size, "preprocessor_config.json does not fit the model"),
+        (another_size, "do not fit the model: Input image size"),
         (without("tokenizer.json"), "has no tokenizer"),
         (written("tokenizer.json", "{"), "no tokenizer that can be loaded"),
     ],

@@ -90,10 +90,12 @@ def _words(tokenizer: Any) -> dict[str, int]:
     return {"image_token_id": image, "video_token_id": video}
 
 
-def _llava(tokenizer: Any) -> Any:
+def _llava(tokenizer: Any, tower: str = "clip", strategy: str = "default") -> Any:
+    vision = t.CLIPVisionConfig if tower == "clip" else t.SiglipVisionConfig
     return t.LlavaForConditionalGeneration(
         t.LlavaConfig(
-            vision_config=t.CLIPVisionConfig(**VISION),
+            vision_config=vision(**VISION),
+            vision_feature_select_strategy=strategy,
             text_config=t.LlamaConfig(**_text(tokenizer)),
             image_token_id=_words(tokenizer)["image_token_id"],
         )
@@ -245,7 +247,7 @@ def _blip(kind: str) -> Callable[[Any], Any]:
     return make
 
 
-MAKERS: dict[str, Callable[[Any], Any]] = {
+MAKERS: dict[str, Callable[..., Any]] = {
     "llava": _llava,
     "llava_next_video": _llava_next_video,
     "video_llava": _video_llava,
@@ -279,11 +281,11 @@ SETTINGS: dict[str, dict[str, Any]] = {
 }
 
 
-def save_vlm(kind: str, folder: Path, *, seed: int = 0) -> Path:
+def save_vlm(kind: str, folder: Path, *, seed: int = 0, **settings: Any) -> Path:
     """A folder of a model of a `model_type`, as a hub model's would be."""
     torch.manual_seed(seed)
     tokenizer = make_tokenizer()
-    model = MAKERS[kind](tokenizer)
+    model = MAKERS[kind](tokenizer, **settings)
     with torch.no_grad():
         for parameter in model.parameters():
             # Larger than usual weights, so that different pictures lead to different words.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -12,9 +13,9 @@ from geochg.errors import OptionError
 from geochg.models.base import Capabilities, ChangeModel, ModelIdentity
 from geochg.models.clip.classes import LandClass, read_classes, usual_classes
 from geochg.models.clip.scoring import MOST, Seen, located, probability, score_at
-from geochg.models.talk import unchanged
+from geochg.models.talk import NUMBERLESS, unchanged
 from geochg.models.wording import NO_CHANGE
-from geochg.options import Options
+from geochg.options import Dtype, Options
 from geochg.records import (
     GRID_CELLS,
     Answer,
@@ -25,6 +26,7 @@ from geochg.records import (
     Task,
     Tile,
     TileAnswers,
+    TileFailure,
 )
 
 if TYPE_CHECKING:
@@ -32,8 +34,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from geochg.models.clip.encoder import Encoder
-
-DTYPES = ("float32", "bfloat16", "float16")
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class ClipOptions(Options):
         templates: Sentences with `{}` in the place of a kind of ground; their embeddings are
             averaged.
         revision: Of a hub id; empty for the newest.
-        dtype: Of the weights: `float32`, `bfloat16` or `float16`.
+        dtype: Of the weights; `auto` for `float32`.
     """
 
     classes: str = ""
@@ -58,7 +58,7 @@ class ClipOptions(Options):
         "{} as seen from straight above",
     )
     revision: str = ""
-    dtype: str = "float32"
+    dtype: Dtype = Dtype.AUTO
 
     def __post_init__(self) -> None:
         if not 0 <= self.threshold < MOST:
@@ -71,8 +71,6 @@ class ClipOptions(Options):
                     f"the template {template!r} has no single place for a class",
                     "write {} there, once",
                 )
-        if self.dtype not in DTYPES:
-            raise OptionError(f"dtype {self.dtype!r}", f"it must be {' or '.join(DTYPES)}")
 
 
 class ClipModel(ChangeModel):
@@ -130,12 +128,13 @@ class ClipModel(ChangeModel):
         folder = find_folder(source, cls.name, options.revision)
         place = torch_device(device)
 
-        from geochg.models.clip.loading import Wanted, fingerprint, open_encoder
+        from geochg.models.clip.loading import Wanted, identified, open_encoder
 
-        encoder = open_encoder(folder, Wanted(classes, options.templates, options.dtype, place))
+        dtype = Dtype.FLOAT32 if options.dtype is Dtype.AUTO else options.dtype
+        encoder = open_encoder(folder, Wanted(classes, options.templates, dtype, place))
         identity = ModelIdentity(
             f"{cls.name}:{source}" + (f"@{options.revision}" if options.revision else ""),
-            fingerprint(folder, classes),
+            identified(folder, classes),
         )
         return cls(encoder, classes, options, identity)
 
@@ -158,7 +157,9 @@ class ClipModel(ChangeModel):
         if any(question.task is Task.LOCATE for question in questions):
             cells = self._seen_cells(tiles, changed)
         return [
-            [self._answer(question, each, cells.get(place, {})) for question in questions]
+            TileFailure(tiles[place].window, NUMBERLESS)
+            if any(isnan(one.score) for one in (each, *cells.get(place, {}).values()))
+            else [self._answer(question, each, cells.get(place, {})) for question in questions]
             for place, each in enumerate(seen)
         ]
 

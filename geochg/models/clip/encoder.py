@@ -59,7 +59,7 @@ class Encoder:
             if not is_out_of_memory(error):
                 raise
             raise RunError(
-                "there is no memory for one picture", "use --device cpu, or a smaller model"
+                "there is no memory for one picture", "use another --device, or a smaller model"
             ) from error
 
     def _told_apart(self, dates: Sequence[NDArray[np.uint8]]) -> list[NDArray[np.float64]]:

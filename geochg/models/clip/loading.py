@@ -16,16 +16,14 @@ from geochg.errors import ModelError
 from geochg.models.clip.classes import LandClass
 from geochg.models.clip.encoder import Encoder, TextForm, text_embeddings
 from geochg.models.quiet import quietly
-from geochg.models.saved import checksum, saved_json, weight_files
+from geochg.models.saved import fingerprint, saved_json, weight_files
 
 HINT = "name a folder or hub id of a CLIP or SigLIP of the transformers library"
-PREPROCESSOR = "preprocessor_config.json"
+PREPROCESSORS = ("preprocessor_config.json", "processor_config.json")
+"""How pictures are made ready stands in one of these."""
 CONFIG = "config.json"
 VOCABULARIES = ("tokenizer.json", "vocab.json", "spiece.model")
 """A tokenizer has one of these; without, transformers makes one that knows no word."""
-
-_SHAPING = (CONFIG, PREPROCESSOR, "tokenizer_config.json", "merges.txt", *VOCABULARIES)
-"""Files beside the weights that shape the answers; no folder has them all."""
 
 _BROKEN = (OSError, ValueError, TypeError, KeyError, RuntimeError, AttributeError)
 """What transformers raises at files that make no sense."""
@@ -75,8 +73,8 @@ def open_encoder(folder: Path, wanted: Wanted) -> Encoder:
 
     kind = _kind(folder)
     weight_files(folder, HINT)
-    if not (folder / PREPROCESSOR).is_file():
-        raise ModelError(f"{folder} has no {PREPROCESSOR}", HINT)
+    if not any((folder / name).is_file() for name in PREPROCESSORS):
+        raise ModelError(f"{folder} has no {PREPROCESSORS[0]}", HINT)
     if not any((folder / name).is_file() for name in VOCABULARIES):
         raise ModelError(f"{folder} has no tokenizer: none of {', '.join(VOCABULARIES)}", HINT)
     with quietly():
@@ -95,21 +93,16 @@ def open_encoder(folder: Path, wanted: Wanted) -> Encoder:
             encoder.probabilities([np.zeros((3, 64, 64), np.uint8)])
         except _BROKEN as error:
             raise ModelError(
-                f"{folder / PREPROCESSOR} does not fit the model: {_line(error)}", HINT
+                f"the pictures as {folder} makes them do not fit the model: {_line(error)}", HINT
             ) from error
     return encoder
 
 
-def fingerprint(folder: Path, classes: Sequence[LandClass]) -> str:
-    """`sha256:...` over the weights and all else that shapes the answers, but the options."""
-    digest = hashlib.sha256(checksum(weight_files(folder)).encode())
-    for name in _SHAPING:
-        if (folder / name).is_file():
-            content = hashlib.sha256((folder / name).read_bytes()).hexdigest()
-            digest.update(f"\n{name} {content}".encode())
+def identified(folder: Path, classes: Sequence[LandClass]) -> str:
+    """`sha256:...` over all that shapes the answers, but the options."""
     told = [[each.name, each.prompt, each.class_name] for each in classes]
-    digest.update(json.dumps(told).encode())
-    return f"sha256:{digest.hexdigest()}"
+    both = fingerprint(folder, weight_files(folder)) + json.dumps(told)
+    return f"sha256:{hashlib.sha256(both.encode()).hexdigest()}"
 
 
 def _kind(folder: Path) -> _Kind:

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
 from itertools import combinations
+from math import isnan
 from typing import Any
 
-from geochg.models.talk import Conversation, presence_first, unchanged
+from geochg.models.talk import NUMBERLESS, Conversation, presence_first, unchanged
 from geochg.models.vlm.engine import Engine, Text
 from geochg.records import (
     GRID_CELLS,
@@ -63,7 +64,7 @@ class Asking:
     With `probabilities` presence is the probability of "yes" against "no", places are nine such
     probabilities for each class, and counts are numbers. With `lists` places come as one list of
     cells. With `words` the model says all of that in its own words, which are parsed. Captions and
-    free answers are always in its words, and so is what is asked in the user's.
+    free answers are always in its words, and so is what is asked in the user's, but for presence.
 
     Args:
         engine: Of the model.
@@ -80,6 +81,7 @@ class Asking:
         self.way = way
         self.threshold = threshold
         self.glance = engine.look(tiles)
+        self._numberless: set[int] = set()
 
     def answers(self, questions: Sequence[Question]) -> Iterator[TileAnswers]:
         """Of each tile, in the order of the questions.
@@ -95,7 +97,7 @@ class Asking:
         for tile, answers in zip(self.tiles, found, strict=True):
             yield TileFailure(tile.window, answers) if isinstance(answers, str) else answers
 
-    def _all_that_fit(self, questions: Sequence[Question]) -> Iterator[list[Answer]]:
+    def _all_that_fit(self, questions: Sequence[Question]) -> Iterator[TileAnswers]:
         everywhere = range(len(self.tiles))
         asked = next((q for q in questions if q.task is Task.PRESENCE), None)
         presence = self._presence(asked) if asked else None
@@ -107,6 +109,9 @@ class Asking:
             for question in questions
         ]
         for place in everywhere:
+            if place in self._numberless:
+                yield TileFailure(self.tiles[place].window, NUMBERLESS)
+                continue
             known = presence[place] if presence is not None else None
             yield [
                 _agreed(column[place], known)
@@ -184,7 +189,9 @@ class Asking:
 
         Rounded, because the last digits depend on what else is in the batch.
         """
-        return [round(yes, 4) for yes, _ in self.engine.choose(self.glance, texts, (YES, NO))]
+        likely = [yes for yes, _ in self.engine.choose(self.glance, texts, (YES, NO))]
+        self._numberless |= {t.row for t, yes in zip(texts, likely, strict=True) if isnan(yes)}
+        return [round(yes, 4) for yes in likely]
 
     def _text(self, place: int, question: str) -> Text:
         clued = f"{question} {self.tiles[place].clue}".rstrip()

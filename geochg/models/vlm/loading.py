@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geochg.errors import ModelError
+from geochg.models.adapters import adapted, adapter_folder
 from geochg.models.quiet import quietly
 from geochg.models.saved import first_line, saved_json, weight_files
 from geochg.models.vlm import instructblip
-from geochg.models.vlm.chat import VICUNA, ChatWriter
+from geochg.models.vlm.chat import ChatWriter
 from geochg.models.vlm.families import FAMILIES
 from geochg.models.vlm.prefix import PrefixEngine
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from geochg.models.vlm.engine import Engine
 
+_SAFE = "name a model, or a --revision of it, whose weights are saved as safetensors"
 _HINT = "name a folder or hub id of a model of the transformers library, see docs/models.md"
 
 
@@ -51,7 +52,9 @@ def open_vlm(folder: Path, how: How) -> Engine[Any]:
             tokenizer, or cannot be quantised or adapted.
     """
     kind = _model_type(folder)
-    weight_files(folder)
+    weight_files(folder, _SAFE)
+    if how.adapter:
+        adapter_folder(how.adapter)
     if kind in instructblip.MODEL_CLASSES:
         whole = instructblip.VISION_PARTS
         model = _model(folder, instructblip.MODEL_CLASSES[kind], whole, how)
@@ -62,7 +65,9 @@ def open_vlm(folder: Path, how: How) -> Engine[Any]:
     model = _model(folder, family_type.model_classes[kind], family_type.vision_parts, how)
     tokenizer = _tokenizer(folder)
     family = family_type.open(model, tokenizer, folder)
-    writer = ChatWriter(tokenizer, _template(folder, tokenizer), family.content)
+    writer = ChatWriter(
+        tokenizer, _template(folder, tokenizer, family.usual_template), family.content
+    )
     return PrefixEngine(family, writer, how.max_tokens)
 
 
@@ -104,7 +109,7 @@ def _model(folder: Path, class_name: str, whole: Sequence[str], how: How) -> Any
     if missing := sorted(found["missing_keys"]):
         raise ModelError(f"{folder} has no weight {missing[0]}", "download it again")
     if how.adapter:
-        model = _adapted(model, how)
+        model = adapted(model, how.adapter, merge=how.bits is None)
     model.eval()
     return model if how.bits is not None else model.to(how.device)
 
@@ -137,32 +142,6 @@ def _quantised(how: How, whole: Sequence[str]) -> dict[str, Any]:
     return {"quantization_config": config, "device_map": {"": how.device}}
 
 
-def _adapted(model: Any, how: How) -> Any:  # noqa: ANN401
-    """With a PEFT adapter, merged where the weights are whole."""
-    folder = Path(how.adapter).expanduser()
-    if not (folder / "adapter_config.json").is_file():
-        raise ModelError(f"{folder} is no adapter folder", "it needs an adapter_config.json")
-    try:
-        from peft import PeftModel, get_peft_model_state_dict, load_peft_weights
-    except ImportError as error:
-        raise ModelError("adapters need peft", 'pip install "geochg[models]"') from error
-    misfit = ModelError(
-        f"the adapter {folder} does not fit this model", "name the model it was trained on"
-    )
-    try:
-        with warnings.catch_warnings():
-            # PEFT only warns of what does not fit; it is refused below.
-            warnings.simplefilter("ignore")
-            adapted = PeftModel.from_pretrained(model, str(folder))
-        saved = set(load_peft_weights(str(folder), device="cpu"))
-    except (OSError, ValueError, TypeError, KeyError, RuntimeError) as error:
-        raise misfit from error
-    wanted = set(get_peft_model_state_dict(adapted, save_embedding_layers=False))
-    if wanted - saved or any("lora_" in name for name in saved - wanted):
-        raise misfit
-    return adapted if how.bits is not None else adapted.merge_and_unload()
-
-
 def _tokenizer(folder: Path) -> Any:  # noqa: ANN401
     from transformers import AutoTokenizer
 
@@ -179,8 +158,17 @@ def _tokenizer(folder: Path) -> Any:  # noqa: ANN401
     return tokenizer
 
 
-def _template(folder: Path, tokenizer: Any) -> str:  # noqa: ANN401
-    """The model's chat template; older folders keep it beside the tokenizer, or have none."""
+def _template(folder: Path, tokenizer: Any, usual: str) -> str:  # noqa: ANN401
+    """The model's chat template; older folders keep it beside the tokenizer, or have none.
+
+    Args:
+        folder: Of the model.
+        tokenizer: Its tokenizer.
+        usual: That of the family, for folders that bring none; empty where there is none either.
+
+    Raises:
+        ModelError: If there is none.
+    """
     if (folder / "chat_template.jinja").is_file():
         return (folder / "chat_template.jinja").read_text(encoding="utf-8")
     for saved in (
@@ -188,6 +176,9 @@ def _template(folder: Path, tokenizer: Any) -> str:  # noqa: ANN401
         saved_json(folder / "processor_config.json").get("chat_template"),
         tokenizer.chat_template,
     ):
-        if isinstance(saved, str):
-            return saved
-    return VICUNA
+        found = saved.get("default") if isinstance(saved, dict) else saved
+        if isinstance(found, str):
+            return found
+    if not usual:
+        raise ModelError(f"{folder} has no chat template", "download it again")
+    return usual
