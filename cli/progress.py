@@ -26,6 +26,9 @@ _STAGES = {
     "tiles": "asking about tiles",
     "write": "writing",
     "pairs": "drawing pairs",
+    "cut": "cutting tiles",
+    "looked": "looking at pairs",
+    "written": "writing pairs",
 }
 
 
