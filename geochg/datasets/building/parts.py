@@ -44,7 +44,8 @@ def parted(scenes: Sequence[Scene], options: BuildOptions) -> dict[str, list[Pla
     split_of = _drawn(scenes, units, options)
     placed = [(split_of[key], place) for key, places in units.items() for place in places]
     kept = _apart(scenes, placed, options.gap_px)
-    parts = {split: sorted(p for s, p in kept if s == split) for split in SPLITS}
+    kept.sort(key=lambda one: (one[1].scene, one[1].window.index))
+    parts = {split: [place for s, place in kept if s == split] for split in SPLITS}
     for split, share in zip(SPLITS, options.shares, strict=True):
         if share > 0 and not parts[split] and not all(scene.split for scene in scenes):
             raise InputError(

@@ -106,6 +106,7 @@ class _Build:
 
     def run(self, parts: dict[str, list[Place]], progress: Progress | None) -> None:
         total, done = sum(map(len, parts.values())), 0
+        self.told = {split: _Told() for split in parts}
         by_scene: dict[int, list[tuple[str, Place]]] = {}
         for split, places in parts.items():
             for place in places:
@@ -181,7 +182,7 @@ class _Build:
                 # A question that happens to count is still a free one.
                 found.append(row | {"task": "question"})
         self.ids += len(found)
-        told = self.told.setdefault(split, _Told())
+        told = self.told[split]
         told.instructions += [row | ground for row in found]
         told.captions.append(caption_row(truth, images) | ground)
 

@@ -77,7 +77,7 @@ _ALTERS = {
     "bare": ("{has} been reshaped",),
     "other": ("{has} been altered",),
 }
-_TURNS = ("{has} changed", "{is} different now", "{has} been changed", "{is} not as before")
+_TURNS = ("{has} changed", "{is} different now", "{has} been changed", "{is} different from before")
 """For changes whose direction is not known."""
 
 _SETTINGS = {
