@@ -8,6 +8,7 @@ it was cut from, are left out, those of train first.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -19,6 +20,7 @@ from geochg.errors import InputError
 from geochg.records import TileWindow
 
 if TYPE_CHECKING:
+    from pyproj import Transformer
     from shapely.geometry.base import BaseGeometry
 
 _TOUCH_PX = 0.01
@@ -120,8 +122,6 @@ def _apart(
 def _ground(scene: Scene, window: TileWindow, margin_px: float) -> BaseGeometry:
     """Outline of a tile in longitude and latitude, so that tiles of all scenes compare."""
     import shapely
-    from odc.geo.crs import CRS
-    from pyproj import Transformer
 
     assert scene.grid is not None
     read = window.read
@@ -130,11 +130,15 @@ def _ground(scene: Scene, window: TileWindow, margin_px: float) -> BaseGeometry:
     cols, rows = shapely.get_coordinates(outline).T
     at: Any = scene.grid.transform * (cols, rows)
     x, y = at
-    crs = CRS(scene.grid.crs)
-    if not crs.geographic:
-        transformer = Transformer.from_crs(crs.proj, "EPSG:4326", always_xy=True)
-        x, y = transformer.transform(x, y)
-    return shapely.Polygon(_unbroken(x, y))
+    return shapely.Polygon(_unbroken(*_to_degrees(str(scene.grid.crs)).transform(x, y)))
+
+
+@cache
+def _to_degrees(crs: str) -> Transformer:
+    """Made once for all tiles: making it takes longer than using it."""
+    from pyproj import Transformer
+
+    return Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
 
 
 def _unbroken(lon: Iterable[float], lat: Iterable[float]) -> list[tuple[float, float]]:
