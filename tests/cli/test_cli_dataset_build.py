@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from chat_server import serving, texts_of
 from PIL import Image
 from rasters import texture
 
@@ -64,6 +65,21 @@ def test_the_check_ends_with_1_and_says_what_is_wrong(geochg, world, tmp_path):
     assert code == 1
     assert "1 images of one split that are in another" in told
     assert errors == ""
+
+
+def test_a_captioner_is_told_what_was_counted(geochg, world, tmp_path):
+    given = ("--pairs", world, "--classes", CODING, "--shares", 1, 0, 0, "--json")
+    with serving() as server:
+        model = ("--captioner", f"openai:{server.url}#seer")
+        code, told, _ = geochg("dataset", "build", tmp_path / "out", *given, *model)
+    assert code == 0
+    asked = [texts_of(body["messages"])[-1] for body in server.requests]
+    assert len(asked) == 8
+    changed = [text for text in asked if "Nothing has changed." not in text]
+    assert len(changed) == json.loads(told)["splits"]["train"]["changed"]
+    # What that server says is no question with an answer, so that none of it is kept.
+    assert json.loads(told)["captioner"]["dropped"] == {"not a question and an answer": 8}
+    assert json.loads(told)["splits"]["train"]["rows"] == 48
 
 
 def test_an_empty_file_is_an_empty_split(geochg, tmp_path):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 
 def contours(mask: NDArray[np.bool_], least_px: int = 1) -> int:
@@ -17,6 +16,8 @@ def contours(mask: NDArray[np.bool_], least_px: int = 1) -> int:
         mask: `(height, width)` bool.
         least_px: Pieces of fewer set pixels are not counted.
     """
+    from scipy import ndimage
+
     filled = ndimage.binary_fill_holes(mask)
     labels, found = ndimage.label(filled, np.ones((3, 3)))
     if not found:
