@@ -13,7 +13,7 @@ from PIL import Image
 from rasters import ORIGIN, UTM, texture
 from scipy import ndimage
 
-from geochg.datasets.building.captioner import Captioner, contradiction, request
+from geochg.datasets.building.captioner import Captioner, certain, contradiction
 from geochg.datasets.building.options import BuildOptions, coded
 from geochg.datasets.building.parts import parted
 from geochg.datasets.building.pictures import picture_scenes
@@ -405,7 +405,43 @@ def test_a_model_without_free_questions_writes_none():
 
 def test_unchanged_tiles_are_told_so():
     still = MaskTruth(0, np.zeros((9, 9), np.uint8), np.zeros((9, 9), np.uint8), ("water",))
-    assert "Nothing has changed." in request(still, (), "what has changed and where")
+    assert "Nothing has changed." in certain(still, ())
+
+
+def test_a_model_that_reads_clues_is_asked_about_many_tiles_at_once(tmp_path):
+    class Reader(Writer):
+        capabilities = Capabilities(
+            frozenset({Task.QUESTION}), "grid", "display", "rgb", clues=True, batch_tiles=2
+        )
+        batches = ()
+
+        def answer(self, tiles, questions):
+            self.batches += (tuple(tile.clue for tile in tiles),)
+            return super().answer(tiles, questions)
+
+    masks = (levir_mask(), np.zeros((90, 90)), levir_mask() * (levir_mask() == 128))
+    for number, mask in enumerate(masks):
+        write_pair(tmp_path / "in", f"p{number}", mask, number)
+    model = Reader(
+        "What? => Two buildings and a road have changed.",
+        "What? => There is no difference.",
+        "What? => Two buildings have changed.",
+    )
+    scenes = picture_scenes(tmp_path / "in", CODING)
+    done = build_dataset(tmp_path / "out", scenes, ALL_TRAIN, Captioner(model))
+    assert [len(batch) for batch in model.batches] == [2, 1]
+    told = [clue for batch in model.batches for clue in batch]
+    assert [("2 changed buildings" in clue, "Nothing" in clue) for clue in told] == [
+        (True, False),
+        (False, True),
+        (False, False),
+    ]
+    written = [e for e in read_examples(tmp_path / "out") if e.turns[0].question == "What?"]
+    assert [(e.before.name, e.turns[0].answer) for e in written] == [
+        ("p0.png", "Two buildings and a road have changed."),
+        ("p1.png", "There is no difference."),
+    ]
+    assert done["captioner"]["dropped"] == {"numbers against the mask": 1}
 
 
 def test_scenes_share_the_layout_of_analyze():

@@ -24,17 +24,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from geochg.datasets.building.captioner import Captioner
+from geochg.datasets.building.captioner import Captioner, Subject
 from geochg.datasets.building.options import BuildOptions
 from geochg.datasets.building.parts import Place, parted
 from geochg.datasets.building.scene import MaskedTile, Scene
+from geochg.datasets.example import Turn
 from geochg.datasets.new_folder import new_folder
+from geochg.datasets.telling.facts import facts
 from geochg.datasets.telling.rows import Row, caption_row, instruction_row, rows
 from geochg.datasets.telling.truth import MaskTruth
 from geochg.errors import InputError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+ASKED_TOGETHER = 32
+"""Tiles that wait until the captioner is asked about them."""
 
 Progress = Callable[[int, int], None]
 """Told how many tiles are done, and how many there are."""
@@ -80,12 +85,23 @@ def build_dataset(
             (place / name).mkdir()
         work = _Build(place, scenes, options, captioner)
         work.run(parts, progress)
-        done = work.facts(parts)
+        done = work.summary(parts)
         for split, told in work.told.items():
             _dump(place / f"{split}.json", told.instructions)
             _dump(place / f"{split}_captions.json", told.captions)
         _dump(place / FACTS_FILE, done)
     return done
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Waiting:
+    """A tile that is written but not yet told."""
+
+    split: str
+    scene: Scene
+    masked: MaskedTile
+    truth: MaskTruth
+    images: tuple[str, str]
 
 
 class _Build:
@@ -103,6 +119,7 @@ class _Build:
         self.changed: Counter[str] = Counter()
         self.tiles: Counter[str] = Counter()
         self.ids = 0
+        self.waiting: list[_Waiting] = []
 
     def run(self, parts: dict[str, list[Place]], progress: Progress | None) -> None:
         total, done = sum(map(len, parts.values())), 0
@@ -117,9 +134,12 @@ class _Build:
             masked = scene.tiles([place.window for _, place in wanted])
             for (split, _), tile in zip(wanted, masked, strict=True):
                 self._take(split, scene, tile)
+                if len(self.waiting) >= ASKED_TOGETHER:
+                    self._tell_waiting()
                 done += 1
                 if progress is not None:
                     progress(done, total)
+        self._tell_waiting()
         for split in parts:
             if not self.tiles[split]:
                 raise InputError(
@@ -144,7 +164,7 @@ class _Build:
         self.changed[split] += truth.changed
         file = f"{name}{'.png' if scene.grid is None else '.tif'}"
         self._write(file, scene, masked, truth)
-        self._tell(split, scene, masked, truth, (f"A/{file}", f"B/{file}"))
+        self.waiting.append(_Waiting(split, scene, masked, truth, (f"A/{file}", f"B/{file}")))
 
     def _write(self, file: str, scene: Scene, masked: MaskedTile, truth: MaskTruth) -> None:
         layers = {
@@ -159,34 +179,36 @@ class _Build:
             else:
                 _geotiff(self.folder / name / file, pixels, scene, masked)
 
-    def _tell(
-        self,
-        split: str,
-        scene: Scene,
-        masked: MaskedTile,
-        truth: MaskTruth,
-        images: tuple[str, str],
-    ) -> None:
-        ground: Row = {}
-        if scene.grid is not None:
-            read = masked.tile.window.read
-            window = [read.row_start, read.row_stop, read.col_start, read.col_stop]
-            ground = {"scene": scene.name, "window": window}
-        found = rows(truth, images, self.ids)
+    def _tell_waiting(self) -> None:
+        turns: list[list[Turn]] = [[] for _ in self.waiting]
         if self.captioner is not None:
-            turns = self.captioner.turns(masked.tile, scene.facts, truth, self.options.questions)
-            for turn in turns:
-                number = self.ids + len(found)
-                talk = [(turn.question, turn.answer)]
-                row = instruction_row(number, images, truth.changed, talk)
-                # A question that happens to count is still a free one.
-                found.append(row | {"task": "question"})
-        self.ids += len(found)
-        told = self.told[split]
-        told.instructions += [row | ground for row in found]
-        told.captions.append(caption_row(truth, images) | ground)
+            subjects = [
+                Subject(one.masked.tile, one.scene.facts, one.truth, facts(one.truth))
+                for one in self.waiting
+            ]
+            turns = self.captioner.turns(subjects, self.options.questions)
+        for one, written in zip(self.waiting, turns, strict=True):
+            self._tell(one, written)
+        self.waiting.clear()
 
-    def facts(self, parts: dict[str, list[Place]]) -> dict[str, Any]:
+    def _tell(self, one: _Waiting, written: Sequence[Turn]) -> None:
+        ground: Row = {}
+        if one.scene.grid is not None:
+            read = one.masked.tile.window.read
+            window = [read.row_start, read.row_stop, read.col_start, read.col_stop]
+            ground = {"scene": one.scene.name, "window": window}
+        found = rows(one.truth, one.images, self.ids)
+        for turn in written:
+            talk = [(turn.question, turn.answer)]
+            row = instruction_row(self.ids + len(found), one.images, one.truth.changed, talk)
+            # A question that happens to count is still a free one.
+            found.append(row | {"task": "question"})
+        self.ids += len(found)
+        told = self.told[one.split]
+        told.instructions += [row | ground for row in found]
+        told.captions.append(caption_row(one.truth, one.images) | ground)
+
+    def summary(self, parts: dict[str, list[Place]]) -> dict[str, Any]:
         from geochg import __version__
 
         cut = sum(
