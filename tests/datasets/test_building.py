@@ -454,3 +454,12 @@ def test_scenes_share_the_layout_of_analyze():
     assert [tile.name for tile in windows] == ["r0c0", "r0c1", "r1c0", "r1c1"]
     assert windows[3].read.row_stop == 100
     assert scene.windows(128, 0)[0].read.height_px == 100
+
+
+@pytest.mark.parametrize("density", [0.02, 0.3, 0.6, 0.9])
+def test_contours_fill_holes_as_scipy_does(density):
+    rng = np.random.default_rng(int(100 * density))
+    for _ in range(20):
+        mask = rng.random((24, 31)) < density
+        filled = ndimage.binary_fill_holes(mask)
+        assert contours(mask) == ndimage.label(filled, np.ones((3, 3)))[1]

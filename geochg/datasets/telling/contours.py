@@ -18,7 +18,9 @@ def contours(mask: NDArray[np.bool_], least_px: int = 1) -> int:
     """
     from scipy import ndimage
 
-    filled = ndimage.binary_fill_holes(mask)
+    # Labelling the ground once fills holes many times faster than `binary_fill_holes`.
+    ground, _ = ndimage.label(~np.pad(mask, 1))
+    filled = (ground != ground[0, 0])[1:-1, 1:-1]
     labels, found = ndimage.label(filled, np.ones((3, 3)))
     if not found:
         return 0

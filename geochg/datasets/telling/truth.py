@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -63,7 +64,7 @@ class Truth(Protocol):
         """The classes whose changes would have been seen; of others nothing is said."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class MaskTruth:
     """What a mask tells of a pair; attributes as of `Truth`."""
 
@@ -73,7 +74,7 @@ class MaskTruth:
     known: tuple[str, ...]
     events: tuple[Happening, ...] = ()
 
-    @property
+    @cached_property
     def counts(self) -> Mapping[tuple[str, Change | None], int]:
         """Number of external contours by class and direction; only those above zero."""
         found: dict[tuple[str, Change | None], int] = {}
