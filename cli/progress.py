@@ -27,6 +27,9 @@ _STAGES = {
     "write": "writing",
     "pairs": "drawing pairs",
     "evaluate": "asking about pairs",
+    "cut": "cutting tiles",
+    "looked": "looking at pairs",
+    "written": "writing pairs",
 }
 
 
