@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from geochg.datasets.frames import opened, picture
+from geochg.datasets.picture_paths import pictures_by_name
 from geochg.errors import InputError
 
 if TYPE_CHECKING:
@@ -22,13 +24,11 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 BEFORE, AFTER, LABEL = "A", "B", "label"
-SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
 COLUMNS = ("before", "after", "changed")
 JPEG_CHANGED = 128
 """A pixel of a JPEG mask is changed from here on: compression leaves specks above zero."""
 
 _TRUTH = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
-_PICTURE_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")
 _LAYOUT_HINT = f"it needs {BEFORE}/, {AFTER}/ and {LABEL}/ with files of equal names, or a CSV file"
 
 
@@ -92,7 +92,7 @@ def read_pair(files: PairFiles) -> LabelledPair:
     Raises:
         InputError: If a file is no picture of 8 bit, or the sizes differ.
     """
-    before, after = _colours(files.before), _colours(files.after)
+    before, after = picture(files.before), picture(files.after)
     shape = before.shape[1:]
     if files.label is None:
         mask = np.full(shape, bool(files.changed))
@@ -116,22 +116,11 @@ def _of_folder(folder: Path) -> list[PairFiles]:
         inner = sorted(path.name for path in folder.iterdir() if (path / BEFORE).is_dir())
         hint = f"name one of its parts: {', '.join(inner)}" if inner else _LAYOUT_HINT
         raise InputError(f"{folder} has no folder {missing[0].name}", hint)
-    before, after, label = (_pictures(part) for part in parts)
+    before, after, label = (pictures_by_name(part) for part in parts)
     for part, names in zip(parts, (before, after, label), strict=True):
         if lacking := sorted((before.keys() | after.keys() | label.keys()) - names.keys()):
             raise InputError(f"{part} has no picture {lacking[0]!r}", _LAYOUT_HINT)
     return [PairFiles(name, name, before[name], after[name], label=label[name]) for name in before]
-
-
-def _pictures(folder: Path) -> dict[str, Path]:
-    found: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        if path.suffix.lower() not in SUFFIXES or path.name.startswith("."):
-            continue
-        if path.stem in found:
-            raise InputError(f"{folder} has {path.stem!r} twice", "keep one of them")
-        found[path.stem] = path
-    return found
 
 
 # --- tables --------------------------------------------------------------------------------------
@@ -187,41 +176,15 @@ def _grouped(pairs: list[PairFiles]) -> list[PairFiles]:
 # --- pictures ------------------------------------------------------------------------------------
 
 
-def _colours(path: Path) -> NDArray[np.uint8]:
-    """`(3, height, width)`."""
-    with _opened(path) as image:
-        if image.mode not in _PICTURE_MODES:
-            raise InputError(
-                f"{path} is not a picture of 8 bit (its mode is {image.mode})",
-                "convert it, or use geochg analyze, which takes any raster",
-            )
-        pixels = _loaded(path, image, "RGB")
-    return np.ascontiguousarray(np.moveaxis(pixels, -1, 0))
-
-
 def _mask(path: Path) -> NDArray[np.bool_]:
     """`(height, width)`; palette indexes count, colours of a palette and alpha do not."""
-    with _opened(path) as image:
+    with opened(path) as image:
         is_jpeg = image.format == "JPEG"
         flattened = {"LA": "L", "PA": "P", "RGBA": "RGB"}.get(image.mode)
         values = _loaded(path, image, flattened)
     values = values if values.ndim == 3 else values[..., np.newaxis]
     changed: NDArray[np.bool_] = np.any(values >= (JPEG_CHANGED if is_jpeg else 1), axis=-1)
     return changed
-
-
-def _opened(path: Path) -> Image:
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        return Image.open(path)
-    except (UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise InputError(
-            f"{path} cannot be read as a picture",
-            f"pictures are of 8 bit: {', '.join(SUFFIXES)}",
-        ) from error
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}", "check it") from error
 
 
 def _loaded(path: Path, image: Image, mode: str | None) -> NDArray[np.uint8]:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from geochg.datasets.example import Origin
+from geochg.datasets.frames import PICTURE_SUFFIXES
+from geochg.errors import InputError
 
 
 class PicturePaths:
@@ -58,3 +60,18 @@ def _is_there(path: Path) -> bool:
         return path.exists()
     except OSError:  # a name too long, or one that the file system does not take
         return False
+
+
+def pictures_by_name(folder: Path) -> dict[str, Path]:
+    """The picture files of a folder by their names without suffix, in order.
+
+    Raises:
+        InputError: If two files have one name.
+    """
+    found: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith("."):
+            if path.stem in found:
+                raise InputError(f"{folder} has {path.stem!r} twice", "keep one of them")
+            found[path.stem] = path
+    return found

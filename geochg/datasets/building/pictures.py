@@ -12,7 +12,8 @@ import numpy as np
 
 from geochg.datasets.building.scene import MaskedTile, Scene, names_of
 from geochg.datasets.building.values import class_indexes
-from geochg.datasets.frames import PICTURE_SUFFIXES, opened, picture, picture_size
+from geochg.datasets.frames import opened, picture, picture_size
+from geochg.datasets.picture_paths import pictures_by_name
 from geochg.datasets.splits import split_named
 from geochg.datasets.telling.truth import DIRECTIONS
 from geochg.errors import InputError
@@ -133,13 +134,7 @@ def _of_part(folder: Path, split: str, coding: Mapping[str, int]) -> list[Pictur
 def _files(folder: Path) -> dict[str, Path]:
     if not folder.is_dir():
         raise InputError(f"there is no folder {folder}", _HINT)
-    found: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        if path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith("."):
-            if path.stem in found:
-                raise InputError(f"{folder} has {path.stem!r} twice", "keep one of them")
-            found[path.stem] = path
-    return found
+    return pictures_by_name(folder)
 
 
 def _values(path: Path) -> NDArray[np.generic]:
