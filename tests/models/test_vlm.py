@@ -339,10 +339,10 @@ def test_one_of_takes_the_likeliest_token_that_is_allowed(loaded):
         (step,) = engine._said(
             glance, [Text(0, [*ids, *said])], max_new_tokens=1, output_logits=True
         )
-        spelt = [[*engine._spelt(answer), engine._ends[0]] for answer in answers]
+        spelt = [[*engine._spelt(answer), engine.ends[0]] for answer in answers]
         allowed = {one[len(said)] for one in spelt if one[: len(said)] == said}
         token = max(allowed, key=lambda each: float(step.logits[each]))
-        if token == engine._ends[0]:
+        if token == engine.ends[0]:
             break
         said.append(token)
     assert engine.one_of(glance, [Text(0, ids)], answers) == [engine.writer.words(said)]

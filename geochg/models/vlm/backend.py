@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from geochg.errors import OptionError, RunError
@@ -102,6 +101,7 @@ class VlmModel(ChangeModel):
             ModelError: If the folder is of no known family, lacks something, or does not go with
                 the adapter, the quantisation or the device.
         """
+        from geochg.models.adapters import adapter_id
         from geochg.models.devices import torch_device
         from geochg.models.hub import find_folder
         from geochg.models.saved import checksum, weight_files
@@ -121,7 +121,7 @@ class VlmModel(ChangeModel):
         identity = ModelIdentity(
             f"{cls.name}:{source}" + (f"@{options.revision}" if options.revision else ""),
             checksum(weight_files(folder)),
-            _adapter_id(options.adapter),
+            adapter_id(options.adapter),
         )
         return cls(engine, options, identity)
 
@@ -173,16 +173,6 @@ def _memory_told() -> Iterator[None]:
             "what was done is kept: run again with --resume and --quantize 4bit, a smaller model, "
             "or --device cpu",
         ) from error
-
-
-def _adapter_id(adapter: str) -> str:
-    """The adapter, with the checksum of its weights."""
-    if not adapter:
-        return ""
-    from geochg.models.saved import checksum
-
-    folder = Path(adapter).expanduser()
-    return f"{adapter} {checksum(sorted(folder.glob('*.safetensors')))}"
 
 
 def _dtype(wanted: str, device: str) -> torch.dtype:

@@ -109,7 +109,7 @@ class Engine(ABC, Generic[_Glance]):
         digits = self._digits
 
         def allowed(said: Sequence[int]) -> Sequence[int]:
-            return [*digits, *self._ends] if said else digits
+            return [*digits, *self.ends] if said else digits
 
         found = self._said(glance, texts, allowed=allowed, max_new_tokens=MOST_DIGITS)
         return [int("".join(self.writer.words(each.ids).split())) for each in found]
@@ -129,7 +129,7 @@ class Engine(ABC, Generic[_Glance]):
             for token in said:
                 # What stands behind the end of an answer does not matter.
                 branch = branch.get(token, {})
-            return list(branch) or self._ends
+            return list(branch) or self.ends
 
         found = self._said(glance, texts, allowed=allowed, max_new_tokens=longest)
         return [self.writer.words(each.ids) for each in found]
@@ -205,11 +205,11 @@ class Engine(ABC, Generic[_Glance]):
 
     def _ended(self, ids: list[int]) -> list[int]:
         """Without the end token and what stands behind it."""
-        stop = next((place for place, token in enumerate(ids) if token in self._ends), len(ids))
+        stop = next((place for place, token in enumerate(ids) if token in self.ends), len(ids))
         return ids[:stop]
 
     @cached_property
-    def _ends(self) -> list[int]:
+    def ends(self) -> list[int]:
         """The tokens that end an answer."""
         found = self.speaker.generation_config.eos_token_id
         if found is None:
@@ -232,7 +232,7 @@ class Engine(ABC, Generic[_Glance]):
             longest = max(longest, len(ids) + 1)
             for token in ids:
                 branch = branch.setdefault(token, {})
-            for token in self._ends:
+            for token in self.ends:
                 branch.setdefault(token, {})
         return tree, longest
 

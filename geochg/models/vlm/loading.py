@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geochg.errors import ModelError
+from geochg.models.adapters import adapted
 from geochg.models.saved import first_line, saved_json, weight_files, without_progress_bars
 from geochg.models.vlm import instructblip
 from geochg.models.vlm.chat import VICUNA, ChatWriter
@@ -32,6 +33,7 @@ class How:
         bits: 4 or 8 to quantise, None not to.
         adapter: A PEFT folder; empty for none.
         max_tokens: Most tokens of an answer.
+        double: Whether the scales of 4-bit weights are quantised too, as QLoRA does.
     """
 
     device: str
@@ -39,6 +41,7 @@ class How:
     bits: int | None
     adapter: str
     max_tokens: int
+    double: bool = False
 
 
 def open_vlm(folder: Path, how: How) -> Engine[Any]:
@@ -83,7 +86,7 @@ def _model(folder: Path, class_name: str, whole: Sequence[str], how: How) -> Any
 
     settings: dict[str, Any] = {"dtype": how.dtype}
     if how.bits is not None:
-        settings |= _quantised(how, whole)
+        settings |= quantised(how, whole)
     try:
         with without_progress_bars():
             model, found = getattr(transformers, class_name).from_pretrained(
@@ -102,12 +105,12 @@ def _model(folder: Path, class_name: str, whole: Sequence[str], how: How) -> Any
     if missing := sorted(found["missing_keys"]):
         raise ModelError(f"{folder} has no weight {missing[0]}", "download it again")
     if how.adapter:
-        model = _adapted(model, how)
+        model = adapted(model, how.adapter, merge=how.bits is None)
     model.eval()
     return model if how.bits is not None else model.to(how.device)
 
 
-def _quantised(how: How, whole: Sequence[str]) -> dict[str, Any]:
+def quantised(how: How, whole: Sequence[str]) -> dict[str, Any]:
     """Settings of a quantised model.
 
     Args:
@@ -129,34 +132,11 @@ def _quantised(how: How, whole: Sequence[str]) -> dict[str, Any]:
         load_in_4bit=how.bits == 4,
         load_in_8bit=how.bits == 8,
         bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=how.double,
         bnb_4bit_compute_dtype=how.dtype,
         llm_int8_skip_modules=[*whole, ".*lm_head"],
     )
     return {"quantization_config": config, "device_map": {"": how.device}}
-
-
-def _adapted(model: Any, how: How) -> Any:  # noqa: ANN401
-    """With a PEFT adapter, merged where the weights are whole."""
-    folder = Path(how.adapter).expanduser()
-    if not (folder / "adapter_config.json").is_file():
-        raise ModelError(f"{folder} is no adapter folder", "it needs an adapter_config.json")
-    try:
-        from peft import PeftModel, get_peft_model_state_dict, load_peft_weights
-    except ImportError as error:
-        raise ModelError("adapters need peft", 'pip install "geochg[models]"') from error
-    misfit = ModelError(
-        f"the adapter {folder} does not fit this model", "name the model it was trained on"
-    )
-    try:
-        adapted = PeftModel.from_pretrained(model, str(folder))
-        saved = set(load_peft_weights(str(folder), device="cpu"))
-    except (OSError, ValueError, TypeError, KeyError, RuntimeError) as error:
-        raise misfit from error
-    # PEFT only warns of weights that find no place, and of places that find no weights.
-    wanted = set(get_peft_model_state_dict(adapted, save_embedding_layers=False))
-    if wanted - saved or any("lora_" in name for name in saved - wanted):
-        raise misfit
-    return adapted if how.bits is not None else adapted.merge_and_unload()
 
 
 def _tokenizer(folder: Path) -> Any:  # noqa: ANN401
