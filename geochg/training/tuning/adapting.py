@@ -13,6 +13,9 @@ from geochg.training.tuning.options import TuneOptions
 from geochg.training.tuning.parts import adapted_modules, tuned_parameters
 from geochg.training.tuning.pupil import Pupil
 
+_CHECKPOINTING = {"use_reentrant": False}
+"""How activations are computed again; the other way needs inputs with gradients."""
+
 
 def make_trainable(pupil: Pupil, base: Base, options: TuneOptions) -> None:
     """Freezes the base but for what is trained, and puts adapters in, in place.
@@ -38,7 +41,7 @@ def make_trainable(pupil: Pupil, base: Base, options: TuneOptions) -> None:
         if _plain_name(name) in chosen:
             parameter.requires_grad_(True)
     if options.checkpointing:
-        network.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        network.gradient_checkpointing_enable(_CHECKPOINTING)
 
 
 def save_adapter(pupil: Pupil, folder: Path) -> None:
@@ -82,10 +85,10 @@ def _prepare_quantised(network: Any, options: TuneOptions) -> None:  # noqa: ANN
         from peft import prepare_model_for_kbit_training
     except ImportError as error:
         raise ModelError("adapters need peft", 'pip install "geochg[train]"') from error
-    prepare_model_for_kbit_training(
+    prepare_model_for_kbit_training(  # type: ignore[no-untyped-call]
         network,
         use_gradient_checkpointing=options.checkpointing,
-        gradient_checkpointing_kwargs={"use_reentrant": False},
+        gradient_checkpointing_kwargs=_CHECKPOINTING,
     )
 
 

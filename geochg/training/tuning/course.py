@@ -66,9 +66,7 @@ def passes(count: int, length: int, seed: int) -> NDArray[np.intp]:
     return np.concatenate([np.empty(0, np.intp), *rounds])[:length].astype(np.intp)
 
 
-def parts_of(
-    examples: Sequence[Example], own: Sequence[Example], share: float, seed: int
-) -> Parts:
+def parts_of(examples: Sequence[Example], own: Sequence[Example], share: float, seed: int) -> Parts:
     """What is learned from and what is held out.
 
     Rows that say which part they belong to stay there, and test rows are never learned from. Else
@@ -94,7 +92,8 @@ def parts_of(
         learned = [example for example in learned if _place(example) not in out]
     if not learned:
         raise InputError(
-            "there are no rows to learn from", "name a file of training rows with at least one"
+            "there are no rows to learn from",
+            "name training rows; those of a val or test part are never learned from",
         )
     return Parts(learned, held)
 

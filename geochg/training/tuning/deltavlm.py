@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -88,7 +88,7 @@ class DeltaVLMPupil(Pupil):
         logits = network(**rows, pair_index=inputs["pair_index"], encoding=encoding).logits
         losses = {"words": words_loss(logits[:, :-1], inputs["labels"][:, 1:])}
         if "masks" in inputs:
-            losses["seeing"] = self.seeing * self._seeing(seen, inputs)
+            losses["seeing"] = self.seeing * self._seeing(cast("DenseOutput", seen), inputs)
         return losses
 
     def model(self) -> ChangeModel:
@@ -173,11 +173,12 @@ class DeltaVLMPupil(Pupil):
     def _seeing(self, seen: DenseOutput, inputs: dict[str, Any]) -> Tensor:
         dense = self.network.config.dense_config
         turns = len(dense.directions)
-        size = seen.logits.shape[-2:]
+        size = (seen.logits.shape[-2], seen.logits.shape[-1])
         masks = functional.adaptive_avg_pool2d(inputs["masks"].float(), size)
         undirected = functional.adaptive_avg_pool2d(inputs["undirected"].float(), size)
         # Where nobody noted the direction, it is the one that the head thinks likeliest.
-        guess = seen.logits.detach().unflatten(1, (-1, turns))
+        guess = seen.logits.detach()
+        guess = guess.reshape(len(guess), -1, turns, *size)
         likeliest = torch.zeros_like(guess).scatter_(2, guess.argmax(2, keepdim=True), 1.0)
         masks = masks + (likeliest * undirected[:, :, None]).flatten(1, 2)
         targets = DenseTargets(masks, inputs["ignore"])

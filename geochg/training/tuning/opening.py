@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from geochg.errors import ModelError
+from geochg.models.saved import without_progress_bars
 from geochg.models.vlm.loading import How, open_vlm
 from geochg.training.tuning.base import Base
 from geochg.training.tuning.options import TuneOptions
@@ -24,7 +25,10 @@ if TYPE_CHECKING:
 PRUNED = "pruned"
 """Folder, within that of the run, of a pruned base that is to be quantised."""
 
-_KEPT_WHOLE = (".*vision.*", ".*dense.*", ".*qformer.*", ".*relation.*", ".*projection.*")
+_KEPT_WHOLE = tuple(
+    rf".*{part}.*"
+    for part in ("vision", "dense", "qformer", "relation", "language_projection", "summary")
+)
 """Modules of a DeltaVLM that are small, or see, and are not quantised."""
 
 _ANSWER_TOKENS = 128
@@ -52,7 +56,9 @@ def open_pupil(base: Base, options: TuneOptions, device: str, work: Path) -> tup
         masks = load_masks(work) or magnitude_masks(pupil.network, options.prune)
         cut(pupil.network, masks)
         return pupil, masks
-    return _opened(pruned_base(base, options, work), options, device, options.bits), load_masks(work)
+    return _opened(pruned_base(base, options, work), options, device, options.bits), load_masks(
+        work
+    )
 
 
 def whole_pupil(base: Base, options: TuneOptions, work: Path) -> Pupil:
@@ -73,7 +79,8 @@ def pruned_base(base: Base, options: TuneOptions, work: Path) -> Base:
         masks = magnitude_masks(pupil.network, options.prune)
         cut(pupil.network, masks)
         save_masks(masks, work)
-        pupil.save(aside)
+        with without_progress_bars():
+            pupil.save(aside)
         aside.replace(folder)
     return replace(base, folder=folder)
 
@@ -94,7 +101,8 @@ def _opened(base: Base, options: TuneOptions, device: str, bits: int | None) -> 
 
 def _deltavlm(base: Base, options: TuneOptions, how: How) -> Pupil:
     from geochg.models.deltavlm.folder import check_folder, open_model
-    from geochg.models.vlm.loading import quantised
+    from geochg.models.saved import without_progress_bars
+from geochg.models.vlm.loading import quantised
     from geochg.training.tuning.deltavlm import DeltaVLMPupil
 
     check_folder(base.folder)

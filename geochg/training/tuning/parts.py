@@ -15,6 +15,7 @@ _LLAMA = r"(?:q|k|v|o|gate|up|down)_proj"
 
 DELTAVLM: Mapping[str, str] = {
     "language": rf"language_model\..*\.{_LLAMA}",
+    "language_all": r"language_model\..*",
     "projection": r"language_projection",
     "queries": r"query_tokens",
     "qformer": r"qformer\..*",
@@ -28,6 +29,7 @@ DELTAVLM: Mapping[str, str] = {
 
 VLM: Mapping[str, str] = {
     "language": rf".*(?:language_model|text_model)\..*\.{_LLAMA}",
+    "language_all": r".*(?:language_model|text_model)\..*|lm_head",
     "projector": r".*(?:multi_modal_projector|connector|merger|language_projection)(?:\..*)?",
     "qformer": r".*qformer\..*",
     "vision": r".*(?:vision_tower|vision_model|visual|video_tower|image_tower)\..*",
@@ -59,12 +61,10 @@ def adapted_modules(model: nn.Module, kind: str, parts: Sequence[str]) -> list[s
         OptionError: If one is no regular expression.
         ModelError: If the model has no such layer.
     """
-    from torch import nn
-
     layers = [
         name
         for name, module in model.named_modules()
-        if isinstance(module, nn.Linear | nn.Conv2d) and not _is_output(name)
+        if _can_be_adapted(module) and not _is_output(name)
     ]
     return _of_parts(layers, model, kind, parts, "layers that can be adapted")
 
@@ -133,6 +133,15 @@ def _vision_top(model: nn.Module) -> str:
     stem, last = max(numbers, key=lambda entry: entry[1])
     blocks = "|".join(str(last - back) for back in range(_TOP_BLOCKS) if last >= back)
     return rf"{re.escape(stem)}\.(?:{blocks})\..*"
+
+
+def _can_be_adapted(module: nn.Module) -> bool:
+    """Whether PEFT can: it makes layers of the same type, so subclasses of one's own are left."""
+    from torch import nn
+
+    kind = type(module)
+    packed = isinstance(module, nn.Linear) and kind.__module__.startswith("bitsandbytes")
+    return packed or kind in (nn.Linear, nn.Conv2d)
 
 
 def _is_output(name: str) -> bool:

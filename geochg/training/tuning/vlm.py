@@ -89,12 +89,12 @@ class VlmPupil(_EnginePupil):
         """See `Pupil.inputs`; the pictures of a pair come again with each of its rows."""
         engine, family = self.engine, self.engine.family
         places, rows = self._rows(lessons)
-        pictures: list[dict[str, Tensor]] = []
+        pictures = []
         ids, labels = [], []
         for place, row in zip(places, rows, strict=True):
             shown = family.show([lessons[place].tile()])
             opening = engine.expanded(shown)
-            pictures.append(dict(shown.inputs))
+            pictures.append(shown.inputs)
             ids.append([*opening, *row.ids])
             labels.append([*([IGNORED] * len(opening)), *row.labels])
         filler = int(engine.writer.tokenizer.pad_token_id)
@@ -102,7 +102,7 @@ class VlmPupil(_EnginePupil):
             "input_ids": padded(ids, filler),
             "attention_mask": padded([[1] * len(row) for row in ids], 0),
             "labels": padded(labels, IGNORED),
-            **{name: torch.cat([p[name] for p in pictures]) for name in pictures[0]},
+            **family.joined(pictures),
         }
 
     def losses(self, inputs: dict[str, Any]) -> dict[str, Tensor]:
