@@ -26,6 +26,7 @@ _STAGES = {
     "tiles": "asking about tiles",
     "write": "writing",
     "pairs": "drawing pairs",
+    "training": "training",
 }
 
 

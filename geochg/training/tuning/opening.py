@@ -101,8 +101,7 @@ def _opened(base: Base, options: TuneOptions, device: str, bits: int | None) -> 
 
 def _deltavlm(base: Base, options: TuneOptions, how: How) -> Pupil:
     from geochg.models.deltavlm.folder import check_folder, open_model
-    from geochg.models.saved import without_progress_bars
-from geochg.models.vlm.loading import quantised
+    from geochg.models.vlm.loading import quantised
     from geochg.training.tuning.deltavlm import DeltaVLMPupil
 
     check_folder(base.folder)

@@ -150,6 +150,8 @@ def tune(what: Plan, work: Path, output: Path, listener: Listener = ignore) -> d
     started = time.monotonic()
     watching = _trained(pupil, masks, what, work, checkpoint, listener)
     seconds = time.monotonic() - started
+    if not is_first():
+        return {}
     if watching is not None and watching.best_step is not None:
         load_trained(pupil, work / BEST)
     results: dict[str, Any] = {
@@ -159,8 +161,6 @@ def tune(what: Plan, work: Path, output: Path, listener: Listener = ignore) -> d
     }
     if watching is not None:
         results["best_step"] = watching.best_step
-    if not is_first():
-        return {}
     with _disk_told(output):
         results |= write_tuned(pupil, what.base, what.options, masks, work, output)
         card = write_card(
@@ -215,7 +215,7 @@ def _trained(
         listener(Notice(f"training in {world_size()} processes"))
     # On a CPU it tells of each layer in each batch that it rounds.
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
-    with stopping.heard(), _failures_told(what.options):
+    with stopping.heard(), failures_told(what.options):
         trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
     if stopping.stopped_at is not None:
         raise CancelledRunError(
@@ -255,7 +255,7 @@ def _watching(
 
 def _validated(pupil: Pupil, what: Plan) -> dict[str, float]:
     """The metrics of what came out, on what was held out."""
-    if not (what.parts.validation and is_first()):
+    if not what.parts.validation:
         return {}
     lessons = [lesson_of(example) for example in what.parts.validation]
     found = evaluated(pupil, lessons, what.options.metric, what.options.batch_size)
@@ -298,7 +298,7 @@ def _check_same(former: Any, facts: dict[str, Any], work: Path) -> None:  # noqa
 
 
 @contextmanager
-def _failures_told(options: TuneOptions) -> Iterator[None]:
+def failures_told(options: TuneOptions) -> Iterator[None]:
     """Turns what a device or a disk refuses into an error that says what to do."""
     try:
         yield
@@ -324,4 +324,4 @@ def _disk_told(output: Path) -> Iterator[None]:
         ) from error
 
 
-__all__ = ["Plan", "plan", "ready_pupil", "tune"]
+__all__ = ["Plan", "failures_told", "plan", "ready_pupil", "tune"]
