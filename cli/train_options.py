@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import fields
 from typing import Any, TypeVar
 
 import click
@@ -63,7 +64,7 @@ _FLAGS = {"rotate_deg": "--rotate"}
 
 def tune_options(command: _Command) -> _Command:
     """Adds the options of fine-tuning."""
-    for field in reversed(TuneOptions.__dataclass_fields__.values()):
+    for field in reversed(fields(TuneOptions)):
         command = _option(field.name, str(field.type), field.default)(command)
     names = click.Choice(list(presets()))
     return click.option("--preset", type=names, help="A published recipe; other options win.")(
@@ -75,9 +76,9 @@ def given_options(ctx: click.Context) -> dict[str, Any]:
     """The preset's options, and over them those that were given by hand."""
     name = ctx.params.get("preset")
     found = preset(name) if name else {}
-    for field in TuneOptions.__dataclass_fields__:
-        if ctx.get_parameter_source(field) is ParameterSource.COMMANDLINE:
-            found[field] = ctx.params[field]
+    for field in fields(TuneOptions):
+        if ctx.get_parameter_source(field.name) is ParameterSource.COMMANDLINE:
+            found[field.name] = ctx.params[field.name]
     return found
 
 
@@ -92,11 +93,13 @@ def _option(name: str, kind: str, default: Any) -> Callable[[_Command], _Command
     else:
         given = _TYPES.get(kind) or type(default)
     shown = ",".join(default) if isinstance(default, tuple) else default
+    if name in _CHOICES:
+        shown = str(default)
     return click.option(
         flag,
         name,
         type=given,
-        default=None if default == "" else shown,
+        default=None if shown == "" else shown,
         show_default=shown not in (None, ""),
         help=_HELP[name],
     )

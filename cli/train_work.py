@@ -123,7 +123,7 @@ def in_words(told: Rehearsal) -> str:
     lines = [
         f"rows: {told.rows} to learn from, {told.validation_rows} held out",
         f"steps: {told.steps} of {told.step_rows} rows",
-        f"parameters: {told.trained_parameters:,} trained beside or of {told.parameters:,}",
+        f"parameters: {told.trained_parameters:,} trained, of {told.parameters:,}",
         f"memory: {gigabytes(told.weights_bytes)} of weights; {gigabytes(needed)} more for"
         f" training, of {gigabytes(told.free_bytes)} free",
         f"time: {_duration(told.seconds)} ({told.step_seconds:.3g} s a step, on {told.device})",

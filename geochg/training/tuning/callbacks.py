@@ -16,11 +16,11 @@ import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from geochg.events import Listener, Notice, Progress
+from geochg.training.tuning.checkpoints import BEST
 from geochg.training.tuning.metrics import LOWER_IS_BETTER
 from geochg.training.tuning.options import Metric
 
 HISTORY = "evaluations.json"
-BEST = "best.safetensors"
 
 
 class Telling(TrainerCallback):

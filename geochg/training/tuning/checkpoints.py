@@ -13,6 +13,15 @@ ASIDE = ".saving"
 WHOLE = "whole"
 """The file that is written last."""
 
+BEST = "best.safetensors"
+"""The weights of the best evaluation."""
+
+PRUNED = "pruned"
+"""Folder, within that of a run, of a pruned base that is to be quantised."""
+
+ADAPTER = "adapter"
+"""Likewise, of an adapter that is merged at the end."""
+
 WEIGHTS = "trained.safetensors"
 """What is trained, and nothing of what is not."""
 
@@ -52,6 +61,10 @@ def settle(folder: Path, step: int, keep: int) -> None:
 
 
 def drop_all(folder: Path) -> None:
-    """Removes all checkpoints of a run that is over."""
-    for path in (*folder.glob("checkpoint-*"), folder / ASIDE):
+    """Removes what a run that is over needs no more, and leaves its logs."""
+    for path in (
+        *folder.glob("checkpoint-*"),
+        *(folder / name for name in (ASIDE, PRUNED, ADAPTER)),
+    ):
         shutil.rmtree(path, ignore_errors=True)
+    (folder / BEST).unlink(missing_ok=True)

@@ -15,6 +15,7 @@ from geochg.records import (
     Caption,
     Counts,
     Dialogue,
+    GridCell,
     Locations,
     Outlines,
     Presence,
@@ -144,11 +145,12 @@ def _compared(lesson: Lesson, answers: TileAnswers) -> Iterator[Found]:
 
 def _cells_found(truth: Locations, answer: Answer | None) -> Found:
     there = {(name, cell) for name in ASKED for cell in truth.cells.get(name, ())}
-    said = {(name, cell) for name, cells in _said_cells(answer).items() for cell in cells}
+    said = {(name, cell) for name, cells in cells_said(answer).items() for cell in cells}
     return Found(Metric.LOCATE, len(there & said), len(there ^ said), len(there | said))
 
 
-def _said_cells(answer: Answer | None) -> Mapping[str, Iterable[Any]]:
+def cells_said(answer: Answer | None) -> Mapping[str, Iterable[GridCell]]:
+    """The cells that an answer names of each class that the prompts ask for."""
     if isinstance(answer, Locations):
         return {name: answer.cells.get(name, ()) for name in ASKED}
     if not isinstance(answer, Outlines):

@@ -15,15 +15,13 @@ from geochg.errors import ModelError
 from geochg.models.saved import without_progress_bars
 from geochg.models.vlm.loading import How, open_vlm
 from geochg.training.tuning.base import Base
+from geochg.training.tuning.checkpoints import PRUNED
 from geochg.training.tuning.options import TuneOptions
 from geochg.training.tuning.pruning import Masks, cut, load_masks, magnitude_masks, save_masks
 from geochg.training.tuning.pupil import Pupil
 
 if TYPE_CHECKING:
     from torch import nn
-
-PRUNED = "pruned"
-"""Folder, within that of the run, of a pruned base that is to be quantised."""
 
 _KEPT_WHOLE = tuple(
     rf".*{part}.*"

@@ -10,13 +10,11 @@ from geochg.models.adapters import UNFINISHED
 from geochg.models.saved import without_progress_bars
 from geochg.training.tuning.adapting import merge, merge_into, save_adapter
 from geochg.training.tuning.base import Base
+from geochg.training.tuning.checkpoints import ADAPTER
 from geochg.training.tuning.opening import whole_pupil
 from geochg.training.tuning.options import TuneOptions
 from geochg.training.tuning.pruning import Masks, check_cut, cut, save_masks
 from geochg.training.tuning.pupil import Pupil
-
-ADAPTER = "adapter"
-"""Folder, within that of the run, of an adapter that is merged at the end."""
 
 
 def write_tuned(

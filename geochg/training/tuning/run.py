@@ -21,9 +21,9 @@ from geochg.models.devices import torch_device
 from geochg.models.memory import is_out_of_memory
 from geochg.training.tuning.adapting import make_trainable
 from geochg.training.tuning.base import Base
-from geochg.training.tuning.callbacks import BEST, Stopping, Telling, Watching
+from geochg.training.tuning.callbacks import Stopping, Telling, Watching
 from geochg.training.tuning.card import data_facts, write_card
-from geochg.training.tuning.checkpoints import drop_all, newest
+from geochg.training.tuning.checkpoints import BEST, drop_all, newest
 from geochg.training.tuning.course import Course, Parts, balanced, parts_of, passes
 from geochg.training.tuning.framing import Framing
 from geochg.training.tuning.lesson import lesson_of

@@ -118,6 +118,9 @@ class VlmPupil(_EnginePupil):
             given["mm_token_type_ids"] = (given["input_ids"] == family.token).int()
         family.state = None
         logits = self.network(**given, use_cache=False, logits_to_keep=wanted).logits
+        if logits.shape[1] != len(wanted):
+            # Some models leave that wish alone.
+            logits = logits[:, wanted]
         return {"words": words_loss(logits, labels[:, wanted])}
 
 
