@@ -6,12 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from geochg.errors import ModelError
-from geochg.models.saved import checksum, saved_json
+from geochg.models.saved import UNFINISHED, checksum, saved_json
 
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
-UNFINISHED = ".geochg-unfinished"
-"""Lies in a folder of `geochg train` until all of it is written."""
 
 
 def adapter_folder(adapter: str) -> Path:

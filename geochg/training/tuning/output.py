@@ -6,8 +6,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from geochg.models.adapters import UNFINISHED
-from geochg.models.saved import without_progress_bars
+from geochg.models.saved import UNFINISHED, without_progress_bars
 from geochg.training.tuning.adapting import merge, merge_into, save_adapter
 from geochg.training.tuning.base import Base
 from geochg.training.tuning.checkpoints import ADAPTER

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from geochg.errors import InputError, OptionError
-from geochg.models.adapters import UNFINISHED
+from geochg.models.saved import UNFINISHED
 from geochg.training.tuning.card import FILE
 from geochg.training.tuning.options import TuneOptions, preset
 
