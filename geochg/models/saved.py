@@ -50,7 +50,8 @@ def weight_files(folder: Path, hint: str = HINT) -> list[Path]:
         hint: What to do about missing ones.
 
     Raises:
-        ModelError: If they are half written, there are none, only pickles, or the index names files that are missing.
+        ModelError: If they are half written, there are none, only pickles, or the index names files
+            that are missing.
     """
     if (folder / UNFINISHED).exists():
         raise ModelError(f"the model in {folder} is only half written", "make it again")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,9 @@ from geochg.training.tuning.base import Base
 from geochg.training.tuning.options import TuneOptions
 from geochg.training.tuning.parts import adapted_modules, tuned_parameters
 from geochg.training.tuning.pupil import Pupil
+
+# PEFT asks a model by a name that transformers no longer likes.
+warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
 
 _CHECKPOINTING = {"use_reentrant": False}
 """How activations are computed again; the other way needs inputs with gradients."""
