@@ -33,8 +33,8 @@ from geochg.training.tuning.metrics import cells_said
 FIRST_SEED, FIRST_TEST_SEED = 30_000_000, 40_000_000
 TUNE = (
     *("--lora", "language,qformer,summary,dense,vision"),
-    *("--rank", "16", "--alpha", "32", "--epochs", "2", "--learning-rate", "2e-3"),
-    *("--batch-size", "8", "--validation-share", "0.05"),
+    *("--rank", "16", "--alpha", "32", "--dropout", "0", "--steps", "160"),
+    *("--learning-rate", "2e-3", "--batch-size", "8", "--validation-share", "0.05"),
 )
 BATCH = 16
 

@@ -51,6 +51,8 @@ class DeltaVLMPupil(Pupil):
         seeing: float,
     ) -> None:
         super().__init__(network)
+        # Convolutions are a third faster so on a CPU.
+        self.network.to(memory_format=torch.channels_last)
         self.processor = processor
         self.folder = folder
         self.max_tokens = max_tokens
