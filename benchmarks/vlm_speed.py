@@ -134,7 +134,7 @@ def plainly(model: VlmModel, tiles: list[Tile]) -> None:
 @torch.inference_mode()
 def _generated(engine: PrefixEngine, tile: Tile, text: str, most: int) -> None:
     shown = engine.family.show([tile])
-    ids = engine._expanded(shown) + list(engine.writer.rest([text], []))
+    ids = engine.expanded(shown) + list(engine.writer.rest([text], []))
     rows = torch.tensor([ids], device=engine.model.device)
     engine.model.generate(
         input_ids=rows,

@@ -30,6 +30,7 @@ _STAGES = {
     "cut": "cutting tiles",
     "looked": "looking at pairs",
     "written": "writing pairs",
+    "training": "training",
 }
 
 

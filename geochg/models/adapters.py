@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from geochg.errors import ModelError
-from geochg.models.saved import checksum, saved_json
+from geochg.models.saved import UNFINISHED, checksum, saved_json
 
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
@@ -26,9 +26,11 @@ def adapter_folder(adapter: str) -> Path:
     """The folder of an adapter.
 
     Raises:
-        ModelError: If it is none, or its weights are no safetensors.
+        ModelError: If it is none, only half written, or its weights are no safetensors.
     """
     folder = Path(adapter).expanduser()
+    if (folder / UNFINISHED).exists():
+        raise ModelError(f"the adapter {folder} is only half written", "make it again")
     if not (folder / CONFIG).is_file():
         raise ModelError(f"{folder} is no adapter folder", f"it needs an {CONFIG}")
     saved_json(folder / CONFIG)

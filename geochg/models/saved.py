@@ -12,6 +12,9 @@ from geochg.errors import ModelError
 
 WEIGHTS = "model.safetensors"
 WEIGHTS_INDEX = "model.safetensors.index.json"
+UNFINISHED = ".geochg-unfinished"
+"""Lies in a folder of `geochg train` until all of it is written."""
+
 PICKLES = ("*.bin", "*.pth", "*.pt", "*.pkl", "*.ckpt")
 HINT = "download the model again"
 _BLOCK_BYTES = 1 << 20
@@ -47,8 +50,11 @@ def weight_files(folder: Path, hint: str = HINT) -> list[Path]:
         hint: What to do about missing ones.
 
     Raises:
-        ModelError: If there are none, only pickles, or the index names files that are missing.
+        ModelError: If they are half written, there are none, only pickles, or the index names files
+            that are missing.
     """
+    if (folder / UNFINISHED).exists():
+        raise ModelError(f"the model in {folder} is only half written", "make it again")
     if (folder / WEIGHTS).is_file():
         return [folder / WEIGHTS]
     if not (folder / WEIGHTS_INDEX).is_file():

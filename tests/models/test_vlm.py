@@ -328,10 +328,10 @@ def test_one_of_takes_the_likeliest_token_that_is_allowed(loaded):
     said: list[int] = []
     while True:
         step = first_logits(model, glance, [Text(0, [*ids, *said])])[0]
-        spelt = [[*engine._spelt(answer), engine._ends[0]] for answer in answers]
+        spelt = [[*engine._spelt(answer), engine.ends[0]] for answer in answers]
         allowed = {one[len(said)] for one in spelt if one[: len(said)] == said}
         token = max(allowed, key=lambda each: float(step[each]))
-        if token == engine._ends[0]:
+        if token == engine.ends[0]:
             break
         said.append(token)
     assert engine.one_of(glance, [Text(0, ids)], answers) == [engine.writer.words(said)]

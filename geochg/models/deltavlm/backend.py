@@ -52,12 +52,14 @@ class DeltaVLMOptions(Options):
         presence_threshold: Least presence probability (0-1) of a changed tile.
         beams: Beams of the language model's search.
         max_tokens: Most tokens of an answer.
+        adapter: A PEFT folder to put on the model; empty for none.
     """
 
     threshold: float | None = None
     presence_threshold: float | None = None
     beams: int | None = None
     max_tokens: int | None = None
+    adapter: str = ""
 
     def __post_init__(self) -> None:
         for name in ("threshold", "presence_threshold"):
@@ -159,21 +161,29 @@ class DeltaVLMModel(ChangeModel):
 
     @classmethod
     def open(cls, folder: Path, model_id: str, options: DeltaVLMOptions, device: str) -> Self:
-        """Loads a model folder under an id; errors as `load`."""
+        """Loads a model folder under an id; errors as `load`.
+
+        An adapter is merged into the weights, which torch then runs: exported files know of none.
+        """
+        from geochg.models.adapters import adapted, adapter_folder, adapter_id
         from geochg.models.deltavlm.folder import check_folder, fingerprint, open_model
         from geochg.models.deltavlm.onnx_eyes import EYES, OnnxEyes
         from geochg.models.deltavlm.onnx_file import can_run
         from geochg.models.saved import checksum
 
         files = check_folder(folder)
-        identity = ModelIdentity(model_id, checksum(files))
+        if options.adapter:
+            adapter_folder(options.adapter)
+        identity = ModelIdentity(model_id, checksum(files), adapter_id(options.adapter))
         place = torch_device(device)
-        if can_run(folder, (EYES,), place):
+        if not options.adapter and can_run(folder, (EYES,), place):
             made_from = fingerprint(folder, files)
             eyes = OnnxEyes.open(folder, made_from)
             return cls(eyes, partial(_speaker, folder, made_from, options), options, identity)
         size_bytes = sum(path.stat().st_size for path in files)
         model, processor = open_model(folder, _dtype(place, size_bytes), place)
+        if options.adapter:
+            model = adapted(model, options.adapter, merge=True).eval()
         return cls.of(model, processor, options, identity)
 
     @cached_property

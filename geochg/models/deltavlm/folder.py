@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,9 +60,15 @@ def fingerprint(folder: Path, weights: list[Path]) -> str:
 
 
 def open_model(
-    folder: Path, dtype: torch.dtype, device: str
+    folder: Path, dtype: torch.dtype, device: str, settings: Mapping[str, Any] | None = None
 ) -> tuple[DeltaVLMForConditionalGeneration, DeltaVLMProcessor]:
     """Loads model and processor of a checked folder.
+
+    Args:
+        folder: See `check_folder`.
+        dtype: Of the weights.
+        device: Where they go, unless the settings say it.
+        settings: Further ones of `from_pretrained`, such as how to quantise.
 
     Raises:
         ModelError: If weights are missing, left over, of other shapes, or not safetensors.
@@ -80,6 +87,7 @@ def open_model(
                 local_files_only=True,
                 output_loading_info=True,
                 ignore_mismatched_sizes=True,
+                **(settings or {}),
             )
     except SafetensorError as error:
         raise ModelError(
@@ -96,7 +104,7 @@ def open_model(
             f"the tokenizer in {folder} is broken: {first_line(error)}", HINT
         ) from error
     model.eval()
-    return model.to(device), processor
+    return (model if settings else model.to(device)), processor
 
 
 def _refuse_misfits(folder: Path, found: Any) -> None:  # noqa: ANN401

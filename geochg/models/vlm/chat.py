@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property, lru_cache
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from geochg.errors import ModelError
@@ -70,12 +71,29 @@ class ChatWriter:
         """
         return self._rest(tuple(asked), tuple(said))
 
+    def told(self, asked: Sequence[str], said: Sequence[str]) -> list[int]:
+        """The tokens after the opening of a talk that ends with an answer, for training.
+
+        Args:
+            asked: Questions.
+            said: As many answers.
+        """
+        return self._after_opening(self._written(tuple(asked), tuple(said)))
+
+    def spelt(self, text: str) -> list[int]:
+        """The tokens of an answer on its own."""
+        found = self.tokenizer(self._harmless(text), add_special_tokens=False)
+        ids: list[int] = found["input_ids"]
+        return ids
+
     def words(self, ids: Sequence[int]) -> str:
         """What a model said."""
         return str(self.tokenizer.decode(ids, skip_special_tokens=True)).strip()
 
     def _rest_of(self, asked: tuple[str, ...], said: tuple[str, ...]) -> list[int]:
-        written = self._written(asked, said)
+        return self._after_opening(self._written(asked, said))
+
+    def _after_opening(self, written: str) -> list[int]:
         whole = self._ids(written)
         start = len(self.opening)
         if whole[:start] == self.opening:
@@ -100,15 +118,15 @@ class ChatWriter:
         return ids[:-1] if ended and not written else ids
 
     def _written(self, asked: Sequence[str], said: Sequence[str]) -> str:
+        assert len(asked) - 1 <= len(said) <= len(asked)
         # The line end keeps the tokens before it apart from those of the question.
         first, *later = map(self._harmless, asked)
         opening = [*self.content, {"type": "text", "text": f"{INTRODUCTION}\n{first}"}]
         messages: list[dict[str, Any]] = [{"role": "user", "content": opening}]
-        for answer, question in zip(map(self._harmless, said), later, strict=True):
-            messages += [
-                {"role": "assistant", "content": [{"type": "text", "text": answer}]},
-                {"role": "user", "content": [{"type": "text", "text": question}]},
-            ]
+        for answer, question in zip_longest(map(self._harmless, said), later):
+            messages.append({"role": "assistant", "content": [{"type": "text", "text": answer}]})
+            if question is not None:
+                messages.append({"role": "user", "content": [{"type": "text", "text": question}]})
         from jinja2.exceptions import TemplateError
 
         try:
@@ -116,7 +134,7 @@ class ChatWriter:
                 messages,
                 chat_template=self.template,
                 tokenize=False,
-                add_generation_prompt=True,
+                add_generation_prompt=len(said) < len(asked),
                 enable_thinking=False,
             )
         except (TemplateError, TypeError, ValueError) as error:

@@ -100,7 +100,7 @@ class Engine(ABC, Generic[_Glance]):
         def allowed(said: Sequence[int]) -> Sequence[int]:
             if not said:
                 return [*blanks, *digits]
-            return digits if said[-1] in blanks else [*digits, *self._ends]
+            return digits if said[-1] in blanks else [*digits, *self.ends]
 
         found = self._said(glance, texts, allowed=allowed, max_new_tokens=MOST_DIGITS + 1)
         return [int("".join(self.writer.words(each).split())[:MOST_DIGITS]) for each in found]
@@ -120,7 +120,7 @@ class Engine(ABC, Generic[_Glance]):
             for token in said:
                 # What stands behind the end of an answer does not matter.
                 branch = branch.get(token, {})
-            return list(branch) or self._ends
+            return list(branch) or self.ends
 
         found = self._said(glance, texts, allowed=allowed, max_new_tokens=longest)
         return [self.writer.words(each) for each in found]
@@ -215,18 +215,18 @@ class Engine(ABC, Generic[_Glance]):
                 num_return_sequences=1,
                 use_cache=True,
                 pad_token_id=self.writer.tokenizer.pad_token_id,
-                eos_token_id=self._ends,
+                eos_token_id=self.ends,
                 return_dict_in_generate=True,
                 **settings,
             )
 
     def _ended(self, ids: list[int]) -> list[int]:
         """Without the end token and what stands behind it."""
-        stop = next((place for place, token in enumerate(ids) if token in self._ends), len(ids))
+        stop = next((place for place, token in enumerate(ids) if token in self.ends), len(ids))
         return ids[:stop]
 
     @cached_property
-    def _ends(self) -> list[int]:
+    def ends(self) -> list[int]:
         """The tokens that end an answer."""
         configs = (self.model.generation_config, self.speaker.generation_config)
         ends: set[int] = {self.writer.tokenizer.eos_token_id} - {None}
@@ -271,7 +271,7 @@ class Engine(ABC, Generic[_Glance]):
             longest = max(longest, len(ids) + 1)
             for token in ids:
                 branch = branch.setdefault(token, {})
-            for token in self._ends:
+            for token in self.ends:
                 branch.setdefault(token, {})
         return tree, longest
 

@@ -78,6 +78,12 @@ class Family(ABC):
     def show(self, tiles: Sequence[Tile]) -> Shown:
         """The pictures of tiles of one size."""
 
+    def joined(self, shown: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+        """What `show` made of several tiles, which may be of different sizes, as one batch."""
+        import torch
+
+        return {name: torch.cat([inputs[name] for inputs in shown]) for name in shown[0]}
+
     @property
     def token(self) -> int:
         """The token that stands for visual features."""

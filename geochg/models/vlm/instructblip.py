@@ -100,9 +100,46 @@ class InstructBlipEngine(Engine["Tensor"]):
     @torch.inference_mode()
     def look(self, tiles: Sequence[Tile]) -> Tensor:
         """Looks at tiles of one size, all at once."""
-        pixels = self.squares.tensor(all_dates(tiles)).to(self.model.device, self.model.dtype)
-        seen: Tensor = self.model.vision_model(pixel_values=pixels).last_hidden_state
+        pixels = self.pixels(tiles).to(self.model.device, self.model.dtype)
+        seen: Tensor = self.model.vision_model(pixel_values=pixels.flatten(0, 1)).last_hidden_state
         return seen.view(len(tiles), 2, *seen.shape[1:])
+
+    def pixels(self, tiles: Sequence[Tile]) -> Tensor:
+        """`(tiles, 2, 3, side, side)` float32, normalised."""
+        pixels = self.squares.tensor(all_dates(tiles))
+        return pixels.view(len(tiles), 2, *pixels.shape[1:])
+
+    def asked(self, texts: Sequence[Text]) -> dict[str, Tensor]:
+        """What is asked in the Q-Former's vocabulary, `(texts, tokens)` int64 each."""
+        asked = self.asker(
+            [self.writer.words([*self.writer.opening, *text.ids]) for text in texts],
+            padding=True,
+            padding_side="right",
+            truncation=True,
+            return_tensors="pt",
+        )
+        return {f"qformer_{name}": asked[name] for name in ("input_ids", "attention_mask")}
+
+    def features(self, seen: Tensor, ids: Tensor, there: Tensor) -> Tensor:
+        """What the Q-Former makes of both dates, `(texts, 2 x queries, width)`.
+
+        Args:
+            seen: `(texts, 2, patches, width)`, see `look`.
+            ids: `(texts, tokens)`, see `asked`.
+            there: Likewise, 1 where there is a token.
+        """
+        count = len(seen)
+        seen = seen.flatten(0, 1)
+        queries = self.model.query_tokens.expand(len(seen), -1, -1)
+        all_there = torch.ones(queries.shape[:2], dtype=torch.long, device=ids.device)
+        made = self.model.qformer(
+            input_ids=ids.repeat_interleave(2, dim=0),
+            attention_mask=torch.cat([all_there, there.repeat_interleave(2, dim=0)], dim=1),
+            query_embeds=queries,
+            encoder_hidden_states=seen,
+        ).last_hidden_state[:, : queries.shape[1]]
+        found: Tensor = self.model.language_projection(made)
+        return found.to(self.model.dtype).reshape(count, 2 * queries.shape[1], -1)
 
     def _inputs(self, glance: Tensor, texts: Sequence[Text]) -> Mapping[str, Any]:
         """What the Q-Former makes of both dates, before the embedded text."""
@@ -124,25 +161,8 @@ class InstructBlipEngine(Engine["Tensor"]):
         return {"inputs_embeds": torch.stack(embedded), "attention_mask": there}
 
     def _features(self, glance: Tensor, texts: Sequence[Text]) -> Tensor:
-        """`(texts, 2 x queries, width)`."""
+        """Of some texts."""
         device = self.model.device
-        asked = self.asker(
-            [self.writer.words([*self.writer.opening, *text.ids]) for text in texts],
-            padding=True,
-            padding_side="right",
-            truncation=True,
-            return_tensors="pt",
-        ).to(device)
-        seen = glance[torch.tensor([text.row for text in texts], device=device)].flatten(0, 1)
-        queries = self.model.query_tokens.expand(len(seen), -1, -1)
-        there = torch.ones(queries.shape[:2], dtype=torch.long, device=device)
-        made = self.model.qformer(
-            input_ids=asked["input_ids"].repeat_interleave(2, dim=0),
-            attention_mask=torch.cat(
-                [there, asked["attention_mask"].repeat_interleave(2, dim=0)], dim=1
-            ),
-            query_embeds=queries,
-            encoder_hidden_states=seen,
-        ).last_hidden_state[:, : queries.shape[1]]
-        found: Tensor = self.model.language_projection(made)
-        return found.to(self.model.dtype).reshape(len(texts), 2 * queries.shape[1], -1)
+        asked = {name: part.to(device) for name, part in self.asked(texts).items()}
+        seen = glance[torch.tensor([text.row for text in texts], device=device)]
+        return self.features(seen, asked["qformer_input_ids"], asked["qformer_attention_mask"])

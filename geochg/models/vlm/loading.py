@@ -35,6 +35,7 @@ class How:
         bits: 4 or 8 to quantise, None not to.
         adapter: A PEFT folder; empty for none.
         max_tokens: Most tokens of an answer.
+        double: Whether the scales of 4-bit weights are quantised too, as QLoRA does.
     """
 
     device: str
@@ -42,6 +43,7 @@ class How:
     bits: int | None
     adapter: str
     max_tokens: int
+    double: bool = False
 
 
 def open_vlm(folder: Path, how: How) -> Engine[Any]:
@@ -90,7 +92,7 @@ def _model(folder: Path, class_name: str, whole: Sequence[str], how: How) -> Any
 
     settings: dict[str, Any] = {"dtype": how.dtype}
     if how.bits is not None:
-        settings |= _quantised(how, whole)
+        settings |= quantised(how, whole)
     try:
         with quietly():
             model, found = getattr(transformers, class_name).from_pretrained(
@@ -114,7 +116,7 @@ def _model(folder: Path, class_name: str, whole: Sequence[str], how: How) -> Any
     return model if how.bits is not None else model.to(how.device)
 
 
-def _quantised(how: How, whole: Sequence[str]) -> dict[str, Any]:
+def quantised(how: How, whole: Sequence[str]) -> dict[str, Any]:
     """Settings of a quantised model.
 
     Args:
@@ -136,6 +138,7 @@ def _quantised(how: How, whole: Sequence[str]) -> dict[str, Any]:
         load_in_4bit=how.bits == 4,
         load_in_8bit=how.bits == 8,
         bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=how.double,
         bnb_4bit_compute_dtype=how.dtype,
         llm_int8_skip_modules=[*whole, ".*lm_head"],
     )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from geochg.models.vlm.family import Family, Shown, all_dates, dates, image_processor
 
 if TYPE_CHECKING:
+    from torch import Tensor
     from transformers import PreTrainedTokenizerBase
 
     from geochg.records import Tile
@@ -129,6 +130,14 @@ class MiniCPMV(_OwnProcessor):
         counts = (made["target_sizes"].prod(dim=1) // merged).tolist()
         inputs = {name: made[name] for name in ("pixel_values", "target_sizes")}
         return Shown(inputs, tuple(counts[:2]))
+
+    def joined(self, shown: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+        """See `Family.joined`; the patches of all pictures lie side by side in one long strip."""
+        import torch
+
+        strips = torch.cat([inputs["pixel_values"] for inputs in shown], dim=-1)
+        sizes = torch.cat([inputs["target_sizes"] for inputs in shown])
+        return {"pixel_values": strips, "target_sizes": sizes}
 
     def surrounded(self, number: int, features: int) -> list[int]:
         """With its number and the marks of a picture."""

@@ -69,9 +69,9 @@ class PrefixEngine(Engine[Glance]):
         from transformers import DynamicCache
 
         shown = self.family.show(tiles)
-        ids = self._expanded(shown)
+        ids = self.expanded(shown)
         rows = torch.tensor([ids] * len(tiles), device=self.model.device)
-        inputs = {name: self._placed(values) for name, values in shown.inputs.items()}
+        inputs = {name: self.placed(values) for name, values in shown.inputs.items()}
         if self.family.marks_pictures:
             inputs["mm_token_type_ids"] = (rows == self.family.token).int()
         cache = DynamicCache(config=self.model.config.get_text_config())
@@ -115,7 +115,7 @@ class PrefixEngine(Engine[Glance]):
         cache.reorder_cache(rows)  # type: ignore[arg-type]
         return cache
 
-    def _expanded(self, shown: Shown) -> list[int]:
+    def expanded(self, shown: Shown) -> list[int]:
         """The opening with as many picture tokens as there are visual features."""
         counts = iter(enumerate(shown.features))
         found: list[int] = []
@@ -125,7 +125,8 @@ class PrefixEngine(Engine[Glance]):
             )
         return found
 
-    def _placed(self, values: Tensor) -> Tensor:
+    def placed(self, values: Tensor) -> Tensor:
+        """An input where the model is, in its number type."""
         kind = self.model.dtype if values.is_floating_point() else None
         return values.to(self.model.device, kind)
 

@@ -1,0 +1,122 @@
+"""`geochg train run`: fine-tunes a model."""
+
+from __future__ import annotations
+
+import json
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import click
+
+from geochg.errors import ModelError, OptionError
+from geochg.training.tuning.options import TuneOptions
+
+from .train_options import given_options, tune_options
+
+NEEDED = ("peft", "accelerate", "tensorboard", "psutil")
+
+
+@click.command()
+@click.argument("data", type=click.Path(path_type=Path))
+@click.option(
+    "--model",
+    default="builtin",
+    show_default=True,
+    help="What is tuned: builtin, deltavlm:FOLDER or vlm:FOLDER.",
+)
+@click.option("--revision", default="", help="Branch, tag or commit of a hub id.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="The folder to make: an adapter or a model; of a sweep, of all its runs.",
+)
+@click.option(
+    "--work",
+    type=click.Path(path_type=Path),
+    help="For checkpoints and TensorBoard logs; OUTPUT with .work behind it by default.",
+)
+@click.option(
+    "--images",
+    type=click.Path(path_type=Path),
+    help="The folder that image names in DATA start from.",
+)
+@click.option(
+    "--validation",
+    type=click.Path(path_type=Path),
+    help="Rows to evaluate on; else a share of DATA is held out.",
+)
+@click.option(
+    "--sweep",
+    type=click.Path(path_type=Path),
+    metavar="FILE.toml",
+    help="Do all runs of a grid; those that are done are kept.",
+)
+@click.option(
+    "--dry-run", is_flag=True, help="Tell parameters, memory, steps and time; train nothing."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print what was found as JSON on stdout.")
+@tune_options
+@click.pass_context
+def run(
+    ctx: click.Context,
+    /,
+    data: Path,
+    model: str,
+    revision: str,
+    output: Path | None,
+    work: Path | None,
+    images: Path | None,
+    validation: Path | None,
+    sweep: Path | None,
+    dry_run: bool,
+    as_json: bool,
+    **_: Any,  # noqa: ANN401
+) -> None:
+    """Fine-tune a change model on the rows of DATA.
+
+    DATA is a file of rows, or a folder that `geochg dataset` made: docs/training.md. What comes
+    out goes with `geochg analyze`: an adapter with --adapter, a model with --model.
+
+    Ctrl-C saves a checkpoint; the same command with --resume goes on from it.
+
+    \b
+    Examples:
+      geochg train rows.json --model builtin --lora language,dense --dry-run
+      geochg train rows.json --model builtin --lora language,dense -o adapter
+      geochg train rows.json --model vlm:llava-7b --preset geollava --prune 0.05 -o model
+      torchrun --nproc-per-node 2 -m geochg_cli train rows.json --processes 2 -o adapter
+    """
+    if missing := [name for name in NEEDED if find_spec(name) is None]:
+        raise ModelError(
+            f"training needs {missing[0]}, which is not installed",
+            "install it with: pip install 'geochg[train]'",
+        )
+    given = given_options(ctx)
+    if output is None and not dry_run:
+        raise OptionError("there is nowhere to write to", "add -o FOLDER, or --dry-run")
+    from .train_work import in_words, planned, rehearsal, summary, sweep_rows, tuned
+
+    sources = (data, images, validation, model, revision)
+    if sweep is not None:
+        if ctx.params.get("preset"):
+            raise OptionError(
+                "a sweep takes its preset from its file", 'write preset = "NAME" there'
+            )
+        if output is None:
+            raise OptionError("a sweep needs a folder for its runs", "add -o FOLDER")
+        rows = sweep_rows(sources, sweep, given, output, dry_run)
+        from geochg.training.tuning.sweep import table
+
+        click.echo(json.dumps(rows) if as_json else table(rows), nl=as_json)
+        return
+    what = planned(*sources, TuneOptions.from_dict(given))
+    if dry_run:
+        told = rehearsal(what)
+        click.echo(json.dumps(told.to_dict()) if as_json else in_words(told))
+        return
+    assert output is not None
+    card = tuned(what, output, work or output.with_name(f"{output.name}.work"))
+    if card:
+        click.echo(json.dumps(card) if as_json else summary(card))

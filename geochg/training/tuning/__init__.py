@@ -1,0 +1,1 @@
+"""Fine-tuning: change models learn from examples; `run.tune` is the way in."""

@@ -1,0 +1,193 @@
+"""What happens between steps: progress, evaluation, early stopping, Ctrl-C."""
+
+from __future__ import annotations
+
+import json
+import math
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from geochg.events import Listener, Notice, Progress
+from geochg.training.tuning.checkpoints import BEST
+from geochg.training.tuning.metrics import LOWER_IS_BETTER
+from geochg.training.tuning.options import Metric
+
+HISTORY = "evaluations.json"
+
+
+class Telling(TrainerCallback):
+    """Tells a listener how far training is."""
+
+    def __init__(self, listener: Listener) -> None:
+        self.listener = listener
+
+    def on_step_end(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        **_: Any,  # noqa: ANN401
+    ) -> None:
+        """Tells the step."""
+        self.listener(Progress("training", state.global_step, state.max_steps))
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, float] | None = None,
+        **_: Any,  # noqa: ANN401
+    ) -> None:
+        """Tells the loss."""
+        if logs and "loss" in logs:
+            self.listener(Notice(f"step {state.global_step}: loss {float(logs['loss']):.4g}"))
+
+
+class Watching(TrainerCallback):
+    """Evaluates now and then, keeps the best weights, and stops when they no longer get better.
+
+    What was found lies in the run's folder, so that a run that goes on knows it.
+
+    Args:
+        folder: Of the run.
+        metric: What is watched.
+        every: Steps between evaluations.
+        patience: Evaluations without a better one before it stops; 0 for never.
+        evaluate: Gives the metrics by name.
+        keep_best: Writes the weights to a file.
+        listener: Told what was found.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        metric: Metric,
+        every: int,
+        patience: int,
+        evaluate: Callable[[], dict[str, float]],
+        keep_best: Callable[[Path], None],
+        listener: Listener,
+    ) -> None:
+        self.folder = folder
+        self.metric = metric
+        self.every = every
+        self.patience = patience
+        self.evaluate = evaluate
+        self.keep_best = keep_best
+        self.listener = listener
+        self.history: dict[int, dict[str, float]] = {}
+
+    @property
+    def best_step(self) -> int | None:
+        """The step of the best evaluation, the first of equal ones; None before the first."""
+        if not self.history:
+            return None
+        return min(self.history, key=lambda step: (self._badness(self.history[step]), step))
+
+    def on_train_begin(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        **_: Any,  # noqa: ANN401
+    ) -> None:
+        """Takes up what was found before the checkpoint; what came later will come again."""
+        file = self.folder / HISTORY
+        if file.is_file() and state.global_step:
+            saved = json.loads(file.read_text(encoding="utf-8"))
+            self.history = {
+                int(step): found for step, found in saved.items() if int(step) <= state.global_step
+            }
+
+    def on_step_end(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        **_: Any,  # noqa: ANN401
+    ) -> None:
+        """Evaluates when it is time."""
+        step = state.global_step
+        if step % self.every and step != state.max_steps:
+            return
+        found = self.evaluate()
+        self.history[step] = found
+        told = ", ".join(f"{name} {value:.4g}" for name, value in found.items())
+        self.listener(Notice(f"step {step}: held-out {told}"))
+        if state.is_world_process_zero:
+            text = json.dumps({str(at): each for at, each in self.history.items()}, indent=1)
+            (self.folder / HISTORY).write_text(text, encoding="utf-8")
+            if self.best_step == step:
+                self.keep_best(self.folder / BEST)
+        if self.patience and self._since_best() >= self.patience:
+            self.listener(
+                Notice(f"stopping: {self.metric} has not got better since step {self.best_step}")
+            )
+            control.should_training_stop = True
+
+    def _since_best(self) -> int:
+        return sum(step > (self.best_step or 0) for step in self.history)
+
+    def _badness(self, found: dict[str, float]) -> float:
+        # Without rows of its task a metric is never found; then the loss decides.
+        metric = self.metric if str(self.metric) in found else Metric.LOSS
+        value = found.get(str(metric), math.inf)
+        return value if metric in LOWER_IS_BETTER else -value
+
+
+class Stopping(TrainerCallback):
+    """Saves a checkpoint and ends training after the step in which Ctrl-C came."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        self.stopped_at: int | None = None
+
+    def on_step_end(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        **_: Any,  # noqa: ANN401
+    ) -> None:
+        """Stops all processes at the same step."""
+        if self._anyone_asked(args) and state.global_step < state.max_steps:
+            self.stopped_at = state.global_step
+            control.should_save = True
+            control.should_training_stop = True
+
+    def _anyone_asked(self, args: TrainingArguments) -> bool:
+        if args.world_size == 1:
+            return self.asked
+        asked = torch.tensor([int(self.asked)], device=args.device)
+        torch.distributed.all_reduce(asked, torch.distributed.ReduceOp.MAX)
+        return bool(asked.item())
+
+    @contextmanager
+    def heard(self) -> Iterator[None]:
+        """Within the block Ctrl-C, or a request to end, asks to stop; a second one ends at once."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        former = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+        def ask(number: int, frame: FrameType | None) -> None:
+            self.asked = True
+            for which, handler in former.items():
+                signal.signal(which, handler)
+
+        for number in former:
+            signal.signal(number, ask)
+        try:
+            yield
+        finally:
+            for number, handler in former.items():
+                signal.signal(number, handler)

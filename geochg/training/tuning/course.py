@@ -1,0 +1,128 @@
+"""Which example is learned when: drawn once, by number, so that a run can go on anywhere."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from torch.utils.data import Dataset
+
+from geochg.errors import InputError
+from geochg.training.tuning.framing import Framing, reframed
+from geochg.training.tuning.lesson import Lesson, lesson_of
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from geochg.datasets.examples import Example
+
+
+class Parts(NamedTuple):
+    """The examples that are learned from, and those that are held out."""
+
+    training: list[Example]
+    validation: list[Example]
+
+
+@dataclass(frozen=True, eq=False)
+class Course(Dataset[Lesson]):
+    """The lessons of a run by their number.
+
+    A lesson depends on its number and the fields only, whichever process asks for it.
+
+    Attributes:
+        examples: To learn from.
+        order: `(lessons,)`: which example comes when.
+        framing: How pictures are framed anew.
+        seed: Of the frames.
+    """
+
+    examples: Sequence[Example]
+    order: NDArray[np.intp]
+    framing: Framing
+    seed: int
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    def __getitem__(self, number: int) -> Lesson:
+        lesson = lesson_of(self.examples[int(self.order[number])])
+        return reframed(lesson, self.framing, np.random.default_rng((self.seed, 1, number)))
+
+
+def passes(count: int, length: int, seed: int) -> NDArray[np.intp]:
+    """Examples in an order of chance, all of them before one comes again.
+
+    Args:
+        count: How many there are.
+        length: How many are wanted.
+        seed: Of the order.
+    """
+    rng = np.random.default_rng((seed, 0))
+    rounds = [rng.permutation(count) for _ in range(-(-length // count))]
+    return np.concatenate([np.empty(0, np.intp), *rounds])[:length].astype(np.intp)
+
+
+def parts_of(examples: Sequence[Example], own: Sequence[Example], share: float, seed: int) -> Parts:
+    """What is learned from and what is held out.
+
+    Rows that say which part they belong to stay there, and test rows are never learned from. Else
+    whole pairs, and tiles of one scene together, are held out by chance.
+
+    Args:
+        examples: The rows.
+        own: Rows of one's own to validate on; may be empty.
+        share: Of the pairs, 0-1, that is held out where neither says otherwise.
+        seed: Of the choice.
+
+    Raises:
+        InputError: If nothing is left to learn from.
+    """
+    learned = [e for e in examples if e.split in ("", "train")]
+    held = list(own) or [e for e in examples if e.split == "val"]
+    if not held and share:
+        places = sorted({_place(example) for example in learned})
+        rng = np.random.default_rng((seed, 2))
+        count = min(max(1, round(share * len(places))), len(places) - 1)
+        out = {places[index] for index in rng.permutation(len(places))[:count]}
+        held = [example for example in learned if _place(example) in out]
+        learned = [example for example in learned if _place(example) not in out]
+    if not learned:
+        raise InputError(
+            "there are no rows to learn from",
+            "name training rows; those of a val or test part are never learned from",
+        )
+    return Parts(learned, held)
+
+
+def balanced(examples: Sequence[Example], count: int | None, seed: int) -> list[Example]:
+    """Some examples, as many of each task and of changed and unchanged pairs as there are.
+
+    Args:
+        examples: All.
+        count: How many are wanted; None for all.
+        seed: Of the choice.
+    """
+    if count is None or count >= len(examples):
+        return list(examples)
+    rng = np.random.default_rng((seed, 3))
+    kinds: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for place in rng.permutation(len(examples)).tolist():
+        example = examples[place]
+        kinds[str(example.task), str(example.changed)].append(place)
+    found: list[int] = []
+    queues = [kinds[kind] for kind in sorted(kinds)]
+    while len(found) < count:
+        for queue in queues:
+            if queue and len(found) < count:
+                found.append(queue.pop())
+    return [examples[place] for place in sorted(found)]
+
+
+def _place(example: Example) -> str:
+    if example.ground is not None:
+        return example.ground.scene
+    return str(example.paths[0])

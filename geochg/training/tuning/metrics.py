@@ -1,0 +1,178 @@
+"""How well a pupil does on lessons it has not learned: what early stopping looks at."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+
+from geochg.datasets.telling.facts import cells_of
+from geochg.models.deltavlm.processing import IGNORED
+from geochg.records import (
+    Answer,
+    Caption,
+    Counts,
+    Dialogue,
+    GridCell,
+    Locations,
+    Outlines,
+    Presence,
+    Question,
+    Reply,
+    TileFailure,
+)
+from geochg.tasks import SPECS, TURN_BREAK
+from geochg.tasks.lexicon import ASKED
+from geochg.training.tuning.lesson import Lesson
+from geochg.training.tuning.options import Metric
+from geochg.training.tuning.pupil import Pupil
+
+if TYPE_CHECKING:
+    from geochg.records import TileAnswers
+
+LOWER_IS_BETTER = {Metric.LOSS, Metric.COUNT}
+
+Gather = Callable[[list[Any]], list[Any]]
+"""Joins what all processes found, in each of them."""
+
+
+class Found(NamedTuple):
+    """What came of one lesson.
+
+    Attributes:
+        metric: Which it counts for.
+        good: Of `loss` the sum over tokens, of `count` the sum of errors, else what was right.
+        wrong: Only of `locate`: cells that were missed or made up.
+        number: What `good` is divided by for a mean.
+    """
+
+    metric: Metric
+    good: float
+    wrong: float
+    number: float
+
+
+def scores(found: Iterable[Found]) -> dict[str, float]:
+    """The metrics by name; those that nothing was found for are not there.
+
+    `loss` is the mean over tokens, `presence` and `exact` are accuracies, `locate` is the micro F1
+    of cells, `count` the mean absolute error; shares are 0-1.
+    """
+    sums: dict[Metric, list[float]] = defaultdict(lambda: [0.0, 0.0, 0.0])
+    for metric, *values in found:
+        sums[metric] = [a + b for a, b in zip(sums[metric], values, strict=True)]
+    told = {}
+    for metric, (good, wrong, number) in sorted(sums.items()):
+        if metric is Metric.LOCATE:
+            told[str(metric)] = 2 * good / (2 * good + wrong) if good + wrong else 1.0
+        else:
+            told[str(metric)] = good / number
+    return told
+
+
+def evaluated(
+    pupil: Pupil, lessons: Sequence[Lesson], metric: Metric, batch: int, gather: Gather = list
+) -> dict[str, float]:
+    """The loss on some lessons, and what a metric needs to be known.
+
+    Args:
+        pupil: Left in the mode it was in.
+        lessons: This process's share of them.
+        metric: Answers are only asked for where it needs them.
+        batch: Lessons at once.
+        gather: See `Gather`.
+    """
+    training = pupil.training
+    pupil.eval()
+    try:
+        found = list(_losses(pupil, lessons, batch))
+        if metric is not Metric.LOSS:
+            found += _answered(pupil, lessons, batch)
+    finally:
+        pupil.train(training)
+    return scores(gather(found))
+
+
+@torch.no_grad()
+def _losses(pupil: Pupil, lessons: Sequence[Lesson], batch: int) -> Iterator[Found]:
+    device = next(pupil.parameters()).device
+    for start in range(0, len(lessons), batch):
+        inputs = pupil.inputs(lessons[start : start + batch])
+        inputs = {name: part.to(device) for name, part in inputs.items()}
+        tokens = int((inputs["labels"] != IGNORED).sum())
+        yield Found(Metric.LOSS, float(pupil(**inputs)["words"]), 0, tokens)
+
+
+def _answered(pupil: Pupil, lessons: Sequence[Lesson], batch: int) -> Iterator[Found]:
+    model = pupil.model()
+    for question, group in _grouped(lessons).items():
+        for start in range(0, len(group), batch):
+            part = group[start : start + batch]
+            answers = model.answer([lesson.tile() for lesson in part], [question[0]])
+            for lesson, answer in zip(part, answers, strict=True):
+                yield from _compared(lesson, answer)
+
+
+def _grouped(lessons: Sequence[Lesson]) -> Mapping[tuple[Question, Any], list[Lesson]]:
+    """Lessons that can be asked together: of one question and one size."""
+    groups: dict[tuple[Question, Any], list[Lesson]] = defaultdict(list)
+    for lesson in lessons:
+        question = Question(lesson.task, TURN_BREAK.join(lesson.asked))
+        groups[question, lesson.before.shape].append(lesson)
+    return groups
+
+
+def _compared(lesson: Lesson, answers: TileAnswers) -> Iterator[Found]:
+    """What an answer counts for; one that makes no sense is wrong."""
+    answer = None if isinstance(answers, TileFailure) else answers[0]
+    spec = SPECS[lesson.task]
+    truth = spec.parse(spec.joined(lesson.said))
+    if isinstance(truth, Presence):
+        right = isinstance(answer, Presence) and answer.changed == truth.changed
+        yield Found(Metric.PRESENCE, float(right), 0, 1)
+    elif isinstance(truth, Counts):
+        said = answer.counts if isinstance(answer, Counts) else {}
+        errors = [abs(said.get(name, 0) - truth.counts.get(name, 0)) for name in ASKED]
+        yield Found(Metric.COUNT, float(sum(errors)), 0, len(errors))
+    elif isinstance(truth, Locations):
+        yield _cells_found(truth, answer)
+    if (words := _words(answer)) is not None:
+        right = words.split() == spec.joined(lesson.said).split()
+        yield Found(Metric.EXACT, float(right), 0, 1)
+
+
+def _cells_found(truth: Locations, answer: Answer | None) -> Found:
+    there = {(name, cell) for name in ASKED for cell in truth.cells.get(name, ())}
+    said = {(name, cell) for name, cells in cells_said(answer).items() for cell in cells}
+    return Found(Metric.LOCATE, len(there & said), len(there ^ said), len(there | said))
+
+
+def cells_said(answer: Answer | None) -> Mapping[str, Iterable[GridCell]]:
+    """The cells that an answer names of each class that the prompts ask for."""
+    if isinstance(answer, Locations):
+        return {name: answer.cells.get(name, ()) for name in ASKED}
+    if not isinstance(answer, Outlines):
+        return {}
+    strongest = answer.probability.argmax(axis=0)
+    changed = answer.probability.max(axis=0) >= answer.threshold
+    names = [channel.class_name for channel in answer.channels]
+    return {
+        name: cells_of(changed & (_is_of(name, names)[strongest]))
+        for name in ASKED
+        if name in names
+    }
+
+
+def _is_of(name: str, names: Sequence[str]) -> Any:  # noqa: ANN401
+    """`(channels,)` bool: which are of a class."""
+    import numpy as np
+
+    return np.array([each == name for each in names])
+
+
+def _words(answer: Answer | None) -> str | None:
+    if isinstance(answer, Caption | Reply):
+        return answer.text
+    return answer.description if isinstance(answer, Dialogue) else None

@@ -1,0 +1,184 @@
+"""What a fine-tuning run can be told, and the published recipes as presets."""
+
+from __future__ import annotations
+
+import math
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+from importlib.resources import files
+from typing import Any, ClassVar
+
+from geochg.errors import OptionError
+from geochg.options import Options
+
+PRESETS_FILE = "presets.toml"
+QUANTIZED = {"": None, "8bit": 8, "4bit": 4}
+
+
+class Schedule(StrEnum):
+    """How the learning rate goes on after the warm-up."""
+
+    COSINE = "cosine"
+    LINEAR = "linear"
+    CONSTANT = "constant"
+
+
+class Metric(StrEnum):
+    """What early stopping looks at, measured on the validation rows."""
+
+    LOSS = "loss"
+    PRESENCE = "presence"
+    COUNT = "count"
+    LOCATE = "locate"
+    EXACT = "exact"
+
+
+@dataclass(frozen=True)
+class TuneOptions(Options):
+    """How a model is tuned.
+
+    A part is a name that the model's kind knows (`parts.py`) or a regular expression of module
+    names. A batch is what one process takes in one go.
+
+    Attributes:
+        lora: Parts that get low-rank adapters.
+        full: Parts whose own weights are trained.
+        rank: Of the adapters.
+        alpha: Their weight is `alpha / rank`.
+        dropout: Share (0-1) of an adapter's inputs that is dropped.
+        quantize: `4bit` (NF4, double quantisation), `8bit` or empty: how frozen weights are held.
+        prune: Share (0-1) of the language model's weights that is cut, the smallest first.
+        epochs: Passes over the examples.
+        steps: Optimizer steps instead of `epochs`; None for as many as `epochs` asks for.
+        batch_size: Rows in a batch.
+        accumulate: Batches a step.
+        learning_rate: Highest, after the warm-up.
+        weight_decay: Of AdamW.
+        warmup: Steps in which the rate rises: a share of all when below one, else their number.
+        schedule: How the rate goes on.
+        clip: Largest norm of a gradient; 0 for any.
+        samples: Examples learned from, drawn evenly from the tasks and from pairs with and
+            without change; None for all.
+        validation_share: Share (0-1) of the pairs that is held out; void with rows of one's own.
+        evaluate_steps: Steps between evaluations; 0 for none.
+        metric: What is watched.
+        patience: Evaluations without a better metric after which training stops; 0 for never.
+        save_steps: Steps between checkpoints.
+        keep: Checkpoints kept.
+        crop: Least share (0-1) of a picture's side that a random crop keeps; 1 for no crops.
+        rotate_deg: Greatest angle by which pictures are turned.
+        seeing: Weight of the dense head's loss beside the words', where the head is trained.
+        bf16: Whether to compute in bfloat16; None for where that is fast.
+        checkpointing: Whether activations are computed again to save memory.
+        max_tokens: Most tokens of a row's text; longer rows lose their end.
+        merge: Whether a whole model comes out rather than an adapter.
+        seed: Of all that is drawn.
+        processes: How it runs: processes that are expected under torchrun; None for any.
+        device: How it runs: `auto`, `cpu`, `cuda` or `mps`.
+        resume: How it runs: whether to go on with an unfinished run.
+    """
+
+    lora: tuple[str, ...] = ("language",)
+    full: tuple[str, ...] = ()
+    rank: int = 16
+    alpha: float = 32.0
+    dropout: float = 0.05
+    quantize: str = ""
+    prune: float = 0.0
+    epochs: float = 1.0
+    steps: int | None = None
+    batch_size: int = 8
+    accumulate: int = 1
+    learning_rate: float = 2e-4
+    weight_decay: float = 0.0
+    warmup: float = 0.03
+    schedule: Schedule = Schedule.COSINE
+    clip: float = 1.0
+    samples: int | None = None
+    validation_share: float = 0.1
+    evaluate_steps: int = 0
+    metric: Metric = Metric.LOSS
+    patience: int = 0
+    save_steps: int = 200
+    keep: int = 2
+    crop: float = 1.0
+    rotate_deg: float = 0.0
+    seeing: float = 1.0
+    bf16: bool | None = None
+    checkpointing: bool = False
+    max_tokens: int = 1024
+    merge: bool = False
+    seed: int = 0
+    processes: int | None = None
+    device: str = "auto"
+    resume: bool = False
+
+    HOW_IT_RUNS: ClassVar[tuple[str, ...]] = ("processes", "device", "resume", "keep")
+    NOT_SAVED: ClassVar[tuple[str, ...]] = ("resume",)
+
+    def __post_init__(self) -> None:
+        for name in ("rank", "batch_size", "accumulate", "save_steps", "keep", "max_tokens"):
+            _require(getattr(self, name) >= 1, self, name, "must be above zero")
+        for name in ("steps", "samples", "processes"):
+            value = getattr(self, name)
+            _require(value is None or value >= 1, self, name, "must be above zero")
+        for name in ("epochs", "learning_rate", "alpha"):
+            value = getattr(self, name)
+            _require(math.isfinite(value) and value > 0, self, name, "must be above zero")
+        for name in ("weight_decay", "warmup", "clip", "seeing"):
+            value = getattr(self, name)
+            _require(math.isfinite(value) and value >= 0, self, name, "must not be negative")
+        for name in ("evaluate_steps", "patience", "seed"):
+            _require(getattr(self, name) >= 0, self, name, "must not be negative")
+        for name in ("dropout", "prune", "validation_share"):
+            value = getattr(self, name)
+            _require(0 <= value < 1, self, name, "must be at least 0 and below 1")
+        _require(0 < self.crop <= 1, self, "crop", "must be above 0 and at most 1")
+        _require(0 <= self.rotate_deg <= 45, self, "rotate_deg", "must lie between 0 and 45")
+        _require(self.quantize in QUANTIZED, self, "quantize", "must be 4bit, 8bit or empty")
+        if not (self.lora or self.full):
+            raise OptionError("there is nothing to train", "name parts with --lora or --full")
+        if self.bits and self.full:
+            raise OptionError(
+                "quantised weights cannot be trained themselves",
+                "use --lora instead of --full, or leave out --quantize",
+            )
+        if self.patience and not self.evaluate_steps:
+            raise OptionError("patience without evaluations", "add --evaluate-steps")
+
+    @property
+    def bits(self) -> int | None:
+        """Of the quantised weights; None when they are not."""
+        return QUANTIZED[self.quantize]
+
+    @property
+    def gives_adapter(self) -> bool:
+        """Whether an adapter comes out; else a whole model, since its own weights changed."""
+        return not (self.merge or self.full or self.prune)
+
+
+def preset(name: str) -> dict[str, Any]:
+    """The options of a published recipe, as `TuneOptions.from_dict` takes them.
+
+    Raises:
+        OptionError: If there is none of that name.
+    """
+    known = presets()
+    if name not in known:
+        raise OptionError(f"there is no preset {name!r}", f"known: {', '.join(known)}")
+    return dict(known[name])
+
+
+@cache
+def presets() -> Mapping[str, Mapping[str, Any]]:
+    """All presets by name; the file says where their numbers are from."""
+    text = files(__package__).joinpath(PRESETS_FILE).read_text(encoding="utf-8")
+    return tomllib.loads(text)
+
+
+def _require(holds: bool, options: TuneOptions, name: str, rule: str) -> None:
+    if not holds:
+        raise OptionError(f"{name.replace('_', ' ')} {getattr(options, name)}", f"it {rule}")

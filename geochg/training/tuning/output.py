@@ -1,0 +1,65 @@
+"""What comes out of a run: an adapter, or a whole model."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from geochg.models.quiet import quietly
+from geochg.models.saved import UNFINISHED
+from geochg.training.tuning.adapting import merge, merge_into, save_adapter
+from geochg.training.tuning.base import Base
+from geochg.training.tuning.checkpoints import ADAPTER
+from geochg.training.tuning.opening import whole_pupil
+from geochg.training.tuning.options import TuneOptions
+from geochg.training.tuning.pruning import Masks, check_cut, cut, save_masks
+from geochg.training.tuning.pupil import Pupil
+
+
+def write_tuned(
+    pupil: Pupil, base: Base, options: TuneOptions, masks: Masks, work: Path, folder: Path
+) -> dict[str, Any]:
+    """Writes what was learned, and gives what is to be told of it.
+
+    Quantised weights cannot take an adapter without loss, so it is merged into the base in full
+    precision; what was pruned is cut again after that.
+
+    Args:
+        pupil: As it was trained; not to be used afterwards.
+        base: What it was.
+        options: How it was trained.
+        masks: What stays cut.
+        work: The run's folder.
+        folder: Where to; carries a mark, so that nobody loads it, until `finished`.
+
+    Raises:
+        RunError: If pruned weights grew back.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / UNFINISHED).touch()
+    if options.gives_adapter:
+        save_adapter(pupil, folder)
+        return {}
+    if options.bits is None:
+        merge(pupil)
+    else:
+        shutil.rmtree(work / ADAPTER, ignore_errors=True)
+        save_adapter(pupil, work / ADAPTER)
+        pupil = whole_pupil(base, options, work)
+        merge_into(pupil, work / ADAPTER)
+    pupil.eval()
+    told: dict[str, Any] = {}
+    if masks:
+        cut(pupil.network, masks)
+        told["sparsity"] = check_cut(pupil.network, masks)
+        save_masks(masks, folder)
+    with quietly():
+        pupil.save(folder)
+    pupil.finish(folder)
+    return told
+
+
+def finished(folder: Path) -> None:
+    """Takes the mark of what is not whole off a folder."""
+    (folder / UNFINISHED).unlink(missing_ok=True)

@@ -1,0 +1,215 @@
+"""`geochg train DATA` from the command line, alone and by torchrun."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import fields
+
+import deltavlm_factory
+import pytest
+import torch
+from lessons import write_rows
+from safetensors.torch import load_file
+from vlm_factory import save_vlm
+
+from geochg.training.tuning.options import TuneOptions
+from geochg_cli.train_options import _HELP
+
+FEW = ("--steps", 2, "--batch-size", 2, "--device", "cpu", "--no-bf16")
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("place")
+    deltavlm_factory.save(deltavlm_factory.tiny_model(), folder / "deltavlm")
+    save_vlm("llava", folder / "llava")
+    write_rows(folder / "data")
+    return folder
+
+
+def test_each_option_has_a_line_of_help():
+    assert set(_HELP) == {field.name for field in fields(TuneOptions)}
+
+
+def test_a_model_is_tuned_and_analyzes(geochg, place, tmp_path, make_raster):
+    import numpy as np
+
+    model = f"deltavlm:{place / 'deltavlm'}"
+    given = (place / "data" / "train.json", "--model", model, *FEW)
+    code, out, errors = geochg("train", *given, "-o", tmp_path / "adapter", "--json")
+    assert code == 0, errors
+    card = json.loads(out)
+    assert card["kind"] == "adapter"
+    assert card["results"]["steps"] == 2
+    assert "runs" in {path.name for path in (tmp_path / "adapter.work").iterdir()}
+
+    rng = np.random.default_rng(0)
+    before, after = (
+        make_raster(name, rng.integers(0, 255, (3, 64, 64)).astype(np.uint8))
+        for name in ("a.tif", "b.tif")
+    )
+    code, out, errors = geochg(
+        "analyze", before, after, "-o", tmp_path / "c.geojson", "--model", model,
+        "--adapter", tmp_path / "adapter", "--align", "off", "--device", "cpu", "--json",
+    )  # fmt: skip
+    assert code == 0, errors
+    layer = json.loads((tmp_path / "c.geojson").read_text(encoding="utf-8"))
+    assert "sha256:" in json.dumps(layer["geochg"]["model"])
+    assert str(tmp_path / "adapter") in json.dumps(layer["geochg"])
+
+
+def test_a_preset_gives_what_is_not_given(geochg, place, tmp_path):
+    code, out, errors = geochg(
+        "train", place / "data" / "train.json", "--model", f"vlm:{place / 'llava'}",
+        "--preset", "geollava", "--rank", 8, *FEW, "-o", tmp_path / "a", "--json",
+    )  # fmt: skip
+    assert code == 0, errors
+    options = json.loads(out)["options"]
+    assert (options["rank"], options["alpha"], options["quantize"]) == (8, 128.0, "4bit")
+
+
+def test_a_dry_run_writes_nothing(geochg, place, tmp_path):
+    given = ("train", place / "data", "--model", f"vlm:{place / 'llava'}", *FEW, "--dry-run")
+    code, out, _ = geochg(*given)
+    assert code == 0
+    for told in ("rows: 9", "steps: 2 of 2 rows", "trained", "memory:", "time:"):
+        assert told in out
+    code, out, _ = geochg(*given, "--json")
+    assert json.loads(out)["fits"] is True
+    assert not list(tmp_path.iterdir())
+
+
+SWEEP = """
+[options]
+steps = 1
+batch_size = 2
+device = "cpu"
+bf16 = false
+[grid]
+rank = [2, 4]
+prune = [0.0, 0.1]
+"""
+
+
+def test_a_sweep_does_what_is_not_done_yet(geochg, place, tmp_path):
+    file = tmp_path / "sweep.toml"
+    file.write_text(SWEEP, encoding="utf-8")
+    given = ("train", place / "data", "--model", f"vlm:{place / 'llava'}", "--sweep", file)
+    code, out, errors = geochg(*given, "-o", tmp_path / "runs")
+    assert code == 0, errors
+    assert out == (tmp_path / "runs" / "table.md").read_text(encoding="utf-8")
+    assert len(out.strip().splitlines()) == 6
+    rows = json.loads((tmp_path / "runs" / "table.json").read_text(encoding="utf-8"))
+    assert [(row["rank"], row["prune"]) for row in rows] == [(2, 0.0), (2, 0.1), (4, 0.0), (4, 0.1)]
+    assert rows[1]["sparsity"] == pytest.approx(0.1, abs=1e-3)
+    assert all("validation_loss" in row for row in rows)
+
+    import shutil
+
+    shutil.rmtree(tmp_path / "runs" / "rank_4-prune_0.1")
+    kept = tmp_path / "runs" / "rank_2-prune_0.0" / "card.json"
+    written = kept.stat().st_mtime_ns
+    code, again, errors = geochg(*given, "-o", tmp_path / "runs", "--json")
+    assert code == 0
+    assert "rank_4-prune_0.1" in errors
+    assert "rank_2" not in errors
+    assert kept.stat().st_mtime_ns == written
+    assert [row["validation_loss"] for row in json.loads(again)] == [
+        row["validation_loss"] for row in rows
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("[grid]\nranks = [2]", "unknown option 'ranks'"),
+        ("[grid]\nrank = 2", "is no list"),
+        ("grids = 1", "'grids'"),
+        ("[grid", "not a TOML file"),
+        ("[grid]\nrank = [2, 2]", "twice"),
+        ('preset = "gpt"', "no preset"),
+    ],
+)
+def test_sweeps_that_make_no_sense(text, names, refused, place, tmp_path):
+    file = tmp_path / "sweep.toml"
+    file.write_text(text, encoding="utf-8")
+    refused(
+        "train", place / "data", "--model", f"vlm:{place / 'llava'}", "--sweep", file,
+        "-o", tmp_path / "runs", names=names,
+    )  # fmt: skip
+
+
+def test_bad_input_is_told_and_nothing_is_left(refused, place, tmp_path):
+    rows, model = place / "data" / "train.json", ("--model", f"vlm:{place / 'llava'}")
+    output = ("-o", tmp_path / "new")
+    (tmp_path / "there").mkdir()
+    broken = tmp_path / "broken.json"
+    broken.write_text('[\n {"id": 1,\n]', encoding="utf-8")
+    empty = tmp_path / "empty.json"
+    empty.write_text("[]", encoding="utf-8")
+    for arguments, names in (
+        ((rows, *model), "nowhere to write"),
+        ((rows, *model, "-o", tmp_path / "there"), "exists already"),
+        ((broken, *model, *output), "broken.json, line 3"),
+        ((empty, *model, *output), "no rows to learn from"),
+        ((tmp_path / "none.json", *model, *output), "none.json"),
+        ((rows, "--model", "irmad", *output), "not a model that can be trained"),
+        ((rows, "--model", "vlm:nowhere", *output), "nowhere"),
+        ((rows, *model, *output, "--processes", 2), "2 processes are expected"),
+        ((rows, *model, *output, "--patience", 3), "patience without"),
+    ):
+        refused("train", *arguments, names=names)
+
+
+def test_a_part_that_the_base_lacks_is_told_before_training(geochg, place, tmp_path):
+    code, out, errors = geochg(
+        "train", place / "data", "--model", f"vlm:{place / 'llava'}", "--lora", "dense",
+        *FEW, "-o", tmp_path / "new",
+    )  # fmt: skip
+    assert (code, out) == (2, "")
+    assert "in the part 'dense'" in errors
+    assert not (tmp_path / "new").exists()
+
+
+def torchrun(number, *arguments):
+    """What `torchrun` ends with."""
+    env = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.run(
+        [
+            *(sys.executable, "-m", "torch.distributed.run", "--standalone"),
+            *("--nproc-per-node", str(number), "-m", "geochg_cli", "train"),
+            *map(str, arguments),
+        ],
+        capture_output=True,
+        text=True,
+        env=env,
+        timeout=300,
+        check=False,
+    )
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="torchrun on Windows lacks its store")
+def test_two_processes_learn_what_one_learns_with_twice_the_batch(geochg, place, tmp_path):
+    given = (
+        place / "data" / "train.json", "--model", f"vlm:{place / 'llava'}", "--dropout", 0,
+        "--steps", 3, "--device", "cpu", "--no-bf16", "--learning-rate", 0.01,
+        "--evaluate-steps", 2,
+    )  # fmt: skip
+    done = torchrun(
+        2, *given, "--batch-size", 2, "--processes", 2, "-o", tmp_path / "two", "--json"
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.strip().splitlines()) == 1
+    code, _, errors = geochg("train", *given, "--batch-size", 4, "-o", tmp_path / "one")
+    assert code == 0, errors
+    two, one = (load_file(tmp_path / name / "adapter_model.safetensors") for name in ("two", "one"))
+    assert one.keys() == two.keys()
+    assert max(float((one[name] - two[name]).abs().max()) for name in one) < 1e-5
+    assert any(bool(part.any()) for name, part in one.items() if "lora_B" in name)
+    losses = [
+        json.loads((tmp_path / f"{name}.work" / "evaluations.json").read_text(encoding="utf-8"))
+        for name in ("one", "two")
+    ]
+    assert losses[0]["2"]["loss"] == pytest.approx(losses[1]["2"]["loss"], abs=1e-5)
+    assert not torch.distributed.is_initialized()

@@ -1,0 +1,259 @@
+"""What a model is taught: tokens, labels, moved answers, chosen rows."""
+
+import json
+from collections import Counter
+from dataclasses import replace
+
+import deltavlm_factory
+import numpy as np
+import pytest
+import torch
+from lessons import write_rows
+from vlm_factory import MAKERS, save_vlm
+
+from geochg.datasets.examples import read_examples
+from geochg.errors import InputError
+from geochg.models.deltavlm.processing import IGNORED
+from geochg.models.vlm.chat import VICUNA, ChatWriter
+from geochg.models.vlm.loading import How, open_vlm
+from geochg.records import GridCell, Task
+from geochg.tasks import SPECS
+from geochg.training.tuning.course import balanced, parts_of, passes
+from geochg.training.tuning.deltavlm import DeltaVLMPupil
+from geochg.training.tuning.framing import Framing, reframed
+from geochg.training.tuning.lesson import Lesson, lesson_of
+from geochg.training.tuning.masks import UNKNOWN, ChangeMasks
+from geochg.training.tuning.talks import taught
+from geochg.training.tuning.vlm import engine_pupil
+
+
+def lesson(task=Task.PRESENCE, said=("Yes",), masks=None, side=64):
+    rng = np.random.default_rng(1)
+    dates = rng.integers(0, 255, (2, 3, side, side), np.uint8)
+    asked = SPECS[task].prompts if len(said) == len(SPECS[task].prompts) else ("Why?",)
+    return Lesson(*dates, task, asked, said, masks)
+
+
+TALK = lesson(Task.DIALOGUE, ("Yes", "1 road has changed.", "A new road crosses the place."))
+
+
+@pytest.fixture(scope="module")
+def llava(tmp_path_factory):
+    folder = save_vlm("llava", tmp_path_factory.mktemp("llava"))
+    return open_vlm(folder, How("cpu", torch.float32, None, "", 8)), folder
+
+
+def answers_in(labels, tokenizer):
+    """The runs of labelled tokens as text."""
+    runs, run = [], []
+    for label in [*labels, IGNORED]:
+        if label != IGNORED:
+            run.append(label)
+        elif run:
+            runs.append(tokenizer.decode(run))
+            run = []
+    return runs
+
+
+def test_all_answers_of_a_talk_and_nothing_else_are_learned(llava):
+    engine, _ = llava
+    rows = taught(engine.writer, TALK.asked, TALK.said, engine.ends)
+    assert len(rows) == 1
+    assert answers_in(rows[0].labels, engine.writer.tokenizer) == [f"{t}</s>" for t in TALK.said]
+    # What stands before the last answer is what the model is given when it is asked.
+    prompt = engine.writer.rest(TALK.asked, TALK.said[:2])
+    assert rows[0].ids[: len(prompt)] == prompt
+    assert all(a in (b, IGNORED) for a, b in zip(rows[0].labels, rows[0].ids, strict=True))
+
+
+def test_the_blank_before_an_answer_belongs_to_it(llava):
+    engine, _ = llava
+    writer = ChatWriter(engine.writer.tokenizer, VICUNA, engine.writer.content)
+    (row,) = taught(writer, ["Changed?"], ["Yes"], engine.ends)
+    assert answers_in(row.labels, writer.tokenizer) == [" Yes</s>"]
+    prompt = writer.rest(["Changed?"], [])
+    assert row.ids[: len(prompt)] == prompt
+    assert row.labels.count(IGNORED) == len(prompt)
+
+
+def test_turns_that_do_not_nest_become_rows_of_their_own(llava):
+    engine, _ = llava
+    # Of earlier answers this template keeps nothing but a mark, as some do with thoughts.
+    template = (
+        "{% for m in messages %}{% if m['role'] == 'user' %}{% for p in m['content'] %}"
+        "{% if p['type'] == 'text' %}{{ p['text'] }}{% else %}<image>{% endif %}{% endfor %}: "
+        "{% elif loop.last %}{{ m['content'][0]['text'] }}</s>{% else %}[...]{% endif %}"
+        "{% endfor %}"
+    )
+    writer = ChatWriter(engine.writer.tokenizer, template, engine.writer.content)
+    rows = taught(writer, TALK.asked, TALK.said, engine.ends)
+    assert len(rows) == 3
+    for place, row in enumerate(rows):
+        assert answers_in(row.labels, writer.tokenizer) == [f"{TALK.said[place]}</s>"]
+        prompt = writer.rest(TALK.asked[: place + 1], TALK.said[:place])
+        assert row.ids[: len(prompt)] == prompt
+
+
+def test_a_template_without_an_end_still_teaches_to_stop(llava):
+    engine, _ = llava
+    template = (
+        "{% for m in messages %}{% for p in m['content'] %}{% if p['type'] == 'text' %}"
+        "{{ p['text'] }}{% else %}<image>{% endif %}{% endfor %}: {% endfor %}"
+    )
+    writer = ChatWriter(engine.writer.tokenizer, template, engine.writer.content)
+    (row,) = taught(writer, ["Changed?"], ["Yes"], engine.ends)
+    assert row.labels[-1] == engine.ends[0]
+
+
+@pytest.mark.parametrize("kind", sorted(MAKERS))
+def test_the_loss_is_that_of_the_answer_as_the_model_would_give_it(kind, tmp_path):
+    """Pictures of two sizes in one batch lose what each loses alone."""
+    folder = save_vlm(kind, tmp_path / kind)
+    engine = open_vlm(folder, How("cpu", torch.float32, None, "", 8))
+    pupil = engine_pupil(engine, folder, 512).eval()
+    both = [TALK, lesson(side=48)]
+
+    def words(lessons):
+        with torch.no_grad():
+            return float(pupil(**pupil.inputs(lessons))["words"])
+
+    assert words(both) == pytest.approx(sum(words([each]) for each in both), rel=1e-4)
+    # The first answer's first token is as likely as inference says it is.
+    one = lesson()
+    inputs = pupil.inputs([one])
+    first = next(label for label in inputs["labels"][0].tolist() if label != IGNORED)
+    from geochg.models.vlm.engine import Text
+
+    glance = engine.look([one.tile()])
+    texts = [Text(0, engine.writer.rest(one.asked, []))]
+    said = engine._generated(glance, texts, max_new_tokens=1, output_logits=True)
+    expected = -float(said.logits[0][0].log_softmax(0)[first])
+    labels = inputs["labels"]
+    place = int((labels[0] != IGNORED).nonzero()[0])
+    labels[:, place + 1 :] = IGNORED
+    with torch.no_grad():
+        assert float(pupil(**inputs)["words"]) == pytest.approx(expected, abs=1e-3)
+
+
+def test_deltavlm_learns_each_turn_with_the_turns_before_it():
+    config = deltavlm_factory.tiny_config()
+    pupil = DeltaVLMPupil(
+        deltavlm_factory.tiny_model(config), deltavlm_factory.processor(config), None, 999, 1.0
+    )
+    inputs = pupil.inputs([lesson(), TALK])
+    tokenizer = pupil.processor.tokenizer
+    said = [answers_in(row.tolist(), tokenizer) for row in inputs["labels"]]
+    assert inputs["pair_index"].tolist() == [0, 1, 1, 1]
+    plain = [[text.replace(" ", "") for text in row] for row in said]
+    ends = tokenizer.eos_token
+    assert plain == [[text.replace(" ", "") + ends] for text in ("Yes", *TALK.said)]
+    assert inputs["before"].shape == (2, 3, 64, 64)
+    whole = tokenizer.decode(inputs["input_ids"][2]).replace(" ", "")
+    assert whole.index("Yes") < whole.index("Ifchangeshaveoccurred")
+
+
+def masks(at=3, side=64):
+    """A building, at the top left unless told otherwise."""
+    classes = np.zeros((side, side), np.uint8)
+    classes[at : at + 12, at : at + 12] = 1
+    return ChangeMasks(classes, classes.copy())
+
+
+def test_places_move_with_the_pictures():
+    truth = SPECS[Task.LOCATE]
+    there = masks(at=18)
+    whole = lesson(Task.LOCATE, (truth.render(there.locations()),), there)
+    # The changed ground is marked in the picture too, so that both can be compared.
+    whole = replace(whole, before=np.repeat(there.classes[None] * np.uint8(255), 3, axis=0))
+    framing = Framing(0.5, 15)
+    moved = [reframed(whole, framing, np.random.default_rng(seed)) for seed in range(40)]
+    told = Counter(each.said[0] for each in moved)
+    assert len(told) > 3
+    for each in moved:
+        assert each.before.shape == whole.before.shape
+        assert each.said == (truth.render(each.masks.locations()),)
+        agree = (each.before[0] > 127) == (each.masks.classes > 0)
+        assert agree.mean() > 0.98
+        assert set(np.unique(each.masks.classes)) <= {0, 1}
+
+
+def test_a_full_turn_of_fifteen_degrees_makes_no_pixel_up():
+    flat = replace(lesson(masks=masks()), before=np.full((3, 64, 64), 200, np.uint8))
+    for seed in range(20):
+        framed = reframed(flat, Framing(0.9, 15), np.random.default_rng(seed))
+        assert (framed.before == 200).all()
+
+
+def test_presence_follows_what_is_left_in_the_frame():
+    corner = np.zeros((64, 64), np.uint8)
+    corner[:4, :4] = 1
+    whole = lesson(Task.PRESENCE, ("Yes",), ChangeMasks(corner, corner))
+    said = {reframed(whole, Framing(0.4, 0), np.random.default_rng(s)).said for s in range(30)}
+    assert said == {("Yes",), ("No",)}
+
+
+@pytest.mark.parametrize(
+    ("task", "said", "with_masks"),
+    [
+        (Task.LOCATE, ("roads: []. buildings: ['top-left'].",), False),
+        (Task.COUNT, ("1 building has changed.",), True),
+        (Task.CAPTION, ("A house appears at the top left.",), True),
+        (Task.CAPTION, ("Two houses appear.",), True),
+        (Task.QUESTION, ("Because.",), True),
+        (Task.DIALOGUE, TALK.said, True),
+    ],
+)
+def test_what_cannot_be_moved_stays(task, said, with_masks):
+    whole = lesson(task, said, masks() if with_masks else None)
+    for seed in range(5):
+        assert reframed(whole, Framing(0.5, 15), np.random.default_rng(seed)) is whole
+
+
+def test_masks_are_read_beside_the_pictures(tmp_path):
+    from PIL import Image
+
+    rows = write_rows(tmp_path / "world")
+    found = lesson_of(read_examples(rows)[1]).masks
+    assert list(found.locations().cells["building"]) == [GridCell(0, 0)]
+    # LEVIR-MCI: grey values, no directions.
+    mci = np.zeros((64, 64), np.uint8)
+    mci[40:60, 40:60], mci[2:20, 40:60] = 255, 128
+    Image.fromarray(mci).save(tmp_path / "world" / "label" / "0.png")
+    (tmp_path / "world" / "direction" / "0.png").unlink()
+    from geochg.training.tuning.masks import _beside
+
+    _beside.cache_clear()
+    found = lesson_of(read_examples(rows)[1]).masks
+    assert GridCell(2, 2) in found.locations().cells["building"]
+    assert GridCell(0, 2) in found.locations().cells["road"]
+    assert set(np.unique(found.directions)) == {0, UNKNOWN}
+    Image.fromarray(mci[:10]).save(tmp_path / "world" / "label" / "0.png")
+    with pytest.raises(InputError, match="its pictures have 64 x 64"):
+        lesson_of(read_examples(rows)[1])
+
+
+def test_few_rows_are_drawn_evenly(tmp_path):
+    examples = read_examples(write_rows(tmp_path / "d", pairs=10))
+    few = balanced(examples, 12, seed=0)
+    assert set(Counter((e.task, e.changed) for e in few).values()) == {2}
+    assert [e.id for e in few] == [e.id for e in balanced(examples, 12, seed=0)]
+    assert [e.id for e in few] != [e.id for e in balanced(examples, 12, seed=1)]
+    assert balanced(examples, None, 0) == examples
+
+
+def test_pairs_are_never_on_both_sides(tmp_path):
+    examples = read_examples(write_rows(tmp_path / "d", pairs=10))
+    examples = [replace(example, split="") for example in examples]
+    training, validation = parts_of(examples, [], 0.3, 0)
+    assert len({e.before for e in validation}) == 3
+    assert not {e.before for e in training} & {e.before for e in validation}
+    assert len(training) + len(validation) == len(examples)
+    with pytest.raises(InputError, match="no rows to learn from"):
+        parts_of([replace(example, split="test") for example in examples], [], 0.3, 0)
+
+
+def test_all_rows_come_before_one_comes_again():
+    order = passes(5, 12, seed=3)
+    assert sorted(order[:5]) == sorted(order[5:10]) == [0, 1, 2, 3, 4]
+    assert order.tolist() == passes(5, 12, seed=3).tolist()
+    assert json.dumps(order.tolist()) != json.dumps(passes(5, 12, seed=4).tolist())
