@@ -1,0 +1,104 @@
+"""A pair of pictures with what is asked and answered about it: what every data set is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from geochg.errors import InputError
+from geochg.records import PixelWindow, Task
+
+_LONGEST_ID = 60
+"""More letters of an id are not shown in a message."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A question, without image marks, and its answer, in words."""
+
+    question: str
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a row stands, to name it in messages.
+
+    Attributes:
+        file: The file that holds it.
+        number: Its number there, from 1; of a table, the line it ends on.
+        id: Its id; empty where it has none.
+        unit: What `number` counts.
+    """
+
+    file: Path
+    number: int
+    id: str = ""
+    unit: str = "row"
+
+    def __str__(self) -> str:
+        shown = self.id if len(self.id) <= _LONGEST_ID else f"{self.id[:_LONGEST_ID]}…"
+        # An id is a file's own text: control characters in it must not reach a terminal.
+        name = f" (id {shown!r})" if shown else ""
+        return f"{self.file}, {self.unit} {self.number}{name}"
+
+    def fault(self, what: str, hint: str) -> InputError:
+        """The error that says what is wrong with the row."""
+        return InputError(f"{self}: {what}", hint)
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """Where a tile was cut.
+
+    Attributes:
+        scene: Name of the pair it was cut from; tiles of one scene share a pixel grid.
+        window: Its pixels there.
+    """
+
+    scene: str
+    window: PixelWindow
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A pair and one talk about it.
+
+    The pictures are two files, or the frames of one video; `load_pair` opens either.
+
+    Attributes:
+        id: As the data set names it; not always unique.
+        turns: Questions and answers in order; at least one.
+        before: The earlier picture; None where there is a video.
+        after: The later one; None where there is a video.
+        video: A file or folder of two frames; None where there are two pictures.
+        task: What the questions ask, known by their words; `QUESTION` where they are free.
+        changed: Whether anything changed; None where neither the row nor its answer says so.
+        references: All captions of a row that has several, the answer of `turns` first; empty
+            elsewhere.
+        split: `train`, `val` or `test` as the row or its file's name says, else empty.
+        ground: Where it was cut from, for tiles of a larger pair.
+        origin: The row it was read from.
+    """
+
+    id: str
+    turns: tuple[Turn, ...]
+    before: Path | None = None
+    after: Path | None = None
+    video: Path | None = None
+    task: Task | None = None
+    changed: bool | None = None
+    references: tuple[str, ...] = ()
+    split: str = ""
+    ground: Ground | None = None
+    origin: Origin | None = None
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The files of its pictures: before and after, or the video."""
+        return tuple(path for path in (self.before, self.after, self.video) if path is not None)
+
+    @property
+    def named(self) -> str:
+        """How messages name it."""
+        return str(self.origin) if self.origin is not None else f"example {self.id!r}"

@@ -1,0 +1,86 @@
+"""Examples from whatever holds them: the one way by which training and evaluation read data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from geochg.datasets.example import Example, Ground, Origin, Turn
+from geochg.datasets.frames import load_pair
+from geochg.datasets.json_rows import JSON_SUFFIXES, json_examples
+from geochg.datasets.picture_paths import PicturePaths
+from geochg.datasets.splits import SPLITS
+from geochg.datasets.table import TABLE_SUFFIX, table_examples
+from geochg.errors import InputError
+
+__all__ = [
+    "Example",
+    "Ground",
+    "Origin",
+    "Turn",
+    "iter_examples",
+    "load_pair",
+    "read_examples",
+    "row_files",
+]
+
+_WHOLE = ("world.json",)
+"""Files that hold all rows of a folder that geochg made."""
+
+
+def read_examples(
+    source: Path, images: Path | None = None, *, must_exist: bool = True
+) -> list[Example]:
+    """All examples of a file or folder.
+
+    Takes ChangeChat-105k (instruction and caption rows), LEVIR-CC captions, LLaVA-format JSON with
+    two images or a video of two frames, JSON lines of these, CSV, and the folders that
+    `geochg dataset world`, `build` and `pairs` make; which it is shows in what it holds.
+
+    Args:
+        source: The file; or a folder with `train.json`, `val.json`, `test.json` or `world.json`.
+        images: The folder that image names start from; when None, they are looked for beside the
+            rows.
+        must_exist: Refuse rows whose pictures are not there.
+
+    Raises:
+        InputError: If there is no such file, it is malformed (file and line), or a row lacks
+            something (file, row, id and what).
+    """
+    return list(iter_examples(source, images, must_exist=must_exist))
+
+
+def iter_examples(
+    source: Path, images: Path | None = None, *, must_exist: bool = True
+) -> Iterator[Example]:
+    """As `read_examples`, one at a time."""
+    if images is not None and not images.is_dir():
+        raise InputError(f"there is no folder {images}", "check where the images are")
+    for file in row_files(source):
+        paths = PicturePaths(file, images, must_exist)
+        found = table_examples if file.suffix.lower() == TABLE_SUFFIX else json_examples
+        yield from found(file, paths)
+
+
+def row_files(source: Path) -> tuple[Path, ...]:
+    """The files of rows that a path means.
+
+    Raises:
+        InputError: If there is none.
+    """
+    suffixes = (*JSON_SUFFIXES, TABLE_SUFFIX)
+    if source.is_file():
+        if source.suffix.lower() not in suffixes:
+            raise InputError(
+                f"cannot tell the format of {source}", f"known suffixes: {', '.join(suffixes)}"
+            )
+        return (source,)
+    if not source.is_dir():
+        raise InputError(f"there is no file or folder {source}", "check the path")
+    names = (*(f"{split}.json" for split in SPLITS), *_WHOLE)
+    found = tuple(source / name for name in names if (source / name).is_file())
+    if not found:
+        inner = sorted(path.name for path in source.iterdir() if path.suffix.lower() in suffixes)
+        hint = f"name one of its files: {', '.join(inner[:9])}" if inner else "it needs train.json"
+        raise InputError(f"{source} is not a folder of examples", hint)
+    return found

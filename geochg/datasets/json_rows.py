@@ -1,0 +1,242 @@
+"""Rows of JSON files: ChangeChat-105k's instructions and captions, LLaVA's, LEVIR-CC's captions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from geochg.datasets.asked import task_asked, told_changed, without_marks
+from geochg.datasets.example import Example, Ground, Origin, Turn
+from geochg.datasets.picture_paths import PicturePaths
+from geochg.datasets.splits import split_named
+from geochg.errors import InputError
+from geochg.records import PixelWindow, Task
+from geochg.tasks import SPECS
+
+JSON_SUFFIXES = (".json", ".jsonl")
+
+_ASKS, _ANSWERS = ("human", "user"), ("gpt", "assistant")
+_FORM_HINT = (
+    'a row has "image": [before, after] or "video", and "conversations"; or "image_A", "image_B"'
+    ' and "captions"'
+)
+_TALK_HINT = 'each is {"from": "human" or "gpt", "value": "..."}, in turns'
+
+Row = Mapping[str, Any]
+
+
+def json_examples(source: Path, paths: PicturePaths) -> Iterator[Example]:
+    """The examples of a JSON file, or of a JSON file a line (`.jsonl`).
+
+    Raises:
+        InputError: If it is not JSON (file and line), or a row lacks what it needs.
+    """
+    split = split_named(source.stem)
+    for origin, row in _rows(source):
+        if "sentences" in row:
+            yield _levir(row, origin, paths, split)
+        elif "captions" in row:
+            yield _captions(row, origin, paths, split)
+        else:
+            yield _instructions(row, origin, paths, split)
+
+
+# --- the file ------------------------------------------------------------------------------------
+
+
+def _rows(source: Path) -> Iterator[tuple[Origin, Row]]:
+    for number, row in enumerate(_values(source), start=1):
+        if not isinstance(row, dict):
+            raise Origin(source, number).fault(f"a {type(row).__name__}, no object", _FORM_HINT)
+        name = row.get("id", row.get("imgid", ""))
+        yield Origin(source, number, str(name)), row
+
+
+def _values(source: Path) -> Sequence[Any]:
+    """The rows of a file, whatever they are."""
+    try:
+        text = source.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise InputError(f"cannot read {source}: {error.strerror}", "check the path") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{source} is not text in UTF-8: {error}", "convert it") from error
+    if source.suffix.lower() == ".jsonl":
+        return [
+            _parsed(line, source, number)
+            for number, line in enumerate(text.split("\n"), start=1)
+            if line.strip()
+        ]
+    found = _parsed(text, source)
+    if isinstance(found, dict) and isinstance(found.get("images"), list):
+        found = found["images"]
+    if not isinstance(found, list):
+        raise InputError(f"{source} holds no list of rows", _FORM_HINT)
+    return found
+
+
+def _parsed(text: str, source: Path, first_line: int = 1) -> Any:  # noqa: ANN401
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        line = first_line + error.lineno - 1
+        raise InputError(
+            f"{source}, line {line}, column {error.colno}: not JSON: {error.msg}",
+            "mend that line, or copy the file again",
+        ) from error
+    except (RecursionError, ValueError) as error:  # nested too deep; a number of too many digits
+        raise InputError(f"{source} cannot be read as JSON: {error}", "mend it") from error
+
+
+# --- rows ----------------------------------------------------------------------------------------
+
+
+def _instructions(row: Row, origin: Origin, paths: PicturePaths, split: str) -> Example:
+    turns = _turns(row, origin)
+    task = _task(row, origin) or task_asked([turn.question for turn in turns])
+    changed, files = _flag(row, origin), _files(row, origin, paths)
+    if changed is None:
+        changed = told_changed(task, [turn.answer for turn in turns])
+    return Example(
+        id=_id(origin),
+        turns=turns,
+        before=files.before,
+        after=files.after,
+        video=files.video,
+        task=task,
+        changed=changed,
+        split=_text(row.get("split")) or split,
+        ground=_ground(row, origin),
+        origin=origin,
+    )
+
+
+def _captions(row: Row, origin: Origin, paths: PicturePaths, split: str) -> Example:
+    captions = _sentences(row["captions"], origin)
+    return _captioned(row, origin, captions, _files(row, origin, paths), split)
+
+
+def _levir(row: Row, origin: Origin, paths: PicturePaths, split: str) -> Example:
+    name, part = _text(row.get("filename")), _text(row.get("split"))
+    if not name:
+        raise origin.fault("no filename", 'an image has "filename", "split" and "sentences"')
+    sentences = row["sentences"]
+    if isinstance(sentences, list):
+        sentences = [one.get("raw") if isinstance(one, dict) else one for one in sentences]
+    # The set keeps its pictures in PART/A and PART/B; others lay A and B side by side.
+    folders = dict.fromkeys((_text(row.get("filepath")), part, f"images/{part}"))
+    before, after = (
+        paths.path([*(f"{f}/{side}/{name}" for f in folders if f), f"{side}/{name}"], origin)
+        for side in ("A", "B")
+    )
+    captions = _sentences(sentences, origin)
+    return _captioned(row, origin, captions, _Files(before, after), part or split)
+
+
+def _captioned(
+    row: Row, origin: Origin, captions: tuple[str, ...], files: _Files, split: str
+) -> Example:
+    changed = _flag(row, origin)
+    return Example(
+        id=_id(origin),
+        turns=(Turn(SPECS[Task.CAPTION].prompts[0], captions[0]),),
+        before=files.before,
+        after=files.after,
+        video=files.video,
+        task=Task.CAPTION,
+        changed=told_changed(Task.CAPTION, captions[:1]) if changed is None else changed,
+        references=captions,
+        split=_text(row.get("split")) or split,
+        ground=_ground(row, origin),
+        origin=origin,
+    )
+
+
+# --- parts of a row ------------------------------------------------------------------------------
+
+
+def _id(origin: Origin) -> str:
+    return origin.id or str(origin.number)
+
+
+def _text(value: object) -> str:
+    return value.strip() if isinstance(value, str) else ""
+
+
+class _Files(NamedTuple):
+    before: Path | None = None
+    after: Path | None = None
+    video: Path | None = None
+
+
+def _files(row: Row, origin: Origin, paths: PicturePaths) -> _Files:
+    if video := _text(row.get("video")):
+        return _Files(video=paths.path([video], origin))
+    names = row.get("image", [row.get("image_A"), row.get("image_B")])
+    if isinstance(names, str):
+        raise origin.fault("one image", 'a pair is two: "image": [before, after]')
+    if not isinstance(names, list) or len(names) != 2 or not all(map(_text, names)):
+        raise origin.fault("no two images and no video", _FORM_HINT)
+    before, after = (paths.path([_text(name)], origin) for name in names)
+    return _Files(before, after)
+
+
+def _turns(row: Row, origin: Origin) -> tuple[Turn, ...]:
+    talk = row.get("conversations")
+    if not isinstance(talk, list) or not talk:
+        raise origin.fault("no conversations", _FORM_HINT)
+    said = [_said(one, origin) for one in talk]
+    speakers = [who for who, _ in said]
+    if speakers != [True, False] * (len(said) // 2) or len(said) % 2:
+        raise origin.fault("questions and answers do not take turns", _TALK_HINT)
+    words = [text for _, text in said]
+    return tuple(
+        Turn(without_marks(question), answer.strip())
+        for question, answer in zip(words[::2], words[1::2], strict=True)
+    )
+
+
+def _said(one: object, origin: Origin) -> tuple[bool, str]:
+    """Whether it is asked, not answered, and the words."""
+    if not isinstance(one, dict):
+        raise origin.fault("a conversation holds something that is no object", _TALK_HINT)
+    who, words = one.get("from", one.get("role")), one.get("value", one.get("content"))
+    if who not in (*_ASKS, *_ANSWERS) or not isinstance(words, str):
+        raise origin.fault("something is said by nobody, or without words", _TALK_HINT)
+    return who in _ASKS, words
+
+
+def _sentences(found: object, origin: Origin) -> tuple[str, ...]:
+    if not isinstance(found, list) or not found or not all(map(_text, found)):
+        raise origin.fault("no captions", "a list of sentences, none of them empty")
+    return tuple(_text(sentence) for sentence in found)
+
+
+def _flag(row: Row, origin: Origin) -> bool | None:
+    flag = row.get("changeflag")
+    if flag is None:
+        return None
+    if flag not in (0, 1):
+        raise origin.fault("changeflag is neither 0 nor 1", "leave it out where it is not known")
+    return bool(flag)
+
+
+def _task(row: Row, origin: Origin) -> Task | None:
+    name = row.get("task")
+    if name is None:
+        return None
+    if name not in list(Task):
+        raise origin.fault("there is no such task", f"tasks: {', '.join(Task)}")
+    return Task(name)
+
+
+def _ground(row: Row, origin: Origin) -> Ground | None:
+    """Of rows that `geochg dataset build` wrote."""
+    scene, window = row.get("scene"), row.get("window")
+    if scene is None or window is None:
+        return None
+    is_window = isinstance(window, list) and len(window) == 4
+    if not is_window or not all(type(edge) is int for edge in window):
+        raise origin.fault("the window is not four whole numbers", "rows, then columns, half-open")
+    return Ground(str(scene), PixelWindow(*window))

@@ -1,0 +1,60 @@
+"""Where the pictures that rows name are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from geochg.datasets.example import Origin
+
+
+class PicturePaths:
+    """Finds files by the names that rows give them.
+
+    Args:
+        source: The file that holds the rows.
+        images: The folder that names start from; when None, that of the rows, its folder
+            `images`, and the folder above (rows often lie beside or below their pictures).
+        must_exist: Refuse names of which there is no file; else the first guess is taken.
+    """
+
+    def __init__(self, source: Path, images: Path | None, must_exist: bool) -> None:
+        here = source.parent
+        self.roots = (images,) if images is not None else (here, here / "images", here.parent)
+        self.must_exist = must_exist
+        self._found: dict[tuple[str, ...], Path] = {}
+
+    def path(self, names: Sequence[str], origin: Origin) -> Path:
+        """The file that one of the names leads to.
+
+        Args:
+            names: The name a row gives, or several that a format may mean by it.
+            origin: The row, to name it.
+
+        Raises:
+            InputError: If there is no such file and there must be one.
+        """
+        key = tuple(names)
+        if key not in self._found:
+            self._found[key] = self._first(key, origin)
+        return self._found[key]
+
+    def _first(self, names: tuple[str, ...], origin: Origin) -> Path:
+        if any("\0" in name or not name.strip() for name in names):
+            raise origin.fault("an image has no name", "name a file")
+        guesses = [root / name for name in names for root in self.roots]
+        for guess in guesses:
+            if _is_there(guess):
+                return guess
+        if self.must_exist:
+            raise origin.fault(
+                f"there is no file {guesses[0]}", "name the folder that image names start from"
+            )
+        return guesses[0]
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a name too long, or one that the file system does not take
+        return False

@@ -1,0 +1,95 @@
+"""Rows of CSV files."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from geochg.datasets.asked import task_asked, told_changed
+from geochg.datasets.example import Example, Origin, Turn
+from geochg.datasets.picture_paths import PicturePaths
+from geochg.datasets.splits import split_named
+from geochg.errors import InputError
+from geochg.records import Presence, Task
+from geochg.tasks import SPECS
+
+TABLE_SUFFIX = ".csv"
+TRUTH = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+_COLUMNS_HINT = "columns: before, after, question, answer; or before, after, changed"
+
+
+def table_examples(source: Path, paths: PicturePaths) -> Iterator[Example]:
+    """The examples of a table.
+
+    Columns: `before`, `after`, `question`, `answer`, and if wanted `changed`, `task`, `split`,
+    `id`. A table of `before`, `after` and `changed` alone asks whether anything changed.
+
+    Raises:
+        InputError: If it is no CSV file in UTF-8, or a row lacks what it needs (line and reason).
+    """
+    try:
+        with source.open(encoding="utf-8-sig", newline="") as file:
+            rows = csv.DictReader(file, strict=True)
+            _check_columns(source, set(rows.fieldnames or ()))
+            for row in rows:
+                values = {name: (row[name] or "").strip() for name in rows.fieldnames or ()}
+                yield _example(
+                    values, Origin(source, rows.line_num, values.get("id", ""), "line"), paths
+                )
+    except OSError as error:
+        raise InputError(f"cannot read {source}: {error.strerror}", "check the path") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(
+            f"{source} is not a CSV file in UTF-8: {error}", "save it as CSV, UTF-8"
+        ) from error
+
+
+def _check_columns(source: Path, columns: set[str]) -> None:
+    needed = {"before", "after"} | (
+        {"changed"} if columns.isdisjoint({"question", "answer"}) else {"question", "answer"}
+    )
+    if missing := needed - columns:
+        raise InputError(f"{source} has no column {min(missing)!r}", _COLUMNS_HINT)
+
+
+def _example(row: Mapping[str, str], origin: Origin, paths: PicturePaths) -> Example:
+    for name in ("before", "after"):
+        if not row[name]:
+            raise origin.fault(f"nothing in the column {name!r}", _COLUMNS_HINT)
+    changed = _changed(row.get("changed", ""), origin)
+    turn = _turn(row, changed, origin)
+    task = _task(row.get("task", ""), origin) or task_asked([turn.question])
+    return Example(
+        id=origin.id or str(origin.number),
+        turns=(turn,),
+        before=paths.path([row["before"]], origin),
+        after=paths.path([row["after"]], origin),
+        task=task,
+        changed=told_changed(task, [turn.answer]) if changed is None else changed,
+        split=row.get("split", "") or split_named(origin.file.stem),
+        origin=origin,
+    )
+
+
+def _turn(row: Mapping[str, str], changed: bool | None, origin: Origin) -> Turn:
+    if "question" in row:
+        if not row["question"] or not row["answer"]:
+            raise origin.fault("no question, or no answer", _COLUMNS_HINT)
+        return Turn(row["question"], row["answer"])
+    if changed is None:
+        raise origin.fault("nothing in the column 'changed'", f"write {' or '.join(TRUTH)}")
+    spec = SPECS[Task.PRESENCE]
+    return Turn(spec.prompts[0], spec.render(Presence(changed)))
+
+
+def _changed(value: str, origin: Origin) -> bool | None:
+    if value and value.lower() not in TRUTH:
+        raise origin.fault(f"changed is {value!r}", f"write {' or '.join(TRUTH)}")
+    return TRUTH[value.lower()] if value else None
+
+
+def _task(value: str, origin: Origin) -> Task | None:
+    if value and value not in list(Task):
+        raise origin.fault(f"there is no task {value!r}", f"tasks: {', '.join(Task)}")
+    return Task(value) if value else None
