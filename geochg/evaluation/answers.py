@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,11 +66,13 @@ class Answered:
         """
         number, changed, difference = (values.get(n) for n in ("item", "changed", "difference"))
         pair, question = values.get("pair"), values.get("question")
-        if type(number) is not int or number < 0 or not isinstance(changed, bool | None):
-            raise ValueError("no item, or a value that makes no sense")
+        if not isinstance(number, int) or isinstance(number, bool) or number < 0:
+            raise ValueError("there is no item")
+        if not isinstance(changed, bool | None):
+            raise ValueError("changed is neither true nor false nor null")
         if not isinstance(pair, str) or not isinstance(question, str):
-            raise ValueError("no pair or no question")
-        if type(difference) not in (int, float) or not 0 <= difference <= 255:
+            raise ValueError("there is no pair or no question")
+        if not isinstance(difference, int | float) or not 0 <= difference <= 255:
             raise ValueError("the difference is no number from 0 to 255")
         task = Task(values.get("task", ""))
         truth, given = truth_of(values.get("truth"), task), given_of(values.get("answer"), task)
@@ -125,7 +126,7 @@ class Head:
             if not isinstance(values.get(name), kind):
                 raise InputError(f"{path}, line 1: there is no {name!r}", HINT)
         numbers = (values["items"], values["unreadable"], *values["unasked"].values())
-        if not all(type(n) is int and n >= 0 and math.isfinite(n) for n in numbers):
+        if not all(type(n) is int and n >= 0 for n in numbers):
             raise InputError(f"{path}, line 1 has a number that makes no sense", HINT)
         if not {"id", "checksum"} <= values["identity"].keys():
             raise InputError(f"{path}, line 1 does not name the model", HINT)

@@ -13,7 +13,7 @@ _HINT = "name a folder with the config.json, weights and tokenizer of an encoder
 
 
 def bert_layers(folder: Path) -> int:
-    """The layer whose output is compared: the one bert-score found best for the name, else the last.
+    """The layer that is compared: the one bert-score knows as best by the name, else the last.
 
     Raises:
         InputError: If the folder holds no encoder.

@@ -7,6 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,10 +24,13 @@ from geochg.events import Listener, Progress, ignore
 from geochg.models.base import ChangeModel, naming
 from geochg.models.registry import find_backend
 from geochg.records import (
+    CELL_AREA_SHARE,
+    GRID_CELLS,
     Answer,
     Caption,
     Counts,
     Dialogue,
+    GridCell,
     Locations,
     Outlines,
     PixelWindow,
@@ -41,6 +45,9 @@ from geochg.records import (
     Unparsed,
 )
 from geochg.tasks import SPECS, TURN_BREAK, ask
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 def interview(
@@ -279,8 +286,6 @@ def _given(task: Task, answer: Answer, changed: bool) -> Given:
 
 def _located(outlines: Outlines) -> Locations:
     """The cells in which more than 5 % of the pixels are of a class, whatever the direction."""
-    from geochg.datasets.world.facts import cells_of
-
     strongest = outlines.probability.argmax(axis=0)
     changed = outlines.probability.max(axis=0) >= outlines.threshold
     of_class: dict[str, list[int]] = {}
@@ -288,7 +293,17 @@ def _located(outlines: Outlines) -> Locations:
         of_class.setdefault(channel.class_name, []).append(place)
     return Locations(
         {
-            name: dict.fromkeys(cells_of(changed & np.isin(strongest, places)), 1.0)
+            name: dict.fromkeys(_cells(changed & np.isin(strongest, places)), 1.0)
             for name, places in of_class.items()
         }
     )
+
+
+def _cells(mask: NDArray[np.bool_]) -> list[GridCell]:
+    rows, cols = (np.arange(4) * side // 3 for side in mask.shape)
+    return [
+        cell
+        for cell in GRID_CELLS
+        if mask[rows[cell.row] : rows[cell.row + 1], cols[cell.col] : cols[cell.col + 1]].mean()
+        > CELL_AREA_SHARE
+    ]

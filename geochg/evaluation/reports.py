@@ -22,6 +22,7 @@ from geochg.evaluation.text_scores import (
 )
 from geochg.evaluation.text_scores import References as Written
 from geochg.evaluation.values import Failed, References
+from geochg.evaluation.words import words
 from geochg.records import GRID_CELLS, Counts, Locations, Presence, Reply, Task, Unparsed
 from geochg.tasks.lexicon import ASKED
 from geochg.tasks.sameness import NO_CHANGE_SENTENCES
@@ -97,6 +98,7 @@ _UNPARSED = {
 }
 """How answers that made no sense are scored."""
 
+_COMMONEST_NOTE = "the commonest text is taken from this very set, which flatters it"
 _TEXT_NOTE = "an unparsed answer is scored by its words, as the papers do"
 
 
@@ -240,11 +242,7 @@ def _texts(
         columns = [name for name in metrics if name in lines[0].values]
         tables.append(ScoreTable(group, len(places), columns, lines))
     notes = [_TEXT_NOTE] if any(isinstance(r.given, Unparsed) for r in rows) else []
-    return tables, [*notes, *(n for n in judges.notes if _concerns(n, metrics))]
-
-
-def _concerns(note: str, metrics: Sequence[str]) -> bool:
-    return "bert_score" in metrics or not note.startswith("BERTScore")
+    return tables, [*notes, _COMMONEST_NOTE, *judges.notes]
 
 
 def _groups(task: Task, rows: Sequence[Answered]) -> dict[str, list[int]]:
@@ -281,6 +279,4 @@ def _constant(
 
 
 def _reached(text: str, references: Written) -> float:
-    from geochg.evaluation.words import words
-
     return sum(references.cider.scores([words(text)] * len(references.texts)))

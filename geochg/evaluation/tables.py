@@ -11,7 +11,7 @@ Values = Mapping[str, float | None]
 
 
 class Column(NamedTuple):
-    """How a score is shown: its title, what it is multiplied by, and the digits behind the point."""
+    """How a score is shown: title, what it is multiplied by, digits behind the point."""
 
     title: str
     scale: float = 100.0
@@ -31,6 +31,7 @@ COLUMNS: Mapping[str, Column] = {
     "balanced_accuracy": Column("balanced accuracy"),
     "precision": Column("P"),
     "recall": Column("R"),
+    "specificity": Column("specificity"),
     "f1": Column("F1"),
     "auroc": Column("AUROC"),
     "mae": Column("MAE", 1.0),

@@ -24,7 +24,7 @@ CAPTION_METRICS = (
     *(f"bleu_{n}" for n in (1, 2, 3, 4)),
     *("meteor", "rouge_1", "rouge_2", "rouge_l", "rouge_l_coco", "cider_d", "bert_score"),
 )
-TALK_METRICS = ("bleu_4", "meteor", "rouge_l", "rouge_l_coco", "cider_d")
+TALK_METRICS = tuple(name for name in CAPTION_METRICS if name not in ("bleu_1", "bleu_3"))
 """The metrics of captions, and those of answers to free questions, in the order of a table."""
 
 
