@@ -53,7 +53,7 @@ class Answered:
             "changed": self.changed,
             "truth": truth_values(self.truth),
             "answer": given_values(self.given),
-            "difference": round(self.difference, 4),
+            "difference": self.difference,
         }
         return json.dumps(told, allow_nan=False)
 

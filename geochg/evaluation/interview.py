@@ -238,7 +238,7 @@ def _talked(model: ChangeModel, tile: Tile, item: Item) -> Given:
 def _rows(
     visit: _Visit, tile: Tile, answers: TileAnswers, talked: Mapping[int, Given]
 ) -> list[Answered]:
-    difference = float(np.abs(tile.after.astype(np.float32) - tile.before).mean())
+    difference = round(float(np.abs(tile.after.astype(np.float32) - tile.before).mean()), 4)
     by_question: dict[Question, Answer] = {}
     if not isinstance(answers, TileFailure):
         by_question = dict(zip(visit.questions, answers, strict=True))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib.util import find_spec
 from typing import Any, Self
 
@@ -39,10 +40,14 @@ class Meteor:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        process = self._program.meteor_p
+        process, lock = self._program.meteor_p, self._program.lock
         process.kill()
-        for stream in (process.stdout, process.stderr):
-            stream.close()
+        process.wait()
+        for stream in (process.stdin, process.stdout, process.stderr):
+            with suppress(OSError):
+                stream.close()
+        if lock.locked():  # left so by an error; its destructor would wait for ever
+            lock.release()
 
     def score(self, said: Sequence[Sequence[str]], references: Sequence[Sequence[str]]) -> float:
         """The score of all texts together, 0-1, on words, with stems, synonyms and paraphrases.
