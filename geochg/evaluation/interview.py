@@ -19,7 +19,7 @@ from geochg.evaluation.asking import PICTURES, refuse_surveys
 from geochg.evaluation.example_options import ExampleOptions
 from geochg.evaluation.items import Item, ItemSet
 from geochg.evaluation.unfinished import Unfinished
-from geochg.evaluation.values import Failed, Given
+from geochg.evaluation.values import Failed, Given, compared
 from geochg.events import Listener, Progress, ignore
 from geochg.models.base import ChangeModel, naming
 from geochg.models.registry import find_backend
@@ -270,9 +270,9 @@ def _given(task: Task, answer: Answer, changed: bool) -> Given:
         likely = None if answer.probability is None else float(answer.probability)
         return Presence(bool(answer.changed), likely)
     if task is Task.COUNT and isinstance(answer, Counts):
-        return Counts({name: int(number) for name, number in answer.counts.items()})
+        return compared(answer)
     if task is Task.LOCATE and isinstance(answer, Locations):
-        return answer
+        return compared(answer)
     if task is Task.LOCATE and isinstance(answer, Outlines):
         return _located(answer) if changed else Locations({})
     if task is Task.CAPTION and isinstance(answer, Caption):

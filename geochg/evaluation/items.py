@@ -12,7 +12,7 @@ from geochg.datasets.asked import task_asked
 from geochg.datasets.example import Example
 from geochg.errors import InputError
 from geochg.evaluation.example_options import ExampleOptions
-from geochg.evaluation.values import TRUTHS, References, Truth, truth_values
+from geochg.evaluation.values import TRUTHS, References, Truth, compared, truth_values
 from geochg.records import Exchange, Question, Task, Unparsed
 from geochg.tasks import SPECS, TURN_BREAK
 
@@ -155,7 +155,7 @@ def _truth(example: Example, task: Task) -> Truth:
     found = spec.parse(spec.joined(answers), [turn.question for turn in example.turns])
     if isinstance(found, Unparsed):
         raise _fault(example, f"its answer is outside the grammar of '{task}': {found.reason}")
-    truth: Truth = found
+    truth: Truth = compared(found)
     return truth
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from geochg.errors import RunError
 from geochg.evaluation.answers import Answered, Answers
+from geochg.evaluation.coco_rouge import coco_rouge_l
 from geochg.evaluation.options import FitMetric
 from geochg.evaluation.published import Published
 from geochg.evaluation.scores import best_threshold, scores
@@ -278,5 +279,10 @@ def _constant(
     return {f'{name}: "{one_line(text)}"': text for text, name in reversed(unlike.items())}
 
 
-def _reached(text: str, references: Written) -> float:
-    return sum(references.cider.scores([words(text)] * len(references.texts)))
+def _reached(text: str, references: Written) -> tuple[float, float]:
+    """How well one text fits all: CIDEr-D, and ROUGE-L where that cannot tell."""
+    said = words(text)
+    return (
+        sum(references.cider.scores([said] * len(references.texts))),
+        sum(coco_rouge_l(said, each) for each in references.words),
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from geochg.records import (
     GRID_CELLS,
@@ -45,7 +45,18 @@ TRUTHS: Mapping[Task, type[Truth]] = {
 }
 """The kind of truth of each task."""
 
+_Compared = TypeVar("_Compared", Presence, Counts, Locations)
+
 _CELLS = {cell.name: cell for cell in GRID_CELLS}
+
+
+def compared(answer: _Compared) -> _Compared:
+    """What is compared of an answer: neither directions nor probabilities of cells."""
+    if isinstance(answer, Counts):
+        return Counts({name: int(number) for name, number in answer.counts.items()})
+    if isinstance(answer, Locations):
+        return Locations({name: dict.fromkeys(each, 1.0) for name, each in answer.cells.items()})
+    return answer
 
 
 def truth_values(truth: Truth) -> dict[str, Any]:

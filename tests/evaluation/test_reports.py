@@ -182,11 +182,11 @@ def test_constant_captions_are_what_a_model_is_compared_with():
     assert names == [MODEL, f'no change: "{NO_CHANGE}"', 'commonest: "roads were built"']
     assert line(found, "no change", "unchanged pairs")["bleu_4"] == pytest.approx(1)
     assert line(found, "no change", "changed pairs")["rouge_1"] == 0
-    assert line(found, "commonest", "changed pairs")["rouge_1"] == pytest.approx(2 / 3, abs=0.01)
+    assert line(found, "commonest", "changed pairs")["rouge_1"] == pytest.approx((2 / 7 + 2) / 3)
 
 
 def test_without_changed_pairs_there_is_one_constant_caption():
-    found = scored(Task.CAPTION, CAPTIONS[3], CAPTIONS[4])
+    found = scored(Task.CAPTION, CAPTIONS[4], CAPTIONS[4])
     assert [t.group for t in found.tables] == ["all pairs", "unchanged pairs"]
     assert len(found.tables[0].lines) == 2
 
@@ -205,9 +205,7 @@ def test_answers_to_questions_are_one_group():
 
 
 def test_no_answer_at_all_is_an_error():
-    with pytest.raises(
-        RunError, match="answered none of 1 questions: no\\x20\\x20? ?way"
-    ) as caught:
+    with pytest.raises(RunError, match="answered none of 1 questions: no way") as caught:
         scored(Task.QUESTION, (References(("a",)), Failed("no\x1b way")))
     assert "\x1b" not in caught.value.message
 
