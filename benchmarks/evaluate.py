@@ -39,7 +39,7 @@ def tables(model: str, pairs: int) -> str:
     measured = (
         f"`{model}` on {pairs} pairs of 256 px (`geochg dataset world --seed {FIRST_SEED}"
         f" --unchanged-share {UNCHANGED_SHARE}`), measured on {machine.describe()}: "
-        f"{took.seconds:.0f} s with start and scoring, {took.peak_mb:,.0f} MB."
+        f"{took.seconds:.0f} s with start and scoring, {took.peak_mb:,.0f} MB beside METEOR's Java."
     )
     return f"{measured}\n" + "\n".join(lines)
 
