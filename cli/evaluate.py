@@ -2,46 +2,32 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 from click.core import ParameterSource
 
 from geochg.errors import OptionError
 from geochg.evaluation.options import EvaluateOptions, FitMetric
-from geochg.options import AnalyzeOptions
-
-from .pair_options import named_values
-
-if TYPE_CHECKING:
-    from geochg.evaluation.predictions import Predictions
-    from geochg.evaluation.presence import PresenceReport
+from geochg.records import Task
 
 _DEFAULTS = EvaluateOptions()
-_FIELDS = {"tile_size": "tile_size_px", "overlap": "overlap_px"}
-"""Command-line names that leave out the unit."""
 
-_ASKING = (
-    "model",
-    "model_options",
-    "tile_size",
-    "overlap",
-    "changed_share",
-    "device",
-    "batch_size",
-    "predictions_file",
-)
-"""What only matters where the model is asked."""
+_ASKING = ("model", "model_options", "device", "batch_size", "predictions_file", "resume")
+"""What only matters where the model is asked; with what each kind of source adds to it."""
 
+_PAIRS_ASKING = ("tile_size", "overlap", "changed_share")
+_ROWS_ASKING = ("images", "tasks", "split", "skip_unreadable")
 _FITTING = ("fit_share", "fit_metric", "seed", "save_options")
 """What only matters where a threshold is fitted."""
 
+_PAIRS_ONLY = (*_PAIRS_ASKING, "fit_threshold", *_FITTING)
+_ROWS_ONLY = (*_ROWS_ASKING, "resume", "bert", "meteor", "published")
+
 
 @click.command()
-@click.argument("pairs", required=False, type=click.Path(path_type=Path))
+@click.argument("sources", nargs=-1, metavar="[SOURCE]...", type=click.Path(path_type=Path))
 @click.option(
     "--model",
     default=_DEFAULTS.model,
@@ -56,30 +42,69 @@ _FITTING = ("fit_share", "fit_metric", "seed", "save_options")
     help="An option of the model's own; may be given several times.",
 )
 @click.option(
+    "--task",
+    "tasks",
+    multiple=True,
+    type=click.Choice([str(task) for task in Task]),
+    help="Rows: ask only this; may be given several times.",
+)
+@click.option(
+    "--split",
+    type=click.Choice(["train", "val", "test"]),
+    help="Rows: only those of this part.",
+)
+@click.option(
+    "--images",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Rows: where the names of images start; else beside the rows.",
+)
+@click.option(
+    "--skip-unreadable",
+    is_flag=True,
+    help="Rows: leave out those whose own answer is outside the grammar of its task.",
+)
+@click.option(
+    "--bert",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Rows: compute BERTScore with the encoder in this folder.",
+)
+@click.option(
+    "--meteor/--no-meteor",
+    default=True,
+    help="Rows: compute METEOR where pycocoevalcap and Java are there.",
+)
+@click.option(
+    "--published",
+    is_flag=True,
+    help="Rows: set the numbers of the papers beside, which are of their own test sets.",
+)
+@click.option(
     "--tile-size",
     type=int,
     default=_DEFAULTS.tile_size_px,
     show_default=True,
-    help="Side of the square the model sees, in pixels; larger pictures are cut.",
+    help="Pairs: side of the square the model sees, in pixels; larger pictures are cut.",
 )
 @click.option(
     "--overlap",
     type=int,
     default=_DEFAULTS.overlap_px,
     show_default=True,
-    help="Overlap of neighbouring tiles, in pixels.",
+    help="Pairs: overlap of neighbouring tiles, in pixels.",
 )
 @click.option(
     "--changed-share",
     type=float,
     default=_DEFAULTS.changed_share,
     show_default=True,
-    help="A tile is changed where more than this share of its pixels is.",
+    help="Pairs: a tile is changed where more than this share of its pixels is.",
 )
 @click.option(
     "--fit-threshold",
     is_flag=True,
-    help="Find the model's presence threshold on a share of the pairs; score the others.",
+    help="Pairs: find the model's presence threshold on a share of them; score the others.",
 )
 @click.option(
     "--fit-share",
@@ -113,13 +138,18 @@ _FITTING = ("fit_share", "fit_metric", "seed", "save_options")
     "predictions_file",
     type=click.Path(path_type=Path),
     metavar="FILE.jsonl",
-    help="Keep what the model said, a line of JSON for each tile.",
+    help="Keep what the model said, a line of JSON for each answer.",
+)
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Rows: go on where a run with the same --predictions was interrupted.",
 )
 @click.option(
     "--from-predictions",
     type=click.Path(path_type=Path),
     metavar="FILE.jsonl",
-    help="Score what was kept; no model is asked and no PAIRS are read.",
+    help="Score what was kept; no model is asked and no SOURCE is read.",
 )
 @click.option(
     "--device",
@@ -127,157 +157,104 @@ _FITTING = ("fit_share", "fit_metric", "seed", "save_options")
     show_default=True,
     help="auto, cpu, cuda, cuda:1 or mps.",
 )
-@click.option("--batch-size", type=int, help="Tiles answered in one call.")
+@click.option("--batch-size", type=int, help="Tiles or pairs answered in one call.")
+@click.option(
+    "--markdown",
+    "markdown_file",
+    type=click.Path(path_type=Path),
+    metavar="FILE.md",
+    help="Also write the scores as Markdown tables.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the scores as JSON on stdout.")
 @click.pass_context
 def evaluate(
     ctx: click.Context,
     /,
-    pairs: Path | None,
-    predictions_file: Path | None,
+    sources: tuple[Path, ...],
     from_predictions: Path | None,
-    save_options: Path | None,
-    as_json: bool,
     **_: Any,  # noqa: ANN401
 ) -> None:
-    """Ask a model whether labelled PAIRS have changed, and score its answers.
+    """Ask a model about pairs of which the answers are known, and score what it says.
 
-    PAIRS is a folder with A/, B/ and label/ (before, after, masks; files of equal names), or a CSV
-    file with the columns before, after and changed. Beside the model stand answers that need
-    none: always yes, always no, and the difference of the pictures.
+    SOURCE is labelled pairs: a folder with A/, B/ and label/ (before, after, masks; files of equal
+    names), or a CSV file with the columns before, after and changed. Or it is rows of questions
+    and answers: one or several files of ChangeChat-105k, LEVIR-CC or LLaVA, CSV with question and
+    answer, or what geochg dataset writes (world.json, or --split test of a folder).
+
+    Beside the model stand answers that need none.
 
     \b
     Examples:
       geochg evaluate LEVIR-CD/test
-      geochg evaluate pairs.csv --model clip:clip-vit-large-patch14 --fit-threshold
       geochg evaluate LEVIR-CD/val --model clip:FOLDER --fit-threshold --save-options fitted.toml
-      geochg evaluate --from-predictions said.jsonl --fit-threshold --fit-metric f1
+      geochg evaluate changechat_105k_test.json changechat_105k_test_count.json --images LEVIR-CC
+      geochg evaluate world/world.json world/world_captions.json --predictions said.jsonl
+      geochg evaluate --from-predictions said.jsonl --bert roberta-large --markdown scores.md
     """
-    options = _options(ctx)
-    if (pairs is None) == (from_predictions is None):
-        raise click.UsageError("name PAIRS, or --from-predictions FILE.jsonl, and not both")
-
-    from geochg.evaluation.predictions import Predictions
-    from geochg.evaluation.presence import presence_report
-
-    _check_files(predictions_file, save_options, [from_predictions, pairs])
+    if bool(sources) == (from_predictions is not None):
+        raise click.UsageError("name SOURCE, or --from-predictions FILE.jsonl, and not both")
     if from_predictions is not None:
-        _refuse(ctx, _ASKING, "--from-predictions", "leave out one of them")
-        found = Predictions.read(from_predictions)
-        options = replace(options, model=found.model, model_options=found.model_options)
-    if save_options is not None:
-        _check_has_threshold(options)
-    if pairs is not None:
-        found = _asked(pairs, options, predictions_file)
-    report = presence_report(found, options)
-    if save_options is not None:
-        _save(save_options, found, report)
-    files = {"predictions": predictions_file or from_predictions, "saved_options": save_options}
-    if as_json:
-        told = {name: str(path) for name, path in files.items() if path is not None}
-        click.echo(json.dumps(told | _facts(found, options, report), allow_nan=False))
+        refused = (*_ASKING, *_PAIRS_ASKING, *_ROWS_ASKING)
+        refuse(ctx, refused, "--from-predictions", "leave out one of them")
+        are_rows = _keeps_rows(from_predictions)
     else:
-        click.echo("\n".join([*_files(predictions_file, save_options), *_in_words(found, report)]))
+        are_rows = _are_rows(ctx, sources)
+    if are_rows:
+        refuse(ctx, _PAIRS_ONLY, "rows of questions", "it is for labelled pairs")
+        from .evaluate_rows import evaluate_rows
+
+        evaluate_rows(ctx)
+        return
+    refuse(ctx, _ROWS_ONLY, "labelled pairs", "it is for rows of questions and answers")
+    if not ctx.params["fit_threshold"]:
+        refuse(ctx, _FITTING, "scoring alone", "add --fit-threshold")
+    from .evaluate_pairs import evaluate_pairs
+
+    evaluate_pairs(ctx)
 
 
-def _options(ctx: click.Context) -> EvaluateOptions:
-    values = {_FIELDS.get(name, name): value for name, value in ctx.params.items()}
-    values["model_options"] = named_values(values["model_options"])
-    known = EvaluateOptions.__dataclass_fields__
-    options = EvaluateOptions.from_dict({n: v for n, v in values.items() if n in known})
-    if not options.fit_threshold:
-        _refuse(ctx, _FITTING, "scoring alone", "add --fit-threshold")
-    return options
+def refuse(ctx: click.Context, names: tuple[str, ...], beside: str, hint: str) -> None:
+    """Refuses options that were given but would not matter.
 
-
-def _refuse(ctx: click.Context, names: tuple[str, ...], beside: str, hint: str) -> None:
-    """Refuses options that were given but would not matter."""
+    Raises:
+        OptionError: If one was.
+    """
     for option in ctx.command.params:
-        given = ctx.get_parameter_source(option.name or "") is ParameterSource.COMMANDLINE
-        if option.name in names and given:
+        if option.name in names and _is_given(ctx, option.name):
             raise OptionError(f"{option.opts[0]} does not go with {beside}", hint)
 
 
-def _check_files(
-    predictions: Path | None, save_options: Path | None, inputs: list[Path | None]
-) -> None:
-    from geochg.writers.staging import Output, check_outputs
-
-    wanted = [(predictions, ".jsonl"), (save_options, ".toml")]
-    outputs = [Output(path, (suffix,)) for path, suffix in wanted if path is not None]
-    check_outputs(outputs, [path for path in inputs if path is not None])
+def _is_given(ctx: click.Context, name: str) -> bool:
+    return ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
 
 
-def _asked(pairs: Path, options: EvaluateOptions, keep: Path | None) -> Predictions:
-    from geochg.datasets.pairs import pair_files
-    from geochg.evaluation.asking import predictions
-    from geochg.writers.staging import Staging
+def _keeps_rows(path: Path) -> bool:
+    from geochg.evaluation.answers import CONTENT
+    from geochg.evaluation.predictions import json_lines
 
-    from .progress import showing_progress
-
-    with showing_progress() as listener:
-        found = predictions(pair_files(pairs), options, listener)
-    if keep is not None:
-        with Staging() as staging:
-            with staging.write(keep) as path:
-                found.write(path)
-            staging.commit()
-    return found
+    return json_lines(path)[0].get("content") == CONTENT
 
 
-def _check_has_threshold(options: EvaluateOptions) -> None:
-    from geochg.evaluation.asking import threshold_options
+def _are_rows(ctx: click.Context, sources: tuple[Path, ...]) -> bool:
+    """Whether the sources are rows of questions; a folder may be both."""
+    from geochg.datasets.pairs import BEFORE
+    from geochg.datasets.table import TABLE_SUFFIX
 
-    if not threshold_options(options.model, options.model_options, 0.5, opened=False):
-        raise OptionError(
-            f"{options.model} has no option for its threshold", "leave out --save-options"
-        )
-
-
-def _save(path: Path, found: Predictions, report: PresenceReport) -> None:
-    from geochg.writers.staging import Staging
-
-    assert report.fit is not None
-    tile_size_px = int(found.options["tile_size_px"])
-    usual = AnalyzeOptions()
-    options = AnalyzeOptions(
-        model=found.model,
-        model_options={**found.model_options, **report.fit.options},
-        tile_size_px=tile_size_px,
-        overlap_px=min(usual.tile_overlap_px, tile_size_px // 8),
-    )
-    with Staging() as staging:
-        with staging.write(path) as place:
-            options.to_toml(place)
-        staging.commit()
+    first = sources[0]
+    if len(sources) > 1:
+        return True
+    if first.is_dir():
+        chosen = _is_given(ctx, "split") or _is_given(ctx, "tasks")
+        return chosen or (not (first / BEFORE).is_dir() and any(first.glob("*.json")))
+    if first.suffix.lower() == TABLE_SUFFIX:
+        return _has_questions(first)
+    return first.is_file()
 
 
-def _files(*paths: Path | None) -> list[str]:
-    return [str(path) for path in paths if path is not None]
-
-
-def _facts(found: Predictions, options: EvaluateOptions, report: PresenceReport) -> dict[str, Any]:
-    fitting = {name: options.to_dict()[name] for name in ("fit_share", "fit_metric", "seed")}
-    return {
-        "model": dict(found.identity),
-        "model_options": dict(found.model_options),
-        "options": {**found.options, **(fitting if options.fit_threshold else {})},
-        "presence": report.to_dict(),
-    }
-
-
-def _in_words(found: Predictions, report: PresenceReport) -> list[str]:
-    lines = [f"{found.identity['id']}", *report.lines()]
-    if report.unanswered:
-        lines.append(f"{report.unanswered} without an answer, in none of the scores")
-    if report.fit is not None:
-        told = " ".join(
-            f"--model-option {name}={json.dumps(value)}"
-            for name, value in report.fit.options.items()
-        )
-        lines.append(
-            told
-            or f"changed above a probability of {report.fit.probability:.4g}; "
-            f"{found.model} has no option for it"
-        )
-    return lines
+def _has_questions(table: Path) -> bool:
+    try:
+        with table.open(encoding="utf-8-sig") as file:
+            head = file.readline(10_000)
+    except (OSError, UnicodeDecodeError):
+        return False  # said by who reads it
+    return "question" in {name.strip(' "\r\n') for name in head.split(",")}

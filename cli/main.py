@@ -14,7 +14,7 @@ from .lazy import LazyGroup
 COMMANDS = {
     "analyze": "Map what changed between two rasters.",
     "ask": "Talk about what changed, in the whole pair or at one place.",
-    "evaluate": "Compare a model's answers with labelled pairs, and fit its threshold.",
+    "evaluate": "Score a model's answers on pairs of which they are known, and fit its threshold.",
     "info": "Tell what a pair of rasters is before running it.",
     "models": "List the change models that --model takes, or convert released weights.",
     "train": "Train change models.",

@@ -21,6 +21,9 @@ from geochg.records import PairFacts, PixelWindow, Presence, Task, Tile, TileAns
 from geochg.tasks import ask
 from geochg.tiling.layout import Layout
 
+PICTURES = PairFacts(("red", "green", "blue"), float("nan"), "uint8")
+"""Of pictures, which have no place on the ground, hence no size there."""
+
 
 def predictions(
     pairs: Sequence[PairFiles], options: EvaluateOptions, listener: Listener = ignore
@@ -49,8 +52,7 @@ def predictions(
     model = backend.load(source, asked_with, options.device)
     _check(model)
     with naming(model):
-        # Pictures have no place on the ground, hence no size there.
-        model.survey(PairFacts(("red", "green", "blue"), float("nan"), "uint8"), [])
+        model.survey(PICTURES, [])
     rows = _asked(pairs, model, options, listener)
     identity = model.identity
     shaping = options.shaping()
@@ -64,13 +66,22 @@ def predictions(
     )
 
 
-def _check(model: type[ChangeModel] | ChangeModel) -> None:
+def refuse_surveys(model: type[ChangeModel] | ChangeModel) -> None:
+    """Refuses a model that can only be asked about whole scenes.
+
+    Raises:
+        ModelError: If it is one.
+    """
     if model.capabilities.surveys:
         raise ModelError(
             f"{model.name} learns from the pair it is asked about, so there is nothing to evaluate "
             "on pairs of pictures",
             "choose a model that needs no survey, see `geochg models`",
         )
+
+
+def _check(model: type[ChangeModel] | ChangeModel) -> None:
+    refuse_surveys(model)
     if Task.PRESENCE not in model.capabilities.tasks:
         raise ModelError(
             f"the model {model.name} does not tell whether something changed",

@@ -16,7 +16,14 @@ from geochg.options import VERSION_KEY
 KIND = "geochg predictions"
 """What the first line of a file says it is."""
 
-_HINT = "make it again with geochg evaluate --predictions"
+FORMAT = 2
+"""Of the files written; 1 had no number and no `content`, and is still read."""
+
+CONTENT = "presence"
+"""What the first line of a file of labelled pairs says it holds; see also `answers`."""
+
+HINT = "make it again with geochg evaluate --predictions"
+"""What to do about a file that cannot be used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +70,8 @@ class Predictions:
     def lines(self) -> Iterator[str]:
         """The file: a line of JSON about the model, then one an item."""
         head = {name: value for name, value in vars(self).items() if name != "rows"}
-        yield json.dumps({"kind": KIND, VERSION_KEY: __version__, **head})
+        kind = {"kind": KIND, "content": CONTENT, "format": FORMAT, VERSION_KEY: __version__}
+        yield json.dumps({**kind, **head})
         for row in self.rows:
             yield json.dumps(asdict(row), allow_nan=False)
 
@@ -78,19 +86,9 @@ class Predictions:
         Raises:
             InputError: If the file cannot be read or a line is no such thing.
         """
-        try:
-            lines = path.read_text(encoding="utf-8").splitlines()
-        except OSError as error:
-            raise InputError(
-                f"cannot read the predictions {path}: {error.strerror}", "check the path"
-            ) from error
-        except UnicodeDecodeError as error:
-            raise InputError(f"{path} is no file of predictions", _HINT) from error
-        head, *rows = [
-            _object(path, number, line) for number, line in enumerate(lines, start=1)
-        ] or [{}]
-        if head.get("kind") != KIND:
-            raise InputError(f"{path} is no file of predictions", _HINT)
+        head, *rows = json_lines(path)
+        if head.get("content", CONTENT) != CONTENT:
+            raise InputError(f"{path} holds no answers about labelled pairs", HINT)
         wanted = {
             "model": str,
             "model_options": dict,
@@ -100,7 +98,7 @@ class Predictions:
         }
         for name, kind in wanted.items():
             if not isinstance(head.get(name), kind):
-                raise InputError(f"{path}, line 1: there is no {name!r}", _HINT)
+                raise InputError(f"{path}, line 1: there is no {name!r}", HINT)
         return cls(
             **{name: head[name] for name in wanted},
             rows=tuple(_row(path, number, row) for number, row in enumerate(rows, start=2)),
@@ -128,13 +126,44 @@ def _joined(part: Sequence[Prediction]) -> Prediction:
     )
 
 
+def json_lines(path: Path) -> list[dict[str, Any]]:
+    """The lines of a file of predictions, of whatever content; the head is the first.
+
+    Raises:
+        InputError: If it cannot be read, is no such file, is of a newer geochg, or a line is no
+            JSON object.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except OSError as error:
+        raise InputError(
+            f"cannot read the predictions {path}: {error.strerror}", "check the path"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is no file of predictions", HINT) from error
+    if lines[-1] == "":
+        lines.pop()
+    found = [_object(path, number, line) for number, line in enumerate(lines, start=1)]
+    head = found[0] if found else {}
+    if head.get("kind") != KIND:
+        raise InputError(f"{path} is no file of predictions", HINT)
+    number = head.get("format", 1)
+    if type(number) is not int or not 1 <= number <= FORMAT:
+        raise InputError(
+            f"{path} is of format {number!r}, written by geochg {head.get(VERSION_KEY)!r}; this is "
+            f"geochg {__version__}, which reads formats up to {FORMAT}",
+            "update geochg, or make the predictions again",
+        )
+    return found
+
+
 def _object(path: Path, number: int, line: str) -> dict[str, Any]:
     try:
         value = json.loads(line)
     except ValueError as error:
-        raise InputError(f"{path}, line {number} is not JSON", _HINT) from error
+        raise InputError(f"{path}, line {number} is not JSON", HINT) from error
     if not isinstance(value, dict):
-        raise InputError(f"{path}, line {number} is no JSON object", _HINT)
+        raise InputError(f"{path}, line {number} is no JSON object", HINT)
     return value
 
 
@@ -142,7 +171,7 @@ def _row(path: Path, number: int, values: Mapping[str, Any]) -> Prediction:
     try:
         row = Prediction(**values)
     except TypeError as error:
-        raise InputError(f"{path}, line {number} has other members", _HINT) from error
+        raise InputError(f"{path}, line {number} has other members", HINT) from error
     sound = (
         isinstance(row.item, str)
         and isinstance(row.group, str)
@@ -152,7 +181,7 @@ def _row(path: Path, number: int, values: Mapping[str, Any]) -> Prediction:
         and _is_number(row.difference, 255.0)
     )
     if not sound:
-        raise InputError(f"{path}, line {number} has a value that makes no sense", _HINT)
+        raise InputError(f"{path}, line {number} has a value that makes no sense", HINT)
     return row
 
 

@@ -14,6 +14,8 @@ from geochg.evaluation.options import EvaluateOptions, FitMetric
 from geochg.evaluation.predictions import Prediction, Predictions
 from geochg.evaluation.scores import SHOWN, Scores, best_threshold, scores
 from geochg.evaluation.split import fit_groups
+from geochg.evaluation.tables import Line, ScoreTable, TaskScores
+from geochg.records import Task
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -76,6 +78,16 @@ class PresenceReport:
             "difference_threshold": self.difference,
             "fit": None if self.fit is None else vars(self.fit) | {"options": {**self.fit.options}},
         }
+
+    def table(self) -> TaskScores:
+        """The report as a table among those of other tasks; `unanswered` are its failed ones."""
+        lines = [Line(name, each.to_dict()) for name, each in self.scores.items()]
+        total = self.changed + self.unchanged
+        notes = [f"{self.changed} changed, {self.unchanged} unchanged"]
+        if self.fit is not None:
+            notes.append(f"held out; the threshold was fitted on {self.fit.items} others")
+        table = ScoreTable("", total, SHOWN, lines)
+        return TaskScores(str(Task.PRESENCE), total, 0, self.unanswered, [table], notes)
 
     def lines(self) -> list[str]:
         """The report as a table."""

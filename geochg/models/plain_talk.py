@@ -6,6 +6,7 @@ meaning round; else it is said what can be asked.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -57,7 +58,7 @@ class Observed:
     Attributes:
         outlines: Where.
         valid: `(height, width)` bool.
-        pixel_area_m2: Of the ground.
+        pixel_area_m2: Of the ground; not a number for pictures without a place.
         counts: How many; None when the model does not count.
         caption: In words; None when it has none.
     """
@@ -73,6 +74,7 @@ class _Found(NamedTuple):
     """One channel that changed."""
 
     channel: Channel
+    size_px: int
     area_m2: float
     cells: tuple[str, ...]
 
@@ -152,8 +154,8 @@ def _found(observed: Observed, words: Sequence[str]) -> list[_Found]:
         if not len(cells):
             cells = np.array([inside.argmax()])
         names = tuple(GRID_CELLS[cell].name for cell in cells)
-        found.append(_Found(channel, count_px * observed.pixel_area_m2, names))
-    return sorted(found, key=lambda each: -each.area_m2)
+        found.append(_Found(channel, count_px, count_px * observed.pixel_area_m2, names))
+    return sorted(found, key=lambda each: -each.size_px)
 
 
 def _named_cells(words: Sequence[str]) -> NDArray[np.bool_]:
@@ -196,7 +198,8 @@ def _sentence(found: _Found) -> str:
     name = COUNTABLE.get(found.channel.class_name, ("", found.channel.class_name))[1]
     verb = {Change.ALTERED: "were altered"}.get(found.channel.change, str(found.channel.change))
     places = ", ".join(found.cells)
-    return f"{name.capitalize()} {verb} on {_area(found.area_m2)} ({places})."
+    area = "" if math.isnan(found.area_m2) else f" on {_area(found.area_m2)}"
+    return f"{name.capitalize()} {verb}{area} ({places})."
 
 
 def _counted(found: Sequence[_Found], classes: Sequence[str], counts: Counts | None) -> str:

@@ -278,7 +278,7 @@ def test_pairs_or_predictions_and_not_both(geochg, pairs, refused, tmp_path):
     for arguments in ([], [pairs, "--from-predictions", "p.jsonl"]):
         code, _, errors = geochg("evaluate", *arguments)
         assert code == 2
-        assert "name PAIRS, or --from-predictions" in errors
+        assert "name SOURCE, or --from-predictions" in errors
     kept = tmp_path / "p.jsonl"
     told(geochg, pairs, *MARKER, "--predictions", kept)
     given = ("--from-predictions", kept, "--model", "marker")

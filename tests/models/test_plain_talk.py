@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -85,3 +87,10 @@ def test_thirds_are_of_what_is_there_not_of_the_padding():
         Outlines(seen.outlines.channels, padded), valid, 1.0, seen.counts, seen.caption
     )
     assert reply("Where?", larger) == reply("Where?", seen)
+
+
+def test_pictures_without_a_place_have_no_area():
+    seen = replace(observed(caption=""), pixel_area_m2=float("nan"))
+    told = "".join(reply("What has changed?", seen))
+    # The larger first, as with a place.
+    assert told == ("Vegetation areas disappeared (bottom-right). Buildings appeared (top-left).")

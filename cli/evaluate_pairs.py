@@ -1,0 +1,146 @@
+"""`geochg evaluate` on labelled pairs: whether something changed."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from geochg.errors import OptionError
+from geochg.evaluation.options import EvaluateOptions
+from geochg.options import AnalyzeOptions
+
+from .evaluate_files import write_markdown
+from .pair_options import named_values
+
+if TYPE_CHECKING:
+    from geochg.evaluation.predictions import Predictions
+    from geochg.evaluation.presence import PresenceReport
+
+_FIELDS = {"tile_size": "tile_size_px", "overlap": "overlap_px"}
+"""Command-line names that leave out the unit."""
+
+
+def evaluate_pairs(ctx: click.Context) -> None:
+    """Runs the command."""
+    options = _options(ctx)
+    pairs = next(iter(ctx.params["sources"]), None)
+    kept = ctx.params["from_predictions"]
+    files = {
+        "predictions": ctx.params["predictions_file"],
+        "saved_options": ctx.params["save_options"],
+        "markdown": ctx.params["markdown_file"],
+    }
+
+    from geochg.evaluation.predictions import Predictions
+    from geochg.evaluation.presence import presence_report
+
+    _check_files(files, [kept, pairs])
+    if kept is not None:
+        found = Predictions.read(kept)
+        options = replace(options, model=found.model, model_options=found.model_options)
+    if files["saved_options"] is not None:
+        _check_has_threshold(options)
+    if pairs is not None:
+        found = _asked(pairs, options, files["predictions"])
+    report = presence_report(found, options)
+    if files["saved_options"] is not None:
+        _save(files["saved_options"], found, report)
+    if files["markdown"] is not None:
+        write_markdown(files["markdown"], found.identity["id"], [report.table()])
+    if ctx.params["as_json"]:
+        named = {**files, "predictions": files["predictions"] or kept}
+        told = {name: str(path) for name, path in named.items() if path is not None}
+        click.echo(json.dumps(told | _facts(found, options, report), allow_nan=False))
+    else:
+        written = [str(path) for path in files.values() if path is not None]
+        click.echo("\n".join([*written, *_in_words(found, report)]))
+
+
+def _options(ctx: click.Context) -> EvaluateOptions:
+    values = {_FIELDS.get(name, name): value for name, value in ctx.params.items()}
+    values["model_options"] = named_values(values["model_options"])
+    known = EvaluateOptions.__dataclass_fields__
+    return EvaluateOptions.from_dict({n: v for n, v in values.items() if n in known})
+
+
+def _check_files(files: dict[str, Path | None], inputs: list[Path | None]) -> None:
+    from geochg.writers.staging import Output, check_outputs
+
+    suffixes = {"predictions": ".jsonl", "saved_options": ".toml", "markdown": ".md"}
+    outputs = [Output(path, (suffixes[n],)) for n, path in files.items() if path is not None]
+    check_outputs(outputs, [path for path in inputs if path is not None])
+
+
+def _asked(pairs: Path, options: EvaluateOptions, keep: Path | None) -> Predictions:
+    from geochg.datasets.pairs import pair_files
+    from geochg.evaluation.asking import predictions
+    from geochg.writers.staging import Staging
+
+    from .progress import showing_progress
+
+    with showing_progress() as listener:
+        found = predictions(pair_files(pairs), options, listener)
+    if keep is not None:
+        with Staging() as staging:
+            with staging.write(keep) as path:
+                found.write(path)
+            staging.commit()
+    return found
+
+
+def _check_has_threshold(options: EvaluateOptions) -> None:
+    from geochg.evaluation.asking import threshold_options
+
+    if not threshold_options(options.model, options.model_options, 0.5, opened=False):
+        raise OptionError(
+            f"{options.model} has no option for its threshold", "leave out --save-options"
+        )
+
+
+def _save(path: Path, found: Predictions, report: PresenceReport) -> None:
+    from geochg.writers.staging import Staging
+
+    assert report.fit is not None
+    tile_size_px = int(found.options["tile_size_px"])
+    usual = AnalyzeOptions()
+    options = AnalyzeOptions(
+        model=found.model,
+        model_options={**found.model_options, **report.fit.options},
+        tile_size_px=tile_size_px,
+        overlap_px=min(usual.tile_overlap_px, tile_size_px // 8),
+    )
+    with Staging() as staging:
+        with staging.write(path) as place:
+            options.to_toml(place)
+        staging.commit()
+
+
+def _facts(found: Predictions, options: EvaluateOptions, report: PresenceReport) -> dict[str, Any]:
+    fitting = {name: options.to_dict()[name] for name in ("fit_share", "fit_metric", "seed")}
+    return {
+        "model": dict(found.identity),
+        "model_options": dict(found.model_options),
+        "options": {**found.options, **(fitting if options.fit_threshold else {})},
+        "presence": report.to_dict(),
+    }
+
+
+def _in_words(found: Predictions, report: PresenceReport) -> list[str]:
+    lines = [f"{found.identity['id']}", *report.lines()]
+    if report.unanswered:
+        lines.append(f"{report.unanswered} without an answer, in none of the scores")
+    if report.fit is not None:
+        told = " ".join(
+            f"--model-option {name}={json.dumps(value)}"
+            for name, value in report.fit.options.items()
+        )
+        lines.append(
+            told
+            or f"changed above a probability of {report.fit.probability:.4g}; "
+            f"{found.model} has no option for it"
+        )
+    return lines

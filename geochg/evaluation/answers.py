@@ -1,0 +1,170 @@
+"""What a model answered to the rows of a test set, and the file that keeps it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from geochg import __version__
+from geochg.errors import InputError
+from geochg.evaluation.predictions import FORMAT, HINT, KIND, json_lines
+from geochg.evaluation.values import Given, Truth, given_of, given_values, truth_of, truth_values
+from geochg.options import VERSION_KEY
+from geochg.records import Task
+
+CONTENT = "answers"
+"""What the first line of such a file says it holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """One question beside its truth and its answer.
+
+    Attributes:
+        item: Its number in the test set.
+        pair: The pair's name.
+        task: What was asked.
+        question: In words.
+        changed: Whether the pair changed; None where the data does not say.
+        truth: The right answer.
+        given: The model's.
+        difference: Mean absolute difference of the two dates, in 8-bit steps.
+    """
+
+    item: int
+    pair: str
+    task: Task
+    question: str
+    changed: bool | None
+    truth: Truth
+    given: Given
+    difference: float
+
+    def line(self) -> str:
+        """The row as a line of JSON."""
+        told = {
+            "item": self.item,
+            "pair": self.pair,
+            "task": str(self.task),
+            "question": self.question,
+            "changed": self.changed,
+            "truth": truth_values(self.truth),
+            "answer": given_values(self.given),
+            "difference": self.difference,
+        }
+        return json.dumps(told, allow_nan=False)
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Self:
+        """What `line` told.
+
+        Raises:
+            ValueError: If it is no such row.
+        """
+        number, changed, difference = (values.get(n) for n in ("item", "changed", "difference"))
+        pair, question = values.get("pair"), values.get("question")
+        if not isinstance(number, int) or isinstance(number, bool) or number < 0:
+            raise ValueError("there is no item")
+        if not isinstance(changed, bool | None):
+            raise ValueError("changed is neither true nor false nor null")
+        if not isinstance(pair, str) or not isinstance(question, str):
+            raise ValueError("there is no pair or no question")
+        if not isinstance(difference, int | float) or not 0 <= difference <= 255:
+            raise ValueError("the difference is no number from 0 to 255")
+        task = Task(values.get("task", ""))
+        truth, given = truth_of(values.get("truth"), task), given_of(values.get("answer"), task)
+        return cls(number, pair, task, question, changed, truth, given, float(difference))
+
+
+@dataclass(frozen=True)
+class Head:
+    """What the answers come from.
+
+    Attributes:
+        model: What `--model` was.
+        model_options: The model's own options.
+        identity: `ModelIdentity` as plain values.
+        asked: Checksum of what was asked, see `items.ItemSet.digest`.
+        items: How many questions there are in all.
+        unreadable: Rows left out because their own answer is outside the grammar.
+        unasked: Questions the model does not take, by task.
+    """
+
+    model: str
+    model_options: Mapping[str, Any]
+    identity: Mapping[str, str]
+    asked: str
+    items: int
+    unreadable: int
+    unasked: Mapping[str, int]
+
+    def line(self) -> str:
+        """The first line of the file."""
+        kind = {"kind": KIND, "content": CONTENT, "format": FORMAT, VERSION_KEY: __version__}
+        return json.dumps({**kind, **vars(self)}, allow_nan=False)
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any], path: Path) -> Self:
+        """What `line` told.
+
+        Raises:
+            InputError: If it is no such head.
+        """
+        kinds = {
+            "model": str,
+            "model_options": dict,
+            "identity": dict,
+            "asked": str,
+            "items": int,
+            "unreadable": int,
+            "unasked": dict,
+        }
+        for name, kind in kinds.items():
+            if not isinstance(values.get(name), kind):
+                raise InputError(f"{path}, line 1: there is no {name!r}", HINT)
+        numbers = (values["items"], values["unreadable"], *values["unasked"].values())
+        if not all(type(n) is int and n >= 0 for n in numbers):
+            raise InputError(f"{path}, line 1 has a number that makes no sense", HINT)
+        if not {"id", "checksum"} <= values["identity"].keys():
+            raise InputError(f"{path}, line 1 does not name the model", HINT)
+        return cls(**{name: values[name] for name in kinds})
+
+
+@dataclass(frozen=True)
+class Answers:
+    """All that a scoring needs."""
+
+    head: Head
+    rows: Sequence[Answered]
+
+    def lines(self) -> Iterator[str]:
+        """The file, row by row in the order of the items."""
+        yield self.head.line()
+        yield from (row.line() for row in sorted(self.rows, key=lambda row: row.item))
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Reads a file of answers.
+
+        Raises:
+            InputError: If it cannot be read, is of another kind or of a newer geochg, a line is
+                damaged or an item stands there twice (file, line and what).
+        """
+        head, *rows = json_lines(path)
+        found = dict[int, Answered]()
+        for number, values in enumerate(rows, start=2):
+            row = _row(path, number, values)
+            if row.item in found:
+                raise InputError(f"{path}, line {number}: item {row.item} stands there twice", HINT)
+            found[row.item] = row
+        return cls(Head.of(head, path), tuple(found.values()))
+
+
+def _row(path: Path, number: int, values: Mapping[str, Any]) -> Answered:
+    try:
+        return Answered.of(values)
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{path}, line {number}: {error}", HINT) from error

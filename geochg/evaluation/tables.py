@@ -1,0 +1,190 @@
+"""Tables of scores, in words, in Markdown and as plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+Values = Mapping[str, float | None]
+"""Scores by name, as fractions; None is a score that divides by nothing."""
+
+
+class Column(NamedTuple):
+    """How a score is shown: title, what it is multiplied by, digits behind the point."""
+
+    title: str
+    scale: float = 100.0
+    digits: int = 2
+
+
+COLUMNS: Mapping[str, Column] = {
+    **{f"bleu_{n}": Column(f"BLEU-{n}") for n in (1, 2, 3, 4)},
+    "meteor": Column("METEOR"),
+    "rouge_1": Column("ROUGE-1"),
+    "rouge_2": Column("ROUGE-2"),
+    "rouge_l": Column("ROUGE-L"),
+    "rouge_l_coco": Column("ROUGE-L COCO"),
+    "cider_d": Column("CIDEr-D"),
+    "bert_score": Column("BERTScore"),
+    "accuracy": Column("accuracy"),
+    "balanced_accuracy": Column("balanced accuracy"),
+    "precision": Column("P"),
+    "recall": Column("R"),
+    "specificity": Column("specificity"),
+    "f1": Column("F1"),
+    "auroc": Column("AUROC"),
+    "mae": Column("MAE", 1.0),
+    "rmse": Column("RMSE", 1.0),
+    "exact": Column("exact match"),
+}
+"""Every score by name: per cent as in the papers (CIDEr-D times 100), errors as they are."""
+
+
+class Line(NamedTuple):
+    """One way to answer, and its scores; those it lacks are not known."""
+
+    name: str
+    values: Values
+
+
+@dataclass(frozen=True)
+class ScoreTable:
+    """The scores on one group of items.
+
+    Attributes:
+        group: Which items, or which class; empty where there is but one group.
+        items: How many.
+        columns: Names of the scores, among `COLUMNS`.
+        lines: The model first, then what it is compared with.
+    """
+
+    group: str
+    items: int
+    columns: Sequence[str]
+    lines: Sequence[Line]
+
+    def cells(self) -> list[list[str]]:
+        """Head and lines as text."""
+        head = ["", *(COLUMNS[name].title for name in self.columns)]
+        rows = [
+            [line.name, *(_shown(line.values.get(c), COLUMNS[c]) for c in self.columns)]
+            for line in self.lines
+        ]
+        return [head, *rows]
+
+
+@dataclass(frozen=True)
+class TaskScores:
+    """What one task gave.
+
+    Attributes:
+        task: Its name.
+        items: Questions that were answered, sensibly or not.
+        unparsed: Of these, whose answers made no sense.
+        failed: Questions without any answer; in no score.
+        tables: One a group.
+        notes: What is to be known of the scores.
+    """
+
+    task: str
+    items: int
+    unparsed: int
+    failed: int
+    tables: Sequence[ScoreTable]
+    notes: Sequence[str] = ()
+
+    @property
+    def summary(self) -> str:
+        """What was scored, on one line."""
+        failed = f", {self.failed} without an answer left out" if self.failed else ""
+        return f"{self.items} scored, {self.unparsed} of them unparsed{failed}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The scores as plain JSON values, as fractions."""
+        return {
+            "items": self.items,
+            "unparsed": self.unparsed,
+            "failed": self.failed,
+            "groups": [
+                {
+                    "group": table.group,
+                    "items": table.items,
+                    "scores": [
+                        {
+                            "name": line.name,
+                            **{c: line.values[c] for c in table.columns if c in line.values},
+                        }
+                        for line in table.lines
+                    ],
+                }
+                for table in self.tables
+            ],
+            "notes": list(self.notes),
+        }
+
+
+def in_words(scores: Sequence[TaskScores]) -> list[str]:
+    """The tables for a terminal."""
+    lines: list[str] = []
+    for one in scores:
+        lines += ["", f"{one.task}: {one.summary}"]
+        for table in one.tables:
+            lines += [f"  {title}"] if (title := _title(table)) else []
+            lines += [f"  {row}" for row in _aligned(table.cells())]
+        lines += [f"  {note}" for note in one.notes]
+    return lines
+
+
+def in_markdown(scores: Sequence[TaskScores]) -> list[str]:
+    """The same as Markdown."""
+    lines: list[str] = []
+    for one in scores:
+        lines += [f"## {one.task.capitalize()}", "", f"{one.summary}.", ""]
+        for table in one.tables:
+            lines += [f"**{title}**", ""] if (title := _title(table)) else []
+            head, *rows = table.cells()
+            ruler = ["---", *["---:"] * (len(head) - 1)]
+            lines += [_bars(row) for row in (head, ruler, *rows)]
+            lines.append("")
+        for note in one.notes:
+            lines += [f"{_plain(note)}.", ""]
+    return lines
+
+
+def one_line(text: str, longest: int = 48) -> str:
+    """A text of a model's or a file's as part of a line: nothing but what can be printed."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return line if len(line) <= longest else f"{line[: longest - 1]}…"
+
+
+def _title(table: ScoreTable) -> str:
+    return f"{table.group} ({table.items})" if table.group else ""
+
+
+def _shown(value: float | None, column: Column) -> str:
+    return "-" if value is None else f"{value * column.scale:.{column.digits}f}"
+
+
+def _aligned(cells: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return [
+        "  ".join(
+            [
+                row[0].ljust(widths[0]),
+                *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True)),
+            ]
+        ).rstrip()
+        for row in cells
+    ]
+
+
+def _bars(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(map(_plain, cells))} |"
+
+
+def _plain(text: str) -> str:
+    """Text that Markdown shows as it is."""
+    for mark in "\\|`*_<>[]":
+        text = text.replace(mark, f"\\{mark}")
+    return text

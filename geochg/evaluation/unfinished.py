@@ -1,0 +1,151 @@
+"""Answers kept in a file as they come, so that a run that was interrupted can go on."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import IO, Any, Self
+
+from geochg.errors import InputError, OptionError, RunError
+from geochg.evaluation.answers import Answered, Answers, Head
+
+_SAME = {
+    "model": "model",
+    "identity": "model",
+    "model_options": "model options",
+    "asked": "rows",
+    "unasked": "tasks",
+}
+"""What must be the same to go on, and how it is called."""
+
+
+class Unfinished:
+    """The answers of a run under way; `finish` turns them into the file that was asked for.
+
+    A context manager; left before `finish`, it leaves the file for `resume`, or nothing when there
+    is nothing in it.
+
+    Args:
+        target: The file of predictions; None keeps them in memory.
+        head: Of the run.
+        resume: Whether to go on with what lies there.
+
+    Raises:
+        InputError: If an unfinished run lies there and `resume` is not set, or it is damaged.
+        OptionError: If it asked something else, or another model.
+        RunError: If it cannot be written.
+    """
+
+    def __init__(self, target: Path | None, head: Head, *, resume: bool) -> None:
+        self.head = head
+        self.rows: list[Answered] = []
+        self._target = target
+        self._path = None if target is None else unfinished_path(target)
+        self._file: IO[str] | None = None
+        if self._path is not None:
+            if _whole_lines(self._path):
+                self.rows = _resumed(self._path, head, resume=resume)
+            self._file = self._opened(self._path)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        if self._file is not None:
+            self._file.close()
+        if self._path is not None and not self.rows:
+            self._path.unlink(missing_ok=True)
+
+    def add(self, rows: Iterable[Answered]) -> None:
+        """Keeps answers; they are on disk when this returns.
+
+        Raises:
+            RunError: If they cannot be written.
+        """
+        new = list(rows)
+        self.rows += new
+        self._write("".join(f"{row.line()}\n" for row in new))
+
+    def finish(self) -> Answers:
+        """All answers; the file is where it was asked for.
+
+        Raises:
+            RunError: If it cannot be moved there.
+        """
+        if self._file is not None and self._path is not None and self._target is not None:
+            self._file.close()
+            try:
+                os.replace(self._path, self._target)
+            except OSError as error:
+                raise _unwritable(self._target, error) from error
+        return Answers(self.head, tuple(self.rows))
+
+    def _opened(self, path: Path) -> IO[str]:
+        try:
+            file = path.open("a", encoding="utf-8", newline="\n")
+        except OSError as error:
+            raise _unwritable(path, error) from error
+        self._file = file
+        if not self.rows and path.stat().st_size == 0:
+            self._write(f"{self.head.line()}\n")
+        return file
+
+    def _write(self, text: str) -> None:
+        if self._file is None or self._path is None:
+            return
+        try:
+            self._file.write(text)
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise _unwritable(self._path, error) from error
+
+
+def unfinished_path(target: Path) -> Path:
+    """Where the answers of a run lie until all are there."""
+    return target.with_name(f"{target.name}.unfinished")
+
+
+def _whole_lines(path: Path) -> bool:
+    """Cuts off a line that was being written when a run was killed; whether any is left."""
+    try:
+        content = path.read_bytes()
+        whole = content.rfind(b"\n") + 1
+        if whole < len(content):
+            with path.open("r+b") as file:
+                file.truncate(whole)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    return whole > 0
+
+
+def _resumed(path: Path, head: Head, *, resume: bool) -> list[Answered]:
+    there = Answers.read(path)
+    if not resume:
+        raise InputError(
+            f"{path} holds an unfinished run ({len(there.rows)} of {there.head.items} answers)",
+            "add --resume to finish it, or delete that file to start again",
+        )
+    ours, theirs = (_compared(each) for each in (head, there.head))
+    if changed := dict.fromkeys(_SAME[name] for name in _SAME if ours[name] != theirs[name]):
+        raise OptionError(
+            f"the unfinished run in {path} differs in {', '.join(changed)}",
+            "run it as it was, or delete that file to start again",
+        )
+    return list(there.rows)
+
+
+def _compared(head: Head) -> dict[str, Any]:
+    values: dict[str, Any] = json.loads(head.line())
+    return values
+
+
+def _unwritable(path: Path, error: OSError) -> RunError:
+    return RunError(
+        f"cannot write {path}: {error.strerror or error}",
+        "make room on that disk, or choose another file; then go on with --resume",
+    )

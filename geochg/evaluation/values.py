@@ -1,0 +1,146 @@
+"""What is true and what a model says, as plain JSON values and back."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from geochg.records import (
+    GRID_CELLS,
+    Counts,
+    Locations,
+    Presence,
+    Reply,
+    Task,
+    Unparsed,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class References:
+    """What people said of a pair: one text or several, all of them right."""
+
+    texts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """That no answer came, and why."""
+
+    reason: str
+
+
+Truth = Presence | Counts | Locations | References
+Given = Presence | Counts | Locations | Reply | Unparsed | Failed
+
+TRUTHS: Mapping[Task, type[Truth]] = {
+    Task.PRESENCE: Presence,
+    Task.COUNT: Counts,
+    Task.LOCATE: Locations,
+    Task.CAPTION: References,
+    Task.DIALOGUE: References,
+    Task.QUESTION: References,
+}
+"""The kind of truth of each task."""
+
+_Compared = TypeVar("_Compared", Presence, Counts, Locations)
+
+_CELLS = {cell.name: cell for cell in GRID_CELLS}
+
+
+def compared(answer: _Compared) -> _Compared:
+    """What is compared of an answer: neither directions nor probabilities of cells."""
+    if isinstance(answer, Counts):
+        return Counts({name: int(number) for name, number in answer.counts.items()})
+    if isinstance(answer, Locations):
+        return Locations({name: dict.fromkeys(each, 1.0) for name, each in answer.cells.items()})
+    return answer
+
+
+def truth_values(truth: Truth) -> dict[str, Any]:
+    """A truth as plain values."""
+    return {"references": list(truth.texts)} if isinstance(truth, References) else _plain(truth)
+
+
+def given_values(given: Given) -> dict[str, Any]:
+    """An answer as plain values."""
+    if isinstance(given, Failed):
+        return {"failed": given.reason}
+    if isinstance(given, Unparsed):
+        return {"unparsed": given.reason, "text": given.text}
+    return {"text": given.text} if isinstance(given, Reply) else _plain(given)
+
+
+def truth_of(values: object, task: Task) -> Truth:
+    """The truth that `truth_values` told.
+
+    Raises:
+        ValueError: If it tells none of the task.
+    """
+    texts = values.get("references") if isinstance(values, dict) else None
+    if TRUTHS[task] is References:
+        if not isinstance(texts, list) or not texts or not all(isinstance(t, str) for t in texts):
+            raise ValueError("no references")
+        return References(tuple(texts))
+    return _typed(values, task)
+
+
+def given_of(values: object, task: Task) -> Given:
+    """The answer that `given_values` told.
+
+    Raises:
+        ValueError: If it tells none of the task.
+    """
+    if not isinstance(values, dict):
+        raise ValueError("no answer")
+    if "failed" in values:
+        return Failed(_text(values["failed"]))
+    if "unparsed" in values:
+        return Unparsed(task, _text(values.get("text")), _text(values["unparsed"]))
+    if TRUTHS[task] is References:
+        return Reply(_text(values.get("text")))
+    return _typed(values, task)
+
+
+def _plain(value: Presence | Counts | Locations) -> dict[str, Any]:
+    if isinstance(value, Presence):
+        return {"changed": value.changed, "probability": value.probability}
+    if isinstance(value, Counts):
+        return {"counts": dict(value.counts)}
+    return {"cells": {name: [c.name for c in sorted(each)] for name, each in value.cells.items()}}
+
+
+def _typed(values: object, task: Task) -> Presence | Counts | Locations:
+    if not isinstance(values, dict):
+        raise ValueError("no answer")
+    if task is Task.PRESENCE:
+        return _presence(values)
+    told = values.get("counts" if task is Task.COUNT else "cells")
+    if not isinstance(told, dict):
+        raise ValueError(f"no answer to '{task}'")
+    if task is Task.COUNT:
+        if not all(type(number) is int and number >= 0 for number in told.values()):
+            raise ValueError("a count is no whole number")
+        return Counts(told)
+    if not all(isinstance(names, list) and _CELLS.keys() >= set(names) for names in told.values()):
+        raise ValueError("a cell has another name")
+    return Locations({n: {_CELLS[c]: 1.0 for c in names} for n, names in told.items()})
+
+
+def _presence(values: Mapping[str, Any]) -> Presence:
+    changed, likely = values.get("changed"), values.get("probability")
+    if not isinstance(changed, bool):
+        raise ValueError("neither changed nor unchanged")
+    if likely is not None and not (
+        type(likely) in (int, float) and math.isfinite(likely) and 0 <= likely <= 1
+    ):
+        raise ValueError("a probability is none")
+    return Presence(changed, likely)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError("a text is none")
+    return value
