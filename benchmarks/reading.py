@@ -30,7 +30,7 @@ OPTIONS = AnalyzeOptions()
 def plain(before: Path, after: Path) -> None:
     """Opens both rasters and reads each window of each."""
     with rasterio.open(before) as a, rasterio.open(after) as b:
-        layout = Layout(a.height, a.width, OPTIONS.tile_size_px, OPTIONS.overlap_px)
+        layout = Layout(a.height, a.width, OPTIONS.tile_size_px, OPTIONS.tile_overlap_px)
         for tile in layout:
             read = tile.read
             window = Window(read.col_start, read.row_start, read.width_px, read.height_px)
@@ -54,7 +54,7 @@ def main(side_px: int) -> None:
             for way, seconds in times.items():
                 run = machine.measure(__file__, way, *map(str, pair))
                 seconds.append(float(run.stdout))
-    tiles = len(Layout(side_px, side_px, OPTIONS.tile_size_px, OPTIONS.overlap_px))
+    tiles = len(Layout(side_px, side_px, OPTIONS.tile_size_px, OPTIONS.tile_overlap_px))
     print(machine.describe())
     for way, seconds in times.items():
         median = statistics.median(seconds)

@@ -18,9 +18,8 @@ from scipy.ndimage import binary_opening
 from scores import difference
 
 from geochg import AnalyzeOptions, Outputs, analyze
-from geochg.cells import HEAT_SCALE
 from geochg.datasets.world.textures import CROP_YEARS
-from geochg.records import PixelWindow
+from geochg.records import HEAT_SCALE, PixelWindow
 from geochg.tiling.pair import open_pair
 from geochg.tiling.preparation import prepare
 from geochg.tiling.read import PairReader

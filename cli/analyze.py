@@ -16,7 +16,7 @@ import click
 
 from geochg.options import AnalyzeOptions, Geometry
 
-from .pair_options import CommaSeparated, options_of, pair_options
+from .pair_options import CommaSeparated, finer_options, options_of, pair_options
 
 if TYPE_CHECKING:
     from geochg.pipeline import ChangeResult
@@ -26,6 +26,7 @@ _DEFAULTS = AnalyzeOptions()
 
 @click.command()
 @pair_options
+@finer_options
 @click.option(
     "-o",
     "--output",

@@ -15,7 +15,7 @@ from geochg.datasets.world.options import WorldOptions
 from geochg.errors import InputError, OptionError, RunError
 from geochg.events import Progress
 
-from .new_folder import check_new_folder
+from .new_folder import check_new_folder, failures_named
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -143,7 +143,7 @@ def _write(folder: Path, seed: int, count: int, options: WorldOptions, workers: 
 
     from .progress import showing_progress
 
-    with showing_progress() as listener, _failures_named(folder):
+    with showing_progress() as listener, failures_named(folder), _ended_workers_named(folder):
         write_dataset(
             folder,
             seed,
@@ -155,13 +155,9 @@ def _write(folder: Path, seed: int, count: int, options: WorldOptions, workers: 
 
 
 @contextmanager
-def _failures_named(folder: Path) -> Iterator[None]:
+def _ended_workers_named(folder: Path) -> Iterator[None]:
     try:
         yield
-    except OSError as error:
-        raise RunError(
-            f"cannot make {folder}: {error}", "make room, or name another folder"
-        ) from error
     except BrokenExecutor as error:
         raise RunError(
             f"cannot make {folder}: a drawing process was ended from outside",

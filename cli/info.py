@@ -8,11 +8,12 @@ from typing import Any
 
 import click
 
-from .pair_options import options_of, pair_options
+from .pair_options import finer_options, options_of, pair_options
 
 
 @click.command()
 @pair_options
+@finer_options
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON on stdout.")
 @click.pass_context
 def info(ctx: click.Context, /, before: str, after: str, as_json: bool, **_: Any) -> None:  # noqa: ANN401

@@ -14,6 +14,7 @@ from .lazy import LazyGroup
 COMMANDS = {
     "analyze": "Map what changed between two rasters.",
     "ask": "Talk about what changed, in the whole pair or at one place.",
+    "evaluate": "Compare a model's answers with labelled pairs, and fit its threshold.",
     "info": "Tell what a pair of rasters is before running it.",
     "models": "List the change models that --model takes, or convert released weights.",
     "train": "Train change models.",
@@ -49,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _run(arguments: Sequence[str] | None) -> int:
     try:
-        geochg.main(args=arguments, prog_name="geochg", standalone_mode=False)
+        code = geochg.main(args=arguments, prog_name="geochg", standalone_mode=False)
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except click.ClickException as error:
@@ -61,4 +62,5 @@ def _run(arguments: Sequence[str] | None) -> int:
     except (click.Abort, KeyboardInterrupt):
         click.echo("Error: cancelled", err=True)
         return 130
-    return 0
+    # A command that found what it looked for gives its code by `ctx.exit`.
+    return code if isinstance(code, int) else 0

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from geochg.errors import InputError
+from geochg.errors import InputError, RunError
 
 
 def check_new_folder(folder: Path) -> None:
@@ -18,3 +20,18 @@ def check_new_folder(folder: Path) -> None:
     parent = folder.resolve().parent
     if not parent.is_dir():
         raise InputError(f"the folder {parent} does not exist", "create it first")
+
+
+@contextmanager
+def failures_named(folder: Path) -> Iterator[None]:
+    """Turns an `OSError` while a folder is made into an error that names it.
+
+    Raises:
+        RunError: For that.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise RunError(
+            f"cannot make {folder}: {error}", "make room, or name another folder"
+        ) from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -11,7 +11,14 @@ import click
 from click.core import ParameterSource
 
 from geochg.errors import OptionError
-from geochg.options import AlignMode, AnalyzeOptions
+from geochg.options import (
+    MOST_REFINED,
+    USUAL_OVERLAP_PX,
+    AlignMode,
+    AnalyzeOptions,
+    Dtype,
+    Quantize,
+)
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -46,10 +53,36 @@ class CommaSeparated(click.ParamType[tuple[str, ...], tuple[str, ...]]):
 
 def pair_options(command: _Command) -> _Command:
     """Adds the options that say how a pair is read and by which model."""
-    for option in reversed(_PAIR_OPTIONS):
+    return _with(_PAIR_OPTIONS, command)
+
+
+def finer_options(command: _Command) -> _Command:
+    """Adds the options that make more of a model that answers by the 3x3 grid."""
+    return _with(_FINER_OPTIONS, command)
+
+
+def _with(options: Sequence[Callable[[_Command], _Command]], command: _Command) -> _Command:
+    for option in reversed(options):
         command = option(command)
     return command
 
+
+_FINER_OPTIONS = (
+    click.option(
+        "--refine",
+        type=click.IntRange(0, MOST_REFINED),
+        default=_DEFAULTS.refine,
+        show_default=True,
+        help="Ask again about each cell that changed, enlarged, this many times; for models that "
+        "answer by the 3x3 grid.",
+    ),
+    click.option(
+        "--vote/--no-vote",
+        default=_DEFAULTS.vote,
+        help="Let tiles overlap by half and vote on each place; for models that answer by the 3x3 "
+        "grid.",
+    ),
+)
 
 _PAIR_OPTIONS = (
     click.argument("before"),
@@ -71,12 +104,12 @@ _PAIR_OPTIONS = (
     click.option("--adapter", metavar="FOLDER", help="A PEFT adapter (LoRA) to put on the model."),
     click.option(
         "--quantize",
-        type=click.Choice(["4bit", "8bit"]),
+        type=click.Choice([each.value for each in Quantize]),
         help="Hold the model's weights in 4 or 8 bits; needs bitsandbytes.",
     ),
     click.option(
         "--dtype",
-        type=click.Choice(["auto", "float32", "bfloat16", "float16"]),
+        type=click.Choice([each.value for each in Dtype]),
         help="Number type of the model's weights.",
     ),
     click.option(
@@ -140,8 +173,7 @@ _PAIR_OPTIONS = (
     click.option(
         "--overlap",
         type=int,
-        default=_DEFAULTS.overlap_px,
-        show_default=True,
+        show_default=f"{USUAL_OVERLAP_PX}, with --vote half a tile",
         help="Overlap of neighbouring tiles, in pixels.",
     ),
     click.option(
@@ -175,7 +207,7 @@ def options_of(ctx: click.Context) -> AnalyzeOptions:
     for name, value in ctx.params.items():
         field = _FIELDS.get(name, name)
         if field in known and ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
-            base[field] = _model_options(value) if field in _OWN else value
+            base[field] = named_values(value) if field in _OWN else value
     short = {name: ctx.params[name] for name in _SHORT if ctx.params.get(name) is not None}
     if short:
         base["model_options"] = {**base.get("model_options", {}), **short}
@@ -186,7 +218,12 @@ def options_of(ctx: click.Context) -> AnalyzeOptions:
     return AnalyzeOptions.from_dict(base)
 
 
-def _model_options(pairs: tuple[str, ...]) -> dict[str, Any]:
+def named_values(pairs: tuple[str, ...]) -> dict[str, Any]:
+    """Options of a model's own, each given as `NAME=VALUE`.
+
+    Raises:
+        OptionError: If one has no value.
+    """
     return dict(_model_option(pair) for pair in pairs)
 
 

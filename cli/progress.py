@@ -27,6 +27,10 @@ _STAGES = {
     "write": "writing",
     "pairs": "drawing pairs",
     "training": "training",
+    "evaluate": "asking about pairs",
+    "cut": "cutting tiles",
+    "looked": "looking at pairs",
+    "written": "writing pairs",
 }
 
 

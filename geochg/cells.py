@@ -5,6 +5,7 @@ Where answers of one tile disagree, the rules are these:
 - A presence answer stands above the others: a tile it calls unchanged gives no cells, whatever
   was outlined or located. The heat is not gated; it shows the probabilities as given.
 - Outlines stand above grid locations, and those above counts and the caption.
+- Boxes of a closer look stand above the grid locations they come from.
 - The parts of a dialogue count where the question of that part was not asked by itself.
 - `classes` leaves out cells, counts and heat of other classes; the presence answer, which names
   no class, stays as it is.
@@ -19,35 +20,35 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import numpy as np
 
 from geochg.geometry.polygonize import labelled, outlined
+from geochg.geometry.thirds import grid_box, thirds
 from geochg.options import Geometry
 from geochg.records import (
     CELL_AREA_SHARE,
     GRID_CELLS,
+    HEAT_NODATA,
+    HEAT_SCALE,
     Answer,
+    Ballot,
+    Box,
+    Boxes,
     Caption,
     Cell,
     Change,
     Channel,
     Counts,
     Dialogue,
-    GridCell,
     Locations,
     Outlines,
     PixelWindow,
     Presence,
     Tile,
     TileResult,
-    TileWindow,
     Unparsed,
+    Vote,
 )
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-HEAT_SCALE = 254
-"""Heat is probability times this, rounded."""
-HEAT_NODATA = 255
-"""Heat where the tile is not valid, or where the model gave no probability."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +60,13 @@ class CellSettings:
             of the 3x3 grid always.
         classes: Classes to keep; empty for all.
         heat: Whether to make the heat.
+        ballot: Whether to make the ballot; for answers that are given in boxes.
     """
 
     geometry: Geometry = Geometry.OUTLINE
     classes: tuple[str, ...] = ()
     heat: bool = False
+    ballot: bool = False
 
     def keeps(self, class_name: str) -> bool:
         """Whether the class is among those asked for."""
@@ -82,7 +85,7 @@ def tile_result(tile: Tile, answers: Sequence[Answer], settings: CellSettings) -
     Returns:
         The result; cells lie in the tile's core, their vertices are whole numbers of grid pixels.
     """
-    said = _Said.of(answers)
+    said = _Said.of(answers, tile.window.read)
     unchanged = said.presence is not None and not said.presence.changed
     evidence = None if unchanged and not settings.heat else _evidence(tile, said, settings)
     counts = said.counts.counts if said.counts else {}
@@ -97,6 +100,7 @@ def tile_result(tile: Tile, answers: Sequence[Answer], settings: CellSettings) -
         cells=cells,
         heat=_heat(tile, said, evidence) if settings.heat else None,
         unparsed=tuple(answer.task for answer in answers if isinstance(answer, Unparsed)),
+        ballot=_ballot(tile, said, settings) if settings.ballot else None,
     )
 
 
@@ -110,10 +114,10 @@ class _Said(NamedTuple):
     caption: Caption | None
     counts: Counts | None
     outlines: Outlines | None
-    locations: Locations | None
+    boxes: Boxes | None
 
     @classmethod
-    def of(cls, answers: Sequence[Answer]) -> _Said:
+    def of(cls, answers: Sequence[Answer], read: PixelWindow) -> _Said:
         presence = _first(answers, Presence)
         caption = _first(answers, Caption)
         counts = _first(answers, Counts)
@@ -121,8 +125,15 @@ class _Said(NamedTuple):
             presence = presence or dialogue.presence
             caption = caption or Caption(dialogue.description, dialogue.presence.changed)
             counts = counts or dialogue.counts
-        outlines, locations = _first(answers, Outlines), _first(answers, Locations)
-        return cls(presence, caption, counts, outlines, locations)
+        boxes, locations = _first(answers, Boxes), _first(answers, Locations)
+        if boxes is None and locations is not None:
+            boxes = _boxes_of(locations, read)
+        return cls(presence, caption, counts, _first(answers, Outlines), boxes)
+
+    def changes(self) -> Mapping[str, Change]:
+        """The direction of each class that was located, where it is told."""
+        counted = self.counts.changes if self.counts else {}
+        return {**counted, **(self.boxes.changes if self.boxes else {})}
 
 
 _Kind = TypeVar("_Kind")
@@ -147,8 +158,8 @@ class _Evidence(NamedTuple):
 def _evidence(tile: Tile, said: _Said, settings: CellSettings) -> _Evidence | None:
     if said.outlines:
         return _outline_evidence(tile, said.outlines, settings)
-    if said.locations:
-        return _location_evidence(tile, said.locations, said.counts, settings)
+    if said.boxes:
+        return _box_evidence(tile, said.boxes, said.changes(), settings)
     return None
 
 
@@ -274,70 +285,85 @@ def _changed_boxes(tile: Tile, strongest: _Strongest) -> Iterator[Cell]:
     for channel, zone in np.argwhere(size_px > CELL_AREA_SHARE * valid_px).tolist():
         class_name, change = strongest.channels[channel]
         probability = min(float(total[channel, zone] / size_px[channel, zone]), 1.0)
-        for box in _boxes(tile, GRID_CELLS[zone], class_name, change, probability):
-            yield replace(box, caption=strongest.captions[channel])
+        grid_cell = GRID_CELLS[zone]
+        box = Box(grid_box(tile.window.read, grid_cell), grid_cell, probability)
+        for cell in _core_cells(tile, box, class_name, change):
+            yield replace(cell, caption=strongest.captions[channel])
 
 
-# --- grid locations ------------------------------------------------------------------------------
+# --- boxes ---------------------------------------------------------------------------------------
 
 
-def _location_evidence(
-    tile: Tile, locations: Locations, counts: Counts | None, settings: CellSettings
+def _boxes_of(locations: Locations, read: PixelWindow) -> Boxes:
+    """The cells of the 3x3 grid as boxes."""
+    boxes = {
+        name: [Box(grid_box(read, cell), cell, located[cell]) for cell in sorted(located)]
+        for name, located in locations.cells.items()
+    }
+    return Boxes(boxes, locations.changes)
+
+
+def _box_evidence(
+    tile: Tile, located: Boxes, changes: Mapping[str, Change], settings: CellSettings
 ) -> _Evidence:
-    changes = {**(counts.changes if counts else {}), **locations.changes}
     surface, cells = _empty_surface(tile), list[Cell]()
-    for class_name, located in locations.cells.items():
+    for class_name, boxes in located.boxes.items():
         if not settings.keeps(class_name):
             continue
         change = changes.get(class_name, Change.ALTERED)
-        for grid_cell, probability in sorted(located.items()):
-            for cell in _boxes(tile, grid_cell, class_name, change, probability):
+        for box in boxes:
+            for cell in _core_cells(tile, box, class_name, change):
                 cells.append(cell)
-                part = _box(tile.window, grid_cell).slices_within(tile.window.core)
-                surface[part] = np.maximum(surface[part], np.float32(probability))
+                inside = box.window.cut_to(tile.window.core)
+                assert inside is not None
+                part = inside.slices_within(tile.window.core)
+                surface[part] = np.maximum(surface[part], np.float32(box.probability))
     highest = max((cell.probability for cell in cells), default=None)
     return _Evidence(tuple(cells), highest, surface)
 
 
-def _boxes(
-    tile: Tile, grid_cell: GridCell, class_name: str, change: Change, probability: float
-) -> Iterator[Cell]:
-    """The cell of a grid cell's part in the core; none where nothing of that is valid."""
+def _core_cells(tile: Tile, box: Box, class_name: str, change: Change) -> Iterator[Cell]:
+    """The cell of a box's part in the core; none where nothing of that is valid."""
     import shapely
 
-    box = _box(tile.window, grid_cell)
-    if box.height_px <= 0 or box.width_px <= 0:
+    part = box.window.cut_to(tile.window.core)
+    if part is None or not tile.valid[part.slices_within(tile.window.read)].any():
         return
-    if not tile.valid[box.slices_within(tile.window.read)].any():
-        return
-    polygon = shapely.box(box.col_start, box.row_start, box.col_stop, box.row_stop)
-    yield Cell(class_name, change, probability, polygon, (grid_cell.name,))
+    polygon = shapely.box(part.col_start, part.row_start, part.col_stop, part.row_stop)
+    yield Cell(class_name, change, box.probability, polygon, (box.grid_cell.name,))
+
+
+# --- votes ---------------------------------------------------------------------------------------
+
+
+def _ballot(tile: Tile, said: _Said, settings: CellSettings) -> Ballot:
+    """What a tile says of all it saw; it abstains where it saw a change it cannot place."""
+    valid = _in_core(tile, tile.valid)
+    if said.presence and not said.presence.changed:
+        return Ballot((), valid)
+    return Ballot(tuple(_votes(tile, said, settings)) if said.boxes else None, valid)
+
+
+def _votes(tile: Tile, said: _Said, settings: CellSettings) -> Iterator[Vote]:
+    changes = said.changes()
+    for class_name, boxes in said.boxes.boxes.items() if said.boxes else ():
+        if settings.keeps(class_name):
+            change = changes.get(class_name, Change.ALTERED)
+            yield from (Vote(class_name, change, box) for box in boxes if _is_seen(tile, box))
+
+
+def _is_seen(tile: Tile, box: Box) -> bool:
+    """Whether anything of a box is valid."""
+    return bool(tile.valid[box.window.slices_within(tile.window.read)].any())
 
 
 # --- windows -------------------------------------------------------------------------------------
 
 
-def _thirds(start: int, size_px: int) -> tuple[int, ...]:
-    """The four edges of the thirds of a range; 256 px are cut at 85 and 171."""
-    return tuple(start + round(size_px * i / 3) for i in range(4))
-
-
-def _box(window: TileWindow, cell: GridCell) -> PixelWindow:
-    """A grid cell cut to the core; its height or width is not positive where it lies outside."""
-    rows = _thirds(window.read.row_start, window.read.height_px)
-    cols = _thirds(window.read.col_start, window.read.width_px)
-    return PixelWindow(
-        max(rows[cell.row], window.core.row_start),
-        min(rows[cell.row + 1], window.core.row_stop),
-        max(cols[cell.col], window.core.col_start),
-        min(cols[cell.col + 1], window.core.col_stop),
-    )
-
-
 def _zones(read: PixelWindow) -> NDArray[np.intp]:
     """`(height, width)` index 0-8 into `GRID_CELLS` of each pixel of a read window."""
-    rows = np.repeat(np.arange(3), np.diff(_thirds(0, read.height_px)))
-    cols = np.repeat(np.arange(3), np.diff(_thirds(0, read.width_px)))
+    rows = np.repeat(np.arange(3), np.diff(thirds(0, read.height_px)))
+    cols = np.repeat(np.arange(3), np.diff(thirds(0, read.width_px)))
     return rows[:, None] * 3 + cols
 
 

@@ -106,7 +106,7 @@ def _expected_seconds(
         model.survey(pair.facts, tiles if model.capabilities.surveys else [])
     fitting_s = time.perf_counter() - start
     start = time.perf_counter()
-    settings = CellSettings(options.geometry, options.classes, heat=False)
+    settings = CellSettings(options.geometry, options.classes, ballot=options.vote)
     with naming(model):
         answered = model.answer(tiles, mapped_questions(model, options.prompts))
     for tile, answers in zip(tiles, answered, strict=True):

@@ -20,7 +20,18 @@ import shapely
 from numpy.typing import NDArray
 
 from geochg.errors import GeochgError, InputError, OptionError, RunError
-from geochg.records import Cell, Change, PixelWindow, Task, TileResult, TileWindow
+from geochg.records import (
+    Ballot,
+    Box,
+    Cell,
+    Change,
+    GridCell,
+    PixelWindow,
+    Task,
+    TileResult,
+    TileWindow,
+    Vote,
+)
 from geochg.tiling.layout import Layout
 
 _APPLICATION_ID = 0x67656F63  # "geoc"
@@ -29,8 +40,9 @@ _TABLES = (
     "CREATE TABLE run (fingerprint TEXT NOT NULL)",
     "CREATE TABLE measured (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
     "CREATE TABLE tile (number INTEGER PRIMARY KEY, changed INTEGER, unparsed INTEGER,"
-    " record TEXT, heat BLOB)",
+    " record TEXT, heat BLOB, valid BLOB)",
 )
+_INSERT_TILE = "INSERT OR REPLACE INTO tile VALUES (?, ?, ?, ?, ?, ?)"
 
 
 @dataclass(frozen=True)
@@ -151,11 +163,11 @@ class Journal:
         """
         rows = [
             *(_row(result) for result in results),
-            *((window.index, None, None, None, None) for window in skipped),
+            *((window.index, None, None, None, None, None) for window in skipped),
         ]
         with self._writing():
             self._database.execute("BEGIN")
-            self._database.executemany("INSERT OR REPLACE INTO tile VALUES (?, ?, ?, ?, ?)", rows)
+            self._database.executemany(_INSERT_TILE, rows)
             self._database.execute("COMMIT")
 
     def keep_measured(self, name: str, value: Mapping[str, Any]) -> None:
@@ -195,9 +207,9 @@ class Journal:
     def results(self) -> Iterator[TileResult]:
         """The answered tiles in raster order, one at a time, without their heat."""
         rows = self._rows(
-            "SELECT number, record FROM tile WHERE record IS NOT NULL ORDER BY number"
+            "SELECT number, record, valid FROM tile WHERE record IS NOT NULL ORDER BY number"
         )
-        return (_result(self._layout[number], record) for number, record in rows)
+        return (_result(self._layout[number], record, valid) for number, record, valid in rows)
 
     def heat(self) -> Iterator[tuple[PixelWindow, NDArray[np.uint8]]]:
         """Core and heat of the answered tiles in raster order, one at a time."""
@@ -286,9 +298,13 @@ def _unusable(path: Path | None, error: sqlite3.Error) -> InputError:
     )
 
 
-def _row(result: TileResult) -> tuple[int, bool, bool, str, bytes | None]:
+def _row(result: TileResult) -> tuple[int, bool, bool, str, bytes | None, bytes | None]:
     heat = None if result.heat is None else zlib.compress(result.heat.tobytes(), level=1)
-    return result.window.index, result.changed, bool(result.unparsed), _record(result), heat
+    valid = None
+    if result.ballot is not None:
+        valid = zlib.compress(np.packbits(result.ballot.valid).tobytes(), level=1)
+    index = result.window.index
+    return index, result.changed, bool(result.unparsed), _record(result), heat, valid
 
 
 def _record(result: TileResult) -> str:
@@ -303,6 +319,7 @@ def _record(result: TileResult) -> str:
         }
         for cell in result.cells
     ]
+    votes = result.ballot.votes if result.ballot else None
     record = {
         "changed": result.changed,
         "probability": result.probability,
@@ -310,11 +327,19 @@ def _record(result: TileResult) -> str:
         "counts": dict(result.counts),
         "unparsed": result.unparsed,
         "cells": cells,
+        "votes": None if votes is None else [_vote_values(vote) for vote in votes],
     }
     return json.dumps(record)
 
 
-def _result(window: TileWindow, record: str) -> TileResult:
+def _vote_values(vote: Vote) -> list[Any]:
+    """What `_vote` reads."""
+    window, grid_cell, probability = vote.box
+    edges = (window.row_start, window.row_stop, window.col_start, window.col_stop)
+    return [vote.class_name, vote.change, edges, grid_cell, probability]
+
+
+def _result(window: TileWindow, record: str, valid: bytes | None) -> TileResult:
     known = json.loads(record)
     return TileResult(
         window=window,
@@ -325,7 +350,21 @@ def _result(window: TileWindow, record: str) -> TileResult:
         cells=tuple(_cell(values) for values in known["cells"]),
         heat=None,
         unparsed=tuple(Task(task) for task in known["unparsed"]),
+        ballot=None if valid is None else _ballot(window.core, known["votes"], valid),
     )
+
+
+def _ballot(core: PixelWindow, votes: list[Any] | None, valid: bytes) -> Ballot:
+    packed = np.frombuffer(zlib.decompress(valid), np.uint8)
+    shape = (core.height_px, core.width_px)
+    mask = np.unpackbits(packed, count=shape[0] * shape[1]).reshape(shape).astype(bool)
+    return Ballot(None if votes is None else tuple(_vote(values) for values in votes), mask)
+
+
+def _vote(values: list[Any]) -> Vote:
+    class_name, change, edges, grid_cell, probability = values
+    box = Box(PixelWindow(*edges), GridCell(*grid_cell), probability)
+    return Vote(class_name, Change(change), box)
 
 
 def _cell(values: Mapping[str, Any]) -> Cell:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import tomllib
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,9 +13,17 @@ from types import UnionType
 from typing import Any, ClassVar, Self
 
 from geochg.errors import InputError, OptionError
+from geochg.toml_file import read_toml
 
 VERSION_KEY = "geochg_version"
 """Key under which saved options name the version that wrote them."""
+
+
+USUAL_OVERLAP_PX = 32
+"""Overlap of neighbouring tiles that do not vote."""
+
+MOST_REFINED = 3
+"""Most closer looks: after three, a cell of a usual tile is three pixels wide."""
 
 
 class AlignMode(StrEnum):
@@ -32,6 +39,22 @@ class Geometry(StrEnum):
 
     OUTLINE = "outline"
     CELLS = "cells"
+
+
+class Quantize(StrEnum):
+    """In how many bits a model holds its weights."""
+
+    FOUR = "4bit"
+    EIGHT = "8bit"
+
+
+class Dtype(StrEnum):
+    """Number type of a model's weights."""
+
+    AUTO = "auto"
+    FLOAT32 = "float32"
+    BFLOAT16 = "bfloat16"
+    FLOAT16 = "float16"
 
 
 @dataclass(frozen=True)
@@ -77,17 +100,8 @@ class Options:
             InputError: If the file cannot be read or is not TOML.
             OptionError: As `from_dict`.
         """
-        try:
-            values = tomllib.loads(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise InputError(
-                f"cannot read the options file {path}: {error.strerror}", "check the path"
-            ) from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise InputError(
-                f"{path} is not a TOML file: {error}",
-                "write one with --save-options and change that",
-            ) from error
+        hint = "write one with --save-options and change that"
+        values = read_toml(path, "options", hint)
         return cls.from_dict(values)
 
     def to_toml(self, path: Path) -> None:
@@ -132,7 +146,11 @@ class AnalyzeOptions(Options):
         align: What to do about a residual shift.
         match: Whether to match the after image's values to the before image's, band by band.
         tile_size_px: Side of the square the model sees.
-        overlap_px: Overlap of neighbouring tiles.
+        overlap_px: Overlap of neighbouring tiles; None for the usual: 32, or half a tile when tiles
+            vote. See `tile_overlap_px`.
+        refine: How often each cell of the 3x3 grid that changed is enlarged and asked about again,
+            0 to 3; for models that answer by the grid.
+        vote: Whether tiles overlap by half, and those that see a place vote on it; for such models.
         classes: Classes to keep in features and heatmap; empty for all.
         min_confidence: Features below this confidence (0-1) are dropped.
         min_area_m2: Features below this geodesic area are dropped.
@@ -157,7 +175,9 @@ class AnalyzeOptions(Options):
     align: AlignMode = AlignMode.AUTO
     match: bool = False
     tile_size_px: int = 256
-    overlap_px: int = 32
+    overlap_px: int | None = None
+    refine: int = 0
+    vote: bool = False
     classes: tuple[str, ...] = ()
     min_confidence: float = 0.0
     min_area_m2: float = 0.0
@@ -179,11 +199,23 @@ class AnalyzeOptions(Options):
 
     def __post_init__(self) -> None:
         _require(self.tile_size_px > 0, f"tile size {self.tile_size_px} px", "must be above zero")
-        _require(self.overlap_px >= 0, f"overlap {self.overlap_px} px", "must not be negative")
+        overlap_px = self.tile_overlap_px
+        _require(overlap_px >= 0, f"overlap {overlap_px} px", "must not be negative")
         _require(
-            self.overlap_px < self.tile_size_px,
-            f"overlap {self.overlap_px} px",
+            overlap_px < self.tile_size_px,
+            f"overlap {overlap_px} px",
             f"must be below the tile size, {self.tile_size_px} px",
+        )
+        half_px = self.tile_size_px // 2
+        _require(
+            not self.vote or overlap_px == half_px,
+            f"overlap {overlap_px} px",
+            f"must be half a tile, {half_px} px, where tiles vote",
+        )
+        _require(
+            0 <= self.refine <= MOST_REFINED,
+            f"refine {self.refine}",
+            f"must lie between 0 and {MOST_REFINED}",
         )
         _require(
             self.resolution is None or (math.isfinite(self.resolution) and self.resolution > 0),
@@ -203,6 +235,17 @@ class AnalyzeOptions(Options):
         for name in ("batch_size", "workers"):
             value = getattr(self, name)
             _require(value is None or value > 0, f"{name} {value}", "must be above zero")
+
+    @property
+    def tile_overlap_px(self) -> int:
+        """Overlap of neighbouring tiles, as given or as usual."""
+        if self.overlap_px is not None:
+            return self.overlap_px
+        return self.tile_size_px // 2 if self.vote else USUAL_OVERLAP_PX
+
+    def shaping(self) -> dict[str, Any]:
+        """The options that shape the result, with the overlap that is used."""
+        return {**super().shaping(), "overlap_px": self.tile_overlap_px}
 
 
 def _require(holds: bool, what: str, rule: str) -> None:

@@ -18,8 +18,9 @@ from geochg.events import Listener, Notice, Progress, ignore
 from geochg.features.changes import FeatureSettings, change_features
 from geochg.features.tiles import tile_features
 from geochg.journal import Journal, journal_path
-from geochg.models.base import USUAL_TILE_PX, ChangeModel, naming
+from geochg.models.base import ChangeModel, naming
 from geochg.models.clue import CluedModel
+from geochg.models.refine import RefinedModel
 from geochg.models.registry import load_model
 from geochg.options import AnalyzeOptions
 from geochg.outputs import Outputs
@@ -32,6 +33,7 @@ from geochg.tiling.pair import RasterPair, nothing_valid, open_pair
 from geochg.tiling.preparation import Preparation, Step, prepare
 from geochg.tiling.read import ReadPlan, read_ahead
 from geochg.tiling.source import gdal_settings
+from geochg.voting import voted, voted_heat
 from geochg.writers.heatmap import write_heatmap
 from geochg.writers.layers import write_features
 from geochg.writers.staging import Staging
@@ -115,14 +117,22 @@ def analyze(
 
 
 def load_models(options: AnalyzeOptions) -> ChangeModel:
-    """The model of the options, with another that gives it clues where they ask for that.
+    """The model of the options, with clues and closer looks where they ask for that.
 
     Raises:
-        ModelError: As `load_model`, or if the two do not go together.
-        OptionError: As `load_model`, or if a prompt makes no sense or would not be asked.
+        ModelError: As `load_model`, or if two models do not go together.
+        OptionError: As `load_model`, if a prompt makes no sense or would not be asked, or if the
+            model does not answer by the 3x3 grid and `refine` or `vote` need that.
     """
     check_wording(options.prompts)
-    model = load_model(options.model, options.model_options, options.device)
+    model = _with_clues(load_model(options.model, options.model_options, options.device), options)
+    _check_grid(options, model)
+    if not options.refine:
+        return model
+    return RefinedModel(model, options.refine, options.classes, options.batch_size)
+
+
+def _with_clues(model: ChangeModel, options: AnalyzeOptions) -> ChangeModel:
     has_clue = options.clue or bool(options.clue_model)
     _check_prompts(options.prompts, model, has_clue=has_clue)
     if not has_clue:
@@ -160,6 +170,20 @@ def _check_prompts(prompts: Mapping[str, str], model: ChangeModel, *, has_clue: 
         )
     if CLUE in prompts and not has_clue:
         raise OptionError("there is a prompt 'clue', but no clue", "add --clue or --clue-model")
+
+
+def _check_grid(options: AnalyzeOptions, model: ChangeModel) -> None:
+    """Refuses to divide or to vote on what is not told in cells."""
+    flags = [
+        flag for flag, given in (("--refine", options.refine), ("--vote", options.vote)) if given
+    ]
+    if not flags:
+        return
+    hint = f"leave out {' and '.join(flags)}"
+    if model.capabilities.location == "mask":
+        raise OptionError(f"{model.name} outlines already", hint)
+    if Task.LOCATE not in model.capabilities.tasks:
+        raise OptionError(f"{model.name} does not say where something changed", hint)
 
 
 def _check_classes(options: AnalyzeOptions, model: ChangeModel) -> None:
@@ -262,7 +286,10 @@ class _Run:
         settings = FeatureSettings(
             self.options.geometry, self.options.min_confidence, self.options.min_area_m2
         )
-        features = change_features(journal.results(), self.pair.grid, settings)
+        results = journal.results()
+        features = change_features(
+            voted(results) if self.options.vote else results, self.pair.grid, settings
+        )
         with Staging() as staging:
             self._stop_if_cancelled()
             if self.outputs.features is not None:
@@ -278,8 +305,10 @@ class _Run:
                 with staging.write(self.outputs.tiles) as path:
                     write_features(tiles, path, facts, layer="tiles")
             if self.outputs.heatmap is not None:
+                vote = self.options.vote
+                heat = voted_heat(journal.results()) if vote else journal.heat()
                 with staging.write(self.outputs.heatmap) as path:
-                    write_heatmap(journal.heat(), self.pair.grid, path, facts)
+                    write_heatmap(heat, self.pair.grid, path, facts)
             self._stop_if_cancelled()
             staging.commit()
         self.listener(Progress("write", 1, 1))
@@ -370,9 +399,7 @@ class _Run:
         """Tiles asked about at once: as given, or what suits the model and this size of tile."""
         if self.options.batch_size is not None:
             return self.options.batch_size
-        suits = self.model.capabilities.batch_tiles
-        fewer = suits * USUAL_TILE_PX**2 // self.options.tile_size_px**2
-        return max(1, min(suits, fewer))
+        return self.model.capabilities.tiles_at_once(self.options.tile_size_px)
 
     def _ask(self, tiles: Sequence[Tile]) -> list[TileAnswers]:
         with naming(self.model):
@@ -382,7 +409,8 @@ class _Run:
         return CellSettings(
             geometry=self.options.geometry,
             classes=self.options.classes,
-            heat=self.outputs.heatmap is not None,
+            heat=self.outputs.heatmap is not None and not self.options.vote,
+            ballot=self.options.vote,
         )
 
     def _step(self, stage: str) -> Step:

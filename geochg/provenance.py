@@ -50,7 +50,7 @@ def metadata(
     return {
         "version": __version__,
         "model": asdict(model.identity),
-        "questions": {question.task: question.text for question in questions},
+        "questions": {question.task: model.worded(question) for question in questions},
         "sources": {"before": pair.before.to_dict(), "after": pair.after.to_dict()},
         "options": _shaping(options, model),
         "bands": list(pair.bands.names),

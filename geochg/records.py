@@ -61,6 +61,12 @@ class PixelWindow:
         """Columns covered."""
         return self.col_stop - self.col_start
 
+    def cut_to(self, other: PixelWindow) -> PixelWindow | None:
+        """The part that lies in another window; None where that is nothing."""
+        low, high = max(self.row_start, other.row_start), min(self.row_stop, other.row_stop)
+        left, right = max(self.col_start, other.col_start), min(self.col_stop, other.col_stop)
+        return PixelWindow(low, high, left, right) if low < high and left < right else None
+
     def slices_within(self, outer: PixelWindow) -> tuple[slice, slice]:
         """Row and column slices that cut this window out of an array covering `outer`."""
         return (
@@ -204,6 +210,31 @@ class Locations:
     changes: Mapping[str, Change] = field(default_factory=dict)
 
 
+class Box(NamedTuple):
+    """A changed part of a tile.
+
+    Attributes:
+        window: Within the tile's read window, in grid pixels.
+        grid_cell: The cell of the tile's 3x3 grid that it lies in.
+        probability: Of change, 0-1.
+    """
+
+    window: PixelWindow
+    grid_cell: GridCell
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class Boxes:
+    """Changed boxes per class: `Locations` with cells of any size, after closer looks.
+
+    Boxes of one class do not overlap; `changes` is as in `Locations`.
+    """
+
+    boxes: Mapping[str, Sequence[Box]]
+    changes: Mapping[str, Change] = field(default_factory=dict)
+
+
 class Channel(NamedTuple):
     """What one layer of an `Outlines` answer is about."""
 
@@ -255,7 +286,7 @@ class Unparsed:
     reason: str
 
 
-Answer = Presence | Caption | Counts | Locations | Outlines | Dialogue | Reply | Unparsed
+Answer = Presence | Caption | Counts | Locations | Boxes | Outlines | Dialogue | Reply | Unparsed
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,6 +302,11 @@ TileAnswers = Sequence[Answer] | TileFailure
 
 
 # --- what becomes of the answers -----------------------------------------------------------------
+
+HEAT_SCALE = 254
+"""Heat is probability times this, rounded."""
+HEAT_NODATA = 255
+"""Heat where the tile is not valid, or where the model gave no probability."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,6 +333,28 @@ class Cell:
     caption: str = ""
 
 
+class Vote(NamedTuple):
+    """What a tile says of a box: that a class changed there, how, and with which probability."""
+
+    class_name: str
+    change: Change
+    box: Box
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ballot:
+    """What a tile has to say where overlapping tiles vote.
+
+    Attributes:
+        votes: On its whole read window, where it says no to the rest; None when it abstains
+            because its answer made no sense.
+        valid: `(core height, core width)` bool.
+    """
+
+    votes: tuple[Vote, ...] | None
+    valid: NDArray[np.bool_]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class TileResult:
     """Everything a run keeps about one tile it answered.
@@ -311,6 +369,8 @@ class TileResult:
         heat: `(core height, core width)` uint8, probability of change times 254 rounded, 255 where
             not valid; None when no heatmap was asked for.
         unparsed: Tasks whose answers made no sense.
+        ballot: What it says to its neighbours' ground as well as its own; None where tiles do not
+            vote.
     """
 
     window: TileWindow
@@ -321,3 +381,4 @@ class TileResult:
     cells: tuple[Cell, ...]
     heat: NDArray[np.uint8] | None
     unparsed: tuple[Task, ...]
+    ballot: Ballot | None = None

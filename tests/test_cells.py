@@ -23,12 +23,15 @@ from geochg.options import Geometry
 from geochg.records import (
     CLASSES,
     GRID_CELLS,
+    Box,
+    Boxes,
     Caption,
     Channel,
     Counts,
     Dialogue,
     GridCell,
     Locations,
+    PixelWindow,
     Presence,
     Reply,
     Task,
@@ -230,6 +233,38 @@ def test_located_cells_without_valid_pixels_or_outside_the_core_are_dropped():
     assert result.probability == 0.7
     inner = one_window(256, 100)
     assert tile_result(make_tile(inner), [answer], CellSettings()).cells == ()
+
+
+def test_boxes_stand_above_the_cells_they_come_from():
+    corner, middle = GridCell(0, 0), GridCell(1, 1)
+    boxes = Boxes(
+        {
+            "road": [
+                Box(PixelWindow(10, 30, 10, 85), corner, 0.8),
+                Box(PixelWindow(0, 10, 0, 85), corner, 0.9),
+                Box(PixelWindow(90, 99, 100, 109), middle, 0.6),
+            ],
+            "water": [Box(PixelWindow(90, 99, 109, 118), middle, 0.7)],
+        },
+        {"road": DISAPPEARED},
+    )
+    valid = np.ones((256, 256), bool)
+    valid[90:99, 109:118] = False
+    answers = [located(building={(2, 2): 1.0}), boxes]
+    result = tile_result(make_tile(WINDOW, valid), answers, CellSettings(heat=True, ballot=True))
+    assert [(c.class_name, c.change, c.polygon.bounds, c.grid_cells) for c in result.cells] == [
+        ("road", DISAPPEARED, (16, 16, 85, 30), ("top-left",)),
+        ("road", DISAPPEARED, (100, 90, 109, 99), ("center-center",)),
+    ]
+    assert result.probability == 0.8
+    assert (result.heat[:14, :69] == round(0.8 * 254)).all()
+    # A vote is on all that a tile sees, but not on what has no data.
+    votes = result.ballot.votes
+    assert [vote.box for vote in votes] == boxes.boxes["road"]
+    assert {vote.change for vote in votes} == {DISAPPEARED}
+    np.testing.assert_array_equal(result.ballot.valid, valid[16:240, 16:240])
+    water = CellSettings(classes=("water",), ballot=True)
+    assert tile_result(make_tile(WINDOW), answers, water).ballot.votes[0].class_name == "water"
 
 
 def test_heat_of_locations_is_painted_over_their_boxes():

@@ -102,6 +102,44 @@ def test_resume_is_not_saved_and_match_can_be_switched_off(geochg, pair, tmp_pat
     assert json.loads(out)["geochg"]["options"]["match"] is False
 
 
+GRID = ("--model", "marker", "--model-option", "location=grid", "--tile-size", 64, "--align", "off")
+
+
+def test_closer_looks_and_votes_are_asked_for_saved_and_noted(geochg, pair, tmp_path):
+    saved = tmp_path / "run.toml"
+    finer = ["analyze", *pair, *GRID, "--refine", 2, "--vote", "--json"]
+    code, out, _ = geochg(*finer, "-o", tmp_path / "a.geojson", "--save-options", saved)
+    assert code == 0
+    told = json.loads(out)["geochg"]
+    assert {"refine": 2, "vote": True, "overlap_px": 32}.items() <= told["options"].items()
+    known = tomllib.loads(saved.read_text())
+    assert (known["refine"], known["vote"], known.get("overlap_px")) == (2, True, None)
+    again = ["analyze", *pair, "--options", saved, "-o", tmp_path / "b.geojson", "--json"]
+    assert geochg(*again)[0] == 0
+    assert (tmp_path / "a.geojson").read_bytes() == (tmp_path / "b.geojson").read_bytes()
+    code, out, _ = geochg(*again, "--no-vote", "--refine", 0)
+    assert code == 0
+    assert json.loads(out)["geochg"]["options"]["vote"] is False
+    counts = [
+        json.loads(geochg("info", *pair, *GRID, "--tile-size", 100, *way, "--json")[1])["tiles"]
+        for way in ([], ["--vote"])
+    ]
+    assert counts == [3 * 4, 3 * 5]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "names"),
+    [
+        ((*SMALL, "--refine", 1), "marker outlines already"),
+        (("--model", "cva", "--vote"), "cva outlines already"),
+        ((*GRID, "--vote", "--overlap", 16), "must be half a tile, 32 px"),
+        ((*GRID, "--refine", 4), "--refine"),
+    ],
+)
+def test_closer_looks_and_votes_that_make_no_sense(geochg, pair, tmp_path, arguments, names):
+    refused(geochg, tmp_path, *pair, *arguments, names=names)
+
+
 def test_info_tells_what_the_pair_is(geochg, pair):
     code, out, _ = geochg("info", *pair, *SMALL, "--json")
     assert code == 0

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-BASE = {"errors", "options", "events", "records", "tasks", "geometry"}
+BASE = {"errors", "toml_file", "options", "events", "records", "tasks", "geometry"}
 MIDDLE = {"tiling", "models", "cells", "features", "writers"}
 ALLOWED = {
     "errors": set(),
-    "options": {"errors"},
+    "toml_file": {"errors"},
+    "options": {"errors", "toml_file"},
     "events": set(),
     "records": set(),
     "tasks": BASE,
@@ -20,13 +21,15 @@ ALLOWED = {
     **dict.fromkeys(MIDDLE, BASE),
     "journal": BASE | {"tiling"},
     "answering": BASE,
+    "voting": BASE,
     "provenance": BASE | {"tiling", "models", "journal"},
     "outputs": BASE | {"writers"},
-    "pipeline": BASE | MIDDLE | {"answering", "journal", "outputs", "provenance"},
+    "pipeline": BASE | MIDDLE | {"answering", "journal", "outputs", "provenance", "voting"},
     "describe": BASE | MIDDLE | {"answering", "pipeline"},
     "dialogue": BASE | MIDDLE | {"answering", "pipeline"},
     "datasets": BASE | {"tiling", "models"},
     "training": BASE | {"tiling", "models", "datasets"},
+    "evaluation": BASE | {"tiling", "models", "datasets", "answering"},
 }
 HEAVY = {"torch", "transformers", "peft", "bitsandbytes", "accelerate"}
 OUTSIDE = {
@@ -92,6 +95,7 @@ def test_the_plugin_imports_nothing_of_geochg():
         "import geochg_cli.main as m; m._run(['--help'])",
         "import geochg_cli.main as m; m._run(['analyze', '--help'])",
         "import geochg_cli.main as m; m._run(['models'])",
+        "import geochg_cli.main as m; m._run(['evaluate', '--help'])",
     ],
 )
 def test_nothing_heavy_is_loaded_before_it_is_needed(code):

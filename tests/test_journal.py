@@ -1,4 +1,5 @@
 import sqlite3
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -6,7 +7,17 @@ import shapely
 
 from geochg.errors import CancelledRunError, InputError, OptionError, RunError
 from geochg.journal import Journal, Tallies, journal_path
-from geochg.records import Cell, Change, Task, TileResult
+from geochg.records import (
+    Ballot,
+    Box,
+    Cell,
+    Change,
+    GridCell,
+    PixelWindow,
+    Task,
+    TileResult,
+    Vote,
+)
 from geochg.tiling.layout import Layout
 
 LAYOUT = Layout(100, 100, 50, 0)
@@ -54,6 +65,21 @@ def test_results_come_back_as_they_went_in_and_in_order(tmp_path, on_disk):
     assert [each.window.index for each in kept] == [1, 3]
     same(kept[0], result(1))
     same(kept[1], result(3))
+
+
+@pytest.mark.parametrize("abstains", [False, True])
+def test_ballots_come_back_as_they_went_in(tmp_path, abstains):
+    box = Box(PixelWindow(-3, 20, 7, 50), GridCell(0, 2), 0.1 + 0.2)
+    vote = Vote("water", Change.DISAPPEARED, box)
+    valid = np.random.default_rng(0).random((50, 50)) > 0.5
+    ballot = Ballot(None if abstains else (vote, vote), valid)
+    with begin(tmp_path / "j") as journal:
+        journal.add([replace(result(2), ballot=ballot), result(3)], [])
+        voting, plain = journal.results()
+    assert plain.ballot is None
+    assert voting.ballot.votes == ballot.votes
+    assert voting.ballot.valid.dtype == bool
+    np.testing.assert_array_equal(voting.ballot.valid, valid)
 
 
 def test_heat_comes_back_by_its_core(tmp_path):

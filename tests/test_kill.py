@@ -55,7 +55,13 @@ def unbroken(command, folder: Path) -> tuple[bytes, bytes]:
     return outcome(output)
 
 
-def test_three_kills_and_a_resume_give_the_bytes_of_an_unbroken_run(command, tmp_path):
+@pytest.mark.parametrize(
+    "extra", [[], ["--vote", "--refine", "1", "--model-option", "location=grid"]]
+)
+def test_three_kills_and_a_resume_give_the_bytes_of_an_unbroken_run(command, tmp_path, extra):
+    if "--vote" in extra:
+        overlap = command.index("--overlap")
+        command = [*command[:overlap], *command[overlap + 2 :], *extra]
     whole = unbroken(command, tmp_path)
     output = tmp_path / "killed.geojson"
     for tiles_s in (0.05, 0.12, 0.21):

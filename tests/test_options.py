@@ -19,6 +19,8 @@ some_options = st.builds(
     align=st.sampled_from(AlignMode),
     tile_size_px=st.integers(33, 4096),
     min_confidence=st.floats(0, 1),
+    refine=st.integers(0, 3),
+    vote=st.booleans(),
     resume=st.booleans(),
 )
 
@@ -50,6 +52,13 @@ def test_options_round_trip_a_file(tmp_path_factory, options):
         ({"min_area_m2": -1}, "minimum area -1"),
         ({"min_area_m2": float("inf")}, "min area m2 inf"),
         ({"batch_size": 0}, "batch_size 0"),
+        ({"refine": 4}, "refine 4"),
+        ({"refine": -1}, "refine -1"),
+        ({"refine": True}, "cannot be True"),
+        ({"vote": 1}, "cannot be 1"),
+        ({"vote": True, "overlap_px": 32}, "overlap 32 px"),
+        ({"overlap_px": 256}, "overlap 256 px"),
+        ({"tile_size_px": 32}, "overlap 32 px"),
     ],
 )
 def test_values_that_make_no_sense(values, message):
@@ -74,4 +83,13 @@ def test_provenance_leaves_out_what_does_not_shape_the_result():
     provenance = options.shaping()
     assert provenance["min_area_m2"] == 5
     assert not {"workers", "resume", "device", "batch_size", "allow_failed_tiles"} & set(provenance)
-    assert AnalyzeOptions.from_dict(provenance) == AnalyzeOptions(min_area_m2=5)
+    assert AnalyzeOptions.from_dict(provenance).shaping() == AnalyzeOptions(min_area_m2=5).shaping()
+
+
+@pytest.mark.parametrize(("vote", "overlap_px"), [(False, 32), (True, 100)])
+def test_provenance_has_the_overlap_that_is_used(vote, overlap_px):
+    options = AnalyzeOptions(vote=vote, tile_size_px=201)
+    assert options.to_dict()["overlap_px"] is None
+    assert options.shaping()["overlap_px"] == options.tile_overlap_px == overlap_px
+    assert AnalyzeOptions.from_dict(options.shaping()).tile_overlap_px == overlap_px
+    assert replace(AnalyzeOptions(tile_size_px=201), vote=vote).tile_overlap_px == overlap_px

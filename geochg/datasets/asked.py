@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 from geochg.records import (
     Caption,
@@ -69,6 +70,11 @@ def answer_fault(task: Task, answers: Sequence[str], questions: Sequence[str] = 
         answers: What was said.
         questions: What was asked in words, where not in those of the data.
     """
+    return _answer_fault(task, tuple(answers), tuple(questions))
+
+
+@lru_cache(maxsize=65536)
+def _answer_fault(task: Task, answers: tuple[str, ...], questions: tuple[str, ...]) -> str:
     spec = SPECS[task]
     if task is Task.QUESTION:
         empty = [place for place, said in enumerate(answers, start=1) if not said.strip()]
@@ -89,8 +95,12 @@ def told_changed(task: Task, answers: Sequence[str]) -> bool | None:
 
     No road and no building that changed leaves open what else did.
     """
-    if task is Task.QUESTION:
-        return None
+    return None if task is Task.QUESTION else _told_changed(task, tuple(answers))
+
+
+# Sets say the same few sentences thousands of times, and parsing one takes about a millisecond.
+@lru_cache(maxsize=65536)
+def _told_changed(task: Task, answers: tuple[str, ...]) -> bool | None:
     found = SPECS[task].parse(TURN_BREAK.join(" ".join(said.split()) for said in answers))
     if isinstance(found, (Presence, Caption)):
         return found.changed

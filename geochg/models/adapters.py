@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,21 @@ from geochg.models.saved import UNFINISHED, checksum, saved_json
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
 
+_OLD_NAMES = {
+    r"^language_model\.model\.": "model.language_model.",
+    r"^language_model\.lm_head\.": "lm_head.",
+    r"^(vision_tower|video_tower|image_tower|multi_modal_projector)\.": r"model.\1.",
+    r"^visual\.": "model.visual.",
+    r"^model\.layers\.": "model.language_model.layers.",
+}
+"""Where modules of vision-language models stood before transformers 4.52, and where they stand."""
+
 
 def adapter_folder(adapter: str) -> Path:
     """The folder of an adapter.
 
     Raises:
-        ModelError: If it is none, or only half written.
+        ModelError: If it is none, only half written, or its weights are no safetensors.
     """
     folder = Path(adapter).expanduser()
     if (folder / UNFINISHED).exists():
@@ -24,18 +34,21 @@ def adapter_folder(adapter: str) -> Path:
     if not (folder / CONFIG).is_file():
         raise ModelError(f"{folder} is no adapter folder", f"it needs an {CONFIG}")
     saved_json(folder / CONFIG)
+    if not (folder / WEIGHTS).is_file():
+        raise ModelError(f"{folder} has no {WEIGHTS}", "adapters are read from safetensors only")
     return folder
 
 
 def adapter_id(adapter: str) -> str:
-    """The adapter, with the checksum of its weights; empty for none."""
+    """The adapter, with the checksum of its weights and settings; empty for none."""
     if not adapter:
         return ""
-    return f"{adapter} {checksum(sorted(Path(adapter).expanduser().glob('*.safetensors')))}"
+    folder = Path(adapter).expanduser()
+    return f"{adapter} {checksum([folder / WEIGHTS, folder / CONFIG])}"
 
 
 def adapted(model: Any, adapter: str, *, merge: bool) -> Any:  # noqa: ANN401
-    """A model with an adapter.
+    """A model with an adapter in it, which is of the same class as before.
 
     Args:
         model: A transformers model, changed in place.
@@ -55,15 +68,24 @@ def adapted(model: Any, adapter: str, *, merge: bool) -> Any:  # noqa: ANN401
     misfit = ModelError(
         f"the adapter {folder} does not fit this model", "name the model it was trained on"
     )
-    if not (folder / WEIGHTS).is_file():
-        raise ModelError(f"{folder} has no {WEIGHTS}", "adapters are read from safetensors only")
     try:
-        with_adapter = PeftModel.from_pretrained(model, str(folder))
         saved = set(load_peft_weights(str(folder), device="cpu"))
+        names = _OLD_NAMES if _is_old(saved, model) else None
+        with warnings.catch_warnings():
+            # PEFT only warns of what does not fit; it is refused below.
+            warnings.simplefilter("ignore")
+            with_adapter = PeftModel.from_pretrained(model, str(folder), key_mapping=names)
+        saved = set(load_peft_weights(str(folder), device="cpu", key_mapping=names))
     except (OSError, ValueError, TypeError, KeyError, RuntimeError, SafetensorError) as error:
         raise misfit from error
-    # PEFT only warns of weights that find no place, and of places that find no weights.
     wanted = set(get_peft_model_state_dict(with_adapter, save_embedding_layers=False))
     if wanted - saved or any("lora_" in name for name in saved - wanted):
         raise misfit
-    return with_adapter.merge_and_unload() if merge else with_adapter
+    return with_adapter.merge_and_unload() if merge else with_adapter.get_base_model()
+
+
+def _is_old(saved: set[str], model: Any) -> bool:  # noqa: ANN401
+    """Whether weights are named as models of this kind were, and no longer are."""
+    modules = {name for name, _ in model.named_modules()}
+    inner = (name.removeprefix("base_model.model.").partition(".lora_")[0] for name in saved)
+    return not any(name in modules for name in inner)

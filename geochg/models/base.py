@@ -9,10 +9,10 @@ what is not needed.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from geochg.errors import GeochgError, ModelError, RunError
 from geochg.models.plain_talk import Observed, reply
@@ -68,6 +68,11 @@ class Capabilities:
     clues: bool = False
     asked_in_words: frozenset[Task] = frozenset()
     batch_tiles: int = 16
+
+    def tiles_at_once(self, tile_size_px: int) -> int:
+        """How many tiles of a size to ask about in one call: `batch_tiles` by their pixels."""
+        fewer = self.batch_tiles * USUAL_TILE_PX**2 // tile_size_px**2
+        return max(1, min(self.batch_tiles, fewer))
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +142,22 @@ class ChangeModel(ABC):
             ModelError: If the source, the options or the device do not fit.
         """
 
+    @classmethod
+    def presence_options(cls, options: Options, probability: float) -> Mapping[str, Any]:
+        """The options with which a tile changed only above another probability of presence.
+
+        `geochg evaluate --fit-threshold` looks for that probability. With 0 no tile is held back
+        but for other reasons than its probability.
+
+        Args:
+            options: An instance of `options_type`, with which the probability came about.
+            probability: As `Presence.probability`, 0-1.
+
+        Returns:
+            What changes in the options; empty where the model has no such option.
+        """
+        return {}
+
     @property
     @abstractmethod
     def identity(self) -> ModelIdentity:
@@ -156,6 +177,14 @@ class ChangeModel(ABC):
         Raises:
             ModelError: If the model cannot work on such a pair (too few bands, say).
         """
+
+    def worded(self, question: Question) -> str:
+        """What is put to the model for a question, for the provenance of the output.
+
+        Args:
+            question: As `answer` is given it.
+        """
+        return question.text
 
     @abstractmethod
     def answer(self, tiles: Sequence[Tile], questions: Sequence[Question]) -> list[TileAnswers]:

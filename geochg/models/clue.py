@@ -80,6 +80,10 @@ class CluedModel(ChangeModel):
             self.teller.survey(facts, [])
         self.model.survey(facts, sample)
 
+    def worded(self, question: Question) -> str:
+        """What is put to the model that answers; see `ChangeModel.worded`."""
+        return self.model.worded(question)
+
     def talk(
         self, tile: Tile, facts: PairFacts, exchanges: Sequence[Exchange], question: str
     ) -> Iterator[str]:

@@ -10,6 +10,10 @@ WANTED = ("*.json", "*.jinja", "*.safetensors", "*.onnx", "*.txt", "*.model")
 """The files of a hub model that are fetched: no pickles, no code."""
 
 
+UNWANTED = ("*/*.safetensors", "*/*.onnx", "consolidated*")
+"""Of these, what models hold for other libraries."""
+
+
 def find_folder(source: str, backend: str, revision: str = "") -> Path:
     """The folder that `--model BACKEND:SOURCE` means; a hub id is fetched first.
 
@@ -39,7 +43,12 @@ def _fetched(source: str, revision: str) -> Path:
 
     try:
         return Path(
-            snapshot_download(source, revision=revision or None, allow_patterns=list(WANTED))
+            snapshot_download(
+                source,
+                revision=revision or None,
+                allow_patterns=list(WANTED),
+                ignore_patterns=list(UNWANTED),
+            )
         )
     except (HfHubHTTPError, HFValidationError, OSError, ValueError) as error:
         raise ModelError(

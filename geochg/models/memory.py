@@ -37,26 +37,33 @@ class FittingBatches:
             RuntimeError: Whatever `results` raises; out of memory only for a single item.
         """
         found: list[_Result] = []
+        size, most = self.size, self._most
+        proved = 0
         while len(found) < len(items):
-            part = items[len(found) : len(found) + self.size]
+            part = items[len(found) : len(found) + size]
             try:
                 new = results(part)
             except RuntimeError as error:
+                # What does not even fit alone does not tell how much fits at once.
                 if not is_out_of_memory(error) or len(part) == 1:
                     raise
             else:
                 found += new
-                if len(part) == self.size:
-                    self.size = min(2 * self.size, self._most)
+                proved = max(proved, len(part))
+                if len(part) == size:
+                    size = min(2 * size, most)
                 continue
             # Out of the handler, because the error holds on to the tensors that did not fit.
-            self.size = self._most = len(part) // 2
+            if len(part) > proved:
+                most = len(part) // 2
+            size = len(part) // 2
             _let_go()
+        self.size, self._most = size, most
         return found
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:
-    """Whether a device ran out of memory; CUDA, MPS and the CPU each say so in their own way."""
+    """Whether a device ran out of memory; CUDA, MPS and the CPU say so in ways of their own."""
     import torch
 
     text = str(error).lower()
@@ -64,6 +71,8 @@ def is_out_of_memory(error: RuntimeError) -> bool:
         isinstance(error, torch.OutOfMemoryError)
         or "out of memory" in text
         or "can't allocate memory" in text
+        or "not enough memory" in text
+        or "cublas_status_alloc_failed" in text
     )
 
 

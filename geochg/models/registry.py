@@ -65,6 +65,19 @@ def load_model(reference: str, options: Mapping[str, Any], device: str) -> Chang
         ModelError: If there is no such backend, it is broken, or it refuses source or device.
         OptionError: If the backend does not know an option, or refuses its value.
     """
+    backend, source = find_backend(reference)
+    return backend.load(source, backend.options_type.from_dict(options), device)
+
+
+def find_backend(reference: str) -> tuple[type[ChangeModel], str]:
+    """The backend that `--model` names, and the source that it is given; loads nothing heavy.
+
+    Args:
+        reference: `name` or `name:source`.
+
+    Raises:
+        ModelError: If there is no such backend, or it is broken.
+    """
     name, _, source = reference.partition(":")
     registered = _registered()
     if name not in registered:
@@ -72,13 +85,12 @@ def load_model(reference: str, options: Mapping[str, Any], device: str) -> Chang
             f"there is no model {name!r}", f"models: {', '.join(sorted(registered)) or 'none'}"
         )
     try:
-        backend = _backend(name, registered[name])
+        return _backend(name, registered[name]), source
     except _BrokenBackendError as error:
         raise ModelError(
             f"the model {name!r} is broken: {error}",
             "repair or remove the package that brings it, or choose another model",
         ) from error
-    return backend.load(source, backend.options_type.from_dict(options), device)
 
 
 def _registered() -> dict[str, list[EntryPoint]]:

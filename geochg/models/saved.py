@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ UNFINISHED = ".geochg-unfinished"
 PICKLES = ("*.bin", "*.pth", "*.pt", "*.pkl", "*.ckpt")
 HINT = "download the model again"
 _BLOCK_BYTES = 1 << 20
+_SHAPING = ("*.json", "*.jinja", "*.txt", "*.model")
 
 
 def saved_json(file: Path, hint: str = HINT) -> dict[str, Any]:
@@ -85,18 +85,19 @@ def checksum(files: Sequence[Path]) -> str:
     return f"sha256:{digest.hexdigest()}"
 
 
-@contextmanager
-def without_progress_bars() -> Iterator[None]:
-    """Keeps transformers from drawing bars over the run's own progress."""
-    from transformers.utils import logging
+def fingerprint(folder: Path, weights: Sequence[Path]) -> str:
+    """`sha256:...` over the weights and all else in a folder that shapes what a model says.
 
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    try:
-        yield
-    finally:
-        if shown:
-            logging.enable_progress_bar()  # type: ignore[no-untyped-call]
+    Args:
+        folder: Of the model: its settings, vocabulary and chat template count.
+        weights: See `weight_files`.
+    """
+    digest = hashlib.sha256(checksum(weights).encode())
+    for path in sorted(path for kind in _SHAPING for path in folder.rglob(kind)):
+        if path.name != WEIGHTS_INDEX:
+            name = path.relative_to(folder).as_posix()
+            digest.update(f"\n{name} {checksum([path])}".encode())
+    return f"sha256:{digest.hexdigest()}"
 
 
 def first_line(error: Exception) -> str:

@@ -34,6 +34,10 @@ NO_CHANGE = "no change"
 """The caption of such a tile where the model is not asked for one."""
 
 
+NUMBERLESS = "the model gives no number; --dtype float32 or bfloat16 may help"
+"""Why a tile fails of which a probability is not a number."""
+
+
 @dataclass
 class Conversation:
     """One question about one tile, turn by turn; most have one turn.

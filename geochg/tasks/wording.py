@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from geochg.errors import InputError, OptionError
+from geochg.errors import OptionError
 from geochg.records import Task
+from geochg.toml_file import read_toml
 
 CLUE = "clue"
 """Name under which the wording of a clue is given; `{clue}` in it is the clue itself."""
@@ -30,16 +30,7 @@ def read_wording(path: Path) -> dict[str, str]:
         InputError: If the file cannot be read or is not TOML.
         OptionError: As `check_wording`.
     """
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(
-            f"cannot read the prompts file {path}: {error.strerror}", "check the path"
-        ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"{path} is not a TOML file: {error}", 'write lines such as `caption = "..."`'
-        ) from error
+    values = read_toml(path, "prompts", 'write lines such as `caption = "..."`')
     check_wording(values)
     return {name: " ".join(text.split()) for name, text in values.items()}
 

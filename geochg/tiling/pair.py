@@ -46,7 +46,7 @@ class RasterPair:
     def layout(self, options: AnalyzeOptions) -> Layout:
         """The tiles of the pair."""
         height_px, width_px = self.grid.shape
-        return Layout(height_px, width_px, options.tile_size_px, options.overlap_px)
+        return Layout(height_px, width_px, options.tile_size_px, options.tile_overlap_px)
 
     def plan(self) -> ReadPlan:
         """How to read source values of the pair, as they lie."""

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
+from geochg.datasets.telling.rows import rows
 from geochg.datasets.world.generate import generate
 from geochg.datasets.world.options import WorldOptions
 from geochg.datasets.world.pair import WorldPair
-from geochg.datasets.world.rows import rows
 from geochg.errors import InputError
 
 _ARRAYS = {
@@ -164,7 +164,7 @@ def _counts(pair: WorldPair) -> Iterator[tuple[str, str, int]]:
 
 def _turns(pair: WorldPair) -> Iterator[tuple[str, str, str]]:
     """Question and answer of each row; those of a dialogue are joined into one text each."""
-    from geochg.datasets.world.rows import IMAGES
+    from geochg.datasets.telling.rows import IMAGES
     from geochg.records import Task
 
     for task, row in zip(Task, rows(pair, ("", "")), strict=True):

@@ -5,10 +5,10 @@ import json
 import pytest
 from world_scenes import small_pairs
 
+from geochg.datasets.telling.facts import class_cells, class_counts, facts
+from geochg.datasets.telling.grammar import plural
+from geochg.datasets.telling.rows import answer
 from geochg.datasets.world import caption_row, rows
-from geochg.datasets.world.facts import class_cells, class_counts, facts
-from geochg.datasets.world.grammar import plural
-from geochg.datasets.world.rows import answer
 from geochg.records import Caption, Presence, Task
 from geochg.tasks import SPECS, TURN_BREAK
 from geochg.tasks.sameness import NO_CHANGE_SENTENCES

@@ -90,6 +90,17 @@ def test_a_clue_goes_with_each_question(server, pair):
     assert result.metadata["model"]["id"].count("openai:") == 2
 
 
+def test_each_closer_look_has_a_clue_of_its_own(server, pair):
+    result = geochg.analyze(*pair, options(server, clue=True, refine=1))
+    # The square lies in four cells of one tile: a clue, presence and places of each.
+    assert len(server.requests) == (6 + 6 + 3) + 4 * 3
+    assert sum("Clue: A building has been built." in text for text in asked(server)) == 4 + 4 * 2
+    plain = geochg.analyze(*pair, options(server, clue=True))
+    # 26 px are shown by four cells of 21 px, then by 4 x 4 parts of 7 px.
+    assert plain.features.area.sum() == 43 * 43 * 100
+    assert 26 * 26 * 100 <= result.features.area.sum() < 0.7 * plain.features.area.sum()
+
+
 def test_another_model_may_give_the_clue(server, pair):
     result = geochg.analyze(*pair, options(server, clue_model="builtin"))
     assert "clues by builtin" in result.metadata["model"]["id"]

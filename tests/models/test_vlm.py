@@ -1,5 +1,6 @@
 """The backend `vlm` on tiny models of all the real classes, with random weights."""
 
+import contextlib
 import json
 import shutil
 import sys
@@ -11,8 +12,8 @@ import numpy as np
 import pytest
 import torch
 import transformers
-from tile_factory import layout
-from vlm_factory import CHAT, MAKERS, VISION, make_tokenizer, save_vlm
+from tile_factory import noise
+from vlm_factory import CHAT, MAKERS, VISION, make_tokenizer, save_adapter, save_vlm
 
 from geochg.errors import ModelError, OptionError, RunError
 from geochg.models.pictures import picture
@@ -31,6 +32,7 @@ from geochg.records import (
     Question,
     Task,
     Tile,
+    TileFailure,
     Unparsed,
 )
 from geochg.tasks import ask
@@ -58,28 +60,24 @@ def copy(saved, tmp_path):
     return shutil.copytree(saved("llava"), tmp_path / "copy")
 
 
-def noise(count: int, seed: int = 0) -> list[Tile]:
-    random = np.random.default_rng(seed)
-
-    def date():
-        return random.integers(0, 256, (3, 64, 64), dtype=np.uint8)
-
-    valid = np.ones((64, 64), bool)
-    return [Tile(window, date(), date(), valid) for window in layout(1, count, 64)]
-
-
-def with_presence(model: VlmModel, probabilities: list[float], monkeypatch) -> None:
-    """Lets the model say of tiles, in their order, how likely they changed."""
+def with_presence(probabilities: list[float], monkeypatch) -> None:
+    """Lets models say of tiles, in their order, how likely they changed."""
     from geochg.models.vlm.asking import Asking
 
     def presence(self, question):
-        return [Presence(p > 0.5, p) for p in probabilities]
+        return [Presence(p > 0.5, p) for p in probabilities[: len(self.tiles)]]
 
     monkeypatch.setattr(Asking, "_presence", presence)
 
 
 def load(folder, **options) -> VlmModel:
-    return VlmModel.load(str(folder), VlmOptions(**options), "cpu")
+    return VlmModel.load(str(folder), VlmOptions.from_dict(options), "cpu")
+
+
+def first_logits(model: VlmModel, glance, texts: list[Text]) -> torch.Tensor:
+    """`(texts, vocabulary)` of the first token of each answer."""
+    found = model.engine._generated(glance, texts, max_new_tokens=1, output_logits=True)
+    return found.logits[0]
 
 
 # --- looking once --------------------------------------------------------------------------------
@@ -140,7 +138,7 @@ def test_what_is_kept_of_a_look_changes_no_token(loaded, kind):
     said = model.engine._said(model.engine.look(tiles), texts, max_new_tokens=6)
 
     for text, found in zip(texts, said, strict=True):
-        assert found.ids == model.engine._ended(naive(model, tiles[text.row], list(text.ids)))
+        assert found == model.engine._ended(naive(model, tiles[text.row], list(text.ids)))
 
 
 @pytest.mark.parametrize("kind", MAKERS)
@@ -150,12 +148,7 @@ def test_pictures_matter_and_their_order_does(loaded, kind):
     tiles.append(replace(tiles[0], before=tiles[0].after, after=tiles[0].before))
     text = model.engine.writer.rest([QUESTIONS[0]], [])
     glance = model.engine.look(tiles)
-    logits = [
-        said.logits
-        for said in model.engine._said(
-            glance, [Text(row, text) for row in range(3)], max_new_tokens=1, output_logits=True
-        )
-    ]
+    logits = first_logits(model, glance, [Text(row, text) for row in range(3)])
     assert not torch.allclose(logits[0], logits[1], atol=1e-4)
     assert not torch.allclose(logits[0], logits[2], atol=1e-4)
 
@@ -243,21 +236,19 @@ def test_presence_is_the_probability_of_yes_against_no(loaded):
 
     text = model.engine.writer.rest([ask(Task.PRESENCE).text], [])
     glance = model.engine.look(tiles)
+    logits = first_logits(model, glance, [Text(row, text) for row in range(3)]).double().exp()
     for row, (presence,) in enumerate(answers):
-        (said,) = model.engine._said(
-            glance, [Text(row, text)], max_new_tokens=1, output_logits=True
-        )
         both = [
-            sum(said.logits[token].exp() for token in {model.engine._spelt(w)[0] for w in words})
+            float(logits[row, sorted({model.engine._spelt(word)[0] for word in words})].sum())
             for words in (YES, NO)
         ]
-        assert presence.probability == pytest.approx(float(both[0] / sum(both)), abs=1e-4)
+        assert presence.probability == pytest.approx(both[0] / sum(both), abs=1e-4)
         assert presence.changed == (presence.probability > 0.5)
 
 
 def test_cells_are_asked_one_by_one(loaded, monkeypatch):
     model, tiles = loaded("llava_next_video"), noise(2)
-    with_presence(model, [0.9, 0.8], monkeypatch)
+    with_presence([0.9, 0.8], monkeypatch)
     answers = model.answer(tiles, [ask(Task.PRESENCE), ask(Task.LOCATE)])
     for row, (_, located) in enumerate(answers):
         for name in ("road", "building"):
@@ -272,15 +263,15 @@ def test_cells_are_asked_one_by_one(loaded, monkeypatch):
 
 def test_only_changed_tiles_are_asked_more(loaded, monkeypatch):
     model, tiles = loaded("llava"), noise(3)
-    with_presence(model, [0.9, 0.2, 0.7], monkeypatch)
+    with_presence([0.9, 0.2, 0.7], monkeypatch)
     asked = []
-    generate = model.engine._generate
+    inputs = model.engine._inputs
 
-    def counted(glance, texts, *args, **settings):
+    def counted(glance, texts):
         asked.extend(text.row for text in texts)
-        return generate(glance, texts, *args, **settings)
+        return inputs(glance, texts)
 
-    monkeypatch.setattr(model.engine, "_generate", counted)
+    monkeypatch.setattr(model.engine, "_inputs", counted)
     answers = model.answer(tiles, MAPPED)
     # 18 cells, 2 counts, 1 caption
     assert sorted(asked) == [0] * 21 + [2] * 21
@@ -298,7 +289,7 @@ def test_only_changed_tiles_are_asked_more(loaded, monkeypatch):
 
 def test_a_free_question_is_asked_about_every_tile(loaded, monkeypatch):
     model, tiles = loaded("llava"), noise(2)
-    with_presence(model, [0.1, 0.2], monkeypatch)
+    with_presence([0.1, 0.2], monkeypatch)
     question = Question(Task.QUESTION, "Is there a new lake?")
     answers = model.answer(tiles, [ask(Task.PRESENCE), question])
     text = model.engine.writer.rest([question.text], [])
@@ -309,7 +300,7 @@ def test_a_free_question_is_asked_about_every_tile(loaded, monkeypatch):
 
 def test_a_dialogue_has_the_probability_of_presence(loaded, monkeypatch):
     model = loaded("llava")
-    with_presence(model, [0.3], monkeypatch)
+    with_presence([0.3], monkeypatch)
     ((presence, dialogue),) = model.answer(noise(1), [ask(Task.PRESENCE), ask(Task.DIALOGUE)])
     assert isinstance(dialogue, Dialogue)
     assert dialogue.presence == presence == Presence(False, 0.3)
@@ -318,7 +309,7 @@ def test_a_dialogue_has_the_probability_of_presence(loaded, monkeypatch):
 @pytest.mark.parametrize("kind", ["llava", "minicpmv4_6", "instructblipvideo"])
 def test_lists_hold_nothing_but_cells(saved, kind, monkeypatch):
     model = load(saved(kind), answers="lists")
-    with_presence(model, [0.9] * 3, monkeypatch)
+    with_presence([0.9] * 3, monkeypatch)
     answers = model.answer(noise(3), [ask(Task.PRESENCE), ask(Task.LOCATE)])
     for _, located in answers:
         assert isinstance(located, Locations)
@@ -336,12 +327,10 @@ def test_one_of_takes_the_likeliest_token_that_is_allowed(loaded):
     ids = engine.writer.rest(["Where?"], [])
     said: list[int] = []
     while True:
-        (step,) = engine._said(
-            glance, [Text(0, [*ids, *said])], max_new_tokens=1, output_logits=True
-        )
+        step = first_logits(model, glance, [Text(0, [*ids, *said])])[0]
         spelt = [[*engine._spelt(answer), engine.ends[0]] for answer in answers]
         allowed = {one[len(said)] for one in spelt if one[: len(said)] == said}
-        token = max(allowed, key=lambda each: float(step.logits[each]))
+        token = max(allowed, key=lambda each: float(step[each]))
         if token == engine.ends[0]:
             break
         said.append(token)
@@ -370,6 +359,70 @@ def test_in_words_all_answers_go_through_the_parsers(saved, monkeypatch):
     assert caption.text == "a road appears"
 
 
+@pytest.mark.parametrize("habit", [{"num_beams": 3}, {"use_cache": False}, {"do_sample": True}])
+def test_habits_of_the_folder_do_not_count(copy, habit):
+    expected = load(copy, max_tokens=5).answer(noise(2), MAPPED)
+    file = copy / "generation_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | habit))
+    assert load(copy, max_tokens=5).answer(noise(2), MAPPED) == expected
+
+
+def test_a_penalty_on_repeating_does_not_touch_numbers_and_lists(copy, monkeypatch):
+    with_presence([0.9] * 2, monkeypatch)
+    questions = [ask(Task.PRESENCE), ask(Task.LOCATE), ask(Task.COUNT)]
+    expected = load(copy, answers="lists").answer(noise(2), questions)
+    file = copy / "generation_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"repetition_penalty": 3.0}))
+    assert load(copy, answers="lists").answer(noise(2), questions) == expected
+
+
+def test_a_model_that_gives_no_numbers_gives_no_answers(saved):
+    model = load(saved("llava"))
+    with torch.no_grad():
+        model.engine.model.lm_head.weight[5, 5] = torch.nan
+        model.engine.model.lm_head.weight[:, :] *= torch.nan
+    for answer in model.answer(noise(2), MAPPED):
+        assert isinstance(answer, TileFailure)
+        assert "--dtype float32" in answer.reason
+
+
+def test_yes_and_no_that_begin_alike_are_told_apart_or_refused(loaded, monkeypatch):
+    engine = loaded("llava").engine
+    tokens = {"Yes": [7, 1], "yes": [8], "No": [7, 2], "no": [9]}
+    monkeypatch.setattr(engine, "_spelt", lambda word: tokens[word])
+    assert engine._first_tokens((("Yes", "yes"), ("No", "no"))) == [[8], [9]]
+    with pytest.raises(ModelError, match="do not tell Yes from No"):
+        engine._first_tokens((("Yes",), ("No",)))
+
+
+def test_a_blank_may_stand_before_a_number(loaded, monkeypatch):
+    engine = loaded("llava").engine
+    spelt = engine._spelt
+    blank = spelt("\n")[0]
+
+    def with_blank(text):
+        return [blank, *spelt(text.strip())] if text.startswith(" ") else spelt(text)
+
+    monkeypatch.setattr(engine, "_spelt", with_blank)
+    for name in ("_digits", "_blanks"):
+        engine.__dict__.pop(name, None)
+    assert engine._blanks == [blank]
+    seen = []
+    said = engine._said
+
+    def watched(glance, texts, allowed, **settings):
+        seen.extend([allowed([]), allowed([blank]), allowed([engine._digits[0]])])
+        return said(glance, texts, allowed, **settings)
+
+    monkeypatch.setattr(engine, "_said", watched)
+    assert all(n >= 0 for n in engine.number(engine.look(noise(1)), [Text(0, spelt("how many"))]))
+    assert set(seen[0]) == {blank, *engine._digits}
+    assert set(seen[1]) == set(engine._digits)
+    assert blank not in seen[2]
+    for name in ("_digits", "_blanks"):
+        engine.__dict__.pop(name, None)
+
+
 def test_a_clue_goes_with_the_question(loaded):
     model = loaded("llava")
     told = [replace(tile, clue="Clue: a lake dried up.") for tile in noise(2)]
@@ -380,7 +433,7 @@ def test_a_clue_goes_with_the_question(loaded):
 
 def test_prompts_of_ones_own_are_asked_in_words(loaded, monkeypatch):
     model = loaded("llava")
-    with_presence(model, [0.9], monkeypatch)
+    with_presence([0.9], monkeypatch)
     seen = []
     monkeypatch.setattr(
         model.engine,
@@ -445,7 +498,25 @@ def test_too_little_memory_for_one_tile_is_told(saved, monkeypatch):
     small_memory(model, 0, monkeypatch)
     with pytest.raises(RunError, match="too little memory") as told:
         model.answer(noise(2), [ask(Task.PRESENCE)])
-    assert "--quantize 4bit" in told.value.hint
+    assert "--resume --device cpu" in told.value.hint
+
+
+def test_too_many_tiles_at_once_do_not_shrink_the_rows_for_good(saved, monkeypatch):
+    """What is kept of the tiles takes memory whatever the rows."""
+    model, tiles = load(saved("llava"), max_tokens=2), noise(4)
+    inputs = model.engine._inputs
+    rows = []
+
+    def limited(glance, texts):
+        if glance.cache.layers[0].keys.shape[0] > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        rows.append(len(texts))
+        return inputs(glance, texts)
+
+    monkeypatch.setattr(model.engine, "_inputs", limited)
+    with_presence([0.9] * 4, monkeypatch)
+    model.answer(tiles, [ask(Task.PRESENCE), ask(Task.LOCATE)])
+    assert max(rows) == 32
 
 
 def test_other_failures_are_not_taken_for_a_full_memory(saved, monkeypatch):
@@ -522,6 +593,30 @@ def test_a_template_that_fails_is_told(copy):
         load(copy)
 
 
+def test_a_template_for_a_model_that_thinks_aloud_is_refused(copy):
+    (copy / "chat_template.jinja").write_text(CHAT + "{{ '<think>' }}")
+    with pytest.raises(ModelError, match="thinks before it answers"):
+        load(copy)
+    (copy / "chat_template.jinja").write_text(
+        CHAT + "{% if enable_thinking is not false %}{{ '<think>' }}{% endif %}"
+    )
+    load(copy)
+
+
+def test_of_several_templates_the_default_is_taken(copy):
+    (copy / "chat_template.jinja").unlink()
+    named = {"default": "QUESTION " + CHAT, "tools": "nonsense"}
+    (copy / "chat_template.json").write_text(json.dumps({"chat_template": named}))
+    assert load(copy).engine.writer._written(["Why?"], []).startswith("QUESTION [user]")
+
+
+def test_a_model_that_needs_a_template_of_its_own_is_refused_without(saved, tmp_path):
+    folder = shutil.copytree(saved("idefics3"), tmp_path / "copy")
+    (folder / "chat_template.jinja").unlink()
+    with pytest.raises(ModelError, match="has no chat template"):
+        load(folder)
+
+
 def test_a_template_cannot_reach_out(copy):
     (copy / "chat_template.jinja").write_text(
         "{{ messages.__class__.__mro__[-1].__subclasses__() }}" + CHAT
@@ -588,13 +683,29 @@ def test_an_instructblip_without_its_second_tokenizer_is_told(saved, tmp_path):
         load(folder)
 
 
-def test_code_in_a_folder_is_not_run(copy):
-    config = json.loads((copy / "config.json").read_text())
-    config["auto_map"] = {"AutoConfig": "evil.Evil", "AutoModelForImageTextToText": "evil.Evil"}
-    (copy / "config.json").write_text(json.dumps(config))
-    (copy / "evil.py").write_text("from pathlib import Path\nPath(__file__ + '.ran').touch()\n")
-    load(copy)
-    assert not (copy / "evil.py.ran").exists()
+@pytest.mark.parametrize(
+    ("file", "part"),
+    [("config.json", "AutoConfig"), ("tokenizer_config.json", "AutoTokenizer"),
+     ("preprocessor_config.json", "AutoImageProcessor")],
+)  # fmt: skip
+def test_code_in_a_folder_is_not_run(saved, tmp_path, file, part):
+    folder = shutil.copytree(saved("qwen2_vl"), tmp_path / "copy")
+    ran = tmp_path / "ran"
+    (folder / "evil.py").write_text(f"open({str(ran)!r}, 'w').close()\nclass Evil: pass\n")
+    settings = json.loads((folder / file).read_text())
+    evil = ["evil.Evil", "evil.Evil"] if part == "AutoTokenizer" else "evil.Evil"
+    settings["auto_map"] = {part: evil}
+    if part == "AutoConfig":
+        settings["model_type"] = "evil"
+    (folder / file).write_text(json.dumps(settings))
+    refused = part == "AutoConfig"
+    with pytest.raises(ModelError) if refused else contextlib.nullcontext():
+        load(folder)
+    assert not ran.exists()
+    # Whoever trusts it does run it.
+    with contextlib.suppress(Exception):
+        getattr(transformers, part).from_pretrained(folder, trust_remote_code=True)
+    assert ran.exists()
 
 
 def test_pictures_are_normalised_as_the_folder_says(saved):
@@ -611,7 +722,10 @@ def test_an_encoder_decoder_can_be_asked(tmp_path):
     texts = [Text(0, engine.writer.rest([QUESTIONS[0]], []))]
     said = engine._said(engine.look(noise(1)), texts, max_new_tokens=5)
     start = engine.speaker.config.decoder_start_token_id
-    assert said[0].ids[:1] != [start]
+    assert said[0][:1] != [start]
+    whole = [*engine.writer.opening, *texts[0].ids]
+    assert whole[-1] == engine.writer.tokenizer.eos_token_id
+    assert whole.count(engine.writer.tokenizer.eos_token_id) == 1
     assert all(0 <= count <= 999 for count in engine.number(engine.look(noise(1)), texts))
 
 
@@ -652,18 +766,6 @@ def save_t5_blip(folder: Path) -> Path:
 # --- adapters and quantisation -------------------------------------------------------------------
 
 
-def save_adapter(base: Path, folder: Path, rank: int = 2) -> Path:
-    from peft import LoraConfig, get_peft_model
-
-    model = transformers.AutoModelForImageTextToText.from_pretrained(base)
-    config = LoraConfig(
-        r=rank, target_modules=r".*language_model\..*\.(q|v)_proj", init_lora_weights=False
-    )
-    torch.manual_seed(1)
-    get_peft_model(model, config).save_pretrained(folder)
-    return folder
-
-
 def test_an_adapter_changes_what_is_said_and_stands_in_the_identity(saved, tmp_path):
     adapter = save_adapter(saved("llava"), tmp_path / "adapter")
     plain, adapted = load(saved("llava")), load(saved("llava"), adapter=str(adapter))
@@ -678,6 +780,70 @@ def test_an_adapter_changes_what_is_said_and_stands_in_the_identity(saved, tmp_p
     expected = PeftModel.from_pretrained(base, adapter).merge_and_unload().state_dict()
     found = adapted.engine.model.state_dict()
     assert all(torch.equal(found[name], weight) for name, weight in expected.items())
+
+
+def test_an_adapter_on_a_quantised_model(saved, tmp_path):
+    """Qwen-VL keeps state on the model, which an adapter must not hide."""
+    pytest.importorskip("bitsandbytes")
+    base = saved("qwen2_5_vl")
+    adapter = save_adapter(base, tmp_path / "adapter")
+    model = load(base, adapter=str(adapter), quantize="4bit", max_tokens=4)
+    rest = model.engine.writer.rest(["Why?"], [])
+    texts = [Text(row, rest) for row in (0, 1, 1)]
+    glance = model.engine.look(noise(2))
+    together = model.engine._said(glance, texts, max_new_tokens=4)
+    alone = [model.engine._said(glance, [text], max_new_tokens=4)[0] for text in texts]
+    assert together == alone
+    assert model.engine._said(
+        load(base, quantize="4bit").engine.look(noise(2)), texts, max_new_tokens=4
+    )
+
+
+def test_an_adapter_saved_by_an_older_transformers_fits(saved, tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    adapter = save_adapter(saved("llava"), tmp_path / "adapter")
+    file = adapter / "adapter_model.safetensors"
+    expected = load(saved("llava"), adapter=str(adapter)).answer(noise(1), [ask(Task.PRESENCE)])
+    weights = {
+        name.replace(".model.model.language_model.", ".model.language_model.model."): weight
+        for name, weight in load_file(file).items()
+    }
+    assert weights.keys() != load_file(file).keys()
+    save_file(weights, file)
+    model = load(saved("llava"), adapter=str(adapter))
+    assert model.answer(noise(1), [ask(Task.PRESENCE)]) == expected
+
+
+def test_an_adapter_of_pickles_is_refused(saved, tmp_path):
+    adapter = save_adapter(saved("llava"), tmp_path / "adapter")
+    (adapter / "adapter_model.safetensors").rename(adapter / "adapter_model.bin")
+    with pytest.raises(ModelError, match=r"has no adapter_model\.safetensors"):
+        load(saved("llava"), adapter=str(adapter))
+
+
+def test_settings_of_an_adapter_and_of_a_model_stand_in_the_identity(saved, copy, tmp_path):
+    adapter = save_adapter(saved("llava"), tmp_path / "adapter")
+    before = load(copy, adapter=str(adapter)).identity
+    config = json.loads((adapter / "adapter_config.json").read_text())
+    (adapter / "adapter_config.json").write_text(json.dumps(config | {"lora_alpha": 80}))
+    (copy / "chat_template.jinja").write_text(CHAT + " ")
+    after = load(copy, adapter=str(adapter)).identity
+    assert before.adapter != after.adapter
+    assert before.checksum != after.checksum
+
+
+def test_a_llava_with_a_siglip_has_no_class_token(tmp_path):
+    folder = save_vlm("llava", tmp_path / "model", tower="siglip", strategy="full")
+    assert load(folder).answer(noise(1), [ask(Task.PRESENCE)])
+
+
+def test_a_llava_with_another_vision_part_is_refused(copy):
+    config = json.loads((copy / "config.json").read_text())
+    config["vision_config"] = {"model_type": "pixtral"}
+    (copy / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ModelError, match=r"vision part|cannot be loaded|has no weight"):
+        load(copy)
 
 
 def test_no_adapter_folder(saved, tmp_path):
@@ -718,7 +884,7 @@ def test_quantisation_without_bitsandbytes_names_what_to_install(saved, monkeypa
 def test_there_is_no_quantisation_on_mps(saved, monkeypatch):
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
     with pytest.raises(ModelError, match="no quantisation on mps"):
-        VlmModel.load(str(saved("llava")), VlmOptions(quantize="8bit"), "mps")
+        VlmModel.load(str(saved("llava")), VlmOptions.from_dict({"quantize": "8bit"}), "mps")
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
@@ -736,4 +902,4 @@ def test_half_precision(saved, dtype):
 )
 def test_options_that_make_no_sense(options):
     with pytest.raises(OptionError):
-        VlmOptions(**options)
+        VlmOptions.from_dict(options)

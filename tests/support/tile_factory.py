@@ -50,6 +50,17 @@ def make_tile(window: TileWindow, valid: NDArray[np.bool_] | None = None) -> Til
     return Tile(window, pixels, pixels, np.ones(shape, bool) if valid is None else valid)
 
 
+def noise(count: int, seed: int = 0) -> list[Tile]:
+    """Tiles of 64 px of nothing but noise."""
+    random = np.random.default_rng(seed)
+
+    def date():
+        return random.integers(0, 256, (3, 64, 64), dtype=np.uint8)
+
+    valid = np.ones((64, 64), bool)
+    return [Tile(window, date(), date(), valid) for window in layout(1, count, 64)]
+
+
 def outlines(*layers: tuple[Channel, NDArray[np.floating]], threshold: float = 0.5) -> Outlines:
     return Outlines(
         tuple(channel for channel, _ in layers),

@@ -90,10 +90,12 @@ def _words(tokenizer: Any) -> dict[str, int]:
     return {"image_token_id": image, "video_token_id": video}
 
 
-def _llava(tokenizer: Any) -> Any:
+def _llava(tokenizer: Any, tower: str = "clip", strategy: str = "default") -> Any:
+    vision = t.CLIPVisionConfig if tower == "clip" else t.SiglipVisionConfig
     return t.LlavaForConditionalGeneration(
         t.LlavaConfig(
-            vision_config=t.CLIPVisionConfig(**VISION),
+            vision_config=vision(**VISION),
+            vision_feature_select_strategy=strategy,
             text_config=t.LlamaConfig(**_text(tokenizer)),
             image_token_id=_words(tokenizer)["image_token_id"],
         )
@@ -198,25 +200,29 @@ def _smolvlm(tokenizer: Any) -> Any:
     )
 
 
-def _minicpm(tokenizer: Any) -> Any:
-    text = _text(
-        tokenizer,
-        head_dim=8,
-        layer_types=["linear_attention", "full_attention"],
-        linear_num_key_heads=2,
-        linear_num_value_heads=2,
-        linear_key_head_dim=8,
-        linear_value_head_dim=8,
-        tie_word_embeddings=False,
-    )
-    return t.MiniCPMV4_6ForConditionalGeneration(
-        t.MiniCPMV4_6Config(
+def _minicpm(version: str) -> Callable[[Any], Any]:
+    def make(tokenizer: Any) -> Any:
+        text = _text(
+            tokenizer,
+            head_dim=8,
+            layer_types=["linear_attention", "full_attention"],
+            linear_num_key_heads=2,
+            linear_num_value_heads=2,
+            linear_key_head_dim=8,
+            linear_value_head_dim=8,
+            tie_word_embeddings=False,
+        )
+        start, end = tokenizer.convert_tokens_to_ids(["<|start|>", "<|end|>"])
+        config = getattr(t, f"MiniCPMV{version}Config")(
             vision_config={**VISION, "image_size": 112, "num_hidden_layers": 3},
             text_config={"model_type": "qwen3_5_text", **text},
             insert_layer_id=1,
             **_words(tokenizer),
+            **({"image_start_id": start, "image_end_id": end} if version == "4_7" else {}),
         )
-    )
+        return getattr(t, f"MiniCPMV{version}ForConditionalGeneration")(config)
+
+    return make
 
 
 def _blip(kind: str) -> Callable[[Any], Any]:
@@ -241,7 +247,7 @@ def _blip(kind: str) -> Callable[[Any], Any]:
     return make
 
 
-MAKERS: dict[str, Callable[[Any], Any]] = {
+MAKERS: dict[str, Callable[..., Any]] = {
     "llava": _llava,
     "llava_next_video": _llava_next_video,
     "video_llava": _video_llava,
@@ -251,7 +257,8 @@ MAKERS: dict[str, Callable[[Any], Any]] = {
     "qwen3_vl": _qwen3,
     "idefics3": _idefics3,
     "smolvlm": _smolvlm,
-    "minicpmv4_6": _minicpm,
+    "minicpmv4_6": _minicpm("4_6"),
+    "minicpmv4_7": _minicpm("4_7"),
     "instructblip": _blip("InstructBlip"),
     "instructblipvideo": _blip("InstructBlipVideo"),
 }
@@ -263,20 +270,22 @@ PROCESSORS = {
     "idefics3": "Idefics3ImageProcessorPil",
     "smolvlm": "SmolVLMImageProcessorPil",
     "minicpmv4_6": "MiniCPMV4_6ImageProcessorPil",
+    "minicpmv4_7": "MiniCPMV4_6ImageProcessorPil",
 }
 SETTINGS: dict[str, dict[str, Any]] = {
     "qwen2_vl": {"min_pixels": 28 * 28, "max_pixels": 56 * 56},
     "qwen2_5_vl": {"min_pixels": 28 * 28, "max_pixels": 56 * 56},
     "qwen3_vl": {"min_pixels": 28 * 28, "max_pixels": 56 * 56},
     "minicpmv4_6": {"scale_resolution": 112, "patch_size": 14},
+    "minicpmv4_7": {"scale_resolution": 112, "patch_size": 14},
 }
 
 
-def save_vlm(kind: str, folder: Path, *, seed: int = 0) -> Path:
+def save_vlm(kind: str, folder: Path, *, seed: int = 0, **settings: Any) -> Path:
     """A folder of a model of a `model_type`, as a hub model's would be."""
     torch.manual_seed(seed)
     tokenizer = make_tokenizer()
-    model = MAKERS[kind](tokenizer)
+    model = MAKERS[kind](tokenizer, **settings)
     with torch.no_grad():
         for parameter in model.parameters():
             # Larger than usual weights, so that different pictures lead to different words.
@@ -292,4 +301,17 @@ def save_vlm(kind: str, folder: Path, *, seed: int = 0) -> Path:
         (folder / "preprocessor_config.json").write_text(json.dumps(said), encoding="utf-8")
     if kind.startswith("instructblip"):
         tokenizer.save_pretrained(folder / "qformer_tokenizer")
+    return folder
+
+
+def save_adapter(base: Path, folder: Path, rank: int = 2) -> Path:
+    """A LoRA adapter with random weights for the language model of a saved model."""
+    from peft import LoraConfig, get_peft_model
+
+    model = t.AutoModelForImageTextToText.from_pretrained(base)
+    config = LoraConfig(
+        r=rank, target_modules=r".*language_model\..*\.(q|v)_proj", init_lora_weights=False
+    )
+    torch.manual_seed(1)
+    get_peft_model(model, config).save_pretrained(folder)
     return folder

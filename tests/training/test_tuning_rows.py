@@ -125,10 +125,9 @@ def test_the_loss_is_that_of_the_answer_as_the_model_would_give_it(kind, tmp_pat
     from geochg.models.vlm.engine import Text
 
     glance = engine.look([one.tile()])
-    (said,) = engine._said(
-        glance, [Text(0, engine.writer.rest(one.asked, []))], max_new_tokens=1, output_logits=True
-    )
-    expected = -float(said.logits.log_softmax(0)[first])
+    texts = [Text(0, engine.writer.rest(one.asked, []))]
+    logits = engine._generated(glance, texts, max_new_tokens=1, output_logits=True).logits[0]
+    expected = -float(logits[0].float().log_softmax(0)[first])
     labels = inputs["labels"]
     place = int((labels[0] != IGNORED).nonzero()[0])
     labels[:, place + 1 :] = IGNORED

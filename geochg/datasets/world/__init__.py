@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from geochg.datasets.telling.rows import caption_row, rows
 from geochg.datasets.world.generate import generate
 from geochg.datasets.world.kinds import CLASS_NAMES, DIRECTIONS
 from geochg.datasets.world.options import WorldOptions
 from geochg.datasets.world.pair import WorldPair, scene
-from geochg.datasets.world.rows import caption_row, rows
 from geochg.datasets.world.write import write_dataset
 
 __all__ = [

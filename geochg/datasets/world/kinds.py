@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from geochg.records import Change
+from geochg.datasets.telling.truth import DIRECTIONS as DIRECTIONS
 
 FloatArray = NDArray[np.float32]
 ByteArray = NDArray[np.uint8]
@@ -22,9 +22,6 @@ CLASS_NAMES = ("none", "building", "road", "vegetation", "water", "bare")
 """Class by the index that masks hold; 0 is no change."""
 
 BUILDING, ROAD, VEGETATION, WATER, BARE = range(1, 6)
-
-DIRECTIONS = (None, Change.APPEARED, Change.DISAPPEARED, Change.ALTERED)
-"""Direction by the index that masks hold."""
 
 APPEARED, DISAPPEARED, ALTERED = 1, 2, 3
 

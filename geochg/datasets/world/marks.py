@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
+from geochg.datasets.telling.contours import contours
 from geochg.datasets.world.kinds import (
     ALTERED,
     APPEARED,
@@ -123,9 +124,4 @@ def _cleaned(code: ByteArray) -> ByteArray:
 
 def count(mask: np.ndarray) -> int:
     """Number of external contours of a boolean mask (pieces inside holes of others left out)."""
-    filled = ndimage.binary_fill_holes(mask)
-    labels, found = ndimage.label(filled, np.ones((3, 3)))
-    if not found:
-        return 0
-    sizes = np.bincount(labels.ravel(), weights=mask.ravel(), minlength=found + 1)[1:]
-    return int((sizes >= LEAST_PX).sum())
+    return contours(mask, LEAST_PX)

@@ -49,11 +49,16 @@ class WorldPair:
     directions: ByteArray
     land_before: ByteArray
     land_after: ByteArray
-    counts: Mapping[tuple[str, Change], int]
+    counts: Mapping[tuple[str, Change | None], int]
     events: tuple[Event, ...]
     gsd_m: float
     family: str
     setting: str
+
+    @property
+    def known(self) -> tuple[str, ...]:
+        """The classes whose changes are drawn."""
+        return CLASS_NAMES[1:]
 
     @property
     def changed(self) -> bool:
@@ -177,9 +182,9 @@ def pair_of(
     )
 
 
-def counts_of(changed: Masks) -> dict[tuple[str, Change], int]:
+def counts_of(changed: Masks) -> dict[tuple[str, Change | None], int]:
     """Number of external contours for each class and direction that the masks hold."""
-    counts = {}
+    counts: dict[tuple[str, Change | None], int] = {}
     codes = np.unique(changed.classes.astype(np.int64) * 4 + changed.directions)
     for code in codes[codes > 0].tolist():
         within = (changed.classes == code // 4) & (changed.directions == code % 4)

@@ -15,9 +15,6 @@ options.json        the options and the seeds
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import tempfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -26,13 +23,13 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from geochg.datasets.new_folder import new_folder
+from geochg.datasets.telling.rows import Row, caption_row, rows
 from geochg.datasets.world.generate import spread
 from geochg.datasets.world.kinds import ByteArray
 from geochg.datasets.world.options import WorldOptions
 from geochg.datasets.world.pair import WorldPair, scene
-from geochg.datasets.world.rows import Row, caption_row, rows
 from geochg.datasets.world.sheet import COLOURS
-from geochg.errors import InputError
 from geochg.records import Task
 
 Progress = Callable[[int, int], None]
@@ -62,16 +59,8 @@ def write_dataset(
     Raises:
         InputError: If the folder holds something already.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(f"{folder} is not empty", "name a new folder")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    partial_folder = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
-        _fill(partial_folder, seed, count, options, workers, progress)
-        partial_folder.chmod(0o755)
-        os.replace(partial_folder, folder)
-    finally:
-        shutil.rmtree(partial_folder, ignore_errors=True)
+    with new_folder(folder) as place:
+        _fill(place, seed, count, options, workers, progress)
 
 
 def _fill(

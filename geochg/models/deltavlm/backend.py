@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
@@ -116,6 +116,11 @@ class DeltaVLMModel(ChangeModel):
                 clues=True,
                 asked_in_words=frozenset(Task),
             )
+
+    @classmethod
+    def presence_options(cls, options: Options, probability: float) -> Mapping[str, Any]:
+        """The least presence probability; see `ChangeModel.presence_options`."""
+        return {"presence_threshold": probability}
 
     @classmethod
     def of(

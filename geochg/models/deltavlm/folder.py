@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geochg.errors import ModelError
+from geochg.models.quiet import quietly
 from geochg.models.saved import (
     checksum,
     first_line,
     saved_json,
     weight_files,
-    without_progress_bars,
 )
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def open_model(
     from geochg.models.deltavlm.processing import DeltaVLMProcessor
 
     try:
-        with without_progress_bars():
+        with quietly():
             loaded: Any = DeltaVLMForConditionalGeneration.from_pretrained(
                 folder,
                 dtype=dtype,

@@ -175,6 +175,21 @@ class Chat:
             self.silent = 0
 
 
+def _answers(client: OpenAI, address: Address) -> bool:
+    """Whether the model that is named says anything at all."""
+    import openai
+
+    if not address.name:
+        return False
+    try:
+        client.with_options(max_retries=0).chat.completions.create(
+            model=address.name, messages=[{"role": "user", "content": "Hello"}], max_tokens=1
+        )
+    except openai.OpenAIError:
+        return False
+    return True
+
+
 def _names(client: OpenAI, address: Address, key: Key) -> list[str]:
     """The models of an endpoint; none where it does not tell."""
     import openai
@@ -184,12 +199,17 @@ def _names(client: OpenAI, address: Address, key: Key) -> list[str]:
         return [str(model.id) for model in quick.models.list()]
     except openai.NotFoundError:
         return []
+    except openai.InternalServerError as error:
+        # `transformers serve` fails to list before it has fetched a model, and yet answers.
+        if _answers(client, address):
+            return []
+        raise _refused(address, key, error.status_code) from error
+    except openai.APIStatusError as error:
+        raise _refused(address, key, error.status_code) from error
     except openai.APIConnectionError as error:
         raise ModelError(
             f"nothing answers at {address.url}", "start the server, or check the address"
         ) from error
-    except openai.APIStatusError as error:
-        raise _refused(address, key, error.status_code) from error
     except (openai.OpenAIError, ValueError, AttributeError, TypeError) as error:
         raise ModelError(
             f"{address.url} does not speak OpenAI's protocol", "check the address; most end in /v1"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
 from itertools import combinations
+from math import isnan
 from typing import Any
 
-from geochg.models.talk import Conversation, presence_first, unchanged
+from geochg.models.talk import NUMBERLESS, Conversation, presence_first, unchanged
 from geochg.models.vlm.engine import Engine, Text
 from geochg.records import (
     GRID_CELLS,
@@ -43,25 +44,44 @@ COUNT_QUESTION = "How many {things} have changed? Answer with one number."
 NO_CELL = "none"
 
 
+def pattern(question: Question, way: str) -> str:
+    """What is asked for a question: itself, or once for each class (and cell) what stands here.
+
+    Args:
+        question: Of any task; one in the user's words is asked as it is.
+        way: See `Asking`.
+    """
+    if way != "words" and question == ask(Task.COUNT):
+        return COUNT_QUESTION
+    if way != "words" and question == ask(Task.LOCATE):
+        return LIST_QUESTION if way == "lists" else CELL_QUESTION
+    return question.text
+
+
 class Asking:
     """Some tiles a model has looked at.
 
     With `probabilities` presence is the probability of "yes" against "no", places are nine such
     probabilities for each class, and counts are numbers. With `lists` places come as one list of
     cells. With `words` the model says all of that in its own words, which are parsed. Captions and
-    free answers are always in its words, and so is what is asked in the user's.
+    free answers are always in its words, and so is what is asked in the user's, but for presence.
 
     Args:
         engine: Of the model.
         tiles: All of one size.
         way: `probabilities`, `lists` or `words`.
+        threshold: A tile has changed when "yes" is likelier than this (0-1).
     """
 
-    def __init__(self, engine: Engine[Any], tiles: Sequence[Tile], way: str) -> None:
+    def __init__(
+        self, engine: Engine[Any], tiles: Sequence[Tile], way: str, threshold: float = 0.5
+    ) -> None:
         self.engine = engine
         self.tiles = tiles
         self.way = way
+        self.threshold = threshold
         self.glance = engine.look(tiles)
+        self._numberless: set[int] = set()
 
     def answers(self, questions: Sequence[Question]) -> Iterator[TileAnswers]:
         """Of each tile, in the order of the questions.
@@ -77,7 +97,7 @@ class Asking:
         for tile, answers in zip(self.tiles, found, strict=True):
             yield TileFailure(tile.window, answers) if isinstance(answers, str) else answers
 
-    def _all_that_fit(self, questions: Sequence[Question]) -> Iterator[list[Answer]]:
+    def _all_that_fit(self, questions: Sequence[Question]) -> Iterator[TileAnswers]:
         everywhere = range(len(self.tiles))
         asked = next((q for q in questions if q.task is Task.PRESENCE), None)
         presence = self._presence(asked) if asked else None
@@ -89,6 +109,9 @@ class Asking:
             for question in questions
         ]
         for place in everywhere:
+            if place in self._numberless:
+                yield TileFailure(self.tiles[place].window, NUMBERLESS)
+                continue
             known = presence[place] if presence is not None else None
             yield [
                 _agreed(column[place], known)
@@ -101,21 +124,19 @@ class Asking:
         """The answers about some tiles, by place."""
         if not places:
             return {}
-        answers: Iterable[Answer]
-        if question == ask(Task.LOCATE):
-            answers = self._likely_cells(places)
-            if self.way == "lists":
-                answers = self._listed_cells(places)
-        elif question == ask(Task.COUNT):
-            answers = self._counted(places)
-        else:
-            answers = self._in_words(places, question)
+        ways: dict[str, Callable[[Sequence[int]], Iterable[Answer]]] = {
+            CELL_QUESTION: self._likely_cells,
+            LIST_QUESTION: self._listed_cells,
+            COUNT_QUESTION: self._counted,
+        }
+        asked = pattern(question, self.way)
+        answers = ways[asked](places) if asked in ways else self._in_words(places, question)
         return dict(zip(places, answers, strict=True))
 
     def _presence(self, question: Question) -> list[Presence]:
         everywhere = range(len(self.tiles))
         texts = [self._text(place, question.text) for place in everywhere]
-        return [Presence(p > 0.5, p) for p in self._yes(texts)]
+        return [Presence(p > self.threshold, p) for p in self._yes(texts)]
 
     def _likely_cells(self, places: Sequence[int]) -> Iterator[Locations]:
         """Nine probabilities for each class; the cells that are likelier changed than not."""
@@ -168,7 +189,9 @@ class Asking:
 
         Rounded, because the last digits depend on what else is in the batch.
         """
-        return [round(yes, 4) for yes, _ in self.engine.choose(self.glance, texts, (YES, NO))]
+        likely = [yes for yes, _ in self.engine.choose(self.glance, texts, (YES, NO))]
+        self._numberless |= {t.row for t, yes in zip(texts, likely, strict=True) if isnan(yes)}
+        return [round(yes, 4) for yes in likely]
 
     def _text(self, place: int, question: str) -> Text:
         clued = f"{question} {self.tiles[place].clue}".rstrip()

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from geochg.errors import OptionError, RunError
 from geochg.models.base import Capabilities, ChangeModel, ModelIdentity
 from geochg.models.memory import FittingBatches, is_out_of_memory
-from geochg.options import Options
+from geochg.options import Dtype, Options, Quantize
 from geochg.records import Exchange, PairFacts, Question, Task, Tile, TileAnswers
 
 if TYPE_CHECKING:
@@ -18,9 +19,16 @@ if TYPE_CHECKING:
 
     from geochg.models.vlm.engine import Engine
 
-ANSWERS = ("probabilities", "lists", "words")
-DTYPES = ("auto", "float32", "bfloat16", "float16")
-QUANTIZED = {"": None, "8bit": 8, "4bit": 4}
+
+class Answers(StrEnum):
+    """In which form a model answers."""
+
+    PROBABILITIES = "probabilities"
+    LISTS = "lists"
+    WORDS = "words"
+
+
+_BITS = {Quantize.FOUR: 4, Quantize.EIGHT: 8}
 
 
 @dataclass(frozen=True)
@@ -30,34 +38,31 @@ class VlmOptions(Options):
     Attributes:
         revision: Of a hub id: a branch, tag or commit; empty for the newest.
         adapter: A PEFT folder to put on the model; empty for none.
-        quantize: `4bit`, `8bit` or empty.
-        dtype: `auto`, `float32`, `bfloat16` or `float16`.
+        quantize: In how many bits the weights are held; None for all of them.
+        dtype: Of the weights; `auto` for half precision on GPUs.
         max_tokens: Most tokens of an answer.
         answers: `probabilities` of change for presence and each of the nine cells, and counts as
             numbers; `lists` like that, but the cells as one list that can hold nothing but cells;
             `words` for all in the model's own words, as models tuned on ChangeChat give them.
+        presence_threshold: A tile has changed when "yes" is likelier than this (0-1); of no matter
+            to `words`.
     """
 
     revision: str = ""
     adapter: str = ""
-    quantize: str = ""
-    dtype: str = "auto"
+    quantize: Quantize | None = None
+    dtype: Dtype = Dtype.AUTO
     max_tokens: int = 128
-    answers: str = "probabilities"
+    answers: Answers = Answers.PROBABILITIES
+    presence_threshold: float = 0.5
 
     def __post_init__(self) -> None:
-        for name, known in (
-            ("quantize", tuple(QUANTIZED)),
-            ("dtype", DTYPES),
-            ("answers", ANSWERS),
-        ):
-            if getattr(self, name) not in known:
-                raise OptionError(
-                    f"{name} {getattr(self, name)!r}",
-                    f"it must be {' or '.join(filter(None, known))}",
-                )
         if self.max_tokens < 1:
             raise OptionError(f"max_tokens {self.max_tokens}", "it must be above zero")
+        if not 0 <= self.presence_threshold <= 1:
+            raise OptionError(
+                f"presence_threshold {self.presence_threshold}", "it must lie between 0 and 1"
+            )
 
 
 class VlmModel(ChangeModel):
@@ -104,7 +109,7 @@ class VlmModel(ChangeModel):
         from geochg.models.adapters import adapter_id
         from geochg.models.devices import torch_device
         from geochg.models.hub import find_folder
-        from geochg.models.saved import checksum, weight_files
+        from geochg.models.saved import fingerprint, weight_files
         from geochg.models.vlm.loading import How, open_vlm
 
         assert isinstance(options, VlmOptions)
@@ -113,22 +118,34 @@ class VlmModel(ChangeModel):
         how = How(
             place,
             _dtype(options.dtype, place),
-            QUANTIZED[options.quantize],
+            _BITS[options.quantize] if options.quantize else None,
             options.adapter,
             options.max_tokens,
         )
         engine = open_vlm(folder, how)
         identity = ModelIdentity(
             f"{cls.name}:{source}" + (f"@{options.revision}" if options.revision else ""),
-            checksum(weight_files(folder)),
+            fingerprint(folder, weight_files(folder)),
             adapter_id(options.adapter),
         )
         return cls(engine, options, identity)
+
+    @classmethod
+    def presence_options(cls, options: Options, probability: float) -> Mapping[str, Any]:
+        """The probability of "yes"; see `ChangeModel.presence_options`."""
+        assert isinstance(options, VlmOptions)
+        return {} if options.answers == Answers.WORDS else {"presence_threshold": probability}
 
     @property
     def identity(self) -> ModelIdentity:
         """What was loaded, and the checksum of its weights."""
         return self._identity
+
+    def worded(self, question: Question) -> str:
+        """The question, or the pattern of those that take its place; see `ChangeModel.worded`."""
+        from geochg.models.vlm.asking import pattern
+
+        return pattern(question, self.options.answers)
 
     def answer(self, tiles: Sequence[Tile], questions: Sequence[Question]) -> list[TileAnswers]:
         """Answers each question about each tile; see `ChangeModel.answer`.
@@ -139,9 +156,14 @@ class VlmModel(ChangeModel):
         from geochg.models.vlm.asking import Asking
 
         def answers(part: Sequence[Tile]) -> Iterable[TileAnswers]:
-            return Asking(self.engine, part, self.options.answers).answers(questions)
+            how = self.options
+            asking = Asking(self.engine, part, how.answers, how.presence_threshold)
+            return asking.answers(questions)
 
-        with _memory_told():
+        with _memory_told(
+            "what was done is kept: run again with --resume --device cpu, or start anew with "
+            "--quantize 4bit or a smaller model"
+        ):
             return self._batches.run(tiles, lambda part: list(answers(part)))
 
     def talk(
@@ -152,12 +174,12 @@ class VlmModel(ChangeModel):
 
         asked = [*(exchange.question for exchange in exchanges), f"{question} {tile.clue}".strip()]
         ids = self.engine.writer.rest(asked, [exchange.answer for exchange in exchanges])
-        with _memory_told():
+        with _memory_told("use --quantize 4bit, a smaller model or --device cpu"):
             yield from self.engine.stream(self.engine.look([tile]), Text(0, ids))
 
 
 @contextmanager
-def _memory_told() -> Iterator[None]:
+def _memory_told(hint: str) -> Iterator[None]:
     """Turns a full memory into an error that says what to do about it.
 
     Raises:
@@ -168,18 +190,14 @@ def _memory_told() -> Iterator[None]:
     except RuntimeError as error:
         if not is_out_of_memory(error):
             raise
-        raise RunError(
-            "the device has too little memory for even one tile",
-            "what was done is kept: run again with --resume and --quantize 4bit, a smaller model, "
-            "or --device cpu",
-        ) from error
+        raise RunError("the device has too little memory for even one tile", hint) from error
 
 
-def _dtype(wanted: str, device: str) -> torch.dtype:
+def _dtype(wanted: Dtype, device: str) -> torch.dtype:
     """Half precision on GPUs unless told otherwise."""
     import torch
 
-    if wanted != "auto":
+    if wanted is not Dtype.AUTO:
         found: torch.dtype = getattr(torch, wanted)
         return found
     if device == "cpu":

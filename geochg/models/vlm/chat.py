@@ -13,7 +13,7 @@ from geochg.models.talk import INTRODUCTION
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-_MARK = "QUESTION"
+_MARK = "(geochg asks here)"
 """Stands for the first question while it is found out what comes before it."""
 
 _REMEMBERED = 4096
@@ -36,6 +36,7 @@ class ChatWriter:
         tokenizer: Of the model.
         template: The model's chat template.
         content: The pair within a message; see `Family.content`.
+        ends: Whether the token that ends a text stands behind a question, as encoders want it.
     """
 
     def __init__(
@@ -43,10 +44,13 @@ class ChatWriter:
         tokenizer: PreTrainedTokenizerBase,
         template: str,
         content: Sequence[Mapping[str, str]],
+        *,
+        ends: bool = False,
     ) -> None:
         self.tokenizer: Any = tokenizer
         self.template = template
         self.content = content
+        self._ending = [self.tokenizer.eos_token_id] if ends else []
         self._rest = lru_cache(_REMEMBERED)(self._rest_of)
 
     @cached_property
@@ -93,21 +97,25 @@ class ChatWriter:
         whole = self._ids(written)
         start = len(self.opening)
         if whole[:start] == self.opening:
-            return whole[start:]
+            return [*whole[start:], *self._ending]
         # The end of the opening and the question would share a token.
         found = self.tokenizer(written.removeprefix(self._opening), add_special_tokens=False)
-        ids: list[int] = found["input_ids"]
-        return ids
+        return [*found["input_ids"], *self._ending]
 
     @cached_property
     def _opening(self) -> str:
         return self._written([_MARK], []).partition(_MARK)[0]
 
     def _ids(self, text: str) -> list[int]:
-        """Templates often write the token a text begins with, which tokenizers add too."""
+        """Templates often write the token a text begins with, which tokenizers add too.
+
+        The token that ends a text, which some add, would stand before the answer: without it.
+        """
         begins = self.tokenizer.bos_token is not None and text.startswith(self.tokenizer.bos_token)
         ids: list[int] = self.tokenizer(text, add_special_tokens=not begins)["input_ids"]
-        return ids
+        ended = bool(ids) and ids[-1] == self.tokenizer.eos_token_id
+        written = text.endswith(self.tokenizer.eos_token or "\0")
+        return ids[:-1] if ended and not written else ids
 
     def _written(self, asked: Sequence[str], said: Sequence[str]) -> str:
         assert len(asked) - 1 <= len(said) <= len(asked)
@@ -127,11 +135,14 @@ class ChatWriter:
                 chat_template=self.template,
                 tokenize=False,
                 add_generation_prompt=len(said) < len(asked),
+                enable_thinking=False,
             )
         except (TemplateError, TypeError, ValueError) as error:
             raise ModelError(
                 f"the model's chat template fails: {error}", "use another model"
             ) from error
+        if str(written).rfind("<think>") > str(written).rfind("</think>"):
+            raise ModelError("the model thinks before it answers", "use the one that does not")
         return str(written)
 
     def _harmless(self, text: str) -> str:

@@ -5,16 +5,17 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 import torch
 
+from geochg.errors import ModelError
 from geochg.models.memory import FittingBatches
+from geochg.models.quiet import quietly
 from geochg.models.vlm.stream import streamed
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from geochg.models.vlm.chat import ChatWriter
     from geochg.records import Tile
 
@@ -44,18 +45,6 @@ class Text(NamedTuple):
 
     row: int
     ids: Sequence[int]
-
-
-class Said(NamedTuple):
-    """What a model said to one text.
-
-    Attributes:
-        ids: The tokens, up to the one that ends them.
-        logits: `(vocabulary,)` float32 of the first token; None unless asked for.
-    """
-
-    ids: list[int]
-    logits: Tensor | None
 
 
 class Engine(ABC, Generic[_Glance]):
@@ -94,25 +83,27 @@ class Engine(ABC, Generic[_Glance]):
     def say(self, glance: _Glance, texts: Sequence[Text]) -> list[str]:
         """Answers freely."""
         said = self._said(glance, texts, max_new_tokens=self.max_tokens)
-        return [self.writer.words(each.ids) for each in said]
+        return [self.writer.words(each) for each in said]
 
     def stream(self, glance: _Glance, text: Text) -> Iterator[str]:
         """Answers freely, piece by piece."""
 
         def generate(**settings: Any) -> None:  # noqa: ANN401
-            self._generate(glance, [text], max_new_tokens=self.max_tokens, **settings)
+            self._generated(glance, [text], max_new_tokens=self.max_tokens, **settings)
 
         yield from streamed(generate, self.writer.tokenizer)
 
     def number(self, glance: _Glance, texts: Sequence[Text]) -> list[int]:
         """Answers with whole numbers, since no other tokens are allowed."""
-        digits = self._digits
+        blanks, digits = self._blanks, self._digits
 
         def allowed(said: Sequence[int]) -> Sequence[int]:
-            return [*digits, *self.ends] if said else digits
+            if not said:
+                return [*blanks, *digits]
+            return digits if said[-1] in blanks else [*digits, *self.ends]
 
-        found = self._said(glance, texts, allowed=allowed, max_new_tokens=MOST_DIGITS)
-        return [int("".join(self.writer.words(each.ids).split())) for each in found]
+        found = self._said(glance, texts, allowed=allowed, max_new_tokens=MOST_DIGITS + 1)
+        return [int("".join(self.writer.words(each).split())[:MOST_DIGITS]) for each in found]
 
     def one_of(self, glance: _Glance, texts: Sequence[Text], answers: Sequence[str]) -> list[str]:
         """Answers with one of some answers, since nothing else is allowed.
@@ -132,7 +123,7 @@ class Engine(ABC, Generic[_Glance]):
             return list(branch) or self.ends
 
         found = self._said(glance, texts, allowed=allowed, max_new_tokens=longest)
-        return [self.writer.words(each.ids) for each in found]
+        return [self.writer.words(each) for each in found]
 
     def choose(
         self, glance: _Glance, texts: Sequence[Text], choices: Sequence[Sequence[str]]
@@ -145,15 +136,30 @@ class Engine(ABC, Generic[_Glance]):
             choices: The spellings of each choice, told apart by their first token.
 
         Returns:
-            For each text the probability of each choice; they add up to 1.
+            For each text the probability of each choice; they add up to 1. NaN where the model
+            gives no numbers, as half precision may.
+
+        Raises:
+            ModelError: If the first tokens of two choices are the same.
         """
-        first = [sorted({self._spelt(word)[0] for word in words}) for words in choices]
-        found: list[list[float]] = []
-        for each in self._said(glance, texts, max_new_tokens=1, output_logits=True):
-            assert each.logits is not None
-            scores = torch.stack([each.logits[tokens].logsumexp(dim=0) for tokens in first])
-            found.append(scores.softmax(dim=0).tolist())
-        return found
+        first = self._first_tokens(choices)
+        tokens = [token for each in first for token in each]
+        ends = list(accumulate(map(len, first)))
+
+        def chosen(part: Sequence[Text]) -> list[list[float]]:
+            logits = (
+                self._generated(glance, part, max_new_tokens=1, output_logits=True)
+                .logits[0][:, tokens]
+                .double()
+            )
+            scores = [
+                logits[:, end - len(each) : end].logsumexp(dim=1)
+                for each, end in zip(first, ends, strict=True)
+            ]
+            likely: list[list[float]] = torch.stack(scores, dim=1).softmax(dim=1).tolist()
+            return likely
+
+        return self._by_length(texts, chosen)
 
     def _said(
         self,
@@ -161,47 +167,58 @@ class Engine(ABC, Generic[_Glance]):
         texts: Sequence[Text],
         allowed: Allowed | None = None,
         **settings: Any,  # noqa: ANN401
-    ) -> list[Said]:
-        """What the model says to each text, in order."""
+    ) -> list[list[int]]:
+        """The tokens the model says to each text, up to the one that ends them."""
 
-        def said(part: Sequence[Text]) -> list[Said]:
-            return self._generate(glance, part, allowed, **settings)
+        def said(part: Sequence[Text]) -> list[list[int]]:
+            inputs = self._inputs(glance, part)
+            before = _before_answers(self.speaker, inputs)
+            more = dict(settings)
+            if allowed:
+                # A penalty would fall on the names and digits that stand in the question.
+                more |= {"repetition_penalty": 1.0, "no_repeat_ngram_size": 0}
+                more["prefix_allowed_tokens_fn"] = lambda _, ids: allowed(ids[before:].tolist())
+            rows = self._generated(glance, part, inputs, **more).sequences
+            return [self._ended(row[before:]) for row in rows.tolist()]
 
-        # Texts of like length need less padding; the longest first show what memory takes.
+        return self._by_length(texts, said)
+
+    def _by_length(
+        self, texts: Sequence[Text], run: Callable[[Sequence[Text]], list[_Result]]
+    ) -> list[_Result]:
+        """What `run` makes of texts, in order; it is given texts of like length together."""
+        # They need less padding, and the longest first show what memory takes.
         order = sorted(range(len(texts)), key=lambda place: -len(texts[place].ids))
-        found: dict[int, Said] = {}
+        found: dict[int, _Result] = {}
         for places in [order] if self.pads else _grouped(order, key=lambda p: len(texts[p].ids)):
-            run = self._batches.run([texts[place] for place in places], said)
-            found.update(zip(places, run, strict=True))
+            results = self._batches.run([texts[place] for place in places], run)
+            found.update(zip(places, results, strict=True))
         return [found[place] for place in range(len(texts))]
 
     @torch.inference_mode()
-    def _generate(
+    def _generated(
         self,
         glance: _Glance,
         texts: Sequence[Text],
-        allowed: Allowed | None = None,
+        inputs: Mapping[str, Any] | None = None,
         **settings: Any,  # noqa: ANN401
-    ) -> list[Said]:
-        inputs = self._inputs(glance, texts)
-        asked = _before_answers(self.speaker, inputs)
-        if allowed:
-            settings["prefix_allowed_tokens_fn"] = lambda _, ids: allowed(ids[asked:].tolist())
-        found = self.speaker.generate(
-            **inputs,
-            do_sample=False,
-            temperature=None,
-            top_p=None,
-            top_k=None,
-            pad_token_id=self.writer.tokenizer.pad_token_id,
-            return_dict_in_generate=True,
-            **settings,
-        )
-        logits = found.logits[0].float().cpu() if settings.get("output_logits") else None
-        return [
-            Said(self._ended(row[asked:].tolist()), None if logits is None else logits[place])
-            for place, row in enumerate(found.sequences)
-        ]
+    ) -> Any:  # noqa: ANN401
+        """What `generate` gives; the model's own habits of search and sampling do not count."""
+        with quietly():
+            return self.speaker.generate(
+                **(self._inputs(glance, texts) if inputs is None else inputs),
+                do_sample=False,
+                temperature=None,
+                top_p=None,
+                top_k=None,
+                num_beams=1,
+                num_return_sequences=1,
+                use_cache=True,
+                pad_token_id=self.writer.tokenizer.pad_token_id,
+                eos_token_id=self.ends,
+                return_dict_in_generate=True,
+                **settings,
+            )
 
     def _ended(self, ids: list[int]) -> list[int]:
         """Without the end token and what stands behind it."""
@@ -211,16 +228,38 @@ class Engine(ABC, Generic[_Glance]):
     @cached_property
     def ends(self) -> list[int]:
         """The tokens that end an answer."""
-        found = self.speaker.generation_config.eos_token_id
-        if found is None:
-            found = self.writer.tokenizer.eos_token_id
-        return list(found) if isinstance(found, list | tuple) else [found]
+        configs = (self.model.generation_config, self.speaker.generation_config)
+        ends: set[int] = {self.writer.tokenizer.eos_token_id} - {None}
+        for config in configs:
+            found = config.eos_token_id
+            ends |= set(found) if isinstance(found, list | tuple) else {found} - {None}
+        return sorted(ends)
+
+    def _first_tokens(self, choices: Sequence[Sequence[str]]) -> list[list[int]]:
+        """The tokens each choice may begin with, without those that others may begin with too."""
+        first = [{self._spelt(word)[0] for word in words} for words in choices]
+        apart = [
+            sorted(own.difference(*(first[:place] + first[place + 1 :])))
+            for place, own in enumerate(first)
+        ]
+        if not all(apart):
+            raise ModelError(
+                f"the model's first tokens do not tell {' from '.join(w[0] for w in choices)}",
+                "use --model-option answers=words",
+            )
+        return apart
 
     @cached_property
     def _digits(self) -> list[int]:
         """The tokens of the digits, with a blank before them and without."""
         spelt = (self._spelt(f"{blank}{digit}")[-1] for digit in range(10) for blank in ("", " "))
         return sorted(set(spelt))
+
+    @cached_property
+    def _blanks(self) -> list[int]:
+        """The tokens that may stand before those of a digit."""
+        spelt = [token for digit in range(10) for token in self._spelt(f" {digit}")[:-1]]
+        return sorted({token for token in spelt if not self.writer.words([token])})
 
     def _tree(self, answers: Sequence[str]) -> tuple[dict[int, Any], int]:
         """The tokens of answers as a tree in which each ends with an end token, and its depth."""

@@ -49,6 +49,8 @@ class Family(ABC):
     """Where the configuration names the token that stands for visual features."""
     marks_pictures: ClassVar[bool] = False
     """Whether `forward` is told by `mm_token_type_ids` which tokens are pictures."""
+    usual_template: ClassVar[str] = ""
+    """The chat template for folders that bring none; empty where all do."""
     vision_parts: ClassVar[tuple[str, ...]] = (".*vision_tower.*", ".*multi_modal_projector.*")
     """Regular expressions of the modules that quantisation leaves alone."""
 

@@ -87,7 +87,10 @@ class InstructBlipEngine(Engine["Tensor"]):
                 "it needs a folder qformer_tokenizer; download it again",
             ) from error
         squares = Squares.of(model.config.vision_config.image_size, folder)
-        return cls(model, ChatWriter(tokenizer, TEMPLATE, ()), max_tokens, asker, squares)
+        ends = model.language_model.config.is_encoder_decoder
+        return cls(
+            model, ChatWriter(tokenizer, TEMPLATE, (), ends=ends), max_tokens, asker, squares
+        )
 
     @property
     def speaker(self) -> Any:  # noqa: ANN401

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from geochg.errors import ModelError
+from geochg.models.vlm.chat import VICUNA
 from geochg.models.vlm.family import Family, Shown, all_dates
 from geochg.models.vlm.squares import Squares
 
@@ -15,14 +17,20 @@ if TYPE_CHECKING:
     from geochg.records import Tile
 
 
+_CLASS_TOKENS = {"clip_vision_model": 1, "siglip_vision_model": 0}
+"""How many features stand before those of the patches, by the vision part of a LLaVA 1.5."""
+
+
 class _Llava(Family):
-    """What they share: square pictures.
+    """What they share: square pictures, and the chat template of Vicuna.
 
     Args:
         model: See `Family`.
         tokenizer: See `Family`.
         squares: How its pictures are made ready.
     """
+
+    usual_template = VICUNA
 
     def __init__(
         self,
@@ -50,10 +58,23 @@ class Llava(_Llava):
 
     model_classes: ClassVar[Mapping[str, str]] = {"llava": "LlavaForConditionalGeneration"}
 
+    @classmethod
+    def open(cls, model: Any, tokenizer: PreTrainedTokenizerBase, folder: Path) -> Self:  # noqa: ANN401
+        """See `Family.open`; other models than LLaVA 1.5 go by its name."""
+        tower = model.config.vision_config.model_type
+        if tower not in _CLASS_TOKENS:
+            raise ModelError(
+                f"{folder} holds a LLaVA with an unknown vision part, {tower!r}",
+                f"known: {', '.join(_CLASS_TOKENS)}",
+            )
+        return super().open(model, tokenizer, folder)
+
     def show(self, tiles: Sequence[Tile]) -> Shown:
         """Before and after of each tile, one after the other."""
-        whole = self.model.config.vision_feature_select_strategy == "full"
-        features = self._side**2 + whole
+        config = self.model.config
+        features = self._side**2
+        if config.vision_feature_select_strategy == "full":
+            features += _CLASS_TOKENS[config.vision_config.model_type]
         return Shown({"pixel_values": self.squares.tensor(all_dates(tiles))}, (features,) * 2)
 
 

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geochg.errors import ModelError
-from geochg.models.adapters import adapted
-from geochg.models.saved import first_line, saved_json, weight_files, without_progress_bars
+from geochg.models.adapters import adapted, adapter_folder
+from geochg.models.quiet import quietly
+from geochg.models.saved import first_line, saved_json, weight_files
 from geochg.models.vlm import instructblip
-from geochg.models.vlm.chat import VICUNA, ChatWriter
+from geochg.models.vlm.chat import ChatWriter
 from geochg.models.vlm.families import FAMILIES
 from geochg.models.vlm.prefix import PrefixEngine
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from geochg.models.vlm.engine import Engine
 
+_SAFE = "name a model, or a --revision of it, whose weights are saved as safetensors"
 _HINT = "name a folder or hub id of a model of the transformers library, see docs/models.md"
 
 
@@ -52,7 +54,9 @@ def open_vlm(folder: Path, how: How) -> Engine[Any]:
             tokenizer, or cannot be quantised or adapted.
     """
     kind = _model_type(folder)
-    weight_files(folder)
+    weight_files(folder, _SAFE)
+    if how.adapter:
+        adapter_folder(how.adapter)
     if kind in instructblip.MODEL_CLASSES:
         whole = instructblip.VISION_PARTS
         model = _model(folder, instructblip.MODEL_CLASSES[kind], whole, how)
@@ -63,7 +67,9 @@ def open_vlm(folder: Path, how: How) -> Engine[Any]:
     model = _model(folder, family_type.model_classes[kind], family_type.vision_parts, how)
     tokenizer = _tokenizer(folder)
     family = family_type.open(model, tokenizer, folder)
-    writer = ChatWriter(tokenizer, _template(folder, tokenizer), family.content)
+    writer = ChatWriter(
+        tokenizer, _template(folder, tokenizer, family.usual_template), family.content
+    )
     return PrefixEngine(family, writer, how.max_tokens)
 
 
@@ -88,7 +94,7 @@ def _model(folder: Path, class_name: str, whole: Sequence[str], how: How) -> Any
     if how.bits is not None:
         settings |= quantised(how, whole)
     try:
-        with without_progress_bars():
+        with quietly():
             model, found = getattr(transformers, class_name).from_pretrained(
                 folder,
                 local_files_only=True,
@@ -155,8 +161,17 @@ def _tokenizer(folder: Path) -> Any:  # noqa: ANN401
     return tokenizer
 
 
-def _template(folder: Path, tokenizer: Any) -> str:  # noqa: ANN401
-    """The model's chat template; older folders keep it beside the tokenizer, or have none."""
+def _template(folder: Path, tokenizer: Any, usual: str) -> str:  # noqa: ANN401
+    """The model's chat template; older folders keep it beside the tokenizer, or have none.
+
+    Args:
+        folder: Of the model.
+        tokenizer: Its tokenizer.
+        usual: That of the family, for folders that bring none; empty where there is none either.
+
+    Raises:
+        ModelError: If there is none.
+    """
     if (folder / "chat_template.jinja").is_file():
         return (folder / "chat_template.jinja").read_text(encoding="utf-8")
     for saved in (
@@ -164,6 +179,9 @@ def _template(folder: Path, tokenizer: Any) -> str:  # noqa: ANN401
         saved_json(folder / "processor_config.json").get("chat_template"),
         tokenizer.chat_template,
     ):
-        if isinstance(saved, str):
-            return saved
-    return VICUNA
+        found = saved.get("default") if isinstance(saved, dict) else saved
+        if isinstance(found, str):
+            return found
+    if not usual:
+        raise ModelError(f"{folder} has no chat template", "download it again")
+    return usual

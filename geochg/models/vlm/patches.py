@@ -45,26 +45,10 @@ class _OwnProcessor(Family):
         return ids
 
 
-class QwenVL(_OwnProcessor):
-    """Qwen2-VL, Qwen2.5-VL and Qwen3-VL: each date is a picture.
+class _OwnPositions(_OwnProcessor):
+    """Families whose models reckon positions from pictures, and remember how."""
 
-    As a video of two frames they would become one patch in time, and the difference be lost.
-    """
-
-    model_classes: ClassVar[Mapping[str, str]] = {
-        "qwen2_vl": "Qwen2VLForConditionalGeneration",
-        "qwen2_5_vl": "Qwen2_5_VLForConditionalGeneration",
-        "qwen3_vl": "Qwen3VLForConditionalGeneration",
-    }
     marks_pictures = True
-    vision_parts = (".*visual.*",)
-
-    def show(self, tiles: Sequence[Tile]) -> Shown:
-        """Before and after of each tile, one after the other, in patches."""
-        made = self.processor(images=all_dates(tiles), return_tensors="pt")
-        merged = self.model.config.vision_config.spatial_merge_size**2
-        counts = (made["image_grid_thw"].prod(dim=1) // merged).tolist()
-        return Shown(dict(made), tuple(counts[:2]))
 
     @property
     def state(self) -> Any:  # noqa: ANN401
@@ -75,6 +59,27 @@ class QwenVL(_OwnProcessor):
     @state.setter
     def state(self, state: Any) -> None:  # noqa: ANN401
         self.model.model.rope_deltas = state
+
+
+class QwenVL(_OwnPositions):
+    """Qwen2-VL, Qwen2.5-VL and Qwen3-VL: each date is a picture.
+
+    As a video of two frames they would become one patch in time, and the difference be lost.
+    """
+
+    model_classes: ClassVar[Mapping[str, str]] = {
+        "qwen2_vl": "Qwen2VLForConditionalGeneration",
+        "qwen2_5_vl": "Qwen2_5_VLForConditionalGeneration",
+        "qwen3_vl": "Qwen3VLForConditionalGeneration",
+    }
+    vision_parts = (".*visual.*",)
+
+    def show(self, tiles: Sequence[Tile]) -> Shown:
+        """Before and after of each tile, one after the other, in patches."""
+        made = self.processor(images=all_dates(tiles), return_tensors="pt")
+        merged = self.model.config.vision_config.spatial_merge_size**2
+        counts = (made["image_grid_thw"].prod(dim=1) // merged).tolist()
+        return Shown(dict(made), tuple(counts[:2]))
 
 
 class Idefics(_OwnProcessor):
@@ -141,3 +146,11 @@ class MiniCPMV(_OwnProcessor):
         start, end = self._tokens(known.image_start_token, known.image_end_token)
         name = known(str(number), add_special_tokens=False)["input_ids"]
         return [before, *name, after, start, *[self.token] * features, end]
+
+
+class MiniCPMV47(MiniCPMV, _OwnPositions):
+    """MiniCPM-V 4.7, which is shown pictures as 4.6 is."""
+
+    model_classes: ClassVar[Mapping[str, str]] = {
+        "minicpmv4_7": "MiniCPMV4_7ForConditionalGeneration"
+    }

@@ -8,7 +8,7 @@ the model side by side.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from copy import deepcopy
+from copy import copy, deepcopy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -97,15 +97,23 @@ class PrefixEngine(Engine[Glance]):
             there.append([1] * len(glance.ids) + [0] * missing + [1] * len(ids))
         self.family.state = glance.state
         device = self.model.device
-        # A copy, because the model writes to it.
-        cache = deepcopy(glance.cache)
         rows_of = torch.tensor([text.row for text in texts], device=device)
-        cache.reorder_cache(rows_of)  # type: ignore[arg-type]
         return {
             "input_ids": torch.tensor(rows, device=device),
             "attention_mask": torch.tensor(there, device=device),
-            "past_key_values": cache,
+            "past_key_values": self._kept(glance, rows_of),
         }
+
+    def _kept(self, glance: Glance, rows: Tensor) -> Cache:
+        """The keys and values for some rows, which the model may add to."""
+        if self.pads:
+            # Attention layers put new tensors in the place of theirs and never write to them.
+            cache = copy(glance.cache)
+            cache.layers = [copy(layer) for layer in cache.layers]
+        else:
+            cache = deepcopy(glance.cache)
+        cache.reorder_cache(rows)  # type: ignore[arg-type]
+        return cache
 
     def expanded(self, shown: Shown) -> list[int]:
         """The opening with as many picture tokens as there are visual features."""

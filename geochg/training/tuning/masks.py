@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from geochg.datasets.world.facts import cells_of
+from geochg.datasets.telling.facts import cells_of
 from geochg.datasets.world.kinds import CLASS_NAMES, DIRECTIONS
 from geochg.errors import InputError
 from geochg.records import Locations

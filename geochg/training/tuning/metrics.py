@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
-from geochg.datasets.world.facts import cells_of
+from geochg.datasets.telling.facts import cells_of
 from geochg.models.deltavlm.processing import IGNORED
 from geochg.records import (
     Answer,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from geochg.errors import ModelError
-from geochg.models.saved import without_progress_bars
+from geochg.models.quiet import quietly
 from geochg.models.vlm.loading import How, open_vlm
 from geochg.training.tuning.base import Base
 from geochg.training.tuning.checkpoints import PRUNED
@@ -77,7 +77,7 @@ def pruned_base(base: Base, options: TuneOptions, work: Path) -> Base:
         masks = magnitude_masks(pupil.network, options.prune)
         cut(pupil.network, masks)
         save_masks(masks, work)
-        with without_progress_bars():
+        with quietly():
             pupil.save(aside)
         aside.replace(folder)
     return replace(base, folder=folder)

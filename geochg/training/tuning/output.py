@@ -6,7 +6,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from geochg.models.saved import UNFINISHED, without_progress_bars
+from geochg.models.quiet import quietly
+from geochg.models.saved import UNFINISHED
 from geochg.training.tuning.adapting import merge, merge_into, save_adapter
 from geochg.training.tuning.base import Base
 from geochg.training.tuning.checkpoints import ADAPTER
@@ -53,7 +54,7 @@ def write_tuned(
         cut(pupil.network, masks)
         told["sparsity"] = check_cut(pupil.network, masks)
         save_masks(masks, folder)
-    with without_progress_bars():
+    with quietly():
         pupil.save(folder)
     pupil.finish(folder)
     return told

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from geochg.datasets.world.kinds import CLASS_NAMES, DIRECTIONS
-from geochg.datasets.world.marks import count
-from geochg.datasets.world.pair import WorldPair
+from geochg.datasets.telling.contours import contours
+from geochg.datasets.telling.truth import CLASS_NAMES, DIRECTIONS, Truth
 from geochg.records import CELL_AREA_SHARE, GRID_CELLS, Change, Counts, GridCell, Locations
+from geochg.tasks.lexicon import ASKED
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class Fact:
 
     Attributes:
         class_name: What changed.
-        change: How.
+        change: How; None where that is not known.
         number: Contours.
         cells: Cells of the 3x3 grid in which more than 5 % of the pixels did.
         share: Share of all pixels.
@@ -28,7 +28,7 @@ class Fact:
     """
 
     class_name: str
-    change: Change
+    change: Change | None
     number: int
     cells: tuple[GridCell, ...]
     share: float
@@ -36,7 +36,7 @@ class Fact:
     spread: float
 
 
-def facts(pair: WorldPair) -> tuple[Fact, ...]:
+def facts(pair: Truth) -> tuple[Fact, ...]:
     """All that changed, largest first."""
     found = []
     for (name, change), number in pair.counts.items():
@@ -61,23 +61,28 @@ def cells_of(mask: NDArray[np.bool_]) -> tuple[GridCell, ...]:
     )
 
 
-def class_counts(pair: WorldPair, class_names: tuple[str, ...] = ("road", "building")) -> Counts:
+def class_counts(pair: Truth, class_names: tuple[str, ...] = ASKED) -> Counts:
     """Contours of each class, whatever the direction, and the direction where there is but one."""
     numbers, changes = dict[str, int](), dict[str, Change]()
-    for name in class_names:
+    for name in _known(pair, class_names):
         mask = pair.classes == CLASS_NAMES.index(name)
-        numbers[name] = count(mask)
+        numbers[name] = contours(mask)
         found = {change for class_name, change in pair.counts if class_name == name}
-        if numbers[name] and len(found) == 1:
-            changes[name] = next(iter(found))
+        change = next(iter(found)) if len(found) == 1 else None
+        if numbers[name] and change is not None:
+            changes[name] = change
     return Counts(numbers, changes)
 
 
-def class_cells(pair: WorldPair, class_names: tuple[str, ...] = ("road", "building")) -> Locations:
+def class_cells(pair: Truth, class_names: tuple[str, ...] = ASKED) -> Locations:
     """Changed cells of each class, each with probability 1."""
     return Locations(
         {
             name: dict.fromkeys(cells_of(pair.classes == CLASS_NAMES.index(name)), 1.0)
-            for name in class_names
+            for name in _known(pair, class_names)
         }
     )
+
+
+def _known(pair: Truth, class_names: tuple[str, ...]) -> list[str]:
+    return [name for name in class_names if name in pair.known]

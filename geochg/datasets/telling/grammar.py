@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from geochg.datasets.world.facts import Fact
-from geochg.datasets.world.plan import Event
+from geochg.datasets.telling.facts import Fact
+from geochg.datasets.telling.truth import Happening
 from geochg.records import Change
 from geochg.tasks.sameness import NO_CHANGE_SENTENCES
 
@@ -18,6 +18,7 @@ _NOUNS: dict[str, tuple[str, ...]] = {
     "vegetation": ("stand of trees", "patch of woodland", "group of trees"),
     "water": ("pond", "water body"),
     "bare": ("patch of bare land", "piece of bare soil", "construction site"),
+    "other": ("object",),
 }
 _EVENT_NOUNS: dict[str, tuple[str, tuple[str, ...]]] = {
     "large": ("building", ("large building", "big building", "factory", "warehouse")),
@@ -52,6 +53,7 @@ _COMES = {
     "vegetation": ("{has} been planted", "{is} planted", "{has} grown up", "newly {appears}"),
     "water": ("newly {appears}", "{has} formed", "{has} appeared"),
     "bare": ("newly {appears}", "{has} been cleared", "{has} appeared", "{is} dug up"),
+    "other": ("newly {appears}", "{has} appeared", "{has} been added"),
 }
 _GOES = {
     "building": (
@@ -65,6 +67,7 @@ _GOES = {
     "vegetation": ("{is} cleared", "{has} been cut down", "{disappears}", "{has} been removed"),
     "water": ("{has} dried up", "{disappears}", "{has} been drained"),
     "bare": ("{has} been covered", "{disappears}"),
+    "other": ("{disappears}", "{has} been removed"),
 }
 _ALTERS = {
     "building": ("{is} replaced by {other}", "{has} been rebuilt", "{has} been replaced"),
@@ -72,7 +75,11 @@ _ALTERS = {
     "vegetation": ("{has} been burnt", "{is} burnt"),
     "water": ("{has} changed its shape",),
     "bare": ("{has} been reshaped",),
+    "other": ("{has} been altered",),
 }
+_TURNS = ("{has} changed", "{is} different now", "{has} been changed", "{is} different from before")
+"""For changes whose direction is not known."""
+
 _SETTINGS = {
     "town": ("along the road", "beside the road", "next to the houses", "in the residential area"),
     "village": ("near the village", "beside the track", "among the trees"),
@@ -94,7 +101,7 @@ class Narrator:
         events: What happened, for nouns and settings.
     """
 
-    def __init__(self, rng: np.random.Generator, events: Sequence[Event]) -> None:
+    def __init__(self, rng: np.random.Generator, events: Sequence[Happening]) -> None:
         self._rng, self._events = rng, events
 
     def caption(self, facts: Sequence[Fact], most: int = 3) -> str:
@@ -138,7 +145,8 @@ class Narrator:
 
     def _verb(self, fact: Fact, several: bool, nouns: Sequence[str]) -> str:
         forms = {Change.APPEARED: _COMES, Change.DISAPPEARED: _GOES, Change.ALTERED: _ALTERS}
-        wording = self._one(forms[fact.change][fact.class_name])
+        known = _TURNS if fact.change is None else forms[fact.change][fact.class_name]
+        wording = self._one(known)
         other = "others" if several else "another"
         if several:
             return wording.format(

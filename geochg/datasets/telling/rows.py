@@ -7,13 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from geochg.datasets.world.facts import Fact, class_cells, class_counts, facts
-from geochg.datasets.world.grammar import Narrator
-from geochg.datasets.world.kinds import CLASS_NAMES
-from geochg.datasets.world.pair import WorldPair
+from geochg.datasets.telling.facts import Fact, class_cells, class_counts, facts
+from geochg.datasets.telling.grammar import Narrator
+from geochg.datasets.telling.truth import Truth
 from geochg.records import Caption, Change, Dialogue, Presence, Reply, Task
 from geochg.tasks import SPECS, TURN_BREAK
-from geochg.tasks.lexicon import COUNTABLE
+from geochg.tasks.lexicon import ASKED, COUNTABLE
 
 IMAGES = "<image> <image> "
 """What stands before the first question of a row."""
@@ -23,11 +22,18 @@ CAPTIONS = 5
 
 Row = dict[str, Any]
 
-_DONE = {Change.APPEARED: "appeared", Change.DISAPPEARED: "disappeared", Change.ALTERED: "altered"}
+_ABOUT_ASKED = (Task.COUNT, Task.LOCATE, Task.DIALOGUE)
+
+_DONE: dict[Change | None, str] = {
+    Change.APPEARED: "appeared",
+    Change.DISAPPEARED: "disappeared",
+    Change.ALTERED: "altered",
+    None: "changed",
+}
 
 
-def rows(pair: WorldPair, images: tuple[str, str], first_id: int = 0) -> list[Row]:
-    """One instruction row for each task.
+def rows(pair: Truth, images: tuple[str, str], first_id: int = 0) -> list[Row]:
+    """One instruction row for each task that what is known can answer.
 
     Args:
         pair: What the rows are about.
@@ -35,13 +41,25 @@ def rows(pair: WorldPair, images: tuple[str, str], first_id: int = 0) -> list[Ro
         first_id: Id of the first row; the others follow.
     """
     told = facts(pair)
-    turns = [_turns(task, pair, told) for task in Task]
+    turns = [_turns(task, pair, told) for task in answerable(pair)]
     return [
-        _row(first_id + number, images, pair.changed, said) for number, said in enumerate(turns)
+        instruction_row(first_id + number, images, pair.changed, said)
+        for number, said in enumerate(turns)
     ]
 
 
-def caption_row(pair: WorldPair, images: tuple[str, str]) -> Row:
+def answerable(pair: Truth) -> tuple[Task, ...]:
+    """The tasks that what is known of a pair can answer.
+
+    The prompts for counts and locations ask for roads and buildings; where a mask could show
+    neither, these are left out.
+    """
+    if any(name in pair.known for name in ASKED):
+        return tuple(Task)
+    return tuple(task for task in Task if task not in _ABOUT_ASKED)
+
+
+def caption_row(pair: Truth, images: tuple[str, str]) -> Row:
     """A row of the caption test files: five sentences for one pair."""
     told = facts(pair)
     sentences = [_narrator(pair, number).caption(told) for number in range(CAPTIONS)]
@@ -53,12 +71,12 @@ def caption_row(pair: WorldPair, images: tuple[str, str]) -> Row:
     }
 
 
-def answer(task: Task, pair: WorldPair) -> Any:  # noqa: ANN401
+def answer(task: Task, pair: Truth) -> Any:  # noqa: ANN401
     """The typed answer that a pair's row of a task tells."""
     return _answer(task, pair, facts(pair))
 
 
-def _answer(task: Task, pair: WorldPair, told: Sequence[Fact]) -> Any:  # noqa: ANN401
+def _answer(task: Task, pair: Truth, told: Sequence[Fact]) -> Any:  # noqa: ANN401
     if task is Task.CAPTION:
         return Caption(_narrator(pair, 0).caption(told), pair.changed)
     if task is Task.PRESENCE:
@@ -74,7 +92,7 @@ def _answer(task: Task, pair: WorldPair, told: Sequence[Fact]) -> Any:  # noqa: 
     return Reply(_question(pair, told)[1])
 
 
-def _turns(task: Task, pair: WorldPair, told: Sequence[Fact]) -> list[tuple[str, str]]:
+def _turns(task: Task, pair: Truth, told: Sequence[Fact]) -> list[tuple[str, str]]:
     spec = SPECS[task]
     if task is Task.QUESTION:
         question, reply = _question(pair, told)
@@ -84,7 +102,10 @@ def _turns(task: Task, pair: WorldPair, told: Sequence[Fact]) -> list[tuple[str,
     return list(zip(spec.prompts, said, strict=True))
 
 
-def _row(number: int, images: tuple[str, str], changed: bool, turns: list[tuple[str, str]]) -> Row:
+def instruction_row(
+    number: int, images: tuple[str, str], changed: bool, turns: Sequence[tuple[str, str]]
+) -> Row:
+    """A row of a talk about two images, given as questions and answers."""
     talk = []
     for place, (asked, said) in enumerate(turns):
         talk.append({"from": "human", "value": f"{IMAGES if place == 0 else ''}{asked}"})
@@ -92,31 +113,29 @@ def _row(number: int, images: tuple[str, str], changed: bool, turns: list[tuple[
     return {"id": number, "image": list(images), "changeflag": int(changed), "conversations": talk}
 
 
-def _narrator(pair: WorldPair, number: int) -> Narrator:
+def _narrator(pair: Truth, number: int) -> Narrator:
     return Narrator(np.random.default_rng((pair.seed, 11, number)), pair.events)
 
 
 # --- free questions ------------------------------------------------------------------------------
 
 
-def _question(pair: WorldPair, told: Sequence[Fact]) -> tuple[str, str]:
+def _question(pair: Truth, told: Sequence[Fact]) -> tuple[str, str]:
     """A free question about a pair and its answer."""
     rng = np.random.default_rng((pair.seed, 12))
     kinds = (_about_class, _how_many, _most, _where)
     return kinds[int(rng.integers(len(kinds)))](rng, pair, told)
 
 
-def _picked_class(rng: np.random.Generator, told: Sequence[Fact]) -> str:
-    """Mostly a class that changed, else any."""
+def _picked_class(rng: np.random.Generator, told: Sequence[Fact], known: Sequence[str]) -> str:
+    """Mostly a class that changed, else any that is known."""
     if told and rng.random() < 0.65:
         return told[int(rng.integers(len(told)))].class_name
-    return CLASS_NAMES[1 + int(rng.integers(len(CLASS_NAMES) - 1))]
+    return known[int(rng.integers(len(known)))]
 
 
-def _about_class(
-    rng: np.random.Generator, pair: WorldPair, told: Sequence[Fact]
-) -> tuple[str, str]:
-    name = _picked_class(rng, told)
+def _about_class(rng: np.random.Generator, pair: Truth, told: Sequence[Fact]) -> tuple[str, str]:
+    name = _picked_class(rng, told, pair.known)
     several = COUNTABLE[name][1]
     question = (
         f"Have any {several} changed between the two images?",
@@ -128,11 +147,13 @@ def _about_class(
     return question, _narrator(pair, 20).detail(about)
 
 
-def _how_many(rng: np.random.Generator, pair: WorldPair, told: Sequence[Fact]) -> tuple[str, str]:
-    name = _picked_class(rng, told)
-    change = list(Change)[int(rng.integers(3))]
+def _how_many(rng: np.random.Generator, pair: Truth, told: Sequence[Fact]) -> tuple[str, str]:
+    name = _picked_class(rng, told, pair.known)
+    change: Change | None = list(Change)[int(rng.integers(3))]
     if about := [fact for fact in told if fact.class_name == name]:
         change = about[0].change
+    elif any(fact.change is None for fact in told):
+        change = None
     one, several = COUNTABLE[name]
     number = pair.counts.get((name, change), 0)
     verb = "has" if number == 1 else "have"
@@ -143,7 +164,7 @@ def _how_many(rng: np.random.Generator, pair: WorldPair, told: Sequence[Fact]) -
     )
 
 
-def _most(rng: np.random.Generator, pair: WorldPair, told: Sequence[Fact]) -> tuple[str, str]:
+def _most(rng: np.random.Generator, pair: Truth, told: Sequence[Fact]) -> tuple[str, str]:
     question = (
         "What is the main change in this area?",
         "What changed the most between the dates?",
@@ -153,8 +174,8 @@ def _most(rng: np.random.Generator, pair: WorldPair, told: Sequence[Fact]) -> tu
     return question, _narrator(pair, 21).detail(told[:1])
 
 
-def _where(rng: np.random.Generator, pair: WorldPair, told: Sequence[Fact]) -> tuple[str, str]:
-    name = _picked_class(rng, told)
+def _where(rng: np.random.Generator, pair: Truth, told: Sequence[Fact]) -> tuple[str, str]:
+    name = _picked_class(rng, told, pair.known)
     several = COUNTABLE[name][1]
     question = f"Where have {several} changed?"
     cells = class_cells(pair, (name,)).cells[name]

@@ -1,0 +1,216 @@
+"""`geochg dataset build`: instruction rows from pairs with masks."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from geochg.datasets.building.options import BuildOptions, coded
+from geochg.errors import OptionError
+from geochg.events import Progress
+from geochg.options import AlignMode
+
+from .new_folder import check_new_folder, failures_named
+from .pair_options import CommaSeparated
+
+if TYPE_CHECKING:
+    from geochg.datasets.building.captioner import Captioner
+    from geochg.datasets.building.scene import Scene
+
+_DEFAULTS = BuildOptions()
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option(
+    "--pairs",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="A folder with A/, B/ and label/ (and direction/), or with train/, val/, test/ of these.",
+)
+@click.option(
+    "--rasters",
+    multiple=True,
+    nargs=3,
+    metavar="BEFORE AFTER MASK",
+    help="Two rasters and what changed between them: a raster, or polygons with a field "
+    "'class' (and 'change').",
+)
+@click.option(
+    "--classes",
+    "coding",
+    type=CommaSeparated(),
+    default=",".join(_DEFAULTS.coding),
+    show_default=True,
+    metavar="VALUE=CLASS,...",
+    help="How the masks are coded; 0 is no change.",
+)
+@click.option(
+    "--tile-size",
+    "tile_size_px",
+    type=int,
+    default=_DEFAULTS.tile_size_px,
+    show_default=True,
+    help="Side of a tile in pixels; smaller pictures are taken whole.",
+)
+@click.option(
+    "--overlap",
+    "overlap_px",
+    type=int,
+    default=_DEFAULTS.overlap_px,
+    show_default=True,
+    help="Overlap of neighbouring tiles, in pixels.",
+)
+@click.option(
+    "--shares",
+    type=float,
+    nargs=3,
+    default=_DEFAULTS.shares,
+    show_default=True,
+    metavar="TRAIN VAL TEST",
+    help="How much goes to each part.",
+)
+@click.option(
+    "--block",
+    "block_tiles",
+    type=int,
+    default=_DEFAULTS.block_tiles,
+    show_default=True,
+    help="Tiles along a side of the blocks by which rasters are split.",
+)
+@click.option(
+    "--gap",
+    "gap_px",
+    type=int,
+    default=_DEFAULTS.gap_px,
+    show_default=True,
+    help="Tiles of different parts lie at least so many pixels apart.",
+)
+@click.option(
+    "--min-valid",
+    type=float,
+    default=_DEFAULTS.min_valid,
+    show_default=True,
+    help="Leave out tiles with a smaller share of pixels that both dates and the mask cover.",
+)
+@click.option(
+    "--keep-unchanged",
+    type=float,
+    default=_DEFAULTS.keep_unchanged,
+    show_default=True,
+    help="Share of the tiles without change that is kept.",
+)
+@click.option(
+    "--align",
+    type=click.Choice(list(AlignMode)),
+    default=_DEFAULTS.align,
+    show_default=True,
+    help="What to do about a residual shift between two rasters.",
+)
+@click.option("--seed", type=int, default=_DEFAULTS.seed, show_default=True, help="Of all draws.")
+@click.option(
+    "--captioner",
+    metavar="MODEL",
+    help="A model that writes free questions and answers, told what was counted; those that "
+    "contradict it are dropped. As --model of analyze.",
+)
+@click.option(
+    "--questions",
+    type=int,
+    default=_DEFAULTS.questions,
+    show_default=True,
+    help="Free questions a tile that the captioner is asked for.",
+)
+@click.option("--device", default="auto", show_default=True, help="The captioner's.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was made as JSON on stdout.")
+def build(
+    folder: Path,
+    pairs: tuple[Path, ...],
+    rasters: tuple[tuple[str, str, str], ...],
+    captioner: str | None,
+    device: str,
+    as_json: bool,
+    **given: Any,  # noqa: ANN401
+) -> None:
+    """Make instruction rows of all six tasks from pairs with masks, into FOLDER.
+
+    Rows are in the format of ChangeChat-105k, split so that neighbours never straddle train and
+    test. The same pairs and options give the same files (a captioner apart).
+
+    \b
+    Examples:
+      geochg dataset build rows --pairs Levir-MCI-dataset/images
+      geochg dataset build mytown --rasters 2015.tif 2018.tif buildings.gpkg --tile-size 224
+      geochg dataset build whu --pairs WHU-CD --classes 255=building --shares 0.8 0 0.2
+    """
+    options = BuildOptions.from_dict(given)
+    if not pairs and not rasters:
+        raise OptionError(
+            "there are no pairs", "give --pairs FOLDER or --rasters BEFORE AFTER MASK"
+        )
+    check_new_folder(folder)
+    writer = _captioner(captioner, device)
+    made = _build(folder, _scenes(pairs, rasters, options), options, writer)
+    click.echo(json.dumps({"folder": str(folder), **made}) if as_json else _in_words(folder, made))
+
+
+def _scenes(
+    pairs: tuple[Path, ...], rasters: tuple[tuple[str, str, str], ...], options: BuildOptions
+) -> list[Scene]:
+    from geochg.datasets.building.pictures import picture_scenes
+
+    coding = coded(options.coding)
+    found: list[Scene] = [scene for one in pairs for scene in picture_scenes(one, coding)]
+    if rasters:
+        from geochg.datasets.building.rasters import raster_scene
+
+        found += [raster_scene(*files, coding, options.align) for files in rasters]
+    return found
+
+
+def _captioner(reference: str | None, device: str) -> Captioner | None:
+    if reference is None:
+        return None
+    from geochg.datasets.building.captioner import Captioner
+    from geochg.models.registry import load_model
+
+    return Captioner(load_model(reference, {}, device))
+
+
+def _build(
+    folder: Path, scenes: list[Scene], options: BuildOptions, captioner: Captioner | None
+) -> dict[str, Any]:
+    from geochg.datasets.building.write import build_dataset
+
+    from .progress import showing_progress
+
+    with showing_progress() as listener, failures_named(folder):
+        return build_dataset(
+            folder,
+            scenes,
+            options,
+            captioner,
+            lambda done, total: listener(Progress("cut", done, total)),
+        )
+
+
+def _in_words(folder: Path, made: dict[str, Any]) -> str:
+    lines = [str(folder)]
+    for split, facts in made["splits"].items():
+        lines.append(
+            f"{split}: {facts['rows']} rows about {facts['tiles']} tiles, "
+            f"{facts['changed']} changed"
+        )
+    out = {reason: number for reason, number in made["left_out"].items() if number}
+    if out:
+        told = ", ".join(f"{number} {reason}" for reason, number in out.items())
+        lines.append(f"left out: {told}")
+    if made["captioner"] is not None:
+        dropped = made["captioner"]["dropped"]
+        told = ", ".join(f"{number} {reason}" for reason, number in dropped.items())
+        lines.append(f"answers dropped: {told or 'none'}")
+    return "\n".join(lines)

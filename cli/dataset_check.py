@@ -1,0 +1,104 @@
+"""`geochg dataset check`: what is wrong with a data set."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from geochg.errors import InputError
+from geochg.events import Progress
+
+if TYPE_CHECKING:
+    from geochg.datasets.example import Example
+
+
+@click.command()
+@click.argument("sources", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--images",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Where image names start from; beside the rows when left out.",
+)
+@click.option(
+    "--pixels/--no-pixels",
+    default=True,
+    show_default=True,
+    help="Open the images: finds unreadable ones, sizes that differ, and look-alikes.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON on stdout.")
+@click.pass_context
+def check(
+    ctx: click.Context,
+    sources: tuple[Path, ...],
+    images: Path | None,
+    pixels: bool,
+    as_json: bool,
+) -> None:
+    """Look for what is wrong with the rows and images of SOURCES.
+
+    A source is a file of rows (ChangeChat-105k, LEVIR-CC captions, LLaVA's format, CSV) or a
+    folder that geochg made. Rows belong to the split that they, or the name of their file, tell;
+    else each file is a split of its own. Exits with 1 when something is wrong.
+
+    \b
+    Examples:
+      geochg dataset check mytown
+      geochg dataset check changechat_105k_train.json changechat_105k_test.json --images LEVIR-CC
+    """
+    from geochg.datasets.check import MESSAGES, check_examples
+
+    from .progress import showing_progress
+
+    splits = _splits(sources, images)
+    with showing_progress() as listener:
+        report = check_examples(
+            splits,
+            pixels=pixels,
+            progress=lambda done, total: listener(Progress("looked", done, total)),
+        )
+    if as_json:
+        click.echo(json.dumps(report.to_dict()))
+    else:
+        for split, facts in report.splits.items():
+            click.echo(f"{split}: {_in_words(facts)}")
+        for trouble in report.troubles:
+            click.echo(f"{trouble.count} {MESSAGES[trouble.kind]}:")
+            for words in trouble.shown:
+                click.echo(f"  {words}")
+            if trouble.count > len(trouble.shown):
+                click.echo(f"  … and {trouble.count - len(trouble.shown)} more")
+        if not report.troubles:
+            click.echo("Nothing is wrong.")
+    if report.troubles:
+        ctx.exit(1)
+
+
+def _splits(sources: tuple[Path, ...], images: Path | None) -> dict[str, list[Example]]:
+    from geochg.datasets.examples import iter_examples, row_files
+    from geochg.datasets.splits import split_named
+
+    found: dict[str, list[Example]] = {}
+    for file in dict.fromkeys(file for source in sources for file in row_files(source)):
+        # Told also when the file has no row.
+        name = split_named(file.stem) or file.stem
+        if images is not None and not images.is_dir():
+            raise InputError(f"there is no folder {images}", "check --images")
+        examples = list(iter_examples(file, images, must_exist=False))
+        if not examples:
+            found.setdefault(name, [])
+        for example in examples:
+            found.setdefault(example.split or name, []).append(example)
+    return found
+
+
+def _in_words(facts: dict[str, Any]) -> str:
+    unknown = f", {facts['not_known']} not known" if facts["not_known"] else ""
+    tasks = ", ".join(f"{number} {task}" for task, number in facts["tasks"].items())
+    return (
+        f"{facts['rows']} rows ({tasks or 'none'}) about {facts['pairs']} pairs: "
+        f"{facts['changed']} changed, {facts['unchanged']} not{unknown}"
+    )

@@ -1,0 +1,132 @@
+"""`geochg dataset pairs`: pairs of one location from metadata, as of fMoW."""
+
+from __future__ import annotations
+
+import json
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import click
+
+from geochg.datasets.locations import LocationOptions
+from geochg.events import Progress
+
+from .new_folder import check_new_folder, failures_named
+
+_DEFAULTS = LocationOptions()
+
+
+@click.command()
+@click.argument("metadata", type=click.Path(path_type=Path))
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option(
+    "--images",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Where the images of a table are; beside it when left out.",
+)
+@click.option(
+    "--least-months",
+    type=int,
+    default=_DEFAULTS.least_months,
+    show_default=True,
+    help="Between the dates of a pair.",
+)
+@click.option(
+    "--most-bytes",
+    type=int,
+    default=_DEFAULTS.most_bytes,
+    show_default=True,
+    help="Leave out larger image files; 0 for no limit.",
+)
+@click.option(
+    "--least-px", type=int, default=0, help="Leave out images with a shorter side; 0 for no limit."
+)
+@click.option(
+    "--most-px", type=int, default=0, help="Leave out images with a longer side; 0 for no limit."
+)
+@click.option(
+    "--size",
+    "size_px",
+    type=int,
+    default=_DEFAULTS.size_px,
+    show_default=True,
+    help="Side of the square that both images are scaled to.",
+)
+@click.option(
+    "--videos/--no-videos",
+    default=None,
+    help="Write two-frame videos (needs PyAV), or two images; videos where PyAV is installed.",
+)
+@click.option(
+    "--captioner",
+    metavar="MODEL",
+    help="A model that describes what changed; without one, rows ask what the metadata answers.",
+)
+@click.option(
+    "--question",
+    default=_DEFAULTS.question,
+    show_default=True,
+    help="What the captioner is asked.",
+)
+@click.option("--device", default="auto", show_default=True, help="The captioner's.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was made as JSON on stdout.")
+def pairs(
+    metadata: Path,
+    folder: Path,
+    images: Path | None,
+    videos: bool | None,
+    captioner: str | None,
+    device: str,
+    as_json: bool,
+    **given: Any,  # noqa: ANN401
+) -> None:
+    """Pair the images of one location by METADATA, into FOLDER, as GeoLLaVA pairs fMoW.
+
+    METADATA is a CSV file with the columns image, location_id and timestamp (and category, split),
+    or a folder with fMoW's metadata file beside each image. From each image, the next one at least
+    12 months later makes a pair, and the chain goes on from that one. Rows are in LLaVA's format.
+
+    \b
+    Examples:
+      geochg dataset pairs fmow/train pairs
+      geochg dataset pairs shots.csv pairs --images shots --no-videos --least-months 6
+    """
+    from geochg.datasets.location_pairs import write_pairs
+    from geochg.datasets.locations import chained, read_shots, sized
+    from geochg.models.registry import load_model
+
+    from .progress import showing_progress
+
+    options = LocationOptions.from_dict(given)
+    check_new_folder(folder)
+    model = None if captioner is None else load_model(captioner, {}, device)
+    shots, left_out = sized(read_shots(metadata, images), options)
+    found = chained(shots, options.least_months)
+    as_videos = find_spec("av") is not None if videos is None else videos
+    with showing_progress() as listener, failures_named(folder):
+        rows = write_pairs(
+            folder,
+            found,
+            options,
+            videos=as_videos,
+            captioner=model,
+            progress=lambda done, total: listener(Progress("written", done, total)),
+        )
+    made = {
+        "folder": str(folder),
+        "images": len(shots),
+        "left_out": left_out,
+        "videos": as_videos,
+        "pairs": rows,
+    }
+    click.echo(json.dumps(made) if as_json else _in_words(made))
+
+
+def _in_words(made: dict[str, Any]) -> str:
+    kind = "videos of two frames" if made["videos"] else "pairs of images"
+    lines = [made["folder"]]
+    lines += [f"{split}: {number} {kind}" for split, number in made["pairs"].items()]
+    lines += [f"left out: {number} images, {why}" for why, number in made["left_out"].items()]
+    return "\n".join(lines)

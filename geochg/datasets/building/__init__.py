@@ -1,0 +1,1 @@
+"""Pairs with masks to instruction rows: cut, split, counted, told."""

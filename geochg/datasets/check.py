@@ -1,0 +1,315 @@
+"""What is wrong with a data set, before anything is trained on it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from geochg.datasets.asked import answer_fault, told_changed
+from geochg.datasets.example import Example
+from geochg.datasets.frames import load_pair
+from geochg.errors import InputError
+from geochg.records import PixelWindow, Task
+
+Progress = Callable[[int, int], None]
+"""Told how many pairs are looked at, and how many there are."""
+
+SHOWN = 5
+"""Examples of each kind of trouble that a report names."""
+
+LOOK_PX = 16
+"""Side to which pictures are shrunk to be compared."""
+
+MOST_BITS = 6
+"""Pictures whose fingerprints of 256 bits differ in no more are taken for the same."""
+
+FLAT = 3.0
+"""Pictures whose shrunken greys vary less (standard deviation) have no fingerprint."""
+
+MESSAGES = {
+    "missing": "files that are not there",
+    "unreadable": "images that cannot be read",
+    "sizes": "pairs whose images differ in size",
+    "grammar": "answers outside the grammar of their task",
+    "flags": "answers against the row's changeflag",
+    "duplicate_ids": "ids that stand for several rows",
+    "leaks": "images of one split that are in another",
+    "near_leaks": "images of one split that look like one of another",
+    "window_leaks": "tiles of one split that overlap those of another",
+    "empty": "splits without rows",
+}
+"""What each kind of trouble is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """One kind of trouble.
+
+    Attributes:
+        kind: A key of `MESSAGES`.
+        count: How often it was found.
+        shown: The first few, in words.
+    """
+
+    kind: str
+    count: int
+    shown: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What was found.
+
+    Attributes:
+        splits: For each split its rows, pairs, rows by task, and pairs by what is known of them:
+            changed, unchanged or neither.
+        troubles: What is wrong, in the order of `MESSAGES`; empty when nothing is.
+    """
+
+    splits: dict[str, dict[str, Any]]
+    troubles: tuple[Trouble, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as plain JSON values."""
+        return {
+            "ok": not self.troubles,
+            "splits": self.splits,
+            "troubles": {
+                trouble.kind: {
+                    "what": MESSAGES[trouble.kind],
+                    "count": trouble.count,
+                    "first": list(trouble.shown),
+                }
+                for trouble in self.troubles
+            },
+        }
+
+
+def check_examples(
+    splits: Mapping[str, Sequence[Example]],
+    *,
+    pixels: bool = True,
+    progress: Progress | None = None,
+) -> Report:
+    """Looks at every row, and at every picture once.
+
+    Args:
+        splits: The examples of each split.
+        pixels: Whether to open the pictures: without, unreadable ones, sizes and look-alikes are
+            not found.
+        progress: Called after each pair.
+    """
+    found = _Findings()
+    for split, examples in splits.items():
+        if not examples:
+            found.add("empty", split)
+        _rows(examples, found)
+    pairs = {
+        split: list({example.paths: example for example in examples}.values())
+        for split, examples in splits.items()
+    }
+    whole = {
+        split: [example for example in some if _is_there(example, found)]
+        for split, some in pairs.items()
+    }
+    _shared(whole, found)
+    _windows(pairs, found)
+    if pixels:
+        _looks(whole, found, progress)
+    return Report({split: _balance(splits[split], pairs[split]) for split in splits}, found.all())
+
+
+class _Findings:
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+        self._shown: defaultdict[str, list[str]] = defaultdict(list)
+
+    def add(self, kind: str, words: str) -> None:
+        self._counts[kind] += 1
+        if len(self._shown[kind]) < SHOWN:
+            self._shown[kind].append(words)
+
+    def all(self) -> tuple[Trouble, ...]:
+        return tuple(
+            Trouble(kind, self._counts[kind], tuple(self._shown[kind]))
+            for kind in MESSAGES
+            if self._counts[kind]
+        )
+
+
+# --- rows ----------------------------------------------------------------------------------------
+
+
+def _rows(examples: Iterable[Example], found: _Findings) -> None:
+    ids: Counter[tuple[Path | None, str]] = Counter()
+    for example in examples:
+        _answers(example, found)
+        if example.origin is not None and example.origin.id:
+            key = (example.origin.file, example.origin.id)
+            ids[key] += 1
+            # A row that repeats an id is told once, however often it is repeated.
+            if ids[key] == 2:
+                found.add("duplicate_ids", example.named)
+
+
+def _answers(example: Example, found: _Findings) -> None:
+    task = example.task or Task.QUESTION
+    questions = [turn.question for turn in example.turns]
+    talks = [[turn.answer for turn in example.turns]]
+    if example.references:
+        talks = [[reference] for reference in example.references]
+    for answers in talks:
+        if fault := answer_fault(task, answers, questions):
+            found.add("grammar", f"{example.named}: {task}: {fault}")
+            return
+    if task is Task.PRESENCE and example.changed is not None:
+        if told_changed(task, talks[0]) != example.changed:
+            found.add("flags", example.named)
+
+
+# --- files ---------------------------------------------------------------------------------------
+
+
+def _is_there(example: Example, found: _Findings) -> bool:
+    missing = [path for path in example.paths if not path.exists()]
+    for path in missing:
+        found.add("missing", f"{example.named}: {path}")
+    return not missing
+
+
+def _shared(pairs: dict[str, list[Example]], found: _Findings) -> None:
+    """The same file, by path, in two splits."""
+    owner: dict[Path, str] = {}
+    for split, examples in pairs.items():
+        for path in dict.fromkeys(p.resolve() for example in examples for p in example.paths):
+            if path in owner:
+                found.add("leaks", f"{path} in {owner[path]} and {split}")
+            owner.setdefault(path, split)
+
+
+def _windows(pairs: dict[str, list[Example]], found: _Findings) -> None:
+    """Tiles of one scene in two splits that have pixels in common."""
+    import shapely
+
+    scenes: defaultdict[tuple[Path | None, str], list[tuple[str, Example]]] = defaultdict(list)
+    for split, examples in pairs.items():
+        for example in examples:
+            if example.ground is not None:
+                folder = example.origin.file.parent if example.origin is not None else None
+                scenes[folder, example.ground.scene].append((split, example))
+    for members in scenes.values():
+        boxes = [_box(example) for _, example in members]
+        tree = shapely.STRtree(boxes)
+        for number, (split, example) in enumerate(members):
+            for other in sorted(tree.query(boxes[number], "intersects").tolist()):
+                if other > number and members[other][0] != split:
+                    found.add("window_leaks", f"{example.named} and {members[other][1].named}")
+
+
+def _box(example: Example) -> Any:  # noqa: ANN401
+    import shapely
+
+    assert example.ground is not None
+    window: PixelWindow = example.ground.window
+    box = shapely.box(window.col_start, window.row_start, window.col_stop, window.row_stop)
+    # Tiles that share an edge share no pixel.
+    return box.buffer(-0.25, join_style="mitre")
+
+
+# --- pictures ------------------------------------------------------------------------------------
+
+
+def _looks(pairs: dict[str, list[Example]], found: _Findings, progress: Progress | None) -> None:
+    total, done = sum(map(len, pairs.values())), 0
+    prints: dict[str, list[tuple[str, np.ndarray | None, Example]]] = {}
+    for split, examples in pairs.items():
+        kept = prints.setdefault(split, [])
+        for example in examples:
+            try:
+                for pixels in load_pair(example):
+                    digest = hashlib.sha256(pixels.tobytes()).hexdigest()
+                    kept.append((digest, _fingerprint(pixels), example))
+            except InputError as error:
+                kind = "sizes" if "one size" in error.hint else "unreadable"
+                found.add(kind, f"{example.named}: {error.message}")
+            done += 1
+            if progress is not None:
+                progress(done, total)
+    _alike(prints, found)
+
+
+def _fingerprint(pixels: np.ndarray) -> np.ndarray | None:
+    """256 bits that tell which parts of a picture are brighter than its middle grey.
+
+    The same for a picture that was compressed, scaled or brightened a little; None for a picture
+    without structure, which would look like any other.
+
+    Args:
+        pixels: `(3, height, width)` uint8.
+    """
+    from PIL import Image
+
+    image = Image.fromarray(np.moveaxis(pixels, 0, -1)).convert("L")
+    small = np.asarray(image.resize((LOOK_PX, LOOK_PX), Image.Resampling.BOX), float)
+    if small.std() < FLAT:
+        return None
+    return np.packbits((small > np.median(small)).ravel())
+
+
+def _alike(
+    prints: dict[str, list[tuple[str, np.ndarray | None, Example]]], found: _Findings
+) -> None:
+    names = list(prints)
+    for first, split in enumerate(names):
+        for other in names[first + 1 :]:
+            _between(split, prints[split], other, prints[other], found)
+
+
+def _between(
+    split: str,
+    ours: list[tuple[str, np.ndarray | None, Example]],
+    other: str,
+    theirs: list[tuple[str, np.ndarray | None, Example]],
+    found: _Findings,
+) -> None:
+    known = [(digest, bits, example) for digest, bits, example in theirs]
+    by_digest = {digest: example for digest, _, example in known}
+    with_bits = [(bits, example) for _, bits, example in known if bits is not None]
+    table = np.array([bits for bits, _ in with_bits], np.uint8)
+    told: set[tuple[str, str]] = set()
+    for digest, bits, example in ours:
+        twin: Example | None = by_digest.get(digest)
+        if twin is None and bits is not None and len(table):
+            apart = np.bitwise_count(table ^ bits).sum(1)
+            nearest = int(apart.argmin())
+            twin = with_bits[nearest][1] if apart[nearest] <= MOST_BITS else None
+        if twin is None or not set(twin.paths).isdisjoint(example.paths):
+            continue
+        if (example.named, twin.named) not in told:
+            told.add((example.named, twin.named))
+            found.add("near_leaks", f"{example.named} ({split}) and {twin.named} ({other})")
+
+
+# --- balance -------------------------------------------------------------------------------------
+
+
+def _balance(examples: Sequence[Example], pairs: Sequence[Example]) -> dict[str, Any]:
+    flags: dict[tuple[Path, ...], bool | None] = {}
+    for example in examples:
+        if flags.get(example.paths) is None:
+            flags[example.paths] = example.changed
+    told = Counter(flags.values())
+    return {
+        "rows": len(examples),
+        "pairs": len(pairs),
+        "changed": told[True],
+        "unchanged": told[False],
+        "not_known": told[None],
+        "tasks": dict(sorted(Counter(str(example.task) for example in examples).items())),
+    }

@@ -1,0 +1,231 @@
+"""Pairs of images of one location from metadata, as GeoLLaVA pairs fMoW.
+
+Images of a location are put in order of time; from the first, the next that is at least 12 months
+later makes a pair, and the chain goes on from that one (Elgendi et al., GeoLLaVA).
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from geochg.datasets.frames import PICTURE_SUFFIXES, picture_size
+from geochg.errors import InputError, OptionError
+from geochg.options import Options
+from geochg.records import Task
+from geochg.tasks import SPECS
+
+COLUMNS = ("image", "location_id", "timestamp")
+
+
+@dataclass(frozen=True)
+class LocationOptions(Options):
+    """How images are paired.
+
+    Attributes:
+        least_months: Between the dates of a pair.
+        most_bytes: Larger image files are left out; 0 for no limit.
+        least_px: Images with a shorter side are left out; 0 for no limit.
+        most_px: Images with a longer side are left out; 0 for no limit.
+        size_px: Side of the square that both frames of a video are scaled to.
+        question: What a captioner is asked about each pair.
+    """
+
+    least_months: int = 12
+    most_bytes: int = 1_000_000
+    least_px: int = 0
+    most_px: int = 0
+    size_px: int = 336
+    question: str = SPECS[Task.CAPTION].prompts[0]
+
+    def __post_init__(self) -> None:
+        for name in ("least_months", "most_bytes", "least_px", "most_px"):
+            value = getattr(self, name)
+            if value < 0:
+                raise OptionError(f"{name.replace('_', ' ')} {value}", "it must not be negative")
+        if self.size_px < 16 or self.size_px % 2:
+            raise OptionError(f"frames of {self.size_px} px", "an even number from 16 on")
+        if not self.question.strip():
+            raise OptionError("the question is empty", "write what rows shall ask")
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """An image of a location.
+
+    Attributes:
+        image: Its file.
+        location: Id of the place, unlike that of any other.
+        taken: When.
+        category: What is there, as the metadata says; may be empty.
+        split: The part the data set puts it in; may be empty.
+    """
+
+    image: Path
+    location: str
+    taken: datetime
+    category: str = ""
+    split: str = ""
+
+
+def read_shots(source: Path, images: Path | None = None) -> list[Shot]:
+    """The images that a table, or a folder of fMoW's metadata files, speaks of.
+
+    Args:
+        source: A CSV file with the columns `image` (or `img_filename`), `location_id`,
+            `timestamp`, and if wanted `category` and `split`; or a folder with a `.json` file
+            beside each image that holds these (fMoW's `timestamp`; the location is the file's
+            folder where the file does not say it).
+        images: Where the images of a table are; beside it when None.
+
+    Raises:
+        InputError: If it cannot be read, or an entry lacks what it needs.
+    """
+    if source.is_dir():
+        found = list(_of_folder(source))
+    elif source.is_file():
+        found = list(_of_table(source, images or source.parent))
+    else:
+        raise InputError(f"there is no file or folder {source}", "check the path")
+    if not found:
+        raise InputError(f"{source} speaks of no image", f"columns: {', '.join(COLUMNS)}")
+    return found
+
+
+def chained(shots: Iterable[Shot], least_months: int) -> list[tuple[Shot, Shot]]:
+    """The pairs of each location, in order of locations and time."""
+    places: defaultdict[str, list[Shot]] = defaultdict(list)
+    for shot in shots:
+        places[shot.location].append(shot)
+    found = []
+    for location in sorted(places):
+        ordered = sorted(places[location], key=lambda shot: (shot.taken, str(shot.image)))
+        last = ordered[0]
+        for shot in ordered[1:]:
+            if shot.taken >= _later(last.taken, least_months):
+                found.append((last, shot))
+                last = shot
+    return found
+
+
+def sized(shots: Iterable[Shot], options: LocationOptions) -> tuple[list[Shot], dict[str, int]]:
+    """The images within the limits of size, and how many are left out, by reason.
+
+    Raises:
+        InputError: If an image is missing, or is no picture where its size in pixels matters.
+    """
+    kept, left_out = [], Counter[str]()
+    for shot in shots:
+        if reason := _too(shot, options):
+            left_out[reason] += 1
+        else:
+            kept.append(shot)
+    return kept, dict(left_out)
+
+
+# --- reading -------------------------------------------------------------------------------------
+
+
+def _of_table(source: Path, images: Path) -> Iterator[Shot]:
+    try:
+        with source.open(encoding="utf-8-sig", newline="") as file:
+            rows = csv.DictReader(file, strict=True)
+            names = set(rows.fieldnames or ())
+            if "image" not in names and "img_filename" in names:
+                names.add("image")
+            if missing := set(COLUMNS) - names:
+                raise InputError(
+                    f"{source} has no column {min(missing)!r}", f"columns: {', '.join(COLUMNS)}"
+                )
+            for row in rows:
+                where = f"{source}, line {rows.line_num}"
+                name = (row.get("image") or row.get("img_filename") or "").strip()
+                if not name:
+                    raise InputError(f"{where}: no image", "name a file")
+                yield _shot(row, images / name, (row["location_id"] or "").strip(), where)
+    except OSError as error:
+        raise InputError(f"cannot read {source}: {error.strerror}", "check the path") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{source} is not a CSV file in UTF-8: {error}", "save it so") from error
+
+
+def _of_folder(folder: Path) -> Iterator[Shot]:
+    for file in sorted(folder.rglob("*.json")):
+        image = next((p for s in PICTURE_SUFFIXES if (p := file.with_suffix(s)).is_file()), None)
+        if image is None:
+            continue
+        try:
+            row = json.loads(file.read_text(encoding="utf-8"))
+        except json.JSONDecodeError as error:
+            raise InputError(
+                f"{file}, line {error.lineno}: not JSON: {error.msg}", "copy it again"
+            ) from error
+        except (OSError, ValueError) as error:
+            raise InputError(f"cannot read {file}: {error}", "copy it again") from error
+        if not isinstance(row, dict):
+            raise InputError(f"{file} holds no object", 'it needs "timestamp"')
+        # fMoW keeps the images of a location in a folder of its own: CATEGORY/LOCATION/.
+        home = file.parent.relative_to(folder).as_posix()
+        location = str(row.get("location_id", home))
+        boxes = row.get("bounding_boxes")
+        if "category" not in row and isinstance(boxes, list):
+            named = [box.get("category") for box in boxes if isinstance(box, dict)]
+            row["category"] = next((n for n in named if n and n != "false_detection"), "")
+        yield _shot(row, image, location if location != "." else "", str(file))
+
+
+def _shot(row: Mapping[str, Any], image: Path, location: str, where: str) -> Shot:
+    if not location:
+        raise InputError(f"{where}: no location_id", "images of one place share one")
+    text = str(row.get("timestamp") or "").strip()
+    try:
+        taken = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise InputError(
+            f"{where}: the timestamp {text[:40]!r} is no date", "write 2016-05-31T10:00:00Z"
+        ) from error
+    if taken.tzinfo is None:
+        taken = taken.replace(tzinfo=UTC)
+    return Shot(
+        image=image,
+        location=location,
+        taken=taken,
+        category=str(row.get("category") or "").replace("_", " ").strip(),
+        split=str(row.get("split") or "").strip(),
+    )
+
+
+def _later(date: datetime, months: int) -> datetime:
+    """The same day some months later; the last of the month where that has no such day."""
+    years, month = divmod(date.month - 1 + months, 12)
+    for day in range(date.day, 0, -1):
+        try:
+            return date.replace(year=date.year + years, month=month + 1, day=day)
+        except ValueError:
+            continue
+    return date
+
+
+def _too(shot: Shot, options: LocationOptions) -> str:
+    """Why an image is left out; empty where it is not."""
+    try:
+        size = shot.image.stat().st_size
+    except OSError as error:
+        raise InputError(
+            f"there is no file {shot.image}", "name the folder of the images with --images"
+        ) from error
+    if options.most_bytes and size > options.most_bytes:
+        return "file too large"
+    if options.least_px or options.most_px:
+        sides = picture_size(shot.image)
+        if min(sides) < options.least_px:
+            return "too few pixels"
+        if options.most_px and max(sides) > options.most_px:
+            return "too many pixels"
+    return ""

@@ -1,0 +1,238 @@
+"""Labelled pairs of pictures on disk, in the layout that most change-detection sets share.
+
+A folder has `A/`, `B/` and `label/` with files of equal names (suffixes may differ): before, after
+and a mask. Where a pair has one label for the whole picture, a CSV file with the columns `before`,
+`after` and `changed` names the files, relative to itself.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from geochg.errors import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from PIL.Image import Image
+
+BEFORE, AFTER, LABEL = "A", "B", "label"
+SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
+COLUMNS = ("before", "after", "changed")
+JPEG_CHANGED = 128
+"""A pixel of a JPEG mask is changed from here on: compression leaves specks above zero."""
+
+_TRUTH = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+_PICTURE_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")
+_LAYOUT_HINT = f"it needs {BEFORE}/, {AFTER}/ and {LABEL}/ with files of equal names, or a CSV file"
+
+
+@dataclass(frozen=True, slots=True)
+class PairFiles:
+    """Where a pair is and what is known of it before it is opened.
+
+    Attributes:
+        name: Unlike that of any other pair.
+        group: Pairs of one group share a picture.
+        before: The earlier picture.
+        after: The later one.
+        label: The mask; None where the whole pair has a label.
+        changed: That label; None where there is a mask.
+    """
+
+    name: str
+    group: str
+    before: Path
+    after: Path
+    label: Path | None = None
+    changed: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelledPair:
+    """A pair that was opened.
+
+    Attributes:
+        before: `(3, height, width)` uint8: red, green, blue.
+        after: Likewise.
+        mask: `(height, width)` bool, true where it changed; everywhere or nowhere where the whole
+            pair has a label.
+    """
+
+    before: NDArray[np.uint8]
+    after: NDArray[np.uint8]
+    mask: NDArray[np.bool_]
+
+
+def pair_files(place: Path) -> list[PairFiles]:
+    """The pairs of a folder or CSV file, by name.
+
+    Raises:
+        InputError: If there is no such place, it has no pairs, or a file of a pair is missing.
+    """
+    if place.is_dir():
+        found = _of_folder(place)
+    elif place.is_file():
+        found = _of_table(place)
+    else:
+        raise InputError(f"there is no folder or file {place}", "check the path")
+    if not found:
+        raise InputError(f"{place} has no pairs", _LAYOUT_HINT)
+    return sorted(found, key=lambda files: files.name)
+
+
+def read_pair(files: PairFiles) -> LabelledPair:
+    """Opens a pair.
+
+    Raises:
+        InputError: If a file is no picture of 8 bit, or the sizes differ.
+    """
+    before, after = _colours(files.before), _colours(files.after)
+    shape = before.shape[1:]
+    if files.label is None:
+        mask = np.full(shape, bool(files.changed))
+    else:
+        mask = _mask(files.label)
+    for path, other in ((files.after, after.shape[1:]), (files.label, mask.shape)):
+        if other != shape:
+            raise InputError(
+                f"{path} has {_size(other)} px, {files.before} has {_size(shape)}",
+                "the pictures of a pair and its mask must be of one size",
+            )
+    return LabelledPair(before, after, mask)
+
+
+# --- folders -------------------------------------------------------------------------------------
+
+
+def _of_folder(folder: Path) -> list[PairFiles]:
+    parts = [folder / name for name in (BEFORE, AFTER, LABEL)]
+    if missing := [part for part in parts if not part.is_dir()]:
+        inner = sorted(path.name for path in folder.iterdir() if (path / BEFORE).is_dir())
+        hint = f"name one of its parts: {', '.join(inner)}" if inner else _LAYOUT_HINT
+        raise InputError(f"{folder} has no folder {missing[0].name}", hint)
+    before, after, label = (_pictures(part) for part in parts)
+    for part, names in zip(parts, (before, after, label), strict=True):
+        if lacking := sorted((before.keys() | after.keys() | label.keys()) - names.keys()):
+            raise InputError(f"{part} has no picture {lacking[0]!r}", _LAYOUT_HINT)
+    return [PairFiles(name, name, before[name], after[name], label=label[name]) for name in before]
+
+
+def _pictures(folder: Path) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() not in SUFFIXES or path.name.startswith("."):
+            continue
+        if path.stem in found:
+            raise InputError(f"{folder} has {path.stem!r} twice", "keep one of them")
+        found[path.stem] = path
+    return found
+
+
+# --- tables --------------------------------------------------------------------------------------
+
+
+def _of_table(table: Path) -> list[PairFiles]:
+    try:
+        with table.open(encoding="utf-8-sig", newline="") as file:
+            rows = csv.DictReader(file)
+            if missing := set(COLUMNS) - set(rows.fieldnames or ()):
+                raise InputError(
+                    f"{table} has no column {min(missing)!r}", f"columns: {', '.join(COLUMNS)}"
+                )
+            found = [_of_row(table, rows.line_num, row) for row in rows]
+    except OSError as error:
+        raise InputError(f"cannot read {table}: {error.strerror}", "check the path") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{table} is not a CSV file in UTF-8: {error}", _LAYOUT_HINT) from error
+    named = [replace(files, name=f"{number:06d}") for number, files in enumerate(found, start=1)]
+    return _grouped(named)
+
+
+def _of_row(table: Path, line: int, row: dict[str, str | None]) -> PairFiles:
+    before, after, changed = ((row[name] or "").strip() for name in COLUMNS)
+    if changed.lower() not in _TRUTH:
+        raise InputError(
+            f"{table}, line {line}: changed is {changed!r}", f"write {' or '.join(_TRUTH)}"
+        )
+    paths = [table.parent / name for name in (before, after)]
+    for name, path in zip((before, after), paths, strict=True):
+        if not name or not path.is_file():
+            raise InputError(
+                f"{table}, line {line}: there is no file {name!r}",
+                "paths are relative to the table",
+            )
+    return PairFiles("", "", paths[0], paths[1], changed=_TRUTH[changed.lower()])
+
+
+def _grouped(pairs: list[PairFiles]) -> list[PairFiles]:
+    """With the pairs that share a picture, at first or second hand, in one group."""
+    group_of: dict[Path, str] = {}
+    members: dict[str, list[Path]] = {}
+    for pair in pairs:
+        paths = {pair.before.resolve(), pair.after.resolve()}
+        joined = sorted({group_of[path] for path in paths if path in group_of})
+        group = joined[0] if joined else pair.name
+        for path in [*paths, *(path for other in joined[1:] for path in members.pop(other))]:
+            group_of[path] = group
+            members.setdefault(group, []).append(path)
+    return [replace(pair, group=group_of[pair.before.resolve()]) for pair in pairs]
+
+
+# --- pictures ------------------------------------------------------------------------------------
+
+
+def _colours(path: Path) -> NDArray[np.uint8]:
+    """`(3, height, width)`."""
+    with _opened(path) as image:
+        if image.mode not in _PICTURE_MODES:
+            raise InputError(
+                f"{path} is not a picture of 8 bit (its mode is {image.mode})",
+                "convert it, or use geochg analyze, which takes any raster",
+            )
+        pixels = _loaded(path, image, "RGB")
+    return np.ascontiguousarray(np.moveaxis(pixels, -1, 0))
+
+
+def _mask(path: Path) -> NDArray[np.bool_]:
+    """`(height, width)`; palette indexes count, colours of a palette and alpha do not."""
+    with _opened(path) as image:
+        is_jpeg = image.format == "JPEG"
+        flattened = {"LA": "L", "PA": "P", "RGBA": "RGB"}.get(image.mode)
+        values = _loaded(path, image, flattened)
+    values = values if values.ndim == 3 else values[..., np.newaxis]
+    changed: NDArray[np.bool_] = np.any(values >= (JPEG_CHANGED if is_jpeg else 1), axis=-1)
+    return changed
+
+
+def _opened(path: Path) -> Image:
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        return Image.open(path)
+    except (UnidentifiedImageError, Image.DecompressionBombError) as error:
+        raise InputError(
+            f"{path} cannot be read as a picture",
+            f"pictures are of 8 bit: {', '.join(SUFFIXES)}",
+        ) from error
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror or error}", "check it") from error
+
+
+def _loaded(path: Path, image: Image, mode: str | None) -> NDArray[np.uint8]:
+    try:
+        return np.asarray(image.convert(mode) if mode else image)
+    except (OSError, ValueError, SyntaxError) as error:
+        raise InputError(
+            f"{path} is damaged: {' '.join(str(error).split())}", "copy or download it again"
+        ) from error
+
+
+def _size(shape: Iterable[int]) -> str:
+    height_px, width_px = shape
+    return f"{width_px} x {height_px}"

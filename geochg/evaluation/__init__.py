@@ -1,0 +1,1 @@
+"""Models asked about labelled pairs, and how their answers compare with the labels."""

@@ -1,0 +1,162 @@
+"""What a model said of labelled pairs, and the file that keeps it."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from geochg import __version__
+from geochg.errors import InputError
+from geochg.options import VERSION_KEY
+
+KIND = "geochg predictions"
+"""What the first line of a file says it is."""
+
+_HINT = "make it again with geochg evaluate --predictions"
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """One answer beside the truth.
+
+    Attributes:
+        item: What is judged: a pair, or a tile of one that has a mask.
+        group: Its group of pairs, which share pictures; see `datasets.pairs`.
+        changed: Whether it changed in truth.
+        said: Whether the model says so; None where it gave no answer.
+        probability: The model's probability of change (0-1), None where it has none.
+        difference: Mean absolute difference of the two dates, in 8-bit steps.
+    """
+
+    item: str
+    group: str
+    changed: bool
+    said: bool | None
+    probability: float | None
+    difference: float
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """All that a scoring needs.
+
+    Attributes:
+        model: What `--model` was.
+        model_options: The model's own options, as they were given.
+        opened: Whether it was asked with its presence threshold as low as it goes, to fit it.
+        identity: `ModelIdentity` as plain values.
+        options: What else shaped the answers.
+        rows: One an item.
+    """
+
+    model: str
+    model_options: Mapping[str, Any]
+    opened: bool
+    identity: Mapping[str, str]
+    options: Mapping[str, Any]
+    rows: Sequence[Prediction]
+
+    def lines(self) -> Iterator[str]:
+        """The file: a line of JSON about the model, then one an item."""
+        head = {name: value for name, value in vars(self).items() if name != "rows"}
+        yield json.dumps({"kind": KIND, VERSION_KEY: __version__, **head})
+        for row in self.rows:
+            yield json.dumps(asdict(row), allow_nan=False)
+
+    def write(self, path: Path) -> None:
+        """Writes the file; may raise `OSError`."""
+        path.write_text("".join(f"{line}\n" for line in self.lines()), encoding="utf-8")
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Reads what `write` wrote.
+
+        Raises:
+            InputError: If the file cannot be read or a line is no such thing.
+        """
+        try:
+            lines = path.read_text(encoding="utf-8").splitlines()
+        except OSError as error:
+            raise InputError(
+                f"cannot read the predictions {path}: {error.strerror}", "check the path"
+            ) from error
+        except UnicodeDecodeError as error:
+            raise InputError(f"{path} is no file of predictions", _HINT) from error
+        head, *rows = [
+            _object(path, number, line) for number, line in enumerate(lines, start=1)
+        ] or [{}]
+        if head.get("kind") != KIND:
+            raise InputError(f"{path} is no file of predictions", _HINT)
+        wanted = {
+            "model": str,
+            "model_options": dict,
+            "opened": bool,
+            "identity": dict,
+            "options": dict,
+        }
+        for name, kind in wanted.items():
+            if not isinstance(head.get(name), kind):
+                raise InputError(f"{path}, line 1: there is no {name!r}", _HINT)
+        return cls(
+            **{name: head[name] for name in wanted},
+            rows=tuple(_row(path, number, row) for number, row in enumerate(rows, start=2)),
+        )
+
+
+def merged(rows: Iterable[Prediction]) -> list[Prediction]:
+    """One prediction an item: a pair with one label has changed where any tile of it has."""
+    parts: dict[str, list[Prediction]] = {}
+    for row in rows:
+        parts.setdefault(row.item, []).append(row)
+    return [_joined(part) for part in parts.values()]
+
+
+def _joined(part: Sequence[Prediction]) -> Prediction:
+    said = [row.said for row in part]
+    likely = [row.probability for row in part if row.probability is not None]
+    return Prediction(
+        part[0].item,
+        part[0].group,
+        any(row.changed for row in part),
+        True if True in said else None if None in said else False,
+        max(likely) if len(likely) == len(part) else None,
+        max(row.difference for row in part),
+    )
+
+
+def _object(path: Path, number: int, line: str) -> dict[str, Any]:
+    try:
+        value = json.loads(line)
+    except ValueError as error:
+        raise InputError(f"{path}, line {number} is not JSON", _HINT) from error
+    if not isinstance(value, dict):
+        raise InputError(f"{path}, line {number} is no JSON object", _HINT)
+    return value
+
+
+def _row(path: Path, number: int, values: Mapping[str, Any]) -> Prediction:
+    try:
+        row = Prediction(**values)
+    except TypeError as error:
+        raise InputError(f"{path}, line {number} has other members", _HINT) from error
+    sound = (
+        isinstance(row.item, str)
+        and isinstance(row.group, str)
+        and isinstance(row.changed, bool)
+        and (row.said is None or isinstance(row.said, bool))
+        and (row.probability is None or _is_number(row.probability, 1.0))
+        and _is_number(row.difference, 255.0)
+    )
+    if not sound:
+        raise InputError(f"{path}, line {number} has a value that makes no sense", _HINT)
+    return row
+
+
+def _is_number(value: object, most: float) -> bool:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return math.isfinite(value) and 0 <= value <= most

@@ -1,0 +1,1 @@
+"""CLIP and SigLIP as change models: each date is classified, a change of the classes is change."""

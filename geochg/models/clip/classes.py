@@ -1,0 +1,96 @@
+"""The classes that each date of a place is told apart as."""
+
+from __future__ import annotations
+
+import tomllib
+from collections import Counter
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Self
+
+from geochg.errors import InputError
+from geochg.records import CLASSES
+from geochg.toml_file import read_toml
+
+USUAL_FILE = "classes.toml"
+"""In this package: the classes used where the user names none."""
+
+_KEYS = ("name", "prompt", "class")
+_HINT = f"each [[classes]] needs {', '.join(_KEYS)}; see docs/models.md"
+
+
+@dataclass(frozen=True, slots=True)
+class LandClass:
+    """A kind of ground that a picture from above may show.
+
+    Attributes:
+        name: Its name, unlike that of any other.
+        prompt: A noun phrase with its article, such as `a meadow`; stands in prompts and captions.
+        class_name: One of `geochg.records.CLASSES`, to which it belongs.
+    """
+
+    name: str
+    prompt: str
+    class_name: str
+
+    @classmethod
+    def from_dict(cls, values: object, where: str) -> Self:
+        """Reads one entry of a classes file.
+
+        Args:
+            values: As TOML gives them.
+            where: The file and the entry, for the messages.
+
+        Raises:
+            InputError: If a key is missing or unknown, a text is empty, or there is no such class.
+        """
+        if not isinstance(values, dict):
+            raise InputError(f"{where} is no table", _HINT)
+        for key in _KEYS:
+            if not isinstance(values.get(key), str) or not values[key].strip():
+                raise InputError(f"{where} has no {key!r}", _HINT)
+            if not values[key].isprintable():
+                raise InputError(f"{where} has letters in {key!r} that cannot be printed", _HINT)
+        if unknown := sorted(map(str, set(values) - set(_KEYS))):
+            raise InputError(f"{where} has an unknown key {unknown[0]!r}", _HINT)
+        if values["class"] not in CLASSES:
+            raise InputError(
+                f"{where} has the class {values['class']!r}", f"classes: {', '.join(CLASSES)}"
+            )
+        name, prompt = (" ".join(values[key].split()) for key in ("name", "prompt"))
+        return cls(name, prompt, values["class"])
+
+
+def usual_classes() -> tuple[LandClass, ...]:
+    """The classes that come with geochg."""
+    text = files(__package__).joinpath(USUAL_FILE).read_text(encoding="utf-8")
+    return _classes(tomllib.loads(text), USUAL_FILE)
+
+
+def read_classes(path: Path) -> tuple[LandClass, ...]:
+    """The classes of a file.
+
+    Raises:
+        InputError: If it cannot be read, is not TOML, has fewer than two classes or one twice, or
+            an entry makes no sense.
+    """
+    values = read_toml(path, "classes", _HINT)
+    return _classes(values, str(path))
+
+
+def _classes(values: dict[str, Any], where: str) -> tuple[LandClass, ...]:
+    if unknown := sorted(set(values) - {"classes"}):
+        raise InputError(f"{where} has an unknown key {unknown[0]!r}", _HINT)
+    entries = values.get("classes", [])
+    if not isinstance(entries, list) or len(entries) < 2:
+        raise InputError(f"{where} has fewer than two classes", _HINT)
+    found = tuple(
+        LandClass.from_dict(entry, f"{where}, class {number},")
+        for number, entry in enumerate(entries, start=1)
+    )
+    for key in ("name", "prompt"):
+        value, times = Counter(getattr(each, key) for each in found).most_common(1)[0]
+        if times > 1:
+            raise InputError(f"{where} has the {key} {value!r} {times} times", "keep one of them")
+    return found

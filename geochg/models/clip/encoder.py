@@ -1,0 +1,141 @@
+"""Tells pictures apart by their likeness to texts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from geochg.errors import ModelError, RunError
+from geochg.models.memory import FittingBatches, is_out_of_memory
+from geochg.models.pictures import rgb
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+PICTURES_AT_ONCE = 64
+"""At most; fewer where memory does not take them."""
+
+
+class Encoder:
+    """A CLIP or SigLIP with the texts that its pictures are compared with.
+
+    Args:
+        model: A `CLIPModel` or one with the same methods, in evaluation mode.
+        processor: Its image processor.
+        texts: `(classes, width)` float32, unit vectors, on the model's device.
+    """
+
+    def __init__(self, model: Any, processor: Any, texts: Tensor) -> None:  # noqa: ANN401
+        self.model = model
+        self.processor = processor
+        self.texts = texts
+        self._batches = FittingBatches(PICTURES_AT_ONCE)
+
+    @torch.inference_mode()
+    def probabilities(self, dates: Sequence[NDArray[np.uint8]]) -> NDArray[np.float64]:
+        """How likely each picture shows each class.
+
+        Pictures go through the model in batches as large as memory takes.
+
+        Args:
+            dates: Each `(bands, height, width)` uint8; the sizes may differ.
+
+        Returns:
+            `(pictures, classes)` float64; each row adds up to 1.
+
+        Raises:
+            RunError: If there is no memory for one picture.
+        """
+        if not dates:
+            return np.empty((0, len(self.texts)))
+        try:
+            return np.stack(self._batches.run(dates, self._told_apart))
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            raise RunError(
+                "there is no memory for one picture", "use another --device, or a smaller model"
+            ) from error
+
+    def _told_apart(self, dates: Sequence[NDArray[np.uint8]]) -> list[NDArray[np.float64]]:
+        # Said outright, because a picture 3 px high could be taken for three bands.
+        pixels = self.processor(
+            images=[np.ascontiguousarray(rgb(date).transpose(1, 2, 0)) for date in dates],
+            input_data_format="channels_last",
+            return_tensors="pt",
+        )["pixel_values"]
+        pixels = pixels.to(self.model.device, self.model.dtype)
+        features = _unit(self.model.get_image_features(pixel_values=pixels).pooler_output)
+        # SigLIP's bias is the same for all classes and falls out.
+        logits = self.model.logit_scale.exp().float() * (features @ self.texts.T)
+        return list(logits.cpu().double().softmax(dim=-1).numpy())
+
+
+@dataclass(frozen=True, slots=True)
+class TextForm:
+    """How a type of model is given texts.
+
+    Attributes:
+        inputs: What the tokenizer gives that the model takes.
+        padding: As tokenizers call it: `longest`, or `max_length` where it was trained so.
+    """
+
+    inputs: tuple[str, ...]
+    padding: str
+
+
+@torch.inference_mode()
+def text_embeddings(
+    model: Any,  # noqa: ANN401
+    tokenizer: Any,  # noqa: ANN401
+    form: TextForm,
+    prompts: Sequence[str],
+    templates: Sequence[str],
+) -> Tensor:
+    """One unit vector a prompt: the mean of those of its sentences, made of unit length again.
+
+    Args:
+        model: See `Encoder`.
+        tokenizer: Its tokenizer.
+        form: Of the type of model.
+        prompts: Noun phrases.
+        templates: Sentences with `{}` in the prompt's place.
+
+    Returns:
+        `(prompts, width)` float32, on the model's device.
+
+    Raises:
+        ModelError: If a sentence is longer than the model reads.
+    """
+    most = model.config.text_config.max_position_embeddings
+    rows = []
+    for prompt in prompts:
+        sentences = [template.replace("{}", prompt) for template in templates]
+        tokens = tokenizer(sentences, padding=form.padding, max_length=most)
+        _check_length(sentences, tokens, most)
+        given = {
+            name: torch.tensor(values, device=model.device)
+            for name, values in tokens.items()
+            if name in form.inputs
+        }
+        each = _unit(model.get_text_features(**given).pooler_output)
+        rows.append(_unit(each.mean(dim=0)))
+    return torch.stack(rows)
+
+
+def _check_length(sentences: Sequence[str], tokens: Mapping[str, Any], most: int) -> None:
+    for sentence, ids in zip(sentences, tokens["input_ids"], strict=True):
+        if len(ids) > most:
+            raise ModelError(
+                f"{sentence!r} has {len(ids)} tokens, the model reads {most}",
+                "shorten the prompt or the template",
+            )
+
+
+def _unit(vectors: Tensor) -> Tensor:
+    return torch.nn.functional.normalize(vectors.float(), dim=-1)

@@ -1,0 +1,30 @@
+"""Files that users write."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from geochg.errors import InputError
+
+
+def read_toml(path: Path, what: str, hint: str) -> dict[str, Any]:
+    """What a TOML file holds.
+
+    Args:
+        path: The file.
+        what: It is, for the message: `options`, `prompts`.
+        hint: How such a file is written.
+
+    Raises:
+        InputError: If it cannot be read or is not TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(
+            f"cannot read the {what} file {path}: {error.strerror}", "check the path"
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not a TOML file: {error}", hint) from error

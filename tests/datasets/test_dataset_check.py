@@ -1,0 +1,133 @@
+"""The check finds each kind of trouble, and nothing where there is none."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+from rasters import texture
+
+from geochg.datasets.check import check_examples
+from geochg.datasets.example import Example, Ground, Origin, Turn
+from geochg.records import PixelWindow, Task
+from geochg.tasks import SPECS
+
+
+@pytest.fixture
+def splits(tmp_path):
+    """Three pairs to train and two to test, all right."""
+    found = {}
+    for split, numbers in (("train", range(3)), ("test", range(3, 5))):
+        found[split] = [example(tmp_path, number, split) for number in numbers]
+    return found
+
+
+def example(folder, number, split):
+    paths = []
+    for side in "AB":
+        paths.append(folder / f"{side}{number}.png")
+        save(paths[-1], texture(48, 48, 3, 10 * number + ord(side)))
+    origin = Origin(folder / f"{split}.json", number + 1, str(number))
+    turn = Turn(SPECS[Task.PRESENCE].prompts[0], "Yes" if number % 2 else "No")
+    return Example(
+        str(number), (turn,), *paths, task=Task.PRESENCE, changed=bool(number % 2), origin=origin
+    )
+
+
+def save(path, pixels):
+    Image.fromarray(np.moveaxis(pixels, 0, -1)).save(path)
+
+
+def kinds(splits, **options):
+    return {t.kind: t.count for t in check_examples(splits, **options).troubles}
+
+
+def changed(splits, split, number, **values):
+    splits[split][number] = replace(splits[split][number], **values)
+
+
+def test_nothing_is_wrong_with_what_is_right(splits):
+    report = check_examples(splits)
+    assert report.troubles == ()
+    assert report.to_dict()["ok"] is True
+    assert report.splits["train"] == {
+        "rows": 3,
+        "pairs": 3,
+        "changed": 1,
+        "unchanged": 2,
+        "not_known": 0,
+        "tasks": {"presence": 3},
+    }
+
+
+def test_missing_and_unreadable_images(splits):
+    splits["train"][0].before.unlink()
+    splits["test"][0].after.write_bytes(b"no picture")
+    assert kinds(splits) == {"missing": 1, "unreadable": 1}
+    assert kinds(splits, pixels=False) == {"missing": 1}
+
+
+def test_sizes(splits):
+    save(splits["test"][1].after, texture(48, 50, 3, 99))
+    report = check_examples(splits)
+    assert [trouble.kind for trouble in report.troubles] == ["sizes"]
+    assert "50 x 48" in report.troubles[0].shown[0]
+
+
+def test_answers_outside_the_grammar(splits):
+    changed(splits, "train", 1, turns=(Turn("Changed?", "Maybe"),))
+    report = check_examples(splits)
+    assert "row 2 (id '1')" in report.troubles[0].shown[0]
+    assert [trouble.kind for trouble in report.troubles] == ["grammar"]
+
+
+def test_every_reference_is_read(splits):
+    changed(splits, "test", 0, task=Task.CAPTION, references=("a house is built", "sorry"))
+    assert kinds(splits) == {"grammar": 1}
+
+
+def test_flags_against_answers(splits):
+    changed(splits, "train", 1, changed=False)
+    assert kinds(splits) == {"flags": 1}
+
+
+def test_duplicate_ids_are_told_once_each(splits):
+    origin = splits["train"][0].origin
+    for number in (1, 2):
+        changed(splits, "train", number, origin=replace(origin, number=number + 1))
+    assert kinds(splits) == {"duplicate_ids": 1}
+
+
+def test_the_same_image_in_two_splits(splits):
+    changed(splits, "test", 0, before=splits["train"][0].before)
+    assert kinds(splits, pixels=False) == {"leaks": 1}
+    assert kinds(splits) == {"leaks": 1}
+
+
+def test_a_copy_and_a_look_alike_in_two_splits(splits):
+    source = splits["train"][0].before
+    splits["test"][0].before.write_bytes(source.read_bytes())
+    assert kinds(splits) == {"near_leaks": 1}
+    image = Image.open(splits["train"][1].after).convert("RGB").point(lambda v: min(255, v + 4))
+    path = splits["test"][1].after.with_suffix(".jpg")
+    image.save(path, quality=80)
+    changed(splits, "test", 1, after=path)
+    assert kinds(splits) == {"near_leaks": 2}
+
+
+def test_flat_images_are_not_taken_for_copies(splits):
+    for split, number, value in (("train", 0, 30), ("test", 0, 200)):
+        save(splits[split][number].before, np.full((3, 48, 48), value, np.uint8))
+    assert kinds(splits) == {}
+
+
+@pytest.mark.parametrize(("start", "leaks"), [(40, {"window_leaks": 1}), (48, {})])
+def test_windows_that_overlap(splits, start, leaks):
+    changed(splits, "train", 0, ground=Ground("town", PixelWindow(0, 48, 0, 48)))
+    changed(splits, "test", 0, ground=Ground("town", PixelWindow(0, 48, start, start + 48)))
+    changed(splits, "test", 1, ground=Ground("village", PixelWindow(0, 48, 0, 48)))
+    assert kinds(splits) == leaks
+
+
+def test_an_empty_split(splits):
+    assert kinds(splits | {"val": []}) == {"empty": 1}
