@@ -15,13 +15,16 @@ from .pair_options import CommaSeparated
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
+NOT_QUANTIZED = "none"
+
 _HELP = {
     "lora": "Parts that get low-rank adapters: names or regular expressions, with commas.",
-    "full": "Parts whose own weights are trained; a whole model comes out.",
+    "full": "Parts whose own weights are trained, and no adapters unless they are named too; a "
+    "whole model comes out.",
     "rank": "Of the adapters.",
     "alpha": "Of the adapters.",
     "dropout": "Of the adapters' inputs, 0-1.",
-    "quantize": "Hold frozen weights in 4 bits (NF4) or 8.",
+    "quantize": "Hold frozen weights in 4 bits (NF4) or 8; none over a preset that does.",
     "prune": "Share of the language model's weights to cut, 0-1; a whole model comes out.",
     "epochs": "Passes over the rows.",
     "steps": "Steps, instead of --epochs.",
@@ -54,7 +57,7 @@ _HELP = {
 """One line for each field; a test holds that none is missing."""
 
 _CHOICES = {
-    "quantize": ["4bit", "8bit"],
+    "quantize": [NOT_QUANTIZED, "4bit", "8bit"],
     "metric": [str(metric) for metric in Metric],
     "schedule": [str(schedule) for schedule in Schedule],
 }
@@ -79,6 +82,11 @@ def given_options(ctx: click.Context) -> dict[str, Any]:
     for field in fields(TuneOptions):
         if ctx.get_parameter_source(field.name) is ParameterSource.COMMANDLINE:
             found[field.name] = ctx.params[field.name]
+    if found.get("quantize") == NOT_QUANTIZED:
+        found["quantize"] = ""
+    if "full" in found:
+        # Who names parts to train themselves wants no adapters unless they are named too.
+        found.setdefault("lora", ())
     return found
 
 

@@ -69,6 +69,17 @@ def test_a_preset_gives_what_is_not_given(geochg, place, tmp_path):
     assert (options["rank"], options["alpha"], options["quantize"]) == (8, 128.0, "4bit")
 
 
+def test_parts_that_are_trained_themselves_need_no_adapters(geochg, place, tmp_path):
+    code, out, errors = geochg(
+        "train", place / "data" / "train.json", "--model", f"vlm:{place / 'llava'}",
+        "--full", "projector", "--quantize", "none", *FEW, "-o", tmp_path / "m", "--json",
+    )  # fmt: skip
+    assert code == 0, errors
+    card = json.loads(out)
+    assert card["kind"] == "model"
+    assert (card["options"]["lora"], card["options"]["quantize"]) == ([], "")
+
+
 def test_a_dry_run_writes_nothing(geochg, place, tmp_path):
     given = ("train", place / "data", "--model", f"vlm:{place / 'llava'}", *FEW, "--dry-run")
     code, out, _ = geochg(*given)

@@ -126,8 +126,8 @@ def test_the_loss_is_that_of_the_answer_as_the_model_would_give_it(kind, tmp_pat
 
     glance = engine.look([one.tile()])
     texts = [Text(0, engine.writer.rest(one.asked, []))]
-    said = engine._generated(glance, texts, max_new_tokens=1, output_logits=True)
-    expected = -float(said.logits[0][0].log_softmax(0)[first])
+    logits = engine._generated(glance, texts, max_new_tokens=1, output_logits=True).logits[0]
+    expected = -float(logits[0].float().log_softmax(0)[first])
     labels = inputs["labels"]
     place = int((labels[0] != IGNORED).nonzero()[0])
     labels[:, place + 1 :] = IGNORED

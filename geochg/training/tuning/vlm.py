@@ -66,7 +66,7 @@ class _EnginePupil(Pupil):
         """
         places, rows = [], []
         for place, lesson in enumerate(lessons):
-            found = taught(self.engine.writer, lesson.asked, lesson.said, self.engine.ends)
+            found = taught(self.engine.writer, lesson.asked, lesson.said, _ends(self.engine))
             for row in found:
                 cut = Taught(row.ids[: self.max_tokens], row.labels[: self.max_tokens])
                 if all(label == IGNORED for label in cut.labels):
@@ -137,7 +137,7 @@ class InstructBlipPupil(_EnginePupil):
             for turn in range(len(lesson.said)):
                 asked, said = lesson.asked[: turn + 1], lesson.said[:turn]
                 prompt = self.engine.writer.rest(asked, said)
-                answer = [*self.engine.writer.spelt(lesson.said[turn]), self.engine.ends[0]]
+                answer = [*self.engine.writer.spelt(lesson.said[turn]), _ends(self.engine)[0]]
                 texts.append(Text(place, prompt))
                 whole = [*opening, *prompt, *answer]
                 room = len(opening) + self.max_tokens
@@ -172,6 +172,12 @@ class InstructBlipPupil(_EnginePupil):
             use_cache=False,
         ).logits[:, features.shape[1] :]
         return {"words": words_loss(logits[:, :-1], labels)}
+
+
+def _ends(engine: Any) -> list[int]:  # noqa: ANN401
+    """The tokens that end an answer; first the tokenizer's own, which chats end with."""
+    own = engine.writer.tokenizer.eos_token_id
+    return sorted(engine.ends, key=lambda token: (token != own, token))
 
 
 def engine_pupil(engine: Any, folder: Path, max_tokens: int) -> Pupil:  # noqa: ANN401
