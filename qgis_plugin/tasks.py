@@ -1,0 +1,94 @@
+"""Work away from the main thread, reported on it."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from qgis.core import Qgis, QgsApplication, QgsTask
+from qgis.PyQt.QtCore import pyqtSignal
+
+from geochg_qgis.connection import Connection, log
+from geochg_qgis.link.errors import Cancelled, LinkError
+
+Work = Callable[["BackgroundTask"], Mapping[str, Any]]
+
+_kept: set[BackgroundTask] = set()
+"""QGIS does not keep Python's tasks alive."""
+
+
+class BackgroundTask(QgsTask):
+    """Runs a function on a thread; its signals arrive on the main thread.
+
+    Args:
+        name: For QGIS's list of tasks.
+        work: What to do: is given the task, to tell events and to see whether it is cancelled.
+    """
+
+    told = pyqtSignal(object)
+    answered = pyqtSignal(object)
+    failed = pyqtSignal(object)
+
+    def __init__(self, name: str, work: Work) -> None:
+        super().__init__(name, QgsTask.Flag.CanCancel)
+        self._work = work
+        self._result: Mapping[str, Any] = {}
+        self._error: LinkError | None = None
+
+    def run(self) -> bool:
+        """Does the work; called by QGIS on a thread."""
+        try:
+            self._result = self._work(self)
+        except LinkError as error:
+            self._error = error
+        # A defect must reach the user rather than a console nobody sees.
+        except Exception as error:
+            log(traceback.format_exc(), Qgis.MessageLevel.Critical)
+            self._error = LinkError(
+                f"{type(error).__name__}: {error}", "please report this; the log tells more"
+            )
+        return self._error is None
+
+    def finished(self, result: bool) -> None:
+        """Reports; called by QGIS on the main thread."""
+        _kept.discard(self)
+        if result and not self.isCanceled():
+            self.answered.emit(self._result)
+        else:
+            self.failed.emit(self._error or Cancelled("cancelled"))
+
+    def tell(self, event: Mapping[str, Any]) -> None:
+        """Passes an event to the main thread."""
+        self.told.emit(event)
+
+
+def start(task: BackgroundTask) -> BackgroundTask:
+    """Hands a task to QGIS."""
+    _kept.add(task)
+    QgsApplication.taskManager().addTask(task)
+    return task
+
+
+def request_task(
+    name: str,
+    connection: Connection,
+    method: str,
+    parameters: Callable[[BackgroundTask], Mapping[str, Any]],
+) -> BackgroundTask:
+    """A task that asks the worker.
+
+    Args:
+        name: For QGIS's list of tasks.
+        connection: Where the worker is.
+        method: As docs/worker.md names it.
+        parameters: Makes them, on the task's thread.
+    """
+
+    def work(task: BackgroundTask) -> Mapping[str, Any]:
+        given = parameters(task)
+        client = connection.client(task.isCanceled)
+        task.tell({"kind": "hello", **client.hello})
+        return client.ask(method, given, task.tell, task.isCanceled)
+
+    return BackgroundTask(name, work)
