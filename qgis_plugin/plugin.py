@@ -49,14 +49,14 @@ class GeochgPlugin:
         self.action.setIcon(QIcon(str(ICON)))
         self.action.setText("geochg")
         self.action.setToolTip(tr("Map what changed between two rasters"))
-        self.iface.addRasterToolBarIcon(self.action)
+        self.iface.addToolBarIcon(self.action)
         self.iface.addPluginToRasterMenu("geochg", self.action)
 
     def unload(self) -> None:
         """Takes everything away again and ends the worker."""
         if self.dock is not None and self.iface is not None:
             self.dock.close_down()
-            self.iface.removeRasterToolBarIcon(self.action)
+            self.iface.removeToolBarIcon(self.action)
             self.iface.removePluginRasterMenu("geochg", self.action)
             self.iface.removeDockWidget(self.dock)
             self.dock.deleteLater()

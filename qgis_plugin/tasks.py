@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Mapping
+from threading import Thread
 from typing import Any
 
 from qgis.core import Qgis, QgsApplication, QgsTask
@@ -29,6 +30,7 @@ class BackgroundTask(QgsTask):
     told = pyqtSignal(object)
     answered = pyqtSignal(object)
     failed = pyqtSignal(object)
+    ended = pyqtSignal(bool)
 
     def __init__(self, name: str, work: Work) -> None:
         super().__init__(name, QgsTask.Flag.CanCancel)
@@ -64,9 +66,20 @@ class BackgroundTask(QgsTask):
 
 
 def start(task: BackgroundTask) -> BackgroundTask:
-    """Hands a task to QGIS."""
+    """Hands a task to QGIS, which lists it and says when it is done."""
     _kept.add(task)
     QgsApplication.taskManager().addTask(task)
+    return task
+
+
+def start_quietly(task: BackgroundTask) -> BackgroundTask:
+    """Runs a task that is not worth a word, on a thread of our own.
+
+    QGIS says of each task it is handed that it is done, and before 3.26 cannot be told not to.
+    """
+    _kept.add(task)
+    task.ended.connect(task.finished)
+    Thread(target=lambda: task.ended.emit(task.run()), daemon=True).start()
     return task
 
 

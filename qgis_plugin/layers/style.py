@@ -6,6 +6,7 @@ from typing import Any
 
 from qgis.core import (
     QgsCategorizedSymbolRenderer,
+    QgsFeatureRequest,
     QgsFillSymbol,
     QgsLinePatternFillSymbolLayer,
     QgsPalLayerSettings,
@@ -21,7 +22,7 @@ from qgis.core import (
 )
 from qgis.PyQt.QtGui import QColor
 
-from geochg_qgis.layers.fields import CHANGES, CLASS_SHOWN, CLASSES, REJECTED, REVIEW
+from geochg_qgis.layers.fields import CHANGES, CLASS_SHOWN, CLASSES, REJECTED, REVIEW, REVIEW_CLASS
 from geochg_qgis.words import tr
 
 # Told apart in greyscale and by the colour-blind as well as six can be (Okabe and Ito's set).
@@ -34,8 +35,8 @@ _COLORS = {
     "other": "#8c8c8c",
 }
 _UNKNOWN = "#f0e442"
-_OPACITY = f"""if("{REVIEW}" = '{REJECTED}', 8, 40 + 60 * coalesce("confidence", 0))"""
-_LABEL_SCALE = 50_000
+_OPACITY = f"""if("{REVIEW}" = '{REJECTED}', 8, 50 + 50 * coalesce("confidence", 0))"""
+_LABEL_SCALE = 15_000
 
 # The caption comes from a model, and from files: it must not become markup.
 _ESCAPED = "replace(replace(replace(coalesce({}, ''), '&', '&amp;'), '<', '&lt;'), '>', '&gt;')"
@@ -60,17 +61,38 @@ def _renderer(layer: QgsVectorLayer) -> QgsCategorizedSymbolRenderer:
     expression = f"{CLASS_SHOWN} || ' ' || \"change\""
     categories = [
         QgsRendererCategory(f"{name} {change}", _symbol(name, change), f"{tr(name)} {tr(change)}")
-        for name in _classes(layer)
-        for change in CHANGES
+        for name, change in _kinds(layer)
     ]
     return QgsCategorizedSymbolRenderer(expression, categories)
 
 
-def _classes(layer: QgsVectorLayer) -> list[str]:
-    """Those every result may have, and what a model added."""
-    index = layer.fields().indexFromName("class")
-    found = {str(value) for value in layer.uniqueValues(index) if value} if index >= 0 else set()
-    return [*CLASSES, *sorted(found - set(CLASSES))]
+def _kinds(layer: QgsVectorLayer) -> list[tuple[str, str]]:
+    """Classes and directions that occur, or that the legend shows already, in a fixed order."""
+    request = QgsFeatureRequest().setFlags(QgsFeatureRequest.Flag.NoGeometry)
+    names = [name for name in ("class", REVIEW_CLASS, "change") if _has(layer, name)]
+    request.setSubsetOfAttributes(names, layer.fields())
+    found = {
+        (str(each[name]), str(each["change"]))
+        for each in layer.getFeatures(request)
+        for name in names[:-1]
+        if each[name]
+    }
+    former = layer.renderer()
+    if isinstance(former, QgsCategorizedSymbolRenderer):
+        # A filter hides what occurs; it must not take it out of the legend.
+        shown = [str(category.value()).rpartition(" ") for category in former.categories()]
+        found |= {(name, change) for name, _, change in shown}
+    return sorted(found, key=_order)
+
+
+def _has(layer: QgsVectorLayer, name: str) -> bool:
+    return bool(layer.fields().indexFromName(name) >= 0)
+
+
+def _order(kind: tuple[str, str]) -> tuple[int, str, int]:
+    name, change = kind
+    first = CLASSES.index(name) if name in CLASSES else len(CLASSES)
+    return first, name, CHANGES.index(change) if change in CHANGES else len(CHANGES)
 
 
 def _symbol(name: str, change: str) -> QgsFillSymbol:
@@ -93,7 +115,7 @@ def _fill(color: QColor, change: str) -> QgsSimpleFillSymbolLayer:
     properties: dict[str, Any] = {
         "color": ",".join(map(str, inside.getRgb())),
         "outline_color": color.name(),
-        "outline_width": "0.5",
+        "outline_width": "0.7",
         "outline_style": "dash" if change == "altered" else "solid",
     }
     return QgsSimpleFillSymbolLayer.create(properties)

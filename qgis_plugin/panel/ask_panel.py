@@ -23,7 +23,7 @@ from geochg_qgis.connection import Connection
 from geochg_qgis.layers.grounds import lonlat
 from geochg_qgis.link.errors import Cancelled, LinkError
 from geochg_qgis.panel.talks import Talk, keep_talks, kept_talks
-from geochg_qgis.tasks import BackgroundTask, request_task, start
+from geochg_qgis.tasks import BackgroundTask, request_task, start_quietly
 from geochg_qgis.words import tr
 
 Parameters = Callable[[], Callable[[BackgroundTask], dict[str, Any]]]
@@ -128,7 +128,7 @@ class AskPanel(QWidget):
         task.told.connect(lambda event: self._hear(talk, event))
         task.answered.connect(lambda result: self._end(talk, result))
         task.failed.connect(lambda error: self._fail(talk, error))
-        self._task = start(task)
+        self._task = start_quietly(task)
         self._set_busy(True)
 
     def cancel(self) -> None:
@@ -225,14 +225,14 @@ class AskPanel(QWidget):
 
     def _lay_out(self) -> None:
         row = QHBoxLayout()
-        row.addWidget(self.question, 1)
-        row.addWidget(self.send)
+        row.addWidget(self.send, 1)
         row.addWidget(self.stop)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.pick)
         layout.addWidget(self.places)
         layout.addWidget(self.said, 1)
+        layout.addWidget(self.question)
         layout.addLayout(row)
         self.stop.setEnabled(False)
         self.said.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)

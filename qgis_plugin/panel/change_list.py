@@ -25,6 +25,7 @@ from qgis.PyQt.QtWidgets import (
 from geochg_qgis.layers.fields import ACCEPTED, CLASSES, REJECTED, REVIEW, REVIEW_CLASS
 from geochg_qgis.layers.result import results_in_project
 from geochg_qgis.layers.review import confidence_filter, set_attribute
+from geochg_qgis.layers.style import apply_style
 from geochg_qgis.link.errors import LinkError
 from geochg_qgis.panel.change_model import (
     AREA,
@@ -70,6 +71,11 @@ class ChangeList(QWidget):
         self.model = ChangeModel(self)
         self.shown = ChangeFilter(self.model, self)
         self.table = _table(self, self.shown)
+        self.caption = QLabel(self)
+        self.caption.setWordWrap(True)
+        # A caption is a model's: never markup.
+        self.caption.setTextFormat(Qt.TextFormat.PlainText)
+        self.caption.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.count = QLabel(self)
         self.accept, self.reject, self.undo = (
             QPushButton(text, self) for text in (tr("Accept"), tr("Reject"), tr("Undo"))
@@ -142,6 +148,7 @@ class ChangeList(QWidget):
         layout.addLayout(form)
         layout.addWidget(self.filter)
         layout.addWidget(self.table, 1)
+        layout.addWidget(self.caption)
         layout.addWidget(self.count)
         layout.addLayout(buttons)
 
@@ -196,6 +203,7 @@ class ChangeList(QWidget):
         self._load()
 
     def _select_on_map(self, _: QItemSelection, __: QItemSelection) -> None:
+        self._tell_caption()
         if self._layer is not None and not self._following:
             self._following = True
             self._layer.selectByIds(self.chosen())
@@ -215,6 +223,10 @@ class ChangeList(QWidget):
                 self.table.scrollTo(self.shown.index(row, 0))
         self._following = False
 
+    def _tell_caption(self) -> None:
+        rows = self.table.selectionModel().selectedRows(CAPTION)
+        self.caption.setText(str(rows[0].data()) if len(rows) == 1 else "")
+
     def _zoom(self) -> None:
         chosen = self.chosen()
         if self._layer is None or not chosen:
@@ -227,8 +239,10 @@ class ChangeList(QWidget):
     def _relabel(self, row: int) -> None:
         name = self.relabel.itemData(row)
         self.relabel.setCurrentIndex(0)
-        if name is not None:
+        if name is not None and self._layer is not None:
             self._write(REVIEW_CLASS, name)
+            # The legend may lack the class.
+            apply_style(self._layer)
 
     def _write(self, field: str, value: str | None) -> None:
         chosen = self.chosen()
@@ -258,6 +272,6 @@ def _table(parent: QWidget, model: ChangeFilter) -> QTreeView:
     header.moveSection(STATE, 0)
     header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
     header.setSectionResizeMode(CAPTION, QHeaderView.ResizeMode.Stretch)
-    for column, width in ((0, 96), (1, 88), (AREA, 70), (3, 50), (STATE, 30)):
+    for column, width in ((0, 84), (1, 84), (AREA, 68), (3, 46), (STATE, 26)):
         header.resizeSection(column, width)
     return table

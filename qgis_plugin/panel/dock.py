@@ -16,6 +16,7 @@ from qgis.PyQt.QtWidgets import (
     QLabel,
     QPushButton,
     QScrollArea,
+    QSizePolicy,
     QTabWidget,
     QVBoxLayout,
     QWidget,
@@ -33,11 +34,15 @@ from geochg_qgis.panel.pair_box import PairBox
 from geochg_qgis.panel.run_box import RunBox, pair_in_words
 from geochg_qgis.panel.runs import Plan, Runs, default_output, result_in_words
 from geochg_qgis.panel.setup_dialog import SetupDialog
-from geochg_qgis.tasks import BackgroundTask, request_task, start
+from geochg_qgis.tasks import BackgroundTask, request_task, start_quietly
 from geochg_qgis.words import tr
 
 _DESCRIBE_MS = 900
 """Time after the last change of a choice until the pair is looked at."""
+
+
+_WIDTH_PX = 430
+"""How wide it is at first, for the list to be read."""
 
 
 class GeochgDock(QgsDockWidget):
@@ -60,6 +65,7 @@ class GeochgDock(QgsDockWidget):
         self.ask = AskPanel(iface, connection, self._ask_parameters, self.messages.error, self)
         self.worker = QLabel(tr("geochg starts with the first run"), self)
         self.worker.setTextFormat(Qt.TextFormat.PlainText)
+        self.worker.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.setup_button = QPushButton(tr("Set up"), self)
         self.tabs = QTabWidget(self)
         self.setup: SetupDialog | None = None
@@ -68,12 +74,17 @@ class GeochgDock(QgsDockWidget):
         self._describe_later.setSingleShot(True)
         self._describe_later.setInterval(_DESCRIBE_MS)
         self._greeted = False
+        self._was_seen = False
         self._lay_out()
         self._connect()
 
     def showEvent(self, event: Any) -> None:  # noqa: ANN401 - Qt calls it so
         """Looks at the pair when the panel is first seen."""
         super().showEvent(event)
+        if not self._was_seen:
+            self._was_seen = True
+            wide = [max(self.width(), _WIDTH_PX)]
+            self._iface.mainWindow().resizeDocks([self], wide, Qt.Orientation.Horizontal)
         self._describe_later.start()
 
     def run(self) -> None:
@@ -109,7 +120,7 @@ class GeochgDock(QgsDockWidget):
         task.told.connect(self._greet)
         task.answered.connect(lambda facts: self._described(task, pair_in_words(facts)))
         task.failed.connect(lambda error: self._not_described(task, error))
-        self._describing = start(task)
+        self._describing = start_quietly(task)
 
     def open_setup(self) -> SetupDialog:
         """Opens the set-up page."""
@@ -210,7 +221,7 @@ class GeochgDock(QgsDockWidget):
             task.answered.connect(
                 lambda result: self.options.set_devices(result.get("devices", ()))
             )
-            start(task)
+            start_quietly(task)
 
     def _set_up(self, hello: Mapping[str, Any]) -> None:
         self._greeted = False
@@ -266,7 +277,7 @@ class GeochgDock(QgsDockWidget):
         self.tabs.addTab(_scrolled(self.changes), tr("Changes"))
         self.tabs.addTab(_scrolled(self.ask), tr("Ask"))
         self.setWidget(self.tabs)
-        self.setMinimumWidth(260)
+        self.setMinimumWidth(300)
 
 
 def _scrolled(page: QWidget) -> QScrollArea:

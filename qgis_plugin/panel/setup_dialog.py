@@ -31,7 +31,7 @@ from geochg_qgis.link.installing import SIZE_MB, InstallOptions, install, size_m
 from geochg_qgis.link.interpreters import able_to_make_environments, with_geochg
 from geochg_qgis.panel.messages import Messages
 from geochg_qgis.settings import own_environment, remember, remembered
-from geochg_qgis.tasks import BackgroundTask, start
+from geochg_qgis.tasks import BackgroundTask, start_quietly
 from geochg_qgis.words import tr
 
 _SIZE_EVERY_MS = 3000
@@ -140,7 +140,7 @@ class SetupDialog(QDialog):
         task.answered.connect(self._end)
         task.answered.connect(then)
         task.failed.connect(self._fail)
-        self._task = start(task)
+        self._task = start_quietly(task)
         self._set_busy(True)
 
     def _end(self, _: object = None) -> None:
@@ -176,7 +176,7 @@ class SetupDialog(QDialog):
         folder = Path(self.folder.filePath())
         task = BackgroundTask(tr("geochg: size"), lambda _: {"mb": size_mb(folder)})
         task.answered.connect(self._sized)
-        start(task)
+        start_quietly(task)
 
     def _sized(self, result: Mapping[str, Any]) -> None:
         if self._task is not None:
