@@ -33,7 +33,8 @@ class BackgroundTask(QgsTask):
     ended = pyqtSignal(bool)
 
     def __init__(self, name: str, work: Work) -> None:
-        super().__init__(name, QgsTask.Flag.CanCancel)
+        # Closing QGIS need not ask: what was done is kept by the worker.
+        super().__init__(name, QgsTask.Flag.CanCancel | QgsTask.Flag.CancelWithoutPrompt)
         self._work = work
         self._result: Mapping[str, Any] = {}
         self._error: LinkError | None = None
@@ -88,6 +89,7 @@ def request_task(
     connection: Connection,
     method: str,
     parameters: Callable[[BackgroundTask], Mapping[str, Any]],
+    then: Callable[[], object] = dict,
 ) -> BackgroundTask:
     """A task that asks the worker.
 
@@ -96,12 +98,15 @@ def request_task(
         connection: Where the worker is.
         method: As docs/worker.md names it.
         parameters: Makes them, on the task's thread.
+        then: What else to do there when the worker has answered.
     """
 
     def work(task: BackgroundTask) -> Mapping[str, Any]:
         given = parameters(task)
         client = connection.client(task.isCanceled)
         task.tell({"kind": "hello", **client.hello})
-        return client.ask(method, given, task.tell, task.isCanceled)
+        result = client.ask(method, given, task.tell, task.isCanceled)
+        then()
+        return result
 
     return BackgroundTask(name, work)

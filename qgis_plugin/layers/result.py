@@ -25,19 +25,28 @@ RESULT = "geochg/result"
 BEFORE, AFTER, OPTIONS = "geochg/before", "geochg/after", "geochg/options"
 
 
+def make_ready(path: Path) -> None:
+    """Gives the file of a result the fields for a review, and its style as the default one.
+
+    For any thread: a slow disk must not block the main one.
+
+    Raises:
+        LinkError: If it cannot be opened or changed.
+    """
+    layer = _opened(path, path.stem)
+    _add_review(layer)
+    apply_style(layer)
+    layer.saveStyleToDatabase("geochg", "", True, "")
+
+
 def result_layer(path: Path, name: str) -> QgsVectorLayer:
-    """Opens a result and makes it ready: fields for the review, style kept in the file.
+    """Opens a result that was made ready, in its style; for the main thread.
 
     Raises:
         LinkError: If it cannot be opened.
     """
-    layer = QgsVectorLayer(f"{path}|layername=changes", name, "ogr")
-    if not layer.isValid():
-        raise LinkError(tr("{} cannot be opened").format(path), tr("see the log, and run it again"))
-    _add_review(layer)
-    apply_style(layer)
+    layer = _opened(path, name)
     layer.setCustomProperty(RESULT, True)
-    layer.saveStyleToDatabase("geochg", "", True, "")
     return layer
 
 
@@ -97,3 +106,10 @@ def _add_review(layer: QgsVectorLayer) -> None:
             tr("check that nothing else has it open, and its permissions"),
         )
     layer.updateFields()
+
+
+def _opened(path: Path, name: str) -> QgsVectorLayer:
+    layer = QgsVectorLayer(f"{path}|layername=changes", name, "ogr")
+    if not layer.isValid():
+        raise LinkError(tr("{} cannot be opened").format(path), tr("see the log, and run it again"))
+    return layer

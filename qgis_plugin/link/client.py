@@ -5,7 +5,8 @@ Any thread may ask. Answers and events arrive on a thread of the client's own.
 
 from __future__ import annotations
 
-import subprocess  # nosec B404 - the worker is another process by design
+# The worker is another process by design.
+import subprocess  # nosec B404
 from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path

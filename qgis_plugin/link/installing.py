@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess  # nosec B404 - pip and venv are other processes
-from collections.abc import Callable, Sequence
+
+# Pip and venv are other processes.
+import subprocess  # nosec B404
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
@@ -98,23 +100,39 @@ def size_mb(folder: Path) -> float:
     return total / 1e6
 
 
-def _check(options: InstallOptions) -> None:
+def first_able(pythons: Iterable[Path]) -> Path | None:
+    """The first interpreter that can make an environment for geochg."""
+    for python in pythons:
+        try:
+            _check_python(python)
+        except LinkError:
+            continue
+        return python
+    return None
+
+
+def _check_python(python: Path) -> None:
     try:
-        done = subprocess.run(  # nosec B603 - no shell; the user chose the interpreter
-            [str(options.python), "-c", _VERSION],
+        # No shell; the user chose the interpreter.
+        done = subprocess.run(  # nosec B603
+            [str(python), "-c", _VERSION],
             env=clean_environment(),
             capture_output=True,
             timeout=60,
             **window_settings(),
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise LinkError(f"cannot start {options.python}: {error}", "choose another") from error
+        raise LinkError(f"cannot start {python}: {error}", "choose another") from error
     if done.returncode:
         raise LinkError(
-            f"{options.python} is no Python 3.11 or newer",
+            f"{python} is no Python 3.11 or newer",
             "choose a newer one; python.org has installers",
             done.stderr.decode("utf-8", "replace"),
         )
+
+
+def _check(options: InstallOptions) -> None:
+    _check_python(options.python)
     if options.wheels is not None and not options.wheels.is_dir():
         raise LinkError(f"there is no folder {options.wheels}", "choose the folder of wheels")
     there = options.folder.exists() and any(options.folder.iterdir())
@@ -130,7 +148,8 @@ def _run(
     on_line("$ " + " ".join(command))
     lines: list[str] = []
     try:
-        process = subprocess.Popen(  # nosec B603 - no shell; the user chose what to install
+        # No shell; the user chose what to install.
+        process = subprocess.Popen(  # nosec B603
             list(command),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess  # nosec B404 - starting another Python is what this file is for
+
+# Starting another Python is what this file is for.
+import subprocess  # nosec B404
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path

@@ -77,7 +77,8 @@ class AskPanel(QWidget):
         self.question.returnPressed.connect(self.ask)
         self.stop.clicked.connect(self.cancel)
         project = QgsProject.instance()
-        project.readProject.connect(lambda *_: self.load())
+        # A method, not a lambda, so that Qt lets go of it with the panel.
+        project.readProject.connect(self.load)
         project.cleared.connect(self.load)
         self.load()
 

@@ -13,7 +13,7 @@ from qgis.PyQt.QtCore import QObject, QStandardPaths, pyqtSignal
 
 from geochg_qgis.connection import Connection
 from geochg_qgis.layers.rasters import Raster
-from geochg_qgis.layers.result import AFTER, BEFORE, OPTIONS, add_result, result_layer
+from geochg_qgis.layers.result import AFTER, BEFORE, OPTIONS, add_result, make_ready, result_layer
 from geochg_qgis.link.errors import Cancelled, LinkError
 from geochg_qgis.link.places import free_path, has_journal, past_journals, result_path
 from geochg_qgis.link.progress import Pace
@@ -145,7 +145,13 @@ class Runs(QObject):
         kept = {"output": str(plan.output), "signature": plan.signature()}
         remember(_UNFINISHED, json.dumps(kept))
         name = tr("geochg: {}").format(plan.output.stem)
-        task = request_task(name, self._connection, "analyze", plan.parameters)
+        task = request_task(
+            name,
+            self._connection,
+            "analyze",
+            plan.parameters,
+            then=lambda: make_ready(plan.output),
+        )
         pace = Pace()
         task.told.connect(lambda event: self._hear(event, pace))
         task.answered.connect(self._finish)

@@ -27,7 +27,7 @@ from qgis.PyQt.QtWidgets import (
 from geochg_qgis.connection import Connection, log
 from geochg_qgis.link.client import Client
 from geochg_qgis.link.errors import LinkError
-from geochg_qgis.link.installing import SIZE_MB, InstallOptions, install, size_mb
+from geochg_qgis.link.installing import SIZE_MB, InstallOptions, first_able, install, size_mb
 from geochg_qgis.link.interpreters import able_to_make_environments, with_geochg
 from geochg_qgis.panel.messages import Messages
 from geochg_qgis.settings import own_environment, remember, remembered
@@ -62,7 +62,7 @@ class SetupDialog(QDialog):
         self.package = QLineEdit("geochg", self)
         self.package.setToolTip(tr("A name, a wheel, a folder with geochg, or an address for pip"))
         self.proxy = QLineEdit(self)
-        self.proxy.setPlaceholderText("http://user:password@host:port")
+        self.proxy.setPlaceholderText("http://host:port")
         self.wheels = _file(self, tr("none: from the network"))
         self.wheels.setStorageMode(QgsFileWidget.StorageMode.GetDirectory)
         self.without_gpu = QCheckBox(tr("Without CUDA (smaller; for machines without NVIDIA)"))
@@ -196,8 +196,15 @@ class SetupDialog(QDialog):
 
     def _fill(self) -> None:
         self.python.setFilePath(remembered("python"))
-        self.base.setFilePath(str(next(able_to_make_environments(), "")))
+        candidates = list(able_to_make_environments())
+        task = BackgroundTask("", lambda _: {"python": first_able(candidates)})
+        task.answered.connect(self._offer)
+        start_quietly(task)
         self.folder.setFilePath(str(own_environment()))
+
+    def _offer(self, found: Mapping[str, Any]) -> None:
+        if found["python"] is not None and not self.base.filePath():
+            self.base.setFilePath(str(found["python"]))
 
     def _connect(self) -> None:
         self.check_button.clicked.connect(self.check)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from plugin_package import load_plugin_package
 from qgis.core import QgsProject, QgsRasterLayer
+from qgis.PyQt.QtCore import Qt
 from qgis_worker import WORKER_PYTHON
 
 load_plugin_package()
@@ -42,6 +43,9 @@ def dock(qgis_iface, connection, pair, qtbot):
     from geochg_qgis.panel.dock import GeochgDock
 
     dock = GeochgDock(qgis_iface, connection)
+    window = qgis_iface.mainWindow()
+    window.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, dock)
+    window.show()
     dock.show()
     yield dock
     dock.close_down()
