@@ -38,6 +38,12 @@ class BackgroundTask(QgsTask):
         self._work = work
         self._result: Mapping[str, Any] = {}
         self._error: LinkError | None = None
+        self._abandoned = False
+
+    def abandon(self) -> None:
+        """Cancels it without a further word: whoever listened is about to go."""
+        self._abandoned = True
+        self.cancel()
 
     def run(self) -> bool:
         """Does the work; called by QGIS on a thread."""
@@ -56,6 +62,8 @@ class BackgroundTask(QgsTask):
     def finished(self, result: bool) -> None:
         """Reports; called by QGIS on the main thread."""
         _kept.discard(self)
+        if self._abandoned:
+            return
         if result and not self.isCanceled():
             self.answered.emit(self._result)
         else:
@@ -63,7 +71,8 @@ class BackgroundTask(QgsTask):
 
     def tell(self, event: Mapping[str, Any]) -> None:
         """Passes an event to the main thread."""
-        self.told.emit(event)
+        if not self._abandoned:
+            self.told.emit(event)
 
 
 def start(task: BackgroundTask) -> BackgroundTask:

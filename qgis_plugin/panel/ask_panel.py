@@ -137,6 +137,13 @@ class AskPanel(QWidget):
         if self._task is not None:
             self._task.cancel()
 
+    def close_down(self) -> None:
+        """Stops the answer for good and takes the marker off the map."""
+        if self._task is not None:
+            self._task.abandon()
+            self._task = None
+        self.clear_map()
+
     def clear_map(self) -> None:
         """Takes the marker off the map."""
         if self._marker is not None:

@@ -70,6 +70,7 @@ class GeochgDock(QgsDockWidget):
         self.tabs = QTabWidget(self)
         self.setup: SetupDialog | None = None
         self._describing: BackgroundTask | None = None
+        self._looking_for_devices: BackgroundTask | None = None
         self._describe_later = QTimer(self)
         self._describe_later.setSingleShot(True)
         self._describe_later.setInterval(_DESCRIBE_MS)
@@ -133,10 +134,14 @@ class GeochgDock(QgsDockWidget):
 
     def close_down(self) -> None:
         """Stops what is under way and takes what is drawn off the map."""
+        self._describe_later.stop()
         self._stop_describing()
-        self.runs.cancel()
-        self.ask.cancel()
-        self.ask.clear_map()
+        if self._looking_for_devices is not None:
+            self._looking_for_devices.abandon()
+        self.runs.close_down()
+        self.ask.close_down()
+        if self.setup is not None:
+            self.setup.reject()
         self.area.clear()
 
     def _plan(self) -> Plan:
@@ -192,7 +197,7 @@ class GeochgDock(QgsDockWidget):
     def _stop_describing(self) -> None:
         task, self._describing = self._describing, None
         if task is not None:
-            task.cancel()
+            task.abandon()
 
     def _described(self, task: BackgroundTask, text: str) -> None:
         if task is self._describing:
@@ -221,7 +226,7 @@ class GeochgDock(QgsDockWidget):
             task.answered.connect(
                 lambda result: self.options.set_devices(result.get("devices", ()))
             )
-            start_quietly(task)
+            self._looking_for_devices = start_quietly(task)
 
     def _set_up(self, hello: Mapping[str, Any]) -> None:
         self._greeted = False

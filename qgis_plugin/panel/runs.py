@@ -167,6 +167,12 @@ class Runs(QObject):
         if self._task is not None:
             self._task.cancel()
 
+    def close_down(self) -> None:
+        """Stops the run for good; its journal stays."""
+        if self._task is not None:
+            self._task.abandon()
+            self._task = None
+
     def _hear(self, event: Mapping[str, Any], pace: Pace) -> None:
         kind = event.get("kind")
         if kind == "progress":
