@@ -15,6 +15,9 @@ from geochg_qgis.link.errors import Cancelled, LinkError
 
 Work = Callable[["BackgroundTask"], Mapping[str, Any]]
 
+_SILENT = getattr(QgsTask.Flag, "Silent", None)
+"""Since QGIS 3.26: it does not say that the task is done or failed, over what we say of it."""
+
 _kept: set[BackgroundTask] = set()
 """QGIS does not keep Python's tasks alive."""
 
@@ -34,7 +37,8 @@ class BackgroundTask(QgsTask):
 
     def __init__(self, name: str, work: Work) -> None:
         # Closing QGIS need not ask: what was done is kept by the worker.
-        super().__init__(name, QgsTask.Flag.CanCancel | QgsTask.Flag.CancelWithoutPrompt)
+        flags = QgsTask.Flag.CanCancel | QgsTask.Flag.CancelWithoutPrompt
+        super().__init__(name, flags if _SILENT is None else flags | _SILENT)
         self._work = work
         self._result: Mapping[str, Any] = {}
         self._error: LinkError | None = None
@@ -76,17 +80,16 @@ class BackgroundTask(QgsTask):
 
 
 def start(task: BackgroundTask) -> BackgroundTask:
-    """Hands a task to QGIS, which lists it and says when it is done."""
+    """Hands a task to QGIS, which lists it, where QGIS can be kept from talking of its end."""
+    if _SILENT is None:
+        return start_quietly(task)
     _kept.add(task)
     QgsApplication.taskManager().addTask(task)
     return task
 
 
 def start_quietly(task: BackgroundTask) -> BackgroundTask:
-    """Runs a task that is not worth a word, on a thread of our own.
-
-    QGIS says of each task it is handed that it is done, and before 3.26 cannot be told not to.
-    """
+    """Runs a task that is not worth listing, on a thread of our own."""
     _kept.add(task)
     task.ended.connect(task.finished)
     Thread(target=lambda: task.ended.emit(task.run()), daemon=True).start()

@@ -272,6 +272,6 @@ def _table(parent: QWidget, model: ChangeFilter) -> QTreeView:
     header.moveSection(STATE, 0)
     header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
     header.setSectionResizeMode(CAPTION, QHeaderView.ResizeMode.Stretch)
-    for column, width in ((0, 84), (1, 84), (AREA, 68), (3, 46), (STATE, 26)):
+    for column, width in ((0, 78), (1, 92), (AREA, 68), (3, 46), (STATE, 26)):
         header.resizeSection(column, width)
     return table

@@ -231,7 +231,9 @@ def result_in_words(layer: QgsVectorLayer, result: Mapping[str, Any]) -> str:
     """What was found, as a line."""
     found = result.get("features", {})
     count, area = found.get("count", layer.featureCount()), found.get("area_m2", 0)
-    return tr("{0} changes on {1:,.2f} ha: {2}").format(count, area / 1e4, layer.source())
+    return tr("{0} changes on {1:,.2f} ha: {2}").format(
+        count, area / 1e4, layer.source().partition("|")[0]
+    )
 
 
 def _folder(text: str) -> Path | None:

@@ -184,6 +184,9 @@ def steps():
     yield until(lambda: "works" in setup.status.text(), 60)
     REPORT["checked"] = setup.status.text()
     yield pause(0.5)
+    # No one's folders in the picture.
+    setup.python.setFilePath("")
+    setup.folder.setFilePath("")
     picture("setup", setup)
     setup.reject()
 
@@ -196,6 +199,7 @@ def steps():
     REPORT["killed"] = "; ".join(item.text() for item in iface.messageBar().items())
     yield pause(1)
     picture("killed")
+    REPORT["shown_on_top"] = iface.messageBar().currentItem().text()
     REPORT["worker_pid"] = plugin.connection.running.pid
 
     click(dock.run_box.run_button)

@@ -116,6 +116,7 @@ def test_the_set_up_page_finds_geochg(report):
 
 def test_a_killed_worker_is_told_of(report):
     assert "the worker stopped" in report["killed"]
+    assert "the worker stopped" in report["shown_on_top"]
     assert "run again to go on" in report["killed"]
 
 

@@ -164,3 +164,10 @@ def test_pip_is_told_all_and_takes_a_package_for_nothing_else(tmp_path):
     offline = InstallOptions(Path("p"), tmp_path, wheels=tmp_path, without_gpu=True).pip_arguments()
     assert "--no-index" in offline
     assert "--extra-index-url" not in offline
+
+
+def test_the_link_knows_neither_qt_nor_qgis():
+    folder = Path(sys.modules["geochg_qgis"].__file__).parent / "link"
+    sources = [path.read_text(encoding="utf-8") for path in folder.glob("*.py")]
+    assert len(sources) > 5
+    assert not [text for text in sources if "import qgis" in text or "from qgis" in text]
