@@ -68,7 +68,8 @@ class BackgroundTask(QgsTask):
         _kept.discard(self)
         if self._abandoned:
             return
-        if result and not self.isCanceled():
+        # A result that is whole is not thrown away, however late it was cancelled.
+        if result:
             self.answered.emit(self._result)
         else:
             self.failed.emit(self._error or Cancelled("cancelled"))
@@ -101,7 +102,7 @@ def request_task(
     connection: Connection,
     method: str,
     parameters: Callable[[BackgroundTask], Mapping[str, Any]],
-    then: Callable[[], object] = dict,
+    then: Callable[[], Mapping[str, Any]] = dict,
 ) -> BackgroundTask:
     """A task that asks the worker.
 
@@ -110,7 +111,7 @@ def request_task(
         connection: Where the worker is.
         method: As docs/worker.md names it.
         parameters: Makes them, on the task's thread.
-        then: What else to do there when the worker has answered.
+        then: What else to do there when the worker has answered; joins the answer.
     """
 
     def work(task: BackgroundTask) -> Mapping[str, Any]:
@@ -118,7 +119,6 @@ def request_task(
         client = connection.client(task.isCanceled)
         task.tell({"kind": "hello", **client.hello})
         result = client.ask(method, given, task.tell, task.isCanceled)
-        then()
-        return result
+        return {**result, **then()}
 
     return BackgroundTask(name, work)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from qgis.core import (
+    QgsApplication,
     QgsField,
     QgsLayerTreeGroup,
     QgsMapLayer,
@@ -25,28 +26,26 @@ RESULT = "geochg/result"
 BEFORE, AFTER, OPTIONS = "geochg/before", "geochg/after", "geochg/options"
 
 
-def make_ready(path: Path) -> None:
-    """Gives the file of a result the fields for a review, and its style as the default one.
+def ready_layer(path: Path, name: str) -> QgsVectorLayer:
+    """Opens a result: with the fields for a review, and its style kept as the file's default.
 
-    For any thread: a slow disk must not block the main one.
+    For any thread, so that a slow disk does not block the main one, whose the layer is then.
+
+    Args:
+        path: The GeoPackage.
+        name: What the layer is called.
 
     Raises:
         LinkError: If it cannot be opened or changed.
     """
-    layer = _opened(path, path.stem)
+    layer = QgsVectorLayer(f"{path}|layername=changes", name, "ogr")
+    if not layer.isValid():
+        raise LinkError(tr("{} cannot be opened").format(path), tr("see the log, and run it again"))
     _add_review(layer)
     apply_style(layer)
-    layer.saveStyleToDatabase("geochg", "", True, "")
-
-
-def result_layer(path: Path, name: str) -> QgsVectorLayer:
-    """Opens a result that was made ready, in its style; for the main thread.
-
-    Raises:
-        LinkError: If it cannot be opened.
-    """
-    layer = _opened(path, name)
     layer.setCustomProperty(RESULT, True)
+    layer.saveStyleToDatabase("geochg", "", True, "")
+    layer.moveToThread(QgsApplication.instance().thread())
     return layer
 
 
@@ -106,10 +105,3 @@ def _add_review(layer: QgsVectorLayer) -> None:
             tr("check that nothing else has it open, and its permissions"),
         )
     layer.updateFields()
-
-
-def _opened(path: Path, name: str) -> QgsVectorLayer:
-    layer = QgsVectorLayer(f"{path}|layername=changes", name, "ogr")
-    if not layer.isValid():
-        raise LinkError(tr("{} cannot be opened").format(path), tr("see the log, and run it again"))
-    return layer

@@ -13,7 +13,7 @@ from qgis.PyQt.QtCore import QObject, QStandardPaths, pyqtSignal
 
 from geochg_qgis.connection import Connection
 from geochg_qgis.layers.rasters import Raster
-from geochg_qgis.layers.result import AFTER, BEFORE, OPTIONS, add_result, make_ready, result_layer
+from geochg_qgis.layers.result import AFTER, BEFORE, OPTIONS, add_result, ready_layer
 from geochg_qgis.link.errors import Cancelled, LinkError
 from geochg_qgis.link.places import free_path, has_journal, past_journals, result_path
 from geochg_qgis.link.progress import Pace
@@ -22,6 +22,8 @@ from geochg_qgis.tasks import BackgroundTask, request_task, start
 from geochg_qgis.words import tr
 
 _UNFINISHED = "unfinished"
+LAYER = "layer"
+"""Where an answer holds the layer made of it."""
 
 
 @dataclass(frozen=True)
@@ -150,7 +152,7 @@ class Runs(QObject):
             self._connection,
             "analyze",
             plan.parameters,
-            then=lambda: make_ready(plan.output),
+            then=lambda: {LAYER: ready_layer(plan.output, _title(plan.output))},
         )
         pace = Pace()
         task.told.connect(lambda event: self._hear(event, pace))
@@ -197,7 +199,7 @@ class Runs(QObject):
             self.ended.emit()
 
     def _show(self, plan: Plan, result: Mapping[str, Any]) -> None:
-        layer = result_layer(plan.output, plan.output.stem.replace("_", " "))
+        layer = result[LAYER]
         layer.setCustomProperty(BEFORE, plan.before_id)
         layer.setCustomProperty(AFTER, plan.after_id)
         layer.setCustomProperty(OPTIONS, json.dumps(dict(plan.options)))
@@ -234,6 +236,10 @@ def result_in_words(layer: QgsVectorLayer, result: Mapping[str, Any]) -> str:
     return tr("{0} changes on {1:,.2f} ha: {2}").format(
         count, area / 1e4, layer.source().partition("|")[0]
     )
+
+
+def _title(path: Path) -> str:
+    return path.stem.replace("_", " ")
 
 
 def _folder(text: str) -> Path | None:

@@ -29,4 +29,4 @@ trap 'rm -rf "$scratch"' EXIT
 mkdir -m 700 "$scratch/runtime"
 export XDG_RUNTIME_DIR="$scratch/runtime" QGIS_CUSTOM_CONFIG_PATH="$scratch" HOME="$scratch"
 QT_QPA_PLATFORM=offscreen .venv-qgis/bin/python -m pytest -c tests/qgis/pytest.ini \
-    --rootdir tests/qgis --confcutdir tests/qgis "${@:-tests/qgis}"
+    --rootdir tests/qgis --confcutdir tests/qgis tests/qgis "$@"

