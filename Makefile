@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 USABLE := $(VENV)/usable
 INSTALLED := $(VENV)/installed
 
-.PHONY: install demo test lint format clean
+.PHONY: install demo test test-qgis plugin lint format clean
 
 install: $(INSTALLED)
 
@@ -32,6 +32,15 @@ demo: $(USABLE)
 
 test: install
 	$(BIN)/python -m pytest
+	bash tests/qgis/run.sh
+
+# In the Python of QGIS, which apt installs where it may; skipped, and said so, where there is none.
+test-qgis: install
+	bash tests/qgis/run.sh
+
+# The zip for QGIS's plugin manager (Install from ZIP) and its plugin site.
+plugin:
+	$(PYTHON) qgis_plugin/build.py dist
 
 lint: install
 	$(BIN)/ruff check .
@@ -43,4 +52,4 @@ format: install
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) build demo_output *.egg-info .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .venv-qgis build dist demo_output *.egg-info .mypy_cache .pytest_cache .ruff_cache

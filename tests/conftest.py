@@ -15,6 +15,9 @@ from rasters import ORIGIN, UTM
 settings.register_profile("geochg", deadline=None)
 settings.load_profile("geochg")
 
+collect_ignore = ["qgis"]
+"""These run in QGIS's Python: tests/qgis/run.sh."""
+
 MARKER_PLUGIN = Path(__file__).parent / "models" / "marker_plugin"
 """Put this on sys.path or PYTHONPATH and there is a model `marker`; see geochg_marker.py."""
 

@@ -27,6 +27,7 @@ ALLOWED = {
     "pipeline": BASE | MIDDLE | {"answering", "journal", "outputs", "provenance", "voting"},
     "describe": BASE | MIDDLE | {"answering", "pipeline"},
     "dialogue": BASE | MIDDLE | {"answering", "pipeline"},
+    "worker": BASE | {"models", "outputs", "pipeline", "describe", "dialogue"},
     "datasets": BASE | {"tiling", "models"},
     "training": BASE | {"tiling", "models", "datasets"},
     "evaluation": BASE | {"tiling", "models", "datasets", "answering"},
@@ -96,6 +97,7 @@ def test_the_plugin_imports_nothing_of_geochg():
         "import geochg_cli.main as m; m._run(['analyze', '--help'])",
         "import geochg_cli.main as m; m._run(['models'])",
         "import geochg_cli.main as m; m._run(['evaluate', '--help'])",
+        "from geochg.worker.methods import methods; methods()['hello'](None)",
     ],
 )
 def test_nothing_heavy_is_loaded_before_it_is_needed(code):

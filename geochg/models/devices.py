@@ -5,6 +5,19 @@ from __future__ import annotations
 from geochg.errors import ModelError
 
 
+def devices_here() -> list[dict[str, str]]:
+    """Where models can run on this machine, the best first: what `--device` takes, and its name."""
+    import torch
+
+    found = [
+        {"device": f"cuda:{number}", "name": torch.cuda.get_device_name(number)}
+        for number in range(torch.cuda.device_count() if torch.cuda.is_available() else 0)
+    ]
+    if torch.backends.mps.is_available():
+        found.append({"device": "mps", "name": "Apple GPU"})
+    return [*found, {"device": "cpu", "name": f"CPU, {torch.get_num_threads()} threads"}]
+
+
 def torch_device(wanted: str) -> str:
     """The torch device for a `--device`.
 

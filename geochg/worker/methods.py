@@ -1,0 +1,170 @@
+"""What the worker can be asked; one function a method."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+import time
+from collections import Counter
+from collections.abc import Mapping
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+from geochg import __version__
+from geochg.errors import CancelledRunError
+from geochg.events import PROTOCOL_VERSION, Event, Listener, Progress
+from geochg.worker.calls import Call, Method
+from geochg.worker.parameters import (
+    PairParameters,
+    check_known,
+    exchanges_of,
+    outputs_of,
+    point_of,
+    text_of,
+)
+from geochg.worker.talks import Talks
+
+if TYPE_CHECKING:
+    from geochg.pipeline import ChangeResult
+
+_QUIET_S = 0.05
+"""Least time between two reports of progress within a stage."""
+
+_POLL_S = 0.1
+
+
+def methods() -> dict[str, Method]:
+    """The methods by name, for one worker."""
+    turn, talks = Lock(), Talks()
+    return {
+        "hello": hello,
+        "models": models,
+        "devices": devices,
+        "describe": describe,
+        "analyze": lambda call: analyze(call, turn),
+        "ask": lambda call: ask(call, talks),
+    }
+
+
+def hello(call: Call) -> Mapping[str, Any]:
+    """Who this is: versions and models. What a client says of itself is not needed."""
+    return {
+        "protocol": PROTOCOL_VERSION,
+        "geochg": __version__,
+        "python": platform.python_version(),
+        "executable": sys.executable,
+        "platform": platform.platform(),
+        "pid": os.getpid(),
+        **_models(),
+    }
+
+
+def models(call: Call) -> Mapping[str, Any]:
+    """The models that can be named."""
+    check_known(call.parameters, ())
+    return _models()
+
+
+def devices(call: Call) -> Mapping[str, Any]:
+    """Where models can run; takes seconds the first time, because torch is loaded."""
+    check_known(call.parameters, ())
+    from geochg.models.devices import devices_here
+
+    return {"devices": devices_here()}
+
+
+def describe(call: Call) -> Mapping[str, Any]:
+    """What a pair is."""
+    pair = PairParameters.of(call.parameters)
+    from geochg.describe import describe as described
+
+    facts = described(pair.before, pair.after, pair.options).to_dict()
+    call.stop_if_cancelled()
+    return facts
+
+
+def analyze(call: Call, turn: Lock) -> Mapping[str, Any]:
+    """Maps what changed; one run at a time, because two would only share what one can use."""
+    pair = PairParameters.of(call.parameters, "outputs")
+    outputs = outputs_of(call.parameters)
+    from geochg.pipeline import analyze as run
+
+    while not turn.acquire(timeout=_POLL_S):
+        call.stop_if_cancelled()
+    try:
+        result = run(
+            pair.before,
+            pair.after,
+            pair.options,
+            outputs=outputs,
+            listener=_listener(call),
+            cancel=call.cancel,
+        )
+    finally:
+        turn.release()
+    return _found(result)
+
+
+def ask(call: Call, talks: Talks) -> Mapping[str, Any]:
+    """Answers a question about a place, piece by piece."""
+    given = call.parameters
+    pair = PairParameters.of(given, "question", "at", "exchanges")
+    question, at = text_of(given, "question"), point_of(given, "at")
+    said = exchanges_of(given, "exchanges")
+    from geochg.dialogue import open_dialogue
+    from geochg.records import Exchange
+
+    pieces: list[str] = []
+    with talks.dialogue(
+        pair, at, lambda: open_dialogue(pair.before, pair.after, pair.options, at=at)
+    ) as dialogue:
+        # The client keeps the talk: it outlives this process.
+        dialogue.exchanges[:] = [Exchange(*each) for each in said]
+        call.stop_if_cancelled()
+        for piece in dialogue.ask(question):
+            if call.cancel.is_set():
+                raise CancelledRunError("cancelled", "ask again")
+            pieces.append(piece)
+            call.tell({"kind": "piece", "text": piece})
+        return {"answer": "".join(pieces).strip(), "model": dialogue.model.identity.id}
+
+
+def _models() -> dict[str, Any]:
+    from geochg.models.registry import backends
+
+    return {"models": [backend.to_dict() for backend in backends()]}
+
+
+def _listener(call: Call) -> Listener:
+    """Passes events on, and of progress within a stage no more than anyone can see."""
+    told: dict[str, float] = {}
+
+    def listen(event: Event) -> None:
+        if isinstance(event, Progress):
+            now = time.monotonic()
+            if event.done < event.total and now - told.get(event.stage, -1.0) < _QUIET_S:
+                return
+            told[event.stage] = now
+        call.tell(event.to_dict())
+
+    return listen
+
+
+def _found(result: ChangeResult) -> dict[str, Any]:
+    frame = result.features
+    kinds = Counter(zip(frame["class"], frame["change"], strict=True))
+    outputs = result.outputs
+    paths = {name: str(path) for name, path in vars(outputs).items() if path is not None}
+    return {
+        "outputs": paths,
+        "features": {
+            "count": len(frame),
+            "area_m2": round(float(frame["area_m2"].sum()), 1),
+            "kinds": [
+                {"class": name, "change": change, "count": count}
+                for (name, change), count in sorted(kinds.items())
+            ],
+        },
+        "geochg": result.metadata,
+    }

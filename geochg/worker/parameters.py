@@ -1,0 +1,139 @@
+"""Parameters of requests, brought to the types the library takes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from geochg.options import AnalyzeOptions
+from geochg.outputs import Outputs
+from geochg.worker.messages import WRONG_PARAMETERS, MessageError
+
+_PAIR = ("before", "after", "options")
+
+
+@dataclass(frozen=True)
+class PairParameters:
+    """What every request about a pair carries.
+
+    Attributes:
+        before: GDAL's name of the earlier raster.
+        after: GDAL's name of the later raster.
+        options: What to do.
+    """
+
+    before: str
+    after: str
+    options: AnalyzeOptions
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any], *others: str) -> Self:
+        """Reads them.
+
+        Args:
+            given: The parameters of the request.
+            *others: Names of parameters that the method knows besides.
+
+        Raises:
+            MessageError: If one is missing, unknown or of another type.
+            OptionError: If the options make no sense.
+        """
+        check_known(given, (*_PAIR, *others))
+        options = given.get("options", {})
+        if not isinstance(options, Mapping):
+            raise _wrong("options", "an object")
+        return cls(
+            _raster(given, "before"), _raster(given, "after"), AnalyzeOptions.from_dict(options)
+        )
+
+
+def check_known(given: Mapping[str, Any], known: tuple[str, ...]) -> None:
+    """Refuses parameters that a method does not know.
+
+    Raises:
+        MessageError: Then.
+    """
+    if unknown := sorted(set(given) - set(known)):
+        raise MessageError(
+            WRONG_PARAMETERS,
+            f"unknown parameter {', '.join(map(repr, unknown))}",
+            f"known parameters: {', '.join(known) or 'none'}",
+        )
+
+
+def outputs_of(given: Mapping[str, Any]) -> Outputs:
+    """The files a run is to write.
+
+    Raises:
+        MessageError: If they are none.
+    """
+    outputs = given.get("outputs")
+    kinds = tuple(Outputs.__dataclass_fields__)
+    if not isinstance(outputs, Mapping) or not outputs:
+        raise _wrong("outputs", f"an object with some of {', '.join(kinds)}")
+    check_known(outputs, kinds)
+    return Outputs(**{kind: Path(text_of(outputs, kind)) for kind in outputs})
+
+
+def text_of(given: Mapping[str, Any], name: str) -> str:
+    """A text that must be there and say something.
+
+    Raises:
+        MessageError: If it is not, or is no text.
+    """
+    value = given.get(name)
+    if not isinstance(value, str) or not value.strip():
+        raise _wrong(name, "a text")
+    return value
+
+
+def point_of(given: Mapping[str, Any], name: str) -> tuple[float, float] | None:
+    """Longitude and latitude in degrees, or None.
+
+    Raises:
+        MessageError: If it is neither.
+    """
+    value = given.get(name)
+    if value is None:
+        return None
+    if not (isinstance(value, list) and len(value) == 2 and all(map(_is_number, value))):
+        raise _wrong(name, "longitude and latitude, two numbers")
+    return float(value[0]), float(value[1])
+
+
+def exchanges_of(given: Mapping[str, Any], name: str) -> tuple[tuple[str, str], ...]:
+    """Questions and answers, oldest first.
+
+    Raises:
+        MessageError: If they are something else.
+    """
+    value = given.get(name, [])
+    if not isinstance(value, list) or not all(map(_is_exchange, value)):
+        raise _wrong(name, "a list of questions and answers, two texts each")
+    return tuple((question, answer) for question, answer in value)
+
+
+def _raster(given: Mapping[str, Any], name: str) -> str:
+    """A raster: its name, or an object of its path and the CRS it is to be taken in."""
+    value = given.get(name)
+    if isinstance(value, str) and value:
+        return value
+    if not isinstance(value, Mapping) or set(value) != {"path", "crs"}:
+        raise _wrong(name, "a text, or an object of path and crs")
+    # GDAL's own way to say so: https://gdal.org/drivers/raster/vrt.html, "vrt:// connection".
+    return f"vrt://{text_of(value, 'path')}?a_srs={text_of(value, 'crs')}"
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_exchange(value: object) -> bool:
+    return isinstance(value, list) and len(value) == 2 and all(isinstance(v, str) for v in value)
+
+
+def _wrong(name: str, wanted: str) -> MessageError:
+    return MessageError(WRONG_PARAMETERS, f"parameter {name!r} does not fit", f"give {wanted}")

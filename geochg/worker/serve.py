@@ -1,0 +1,101 @@
+"""The worker's life: reads messages until there are no more."""
+
+from __future__ import annotations
+
+import os
+import traceback
+from collections.abc import Mapping
+
+from geochg.worker.calls import Calls, Method
+from geochg.worker.messages import (
+    INTERNAL,
+    NO_SUCH_METHOD,
+    NOT_A_REQUEST,
+    WRONG_PARAMETERS,
+    MessageError,
+    Request,
+    answer_line,
+    error_line,
+    request_of,
+)
+from geochg.worker.methods import methods
+from geochg.worker.pipes import LONGEST_LINE_BYTES, Outbox, Pipes, claimed_pipes, lines_of
+
+GRACE_S = 3.0
+"""Time that what is under way has to stop when nobody listens any more."""
+
+
+def serve_process() -> None:
+    """Serves whoever started this process, over its stdin and stdout; then ends it.
+
+    A request that does not stop in time is left where it is: its journal survives that.
+    """
+    pipes = claimed_pipes()
+    ended = serve(pipes)
+    if not ended:
+        os._exit(0)
+
+
+def serve(pipes: Pipes) -> bool:
+    """Answers messages until the inbox ends, then cancels what is under way.
+
+    Returns:
+        Whether everything under way has ended.
+    """
+    calls: Calls
+    outbox = Outbox(pipes.outbox, on_gone=lambda: calls.cancel_all())
+    calls = Calls(outbox.send)
+    known = methods()
+    try:
+        for line in lines_of(pipes.inbox):
+            if (told := _taken(line, known, calls)) is not None:
+                outbox.send(told)
+    # A read that fails, or Ctrl-C in a terminal: nobody will ask any more.
+    except (OSError, KeyboardInterrupt):
+        pass
+    calls.cancel_all()
+    return calls.ended_within(GRACE_S)
+
+
+def _taken(line: bytes | None, known: Mapping[str, Method], calls: Calls) -> bytes | None:
+    """What to say at once to a message; None when it is answered later, or never."""
+    try:
+        if line is None:
+            raise MessageError(
+                NOT_A_REQUEST,
+                f"the message is longer than {LONGEST_LINE_BYTES} bytes",
+                "put what is large into a file and name it",
+            )
+        request = request_of(line)
+        if request.method == "cancel":
+            return _cancelled(request, calls)
+        if request.method not in known:
+            names = ", ".join(sorted([*known, "cancel"]))
+            raise MessageError(
+                NO_SUCH_METHOD,
+                f"there is no method {request.method[:60]!r}",
+                f"methods: {names}",
+                request=request.id,
+            )
+        calls.start(known[request.method], request)
+    except MessageError as error:
+        return error_line(error)
+    # The worker outlives whatever a message does to it.
+    except Exception as error:
+        traceback.print_exc()
+        reason = f"{type(error).__name__}: {error}"[:500]
+        return error_line(MessageError(INTERNAL, reason, "report this"))
+    return None
+
+
+def _cancelled(request: Request, calls: Calls) -> bytes | None:
+    wanted = request.parameters.get("id")
+    if isinstance(wanted, bool) or not isinstance(wanted, str | int):
+        raise MessageError(
+            WRONG_PARAMETERS,
+            "what is to be cancelled is not named",
+            'give the "id" of the request',
+            request=request.id,
+        )
+    running = calls.cancel(wanted)
+    return None if request.id is None else answer_line(request.id, {"cancelled": running})

@@ -1,0 +1,1 @@
+"""geochg in Processing: models, batches and `qgis_process`."""

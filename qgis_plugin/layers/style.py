@@ -1,0 +1,164 @@
+"""How a result looks: colour by class, pattern by direction, opacity by confidence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qgis.core import (
+    QgsCategorizedSymbolRenderer,
+    QgsFeatureRequest,
+    QgsFillSymbol,
+    QgsLinePatternFillSymbolLayer,
+    QgsPalLayerSettings,
+    QgsProperty,
+    QgsRendererCategory,
+    QgsSimpleFillSymbolLayer,
+    QgsSymbol,
+    QgsTextBufferSettings,
+    QgsTextFormat,
+    QgsUnitTypes,
+    QgsVectorLayer,
+    QgsVectorLayerSimpleLabeling,
+)
+from qgis.PyQt.QtGui import QColor
+
+from geochg_qgis.layers.fields import CHANGES, CLASS_SHOWN, CLASSES, REJECTED, REVIEW, REVIEW_CLASS
+from geochg_qgis.words import tr
+
+# Told apart in greyscale and by the colour-blind as well as six can be (Okabe and Ito's set).
+_COLORS = {
+    "building": "#d55e00",
+    "road": "#cc79a7",
+    "vegetation": "#009e73",
+    "water": "#0072b2",
+    "bare": "#e69f00",
+    "other": "#8c8c8c",
+}
+_UNKNOWN = "#f0e442"
+_OPACITY = f"""if("{REVIEW}" = '{REJECTED}', 8, 50 + 50 * coalesce("confidence", 0))"""
+_LABEL_SCALE = 15_000
+
+# The caption comes from a model, and from files: it must not become markup.
+_ESCAPED = "replace(replace(replace(coalesce({}, ''), '&', '&amp;'), '<', '&lt;'), '>', '&gt;')"
+
+
+def class_color(name: str) -> QColor:
+    """The colour of a class."""
+    return QColor(_COLORS.get(name, _UNKNOWN))
+
+
+def apply_style(layer: QgsVectorLayer) -> None:
+    """Gives a result its looks: renderer with legend, labels, map tips."""
+    layer.setRenderer(_renderer(layer))
+    layer.setLabeling(_labeling())
+    layer.setLabelsEnabled(True)
+    layer.setMapTipTemplate(_map_tip())
+    layer.setDisplayExpression('"caption"')
+    layer.triggerRepaint()
+
+
+def _renderer(layer: QgsVectorLayer) -> QgsCategorizedSymbolRenderer:
+    expression = f"{CLASS_SHOWN} || ' ' || \"change\""
+    categories = [
+        QgsRendererCategory(f"{name} {change}", _symbol(name, change), f"{tr(name)} {tr(change)}")
+        for name, change in _kinds(layer)
+    ]
+    return QgsCategorizedSymbolRenderer(expression, categories)
+
+
+def _kinds(layer: QgsVectorLayer) -> list[tuple[str, str]]:
+    """Classes and directions that occur, or that the legend shows already, in a fixed order."""
+    request = QgsFeatureRequest().setFlags(QgsFeatureRequest.Flag.NoGeometry)
+    names = [name for name in ("class", REVIEW_CLASS, "change") if _has(layer, name)]
+    request.setSubsetOfAttributes(names, layer.fields())
+    found = {
+        (str(each[name]), str(each["change"]))
+        for each in layer.getFeatures(request)
+        for name in names[:-1]
+        if each[name]
+    }
+    former = layer.renderer()
+    if isinstance(former, QgsCategorizedSymbolRenderer):
+        # A filter hides what occurs; it must not take it out of the legend.
+        shown = [str(category.value()).rpartition(" ") for category in former.categories()]
+        found |= {(name, change) for name, _, change in shown}
+    return sorted(found, key=_order)
+
+
+def _has(layer: QgsVectorLayer, name: str) -> bool:
+    return bool(layer.fields().indexFromName(name) >= 0)
+
+
+def _order(kind: tuple[str, str]) -> tuple[int, str, int]:
+    name, change = kind
+    first = CLASSES.index(name) if name in CLASSES else len(CLASSES)
+    return first, name, CHANGES.index(change) if change in CHANGES else len(CHANGES)
+
+
+def _symbol(name: str, change: str) -> QgsFillSymbol:
+    color = class_color(name)
+    symbol = QgsFillSymbol()
+    symbol.changeSymbolLayer(0, _fill(color, change))
+    if change == "disappeared":
+        symbol.appendSymbolLayer(_hatch(color))
+    # Named Opacity in later versions of QGIS, which keep the old name too where they can.
+    key = getattr(QgsSymbol, "PropertyOpacity", None)
+    if key is None:
+        key = QgsSymbol.Property.Opacity
+    symbol.setDataDefinedProperty(key, QgsProperty.fromExpression(_OPACITY))
+    return symbol
+
+
+def _fill(color: QColor, change: str) -> QgsSimpleFillSymbolLayer:
+    inside = QColor(color)
+    inside.setAlpha({"appeared": 150, "disappeared": 0}.get(change, 60))
+    properties: dict[str, Any] = {
+        "color": ",".join(map(str, inside.getRgb())),
+        "outline_color": color.name(),
+        "outline_width": "0.7",
+        "outline_style": "dash" if change == "altered" else "solid",
+    }
+    return QgsSimpleFillSymbolLayer.create(properties)
+
+
+def _hatch(color: QColor) -> QgsLinePatternFillSymbolLayer:
+    properties = {"angle": "45", "distance": "2", "color": color.name(), "line_width": "0.4"}
+    hatch = QgsLinePatternFillSymbolLayer.create(properties)
+    hatch.subSymbol().setColor(color)
+    hatch.subSymbol().setWidth(0.4)
+    return hatch
+
+
+def _labeling() -> QgsVectorLayerSimpleLabeling:
+    settings = QgsPalLayerSettings()
+    settings.fieldName = f"""if("{REVIEW}" = '{REJECTED}', '', "caption")"""
+    settings.isExpression = True
+    settings.autoWrapLength = 28
+    settings.scaleVisibility = True
+    settings.minimumScale = _LABEL_SCALE
+    settings.setFormat(_text_format())
+    return QgsVectorLayerSimpleLabeling(settings)
+
+
+def _text_format() -> QgsTextFormat:
+    halo = QgsTextBufferSettings()
+    halo.setEnabled(True)
+    halo.setSize(0.8)
+    halo.setColor(QColor("white"))
+    text = QgsTextFormat()
+    text.setSize(8)
+    text.setSizeUnit(QgsUnitTypes.RenderUnit.RenderPoints)
+    text.setColor(QColor("#202020"))
+    text.setBuffer(halo)
+    return text
+
+
+def _map_tip() -> str:
+    def value(expression: str) -> str:
+        return f"[% {_ESCAPED.format(expression)} %]"
+
+    return (
+        f"<b>{value(CLASS_SHOWN)} {value('change')}</b><br>"
+        f"{value('caption')}<br>"
+        '[% round(100 * "confidence") %] %, [% round("area_m2") %] m²'
+    )

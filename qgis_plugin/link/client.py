@@ -1,0 +1,323 @@
+"""One worker process: started, greeted, asked, ended.
+
+Any thread may ask. Answers and events arrive on a thread of the client's own.
+"""
+
+from __future__ import annotations
+
+# The worker is another process by design.
+import subprocess  # nosec B404
+from collections import deque
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from threading import Event as Flag
+from threading import Lock, Thread
+from typing import IO, Any
+
+from geochg_qgis.link import diagnosis
+from geochg_qgis.link.errors import Cancelled, LinkError
+from geochg_qgis.link.interpreters import clean_environment, is_qgis, window_settings
+from geochg_qgis.link.protocol import check_hello, error_of, message_of, request_line
+
+WORKER = ("-m", "geochg_cli", "worker")
+"""What the interpreter is started with."""
+
+HELLO_S = 60.0
+"""Patience with a worker that starts: the first import from a cold disk is slow."""
+
+CANCEL_S = 3.0
+"""Patience with a request that was cancelled, before the worker is ended."""
+
+LEAVE_S = 4.0
+"""Patience with a worker whose stdin has ended, before it is ended by force."""
+
+_LOG_LINES = 200
+
+Listen = Callable[[Mapping[str, Any]], None]
+
+
+def ignore(_: object) -> None:
+    """The listener that does nothing."""
+
+
+class Reply:
+    """What a request comes to."""
+
+    def __init__(self, number: int, listen: Listen) -> None:
+        self.number = number
+        self.listen = listen
+        self._done = Flag()
+        self._result: dict[str, Any] = {}
+        self._error: LinkError | None = None
+
+    def settle(self, result: object = None, error: LinkError | None = None) -> None:
+        """Ends the waiting; the first outcome counts."""
+        if not self._done.is_set():
+            self._result = result if isinstance(result, dict) else {}
+            self._error = error
+            self._done.set()
+
+    def wait(self, seconds: float) -> bool:
+        """Waits; whether there is an outcome."""
+        return self._done.wait(seconds)
+
+    def result(self) -> dict[str, Any]:
+        """The outcome, once there is one.
+
+        Raises:
+            LinkError: If the request failed.
+        """
+        self._done.wait()
+        if self._error is not None:
+            raise self._error
+        return self._result
+
+
+class Client:
+    """A worker.
+
+    Args:
+        python: The interpreter that holds geochg.
+        on_log: Told each line the worker writes on stderr, on another thread.
+        command: What the interpreter is started with.
+    """
+
+    def __init__(
+        self,
+        python: Path,
+        on_log: Callable[[str], None] = ignore,
+        command: tuple[str, ...] = WORKER,
+    ) -> None:
+        self.python = python
+        self.hello: dict[str, Any] = {}
+        self._on_log = on_log
+        self._command = command
+        self._process: subprocess.Popen[bytes] | None = None
+        self._lock = Lock()
+        self._write_lock = Lock()
+        self._replies: dict[int, Reply] = {}
+        self._last = 0
+        self._log: deque[str] = deque(maxlen=_LOG_LINES)
+        self._closing = False
+        self._broken: LinkError | None = None
+        self._log_thread: Thread | None = None
+
+    def start(
+        self, seconds: float = HELLO_S, is_cancelled: Callable[[], bool] = bool
+    ) -> dict[str, Any]:
+        """Starts the process and greets it.
+
+        Args:
+            seconds: Patience.
+            is_cancelled: Asked while waiting.
+
+        Returns:
+            What it said of itself.
+
+        Raises:
+            LinkError: If it does not start, does not answer, or speaks another version.
+        """
+        self._process = self._popen()
+        for work in (self._read_messages, self._read_log):
+            thread = Thread(target=work, args=(self._process,), daemon=True)
+            thread.start()
+        self._log_thread = thread
+        try:
+            reply = self.request("hello", {"client": "geochg_qgis"})
+            self._await_hello(reply, seconds, is_cancelled)
+            hello = reply.result()
+            check_hello(hello)
+        except LinkError:
+            self.close()
+            raise
+        self.hello = hello
+        return hello
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it can be asked."""
+        process = self._process
+        return process is not None and process.poll() is None and not self._closing
+
+    @property
+    def pid(self) -> int | None:
+        """The process."""
+        return self._process.pid if self._process else None
+
+    def log(self) -> str:
+        """The end of what the worker wrote on stderr."""
+        return "\n".join(self._log)
+
+    def request(self, method: str, parameters: Mapping[str, Any], listen: Listen = ignore) -> Reply:
+        """Asks.
+
+        Args:
+            method: As docs/worker.md names it.
+            parameters: By name.
+            listen: Told of events, on the client's thread.
+        """
+        with self._lock:
+            self._last += 1
+            reply = Reply(self._last, listen)
+            if self._broken is not None:
+                reply.settle(error=self._broken)
+                return reply
+            self._replies[reply.number] = reply
+        self._write(request_line(reply.number, method, parameters))
+        return reply
+
+    def ask(
+        self,
+        method: str,
+        parameters: Mapping[str, Any],
+        listen: Listen = ignore,
+        is_cancelled: Callable[[], bool] = bool,
+        poll_s: float = 0.1,
+    ) -> dict[str, Any]:
+        """Asks and waits, on the calling thread.
+
+        Args:
+            method: As docs/worker.md names it.
+            parameters: By name.
+            listen: Told of events, on the client's thread.
+            is_cancelled: Asked every `poll_s`; when true, the request is cancelled, and a worker
+                that does not let go of it is ended.
+            poll_s: See there.
+
+        Raises:
+            Cancelled: If it was.
+            LinkError: If it failed.
+        """
+        reply = self.request(method, parameters, listen)
+        while not reply.wait(poll_s):
+            if is_cancelled():
+                self._cancel(reply)
+                break
+        return reply.result()
+
+    def close(self) -> None:
+        """Ends the worker: asks it to leave, then ends it."""
+        self._closing = True
+        process = self._process
+        if process is None:
+            return
+        try:
+            if process.stdin:
+                process.stdin.close()
+        except OSError:
+            self._log.append("stdin was closed already")
+        for end in (ignore, subprocess.Popen.terminate, subprocess.Popen.kill):
+            end(process)
+            try:
+                process.wait(LEAVE_S)
+                break
+            except subprocess.TimeoutExpired:
+                continue
+        self._fail_all(Cancelled("the worker was ended", "run again"))
+
+    def _popen(self) -> subprocess.Popen[bytes]:
+        if is_qgis(self.python):
+            raise diagnosis.SetupError(
+                f"{self.python} is QGIS itself", "choose a Python with geochg"
+            )
+        try:
+            # No shell; the user chose the interpreter.
+            return subprocess.Popen(  # nosec B603
+                [str(self.python), *self._command],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=clean_environment(),
+                cwd=str(Path(self.python).parent),
+                **window_settings(),
+            )
+        except OSError as error:
+            raise diagnosis.cannot_start(self.python, error) from error
+
+    def _await_hello(self, reply: Reply, seconds: float, is_cancelled: Callable[[], bool]) -> None:
+        waited = 0.0
+        while not reply.wait(0.1):
+            waited += 0.1
+            if is_cancelled():
+                raise Cancelled("cancelled while geochg was starting", "run again")
+            if waited > seconds:
+                raise diagnosis.silent(self.python, seconds, self.log())
+
+    def _cancel(self, reply: Reply) -> None:
+        self.request("cancel", {"id": reply.number})
+        if not reply.wait(CANCEL_S):
+            # What does not stop at a tile's end would keep the user waiting; its journal is kept.
+            reply.settle(error=Cancelled("stopped", "run again to go on where it was"))
+            Thread(target=self.close, daemon=True).start()
+
+    def _write(self, line: bytes) -> None:
+        process = self._process
+        try:
+            if process is None or process.stdin is None:
+                raise OSError("not started")
+            with self._write_lock:
+                process.stdin.write(line)
+                process.stdin.flush()
+        except (OSError, ValueError):
+            self._on_end(process)
+
+    def _read_messages(self, process: subprocess.Popen[bytes]) -> None:
+        try:
+            for line in _pipe(process.stdout):
+                if line.strip():
+                    self._take(message_of(line))
+        except LinkError as error:
+            error.detail = self.log()
+            self._fail_all(error)
+            self.close()
+            return
+        self._on_end(process)
+
+    def _take(self, message: Mapping[str, Any]) -> None:
+        parameters = message.get("params")
+        if message.get("method") == "event" and isinstance(parameters, dict):
+            reply = self._replies.get(parameters.get("id", -1))
+            if reply is not None:
+                reply.listen(parameters)
+            return
+        with self._lock:
+            reply = self._replies.pop(message.get("id", -1), None)
+        if reply is None:
+            return
+        if "error" in message:
+            reply.settle(error=error_of(message["error"]))
+        else:
+            reply.settle(message.get("result"))
+
+    def _read_log(self, process: subprocess.Popen[bytes]) -> None:
+        for line in _pipe(process.stderr):
+            text = line.decode("utf-8", "replace").rstrip()
+            self._log.append(text)
+            self._on_log(text)
+
+    def _on_end(self, process: subprocess.Popen[bytes] | None) -> None:
+        if process is None or self._closing:
+            return
+        try:
+            code: int | None = process.wait(LEAVE_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            code = process.wait()
+        if self._log_thread:
+            self._log_thread.join(1)
+        self._fail_all(diagnosis.stopped(self.python, code, self.log(), greeted=bool(self.hello)))
+
+    def _fail_all(self, error: LinkError) -> None:
+        with self._lock:
+            self._broken = self._broken or error
+            replies = list(self._replies.values())
+            self._replies.clear()
+        for reply in replies:
+            reply.settle(error=error)
+
+
+def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:
+    """A pipe that was asked for."""
+    if pipe is None:
+        raise LinkError("the worker has no pipe", "report this")
+    return pipe

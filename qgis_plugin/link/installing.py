@@ -1,0 +1,197 @@
+"""Making a virtual environment and installing geochg into it; QGIS's own Python stays as it is."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+# Pip and venv are other processes.
+import subprocess  # nosec B404
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Thread
+
+from geochg_qgis.link.errors import Cancelled, LinkError
+from geochg_qgis.link.interpreters import clean_environment, python_of, window_settings
+
+SIZE_MB = 1700
+"""What an environment takes on disk without CUDA, measured on Linux with Python 3.11."""
+
+CPU_INDEX = "https://download.pytorch.org/whl/cpu"
+"""Where torch without CUDA is, which PyPI has not for Linux."""
+
+_VERSION = "import sys; sys.exit(0 if sys.version_info >= (3, 11) else 3)"
+
+
+@dataclass(frozen=True)
+class InstallOptions:
+    """How geochg is installed.
+
+    Attributes:
+        python: The interpreter that makes the environment.
+        folder: Where the environment goes.
+        package: What pip is told to install: a name, a wheel, a folder or an address.
+        proxy: As pip takes it; empty for none.
+        wheels: A folder of wheels to install from without a network; None to ask the network.
+        without_gpu: Whether torch may come without CUDA.
+    """
+
+    python: Path
+    folder: Path
+    package: str = "geochg"
+    proxy: str = ""
+    wheels: Path | None = None
+    without_gpu: bool = False
+
+    def pip_arguments(self) -> list[str]:
+        """What pip is started with."""
+        told = ["install", "--disable-pip-version-check", "--no-input", "--progress-bar", "off"]
+        if self.proxy:
+            told += ["--proxy", self.proxy]
+        if self.wheels is not None:
+            told += ["--no-index", "--find-links", str(self.wheels)]
+        elif self.without_gpu:
+            told += ["--extra-index-url", CPU_INDEX]
+        # Behind "--", nothing is an option.
+        return [*told, "--upgrade", "--", self.package]
+
+
+def install(
+    options: InstallOptions, on_line: Callable[[str], None], is_cancelled: Callable[[], bool]
+) -> Path:
+    """Makes the environment and installs geochg.
+
+    Args:
+        options: How.
+        on_line: Told what venv and pip say, on another thread.
+        is_cancelled: Asked often; what is running is ended when true.
+
+    Returns:
+        The interpreter that holds geochg.
+
+    Raises:
+        LinkError: If a step fails; `detail` holds everything pip said.
+        Cancelled: If it was.
+    """
+    _check(options)
+    python = python_of(options.folder)
+    is_new = not python.exists()
+    try:
+        if is_new:
+            _run([str(options.python), "-m", "venv", str(options.folder)], on_line, is_cancelled)
+        _run([str(python), "-m", "pip", *options.pip_arguments()], on_line, is_cancelled)
+    except LinkError:
+        if is_new:
+            shutil.rmtree(options.folder, ignore_errors=True)
+        raise
+    return python
+
+
+def size_mb(folder: Path) -> float:
+    """What a folder takes on disk so far."""
+    total = 0
+    for place, _, names in os.walk(folder):
+        for name in names:
+            try:
+                total += os.lstat(os.path.join(place, name)).st_size
+            except OSError:  # pip moves files while this looks
+                continue
+    return total / 1e6
+
+
+def first_able(pythons: Iterable[Path]) -> Path | None:
+    """The first interpreter that can make an environment for geochg."""
+    for python in pythons:
+        try:
+            _check_python(python)
+        except LinkError:
+            continue
+        return python
+    return None
+
+
+def _check_python(python: Path) -> None:
+    try:
+        # No shell; the user chose the interpreter.
+        done = subprocess.run(  # nosec B603
+            [str(python), "-c", _VERSION],
+            env=clean_environment(),
+            capture_output=True,
+            timeout=60,
+            **window_settings(),
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise LinkError(f"cannot start {python}: {error}", "choose another") from error
+    if done.returncode:
+        raise LinkError(
+            f"{python} is no Python 3.11 or newer",
+            "choose a newer one; python.org has installers",
+            done.stderr.decode("utf-8", "replace"),
+        )
+
+
+def _check(options: InstallOptions) -> None:
+    _check_python(options.python)
+    if options.wheels is not None and not options.wheels.is_dir():
+        raise LinkError(f"there is no folder {options.wheels}", "choose the folder of wheels")
+    there = options.folder.exists() and any(options.folder.iterdir())
+    if there and not (options.folder / "pyvenv.cfg").exists():
+        raise LinkError(
+            f"{options.folder} holds other things", "choose an empty folder for the environment"
+        )
+
+
+def _run(
+    command: Sequence[str], on_line: Callable[[str], None], is_cancelled: Callable[[], bool]
+) -> None:
+    on_line("$ " + " ".join(command))
+    lines: list[str] = []
+    try:
+        # No shell; the user chose what to install.
+        process = subprocess.Popen(  # nosec B603
+            list(command),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=clean_environment(),
+            **window_settings(),
+        )
+    except OSError as error:
+        raise LinkError(f"cannot start {command[0]}: {error}", "choose another Python") from error
+
+    def read() -> None:
+        for line in process.stdout or ():
+            text = line.decode("utf-8", "replace").rstrip()
+            lines.append(text)
+            on_line(text)
+
+    reader = Thread(target=read, daemon=True)
+    reader.start()
+    while True:
+        try:
+            process.wait(0.2)
+            break
+        except subprocess.TimeoutExpired:
+            if is_cancelled():
+                process.kill()
+                process.wait()
+                raise Cancelled("the installation was cancelled", "nothing is left of it") from None
+    reader.join(2)
+    if process.returncode:
+        raise _failed(command, "\n".join(lines))
+
+
+def _failed(command: Sequence[str], said: str) -> LinkError:
+    if "ensurepip is not available" in said:
+        hint = "install python3-venv (sudo apt install python3-venv), then try again"
+    elif "No space left" in said:
+        hint = f"make room: about {SIZE_MB} MB are needed"
+    elif "No matching distribution" in said:
+        hint = "check the name of the package, the network, or the folder of wheels"
+    elif "ProxyError" in said or "NewConnectionError" in said or "Max retries" in said:
+        hint = "check the network and the proxy, or install from a folder of wheels"
+    else:
+        hint = "what pip said is below; it can be copied"
+    what = "making the environment" if "venv" in command else "installing"
+    return LinkError(f"{what} failed", hint, said)

@@ -1,0 +1,1 @@
+"""The dock and what is in it."""

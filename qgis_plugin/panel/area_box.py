@@ -1,0 +1,158 @@
+"""The choice of the area."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from qgis.core import (
+    QgsCoordinateReferenceSystem,
+    QgsGeometry,
+    QgsRasterLayer,
+    QgsRectangle,
+    QgsVectorLayer,
+    QgsWkbTypes,
+)
+from qgis.gui import QgisInterface, QgsMapToolExtent, QgsRubberBand
+from qgis.PyQt.QtCore import pyqtSignal
+from qgis.PyQt.QtGui import QColor
+from qgis.PyQt.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QWidget
+
+from geochg_qgis.layers.grounds import aoi_text, moved, overlap_of
+from geochg_qgis.link.errors import LinkError
+from geochg_qgis.words import tr
+
+OVERLAP, VIEW, SELECTION, DRAWN = "overlap", "view", "selection", "drawn"
+
+
+class ChosenArea(NamedTuple):
+    """What is to be analysed.
+
+    Attributes:
+        aoi: For the worker; None for all that both images share.
+        bounds: Of it, in `crs`.
+        crs: The before layer's.
+    """
+
+    aoi: str | None
+    bounds: QgsRectangle
+    crs: QgsCoordinateReferenceSystem
+
+
+class AreaBox(QWidget):
+    """What both images share, the map view, the selected polygons, or a drawn rectangle."""
+
+    changed = pyqtSignal()
+
+    def __init__(self, iface: QgisInterface, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._iface = iface
+        self.kind = QComboBox(self)
+        for key, text in (
+            (OVERLAP, tr("All that both share")),
+            (VIEW, tr("Map view")),
+            (SELECTION, tr("Selected polygons of the active layer")),
+            (DRAWN, tr("Drawn rectangle")),
+        ):
+            self.kind.addItem(text, key)
+        self.kind.setMinimumWidth(80)
+        self._draw = QPushButton(tr("Draw"), self)
+        self._draw.setVisible(False)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.kind, 1)
+        layout.addWidget(self._draw)
+        self._drawn: QgsRectangle | None = None
+        self._drawn_crs = QgsCoordinateReferenceSystem()
+        self._band: QgsRubberBand | None = None
+        self._tool: QgsMapToolExtent | None = None
+        self.kind.currentIndexChanged.connect(self._kind_changed)
+        self._draw.clicked.connect(self.draw)
+
+    def choose(self, kind: str) -> None:
+        """Sets the kind of area."""
+        self.kind.setCurrentIndex(self.kind.findData(kind))
+
+    def area(self, before: QgsRasterLayer, after: QgsRasterLayer) -> ChosenArea:
+        """The area for a pair.
+
+        Raises:
+            LinkError: If there is none.
+        """
+        shared, crs = overlap_of(before, after), before.crs()
+        kind = self.kind.currentData()
+        if kind == OVERLAP:
+            return ChosenArea(None, shared, crs)
+        geometry, geometry_crs = self._geometry(kind)
+        aoi = aoi_text(geometry, geometry_crs, shared, crs)
+        bounds = moved(geometry.boundingBox(), geometry_crs, crs).intersect(shared)
+        return ChosenArea(aoi, bounds, crs)
+
+    def draw(self) -> None:
+        """Lets the user draw a rectangle on the map."""
+        canvas = self._iface.mapCanvas()
+        self._tool = QgsMapToolExtent(canvas)
+        self._tool.extentChanged.connect(self.set_drawn)
+        canvas.setMapTool(self._tool)
+
+    def set_drawn(self, rectangle: QgsRectangle) -> None:
+        """Takes a rectangle in the map's CRS."""
+        canvas = self._iface.mapCanvas()
+        if self._tool is not None:
+            canvas.unsetMapTool(self._tool)
+        if rectangle.isEmpty():
+            return
+        self._drawn = QgsRectangle(rectangle)
+        self._drawn_crs = canvas.mapSettings().destinationCrs()
+        self._show_drawn()
+        self.changed.emit()
+
+    def clear(self) -> None:
+        """Takes what is drawn off the map."""
+        if self._band is not None:
+            self._iface.mapCanvas().scene().removeItem(self._band)
+            self._band = None
+
+    def _kind_changed(self, _: int) -> None:
+        is_drawn = self.kind.currentData() == DRAWN
+        self._draw.setVisible(is_drawn)
+        self.clear()
+        if is_drawn and self._drawn is not None:
+            self._show_drawn()
+        elif is_drawn:
+            self.draw()
+        self.changed.emit()
+
+    def _geometry(self, kind: str) -> tuple[QgsGeometry, QgsCoordinateReferenceSystem]:
+        canvas = self._iface.mapCanvas()
+        if kind == VIEW:
+            settings = canvas.mapSettings()
+            polygon = QgsGeometry.fromQPolygonF(settings.visiblePolygon())
+            return polygon, settings.destinationCrs()
+        if kind == SELECTION:
+            return self._selected()
+        if self._drawn is None:
+            raise LinkError(tr("No area is drawn"), tr("press Draw and drag a rectangle"))
+        return QgsGeometry.fromRect(self._drawn), self._drawn_crs
+
+    def _selected(self) -> tuple[QgsGeometry, QgsCoordinateReferenceSystem]:
+        layer = self._iface.activeLayer()
+        is_polygons = (
+            isinstance(layer, QgsVectorLayer)
+            and layer.geometryType() == QgsWkbTypes.GeometryType.PolygonGeometry
+        )
+        if not is_polygons or not layer.selectedFeatureCount():
+            raise LinkError(
+                tr("No polygon is selected in the active layer"),
+                tr("click a polygon layer in the layer list and select polygons in it"),
+            )
+        shapes = [feature.geometry() for feature in layer.getSelectedFeatures()]
+        return QgsGeometry.unaryUnion(shapes), layer.crs()
+
+    def _show_drawn(self) -> None:
+        self.clear()
+        kind = QgsWkbTypes.GeometryType.PolygonGeometry
+        self._band = QgsRubberBand(self._iface.mapCanvas(), kind)
+        self._band.setColor(QColor(215, 72, 47, 200))
+        self._band.setFillColor(QColor(215, 72, 47, 30))
+        self._band.setWidth(2)
+        self._band.setToGeometry(QgsGeometry.fromRect(self._drawn), self._drawn_crs)

@@ -1,0 +1,171 @@
+"""The options of a run: the few that matter, and the rest folded away."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from qgis.gui import QgsCollapsibleGroupBox, QgsFileWidget
+from qgis.PyQt.QtCore import pyqtSignal
+from qgis.PyQt.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QDoubleSpinBox,
+    QFormLayout,
+    QLineEdit,
+    QSpinBox,
+    QVBoxLayout,
+    QWidget,
+)
+
+from geochg_qgis.link.errors import LinkError
+from geochg_qgis.words import tr
+
+
+class OptionsBox(QWidget):
+    """Model, least area, and a fold with the rest."""
+
+    changed = pyqtSignal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.model = QComboBox(self)
+        self.model.setEditable(True)
+        self.model.setMinimumWidth(80)
+        self.model.addItem("builtin")
+        self.model.setToolTip(
+            tr("The change model; NAME or NAME:SOURCE, such as deltavlm:FOLDER or openai:URL#NAME")
+        )
+        self.min_area = _number(self, 0, 1e9, 0, " m²")
+        self.min_area.setToolTip(tr("Leave out smaller changes"))
+        self.device = QComboBox(self)
+        self.device.setEditable(True)
+        self.device.addItems(["auto", "cpu", "cuda", "mps"])
+        self.min_confidence = _number(self, 0, 1, 2, "")
+        self.min_confidence.setSingleStep(0.05)
+        self.tile_size = _whole(self, 32, 4096, 256)
+        self.overlap = _whole(self, 0, 2048, 32)
+        self.align = QComboBox(self)
+        for key, text in (
+            ("auto", tr("Correct it when it is clear")),
+            ("report", tr("Only report it")),
+            ("off", tr("Do not measure it")),
+        ):
+            self.align.addItem(text, key)
+        self.match = QCheckBox(tr("Match the values of the dates"), self)
+        self.outline = QCheckBox(tr("Outlines where the model gives them"), self)
+        self.outline.setChecked(True)
+        self.bands = QLineEdit(self)
+        self.bands.setPlaceholderText("red=1,green=2,blue=3,nir=4")
+        self.classes = QLineEdit(self)
+        self.classes.setPlaceholderText(tr("all, or such as building,road"))
+        self.heatmap = QCheckBox(tr("Also a layer of the probability of change"), self)
+        self.output = QgsFileWidget(self)
+        self.output.setStorageMode(QgsFileWidget.StorageMode.SaveFile)
+        self.output.setFilter("GeoPackage (*.gpkg)")
+        self.output.lineEdit().setPlaceholderText(tr("beside the raster, named for it"))
+        self._lay_out()
+        for signal in (
+            self.model.currentTextChanged,
+            self.device.currentTextChanged,
+            self.tile_size.valueChanged,
+            self.overlap.valueChanged,
+            self.align.currentIndexChanged,
+            self.bands.editingFinished,
+        ):
+            signal.connect(lambda *_: self.changed.emit())
+
+    def set_models(self, models: Iterable[Mapping[str, Any]]) -> None:
+        """Offers the models of the worker; broken ones are said to be so."""
+        chosen = self.model.currentText()
+        self.model.blockSignals(True)
+        self.model.clear()
+        for model in models:
+            if model.get("broken"):
+                continue
+            self.model.addItem(str(model["name"]))
+            row = self.model.count() - 1
+            # Tool tip role by number: Qt 5 and Qt 6 put its name in different places.
+            self.model.setItemData(row, str(model.get("summary", "")), 3)
+        self.model.setEditText(chosen)
+        self.model.blockSignals(False)
+
+    def set_devices(self, devices: Iterable[Mapping[str, Any]]) -> None:
+        """Offers the devices of the worker's machine."""
+        chosen = self.device.currentText()
+        self.device.blockSignals(True)
+        self.device.clear()
+        self.device.addItem("auto")
+        for device in devices:
+            self.device.addItem(str(device["device"]))
+            self.device.setItemData(self.device.count() - 1, str(device["name"]), 3)
+        self.device.setEditText(chosen)
+        self.device.blockSignals(False)
+
+    def options(self) -> dict[str, Any]:
+        """As the worker takes them.
+
+        Raises:
+            LinkError: If they make no sense.
+        """
+        model = self.model.currentText().strip()
+        if not model:
+            raise LinkError(tr("No model is chosen"), tr("choose one, such as builtin"))
+        return {
+            "model": model,
+            "device": self.device.currentText().strip() or "auto",
+            "min_area_m2": self.min_area.value(),
+            "min_confidence": self.min_confidence.value(),
+            "tile_size_px": self.tile_size.value(),
+            "overlap_px": self.overlap.value(),
+            "align": self.align.currentData(),
+            "match": self.match.isChecked(),
+            "geometry": "outline" if self.outline.isChecked() else "cells",
+            "bands": _listed(self.bands.text()),
+            "classes": _listed(self.classes.text()),
+        }
+
+    def _lay_out(self) -> None:
+        few = QFormLayout()
+        few.addRow(tr("Model"), self.model)
+        few.addRow(tr("Least area"), self.min_area)
+        more = QgsCollapsibleGroupBox(tr("More options"), self)
+        rest = QFormLayout(more)
+        rest.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        rest.addRow(tr("Device"), self.device)
+        rest.addRow(tr("Least confidence"), self.min_confidence)
+        rest.addRow(tr("Classes"), self.classes)
+        rest.addRow(tr("Bands"), self.bands)
+        rest.addRow(tr("Tile size"), self.tile_size)
+        rest.addRow(tr("Overlap"), self.overlap)
+        rest.addRow(tr("Shift"), self.align)
+        rest.addRow(self.match)
+        rest.addRow(self.outline)
+        rest.addRow(self.heatmap)
+        rest.addRow(tr("Save as"), self.output)
+        more.setCollapsed(True)
+        more.setSaveCollapsedState(False)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addLayout(few)
+        layout.addWidget(more)
+
+
+def _number(parent: QWidget, low: float, high: float, decimals: int, unit: str) -> QDoubleSpinBox:
+    box = QDoubleSpinBox(parent)
+    box.setRange(low, high)
+    box.setDecimals(decimals)
+    box.setSuffix(unit)
+    return box
+
+
+def _whole(parent: QWidget, low: int, high: int, value: int) -> QSpinBox:
+    box = QSpinBox(parent)
+    box.setRange(low, high)
+    box.setValue(value)
+    box.setSuffix(" px")
+    return box
+
+
+def _listed(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]

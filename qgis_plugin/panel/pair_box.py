@@ -1,0 +1,76 @@
+"""The choice of the two images."""
+
+from __future__ import annotations
+
+from qgis.core import QgsMapLayerProxyModel, QgsProject, QgsRasterLayer
+from qgis.gui import QgsMapLayerComboBox
+from qgis.PyQt.QtCore import QTimer, pyqtSignal
+from qgis.PyQt.QtWidgets import QFormLayout, QPushButton, QWidget
+
+from geochg_qgis.link.dates import guessed_pair
+from geochg_qgis.words import tr
+
+
+class PairBox(QWidget):
+    """Two layers: guessed from names and dates until the user chooses."""
+
+    changed = pyqtSignal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.before, self.after = _layer_box(self), _layer_box(self)
+        swap = QPushButton(tr("Swap"), self)
+        swap.setToolTip(tr("Make the later image the earlier one"))
+        layout = QFormLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addRow(tr("Before"), self.before)
+        layout.addRow(tr("After"), self.after)
+        layout.addRow("", swap)
+        self._is_chosen = False
+        self._guessing = QTimer(self)
+        self._guessing.setSingleShot(True)
+        self._guessing.setInterval(0)
+        self._guessing.timeout.connect(self.guess)
+        swap.clicked.connect(self._swap)
+        for box in (self.before, self.after):
+            box.activated.connect(self._choose)
+            box.layerChanged.connect(lambda _: self.changed.emit())
+        # Many layers may come and go at once.
+        QgsProject.instance().layersAdded.connect(self._guess_later)
+        QgsProject.instance().layersRemoved.connect(self._guess_later)
+        self.guess()
+
+    def layers(self) -> tuple[QgsRasterLayer | None, QgsRasterLayer | None]:
+        """The two."""
+        return self.before.currentLayer(), self.after.currentLayer()
+
+    def guess(self) -> None:
+        """Chooses the likeliest pair, unless the user has chosen one that is still there."""
+        if self._is_chosen and all(self.layers()):
+            return
+        self._is_chosen = False
+        layers = [self.before.layer(row) for row in range(self.before.count())]
+        layers = [layer for layer in layers if layer is not None]
+        found = guessed_pair([layer.name() for layer in layers])
+        if found is not None:
+            self.before.setLayer(layers[found[0]])
+            self.after.setLayer(layers[found[1]])
+
+    def _guess_later(self, _: object) -> None:
+        self._guessing.start()
+
+    def _choose(self, _: int) -> None:
+        self._is_chosen = True
+
+    def _swap(self) -> None:
+        before, after = self.layers()
+        self._is_chosen = True
+        self.before.setLayer(after)
+        self.after.setLayer(before)
+
+
+def _layer_box(parent: QWidget) -> QgsMapLayerComboBox:
+    box = QgsMapLayerComboBox(parent)
+    box.setFilters(QgsMapLayerProxyModel.Filter.RasterLayer)
+    box.setMinimumWidth(80)
+    return box

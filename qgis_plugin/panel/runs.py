@@ -1,0 +1,246 @@
+"""Runs: begun with all they need, followed, and put on the map when done."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from qgis.core import QgsProject, QgsRasterLayer, QgsVectorLayer
+from qgis.PyQt.QtCore import QObject, QStandardPaths, pyqtSignal
+
+from geochg_qgis.connection import Connection
+from geochg_qgis.layers.rasters import Raster
+from geochg_qgis.layers.result import AFTER, BEFORE, OPTIONS, add_result, ready_layer
+from geochg_qgis.link.errors import Cancelled, LinkError
+from geochg_qgis.link.places import free_path, has_journal, past_journals, result_path
+from geochg_qgis.link.progress import Pace
+from geochg_qgis.settings import remember, remembered
+from geochg_qgis.tasks import BackgroundTask, request_task, start
+from geochg_qgis.words import tr
+
+_UNFINISHED = "unfinished"
+LAYER = "layer"
+"""Where an answer holds the layer made of it."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All a run needs, read from the project before it begins.
+
+    Attributes:
+        before: The earlier image.
+        after: The later image.
+        before_id: Of its layer.
+        after_id: Of its layer.
+        options: For the worker.
+        output: The GeoPackage to write.
+        heatmap: The raster to write, or None.
+    """
+
+    before: Raster
+    after: Raster
+    before_id: str
+    after_id: str
+    options: Mapping[str, Any]
+    output: Path
+    heatmap: Path | None = None
+
+    def signature(self) -> dict[str, Any]:
+        """What an unfinished run must have in common with this one to be gone on with."""
+        shaping = {key: value for key, value in self.options.items() if key != "resume"}
+        return {
+            "before": [self.before.path, self.before.crs],
+            "after": [self.after.path, self.after.crs],
+            "options": shaping,
+            "heatmap": self.heatmap is not None,
+        }
+
+    def going_on(self) -> Plan:
+        """The plan, going on with the last unfinished run where that is the same one."""
+        kept = json.loads(remembered(_UNFINISHED, "{}"))
+        path = Path(kept.get("output", ""))
+        has_files = not self.before.export and not self.after.export
+        if has_files and kept.get("signature") == self.signature() and has_journal(path):
+            resumed = {**self.options, "resume": True}
+            return replace(self, output=path, heatmap=self._heatmap_of(path), options=resumed)
+        free = past_journals(self.output)
+        return replace(self, output=free, heatmap=self._heatmap_of(free))
+
+    def parameters(self, task: BackgroundTask) -> dict[str, Any]:
+        """For the worker; takes pictures of layers without a file first."""
+        outputs = {"features": str(self.output)}
+        if self.heatmap is not None:
+            outputs["heatmap"] = str(self.heatmap)
+        return {
+            "before": self.before.parameter(task.isCanceled),
+            "after": self.after.parameter(task.isCanceled),
+            "options": dict(self.options),
+            "outputs": outputs,
+        }
+
+    def _heatmap_of(self, output: Path) -> Path | None:
+        if self.heatmap is None:
+            return None
+        return free_path(output.with_name(f"{output.stem}_probability.tif"))
+
+
+def default_output(before: Raster, after: Raster) -> Path:
+    """Beside the after image, else the before image, else the project, else in Documents.
+
+    Raises:
+        LinkError: If none of these can be written to.
+    """
+    home = QgsProject.instance().homePath()
+    documents = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.DocumentsLocation)
+    user = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.HomeLocation)
+    folders = [after.folder(), before.folder(), *map(_folder, (home, documents, user))]
+    path = result_path(after.name, [folder for folder in folders if folder is not None])
+    if path is None:
+        raise LinkError(
+            tr("There is no folder to write the result to"),
+            tr("name a file under More options, Save as"),
+        )
+    return path
+
+
+class Runs(QObject):
+    """The run under way, if any, and its result.
+
+    Signals:
+        begun: A run has begun.
+        stood: `Standing` of the run.
+        noticed: A text that matters for the result.
+        greeted: What the worker says of itself.
+        done: The result layer and what the worker told of it.
+        failed: The `LinkError`.
+        ended: After either.
+    """
+
+    begun = pyqtSignal()
+    stood = pyqtSignal(object)
+    noticed = pyqtSignal(str)
+    greeted = pyqtSignal(object)
+    done = pyqtSignal(object, object)
+    failed = pyqtSignal(object)
+    ended = pyqtSignal()
+
+    def __init__(self, connection: Connection, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._connection = connection
+        self._task: BackgroundTask | None = None
+        self._plan: Plan | None = None
+        self._project_left = False
+        QgsProject.instance().cleared.connect(self._leave_project)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a run is under way."""
+        return self._task is not None
+
+    def begin(self, plan: Plan) -> None:
+        """Begins a run."""
+        plan = plan.going_on()
+        self._plan, self._project_left = plan, False
+        kept = {"output": str(plan.output), "signature": plan.signature()}
+        remember(_UNFINISHED, json.dumps(kept))
+        name = tr("geochg: {}").format(plan.output.stem)
+        task = request_task(
+            name,
+            self._connection,
+            "analyze",
+            plan.parameters,
+            then=lambda: {LAYER: ready_layer(plan.output, _title(plan.output))},
+        )
+        pace = Pace()
+        task.told.connect(lambda event: self._hear(event, pace))
+        task.answered.connect(self._finish)
+        task.failed.connect(self._fail)
+        self._task = start(task)
+        self.begun.emit()
+        for raster in (plan.before, plan.after):
+            if raster.note:
+                self.noticed.emit(raster.note)
+
+    def cancel(self) -> None:
+        """Asks the run to stop."""
+        if self._task is not None:
+            self._task.cancel()
+
+    def close_down(self) -> None:
+        """Stops the run for good; its journal stays."""
+        if self._task is not None:
+            self._task.abandon()
+            self._task = None
+
+    def _hear(self, event: Mapping[str, Any], pace: Pace) -> None:
+        kind = event.get("kind")
+        if kind == "progress":
+            standing = pace.standing(event)
+            self.stood.emit(standing)
+            if self._task is not None:
+                self._task.setProgress(standing.percent)
+        elif kind == "notice" and event.get("warning"):
+            self.noticed.emit(str(event.get("message", "")))
+        elif kind == "hello":
+            self.greeted.emit(event)
+
+    def _finish(self, result: Mapping[str, Any]) -> None:
+        plan, self._task = self._plan, None
+        try:
+            if plan is not None:
+                remember(_UNFINISHED, "{}")
+                self._show(plan, result)
+        except LinkError as error:
+            self.failed.emit(error)
+        finally:
+            self.ended.emit()
+
+    def _show(self, plan: Plan, result: Mapping[str, Any]) -> None:
+        layer = result[LAYER]
+        layer.setCustomProperty(BEFORE, plan.before_id)
+        layer.setCustomProperty(AFTER, plan.after_id)
+        layer.setCustomProperty(OPTIONS, json.dumps(dict(plan.options)))
+        if self._project_left:
+            self.noticed.emit(
+                tr("The project was closed during the run; the result is {}").format(plan.output)
+            )
+            return
+        project = QgsProject.instance()
+        group = add_result(layer, project.mapLayer(plan.before_id), project.mapLayer(plan.after_id))
+        if plan.heatmap is not None and plan.heatmap.is_file():
+            heatmap = QgsRasterLayer(str(plan.heatmap), tr("probability of change"))
+            project.addMapLayer(heatmap, False)
+            group.insertLayer(1, heatmap).setItemVisibilityChecked(False)
+        self.done.emit(layer, result)
+
+    def _fail(self, error: LinkError) -> None:
+        self._task = None
+        if not isinstance(error, Cancelled) and self._plan is not None:
+            # What could not be gone on with must not stand in the way of a new run.
+            if self._plan.options.get("resume"):
+                remember(_UNFINISHED, "{}")
+        self.failed.emit(error)
+        self.ended.emit()
+
+    def _leave_project(self) -> None:
+        self._project_left = self.is_running
+
+
+def result_in_words(layer: QgsVectorLayer, result: Mapping[str, Any]) -> str:
+    """What was found, as a line."""
+    found = result.get("features", {})
+    count, area = found.get("count", layer.featureCount()), found.get("area_m2", 0)
+    return tr("{0} changes on {1:,.2f} ha: {2}").format(
+        count, area / 1e4, layer.source().partition("|")[0]
+    )
+
+
+def _title(path: Path) -> str:
+    return path.stem.replace("_", " ")
+
+
+def _folder(text: str) -> Path | None:
+    return Path(text) if text else None

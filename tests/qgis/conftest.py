@@ -1,0 +1,52 @@
+"""The plugin in a QGIS without a window, its worker being the geochg of this repository."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from plugin_package import load_plugin_package
+from qgis.core import QgsProject, QgsRasterLayer
+from qgis.PyQt.QtCore import Qt
+from qgis_worker import WORKER_PYTHON
+
+load_plugin_package()
+
+EXAMPLES = Path(__file__).parent.parent.parent / "examples"
+
+
+@pytest.fixture
+def connection(qgis_app):
+    from geochg_qgis.connection import Connection
+    from geochg_qgis.settings import remember
+
+    remember("python", str(WORKER_PYTHON))
+    connection = Connection()
+    yield connection
+    connection.close()
+    remember("python", "")
+
+
+@pytest.fixture
+def pair(tmp_path, qgis_new_project):
+    """The example pair, copied and in the project."""
+    layers = []
+    for year in (2015, 2018):
+        path = Path(shutil.copy(EXAMPLES / f"dubai_{year}.tif", tmp_path))
+        layers.append(QgsRasterLayer(str(path), path.stem))
+        assert layers[-1].isValid()
+    QgsProject.instance().addMapLayers(layers)
+    return layers
+
+
+@pytest.fixture
+def dock(qgis_iface, connection, pair, qtbot):
+    from geochg_qgis.panel.dock import GeochgDock
+
+    dock = GeochgDock(qgis_iface, connection)
+    window = qgis_iface.mainWindow()
+    window.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, dock)
+    window.show()
+    dock.show()
+    yield dock
+    dock.close_down()
+    dock.deleteLater()

@@ -1,0 +1,343 @@
+"""The dock, with the real worker, in a QGIS without a window."""
+
+import os
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+from qgis.core import (
+    QgsCoordinateReferenceSystem,
+    QgsGeometry,
+    QgsProject,
+    QgsRasterLayer,
+    QgsRectangle,
+    QgsVectorLayer,
+)
+
+from geochg_qgis.layers.fields import REVIEW, REVIEW_CLASS
+from geochg_qgis.layers.grounds import aoi_text, crs_text
+from geochg_qgis.layers.rasters import raster_of
+from geochg_qgis.layers.result import RESULT
+from geochg_qgis.link.errors import LinkError
+from geochg_qgis.panel.area_box import DRAWN, SELECTION
+
+
+@pytest.fixture
+def errors(dock, monkeypatch):
+    """What the user was told went wrong."""
+    told = []
+    monkeypatch.setattr(dock.messages, "error", told.append)
+    dock.runs.failed.disconnect()
+    dock.runs.failed.connect(told.append)
+    return told
+
+
+@pytest.fixture
+def done(dock, qtbot, errors):
+    """The result of a quick run."""
+    dock.options.model.setEditText("cva")
+    dock.options.min_area.setValue(5000)
+    with qtbot.waitSignal(dock.runs.ended, timeout=90_000):
+        dock.run()
+    assert errors == []
+    (layer,) = [
+        each for each in QgsProject.instance().mapLayers().values() if each.customProperty(RESULT)
+    ]
+    return layer
+
+
+def part(layer, share=0.4):
+    """The lower left part of a layer."""
+    box = layer.extent()
+    return QgsRectangle(
+        box.xMinimum(), box.yMinimum(),
+        box.xMinimum() + share * box.width(), box.yMinimum() + share * box.height(),
+    )  # fmt: skip
+
+
+def test_a_run_puts_a_styled_layer_into_a_group_with_its_sources(dock, done, pair):
+    assert [layer.name() for layer in dock.pair.layers()] == ["dubai_2015", "dubai_2018"]
+    path = Path(done.source().partition("|")[0])
+    assert path.parent == Path(pair[1].source()).parent
+    group = QgsProject.instance().layerTreeRoot().children()[0]
+    assert [node.name() for node in group.children()] == [
+        "dubai 2018 changes", "dubai_2018", "dubai_2015",
+    ]  # fmt: skip
+    assert done.renderer().type() == "categorizedSymbol"
+    assert done.renderer().categories()
+    assert done.labelsEnabled()
+    assert "caption" in done.mapTipTemplate()
+    assert {REVIEW, REVIEW_CLASS} <= {field.name() for field in done.fields()}
+    again = QgsVectorLayer(done.source(), "again", "ogr")
+    assert again.renderer().type() == "categorizedSymbol"
+
+
+def test_the_list_follows_the_map_and_the_map_the_list(dock, done):
+    changes = dock.changes
+    assert changes.model.rowCount() == done.featureCount() > 1
+    areas = [
+        changes.shown.index(row, 2).data(changes.shown.sortRole())
+        for row in range(changes.shown.rowCount())
+    ]
+    assert areas == sorted(areas, reverse=True)
+    changes.table.setCurrentIndex(changes.shown.index(1, 0))
+    assert done.selectedFeatureIds() == changes.chosen()
+    feature = changes.model.feature_ids()[-1]
+    done.selectByIds([feature])
+    assert changes.chosen() == [feature]
+
+
+def test_changes_are_accepted_rejected_relabelled_and_taken_back(dock, done):
+    changes = dock.changes
+    changes.table.setCurrentIndex(changes.shown.index(0, 0))
+    (feature,) = changes.chosen()
+    changes.accept.click()
+    assert done.getFeature(feature)[REVIEW] == "accepted"
+    assert changes.chosen() == [feature]
+    changes.reject.click()
+    assert done.getFeature(feature)[REVIEW] == "rejected"
+    changes.relabel.setCurrentIndex(changes.relabel.findData("road"))
+    changes.relabel.activated.emit(changes.relabel.findData("road"))
+    assert done.getFeature(feature)[REVIEW_CLASS] == "road"
+    assert any("road" in str(c.value()) for c in done.renderer().categories())
+    changes.undo.click()
+    again = QgsVectorLayer(done.source(), "again", "ogr").getFeature(feature)
+    assert not again[REVIEW]
+    assert not again[REVIEW_CLASS]
+
+
+def test_the_slider_filters_map_and_list_and_the_text_the_list(dock, done, qtbot):
+    changes = dock.changes
+    everything = done.featureCount()
+    sure = sorted(f["confidence"] for f in done.getFeatures())
+    changes.slider.setValue(int(100 * sure[len(sure) // 2]))
+    qtbot.waitUntil(lambda: changes.model.rowCount() < everything, timeout=3000)
+    assert done.featureCount() == changes.model.rowCount()
+    changes.slider.setValue(0)
+    qtbot.waitUntil(lambda: changes.model.rowCount() == everything, timeout=3000)
+    changes.filter.setText("no such words")
+    assert changes.shown.rowCount() == 0
+    assert done.featureCount() == everything
+
+
+def test_markup_in_a_caption_stays_text(dock, done):
+    index = done.fields().indexFromName("caption")
+    feature = next(done.getFeatures()).id()
+    done.dataProvider().changeAttributeValues({feature: {index: "<img src=x>&"}})
+    dock.changes._load()
+    row = dock.changes.shown.row_of(feature)
+    from qgis.PyQt.QtCore import Qt
+
+    tip = dock.changes.shown.index(row, 4).data(Qt.ItemDataRole.ToolTipRole)
+    assert "<img" not in tip
+    assert "&lt;img" in tip
+
+
+def test_the_line_about_the_pair_is_told(dock, qtbot):
+    dock.options.model.setEditText("cva")
+    qtbot.waitUntil(lambda: "tiles" in dock.run_box.info.text(), timeout=60_000)
+    assert "634 x 774 px" in dock.run_box.info.text()
+    names = [dock.options.model.itemText(row) for row in range(dock.options.model.count())]
+    assert {"builtin", "cva", "irmad"} <= set(names)
+
+
+def test_a_cancelled_run_is_gone_on_with(dock, qtbot, errors, pair):
+    dock.options.model.setEditText("builtin")
+    dock.options.tile_size.setValue(64)
+    dock.runs.stood.connect(
+        lambda standing: dock.cancel() if standing.stage == "tiles" and standing.done else None
+    )
+    with qtbot.waitSignal(dock.runs.ended, timeout=90_000):
+        dock.run()
+    folder = Path(pair[0].source()).parent
+    (journal,) = folder.glob("*.gpkg.journal")
+    dock.runs.stood.disconnect()
+    with qtbot.waitSignal(dock.runs.ended, timeout=120_000):
+        dock.run()
+    # Beside it lie SQLite's own files while QGIS has it open.
+    assert [path.name for path in folder.glob("*.gpkg")] == ["dubai_2018_changes.gpkg"]
+    assert not journal.exists()
+
+
+def test_a_drawn_area_bounds_the_result(dock, qtbot, errors, pair, qgis_iface):
+    crs = pair[0].crs()
+    qgis_iface.mapCanvas().setDestinationCrs(crs)
+    dock.area.choose(DRAWN)
+    wanted = part(pair[0])
+    dock.area.set_drawn(wanted)
+    dock.options.model.setEditText("cva")
+    with qtbot.waitSignal(dock.runs.ended, timeout=90_000):
+        dock.run()
+    (layer,) = [
+        each for each in QgsProject.instance().mapLayers().values() if each.customProperty(RESULT)
+    ]
+    assert layer.featureCount() > 0
+    assert wanted.buffered(30).contains(layer.extent())
+
+
+def test_a_layer_taken_away_meanwhile_loses_nothing(dock, qtbot, errors, pair):
+    dock.options.model.setEditText("cva")
+    with qtbot.waitSignal(dock.runs.ended, timeout=90_000):
+        dock.run()
+        QgsProject.instance().removeMapLayer(pair[0].id())
+    assert len(QgsProject.instance().mapLayers()) == 2
+
+
+def test_a_project_closed_meanwhile_is_told_where_the_result_is(dock, qtbot, errors, tmp_path):
+    noticed = []
+    dock.runs.noticed.connect(noticed.append)
+    dock.options.model.setEditText("cva")
+    with qtbot.waitSignal(dock.runs.ended, timeout=90_000):
+        dock.run()
+        QgsProject.instance().clear()
+    assert any("dubai_2018_changes.gpkg" in text for text in noticed)
+    assert (tmp_path / "dubai_2018_changes.gpkg").exists()
+    assert not QgsProject.instance().mapLayers()
+
+
+def test_what_cannot_be_run_is_said(dock, errors, pair, qgis_iface, tmp_path):
+    before, after = dock.pair.before, dock.pair.after
+    after.setLayer(pair[0])
+    dock.run()
+    assert "same layer" in errors[-1].message
+    far = QgsRasterLayer(pair[1].source(), "far")
+    far.setCrs(QgsCoordinateReferenceSystem("EPSG:32601"))
+    QgsProject.instance().addMapLayer(far)
+    before.setLayer(pair[0])
+    after.setLayer(far)
+    dock.run()
+    assert "overlap" in errors[-1].message
+    after.setLayer(pair[1])
+    dock.area.choose(SELECTION)
+    dock.run()
+    assert "selected" in errors[-1].message
+    dock.area.choose(DRAWN)
+    qgis_iface.mapCanvas().setDestinationCrs(pair[0].crs())
+    dock.area.set_drawn(QgsRectangle(0, 0, 1, 1))
+    dock.run()
+    assert "outside" in errors[-1].message
+    dock.area.choose("overlap")
+    dock.options.output.setFilePath(str(tmp_path / "no" / "x.gpkg"))
+    dock.run()
+    assert "no folder" in errors[-1].message
+    assert all(error.hint for error in errors)
+    assert not dock.runs.is_running
+
+
+def test_a_worker_killed_in_a_run_is_told_of_and_the_next_run_works(dock, qtbot, errors):
+    dock.options.model.setEditText("builtin")
+    with qtbot.waitSignal(dock.runs.stood, timeout=90_000):
+        dock.run()
+    with qtbot.waitSignal(dock.runs.ended, timeout=30_000):
+        os.kill(dock._connection.running.pid, 9)
+    assert "the worker stopped" in errors[-1].message
+    with qtbot.waitSignal(dock.runs.done, timeout=90_000):
+        dock.run()
+
+
+def test_a_talk_stays_with_its_place_and_the_project(dock, qtbot, errors, tmp_path):
+    from geochg_qgis.panel.talks import kept_talks
+
+    dock.options.model.setEditText("cva")
+    dock.ask.start_at(55.22, 25.03)
+    dock.ask.question.setText("What changed?")
+    dock.ask.send.click()
+    qtbot.waitUntil(lambda: dock.ask._task is None, timeout=60_000)
+    assert errors == []
+    (talk,) = kept_talks()
+    assert (talk.lon, talk.lat) == (55.22, 25.03)
+    assert talk.exchanges[0][1]
+    assert talk.exchanges[0][1] in dock.ask.said.toPlainText()
+    dock.ask.start_at(55.23, 25.04)
+    assert dock.ask.said.toPlainText() == ""
+    path = str(tmp_path / "talks.qgz")
+    QgsProject.instance().write(path)
+    QgsProject.instance().clear()
+    assert dock.ask.places.count() == 0
+    QgsProject.instance().read(path)
+    assert [each.exchanges for each in kept_talks()] == [talk.exchanges]
+
+
+def test_talks_in_a_spoiled_project_are_passed_over(qgis_new_project):
+    from geochg_qgis.panel.talks import kept_talks
+
+    for text in ("no json", "7", '[1, {"lon": "x"}]', '[{"lon":1,"lat":2,"exchanges":[[1]]}]'):
+        QgsProject.instance().writeEntry("geochg", "talks", text)
+        assert kept_talks() == []
+
+
+def test_an_overridden_crs_goes_along(pair):
+    assert raster_of(pair[0], pair[0].extent(), pair[0].crs()).parameter() == pair[0].source()
+    pair[0].setCrs(QgsCoordinateReferenceSystem("EPSG:32641"))
+    told = raster_of(pair[0], pair[0].extent(), pair[0].crs()).parameter()
+    assert told == {"path": pair[0].source(), "crs": "EPSG:32641"}
+    custom = QgsCoordinateReferenceSystem()
+    custom.createFromProj("+proj=laea +lat_0=25 +lon_0=55 +datum=WGS84")
+    assert crs_text(custom).startswith("PROJCRS")
+
+
+def test_layers_without_a_file_are_exported_for_the_area(tmp_path, pair):
+    tiles = tmp_path / "tiles" / "0" / "0"
+    tiles.mkdir(parents=True)
+    from qgis.PyQt.QtGui import QImage
+
+    image = QImage(256, 256, QImage.Format.Format_RGB32)
+    image.fill(0x336699)
+    image.save(str(tiles / "0.png"))
+    url = (tmp_path / "tiles").as_uri()
+    source = f"type=xyz&url={url}/{{z}}/{{x}}/{{y}}.png&zmax=0&zmin=0"
+    layer = QgsRasterLayer(source, "streets", "wms")
+    assert layer.isValid()
+    raster = raster_of(layer, pair[0].extent(), pair[0].crs())
+    assert "streets" in raster.note
+    written = QgsRasterLayer(raster.parameter(), "picture")
+    assert written.isValid()
+    assert written.bandCount() >= 3
+    wide = QgsRectangle(-170, -80, 170, 80)
+    whole = raster_of(layer, wide, QgsCoordinateReferenceSystem("EPSG:4326"))
+    assert max(whole.export.width_px, whole.export.height_px) <= 4096
+
+
+def test_areas_are_brought_to_the_before_layer(pair):
+    shared, crs = pair[0].extent(), pair[0].crs()
+    assert aoi_text(QgsGeometry.fromRect(part(pair[0])), crs, shared, crs).startswith("EPSG:")
+    with pytest.raises(LinkError, match="outside"):
+        aoi_text(QgsGeometry.fromRect(QgsRectangle(0, 0, 1, 1)), crs, shared, crs)
+
+
+def test_the_set_up_page_checks_and_says_what_is_wrong(dock, qtbot, tmp_path):
+    setup = dock.open_setup()
+    setup.python.setFilePath(str(tmp_path / "missing"))
+    setup.check()
+    qtbot.waitUntil(lambda: "there is no" in setup.status.text(), timeout=10_000)
+    setup.python.setFilePath(shutil.which("python3", path="/usr/bin"))
+    setup.check()
+    qtbot.waitUntil(lambda: "not installed" in setup.status.text(), timeout=10_000)
+    assert "No module named" in setup.output.toPlainText()
+    from qgis_worker import WORKER_PYTHON
+
+    setup.python.setFilePath(str(WORKER_PYTHON))
+    setup.check()
+    qtbot.waitUntil(lambda: "works" in setup.status.text(), timeout=60_000)
+    qtbot.waitUntil(lambda: bool(setup.base.filePath()), timeout=20_000)
+    setup.package.setText("no-such-thing")
+    (tmp_path / "wheels").mkdir()
+    setup.wheels.setFilePath(str(tmp_path / "wheels"))
+    setup.folder.setFilePath(str(tmp_path / "env"))
+    setup.install()
+    qtbot.waitUntil(lambda: "failed" in setup.status.text(), timeout=120_000)
+    assert "No matching distribution" in setup.output.toPlainText()
+    assert not (tmp_path / "env").exists()
+
+
+def test_the_dock_opens_fast(qgis_iface, connection, pair, qtbot):
+    from geochg_qgis.panel.dock import GeochgDock
+
+    start = time.perf_counter()
+    dock = GeochgDock(qgis_iface, connection)
+    dock.show()
+    qtbot.waitExposed(dock)
+    assert time.perf_counter() - start < 0.3
+    dock.close_down()
+    dock.deleteLater()

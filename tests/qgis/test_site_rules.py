@@ -1,0 +1,148 @@
+"""What QGIS's plugin site, and both of its Qt versions, ask of the plugin."""
+
+import ast
+import configparser
+import json
+import subprocess
+import sys
+import zipfile
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from plugin_package import FOLDER
+from qgis_worker import WORKER_PYTHON
+
+LARGEST_BYTES = 25_000_000
+
+
+@pytest.fixture(scope="module")
+def unzipped(tmp_path_factory):
+    """The plugin as its zip holds it."""
+    folder = tmp_path_factory.mktemp("zip")
+    subprocess.run([str(WORKER_PYTHON), str(FOLDER / "build.py"), str(folder)], check=True)
+    path = folder / "geochg_qgis.zip"
+    assert path.stat().st_size < LARGEST_BYTES
+    with zipfile.ZipFile(path) as archive:
+        assert {name.split("/")[0] for name in archive.namelist()} == {"geochg_qgis"}
+        archive.extractall(folder)
+    return folder / "geochg_qgis"
+
+
+def test_the_zip_holds_what_it_must_and_nothing_else(unzipped):
+    assert {"__init__.py", "metadata.txt", "LICENSE"} <= {p.name for p in unzipped.iterdir()}
+    files = [path for path in unzipped.rglob("*") if path.is_file()]
+    suffixes = {path.suffix for path in files if path.name != "LICENSE"}
+    assert suffixes <= {".py", ".svg", ".json", ".txt"}
+    assert not [path for path in files if "__pycache__" in path.parts or path.name == "build.py"]
+
+
+def test_the_metadata_is_complete(unzipped):
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.read(unzipped / "metadata.txt", encoding="utf-8")
+    told = dict(parser["general"])
+    for key in (
+        "name", "description", "version", "author", "email", "about", "tracker", "repository",
+    ):  # fmt: skip
+        assert told[key].strip()
+    assert told["qgisminimumversion"] == "3.22"
+    assert told["hasprocessingprovider"] == "yes"
+    assert "External dependency" in told["about"]
+    assert (unzipped / told["icon"]).is_file()
+
+
+def test_bandit_and_detect_secrets_find_nothing(unzipped):
+    bandit = subprocess.run(
+        [sys.executable, "-m", "bandit", "-q", "-r", str(unzipped)], capture_output=True, text=True
+    )
+    assert bandit.returncode == 0, bandit.stdout
+    secrets = subprocess.run(
+        [sys.executable, "-m", "detect_secrets", "scan", "--all-files", "geochg_qgis"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=unzipped.parent,
+    )
+    assert json.loads(secrets.stdout)["results"] == {}
+
+
+def qt6_classes():
+    """What PyQt6 defines: members by dotted class, from its stubs, by name of the module."""
+    (folder,) = find_spec("PyQt6").submodule_search_locations
+    known = {}
+    for module in ("QtCore", "QtGui", "QtWidgets", "QtTest"):
+        tree = ast.parse((Path(folder) / f"{module}.pyi").read_text(encoding="utf-8"))
+        members = known.setdefault(module, {})
+        _collect(tree, "", members)
+    return known
+
+
+def _collect(node, prefix, members):
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.ClassDef):
+            members.setdefault(prefix, set()).add(child.name)
+            inner = f"{prefix}.{child.name}" if prefix else child.name
+            members[inner] = set()
+            _collect(child, inner, members)
+        elif isinstance(child, ast.FunctionDef):
+            members.setdefault(prefix, set()).add(child.name)
+        elif isinstance(child, ast.Assign):
+            members.setdefault(prefix, set()).update(
+                target.id for target in child.targets if isinstance(target, ast.Name)
+            )
+        elif isinstance(child, ast.AnnAssign) and isinstance(child.target, ast.Name):
+            members.setdefault(prefix, set()).add(child.target.id)
+
+
+def _sources():
+    for path in sorted(FOLDER.rglob("*.py")):
+        yield path, ast.parse(path.read_text(encoding="utf-8"))
+
+
+def test_every_qt_name_is_one_of_qt6():
+    known, checked = qt6_classes(), 0
+    for path, tree in _sources():
+        homes = {}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("qgis.PyQt."):
+                module = node.module.rpartition(".")[2]
+                for name in node.names:
+                    # QGIS keeps QVariant's types under Qt 6 itself.
+                    if name.name == "QVariant":
+                        continue
+                    homes[name.name] = module
+                    assert name.name in known[module][""], f"{path.name}: {module}.{name.name}"
+                    checked += 1
+        for node in ast.walk(tree):
+            if not isinstance(node, ast.Attribute):
+                continue
+            parts = ast.unparse(node).split(".")
+            home = homes.get(parts[0])
+            # Enum values are three parts: class, enum, value.
+            if home and parts[0] in known[home] and len(parts) == 3 and parts[1][0].isupper():
+                members = known[home].get(f"{parts[0]}.{parts[1]}")
+                assert members is not None, f"{path.name}: {'.'.join(parts)}"
+                assert parts[2] in members, f"{path.name}: {'.'.join(parts)}"
+                checked += 1
+            elif home and parts[0] in known[home] and len(parts) == 2:
+                assert parts[1] in known[home][parts[0]] or not parts[1][0].isupper(), (
+                    f"{path.name}: {'.'.join(parts)} is not scoped"
+                )
+    assert checked > 80
+
+
+def test_nothing_comes_from_a_qt_by_its_own_name():
+    for path, tree in _sources():
+        for node in ast.walk(tree):
+            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            names += [each.name for each in node.names] if isinstance(node, ast.Import) else []
+            assert not [n for n in names if n.startswith(("PyQt", "PySide", "sip"))], path
+
+
+def test_nothing_but_qgis_and_the_standard_library_is_imported():
+    allowed = set(sys.stdlib_module_names) | {"qgis", "geochg_qgis"}
+    for path, tree in _sources():
+        for node in ast.walk(tree):
+            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            names += [each.name for each in node.names] if isinstance(node, ast.Import) else []
+            assert {name.split(".")[0] for name in names} <= allowed, path

@@ -1,0 +1,188 @@
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from threading import Thread
+
+import pytest
+from pairs import planted_pair
+
+import geochg
+from geochg.events import PROTOCOL_VERSION as OURS
+from geochg_qgis.link.client import Client
+from geochg_qgis.link.errors import Cancelled, LinkError, SetupError
+from geochg_qgis.link.protocol import PROTOCOL_VERSION
+
+PYTHON = Path(sys.executable)
+FAKE = str(Path(__file__).parent.parent / "support" / "fake_worker.py")
+SMALL = {"model": "cva", "tile_size_px": 64, "overlap_px": 16, "align": "off"}
+
+
+@pytest.fixture
+def fake():
+    """Starts a fake worker; ended after the test."""
+    clients = []
+
+    def make(behaviour):
+        clients.append(Client(PYTHON, command=(FAKE, behaviour)))
+        return clients[-1]
+
+    yield make
+    for client in clients:
+        client.close()
+
+
+@pytest.fixture
+def pair(make_raster):
+    before, after = planted_pair()
+    return {
+        "before": str(make_raster("before.tif", before)),
+        "after": str(make_raster("after.tif", after)),
+    }
+
+
+def gone(pid):
+    """Whether a process has ended."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+def test_the_plugin_speaks_the_version_of_the_worker():
+    assert PROTOCOL_VERSION == OURS
+
+
+def test_the_real_worker_is_greeted_asked_and_ended(pair, tmp_path):
+    log = []
+    client = Client(PYTHON, on_log=log.append)
+    hello = client.start()
+    assert hello["geochg"] == geochg.__version__
+    events = []
+    output = tmp_path / "c.gpkg"
+    given = {**pair, "options": SMALL, "outputs": {"features": str(output)}}
+    result = client.ask("analyze", given, events.append)
+    assert output.exists()
+    assert result["features"]["count"] > 0
+    assert events[-1]["kind"] == "progress"
+    with pytest.raises(LinkError, match="does not exist") as caught:
+        client.ask("describe", {**pair, "before": "nowhere.tif"})
+    assert caught.value.hint
+    pid = client.pid
+    client.close()
+    assert gone(pid)
+    assert not client.is_alive
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "kind", "names"),
+    [
+        ("garbage", LinkError, "Welcome to the Other Program"),
+        ("other_version", LinkError, "speaks version 7"),
+        ("dies", SetupError, "incomplete"),
+    ],
+)
+def test_programs_that_are_no_worker_of_ours(fake, behaviour, kind, names):
+    client = fake(behaviour)
+    with pytest.raises(kind, match=names) as caught:
+        client.start()
+    assert caught.value.hint
+    assert gone(client.pid)
+
+
+def test_a_program_that_says_nothing_is_given_up_and_ended(fake):
+    client = fake("silent")
+    start = time.monotonic()
+    with pytest.raises(SetupError, match="did not answer within 1 s"):
+        client.start(seconds=1.0)
+    assert time.monotonic() - start < 12
+    assert gone(client.pid)
+
+
+def test_the_user_may_stop_waiting(fake):
+    client = fake("silent")
+    with pytest.raises(Cancelled):
+        client.start(is_cancelled=lambda: True)
+    assert gone(client.pid)
+
+
+def test_a_worker_that_dies_is_reported_with_code_and_log(fake):
+    client = fake("dies_later")
+    client.start()
+    with pytest.raises(LinkError, match="exit code 9") as caught:
+        client.ask("analyze", {})
+    assert "out of memory" in caught.value.detail
+    with pytest.raises(LinkError):
+        client.ask("analyze", {})
+
+
+def test_a_killed_worker_ends_what_was_asked(fake):
+    client = fake("slow")
+    client.start()
+    reply = client.request("analyze", {})
+    client._process.kill()
+    assert reply.wait(5)
+    with pytest.raises(LinkError, match="stopped"):
+        reply.result()
+
+
+def test_a_request_that_will_not_stop_ends_with_its_worker(fake):
+    client = fake("stubborn")
+    client.start()
+    start = time.monotonic()
+    with pytest.raises(Cancelled):
+        client.ask("analyze", {}, is_cancelled=lambda: True)
+    assert time.monotonic() - start < 4
+    deadline = time.monotonic() + 12
+    while not gone(client.pid):
+        assert time.monotonic() < deadline
+        client._process.poll()
+        time.sleep(0.1)
+
+
+def test_events_of_others_and_nonsense_are_passed_over(fake):
+    client = fake("odd")
+    assert client.start()["protocol"] == 1
+
+
+def test_several_threads_may_ask(fake):
+    client = fake("slow")
+    client.start()
+    results = {}
+
+    def ask(number):
+        results[number] = client.ask("analyze", {"number": number})["echo"]["number"]
+
+    threads = [Thread(target=ask, args=(number,)) for number in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert results == {0: 0, 1: 1}
+
+
+@pytest.mark.parametrize(
+    ("python", "names"),
+    [
+        ("missing", "there is no"),
+        (".", "is a folder"),
+        ("qgis-bin.exe", "is QGIS itself"),
+    ],
+)
+def test_interpreters_that_are_none(tmp_path, python, names):
+    with pytest.raises(SetupError, match=names) as caught:
+        Client(tmp_path / python).start()
+    assert caught.value.hint
+
+
+def test_a_python_without_geochg(tmp_path):
+    subprocess.run(
+        [sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "bare")], check=True
+    )
+    from geochg_qgis.link.interpreters import python_of
+
+    with pytest.raises(SetupError, match="not installed") as caught:
+        Client(python_of(tmp_path / "bare")).start()
+    assert "No module named" in caught.value.detail

@@ -1,0 +1,173 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from geochg_qgis.link.dates import date_in, guessed_pair
+from geochg_qgis.link.errors import Cancelled, LinkError
+from geochg_qgis.link.installing import InstallOptions, install, size_mb
+from geochg_qgis.link.interpreters import clean_environment, python_of, with_geochg
+from geochg_qgis.link.places import has_journal, past_journals, result_path
+from geochg_qgis.link.progress import Pace
+
+
+def test_what_is_qgis_own_stays_out_of_the_workers_environment():
+    given = {
+        "PATH": "p", "PYTHONHOME": "q", "PYTHONPATH": "q", "PROJ_LIB": "q", "GDAL_DATA": "q",
+        "LD_LIBRARY_PATH": "q", "DYLD_LIBRARY_PATH": "q", "PIP_INDEX_URL": "q", "HOME": "h",
+    }  # fmt: skip
+    kept = clean_environment(given)
+    assert {"PATH": "p", "HOME": "h"}.items() <= kept.items()
+    assert "q" not in kept.values()
+
+
+def test_interpreters_are_found_in_order(tmp_path):
+    own, other = tmp_path / "own", tmp_path / "other"
+    beside = other / ("geochg.exe" if sys.platform == "win32" else "geochg")
+    for file in (python_of(own), other / "python3", beside):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("")
+        file.chmod(0o755)
+    environ = {"GEOCHG_PYTHON": "named", "PATH": str(other)}
+    assert list(with_geochg(own, environ)) == [Path("named"), python_of(own), other / "python3"]
+    assert list(with_geochg(tmp_path / "none", {"PATH": ""})) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "date"),
+    [
+        ("dubai_2015", "2015"),
+        ("S2_20180503T064629_tile", "2018-05-03"),
+        ("scene 2018-05", "2018-05"),
+        ("2019.12.31 ortho", "2019-12-31"),
+        ("tile_120159", ""),
+        ("plot 1850", ""),
+        ("before", ""),
+    ],
+)
+def test_dates_in_names(name, date):
+    assert date_in(name) == date
+
+
+@pytest.mark.parametrize(
+    ("names", "pair"),
+    [
+        (["dubai_2018", "dubai_2015"], (1, 0)),
+        (["a 2018-05", "OpenStreetMap", "a 2018-01", "a 2017"], (3, 0)),
+        (["After flood", "Before flood", "map"], (1, 0)),
+        (["post_event", "pre_event"], (1, 0)),
+        (["x_2015", "y_2015"], None),
+        (["one", "two"], None),
+        (["one"], None),
+        ([], None),
+    ],
+)
+def test_the_pair_is_guessed(names, pair):
+    assert guessed_pair(names) == pair
+
+
+def test_results_go_where_they_can_be_written_and_over_nothing(tmp_path):
+    path = result_path("dubai 2018/ü", [tmp_path / "missing", tmp_path])
+    assert path == tmp_path / "dubai_2018_ü_changes.gpkg"
+    path.write_text("")
+    second = result_path("dubai 2018/ü", [tmp_path])
+    assert second.name == "dubai_2018_ü_changes_2.gpkg"
+    second.with_name(second.name + ".journal").write_text("")
+    assert has_journal(second)
+    assert past_journals(second).name == "dubai_2018_ü_changes_2_2.gpkg"
+    assert result_path("x", [tmp_path / "missing"]) is None
+
+
+def test_rate_and_time_left():
+    now = [0.0]
+    pace = Pace(lambda: now[0])
+    progress = {"kind": "progress", "stage": "tiles", "total": 100}
+    first = pace.standing({**progress, "done": 20})
+    assert (first.rate, first.left_s) == (None, None)
+    now[0] = 10.0
+    later = pace.standing({**progress, "done": 40})
+    assert later.rate == pytest.approx(2)
+    assert later.left_s == pytest.approx(30)
+    assert first.percent < later.percent < 97
+    assert pace.standing({**progress, "stage": "write", "done": 0, "total": 0}).percent == 97
+
+
+def wheel_folder(folder: Path) -> Path:
+    """A folder with a wheel that needs nothing, made by hand."""
+    import zipfile
+
+    folder.mkdir()
+    with zipfile.ZipFile(folder / "tiny_thing-1.0-py3-none-any.whl", "w") as wheel:
+        wheel.writestr("tiny_thing.py", "")
+        info = "tiny_thing-1.0.dist-info"
+        wheel.writestr(
+            f"{info}/METADATA", "Metadata-Version: 2.1\nName: tiny-thing\nVersion: 1.0\n"
+        )
+        wheel.writestr(
+            f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
+        wheel.writestr(f"{info}/RECORD", "")
+    return folder
+
+
+def test_an_environment_is_made_and_a_package_installed_offline(tmp_path):
+    lines = []
+    options = InstallOptions(
+        Path(sys.executable), tmp_path / "env", "tiny-thing", wheels=wheel_folder(tmp_path / "w")
+    )
+    python = install(options, lines.append, lambda: False)
+    assert subprocess.run([str(python), "-c", "import tiny_thing"]).returncode == 0
+    assert any("Successfully installed" in line for line in lines)
+    assert size_mb(options.folder) > 1
+
+
+def test_pips_own_error_is_told_in_full_and_nothing_is_left(tmp_path):
+    (tmp_path / "empty").mkdir()
+    options = InstallOptions(
+        Path(sys.executable), tmp_path / "env", "no-such-thing", wheels=tmp_path / "empty"
+    )
+    with pytest.raises(LinkError, match="installing failed") as caught:
+        install(options, print, lambda: False)
+    assert "No matching distribution" in caught.value.detail
+    assert "wheels" in caught.value.hint
+    assert not options.folder.exists()
+
+
+def test_an_installation_can_be_cancelled(tmp_path):
+    options = InstallOptions(Path(sys.executable), tmp_path / "env")
+    with pytest.raises(Cancelled):
+        install(options, print, lambda: True)
+    assert not options.folder.exists()
+
+
+def test_folders_and_pythons_that_do_not_serve(tmp_path):
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.txt").write_text("mine")
+    with pytest.raises(LinkError, match="holds other things"):
+        install(InstallOptions(Path(sys.executable), tmp_path / "full"), print, lambda: False)
+    assert (tmp_path / "full" / "thesis.txt").exists()
+    with pytest.raises(LinkError, match="cannot start"):
+        install(InstallOptions(tmp_path / "no", tmp_path / "env"), print, lambda: False)
+    missing = InstallOptions(Path(sys.executable), tmp_path / "env", wheels=tmp_path / "no")
+    with pytest.raises(LinkError, match="no folder"):
+        install(missing, print, lambda: False)
+
+
+def test_pip_is_told_all_and_takes_a_package_for_nothing_else(tmp_path):
+    told = InstallOptions(
+        Path("p"), tmp_path, "--index-url=evil", "http://proxy:1", without_gpu=True
+    ).pip_arguments()
+    assert told[-2:] == ["--", "--index-url=evil"]
+    assert told[told.index("--proxy") + 1] == "http://proxy:1"
+    assert "--extra-index-url" in told
+    offline = InstallOptions(Path("p"), tmp_path, wheels=tmp_path, without_gpu=True).pip_arguments()
+    assert "--no-index" in offline
+    assert "--extra-index-url" not in offline
+
+
+def test_the_link_knows_neither_qt_nor_qgis():
+    folder = Path(sys.modules["geochg_qgis"].__file__).parent / "link"
+    sources = [path.read_text(encoding="utf-8") for path in folder.glob("*.py")]
+    assert len(sources) > 5
+    assert not [text for text in sources if "import qgis" in text or "from qgis" in text]

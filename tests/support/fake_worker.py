@@ -1,0 +1,84 @@
+"""A program that behaves like a bad worker, or like no worker at all.
+
+python fake_worker.py BEHAVIOUR
+"""
+
+import json
+import sys
+import time
+
+HELLO = {"protocol": 1, "geochg": "0.0", "models": [], "python": "3", "pid": 1}
+
+
+def say(message):
+    sys.stdout.write(json.dumps({"jsonrpc": "2.0", **message}) + "\n")
+    sys.stdout.flush()
+
+
+def requests():
+    for line in sys.stdin:
+        yield json.loads(line)
+
+
+def garbage():
+    next(requests())
+    print("Welcome to the Other Program! <b>1.0</b>", flush=True)
+    time.sleep(60)
+
+
+def other_version():
+    for request in requests():
+        say({"id": request["id"], "result": HELLO | {"protocol": 7, "geochg": "9.9"}})
+
+
+def silent():
+    time.sleep(60)
+
+
+def dies():
+    print("ModuleNotFoundError: No module named 'numpy'", file=sys.stderr)
+    sys.exit(1)
+
+
+def dies_later():
+    for request in requests():
+        if request["method"] != "hello":
+            print("out of memory", file=sys.stderr, flush=True)
+            sys.exit(9)
+        say({"id": request["id"], "result": HELLO})
+
+
+def stubborn():
+    """Answers hello, and nothing else; not even the end of its input moves it."""
+    for request in requests():
+        if request["method"] == "hello":
+            say({"id": request["id"], "result": HELLO})
+    time.sleep(60)
+
+
+def slow():
+    """Tells progress for two seconds before it answers."""
+    for request in requests():
+        number = request["id"]
+        if request["method"] == "hello":
+            say({"id": number, "result": HELLO})
+            continue
+        for done in range(20):
+            event = {"id": number, "kind": "progress", "stage": "tiles", "done": done, "total": 20}
+            say({"method": "event", "params": event})
+            time.sleep(0.1)
+        say({"id": number, "result": {"echo": request["params"]}})
+
+
+def odd():
+    """Messages that are JSON-RPC and make no sense, then a good answer."""
+    for request in requests():
+        say({"id": 999, "result": {}})
+        say({"method": "event", "params": {"id": 999, "kind": "progress"}})
+        say({"method": "event", "params": "text"})
+        say({"id": None, "error": {"code": 1}})
+        say({"id": request["id"], "result": HELLO})
+
+
+if __name__ == "__main__":
+    globals()[sys.argv[1]]()

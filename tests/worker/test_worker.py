@@ -1,0 +1,289 @@
+"""The worker as a process that another program talks to."""
+
+import json
+import time
+
+import pytest
+from pairs import planted_pair
+from worker_process import Worker
+
+import geochg
+from geochg.events import PROTOCOL_VERSION
+from geochg.worker.pipes import LONGEST_LINE_BYTES
+
+SMALL = {"model": "marker", "tile_size_px": 64, "overlap_px": 16, "align": "off"}
+SLOW = SMALL | {"model_options": {"delay_s": 0.3}, "batch_size": 1}
+
+
+@pytest.fixture
+def worker(tmp_path):
+    process = Worker(tmp_path)
+    yield process
+    process.kill()
+
+
+@pytest.fixture(scope="module")
+def steady(tmp_path_factory):
+    """One worker for all that must leave no trace in it."""
+    process = Worker(tmp_path_factory.mktemp("steady"))
+    yield process
+    process.kill()
+
+
+@pytest.fixture
+def pair(make_raster):
+    before, after = planted_pair()
+    names = ("vorher ä 变化.tif", "nachher ö 変化.tif")
+    images = zip(names, (before, after), strict=True)
+    return dict(zip(("before", "after"), (str(make_raster(*each)) for each in images), strict=True))
+
+
+def test_hello_tells_versions_and_models(worker):
+    told = worker.ask("hello", client="test")
+    assert told["protocol"] == PROTOCOL_VERSION
+    assert told["geochg"] == geochg.__version__
+    assert told["pid"] == worker.process.pid
+    assert {model["name"] for model in told["models"]} >= {"builtin", "irmad", "cva", "marker"}
+    assert worker.ask("models")["models"] == told["models"]
+
+
+def test_devices_end_with_the_cpu(worker):
+    devices = worker.ask("devices")["devices"]
+    assert devices[-1]["device"] == "cpu"
+    assert all(each["name"] for each in devices)
+
+
+def test_describe_tells_what_the_pair_is(worker, pair):
+    facts = worker.ask("describe", **pair, options=SMALL)
+    assert facts["tiles"] == 24
+    assert facts["before"]["path"] == pair["before"]
+
+
+def test_a_raster_is_taken_in_the_crs_it_is_said_to_be_in(worker, pair):
+    told = {name: {"path": path, "crs": "EPSG:32634"} for name, path in pair.items()}
+    facts = worker.ask("describe", **told, options=SMALL)
+    assert facts["grid"]["crs"] == "EPSG:32634"
+    assert worker.ask("describe", **pair, options=SMALL)["grid"]["crs"] == "EPSG:32633"
+
+
+def test_analyze_tells_progress_and_writes_the_files(worker, pair, tmp_path):
+    output = tmp_path / "änderungen.geojson"
+    result = worker.ask("analyze", **pair, options=SMALL, outputs={"features": str(output)})
+    assert result["outputs"] == {"features": str(output)}
+    assert result["features"]["count"] == 3
+    assert {"class": "building", "change": "appeared", "count": 2} in result["features"]["kinds"]
+    assert len(json.loads(output.read_text(encoding="utf-8"))["features"]) == 3
+    told = [event["params"] for event in worker.events]
+    assert {event["id"] for event in told} == {1}
+    tiles = [event for event in told if event.get("stage") == "tiles"]
+    assert tiles[0]["done"] == 0
+    assert tiles[-1] == {"id": 1, "kind": "progress", "stage": "tiles", "done": 24, "total": 24}
+
+
+def test_a_cancelled_run_stops_and_can_be_gone_on_with(worker, pair, tmp_path):
+    outputs = {"features": str(tmp_path / "c.gpkg")}
+    run = worker.send("analyze", **pair, options=SLOW, outputs=outputs)
+    while worker.event("progress")["stage"] != "tiles":
+        pass
+    asked = time.monotonic()
+    worker.send("cancel", id=run)
+    answers = {}
+    while len(answers) < 2:
+        message = worker.next()
+        if "id" in message:
+            answers[message["id"]] = message, time.monotonic() - asked
+    (acknowledged, seconds), (ended, _) = answers[run + 1], answers[run]
+    assert acknowledged["result"] == {"cancelled": True}
+    assert seconds < 1
+    assert ended["error"]["code"] == -32800
+    assert ended["error"]["data"]["kind"] == "CancelledRunError"
+    assert not (tmp_path / "c.gpkg").exists()
+    options = SLOW | {"model_options": {"delay_s": 0.3}, "resume": True}
+    assert worker.ask("analyze", **pair, options=options, outputs=outputs)["features"]["count"] == 3
+
+
+def test_hello_is_answered_while_a_run_goes_on(worker, pair, tmp_path):
+    outputs = {"features": str(tmp_path / "c.gpkg")}
+    run = worker.send("analyze", **pair, options=SLOW, outputs=outputs)
+    while worker.event("progress")["stage"] != "tiles":
+        pass
+    asked = time.monotonic()
+    assert worker.ask("hello")["protocol"] == PROTOCOL_VERSION
+    assert time.monotonic() - asked < 1
+    assert worker.answer(run)["result"]["features"]["count"] == 3
+
+
+def test_runs_take_turns_and_both_are_done(worker, pair, tmp_path):
+    names = ("a.geojson", "b.geojson")
+    sent = [
+        worker.send("analyze", **pair, options=SMALL, outputs={"features": str(tmp_path / name)})
+        for name in names
+    ]
+    done = {}
+    while len(done) < 2:
+        message = worker.next()
+        if "id" in message:
+            done[message["id"]] = message
+    assert [done[number]["result"]["features"]["count"] for number in sent] == [3, 3]
+    assert (tmp_path / "a.geojson").read_bytes() == (tmp_path / "b.geojson").read_bytes()
+
+
+def test_ask_streams_and_takes_what_was_said_before(worker, pair):
+    place = {"at": [15.01, 45.14], "options": SMALL}
+    first = worker.ask("ask", **pair, **place, question="What changed?")
+    pieces = [event["params"]["text"] for event in worker.events]
+    assert "".join(pieces).strip() == first["answer"]
+    assert first["answer"]
+    said = [["What changed?", first["answer"]]]
+    again = worker.ask("ask", **pair, **place, question="What changed?", exchanges=said)
+    assert again["answer"] == first["answer"]
+
+
+def test_stdin_that_ends_ends_the_worker_and_keeps_the_journal(worker, pair, tmp_path):
+    output = tmp_path / "c.gpkg"
+    options = SLOW | {"model_options": {"delay_s": 2.0}}
+    worker.send("analyze", **pair, options=options, outputs={"features": str(output)})
+    progress = worker.event("progress")
+    while progress["stage"] != "tiles" or not progress["done"]:
+        progress = worker.event("progress")
+    asked = time.monotonic()
+    assert worker.leave() == 0
+    assert time.monotonic() - asked < 5
+    assert not output.exists()
+    assert output.with_name("c.gpkg.journal").exists()
+
+
+def test_a_worker_with_nothing_to_do_leaves_at_once(worker):
+    worker.ask("hello")
+    asked = time.monotonic()
+    assert worker.leave() == 0
+    assert time.monotonic() - asked < 2
+
+
+def test_what_was_asked_just_before_the_end_is_still_answered(worker):
+    number = worker.send("hello")
+    worker.process.stdin.close()
+    assert worker.answer(number)["result"]["protocol"] == PROTOCOL_VERSION
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        (b"garbage", -32700),
+        (b"\xff\xfe\x00", -32700),
+        (b'{"jsonrpc": "2.0", "id": 1, "method": "hello"', -32700),
+        (b'{"jsonrpc": "2.0", "id": NaN, "method": "hello"}', -32700),
+        (b"[" * 100_000, -32700),
+        (b"9" * 10_000, -32700),
+        (b"[]", -32600),
+        (b"42", -32600),
+        (b'{"id": 1, "method": "hello"}', -32600),
+        (b'{"jsonrpc": "1.0", "id": 1, "method": "hello"}', -32600),
+        (b'{"jsonrpc": "2.0", "id": true, "method": "hello"}', -32600),
+        (b'{"jsonrpc": "2.0", "id": [1], "method": "hello"}', -32600),
+        (b'{"jsonrpc": "2.0", "id": 1}', -32600),
+        (b'{"jsonrpc": "2.0", "id": 1, "method": 7}', -32600),
+        (b'{"jsonrpc": "2.0", "id": 1, "method": "dance"}', -32601),
+        (b'{"jsonrpc": "2.0", "id": 1, "method": "hello", "params": [1]}', -32602),
+        (b'{"jsonrpc": "2.0", "id": 1, "method": "models", "params": {"x": 1}}', -32602),
+        (b'{"jsonrpc": "2.0", "id": 1, "method": "cancel"}', -32602),
+        (b'{"jsonrpc": "2.0", "id": 1, "method": "cancel", "params": {"id": true}}', -32602),
+        (b'{"jsonrpc": "2.0", "id": "' + b"x" * LONGEST_LINE_BYTES + b'"}', -32600),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_what_is_no_request_is_answered_with_an_error(steady, line, code):
+    steady.write(line + b"\r\n")
+    error = steady.next()["error"]
+    assert error["code"] == code
+    assert error["message"]
+    assert error["data"]["hint"]
+    assert len(json.dumps(error)) < 2000
+    assert steady.ask("hello")["protocol"] == PROTOCOL_VERSION
+
+
+@pytest.mark.parametrize(
+    ("changed", "code", "names"),
+    [
+        ({"before": 7}, -32602, "'before'"),
+        ({"before": {"path": "x.tif"}}, -32602, "'before'"),
+        ({"before": "missing \x00.tif"}, -32002, "missing"),
+        ({"before": "\ud800.tif"}, None, ""),
+        ({"options": []}, -32602, "'options'"),
+        ({"options": {"modle": "x"}}, -32002, "'modle'"),
+        ({"options": {"model": "nosuch"}}, -32002, "nosuch"),
+        ({"outputs": {}}, -32602, "'outputs'"),
+        ({"outputs": {"features": 1}}, -32602, "'features'"),
+        ({"outputs": {"picture": "x.png"}}, -32602, "'picture'"),
+        ({"outputs": {"features": "no/such/folder/x.gpkg"}}, -32002, "folder"),
+        ({"colour": "red"}, -32602, "'colour'"),
+    ],
+)
+def test_parameters_that_make_no_sense(steady, pair, tmp_path, changed, code, names):
+    good = {**pair, "options": SMALL, "outputs": {"features": str(tmp_path / "c.gpkg")}}
+    error = steady.refused("analyze", **{**good, **changed})
+    assert code is None or error["code"] == code
+    assert names in error["message"]
+    assert error["data"]["hint"]
+    assert steady.ask("hello")["protocol"] == PROTOCOL_VERSION
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"question": ""},
+        {"at": [1]},
+        {"at": ["a", 1]},
+        {"at": [True, False]},
+        {"exchanges": "x"},
+        {"exchanges": [["only a question"]]},
+    ],
+)
+def test_questions_that_make_no_sense(steady, pair, changed):
+    good = {**pair, "options": SMALL, "question": "What changed?"}
+    error = steady.refused("ask", **{**good, **changed})
+    assert error["code"] == -32602
+    assert next(iter(changed)) in error["message"]
+
+
+def test_requests_under_way_are_bounded_and_have_ids_of_their_own(worker, pair, tmp_path):
+    options = SLOW | {"model_options": {"delay_s": 1.0}}
+    outputs = {"features": str(tmp_path / "c.gpkg")}
+    run = worker.send("analyze", **pair, options=options, outputs=outputs)
+    worker.event("progress")
+    worker._last -= 1
+    assert worker.send("hello") == run
+    message = worker.answer(run)
+    assert "under way" in message["error"]["message"]
+    waiting = [worker.send("analyze", **pair, options=options, outputs=outputs) for _ in range(16)]
+    error = worker.answer(waiting[-1])["error"]
+    assert error["code"] == -32002
+    assert "16 requests" in error["message"]
+
+
+def test_prints_of_anyone_stay_out_of_the_messages(tmp_path, make_raster, pair):
+    """C's stdout too: a plugin that writes to file descriptor 1."""
+    loud = tmp_path / "loud"
+    info = loud / "geochg_loud-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: geochg-loud\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[geochg.models]\nloud = geochg_loud:Loud\n")
+    (loud / "geochg_loud.py").write_text(
+        "import os, sys\nprint('a print')\nos.write(1, b'a native print\\n')\n"
+        "sys.stdin.read()\nraise ImportError('loud')\n"
+    )
+    worker = Worker(tmp_path, path=loud)
+    try:
+        models = worker.ask("hello")["models"]
+        assert "loud" in next(m["broken"] for m in models if m["name"] == "loud")
+        log = worker.log.read_text()
+        assert "a print" in log
+        assert "a native print" in log
+    finally:
+        worker.kill()
+
+
+def test_a_request_without_an_id_is_not_answered(worker):
+    worker.write(b'{"jsonrpc": "2.0", "method": "hello"}\n\n   \n')
+    worker.write(b'{"jsonrpc": "2.0", "method": "cancel", "params": {"id": 99}}\n')
+    assert worker.ask("cancel", id=99) == {"cancelled": False}
