@@ -30,8 +30,9 @@ demo: $(USABLE)
 		--min-area 2000 --output demo_output/changes.geojson --heatmap demo_output/change.tif
 	@echo "The layer is demo_output/changes.geojson: open it in QGIS over examples/dubai_2018.tif."
 
+# Two at a time, whole files together: more would take more memory than a laptop has.
 test: install
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 	bash tests/qgis/run.sh
 
 # In the Python of QGIS, which apt installs where it may; skipped, and said so, where there is none.

@@ -1,5 +1,11 @@
 """Rasters made to order, for every room's tests."""
 
+import os
+
+# Tests run side by side; threads of torch that wait for each other by spinning would stop both.
+# It must stand before torch is loaded, and the processes that tests start inherit it.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 from collections.abc import Callable
 from pathlib import Path
 
