@@ -1,0 +1,162 @@
+"""The backend `vlm` looks at each tile once, and says what it would say otherwise."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+import transformers
+from tile_factory import noise
+from vlm_asking import QUESTIONS, first_logits
+from vlm_factory import MAKERS
+
+from geochg.models.pictures import picture
+from geochg.models.vlm.backend import VlmModel
+from geochg.models.vlm.engine import Text
+from geochg.records import (
+    Tile,
+)
+
+
+def naive(model: VlmModel, tile: Tile, ids: list[int], most: int = 6) -> list[int]:
+    """What `generate` says to one whole prompt about one tile, without anything kept."""
+    engine = model.engine
+    if not hasattr(engine, "family"):
+        return naive_blip(model, tile, ids, most)
+    shown = engine.family.show([tile])
+    counts = iter(enumerate(shown.features))
+    whole: list[int] = []
+    for token in engine.writer.opening:
+        is_picture = token == engine.family.token
+        whole += engine.family.surrounded(*next(counts)) if is_picture else [token]
+    rows = torch.tensor([[*whole, *ids]])
+    more = dict(shown.inputs)
+    if engine.family.marks_pictures:
+        more["mm_token_type_ids"] = (rows == engine.family.token).int()
+    engine.family.state = None
+    said = engine.model.generate(
+        input_ids=rows,
+        attention_mask=torch.ones_like(rows),
+        max_new_tokens=most,
+        do_sample=False,
+        pad_token_id=0,
+        **more,
+    )
+    return said[0, rows.shape[1] :].tolist()
+
+
+def naive_blip(model: VlmModel, tile: Tile, ids: list[int], most: int) -> list[int]:
+    """Both dates through InstructBLIP-Video's own `generate`."""
+    engine = model.engine
+    pixels = engine.squares.tensor([picture(tile.before), picture(tile.after)])[None]
+    own = [*engine.writer.opening, *ids]
+    video = engine.model.config.video_token_id
+    rows = torch.tensor([[video] * 6 + own])
+    said = engine.model.generate(
+        pixel_values=pixels,
+        qformer_input_ids=torch.tensor([own]),
+        input_ids=rows,
+        attention_mask=torch.ones_like(rows),
+        max_new_tokens=most,
+        do_sample=False,
+    )
+    return said[0, rows.shape[1] if said.shape[1] > most else 0 :].tolist()
+
+
+@pytest.mark.parametrize("kind", [kind for kind in MAKERS if kind != "instructblip"])
+def test_what_is_kept_of_a_look_changes_no_token(loaded, kind):
+    model, tiles = loaded(kind), noise(3)
+    rest = model.engine.writer.rest
+    texts = [Text(row, rest([asked], [])) for row in range(3) for asked in QUESTIONS]
+    texts.append(Text(1, rest([*QUESTIONS, "Why?"], ["No.", "Two."])))
+
+    said = model.engine._said(model.engine.look(tiles), texts, max_new_tokens=6)
+
+    for text, found in zip(texts, said, strict=True):
+        assert found == model.engine._ended(naive(model, tiles[text.row], list(text.ids)))
+
+
+@pytest.mark.parametrize("kind", MAKERS)
+def test_pictures_matter_and_their_order_does(loaded, kind):
+    model = loaded(kind)
+    tiles = noise(2)
+    tiles.append(replace(tiles[0], before=tiles[0].after, after=tiles[0].before))
+    text = model.engine.writer.rest([QUESTIONS[0]], [])
+    glance = model.engine.look(tiles)
+    logits = first_logits(model, glance, [Text(row, text) for row in range(3)])
+    assert not torch.allclose(logits[0], logits[1], atol=1e-4)
+    assert not torch.allclose(logits[0], logits[2], atol=1e-4)
+
+
+def test_instructblip_for_images_takes_both_dates_as_the_one_for_videos_does(saved, loaded):
+    own = loaded("instructblip").engine.model.state_dict()
+    video = loaded("instructblipvideo").engine.model.state_dict()
+    assert own.keys() == video.keys()
+    tiles = noise(1)
+    texts = [Text(0, loaded("instructblip").engine.writer.rest([QUESTIONS[1]], []))]
+    said = [
+        loaded(kind).engine.say(loaded(kind).engine.look(tiles), texts)
+        for kind in ("instructblip", "instructblipvideo")
+    ]
+    # Both are made from one seed, so they hold the same weights.
+    assert said[0] == said[1]
+
+
+def test_a_look_at_one_pair_survives_a_look_at_another(loaded):
+    model = loaded("qwen2_vl")
+    texts = [Text(0, model.engine.writer.rest([QUESTIONS[1]], []))]
+    small, large = noise(1), [replace(noise(1)[0])]
+    large[0] = replace(
+        large[0],
+        before=np.kron(large[0].before, np.ones((1, 2, 2), np.uint8)),
+        after=np.kron(large[0].after, np.ones((1, 2, 2), np.uint8)),
+    )
+    first = model.engine.look(small)
+    expected = model.engine.say(first, texts)
+    model.engine.look(large)
+    assert model.engine.say(first, texts) == expected
+
+
+def test_the_opening_is_that_of_the_official_processor(loaded):
+    model = loaded("llava")
+    tokenizer = model.engine.writer.tokenizer
+    processor = transformers.LlavaProcessor(
+        transformers.CLIPImageProcessorPil(
+            size={"shortest_edge": 28}, crop_size=28, image_mean=[0.5] * 3, image_std=[0.25] * 3
+        ),
+        tokenizer,
+        patch_size=14,
+        vision_feature_select_strategy="default",
+        num_additional_image_tokens=1,
+        image_token="<image>",
+    )
+    (tile,) = noise(1)
+    pictures = [picture(tile.before), picture(tile.after)]
+    written = model.engine.writer._written([QUESTIONS[0]], [])
+    made = processor(text=written, images=pictures, return_tensors="pt")
+
+    glance = model.engine.look([tile])
+    ids = [*glance.ids, *model.engine.writer.rest([QUESTIONS[0]], [])]
+    assert ids == made["input_ids"][0].tolist()
+    shown = model.engine.family.show([tile]).inputs["pixel_values"]
+    assert torch.allclose(shown, made["pixel_values"], atol=1e-2)
+
+
+def test_idefics_pictures_are_those_of_the_official_processor(loaded, saved):
+    model = loaded("idefics3")
+    processor = transformers.Idefics3Processor(
+        model.engine.family.processor, model.engine.writer.tokenizer, image_seq_len=4
+    )
+    (tile,) = noise(1)
+    written = model.engine.writer._written([QUESTIONS[0]], [])
+    made = processor(
+        text=written,
+        images=[picture(tile.before), picture(tile.after)],
+        do_image_splitting=False,
+        size={"longest_edge": 56},
+        max_image_size={"longest_edge": 56},
+        return_tensors="pt",
+    )
+    glance = model.engine.look([tile])
+    ids = [*glance.ids, *model.engine.writer.rest([QUESTIONS[0]], [])]
+    assert ids == made["input_ids"][0].tolist()
