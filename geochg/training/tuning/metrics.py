@@ -125,7 +125,10 @@ def _grouped(lessons: Sequence[Lesson]) -> Mapping[tuple[Question, Any], list[Le
 
 
 def _compared(lesson: Lesson, answers: TileAnswers) -> Iterator[Found]:
-    """What an answer counts for; one that makes no sense is wrong."""
+    """What an answer counts for; one that makes no sense, or never came, is always wrong.
+
+    It counts as further off than "none" would, so that no run wins by saying nothing readable.
+    """
     answer = None if isinstance(answers, TileFailure) else answers[0]
     spec = SPECS[lesson.task]
     truth = spec.parse(spec.joined(lesson.said))
@@ -133,18 +136,27 @@ def _compared(lesson: Lesson, answers: TileAnswers) -> Iterator[Found]:
         right = isinstance(answer, Presence) and answer.changed == truth.changed
         yield Found(Metric.PRESENCE, float(right), 0, 1)
     elif isinstance(truth, Counts):
-        said = answer.counts if isinstance(answer, Counts) else {}
-        errors = [abs(said.get(name, 0) - truth.counts.get(name, 0)) for name in ASKED]
+        errors = [_count_error(truth, answer, name) for name in ASKED]
         yield Found(Metric.COUNT, float(sum(errors)), 0, len(errors))
     elif isinstance(truth, Locations):
         yield _cells_found(truth, answer)
-    if (words := _words(answer)) is not None:
-        right = words.split() == spec.joined(lesson.said).split()
+    elif (words := _words(truth)) is not None:
+        said = _words(answer)
+        right = said is not None and said.split() == words.split()
         yield Found(Metric.EXACT, float(right), 0, 1)
+
+
+def _count_error(truth: Counts, answer: Answer | None, name: str) -> int:
+    number = truth.counts.get(name, 0)
+    if not isinstance(answer, Counts):
+        return number + 1
+    return abs(answer.counts.get(name, 0) - number)
 
 
 def _cells_found(truth: Locations, answer: Answer | None) -> Found:
     there = {(name, cell) for name in ASKED for cell in truth.cells.get(name, ())}
+    if not isinstance(answer, Locations | Outlines):
+        return Found(Metric.LOCATE, 0, len(there) + 1, len(there) + 1)
     said = {(name, cell) for name, cells in cells_said(answer).items() for cell in cells}
     return Found(Metric.LOCATE, len(there & said), len(there ^ said), len(there | said))
 
