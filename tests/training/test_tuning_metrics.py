@@ -1,13 +1,18 @@
 """What early stopping and cards are told: scores of answers on rows that were held out."""
 
+import weakref
+
 import numpy as np
 import pytest
 import torch
+from lessons import write_rows
 
+from geochg.datasets.examples import read_examples
 from geochg.models.base import ChangeModel
 from geochg.records import Reply, Task, TileFailure
 from geochg.tasks import SPECS
-from geochg.training.tuning.lesson import Lesson
+from geochg.training.tuning import lesson as module
+from geochg.training.tuning.lesson import Lesson, Lessons
 from geochg.training.tuning.metrics import evaluated
 from geochg.training.tuning.options import Metric
 from geochg.training.tuning.pupil import Pupil
@@ -62,8 +67,18 @@ def lesson(task, *said, asked=None):
     return Lesson(pixels, pixels, task, asked or SPECS[task].prompts, said)
 
 
+class Given(Lessons):
+    """Lessons that were made without files."""
+
+    def __init__(self, lessons):
+        self.lessons = lessons
+
+    def batches(self, size):
+        yield self.lessons
+
+
 def scored(lessons, says, metric):
-    return evaluated(Schooled(Parrot(says)), lessons, metric, batch=4)[str(metric)]
+    return evaluated(Schooled(Parrot(says)), Given(lessons), metric, batch=4)[str(metric)]
 
 
 NOWHERE, CORNER = "roads: []. buildings: [].", "roads: []. buildings: ['top-left']."
@@ -106,3 +121,22 @@ def test_of_a_dialogue_the_description_is_compared():
     rows = [lesson(Task.DIALOGUE, *talk)]
     assert scored(rows, "\n".join(talk), Metric.EXACT) == 1
     assert scored(rows, "\n".join((*talk[:2], "A road is gone.")), Metric.EXACT) == 0
+
+
+def test_no_more_than_a_batch_of_pictures_is_held(tmp_path, monkeypatch):
+    """Each lesson is read once, and let go before the batch after the next is read."""
+    alive, most = weakref.WeakSet(), []
+
+    def read(example):
+        alive.add(found := one_lesson_of(example))
+        most.append(len(alive))
+        return found
+
+    one_lesson_of = module.lesson_of
+    monkeypatch.setattr(module, "lesson_of", read)
+    lessons = Lessons(read_examples(write_rows(tmp_path / "d", pairs=10)))
+    evaluated(Schooled(Parrot("Yes")), lessons, Metric.PRESENCE, batch=3)
+    assert len(most) == 30
+    assert max(most) <= 2 * 3
+    asked = [[lesson.asked for lesson in part] for part in lessons.batches(10)]
+    assert [len(set(each)) for each in asked] == [1, 1, 1]

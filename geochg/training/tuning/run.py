@@ -33,7 +33,7 @@ from geochg.training.tuning.course import (
     seen_before,
 )
 from geochg.training.tuning.framing import Framing
-from geochg.training.tuning.lesson import lesson_of
+from geochg.training.tuning.lesson import Lessons
 from geochg.training.tuning.memory import check_learning, check_weights
 from geochg.training.tuning.metrics import evaluated
 from geochg.training.tuning.opening import open_pupil
@@ -255,7 +255,7 @@ def _watching(
 
     def evaluate() -> dict[str, float]:
         place, count = trainer.accelerator.process_index, world_size()
-        lessons = [lesson_of(example) for example in what.parts.validation[place::count]]
+        lessons = Lessons(what.parts.validation[place::count])
         return evaluated(pupil, lessons, options.metric, options.batch_size, gather)
 
     return Watching(
@@ -273,7 +273,7 @@ def _validated(pupil: Pupil, what: Plan) -> dict[str, float]:
     """The metrics of what came out, on what was held out."""
     if not what.parts.validation:
         return {}
-    lessons = [lesson_of(example) for example in what.parts.validation]
+    lessons = Lessons(what.parts.validation)
     found = evaluated(pupil, lessons, what.options.metric, what.options.batch_size)
     return {f"validation_{name}": round(value, 6) for name, value in found.items()}
 
