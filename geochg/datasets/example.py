@@ -78,6 +78,7 @@ class Example:
             elsewhere.
         split: `train`, `val` or `test` as the row or its file's name says, else empty.
         ground: Where it was cut from, for tiles of a larger pair.
+        location: Id of the place it shows, which other pairs may show too; empty where not told.
         origin: The row it was read from.
     """
 
@@ -91,6 +92,7 @@ class Example:
     references: tuple[str, ...] = ()
     split: str = ""
     ground: Ground | None = None
+    location: str = ""
     origin: Origin | None = None
 
     @property

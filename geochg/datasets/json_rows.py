@@ -108,6 +108,7 @@ def _instructions(row: Row, origin: Origin, paths: PicturePaths, split: str) -> 
         changed=changed,
         split=_text(row.get("split")) or split,
         ground=_ground(row, origin),
+        location=_location(row),
         origin=origin,
     )
 
@@ -149,6 +150,7 @@ def _captioned(
         references=captions,
         split=_text(row.get("split")) or split,
         ground=_ground(row, origin),
+        location=_location(row),
         origin=origin,
     )
 
@@ -229,6 +231,12 @@ def _task(row: Row, origin: Origin) -> Task | None:
     if name not in list(Task):
         raise origin.fault("there is no such task", f"tasks: {', '.join(Task)}")
     return Task(name)
+
+
+def _location(row: Row) -> str:
+    """The id of the place; some write it as a number."""
+    found = row.get("location_id")
+    return str(found) if type(found) is int else _text(found)
 
 
 def _ground(row: Row, origin: Origin) -> Ground | None:

@@ -172,7 +172,8 @@ def _of_folder(folder: Path) -> Iterator[Shot]:
             raise InputError(f"{file} holds no object", 'it needs "timestamp"')
         # fMoW keeps the images of a location in a folder of its own: CATEGORY/LOCATION/.
         home = file.parent.relative_to(folder).as_posix()
-        location = str(row.get("location_id", home))
+        told = row.get("location_id")
+        location = home if told is None else str(told).strip()
         boxes = row.get("bounding_boxes")
         if "category" not in row and isinstance(boxes, list):
             named = [box.get("category") for box in boxes if isinstance(box, dict)]

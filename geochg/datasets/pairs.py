@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from geochg.datasets.frames import opened, picture
+from geochg.datasets.groups import connected
 from geochg.datasets.picture_paths import pictures_by_name
 from geochg.errors import InputError
 
@@ -161,16 +162,10 @@ def _of_row(table: Path, line: int, row: dict[str, str | None]) -> PairFiles:
 
 def _grouped(pairs: list[PairFiles]) -> list[PairFiles]:
     """With the pairs that share a picture, at first or second hand, in one group."""
-    group_of: dict[Path, str] = {}
-    members: dict[str, list[Path]] = {}
-    for pair in pairs:
-        paths = {pair.before.resolve(), pair.after.resolve()}
-        joined = sorted({group_of[path] for path in paths if path in group_of})
-        group = joined[0] if joined else pair.name
-        for path in [*paths, *(path for other in joined[1:] for path in members.pop(other))]:
-            group_of[path] = group
-            members.setdefault(group, []).append(path)
-    return [replace(pair, group=group_of[pair.before.resolve()]) for pair in pairs]
+    first = connected([{pair.before.resolve(), pair.after.resolve()} for pair in pairs])
+    return [
+        replace(pair, group=pairs[place].name) for pair, place in zip(pairs, first, strict=True)
+    ]
 
 
 # --- pictures ------------------------------------------------------------------------------------

@@ -68,6 +68,7 @@ def _example(row: Mapping[str, str], origin: Origin, paths: PicturePaths) -> Exa
         task=task,
         changed=told_changed(task, [turn.answer]) if changed is None else changed,
         split=row.get("split", "") or split_named(origin.file.stem),
+        location=row.get("location_id", ""),
         origin=origin,
     )
 

@@ -142,7 +142,7 @@ def in_markdown(scores: Sequence[TaskScores]) -> list[str]:
     for one in scores:
         lines += [f"## {one.task.capitalize()}", "", f"{one.summary}.", ""]
         for table in one.tables:
-            lines += [f"**{title}**", ""] if (title := _title(table)) else []
+            lines += [f"**{_plain(title)}**", ""] if (title := _title(table)) else []
             head, *rows = table.cells()
             ruler = ["---", *["---:"] * (len(head) - 1)]
             lines += [_bars(row) for row in (head, ruler, *rows)]
@@ -159,7 +159,7 @@ def one_line(text: str, longest: int = 48) -> str:
 
 
 def _title(table: ScoreTable) -> str:
-    return f"{table.group} ({table.items})" if table.group else ""
+    return f"{one_line(table.group)} ({table.items})" if table.group else ""
 
 
 def _shown(value: float | None, column: Column) -> str:

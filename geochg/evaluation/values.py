@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -46,6 +45,9 @@ TRUTHS: Mapping[Task, type[Truth]] = {
 """The kind of truth of each task."""
 
 _Compared = TypeVar("_Compared", Presence, Counts, Locations)
+
+_MOST_COUNTED = 10**9
+"""No pair holds more of anything; beyond some size a whole number does not even fit a float."""
 
 _CELLS = {cell.name: cell for cell in GRID_CELLS}
 
@@ -123,6 +125,8 @@ def _typed(values: object, task: Task) -> Presence | Counts | Locations:
     if task is Task.COUNT:
         if not all(type(number) is int and number >= 0 for number in told.values()):
             raise ValueError("a count is no whole number")
+        if any(number > _MOST_COUNTED for number in told.values()):
+            raise ValueError(f"a count is above {_MOST_COUNTED}")
         return Counts(told)
     if not all(isinstance(names, list) and _CELLS.keys() >= set(names) for names in told.values()):
         raise ValueError("a cell has another name")
@@ -133,9 +137,7 @@ def _presence(values: Mapping[str, Any]) -> Presence:
     changed, likely = values.get("changed"), values.get("probability")
     if not isinstance(changed, bool):
         raise ValueError("neither changed nor unchanged")
-    if likely is not None and not (
-        type(likely) in (int, float) and math.isfinite(likely) and 0 <= likely <= 1
-    ):
+    if likely is not None and not (type(likely) in (int, float) and 0 <= likely <= 1):
         raise ValueError("a probability is none")
     return Presence(changed, likely)
 

@@ -107,6 +107,16 @@ def test_a_folder_of_fmow(tmp_path):
     assert names(chained(shots, 12)) == [("a_0", "a_1")]
 
 
+@pytest.mark.parametrize(("told", "location"), [(None, "airport"), (7, "7"), (" b ", "b")])
+def test_a_location_that_is_null_is_that_of_the_folder(told, location, tmp_path):
+    home = tmp_path / "airport"
+    home.mkdir()
+    Image.new("RGB", (9, 9)).save(home / "a.jpg")
+    facts = {"timestamp": "2015-01-01T00:00:00Z", "location_id": told}
+    (home / "a.json").write_text(json.dumps(facts), encoding="utf-8")
+    assert [shot.location for shot in read_shots(tmp_path)] == [location]
+
+
 def test_limits_of_size(table):
     shots = read_shots(table)
     assert sized(shots, LocationOptions()) == (shots, {})

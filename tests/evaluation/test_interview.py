@@ -307,9 +307,21 @@ def changed_row(lines, number, **values):
         (lambda lines: changed_row(lines, 2, truth={}), "line 3: no references"),
         (lambda lines: changed_row(lines, 1, answer={"changed": 1}), "line 2: neither changed"),
         (lambda lines: changed_row(lines, 3, answer={"counts": {"road": -1}}), "whole number"),
+        (lambda lines: changed_row(lines, 3, answer={"counts": {"road": 10**400}}), "above 10000"),
+        (lambda lines: changed_row(lines, 3, truth={"counts": {"road": 10**400}}), "above 10000"),
         (lambda lines: changed_row(lines, 4, answer={"cells": {"road": ["mid"]}}), "another name"),
         (
             lambda lines: changed_row(lines, 1, answer={"changed": True, "probability": 2}),
+            "line 2: a probability is none",
+        ),
+        (
+            lambda lines: changed_row(lines, 1, answer={"changed": True, "probability": 10**400}),
+            "line 2: a probability is none",
+        ),
+        (
+            lambda lines: changed_row(
+                lines, 1, answer={"changed": True, "probability": float("nan")}
+            ),
             "line 2: a probability is none",
         ),
     ],

@@ -255,3 +255,11 @@ def test_texts_of_others_are_made_harmless():
     assert one_line("a\x1b[31m\nb\u202ec") == "a [31m b c"
     assert len(one_line("x" * 100)) == 48
     assert COLUMNS["cider_d"].scale == 100
+
+
+def test_class_names_of_others_are_made_harmless():
+    found = scored(Task.COUNT, (Counts({"x\x1b]0;y\x07**z\n# w": 1}), Counts({"road": 0})))
+    shown = [*in_words([found]), *in_markdown([found])]
+    assert all(each.isprintable() for each in shown)
+    assert "  x ]0;y **z # w (1)" in shown
+    assert "**x \\]0;y \\*\\*z # w (1)**" in shown

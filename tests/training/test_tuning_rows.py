@@ -3,14 +3,17 @@
 import json
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 import deltavlm_factory
 import numpy as np
 import pytest
 import torch
 from lessons import write_rows
+from PIL import Image
 from vlm_factory import MAKERS, save_vlm
 
+from geochg.datasets.example import Example, Turn
 from geochg.datasets.examples import read_examples
 from geochg.errors import InputError
 from geochg.models.deltavlm.processing import IGNORED
@@ -18,7 +21,7 @@ from geochg.models.vlm.chat import VICUNA, ChatWriter
 from geochg.models.vlm.loading import How, open_vlm
 from geochg.records import GridCell, Task
 from geochg.tasks import SPECS
-from geochg.training.tuning.course import balanced, parts_of, passes
+from geochg.training.tuning.course import balanced, parts_of, passes, seen_before
 from geochg.training.tuning.deltavlm import DeltaVLMPupil
 from geochg.training.tuning.framing import Framing, reframed
 from geochg.training.tuning.lesson import Lesson, lesson_of
@@ -210,7 +213,6 @@ def test_what_cannot_be_moved_stays(task, said, with_masks):
 
 
 def test_masks_are_read_beside_the_pictures(tmp_path):
-    from PIL import Image
 
     rows = write_rows(tmp_path / "world")
     found = lesson_of(read_examples(rows)[1]).masks
@@ -257,3 +259,45 @@ def test_all_rows_come_before_one_comes_again():
     assert sorted(order[:5]) == sorted(order[5:10]) == [0, 1, 2, 3, 4]
     assert order.tolist() == passes(5, 12, seed=3).tolist()
     assert json.dumps(order.tolist()) != json.dumps(passes(5, 12, seed=4).tolist())
+
+
+def pair_of(before, after, split="", location=""):
+    turns = (Turn("Changed?", "Yes"),)
+    return Example("", turns, Path(before), Path(after), split=split, location=location)
+
+
+def test_links_of_a_chain_stay_on_one_side():
+    chains = [(f"{n}-{i}.png", f"{n}-{i + 1}.png") for n in range(6) for i in range(4)]
+    training, validation = parts_of([pair_of(*names) for names in chains], [], 0.3, 0)
+    assert len(validation) == 2 * 4
+    assert not {p for e in training for p in e.paths} & {p for e in validation for p in e.paths}
+
+
+def test_rows_of_a_location_stay_on_one_side(tmp_path):
+    rows = [
+        {
+            "image": [f"{n}a.png", f"{n}b.png"],
+            "location_id": n % 5 if n % 2 else str(n % 5),
+            "conversations": [
+                {"from": "human", "value": "<image> <image> Changed?"},
+                {"from": "gpt", "value": "Yes"},
+            ],
+        }
+        for n in range(20)
+    ]
+    for name in {name for row in rows for name in row["image"]}:
+        Image.new("RGB", (8, 8)).save(tmp_path / name)
+    (tmp_path / "rows.json").write_text(json.dumps(rows), encoding="utf-8")
+    training, validation = parts_of(read_examples(tmp_path / "rows.json"), [], 0.4, 0)
+    assert (len(training), len(validation)) == (12, 8)
+    assert not {e.location for e in training} & {e.location for e in validation}
+
+
+def test_validation_rows_that_are_also_learned_are_counted():
+    learned = [pair_of("a.png", "b.png"), pair_of("e.png", "f.png", location="here")]
+    held = [
+        pair_of("b.png", "c.png"),
+        pair_of("c.png", "d.png"),
+        pair_of("g.png", "h.png", location="here"),
+    ]
+    assert seen_before(parts_of(learned, held, 0.1, 0)) == 2

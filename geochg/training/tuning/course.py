@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from torch.utils.data import Dataset
 
+from geochg.datasets.groups import connected
 from geochg.errors import InputError
 from geochg.training.tuning.framing import Framing, reframed
 from geochg.training.tuning.lesson import Lesson, lesson_of
@@ -70,7 +71,8 @@ def parts_of(examples: Sequence[Example], own: Sequence[Example], share: float, 
     """What is learned from and what is held out.
 
     Rows that say which part they belong to stay there, and test rows are never learned from. Else
-    whole pairs, and tiles of one scene together, are held out by chance.
+    pairs are held out by chance, together with all that show the same ground: tiles of one scene,
+    rows of one location, and pairs that share a picture, as the links of a chain do.
 
     Args:
         examples: The rows.
@@ -84,12 +86,13 @@ def parts_of(examples: Sequence[Example], own: Sequence[Example], share: float, 
     learned = [e for e in examples if e.split in ("", "train")]
     held = list(own) or [e for e in examples if e.split == "val"]
     if not held and share:
-        places = sorted({_place(example) for example in learned})
+        found = _grounds(learned)
+        places = sorted(set(found))
         rng = np.random.default_rng((seed, 2))
         count = min(max(1, round(share * len(places))), len(places) - 1)
         out = {places[index] for index in rng.permutation(len(places))[:count]}
-        held = [example for example in learned if _place(example) in out]
-        learned = [example for example in learned if _place(example) not in out]
+        held = [e for e, place in zip(learned, found, strict=True) if place in out]
+        learned = [e for e, place in zip(learned, found, strict=True) if place not in out]
     if not learned:
         raise InputError(
             "there are no rows to learn from",
@@ -120,6 +123,40 @@ def balanced(examples: Sequence[Example], count: int | None, seed: int) -> list[
             if queue and len(found) < count:
                 found.append(queue.pop())
     return [examples[place] for place in sorted(found)]
+
+
+def seen_before(parts: Parts) -> int:
+    """Rows held out that show a picture or a location which is also learned from.
+
+    Tiles of one scene may lie in both parts: who cut them can have kept them apart on the ground.
+    """
+    learned = {key for keys in _shown(parts.training) for key in keys}
+    return sum(not learned.isdisjoint(keys) for keys in _shown(parts.validation))
+
+
+def _grounds(examples: Sequence[Example]) -> list[str]:
+    """Of each example a name of the ground it shows, the same for all that share some of it."""
+    keys = _shown(examples)
+    for example, each in zip(examples, keys, strict=True):
+        if example.ground is not None:
+            each.add(("scene", example.ground.scene))
+    groups = connected(keys)
+    name: dict[int, str] = {}
+    for example, group in zip(examples, groups, strict=True):
+        name[group] = min(_place(example), name.get(group, _place(example)))
+    return [name[group] for group in groups]
+
+
+def _shown(examples: Sequence[Example]) -> list[set[tuple[str, str]]]:
+    """Of each example its pictures and its location."""
+    # Many rows speak of one picture, and to resolve a path asks the disk.
+    paths = {path for example in examples for path in example.paths}
+    real = {path: str(path.resolve()) for path in paths}
+    shown = [{("picture", real[path]) for path in example.paths} for example in examples]
+    for example, keys in zip(examples, shown, strict=True):
+        if example.location:
+            keys.add(("location", example.location))
+    return shown
 
 
 def _place(example: Example) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from geochg.records import Tile
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Lesson:
     """A pair and a talk about it.
 
@@ -68,3 +69,33 @@ def lesson_of(example: Example) -> Lesson:
         tuple(turn.answer for turn in example.turns),
         masks_of(example, before.shape[1:]),
     )
+
+
+class Lessons:
+    """Lessons that are read when they are asked for, so that a large set needs no memory.
+
+    Args:
+        examples: Of which.
+
+    Attributes:
+        examples: Those that are asked alike stand together, else in their order.
+    """
+
+    def __init__(self, examples: Sequence[Example]) -> None:
+        self.examples = sorted(examples, key=_asked)
+
+    def batches(self, size: int) -> Iterator[list[Lesson]]:
+        """All of them, some at once.
+
+        Args:
+            size: How many; the last may be fewer.
+
+        Raises:
+            InputError: See `lesson_of`.
+        """
+        for start in range(0, len(self.examples), size):
+            yield [lesson_of(example) for example in self.examples[start : start + size]]
+
+
+def _asked(example: Example) -> tuple[str, tuple[str, ...]]:
+    return str(example.task or ""), tuple(turn.question for turn in example.turns)

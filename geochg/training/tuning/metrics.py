@@ -25,11 +25,12 @@ from geochg.records import (
 )
 from geochg.tasks import SPECS, TURN_BREAK
 from geochg.tasks.lexicon import ASKED
-from geochg.training.tuning.lesson import Lesson
+from geochg.training.tuning.lesson import Lesson, Lessons
 from geochg.training.tuning.options import Metric
 from geochg.training.tuning.pupil import Pupil
 
 if TYPE_CHECKING:
+    from geochg.models.base import ChangeModel
     from geochg.records import TileAnswers
 
 LOWER_IS_BETTER = {Metric.LOSS, Metric.COUNT}
@@ -73,7 +74,7 @@ def scores(found: Iterable[Found]) -> dict[str, float]:
 
 
 def evaluated(
-    pupil: Pupil, lessons: Sequence[Lesson], metric: Metric, batch: int, gather: Gather = list
+    pupil: Pupil, lessons: Lessons, metric: Metric, batch: int, gather: Gather = list
 ) -> dict[str, float]:
     """The loss on some lessons, and what a metric needs to be known.
 
@@ -81,38 +82,36 @@ def evaluated(
         pupil: Left in the mode it was in.
         lessons: This process's share of them.
         metric: Answers are only asked for where it needs them.
-        batch: Lessons at once.
+        batch: Lessons at once; no more of them are held in memory.
         gather: See `Gather`.
     """
     training = pupil.training
     pupil.eval()
     try:
-        found = list(_losses(pupil, lessons, batch))
-        if metric is not Metric.LOSS:
-            found += _answered(pupil, lessons, batch)
+        model = None if metric is Metric.LOSS else pupil.model()
+        found = list[Found]()
+        for part in lessons.batches(batch):
+            found.append(_loss(pupil, part))
+            if model is not None:
+                found += _answered(model, part)
     finally:
         pupil.train(training)
     return scores(gather(found))
 
 
 @torch.no_grad()
-def _losses(pupil: Pupil, lessons: Sequence[Lesson], batch: int) -> Iterator[Found]:
+def _loss(pupil: Pupil, lessons: Sequence[Lesson]) -> Found:
     device = next(pupil.parameters()).device
-    for start in range(0, len(lessons), batch):
-        inputs = pupil.inputs(lessons[start : start + batch])
-        inputs = {name: part.to(device) for name, part in inputs.items()}
-        tokens = int((inputs["labels"] != IGNORED).sum())
-        yield Found(Metric.LOSS, float(pupil(**inputs)["words"]), 0, tokens)
+    inputs = {name: part.to(device) for name, part in pupil.inputs(lessons).items()}
+    tokens = int((inputs["labels"] != IGNORED).sum())
+    return Found(Metric.LOSS, float(pupil(**inputs)["words"]), 0, tokens)
 
 
-def _answered(pupil: Pupil, lessons: Sequence[Lesson], batch: int) -> Iterator[Found]:
-    model = pupil.model()
-    for question, group in _grouped(lessons).items():
-        for start in range(0, len(group), batch):
-            part = group[start : start + batch]
-            answers = model.answer([lesson.tile() for lesson in part], [question[0]])
-            for lesson, answer in zip(part, answers, strict=True):
-                yield from _compared(lesson, answer)
+def _answered(model: ChangeModel, lessons: Sequence[Lesson]) -> Iterator[Found]:
+    for (question, _), group in _grouped(lessons).items():
+        answers = model.answer([lesson.tile() for lesson in group], [question])
+        for lesson, answer in zip(group, answers, strict=True):
+            yield from _compared(lesson, answer)
 
 
 def _grouped(lessons: Sequence[Lesson]) -> Mapping[tuple[Question, Any], list[Lesson]]:
@@ -125,7 +124,10 @@ def _grouped(lessons: Sequence[Lesson]) -> Mapping[tuple[Question, Any], list[Le
 
 
 def _compared(lesson: Lesson, answers: TileAnswers) -> Iterator[Found]:
-    """What an answer counts for; one that makes no sense is wrong."""
+    """What an answer counts for; one that makes no sense, or never came, is always wrong.
+
+    It counts as further off than "none" would, so that no run wins by saying nothing readable.
+    """
     answer = None if isinstance(answers, TileFailure) else answers[0]
     spec = SPECS[lesson.task]
     truth = spec.parse(spec.joined(lesson.said))
@@ -133,18 +135,27 @@ def _compared(lesson: Lesson, answers: TileAnswers) -> Iterator[Found]:
         right = isinstance(answer, Presence) and answer.changed == truth.changed
         yield Found(Metric.PRESENCE, float(right), 0, 1)
     elif isinstance(truth, Counts):
-        said = answer.counts if isinstance(answer, Counts) else {}
-        errors = [abs(said.get(name, 0) - truth.counts.get(name, 0)) for name in ASKED]
+        errors = [_count_error(truth, answer, name) for name in ASKED]
         yield Found(Metric.COUNT, float(sum(errors)), 0, len(errors))
     elif isinstance(truth, Locations):
         yield _cells_found(truth, answer)
-    if (words := _words(answer)) is not None:
-        right = words.split() == spec.joined(lesson.said).split()
+    elif (words := _words(truth)) is not None:
+        said = _words(answer)
+        right = said is not None and said.split() == words.split()
         yield Found(Metric.EXACT, float(right), 0, 1)
+
+
+def _count_error(truth: Counts, answer: Answer | None, name: str) -> int:
+    number = truth.counts.get(name, 0)
+    if not isinstance(answer, Counts):
+        return number + 1
+    return abs(answer.counts.get(name, 0) - number)
 
 
 def _cells_found(truth: Locations, answer: Answer | None) -> Found:
     there = {(name, cell) for name in ASKED for cell in truth.cells.get(name, ())}
+    if not isinstance(answer, Locations | Outlines):
+        return Found(Metric.LOCATE, 0, len(there) + 1, len(there) + 1)
     said = {(name, cell) for name, cells in cells_said(answer).items() for cell in cells}
     return Found(Metric.LOCATE, len(there & said), len(there ^ said), len(there | said))
 

@@ -24,9 +24,16 @@ from geochg.training.tuning.base import Base
 from geochg.training.tuning.callbacks import Stopping, Telling, Watching
 from geochg.training.tuning.card import data_facts, write_card
 from geochg.training.tuning.checkpoints import BEST, drop_all, newest
-from geochg.training.tuning.course import Course, Parts, balanced, parts_of, passes
+from geochg.training.tuning.course import (
+    Course,
+    Parts,
+    balanced,
+    parts_of,
+    passes,
+    seen_before,
+)
 from geochg.training.tuning.framing import Framing
-from geochg.training.tuning.lesson import lesson_of
+from geochg.training.tuning.lesson import Lessons
 from geochg.training.tuning.memory import check_learning, check_weights
 from geochg.training.tuning.metrics import evaluated
 from geochg.training.tuning.opening import open_pupil
@@ -144,6 +151,8 @@ def tune(what: Plan, work: Path, output: Path, listener: Listener = ignore) -> d
     """
     facts = what.facts()
     checkpoint = _begun(work, facts, what.options.resume)
+    if known := seen_before(what.parts):
+        listener(Notice(_leak(known, len(what.parts.validation)), warning=True))
     pupil, masks = ready_pupil(what, work)
     if masks and is_first():
         save_masks(masks, work)
@@ -169,6 +178,13 @@ def tune(what: Plan, work: Path, output: Path, listener: Listener = ignore) -> d
         finished(output)
     drop_all(work)
     return card
+
+
+def _leak(known: int, count: int) -> str:
+    return (
+        f"{known} of {count} validation rows show a picture or a location that is learned from, "
+        "which flatters their scores; leave such rows out of either file"
+    )
 
 
 def ready_pupil(what: Plan, work: Path) -> tuple[Pupil, Masks]:
@@ -239,7 +255,7 @@ def _watching(
 
     def evaluate() -> dict[str, float]:
         place, count = trainer.accelerator.process_index, world_size()
-        lessons = [lesson_of(example) for example in what.parts.validation[place::count]]
+        lessons = Lessons(what.parts.validation[place::count])
         return evaluated(pupil, lessons, options.metric, options.batch_size, gather)
 
     return Watching(
@@ -257,7 +273,7 @@ def _validated(pupil: Pupil, what: Plan) -> dict[str, float]:
     """The metrics of what came out, on what was held out."""
     if not what.parts.validation:
         return {}
-    lessons = [lesson_of(example) for example in what.parts.validation]
+    lessons = Lessons(what.parts.validation)
     found = evaluated(pupil, lessons, what.options.metric, what.options.batch_size)
     return {f"validation_{name}": round(value, 6) for name, value in found.items()}
 
