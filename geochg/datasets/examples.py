@@ -12,8 +12,10 @@ from geochg.datasets.picture_paths import PicturePaths
 from geochg.datasets.splits import SPLITS
 from geochg.datasets.table import TABLE_SUFFIX, table_examples
 from geochg.errors import InputError
+from geochg.records import PairFacts
 
 __all__ = [
+    "PICTURES",
     "Example",
     "Ground",
     "Origin",
@@ -23,6 +25,9 @@ __all__ = [
     "read_examples",
     "row_files",
 ]
+
+PICTURES = PairFacts(("red", "green", "blue"), float("nan"), "uint8")
+"""Of pictures, which have no place on the ground, hence no size there."""
 
 _WHOLE = ("world.json",)
 """Files that hold all rows of a folder that geochg made."""

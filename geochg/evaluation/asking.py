@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from geochg.answering import answered_ahead
+from geochg.datasets.examples import PICTURES
 from geochg.datasets.pairs import LabelledPair, PairFiles, read_pair
 from geochg.errors import ModelError
 from geochg.evaluation.options import EvaluateOptions
@@ -17,12 +18,9 @@ from geochg.evaluation.predictions import Prediction, Predictions, merged
 from geochg.events import Listener, Progress, ignore
 from geochg.models.base import ChangeModel, naming
 from geochg.models.registry import find_backend
-from geochg.records import PairFacts, PixelWindow, Presence, Task, Tile, TileAnswers
+from geochg.records import PixelWindow, Presence, Task, Tile, TileAnswers
 from geochg.tasks import ask
 from geochg.tiling.layout import Layout
-
-PICTURES = PairFacts(("red", "green", "blue"), float("nan"), "uint8")
-"""Of pictures, which have no place on the ground, hence no size there."""
 
 
 def predictions(

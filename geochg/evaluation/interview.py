@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from geochg.answering import answered_ahead
-from geochg.datasets.examples import load_pair
+from geochg.datasets.examples import PICTURES, load_pair
 from geochg.errors import ModelError, RunError
 from geochg.evaluation.answers import Answered, Answers, Head
-from geochg.evaluation.asking import PICTURES, refuse_surveys
+from geochg.evaluation.asking import refuse_surveys
 from geochg.evaluation.example_options import ExampleOptions
 from geochg.evaluation.items import Item, ItemSet
 from geochg.evaluation.unfinished import Unfinished

@@ -8,8 +8,8 @@ import torch
 from lessons import write_rows
 
 from geochg.datasets.examples import read_examples
-from geochg.models.base import ChangeModel
-from geochg.records import Reply, Task, TileFailure
+from geochg.models.base import Capabilities, ChangeModel
+from geochg.records import Change, Channel, Outlines, Presence, Reply, Task, TileFailure
 from geochg.tasks import SPECS
 from geochg.training.tuning import lesson as module
 from geochg.training.tuning.lesson import Lesson, Lessons
@@ -22,6 +22,9 @@ class Parrot(ChangeModel):
     """Says what it was told to, whatever it is asked; notes that."""
 
     name = "parrot"
+    capabilities = Capabilities(
+        tasks=frozenset(Task), location="grid", pixels="display", bands="rgb"
+    )
 
     def __init__(self, says):
         self.says = says
@@ -140,3 +143,46 @@ def test_no_more_than_a_batch_of_pictures_is_held(tmp_path, monkeypatch):
     assert max(most) <= 2 * 3
     asked = [[lesson.asked for lesson in part] for part in lessons.batches(10)]
     assert [len(set(each)) for each in asked] == [1, 1, 1]
+
+
+class Talker(Parrot):
+    """Answers rightly where it is told what was said before, and notes what it is asked."""
+
+    def talk(self, tile, facts, exchanges, question):
+        self.asked.append((tuple(exchanges), question))
+        yield "It is " if len(exchanges) == 1 else "I do not "
+        yield "new."
+
+
+def test_free_talks_are_asked_turn_by_turn():
+    rows = [lesson(Task.QUESTION, "A house.", "It is new.", asked=("What is there?", "Is it new?"))]
+    model = Talker("A house.")
+    assert evaluated(Schooled(model), Given(rows), Metric.EXACT, batch=4)["exact"] == 1
+    assert model.asked == [["What is there?"], ((("What is there?", "A house."),), "Is it new?")]
+
+
+class Outliner(Parrot):
+    """Outlines a building everywhere, and says whether anything changed."""
+
+    def __init__(self, changed):
+        super().__init__(None)
+        self.changed = changed
+
+    capabilities = Capabilities(
+        tasks=frozenset(Task), location="mask", pixels="display", bands="rgb"
+    )
+
+    def _answers(self, tile, questions):
+        channels = (Channel("building", Change.APPEARED),)
+        said = {
+            Task.LOCATE: Outlines(channels, np.ones((1, 8, 8), np.float32)),
+            Task.PRESENCE: Presence(self.changed),
+        }
+        return [said[question.task] for question in questions]
+
+
+@pytest.mark.parametrize(("changed", "f1"), [(True, 0), (False, 1)])
+def test_outlines_count_only_where_the_model_says_that_something_changed(changed, f1):
+    pupil = Schooled(Outliner(changed))
+    rows = Given([lesson(Task.LOCATE, NOWHERE)])
+    assert evaluated(pupil, rows, Metric.LOCATE, batch=4)["locate"] == f1

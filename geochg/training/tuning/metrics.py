@@ -8,22 +8,26 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
+from geochg.datasets.examples import PICTURES
 from geochg.datasets.telling.facts import cells_of
+from geochg.errors import RunError
 from geochg.models.deltavlm.processing import IGNORED
 from geochg.records import (
     Answer,
     Caption,
     Counts,
     Dialogue,
+    Exchange,
     GridCell,
     Locations,
     Outlines,
     Presence,
     Question,
     Reply,
+    Task,
     TileFailure,
 )
-from geochg.tasks import SPECS, TURN_BREAK
+from geochg.tasks import SPECS, TURN_BREAK, ask
 from geochg.tasks.lexicon import ASKED
 from geochg.training.tuning.lesson import Lesson, Lessons
 from geochg.training.tuning.options import Metric
@@ -108,27 +112,69 @@ def _loss(pupil: Pupil, lessons: Sequence[Lesson]) -> Found:
 
 
 def _answered(model: ChangeModel, lessons: Sequence[Lesson]) -> Iterator[Found]:
-    for (question, _), group in _grouped(lessons).items():
-        answers = model.answer([lesson.tile() for lesson in group], [question])
-        for lesson, answer in zip(group, answers, strict=True):
-            yield from _compared(lesson, answer)
+    for group in _alike(lessons):
+        first = group[0]
+        # Of a free talk the model is asked the first turn alone, then the others one by one.
+        free = first.task is Task.QUESTION
+        text = first.asked[0] if free else TURN_BREAK.join(first.asked)
+        questions = [Question(first.task, text)]
+        if first.task is Task.LOCATE and _gates(model):
+            questions.append(ask(Task.PRESENCE))
+        given = model.answer([lesson.tile() for lesson in group], questions)
+        for lesson, answers in zip(group, given, strict=True):
+            answer = _standing(answers)
+            yield from _talked(model, lesson, answer) if free else _compared(lesson, answer)
 
 
-def _grouped(lessons: Sequence[Lesson]) -> Mapping[tuple[Question, Any], list[Lesson]]:
-    """Lessons that can be asked together: of one question and one size."""
-    groups: dict[tuple[Question, Any], list[Lesson]] = defaultdict(list)
+def _alike(lessons: Sequence[Lesson]) -> Iterable[Sequence[Lesson]]:
+    """Lessons that can be asked together: with the same questions and of one size."""
+    groups: dict[object, list[Lesson]] = defaultdict(list)
     for lesson in lessons:
-        question = Question(lesson.task, TURN_BREAK.join(lesson.asked))
-        groups[question, lesson.before.shape].append(lesson)
-    return groups
+        groups[lesson.task, lesson.asked, lesson.before.shape].append(lesson)
+    return groups.values()
 
 
-def _compared(lesson: Lesson, answers: TileAnswers) -> Iterator[Found]:
+def _gates(model: ChangeModel) -> bool:
+    """Whether outlines count only where the model also says that something changed."""
+    known = model.capabilities
+    return known.location == "mask" and Task.PRESENCE in known.tasks
+
+
+def _standing(answers: TileAnswers) -> Answer | None:
+    """The answer to the first question as `analyze` takes it; None where none came."""
+    if isinstance(answers, TileFailure):
+        return None
+    answer, *others = answers
+    if any(isinstance(other, Presence) and not other.changed for other in others):
+        return Locations({})
+    return answer
+
+
+def _talked(model: ChangeModel, lesson: Lesson, first: Answer | None) -> Iterator[Found]:
+    """What each turn of a free talk counts for, asked after what the data says before it."""
+    turns = [Exchange(*turn) for turn in zip(lesson.asked, lesson.said, strict=True)]
+    for place, turn in enumerate(turns):
+        answer = first if place == 0 else _reply(model, lesson, turns[:place], turn.question)
+        words = _words(answer)
+        right = words is not None and words.split() == turn.answer.split()
+        yield Found(Metric.EXACT, float(right), 0, 1)
+
+
+def _reply(
+    model: ChangeModel, lesson: Lesson, before: Sequence[Exchange], question: str
+) -> Answer | None:
+    try:
+        said = "".join(model.talk(lesson.tile(), PICTURES, before, question))
+    except RunError:
+        return None
+    return SPECS[Task.QUESTION].parse(said, [question])
+
+
+def _compared(lesson: Lesson, answer: Answer | None) -> Iterator[Found]:
     """What an answer counts for; one that makes no sense, or never came, is always wrong.
 
     It counts as further off than "none" would, so that no run wins by saying nothing readable.
     """
-    answer = None if isinstance(answers, TileFailure) else answers[0]
     spec = SPECS[lesson.task]
     truth = spec.parse(spec.joined(lesson.said))
     if isinstance(truth, Presence):
