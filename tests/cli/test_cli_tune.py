@@ -59,6 +59,19 @@ def test_a_model_is_tuned_and_analyzes(geochg, place, tmp_path, make_raster):
     assert str(tmp_path / "adapter") in json.dumps(layer["geochg"])
 
 
+def test_a_whole_builtin_model_comes_out_as_fast_as_it_went_in(geochg, place, tmp_path):
+    from geochg.models.deltavlm.onnx_eyes import OnnxEyes
+    from geochg.models.registry import load_model
+
+    code, out, errors = geochg(
+        "train", place / "data" / "train.json", "--model", "builtin", "--merge",
+        "--rank", 2, *FEW, "-o", tmp_path / "m", "--json",
+    )  # fmt: skip
+    assert code == 0, errors
+    assert json.loads(out)["kind"] == "model"
+    assert isinstance(load_model(f"deltavlm:{tmp_path / 'm'}", {}, "cpu").eyes, OnnxEyes)
+
+
 def test_a_preset_gives_what_is_not_given(geochg, place, tmp_path):
     code, out, errors = geochg(
         "train", place / "data" / "train.json", "--model", f"vlm:{place / 'llava'}",

@@ -158,6 +158,13 @@ def test_pruning_cuts_the_smallest_of_each_layer(bases, tmp_path):
         assert float((~mask).float().mean()) == pytest.approx(0.1, abs=2e-3)
 
 
+def test_a_pruned_base_that_is_opened_again_knows_what_it_came_from(bases, tmp_path):
+    # Files exported from the base lie there, and what comes out gets such files too.
+    base = find_base(bases["deltavlm"])
+    pupil = whole_pupil(base, TuneOptions(prune=0.1, device="cpu"), tmp_path)
+    assert pupil.folder == base.folder
+
+
 def test_what_is_cut_grows_back_unless_it_is_kept_cut():
     weights = {}
     for kept in (False, True):

@@ -61,9 +61,12 @@ def open_pupil(base: Base, options: TuneOptions, device: str, work: Path) -> tup
 
 def whole_pupil(base: Base, options: TuneOptions, work: Path) -> Pupil:
     """The base in full precision, pruned where that was asked, for an adapter to be merged into."""
-    if options.prune:
-        base = pruned_base(base, options, work)
-    return _opened(base, options, "cpu", None)
+    if not options.prune:
+        return _opened(base, options, "cpu", None)
+    pupil = _opened(pruned_base(base, options, work), options, "cpu", None)
+    # The run's folder holds the weights only, not what was exported from the base.
+    pupil.folder = base.folder
+    return pupil
 
 
 def pruned_base(base: Base, options: TuneOptions, work: Path) -> Base:
