@@ -72,6 +72,66 @@ def test_a_whole_builtin_model_comes_out_as_fast_as_it_went_in(geochg, place, tm
     assert isinstance(load_model(f"deltavlm:{tmp_path / 'm'}", {}, "cpu").eyes, OnnxEyes)
 
 
+def test_changes_without_a_direction_stay_changes_when_they_are_learned(geochg, tmp_path):
+    import shutil
+
+    from geochg.datasets.examples import read_examples
+    from geochg.training.tuning.lesson import lesson_of
+    from geochg.training.tuning.masks import UNKNOWN
+
+    write_rows(tmp_path / "pairs")
+    shutil.rmtree(tmp_path / "pairs" / "direction")
+    code, _, errors = geochg(
+        "dataset", "build", tmp_path / "out", "--pairs", tmp_path / "pairs",
+        "--classes", "1=building", "--shares", 1, 0, 0, "--json",
+    )  # fmt: skip
+    assert code == 0, errors
+    assert any((tmp_path / "out" / "direction").iterdir())
+    found = [lesson_of(example).masks for example in read_examples(tmp_path / "out")]
+    changed = [masks for masks in found if masks.changed]
+    assert changed
+    for masks in found:
+        assert ((masks.directions == UNKNOWN) == (masks.classes > 0)).all()
+        assert not masks.directions[masks.classes == 0].any()
+
+
+def test_masks_that_were_built_of_rasters_are_found(geochg, make_raster, tmp_path):
+    import numpy as np
+
+    from geochg.datasets.examples import read_examples
+    from geochg.training.tuning.lesson import lesson_of
+
+    rng = np.random.default_rng(0)
+    before = rng.integers(60, 120, (3, 128, 128)).astype(np.uint8)
+    after, mask = before.copy(), np.zeros((1, 128, 128), np.uint8)
+    after[:, 20:50, 20:50], mask[:, 20:50, 20:50] = 230, 1
+    files = [
+        make_raster(name, pixels)
+        for name, pixels in (("a.tif", before), ("b.tif", after), ("m.tif", mask))
+    ]
+    code, _, errors = geochg(
+        "dataset", "build", tmp_path / "out", "--rasters", *files, "--classes", "1=building",
+        "--shares", 1, 0, 0, "--tile-size", 64, "--json",
+    )  # fmt: skip
+    assert code == 0, errors
+    examples = read_examples(tmp_path / "out")
+    assert {example.before.suffix for example in examples} == {".tif"}
+    found = [lesson_of(example).masks for example in examples]
+    assert None not in found
+    assert any(masks.changed for masks in found)
+
+
+def test_a_dense_head_without_masks_is_told(geochg, place, tmp_path):
+    for masks in (True, False):
+        rows = write_rows(tmp_path / str(masks), masks=masks)
+        code, _, errors = geochg(
+            "train", rows, "--model", f"deltavlm:{place / 'deltavlm'}", "--lora", "language,dense",
+            *FEW, "-o", tmp_path / f"out{masks}", "--json",
+        )  # fmt: skip
+        assert code == 0, errors
+        assert ("no row has masks, which the dense head would need" in errors) is not masks
+
+
 def test_a_preset_gives_what_is_not_given(geochg, place, tmp_path):
     code, out, errors = geochg(
         "train", place / "data" / "train.json", "--model", f"vlm:{place / 'llava'}",

@@ -27,6 +27,7 @@ from geochg.training.tuning.checkpoints import BEST, drop_all, newest
 from geochg.training.tuning.course import Course, Parts, balanced, parts_of, passes
 from geochg.training.tuning.framing import Framing
 from geochg.training.tuning.lesson import lesson_of
+from geochg.training.tuning.masks import has_masks
 from geochg.training.tuning.memory import check_learning, check_weights
 from geochg.training.tuning.metrics import evaluated
 from geochg.training.tuning.opening import open_pupil
@@ -147,6 +148,8 @@ def tune(what: Plan, work: Path, output: Path, listener: Listener = ignore) -> d
     pupil, masks = ready_pupil(what, work)
     if masks and is_first():
         save_masks(masks, work)
+    if is_first():
+        _tell_lack_of_masks(what, listener)
     started = time.monotonic()
     watching = _trained(pupil, masks, what, work, checkpoint, listener)
     seconds = time.monotonic() - started
@@ -223,6 +226,27 @@ def _trained(
             "go on with the same command and --resume",
         )
     return watching
+
+
+def _tell_lack_of_masks(what: Plan, listener: Listener) -> None:
+    """Says so where something is asked for that only masks can teach, and no row has any."""
+    options = what.options
+    wanted = [
+        name
+        for name, asked in (
+            ("the dense head", "dense" in (*options.lora, *options.full)),
+            ("crops and turns", not what.course.framing.is_off),
+        )
+        if asked
+    ]
+    if wanted and not any(map(has_masks, what.parts.training)):
+        listener(
+            Notice(
+                f"no row has masks, which {' and '.join(wanted)} would need: they belong into "
+                "label/ beside the folder of the earlier pictures, under their names",
+                warning=True,
+            )
+        )
 
 
 def _watching(
