@@ -297,3 +297,13 @@ def test_two_processes_learn_what_one_learns_with_twice_the_batch(geochg, place,
     ]
     assert losses[0]["2"]["loss"] == pytest.approx(losses[1]["2"]["loss"], abs=1e-5)
     assert not torch.distributed.is_initialized()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="torchrun on Windows lacks its store")
+def test_two_processes_prune_one_base(place, tmp_path):
+    done = torchrun(
+        2, place / "data" / "train.json", "--model", f"vlm:{place / 'llava'}", "--prune", 0.1,
+        "--quantize", "4bit", *FEW, "--processes", 2, "-o", tmp_path / "m", "--json",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["results"]["sparsity"] == pytest.approx(0.1, abs=1e-3)
