@@ -307,3 +307,27 @@ def test_two_processes_prune_one_base(place, tmp_path):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["results"]["sparsity"] == pytest.approx(0.1, abs=1e-3)
+
+
+def test_a_sweep_refuses_runs_that_were_done_otherwise(geochg, place, tmp_path):
+    file = tmp_path / "sweep.toml"
+    text = (
+        '[options]\nsteps = 1\nbatch_size = 2\ndevice = "cpu"\nbf16 = false\n[grid]\nrank = [2]\n'
+    )
+    file.write_text(text, encoding="utf-8")
+
+    def swept(data, *given):
+        model = ("--model", f"vlm:{place / 'llava'}", "--sweep", file)
+        return geochg("train", data, *model, "-o", tmp_path / "runs", *given)
+
+    for again in (False, True):
+        code, _, errors = swept(place / "data")
+        assert code == 0, errors
+        assert ("rank_2" in errors) is not again
+    code, _, errors = swept(place / "data", "--alpha", 7)
+    assert code == 2
+    assert "was done with another alpha" in errors
+    other = write_rows(tmp_path / "other", pairs=6)
+    code, _, errors = swept(other)
+    assert code == 2
+    assert "was done with another training" in errors
