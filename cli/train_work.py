@@ -86,9 +86,9 @@ def sweep_rows(
     """Does the runs of a sweep that are not done yet, and writes their table.
 
     Raises:
-        OptionError: If there are several processes.
+        OptionError: If there are several processes, or a run was done otherwise.
     """
-    from geochg.training.tuning.sweep import is_done, read_sweep, swept, table
+    from geochg.training.tuning.sweep import check_done, is_done, read_sweep, swept, table
 
     if world_size() > 1:
         raise OptionError("a sweep runs in one process", "start it without torchrun")
@@ -97,11 +97,12 @@ def sweep_rows(
         return [{"run": run.name, **run.varied} for run in runs]
     folder.mkdir(parents=True, exist_ok=True)
     for number, run in enumerate(runs, start=1):
-        if is_done(folder / run.name):
-            continue
-        click.echo(f"run {number} of {len(runs)}: {run.name}", err=True)
         # What an earlier call left unfinished goes on; what is done is kept.
         what = planned(*sources, replace(run.options, resume=True))
+        if is_done(folder / run.name):
+            check_done(folder / run.name, what.facts())
+            continue
+        click.echo(f"run {number} of {len(runs)}: {run.name}", err=True)
         tuned(what, folder / run.name, folder / f"{run.name}.work")
         rows = swept(runs, folder)
         (folder / "table.json").write_text(json.dumps(rows, indent=1), encoding="utf-8")

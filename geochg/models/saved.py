@@ -42,18 +42,19 @@ def saved_json(file: Path, hint: str = HINT) -> dict[str, Any]:
     return found
 
 
-def weight_files(folder: Path, hint: str = HINT) -> list[Path]:
+def weight_files(folder: Path, hint: str = HINT, unfinished_ok: bool = False) -> list[Path]:
     """The weights in their order.
 
     Args:
         folder: Of the model.
         hint: What to do about missing ones.
+        unfinished_ok: Whether the caller is the one who is still writing the folder.
 
     Raises:
         ModelError: If they are half written, there are none, only pickles, or the index names files
             that are missing.
     """
-    if (folder / UNFINISHED).exists():
+    if not unfinished_ok and (folder / UNFINISHED).exists():
         raise ModelError(f"the model in {folder} is only half written", "make it again")
     if (folder / WEIGHTS).is_file():
         return [folder / WEIGHTS]

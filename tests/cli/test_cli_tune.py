@@ -59,6 +59,79 @@ def test_a_model_is_tuned_and_analyzes(geochg, place, tmp_path, make_raster):
     assert str(tmp_path / "adapter") in json.dumps(layer["geochg"])
 
 
+def test_a_whole_builtin_model_comes_out_as_fast_as_it_went_in(geochg, place, tmp_path):
+    from geochg.models.deltavlm.onnx_eyes import OnnxEyes
+    from geochg.models.registry import load_model
+
+    code, out, errors = geochg(
+        "train", place / "data" / "train.json", "--model", "builtin", "--merge",
+        "--rank", 2, *FEW, "-o", tmp_path / "m", "--json",
+    )  # fmt: skip
+    assert code == 0, errors
+    assert json.loads(out)["kind"] == "model"
+    assert isinstance(load_model(f"deltavlm:{tmp_path / 'm'}", {}, "cpu").eyes, OnnxEyes)
+
+
+def test_changes_without_a_direction_stay_changes_when_they_are_learned(geochg, tmp_path):
+    import shutil
+
+    from geochg.datasets.examples import read_examples
+    from geochg.training.tuning.lesson import lesson_of
+    from geochg.training.tuning.masks import UNKNOWN
+
+    write_rows(tmp_path / "pairs")
+    shutil.rmtree(tmp_path / "pairs" / "direction")
+    code, _, errors = geochg(
+        "dataset", "build", tmp_path / "out", "--pairs", tmp_path / "pairs",
+        "--classes", "1=building", "--shares", 1, 0, 0, "--json",
+    )  # fmt: skip
+    assert code == 0, errors
+    assert any((tmp_path / "out" / "direction").iterdir())
+    found = [lesson_of(example).masks for example in read_examples(tmp_path / "out")]
+    changed = [masks for masks in found if masks.changed]
+    assert changed
+    for masks in found:
+        assert ((masks.directions == UNKNOWN) == (masks.classes > 0)).all()
+        assert not masks.directions[masks.classes == 0].any()
+
+
+def test_masks_that_were_built_of_rasters_are_found(geochg, make_raster, tmp_path):
+    import numpy as np
+
+    from geochg.datasets.examples import read_examples
+    from geochg.training.tuning.lesson import lesson_of
+
+    rng = np.random.default_rng(0)
+    before = rng.integers(60, 120, (3, 128, 128)).astype(np.uint8)
+    after, mask = before.copy(), np.zeros((1, 128, 128), np.uint8)
+    after[:, 20:50, 20:50], mask[:, 20:50, 20:50] = 230, 1
+    files = [
+        make_raster(name, pixels)
+        for name, pixels in (("a.tif", before), ("b.tif", after), ("m.tif", mask))
+    ]
+    code, _, errors = geochg(
+        "dataset", "build", tmp_path / "out", "--rasters", *files, "--classes", "1=building",
+        "--shares", 1, 0, 0, "--tile-size", 64, "--json",
+    )  # fmt: skip
+    assert code == 0, errors
+    examples = read_examples(tmp_path / "out")
+    assert {example.before.suffix for example in examples} == {".tif"}
+    found = [lesson_of(example).masks for example in examples]
+    assert None not in found
+    assert any(masks.changed for masks in found)
+
+
+def test_a_dense_head_without_masks_is_told(geochg, place, tmp_path):
+    for masks in (True, False):
+        rows = write_rows(tmp_path / str(masks), masks=masks)
+        code, _, errors = geochg(
+            "train", rows, "--model", f"deltavlm:{place / 'deltavlm'}", "--lora", "language,dense",
+            *FEW, "-o", tmp_path / f"out{masks}", "--json",
+        )  # fmt: skip
+        assert code == 0, errors
+        assert ("no row has masks, which the dense head would need" in errors) is not masks
+
+
 def test_a_preset_gives_what_is_not_given(geochg, place, tmp_path):
     code, out, errors = geochg(
         "train", place / "data" / "train.json", "--model", f"vlm:{place / 'llava'}",
@@ -224,3 +297,37 @@ def test_two_processes_learn_what_one_learns_with_twice_the_batch(geochg, place,
     ]
     assert losses[0]["2"]["loss"] == pytest.approx(losses[1]["2"]["loss"], abs=1e-5)
     assert not torch.distributed.is_initialized()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="torchrun on Windows lacks its store")
+def test_two_processes_prune_one_base(place, tmp_path):
+    done = torchrun(
+        2, place / "data" / "train.json", "--model", f"vlm:{place / 'llava'}", "--prune", 0.1,
+        "--quantize", "4bit", *FEW, "--processes", 2, "-o", tmp_path / "m", "--json",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["results"]["sparsity"] == pytest.approx(0.1, abs=1e-3)
+
+
+def test_a_sweep_refuses_runs_that_were_done_otherwise(geochg, place, tmp_path):
+    file = tmp_path / "sweep.toml"
+    text = (
+        '[options]\nsteps = 1\nbatch_size = 2\ndevice = "cpu"\nbf16 = false\n[grid]\nrank = [2]\n'
+    )
+    file.write_text(text, encoding="utf-8")
+
+    def swept(data, *given):
+        model = ("--model", f"vlm:{place / 'llava'}", "--sweep", file)
+        return geochg("train", data, *model, "-o", tmp_path / "runs", *given)
+
+    for again in (False, True):
+        code, _, errors = swept(place / "data")
+        assert code == 0, errors
+        assert ("rank_2" in errors) is not again
+    code, _, errors = swept(place / "data", "--alpha", 7)
+    assert code == 2
+    assert "was done with another alpha" in errors
+    other = write_rows(tmp_path / "other", pairs=6)
+    code, _, errors = swept(other)
+    assert code == 2
+    assert "was done with another training" in errors

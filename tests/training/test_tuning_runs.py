@@ -3,6 +3,8 @@
 import json
 import shutil
 import signal
+import subprocess
+import sys
 
 import deltavlm_factory
 import pytest
@@ -12,7 +14,7 @@ from safetensors.torch import load_file
 from vlm_factory import save_vlm
 
 from geochg.datasets.examples import read_examples
-from geochg.errors import CancelledRunError, InputError, ModelError, OptionError
+from geochg.errors import CancelledRunError, InputError, ModelError, OptionError, RunError
 from geochg.events import Progress
 from geochg.models.registry import load_model
 from geochg.models.saved import UNFINISHED
@@ -25,6 +27,7 @@ from geochg.training.tuning.opening import open_pupil, whole_pupil
 from geochg.training.tuning.options import TuneOptions, preset, presets
 from geochg.training.tuning.pruning import (
     FILE,
+    check_cut,
     cut,
     keep_cut,
     load_masks,
@@ -33,6 +36,7 @@ from geochg.training.tuning.pruning import (
 )
 from geochg.training.tuning.rehearsal import rehearsed
 from geochg.training.tuning.run import plan
+from geochg.training.tuning.storage import writing_told
 
 
 @pytest.fixture(scope="module")
@@ -156,6 +160,13 @@ def test_pruning_cuts_the_smallest_of_each_layer(bases, tmp_path):
         weight = network.get_submodule(name).weight.abs()
         assert weight[~mask].max() <= weight[mask].min()
         assert float((~mask).float().mean()) == pytest.approx(0.1, abs=2e-3)
+
+
+def test_a_pruned_base_that_is_opened_again_knows_what_it_came_from(bases, tmp_path):
+    # Files exported from the base lie there, and what comes out gets such files too.
+    base = find_base(bases["deltavlm"])
+    pupil = whole_pupil(base, TuneOptions(prune=0.1, device="cpu"), tmp_path)
+    assert pupil.folder == base.folder
 
 
 def test_what_is_cut_grows_back_unless_it_is_kept_cut():
@@ -392,3 +403,79 @@ def test_a_base_without_the_part_is_told(bases, rows, tmp_path):
         tuned(bases["llava"], rows, tmp_path, full=("language",))
     with pytest.raises(OptionError, match="neither a part"):
         tuned(bases["llava"], rows, tmp_path, lora=("(",))
+
+
+@pytest.mark.parametrize("quantize", ["", "4bit"])
+def test_a_new_run_takes_nothing_of_an_older_one(quantize, bases, rows, tmp_path):
+    given = {"steps": 2, "quantize": quantize}
+    with pytest.raises(Killed):
+        tuned(bases["llava"], rows, tmp_path, at_step(1, kill), prune=0.1, **given)
+    (tmp_path / "out.work" / "evaluations.json").write_text("{}", encoding="utf-8")
+    card = tuned(bases["llava"], rows, tmp_path, prune=0.3, **given)
+    assert card["results"]["sparsity"] == pytest.approx(0.3, abs=1e-3)
+    assert not (tmp_path / "out.work" / "evaluations.json").exists()
+
+
+def test_masks_that_cut_another_share_are_refused(bases, tmp_path):
+    network = whole_pupil(find_base(bases["llava"]), TuneOptions(), tmp_path).network
+    masks = magnitude_masks(network, 0.1)
+    cut(network, masks)
+    assert check_cut(network, masks, 0.1) == pytest.approx(0.1, abs=1e-3)
+    with pytest.raises(RunError, match=r"not a share of 0\.2"):
+        check_cut(network, masks, 0.2)
+
+
+def test_a_run_goes_on_without_what_was_half_written(unbroken, bases, rows, tmp_path):
+    given = {**OPTIONS, "evaluate_steps": 2}
+    with pytest.raises(Killed):
+        tuned(bases["deltavlm"], rows, tmp_path, at_step(5, kill), **given)
+    work, told = tmp_path / "out.work", []
+    history, facts = work / "evaluations.json", work / "run.json"
+    history.write_text(history.read_text(encoding="utf-8")[:9], encoding="utf-8")
+    kept = facts.read_text(encoding="utf-8")
+    facts.write_text(kept[:20], encoding="utf-8")
+    with pytest.raises(InputError, match="cannot be read") as caught:
+        tuned(bases["deltavlm"], rows, tmp_path, resume=True, **given)
+    assert "start anew" in caught.value.hint
+    facts.write_text(kept, encoding="utf-8")
+    written = facts.stat().st_mtime_ns
+    tuned(bases["deltavlm"], rows, tmp_path, told.append, resume=True, **given)
+    assert any("evaluations begin anew" in getattr(event, "message", "") for event in told)
+    assert facts.stat().st_mtime_ns == written
+    found = load_file(tmp_path / "out" / "adapter_model.safetensors")
+    assert found.keys() == unbroken.keys()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit on the size of files")
+@pytest.mark.parametrize("writer", ["safetensors", "torch", "file"])
+def test_a_disk_that_takes_no_more_is_told(writer, tmp_path):
+    write = {
+        "safetensors": "from safetensors.torch import save_file\n"
+        "    save_file({'a': torch.ones(99999)}, file)",
+        "torch": "torch.save(torch.ones(99999), file)",
+        "file": "file.write_bytes(bytes(99999))",
+    }[writer]
+    script = f"""
+import resource, signal, sys, torch
+from pathlib import Path
+from geochg.errors import RunError
+from geochg.training.tuning.storage import writing_told
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+file = Path(sys.argv[1])
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+try:
+  with writing_told(file.parent):
+    {write}
+except RunError as error:
+    sys.exit(0 if "make room" in error.hint else 2)
+sys.exit(3)
+"""
+    command = [sys.executable, "-c", script, str(tmp_path / "file")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+
+
+def test_what_is_no_matter_of_the_disk_is_left_as_it_is(tmp_path):
+    with pytest.raises(RuntimeError, match="shapes"), writing_told(tmp_path):
+        raise RuntimeError("shapes do not match")

@@ -125,7 +125,8 @@ def export(model: DeltaVLMForConditionalGeneration, folder: Path) -> None:
     Args:
         model: In evaluation mode on the CPU, as loaded from the folder; its batch norms may be
             folded.
-        folder: Where its weights and its configuration lie, and where the files go.
+        folder: Where its weights and its configuration lie, and where the files go; may still
+            carry the mark of one that is being written.
 
     Raises:
         ValueError: If the model has no dense head, or resizes.
@@ -134,7 +135,8 @@ def export(model: DeltaVLMForConditionalGeneration, folder: Path) -> None:
     if config.dense_config is None or config.resize:
         raise ValueError("only a model with a dense head that does not resize can be exported")
     facts = asdict(HeadFacts.of(config.dense_config, config.resize, config.no_change_sentence))
-    made_from = {MADE_FROM: fingerprint(folder, weight_files(folder, HINT))}
+    weights = weight_files(folder, HINT, unfinished_ok=True)
+    made_from = {MADE_FROM: fingerprint(folder, weights)}
     made = made_from | {FACTS: json.dumps(facts)}
     _write(_eyes(model), folder / EYES, made)
     _write(_question(model), folder / QUESTION, made_from)

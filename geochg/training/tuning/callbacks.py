@@ -16,11 +16,9 @@ import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from geochg.events import Listener, Notice, Progress
-from geochg.training.tuning.checkpoints import BEST
+from geochg.training.tuning.checkpoints import BEST, HISTORY, write_whole
 from geochg.training.tuning.metrics import LOWER_IS_BETTER
 from geochg.training.tuning.options import Metric
-
-HISTORY = "evaluations.json"
 
 
 class Telling(TrainerCallback):
@@ -103,9 +101,15 @@ class Watching(TrainerCallback):
         """Takes up what was found before the checkpoint; what came later will come again."""
         file = self.folder / HISTORY
         if file.is_file() and state.global_step:
-            saved = json.loads(file.read_text(encoding="utf-8"))
+            try:
+                saved = _history(file)
+            except ValueError:
+                self.listener(
+                    Notice(f"{file} cannot be read: evaluations begin anew", warning=True)
+                )
+                return
             self.history = {
-                int(step): found for step, found in saved.items() if int(step) <= state.global_step
+                step: found for step, found in saved.items() if step <= state.global_step
             }
 
     def on_step_end(
@@ -125,7 +129,7 @@ class Watching(TrainerCallback):
         self.listener(Notice(f"step {step}: held-out {told}"))
         if state.is_world_process_zero:
             text = json.dumps({str(at): each for at, each in self.history.items()}, indent=1)
-            (self.folder / HISTORY).write_text(text, encoding="utf-8")
+            write_whole(self.folder / HISTORY, text)
             if self.best_step == step:
                 self.keep_best(self.folder / BEST)
         if self.patience and self._since_best() >= self.patience:
@@ -142,6 +146,21 @@ class Watching(TrainerCallback):
         metric = self.metric if str(self.metric) in found else Metric.LOSS
         value = found.get(str(metric), math.inf)
         return value if metric in LOWER_IS_BETTER else -value
+
+
+def _history(file: Path) -> dict[int, dict[str, float]]:
+    """What evaluations found, by step.
+
+    Raises:
+        ValueError: If the file holds anything else.
+    """
+    saved = json.loads(file.read_text(encoding="utf-8"))
+    if not isinstance(saved, dict) or not all(isinstance(each, dict) for each in saved.values()):
+        raise ValueError(f"{file} holds no evaluations")
+    return {
+        int(step): {str(name): float(value) for name, value in found.items()}
+        for step, found in saved.items()
+    }
 
 
 class Stopping(TrainerCallback):

@@ -22,6 +22,12 @@ PRUNED = "pruned"
 ADAPTER = "adapter"
 """Likewise, of an adapter that is merged at the end."""
 
+MASKS = "pruning.safetensors"
+"""What stays cut, in a run's folder or a model's."""
+
+HISTORY = "evaluations.json"
+"""What evaluations found, by step."""
+
 WEIGHTS = "trained.safetensors"
 """What is trained, and nothing of what is not."""
 
@@ -60,11 +66,25 @@ def settle(folder: Path, step: int, keep: int) -> None:
         shutil.rmtree(old, ignore_errors=True)
 
 
+def write_whole(file: Path, text: str) -> None:
+    """Writes a text file that is either as it was or as it should be, whenever it is cut short."""
+    aside = file.with_name(f".{file.name}")
+    aside.write_text(text, encoding="utf-8")
+    aside.replace(file)
+
+
 def drop_all(folder: Path) -> None:
     """Removes what a run that is over needs no more, and leaves its logs."""
     for path in (
         *folder.glob("checkpoint-*"),
-        *(folder / name for name in (ASIDE, PRUNED, ADAPTER)),
+        *(folder / name for name in (ASIDE, PRUNED, f".{PRUNED}", ADAPTER)),
     ):
         shutil.rmtree(path, ignore_errors=True)
     (folder / BEST).unlink(missing_ok=True)
+
+
+def drop_former(folder: Path) -> None:
+    """Removes what a run that is over has left and a new one would take for its own."""
+    drop_all(folder)
+    for name in (MASKS, HISTORY):
+        (folder / name).unlink(missing_ok=True)

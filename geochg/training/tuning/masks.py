@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 LABELS, TURNS = "label", "direction"
 """Folders beside that of the pictures: classes, and directions where they are known."""
 
+SUFFIXES = (".png", ".tif", ".tiff")
+"""Of masks whose pictures have another one, in the order in which they are looked for."""
+
 MCI = {128: "road", 255: "building"}
 """Values of LEVIR-MCI's masks; they are told apart from indices, which are small, by their size."""
 
@@ -62,7 +65,8 @@ def masks_of(example: Example, shape: tuple[int, ...]) -> ChangeMasks | None:
     """The masks of an example's pair; None where there are none.
 
     They lie in `label/` (and `direction/`) beside the folder of the earlier picture, under its
-    name, as LEVIR-MCI and `geochg dataset world` have it.
+    name, as LEVIR-MCI, `geochg dataset world` and `geochg dataset build` have it; the suffix may
+    be the picture's own, `.png` or `.tif`.
 
     Args:
         example: Whose.
@@ -79,6 +83,11 @@ def masks_of(example: Example, shape: tuple[int, ...]) -> ChangeMasks | None:
     values = _mask(labels, shape)
     turns = _beside(example.before, TURNS)
     return ChangeMasks(_classes(values, labels), _directions(values, turns, shape))
+
+
+def has_masks(example: Example) -> bool:
+    """Whether `masks_of` would find any."""
+    return example.before is not None and _beside(example.before, LABELS) is not None
 
 
 def _classes(values: NDArray[np.uint8], file: Path) -> NDArray[np.uint8]:
@@ -100,20 +109,24 @@ def _directions(
 ) -> NDArray[np.uint8]:
     if file is None:
         return np.where(labels > 0, UNKNOWN, 0).astype(np.uint8)
-    directions = _mask(file, shape)
+    directions = np.where(labels > 0, _mask(file, shape), 0).astype(np.uint8)
     if directions.max(initial=0) >= len(DIRECTIONS):
         raise InputError(
             f"{file} holds the value {directions.max()}, which is no direction",
             f"directions are 0 to {len(DIRECTIONS) - 1}",
         )
-    return directions
+    # In a file 0 is "no change" where nothing changed, and elsewhere "nobody noted it".
+    return np.where((labels > 0) & (directions == 0), UNKNOWN, directions).astype(np.uint8)
 
 
 @lru_cache(maxsize=65536)
 def _beside(picture: Path, folder: str) -> Path | None:
     """Remembered, since each row of each pass asks again."""
-    file = picture.parent.parent / folder / picture.with_suffix(".png").name
-    return file if file.is_file() else None
+    place = picture.parent.parent / folder
+    # Not a JPEG, whose compression changes values.
+    own = (picture.suffix,) if picture.suffix.lower() in SUFFIXES else ()
+    names = (picture.with_suffix(suffix).name for suffix in (*own, *SUFFIXES))
+    return next((place / name for name in names if (place / name).is_file()), None)
 
 
 def _mask(file: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:

@@ -17,8 +17,10 @@ from geochg.models.vlm.loading import How, open_vlm
 from geochg.training.tuning.base import Base
 from geochg.training.tuning.checkpoints import PRUNED
 from geochg.training.tuning.options import TuneOptions
+from geochg.training.tuning.processes import made_by_first
 from geochg.training.tuning.pruning import Masks, cut, load_masks, magnitude_masks, save_masks
 from geochg.training.tuning.pupil import Pupil
+from geochg.training.tuning.storage import writing_told
 
 if TYPE_CHECKING:
     from torch import nn
@@ -54,23 +56,32 @@ def open_pupil(base: Base, options: TuneOptions, device: str, work: Path) -> tup
         masks = load_masks(work) or magnitude_masks(pupil.network, options.prune)
         cut(pupil.network, masks)
         return pupil, masks
-    return _opened(pruned_base(base, options, work), options, device, options.bits), load_masks(
-        work
-    )
+    made_by_first("pruned base", lambda: _make_pruned(base, options, work))
+    pruned = replace(base, folder=work / PRUNED)
+    return _opened(pruned, options, device, options.bits), load_masks(work)
 
 
 def whole_pupil(base: Base, options: TuneOptions, work: Path) -> Pupil:
     """The base in full precision, pruned where that was asked, for an adapter to be merged into."""
-    if options.prune:
-        base = pruned_base(base, options, work)
-    return _opened(base, options, "cpu", None)
+    if not options.prune:
+        return _opened(base, options, "cpu", None)
+    pupil = _opened(pruned_base(base, options, work), options, "cpu", None)
+    # The run's folder holds the weights only, not what was exported from the base.
+    pupil.folder = base.folder
+    return pupil
 
 
 def pruned_base(base: Base, options: TuneOptions, work: Path) -> Base:
     """The pruned base in the run's folder; made when it is not there."""
-    folder = work / PRUNED
-    if not folder.is_dir():
-        aside = work / f".{PRUNED}"
+    _make_pruned(base, options, work)
+    return replace(base, folder=work / PRUNED)
+
+
+def _make_pruned(base: Base, options: TuneOptions, work: Path) -> None:
+    folder, aside = work / PRUNED, work / f".{PRUNED}"
+    if folder.is_dir():
+        return
+    with writing_told(work):
         shutil.rmtree(aside, ignore_errors=True)
         aside.mkdir(parents=True)
         pupil = _opened(base, options, "cpu", None)
@@ -80,7 +91,6 @@ def pruned_base(base: Base, options: TuneOptions, work: Path) -> Base:
         with quietly():
             pupil.save(aside)
         aside.replace(folder)
-    return replace(base, folder=folder)
 
 
 def _opened(base: Base, options: TuneOptions, device: str, bits: int | None) -> Pupil:

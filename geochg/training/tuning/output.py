@@ -52,7 +52,7 @@ def write_tuned(
     told: dict[str, Any] = {}
     if masks:
         cut(pupil.network, masks)
-        told["sparsity"] = check_cut(pupil.network, masks)
+        told["sparsity"] = check_cut(pupil.network, masks, options.prune)
         save_masks(masks, folder)
     with quietly():
         pupil.save(folder)

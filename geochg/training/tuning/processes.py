@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from datetime import timedelta
 
 from geochg.errors import OptionError
+
+PATIENCE = timedelta(hours=2)
+"""How long processes wait for the first one; pruning a large base takes minutes."""
 
 
 def world_size() -> int:
@@ -15,6 +20,35 @@ def world_size() -> int:
 def is_first() -> bool:
     """Whether this process writes what all of them make."""
     return int(os.environ.get("RANK", "0")) == 0
+
+
+def made_by_first(name: str, make: Callable[[], None]) -> None:
+    """Lets the first process make what all need, and the others wait until it is there.
+
+    It needs no process group, so that it works before the Trainer sets one up.
+
+    Args:
+        name: Of what is made; each is made once.
+        make: Makes it.
+    """
+    if world_size() == 1:
+        make()
+        return
+    from torch.distributed.distributed_c10d import PrefixStore
+    from torch.distributed.rendezvous import rendezvous
+
+    store, _, _ = next(rendezvous("env://"))
+    # A launcher that starts anew after a failure may keep its store.
+    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    shared = PrefixStore(f"geochg/{attempt}", store)
+    # Nothing is made while another process still looks at what was there before.
+    if shared.add(f"{name}/here", 1) == world_size():
+        shared.set(f"{name}/all here", "1")
+    shared.wait([f"{name}/all here"], PATIENCE)
+    if is_first():
+        make()
+        shared.set(f"{name}/made", "1")
+    shared.wait([f"{name}/made"], PATIENCE)
 
 
 def check_processes(expected: int | None) -> int:

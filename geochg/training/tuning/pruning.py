@@ -14,12 +14,13 @@ import torch
 from torch import Tensor, nn
 
 from geochg.errors import ModelError, RunError
+from geochg.training.tuning.checkpoints import MASKS
 from geochg.training.tuning.parts import pruned_modules
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
 
-FILE = "pruning.safetensors"
+FILE = MASKS
 
 Masks = Mapping[str, Tensor]
 """True where a weight stays, by the name of its layer."""
@@ -90,12 +91,24 @@ def sparsity(model: nn.Module, masks: Masks) -> float:
     return zeros / sum(weight.numel() for weight in weights)
 
 
-def check_cut(model: nn.Module, masks: Masks) -> float:
+def check_cut(model: nn.Module, masks: Masks, share: float) -> float:
     """The sparsity of a model in which all that was cut is still zero.
 
+    Args:
+        model: As it came out.
+        masks: What was cut.
+        share: Of the weights (0-1) that was to be cut.
+
     Raises:
-        RunError: If something grew back.
+        RunError: If something grew back, or the masks cut another share.
     """
+    weights = sum(mask.numel() for mask in masks.values())
+    gone = sum(int((~mask).sum()) for mask in masks.values())
+    if abs(gone - share * weights) > 1:
+        raise RunError(
+            f"the masks cut {gone} of {weights} weights, not a share of {share}",
+            "remove the run's folder, and start anew",
+        )
     for name, mask in masks.items():
         weight = _weight(model, name, mask)
         if bool(weight.masked_fill(mask.to(weight.device), 0).any()):
@@ -107,7 +120,9 @@ def save_masks(masks: Masks, folder: Path) -> None:
     """Writes masks beside a model or its checkpoints."""
     from safetensors.torch import save_file
 
-    save_file({name: mask.cpu().contiguous() for name, mask in masks.items()}, folder / FILE)
+    aside = folder / f".{FILE}"
+    save_file({name: mask.cpu().contiguous() for name, mask in masks.items()}, aside)
+    aside.replace(folder / FILE)
 
 
 def load_masks(folder: Path) -> Masks:

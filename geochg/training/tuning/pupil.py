@@ -26,9 +26,11 @@ class Pupil(nn.Module, ABC):
 
     Attributes:
         adapter: PEFT's view of the network; None while it has no adapters.
+        folder: Of the base: what is not weights lies there.
     """
 
     adapter: Any
+    folder: Path
 
     def __init__(self, network: Any) -> None:  # noqa: ANN401
         super().__init__()

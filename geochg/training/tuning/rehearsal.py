@@ -84,7 +84,7 @@ def rehearsed(what: Plan, work: Path) -> Rehearsal:
     pupil.to(what.device).train()
     free = available_bytes(what.device)
     seconds, peak = [], 0
-    with failures_told(what.options):
+    with failures_told(what.options, work):
         for number in range(min(_BATCHES, what.steps)):
             with _peak(what.device) as highest:
                 started = time.monotonic()

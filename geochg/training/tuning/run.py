@@ -23,7 +23,7 @@ from geochg.training.tuning.adapting import make_trainable
 from geochg.training.tuning.base import Base
 from geochg.training.tuning.callbacks import Stopping, Telling, Watching
 from geochg.training.tuning.card import data_facts, write_card
-from geochg.training.tuning.checkpoints import BEST, drop_all, newest
+from geochg.training.tuning.checkpoints import BEST, drop_all, drop_former, newest, write_whole
 from geochg.training.tuning.course import (
     Course,
     Parts,
@@ -34,14 +34,21 @@ from geochg.training.tuning.course import (
 )
 from geochg.training.tuning.framing import Framing
 from geochg.training.tuning.lesson import Lessons
+from geochg.training.tuning.masks import has_masks
 from geochg.training.tuning.memory import check_learning, check_weights
 from geochg.training.tuning.metrics import evaluated
 from geochg.training.tuning.opening import open_pupil
 from geochg.training.tuning.options import TuneOptions
 from geochg.training.tuning.output import finished, write_tuned
-from geochg.training.tuning.processes import check_processes, is_first, world_size
+from geochg.training.tuning.processes import (
+    check_processes,
+    is_first,
+    made_by_first,
+    world_size,
+)
 from geochg.training.tuning.pruning import Masks, save_masks
 from geochg.training.tuning.pupil import Pupil
+from geochg.training.tuning.storage import writing_told
 from geochg.training.tuning.trainer import (
     TuningTrainer,
     arguments,
@@ -155,7 +162,10 @@ def tune(what: Plan, work: Path, output: Path, listener: Listener = ignore) -> d
         listener(Notice(_leak(known, len(what.parts.validation)), warning=True))
     pupil, masks = ready_pupil(what, work)
     if masks and is_first():
-        save_masks(masks, work)
+        with writing_told(work):
+            save_masks(masks, work)
+    if is_first():
+        _tell_lack_of_masks(what, listener)
     started = time.monotonic()
     watching = _trained(pupil, masks, what, work, checkpoint, listener)
     seconds = time.monotonic() - started
@@ -170,7 +180,7 @@ def tune(what: Plan, work: Path, output: Path, listener: Listener = ignore) -> d
     }
     if watching is not None:
         results["best_step"] = watching.best_step
-    with _disk_told(output):
+    with writing_told(output):
         results |= write_tuned(pupil, what.base, what.options, masks, work, output)
         card = write_card(
             output, what.base, what.options, facts["training"], facts["validation"], results
@@ -231,7 +241,7 @@ def _trained(
         listener(Notice(f"training in {world_size()} processes"))
     # On a CPU it tells of each layer in each batch that it rounds.
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
-    with stopping.heard(), failures_told(what.options):
+    with stopping.heard(), failures_told(what.options, work):
         trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
     if stopping.stopped_at is not None:
         raise CancelledRunError(
@@ -239,6 +249,27 @@ def _trained(
             "go on with the same command and --resume",
         )
     return watching
+
+
+def _tell_lack_of_masks(what: Plan, listener: Listener) -> None:
+    """Says so where something is asked for that only masks can teach, and no row has any."""
+    options = what.options
+    wanted = [
+        name
+        for name, asked in (
+            ("the dense head", "dense" in (*options.lora, *options.full)),
+            ("crops and turns", not what.course.framing.is_off),
+        )
+        if asked
+    ]
+    if wanted and not any(map(has_masks, what.parts.training)):
+        listener(
+            Notice(
+                f"no row has masks, which {' and '.join(wanted)} would need: they belong into "
+                "label/ beside the folder of the earlier pictures, under their names",
+                warning=True,
+            )
+        )
 
 
 def _watching(
@@ -290,12 +321,30 @@ def _begun(work: Path, facts: dict[str, Any], resume: bool) -> Path | None:
         raise InputError(
             f"{work} holds a run that is not finished", "add --resume to go on, or remove it"
         )
-    if resume and file.is_file():
-        _check_same(json.loads(file.read_text(encoding="utf-8")), facts, work)
-    if is_first():
-        work.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps(facts, indent=1), encoding="utf-8")
+    going_on = resume and file.is_file()
+    if going_on:
+        _check_same(_former_facts(file), facts, work)
+
+    def begin() -> None:
+        if going_on:
+            return
+        with writing_told(work):
+            work.mkdir(parents=True, exist_ok=True)
+            if checkpoint is None:
+                drop_former(work)
+            write_whole(file, json.dumps(facts, indent=1))
+
+    made_by_first("begun", begin)
     return checkpoint
+
+
+def _former_facts(file: Path) -> Any:  # noqa: ANN401
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{file} cannot be read: {error}", f"remove {file.parent}, and start anew"
+        ) from error
 
 
 def _check_same(former: Any, facts: dict[str, Any], work: Path) -> None:  # noqa: ANN401
@@ -314,29 +363,17 @@ def _check_same(former: Any, facts: dict[str, Any], work: Path) -> None:  # noqa
 
 
 @contextmanager
-def failures_told(options: TuneOptions) -> Iterator[None]:
+def failures_told(options: TuneOptions, work: Path) -> Iterator[None]:
     """Turns what a device or a disk refuses into an error that says what to do."""
     try:
-        yield
+        with writing_told(work):
+            yield
     except RuntimeError as error:
         if not is_out_of_memory(error):
             raise
         raise RunError(
             f"there is too little memory for {options.batch_size} rows at once",
             "halve --batch-size and double --accumulate, or add --checkpointing or --quantize 4bit",
-        ) from error
-    except OSError as error:
-        raise RunError(f"cannot go on: {error}", "make room, and go on with --resume") from error
-
-
-@contextmanager
-def _disk_told(output: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise RunError(
-            f"cannot write {output}: {error.strerror or error}",
-            "make room on that disk and go on with --resume",
         ) from error
 
 

@@ -84,6 +84,35 @@ def is_done(folder: Path) -> bool:
     return (folder / FILE).is_file() and not (folder / UNFINISHED).exists()
 
 
+def check_done(folder: Path, facts: Mapping[str, Any]) -> None:
+    """Refuses a run that was done otherwise than it would be now.
+
+    Args:
+        folder: Of the run, see `is_done`.
+        facts: See `Plan.facts`.
+
+    Raises:
+        InputError: If its card cannot be read.
+        OptionError: If its base, its rows or its options were others.
+    """
+    file = folder / FILE
+    try:
+        card = json.loads(file.read_text(encoding="utf-8"))
+        base = card["base"]["checksum"]
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise InputError(f"{file} cannot be read: {error}", f"remove {folder}") from error
+    now = json.loads(json.dumps(facts))
+    same = {"base": base == now["base"]["checksum"]}
+    same |= {name: card.get(name) == now[name] for name in ("training", "validation")}
+    was = card.get("options") or {}
+    same |= {name: was.get(name) == value for name, value in now["options"].items()}
+    if other := [name.replace("_", " ") for name, holds in same.items() if not holds]:
+        raise OptionError(
+            f"the run in {folder} was done with another {other[0]}",
+            "give what it was done with, or remove it, or name another folder with -o",
+        )
+
+
 def swept(runs: Sequence[SweepRun], folder: Path) -> list[dict[str, Any]]:
     """What is known of the runs of a sweep, as rows: what was varied, and what came of it."""
     rows = []

@@ -20,6 +20,7 @@ from geochg.training.tuning.options import Schedule, TuneOptions
 from geochg.training.tuning.processes import world_size
 from geochg.training.tuning.pruning import Masks, keep_cut
 from geochg.training.tuning.pupil import Pupil
+from geochg.training.tuning.storage import writing_told
 
 
 class TuningTrainer(Trainer):
@@ -96,15 +97,12 @@ class TuningTrainer(Trainer):
             if self.is_world_process_zero():
                 shutil.rmtree(folder / ASIDE, ignore_errors=True)
             self.accelerator.wait_for_everyone()
-            super()._save_checkpoint(model, trial)
+            with writing_told(folder):
+                super()._save_checkpoint(model, trial)
             self.accelerator.wait_for_everyone()
             if self.is_world_process_zero():
-                settle(folder, self.state.global_step, self.keep)
-        except OSError as error:
-            raise RunError(
-                f"cannot write a checkpoint to {folder}: {error.strerror or error}",
-                "make room on that disk and go on with --resume",
-            ) from error
+                with writing_told(folder):
+                    settle(folder, self.state.global_step, self.keep)
         finally:
             self._saving = False
         self.accelerator.wait_for_everyone()
