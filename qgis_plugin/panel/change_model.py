@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from typing import Any
 
 from qgis.core import NULL, QgsFeatureRequest, QgsVectorLayer
@@ -10,6 +9,7 @@ from qgis.PyQt.QtCore import QAbstractTableModel, QModelIndex, QSortFilterProxyM
 
 from geochg_qgis.layers.fields import ACCEPTED, REJECTED, REVIEW, REVIEW_CLASS
 from geochg_qgis.layers.style import class_color
+from geochg_qgis.panel.markup import as_tip
 from geochg_qgis.words import tr
 
 CLASS, CHANGE, AREA, CONFIDENCE, CAPTION, STATE = range(6)
@@ -72,8 +72,7 @@ class ChangeModel(QAbstractTableModel):
         if role == Qt.ItemDataRole.DisplayRole:
             return _shown(column, values)
         if role == Qt.ItemDataRole.ToolTipRole:
-            # Escaped: Qt would read markup in a model's caption.
-            return f"<p>{html.escape(_shown(CAPTION, values))}</p>"
+            return as_tip(_shown(CAPTION, values))
         if role == Qt.ItemDataRole.DecorationRole and column == CLASS:
             return class_color(_class(values))
         if role == Qt.ItemDataRole.TextAlignmentRole and column in (AREA, CONFIDENCE):

@@ -28,6 +28,7 @@ from geochg_qgis.link.errors import Cancelled, LinkError, SetupError
 from geochg_qgis.panel.area_box import AreaBox
 from geochg_qgis.panel.ask_panel import AskPanel
 from geochg_qgis.panel.change_list import ChangeList
+from geochg_qgis.panel.markup import as_tip
 from geochg_qgis.panel.messages import Messages
 from geochg_qgis.panel.options_box import OptionsBox
 from geochg_qgis.panel.pair_box import PairBox
@@ -218,7 +219,7 @@ class GeochgDock(QgsDockWidget):
         if hello.get("kind", "hello") != "hello":
             return
         self.worker.setText(f"geochg {hello.get('geochg')}, Python {hello.get('python')}")
-        self.worker.setToolTip(str(hello.get("executable", "")))
+        self.worker.setToolTip(as_tip(hello.get("executable", "")))
         self.options.set_models(hello.get("models", ()))
         if not self._greeted:
             self._greeted = True
