@@ -8,7 +8,7 @@ from __future__ import annotations
 # The worker is another process by design.
 import subprocess  # nosec B404
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from threading import Event as Flag
 from threading import Lock, Thread
@@ -31,7 +31,12 @@ CANCEL_S = 3.0
 LEAVE_S = 4.0
 """Patience with a worker whose stdin has ended, before it is ended by force."""
 
+END_S = 1.0
+"""Patience with a worker that was told to end because it would not stop a run."""
+
 _LOG_LINES = 200
+
+_BY_FORCE = (subprocess.Popen.terminate, subprocess.Popen.kill)
 
 Listen = Callable[[Mapping[str, Any]], None]
 
@@ -43,8 +48,9 @@ def ignore(_: object) -> None:
 class Reply:
     """What a request comes to."""
 
-    def __init__(self, number: int, listen: Listen) -> None:
+    def __init__(self, number: int, method: str, listen: Listen) -> None:
         self.number = number
+        self.method = method
         self.listen = listen
         self._done = Flag()
         self._result: dict[str, Any] = {}
@@ -158,7 +164,7 @@ class Client:
         """
         with self._lock:
             self._last += 1
-            reply = Reply(self._last, listen)
+            reply = Reply(self._last, method, listen)
             if self._broken is not None:
                 reply.settle(error=self._broken)
                 return reply
@@ -180,8 +186,8 @@ class Client:
             method: As docs/worker.md names it.
             parameters: By name.
             listen: Told of events, on the client's thread.
-            is_cancelled: Asked every `poll_s`; when true, the request is cancelled, and a worker
-                that does not let go of it is ended.
+            is_cancelled: Asked every `poll_s`; when true, the request is cancelled. A worker that
+                does not let go of an analysis is ended, unless others wait for it, too.
             poll_s: See there.
 
         Raises:
@@ -198,22 +204,25 @@ class Client:
     def close(self) -> None:
         """Ends the worker: asks it to leave, then ends it."""
         self._closing = True
-        process = self._process
-        if process is None:
-            return
+        if self._process is not None:
+            self._close_stdin(self._process)
+            _end(self._process, (ignore, *_BY_FORCE), LEAVE_S)
+            self._fail_all(_ended())
+
+    def _end_by_force(self) -> None:
+        """Ends the worker without asking it."""
+        self._closing = True
+        if self._process is not None:
+            _end(self._process, _BY_FORCE, END_S)
+            self._close_stdin(self._process)
+            self._fail_all(_ended())
+
+    def _close_stdin(self, process: subprocess.Popen[bytes]) -> None:
         try:
             if process.stdin:
                 process.stdin.close()
         except OSError:
             self._log.append("stdin was closed already")
-        for end in (ignore, subprocess.Popen.terminate, subprocess.Popen.kill):
-            end(process)
-            try:
-                process.wait(LEAVE_S)
-                break
-            except subprocess.TimeoutExpired:
-                continue
-        self._fail_all(Cancelled("the worker was ended", "run again"))
 
     def _popen(self) -> subprocess.Popen[bytes]:
         if is_qgis(self.python):
@@ -244,11 +253,18 @@ class Client:
                 raise diagnosis.silent(self.python, seconds, self.log())
 
     def _cancel(self, reply: Reply) -> None:
-        self.request("cancel", {"id": reply.number})
-        if not reply.wait(CANCEL_S):
-            # What does not stop at a tile's end would keep the user waiting; its journal is kept.
-            reply.settle(error=Cancelled("stopped", "run again to go on where it was"))
-            Thread(target=self.close, daemon=True).start()
+        asked = self.request("cancel", {"id": reply.number})
+        if reply.wait(CANCEL_S):
+            return
+        # What does not stop at a tile's end would keep the user waiting; its journal is kept.
+        reply.settle(error=Cancelled("stopped", "run again to go on where it was"))
+        with self._lock:
+            for each in (reply, asked):
+                self._replies.pop(each.number, None)
+            # The worker is shared: nobody else's request may end with this one.
+            is_last = not self._replies and not self._closing
+        if is_last and reply.method == "analyze":
+            Thread(target=self._end_by_force, daemon=True).start()
 
     def _write(self, line: bytes) -> None:
         process = self._process
@@ -314,6 +330,25 @@ class Client:
             self._replies.clear()
         for reply in replies:
             reply.settle(error=error)
+
+
+def _end(
+    process: subprocess.Popen[bytes],
+    steps: Iterable[Callable[[subprocess.Popen[bytes]], object]],
+    seconds: float,
+) -> None:
+    """Takes steps, each with some patience, until a process is gone."""
+    for step in steps:
+        step(process)
+        try:
+            process.wait(seconds)
+            return
+        except subprocess.TimeoutExpired:
+            continue
+
+
+def _ended() -> Cancelled:
+    return Cancelled("the worker was ended", "run again")
 
 
 def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:

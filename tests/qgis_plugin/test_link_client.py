@@ -142,6 +142,45 @@ def test_a_request_that_will_not_stop_ends_with_its_worker(fake):
         time.sleep(0.1)
 
 
+@pytest.mark.parametrize("method", ["describe", "ask", "analyze"])
+def test_a_request_cancelled_beside_a_run_leaves_the_run_alone(fake, method):
+    client = fake("deaf")
+    client.start()
+    run = client.request("analyze", {})
+    with pytest.raises(Cancelled):
+        client.ask(method, {}, is_cancelled=lambda: True)
+    assert set(client._replies) == {run.number}
+    time.sleep(0.3)
+    assert client.is_alive
+    client.ask("finish", {})
+    assert run.result() == {"finished": run.number}
+
+
+@pytest.mark.parametrize("method", ["describe", "ask"])
+def test_what_is_cancelled_alone_leaves_the_worker_alone_unless_it_is_a_run(fake, method):
+    client = fake("deaf")
+    client.start()
+    with pytest.raises(Cancelled):
+        client.ask(method, {}, is_cancelled=lambda: True)
+    time.sleep(0.3)
+    assert client.is_alive
+    assert client._replies == {}
+    assert client.ask("finish", {})
+
+
+def test_a_worker_that_will_not_stop_a_run_is_gone_within_five_seconds(fake):
+    client = fake("deaf")
+    client.start()
+    start = time.monotonic()
+    with pytest.raises(Cancelled):
+        client.ask("analyze", {}, is_cancelled=lambda: True)
+    while not gone(client.pid):
+        assert time.monotonic() - start < 5
+        client._process.poll()
+        time.sleep(0.05)
+    assert not client.is_alive
+
+
 def test_events_of_others_and_nonsense_are_passed_over(fake):
     client = fake("odd")
     assert client.start()["protocol"] == 1

@@ -4,6 +4,7 @@ python fake_worker.py BEHAVIOUR
 """
 
 import json
+import signal
 import sys
 import time
 
@@ -53,6 +54,24 @@ def stubborn():
     for request in requests():
         if request["method"] == "hello":
             say({"id": request["id"], "result": HELLO})
+    time.sleep(60)
+
+
+def deaf():
+    """Tells that a request came and ends it only when told to `finish`; ignores all cancels."""
+    if sys.platform != "win32":
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    waiting = []
+    for request in requests():
+        number, method = request["id"], request["method"]
+        if method == "hello":
+            say({"id": number, "result": HELLO})
+        elif method == "finish":
+            for each in [*waiting, number]:
+                say({"id": each, "result": {"finished": each}})
+        elif method != "cancel":
+            waiting.append(number)
+            say({"method": "event", "params": {"id": number, "kind": "begun"}})
     time.sleep(60)
 
 
