@@ -7,6 +7,7 @@ from __future__ import annotations
 
 # The worker is another process by design.
 import subprocess  # nosec B404
+import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import IO, Any
 from geochg_qgis.link import diagnosis
 from geochg_qgis.link.errors import Cancelled, LinkError
 from geochg_qgis.link.interpreters import clean_environment, is_qgis, window_settings
-from geochg_qgis.link.protocol import check_hello, error_of, message_of, request_line
+from geochg_qgis.link.protocol import check_hello, error_of, message_of, request_line, whole_number
 
 WORKER = ("-m", "geochg_cli", "worker")
 """What the interpreter is started with."""
@@ -283,27 +284,42 @@ class Client:
                 if line.strip():
                     self._take(message_of(line))
         except LinkError as error:
-            error.detail = self.log()
-            self._fail_all(error)
-            self.close()
+            self._give_up(error)
+            return
+        # Who waits for an answer must not wait for good, whatever the worker wrote.
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}"
+            self._give_up(LinkError(f"the worker cannot be understood: {reason}", "report this"))
             return
         self._on_end(process)
+
+    def _give_up(self, error: LinkError) -> None:
+        error.detail = self.log()
+        self._fail_all(error)
+        self.close()
 
     def _take(self, message: Mapping[str, Any]) -> None:
         parameters = message.get("params")
         if message.get("method") == "event" and isinstance(parameters, dict):
-            reply = self._replies.get(parameters.get("id", -1))
+            reply = self._replies.get(whole_number(parameters.get("id")))
             if reply is not None:
-                reply.listen(parameters)
+                self._tell(reply, parameters)
             return
         with self._lock:
-            reply = self._replies.pop(message.get("id", -1), None)
+            reply = self._replies.pop(whole_number(message.get("id")), None)
         if reply is None:
             return
         if "error" in message:
             reply.settle(error=error_of(message["error"]))
         else:
             reply.settle(message.get("result"))
+
+    def _tell(self, reply: Reply, event: Mapping[str, Any]) -> None:
+        try:
+            reply.listen(event)
+        # A listener's defect must not end the thread that hands out the answers.
+        except Exception:
+            self._log.extend(traceback.format_exc().splitlines())
 
     def _read_log(self, process: subprocess.Popen[bytes]) -> None:
         for line in _pipe(process.stderr):

@@ -11,8 +11,8 @@ from pairs import planted_pair
 import geochg
 from geochg.events import PROTOCOL_VERSION as OURS
 from geochg_qgis.link.client import Client
-from geochg_qgis.link.errors import Cancelled, LinkError, SetupError
-from geochg_qgis.link.protocol import PROTOCOL_VERSION
+from geochg_qgis.link.errors import Cancelled, LinkError, Refused, SetupError
+from geochg_qgis.link.protocol import PROTOCOL_VERSION, error_of
 
 PYTHON = Path(sys.executable)
 FAKE = str(Path(__file__).parent.parent / "support" / "fake_worker.py")
@@ -200,6 +200,43 @@ def test_several_threads_may_ask(fake):
     for thread in threads:
         thread.join(30)
     assert results == {0: 0, 1: 1}
+
+
+def test_a_listener_that_raises_keeps_no_one_from_the_answer(fake):
+    client = fake("slow")
+    client.start()
+
+    def listen(event):
+        raise ValueError("a listener's defect")
+
+    reply = client.request("analyze", {"number": 7}, listen)
+    assert reply.wait(10)
+    assert reply.result()["echo"] == {"number": 7}
+    assert "a listener's defect" in client.log()
+
+
+def test_a_defect_in_reading_ends_what_was_asked_and_the_worker(fake, monkeypatch):
+    client = fake("slow")
+    client.start()
+
+    def take(message):
+        raise ValueError("a defect")
+
+    monkeypatch.setattr(client, "_take", take)
+    reply = client.request("analyze", {})
+    assert reply.wait(5)
+    with pytest.raises(LinkError, match="a defect"):
+        reply.result()
+    deadline = time.monotonic() + 15
+    while not gone(client.pid):
+        assert time.monotonic() < deadline
+        client._process.poll()
+        time.sleep(0.05)
+
+
+def test_a_refusal_is_told_from_a_failure():
+    assert isinstance(error_of({"code": -32002, "message": "no"}), Refused)
+    assert not isinstance(error_of({"code": -32001, "message": "no"}), Refused)
 
 
 @pytest.mark.parametrize(

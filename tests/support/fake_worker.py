@@ -96,6 +96,9 @@ def odd():
         say({"method": "event", "params": {"id": 999, "kind": "progress"}})
         say({"method": "event", "params": "text"})
         say({"id": None, "error": {"code": 1}})
+        for number in ([1], {"a": 1}, True, 1.0, "1"):
+            say({"id": number, "result": {}})
+            say({"method": "event", "params": {"id": number, "kind": "progress"}})
         say({"id": request["id"], "result": HELLO})
 
 
