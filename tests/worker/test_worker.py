@@ -297,4 +297,9 @@ def test_prints_of_anyone_stay_out_of_the_messages(tmp_path, make_raster, pair):
 def test_a_request_without_an_id_is_not_answered(worker):
     worker.write(b'{"jsonrpc": "2.0", "method": "hello"}\n\n   \n')
     worker.write(b'{"jsonrpc": "2.0", "method": "cancel", "params": {"id": 99}}\n')
-    assert worker.ask("cancel", id=99) == {"cancelled": False}
+    worker.write(b'{"jsonrpc": "2.0", "method": "dance"}\n')
+    worker.write(b'{"jsonrpc": "2.0", "method": "cancel"}\n')
+    worker.write(b'{"jsonrpc": "2.0", "method": "hello", "params": [1]}\n')
+    number = worker.send("cancel", id=99)
+    told = worker.next()
+    assert (told["id"], told["result"]) == (number, {"cancelled": False})
