@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass
+from threading import Event as Flag
 from typing import Any
 
 from geochg.answering import has_core
 from geochg.cells import CellSettings, tile_result
+from geochg.errors import CancelledRunError
 from geochg.models.base import ChangeModel, naming
 from geochg.options import AnalyzeOptions
 from geochg.pipeline import SURVEY_TILES, load_models, mapped_questions, reading_threads
@@ -66,6 +68,8 @@ def describe(
     before: str | os.PathLike[str],
     after: str | os.PathLike[str],
     options: AnalyzeOptions | None = None,
+    *,
+    cancel: Flag | None = None,
 ) -> PairDescription:
     """Opens a pair, measures its shift, and times the model on a few of its tiles.
 
@@ -73,25 +77,40 @@ def describe(
         before: The earlier raster: anything GDAL opens.
         after: The later raster.
         options: As for `analyze`; the defaults when None.
+        cancel: When set, it stops at its next step.
 
     Raises:
         GeochgError: As `analyze` does before its first tile.
+        CancelledRunError: If it was cancelled.
     """
-    options = options or AnalyzeOptions()
+    options, cancel = options or AnalyzeOptions(), cancel or Flag()
     start = time.perf_counter()
     model = load_models(options)
+    _stop_if_set(cancel)
     with gdal_settings():
         pair = open_pair(before, after, options, model.capabilities.bands)
+        _stop_if_set(cancel)
         found = prepare(pair, options.align, pixels=model.capabilities.pixels, match=options.match)
         preparing_s = time.perf_counter() - start
         layout = pair.layout(options)
-        tiles_s = _expected_seconds(pair, found.plan(pair), model, layout, options)
+        _stop_if_set(cancel)
+        tiles_s = _expected_seconds(pair, found.plan(pair), model, layout, options, cancel)
     seconds = None if tiles_s is None else float(f"{preparing_s + tiles_s:.2g}")
     return PairDescription(pair, found, len(layout), seconds)
 
 
+def _stop_if_set(cancel: Flag) -> None:
+    if cancel.is_set():
+        raise CancelledRunError("cancelled", "ask again")
+
+
 def _expected_seconds(
-    pair: RasterPair, plan: ReadPlan, model: ChangeModel, layout: Layout, options: AnalyzeOptions
+    pair: RasterPair,
+    plan: ReadPlan,
+    model: ChangeModel,
+    layout: Layout,
+    options: AnalyzeOptions,
+    cancel: Flag,
 ) -> float | None:
     """From the survey to the last tile, by what a few tiles take."""
     start = time.perf_counter()
@@ -100,11 +119,13 @@ def _expected_seconds(
     tiles = [tile for tile in read if isinstance(tile, Tile) and has_core(tile)]
     if not tiles:
         return None
+    _stop_if_set(cancel)
     start = time.perf_counter()
     with naming(model):
         # A survey's sample is bounded, so a few tiles take as long as many.
         model.survey(pair.facts, tiles if model.capabilities.surveys else [])
     fitting_s = time.perf_counter() - start
+    _stop_if_set(cancel)
     start = time.perf_counter()
     settings = CellSettings(options.geometry, options.classes, ballot=options.vote)
     with naming(model):

@@ -79,7 +79,7 @@ def describe(call: Call) -> Mapping[str, Any]:
     pair = PairParameters.of(call.parameters)
     from geochg.describe import describe as described
 
-    facts = described(pair.before, pair.after, pair.options).to_dict()
+    facts = described(pair.before, pair.after, pair.options, cancel=call.cancel).to_dict()
     call.stop_if_cancelled()
     return facts
 

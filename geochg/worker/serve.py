@@ -24,6 +24,9 @@ from geochg.worker.pipes import LONGEST_LINE_BYTES, Outbox, Pipes, claimed_pipes
 GRACE_S = 3.0
 """Time that what is under way has to stop when nobody listens any more."""
 
+_OF_REQUESTS = (NO_SUCH_METHOD, WRONG_PARAMETERS)
+"""Errors of what is a request in all else."""
+
 
 def serve_process() -> None:
     """Serves whoever started this process, over its stdin and stdout; then ends it.
@@ -79,7 +82,9 @@ def _taken(line: bytes | None, known: Mapping[str, Method], calls: Calls) -> byt
             )
         calls.start(known[request.method], request)
     except MessageError as error:
-        return error_line(error)
+        # Well-formed and without an id: its sender wants no answer, not even this one.
+        is_notification = error.request is None and error.code in _OF_REQUESTS
+        return None if is_notification else error_line(error)
     # The worker outlives whatever a message does to it.
     except Exception as error:
         traceback.print_exc()

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 # The worker is another process by design.
 import subprocess  # nosec B404
+import traceback
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from threading import Event as Flag
 from threading import Lock, Thread
@@ -17,7 +18,7 @@ from typing import IO, Any
 from geochg_qgis.link import diagnosis
 from geochg_qgis.link.errors import Cancelled, LinkError
 from geochg_qgis.link.interpreters import clean_environment, is_qgis, window_settings
-from geochg_qgis.link.protocol import check_hello, error_of, message_of, request_line
+from geochg_qgis.link.protocol import check_hello, error_of, message_of, request_line, whole_number
 
 WORKER = ("-m", "geochg_cli", "worker")
 """What the interpreter is started with."""
@@ -31,7 +32,12 @@ CANCEL_S = 3.0
 LEAVE_S = 4.0
 """Patience with a worker whose stdin has ended, before it is ended by force."""
 
+END_S = 1.0
+"""Patience with a worker that was told to end because it would not stop a run."""
+
 _LOG_LINES = 200
+
+_BY_FORCE = (subprocess.Popen.terminate, subprocess.Popen.kill)
 
 Listen = Callable[[Mapping[str, Any]], None]
 
@@ -43,8 +49,9 @@ def ignore(_: object) -> None:
 class Reply:
     """What a request comes to."""
 
-    def __init__(self, number: int, listen: Listen) -> None:
+    def __init__(self, number: int, method: str, listen: Listen) -> None:
         self.number = number
+        self.method = method
         self.listen = listen
         self._done = Flag()
         self._result: dict[str, Any] = {}
@@ -158,7 +165,7 @@ class Client:
         """
         with self._lock:
             self._last += 1
-            reply = Reply(self._last, listen)
+            reply = Reply(self._last, method, listen)
             if self._broken is not None:
                 reply.settle(error=self._broken)
                 return reply
@@ -180,8 +187,8 @@ class Client:
             method: As docs/worker.md names it.
             parameters: By name.
             listen: Told of events, on the client's thread.
-            is_cancelled: Asked every `poll_s`; when true, the request is cancelled, and a worker
-                that does not let go of it is ended.
+            is_cancelled: Asked every `poll_s`; when true, the request is cancelled. A worker that
+                does not let go of an analysis is ended, unless others wait for it, too.
             poll_s: See there.
 
         Raises:
@@ -198,22 +205,25 @@ class Client:
     def close(self) -> None:
         """Ends the worker: asks it to leave, then ends it."""
         self._closing = True
-        process = self._process
-        if process is None:
-            return
+        if self._process is not None:
+            self._close_stdin(self._process)
+            _end(self._process, (ignore, *_BY_FORCE), LEAVE_S)
+            self._fail_all(_ended())
+
+    def _end_by_force(self) -> None:
+        """Ends the worker without asking it."""
+        self._closing = True
+        if self._process is not None:
+            _end(self._process, _BY_FORCE, END_S)
+            self._close_stdin(self._process)
+            self._fail_all(_ended())
+
+    def _close_stdin(self, process: subprocess.Popen[bytes]) -> None:
         try:
             if process.stdin:
                 process.stdin.close()
         except OSError:
             self._log.append("stdin was closed already")
-        for end in (ignore, subprocess.Popen.terminate, subprocess.Popen.kill):
-            end(process)
-            try:
-                process.wait(LEAVE_S)
-                break
-            except subprocess.TimeoutExpired:
-                continue
-        self._fail_all(Cancelled("the worker was ended", "run again"))
 
     def _popen(self) -> subprocess.Popen[bytes]:
         if is_qgis(self.python):
@@ -244,11 +254,18 @@ class Client:
                 raise diagnosis.silent(self.python, seconds, self.log())
 
     def _cancel(self, reply: Reply) -> None:
-        self.request("cancel", {"id": reply.number})
-        if not reply.wait(CANCEL_S):
-            # What does not stop at a tile's end would keep the user waiting; its journal is kept.
-            reply.settle(error=Cancelled("stopped", "run again to go on where it was"))
-            Thread(target=self.close, daemon=True).start()
+        asked = self.request("cancel", {"id": reply.number})
+        if reply.wait(CANCEL_S):
+            return
+        # What does not stop at a tile's end would keep the user waiting; its journal is kept.
+        reply.settle(error=Cancelled("stopped", "run again to go on where it was"))
+        with self._lock:
+            for each in (reply, asked):
+                self._replies.pop(each.number, None)
+            # The worker is shared: nobody else's request may end with this one.
+            is_last = not self._replies and not self._closing
+        if is_last and reply.method == "analyze":
+            Thread(target=self._end_by_force, daemon=True).start()
 
     def _write(self, line: bytes) -> None:
         process = self._process
@@ -267,27 +284,42 @@ class Client:
                 if line.strip():
                     self._take(message_of(line))
         except LinkError as error:
-            error.detail = self.log()
-            self._fail_all(error)
-            self.close()
+            self._give_up(error)
+            return
+        # Who waits for an answer must not wait for good, whatever the worker wrote.
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}"
+            self._give_up(LinkError(f"the worker cannot be understood: {reason}", "report this"))
             return
         self._on_end(process)
+
+    def _give_up(self, error: LinkError) -> None:
+        error.detail = self.log()
+        self._fail_all(error)
+        self.close()
 
     def _take(self, message: Mapping[str, Any]) -> None:
         parameters = message.get("params")
         if message.get("method") == "event" and isinstance(parameters, dict):
-            reply = self._replies.get(parameters.get("id", -1))
+            reply = self._replies.get(whole_number(parameters.get("id")))
             if reply is not None:
-                reply.listen(parameters)
+                self._tell(reply, parameters)
             return
         with self._lock:
-            reply = self._replies.pop(message.get("id", -1), None)
+            reply = self._replies.pop(whole_number(message.get("id")), None)
         if reply is None:
             return
         if "error" in message:
             reply.settle(error=error_of(message["error"]))
         else:
             reply.settle(message.get("result"))
+
+    def _tell(self, reply: Reply, event: Mapping[str, Any]) -> None:
+        try:
+            reply.listen(event)
+        # A listener's defect must not end the thread that hands out the answers.
+        except Exception:
+            self._log.extend(traceback.format_exc().splitlines())
 
     def _read_log(self, process: subprocess.Popen[bytes]) -> None:
         for line in _pipe(process.stderr):
@@ -314,6 +346,25 @@ class Client:
             self._replies.clear()
         for reply in replies:
             reply.settle(error=error)
+
+
+def _end(
+    process: subprocess.Popen[bytes],
+    steps: Iterable[Callable[[subprocess.Popen[bytes]], object]],
+    seconds: float,
+) -> None:
+    """Takes steps, each with some patience, until a process is gone."""
+    for step in steps:
+        step(process)
+        try:
+            process.wait(seconds)
+            return
+        except subprocess.TimeoutExpired:
+            continue
+
+
+def _ended() -> Cancelled:
+    return Cancelled("the worker was ended", "run again")
 
 
 def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:

@@ -26,5 +26,9 @@ class SetupError(LinkError):
     """No worker can be started: the set-up page is where to go."""
 
 
+class Refused(LinkError):
+    """The worker will not begin what was asked."""
+
+
 class Cancelled(LinkError):
     """The user stopped it."""

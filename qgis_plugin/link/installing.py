@@ -76,14 +76,16 @@ def install(
     """
     _check(options)
     python = python_of(options.folder)
-    is_new = not python.exists()
+    is_new = _is_free(options.folder)
     try:
         if is_new:
             _run([str(options.python), "-m", "venv", str(options.folder)], on_line, is_cancelled)
         _run([str(python), "-m", "pip", *options.pip_arguments()], on_line, is_cancelled)
-    except LinkError:
-        if is_new:
-            shutil.rmtree(options.folder, ignore_errors=True)
+    except LinkError as error:
+        if not is_new:
+            raise _half_changed(error, options.folder) from error
+        # Nothing was in it before, so nothing but ours is lost.
+        shutil.rmtree(options.folder, ignore_errors=True)
         raise
     return python
 
@@ -111,6 +113,17 @@ def first_able(pythons: Iterable[Path]) -> Path | None:
     return None
 
 
+def _is_free(folder: Path) -> bool:
+    """Whether there is nothing in a folder, or no folder."""
+    return not folder.exists() or not any(folder.iterdir())
+
+
+def _half_changed(error: LinkError, folder: Path) -> LinkError:
+    """The error, saying truthfully what became of an environment that was there before."""
+    left = f"{folder} was kept and may be half changed; install again to make it whole"
+    return type(error)(error.message, f"{error.hint}. {left}", error.detail)
+
+
 def _check_python(python: Path) -> None:
     try:
         # No shell; the user chose the interpreter.
@@ -132,14 +145,37 @@ def _check_python(python: Path) -> None:
 
 
 def _check(options: InstallOptions) -> None:
+    _check_paths(options)
     _check_python(options.python)
     if options.wheels is not None and not options.wheels.is_dir():
         raise LinkError(f"there is no folder {options.wheels}", "choose the folder of wheels")
-    there = options.folder.exists() and any(options.folder.iterdir())
-    if there and not (options.folder / "pyvenv.cfg").exists():
+    if _is_free(options.folder):
+        return
+    if not (options.folder / "pyvenv.cfg").exists():
         raise LinkError(
             f"{options.folder} holds other things", "choose an empty folder for the environment"
         )
+    try:
+        _check_python(python_of(options.folder))
+    except LinkError as error:
+        raise LinkError(
+            f"the environment in {options.folder} does not work: {error.message}",
+            "choose an empty folder, or delete this one first if nothing in it is needed",
+            error.detail,
+        ) from error
+
+
+def _check_paths(options: InstallOptions) -> None:
+    # An empty field becomes Path("."): whatever folder QGIS was started in.
+    if options.python == Path():
+        raise LinkError("no Python to make the environment is named", "choose one")
+    if not options.folder.is_absolute():
+        raise LinkError(
+            "the folder for the environment is not named in full",
+            "choose an empty folder, or name one by its whole path",
+        )
+    if options.folder.exists() and not options.folder.is_dir():
+        raise LinkError(f"{options.folder} is a file", "choose an empty folder")
 
 
 def _run(
@@ -176,7 +212,7 @@ def _run(
             if is_cancelled():
                 process.kill()
                 process.wait()
-                raise Cancelled("the installation was cancelled", "nothing is left of it") from None
+                raise Cancelled("the installation was cancelled", "install again") from None
     reader.join(2)
     if process.returncode:
         raise _failed(command, "\n".join(lines))

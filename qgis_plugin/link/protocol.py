@@ -6,11 +6,12 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from geochg_qgis.link.errors import Cancelled, LinkError
+from geochg_qgis.link.errors import Cancelled, LinkError, Refused
 
 PROTOCOL_VERSION = 1
 """What this plugin speaks."""
 
+REFUSED = -32002
 CANCELLED = -32800
 
 
@@ -39,6 +40,11 @@ def message_of(line: bytes) -> dict[str, Any]:
     return message
 
 
+def whole_number(value: object) -> int:
+    """An id of ours; -1, which none of ours is, for all else that JSON can hold."""
+    return value if isinstance(value, int) and not isinstance(value, bool) else -1
+
+
 def error_of(told: object) -> LinkError:
     """The error of an answer."""
     if not isinstance(told, dict):
@@ -47,6 +53,8 @@ def error_of(told: object) -> LinkError:
     hint = str(data.get("hint", "")) if isinstance(data, dict) else ""
     if told.get("code") == CANCELLED:
         return Cancelled(message, hint)
+    if told.get("code") == REFUSED:
+        return Refused(message, hint)
     return LinkError(message, hint)
 
 

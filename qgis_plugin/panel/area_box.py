@@ -18,6 +18,7 @@ from qgis.PyQt.QtGui import QColor
 from qgis.PyQt.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QWidget
 
 from geochg_qgis.layers.grounds import aoi_text, moved, overlap_of
+from geochg_qgis.layers.result import RESULT
 from geochg_qgis.link.errors import LinkError
 from geochg_qgis.words import tr
 
@@ -140,6 +141,12 @@ class AreaBox(QWidget):
             isinstance(layer, QgsVectorLayer)
             and layer.geometryType() == QgsWkbTypes.GeometryType.PolygonGeometry
         )
+        if is_polygons and layer.customProperty(RESULT):
+            # A run makes its result the active layer: its selection is for the review.
+            raise LinkError(
+                tr("The active layer is a result of geochg, not an area"),
+                tr("click a polygon layer in the layer list and select polygons in it"),
+            )
         if not is_polygons or not layer.selectedFeatureCount():
             raise LinkError(
                 tr("No polygon is selected in the active layer"),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import groupby
 
 from qgis.core import QgsProject, QgsVectorLayer
 from qgis.gui import QgisInterface
@@ -89,6 +91,7 @@ class ChangeList(QWidget):
         self._slid.setInterval(_SLIDER_MS)
         self._lay_out()
         self._connect()
+        self._load()
         self.refresh()
 
     def show_layer(self, layer: QgsVectorLayer) -> None:
@@ -115,7 +118,7 @@ class ChangeList(QWidget):
 
     def chosen(self) -> list[int]:
         """The features of the chosen rows."""
-        return [index.data(ID_ROLE) for index in self.table.selectionModel().selectedRows()]
+        return [self.shown.index(row, 0).data(ID_ROLE) for row in self._chosen_rows()]
 
     def _connect(self) -> None:
         project = QgsProject.instance()
@@ -155,9 +158,10 @@ class ChangeList(QWidget):
     def _take_result(self, *_: object) -> None:
         found = QgsProject.instance().mapLayer(str(self.results.currentData() or ""))
         layer = found if isinstance(found, QgsVectorLayer) else None
+        # Any layer that comes or goes asks for this; only another result needs to be read.
         if layer is not self._layer:
             self._follow(layer)
-        self._load()
+            self._load()
 
     def _follow(self, layer: QgsVectorLayer | None) -> None:
         former = self._layer
@@ -205,27 +209,49 @@ class ChangeList(QWidget):
     def _select_on_map(self, _: QItemSelection, __: QItemSelection) -> None:
         self._tell_caption()
         if self._layer is not None and not self._following:
-            self._following = True
-            self._layer.selectByIds(self.chosen())
-            self._following = False
+            with self._in_step():
+                self._layer.selectByIds(self.chosen())
 
     def _select_in_table(self, *_: object) -> None:
         if self._layer is None or self._following:
             return
+        rows = [self.shown.row_of(feature) for feature in self._layer.selectedFeatureIds()]
+        rows = sorted(row for row in rows if row >= 0)
+        flag = QItemSelectionModel.SelectionFlag
+        with self._in_step():
+            self.table.selectionModel().select(
+                self._selection(rows), flag.ClearAndSelect | flag.Rows
+            )
+        if rows:
+            self.table.scrollTo(self.shown.index(rows[0], 0))
+
+    @contextmanager
+    def _in_step(self) -> Iterator[None]:
+        """While the table follows the map or the map the table, neither is answered."""
         self._following = True
-        selection = self.table.selectionModel()
-        selection.clearSelection()
-        flags = QItemSelectionModel.SelectionFlag.Select | QItemSelectionModel.SelectionFlag.Rows
-        for feature in self._layer.selectedFeatureIds():
-            row = self.shown.row_of(feature)
-            if row >= 0:
-                selection.select(self.shown.index(row, 0), flags)
-                self.table.scrollTo(self.shown.index(row, 0))
-        self._following = False
+        try:
+            yield
+        finally:
+            self._following = False
+
+    def _selection(self, rows: Sequence[int]) -> QItemSelection:
+        """Sorted rows as few ranges: Qt's time grows with the square of their number."""
+        selection = QItemSelection()
+        last = self.shown.columnCount() - 1
+        for _, numbered in groupby(enumerate(rows), lambda each: each[1] - each[0]):
+            run = [row for _, row in numbered]
+            selection.select(self.shown.index(run[0], 0), self.shown.index(run[-1], last))
+        return selection
+
+    def _chosen_rows(self) -> list[int]:
+        """Sorted; read off the ranges, which is quicker than Qt's list of rows."""
+        ranges = self.table.selectionModel().selection()
+        return sorted({row for each in ranges for row in range(each.top(), each.bottom() + 1)})
 
     def _tell_caption(self) -> None:
-        rows = self.table.selectionModel().selectedRows(CAPTION)
-        self.caption.setText(str(rows[0].data()) if len(rows) == 1 else "")
+        rows = self._chosen_rows()
+        alone = self.shown.index(rows[0], CAPTION).data() if len(rows) == 1 else ""
+        self.caption.setText(str(alone))
 
     def _zoom(self) -> None:
         chosen = self.chosen()
@@ -252,8 +278,8 @@ class ChangeList(QWidget):
             set_attribute(self._layer, chosen, field, value)
         except LinkError as error:
             self._show_error(error)
-        self._load()
-        self._select_in_table()
+        self.model.reread(self._layer, chosen)
+        self._say_count()
 
 
 def _table(parent: QWidget, model: ChangeFilter) -> QTreeView:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import html
+from collections.abc import Iterable
 from typing import Any
 
 from qgis.core import NULL, QgsFeatureRequest, QgsVectorLayer
@@ -10,6 +10,7 @@ from qgis.PyQt.QtCore import QAbstractTableModel, QModelIndex, QSortFilterProxyM
 
 from geochg_qgis.layers.fields import ACCEPTED, REJECTED, REVIEW, REVIEW_CLASS
 from geochg_qgis.layers.style import class_color
+from geochg_qgis.panel.markup import as_tip
 from geochg_qgis.words import tr
 
 CLASS, CHANGE, AREA, CONFIDENCE, CAPTION, STATE = range(6)
@@ -22,25 +23,44 @@ _FIELDS = ("class", "change", "area_m2", "confidence", "caption", REVIEW, REVIEW
 
 
 class ChangeModel(QAbstractTableModel):
-    """One row a change; reads the layer anew on `load`."""
+    """One row a change; reads the layer anew on `load`, or rows of it on `reread`."""
 
     def __init__(self, parent: Any = None) -> None:  # noqa: ANN401
         super().__init__(parent)
         self._rows: list[tuple[int, dict[str, Any]]] = []
+        self._row_of: dict[int, int] = {}
 
     def load(self, layer: QgsVectorLayer | None) -> None:
         """Reads a layer, without its shapes."""
         self.beginResetModel()
         self._rows = []
         if layer is not None and layer.isValid():
-            request = QgsFeatureRequest().setFlags(QgsFeatureRequest.Flag.NoGeometry)
-            request.setSubsetOfAttributes(list(_FIELDS), layer.fields())
-            self._rows = [(each.id(), _values(each)) for each in layer.getFeatures(request)]
+            features = layer.getFeatures(_request(layer))
+            self._rows = [(each.id(), _values(each)) for each in features]
+        self._row_of = {number: row for row, (number, _) in enumerate(self._rows)}
         self.endResetModel()
+
+    def reread(self, layer: QgsVectorLayer, features: Iterable[int]) -> None:
+        """Reads features anew; those that are no rows are passed over."""
+        request = _request(layer).setFilterFids(list(features))
+        changed = []
+        for each in layer.getFeatures(request):
+            row = self.row_of(each.id())
+            if row >= 0:
+                self._rows[row] = (each.id(), _values(each))
+                changed.append(row)
+        # Who shows this sorts anew at each signal: one for all, however far apart they are.
+        if changed:
+            last = self.columnCount() - 1
+            self.dataChanged.emit(self.index(min(changed), 0), self.index(max(changed), last))
 
     def feature_ids(self) -> list[int]:
         """Of the rows, in order."""
         return [number for number, _ in self._rows]
+
+    def row_of(self, feature: int) -> int:
+        """The row of a feature; -1 when there is none."""
+        return self._row_of.get(feature, -1)
 
     def rowCount(self, parent: QModelIndex = QModelIndex()) -> int:  # noqa: B008
         """Rows."""
@@ -72,8 +92,7 @@ class ChangeModel(QAbstractTableModel):
         if role == Qt.ItemDataRole.DisplayRole:
             return _shown(column, values)
         if role == Qt.ItemDataRole.ToolTipRole:
-            # Escaped: Qt would read markup in a model's caption.
-            return f"<p>{html.escape(_shown(CAPTION, values))}</p>"
+            return as_tip(_shown(CAPTION, values))
         if role == Qt.ItemDataRole.DecorationRole and column == CLASS:
             return class_color(_class(values))
         if role == Qt.ItemDataRole.TextAlignmentRole and column in (AREA, CONFIDENCE):
@@ -93,10 +112,14 @@ class ChangeFilter(QSortFilterProxyModel):
 
     def row_of(self, feature: int) -> int:
         """The row that shows a feature; -1 when none does."""
-        for row in range(self.rowCount()):
-            if self.index(row, 0).data(ID_ROLE) == feature:
-                return row
-        return -1
+        source = self.sourceModel()
+        # The index of no row is invalid here and there.
+        return int(self.mapFromSource(source.index(source.row_of(feature), 0)).row())
+
+
+def _request(layer: QgsVectorLayer) -> QgsFeatureRequest:
+    request = QgsFeatureRequest().setFlags(QgsFeatureRequest.Flag.NoGeometry)
+    return request.setSubsetOfAttributes(list(_FIELDS), layer.fields())
 
 
 def _values(feature: Any) -> dict[str, Any]:  # noqa: ANN401

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from qgis.core import QgsProject, QgsVectorLayer
+from qgis.core import QgsProject, QgsRasterLayer, QgsVectorLayer
 from qgis.gui import QgisInterface, QgsDockWidget
 from qgis.PyQt.QtCore import Qt, QTimer
 from qgis.PyQt.QtWidgets import (
@@ -23,11 +23,13 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from geochg_qgis.connection import Connection
+from geochg_qgis.layers.grounds import overlap_of
 from geochg_qgis.layers.rasters import Raster, raster_of
 from geochg_qgis.link.errors import Cancelled, LinkError, SetupError
 from geochg_qgis.panel.area_box import AreaBox
 from geochg_qgis.panel.ask_panel import AskPanel
 from geochg_qgis.panel.change_list import ChangeList
+from geochg_qgis.panel.markup import as_tip
 from geochg_qgis.panel.messages import Messages
 from geochg_qgis.panel.options_box import OptionsBox
 from geochg_qgis.panel.pair_box import PairBox
@@ -159,6 +161,12 @@ class GeochgDock(QgsDockWidget):
         )
 
     def _chosen(self) -> tuple[Raster, Raster, str | None, dict[str, Any]]:
+        before, after = self._images()
+        area = self.area.area(before, after)
+        rasters = [raster_of(layer, area.bounds, area.crs) for layer in (before, after)]
+        return rasters[0], rasters[1], area.aoi, self.options.options()
+
+    def _images(self) -> tuple[QgsRasterLayer, QgsRasterLayer]:
         before, after = self.pair.layers()
         if before is None or after is None:
             raise LinkError(
@@ -168,31 +176,17 @@ class GeochgDock(QgsDockWidget):
             raise LinkError(
                 tr("Before and after are the same layer"), tr("choose two layers of one place")
             )
-        area = self.area.area(before, after)
-        rasters = [raster_of(layer, area.bounds, area.crs) for layer in (before, after)]
-        return rasters[0], rasters[1], area.aoi, self.options.options()
+        return before, after
 
     def _pair_parameters(self) -> Callable[[BackgroundTask], dict[str, Any]]:
-        before, after, aoi, options = self._chosen()
-
-        def make(task: BackgroundTask) -> dict[str, Any]:
-            return {
-                "before": before.parameter(task.isCanceled),
-                "after": after.parameter(task.isCanceled),
-                "options": {**options, "aoi": aoi},
-            }
-
-        return make
+        return _making(*self._chosen())
 
     def _ask_parameters(self) -> Callable[[BackgroundTask], dict[str, Any]]:
-        make = self._pair_parameters()
-
-        def without_area(task: BackgroundTask) -> dict[str, Any]:
-            given = make(task)
-            given["options"]["aoi"] = None
-            return given
-
-        return without_area
+        """The place says where: the area of the run need not even be there."""
+        before, after = self._images()
+        shared, crs = overlap_of(before, after), before.crs()
+        rasters = [raster_of(layer, shared, crs) for layer in (before, after)]
+        return _making(rasters[0], rasters[1], None, self.options.options())
 
     def _stop_describing(self) -> None:
         task, self._describing = self._describing, None
@@ -218,7 +212,7 @@ class GeochgDock(QgsDockWidget):
         if hello.get("kind", "hello") != "hello":
             return
         self.worker.setText(f"geochg {hello.get('geochg')}, Python {hello.get('python')}")
-        self.worker.setToolTip(str(hello.get("executable", "")))
+        self.worker.setToolTip(as_tip(hello.get("executable", "")))
         self.options.set_models(hello.get("models", ()))
         if not self._greeted:
             self._greeted = True
@@ -283,6 +277,21 @@ class GeochgDock(QgsDockWidget):
         self.tabs.addTab(_scrolled(self.ask), tr("Ask"))
         self.setWidget(self.tabs)
         self.setMinimumWidth(300)
+
+
+def _making(
+    before: Raster, after: Raster, aoi: str | None, options: Mapping[str, Any]
+) -> Callable[[BackgroundTask], dict[str, Any]]:
+    """Makes the worker's parameters, on a task's thread."""
+
+    def make(task: BackgroundTask) -> dict[str, Any]:
+        return {
+            "before": before.parameter(task.isCanceled),
+            "after": after.parameter(task.isCanceled),
+            "options": {**options, "aoi": aoi},
+        }
+
+    return make
 
 
 def _scrolled(page: QWidget) -> QScrollArea:

@@ -17,6 +17,7 @@ from qgis.PyQt.QtWidgets import (
 
 from geochg_qgis.connection import log
 from geochg_qgis.link.errors import LinkError, SetupError
+from geochg_qgis.panel.markup import as_markup
 from geochg_qgis.words import tr
 
 
@@ -36,7 +37,7 @@ class Messages:
         """Says what is wrong and what to do; stays until it is closed."""
         log(f"{error}\n{error.detail}", Qgis.MessageLevel.Critical)
         bar = self._bar()
-        item = bar.createMessage("geochg", f"{error.message}. {error.hint}")
+        item = bar.createMessage("geochg", as_markup(f"{error.message}. {error.hint}"))
         self._add_button(item, tr("Details"), lambda: self._details(error))
         if isinstance(error, SetupError):
             self._add_button(item, tr("Set up"), self._open_setup)
@@ -45,11 +46,11 @@ class Messages:
     def warning(self, text: str) -> None:
         """Says something that matters for the result."""
         log(text, Qgis.MessageLevel.Warning)
-        self._bar().pushMessage("geochg", text, Qgis.MessageLevel.Warning, 15)
+        self._bar().pushMessage("geochg", as_markup(text), Qgis.MessageLevel.Warning, 15)
 
     def success(self, text: str) -> None:
         """Says that something is done."""
-        self._bar().pushMessage("geochg", text, Qgis.MessageLevel.Success, 8)
+        self._bar().pushMessage("geochg", as_markup(text), Qgis.MessageLevel.Success, 8)
 
     def open_log(self) -> None:
         """Opens QGIS's log."""

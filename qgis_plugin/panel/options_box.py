@@ -19,6 +19,7 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from geochg_qgis.link.errors import LinkError
+from geochg_qgis.panel.markup import as_tip
 from geochg_qgis.words import tr
 
 
@@ -86,7 +87,7 @@ class OptionsBox(QWidget):
             self.model.addItem(str(model["name"]))
             row = self.model.count() - 1
             # Tool tip role by number: Qt 5 and Qt 6 put its name in different places.
-            self.model.setItemData(row, str(model.get("summary", "")), 3)
+            self.model.setItemData(row, as_tip(model.get("summary", "")), 3)
         self.model.setEditText(chosen)
         self.model.blockSignals(False)
 
@@ -98,7 +99,7 @@ class OptionsBox(QWidget):
         self.device.addItem("auto")
         for device in devices:
             self.device.addItem(str(device["device"]))
-            self.device.setItemData(self.device.count() - 1, str(device["name"]), 3)
+            self.device.setItemData(self.device.count() - 1, as_tip(device["name"]), 3)
         self.device.setEditText(chosen)
         self.device.blockSignals(False)
 

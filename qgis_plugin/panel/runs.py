@@ -14,7 +14,7 @@ from qgis.PyQt.QtCore import QObject, QStandardPaths, pyqtSignal
 from geochg_qgis.connection import Connection
 from geochg_qgis.layers.rasters import Raster
 from geochg_qgis.layers.result import AFTER, BEFORE, OPTIONS, add_result, ready_layer
-from geochg_qgis.link.errors import Cancelled, LinkError
+from geochg_qgis.link.errors import LinkError, Refused
 from geochg_qgis.link.places import free_path, has_journal, past_journals, result_path
 from geochg_qgis.link.progress import Pace
 from geochg_qgis.settings import remember, remembered
@@ -218,10 +218,11 @@ class Runs(QObject):
 
     def _fail(self, error: LinkError) -> None:
         self._task = None
-        if not isinstance(error, Cancelled) and self._plan is not None:
-            # What could not be gone on with must not stand in the way of a new run.
-            if self._plan.options.get("resume"):
-                remember(_UNFINISHED, "{}")
+        # What cannot be gone on with must not stand in the way of a new run; a run that was
+        # stopped, or whose worker died, has its journal still.
+        was_resumed = self._plan is not None and self._plan.options.get("resume")
+        if was_resumed and isinstance(error, Refused):
+            remember(_UNFINISHED, "{}")
         self.failed.emit(error)
         self.ended.emit()
 

@@ -52,6 +52,7 @@ class SetupDialog(QDialog):
         super().__init__(parent)
         self._connection, self._messages = connection, messages
         self._task: BackgroundTask | None = None
+        self._target: Path | None = None
         self.setWindowTitle(tr("Set up geochg"))
         self.resize(640, 620)
         self.python = _file(self, tr("found by itself"))
@@ -126,6 +127,7 @@ class SetupDialog(QDialog):
 
         task = BackgroundTask(tr("geochg: install"), work)
         task.told.connect(lambda event: self.output.appendPlainText(str(event["line"])))
+        self._target = options.folder
         self._say(tr("installing, about {} MB").format(SIZE_MB))
         self._start(task, lambda result: self._installed(options, result))
         self._sizing.start()
@@ -173,7 +175,9 @@ class SetupDialog(QDialog):
 
     def _measure(self) -> None:
         """Says how far the installation is, by what lies on the disk."""
-        folder = Path(self.folder.filePath())
+        folder = self._target
+        if folder is None:
+            return
         task = BackgroundTask(tr("geochg: size"), lambda _: {"mb": size_mb(folder)})
         task.answered.connect(self._sized)
         start_quietly(task)

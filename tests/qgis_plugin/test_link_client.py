@@ -11,8 +11,8 @@ from pairs import planted_pair
 import geochg
 from geochg.events import PROTOCOL_VERSION as OURS
 from geochg_qgis.link.client import Client
-from geochg_qgis.link.errors import Cancelled, LinkError, SetupError
-from geochg_qgis.link.protocol import PROTOCOL_VERSION
+from geochg_qgis.link.errors import Cancelled, LinkError, Refused, SetupError
+from geochg_qgis.link.protocol import PROTOCOL_VERSION, error_of
 
 PYTHON = Path(sys.executable)
 FAKE = str(Path(__file__).parent.parent / "support" / "fake_worker.py")
@@ -142,6 +142,45 @@ def test_a_request_that_will_not_stop_ends_with_its_worker(fake):
         time.sleep(0.1)
 
 
+@pytest.mark.parametrize("method", ["describe", "ask", "analyze"])
+def test_a_request_cancelled_beside_a_run_leaves_the_run_alone(fake, method):
+    client = fake("deaf")
+    client.start()
+    run = client.request("analyze", {})
+    with pytest.raises(Cancelled):
+        client.ask(method, {}, is_cancelled=lambda: True)
+    assert set(client._replies) == {run.number}
+    time.sleep(0.3)
+    assert client.is_alive
+    client.ask("finish", {})
+    assert run.result() == {"finished": run.number}
+
+
+@pytest.mark.parametrize("method", ["describe", "ask"])
+def test_what_is_cancelled_alone_leaves_the_worker_alone_unless_it_is_a_run(fake, method):
+    client = fake("deaf")
+    client.start()
+    with pytest.raises(Cancelled):
+        client.ask(method, {}, is_cancelled=lambda: True)
+    time.sleep(0.3)
+    assert client.is_alive
+    assert client._replies == {}
+    assert client.ask("finish", {})
+
+
+def test_a_worker_that_will_not_stop_a_run_is_gone_within_five_seconds(fake):
+    client = fake("deaf")
+    client.start()
+    start = time.monotonic()
+    with pytest.raises(Cancelled):
+        client.ask("analyze", {}, is_cancelled=lambda: True)
+    while not gone(client.pid):
+        assert time.monotonic() - start < 5
+        client._process.poll()
+        time.sleep(0.05)
+    assert not client.is_alive
+
+
 def test_events_of_others_and_nonsense_are_passed_over(fake):
     client = fake("odd")
     assert client.start()["protocol"] == 1
@@ -161,6 +200,43 @@ def test_several_threads_may_ask(fake):
     for thread in threads:
         thread.join(30)
     assert results == {0: 0, 1: 1}
+
+
+def test_a_listener_that_raises_keeps_no_one_from_the_answer(fake):
+    client = fake("slow")
+    client.start()
+
+    def listen(event):
+        raise ValueError("a listener's defect")
+
+    reply = client.request("analyze", {"number": 7}, listen)
+    assert reply.wait(10)
+    assert reply.result()["echo"] == {"number": 7}
+    assert "a listener's defect" in client.log()
+
+
+def test_a_defect_in_reading_ends_what_was_asked_and_the_worker(fake, monkeypatch):
+    client = fake("slow")
+    client.start()
+
+    def take(message):
+        raise ValueError("a defect")
+
+    monkeypatch.setattr(client, "_take", take)
+    reply = client.request("analyze", {})
+    assert reply.wait(5)
+    with pytest.raises(LinkError, match="a defect"):
+        reply.result()
+    deadline = time.monotonic() + 15
+    while not gone(client.pid):
+        assert time.monotonic() < deadline
+        client._process.poll()
+        time.sleep(0.05)
+
+
+def test_a_refusal_is_told_from_a_failure():
+    assert isinstance(error_of({"code": -32002, "message": "no"}), Refused)
+    assert not isinstance(error_of({"code": -32001, "message": "no"}), Refused)
 
 
 @pytest.mark.parametrize(

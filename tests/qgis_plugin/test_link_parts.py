@@ -154,6 +154,58 @@ def test_folders_and_pythons_that_do_not_serve(tmp_path):
         install(missing, print, lambda: False)
 
 
+def existing_environment(folder: Path) -> Path:
+    """An environment with something of the user's in it."""
+    import venv
+
+    venv.create(folder, symlinks=sys.platform != "win32", with_pip=False)
+    (folder / "mine.txt").write_text("mine")
+    return folder
+
+
+@pytest.mark.parametrize("is_cancelled", [False, True])
+def test_an_environment_that_was_there_survives_what_goes_wrong(tmp_path, is_cancelled):
+    folder = existing_environment(tmp_path / "env")
+    with pytest.raises(LinkError) as caught:
+        install(InstallOptions(Path(sys.executable), folder), print, lambda: is_cancelled)
+    assert (folder / "mine.txt").exists()
+    assert python_of(folder).exists()
+    assert f"{folder} was kept" in caught.value.hint
+
+
+@pytest.mark.parametrize("is_cancelled", [False, True])
+def test_an_environment_whose_python_is_gone_is_refused_and_kept(tmp_path, is_cancelled):
+    folder = existing_environment(tmp_path / "env")
+    python = python_of(folder)
+    python.unlink()
+    if sys.platform != "win32":
+        python.symlink_to(tmp_path / "uninstalled")
+    with pytest.raises(LinkError, match="does not work") as caught:
+        install(InstallOptions(Path(sys.executable), folder), print, lambda: is_cancelled)
+    assert (folder / "mine.txt").exists()
+    assert "empty folder" in caught.value.hint
+
+
+def test_an_empty_folder_may_be_used(tmp_path):
+    (tmp_path / "env").mkdir()
+    options = InstallOptions(
+        Path(sys.executable), tmp_path / "env", "tiny-thing", wheels=wheel_folder(tmp_path / "w")
+    )
+    assert install(options, print, lambda: False).exists()
+
+
+@pytest.mark.parametrize("folder", ["", "env"])
+def test_fields_left_empty_are_refused(tmp_path, monkeypatch, folder):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pyvenv.cfg").write_text("")
+    with pytest.raises(LinkError, match="in full") as caught:
+        install(InstallOptions(Path(sys.executable), Path(folder)), print, lambda: True)
+    assert caught.value.hint
+    with pytest.raises(LinkError, match="no Python"):
+        install(InstallOptions(Path(""), tmp_path / "new"), print, lambda: True)
+    assert [path.name for path in tmp_path.iterdir()] == ["pyvenv.cfg"]
+
+
 def test_pip_is_told_all_and_takes_a_package_for_nothing_else(tmp_path):
     told = InstallOptions(
         Path("p"), tmp_path, "--index-url=evil", "http://proxy:1", without_gpu=True

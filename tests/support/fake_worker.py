@@ -4,6 +4,7 @@ python fake_worker.py BEHAVIOUR
 """
 
 import json
+import signal
 import sys
 import time
 
@@ -56,6 +57,24 @@ def stubborn():
     time.sleep(60)
 
 
+def deaf():
+    """Tells that a request came and ends it only when told to `finish`; ignores all cancels."""
+    if sys.platform != "win32":
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    waiting = []
+    for request in requests():
+        number, method = request["id"], request["method"]
+        if method == "hello":
+            say({"id": number, "result": HELLO})
+        elif method == "finish":
+            for each in [*waiting, number]:
+                say({"id": each, "result": {"finished": each}})
+        elif method != "cancel":
+            waiting.append(number)
+            say({"method": "event", "params": {"id": number, "kind": "begun"}})
+    time.sleep(60)
+
+
 def slow():
     """Tells progress for two seconds before it answers."""
     for request in requests():
@@ -77,6 +96,9 @@ def odd():
         say({"method": "event", "params": {"id": 999, "kind": "progress"}})
         say({"method": "event", "params": "text"})
         say({"id": None, "error": {"code": 1}})
+        for number in ([1], {"a": 1}, True, 1.0, "1"):
+            say({"id": number, "result": {}})
+            say({"method": "event", "params": {"id": number, "kind": "progress"}})
         say({"id": request["id"], "result": HELLO})
 
 

@@ -102,6 +102,17 @@ def test_a_cancelled_run_stops_and_can_be_gone_on_with(worker, pair, tmp_path):
     assert worker.ask("analyze", **pair, options=options, outputs=outputs)["features"]["count"] == 3
 
 
+def test_a_cancelled_describe_stops_before_its_tiles_are_answered(worker, pair):
+    worker.ask("describe", **pair, options=SMALL)  # all is imported
+    # The model would take five seconds and more.
+    options = SMALL | {"model_options": {"delay_s": 5.0}, "batch_size": 1}
+    number = worker.send("describe", **pair, options=options)
+    asked = time.monotonic()
+    assert worker.ask("cancel", id=number) == {"cancelled": True}
+    assert worker.answer(number)["error"]["code"] == -32800
+    assert time.monotonic() - asked < 5
+
+
 def test_hello_is_answered_while_a_run_goes_on(worker, pair, tmp_path):
     outputs = {"features": str(tmp_path / "c.gpkg")}
     run = worker.send("analyze", **pair, options=SLOW, outputs=outputs)
@@ -286,4 +297,9 @@ def test_prints_of_anyone_stay_out_of_the_messages(tmp_path, make_raster, pair):
 def test_a_request_without_an_id_is_not_answered(worker):
     worker.write(b'{"jsonrpc": "2.0", "method": "hello"}\n\n   \n')
     worker.write(b'{"jsonrpc": "2.0", "method": "cancel", "params": {"id": 99}}\n')
-    assert worker.ask("cancel", id=99) == {"cancelled": False}
+    worker.write(b'{"jsonrpc": "2.0", "method": "dance"}\n')
+    worker.write(b'{"jsonrpc": "2.0", "method": "cancel"}\n')
+    worker.write(b'{"jsonrpc": "2.0", "method": "hello", "params": [1]}\n')
+    number = worker.send("cancel", id=99)
+    told = worker.next()
+    assert (told["id"], told["result"]) == (number, {"cancelled": False})

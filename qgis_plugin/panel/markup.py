@@ -1,0 +1,18 @@
+"""Text of models, servers and files where Qt reads markup."""
+
+from __future__ import annotations
+
+import html
+
+
+def as_markup(text: object) -> str:
+    """Markup that shows a text as it is; for message bars, which read nothing else."""
+    return html.escape(str(text))
+
+
+def as_tip(text: object) -> str:
+    """A tool tip that shows a text as it is.
+
+    In a paragraph, because Qt guesses whether a tip is markup and must not guess wrong.
+    """
+    return f"<p>{as_markup(text)}</p>"
