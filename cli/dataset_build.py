@@ -106,8 +106,8 @@ _DEFAULTS = BuildOptions()
 )
 @click.option(
     "--align",
-    type=click.Choice(list(AlignMode)),
-    default=_DEFAULTS.align,
+    type=click.Choice([mode.value for mode in AlignMode]),
+    default=_DEFAULTS.align.value,
     show_default=True,
     help="What to do about a residual shift between two rasters.",
 )

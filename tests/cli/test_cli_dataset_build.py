@@ -122,3 +122,9 @@ def test_pairs_of_locations(geochg, tmp_path):
     assert json.loads(told)["pairs"] == {"train": 2}
     # The image in the middle is in both pairs of one split: no leak.
     assert geochg("dataset", "check", out)[0] == 0
+
+
+def test_options_are_written_as_analyze_writes_them(geochg):
+    code, out, _ = geochg("dataset", "build", "--help")
+    assert code == 0
+    assert "[auto|off|report]" in out
