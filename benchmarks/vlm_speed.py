@@ -142,7 +142,7 @@ def _generated(engine: PrefixEngine, tile: Tile, text: str, most: int) -> None:
         max_new_tokens=most,
         do_sample=False,
         pad_token_id=engine.writer.tokenizer.pad_token_id,
-        **{name: engine._placed(values) for name, values in shown.inputs.items()},
+        **{name: engine.placed(values) for name, values in shown.inputs.items()},
     )
 
 
