@@ -101,6 +101,7 @@ def fingerprint(folder: Path, weights: Sequence[Path]) -> str:
     return f"sha256:{digest.hexdigest()}"
 
 
-def first_line(error: Exception) -> str:
+def first_line(error: BaseException) -> str:
     """Of what an error says; its name where it says nothing."""
-    return (str(error).splitlines() or [type(error).__name__])[0]
+    lines = (line.strip() for line in str(error).splitlines())
+    return next((line for line in lines if line), type(error).__name__)

@@ -16,7 +16,7 @@ from geochg.errors import ModelError
 from geochg.models.clip.classes import LandClass
 from geochg.models.clip.encoder import Encoder, TextForm, text_embeddings
 from geochg.models.quiet import quietly
-from geochg.models.saved import fingerprint, saved_json, weight_files
+from geochg.models.saved import fingerprint, first_line, saved_json, weight_files
 
 HINT = "name a folder or hub id of a CLIP or SigLIP of the transformers library"
 PREPROCESSORS = ("preprocessor_config.json", "processor_config.json")
@@ -86,14 +86,15 @@ def open_encoder(folder: Path, wanted: Wanted) -> Encoder:
             texts = text_embeddings(model, tokenizer, kind.form, prompts, wanted.templates)
         except (*_BROKEN, IndexError) as error:
             raise ModelError(
-                f"the tokenizer in {folder} does not fit the model: {_line(error)}", HINT
+                f"the tokenizer in {folder} does not fit the model: {first_line(error)}", HINT
             ) from error
         encoder = Encoder(model, processor, texts)
         try:
             encoder.probabilities([np.zeros((3, 64, 64), np.uint8)])
         except _BROKEN as error:
             raise ModelError(
-                f"the pictures as {folder} makes them do not fit the model: {_line(error)}", HINT
+                f"the pictures as {folder} makes them do not fit the model: {first_line(error)}",
+                HINT,
             ) from error
     return encoder
 
@@ -134,7 +135,7 @@ def _model(folder: Path, kind: _Kind, wanted: Wanted) -> Any:  # noqa: ANN401
     except SafetensorError as error:
         raise ModelError(f"the weights in {folder} are no safetensors file", HINT) from error
     except _BROKEN as error:
-        raise ModelError(f"{folder} cannot be loaded: {_line(error)}", HINT) from error
+        raise ModelError(f"{folder} cannot be loaded: {first_line(error)}", HINT) from error
     if missing := sorted(found["missing_keys"]):
         raise ModelError(f"{folder} has no weight {missing[0]}", "download it again")
     return model.eval().to(wanted.device)
@@ -147,12 +148,8 @@ def _part(folder: Path, what: str, load: Callable[..., Any], backend: str | None
         return load(folder, local_files_only=True, trust_remote_code=False, **given)
     except ImportError as error:
         raise ModelError(
-            f"the {what} in {folder} needs more packages: {_line(error)}",
+            f"the {what} in {folder} needs more packages: {first_line(error)}",
             'pip install "geochg[models]"',
         ) from error
     except _BROKEN as error:
         raise ModelError(f"{folder} has no {what} that can be loaded", HINT) from error
-
-
-def _line(error: BaseException) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), repr(error))

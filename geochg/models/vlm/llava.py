@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -90,9 +91,9 @@ class _TwoFrames(_Llava):
         frames = frames.view(len(tiles), 2, *frames.shape[1:])
         return Shown({"pixel_values_videos": frames}, (self._features(),))
 
+    @abstractmethod
     def _features(self) -> int:
         """How many of both frames together."""
-        raise NotImplementedError
 
 
 class LlavaNextVideo(_TwoFrames):
