@@ -265,6 +265,20 @@ def test_a_model_the_endpoint_has_not_is_refused_with_those_it_has(name):
         assert "one, two" in caught.value.hint
 
 
+def test_an_endpoint_that_cannot_list_its_models_is_asked_whether_it_answers(server):
+    server.lists = False
+    model = load(server)
+    assert [request["messages"][0]["content"] for request in server.requests] == ["Hello"]
+    assert model.answer(tiles_of([True]), [ask(Task.PRESENCE)])[0][0].changed
+
+
+def test_an_endpoint_that_neither_lists_nor_answers_is_refused(server):
+    server.lists = False
+    server.trouble = lambda number: 500
+    with pytest.raises(ModelError, match="answered 500"):
+        load(server)
+
+
 def test_an_endpoint_where_nothing_answers_is_refused(server):
     url = server.url.replace(str(server.server_port), "9")
     with pytest.raises(ModelError, match="nothing answers"):

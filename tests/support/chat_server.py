@@ -29,6 +29,7 @@ class ChatServer(ThreadingHTTPServer):
             answering: a status, an address to send on to, "close", "close mid-stream", "break off"
             (a stream), "html", "empty", "no message", "parts", "nonsense", "echo" or
             "escape".
+        lists: Whether it tells its models; else it fails to, as `transformers serve` does at first.
         delay_s: How long an answer takes.
         is_gone: Whether every connection is closed without a word.
         busiest: Most chats under way at once.
@@ -43,6 +44,7 @@ class ChatServer(ThreadingHTTPServer):
         self.requests: list[dict[str, Any]] = []
         self.keys: list[str] = []
         self.trouble: Callable[[int], object] = lambda number: None
+        self.lists = True
         self.delay_s = 0.0
         self.is_gone = False
         self.busy = 0
@@ -76,6 +78,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         if self._refused():
+            return
+        if not self.server.lists:
+            self._send(500, b"Internal Server Error", kind="text/plain")
             return
         listed = [{"id": name, "object": "model"} for name in self.server.names]
         self._send(200, {"object": "list", "data": listed})
@@ -197,6 +202,8 @@ def texts_of(messages: list[dict[str, Any]]) -> list[str]:
 
 
 def _words(messages: list[dict[str, Any]]) -> str:
+    if isinstance(messages[0]["content"], str):
+        return "Hello."
     before, after = (picture.astype(int) for picture in pictures_of(messages))
     changed = (np.abs(after - before) > 60).any(axis=2)
     question = texts_of(messages)[-1].lower()

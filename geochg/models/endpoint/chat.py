@@ -182,7 +182,7 @@ def _answers(client: OpenAI, address: Address) -> bool:
     if not address.name:
         return False
     try:
-        client.with_options(max_retries=0).chat.completions.create(
+        client.with_options(max_retries=1).chat.completions.create(
             model=address.name, messages=[{"role": "user", "content": "Hello"}], max_tokens=1
         )
     except openai.OpenAIError:
