@@ -12,9 +12,11 @@ from geochg.answering import has_core
 from geochg.cells import CellSettings, tile_result
 from geochg.errors import CancelledRunError
 from geochg.models.base import ChangeModel, naming
+from geochg.models.chosen import load_chosen, mapped_questions
 from geochg.options import AnalyzeOptions
-from geochg.pipeline import SURVEY_TILES, load_models, mapped_questions, reading_threads
+from geochg.pipeline import reading_threads
 from geochg.records import Tile, TileFailure
+from geochg.surveying import SURVEY_TILES
 from geochg.tiling.layout import Layout
 from geochg.tiling.pair import RasterPair, open_pair
 from geochg.tiling.preparation import Preparation, prepare
@@ -85,7 +87,7 @@ def describe(
     """
     options, cancel = options or AnalyzeOptions(), cancel or Flag()
     start = time.perf_counter()
-    model = load_models(options)
+    model = load_chosen(options)
     _stop_if_set(cancel)
     with gdal_settings():
         pair = open_pair(before, after, options, model.capabilities.bands)

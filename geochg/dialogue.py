@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from geochg.answering import has_core
 from geochg.errors import OptionError, RunError
 from geochg.models.base import ChangeModel, naming
+from geochg.models.chosen import load_chosen
 from geochg.options import AnalyzeOptions
-from geochg.pipeline import load_models
 from geochg.records import Exchange, PixelWindow, Tile, TileFailure, TileWindow
 from geochg.tiling.aoi import square_around
 from geochg.tiling.layout import Layout
@@ -85,7 +85,7 @@ def open_dialogue(
     options = options or AnalyzeOptions()
     if at is not None and options.aoi is not None:
         raise OptionError("both a point and an area are given", "leave out one of them")
-    model = load_models(options)
+    model = load_chosen(options)
     with gdal_settings():
         pair = _place(before, after, options, model, at)
         tile = _whole(pair, options, model)

@@ -3,32 +3,28 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from functools import cached_property
-from itertools import islice
+from functools import cached_property, partial
 from threading import Event as Flag
 from typing import TYPE_CHECKING, Any
 
 from geochg.answering import answered_ahead, has_core, to_ask
 from geochg.cells import CellSettings, tile_result
-from geochg.errors import CancelledRunError, OptionError, RunError, TilesFailedError
+from geochg.errors import CancelledRunError, TilesFailedError
 from geochg.events import Listener, Notice, Progress, ignore
 from geochg.features.changes import FeatureSettings, change_features
 from geochg.features.tiles import tile_features
 from geochg.journal import Journal, journal_path
 from geochg.models.base import ChangeModel, naming
-from geochg.models.clue import CluedModel
-from geochg.models.refine import RefinedModel
-from geochg.models.registry import load_model
+from geochg.models.chosen import check_classes, load_chosen, mapped_questions
 from geochg.options import AnalyzeOptions
 from geochg.outputs import Outputs
 from geochg.provenance import fingerprint, metadata
-from geochg.records import Question, Task, Tile, TileAnswers, TileFailure, TileResult, TileWindow
-from geochg.tasks import ask
-from geochg.tasks.wording import CLUE, check_wording
-from geochg.tiling.layout import Layout, evenly
+from geochg.records import Question, Tile, TileAnswers, TileFailure, TileResult, TileWindow
+from geochg.surveying import SurveyTiles
+from geochg.tiling.layout import Layout
 from geochg.tiling.pair import RasterPair, nothing_valid, open_pair
 from geochg.tiling.preparation import Preparation, Step, prepare
 from geochg.tiling.read import ReadPlan, read_ahead
@@ -40,15 +36,6 @@ from geochg.writers.staging import Staging
 
 if TYPE_CHECKING:
     import geopandas as gpd
-
-SURVEY_TILES = 256
-"""Most tiles a model is shown before the first is answered."""
-
-SURVEY_BATCH_TILES = 16
-"""Further tiles tried at once where those chosen show nothing."""
-
-MAPPED_TASKS = (Task.PRESENCE, Task.LOCATE, Task.COUNT, Task.CAPTION)
-"""The tasks whose answers become features, in the order they are asked."""
 
 
 @dataclass(frozen=True)
@@ -102,8 +89,8 @@ def analyze(
     options = options or AnalyzeOptions()
     outputs = outputs or Outputs()
     outputs.check([os.fspath(before), os.fspath(after), *([options.aoi] if options.aoi else [])])
-    model = load_models(options)
-    _check_classes(options, model)
+    model = load_chosen(options)
+    check_classes(options, model)
     with gdal_settings():
         pair = open_pair(before, after, options, model.capabilities.bands)
         outputs.check(pair.files())
@@ -116,83 +103,9 @@ def analyze(
     return result
 
 
-def load_models(options: AnalyzeOptions) -> ChangeModel:
-    """The model of the options, with clues and closer looks where they ask for that.
-
-    Raises:
-        ModelError: As `load_model`, or if two models do not go together.
-        OptionError: As `load_model`, if a prompt makes no sense or would not be asked, or if the
-            model does not answer by the 3x3 grid and `refine` or `vote` need that.
-    """
-    check_wording(options.prompts)
-    model = _with_clues(load_model(options.model, options.model_options, options.device), options)
-    _check_grid(options, model)
-    if not options.refine:
-        return model
-    return RefinedModel(model, options.refine, options.classes, options.batch_size)
-
-
-def _with_clues(model: ChangeModel, options: AnalyzeOptions) -> ChangeModel:
-    has_clue = options.clue or bool(options.clue_model)
-    _check_prompts(options.prompts, model, has_clue=has_clue)
-    if not has_clue:
-        return model
-    if not options.clue_model:
-        return CluedModel(model, model, options.prompts)
-    teller = load_model(options.clue_model, options.clue_options, options.device)
-    return CluedModel(model, teller, options.prompts)
-
-
-def mapped_questions(model: ChangeModel, wording: Mapping[str, str]) -> list[Question]:
-    """What a model is asked about every tile: the tasks that become features and that it knows.
-
-    Args:
-        model: Which is asked.
-        wording: Prompts in one's own words, by task.
-    """
-    known = [task for task in MAPPED_TASKS if task in model.capabilities.tasks]
-    return [ask(task, wording.get(task)) for task in known]
-
-
 def reading_threads(options: AnalyzeOptions) -> int:
     """Threads that read ahead of the model."""
     return options.workers or min(4, os.cpu_count() or 1)
-
-
-def _check_prompts(prompts: Mapping[str, str], model: ChangeModel, *, has_clue: bool) -> None:
-    """Refuses prompts that would be noted but never asked."""
-    asked = model.capabilities.asked_in_words
-    idle = [name for name in prompts if name != CLUE and name not in asked]
-    if idle:
-        raise OptionError(
-            f"{model.name} is not asked about {idle[0]} in words",
-            f"it is asked about {', '.join(sorted(asked)) or 'nothing'}; leave out the rest",
-        )
-    if CLUE in prompts and not has_clue:
-        raise OptionError("there is a prompt 'clue', but no clue", "add --clue or --clue-model")
-
-
-def _check_grid(options: AnalyzeOptions, model: ChangeModel) -> None:
-    """Refuses to divide or to vote on what is not told in cells."""
-    flags = [
-        flag for flag, given in (("--refine", options.refine), ("--vote", options.vote)) if given
-    ]
-    if not flags:
-        return
-    hint = f"leave out {' and '.join(flags)}"
-    if model.capabilities.location == "mask":
-        raise OptionError(f"{model.name} outlines already", hint)
-    if Task.LOCATE not in model.capabilities.tasks:
-        raise OptionError(f"{model.name} does not say where something changed", hint)
-
-
-def _check_classes(options: AnalyzeOptions, model: ChangeModel) -> None:
-    known = model.capabilities.classes
-    if unknown := [name for name in options.classes if name not in known]:
-        raise OptionError(
-            f"{model.name} knows no class {', '.join(map(repr, unknown))}",
-            f"its classes: {', '.join(known)}",
-        )
 
 
 def _journal(run: _Run) -> Journal:
@@ -348,24 +261,13 @@ class _Run:
                 self.model.survey(self.pair.facts, [])
             return
         kept = journal.measured("survey")
-        if kept is None:
-            first = self._survey_windows()
-            survey = _SurveyTiles(self, plan, first, self.layout)
-        else:
-            known = [self.layout[index] for index in kept["tiles"]]
-            survey = _SurveyTiles(self, plan, known, [], must_read=True)
+        known = None if kept is None else kept["tiles"]
+        read = partial(self._read, plan)
+        survey = SurveyTiles(self.pair, self.layout, read, self.listener, known)
         with naming(self.model):
             self.model.survey(self.pair.facts, survey)
         if kept is None:
             journal.keep_measured("survey", {"tiles": survey.used})
-
-    def _survey_windows(self) -> list[TileWindow]:
-        """Tiles spread evenly over the area of interest."""
-        area = self.pair.area
-        if area is None:
-            return self.layout.spread(SURVEY_TILES)
-        inside = [window for window in self.layout if area.touches(window.core)]
-        return [inside[index] for index in evenly(len(inside), SURVEY_TILES)]
 
     def _read(
         self, plan: ReadPlan, windows: Iterable[TileWindow]
@@ -423,52 +325,3 @@ class _Run:
     def _stop_if_cancelled(self) -> None:
         if self.cancel.is_set():
             raise CancelledRunError("cancelled", "run again with --resume to go on")
-
-
-class _SurveyTiles:
-    """The tiles a model surveys, read as it asks for them.
-
-    Attributes:
-        used: Indexes of the tiles it was given so far.
-    """
-
-    def __init__(
-        self,
-        run: _Run,
-        plan: ReadPlan,
-        first: Sequence[TileWindow],
-        others: Iterable[TileWindow],
-        *,
-        must_read: bool = False,
-    ) -> None:
-        self._run = run
-        self._plan = plan
-        self._first = first
-        self._others = others
-        self._must_read = must_read
-        self._failures: list[TileFailure] = []
-        self.used: list[int] = []
-
-    def __iter__(self) -> Iterator[Tile]:
-        yield from self._usable(self._first)
-        if not self.used:
-            # The data lie between the tiles that were looked at; a few that have some will do.
-            yield from islice(self._usable(self._others), SURVEY_BATCH_TILES)
-        if self._failures and (self._must_read or not self.used):
-            failure = self._failures[0]
-            raise RunError(
-                f"cannot read tile {failure.window.name}: {failure.reason}",
-                "the file may be damaged: copy or download it again",
-            )
-        if not self.used:
-            raise nothing_valid(self._run.pair)
-
-    def _usable(self, windows: Iterable[TileWindow]) -> Iterator[Tile]:
-        with closing(self._run._read(self._plan, windows)) as read:
-            for done, tile in enumerate(read):
-                self._run.listener(Progress("survey", done, len(self._first)))
-                if isinstance(tile, TileFailure):
-                    self._failures.append(tile)
-                elif has_core(tile):
-                    self.used.append(tile.window.index)
-                    yield tile

@@ -24,9 +24,12 @@ ALLOWED = {
     "voting": BASE,
     "provenance": BASE | {"tiling", "models", "journal"},
     "outputs": BASE | {"writers"},
-    "pipeline": BASE | MIDDLE | {"answering", "journal", "outputs", "provenance", "voting"},
-    "describe": BASE | MIDDLE | {"answering", "pipeline"},
-    "dialogue": BASE | MIDDLE | {"answering", "pipeline"},
+    "surveying": BASE | {"tiling", "answering"},
+    "pipeline": BASE
+    | MIDDLE
+    | {"answering", "surveying", "journal", "outputs", "provenance", "voting"},
+    "describe": BASE | MIDDLE | {"answering", "pipeline", "surveying"},
+    "dialogue": BASE | MIDDLE | {"answering"},
     "worker": BASE | {"models", "outputs", "pipeline", "describe", "dialogue"},
     "datasets": BASE | {"tiling", "models"},
     "training": BASE | {"tiling", "models", "datasets"},
