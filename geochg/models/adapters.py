@@ -11,6 +11,8 @@ from geochg.models.saved import UNFINISHED, checksum, saved_json
 
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
+WORDING = "wording.json"
+"""What else an adapter changes, where it does; see `geochg.models.deltavlm.wording`."""
 
 _OLD_NAMES = {
     r"^language_model\.model\.": "model.language_model.",
@@ -44,7 +46,8 @@ def adapter_id(adapter: str) -> str:
     if not adapter:
         return ""
     folder = Path(adapter).expanduser()
-    return f"{adapter} {checksum([folder / WEIGHTS, folder / CONFIG])}"
+    wording = [folder / WORDING] if (folder / WORDING).is_file() else []
+    return f"{adapter} {checksum([folder / WEIGHTS, folder / CONFIG, *wording])}"
 
 
 def adapted(model: Any, adapter: str, *, merge: bool) -> Any:  # noqa: ANN401

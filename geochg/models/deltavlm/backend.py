@@ -169,6 +169,7 @@ class DeltaVLMModel(ChangeModel):
         from geochg.models.deltavlm.folder import check_folder, fingerprint, open_model
         from geochg.models.deltavlm.onnx_eyes import EYES, OnnxEyes
         from geochg.models.deltavlm.onnx_file import can_run
+        from geochg.models.deltavlm.wording import kept_sentence
         from geochg.models.saved import checksum
 
         files = check_folder(folder)
@@ -184,6 +185,8 @@ class DeltaVLMModel(ChangeModel):
         model, processor = open_model(folder, _dtype(place, size_bytes), place)
         if options.adapter:
             model = adapted(model, options.adapter, merge=True).eval()
+            if sentence := kept_sentence(adapter_folder(options.adapter)):
+                model.config.no_change_sentence = sentence
         return cls.of(model, processor, options, identity)
 
     @cached_property

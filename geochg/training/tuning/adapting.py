@@ -9,6 +9,7 @@ from typing import Any
 
 from geochg.errors import ModelError
 from geochg.models.adapters import adapted
+from geochg.models.deltavlm.wording import kept_sentence
 from geochg.training.tuning.base import Base
 from geochg.training.tuning.options import TuneOptions
 from geochg.training.tuning.parts import adapted_modules, tuned_parameters
@@ -54,6 +55,7 @@ def save_adapter(pupil: Pupil, folder: Path) -> None:
     pupil.adapter.save_pretrained(folder, save_embedding_layers=False)
     # PEFT's own card says nothing yet; ours is written later.
     (folder / "README.md").unlink(missing_ok=True)
+    pupil.save_wording(folder)
 
 
 def merge(pupil: Pupil) -> None:
@@ -66,6 +68,8 @@ def merge(pupil: Pupil) -> None:
 def merge_into(pupil: Pupil, adapter: Path) -> None:
     """Adds a saved adapter to a network in full precision, in place."""
     pupil.network = adapted(pupil.network, str(adapter), merge=True)
+    if sentence := kept_sentence(adapter):
+        pupil.reword(sentence)
 
 
 def _put_adapters(pupil: Pupil, base: Base, layers: list[str], options: TuneOptions) -> None:

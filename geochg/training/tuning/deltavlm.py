@@ -18,6 +18,7 @@ from geochg.models.deltavlm.losses import DenseTargets, dense_losses
 from geochg.models.deltavlm.onnx_eyes import EYES
 from geochg.models.deltavlm.processing import DeltaVLMProcessor
 from geochg.models.deltavlm.speech import turn_prompt
+from geochg.models.deltavlm.wording import write_sentence
 from geochg.training.tuning.lesson import Lesson
 from geochg.training.tuning.masks import UNKNOWN, ChangeMasks
 from geochg.training.tuning.pupil import Pupil, learns, words_loss
@@ -57,6 +58,7 @@ class DeltaVLMPupil(Pupil):
         self.folder = folder
         self.max_tokens = max_tokens
         self.seeing = seeing
+        self.reworded = False
 
     def inputs(self, lessons: Sequence[Lesson]) -> dict[str, Any]:
         """See `Pupil.inputs`; each turn is a row of its own, since the Q-Former reads it too."""
@@ -108,6 +110,18 @@ class DeltaVLMPupil(Pupil):
         """See `Pupil.save`; without the exported files of a compact model, see `finish`."""
         self.network.save_pretrained(folder)
         self.processor.save_pretrained(folder)
+
+    def reword(self, sentence: str) -> None:
+        """See `Pupil.reword`: where the dense head sees no change, nobody is asked for words."""
+        config = self.network.config
+        if config.dense_config is None or sentence == config.no_change_sentence:
+            return
+        config.no_change_sentence, self.reworded = sentence, True
+
+    def save_wording(self, folder: Path) -> None:
+        """See `Pupil.save_wording`."""
+        if self.reworded:
+            write_sentence(folder, self.network.config.no_change_sentence)
 
     def finish(self, folder: Path) -> None:
         """Exports a saved model that came from a folder with exported files."""

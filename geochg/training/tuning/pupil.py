@@ -63,6 +63,12 @@ class Pupil(nn.Module, ABC):
     def save(self, folder: Path) -> None:
         """Writes the whole network, without adapters, as a model folder."""
 
+    def reword(self, sentence: str) -> None:
+        """Says this of pairs without change, where the network's own words are not asked for."""
+
+    def save_wording(self, folder: Path) -> None:
+        """Keeps beside an adapter what `reword` changed."""
+
     def finish(self, folder: Path) -> None:
         """Adds to a saved folder what makes it run faster; the network is of no use afterwards."""
 

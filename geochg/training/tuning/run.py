@@ -55,6 +55,7 @@ from geochg.training.tuning.trainer import (
     load_trained,
     save_trained,
 )
+from geochg.training.tuning.wording import no_change_sentence
 
 if TYPE_CHECKING:
     from geochg.datasets.examples import Example
@@ -208,6 +209,8 @@ def ready_pupil(what: Plan, work: Path) -> tuple[Pupil, Masks]:
     # Adapters begin with numbers of chance, the same in each process and each time.
     set_seed(what.options.seed)
     pupil, masks = open_pupil(what.base, what.options, what.device, work)
+    if sentence := no_change_sentence(what.parts.training):
+        pupil.reword(sentence)
     make_trainable(pupil, what.base, what.options)
     check_learning(pupil, what.options, what.device)
     return pupil, masks
