@@ -57,8 +57,9 @@ def write_pairs(
 ) -> Written:
     """Writes pairs with LLaVA rows; both frames are scaled to one size.
 
-    A pair to which the captioner gives no answer is left out. The folder appears whole or not at all. It holds `SPLIT.json` for each split that the metadata
-    tells, or `train.json`, and `videos/a-b.mp4` or `images/a-b_1.png`, `images/a-b_2.png`.
+    A pair to which the captioner gives no answer is left out. The folder appears whole or not at
+    all. It holds `SPLIT.json` for each split that the metadata tells, or `train.json`, and
+    `videos/a-b.mp4` or `images/a-b_1.png`, `images/a-b_2.png`.
 
     Args:
         folder: Where to; must not exist, or be empty.
