@@ -5,6 +5,7 @@ import json
 import deltavlm_factory
 import pytest
 import torch
+from four_bits import needs_four_bits
 from lessons import tuned, write_rows
 from safetensors.torch import load_file
 from vlm_factory import save_vlm
@@ -84,7 +85,7 @@ def test_what_comes_out_of_pruning_is_what_is_scored(llava, rows, tmp_path):
 def test_a_whole_model_of_quantised_weights_says_what_was_scored(
     merge, told, llava, rows, tmp_path
 ):
-    pytest.importorskip("bitsandbytes")
+    needs_four_bits()
     card = tuned(llava, rows, tmp_path, quantize="4bit", merge=merge, steps=1)
     assert card["results"].get("validated_in_bits") == told
 
