@@ -226,7 +226,7 @@ def test_a_run_that_came_to_its_end_is_not_asked_again(asked, tmp_path, looks):
     assert interview(asked, MARKER, keep, resume=True) == whole
     assert looks == []
     assert keep.read_text(encoding="utf-8") == text
-    with pytest.raises(OptionError, match=r"the run in .*said\.jsonl differs in model, model options"):
+    with pytest.raises(OptionError, match=r"the run in .*said\.jsonl differs in model, model opt"):
         interview(asked, with_options(difference=3.0), keep, resume=True)
     assert keep.read_text(encoding="utf-8") == text
     # Without its last lines it is a run that was interrupted.
