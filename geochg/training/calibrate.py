@@ -94,14 +94,17 @@ def _seen(
 ) -> tuple[DenseOutput, torch.Tensor]:
     """What the head says of all pairs, and the share of each channel in each of its pixels."""
     outputs, truths = [], []
+    # Training leaves it where it trained.
+    device = next(model.parameters()).device
     for start in range(0, len(pairs), _BATCH):
         part = [pairs[index] for index in range(start, min(start + _BATCH, len(pairs)))]
         dates = (
-            processor.pixels([getattr(pair, name) for pair in part]) for name in ("before", "after")
+            processor.pixels([getattr(pair, name) for pair in part]).to(device)
+            for name in ("before", "after")
         )
         output = model.look(model.vision.maps(*dates))
         # The density is large and not calibrated.
-        outputs.append(_without_density(output))
+        outputs.append(DenseOutput(*(layers.cpu() for layers in _without_density(output))))
         classes, directions = (
             torch.from_numpy(np.stack([getattr(pair, name) for pair in part]))
             for name in ("classes", "directions")

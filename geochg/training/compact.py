@@ -9,22 +9,28 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from geochg.datasets.world.options import WorldOptions
+from geochg.errors import ModelError, OptionError
 from geochg.models.deltavlm.export import export
 from geochg.models.deltavlm.folding import fold_batch_norms, settle_batch_norms
 from geochg.models.deltavlm.modeling import DeltaVLMForConditionalGeneration
 from geochg.models.deltavlm.presets import compact_config, compact_generation
 from geochg.models.deltavlm.processing import DeltaVLMProcessor
+from geochg.models.saved import first_line, saved_json
 from geochg.options import Options
 from geochg.training.augment import Augmentation
 from geochg.training.calibrate import Calibration, calibrate
+from geochg.training.checkpoints import AGAIN, write_whole, written_whole
 from geochg.training.drawn import DrawnPairs, draw
 from geochg.training.seeing import SeeingOptions, learn_to_see
 from geochg.training.speaking import SpeakingOptions, learn_to_speak, speaking_tokenizer
+from geochg.training.storage import writing_told
 
 CALIBRATION_SEED = 10_000_000
 """First seed of the pairs that thresholds are found on; training stays below it."""
@@ -44,6 +50,11 @@ MILD = Augmentation(
     noise=0.035,
 )
 """Of the first pass; the second, on whole pairs, is varied a little more strongly."""
+
+FACTS = "recipe.json"
+"""What a work folder was begun with."""
+
+_START = "start from a compact DeltaVLM, as geochg train compact makes it"
 
 _SEEN, _WHOLE = "seen.safetensors", "whole.safetensors"
 
@@ -65,7 +76,7 @@ class CompactOptions(Options):
         vocabulary: Tokens of the tokenizer.
         real_dir: Folder of real imagery, see `WorldOptions`; None to draw all.
         start: A folder whose vision part and dense head the first pass starts from.
-        workers: Processes that draw.
+        workers: How it runs: processes that draw.
     """
 
     pairs: int = 10_000
@@ -80,6 +91,8 @@ class CompactOptions(Options):
     start: str | None = None
     workers: int = 1
 
+    HOW_IT_RUNS: ClassVar[tuple[str, ...]] = ("workers",)
+
 
 def make_compact(work: Path, output: Path, options: CompactOptions, say: Say) -> Calibration:
     """Makes a compact model.
@@ -91,8 +104,11 @@ def make_compact(work: Path, output: Path, options: CompactOptions, say: Say) ->
         say: Told which stage begins.
 
     Raises:
-        InputError: If the work folder holds pairs of other options.
+        OptionError: If the work folder was begun with other options.
+        ModelError: If what it notes of them cannot be read.
+        RunError: If a disk takes no more.
     """
+    _begin(work, options)
     world = WorldOptions(real_dir=options.real_dir, real_share=0.4, coarse_share=0.3)
     held_out = replace(world, validation=True)
     say("drawing pairs")
@@ -116,10 +132,25 @@ def make_compact(work: Path, output: Path, options: CompactOptions, say: Say) ->
     say("learning to speak")
     speaking = SpeakingOptions(steps=options.speak_steps)
     learn_to_speak(model, processor, pairs, work / "speaking", speaking)
-    save_compact(model, processor, output)
+    with writing_told(output, AGAIN):
+        save_compact(model, processor, output)
     facts = {"options": options.to_dict(), "calibration": asdict(found)}
-    (work / "made.json").write_text(json.dumps(facts, indent=2), encoding="utf-8")
+    write_whole(work / "made.json", json.dumps(facts, indent=2))
     return found
+
+
+def _begin(work: Path, options: CompactOptions) -> None:
+    """Notes the options, or refuses others: what a stage has left would be taken for theirs."""
+    work.mkdir(parents=True, exist_ok=True)
+    file, now = work / FACTS, options.shaping()
+    was = saved_json(file, f"remove {work}, and start anew")
+    if other := next((name for name in now if name in was and was[name] != now[name]), ""):
+        raise OptionError(
+            f"{work} was begun with --{other.replace('_', '-')} {was[other]}, not {now[other]}",
+            "give what it was begun with, or name another folder with --work",
+        )
+    if not was:
+        write_whole(file, json.dumps(now, indent=1))
 
 
 def save_compact(
@@ -138,12 +169,19 @@ def save_compact(
 
 
 def load_eyes(model: DeltaVLMForConditionalGeneration, file: Path) -> None:
-    """Takes vision part and dense head from a weights file."""
+    """Takes vision part and dense head from a weights file.
+
+    Raises:
+        ModelError: If they are not those of such a model.
+    """
     eyes = ("vision.", "dense.")
-    found = {name: part for name, part in load_file(file).items() if name.startswith(eyes)}
-    missing = model.load_state_dict(found, strict=False).missing_keys
+    try:
+        found = {name: part for name, part in load_file(file).items() if name.startswith(eyes)}
+        missing = model.load_state_dict(found, strict=False).missing_keys
+    except (SafetensorError, RuntimeError) as error:
+        raise ModelError(f"{file} cannot be used: {first_line(error)}", _START) from error
     if lacking := [name for name in missing if name.startswith(eyes)]:
-        raise ValueError(f"{file} has no {lacking[0]}")
+        raise ModelError(f"{file} has no {lacking[0]}", _START)
 
 
 def _processor(pairs: DrawnPairs, vocabulary: int) -> DeltaVLMProcessor:
@@ -175,4 +213,5 @@ def _save_eyes(model: DeltaVLMForConditionalGeneration, file: Path) -> None:
         for name, part in model.state_dict().items()
         if name.startswith(("vision.", "dense."))
     }
-    save_file(parts, file)
+    with writing_told(file, AGAIN), written_whole(file) as aside:
+        save_file(parts, aside)

@@ -18,6 +18,7 @@ from geochg.datasets.world.generate import generate
 from geochg.datasets.world.options import WorldOptions
 from geochg.datasets.world.pair import WorldPair
 from geochg.errors import InputError
+from geochg.training.checkpoints import write_whole, written_whole
 
 _ARRAYS = {
     "before": (3,),
@@ -65,6 +66,10 @@ class DrawnPairs:
 
     def __len__(self) -> int:
         return _drawn(self.folder)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Not its open arrays: a process that is spawned would get all pairs through a pipe.
+        return DrawnPairs, (self.folder,)
 
     @cached_property
     def _arrays(self) -> dict[str, NDArray[np.uint8]]:
@@ -118,7 +123,8 @@ def draw(
             said.append({"counts": list(_counts(pair)), "turns": list(_turns(pair))})
         for array in arrays.values():
             array.flush()
-        (folder / "said" / f"{start // _CHUNK}.json").write_text(json.dumps(said), "utf-8")
+        # Its being there says that the pairs are.
+        write_whole(folder / "said" / f"{start // _CHUNK}.json", json.dumps(said))
         if progress is not None:
             progress(min(start + _CHUNK, count), count)
     return DrawnPairs(folder)
@@ -143,7 +149,7 @@ def _said(folder: Path, chunk: int) -> list[dict[str, Any]]:
 def _check_same(folder: Path, facts: dict[str, Any]) -> None:
     file = folder / "facts.json"
     if not file.exists():
-        file.write_text(json.dumps(facts), "utf-8")
+        write_whole(file, json.dumps(facts))
     elif json.loads(file.read_text("utf-8")) != json.loads(json.dumps(facts)):
         raise InputError(
             f"{folder} holds pairs that were drawn otherwise", "name another folder for these"
@@ -152,9 +158,10 @@ def _check_same(folder: Path, facts: dict[str, Any]) -> None:
 
 def _array(path: Path, count: int, axes: tuple[int, ...], side_px: int) -> np.memmap[Any, Any]:
     shape = (count, *axes, side_px, side_px)
-    if path.exists():
-        return open_memmap(path, mode="r+")
-    return open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
+    if not path.exists():
+        with written_whole(path) as aside:
+            open_memmap(aside, mode="w+", dtype=np.uint8, shape=shape).flush()
+    return open_memmap(path, mode="r+")
 
 
 def _counts(pair: WorldPair) -> Iterator[tuple[str, str, int]]:

@@ -11,12 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
-from transformers import Trainer, TrainingArguments
+from transformers import TrainingArguments
 
 from geochg.models.deltavlm.configuration import DeltaVLMDenseConfig
 from geochg.models.deltavlm.losses import DenseTargets, DenseWeights, dense_losses
 from geochg.models.deltavlm.modeling import DeltaVLMForConditionalGeneration
 from geochg.training.augment import Augmentation, Batch, varied
+from geochg.training.checkpoints import AGAIN, WholeTrainer
 from geochg.training.drawn import DrawnPair, DrawnPairs
 from geochg.training.land import LandHead, land_loss
 
@@ -86,11 +87,11 @@ class Seer(nn.Module):
         return {**parts, "land": land, "total": parts["total"] + LAND_WEIGHT * land}
 
 
-class SeeingTrainer(Trainer):
+class SeeingTrainer(WholeTrainer):
     """Trains only what `detect` uses, and notes the parts of the loss."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
-        super().__init__(*args, **kwargs)
+    def __init__(self, **settings: Any) -> None:  # noqa: ANN401
+        super().__init__(resumed=AGAIN, **settings)
         self._sums: dict[str, float] = {}
         self._batches = 0
 
@@ -149,7 +150,6 @@ def learn_to_see(
         lr_scheduler_type="cosine",
         max_grad_norm=1.0,
         save_steps=options.save_steps,
-        save_total_limit=2,
         logging_steps=50,
         report_to=["tensorboard"],
         remove_unused_columns=False,
@@ -165,8 +165,7 @@ def learn_to_see(
         train_dataset=PairDataset(pairs),
         data_collator=_Collator(model.config, augmentation or Augmentation()),
     )
-    there = sorted(folder.glob("checkpoint-*"))
-    trainer.train(resume_from_checkpoint=bool(there))
+    trainer.go_on()
 
 
 class _Collator:

@@ -10,13 +10,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import Trainer, TrainingArguments
+from transformers import TrainingArguments
 
 from geochg.models.deltavlm.folding import fold_batch_norms
 from geochg.models.deltavlm.modeling import DeltaVLMForConditionalGeneration, PairEncoding
 from geochg.models.deltavlm.processing import IGNORED, DeltaVLMProcessor
 from geochg.models.deltavlm.tokenizer import train_tokenizer
 from geochg.training.augment import Augmentation
+from geochg.training.checkpoints import AGAIN, WholeTrainer
 from geochg.training.drawn import DrawnPairs
 from geochg.training.lessons import Lesson, Lessons, pair_order, rows_of
 from geochg.training.seeing import _fast_bf16
@@ -57,7 +58,7 @@ class SpeakingOptions:
     seed: int = 0
 
 
-class SpeakingTrainer(Trainer):
+class SpeakingTrainer(WholeTrainer):
     """Trains what speaks, with the loss of the answers' tokens."""
 
     def compute_loss(  # type: ignore[override]
@@ -133,13 +134,13 @@ def learn_to_speak(
     for name, parameter in model.named_parameters():
         parameter.requires_grad = name.startswith(LEARNING)
     trainer = SpeakingTrainer(
+        resumed=AGAIN,
         model=model,
         args=_arguments(folder, options),
         train_dataset=_lessons(processor, pairs, options, augmentation or Augmentation()),
         data_collator=_only,
     )
-    there = sorted(folder.glob("checkpoint-*"))
-    trainer.train(resume_from_checkpoint=bool(there))
+    trainer.go_on()
 
 
 def _arguments(folder: Path, options: SpeakingOptions) -> TrainingArguments:
@@ -155,7 +156,6 @@ def _arguments(folder: Path, options: SpeakingOptions) -> TrainingArguments:
         lr_scheduler_type="cosine",
         max_grad_norm=1.0,
         save_steps=options.save_steps,
-        save_total_limit=2,
         logging_steps=50,
         report_to=["tensorboard"],
         remove_unused_columns=False,

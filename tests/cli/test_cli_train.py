@@ -72,6 +72,16 @@ def test_the_same_again_goes_on_from_what_is_there(made, monkeypatch):
     assert weights[0] == weights[1]
 
 
+def test_a_recipe_goes_on_only_as_it_was_begun(made):
+    folder, _ = made
+    again = ("-o", folder / "other", "--work", folder / "work")
+    other = [12 if value == 2 and SMALL[at - 1] == "--speak-steps" else value
+             for at, value in enumerate(SMALL)]  # fmt: skip
+    result = run(*again, *other)
+    assert "was begun with --speak-steps 2, not 12" in str(result.exception)
+    assert not (folder / "other").exists()
+
+
 def test_bad_folders_are_refused(tmp_path):
     (tmp_path / "there").mkdir()
     for arguments, told in (

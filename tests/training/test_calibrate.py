@@ -1,4 +1,5 @@
 from types import SimpleNamespace
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -44,6 +45,9 @@ class Head:
     def train(self, mode):
         assert not mode
 
+    def parameters(self):
+        yield SimpleNamespace(device=PLACE)
+
     def look(self, before):
         indexes = before[:, 0, 0, 0].long().tolist()
         truth = torch.from_numpy(np.stack([likely(index) for index in indexes])).float()
@@ -54,10 +58,23 @@ class Head:
         return DenseOutput(channels, logits[:, None], channels[:, :, ::2, ::2], presence)
 
 
+PLACE = "where it was trained"
+
+
+class Elsewhere(NamedTuple):
+    """Pixels that must be brought to the model."""
+
+    pixels: torch.Tensor
+
+    def to(self, device):
+        assert device == PLACE
+        return self.pixels
+
+
 class Processor:
     @staticmethod
     def pixels(images):
-        return torch.from_numpy(np.stack(images)).float()
+        return Elsewhere(torch.from_numpy(np.stack(images)).float())
 
 
 @pytest.mark.parametrize("factor", [0.6, 1.0, 2.5])

@@ -1,4 +1,6 @@
 import json
+import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -54,3 +56,30 @@ def test_a_folder_of_other_pairs_is_refused(tmp_path):
 def test_arrays_are_uint8(tmp_path):
     pair = draw(tmp_path, 1, OPTIONS)[0]
     assert {array.dtype for array in pair[:4]} == {np.dtype(np.uint8)}
+
+
+def test_what_was_being_written_when_a_drawing_was_killed_is_drawn_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(drawn, "_CHUNK", 2)
+    write = Path.write_text
+
+    def killed(path, text, *args, **kwargs):
+        if path.name.endswith("1.json"):
+            write(path, text[:20], *args, **kwargs)
+            raise KeyboardInterrupt
+        return write(path, text, *args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_text", killed)
+        with pytest.raises(KeyboardInterrupt):
+            draw(tmp_path, 4, OPTIONS)
+    assert len(drawn.DrawnPairs(tmp_path)) == 2
+    pairs = draw(tmp_path, 4, OPTIONS)
+    assert [bool(pairs[index].turns) for index in range(4)] == [True] * 4
+
+
+def test_a_spawned_process_is_sent_a_path_and_no_pixels(tmp_path):
+    pairs = draw(tmp_path, 2, OPTIONS)
+    assert pairs[1].before.size
+    sent = pickle.dumps(pairs)
+    assert len(sent) < 1000
+    assert (pickle.loads(sent)[1].before == pairs[1].before).all()

@@ -1,12 +1,15 @@
 import numpy as np
+import pytest
 import torch
 
 from geochg.datasets.world.land import BUILT
+from geochg.errors import ModelError
 from geochg.models.deltavlm.configuration import DeltaVLMDenseConfig
 from geochg.models.deltavlm.losses import DenseWeights
 from geochg.models.deltavlm.modeling import DeltaVLMForConditionalGeneration
 from geochg.models.deltavlm.presets import compact_config
 from geochg.training.augment import Augmentation
+from geochg.training.compact import load_eyes
 from geochg.training.drawn import DrawnPair
 from geochg.training.seeing import SeeingOptions, Seer, learn_to_see
 
@@ -87,6 +90,18 @@ def test_a_stopped_training_goes_on_from_its_checkpoint(tmp_path):
     assert torch.equal(model.get_parameter(name), kept.get_parameter(name))
 
 
+def test_a_checkpoint_that_was_cut_short_is_passed_over(tmp_path):
+    options = SeeingOptions(steps=4, batch_size=4, save_steps=2)
+    learn_to_see(tiny(), Squares(), tmp_path, options, CALM)
+    # As a kill leaves it: some files half there, and the last one not yet.
+    (tmp_path / "checkpoint-4" / "whole").unlink()
+    (tmp_path / "checkpoint-4" / "model.safetensors").write_bytes(b"half")
+    learn_to_see(tiny(), Squares(), tmp_path, options, CALM)
+    assert (tmp_path / "checkpoint-4" / "whole").exists()
+    assert (tmp_path / "checkpoint-4" / "model.safetensors").stat().st_size > 4
+    assert not (tmp_path / ".saving" / "checkpoint-4").exists()
+
+
 def test_only_what_sees_is_trained(tmp_path):
     model, untouched = tiny(), tiny()
     options = SeeingOptions(steps=1, batch_size=2, learning_rate=0.01)
@@ -94,3 +109,16 @@ def test_only_what_sees_is_trained(tmp_path):
     old = dict(untouched.named_parameters())
     trained = {n.partition(".")[0] for n, p in model.named_parameters() if (p != old[n]).any()}
     assert trained == {"vision", "dense"}
+
+
+def test_weights_of_another_model_are_refused(tmp_path):
+    from safetensors.torch import save_file
+
+    vision = {n: p.detach() for n, p in tiny().named_parameters() if n.startswith("vision.")}
+    wide = {name: torch.cat([part, part]) for name, part in vision.items()}
+    file = tmp_path / "model.safetensors"
+    for parts, told in ((vision, "has no dense"), (wide, "cannot be used"), (None, "cannot be")):
+        save_file(parts, file) if parts else file.write_bytes(b"no weights")
+        with pytest.raises(ModelError, match=told) as caught:
+            load_eyes(tiny(), file)
+        assert len(str(caught.value).splitlines()) == 2

@@ -15,12 +15,12 @@ from geochg.events import Progress
 from geochg.training.tuning import run as module
 from geochg.training.tuning.base import find_base
 from geochg.training.tuning.callbacks import Watching
-from geochg.training.tuning.checkpoints import MASKS
 from geochg.training.tuning.metrics import examined
 from geochg.training.tuning.opening import whole_pupil
 from geochg.training.tuning.options import Metric, TuneOptions
 from geochg.training.tuning.plan import plan
 from geochg.training.tuning.pruning import load_masks
+from geochg.training.tuning.run_folder import MASKS
 
 
 @pytest.fixture(scope="module")

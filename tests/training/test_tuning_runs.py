@@ -20,9 +20,10 @@ from geochg.models.registry import load_model
 from geochg.models.saved import UNFINISHED
 from geochg.records import Task
 from geochg.tasks import ask
+from geochg.training.checkpoints import WHOLE
+from geochg.training.storage import writing_told
 from geochg.training.tuning.adapting import make_trainable
 from geochg.training.tuning.base import find_base
-from geochg.training.tuning.checkpoints import WHOLE
 from geochg.training.tuning.opening import open_pupil, whole_pupil
 from geochg.training.tuning.options import TuneOptions, preset, presets
 from geochg.training.tuning.plan import plan
@@ -36,7 +37,6 @@ from geochg.training.tuning.pruning import (
     sparsity,
 )
 from geochg.training.tuning.rehearsal import rehearsed
-from geochg.training.tuning.storage import writing_told
 
 
 @pytest.fixture(scope="module")
@@ -459,7 +459,7 @@ def test_a_disk_that_takes_no_more_is_told(writer, tmp_path):
 import resource, signal, sys, torch
 from pathlib import Path
 from geochg.errors import RunError
-from geochg.training.tuning.storage import writing_told
+from geochg.training.storage import writing_told
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 file = Path(sys.argv[1])

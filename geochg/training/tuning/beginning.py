@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from geochg.errors import InputError, OptionError
-from geochg.training.tuning.checkpoints import drop_former, newest, write_whole
+from geochg.training.checkpoints import newest, write_whole
+from geochg.training.storage import writing_told
 from geochg.training.tuning.facts import difference
 from geochg.training.tuning.processes import made_by_first
-from geochg.training.tuning.storage import writing_told
+from geochg.training.tuning.run_folder import drop_former
 
 FACTS = "run.json"
 """What a run's folder was begun with."""

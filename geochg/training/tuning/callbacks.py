@@ -16,9 +16,10 @@ import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from geochg.events import Listener, Notice, Progress
-from geochg.training.tuning.checkpoints import BEST, HISTORY, write_whole
+from geochg.training.checkpoints import write_whole
 from geochg.training.tuning.metrics import LOWER_IS_BETTER
 from geochg.training.tuning.options import Metric
+from geochg.training.tuning.run_folder import BEST, HISTORY
 
 
 class Telling(TrainerCallback):

@@ -14,13 +14,13 @@ import torch
 from geochg.errors import ModelError
 from geochg.models.quiet import quietly
 from geochg.models.vlm.loading import How, open_vlm
+from geochg.training.storage import writing_told
 from geochg.training.tuning.base import Base
-from geochg.training.tuning.checkpoints import PRUNED
 from geochg.training.tuning.options import TuneOptions
 from geochg.training.tuning.processes import is_first, made_by_first
 from geochg.training.tuning.pruning import Masks, cut, load_masks, magnitude_masks, save_masks
 from geochg.training.tuning.pupil import Pupil
-from geochg.training.tuning.storage import writing_told
+from geochg.training.tuning.run_folder import PRUNED
 
 if TYPE_CHECKING:
     from torch import nn

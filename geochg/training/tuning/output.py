@@ -10,11 +10,11 @@ from geochg.models.quiet import quietly
 from geochg.models.saved import UNFINISHED
 from geochg.training.tuning.adapting import merge, merge_into, save_adapter
 from geochg.training.tuning.base import Base
-from geochg.training.tuning.checkpoints import ADAPTER
 from geochg.training.tuning.opening import whole_pupil
 from geochg.training.tuning.options import TuneOptions
 from geochg.training.tuning.pruning import Masks, check_cut, cut, save_masks
 from geochg.training.tuning.pupil import Pupil
+from geochg.training.tuning.run_folder import ADAPTER
 
 
 def as_it_comes_out(

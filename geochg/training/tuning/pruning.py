@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from geochg.errors import ModelError, RunError
-from geochg.training.tuning.checkpoints import MASKS
 from geochg.training.tuning.parts import pruned_modules
+from geochg.training.tuning.run_folder import MASKS
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer

@@ -15,11 +15,12 @@ from transformers.trainer_callback import PrinterCallback
 from geochg.errors import CancelledRunError, RunError
 from geochg.events import Listener, Notice, ignore
 from geochg.models.memory import is_out_of_memory
+from geochg.training.checkpoints import step_of
+from geochg.training.storage import writing_told
 from geochg.training.tuning.adapting import make_trainable
 from geochg.training.tuning.beginning import begun
 from geochg.training.tuning.callbacks import Stopping, Telling, Watching
 from geochg.training.tuning.card import write_card
-from geochg.training.tuning.checkpoints import BEST, drop_all, step_of
 from geochg.training.tuning.memory import check_learning, check_weights
 from geochg.training.tuning.metrics import Share, examined
 from geochg.training.tuning.opening import open_pupil
@@ -30,7 +31,7 @@ from geochg.training.tuning.processes import is_first, world_size
 from geochg.training.tuning.pruning import Masks
 from geochg.training.tuning.pupil import Pupil
 from geochg.training.tuning.remarks import remarks
-from geochg.training.tuning.storage import writing_told
+from geochg.training.tuning.run_folder import BEST, drop_all
 from geochg.training.tuning.trainer import (
     TuningTrainer,
     arguments,

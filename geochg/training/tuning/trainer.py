@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,20 +9,20 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from transformers import Trainer, TrainingArguments
+from transformers import TrainingArguments
 
 from geochg.errors import RunError
 from geochg.models.deltavlm.processing import IGNORED
+from geochg.training.checkpoints import WholeTrainer
 from geochg.training.seeing import _fast_bf16
-from geochg.training.tuning.checkpoints import ASIDE, WEIGHTS, settle
 from geochg.training.tuning.options import Schedule, TuneOptions
 from geochg.training.tuning.processes import world_size
 from geochg.training.tuning.pruning import Masks, keep_cut
 from geochg.training.tuning.pupil import Pupil
-from geochg.training.tuning.storage import writing_told
+from geochg.training.tuning.run_folder import WEIGHTS
 
 
-class TuningTrainer(Trainer):
+class TuningTrainer(WholeTrainer):
     """Trains a pupil.
 
     The loss is the mean over the answers' tokens of a whole step, however many batches and
@@ -37,14 +36,12 @@ class TuningTrainer(Trainer):
     """
 
     def __init__(self, pupil: Pupil, masks: Masks, keep: int, **settings: Any) -> None:  # noqa: ANN401
-        super().__init__(model=pupil, data_collator=pupil.inputs, **settings)
+        super().__init__(keep, model=pupil, data_collator=pupil.inputs, **settings)
         self.pupil = pupil
         self.masks = masks
-        self.keep = keep
         # The Trainer counts the labels of a whole step for us, and leaves the mean to us.
         self.model_accepts_loss_kwargs = True
         self._parts: dict[str, list[float]] = {}
-        self._saving = False
 
     def compute_loss(
         self,
@@ -82,30 +79,6 @@ class TuningTrainer(Trainer):
         optimizer = super().create_optimizer(model)
         keep_cut(self.pupil.network, self.masks, optimizer)
         return optimizer
-
-    # --- checkpoints -----------------------------------------------------------------------------
-
-    def _get_output_dir(self, trial: Any) -> str:  # noqa: ANN401
-        folder = str(super()._get_output_dir(trial))
-        return str(Path(folder) / ASIDE) if self._saving else folder
-
-    def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:  # noqa: ANN401
-        """Writes a checkpoint aside and moves it to its place when all processes have written."""
-        folder = Path(self.args.output_dir or "")
-        self._saving = True
-        try:
-            if self.is_world_process_zero():
-                shutil.rmtree(folder / ASIDE, ignore_errors=True)
-            self.accelerator.wait_for_everyone()
-            with writing_told(folder):
-                super()._save_checkpoint(model, trial)
-            self.accelerator.wait_for_everyone()
-            if self.is_world_process_zero():
-                with writing_told(folder):
-                    settle(folder, self.state.global_step, self.keep)
-        finally:
-            self._saving = False
-        self.accelerator.wait_for_everyone()
 
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:  # noqa: ANN401
         if self.args.should_save and output_dir is not None:

@@ -15,12 +15,17 @@ _FAILED = ("No space left", "File too large", "I/O error", "IoError", "os error"
 """What safetensors says where a system call failed, rather than that a file is broken."""
 
 
+RESUMED = "go on with --resume"
+"""How most runs go on after a disk was full."""
+
+
 @contextmanager
-def writing_told(place: Path) -> Iterator[None]:
+def writing_told(place: Path, resumed: str = RESUMED) -> Iterator[None]:
     """Turns what a disk refuses within the block into an error that says what to do.
 
     Args:
         place: What is written, for the message.
+        resumed: How one goes on then.
 
     Raises:
         RunError: If the block could not write: safetensors and torch say so in ways of their own.
@@ -34,7 +39,7 @@ def writing_told(place: Path) -> Iterator[None]:
             raise
         reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
         raise RunError(
-            f"cannot write {place}: {reason}", "make room on that disk and go on with --resume"
+            f"cannot write {place}: {reason}", f"make room on that disk and {resumed}"
         ) from error
 
 
