@@ -114,8 +114,8 @@ def test_only_what_sees_is_trained(tmp_path):
 def test_weights_of_another_model_are_refused(tmp_path):
     from safetensors.torch import save_file
 
-    vision = {n: p.detach() for n, p in tiny().named_parameters() if n.startswith("vision.")}
-    wide = {name: torch.cat([part, part]) for name, part in vision.items()}
+    vision = {n: p for n, p in tiny().state_dict().items() if n.startswith("vision.")}
+    wide = {name: torch.stack([part, part]) for name, part in vision.items()}
     file = tmp_path / "model.safetensors"
     for parts, told in ((vision, "has no dense"), (wide, "cannot be used"), (None, "cannot be")):
         save_file(parts, file) if parts else file.write_bytes(b"no weights")
