@@ -17,6 +17,7 @@ import click
 from geochg.options import AnalyzeOptions, Geometry
 
 from .pair_options import CommaSeparated, finer_options, options_of, pair_options
+from .shared_options import json_option
 
 if TYPE_CHECKING:
     from geochg.pipeline import ChangeResult
@@ -77,7 +78,7 @@ _DEFAULTS = AnalyzeOptions()
     metavar="FILE.toml",
     help="When done, write the options in use to a file that --options reads.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON on stdout.")
+@json_option("what was done")
 @click.pass_context
 def analyze(
     ctx: click.Context,

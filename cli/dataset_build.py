@@ -11,10 +11,10 @@ import click
 from geochg.datasets.building.options import BuildOptions, coded
 from geochg.errors import OptionError
 from geochg.events import Progress
-from geochg.options import AlignMode
 
 from .new_folder import check_new_folder, failures_named
 from .pair_options import CommaSeparated
+from .shared_options import PATH, device_option, json_option, setting
 
 if TYPE_CHECKING:
     from geochg.datasets.building.captioner import Captioner
@@ -24,11 +24,11 @@ _DEFAULTS = BuildOptions()
 
 
 @click.command()
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folder", type=PATH)
 @click.option(
     "--pairs",
     multiple=True,
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="FOLDER",
     help="A folder with A/, B/ and label/ (and direction/), or with train/, val/, test/ of these.",
 )
@@ -49,21 +49,14 @@ _DEFAULTS = BuildOptions()
     metavar="VALUE=CLASS,...",
     help="How the masks are coded; 0 is no change.",
 )
-@click.option(
+@setting(
     "--tile-size",
+    _DEFAULTS.tile_size_px,
+    "Side of a tile in pixels; smaller pictures are taken whole.",
     "tile_size_px",
-    type=int,
-    default=_DEFAULTS.tile_size_px,
-    show_default=True,
-    help="Side of a tile in pixels; smaller pictures are taken whole.",
 )
-@click.option(
-    "--overlap",
-    "overlap_px",
-    type=int,
-    default=_DEFAULTS.overlap_px,
-    show_default=True,
-    help="Overlap of neighbouring tiles, in pixels.",
+@setting(
+    "--overlap", _DEFAULTS.overlap_px, "Overlap of neighbouring tiles, in pixels.", "overlap_px"
 )
 @click.option(
     "--shares",
@@ -74,59 +67,39 @@ _DEFAULTS = BuildOptions()
     metavar="TRAIN VAL TEST",
     help="How much goes to each part.",
 )
-@click.option(
+@setting(
     "--block",
+    _DEFAULTS.block_tiles,
+    "Tiles along a side of the blocks by which rasters are split.",
     "block_tiles",
-    type=int,
-    default=_DEFAULTS.block_tiles,
-    show_default=True,
-    help="Tiles along a side of the blocks by which rasters are split.",
 )
-@click.option(
+@setting(
     "--gap",
+    _DEFAULTS.gap_px,
+    "Tiles of different parts lie at least so many pixels apart.",
     "gap_px",
-    type=int,
-    default=_DEFAULTS.gap_px,
-    show_default=True,
-    help="Tiles of different parts lie at least so many pixels apart.",
 )
-@click.option(
+@setting(
     "--min-valid",
-    type=float,
-    default=_DEFAULTS.min_valid,
-    show_default=True,
-    help="Leave out tiles with a smaller share of pixels that both dates and the mask cover.",
+    _DEFAULTS.min_valid,
+    "Leave out tiles with a smaller share of pixels that both dates and the mask cover.",
 )
-@click.option(
-    "--keep-unchanged",
-    type=float,
-    default=_DEFAULTS.keep_unchanged,
-    show_default=True,
-    help="Share of the tiles without change that is kept.",
+@setting(
+    "--keep-unchanged", _DEFAULTS.keep_unchanged, "Share of the tiles without change that is kept."
 )
-@click.option(
-    "--align",
-    type=click.Choice([mode.value for mode in AlignMode]),
-    default=_DEFAULTS.align.value,
-    show_default=True,
-    help="What to do about a residual shift between two rasters.",
-)
-@click.option("--seed", type=int, default=_DEFAULTS.seed, show_default=True, help="Of all draws.")
+@setting("--align", _DEFAULTS.align, "What to do about a residual shift between two rasters.")
+@setting("--seed", _DEFAULTS.seed, "Of all draws.")
 @click.option(
     "--captioner",
     metavar="MODEL",
     help="A model that writes free questions and answers, told what was counted; those that "
     "contradict it are dropped. As --model of analyze.",
 )
-@click.option(
-    "--questions",
-    type=int,
-    default=_DEFAULTS.questions,
-    show_default=True,
-    help="Free questions a tile that the captioner is asked for.",
+@setting(
+    "--questions", _DEFAULTS.questions, "Free questions a tile that the captioner is asked for."
 )
-@click.option("--device", default="auto", show_default=True, help="The captioner's.")
-@click.option("--json", "as_json", is_flag=True, help="Print what was made as JSON on stdout.")
+@device_option("auto", "The captioner's.")
+@json_option("what was made")
 def build(
     folder: Path,
     pairs: tuple[Path, ...],

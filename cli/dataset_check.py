@@ -11,25 +11,22 @@ import click
 from geochg.errors import InputError
 from geochg.events import Progress
 
+from .shared_options import PATH, images_option, json_option
+
 if TYPE_CHECKING:
     from geochg.datasets.example import Example
 
 
 @click.command()
-@click.argument("sources", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option(
-    "--images",
-    type=click.Path(path_type=Path),
-    metavar="FOLDER",
-    help="Where image names start from; beside the rows when left out.",
-)
+@click.argument("sources", nargs=-1, required=True, type=PATH)
+@images_option("Where image names start from; beside the rows when left out.")
 @click.option(
     "--pixels/--no-pixels",
     default=True,
     show_default=True,
     help="Open the images: finds unreadable ones, sizes that differ, and look-alikes.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON on stdout.")
+@json_option("the report")
 @click.pass_context
 def check(
     ctx: click.Context,

@@ -13,46 +13,25 @@ from geochg.datasets.locations import LocationOptions
 from geochg.events import Progress
 
 from .new_folder import check_new_folder, failures_named
+from .shared_options import PATH, device_option, images_option, json_option, setting
 
 _DEFAULTS = LocationOptions()
 
 
 @click.command()
-@click.argument("metadata", type=click.Path(path_type=Path))
-@click.argument("folder", type=click.Path(path_type=Path))
-@click.option(
-    "--images",
-    type=click.Path(path_type=Path),
-    metavar="FOLDER",
-    help="Where the images of a table are; beside it when left out.",
-)
-@click.option(
-    "--least-months",
-    type=int,
-    default=_DEFAULTS.least_months,
-    show_default=True,
-    help="Between the dates of a pair.",
-)
-@click.option(
-    "--most-bytes",
-    type=int,
-    default=_DEFAULTS.most_bytes,
-    show_default=True,
-    help="Leave out larger image files; 0 for no limit.",
-)
+@click.argument("metadata", type=PATH)
+@click.argument("folder", type=PATH)
+@images_option("Where the images of a table are; beside it when left out.")
+@setting("--least-months", _DEFAULTS.least_months, "Between the dates of a pair.")
+@setting("--most-bytes", _DEFAULTS.most_bytes, "Leave out larger image files; 0 for no limit.")
 @click.option(
     "--least-px", type=int, default=0, help="Leave out images with a shorter side; 0 for no limit."
 )
 @click.option(
     "--most-px", type=int, default=0, help="Leave out images with a longer side; 0 for no limit."
 )
-@click.option(
-    "--size",
-    "size_px",
-    type=int,
-    default=_DEFAULTS.size_px,
-    show_default=True,
-    help="Side of the square that both images are scaled to.",
+@setting(
+    "--size", _DEFAULTS.size_px, "Side of the square that both images are scaled to.", "size_px"
 )
 @click.option(
     "--videos/--no-videos",
@@ -64,14 +43,9 @@ _DEFAULTS = LocationOptions()
     metavar="MODEL",
     help="A model that describes what changed; without one, rows ask what the metadata answers.",
 )
-@click.option(
-    "--question",
-    default=_DEFAULTS.question,
-    show_default=True,
-    help="What the captioner is asked.",
-)
-@click.option("--device", default="auto", show_default=True, help="The captioner's.")
-@click.option("--json", "as_json", is_flag=True, help="Print what was made as JSON on stdout.")
+@setting("--question", _DEFAULTS.question, "What the captioner is asked.")
+@device_option("auto", "The captioner's.")
+@json_option("what was made")
 def pairs(
     metadata: Path,
     folder: Path,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
@@ -16,8 +16,7 @@ from geochg.errors import InputError, OptionError, RunError
 from geochg.events import Progress
 
 from .new_folder import check_new_folder, failures_named
-
-_Command = TypeVar("_Command", bound=Callable[..., Any])
+from .shared_options import PATH, json_option, setting
 
 _DEFAULTS = WorldOptions()
 
@@ -25,30 +24,11 @@ MOST_ON_SHEET = 12
 """How many of the first pairs a contact sheet shows."""
 
 
-def _share(name: str, text: str) -> Callable[[_Command], _Command]:
-    """An option for a share of the pairs, whose default is that of `WorldOptions`."""
-    default = getattr(_DEFAULTS, name)
-    flag = f"--{name.replace('_', '-')}"
-    return click.option(flag, type=float, default=default, show_default=True, help=text)
-
-
 @click.command()
-@click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--count", type=int, default=100, show_default=True, help="Pairs to write.")
-@click.option(
-    "--seed",
-    type=int,
-    default=0,
-    show_default=True,
-    help="Of the first pair; the others have the numbers after it.",
-)
-@click.option(
-    "--size",
-    type=int,
-    default=_DEFAULTS.size_px,
-    show_default=True,
-    help="Side of the square images, in pixels.",
-)
+@click.argument("folder", type=PATH)
+@setting("--count", 100, "Pairs to write.")
+@setting("--seed", 0, "Of the first pair; the others have the numbers after it.")
+@setting("--size", _DEFAULTS.size_px, "Side of the square images, in pixels.")
 @click.option(
     "--gsd",
     type=float,
@@ -58,9 +38,17 @@ def _share(name: str, text: str) -> Callable[[_Command], _Command]:
     show_default=True,
     help="Ground size of a pixel in fine pairs, in metres.",
 )
-@_share("coarse_share", "Share of pairs with pixels of about 10 m, like Sentinel-2's.")
-@_share("unchanged_share", "Share of pairs in which nothing changed.")
-@_share("reversed_share", "Share of changed pairs shown backwards, so that things disappear.")
+@setting(
+    "--coarse-share",
+    _DEFAULTS.coarse_share,
+    "Share of pairs with pixels of about 10 m, like Sentinel-2's.",
+)
+@setting("--unchanged-share", _DEFAULTS.unchanged_share, "Share of pairs in which nothing changed.")
+@setting(
+    "--reversed-share",
+    _DEFAULTS.reversed_share,
+    "Share of changed pairs shown backwards, so that things disappear.",
+)
 @click.option(
     "--real-dir",
     metavar="FOLDER",
@@ -74,12 +62,12 @@ def _share(name: str, text: str) -> Callable[[_Command], _Command]:
 )
 @click.option(
     "--sheet",
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="FILE.png",
     help=f"Also draw the first {MOST_ON_SHEET} pairs with their masks, to look at.",
 )
-@click.option("--workers", type=int, default=1, show_default=True, help="Drawing processes.")
-@click.option("--json", "as_json", is_flag=True, help="Print what was made as JSON on stdout.")
+@setting("--workers", 1, "Drawing processes.")
+@json_option("what was made")
 def world(
     folder: Path,
     count: int,

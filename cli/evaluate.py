@@ -9,8 +9,10 @@ import click
 from click.core import ParameterSource
 
 from geochg.errors import OptionError
-from geochg.evaluation.options import EvaluateOptions, FitMetric
+from geochg.evaluation.options import EvaluateOptions
 from geochg.records import Task
+
+from .shared_options import PATH, device_option, images_option, json_option, model_options, setting
 
 _DEFAULTS = EvaluateOptions()
 
@@ -27,20 +29,8 @@ _ROWS_ONLY = (*_ROWS_ASKING, "resume", "bert", "meteor", "published")
 
 
 @click.command()
-@click.argument("sources", nargs=-1, metavar="[SOURCE]...", type=click.Path(path_type=Path))
-@click.option(
-    "--model",
-    default=_DEFAULTS.model,
-    show_default=True,
-    help="The change model, NAME or NAME:SOURCE; see `geochg models`.",
-)
-@click.option(
-    "--model-option",
-    "model_options",
-    multiple=True,
-    metavar="NAME=VALUE",
-    help="An option of the model's own; may be given several times.",
-)
+@click.argument("sources", nargs=-1, metavar="[SOURCE]...", type=PATH)
+@model_options(_DEFAULTS.model)
 @click.option(
     "--task",
     "tasks",
@@ -53,12 +43,7 @@ _ROWS_ONLY = (*_ROWS_ASKING, "resume", "bert", "meteor", "published")
     type=click.Choice(["train", "val", "test"]),
     help="Rows: only those of this part.",
 )
-@click.option(
-    "--images",
-    type=click.Path(path_type=Path),
-    metavar="FOLDER",
-    help="Rows: where the names of images start; else beside the rows.",
-)
+@images_option("Rows: where the names of images start; else beside the rows.")
 @click.option(
     "--skip-unreadable",
     is_flag=True,
@@ -66,7 +51,7 @@ _ROWS_ONLY = (*_ROWS_ASKING, "resume", "bert", "meteor", "published")
 )
 @click.option(
     "--bert",
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="FOLDER",
     help="Rows: compute BERTScore with the encoder in this folder.",
 )
@@ -80,63 +65,35 @@ _ROWS_ONLY = (*_ROWS_ASKING, "resume", "bert", "meteor", "published")
     is_flag=True,
     help="Rows: set the numbers of the papers beside, which are of their own test sets.",
 )
-@click.option(
+@setting(
     "--tile-size",
-    type=int,
-    default=_DEFAULTS.tile_size_px,
-    show_default=True,
-    help="Pairs: side of the square the model sees, in pixels; larger pictures are cut.",
+    _DEFAULTS.tile_size_px,
+    "Pairs: side of the square the model sees, in pixels; larger pictures are cut.",
 )
-@click.option(
-    "--overlap",
-    type=int,
-    default=_DEFAULTS.overlap_px,
-    show_default=True,
-    help="Pairs: overlap of neighbouring tiles, in pixels.",
-)
-@click.option(
+@setting("--overlap", _DEFAULTS.overlap_px, "Pairs: overlap of neighbouring tiles, in pixels.")
+@setting(
     "--changed-share",
-    type=float,
-    default=_DEFAULTS.changed_share,
-    show_default=True,
-    help="Pairs: a tile is changed where more than this share of its pixels is.",
+    _DEFAULTS.changed_share,
+    "Pairs: a tile is changed where more than this share of its pixels is.",
 )
 @click.option(
     "--fit-threshold",
     is_flag=True,
     help="Pairs: find the model's presence threshold on a share of them; score the others.",
 )
-@click.option(
-    "--fit-share",
-    type=float,
-    default=_DEFAULTS.fit_share,
-    show_default=True,
-    help="The share of the pairs that is.",
-)
-@click.option(
-    "--fit-metric",
-    type=click.Choice([metric.value for metric in FitMetric]),
-    default=_DEFAULTS.fit_metric.value,
-    show_default=True,
-    help="What the threshold makes as high as it can be.",
-)
-@click.option(
-    "--seed",
-    type=int,
-    default=_DEFAULTS.seed,
-    show_default=True,
-    help="Of the choice of the pairs to fit on.",
-)
+@setting("--fit-share", _DEFAULTS.fit_share, "The share of the pairs that is.")
+@setting("--fit-metric", _DEFAULTS.fit_metric, "What the threshold makes as high as it can be.")
+@setting("--seed", _DEFAULTS.seed, "Of the choice of the pairs to fit on.")
 @click.option(
     "--save-options",
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="FILE.toml",
     help="Write the model and its fitted threshold to a file that geochg analyze --options reads.",
 )
 @click.option(
     "--predictions",
     "predictions_file",
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="FILE.jsonl",
     help="Keep what the model said, a line of JSON for each answer.",
 )
@@ -147,25 +104,20 @@ _ROWS_ONLY = (*_ROWS_ASKING, "resume", "bert", "meteor", "published")
 )
 @click.option(
     "--from-predictions",
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="FILE.jsonl",
     help="Score what was kept; no model is asked and no SOURCE is read.",
 )
-@click.option(
-    "--device",
-    default=_DEFAULTS.device,
-    show_default=True,
-    help="auto, cpu, cuda, cuda:1 or mps.",
-)
+@device_option(_DEFAULTS.device)
 @click.option("--batch-size", type=int, help="Tiles or pairs answered in one call.")
 @click.option(
     "--markdown",
     "markdown_file",
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="FILE.md",
     help="Also write the scores as Markdown tables.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the scores as JSON on stdout.")
+@json_option("the scores")
 @click.pass_context
 def evaluate(
     ctx: click.Context,

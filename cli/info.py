@@ -9,12 +9,13 @@ from typing import Any
 import click
 
 from .pair_options import finer_options, options_of, pair_options
+from .shared_options import json_option
 
 
 @click.command()
 @pair_options
 @finer_options
-@click.option("--json", "as_json", is_flag=True, help="Print it as JSON on stdout.")
+@json_option("it")
 @click.pass_context
 def info(ctx: click.Context, /, before: str, after: str, as_json: bool, **_: Any) -> None:  # noqa: ANN401
     """Tell what the pair BEFORE and AFTER is: grid, overlap, dates, bands, shift, tiles, time.

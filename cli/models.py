@@ -13,6 +13,7 @@ import click
 from geochg.errors import InputError, RunError
 
 from .new_folder import check_new_folder
+from .shared_options import json_option
 
 if TYPE_CHECKING:
     from geochg.models.deltavlm.convert import Release
@@ -21,7 +22,7 @@ _PATH = click.Path(path_type=Path)
 
 
 @click.group(invoke_without_command=True)
-@click.option("--json", "as_json", is_flag=True, help="Print them as JSON on stdout.")
+@json_option("them")
 @click.pass_context
 def models(ctx: click.Context, as_json: bool) -> None:
     """List the change models that --model takes, or convert released weights into one.
@@ -79,7 +80,7 @@ def convert() -> None:
     metavar="FOLDER",
     help="The model folder to make; must not exist.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print what was made as JSON on stdout.")
+@json_option("what was made")
 def deltavlm(
     checkpoint: Path, eva: Path, vicuna: Path, bert: Path, output: Path, as_json: bool
 ) -> None:

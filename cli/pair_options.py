@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 from click.core import ParameterSource
@@ -14,13 +14,12 @@ from geochg.errors import OptionError
 from geochg.options import (
     MOST_REFINED,
     USUAL_OVERLAP_PX,
-    AlignMode,
     AnalyzeOptions,
     Dtype,
     Quantize,
 )
 
-_Command = TypeVar("_Command", bound=Callable[..., Any])
+from .shared_options import Command, device_option, model_options, setting
 
 _FIELDS = {"tile_size": "tile_size_px", "overlap": "overlap_px", "min_area": "min_area_m2"}
 """Command-line names that leave out the unit."""
@@ -51,17 +50,17 @@ class CommaSeparated(click.ParamType[tuple[str, ...], tuple[str, ...]]):
         return tuple(part.strip() for part in str(value).split(",") if part.strip())
 
 
-def pair_options(command: _Command) -> _Command:
+def pair_options(command: Command) -> Command:
     """Adds the options that say how a pair is read and by which model."""
     return _with(_PAIR_OPTIONS, command)
 
 
-def finer_options(command: _Command) -> _Command:
+def finer_options(command: Command) -> Command:
     """Adds the options that make more of a model that answers by the 3x3 grid."""
     return _with(_FINER_OPTIONS, command)
 
 
-def _with(options: Sequence[Callable[[_Command], _Command]], command: _Command) -> _Command:
+def _with(options: Sequence[Callable[[Command], Command]], command: Command) -> Command:
     for option in reversed(options):
         command = option(command)
     return command
@@ -87,19 +86,7 @@ _FINER_OPTIONS = (
 _PAIR_OPTIONS = (
     click.argument("before"),
     click.argument("after"),
-    click.option(
-        "--model",
-        default=_DEFAULTS.model,
-        show_default=True,
-        help="The change model, NAME or NAME:SOURCE; see `geochg models`.",
-    ),
-    click.option(
-        "--model-option",
-        "model_options",
-        multiple=True,
-        metavar="NAME=VALUE",
-        help="An option of the model's own; may be given several times.",
-    ),
+    model_options(_DEFAULTS.model),
     click.option("--revision", help="Branch, tag or commit of a hub id."),
     click.option("--adapter", metavar="FOLDER", help="A PEFT adapter (LoRA) to put on the model."),
     click.option(
@@ -150,12 +137,10 @@ _PAIR_OPTIONS = (
         help="Area of interest: a vector file, `west,south,east,north` or WKT, in longitude and "
         "latitude unless a CRS stands before it: `EPSG:26914;485900,5205000,489000,5208000`.",
     ),
-    click.option(
+    setting(
         "--align",
-        type=click.Choice([mode.value for mode in AlignMode]),
-        default=_DEFAULTS.align.value,
-        show_default=True,
-        help="Measure a residual shift between the dates and correct it when it is clear, leave "
+        _DEFAULTS.align,
+        "Measure a residual shift between the dates and correct it when it is clear, leave "
         "it, or only report it.",
     ),
     click.option(
@@ -163,25 +148,14 @@ _PAIR_OPTIONS = (
         default=_DEFAULTS.match,
         help="Match the values of AFTER to those of BEFORE, band by band.",
     ),
-    click.option(
-        "--tile-size",
-        type=int,
-        default=_DEFAULTS.tile_size_px,
-        show_default=True,
-        help="Side of the square the model sees, in pixels.",
-    ),
+    setting("--tile-size", _DEFAULTS.tile_size_px, "Side of the square the model sees, in pixels."),
     click.option(
         "--overlap",
         type=int,
         show_default=f"{USUAL_OVERLAP_PX}, with --vote half a tile",
         help="Overlap of neighbouring tiles, in pixels.",
     ),
-    click.option(
-        "--device",
-        default=_DEFAULTS.device,
-        show_default=True,
-        help="auto, cpu, cuda, cuda:1 or mps.",
-    ),
+    device_option(_DEFAULTS.device),
     click.option("--batch-size", type=int, help="Tiles answered in one call."),
     click.option("--workers", type=int, help="Reading threads."),
     click.option(

@@ -7,20 +7,19 @@ from collections.abc import Callable
 from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
 from geochg.errors import InputError, ModelError, OptionError
 
 from .new_folder import check_new_folder
-
-_Command = TypeVar("_Command", bound=Callable[..., Any])
+from .shared_options import Command, json_option
 
 NEEDED = ("accelerate", "tensorboard", "onnx", "onnxscript")
 
 
-def _stage(flag: str, default: int, text: str) -> Callable[[_Command], _Command]:
+def _stage(flag: str, default: int, text: str) -> Callable[[Command], Command]:
     return click.option(
         flag, type=click.IntRange(min=1), default=default, show_default=True, help=text
     )
@@ -51,7 +50,7 @@ def _stage(flag: str, default: int, text: str) -> Callable[[_Command], _Command]
 @_stage("--speak-steps", 2500, "Batches of the language stage.")
 @_stage("--vocabulary", 2000, "Tokens of the tokenizer.")
 @_stage("--workers", 1, "Processes that draw.")
-@click.option("--json", "as_json", is_flag=True, help="Print what was found as JSON on stdout.")
+@json_option("what was found")
 def compact(output: Path, work: Path, as_json: bool, **given: Any) -> None:  # noqa: ANN401
     """Make a compact DeltaVLM: draw pairs, learn to see, calibrate, learn to speak.
 

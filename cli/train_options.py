@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import fields
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 from click.core import ParameterSource
@@ -19,8 +19,7 @@ from geochg.training.tuning.options import (
 )
 
 from .pair_options import CommaSeparated
-
-_Command = TypeVar("_Command", bound=Callable[..., Any])
+from .shared_options import Command
 
 _HELP = {
     "lora": "Parts that get low-rank adapters: names or regular expressions, with commas.",
@@ -70,7 +69,7 @@ _TYPES: Mapping[str, Any] = {"tuple[str, ...]": CommaSeparated(), "int | None": 
 _FLAGS = {"rotate_deg": "--rotate"}
 
 
-def tune_options(command: _Command) -> _Command:
+def tune_options(command: Command) -> Command:
     """Adds the options of fine-tuning."""
     for field in reversed(fields(TuneOptions)):
         command = _option(field.name, str(field.type), field.default)(command)
@@ -90,7 +89,7 @@ def given_options(ctx: click.Context) -> dict[str, Any]:
     return found
 
 
-def _option(name: str, kind: str, default: Any) -> Callable[[_Command], _Command]:  # noqa: ANN401
+def _option(name: str, kind: str, default: Any) -> Callable[[Command], Command]:  # noqa: ANN401
     flag = _FLAGS.get(name, f"--{name.replace('_', '-')}")
     if name in ("checkpointing", "merge", "resume"):
         return click.option(flag, name, is_flag=True, help=_HELP[name])

@@ -14,6 +14,7 @@ from geochg.errors import ModelError, OptionError
 from geochg.training.tuning.options import TuneOptions
 
 from .new_folder import check_new_folder
+from .shared_options import PATH, images_option, json_option, setting
 from .train_options import given_options, tune_options
 from .train_work import Sources, in_words, rehearsal, summary, sweep_plan, sweep_rows, tuned
 
@@ -21,38 +22,29 @@ NEEDED = ("peft", "accelerate", "tensorboard", "psutil")
 
 
 @click.command()
-@click.argument("data", type=click.Path(path_type=Path))
-@click.option(
-    "--model",
-    default="builtin",
-    show_default=True,
-    help="What is tuned: builtin, deltavlm:FOLDER or vlm:FOLDER.",
-)
+@click.argument("data", type=PATH)
+@setting("--model", "builtin", "What is tuned: builtin, deltavlm:FOLDER or vlm:FOLDER.")
 @click.option("--revision", default="", help="Branch, tag or commit of a hub id.")
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="The folder to make: an adapter or a model; of a sweep, of all its runs.",
 )
 @click.option(
     "--work",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="For checkpoints and TensorBoard logs; OUTPUT with .work behind it by default.",
 )
-@click.option(
-    "--images",
-    type=click.Path(path_type=Path),
-    help="The folder that image names in DATA start from.",
-)
+@images_option("The folder that image names in DATA start from.")
 @click.option(
     "--validation",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="Rows to evaluate on; else a share of DATA is held out.",
 )
 @click.option(
     "--sweep",
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="FILE.toml",
     help="Do all runs of a grid; those that are done are kept.",
 )
@@ -61,7 +53,7 @@ NEEDED = ("peft", "accelerate", "tensorboard", "psutil")
     is_flag=True,
     help="Tell parameters, memory, steps and time, of a sweep its runs; train nothing.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print what was found as JSON on stdout.")
+@json_option("what was found")
 @tune_options
 @click.pass_context
 def run(

@@ -1,0 +1,76 @@
+"""Options that stand in several commands, each made in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+PATH = click.Path(path_type=Path)
+
+
+def setting(
+    flag: str,
+    default: float | str,
+    text: str,
+    field: str | None = None,
+) -> Callable[[Command], Command]:
+    """An option for a setting of the library, which gives its default, type and choices.
+
+    Args:
+        flag: As it is written.
+        default: Of the library; a member of an enumeration leaves the choice of all of them.
+        text: For the help page.
+        field: What the library calls it, where not as the flag.
+    """
+    given: Any = type(default)
+    if isinstance(default, StrEnum):
+        given, default = click.Choice([each.value for each in type(default)]), default.value
+    names = (flag,) if field is None else (flag, field)
+    return click.option(*names, type=given, default=default, show_default=True, help=text)
+
+
+def json_option(what: str) -> Callable[[Command], Command]:
+    """`--json`, of what a command gives.
+
+    Args:
+        what: That is printed, in words.
+    """
+    return click.option("--json", "as_json", is_flag=True, help=f"Print {what} as JSON on stdout.")
+
+
+def model_options(default: str) -> Callable[[Command], Command]:
+    """`--model` and `--model-option` of commands that ask any change model.
+
+    Args:
+        default: The model.
+    """
+
+    def add(command: Command) -> Command:
+        own = click.option(
+            "--model-option",
+            "model_options",
+            multiple=True,
+            metavar="NAME=VALUE",
+            help="An option of the model's own; may be given several times.",
+        )
+        model = "The change model, NAME or NAME:SOURCE; see `geochg models`."
+        return setting("--model", default, model)(own(command))
+
+    return add
+
+
+def device_option(
+    default: str, text: str = "auto, cpu, cuda, cuda:1 or mps."
+) -> Callable[[Command], Command]:
+    """`--device`."""
+    return setting("--device", default, text)
+
+
+def images_option(text: str) -> Callable[[Command], Command]:
+    """`--images`: where pictures are that rows name."""
+    return click.option("--images", type=PATH, metavar="FOLDER", help=text)
