@@ -106,7 +106,7 @@ def pairs(
     found = chained(shots, options.least_months)
     as_videos = find_spec("av") is not None if videos is None else videos
     with showing_progress() as listener, failures_named(folder):
-        rows = write_pairs(
+        written = write_pairs(
             folder,
             found,
             options,
@@ -119,7 +119,8 @@ def pairs(
         "images": len(shots),
         "left_out": left_out,
         "videos": as_videos,
-        "pairs": rows,
+        "pairs": written.rows,
+        "unanswered": written.unanswered,
     }
     click.echo(json.dumps(made) if as_json else _in_words(made))
 
@@ -129,4 +130,8 @@ def _in_words(made: dict[str, Any]) -> str:
     lines = [made["folder"]]
     lines += [f"{split}: {number} {kind}" for split, number in made["pairs"].items()]
     lines += [f"left out: {number} images, {why}" for why, number in made["left_out"].items()]
+    if made["unanswered"]:
+        lines.append(
+            f"left out: {made['unanswered']} pairs that the captioner did not answer about"
+        )
     return "\n".join(lines)

@@ -17,6 +17,21 @@ def check_new_folder(folder: Path) -> None:
     """
     if folder.exists():
         raise InputError(f"{folder} exists already", "name a new folder")
+    _check_parent(folder)
+
+
+def check_sweep_folder(folder: Path) -> None:
+    """Refuses what cannot be the folder of a sweep's runs; it may hold some already.
+
+    Raises:
+        InputError: If it is a file, or there is no folder to make it in.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is a file", "name the folder of the runs")
+    _check_parent(folder)
+
+
+def _check_parent(folder: Path) -> None:
     parent = folder.resolve().parent
     if not parent.is_dir():
         raise InputError(f"the folder {parent} does not exist", "create it first")

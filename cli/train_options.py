@@ -9,13 +9,18 @@ from typing import Any, TypeVar
 import click
 from click.core import ParameterSource
 
-from geochg.training.tuning.options import Metric, Schedule, TuneOptions, preset, presets
+from geochg.training.tuning.options import (
+    NOT_QUANTIZED,
+    Metric,
+    Schedule,
+    TuneOptions,
+    preset,
+    presets,
+)
 
 from .pair_options import CommaSeparated
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
-
-NOT_QUANTIZED = "none"
 
 _HELP = {
     "lora": "Parts that get low-rank adapters: names or regular expressions, with commas.",
@@ -50,7 +55,7 @@ _HELP = {
     "max_tokens": "Most tokens of a row's text.",
     "merge": "Write a whole model, not an adapter.",
     "seed": "Of all that is drawn.",
-    "processes": "Processes that must be there under torchrun.",
+    "processes": "Processes that must be there under torchrun; with --dry-run, that would be.",
     "device": "auto, cpu, cuda or mps.",
     "resume": "Go on with a run that was stopped.",
 }
@@ -76,17 +81,12 @@ def tune_options(command: _Command) -> _Command:
 
 
 def given_options(ctx: click.Context) -> dict[str, Any]:
-    """The preset's options, and over them those that were given by hand."""
+    """The preset's options, and over them those given by hand; for `TuneOptions.given`."""
     name = ctx.params.get("preset")
     found = preset(name) if name else {}
     for field in fields(TuneOptions):
         if ctx.get_parameter_source(field.name) is ParameterSource.COMMANDLINE:
             found[field.name] = ctx.params[field.name]
-    if found.get("quantize") == NOT_QUANTIZED:
-        found["quantize"] = ""
-    if "full" in found:
-        # Who names parts to train themselves wants no adapters unless they are named too.
-        found.setdefault("lora", ())
     return found
 
 

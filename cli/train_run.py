@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,9 @@ import click
 from geochg.errors import ModelError, OptionError
 from geochg.training.tuning.options import TuneOptions
 
+from .new_folder import check_new_folder
 from .train_options import given_options, tune_options
+from .train_work import Sources, in_words, rehearsal, summary, sweep_plan, sweep_rows, tuned
 
 NEEDED = ("peft", "accelerate", "tensorboard", "psutil")
 
@@ -54,7 +57,9 @@ NEEDED = ("peft", "accelerate", "tensorboard", "psutil")
     help="Do all runs of a grid; those that are done are kept.",
 )
 @click.option(
-    "--dry-run", is_flag=True, help="Tell parameters, memory, steps and time; train nothing."
+    "--dry-run",
+    is_flag=True,
+    help="Tell parameters, memory, steps and time, of a sweep its runs; train nothing.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print what was found as JSON on stdout.")
 @tune_options
@@ -96,27 +101,36 @@ def run(
     given = given_options(ctx)
     if output is None and not dry_run:
         raise OptionError("there is nowhere to write to", "add -o FOLDER, or --dry-run")
-    from .train_work import in_words, planned, rehearsal, summary, sweep_rows, tuned
-
-    sources = (data, images, validation, model, revision)
+    sources = Sources(data, images, validation, model, revision)
     if sweep is not None:
         if ctx.params.get("preset"):
             raise OptionError(
                 "a sweep takes its preset from its file", 'write preset = "NAME" there'
             )
-        if output is None:
-            raise OptionError("a sweep needs a folder for its runs", "add -o FOLDER")
-        rows = sweep_rows(sources, sweep, given, output, dry_run)
-        from geochg.training.tuning.sweep import table
-
-        click.echo(json.dumps(rows) if as_json else table(rows), nl=as_json)
+        if work is not None:
+            raise OptionError(
+                "--work does not go with --sweep", "each run's lies beside its folder under -o"
+            )
+        _sweep(sources, sweep, given, None if dry_run else output, as_json)
         return
-    what = planned(*sources, TuneOptions.from_dict(given))
-    if dry_run:
-        told = rehearsal(what)
+    options = TuneOptions.given(given)
+    if dry_run or output is None:
+        told = rehearsal(sources, options)
         click.echo(json.dumps(told.to_dict()) if as_json else in_words(told))
         return
-    assert output is not None
-    card = tuned(what, output, work or output.with_name(f"{output.name}.work"))
+    check_new_folder(output)
+    card = tuned(sources, options, output, work or output.with_name(f"{output.name}.work"))
     if card:
         click.echo(json.dumps(card) if as_json else summary(card))
+
+
+def _sweep(
+    sources: Sources, file: Path, given: Mapping[str, Any], output: Path | None, as_json: bool
+) -> None:
+    from geochg.training.tuning.sweep import table
+
+    if output is None:
+        rows = sweep_plan(sources, file, given)
+    else:
+        rows = sweep_rows(sources, file, given, output)
+    click.echo(json.dumps(rows) if as_json else table(rows), nl=as_json)

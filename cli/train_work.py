@@ -4,36 +4,52 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from geochg.errors import OptionError
+from geochg.errors import CancelledRunError, GeochgError, OptionError, RunError
 from geochg.training.tuning.options import TuneOptions
-from geochg.training.tuning.processes import is_first, world_size
+from geochg.training.tuning.processes import (
+    check_processes,
+    is_first,
+    rehearsed_processes,
+    world_size,
+)
 
-from .new_folder import check_new_folder
+from .new_folder import check_sweep_folder
 from .progress import showing_progress
 
 if TYPE_CHECKING:
+    from geochg.datasets.example import Example
+    from geochg.training.tuning.base import Base
+    from geochg.training.tuning.plan import Plan
     from geochg.training.tuning.rehearsal import Rehearsal
-    from geochg.training.tuning.run import Plan
-
-Sources = tuple[Path, Path | None, Path | None, str, str]
-"""Data, images, validation, model and revision, as on the command line."""
+    from geochg.training.tuning.sweep import SweepRun
 
 
-def planned(
-    data: Path,
-    images: Path | None,
-    validation: Path | None,
-    model: str,
-    revision: str,
-    options: TuneOptions,
-) -> Plan:
+class Sources(NamedTuple):
+    """What a run is made from, as the command line names it; None where it does not."""
+
+    data: Path
+    images: Path | None
+    validation: Path | None
+    model: str
+    revision: str
+
+
+class Material(NamedTuple):
+    """The same, read: rows to learn from, rows of one's own to validate on, and the base."""
+
+    examples: list[Example]
+    validation: list[Example]
+    base: Base
+
+
+def read(sources: Sources) -> Material:
     """Reads the rows and finds the base.
 
     Raises:
@@ -42,33 +58,51 @@ def planned(
     """
     from geochg.datasets.examples import read_examples
     from geochg.training.tuning.base import find_base
-    from geochg.training.tuning.processes import check_processes
-    from geochg.training.tuning.run import plan
 
-    check_processes(options.processes)
-    base = find_base(model, revision)
-    own = [] if validation is None else read_examples(validation, images)
-    return plan(read_examples(data, images), own, base, options)
+    base = find_base(sources.model, sources.revision)
+    own = [] if sources.validation is None else read_examples(sources.validation, sources.images)
+    return Material(read_examples(sources.data, sources.images), own, base)
 
 
-def rehearsal(what: Plan) -> Rehearsal:
-    """What a run would take."""
+def planned(material: Material, options: TuneOptions, processes: int) -> Plan:
+    """What a run of these options would do; see `geochg.training.tuning.plan.plan`."""
+    from geochg.training.tuning.plan import plan
+
+    return plan(*material, options, processes)
+
+
+def rehearsal(sources: Sources, options: TuneOptions) -> Rehearsal:
+    """What a run would take.
+
+    Raises:
+        OptionError: If several processes were started.
+    """
+    processes = rehearsed_processes(options.processes)
     from geochg.training.tuning.rehearsal import rehearsed
 
-    with tempfile.TemporaryDirectory(prefix="geochg-") as folder:
+    what = planned(read(sources), options, processes)
+    # Windows keeps a folder whose weights are still open; the system removes it one day.
+    with tempfile.TemporaryDirectory(prefix="geochg-", ignore_cleanup_errors=True) as folder:
         return rehearsed(what, Path(folder))
 
 
-def tuned(what: Plan, output: Path, work: Path) -> dict[str, Any]:
+def tuned(sources: Sources, options: TuneOptions, output: Path, work: Path) -> dict[str, Any]:
     """Tunes, with progress on stderr; the output appears whole or not at all.
 
     Returns:
         What the card says and the folder; empty in processes that write nothing.
+
+    Raises:
+        OptionError: If another number of processes is expected.
     """
-    from geochg.training.tuning.run import tune
+    processes = check_processes(options.processes)
+    return _tuned(planned(read(sources), options, processes), output, work)
+
+
+def _tuned(what: Plan, output: Path, work: Path) -> dict[str, Any]:
+    from geochg.training.tuning.run import forget, tune
     from geochg.writers.staging import Staging
 
-    check_new_folder(output)
     if not is_first():
         # All processes train, one writes.
         tune(what, work, output)
@@ -77,37 +111,98 @@ def tuned(what: Plan, output: Path, work: Path) -> dict[str, Any]:
         with staging.write(output) as folder:
             card = tune(what, work, folder, listener)
         staging.commit()
+    forget(work)
     return {"folder": str(output), **card}
 
 
+# --- sweeps --------------------------------------------------------------------------------------
+
+
+def sweep_plan(sources: Sources, file: Path, given: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The runs of a sweep as rows: what is varied, and how many rows and steps each takes."""
+    from geochg.training.tuning.sweep import read_sweep
+
+    runs = read_sweep(file, given)
+    plans = _plans(runs, sources, rehearsed_processes)
+    return [
+        {
+            "run": run.name,
+            **run.varied,
+            "rows": len(plans[run.name].parts.training),
+            "validation_rows": len(plans[run.name].parts.validation),
+            "steps": plans[run.name].steps,
+        }
+        for run in runs
+    ]
+
+
 def sweep_rows(
-    sources: Sources, file: Path, given: Mapping[str, Any], folder: Path, dry_run: bool
+    sources: Sources, file: Path, given: Mapping[str, Any], folder: Path
 ) -> list[dict[str, Any]]:
     """Does the runs of a sweep that are not done yet, and writes their table.
 
+    A run that fails is left for the next time, and the others are done.
+
     Raises:
+        InputError: If the folder cannot be one.
         OptionError: If there are several processes, or a run was done otherwise.
+        RunError: If runs failed.
     """
-    from geochg.training.tuning.sweep import check_done, is_done, read_sweep, swept, table
+    from geochg.training.tuning.sweep import check_done, is_done, read_sweep, swept
 
     if world_size() > 1:
         raise OptionError("a sweep runs in one process", "start it without torchrun")
     runs = read_sweep(file, given)
-    if dry_run:
-        return [{"run": run.name, **run.varied} for run in runs]
-    folder.mkdir(parents=True, exist_ok=True)
-    for number, run in enumerate(runs, start=1):
-        # What an earlier call left unfinished goes on; what is done is kept.
-        what = planned(*sources, replace(run.options, resume=True))
+    check_sweep_folder(folder)
+    plans = _plans(runs, sources, check_processes)
+    # All before the first is begun, which may take a night.
+    for run in runs:
         if is_done(folder / run.name):
-            check_done(folder / run.name, what.facts())
+            check_done(folder / run.name, plans[run.name].facts())
+    folder.mkdir(exist_ok=True)
+    failed: dict[str, str] = {}
+    for number, run in enumerate(runs, start=1):
+        if is_done(folder / run.name):
             continue
         click.echo(f"run {number} of {len(runs)}: {run.name}", err=True)
-        tuned(what, folder / run.name, folder / f"{run.name}.work")
-        rows = swept(runs, folder)
-        (folder / "table.json").write_text(json.dumps(rows, indent=1), encoding="utf-8")
-        (folder / "table.md").write_text(table(rows), encoding="utf-8")
-    return swept(runs, folder)
+        try:
+            _tuned(plans[run.name], folder / run.name, folder / f"{run.name}.work")
+        except CancelledRunError:
+            raise
+        except GeochgError as error:
+            failed[run.name] = error.message
+            click.echo(f"failed: {error}", err=True)
+        _write_table(swept(runs, folder, failed), folder)
+    rows = swept(runs, folder, failed)
+    _write_table(rows, folder)
+    if failed:
+        raise RunError(
+            f"{len(failed)} of {len(runs)} runs failed: {', '.join(failed)}",
+            f"{folder / 'table.md'} tells why; the same command tries them again",
+        )
+    return rows
+
+
+def _plans(
+    runs: list[SweepRun], sources: Sources, counted: Callable[[int | None], int]
+) -> dict[str, Plan]:
+    processes = {run.name: counted(run.options.processes) for run in runs}
+    material = read(sources)
+    # What an earlier call left unfinished goes on; what is done is kept.
+    return {
+        run.name: planned(material, replace(run.options, resume=True), processes[run.name])
+        for run in runs
+    }
+
+
+def _write_table(rows: list[dict[str, Any]], folder: Path) -> None:
+    from geochg.training.tuning.sweep import table
+
+    (folder / "table.json").write_text(json.dumps(rows, indent=1), encoding="utf-8")
+    (folder / "table.md").write_text(table(rows), encoding="utf-8")
+
+
+# --- words ---------------------------------------------------------------------------------------
 
 
 def summary(card: Mapping[str, Any]) -> str:
@@ -128,6 +223,7 @@ def in_words(told: Rehearsal) -> str:
         f"memory: {gigabytes(told.weights_bytes)} of weights; {gigabytes(needed)} more for"
         f" training, of {gigabytes(told.free_bytes)} free",
         f"time: {_duration(told.seconds)} ({told.step_seconds:.3g} s a step, on {told.device})",
+        *told.remarks,
     ]
     if not told.fits:
         lines.append("this does not fit: lower --batch-size, or add --quantize 4bit")

@@ -32,7 +32,7 @@ ALLOWED = {
     "dialogue": BASE | MIDDLE | {"answering"},
     "worker": BASE | {"models", "outputs", "pipeline", "describe", "dialogue"},
     "datasets": BASE | {"tiling", "models"},
-    "training": BASE | {"tiling", "models", "datasets"},
+    "training": BASE | {"tiling", "models", "datasets", "evaluation"},
     "evaluation": BASE | {"tiling", "models", "datasets", "answering"},
 }
 HEAVY = {"torch", "transformers", "peft", "bitsandbytes", "accelerate"}

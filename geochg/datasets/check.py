@@ -42,6 +42,7 @@ MESSAGES = {
     "leaks": "images of one split that are in another",
     "near_leaks": "images of one split that look like one of another",
     "window_leaks": "tiles of one split that overlap those of another",
+    "location_leaks": "locations of one split that are in another",
     "empty": "splits without rows",
 }
 """What each kind of trouble is."""
@@ -120,6 +121,7 @@ def check_examples(
     }
     _shared(whole, found)
     _windows(pairs, found)
+    _locations(pairs, found)
     if pixels:
         _looks(whole, found, progress)
     return Report({split: _balance(splits[split], pairs[split]) for split in splits}, found.all())
@@ -210,6 +212,16 @@ def _windows(pairs: dict[str, list[Example]], found: _Findings) -> None:
             for other in sorted(tree.query(boxes[number], "intersects").tolist()):
                 if other > number and members[other][0] != split:
                     found.add("window_leaks", f"{example.named} and {members[other][1].named}")
+
+
+def _locations(pairs: dict[str, list[Example]], found: _Findings) -> None:
+    """The same place, by its id, in two splits, if on other pictures."""
+    owner: dict[str, str] = {}
+    for split, examples in pairs.items():
+        for location in dict.fromkeys(e.location for e in examples if e.location):
+            if location in owner:
+                found.add("location_leaks", f"{location!r} in {owner[location]} and {split}")
+            owner.setdefault(location, split)
 
 
 def _box(example: Example) -> Any:  # noqa: ANN401

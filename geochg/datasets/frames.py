@@ -137,7 +137,11 @@ def video_frames(path: Path) -> tuple[Pixels, Pixels]:
 
 
 def _of_folder(folder: Path) -> Iterable[Pixels]:
-    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURE_SUFFIXES)
+    files = sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith(".")
+    )
     return (picture(path) for path in files)
 
 

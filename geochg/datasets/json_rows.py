@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from geochg.datasets.asked import task_asked, told_changed, without_marks
 from geochg.datasets.example import Example, Ground, Origin, Turn
 from geochg.datasets.picture_paths import PicturePaths
-from geochg.datasets.splits import split_named
+from geochg.datasets.splits import split_named, split_told
 from geochg.errors import InputError
 from geochg.records import PixelWindow, Task
 from geochg.tasks import SPECS
@@ -106,7 +106,7 @@ def _instructions(row: Row, origin: Origin, paths: PicturePaths, split: str) -> 
         video=files.video,
         task=task,
         changed=changed,
-        split=_text(row.get("split")) or split,
+        split=split_told(_text(row.get("split"))) or split,
         ground=_ground(row, origin),
         location=_location(row),
         origin=origin,
@@ -132,7 +132,7 @@ def _levir(row: Row, origin: Origin, paths: PicturePaths, split: str) -> Example
         for side in ("A", "B")
     )
     captions = _sentences(sentences, origin)
-    return _captioned(row, origin, captions, _Files(before, after), part or split)
+    return _captioned(row, origin, captions, _Files(before, after), split)
 
 
 def _captioned(
@@ -148,7 +148,7 @@ def _captioned(
         task=Task.CAPTION,
         changed=told_changed(Task.CAPTION, captions[:1]) if changed is None else changed,
         references=captions,
-        split=_text(row.get("split")) or split,
+        split=split_told(_text(row.get("split"))) or split,
         ground=_ground(row, origin),
         location=_location(row),
         origin=origin,

@@ -6,18 +6,19 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from geochg.datasets.building.pictures import safe_name
+from geochg.datasets.examples import PICTURES
 from geochg.datasets.frames import picture, video_library
 from geochg.datasets.locations import LocationOptions, Shot
 from geochg.datasets.new_folder import new_folder
 from geochg.errors import InputError, ModelError, RunError
 from geochg.models.base import ChangeModel, naming
-from geochg.records import PairFacts, PixelWindow, Question, Reply, Task, Tile, TileWindow
+from geochg.records import PixelWindow, Question, Reply, Task, Tile, TileWindow
 
 VIDEO, IMAGES = "<video>\n", "<image> <image> "
 """What stands before the question of a row."""
@@ -33,6 +34,18 @@ Progress = Callable[[int, int], None]
 """Told how many pairs are done, and how many there are."""
 
 
+class Written(NamedTuple):
+    """What came of the pairs.
+
+    Attributes:
+        rows: By split.
+        unanswered: Pairs left out because the captioner gave no answer.
+    """
+
+    rows: dict[str, int]
+    unanswered: int
+
+
 def write_pairs(
     folder: Path,
     pairs: Sequence[tuple[Shot, Shot]],
@@ -41,11 +54,12 @@ def write_pairs(
     videos: bool,
     captioner: ChangeModel | None = None,
     progress: Progress | None = None,
-) -> dict[str, int]:
+) -> Written:
     """Writes pairs with LLaVA rows; both frames are scaled to one size.
 
-    The folder appears whole or not at all. It holds `SPLIT.json` for each split that the metadata
-    tells, or `train.json`, and `videos/a-b.mp4` or `images/a-b_1.png`, `images/a-b_2.png`.
+    A pair to which the captioner gives no answer is left out. The folder appears whole or not at
+    all. It holds `SPLIT.json` for each split that the metadata tells, or `train.json`, and
+    `videos/a-b.mp4` or `images/a-b_1.png`, `images/a-b_2.png`.
 
     Args:
         folder: Where to; must not exist, or be empty.
@@ -53,15 +67,12 @@ def write_pairs(
         options: Size of the frames, and the question for the captioner.
         videos: Whether to write videos, which needs PyAV.
         captioner: Describes what changed; when None, rows ask what the metadata answers.
-        progress: Called after each pair.
-
-    Returns:
-        Rows by split.
+        progress: Called before each pair, and at the end.
 
     Raises:
         InputError: If there is no pair, an image cannot be read, or PyAV is needed and missing.
         ModelError: If the captioner takes no free questions.
-        RunError: If the captioner fails.
+        RunError: If the captioner fails, or answers about no pair.
     """
     if not pairs:
         raise InputError("no two images make a pair", "lower --least-months, or raise the limits")
@@ -73,19 +84,21 @@ def write_pairs(
         )
     rows: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
     seen: defaultdict[str, int] = defaultdict(int)
+    unanswered = 0
     with new_folder(folder) as place:
         for number, (before, after) in enumerate(pairs):
+            if progress is not None:
+                progress(number, len(pairs))
+            frames = [scaled(picture(shot.image), options.size_px) for shot in (before, after)]
+            turn = _turn(before, after, frames, captioner, options.question)
+            if turn is None:
+                unanswered += 1
+                continue
             name = safe_name(f"{before.image.stem}-{after.image.stem}")
             seen[name.casefold()] += 1
             if (again := seen[name.casefold()]) > 1:
                 name = f"{name}.{again}"
-            frames = [scaled(picture(shot.image), options.size_px) for shot in (before, after)]
             written = _video(place, name, frames) if videos else _images(place, name, frames)
-            turn = (
-                (METADATA_QUESTION, _told(before, after))
-                if captioner is None
-                else (options.question, _described(captioner, frames, options.question))
-            )
             known = {
                 "location_id": before.location,
                 "category": before.category,
@@ -98,12 +111,17 @@ def write_pairs(
             rows[before.split or "train"].append(
                 {"id": name, **written, **known, "conversations": talk}
             )
-            if progress is not None:
-                progress(number + 1, len(pairs))
+        if captioner is not None and not rows:
+            raise RunError(
+                f"the model {captioner.name} answered about none of {len(pairs)} pairs",
+                "look at what it says with geochg ask, or name another model",
+            )
+        if progress is not None:
+            progress(len(pairs), len(pairs))
         for part, some in rows.items():
             text = json.dumps(some, indent=1) + "\n"
             (place / f"{safe_name(part)}.json").write_text(text, encoding="utf-8")
-    return {part: len(some) for part, some in sorted(rows.items())}
+    return Written({part: len(some) for part, some in sorted(rows.items())}, unanswered)
 
 
 def scaled(pixels: NDArray[np.uint8], side_px: int) -> NDArray[np.uint8]:
@@ -159,15 +177,28 @@ def _many(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}" if number else ""
 
 
+def _turn(
+    before: Shot,
+    after: Shot,
+    frames: Sequence[NDArray[np.uint8]],
+    captioner: ChangeModel | None,
+    question: str,
+) -> tuple[str, str] | None:
+    """What is asked and answered about a pair; None where no answer came."""
+    if captioner is None:
+        return METADATA_QUESTION, _told(before, after)
+    said = _described(captioner, frames, question)
+    return (question, said) if said else None
+
+
 def _described(model: ChangeModel, frames: Sequence[NDArray[np.uint8]], question: str) -> str:
+    """What a model says of two frames; empty where no answer came."""
     height_px, width_px = frames[0].shape[1:]
     window = PixelWindow(0, height_px, 0, width_px)
     valid = np.ones((height_px, width_px), bool)
     tile = Tile(TileWindow(0, 0, 0, window, window), frames[0], frames[1], valid)
     with naming(model):
-        model.survey(PairFacts(("red", "green", "blue"), 1.0, "uint8"), [])
+        model.survey(PICTURES, [])
         (answers,) = model.answer([tile], [Question(Task.QUESTION, question)])
     said = None if not isinstance(answers, Sequence) else answers[0]
-    if not isinstance(said, Reply):
-        raise RunError(f"the model {model.name} gave no answer", "try again, or another model")
-    return " ".join(said.text.split())
+    return " ".join(said.text.split()) if isinstance(said, Reply) else ""

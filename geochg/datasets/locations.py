@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from geochg.datasets.frames import PICTURE_SUFFIXES, picture_size
+from geochg.datasets.splits import split_told
 from geochg.errors import InputError, OptionError
 from geochg.options import Options
 from geochg.records import Task
@@ -99,13 +100,16 @@ def read_shots(source: Path, images: Path | None = None) -> list[Shot]:
 
 
 def chained(shots: Iterable[Shot], least_months: int) -> list[tuple[Shot, Shot]]:
-    """The pairs of each location, in order of locations and time."""
-    places: defaultdict[str, list[Shot]] = defaultdict(list)
+    """The pairs of each location, in order of locations and time.
+
+    Images of two splits make no pair, which would be of both.
+    """
+    places: defaultdict[tuple[str, str], list[Shot]] = defaultdict(list)
     for shot in shots:
-        places[shot.location].append(shot)
+        places[shot.location, shot.split].append(shot)
     found = []
-    for location in sorted(places):
-        ordered = sorted(places[location], key=lambda shot: (shot.taken, str(shot.image)))
+    for place in sorted(places):
+        ordered = sorted(places[place], key=lambda shot: (shot.taken, str(shot.image)))
         last = ordered[0]
         for shot in ordered[1:]:
             if shot.taken >= _later(last.taken, least_months):
@@ -157,6 +161,8 @@ def _of_table(source: Path, images: Path) -> Iterator[Shot]:
 
 def _of_folder(folder: Path) -> Iterator[Shot]:
     for file in sorted(folder.rglob("*.json")):
+        if file.name.startswith("."):  # what macOS keeps beside files on other disks
+            continue
         image = next((p for s in PICTURE_SUFFIXES if (p := file.with_suffix(s)).is_file()), None)
         if image is None:
             continue
@@ -198,7 +204,7 @@ def _shot(row: Mapping[str, Any], image: Path, location: str, where: str) -> Sho
         location=location,
         taken=taken,
         category=str(row.get("category") or "").replace("_", " ").strip(),
-        split=str(row.get("split") or "").strip(),
+        split=split_told(str(row.get("split") or "").strip()),
     )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from geochg.datasets.asked import task_asked, told_changed
 from geochg.datasets.example import Example, Origin, Turn
 from geochg.datasets.picture_paths import PicturePaths
-from geochg.datasets.splits import split_named
+from geochg.datasets.splits import split_named, split_told
 from geochg.errors import InputError
 from geochg.records import Presence, Task
 from geochg.tasks import SPECS
@@ -67,7 +67,7 @@ def _example(row: Mapping[str, str], origin: Origin, paths: PicturePaths) -> Exa
         after=paths.path([row["after"]], origin),
         task=task,
         changed=told_changed(task, [turn.answer]) if changed is None else changed,
-        split=row.get("split", "") or split_named(origin.file.stem),
+        split=split_told(row.get("split", "")) or split_named(origin.file.stem),
         location=row.get("location_id", ""),
         origin=origin,
     )

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from geochg.answering import answered_ahead
 from geochg.datasets.examples import PICTURES, load_pair
+from geochg.datasets.telling.facts import cells_of
 from geochg.errors import ModelError, RunError
 from geochg.evaluation.answers import Answered, Answers, Head
 from geochg.evaluation.asking import refuse_surveys
@@ -24,13 +24,10 @@ from geochg.events import Listener, Progress, ignore
 from geochg.models.base import ChangeModel, naming
 from geochg.models.registry import find_backend
 from geochg.records import (
-    CELL_AREA_SHARE,
-    GRID_CELLS,
     Answer,
     Caption,
     Counts,
     Dialogue,
-    GridCell,
     Locations,
     Outlines,
     PixelWindow,
@@ -45,9 +42,6 @@ from geochg.records import (
     Unparsed,
 )
 from geochg.tasks import SPECS, TURN_BREAK, ask
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 
 def interview(
@@ -92,9 +86,46 @@ def interview(
         )
     with Unfinished(keep, _head(asked, options, model, known), resume=resume) as kept:
         done = {row.item for row in kept.rows}
-        visits = _visits([(n, i) for n, i in known if n not in done], model)
-        _hold(visits, model, options, kept, listener)
+        left = [(n, i) for n, i in known if n not in done]
+        with closing(answers_of(left, model, options.batch_size, listener)) as found:
+            for rows in found:
+                kept.add(rows)
         return kept.finish()
+
+
+def answers_of(
+    items: Sequence[tuple[int, Item]],
+    model: ChangeModel,
+    batch_size: int | None = None,
+    listener: Listener = ignore,
+) -> Generator[list[Answered], None, None]:
+    """What a model answers, the rows of one pair after those of another.
+
+    Args:
+        items: With their numbers; those of one pair stand together. The model takes their tasks.
+        model: Ready to be asked.
+        batch_size: Pairs answered in one call; None for the model's choice.
+        listener: Told of progress, on the calling thread.
+
+    Raises:
+        InputError: If a pair cannot be read.
+        RunError: If the model fails.
+    """
+    visits = _visits(items, model)
+    at_once = batch_size or model.capabilities.batch_tiles
+    talked: dict[int, Mapping[int, Given]] = {}
+    done = 0
+    listener(Progress("evaluate", done, len(visits)))
+    tiles = (_tile(place, visit, model) for place, visit in enumerate(visits))
+    asking = _asking(visits, model, batch_size, talked)
+    with closing(answered_ahead(tiles, at_once, asking)) as answered:
+        for batch, given in answered:
+            for tile, answers in zip(batch, given, strict=True):
+                assert isinstance(tile, Tile)
+                place = tile.window.index
+                yield _rows(visits[place], tile, answers, talked.pop(place, {}))
+            done += len(batch)
+            listener(Progress("evaluate", done, len(visits)))
 
 
 def _takes(model: ChangeModel, item: Item) -> bool:
@@ -150,29 +181,6 @@ def _visit(items: Sequence[tuple[int, Item]], model: ChangeModel) -> _Visit:
     return _Visit(items, tuple(asked))
 
 
-def _hold(
-    visits: Sequence[_Visit],
-    model: ChangeModel,
-    options: ExampleOptions,
-    kept: Unfinished,
-    listener: Listener,
-) -> None:
-    at_once = options.batch_size or model.capabilities.batch_tiles
-    talked: dict[int, Mapping[int, Given]] = {}
-    done = 0
-    listener(Progress("evaluate", done, len(visits)))
-    tiles = (_tile(place, visit, model) for place, visit in enumerate(visits))
-    asking = _asking(visits, model, options, talked)
-    with closing(answered_ahead(tiles, at_once, asking)) as answered:
-        for batch, given in answered:
-            for tile, answers in zip(batch, given, strict=True):
-                assert isinstance(tile, Tile)
-                place = tile.window.index
-                kept.add(_rows(visits[place], tile, answers, talked.pop(place, {})))
-            done += len(batch)
-            listener(Progress("evaluate", done, len(visits)))
-
-
 def _tile(place: int, visit: _Visit, model: ChangeModel) -> Tile:
     before, after = load_pair(visit.items[0][1].example)
     dtype = np.uint8 if model.capabilities.pixels == "display" else np.float32
@@ -189,14 +197,14 @@ def _tile(place: int, visit: _Visit, model: ChangeModel) -> Tile:
 def _asking(
     visits: Sequence[_Visit],
     model: ChangeModel,
-    options: ExampleOptions,
+    batch_size: int | None,
     talked: dict[int, Mapping[int, Given]],
 ) -> Callable[[Sequence[Tile]], list[TileAnswers]]:
     """Answers about tiles of any size and with any questions; talks go into `talked`."""
 
     def answers(tiles: Sequence[Tile]) -> list[TileAnswers]:
         found: list[TileAnswers] = []
-        for part in _alike(tiles, visits, model, options):
+        for part in _alike(tiles, visits, model, batch_size):
             questions = visits[part[0].window.index].questions
             with naming(model):
                 found += model.answer(part, questions) if questions else [()] * len(part)
@@ -211,14 +219,17 @@ def _asking(
 
 
 def _alike(
-    tiles: Sequence[Tile], visits: Sequence[_Visit], model: ChangeModel, options: ExampleOptions
+    tiles: Sequence[Tile],
+    visits: Sequence[_Visit],
+    model: ChangeModel,
+    batch_size: int | None,
 ) -> Iterator[list[Tile]]:
     """Neighbouring tiles of one size with the same questions, as many as the model takes."""
     for (shape, _), same in groupby(
         tiles, key=lambda tile: (tile.valid.shape, visits[tile.window.index].questions)
     ):
         found = list(same)
-        most = options.batch_size or model.capabilities.tiles_at_once(max(shape))
+        most = batch_size or model.capabilities.tiles_at_once(max(shape))
         yield from (found[start : start + most] for start in range(0, len(found), most))
 
 
@@ -293,17 +304,7 @@ def _located(outlines: Outlines) -> Locations:
         of_class.setdefault(channel.class_name, []).append(place)
     return Locations(
         {
-            name: dict.fromkeys(_cells(changed & np.isin(strongest, places)), 1.0)
+            name: dict.fromkeys(cells_of(changed & np.isin(strongest, places)), 1.0)
             for name, places in of_class.items()
         }
     )
-
-
-def _cells(mask: NDArray[np.bool_]) -> list[GridCell]:
-    rows, cols = (np.arange(4) * side // 3 for side in mask.shape)
-    return [
-        cell
-        for cell in GRID_CELLS
-        if mask[rows[cell.row] : rows[cell.row + 1], cols[cell.col] : cols[cell.col + 1]].mean()
-        > CELL_AREA_SHARE
-    ]

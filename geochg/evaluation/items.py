@@ -78,15 +78,28 @@ def item_set(examples: Sequence[Example], options: ExampleOptions) -> ItemSet:
             chosen, or an answer is outside the grammar of its task.
     """
     chosen = _of_tasks(_of_split(examples, options.split), options.tasks)
+    items, faults = readable_items(chosen)
+    if faults and (not options.skip_unreadable or not items):
+        raise _all(faults)
+    return ItemSet(items, len(faults))
+
+
+def readable_items(examples: Iterable[Example]) -> tuple[tuple[Item, ...], list[InputError]]:
+    """The questions of examples as `item_set` orders them, and why some rows are not among them.
+
+    Args:
+        examples: As they were read; which split or task they are of does not matter.
+
+    Returns:
+        The questions; one error for each row whose own answer is outside the grammar of its task.
+    """
     found, faults = list[Item](), list[InputError]()
-    for example in chosen:
+    for example in examples:
         try:
             found += _items(example)
         except InputError as fault:
             faults.append(fault)
-    if faults and (not options.skip_unreadable or not found):
-        raise _all(faults)
-    return ItemSet(tuple(_by_pair(found)), len(faults))
+    return tuple(_by_pair(found)), faults
 
 
 def _of_split(examples: Sequence[Example], split: str) -> list[Example]:

@@ -22,9 +22,9 @@ from geochg.evaluation.text_scores import (
     TextScores,
 )
 from geochg.evaluation.text_scores import References as Written
-from geochg.evaluation.values import Failed, References
+from geochg.evaluation.values import Failed, References, text_of
 from geochg.evaluation.words import words
-from geochg.records import GRID_CELLS, Counts, Locations, Presence, Reply, Task, Unparsed
+from geochg.records import GRID_CELLS, Counts, Locations, Presence, Task, Unparsed
 from geochg.tasks.lexicon import ASKED
 from geochg.tasks.sameness import NO_CHANGE_SENTENCES
 
@@ -233,7 +233,7 @@ def _texts(
     metrics = CAPTION_METRICS if task is Task.CAPTION else TALK_METRICS
     written = [one.texts for one in _truths(rows, References)]
     references = Written(written)
-    said = [r.given.text if isinstance(r.given, Reply | Unparsed) else "" for r in rows]
+    said = [text_of(row.given) for row in rows]
     ways = {MODEL: TextScores(said, references, metrics, judges)}
     for name, text in _constant(task, rows, written, references).items():
         ways[name] = TextScores([text] * len(rows), references, metrics, judges)

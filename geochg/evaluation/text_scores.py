@@ -27,6 +27,9 @@ CAPTION_METRICS = (
 TALK_METRICS = tuple(name for name in CAPTION_METRICS if name not in ("bleu_1", "bleu_3"))
 """The metrics of captions, and those of answers to free questions, in the order of a table."""
 
+_ROUGE = frozenset({"rouge_1", "rouge_2", "rouge_l"})
+"""What `rouge` gives."""
+
 
 @dataclass(frozen=True)
 class Judges:
@@ -115,12 +118,16 @@ class TextScores:
 
     def _of_each(self) -> dict[str, list[float]]:
         """The metrics whose score of a group is the mean over its items."""
-        found = rouge(self._said, self._references.texts)
-        found["rouge_l_coco"] = [
-            coco_rouge_l(one, each)
-            for one, each in zip(self._words, self._references.words, strict=True)
-        ]
-        found["cider_d"] = self._references.cider.scores(self._words)
+        found: dict[str, list[float]] = {}
+        if not _ROUGE.isdisjoint(self._metrics):
+            found |= rouge(self._said, self._references.texts)
+        if "rouge_l_coco" in self._metrics:
+            found["rouge_l_coco"] = [
+                coco_rouge_l(one, each)
+                for one, each in zip(self._words, self._references.words, strict=True)
+            ]
+        if "cider_d" in self._metrics:
+            found["cider_d"] = self._references.cider.scores(self._words)
         if "bert_score" in self._metrics and self._judges.bert is not None:
             found["bert_score"] = bert_f1(self._said, self._references.texts, self._judges.bert)
         return {name: each for name, each in found.items() if name in self._metrics}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, Any, Self
@@ -25,7 +26,7 @@ class Unfinished:
     """The answers of a run under way; `finish` turns them into the file that was asked for.
 
     A context manager; left before `finish`, it leaves the file for `resume`, or nothing when there
-    is nothing in it.
+    is nothing in it. Where `resume` finds the run at its end already, there is nothing left to ask.
 
     Args:
         target: The file of predictions; None keeps them in memory.
@@ -47,6 +48,12 @@ class Unfinished:
         if self._path is not None:
             if _whole_lines(self._path):
                 self.rows = _resumed(self._path, head, resume=resume)
+            elif resume and target is not None and target.is_file():
+                self.rows = _resumed(target, head, resume=True)
+                if len(self.rows) == head.items:
+                    return
+                # Somebody took lines out of it.
+                _copy(target, self._path)
             self._file = self._opened(self._path)
 
     def __enter__(self) -> Self:
@@ -108,6 +115,13 @@ def unfinished_path(target: Path) -> Path:
     return target.with_name(f"{target.name}.unfinished")
 
 
+def _copy(source: Path, path: Path) -> None:
+    try:
+        shutil.copyfile(source, path)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
 def _whole_lines(path: Path) -> bool:
     """Cuts off a line that was being written when a run was killed; whether any is left."""
     try:
@@ -133,7 +147,7 @@ def _resumed(path: Path, head: Head, *, resume: bool) -> list[Answered]:
     ours, theirs = (_compared(each) for each in (head, there.head))
     if changed := dict.fromkeys(_SAME[name] for name in _SAME if ours[name] != theirs[name]):
         raise OptionError(
-            f"the unfinished run in {path} differs in {', '.join(changed)}",
+            f"the run in {path} differs in {', '.join(changed)}",
             "run it as it was, or delete that file to start again",
         )
     return list(there.rows)

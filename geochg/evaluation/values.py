@@ -61,6 +61,11 @@ def compared(answer: _Compared) -> _Compared:
     return answer
 
 
+def text_of(given: Given) -> str:
+    """The words of an answer that is a text, sensible or not; empty where there are none."""
+    return given.text if isinstance(given, Reply | Unparsed) else ""
+
+
 def truth_values(truth: Truth) -> dict[str, Any]:
     """A truth as plain values."""
     return {"references": list(truth.texts)} if isinstance(truth, References) else _plain(truth)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -166,12 +167,17 @@ def _reprojected(grid: GeoBox, crs: str | None, resolution: float | None) -> Geo
 def _in_crs(geometry: BaseGeometry, crs: CRS, target: CRS, center: float) -> BaseGeometry:
     """A geometry in another CRS; longitudes are on the turn of the globe around `center`."""
     if crs != target:
-        transformer = Transformer.from_crs(crs.proj, target.proj, always_xy=True)
-        geometry = _moved(geometry, transformer.transform)
+        geometry = _moved(geometry, _transformer(crs, target).transform)
     if target.geographic:
         unwrap = _turned if crs == target else _unwrapped
         geometry = _moved(geometry, lambda x, y: (unwrap(x, center), y))
     return geometry
+
+
+@lru_cache(maxsize=32)
+def _transformer(crs: CRS, target: CRS) -> Transformer:
+    """Kept for the next of many geometries: making one takes longer than using it."""
+    return Transformer.from_crs(crs.proj, target.proj, always_xy=True)
 
 
 def _resampled(grid: GeoBox, resolution: float | None) -> GeoBox:

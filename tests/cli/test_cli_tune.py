@@ -9,6 +9,7 @@ from dataclasses import fields
 import deltavlm_factory
 import pytest
 import torch
+from four_bits import needs_four_bits
 from lessons import write_rows
 from safetensors.torch import load_file
 from vlm_factory import save_vlm
@@ -59,17 +60,51 @@ def test_a_model_is_tuned_and_analyzes(geochg, place, tmp_path, make_raster):
     assert str(tmp_path / "adapter") in json.dumps(layer["geochg"])
 
 
-def test_a_whole_builtin_model_comes_out_as_fast_as_it_went_in(geochg, place, tmp_path):
+@pytest.mark.parametrize("how", [("--merge",), ("--prune", 0.1, "--quantize", "4bit")])
+def test_a_whole_builtin_model_comes_out_as_fast_as_it_went_in(how, geochg, place, tmp_path):
     from geochg.models.deltavlm.onnx_eyes import OnnxEyes
     from geochg.models.registry import load_model
+    from geochg.records import Presence, Task
+    from geochg.tasks import ask
+    from geochg.training.tuning.pruning import load_masks
 
+    if "4bit" in how:
+        needs_four_bits()
     code, out, errors = geochg(
-        "train", place / "data" / "train.json", "--model", "builtin", "--merge",
+        "train", place / "data" / "train.json", "--model", "builtin", *how,
         "--rank", 2, *FEW, "-o", tmp_path / "m", "--json",
     )  # fmt: skip
     assert code == 0, errors
-    assert json.loads(out)["kind"] == "model"
-    assert isinstance(load_model(f"deltavlm:{tmp_path / 'm'}", {}, "cpu").eyes, OnnxEyes)
+    card = json.loads(out)
+    assert card["kind"] == "model"
+    model = load_model(f"deltavlm:{tmp_path / 'm'}", {}, "cpu")
+    assert isinstance(model.eyes, OnnxEyes)
+    (answers,) = model.answer([deltavlm_factory.tile(1)], [ask(Task.PRESENCE), ask(Task.CAPTION)])
+    assert isinstance(answers[0], Presence)
+    assert answers[1].text
+    if "--prune" in how:
+        assert card["results"]["sparsity"] == pytest.approx(0.1, abs=1e-3)
+        weights = load_file(tmp_path / "m" / "model.safetensors")
+        masks = load_masks(tmp_path / "m")
+        assert masks
+        for name, mask in masks.items():
+            assert not weights[f"{name}.weight"][~mask].any()
+
+
+def test_an_adapter_to_builtin_in_four_bits_goes_on_builtin(geochg, place, tmp_path):
+    needs_four_bits()
+    code, out, errors = geochg(
+        "train", place / "data" / "train.json", "--model", "builtin", "--quantize", "4bit",
+        "--rank", 2, *FEW, "-o", tmp_path / "a", "--json",
+    )  # fmt: skip
+    assert code == 0, errors
+    assert json.loads(out)["kind"] == "adapter"
+    code, out, errors = geochg(
+        "evaluate", place / "data" / "train.json", "--task", "presence", "--device", "cpu",
+        "--model-option", f"adapter={tmp_path / 'a'}", "--json",
+    )  # fmt: skip
+    assert code == 0, errors
+    assert json.loads(out)["model"]["adapter"].startswith(str(tmp_path / "a"))
 
 
 def test_changes_without_a_direction_stay_changes_when_they_are_learned(geochg, tmp_path):
@@ -87,7 +122,7 @@ def test_changes_without_a_direction_stay_changes_when_they_are_learned(geochg, 
     )  # fmt: skip
     assert code == 0, errors
     assert any((tmp_path / "out" / "direction").iterdir())
-    found = [lesson_of(example).masks for example in read_examples(tmp_path / "out")]
+    found = [lesson_of(example, masks=True).masks for example in read_examples(tmp_path / "out")]
     changed = [masks for masks in found if masks.changed]
     assert changed
     for masks in found:
@@ -116,7 +151,7 @@ def test_masks_that_were_built_of_rasters_are_found(geochg, make_raster, tmp_pat
     assert code == 0, errors
     examples = read_examples(tmp_path / "out")
     assert {example.before.suffix for example in examples} == {".tif"}
-    found = [lesson_of(example).masks for example in examples]
+    found = [lesson_of(example, masks=True).masks for example in examples]
     assert None not in found
     assert any(masks.changed for masks in found)
 
@@ -330,4 +365,4 @@ def test_a_sweep_refuses_runs_that_were_done_otherwise(geochg, place, tmp_path):
     other = write_rows(tmp_path / "other", pairs=6)
     code, _, errors = swept(other)
     assert code == 2
-    assert "was done with another training" in errors
+    assert "was done with other training rows" in errors

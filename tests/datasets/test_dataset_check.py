@@ -115,6 +115,15 @@ def test_a_copy_and_a_look_alike_in_two_splits(splits):
     assert kinds(splits) == {"near_leaks": 2}
 
 
+def test_a_location_in_two_splits(splits):
+    for split, number in (("train", 0), ("train", 1), ("test", 0)):
+        changed(splits, split, number, location="airport/7")
+    changed(splits, "test", 1, location="airport/8")
+    report = check_examples(splits)
+    assert [(t.kind, t.count) for t in report.troubles] == [("location_leaks", 1)]
+    assert report.troubles[0].shown == ("'airport/7' in train and test",)
+
+
 def test_flat_images_are_not_taken_for_copies(splits):
     for split, number, value in (("train", 0, 30), ("test", 0, 200)):
         save(splits[split][number].before, np.full((3, 48, 48), value, np.uint8))

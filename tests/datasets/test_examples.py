@@ -276,3 +276,25 @@ def test_tasks_are_known_by_their_words(questions, task):
 )
 def test_answers_outside_the_grammar(task, answers, faulty):
     assert bool(answer_fault(task, answers)) is faulty
+
+
+@pytest.mark.parametrize(
+    ("told", "split"),
+    [("Training", "train"), ("validation", "val"), ("TEST", "test"), ("fold1", "fold1")],
+)
+def test_parts_are_called_by_their_usual_names(images, told, split):
+    row = {"image": IMAGE, "split": told, "conversations": talk((CAPTION, "a house"))}
+    captions = {"image": IMAGE, "split": told, "captions": ["a house"]}
+    found = read_examples(rows_file(images, [row, captions]))
+    table = images / "rows.csv"
+    table.write_text(f"before,after,changed,split\n{','.join(IMAGE)},1,{told}\n", "utf-8")
+    assert {example.split for example in [*found, *read_examples(table)]} == {split}
+
+
+def test_a_folder_of_frames_has_no_hidden_ones(images):
+    video = images / "video"
+    for name, value in (("1.png", 1), ("2.png", 2), ("._1.png", 3)):
+        picture(video / name, value)
+    row = {"video": "video", "conversations": talk((CAPTION, "a house"))}
+    before, after = load_pair(read_examples(rows_file(images, [row]))[0])
+    assert (before.max(), after.min()) == (3, 2)

@@ -12,7 +12,9 @@ from PIL import Image
 from geochg.datasets.examples import load_pair, read_examples
 from geochg.datasets.location_pairs import write_pairs
 from geochg.datasets.locations import LocationOptions, Shot, chained, read_shots, sized
-from geochg.errors import InputError, OptionError
+from geochg.errors import InputError, OptionError, RunError
+from geochg.models.base import Capabilities, ChangeModel
+from geochg.records import Reply, Task, TileFailure
 
 HAS_VIDEO = importlib.util.find_spec("av") is not None
 
@@ -59,7 +61,7 @@ def table(tmp_path):
 def test_a_table_becomes_pairs_that_read_back(table, tmp_path):
     pairs = chained(read_shots(table), 12)
     options = LocationOptions(size_px=16)
-    assert write_pairs(tmp_path / "out", pairs, options, videos=False) == {"val": 2}
+    assert write_pairs(tmp_path / "out", pairs, options, videos=False).rows == {"val": 2}
     first, second = read_examples(tmp_path / "out")
     assert (first.id, second.id, first.split) == ("s0-s1", "s1-s2", "val")
     before, after = load_pair(first)
@@ -115,6 +117,60 @@ def test_a_location_that_is_null_is_that_of_the_folder(told, location, tmp_path)
     facts = {"timestamp": "2015-01-01T00:00:00Z", "location_id": told}
     (home / "a.json").write_text(json.dumps(facts), encoding="utf-8")
     assert [shot.location for shot in read_shots(tmp_path)] == [location]
+
+
+def test_files_that_macos_leaves_are_no_metadata(tmp_path):
+    home = tmp_path / "airport"
+    home.mkdir()
+    for name in ("a", "._a"):
+        Image.new("RGB", (9, 9)).save(home / f"{name}.jpg")
+    (home / "a.json").write_text('{"timestamp": "2015-01-01"}', encoding="utf-8")
+    (home / "._a.json").write_bytes(b"\x00\x05\x16\x07")
+    assert [shot.image.name for shot in read_shots(tmp_path)] == ["a.jpg"]
+
+
+def test_parts_have_their_usual_names_and_no_pair_is_of_two(table, tmp_path):
+    text = table.read_text(encoding="utf-8").replace("car_park,val", "car_park,validation", 2)
+    table.write_text(text.replace("car_park,val\n", "car_park,Training\n"), encoding="utf-8")
+    shots = read_shots(table)
+    assert [shot.split for shot in shots] == ["val", "val", "train"]
+    assert names(chained(shots, 12)) == [("s0", "s1")]
+
+
+class Captioner(ChangeModel):
+    """Describes each pair, but for those whose later picture is as bright as told."""
+
+    name = "captioner"
+    identity = load = None
+    capabilities = Capabilities(
+        tasks=frozenset({Task.QUESTION}), location="grid", pixels="display", bands="rgb"
+    )
+
+    def __init__(self, silent):
+        self.silent = silent
+
+    def answer(self, tiles, questions):
+        return [
+            TileFailure(tile.window, "nothing came")
+            if int(tile.after.mean()) in self.silent
+            else [Reply("a  car park")]
+            for tile in tiles
+        ]
+
+
+def test_a_pair_that_the_captioner_does_not_answer_about_is_left_out(table, tmp_path):
+    pairs, options = chained(read_shots(table), 12), LocationOptions(size_px=16)
+    made = write_pairs(
+        tmp_path / "out", pairs, options, videos=False, captioner=Captioner(silent={80})
+    )
+    assert (made.rows, made.unanswered) == ({"val": 1}, 1)
+    (only,) = read_examples(tmp_path / "out")
+    assert (only.id, only.turns[0].answer) == ("s1-s2", "a car park")
+    assert len(list((tmp_path / "out" / "images").iterdir())) == 2
+    silent = Captioner(silent={80, 160})
+    with pytest.raises(RunError, match="answered about none of 2 pairs"):
+        write_pairs(tmp_path / "none", pairs, options, videos=False, captioner=silent)
+    assert not (tmp_path / "none").exists()
 
 
 def test_limits_of_size(table):

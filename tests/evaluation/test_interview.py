@@ -218,6 +218,25 @@ def test_answers_are_kept_as_they_come_and_never_doubled(asked, stopped, looks):
     assert list(Answers.read(stopped).lines()) == list(whole.lines())
 
 
+def test_a_run_that_came_to_its_end_is_not_asked_again(asked, tmp_path, looks):
+    keep = tmp_path / "said.jsonl"
+    whole = interview(asked, MARKER, keep)
+    text = keep.read_text(encoding="utf-8")
+    looks.clear()
+    assert interview(asked, MARKER, keep, resume=True) == whole
+    assert looks == []
+    assert keep.read_text(encoding="utf-8") == text
+    with pytest.raises(OptionError, match=r"the run in .*said\.jsonl differs in model, model opt"):
+        interview(asked, with_options(difference=3.0), keep, resume=True)
+    assert keep.read_text(encoding="utf-8") == text
+    # Without its last lines it is a run that was interrupted.
+    keep.write_text("".join(text.splitlines(keepends=True)[:-2]), encoding="utf-8")
+    found = interview(asked, MARKER, keep, resume=True)
+    assert len(looks) == 1
+    assert Counter(row.item for row in found.rows) == Counter(range(ROWS))
+    assert not unfinished_path(keep).exists()
+
+
 def test_a_torn_line_is_asked_again(asked, stopped, looks):
     left = unfinished_path(stopped)
     with left.open("a") as file:

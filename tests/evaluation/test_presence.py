@@ -231,6 +231,17 @@ def test_files_that_are_no_predictions(tmp_path, change, names):
     assert str(path) in caught.value.message
 
 
+@pytest.mark.parametrize("value", ["1.5", "-0.1", "NaN", "1e400", "1" + "0" * 400, "true", '"0.5"'])
+def test_a_probability_that_is_none_is_refused(tmp_path, value):
+    path = tmp_path / "p.jsonl"
+    predictions([row("a", True, 0.5), row("b", False, 0.25)]).write(path)
+    text = path.read_text(encoding="utf-8")
+    assert text.count('"probability": 0.25') == 1
+    path.write_text(text.replace('"probability": 0.25', f'"probability": {value}'), "utf-8")
+    with pytest.raises(InputError, match="line 3 has a value that makes no sense"):
+        Predictions.read(path)
+
+
 def test_a_whole_picture_has_changed_where_a_tile_has():
     tiles = [row("a", True, 0.2), row("a", True, 0.8), row("a", True, 0.3, difference=9.0)]
     assert merged([*tiles, row("b", False, 0.1)]) == [

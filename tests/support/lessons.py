@@ -66,9 +66,12 @@ def tuned(source, rows, folder, listener=None, name="out", **options):
     from geochg.datasets.examples import read_examples
     from geochg.training.tuning.base import find_base
     from geochg.training.tuning.options import TuneOptions
-    from geochg.training.tuning.run import plan, tune
+    from geochg.training.tuning.plan import plan
+    from geochg.training.tuning.run import forget, tune
 
     few = {"steps": 4, "batch_size": 2, "learning_rate": 1e-2, "device": "cpu", "bf16": False}
     what = plan(read_examples(rows), [], find_base(source), TuneOptions(**{**few, **options}))
     told = (listener,) if listener else ()
-    return tune(what, folder / f"{name}.work", folder / name, *told)
+    card = tune(what, folder / f"{name}.work", folder / name, *told)
+    forget(folder / f"{name}.work")
+    return card

@@ -143,3 +143,17 @@ def test_pixel_area_is_that_of_the_ground():
     assert pixel_area_m2(UTM) == pytest.approx(100 / scale, rel=1e-3)
     degrees = GeoBox((10, 10), Affine(0.001, 0, 10, 0, -0.001, 60), "EPSG:4326")
     assert pixel_area_m2(degrees) == pytest.approx(111.4 * 55.8, rel=5e-3)
+
+
+def test_many_geometries_are_placed_by_one_transformer(monkeypatch):
+    from geochg.tiling import grid as module
+
+    made, make = [], Transformer.from_crs
+    monkeypatch.setattr(
+        module.Transformer, "from_crs", lambda *a, **k: made.append(a) or make(*a, **k)
+    )
+    module._transformer.cache_clear()
+    crs = GeoBox((1, 1), Affine.identity(), "EPSG:4326").crs
+    places = [pixel_polygon(shapely.Point(15 + n / 1e4, 45.1), crs, UTM) for n in range(20)]
+    assert len(made) == 1
+    assert np.diff([place.x for place in places]).min() > 0

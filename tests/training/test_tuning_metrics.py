@@ -6,14 +6,16 @@ import numpy as np
 import pytest
 import torch
 from lessons import write_rows
+from PIL import Image
 
+from geochg.datasets.example import Example, Turn
 from geochg.datasets.examples import read_examples
+from geochg.evaluation.text_scores import CAPTION_METRICS, Judges, References, TextScores
 from geochg.models.base import Capabilities, ChangeModel
 from geochg.records import Change, Channel, Outlines, Presence, Reply, Task, TileFailure
 from geochg.tasks import SPECS
 from geochg.training.tuning import lesson as module
-from geochg.training.tuning.lesson import Lesson, Lessons
-from geochg.training.tuning.metrics import evaluated
+from geochg.training.tuning.metrics import LOWER_IS_BETTER, Exam, Share, examined
 from geochg.training.tuning.options import Metric
 from geochg.training.tuning.pupil import Pupil
 
@@ -65,23 +67,26 @@ class Schooled(Pupil):
         raise NotImplementedError
 
 
-def lesson(task, *said, asked=None):
-    pixels = np.zeros((3, 8, 8), np.uint8)
-    return Lesson(pixels, pixels, task, asked or SPECS[task].prompts, said)
+@pytest.fixture
+def row(tmp_path):
+    """Makes rows, each about a pair of its own: `row(task, answer, ..., asked=questions)`."""
+    made = []
+
+    def make(task, *said, asked=None, about=None):
+        number = len(made) if about is None else about
+        paths = [tmp_path / f"{number}{side}.png" for side in "ab"]
+        for path in paths:
+            Image.new("RGB", (8, 8)).save(path)
+        turns = map(Turn, asked or SPECS[task].prompts, said)
+        made.append(Example(str(number), tuple(turns), *paths, task=task))
+        return made[-1]
+
+    return make
 
 
-class Given(Lessons):
-    """Lessons that were made without files."""
-
-    def __init__(self, lessons):
-        self.lessons = lessons
-
-    def batches(self, size):
-        yield self.lessons
-
-
-def scored(lessons, says, metric):
-    return evaluated(Schooled(Parrot(says)), Given(lessons), metric, batch=4)[str(metric)]
+def scored(rows, says, metric):
+    model = says if isinstance(says, ChangeModel) else Parrot(says)
+    return examined(Schooled(model), Exam.of(rows, metric), batch=4)[str(metric)]
 
 
 NOWHERE, CORNER = "roads: []. buildings: [].", "roads: []. buildings: ['top-left']."
@@ -96,53 +101,98 @@ NO_COUNT = "No road and no building has changed."
         (Task.COUNT, Metric.COUNT, "2 roads and 5 buildings have changed.", NO_COUNT),
         (Task.LOCATE, Metric.LOCATE, NOWHERE, NOWHERE),
         (Task.LOCATE, Metric.LOCATE, CORNER, NOWHERE),
+        (Task.PRESENCE, Metric.PRESENCE, "No", "No"),
+        (Task.PRESENCE, Metric.PRESENCE, "Yes", "No"),
     ],
 )
-def test_nonsense_is_never_better_than_saying_none(task, metric, truth, none, nonsense):
-    sign = -1 if metric is Metric.COUNT else 1
-    silent, wrong = (scored([lesson(task, truth)], says, metric) for says in (none, nonsense))
+def test_nonsense_is_never_better_than_saying_none(row, task, metric, truth, none, nonsense):
+    sign = -1 if metric in LOWER_IS_BETTER else 1
+    silent, wrong = (scored([row(task, truth)], says, metric) for says in (none, nonsense))
     assert sign * wrong <= sign * silent
     if truth == none:
         assert sign * wrong < sign * silent
 
 
-def test_nonsense_counts_as_one_further_off_than_none():
-    rows = [
-        lesson(Task.COUNT, "2 roads and 5 buildings have changed."),
-        lesson(Task.COUNT, NO_COUNT),
-    ]
+def test_nonsense_counts_as_one_further_off_than_none(row):
+    rows = [row(Task.COUNT, "2 roads and 5 buildings have changed."), row(Task.COUNT, NO_COUNT)]
     assert scored(rows, "lorem ipsum", Metric.COUNT) == (3 + 6 + 1 + 1) / 4
 
 
 @pytest.mark.parametrize("says", ["", None, Reply("something else")])
-def test_a_text_that_never_came_is_not_the_same_words(says):
-    assert scored([lesson(Task.CAPTION, "A new road.")], says, Metric.EXACT) == 0
+def test_a_text_that_never_came_is_not_the_same_words(row, says):
+    assert scored([row(Task.CAPTION, "A new road.")], says, Metric.EXACT) == 0
 
 
-def test_of_a_dialogue_the_description_is_compared():
+def test_of_a_dialogue_the_description_is_compared(row):
     talk = ("Yes", "1 road and no building have changed.", "A new road crosses the place.")
-    rows = [lesson(Task.DIALOGUE, *talk)]
+    rows = [row(Task.DIALOGUE, *talk)]
     assert scored(rows, "\n".join(talk), Metric.EXACT) == 1
     assert scored(rows, "\n".join((*talk[:2], "A road is gone.")), Metric.EXACT) == 0
+
+
+CAPTIONS = ("a new house has been built", "two houses stand at the road", "a road was removed")
+
+
+@pytest.mark.parametrize("metric", [Metric.CIDER_D, Metric.ROUGE_L_COCO, Metric.BLEU_4])
+def test_texts_are_scored_as_evaluate_scores_them(row, metric):
+    assert str(metric) in CAPTION_METRICS
+    pytest.importorskip("sacrebleu")
+    said = "a new house has been built at the road"
+    # Several captions of one pair are references of one question.
+    rows = [row(Task.CAPTION, text, about=place // 2) for place, text in enumerate(CAPTIONS)]
+    references = References([CAPTIONS[:2], CAPTIONS[2:]])
+    wanted = TextScores([said] * 2, references, (str(metric),), Judges()).of([0, 1])
+    assert scored(rows, said, metric) == wanted[str(metric)] > 0
+
+
+def test_captions_are_scored_alone_and_other_texts_where_there_are_none(row):
+    captions, others = row(Task.CAPTION, "A."), row(Task.QUESTION, "B.", asked=("Why?",))
+    both = Exam.of([others, captions], Metric.CIDER_D)
+    assert [item.question.task for item in both.items] == [Task.CAPTION]
+    alone = Exam.of([others], Metric.CIDER_D)
+    assert [item.question.task for item in alone.items] == [Task.QUESTION]
+    exact = Exam.of([others, captions], Metric.EXACT)
+    assert {item.question.task for item in exact.items} == {Task.QUESTION, Task.CAPTION}
+
+
+def test_only_what_the_metric_is_about_is_asked(row):
+    rows = [row(Task.PRESENCE, "Yes"), row(Task.CAPTION, "A road."), row(Task.COUNT, "lorem")]
+    model = Parrot("Yes")
+    for metric, asked in ((Metric.LOSS, 0), (Metric.COUNT, 0), (Metric.PRESENCE, 1)):
+        told = examined(Schooled(model), Exam.of(rows, metric), batch=4)
+        assert len(model.asked) == asked
+        assert set(told) == {"loss", str(metric)} - ({"count"} if not asked else set())
+
+
+def test_processes_share_the_pairs_and_get_the_same_numbers(row):
+    rows = [row(Task.PRESENCE, answer) for answer in ("Yes", "No", "Yes", "No", "No")]
+    exam = Exam.of(rows, Metric.PRESENCE)
+    found, joined = [], []
+    for place in range(2):
+        model = Parrot("Yes")
+        # What the first process found stands for what both did.
+        gather = (lambda each: joined.append(each) or each) if place == 0 else list
+        found.append(examined(Schooled(model), exam, 4, Share(place, 2, gather)))
+        assert sum(map(len, model.asked)) == 1
+    assert [len(each) for each in joined] == [1, 3]
+    assert [told["presence"] for told in found] == [pytest.approx(2 / 3), 0]
 
 
 def test_no_more_than_a_batch_of_pictures_is_held(tmp_path, monkeypatch):
     """Each lesson is read once, and let go before the batch after the next is read."""
     alive, most = weakref.WeakSet(), []
 
-    def read(example):
-        alive.add(found := one_lesson_of(example))
+    def read(example, masks):
+        alive.add(found := one_lesson_of(example, masks))
         most.append(len(alive))
         return found
 
     one_lesson_of = module.lesson_of
     monkeypatch.setattr(module, "lesson_of", read)
-    lessons = Lessons(read_examples(write_rows(tmp_path / "d", pairs=10)))
-    evaluated(Schooled(Parrot("Yes")), lessons, Metric.PRESENCE, batch=3)
+    rows = read_examples(write_rows(tmp_path / "d", pairs=10))
+    examined(Schooled(Parrot("Yes")), Exam.of(rows, Metric.LOSS), batch=3)
     assert len(most) == 30
     assert max(most) <= 2 * 3
-    asked = [[lesson.asked for lesson in part] for part in lessons.batches(10)]
-    assert [len(set(each)) for each in asked] == [1, 1, 1]
 
 
 class Talker(Parrot):
@@ -154,10 +204,11 @@ class Talker(Parrot):
         yield "new."
 
 
-def test_free_talks_are_asked_turn_by_turn():
-    rows = [lesson(Task.QUESTION, "A house.", "It is new.", asked=("What is there?", "Is it new?"))]
+def test_free_talks_are_asked_turn_by_turn(row):
+    asked = ("What is there?", "Is it new?")
+    rows = [row(Task.QUESTION, "A house.", "It is new.", asked=asked)]
     model = Talker("A house.")
-    assert evaluated(Schooled(model), Given(rows), Metric.EXACT, batch=4)["exact"] == 1
+    assert scored(rows, model, Metric.EXACT) == 1
     assert model.asked == [["What is there?"], ((("What is there?", "A house."),), "Is it new?")]
 
 
@@ -182,7 +233,26 @@ class Outliner(Parrot):
 
 
 @pytest.mark.parametrize(("changed", "f1"), [(True, 0), (False, 1)])
-def test_outlines_count_only_where_the_model_says_that_something_changed(changed, f1):
-    pupil = Schooled(Outliner(changed))
-    rows = Given([lesson(Task.LOCATE, NOWHERE)])
-    assert evaluated(pupil, rows, Metric.LOCATE, batch=4)["locate"] == f1
+def test_outlines_count_only_where_the_model_says_that_something_changed(row, changed, f1):
+    assert scored([row(Task.LOCATE, NOWHERE)], Outliner(changed), Metric.LOCATE) == f1
+
+
+class Seer(Schooled):
+    """Loses 2 on words, and on seeing as much as there are masks."""
+
+    wants_masks = True
+
+    def inputs(self, lessons):
+        seen = sum(lesson.masks is not None and lesson.masks.changed for lesson in lessons)
+        return {**super().inputs(lessons), "seen": torch.tensor(seen)}
+
+    def losses(self, inputs):
+        words = torch.tensor(2.0 * len(inputs["labels"]))
+        return {"words": words, "seeing": inputs["seen"].float()}
+
+
+def test_the_loss_is_the_one_that_training_lowers(tmp_path):
+    rows = read_examples(write_rows(tmp_path / "d", pairs=4))
+    # Six rows of changed pairs and six of others, in batches of six: three changed in each.
+    found = examined(Seer(Parrot("Yes")), Exam.of(rows, Metric.LOSS), batch=6)
+    assert found == {"loss": 2 + 3, "seeing": 3}

@@ -15,6 +15,7 @@ from vlm_factory import MAKERS, save_vlm
 
 from geochg.datasets.example import Example, Turn
 from geochg.datasets.examples import read_examples
+from geochg.datasets.telling.truth import CLASS_NAMES
 from geochg.errors import InputError
 from geochg.models.deltavlm.processing import IGNORED
 from geochg.models.vlm.chat import VICUNA, ChatWriter
@@ -195,6 +196,33 @@ def test_presence_follows_what_is_left_in_the_frame():
     assert said == {("Yes",), ("No",)}
 
 
+def test_only_classes_that_the_answer_names_are_told_of_in_a_frame():
+    """A set of buildings alone knows nothing of roads."""
+    there = masks(at=18)
+    truth = SPECS[Task.LOCATE].render(there.locations(["building"]))
+    assert "roads" not in truth
+    whole = lesson(Task.LOCATE, (truth,), there)
+    told = {reframed(whole, Framing(0.5, 0), np.random.default_rng(s)).said for s in range(20)}
+    assert len(told) > 1
+    assert not any("road" in said for (said,) in told)
+
+
+@pytest.mark.parametrize(
+    ("task", "said"),
+    [
+        # Of trees, say, which the masks leave out.
+        (Task.PRESENCE, "Yes"),
+        (Task.LOCATE, "roads: ['top-left']. buildings: []."),
+        (Task.LOCATE, "somewhere"),
+    ],
+)
+def test_an_answer_that_the_masks_do_not_bear_out_stays(task, said):
+    nothing = np.zeros((64, 64), np.uint8)
+    whole = lesson(task, (said,), ChangeMasks(nothing, nothing))
+    for seed in range(5):
+        assert reframed(whole, Framing(0.5, 15), np.random.default_rng(seed)) is whole
+
+
 @pytest.mark.parametrize(
     ("task", "said", "with_masks"),
     [
@@ -215,7 +243,7 @@ def test_what_cannot_be_moved_stays(task, said, with_masks):
 def test_masks_are_read_beside_the_pictures(tmp_path):
 
     rows = write_rows(tmp_path / "world")
-    found = lesson_of(read_examples(rows)[1]).masks
+    found = lesson_of(read_examples(rows)[1], masks=True).masks
     assert list(found.locations().cells["building"]) == [GridCell(0, 0)]
     # LEVIR-MCI: grey values, no directions.
     mci = np.zeros((64, 64), np.uint8)
@@ -225,13 +253,38 @@ def test_masks_are_read_beside_the_pictures(tmp_path):
     from geochg.training.tuning.masks import _beside
 
     _beside.cache_clear()
-    found = lesson_of(read_examples(rows)[1]).masks
+    found = lesson_of(read_examples(rows)[1], masks=True).masks
     assert GridCell(2, 2) in found.locations().cells["building"]
     assert GridCell(0, 2) in found.locations().cells["road"]
     assert set(np.unique(found.directions)) == {0, UNKNOWN}
     Image.fromarray(mci[:10]).save(tmp_path / "world" / "label" / "0.png")
     with pytest.raises(InputError, match="its pictures have 64 x 64"):
-        lesson_of(read_examples(rows)[1])
+        lesson_of(read_examples(rows)[1], masks=True)
+
+
+def test_other_changes_are_no_class_of_the_head_and_not_nothing_either():
+    classes = np.zeros((64, 64), np.uint8)
+    classes[:8], classes[8:16] = CLASS_NAMES.index("building"), CLASS_NAMES.index("other")
+    found = lesson(masks=ChangeMasks(classes, (classes > 0).astype(np.uint8)))
+    config = deltavlm_factory.tiny_config()
+    pupil = DeltaVLMPupil(
+        deltavlm_factory.tiny_model(config), deltavlm_factory.processor(config), None, 999, 1.0
+    )
+    pupil.wants_masks = pupil.learns_to_see()
+    inputs = pupil.inputs([found])
+    assert inputs["masks"][0].any(0).sum() == 8 * 64
+    assert inputs["ignore"][0].sum() == 8 * 64
+    assert inputs["ignore"][0][8:16].all()
+
+
+def test_masks_of_all_classes_that_build_writes_are_read(tmp_path):
+    rows = write_rows(tmp_path / "d")
+    mask = np.full((64, 64), CLASS_NAMES.index("other"), np.uint8)
+    Image.fromarray(mask).save(tmp_path / "d" / "label" / "0.png")
+    assert (lesson_of(read_examples(rows)[0], masks=True).masks.classes == 6).all()
+    Image.fromarray(mask + 1).save(tmp_path / "d" / "label" / "0.png")
+    with pytest.raises(InputError, match="the value 7, which is no class"):
+        lesson_of(read_examples(rows)[0], masks=True)
 
 
 def test_few_rows_are_drawn_evenly(tmp_path):
@@ -246,7 +299,7 @@ def test_few_rows_are_drawn_evenly(tmp_path):
 def test_pairs_are_never_on_both_sides(tmp_path):
     examples = read_examples(write_rows(tmp_path / "d", pairs=10))
     examples = [replace(example, split="") for example in examples]
-    training, validation = parts_of(examples, [], 0.3, 0)
+    training, validation, _ = parts_of(examples, [], 0.3, 0)
     assert len({e.before for e in validation}) == 3
     assert not {e.before for e in training} & {e.before for e in validation}
     assert len(training) + len(validation) == len(examples)
@@ -268,7 +321,7 @@ def pair_of(before, after, split="", location=""):
 
 def test_links_of_a_chain_stay_on_one_side():
     chains = [(f"{n}-{i}.png", f"{n}-{i + 1}.png") for n in range(6) for i in range(4)]
-    training, validation = parts_of([pair_of(*names) for names in chains], [], 0.3, 0)
+    training, validation, _ = parts_of([pair_of(*names) for names in chains], [], 0.3, 0)
     assert len(validation) == 2 * 4
     assert not {p for e in training for p in e.paths} & {p for e in validation for p in e.paths}
 
@@ -288,7 +341,7 @@ def test_rows_of_a_location_stay_on_one_side(tmp_path):
     for name in {name for row in rows for name in row["image"]}:
         Image.new("RGB", (8, 8)).save(tmp_path / name)
     (tmp_path / "rows.json").write_text(json.dumps(rows), encoding="utf-8")
-    training, validation = parts_of(read_examples(tmp_path / "rows.json"), [], 0.4, 0)
+    training, validation, _ = parts_of(read_examples(tmp_path / "rows.json"), [], 0.4, 0)
     assert (len(training), len(validation)) == (12, 8)
     assert not {e.location for e in training} & {e.location for e in validation}
 

@@ -25,6 +25,7 @@ from geochg.training.tuning.base import find_base
 from geochg.training.tuning.checkpoints import WHOLE
 from geochg.training.tuning.opening import open_pupil, whole_pupil
 from geochg.training.tuning.options import TuneOptions, preset, presets
+from geochg.training.tuning.plan import plan
 from geochg.training.tuning.pruning import (
     FILE,
     check_cut,
@@ -35,7 +36,6 @@ from geochg.training.tuning.pruning import (
     sparsity,
 )
 from geochg.training.tuning.rehearsal import rehearsed
-from geochg.training.tuning.run import plan
 from geochg.training.tuning.storage import writing_told
 
 
@@ -134,7 +134,7 @@ def test_prune_quantise_adapt_merge_reload(kind, quantize, share, bases, rows, t
     lessons = read_examples(rows)[:3]
     from geochg.training.tuning.lesson import lesson_of
 
-    inputs = again.inputs([lesson_of(example) for example in lessons])
+    inputs = again.inputs([lesson_of(example, masks=False) for example in lessons])
     with torch.no_grad():
         found = float(again.eval()(**inputs)["words"])
         plain = float(whole_pupil(base, TuneOptions(), tmp_path).eval()(**inputs)["words"])
@@ -280,7 +280,7 @@ def test_a_run_goes_on_only_with_what_it_was_begun_with(bases, rows, tmp_path):
     with pytest.raises(OptionError, match="begun with another rank"):
         tuned(bases["llava"], rows, tmp_path, save_steps=2, rank=3, resume=True)
     other = write_rows(tmp_path / "other", pairs=6)
-    with pytest.raises(OptionError, match="begun with another"):
+    with pytest.raises(OptionError, match="begun with other training rows"):
         tuned(bases["llava"], other, tmp_path, save_steps=2, resume=True)
 
 

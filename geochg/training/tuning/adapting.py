@@ -45,6 +45,7 @@ def make_trainable(pupil: Pupil, base: Base, options: TuneOptions) -> None:
     for name, parameter in network.named_parameters():
         if _plain_name(name) in chosen:
             parameter.requires_grad_(True)
+    pupil.wants_masks = pupil.learns_to_see()
     if options.checkpointing:
         network.gradient_checkpointing_enable(_CHECKPOINTING)
 

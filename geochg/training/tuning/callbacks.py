@@ -91,26 +91,23 @@ class Watching(TrainerCallback):
             return None
         return min(self.history, key=lambda step: (self._badness(self.history[step]), step))
 
-    def on_train_begin(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        **_: Any,  # noqa: ANN401
-    ) -> None:
-        """Takes up what was found before the checkpoint; what came later will come again."""
+    @property
+    def is_over(self) -> bool:
+        """Whether patience is at its end."""
+        best = self.best_step or 0
+        return 0 < self.patience <= sum(step > best for step in self.history)
+
+    def take_up(self, step: int) -> None:
+        """Takes up what was found until a step from which a run goes on; the rest comes again."""
         file = self.folder / HISTORY
-        if file.is_file() and state.global_step:
-            try:
-                saved = _history(file)
-            except ValueError:
-                self.listener(
-                    Notice(f"{file} cannot be read: evaluations begin anew", warning=True)
-                )
-                return
-            self.history = {
-                step: found for step, found in saved.items() if step <= state.global_step
-            }
+        if not file.is_file():
+            return
+        try:
+            saved = _history(file)
+        except ValueError:
+            self.listener(Notice(f"{file} cannot be read: evaluations begin anew", warning=True))
+            return
+        self.history = {at: found for at, found in saved.items() if at <= step}
 
     def on_step_end(
         self,
@@ -132,19 +129,19 @@ class Watching(TrainerCallback):
             write_whole(self.folder / HISTORY, text)
             if self.best_step == step:
                 self.keep_best(self.folder / BEST)
-        if self.patience and self._since_best() >= self.patience:
+        if self.is_over:
             self.listener(
                 Notice(f"stopping: {self.metric} has not got better since step {self.best_step}")
             )
+            control.should_save = True
             control.should_training_stop = True
-
-    def _since_best(self) -> int:
-        return sum(step > (self.best_step or 0) for step in self.history)
 
     def _badness(self, found: dict[str, float]) -> float:
         # Without rows of its task a metric is never found; then the loss decides.
         metric = self.metric if str(self.metric) in found else Metric.LOSS
         value = found.get(str(metric), math.inf)
+        if math.isnan(value):
+            return math.inf
         return value if metric in LOWER_IS_BETTER else -value
 
 

@@ -2,34 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from geochg.training.tuning.base import Base
 from geochg.training.tuning.options import TuneOptions
 
-if TYPE_CHECKING:
-    from geochg.datasets.examples import Example
-
 FILE = "card.json"
 README = "README.md"
-
-
-def data_facts(examples: Sequence[Example]) -> dict[str, Any]:
-    """What was learned from: checksums of the rows and of the names and sizes of the pictures."""
-    files = sorted({example.origin.file for example in examples if example.origin is not None})
-    pictures = sorted({path for example in examples for path in example.paths})
-    sizes = [(path.name, path.stat().st_size if path.is_file() else 0) for path in pictures]
-    return {
-        "files": {file.name: _digest([file.read_bytes()]) for file in files},
-        "rows": len(examples),
-        "said": _digest(_said(examples)),
-        "pictures": len(pictures),
-        "picture_sizes": _digest([json.dumps(sizes).encode()]),
-    }
 
 
 def write_card(
@@ -46,7 +28,7 @@ def write_card(
         folder: Whose.
         base: What was tuned.
         options: How.
-        training: See `data_facts`.
+        training: See `facts.data_facts`.
         validation: Likewise, of what was held out.
         results: What came of it.
 
@@ -101,16 +83,3 @@ def _cell(value: object) -> str:
     """A value that cannot break out of its cell."""
     text = value if isinstance(value, str) else json.dumps(value)
     return " ".join(text.replace("|", "\\|").split())
-
-
-def _said(examples: Sequence[Example]) -> Iterable[bytes]:
-    for example in examples:
-        turns = [(turn.question, turn.answer) for turn in example.turns]
-        yield json.dumps([example.id, [path.name for path in example.paths], turns]).encode()
-
-
-def _digest(parts: Iterable[bytes]) -> str:
-    digest = hashlib.sha256()
-    for part in parts:
-        digest.update(part)
-    return f"sha256:{digest.hexdigest()}"

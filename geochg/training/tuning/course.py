@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -21,11 +22,22 @@ if TYPE_CHECKING:
     from geochg.datasets.examples import Example
 
 
+_LEARNED = ("", "train")
+"""Parts that are learned from; rows that say nothing are too."""
+
+
 class Parts(NamedTuple):
-    """The examples that are learned from, and those that are held out."""
+    """The examples that are learned from, and those that are held out.
+
+    Attributes:
+        training: To learn from.
+        validation: Held out.
+        left_out: How many rows are neither, by the part that they say they belong to.
+    """
 
     training: list[Example]
     validation: list[Example]
+    left_out: Mapping[str, int] = MappingProxyType({})
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,18 +51,20 @@ class Course(Dataset[Lesson]):
         order: `(lessons,)`: which example comes when.
         framing: How pictures are framed anew.
         seed: Of the frames.
+        masks: Whether masks beside the pictures are read; frames need them.
     """
 
     examples: Sequence[Example]
     order: NDArray[np.intp]
     framing: Framing
     seed: int
+    masks: bool
 
     def __len__(self) -> int:
         return len(self.order)
 
     def __getitem__(self, number: int) -> Lesson:
-        lesson = lesson_of(self.examples[int(self.order[number])])
+        lesson = lesson_of(self.examples[int(self.order[number])], self.masks)
         return reframed(lesson, self.framing, np.random.default_rng((self.seed, 1, number)))
 
 
@@ -83,8 +97,17 @@ def parts_of(examples: Sequence[Example], own: Sequence[Example], share: float, 
     Raises:
         InputError: If nothing is left to learn from.
     """
-    learned = [e for e in examples if e.split in ("", "train")]
-    held = list(own) or [e for e in examples if e.split == "val"]
+    held_parts = () if own else ("val",)
+    learned = [e for e in examples if e.split in _LEARNED]
+    held = list(own) or [e for e in examples if e.split in held_parts]
+    left_out = Counter(e.split for e in examples if e.split not in (*_LEARNED, *held_parts))
+    if not learned:
+        there = Counter(e.split for e in examples)
+        told = ", ".join(f"{number} of {part!r}" for part, number in sorted(there.items()))
+        raise InputError(
+            f"there are no rows to learn from{f', only {told}' if told else ''}",
+            "name training rows; those of a val or test part are never learned from",
+        )
     if not held and share:
         found = _grounds(learned)
         places = sorted(set(found))
@@ -93,12 +116,7 @@ def parts_of(examples: Sequence[Example], own: Sequence[Example], share: float, 
         out = {places[index] for index in rng.permutation(len(places))[:count]}
         held = [e for e, place in zip(learned, found, strict=True) if place in out]
         learned = [e for e, place in zip(learned, found, strict=True) if place not in out]
-    if not learned:
-        raise InputError(
-            "there are no rows to learn from",
-            "name training rows; those of a val or test part are never learned from",
-        )
-    return Parts(learned, held)
+    return Parts(learned, held, left_out)
 
 
 def balanced(examples: Sequence[Example], count: int | None, seed: int) -> list[Example]:
@@ -134,17 +152,13 @@ def seen_before(parts: Parts) -> int:
     return sum(not learned.isdisjoint(keys) for keys in _shown(parts.validation))
 
 
-def _grounds(examples: Sequence[Example]) -> list[str]:
-    """Of each example a name of the ground it shows, the same for all that share some of it."""
+def _grounds(examples: Sequence[Example]) -> list[int]:
+    """Of each example a number of the ground it shows, the same for all that share some of it."""
     keys = _shown(examples)
     for example, each in zip(examples, keys, strict=True):
         if example.ground is not None:
             each.add(("scene", example.ground.scene))
-    groups = connected(keys)
-    name: dict[int, str] = {}
-    for example, group in zip(examples, groups, strict=True):
-        name[group] = min(_place(example), name.get(group, _place(example)))
-    return [name[group] for group in groups]
+    return connected(keys)
 
 
 def _shown(examples: Sequence[Example]) -> list[set[tuple[str, str]]]:
@@ -157,9 +171,3 @@ def _shown(examples: Sequence[Example]) -> list[set[tuple[str, str]]]:
         if example.location:
             keys.add(("location", example.location))
     return shown
-
-
-def _place(example: Example) -> str:
-    if example.ground is not None:
-        return example.ground.scene
-    return str(example.paths[0])

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from geochg.datasets.world.kinds import CLASS_NAMES, DIRECTIONS
+from geochg.datasets.telling.truth import CLASS_NAMES, DIRECTIONS
 from geochg.models.deltavlm.dense import DenseOutput
 from geochg.models.deltavlm.losses import DenseTargets, dense_losses
 from geochg.models.deltavlm.onnx_eyes import EYES
@@ -21,7 +21,7 @@ from geochg.models.deltavlm.speech import turn_prompt
 from geochg.models.deltavlm.wording import write_sentence
 from geochg.training.tuning.lesson import Lesson
 from geochg.training.tuning.masks import UNKNOWN, ChangeMasks
-from geochg.training.tuning.pupil import Pupil, learns, words_loss
+from geochg.training.tuning.pupil import Pupil, check_room, learns, words_loss
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -61,18 +61,24 @@ class DeltaVLMPupil(Pupil):
         self.reworded = False
 
     def inputs(self, lessons: Sequence[Lesson]) -> dict[str, Any]:
-        """See `Pupil.inputs`; each turn is a row of its own, since the Q-Former reads it too."""
-        prompts, answers, places = [], [], []
+        """See `Pupil.inputs`; each turn is a row of its own, since the Q-Former reads it too.
+
+        Raises:
+            InputError: If a question alone is longer than a row may be.
+        """
+        prompts, answers, places, last = [], [], [], []
         for place, lesson in enumerate(lessons):
             for turn, answer in enumerate(lesson.said):
                 prompts.append(turn_prompt(lesson.asked[: turn + 1], lesson.said[:turn]))
                 answers.append(answer)
                 places.append(place)
+                last.append(lesson.asked[turn])
         rows = self.processor.examples(prompts, answers).arguments()
         room = self.max_tokens
         rows = {
             name: part[:, :room] if "qformer" not in name else part for name, part in rows.items()
         }
+        check_room(rows["labels"].tolist(), last, room)
         return {
             **rows,
             "pair_index": torch.tensor(places),
@@ -123,6 +129,13 @@ class DeltaVLMPupil(Pupil):
         if self.reworded:
             write_sentence(folder, self.network.config.no_change_sentence)
 
+    def learns_to_see(self) -> bool:
+        """See `Pupil.learns_to_see`."""
+        network = self.network
+        if network.dense is None or not self.seeing:
+            return False
+        return learns(network.dense) or learns(network.vision)
+
     def finish(self, folder: Path) -> None:
         """Exports a saved model that came from a folder with exported files."""
         if (self.folder / EYES).is_file():
@@ -149,12 +162,7 @@ class DeltaVLMPupil(Pupil):
             width)` bool, what changed in a direction nobody noted; `ignore` `(pairs, height,
             width)` bool, where nobody drew anything.
         """
-        network = self.network
-        if network.dense is None or not self.seeing:
-            return {}
-        if not (learns(network.dense) or learns(network.vision)):
-            return {}
-        if all(lesson.masks is None for lesson in lessons):
+        if not self.wants_masks or all(lesson.masks is None for lesson in lessons):
             return {}
         shape = tuple(max(lesson.before.shape[axis] for lesson in lessons) for axis in (1, 2))
         if not self.processor.config.resize:
@@ -176,7 +184,9 @@ class DeltaVLMPupil(Pupil):
         if masks is None:
             return layers, undirected, ignore
         inside = np.s_[: own[0], : own[1]]
-        ignore[inside] = False
+        told = [0, *(CLASS_NAMES.index(name) for name in dense.classes)]
+        # A change of a class that the head does not know is neither one of its own nor none.
+        ignore[inside] = ~np.isin(masks.classes, told)
         for row, name in enumerate(dense.classes):
             of_class = masks.classes == CLASS_NAMES.index(name)
             undirected[row][inside] = of_class & (masks.directions == UNKNOWN)

@@ -1,8 +1,9 @@
 """Random crops and turns of a lesson's pictures, with answers that stay true.
 
 Presence and places are read off the masks again after they moved with the pictures. A lesson is
-left as it is where its answer cannot be moved: without masks, where objects are counted, and
-where words speak of a place or of something that is no longer there.
+left as it is where its answer cannot be moved: without masks, or with such as do not tell of the
+whole picture what the answer does; where objects are counted; and where words speak of a place or
+of something that is no longer there.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from geochg.records import Presence, Task
+from geochg.records import Locations, Presence, Task
 from geochg.tasks import SPECS
 from geochg.training.tuning.lesson import Lesson
 from geochg.training.tuning.masks import ChangeMasks
@@ -84,14 +85,21 @@ def reframed(lesson: Lesson, framing: Framing, rng: np.random.Generator) -> Less
 
 def _moved_answer(lesson: Lesson, masks: ChangeMasks) -> tuple[str, ...] | None:
     """The answer within a frame; None where it cannot be told."""
-    if lesson.task is Task.PRESENCE:
-        return (SPECS[Task.PRESENCE].render(Presence(masks.changed)),)
-    if lesson.task is Task.LOCATE:
-        return (SPECS[Task.LOCATE].render(masks.locations()),)
-    if lesson.task is Task.CAPTION and lesson.masks is not None:
+    whole = lesson.masks
+    assert whole is not None
+    if lesson.task is Task.CAPTION:
         told = " ".join(lesson.said)
-        same = set(np.unique(masks.classes)) == set(np.unique(lesson.masks.classes))
+        same = set(np.unique(masks.classes)) == set(np.unique(whole.classes))
         return lesson.said if same and not (_PLACES.search(told) or _NUMBERS.search(told)) else None
+    if lesson.task not in (Task.PRESENCE, Task.LOCATE):
+        return None
+    spec = SPECS[lesson.task]
+    answer = spec.parse(spec.joined(lesson.said), lesson.asked)
+    # Answers may come from elsewhere, and know of changes that the masks leave out.
+    if isinstance(answer, Presence) and answer.changed == whole.changed:
+        return (SPECS[Task.PRESENCE].render(Presence(masks.changed)),)
+    if isinstance(answer, Locations) and answer.cells == whole.locations(answer.cells).cells:
+        return (SPECS[Task.LOCATE].render(masks.locations(answer.cells)),)
     return None
 
 

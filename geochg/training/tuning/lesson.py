@@ -54,8 +54,13 @@ class Lesson:
         )
 
 
-def lesson_of(example: Example) -> Lesson:
+def lesson_of(example: Example, masks: bool) -> Lesson:
     """An example with its pixels.
+
+    Args:
+        example: Which.
+        masks: Whether masks beside its pictures are read; what does not want them is not stopped
+            by such as are coded otherwise.
 
     Raises:
         InputError: If a picture or a mask cannot be read, or is of another size.
@@ -67,7 +72,7 @@ def lesson_of(example: Example) -> Lesson:
         example.task or Task.QUESTION,
         tuple(turn.question for turn in example.turns),
         tuple(turn.answer for turn in example.turns),
-        masks_of(example, before.shape[1:]),
+        masks_of(example, before.shape[1:]) if masks else None,
     )
 
 
@@ -76,13 +81,12 @@ class Lessons:
 
     Args:
         examples: Of which.
-
-    Attributes:
-        examples: Those that are asked alike stand together, else in their order.
+        masks: See `lesson_of`.
     """
 
-    def __init__(self, examples: Sequence[Example]) -> None:
-        self.examples = sorted(examples, key=_asked)
+    def __init__(self, examples: Sequence[Example], masks: bool) -> None:
+        self.examples = examples
+        self.masks = masks
 
     def batches(self, size: int) -> Iterator[list[Lesson]]:
         """All of them, some at once.
@@ -94,8 +98,4 @@ class Lessons:
             InputError: See `lesson_of`.
         """
         for start in range(0, len(self.examples), size):
-            yield [lesson_of(example) for example in self.examples[start : start + size]]
-
-
-def _asked(example: Example) -> tuple[str, tuple[str, ...]]:
-    return str(example.task or ""), tuple(turn.question for turn in example.turns)
+            yield [lesson_of(each, self.masks) for each in self.examples[start : start + size]]

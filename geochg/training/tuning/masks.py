@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from geochg.datasets.telling.facts import cells_of
-from geochg.datasets.world.kinds import CLASS_NAMES, DIRECTIONS
+from geochg.datasets.telling.truth import CLASS_NAMES, DIRECTIONS
 from geochg.errors import InputError
 from geochg.records import Locations
 from geochg.tasks.lexicon import ASKED
@@ -38,8 +39,8 @@ class ChangeMasks:
     """Where what changed.
 
     Attributes:
-        classes: `(height, width)` uint8, index into `kinds.CLASS_NAMES`, 0 for no change.
-        directions: `(height, width)` uint8, index into `kinds.DIRECTIONS`, 0 for no change,
+        classes: `(height, width)` uint8, index into `truth.CLASS_NAMES`, 0 for no change.
+        directions: `(height, width)` uint8, index into `truth.DIRECTIONS`, 0 for no change,
             `UNKNOWN` where nobody noted it.
     """
 
@@ -51,12 +52,16 @@ class ChangeMasks:
         """Whether anything changed."""
         return bool(self.classes.any())
 
-    def locations(self) -> Locations:
-        """The cells in which more than five percent of the pixels changed, as ChangeChat asks."""
+    def locations(self, names: Iterable[str] = ASKED) -> Locations:
+        """The cells in which more than five percent of the pixels changed, as ChangeChat asks.
+
+        Args:
+            names: The classes that are told of, among `CLASS_NAMES`.
+        """
         return Locations(
             {
                 name: dict.fromkeys(cells_of(self.classes == CLASS_NAMES.index(name)), 1.0)
-                for name in ASKED
+                for name in names
             }
         )
 

@@ -1,235 +1,252 @@
-"""How well a pupil does on lessons it has not learned: what early stopping looks at."""
+"""How well a pupil does on rows it has not learned: what early stopping looks at.
+
+What is asked, how, and what texts are worth is `geochg evaluate`'s own code, so that a metric here
+is the number there; but answers that make no sense, which a table leaves out of some of its means,
+always count as wrong here, and by more than "none" would: no run shall win by saying nothing.
+"""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from statistics import fmean
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
-from geochg.datasets.examples import PICTURES
-from geochg.datasets.telling.facts import cells_of
-from geochg.errors import RunError
+from geochg.evaluation.answers import Answered
+from geochg.evaluation.interview import answers_of
+from geochg.evaluation.items import Item, readable_items
+from geochg.evaluation.text_scores import Judges, TextScores
+from geochg.evaluation.text_scores import References as Written
+from geochg.evaluation.values import References, text_of
 from geochg.models.deltavlm.processing import IGNORED
-from geochg.records import (
-    Answer,
-    Caption,
-    Counts,
-    Dialogue,
-    Exchange,
-    GridCell,
-    Locations,
-    Outlines,
-    Presence,
-    Question,
-    Reply,
-    Task,
-    TileFailure,
-)
-from geochg.tasks import SPECS, TURN_BREAK, ask
+from geochg.records import Counts, Locations, Presence, Task
 from geochg.tasks.lexicon import ASKED
 from geochg.training.tuning.lesson import Lesson, Lessons
 from geochg.training.tuning.options import Metric
 from geochg.training.tuning.pupil import Pupil
 
 if TYPE_CHECKING:
-    from geochg.models.base import ChangeModel
-    from geochg.records import TileAnswers
+    from geochg.datasets.examples import Example
 
 LOWER_IS_BETTER = {Metric.LOSS, Metric.COUNT}
+
+TEXTS = (Task.CAPTION, Task.QUESTION, Task.DIALOGUE)
+"""The tasks whose answers are texts, in the order in which metrics of texts look for one."""
+
+_OF_ONE_TASK = {
+    Metric.PRESENCE: Task.PRESENCE,
+    Metric.COUNT: Task.COUNT,
+    Metric.LOCATE: Task.LOCATE,
+}
 
 Gather = Callable[[list[Any]], list[Any]]
 """Joins what all processes found, in each of them."""
 
 
-class Found(NamedTuple):
-    """What came of one lesson.
+@dataclass(frozen=True)
+class Exam:
+    """What a pupil is examined on.
 
     Attributes:
-        metric: Which it counts for.
-        good: Of `loss` the sum over tokens, of `count` the sum of errors, else what was right.
-        wrong: Only of `locate`: cells that were missed or made up.
-        number: What `good` is divided by for a mean.
+        examples: All rows that are held out; the loss is over these.
+        metric: What is watched.
+        items: The questions that the metric is about; none where it is the loss, or where no row
+            asks for it.
     """
 
+    examples: Sequence[Example]
     metric: Metric
-    good: float
-    wrong: float
-    number: float
+    items: Sequence[Item]
+
+    @classmethod
+    def of(cls, examples: Sequence[Example], metric: Metric) -> Exam:
+        """The exam on some rows; those whose own answer cannot be read count for the loss only."""
+        items = () if metric is Metric.LOSS else readable_items(examples)[0]
+        tasks = _tasks(metric, {item.question.task for item in items})
+        return cls(examples, metric, [item for item in items if item.question.task in tasks])
 
 
-def scores(found: Iterable[Found]) -> dict[str, float]:
-    """The metrics by name; those that nothing was found for are not there.
+def _tasks(metric: Metric, there: set[Task]) -> tuple[Task, ...]:
+    """The tasks that a metric is about, of those that are asked."""
+    if metric in _OF_ONE_TASK:
+        return (_OF_ONE_TASK[metric],)
+    texts = tuple(task for task in TEXTS if task in there)
+    # As in a table of `geochg evaluate`, texts are scored among their like.
+    return texts if metric is Metric.EXACT else texts[:1]
 
-    `loss` is the mean over tokens, `presence` and `exact` are accuracies, `locate` is the micro F1
-    of cells, `count` the mean absolute error; shares are 0-1.
+
+class Share(NamedTuple):
+    """The part of an exam that one process takes.
+
+    Attributes:
+        place: Of the process among all.
+        processes: How many they are.
+        gather: See `Gather`.
     """
-    sums: dict[Metric, list[float]] = defaultdict(lambda: [0.0, 0.0, 0.0])
-    for metric, *values in found:
-        sums[metric] = [a + b for a, b in zip(sums[metric], values, strict=True)]
-    told = {}
-    for metric, (good, wrong, number) in sorted(sums.items()):
-        if metric is Metric.LOCATE:
-            told[str(metric)] = 2 * good / (2 * good + wrong) if good + wrong else 1.0
-        else:
-            told[str(metric)] = good / number
-    return told
+
+    place: int = 0
+    processes: int = 1
+    gather: Gather = list
 
 
-def evaluated(
-    pupil: Pupil, lessons: Lessons, metric: Metric, batch: int, gather: Gather = list
-) -> dict[str, float]:
-    """The loss on some lessons, and what a metric needs to be known.
+ALONE = Share()
+
+
+def examined(pupil: Pupil, exam: Exam, batch: int, share: Share = ALONE) -> dict[str, float]:
+    """The loss, and the metric where the exam has questions for it.
 
     Args:
         pupil: Left in the mode it was in.
-        lessons: This process's share of them.
-        metric: Answers are only asked for where it needs them.
-        batch: Lessons at once; no more of them are held in memory.
-        gather: See `Gather`.
+        exam: On what.
+        batch: Rows or pairs at once; only a few such batches are held in memory.
+        share: What this process takes of it; all get the same numbers.
+
+    Returns:
+        By name: `loss` as training computes it, the mean over tokens, with `seeing` added where
+        the pupil learns to see, which then stands beside it; `presence` and `exact`, accuracies;
+        `locate`, the micro F1 of cells; `count`, the mean absolute error; and the scores of texts
+        by the names of `evaluation.text_scores`. Shares are 0-1, CIDEr-D is 0-10.
     """
     training = pupil.training
     pupil.eval()
     try:
-        model = None if metric is Metric.LOSS else pupil.model()
-        found = list[Found]()
-        for part in lessons.batches(batch):
-            found.append(_loss(pupil, part))
-            if model is not None:
-                found += _answered(model, part)
+        lost = list(_losses(pupil, exam.examples[share.place :: share.processes], batch))
+        rows = _answered(pupil, exam, batch, share)
     finally:
         pupil.train(training)
-    return scores(gather(found))
+    told = _mean_loss(share.gather(lost))
+    if rows := sorted(share.gather(rows), key=lambda row: row.item):
+        told[str(exam.metric)] = scored(exam.metric, rows)
+    return told
+
+
+# --- the loss ------------------------------------------------------------------------------------
+
+
+class _Lost(NamedTuple):
+    """What was lost on a batch: on words over all tokens, and on seeing over all pairs."""
+
+    words: float
+    tokens: int
+    seeing: float
+    pairs: int
 
 
 @torch.no_grad()
-def _loss(pupil: Pupil, lessons: Sequence[Lesson]) -> Found:
+def _losses(pupil: Pupil, examples: Sequence[Example], batch: int) -> Iterator[_Lost]:
     device = next(pupil.parameters()).device
-    inputs = {name: part.to(device) for name, part in pupil.inputs(lessons).items()}
-    tokens = int((inputs["labels"] != IGNORED).sum())
-    return Found(Metric.LOSS, float(pupil(**inputs)["words"]), 0, tokens)
+    for lessons in Lessons(examples, masks=pupil.wants_masks).batches(batch):
+        inputs = {name: part.to(device) for name, part in pupil.inputs(lessons).items()}
+        losses = pupil(**inputs)
+        pairs = _with_masks(lessons) if "seeing" in losses else 0
+        yield _Lost(
+            float(losses["words"]),
+            int((inputs["labels"] != IGNORED).sum()),
+            float(losses["seeing"]) * pairs if pairs else 0.0,
+            pairs,
+        )
 
 
-def _answered(model: ChangeModel, lessons: Sequence[Lesson]) -> Iterator[Found]:
-    for group in _alike(lessons):
-        first = group[0]
-        # Of a free talk the model is asked the first turn alone, then the others one by one.
-        free = first.task is Task.QUESTION
-        text = first.asked[0] if free else TURN_BREAK.join(first.asked)
-        questions = [Question(first.task, text)]
-        if first.task is Task.LOCATE and _gates(model):
-            questions.append(ask(Task.PRESENCE))
-        given = model.answer([lesson.tile() for lesson in group], questions)
-        for lesson, answers in zip(group, given, strict=True):
-            answer = _standing(answers)
-            yield from _talked(model, lesson, answer) if free else _compared(lesson, answer)
+def _with_masks(lessons: Sequence[Lesson]) -> int:
+    return sum(lesson.masks is not None for lesson in lessons)
 
 
-def _alike(lessons: Sequence[Lesson]) -> Iterable[Sequence[Lesson]]:
-    """Lessons that can be asked together: with the same questions and of one size."""
-    groups: dict[object, list[Lesson]] = defaultdict(list)
-    for lesson in lessons:
-        groups[lesson.task, lesson.asked, lesson.before.shape].append(lesson)
-    return groups.values()
-
-
-def _gates(model: ChangeModel) -> bool:
-    """Whether outlines count only where the model also says that something changed."""
-    known = model.capabilities
-    return known.location == "mask" and Task.PRESENCE in known.tasks
-
-
-def _standing(answers: TileAnswers) -> Answer | None:
-    """The answer to the first question as `analyze` takes it; None where none came."""
-    if isinstance(answers, TileFailure):
-        return None
-    answer, *others = answers
-    if any(isinstance(other, Presence) and not other.changed for other in others):
-        return Locations({})
-    return answer
-
-
-def _talked(model: ChangeModel, lesson: Lesson, first: Answer | None) -> Iterator[Found]:
-    """What each turn of a free talk counts for, asked after what the data says before it."""
-    turns = [Exchange(*turn) for turn in zip(lesson.asked, lesson.said, strict=True)]
-    for place, turn in enumerate(turns):
-        answer = first if place == 0 else _reply(model, lesson, turns[:place], turn.question)
-        words = _words(answer)
-        right = words is not None and words.split() == turn.answer.split()
-        yield Found(Metric.EXACT, float(right), 0, 1)
-
-
-def _reply(
-    model: ChangeModel, lesson: Lesson, before: Sequence[Exchange], question: str
-) -> Answer | None:
-    try:
-        said = "".join(model.talk(lesson.tile(), PICTURES, before, question))
-    except RunError:
-        return None
-    return SPECS[Task.QUESTION].parse(said, [question])
-
-
-def _compared(lesson: Lesson, answer: Answer | None) -> Iterator[Found]:
-    """What an answer counts for; one that makes no sense, or never came, is always wrong.
-
-    It counts as further off than "none" would, so that no run wins by saying nothing readable.
-    """
-    spec = SPECS[lesson.task]
-    truth = spec.parse(spec.joined(lesson.said))
-    if isinstance(truth, Presence):
-        right = isinstance(answer, Presence) and answer.changed == truth.changed
-        yield Found(Metric.PRESENCE, float(right), 0, 1)
-    elif isinstance(truth, Counts):
-        errors = [_count_error(truth, answer, name) for name in ASKED]
-        yield Found(Metric.COUNT, float(sum(errors)), 0, len(errors))
-    elif isinstance(truth, Locations):
-        yield _cells_found(truth, answer)
-    elif (words := _words(truth)) is not None:
-        said = _words(answer)
-        right = said is not None and said.split() == words.split()
-        yield Found(Metric.EXACT, float(right), 0, 1)
-
-
-def _count_error(truth: Counts, answer: Answer | None, name: str) -> int:
-    number = truth.counts.get(name, 0)
-    if not isinstance(answer, Counts):
-        return number + 1
-    return abs(answer.counts.get(name, 0) - number)
-
-
-def _cells_found(truth: Locations, answer: Answer | None) -> Found:
-    there = {(name, cell) for name in ASKED for cell in truth.cells.get(name, ())}
-    if not isinstance(answer, Locations | Outlines):
-        return Found(Metric.LOCATE, 0, len(there) + 1, len(there) + 1)
-    said = {(name, cell) for name, cells in cells_said(answer).items() for cell in cells}
-    return Found(Metric.LOCATE, len(there & said), len(there ^ said), len(there | said))
-
-
-def cells_said(answer: Answer | None) -> Mapping[str, Iterable[GridCell]]:
-    """The cells that an answer names of each class that the prompts ask for."""
-    if isinstance(answer, Locations):
-        return {name: answer.cells.get(name, ()) for name in ASKED}
-    if not isinstance(answer, Outlines):
+def _mean_loss(lost: Sequence[_Lost]) -> dict[str, float]:
+    tokens, pairs = sum(each.tokens for each in lost), sum(each.pairs for each in lost)
+    if not tokens:
         return {}
-    strongest = answer.probability.argmax(axis=0)
-    changed = answer.probability.max(axis=0) >= answer.threshold
-    names = [channel.class_name for channel in answer.channels]
-    return {
-        name: cells_of(changed & (_is_of(name, names)[strongest]))
-        for name in ASKED
-        if name in names
-    }
+    loss = sum(each.words for each in lost) / tokens
+    if not pairs:
+        return {str(Metric.LOSS): loss}
+    seeing = sum(each.seeing for each in lost) / pairs
+    return {str(Metric.LOSS): loss + seeing, "seeing": seeing}
 
 
-def _is_of(name: str, names: Sequence[str]) -> Any:  # noqa: ANN401
-    """`(channels,)` bool: which are of a class."""
-    import numpy as np
-
-    return np.array([each == name for each in names])
+# --- answers -------------------------------------------------------------------------------------
 
 
-def _words(answer: Answer | None) -> str | None:
-    if isinstance(answer, Caption | Reply):
-        return answer.text
-    return answer.description if isinstance(answer, Dialogue) else None
+def _answered(pupil: Pupil, exam: Exam, batch: int, share: Share) -> list[Answered]:
+    """What the pupil says about this process's share of the pairs."""
+    pairs = list(dict.fromkeys(item.example.paths for item in exam.items))
+    mine = set(pairs[share.place :: share.processes])
+    if not mine:
+        return []
+    model = pupil.model()
+    asked = [
+        (number, item)
+        for number, item in enumerate(exam.items)
+        if item.example.paths in mine and item.question.task in model.capabilities.tasks
+    ]
+    with closing(answers_of(asked, model, batch)) as found:
+        return [row for rows in found for row in rows]
+
+
+def scored(metric: Metric, rows: Sequence[Answered]) -> float:
+    """What answers are worth.
+
+    Args:
+        metric: Any but the loss.
+        rows: To questions that it is about, at least one; all of one task where it scores texts
+            against each other.
+    """
+    if metric is Metric.PRESENCE:
+        return fmean(_is_right(row) for row in rows)
+    if metric is Metric.COUNT:
+        return fmean(error for row in rows for error in _count_errors(row))
+    if metric is Metric.LOCATE:
+        return _cells_f1(rows)
+    if metric is Metric.EXACT:
+        return fmean(_is_exact(row) for row in rows)
+    written = Written([_texts(row) for row in rows])
+    said = [text_of(row.given) for row in rows]
+    return TextScores(said, written, (str(metric),), Judges()).of(range(len(rows)))[str(metric)]
+
+
+def _is_right(row: Answered) -> bool:
+    given, truth = row.given, row.truth
+    return (
+        isinstance(given, Presence)
+        and isinstance(truth, Presence)
+        and given.changed == truth.changed
+    )
+
+
+def _count_errors(row: Answered) -> list[int]:
+    """Of each class; one more than "none" would be off where the answer makes no sense."""
+    truth = row.truth.counts if isinstance(row.truth, Counts) else {}
+    if not isinstance(row.given, Counts):
+        return [truth.get(name, 0) + 1 for name in _classes(truth)]
+    said = row.given.counts
+    return [abs(said.get(name, 0) - truth.get(name, 0)) for name in _classes(truth)]
+
+
+def _cells_f1(rows: Sequence[Answered]) -> float:
+    """Over all cells of all pairs; an answer that makes no sense names a cell that is not there."""
+    right = wrong = 0
+    for row in rows:
+        cells = row.truth.cells if isinstance(row.truth, Locations) else {}
+        there = {(name, cell) for name in _classes(cells) for cell in cells.get(name, ())}
+        if not isinstance(row.given, Locations):
+            wrong += len(there) + 1
+            continue
+        named = row.given.cells
+        said = {(name, cell) for name in _classes(cells) for cell in named.get(name, ())}
+        right, wrong = right + len(there & said), wrong + len(there ^ said)
+    return 2 * right / (2 * right + wrong) if right + wrong else 1.0
+
+
+def _is_exact(row: Answered) -> bool:
+    said = text_of(row.given).split()
+    return bool(said) and any(said == text.split() for text in _texts(row))
+
+
+def _texts(row: Answered) -> tuple[str, ...]:
+    return row.truth.texts if isinstance(row.truth, References) else ()
+
+
+def _classes(told: Mapping[str, object]) -> tuple[str, ...]:
+    """The two that the prompts ask for, and others that a truth speaks of."""
+    return tuple(dict.fromkeys((*ASKED, *told)))

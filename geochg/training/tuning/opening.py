@@ -17,7 +17,7 @@ from geochg.models.vlm.loading import How, open_vlm
 from geochg.training.tuning.base import Base
 from geochg.training.tuning.checkpoints import PRUNED
 from geochg.training.tuning.options import TuneOptions
-from geochg.training.tuning.processes import made_by_first
+from geochg.training.tuning.processes import is_first, made_by_first
 from geochg.training.tuning.pruning import Masks, cut, load_masks, magnitude_masks, save_masks
 from geochg.training.tuning.pupil import Pupil
 from geochg.training.tuning.storage import writing_told
@@ -37,8 +37,8 @@ _ANSWER_TOKENS = 128
 def open_pupil(base: Base, options: TuneOptions, device: str, work: Path) -> tuple[Pupil, Masks]:
     """The base ready to be adapted, and the masks of what was pruned.
 
-    The order is: prune, keep the masks, quantise. A pruned base that is quantised lies in the
-    run's folder in full precision, since it is needed again when the adapter is merged.
+    The order is: prune, keep the masks in the run's folder, quantise. A pruned base that is
+    quantised lies there in full precision, since it is needed again when the adapter is merged.
 
     Args:
         base: Which.
@@ -53,7 +53,12 @@ def open_pupil(base: Base, options: TuneOptions, device: str, work: Path) -> tup
         return _opened(base, options, device, options.bits), {}
     if options.bits is None:
         pupil = _opened(base, options, device, None)
-        masks = load_masks(work) or magnitude_masks(pupil.network, options.prune)
+        masks = load_masks(work)
+        if not masks:
+            masks = magnitude_masks(pupil.network, options.prune)
+            if is_first():
+                with writing_told(work):
+                    save_masks(masks, work)
         cut(pupil.network, masks)
         return pupil, masks
     made_by_first("pruned base", lambda: _make_pruned(base, options, work))

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 from importlib.resources import files
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from geochg.errors import OptionError
 from geochg.options import Options
 
 PRESETS_FILE = "presets.toml"
 QUANTIZED = {"": None, "8bit": 8, "4bit": 4}
+NOT_QUANTIZED = "none"
 
 
 class Schedule(StrEnum):
@@ -27,13 +28,16 @@ class Schedule(StrEnum):
 
 
 class Metric(StrEnum):
-    """What early stopping looks at, measured on the validation rows."""
+    """What early stopping looks at, measured on the validation rows; see `metrics`."""
 
     LOSS = "loss"
     PRESENCE = "presence"
     COUNT = "count"
     LOCATE = "locate"
     EXACT = "exact"
+    CIDER_D = "cider_d"
+    ROUGE_L_COCO = "rouge_l_coco"
+    BLEU_4 = "bleu_4"
 
 
 @dataclass(frozen=True)
@@ -148,6 +152,20 @@ class TuneOptions(Options):
             )
         if self.patience and not self.evaluate_steps:
             raise OptionError("patience without evaluations", "add --evaluate-steps")
+
+    @classmethod
+    def given(cls, values: Mapping[str, Any]) -> Self:
+        """As `from_dict`, of what somebody wrote on a command line or in a file.
+
+        Who names parts to train themselves wants no adapters unless parts for these are named too,
+        and `none` is a way to say that nothing is quantised.
+        """
+        found = dict(values)
+        if found.get("full"):
+            found.setdefault("lora", ())
+        if found.get("quantize") == NOT_QUANTIZED:
+            found["quantize"] = ""
+        return cls.from_dict(found)
 
     @property
     def bits(self) -> int | None:

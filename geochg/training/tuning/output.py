@@ -17,20 +17,42 @@ from geochg.training.tuning.pruning import Masks, check_cut, cut, save_masks
 from geochg.training.tuning.pupil import Pupil
 
 
-def write_tuned(
-    pupil: Pupil, base: Base, options: TuneOptions, masks: Masks, work: Path, folder: Path
-) -> dict[str, Any]:
-    """Writes what was learned, and gives what is to be told of it.
+def as_it_comes_out(
+    pupil: Pupil, base: Base, options: TuneOptions, masks: Masks, work: Path
+) -> Pupil:
+    """The pupil as `write_tuned` writes it: with its adapter, or merged with what was pruned cut.
 
     Quantised weights cannot take an adapter without loss, so it is merged into the base in full
-    precision; what was pruned is cut again after that.
+    precision, on the CPU; what was pruned is cut again after a merge.
 
     Args:
-        pupil: As it was trained; not to be used afterwards.
+        pupil: As it was trained; changed in place where its weights are whole.
         base: What it was.
         options: How it was trained.
         masks: What stays cut.
         work: The run's folder.
+    """
+    if options.gives_adapter:
+        return pupil
+    if options.bits is None:
+        merge(pupil)
+    else:
+        shutil.rmtree(work / ADAPTER, ignore_errors=True)
+        save_adapter(pupil, work / ADAPTER)
+        pupil = whole_pupil(base, options, work)
+        merge_into(pupil, work / ADAPTER)
+    pupil.eval()
+    cut(pupil.network, masks)
+    return pupil
+
+
+def write_tuned(pupil: Pupil, options: TuneOptions, masks: Masks, folder: Path) -> dict[str, Any]:
+    """Writes what was learned, and gives what is to be told of it.
+
+    Args:
+        pupil: See `as_it_comes_out`; not to be used afterwards.
+        options: How it was trained.
+        masks: What is cut.
         folder: Where to; carries a mark, so that nobody loads it, until `finished`.
 
     Raises:
@@ -41,17 +63,8 @@ def write_tuned(
     if options.gives_adapter:
         save_adapter(pupil, folder)
         return {}
-    if options.bits is None:
-        merge(pupil)
-    else:
-        shutil.rmtree(work / ADAPTER, ignore_errors=True)
-        save_adapter(pupil, work / ADAPTER)
-        pupil = whole_pupil(base, options, work)
-        merge_into(pupil, work / ADAPTER)
-    pupil.eval()
     told: dict[str, Any] = {}
     if masks:
-        cut(pupil.network, masks)
         told["sparsity"] = check_cut(pupil.network, masks, options.prune)
         save_masks(masks, folder)
     with quietly():

@@ -22,6 +22,16 @@ def is_first() -> bool:
     return int(os.environ.get("RANK", "0")) == 0
 
 
+def local_device(device: str) -> str:
+    """The device of this process: where several train on GPUs, each takes the one of its number.
+
+    The launcher's number, by which the Trainer goes too; else all would load onto the first.
+    """
+    if device == "cuda" and world_size() > 1:
+        return f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
+    return device
+
+
 def made_by_first(name: str, make: Callable[[], None]) -> None:
     """Lets the first process make what all need, and the others wait until it is there.
 
@@ -49,6 +59,23 @@ def made_by_first(name: str, make: Callable[[], None]) -> None:
         make()
         shared.set(f"{name}/made", "1")
     shared.wait([f"{name}/made"], PATIENCE)
+
+
+def rehearsed_processes(expected: int | None) -> int:
+    """The number of processes that a run would have, told in one alone.
+
+    Args:
+        expected: None for one.
+
+    Raises:
+        OptionError: If several were started.
+    """
+    if world_size() > 1:
+        raise OptionError(
+            "one process tells what a run of several takes",
+            "start it without torchrun, with --dry-run and --processes",
+        )
+    return expected or 1
 
 
 def check_processes(expected: int | None) -> int:

@@ -129,7 +129,10 @@ def load_masks(folder: Path) -> Masks:
     """The masks of a folder; none where there are none."""
     from safetensors.torch import load_file
 
-    return load_file(folder / FILE) if (folder / FILE).is_file() else {}
+    if not (folder / FILE).is_file():
+        return {}
+    # Copies: a tensor that lies in the file keeps it open, and Windows then replaces no such file.
+    return {name: mask.clone() for name, mask in load_file(folder / FILE).items()}
 
 
 def _weight(model: nn.Module, name: str, mask: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from geochg.errors import InputError
 from geochg.models.deltavlm.processing import IGNORED
 from geochg.training.tuning.lesson import Lesson
 
@@ -27,10 +28,12 @@ class Pupil(nn.Module, ABC):
     Attributes:
         adapter: PEFT's view of the network; None while it has no adapters.
         folder: Of the base: what is not weights lies there.
+        wants_masks: Whether it learns to see by masks; known once it is marked what is trained.
     """
 
     adapter: Any
     folder: Path
+    wants_masks: bool = False
 
     def __init__(self, network: Any) -> None:  # noqa: ANN401
         super().__init__()
@@ -69,6 +72,10 @@ class Pupil(nn.Module, ABC):
     def save_wording(self, folder: Path) -> None:
         """Keeps beside an adapter what `reword` changed."""
 
+    def learns_to_see(self) -> bool:
+        """Whether a part is trained that masks teach."""
+        return False
+
     def finish(self, folder: Path) -> None:
         """Adds to a saved folder what makes it run faster; the network is of no use afterwards."""
 
@@ -104,6 +111,24 @@ def words_loss(logits: Tensor, labels: Tensor) -> Tensor:
     return functional.cross_entropy(
         logits.float().flatten(0, 1), labels.flatten(), ignore_index=IGNORED, reduction="sum"
     )
+
+
+def check_room(labels: Iterable[Sequence[int]], asked: Sequence[str], room: int) -> None:
+    """Refuses rows that lost all of their answer, from which nothing could be learned.
+
+    Args:
+        labels: Of each row as it was cut.
+        asked: The last question of each row.
+        room: Most tokens of a row.
+
+    Raises:
+        InputError: If there is one.
+    """
+    for row, question in zip(labels, asked, strict=True):
+        if all(label == IGNORED for label in row):
+            raise InputError(
+                f"a question takes more than {room} tokens: {question[:40]!r}", "raise --max-tokens"
+            )
 
 
 def learns(module: nn.Module | None) -> bool:

@@ -13,10 +13,12 @@ from typing import Any
 import torch
 
 from geochg.training.seeing import _fast_bf16
+from geochg.training.tuning.course import Course
 from geochg.training.tuning.memory import available_bytes, taken
-from geochg.training.tuning.processes import world_size
+from geochg.training.tuning.plan import Plan
 from geochg.training.tuning.pupil import Pupil
-from geochg.training.tuning.run import Plan, failures_told, ready_pupil
+from geochg.training.tuning.remarks import remarks
+from geochg.training.tuning.run import failures_told, ready_pupil
 
 _BATCHES = 3
 """Batches that are tried; the first one does not count, since much is set up in it."""
@@ -43,6 +45,7 @@ class Rehearsal:
         step_seconds: Measured.
         seconds: Of all steps, without evaluations.
         device: Where.
+        remarks: What makes the run other than it looks.
     """
 
     rows: int
@@ -58,6 +61,7 @@ class Rehearsal:
     step_seconds: float
     seconds: float
     device: str
+    remarks: tuple[str, ...] = ()
 
     @property
     def fits(self) -> bool:
@@ -82,13 +86,14 @@ def rehearsed(what: Plan, work: Path) -> Rehearsal:
     """
     pupil, _ = ready_pupil(what, work)
     pupil.to(what.device).train()
+    course = what.course(pupil.wants_masks)
     free = available_bytes(what.device)
     seconds, peak = [], 0
     with failures_told(what.options, work):
         for number in range(min(_BATCHES, what.steps)):
             with _peak(what.device) as highest:
                 started = time.monotonic()
-                _forward_and_back(pupil, what, number)
+                _forward_and_back(pupil, what, course, number)
                 seconds.append(time.monotonic() - started)
             peak = max(peak, highest[0])
     step = min(seconds[1:] or seconds) * what.options.accumulate
@@ -106,12 +111,13 @@ def rehearsed(what: Plan, work: Path) -> Rehearsal:
         free_bytes=free,
         step_seconds=round(step, 4),
         seconds=round(step * what.steps, 1),
-        device=f"{what.device}, {world_size()} processes" if world_size() > 1 else what.device,
+        device=f"{what.device}, {what.processes} processes" if what.processes > 1 else what.device,
+        remarks=tuple(remark.message for remark in remarks(what)),
     )
 
 
-def _forward_and_back(pupil: Pupil, what: Plan, number: int) -> None:
-    rows, course = what.options.batch_size, what.course
+def _forward_and_back(pupil: Pupil, what: Plan, course: Course, number: int) -> None:
+    rows = what.options.batch_size
     lessons = [course[(number * rows + place) % len(course)] for place in range(rows)]
     inputs = {name: part.to(what.device) for name, part in pupil.inputs(lessons).items()}
     bf16 = _fast_bf16() if what.options.bf16 is None else what.options.bf16

@@ -2,52 +2,34 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
 from transformers import set_seed
 from transformers.trainer_callback import PrinterCallback
 
-from geochg.errors import CancelledRunError, InputError, OptionError, RunError
+from geochg.errors import CancelledRunError, RunError
 from geochg.events import Listener, Notice, ignore
-from geochg.models.devices import torch_device
 from geochg.models.memory import is_out_of_memory
 from geochg.training.tuning.adapting import make_trainable
-from geochg.training.tuning.base import Base
+from geochg.training.tuning.beginning import begun
 from geochg.training.tuning.callbacks import Stopping, Telling, Watching
-from geochg.training.tuning.card import data_facts, write_card
-from geochg.training.tuning.checkpoints import BEST, drop_all, drop_former, newest, write_whole
-from geochg.training.tuning.course import (
-    Course,
-    Parts,
-    balanced,
-    parts_of,
-    passes,
-    seen_before,
-)
-from geochg.training.tuning.framing import Framing
-from geochg.training.tuning.lesson import Lessons
-from geochg.training.tuning.masks import has_masks
+from geochg.training.tuning.card import write_card
+from geochg.training.tuning.checkpoints import BEST, drop_all, step_of
 from geochg.training.tuning.memory import check_learning, check_weights
-from geochg.training.tuning.metrics import evaluated
+from geochg.training.tuning.metrics import Share, examined
 from geochg.training.tuning.opening import open_pupil
 from geochg.training.tuning.options import TuneOptions
-from geochg.training.tuning.output import finished, write_tuned
-from geochg.training.tuning.processes import (
-    check_processes,
-    is_first,
-    made_by_first,
-    world_size,
-)
-from geochg.training.tuning.pruning import Masks, save_masks
+from geochg.training.tuning.output import as_it_comes_out, finished, write_tuned
+from geochg.training.tuning.plan import Plan
+from geochg.training.tuning.processes import is_first, world_size
+from geochg.training.tuning.pruning import Masks
 from geochg.training.tuning.pupil import Pupil
+from geochg.training.tuning.remarks import remarks
 from geochg.training.tuning.storage import writing_told
 from geochg.training.tuning.trainer import (
     TuningTrainer,
@@ -57,94 +39,14 @@ from geochg.training.tuning.trainer import (
 )
 from geochg.training.tuning.wording import no_change_sentence
 
-if TYPE_CHECKING:
-    from geochg.datasets.examples import Example
-
-FACTS = "run.json"
-"""What a run's folder was begun with."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What is to be done.
-
-    Attributes:
-        base: What is tuned.
-        parts: Rows to learn from and rows held out.
-        options: How.
-        steps: Optimizer steps in all.
-        device: Where.
-    """
-
-    base: Base
-    parts: Parts
-    options: TuneOptions
-    steps: int
-    device: str
-
-    @property
-    def step_rows(self) -> int:
-        """Rows in a step, of all processes together."""
-        return self.options.batch_size * self.options.accumulate * world_size()
-
-    @property
-    def course(self) -> Course:
-        """The lessons of the run."""
-        examples = self.parts.training
-        return Course(
-            examples,
-            passes(len(examples), self.steps * self.step_rows, self.options.seed),
-            Framing(self.options.crop, self.options.rotate_deg),
-            self.options.seed,
-        )
-
-    def facts(self) -> dict[str, Any]:
-        """What must be the same for a run to go on."""
-        return {
-            "base": {"model": self.base.source, "checksum": self.base.checksum},
-            "training": data_facts(self.parts.training),
-            "validation": data_facts(self.parts.validation),
-            "options": self.options.shaping(),
-            "processes": world_size(),
-        }
-
-
-def plan(
-    examples: Sequence[Example],
-    own_validation: Sequence[Example],
-    base: Base,
-    options: TuneOptions,
-) -> Plan:
-    """What a run would do.
-
-    Args:
-        examples: Rows to learn from.
-        own_validation: Rows to validate on; may be empty.
-        base: What is tuned.
-        options: How.
-
-    Raises:
-        InputError: If there is nothing to learn from.
-        OptionError: If another number of processes is expected.
-        ModelError: If the device is not there.
-    """
-    processes = check_processes(options.processes)
-    share = options.validation_share
-    training, validation = parts_of(examples, own_validation, share, options.seed)
-    training = balanced(training, options.samples, options.seed)
-    if options.evaluate_steps and not validation:
-        raise InputError("there are no rows to evaluate on", "add --validation FILE")
-    rows = options.batch_size * options.accumulate * processes
-    steps = options.steps or math.ceil(options.epochs * len(training) / rows)
-    return Plan(base, Parts(training, validation), options, steps, torch_device(options.device))
-
 
 def tune(what: Plan, work: Path, output: Path, listener: Listener = ignore) -> dict[str, Any]:
     """Tunes a model.
 
     Args:
         what: The plan.
-        work: For checkpoints and logs; a run that stopped goes on from what is there.
+        work: For checkpoints and logs; a run that stopped goes on from what is there. The last
+            checkpoint stays until `forget`, for what may still go wrong with the output.
         output: The folder to make; not loaded by anything before it is whole.
         listener: Told how far it is.
 
@@ -153,49 +55,41 @@ def tune(what: Plan, work: Path, output: Path, listener: Listener = ignore) -> d
 
     Raises:
         InputError: If the folder holds another run's checkpoints, or one that was not to go on.
+        OptionError: If what is to go on was begun otherwise.
         ModelError: If the base lacks a part or memory is too small.
         CancelledRunError: If the user stopped it; a checkpoint is kept.
         RunError: If it fails on the way.
     """
     facts = what.facts()
-    checkpoint = _begun(work, facts, what.options.resume)
-    if known := seen_before(what.parts):
-        listener(Notice(_leak(known, len(what.parts.validation)), warning=True))
+    checkpoint = begun(work, facts, what.options.resume)
+    for remark in remarks(what):
+        listener(remark)
     pupil, masks = ready_pupil(what, work)
-    if masks and is_first():
-        with writing_told(work):
-            save_masks(masks, work)
-    if is_first():
-        _tell_lack_of_masks(what, listener)
     started = time.monotonic()
-    watching = _trained(pupil, masks, what, work, checkpoint, listener)
+    learned = _learned(pupil, masks, what, work, checkpoint, listener)
     seconds = time.monotonic() - started
     if not is_first():
         return {}
-    if watching is not None and watching.best_step is not None:
+    if learned.best_step is not None:
         load_trained(pupil, work / BEST)
-    results: dict[str, Any] = {
-        "steps": what.steps,
-        "seconds": round(seconds, 1),
-        **_validated(pupil, what),
-    }
-    if watching is not None:
-        results["best_step"] = watching.best_step
+    results: dict[str, Any] = {"steps": learned.steps, "seconds": round(seconds, 1)}
     with writing_told(output):
-        results |= write_tuned(pupil, what.base, what.options, masks, work, output)
+        found, told = _written(pupil, masks, what, work, output)
+        results |= found
+        if learned.best_step is not None:
+            results["best_step"] = learned.best_step
+        results |= told
         card = write_card(
             output, what.base, what.options, facts["training"], facts["validation"], results
         )
         finished(output)
-    drop_all(work)
     return card
 
 
-def _leak(known: int, count: int) -> str:
-    return (
-        f"{known} of {count} validation rows show a picture or a location that is learned from, "
-        "which flatters their scores; leave such rows out of either file"
-    )
+def forget(work: Path) -> None:
+    """Removes what a run has left whose output is in its place; its logs stay."""
+    if is_first():
+        drop_all(work)
 
 
 def ready_pupil(what: Plan, work: Path) -> tuple[Pupil, Masks]:
@@ -216,15 +110,25 @@ def ready_pupil(what: Plan, work: Path) -> tuple[Pupil, Masks]:
     return pupil, masks
 
 
-def _trained(
+class _Learned(NamedTuple):
+    """How training ended: after how many steps, and which of them was the best.
+
+    The best is None where nothing was evaluated on the way.
+    """
+
+    steps: int
+    best_step: int | None
+
+
+def _learned(
     pupil: Pupil,
     masks: Masks,
     what: Plan,
     work: Path,
     checkpoint: Path | None,
     listener: Listener,
-) -> Watching | None:
-    """Trains in place; gives what watched over it, where something did."""
+) -> _Learned:
+    """Trains in place."""
     options = what.options
     dense = bool(options.seeing) and what.base.kind == "deltavlm"
     trainer = TuningTrainer(
@@ -232,11 +136,16 @@ def _trained(
         masks,
         options.keep,
         args=arguments(options, work, what.steps, what.device, dense),
-        train_dataset=what.course,
+        train_dataset=what.course(pupil.wants_masks),
     )
     trainer.remove_callback(PrinterCallback)
     stopping = Stopping()
     watching = _watching(pupil, what, work, trainer, listener)
+    if watching is not None and checkpoint is not None:
+        watching.take_up(step_of(checkpoint))
+        if watching.is_over:
+            # It had stopped early already, and ended before its output was in its place.
+            return _Learned(step_of(checkpoint), watching.best_step)
     for callback in (Telling(listener), watching, stopping):
         if callback is not None:
             trainer.add_callback(callback)
@@ -244,35 +153,14 @@ def _trained(
         listener(Notice(f"training in {world_size()} processes"))
     # On a CPU it tells of each layer in each batch that it rounds.
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
-    with stopping.heard(), failures_told(what.options, work):
+    with stopping.heard(), failures_told(options, work):
         trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
     if stopping.stopped_at is not None:
         raise CancelledRunError(
             f"stopped after step {stopping.stopped_at} of {what.steps}; {work} keeps a checkpoint",
             "go on with the same command and --resume",
         )
-    return watching
-
-
-def _tell_lack_of_masks(what: Plan, listener: Listener) -> None:
-    """Says so where something is asked for that only masks can teach, and no row has any."""
-    options = what.options
-    wanted = [
-        name
-        for name, asked in (
-            ("the dense head", "dense" in (*options.lora, *options.full)),
-            ("crops and turns", not what.course.framing.is_off),
-        )
-        if asked
-    ]
-    if wanted and not any(map(has_masks, what.parts.training)):
-        listener(
-            Notice(
-                f"no row has masks, which {' and '.join(wanted)} would need: they belong into "
-                "label/ beside the folder of the earlier pictures, under their names",
-                warning=True,
-            )
-        )
+    return _Learned(trainer.state.global_step, None if watching is None else watching.best_step)
 
 
 def _watching(
@@ -288,9 +176,8 @@ def _watching(
         return list(gather_object(found)) if world_size() > 1 else found
 
     def evaluate() -> dict[str, float]:
-        place, count = trainer.accelerator.process_index, world_size()
-        lessons = Lessons(what.parts.validation[place::count])
-        return evaluated(pupil, lessons, options.metric, options.batch_size, gather)
+        share = Share(trainer.accelerator.process_index, world_size(), gather)
+        return examined(pupil, what.exam, options.batch_size, share)
 
     return Watching(
         work,
@@ -303,66 +190,33 @@ def _watching(
     )
 
 
+def _written(
+    pupil: Pupil, masks: Masks, what: Plan, work: Path, output: Path
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Writes what comes out; its scores on what was held out, and what else is told of it.
+
+    What comes out is scored, not what was trained: cutting again after a merge costs something.
+    Only where weights were quantised it is scored with these, since a whole model in full
+    precision may be too large for the device it was trained on.
+    """
+    options = what.options
+    if options.bits is not None:
+        scores = _validated(pupil, what)
+        if scores and not options.gives_adapter:
+            scores["validated_in_bits"] = options.bits
+        whole = as_it_comes_out(pupil, what.base, options, masks, work)
+    else:
+        whole = as_it_comes_out(pupil, what.base, options, masks, work)
+        scores = _validated(whole, what)
+    return scores, write_tuned(whole, options, masks, output)
+
+
 def _validated(pupil: Pupil, what: Plan) -> dict[str, float]:
-    """The metrics of what came out, on what was held out."""
+    """The metrics on what was held out."""
     if not what.parts.validation:
         return {}
-    lessons = Lessons(what.parts.validation)
-    found = evaluated(pupil, lessons, what.options.metric, what.options.batch_size)
+    found = examined(pupil, what.exam, what.options.batch_size)
     return {f"validation_{name}": round(value, 6) for name, value in found.items()}
-
-
-def _begun(work: Path, facts: dict[str, Any], resume: bool) -> Path | None:
-    """The checkpoint to go on from; notes the facts of a run that begins.
-
-    Raises:
-        InputError: If the folder holds a run that is not to go on.
-        OptionError: If it was begun otherwise.
-    """
-    checkpoint, file = newest(work), work / FACTS
-    if checkpoint is not None and not resume:
-        raise InputError(
-            f"{work} holds a run that is not finished", "add --resume to go on, or remove it"
-        )
-    going_on = resume and file.is_file()
-    if going_on:
-        _check_same(_former_facts(file), facts, work)
-
-    def begin() -> None:
-        if going_on:
-            return
-        with writing_told(work):
-            work.mkdir(parents=True, exist_ok=True)
-            if checkpoint is None:
-                drop_former(work)
-            write_whole(file, json.dumps(facts, indent=1))
-
-    made_by_first("begun", begin)
-    return checkpoint
-
-
-def _former_facts(file: Path) -> Any:  # noqa: ANN401
-    try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"{file} cannot be read: {error}", f"remove {file.parent}, and start anew"
-        ) from error
-
-
-def _check_same(former: Any, facts: dict[str, Any], work: Path) -> None:  # noqa: ANN401
-    now = json.loads(json.dumps(facts))
-    for name, value in now.items():
-        was = former.get(name) if isinstance(former, dict) else None
-        if was == value:
-            continue
-        what = name
-        if isinstance(value, dict) and isinstance(was, dict):
-            what = next(key for key in value if was.get(key) != value[key])
-        raise OptionError(
-            f"the run in {work} was begun with another {what.replace('_', ' ')}",
-            "give what it was begun with, or leave out --resume and remove it",
-        )
 
 
 @contextmanager
@@ -380,4 +234,4 @@ def failures_told(options: TuneOptions, work: Path) -> Iterator[None]:
         ) from error
 
 
-__all__ = ["Plan", "failures_told", "plan", "ready_pupil", "tune"]
+__all__ = ["failures_told", "forget", "ready_pupil", "tune"]

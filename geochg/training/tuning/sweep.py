@@ -8,11 +8,13 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from geochg.errors import InputError, OptionError
 from geochg.models.saved import UNFINISHED
 from geochg.training.tuning.card import FILE
+from geochg.training.tuning.facts import difference
 from geochg.training.tuning.options import TuneOptions, preset
 
 TABLES = ("options", "grid", "runs")
@@ -95,34 +97,43 @@ def check_done(folder: Path, facts: Mapping[str, Any]) -> None:
         InputError: If its card cannot be read.
         OptionError: If its base, its rows or its options were others.
     """
-    file = folder / FILE
-    try:
-        card = json.loads(file.read_text(encoding="utf-8"))
-        base = card["base"]["checksum"]
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise InputError(f"{file} cannot be read: {error}", f"remove {folder}") from error
-    now = json.loads(json.dumps(facts))
-    same = {"base": base == now["base"]["checksum"]}
-    same |= {name: card.get(name) == now[name] for name in ("training", "validation")}
-    was = card.get("options") or {}
-    same |= {name: was.get(name) == value for name, value in now["options"].items()}
-    if other := [name.replace("_", " ") for name, holds in same.items() if not holds]:
+    if other := difference(_card(folder), facts):
         raise OptionError(
-            f"the run in {folder} was done with another {other[0]}",
+            f"the run in {folder} was done with {other}",
             "give what it was done with, or remove it, or name another folder with -o",
         )
 
 
-def swept(runs: Sequence[SweepRun], folder: Path) -> list[dict[str, Any]]:
-    """What is known of the runs of a sweep, as rows: what was varied, and what came of it."""
+def swept(
+    runs: Sequence[SweepRun], folder: Path, failed: Mapping[str, str] = MappingProxyType({})
+) -> list[dict[str, Any]]:
+    """What is known of the runs of a sweep, as rows: what was varied, and what came of it.
+
+    Args:
+        runs: Of the sweep.
+        folder: That holds theirs.
+        failed: Why, by the names of those that did.
+    """
     rows = []
     for run in runs:
         row: dict[str, Any] = {"run": run.name, **run.varied}
         if is_done(folder / run.name):
-            card = json.loads((folder / run.name / FILE).read_text(encoding="utf-8"))
-            row |= card["results"]
+            row |= _card(folder / run.name)["results"]
+        elif run.name in failed:
+            row["failed"] = failed[run.name]
         rows.append(row)
     return rows
+
+
+def _card(folder: Path) -> dict[str, Any]:
+    file = folder / FILE
+    try:
+        card = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{file} cannot be read: {error}", f"remove {folder}") from error
+    if not isinstance(card, dict) or not isinstance(card.get("results"), dict):
+        raise InputError(f"{file} is no card of a run", f"remove {folder}")
+    return card
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -157,7 +168,7 @@ def _run(
     varied: Mapping[str, Any], common: Mapping[str, Any], given: Mapping[str, Any]
 ) -> SweepRun:
     kept = {name: value for name, value in varied.items() if name not in given}
-    options = TuneOptions.from_dict({**common, **kept, **given})
+    options = TuneOptions.given({**common, **kept, **given})
     name = "-".join(f"{name}_{_slug(value)}" for name, value in kept.items()) or "run"
     return SweepRun(name, kept, options)
 

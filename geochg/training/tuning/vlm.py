@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from geochg.errors import InputError
 from geochg.models.deltavlm.processing import IGNORED
 from geochg.models.vlm.engine import Text
 from geochg.models.vlm.instructblip import InstructBlipEngine
 from geochg.models.vlm.prefix import PrefixEngine
 from geochg.training.tuning.lesson import Lesson
-from geochg.training.tuning.pupil import Pupil, learns, padded, words_loss
+from geochg.training.tuning.pupil import Pupil, check_room, learns, padded, words_loss
 from geochg.training.tuning.talks import Taught, taught
 
 if TYPE_CHECKING:
@@ -69,12 +68,7 @@ class _EnginePupil(Pupil):
             found = taught(self.engine.writer, lesson.asked, lesson.said, _ends(self.engine))
             for row in found:
                 cut = Taught(row.ids[: self.max_tokens], row.labels[: self.max_tokens])
-                if all(label == IGNORED for label in cut.labels):
-                    raise InputError(
-                        f"a question takes more than {self.max_tokens} tokens: "
-                        f"{lesson.asked[0][:40]!r}",
-                        "raise --max-tokens",
-                    )
+                check_room([cut.labels], [lesson.asked[0]], self.max_tokens)
                 places.append(place)
                 rows.append(cut)
         return places, rows
@@ -130,19 +124,25 @@ class InstructBlipPupil(_EnginePupil):
     engine: InstructBlipEngine
 
     def inputs(self, lessons: Sequence[Lesson]) -> dict[str, Any]:
-        """See `Pupil.inputs`."""
+        """See `Pupil.inputs`.
+
+        Raises:
+            InputError: If a question alone is longer than a row may be.
+        """
         opening = self.engine.writer.opening
-        texts, rows, labels = [], [], []
+        texts, rows, labels, last = [], [], [], []
         for place, lesson in enumerate(lessons):
             for turn in range(len(lesson.said)):
                 asked, said = lesson.asked[: turn + 1], lesson.said[:turn]
                 prompt = self.engine.writer.rest(asked, said)
                 answer = [*self.engine.writer.spelt(lesson.said[turn]), _ends(self.engine)[0]]
                 texts.append(Text(place, prompt))
+                last.append(lesson.asked[turn])
                 whole = [*opening, *prompt, *answer]
                 room = len(opening) + self.max_tokens
                 rows.append(whole[:room])
                 labels.append([*([IGNORED] * (len(whole) - len(answer))), *answer][:room])
+        check_room(labels, last, self.max_tokens)
         filler = int(self.engine.writer.tokenizer.pad_token_id)
         return {
             "input_ids": padded(rows, filler),

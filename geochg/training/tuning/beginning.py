@@ -1,0 +1,70 @@
+"""How a run begins in its folder: anew, or from a checkpoint of the same run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from geochg.errors import InputError, OptionError
+from geochg.training.tuning.checkpoints import drop_former, newest, write_whole
+from geochg.training.tuning.facts import difference
+from geochg.training.tuning.processes import made_by_first
+from geochg.training.tuning.storage import writing_told
+
+FACTS = "run.json"
+"""What a run's folder was begun with."""
+
+
+def begun(work: Path, facts: Mapping[str, Any], resume: bool) -> Path | None:
+    """The checkpoint to go on from, None to begin; notes the facts of a run that begins.
+
+    Args:
+        work: The run's folder.
+        facts: See `Plan.facts`.
+        resume: Whether to go on with what is there.
+
+    Raises:
+        InputError: If the folder holds a run that is not to go on, or nobody knows which.
+        OptionError: If it was begun otherwise.
+        RunError: If it cannot be written.
+    """
+    checkpoint, file = newest(work), work / FACTS
+    if checkpoint is not None and not resume:
+        raise InputError(
+            f"{work} holds a run that is not finished", "add --resume to go on, or remove it"
+        )
+    if checkpoint is not None and not file.is_file():
+        raise InputError(
+            f"{work} has no {FACTS} that tells which run its checkpoints are of",
+            "remove it, and start anew",
+        )
+    going_on = resume and file.is_file()
+    if going_on:
+        _check_same(file, facts)
+
+    def begin() -> None:
+        if going_on:
+            return
+        with writing_told(work):
+            work.mkdir(parents=True, exist_ok=True)
+            drop_former(work)
+            write_whole(file, json.dumps(facts, indent=1))
+
+    made_by_first("begun", begin)
+    return checkpoint
+
+
+def _check_same(file: Path, facts: Mapping[str, Any]) -> None:
+    try:
+        former = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{file} cannot be read: {error}", f"remove {file.parent}, and start anew"
+        ) from error
+    if other := difference(former, facts):
+        raise OptionError(
+            f"the run in {file.parent} was begun with {other}",
+            f"give what it was begun with, or remove {file.parent} and start anew",
+        )
