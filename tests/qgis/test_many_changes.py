@@ -34,14 +34,15 @@ def layer(qgis_new_project):
 
 
 @pytest.fixture
-def changes(qgis_iface, layer):
+def changes(qgis_iface, layer, qtbot):
     from geochg_qgis.panel.change_list import ChangeList
 
     changes = ChangeList(qgis_iface, pytest.fail)
     changes.resize(400, 600)
     changes.show()
-    assert changes.model.rowCount() == MANY
+    qtbot.waitUntil(lambda: changes.model.rowCount() == MANY, timeout=10_000)
     yield changes
+    changes.close_down()
     changes.deleteLater()
 
 
@@ -67,7 +68,7 @@ def test_a_review_of_all_is_quick_and_keeps_the_selection(changes, layer):
     changes.accept.click()
     assert time.perf_counter() - start < WRITTEN_S
     assert len(changes.chosen()) == MANY
-    marks = {changes.shown.index(row, 5).data() for row in range(MANY)}
+    marks = {changes.model.index(row, 5).data() for row in range(MANY)}
     assert marks == {"✓"}
     assert {each["review"] for each in layer.getFeatures()} == {"accepted"}
 
