@@ -16,10 +16,11 @@ class Turns(QObject):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._steps: deque[Step] = deque()
-        # One that has nothing to wait for comes after what the step before asked to be painted.
+        # A millisecond, in which what the step before asked for is painted; timers of none may be
+        # taken two at a time.
         self._next = QTimer(self)
         self._next.setSingleShot(True)
-        self._next.setInterval(0)
+        self._next.setInterval(1)
         self._next.timeout.connect(self._take)
 
     @property

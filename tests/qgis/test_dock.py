@@ -14,6 +14,7 @@ from qgis.core import (
     QgsRectangle,
     QgsVectorLayer,
 )
+from qgis.PyQt.QtCore import QTimer
 
 from geochg_qgis.layers.fields import REVIEW, REVIEW_CLASS
 from geochg_qgis.layers.grounds import aoi_text, crs_text
@@ -192,6 +193,58 @@ def test_a_project_closed_meanwhile_is_told_where_the_result_is(dock, qtbot, err
     assert any("dubai_2018_changes.gpkg" in text for text in noticed)
     assert (tmp_path / "dubai_2018_changes.gpkg").exists()
     assert not QgsProject.instance().mapLayers()
+
+
+def test_a_project_closed_while_the_result_is_added_is_told_where_it_is(
+    dock, qtbot, errors, tmp_path
+):
+    noticed = []
+    dock.runs.noticed.connect(noticed.append)
+    dock.options.model.setEditText("cva")
+    added = []
+
+    def close(_):
+        added.append(1)
+        QTimer.singleShot(0, QgsProject.instance().clear)
+
+    QgsProject.instance().layersAdded.connect(close)
+    with qtbot.waitSignal(dock.runs.ended, timeout=90_000):
+        dock.run()
+    QgsProject.instance().layersAdded.disconnect(close)
+    assert added == [1]
+    assert any("dubai_2018_changes.gpkg" in text for text in noticed)
+    assert not QgsProject.instance().mapLayers()
+    assert not dock.runs.is_running
+    assert dock.changes.layer is None
+    assert errors == []
+
+
+def test_both_dates_and_the_changes_have_their_time(dock, done, pair):
+    def days(layer):
+        properties = layer.temporalProperties()
+        assert properties.isActive()
+        time = properties.fixedTemporalRange()
+        return [each.toString("yyyy-MM-dd") for each in (time.begin(), time.end())]
+
+    assert days(pair[0]) == ["2015-12-11", "2018-03-29"]
+    assert days(pair[1]) == ["2018-03-30", "2018-03-30"]
+    assert days(done) == ["2018-03-30", "2018-03-30"]
+
+
+def test_the_probability_is_below_the_result(dock, qtbot, errors):
+    dock.options.model.setEditText("cva")
+    dock.options.heatmap.setChecked(True)
+    with qtbot.waitSignal(dock.runs.ended, timeout=90_000):
+        dock.run()
+    assert errors == []
+    group = QgsProject.instance().layerTreeRoot().children()[0]
+    assert [node.name() for node in group.children()] == [
+        "dubai 2018 changes", "probability of change", "dubai_2018", "dubai_2015",
+    ]  # fmt: skip
+    heatmap = group.children()[1]
+    assert not heatmap.isVisible()
+    assert heatmap.layer().isValid()
+    assert heatmap.layer().thread() is heatmap.thread()
 
 
 def test_what_cannot_be_run_is_said(dock, errors, pair, qgis_iface, tmp_path):

@@ -229,6 +229,13 @@ def test_escape_ends_it_and_gives_the_former_tool_back(changes, canvas, qtbot):
     canvas.unsetMapTool(pan)
 
 
+def test_escape_in_the_list_ends_it(swipe, changes, canvas):
+    changes.show()
+    QTest.keyClick(changes.table, Qt.Key.Key_Escape)
+    assert not changes.swipe.isChecked()
+    assert canvas.mapTool() is not swipe
+
+
 def test_the_button_and_another_tool_end_it_too(swipe, changes, canvas, qtbot):
     changes.swipe.click()
     assert not changes.swipe.isChecked()
