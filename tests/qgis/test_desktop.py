@@ -80,7 +80,7 @@ def report(tmp_path_factory):
 def test_the_panel_opens_fast_and_guesses_the_pair(report):
     assert report["dock_is_visible"]
     assert report["open_s"][0] < 0.3 * report["slowness"]
-    assert statistics.median(report["open_s"]) < 0.3
+    assert statistics.median(report["open_s"]) < 0.3 * report["slowness"]
     assert report["guessed"] == ["dubai_2015", "dubai_2018"]
     assert "tiles" in report["info"]
 
@@ -90,8 +90,8 @@ def test_the_first_layer_takes_no_more_than_three_clicks(report):
 
 
 def test_cancel_is_shown_at_once_and_done_soon(report):
-    assert report["cancel_shown_s"] < 1
-    assert report["cancel_s"] < 5
+    assert report["cancel_shown_s"] < 1 * report["slowness"]
+    assert report["cancel_s"] < 5 * report["slowness"]
     assert "kept" in report["after_cancel"]
     assert report["layers_after_cancel"] == 2
 

@@ -78,7 +78,7 @@ def test_a_selection_on_the_map_is_followed_at_once(changes, layer, step):
     changes.table.selectionModel().selectionChanged.connect(lambda *_: signals.append(1))
     start = time.perf_counter()
     layer.selectByIds(wanted)
-    assert time.perf_counter() - start < QUICK_S
+    assert time.perf_counter() - start < QUICK_S * slowness(sys.executable)
     assert sorted(changes.chosen()) == sorted(wanted)
     assert sorted(layer.selectedFeatureIds()) == sorted(wanted)
     assert len(signals) == 1
@@ -91,7 +91,7 @@ def test_a_review_of_all_is_quick_and_keeps_the_selection(changes, layer):
     assert layer.selectedFeatureCount() == MANY
     start = time.perf_counter()
     changes.accept.click()
-    assert time.perf_counter() - start < WRITTEN_S
+    assert time.perf_counter() - start < WRITTEN_S * slowness(sys.executable)
     assert len(changes.chosen()) == MANY
     marks = {changes.model.index(row, 5).data() for row in range(MANY)}
     assert marks == {"✓"}
