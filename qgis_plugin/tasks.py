@@ -102,7 +102,7 @@ def request_task(
     connection: Connection,
     method: str,
     parameters: Callable[[BackgroundTask], Mapping[str, Any]],
-    then: Callable[[], Mapping[str, Any]] = dict,
+    then: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict,
 ) -> BackgroundTask:
     """A task that asks the worker.
 
@@ -111,7 +111,7 @@ def request_task(
         connection: Where the worker is.
         method: As docs/worker.md names it.
         parameters: Makes them, on the task's thread.
-        then: What else to do there when the worker has answered; joins the answer.
+        then: What else to do there with the worker's answer; what it gives joins that.
     """
 
     def work(task: BackgroundTask) -> Mapping[str, Any]:
@@ -119,6 +119,6 @@ def request_task(
         client = connection.client(task.isCanceled)
         task.tell({"kind": "hello", **client.hello})
         result = client.ask(method, given, task.tell, task.isCanceled)
-        return {**result, **then()}
+        return {**result, **then(result)}
 
     return BackgroundTask(name, work)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from qgis.core import (
@@ -17,6 +18,7 @@ from qgis.PyQt.QtCore import QVariant
 
 from geochg_qgis.layers.fields import REVIEW, REVIEW_CLASS
 from geochg_qgis.layers.style import apply_style
+from geochg_qgis.layers.times import PairTimes, set_time
 from geochg_qgis.link.errors import LinkError
 from geochg_qgis.words import tr
 
@@ -26,7 +28,7 @@ RESULT = "geochg/result"
 BEFORE, AFTER, OPTIONS = "geochg/before", "geochg/after", "geochg/options"
 
 
-def ready_layer(path: Path, name: str) -> QgsVectorLayer:
+def ready_layer(path: Path, name: str, times: PairTimes | None = None) -> QgsVectorLayer:
     """Opens a result: with the fields for a review, and its style kept as the file's default.
 
     For any thread, so that a slow disk does not block the main one, whose the layer is then.
@@ -34,6 +36,7 @@ def ready_layer(path: Path, name: str) -> QgsVectorLayer:
     Args:
         path: The GeoPackage.
         name: What the layer is called.
+        times: When the pair was taken, where that is known.
 
     Raises:
         LinkError: If it cannot be opened or changed.
@@ -43,27 +46,56 @@ def ready_layer(path: Path, name: str) -> QgsVectorLayer:
         raise LinkError(tr("{} cannot be opened").format(path), tr("see the log, and run it again"))
     _add_review(layer)
     apply_style(layer)
+    if times is not None:
+        # What changed is seen from the later date on.
+        set_time(layer, times.after)
     layer.setCustomProperty(RESULT, True)
     layer.saveStyleToDatabase("geochg", "", True, "")
     layer.moveToThread(QgsApplication.instance().thread())
     return layer
 
 
-def add_result(
-    layer: QgsVectorLayer, before: QgsMapLayer | None, after: QgsMapLayer | None
-) -> QgsLayerTreeGroup:
-    """Puts a result into a group of its own on top, with the two images below it.
+def ready_heatmap(path: Path, name: str) -> QgsRasterLayer | None:
+    """Opens a heatmap, whose values QGIS looks through first; for any thread.
 
-    The images are taken along only if they are in the project; they stay where they are, too.
+    Args:
+        path: The raster.
+        name: What the layer is called.
+
+    Returns:
+        The layer, which is the main thread's then; None where there is no such raster.
     """
-    project = QgsProject.instance()
-    project.addMapLayer(layer, False)
-    group = project.layerTreeRoot().insertGroup(0, layer.name())
-    group.addLayer(layer)
+    layer = QgsRasterLayer(str(path), name)
+    if not layer.isValid():
+        return None
+    layer.moveToThread(QgsApplication.instance().thread())
+    return layer
+
+
+def placing(
+    layer: QgsVectorLayer, before: str, after: str, heatmap: QgsRasterLayer | None
+) -> Iterator[Callable[[], object]]:
+    """The steps that put a result into a group of its own on top, with the two images below it.
+
+    Each makes QGIS do much, so that the window is to be served between them. The images are taken
+    along only if they are in the project by then; one that lies in another group stays there, too.
+
+    Args:
+        layer: The result.
+        before: Id of the earlier image's layer.
+        after: Id of the later one's.
+        heatmap: Goes below the result, switched off.
+    """
+    project, name = QgsProject.instance(), layer.name()
+    group: list[QgsLayerTreeGroup] = []
+    yield lambda: project.addMapLayer(layer, False)
+    yield lambda: group.append(project.layerTreeRoot().insertGroup(0, name))
+    yield lambda: group[0].addLayer(layer)
+    if heatmap is not None:
+        yield lambda: project.addMapLayer(heatmap, False)
+        yield lambda: group[0].addLayer(heatmap).setItemVisibilityChecked(False)
     for source in (after, before):
-        if source is not None and project.mapLayer(source.id()) is not None:
-            _move_into(group, source)
-    return group
+        yield lambda source=source: _move_into(group[0], source)
 
 
 def results_in_project() -> list[QgsVectorLayer]:
@@ -82,10 +114,13 @@ def source_of(layer: QgsMapLayer, which: str) -> QgsRasterLayer | None:
     return found if isinstance(found, QgsRasterLayer) else None
 
 
-def _move_into(group: QgsLayerTreeGroup, layer: QgsMapLayer) -> None:
+def _move_into(group: QgsLayerTreeGroup, layer_id: str) -> None:
     """Moves a layer's node, unless it lies in another group already."""
-    root = QgsProject.instance().layerTreeRoot()
-    node = root.findLayer(layer.id())
+    project = QgsProject.instance()
+    layer, root = project.mapLayer(layer_id), project.layerTreeRoot()
+    if layer is None:
+        return
+    node = root.findLayer(layer_id)
     if node is None or node.parent() is not root:
         group.addLayer(layer)
         return

@@ -32,11 +32,6 @@ def set_attribute(
     layer.triggerRepaint()
 
 
-def confidence_filter(percent: int) -> str:
-    """A layer filter that keeps what is at least so sure; empty for all."""
-    return f'"confidence" >= {percent / 100:.2f}' if percent > 0 else ""
-
-
 def _all_changed(
     layer: QgsVectorLayer, features: Iterable[int], index: int, value: str | None
 ) -> bool:

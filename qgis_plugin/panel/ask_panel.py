@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from qgis.core import QgsCoordinateReferenceSystem, QgsCoordinateTransform, QgsPointXY, QgsProject
-from qgis.gui import QgisInterface, QgsMapToolEmitPoint, QgsVertexMarker
+from qgis.core import QgsPointXY, QgsProject
+from qgis.gui import QgisInterface, QgsMapToolEmitPoint
 from qgis.PyQt.QtCore import Qt
-from qgis.PyQt.QtGui import QColor, QTextCursor
+from qgis.PyQt.QtGui import QTextCursor
 from qgis.PyQt.QtWidgets import (
     QComboBox,
     QHBoxLayout,
+    QLabel,
     QLineEdit,
     QPlainTextEdit,
     QPushButton,
@@ -20,9 +21,9 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from geochg_qgis.connection import Connection
-from geochg_qgis.layers.grounds import lonlat
 from geochg_qgis.link.errors import Cancelled, LinkError
-from geochg_qgis.panel.talks import Talk, keep_talks, kept_talks
+from geochg_qgis.panel.place_marks import PlaceMarks
+from geochg_qgis.panel.talks import Subject, Talk, keep_talks, kept_talks
 from geochg_qgis.tasks import BackgroundTask, request_task, start_quietly
 from geochg_qgis.words import tr
 
@@ -35,6 +36,7 @@ class AskPanel(QWidget):
     Args:
         iface: QGIS.
         connection: Where the worker is.
+        subject: Tells what the panel would ask about now, and whom.
         parameters: Reads the pair and options from the panel, on the main thread, and gives what
             makes the worker's parameters of them on another.
         show_error: Tells the user of an error.
@@ -45,16 +47,17 @@ class AskPanel(QWidget):
         self,
         iface: QgisInterface,
         connection: Connection,
+        subject: Callable[[], Subject],
         parameters: Parameters,
         show_error: Callable[[LinkError], object],
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
-        self._iface, self._connection = iface, connection
-        self._parameters, self._show_error = parameters, show_error
+        self._connection = connection
+        self._subject, self._parameters, self._show_error = subject, parameters, show_error
         self._talks: list[Talk] = []
         self._task: BackgroundTask | None = None
-        self._marker: QgsVertexMarker | None = None
+        self.marks = PlaceMarks(iface.mapCanvas(), self)
         self.tool = QgsMapToolEmitPoint(iface.mapCanvas())
         self.tool.canvasClicked.connect(self._click)
         self.pick = QPushButton(tr("Choose a place on the map"), self)
@@ -62,7 +65,10 @@ class AskPanel(QWidget):
         self.tool.setButton(self.pick)
         self.places = QComboBox(self)
         self.places.setMinimumWidth(80)
-        # Plain text: neither a question nor an answer may become markup.
+        self.about = QLabel(self)
+        self.about.setWordWrap(True)
+        # Plain text: neither names, nor a question, nor an answer may become markup.
+        self.about.setTextFormat(Qt.TextFormat.PlainText)
         self.said = QPlainTextEdit(self)
         self.said.setReadOnly(True)
         self.said.setMinimumHeight(140)
@@ -82,6 +88,16 @@ class AskPanel(QWidget):
         project.cleared.connect(self.load)
         self.load()
 
+    def showEvent(self, event: Any) -> None:  # noqa: ANN401 - Qt calls it so
+        """The places are on the map while they can be asked about."""
+        super().showEvent(event)
+        self.marks.set_shown(True)
+
+    def hideEvent(self, event: Any) -> None:  # noqa: ANN401 - Qt calls it so
+        """And only then."""
+        super().hideEvent(event)
+        self.marks.set_shown(False)
+
     def load(self) -> None:
         """Reads the talks of the project."""
         self.cancel()
@@ -91,41 +107,35 @@ class AskPanel(QWidget):
 
     def start_at(self, lon: float, lat: float) -> None:
         """Begins a talk about a place, or goes on with the one there."""
-        for row, talk in enumerate(self._talks):
-            if abs(talk.lon - lon) < 1e-6 and abs(talk.lat - lat) < 1e-6:
-                self._show(row)
-                return
-        self._talks.append(Talk(lon, lat))
-        self._list()
-        self._show(len(self._talks) - 1)
-        self.question.setFocus()
+        self._start(Talk(lon, lat), self._at(lon, lat))
 
     def ask(self) -> None:
         """Asks what is written, or what the field suggests when nothing is."""
-        talk = self._talk()
+        place = self._talk()
         if self._task is not None:
             return
-        if talk is None:
+        if place is None:
             self._show_error(
                 LinkError(tr("No place is chosen"), tr("press the button above, then the map"))
             )
             return
         question = self.question.text().strip() or self.question.placeholderText()
         try:
-            make = self._parameters()
+            subject, make = self._subject(), self._parameters()
         except LinkError as error:
             self._show_error(error)
             return
+        talk = self._talk_about(subject, place)
 
         def parameters(task: BackgroundTask) -> dict[str, Any]:
-            place = {"question": question, "at": [talk.lon, talk.lat]}
-            return {**make(task), **place, "exchanges": exchanges}
+            asked = {"question": question, "at": [talk.lon, talk.lat]}
+            return {**make(task), **asked, "exchanges": exchanges}
 
         exchanges = [list(each) for each in talk.exchanges]
         task = request_task(tr("geochg: ask"), self._connection, "ask", parameters)
         talk.exchanges.append([question, ""])
         self.question.clear()
-        self._show(self._talks.index(talk))
+        self._show(self._row_of(talk))
         task.told.connect(lambda event: self._hear(talk, event))
         task.answered.connect(lambda result: self._end(talk, result))
         task.failed.connect(lambda error: self._fail(talk, error))
@@ -138,24 +148,74 @@ class AskPanel(QWidget):
             self._task.cancel()
 
     def close_down(self) -> None:
-        """Stops the answer for good and takes the marker off the map."""
+        """Stops the answer for good and takes the places off the map."""
         if self._task is not None:
             self._task.abandon()
             self._task = None
-        self.clear_map()
+        self.marks.set_shown(False)
 
-    def clear_map(self) -> None:
-        """Takes the marker off the map."""
-        if self._marker is not None:
-            self._iface.mapCanvas().scene().removeItem(self._marker)
-            self._marker = None
+    def say_subject(self) -> None:
+        """Says what the talk is about, and when the next question would be of something else."""
+        talk = self._talk()
+        lines = [talk.words] if talk is not None and talk.words else []
+        try:
+            subject = self._subject()
+        except LinkError:
+            subject = None
+        if subject is not None and talk is not None and not talk.is_about(subject):
+            now = tr("Now chosen: {}. The next question begins a new talk about this place.")
+            lines.append(now.format(subject.words))
+        self.about.setText("\n".join(lines))
+        self.about.setVisible(bool(lines))
 
     def _click(self, point: QgsPointXY, _: object) -> None:
-        crs = self._iface.mapCanvas().mapSettings().destinationCrs()
         try:
-            self.start_at(*lonlat(point, crs))
+            place = self.marks.lonlat(point)
         except LinkError as error:
             self._show_error(error)
+            return
+        self._start(Talk(*place), [self._talks[row] for row in self.marks.near(point)])
+
+    def _start(self, new: Talk, there: list[Talk]) -> None:
+        """Shows a talk that is at the place, best one about what is chosen; else a new one."""
+        try:
+            subject = self._subject()
+        except LinkError:
+            subject = None
+        fitting = [talk for talk in there if subject is not None and talk.is_about(subject)]
+        found = (fitting or there or [None])[0]
+        if found is None:
+            self._add(new)
+            found = new
+            self.question.setFocus()
+        self._show(self._row_of(found))
+
+    def _talk_about(self, subject: Subject, talk: Talk) -> Talk:
+        """The talk at a place about a subject; a new one where there is none."""
+        if not talk.is_about(subject):
+            fitting = [each for each in self._at(talk.lon, talk.lat) if each.is_about(subject)]
+            if fitting:
+                talk = fitting[0]
+            else:
+                talk = Talk(talk.lon, talk.lat)
+                self._add(talk)
+        talk.take(subject)
+        return talk
+
+    def _at(self, lon: float, lat: float) -> list[Talk]:
+        return [
+            talk
+            for talk in self._talks
+            if abs(talk.lon - lon) < 1e-6 and abs(talk.lat - lat) < 1e-6
+        ]
+
+    def _add(self, talk: Talk) -> None:
+        self._talks.append(talk)
+        self.places.addItem(talk.title)
+
+    def _row_of(self, talk: Talk) -> int:
+        """By identity: two talks may say the same."""
+        return next((row for row, each in enumerate(self._talks) if each is talk), -1)
 
     def _talk(self) -> Talk | None:
         row = self.places.currentIndex()
@@ -183,9 +243,9 @@ class AskPanel(QWidget):
     def _settle(self, talk: Talk) -> None:
         self._task = None
         self._set_busy(False)
-        if any(each is talk for each in self._talks):
+        row = self._row_of(talk)
+        if row >= 0:
             keep_talks(self._talks)
-            row = next(i for i, each in enumerate(self._talks) if each is talk)
             self.places.setItemText(row, talk.title)
             if talk is self._talk():
                 self._show(row)
@@ -200,36 +260,22 @@ class AskPanel(QWidget):
             self.places.addItem(talk.title)
 
     def _show(self, row: int, *, move: bool = False) -> None:
-        self.said.clear()
-        self.clear_map()
-        if not 0 <= row < len(self._talks):
-            return
+        is_there = 0 <= row < len(self._talks)
+        row = row if is_there else -1
         self.places.setCurrentIndex(row)
-        talk = self._talks[row]
-        lines = [f"> {question}\n{answer}\n" for question, answer in talk.exchanges]
-        self._write("\n".join(lines))
-        self._mark(talk, move=move)
+        exchanges = self._talks[row].exchanges if is_there else []
+        # An answer that is still coming is written on to the end.
+        self.said.setPlainText("\n\n".join(f"> {asked}\n{said}" for asked, said in exchanges))
+        self.said.moveCursor(QTextCursor.MoveOperation.End)
+        self.marks.set_places([(each.lon, each.lat) for each in self._talks], row)
+        self.say_subject()
+        if move:
+            self.marks.go_to_chosen()
 
     def _write(self, text: str) -> None:
         self.said.moveCursor(QTextCursor.MoveOperation.End)
         self.said.insertPlainText(text)
         self.said.ensureCursorVisible()
-
-    def _mark(self, talk: Talk, *, move: bool) -> None:
-        canvas = self._iface.mapCanvas()
-        degrees = QgsCoordinateReferenceSystem("EPSG:4326")
-        there = QgsCoordinateTransform(
-            degrees, canvas.mapSettings().destinationCrs(), QgsProject.instance()
-        ).transform(QgsPointXY(talk.lon, talk.lat))
-        self._marker = QgsVertexMarker(canvas)
-        self._marker.setIconType(QgsVertexMarker.IconType.ICON_CIRCLE)
-        self._marker.setColor(QColor("#d7482f"))
-        self._marker.setPenWidth(3)
-        self._marker.setIconSize(18)
-        self._marker.setCenter(there)
-        if move:
-            canvas.setCenter(there)
-            canvas.refresh()
 
     def _lay_out(self) -> None:
         row = QHBoxLayout()
@@ -239,6 +285,7 @@ class AskPanel(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.pick)
         layout.addWidget(self.places)
+        layout.addWidget(self.about)
         layout.addWidget(self.said, 1)
         layout.addWidget(self.question)
         layout.addLayout(row)

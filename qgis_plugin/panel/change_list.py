@@ -2,41 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from itertools import groupby
 
 from qgis.core import QgsProject, QgsVectorLayer
 from qgis.gui import QgisInterface
-from qgis.PyQt.QtCore import QItemSelection, QItemSelectionModel, Qt, QTimer
+from qgis.PyQt.QtCore import QItemSelection, Qt, QTimer
+from qgis.PyQt.QtGui import QKeyEvent
 from qgis.PyQt.QtWidgets import (
-    QAbstractItemView,
     QComboBox,
     QFormLayout,
     QHBoxLayout,
-    QHeaderView,
     QLabel,
     QLineEdit,
     QPushButton,
     QSlider,
-    QTreeView,
     QVBoxLayout,
     QWidget,
 )
 
+from geochg_qgis.layers.changes import Change, ChangeReader, changes_of
+from geochg_qgis.layers.confidence import confidence_filter, set_least_confidence
 from geochg_qgis.layers.fields import ACCEPTED, CLASSES, REJECTED, REVIEW, REVIEW_CLASS
+from geochg_qgis.layers.follower import ResultFollower
 from geochg_qgis.layers.result import results_in_project
-from geochg_qgis.layers.review import confidence_filter, set_attribute
+from geochg_qgis.layers.review import set_attribute
 from geochg_qgis.layers.style import apply_style
 from geochg_qgis.link.errors import LinkError
-from geochg_qgis.panel.change_model import (
-    AREA,
-    CAPTION,
-    ID_ROLE,
-    STATE,
-    ChangeFilter,
-    ChangeModel,
-)
+from geochg_qgis.panel.change_model import ChangeModel
+from geochg_qgis.panel.change_table import ChangeTable
+from geochg_qgis.panel.swipe_button import SwipeButton
 from geochg_qgis.words import tr
 
 _SLIDER_MS = 250
@@ -60,10 +55,11 @@ class ChangeList(QWidget):
         super().__init__(parent)
         self._iface = iface
         self._show_error = show_error
-        self._layer: QgsVectorLayer | None = None
         self._following = False
+        self._follower, self._reader = ResultFollower(self), ChangeReader(self)
         self.results = QComboBox(self)
         self.results.setMinimumWidth(80)
+        self.swipe = SwipeButton(iface, show_error, self)
         self.filter = QLineEdit(self)
         self.filter.setPlaceholderText(tr("Filter: class, change or words of the caption"))
         self.filter.setClearButtonEnabled(True)
@@ -71,14 +67,15 @@ class ChangeList(QWidget):
         self.slider.setRange(0, 100)
         self.least = QLabel("0 %", self)
         self.model = ChangeModel(self)
-        self.shown = ChangeFilter(self.model, self)
-        self.table = _table(self, self.shown)
+        self.table = ChangeTable(self.model, self)
         self.caption = QLabel(self)
         self.caption.setWordWrap(True)
-        # A caption is a model's: never markup.
+        # A caption is a model's, and a filter a file's: never markup.
         self.caption.setTextFormat(Qt.TextFormat.PlainText)
         self.caption.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.count = QLabel(self)
+        self.count.setWordWrap(True)
+        self.count.setTextFormat(Qt.TextFormat.PlainText)
         self.accept, self.reject, self.undo = (
             QPushButton(text, self) for text in (tr("Accept"), tr("Reject"), tr("Undo"))
         )
@@ -91,8 +88,13 @@ class ChangeList(QWidget):
         self._slid.setInterval(_SLIDER_MS)
         self._lay_out()
         self._connect()
-        self._load()
+        self._follow(None)
         self.refresh()
+
+    @property
+    def layer(self) -> QgsVectorLayer | None:
+        """The result whose changes are shown."""
+        return self._follower.layer
 
     def show_layer(self, layer: QgsVectorLayer) -> None:
         """Shows the changes of a result."""
@@ -118,16 +120,35 @@ class ChangeList(QWidget):
 
     def chosen(self) -> list[int]:
         """The features of the chosen rows."""
-        return [self.shown.index(row, 0).data(ID_ROLE) for row in self._chosen_rows()]
+        return [self.model.at(row).feature for row in self.table.chosen_rows()]
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Escape ends the swipe also while the list is used."""
+        if event.key() == Qt.Key.Key_Escape and self.swipe.isChecked():
+            self.swipe.close_down()
+        else:
+            super().keyPressEvent(event)
+
+    def close_down(self) -> None:
+        """Takes what is drawn off the map and reads no further."""
+        self.swipe.close_down()
+        self._slid.stop()
+        self._reader.stop()
+        self._follower.follow(None)
 
     def _connect(self) -> None:
         project = QgsProject.instance()
         project.layersAdded.connect(self.refresh)
         project.layersRemoved.connect(self.refresh)
         self.results.currentIndexChanged.connect(self._take_result)
-        self.filter.textChanged.connect(self._filter)
+        self._follower.changed.connect(self._read)
+        self._follower.filtered.connect(self._show_filter)
+        self._follower.selected.connect(self._select_in_table)
+        self._reader.done.connect(self._show_read)
+        self.filter.textChanged.connect(self.model.set_words)
         self.slider.valueChanged.connect(self._slide)
         self._slid.timeout.connect(self._filter_layer)
+        self.model.modelReset.connect(self._choose_again)
         self.table.selectionModel().selectionChanged.connect(self._select_on_map)
         self.table.doubleClicked.connect(lambda _: self._zoom())
         self.table.clicked.connect(lambda _: self._zoom())
@@ -137,11 +158,14 @@ class ChangeList(QWidget):
         self.relabel.activated.connect(self._relabel)
 
     def _lay_out(self) -> None:
+        result = QHBoxLayout()
+        result.addWidget(self.results, 1)
+        result.addWidget(self.swipe)
         slide = QHBoxLayout()
         slide.addWidget(self.slider, 1)
         slide.addWidget(self.least)
         form = QFormLayout()
-        form.addRow(tr("Result"), self.results)
+        form.addRow(tr("Result"), result)
         form.addRow(tr("At least"), slide)
         buttons = QHBoxLayout()
         for button in (self.accept, self.reject, self.undo, self.relabel):
@@ -159,71 +183,77 @@ class ChangeList(QWidget):
         found = QgsProject.instance().mapLayer(str(self.results.currentData() or ""))
         layer = found if isinstance(found, QgsVectorLayer) else None
         # Any layer that comes or goes asks for this; only another result needs to be read.
-        if layer is not self._layer:
+        if layer is not self.layer or layer is None:
             self._follow(layer)
-            self._load()
 
     def _follow(self, layer: QgsVectorLayer | None) -> None:
-        former = self._layer
-        # A layer that was removed has taken its signals with it.
-        if former is not None and QgsProject.instance().mapLayer(self._layer_id) is former:
-            former.selectionChanged.disconnect(self._select_in_table)
-        self._layer = layer
-        self._layer_id = layer.id() if layer is not None else ""
-        if layer is not None:
-            layer.selectionChanged.connect(self._select_in_table)
-
-    def _load(self) -> None:
-        self.model.load(self._layer)
+        self._follower.follow(layer)
+        self.swipe.set_result(layer)
+        self.model.set_changes([])
         for widget in (self.accept, self.reject, self.undo, self.relabel, self.slider):
-            widget.setEnabled(self._layer is not None)
+            widget.setEnabled(layer is not None)
+        self._show_filter()
+
+    def _show_filter(self) -> None:
+        """Follows the layer's filter, whoever set it."""
+        text = self.layer.subsetString() if self.layer is not None else ""
+        self.slider.blockSignals(True)
+        self.slider.setValue(confidence_filter(text).percent)
+        self.slider.blockSignals(False)
+        self.least.setText(f"{self.slider.value()} %")
+        self._read()
+
+    def _read(self) -> None:
+        self._reader.read(self.layer)
+        self._say_count()
+
+    def _show_read(self, changes: list[Change]) -> None:
+        self.model.set_changes(changes)
         self._say_count()
 
     def _say_count(self) -> None:
-        self.count.setText(
-            tr("{0} of {1} changes").format(self.shown.rowCount(), self.model.rowCount())
-            if self._layer is not None
-            else tr("No result yet: run an analysis first.")
-        )
+        self.count.setText(self._count_in_words())
 
-    def _filter(self, text: str) -> None:
-        self.shown.setFilterFixedString(text)
-        self._say_count()
+    def _count_in_words(self) -> str:
+        if self.layer is None:
+            return tr("No result yet: run an analysis first.")
+        if self._reader.is_reading:
+            return tr("reading the changes")
+        text = tr("{0} of {1} changes").format(self.model.rowCount(), self.model.total)
+        own = confidence_filter(self.layer.subsetString()).own
+        return text + ("; " + tr("the layer is also filtered by {}").format(own) if own else "")
 
     def _slide(self, percent: int) -> None:
         self.least.setText(f"{percent} %")
         self._slid.start()
 
     def _filter_layer(self) -> None:
-        if self._layer is None:
+        if self.layer is None:
             return
-        if not self._layer.setSubsetString(confidence_filter(self.slider.value())):
-            self._show_error(
-                LinkError(
-                    tr("The result cannot be filtered while it is edited"),
-                    tr("save or discard the edits first"),
-                )
-            )
-        self._load()
+        try:
+            set_least_confidence(self.layer, self.slider.value())
+        except LinkError as error:
+            self._show_error(error)
+            self._show_filter()
 
     def _select_on_map(self, _: QItemSelection, __: QItemSelection) -> None:
         self._tell_caption()
-        if self._layer is not None and not self._following:
+        if self.layer is not None and not self._following:
             with self._in_step():
-                self._layer.selectByIds(self.chosen())
+                self.layer.selectByIds(self.chosen())
 
-    def _select_in_table(self, *_: object) -> None:
-        if self._layer is None or self._following:
+    def _choose_again(self) -> None:
+        """A table that is filled, sorted or filtered anew has no rows chosen."""
+        self._select_in_table()
+        self._tell_caption()
+        self._say_count()
+
+    def _select_in_table(self) -> None:
+        if self.layer is None or self._following:
             return
-        rows = [self.shown.row_of(feature) for feature in self._layer.selectedFeatureIds()]
-        rows = sorted(row for row in rows if row >= 0)
-        flag = QItemSelectionModel.SelectionFlag
+        rows = [self.model.row_of(feature) for feature in self.layer.selectedFeatureIds()]
         with self._in_step():
-            self.table.selectionModel().select(
-                self._selection(rows), flag.ClearAndSelect | flag.Rows
-            )
-        if rows:
-            self.table.scrollTo(self.shown.index(rows[0], 0))
+            self.table.choose(sorted(row for row in rows if row >= 0))
 
     @contextmanager
     def _in_step(self) -> Iterator[None]:
@@ -234,70 +264,40 @@ class ChangeList(QWidget):
         finally:
             self._following = False
 
-    def _selection(self, rows: Sequence[int]) -> QItemSelection:
-        """Sorted rows as few ranges: Qt's time grows with the square of their number."""
-        selection = QItemSelection()
-        last = self.shown.columnCount() - 1
-        for _, numbered in groupby(enumerate(rows), lambda each: each[1] - each[0]):
-            run = [row for _, row in numbered]
-            selection.select(self.shown.index(run[0], 0), self.shown.index(run[-1], last))
-        return selection
-
-    def _chosen_rows(self) -> list[int]:
-        """Sorted; read off the ranges, which is quicker than Qt's list of rows."""
-        ranges = self.table.selectionModel().selection()
-        return sorted({row for each in ranges for row in range(each.top(), each.bottom() + 1)})
-
     def _tell_caption(self) -> None:
-        rows = self._chosen_rows()
-        alone = self.shown.index(rows[0], CAPTION).data() if len(rows) == 1 else ""
-        self.caption.setText(str(alone))
+        rows = self.table.chosen_rows()
+        self.caption.setText(self.model.at(rows[0]).caption if len(rows) == 1 else "")
 
     def _zoom(self) -> None:
-        chosen = self.chosen()
-        if self._layer is None or not chosen:
+        there = [change.feature for change in self._refreshed(self.chosen())]
+        if self.layer is None or not there:
             return
         canvas = self._iface.mapCanvas()
-        canvas.zoomToFeatureIds(self._layer, chosen)
+        canvas.zoomToFeatureIds(self.layer, there)
         canvas.zoomByFactor(2)
-        canvas.flashFeatureIds(self._layer, chosen)
+        canvas.flashFeatureIds(self.layer, there)
 
     def _relabel(self, row: int) -> None:
         name = self.relabel.itemData(row)
         self.relabel.setCurrentIndex(0)
-        if name is not None and self._layer is not None:
+        if name is not None and self.layer is not None:
             self._write(REVIEW_CLASS, name)
             # The legend may lack the class.
-            apply_style(self._layer)
+            apply_style(self.layer)
 
     def _write(self, field: str, value: str | None) -> None:
         chosen = self.chosen()
-        if self._layer is None or not chosen:
+        if self.layer is None or not chosen:
             return
         try:
-            set_attribute(self._layer, chosen, field, value)
+            set_attribute(self.layer, chosen, field, value)
         except LinkError as error:
             self._show_error(error)
-        self.model.reread(self._layer, chosen)
+        self._refreshed(chosen)
+
+    def _refreshed(self, features: list[int]) -> list[Change]:
+        """Some changes as they are now, also in the list, which drops those that are gone."""
+        found = changes_of(self.layer, features) if self.layer is not None else []
+        self.model.update(features, found)
         self._say_count()
-
-
-def _table(parent: QWidget, model: ChangeFilter) -> QTreeView:
-    table = QTreeView(parent)
-    table.setModel(model)
-    table.setRootIsDecorated(False)
-    table.setUniformRowHeights(True)
-    table.setAlternatingRowColors(True)
-    table.setSortingEnabled(True)
-    table.sortByColumn(AREA, Qt.SortOrder.DescendingOrder)
-    table.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
-    table.setMinimumHeight(160)
-    header = table.header()
-    header.setStretchLastSection(False)
-    # The mark before the caption, which takes what is left.
-    header.moveSection(STATE, 0)
-    header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
-    header.setSectionResizeMode(CAPTION, QHeaderView.ResizeMode.Stretch)
-    for column, width in ((0, 78), (1, 92), (AREA, 68), (3, 46), (STATE, 26)):
-        header.resizeSection(column, width)
-    return table
+        return found

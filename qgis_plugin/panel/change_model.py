@@ -1,66 +1,105 @@
-"""The changes of a result as a table."""
+"""The changes of a result as a table that sorts and filters itself."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
-from qgis.core import NULL, QgsFeatureRequest, QgsVectorLayer
-from qgis.PyQt.QtCore import QAbstractTableModel, QModelIndex, QSortFilterProxyModel, Qt
+from qgis.PyQt.QtCore import QAbstractTableModel, QModelIndex, Qt
 
-from geochg_qgis.layers.fields import ACCEPTED, REJECTED, REVIEW, REVIEW_CLASS
+from geochg_qgis.layers.changes import Change
+from geochg_qgis.layers.fields import ACCEPTED, REJECTED
 from geochg_qgis.layers.style import class_color
 from geochg_qgis.panel.markup import as_tip
 from geochg_qgis.words import tr
 
 CLASS, CHANGE, AREA, CONFIDENCE, CAPTION, STATE = range(6)
 
-SORT_ROLE = Qt.ItemDataRole.UserRole
-ID_ROLE = Qt.ItemDataRole.UserRole + 1
-
 _MARKS = {ACCEPTED: "✓", REJECTED: "✗"}
-_FIELDS = ("class", "change", "area_m2", "confidence", "caption", REVIEW, REVIEW_CLASS)
+
+# Numbers, because a look-up of Qt's enums at each of a table's many calls takes as long as the
+# answer.
+_DISPLAY = int(Qt.ItemDataRole.DisplayRole)
+_DECORATION = int(Qt.ItemDataRole.DecorationRole)
+_TIP = int(Qt.ItemDataRole.ToolTipRole)
+_ALIGNMENT = int(Qt.ItemDataRole.TextAlignmentRole)
+_RIGHT = int(Qt.AlignmentFlag.AlignRight) | int(Qt.AlignmentFlag.AlignVCenter)
+
+_SORTED_BY: dict[int, Callable[[Change], Any]] = {
+    CLASS: lambda change: tr(change.name).lower(),
+    CHANGE: lambda change: tr(change.change).lower(),
+    AREA: lambda change: change.area_m2,
+    CONFIDENCE: lambda change: change.confidence,
+    CAPTION: lambda change: change.caption.lower(),
+    STATE: lambda change: change.review,
+}
 
 
 class ChangeModel(QAbstractTableModel):
-    """One row a change; reads the layer anew on `load`, or rows of it on `reread`."""
+    """One row a change.
+
+    It sorts and filters in Python, without one of Qt's proxies: those ask for each cell that they
+    compare, which takes seconds where there are thousands of changes.
+    """
 
     def __init__(self, parent: Any = None) -> None:  # noqa: ANN401
         super().__init__(parent)
-        self._rows: list[tuple[int, dict[str, Any]]] = []
+        self._changes: list[Change] = []
+        self._rows: list[Change] = []
         self._row_of: dict[int, int] = {}
+        self._column, self._is_descending = AREA, True
+        self._words = ""
 
-    def load(self, layer: QgsVectorLayer | None) -> None:
-        """Reads a layer, without its shapes."""
-        self.beginResetModel()
-        self._rows = []
-        if layer is not None and layer.isValid():
-            features = layer.getFeatures(_request(layer))
-            self._rows = [(each.id(), _values(each)) for each in features]
-        self._row_of = {number: row for row, (number, _) in enumerate(self._rows)}
-        self.endResetModel()
+    @property
+    def total(self) -> int:
+        """Changes, with those that the filter hides."""
+        return len(self._changes)
 
-    def reread(self, layer: QgsVectorLayer, features: Iterable[int]) -> None:
-        """Reads features anew; those that are no rows are passed over."""
-        request = _request(layer).setFilterFids(list(features))
-        changed = []
-        for each in layer.getFeatures(request):
-            row = self.row_of(each.id())
-            if row >= 0:
-                self._rows[row] = (each.id(), _values(each))
-                changed.append(row)
-        # Who shows this sorts anew at each signal: one for all, however far apart they are.
-        if changed:
-            last = self.columnCount() - 1
-            self.dataChanged.emit(self.index(min(changed), 0), self.index(max(changed), last))
+    def set_changes(self, changes: Iterable[Change]) -> None:
+        """Shows other changes; the same ones again are no reason to reset."""
+        changes = list(changes)
+        if changes != self._changes:
+            self._changes = changes
+            self._arrange()
 
-    def feature_ids(self) -> list[int]:
-        """Of the rows, in order."""
-        return [number for number, _ in self._rows]
+    def set_words(self, words: str) -> None:
+        """Shows those that have it in class, direction or caption, however it is written."""
+        self._words = words.strip().lower()
+        self._arrange()
+
+    def update(self, asked: Collection[int], found: Iterable[Change]) -> None:
+        """Takes some changes as they are now; those asked for and not found are dropped."""
+        new = {change.feature: change for change in found}
+        gone = set(asked) - set(new)
+        self._changes = [
+            new.get(change.feature, change)
+            for change in self._changes
+            if change.feature not in gone
+        ]
+        if any(feature in self._row_of for feature in gone):
+            self._arrange()
+            return
+        # They keep their rows, in which the user sees them.
+        rows = sorted(self._row_of[feature] for feature in new if feature in self._row_of)
+        for row in rows:
+            self._rows[row] = new[self._rows[row].feature]
+        if rows:
+            self.dataChanged.emit(self.index(rows[0], 0), self.index(rows[-1], STATE))
+
+    def at(self, row: int) -> Change:
+        """The change in a row."""
+        return self._rows[row]
 
     def row_of(self, feature: int) -> int:
-        """The row of a feature; -1 when there is none."""
+        """The row that shows a feature; -1 when none does."""
         return self._row_of.get(feature, -1)
+
+    def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
+        """Sorts by a column; called by the table."""
+        if column in _SORTED_BY:
+            self._column = column
+            self._is_descending = order == Qt.SortOrder.DescendingOrder
+            self._arrange()
 
     def rowCount(self, parent: QModelIndex = QModelIndex()) -> int:  # noqa: B008
         """Rows."""
@@ -77,79 +116,50 @@ class ChangeModel(QAbstractTableModel):
         role: int = Qt.ItemDataRole.DisplayRole,
     ) -> Any:  # noqa: ANN401
         """Their names."""
-        if role != Qt.ItemDataRole.DisplayRole or orientation != Qt.Orientation.Horizontal:
+        if role != _DISPLAY or orientation != Qt.Orientation.Horizontal:
             return None
         return (tr("Class"), tr("Change"), tr("Area"), tr("Sure"), tr("Caption"), "✓")[section]
 
     def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:  # noqa: ANN401
         """A cell."""
-        number, values = self._rows[index.row()]
-        column = index.column()
-        if role == ID_ROLE:
-            return number
-        if role == SORT_ROLE:
-            return _sorted_by(column, values)
-        if role == Qt.ItemDataRole.DisplayRole:
-            return _shown(column, values)
-        if role == Qt.ItemDataRole.ToolTipRole:
-            return as_tip(_shown(CAPTION, values))
-        if role == Qt.ItemDataRole.DecorationRole and column == CLASS:
-            return class_color(_class(values))
-        if role == Qt.ItemDataRole.TextAlignmentRole and column in (AREA, CONFIDENCE):
-            return int(Qt.AlignmentFlag.AlignRight) | int(Qt.AlignmentFlag.AlignVCenter)
+        change, column = self._rows[index.row()], index.column()
+        if role == _DISPLAY:
+            return _shown(column, change)
+        if role == _TIP:
+            return as_tip(change.caption)
+        if role == _DECORATION and column == CLASS:
+            return class_color(change.name)
+        if role == _ALIGNMENT and column in (AREA, CONFIDENCE):
+            return _RIGHT
         return None
 
+    def _arrange(self) -> None:
+        """Filters and sorts; whoever shows it chooses its rows anew."""
+        self.beginResetModel()
+        self._rows = [change for change in self._changes if self._is_sought(change)]
+        self._rows.sort(key=_SORTED_BY[self._column], reverse=self._is_descending)
+        self._row_of = {change.feature: row for row, change in enumerate(self._rows)}
+        self.endResetModel()
 
-class ChangeFilter(QSortFilterProxyModel):
-    """The table, sorted, and filtered by text in any column."""
-
-    def __init__(self, model: ChangeModel, parent: Any = None) -> None:  # noqa: ANN401
-        super().__init__(parent)
-        self.setSourceModel(model)
-        self.setSortRole(SORT_ROLE)
-        self.setFilterKeyColumn(-1)
-        self.setFilterCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
-
-    def row_of(self, feature: int) -> int:
-        """The row that shows a feature; -1 when none does."""
-        source = self.sourceModel()
-        # The index of no row is invalid here and there.
-        return int(self.mapFromSource(source.index(source.row_of(feature), 0)).row())
-
-
-def _request(layer: QgsVectorLayer) -> QgsFeatureRequest:
-    request = QgsFeatureRequest().setFlags(QgsFeatureRequest.Flag.NoGeometry)
-    return request.setSubsetOfAttributes(list(_FIELDS), layer.fields())
+    def _is_sought(self, change: Change) -> bool:
+        words = self._words
+        return (
+            not words
+            or words in change.caption.lower()
+            or words in f"{tr(change.name)} {tr(change.change)}".lower()
+        )
 
 
-def _values(feature: Any) -> dict[str, Any]:  # noqa: ANN401
-    names = [field.name() for field in feature.fields()]
-    given = {name: feature[name] for name in _FIELDS if name in names}
-    return {name: None if value == NULL else value for name, value in given.items()}
-
-
-def _class(values: dict[str, Any]) -> str:
-    return str(values.get(REVIEW_CLASS) or values.get("class") or "")
-
-
-def _sorted_by(column: int, values: dict[str, Any]) -> Any:  # noqa: ANN401
-    if column == AREA:
-        return float(values.get("area_m2") or 0)
-    if column == CONFIDENCE:
-        return float(values.get("confidence") or 0)
-    return _shown(column, values)
-
-
-def _shown(column: int, values: dict[str, Any]) -> str:
+def _shown(column: int, change: Change) -> str:
     if column == CLASS:
-        return tr(_class(values))
+        return tr(change.name)
     if column == CHANGE:
-        return tr(str(values.get("change") or ""))
+        return tr(change.change)
     if column == AREA:
-        area = float(values.get("area_m2") or 0)
-        return f"{area / 1e4:,.2f} ha" if area >= 1e4 else f"{area:,.0f} m²"
+        area_m2 = change.area_m2
+        return f"{area_m2 / 1e4:,.2f} ha" if area_m2 >= 1e4 else f"{area_m2:,.0f} m²"
     if column == CONFIDENCE:
-        return f"{100 * float(values.get('confidence') or 0):.0f} %"
+        return f"{100 * change.confidence:.0f} %"
     if column == CAPTION:
-        return str(values.get("caption") or "")
-    return _MARKS.get(str(values.get(REVIEW) or ""), "")
+        return change.caption
+    return _MARKS.get(change.review, "")

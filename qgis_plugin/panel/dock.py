@@ -36,12 +36,15 @@ from geochg_qgis.panel.pair_box import PairBox
 from geochg_qgis.panel.run_box import RunBox, pair_in_words
 from geochg_qgis.panel.runs import Plan, Runs, default_output, result_in_words
 from geochg_qgis.panel.setup_dialog import SetupDialog
+from geochg_qgis.panel.talks import Subject
 from geochg_qgis.tasks import BackgroundTask, request_task, start_quietly
 from geochg_qgis.words import tr
 
 _DESCRIBE_MS = 900
 """Time after the last change of a choice until the pair is looked at."""
 
+
+_CHANGES_TAB = 1
 
 _WIDTH_PX = 430
 """How wide it is at first, for the list to be read."""
@@ -64,7 +67,14 @@ class GeochgDock(QgsDockWidget):
         self.options, self.run_box = OptionsBox(self), RunBox(self)
         self.runs = Runs(connection, self)
         self.changes = ChangeList(iface, self.messages.error, self)
-        self.ask = AskPanel(iface, connection, self._ask_parameters, self.messages.error, self)
+        self.ask = AskPanel(
+            iface,
+            connection,
+            self._ask_subject,
+            self._ask_parameters,
+            self.messages.error,
+            self,
+        )
         self.worker = QLabel(tr("geochg starts with the first run"), self)
         self.worker.setTextFormat(Qt.TextFormat.PlainText)
         self.worker.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
@@ -141,6 +151,7 @@ class GeochgDock(QgsDockWidget):
         if self._looking_for_devices is not None:
             self._looking_for_devices.abandon()
         self.runs.close_down()
+        self.changes.close_down()
         self.ask.close_down()
         if self.setup is not None:
             self.setup.reject()
@@ -180,6 +191,17 @@ class GeochgDock(QgsDockWidget):
 
     def _pair_parameters(self) -> Callable[[BackgroundTask], dict[str, Any]]:
         return _making(*self._chosen())
+
+    def _ask_subject(self) -> Subject:
+        """What a question would be about now.
+
+        Raises:
+            LinkError: If there is no pair, or no model.
+        """
+        before, after = self._images()
+        model = str(self.options.options()["model"])
+        words = f"{before.name()} → {after.name()}, {model}"
+        return Subject(before.id(), after.id(), model, words)
 
     def _ask_parameters(self) -> Callable[[BackgroundTask], dict[str, Any]]:
         """The place says where: the area of the run need not even be there."""
@@ -228,11 +250,22 @@ class GeochgDock(QgsDockWidget):
         self._describe_later.start()
 
     def _done(self, layer: QgsVectorLayer, result: Mapping[str, Any]) -> None:
-        self.messages.success(result_in_words(layer, result))
-        self._say(result_in_words(layer, result))
-        self.changes.show_layer(layer)
-        self.tabs.setCurrentIndex(1)
-        self._iface.setActiveLayer(layer)
+        text, layer_id = result_in_words(layer, result), layer.id()
+        self.runs.turns.add(
+            [
+                lambda: self.messages.success(text),
+                lambda: self._say(text),
+                lambda: self._with_result(layer_id, self.changes.show_layer),
+                lambda: self.tabs.setCurrentIndex(_CHANGES_TAB),
+                lambda: self._with_result(layer_id, self._iface.setActiveLayer),
+            ]
+        )
+
+    def _with_result(self, layer_id: str, do: Callable[[QgsVectorLayer], object]) -> None:
+        """Does something with a result, unless it is gone meanwhile."""
+        layer = QgsProject.instance().mapLayer(layer_id)
+        if layer is not None:
+            do(layer)
 
     def _failed(self, error: LinkError) -> None:
         if isinstance(error, Cancelled):
@@ -243,6 +276,7 @@ class GeochgDock(QgsDockWidget):
     def _connect(self) -> None:
         for box in (self.pair, self.area, self.options):
             box.changed.connect(self._describe_later.start)
+            box.changed.connect(self.ask.say_subject)
         self._describe_later.timeout.connect(self.describe)
         self.run_box.run.connect(self.run)
         self.run_box.cancel.connect(self.cancel)

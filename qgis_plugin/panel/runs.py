@@ -3,27 +3,37 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from qgis.core import QgsProject, QgsRasterLayer, QgsVectorLayer
+from qgis.core import QgsProject, QgsVectorLayer
 from qgis.PyQt.QtCore import QObject, QStandardPaths, pyqtSignal
 
 from geochg_qgis.connection import Connection
 from geochg_qgis.layers.rasters import Raster
-from geochg_qgis.layers.result import AFTER, BEFORE, OPTIONS, add_result, ready_layer
+from geochg_qgis.layers.result import (
+    AFTER,
+    BEFORE,
+    OPTIONS,
+    placing,
+    ready_heatmap,
+    ready_layer,
+)
+from geochg_qgis.layers.times import PairTimes, pair_times, set_time
 from geochg_qgis.link.errors import LinkError, Refused
 from geochg_qgis.link.places import free_path, has_journal, past_journals, result_path
 from geochg_qgis.link.progress import Pace
 from geochg_qgis.settings import remember, remembered
 from geochg_qgis.tasks import BackgroundTask, request_task, start
+from geochg_qgis.turns import Turns
 from geochg_qgis.words import tr
 
 _UNFINISHED = "unfinished"
-LAYER = "layer"
-"""Where an answer holds the layer made of it."""
+LAYER, HEATMAP, TIMES = "layer", "heatmap_layer", "times"
+"""Where an answer holds the layers made of it, and when the pair was taken."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +91,21 @@ class Plan:
             "outputs": outputs,
         }
 
+    def opened(self, result: Mapping[str, Any]) -> dict[str, Any]:
+        """The layers made of the worker's answer; for the task's thread.
+
+        Raises:
+            LinkError: If the result cannot be opened.
+        """
+        times = pair_times(self.before.name, self.after.name, result)
+        layer = ready_layer(self.output, _title(self.output), times)
+        layer.setCustomProperty(BEFORE, self.before_id)
+        layer.setCustomProperty(AFTER, self.after_id)
+        layer.setCustomProperty(OPTIONS, json.dumps(dict(self.options)))
+        name = tr("probability of change")
+        heatmap = ready_heatmap(self.heatmap, name) if self.heatmap is not None else None
+        return {LAYER: layer, HEATMAP: heatmap, TIMES: times}
+
     def _heatmap_of(self, output: Path) -> Path | None:
         if self.heatmap is None:
             return None
@@ -117,6 +142,10 @@ class Runs(QObject):
         done: The result layer and what the worker told of it.
         failed: The `LinkError`.
         ended: After either.
+
+    Attributes:
+        turns: Steps that put the result before the user; who hears `done` may add some, which are
+            taken before `ended`.
     """
 
     begun = pyqtSignal()
@@ -133,12 +162,13 @@ class Runs(QObject):
         self._task: BackgroundTask | None = None
         self._plan: Plan | None = None
         self._project_left = False
+        self.turns = Turns(self)
         QgsProject.instance().cleared.connect(self._leave_project)
 
     @property
     def is_running(self) -> bool:
         """Whether a run is under way."""
-        return self._task is not None
+        return self._task is not None or self.turns.is_busy
 
     def begin(self, plan: Plan) -> None:
         """Begins a run."""
@@ -152,7 +182,7 @@ class Runs(QObject):
             self._connection,
             "analyze",
             plan.parameters,
-            then=lambda: {LAYER: ready_layer(plan.output, _title(plan.output))},
+            then=plan.opened,
         )
         pace = Pace()
         task.told.connect(lambda event: self._hear(event, pace))
@@ -171,6 +201,7 @@ class Runs(QObject):
 
     def close_down(self) -> None:
         """Stops the run for good; its journal stays."""
+        self.turns.stop()
         if self._task is not None:
             self._task.abandon()
             self._task = None
@@ -188,33 +219,34 @@ class Runs(QObject):
             self.greeted.emit(event)
 
     def _finish(self, result: Mapping[str, Any]) -> None:
+        """Puts the result on the map, in steps: all at once would hold up the window."""
         plan, self._task = self._plan, None
-        try:
-            if plan is not None:
-                remember(_UNFINISHED, "{}")
-                self._show(plan, result)
-        except LinkError as error:
-            self.failed.emit(error)
-        finally:
-            self.ended.emit()
-
-    def _show(self, plan: Plan, result: Mapping[str, Any]) -> None:
+        if plan is None:
+            return
         layer = result[LAYER]
-        layer.setCustomProperty(BEFORE, plan.before_id)
-        layer.setCustomProperty(AFTER, plan.after_id)
-        layer.setCustomProperty(OPTIONS, json.dumps(dict(plan.options)))
+        steps = placing(layer, plan.before_id, plan.after_id, result[HEATMAP])
+        self.turns.add(partial(self._in_project, step) for step in steps)
+        self.turns.add(
+            [
+                lambda: self._in_project(partial(_set_times, plan, result[TIMES])),
+                lambda: remember(_UNFINISHED, "{}"),
+                lambda: self._tell(plan, layer, result),
+            ]
+        )
+
+    def _in_project(self, step: Callable[[], object]) -> None:
+        """Takes a step in the project of the run; when that is closed, its layers are gone."""
+        if not self._project_left:
+            step()
+
+    def _tell(self, plan: Plan, layer: QgsVectorLayer, result: Mapping[str, Any]) -> None:
         if self._project_left:
             self.noticed.emit(
                 tr("The project was closed during the run; the result is {}").format(plan.output)
             )
-            return
-        project = QgsProject.instance()
-        group = add_result(layer, project.mapLayer(plan.before_id), project.mapLayer(plan.after_id))
-        if plan.heatmap is not None and plan.heatmap.is_file():
-            heatmap = QgsRasterLayer(str(plan.heatmap), tr("probability of change"))
-            project.addMapLayer(heatmap, False)
-            group.insertLayer(1, heatmap).setItemVisibilityChecked(False)
-        self.done.emit(layer, result)
+        else:
+            self.done.emit(layer, result)
+        self.turns.add([self.ended.emit])
 
     def _fail(self, error: LinkError) -> None:
         self._task = None
@@ -237,6 +269,15 @@ def result_in_words(layer: QgsVectorLayer, result: Mapping[str, Any]) -> str:
     return tr("{0} changes on {1:,.2f} ha: {2}").format(
         count, area / 1e4, layer.source().partition("|")[0]
     )
+
+
+def _set_times(plan: Plan, times: PairTimes | None) -> None:
+    if times is None:
+        return
+    for layer_id, period in ((plan.before_id, times.before), (plan.after_id, times.after)):
+        layer = QgsProject.instance().mapLayer(layer_id)
+        if layer is not None:
+            set_time(layer, period)
 
 
 def _title(path: Path) -> str:

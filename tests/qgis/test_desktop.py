@@ -2,8 +2,10 @@
 
 import json
 import os
+import re
 import shutil
 import signal
+import statistics
 import subprocess
 import time
 import zipfile
@@ -12,6 +14,7 @@ from pathlib import Path
 import pytest
 from plugin_package import FOLDER
 from qgis_worker import ROOT, WORKER_PYTHON
+from slowness import slowness
 
 PICTURES = Path(os.environ.get("GEOCHG_PICTURES", ROOT / "build" / "desktop"))
 """Kept by the continuous integration."""
@@ -20,7 +23,7 @@ PICTURES = Path(os.environ.get("GEOCHG_PICTURES", ROOT / "build" / "desktop"))
 @pytest.fixture(scope="module")
 def report(tmp_path_factory):
     """What the desktop told of itself."""
-    before = _slowness()
+    before = slowness(WORKER_PYTHON)
     folder = tmp_path_factory.mktemp("desktop")
     shutil.rmtree(PICTURES, ignore_errors=True)
     PICTURES.mkdir(parents=True)
@@ -70,20 +73,14 @@ def report(tmp_path_factory):
     shutil.rmtree(PICTURES / "data", ignore_errors=True)
     assert "error" not in told, told["error"]
     assert told["done"]
-    slowness = max(before, _slowness())
-    return told | {"exit_code": exit_code, "slowness": slowness}
-
-
-def _slowness():
-    """How much slower than a machine with nothing else to do this one starts Python, at least 1."""
-    start = time.perf_counter()
-    subprocess.run([str(WORKER_PYTHON), "-c", "pass"], check=True)
-    return max(1.0, (time.perf_counter() - start) / 0.05)
+    factor = max(before, slowness(WORKER_PYTHON))
+    return told | {"exit_code": exit_code, "slowness": factor}
 
 
 def test_the_panel_opens_fast_and_guesses_the_pair(report):
     assert report["dock_is_visible"]
-    assert report["open_s"] < 0.3 * report["slowness"]
+    assert report["open_s"][0] < 0.3 * report["slowness"]
+    assert statistics.median(report["open_s"]) < 0.3 * report["slowness"]
     assert report["guessed"] == ["dubai_2015", "dubai_2018"]
     assert "tiles" in report["info"]
 
@@ -93,15 +90,31 @@ def test_the_first_layer_takes_no_more_than_three_clicks(report):
 
 
 def test_cancel_is_shown_at_once_and_done_soon(report):
-    assert report["cancel_shown_s"] < 1
-    assert report["cancel_s"] < 5
+    assert report["cancel_shown_s"] < 1 * report["slowness"]
+    assert report["cancel_s"] < 5 * report["slowness"]
     assert "kept" in report["after_cancel"]
     assert report["layers_after_cancel"] == 2
 
 
 def test_the_event_loop_is_never_blocked_for_long(report):
-    assert report["beats"] > 200
-    assert report["blocked_ms"] < 100 * report["slowness"], report["long_ms"]
+    for part in ("cancelled", "run", "adding", "swipe"):
+        told = report["blocked"][part]
+        assert told["beats"] > 20, part
+        assert told["worst_ms"] < 100 * report["slowness"], (part, told)
+
+
+def test_progress_is_told_with_rate_and_time_left(report):
+    done, total = map(int, re.search(r"(\d+) / (\d+)", report["progress"]).groups())
+    assert 0 < done < total
+    assert "a second" in report["progress"]
+    assert "left" in report["progress"]
+
+
+def test_the_swipe_shows_both_dates_and_ends_with_escape(report):
+    assert report["swipe"]["is_begun"]
+    assert report["swipe"]["before_differs"] > 0.2
+    assert report["swipe"]["after_differs"] < 0.01
+    assert report["swipe"]["is_over"]
 
 
 def test_the_result_is_on_the_map_and_in_the_list(report):

@@ -1,9 +1,12 @@
 """A result of thousands of changes: the list stays quick."""
 
+import sys
 import time
 
 import pytest
 from qgis.core import QgsFeature, QgsProject, QgsVectorLayer
+from qgis.PyQt.QtCore import QElapsedTimer, Qt, QTimer
+from slowness import slowness
 
 MANY = 5000
 QUICK_S = 1.0
@@ -34,15 +37,38 @@ def layer(qgis_new_project):
 
 
 @pytest.fixture
-def changes(qgis_iface, layer):
+def changes(qgis_iface, layer, qtbot):
     from geochg_qgis.panel.change_list import ChangeList
 
     changes = ChangeList(qgis_iface, pytest.fail)
     changes.resize(400, 600)
     changes.show()
-    assert changes.model.rowCount() == MANY
+    qtbot.waitUntil(lambda: changes.model.rowCount() == MANY, timeout=10_000)
     yield changes
+    changes.close_down()
     changes.deleteLater()
+
+
+def test_they_are_read_sorted_and_sought_without_holding_up_the_window(changes, qtbot):
+    """The window answers within a tenth of a second, on a machine that does nothing else."""
+    waits_ms, clock, timer = [], QElapsedTimer(), QTimer()
+    timer.setTimerType(Qt.TimerType.PreciseTimer)
+    timer.setInterval(2)
+    timer.timeout.connect(lambda: waits_ms.append(clock.restart()))
+    changes.model.set_changes([])
+    clock.start()
+    timer.start()
+    with qtbot.waitSignal(changes._reader.done, timeout=20_000):
+        changes._read()
+    changes.table.sortByColumn(4, Qt.SortOrder.AscendingOrder)
+    qtbot.wait(20)
+    changes.filter.setText("caption 12")
+    qtbot.wait(20)
+    timer.stop()
+    assert changes.model.total == MANY
+    assert 100 < changes.model.rowCount() < MANY
+    assert len(waits_ms) > 3
+    assert max(waits_ms) < 100 * slowness(sys.executable), sorted(waits_ms)[-5:]
 
 
 @pytest.mark.parametrize("step", [1, 2, 3])
@@ -52,7 +78,7 @@ def test_a_selection_on_the_map_is_followed_at_once(changes, layer, step):
     changes.table.selectionModel().selectionChanged.connect(lambda *_: signals.append(1))
     start = time.perf_counter()
     layer.selectByIds(wanted)
-    assert time.perf_counter() - start < QUICK_S
+    assert time.perf_counter() - start < QUICK_S * slowness(sys.executable)
     assert sorted(changes.chosen()) == sorted(wanted)
     assert sorted(layer.selectedFeatureIds()) == sorted(wanted)
     assert len(signals) == 1
@@ -65,9 +91,9 @@ def test_a_review_of_all_is_quick_and_keeps_the_selection(changes, layer):
     assert layer.selectedFeatureCount() == MANY
     start = time.perf_counter()
     changes.accept.click()
-    assert time.perf_counter() - start < WRITTEN_S
+    assert time.perf_counter() - start < WRITTEN_S * slowness(sys.executable)
     assert len(changes.chosen()) == MANY
-    marks = {changes.shown.index(row, 5).data() for row in range(MANY)}
+    marks = {changes.model.index(row, 5).data() for row in range(MANY)}
     assert marks == {"✓"}
     assert {each["review"] for each in layer.getFeatures()} == {"accepted"}
 
