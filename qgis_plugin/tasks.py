@@ -12,6 +12,8 @@ from qgis.PyQt.QtCore import pyqtSignal
 
 from geochg_qgis.connection import Connection, log
 from geochg_qgis.link.errors import Cancelled, LinkError
+from geochg_qgis.link_words import worded
+from geochg_qgis.words import tr
 
 Work = Callable[["BackgroundTask"], Mapping[str, Any]]
 
@@ -54,12 +56,12 @@ class BackgroundTask(QgsTask):
         try:
             self._result = self._work(self)
         except LinkError as error:
-            self._error = error
+            self._error = worded(error)
         # A defect must reach the user rather than a console nobody sees.
         except Exception as error:
             log(traceback.format_exc(), Qgis.MessageLevel.Critical)
             self._error = LinkError(
-                f"{type(error).__name__}: {error}", "please report this; the log tells more"
+                f"{type(error).__name__}: {error}", tr("please report this; the log tells more")
             )
         return self._error is None
 
@@ -72,7 +74,7 @@ class BackgroundTask(QgsTask):
         if result:
             self.answered.emit(self._result)
         else:
-            self.failed.emit(self._error or Cancelled("cancelled"))
+            self.failed.emit(self._error or Cancelled(tr("cancelled")))
 
     def tell(self, event: Mapping[str, Any]) -> None:
         """Passes an event to the main thread."""

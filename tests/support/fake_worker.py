@@ -5,10 +5,11 @@ python fake_worker.py BEHAVIOUR
 
 import json
 import signal
+import subprocess
 import sys
 import time
 
-HELLO = {"protocol": 1, "geochg": "0.0", "models": [], "python": "3", "pid": 1}
+HELLO = {"protocol": 1, "geochg": "0.0", "models": [], "python": "3", "pid": 1, "children": []}
 
 
 def say(message):
@@ -73,6 +74,13 @@ def deaf():
             waiting.append(number)
             say({"method": "event", "params": {"id": number, "kind": "begun"}})
     time.sleep(60)
+
+
+def deaf_parent():
+    """As `deaf`, with a child as deaf, which holds the same pipes."""
+    code = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)"
+    HELLO["children"] = [subprocess.Popen([sys.executable, "-c", code]).pid]
+    deaf()
 
 
 def slow():
