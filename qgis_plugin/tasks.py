@@ -76,6 +76,10 @@ class BackgroundTask(QgsTask):
         else:
             self.failed.emit(self._error or Cancelled(tr("cancelled")))
 
+    def warn(self, text: str) -> None:
+        """Passes what the user should know to the main thread."""
+        self.tell({"kind": "notice", "warning": True, "message": text})
+
     def tell(self, event: Mapping[str, Any]) -> None:
         """Passes an event to the main thread."""
         if not self._abandoned:

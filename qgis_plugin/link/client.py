@@ -10,6 +10,7 @@ import subprocess  # nosec B404
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Event as Flag
 from threading import Lock, Thread
@@ -37,6 +38,9 @@ END_S = 0.5
 """Patience with a worker that is being ended by force."""
 
 _LOG_LINES = 200
+
+_WORK = ("analyze", "ask")
+"""Requests that are not ended because of another one."""
 
 _BY_FORCE = ((terminate_tree, END_S), (kill_tree, END_S))
 """What is done to a worker that does not leave, each with the patience it gets."""
@@ -82,6 +86,24 @@ class Reply:
         return self._result
 
 
+@dataclass(frozen=True)
+class _Ending:
+    """How a worker ends that is to be asked no more.
+
+    Attributes:
+        end: Ends it.
+        waits_for_all: Whether everything under way is let finish, or only what cannot be asked
+            again at no cost.
+    """
+
+    end: Callable[[], None]
+    waits_for_all: bool
+
+    def waits_for(self, reply: Reply) -> bool:
+        """Whether a request is let finish."""
+        return self.waits_for_all or reply.method in _WORK
+
+
 class Client:
     """A worker.
 
@@ -108,7 +130,7 @@ class Client:
         self._last = 0
         self._log: deque[str] = deque(maxlen=_LOG_LINES)
         self._closing = False
-        self._end_when_idle: Callable[[], None] | None = None
+        self._ending: _Ending | None = None
         self._broken: LinkError | None = None
         self._log_thread: Thread | None = None
 
@@ -147,7 +169,7 @@ class Client:
     def is_alive(self) -> bool:
         """Whether it is to be asked more."""
         process = self._process
-        if process is None or self._closing or self._end_when_idle is not None:
+        if process is None or self._closing or self._ending is not None:
             return False
         return process.poll() is None
 
@@ -204,7 +226,8 @@ class Client:
             parameters: By name.
             listen: Told of events, on the client's thread.
             is_cancelled: Asked every `poll_s`; when true, the request is cancelled. A worker that
-                does not let go of an analysis is ended, unless others wait for it, too.
+                does not let go of an analysis is ended, once no other analysis or question is under
+                way in it.
             poll_s: See there.
 
         Raises:
@@ -228,21 +251,25 @@ class Client:
 
     def retire(self) -> None:
         """Ends the worker when it has answered all it was asked: another is asked from now on."""
-        self._end_once_idle(self.close)
+        self._end_soon(_Ending(self.close, waits_for_all=True))
 
-    def _end_once_idle(self, end: Callable[[], None]) -> None:
+    def _end_soon(self, ending: _Ending) -> None:
         with self._lock:
-            self._end_when_idle = end
-        self._end_if_idle()
+            self._ending = ending
+        self._end_if_let()
 
-    def _end_if_idle(self) -> None:
+    def _end_if_let(self) -> None:
         with self._lock:
-            end = self._end_when_idle
-            if end is None or self._replies or self._closing:
+            ending = self._ending
+            if (
+                ending is None
+                or self._closing
+                or any(map(ending.waits_for, self._replies.values()))
+            ):
                 return
             self._closing = True
         # Not on the thread that hands out the answers, nor on one that asks.
-        Thread(target=end, daemon=True).start()
+        Thread(target=ending.end, daemon=True).start()
 
     def _end_by_force(self) -> None:
         """Ends the worker without asking it."""
@@ -294,8 +321,8 @@ class Client:
             for each in (reply, asked):
                 self._replies.pop(each.number, None)
         if reply.method == "analyze":
-            # The worker is shared: nobody else's request ends with this one, but none follows.
-            self._end_once_idle(self._end_by_force)
+            # The worker is shared: what else a user waits for is let finish, but nothing follows.
+            self._end_soon(_Ending(self._end_by_force, waits_for_all=False))
 
     def _write(self, line: bytes) -> None:
         process = self._process
@@ -343,7 +370,7 @@ class Client:
             reply.settle(error=error_of(message["error"]))
         else:
             reply.settle(message.get("result"))
-        self._end_if_idle()
+        self._end_if_let()
 
     def _tell(self, reply: Reply, event: Mapping[str, Any]) -> None:
         try:

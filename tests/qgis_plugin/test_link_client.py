@@ -141,7 +141,7 @@ def test_a_request_cancelled_beside_a_run_leaves_the_run_alone(fake, method):
     assert not gone(client.pid)
     # A worker that would not let go of a run is asked no more, and leaves when it is done.
     assert client.is_alive == (method != "analyze")
-    client.ask("finish", {})
+    client.request("finish", {})
     assert run.result() == {"finished": run.number}
     if method == "analyze":
         wait_until_gone(client.pid, 5)
@@ -170,6 +170,18 @@ def test_a_worker_that_will_not_stop_a_run_is_gone_within_five_seconds(fake, beh
         wait_until_gone(pid, 5 - (time.monotonic() - start))
     assert len(children) == (behaviour == "deaf_parent")
     assert not client.is_alive
+
+
+def test_looking_at_a_pair_does_not_keep_a_worker_that_will_not_stop_a_run(fake):
+    client = fake("deaf")
+    client.start()
+    look = client.request("describe", {})
+    start = time.monotonic()
+    with pytest.raises(Cancelled):
+        client.ask("analyze", {}, is_cancelled=lambda: True)
+    wait_until_gone(client.pid, 5 - (time.monotonic() - start))
+    with pytest.raises(Cancelled, match="worker-ended"):
+        look.result()
 
 
 @pytest.mark.parametrize("end", ["close", "kill"])

@@ -34,7 +34,7 @@ def raised():
                 found.update(dict.fromkeys(constants(node.args[0]), names))
     from geochg_qgis.link.installing import _SIGNS
 
-    return found | dict.fromkeys(_SIGNS.values(), {"mb"})
+    return found | {code: {"mb"} for code in _SIGNS.values()}
 
 
 def known():

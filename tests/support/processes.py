@@ -2,15 +2,19 @@
 
 import os
 import time
+from pathlib import Path
 
 
 def gone(pid: int) -> bool:
-    """Whether a process has ended, and whoever started it knows."""
+    """Whether a process has ended; what waits for its parent to take note of that has."""
     try:
         os.kill(pid, 0)
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except ProcessLookupError:
         return True
-    return False
+    except FileNotFoundError:  # ended meanwhile, or no Linux
+        return Path("/proc/self").exists()
+    return state == "Z"
 
 
 def wait_until_gone(pid: int, seconds: float) -> None:
