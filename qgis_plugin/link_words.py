@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from geochg_qgis.link.errors import LinkError
 from geochg_qgis.words import tr
 
@@ -16,6 +19,11 @@ def worded(error: LinkError) -> LinkError:
         for name, value in error.values.items()
     }
     return type(error)(message.format(**values), hint.format(**values), error.detail)
+
+
+def said_by_worker(notice: Mapping[str, Any]) -> str:
+    """A notice of the worker's, whose words are English, in the frame of the user's language."""
+    return tr("geochg says: {message}").format(message=notice.get("message", ""))
 
 
 def _words() -> dict[str, tuple[str, str]]:

@@ -17,6 +17,9 @@ from geochg_qgis.words import tr
 
 Work = Callable[["BackgroundTask"], Mapping[str, Any]]
 
+WARNING = "warning"
+"""The kind of event that is of the plugin's own; the others are the worker's."""
+
 _SILENT = getattr(QgsTask.Flag, "Silent", None)
 """Since QGIS 3.26: it does not say that the task is done or failed, over what we say of it."""
 
@@ -78,7 +81,7 @@ class BackgroundTask(QgsTask):
 
     def warn(self, text: str) -> None:
         """Passes what the user should know to the main thread."""
-        self.tell({"kind": "notice", "warning": True, "message": text})
+        self.tell({"kind": WARNING, "message": text})
 
     def tell(self, event: Mapping[str, Any]) -> None:
         """Passes an event to the main thread."""

@@ -27,7 +27,7 @@ from geochg_qgis.layers.grounds import area_of, area_text, overlap_of
 from geochg_qgis.layers.rasters import Raster, Reader, raster_of
 from geochg_qgis.link.errors import LinkError
 from geochg_qgis.link.progress import Pace
-from geochg_qgis.link_words import worded
+from geochg_qgis.link_words import said_by_worker, worded
 from geochg_qgis.words import tr
 
 BEFORE, AFTER, EXTENT = "BEFORE", "AFTER", "EXTENT"
@@ -294,10 +294,9 @@ def _listener(feedback: QgsProcessingFeedback) -> Callable[[Mapping[str, Any]], 
     def hear(event: Mapping[str, Any]) -> None:
         if event.get("kind") == "progress":
             feedback.setProgress(pace.standing(event).percent)
-        elif event.get("warning"):
-            feedback.pushWarning(str(event.get("message", "")))
         elif event.get("kind") == "notice":
-            feedback.pushInfo(str(event.get("message", "")))
+            say = feedback.pushWarning if event.get("warning") else feedback.pushInfo
+            say(said_by_worker(event))
 
     return hear
 

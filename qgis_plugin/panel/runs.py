@@ -17,8 +17,9 @@ from geochg_qgis.layers.result import AFTER, BEFORE, OPTIONS, add_result, ready_
 from geochg_qgis.link.errors import LinkError, Refused
 from geochg_qgis.link.places import free_path, has_journal, past_journals, result_path
 from geochg_qgis.link.progress import Pace
+from geochg_qgis.link_words import said_by_worker
 from geochg_qgis.settings import remember, remembered
-from geochg_qgis.tasks import BackgroundTask, request_task, start
+from geochg_qgis.tasks import WARNING, BackgroundTask, request_task, start
 from geochg_qgis.words import tr
 
 _UNFINISHED = "unfinished"
@@ -206,6 +207,8 @@ class Runs(QObject):
             if self._task is not None:
                 self._task.setProgress(standing.percent)
         elif kind == "notice" and event.get("warning"):
+            self.noticed.emit(said_by_worker(event))
+        elif kind == WARNING:
             self.noticed.emit(str(event.get("message", "")))
         elif kind == "hello":
             self.greeted.emit(event)
