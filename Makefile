@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 USABLE := $(VENV)/usable
 INSTALLED := $(VENV)/installed
 
-.PHONY: install demo test test-qgis plugin lint format clean
+.PHONY: install demo test test-qgis plugin plugin-local lint format clean
 
 install: $(INSTALLED)
 
@@ -39,9 +39,13 @@ test: install
 test-qgis: install
 	bash tests/qgis/run.sh
 
-# The zip for QGIS's plugin manager (Install from ZIP) and its plugin site.
+# The zip for QGIS's plugin site, which lists the addresses: make plugin REPOSITORY=... EMAIL=...
 plugin:
-	$(PYTHON) qgis_plugin/build.py dist
+	$(PYTHON) qgis_plugin/build.py dist --repository "$(REPOSITORY)" --email "$(EMAIL)"
+
+# The zip for Install from ZIP on this machine.
+plugin-local:
+	$(PYTHON) qgis_plugin/build.py dist --local
 
 lint: install
 	$(BIN)/ruff check .

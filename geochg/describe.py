@@ -21,7 +21,9 @@ from geochg.tiling.layout import Layout
 from geochg.tiling.pair import RasterPair, open_pair
 from geochg.tiling.preparation import Preparation, prepare
 from geochg.tiling.read import ReadPlan, read_ahead
-from geochg.tiling.source import RasterSource, gdal_settings
+from geochg.tiling.source import RasterSource, can_open, gdal_settings
+
+__all__ = ["PairDescription", "can_open", "describe"]
 
 _TIMED_TILES = 8
 

@@ -1,18 +1,27 @@
 """Builds the zip that QGIS and its plugin site take; not part of it.
 
-python qgis_plugin/build.py [FOLDER]
+python qgis_plugin/build.py --repository https://HOST/PATH --email NAME@HOST [FOLDER]
+python qgis_plugin/build.py --local [FOLDER]
 """
 
 from __future__ import annotations
 
+import argparse
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 PACKAGE = "geochg_qgis"
 SUFFIXES = {".py", ".svg", ".json", ".txt"}
 HERE = Path(__file__).resolve().parent
+METADATA = HERE / "metadata.txt"
+
+_REPOSITORY = re.compile(r"https://(?!(?:[\w-]+\.)*example\.)[\w-]+(?:\.[\w-]+)+/[\w./~-]+")
+_EMAIL = re.compile(r"[\w.+-]+@(?!(?:[\w-]+\.)*example\.)[\w-]+(?:\.[\w-]+)+")
+"""Without the hosts that stand for nobody (RFC 2606)."""
 
 
 def files() -> Iterator[Path]:
@@ -23,16 +32,81 @@ def files() -> Iterator[Path]:
             yield path
 
 
-def build(folder: Path) -> Path:
+def published_metadata(repository: str, email: str) -> str:
+    """The metadata for the plugin site.
+
+    Args:
+        repository: Address of the repository.
+        email: Where its developers are reached.
+
+    Raises:
+        ValueError: If either is missing, or stands for nobody.
+    """
+    if not _REPOSITORY.fullmatch(repository):
+        raise ValueError(f"{repository!r} is no https address of a repository")
+    if not _EMAIL.fullmatch(email):
+        raise ValueError(f"{email!r} is no email address")
+    template = METADATA.read_text(encoding="utf-8")
+    return template.replace("REPOSITORY", repository.rstrip("/")).replace("EMAIL", email)
+
+
+def local_metadata() -> str:
+    """The metadata for this machine alone, which needs no addresses."""
+    lines = METADATA.read_text(encoding="utf-8").splitlines(keepends=True)
+    return "".join(line for line in lines if "REPOSITORY" not in line and "EMAIL" not in line)
+
+
+def build(target: Path, metadata: str) -> Path:
     """Writes the zip; the same files give the same bytes."""
-    folder.mkdir(parents=True, exist_ok=True)
-    target = folder / f"{PACKAGE}.zip"
+    target.parent.mkdir(parents=True, exist_ok=True)
     with ZipFile(target, "w", ZIP_DEFLATED) as archive:
         for path in files():
             name = f"{PACKAGE}/{path.relative_to(HERE).as_posix()}"
-            archive.writestr(ZipInfo(name), path.read_bytes(), ZIP_DEFLATED)
+            content = metadata.encode("utf-8") if path == METADATA else path.read_bytes()
+            archive.writestr(ZipInfo(name), content, ZIP_DEFLATED)
     return target
 
 
+def known_addresses(project: Mapping[str, Any]) -> tuple[str, str]:
+    """Repository and email as the table `project` of pyproject.toml tells them; may be empty."""
+    urls = {name.lower(): url for name, url in project.get("urls", {}).items()}
+    emails = [author["email"] for author in project.get("authors", ()) if "email" in author]
+    return urls.get("repository", ""), next(iter(emails), "")
+
+
+def _project() -> Mapping[str, Any]:
+    # Here, because it came with Python 3.11, and the rest of this folder knows older ones.
+    import tomllib
+
+    with (HERE.parent / "pyproject.toml").open("rb") as file:
+        return tomllib.load(file)["project"]
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Builds the zip of the QGIS plugin.")
+    parser.add_argument("folder", type=Path, nargs="?", default=HERE.parent / "dist")
+    parser.add_argument("--repository", default="", help="else that of pyproject.toml")
+    parser.add_argument("--email", default="", help="else that of pyproject.toml")
+    parser.add_argument("--local", action="store_true", help="for this machine alone")
+    return parser.parse_args()
+
+
+def main() -> Path:
+    """Builds what the command line asks for."""
+    given = _arguments()
+    if given.local:
+        return build(given.folder / f"{PACKAGE}-local.zip", local_metadata())
+    repository, email = known_addresses(_project())
+    try:
+        metadata = published_metadata(given.repository or repository, given.email or email)
+    except ValueError as error:
+        sys.exit(
+            f"{error}: the plugin site lists both\n"
+            "make plugin REPOSITORY=https://HOST/PATH EMAIL=NAME@HOST builds for it,\n"
+            "make plugin-local for this machine alone"
+        )
+    return build(given.folder / f"{PACKAGE}.zip", metadata)
+
+
 if __name__ == "__main__":
-    print(build(Path(sys.argv[1]) if len(sys.argv) > 1 else HERE.parent / "dist"))
+    print(main())

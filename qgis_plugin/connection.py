@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from threading import Lock, Thread
+from threading import Lock
 from typing import Any
 
 from qgis.core import Qgis, QgsMessageLog
 
 from geochg_qgis.link.client import HELLO_S, Client
-from geochg_qgis.link.errors import LinkError, SetupError
-from geochg_qgis.link.interpreters import with_geochg
-from geochg_qgis.settings import own_environment, remember, remembered
+from geochg_qgis.link.errors import Cancelled, LinkError, SetupError
+from geochg_qgis.link.interpreters import refuse_qgis
+from geochg_qgis.link.protocol import NO_SUCH_METHOD
+from geochg_qgis.link.pythons import with_geochg
+from geochg_qgis.link_words import worded
+from geochg_qgis.settings import own_environment, remember, remembered, this_system
+from geochg_qgis.words import tr
 
 LOG = "geochg"
 """The tab of QGIS's log."""
@@ -21,6 +25,37 @@ LOG = "geochg"
 def log(text: str, level: Qgis.MessageLevel = Qgis.MessageLevel.Info) -> None:
     """Writes a line to QGIS's log; any thread may."""
     QgsMessageLog.logMessage(text, LOG, level, notifyUser=False)
+
+
+def greeted(chosen: str, is_cancelled: Callable[[], bool] = bool) -> Client:
+    """A worker that has said what it is. Blocks while it starts: not for the main thread.
+
+    Args:
+        chosen: The interpreter to start; those that may hold geochg when empty.
+        is_cancelled: Asked while waiting.
+
+    Raises:
+        LinkError: If there is none.
+    """
+    system = this_system()
+    candidates = [Path(chosen)] if chosen else with_geochg(own_environment(), system)
+    failure: LinkError = SetupError(
+        tr("No Python with geochg was found"), tr("choose or install one on the set-up page")
+    )
+    for python in candidates:
+        client = Client(python, on_log=log)
+        try:
+            refuse_qgis(python, system)
+            hello = client.start(HELLO_S, is_cancelled)
+        except LinkError as error:
+            failure = worded(error)
+            log(f"{python}: {failure}\n{failure.detail}", Qgis.MessageLevel.Warning)
+            if isinstance(error, Cancelled):
+                break
+            continue
+        log(f"{python}: geochg {hello.get('geochg')} (process {hello.get('pid')})")
+        return client
+    raise failure
 
 
 class Connection:
@@ -32,6 +67,9 @@ class Connection:
     def __init__(self) -> None:
         self._lock = Lock()
         self._client: Client | None = None
+        self._chosen = ""
+        self._retired: list[Client] = []
+        self._opened: dict[str, bool] = {}
 
     def client(self, is_cancelled: Callable[[], bool] = bool) -> Client:
         """A worker that answers. Blocks while it starts: not for the main thread.
@@ -40,9 +78,29 @@ class Connection:
             LinkError: If there is none.
         """
         with self._lock:
-            if self._client is None or not self._client.is_alive:
-                self._client = self._started(is_cancelled)
+            chosen = remembered("python")
+            if self._client is None or not self._client.is_alive or chosen != self._chosen:
+                self._retire()
+                self._client, self._chosen = greeted(chosen, is_cancelled), chosen
             return self._client
+
+    def opens(self, name: str, is_cancelled: Callable[[], bool] = bool) -> bool:
+        """Whether the worker opens a raster. Blocks: not for the main thread.
+
+        Args:
+            name: GDAL's.
+            is_cancelled: Asked while waiting.
+
+        Raises:
+            LinkError: If there is no worker, or it failed.
+        """
+        if not self._opened.get(name):
+            self._opened[name] = self._asked_whether_it_opens(name, is_cancelled)
+        return self._opened[name]
+
+    def is_known_not_to_open(self, name: str) -> bool:
+        """Whether the worker said that it does not open a raster."""
+        return self._opened.get(name) is False
 
     @property
     def hello(self) -> dict[str, Any]:
@@ -55,37 +113,61 @@ class Connection:
         """The worker, if there is one."""
         return self._client
 
-    def use(self, python: Path) -> None:
-        """Takes another interpreter from now on."""
-        remember("python", str(python))
-        self.close_soon()
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is asked of the worker, or there is none."""
+        client = self._client
+        return client is None or client.is_gone or client.is_idle
 
-    def close_soon(self) -> None:
-        """Ends the worker without waiting for it."""
-        client, self._client = self._client, None
-        if client is not None:
-            Thread(target=client.close, daemon=True).start()
+    def use(self, python: Path) -> None:
+        """Takes another interpreter for what is asked from now on.
+
+        What is under way ends with the worker it began with, which leaves then.
+        """
+        remember("python", str(python))
+
+    def releases(self, folder: Path) -> bool:
+        """Ends the workers whose interpreter lies in a folder, unless one has something to do.
+
+        Blocks: not for the main thread.
+
+        Returns:
+            Whether none is left.
+        """
+        with self._lock:
+            there = [
+                each
+                for each in (self._client, *self._retired)
+                if each is not None and not each.is_gone and folder in each.python.parents
+            ]
+            if not all(each.is_idle for each in there):
+                return False
+            for each in there:
+                each.close()
+        return True
 
     def close(self) -> None:
-        """Ends the worker and waits until it is gone; for when QGIS or the plugin ends."""
+        """Ends the workers and waits until they are gone; for when QGIS or the plugin ends."""
         client, self._client = self._client, None
-        if client is not None:
-            client.close()
+        for each in (client, *self._retired):
+            if each is not None:
+                each.close()
+        self._retired.clear()
 
-    def _started(self, is_cancelled: Callable[[], bool]) -> Client:
-        chosen = remembered("python")
-        candidates = [Path(chosen)] if chosen else list(with_geochg(own_environment()))
-        failure: LinkError = SetupError(
-            "no Python with geochg was found", "choose or install one on the set-up page"
-        )
-        for python in candidates:
-            client = Client(python, on_log=log)
-            try:
-                hello = client.start(HELLO_S, is_cancelled)
-            except LinkError as error:
-                log(f"{python}: {error}\n{error.detail}", Qgis.MessageLevel.Warning)
-                failure = error
-                continue
-            log(f"{python}: geochg {hello.get('geochg')} (process {hello.get('pid')})")
-            return client
-        raise failure
+    def _retire(self) -> None:
+        client, self._client = self._client, None
+        self._opened.clear()
+        self._retired = [each for each in self._retired if not each.is_gone]
+        if client is not None:
+            self._retired.append(client)
+            client.retire()
+
+    def _asked_whether_it_opens(self, name: str, is_cancelled: Callable[[], bool]) -> bool:
+        client = self.client(is_cancelled)
+        try:
+            told = client.ask("opens", {"rasters": [name]}, is_cancelled=is_cancelled)
+        except LinkError as error:
+            if error.values.get("number") == NO_SUCH_METHOD:
+                return True  # an older geochg: it says so itself when it cannot
+            raise
+        return bool(told["opens"][0])

@@ -11,6 +11,7 @@ from qgis.PyQt.QtGui import QIcon
 
 from geochg_qgis.algorithms.provider import GeochgProvider
 from geochg_qgis.connection import Connection
+from geochg_qgis.layers.pictures import PICTURES
 from geochg_qgis.panel.dock import GeochgDock
 from geochg_qgis.words import load_words, tr
 
@@ -65,3 +66,5 @@ class GeochgPlugin:
             QgsApplication.processingRegistry().removeProvider(self.provider)
             self.provider = None
         self.connection.close()
+        # After the worker, which may have them open.
+        PICTURES.clear()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from qgis.core import QgsApplication, QgsSettings
+
+from geochg_qgis.link.interpreters import System, own_prefixes
 
 _PREFIX = "geochg/"
 
@@ -23,3 +26,8 @@ def own_environment() -> Path:
     """Where the set-up page makes an environment: in the profile, outside the plugin's folder."""
     chosen = remembered("environment")
     return Path(chosen) if chosen else Path(QgsApplication.qgisSettingsDirPath()) / "geochg" / "env"
+
+
+def this_system() -> System:
+    """The machine, with the folders of the Python that QGIS runs in."""
+    return System.here(qgis=own_prefixes(sys.platform, (sys.prefix, sys.base_prefix)))

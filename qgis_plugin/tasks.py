@@ -12,8 +12,13 @@ from qgis.PyQt.QtCore import pyqtSignal
 
 from geochg_qgis.connection import Connection, log
 from geochg_qgis.link.errors import Cancelled, LinkError
+from geochg_qgis.link_words import worded
+from geochg_qgis.words import tr
 
 Work = Callable[["BackgroundTask"], Mapping[str, Any]]
+
+WARNING = "warning"
+"""The kind of event that is of the plugin's own; the others are the worker's."""
 
 _SILENT = getattr(QgsTask.Flag, "Silent", None)
 """Since QGIS 3.26: it does not say that the task is done or failed, over what we say of it."""
@@ -54,12 +59,12 @@ class BackgroundTask(QgsTask):
         try:
             self._result = self._work(self)
         except LinkError as error:
-            self._error = error
+            self._error = worded(error)
         # A defect must reach the user rather than a console nobody sees.
         except Exception as error:
             log(traceback.format_exc(), Qgis.MessageLevel.Critical)
             self._error = LinkError(
-                f"{type(error).__name__}: {error}", "please report this; the log tells more"
+                f"{type(error).__name__}: {error}", tr("please report this; the log tells more")
             )
         return self._error is None
 
@@ -72,7 +77,11 @@ class BackgroundTask(QgsTask):
         if result:
             self.answered.emit(self._result)
         else:
-            self.failed.emit(self._error or Cancelled("cancelled"))
+            self.failed.emit(self._error or Cancelled(tr("cancelled")))
+
+    def warn(self, text: str) -> None:
+        """Passes what the user should know to the main thread."""
+        self.tell({"kind": WARNING, "message": text})
 
     def tell(self, event: Mapping[str, Any]) -> None:
         """Passes an event to the main thread."""

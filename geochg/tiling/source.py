@@ -111,6 +111,16 @@ def read_source(path: str | os.PathLike[str]) -> RasterSource:
         )
 
 
+def can_open(name: str) -> bool:
+    """Whether GDAL here opens a raster: builds of GDAL differ in the formats they know."""
+    with gdal_settings():
+        try:
+            with rasterio.open(name):
+                return True
+        except (RasterioError, ValueError):
+            return False
+
+
 @contextmanager
 def open_source(name: str, *, keep_alpha: bool = True) -> Iterator[DatasetReader]:
     """Opens a raster so that it reads as plain bands on an affine grid with a CRS.

@@ -100,9 +100,15 @@ class Calls:
             for flag in self._flags.values():
                 flag.set()
 
-    def ended_within(self, seconds: float) -> bool:
-        """Waits for the requests under way; whether all have ended."""
-        deadline = time.monotonic() + seconds
+    def ended_by(self, deadline: float) -> bool:
+        """Waits for the requests under way.
+
+        Args:
+            deadline: By the monotonic clock, in seconds.
+
+        Returns:
+            Whether all have ended.
+        """
         with self._lock:
             threads = list(self._threads)
         for thread in threads:

@@ -22,6 +22,7 @@ from geochg.worker.parameters import (
     outputs_of,
     point_of,
     text_of,
+    texts_of,
 )
 from geochg.worker.talks import Talks
 
@@ -41,6 +42,7 @@ def methods() -> dict[str, Method]:
         "hello": hello,
         "models": models,
         "devices": devices,
+        "opens": opens,
         "describe": describe,
         "analyze": lambda call: analyze(call, turn),
         "ask": lambda call: ask(call, talks),
@@ -72,6 +74,19 @@ def devices(call: Call) -> Mapping[str, Any]:
     from geochg.models.devices import devices_here
 
     return {"devices": devices_here()}
+
+
+def opens(call: Call) -> Mapping[str, Any]:
+    """Which rasters the GDAL of this process opens; that of a client may know other formats."""
+    check_known(call.parameters, ("rasters",))
+    names = texts_of(call.parameters, "rasters")
+    from geochg.describe import can_open
+
+    opened = []
+    for name in names:
+        call.stop_if_cancelled()
+        opened.append(can_open(name))
+    return {"opens": opened}
 
 
 def describe(call: Call) -> Mapping[str, Any]:

@@ -90,6 +90,18 @@ def text_of(given: Mapping[str, Any], name: str) -> str:
     return value
 
 
+def texts_of(given: Mapping[str, Any], name: str) -> list[str]:
+    """A list of texts, each of which says something.
+
+    Raises:
+        MessageError: If it is something else.
+    """
+    value = given.get(name)
+    if not isinstance(value, list) or not all(isinstance(v, str) and v.strip() for v in value):
+        raise _wrong(name, "a list of texts")
+    return value
+
+
 def point_of(given: Mapping[str, Any], name: str) -> tuple[float, float] | None:
     """Longitude and latitude in degrees, or None.
 
@@ -123,8 +135,16 @@ def _raster(given: Mapping[str, Any], name: str) -> str:
         return value
     if not isinstance(value, Mapping) or set(value) != {"path", "crs"}:
         raise _wrong(name, "a text, or an object of path and crs")
-    # GDAL's own way to say so: https://gdal.org/drivers/raster/vrt.html, "vrt:// connection".
-    return f"vrt://{text_of(value, 'path')}?a_srs={text_of(value, 'crs')}"
+    path, crs = text_of(value, "path"), text_of(value, "crs")
+    if "?" in path:
+        raise MessageError(
+            WRONG_PARAMETERS,
+            f"{path} cannot be taken in another CRS: its name holds a question mark",
+            "write the CRS into a copy of the raster, and name that",
+        )
+    # GDAL's own way to say so: https://gdal.org/drivers/raster/vrt.html, "vrt:// connection". It
+    # knows no escapes. An ampersand would end the CRS, and can only stand in a name within it.
+    return f"vrt://{path}?a_srs={crs.replace('&', '+')}"
 
 
 def _is_number(value: object) -> bool:

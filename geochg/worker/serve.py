@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 import traceback
 from collections.abc import Mapping
 
@@ -22,7 +23,10 @@ from geochg.worker.methods import methods
 from geochg.worker.pipes import LONGEST_LINE_BYTES, Outbox, Pipes, claimed_pipes, lines_of
 
 GRACE_S = 3.0
-"""Time that what is under way has to stop when nobody listens any more."""
+"""Time that what is under way has to stop, and its answers to be read, when stdin has ended."""
+
+LAST_WORD_S = 0.5
+"""Of that, what is left for the answers alone."""
 
 _OF_REQUESTS = (NO_SUCH_METHOD, WRONG_PARAMETERS)
 """Errors of what is a request in all else."""
@@ -31,11 +35,12 @@ _OF_REQUESTS = (NO_SUCH_METHOD, WRONG_PARAMETERS)
 def serve_process() -> None:
     """Serves whoever started this process, over its stdin and stdout; then ends it.
 
-    A request that does not stop in time is left where it is: its journal survives that.
+    A request that does not stop in time, and an answer that nobody reads, are left where they
+    are: journals survive that.
     """
     pipes = claimed_pipes()
-    ended = serve(pipes)
-    if not ended:
+    is_done = serve(pipes)
+    if not is_done:
         os._exit(0)
 
 
@@ -43,7 +48,7 @@ def serve(pipes: Pipes) -> bool:
     """Answers messages until the inbox ends, then cancels what is under way.
 
     Returns:
-        Whether everything under way has ended.
+        Whether everything under way has ended and every answer is written.
     """
     calls: Calls
     outbox = Outbox(pipes.outbox, on_gone=lambda: calls.cancel_all())
@@ -51,13 +56,17 @@ def serve(pipes: Pipes) -> bool:
     known = methods()
     try:
         for line in lines_of(pipes.inbox):
-            if (told := _taken(line, known, calls)) is not None:
-                outbox.send(told)
+            told = _taken(line, known, calls)
+            # Who fills the outbox without reading a line of it is not there any more. Nothing is
+            # said of it: stderr may be as full.
+            if told is not None and not outbox.send_at_once(told):
+                break
     # A read that fails, or Ctrl-C in a terminal: nobody will ask any more.
     except (OSError, KeyboardInterrupt):
         pass
     calls.cancel_all()
-    return calls.ended_within(GRACE_S)
+    deadline = time.monotonic() + GRACE_S
+    return calls.ended_by(deadline - LAST_WORD_S) and outbox.emptied_by(deadline)
 
 
 def _taken(line: bytes | None, known: Mapping[str, Method], calls: Calls) -> bytes | None:

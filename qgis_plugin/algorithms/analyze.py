@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,16 @@ from qgis.core import (
     QgsProcessingContext,
     QgsProcessingFeedback,
     QgsProcessingLayerPostProcessorInterface,
+    QgsProcessingOutputDefinition,
     QgsProcessingOutputNumber,
+    QgsProcessingParameterDefinition,
     QgsProcessingParameterNumber,
     QgsProcessingParameterRasterDestination,
     QgsProcessingParameterVectorDestination,
     QgsVectorLayer,
 )
 
-from geochg_qgis.algorithms.base import PairAlgorithm
+from geochg_qgis.algorithms.base import RunAlgorithm, helped
 from geochg_qgis.layers.style import apply_style
 from geochg_qgis.words import tr
 
@@ -26,68 +29,76 @@ MIN_AREA, MIN_CONFIDENCE = "MIN_AREA", "MIN_CONFIDENCE"
 OUTPUT, HEATMAP, COUNT, AREA = "OUTPUT", "HEATMAP", "COUNT", "AREA_M2"
 
 
-class AnalyzeAlgorithm(PairAlgorithm):
+class AnalyzeAlgorithm(RunAlgorithm):
     """Maps what changed."""
 
     def name(self) -> str:
         """Behind the provider's."""
         return "analyze"
 
-    def displayName(self) -> str:
-        """For lists."""
-        return tr("Map what changed between two images")
-
-    def shortHelpString(self) -> str:
-        """Beside the dialog."""
-        return tr(
+    def words(self) -> tuple[str, str]:
+        """What it is called, and what it does."""
+        return tr("Map what changed between two images"), tr(
             "Asks a change model about two images of one place and gives a layer of changes: "
             "class, direction (appeared, disappeared, altered), confidence, caption, count and "
-            "area.\n\n"
-            "The images may differ in CRS, resolution and extent. Area: only this part is "
-            "analysed. Model: builtin (wants red, green and blue), irmad or cva (any bands), or "
-            "NAME:SOURCE as geochg models tells. Least area and confidence leave out what is "
-            "smaller or less sure. Heatmap: the probability of change at each pixel.\n\n"
-            "Outputs: .gpkg, .geojson or .fgb. geochg runs in a Python of its own; the geochg "
-            "panel sets it up."
+            "area. COUNT is the number of changes, AREA_M2 the area they cover."
         )
 
-    def initAlgorithm(self, config: dict[str, Any] | None = None) -> None:
-        """Adds the parameters."""
-        self.add_pair_parameters()
+    def parameters(self) -> Iterable[QgsProcessingParameterDefinition]:
+        """What is left out, and where the results go."""
         number = QgsProcessingParameterNumber.Type.Double
-        self.addParameter(
-            QgsProcessingParameterNumber(MIN_AREA, tr("Least area, m²"), number, 0, minValue=0)
+        yield helped(
+            QgsProcessingParameterNumber(MIN_AREA, tr("Least area, m²"), number, 0, minValue=0),
+            tr("Smaller changes are left out."),
         )
-        self.addParameter(
+        yield helped(
             QgsProcessingParameterNumber(
                 MIN_CONFIDENCE, tr("Least confidence"), number, 0, minValue=0, maxValue=1
-            )
+            ),
+            tr("Changes that the model is less sure of are left out; 0 to 1."),
         )
         polygons = QgsProcessing.SourceType.TypeVectorPolygon
-        self.addParameter(QgsProcessingParameterVectorDestination(OUTPUT, tr("Changes"), polygons))
-        self.addParameter(
+        yield helped(
+            QgsProcessingParameterVectorDestination(OUTPUT, tr("Changes"), polygons),
+            tr("The layer to write: .gpkg, .geojson or .fgb."),
+        )
+        yield helped(
             QgsProcessingParameterRasterDestination(
                 HEATMAP, tr("Heatmap"), optional=True, createByDefault=False
-            )
+            ),
+            tr("A raster to write as well: the probability of change at each pixel."),
         )
-        self.addOutput(QgsProcessingOutputNumber(COUNT, tr("Number of changes")))
-        self.addOutput(QgsProcessingOutputNumber(AREA, tr("Changed area, m²")))
 
-    def processAlgorithm(
+    def results_told(self) -> Iterable[QgsProcessingOutputDefinition]:
+        """How many changes there are, and how large they are together."""
+        return (
+            QgsProcessingOutputNumber(COUNT, tr("Number of changes")),
+            QgsProcessingOutputNumber(AREA, tr("Changed area, m²")),
+        )
+
+    def options(self, given: dict[str, Any], context: QgsProcessingContext) -> dict[str, Any]:
+        """What is left out."""
+        return {
+            **super().options(given, context),
+            "min_area_m2": self.parameterAsDouble(given, MIN_AREA, context),
+            "min_confidence": self.parameterAsDouble(given, MIN_CONFIDENCE, context),
+        }
+
+    def outputs(self, given: dict[str, Any], context: QgsProcessingContext) -> dict[str, str]:
+        """The layer, and the raster where it is wanted."""
+        outputs = {"features": self.parameterAsOutputLayer(given, OUTPUT, context)}
+        # A batch gives an output without a name where it is left empty.
+        heatmap = self.parameterAsOutputLayer(given, HEATMAP, context)
+        return {**outputs, "heatmap": heatmap} if heatmap else outputs
+
+    def results(
         self,
-        parameters: dict[str, Any],
+        told: Mapping[str, Any],
+        outputs: Mapping[str, str],
         context: QgsProcessingContext,
         feedback: QgsProcessingFeedback,
     ) -> dict[str, Any]:
-        """Runs it, on a thread."""
-        outputs = {"features": self.parameterAsOutputLayer(parameters, OUTPUT, context)}
-        if parameters.get(HEATMAP):
-            outputs["heatmap"] = self.parameterAsOutputLayer(parameters, HEATMAP, context)
-        least = {
-            "min_area_m2": self.parameterAsDouble(parameters, MIN_AREA, context),
-            "min_confidence": self.parameterAsDouble(parameters, MIN_CONFIDENCE, context),
-        }
-        told = self.ask("analyze", parameters, context, feedback, least, outputs=outputs)
+        """The layer, which is styled when it is loaded, the raster and the numbers."""
         _style_when_loaded(context, outputs["features"])
         found = told["features"]
         results = {OUTPUT: outputs["features"], COUNT: found["count"], AREA: found["area_m2"]}

@@ -2,58 +2,70 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from qgis.core import (
     QgsProcessing,
     QgsProcessingContext,
     QgsProcessingFeedback,
+    QgsProcessingOutputDefinition,
     QgsProcessingOutputNumber,
+    QgsProcessingParameterDefinition,
     QgsProcessingParameterVectorDestination,
 )
 
-from geochg_qgis.algorithms.base import PairAlgorithm
+from geochg_qgis.algorithms.base import RunAlgorithm, helped
 from geochg_qgis.words import tr
 
 OUTPUT, COUNT, CHANGED = "OUTPUT", "COUNT", "CHANGED"
 
 
-class TilesAlgorithm(PairAlgorithm):
+class TilesAlgorithm(RunAlgorithm):
     """Gives the tiles with what was said of each."""
 
     def name(self) -> str:
         """Behind the provider's."""
         return "tiles"
 
-    def displayName(self) -> str:
-        """For lists."""
-        return tr("Tell what changed, tile by tile")
-
-    def shortHelpString(self) -> str:
-        """Beside the dialog."""
-        return tr(
+    def words(self) -> tuple[str, str]:
+        """What it is called, and what it does."""
+        return tr("Tell what changed, tile by tile"), tr(
             "Asks a change model about each tile of two images and gives a layer of the tiles: "
             "what was said of each, or why it could not be read. Tiles that fail do not end the "
-            "run."
+            "run. COUNT is the number of tiles, CHANGED how many of them have changes."
         )
 
-    def initAlgorithm(self, config: dict[str, Any] | None = None) -> None:
-        """Adds the parameters."""
-        self.add_pair_parameters()
+    def parameters(self) -> Iterable[QgsProcessingParameterDefinition]:
+        """The layer."""
         polygons = QgsProcessing.SourceType.TypeVectorPolygon
-        self.addParameter(QgsProcessingParameterVectorDestination(OUTPUT, tr("Tiles"), polygons))
-        self.addOutput(QgsProcessingOutputNumber(COUNT, tr("Number of tiles")))
-        self.addOutput(QgsProcessingOutputNumber(CHANGED, tr("Tiles with changes")))
+        yield helped(
+            QgsProcessingParameterVectorDestination(OUTPUT, tr("Tiles"), polygons),
+            tr("The layer to write: .gpkg, .geojson or .fgb."),
+        )
 
-    def processAlgorithm(
+    def results_told(self) -> Iterable[QgsProcessingOutputDefinition]:
+        """How many tiles there are, and how many changed."""
+        return (
+            QgsProcessingOutputNumber(COUNT, tr("Number of tiles")),
+            QgsProcessingOutputNumber(CHANGED, tr("Tiles with changes")),
+        )
+
+    def options(self, given: dict[str, Any], context: QgsProcessingContext) -> dict[str, Any]:
+        """Tiles that fail are told of in the layer."""
+        return {**super().options(given, context), "allow_failed_tiles": True}
+
+    def outputs(self, given: dict[str, Any], context: QgsProcessingContext) -> dict[str, str]:
+        """The layer."""
+        return {"tiles": self.parameterAsOutputLayer(given, OUTPUT, context)}
+
+    def results(
         self,
-        parameters: dict[str, Any],
+        told: Mapping[str, Any],
+        outputs: Mapping[str, str],
         context: QgsProcessingContext,
         feedback: QgsProcessingFeedback,
     ) -> dict[str, Any]:
-        """Runs it, on a thread."""
-        path = self.parameterAsOutputLayer(parameters, OUTPUT, context)
-        lenient = {"allow_failed_tiles": True}
-        told = self.ask("analyze", parameters, context, feedback, lenient, outputs={"tiles": path})
+        """The layer and the numbers."""
         tiles = told["geochg"]["tiles"]
-        return {OUTPUT: path, COUNT: tiles["total"], CHANGED: tiles["changed"]}
+        return {OUTPUT: outputs["tiles"], COUNT: tiles["total"], CHANGED: tiles["changed"]}

@@ -6,57 +6,51 @@ on any thread (`Raster.parameter`).
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Event, Thread
+from typing import Protocol
 
 from qgis.core import (
     QgsCoordinateReferenceSystem,
-    QgsCoordinateTransformContext,
-    QgsProcessingUtils,
     QgsProject,
     QgsProviderRegistry,
-    QgsRasterBlockFeedback,
-    QgsRasterFileWriter,
     QgsRasterLayer,
     QgsRasterPipe,
     QgsRectangle,
 )
 
 from geochg_qgis.layers.grounds import crs_text, moved
-from geochg_qgis.link.errors import Cancelled, LinkError
+from geochg_qgis.layers.pictures import MOST_PIXELS, PICTURES, Picture, size_px
+from geochg_qgis.link.errors import LinkError
 from geochg_qgis.words import tr
 
-MOST_PIXELS = 4096
-"""Side of the largest picture taken from a layer that no file stands behind."""
 
-_OPENED_BY_WORKER = ("gdal",)
+class Opener(Protocol):
+    """The worker as far as rasters go; `Connection` is one."""
+
+    def opens(self, name: str, is_cancelled: Callable[[], bool] = bool) -> bool:
+        """Whether it opens a raster by GDAL's name."""
+
+    def is_known_not_to_open(self, name: str) -> bool:
+        """Whether it said that it does not."""
 
 
 @dataclass(frozen=True)
-class Export:
-    """A picture to be taken of a layer that no file stands behind.
+class Reader:
+    """Who wants a raster.
 
     Attributes:
-        pipe: The layer's data, for a thread of its own.
-        extent: The area, in `crs`.
-        crs: The layer's.
-        width_px: Columns.
-        height_px: Rows.
-        context: How coordinates are moved.
-        path: Where to; in the folder that QGIS clears when it ends.
+        opener: Knows what the worker opens.
+        user: What a picture of the layer is kept for, as long as this object lives.
+        is_cancelled: Asked while a picture is taken.
+        tell: Told what the user should know.
     """
 
-    pipe: QgsRasterPipe
-    extent: QgsRectangle
-    crs: QgsCoordinateReferenceSystem
-    width_px: int
-    height_px: int
-    context: QgsCoordinateTransformContext
-    path: Path
+    opener: Opener
+    user: object
+    is_cancelled: Callable[[], bool] = bool
+    tell: Callable[[str], object] = str
 
 
 @dataclass(frozen=True)
@@ -65,31 +59,39 @@ class Raster:
 
     Attributes:
         name: The layer's.
-        path: GDAL's name; empty where there is an export.
+        path: GDAL's name; empty where only a picture can be taken.
         crs: What it is to be taken in, where that is not what the file says; else empty.
-        export: A picture to take first.
-        note: What the user should know.
+        picture: Makes the picture of it that is taken where the worker cannot open it.
     """
 
     name: str
     path: str
-    crs: str = ""
-    export: Export | None = None
-    note: str = ""
+    crs: str
+    picture: Callable[[], Picture]
 
-    def parameter(self, is_cancelled: Callable[[], bool] = bool) -> str | dict[str, str]:
-        """What the worker is told; takes the picture where there is one to take.
+    def parameter(self, reader: Reader) -> str | dict[str, str]:
+        """What the worker is told; takes a picture where it must. Not for the main thread.
 
         Raises:
-            LinkError: If it cannot be taken.
+            LinkError: If none can be taken.
             Cancelled: If it was.
         """
-        path = _exported(self.name, self.export, is_cancelled) if self.export else self.path
-        return {"path": path, "crs": self.crs} if self.crs else path
+        if self.path and reader.opener.opens(self.path, reader.is_cancelled):
+            return {"path": self.path, "crs": self.crs} if self.crs else self.path
+        picture = self.picture()
+        reader.tell(picture.note)
+        return str(PICTURES.path(picture, reader.user, reader.is_cancelled))
+
+    def identity(self, opener: Opener) -> list[str]:
+        """What tells it from other rasters, for a run that is gone on with later."""
+        if self.path and not opener.is_known_not_to_open(self.path):
+            return [self.path, self.crs]
+        # A picture is of this session only.
+        return [self.picture().key, PICTURES.session]
 
     def folder(self) -> Path | None:
         """Where its file lies, if it is a plain file."""
-        if self.export is not None or self.path.startswith("/vsi"):
+        if not self.path or self.path.startswith("/vsi"):
             return None
         folder = Path(self.path).parent
         return folder if folder.is_absolute() and folder.is_dir() else None
@@ -102,7 +104,7 @@ def raster_of(
 
     Args:
         layer: The layer.
-        area: What will be analysed at most: what is exported of a layer without a file.
+        area: What will be analysed at most: what a picture is taken of.
         area_crs: Its CRS.
 
     Raises:
@@ -116,12 +118,13 @@ def raster_of(
             tr("The layer {} has no coordinate reference system").format(name),
             tr("set one: right-click the layer, Layer CRS"),
         )
-    if layer.providerType() not in _OPENED_BY_WORKER or _is_from_network(layer):
-        export, note = _export(layer, area, area_crs)
-        return Raster(name, "", export=export, note=note)
     own = layer.dataProvider().crs()
-    overridden = (own.isValid() and layer.crs() != own) or not own.isValid()
-    return Raster(name, gdal_name(layer), crs_text(layer.crs()) if overridden else "")
+    path = gdal_name(layer) if layer.providerType() == "gdal" else ""
+    crs = "" if own.isValid() and layer.crs() == own else crs_text(layer.crs())
+    # GDAL takes no other CRS for a name with a question mark (`vrt://NAME?a_srs=`).
+    if _is_from_network(path) or (crs and "?" in path):
+        path = ""
+    return Raster(name, path, crs, _picture_of(layer, area, area_crs))
 
 
 def gdal_name(layer: QgsRasterLayer) -> str:
@@ -132,40 +135,44 @@ def gdal_name(layer: QgsRasterLayer) -> str:
     inner = str(parts.get("layerName") or "")
     if inner and source.upper().startswith("GPKG:"):
         return f"GPKG:{path}:{inner}"
-    prefix, suffix = str(parts.get("vsiPrefix") or ""), str(parts.get("vsiSuffix") or "")
-    return f"{prefix}{path}{suffix}" if prefix else source.partition("|")[0]
+    return f"{parts.get('vsiPrefix') or ''}{path}{parts.get('vsiSuffix') or ''}"
 
 
-def _is_from_network(layer: QgsRasterLayer) -> bool:
-    """Services that GDAL opens, too, but the worker's GDAL may lack or ask tile by tile."""
-    return layer.source().lstrip().upper().startswith(("WMS:", "WMTS:", "<GDAL_WMS"))
+def _is_from_network(path: str) -> bool:
+    """Services that the worker's GDAL would ask tile by tile, if it knows them."""
+    return path.lstrip().upper().startswith(("WMS:", "WMTS:", "<GDAL_WMS"))
 
 
-def _export(
+def _picture_of(
     layer: QgsRasterLayer, area: QgsRectangle, area_crs: QgsCoordinateReferenceSystem
-) -> tuple[Export, str]:
-    wanted = moved(area, area_crs, layer.crs()).intersect(layer.extent())
-    if wanted.isEmpty():
-        raise LinkError(
-            tr("The layer {} does not reach into the area").format(layer.name()),
-            tr("choose another area or layer"),
-        )
-    pixel = _pixel_size(layer)
-    width, height = (max(1, math.ceil(side / pixel)) for side in (wanted.width(), wanted.height()))
-    note = tr("{}: no file stands behind this layer; a picture of the area is taken").format(
-        layer.name()
-    )
-    if max(width, height) > MOST_PIXELS:
-        factor = max(width, height) / MOST_PIXELS
-        width, height = (max(1, round(side / factor)) for side in (width, height))
-        note += " " + tr("at {0} x {1} pixels, coarser than it is; choose a smaller area for more")
-        note = note.format(width, height)
-    pipe = QgsRasterPipe()
+) -> Callable[[], Picture]:
+    """Takes of a layer what a picture needs; what makes one of that, on any thread."""
+    name, crs, pixel = layer.name(), layer.crs(), _pixel_size(layer)
+    wanted = _reach(layer, area, area_crs)
+    source = f"{layer.providerType()} {layer.source()}"
+    pipe, context = QgsRasterPipe(), QgsProject.instance().transformContext()
     if not pipe.set(layer.dataProvider().clone()):
-        raise LinkError(tr("The layer {} cannot be copied").format(layer.name()))
-    context = QgsProject.instance().transformContext()
-    path = Path(QgsProcessingUtils.generateTempFilename("picture.tif"))
-    return Export(pipe, wanted, layer.crs(), width, height, context, path), note
+        raise LinkError(tr("The layer {} cannot be copied").format(name))
+
+    def picture() -> Picture:
+        if wanted.isEmpty():
+            raise LinkError(
+                tr("The layer {} does not reach into the area").format(name),
+                tr("choose another area or layer"),
+            )
+        return Picture(name, source, pipe, wanted, crs, *size_px(wanted, pixel), context)
+
+    return picture
+
+
+def _reach(
+    layer: QgsRasterLayer, area: QgsRectangle, area_crs: QgsCoordinateReferenceSystem
+) -> QgsRectangle:
+    """What a layer shows of an area, in the layer's CRS; empty where that is nothing."""
+    try:
+        return moved(area, area_crs, layer.crs()).intersect(layer.extent())
+    except LinkError:
+        return QgsRectangle()
 
 
 def _pixel_size(layer: QgsRasterLayer) -> float:
@@ -176,48 +183,3 @@ def _pixel_size(layer: QgsRasterLayer) -> float:
     if resolutions:
         return float(min(resolutions))
     return max(layer.extent().width(), layer.extent().height()) / MOST_PIXELS
-
-
-def _exported(name: str, export: Export, is_cancelled: Callable[[], bool]) -> str:
-    path = export.path
-    writer = QgsRasterFileWriter(str(path))
-    writer.setOutputFormat("GTiff")
-    feedback = QgsRasterBlockFeedback()
-    with _cancelling(feedback, is_cancelled):
-        done = writer.writeRaster(
-            export.pipe,
-            export.width_px,
-            export.height_px,
-            export.extent,
-            export.crs,
-            export.context,
-            feedback,
-        )
-    if is_cancelled():
-        raise Cancelled(tr("cancelled"))
-    if int(done) != 0 or not path.is_file():
-        raise LinkError(
-            tr("No picture could be taken of the layer {}").format(name),
-            tr("check that it shows on the map, or save it as GeoTIFF (Export, Save As)"),
-        )
-    return str(path)
-
-
-@contextmanager
-def _cancelling(
-    feedback: QgsRasterBlockFeedback, is_cancelled: Callable[[], bool]
-) -> Iterator[None]:
-    """Cancels a feedback when asked to: QGIS looks at it in C++, where nothing of ours is asked."""
-    done = Event()
-
-    def watch() -> None:
-        while not done.wait(0.2):
-            if is_cancelled():
-                feedback.cancel()
-                return
-
-    Thread(target=watch, daemon=True).start()
-    try:
-        yield
-    finally:
-        done.set()

@@ -10,6 +10,7 @@ import subprocess  # nosec B404
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Event as Flag
 from threading import Lock, Thread
@@ -17,8 +18,9 @@ from typing import IO, Any
 
 from geochg_qgis.link import diagnosis
 from geochg_qgis.link.errors import Cancelled, LinkError
-from geochg_qgis.link.interpreters import clean_environment, is_qgis, window_settings
+from geochg_qgis.link.interpreters import System, clean_environment, refuse_qgis
 from geochg_qgis.link.protocol import check_hello, error_of, message_of, request_line, whole_number
+from geochg_qgis.link.trees import kill_tree, terminate_tree, tree_settings
 
 WORKER = ("-m", "geochg_cli", "worker")
 """What the interpreter is started with."""
@@ -32,12 +34,16 @@ CANCEL_S = 3.0
 LEAVE_S = 4.0
 """Patience with a worker whose stdin has ended, before it is ended by force."""
 
-END_S = 1.0
-"""Patience with a worker that was told to end because it would not stop a run."""
+END_S = 0.5
+"""Patience with a worker that is being ended by force."""
 
 _LOG_LINES = 200
 
-_BY_FORCE = (subprocess.Popen.terminate, subprocess.Popen.kill)
+_WORK = ("analyze", "ask")
+"""Requests that are not ended because of another one."""
+
+_BY_FORCE = ((terminate_tree, END_S), (kill_tree, END_S))
+"""What is done to a worker that does not leave, each with the patience it gets."""
 
 Listen = Callable[[Mapping[str, Any]], None]
 
@@ -80,6 +86,24 @@ class Reply:
         return self._result
 
 
+@dataclass(frozen=True)
+class _Ending:
+    """How a worker ends that is to be asked no more.
+
+    Attributes:
+        end: Ends it.
+        waits_for_all: Whether everything under way is let finish, or only what cannot be asked
+            again at no cost.
+    """
+
+    end: Callable[[], None]
+    waits_for_all: bool
+
+    def waits_for(self, reply: Reply) -> bool:
+        """Whether a request is let finish."""
+        return self.waits_for_all or reply.method in _WORK
+
+
 class Client:
     """A worker.
 
@@ -106,6 +130,7 @@ class Client:
         self._last = 0
         self._log: deque[str] = deque(maxlen=_LOG_LINES)
         self._closing = False
+        self._ending: _Ending | None = None
         self._broken: LinkError | None = None
         self._log_thread: Thread | None = None
 
@@ -125,7 +150,7 @@ class Client:
             LinkError: If it does not start, does not answer, or speaks another version.
         """
         self._process = self._popen()
-        for work in (self._read_messages, self._read_log):
+        for work in (_outlive, self._read_messages, self._read_log):
             thread = Thread(target=work, args=(self._process,), daemon=True)
             thread.start()
         self._log_thread = thread
@@ -142,9 +167,22 @@ class Client:
 
     @property
     def is_alive(self) -> bool:
-        """Whether it can be asked."""
+        """Whether it is to be asked more."""
         process = self._process
-        return process is not None and process.poll() is None and not self._closing
+        if process is None or self._closing or self._ending is not None:
+            return False
+        return process.poll() is None
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is under way."""
+        with self._lock:
+            return not self._replies
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether its process has ended, or was never started."""
+        return self._process is None or self._process.poll() is not None
 
     @property
     def pid(self) -> int | None:
@@ -188,7 +226,8 @@ class Client:
             parameters: By name.
             listen: Told of events, on the client's thread.
             is_cancelled: Asked every `poll_s`; when true, the request is cancelled. A worker that
-                does not let go of an analysis is ended, unless others wait for it, too.
+                does not let go of an analysis is ended, once no other analysis or question is under
+                way in it.
             poll_s: See there.
 
         Raises:
@@ -207,14 +246,36 @@ class Client:
         self._closing = True
         if self._process is not None:
             self._close_stdin(self._process)
-            _end(self._process, (ignore, *_BY_FORCE), LEAVE_S)
+            _end(self._process, ((ignore, LEAVE_S), *_BY_FORCE))
             self._fail_all(_ended())
+
+    def retire(self) -> None:
+        """Ends the worker when it has answered all it was asked: another is asked from now on."""
+        self._end_soon(_Ending(self.close, waits_for_all=True))
+
+    def _end_soon(self, ending: _Ending) -> None:
+        with self._lock:
+            self._ending = ending
+        self._end_if_let()
+
+    def _end_if_let(self) -> None:
+        with self._lock:
+            ending = self._ending
+            if (
+                ending is None
+                or self._closing
+                or any(map(ending.waits_for, self._replies.values()))
+            ):
+                return
+            self._closing = True
+        # Not on the thread that hands out the answers, nor on one that asks.
+        Thread(target=ending.end, daemon=True).start()
 
     def _end_by_force(self) -> None:
         """Ends the worker without asking it."""
         self._closing = True
         if self._process is not None:
-            _end(self._process, _BY_FORCE, END_S)
+            _end(self._process, _BY_FORCE)
             self._close_stdin(self._process)
             self._fail_all(_ended())
 
@@ -226,10 +287,7 @@ class Client:
             self._log.append("stdin was closed already")
 
     def _popen(self) -> subprocess.Popen[bytes]:
-        if is_qgis(self.python):
-            raise diagnosis.SetupError(
-                f"{self.python} is QGIS itself", "choose a Python with geochg"
-            )
+        refuse_qgis(self.python, System.here())
         try:
             # No shell; the user chose the interpreter.
             return subprocess.Popen(  # nosec B603
@@ -239,7 +297,7 @@ class Client:
                 stderr=subprocess.PIPE,
                 env=clean_environment(),
                 cwd=str(Path(self.python).parent),
-                **window_settings(),
+                **tree_settings(),
             )
         except OSError as error:
             raise diagnosis.cannot_start(self.python, error) from error
@@ -249,7 +307,7 @@ class Client:
         while not reply.wait(0.1):
             waited += 0.1
             if is_cancelled():
-                raise Cancelled("cancelled while geochg was starting", "run again")
+                raise Cancelled.coded("cancelled-at-start")
             if waited > seconds:
                 raise diagnosis.silent(self.python, seconds, self.log())
 
@@ -258,14 +316,13 @@ class Client:
         if reply.wait(CANCEL_S):
             return
         # What does not stop at a tile's end would keep the user waiting; its journal is kept.
-        reply.settle(error=Cancelled("stopped", "run again to go on where it was"))
+        reply.settle(error=Cancelled.coded("run-stopped"))
         with self._lock:
             for each in (reply, asked):
                 self._replies.pop(each.number, None)
-            # The worker is shared: nobody else's request may end with this one.
-            is_last = not self._replies and not self._closing
-        if is_last and reply.method == "analyze":
-            Thread(target=self._end_by_force, daemon=True).start()
+        if reply.method == "analyze":
+            # The worker is shared: what else a user waits for is let finish, but nothing follows.
+            self._end_soon(_Ending(self._end_by_force, waits_for_all=False))
 
     def _write(self, line: bytes) -> None:
         process = self._process
@@ -289,7 +346,7 @@ class Client:
         # Who waits for an answer must not wait for good, whatever the worker wrote.
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"
-            self._give_up(LinkError(f"the worker cannot be understood: {reason}", "report this"))
+            self._give_up(LinkError.coded("worker-not-understood", reason=reason))
             return
         self._on_end(process)
 
@@ -313,6 +370,7 @@ class Client:
             reply.settle(error=error_of(message["error"]))
         else:
             reply.settle(message.get("result"))
+        self._end_if_let()
 
     def _tell(self, reply: Reply, event: Mapping[str, Any]) -> None:
         try:
@@ -348,27 +406,37 @@ class Client:
             reply.settle(error=error)
 
 
+def _outlive(process: subprocess.Popen[bytes]) -> None:
+    """Ends what a worker started when the worker has ended, however it did.
+
+    It would keep the pipes open, and with them whoever waits for an answer.
+    """
+    process.wait()
+    kill_tree(process)
+
+
 def _end(
     process: subprocess.Popen[bytes],
-    steps: Iterable[Callable[[subprocess.Popen[bytes]], object]],
-    seconds: float,
+    steps: Iterable[tuple[Callable[[subprocess.Popen[bytes]], object], float]],
 ) -> None:
-    """Takes steps, each with some patience, until a process is gone."""
-    for step in steps:
+    """Takes steps, each with its patience, until a process is gone; then what it started goes."""
+    for step, seconds in steps:
         step(process)
         try:
             process.wait(seconds)
-            return
+            break
         except subprocess.TimeoutExpired:
             continue
+    # On this thread as well: QGIS may end before any other thread of it comes to it.
+    kill_tree(process)
 
 
 def _ended() -> Cancelled:
-    return Cancelled("the worker was ended", "run again")
+    return Cancelled.coded("worker-ended")
 
 
 def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:
     """A pipe that was asked for."""
     if pipe is None:
-        raise LinkError("the worker has no pipe", "report this")
+        raise LinkError.coded("worker-has-no-pipe")
     return pipe

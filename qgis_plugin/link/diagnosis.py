@@ -1,4 +1,4 @@
-"""Why a worker did not start or stopped, in words that help."""
+"""Why a worker did not start or stopped."""
 
 from __future__ import annotations
 
@@ -12,13 +12,10 @@ _KILLED = {-9, 137}
 def cannot_start(python: Path, error: OSError) -> SetupError:
     """For an interpreter that the system refuses to start."""
     if not python.exists():
-        return SetupError(f"there is no {python}", "choose another Python, or install geochg")
+        return SetupError.coded("python-missing", python=python)
     if python.is_dir():
-        return SetupError(f"{python} is a folder", "choose the Python program in it")
-    return SetupError(
-        f"cannot start {python}: {error.strerror or error}",
-        "check its permissions, or choose another Python",
-    )
+        return SetupError.coded("python-is-folder", python=python)
+    return SetupError.coded("python-cannot-start", python=python, reason=error.strerror or error)
 
 
 def stopped(python: Path, exit_code: int | None, log: str, *, greeted: bool) -> LinkError:
@@ -30,39 +27,19 @@ def stopped(python: Path, exit_code: int | None, log: str, *, greeted: bool) -> 
         log: The end of what it wrote on stderr.
         greeted: Whether it ever answered.
     """
+    if greeted and exit_code in _KILLED:
+        return LinkError.coded("worker-killed", log, exit_code=exit_code)
     if greeted:
-        killed = exit_code in _KILLED
-        return LinkError(
-            f"the worker stopped (exit code {exit_code})",
-            "memory may have run out: choose a smaller batch or model; what was done is kept, "
-            "run again to go on"
-            if killed
-            else "what was done is kept: run again to go on; the log tells more",
-            log,
-        )
+        return LinkError.coded("worker-stopped", log, exit_code=exit_code)
     if "No module named geochg" in log:
-        return SetupError(
-            f"geochg is not installed in {python}",
-            "install it there, or choose another Python",
-            log,
-        )
+        return SetupError.coded("geochg-missing", log, python=python)
     if "No such command 'worker'" in log:
-        return SetupError(f"the geochg in {python} is too old for this plugin", "update it", log)
+        return SetupError.coded("geochg-too-old", log, python=python)
     if "ModuleNotFoundError" in log or "ImportError" in log:
-        return SetupError(
-            f"geochg in {python} is incomplete", "install it again, into a new environment", log
-        )
-    return SetupError(
-        f"{python} did not start the worker (exit code {exit_code})",
-        "choose a Python with geochg; the log tells more",
-        log,
-    )
+        return SetupError.coded("geochg-incomplete", log, python=python)
+    return SetupError.coded("worker-did-not-start", log, python=python, exit_code=exit_code)
 
 
 def silent(python: Path, seconds: float, log: str) -> SetupError:
     """For a program that starts and says nothing."""
-    return SetupError(
-        f"{python} did not answer within {seconds:g} s",
-        "check that it is a Python with geochg; on a slow disk, try again",
-        log,
-    )
+    return SetupError.coded("worker-silent", log, python=python, seconds=seconds)

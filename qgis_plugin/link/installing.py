@@ -7,19 +7,33 @@ import shutil
 
 # Pip and venv are other processes.
 import subprocess  # nosec B404
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
 
 from geochg_qgis.link.errors import Cancelled, LinkError
-from geochg_qgis.link.interpreters import clean_environment, python_of, window_settings
+from geochg_qgis.link.interpreters import System, clean_environment, python_of, refuse_qgis
+from geochg_qgis.link.trees import kill_tree, tree_settings
 
 SIZE_MB = 1700
 """What an environment takes on disk without CUDA, measured on Linux with Python 3.11."""
 
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 """Where torch without CUDA is, which PyPI has not for Linux."""
+
+_SIGNS = {
+    "ensurepip is not available": "venv-lacks-ensurepip",
+    "No space left": "no-room",
+    "No matching distribution": "no-distribution",
+    "ProxyError": "no-network",
+    "NewConnectionError": "no-network",
+    "Max retries": "no-network",
+}
+"""What venv and pip say where more can be told than that they failed."""
+
+_REMOVE_S = 3.0
 
 _VERSION = "import sys; sys.exit(0 if sys.version_info >= (3, 11) else 3)"
 
@@ -58,7 +72,10 @@ class InstallOptions:
 
 
 def install(
-    options: InstallOptions, on_line: Callable[[str], None], is_cancelled: Callable[[], bool]
+    options: InstallOptions,
+    on_line: Callable[[str], None],
+    is_cancelled: Callable[[], bool],
+    system: System | None = None,
 ) -> Path:
     """Makes the environment and installs geochg.
 
@@ -66,6 +83,7 @@ def install(
         options: How.
         on_line: Told what venv and pip say, on another thread.
         is_cancelled: Asked often; what is running is ended when true.
+        system: The machine, which knows what is QGIS's; this one when None.
 
     Returns:
         The interpreter that holds geochg.
@@ -74,7 +92,7 @@ def install(
         LinkError: If a step fails; `detail` holds everything pip said.
         Cancelled: If it was.
     """
-    _check(options)
+    _check(options, system or System.here())
     python = python_of(options.folder)
     is_new = _is_free(options.folder)
     try:
@@ -85,7 +103,7 @@ def install(
         if not is_new:
             raise _half_changed(error, options.folder) from error
         # Nothing was in it before, so nothing but ours is lost.
-        shutil.rmtree(options.folder, ignore_errors=True)
+        _remove(options.folder)
         raise
     return python
 
@@ -118,10 +136,19 @@ def _is_free(folder: Path) -> bool:
     return not folder.exists() or not any(folder.iterdir())
 
 
+def _remove(folder: Path) -> None:
+    """Removes a folder; Windows lets go of the files of an ended process a little later."""
+    deadline = time.monotonic() + _REMOVE_S
+    while folder.exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        if time.monotonic() > deadline:
+            return
+        time.sleep(0.1)
+
+
 def _half_changed(error: LinkError, folder: Path) -> LinkError:
     """The error, saying truthfully what became of an environment that was there before."""
-    left = f"{folder} was kept and may be half changed; install again to make it whole"
-    return type(error)(error.message, f"{error.hint}. {left}", error.detail)
+    return type(error).coded("environment-half-changed", error.detail, failure=error, folder=folder)
 
 
 def _check_python(python: Path) -> None:
@@ -132,50 +159,41 @@ def _check_python(python: Path) -> None:
             env=clean_environment(),
             capture_output=True,
             timeout=60,
-            **window_settings(),
+            **tree_settings(),
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise LinkError(f"cannot start {python}: {error}", "choose another") from error
+        raise LinkError.coded("python-cannot-start", python=python, reason=error) from error
     if done.returncode:
-        raise LinkError(
-            f"{python} is no Python 3.11 or newer",
-            "choose a newer one; python.org has installers",
-            done.stderr.decode("utf-8", "replace"),
-        )
+        said = done.stderr.decode("utf-8", "replace")
+        raise LinkError.coded("python-too-old", said, python=python)
 
 
-def _check(options: InstallOptions) -> None:
+def _check(options: InstallOptions, system: System) -> None:
     _check_paths(options)
+    refuse_qgis(options.python, system)
     _check_python(options.python)
     if options.wheels is not None and not options.wheels.is_dir():
-        raise LinkError(f"there is no folder {options.wheels}", "choose the folder of wheels")
+        raise LinkError.coded("wheels-missing", folder=options.wheels)
     if _is_free(options.folder):
         return
     if not (options.folder / "pyvenv.cfg").exists():
-        raise LinkError(
-            f"{options.folder} holds other things", "choose an empty folder for the environment"
-        )
+        raise LinkError.coded("folder-holds-other-things", folder=options.folder)
     try:
         _check_python(python_of(options.folder))
     except LinkError as error:
-        raise LinkError(
-            f"the environment in {options.folder} does not work: {error.message}",
-            "choose an empty folder, or delete this one first if nothing in it is needed",
-            error.detail,
+        raise LinkError.coded(
+            "environment-broken", error.detail, folder=options.folder, failure=error
         ) from error
 
 
 def _check_paths(options: InstallOptions) -> None:
     # An empty field becomes Path("."): whatever folder QGIS was started in.
     if options.python == Path():
-        raise LinkError("no Python to make the environment is named", "choose one")
+        raise LinkError.coded("python-not-named")
     if not options.folder.is_absolute():
-        raise LinkError(
-            "the folder for the environment is not named in full",
-            "choose an empty folder, or name one by its whole path",
-        )
+        raise LinkError.coded("folder-not-in-full", folder=options.folder)
     if options.folder.exists() and not options.folder.is_dir():
-        raise LinkError(f"{options.folder} is a file", "choose an empty folder")
+        raise LinkError.coded("folder-is-file", folder=options.folder)
 
 
 def _run(
@@ -191,10 +209,10 @@ def _run(
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             env=clean_environment(),
-            **window_settings(),
+            **tree_settings(),
         )
     except OSError as error:
-        raise LinkError(f"cannot start {command[0]}: {error}", "choose another Python") from error
+        raise LinkError.coded("python-cannot-start", python=command[0], reason=error) from error
 
     def read() -> None:
         for line in process.stdout or ():
@@ -210,24 +228,18 @@ def _run(
             break
         except subprocess.TimeoutExpired:
             if is_cancelled():
-                process.kill()
+                # Pip builds packages in processes of its own.
+                kill_tree(process)
                 process.wait()
-                raise Cancelled("the installation was cancelled", "install again") from None
+                raise Cancelled.coded("installation-cancelled") from None
     reader.join(2)
     if process.returncode:
         raise _failed(command, "\n".join(lines))
 
 
 def _failed(command: Sequence[str], said: str) -> LinkError:
-    if "ensurepip is not available" in said:
-        hint = "install python3-venv (sudo apt install python3-venv), then try again"
-    elif "No space left" in said:
-        hint = f"make room: about {SIZE_MB} MB are needed"
-    elif "No matching distribution" in said:
-        hint = "check the name of the package, the network, or the folder of wheels"
-    elif "ProxyError" in said or "NewConnectionError" in said or "Max retries" in said:
-        hint = "check the network and the proxy, or install from a folder of wheels"
-    else:
-        hint = "what pip said is below; it can be copied"
-    what = "making the environment" if "venv" in command else "installing"
-    return LinkError(f"{what} failed", hint, said)
+    """The error for what venv or pip said."""
+    for sign, code in _SIGNS.items():
+        if sign in said:
+            return LinkError.coded(code, said, mb=SIZE_MB)
+    return LinkError.coded("venv-failed" if "venv" in command else "pip-failed", said)

@@ -1,19 +1,17 @@
-"""Pythons that may hold geochg, and the environment they are started in.
+"""Interpreters: the environment they are started in, and which of them are QGIS's own.
 
-`sys.executable` is never one of them: on Windows and macOS it is QGIS itself.
+`sys.executable` is never one to start: on Windows and macOS it is QGIS itself.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
-
-# Starting another Python is what this file is for.
-import subprocess  # nosec B404
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+from geochg_qgis.link.errors import SetupError
 
 _QGIS_ONLY = (
     "PYTHONHOME",
@@ -33,6 +31,60 @@ _QGIS_ONLY = (
 
 _QGIS_ONLY_STARTS = ("DYLD_", "PIP_", "__PYVENV_LAUNCHER__")
 
+_BRING_A_PYTHON = ("win32", "darwin")
+"""Platforms on which QGIS brings a Python of its own."""
+
+_SHARED_PREFIXES = {Path("/usr"), Path("/usr/local")}
+"""Elsewhere it runs in the system's, which is everybody's."""
+
+
+@dataclass(frozen=True)
+class System:
+    """What tells where Pythons lie on a machine; tests make machines up.
+
+    Attributes:
+        platform: As `sys.platform` names it.
+        environ: The environment.
+        home: The user's folder.
+        root: What the system's own folders lie in.
+        qgis: Folders of QGIS's own Python.
+    """
+
+    platform: str
+    environ: Mapping[str, str]
+    home: Path
+    root: Path
+    qgis: tuple[Path, ...] = ()
+
+    @classmethod
+    def here(cls, qgis: Iterable[Path] = ()) -> System:
+        """This machine.
+
+        Args:
+            qgis: As the attribute; who runs in QGIS's Python knows them.
+        """
+        root = Path(os.environ.get("SYSTEMDRIVE", "C:") + "\\") if _is_windows() else Path("/")
+        return cls(sys.platform, os.environ, Path.home(), root, tuple(qgis))
+
+    @property
+    def is_windows(self) -> bool:
+        """Whether programs are files with a suffix."""
+        return self.platform == "win32"
+
+    def folder(self, variable: str, default: Path) -> Path:
+        """The folder an environment variable names, or what it is when unset."""
+        return Path(self.environ.get(variable) or default)
+
+    def is_program(self, path: Path) -> bool:
+        """Whether a file can be started."""
+        if not path.is_file():
+            return False
+        if not self.is_windows:
+            return os.access(path, os.X_OK)
+        # Windows goes by the suffix; its X_OK is true of any file.
+        known = self.environ.get("PATHEXT") or ".COM;.EXE;.BAT;.CMD"
+        return path.suffix.lower() in known.lower().split(";")
+
 
 def clean_environment(given: Mapping[str, str] = os.environ) -> dict[str, str]:
     """The environment without what is QGIS's own, and with UTF-8 and unbuffered output."""
@@ -44,49 +96,58 @@ def clean_environment(given: Mapping[str, str] = os.environ) -> dict[str, str]:
     return {**kept, "PYTHONUTF8": "1", "PYTHONUNBUFFERED": "1"}
 
 
-def window_settings() -> dict[str, Any]:
-    """What keeps a black window from popping up on Windows, for `subprocess.Popen`."""
-    if sys.platform != "win32":
-        return {}
-    return {"creationflags": subprocess.CREATE_NO_WINDOW}
-
-
 def python_of(environment: Path) -> Path:
     """The interpreter of a virtual environment."""
-    if sys.platform == "win32":
+    if _is_windows():
         return environment / "Scripts" / "python.exe"
     return environment / "bin" / "python"
 
 
-def is_qgis(python: Path) -> bool:
-    """Whether a program is QGIS rather than a Python."""
-    return "qgis" in python.name.lower()
-
-
-def with_geochg(own_environment: Path, environ: Mapping[str, str] = os.environ) -> Iterator[Path]:
-    """Interpreters that may hold geochg, the likeliest first.
+def own_prefixes(platform: str, prefixes: Iterable[str | Path]) -> tuple[Path, ...]:
+    """The folders of QGIS's own Python.
 
     Args:
-        own_environment: The virtual environment that the set-up page makes.
-        environ: `GEOCHG_PYTHON` may name one.
+        platform: As `sys.platform` names it.
+        prefixes: `sys.prefix` and `sys.base_prefix` within QGIS.
     """
-    if named := environ.get("GEOCHG_PYTHON", ""):
-        yield Path(named)
-    if python_of(own_environment).exists():
-        yield python_of(own_environment)
-    command = shutil.which("geochg", path=environ.get("PATH"))
-    if command:
-        # The command lies beside the interpreter of its environment.
-        for name in ("python3", "python", "python.exe"):
-            beside = Path(command).parent / name
-            if beside.exists():
-                yield beside
-                return
+    found = {Path(prefix) for prefix in prefixes}
+    shared = set() if platform in _BRING_A_PYTHON else _SHARED_PREFIXES
+    return tuple(sorted(found - shared))
 
 
-def able_to_make_environments(environ: Mapping[str, str] = os.environ) -> Iterator[Path]:
-    """Interpreters on the path that may make a virtual environment, the newest first."""
-    for name in ("python3.14", "python3.13", "python3.12", "python3.11", "python3", "python"):
-        found = shutil.which(name, path=environ.get("PATH"))
-        if found and not is_qgis(Path(found)):
-            yield Path(found)
+def is_qgis(python: Path, system: System) -> bool:
+    """Whether a program is QGIS, or a Python that came with one."""
+    path = Path(os.path.abspath(python))
+    if "qgis" in path.name.lower():
+        return True
+    # A virtual environment is its own, whatever its Python is a link to.
+    places = {path} if _is_in_environment(path) else {path, Path(os.path.realpath(path))}
+    folders = {folder for place in places for folder in place.parents}
+    if folders.intersection(system.qgis):
+        return True
+    return system.platform in _BRING_A_PYTHON and any(map(_holds_qgis, folders))
+
+
+def refuse_qgis(python: Path, system: System) -> None:
+    """Refuses QGIS's own Python, whoever chose it.
+
+    Raises:
+        SetupError: Then.
+    """
+    if is_qgis(python, system):
+        raise SetupError.coded("python-is-qgis", python=python)
+
+
+def _is_windows() -> bool:
+    return sys.platform == "win32"
+
+
+def _is_in_environment(python: Path) -> bool:
+    return (python.parent.parent / "pyvenv.cfg").is_file()
+
+
+def _holds_qgis(folder: Path) -> bool:
+    """Whether a folder is an installation of QGIS: OSGeo4W's and the installers', or an app."""
+    if (folder / "Contents" / "MacOS" / "QGIS").exists():
+        return True
+    return (folder / "apps").is_dir() and any((folder / "bin").glob("qgis*"))

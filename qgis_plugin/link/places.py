@@ -27,6 +27,11 @@ def result_path(after_name: str, folders: Iterable[Path]) -> Path | None:
     return None
 
 
+def with_ending(text: str, ending: str) -> Path:
+    """The path a user named, with an ending unless it has that; other dots are part of the name."""
+    return Path(text if text.lower().endswith(ending) else text + ending)
+
+
 def free_path(path: Path) -> Path:
     """The path, or one with a number, at which there is no file."""
     number = 1

@@ -11,6 +11,7 @@ from geochg_qgis.link.errors import Cancelled, LinkError, Refused
 PROTOCOL_VERSION = 1
 """What this plugin speaks."""
 
+NO_SUCH_METHOD = -32601
 REFUSED = -32002
 CANCELLED = -32800
 
@@ -33,10 +34,7 @@ def message_of(line: bytes) -> dict[str, Any]:
         message = None
     if not isinstance(message, dict) or message.get("jsonrpc") != "2.0":
         shown = line[:80].decode("utf-8", "replace").strip()
-        raise LinkError(
-            f"the worker wrote something that is no message: {shown!r}",
-            "check the installation: another program may answer in its place",
-        )
+        raise LinkError.coded("no-message", shown=shown)
     return message
 
 
@@ -46,16 +44,14 @@ def whole_number(value: object) -> int:
 
 
 def error_of(told: object) -> LinkError:
-    """The error of an answer."""
+    """The error of an answer: the worker's own words, which are English."""
     if not isinstance(told, dict):
-        return LinkError("the worker failed without saying why", "see the log")
-    message, data = str(told.get("message", "")), told.get("data")
+        return LinkError.coded("worker-gave-no-reason")
+    data = told.get("data")
     hint = str(data.get("hint", "")) if isinstance(data, dict) else ""
-    if told.get("code") == CANCELLED:
-        return Cancelled(message, hint)
-    if told.get("code") == REFUSED:
-        return Refused(message, hint)
-    return LinkError(message, hint)
+    said = {"message": str(told.get("message", "")), "hint": hint, "number": told.get("code")}
+    kind = {CANCELLED: Cancelled, REFUSED: Refused}.get(whole_number(told.get("code")), LinkError)
+    return kind.coded("worker-said" if hint else "worker-only-said", **said)
 
 
 def check_hello(hello: Mapping[str, Any]) -> None:
@@ -67,9 +63,10 @@ def check_hello(hello: Mapping[str, Any]) -> None:
     spoken = hello.get("protocol")
     if spoken == PROTOCOL_VERSION:
         return
-    newer = isinstance(spoken, int) and spoken > PROTOCOL_VERSION
-    raise LinkError(
-        f"geochg {hello.get('geochg', 'of unknown version')} speaks version {spoken!r} of the "
-        f"worker's protocol, this plugin version {PROTOCOL_VERSION}",
-        "update the plugin" if newer else "update geochg on the set-up page",
+    is_newer = isinstance(spoken, int) and spoken > PROTOCOL_VERSION
+    raise LinkError.coded(
+        "plugin-too-old" if is_newer else "geochg-speaks-another-version",
+        geochg=hello.get("geochg", "?"),
+        spoken=spoken,
+        own=PROTOCOL_VERSION,
     )

@@ -7,6 +7,8 @@ from typing import NamedTuple
 from qgis.core import (
     QgsCoordinateReferenceSystem,
     QgsGeometry,
+    QgsMapLayer,
+    QgsPointXY,
     QgsRasterLayer,
     QgsRectangle,
     QgsVectorLayer,
@@ -17,7 +19,7 @@ from qgis.PyQt.QtCore import pyqtSignal
 from qgis.PyQt.QtGui import QColor
 from qgis.PyQt.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QWidget
 
-from geochg_qgis.layers.grounds import aoi_text, moved, overlap_of
+from geochg_qgis.layers.grounds import area_of, area_text, overlap_of
 from geochg_qgis.layers.result import RESULT
 from geochg_qgis.link.errors import LinkError
 from geochg_qgis.words import tr
@@ -68,6 +70,12 @@ class AreaBox(QWidget):
         self._tool: QgsMapToolExtent | None = None
         self.kind.currentIndexChanged.connect(self._kind_changed)
         self._draw.clicked.connect(self.draw)
+        canvas = iface.mapCanvas()
+        # Methods, not lambdas, so that Qt lets go of them with the panel.
+        canvas.extentsChanged.connect(self._view_changed)
+        canvas.destinationCrsChanged.connect(self._view_changed)
+        canvas.selectionChanged.connect(self._selection_changed)
+        canvas.currentLayerChanged.connect(self._selection_changed)
 
     def choose(self, kind: str) -> None:
         """Sets the kind of area."""
@@ -83,10 +91,8 @@ class AreaBox(QWidget):
         kind = self.kind.currentData()
         if kind == OVERLAP:
             return ChosenArea(None, shared, crs)
-        geometry, geometry_crs = self._geometry(kind)
-        aoi = aoi_text(geometry, geometry_crs, shared, crs)
-        bounds = moved(geometry.boundingBox(), geometry_crs, crs).intersect(shared)
-        return ChosenArea(aoi, bounds, crs)
+        area = area_of(*self._geometry(kind), shared, crs)
+        return ChosenArea(area_text(area, crs), area.boundingBox().intersect(shared), crs)
 
     def draw(self) -> None:
         """Lets the user draw a rectangle on the map."""
@@ -123,12 +129,24 @@ class AreaBox(QWidget):
             self.draw()
         self.changed.emit()
 
+    def _view_changed(self) -> None:
+        if self.kind.currentData() == VIEW:
+            self.changed.emit()
+
+    def _selection_changed(self, layer: QgsMapLayer | None) -> None:
+        # A result is looked through by selecting in it; that is no choice of an area.
+        is_area = layer is not None and not layer.customProperty(RESULT)
+        if is_area and self.kind.currentData() == SELECTION:
+            self.changed.emit()
+
     def _geometry(self, kind: str) -> tuple[QgsGeometry, QgsCoordinateReferenceSystem]:
         canvas = self._iface.mapCanvas()
         if kind == VIEW:
             settings = canvas.mapSettings()
-            polygon = QgsGeometry.fromQPolygonF(settings.visiblePolygon())
-            return polygon, settings.destinationCrs()
+            corners = [QgsPointXY(corner) for corner in settings.visiblePolygon()]
+            # Qt leaves the ring open, of which QGIS would make a line.
+            view = QgsGeometry.fromPolygonXY([[*corners, corners[0]]])
+            return view, settings.destinationCrs()
         if kind == SELECTION:
             return self._selected()
         if self._drawn is None:

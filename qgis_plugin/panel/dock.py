@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 from qgis.core import QgsProject, QgsRasterLayer, QgsVectorLayer
@@ -24,8 +23,9 @@ from qgis.PyQt.QtWidgets import (
 
 from geochg_qgis.connection import Connection
 from geochg_qgis.layers.grounds import overlap_of
-from geochg_qgis.layers.rasters import Raster, raster_of
+from geochg_qgis.layers.rasters import Raster, Reader, raster_of
 from geochg_qgis.link.errors import Cancelled, LinkError, SetupError
+from geochg_qgis.link.places import with_ending
 from geochg_qgis.panel.area_box import AreaBox
 from geochg_qgis.panel.ask_panel import AskPanel
 from geochg_qgis.panel.change_list import ChangeList
@@ -86,6 +86,7 @@ class GeochgDock(QgsDockWidget):
         self._describe_later = QTimer(self)
         self._describe_later.setSingleShot(True)
         self._describe_later.setInterval(_DESCRIBE_MS)
+        self._is_due = False
         self._greeted = False
         self._was_seen = False
         self._lay_out()
@@ -106,11 +107,10 @@ class GeochgDock(QgsDockWidget):
             return
         try:
             plan = self._plan()
+            self._stop_describing()
+            self.runs.begin(plan)
         except LinkError as error:
             self.messages.error(error)
-            return
-        self._stop_describing()
-        self.runs.begin(plan)
 
     def cancel(self) -> None:
         """Asks the run to stop."""
@@ -121,7 +121,8 @@ class GeochgDock(QgsDockWidget):
     def describe(self) -> None:
         """Says what the pair is."""
         self._stop_describing()
-        if self.runs.is_running or not self.isVisible():
+        self._is_due = not self.run_box.isVisible()
+        if self.runs.is_running or self._is_due:
             return
         try:
             parameters = self._pair_parameters()
@@ -160,7 +161,7 @@ class GeochgDock(QgsDockWidget):
     def _plan(self) -> Plan:
         before, after, aoi, options = self._chosen()
         output = self.options.output.filePath().strip()
-        path = Path(output).with_suffix(".gpkg") if output else default_output(before, after)
+        path = with_ending(output, ".gpkg") if output else default_output(before, after)
         if output and not path.parent.is_dir():
             raise LinkError(
                 tr("There is no folder {}").format(path.parent), tr("choose another under Save as")
@@ -190,7 +191,7 @@ class GeochgDock(QgsDockWidget):
         return before, after
 
     def _pair_parameters(self) -> Callable[[BackgroundTask], dict[str, Any]]:
-        return _making(*self._chosen())
+        return self._making(*self._chosen())
 
     def _ask_subject(self) -> Subject:
         """What a question would be about now.
@@ -208,7 +209,27 @@ class GeochgDock(QgsDockWidget):
         before, after = self._images()
         shared, crs = overlap_of(before, after), before.crs()
         rasters = [raster_of(layer, shared, crs) for layer in (before, after)]
-        return _making(rasters[0], rasters[1], None, self.options.options())
+        return self._making(rasters[0], rasters[1], None, self.options.options())
+
+    def _making(
+        self, before: Raster, after: Raster, aoi: str | None, options: Mapping[str, Any]
+    ) -> Callable[[BackgroundTask], dict[str, Any]]:
+        """Makes the worker's parameters, on a task's thread."""
+
+        def make(task: BackgroundTask) -> dict[str, Any]:
+            reader = Reader(self._connection, task, task.isCanceled, task.warn)
+            return {
+                "before": before.parameter(reader),
+                "after": after.parameter(reader),
+                "options": {**options, "aoi": aoi},
+            }
+
+        return make
+
+    def _tab_changed(self, _: int) -> None:
+        """Looks at the pair when that was put off until its tab is seen."""
+        if self._is_due:
+            self._describe_later.start()
 
     def _stop_describing(self) -> None:
         task, self._describing = self._describing, None
@@ -242,7 +263,12 @@ class GeochgDock(QgsDockWidget):
             task.answered.connect(
                 lambda result: self.options.set_devices(result.get("devices", ()))
             )
+            task.failed.connect(self._devices_unknown)
             self._looking_for_devices = start_quietly(task)
+
+    def _devices_unknown(self, _: LinkError) -> None:
+        """The next worker is asked again."""
+        self._greeted = False
 
     def _set_up(self, hello: Mapping[str, Any]) -> None:
         self._greeted = False
@@ -278,6 +304,7 @@ class GeochgDock(QgsDockWidget):
             box.changed.connect(self._describe_later.start)
             box.changed.connect(self.ask.say_subject)
         self._describe_later.timeout.connect(self.describe)
+        self.tabs.currentChanged.connect(self._tab_changed)
         self.run_box.run.connect(self.run)
         self.run_box.cancel.connect(self.cancel)
         self.runs.begun.connect(lambda: self.run_box.set_running(True))
@@ -311,21 +338,6 @@ class GeochgDock(QgsDockWidget):
         self.tabs.addTab(_scrolled(self.ask), tr("Ask"))
         self.setWidget(self.tabs)
         self.setMinimumWidth(300)
-
-
-def _making(
-    before: Raster, after: Raster, aoi: str | None, options: Mapping[str, Any]
-) -> Callable[[BackgroundTask], dict[str, Any]]:
-    """Makes the worker's parameters, on a task's thread."""
-
-    def make(task: BackgroundTask) -> dict[str, Any]:
-        return {
-            "before": before.parameter(task.isCanceled),
-            "after": after.parameter(task.isCanceled),
-            "options": {**options, "aoi": aoi},
-        }
-
-    return make
 
 
 def _scrolled(page: QWidget) -> QScrollArea:

@@ -24,7 +24,7 @@ from geochg_qgis.words import tr
 
 
 class OptionsBox(QWidget):
-    """Model, least area, and a fold with the rest."""
+    """Model, device, least area, and a fold with the rest."""
 
     changed = pyqtSignal()
 
@@ -41,6 +41,8 @@ class OptionsBox(QWidget):
         self.min_area.setToolTip(tr("Leave out smaller changes"))
         self.device = QComboBox(self)
         self.device.setEditable(True)
+        self.device.setMinimumWidth(80)
+        self.device.setToolTip(tr("Where the model runs; auto leaves the choice to it"))
         self.device.addItems(["auto", "cpu", "cuda", "mps"])
         self.min_confidence = _number(self, 0, 1, 2, "")
         self.min_confidence.setSingleStep(0.05)
@@ -129,11 +131,11 @@ class OptionsBox(QWidget):
     def _lay_out(self) -> None:
         few = QFormLayout()
         few.addRow(tr("Model"), self.model)
+        few.addRow(tr("Device"), self.device)
         few.addRow(tr("Least area"), self.min_area)
         more = QgsCollapsibleGroupBox(tr("More options"), self)
         rest = QFormLayout(more)
         rest.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        rest.addRow(tr("Device"), self.device)
         rest.addRow(tr("Least confidence"), self.min_confidence)
         rest.addRow(tr("Classes"), self.classes)
         rest.addRow(tr("Bands"), self.bands)

@@ -13,7 +13,7 @@ from qgis.core import QgsProject, QgsVectorLayer
 from qgis.PyQt.QtCore import QObject, QStandardPaths, pyqtSignal
 
 from geochg_qgis.connection import Connection
-from geochg_qgis.layers.rasters import Raster
+from geochg_qgis.layers.rasters import Opener, Raster, Reader
 from geochg_qgis.layers.result import (
     AFTER,
     BEFORE,
@@ -26,8 +26,9 @@ from geochg_qgis.layers.times import PairTimes, pair_times, set_time
 from geochg_qgis.link.errors import LinkError, Refused
 from geochg_qgis.link.places import free_path, has_journal, past_journals, result_path
 from geochg_qgis.link.progress import Pace
+from geochg_qgis.link_words import said_by_worker
 from geochg_qgis.settings import remember, remembered
-from geochg_qgis.tasks import BackgroundTask, request_task, start
+from geochg_qgis.tasks import WARNING, BackgroundTask, request_task, start
 from geochg_qgis.turns import Turns
 from geochg_qgis.words import tr
 
@@ -48,6 +49,7 @@ class Plan:
         options: For the worker.
         output: The GeoPackage to write.
         heatmap: The raster to write, or None.
+        note: What the user should know of it before it begins.
     """
 
     before: Raster
@@ -57,36 +59,59 @@ class Plan:
     options: Mapping[str, Any]
     output: Path
     heatmap: Path | None = None
+    note: str = ""
 
-    def signature(self) -> dict[str, Any]:
+    def signature(self, opener: Opener) -> dict[str, Any]:
         """What an unfinished run must have in common with this one to be gone on with."""
         shaping = {key: value for key, value in self.options.items() if key != "resume"}
         return {
-            "before": [self.before.path, self.before.crs],
-            "after": [self.after.path, self.after.crs],
+            "before": self.before.identity(opener),
+            "after": self.after.identity(opener),
             "options": shaping,
             "heatmap": self.heatmap is not None,
         }
 
-    def going_on(self) -> Plan:
+    def going_on(self, opener: Opener) -> Plan:
         """The plan, going on with the last unfinished run where that is the same one."""
         kept = json.loads(remembered(_UNFINISHED, "{}"))
         path = Path(kept.get("output", ""))
-        has_files = not self.before.export and not self.after.export
-        if has_files and kept.get("signature") == self.signature() and has_journal(path):
-            resumed = {**self.options, "resume": True}
-            return replace(self, output=path, heatmap=self._heatmap_of(path), options=resumed)
-        free = past_journals(self.output)
-        return replace(self, output=free, heatmap=self._heatmap_of(free))
+        if kept.get("signature") != self.signature(opener) or not has_journal(path):
+            return self._elsewhere(self.output)
+        if path.exists():
+            # Someone's file lies where the unfinished run would write: neither is touched.
+            return self._elsewhere(path)
+        note = (
+            "" if path == self.output else tr("An unfinished run is gone on with: {}").format(path)
+        )
+        return replace(
+            self,
+            output=path,
+            heatmap=self._heatmap_of(path),
+            options={**self.options, "resume": True},
+            note=note,
+        )
 
-    def parameters(self, task: BackgroundTask) -> dict[str, Any]:
-        """For the worker; takes pictures of layers without a file first."""
+    def _elsewhere(self, wanted: Path) -> Plan:
+        """The plan, writing where nothing lies yet, and saying so where that was not asked for."""
+        free = past_journals(wanted)
+        note = ""
+        if wanted.exists():
+            note = tr("{0} is there already: this run writes {1}").format(wanted, free.name)
+        elif free != wanted:
+            note = tr(
+                "An unfinished run of other images or options lies at {0}: this run writes {1}"
+            ).format(wanted, free.name)
+        return replace(self, output=free, heatmap=self._heatmap_of(free), note=note)
+
+    def parameters(self, task: BackgroundTask, opener: Opener) -> dict[str, Any]:
+        """For the worker; takes pictures of layers that it cannot open first."""
         outputs = {"features": str(self.output)}
         if self.heatmap is not None:
             outputs["heatmap"] = str(self.heatmap)
+        reader = Reader(opener, task, task.isCanceled, task.warn)
         return {
-            "before": self.before.parameter(task.isCanceled),
-            "after": self.after.parameter(task.isCanceled),
+            "before": self.before.parameter(reader),
+            "after": self.after.parameter(reader),
             "options": dict(self.options),
             "outputs": outputs,
         }
@@ -172,16 +197,16 @@ class Runs(QObject):
 
     def begin(self, plan: Plan) -> None:
         """Begins a run."""
-        plan = plan.going_on()
+        plan = plan.going_on(self._connection)
         self._plan, self._project_left = plan, False
-        kept = {"output": str(plan.output), "signature": plan.signature()}
+        kept = {"output": str(plan.output), "signature": plan.signature(self._connection)}
         remember(_UNFINISHED, json.dumps(kept))
         name = tr("geochg: {}").format(plan.output.stem)
         task = request_task(
             name,
             self._connection,
             "analyze",
-            plan.parameters,
+            lambda task: plan.parameters(task, self._connection),
             then=plan.opened,
         )
         pace = Pace()
@@ -190,9 +215,8 @@ class Runs(QObject):
         task.failed.connect(self._fail)
         self._task = start(task)
         self.begun.emit()
-        for raster in (plan.before, plan.after):
-            if raster.note:
-                self.noticed.emit(raster.note)
+        if plan.note:
+            self.noticed.emit(plan.note)
 
     def cancel(self) -> None:
         """Asks the run to stop."""
@@ -214,6 +238,8 @@ class Runs(QObject):
             if self._task is not None:
                 self._task.setProgress(standing.percent)
         elif kind == "notice" and event.get("warning"):
+            self.noticed.emit(said_by_worker(event))
+        elif kind == WARNING:
             self.noticed.emit(str(event.get("message", "")))
         elif kind == "hello":
             self.greeted.emit(event)

@@ -24,13 +24,12 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
-from geochg_qgis.connection import Connection, log
-from geochg_qgis.link.client import Client
+from geochg_qgis.connection import Connection, greeted
 from geochg_qgis.link.errors import LinkError
 from geochg_qgis.link.installing import SIZE_MB, InstallOptions, first_able, install, size_mb
-from geochg_qgis.link.interpreters import able_to_make_environments, with_geochg
+from geochg_qgis.link.pythons import able_to_make_environments
 from geochg_qgis.panel.messages import Messages
-from geochg_qgis.settings import own_environment, remember, remembered
+from geochg_qgis.settings import own_environment, remember, remembered, this_system
 from geochg_qgis.tasks import BackgroundTask, start_quietly
 from geochg_qgis.words import tr
 
@@ -86,22 +85,11 @@ class SetupDialog(QDialog):
     def check(self) -> None:
         """Starts the chosen interpreter's worker, says what it is, and takes it into use."""
         chosen = self.python.filePath().strip()
-        candidates = [Path(chosen)] if chosen else list(with_geochg(own_environment()))
 
         def work(task: BackgroundTask) -> Mapping[str, Any]:
-            failure = LinkError(
-                tr("No Python with geochg was found"), tr("choose one, or install below")
-            )
-            for python in candidates:
-                client = Client(python, on_log=log)
-                try:
-                    hello = client.start(is_cancelled=task.isCanceled)
-                except LinkError as error:
-                    failure = error
-                    continue
-                client.close()
-                return {**hello, "python_path": str(python)}
-            raise failure
+            client = greeted(chosen, task.isCanceled)
+            client.close()
+            return {**client.hello, "python_path": str(client.python)}
 
         self._say(tr("checking"))
         self._start(BackgroundTask(tr("geochg: check"), work), self._checked)
@@ -123,7 +111,13 @@ class SetupDialog(QDialog):
             def tell(line: str) -> None:
                 task.tell({"line": line})
 
-            return {"python_path": str(install(options, tell, task.isCanceled))}
+            if not self._connection.releases(options.folder):
+                raise LinkError(
+                    tr("Something is under way in {}").format(options.folder),
+                    tr("wait until it is done, or cancel it, then install"),
+                )
+            python = install(options, tell, task.isCanceled, this_system())
+            return {"python_path": str(python)}
 
         task = BackgroundTask(tr("geochg: install"), work)
         task.told.connect(lambda event: self.output.appendPlainText(str(event["line"])))
@@ -158,14 +152,16 @@ class SetupDialog(QDialog):
 
     def _checked(self, hello: Mapping[str, Any]) -> None:
         python = Path(str(hello["python_path"]))
+        is_idle = self._connection.is_idle
         self._connection.use(python)
         self.python.setFilePath(str(python))
         models = [str(model["name"]) for model in hello.get("models", ())]
-        self._say(
-            tr("geochg {0} works, with Python {1} and the models {2}").format(
-                hello.get("geochg"), hello.get("python"), ", ".join(models)
-            )
+        text = tr("geochg {0} works, with Python {1} and the models {2}").format(
+            hello.get("geochg"), hello.get("python"), ", ".join(models)
         )
+        if not is_idle:
+            text += ". " + tr("What is under way ends with the worker it began with.")
+        self._say(text)
         self.ready.emit(hello)
 
     def _installed(self, options: InstallOptions, result: Mapping[str, Any]) -> None:
@@ -200,8 +196,10 @@ class SetupDialog(QDialog):
 
     def _fill(self) -> None:
         self.python.setFilePath(remembered("python"))
-        candidates = list(able_to_make_environments())
-        task = BackgroundTask("", lambda _: {"python": first_able(candidates)})
+        # Not here: this looks into many folders, and starts what may be a Python.
+        task = BackgroundTask(
+            "", lambda _: {"python": first_able(able_to_make_environments(this_system()))}
+        )
         task.answered.connect(self._offer)
         start_quietly(task)
         self.folder.setFilePath(str(own_environment()))

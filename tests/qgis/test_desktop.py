@@ -35,10 +35,10 @@ def report(tmp_path_factory):
         encoding="utf-8",
     )
     subprocess.run(
-        [str(WORKER_PYTHON), str(FOLDER / "build.py"), str(folder)],
+        [str(WORKER_PYTHON), str(FOLDER / "build.py"), "--local", str(folder)],
         check=True,
     )
-    with zipfile.ZipFile(folder / "geochg_qgis.zip") as archive:
+    with zipfile.ZipFile(folder / "geochg_qgis-local.zip") as archive:
         archive.extractall(profile / "python" / "plugins")
     runtime = folder / "runtime"
     runtime.mkdir(mode=0o700)
@@ -137,8 +137,8 @@ def test_the_set_up_page_finds_geochg(report):
 
 
 def test_a_killed_worker_is_told_of(report):
-    assert "the worker stopped" in report["killed"]
-    assert "the worker stopped" in report["shown_on_top"]
+    assert "The worker stopped" in report["killed"]
+    assert "The worker stopped" in report["shown_on_top"]
     assert "run again to go on" in report["killed"]
 
 

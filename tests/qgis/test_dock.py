@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from qgis.core import (
     QgsCoordinateReferenceSystem,
-    QgsGeometry,
     QgsProject,
     QgsRasterLayer,
     QgsRectangle,
@@ -19,10 +18,7 @@ from qgis.PyQt.QtCore import QTimer
 from slowness import slowness
 
 from geochg_qgis.layers.fields import REVIEW, REVIEW_CLASS
-from geochg_qgis.layers.grounds import aoi_text, crs_text
-from geochg_qgis.layers.rasters import raster_of
 from geochg_qgis.layers.result import RESULT
-from geochg_qgis.link.errors import LinkError
 from geochg_qgis.panel.area_box import DRAWN, SELECTION
 
 
@@ -284,7 +280,7 @@ def test_a_worker_killed_in_a_run_is_told_of_and_the_next_run_works(dock, qtbot,
         dock.run()
     with qtbot.waitSignal(dock.runs.ended, timeout=30_000):
         os.kill(dock._connection.running.pid, 9)
-    assert "the worker stopped" in errors[-1].message
+    assert "The worker stopped" in errors[-1].message
     with qtbot.waitSignal(dock.runs.done, timeout=90_000):
         dock.run()
 
@@ -409,50 +405,11 @@ def test_talks_in_a_spoiled_project_are_passed_over(qgis_new_project):
     assert talk.model == ""
 
 
-def test_an_overridden_crs_goes_along(pair):
-    assert raster_of(pair[0], pair[0].extent(), pair[0].crs()).parameter() == pair[0].source()
-    pair[0].setCrs(QgsCoordinateReferenceSystem("EPSG:32641"))
-    told = raster_of(pair[0], pair[0].extent(), pair[0].crs()).parameter()
-    assert told == {"path": pair[0].source(), "crs": "EPSG:32641"}
-    custom = QgsCoordinateReferenceSystem()
-    custom.createFromProj("+proj=laea +lat_0=25 +lon_0=55 +datum=WGS84")
-    assert crs_text(custom).startswith("PROJCRS")
-
-
-def test_layers_without_a_file_are_exported_for_the_area(tmp_path, pair):
-    tiles = tmp_path / "tiles" / "0" / "0"
-    tiles.mkdir(parents=True)
-    from qgis.PyQt.QtGui import QImage
-
-    image = QImage(256, 256, QImage.Format.Format_RGB32)
-    image.fill(0x336699)
-    image.save(str(tiles / "0.png"))
-    url = (tmp_path / "tiles").as_uri()
-    source = f"type=xyz&url={url}/{{z}}/{{x}}/{{y}}.png&zmax=0&zmin=0"
-    layer = QgsRasterLayer(source, "streets", "wms")
-    assert layer.isValid()
-    raster = raster_of(layer, pair[0].extent(), pair[0].crs())
-    assert "streets" in raster.note
-    written = QgsRasterLayer(raster.parameter(), "picture")
-    assert written.isValid()
-    assert written.bandCount() >= 3
-    wide = QgsRectangle(-170, -80, 170, 80)
-    whole = raster_of(layer, wide, QgsCoordinateReferenceSystem("EPSG:4326"))
-    assert max(whole.export.width_px, whole.export.height_px) <= 4096
-
-
-def test_areas_are_brought_to_the_before_layer(pair):
-    shared, crs = pair[0].extent(), pair[0].crs()
-    assert aoi_text(QgsGeometry.fromRect(part(pair[0])), crs, shared, crs).startswith("EPSG:")
-    with pytest.raises(LinkError, match="outside"):
-        aoi_text(QgsGeometry.fromRect(QgsRectangle(0, 0, 1, 1)), crs, shared, crs)
-
-
 def test_the_set_up_page_checks_and_says_what_is_wrong(dock, qtbot, tmp_path):
     setup = dock.open_setup()
     setup.python.setFilePath(str(tmp_path / "missing"))
     setup.check()
-    qtbot.waitUntil(lambda: "there is no" in setup.status.text(), timeout=10_000)
+    qtbot.waitUntil(lambda: "There is no" in setup.status.text(), timeout=10_000)
     setup.python.setFilePath(shutil.which("python3", path="/usr/bin"))
     setup.check()
     qtbot.waitUntil(lambda: "not installed" in setup.status.text(), timeout=10_000)

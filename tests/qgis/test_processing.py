@@ -1,6 +1,7 @@
 """The provider, with the real worker."""
 
 import json
+from threading import get_ident
 
 import pytest
 from qgis.core import (
@@ -8,8 +9,15 @@ from qgis.core import (
     QgsProcessingContext,
     QgsProcessingException,
     QgsProcessingFeedback,
+    QgsProcessingModelAlgorithm,
+    QgsProcessingModelChildAlgorithm,
+    QgsProcessingModelChildParameterSource,
+    QgsProcessingModelOutput,
+    QgsProcessingModelParameter,
+    QgsProcessingParameterRasterLayer,
     QgsProject,
     QgsVectorLayer,
+    QgsWkbTypes,
 )
 
 from geochg_qgis.algorithms.provider import GeochgProvider
@@ -23,13 +31,20 @@ def provider(qgis_processing, connection):
     QgsApplication.processingRegistry().removeProvider(provider)
 
 
+def context_of_project():
+    context = QgsProcessingContext()
+    context.setProject(QgsProject.instance())
+    return context
+
+
 def run(name, parameters, feedback=None):
     import processing
 
-    context = QgsProcessingContext()
-    context.setProject(QgsProject.instance())
     return processing.run(
-        f"geochg:{name}", parameters, context=context, feedback=feedback or QgsProcessingFeedback()
+        f"geochg:{name}",
+        parameters,
+        context=context_of_project(),
+        feedback=feedback or QgsProcessingFeedback(),
     )
 
 
@@ -86,9 +101,129 @@ def test_what_makes_no_sense_is_said(provider, images, tmp_path, changed, names)
     assert names in str(caught.value) + feedback.textLog()
 
 
-def test_every_algorithm_has_help(provider):
+def test_every_algorithm_has_help_and_so_has_each_of_its_parameters(provider):
     algorithms = provider.algorithms()
     assert sorted(each.name() for each in algorithms) == ["analyze", "info", "tiles"]
     for algorithm in algorithms:
-        assert len(algorithm.shortHelpString()) > 80
         assert algorithm.displayName()
+        told = algorithm.shortHelpString()
+        assert len(told) > 300
+        # What is no layer is explained there, layers with their parameter.
+        destinations = {each.name() for each in algorithm.destinationParameterDefinitions()}
+        results = {each.name() for each in algorithm.outputDefinitions()} - destinations
+        assert results
+        assert not [name for name in results if name not in told]
+        assert all(len(each.help()) > 20 for each in algorithm.parameterDefinitions())
+
+
+def test_errors_tell_what_is_wrong_and_what_to_do(provider, images, tmp_path):
+    with pytest.raises(QgsProcessingException) as caught:
+        run("info", {**images, "MODEL": "nosuch"})
+    assert "geochg says: " in str(caught.value)
+    assert "what to do: " in str(caught.value)
+
+
+class CancelledSoon(QgsProcessingFeedback):
+    """Is cancelled when the first tiles are answered."""
+
+    def setProgress(self, percent):
+        super().setProgress(percent)
+        if percent > 12:
+            self.cancel()
+
+
+def test_a_run_that_is_cancelled_stops_and_is_gone_on_with(provider, images, tmp_path):
+    output = tmp_path / "c.gpkg"
+    wanted = {**images, "MODEL": "builtin", "TILE_SIZE": 64, "OUTPUT": str(output)}
+    feedback = CancelledSoon(False)
+    with pytest.raises(QgsProcessingException):
+        run("analyze", wanted, feedback)
+    assert feedback.isCanceled()
+    assert not output.exists()
+    assert output.with_name("c.gpkg.journal").exists()
+    with pytest.raises(QgsProcessingException, match="unfinished"):
+        run("analyze", wanted)
+    assert run("analyze", {**wanted, "RESUME": True})["COUNT"] > 1
+    assert not output.with_name("c.gpkg.journal").exists()
+
+
+def test_what_the_worker_tells_arrives_on_the_thread_of_the_run(provider, images, tmp_path):
+    class Noted(QgsProcessingFeedback):
+        threads, most = set(), 0
+
+        def setProgress(self, percent):
+            self.threads.add(get_ident())
+            self.most = max(self.most, percent)
+
+    feedback = Noted(False)
+    run("analyze", {**images, "OUTPUT": str(tmp_path / "c.gpkg")}, feedback)
+    assert feedback.threads == {get_ident()}
+    assert feedback.most > 90
+
+
+def test_a_model_goes_on_with_the_changes(provider, images, tmp_path):
+    model = QgsProcessingModelAlgorithm("changes as points", "test")
+    source = QgsProcessingModelChildParameterSource
+    found = QgsProcessingModelChildAlgorithm("geochg:analyze")
+    found.setChildId("found")
+    for name in ("BEFORE", "AFTER"):
+        model.addModelParameter(
+            QgsProcessingParameterRasterLayer(name, name), QgsProcessingModelParameter(name)
+        )
+        found.addParameterSources(name, [source.fromModelParameter(name)])
+    for name, value in (("MODEL", "cva"), ("MIN_AREA", 5000)):
+        found.addParameterSources(name, [source.fromStaticValue(value)])
+    model.addChildAlgorithm(found)
+    points = QgsProcessingModelChildAlgorithm("native:centroids")
+    points.setChildId("points")
+    points.addParameterSources("INPUT", [source.fromChildOutput("found", "OUTPUT")])
+    result = QgsProcessingModelOutput("POINTS")
+    result.setChildId("points")
+    result.setChildOutputName("OUTPUT")
+    points.setModelOutputs({"POINTS": result})
+    model.addChildAlgorithm(points)
+    # As when it is kept in a file and opened again.
+    path = str(tmp_path / "changes.model3")
+    assert model.toFile(path)
+    again = QgsProcessingModelAlgorithm()
+    assert again.fromFile(path)
+    again.initAlgorithm()
+    target, feedback = str(tmp_path / "points.gpkg"), QgsProcessingFeedback(False)
+    given = {"BEFORE": images["BEFORE"], "AFTER": images["AFTER"], "points:POINTS": target}
+    told, is_done = again.run(given, context_of_project(), feedback)
+    assert is_done, feedback.textLog()
+    layer = QgsVectorLayer(told["points:POINTS"], "points", "ogr")
+    assert layer.featureCount() > 1
+    assert {"class", "caption"} <= {field.name() for field in layer.fields()}
+    assert layer.geometryType() == QgsWkbTypes.GeometryType.PointGeometry
+
+
+def test_a_batch_of_two_pairs(provider, images, pair, tmp_path, monkeypatch, qgis_iface):
+    from processing.gui import BatchPanel as panel_module
+    from processing.gui.BatchAlgorithmDialog import BatchAlgorithmDialog
+
+    given = {"MODEL": repr("cva"), "MIN_AREA": "5000"}
+    there = {"BEFORE": repr(pair[0].source()), "AFTER": repr(pair[1].source())}
+    back = {"BEFORE": there["AFTER"], "AFTER": there["BEFORE"]}
+    outputs = [str(tmp_path / f"{name}.gpkg") for name in ("there", "back")]
+    rows = [
+        {"PARAMETERS": {**given, **images}, "OUTPUTS": {"OUTPUT": repr(output)}}
+        for images, output in zip((there, back), outputs, strict=True)
+    ]
+    (tmp_path / "batch.json").write_text(json.dumps(rows))
+    monkeypatch.setattr(
+        panel_module.QFileDialog,
+        "getOpenFileName",
+        lambda *_: (str(tmp_path / "batch.json"), ""),
+    )
+    dialog = BatchAlgorithmDialog(provider.algorithm("analyze").create())
+    try:
+        dialog.mainWidget().load()
+        assert dialog.mainWidget().batchRowCount() == 2
+        dialog.runAlgorithm()
+    finally:
+        dialog.close()
+        dialog.deleteLater()
+    first, second = (QgsVectorLayer(output, "c", "ogr") for output in outputs)
+    assert first.featureCount() > 1
+    assert second.featureCount() > 1

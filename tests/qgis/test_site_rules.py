@@ -20,7 +20,8 @@ LARGEST_BYTES = 25_000_000
 def unzipped(tmp_path_factory):
     """The plugin as its zip holds it."""
     folder = tmp_path_factory.mktemp("zip")
-    subprocess.run([str(WORKER_PYTHON), str(FOLDER / "build.py"), str(folder)], check=True)
+    told = ["--repository", "https://git.test/geochg", "--email", "someone@git.test"]
+    subprocess.run([str(WORKER_PYTHON), str(FOLDER / "build.py"), *told, str(folder)], check=True)
     path = folder / "geochg_qgis.zip"
     assert path.stat().st_size < LARGEST_BYTES
     with zipfile.ZipFile(path) as archive:
@@ -45,6 +46,9 @@ def test_the_metadata_is_complete(unzipped):
         "name", "description", "version", "author", "email", "about", "tracker", "repository",
     ):  # fmt: skip
         assert told[key].strip()
+    assert told["tracker"] == "https://git.test/geochg/issues"
+    assert told["repository"] == told["homepage"] == "https://git.test/geochg"
+    assert told["email"] == "someone@git.test"
     assert told["qgisminimumversion"] == "3.22"
     assert told["hasprocessingprovider"] == "yes"
     assert "External dependency" in told["about"]

@@ -44,3 +44,11 @@ def test_translations_fit_what_is_said(path):
     assert set(words) <= known, sorted(set(words) - known)
     for text, translated in words.items():
         assert values(text) == values(translated), text
+
+
+@pytest.mark.parametrize("path", sorted((FOLDER / "i18n").glob("*.json")), ids=lambda p: p.stem)
+def test_translations_are_complete(path):
+    words = json.loads(path.read_text(encoding="utf-8"))
+    missing = (set(said()) | SHOWN_VALUES) - set(words)
+    assert not missing, sorted(missing)
+    assert all(words.values())

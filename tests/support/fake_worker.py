@@ -5,10 +5,11 @@ python fake_worker.py BEHAVIOUR
 
 import json
 import signal
+import subprocess
 import sys
 import time
 
-HELLO = {"protocol": 1, "geochg": "0.0", "models": [], "python": "3", "pid": 1}
+HELLO = {"protocol": 1, "geochg": "0.0", "models": [], "python": "3", "pid": 1, "children": []}
 
 
 def say(message):
@@ -58,7 +59,7 @@ def stubborn():
 
 
 def deaf():
-    """Tells that a request came and ends it only when told to `finish`; ignores all cancels."""
+    """Ends a request only when told to `finish`; ignores all cancels. Opens every raster."""
     if sys.platform != "win32":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     waiting = []
@@ -66,6 +67,8 @@ def deaf():
         number, method = request["id"], request["method"]
         if method == "hello":
             say({"id": number, "result": HELLO})
+        elif method == "opens":
+            say({"id": number, "result": {"opens": [True]}})
         elif method == "finish":
             for each in [*waiting, number]:
                 say({"id": each, "result": {"finished": each}})
@@ -73,6 +76,13 @@ def deaf():
             waiting.append(number)
             say({"method": "event", "params": {"id": number, "kind": "begun"}})
     time.sleep(60)
+
+
+def deaf_parent():
+    """As `deaf`, with a child as deaf, which holds the same pipes."""
+    code = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)"
+    HELLO["children"] = [subprocess.Popen([sys.executable, "-c", code]).pid]
+    deaf()
 
 
 def slow():

@@ -1,10 +1,13 @@
 """The worker as a process that another program talks to."""
 
 import json
+import subprocess
+import sys
 import time
 
 import pytest
 from pairs import planted_pair
+from pyproj import CRS
 from worker_process import Worker
 
 import geochg
@@ -64,6 +67,30 @@ def test_a_raster_is_taken_in_the_crs_it_is_said_to_be_in(worker, pair):
     facts = worker.ask("describe", **told, options=SMALL)
     assert facts["grid"]["crs"] == "EPSG:32634"
     assert worker.ask("describe", **pair, options=SMALL)["grid"]["crs"] == "EPSG:32633"
+
+
+def test_a_crs_whose_name_holds_an_ampersand_is_taken(worker, pair):
+    crs = CRS.from_user_input("EPSG:32634").to_wkt().replace("UTM zone 34N", "Here & there", 1)
+    assert "&" in crs
+    told = {name: {"path": path, "crs": crs} for name, path in pair.items()}
+    facts = worker.ask("describe", **told, options=SMALL)
+    assert "Here + there" in facts["grid"]["crs"]
+
+
+def test_a_question_mark_in_a_name_goes_with_no_other_crs(steady, pair):
+    told = {"path": "/vsicurl/https://host/a.tif?key=1", "crs": "EPSG:32634"}
+    error = steady.refused("describe", **pair | {"before": told})
+    assert "question mark" in error["message"]
+    assert error["data"]["hint"]
+
+
+def test_rasters_that_can_be_opened_are_told(worker, pair, tmp_path):
+    empty = tmp_path / "empty.ecw"
+    empty.write_bytes(b"")
+    rasters = [pair["before"], str(empty), "nowhere.tif"]
+    assert worker.ask("opens", rasters=rasters) == {"opens": [True, False, False]}
+    for wrong in ("a.tif", [1], [""], None):
+        assert worker.refused("opens", rasters=wrong)["code"] == -32602
 
 
 def test_analyze_tells_progress_and_writes_the_files(worker, pair, tmp_path):
@@ -175,6 +202,55 @@ def test_what_was_asked_just_before_the_end_is_still_answered(worker):
     number = worker.send("hello")
     worker.process.stdin.close()
     assert worker.answer(number)["result"]["protocol"] == PROTOCOL_VERSION
+
+
+@pytest.fixture
+def unread(tmp_path):
+    """Starts a worker whose stdout nobody reads."""
+    processes = []
+
+    def make():
+        with (tmp_path / "worker.log").open("wb") as log:
+            processes.append(
+                subprocess.Popen(
+                    [sys.executable, "-m", "geochg_cli", "worker"],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=log,
+                )
+            )
+        return processes[-1]
+
+    yield make
+    for process in processes:
+        process.kill()
+        process.wait()
+
+
+def test_a_worker_nobody_reads_leaves_when_stdin_ends(unread):
+    process = unread()
+    # More than any pipe holds, of answers that the thread which reads stdin gives itself.
+    for _ in range(3000):
+        process.stdin.write(b"garbage\n")
+    process.stdin.flush()
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(2)
+    asked = time.monotonic()
+    process.stdin.close()
+    assert process.wait(20) == 0
+    assert time.monotonic() - asked < 5
+
+
+def test_a_worker_that_is_asked_for_ever_and_never_read_leaves(unread):
+    process = unread()
+
+    def ask():
+        for _ in range(10_000):
+            process.stdin.write(b"garbage\n" * 1000)
+
+    with pytest.raises(OSError, match=r"[Pp]ipe|Invalid"):
+        ask()
+    assert process.wait(20) == 0
 
 
 @pytest.mark.parametrize(

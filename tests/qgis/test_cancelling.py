@@ -1,0 +1,44 @@
+"""Cancel with a worker that does not obey, seen from the panel; by process ids."""
+
+import functools
+import time
+from pathlib import Path
+
+import pytest
+from processes import gone, wait_until_gone
+from qgis_worker import WORKER_PYTHON
+
+FAKE = Path(__file__).parent.parent / "support" / "fake_worker.py"
+
+
+@pytest.fixture
+def deaf_worker(monkeypatch):
+    """The panel's worker is one that ignores every cancel, and has a child that does, too."""
+    from geochg_qgis import connection
+    from geochg_qgis.link.client import Client
+
+    command = (str(FAKE), "deaf_parent")
+    monkeypatch.setattr(connection, "Client", functools.partial(Client, command=command))
+    monkeypatch.setattr(connection, "remembered", lambda _: str(WORKER_PYTHON))
+
+
+def test_a_worker_that_does_not_obey_is_gone_soon_and_its_children_with_it(
+    deaf_worker, dock, qtbot
+):
+    dock._describe_later.stop()
+    dock.run()
+    qtbot.waitUntil(lambda: bool(dock._connection.hello), timeout=10_000)
+    worker = dock._connection.running
+    (child,) = worker.hello["children"]
+    qtbot.waitUntil(lambda: not worker.is_idle, timeout=10_000)
+    assert not gone(worker.pid)
+    assert not gone(child)
+    start = time.monotonic()
+    dock.run_box.cancel_button.click()
+    assert dock.run_box.cancel_button.text() == "Stopping"
+    assert time.monotonic() - start < 1
+    qtbot.waitUntil(lambda: not dock.runs.is_running, timeout=5000)
+    for pid in (worker.pid, child):
+        wait_until_gone(pid, 5 - (time.monotonic() - start))
+    assert "kept" in dock.run_box.info.text()
+    assert dock.run_box.run_button.isEnabled()

@@ -1,0 +1,119 @@
+"""The algorithms from the command line of QGIS, in a process of its own."""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from plugin_package import FOLDER
+from qgis.core import QgsProject, QgsRasterLayer, QgsVectorLayer
+from qgis.PyQt.QtGui import QImage
+from qgis_worker import ROOT, WORKER_PYTHON
+
+EXAMPLES = ROOT / "examples"
+
+
+def executable():
+    """The program itself: the launcher that Debian puts before it passes an option it lacks."""
+    return shutil.which("qgis_process.bin") or shutil.which("qgis_process")
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory):
+    """A QGIS of the test's own, with the plugin as its zip holds it."""
+    folder = tmp_path_factory.mktemp("process")
+    subprocess.run(
+        [str(WORKER_PYTHON), str(FOLDER / "build.py"), "--local", str(folder)], check=True
+    )
+    (zipped,) = folder.glob("*.zip")
+    shutil.unpack_archive(zipped, folder / "plugins")
+    for name in ("settings", "temporary"):
+        (folder / name).mkdir()
+    (folder / "runtime").mkdir(mode=0o700)
+    environment = os.environ | {
+        "QGIS_CUSTOM_CONFIG_PATH": str(folder / "settings"),
+        "QGIS_PLUGINPATH": str(folder / "plugins"),
+        "XDG_RUNTIME_DIR": str(folder / "runtime"),
+        "TMPDIR": str(folder / "temporary"),
+        "GEOCHG_PYTHON": str(WORKER_PYTHON),
+        # QGIS takes the first python3 for its own.
+        "PATH": os.pathsep.join(["/usr/bin", "/bin"]),
+        "QT_QPA_PLATFORM": "offscreen",
+        "LC_ALL": "C.UTF-8",
+    }
+    told = subprocess.run(
+        [executable(), "plugins", "enable", "geochg_qgis"],
+        env=environment, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert told.returncode == 0, told.stderr
+    return environment
+
+
+def run(environment, name, **given):
+    """What an algorithm gives for the example pair."""
+    parameters = {
+        "BEFORE": EXAMPLES / "dubai_2015.tif",
+        "AFTER": EXAMPLES / "dubai_2018.tif",
+        "MODEL": "cva",
+        **given,
+    }
+    written = [f"--{name}={value}" for name, value in parameters.items()]
+    return subprocess.run(
+        [executable(), "run", "--json", f"geochg:{name}", *written],
+        env=environment, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+
+
+def results(process):
+    assert process.returncode == 0, process.stderr
+    return json.loads(process.stdout[process.stdout.index("{") :])["results"]
+
+
+def test_info(environment):
+    told = results(run(environment, "info"))
+    assert told["TILES"] == 12
+    assert json.loads(told["FACTS"])["grid"]["width_px"] == 634
+
+
+def test_analyze(environment, tmp_path):
+    output, heatmap = tmp_path / "c.gpkg", tmp_path / "p.tif"
+    given = {"OUTPUT": output, "HEATMAP": heatmap, "MIN_AREA": 5000}
+    told = results(run(environment, "analyze", **given))
+    assert told["COUNT"] == QgsVectorLayer(str(output), "c", "ogr").featureCount() > 1
+    assert Path(told["HEATMAP"]) == heatmap
+    assert heatmap.stat().st_size > 1000
+
+
+def test_tiles(environment, tmp_path):
+    output = tmp_path / "t.geojson"
+    told = results(run(environment, "tiles", OUTPUT=output, TILE_SIZE=512))
+    assert told["COUNT"] == QgsVectorLayer(str(output), "t", "ogr").featureCount() == 4
+
+
+def test_an_error_is_told_and_nothing_is_left(environment, tmp_path):
+    process = run(environment, "analyze", MODEL="nosuch", OUTPUT=tmp_path / "c.gpkg")
+    assert process.returncode != 0
+    assert "geochg says" in process.stdout + process.stderr
+    assert not list(tmp_path.glob("c.gpkg*"))
+
+
+def test_pictures_of_layers_without_a_file_go_with_the_process(environment, tmp_path):
+    project, names = QgsProject(), ("before", "after")
+    for name in names:
+        tiles = tmp_path / name / "0" / "0"
+        tiles.mkdir(parents=True)
+        values = bytes((x * y * len(name)) % 251 for y in range(256) for x in range(256))
+        image = QImage(values, 256, 256, 256, QImage.Format.Format_Grayscale8)
+        image.save(str(tiles / "0.png"))
+        url = f"{(tmp_path / name).as_uri()}/{{z}}/{{x}}/{{y}}.png"
+        project.addMapLayer(QgsRasterLayer(f"type=xyz&url={url}&zmax=0&zmin=0", name, "wms"))
+    path = tmp_path / "web.qgz"
+    assert project.write(str(path))
+    layers = {name.upper(): name for name in names}
+    area = "-9000000,9000000,-9000000,9000000 [EPSG:3857]"
+    told = results(run(environment, "info", PROJECT_PATH=path, EXTENT=area, **layers))
+    picture = Path(json.loads(told["FACTS"])["before"]["path"])
+    assert Path(environment["TMPDIR"]) in picture.parents
+    assert not picture.parent.exists()
