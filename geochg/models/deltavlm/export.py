@@ -30,6 +30,7 @@ from geochg.models.deltavlm.onnx_speaker import (
 )
 from geochg.models.deltavlm.sight import SIDE_MULTIPLE_PX, VISION_BATCH, HeadFacts
 from geochg.models.deltavlm.vision import DateFeatures, split_dates
+from geochg.models.quiet import quietly
 from geochg.models.saved import weight_files
 
 HALF_ERROR = 1e-5
@@ -229,7 +230,7 @@ def _language(model: DeltaVLMForConditionalGeneration) -> _Part:
 
 def _write(part: _Part, file: Path, metadata: dict[str, str]) -> None:
     """Exports a part and puts what must be known of it into the file."""
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), quietly():
         # About the names of axes that are the same, and of torch's own making.
         warnings.simplefilter("ignore")
         program = torch.onnx.export(

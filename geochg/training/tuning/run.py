@@ -74,6 +74,7 @@ def tune(what: Plan, work: Path, output: Path, listener: Listener = ignore) -> d
     if learned.best_step is not None:
         load_trained(pupil, work / BEST)
     results: dict[str, Any] = {"steps": learned.steps, "seconds": round(seconds, 1)}
+    listener(Notice("scoring and writing what came out"))
     with writing_told(output):
         found, told = _written(pupil, masks, what, work, output)
         results |= found
