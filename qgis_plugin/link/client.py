@@ -9,10 +9,9 @@ from __future__ import annotations
 import subprocess  # nosec B404
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Event as Flag
 from threading import Lock, Thread
 from typing import IO, Any
 
@@ -20,7 +19,8 @@ from geochg_qgis.link import diagnosis
 from geochg_qgis.link.errors import Cancelled, LinkError
 from geochg_qgis.link.interpreters import System, clean_environment, refuse_qgis
 from geochg_qgis.link.protocol import check_hello, error_of, message_of, request_line, whole_number
-from geochg_qgis.link.trees import kill_tree, terminate_tree, tree_settings
+from geochg_qgis.link.replies import Listen, Reply, ignore
+from geochg_qgis.link.trees import end, kill_tree, outlived, terminate_tree, tree_settings
 
 WORKER = ("-m", "geochg_cli", "worker")
 """What the interpreter is started with."""
@@ -44,46 +44,6 @@ _WORK = ("analyze", "ask")
 
 _BY_FORCE = ((terminate_tree, END_S), (kill_tree, END_S))
 """What is done to a worker that does not leave, each with the patience it gets."""
-
-Listen = Callable[[Mapping[str, Any]], None]
-
-
-def ignore(_: object) -> None:
-    """The listener that does nothing."""
-
-
-class Reply:
-    """What a request comes to."""
-
-    def __init__(self, number: int, method: str, listen: Listen) -> None:
-        self.number = number
-        self.method = method
-        self.listen = listen
-        self._done = Flag()
-        self._result: dict[str, Any] = {}
-        self._error: LinkError | None = None
-
-    def settle(self, result: object = None, error: LinkError | None = None) -> None:
-        """Ends the waiting; the first outcome counts."""
-        if not self._done.is_set():
-            self._result = result if isinstance(result, dict) else {}
-            self._error = error
-            self._done.set()
-
-    def wait(self, seconds: float) -> bool:
-        """Waits; whether there is an outcome."""
-        return self._done.wait(seconds)
-
-    def result(self) -> dict[str, Any]:
-        """The outcome, once there is one.
-
-        Raises:
-            LinkError: If the request failed.
-        """
-        self._done.wait()
-        if self._error is not None:
-            raise self._error
-        return self._result
 
 
 @dataclass(frozen=True)
@@ -150,7 +110,7 @@ class Client:
             LinkError: If it does not start, does not answer, or speaks another version.
         """
         self._process = self._popen()
-        for work in (_outlive, self._read_messages, self._read_log):
+        for work in (outlived, self._read_messages, self._read_log):
             thread = Thread(target=work, args=(self._process,), daemon=True)
             thread.start()
         self._log_thread = thread
@@ -246,7 +206,7 @@ class Client:
         self._closing = True
         if self._process is not None:
             self._close_stdin(self._process)
-            _end(self._process, ((ignore, LEAVE_S), *_BY_FORCE))
+            end(self._process, ((ignore, LEAVE_S), *_BY_FORCE))
             self._fail_all(_ended())
 
     def retire(self) -> None:
@@ -275,7 +235,7 @@ class Client:
         """Ends the worker without asking it."""
         self._closing = True
         if self._process is not None:
-            _end(self._process, _BY_FORCE)
+            end(self._process, _BY_FORCE)
             self._close_stdin(self._process)
             self._fail_all(_ended())
 
@@ -404,31 +364,6 @@ class Client:
             self._replies.clear()
         for reply in replies:
             reply.settle(error=error)
-
-
-def _outlive(process: subprocess.Popen[bytes]) -> None:
-    """Ends what a worker started when the worker has ended, however it did.
-
-    It would keep the pipes open, and with them whoever waits for an answer.
-    """
-    process.wait()
-    kill_tree(process)
-
-
-def _end(
-    process: subprocess.Popen[bytes],
-    steps: Iterable[tuple[Callable[[subprocess.Popen[bytes]], object], float]],
-) -> None:
-    """Takes steps, each with its patience, until a process is gone; then what it started goes."""
-    for step, seconds in steps:
-        step(process)
-        try:
-            process.wait(seconds)
-            break
-        except subprocess.TimeoutExpired:
-            continue
-    # On this thread as well: QGIS may end before any other thread of it comes to it.
-    kill_tree(process)
 
 
 def _ended() -> Cancelled:

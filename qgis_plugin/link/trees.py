@@ -11,7 +11,7 @@ import signal
 # What is started here is the system's own taskkill.
 import subprocess  # nosec B404
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import PureWindowsPath
 from typing import Any
 
@@ -48,6 +48,31 @@ def kill_tree(process: subprocess.Popen[bytes]) -> None:
         _kill_on_windows(process.pid)
         # Where taskkill failed, at least the process itself.
         process.kill()
+
+
+def outlived(process: subprocess.Popen[bytes]) -> None:
+    """Waits for a process and ends what it started, however it ended itself.
+
+    That would keep the pipes open, and with them whoever waits for something to come of them.
+    """
+    process.wait()
+    kill_tree(process)
+
+
+def end(
+    process: subprocess.Popen[bytes],
+    steps: Iterable[tuple[Callable[[subprocess.Popen[bytes]], object], float]],
+) -> None:
+    """Takes steps, each with its patience in seconds, until a process is gone with its children."""
+    for step, seconds in steps:
+        step(process)
+        try:
+            process.wait(seconds)
+            break
+        except subprocess.TimeoutExpired:
+            continue
+    # On this thread as well: the program may end before any other thread of it comes to it.
+    kill_tree(process)
 
 
 def kill_command(pid: int, environ: Mapping[str, str] = os.environ) -> list[str]:
