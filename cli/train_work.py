@@ -218,7 +218,7 @@ def in_words(told: Rehearsal) -> str:
     needed = told.learning_bytes + told.batch_bytes
     lines = [
         f"rows: {told.rows} to learn from, {told.validation_rows} held out",
-        f"steps: {told.steps} of {told.step_rows} rows",
+        f"steps: {told.steps}, of {told.step_rows} rows each",
         f"parameters: {told.trained_parameters:,} trained, of {told.parameters:,}",
         f"memory: {gigabytes(told.weights_bytes)} of weights; {gigabytes(needed)} more for"
         f" training, of {gigabytes(told.free_bytes)} free",

@@ -6,19 +6,21 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from geochg.dialogue import open_dialogue as open_dialogue
     from geochg.options import AnalyzeOptions as AnalyzeOptions
     from geochg.outputs import Outputs as Outputs
     from geochg.pipeline import ChangeResult as ChangeResult
     from geochg.pipeline import analyze as analyze
 
 __version__ = version("geochg")
-__all__ = ["AnalyzeOptions", "ChangeResult", "Outputs", "__version__", "analyze"]
+__all__ = ["AnalyzeOptions", "ChangeResult", "Outputs", "__version__", "analyze", "open_dialogue"]
 
 _HOMES = {
     "AnalyzeOptions": "geochg.options",
     "ChangeResult": "geochg.pipeline",
     "Outputs": "geochg.outputs",
     "analyze": "geochg.pipeline",
+    "open_dialogue": "geochg.dialogue",
 }
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+import geochg
+
 ROOT = Path(__file__).parent.parent
 BASE = {"errors", "toml_file", "options", "events", "records", "tasks", "geometry"}
 MIDDLE = {"tiling", "models", "cells", "features", "writers"}
@@ -108,3 +110,8 @@ def test_nothing_heavy_is_loaded_before_it_is_needed(code):
     check = f"import sys; {code}; print([n for n in {unwanted} if n in sys.modules])"
     done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
     assert done.stdout.strip().splitlines()[-1] == "[]"
+
+
+def test_every_public_name_is_there():
+    for name in geochg.__all__:
+        assert getattr(geochg, name) is not None

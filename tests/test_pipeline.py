@@ -187,6 +187,13 @@ def test_classes_the_model_does_not_know_are_refused(pair):
     assert "building" in caught.value.hint
 
 
+@pytest.mark.parametrize("model", ["irmad", "cva"])
+def test_a_class_the_model_can_never_name_is_refused(pair, model):
+    with pytest.raises(OptionError, match="knows no class 'building'") as caught:
+        geochg.analyze(*pair, options(model=model, classes=["building"]))
+    assert "water" in caught.value.hint
+
+
 def test_inputs_are_never_overwritten(pair, tmp_path):
     area = tmp_path / "area.geojson"
     box = shapely.box(500_000, 4_998_500, 501_000, 4_999_500)

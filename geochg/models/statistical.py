@@ -113,6 +113,7 @@ class StatisticalModel(ChangeModel):
         pixels="values",
         bands="all",
         surveys=True,
+        classes=tuple(dict.fromkeys(channel.class_name for channel in CHANNELS)),
     )
     algorithm_version: ClassVar[int]
     """Goes up when the same settings give other answers."""

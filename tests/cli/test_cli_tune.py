@@ -192,7 +192,7 @@ def test_a_dry_run_writes_nothing(geochg, place, tmp_path):
     given = ("train", place / "data", "--model", f"vlm:{place / 'llava'}", *FEW, "--dry-run")
     code, out, _ = geochg(*given)
     assert code == 0
-    for told in ("rows: 9", "steps: 2 of 2 rows", "trained", "memory:", "time:"):
+    for told in ("rows: 9", "steps: 2, of 2 rows each", "trained", "memory:", "time:"):
         assert told in out
     code, out, _ = geochg(*given, "--json")
     assert json.loads(out)["fits"] is True
