@@ -75,7 +75,7 @@ class TuningTrainer(WholeTrainer):
         super().log(logs, *args, **kwargs)
 
     def log_beside(self, logs: dict[str, float]) -> None:
-        """Logs other values, for TensorBoard; the loss of this step is still logged if it is due."""
+        """Logs other values, for TensorBoard; the step's loss is logged too where it is due."""
         due = self.control.should_log
         self.log(logs)
         self.control.should_log = due
