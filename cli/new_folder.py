@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from geochg.errors import InputError, RunError
+from geochg.errors import InputError, OptionError, RunError
 
 
 def check_new_folder(folder: Path) -> None:
@@ -18,6 +18,22 @@ def check_new_folder(folder: Path) -> None:
     if folder.exists():
         raise InputError(f"{folder} exists already", "name a new folder")
     _check_parent(folder)
+
+
+def check_apart(folder: Path, work: Path) -> None:
+    """Refuses a folder that is, holds or lies in the one for work on the way.
+
+    Work begins long before the folder is made, which then could not be, and ends by clearing up.
+
+    Raises:
+        OptionError: If it is so.
+    """
+    place, other = folder.resolve(), work.resolve()
+    if place.is_relative_to(other) or other.is_relative_to(place):
+        raise OptionError(
+            f"the output {folder} and the work folder {work} lie in each other",
+            "name two folders side by side",
+        )
 
 
 def check_sweep_folder(folder: Path) -> None:

@@ -13,7 +13,7 @@ import click
 
 from geochg.errors import InputError, ModelError, OptionError
 
-from .new_folder import check_new_folder
+from .new_folder import check_apart, check_new_folder
 from .shared_options import Command, json_option
 
 NEEDED = ("accelerate", "tensorboard", "onnx", "onnxscript")
@@ -63,6 +63,7 @@ def compact(output: Path, work: Path, as_json: bool, **given: Any) -> None:  # n
       geochg train compact -o model --work more --start model-of-last-week
     """
     check_new_folder(output)
+    check_apart(output, work)
     _check_folders(given)
     if missing := [name for name in NEEDED if find_spec(name) is None]:
         raise ModelError(

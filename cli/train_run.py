@@ -13,7 +13,7 @@ import click
 from geochg.errors import ModelError, OptionError
 from geochg.training.tuning.options import TuneOptions
 
-from .new_folder import check_new_folder
+from .new_folder import check_apart, check_new_folder
 from .shared_options import PATH, images_option, json_option, setting
 from .train_options import given_options, tune_options
 from .train_work import Sources, in_words, rehearsal, summary, sweep_plan, sweep_rows, tuned
@@ -111,7 +111,9 @@ def run(
         click.echo(json.dumps(told.to_dict()) if as_json else in_words(told))
         return
     check_new_folder(output)
-    card = tuned(sources, options, output, work or output.with_name(f"{output.name}.work"))
+    work = work or output.with_name(f"{output.name}.work")
+    check_apart(output, work)
+    card = tuned(sources, options, output, work)
     if card:
         click.echo(json.dumps(card) if as_json else summary(card))
 

@@ -86,6 +86,7 @@ def test_bad_folders_are_refused(tmp_path):
     (tmp_path / "there").mkdir()
     for arguments, told in (
         (("-o", tmp_path / "there", "--work", tmp_path / "w"), "exists already"),
+        (("-o", tmp_path / "new", "--work", tmp_path / "new"), "lie in each other"),
         (("-o", tmp_path / "new", "--work", tmp_path / "w", "--real-dir", "nowhere"), "nowhere"),
         (
             ("-o", tmp_path / "new", "--work", tmp_path / "w", "--start", tmp_path / "there"),

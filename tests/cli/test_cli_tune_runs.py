@@ -52,6 +52,29 @@ def test_an_output_that_is_there_is_refused_before_anything_is_read(refused, giv
         refused(*given, *FEW, "-o", there, names="exists already")
 
 
+def test_an_output_in_its_work_folder_or_the_reverse_is_refused(refused, given, tmp_path):
+    # When a run ends, "adapter" is one of the things that are cleared away.
+    (tmp_path / "work").mkdir()
+    for output, work in (("work/adapter", "work"), ("out", "out"), ("out", "out/work")):
+        refused(
+            *given, *FEW, "-o", tmp_path / output, "--work", tmp_path / work,
+            names="lie in each other",
+        )  # fmt: skip
+
+
+def test_evaluations_stand_beside_the_loss_in_tensorboard(geochg, given, tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    code, _, errors = geochg(
+        *given, *FEW, "--evaluate-steps", 1, "--metric", "presence", "-o", tmp_path / "out"
+    )
+    assert code == 0, errors
+    (events,) = (tmp_path / "out.work" / "runs").rglob("events*")
+    found = EventAccumulator(str(events)).Reload()
+    assert {"train/loss", "eval/loss", "eval/presence"} <= set(found.Tags()["scalars"])
+    assert [event.step for event in found.Scalars("eval/presence")] == [1, 2]
+
+
 def test_parts_are_known_by_all_their_usual_names(geochg, place, tmp_path):
     rows = json.loads((place / "data" / "train.json").read_text(encoding="utf-8"))
     for number, row in enumerate(rows):

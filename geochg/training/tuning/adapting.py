@@ -15,8 +15,8 @@ from geochg.training.tuning.options import TuneOptions
 from geochg.training.tuning.parts import adapted_modules, tuned_parameters
 from geochg.training.tuning.pupil import Pupil
 
-# PEFT asks a model by a name that transformers no longer likes.
-warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
+# PEFT and we ask models by names that the newest transformers no longer likes.
+warnings.filterwarnings("ignore", "`(is_)?gradient_checkpointing", FutureWarning)
 
 _CHECKPOINTING = {"use_reentrant": False}
 """How activations are computed again; the other way needs inputs with gradients."""

@@ -179,7 +179,9 @@ def _watching(
 
     def evaluate() -> dict[str, float]:
         share = Share(trainer.accelerator.process_index, world_size(), gather)
-        return examined(pupil, what.exam, options.batch_size, share)
+        found = examined(pupil, what.exam, options.batch_size, share)
+        trainer.log_beside({f"eval_{name}": value for name, value in found.items()})
+        return found
 
     return Watching(
         work,

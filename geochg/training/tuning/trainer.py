@@ -74,6 +74,12 @@ class TuningTrainer(WholeTrainer):
             self._parts.clear()
         super().log(logs, *args, **kwargs)
 
+    def log_beside(self, logs: dict[str, float]) -> None:
+        """Logs other values, for TensorBoard; the step's loss is logged too where it is due."""
+        due = self.control.should_log
+        self.log(logs)
+        self.control.should_log = due
+
     def create_optimizer(self, model: nn.Module | None = None) -> Optimizer:
         """As the Trainer does, and what was cut stays cut."""
         optimizer = super().create_optimizer(model)
