@@ -94,9 +94,12 @@ class Connection:
         Raises:
             LinkError: If there is no worker, or it failed.
         """
-        if not self._opened.get(name):
-            self._opened[name] = self._asked_whether_it_opens(name, is_cancelled)
-        return self._opened[name]
+        # Asked again where it said no: a file may have been half copied.
+        if self._opened.get(name):
+            return True
+        is_opened = self._asked_whether_it_opens(name, is_cancelled)
+        self._opened[name] = is_opened
+        return is_opened
 
     def is_known_not_to_open(self, name: str) -> bool:
         """Whether the worker said that it does not open a raster."""
