@@ -40,8 +40,8 @@ _ROWS_ONLY = (*_ROWS_ASKING, "resume", "bert", "meteor", "published")
 )
 @click.option(
     "--split",
-    type=click.Choice(["train", "val", "test"]),
-    help="Rows: only those of this part.",
+    metavar="NAME",
+    help="Rows: only those of this part: train, val, test, or as the rows call it.",
 )
 @images_option("Rows: where the names of images start; else beside the rows.")
 @click.option(

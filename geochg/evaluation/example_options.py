@@ -19,7 +19,8 @@ class ExampleOptions(Options):
         model: `name` or `name:source`, see `geochg models`.
         model_options: The backend's own options.
         tasks: Those to ask; empty for all that the rows ask.
-        split: `train`, `val` or `test`; empty for all rows, where they are of one.
+        split: `train`, `val`, `test` or as the rows call it; empty for all rows, where they are of
+            one.
         skip_unreadable: Whether rows whose own answer is outside the grammar are left out.
         device: How it runs: see `AnalyzeOptions`.
         batch_size: How it runs: pairs answered in one call; None for the model's choice.

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from geochg.datasets.asked import task_asked
 from geochg.datasets.example import Example
+from geochg.datasets.splits import split_told
 from geochg.errors import InputError
 from geochg.evaluation.example_options import ExampleOptions
 from geochg.evaluation.values import TRUTHS, References, Truth, compared, truth_values
@@ -109,7 +110,8 @@ def _of_split(examples: Sequence[Example], split: str) -> list[Example]:
         raise InputError("there are no rows", "name another file")
     if not split and len([name for name in there if name]) > 1:
         raise InputError(f"there are rows of several splits: {names}", "choose one with --split")
-    found = [example for example in examples if not split or example.split == split]
+    wanted = split_told(split)
+    found = [example for example in examples if not wanted or example.split == wanted]
     if not found:
         raise InputError(f"there is no row of the split {split!r}", f"there are: {names}")
     return found

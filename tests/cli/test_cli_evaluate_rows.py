@@ -52,6 +52,18 @@ def test_all_six_tasks_are_scored(geochg, rows):
     assert groups == {"all pairs": 4, "changed pairs": 2, "unchanged pairs": 2}
 
 
+@pytest.mark.parametrize("asked", ["validation", "fold1"])
+def test_a_part_is_chosen_by_whatever_name_its_rows_have(geochg, tmp_path, asked):
+    write_pictures(tmp_path)
+    parts = ("val", "fold1", "fold2")
+    rows = [
+        instruction(n, pair, Task.PRESENCE, ["No"], split=part)
+        for n, (pair, part) in enumerate(zip("abc", parts, strict=True))
+    ]
+    found = told(geochg, write_rows(tmp_path / "r.json", rows), *MARKER, "--split", asked)
+    assert found["items"] == 1
+
+
 def test_tables_on_the_terminal_and_in_markdown(geochg, rows, tmp_path):
     report = tmp_path / "scores.md"
     code, out, errors = geochg("evaluate", rows, *MARKER, "--published", "--markdown", report)
