@@ -6,7 +6,10 @@ demolition, and told of as a land register would: in the terms of an office, not
 model's own grammar. Pairs to learn from and to test on are drawn from seeds that no model of ours
 has used.
 
-    python benchmarks/tuning.py FOLDER [--pairs 240] [--tests 200]
+    python benchmarks/tuning.py FOLDER [--pairs 240] [--tests 200] [--steps 400]
+        [--teach caption,count]
+
+docs/training.md also tells what `--teach caption --steps 240` comes to.
 
 Everything runs through the command line. FOLDER keeps the data, the adapter and `scores.json`.
 """
@@ -31,12 +34,12 @@ from geochg.tasks import SPECS
 FIRST_SEED, FIRST_TEST_SEED = 30_000_000, 40_000_000
 TUNE = (
     *("--lora", "language,qformer,summary,dense,vision"),
-    *("--rank", "16", "--alpha", "32", "--dropout", "0", "--steps", "400"),
+    *("--rank", "16", "--alpha", "32", "--dropout", "0"),
     *("--learning-rate", "2e-3", "--batch-size", "8", "--validation-share", "0.05"),
 )
-TAUGHT = (Task.CAPTION, Task.COUNT)
+TAUGHT = "caption,count"
 """What an office has: its register, how many of what, and masks (beside the pictures), from which
-the dense head learns presence and places. Captions alone would make it forget how to count.
+the dense head learns presence and places. Captions alone make it forget how to count.
 """
 
 ASKED = (Task.CAPTION, Task.PRESENCE, Task.COUNT, Task.LOCATE)
@@ -59,15 +62,19 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--pairs", type=int, default=240)
     parser.add_argument("--tests", type=int, default=200)
+    parser.add_argument("--steps", type=int, default=400)
+    parser.add_argument("--teach", default=TAUGHT)
     given = parser.parse_args()
+    taught = [Task(name) for name in given.teach.split(",")]
+    how = (*TUNE, "--steps", str(given.steps))
     given.folder.mkdir(exist_ok=True)
-    learn = draw(given.folder / "learn", FIRST_SEED, given.pairs, TAUGHT)
+    learn = draw(given.folder / "learn", FIRST_SEED, given.pairs, taught)
     test = draw(given.folder / "test", FIRST_TEST_SEED, given.tests, ASKED)
     adapter = given.folder / "adapter"
-    command = ("train", str(learn), "--model", "builtin", *TUNE, "-o", str(adapter))
+    command = ("train", str(learn), "--model", "builtin", *how, "-o", str(adapter))
     tuned = None if adapter.exists() else machine.measure("-m", "geochg_cli", *command)
     found = {
-        "command": " ".join(("geochg train register.json --model builtin", *TUNE)),
+        "command": " ".join(("geochg train register.json --model builtin", *how)),
         "machine": machine.describe(),
         "seconds": tuned and round(tuned.seconds),
         "peak_mb": tuned and round(tuned.peak_mb),
