@@ -12,8 +12,8 @@ from transformers.models.instructblip.configuration_instructblip import Instruct
 VIT_TYPE = "instructblip_vision_model"
 """`model_type` of the vision part that is a plain ViT; all others are multi-scale backbones."""
 
-SIGN_OF = {"appeared": 1, "disappeared": -1, "altered": 0}
-"""How a direction turns when the dates are swapped: into its opposite, or not at all."""
+DIRECTIONS = {"appeared", "disappeared", "altered"}
+"""How a class can change."""
 
 
 @strict
@@ -23,14 +23,12 @@ class DeltaVLMDenseConfig(PretrainedConfig):
     Attributes:
         classes: What can change.
         directions: How it can change; channels are `(class, direction)`, classes outermost.
-        widths: Channels at each level of the vision part that is used, the finest first.
+        width: Channels of the pyramids and of what they are fused to.
+        statistics_width: Hidden channels of the network on the difference maps.
+        norm_groups: Groups of the group norms; divides `width`.
         stride_px: Image pixels per pixel of the finest level.
-        presence_width: Hidden units of the presence head.
-        count_steps: Highest count told apart in the summary given to the language model.
-        temperature: Divides the logits before the sigmoid; calibrated on validation data.
-        threshold: A pixel is changed where its strongest channel reaches this probability.
-        presence_threshold: A tile is changed when its presence probability reaches this.
-        min_changed_px: A tile is changed when this many of its pixels reach `threshold`.
+        calibration: What was fitted on held-out pairs, see `postprocessing.Calibration`; empty
+            before that.
     """
 
     model_type = "deltavlm_dense"
@@ -38,19 +36,16 @@ class DeltaVLMDenseConfig(PretrainedConfig):
 
     classes: list[str] | tuple[str, ...] = ("building", "road", "vegetation", "water", "bare")
     directions: list[str] | tuple[str, ...] = ("appeared", "disappeared", "altered")
-    widths: list[int] | tuple[int, ...] = (32, 48, 64, 64)
+    width: int = 64
+    statistics_width: int = 32
+    norm_groups: int = 8
     stride_px: int = 4
-    presence_width: int = 32
-    count_steps: int = 12
-    temperature: float = 1.0
-    threshold: float = 0.5
-    presence_threshold: float = 0.5
-    min_changed_px: int = 16
+    calibration: dict[str, Any] | None = None
 
     def __post_init__(self, **kwargs: Any) -> None:  # noqa: ANN401
         super().__post_init__(**kwargs)  # type: ignore[no-untyped-call]
-        if unknown := set(self.directions) - SIGN_OF.keys():
-            raise ValueError(f"unknown directions {sorted(unknown)}; known: {sorted(SIGN_OF)}")
+        if unknown := set(self.directions) - DIRECTIONS:
+            raise ValueError(f"unknown directions {sorted(unknown)}; known: {sorted(DIRECTIONS)}")
 
     @property
     def channels(self) -> list[tuple[str, str]]:

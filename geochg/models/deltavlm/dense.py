@@ -1,9 +1,10 @@
-"""The dense change head: where each class appeared, disappeared or was altered.
+"""The dense change head: what covers the ground at each date, and where it changed.
 
-Not in the paper. From the multi-scale features of both dates it builds, coarse to fine, an even
-stream (the same whichever date comes first) and an odd stream (its sign turns when the dates are
-swapped). A class's `appeared` logit is even + odd, its `disappeared` logit even - odd and its
-`altered` logit even, so swapping the dates swaps appeared and disappeared exactly.
+Not in the paper. Two small networks answer, and their logits are averaged, because they fail in
+different places: a feature pyramid (Lin et al. 2017, https://arxiv.org/abs/1612.03144) over both
+dates knows what houses and water look like, and a pixelwise network on maps of the differences
+knows what is unusual in this pair (`scene`, `difference_maps`). A third, equal voice is the plain
+colour difference relative to its median. Land cover is read from each date's own pyramid.
 """
 
 from __future__ import annotations
@@ -15,49 +16,80 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from geochg.models.deltavlm.configuration import SIGN_OF, DeltaVLMDenseConfig
+from geochg.models.deltavlm.configuration import DeltaVLMDenseConfig
+from geochg.models.deltavlm.difference_maps import (
+    COLOR_VOTE,
+    Differences,
+    differences,
+    map_count,
+    relative_count,
+    told_relative,
+)
+from geochg.models.deltavlm.scene import SceneLayout
 from geochg.models.deltavlm.vision import split_dates
+from geochg.records import LAND_COVER
 
-CHANGE_PRIOR = -3.0
+COVERS = len(LAND_COVER) + 1
+"""Land covers, then what no sensor sees through: cloud, its shadow, snow."""
+
+NOT_SEEN = len(LAND_COVER)
+BUILDING = LAND_COVER.index("building")
+
+INDEX_CHANNELS = 4
+"""Channels of the first level behind the colours, see `vision.colors_of`."""
+
+CHANGE_PRIOR = -1.0
 """Bias of the change logits at the start of training: change is rare."""
 
-DENSITY_PRIOR = -5.0
-"""Bias of the density at the start of training: few of its pixels hold an object."""
+KINDS = 2
+"""What the two networks say: anything changed; a building came, went or was replaced."""
 
-_LEAST = 1e-6
+_SURE = 4.6
+"""Greatest size of the logit that is read from the land covers of two dates."""
+
+_TWICE_THE_MEDIAN = 0.7
+"""The colours' vote is neutral there, as a logarithm."""
 
 
 class DenseOutput(NamedTuple):
-    """What the head says about a batch of pairs.
+    """What the head says about a batch of pairs, at a quarter of the image's sides.
 
     Attributes:
-        logits: `(batch, channels, rows, columns)`, channels as `DeltaVLMDenseConfig.channels`.
-        change_logits: `(batch, 1, rows, columns)`: anything changed at all.
-        density: `(batch, channels, rows / 2, columns / 2)` not negative; its sum over the map is
-            the number of objects. On the finest level where there is only one.
-        presence_logits: `(batch,)`: whether the pair changed.
+        pyramid_logits: `(batch, 2, rows, columns)`: anything changed; buildings changed.
+        statistics_logits: As `pyramid_logits`.
+        color_vote: `(batch, 1, rows, columns)`: logarithm of the colour difference over its median.
+        before_logits: `(batch, COVERS, rows, columns)`: land cover before.
+        after_logits: As `before_logits`.
+        relative_maps: See `Differences.relative`; what medians are taken of.
     """
 
-    logits: Tensor
-    change_logits: Tensor
-    density: Tensor
-    presence_logits: Tensor
+    pyramid_logits: Tensor
+    statistics_logits: Tensor
+    color_vote: Tensor
+    before_logits: Tensor
+    after_logits: Tensor
+    relative_maps: Tensor
 
     def select(self, index: Tensor) -> DenseOutput:
         """The pairs at the given places of the batch."""
         return DenseOutput(*(part[index] for part in self))
 
+    @property
+    def change_logits(self) -> Tensor:
+        """`(batch, 1, rows, columns)`: anything changed."""
+        both = (self.pyramid_logits[:, :1] + self.statistics_logits[:, :1]) / 2
+        return both + self.color_vote - _TWICE_THE_MEDIAN
 
-def channel_probability(output: DenseOutput, temperature: float) -> Tensor:
-    """Probability of each channel, `(batch, channels, rows, columns)`, 0-1.
-
-    Where change as such is likelier than any single channel (the class is in doubt), all channels
-    are raised in proportion until the strongest is as likely as change.
-    """
-    channels = torch.sigmoid(output.logits / temperature)
-    change = torch.sigmoid(output.change_logits / temperature)
-    strongest = channels.amax(dim=1, keepdim=True)
-    return channels * (change / strongest.clamp(min=_LEAST)).clamp(min=1)
+    @property
+    def building_logits(self) -> Tensor:
+        """`(batch, 1, rows, columns)`: a building came, went or was replaced."""
+        before, after = (
+            logits.softmax(dim=1)[:, BUILDING : BUILDING + 1]
+            for logits in (self.before_logits, self.after_logits)
+        )
+        differs = (after - before).abs().clamp(1e-3, 1 - 1e-3)
+        from_cover = torch.log(differs) - torch.log1p(-differs)
+        return (self.pyramid_logits[:, 1:] + from_cover.clamp(-_SURE, _SURE)) / 2
 
 
 class DenseHead(nn.Module):
@@ -65,121 +97,137 @@ class DenseHead(nn.Module):
 
     Args:
         config: Of the head.
-        channels: Of the vision part's levels, the finest first.
+        channels: Of the vision part's feature levels, the finest first.
     """
 
     def __init__(self, config: DeltaVLMDenseConfig, channels: Sequence[int]) -> None:
         super().__init__()
-        widths = list(config.widths)
-        if len(widths) != len(channels):
-            raise ValueError(f"{len(widths)} widths for {len(channels)} levels of features")
-        self.levels = nn.ModuleList(
-            _Level(channel, width, coarser)
-            for channel, width, coarser in zip(channels, widths, [*widths[1:], 0], strict=True)
+        width, maps = config.width, map_count(len(channels))
+        self.layout = SceneLayout(tuple(channels), relative_count(len(channels)))
+        self.date_pyramid = FeaturePyramid(channels, width, config.norm_groups)
+        self.difference_pyramid = FeaturePyramid(channels, width, config.norm_groups)
+        self.land_cover = nn.Sequential(
+            _separable(width + INDEX_CHANNELS, width, config.norm_groups),
+            nn.Conv2d(width, COVERS, 1),
         )
-        self.maps = _Directions(config, widths[0], CHANGE_PRIOR)
-        self.change = Readout(widths[0], CHANGE_PRIOR)
-        self.count_level = min(1, len(widths) - 1)
-        self.density = _Directions(config, widths[self.count_level], DENSITY_PRIOR)
-        self.presence = nn.Sequential(
-            nn.Linear(2 * widths[self.count_level], config.presence_width),
+        self.fuse = nn.Sequential(
+            nn.Conv2d(2 * width + maps + 2 + _RESOLUTION, width, 3, padding=1),
+            nn.GroupNorm(config.norm_groups, width),
             nn.ReLU(),
-            nn.Linear(config.presence_width, 1),
+            _separable(width, width, config.norm_groups),
+            _separable(width, width, config.norm_groups),
+        )
+        self.change = ChangeReadout(width)
+        self.statistics = nn.Sequential(
+            nn.Conv2d(maps + _RESOLUTION, config.statistics_width, 1),
+            nn.ReLU(),
+            ChangeReadout(config.statistics_width),
         )
 
-    def forward(self, maps: Sequence[Tensor]) -> DenseOutput:
+    def forward(
+        self, maps: Sequence[Tensor], scene: Tensor, compared: Differences | None = None
+    ) -> DenseOutput:
         """Finds change in a batch of pairs.
 
         Args:
             maps: Per level `(2 * batch, channels, rows, columns)`, see `DateFeatures.maps`.
+            scene: `(batch, layout.size)`, see `scene.scene_vector`.
+            compared: The difference maps, where they are known.
         """
-        streams: list[tuple[Tensor, Tensor]] = []
-        for level, features in zip(reversed(self.levels), reversed(maps), strict=True):
-            streams.append(level(*split_dates(features), *(streams[-1] if streams else ())))
-        even, odd = streams[-1]
-        coarse_even, coarse_odd = streams[-1 - self.count_level]
-        pooled = torch.cat((coarse_even.mean((2, 3)), coarse_even.amax((2, 3))), dim=1)
+        dates = [split_dates(level) for level in maps]
+        before, after = ([level[date] for level in dates] for date in (0, 1))
+        compared = self.compare(before, after, scene) if compared is None else compared
+        statistics = torch.cat(
+            (told_relative(self.layout, compared.relative, scene), compared.plain), dim=1
+        )
+        resolution = _resolution_planes(self.layout, scene, statistics)
+        pyramids = split_dates(self.date_pyramid(maps[1:]))
+        covers = [
+            self.land_cover(torch.cat((pyramid, colors[:, -INDEX_CHANNELS:]), dim=1)).float()
+            for pyramid, colors in zip(pyramids, dates[0], strict=True)
+        ]
+        shares = [cover.softmax(dim=1) for cover in covers]
+        building = slice(BUILDING, BUILDING + 1)
+        seen = (
+            (pyramids[0] - pyramids[1]).abs(),
+            self.difference_pyramid(compared.standard),
+            statistics,
+            1 - (shares[0] * shares[1]).sum(dim=1, keepdim=True),
+            (shares[0][:, building] - shares[1][:, building]).abs(),
+            resolution,
+        )
         return DenseOutput(
-            logits=self.maps(even, odd),
-            change_logits=self.change(even),
-            density=functional.softplus(self.density(coarse_even, coarse_odd)),
-            presence_logits=self.presence(pooled)[:, 0],
+            pyramid_logits=self.change(self.fuse(torch.cat(seen, dim=1))),
+            statistics_logits=self.statistics(torch.cat((statistics, resolution), dim=1)),
+            color_vote=statistics[:, COLOR_VOTE : COLOR_VOTE + 1],
+            before_logits=covers[0],
+            after_logits=covers[1],
+            relative_maps=compared.relative,
         )
 
+    @torch.no_grad()
+    def compare(
+        self, before: Sequence[Tensor], after: Sequence[Tensor], scene: Tensor
+    ) -> Differences:
+        """The difference maps; nothing is learned through them."""
+        return differences(self.layout, before, after, scene)
 
-class _Level(nn.Module):
-    """One level of the two streams; `coarser` is the width of the level below, 0 at the last."""
 
-    def __init__(self, channels: int, width: int, coarser: int) -> None:
+class FeaturePyramid(nn.Module):
+    """Features of all levels brought to the finest, the coarse ones first.
+
+    Args:
+        channels: Of each level, the finest first.
+        width: Channels of what comes out.
+        groups: Of the group norms.
+    """
+
+    def __init__(self, channels: Sequence[int], width: int, groups: int) -> None:
         super().__init__()
-        self.lateral = _conv(channels, width, 1)
-        self.compare = _conv(2 * width, width, 1)
-        self.refine = _conv(width, width, 3)
-        self.gate = nn.Conv2d(width, width, 1)
-        self.turn = nn.Conv2d(width, width, 1, bias=False)
-        self.even_up = nn.Conv2d(coarser, width, 1) if coarser else None
-        self.odd_up = nn.Conv2d(coarser, width, 1, bias=False) if coarser else None
+        self.lateral = nn.ModuleList(nn.Conv2d(channel, width, 1) for channel in channels)
+        self.mix = nn.ModuleList(_separable(width, width, groups) for _ in channels)
 
-    def forward(
-        self,
-        before: Tensor,
-        after: Tensor,
-        coarse_even: Tensor | None = None,
-        coarse_odd: Tensor | None = None,
-    ) -> tuple[Tensor, Tensor]:
-        before, after = split_dates(self.lateral(torch.cat((before, after))))
-        difference = after - before
-        even = self.compare(torch.cat((difference.abs(), before + after), dim=1))
-        odd = self.turn(difference)
-        if self.even_up is not None and self.odd_up is not None:
-            assert coarse_even is not None
-            assert coarse_odd is not None
-            even = even + _doubled(self.even_up(coarse_even))
-            odd = odd + _doubled(self.odd_up(coarse_odd))
-        even = self.refine(even)
-        # A product of odd and even is odd.
-        return even, odd * torch.sigmoid(self.gate(even))
+    def forward(self, levels: Sequence[Tensor]) -> Tensor:
+        """`(batch, width, rows, columns)` at the finest level's size."""
+        pyramid: Tensor | None = None
+        for lateral, mix, level in zip(
+            reversed(self.lateral), reversed(self.mix), reversed(levels), strict=True
+        ):
+            here = lateral(level)
+            if pyramid is not None:
+                size = (here.shape[-2], here.shape[-1])
+                here = here + functional.interpolate(
+                    pyramid, size=size, mode="bilinear", align_corners=False
+                )
+            pyramid = mix(here)
+        assert pyramid is not None
+        return pyramid
 
 
-class Readout(nn.Conv2d):
-    """A last convolution; it begins small, lest its noise drown the prior that change is rare.
+class ChangeReadout(nn.Conv2d):
+    """A last convolution; its bias begins with the prior that change is rare.
 
     Args:
         width: Channels that are read.
-        prior: What the bias begins with; None for no bias.
-        kinds: Channels that come out.
     """
 
-    def __init__(self, width: int, prior: float | None, kinds: int = 1) -> None:
-        super().__init__(width, kinds, 1, bias=prior is not None)
-        self.prior = prior or 0.0
+    def __init__(self, width: int) -> None:
+        super().__init__(width, KINDS, 1)
 
 
-class _Directions(nn.Module):
-    """One value a channel from the two streams."""
-
-    def __init__(self, config: DeltaVLMDenseConfig, width: int, prior: float) -> None:
-        super().__init__()
-        kinds = len(config.classes)
-        self.signs = [SIGN_OF[direction] for direction in config.directions]
-        self.turned = Readout(width, prior, kinds)
-        self.altered = Readout(width, prior, kinds)
-        self.odd = Readout(width, None, kinds)
-
-    def forward(self, even: Tensor, odd: Tensor) -> Tensor:
-        turned, altered, sign = self.turned(even), self.altered(even), self.odd(odd)
-        layers = [turned + by * sign if by else altered for by in self.signs]
-        return torch.stack(layers, dim=2).flatten(1, 2)
+_RESOLUTION = 2
 
 
-def _conv(channels: int, width: int, size: int) -> nn.Sequential:
-    # Batch norm rather than layer norm: it folds into the convolution, see `folding`.
+def _resolution_planes(layout: SceneLayout, scene: Tensor, like: Tensor) -> Tensor:
+    """`(batch, 2, rows, columns)`: the resolution of the pair at every pixel."""
+    planes = scene[:, layout.resolution_slice, None, None]
+    return planes.expand(-1, -1, like.shape[-2], like.shape[-1])
+
+
+def _separable(channels: int, width: int, groups: int) -> nn.Sequential:
     return nn.Sequential(
-        nn.Conv2d(channels, width, size, padding=size // 2, bias=False),
-        nn.BatchNorm2d(width),
-        nn.ReLU(inplace=True),
+        nn.Conv2d(channels, channels, 3, padding=1, groups=channels),
+        nn.Conv2d(channels, width, 1),
+        nn.GroupNorm(groups, width),
+        nn.ReLU(),
     )
-
-
-def _doubled(layers: Tensor) -> Tensor:
-    return functional.interpolate(layers, scale_factor=2.0, mode="nearest")

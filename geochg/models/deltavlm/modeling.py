@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from transformers import AutoModelForCausalLM, GenerationMixin, PreTrainedModel
 from transformers import initialization as init
 from transformers.models.instructblip.modeling_instructblip import InstructBlipQFormerModel
@@ -17,7 +17,9 @@ from transformers.utils.generic import ModelOutput
 
 from geochg.models.deltavlm.configuration import DeltaVLMConfig
 from geochg.models.deltavlm.csrm import CrossSemanticRelation
-from geochg.models.deltavlm.dense import DenseHead, DenseOutput, Readout, channel_probability
+from geochg.models.deltavlm.dense import CHANGE_PRIOR, ChangeReadout, DenseHead, DenseOutput
+from geochg.models.deltavlm.difference_maps import Differences
+from geochg.models.deltavlm.scene import scene_vector
 from geochg.models.deltavlm.summary import DenseSummary
 from geochg.models.deltavlm.vision import (
     BackboneEncoder,
@@ -108,41 +110,37 @@ class DeltaVLMForConditionalGeneration(PreTrainedModel, GenerationMixin):
         self.language_model = AutoModelForCausalLM.from_config(text)  # type: ignore[no-untyped-call]
         dense = config.dense_config
         self.dense = None if dense is None else DenseHead(dense, self.vision.channels)
-        self.summary = None if dense is None else DenseSummary(dense, text.hidden_size)
+        self.summary = None if dense is None else DenseSummary(text.hidden_size)
         self.post_init()  # type: ignore[no-untyped-call]
 
     # --- the pair --------------------------------------------------------------------------------
 
-    def detect(self, before: Tensor, after: Tensor) -> tuple[Tensor, Tensor]:
-        """Vision part and dense head alone; exports with `torch.export`.
+    def look(self, maps: Sequence[Tensor], scene: Tensor | None = None) -> DenseOutput:
+        """The dense head on the vision part's maps.
 
         Args:
-            before: `(batch, 3, height, width)` float, normalised by the processor.
-            after: As `before`.
-
-        Returns:
-            `(batch, channels, height, width)` probability of each class and direction, and
-            `(batch,)` probability that the pair changed at all.
-        """
-        output = self.look(self.vision.maps(before, after))
-        probability = channel_probability(output, self.config.dense_config.temperature)
-        size = before.shape[-2:]
-        whole = functional.interpolate(probability, size, mode="bilinear", align_corners=False)
-        return whole, output.presence_logits.sigmoid()
-
-    def look(self, maps: Iterable[Tensor]) -> DenseOutput:
-        """The dense head on the vision part's maps.
+            maps: See `DateFeatures.maps`.
+            scene: `(batch, layout.size)`, see `scene.scene_vector`; None to measure each pair by
+                itself.
 
         Raises:
             ValueError: If the model has no dense head.
         """
         if self.dense is None:
             raise ValueError("this model has no dense head")
-        found: DenseOutput = self.dense(tuple(maps))
+        compared = None
+        if scene is None:
+            scene, compared = measured_scenes(self.dense, maps)
+        found: DenseOutput = self.dense(tuple(maps), scene.to(maps[0]), compared)
         return found
 
     def encode_pair(self, before: Tensor, after: Tensor) -> PairEncoding:
-        """Encodes a batch of pairs once, for all questions; arguments as `detect`."""
+        """Encodes a batch of pairs once, for all questions.
+
+        Args:
+            before: `(batch, 3 or 4, height, width)` float, normalised by the processor.
+            after: As `before`.
+        """
         features = self.vision(before, after)
         return self.relate(features, None if self.dense is None else self.look(features.maps))
 
@@ -309,10 +307,9 @@ class DeltaVLMForConditionalGeneration(PreTrainedModel, GenerationMixin):
     def _init_weights(self, module: nn.Module) -> None:
         """How weights that no checkpoint gives begin."""
         super()._init_weights(module)  # type: ignore[no-untyped-call]
-        if isinstance(module, Readout):
+        if isinstance(module, ChangeReadout):
             init.normal_(module.weight, std=self.config.initializer_range)
-            if module.bias is not None:
-                init.constant_(module.bias, module.prior)
+            init.constant_(module.bias, CHANGE_PRIOR)
         elif isinstance(module, nn.Conv2d):
             init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
         elif isinstance(module, BackboneEncoder):
@@ -321,3 +318,46 @@ class DeltaVLMForConditionalGeneration(PreTrainedModel, GenerationMixin):
             init.normal_(module.place, std=self.config.initializer_range)
         elif isinstance(module, DeltaVLMForConditionalGeneration):
             init.normal_(module.query_tokens, std=self.config.initializer_range)
+
+
+@torch.no_grad()
+def measured_scenes(
+    head: DenseHead, maps: Sequence[Tensor], resolution_m: Sequence[float] | None = None
+) -> Scenes:
+    """Measures each pair of a batch by itself.
+
+    Args:
+        head: The dense head.
+        maps: See `DateFeatures.maps`.
+        resolution_m: Side of each pair's shown pixels, in metres; None where it is not known.
+    """
+    dates = [split_dates(level.float()) for level in maps]
+    before, after = ([level[date] for level in dates] for date in (0, 1))
+    arrays = [[level.cpu().numpy() for level in levels] for levels in (before, after)]
+    valid = np.ones((1, *before[0].shape[-2:]), bool)
+    vectors = [
+        scene_vector(
+            head.layout,
+            *([level[place : place + 1] for level in levels] for levels in arrays),
+            valid,
+            None if resolution_m is None else float(resolution_m[place]),
+        )
+        for place in range(len(before[0]))
+    ]
+    scene = torch.from_numpy(np.stack(vectors)).to(before[0].device)
+    compared = head.compare(before, after, scene)
+    medians = compared.relative.flatten(2).median(dim=2).values
+    scene[:, head.layout.medians_slice] = medians
+    return Scenes(scene, compared)
+
+
+class Scenes(NamedTuple):
+    """What was measured on each pair of a batch.
+
+    Attributes:
+        vectors: `(batch, layout.size)` float32.
+        compared: The difference maps, which the measuring needed.
+    """
+
+    vectors: Tensor
+    compared: Differences

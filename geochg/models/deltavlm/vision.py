@@ -10,6 +10,7 @@ from torch.nn import functional
 from transformers import AutoBackbone
 from transformers.models.instructblip.modeling_instructblip import InstructBlipVisionModel
 
+from geochg.models.deltavlm import efficientnet_lite  # noqa: F401  Registers the backbone.
 from geochg.models.deltavlm.configuration import DeltaVLMConfig
 
 
@@ -18,11 +19,47 @@ class DateFeatures(NamedTuple):
 
     Attributes:
         tokens: `(2 * batch, tokens, width)`.
-        maps: Per level, the finest first: `(2 * batch, channels, rows, columns)`.
+        maps: The colours (`colors_of`), then per level, the finest first:
+            `(2 * batch, channels, rows, columns)`.
     """
 
     tokens: Tensor
     maps: tuple[Tensor, ...]
+
+
+def colors_of(pixels: Tensor, config: DeltaVLMConfig, stride_px: int) -> Tensor:
+    """Colours and vegetation indices at the size of the finest level.
+
+    Args:
+        pixels: `(batch, 3 or 4, height, width)`: red, green, blue and, where there is one, the
+            near infrared, normalised by the processor.
+        config: Of the model.
+        stride_px: Pixels per pixel of the finest level.
+
+    Returns:
+        `(batch, 7, rows, columns)`: red, green, blue 0-1, then NDVI and NDWI (McFeeters 1996) -1
+        to 1, the near infrared 0-1, and 1; the last four are 0 without a near infrared.
+    """
+    mean, std = (
+        pixels.new_tensor(values).view(3, 1, 1) for values in (config.image_mean, config.image_std)
+    )
+    pooled = functional.avg_pool2d(pixels, stride_px)
+    colors = pooled[:, :3] * std + mean
+    if pixels.shape[1] == 3:
+        return torch.cat((colors, torch.zeros_like(pooled[:, :1]).expand(-1, 4, -1, -1)), dim=1)
+    infrared = pooled[:, 3:] * std[:1] + mean[:1]
+    # Where there is none, the processor leaves what no normalised value reaches.
+    present = (infrared > NO_INFRARED / 2).to(pixels.dtype)
+    red, green = colors[:, :1], colors[:, 1:2]
+    vegetation = (infrared - red) / (infrared.abs() + red.abs() + 0.1)
+    water = (green - infrared) / (green.abs() + infrared.abs() + 0.1)
+    return torch.cat(
+        (colors, vegetation * present, water * present, infrared * present, present), dim=1
+    )
+
+
+NO_INFRARED = -100.0
+"""Stands for a near infrared that is not there, in units of pixels 0-1."""
 
 
 def split_dates(both: Tensor) -> tuple[Tensor, Tensor]:
@@ -42,6 +79,7 @@ class VitEncoder(nn.Module):
 
     def __init__(self, config: DeltaVLMConfig) -> None:
         super().__init__()
+        self.config = config
         self.model = InstructBlipVisionModel._from_config(  # type: ignore[no-untyped-call]
             config.vision_config
         )
@@ -53,13 +91,15 @@ class VitEncoder(nn.Module):
         """Encodes both dates.
 
         Args:
-            before: `(batch, 3, image_size, image_size)` float, normalised.
+            before: `(batch, 3 or 4, image_size, image_size)` float, normalised.
             after: As `before`.
         """
-        tokens = self.model(torch.cat((before, after))).last_hidden_state
+        pixels = torch.cat((before, after))
+        tokens = self.model(pixels[:, :3]).last_hidden_state
         patches = tokens[:, 1:].transpose(1, 2)
         side = int(patches.shape[-1] ** 0.5)
-        return DateFeatures(tokens, (patches.unflatten(2, (side, side)),))
+        colors = colors_of(pixels, self.config, self.config.vision_config.patch_size)
+        return DateFeatures(tokens, (colors, patches.unflatten(2, (side, side))))
 
     def maps(self, before: Tensor, after: Tensor) -> tuple[Tensor, ...]:
         """Only the feature maps."""
@@ -71,6 +111,7 @@ class BackboneEncoder(nn.Module):
 
     def __init__(self, config: DeltaVLMConfig) -> None:
         super().__init__()
+        self.config = config
         self.model = AutoBackbone.from_config(config.vision_config)  # type: ignore[no-untyped-call]
         self.channels = [int(channels) for channels in self.model.channels]
         self.width = self.channels[-1]
@@ -85,8 +126,13 @@ class BackboneEncoder(nn.Module):
 
     def maps(self, before: Tensor, after: Tensor) -> tuple[Tensor, ...]:
         """Only the feature maps."""
-        pixels = torch.cat((before, after)).contiguous(memory_format=torch.channels_last)
-        return tuple(self.model(pixels).feature_maps)
+        pixels = torch.cat((before, after))
+        # Depthwise convolutions are fast forward, and slow backward, where channels come last.
+        order = torch.contiguous_format if torch.is_grad_enabled() else torch.channels_last
+        levels = self.model(pixels[:, :3].contiguous(memory_format=order)).feature_maps
+        stride_px = pixels.shape[-1] // levels[0].shape[-1]
+        colors = colors_of(pixels, self.config, stride_px)
+        return (colors, *(level.contiguous() for level in levels))
 
     def tokens(self, coarsest: Tensor) -> Tensor:
         """`(2 * batch, rows * columns, width)` of the coarsest map, with positions added."""

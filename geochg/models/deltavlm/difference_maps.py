@@ -1,0 +1,190 @@
+"""Maps of how much two dates differ, in colour, structure and deep features.
+
+Some are told relative to their median in the scene: what is twice the median is twice as unusual,
+whatever the sensors. Others are told as they are, for scenes in which half of the ground changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from geochg.models.deltavlm.scene import (
+    COLOR_CHANNELS,
+    WHITENED_CHANNELS,
+    WIDE_WINDOWS,
+    SceneLayout,
+)
+
+COLOR_WINDOWS = (5, 11, 21)
+"""Windows over which the colour difference is averaged, in pixels of the first level."""
+
+STRUCTURE_WINDOWS = (5, 11)
+
+_RELATIVE_COLOR = 2 + len(COLOR_WINDOWS) + len(WIDE_WINDOWS)
+_PLAIN_COLOR = 1 + 1 + 2
+_RELATIVE_LEVEL, _PLAIN_LEVEL = 3, 1
+_LOG_FLOOR = 0.05
+
+COLOR_VOTE = 1
+"""Place of the map that votes by itself: the colour difference over the least of the windows."""
+
+
+def relative_count(levels: int) -> int:
+    """Number of difference maps told relative to their medians, for so many feature levels."""
+    return _RELATIVE_COLOR + _RELATIVE_LEVEL * levels
+
+
+def map_count(levels: int) -> int:
+    """Number of all difference maps."""
+    return relative_count(levels) + _PLAIN_COLOR + _PLAIN_LEVEL * levels
+
+
+class Differences(NamedTuple):
+    """Difference maps of a batch of pairs, at the first level's size.
+
+    Attributes:
+        relative: `(batch, relative_count, rows, columns)`, not negative; not yet divided by medians.
+        plain: `(batch, others, rows, columns)`: told as they are.
+        standard: Per feature level, the absolute difference of the standardised features.
+    """
+
+    relative: Tensor
+    plain: Tensor
+    standard: list[Tensor]
+
+
+def differences(
+    layout: SceneLayout, before: Sequence[Tensor], after: Sequence[Tensor], scene: Tensor
+) -> Differences:
+    """Compares the dates.
+
+    Args:
+        layout: Of the scene vector.
+        before: Per level, the colours first: `(batch, channels, rows, columns)`.
+        after: As `before`.
+        scene: `(batch, layout.size)`.
+    """
+    (first, second), *deep = (
+        _standardised(layout, index, scene, before[index], after[index])
+        for index in range(len(layout.levels))
+    )
+    size = (first.shape[-2], first.shape[-1])
+    difference = first - second
+    power = difference.square().mean(dim=1, keepdim=True)
+    wide = [_averaged(difference, window) for window in WIDE_WINDOWS]
+    whitened = [
+        _whitened(layout, index, scene, maps) for index, maps in enumerate((difference, *wide))
+    ]
+    relative = [
+        _nearest(first, second),
+        *(_averaged(power, window).sqrt() for window in COLOR_WINDOWS),
+        *whitened,
+    ]
+    small, large = (_structure(first, second, window) for window in STRUCTURE_WINDOWS)
+    plain = [torch.log(relative[1] + _LOG_FLOOR), small[0], *large]
+    standard = []
+    white = len(whitened)
+    for features, others in deep:
+        level = features - others
+        length = _length(level)
+        if level.shape[1] <= WHITENED_CHANNELS:
+            unusual = _whitened(layout, white, scene, level)
+            white += 1
+        else:
+            unusual = length
+        power = _averaged(level.square().mean(dim=1, keepdim=True), 5).sqrt()
+        relative += [_enlarged(maps, size) for maps in (length, unusual, power)]
+        plain.append(torch.log(_enlarged(length, size) + _LOG_FLOOR))
+        standard.append(level.abs())
+    return Differences(torch.cat(relative, dim=1), torch.cat(plain, dim=1), standard)
+
+
+def told_relative(layout: SceneLayout, maps: Tensor, scene: Tensor) -> Tensor:
+    """Logarithms of the relative maps over their medians in the scene."""
+    medians = scene[:, layout.medians_slice, None, None]
+    return torch.log(maps / (medians + 1e-3) + _LOG_FLOOR)
+
+
+def _standardised(
+    layout: SceneLayout, index: int, scene: Tensor, *dates: Tensor
+) -> tuple[Tensor, Tensor]:
+    place = layout.levels[index]
+    first, second = (
+        (maps[:, : place.channels] - scene[:, mean, None, None]) / scene[:, spread, None, None]
+        for mean, spread, maps in zip(place.means, place.spreads, dates, strict=True)
+    )
+    return first, second
+
+
+def _whitened(layout: SceneLayout, index: int, scene: Tensor, maps: Tensor) -> Tensor:
+    """Length of the differences in the scene's own measure, per channel."""
+    place = layout.whitened[index]
+    matrix = scene[:, place.matrix].unflatten(1, (place.channels, place.channels))
+    centred = maps - scene[:, place.offset, None, None]
+    rows, cols = maps.shape[-2:]
+    white = torch.bmm(matrix, centred.flatten(2)).unflatten(2, (rows, cols))
+    return white.square().mean(dim=1, keepdim=True).sqrt()
+
+
+def _nearest(first: Tensor, second: Tensor) -> Tensor:
+    """Difference to the best match within a pixel, the greater of both ways."""
+
+    def one_way(maps: Tensor, others: Tensor) -> Tensor:
+        rows, cols = maps.shape[-2:]
+        padded = functional.pad(others, (1, 1, 1, 1), mode="replicate")
+        shifted = [
+            _length(maps - padded[:, :, row : row + rows, col : col + cols])
+            for row in range(3)
+            for col in range(3)
+        ]
+        nearest = shifted[0]
+        for lengths in shifted[1:]:
+            nearest = torch.minimum(nearest, lengths)
+        return nearest
+
+    return torch.maximum(one_way(first, second), one_way(second, first))
+
+
+def _structure(first: Tensor, second: Tensor, window: int) -> tuple[Tensor, Tensor]:
+    """One minus the correlation of grey in a window, and how much its contrast differs."""
+    first, second = (maps.mean(dim=1, keepdim=True) for maps in (first, second))
+    means = [_averaged(maps, window) for maps in (first, second)]
+    spreads = [
+        (_averaged(maps.square(), window) - mean.square()).clamp(min=0)
+        for maps, mean in zip((first, second), means, strict=True)
+    ]
+    together = _averaged(first * second, window) - means[0] * means[1]
+    unlike = 1 - together / ((spreads[0] * spreads[1]).sqrt() + 0.02)
+    contrast = (torch.log(spreads[0] + 0.02) - torch.log(spreads[1] + 0.02)).abs()
+    return unlike, contrast
+
+
+def _averaged(maps: Tensor, window: int) -> Tensor:
+    half = window // 2
+    return functional.avg_pool2d(
+        functional.pad(maps, (half, half, half, half), mode="replicate"), window, stride=1
+    )
+
+
+def _length(maps: Tensor) -> Tensor:
+    return maps.square().mean(dim=1, keepdim=True).sqrt()
+
+
+def _enlarged(maps: Tensor, size: tuple[int, int]) -> Tensor:
+    return functional.interpolate(maps, size=size, mode="bilinear", align_corners=False)
+
+
+__all__ = [
+    "COLOR_CHANNELS",
+    "COLOR_VOTE",
+    "Differences",
+    "differences",
+    "map_count",
+    "relative_count",
+    "told_relative",
+]

@@ -1,0 +1,267 @@
+"""Statistics of a whole pair, by which the change head knows how unusual a difference is *here*.
+
+What counts as a change depends on the scene: a field is nothing unusual among fields, and two
+sensors never show the same colours. So the head is given, beside a tile, what was measured on the
+pair: mean and spread of the colours and features of each date, how their differences vary
+together, and the medians of the difference maps. All of it goes into one vector, so that it can be
+kept, exported and handed to any runtime; `SceneLayout` says what stands where.
+
+The whitening follows the idea of IR-MAD (Nielsen 2007): the covariance is that of the less changed
+part of the pair.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+COLOR_CHANNELS = 3
+"""Red, green and blue lead the first level of the maps."""
+
+WHITENED_CHANNELS = 200
+"""Levels with more channels than this are not whitened: a scene has too few of their pixels."""
+
+WIDE_WINDOWS = (5, 11)
+"""Windows, in pixels of the first level, over which colour differences are averaged and whitened."""
+
+SPREAD_FLOOR = 0.05
+"""Added to each standard deviation, lest constant channels be blown up."""
+
+_ROUNDS, _KEPT, _SHRINK, _RIDGE = 2, 0.7, 0.1, 1e-3
+"""Rounds of the robust covariance, share of pixels kept, shrinkage of what lies off its diagonal,
+and what is added to the diagonal."""
+
+
+class LevelLayout(NamedTuple):
+    """Slices of a scene vector about one level of the maps; each `channels` long.
+
+    Attributes:
+        channels: Channels of the level that are compared.
+        means: Mean of each date.
+        spreads: Standard deviation of each date, with the floor added.
+    """
+
+    channels: int
+    means: tuple[slice, slice]
+    spreads: tuple[slice, slice]
+
+
+class WhiteningLayout(NamedTuple):
+    """Slices of a scene vector about one whitened difference.
+
+    Attributes:
+        channels: Of the difference.
+        offset: Its mean, `channels` long.
+        matrix: From differences to uncorrelated ones, row by row, `channels ** 2` long.
+    """
+
+    channels: int
+    offset: slice
+    matrix: slice
+
+
+@dataclass(frozen=True)
+class SceneLayout:
+    """What stands where in a scene vector.
+
+    Attributes:
+        channels: Channels of the feature levels, the finest first.
+        medians: Number of difference maps that are told relative to their median.
+    """
+
+    channels: tuple[int, ...]
+    medians: int
+
+    @cached_property
+    def _parts(self) -> tuple[list[LevelLayout], list[WhiteningLayout], slice, slice]:
+        end = 0
+
+        def take(length: int) -> slice:
+            nonlocal end
+            end += length
+            return slice(end - length, end)
+
+        levels = [
+            LevelLayout(width, (take(width), take(width)), (take(width), take(width)))
+            for width in (COLOR_CHANNELS, *self.channels)
+        ]
+        colors = (COLOR_CHANNELS,) * (1 + len(WIDE_WINDOWS))
+        whitened = [
+            WhiteningLayout(width, take(width), take(width**2))
+            for width in (*colors, *(w for w in self.channels if w <= WHITENED_CHANNELS))
+        ]
+        return levels, whitened, take(self.medians), take(2)
+
+    @property
+    def levels(self) -> list[LevelLayout]:
+        """The colours, then the feature levels."""
+        return self._parts[0]
+
+    @property
+    def whitened(self) -> list[WhiteningLayout]:
+        """Colours, colours averaged over `WIDE_WINDOWS`, then the levels that are whitened."""
+        return self._parts[1]
+
+    @property
+    def medians_slice(self) -> slice:
+        """Median of each relative difference map."""
+        return self._parts[2]
+
+    @property
+    def resolution_slice(self) -> slice:
+        """Binary logarithm of the shown pixel's side in metres, and 1 where it is known."""
+        return self._parts[3]
+
+    @property
+    def size(self) -> int:
+        """Length of a scene vector."""
+        return self.resolution_slice.stop
+
+
+Maps = Sequence["NDArray[np.float32]"]
+"""Per level, the colours first: `(tiles, channels, rows, columns)` float32 of one date."""
+
+
+def scene_vector(
+    layout: SceneLayout,
+    before: Maps,
+    after: Maps,
+    valid: NDArray[np.bool_],
+    resolution_m: float | None,
+) -> NDArray[np.float32]:
+    """Means, spreads and whitenings of a pair, measured on a sample of its tiles.
+
+    Args:
+        layout: What stands where.
+        before: Maps of the before date of all tiles of the sample.
+        after: As `before`.
+        valid: `(tiles, rows, columns)` bool at the first level: where both dates have data.
+        resolution_m: Side of a shown pixel on the ground, in metres; None where it is not known.
+
+    Returns:
+        `(layout.size,)` float32; all medians are 1, see `with_medians`.
+    """
+    vector = np.zeros(layout.size, np.float32)
+    vector[layout.medians_slice] = 1
+    if resolution_m is not None:
+        vector[layout.resolution_slice] = np.log2(resolution_m), 1
+    whitened = iter(layout.whitened)
+    for index, place in enumerate(layout.levels):
+        inside = _some_valid(valid_at(valid, valid.shape[-1] // before[index].shape[-1]))
+        dates = [maps[index][:, : place.channels] for maps in (before, after)]
+        for mean, spread, maps in zip(place.means, place.spreads, dates, strict=True):
+            values = _on(maps, inside)
+            vector[mean] = values.mean(axis=1)
+            vector[spread] = values.std(axis=1) + SPREAD_FLOOR
+        if place.channels > WHITENED_CHANNELS:
+            continue
+        difference = _standardised(dates[0], vector, place, 0)
+        difference -= _standardised(dates[1], vector, place, 1)
+        for window in (1, *WIDE_WINDOWS) if index == 0 else (1,):
+            white = next(whitened)
+            offset, matrix = whitening(_on(_averaged(difference, window), inside))
+            vector[white.offset], vector[white.matrix] = offset, matrix.ravel()
+    return vector
+
+
+def with_medians(
+    layout: SceneLayout,
+    vector: NDArray[np.float32],
+    maps: NDArray[np.float32],
+    valid: NDArray[np.bool_],
+) -> NDArray[np.float32]:
+    """The vector with the medians of the difference maps.
+
+    Args:
+        layout: What stands where.
+        vector: See `scene_vector`.
+        maps: `(tiles, medians, rows, columns)`, computed with the vector.
+        valid: See `scene_vector`.
+    """
+    vector = vector.copy()
+    vector[layout.medians_slice] = np.median(_on(maps, _some_valid(valid)), axis=1)
+    return vector
+
+
+def _some_valid(valid: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The mask, or all where not one pixel of this level is wholly valid."""
+    return valid if valid.any() else np.ones_like(valid)
+
+
+def _on(maps: NDArray[np.float32], inside: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """`(channels, pixels)` of `(tiles, channels, rows, columns)` where a mask says."""
+    flat = np.moveaxis(maps, 1, 0).reshape(maps.shape[1], -1)
+    return flat if inside.all() else flat[:, inside.ravel()]
+
+
+def _standardised(
+    maps: NDArray[np.float32], vector: NDArray[np.float32], place: LevelLayout, date: int
+) -> NDArray[np.float32]:
+    mean, spread = vector[place.means[date]], vector[place.spreads[date]]
+    return (maps - mean[:, None, None]) / spread[:, None, None]
+
+
+def _averaged(maps: NDArray[np.float32], window: int) -> NDArray[np.float32]:
+    if window == 1:
+        return maps
+    from scipy.ndimage import uniform_filter
+
+    averaged: NDArray[np.float32] = uniform_filter(maps, window, axes=(2, 3), mode="nearest")
+    return averaged
+
+
+def whitening(
+    difference: NDArray[np.float32],
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Mean and whitening matrix of the less changed part of difference vectors.
+
+    Args:
+        difference: `(channels, pixels)` float32.
+
+    Returns:
+        `(channels,)` and `(channels, channels)`: `matrix @ (vector - mean)` has uncorrelated
+        channels of variance 1 where little changed.
+    """
+    values = difference.astype(np.float64)
+    channels, pixels = values.shape
+    kept = np.ones(pixels, bool)
+    for last in [False] * (_ROUNDS - 1) + [True]:
+        offset = values[:, kept].mean(axis=1)
+        centred = values - offset[:, None]
+        covariance = centred[:, kept] @ centred[:, kept].T / max(np.count_nonzero(kept), 1)
+        covariance *= 1 - _SHRINK
+        covariance[np.diag_indices(channels)] /= 1 - _SHRINK
+        covariance[np.diag_indices(channels)] += _RIDGE
+        matrix = np.linalg.inv(np.linalg.cholesky(covariance))
+        if not last:
+            lengths = np.square(matrix @ centred).sum(axis=0)
+            kept = lengths <= np.quantile(lengths, _KEPT)
+    return offset.astype(np.float32), matrix.astype(np.float32)
+
+
+def valid_at(valid: NDArray[np.bool_], stride: int) -> NDArray[np.bool_]:
+    """`(..., rows // stride, columns // stride)`: where all pixels below are valid."""
+    rows, cols = (side // stride for side in valid.shape[-2:])
+    blocks: Any = valid[..., : rows * stride, : cols * stride]
+    blocks = blocks.reshape(*valid.shape[:-2], rows, stride, cols, stride)
+    whole: NDArray[np.bool_] = blocks.all(axis=(-3, -1))
+    return whole
+
+
+__all__ = [
+    "COLOR_CHANNELS",
+    "WHITENED_CHANNELS",
+    "WIDE_WINDOWS",
+    "SceneLayout",
+    "scene_vector",
+    "valid_at",
+    "whitening",
+    "with_medians",
+]

@@ -1,0 +1,57 @@
+"""Land covers as sets: what a pixel of a label may be, one bit a cover.
+
+Labels tell different things: a mask of buildings says "building" or "anything but a building", a
+land cover map says which. A set says both.
+"""
+
+from __future__ import annotations
+
+from enum import IntFlag
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from geochg.records import LAND_COVER
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+class Cover(IntFlag):
+    """The covers of `LAND_COVER` in order, and what no sensor sees through."""
+
+    BARE = 1
+    LOW = 2
+    WOODY = 4
+    WATER = 8
+    ROAD = 16
+    BUILDING = 32
+    NOT_SEEN = 64
+
+
+NOTHING = 0
+"""A pixel without a label: it takes no part."""
+
+ANY = 63
+"""Any ground that is seen."""
+
+UNKNOWN_CHANGE = 255
+"""Value of a change mask where nobody knows."""
+
+assert len(LAND_COVER) == ANY.bit_count()
+
+
+def changed(before: NDArray[np.uint8], after: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Whether the covers of two dates tell a change: `(height, width)` 0, 1 or `UNKNOWN_CHANGE`.
+
+    Changed where the sets have nothing in common, unchanged where both are one and the same
+    cover, or field and field: one crop, or bare field, in another's place is no change.
+    """
+    one = (before & (before - 1)) == 0
+    field = Cover.LOW | Cover.BARE
+    same = (before == after) & (one | (after == field))
+    told = np.where(same, 0, UNKNOWN_CHANGE)
+    told[(before & after) == 0] = 1
+    told[(before == NOTHING) | (after == NOTHING)] = UNKNOWN_CHANGE
+    told[(before == Cover.NOT_SEEN) | (after == Cover.NOT_SEEN)] = UNKNOWN_CHANGE
+    return told.astype(np.uint8)

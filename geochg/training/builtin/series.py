@@ -1,0 +1,227 @@
+"""Grounds with real second dates: farmland by the year, floods, cities from Sentinel-2, clouds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from rasterio.warp import Resampling, reproject
+
+from geochg.models.deltavlm.scene import whitening
+from geochg.training.builtin.covers import ANY, NOTHING, UNKNOWN_CHANGE, Cover
+from geochg.training.builtin.grounds import (
+    MASKED_FOLDERS,
+    ChangeOf,
+    Ground,
+    edges,
+    map_tiles,
+    read_color,
+    read_raster,
+    stretched,
+)
+
+_SURE_SHARE = 0.85
+"""Share of a pair of Sentinel-2 that is taken for unchanged: what is least unusual in it."""
+
+
+def all_grounds(root: Path) -> list[Ground]:
+    """Every ground that a folder of imagery holds."""
+    found = [*map_tiles(root), *farmland_years(root), *floods(root), *cities(root)]
+    found += [*seasons(root), *clouded(root), *infrared_chips(root)]
+    for folder in MASKED_FOLDERS:
+        found += folder.grounds(root)
+    return found
+
+
+def shares_by_kind(grounds: Sequence[Ground]) -> dict[str, float]:
+    """How often each kind is drawn, for a reader."""
+    kinds = sorted({ground.kind for ground in grounds})
+    total = sum(ground.share for ground in grounds)
+    return {
+        kind: round(sum(g.share for g in grounds if g.kind == kind) / total, 3) for kind in kinds
+    }
+
+
+def index_cover(
+    red: NDArray[np.floating], green: NDArray[np.floating], infrared: NDArray[np.floating]
+) -> NDArray[np.uint8]:
+    """What NDVI and NDWI (McFeeters 1996) of reflectances allow a pixel to be."""
+    vegetation = (infrared - red) / (infrared + red + 1e-6)
+    water = (green - infrared) / (green + infrared + 1e-6)
+    cover = np.full(red.shape, ANY, np.uint8)
+    cover[vegetation > 0.55] = Cover.LOW | Cover.WOODY
+    cover[vegetation < 0.15] = Cover.BARE | Cover.ROAD | Cover.BUILDING
+    cover[(water > 0.05) & (water <= 0.25)] = NOTHING
+    cover[water > 0.25] = Cover.WATER
+    return cover
+
+
+def farmland_years(root: Path) -> Iterator[Ground]:
+    """Ten years of fields and lakes: water by its near infrared, all else unchanged."""
+    paths = sorted((root / "naip_series_nd").glob("*.tif"))
+    if not paths:
+        return
+    images, covers, lakes = [], [], []
+    with rasterio.open(paths[0]) as first:
+        shape, transform, crs = first.shape, first.transform, first.crs
+    for path in paths:
+        bands = np.zeros((4, *shape), np.uint8)
+        with rasterio.open(path) as source:
+            for band in range(4):
+                reproject(
+                    rasterio.band(source, band + 1),
+                    bands[band],
+                    dst_transform=transform,
+                    dst_crs=crs,
+                    resampling=Resampling.bilinear,
+                )
+        green, infrared = bands[1].astype(float), bands[3].astype(float)
+        wet = ((green - infrared) / (green + infrared + 1) > 0.15) & (infrared < 90)
+        lake = cv2.medianBlur(wet.astype(np.uint8), 7)
+        sure = np.where(lake > 0, Cover.WATER, ANY - Cover.WATER)
+        # A year in which a third seems wet is one whose infrared is off.
+        lakes.append(np.full(shape, 2, np.uint8) if lake.mean() > 0.3 else lake)
+        unsure = edges(lake, 3) | (lake.mean() > 0.3)
+        covers.append(np.where(unsure, ANY, sure).astype(np.uint8))
+        images.append(np.ascontiguousarray(np.moveaxis(bands, 0, -1)))
+
+    def change(before: int, after: int) -> NDArray[np.uint8]:
+        mask = (lakes[before] != lakes[after]).astype(np.uint8)
+        mask[edges(mask, 5) | (lakes[before] == 2) | (lakes[after] == 2)] = UNKNOWN_CHANGE
+        return mask
+
+    yield Ground("naip", images, covers, 5.0, (5.0, 8.0), 2.5, change=change)
+
+
+def floods(root: Path) -> Iterator[Ground]:
+    """Pairs before and during floods: short-wave and near infrared and green as a picture."""
+    folder = root / "floods_s2"
+    odd_file = folder / "odd.txt"
+    lines = odd_file.read_text("utf-8").splitlines() if odd_file.exists() else []
+    odd = {line.split("\t")[0].strip() for line in lines}
+    paths = [path for path in sorted(folder.glob("before/*.tif")) if path.stem not in odd]
+    for path in paths:
+        dates = [read_color(folder / date / path.name)[0] for date in ("before", "after")]
+        flooded = (read_raster(folder / "mask" / path.name)[0][..., 0] > 0).astype(np.uint8)
+        if flooded.mean() > 0.8 or dates[0].shape != dates[1].shape:
+            continue
+        unknown = edges(flooded, 3) | np.any([date.sum(axis=2) == 0 for date in dates], axis=0)
+        covers = [
+            np.where(unknown, NOTHING, np.where(flooded > 0, cover, ANY)).astype(np.uint8)
+            for cover in (ANY - Cover.WATER, Cover.WATER)
+        ]
+        mask = np.where(unknown, UNKNOWN_CHANGE, flooded).astype(np.uint8)
+        shown = [(255 * stretched(date, 0.5, 99.5)).astype(np.uint8) for date in dates]
+        # The second of the three is the near infrared.
+        images = [np.concatenate((image, image[..., 1:2]), axis=2) for image in shown]
+        yield Ground(
+            "flood",
+            images,
+            covers,
+            10.0,
+            (5.0, 10.0),
+            1.8 / max(len(paths), 1),
+            lends=False,
+            change=_always(mask),
+        )
+
+
+def cities(root: Path) -> Iterator[Ground]:
+    """Pairs of Sentinel-2 without labels: unchanged where the pair finds nothing unusual."""
+    folders = sorted(path for path in (root / "s2_pairs").glob("*/") if path.is_dir())
+    for folder in folders:
+        dates = []
+        for number in (1, 2):
+            files = folder / f"imgs_{number}"
+            bands = [
+                read_raster(next(files.glob(f"*{name}.tif")))[0][..., 0].astype(np.float32)
+                for name in ("B04", "B03", "B02", "B08")
+            ]
+            dates.append(np.stack(bands, axis=-1))
+        height, width = dates[0].shape[:2]
+        dates[1] = cv2.resize(dates[1], (width, height))
+        sure = _sure(dates[0][..., :3], dates[1][..., :3])
+        covers = [index_cover(date[..., 0], date[..., 1], date[..., 3]) for date in dates]
+        images = [(255 * stretched(date, 0.5, 99.5)).astype(np.uint8) for date in dates]
+        mask = np.where(sure, 0, UNKNOWN_CHANGE).astype(np.uint8)
+        yield Ground(
+            "s2",
+            images,
+            covers,
+            10.0,
+            (4.5, 10.0),
+            2.5 / len(folders),
+            lends=False,
+            change=_always(mask),
+            scenery=True,
+        )
+
+
+def seasons(root: Path) -> Iterator[Ground]:
+    """One place from Sentinel-2 in three clear weeks of a summer: nothing changed."""
+    folder = root / "s2_two_seasons"
+    images, covers = [], []
+    for path in sorted((folder / "images").glob("*.tif")):
+        pixels, _ = read_raster(path)
+        cloud, _ = read_raster(folder / "masks" / path.name)
+        bands = pixels.astype(np.float32) / 10_000
+        color = bands[..., [3, 2, 1, 7]]
+        cover = index_cover(color[..., 0], color[..., 1], color[..., 3])
+        cover[cloud[..., 0] > 0] = Cover.NOT_SEEN
+        images.append((255 * stretched(color, 0.5, 99.5)).astype(np.uint8))
+        covers.append(cover)
+    if images:
+        mask = np.zeros(covers[0].shape, np.uint8)
+        yield Ground(
+            "seasons", images, covers, 10.0, (3.5, 4.5), 0.4, lends=False, change=_always(mask)
+        )
+
+
+def clouded(root: Path) -> Iterator[Ground]:
+    """Scenes under broken clouds with their shadows."""
+    folder = root / "cloud_shadow_masks"
+    table = np.full(256, NOTHING, np.uint8)
+    table[[0, 1, 3, 4]] = Cover.NOT_SEEN, Cover.WATER, ANY - Cover.WATER, Cover.NOT_SEEN
+    for path in sorted((folder / "images").glob("*.tif")):
+        pixels, _ = read_raster(path)
+        mask, _ = read_raster(folder / "masks" / path.name)
+        color = np.clip(pixels.astype(np.float32)[..., [2, 1, 0, 3]] / 1000, 0, 0.6)
+        image = (255 * stretched(color, 0.5, 98)).astype(np.uint8)
+        cover = table[mask[..., 0]]
+        cover[edges((cover == Cover.NOT_SEEN).astype(np.uint8), 5)] = NOTHING
+        yield Ground("cloud", [image], [cover], 30.0, (5.0, 30.0), 0.25, lends=False)
+
+
+def infrared_chips(root: Path) -> Iterator[Ground]:
+    """Aerial chips of 1 m with a near infrared, which tells plants and water."""
+    for path in sorted((root / "naip_single").glob("m_*.tif")):
+        pixels, resolution = read_raster(path)
+        if pixels.shape[2] < 4 or min(pixels.shape[:2]) < 128:
+            continue
+        red, green, infrared = (pixels[..., band].astype(float) for band in (0, 1, 3))
+        cover = index_cover(red, green, infrared)
+        # Dark roofs and shadows look like water to the index of an aerial camera.
+        cover[cover == Cover.WATER] = NOTHING
+        image = np.ascontiguousarray(pixels[..., :4]).astype(np.uint8)
+        yield Ground("chip", [image], [cover], resolution, (0.8, 2.5), 0.6)
+
+
+def _sure(before: NDArray[np.float32], after: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Where the difference of two dates is not unusual."""
+    dates = []
+    for date in (before, after):
+        smooth = cv2.GaussianBlur(date, (0, 0), 1)
+        dates.append((smooth - smooth.mean((0, 1))) / (smooth.std((0, 1)) + 0.05))
+    difference = (dates[0] - dates[1]).reshape(-1, 3).T
+    offset, matrix = whitening(difference)
+    unusual = np.square(matrix @ (difference - offset[:, None])).mean(axis=0)
+    odd = (unusual > np.quantile(unusual, _SURE_SHARE)).reshape(before.shape[:2])
+    return cv2.dilate(odd.astype(np.uint8), np.ones((3, 3), np.uint8)) == 0
+
+
+def _always(mask: NDArray[np.uint8]) -> ChangeOf:
+    return lambda before, after: mask

@@ -1,0 +1,218 @@
+"""The first stage of the built-in model: encoder and dense head learn from labelled ground."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.data import Dataset
+from transformers import TrainingArguments
+
+from geochg.models.deltavlm.modeling import DeltaVLMForConditionalGeneration, measured_scenes
+from geochg.training.builtin.grounds import Ground
+from geochg.training.builtin.losses import vision_losses
+from geochg.training.builtin.pairs import PairMaker, stacked
+from geochg.training.checkpoints import AGAIN, WholeTrainer
+
+FIRST_OPEN_STAGE = 3
+"""Place of the first encoder stage that learns when the encoder is opened: behind stride 8."""
+
+_GUARD = 1e-2
+"""Weight of the squared distance of the encoder's opened weights from their start."""
+
+_RESOLUTION_SHOWN = 0.8
+"""Share of the pairs whose resolution the head is told."""
+
+
+@dataclass(frozen=True, slots=True)
+class VisionOptions:
+    """How the stage is run.
+
+    Attributes:
+        steps: Batches in all.
+        batch_size: Pairs in a batch.
+        learning_rate: Of the head: highest, reached after the warm-up; it falls along a cosine.
+        encoder_rate: Of the deep half of the encoder; 0 leaves the encoder as it is.
+        save_steps: Batches between checkpoints.
+        workers: Processes that make pairs; 0 for none beside the one that trains.
+        seed: Of the pairs.
+    """
+
+    steps: int
+    batch_size: int = 8
+    learning_rate: float = 2e-3
+    encoder_rate: float = 0.0
+    save_steps: int = 100
+    workers: int = 0
+    seed: int = 0
+
+
+class PairBatches(Dataset[dict[str, Tensor]]):
+    """Batches of pairs by their number, so that a run that goes on sees the same ones.
+
+    Args:
+        grounds: See `PairMaker`.
+        options: Of the stage.
+    """
+
+    def __init__(self, grounds: Sequence[Ground], options: VisionOptions) -> None:
+        self.maker = PairMaker(grounds)
+        self.options = options
+
+    def __len__(self) -> int:
+        return self.options.steps
+
+    def __getitem__(self, number: int) -> dict[str, Tensor]:
+        rng = np.random.default_rng((self.options.seed, number))
+        return stacked([self.maker.pair(rng) for _ in range(self.options.batch_size)])
+
+
+class VisionStage(nn.Module):
+    """The parts of a model that learn in this stage, and their loss.
+
+    Args:
+        model: With a dense head.
+        open_encoder: Whether the deep half of the encoder learns too.
+    """
+
+    def __init__(self, model: DeltaVLMForConditionalGeneration, open_encoder: bool) -> None:
+        super().__init__()
+        if model.dense is None:
+            raise ValueError("this model has no dense head to train")
+        self.vision, self.dense = model.vision, model.dense
+        self.vision.requires_grad_(False)
+        self.opened = open_encoder
+        deep = [*self.vision.model.stages[FIRST_OPEN_STAGE:].parameters()] if open_encoder else []
+        for parameter in deep:
+            parameter.requires_grad_(True)
+        self._deep = deep
+        self._start = [parameter.detach().clone() for parameter in deep]
+
+    def forward(self, **batch: Tensor) -> dict[str, Tensor]:
+        """The parts of the loss by name; arguments as `pairs.stacked` gives them."""
+        before, after = (normalised(batch[name]) for name in ("before", "after"))
+        with torch.set_grad_enabled(self.opened and self.training):
+            maps = self.vision.maps(before, after)
+        scene, compared = measured_scenes(self.dense, maps, batch["resolution_m"].tolist())
+        if self.training:
+            hidden = torch.rand(len(scene)) > _RESOLUTION_SHOWN
+            scene[hidden, self.dense.layout.resolution_slice] = 0
+        losses = vision_losses(self.dense(maps, scene, compared), batch)
+        if self._deep:
+            moved = [
+                (now - then).square().sum()
+                for now, then in zip(self._deep, self._start, strict=True)
+            ]
+            losses["total"] = losses["total"] + _GUARD * torch.stack(moved).sum()
+        return losses
+
+
+def normalised(images: Tensor) -> Tensor:
+    """Images 0-1 as the processor of the compact model gives them; see `pairs.stacked`."""
+    from geochg.models.deltavlm.vision import NO_INFRARED
+
+    color, infrared = images[:, :3], images[:, 3:]
+    infrared = torch.where(infrared < 0, torch.full_like(infrared, NO_INFRARED), infrared)
+    return (torch.cat((color, infrared), dim=1) - 0.5) / 0.5
+
+
+class VisionTrainer(WholeTrainer):
+    """Trains a `VisionStage` and logs the parts of its loss."""
+
+    def __init__(self, options: VisionOptions, **settings: Any) -> None:  # noqa: ANN401
+        super().__init__(resumed=AGAIN, **settings)
+        self.options = options
+        self._sums: dict[str, float] = {}
+        self._batches = 0
+
+    def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
+        """AdamW; the encoder learns more slowly and is not decayed."""
+        stage = self.model
+        groups = [
+            {"params": list(stage.dense.parameters()), "lr": self.options.learning_rate},
+            {
+                "params": [p for p in stage.vision.parameters() if p.requires_grad],
+                "lr": self.options.encoder_rate,
+                "weight_decay": 0.0,
+            },
+        ]
+        used = [group for group in groups if group["params"]]
+        self.optimizer = torch.optim.AdamW(used, weight_decay=self.args.weight_decay)
+        return self.optimizer
+
+    def compute_loss(  # type: ignore[override]
+        self,
+        model: nn.Module,
+        inputs: dict[str, Tensor],
+        return_outputs: bool = False,
+        **_: Any,  # noqa: ANN401
+    ) -> Tensor | tuple[Tensor, dict[str, Tensor]]:
+        """The weighted sum of the losses."""
+        parts = model(**inputs)
+        self._batches += 1
+        for name, part in parts.items():
+            self._sums[name] = self._sums.get(name, 0.0) + part.detach().item()
+        return (parts["total"], parts) if return_outputs else parts["total"]
+
+    def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
+        """Adds the mean of each part since the last time."""
+        if "loss" in logs and self._batches:
+            means = {name: total / self._batches for name, total in self._sums.items()}
+            logs, self._sums, self._batches = {**logs, **means}, {}, 0
+        super().log(logs, *args, **kwargs)
+
+
+def train_vision(
+    model: DeltaVLMForConditionalGeneration,
+    grounds: Sequence[Ground],
+    folder: Path,
+    options: VisionOptions,
+) -> None:
+    """Trains the vision part and the dense head, in place.
+
+    Checkpoints and TensorBoard logs go into `folder`; a run that stopped goes on from its last
+    checkpoint.
+
+    Args:
+        model: With a dense head.
+        grounds: To learn from.
+        folder: Of this stage's checkpoints.
+        options: How long and how fast.
+    """
+    arguments = TrainingArguments(
+        output_dir=str(folder),
+        max_steps=options.steps,
+        # A sample is a whole batch, and they come by their numbers.
+        per_device_train_batch_size=1,
+        train_sampling_strategy="sequential",
+        learning_rate=options.learning_rate,
+        weight_decay=1e-2,
+        warmup_steps=min(50, options.steps // 10),
+        lr_scheduler_type="cosine",
+        max_grad_norm=1.0,
+        save_steps=options.save_steps,
+        logging_steps=25,
+        report_to=["tensorboard"],
+        remove_unused_columns=False,
+        dataloader_num_workers=options.workers,
+        seed=options.seed,
+        disable_tqdm=True,
+    )
+    trainer = VisionTrainer(
+        options,
+        model=VisionStage(model, options.encoder_rate > 0),
+        args=arguments,
+        train_dataset=PairBatches(grounds, options),
+        data_collator=_only,
+    )
+    trainer.go_on()
+
+
+def _only(batches: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+    (batch,) = batches
+    return batch
