@@ -22,10 +22,9 @@ from geochg.models.deltavlm.difference_maps import (
     Differences,
     differences,
     map_count,
-    relative_count,
     told_relative,
 )
-from geochg.models.deltavlm.scene import SceneLayout
+from geochg.models.deltavlm.scene import SceneLayout, scene_layout
 from geochg.models.deltavlm.vision import split_dates
 from geochg.records import LAND_COVER
 
@@ -103,7 +102,7 @@ class DenseHead(nn.Module):
     def __init__(self, config: DeltaVLMDenseConfig, channels: Sequence[int]) -> None:
         super().__init__()
         width, maps = config.width, map_count(len(channels))
-        self.layout = SceneLayout(tuple(channels), relative_count(len(channels)))
+        self.layout = scene_layout(channels)
         self.date_pyramid = FeaturePyramid(channels, width, config.norm_groups)
         self.difference_pyramid = FeaturePyramid(channels, width, config.norm_groups)
         self.land_cover = nn.Sequential(

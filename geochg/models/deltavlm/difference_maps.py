@@ -14,41 +14,35 @@ from torch import Tensor
 from torch.nn import functional
 
 from geochg.models.deltavlm.scene import (
-    COLOR_CHANNELS,
+    COLOR_WINDOWS,
+    RELATIVE_COLOR,
+    RELATIVE_LEVEL,
     WHITENED_CHANNELS,
     WIDE_WINDOWS,
     SceneLayout,
 )
 
-COLOR_WINDOWS = (5, 11, 21)
-"""Windows over which the colour difference is averaged, in pixels of the first level."""
-
 STRUCTURE_WINDOWS = (5, 11)
 
-_RELATIVE_COLOR = 2 + len(COLOR_WINDOWS) + len(WIDE_WINDOWS)
 _PLAIN_COLOR = 1 + 1 + 2
-_RELATIVE_LEVEL, _PLAIN_LEVEL = 3, 1
+_PLAIN_LEVEL = 1
 _LOG_FLOOR = 0.05
 
 COLOR_VOTE = 1
 """Place of the map that votes by itself: the colour difference over the least of the windows."""
 
 
-def relative_count(levels: int) -> int:
-    """Number of difference maps told relative to their medians, for so many feature levels."""
-    return _RELATIVE_COLOR + _RELATIVE_LEVEL * levels
-
-
 def map_count(levels: int) -> int:
-    """Number of all difference maps."""
-    return relative_count(levels) + _PLAIN_COLOR + _PLAIN_LEVEL * levels
+    """Number of all difference maps, for so many feature levels."""
+    return RELATIVE_COLOR + _PLAIN_COLOR + (RELATIVE_LEVEL + _PLAIN_LEVEL) * levels
 
 
 class Differences(NamedTuple):
     """Difference maps of a batch of pairs, at the first level's size.
 
     Attributes:
-        relative: `(batch, relative_count, rows, columns)`, not negative; not yet divided by medians.
+        relative: `(batch, layout.medians, rows, columns)`, not negative; not yet divided by
+            medians.
         plain: `(batch, others, rows, columns)`: told as they are.
         standard: Per feature level, the absolute difference of the standardised features.
     """
@@ -178,13 +172,3 @@ def _length(maps: Tensor) -> Tensor:
 def _enlarged(maps: Tensor, size: tuple[int, int]) -> Tensor:
     return functional.interpolate(maps, size=size, mode="bilinear", align_corners=False)
 
-
-__all__ = [
-    "COLOR_CHANNELS",
-    "COLOR_VOTE",
-    "Differences",
-    "differences",
-    "map_count",
-    "relative_count",
-    "told_relative",
-]

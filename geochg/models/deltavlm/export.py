@@ -1,4 +1,4 @@
-"""Writes the parts of a model as ONNX, for `onnx_eyes` and `onnx_speaker`."""
+"""Writes the parts of a model as ONNX, for `onnx_vision` and `onnx_speaker`."""
 
 from __future__ import annotations
 
@@ -16,10 +16,9 @@ from torch import Tensor, nn
 from torch.export import Dim
 from transformers import DynamicCache
 
-from geochg.models.deltavlm.dense import DenseOutput, channel_probability
+from geochg.models.deltavlm.dense import DenseOutput
 from geochg.models.deltavlm.folder import HINT, fingerprint
 from geochg.models.deltavlm.modeling import DeltaVLMForConditionalGeneration
-from geochg.models.deltavlm.onnx_eyes import EYES, FACTS, INPUTS, OUTPUTS
 from geochg.models.deltavlm.onnx_file import MADE_FROM
 from geochg.models.deltavlm.onnx_speaker import (
     LANGUAGE,
@@ -28,8 +27,14 @@ from geochg.models.deltavlm.onnx_speaker import (
     QUESTION,
     QUESTION_INPUTS,
 )
-from geochg.models.deltavlm.sight import SIDE_MULTIPLE_PX, VISION_BATCH, HeadFacts
+from geochg.models.deltavlm.onnx_vision import DETECTOR, ENCODER, FACTS, PIXELS, map_names
 from geochg.models.deltavlm.vision import DateFeatures, split_dates
+from geochg.models.deltavlm.vision_output import (
+    DENSE_FIELDS,
+    SIDE_MULTIPLE_PX,
+    VISION_BATCH,
+    HeadFacts,
+)
 from geochg.models.quiet import quietly
 from geochg.models.saved import weight_files
 
@@ -48,27 +53,32 @@ _LEAST_SIDE, _MOST = 4, 4096
 """Of whatever varies; the coarsest map of the smallest tile, of `SIDE_MULTIPLE_PX`, has 4 px."""
 
 
-class ExportedEyes(nn.Module):
-    """What `onnx_eyes` runs: from pixels to all that is seen."""
-
-    mean: Tensor
-    std: Tensor
+class ExportedEncoder(nn.Module):
+    """From images of one date to visual tokens and maps."""
 
     def __init__(self, model: DeltaVLMForConditionalGeneration) -> None:
         super().__init__()
-        self.model = model
-        config = model.config
-        for name, values in (("mean", config.image_mean), ("std", config.image_std)):
-            self.register_buffer(name, torch.tensor(values).view(3, 1, 1) * 255)
+        self.vision = model.vision
 
-    def forward(self, before: Tensor, after: Tensor, valid: Tensor) -> tuple[Tensor, ...]:
-        """Inputs and outputs as `onnx_eyes.INPUTS` and `OUTPUTS` say."""
-        dates = ((date - self.mean) / self.std * valid for date in (before, after))
-        features = self.model.vision(*dates)
-        output = self.model.look(features.maps)
-        probability = channel_probability(output, self.model.config.dense_config.temperature)
-        presence = output.presence_logits.sigmoid()
-        return (*split_dates(features.tokens), *output, probability, presence)
+    def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
+        """Inputs and outputs as `VisionRuntime.encode` says."""
+        maps = self.vision.levels(pixels)
+        return (self.vision.tokens(maps[-1]), *maps)
+
+
+class ExportedDetector(nn.Module):
+    """From the maps of both dates to what the dense head says."""
+
+    def __init__(self, model: DeltaVLMForConditionalGeneration) -> None:
+        super().__init__()
+        self.dense = model.dense
+
+    def forward(
+        self, before: tuple[Tensor, ...], after: tuple[Tensor, ...], scene: Tensor
+    ) -> tuple[Tensor, ...]:
+        """Inputs and outputs as `VisionRuntime.detect` says."""
+        maps = [torch.cat(dates) for dates in zip(before, after, strict=True)]
+        return tuple(self.dense(maps, scene))
 
 
 class ExportedQuestion(nn.Module):
@@ -86,9 +96,10 @@ class ExportedQuestion(nn.Module):
         ids: Tensor,
         mask: Tensor,
     ) -> Tensor:
-        """Inputs as `onnx_speaker.QUESTION_INPUTS` says; those of `DENSE` as a tuple."""
+        """Inputs as `onnx_speaker.QUESTION_INPUTS` says; those of the head as a tuple."""
         features = DateFeatures(torch.cat((before, after)), ())
-        encoding = self.model.relate(features, DenseOutput(*dense))
+        # The relative maps are not told to the language model.
+        encoding = self.model.relate(features, DenseOutput(*dense, dense[0]))
         return self.model.prefix(encoding, ids, mask)
 
 
@@ -135,11 +146,12 @@ def export(model: DeltaVLMForConditionalGeneration, folder: Path) -> None:
     config = model.config
     if config.dense_config is None or config.resize:
         raise ValueError("only a model with a dense head that does not resize can be exported")
-    facts = asdict(HeadFacts.of(config.dense_config, config.resize, config.no_change_sentence))
+    facts = asdict(HeadFacts.of(config, model.vision.channels))
     weights = weight_files(folder, HINT, unfinished_ok=True)
     made_from = {MADE_FROM: fingerprint(folder, weights)}
     made = made_from | {FACTS: json.dumps(facts)}
-    _write(_eyes(model), folder / EYES, made)
+    _write(_encoder(model), folder / ENCODER, made_from)
+    _write(_detector(model), folder / DETECTOR, made)
     _write(_question(model), folder / QUESTION, made_from)
     _write(_language(model), folder / LANGUAGE, made_from)
 
@@ -162,20 +174,39 @@ class _Part(NamedTuple):
     outputs: Sequence[str]
 
 
-def _eyes(model: DeltaVLMForConditionalGeneration) -> _Part:
+def _encoder(model: DeltaVLMForConditionalGeneration) -> _Part:
     side = model.config.image_size
-    dates = torch.zeros(2, VISION_BATCH, 3, side, side)
     rows, cols = (SIDE_MULTIPLE_PX * Dim(name, min=1, max=64) for name in "yx")
-    valid = torch.ones(VISION_BATCH, 1, side, side)
-    varies = ({2: rows, 3: cols},) * len(INPUTS)
-    return _Part(ExportedEyes(model), (*dates, valid), varies, INPUTS, OUTPUTS)
+    outputs = ("tokens", *map_names("map", len(model.vision.channels)))
+    pixels = torch.zeros(VISION_BATCH, 4, side, side)
+    return _Part(ExportedEncoder(model), (pixels,), ({2: rows, 3: cols},), (PIXELS,), outputs)
+
+
+def _detector(model: DeltaVLMForConditionalGeneration) -> _Part:
+    assert model.dense is not None
+    side, levels = model.config.image_size, len(model.vision.channels)
+    with torch.inference_mode():
+        maps = model.vision.levels(torch.zeros(VISION_BATCH, 4, side, side))
+    maps = tuple(level.clone() for level in maps)
+    least = maps[-1].shape[-1]
+    high, wide = (Dim(name, min=1, max=_MOST) for name in ("high", "wide"))
+    varies = tuple(
+        {2: level.shape[2] // least * high, 3: level.shape[3] // least * wide} for level in maps
+    )
+    return _Part(
+        ExportedDetector(model),
+        (maps, maps, torch.zeros(VISION_BATCH, model.dense.layout.size)),
+        (varies, varies, {}),
+        (*map_names("before", levels), *map_names("after", levels), "scene"),
+        DenseOutput._fields,
+    )
 
 
 def _question(model: DeltaVLMForConditionalGeneration) -> _Part:
     side = model.config.image_size
     with torch.inference_mode():
-        features = model.vision(*torch.zeros(2, _ROWS, 3, side, side))
-        dense = tuple(model.look(features.maps))
+        features = model.vision(*torch.zeros(2, _ROWS, 4, side, side))
+        dense = tuple(model.look(features.maps))[: len(DENSE_FIELDS)]
     ids = torch.ones(_ROWS, _TOKENS, dtype=torch.int64)
     rows, words = Dim("rows", max=_MOST), Dim("words", max=_MOST)
     high, wide = (Dim(name, min=_LEAST_SIDE, max=_MOST) for name in ("high", "wide"))

@@ -11,23 +11,23 @@ import numpy as np
 
 from geochg.errors import ModelError
 from geochg.models.deltavlm.folder import CONFIG, HINT
-from geochg.models.deltavlm.onnx_eyes import DENSE
 from geochg.models.deltavlm.onnx_file import open_session, processors, workers
 from geochg.models.deltavlm.prompts import Padded, left_padded, right_padded, shortened
+from geochg.models.deltavlm.vision_output import DENSE_FIELDS
 from geochg.models.saved import saved_json
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from geochg.models.deltavlm.sight import Sight
+    from geochg.models.deltavlm.vision_output import VisionOutput
 
 QUESTION, LANGUAGE = "question.onnx", "language.onnx"
 """Files of a model folder: from sight and question to the prefix, and the language model."""
 
-SIGHT_INPUTS = ("tokens_before", "tokens_after", *DENSE)
-"""What `OnnxEyes` sees, a row for each prompt."""
+VISION_INPUTS = ("tokens_before", "tokens_after", *DENSE_FIELDS)
+"""What the vision part gave, a row for each prompt."""
 
-QUESTION_INPUTS = (*SIGHT_INPUTS, "question_ids", "question_mask")
+QUESTION_INPUTS = (*VISION_INPUTS, "question_ids", "question_mask")
 """The prompts follow, `(rows, tokens)` int64, padded on the right."""
 
 LANGUAGE_INPUTS = ("prefix", "ids", "mask", "positions", "past")
@@ -107,10 +107,11 @@ class OnnxSpeaker:
             cache=(layers, 1, heads, 0, width),
         )
 
-    def encode(self, sight: Sight, places: Sequence[int]) -> list[NDArray[np.float32]]:
-        """The `SIGHT_INPUTS` of the tiles at some places; see `Speaker`."""
-        assert sight.dense is not None
-        return [values[list(places)] for values in (sight.before, sight.after, *sight.dense)]
+    def encode(self, vision: VisionOutput, places: Sequence[int]) -> list[NDArray[np.float32]]:
+        """The `VISION_INPUTS` of the tiles at some places; see `Speaker`."""
+        assert vision.dense is not None
+        dense = vision.dense[: len(DENSE_FIELDS)]
+        return [values[list(places)] for values in (vision.before, vision.after, *dense)]
 
     def answers(
         self, encoding: list[NDArray[np.float32]], rows: Sequence[int], prompts: Sequence[str]

@@ -28,6 +28,9 @@ COLOR_CHANNELS = 3
 WHITENED_CHANNELS = 200
 """Levels with more channels than this are not whitened: a scene has too few of their pixels."""
 
+COLOR_WINDOWS = (5, 11, 21)
+"""Windows over which the colour difference is averaged, in pixels of the first level."""
+
 WIDE_WINDOWS = (5, 11)
 """Windows, in pixels of the first level, over which colour differences are averaged and whitened."""
 
@@ -37,6 +40,11 @@ SPREAD_FLOOR = 0.05
 _ROUNDS, _KEPT, _SHRINK, _RIDGE = 2, 0.7, 0.1, 1e-3
 """Rounds of the robust covariance, share of pixels kept, shrinkage of what lies off its diagonal,
 and what is added to the diagonal."""
+
+
+RELATIVE_COLOR = 2 + len(COLOR_WINDOWS) + len(WIDE_WINDOWS)
+RELATIVE_LEVEL = 3
+"""Difference maps of the colours and of each feature level that are told relative to medians."""
 
 
 class LevelLayout(NamedTuple):
@@ -123,6 +131,11 @@ class SceneLayout:
     def size(self) -> int:
         """Length of a scene vector."""
         return self.resolution_slice.stop
+
+
+def scene_layout(channels: Sequence[int]) -> SceneLayout:
+    """The layout for feature levels of so many channels, the finest first."""
+    return SceneLayout(tuple(channels), RELATIVE_COLOR + RELATIVE_LEVEL * len(channels))
 
 
 Maps = Sequence["NDArray[np.float32]"]
@@ -257,9 +270,13 @@ def valid_at(valid: NDArray[np.bool_], stride: int) -> NDArray[np.bool_]:
 
 __all__ = [
     "COLOR_CHANNELS",
+    "COLOR_WINDOWS",
+    "RELATIVE_COLOR",
+    "RELATIVE_LEVEL",
     "WHITENED_CHANNELS",
     "WIDE_WINDOWS",
     "SceneLayout",
+    "scene_layout",
     "scene_vector",
     "valid_at",
     "whitening",

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any, Protocol
 from geochg.models.talk import Conversation
 
 if TYPE_CHECKING:
-    from geochg.models.deltavlm.sight import Sight
+    from geochg.models.deltavlm.vision_output import VisionOutput
 
 
 class Speaker(Protocol):
-    """Runs the language model and what stands between it and the eyes."""
+    """Runs the language model and what stands between it and the vision part."""
 
     @property
     def batch_prompts(self) -> int:
         """Prompts answered at once."""
 
-    def encode(self, sight: Sight, places: Sequence[int]) -> Any:  # noqa: ANN401
+    def encode(self, vision: VisionOutput, places: Sequence[int]) -> Any:  # noqa: ANN401
         """What is seen of the tiles at some places, as `answers` takes it."""
 
     def answers(self, encoding: Any, rows: Sequence[int], prompts: Sequence[str]) -> list[str]:  # noqa: ANN401
@@ -42,13 +42,13 @@ def turn_prompt(asked: Sequence[str], said: Sequence[str]) -> str:
     return " ".join([*earlier, asked[-1]])
 
 
-def hold(speaker: Speaker, sight: Sight, conversations: Sequence[Conversation]) -> None:
+def hold(speaker: Speaker, vision: VisionOutput, conversations: Sequence[Conversation]) -> None:
     """Carries all conversations to their end, those at the same turn together."""
     if not conversations:
         return
     places = sorted({conversation.place for conversation in conversations})
     row_of = {place: row for row, place in enumerate(places)}
-    encoding = speaker.encode(sight, places)
+    encoding = speaker.encode(vision, places)
     while open_ones := [talk for talk in conversations if not talk.is_over]:
         # Prompts of like length side by side need less padding.
         asked = sorted(

@@ -15,7 +15,7 @@ from geochg.models.deltavlm.vision import DateFeatures
 if TYPE_CHECKING:
     from geochg.models.deltavlm.modeling import DeltaVLMForConditionalGeneration, PairEncoding
     from geochg.models.deltavlm.processing import DeltaVLMProcessor
-    from geochg.models.deltavlm.sight import Sight
+    from geochg.models.deltavlm.vision_output import VisionOutput
 
 # Prompts come as embeddings, as in the released code; the penalty is for the answer. Once and for
 # all, since a filter set for one call is not safe where several threads run.
@@ -42,14 +42,15 @@ class TorchSpeaker:
         return int(self.model.config.language_batch)
 
     @torch.inference_mode()
-    def encode(self, sight: Sight, places: Sequence[int]) -> PairEncoding:
+    def encode(self, vision: VisionOutput, places: Sequence[int]) -> PairEncoding:
         """Relates the dates of the tiles at some places; see `Speaker`."""
 
         def chosen(values: Any) -> torch.Tensor:  # noqa: ANN401
-            return torch.as_tensor(values, device=self.model.device)[list(places)]
+            chosen = torch.as_tensor(values, device=self.model.device)[list(places)]
+            return chosen.to(self.model.dtype)
 
-        tokens = torch.cat((chosen(sight.before), chosen(sight.after)))
-        dense = None if sight.dense is None else DenseOutput(*map(chosen, sight.dense))
+        tokens = torch.cat((chosen(vision.before), chosen(vision.after)))
+        dense = None if vision.dense is None else DenseOutput(*map(chosen, vision.dense))
         return self.model.relate(DateFeatures(tokens, ()), dense)
 
     @torch.inference_mode()

@@ -126,7 +126,10 @@ class BackboneEncoder(nn.Module):
 
     def maps(self, before: Tensor, after: Tensor) -> tuple[Tensor, ...]:
         """Only the feature maps."""
-        pixels = torch.cat((before, after))
+        return self.levels(torch.cat((before, after)))
+
+    def levels(self, pixels: Tensor) -> tuple[Tensor, ...]:
+        """The colours and the feature maps of images; `(images, 3 or 4, height, width)`."""
         # Depthwise convolutions are fast forward, and slow backward, where channels come last.
         order = torch.contiguous_format if torch.is_grad_enabled() else torch.channels_last
         levels = self.model(pixels[:, :3].contiguous(memory_format=order)).feature_maps

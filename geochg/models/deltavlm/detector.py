@@ -1,0 +1,242 @@
+"""From tiles to what the dense head says of them: views, the survey of the pair, batches.
+
+The pair is shown at one size or at two. Coarse imagery is enlarged, very fine imagery reduced, so
+that things have about the size they had in training; and a view of half that size lets the head
+see a wider neighbourhood. Both dates are stretched to the range of their own colours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from geochg.models.deltavlm.onnx_file import workers
+from geochg.models.deltavlm.resample import resampled
+from geochg.models.deltavlm.scene import scene_vector, valid_at, with_medians
+from geochg.models.deltavlm.vision_output import (
+    SIDE_MULTIPLE_PX,
+    DenseArrays,
+    EncodedDates,
+    HeadFacts,
+    VisionOutput,
+    VisionRuntime,
+    batches,
+)
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from geochg.records import Tile
+
+SCENE_TILES = 16
+"""Tiles on which a scene is measured; more change its statistics by less than tiles differ."""
+
+COARSE_M, FINE_M = 7.0, 0.2
+"""Pixels larger than the one are shown twice as large, smaller than the other half as large."""
+
+HALF = 0.5
+"""Size of the second view beside the first."""
+
+STRETCH_PERCENTILES = (1.0, 99.0)
+
+_SAMPLED_PX = 20_000
+"""Pixels of a tile that the stretch is measured on."""
+
+_NO_INFRARED = -100.0
+"""As `vision.NO_INFRARED`, which cannot be imported without torch."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ColorRange:
+    """The values of one date that are shown as 0 and 1.
+
+    Attributes:
+        low: Of each band, in display units.
+        high: Likewise, above `low`.
+        mean: Mean of the valid pixels, 0-1 after the stretch; stands for invalid ones.
+    """
+
+    low: NDArray[np.float32]
+    high: NDArray[np.float32]
+    mean: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, tiles: Sequence[Tile], date: str) -> ColorRange:
+        """Measured on the valid pixels of some tiles."""
+        samples = [_sampled(getattr(tile, date), tile.valid) for tile in tiles]
+        values = np.concatenate(samples, axis=1).astype(np.float32)
+        if not values.shape[1]:
+            values = np.zeros((len(values), 1), np.float32)
+        low, high = np.percentile(values, STRETCH_PERCENTILES, axis=1).astype(np.float32)
+        high = low + np.maximum(high - low, np.maximum(1e-2 * high.max(), 1e-6))
+        shown = np.clip((values - low[:, None]) / (high - low)[:, None], 0, 1)
+        return cls(low, high, shown.mean(axis=1, dtype=np.float64).astype(np.float32))
+
+    def stretched(
+        self, image: NDArray[np.generic], valid: NDArray[np.bool_]
+    ) -> NDArray[np.float32]:
+        """`(bands, height, width)` 0-1."""
+        low, high = self.low[:, None, None], self.high[:, None, None]
+        shown = np.clip((image.astype(np.float32) - low) / (high - low), 0, 1)
+        return shown if valid.all() else np.where(valid, shown, self.mean[:, None, None])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scene:
+    """What the survey of a pair found out; fixed for the run.
+
+    Attributes:
+        ranges: Colours of each date.
+        zoom: Size at which tiles are shown, beside their own.
+        vectors: The scene vector of each view.
+        resolution_m: Side of a pixel on the ground, in metres; None where it is not known.
+    """
+
+    ranges: tuple[ColorRange, ColorRange]
+    zoom: float
+    vectors: tuple[NDArray[np.float32], NDArray[np.float32]]
+    resolution_m: float | None
+
+
+@dataclass(frozen=True, eq=False)
+class Detector:
+    """Shows tiles to a vision runtime.
+
+    Attributes:
+        runtime: What runs the vision part.
+        head: Of its dense head.
+    """
+
+    runtime: VisionRuntime
+    head: HeadFacts
+    _dates: tuple[str, str] = field(default=("before", "after"), init=False)
+
+    def survey(self, sample: Iterable[Tile], resolution_m: float | None) -> Scene:
+        """Measures a pair on some of its tiles.
+
+        Args:
+            sample: Tiles spread over the pair.
+            resolution_m: Side of a pixel on the ground, in metres; None where it is not known.
+        """
+        tiles = list(sample)
+        ranges = (ColorRange.of(tiles, "before"), ColorRange.of(tiles, "after"))
+        zoom = zoom_at(resolution_m)
+        views = (zoom, zoom * HALF)
+        vectors = tuple(self._measured(tiles, ranges, view, resolution_m) for view in views)
+        return Scene(ranges, zoom, (vectors[0], vectors[1]), resolution_m)
+
+    def detect(self, tiles: Sequence[Tile], scene: Scene) -> VisionOutput:
+        """What the vision part and the dense head say of tiles of one size."""
+        parts = list(workers().map(lambda part: self._detected(part, scene), batches(tiles)))
+        count = len(tiles)
+        full, half = (
+            DenseArrays(*(np.concatenate(arrays)[:count] for arrays in zip(*view, strict=True)))
+            for view in ([part[index] for part in parts] for index in (0, 1))
+        )
+        before, after = (
+            np.concatenate([part[2][date] for part in parts])[:count] for date in (0, 1)
+        )
+        return VisionOutput(before, after, full, half)
+
+    def _detected(
+        self, tiles: Sequence[Tile], scene: Scene
+    ) -> tuple[DenseArrays, DenseArrays, tuple[NDArray[np.float32], NDArray[np.float32]]]:
+        encoded = [
+            self._encoded(tiles, scene.ranges, view)
+            for view in (scene.zoom, scene.zoom * HALF)
+        ]
+        full, half = (
+            self.runtime.detect(
+                before.maps, after.maps, np.repeat(vector[None], len(tiles), axis=0)
+            )
+            for (before, after), vector in zip(encoded, scene.vectors, strict=True)
+        )
+        before, after = encoded[0]
+        return full, half, (before.tokens, after.tokens)
+
+    def _measured(
+        self,
+        tiles: Sequence[Tile],
+        ranges: tuple[ColorRange, ColorRange],
+        zoom: float,
+        resolution_m: float | None,
+    ) -> NDArray[np.float32]:
+        """The scene vector of one view."""
+        layout, count = self.head.layout, len(tiles)
+        parts = list(workers().map(lambda part: self._encoded(part, ranges, zoom), batches(tiles)))
+        before, after = (
+            [np.concatenate(level)[:count] for level in zip(*(p[date].maps for p in parts), strict=True)]
+            for date in (0, 1)
+        )
+        valid = np.stack([_valid_view(tile.valid, zoom) for tile in tiles])
+        valid = valid_at(valid, self.head.stride_px)
+        shown_m = None if resolution_m is None else resolution_m / zoom
+        vector = scene_vector(layout, before, after, valid, shown_m)
+
+        def relative_maps(places: Sequence[int]) -> NDArray[np.float32]:
+            dates = [[level[list(places)] for level in levels] for levels in (before, after)]
+            vectors = np.repeat(vector[None], len(places), axis=0)
+            return self.runtime.detect(*dates, vectors).relative_maps
+
+        maps = np.concatenate(list(workers().map(relative_maps, batches(range(count)))))
+        return with_medians(layout, vector, maps[:count], valid)
+
+    def _encoded(
+        self, tiles: Sequence[Tile], ranges: tuple[ColorRange, ColorRange], zoom: float
+    ) -> tuple[EncodedDates, EncodedDates]:
+        before, after = (
+            self.runtime.encode(
+                np.stack([self._pixels(getattr(tile, date), tile.valid, colors, zoom) for tile in tiles])
+            )
+            for date, colors in zip(self._dates, ranges, strict=True)
+        )
+        return before, after
+
+    def _pixels(
+        self,
+        image: NDArray[np.generic],
+        valid: NDArray[np.bool_],
+        colors: ColorRange,
+        zoom: float,
+    ) -> NDArray[np.float32]:
+        """`(4, height, width)` as the vision part takes it."""
+        shown = colors.stretched(image, valid)
+        if zoom != 1:
+            rows, cols = (max(1, round(side * zoom)) for side in shown.shape[1:])
+            shown = np.clip(resampled(shown, rows, cols), 0, 1)
+        color = shown[:3] if len(shown) >= 3 else np.repeat(shown[:1], 3, axis=0)
+        infrared = shown[3:4] if len(shown) > 3 else np.full_like(color[:1], _NO_INFRARED)
+        mean, std = (
+            np.array(values, np.float32)[:, None, None]
+            for values in (self.head.color_mean, self.head.color_std)
+        )
+        pixels = np.concatenate(((color - mean) / std, (infrared - mean[:1]) / std[:1]))
+        down, across = (-side % SIDE_MULTIPLE_PX for side in pixels.shape[1:])
+        return np.pad(pixels, ((0, 0), (0, down), (0, across)), mode="edge").astype(np.float32)
+
+
+def zoom_at(resolution_m: float | None) -> float:
+    """How large pixels of a resolution are shown, beside their own size."""
+    if resolution_m is None:
+        return 1.0
+    return 2.0 if resolution_m > COARSE_M else 0.5 if resolution_m < FINE_M else 1.0
+
+
+def _sampled(image: NDArray[np.generic], valid: NDArray[np.bool_]) -> NDArray[np.generic]:
+    """`(bands, pixels)` of an even sample of the valid pixels."""
+    values = image[:, valid]
+    return values[:, :: max(1, values.shape[1] // _SAMPLED_PX)]
+
+
+def _valid_view(valid: NDArray[np.bool_], zoom: float) -> NDArray[np.bool_]:
+    """The mask at the size of a view, padded as `_pixels` pads, where nothing is valid."""
+    rows, cols = (max(1, round(side * zoom)) for side in valid.shape)
+    row, col = (
+        np.minimum(((np.arange(count) + 0.5) / zoom).astype(int), side - 1)
+        for count, side in zip((rows, cols), valid.shape, strict=True)
+    )
+    shown = valid[np.ix_(row, col)]
+    return np.pad(shown, ((0, -rows % SIDE_MULTIPLE_PX), (0, -cols % SIDE_MULTIPLE_PX)))

@@ -1,0 +1,296 @@
+"""From what the dense head says to outlines: probability, class, direction, land cover.
+
+A pixel's class and direction follow from its land cover at both dates; how sure it is that
+anything changed follows from the change logits. So the map, its classes and the land covers agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+import numpy as np
+
+from geochg.models.deltavlm.resample import resampled
+from geochg.models.deltavlm.vision_output import DenseArrays, HeadFacts, VisionOutput
+from geochg.records import CANNOT_TELL, LAND_COVER, Change, Channel, LandCover, Outlines, Presence
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from geochg.records import Tile
+
+CLASS_OF_COVER = {
+    "bare": "bare",
+    "low plants": "vegetation",
+    "woody": "vegetation",
+    "water": "water",
+    "road": "road",
+    "building": "building",
+}
+"""Class of a change to or from a land cover."""
+
+RANK = ("bare", "low plants", "woody", "road", "water", "building")
+"""Of two covers, the change is named after the one that stands later here."""
+
+CANNOT_TELL_SHARE = 0.4
+"""A land cover less likely than this is not told."""
+
+NOT_SEEN_SHARE = 0.5
+
+_BUILDING = LAND_COVER.index("building")
+_NOT_SEEN = len(LAND_COVER)
+_SURE = 4.6
+_TWICE_THE_MEDIAN = 0.7
+
+
+def channel_of(before: str, after: str) -> Channel:
+    """What a change from one land cover to another is called."""
+    if before == after:
+        return Channel(CLASS_OF_COVER[after], Change.ALTERED)
+    if CLASS_OF_COVER[before] == CLASS_OF_COVER[after]:
+        return Channel(CLASS_OF_COVER[after], Change.ALTERED)
+    if RANK.index(after) > RANK.index(before):
+        # Fields and soil turn into each other; what is told is the soil.
+        if (before, after) == ("bare", "low plants"):
+            return Channel("bare", Change.DISAPPEARED)
+        return Channel(CLASS_OF_COVER[after], Change.APPEARED)
+    if (before, after) == ("low plants", "bare"):
+        return Channel("bare", Change.APPEARED)
+    return Channel(CLASS_OF_COVER[before], Change.DISAPPEARED)
+
+
+class Cut(NamedTuple):
+    """From where on a pixel is changed, for imagery of some resolutions.
+
+    Attributes:
+        up_to_m: Side of the largest pixels it is for, in metres.
+        change: Logit of any change.
+        building: Logit of a change of buildings.
+        low: What is taken from both for the pixels that join others (hysteresis), in logits.
+    """
+
+    up_to_m: float
+    change: float
+    building: float
+    low: float
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What was fitted on held-out pairs.
+
+    Attributes:
+        cuts: By resolution, the finest first; the last is for all that is coarser.
+        confidence: Mean probabilities of features, and the shares of such features that are right;
+            None where that was not measured.
+    """
+
+    cuts: tuple[Cut, ...]
+    confidence: tuple[tuple[float, ...], tuple[float, ...]] | None = None
+
+    @classmethod
+    def from_dict(cls, saved: dict[str, Any] | None) -> Self:
+        """What `to_dict` gave; a plain cut where nothing was fitted."""
+        if saved is None:
+            return cls((Cut(float("inf"), 0.0, 0.0, 1.0),))
+        cuts = tuple(
+            Cut(**{**cut, "up_to_m": float(cut["up_to_m"] or "inf")}) for cut in saved["cuts"]
+        )
+        confidence = saved.get("confidence")
+        return cls(cuts, confidence and (tuple(confidence[0]), tuple(confidence[1])))
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON takes it."""
+        cuts = [
+            {**cut._asdict(), "up_to_m": cut.up_to_m if np.isfinite(cut.up_to_m) else None}
+            for cut in self.cuts
+        ]
+        return {"cuts": cuts, "confidence": self.confidence and [*map(list, self.confidence)]}
+
+    def cut_at(self, resolution_m: float | None) -> Cut:
+        """The cut for a resolution; that of the finest where it is not known."""
+        side_m = 0.0 if resolution_m is None else resolution_m
+        return next((cut for cut in self.cuts if side_m <= cut.up_to_m), self.cuts[-1])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Finding:
+    """What was found in one tile, at the tile's size.
+
+    Attributes:
+        change: `(height, width)` float32: logit of any change.
+        building: As `change`: logit of a change of buildings.
+        before: `(COVERS, height, width)` float32: share of each land cover.
+        after: As `before`.
+    """
+
+    change: NDArray[np.float32]
+    building: NDArray[np.float32]
+    before: NDArray[np.float32]
+    after: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class OutlineMaker:
+    """Reads the dense head's output.
+
+    Attributes:
+        head: Of the head.
+        resolution_m: Side of a pixel on the ground, in metres; None where it is not known.
+        threshold: Least probability of a changed pixel; None for the calibrated one.
+    """
+
+    head: HeadFacts
+    resolution_m: float | None = None
+    threshold: float | None = None
+
+    @property
+    def calibration(self) -> Calibration:
+        """Of the head."""
+        return Calibration.from_dict(self.head.calibration)
+
+    @property
+    def cut(self) -> Cut:
+        """The calibrated cut, or the one that was given."""
+        cut = self.calibration.cut_at(self.resolution_m)
+        if self.threshold is None:
+            return cut
+        given = float(_logit(np.float32(self.threshold)))
+        return Cut(cut.up_to_m, given, given + cut.building - cut.change, cut.low)
+
+    def findings(self, output: VisionOutput, tiles: Sequence[Tile]) -> list[Finding]:
+        """What was found in each tile."""
+        assert output.dense is not None
+        assert output.half is not None
+        found = []
+        for place, tile in enumerate(tiles):
+            full, half = (
+                DenseArrays(*(array[place] for array in view))
+                for view in (output.dense, output.half)
+            )
+            found.append(self._finding(full, half, tile.valid.shape))
+        return found
+
+    def outlines(self, finding: Finding, tile: Tile) -> Outlines:
+        """The probability of each channel at each pixel of the tile."""
+        change = _sigmoid(finding.change)
+        layers = self._layers(finding, change)
+        not_seen = np.maximum(finding.before[_NOT_SEEN], finding.after[_NOT_SEEN])
+        hidden = (not_seen > NOT_SEEN_SHARE) & tile.valid
+        for surface in (layers, change):
+            surface *= tile.valid
+        threshold, low = (
+            float(_sigmoid(np.float32(logit)))
+            for logit in (self.cut.change, self.cut.change - self.cut.low)
+        )
+        return Outlines(
+            self.head.channels,
+            layers,
+            threshold,
+            change=change,
+            low_threshold=low,
+            land_cover=LandCover(_told(finding.before), _told(finding.after)),
+            not_seen=hidden,
+            calibration=self.calibration.confidence,
+        )
+
+    def presence(self, outlines: Outlines, tile: Tile) -> Presence:
+        """A tile changed when the map says so; see `cells`."""
+        assert outlines.change is not None
+        seen = tile.valid if outlines.not_seen is None else tile.valid & ~outlines.not_seen
+        highest = float(outlines.change[seen].max(initial=0.0))
+        return Presence(highest >= outlines.threshold, highest)
+
+    def _finding(
+        self, full: DenseArrays, half: DenseArrays, shape: tuple[int, ...]
+    ) -> Finding:
+        from geochg.models.deltavlm.detector import HALF
+
+        rows, cols = full.color_vote.shape[-2:]
+        # What lies beyond the tile was padded; a half-size view may be padded further.
+        sides = (round(side / HALF) for side in half.color_vote.shape[-2:])
+        wide = resampled(change_logits(half)[None], *sides)
+        change = (change_logits(full) + wide[0, :rows, :cols]) / 2
+        covers = [_softmax(logits) for logits in (full.before_logits, full.after_logits)]
+        building = building_logits(full, *covers)
+        layers = np.concatenate((change[None], building[None], *covers))
+        return self._at_tile_size(layers, shape)
+
+    def _at_tile_size(self, layers: NDArray[np.float32], shape: tuple[int, ...]) -> Finding:
+        from geochg.models.deltavlm.detector import zoom_at
+
+        per_pixel = self.head.stride_px / zoom_at(self.resolution_m)
+        rows, cols = (round(side * per_pixel) for side in layers.shape[1:])
+        whole = resampled(layers, rows, cols)[:, : shape[0], : shape[1]]
+        covers = (len(layers) - 2) // 2
+        return Finding(whole[0], whole[1], whole[2 : 2 + covers], whole[2 + covers :])
+
+    def _layers(self, finding: Finding, change: NDArray[np.float32]) -> NDArray[np.float32]:
+        """`(channels, height, width)`: the strongest channel is as likely as any change.
+
+        The channels of buildings are as likely as a change of buildings, moved so that one
+        threshold holds for both.
+        """
+        scores = np.zeros((len(self.head.channels), *change.shape), np.float32)
+        places = {channel: place for place, channel in enumerate(self.head.channels)}
+        before = finding.before[:_NOT_SEEN]
+        after = finding.after[:_NOT_SEEN]
+        for first, old in enumerate(LAND_COVER):
+            for second, new in enumerate(LAND_COVER):
+                place = places.get(channel_of(old, new))
+                if place is not None:
+                    scores[place] += before[first] * after[second]
+        shares = scores / np.maximum(scores.max(axis=0), 1e-6)
+        layers = shares * change
+        built = [p for channel, p in places.items() if channel.class_name == "building"]
+        if built:
+            building = _sigmoid(finding.building + self.cut.change - self.cut.building)
+            of_buildings = scores[built] / np.maximum(scores[built].max(axis=0), 1e-6)
+            layers[built] = of_buildings * building
+        return layers
+
+
+def change_logits(dense: DenseArrays) -> NDArray[np.float32]:
+    """`(rows, columns)`; as `DenseOutput.change_logits`."""
+    both = (dense.pyramid_logits[0] + dense.statistics_logits[0]) / 2
+    logits: NDArray[np.float32] = both + dense.color_vote[0] - np.float32(_TWICE_THE_MEDIAN)
+    return logits
+
+
+def building_logits(
+    dense: DenseArrays, before: NDArray[np.float32], after: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """`(rows, columns)`; as `DenseOutput.building_logits`, of the shares of land covers."""
+    differs = np.clip(np.abs(after[_BUILDING] - before[_BUILDING]), 1e-3, 1 - 1e-3)
+    from_cover = np.clip(_logit(differs), -_SURE, _SURE)
+    logits: NDArray[np.float32] = (dense.pyramid_logits[1] + from_cover) / 2
+    return logits
+
+
+def _told(shares: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """The likeliest land cover, where it is likely enough."""
+    seen = shares[:_NOT_SEEN]
+    cover = seen.argmax(axis=0).astype(np.uint8)
+    cover[seen.max(axis=0) < CANNOT_TELL_SHARE] = CANNOT_TELL
+    return cover
+
+
+def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    powers = np.exp(logits - logits.max(axis=0))
+    shares: NDArray[np.float32] = powers / powers.sum(axis=0)
+    return shares
+
+
+def _sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    from scipy.special import expit
+
+    values: NDArray[np.float32] = expit(logits)
+    return values
+
+
+def _logit(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    from scipy.special import logit
+
+    return np.asarray(logit(values), np.float32)

@@ -1,0 +1,95 @@
+"""Vision part and dense head run by torch, on any device."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from geochg.models.deltavlm.vision import split_dates
+from geochg.models.deltavlm.vision_output import (
+    DenseArrays,
+    EncodedDates,
+    HeadFacts,
+    VisionOutput,
+    batches,
+)
+from geochg.models.pictures import rgb
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from geochg.models.deltavlm.modeling import DeltaVLMForConditionalGeneration
+    from geochg.models.deltavlm.processing import DeltaVLMProcessor
+    from geochg.records import Tile
+
+
+@dataclass(frozen=True, slots=True)
+class TorchVision:
+    """Runs the vision part and the dense head of a model; see `VisionRuntime`.
+
+    Attributes:
+        model: The whole model.
+        processor: For pictures of a model without a dense head.
+    """
+
+    model: DeltaVLMForConditionalGeneration
+    processor: DeltaVLMProcessor
+
+    @property
+    def head(self) -> HeadFacts | None:
+        """Of the dense head; None without one."""
+        if self.model.dense is None:
+            return None
+        return HeadFacts.of(self.model.config, self.model.vision.channels)
+
+    @torch.inference_mode()
+    def encode(self, pixels: NDArray[np.float32]) -> EncodedDates:
+        """Encodes images of one date; see `VisionRuntime.encode`."""
+        maps = self.model.vision.levels(self._placed(pixels))
+        tokens = self.model.vision.tokens(maps[-1])
+        return EncodedDates(_array(tokens), [_array(level) for level in maps])
+
+    @torch.inference_mode()
+    def detect(
+        self,
+        before: Sequence[NDArray[np.float32]],
+        after: Sequence[NDArray[np.float32]],
+        scene: NDArray[np.float32],
+    ) -> DenseArrays:
+        """What the dense head says of pairs; see `VisionRuntime.detect`."""
+        maps = [
+            torch.cat((self._placed(first), self._placed(second)))
+            for first, second in zip(before, after, strict=True)
+        ]
+        output = self.model.look(maps, self._placed(scene))
+        return DenseArrays(*map(_array, output))
+
+    @torch.inference_mode()
+    def tokens(self, tiles: Sequence[Tile]) -> VisionOutput:
+        """Only the visual tokens; see `VisionRuntime.tokens`."""
+        before, after = [], []
+        for part in batches(tiles):
+            valid = [tile.valid for tile in part]
+            dates = (
+                self.processor.pixels([rgb(tile.before) for tile in part], valid),
+                self.processor.pixels([rgb(tile.after) for tile in part], valid),
+            )
+            place, dtype = self.model.device, self.model.dtype
+            features = self.model.vision(*(date.to(place, dtype) for date in dates))
+            first, second = split_dates(features.tokens)
+            before.append(first)
+            after.append(second)
+        count = len(tiles)
+        return VisionOutput(torch.cat(before)[:count], torch.cat(after)[:count], None)
+
+    def _placed(self, array: NDArray[np.float32]) -> torch.Tensor:
+        return torch.from_numpy(array).to(self.model.device, self.model.dtype)
+
+
+def _array(values: torch.Tensor) -> NDArray[np.float32]:
+    array: NDArray[np.float32] = values.float().cpu().numpy()
+    return array
