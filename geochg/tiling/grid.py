@@ -163,8 +163,8 @@ def _shown_by_both(before: GeoBox, after: GeoBox) -> GeoBox:
     # The coarser image is best left as it is; only its CRS is not what was asked for.
     if after.crs == before.crs:
         return after
-    shape = tuple(max(1, math.floor(side_px / ratio)) for side_px in before.shape)
-    return GeoBox(shape, before.transform * Affine.scale(ratio), before.crs)
+    height_px, width_px = (max(1, math.floor(side_px / ratio)) for side_px in before.shape)
+    return GeoBox((height_px, width_px), before.transform * Affine.scale(ratio), before.crs)
 
 
 def _reprojected(grid: GeoBox, crs: str | None, resolution: float | None) -> GeoBox:
