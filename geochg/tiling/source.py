@@ -18,6 +18,7 @@ from rasterio.vrt import WarpedVRT
 
 from geochg.errors import InputError
 from geochg.foreign_text import cleaned, without_secrets
+from geochg.tiling.acquired import acquired
 from geochg.tiling.bands import Band, describe_bands
 from geochg.tiling.virtual import alpha_as_data, expanded_palette
 
@@ -55,6 +56,9 @@ class RasterSource:
         overviews: Decimation factors of the overviews.
         acquired: When the image was taken or written, as the file says, ISO 8601; may be empty.
         size_bytes: Size of the file; None when it is no local file.
+        dated_by: The tag that tells `acquired`; empty where none does.
+        pages: Names by which the rasters within the file are opened, when it holds several and one
+            of them was taken because none was named.
         files: Every local file behind it: containers, masks beside it, sources of a VRT.
     """
 
@@ -69,6 +73,8 @@ class RasterSource:
     overviews: tuple[int, ...]
     acquired: str
     size_bytes: int | None
+    dated_by: str = ""
+    pages: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
@@ -95,6 +101,7 @@ def read_source(path: str | os.PathLike[str]) -> RasterSource:
         bands = describe_bands(dataset)
         if all(band.alpha for band in bands):
             raise InputError(f"{name} has no data band", "give a raster with image bands")
+        time, tag = acquired({**dataset.tags(), **dataset.tags(ns="IMAGERY")})
         return RasterSource(
             path=name,
             driver=dataset.driver if not isinstance(dataset, WarpedVRT) else "GCPs, rectified",
@@ -105,7 +112,9 @@ def read_source(path: str | os.PathLike[str]) -> RasterSource:
             mask=_mask_kind(dataset),
             placed_by="gcps" if isinstance(dataset, WarpedVRT) else "transform",
             overviews=tuple(dataset.overviews(bands[0].number)),
-            acquired=_acquired(dataset),
+            acquired=time,
+            dated_by=tag,
+            pages=tuple(dataset.subdatasets),
             size_bytes=_size_bytes(name),
             files=tuple(sorted(_local_files(name))),
         )
@@ -221,18 +230,6 @@ def _mask_kind(dataset: DatasetReader) -> str:
     if MaskFlags.nodata in flags:
         return "nodata"
     return "mask" if MaskFlags.per_dataset in flags else "none"
-
-
-def _acquired(dataset: DatasetReader) -> str:
-    """The time the file gives; TIFFTAG_DATETIME writes `2014:07:20 10:00:00`."""
-    taken = dataset.tags(ns="IMAGERY").get("ACQUISITIONDATETIME", "")
-    stamp = dataset.tags().get("TIFFTAG_DATETIME", "")
-    if taken:
-        return str(taken)
-    day, _, time = stamp.partition(" ")
-    # The format has no dates without a time; midnight stands for an unknown one.
-    known = time and time != "00:00:00"
-    return f"{day.replace(':', '-')}T{time}" if known else day.replace(":", "-")
 
 
 def _size_bytes(name: str) -> int | None:
