@@ -16,7 +16,6 @@ from geochg.models.chosen import load_chosen, mapped_questions
 from geochg.options import AnalyzeOptions
 from geochg.pipeline import reading_threads
 from geochg.records import Tile, TileFailure
-from geochg.surveying import SURVEY_TILES
 from geochg.tiling.layout import Layout
 from geochg.tiling.pair import RasterPair, open_pair
 from geochg.tiling.preparation import Preparation, prepare
@@ -139,7 +138,9 @@ def _expected_seconds(
         if not isinstance(answers, TileFailure):
             tile_result(tile, answers, settings)
     answering_s = (time.perf_counter() - start) / len(tiles)
-    surveyed = min(SURVEY_TILES, len(layout)) if model.capabilities.surveys else 0
+    surveyed = (
+        min(model.capabilities.survey_tiles, len(layout)) if model.capabilities.surveys else 0
+    )
     return surveyed * reading_s + fitting_s + len(layout) * (reading_s + answering_s)
 
 

@@ -263,7 +263,8 @@ class _Run:
         kept = journal.measured("survey")
         known = None if kept is None else kept["tiles"]
         read = partial(self._read, plan)
-        survey = SurveyTiles(self.pair, self.layout, read, self.listener, known)
+        most = self.model.capabilities.survey_tiles
+        survey = SurveyTiles(self.pair, self.layout, read, self.listener, known, most)
         with naming(self.model):
             self.model.survey(self.pair.facts, survey)
         if kept is None:

@@ -13,9 +13,6 @@ from geochg.records import Tile, TileFailure, TileWindow
 from geochg.tiling.layout import Layout, evenly
 from geochg.tiling.pair import RasterPair, nothing_valid
 
-SURVEY_TILES = 256
-"""Most tiles a model is shown before the first is answered."""
-
 SURVEY_BATCH_TILES = 16
 """Further tiles tried at once where those chosen show nothing."""
 
@@ -32,6 +29,7 @@ class SurveyTiles:
         listener: Told of progress.
         known: Indexes of the tiles of an earlier survey, which must be readable again; None to
             choose.
+        most: Most tiles that are chosen.
 
     Attributes:
         used: Indexes of the tiles it was given so far.
@@ -48,10 +46,11 @@ class SurveyTiles:
         read: Read,
         listener: Listener,
         known: Sequence[int] | None = None,
+        most: int = 256,
     ) -> None:
         self._pair, self._read, self._listener = pair, read, listener
         self._must_read = known is not None
-        self._first = _spread(pair, layout) if known is None else [layout[i] for i in known]
+        self._first = _spread(pair, layout, most) if known is None else [layout[i] for i in known]
         self._others = layout if known is None else ()
         self._failures: list[TileFailure] = []
         self.used: list[int] = []
@@ -81,9 +80,9 @@ class SurveyTiles:
                     yield tile
 
 
-def _spread(pair: RasterPair, layout: Layout) -> list[TileWindow]:
+def _spread(pair: RasterPair, layout: Layout, most: int) -> list[TileWindow]:
     """Tiles spread evenly over the area of interest."""
     if pair.area is None:
-        return layout.spread(SURVEY_TILES)
+        return layout.spread(most)
     inside = [window for window in layout if pair.area.touches(window.core)]
-    return [inside[index] for index in evenly(len(inside), SURVEY_TILES)]
+    return [inside[index] for index in evenly(len(inside), most)]

@@ -49,6 +49,7 @@ class Capabilities:
         bands: `rgb` for three display bands, `all` for every band the two dates share.
         classes: The classes its answers can name.
         surveys: Whether it needs a first pass over a sample of the tiles.
+        survey_tiles: Most tiles of that sample.
         video: Whether it can take more than two dates.
         streams: Whether it can stream text.
         clues: Whether it reads `Tile.clue`.
@@ -63,6 +64,7 @@ class Capabilities:
     bands: Literal["rgb", "all"]
     classes: tuple[str, ...] = CLASSES
     surveys: bool = False
+    survey_tiles: int = 256
     video: bool = False
     streams: bool = False
     clues: bool = False

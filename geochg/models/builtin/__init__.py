@@ -13,8 +13,9 @@ from typing import ClassVar, Self
 from geochg.errors import ModelError
 from geochg.models.base import Capabilities, ChangeModel
 from geochg.models.deltavlm.backend import DeltaVLMModel, DeltaVLMOptions
+from geochg.models.deltavlm.map_answers import map_answer
 from geochg.options import Options
-from geochg.records import Exchange, PairFacts, Tile
+from geochg.records import Answer, Exchange, Outlines, PairFacts, Presence, Question, Tile
 
 FOLDER = Path(__file__).parent
 """Where the weights lie."""
@@ -47,6 +48,14 @@ class BuiltinModel(DeltaVLMModel):
             )
         assert isinstance(options, DeltaVLMOptions)
         return cls.open(FOLDER, cls.name, options, "cpu" if device == "auto" else device)
+
+    def _in_words(
+        self, tile: Tile, outlines: Outlines, presence: Presence, question: Question
+    ) -> Answer | None:
+        """By the map alone: its language model is too small to be trusted with what is told."""
+        assert self.detector is not None
+        sentence = self.detector.head.no_change_sentence
+        return map_answer(question.task, outlines, presence, tile, sentence)
 
     def talk(
         self, tile: Tile, facts: PairFacts, exchanges: Sequence[Exchange], question: str

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -12,18 +13,17 @@ import numpy as np
 
 from geochg.errors import OptionError, RunError
 from geochg.models.base import Capabilities, ChangeModel, ModelIdentity
-from geochg.models.deltavlm.captions import captioned
-from geochg.models.deltavlm.finding import Finder, Finding
+from geochg.models.deltavlm.detector import SCENE_TILES, Detector, Scene, joined
+from geochg.models.deltavlm.postprocessing import OutlineMaker, presence_of
 from geochg.models.devices import torch_device
 from geochg.models.talk import Conversation, unchanged
 from geochg.options import Options
 from geochg.records import (
     Answer,
-    Caption,
-    Dialogue,
     Exchange,
     Outlines,
     PairFacts,
+    Presence,
     Question,
     Task,
     Tile,
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 
     from geochg.models.deltavlm.modeling import DeltaVLMForConditionalGeneration
     from geochg.models.deltavlm.processing import DeltaVLMProcessor
-    from geochg.models.deltavlm.sight import Eyes, HeadFacts
     from geochg.models.deltavlm.speech import Speaker
+    from geochg.models.deltavlm.vision_output import VisionOutput, VisionRuntime
 
 LARGE_PARAMETERS = 1_000_000_000
 """Models above this run in half precision on a GPU; smaller ones give the same everywhere."""
@@ -49,23 +49,19 @@ class DeltaVLMOptions(Options):
 
     Attributes:
         threshold: Least probability (0-1) of a changed pixel.
-        presence_threshold: Least presence probability (0-1) of a changed tile.
         beams: Beams of the language model's search.
         max_tokens: Most tokens of an answer.
         adapter: A PEFT folder to put on the model; empty for none.
     """
 
     threshold: float | None = None
-    presence_threshold: float | None = None
     beams: int | None = None
     max_tokens: int | None = None
     adapter: str = ""
 
     def __post_init__(self) -> None:
-        for name in ("threshold", "presence_threshold"):
-            value = getattr(self, name)
-            if value is not None and not 0 <= value <= 1:
-                raise OptionError(f"{name} {value}", "it must lie between 0 and 1")
+        if self.threshold is not None and not 0 <= self.threshold <= 1:
+            raise OptionError(f"threshold {self.threshold}", "it must lie between 0 and 1")
         for name in ("beams", "max_tokens"):
             value = getattr(self, name)
             if value is not None and value < 1:
@@ -80,9 +76,9 @@ class DeltaVLMOptions(Options):
 class DeltaVLMModel(ChangeModel):
     """A DeltaVLM: the released one converted, or one trained with geochg.
 
-    Each pair is encoded once. Where the model has a dense head, that answers presence and
-    location, and the language model is asked only about tiles in which the head sees change (and
-    for free questions); the others get the fixed answers that mean no change.
+    Each pair is encoded once. Where the model has a dense head, that answers location, and
+    presence follows from the map; the language model is asked only about tiles in which the map
+    shows change (and for free questions); the others get the fixed answers that mean no change.
     """
 
     name: ClassVar[str] = "deltavlm"
@@ -92,35 +88,40 @@ class DeltaVLMModel(ChangeModel):
         location="mask",
         pixels="display",
         bands="rgb",
+        surveys=True,
+        survey_tiles=SCENE_TILES,
         asked_in_words=frozenset(Task) - {Task.PRESENCE, Task.LOCATE},
     )
     options_type: ClassVar[type[Options]] = DeltaVLMOptions
 
     def __init__(
         self,
-        eyes: Eyes,
+        vision: VisionRuntime,
         load_speaker: Callable[[], Speaker],
         options: DeltaVLMOptions,
         identity: ModelIdentity,
     ) -> None:
-        self.eyes = eyes
+        self.vision = vision
         self.options = options
         self._load_speaker = load_speaker
         self._identity = identity
-        self.finder = _finder(eyes.head, options)
-        if self.finder is None:
+        self.detector = None if vision.head is None else Detector(vision, vision.head)
+        self.scene: Scene | None = None
+        self._resolution_m: float | None = None
+        if self.detector is None:
             # What this model can do stands above what the class can.
             self.capabilities = replace(  # type: ignore[misc]
                 type(self).capabilities,
                 location="grid",
                 clues=True,
+                surveys=False,
                 asked_in_words=frozenset(Task),
             )
 
     @classmethod
     def presence_options(cls, options: Options, probability: float) -> Mapping[str, Any]:
-        """The least presence probability; see `ChangeModel.presence_options`."""
-        return {"presence_threshold": probability}
+        """The least probability of a changed pixel; see `ChangeModel.presence_options`."""
+        return {"threshold": probability}
 
     @classmethod
     def of(
@@ -132,11 +133,11 @@ class DeltaVLMModel(ChangeModel):
     ) -> Self:
         """The backend of a model in memory, whose batch norms are folded in place."""
         from geochg.models.deltavlm.folding import fold_batch_norms
-        from geochg.models.deltavlm.torch_eyes import TorchEyes
         from geochg.models.deltavlm.torch_speaker import TorchSpeaker
+        from geochg.models.deltavlm.torch_vision import TorchVision
 
         speaker = TorchSpeaker(fold_batch_norms(model), processor, dict(options.generation()))
-        return cls(TorchEyes(model, processor), lambda: speaker, options, identity)
+        return cls(TorchVision(model, processor), lambda: speaker, options, identity)
 
     @classmethod
     def load(cls, source: str, options: Options, device: str) -> Self:
@@ -167,8 +168,8 @@ class DeltaVLMModel(ChangeModel):
         """
         from geochg.models.adapters import adapted, adapter_folder, adapter_id
         from geochg.models.deltavlm.folder import check_folder, fingerprint, open_model
-        from geochg.models.deltavlm.onnx_eyes import EYES, OnnxEyes
         from geochg.models.deltavlm.onnx_file import can_run
+        from geochg.models.deltavlm.onnx_vision import DETECTOR, ENCODER, OnnxVision
         from geochg.models.deltavlm.wording import kept_sentence
         from geochg.models.saved import checksum
 
@@ -177,10 +178,10 @@ class DeltaVLMModel(ChangeModel):
             adapter_folder(options.adapter)
         identity = ModelIdentity(model_id, checksum(files), adapter_id(options.adapter))
         place = torch_device(device)
-        if not options.adapter and can_run(folder, (EYES,), place):
+        if not options.adapter and can_run(folder, (ENCODER, DETECTOR), place):
             made_from = fingerprint(folder, files)
-            eyes = OnnxEyes.open(folder, made_from)
-            return cls(eyes, partial(_speaker, folder, made_from, options), options, identity)
+            vision = OnnxVision.open(folder, made_from)
+            return cls(vision, partial(_speaker, folder, made_from, options), options, identity)
         size_bytes = sum(path.stat().st_size for path in files)
         model, processor = open_model(folder, _dtype(place, size_bytes), place)
         if options.adapter:
@@ -199,8 +200,19 @@ class DeltaVLMModel(ChangeModel):
         """What was loaded, and the checksum of its weights."""
         return self._identity
 
+    def survey(self, facts: PairFacts, sample: Iterable[Tile]) -> None:
+        """Measures the pair on a sample of its tiles; see `ChangeModel.survey`."""
+        self._resolution_m = _resolution_m(facts)
+        tiles = [tile for tile in sample if _failure(tile) is None and tile.valid.any()]
+        self.scene = None
+        if self.detector is not None and tiles:
+            self.scene = self.detector.survey(tiles, self._resolution_m)
+
     def answer(self, tiles: Sequence[Tile], questions: Sequence[Question]) -> list[TileAnswers]:
-        """Answers each question about each tile; see `ChangeModel.answer`."""
+        """Answers each question about each tile; see `ChangeModel.answer`.
+
+        Without a survey each tile is a scene of its own, as in a set of unrelated pairs.
+        """
         answers: list[TileAnswers] = [_failure(tile) or () for tile in tiles]
         good = [place for place, found in enumerate(answers) if not isinstance(found, TileFailure)]
         if good:
@@ -220,68 +232,70 @@ class DeltaVLMModel(ChangeModel):
         talk = Conversation(0, Question(Task.QUESTION, question), tile.clue)
         asked = [exchange.question for exchange in exchanges] + talk.asked
         prompt = turn_prompt(asked, [exchange.answer for exchange in exchanges])
-        encoding = self.speaker.encode(self.eyes.look([tile]), [0])
+        encoding = self.speaker.encode(self.look([tile]), [0])
         yield from self.speaker.answers(encoding, [0], [prompt])
+
+    def look(self, tiles: Sequence[Tile]) -> VisionOutput:
+        """What the vision part gives for tiles of one size, each encoded once."""
+        if self.detector is None:
+            return self.vision.tokens(tiles)
+        if self.scene is not None:
+            return self.detector.detect(tiles, self.scene)
+        return joined(
+            [
+                self.detector.detect([tile], self.detector.survey([tile], self._resolution_m))
+                for tile in tiles
+            ]
+        )
 
     def _answers(self, tiles: Sequence[Tile], questions: Sequence[Question]) -> list[TileAnswers]:
         from geochg.models.deltavlm.speech import hold
 
-        sight = self.eyes.look(tiles)
-        seen: list[Finding | None] = [None] * len(tiles)
-        if self.finder is not None and sight.seen is not None:
-            seen = list(self.finder.findings(sight.seen, tiles))
+        output = self.look(tiles)
+        maps: list[Outlines | None] = [None] * len(tiles)
+        if self.detector is not None:
+            maker = OutlineMaker(self.detector.head, self._resolution_m, self.options.threshold)
+            findings = maker.findings(output, tiles)
+            maps = [maker.outlines(f, tile) for f, tile in zip(findings, tiles, strict=True)]
         answers: list[list[Answer | Conversation]] = [
-            [self._seen(tile, finding, q) or Conversation(place, q, tile.clue) for q in questions]
-            for place, (tile, finding) in enumerate(zip(tiles, seen, strict=True))
+            [
+                self._by_map(tile, outlines, q) or Conversation(place, q, tile.clue)
+                for q in questions
+            ]
+            for place, (tile, outlines) in enumerate(zip(tiles, maps, strict=True))
         ]
         if talks := [a for row in answers for a in row if isinstance(a, Conversation)]:
-            hold(self.speaker, sight, talks)
-        return [
-            _in_agreement([self._said(a, f) if isinstance(a, Conversation) else a for a in row])
-            for row, f in zip(answers, seen, strict=True)
-        ]
+            hold(self.speaker, output, talks)
+        return [[self._answered(a) for a in row] for row in answers]
 
-    def _seen(self, tile: Tile, finding: Finding | None, question: Question) -> Answer | None:
+    def _by_map(self, tile: Tile, outlines: Outlines | None, question: Question) -> Answer | None:
         """The answer that needs no language model; None when it does."""
-        if finding is None or self.finder is None:
+        if outlines is None or self.detector is None:
             return None
-        if question.task is Task.PRESENCE:
-            return finding.presence
         if question.task is Task.LOCATE:
-            return self.finder.outlines(finding, tile)
-        if finding.presence.changed or question.task is Task.QUESTION:
-            return None
-        return unchanged(question.task, finding.presence, self.finder.head.no_change_sentence)
+            return outlines
+        presence = presence_of(outlines, tile)
+        if question.task is Task.PRESENCE:
+            return presence
+        if question.task is Task.QUESTION or presence.changed:
+            return self._in_words(tile, outlines, presence, question)
+        sentence = self.detector.head.no_change_sentence
+        return unchanged(question.task, presence, sentence)
 
-    def _said(self, conversation: Conversation, finding: Finding | None) -> Answer:
-        """The language model's answer; a dialogue's presence has the dense head's probability."""
-        answer = conversation.answer()
-        if finding is not None and isinstance(answer, Dialogue):
-            return replace(
-                answer,
-                presence=replace(answer.presence, probability=finding.presence.probability),
-            )
-        return answer
-
-
-def _finder(head: HeadFacts | None, given: DeltaVLMOptions) -> Finder | None:
-    """What reads a dense head, with the thresholds that were given or else calibrated."""
-    if head is None:
+    def _in_words(
+        self, tile: Tile, outlines: Outlines, presence: Presence, question: Question
+    ) -> Answer | None:
+        """The answer about a tile that changed; None to ask the language model."""
         return None
-    threshold, presence_threshold = given.threshold, given.presence_threshold
-    return Finder(
-        head,
-        head.threshold if threshold is None else threshold,
-        head.presence_threshold if presence_threshold is None else presence_threshold,
-    )
+
+    def _answered(self, answer: Answer | Conversation) -> Answer:
+        return answer.answer() if isinstance(answer, Conversation) else answer
 
 
-def _in_agreement(answers: list[Answer]) -> list[Answer]:
-    """Outlines get sentences of their own where the caption speaks of something else."""
-    caption = next((answer for answer in answers if isinstance(answer, Caption)), None)
-    if caption is None or not caption.changed:
-        return answers
-    return [captioned(a, caption) if isinstance(a, Outlines) else a for a in answers]
+def _resolution_m(facts: PairFacts) -> float | None:
+    """Side of a pixel on the ground; None for pictures without a place."""
+    area_m2 = facts.pixel_area_m2
+    return math.sqrt(area_m2) if math.isfinite(area_m2) and area_m2 > 0 else None
 
 
 def _failure(tile: Tile) -> TileFailure | None:
@@ -298,7 +312,7 @@ def _failure(tile: Tile) -> TileFailure | None:
 
 
 def _speaker(folder: Path, made_from: str, options: DeltaVLMOptions) -> Speaker:
-    """The language model of a folder whose eyes ONNX Runtime runs."""
+    """The language model of a folder whose vision part ONNX Runtime runs."""
     from geochg.models.deltavlm.onnx_file import can_run
     from geochg.models.deltavlm.onnx_speaker import (
         LANGUAGE,

@@ -8,7 +8,7 @@ see a wider neighbourhood. Both dates are stretched to the range of their own co
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -112,7 +112,6 @@ class Detector:
 
     runtime: VisionRuntime
     head: HeadFacts
-    _dates: tuple[str, str] = field(default=("before", "after"), init=False)
 
     def survey(self, sample: Iterable[Tile], resolution_m: float | None) -> Scene:
         """Measures a pair on some of its tiles.
@@ -145,8 +144,7 @@ class Detector:
         self, tiles: Sequence[Tile], scene: Scene
     ) -> tuple[DenseArrays, DenseArrays, tuple[NDArray[np.float32], NDArray[np.float32]]]:
         encoded = [
-            self._encoded(tiles, scene.ranges, view)
-            for view in (scene.zoom, scene.zoom * HALF)
+            self._encoded(tiles, scene.ranges, view) for view in (scene.zoom, scene.zoom * HALF)
         ]
         full, half = (
             self.runtime.detect(
@@ -168,7 +166,10 @@ class Detector:
         layout, count = self.head.layout, len(tiles)
         parts = list(workers().map(lambda part: self._encoded(part, ranges, zoom), batches(tiles)))
         before, after = (
-            [np.concatenate(level)[:count] for level in zip(*(p[date].maps for p in parts), strict=True)]
+            [
+                np.concatenate(level)[:count]
+                for level in zip(*(p[date].maps for p in parts), strict=True)
+            ]
             for date in (0, 1)
         )
         valid = np.stack([_valid_view(tile.valid, zoom) for tile in tiles])
@@ -189,9 +190,11 @@ class Detector:
     ) -> tuple[EncodedDates, EncodedDates]:
         before, after = (
             self.runtime.encode(
-                np.stack([self._pixels(getattr(tile, date), tile.valid, colors, zoom) for tile in tiles])
+                np.stack(
+                    [self._pixels(getattr(tile, date), tile.valid, colors, zoom) for tile in tiles]
+                )
             )
-            for date, colors in zip(self._dates, ranges, strict=True)
+            for date, colors in zip(("before", "after"), ranges, strict=True)
         )
         return before, after
 
@@ -216,6 +219,24 @@ class Detector:
         pixels = np.concatenate(((color - mean) / std, (infrared - mean[:1]) / std[:1]))
         down, across = (-side % SIDE_MULTIPLE_PX for side in pixels.shape[1:])
         return np.pad(pixels, ((0, 0), (0, down), (0, across)), mode="edge").astype(np.float32)
+
+
+def joined(outputs: Sequence[VisionOutput]) -> VisionOutput:
+    """What was given for tiles one by one, as for all at once."""
+
+    def stacked(arrays: Iterable[NDArray[np.float32]]) -> NDArray[np.float32]:
+        return np.concatenate(list(arrays))
+
+    def view(dense: Sequence[DenseArrays | None]) -> DenseArrays | None:
+        known = [arrays for arrays in dense if arrays is not None]
+        return DenseArrays(*map(stacked, zip(*known, strict=True))) if known else None
+
+    return VisionOutput(
+        stacked(output.before for output in outputs),
+        stacked(output.after for output in outputs),
+        view([output.dense for output in outputs]),
+        view([output.half for output in outputs]),
+    )
 
 
 def zoom_at(resolution_m: float | None) -> float:

@@ -171,4 +171,3 @@ def _length(maps: Tensor) -> Tensor:
 
 def _enlarged(maps: Tensor, size: tuple[int, int]) -> Tensor:
     return functional.interpolate(maps, size=size, mode="bilinear", align_corners=False)
-

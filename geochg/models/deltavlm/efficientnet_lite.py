@@ -117,9 +117,7 @@ class _SameConv(nn.Conv2d):
 class _Block(nn.Module):
     """An inverted residual block: widen, filter each channel, narrow."""
 
-    def __init__(
-        self, channels: int, width: int, kernel: int, stride: int, expansion: int
-    ) -> None:
+    def __init__(self, channels: int, width: int, kernel: int, stride: int, expansion: int) -> None:
         super().__init__()
         wide = channels * expansion
         self.expand = _SameConv(channels, wide, 1) if expansion > 1 else None

@@ -196,16 +196,7 @@ class OutlineMaker:
             calibration=self.calibration.confidence,
         )
 
-    def presence(self, outlines: Outlines, tile: Tile) -> Presence:
-        """A tile changed when the map says so; see `cells`."""
-        assert outlines.change is not None
-        seen = tile.valid if outlines.not_seen is None else tile.valid & ~outlines.not_seen
-        highest = float(outlines.change[seen].max(initial=0.0))
-        return Presence(highest >= outlines.threshold, highest)
-
-    def _finding(
-        self, full: DenseArrays, half: DenseArrays, shape: tuple[int, ...]
-    ) -> Finding:
+    def _finding(self, full: DenseArrays, half: DenseArrays, shape: tuple[int, ...]) -> Finding:
         from geochg.models.deltavlm.detector import HALF
 
         rows, cols = full.color_vote.shape[-2:]
@@ -250,6 +241,14 @@ class OutlineMaker:
             of_buildings = scores[built] / np.maximum(scores[built].max(axis=0), 1e-6)
             layers[built] = of_buildings * building
         return layers
+
+
+def presence_of(outlines: Outlines, tile: Tile) -> Presence:
+    """A tile changed when its map says so, and as surely as the surest pixel did."""
+    assert outlines.change is not None
+    seen = tile.valid if outlines.not_seen is None else tile.valid & ~outlines.not_seen
+    highest = float(outlines.change[seen].max(initial=0.0))
+    return Presence(highest >= outlines.threshold, highest)
 
 
 def change_logits(dense: DenseArrays) -> NDArray[np.float32]:

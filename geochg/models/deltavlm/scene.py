@@ -32,7 +32,7 @@ COLOR_WINDOWS = (5, 11, 21)
 """Windows over which the colour difference is averaged, in pixels of the first level."""
 
 WIDE_WINDOWS = (5, 11)
-"""Windows, in pixels of the first level, over which colour differences are averaged and whitened."""
+"""Windows, likewise, over which colour differences are averaged and then whitened."""
 
 SPREAD_FLOOR = 0.05
 """Added to each standard deviation, lest constant channels be blown up."""

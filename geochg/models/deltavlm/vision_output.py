@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 SIDE_MULTIPLE_PX = 32
 """Images are padded to sides of a multiple of this."""
 
-VISION_BATCH = 4
-"""Images encoded at once: their feature maps stay in a processor's cache."""
+VISION_BATCH = 1
+"""Images encoded at once: feature maps of more do not stay in a processor's cache, and the batches
+run side by side."""
 
 DENSE_FIELDS = (
     "pyramid_logits",

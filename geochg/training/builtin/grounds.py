@@ -216,7 +216,7 @@ MASKED_FOLDERS = (
     MaskedFolder(
         "amazon_forest_s2",
         "forest",
-        0.5,
+        0.8,
         lambda mask: np.where(mask > 0, Cover.WOODY, ANY | Cover.NOT_SEEN),
         (5.0, 10.0),
         lends=False,
@@ -224,7 +224,7 @@ MASKED_FOLDERS = (
     MaskedFolder(
         "nepal_landslides",
         "forest",
-        0.5,
+        0.8,
         lambda mask: np.where(mask > 0, Cover.BARE, ANY - Cover.BUILDING),
         (5.0, 10.0),
         lends=False,

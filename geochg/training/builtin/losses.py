@@ -32,9 +32,7 @@ def vision_losses(output: DenseOutput, batch: Mapping[str, Tensor]) -> dict[str,
         output: Of the head.
         batch: See `pairs.stacked`.
     """
-    half = {
-        name: batch[name][:, 1::2, 1::2] for name in ("cover_before", "cover_after", "change")
-    }
+    half = {name: batch[name][:, 1::2, 1::2] for name in ("cover_before", "cover_after", "change")}
     size = (half["change"].shape[-2], half["change"].shape[-1])
     pyramid, statistics = (
         functional.interpolate(logits, size=size, mode="bilinear", align_corners=False)
@@ -52,15 +50,11 @@ def vision_losses(output: DenseOutput, batch: Mapping[str, Tensor]) -> dict[str,
         "cover": cover_loss(output.before_logits, batch["cover_before"])
         + cover_loss(output.after_logits, batch["cover_after"]),
     }
-    total = (
-        parts["change"] + BUILDING_WEIGHT * parts["building"] + COVER_WEIGHT * parts["cover"]
-    )
+    total = parts["change"] + BUILDING_WEIGHT * parts["building"] + COVER_WEIGHT * parts["cover"]
     return {**parts, "total": total}
 
 
-def _weighted(
-    voices: tuple[Tensor, ...], channel: int, truth: Tensor, known: Tensor
-) -> Tensor:
+def _weighted(voices: tuple[Tensor, ...], channel: int, truth: Tensor, known: Tensor) -> Tensor:
     losses = [
         weight * change_loss(logits[:, channel], truth, known)
         for weight, logits in zip(PARTS, voices, strict=True)

@@ -37,6 +37,24 @@ def all_grounds(root: Path) -> list[Ground]:
     return found
 
 
+def split_grounds(grounds: Sequence[Ground]) -> tuple[list[Ground], list[Ground]]:
+    """Grounds to learn from, and others to calibrate on.
+
+    Of each kind with several grounds the last sixth is held out as one block, because neighbours
+    in a list are often neighbours on the ground, or of one flood.
+    """
+    learned, held_out = [], []
+    for kind in sorted({ground.kind for ground in grounds}):
+        of_kind = [ground for ground in grounds if ground.kind == kind]
+        held = len(of_kind) // HELD_OUT_PART
+        learned += of_kind[: len(of_kind) - held]
+        held_out += of_kind[len(of_kind) - held :]
+    return learned, held_out
+
+
+HELD_OUT_PART = 6
+
+
 def shares_by_kind(grounds: Sequence[Ground]) -> dict[str, float]:
     """How often each kind is drawn, for a reader."""
     kinds = sorted({ground.kind for ground in grounds})
@@ -124,7 +142,7 @@ def floods(root: Path) -> Iterator[Ground]:
             covers,
             10.0,
             (5.0, 10.0),
-            1.8 / max(len(paths), 1),
+            3.0 / max(len(paths), 1),
             lends=False,
             change=_always(mask),
         )
