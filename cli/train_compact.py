@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -39,20 +38,23 @@ def _stage(flag: str, default: int, text: str) -> Callable[[Command], Command]:
     type=click.Path(path_type=Path),
     help="For pairs, checkpoints and TensorBoard logs; the same again goes on from there.",
 )
-@click.option("--real-dir", metavar="FOLDER", help="Real imagery to draw on; see `dataset world`.")
-@click.option("--start", metavar="FOLDER", help="A compact model to start from, not from nothing.")
-@_stage("--pairs", 10_000, "Pairs to learn from.")
-@_stage("--calibration-pairs", 400, "Pairs to find thresholds on.")
-@_stage("--crop-steps", 12_000, "Batches of the first pass of seeing, on crops.")
-@_stage("--crop-batch", 16, "Crops in a batch.")
-@_stage("--whole-steps", 2000, "Batches of the second pass, on whole pairs.")
-@_stage("--whole-batch", 8, "Pairs in a batch.")
-@_stage("--speak-steps", 2500, "Batches of the language stage.")
+@click.option(
+    "--real-dir",
+    metavar="FOLDER",
+    required=True,
+    help="Labelled imagery, laid out as docs/training.md says.",
+)
+@click.option("--start", metavar="FOLDER", help="A compact model whose vision part to start from.")
+@_stage("--frozen-steps", 850, "Batches of the vision stage with the encoder as it came.")
+@_stage("--opened-steps", 150, "Batches of the vision stage with the encoder's deep half open.")
+@_stage("--batch-size", 8, "Pairs in a batch of the vision stage.")
+@_stage("--pairs", 4000, "Drawn pairs for the language stage.")
+@_stage("--language-steps", 1000, "Batches of the language stage.")
 @_stage("--vocabulary", 2000, "Tokens of the tokenizer.")
-@_stage("--workers", 1, "Processes that draw.")
+@_stage("--workers", 1, "Processes that make pairs.")
 @json_option("what was found")
 def compact(output: Path, work: Path, as_json: bool, **given: Any) -> None:  # noqa: ANN401
-    """Make a compact DeltaVLM: draw pairs, learn to see, calibrate, learn to speak.
+    """Make a compact DeltaVLM: vision stage, calibration, language stage, export.
 
     On two CPU cores this takes hours, on a GPU minutes; the defaults are the recipe of the model
     that comes with geochg. A run that was stopped goes on where it was.
@@ -60,7 +62,7 @@ def compact(output: Path, work: Path, as_json: bool, **given: Any) -> None:  # n
     \b
     Examples:
       geochg train compact -o model --work training --real-dir imagery --workers 2
-      geochg train compact -o model --work more --start model-of-last-week
+      geochg train compact -o model --work more --real-dir imagery --start last-model
     """
     check_new_folder(output)
     check_apart(output, work)
@@ -70,22 +72,15 @@ def compact(output: Path, work: Path, as_json: bool, **given: Any) -> None:  # n
             f"training needs {missing[0]}, which is not installed",
             "install it with: pip install 'geochg[train]'",
         )
-    from geochg.training.compact import CompactOptions, make_compact
+    from geochg.training.builtin.recipe import CompactOptions, train_compact
     from geochg.writers.staging import Staging
 
     with Staging() as staging:
         with staging.write(output) as folder:
-            found = make_compact(work, folder, CompactOptions(**given), _say)
+            found = train_compact(work, folder, CompactOptions(**given), _say)
         staging.commit()
-    made = {"folder": str(output), **asdict(found)}
-    click.echo(json.dumps(made) if as_json else _in_words(made))
-
-
-def _in_words(made: dict[str, Any]) -> str:
-    values = {
-        name: f"{value:.3g}" if isinstance(value, float) else value for name, value in made.items()
-    }
-    return "\n".join([values.pop("folder"), *(f"  {name}: {v}" for name, v in values.items())])
+    made = {"folder": str(output), "calibration": found}
+    click.echo(json.dumps(made) if as_json else str(output))
 
 
 def _say(text: str) -> None:

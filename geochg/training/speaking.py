@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +10,6 @@ import torch
 from torch import Tensor, nn
 from transformers import TrainingArguments
 
-from geochg.models.deltavlm.folding import fold_batch_norms
 from geochg.models.deltavlm.modeling import DeltaVLMForConditionalGeneration, PairEncoding
 from geochg.models.deltavlm.processing import IGNORED, DeltaVLMProcessor
 from geochg.models.deltavlm.tokenizer import train_tokenizer
@@ -20,7 +17,7 @@ from geochg.training.augment import Augmentation
 from geochg.training.checkpoints import AGAIN, WholeTrainer
 from geochg.training.drawn import DrawnPairs
 from geochg.training.lessons import Lesson, Lessons, pair_order, rows_of
-from geochg.training.seeing import _fast_bf16
+from geochg.training.precision import fast_bf16
 
 LEARNING = (
     "relation.",
@@ -73,24 +70,14 @@ class SpeakingTrainer(WholeTrainer):
         # Only the model's own `forward` is run in half precision by itself.
         with self.accelerator.autocast():
             with torch.no_grad():
-                features = self._eyes["vision"](inputs["before"], inputs["after"])
-                seen = self._eyes["dense"](features.maps)
+                features = network.vision(inputs["before"], inputs["after"])
+                seen = network.look(features.maps)
             encoding = network.relate(features, seen)
             losses = [network(**rows, encoding=encoding).loss for rows in inputs["rows"]]
         tokens = [(rows["labels"] != IGNORED).sum() for rows in inputs["rows"]]
         weights = torch.stack(tokens) / sum(tokens)
         loss = (torch.stack(losses) * weights).sum()
         return (loss, encoding) if return_outputs else loss
-
-    @cached_property
-    def _eyes(self) -> nn.ModuleDict:
-        """Vision part and dense head as at inference: in evaluation mode, folded, never trained.
-
-        A copy, made when the weights of a checkpoint have been loaded.
-        """
-        network: Any = self.accelerator.unwrap_model(self.model)
-        eyes = nn.ModuleDict({"vision": network.vision, "dense": network.dense})
-        return fold_batch_norms(deepcopy(eyes).eval()).to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
 def speaking_tokenizer(pairs: DrawnPairs, vocab_size: int) -> Any:  # noqa: ANN401
@@ -160,7 +147,7 @@ def _arguments(folder: Path, options: SpeakingOptions) -> TrainingArguments:
         report_to=["tensorboard"],
         remove_unused_columns=False,
         dataloader_num_workers=0,
-        bf16=_fast_bf16(),
+        bf16=fast_bf16(),
         seed=options.seed,
         disable_tqdm=True,
     )

@@ -131,12 +131,11 @@ class DeltaVLMModel(ChangeModel):
         options: DeltaVLMOptions,
         identity: ModelIdentity,
     ) -> Self:
-        """The backend of a model in memory, whose batch norms are folded in place."""
-        from geochg.models.deltavlm.folding import fold_batch_norms
+        """The backend of a model in memory."""
         from geochg.models.deltavlm.torch_speaker import TorchSpeaker
         from geochg.models.deltavlm.torch_vision import TorchVision
 
-        speaker = TorchSpeaker(fold_batch_norms(model), processor, dict(options.generation()))
+        speaker = TorchSpeaker(model, processor, dict(options.generation()))
         return cls(TorchVision(model, processor), lambda: speaker, options, identity)
 
     @classmethod
@@ -237,35 +236,42 @@ class DeltaVLMModel(ChangeModel):
 
     def look(self, tiles: Sequence[Tile]) -> VisionOutput:
         """What the vision part gives for tiles of one size, each encoded once."""
+        return joined([output for output, _ in self._looks(tiles)])
+
+    def _looks(self, tiles: Sequence[Tile]) -> list[tuple[VisionOutput, list[Outlines | None]]]:
+        """What is seen in the tiles of each scene, and the maps made of it."""
         if self.detector is None:
-            return self.vision.tokens(tiles)
+            return [(self.vision.tokens(tiles), [None] * len(tiles))]
         if self.scene is not None:
-            return self.detector.detect(tiles, self.scene)
-        return joined(
-            [
-                self.detector.detect([tile], self.detector.survey([tile], self._resolution_m))
-                for tile in tiles
-            ]
-        )
+            return [self._mapped(self.detector, tiles, self.scene)]
+        scenes = (self.detector.survey([tile], self._resolution_m) for tile in tiles)
+        return [
+            self._mapped(self.detector, [tile], scene)
+            for tile, scene in zip(tiles, scenes, strict=True)
+        ]
+
+    def _mapped(
+        self, detector: Detector, tiles: Sequence[Tile], scene: Scene
+    ) -> tuple[VisionOutput, list[Outlines | None]]:
+        output = detector.detect(tiles, scene)
+        maker = OutlineMaker(detector.head, scene, self.options.threshold)
+        findings = maker.findings(output, tiles)
+        return output, [maker.outlines(f, tile) for f, tile in zip(findings, tiles, strict=True)]
 
     def _answers(self, tiles: Sequence[Tile], questions: Sequence[Question]) -> list[TileAnswers]:
         from geochg.models.deltavlm.speech import hold
 
-        output = self.look(tiles)
-        maps: list[Outlines | None] = [None] * len(tiles)
-        if self.detector is not None:
-            maker = OutlineMaker(self.detector.head, self._resolution_m, self.options.threshold)
-            findings = maker.findings(output, tiles)
-            maps = [maker.outlines(f, tile) for f, tile in zip(findings, tiles, strict=True)]
+        looks = self._looks(tiles)
+        maps = [outlines for _, part in looks for outlines in part]
         answers: list[list[Answer | Conversation]] = [
             [
-                self._by_map(tile, outlines, q) or Conversation(place, q, tile.clue)
-                for q in questions
+                self._by_map(tile, outlines, question) or Conversation(place, question, tile.clue)
+                for question in questions
             ]
             for place, (tile, outlines) in enumerate(zip(tiles, maps, strict=True))
         ]
         if talks := [a for row in answers for a in row if isinstance(a, Conversation)]:
-            hold(self.speaker, output, talks)
+            hold(self.speaker, joined([output for output, _ in looks]), talks)
         return [[self._answered(a) for a in row] for row in answers]
 
     def _by_map(self, tile: Tile, outlines: Outlines | None, question: Question) -> Answer | None:

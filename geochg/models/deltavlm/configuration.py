@@ -66,6 +66,7 @@ class DeltaVLMConfig(PretrainedConfig):  # type: ignore[no-untyped-call]
         num_query_tokens: Queries of the Q-Former, tokens of the language model.
         image_size: Side of the square image in pixels.
         resize: Whether images of other sizes are resized; if not they are padded.
+        stretch: Whether each image is stretched to the range of its own colours.
         image_mean: Per band, of pixels scaled to 0-1.
         image_std: As `image_mean`.
         vision_norm_eps: Of the layer norm after the vision part (`ln_vision` as released).
@@ -91,6 +92,7 @@ class DeltaVLMConfig(PretrainedConfig):  # type: ignore[no-untyped-call]
     num_query_tokens: int = 32
     image_size: int = 224
     resize: bool = True
+    stretch: bool = False
     image_mean: list[float] | tuple[float, ...] = (0.48145466, 0.4578275, 0.40821073)
     image_std: list[float] | tuple[float, ...] = (0.26862954, 0.26130258, 0.27577711)
     vision_norm_eps: float = 1e-5

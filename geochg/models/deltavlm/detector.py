@@ -66,7 +66,14 @@ class ColorRange:
     @classmethod
     def of(cls, tiles: Sequence[Tile], date: str) -> ColorRange:
         """Measured on the valid pixels of some tiles."""
-        samples = [_sampled(getattr(tile, date), tile.valid) for tile in tiles]
+        return cls.measured([(getattr(tile, date), tile.valid) for tile in tiles])
+
+    @classmethod
+    def measured(
+        cls, images: Sequence[tuple[NDArray[np.generic], NDArray[np.bool_]]]
+    ) -> ColorRange:
+        """Measured on images `(bands, height, width)` where their masks are true."""
+        samples = [_sampled(image, valid) for image, valid in images]
         values = np.concatenate(samples, axis=1).astype(np.float32)
         if not values.shape[1]:
             values = np.zeros((len(values), 1), np.float32)
@@ -100,6 +107,11 @@ class Scene:
     vectors: tuple[NDArray[np.float32], NDArray[np.float32]]
     resolution_m: float | None
 
+    @property
+    def shown_m(self) -> float | None:
+        """Side of a shown pixel on the ground, in metres; None where it is not known."""
+        return None if self.resolution_m is None else self.resolution_m / self.zoom
+
 
 @dataclass(frozen=True, eq=False)
 class Detector:
@@ -113,16 +125,19 @@ class Detector:
     runtime: VisionRuntime
     head: HeadFacts
 
-    def survey(self, sample: Iterable[Tile], resolution_m: float | None) -> Scene:
+    def survey(
+        self, sample: Iterable[Tile], resolution_m: float | None, zoom: float | None = None
+    ) -> Scene:
         """Measures a pair on some of its tiles.
 
         Args:
             sample: Tiles spread over the pair.
             resolution_m: Side of a pixel on the ground, in metres; None where it is not known.
+            zoom: Size at which tiles are shown; None for what suits the resolution.
         """
         tiles = list(sample)
         ranges = (ColorRange.of(tiles, "before"), ColorRange.of(tiles, "after"))
-        zoom = zoom_at(resolution_m)
+        zoom = zoom_at(resolution_m) if zoom is None else zoom
         views = (zoom, zoom * HALF)
         vectors = tuple(self._measured(tiles, ranges, view, resolution_m) for view in views)
         return Scene(ranges, zoom, (vectors[0], vectors[1]), resolution_m)
@@ -223,6 +238,8 @@ class Detector:
 
 def joined(outputs: Sequence[VisionOutput]) -> VisionOutput:
     """What was given for tiles one by one, as for all at once."""
+    if len(outputs) == 1:
+        return outputs[0]
 
     def stacked(arrays: Iterable[NDArray[np.float32]]) -> NDArray[np.float32]:
         return np.concatenate(list(arrays))

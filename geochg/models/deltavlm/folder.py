@@ -42,6 +42,12 @@ def check_folder(folder: Path) -> list[Path]:
     kind = saved_json(folder / CONFIG, HINT).get("model_type")
     if kind != "deltavlm":
         raise ModelError(f"{folder} holds a model of type {kind!r}, not 'deltavlm'", HINT)
+    dense = saved_json(folder / CONFIG, HINT).get("dense_config")
+    if isinstance(dense, dict) and "widths" in dense:
+        raise ModelError(
+            f"{folder} holds a compact DeltaVLM of an older geochg, whose vision part is no more",
+            "make it anew with `geochg train compact`, or tune the present built-in model",
+        )
     files = weight_files(folder, HINT)
     if missing := [name for name in NEEDED if not (folder / name).is_file()]:
         raise ModelError(f"{folder} has no {missing[0]}", HINT)

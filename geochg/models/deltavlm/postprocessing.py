@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
+from geochg.models.deltavlm.detector import HALF, Scene
 from geochg.models.deltavlm.resample import resampled
 from geochg.models.deltavlm.vision_output import DenseArrays, HeadFacts, VisionOutput
 from geochg.records import CANNOT_TELL, LAND_COVER, Change, Channel, LandCover, Outlines, Presence
@@ -65,7 +66,7 @@ class Cut(NamedTuple):
     """From where on a pixel is changed, for imagery of some resolutions.
 
     Attributes:
-        up_to_m: Side of the largest pixels it is for, in metres.
+        up_to_m: Side of the largest shown pixels it is for, in metres.
         change: Logit of any change.
         building: Logit of a change of buildings.
         low: What is taken from both for the pixels that join others (hysteresis), in logits.
@@ -109,9 +110,9 @@ class Calibration:
         ]
         return {"cuts": cuts, "confidence": self.confidence and [*map(list, self.confidence)]}
 
-    def cut_at(self, resolution_m: float | None) -> Cut:
-        """The cut for a resolution; that of the finest where it is not known."""
-        side_m = 0.0 if resolution_m is None else resolution_m
+    def cut_at(self, shown_m: float | None) -> Cut:
+        """The cut for shown pixels of a side in metres; the finest where it is not known."""
+        side_m = 0.0 if shown_m is None else shown_m
         return next((cut for cut in self.cuts if side_m <= cut.up_to_m), self.cuts[-1])
 
 
@@ -138,12 +139,12 @@ class OutlineMaker:
 
     Attributes:
         head: Of the head.
-        resolution_m: Side of a pixel on the ground, in metres; None where it is not known.
+        scene: What was measured on the pair.
         threshold: Least probability of a changed pixel; None for the calibrated one.
     """
 
     head: HeadFacts
-    resolution_m: float | None = None
+    scene: Scene
     threshold: float | None = None
 
     @property
@@ -154,7 +155,7 @@ class OutlineMaker:
     @property
     def cut(self) -> Cut:
         """The calibrated cut, or the one that was given."""
-        cut = self.calibration.cut_at(self.resolution_m)
+        cut = self.calibration.cut_at(self.scene.shown_m)
         if self.threshold is None:
             return cut
         given = float(_logit(np.float32(self.threshold)))
@@ -197,8 +198,6 @@ class OutlineMaker:
         )
 
     def _finding(self, full: DenseArrays, half: DenseArrays, shape: tuple[int, ...]) -> Finding:
-        from geochg.models.deltavlm.detector import HALF
-
         rows, cols = full.color_vote.shape[-2:]
         # What lies beyond the tile was padded; a half-size view may be padded further.
         sides = (round(side / HALF) for side in half.color_vote.shape[-2:])
@@ -210,9 +209,7 @@ class OutlineMaker:
         return self._at_tile_size(layers, shape)
 
     def _at_tile_size(self, layers: NDArray[np.float32], shape: tuple[int, ...]) -> Finding:
-        from geochg.models.deltavlm.detector import zoom_at
-
-        per_pixel = self.head.stride_px / zoom_at(self.resolution_m)
+        per_pixel = self.head.stride_px / self.scene.zoom
         rows, cols = (round(side * per_pixel) for side in layers.shape[1:])
         whole = resampled(layers, rows, cols)[:, : shape[0], : shape[1]]
         covers = (len(layers) - 2) // 2

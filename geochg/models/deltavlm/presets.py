@@ -80,6 +80,7 @@ def compact_config(vocab_size: int) -> DeltaVLMConfig:
         num_query_tokens=16,
         image_size=256,
         resize=False,
+        stretch=True,
         image_mean=(0.5, 0.5, 0.5),
         image_std=(0.5, 0.5, 0.5),
         relation_dropout=0.1,

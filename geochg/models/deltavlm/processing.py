@@ -108,6 +108,8 @@ class DeltaVLMProcessor:
         """
         if self.config.resize:
             images = [_resized(image, self.config.image_size) for image in images]
+        if self.config.stretch:
+            images = [_stretched(image) for image in images]
         stacked = torch.from_numpy(np.stack(images))
         values = stacked.to(torch.float32, memory_format=torch.channels_last)
         mean = torch.tensor(self.config.image_mean).view(3, 1, 1)
@@ -173,6 +175,15 @@ def _resized(image: NDArray[np.uint8], size_px: int) -> NDArray[np.uint8]:
     picture = Image.fromarray(np.ascontiguousarray(image.transpose(1, 2, 0)))
     resized = picture.resize((size_px, size_px), Image.Resampling.BICUBIC)
     return np.asarray(resized).transpose(2, 0, 1)
+
+
+def _stretched(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """As the survey of a pair stretches its tiles, by this image's own colours."""
+    from geochg.models.deltavlm.detector import ColorRange
+
+    valid = np.ones(image.shape[1:], bool)
+    colors = ColorRange.measured([(image, valid)])
+    return np.rint(255 * colors.stretched(image, valid)).astype(np.uint8)
 
 
 def _padded(values: Tensor) -> Tensor:

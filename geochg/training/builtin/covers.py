@@ -35,6 +35,15 @@ NOTHING = 0
 ANY = 63
 """Any ground that is seen."""
 
+COVERS_OF_CLASS = {
+    "building": Cover.BUILDING,
+    "road": Cover.ROAD,
+    "vegetation": Cover.LOW | Cover.WOODY,
+    "water": Cover.WATER,
+    "bare": Cover.BARE,
+}
+"""Land covers of each class of change."""
+
 UNKNOWN_CHANGE = 255
 """Value of a change mask where nobody knows."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -13,14 +13,16 @@ from torch import Tensor
 from torch.nn import functional
 
 from geochg.datasets.telling.truth import CLASS_NAMES, DIRECTIONS
-from geochg.models.deltavlm.dense import DenseOutput
-from geochg.models.deltavlm.losses import DenseTargets, dense_losses
-from geochg.models.deltavlm.onnx_eyes import EYES
+from geochg.models.deltavlm.onnx_vision import DETECTOR
 from geochg.models.deltavlm.processing import DeltaVLMProcessor
 from geochg.models.deltavlm.speech import turn_prompt
+from geochg.models.deltavlm.vision_output import SIDE_MULTIPLE_PX
 from geochg.models.deltavlm.wording import write_sentence
+from geochg.records import Change
+from geochg.training.builtin.covers import ANY, COVERS_OF_CLASS, NOTHING, UNKNOWN_CHANGE
+from geochg.training.builtin.losses import vision_losses
 from geochg.training.tuning.lesson import Lesson
-from geochg.training.tuning.masks import UNKNOWN, ChangeMasks
+from geochg.training.tuning.masks import ChangeMasks
 from geochg.training.tuning.pupil import Pupil, check_room, learns, words_loss
 
 if TYPE_CHECKING:
@@ -52,8 +54,6 @@ class DeltaVLMPupil(Pupil):
         seeing: float,
     ) -> None:
         super().__init__(network)
-        # Convolutions are a third faster so on a CPU.
-        self.network.to(memory_format=torch.channels_last)
         self.processor = processor
         self.folder = folder
         self.max_tokens = max_tokens
@@ -97,20 +97,20 @@ class DeltaVLMPupil(Pupil):
         rows = {name: inputs[name] for name in _ROWS}
         logits = network(**rows, pair_index=inputs["pair_index"], encoding=encoding).logits
         losses = {"words": words_loss(logits[:, :-1], inputs["labels"][:, 1:])}
-        if "masks" in inputs:
-            losses["seeing"] = self.seeing * self._seeing(cast("DenseOutput", seen), inputs)
+        if seen is not None and "change" in inputs:
+            losses["seeing"] = self.seeing * vision_losses(seen, inputs)["total"]
         return losses
 
     def model(self) -> ChangeModel:
         """See `Pupil.model`."""
         from geochg.models.base import ModelIdentity
         from geochg.models.deltavlm.backend import DeltaVLMModel, DeltaVLMOptions
-        from geochg.models.deltavlm.torch_eyes import TorchEyes
         from geochg.models.deltavlm.torch_speaker import TorchSpeaker
+        from geochg.models.deltavlm.torch_vision import TorchVision
 
         speaker = TorchSpeaker(self.network, self.processor)
-        eyes = TorchEyes(self.network, self.processor)
-        return DeltaVLMModel(eyes, lambda: speaker, DeltaVLMOptions(), ModelIdentity("", ""))
+        vision = TorchVision(self.network, self.processor)
+        return DeltaVLMModel(vision, lambda: speaker, DeltaVLMOptions(), ModelIdentity("", ""))
 
     def save(self, folder: Path) -> None:
         """See `Pupil.save`; without the exported files of a compact model, see `finish`."""
@@ -138,11 +138,10 @@ class DeltaVLMPupil(Pupil):
 
     def finish(self, folder: Path) -> None:
         """Exports a saved model that came from a folder with exported files."""
-        if (self.folder / EYES).is_file():
+        if (self.folder / DETECTOR).is_file():
             from geochg.models.deltavlm.export import export
-            from geochg.models.deltavlm.folding import fold_batch_norms
 
-            export(fold_batch_norms(self.network.cpu().float().eval()), folder)
+            export(self.network.cpu().float().eval(), folder)
 
     # --- pictures --------------------------------------------------------------------------------
 
@@ -158,57 +157,45 @@ class DeltaVLMPupil(Pupil):
         """What the dense head should say; nothing where it does not learn, or has no masks.
 
         Returns:
-            `masks` `(pairs, channels, height, width)` bool; `undirected` `(pairs, classes, height,
-            width)` bool, what changed in a direction nobody noted; `ignore` `(pairs, height,
-            width)` bool, where nobody drew anything.
+            `cover_before`, `cover_after` and `change` `(pairs, height, width)` uint8 and
+            `teaches_change` `(pairs,)` bool, see `training.builtin.pairs.Pair`.
         """
         if not self.wants_masks or all(lesson.masks is None for lesson in lessons):
             return {}
         shape = tuple(max(lesson.before.shape[axis] for lesson in lessons) for axis in (1, 2))
         if not self.processor.config.resize:
-            shape = tuple(side + -side % 32 for side in shape)
-        layers = [self._layers(lesson.masks, lesson.before.shape[1:], shape) for lesson in lessons]
-        masks, undirected, ignore = (
-            torch.from_numpy(np.stack(p)) for p in zip(*layers, strict=True)
-        )
-        return {"masks": masks, "undirected": undirected, "ignore": ignore}
+            shape = tuple(side + -side % SIDE_MULTIPLE_PX for side in shape)
+        layers = [_labels(lesson.masks, lesson.before.shape[1:], shape) for lesson in lessons]
+        before, after, change = (torch.from_numpy(np.stack(p)) for p in zip(*layers, strict=True))
+        return {
+            "cover_before": before,
+            "cover_after": after,
+            "change": change,
+            "teaches_change": torch.tensor([lesson.masks is not None for lesson in lessons]),
+        }
 
-    def _layers(
-        self, masks: ChangeMasks | None, own: Sequence[int], shape: Sequence[int]
-    ) -> tuple[NDArray[np.bool_], ...]:
-        """`masks`, `undirected` and `ignore` of one pair."""
-        dense = self.network.config.dense_config
-        layers = np.zeros((len(dense.channels), *shape), np.bool_)
-        undirected = np.zeros((len(dense.classes), *shape), np.bool_)
-        ignore = np.ones(tuple(shape), np.bool_)
-        if masks is None:
-            return layers, undirected, ignore
-        inside = np.s_[: own[0], : own[1]]
-        told = [0, *(CLASS_NAMES.index(name) for name in dense.classes)]
-        # A change of a class that the head does not know is neither one of its own nor none.
-        ignore[inside] = ~np.isin(masks.classes, told)
-        for row, name in enumerate(dense.classes):
-            of_class = masks.classes == CLASS_NAMES.index(name)
-            undirected[row][inside] = of_class & (masks.directions == UNKNOWN)
-            for turn, change in enumerate(dense.directions):
-                index = DIRECTIONS.index(change)
-                layer = layers[row * len(dense.directions) + turn]
-                layer[inside] = of_class & (masks.directions == index)
-        return layers, undirected, ignore
 
-    def _seeing(self, seen: DenseOutput, inputs: dict[str, Any]) -> Tensor:
-        dense = self.network.config.dense_config
-        turns = len(dense.directions)
-        size = (seen.logits.shape[-2], seen.logits.shape[-1])
-        masks = functional.adaptive_avg_pool2d(inputs["masks"].float(), size)
-        undirected = functional.adaptive_avg_pool2d(inputs["undirected"].float(), size)
-        # Where nobody noted the direction, it is the one that the head thinks likeliest.
-        guess = seen.logits.detach()
-        guess = guess.reshape(len(guess), -1, turns, *size)
-        likeliest = torch.zeros_like(guess).scatter_(2, guess.argmax(2, keepdim=True), 1.0)
-        masks = masks + (likeliest * undirected[:, :, None]).flatten(1, 2)
-        targets = DenseTargets(masks, inputs["ignore"])
-        return dense_losses(seen, targets, turns)["total"]
+def _labels(
+    masks: ChangeMasks | None, own: Sequence[int], shape: Sequence[int]
+) -> tuple[NDArray[np.uint8], ...]:
+    """Covers of both dates and the change of one pair; unknown where nobody drew anything."""
+    before, after = (np.full(tuple(shape), NOTHING, np.uint8) for _ in range(2))
+    change = np.full(tuple(shape), UNKNOWN_CHANGE, np.uint8)
+    if masks is None:
+        return before, after, change
+    inside = np.s_[: own[0], : own[1]]
+    change[inside] = masks.classes > 0
+    for class_name, cover in COVERS_OF_CLASS.items():
+        of_class = masks.classes == CLASS_NAMES.index(class_name)
+        others = ANY & ~cover
+        for direction, (first, second) in {
+            Change.APPEARED: (others, cover),
+            Change.DISAPPEARED: (cover, others),
+            Change.ALTERED: (cover, cover),
+        }.items():
+            where = of_class & (masks.directions == DIRECTIONS.index(direction))
+            before[inside][where], after[inside][where] = first, second
+    return before, after, change
 
 
 def _filled(images: Tensor, height: int, width: int) -> Tensor:

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from geochg.training.seeing import _fast_bf16
+from geochg.training.precision import fast_bf16
 from geochg.training.tuning.course import Course
 from geochg.training.tuning.memory import available_bytes, taken
 from geochg.training.tuning.plan import Plan
@@ -120,7 +120,7 @@ def _forward_and_back(pupil: Pupil, what: Plan, course: Course, number: int) -> 
     rows = what.options.batch_size
     lessons = [course[(number * rows + place) % len(course)] for place in range(rows)]
     inputs = {name: part.to(what.device) for name, part in pupil.inputs(lessons).items()}
-    bf16 = _fast_bf16() if what.options.bf16 is None else what.options.bf16
+    bf16 = fast_bf16() if what.options.bf16 is None else what.options.bf16
     kind = torch.device(what.device).type
     with torch.autocast(kind, torch.bfloat16, enabled=bf16):
         losses = pupil(**inputs)

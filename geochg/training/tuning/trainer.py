@@ -14,7 +14,7 @@ from transformers import TrainingArguments
 from geochg.errors import RunError
 from geochg.models.deltavlm.processing import IGNORED
 from geochg.training.checkpoints import WholeTrainer
-from geochg.training.seeing import _fast_bf16
+from geochg.training.precision import fast_bf16
 from geochg.training.tuning.options import Schedule, TuneOptions
 from geochg.training.tuning.processes import world_size
 from geochg.training.tuning.pruning import Masks, keep_cut
@@ -147,7 +147,7 @@ def arguments(
         report_to=["tensorboard"],
         remove_unused_columns=False,
         dataloader_num_workers=0,
-        bf16=_fast_bf16() if options.bf16 is None else options.bf16,
+        bf16=fast_bf16() if options.bf16 is None else options.bf16,
         seed=options.seed,
         use_cpu=device == "cpu",
         ddp_backend="gloo" if device == "cpu" and world_size() > 1 else None,

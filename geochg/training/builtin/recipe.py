@@ -1,0 +1,230 @@
+"""The recipe of the built-in model: vision stage, calibration, language stage, export.
+
+Each stage leaves its result in the work folder, so a recipe that was stopped goes on.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from geochg.datasets.world.options import WorldOptions
+from geochg.errors import InputError, ModelError, OptionError
+from geochg.models.deltavlm.detector import Detector
+from geochg.models.deltavlm.export import export
+from geochg.models.deltavlm.modeling import DeltaVLMForConditionalGeneration
+from geochg.models.deltavlm.presets import compact_config, compact_generation
+from geochg.models.deltavlm.processing import DeltaVLMProcessor
+from geochg.models.deltavlm.torch_vision import TorchVision
+from geochg.models.saved import first_line, saved_json
+from geochg.options import Options
+from geochg.training.builtin.calibration import calibrated
+from geochg.training.builtin.grounds import Ground
+from geochg.training.builtin.pretrained import load_imagenet_weights
+from geochg.training.builtin.series import all_grounds, shares_by_kind, split_grounds
+from geochg.training.builtin.vision_stage import VisionOptions, train_vision
+from geochg.training.checkpoints import AGAIN, write_whole, written_whole
+from geochg.training.drawn import DrawnPairs, draw
+from geochg.training.speaking import SpeakingOptions, learn_to_speak, speaking_tokenizer
+from geochg.training.storage import writing_told
+
+FACTS = "recipe.json"
+"""What a work folder was begun with."""
+
+FROZEN, OPENED = "frozen", "opened"
+"""The passes of the vision stage: with the encoder as it came, and with its deep half open."""
+
+HEAD_RATE, OPENED_HEAD_RATE, OPENED_ENCODER_RATE = 2e-3, 5e-4, 5e-5
+"""Highest learning rates of the two passes."""
+
+CALIBRATION_SEED = 1
+
+VISION_WEIGHTS = ("vision.", "dense.")
+
+_START = "start from a compact DeltaVLM, as `geochg train compact` makes it"
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class CompactOptions(Options):
+    """How a compact model is made; for one like the one that ships unless told otherwise.
+
+    Attributes:
+        real_dir: Folder of labelled imagery, see docs/training.md.
+        frozen_steps: Batches of the first pass of the vision stage, with the encoder as it came.
+        opened_steps: Batches of the second pass, with the deep half of the encoder open.
+        batch_size: Pairs in a batch of the vision stage.
+        pairs: Drawn pairs that the language stage learns from.
+        language_steps: Batches of the language stage.
+        vocabulary: Tokens of the tokenizer.
+        start: A model folder whose vision part and dense head the first pass starts from.
+        workers: How it runs: processes that make pairs.
+    """
+
+    real_dir: str = ""
+    frozen_steps: int = 850
+    opened_steps: int = 150
+    batch_size: int = 8
+    pairs: int = 4000
+    language_steps: int = 1000
+    vocabulary: int = 2000
+    start: str | None = None
+    workers: int = 1
+
+    HOW_IT_RUNS: ClassVar[tuple[str, ...]] = ("workers",)
+
+
+def train_compact(work: Path, output: Path, options: CompactOptions, say: Say) -> dict[str, Any]:
+    """Makes a compact model.
+
+    Args:
+        work: For pairs, checkpoints and logs; a run that stopped goes on from what is there.
+        output: The model folder.
+        options: How.
+        say: Told which stage begins.
+
+    Returns:
+        What was calibrated, see `postprocessing.Calibration`.
+
+    Raises:
+        InputError: If the folder of imagery holds no labelled ground.
+        OptionError: If the work folder was begun with other options.
+        ModelError: If what it notes of them cannot be read, or the ImageNet weights are missing.
+        RunError: If a disk takes no more.
+    """
+    _begin(work, options)
+    grounds = all_grounds(Path(options.real_dir))
+    if not grounds:
+        raise InputError(
+            f"{options.real_dir} holds no labelled imagery",
+            "docs/training.md says how it is laid out",
+        )
+    learned, held_out = split_grounds(grounds)
+    kinds = ", ".join(f"{kind} {share:.1%}" for kind, share in shares_by_kind(learned).items())
+    say(f"vision stage on {len(learned)} grounds ({kinds})")
+    torch.manual_seed(0)
+    model = DeltaVLMForConditionalGeneration(compact_config(options.vocabulary))
+    load_imagenet_weights(model.vision.model)
+    if options.start is not None:
+        load_vision(model, Path(options.start) / "model.safetensors")
+    _train_vision(model, learned, work, options)
+    say("calibration")
+    calibrate(model.eval(), held_out or learned)
+    say("drawing pairs")
+    world = WorldOptions(real_dir=options.real_dir, real_share=0.4, coarse_share=0.3)
+    pairs = draw(work / "pairs", options.pairs, world, workers=options.workers)
+    processor = _processor(model, pairs, options.vocabulary)
+    say("language stage")
+    speaking = SpeakingOptions(steps=options.language_steps)
+    learn_to_speak(model, processor, pairs, work / "speaking", speaking)
+    with writing_told(output, AGAIN):
+        save_compact(model, processor, output)
+    calibration: dict[str, Any] = model.config.dense_config.calibration
+    facts = {"options": options.to_dict(), "calibration": calibration}
+    write_whole(work / "made.json", json.dumps(facts, indent=2))
+    return calibration
+
+
+def calibrate(model: DeltaVLMForConditionalGeneration, grounds: Sequence[Ground]) -> None:
+    """Fits the cuts of a model's dense head, and notes them in its configuration."""
+    vision = TorchVision(model, DeltaVLMProcessor(model.config, None, None))
+    assert vision.head is not None
+    found = calibrated(Detector(vision, vision.head), grounds, CALIBRATION_SEED)
+    model.config.dense_config.calibration = found.to_dict()
+
+
+def save_compact(
+    model: DeltaVLMForConditionalGeneration, processor: DeltaVLMProcessor, folder: Path
+) -> None:
+    """Writes a model folder with weights in half precision, and their exports beside them.
+
+    The model is moved to the CPU and its weights are rounded, in place.
+    """
+    model.generation_config = compact_generation()
+    model.cpu().half().save_pretrained(folder)  # type: ignore[no-untyped-call]
+    processor.save_pretrained(folder)
+    export(model.float().eval(), folder)  # type: ignore[no-untyped-call]
+
+
+def load_vision(model: DeltaVLMForConditionalGeneration, file: Path) -> None:
+    """Takes vision part and dense head from a weights file.
+
+    Raises:
+        ModelError: If they are not those of such a model.
+    """
+    try:
+        found = {
+            name: part for name, part in load_file(file).items() if name.startswith(VISION_WEIGHTS)
+        }
+        missing = model.load_state_dict(found, strict=False).missing_keys
+    except (SafetensorError, RuntimeError) as error:
+        raise ModelError(f"{file} cannot be used: {first_line(error)}", _START) from error
+    if lacking := [name for name in missing if name.startswith(VISION_WEIGHTS)]:
+        raise ModelError(f"{file} has no {lacking[0]}", _START)
+
+
+def _begin(work: Path, options: CompactOptions) -> None:
+    """Notes the options, or refuses others: what a stage has left would be taken for theirs."""
+    work.mkdir(parents=True, exist_ok=True)
+    file, now = work / FACTS, options.shaping()
+    was = saved_json(file, f"remove {work}, and start anew")
+    if other := next((name for name in now if name in was and was[name] != now[name]), ""):
+        raise OptionError(
+            f"{work} was begun with --{other.replace('_', '-')} {was[other]}, not {now[other]}",
+            "give what it was begun with, or name another folder with --work",
+        )
+    if not was:
+        write_whole(file, json.dumps(now, indent=1))
+
+
+def _train_vision(
+    model: DeltaVLMForConditionalGeneration,
+    grounds: Sequence[Ground],
+    work: Path,
+    options: CompactOptions,
+) -> None:
+    """Both passes; each is left out when its weights are there."""
+    passes = {
+        FROZEN: VisionOptions(
+            options.frozen_steps, options.batch_size, HEAD_RATE, workers=options.workers
+        ),
+        OPENED: VisionOptions(
+            options.opened_steps,
+            options.batch_size,
+            OPENED_HEAD_RATE,
+            OPENED_ENCODER_RATE,
+            workers=options.workers,
+            seed=1,
+        ),
+    }
+    for name, settings in passes.items():
+        file = work / f"{name}.safetensors"
+        if not file.exists():
+            train_vision(model, grounds, work / name, settings)
+            _save_vision(model, file)
+        load_vision(model, file)
+
+
+def _save_vision(model: DeltaVLMForConditionalGeneration, file: Path) -> None:
+    parts = {
+        name: part.contiguous()
+        for name, part in model.state_dict().items()
+        if name.startswith(VISION_WEIGHTS)
+    }
+    with writing_told(file, AGAIN), written_whole(file) as aside:
+        save_file(parts, aside)
+
+
+def _processor(
+    model: DeltaVLMForConditionalGeneration, pairs: DrawnPairs, vocabulary: int
+) -> DeltaVLMProcessor:
+    tokenizer = speaking_tokenizer(pairs, vocabulary)
+    return DeltaVLMProcessor(model.config, tokenizer, tokenizer)
