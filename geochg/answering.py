@@ -93,9 +93,7 @@ class _Asked(NamedTuple):
         return Answered(self.batch, self.answers.result())
 
 
-def _ask(
-    ask: Ask, batch: Sequence[Tile | TileFailure], refusals: Refusals
-) -> list[TileAnswers]:
+def _ask(ask: Ask, batch: Sequence[Tile | TileFailure], refusals: Refusals) -> list[TileAnswers]:
     refusals.check()
     tiles = to_ask(batch)
     said = ask(tiles) if tiles else []

@@ -63,5 +63,7 @@ def _ranges(answer: Answer) -> Iterator[tuple[float, float]]:
     elif isinstance(answer, Boxes):
         for boxes in answer.boxes.values():
             yield from ((float(box.probability),) * 2 for box in boxes)
-    elif isinstance(answer, Outlines) and answer.probability.size:
-        yield float(np.min(answer.probability)), float(np.max(answer.probability))
+    elif isinstance(answer, Outlines):
+        for surface in (answer.probability, answer.change):
+            if surface is not None and surface.size:
+                yield float(np.min(surface)), float(np.max(surface))

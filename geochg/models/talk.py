@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from geochg.records import (
@@ -21,7 +21,8 @@ from geochg.records import (
 )
 from geochg.tasks import SPECS
 from geochg.tasks.lexicon import ASKED
-from geochg.tasks.thoughts import has_thoughts, without_thoughts
+from geochg.tasks.speech import spoken
+from geochg.tasks.thoughts import LONGEST_MARK, has_thoughts, without_thoughts
 
 INTRODUCTION = (
     "The first image shows a place before, the second the same place later, both from above."
@@ -101,6 +102,39 @@ class Conversation:
         spec = SPECS[self.question.task]
         answer: Answer = spec.parse(spec.joined(self.said), self._turns)
         return answer
+
+
+def spoken_pieces(pieces: Iterable[str], *, holds_back: bool = False) -> Iterator[str]:
+    """What is meant for the user in an answer that comes in pieces.
+
+    Thoughts, role labels and end marks are left out. What a later piece may turn into one of these
+    is held back until it came.
+
+    Args:
+        pieces: As the model gives them.
+        holds_back: Whether all is held back until the end, since the answer may begin with
+            thoughts that no mark opens.
+    """
+    said, shown = "", ""
+    for piece in pieces:
+        said += piece
+        ready = "" if holds_back else spoken(_settled_start(said))
+        if len(ready) > len(shown) and ready.startswith(shown):
+            yield ready[len(shown) :]
+            shown = ready
+    whole = spoken(said)
+    if len(whole) > len(shown) and whole.startswith(shown):
+        yield whole[len(shown) :]
+
+
+def _settled_start(said: str) -> str:
+    """The start of an unfinished text that is read alike whatever follows."""
+    start = said.lstrip()
+    # Labels stand within the first line; quotes, fences and stars may be taken off at the end.
+    if len(start) < LONGEST_MARK or start[0] in "\"'`*_~#“‘":  # noqa: RUF001
+        return ""
+    begun = max(said.rfind(sign, len(said) - LONGEST_MARK) for sign in "<[◁")
+    return said if begun < 0 else said[:begun]
 
 
 Hold = Callable[[Sequence[Conversation]], None]

@@ -28,9 +28,7 @@ _FENCED = re.compile(r"^(?P<fence>```|~~~)[\w-]*[ \t]*\n(?P<inner>.*?)\s*(?P=fen
 _RUN_ON = re.compile(r"\s(?:#+\s*)?(?:user|human|question|assistant)\s*:.*", re.I | re.DOTALL)
 _QUOTES = "\"'`*_\u2018\u2019\u201c\u201d"
 _QUOTED = re.compile(rf"^[{_QUOTES}]+(?P<inner>[^{_QUOTES}]*)[{_QUOTES}]+$")
-_PAIRED = re.compile(
-    r"^(?:\"(?P<double>[^\"]+)\"|“(?P<curly>[^“”]+)”|\*\*(?P<bold>[^*]+)\*\*)$"  # noqa: RUF001
-)
+_PAIRED = re.compile(r"^(?:\"(?P<double>[^\"]+)\"|“(?P<curly>[^“”]+)”|\*\*(?P<bold>[^*]+)\*\*)$")
 """Quotes or stars around the whole, though apostrophes stand within."""
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")
 

@@ -21,7 +21,9 @@ _CLOSING = re.compile(
     r"|\[/THINK\]|◁/think▷|<unused95>",
     re.IGNORECASE,
 )
-_CHANNEL = re.compile(r"<\|?channel\|?>\s*(?P<name>\w+)[^<\n]*?(?:<\|message\|>|\n|(?=<channel\|>))")
+_CHANNEL = re.compile(
+    r"<\|?channel\|?>\s*(?P<name>\w+)[^<\n]*?(?:<\|message\|>|\n|(?=<channel\|>))"
+)
 """Of gpt-oss, where what is meant for the user stands in the channel `final`; and of Gemma."""
 _CHANNEL_END = re.compile(r"<\|(?:end|return|call|start)\|>|<channel\|>")
 _ANSWER = re.compile(
@@ -46,6 +48,12 @@ def without_thoughts(text: str) -> str:
 def has_thoughts(text: str) -> bool:
     """Whether a text holds a mark of thoughts, opening or closing."""
     return any(mark.search(text) for mark in (_OPENING, _CLOSING, _CHANNEL))
+
+
+def has_bare_thoughts(text: str) -> bool:
+    """Whether thoughts end in a text that did not begin there: the template had begun them."""
+    closed = _CLOSING.search(text)
+    return closed is not None and not _OPENING.search(text[: closed.start()])
 
 
 def ends_in_thoughts(text: str) -> bool:
