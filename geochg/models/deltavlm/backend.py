@@ -16,10 +16,11 @@ from geochg.models.base import Capabilities, ChangeModel, ModelIdentity
 from geochg.models.deltavlm.detector import SCENE_TILES, Detector, Scene, joined
 from geochg.models.deltavlm.postprocessing import OutlineMaker, presence_of
 from geochg.models.devices import torch_device
-from geochg.models.talk import Conversation, unchanged
+from geochg.models.talk import Conversation, settled, unchanged
 from geochg.options import Options
 from geochg.records import (
     Answer,
+    Dialogue,
     Exchange,
     Outlines,
     PairFacts,
@@ -272,7 +273,11 @@ class DeltaVLMModel(ChangeModel):
         ]
         if talks := [a for row in answers for a in row if isinstance(a, Conversation)]:
             hold(self.speaker, joined([output for output, _ in looks]), talks)
-        return [[self._answered(a) for a in row] for row in answers]
+        said = [
+            [self._said(a, outlines, tile) if isinstance(a, Conversation) else a for a in row]
+            for row, outlines, tile in zip(answers, maps, tiles, strict=True)
+        ]
+        return [settled(tile, row) for tile, row in zip(tiles, said, strict=True)]
 
     def _by_map(self, tile: Tile, outlines: Outlines | None, question: Question) -> Answer | None:
         """The answer that needs no language model; None when it does."""
@@ -294,8 +299,13 @@ class DeltaVLMModel(ChangeModel):
         """The answer about a tile that changed; None to ask the language model."""
         return None
 
-    def _answered(self, answer: Answer | Conversation) -> Answer:
-        return answer.answer() if isinstance(answer, Conversation) else answer
+    def _said(self, talk: Conversation, outlines: Outlines | None, tile: Tile) -> Answer:
+        """The language model's answer; a dialogue's presence has the map's probability."""
+        answer = talk.answer()
+        if outlines is not None and isinstance(answer, Dialogue):
+            probability = presence_of(outlines, tile).probability
+            return replace(answer, presence=replace(answer.presence, probability=probability))
+        return answer
 
 
 def _resolution_m(facts: PairFacts) -> float | None:
