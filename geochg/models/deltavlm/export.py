@@ -187,7 +187,8 @@ def _detector(model: DeltaVLMForConditionalGeneration) -> _Part:
     side, levels = model.config.image_size, len(model.vision.channels)
     with torch.inference_mode():
         maps = model.vision.levels(torch.zeros(VISION_BATCH, 4, side, side))
-    maps = tuple(level.clone() for level in maps)
+    # Not the same tensors twice, which would become one input.
+    maps, others = (tuple(level.clone() for level in maps) for _ in range(2))
     least = maps[-1].shape[-1]
     high, wide = (Dim(name, min=1, max=_MOST) for name in ("high", "wide"))
     varies = tuple(
@@ -195,7 +196,7 @@ def _detector(model: DeltaVLMForConditionalGeneration) -> _Part:
     )
     return _Part(
         ExportedDetector(model),
-        (maps, maps, torch.zeros(VISION_BATCH, model.dense.layout.size)),
+        (maps, others, torch.zeros(VISION_BATCH, model.dense.layout.size)),
         (varies, varies, {}),
         (*map_names("before", levels), *map_names("after", levels), "scene"),
         DenseOutput._fields,
