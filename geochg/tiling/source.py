@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from rasterio.errors import RasterioError, RasterioIOError
 from rasterio.vrt import WarpedVRT
 
 from geochg.errors import InputError
+from geochg.foreign_text import cleaned, without_secrets
 from geochg.tiling.acquired import acquired
 from geochg.tiling.bands import Band, describe_bands
 from geochg.tiling.virtual import alpha_as_data, expanded_palette
@@ -178,7 +178,7 @@ def _cannot_open(name: str, error: Exception) -> InputError:
     file = Path(name)
     if isinstance(error, RasterioIOError) and ("://" in name or name.startswith("/vsi")):
         shown = without_secrets(name)
-        return InputError(f"cannot open {shown}: {_one_line(error)}", "check the address")
+        return InputError(f"cannot open {shown}: {cleaned(error)}", "check the address")
     if len(name) > 1000:
         return InputError(f"{name[:60]}... is no name of a raster", "check the path")
     if file.is_dir():
@@ -188,8 +188,9 @@ def _cannot_open(name: str, error: Exception) -> InputError:
             return InputError(f"{name} is empty", "copy or download it again")
         if not os.access(file, os.R_OK):
             return InputError(f"{name} may not be read", "check its permissions")
+        reason = cleaned(error).removeprefix(f"'{name}' ")
         return InputError(
-            f"{name} is not a raster that GDAL can open, or it is damaged",
+            f"{name} is not a raster that GDAL can open: {reason}",
             "check it with `rio info`; copy or download it again if it is damaged",
         )
     return InputError(f"{name} does not exist", "check the path")
@@ -239,17 +240,6 @@ def _size_bytes(name: str) -> int | None:
         return None
 
 
-def without_secrets(name: str) -> str:
-    """The name without what may let its reader in: user, password, signature.
-
-    Signatures also expire, so two runs on one raster may have different ones.
-    """
-    if "://" not in name:
-        return name
-    address = name.partition("?")[0]
-    return re.sub(r"//[^/@]*@", "//", address)
-
-
 def _local_files(name: str, known: frozenset[str] = frozenset()) -> set[str]:
     """Every local file behind a raster; GDAL lists one level of a virtual one only."""
     found = {name} | ({container} if (container := _container(name)) else set())
@@ -271,7 +261,3 @@ def _container(name: str) -> str:
         return ""
     inner = Path(name.split("/", 2)[2].strip("{}"))
     return next((str(p) for p in (inner, *inner.parents) if _size_bytes(str(p)) is not None), "")
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
