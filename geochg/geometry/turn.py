@@ -1,4 +1,4 @@
-"""The eight ways in which one lattice of pixels can lie on another: turned by quarters, mirrored."""
+"""The eight ways in which one lattice of pixels can lie on another: quarter turns, mirrored."""
 
 from __future__ import annotations
 
@@ -105,5 +105,6 @@ def moved_window(window: PixelWindow, to_other: Affine) -> PixelWindow:
         to_other * corner
         for corner in ((window.col_start, window.row_start), (window.col_stop, window.row_stop))
     ]
-    (left, right), (top, bottom) = (sorted(round(at) for at in ats) for ats in zip(*corners))
+    left, right = sorted(round(x) for x, _ in corners)
+    top, bottom = sorted(round(y) for _, y in corners)
     return PixelWindow(top, bottom, left, right)

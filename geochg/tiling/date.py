@@ -19,7 +19,14 @@ from rasterio.windows import Window
 
 from geochg.geometry.ground import crs_of
 from geochg.records import PixelWindow
-from geochg.tiling.grid import COARSER_FROM, Lattice, middle_longitude, on_turn_of, pixel_m, shared_lattice
+from geochg.tiling.grid import (
+    COARSER_FROM,
+    Lattice,
+    middle_longitude,
+    on_turn_of,
+    pixel_m,
+    shared_lattice,
+)
 from geochg.tiling.radiometry import RadiometricMatch, Stretch
 from geochg.tiling.source import RasterSource, gdal_settings, open_source
 
@@ -127,7 +134,8 @@ class DateReader:
             return self._nothing(shape)
         # rasterio's environments belong to a thread, so one cannot outlive the call.
         with gdal_settings(), _named(self._plan.source.path):
-            if values.shape[1:] == shape:
+            values, valid = self._read_turned(inside, shape_px)
+        if values.shape[1:] == shape:
             return values, valid
         return self._padded(values, valid, window, inside, shape)
 
@@ -144,7 +152,8 @@ class DateReader:
         turn = self._lattice.turn
         shape = None if shape_px is None else turn.inverse.shape(shape_px)
         values, valid = self._read_inside(self._lattice.source_window(part), shape)
-        return turn.applied(values), turn.applied(valid)
+        # Torch takes no arrays that run backwards.
+        return np.ascontiguousarray(turn.applied(values)), np.ascontiguousarray(turn.applied(valid))
 
     def _read_inside(
         self, part: PixelWindow, shape_px: tuple[int, int] | None

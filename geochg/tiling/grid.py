@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -130,8 +130,8 @@ class Lattice:
         turn: Brings pixels of the raster into the grid's orientation.
     """
 
-    to_source: Affine = Affine.identity()
-    turn: Turn = Turn()
+    to_source: Affine = field(default_factory=Affine.identity)
+    turn: Turn = field(default_factory=Turn)
 
     def source_window(self, window: PixelWindow) -> PixelWindow:
         """A window of the grid in pixels of the raster."""
