@@ -230,7 +230,8 @@ class _Run:
             return
         heat = voted_heat(journal.results()) if self.options.vote else journal.heat()
         turn, grid = self.pair.turn_to_before, self.pair.grid
-        blocks = turn.blocks(heat, tuple(grid.shape))
+        height_px, width_px = grid.shape
+        blocks = turn.blocks(heat, (height_px, width_px))
         with staging.write(self.outputs.heatmap) as path:
             write_heatmap(blocks, turn.grid(grid), path, facts)
 

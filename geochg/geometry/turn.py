@@ -78,7 +78,8 @@ class Turn:
         """A grid after the turn; it covers the same ground with the same pixels."""
         from odc.geo.geobox import GeoBox
 
-        shape = self.shape(tuple(grid.shape))
+        height_px, width_px = grid.shape
+        shape = self.shape((height_px, width_px))
         return GeoBox(shape, grid.transform * self.to_source(shape), grid.crs)
 
     def blocks(
