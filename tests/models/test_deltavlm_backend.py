@@ -3,18 +3,26 @@
 import json
 import pickle
 from dataclasses import replace
+from threading import Event
 
 import numpy as np
 import pytest
 import torch
 from deltavlm_factory import SIZE_PX, save, tile, tiny_config, tiny_model
 from safetensors.torch import load_file, save_file
+from scipy.special import expit
 from transformers import LlamaConfig
 
-from geochg.errors import ModelError, OptionError
-from geochg.models.deltavlm import sight as sight_module
+from geochg.errors import CancelledRunError, ModelError, OptionError
+from geochg.events import Progress
 from geochg.models.deltavlm.backend import DeltaVLMModel, DeltaVLMOptions
+from geochg.models.deltavlm.postprocessing import Calibration, Cut
+from geochg.models.deltavlm.torch_vision import TorchVision
+from geochg.models.deltavlm.vision_output import VISION_BATCH
 from geochg.models.talk import NO_COUNTS
+from geochg.options import AnalyzeOptions
+from geochg.outputs import Outputs
+from geochg.pipeline import analyze
 from geochg.records import (
     Caption,
     Change,
@@ -22,6 +30,7 @@ from geochg.records import (
     Dialogue,
     Locations,
     Outlines,
+    PairFacts,
     Presence,
     Reply,
     Task,
@@ -35,13 +44,15 @@ ALL = [
     *(ask(task) for task in Task if task is not Task.QUESTION),
     ask(Task.QUESTION, "What is new?"),
 ]
-SEEN = DeltaVLMOptions(threshold=0.0, presence_threshold=0.0)
-UNSEEN = DeltaVLMOptions(presence_threshold=1.0)
+SEEN = DeltaVLMOptions(threshold=0.0)
+RGB = ("red", "green", "blue")
+FACTS = PairFacts(RGB, 0.25, "uint8")
+UNSEEN = DeltaVLMOptions(threshold=1.0)
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return save(tiny_model(), tmp_path_factory.mktemp("model"))
+def folder(plain_deltavlm):
+    return plain_deltavlm
 
 
 def load(folder, options=SEEN):
@@ -73,11 +84,132 @@ def test_outlines_are_of_the_whole_tile_with_the_calibrated_threshold(folder):
     assert found.probability.shape == (6, SIZE_PX, SIZE_PX)
     assert found.probability.dtype == np.float32
     assert found.probability.flags.c_contiguous
-    assert found.threshold == model.speaker.model.config.dense_config.threshold == 0.5
-    pixels = [model.speaker.processor.pixels([date]) for date in (tile().before, tile().after)]
-    with torch.inference_mode():
-        wanted = model.speaker.model.detect(*pixels)[0][0].numpy()
-    assert np.allclose(found.probability, wanted, atol=1e-4)
+    assert found.threshold == pytest.approx(0.5)
+    assert found.low_threshold < found.threshold
+    assert found.change.shape == found.land_cover.before.shape == (SIZE_PX, SIZE_PX)
+    assert found.not_seen.dtype == bool
+
+
+def test_a_calibration_in_the_folder_is_used(tmp_path):
+    model = tiny_model()
+    cuts = Calibration((Cut(3.3, 0.7, 0.1, 1.0), Cut(float("inf"), -0.4, 0.1, 1.0)), ((0, 1), (0, 1)))
+    model.config.dense_config.calibration = cuts.to_dict()
+    model = load(save(model, tmp_path), DeltaVLMOptions())
+    for side_m, logit in ((1.0, 0.7), (30.0, -0.4)):
+        model.survey(PairFacts(RGB, side_m**2, "uint8"), [tile()])
+        ((found,),) = model.answer([tile()], [ask(Task.LOCATE)])
+        assert found.threshold == pytest.approx(expit(logit), abs=1e-6)
+        assert found.calibration == ((0, 1), (0, 1))
+
+
+@pytest.mark.parametrize("threshold", [None, 0.2, 0.35, 0.5, 0.8])
+def test_no_head_overrules_the_map(folder, threshold):
+    model = load(folder, DeltaVLMOptions(threshold=threshold))
+    tiles = [tile(seed) for seed in range(3)]
+    model.survey(FACTS, tiles)
+    for presence, outlines in model.answer(tiles, [ask(Task.PRESENCE), ask(Task.LOCATE)]):
+        seen = ~outlines.not_seen
+        highest = outlines.change[seen].max()
+        assert presence.changed == (highest >= outlines.threshold)
+        assert presence.probability == pytest.approx(highest, abs=1e-6)
+
+
+# --- the survey ----------------------------------------------------------------------------------
+
+
+def test_a_survey_is_fixed_until_the_next(folder):
+    tiles = [tile(seed) for seed in range(4)]
+    asked = [ask(Task.LOCATE)]
+    model = load(folder, DeltaVLMOptions())
+    model.survey(FACTS, tiles[:2])
+    ((first,),) = model.answer([tiles[3]], asked)
+    model.answer(tiles, asked)
+    ((again,),) = model.answer([tiles[3]], asked)
+    assert first.change.tobytes() == again.change.tobytes()
+    # As in a run that goes on in another process, with the same tiles of the survey.
+    other = load(folder, DeltaVLMOptions())
+    other.survey(FACTS, tiles[:2])
+    ((resumed,),) = other.answer([tiles[3]], asked)
+    assert first.change.tobytes() == resumed.change.tobytes()
+    assert first.probability.tobytes() == resumed.probability.tobytes()
+    other.survey(FACTS, tiles[2:])
+    ((elsewhere,),) = other.answer([tiles[3]], asked)
+    assert not np.array_equal(first.change, elsewhere.change)
+
+
+def test_tiles_that_show_nothing_are_no_part_of_the_survey(folder):
+    empty = tile(5, valid=np.zeros((SIZE_PX, SIZE_PX), bool))
+    wild = tile(6, dtype=np.float32)
+    wild.before[0, 0, 0] = np.nan
+    vectors = []
+    for sample in ([tile(0), tile(1)], [empty, tile(0), wild, tile(1)]):
+        model = load(folder)
+        model.survey(FACTS, iter(sample))
+        vectors.append(model.scene.vectors)
+    for one, other in zip(*vectors, strict=True):
+        assert np.array_equal(one, other)
+
+
+def test_where_nothing_can_be_surveyed_each_tile_is_a_scene_of_its_own(folder):
+    model = load(folder)
+    empty = tile(5, valid=np.zeros((SIZE_PX, SIZE_PX), bool))
+    model.survey(FACTS, [empty])
+    assert model.scene is None
+    ((one,),) = model.answer([tile()], [ask(Task.LOCATE)])
+    model.survey(FACTS, [tile()])
+    ((other,),) = model.answer([tile()], [ask(Task.LOCATE)])
+    assert np.array_equal(one.change, other.change)
+
+
+@pytest.mark.parametrize(
+    ("area_m2", "side_m"), [(100.0, 10.0), (0.25, 0.5), (float("nan"), None), (0.0, None)]
+)
+def test_the_resolution_is_that_of_the_pair(folder, area_m2, side_m):
+    model = load(folder)
+    model.survey(PairFacts(RGB, area_m2, "uint8"), [tile()])
+    assert model.scene.resolution_m == side_m
+
+
+def test_a_run_that_goes_on_finds_the_same(folder, tmp_path, make_raster):
+    rng = np.random.default_rng(0)
+    pair = [
+        make_raster(f"{name}.tif", rng.integers(0, 256, (3, 192, 192)).astype(np.uint8))
+        for name in "ab"
+    ]
+    options = {
+        "model": f"deltavlm:{folder}",
+        "model_options": {"threshold": 0.3},
+        "tile_size_px": 64,
+        "overlap_px": 0,
+        "align": "off",
+        "batch_size": 2,
+        "device": "cpu",
+    }
+    cancel = Event()
+
+    def stop_soon(event):
+        if isinstance(event, Progress) and event.stage == "tiles" and event.done:
+            cancel.set()
+
+    def run(name, resume=False, **told):
+        outputs = Outputs(tmp_path / f"{name}.geojson")
+        return analyze(
+            *pair, AnalyzeOptions.from_dict(options | {"resume": resume}), outputs=outputs, **told
+        )
+
+    run("whole")
+    with pytest.raises(CancelledRunError):
+        run("stopped", listener=stop_soon, cancel=cancel)
+    run("stopped", resume=True)
+    whole, resumed = (
+        json.loads((tmp_path / f"{name}.geojson").read_text(encoding="utf-8"))["features"]
+        for name in ("whole", "stopped")
+    )
+    assert whole
+    assert whole == resumed
+
+
+# --- more answers --------------------------------------------------------------------------------
 
 
 def test_a_tile_without_change_gets_fixed_answers_and_no_language(folder, monkeypatch):
@@ -94,21 +226,23 @@ def test_a_tile_without_change_gets_fixed_answers_and_no_language(folder, monkey
 
 def test_each_pair_is_encoded_once_for_all_questions(folder, monkeypatch):
     model = load(folder)
+    tiles = [tile(seed) for seed in range(3)]
+    model.survey(FACTS, tiles)
     seen = []
-    forward = type(model.speaker.model.vision).forward
+    encode = TorchVision.encode
     monkeypatch.setattr(
-        type(model.speaker.model.vision),
-        "forward",
-        lambda self, before, after: seen.append(len(before)) or forward(self, before, after),
+        TorchVision, "encode", lambda self, pixels: seen.append(pixels.shape) or encode(self, pixels)
     )
-    model.answer([tile(seed) for seed in range(6)], ALL)
-    assert sum(seen) == 2 * sight_module.VISION_BATCH
-    assert set(seen) == {sight_module.VISION_BATCH}
+    model.answer(tiles, ALL)
+    # Both dates in two views.
+    assert len(seen) == 3 * 2 * 2
+    assert {shape[0] for shape in seen} == {VISION_BATCH}
 
 
 def test_a_tile_does_not_depend_on_its_batch_or_the_order_of_the_questions(folder):
     model = load(folder)
     tiles = [tile(seed) for seed in range(5)]
+    model.survey(FACTS, tiles[:2])
     together = model.answer(tiles, ALL)
     for place in (4, 1):
         backwards = model.answer([tiles[place]], ALL[::-1])[0][::-1]
@@ -176,23 +310,17 @@ def test_one_band_is_shown_as_grey(folder):
 
 
 def test_without_a_dense_head_the_words_tell_all(tmp_path):
-    model = load(save(tiny_model(tiny_config(vit=True, dense=False)), tmp_path), DeltaVLMOptions())
+    model = load(save(tiny_model(tiny_config(vit=True)), tmp_path), DeltaVLMOptions())
     assert model.capabilities.location == "grid"
     assert DeltaVLMModel.capabilities.location == "mask"
     answers = model.answer([tile()], [ask(Task.LOCATE), ask(Task.PRESENCE)])[0]
     assert all(isinstance(answer, Unparsed | Locations | Presence) for answer in answers)
 
 
-def test_a_resizing_model_with_a_dense_head_answers_at_the_tiles_size(tmp_path):
-    model = load(save(tiny_model(tiny_config(vit=True)), tmp_path))
-    presence, found = model.answer([tile()], [ask(Task.PRESENCE), ask(Task.LOCATE)])[0]
-    assert found.probability.shape == (6, SIZE_PX, SIZE_PX)
-    assert presence.changed
-
-
 def test_options_stand_above_what_was_calibrated(folder):
-    model = load(folder, DeltaVLMOptions(threshold=0.3, presence_threshold=0.1, beams=2))
-    assert (model.finder.threshold, model.finder.presence_threshold) == (0.3, 0.1)
+    model = load(folder, DeltaVLMOptions(threshold=0.3, beams=2))
+    ((found,),) = model.answer([tile()], [ask(Task.LOCATE)])
+    assert found.threshold == pytest.approx(0.3)
     assert model.speaker.settings == {"num_beams": 2}
     for bad in ({"threshold": 1.5}, {"beams": 0}):
         with pytest.raises(OptionError):
@@ -267,6 +395,16 @@ def test_a_checkpoint_of_another_model_is_refused(copy):
         load(copy)
 
 
+def test_a_compact_model_of_before_is_refused_with_the_way_out(copy):
+    config = json.loads((copy / "config.json").read_text(encoding="utf-8"))
+    config["dense_config"] = {"widths": [64, 64, 64, 64], "presence_threshold": 0.5}
+    (copy / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    with pytest.raises(ModelError, match="of an older geochg") as caught:
+        load(copy)
+    assert "geochg train compact" in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 2
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [("no json", "is not JSON"), ("[]", "holds no JSON object"), (None, "cannot be loaded")],
@@ -327,17 +465,3 @@ def test_the_presence_of_a_dialogue_has_the_probability_of_the_map(folder, monke
     (presence, dialogue) = model.answer([tile()], [ask(Task.PRESENCE), ask(Task.DIALOGUE)])[0]
     assert dialogue.presence == replace(presence, changed=True)
     assert dialogue.description == "A house appeared."
-
-
-def test_outlines_the_caption_does_not_speak_of_get_a_sentence_of_their_own(folder, monkeypatch):
-    options = DeltaVLMOptions(threshold=0.0, presence_threshold=0.0)
-    model = DeltaVLMModel.load(str(folder), options, "cpu")
-    words = "a house has been built"
-    monkeypatch.setattr(
-        type(model.speaker), "answers", lambda self, encoding, rows, prompts: [words] * len(rows)
-    )
-    ((outlines, caption),) = model.answer([tile()], [ask(Task.LOCATE), ask(Task.CAPTION)])
-    assert caption.text == words
-    said = dict(zip(outlines.channels, outlines.captions, strict=True))
-    assert said[Channel("building", Change.APPEARED)] == ""
-    assert said[Channel("water", Change.APPEARED)] == "Water appeared here."

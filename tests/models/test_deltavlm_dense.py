@@ -1,111 +1,141 @@
-"""The dense head: symmetry, folding, losses, export."""
+"""The dense head: what it says, what it learns, and what the language model is told of it."""
 
 import subprocess
 import sys
-from copy import deepcopy
 
 import numpy as np
 import pytest
 import torch
-from deltavlm_factory import SIZE_PX, dates, tiny_config, tiny_model
-from torch import nn
+from deltavlm_factory import dates, tiny_config, tiny_model
 from torch.nn import functional
 
-from geochg.models.deltavlm.dense import DenseOutput, channel_probability
-from geochg.models.deltavlm.folding import fold_batch_norms, settle_batch_norms
-from geochg.models.deltavlm.losses import DenseTargets, dense_losses, direction_loss
+from geochg.models.deltavlm.dense import BUILDING, COVERS, NOT_SEEN, DenseOutput
+from geochg.models.deltavlm.modeling import measured_scenes
+from geochg.models.deltavlm.postprocessing import building_logits, change_logits
 from geochg.models.deltavlm.resample import resampled
 from geochg.models.deltavlm.summary import DenseSummary
+from geochg.models.deltavlm.vision import NO_INFRARED
+from geochg.models.deltavlm.vision_output import DenseArrays
+from geochg.training.builtin.covers import ANY, NOTHING, UNKNOWN_CHANGE, Cover
+from geochg.training.builtin.losses import change_loss, cover_loss, vision_losses
+
+SIDE = 16
+"""Of the head's maps of pictures of 64 px."""
 
 
-def unsettled(model: nn.Module) -> nn.Module:
-    """Batch norms whose statistics are not those they start with."""
-    for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.running_mean.normal_(std=0.1)
-            module.running_var.uniform_(0.5, 2)
-    return model
-
-
-@pytest.fixture
+@pytest.fixture(scope="module")
 def model():
-    return unsettled(tiny_model())
+    return tiny_model()
 
 
-def test_probabilities_are_of_every_class_and_direction_at_full_size(model):
-    probability, presence = model.detect(*dates())
-    assert probability.shape == (2, 6, SIZE_PX, SIZE_PX)
-    assert presence.shape == (2,)
-    assert 0 <= probability.min() < probability.max() <= 1
-    assert probability.std() > 1e-4
+@torch.no_grad()
+def looked(model, before, after, scene=None):
+    return model.look(model.vision.maps(before, after), scene)
 
 
-def test_swapping_the_dates_swaps_appeared_and_disappeared(model):
+def with_infrared(images, seed=None):
+    config = tiny_config()
+    if seed is None:
+        none = (NO_INFRARED - config.image_mean[0]) / config.image_std[0]
+        return torch.cat((images, torch.full_like(images[:, :1], none)), dim=1)
+    generator = torch.Generator().manual_seed(seed)
+    return torch.cat((images, torch.randn(images[:, :1].shape, generator=generator)), dim=1)
+
+
+def test_all_is_said_at_a_quarter_of_the_size(model):
+    found = looked(model, *dates())
+    assert found.pyramid_logits.shape == found.statistics_logits.shape == (2, 2, SIDE, SIDE)
+    assert found.before_logits.shape == found.after_logits.shape == (2, COVERS, SIDE, SIDE)
+    assert found.change_logits.shape == found.building_logits.shape == (2, 1, SIDE, SIDE)
+    assert all(torch.isfinite(part).all() for part in found)
+    assert found.change_logits.std() > 1e-3
+
+
+def test_swapping_the_dates_swaps_the_land_covers_and_leaves_the_change(model):
     before, after = dates()
-    forth, back = (model.detect(*pair)[0] for pair in ((before, after), (after, before)))
-    forth, back = (p.reshape(2, 2, 3, SIZE_PX, SIZE_PX) for p in (forth, back))
-    assert torch.allclose(forth[:, :, [1, 0, 2]], back, atol=1e-6)
-    assert not torch.allclose(forth[:, :, 0], forth[:, :, 1], atol=1e-4)
+    forth, back = looked(model, before, after), looked(model, after, before)
+    assert torch.equal(forth.before_logits, back.after_logits)
+    assert torch.equal(forth.after_logits, back.before_logits)
+    assert torch.allclose(forth.color_vote, back.color_vote, atol=1e-3)
+    assert not torch.allclose(forth.before_logits, forth.after_logits, atol=1e-2)
 
 
-def test_the_same_picture_twice_has_no_direction(model):
-    before, _ = dates()
-    by_class = model.detect(before, before)[0].reshape(2, 2, 3, SIZE_PX, SIZE_PX)
-    assert torch.allclose(by_class[:, :, 0], by_class[:, :, 1], atol=1e-6)
-
-
-def test_density_and_presence_keep_the_symmetry(model):
+def test_the_land_cover_of_a_date_does_not_depend_on_the_other_date(model):
     before, after = dates()
-    forth, back = (
-        model.look(model.vision(*pair).maps) for pair in ((before, after), (after, before))
-    )
-    assert torch.allclose(forth.density[:, [1, 0, 2, 4, 3, 5]], back.density, atol=1e-6)
-    assert torch.allclose(forth.presence_logits, back.presence_logits, atol=1e-5)
-    assert (forth.density >= 0).all()
+    one, other = looked(model, before, after), looked(model, before, dates(seed=3)[1])
+    assert torch.equal(one.before_logits, other.before_logits)
+    assert not torch.equal(one.after_logits, other.after_logits)
 
 
-def test_folding_changes_nothing_but_the_speed(model):
-    pair = dates()
-    plain, _ = model.detect(*pair)
-    assert any(isinstance(module, nn.BatchNorm2d) for module in model.modules())
-    folded, _ = fold_batch_norms(model).detect(*pair)
-    assert not any(isinstance(module, nn.BatchNorm2d) for module in model.modules())
-    assert torch.allclose(plain, folded, atol=1e-4)
+def test_a_pair_does_not_depend_on_its_neighbours(model):
+    before, after = dates(3)
+    together = looked(model, before, after)
+    alone = looked(model, before[1:2], after[1:2])
+    for all_of_them, one in zip(together, alone, strict=True):
+        assert torch.allclose(all_of_them[1:2], one, atol=1e-3)
 
 
-def test_settled_norms_round_alike_folded_or_not(model):
-    pair = dates()
-    wanted = model.detect(*pair)[0]
-    settled = settle_batch_norms(deepcopy(model))
-    assert settled.state_dict().keys() == model.state_dict().keys()
-    assert torch.allclose(settled.detect(*pair)[0], wanted, atol=1e-5)
-    rounded = settled.half().float()
-    folded = fold_batch_norms(deepcopy(rounded))
-    for name, weight in folded.named_parameters():
-        if "vision" in name and weight.ndim == 4:
-            assert torch.allclose(weight, weight.half().float(), rtol=1e-5, atol=0), name
+def test_a_near_infrared_is_read_and_a_missing_one_is_as_none(model):
+    before, after = dates()
+    plain = looked(model, before, after)
+    absent = looked(model, with_infrared(before), with_infrared(after))
+    for one, other in zip(plain, absent, strict=True):
+        assert torch.allclose(one, other, atol=1e-5)
+    shown = looked(model, with_infrared(before, 1), with_infrared(after, 2))
+    assert not torch.allclose(plain.before_logits, shown.before_logits, atol=1e-2)
 
 
-def test_folding_while_training_is_refused(model):
-    with pytest.raises(ValueError, match="training mode"):
-        fold_batch_norms(model.train())
+def test_the_resolution_is_told(model):
+    maps = model.vision.maps(*dates())
+    scene, _ = measured_scenes(model.dense, maps, [0.5, 0.5])
+    coarse, _ = measured_scenes(model.dense, maps, [30.0, 30.0])
+    with torch.no_grad():
+        one, other = model.look(maps, scene), model.look(maps, coarse)
+    assert not torch.allclose(one.change_logits, other.change_logits, atol=1e-4)
+    assert torch.equal(one.before_logits, other.before_logits)
 
 
-def test_doubt_about_the_class_is_no_doubt_about_the_change():
-    logits = torch.tensor([-2.0, -1.0]).reshape(1, 2, 1, 1)
-    certain = DenseOutput(logits, torch.full((1, 1, 1, 1), 3.0), logits, torch.zeros(1))
-    raised = channel_probability(certain, 1.0)[0, :, 0, 0]
-    assert raised[1] == pytest.approx(torch.sigmoid(torch.tensor(3.0)).item())
-    shares = torch.sigmoid(logits[0, :, 0, 0])
-    assert raised[0] / raised[1] == pytest.approx((shares[0] / shares[1]).item())
-    unsure = DenseOutput(logits, torch.full((1, 1, 1, 1), -9.0), logits, torch.zeros(1))
-    assert torch.equal(channel_probability(unsure, 1.0)[0, :, 0, 0], shares)
+def test_a_measured_scene_is_what_look_measures(model):
+    maps = model.vision.maps(*dates())
+    scene, _ = measured_scenes(model.dense, maps)
+    for one, other in zip(model.look(maps), model.look(maps, scene), strict=True):
+        assert torch.allclose(one, other, atol=1e-4)
 
 
-def test_temperature_moves_probabilities_towards_a_half(model):
-    output = model.look(model.vision(*dates()).maps)
-    cold, warm = (channel_probability(output, t).amax(dim=1) for t in (1.0, 3.0))
-    assert ((warm - 0.5).abs() <= (cold - 0.5).abs() + 1e-6).all()
+def test_arrays_are_read_as_tensors_are(model):
+    found = looked(model, *dates())
+    for place in range(2):
+        arrays = DenseArrays(*(part[place].numpy() for part in found))
+        covers = [
+            torch.from_numpy(part).softmax(dim=0).numpy()
+            for part in (arrays.before_logits, arrays.after_logits)
+        ]
+        assert np.allclose(change_logits(arrays), found.change_logits[place, 0], atol=1e-5)
+        wanted = found.building_logits[place, 0]
+        assert np.allclose(building_logits(arrays, *covers), wanted, atol=1e-4)
+
+
+def test_houses_that_come_or_go_raise_the_logit_of_buildings():
+    covers = torch.zeros(2, COVERS, 1, 1)
+    covers[0, BUILDING], covers[1, 0] = 9, 9
+    nothing = torch.zeros(1, 2, 1, 1)
+    logits = [
+        DenseOutput(nothing, nothing, nothing[:, :1], first[None], second[None], nothing)
+        .building_logits.item()
+        for first in covers
+        for second in covers
+    ]
+    same_house, gone, came, same_ground = logits
+    assert gone == pytest.approx(came)
+    assert came > 2
+    assert max(same_house, same_ground) < -2
+
+
+def test_a_model_without_a_head_says_so():
+    model = tiny_model(tiny_config(vit=True))
+    assert model.dense is None
+    with pytest.raises(ValueError, match="no dense head"):
+        model.look([torch.zeros(1)])
 
 
 @pytest.mark.parametrize("size", [(5, 7), (10, 14), (13, 30), (20, 28)])
@@ -115,126 +145,165 @@ def test_enlarging_is_bilinear(size):
     assert np.allclose(resampled(layers.numpy(), *size), wanted, atol=1e-6)
 
 
+# --- losses --------------------------------------------------------------------------------------
+
+
+def batch(pairs=2, side=64):
+    """Pairs in which a building came on the upper left, and grass stayed."""
+    covers = torch.full((2, pairs, side, side), int(Cover.LOW), dtype=torch.uint8)
+    covers[1, :, : side // 2, : side // 2] = Cover.BUILDING
+    change = (covers[0] != covers[1]).to(torch.uint8)
+    return {
+        "cover_before": covers[0],
+        "cover_after": covers[1],
+        "change": change,
+        "teaches_change": torch.ones(pairs, dtype=torch.bool),
+    }
+
+
+def output_of(labels, sure=8.0):
+    """What a head says that is right about labels."""
+    change = labels["change"][:, 2::4, 2::4]
+    truth = ((change == 1).float() * 2 - 1)[:, None] * sure
+    covers = []
+    for name in ("cover_before", "cover_after"):
+        cover = labels[name][:, 2::4, 2::4]
+        bits = torch.tensor([1 << place for place in range(COVERS)], dtype=torch.uint8)
+        covers.append(((cover[:, None] & bits.view(1, -1, 1, 1)) > 0).float() * 2 * sure)
+    both = truth.expand(-1, 2, -1, -1)
+    return DenseOutput(both, both, truth * 0, *covers, truth)
+
+
+def test_what_is_right_costs_less_than_what_is_wrong():
+    labels = batch()
+    right = output_of(labels)
+    wrong = DenseOutput(*(-part for part in right))
+    good, bad = (vision_losses(output, labels) for output in (right, wrong))
+    for name in ("change", "building", "cover", "total"):
+        assert good[name] < 0.3 < bad[name], name
+
+
+def test_unknown_pixels_cost_nothing():
+    labels = batch()
+    labels["change"][:, 32:] = UNKNOWN_CHANGE
+    for name in ("cover_before", "cover_after"):
+        labels[name][:, 32:] = NOTHING
+    output = output_of(labels)
+    spoilt = DenseOutput(
+        *(torch.cat((part[:, :, : SIDE // 2 + 1], -part[:, :, SIDE // 2 + 1 :]), 2) for part in output)
+    )
+    one, other = (vision_losses(o, labels) for o in (output, spoilt))
+    for name in ("change", "building", "cover"):
+        assert one[name].item() == pytest.approx(other[name].item(), abs=1e-5), name
+
+
+def test_grounds_whose_changes_are_not_all_told_teach_buildings_only():
+    labels = batch()
+    labels["teaches_change"][:] = False
+    output = output_of(labels)
+    output.pyramid_logits.requires_grad_()
+    wrong = output._replace(pyramid_logits=(-output.pyramid_logits).detach().requires_grad_())
+    losses = vision_losses(wrong, labels)
+    losses["total"].backward()
+    told = wrong.pyramid_logits.grad.abs().sum((0, 2, 3))
+    assert told[0] == 0 < told[1]
+
+
+@pytest.mark.parametrize(
+    ("cover", "free"),
+    [
+        (Cover.WATER, {3}),
+        (Cover.LOW | Cover.WOODY, {1, 2}),
+        (ANY - Cover.BUILDING, {0, 1, 2, 3, 4}),
+        (ANY, set(range(6))),
+        (Cover.NOT_SEEN, {NOT_SEEN}),
+    ],
+)
+def test_any_cover_of_a_set_is_right(cover, free):
+    labels = torch.full((1, 8, 8), int(cover), dtype=torch.uint8)
+    costs = []
+    for place in range(COVERS):
+        logits = torch.zeros(1, COVERS, 2, 2)
+        logits[:, place] = 12
+        costs.append(cover_loss(logits, labels).item())
+    assert {place for place, cost in enumerate(costs) if cost < 0.01} == free
+    assert all(cost > 3 for place, cost in enumerate(costs) if place not in free)
+
+
+@pytest.mark.parametrize("cover", [NOTHING, ANY | Cover.NOT_SEEN])
+def test_a_set_that_says_nothing_teaches_nothing(cover):
+    labels = torch.full((1, 8, 8), int(cover), dtype=torch.uint8)
+    assert cover_loss(torch.randn(1, COVERS, 2, 2), labels) == 0
+
+
+def test_no_known_pixel_is_no_loss_of_entropy():
+    logits = torch.randn(2, 4, 4, requires_grad=True)
+    nothing = torch.zeros(2, 4, 4, dtype=torch.bool)
+    change_loss(logits, nothing, nothing).backward()
+    assert logits.grad.abs().sum() == 0
+
+
 def test_a_few_steps_learn_a_change():
     torch.manual_seed(0)
     model = tiny_model().train()
     before, after = dates(4)
-    masks = torch.zeros(4, 6, SIZE_PX, SIZE_PX, dtype=torch.bool)
-    masks[:2, 0, 16:40, 16:40] = True
-    after[:2, :, 16:40, 16:40] = before[:2, :, 16:40, 16:40] + 3
+    labels = batch(4)
+    for name, kept in (("change", 0), ("cover_after", int(Cover.LOW))):
+        labels[name][2:] = kept
     after[2:] = before[2:]
-    targets = DenseTargets(masks, counts=masks.flatten(2).any(2).float())
-    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    after[:2, :, :32, :32] = before[:2, :, :32, :32] + 3
+    maps = model.vision.maps(before, after)
+    maps = [level.detach() for level in maps]
+    scene, compared = measured_scenes(model.dense, maps)
+    optimiser = torch.optim.AdamW(model.dense.parameters(), lr=1e-2)
     history = []
     for _ in range(40):
-        losses = dense_losses(model.look(model.vision(before, after).maps), targets, 3)
+        losses = vision_losses(model.dense(maps, scene, compared), labels)
         optimiser.zero_grad()
         losses["total"].backward()
         optimiser.step()
         history.append(losses["total"].item())
-    assert history[-1] < 0.5 * history[0]
-    found = model.look(model.vision(before, after).maps).logits.sigmoid()
-    assert found[:2, 0, 5:9, 5:9].mean() > 3 * found[2:, 0].mean()
-    assert found[:2, 0, 5:9, 5:9].mean() > found[:2, 1, 5:9, 5:9].mean()
+    assert history[-1] < 0.6 * history[0]
+    found = model.dense(maps, scene, compared).pyramid_logits.sigmoid()[:, 0]
+    assert found[:2, :8, :8].mean() > found[2:].mean() + 0.2
 
 
-def test_ignored_pixels_and_missing_counts_do_not_matter():
-    output = tiny_model().look(tiny_model().vision(*dates()).maps)
-    masks = torch.zeros(2, 6, SIZE_PX, SIZE_PX)
-    masks[0, 0, :16] = 1
-    ignore = torch.zeros(2, SIZE_PX, SIZE_PX, dtype=torch.bool)
-    ignore[:, 32:] = True
-    wrong = masks.clone()
-    wrong[:, :, 32:] = 1
-    one, other = (dense_losses(output, DenseTargets(m, ignore), 3)["total"] for m in (masks, wrong))
-    assert torch.equal(one, other)
-    counts = torch.tensor([[1.0] * 6, [torch.nan] * 6])
-    uncounted = dense_losses(output, DenseTargets(masks, counts=counts), 3)["density"]
-    alone = dense_losses(
-        DenseOutput(*(part[:1] for part in output)), DenseTargets(masks[:1], counts=counts[:1]), 3
-    )["density"]
-    assert uncounted.item() == pytest.approx(alone.item())
+# --- the summary ---------------------------------------------------------------------------------
 
 
-def test_perfect_guesses_cost_less_than_wrong_ones():
-    masks = torch.zeros(1, 6, 16, 16)
-    masks[:, 1, 4:12, 4:12] = 1
-    logits = (masks - 0.5) * 20
-    anything = (masks.amax(1, keepdim=True) - 0.5) * 20
-    presence = torch.tensor([10.0])
-    right = DenseOutput(logits, anything, masks[:, :, :1, :1], presence)
-    wrong = DenseOutput(-logits, -anything, masks[:, :, :1, :1], -presence)
-    good, bad = (dense_losses(output, DenseTargets(masks), 3) for output in (right, wrong))
-    for name in ("channels", "dice", "change", "direction", "presence"):
-        assert good[name] < 0.01 < bad[name], name
-
-
-def test_direction_is_learned_only_where_the_class_changed():
-    logits = torch.zeros(1, 6, 4, 4, requires_grad=True)
-    target = torch.zeros(1, 6, 4, 4)
-    target[0, 4, 0, 0] = 1
-    direction_loss(logits, target, torch.ones(1, 1, 4, 4), 3).backward()
-    assert logits.grad[0, 4, 0, 0] < 0 < logits.grad[0, 3, 0, 0]
-    assert torch.count_nonzero(logits.grad) == 3
-
-
-def test_the_summary_tells_cells_and_counts_and_does_not_bend_the_map():
-    config = tiny_config().dense_config
-    summary = DenseSummary(config, 16)
-    output = tiny_model().look(tiny_model().vision(*dates()).maps)
+def test_the_summary_tells_cells_and_does_not_bend_the_map():
+    model = tiny_model()
+    summary = DenseSummary(16)
+    output = model.look(model.vision(*dates()).maps)
     tokens = summary(output)
     assert tokens.shape == (2, 10, 16)
-    assert output.logits.requires_grad
+    assert output.pyramid_logits.requires_grad
     tokens.sum().backward()
     assert summary.cell.weight.grad is not None
-    logits = output.logits.detach().clone()
+    assert all(part.grad is None for part in model.dense.parameters())
+    logits = output.pyramid_logits.detach().clone()
     logits[:, 0, :4, :4] += 4
-    moved = summary(output._replace(logits=logits)) - tokens
+    moved = summary(output._replace(pyramid_logits=logits)) - tokens
     changed = moved.abs().amax((0, 2)) > 1e-6
     assert changed.tolist() == [True, True] + [False] * 8
 
 
-# --- export --------------------------------------------------------------------------------------
-
-
-class Detector(nn.Module):
-    """`detect` as a module's forward, which is what exporters take."""
-
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self.model = model
-        self.eval()
-
-    def forward(self, before: torch.Tensor, after: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        return self.model.detect(before, after)
-
-
-@pytest.mark.parametrize("folded", [False, True])
-def test_the_exported_program_gives_the_same(model, folded):
-    pair = dates()
-    if folded:
-        fold_batch_norms(model)
-    batch = torch.export.Dim("batch", min=1, max=64)
-    program = torch.export.export(Detector(model), dates(3), dynamic_shapes=({0: batch},) * 2)
-    for found, wanted in zip(program.module()(*pair), model.detect(*pair), strict=True):
-        assert torch.allclose(found, wanted, atol=1e-4)
-
-
-def test_onnx_gives_the_same(model, tmp_path):
-    runtime = pytest.importorskip("onnxruntime")
-    pytest.importorskip("onnxscript")
-    path = tmp_path / "detector.onnx"
-    pair = dates()
-    torch.onnx.export(Detector(model), pair, path, dynamo=True, input_names=["before", "after"])
-    session = runtime.InferenceSession(path)
-    found = session.run(None, {"before": pair[0].numpy(), "after": pair[1].numpy()})
-    for one, wanted in zip(found, model.detect(*pair), strict=True):
-        assert torch.allclose(torch.tensor(one), wanted, atol=1e-4)
+@pytest.mark.parametrize("name", ["before_logits", "after_logits"])
+def test_the_summary_tells_the_land_cover_of_both_dates(name):
+    model = tiny_model()
+    summary = DenseSummary(16)
+    output = model.look(model.vision(*dates()).maps)
+    logits = getattr(output, name).detach().clone()
+    logits[:, 3, -4:, -4:] += 6
+    moved = summary(output._replace(**{name: logits})) - summary(output)
+    changed = moved.abs().amax((0, 2)) > 1e-6
+    assert changed.tolist() == [True] + [False] * 8 + [True]
 
 
 def test_neither_package_nor_backend_imports_torch():
     code = (
-        "import sys, geochg.models.deltavlm, geochg.models.deltavlm.backend;"
+        "import sys, geochg.models.deltavlm, geochg.models.deltavlm.backend,"
+        "geochg.models.deltavlm.onnx_vision, geochg.models.deltavlm.map_answers;"
         "sys.exit(any(name in sys.modules for name in ('torch', 'transformers')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -8,68 +8,106 @@ import sys
 import numpy as np
 import onnx
 import pytest
-from deltavlm_factory import SIZE_PX, save, tile, tiny_config, tiny_model
+from deltavlm_factory import SIZE_PX, tile, tiny_config, tiny_model
 from safetensors.torch import load_file, save_file
 
 from geochg.errors import ModelError
 from geochg.models.deltavlm.backend import DeltaVLMModel, DeltaVLMOptions
 from geochg.models.deltavlm.export import export
-from geochg.models.deltavlm.folding import fold_batch_norms
-from geochg.models.deltavlm.onnx_eyes import EYES, OnnxEyes
 from geochg.models.deltavlm.onnx_speaker import OnnxSpeaker
+from geochg.models.deltavlm.onnx_vision import DETECTOR, ENCODER, OnnxVision
 from geochg.models.deltavlm.torch_speaker import TorchSpeaker
-from geochg.records import Task, Tile
+from geochg.models.deltavlm.torch_vision import TorchVision
+from geochg.models.deltavlm.vision_output import DENSE_FIELDS
+from geochg.records import Outlines, Task
 from geochg.tasks import ask
 
 ASKED = [ask(Task.PRESENCE), ask(Task.LOCATE), ask(Task.CAPTION), ask(Task.COUNT)]
 
 
 @pytest.fixture(scope="module")
-def plain(tmp_path_factory):
-    """A folder whose weights are a little off a fresh model's, so that nothing is symmetric."""
-    return save(tiny_model(), tmp_path_factory.mktemp("plain"))
+def plain(plain_deltavlm):
+    return plain_deltavlm
 
 
 @pytest.fixture(scope="module")
-def exported(tmp_path_factory):
-    folder = save(tiny_model(), tmp_path_factory.mktemp("exported"))
-    export(fold_batch_norms(tiny_model()), folder)
-    return folder
+def exported(exported_deltavlm):
+    return exported_deltavlm
 
 
 def load(folder, **options):
     return DeltaVLMModel.load(str(folder), DeltaVLMOptions(**options), "cpu")
 
 
-def half_valid(size_px):
-    one = tile(7, size_px)
-    one.valid[:, : size_px // 3] = False
-    return Tile(one.window, one.before, one.after, one.valid)
+@pytest.fixture(scope="module")
+def both(plain, exported):
+    """The model by torch and by ONNX Runtime, and nothing else between them."""
+    by_torch, by_onnx = load(plain), load(exported)
+    assert isinstance(by_torch.vision, TorchVision)
+    assert isinstance(by_onnx.vision, OnnxVision)
+    return by_torch, by_onnx
+
+
+def half_valid(size_px, bands):
+    valid = np.ones((size_px, size_px), bool)
+    valid[:, : size_px // 3] = False
+    return tile(7, size_px, bands=bands, valid=valid)
 
 
 @pytest.mark.parametrize("size_px", [SIZE_PX, 32, 50, 96])
-def test_they_see_what_torch_sees(plain, exported, size_px):
-    tiles = [tile(0, size_px), half_valid(size_px), *(tile(seed, size_px) for seed in range(1, 5))]
-    by_torch, by_onnx = load(plain), load(exported)
-    assert isinstance(by_onnx.eyes, OnnxEyes)
-    assert not isinstance(by_torch.eyes, OnnxEyes)
-    assert by_torch.eyes.head == by_onnx.eyes.head
-    wanted, found = by_torch.eyes.look(tiles), by_onnx.eyes.look(tiles)
+@pytest.mark.parametrize("zoom", [1.0, 2.0, 0.5])
+@pytest.mark.parametrize("bands", [3, 4])
+def test_they_see_what_torch_sees(both, size_px, zoom, bands):
+    tiles = [tile(0, size_px, bands=bands), half_valid(size_px, bands)]
+    scenes = [model.detector.survey(tiles, 5.0, zoom) for model in both]
+    for wanted, found in zip(*(scene.vectors for scene in scenes), strict=True):
+        assert np.allclose(found, wanted, rtol=1e-3, atol=1e-3)
+    wanted, found = (model.detector.detect(tiles, scenes[0]) for model in both)
     for name in ("before", "after"):
         assert np.allclose(getattr(found, name), getattr(wanted, name), atol=1e-4)
-    for one, other in zip((*found.dense, *found.seen), (*wanted.dense, *wanted.seen), strict=True):
-        assert one.shape == other.shape
-        assert np.allclose(one, other, atol=1e-4)
+    for view in ("dense", "half"):
+        for name in DENSE_FIELDS:
+            one, other = (getattr(getattr(output, view), name) for output in (found, wanted))
+            assert one.shape == other.shape
+            assert np.allclose(one, other, atol=1e-4), (view, name)
+
+
+def test_the_facts_of_the_head_are_kept(both):
+    by_torch, by_onnx = both
+    assert by_torch.vision.head == by_onnx.vision.head
+    assert by_onnx.vision.head.layout == by_torch.vision.model.dense.layout
+
+
+def test_the_outlines_are_the_same(both):
+    tiles = [tile(0), half_valid(SIZE_PX, 3)]
+    wanted, found = (model.answer(tiles, [ask(Task.LOCATE)]) for model in both)
+    for (one,), (other,) in zip(found, wanted, strict=True):
+        assert isinstance(one, Outlines)
+        assert np.allclose(one.probability, other.probability, atol=1e-3)
+        assert np.mean(one.land_cover.after == other.land_cover.after) > 0.999
+
+
+def test_a_tile_gives_the_same_bytes_whatever_its_neighbours(both):
+    _, model = both
+    tiles = [tile(seed) for seed in range(4)]
+    scene = model.detector.survey(tiles, 0.5)
+    together = model.detector.detect(tiles, scene)
+    alone = model.detector.detect([tiles[2]], scene)
+    for view in ("dense", "half"):
+        for all_of_them, one in zip(getattr(together, view), getattr(alone, view), strict=True):
+            assert np.array_equal(all_of_them[2:3], one)
+    again = model.detector.survey(tiles, 0.5)
+    assert scene.vectors[0].tobytes() == again.vectors[0].tobytes()
 
 
 def long_winded(folder):
     """So that answers of very different lengths end at different steps."""
-    return load(folder, threshold=0, presence_threshold=0, max_tokens=30)
+    return load(folder, threshold=0, max_tokens=30)
 
 
 @pytest.mark.parametrize("size_px", [SIZE_PX, 32, 96])
 def test_the_words_are_the_same(plain, exported, size_px):
-    tiles = [tile(seed, size_px) for seed in range(11)]
+    tiles = [tile(seed, size_px) for seed in range(5)]
     wanted, found = (long_winded(folder).answer(tiles, ASKED) for folder in (plain, exported))
     for one, other in zip(found, wanted, strict=True):
         assert one[2:] == other[2:]
@@ -82,7 +120,7 @@ def test_the_same_tokens_are_said(plain, exported):
     prompts = ["what changed", "tell me how many buildings there are now and were before"] * 11
     said = []
     for model in map(long_winded, (plain, exported)):
-        encoding = model.speaker.encode(model.eyes.look(tiles), range(11))
+        encoding = model.speaker.encode(model.look(tiles), range(11))
         said.append(model.speaker.answers(encoding, rows, prompts))
     assert isinstance(model.speaker, OnnxSpeaker)
     assert said[0] == said[1]
@@ -93,7 +131,7 @@ def test_a_prompt_that_is_too_long_is_cut_alike(plain, exported):
     prompts = ["how many " * 200 + str(number) for number in range(2)]
     said = []
     for model in map(long_winded, (plain, exported)):
-        encoding = model.speaker.encode(model.eyes.look([tile(1)]), [0])
+        encoding = model.speaker.encode(model.look([tile(1)]), [0])
         said.append(model.speaker.answers(encoding, [0, 0], prompts))
     assert said[0] == said[1]
 
@@ -108,33 +146,33 @@ def test_what_is_not_greedy_is_left_to_torch(exported, tmp_path, settings):
         file.write_text(json.dumps(saved | {"repetition_penalty": 1.5}), encoding="utf-8")
         settings = {}
     model = load(folder, **settings)
-    assert isinstance(model.eyes, OnnxEyes)
+    assert isinstance(model.vision, OnnxVision)
     assert isinstance(model.speaker, TorchSpeaker)
 
 
-def test_the_checksum_is_the_same_whatever_runs_the_eyes(plain, exported):
+def test_the_checksum_is_the_same_whatever_runs_it(plain, exported):
     assert load(plain).identity.checksum == load(exported).identity.checksum
 
 
 @pytest.mark.parametrize("file", ["model.safetensors", "config.json"])
-def test_eyes_of_another_model_are_refused(exported, tmp_path, file):
+def test_exports_of_another_model_are_refused(exported, tmp_path, file):
     folder = tmp_path / "other"
     shutil.copytree(exported, folder)
     if file == "config.json":
         config = json.loads((folder / file).read_text(encoding="utf-8"))
-        config["dense_config"]["threshold"] = 0.123
+        config["dense_config"]["calibration"] = {"cuts": []}
         (folder / file).write_text(json.dumps(config), encoding="utf-8")
     else:
         weights = load_file(folder / file)
         first = min(weights)
         save_file(weights | {first: weights[first] + 1}, folder / file)
-    with pytest.raises(ModelError, match=r"eyes\.onnx was made from other weights"):
+    with pytest.raises(ModelError, match=r"encoder\.onnx was made from other weights"):
         load(folder)
 
 
-def test_where_onnx_runtime_cannot_be_loaded_torch_runs_the_eyes(exported, monkeypatch):
+def test_where_onnx_runtime_cannot_be_loaded_torch_runs_it(exported, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    assert not isinstance(load(exported).eyes, OnnxEyes)
+    assert isinstance(load(exported).vision, TorchVision)
 
 
 def test_torch_is_not_even_imported(exported):
@@ -149,7 +187,7 @@ from geochg.tasks import ask
 window = PixelWindow(0, 64, 0, 64)
 date = np.full((3, 64, 64), 90, np.uint8)
 tile = Tile(TileWindow(0, 0, 0, window, window), date, date, np.ones((64, 64), bool))
-options = DeltaVLMOptions(threshold=0.0, presence_threshold=0.0)
+options = DeltaVLMOptions(threshold=0.0)
 model = DeltaVLMModel.open(Path({str(exported)!r}), "here", options, "cpu")
 (answers,) = model.answer([tile], [ask(Task.PRESENCE), ask(Task.CAPTION), ask(Task.LOCATE)])
 assert answers[0].changed
@@ -159,7 +197,7 @@ assert not {{"torch", "transformers"}} & set(sys.modules)
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("name", ["eyes.onnx", "question.onnx", "language.onnx"])
+@pytest.mark.parametrize("name", [ENCODER, DETECTOR, "question.onnx", "language.onnx"])
 @pytest.mark.parametrize("content", ["no model", "not ours"])
 def test_a_broken_file_is_refused(exported, tmp_path, name, content):
     folder = tmp_path / "other"
@@ -193,22 +231,22 @@ def test_broken_words_are_refused(exported, tmp_path, file, content, told):
         load(folder)
 
 
-def test_weights_in_half_precision_are_written_so_and_others_are_kept(tmp_path):
-    rounded, halves = tiny_model().half().float(), {}
-    for name, model in (("rounded", rounded), ("not", tiny_model())):
-        folder = save(model, tmp_path / name)
-        export(model, folder)
-        written = onnx.load(folder / "language.onnx").graph.initializer
-        halves[name] = sum(one.data_type == onnx.TensorProto.FLOAT16 for one in written)
-        found = long_winded(folder).answer([tile(3)], ASKED)
-        (folder / EYES).unlink()
-        assert found[0][2:] == long_winded(folder).answer([tile(3)], ASKED)[0][2:]
-    assert halves["rounded"] > 5
-    assert halves["not"] == 0
+def test_weights_in_half_precision_are_written_so_and_others_are_kept(exported):
+    kinds = {
+        kind: [
+            len(one.dims)
+            for one in onnx.load(exported / "language.onnx").graph.initializer
+            if one.data_type == kind and np.prod(one.dims) >= 256
+        ]
+        for kind in (onnx.TensorProto.FLOAT16, onnx.TensorProto.FLOAT)
+    }
+    assert len(kinds[onnx.TensorProto.FLOAT16]) > 5
+    # The one weight that is no number of half precision.
+    assert kinds[onnx.TensorProto.FLOAT] == [2]
 
 
 def test_only_what_can_be_exported_is(tmp_path):
-    for config in (tiny_config(vit=True), tiny_config(dense=False)):
+    for config in (tiny_config(vit=True), tiny_config(dense=False), tiny_config(resize=True)):
         with pytest.raises(ValueError, match="dense head that does not resize"):
             export(tiny_model(config), tmp_path)
 

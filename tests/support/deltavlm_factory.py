@@ -17,8 +17,23 @@ SIZE_PX = 64
 TOKENIZER = train_tokenizer([p for spec in SPECS.values() for p in spec.prompts], 320)
 
 
+LITE = {
+    "model_type": "efficientnet_lite",
+    "stem_width": 8,
+    "widths": [8, 8, 12, 16],
+    "repeats": [1, 2, 1, 1],
+    "kernels": [3, 5, 3, 3],
+    "strides": [2, 2, 2, 2],
+    "expansions": [1, 2, 2, 2],
+    "out_indices": [1, 2, 3, 4],
+}
+"""An EfficientNet-Lite with levels of stride 4, 8, 16 and 32."""
+
+CLASSES = ("building", "water")
+
+
 def tiny_config(*, vit: bool = False, dense: bool = True, **changes: object) -> DeltaVLMConfig:
-    """A ViT of three blocks on 28 px, or a ResNet of four stages on 64 px."""
+    """A ViT of three blocks on 28 px without a head, or a `LITE` with one on 64 px."""
     vision = (
         {
             "model_type": "instructblip_vision_model",
@@ -29,22 +44,9 @@ def tiny_config(*, vit: bool = False, dense: bool = True, **changes: object) -> 
             "image_size": 28,
         }
         if vit
-        else {
-            "model_type": "resnet",
-            "embedding_size": 8,
-            "hidden_sizes": [8, 8, 12, 16],
-            "depths": [1, 1, 1, 1],
-            "layer_type": "basic",
-            "out_indices": [1, 2, 3, 4],
-        }
+        else LITE
     )
-    head = DeltaVLMDenseConfig(
-        classes=("building", "water"),
-        widths=(8,) if vit else (8, 8, 8, 8),
-        stride_px=14 if vit else 4,
-        presence_width=4,
-        count_steps=3,
-    )
+    head = DeltaVLMDenseConfig(classes=CLASSES, width=8, statistics_width=4, norm_groups=2)
     values = {
         "vision_config": vision,
         "qformer_config": {
@@ -69,13 +71,17 @@ def tiny_config(*, vit: bool = False, dense: bool = True, **changes: object) -> 
             "bos_token_id": 1,
             "eos_token_id": 2,
         },
-        "dense_config": head if dense else None,
+        "dense_config": head if dense and not vit else None,
         "num_query_tokens": 4,
         "image_size": 28 if vit else SIZE_PX,
         "resize": vit,
         "token_grid": 2,
     }
     return DeltaVLMConfig(**{**values, **changes})
+
+
+PICTURES = ("vision.model.stem", "vision.model.stages", "dense.")
+"""Weights that begin as they do in training."""
 
 
 def tiny_model(
@@ -86,7 +92,7 @@ def tiny_model(
     model = DeltaVLMForConditionalGeneration(config or tiny_config()).eval()
     with torch.no_grad():
         for name, weight in model.named_parameters():
-            if weight.ndim > 1 and "conv" not in name and not name.startswith("dense"):
+            if weight.ndim > 1 and not name.startswith(PICTURES):
                 weight.normal_(std=0.4)
     model.generation_config = GenerationConfig(
         max_new_tokens=8, do_sample=False, pad_token_id=0, bos_token_id=1, eos_token_id=2
@@ -111,8 +117,16 @@ def save(model: DeltaVLMForConditionalGeneration, folder: Path) -> Path:
     return folder
 
 
-def tile(seed: int = 0, size_px: int = SIZE_PX, dtype: type = np.uint8) -> Tile:
-    """Two noisy pictures, all valid."""
+def tile(
+    seed: int = 0,
+    size_px: int = SIZE_PX,
+    dtype: type = np.uint8,
+    bands: int = 3,
+    valid: np.ndarray | None = None,
+) -> Tile:
+    """Two noisy pictures, all valid unless told otherwise."""
     window = PixelWindow(0, size_px, 0, size_px)
-    pixels = np.random.default_rng(seed).integers(0, 256, (2, 3, size_px, size_px)).astype(dtype)
-    return Tile(TileWindow(seed, 0, seed, window, window), *pixels, np.ones((size_px,) * 2, bool))
+    shape = (2, bands, size_px, size_px)
+    pixels = np.random.default_rng(seed).integers(0, 256, shape).astype(dtype)
+    inside = np.ones((size_px,) * 2, bool) if valid is None else valid
+    return Tile(TileWindow(seed, 0, seed, window, window), *pixels, inside)

@@ -1,0 +1,344 @@
+"""Class, direction, land cover and probability of a pixel agree; thresholds; calibration."""
+
+import json
+from dataclasses import replace
+from itertools import product
+
+import numpy as np
+import pytest
+from scipy.special import expit, logit
+
+from geochg.models.deltavlm.detector import ColorRange, Scene
+from geochg.models.deltavlm.map_answers import changed_pixels, map_answer
+from geochg.models.deltavlm.postprocessing import (
+    CLASS_OF_COVER,
+    Calibration,
+    Cut,
+    Finding,
+    OutlineMaker,
+    channel_of,
+    presence_of,
+)
+from geochg.models.deltavlm.vision_output import HeadFacts
+from geochg.records import (
+    CANNOT_TELL,
+    LAND_COVER,
+    Caption,
+    Change,
+    Channel,
+    Dialogue,
+    PixelWindow,
+    Reply,
+    Task,
+    Tile,
+    TileWindow,
+)
+
+CLASSES = ("building", "road", "vegetation", "water", "bare")
+CHANNELS = tuple(Channel(name, change) for name in CLASSES for change in Change)
+PAIRS = [*product(range(6), range(6))]
+OPPOSITE = {
+    Change.APPEARED: Change.DISAPPEARED,
+    Change.DISAPPEARED: Change.APPEARED,
+    Change.ALTERED: Change.ALTERED,
+}
+CUTS = (Cut(0.9, -1.0, 0.5, 1.0), Cut(3.3, 0.25, 1.25, 1.0), Cut(float("inf"), 2.0, -2.0, 0.5))
+CONFIDENCE = ((0.3, 0.6, 0.9), (0.1, 0.5, 0.8))
+BUILDING = LAND_COVER.index("building")
+
+
+def maker(calibration=None, threshold=None, resolution_m=0.5, zoom=1.0):
+    saved = None if calibration is None else calibration.to_dict()
+    head = HeadFacts(CHANNELS, (8, 8), 4, (0.5,) * 3, (0.5,) * 3, saved, "Nothing changed.")
+    colors = ColorRange(*(np.zeros(3, np.float32) for _ in range(3)))
+    nothing = np.zeros(1, np.float32)
+    return OutlineMaker(head, Scene((colors,) * 2, zoom, (nothing,) * 2, resolution_m), threshold)
+
+
+def tile(side=6, valid=None):
+    window = PixelWindow(0, side, 0, side)
+    inside = np.ones((side, side), bool) if valid is None else valid
+    date = np.zeros((3, side, side), np.uint8)
+    return Tile(TileWindow(0, 0, 0, window, window), date, date, inside)
+
+
+def finding(before, after, change=3.0, building=3.0, sure=0.9):
+    """A finding of the given land covers, `(height, width)` indices; 6 is not seen."""
+
+    def shares(cover):
+        layers = np.full((7, *np.shape(cover)), (1 - sure) / 6, np.float32)
+        np.put_along_axis(layers, np.asarray(cover)[None], sure, axis=0)
+        return layers
+
+    shape = np.shape(before)
+    return Finding(
+        np.broadcast_to(np.float32(change), shape).copy(),
+        np.broadcast_to(np.float32(building), shape).copy(),
+        shares(before),
+        shares(after),
+    )
+
+
+EVERY = finding(*np.array(PAIRS).T.reshape(2, 6, 6))
+"""Each pair of land covers at a pixel of its own."""
+
+
+# --- class and direction -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("first", "second"), PAIRS)
+def test_a_change_is_named_after_one_of_its_land_covers_and_turns_with_time(first, second):
+    before, after = LAND_COVER[first], LAND_COVER[second]
+    found, back = channel_of(before, after), channel_of(after, before)
+    assert found.class_name == back.class_name
+    assert found.change is OPPOSITE[back.change]
+    named = {
+        Change.APPEARED: {CLASS_OF_COVER[after]},
+        Change.DISAPPEARED: {CLASS_OF_COVER[before]},
+        Change.ALTERED: {CLASS_OF_COVER[before]} & {CLASS_OF_COVER[after]},
+    }
+    assert found.class_name in named[found.change]
+    # The same class at both dates came neither nor went.
+    alike = CLASS_OF_COVER[before] == CLASS_OF_COVER[after]
+    assert (found.change is Change.ALTERED) == alike
+    if before != after and "building" in (before, after):
+        assert found.class_name == "building"
+    assert found in CHANNELS
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        ("bare", "building", ("building", Change.APPEARED)),
+        ("building", "low plants", ("building", Change.DISAPPEARED)),
+        ("building", "building", ("building", Change.ALTERED)),
+        ("low plants", "water", ("water", Change.APPEARED)),
+        ("water", "bare", ("water", Change.DISAPPEARED)),
+        ("woody", "road", ("road", Change.APPEARED)),
+        ("road", "water", ("water", Change.APPEARED)),
+        ("woody", "bare", ("vegetation", Change.DISAPPEARED)),
+        ("bare", "woody", ("vegetation", Change.APPEARED)),
+        ("low plants", "woody", ("vegetation", Change.ALTERED)),
+        ("low plants", "bare", ("bare", Change.APPEARED)),
+        ("bare", "low plants", ("bare", Change.DISAPPEARED)),
+    ],
+)
+def test_what_changes_are_called(before, after, told):
+    assert channel_of(before, after) == Channel(*told)
+
+
+def test_the_strongest_channel_of_a_pixel_agrees_with_its_land_cover():
+    made = maker().outlines(EVERY, tile())
+    strongest = made.probability.argmax(axis=0)
+    for place, (first, second) in enumerate(PAIRS):
+        at = divmod(place, 6)
+        assert made.land_cover.before[at] == first
+        assert made.land_cover.after[at] == second
+        wanted = channel_of(LAND_COVER[first], LAND_COVER[second])
+        assert made.channels[strongest[at]] == wanted, (LAND_COVER[first], LAND_COVER[second])
+    assert made.land_cover.before.dtype == np.uint8
+    assert not made.not_seen.any()
+
+
+def test_the_strongest_channel_is_as_likely_as_any_change():
+    rng = np.random.default_rng(0)
+    first, second = rng.integers(0, BUILDING, (2, 8, 8))
+    logits = rng.normal(0, 3, (8, 8)).astype(np.float32)
+    made = maker().outlines(finding(first, second, logits, building=-9), tile(8))
+    assert np.allclose(made.change, expit(logits), atol=1e-6)
+    assert np.allclose(made.probability.max(axis=0), expit(logits), atol=1e-4)
+    assert made.probability.dtype == np.float32
+
+
+def test_a_classes_that_the_head_does_not_have_leave_the_others():
+    few = maker()
+    few = replace(few, head=replace(few.head, channels=CHANNELS[:3]))
+    made = few.outlines(EVERY, tile())
+    assert made.probability.shape == (3, 6, 6)
+    assert np.isfinite(made.probability).all()
+
+
+# --- buildings -----------------------------------------------------------------------------------
+
+
+def building_layers(made):
+    return made.probability[[c.class_name == "building" for c in made.channels]]
+
+
+def test_channels_of_buildings_follow_the_logit_of_buildings():
+    covers = np.zeros((4, 4), int), np.full((4, 4), BUILDING)
+    logits = np.linspace(-4, 4, 16).reshape(4, 4).astype(np.float32)
+    made = maker().outlines(finding(*covers, change=3.0, building=logits), tile(4))
+    assert np.allclose(building_layers(made).max(axis=0), expit(logits), atol=1e-5)
+    assert np.allclose(made.change, expit(3.0))
+
+
+@pytest.mark.parametrize("resolution_m", [0.5, 2.0, 30.0])
+def test_one_threshold_holds_for_buildings_and_all_else(resolution_m):
+    how = maker(Calibration(CUTS), resolution_m=resolution_m)
+    cut = how.cut
+    covers = np.zeros((2, 2), int), np.full((2, 2), BUILDING)
+    at_the_cut = how.outlines(finding(*covers, cut.change, cut.building), tile(2))
+    assert np.allclose(building_layers(at_the_cut).max(axis=0), at_the_cut.threshold, atol=1e-5)
+    assert np.allclose(at_the_cut.change, at_the_cut.threshold, atol=1e-5)
+
+
+# --- not seen ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("hidden", ["before", "after"])
+def test_what_is_hidden_at_one_date_is_not_seen(hidden):
+    covers = {"before": np.zeros((4, 4), int), "after": np.full((4, 4), 3)}
+    covers[hidden][:2] = 6
+    valid = np.ones((4, 4), bool)
+    valid[:, 0] = False
+    one = tile(4, valid)
+    made = maker().outlines(finding(**covers), one)
+    wanted = np.zeros((4, 4), bool)
+    wanted[:2, 1:] = True
+    assert np.array_equal(made.not_seen, wanted)
+    assert np.array_equal(changed_pixels(made, valid), valid & ~wanted)
+
+
+def test_change_under_clouds_is_none():
+    one = tile(2)
+    made = maker().outlines(finding(np.full((2, 2), 6), np.full((2, 2), 3), change=9.0), one)
+    assert not presence_of(made, one).changed
+    assert presence_of(made, one).probability == 0
+    answer = map_answer(Task.CAPTION, made, presence_of(made, one), one, "Nothing changed.")
+    assert answer == Caption("Nothing changed.", changed=False)
+
+
+def test_land_cover_is_told_only_where_it_is_likely():
+    doubtful = finding(np.zeros((2, 2), int), np.ones((2, 2), int), sure=0.35)
+    made = maker().outlines(doubtful, tile(2))
+    assert (made.land_cover.before == CANNOT_TELL).all()
+    assert (made.land_cover.after == CANNOT_TELL).all()
+
+
+def test_invalid_pixels_have_no_probability():
+    valid = np.arange(36).reshape(6, 6) % 2 == 0
+    made = maker().outlines(EVERY, tile(valid=valid))
+    assert not made.probability[:, ~valid].any()
+    assert not made.change[~valid].any()
+    assert made.change[valid].all()
+
+
+# --- presence ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("threshold", [None, 0.2, 0.9])
+def test_presence_follows_from_the_map(seed, threshold):
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(-3 + seed % 4, 1.5, (6, 6)).astype(np.float32)
+    valid = rng.random((6, 6)) < 0.7
+    covers = rng.integers(0, 7, (2, 6, 6))
+    one = tile(valid=valid)
+    made = maker(Calibration(CUTS), threshold).outlines(finding(*covers, logits), one)
+    presence = presence_of(made, one)
+    seen = valid & ~made.not_seen
+    assert presence.changed == bool((made.change >= made.threshold)[seen].any())
+    assert presence.probability == pytest.approx(made.change[seen].max(), abs=1e-6)
+    assert presence.changed == changed_pixels(made, valid).any()
+
+
+def test_a_tile_without_a_valid_pixel_has_not_changed():
+    one = tile(valid=np.zeros((6, 6), bool))
+    assert not presence_of(maker().outlines(EVERY, one), one).changed
+
+
+# --- cuts ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("resolution_m", "zoom", "place"),
+    [(0.3, 1, 0), (0.9, 1, 0), (1.0, 1, 1), (3.3, 1, 1), (10.0, 1, 2), (6.0, 2, 1), (0.5, 0.5, 1), (None, 1, 0)],
+)
+def test_the_cut_goes_with_the_size_of_the_shown_pixels(resolution_m, zoom, place):
+    how = maker(Calibration(CUTS), resolution_m=resolution_m, zoom=zoom)
+    assert how.cut == CUTS[place]
+    made = how.outlines(EVERY, tile())
+    assert made.threshold == pytest.approx(expit(CUTS[place].change), abs=1e-6)
+    low = CUTS[place].change - CUTS[place].low
+    assert made.low_threshold == pytest.approx(expit(low), abs=1e-6)
+    assert made.low_threshold < made.threshold
+
+
+@pytest.mark.parametrize("threshold", [0.1, 0.5, 0.95])
+def test_a_given_threshold_moves_both_cuts(threshold):
+    how = maker(Calibration(CUTS), threshold)
+    plain = maker(Calibration(CUTS)).cut
+    assert how.cut.change == pytest.approx(logit(threshold), abs=1e-5)
+    assert how.cut.building - how.cut.change == pytest.approx(plain.building - plain.change)
+    assert how.outlines(EVERY, tile()).threshold == pytest.approx(threshold, abs=1e-6)
+
+
+@pytest.mark.parametrize("threshold", [0.0, 1.0])
+def test_the_ends_of_the_thresholds_hold(threshold):
+    one = tile()
+    made = maker(threshold=threshold).outlines(EVERY, one)
+    assert np.isfinite(made.probability).all()
+    assert presence_of(made, one).changed == (threshold == 0)
+
+
+@pytest.mark.parametrize("confidence", [None, CONFIDENCE])
+def test_a_calibration_comes_back_from_json(confidence):
+    plain = Calibration(CUTS, confidence)
+    text = json.dumps(plain.to_dict(), allow_nan=False)
+    assert Calibration.from_dict(json.loads(text)) == plain
+
+
+def test_without_a_calibration_one_cut_holds_for_all():
+    plain = Calibration.from_dict(None)
+    assert [plain.cut_at(side) for side in (None, 0.1, 30.0, 1e6)] == [plain.cuts[0]] * 4
+    assert maker().outlines(EVERY, tile()).threshold == pytest.approx(0.5)
+
+
+def test_the_outlines_carry_what_the_confidence_is_read_off():
+    made = maker(Calibration(CUTS, CONFIDENCE)).outlines(EVERY, tile())
+    assert made.calibration == CONFIDENCE
+    assert maker(Calibration(CUTS)).outlines(EVERY, tile()).calibration is None
+
+
+# --- answers from the map ------------------------------------------------------------------------
+
+
+def two_houses():
+    """Two new buildings, and a pond that went."""
+    before, after = np.zeros((2, 12, 12), int)
+    after[1:4, 1:4] = after[1:4, 8:11] = BUILDING
+    before[8:11, 3:9] = LAND_COVER.index("water")
+    logits = np.where(before != after, 4.0, -4.0)
+    one = tile(12)
+    made = maker().outlines(finding(before, after, logits, logits), one)
+    return made, presence_of(made, one), one
+
+
+def test_counts_and_words_are_those_of_the_map():
+    made, presence, one = two_houses()
+    caption, counts, dialogue, reply = (
+        map_answer(task, made, presence, one, "-")
+        for task in (Task.CAPTION, Task.COUNT, Task.DIALOGUE, Task.QUESTION)
+    )
+    assert counts.counts["building"] == 2
+    assert counts.counts["road"] == 0
+    assert counts.changes == {"building": Change.APPEARED}
+    assert caption.changed
+    for words in ("uilding", "appeared", "ater disappeared"):
+        assert words in caption.text
+    assert "road" not in caption.text
+    assert dialogue == Dialogue(presence, counts, caption.text)
+    assert reply == Reply(caption.text)
+
+
+@pytest.mark.parametrize("task", [Task.CAPTION, Task.COUNT, Task.DIALOGUE, Task.QUESTION])
+def test_without_change_the_fixed_answer_is_given(task):
+    one = tile(4)
+    covers = np.zeros((2, 4, 4), int)
+    made = maker().outlines(finding(*covers, change=-5.0, building=-5.0), one)
+    answer = map_answer(task, made, presence_of(made, one), one, "Nothing changed.")
+    if task is Task.COUNT:
+        assert set(answer.counts.values()) == {0}
+    else:
+        assert "Nothing changed." in str(answer)
