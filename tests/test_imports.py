@@ -10,7 +10,7 @@ import pytest
 import geochg
 
 ROOT = Path(__file__).parent.parent
-BASE = {"errors", "toml_file", "options", "events", "records", "tasks", "geometry"}
+BASE = {"errors", "toml_file", "options", "events", "records", "land_cover", "tasks", "geometry"}
 MIDDLE = {"tiling", "models", "cells", "features", "writers"}
 ALLOWED = {
     "errors": set(),
@@ -18,10 +18,14 @@ ALLOWED = {
     "options": {"errors", "toml_file"},
     "events": set(),
     "records": set(),
+    "land_cover": {"records"},
     "tasks": BASE,
     "geometry": {"records"},
     **dict.fromkeys(MIDDLE, BASE),
-    "journal": BASE | {"tiling"},
+    "outlining": BASE,
+    "cells": BASE | {"outlining"},
+    "journal": BASE | {"tiling", "journal_record"},
+    "journal_record": BASE,
     "answering": BASE,
     "voting": BASE,
     "provenance": BASE | {"tiling", "models", "journal"},
