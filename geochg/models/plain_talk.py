@@ -16,11 +16,11 @@ import numpy as np
 
 from geochg.records import CELL_AREA_SHARE, GRID_CELLS, Caption, Change, Channel, Counts, Outlines
 from geochg.tasks.lexicon import ADJECTIVES, CHANGED, COUNTABLE, DIRECTIONS, NOUNS
+from geochg.tasks.quantities import area_in_words
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_HECTARE_M2 = 10_000
 _LEAST_SHARE = 0.0005
 """Channels on less than this share of the tile are not worth a word."""
 
@@ -198,7 +198,7 @@ def _sentence(found: _Found) -> str:
     name = COUNTABLE.get(found.channel.class_name, ("", found.channel.class_name))[1]
     verb = {Change.ALTERED: "were altered"}.get(found.channel.change, str(found.channel.change))
     places = ", ".join(found.cells)
-    area = "" if math.isnan(found.area_m2) else f" on {_area(found.area_m2)}"
+    area = "" if math.isnan(found.area_m2) else f" on {area_in_words(found.area_m2)}"
     return f"{name.capitalize()} {verb}{area} ({places})."
 
 
@@ -226,9 +226,3 @@ def _described(
         line = caption.text.strip().rstrip(".")
         yield f"{line[:1].upper()}{line[1:]}."
     yield _listed(found)
-
-
-def _area(area_m2: float) -> str:
-    if area_m2 < _HECTARE_M2:
-        return f"{float(f'{area_m2:.2g}'):,.0f} m²"
-    return f"{area_m2 / _HECTARE_M2:,.1f} ha"
