@@ -9,8 +9,8 @@ Where answers of one tile disagree, the rules are these:
 - Grid locations stand above counts and the caption.
 - Boxes of a closer look stand above the grid locations they come from.
 - The parts of a dialogue count where the question of that part was not asked by itself.
-- Where a model that outlines tells land cover, counts come from its outlines, and the caption of
-  the tile is left to `features`, which words it from the same facts.
+- Where a model that outlines tells land cover, counts and the caption of the tile are left to
+  `features`, which has them from the outlines.
 - `classes` leaves out cells, counts and heat of other classes; the presence answer, which names
   no class, stays as it is.
 - What was not seen has no heat.
@@ -28,7 +28,7 @@ import numpy as np
 from geochg.geometry.changed import ChangedPixels, changed_pixels
 from geochg.geometry.thirds import grid_box
 from geochg.options import Geometry, Sensitivity
-from geochg.outlining import object_counts, pieces, zones
+from geochg.outlining import pieces, zones
 from geochg.records import (
     CELL_AREA_SHARE,
     GRID_CELLS,
@@ -101,7 +101,7 @@ def tile_result(tile: Tile, answers: Sequence[Answer], settings: CellSettings) -
     outlines = said.outlines
     unchanged = said.presence is not None and not said.presence.changed and outlines is None
     evidence = None if unchanged and not settings.heat else _evidence(tile, said, settings)
-    counts = _counts(said, evidence, settings)
+    counts = _counts(said, settings)
     changed, cells, probability = _verdict(said, evidence, counts)
     valid = _in_core(tile, tile.valid)
     hidden = None if outlines is None else outlines.not_seen
@@ -167,14 +167,12 @@ class _Evidence(NamedTuple):
     """What a localised answer says about the core.
 
     `surface` is `(core height, core width)` float32 0-1, the strongest kept class at each pixel;
-    `highest` its maximum over pixels that are seen, None when the answer names no probability;
-    `counts` the objects of each class, None where they were not counted.
+    `highest` its maximum over pixels that are seen, None when the answer names no probability.
     """
 
     cells: tuple[Cell, ...]
     highest: float | None
     surface: NDArray[np.float32]
-    counts: Mapping[str, int] | None = None
 
 
 def _evidence(tile: Tile, said: _Said, settings: CellSettings) -> _Evidence | None:
@@ -204,12 +202,11 @@ def _verdict(
     return bool(said.caption and said.caption.changed), (), None
 
 
-def _counts(said: _Said, evidence: _Evidence | None, settings: CellSettings) -> Mapping[str, int]:
-    """Objects of each kept class."""
-    if evidence and evidence.counts is not None:
-        return evidence.counts
-    counts = said.counts.counts if said.counts else {}
-    return {name: count for name, count in counts.items() if settings.keeps(name)}
+def _counts(said: _Said, settings: CellSettings) -> Mapping[str, int]:
+    """The model's counts of each kept class, unless they are to come from its outlines."""
+    if said.counts is None or (said.outlines and said.outlines.land_cover is not None):
+        return {}
+    return {name: count for name, count in said.counts.counts.items() if settings.keeps(name)}
 
 
 def _caption(said: _Said, *, changed: bool) -> str:
@@ -256,8 +253,7 @@ def _outline_evidence(tile: Tile, outlines: Outlines, settings: CellSettings) ->
         cells = _changed_boxes(tile, found)
     surface = _in_core(tile, found.probability)
     highest = surface[_in_core(tile, _seen(tile, outlines))].max(initial=-1.0)
-    counts = object_counts(tile, found) if outlines.land_cover is not None else None
-    return _Evidence(tuple(cells), float(highest) if highest >= 0 else None, surface, counts)
+    return _Evidence(tuple(cells), float(highest) if highest >= 0 else None, surface)
 
 
 def _seen(tile: Tile, outlines: Outlines | None) -> NDArray[np.bool_]:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from geochg.geometry.objects import object_centres
 from geochg.geometry.polygonize import labelled, outlined
 from geochg.geometry.thirds import thirds
-from geochg.records import GRID_CELLS, LAND_COVER, Cell, Ground, Outlines, PixelWindow, Tile
-from geochg.tasks.lexicon import ASKED
+from geochg.records import GRID_CELLS, LAND_COVER, Cell, Ground, Outlines, PixelWindow
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -59,22 +57,6 @@ def pieces(
     ):
         class_name, change = found.channels[index]
         yield Cell(class_name, change, mean, polygon, names, found.captions[index], ground)
-
-
-def object_counts(tile: Tile, found: ChangedPixels) -> Mapping[str, int]:
-    """Objects of each countable class and direction whose centres lie in the core.
-
-    Objects are told apart on the whole read window, so that no two tiles count the same one.
-    """
-    rows, cols = tile.window.core.slices_within(tile.window.read)
-    counts: dict[str, int] = {}
-    for index, (class_name, _) in enumerate(found.channels):
-        if class_name in ASKED:
-            row, col = object_centres(found.changed & (found.channel == index)).T
-            inside = (row >= rows.start) & (row < rows.stop)
-            inside &= (col >= cols.start) & (col < cols.stop)
-            counts[class_name] = counts.get(class_name, 0) + int(np.count_nonzero(inside))
-    return counts
 
 
 def zones(read: PixelWindow) -> NDArray[np.intp]:

@@ -14,7 +14,7 @@ from geochg.answering import answered_ahead, has_core, to_ask
 from geochg.cells import CellSettings, tile_result
 from geochg.errors import CancelledRunError, TilesFailedError
 from geochg.events import Listener, Notice, Progress, ignore
-from geochg.features.changes import FeatureSettings, change_features, layer_caption
+from geochg.features.changes import FeatureSettings, changes_of, layer_caption
 from geochg.features.tiles import tile_features
 from geochg.geometry.changed import least_size_px
 from geochg.journal import Journal, journal_path
@@ -196,7 +196,7 @@ class _Run:
             least_size_px(self.pair.facts.pixel_area_m2),
         )
         results = journal.results()
-        features = change_features(
+        features, in_tiles = changes_of(
             voted(results) if self.options.vote else results, self.pair.grid, settings
         )
         facts = metadata(
@@ -220,6 +220,7 @@ class _Run:
                     self.pair.grid,
                     failures=failures,
                     skipped=journal.skipped(),
+                    in_tiles=in_tiles,
                 )
                 with staging.write(self.outputs.tiles) as path:
                     write_features(tiles, path, facts, layer="tiles")

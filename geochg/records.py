@@ -61,6 +61,10 @@ class PixelWindow:
         """Columns covered."""
         return self.col_stop - self.col_start
 
+    def holds(self, x: float, y: float) -> bool:
+        """Whether a point in grid pixels lies in it."""
+        return self.col_start <= x < self.col_stop and self.row_start <= y < self.row_stop
+
     def cut_to(self, other: PixelWindow) -> PixelWindow | None:
         """The part that lies in another window; None where that is nothing."""
         low, high = max(self.row_start, other.row_start), min(self.row_stop, other.row_stop)

@@ -249,7 +249,7 @@ class Kinds(NamedTuple):
         class_name: What changed.
         change: One of `Change`.
         area_m2: Of all of them; None where that is not known.
-        count: Buildings; None for what is not counted, 0 where only parts of some lie there.
+        count: Separate objects; None for what is not counted, 0 where only parts of some lie there.
     """
 
     class_name: str
@@ -258,15 +258,20 @@ class Kinds(NamedTuple):
     count: int | None
 
 
-def tile_caption(kinds: Sequence[Kinds], seen_share: float = 1.0) -> str:
+def tile_caption(
+    kinds: Sequence[Kinds], seen_share: float = 1.0, *, has_others: bool = False
+) -> str:
     """One sentence about a tile.
 
     Args:
         kinds: What changed in it.
         seen_share: Share of its valid ground that the model saw, 0-1.
+        has_others: Whether anything else changed, too small or too unsure to be kept.
     """
     if kinds:
         return f"In this tile, {_clauses(kinds)}."
+    if has_others:
+        return "Nothing of the size and certainty asked for changed in this tile."
     if seen_share <= 0:
         return "The ground of this tile was not seen."
     return f"Nothing changed in this tile{' where the ground was seen' * (seen_share < 1)}."

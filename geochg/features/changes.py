@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -20,7 +20,7 @@ from geochg.features.smoothing import smoothed
 from geochg.features.straightening import straightened
 from geochg.geometry.geodesy import geodesic_areas
 from geochg.geometry.ground import crs_of, on_ground
-from geochg.geometry.objects import count_objects
+from geochg.geometry.objects import objects_within, point_within
 from geochg.land_cover import covers_of
 from geochg.options import Geometry
 from geochg.records import Ground, TileResult
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from geopandas import GeoDataFrame
     from numpy.typing import NDArray
     from odc.geo.geobox import GeoBox
-    from shapely import Polygon
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +48,19 @@ class FeatureSettings:
     min_confidence: float = 0.0
     min_area_m2: float | None = None
     least_px: int = 0
+
+
+class Changes(NamedTuple):
+    """What comes of the cells of a run.
+
+    Attributes:
+        features: See `change_features`.
+        in_tiles: What changed in each tile by its index, areas in pixels; None for models that
+            tell no land cover.
+    """
+
+    features: GeoDataFrame
+    in_tiles: dict[int, list[Kinds]] | None
 
 
 def change_features(
@@ -76,6 +88,11 @@ def change_features(
         decimal), `tiles` and `cells` (lists of names such as `r0c1` and `r0c1/top-left`),
         `geometry` (polygons).
     """
+    return changes_of(results, grid, settings).features
+
+
+def changes_of(results: Iterable[TileResult], grid: GeoBox, settings: FeatureSettings) -> Changes:
+    """The features of a run and what of them lies in each tile; see `change_features`."""
     collected = Collected.of(results)
     layer = _Layer.of(collected, settings)
     located = on_ground(_shapes(layer, collected, grid, settings), grid)
@@ -85,7 +102,8 @@ def change_features(
         layer, collected, area_m2, settings
     )
     order = [i for i in _reading_order(layer.pixels, layer.kinds) if keep[i]]
-    facts = _facts(layer, order, located, area_m2, places(located[order], grid))
+    objects = {i: _objects(layer, i) for i in order}
+    facts = _facts(layer, order, located, area_m2, objects, places(located[order], grid))
     columns = {
         "id": series(range(1, len(order) + 1), "int64"),
         "class": series([fact.class_name for fact in facts], "string"),
@@ -102,7 +120,8 @@ def change_features(
         "tiles": series([layer.entries[i].tiles for i in order], "object"),
         "cells": series([layer.entries[i].cells for i in order], "object"),
     }
-    return layer_frame(columns, located[order], grid)
+    in_tiles = _in_tiles(layer, collected, objects) if collected.tells_land_cover else None
+    return Changes(layer_frame(columns, located[order], grid), in_tiles)
 
 
 def layer_caption(features: GeoDataFrame, not_seen_m2: float | None = None) -> str:
@@ -133,11 +152,13 @@ class _Layer(NamedTuple):
         pixels: `(n,)` polygons in grid pixels.
         kinds: Class and direction of each.
         entries: What each takes over from its cells.
+        of_cell: `(cells,)` number of the feature that each cell belongs to.
     """
 
     pixels: NDArray[np.object_]
     kinds: list[Kind]
     entries: list[Described]
+    of_cell: NDArray[np.int64]
 
     @classmethod
     def of(cls, collected: Collected, settings: FeatureSettings) -> _Layer:
@@ -152,6 +173,7 @@ class _Layer(NamedTuple):
             merged(polygons, feature),
             [kinds[i] for i in first.tolist()],
             described(collected, polygons, feature),
+            feature,
         )
 
 
@@ -169,6 +191,7 @@ def _facts(
     order: Sequence[int],
     located: NDArray[np.object_],
     area_m2: NDArray[np.float64],
+    objects: Mapping[int, NDArray[np.float64] | None],
     places: Sequence[str],
 ) -> list[Facts]:
     """What is known of each feature that is kept."""
@@ -177,6 +200,7 @@ def _facts(
         name, change = layer.kinds[i]
         ground = layer.entries[i].ground
         under = ground or Ground()
+        points = objects[i]
         before, after = covers_of(name, change, under.before, under.after)
         facts.append(
             Facts(
@@ -186,7 +210,7 @@ def _facts(
                 after,
                 adjoining(name, before, under.beside),
                 float(area_m2[i]),
-                layer.entries[i].objects if ground is None else _count(name, layer.pixels[i]),
+                layer.entries[i].objects if points is None else len(points),
                 place,
                 is_long(located[i]),
             )
@@ -194,11 +218,49 @@ def _facts(
     return facts
 
 
-def _count(class_name: str, pixels: Polygon) -> int | None:
-    """Separate buildings; what hangs together is one stretch of road."""
-    if class_name == "building":
-        return count_objects(pixels)
-    return 1 if class_name == "road" else None
+def _objects(layer: _Layer, index: int) -> NDArray[np.float64] | None:
+    """A point in each building of an outlined feature; what hangs together is one stretch of road.
+
+    Returns:
+        `(objects, 2)` x and y in grid pixels; None for what is not counted.
+    """
+    if layer.entries[index].ground is None:
+        return None
+    within = {"building": objects_within, "road": point_within}.get(layer.kinds[index][0])
+    return None if within is None else within(layer.pixels[index])
+
+
+def _in_tiles(
+    layer: _Layer, collected: Collected, objects: Mapping[int, NDArray[np.float64] | None]
+) -> dict[int, list[Kinds]]:
+    """What changed in each tile, of the features that are kept.
+
+    An object counts in the tile whose core has its point, so that none counts twice.
+    """
+    import shapely
+
+    found: dict[int, dict[Kind, Kinds]] = {}
+
+    def add(tile: int, kind: Kind, area_px: float, count: int | None) -> None:
+        kinds = found.setdefault(tile, {})
+        known = kinds.get(kind, Kinds(*kind, 0.0, None if count is None else 0))
+        more = None if count is None else (known.count or 0) + count
+        kinds[kind] = Kinds(*kind, (known.area_m2 or 0.0) + area_px, more)
+
+    tiles_of: dict[int, set[int]] = {}
+    areas = shapely.area([cell.polygon for cell in collected.cells]).tolist()
+    for tile, area_px, i in zip(
+        collected.tile.tolist(), areas, layer.of_cell.tolist(), strict=True
+    ):
+        if i in objects:
+            add(tile, layer.kinds[i], area_px, None if objects[i] is None else 0)
+            tiles_of.setdefault(i, set()).add(tile)
+    for i, points in objects.items():
+        for x, y in [] if points is None else points.tolist():
+            near = sorted(tiles_of[i])
+            inside = [tile for tile in near if collected.tiles[tile].window.core.holds(x, y)]
+            add((inside or near)[0], layer.kinds[i], 0.0, 1)
+    return {tile: list(kinds.values()) for tile, kinds in found.items()}
 
 
 def _caption(entry: Described, facts: Facts) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -26,6 +25,7 @@ def tile_features(
     *,
     failures: Iterable[TileFailure] = (),
     skipped: Iterable[TileWindow] = (),
+    in_tiles: Mapping[int, Sequence[Kinds]] | None = None,
 ) -> GeoDataFrame:
     """One feature a tile: its core and what the model said about it.
 
@@ -34,6 +34,8 @@ def tile_features(
         grid: The common grid.
         failures: Tiles that could not be read or answered.
         skipped: Tiles without valid pixels, which the model never saw.
+        in_tiles: `Changes.in_tiles`, from which counts and captions come where the model tells land
+            cover.
 
     Returns:
         One row a tile in raster order, in the grid's CRS. Columns: `tile`, `status` (`answered`,
@@ -43,7 +45,7 @@ def tile_features(
         `count_<class>` (Int64, one for each class that any tile counts, by name), `geometry`. What
         a tile has no answer for is missing.
     """
-    rows = [_answered_row(result) for result in results]
+    rows = [_answered_row(result, in_tiles or {}) for result in results]
     rows += [_TileRow(each.window, "failed", reason=each.reason) for each in failures]
     rows += [_TileRow(window, "skipped") for window in skipped]
     rows.sort(key=lambda row: row.window.index)
@@ -79,14 +81,20 @@ class _TileRow:
     probability: float | None = None
     not_seen: float | None = None
     caption: str = ""
-    outlined: list[Kinds] | None = None
+    outlined: Sequence[Kinds] | None = None
     unparsed: list[str] = field(default_factory=list)
     reason: str = ""
     counts: Mapping[str, int] = field(default_factory=dict)
 
 
-def _answered_row(result: TileResult) -> _TileRow:
+def _answered_row(result: TileResult, in_tiles: Mapping[int, Sequence[Kinds]]) -> _TileRow:
     not_seen = _not_seen_share(result)
+    outlined = counts = None
+    if result.tells_land_cover:
+        outlined = in_tiles.get(result.window.index, ())
+        counts = _counts(outlined)
+    elif not result.caption and any(cell.ground is not None for cell in result.cells):
+        outlined = _kinds(result)
     return _TileRow(
         window=result.window,
         status="answered",
@@ -94,10 +102,19 @@ def _answered_row(result: TileResult) -> _TileRow:
         probability=None if result.probability is None else round(result.probability, 4),
         not_seen=not_seen,
         caption=result.caption,
-        outlined=_outlined(result),
+        outlined=outlined,
         unparsed=[str(task) for task in result.unparsed],
-        counts=result.counts,
+        counts=result.counts if counts is None else counts,
     )
+
+
+def _counts(kinds: Sequence[Kinds]) -> dict[str, int]:
+    """Objects of each class, whatever their direction."""
+    counts: dict[str, int] = {}
+    for each in kinds:
+        if each.count is not None:
+            counts[each.class_name] = counts.get(each.class_name, 0) + each.count
+    return counts
 
 
 def _not_seen_share(result: TileResult) -> float | None:
@@ -109,20 +126,13 @@ def _not_seen_share(result: TileResult) -> float | None:
     return share if share in (0.0, 1.0) else min(max(round(share, 4), 0.0001), 0.9999)
 
 
-def _outlined(result: TileResult) -> list[Kinds] | None:
-    """What changed in a tile, where the sentence about it is to be ours."""
-    is_outlined = any(cell.ground is not None for cell in result.cells)
-    if not result.tells_land_cover and (result.caption or not is_outlined):
-        return None
+def _kinds(result: TileResult) -> list[Kinds]:
+    """What the outlines of a tile say, with areas in pixels and without counts."""
     area_px: dict[tuple[str, str], float] = {}
     for cell in result.cells:
         kind = cell.class_name, str(cell.change)
         area_px[kind] = area_px.get(kind, 0.0) + cell.polygon.area
-    alone = Counter(name for name, _ in area_px)
-    return [
-        Kinds(name, change, area, result.counts.get(name) if alone[name] == 1 else None)
-        for (name, change), area in area_px.items()
-    ]
+    return [Kinds(*kind, area, None) for kind, area in area_px.items()]
 
 
 def _captions(rows: Sequence[_TileRow], cores: NDArray[np.object_], grid: GeoBox) -> list[str]:
@@ -141,7 +151,7 @@ def _worded(row: _TileRow, outlined: Sequence[Kinds], core_m2: float) -> str:
     core = row.window.core
     pixel_m2 = core_m2 / (core.height_px * core.width_px)
     kinds = [each._replace(area_m2=(each.area_m2 or 0) * pixel_m2) for each in outlined]
-    return tile_caption(kinds, 1 - (row.not_seen or 0))
+    return tile_caption(kinds, 1 - (row.not_seen or 0), has_others=bool(row.changed))
 
 
 def _core_boxes(rows: Sequence[_TileRow]) -> NDArray[np.object_]:

@@ -47,19 +47,34 @@ def object_centres(mask: NDArray[np.bool_]) -> NDArray[np.intp]:
     return np.array(centres, np.intp).reshape(-1, 2)
 
 
-def count_objects(polygon: Polygon) -> int:
-    """Number of separate objects in a polygon of grid pixels, at least 1."""
+def objects_within(polygon: Polygon) -> NDArray[np.float64]:
+    """A point in each separate object of a polygon, at least one.
+
+    Args:
+        polygon: In grid pixels.
+
+    Returns:
+        `(objects, 2)` float64, x and y.
+    """
     from rasterio.features import rasterize
     from rasterio.transform import Affine
 
-    if polygon.area < _LEAST_DIVIDED_PX:
-        return 1
-    left, low, right, high = polygon.bounds
-    scale = max(1.0, max(right - left, high - low) / _MOST_DRAWN_PX)
-    shape = (math.ceil((high - low) / scale), math.ceil((right - left) / scale))
-    transform = Affine.translation(left, low) * Affine.scale(scale)
-    mask = rasterize([polygon], shape, transform=transform, dtype="uint8").astype(bool)
-    return max(1, len(object_centres(mask)))
+    if polygon.area >= _LEAST_DIVIDED_PX:
+        left, low, right, high = polygon.bounds
+        scale = max(1.0, max(right - left, high - low) / _MOST_DRAWN_PX)
+        shape = (math.ceil((high - low) / scale), math.ceil((right - left) / scale))
+        transform = Affine.translation(left, low) * Affine.scale(scale)
+        mask = rasterize([polygon], shape, transform=transform, dtype="uint8").astype(bool)
+        centres = object_centres(mask)
+        if len(centres):
+            return (centres[:, ::-1] + 0.5) * scale + (left, low)
+    return point_within(polygon)
+
+
+def point_within(polygon: Polygon) -> NDArray[np.float64]:
+    """`(1, 2)` float64: x and y of a point in a polygon."""
+    point = polygon.point_on_surface()
+    return np.array([[point.x, point.y]])
 
 
 def _innermost(depth: NDArray[np.float64], level: float) -> list[tuple[int, int]]:
