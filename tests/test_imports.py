@@ -10,17 +10,28 @@ import pytest
 import geochg
 
 ROOT = Path(__file__).parent.parent
-BASE = {"errors", "toml_file", "options", "events", "records", "land_cover", "tasks", "geometry"}
+BASE = {
+    "foreign_text",
+    "errors",
+    "toml_file",
+    "options",
+    "events",
+    "records",
+    "land_cover",
+    "tasks",
+    "geometry",
+}
 MIDDLE = {"tiling", "models", "cells", "features", "writers"}
 ALLOWED = {
-    "errors": set(),
-    "toml_file": {"errors"},
-    "options": {"errors", "toml_file"},
-    "events": set(),
+    "foreign_text": set(),
+    "errors": {"foreign_text"},
+    "toml_file": {"foreign_text", "errors"},
+    "options": {"foreign_text", "errors", "toml_file"},
+    "events": {"foreign_text"},
     "records": set(),
     "land_cover": {"records"},
     "tasks": BASE,
-    "geometry": {"records"},
+    "geometry": {"foreign_text", "errors", "records"},
     **dict.fromkeys(MIDDLE, BASE),
     "outlining": BASE,
     "cells": BASE | {"outlining"},
