@@ -18,6 +18,7 @@ from geochg.options import AnalyzeOptions, Geometry
 
 from .pair_options import CommaSeparated, finer_options, options_of, pair_options
 from .shared_options import json_option
+from .terminal import echo
 
 if TYPE_CHECKING:
     from geochg.pipeline import ChangeResult
@@ -128,7 +129,7 @@ def analyze(
         )
     if save_options is not None:
         options.to_toml(save_options)
-    click.echo(_as_json(result) if as_json else _in_words(result))
+    echo(_as_json(result) if as_json else _in_words(result))
 
 
 @contextmanager
@@ -145,7 +146,7 @@ def _interrupts() -> Iterator[Flag]:
             Console(stderr=True).show_cursor()
             os._exit(130)
         cancel.set()
-        click.echo("stopping at the next tile; Ctrl-C again to stop at once", err=True)
+        echo("stopping at the next tile; Ctrl-C again to stop at once", err=True)
 
     previous = signal.signal(signal.SIGINT, ask_to_stop)
     try:

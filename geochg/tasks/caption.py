@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from geochg.foreign_text import LONGEST_TEXT, cleaned, printable
 from geochg.records import Caption, Task
 from geochg.tasks.base import NonsenseError, TaskSpec
 from geochg.tasks.sameness import Verdict, led, verdict
@@ -51,9 +52,9 @@ def read(text: str) -> Caption:
 
 def _one_line(text: str) -> str:
     """The text on one line; where a line ended without a stop, its statement gets one."""
-    lines = [" ".join(line.split()) for line in text.splitlines() if line.strip()]
+    lines = [" ".join(line.split()) for line in printable(text).splitlines() if line.strip()]
     closed = [f"{line}." if line[-1].isalnum() else line for line in lines[:-1]]
-    return " ".join([*closed, *lines[-1:]])
+    return cleaned(" ".join([*closed, *lines[-1:]]), LONGEST_TEXT)
 
 
 SPEC: TaskSpec[Caption] = TaskSpec(Task.CAPTION, (PROMPT,), render, read)

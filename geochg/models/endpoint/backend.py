@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
 from geochg.errors import OptionError, RunError
+from geochg.foreign_text import secret_names
 from geochg.models.base import Capabilities, ChangeModel, ModelIdentity
 from geochg.models.endpoint.address import Address
 from geochg.models.endpoint.chat import Chat, Key, LostAnswerError, Message
@@ -64,6 +65,11 @@ class EndpointOptions(Options):
                 raise OptionError(f"{name} {getattr(self, name)}", "it must be above zero")
         if self.retries < 0:
             raise OptionError(f"retries {self.retries}", "it must not be negative")
+        if names := secret_names(self.extra):
+            raise OptionError(
+                f"extra holds {names[0]!r}, and options stand in every output",
+                f"put the key into the environment variable {self.key_variable}",
+            )
 
     def request(self) -> dict[str, Any]:
         """The members of each request beside model and messages."""
