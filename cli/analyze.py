@@ -18,6 +18,7 @@ from geochg.options import AnalyzeOptions, Geometry, Sensitivity
 
 from .pair_options import CommaSeparated, finer_options, options_of, pair_options
 from .shared_options import json_option
+from .terminal import echo
 
 if TYPE_CHECKING:
     from geochg.pipeline import ChangeResult
@@ -134,7 +135,7 @@ def analyze(
         )
     if save_options is not None:
         options.to_toml(save_options)
-    click.echo(_as_json(result) if as_json else _in_words(result))
+    echo(_as_json(result) if as_json else _in_words(result))
 
 
 @contextmanager
@@ -151,7 +152,7 @@ def _interrupts() -> Iterator[Flag]:
             Console(stderr=True).show_cursor()
             os._exit(130)
         cancel.set()
-        click.echo("stopping at the next tile; Ctrl-C again to stop at once", err=True)
+        echo("stopping at the next tile; Ctrl-C again to stop at once", err=True)
 
     previous = signal.signal(signal.SIGINT, ask_to_stop)
     try:
@@ -174,6 +175,9 @@ def _in_words(result: ChangeResult) -> str:
         f"{len(result.features)} changes on {_hectares(_area_m2(result))}, "
         f"in {tiles['changed']} of {tiles['read']} tiles{_not_seen(result)}"
     )
+    gaps = {"failed": "failed", "incomplete": "answered in part", "unparsed": "without sense"}
+    if told := [f"{tiles[kind]} {gap}" for kind, gap in gaps.items() if tiles[kind]]:
+        lines.append(f"  tiles: {', '.join(told)}")
     groups = result.features.groupby(["class", "change"])["area_m2"].agg(["size", "sum"])
     for (class_name, change), row in groups.sort_values("sum", ascending=False).iterrows():
         lines.append(f"  {class_name} {change}: {int(row['size'])}, {_hectares(row['sum'])}")

@@ -44,6 +44,7 @@ from geochg.records import (
     Counts,
     Dialogue,
     Locations,
+    Missing,
     Outlines,
     PixelWindow,
     Presence,
@@ -121,6 +122,7 @@ def tile_result(tile: Tile, answers: Sequence[Answer], settings: CellSettings) -
         if hidden is None
         else int(np.count_nonzero(_in_core(tile, hidden) & valid)),
         calibration=None if outlines is None else outlines.calibration,
+        missing=tuple(answer for answer in answers if isinstance(answer, Missing)),
     )
 
 
@@ -185,8 +187,11 @@ def _evidence(tile: Tile, said: _Said, settings: CellSettings) -> _Evidence | No
 
 def _verdict(
     said: _Said, evidence: _Evidence | None, counts: Mapping[str, int]
-) -> tuple[bool, tuple[Cell, ...], float | None]:
-    """Whether the tile changed, its cells, and the highest probability of change in its core."""
+) -> tuple[bool | None, tuple[Cell, ...], float | None]:
+    """Whether the tile changed, its cells, and the highest probability of change in its core.
+
+    Where nothing that was said tells whether it changed, that is None and not "no".
+    """
     cells = evidence.cells if evidence else ()
     derived = evidence.highest if evidence else None
     if said.outlines:
@@ -199,7 +204,7 @@ def _verdict(
         return bool(cells), cells, derived
     if said.counts:
         return any(counts.values()), (), None
-    return bool(said.caption and said.caption.changed), (), None
+    return (said.caption.changed if said.caption else None), (), None
 
 
 def _counts(said: _Said, settings: CellSettings) -> Mapping[str, int]:

@@ -29,22 +29,23 @@ _TABLES = (
     "CREATE TABLE run (fingerprint TEXT NOT NULL)",
     "CREATE TABLE measured (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
     "CREATE TABLE tile (number INTEGER PRIMARY KEY, changed INTEGER, unparsed INTEGER,"
-    " record TEXT, heat BLOB, valid BLOB, not_seen INTEGER)",
+    " incomplete INTEGER, record TEXT, heat BLOB, valid BLOB, not_seen INTEGER)",
 )
-_INSERT_TILE = "INSERT OR REPLACE INTO tile VALUES (?, ?, ?, ?, ?, ?, ?)"
+_INSERT_TILE = "INSERT OR REPLACE INTO tile VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 
 
 @dataclass(frozen=True)
 class Tallies:
-    """Counts over all tiles.
+    """How many tiles there are of each kind.
 
     Attributes:
-        total: Tiles in all.
-        read: Those that were answered.
-        changed: Those that changed.
-        unparsed: Those with an answer that made no sense.
-        skipped: Those without data.
-        not_seen: Those in which some of the ground was hidden.
+        total: In all.
+        read: Answered.
+        changed: In which the model saw a change.
+        unparsed: With an answer that made no sense.
+        skipped: Without data.
+        incomplete: Answered, but for a question to which no answer came.
+        not_seen: In which some of the ground was hidden.
         not_seen_px: Hidden pixels; None for models that cannot tell.
     """
 
@@ -53,6 +54,7 @@ class Tallies:
     changed: int
     unparsed: int
     skipped: int
+    incomplete: int = 0
     not_seen: int = 0
     not_seen_px: int | None = None
 
@@ -164,7 +166,7 @@ class Journal:
         """
         rows = [
             *(_row(result) for result in results),
-            *((window.index, *[None] * 6) for window in skipped),
+            *((window.index, *[None] * 7) for window in skipped),
         ]
         with self._writing():
             self._database.execute("BEGIN")
@@ -200,17 +202,19 @@ class Journal:
 
     def tallies(self) -> Tallies:
         """Counts over all tiles, without reading what was said about them."""
-        ((count, read, changed, unparsed, hidden, hidden_px),) = self._rows(
-            "SELECT count(*), count(record), total(changed), total(unparsed), total(not_seen > 0),"
-            " sum(not_seen) FROM tile"
+        ((count, read, hidden_px, *totals),) = self._rows(
+            "SELECT count(*), count(record), sum(not_seen), total(changed), total(unparsed),"
+            " total(incomplete), total(not_seen > 0) FROM tile"
         )
+        changed, unparsed, incomplete, hidden = map(int, totals)
         return Tallies(
             len(self._layout),
             read,
-            int(changed),
-            int(unparsed),
+            changed,
+            unparsed,
             count - read,
-            int(hidden),
+            incomplete,
+            hidden,
             hidden_px,
         )
 
@@ -315,5 +319,5 @@ def _row(result: TileResult) -> tuple[Any, ...]:
     if result.ballot is not None:
         valid = zlib.compress(np.packbits(result.ballot.valid).tobytes(), level=1)
     index = result.window.index
-    unparsed = bool(result.unparsed)
-    return index, result.changed, unparsed, record_of(result), heat, valid, result.not_seen_px
+    flags = (result.changed, bool(result.unparsed), bool(result.missing))
+    return index, *flags, record_of(result), heat, valid, result.not_seen_px

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -17,7 +17,7 @@ from geochg.events import Listener, Notice, Progress, ignore
 from geochg.features.changes import FeatureSettings, changes_of, layer_caption
 from geochg.features.tiles import tile_features
 from geochg.geometry.changed import least_size_px
-from geochg.journal import Journal, journal_path
+from geochg.journal import Journal, Tallies, journal_path
 from geochg.models.base import ChangeModel, naming
 from geochg.models.chosen import check_classes, check_sensitivity, load_chosen, mapped_questions
 from geochg.options import AnalyzeOptions
@@ -82,8 +82,8 @@ def analyze(
         InputError: If a raster, the area or an output cannot be used.
         OptionError: If an option makes no sense for the pair.
         ModelError: If the model is unknown, broken or does not fit the pair.
-        TilesFailedError: If tiles could not be read or answered and the options do not allow it;
-            nothing is written, the journal is kept.
+        TilesFailedError: If tiles could not be read or answered and the options do not allow it,
+            or too many in a row fail for good; nothing is written, the journal is kept.
         RunError: If the run fails otherwise.
         CancelledRunError: If it was cancelled; the journal is kept.
     """
@@ -188,6 +188,7 @@ class _Run:
         tallies = journal.tallies()
         if not tallies.read and not failures:
             raise nothing_valid(self.pair)
+        self._say_gaps(tallies)
         self.listener(Progress("write", 0, 1))
         settings = FeatureSettings(
             self.options.geometry,
@@ -225,14 +226,33 @@ class _Run:
                 with staging.write(self.outputs.tiles) as path:
                     write_features(tiles, path, facts, layer="tiles")
             if self.outputs.heatmap is not None:
-                vote = self.options.vote
-                heat = voted_heat(journal.results()) if vote else journal.heat()
-                with staging.write(self.outputs.heatmap) as path:
-                    write_heatmap(heat, self.pair.grid, path, facts)
+                self._write_heatmap(journal, staging, facts)
             self._stop_if_cancelled()
             staging.commit()
         self.listener(Progress("write", 1, 1))
         return ChangeResult(features, facts, self.outputs)
+
+    def _write_heatmap(self, journal: Journal, staging: Staging, facts: Mapping[str, Any]) -> None:
+        """Writes the heatmap as the before raster lies, so that it lies pixel on pixel on it."""
+        if self.outputs.heatmap is None:
+            return
+        heat = voted_heat(journal.results()) if self.options.vote else journal.heat()
+        turn, grid = self.pair.turn_to_before, self.pair.grid
+        height_px, width_px = grid.shape
+        blocks = turn.blocks(heat, (height_px, width_px))
+        with staging.write(self.outputs.heatmap) as path:
+            write_heatmap(blocks, turn.grid(grid), path, facts)
+
+    def _say_gaps(self, tallies: Tallies) -> None:
+        """Tells of tiles that were answered only in part, or in words that make no sense."""
+        gaps = {
+            "no answer came to one of the questions": tallies.incomplete,
+            "an answer made no sense": tallies.unparsed,
+        }
+        for gap, count in gaps.items():
+            if count:
+                text = f"in {count} of {tallies.read} tiles {gap}; --tiles FILE tells which"
+                self.listener(Notice(text, warning=True))
 
     def _preparation(self, journal: Journal) -> Preparation:
         """The measurements of this run: made once, kept in the journal, said."""

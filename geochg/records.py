@@ -114,6 +114,12 @@ class GridCell(NamedTuple):
         """`top-left` ... `bottom-right`; the middle is `center-center`, as in the data."""
         return f"{('top', 'center', 'bottom')[self.row]}-{('left', 'center', 'right')[self.col]}"
 
+    @property
+    def compass(self) -> str:
+        """`north-west` ... `south-east`, where the north is on top; the middle is `center`."""
+        parts = (("north", "", "south")[self.row], ("west", "", "east")[self.col])
+        return "-".join(part for part in parts if part) or "center"
+
 
 GRID_CELLS = tuple(GridCell(row, col) for row in range(3) for col in range(3))
 """All nine cells in raster order."""
@@ -328,15 +334,42 @@ class Unparsed:
     reason: str
 
 
-Answer = Presence | Caption | Counts | Locations | Boxes | Outlines | Dialogue | Reply | Unparsed
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """No answer came to one question about a tile, though others were answered; `reason` why."""
+
+    task: Task
+    reason: str
+
+
+Answer = (
+    Presence
+    | Caption
+    | Counts
+    | Locations
+    | Boxes
+    | Outlines
+    | Dialogue
+    | Reply
+    | Unparsed
+    | Missing
+)
 
 
 @dataclass(frozen=True, slots=True)
 class TileFailure:
-    """A tile that could not be read or answered; the run goes on without it."""
+    """A tile that could not be read or answered; the run goes on without it.
+
+    Attributes:
+        window: Where it lies.
+        reason: Why, in one line.
+        is_permanent: Whether no repetition mends it and other tiles will fail alike, as where a
+            server refuses every such request. A run in which tile after tile fails so stops asking.
+    """
 
     window: TileWindow
     reason: str
+    is_permanent: bool = False
 
 
 TileAnswers = Sequence[Answer] | TileFailure
@@ -422,7 +455,8 @@ class TileResult:
 
     Attributes:
         window: Where it lies.
-        changed: Whether the model saw a change in it.
+        changed: Whether the model saw a change in it; None where no answer made sense that could
+            tell.
         probability: Highest probability of change in its core, 0-1; None when the model has none.
         caption: The model's sentence, empty when it gave none.
         counts: Changed objects per class; empty when the model does not count.
@@ -430,6 +464,7 @@ class TileResult:
         heat: `(core height, core width)` uint8, probability of change times 254 rounded, 255 where
             not valid; None when no heatmap was asked for.
         unparsed: Tasks whose answers made no sense.
+        missing: Questions to which no answer came.
         ballot: What it says to its neighbours' ground as well as its own; None where tiles do not
             vote.
         tells_land_cover: Whether the model told the land cover of both dates.
@@ -439,7 +474,7 @@ class TileResult:
     """
 
     window: TileWindow
-    changed: bool
+    changed: bool | None
     probability: float | None
     caption: str
     counts: Mapping[str, int]
@@ -451,3 +486,4 @@ class TileResult:
     valid_px: int = 0
     not_seen_px: int | None = None
     calibration: Calibration | None = None
+    missing: tuple[Missing, ...] = ()

@@ -41,7 +41,8 @@ def tile_features(
         One row a tile in raster order, in the grid's CRS. Columns: `tile`, `status` (`answered`,
         `failed`, `skipped`), `changed` (boolean; missing too where nothing was seen), `probability`
         (Float64, 0-1), `not_seen` (Float64, 0-1, the share of its ground that cloud, shadow or
-        snow hid), `caption`, `unparsed` (list of task names), `reason` (why it failed, else empty),
+        snow hid), `caption`, `unparsed` (list of task names), `reason` (why it failed, or why a
+        question about it has no answer; else empty),
         `count_<class>` (Int64, one for each class that any tile counts, by name), `geometry`. What
         a tile has no answer for is missing.
     """
@@ -104,6 +105,7 @@ def _answered_row(result: TileResult, in_tiles: Mapping[int, Sequence[Kinds]]) -
         caption=result.caption,
         outlined=outlined,
         unparsed=[str(task) for task in result.unparsed],
+        reason="; ".join(f"no {each.task}: {each.reason}" for each in result.missing),
         counts=result.counts if counts is None else counts,
     )
 
