@@ -214,7 +214,7 @@ def _counts(said: _Said, settings: CellSettings) -> Mapping[str, int]:
     return {name: count for name, count in said.counts.counts.items() if settings.keeps(name)}
 
 
-def _caption(said: _Said, *, changed: bool) -> str:
+def _caption(said: _Said, *, changed: bool | None) -> str:
     """The model's sentence about the tile, unless outlines tell otherwise or tell more."""
     if said.caption is None:
         return ""
