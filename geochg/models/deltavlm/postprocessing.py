@@ -130,7 +130,7 @@ class OutlineMaker:
         cut = self.calibration.cut_at(self.scene.shown_m)
         if self.threshold is None:
             return cut
-        given = float(_logit(np.float32(self.threshold)))
+        given = float(_logit(np.array(self.threshold, np.float32)))
         return Cut(cut.up_to_m, given, given + cut.building - cut.change, cut.low)
 
     def findings(self, output: VisionOutput, tiles: Sequence[Tile]) -> list[Finding]:
@@ -155,7 +155,7 @@ class OutlineMaker:
         for surface in (layers, change):
             surface *= tile.valid
         threshold, low = (
-            float(_sigmoid(np.float32(logit)))
+            float(_sigmoid(np.array(logit, np.float32)))
             for logit in (self.cut.change, self.cut.change - self.cut.low)
         )
         return Outlines(
@@ -203,7 +203,7 @@ class OutlineMaker:
                 if place is not None:
                     scores[place] += before[first] * after[second]
         shares = scores / np.maximum(scores.max(axis=0), 1e-6)
-        layers = shares * change
+        layers: NDArray[np.float32] = shares * change
         built = [p for channel, p in places.items() if channel.class_name == "building"]
         if built:
             building = _sigmoid(finding.building + self.cut.change - self.cut.building)
@@ -240,7 +240,7 @@ def building_logits(
 def _told(shares: NDArray[np.float32]) -> NDArray[np.uint8]:
     """The likeliest land cover, where it is likely enough."""
     seen = shares[:_NOT_SEEN]
-    cover = seen.argmax(axis=0).astype(np.uint8)
+    cover: NDArray[np.uint8] = seen.argmax(axis=0).astype(np.uint8)
     cover[seen.max(axis=0) < CANNOT_TELL_SHARE] = CANNOT_TELL
     return cover
 
