@@ -193,9 +193,9 @@ class Detector:
         vector = scene_vector(layout, before, after, valid, shown_m)
 
         def relative_maps(places: Sequence[int]) -> NDArray[np.float32]:
-            dates = [[level[list(places)] for level in levels] for levels in (before, after)]
+            first, second = ([m[list(places)] for m in maps] for maps in (before, after))
             vectors = np.repeat(vector[None], len(places), axis=0)
-            return self.runtime.detect(*dates, vectors).relative_maps
+            return self.runtime.detect(first, second, vectors).relative_maps
 
         maps = np.concatenate(list(workers().map(relative_maps, batches(range(count)))))
         return with_medians(layout, vector, maps[:count], valid)

@@ -18,7 +18,7 @@ from transformers.modeling_outputs import BackboneOutput
 
 
 @strict
-class EfficientNetLiteConfig(BackboneConfigMixin, PretrainedConfig):  # type: ignore[misc]
+class EfficientNetLiteConfig(BackboneConfigMixin, PretrainedConfig):
     """The sizes of an EfficientNet-Lite; Lite0 by default.
 
     Attributes:
@@ -48,7 +48,7 @@ class EfficientNetLiteConfig(BackboneConfigMixin, PretrainedConfig):  # type: ig
         super().__post_init__(**kwargs)  # type: ignore[no-untyped-call]
 
 
-class EfficientNetLiteBackbone(BackboneMixin, PreTrainedModel):  # type: ignore[misc]
+class EfficientNetLiteBackbone(BackboneMixin, PreTrainedModel):  # type: ignore[no-untyped-call]
     """The feature maps of the configured stages, the finest first.
 
     Sides of the input must be multiples of the last stage's stride, 32 px for Lite0.
@@ -78,21 +78,25 @@ class EfficientNetLiteBackbone(BackboneMixin, PreTrainedModel):  # type: ignore[
                 blocks.append(_Block(width, wider, kernel, 1 if repeat else stride, expansion))
                 width = wider
             self.stages.append(nn.Sequential(*blocks))
-        self.post_init()
+        self.post_init()  # type: ignore[no-untyped-call]
 
-    def forward(self, pixel_values: Tensor, **_: Any) -> BackboneOutput:  # noqa: ANN401
+    def forward(  # type: ignore[override]
+        self,
+        pixel_values: Tensor,
+        **_: Any,  # noqa: ANN401
+    ) -> BackboneOutput:
         """Encodes images.
 
         Args:
             pixel_values: `(batch, 3, height, width)` float; red, green, blue, -1 to 1.
         """
         features = functional.relu6(self.stem(pixel_values))
-        kept = (features,) if "stem" in self.out_features else ()
+        kept: tuple[Tensor, ...] = (features,) if "stem" in self.out_features else ()
         for name, stage in zip(self.stage_names[1:], self.stages, strict=True):
             features = stage(features)
             if name in self.out_features:
                 kept = (*kept, features)
-        return BackboneOutput(feature_maps=kept)
+        return BackboneOutput(feature_maps=kept)  # type: ignore[arg-type]
 
 
 class _SameConv(nn.Conv2d):

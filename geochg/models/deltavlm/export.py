@@ -58,7 +58,7 @@ class ExportedEncoder(nn.Module):
 
     def __init__(self, model: DeltaVLMForConditionalGeneration) -> None:
         super().__init__()
-        self.vision = model.vision
+        self.vision: Any = model.vision
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
         """Inputs and outputs as `VisionRuntime.encode` says."""
@@ -71,7 +71,7 @@ class ExportedDetector(nn.Module):
 
     def __init__(self, model: DeltaVLMForConditionalGeneration) -> None:
         super().__init__()
-        self.dense = model.dense
+        self.dense: Any = model.dense
 
     def forward(
         self, before: tuple[Tensor, ...], after: tuple[Tensor, ...], scene: Tensor
@@ -99,7 +99,7 @@ class ExportedQuestion(nn.Module):
         """Inputs as `onnx_speaker.QUESTION_INPUTS` says; those of the head as a tuple."""
         features = DateFeatures(torch.cat((before, after)), ())
         # The relative maps are not told to the language model.
-        encoding = self.model.relate(features, DenseOutput(*dense, dense[0]))
+        encoding = self.model.relate(features, DenseOutput(*dense, relative_maps=dense[0]))
         return self.model.prefix(encoding, ids, mask)
 
 
@@ -186,7 +186,8 @@ def _detector(model: DeltaVLMForConditionalGeneration) -> _Part:
     assert model.dense is not None
     side, levels = model.config.image_size, len(model.vision.channels)
     with torch.inference_mode():
-        maps = model.vision.levels(torch.zeros(VISION_BATCH, 4, side, side))
+        vision: Any = model.vision
+        maps = vision.levels(torch.zeros(VISION_BATCH, 4, side, side))
     # Not the same tensors twice, which would become one input.
     maps, others = (tuple(level.clone() for level in maps) for _ in range(2))
     least = maps[-1].shape[-1]

@@ -309,6 +309,7 @@ class DeltaVLMForConditionalGeneration(PreTrainedModel, GenerationMixin):
         super()._init_weights(module)  # type: ignore[no-untyped-call]
         if isinstance(module, ChangeReadout):
             init.normal_(module.weight, std=self.config.initializer_range)
+            assert module.bias is not None
             init.constant_(module.bias, CHANGE_PRIOR)
         elif isinstance(module, nn.Conv2d):
             init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
@@ -333,12 +334,13 @@ def measured_scenes(
     """
     dates = [split_dates(level.float()) for level in maps]
     before, after = ([level[date] for level in dates] for date in (0, 1))
-    arrays = [[level.cpu().numpy() for level in levels] for levels in (before, after)]
+    first, second = ([level.cpu().numpy() for level in levels] for levels in (before, after))
     valid = np.ones((1, *before[0].shape[-2:]), bool)
     vectors = [
         scene_vector(
             head.layout,
-            *([level[place : place + 1] for level in levels] for levels in arrays),
+            [level[place : place + 1] for level in first],
+            [level[place : place + 1] for level in second],
             valid,
             None if resolution_m is None else float(resolution_m[place]),
         )

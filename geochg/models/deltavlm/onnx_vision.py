@@ -58,7 +58,7 @@ class OnnxVision:
         detector = open_session(folder / DETECTOR, made_from)
         facts = json.loads(detector.get_modelmeta().custom_metadata_map[FACTS])
         channels = tuple(Channel(name, Change(how)) for name, how in facts.pop("channels"))
-        tuples = {
+        tuples: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value
             for name, value in facts.items()
         }

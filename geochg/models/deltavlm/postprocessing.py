@@ -12,28 +12,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
+from geochg.land_cover import class_and_direction
 from geochg.models.deltavlm.detector import HALF, Scene
 from geochg.models.deltavlm.resample import resampled
 from geochg.models.deltavlm.vision_output import DenseArrays, HeadFacts, VisionOutput
-from geochg.records import CANNOT_TELL, LAND_COVER, Change, Channel, LandCover, Outlines, Presence
+from geochg.records import CANNOT_TELL, LAND_COVER, Channel, LandCover, Outlines, Presence
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from geochg.records import Tile
-
-CLASS_OF_COVER = {
-    "bare": "bare",
-    "low plants": "vegetation",
-    "woody": "vegetation",
-    "water": "water",
-    "road": "road",
-    "building": "building",
-}
-"""Class of a change to or from a land cover."""
-
-RANK = ("bare", "low plants", "woody", "road", "water", "building")
-"""Of two covers, the change is named after the one that stands later here."""
 
 CANNOT_TELL_SHARE = 0.4
 """A land cover less likely than this is not told."""
@@ -44,22 +32,6 @@ _BUILDING = LAND_COVER.index("building")
 _NOT_SEEN = len(LAND_COVER)
 _SURE = 4.6
 _TWICE_THE_MEDIAN = 0.7
-
-
-def channel_of(before: str, after: str) -> Channel:
-    """What a change from one land cover to another is called."""
-    if before == after:
-        return Channel(CLASS_OF_COVER[after], Change.ALTERED)
-    if CLASS_OF_COVER[before] == CLASS_OF_COVER[after]:
-        return Channel(CLASS_OF_COVER[after], Change.ALTERED)
-    if RANK.index(after) > RANK.index(before):
-        # Fields and soil turn into each other; what is told is the soil.
-        if (before, after) == ("bare", "low plants"):
-            return Channel("bare", Change.DISAPPEARED)
-        return Channel(CLASS_OF_COVER[after], Change.APPEARED)
-    if (before, after) == ("low plants", "bare"):
-        return Channel("bare", Change.APPEARED)
-    return Channel(CLASS_OF_COVER[before], Change.DISAPPEARED)
 
 
 class Cut(NamedTuple):
@@ -158,7 +130,7 @@ class OutlineMaker:
         cut = self.calibration.cut_at(self.scene.shown_m)
         if self.threshold is None:
             return cut
-        given = float(_logit(np.float32(self.threshold)))
+        given = float(_logit(np.array(self.threshold, np.float32)))
         return Cut(cut.up_to_m, given, given + cut.building - cut.change, cut.low)
 
     def findings(self, output: VisionOutput, tiles: Sequence[Tile]) -> list[Finding]:
@@ -183,7 +155,7 @@ class OutlineMaker:
         for surface in (layers, change):
             surface *= tile.valid
         threshold, low = (
-            float(_sigmoid(np.float32(logit)))
+            float(_sigmoid(np.array(logit, np.float32)))
             for logit in (self.cut.change, self.cut.change - self.cut.low)
         )
         return Outlines(
@@ -227,11 +199,11 @@ class OutlineMaker:
         after = finding.after[:_NOT_SEEN]
         for first, old in enumerate(LAND_COVER):
             for second, new in enumerate(LAND_COVER):
-                place = places.get(channel_of(old, new))
+                place = places.get(Channel(*class_and_direction(old, new)))
                 if place is not None:
                     scores[place] += before[first] * after[second]
         shares = scores / np.maximum(scores.max(axis=0), 1e-6)
-        layers = shares * change
+        layers: NDArray[np.float32] = shares * change
         built = [p for channel, p in places.items() if channel.class_name == "building"]
         if built:
             building = _sigmoid(finding.building + self.cut.change - self.cut.building)
@@ -268,7 +240,7 @@ def building_logits(
 def _told(shares: NDArray[np.float32]) -> NDArray[np.uint8]:
     """The likeliest land cover, where it is likely enough."""
     seen = shares[:_NOT_SEEN]
-    cover = seen.argmax(axis=0).astype(np.uint8)
+    cover: NDArray[np.uint8] = seen.argmax(axis=0).astype(np.uint8)
     cover[seen.max(axis=0) < CANNOT_TELL_SHARE] = CANNOT_TELL
     return cover
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -49,8 +49,9 @@ class TorchVision:
     @torch.inference_mode()
     def encode(self, pixels: NDArray[np.float32]) -> EncodedDates:
         """Encodes images of one date; see `VisionRuntime.encode`."""
-        maps = self.model.vision.levels(self._placed(pixels))
-        tokens = self.model.vision.tokens(maps[-1])
+        vision: Any = self.model.vision
+        maps = vision.levels(self._placed(pixels))
+        tokens = vision.tokens(maps[-1])
         return EncodedDates(_array(tokens), [_array(level) for level in maps])
 
     @torch.inference_mode()

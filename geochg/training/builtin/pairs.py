@@ -231,7 +231,7 @@ class _Crop:
     def date(self, ground: Ground, place: int) -> Date:
         """A date of the ground at the size that is shown."""
         way = cv2.INTER_AREA if self.side_px > SIDE_PX else cv2.INTER_CUBIC
-        image = self._shown(ground.images[place], way).astype(np.float32) / 255
+        image = self._shown(ground.images[place], way) / np.float32(255)
         return Date(image, self.mask(ground.covers[place]))
 
     def mask(self, mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -239,8 +239,8 @@ class _Crop:
         return self._shown(mask, cv2.INTER_NEAREST)
 
     def _shown(self, pixels: NDArray[np.uint8], way: int) -> NDArray[np.uint8]:
-        part = pixels[self.row : self.row + self.side_px, self.col : self.col + self.side_px]
-        part = cv2.resize(part, (SIDE_PX, SIDE_PX), interpolation=way)
+        cut = pixels[self.row : self.row + self.side_px, self.col : self.col + self.side_px]
+        part = np.asarray(cv2.resize(cut, (SIDE_PX, SIDE_PX), interpolation=way), np.uint8)
         part = part[::-1] if self.turn & 1 else part
         part = part[:, ::-1] if self.turn & 2 else part
         return np.array(part.swapaxes(0, 1) if self.turn & 4 else part)
@@ -288,7 +288,8 @@ def _outline(lender: Date, other: Date, rng: np.random.Generator) -> NDArray[np.
     shape = _shape(rng)
     if kind < 0.75:
         row, col = rng.integers(SIDE_PX, size=2)
-        return ((lender.cover == lender.cover[row, col]) & (shape > 0)).astype(np.uint8)
+        parcel = (lender.cover == lender.cover[row, col]) & (shape > 0)
+        return np.asarray(parcel, np.uint8)
     return shape
 
 
@@ -327,7 +328,8 @@ def _some(
     chosen = np.isin(labels, rng.choice(large, wanted, replace=False)).astype(np.uint8)
     if not grown_px:
         return chosen
-    return cv2.dilate(chosen, np.ones((3, 3), np.uint8), iterations=grown_px)
+    grown = cv2.dilate(chosen, np.ones((3, 3), np.uint8), iterations=grown_px)
+    return np.asarray(grown, np.uint8)
 
 
 def _in_light_of(
@@ -340,7 +342,8 @@ def _in_light_of(
         scale = 1 - share + share * target.std((0, 1)) / spread
         image = (image - mean) * scale + mean * (1 - share) + target.mean((0, 1)) * share
     if rng.random() < 0.3:
-        image = cv2.GaussianBlur(image.astype(np.float32), (0, 0), rng.uniform(0.4, 1.0))
+        blurred = cv2.GaussianBlur(image.astype(np.float32), (0, 0), rng.uniform(0.4, 1.0))
+        image = np.asarray(blurred, np.float32)
     return image.astype(np.float32)
 
 
@@ -355,8 +358,7 @@ def _put_clouds(date: Date, clouds: Sequence[Ground], rng: np.random.Generator) 
     soft = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), 2.0)[..., None]
     bands = date.image.shape[-1]
     white = np.repeat(np.clip(bright * rng.uniform(0.9, 1.3), 0, 1)[..., None], bands, axis=2)
-    move = np.float32([[1, 0, rng.uniform(-30, 30)], [0, 1, rng.uniform(-30, 30)]])
-    shade = cv2.warpAffine(soft[..., 0], move, (SIDE_PX, SIDE_PX))
+    shade = cv2.warpAffine(soft[..., 0], _move(*rng.uniform(-30, 30, 2)), (SIDE_PX, SIDE_PX))
     date.image *= 1 - rng.uniform(0.4, 0.7) * shade[..., None]
     date.image[:] = date.image * (1 - soft) + white * soft
     hidden = (soft[..., 0] > 0.3) | (shade > 0.5)
@@ -367,7 +369,16 @@ def _put_clouds(date: Date, clouds: Sequence[Ground], rng: np.random.Generator) 
 
 def _shifted(image: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
     """Moved by a fraction of a pixel or two, as dates never lie exactly on each other."""
-    move = np.float32([[1, 0, rng.normal(0, 0.8)], [0, 1, rng.normal(0, 0.8)]])
-    return cv2.warpAffine(
-        image, move, (SIDE_PX, SIDE_PX), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT
+    moved = cv2.warpAffine(
+        image,
+        _move(*rng.normal(0, 0.8, 2)),
+        (SIDE_PX, SIDE_PX),
+        flags=cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_REFLECT,
     )
+    return np.asarray(moved, np.float32)
+
+
+def _move(right_px: float, down_px: float) -> NDArray[np.float32]:
+    """The matrix of a translation, as OpenCV takes it."""
+    return np.array([[1, 0, right_px], [0, 1, down_px]], np.float32)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -28,8 +28,8 @@ def load_imagenet_weights(backbone: EfficientNetLiteBackbone) -> None:
         ModelError: If the package is not installed.
     """
     saved = torch.load(_weights_file(), map_location="cpu", weights_only=True)
-    _put(backbone.stem, saved, "_conv_stem", "_bn0")
-    blocks = [block for stage in backbone.stages for block in cast("nn.Sequential", stage)]
+    _put(cast("nn.Conv2d", backbone.stem), saved, "_conv_stem", "_bn0")
+    blocks: list[Any] = [block for stage in backbone.stages for block in cast("Any", stage)]
     for place, block in enumerate(blocks):
         name = f"_blocks.{place}."
         if block.expand is not None:

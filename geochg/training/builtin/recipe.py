@@ -117,7 +117,7 @@ def train_compact(work: Path, output: Path, options: CompactOptions, say: Say) -
         load_vision(model, Path(options.start) / "model.safetensors")
     _train_vision(model, learned, work, options)
     say("calibration")
-    calibrate(model.eval(), held_out or learned)
+    calibrate(model.eval(), held_out or learned)  # type: ignore[no-untyped-call]
     say("drawing pairs")
     world = WorldOptions(real_dir=options.real_dir, real_share=0.4, coarse_share=0.3)
     pairs = draw(work / "pairs", options.pairs, world, workers=options.workers)

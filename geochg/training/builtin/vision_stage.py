@@ -132,7 +132,7 @@ class VisionTrainer(WholeTrainer):
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
         """AdamW; the encoder learns more slowly and is not decayed."""
-        stage = self.model
+        stage: Any = self.model
         groups = [
             {"params": list(stage.dense.parameters()), "lr": self.options.learning_rate},
             {
