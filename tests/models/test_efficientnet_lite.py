@@ -41,8 +41,8 @@ def test_lite0_is_read_at_strides_4_8_16_and_32():
         (112, 4, 6),
         (320, 2, 3),
     ]
-    # The published network without its head, each batch norm folded into a bias.
-    assert sum(part.numel() for part in model.parameters()) == pytest.approx(3.3e6, rel=0.05)
+    # The published network without its head (its last convolution too), each batch norm folded into a bias.
+    assert sum(part.numel() for part in model.parameters()) == pytest.approx(2.94e6, rel=0.01)
 
 
 @pytest.mark.parametrize("size", [(32, 32), (64, 96), (96, 32)])

@@ -1,0 +1,141 @@
+"""Cuts and confidences, fitted on what a made-up detector says."""
+
+import numpy as np
+import pytest
+from deltavlm_factory import processor, tiny_config, tiny_model
+
+from geochg.models.deltavlm.detector import Detector
+from geochg.models.deltavlm.postprocessing import Calibration, Finding
+from geochg.models.deltavlm.torch_vision import TorchVision
+from geochg.training.builtin import calibration as calibration_module
+from geochg.training.builtin import pairs as pairs_module
+from geochg.training.builtin.calibration import BANDS_M, LOW, calibrated, found
+from geochg.training.builtin.covers import ANY, Cover
+from geochg.training.builtin.grounds import Ground
+from geochg.training.builtin.pairs import PairMaker
+
+SIDE_PX = 64
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch):
+    for module in (pairs_module, calibration_module):
+        monkeypatch.setattr(module, "SIDE_PX", SIDE_PX)
+    monkeypatch.setattr(calibration_module, "PAIRS_PER_KIND", 10)
+
+
+def ground(kind, resolution_m, seed):
+    rng = np.random.default_rng(seed)
+    image = rng.integers(0, 255, (80, 80, 3)).astype(np.uint8)
+    labels = np.full((80, 80), int(ANY - Cover.BUILDING), np.uint8)
+    for row, col in rng.integers(0, 66, (5, 2)):
+        labels[row : row + 13, col : col + 13] = Cover.BUILDING
+    sides = (resolution_m, 1.01 * resolution_m)
+    return Ground(kind, [image], [labels], resolution_m, sides, 1.0)
+
+
+GROUNDS = [
+    ground(kind, resolution_m, 3 * place + number)
+    for place, (kind, resolution_m) in enumerate((("fine", 0.5), ("middle", 2.0), ("coarse", 10.0)))
+    for number in range(2)
+]
+
+
+def made_up(change=(0.5, 2.0), building=(-2.0, -0.5), per_band=0.0, noise=0.1):
+    """A detector whose logits lie around one value where nothing changed, and another where."""
+
+    def finding(detector, pair):
+        rng = np.random.default_rng(int(1e6 * pair.resolution_m))
+        move = per_band * (pair.resolution_m > 5)
+        built = [cover == Cover.BUILDING for cover in (pair.cover_before, pair.cover_after)]
+
+        def surface(truth, low, high):
+            logits = np.where(truth, high, low) + move
+            return (logits + rng.normal(0, noise, truth.shape)).astype(np.float32)
+
+        nothing = np.zeros((7, SIDE_PX, SIDE_PX), np.float32)
+        return Finding(
+            surface(pair.change == 1, *change), surface(built[0] != built[1], *building), nothing, nothing
+        )
+
+    return finding
+
+
+@pytest.mark.parametrize("change", [(0.5, 2.0), (-3.0, -1.5), (-1.0, 3.0)])
+def test_the_cut_separates_what_changed_from_what_did_not(change, monkeypatch):
+    monkeypatch.setattr(calibration_module, "found", made_up(change))
+    plain = calibrated(None, GROUNDS, seed=0)
+    assert [cut.up_to_m for cut in plain.cuts] == list(BANDS_M)
+    for cut in plain.cuts:
+        assert change[0] + 0.1 < cut.change < change[1] - 0.1
+        assert -1.9 < cut.building < -0.6
+        assert cut.low == LOW
+
+
+def test_each_band_of_resolutions_has_its_own_cut(monkeypatch):
+    monkeypatch.setattr(calibration_module, "found", made_up((-1.0, -0.5), per_band=2.0))
+    fine, middle, coarse = calibrated(None, GROUNDS, seed=0).cuts
+    assert -1 < fine.change < -0.5
+    assert -1 < middle.change < -0.5
+    assert 1 < coarse.change < 1.5
+
+
+def test_a_band_without_ground_has_a_plain_cut(monkeypatch):
+    monkeypatch.setattr(calibration_module, "found", made_up((-3.0, -1.5)))
+    *_, coarse = calibrated(None, GROUNDS[:2], seed=0).cuts
+    assert (coarse.change, coarse.building) == (0, 0)
+
+
+def test_a_kind_whose_changes_are_not_all_told_does_not_move_the_cut(monkeypatch):
+    def mixed(detector, pair):
+        good, bad = made_up()(detector, pair), made_up((2.0, -2.0))(detector, pair)
+        return good if pair.teaches_change else bad
+
+    untold = [
+        Ground(**{**vars(one), "kind": "untold", "teaches_change": False}) for one in GROUNDS[:2]
+    ]
+    monkeypatch.setattr(calibration_module, "found", mixed)
+    cut, *_ = calibrated(None, [*GROUNDS[:2], *untold], seed=0).cuts
+    assert 0.6 < cut.change < 1.9
+
+
+def test_confidence_rises_with_what_is_right(monkeypatch):
+    def noisy(detector, pair):
+        rng = np.random.default_rng(int(1e6 * pair.resolution_m))
+        sure = rng.uniform(0.2, 3.5, (8, 8)).repeat(8, 0).repeat(8, 1)
+        right = rng.random((8, 8)).repeat(8, 0).repeat(8, 1) < sure / 4
+        logits = np.where((pair.change == 1) & right, sure, np.where(right, -3, sure * 0.6))
+        nothing = np.zeros((7, SIDE_PX, SIDE_PX), np.float32)
+        surface = logits.astype(np.float32)
+        return Finding(surface, surface, nothing, nothing)
+
+    monkeypatch.setattr(calibration_module, "found", noisy)
+    plain = calibrated(None, GROUNDS, seed=0)
+    means, rights = plain.confidence
+    assert len(means) == len(rights) > 3
+    assert list(means) == sorted(means)
+    assert list(rights) == sorted(rights)
+    assert 0 <= rights[0] < rights[-1] <= 1
+    assert Calibration.from_dict(plain.to_dict()) == plain
+
+
+def test_too_few_pieces_have_no_confidence(monkeypatch):
+    monkeypatch.setattr(calibration_module, "found", made_up((-9.0, -8.0)))
+    assert calibrated(None, GROUNDS[:1], seed=0).confidence is None
+
+
+def test_the_same_seed_gives_the_same_cuts(monkeypatch):
+    monkeypatch.setattr(calibration_module, "found", made_up(noise=2.0))
+    assert calibrated(None, GROUNDS[:2], seed=3) == calibrated(None, GROUNDS[:2], seed=3)
+
+
+@pytest.mark.parametrize("bands", [3, 4])
+def test_a_pair_is_shown_to_the_detector_as_it_is(bands):
+    one = GROUNDS[0]
+    image = np.concatenate([one.images[0], one.images[0][..., :1]], axis=2)[..., :bands]
+    vision = TorchVision(tiny_model(), processor(tiny_config()))
+    pair = PairMaker([Ground(**{**vars(one), "images": [image]})]).pair(np.random.default_rng(0))
+    finding = found(Detector(vision, vision.head), pair)
+    assert finding.change.shape == finding.building.shape == (SIDE_PX, SIDE_PX)
+    assert finding.before.shape == finding.after.shape == (7, SIDE_PX, SIDE_PX)
+    assert np.allclose(finding.before.sum(axis=0), 1, atol=1e-4)
