@@ -48,7 +48,14 @@ class DeltaVLMOptions(Options):
     """What `deltavlm` can be told; None takes what was calibrated with the model.
 
     Attributes:
-        threshold: Least probability (0-1) of a changed pixel.
+        BOUNDS: ClassVar[Mapping[str, tuple[float, float]]] = {
+        "threshold": (0, 1),
+        "presence_threshold": (0, 1),
+        "beams": (1, 64),
+        "max_tokens": (1, 100_000),
+    }
+
+    threshold: Least probability (0-1) of a changed pixel.
         presence_threshold: Least presence probability (0-1) of a changed tile.
         beams: Beams of the language model's search.
         max_tokens: Most tokens of an answer.
@@ -70,6 +77,7 @@ class DeltaVLMOptions(Options):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise OptionError(f"{name} {value}", "it must be above zero")
+        super().__post_init__()
 
     def generation(self) -> dict[str, int]:
         """Over the generation defaults saved with the model."""
