@@ -341,6 +341,8 @@ def _typed(key: str, value: Any, wanted: Any) -> Any:  # noqa: ANN401
     if origin is tuple and isinstance(value, list | tuple):
         return tuple(_typed(key, item, arguments[0]) for item in value)
     if origin is Mapping and isinstance(value, Mapping):
+        if arguments[1] is str:
+            return {name: _typed(f"{key}.{name}", text, str) for name, text in value.items()}
         return dict(value)
     if isinstance(wanted, type) and issubclass(wanted, StrEnum) and value in list(wanted):
         return wanted(value)

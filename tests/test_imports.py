@@ -10,11 +10,23 @@ import pytest
 import geochg
 
 ROOT = Path(__file__).parent.parent
-BASE = {"foreign_text", "errors", "toml_file", "options", "events", "records", "tasks", "geometry"}
+BASE = {
+    "foreign_text",
+    "file_names",
+    "errors",
+    "toml_file",
+    "options",
+    "events",
+    "records",
+    "tasks",
+    "geometry",
+}
 MIDDLE = {"tiling", "models", "cells", "features", "writers"}
 ALLOWED = {
     "foreign_text": set(),
+    "telemetry": set(),
     "errors": {"foreign_text"},
+    "file_names": {"errors"},
     "toml_file": {"foreign_text", "errors"},
     "options": {"foreign_text", "errors", "toml_file"},
     "events": {"foreign_text"},

@@ -178,12 +178,13 @@ class DeltaVLMModel(ChangeModel):
         from geochg.models.deltavlm.onnx_eyes import EYES, OnnxEyes
         from geochg.models.deltavlm.onnx_file import can_run
         from geochg.models.deltavlm.wording import kept_sentence
-        from geochg.models.saved import checksum
+        from geochg.models.saved import fingerprint as whole_fingerprint
 
         files = check_folder(folder)
         if options.adapter:
             adapter_folder(options.adapter)
-        identity = ModelIdentity(model_id, checksum(files), adapter_id(options.adapter))
+        signed = whole_fingerprint(folder, files)
+        identity = ModelIdentity(model_id, signed, adapter_id(options.adapter))
         place = torch_device(device)
         if not options.adapter and can_run(folder, (EYES,), place):
             made_from = fingerprint(folder, files)
