@@ -417,7 +417,7 @@ def test_what_is_simply_wrong_is_refused(steady, pair, tmp_path, wrong):
         "options": SMALL,
         **wrong,
     }
-    error = steady.error("analyze", **given)
+    error = steady.refused("analyze", **given)
     assert error["code"] in (-32002, -32602)
     assert "\x00" not in error["message"]
     assert len(error["message"]) < 2100
@@ -425,5 +425,5 @@ def test_what_is_simply_wrong_is_refused(steady, pair, tmp_path, wrong):
 
 @pytest.mark.parametrize("at", [[1e308, 1e308], [10**400, 0], [0, 91], [541, 0]])
 def test_places_that_are_none_are_refused(steady, pair, at):
-    error = steady.error("ask", **pair, question="What?", at=at, options=SMALL)
+    error = steady.refused("ask", **pair, question="What?", at=at, options=SMALL)
     assert error["code"] in (-32002, -32602)
