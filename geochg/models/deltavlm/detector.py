@@ -100,12 +100,14 @@ class Scene:
         zoom: Size at which tiles are shown, beside their own.
         vectors: The scene vector of each view.
         resolution_m: Side of a pixel on the ground, in metres; None where it is not known.
+        typical_logit: Median of the change logits: high where much has changed.
     """
 
     ranges: tuple[ColorRange, ColorRange]
     zoom: float
     vectors: tuple[NDArray[np.float32], NDArray[np.float32]]
     resolution_m: float | None
+    typical_logit: float
 
     @property
     def shown_m(self) -> float | None:
@@ -138,9 +140,11 @@ class Detector:
         tiles = list(sample)
         ranges = (ColorRange.of(tiles, "before"), ColorRange.of(tiles, "after"))
         zoom = zoom_at(resolution_m) if zoom is None else zoom
-        views = (zoom, zoom * HALF)
-        vectors = tuple(self._measured(tiles, ranges, view, resolution_m) for view in views)
-        return Scene(ranges, zoom, (vectors[0], vectors[1]), resolution_m)
+        (full, typical), (half, typical_half) = (
+            self._measured(tiles, ranges, view, resolution_m) for view in (zoom, zoom * HALF)
+        )
+        typical_logit = (typical + typical_half) / 2
+        return Scene(ranges, zoom, (full, half), resolution_m, typical_logit)
 
     def detect(self, tiles: Sequence[Tile], scene: Scene) -> VisionOutput:
         """What the vision part and the dense head say of tiles of one size."""
@@ -176,8 +180,8 @@ class Detector:
         ranges: tuple[ColorRange, ColorRange],
         zoom: float,
         resolution_m: float | None,
-    ) -> NDArray[np.float32]:
-        """The scene vector of one view."""
+    ) -> tuple[NDArray[np.float32], float]:
+        """The scene vector of one view, and the median of the change logits."""
         layout, count = self.head.layout, len(tiles)
         parts = list(workers().map(lambda part: self._encoded(part, ranges, zoom), batches(tiles)))
         before, after = (
@@ -192,13 +196,18 @@ class Detector:
         shown_m = None if resolution_m is None else resolution_m / zoom
         vector = scene_vector(layout, before, after, valid, shown_m)
 
-        def relative_maps(places: Sequence[int]) -> NDArray[np.float32]:
-            first, second = ([m[list(places)] for m in maps] for maps in (before, after))
-            vectors = np.repeat(vector[None], len(places), axis=0)
-            return self.runtime.detect(first, second, vectors).relative_maps
+        def detected(scene: NDArray[np.float32]) -> DenseArrays:
+            def part(places: Sequence[int]) -> DenseArrays:
+                first, second = ([m[list(places)] for m in maps] for maps in (before, after))
+                vectors = np.repeat(scene[None], len(places), axis=0)
+                return self.runtime.detect(first, second, vectors)
 
-        maps = np.concatenate(list(workers().map(relative_maps, batches(range(count)))))
-        return with_medians(layout, vector, maps[:count], valid)
+            parts = workers().map(part, batches(range(count)))
+            return DenseArrays(*(np.concatenate(p)[:count] for p in zip(*parts, strict=True)))
+
+        vector = with_medians(layout, vector, detected(vector).relative_maps, valid)
+        logits = detected(vector).change_logits
+        return vector, float(np.median(logits[valid] if valid.any() else logits))
 
     def _encoded(
         self, tiles: Sequence[Tile], ranges: tuple[ColorRange, ColorRange], zoom: float
