@@ -49,37 +49,22 @@ class DeltaVLMOptions(Options):
     """What `deltavlm` can be told; None takes what was calibrated with the model.
 
     Attributes:
-    <<<<<<< HEAD
         threshold: Least probability (0-1) of a changed pixel.
-    =======
-        BOUNDS: ClassVar[Mapping[str, tuple[float, float]]] = {
-        "threshold": (0, 1),
-        "presence_threshold": (0, 1),
-        "beams": (1, 64),
-        "max_tokens": (1, 100_000),
-    }
-
-    threshold: Least probability (0-1) of a changed pixel.
-        presence_threshold: Least presence probability (0-1) of a changed tile.
-    >>>>>>> main
         beams: Beams of the language model's search.
         max_tokens: Most tokens of an answer.
         adapter: A PEFT folder to put on the model; empty for none.
     """
 
+    BOUNDS: ClassVar[Mapping[str, tuple[float, float]]] = {
+        "threshold": (0, 1),
+        "beams": (1, 64),
+        "max_tokens": (1, 100_000),
+    }
+
     threshold: float | None = None
     beams: int | None = None
     max_tokens: int | None = None
     adapter: str = ""
-
-    def __post_init__(self) -> None:
-        if self.threshold is not None and not 0 <= self.threshold <= 1:
-            raise OptionError(f"threshold {self.threshold}", "it must lie between 0 and 1")
-        for name in ("beams", "max_tokens"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise OptionError(f"{name} {value}", "it must be above zero")
-        super().__post_init__()
 
     def generation(self) -> dict[str, int]:
         """Over the generation defaults saved with the model."""
