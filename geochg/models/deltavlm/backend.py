@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from geochg.errors import OptionError, RunError
+from geochg.errors import RunError
 from geochg.models.base import Capabilities, ChangeModel, ModelIdentity
 from geochg.models.deltavlm.detector import SCENE_TILES, Detector, Scene, joined
 from geochg.models.deltavlm.postprocessing import OutlineMaker, presence_of

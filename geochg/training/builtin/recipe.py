@@ -6,7 +6,7 @@ Each stage leaves its result in the work folder, so a recipe that was stopped go
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -79,6 +79,15 @@ class CompactOptions(Options):
     start: str | None = None
     workers: int = 1
 
+    BOUNDS: ClassVar[Mapping[str, tuple[float, float]]] = {
+        "frozen_steps": (1, 10**9),
+        "opened_steps": (1, 10**9),
+        "batch_size": (1, 65_536),
+        "pairs": (1, 10**9),
+        "language_steps": (1, 10**9),
+        "vocabulary": (1, 10**6),
+        "workers": (0, 1_024),
+    }
     HOW_IT_RUNS: ClassVar[tuple[str, ...]] = ("workers",)
 
 
