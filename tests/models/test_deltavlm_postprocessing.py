@@ -61,8 +61,14 @@ def tile(side=6, valid=None):
     return Tile(TileWindow(0, 0, 0, window, window), date, date, inside)
 
 
-def finding(before, after, change=3.0, building=3.0, sure=0.9):
-    """A finding of the given land covers, `(height, width)` indices; 6 is not seen."""
+def finding(before, after, change=3.0, building=None, sure=0.9):
+    """A finding of the given land covers, `(height, width)` indices; 6 is not seen.
+
+    The logit of buildings follows from the covers unless it is given.
+    """
+    if building is None:
+        came_or_went = (np.asarray(before) == BUILDING) != (np.asarray(after) == BUILDING)
+        building = np.where(came_or_went, 3.0, -3.0)
 
     def shares(cover):
         layers = np.full((7, *np.shape(cover)), (1 - sure) / 6, np.float32)
@@ -256,6 +262,7 @@ def test_the_ends_of_the_thresholds_hold(threshold):
     one = tile()
     made = maker(threshold=threshold).outlines(EVERY, one)
     assert np.isfinite(made.probability).all()
+    assert made.threshold == threshold
     assert presence_of(made, one).changed == (threshold == 0)
 
 
@@ -288,7 +295,7 @@ def two_houses():
     before[8:11, 3:9] = LAND_COVER.index("water")
     logits = np.where(before != after, 4.0, -4.0)
     one = tile(12)
-    made = maker().outlines(finding(before, after, logits, logits), one)
+    made = maker().outlines(finding(before, after, logits), one)
     return made, presence_of(made, one), one
 
 
