@@ -1,9 +1,11 @@
+"""`geochg train compact`: the recipe with a tiny model on a tiny folder of labelled imagery."""
+
 import json
 
 import pytest
 from click.testing import CliRunner
 
-from geochg_cli.group import geochg
+from geochg_cli.main import geochg
 
 
 def run(*arguments):
@@ -11,40 +13,84 @@ def run(*arguments):
 
 
 SMALL = (
-    "--pairs", 12, "--calibration-pairs", 6, "--crop-steps", 2, "--crop-batch", 2,
-    "--whole-steps", 2, "--whole-batch", 2, "--speak-steps", 2, "--vocabulary", 400,
+    "--frozen-steps", 2, "--opened-steps", 2, "--batch-size", 2, "--pairs", 6,
+    "--language-steps", 2, "--vocabulary", 400,
 )  # fmt: skip
 
 
+def tiny_compact(vocab_size):
+    from deltavlm_factory import LITE, tiny_config
+
+    config = tiny_config(image_mean=(0.5,) * 3, image_std=(0.5,) * 3, stretch=True)
+    config.dense_config.classes = ("building", "road", "vegetation", "water", "bare")
+    assert config.vision_config.widths == LITE["widths"]
+    config.qformer_config.vocab_size = config.text_config.vocab_size = vocab_size
+    return config
+
+
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def small():
+    """The recipe of a tiny model, without the ImageNet weights, on small pairs."""
+    from geochg.training.builtin import calibration, pairs, recipe
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(recipe, "compact_config", tiny_compact)
+        patch.setattr(recipe, "load_imagenet_weights", lambda backbone: None)
+        patch.setattr(calibration, "PAIRS_PER_KIND", 2)
+        for module in (calibration, pairs):
+            patch.setattr(module, "SIDE_PX", 64)
+        yield patch
+
+
+@pytest.fixture(scope="module")
+def imagery(tmp_path_factory):
+    from labelled_ground import floods, masked_folder
+
+    root = tmp_path_factory.mktemp("imagery")
+    floods(root)
+    masked_folder(root, "rio_buildings", images=6)
+    return root
+
+
+@pytest.fixture(scope="module")
+def made(small, imagery, tmp_path_factory):
     folder = tmp_path_factory.mktemp("made")
-    result = run("-o", folder / "model", "--work", folder / "work", "--json", *SMALL)
-    assert result.exit_code == 0, result.output
+    result = run(
+        "-o", folder / "model", "--work", folder / "work", "--real-dir", imagery, "--json", *SMALL
+    )
+    assert result.exit_code == 0, (result.output, result.exception)
     return folder, json.loads(result.stdout.splitlines()[-1])
 
 
 def test_a_small_recipe_makes_a_model_that_answers(made):
-    from tile_factory import make_tile, one_window
+    from deltavlm_factory import tile
+    from scipy.special import expit
 
-    from geochg.models.deltavlm.onnx_eyes import OnnxEyes
+    from geochg.models.deltavlm.onnx_vision import OnnxVision
+    from geochg.models.deltavlm.postprocessing import Calibration
     from geochg.models.registry import load_model
     from geochg.records import Task
     from geochg.tasks import ask
 
     folder, told = made
     model = load_model(f"deltavlm:{folder / 'model'}", {}, "cpu")
-    dense = model.eyes.head
-    saved = (folder / "model" / "config.json").read_text(encoding="utf-8")
-    assert dense.threshold == told["threshold"]
-    assert json.loads(saved)["dense_config"]["temperature"] == pytest.approx(told["temperature"])
-    assert isinstance(model.eyes, OnnxEyes)
-    assert model.eyes.head.threshold == told["threshold"]
-    (answers,) = model.answer([make_tile(one_window())], [ask(Task.PRESENCE), ask(Task.LOCATE)])
-    assert answers[1].probability.shape == (15, 256, 256)
+    assert isinstance(model.vision, OnnxVision)
+    saved = json.loads((folder / "model" / "config.json").read_text(encoding="utf-8"))
+    assert saved["dense_config"]["calibration"] == told["calibration"]
+    cuts = Calibration.from_dict(told["calibration"])
+    (answers,) = model.answer([tile()], [ask(Task.PRESENCE), ask(Task.LOCATE)])
+    assert answers[1].probability.shape == (15, 64, 64)
+    assert answers[1].threshold == pytest.approx(expit(cuts.cut_at(None).change), abs=1e-6)
 
 
-def test_the_weights_are_half_precision_and_small(made):
+def test_the_work_folder_tells_how_it_was_made(made):
+    folder, told = made
+    facts = json.loads((folder / "work" / "made.json").read_text(encoding="utf-8"))
+    assert facts["calibration"] == told["calibration"]
+    assert facts["options"]["frozen_steps"] == 2
+
+
+def test_the_weights_are_half_precision(made):
     from safetensors.torch import load_file
 
     folder, _ = made
@@ -52,48 +98,72 @@ def test_the_weights_are_half_precision_and_small(made):
     assert {str(part.dtype) for part in weights.values() if part.is_floating_point()} == {
         "torch.float16"
     }
-    assert (folder / "model" / "model.safetensors").stat().st_size < 25e6
 
 
-def test_the_same_again_goes_on_from_what_is_there(made, monkeypatch):
-    from geochg.training import compact
+def test_the_same_again_goes_on_from_what_is_there(made, imagery, small):
+    from geochg.training.builtin import recipe
 
     folder, told = made
 
     def refuse(*_):
-        raise AssertionError("the eyes were trained again")
+        raise AssertionError("the vision part was trained again")
 
-    monkeypatch.setattr(compact, "learn_to_see", refuse)
-    result = run("-o", folder / "again", "--work", folder / "work", "--json", *SMALL)
-    assert result.exit_code == 0, result.output
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(recipe, "train_vision", refuse)
+        # It takes a while, and was done before.
+        patch.setattr(recipe, "export", lambda model, folder: None)
+        result = run(
+            "-o", folder / "again", "--work", folder / "work", "--real-dir", imagery, "--json",
+            *SMALL,
+        )  # fmt: skip
+    assert result.exit_code == 0, (result.output, result.exception)
     again = json.loads(result.stdout.splitlines()[-1])
-    assert {**again, "folder": ""} == {**told, "folder": ""}
+    assert again["calibration"] == told["calibration"]
     weights = [(folder / name / "model.safetensors").read_bytes() for name in ("model", "again")]
     assert weights[0] == weights[1]
 
 
-def test_a_recipe_goes_on_only_as_it_was_begun(made):
+@pytest.mark.parametrize(
+    ("flag", "value"), [("--language-steps", 12), ("--batch-size", 3), ("--opened-steps", 5)]
+)
+def test_a_recipe_goes_on_only_as_it_was_begun(made, imagery, flag, value):
     folder, _ = made
-    again = ("-o", folder / "other", "--work", folder / "work")
-    other = [12 if value == 2 and SMALL[at - 1] == "--speak-steps" else value
-             for at, value in enumerate(SMALL)]  # fmt: skip
-    result = run(*again, *other)
-    assert "was begun with --speak-steps 2, not 12" in str(result.exception)
+    given = dict(zip(SMALL[::2], SMALL[1::2], strict=True))
+    other = [part for pair in ({**given, flag: value}).items() for part in pair]
+    result = run("-o", folder / "other", "--work", folder / "work", "--real-dir", imagery, *other)
+    assert f"was begun with {flag} {given[flag]}, not {value}" in str(result.exception)
     assert not (folder / "other").exists()
 
 
-def test_bad_folders_are_refused(tmp_path):
+def test_bad_folders_are_refused(tmp_path, imagery):
     (tmp_path / "there").mkdir()
+    new = ("-o", tmp_path / "new", "--work", tmp_path / "w", "--real-dir")
     for arguments, told in (
-        (("-o", tmp_path / "there", "--work", tmp_path / "w"), "exists already"),
-        (("-o", tmp_path / "new", "--work", tmp_path / "new"), "lie in each other"),
-        (("-o", tmp_path / "new", "--work", tmp_path / "w", "--real-dir", "nowhere"), "nowhere"),
         (
-            ("-o", tmp_path / "new", "--work", tmp_path / "w", "--start", tmp_path / "there"),
-            "model.safetensors",
+            ("-o", tmp_path / "there", "--work", tmp_path / "w", "--real-dir", imagery),
+            "exists already",
         ),
+        (
+            ("-o", tmp_path / "new", "--work", tmp_path / "new", "--real-dir", imagery),
+            "lie in each other",
+        ),
+        ((*new, "nowhere"), "nowhere"),
+        ((*new, imagery, "--start", tmp_path / "there"), "model.safetensors"),
     ):
         result = run(*arguments)
         assert result.exception is not None
         assert told in str(result.exception)
     assert not (tmp_path / "w").exists()
+
+
+def test_imagery_must_be_named():
+    result = run("-o", "new", "--work", "work")
+    assert result.exit_code == 2
+    assert "--real-dir" in result.output
+
+
+def test_a_folder_without_labelled_imagery_is_refused(tmp_path, small):
+    (tmp_path / "empty").mkdir()
+    result = run("-o", tmp_path / "m", "--work", tmp_path / "w", "--real-dir", tmp_path / "empty")
+    assert "holds no labelled imagery" in str(result.exception)
+    assert not (tmp_path / "m").exists()

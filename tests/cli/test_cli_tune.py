@@ -62,7 +62,7 @@ def test_a_model_is_tuned_and_analyzes(geochg, place, tmp_path, make_raster):
 
 @pytest.mark.parametrize("how", [("--merge",), ("--prune", 0.1, "--quantize", "4bit")])
 def test_a_whole_builtin_model_comes_out_as_fast_as_it_went_in(how, geochg, place, tmp_path):
-    from geochg.models.deltavlm.onnx_eyes import OnnxEyes
+    from geochg.models.deltavlm.onnx_vision import OnnxVision
     from geochg.models.registry import load_model
     from geochg.records import Presence, Task
     from geochg.tasks import ask
@@ -78,7 +78,7 @@ def test_a_whole_builtin_model_comes_out_as_fast_as_it_went_in(how, geochg, plac
     card = json.loads(out)
     assert card["kind"] == "model"
     model = load_model(f"deltavlm:{tmp_path / 'm'}", {}, "cpu")
-    assert isinstance(model.eyes, OnnxEyes)
+    assert isinstance(model.vision, OnnxVision)
     (answers,) = model.answer([deltavlm_factory.tile(1)], [ask(Task.PRESENCE), ask(Task.CAPTION)])
     assert isinstance(answers[0], Presence)
     assert answers[1].text

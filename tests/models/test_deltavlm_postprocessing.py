@@ -61,8 +61,14 @@ def tile(side=6, valid=None):
     return Tile(TileWindow(0, 0, 0, window, window), date, date, inside)
 
 
-def finding(before, after, change=3.0, building=3.0, sure=0.9):
-    """A finding of the given land covers, `(height, width)` indices; 6 is not seen."""
+def finding(before, after, change=3.0, building=None, sure=0.9):
+    """A finding of the given land covers, `(height, width)` indices; 6 is not seen.
+
+    The logit of buildings follows from the covers unless it is given.
+    """
+    if building is None:
+        came_or_went = (np.asarray(before) == BUILDING) != (np.asarray(after) == BUILDING)
+        building = np.where(came_or_went, 3.0, -3.0)
 
     def shares(cover):
         layers = np.full((7, *np.shape(cover)), (1 - sure) / 6, np.float32)
@@ -230,7 +236,16 @@ def test_a_tile_without_a_valid_pixel_has_not_changed():
 
 @pytest.mark.parametrize(
     ("resolution_m", "zoom", "place"),
-    [(0.3, 1, 0), (0.9, 1, 0), (1.0, 1, 1), (3.3, 1, 1), (10.0, 1, 2), (6.0, 2, 1), (0.5, 0.5, 1), (None, 1, 0)],
+    [
+        (0.3, 1, 0),
+        (0.9, 1, 0),
+        (1.0, 1, 1),
+        (3.3, 1, 1),
+        (10.0, 1, 2),
+        (6.0, 2, 1),
+        (0.5, 0.5, 1),
+        (None, 1, 0),
+    ],
 )
 def test_the_cut_goes_with_the_size_of_the_shown_pixels(resolution_m, zoom, place):
     how = maker(Calibration(CUTS), resolution_m=resolution_m, zoom=zoom)
@@ -256,6 +271,7 @@ def test_the_ends_of_the_thresholds_hold(threshold):
     one = tile()
     made = maker(threshold=threshold).outlines(EVERY, one)
     assert np.isfinite(made.probability).all()
+    assert made.threshold == threshold
     assert presence_of(made, one).changed == (threshold == 0)
 
 
@@ -288,7 +304,7 @@ def two_houses():
     before[8:11, 3:9] = LAND_COVER.index("water")
     logits = np.where(before != after, 4.0, -4.0)
     one = tile(12)
-    made = maker().outlines(finding(before, after, logits, logits), one)
+    made = maker().outlines(finding(before, after, logits), one)
     return made, presence_of(made, one), one
 
 

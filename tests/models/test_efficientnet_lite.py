@@ -149,7 +149,9 @@ def test_weights_of_the_packages_layout_are_read_and_their_norms_folded(tmp_path
     features = functional.conv2d(features, weight, stride=2, groups=len(weight))
     features = functional.relu6(normed(features, saved, "_blocks.0._bn1"))
     features = functional.conv2d(features, saved["_blocks.0._project_conv.weight"])
-    assert torch.allclose(levels(model, pixels)[1], normed(features, saved, "_blocks.0._bn2"), atol=1e-5)
+    assert torch.allclose(
+        levels(model, pixels)[1], normed(features, saved, "_blocks.0._bn2"), atol=1e-5
+    )
     expanded = saved["_blocks.2._expand_conv.weight"]
     assert model.stages[1][1].expand.weight.shape == expanded.shape
 

@@ -15,12 +15,13 @@ from vlm_factory import MAKERS, save_vlm
 
 from geochg.datasets.example import Example, Turn
 from geochg.datasets.examples import read_examples
-from geochg.datasets.telling.truth import CLASS_NAMES
+from geochg.datasets.ground.covers import ANY, NOTHING, UNKNOWN_CHANGE, Cover
+from geochg.datasets.telling.truth import CLASS_NAMES, DIRECTIONS
 from geochg.errors import InputError
 from geochg.models.deltavlm.processing import IGNORED
 from geochg.models.vlm.chat import VICUNA, ChatWriter
 from geochg.models.vlm.loading import How, open_vlm
-from geochg.records import GridCell, Task
+from geochg.records import Change, GridCell, Task
 from geochg.tasks import SPECS
 from geochg.training.tuning.course import balanced, parts_of, passes, seen_before
 from geochg.training.tuning.deltavlm import DeltaVLMPupil
@@ -38,6 +39,8 @@ def lesson(task=Task.PRESENCE, said=("Yes",), masks=None, side=64):
     return Lesson(*dates, task, asked, said, masks)
 
 
+TINY = deltavlm_factory.tiny_model()
+DATE = np.zeros((3, 50, 64), np.uint8)
 TALK = lesson(Task.DIALOGUE, ("Yes", "1 road has changed.", "A new road crosses the place."))
 
 
@@ -272,9 +275,45 @@ def test_other_changes_are_no_class_of_the_head_and_not_nothing_either():
     )
     pupil.wants_masks = pupil.learns_to_see()
     inputs = pupil.inputs([found])
-    assert inputs["masks"][0].any(0).sum() == 8 * 64
-    assert inputs["ignore"][0].sum() == 8 * 64
-    assert inputs["ignore"][0][8:16].all()
+    known = inputs["cover_after"][0] == Cover.BUILDING
+    assert known.sum() == 8 * 64
+    assert known[:8].all()
+    # Of the others it is known that they changed, but not what they were or are.
+    assert inputs["change"][0].sum() == 16 * 64
+    for date in ("cover_before", "cover_after"):
+        assert (inputs[date][0][8:] == NOTHING).all()
+    assert inputs["teaches_change"].tolist() == [True]
+
+
+@pytest.mark.parametrize(
+    ("direction", "before", "after"),
+    [
+        (Change.APPEARED, ANY - Cover.WATER, Cover.WATER),
+        (Change.DISAPPEARED, Cover.WATER, ANY - Cover.WATER),
+        (Change.ALTERED, Cover.WATER, Cover.WATER),
+    ],
+)
+def test_class_and_direction_tell_what_the_ground_was_and_is(direction, before, after):
+    classes = np.zeros((50, 64), np.uint8)
+    classes[:8] = CLASS_NAMES.index("water")
+    directions = np.where(classes > 0, DIRECTIONS.index(direction), 0).astype(np.uint8)
+    found = replace(lesson(masks=ChangeMasks(classes, directions)), before=DATE, after=DATE)
+    unknown = replace(found, masks=ChangeMasks(classes, np.full_like(classes, UNKNOWN)))
+    pupil = DeltaVLMPupil(TINY, deltavlm_factory.processor(TINY.config), None, 999, 1.0)
+    pupil.wants_masks = pupil.learns_to_see()
+    inputs = pupil.inputs([found, unknown, replace(found, masks=None)])
+    told = [inputs[name] for name in ("cover_before", "cover_after", "change")]
+    assert [int(part[0, 0, 0]) for part in told] == [before, after, 1]
+    assert [int(part[1, 0, 0]) for part in told] == [NOTHING, NOTHING, 1]
+    assert [int(part[0, 20, 0]) for part in told] == [NOTHING, NOTHING, 0]
+    # Beyond the picture, which is padded, and without masks nobody knows.
+    assert (inputs["change"][0, 50:] == UNKNOWN_CHANGE).all()
+    assert (inputs["change"][2] == UNKNOWN_CHANGE).all()
+    assert inputs["teaches_change"].tolist() == [True, True, False]
+    losses = pupil.losses(inputs)
+    assert torch.isfinite(losses["seeing"])
+    losses["seeing"].backward()
+    assert TINY.dense.change.weight.grad is not None
 
 
 def test_masks_of_all_classes_that_build_writes_are_read(tmp_path):

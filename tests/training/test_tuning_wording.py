@@ -35,7 +35,7 @@ def rows(tmp_path_factory):
 
 def caption_of_nothing(source, **options):
     """What is said of a pair in which the dense head, held to it, sees no change."""
-    model = load_model(source, {"presence_threshold": 1.0, **options}, "cpu")
+    model = load_model(source, {"threshold": 1.0, **options}, "cpu")
     return model.answer([deltavlm_factory.tile(1)], [ask(Task.CAPTION)])[0][0].text
 
 

@@ -38,6 +38,11 @@ NOT_SEEN_SHARE = 0.5
 _BUILDING = LAND_COVER.index("building")
 _NOT_SEEN = len(LAND_COVER)
 _SURE = 4.6
+<<<<<<< HEAD
+=======
+_LEAST = np.float32(1e-6)
+_TWICE_THE_MEDIAN = 0.7
+>>>>>>> vtests
 
 
 class Cuts(NamedTuple):
@@ -171,7 +176,7 @@ class OutlineMaker:
         return Outlines(
             self.head.channels,
             layers,
-            threshold,
+            threshold if self.threshold is None else self.threshold,
             change=change,
             low_threshold=low,
             land_cover=LandCover(_told(finding.before), _told(finding.after)),

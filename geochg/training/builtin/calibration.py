@@ -14,11 +14,11 @@ from scipy.ndimage import label
 from scipy.optimize import isotonic_regression
 from scipy.special import expit
 
+from geochg.datasets.ground.covers import NOTHING, UNKNOWN_CHANGE, Cover
+from geochg.datasets.ground.labelled import Ground
 from geochg.models.deltavlm.detector import Detector
 from geochg.models.deltavlm.postprocessing import Calibration, Finding, OutlineMaker
 from geochg.records import PixelWindow, Tile, TileWindow
-from geochg.training.builtin.covers import NOTHING, UNKNOWN_CHANGE, Cover
-from geochg.training.builtin.grounds import Ground
 from geochg.training.builtin.pairs import SIDE_PX, Pair, PairMaker
 
 PAIRS_PER_KIND = 24

@@ -15,6 +15,8 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from geochg.datasets.ground.labelled import Ground
+from geochg.datasets.ground.series import all_grounds, shares_by_kind, split_grounds
 from geochg.datasets.world.options import WorldOptions
 from geochg.errors import InputError, ModelError, OptionError
 from geochg.models.deltavlm.detector import Detector
@@ -26,9 +28,7 @@ from geochg.models.deltavlm.torch_vision import TorchVision
 from geochg.models.saved import first_line, saved_json
 from geochg.options import Options
 from geochg.training.builtin.calibration import calibrated
-from geochg.training.builtin.grounds import Ground
 from geochg.training.builtin.pretrained import load_imagenet_weights
-from geochg.training.builtin.series import all_grounds, shares_by_kind, split_grounds
 from geochg.training.builtin.vision_stage import VisionOptions, train_vision
 from geochg.training.checkpoints import AGAIN, write_whole, written_whole
 from geochg.training.drawn import DrawnPairs, draw

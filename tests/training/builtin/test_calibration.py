@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 from deltavlm_factory import processor, tiny_config, tiny_model
 
+from geochg.datasets.ground.covers import ANY, Cover
+from geochg.datasets.ground.labelled import Ground
 from geochg.models.deltavlm.detector import Detector
 from geochg.models.deltavlm.postprocessing import Calibration, Finding
 from geochg.models.deltavlm.torch_vision import TorchVision
 from geochg.training.builtin import calibration as calibration_module
 from geochg.training.builtin import pairs as pairs_module
 from geochg.training.builtin.calibration import BANDS_M, LOW, calibrated, found
-from geochg.training.builtin.covers import ANY, Cover
-from geochg.training.builtin.grounds import Ground
 from geochg.training.builtin.pairs import PairMaker
 
 SIDE_PX = 64
@@ -55,7 +55,10 @@ def made_up(change=(0.5, 2.0), building=(-2.0, -0.5), per_band=0.0, noise=0.1):
 
         nothing = np.zeros((7, SIDE_PX, SIDE_PX), np.float32)
         return Finding(
-            surface(pair.change == 1, *change), surface(built[0] != built[1], *building), nothing, nothing
+            surface(pair.change == 1, *change),
+            surface(built[0] != built[1], *building),
+            nothing,
+            nothing,
         )
 
     return finding
