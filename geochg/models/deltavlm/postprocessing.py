@@ -38,11 +38,7 @@ NOT_SEEN_SHARE = 0.5
 _BUILDING = LAND_COVER.index("building")
 _NOT_SEEN = len(LAND_COVER)
 _SURE = 4.6
-<<<<<<< HEAD
-=======
 _LEAST = np.float32(1e-6)
-_TWICE_THE_MEDIAN = 0.7
->>>>>>> vtests
 
 
 class Cuts(NamedTuple):
@@ -145,7 +141,7 @@ class OutlineMaker:
         cuts = self.calibration.cuts(self.scene.typical_logit, self.scene.shown_m)
         if self.threshold is None:
             return cuts
-        given = float(_logit(np.array(self.threshold, np.float32)))
+        given = float(_logit(np.clip(np.float32(self.threshold), _LEAST, 1 - _LEAST)))
         return Cuts(given, given + cuts.building - cuts.change)
 
     def findings(self, output: VisionOutput, tiles: Sequence[Tile]) -> list[Finding]:
