@@ -86,7 +86,7 @@ class DeltaVLMModel(ChangeModel):
         tasks=frozenset(Task),
         location="mask",
         pixels="display",
-        bands="rgb",
+        bands="rgb+nir",
         surveys=True,
         survey_tiles=SCENE_TILES,
         asked_in_words=frozenset(Task) - {Task.PRESENCE, Task.LOCATE},
@@ -107,6 +107,7 @@ class DeltaVLMModel(ChangeModel):
         self.detector = None if vision.head is None else Detector(vision, vision.head)
         self.scene: Scene | None = None
         self._resolution_m: float | None = None
+        self._infrared: int | None = None
         if self.detector is None:
             # What this model can do stands above what the class can.
             self.capabilities = replace(  # type: ignore[misc]
@@ -202,10 +203,11 @@ class DeltaVLMModel(ChangeModel):
     def survey(self, facts: PairFacts, sample: Iterable[Tile]) -> None:
         """Measures the pair on a sample of its tiles; see `ChangeModel.survey`."""
         self._resolution_m = _resolution_m(facts)
+        self._infrared = facts.bands.index("nir") if "nir" in facts.bands else None
         tiles = [tile for tile in sample if _failure(tile) is None and tile.valid.any()]
         self.scene = None
         if self.detector is not None and tiles:
-            self.scene = self.detector.survey(tiles, self._resolution_m)
+            self.scene = self.detector.survey(tiles, self._resolution_m, self._infrared)
 
     def answer(self, tiles: Sequence[Tile], questions: Sequence[Question]) -> list[TileAnswers]:
         """Answers each question about each tile; see `ChangeModel.answer`.
@@ -244,7 +246,9 @@ class DeltaVLMModel(ChangeModel):
             return [(self.vision.tokens(tiles), [None] * len(tiles))]
         if self.scene is not None:
             return [self._mapped(self.detector, tiles, self.scene)]
-        scenes = (self.detector.survey([tile], self._resolution_m) for tile in tiles)
+        scenes = (
+            self.detector.survey([tile], self._resolution_m, self._infrared) for tile in tiles
+        )
         return [
             self._mapped(self.detector, [tile], scene)
             for tile, scene in zip(tiles, scenes, strict=True)
