@@ -65,7 +65,10 @@ def fitted(samples: Sequence[Sample]) -> Calibration:
     curves = [curve for sample in samples if (curve := _curve(sample, "change"))]
     built = [curve for sample in samples if (curve := _curve(sample, "building"))]
     grid = product(_INTERCEPTS, _OF_TYPICAL, _OF_RESOLUTION)
-    plain = max((Calibration(*values) for values in grid), key=lambda cut: _score(curves, cut))
+    plain = max(
+        (Calibration(*map(float, values)) for values in grid),
+        key=lambda calibration: _score(curves, calibration),
+    )
     building = max(_LOGITS, key=lambda cut: _score(built, Calibration(float(cut))))
     plain = replace(plain, building=float(building))
     return replace(plain, confidence=_confidence(samples, plain))
