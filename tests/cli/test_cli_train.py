@@ -139,8 +139,14 @@ def test_bad_folders_are_refused(tmp_path, imagery):
     (tmp_path / "there").mkdir()
     new = ("-o", tmp_path / "new", "--work", tmp_path / "w", "--real-dir")
     for arguments, told in (
-        (("-o", tmp_path / "there", "--work", tmp_path / "w", "--real-dir", imagery), "exists already"),
-        (("-o", tmp_path / "new", "--work", tmp_path / "new", "--real-dir", imagery), "lie in each other"),
+        (
+            ("-o", tmp_path / "there", "--work", tmp_path / "w", "--real-dir", imagery),
+            "exists already",
+        ),
+        (
+            ("-o", tmp_path / "new", "--work", tmp_path / "new", "--real-dir", imagery),
+            "lie in each other",
+        ),
         ((*new, "nowhere"), "nowhere"),
         ((*new, imagery, "--start", tmp_path / "there"), "model.safetensors"),
     ):

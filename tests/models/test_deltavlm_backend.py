@@ -92,7 +92,9 @@ def test_outlines_are_of_the_whole_tile_with_the_calibrated_threshold(folder):
 
 def test_a_calibration_in_the_folder_is_used(tmp_path):
     model = tiny_model()
-    cuts = Calibration((Cut(3.3, 0.7, 0.1, 1.0), Cut(float("inf"), -0.4, 0.1, 1.0)), ((0, 1), (0, 1)))
+    cuts = Calibration(
+        (Cut(3.3, 0.7, 0.1, 1.0), Cut(float("inf"), -0.4, 0.1, 1.0)), ((0, 1), (0, 1))
+    )
     model.config.dense_config.calibration = cuts.to_dict()
     model = load(save(model, tmp_path), DeltaVLMOptions())
     for side_m, logit in ((1.0, 0.7), (30.0, -0.4)):
@@ -231,7 +233,9 @@ def test_each_pair_is_encoded_once_for_all_questions(folder, monkeypatch):
     seen = []
     encode = TorchVision.encode
     monkeypatch.setattr(
-        TorchVision, "encode", lambda self, pixels: seen.append(pixels.shape) or encode(self, pixels)
+        TorchVision,
+        "encode",
+        lambda self, pixels: seen.append(pixels.shape) or encode(self, pixels),
     )
     model.answer(tiles, ALL)
     # Both dates in two views.

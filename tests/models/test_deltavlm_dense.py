@@ -120,8 +120,9 @@ def test_houses_that_come_or_go_raise_the_logit_of_buildings():
     covers[0, BUILDING], covers[1, 0] = 9, 9
     nothing = torch.zeros(1, 2, 1, 1)
     logits = [
-        DenseOutput(nothing, nothing, nothing[:, :1], first[None], second[None], nothing)
-        .building_logits.item()
+        DenseOutput(
+            nothing, nothing, nothing[:, :1], first[None], second[None], nothing
+        ).building_logits.item()
         for first in covers
         for second in covers
     ]
@@ -190,7 +191,10 @@ def test_unknown_pixels_cost_nothing():
         labels[name][:, 32:] = NOTHING
     output = output_of(labels)
     spoilt = DenseOutput(
-        *(torch.cat((part[:, :, : SIDE // 2 + 1], -part[:, :, SIDE // 2 + 1 :]), 2) for part in output)
+        *(
+            torch.cat((part[:, :, : SIDE // 2 + 1], -part[:, :, SIDE // 2 + 1 :]), 2)
+            for part in output
+        )
     )
     one, other = (vision_losses(o, labels) for o in (output, spoilt))
     for name in ("change", "building", "cover"):

@@ -236,7 +236,16 @@ def test_a_tile_without_a_valid_pixel_has_not_changed():
 
 @pytest.mark.parametrize(
     ("resolution_m", "zoom", "place"),
-    [(0.3, 1, 0), (0.9, 1, 0), (1.0, 1, 1), (3.3, 1, 1), (10.0, 1, 2), (6.0, 2, 1), (0.5, 0.5, 1), (None, 1, 0)],
+    [
+        (0.3, 1, 0),
+        (0.9, 1, 0),
+        (1.0, 1, 1),
+        (3.3, 1, 1),
+        (10.0, 1, 2),
+        (6.0, 2, 1),
+        (0.5, 0.5, 1),
+        (None, 1, 0),
+    ],
 )
 def test_the_cut_goes_with_the_size_of_the_shown_pixels(resolution_m, zoom, place):
     how = maker(Calibration(CUTS), resolution_m=resolution_m, zoom=zoom)

@@ -203,7 +203,12 @@ def test_relative_maps_grow_with_the_difference(times):
 
 def test_numbers_and_sizes_of_the_maps():
     found = compared(date(0), date(1), plain_vector())
-    assert found.relative.shape == (3, LAYOUT.medians_slice.stop - LAYOUT.medians_slice.start, SIDE, SIDE)
+    assert found.relative.shape == (
+        3,
+        LAYOUT.medians_slice.stop - LAYOUT.medians_slice.start,
+        SIDE,
+        SIDE,
+    )
     assert found.relative.shape[1] + found.plain.shape[1] == map_count(len(WIDTHS))
     assert [level.shape[1] for level in found.standard] == list(WIDTHS)
     assert torch.isfinite(found.plain).all()

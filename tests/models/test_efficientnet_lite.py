@@ -41,7 +41,7 @@ def test_lite0_is_read_at_strides_4_8_16_and_32():
         (112, 4, 6),
         (320, 2, 3),
     ]
-    # The published network without its head (its last convolution too), each batch norm folded into a bias.
+    # As published without head and last convolution, each batch norm folded into a bias.
     assert sum(part.numel() for part in model.parameters()) == pytest.approx(2.94e6, rel=0.01)
 
 
@@ -149,7 +149,9 @@ def test_weights_of_the_packages_layout_are_read_and_their_norms_folded(tmp_path
     features = functional.conv2d(features, weight, stride=2, groups=len(weight))
     features = functional.relu6(normed(features, saved, "_blocks.0._bn1"))
     features = functional.conv2d(features, saved["_blocks.0._project_conv.weight"])
-    assert torch.allclose(levels(model, pixels)[1], normed(features, saved, "_blocks.0._bn2"), atol=1e-5)
+    assert torch.allclose(
+        levels(model, pixels)[1], normed(features, saved, "_blocks.0._bn2"), atol=1e-5
+    )
     expanded = saved["_blocks.2._expand_conv.weight"]
     assert model.stages[1][1].expand.weight.shape == expanded.shape
 

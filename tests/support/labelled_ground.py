@@ -31,11 +31,15 @@ def write(path: Path, bands: np.ndarray, resolution: float = 1.0) -> Path:
     return path
 
 
-def picture(seed: int, bands: int = 3, side_px: int = SIDE_PX, dtype: type = np.uint8) -> np.ndarray:
+def picture(
+    seed: int, bands: int = 3, side_px: int = SIDE_PX, dtype: type = np.uint8
+) -> np.ndarray:
     """Smooth ground with some noise, `(bands, side, side)`, 40 to 220 and up."""
     rng = np.random.default_rng(seed)
     coarse = rng.uniform(40, 220, (bands, 8, 8)).astype(np.float32)
-    smooth = [cv2.resize(band, (side_px, side_px), interpolation=cv2.INTER_LINEAR) for band in coarse]
+    smooth = [
+        cv2.resize(band, (side_px, side_px), interpolation=cv2.INTER_LINEAR) for band in coarse
+    ]
     return (np.stack(smooth) + rng.uniform(0, 20, (bands, side_px, side_px))).astype(dtype)
 
 
@@ -66,7 +70,9 @@ def map_tiles(root: Path) -> None:
     for x, y in ((0, 0), (1, 0), (9, 9)):
         image = np.moveaxis(picture(x, side_px=256), 0, -1)
         cv2.imwrite(str(place / f"a-{column + x}-{row + y}-20.png"), np.ascontiguousarray(image))
-    ring = [_degrees(column + x, row + y) for x, y in ((0.9, 0.4), (1.2, 0.4), (1.2, 0.6), (0.9, 0.6))]
+    ring = [
+        _degrees(column + x, row + y) for x, y in ((0.9, 0.4), (1.2, 0.4), (1.2, 0.6), (0.9, 0.6))
+    ]
     outline = {"geometry": {"type": "Polygon", "coordinates": [[*ring, ring[0]]]}}
     (place / "labels.geojson").write_text(json.dumps({"features": [outline]}), encoding="utf-8")
 

@@ -55,7 +55,10 @@ def made_up(change=(0.5, 2.0), building=(-2.0, -0.5), per_band=0.0, noise=0.1):
 
         nothing = np.zeros((7, SIDE_PX, SIDE_PX), np.float32)
         return Finding(
-            surface(pair.change == 1, *change), surface(built[0] != built[1], *building), nothing, nothing
+            surface(pair.change == 1, *change),
+            surface(built[0] != built[1], *building),
+            nothing,
+            nothing,
         )
 
     return finding

@@ -161,7 +161,9 @@ def test_both_orders_of_the_dates_come_up():
     two = Ground("a", with_change.images, covers, 1.0, (1.0, 1.2), 1.0, scenery=True)
     orders = set()
     for pair in made([two], 30):
-        built_px = [np.count_nonzero(c == Cover.BUILDING) for c in (pair.cover_before, pair.cover_after)]
+        built_px = [
+            np.count_nonzero(c == Cover.BUILDING) for c in (pair.cover_before, pair.cover_after)
+        ]
         if abs(built_px[0] - built_px[1]) > SIDE_PX**2 / 2:
             orders.add(built_px[0] > built_px[1])
     assert orders == {False, True}

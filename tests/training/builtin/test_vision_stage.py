@@ -166,7 +166,10 @@ def test_weights_of_another_model_are_refused(tmp_path):
 
 def test_only_vision_part_and_head_are_taken(tmp_path):
     other = tiny_model(tiny_config(image_mean=(0.5,) * 3, image_std=(0.5,) * 3), seed=1)
-    save_file({n: p.contiguous() for n, p in other.state_dict().items() if "lm_head" not in n}, tmp_path / "m.safetensors")
+    save_file(
+        {n: p.contiguous() for n, p in other.state_dict().items() if "lm_head" not in n},
+        tmp_path / "m.safetensors",
+    )
     model = tiny()
     load_vision(model, tmp_path / "m.safetensors")
     wanted, mine, old = other.state_dict(), model.state_dict(), tiny().state_dict()
