@@ -131,7 +131,8 @@ class OutlineMaker:
         cut = self.calibration.cut_at(self.scene.shown_m)
         if self.threshold is None:
             return cut
-        given = float(_logit(np.array(self.threshold, np.float32)))
+        # The ends have no finite logit.
+        given = float(_logit(np.clip(np.float32(self.threshold), _LEAST, 1 - _LEAST)))
         return Cut(cut.up_to_m, given, given + cut.building - cut.change, cut.low)
 
     def findings(self, output: VisionOutput, tiles: Sequence[Tile]) -> list[Finding]:
@@ -218,7 +219,7 @@ def presence_of(outlines: Outlines, tile: Tile) -> Presence:
     assert outlines.change is not None
     seen = tile.valid if outlines.not_seen is None else tile.valid & ~outlines.not_seen
     highest = float(outlines.change[seen].max(initial=0.0))
-    return Presence(highest >= outlines.threshold, highest)
+    return Presence(bool(seen.any()) and highest >= outlines.threshold, highest)
 
 
 def change_logits(dense: DenseArrays) -> NDArray[np.float32]:
