@@ -5,7 +5,7 @@
 
 `--data` is laid out as `geochg/datasets/world/textures.py` says. `--card` writes the tables, the
 links to the pictures and the settings of the `config.json` beside it into the marked blocks of a
-card; `--made` adds the calibration that `geochg train compact` left in its work folder. A dash is
+card; `--made` adds the options that `geochg train compact` noted in its work folder. A dash is
 what a model cannot do.
 """
 

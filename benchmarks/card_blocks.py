@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-
-SETTINGS = ("temperature", "threshold", "presence_threshold")
+from typing import Any
 
 
 def check(card: Path, made: Path | None) -> None:
@@ -14,13 +13,13 @@ def check(card: Path, made: Path | None) -> None:
         if not file.is_file():
             raise SystemExit(f"{file}: no such file")
     text = card.read_text("utf-8")
-    for name in ("settings", "calibration", "scores"):
+    for name in ("settings", "scores", *(["calibration"] if made else [])):
         if f"<!-- {name} -->" not in text or f"<!-- /{name} -->" not in text:
             raise SystemExit(f"{card}: no block <!-- {name} --> to fill")
 
 
 def fill(card: Path, scores: str, made: Path | None) -> None:
-    """Writes the scores, the settings of the `config.json` beside the card, and calibration.
+    """Writes the scores, the cuts of the `config.json` beside the card, and how it was made.
 
     Args:
         card: The file.
@@ -29,20 +28,32 @@ def fill(card: Path, scores: str, made: Path | None) -> None:
     """
     dense = json.loads(card.with_name("config.json").read_text("utf-8"))["dense_config"]
     text = card.read_text("utf-8")
-    settings = ", ".join(f"`{name}` {dense[name]:.2f}" for name in SETTINGS)
-    text = _replaced(text, "settings", settings)
+    text = _replaced(text, "settings", _cuts(dense["calibration"]))
     text = _replaced(text, "scores", f"\n{scores}\n")
     if made is not None:
-        found = json.loads(made.read_text("utf-8"))["calibration"]
-        text = _replaced(text, "calibration", _calibration(found))
+        found = json.loads(made.read_text("utf-8"))
+        text = _replaced(text, "calibration", _options(found["options"]))
     card.write_text(text, "utf-8")
 
 
-def _calibration(found: dict[str, float]) -> str:
-    return (
-        f"{found['pairs']} pairs; pixel F1 {found['pixel_f1']:.2f}, balanced accuracy of presence "
-        f"{found['balanced_accuracy']:.2f}, expected calibration error {found['error']:.3f}"
-    )
+def _cuts(calibration: dict[str, Any] | None) -> str:
+    """The logits from which on a pixel is changed, and a building, by the size of shown pixels."""
+    if calibration is None:
+        return "not calibrated"
+    parts = [
+        f"{_side(cut['up_to_m'])}: change {cut['change']:.2f}, buildings {cut['building']:.2f}"
+        for cut in calibration["cuts"]
+    ]
+    return "; ".join(parts)
+
+
+def _side(most_m: float | None) -> str:
+    return "coarser" if most_m is None else f"up to {most_m:g} m"
+
+
+def _options(options: dict[str, Any]) -> str:
+    """The options of `geochg train compact` that shaped the weights."""
+    return ", ".join(f"`{name}` {value}" for name, value in options.items() if name != "real_dir")
 
 
 def _replaced(text: str, name: str, block: str) -> str:

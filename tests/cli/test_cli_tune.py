@@ -61,7 +61,9 @@ def test_a_model_is_tuned_and_analyzes(geochg, place, tmp_path, make_raster):
 
 
 @pytest.mark.parametrize("how", [("--merge",), ("--prune", 0.1, "--quantize", "4bit")])
-def test_a_whole_builtin_model_comes_out_as_fast_as_it_went_in(how, geochg, place, tmp_path):
+def test_a_whole_model_comes_out_as_fast_as_it_went_in(
+    how, geochg, place, exported_deltavlm, tmp_path
+):
     from geochg.models.deltavlm.onnx_vision import OnnxVision
     from geochg.models.registry import load_model
     from geochg.records import Presence, Task
@@ -71,7 +73,7 @@ def test_a_whole_builtin_model_comes_out_as_fast_as_it_went_in(how, geochg, plac
     if "4bit" in how:
         needs_four_bits()
     code, out, errors = geochg(
-        "train", place / "data" / "train.json", "--model", "builtin", *how,
+        "train", place / "data" / "train.json", "--model", f"deltavlm:{exported_deltavlm}", *how,
         "--rank", 2, *FEW, "-o", tmp_path / "m", "--json",
     )  # fmt: skip
     assert code == 0, errors

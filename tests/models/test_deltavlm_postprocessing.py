@@ -226,9 +226,11 @@ def test_presence_follows_from_the_map(seed, threshold):
     assert presence.changed == changed_pixels(made, valid).any()
 
 
-def test_a_tile_without_a_valid_pixel_has_not_changed():
+@pytest.mark.parametrize("threshold", [None, 0.0, 0.5])
+def test_a_tile_without_a_valid_pixel_has_not_changed(threshold):
     one = tile(valid=np.zeros((6, 6), bool))
-    assert not presence_of(maker().outlines(EVERY, one), one).changed
+    made = maker(threshold=threshold).outlines(EVERY, one)
+    assert not presence_of(made, one).changed
 
 
 # --- cuts ----------------------------------------------------------------------------------------

@@ -41,7 +41,7 @@ def test_lite0_is_read_at_strides_4_8_16_and_32():
         (112, 4, 6),
         (320, 2, 3),
     ]
-    # The published network without its head (its last convolution too), each batch norm folded into a bias.
+    # As published without head and last convolution, each batch norm folded into a bias.
     assert sum(part.numel() for part in model.parameters()) == pytest.approx(2.94e6, rel=0.01)
 
 

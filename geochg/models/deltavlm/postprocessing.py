@@ -141,6 +141,7 @@ class OutlineMaker:
         cuts = self.calibration.cuts(self.scene.typical_logit, self.scene.shown_m)
         if self.threshold is None:
             return cuts
+        # The ends have no finite logit.
         given = float(_logit(np.clip(np.float32(self.threshold), _LEAST, 1 - _LEAST)))
         return Cuts(given, given + cuts.building - cuts.change)
 
@@ -229,7 +230,7 @@ def presence_of(outlines: Outlines, tile: Tile) -> Presence:
     assert outlines.change is not None
     seen = tile.valid if outlines.not_seen is None else tile.valid & ~outlines.not_seen
     highest = float(outlines.change[seen].max(initial=0.0))
-    return Presence(highest >= outlines.threshold, highest)
+    return Presence(bool(seen.any()) and highest >= outlines.threshold, highest)
 
 
 def building_logits(
