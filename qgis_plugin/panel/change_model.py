@@ -56,6 +56,11 @@ class ChangeModel(QAbstractTableModel):
         """Changes, with those that the filter hides."""
         return len(self._changes)
 
+    @property
+    def tells_covers(self) -> bool:
+        """Whether any change says what the ground was or is."""
+        return any(change.before or change.after for change in self._changes)
+
     def set_changes(self, changes: Iterable[Change]) -> None:
         """Shows other changes; the same ones again are no reason to reset."""
         changes = list(changes)

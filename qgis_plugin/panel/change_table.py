@@ -52,10 +52,14 @@ class ChangeTable(QTreeView):
             (AREA, ("9,999 m²",), 0),
             (CONFIDENCE, ("100 %",), 0),
             (STATE, ("✓",), 0),
-            (COVER, (f"{tr('low plants')} → {tr('building')}",), 0),
+            (COVER, (f"{tr('bare')} → {tr('building')}",), 0),
         ):
             widest_px = max(self.fontMetrics().horizontalAdvance(text) for text in texts)
             header.resizeSection(column, widest_px + more_px + _MARGINS_PX)
+
+        # A model that tells no land cover needs no room for it.
+        model.modelReset.connect(lambda: self.setColumnHidden(COVER, not model.tells_covers))
+        self.setColumnHidden(COVER, True)
 
     def chosen_rows(self) -> list[int]:
         """Sorted; read off the ranges, which is quicker than Qt's list of rows."""
