@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from geochg.datasets.frames import PICTURE_SUFFIXES, picture_size
 from geochg.datasets.splits import split_told
@@ -30,21 +30,21 @@ class LocationOptions(Options):
     """How images are paired.
 
     Attributes:
-        BOUNDS: ClassVar[Mapping[str, tuple[float, float]]] = {
-        "least_months": (0, 12_000),
-        "most_bytes": (0, 10**12),
-        "least_px": (0, 10**6),
-        "most_px": (0, 10**6),
-        "size_px": (16, 8_192),
-    }
-
-    least_months: Between the dates of a pair.
+        least_months: Between the dates of a pair.
         most_bytes: Larger image files are left out; 0 for no limit.
         least_px: Images with a shorter side are left out; 0 for no limit.
         most_px: Images with a longer side are left out; 0 for no limit.
         size_px: Side of the square that both frames of a video are scaled to.
         question: What a captioner is asked about each pair.
     """
+
+    BOUNDS: ClassVar[Mapping[str, tuple[float, float]]] = {
+        "least_months": (0, 12_000),
+        "most_bytes": (0, 10**12),
+        "least_px": (0, 10**6),
+        "most_px": (0, 10**6),
+        "size_px": (16, 8_192),
+    }
 
     least_months: int = 12
     most_bytes: int = 1_000_000
