@@ -42,13 +42,15 @@ class Band:
         number: From 1, as GDAL counts.
         label: What the file calls it; may be empty.
         role: What it shows (`red`, `nir`, ...) where the file says so; may be empty.
-        alpha: Whether the file marks it as alpha; such a band is data only when it is asked for.
+        alpha: Whether it tells validity; such a band is data only when it is asked for.
+        dtype: Data type.
     """
 
     number: int
     label: str
     role: str
     alpha: bool = False
+    dtype: str = "uint8"
 
     @property
     def name(self) -> str:
@@ -74,13 +76,18 @@ class BandChoice:
     note: str = ""
 
 
-def describe_bands(dataset: DatasetReader) -> tuple[Band, ...]:
-    """The bands of an open raster, named by description or colour."""
+def describe_bands(dataset: DatasetReader, alpha: int | None) -> tuple[Band, ...]:
+    """The bands of an open raster, named by description or colour.
+
+    Args:
+        dataset: The raster.
+        alpha: Number of the band that tells validity; None where there is none.
+    """
     labels = [(label or "").strip() for label in dataset.descriptions]
     return tuple(
-        Band(number, label, _role(label, color), alpha=color is ColorInterp.alpha)
-        for number, (label, color) in enumerate(
-            zip(labels, dataset.colorinterp, strict=True), start=1
+        Band(number, label, _role(label, color), alpha=number == alpha, dtype=dtype)
+        for number, (label, color, dtype) in enumerate(
+            zip(labels, dataset.colorinterp, dataset.dtypes, strict=True), start=1
         )
     )
 
