@@ -10,16 +10,17 @@ import pytest
 import geochg
 
 ROOT = Path(__file__).parent.parent
-BASE = {"errors", "toml_file", "options", "events", "records", "tasks", "geometry"}
+BASE = {"foreign_text", "errors", "toml_file", "options", "events", "records", "tasks", "geometry"}
 MIDDLE = {"tiling", "models", "cells", "features", "writers"}
 ALLOWED = {
-    "errors": set(),
-    "toml_file": {"errors"},
-    "options": {"errors", "toml_file"},
-    "events": set(),
+    "foreign_text": set(),
+    "errors": {"foreign_text"},
+    "toml_file": {"foreign_text", "errors"},
+    "options": {"foreign_text", "errors", "toml_file"},
+    "events": {"foreign_text"},
     "records": set(),
     "tasks": BASE,
-    "geometry": {"records"},
+    "geometry": {"foreign_text", "errors", "records"},
     **dict.fromkeys(MIDDLE, BASE),
     "journal": BASE | {"tiling"},
     "answering": BASE,

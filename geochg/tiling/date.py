@@ -21,7 +21,7 @@ from geochg.geometry.ground import crs_of
 from geochg.records import PixelWindow
 from geochg.tiling.alpha import marked_alpha
 from geochg.tiling.collar import Collar
-from geochg.tiling.grid import lattice_offset, middle_longitude, on_turn_of
+from geochg.tiling.grid import COARSER_FROM, lattice_offset, middle_longitude, on_turn_of, pixel_m
 from geochg.tiling.radiometry import RadiometricMatch, Stretch
 from geochg.tiling.source import RasterSource, gdal_settings, open_valid
 
@@ -209,11 +209,16 @@ def _warped(dataset: DatasetReader, plan: DatePlan, grid: GeoBox) -> WarpedVRT:
         transform=on_turn_of(plan.source.geobox, grid, transform),
         width=width_px,
         height=height_px,
-        # GDAL widens the kernel when it shrinks, so cubic serves both ways.
-        resampling=Resampling.cubic,
+        resampling=_resampling(plan.source.geobox, grid),
         add_alpha=marked_alpha(dataset) is None,
         warp_mem_limit=64,
     )
+
+
+def _resampling(source: GeoBox, grid: GeoBox) -> Resampling:
+    """The mean of what lies in a pixel where pixels grow, as a sensor takes it; else cubic."""
+    is_coarser = pixel_m(grid) >= COARSER_FROM * pixel_m(source)
+    return Resampling.average if is_coarser else Resampling.cubic
 
 
 def _unwrapped_crs(source: GeoBox) -> str | None:
