@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from affine import Affine
 from numpy.typing import NDArray
 from rasterio import DatasetReader, MemoryFile
 from scipy import ndimage
 
 from geochg.tiling.coarse import read_coarse
-from geochg.tiling.virtual import MaskTest
+from geochg.tiling.virtual import MaskTest, zero_around
 
 LEAST_SHARE = 0.004
 """Less of an image than this is too little to be told from dark or bright ground."""
@@ -30,6 +31,9 @@ _MOST_WITHIN = 0.02
 
 _LEAST_WHOLE = 0.8
 """Share of the picture that must hang together: in maps of few values it lies in pieces."""
+
+_LEAST_STEP = 0.25
+"""By how much of the picture's usual range its rim differs from the collar; a slope has no rim."""
 
 _NO_MEASUREMENT = -999.0
 
@@ -60,6 +64,7 @@ class Collar:
             dtype="uint8",
             height=self.shape_px[0],
             width=self.shape_px[1],
+            transform=Affine.scale(2),  # rasterio warns of rasters without a place
         ) as dataset:
             dataset.write(np.where(cells > 0, 0, 255).astype(np.uint8), 1)
         return memory
@@ -67,12 +72,7 @@ class Collar:
     def tests(self, bands: Sequence[int], cells_path: str) -> tuple[MaskTest, ...]:
         """What says that a pixel is none of it: another value in some band, or another place."""
         reach = max(abs(self.value) * 1e-6, 0.25)
-        table = (
-            (self.value - 2 * reach, 255.0),
-            (self.value - reach, 0.0),
-            (self.value + reach, 0.0),
-            (self.value + 2 * reach, 255.0),
-        )
+        table = zero_around(self.value, reach)
         place = MaskTest("1", path=cells_path, shape_px=self.shape_px)
         return (*(MaskTest(str(band), table) for band in bands), place)
 
@@ -149,4 +149,15 @@ def _collar(values: NDArray[Any], value: float, named: NDArray[np.bool_]) -> Col
     if sizes.max() < _LEAST_WHOLE * picture.sum():
         return None
     around = ndimage.binary_dilation(cells, structure=np.ones((3, 3)))
+    if not _stands_out(values, value, around & picture, picture):
+        return None
     return Collar(value, share, (cells.shape[0], cells.shape[1]), around.astype(np.uint8).tobytes())
+
+
+def _stands_out(
+    values: NDArray[Any], value: float, rim: NDArray[np.bool_], picture: NDArray[np.bool_]
+) -> bool:
+    """Whether the picture begins with a step, in some band."""
+    low, high = np.percentile(values[:, picture].astype(np.float64), (25, 75), axis=1)
+    step = np.median(np.abs(values[:, rim].astype(np.float64) - value), axis=1)
+    return bool((step >= _LEAST_STEP * (high - low)).any())

@@ -20,6 +20,7 @@ from rasterio.windows import Window
 from geochg.geometry.ground import crs_of
 from geochg.records import PixelWindow
 from geochg.tiling.alpha import marked_alpha
+from geochg.tiling.centring import WIDE_TYPES, Centring, as_float32
 from geochg.tiling.collar import Collar
 from geochg.tiling.grid import COARSER_FROM, lattice_offset, middle_longitude, on_turn_of, pixel_m
 from geochg.tiling.radiometry import RadiometricMatch, Stretch
@@ -40,6 +41,7 @@ class DatePlan:
         match: Maps its values to the other date's; None to leave them.
         stretch: Turns its own values into display values; None to give values.
         collars: What is left out beside what the file itself calls invalid.
+        centring: What is taken off values that float32 does not tell apart; None to leave them.
     """
 
     source: RasterSource
@@ -48,6 +50,7 @@ class DatePlan:
     match: RadiometricMatch | None = None
     stretch: Stretch | None = None
     collars: tuple[Collar, ...] = ()
+    centring: Centring | None = None
 
 
 class DateReader:
@@ -115,11 +118,23 @@ class DateReader:
                 windows within the grid.
 
         Returns:
-            `(bands, height, width)` in the source's dtype and `(height, width)` bool validity.
+            `(bands, height, width)`, centred where the plan says so, and `(height, width)` bool
+            validity. The values have the source's type, but those of wide types are float32.
 
         Raises:
             RasterioError: If the raster cannot be read there; the message names it.
         """
+        values, valid = self.read_stored(window, shape_px)
+        if self._plan.centring is not None:
+            values = self._plan.centring.apply(values)
+        elif str(values.dtype) in WIDE_TYPES:
+            values = as_float32(values)
+        return values, _finite(values, valid)
+
+    def read_stored(
+        self, window: PixelWindow, shape_px: tuple[int, int] | None = None
+    ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        """A window as `read`, but its values are as the file has them, of its type."""
         shape = shape_px or (window.height_px, window.width_px)
         inside = self._inside(window)
         if inside is None:
@@ -156,9 +171,7 @@ class DateReader:
         else:
             alpha = self._dataset.read(self._alpha, window=window, out_shape=shape)
             valid = alpha >= _ALPHA_VALID
-        if np.issubdtype(values.dtype, np.floating):
-            valid &= np.isfinite(values).all(axis=0)
-        return values, valid
+        return values, _finite(values, valid)
 
     def _padded(
         self,
@@ -184,6 +197,14 @@ class DateReader:
     def _nothing(self, shape: tuple[int, int]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         dtype = self._dataset.dtypes[self._bands[0] - 1]
         return np.zeros((len(self._bands), *shape), dtype=dtype), np.zeros(shape, dtype=bool)
+
+
+def _finite(values: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which pixels are valid and, in all bands, numbers."""
+    if not np.issubdtype(values.dtype, np.floating):
+        return valid
+    numbers: NDArray[np.bool_] = np.isfinite(values).all(axis=0)
+    return valid & numbers
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from geochg.foreign_text import cleaned, without_secrets
 from geochg.tiling.acquired import acquired
 from geochg.tiling.alpha import marked_alpha, read_alpha
 from geochg.tiling.bands import Band, describe_bands
-from geochg.tiling.collar import Collar
+from geochg.tiling.collar import Collar, find_collars
 from geochg.tiling.validity import Alpha, mask_kind, validity_of
 from geochg.tiling.virtual import PALETTE, is_palette, open_view
 
@@ -56,6 +56,7 @@ class RasterSource:
         nodata: The first band's nodata value, None when it has none.
         mask: Where validity comes from: `none`, `nodata`, `alpha`, `mask`.
         alpha: The band that tells validity; None where there is none.
+        measured_alpha: Number of the band that is marked as alpha but holds data; 0 for none.
         placed_by: `transform` or `gcps`.
         overviews: Decimation factors of the overviews.
         acquired: When the image was taken or written, as the file says, ISO 8601; may be empty.
@@ -74,6 +75,7 @@ class RasterSource:
     nodata: float | None
     mask: str
     alpha: Alpha | None
+    measured_alpha: int
     placed_by: str
     overviews: tuple[int, ...]
     acquired: str
@@ -124,6 +126,7 @@ def read_source(path: str | os.PathLike[str]) -> RasterSource:
             nodata=raw.nodata,
             mask=mask_kind(raw, alpha),
             alpha=alpha,
+            measured_alpha=0 if alpha else marked_alpha(raw) or 0,
             placed_by="transform" if dataset is seen else "gcps",
             overviews=tuple(raw.overviews(1)),
             acquired=time,
@@ -203,6 +206,26 @@ def open_valid(
         yield _placed(source.path, dataset, stack)
 
 
+def collars_of(source: RasterSource, wanted: Sequence[int]) -> tuple[Collar, ...]:
+    """What fills up a raster to its frame, though nothing in it says so.
+
+    A raster with a mask or an alpha band has said all that is to be said.
+
+    Args:
+        source: The raster.
+        wanted: Numbers of the bands in use, from 1.
+    """
+    if source.mask not in ("none", "nodata"):
+        return ()
+    with gdal_settings(), ExitStack() as stack:
+        raw = _open(source.path, stack)
+        nodata = [raw.nodatavals[number - 1] for number in wanted]
+        try:
+            return find_collars(raw, wanted, nodata)
+        except RasterioError:  # the run will meet and name the tiles that cannot be read
+            return ()
+
+
 def _seen(dataset: DatasetReader, stack: ExitStack) -> DatasetReader:
     """The raster itself, or a palette image as colours."""
     return stack.enter_context(open_view(dataset)) if is_palette(dataset) else dataset
@@ -278,8 +301,6 @@ def _check_placed(name: str, dataset: DatasetReader) -> None:
 def _odc_crs(dataset: DatasetReader) -> str:
     code = dataset.crs.to_epsg(confidence_threshold=100)
     return f"EPSG:{code}" if code else str(dataset.crs.to_wkt())
-
-
 
 
 def _size_bytes(name: str) -> int | None:

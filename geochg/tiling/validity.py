@@ -19,7 +19,14 @@ import numpy as np
 from rasterio import DatasetReader
 from rasterio.enums import MaskFlags
 
-from geochg.tiling.virtual import MaskTest, Table, Validity, is_palette, palette_opacity
+from geochg.tiling.virtual import (
+    MaskTest,
+    Table,
+    Validity,
+    is_palette,
+    palette_opacity,
+    zero_around,
+)
 
 _ROUNDING = 2e-6
 """Share of a nodata value by which a stored one may differ: six digits of it, as text has them."""
@@ -123,23 +130,19 @@ def _rounded(nodata: float, dtype: np.dtype[Any]) -> Table:
     if dtype.kind == "f":
         if whole and abs(nodata) < _EXACT:
             return ()
-        reach = abs(nodata) * (_ROUNDING if abs(nodata) < _HUGE else _ROUNDING_OF_HUGE)
-        return _around(nodata, reach)
+        if abs(nodata) >= _HUGE:
+            return _beyond(nodata)
+        return zero_around(nodata, abs(nodata) * _ROUNDING)
     limits = np.iinfo(dtype)
     if whole and limits.min <= nodata <= limits.max:
         return ()
-    return _around(float(min(max(round(nodata), limits.min), limits.max)), 0.25)
+    return zero_around(float(min(max(round(nodata), limits.min), limits.max)), 0.25)
 
 
-def _around(value: float, reach: float) -> Table:
-    """255 but for what lies within reach of a value."""
-    table = (
-        (value - 2 * reach, 255.0),
-        (value - reach, 0.0),
-        (value + reach, 0.0),
-        (value + 2 * reach, 255.0),
-    )
-    return tuple(point for point in table if math.isfinite(point[0]))
+def _beyond(value: float) -> Table:
+    """255 but for what lies as far from zero as a value, or farther."""
+    near, nearer = value * (1 - _ROUNDING_OF_HUGE), value * (1 - 2 * _ROUNDING_OF_HUGE)
+    return ((near, 0.0), (nearer, 255.0)) if value < 0 else ((nearer, 255.0), (near, 0.0))
 
 
 def _mask_test(number: int) -> MaskTest:

@@ -74,6 +74,16 @@ def palette_opacity(dataset: DatasetReader) -> Table:
     return _ascending(values)
 
 
+def zero_around(value: float, reach: float) -> Table:
+    """255 but for what lies within reach of a value."""
+    return (
+        (value - 2 * reach, 255.0),
+        (value - reach, 0.0),
+        (value + reach, 0.0),
+        (value + 2 * reach, 255.0),
+    )
+
+
 def open_view(
     dataset: DatasetReader,
     validity: Validity = (),

@@ -5,7 +5,7 @@ import pytest
 import rasterio
 from affine import Affine
 from rasterio.enums import ColorInterp
-from rasters import ORIGIN, UTM, texture
+from rasters import ORIGIN, UTM, put, texture, virtual
 
 from geochg.options import AnalyzeOptions
 from geochg.records import PixelWindow
@@ -34,39 +34,6 @@ def left_out(valid):
     around[16:44, 6:44] = True
     around[-3:] = around[:, -3:] = around[:3] = around[:, :3] = True
     return not valid[INSIDE].any() and bool(valid[~around].all())
-
-
-def put(path, values, nodata=None, **more):
-    profile = {
-        "driver": "GTiff",
-        "count": len(values),
-        "height": SIDE,
-        "width": SIDE,
-        "dtype": values.dtype,
-        "crs": UTM,
-        "transform": ORIGIN,
-        "nodata": nodata,
-    }
-    with rasterio.open(path, "w", **{**profile, **more}) as dataset:
-        dataset.write(values)
-    return path
-
-
-def virtual(folder, planes, nodata, name="a.vrt"):
-    """A VRT of one file a band, each with a type and a nodata value of its own."""
-    kinds = {"uint8": "Byte", "uint16": "UInt16", "float32": "Float32", "float64": "Float64"}
-    a = ORIGIN
-    text = f'<VRTDataset rasterXSize="{SIDE}" rasterYSize="{SIDE}"><SRS>{UTM}</SRS>'
-    text += f"<GeoTransform>{a.c},{a.a},{a.b},{a.f},{a.d},{a.e}</GeoTransform>"
-    for number, (plane, value) in enumerate(zip(planes, nodata, strict=True), start=1):
-        put(folder / f"{name}{number}.tif", plane[None])
-        text += f'<VRTRasterBand dataType="{kinds[str(plane.dtype)]}" band="{number}">'
-        text += "" if value is None else f"<NoDataValue>{value}</NoDataValue>"
-        text += f'<SimpleSource><SourceFilename relativeToVRT="1">{name}{number}.tif'
-        text += "</SourceFilename><SourceBand>1</SourceBand></SimpleSource></VRTRasterBand>"
-    path = folder / name
-    path.write_text(f"{text}</VRTDataset>")
-    return path
 
 
 def own_nodata(folder):
