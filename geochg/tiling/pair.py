@@ -19,6 +19,7 @@ from geochg.tiling.grid import common_grid, pixel_area_m2
 from geochg.tiling.layout import Layout
 from geochg.tiling.pair_checks import (
     Remark,
+    band_remarks,
     grid_remarks,
     pixel_remarks,
     refuse,
@@ -118,8 +119,7 @@ def open_pair(
     remarks += grid_remarks(*sources, grid)
     collars = _collars(sources, bands, options)
     remarks += pixel_remarks(*sources, collars)
-    if bands.note:
-        remarks += (Remark(bands.note),)
+    remarks += band_remarks(bands)
     area = None
     if options.aoi is not None:
         grid, area = cut_to_area(grid, options.aoi)

@@ -17,6 +17,7 @@ from odc.geo.geobox import GeoBox
 from geochg.errors import InputError
 from geochg.events import Notice
 from geochg.tiling.acquired import period_of, tells_writing
+from geochg.tiling.bands import BandChoice
 from geochg.tiling.collar import Collar
 from geochg.tiling.grid import COARSER_FROM, pixel_area_m2, pixel_m
 from geochg.tiling.source import RasterSource, without_secrets
@@ -169,6 +170,12 @@ def overlap_remarks(before: RasterSource, after: RasterSource, grid: GeoBox) -> 
             "image only",
             "check that both show the same place",
         )
+
+
+def band_remarks(bands: BandChoice) -> tuple[Remark, ...]:
+    """What was assumed, and what was found, of which bands go together."""
+    assumed = (Remark(bands.note),) if bands.note else ()
+    return (*assumed, *((Remark(bands.told, warning=False),) if bands.told else ()))
 
 
 def alpha_remarks(before: RasterSource, after: RasterSource) -> Iterator[Remark]:
