@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -14,11 +14,12 @@ from geochg.answering import answered_ahead, has_core, to_ask
 from geochg.cells import CellSettings, tile_result
 from geochg.errors import CancelledRunError, TilesFailedError
 from geochg.events import Listener, Notice, Progress, ignore
-from geochg.features.changes import FeatureSettings, change_features
+from geochg.features.changes import FeatureSettings, changes_of, layer_caption
 from geochg.features.tiles import tile_features
-from geochg.journal import Journal, journal_path
+from geochg.geometry.changed import least_size_px
+from geochg.journal import Journal, Tallies, journal_path
 from geochg.models.base import ChangeModel, naming
-from geochg.models.chosen import check_classes, load_chosen, mapped_questions
+from geochg.models.chosen import check_classes, check_sensitivity, load_chosen, mapped_questions
 from geochg.options import AnalyzeOptions
 from geochg.outputs import Outputs
 from geochg.provenance import fingerprint, metadata
@@ -81,8 +82,8 @@ def analyze(
         InputError: If a raster, the area or an output cannot be used.
         OptionError: If an option makes no sense for the pair.
         ModelError: If the model is unknown, broken or does not fit the pair.
-        TilesFailedError: If tiles could not be read or answered and the options do not allow it;
-            nothing is written, the journal is kept.
+        TilesFailedError: If tiles could not be read or answered and the options do not allow it,
+            or too many in a row fail for good; nothing is written, the journal is kept.
         RunError: If the run fails otherwise.
         CancelledRunError: If it was cancelled; the journal is kept.
     """
@@ -91,6 +92,7 @@ def analyze(
     outputs.check([os.fspath(before), os.fspath(after), *([options.aoi] if options.aoi else [])])
     model = load_chosen(options)
     check_classes(options, model)
+    check_sensitivity(options, model)
     with gdal_settings():
         pair = open_pair(before, after, options, model.capabilities.bands)
         outputs.check(pair.files())
@@ -186,6 +188,18 @@ class _Run:
         tallies = journal.tallies()
         if not tallies.read and not failures:
             raise nothing_valid(self.pair)
+        self._say_gaps(tallies)
+        self.listener(Progress("write", 0, 1))
+        settings = FeatureSettings(
+            self.options.geometry,
+            self.options.min_confidence,
+            self.options.min_area_m2,
+            least_size_px(self.pair.facts.pixel_area_m2),
+        )
+        results = journal.results()
+        features, in_tiles = changes_of(
+            voted(results) if self.options.vote else results, self.pair.grid, settings
+        )
         facts = metadata(
             self.pair,
             self.options,
@@ -195,14 +209,7 @@ class _Run:
             tallies,
             failures,
         )
-        self.listener(Progress("write", 0, 1))
-        settings = FeatureSettings(
-            self.options.geometry, self.options.min_confidence, self.options.min_area_m2
-        )
-        results = journal.results()
-        features = change_features(
-            voted(results) if self.options.vote else results, self.pair.grid, settings
-        )
+        facts["caption"] = layer_caption(features, facts["not_seen_m2"])
         with Staging() as staging:
             self._stop_if_cancelled()
             if self.outputs.features is not None:
@@ -214,18 +221,38 @@ class _Run:
                     self.pair.grid,
                     failures=failures,
                     skipped=journal.skipped(),
+                    in_tiles=in_tiles,
                 )
                 with staging.write(self.outputs.tiles) as path:
                     write_features(tiles, path, facts, layer="tiles")
             if self.outputs.heatmap is not None:
-                vote = self.options.vote
-                heat = voted_heat(journal.results()) if vote else journal.heat()
-                with staging.write(self.outputs.heatmap) as path:
-                    write_heatmap(heat, self.pair.grid, path, facts)
+                self._write_heatmap(journal, staging, facts)
             self._stop_if_cancelled()
             staging.commit()
         self.listener(Progress("write", 1, 1))
         return ChangeResult(features, facts, self.outputs)
+
+    def _write_heatmap(self, journal: Journal, staging: Staging, facts: Mapping[str, Any]) -> None:
+        """Writes the heatmap as the before raster lies, so that it lies pixel on pixel on it."""
+        if self.outputs.heatmap is None:
+            return
+        heat = voted_heat(journal.results()) if self.options.vote else journal.heat()
+        turn, grid = self.pair.turn_to_before, self.pair.grid
+        height_px, width_px = grid.shape
+        blocks = turn.blocks(heat, (height_px, width_px))
+        with staging.write(self.outputs.heatmap) as path:
+            write_heatmap(blocks, turn.grid(grid), path, facts)
+
+    def _say_gaps(self, tallies: Tallies) -> None:
+        """Tells of tiles that were answered only in part, or in words that make no sense."""
+        gaps = {
+            "no answer came to one of the questions": tallies.incomplete,
+            "an answer made no sense": tallies.unparsed,
+        }
+        for gap, count in gaps.items():
+            if count:
+                text = f"in {count} of {tallies.read} tiles {gap}; --tiles FILE tells which"
+                self.listener(Notice(text, warning=True))
 
     def _preparation(self, journal: Journal) -> Preparation:
         """The measurements of this run: made once, kept in the journal, said."""
@@ -310,11 +337,16 @@ class _Run:
             return self.model.answer(tiles, self.questions)
 
     def _cell_settings(self) -> CellSettings:
+        pixel_area_m2 = self.pair.facts.pixel_area_m2
         return CellSettings(
             geometry=self.options.geometry,
             classes=self.options.classes,
             heat=self.outputs.heatmap is not None and not self.options.vote,
             ballot=self.options.vote,
+            sensitivity=self.options.sensitivity,
+            # A least area that was given is held against whole features only.
+            least_px=least_size_px(pixel_area_m2) if self.options.min_area_m2 is None else 0,
+            pixel_area_m2=pixel_area_m2,
         )
 
     def _step(self, stage: str) -> Step:

@@ -11,10 +11,14 @@ from typing import Literal
 from rasterio import DatasetReader
 
 from geochg.errors import InputError, OptionError
+from geochg.foreign_text import cleaned
 from geochg.tiling.band_names import ROLES, BandFacts, is_generic, roles_of, says_no_colour
 
 DISPLAY = ("red", "green", "blue")
 """The bands shown to models that look at pictures, in order."""
+
+LONGEST_LABEL = 120
+"""Characters of a band's name that are kept."""
 
 _ORIGIN = re.compile("satellite|platform|mission|sensor|spacecraft|constellation|instrument", re.I)
 """Names of tags that tell where an image comes from."""
@@ -82,7 +86,7 @@ def describe_bands(dataset: DatasetReader, alpha: int | None) -> tuple[Band, ...
         alpha: Number of the band that tells validity; None where there is none.
     """
     facts = [
-        BandFacts(number, (label or "").strip(), color.name, _tags(dataset, number))
+        BandFacts(number, cleaned(label or "", LONGEST_LABEL), color.name, _tags(dataset, number))
         for number, (label, color) in enumerate(
             zip(dataset.descriptions, dataset.colorinterp, strict=True), start=1
         )
@@ -96,7 +100,7 @@ def describe_bands(dataset: DatasetReader, alpha: int | None) -> tuple[Band, ...
 
 def _tags(dataset: DatasetReader, number: int) -> dict[str, str]:
     found = {**dataset.tags(number), **dataset.tags(number, ns="IMAGERY")}
-    return {name.lower(): value for name, value in found.items()}
+    return {name.lower(): cleaned(value, LONGEST_LABEL) for name, value in found.items()}
 
 
 def _origin(dataset: DatasetReader) -> str:

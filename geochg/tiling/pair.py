@@ -9,13 +9,14 @@ from typing import Literal
 from odc.geo.geobox import GeoBox
 
 from geochg.errors import InputError
+from geochg.geometry.turn import Turn
 from geochg.options import AnalyzeOptions
 from geochg.records import PairFacts
 from geochg.tiling.aoi import Area, cut_to_area
 from geochg.tiling.bands import BandChoice, choose_bands
 from geochg.tiling.collar import Collar
 from geochg.tiling.date import DatePlan
-from geochg.tiling.grid import common_grid, pixel_area_m2
+from geochg.tiling.grid import common_grid, pixel_area_m2, turn_to
 from geochg.tiling.layout import Layout
 from geochg.tiling.pair_checks import (
     Remark,
@@ -60,6 +61,13 @@ class RasterPair:
     @property
     def _dtype(self) -> str:
         return self.before.dtype_of(self.bands.before)
+
+    @property
+    def turn_to_before(self) -> Turn:
+        """The turn from the grid, which has the north on top, to how the before raster lies."""
+        if self.grid.crs != self.before.geobox.crs:
+            return Turn()
+        return turn_to(self.grid, self.before.geobox)
 
     def layout(self, options: AnalyzeOptions) -> Layout:
         """The tiles of the pair."""
