@@ -67,8 +67,8 @@ def test_the_stem_is_kept_where_it_is_asked_for():
         ({"out_indices": [0]}, 2, {0, 1}),
         ({"out_indices": [0]}, 31, {15}),
         # ... and one of 5 behind it one earlier, where even padding would start two earlier.
-        ({"out_indices": [1], "kernels": [5, 3, 3, 3]}, 0, {0}),
-        ({"out_indices": [1], "kernels": [5, 3, 3, 3]}, 2, {0, 1}),
+        ({"out_indices": [1], "kernel_sizes": [5, 3, 3, 3]}, 0, {0}),
+        ({"out_indices": [1], "kernel_sizes": [5, 3, 3, 3]}, 2, {0, 1}),
     ],
 )
 def test_more_is_padded_at_the_end_as_tensorflow_does(sizes, pixel, rows):

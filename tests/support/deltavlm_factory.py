@@ -22,7 +22,7 @@ LITE = {
     "stem_width": 8,
     "widths": [8, 8, 12, 16],
     "repeats": [1, 2, 1, 1],
-    "kernels": [3, 5, 3, 3],
+    "kernel_sizes": [3, 5, 3, 3],
     "strides": [2, 2, 2, 2],
     "expansions": [1, 2, 2, 2],
     "out_indices": [1, 2, 3, 4],

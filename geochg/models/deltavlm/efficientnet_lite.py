@@ -25,7 +25,7 @@ class EfficientNetLiteConfig(BackboneConfigMixin, PretrainedConfig):
         stem_width: Channels after the first convolution, which halves the sides.
         widths: Channels of each stage.
         repeats: Blocks of each stage.
-        kernels: Side of each stage's depthwise kernel, in pixels.
+        kernel_sizes: Side of each stage's depthwise kernel, in pixels.
         strides: Stride of each stage's first block.
         expansions: By how much each stage's blocks widen.
     """
@@ -35,7 +35,7 @@ class EfficientNetLiteConfig(BackboneConfigMixin, PretrainedConfig):
     stem_width: int = 32
     widths: list[int] | tuple[int, ...] = (16, 24, 40, 80, 112, 192, 320)
     repeats: list[int] | tuple[int, ...] = (1, 2, 2, 3, 3, 4, 1)
-    kernels: list[int] | tuple[int, ...] = (3, 3, 5, 3, 5, 5, 3)
+    kernel_sizes: list[int] | tuple[int, ...] = (3, 3, 5, 3, 5, 5, 3)
     strides: list[int] | tuple[int, ...] = (1, 2, 2, 2, 1, 2, 1)
     expansions: list[int] | tuple[int, ...] = (1, 6, 6, 6, 6, 6, 6)
 
@@ -68,7 +68,7 @@ class EfficientNetLiteBackbone(BackboneMixin, PreTrainedModel):  # type: ignore[
         for wider, repeats, kernel, stride, expansion in zip(
             config.widths,
             config.repeats,
-            config.kernels,
+            config.kernel_sizes,
             config.strides,
             config.expansions,
             strict=True,
