@@ -35,7 +35,7 @@ def saved_json(file: Path, hint: str = HINT) -> dict[str, Any]:
         return {}
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"{file} is not JSON: {error}", hint) from error
     if not isinstance(found, dict):
         raise ModelError(f"{file} holds no JSON object", hint)
