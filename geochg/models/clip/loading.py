@@ -92,6 +92,8 @@ def open_encoder(folder: Path, wanted: Wanted) -> Encoder:
             raise ModelError(
                 f"the tokenizer in {folder} does not fit the model: {first_line(error)}", HINT
             ) from error
+        if not torch.isfinite(texts).all():
+            raise ModelError(f"the model in {folder} gives no finite numbers for texts", HINT)
         encoder = Encoder(model, processor, texts)
         try:
             encoder.probabilities([np.zeros((3, 64, 64), np.uint8)])
