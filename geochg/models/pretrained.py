@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geochg.errors import GeochgError, ModelError
+from geochg.models.memory import is_out_of_memory
 from geochg.models.quantised import switch_off_repacking
 from geochg.models.quiet import quietly
 from geochg.models.saved import first_line
@@ -84,7 +85,13 @@ def opening_told(folder: Path, hint: str, part: str = "") -> Iterator[None]:
     except SafetensorError as error:
         raise ModelError(f"the weights in {folder} are no safetensors file", hint) from error
     except broken_errors() as error:
-        if isinstance(error, ImportError) and not isinstance(error, RuntimeError):
+        is_full = isinstance(error, RuntimeError) and is_out_of_memory(error)
+        if is_full or isinstance(error, MemoryError):
+            raise ModelError(
+                f"there is too little memory for {named}",
+                "use a smaller model, another --device or --quantize 4bit",
+            ) from error
+        if isinstance(error, ImportError):
             hint = 'pip install "geochg[models]", or what is named there'
         raise ModelError(f"{named} cannot be loaded: {first_line(error)}", hint) from error
 

@@ -32,6 +32,8 @@ _RANGES: Mapping[str, tuple[int, int]] = {
 }
 """Least and greatest of what sizes arrays; far beyond any model there is."""
 
+_DENSE = "dense_config"
+_TABLES = frozenset({"text_config", "vision_config", "qformer_config", _DENSE})
 _SHARES = re.compile(r"(?:^|_)threshold$")
 _LONGEST_PATTERN = 4000
 _MOST_REPEATS = 8
@@ -49,24 +51,23 @@ def check_settings(values: Mapping[str, Any], folder: Path, tensors: int, hint: 
     Raises:
         ModelError: Naming the setting.
     """
-    for name, value in _members(values, folder, hint):
+    for path, value in _members(values, folder, hint):
+        name = path[-1]
         least, greatest = (1, tensors) if name in _LAYERS else _RANGES.get(name, (0, 0))
-        told = value if isinstance(value, list) else [value]
+        # Some families give a size as height and width.
+        told = list(value.values()) if isinstance(value, Mapping) else value
+        told = told if isinstance(told, list) else [told]
         if greatest and not all(each is None or _lies(each, least, greatest) for each in told):
             raise ModelError(
                 f"{folder} cannot be loaded: {name} {str(value)[:40]!r} is no whole number from "
                 f"{least} to {greatest:,}",
                 hint,
             )
-        if _SHARES.search(name) and value is not None and not _is_number(value, 0, 1):
+        if _DENSE in path and _SHARES.search(name) and not _is_given(value, 0, 1):
             raise _senseless(folder, name, value, "a number from 0 to 1", hint)
-        if name == "temperature" and not _is_number(value, 1e-3, 1e3):
+        if _DENSE in path and name == "temperature" and not _is_given(value, 1e-3, 1e3):
             raise _senseless(folder, name, value, "a number above zero", hint)
-        if (
-            name.endswith("_config")
-            and not isinstance(value, Mapping | None)
-            and (name != "quantization_config")
-        ):
+        if name in _TABLES and not isinstance(value, Mapping | None):
             raise _senseless(folder, name, value, "a table of settings", hint)
 
 
@@ -81,6 +82,9 @@ def check_normalisation(values: Mapping[str, Any], folder: Path, hint: str = HIN
     Raises:
         ModelError: Naming the setting.
     """
+    for part in ("image_processor", "video_processor"):
+        if isinstance(values.get(part), Mapping):
+            check_normalisation(values[part], folder, hint)
     for name, least in (("image_mean", -1e4), ("image_std", 1e-6)):
         bands = values.get(name)
         if bands is None:
@@ -171,18 +175,25 @@ def _repeats(pattern: str) -> tuple[int, bool]:
 
 
 def _members(
-    values: Mapping[str, Any], folder: Path, hint: str, depth: int = 0
-) -> Iterator[tuple[str, Any]]:
-    if depth > _MOST_NESTED:
+    values: Mapping[str, Any], folder: Path, hint: str, outer: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Every setting with the names that lead to it, outermost first."""
+    if len(outer) > _MOST_NESTED:
         raise ModelError(f"the settings in {folder} are nested too deeply", hint)
     for name, value in values.items():
-        yield str(name), value
+        path = (*outer, str(name))
+        yield path, value
         if isinstance(value, Mapping):
-            yield from _members(value, folder, hint, depth + 1)
+            yield from _members(value, folder, hint, path)
 
 
 def _lies(value: object, least: int, greatest: int) -> bool:
     return type(value) is int and least <= value <= greatest
+
+
+def _is_given(value: object, least: float, greatest: float) -> bool:
+    """Whether a setting is left out or such a number."""
+    return value is None or _is_number(value, least, greatest)
 
 
 def _is_number(value: object, least: float, greatest: float) -> bool:
