@@ -20,6 +20,9 @@ WEIGHTS = "adapter_model.safetensors"
 WORDING = "wording.json"
 """What else an adapter changes, where it does; see `geochg.models.deltavlm.wording`."""
 
+MOST_RANK = 2**16
+"""No adapter is as wide as this."""
+
 _PATTERNS = (
     "target_modules",
     "exclude_modules",
@@ -50,7 +53,7 @@ def adapter_folder(adapter: str) -> Path:
         raise ModelError(f"the adapter {folder} is only half written", "make it again")
     if not (folder / CONFIG).is_file():
         raise ModelError(f"{folder} is no adapter folder", f"it needs an {CONFIG}")
-    _check_patterns(saved_json(folder / CONFIG), folder)
+    _check_settings(saved_json(folder / CONFIG), folder)
     if not (folder / WEIGHTS).is_file():
         raise ModelError(f"{folder} has no {WEIGHTS}", "adapters are read from safetensors only")
     return folder
@@ -107,25 +110,32 @@ def adapted(model: Any, adapter: str, *, merge: bool) -> Any:  # noqa: ANN401
     return with_adapter.merge_and_unload() if merge else with_adapter.get_base_model()
 
 
-def _check_patterns(values: Mapping[str, Any], folder: Path) -> None:
-    """Refuses settings that PEFT would take for endless or senseless regular expressions.
+def _check_settings(values: Mapping[str, Any], folder: Path) -> None:
+    """Refuses settings that no adapter has, and regular expressions without an end.
 
     Raises:
         ModelError: Naming the setting.
     """
+    where, hint = folder / CONFIG, "make the adapter again"
     for name in _PATTERNS:
         told = values.get(name)
         # Lists hold names of modules, tables have patterns as keys.
         patterns = list(told) if isinstance(told, dict) else [told] if isinstance(told, str) else []
         for pattern in patterns:
-            check_pattern(pattern, f"{name} of {folder / CONFIG}", "make the adapter again")
-    for name in ("r", "lora_alpha", *_PATTERNS):
-        told = values.get(name)
-        for value in told.values() if isinstance(told, dict) else [told]:
-            if isinstance(value, float) and not math.isfinite(value):
-                raise ModelError(
-                    f"{name} of {folder / CONFIG} is no finite number", "make the adapter again"
-                )
+            check_pattern(pattern, f"{name} of {where}", hint)
+    for name in ("r", "rank_pattern"):
+        for rank in _settings(values.get(name)):
+            if type(rank) is not int or not 1 <= rank <= MOST_RANK:
+                raise ModelError(f"{name} of {where} is no rank from 1 to {MOST_RANK:,}", hint)
+    for name in ("lora_alpha", "alpha_pattern"):
+        for alpha in _settings(values.get(name)):
+            if type(alpha) not in (int, float) or not math.isfinite(alpha):
+                raise ModelError(f"{name} of {where} is no finite number", hint)
+
+
+def _settings(told: object) -> list[Any]:
+    """The values of a setting that may be given by module; none where it is left out."""
+    return list(told.values()) if isinstance(told, dict) else [] if told is None else [told]
 
 
 def _is_old(saved: set[str], model: Any) -> bool:  # noqa: ANN401

@@ -161,6 +161,11 @@ def spoil(folder, file, *keys, value):
         ("target_modules", r"(.*)*(.*)*x"),
         ("rank_pattern", {"(": 3}),
         ("lora_alpha", math.nan),
+        ("lora_alpha", "large"),
+        ("r", 0),
+        ("r", 10**9),
+        ("r", "two"),
+        ("rank_pattern", {"q_proj": 2.5}),
         ("alpha_pattern", {"q_proj": math.inf}),
     ],
 )
