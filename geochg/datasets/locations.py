@@ -30,7 +30,15 @@ class LocationOptions(Options):
     """How images are paired.
 
     Attributes:
-        least_months: Between the dates of a pair.
+        BOUNDS: ClassVar[Mapping[str, tuple[float, float]]] = {
+        "least_months": (0, 12_000),
+        "most_bytes": (0, 10**12),
+        "least_px": (0, 10**6),
+        "most_px": (0, 10**6),
+        "size_px": (16, 8_192),
+    }
+
+    least_months: Between the dates of a pair.
         most_bytes: Larger image files are left out; 0 for no limit.
         least_px: Images with a shorter side are left out; 0 for no limit.
         most_px: Images with a longer side are left out; 0 for no limit.
@@ -54,6 +62,7 @@ class LocationOptions(Options):
             raise OptionError(f"frames of {self.size_px} px", "an even number from 16 on")
         if not self.question.strip():
             raise OptionError("the question is empty", "write what rows shall ask")
+        super().__post_init__()
 
 
 @dataclass(frozen=True, slots=True)

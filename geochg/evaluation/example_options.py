@@ -16,7 +16,11 @@ class ExampleOptions(Options):
     """What is asked, of whom.
 
     Attributes:
-        model: `name` or `name:source`, see `geochg models`.
+        BOUNDS: ClassVar[Mapping[str, tuple[float, float]]] = {
+        "batch_size": (1, 65_536),
+    }
+
+    model: `name` or `name:source`, see `geochg models`.
         model_options: The backend's own options.
         tasks: Those to ask; empty for all that the rows ask.
         split: `train`, `val`, `test` or as the rows call it; empty for all rows, where they are of
@@ -39,3 +43,4 @@ class ExampleOptions(Options):
     def __post_init__(self) -> None:
         if self.batch_size is not None and self.batch_size < 1:
             raise OptionError(f"batch size {self.batch_size}", "it must be above zero")
+        super().__post_init__()

@@ -23,7 +23,16 @@ class EvaluateOptions(Options):
     """What `evaluate` can be told.
 
     Attributes:
-        model: `name` or `name:source`, see `geochg models`.
+        BOUNDS: ClassVar[Mapping[str, tuple[float, float]]] = {
+        "tile_size_px": (1, MOST_TILE_PX),
+        "overlap_px": (0, MOST_TILE_PX),
+        "changed_share": (0, 1),
+        "fit_share": (0, 1),
+        "seed": (0, 2**62),
+        "batch_size": (1, 65_536),
+    }
+
+    model: `name` or `name:source`, see `geochg models`.
         model_options: The backend's own options.
         tile_size_px: Side of the square the model sees; larger pictures are cut.
         overlap_px: Overlap of neighbouring tiles.
@@ -67,3 +76,4 @@ class EvaluateOptions(Options):
             raise OptionError(f"seed {self.seed}", "it must not be negative")
         if self.batch_size is not None and self.batch_size < 1:
             raise OptionError(f"batch size {self.batch_size}", "it must be above zero")
+        super().__post_init__()

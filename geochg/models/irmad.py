@@ -37,7 +37,12 @@ class IrmadOptions(StatisticalOptions):
     """What `irmad` can be told; its `threshold` is in standard deviations of the noise.
 
     Attributes:
-        max_iterations: Rounds of reweighting at most.
+        BOUNDS: ClassVar[Mapping[str, tuple[float, float]]] = {
+        "threshold": (0, 1e12),
+        "max_iterations": (1, 100_000),
+    }
+
+    max_iterations: Rounds of reweighting at most.
     """
 
     max_iterations: int = 50

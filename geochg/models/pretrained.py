@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geochg.errors import GeochgError, ModelError
+from geochg.models.hub import hub_off
 from geochg.models.memory import is_out_of_memory
 from geochg.models.quantised import switch_off_repacking
 from geochg.models.quiet import quietly
@@ -67,6 +68,8 @@ def pretrained(
 def opening_told(folder: Path, hint: str, part: str = "") -> Iterator[None]:
     """Turns what the libraries raise at a folder that makes no sense into one line.
 
+    They cannot ask the hub meanwhile.
+
     Args:
         folder: Of the model.
         hint: What to do about it.
@@ -79,7 +82,8 @@ def opening_told(folder: Path, hint: str, part: str = "") -> Iterator[None]:
 
     named = f"the {part} in {folder}" if part else f"{folder}"
     try:
-        yield
+        with hub_off():
+            yield
     except GeochgError:
         raise
     except SafetensorError as error:
@@ -100,8 +104,9 @@ def broken_errors() -> tuple[type[Exception], ...]:
     """What transformers, PEFT and jinja raise at files that make no sense."""
     from huggingface_hub.errors import StrictDataclassError
     from jinja2.exceptions import TemplateError
+    from safetensors import SafetensorError
 
-    return (
+    found: tuple[type[Exception], ...] = (
         OSError,
         ValueError,
         TypeError,
@@ -113,9 +118,11 @@ def broken_errors() -> tuple[type[Exception], ...]:
         MemoryError,
         RuntimeError,  # Of torch; a recursion that is too deep is one too.
         re.error,
+        SafetensorError,
         StrictDataclassError,
         TemplateError,
     )
+    return found
 
 
 def refuse_rubbish(weights: Iterable[tuple[str, Tensor]], folder: Path) -> None:

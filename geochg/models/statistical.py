@@ -87,7 +87,11 @@ class StatisticalOptions(Options):
     """What every such backend can be told.
 
     Attributes:
-        threshold: Strength above which a pixel is changed (root mean square over the layers of the
+        BOUNDS: ClassVar[Mapping[str, tuple[float, float]]] = {
+        "threshold": (0, 1e12),
+    }
+
+    threshold: Strength above which a pixel is changed (root mean square over the layers of the
             difference, in the backend's unit); None to find it in the data.
     """
 
@@ -96,6 +100,7 @@ class StatisticalOptions(Options):
     def __post_init__(self) -> None:
         if self.threshold is not None and not self.threshold > 0:
             raise OptionError(f"threshold {self.threshold}", "it must be above zero")
+        super().__post_init__()
 
 
 class StatisticalModel(ChangeModel):

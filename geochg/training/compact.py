@@ -66,7 +66,19 @@ class CompactOptions(Options):
     """How a compact model is made; for one like the one that ships unless told otherwise.
 
     Attributes:
-        pairs: Drawn to learn from.
+        BOUNDS: ClassVar[Mapping[str, tuple[float, float]]] = {
+        "pairs": (1, 10**9),
+        "calibration_pairs": (1, 10**9),
+        "crop_steps": (1, 10**9),
+        "whole_steps": (1, 10**9),
+        "speak_steps": (1, 10**9),
+        "crop_batch": (1, 65_536),
+        "whole_batch": (1, 65_536),
+        "vocabulary": (1, 10**6),
+        "workers": (1, 1_024),
+    }
+
+    pairs: Drawn to learn from.
         calibration_pairs: Drawn to find thresholds on: other seeds, held-out textures.
         crop_steps: Batches of the first pass of seeing, on crops.
         crop_batch: Crops in a batch.

@@ -18,7 +18,18 @@ class BuildOptions(Options):
     """How pairs become rows.
 
     Attributes:
-        coding: `value=class` for each value of the masks; 0 is no change. For vectors, values of
+        BOUNDS: ClassVar[Mapping[str, tuple[float, float]]] = {
+        "tile_size_px": (3, MOST_TILE_PX),
+        "overlap_px": (0, MOST_TILE_PX),
+        "block_tiles": (1, 100_000),
+        "gap_px": (0, 100_000),
+        "min_valid": (0, 1),
+        "keep_unchanged": (0, 1),
+        "seed": (0, 2**62),
+        "questions": (1, 100),
+    }
+
+    coding: `value=class` for each value of the masks; 0 is no change. For vectors, values of
             the class field.
         tile_size_px: Side of a tile; smaller pictures are taken whole.
         overlap_px: Overlap of neighbouring tiles.
@@ -67,6 +78,7 @@ class BuildOptions(Options):
             value = getattr(self, name)
             _require(0 <= value <= 1, f"{name.replace('_', ' ')} {value}", "between 0 and 1")
         coded(self.coding)
+        super().__post_init__()
 
 
 def coded(coding: Sequence[str]) -> dict[str, int]:

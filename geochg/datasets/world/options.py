@@ -17,7 +17,18 @@ class WorldOptions(Options):
     """Shares are probabilities from 0 to 1; what is drawn is fixed by these and the seed.
 
     Attributes:
-        size_px: Side of the square images.
+        BOUNDS: ClassVar[Mapping[str, tuple[float, float]]] = {
+        "size_px": (32, MOST_SIZE_PX),
+        "gsd_min_m": (0.01, 1000),
+        "gsd_max_m": (0.01, 1000),
+        "coarse_share": (0, 1),
+        "unchanged_share": (0, 1),
+        "calm_share": (0, 1),
+        "reversed_share": (0, 1),
+        "real_share": (0, 1),
+    }
+
+    size_px: Side of the square images.
         gsd_min_m: Finest ground sample distance of the fine family, in metres.
         gsd_max_m: Coarsest one; what lies between is drawn in the bands of `scales.py`.
         coarse_share: Share of the 10 m family (Sentinel-2 like, 5 to 15 m).
@@ -59,3 +70,4 @@ class WorldOptions(Options):
         for name in (n for n in self.to_dict() if n.endswith("_share")):
             if not 0 <= getattr(self, name) <= 1:
                 raise OptionError(f"{name} {getattr(self, name)}", "it must lie between 0 and 1")
+        super().__post_init__()

@@ -41,7 +41,11 @@ class ClipOptions(Options):
     """What `clip` can be told.
 
     Attributes:
-        classes: A TOML file of the kinds of ground to tell apart; empty for those of geochg.
+        BOUNDS: ClassVar[Mapping[str, tuple[float, float]]] = {
+        "threshold": (0, MOST),
+    }
+
+    classes: A TOML file of the kinds of ground to tell apart; empty for those of geochg.
         threshold: A place has changed when its probabilities moved by more than this in all, from
             0 to below 2; `geochg evaluate --fit-threshold` finds it.
         templates: Sentences with `{}` in the place of a kind of ground; their embeddings are
@@ -71,6 +75,7 @@ class ClipOptions(Options):
                     f"the template {template!r} has no single place for a class",
                     "write {} there, once",
                 )
+        super().__post_init__()
 
 
 class ClipModel(ChangeModel):

@@ -37,7 +37,12 @@ class VlmOptions(Options):
     """What `vlm` can be told.
 
     Attributes:
-        revision: Of a hub id: a branch, tag or commit; empty for the newest.
+        BOUNDS: ClassVar[Mapping[str, tuple[float, float]]] = {
+        "max_tokens": (1, 100_000),
+        "presence_threshold": (0, 1),
+    }
+
+    revision: Of a hub id: a branch, tag or commit; empty for the newest.
         adapter: A PEFT folder to put on the model; empty for none.
         quantize: In how many bits the weights are held; None for all of them.
         dtype: Of the weights; `auto` for half precision on GPUs.
@@ -64,6 +69,7 @@ class VlmOptions(Options):
             raise OptionError(
                 f"presence_threshold {self.presence_threshold}", "it must lie between 0 and 1"
             )
+        super().__post_init__()
 
 
 class VlmModel(ChangeModel):
