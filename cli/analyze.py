@@ -17,7 +17,8 @@ import click
 from geochg.options import AnalyzeOptions, Geometry
 
 from .pair_options import CommaSeparated, finer_options, options_of, pair_options
-from .shared_options import json_option
+from .save_options import write_options
+from .shared_options import json_option, overwrite_option
 
 if TYPE_CHECKING:
     from geochg.pipeline import ChangeResult
@@ -34,7 +35,17 @@ _DEFAULTS = AnalyzeOptions()
     type=click.Path(path_type=Path),
     help="The change layer: .geojson (or .json), .gpkg, .fgb, .parquet (or .geoparquet).",
 )
-@click.option("--tiles", type=click.Path(path_type=Path), help="A layer of one feature a tile.")
+@click.option(
+    "--layer",
+    default=_DEFAULTS.layer,
+    show_default=True,
+    help="Name of the change layer. Other layers of a GeoPackage stay as they are.",
+)
+@click.option(
+    "--tiles",
+    type=click.Path(path_type=Path),
+    help="A layer of one feature a tile; may be the same GeoPackage.",
+)
 @click.option(
     "--heatmap",
     type=click.Path(path_type=Path),
@@ -68,6 +79,7 @@ _DEFAULTS = AnalyzeOptions()
     show_default=True,
     help="Outlines where the model gives them, or always cells of the 3x3 grid.",
 )
+@overwrite_option
 @click.option("--resume", is_flag=True, help="Go on with an unfinished run of the same command.")
 @click.option(
     "--allow-failed-tiles", is_flag=True, help="Write the layer even if tiles could not be read."
@@ -109,14 +121,15 @@ def analyze(
 
     from geochg.outputs import Outputs
     from geochg.pipeline import analyze as run
-    from geochg.writers.staging import Output, check_outputs
+    from geochg.writers.checks import Output, check_outputs
 
     from .progress import showing_progress
 
     outputs = Outputs(output, tiles, heatmap)
     if save_options is not None:
         inputs = [Path(before), Path(after), *outputs.paths()]
-        check_outputs([Output(save_options, (".toml",))], inputs)
+        saved = [Output(save_options, (".toml",))]
+        check_outputs(saved, inputs, overwrite=options.overwrite)
     with showing_progress() as listener, _interrupts() as cancel:
         result = run(
             before,
@@ -127,7 +140,7 @@ def analyze(
             cancel=cancel,
         )
     if save_options is not None:
-        options.to_toml(save_options)
+        write_options(save_options, options)
     click.echo(_as_json(result) if as_json else _in_words(result))
 
 

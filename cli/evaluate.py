@@ -12,7 +12,15 @@ from geochg.errors import OptionError
 from geochg.evaluation.options import EvaluateOptions
 from geochg.records import Task
 
-from .shared_options import PATH, device_option, images_option, json_option, model_options, setting
+from .shared_options import (
+    PATH,
+    device_option,
+    images_option,
+    json_option,
+    model_options,
+    overwrite_option,
+    setting,
+)
 
 _DEFAULTS = EvaluateOptions()
 
@@ -117,6 +125,7 @@ _ROWS_ONLY = (*_ROWS_ASKING, "resume", "bert", "meteor", "published")
     metavar="FILE.md",
     help="Also write the scores as Markdown tables.",
 )
+@overwrite_option
 @json_option("the scores")
 @click.pass_context
 def evaluate(

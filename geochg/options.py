@@ -19,6 +19,9 @@ VERSION_KEY = "geochg_version"
 """Key under which saved options name the version that wrote them."""
 
 
+CHANGES_LAYER = "changes"
+"""The name of the change layer, where no other is given."""
+
 USUAL_OVERLAP_PX = 32
 """Overlap of neighbouring tiles that do not vote."""
 
@@ -160,6 +163,8 @@ class AnalyzeOptions(Options):
         batch_size: How it runs: tiles answered in one call; None for the model's choice.
         workers: How it runs: reading threads; None for as many as there are cores, at most 4.
         resume: How it runs: whether to go on with an unfinished run.
+        layer: How it runs: the name of the change layer, in a GeoPackage that may hold others.
+        overwrite: How it runs: whether outputs may replace what geochg did not write.
     """
 
     model: str = "builtin"
@@ -187,6 +192,8 @@ class AnalyzeOptions(Options):
     batch_size: int | None = None
     workers: int | None = None
     resume: bool = False
+    layer: str = CHANGES_LAYER
+    overwrite: bool = False
 
     HOW_IT_RUNS: ClassVar[tuple[str, ...]] = (
         "allow_failed_tiles",
@@ -194,8 +201,10 @@ class AnalyzeOptions(Options):
         "batch_size",
         "workers",
         "resume",
+        "layer",
+        "overwrite",
     )
-    NOT_SAVED: ClassVar[tuple[str, ...]] = ("resume",)
+    NOT_SAVED: ClassVar[tuple[str, ...]] = ("resume", "overwrite")
 
     def __post_init__(self) -> None:
         _require(self.tile_size_px > 0, f"tile size {self.tile_size_px} px", "must be above zero")

@@ -6,9 +6,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from geochg.errors import OptionError
+from geochg.options import CHANGES_LAYER
+from geochg.writers.checks import Output, check_outputs
 from geochg.writers.heatmap import HEATMAP_SUFFIXES
-from geochg.writers.layers import LAYER_SUFFIXES
-from geochg.writers.staging import Output, check_outputs
+from geochg.writers.layers import LAYER_SUFFIXES, NAMED_SUFFIXES
+
+TILES_LAYER = "tiles"
+"""The name of the layer of tiles."""
 
 
 @dataclass(frozen=True)
@@ -17,7 +22,7 @@ class Outputs:
 
     Attributes:
         features: The change layer; its suffix chooses the format.
-        tiles: A layer of one feature a tile.
+        tiles: A layer of one feature a tile; may be in the same GeoPackage.
         heatmap: The probability of change on the grid, a Cloud-Optimised GeoTIFF.
     """
 
@@ -26,18 +31,36 @@ class Outputs:
     heatmap: Path | None = None
 
     def paths(self) -> list[Path]:
-        """Those that were asked for."""
-        return [path for path in (self.features, self.tiles, self.heatmap) if path is not None]
+        """Those that were asked for, each once."""
+        paths = (self.features, self.tiles, self.heatmap)
+        return list(dict.fromkeys(path for path in paths if path is not None))
 
-    def check(self, inputs: Iterable[str]) -> None:
-        """Refuses outputs that could not be written at the end, or would overwrite an input.
+    def check(
+        self, inputs: Iterable[str], *, layer: str = CHANGES_LAYER, overwrite: bool = False
+    ) -> None:
+        """Refuses outputs that could not be written at the end, or not without loss.
+
+        Args:
+            inputs: All that the run reads.
+            layer: The name of the change layer.
+            overwrite: Whether files and layers may be replaced that geochg did not write.
 
         Raises:
-            InputError: If a folder is missing or not writable, or a file is an input or twice.
-            OptionError: If a suffix is not known.
+            InputError: If a folder is missing or not writable, a file is an input or twice, or
+                something lies there that geochg did not write.
+            OptionError: If a suffix is not known, or the format has no place for the layer's name.
         """
-        layers = [path for path in (self.features, self.tiles) if path is not None]
-        rasters = [self.heatmap] if self.heatmap is not None else []
-        wanted = [Output(path, LAYER_SUFFIXES) for path in layers]
-        wanted += [Output(path, HEATMAP_SUFFIXES) for path in rasters]
-        check_outputs(wanted, [Path(name) for name in inputs])
+        wanted = []
+        if self.features is not None:
+            wanted.append(Output(self.features, LAYER_SUFFIXES, layer))
+        if self.tiles is not None:
+            wanted.append(Output(self.tiles, LAYER_SUFFIXES, TILES_LAYER))
+        if self.heatmap is not None:
+            wanted.append(Output(self.heatmap, HEATMAP_SUFFIXES))
+        check_outputs(wanted, [Path(name) for name in inputs], overwrite=overwrite)
+        named = self.features is not None and self.features.suffix.lower() in NAMED_SUFFIXES
+        if layer != CHANGES_LAYER and not named:
+            raise OptionError(
+                f"there is no place for the layer name {layer!r}",
+                f"leave out --layer, or write {' or '.join(NAMED_SUFFIXES)}",
+            )

@@ -20,7 +20,7 @@ from geochg.journal import Journal, journal_path
 from geochg.models.base import ChangeModel, naming
 from geochg.models.chosen import check_classes, load_chosen, mapped_questions
 from geochg.options import AnalyzeOptions
-from geochg.outputs import Outputs
+from geochg.outputs import TILES_LAYER, Outputs
 from geochg.provenance import fingerprint, metadata
 from geochg.records import Question, Tile, TileAnswers, TileFailure, TileResult, TileWindow
 from geochg.surveying import SurveyTiles
@@ -88,12 +88,13 @@ def analyze(
     """
     options = options or AnalyzeOptions()
     outputs = outputs or Outputs()
-    outputs.check([os.fspath(before), os.fspath(after), *([options.aoi] if options.aoi else [])])
+    named = [os.fspath(before), os.fspath(after), *([options.aoi] if options.aoi else [])]
+    outputs.check(named, layer=options.layer, overwrite=options.overwrite)
     model = load_chosen(options)
     check_classes(options, model)
     with gdal_settings():
         pair = open_pair(before, after, options, model.capabilities.bands)
-        outputs.check(pair.files())
+        outputs.check(pair.files(), layer=options.layer, overwrite=options.overwrite)
         run = _Run(pair, options, outputs, model, listener, cancel or Flag())
         with _journal(run) as journal:
             failures = run.answer_tiles(journal)
@@ -203,11 +204,12 @@ class _Run:
         features = change_features(
             voted(results) if self.options.vote else results, self.pair.grid, settings
         )
-        with Staging() as staging:
+        with Staging(overwrite=self.options.overwrite) as staging:
             self._stop_if_cancelled()
             if self.outputs.features is not None:
-                with staging.write(self.outputs.features) as path:
-                    write_features(features, path, facts)
+                layer = self.options.layer
+                with staging.write(self.outputs.features, layer) as path:
+                    write_features(features, path, facts, layer=layer)
             if self.outputs.tiles is not None:
                 tiles = tile_features(
                     journal.results(),
@@ -215,8 +217,8 @@ class _Run:
                     failures=failures,
                     skipped=journal.skipped(),
                 )
-                with staging.write(self.outputs.tiles) as path:
-                    write_features(tiles, path, facts, layer="tiles")
+                with staging.write(self.outputs.tiles, TILES_LAYER) as path:
+                    write_features(tiles, path, facts, layer=TILES_LAYER)
             if self.outputs.heatmap is not None:
                 vote = self.options.vote
                 heat = voted_heat(journal.results()) if vote else journal.heat()

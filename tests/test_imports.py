@@ -10,10 +10,22 @@ import pytest
 import geochg
 
 ROOT = Path(__file__).parent.parent
-BASE = {"errors", "toml_file", "options", "events", "records", "tasks", "geometry"}
+BASE = {
+    "errors",
+    "companions",
+    "databases",
+    "toml_file",
+    "options",
+    "events",
+    "records",
+    "tasks",
+    "geometry",
+}
 MIDDLE = {"tiling", "models", "cells", "features", "writers"}
 ALLOWED = {
     "errors": set(),
+    "companions": set(),
+    "databases": set(),
     "toml_file": {"errors"},
     "options": {"errors", "toml_file"},
     "events": set(),
