@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -72,7 +73,8 @@ def _has_flatgeobuf_mark(path: Path) -> bool:
 
     try:
         found = pyogrio.read_info(path)["layer_metadata"]
-    except (DataSourceError, DataLayerError):
+    # An IndexError: a damaged file opens, and holds no layer.
+    except (DataSourceError, DataLayerError, IndexError):
         return False
     return METADATA_KEY in (found or {})
 
@@ -90,13 +92,15 @@ def _has_parquet_mark(path: Path) -> bool:
 
 def _has_raster_mark(path: Path) -> bool:
     import rasterio
-    from rasterio.errors import RasterioError
+    from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
-    try:
-        with rasterio.open(path, driver="GTiff") as raster:
-            return METADATA_KEY in raster.tags()
-    except (RasterioError, ValueError):
-        return False
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        try:
+            with rasterio.open(path, driver="GTiff") as raster:
+                return METADATA_KEY in raster.tags()
+        except (RasterioError, ValueError):
+            return False
 
 
 def _has_picture_mark(path: Path) -> bool:
