@@ -47,6 +47,12 @@ _DEFAULTS = AnalyzeOptions()
     help="A layer of one feature a tile; may be the same GeoPackage.",
 )
 @click.option(
+    "--tiles-layer",
+    default=_DEFAULTS.tiles_layer,
+    show_default=True,
+    help="Name of the layer of tiles.",
+)
+@click.option(
     "--heatmap",
     type=click.Path(path_type=Path),
     metavar="PATH.tif",
@@ -113,6 +119,7 @@ def analyze(
       geochg analyze before.tif after.tif -o changes.geojson
       geochg analyze before.tif after.tif -o changes.gpkg --min-area 100 --heatmap change.tif
       geochg analyze before.tif after.tif -o water.geojson --classes water --aoi district.gpkg
+      geochg analyze before.tif after.tif -o project.gpkg --layer changes_2024 --tiles project.gpkg
       geochg analyze before.tif after.tif -o changes.geojson --resume
     """
     if output is None and tiles is None and heatmap is None:

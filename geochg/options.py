@@ -22,6 +22,9 @@ VERSION_KEY = "geochg_version"
 CHANGES_LAYER = "changes"
 """The name of the change layer, where no other is given."""
 
+TILES_LAYER = "tiles"
+"""Likewise, of the layer of tiles."""
+
 USUAL_OVERLAP_PX = 32
 """Overlap of neighbouring tiles that do not vote."""
 
@@ -164,6 +167,7 @@ class AnalyzeOptions(Options):
         workers: How it runs: reading threads; None for as many as there are cores, at most 4.
         resume: How it runs: whether to go on with an unfinished run.
         layer: How it runs: the name of the change layer, in a GeoPackage that may hold others.
+        tiles_layer: How it runs: likewise, of the layer of tiles.
         overwrite: How it runs: whether outputs may replace what geochg did not write.
     """
 
@@ -193,6 +197,7 @@ class AnalyzeOptions(Options):
     workers: int | None = None
     resume: bool = False
     layer: str = CHANGES_LAYER
+    tiles_layer: str = TILES_LAYER
     overwrite: bool = False
 
     HOW_IT_RUNS: ClassVar[tuple[str, ...]] = (
@@ -202,6 +207,7 @@ class AnalyzeOptions(Options):
         "workers",
         "resume",
         "layer",
+        "tiles_layer",
         "overwrite",
     )
     NOT_SAVED: ClassVar[tuple[str, ...]] = ("resume", "overwrite")

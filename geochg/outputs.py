@@ -7,13 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from geochg.errors import OptionError
-from geochg.options import CHANGES_LAYER
+from geochg.options import CHANGES_LAYER, TILES_LAYER, AnalyzeOptions
 from geochg.writers.checks import Output, check_outputs
 from geochg.writers.heatmap import HEATMAP_SUFFIXES
 from geochg.writers.layers import LAYER_SUFFIXES, NAMED_SUFFIXES
-
-TILES_LAYER = "tiles"
-"""The name of the layer of tiles."""
 
 
 @dataclass(frozen=True)
@@ -35,32 +32,36 @@ class Outputs:
         paths = (self.features, self.tiles, self.heatmap)
         return list(dict.fromkeys(path for path in paths if path is not None))
 
-    def check(
-        self, inputs: Iterable[str], *, layer: str = CHANGES_LAYER, overwrite: bool = False
-    ) -> None:
+    def check(self, inputs: Iterable[str], options: AnalyzeOptions) -> None:
         """Refuses outputs that could not be written at the end, or not without loss.
 
         Args:
             inputs: All that the run reads.
-            layer: The name of the change layer.
-            overwrite: Whether files and layers may be replaced that geochg did not write.
+            options: Which name the layers, and say whether files and layers may be replaced that
+                geochg did not write.
 
         Raises:
             InputError: If a folder is missing or not writable, a file is an input or twice, or
                 something lies there that geochg did not write.
-            OptionError: If a suffix is not known, or the format has no place for the layer's name.
+            OptionError: If a suffix is not known, or a format has no place for a layer's name.
         """
         wanted = []
         if self.features is not None:
-            wanted.append(Output(self.features, LAYER_SUFFIXES, layer))
+            wanted.append(Output(self.features, LAYER_SUFFIXES, options.layer))
         if self.tiles is not None:
-            wanted.append(Output(self.tiles, LAYER_SUFFIXES, TILES_LAYER))
+            wanted.append(Output(self.tiles, LAYER_SUFFIXES, options.tiles_layer))
         if self.heatmap is not None:
             wanted.append(Output(self.heatmap, HEATMAP_SUFFIXES))
-        check_outputs(wanted, [Path(name) for name in inputs], overwrite=overwrite)
-        named = self.features is not None and self.features.suffix.lower() in NAMED_SUFFIXES
-        if layer != CHANGES_LAYER and not named:
-            raise OptionError(
-                f"there is no place for the layer name {layer!r}",
-                f"leave out --layer, or write {' or '.join(NAMED_SUFFIXES)}",
-            )
+        check_outputs(wanted, [Path(name) for name in inputs], overwrite=options.overwrite)
+        _check_named("--layer", options.layer, CHANGES_LAYER, self.features)
+        _check_named("--tiles-layer", options.tiles_layer, TILES_LAYER, self.tiles)
+
+
+def _check_named(flag: str, layer: str, usual: str, path: Path | None) -> None:
+    """Refuses a name of a layer that would stand nowhere."""
+    is_named = path is not None and path.suffix.lower() in NAMED_SUFFIXES
+    if layer != usual and not is_named:
+        raise OptionError(
+            f"there is no place for the layer name {layer!r}",
+            f"leave out {flag}, or write a layer of {' or '.join(NAMED_SUFFIXES)}",
+        )

@@ -20,7 +20,7 @@ from geochg.journal import Journal, journal_path
 from geochg.models.base import ChangeModel, naming
 from geochg.models.chosen import check_classes, load_chosen, mapped_questions
 from geochg.options import AnalyzeOptions
-from geochg.outputs import TILES_LAYER, Outputs
+from geochg.outputs import Outputs
 from geochg.provenance import fingerprint, metadata
 from geochg.records import Question, Tile, TileAnswers, TileFailure, TileResult, TileWindow
 from geochg.surveying import SurveyTiles
@@ -89,12 +89,12 @@ def analyze(
     options = options or AnalyzeOptions()
     outputs = outputs or Outputs()
     named = [os.fspath(before), os.fspath(after), *([options.aoi] if options.aoi else [])]
-    outputs.check(named, layer=options.layer, overwrite=options.overwrite)
+    outputs.check(named, options)
     model = load_chosen(options)
     check_classes(options, model)
     with gdal_settings():
         pair = open_pair(before, after, options, model.capabilities.bands)
-        outputs.check(pair.files(), layer=options.layer, overwrite=options.overwrite)
+        outputs.check(pair.files(), options)
         run = _Run(pair, options, outputs, model, listener, cancel or Flag())
         with _journal(run) as journal:
             failures = run.answer_tiles(journal)
@@ -217,8 +217,9 @@ class _Run:
                     failures=failures,
                     skipped=journal.skipped(),
                 )
-                with staging.write(self.outputs.tiles, TILES_LAYER) as path:
-                    write_features(tiles, path, facts, layer=TILES_LAYER)
+                layer = self.options.tiles_layer
+                with staging.write(self.outputs.tiles, layer) as path:
+                    write_features(tiles, path, facts, layer=layer)
             if self.outputs.heatmap is not None:
                 vote = self.options.vote
                 heat = voted_heat(journal.results()) if vote else journal.heat()
