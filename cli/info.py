@@ -42,8 +42,11 @@ def _in_words(facts: Mapping[str, Any]) -> Iterator[str]:
         f"{grid['overlap_km2']:g} km², {grid['crs']}"
     )
     yield f"bands        {', '.join(facts['bands'])}"
-    if facts["note"]:
-        yield f"             {facts['note']}"
+    for remark in facts["remarks"]:
+        kind = "refused" if remark["refused"] else "warning" if remark["warning"] else "note"
+        yield f"{kind:12} {remark['message']}"
+        if remark["hint"]:
+            yield f"             {remark['hint']}"
     yield f"shift        {_shift_in_words(facts['alignment'])}"
     time = (
         "unknown: the tiles looked at have no data"

@@ -148,6 +148,11 @@ _PAIR_OPTIONS = (
         default=_DEFAULTS.match,
         help="Match the values of AFTER to those of BEFORE, band by band.",
     ),
+    click.option(
+        "--dates-as-given",
+        is_flag=True,
+        help="Take the dates in the order given although the files say that BEFORE is the newer.",
+    ),
     setting("--tile-size", _DEFAULTS.tile_size_px, "Side of the square the model sees, in pixels."),
     click.option(
         "--overlap",

@@ -60,7 +60,8 @@ class PairDescription:
                 "overlap_km2": round(area_m2 * height_px * width_px / 1e6, 4),
             },
             "bands": list(self.pair.bands.names),
-            "note": self.pair.bands.note,
+            "note": "; ".join(remark.text for remark in self.pair.remarks),
+            "remarks": [remark.to_dict() for remark in self.pair.remarks],
             "alignment": self.preparation.alignment(),
             "matching": self.preparation.matching(),
             "tiles": self.tiles,
@@ -92,7 +93,7 @@ def describe(
     model = load_chosen(options)
     _stop_if_set(cancel)
     with gdal_settings():
-        pair = open_pair(before, after, options, model.capabilities.bands)
+        pair = open_pair(before, after, options, model.capabilities.bands, refusing=False)
         _stop_if_set(cancel)
         found = prepare(pair, options.align, pixels=model.capabilities.pixels, match=options.match)
         preparing_s = time.perf_counter() - start

@@ -12,6 +12,9 @@ from typing import ClassVar
 class GeochgError(Exception):
     """Anything geochg refuses or fails at.
 
+    Messages name files and repeat the reasons of libraries and servers, so whatever stands in one
+    is cleaned here: control codes and secrets reach no terminal, log or output.
+
     Args:
         message: What is wrong, naming the file or the option; one line.
         hint: What the user can do about it; one line, may be empty.
@@ -20,9 +23,12 @@ class GeochgError(Exception):
     exit_code: ClassVar[int] = 1
 
     def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(message, hint)
-        self.message = message
-        self.hint = hint
+        # Its patterns take a while to compile, and --help is to be instant.
+        from geochg.foreign_text import LONGEST_TEXT, cleaned
+
+        self.message = cleaned(message, LONGEST_TEXT)
+        self.hint = cleaned(hint, LONGEST_TEXT)
+        super().__init__(self.message, self.hint)
 
     def __str__(self) -> str:
         return f"{self.message}\n{self.hint}" if self.hint else self.message

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
+from geochg.foreign_text import LONGEST_TEXT, cleaned
+
 PROTOCOL_VERSION = 1
 """Raised when an event or a worker message changes in a way that breaks a listener."""
 
@@ -39,11 +41,17 @@ class Progress(Event):
 
 @dataclass(frozen=True, slots=True)
 class Notice(Event):
-    """Something the user should know that does not stop the run; `warning` tells how loud."""
+    """Something the user should know that does not stop the run; `warning` tells how loud.
+
+    The message is cleaned of control codes and secrets, as those of errors are.
+    """
 
     kind: ClassVar[str] = "notice"
     message: str
     warning: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "message", cleaned(self.message, LONGEST_TEXT))
 
 
 Listener = Callable[[Event], None]

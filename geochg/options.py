@@ -161,6 +161,8 @@ class AnalyzeOptions(Options):
         min_confidence: Features below this confidence (0-1) are dropped.
         min_area_m2: Features below this geodesic area are dropped.
         geometry: `outline` where the model gives outlines, else cells; `cells` for cells always.
+        dates_as_given: How it runs: whether a pair is taken whose files say that the image given as
+            the earlier one is the newer.
         allow_failed_tiles: How it runs: whether failed tiles still count as success.
         device: How it runs: `auto`, `cpu`, `cuda`, `mps`.
         batch_size: How it runs: tiles answered in one call; None for the model's choice.
@@ -191,6 +193,7 @@ class AnalyzeOptions(Options):
     min_confidence: float = 0.0
     min_area_m2: float = 0.0
     geometry: Geometry = Geometry.OUTLINE
+    dates_as_given: bool = False
     allow_failed_tiles: bool = False
     device: str = "auto"
     batch_size: int | None = None
@@ -201,6 +204,7 @@ class AnalyzeOptions(Options):
     overwrite: bool = False
 
     HOW_IT_RUNS: ClassVar[tuple[str, ...]] = (
+        "dates_as_given",
         "allow_failed_tiles",
         "device",
         "batch_size",

@@ -235,8 +235,8 @@ class _Run:
         known = journal.measured("preparation")
         if known is not None:
             return Preparation.from_dict(known)
-        if self.pair.bands.note:
-            self.listener(Notice(self.pair.bands.note, warning=True))
+        for remark in self.pair.remarks:
+            self.listener(remark.notice())
         found = prepare(
             self.pair,
             self.options.align,

@@ -10,13 +10,13 @@ from typing import Any
 from odc.geo.geobox import GeoBox
 
 from geochg import __version__
+from geochg.foreign_text import without_secrets
 from geochg.journal import Tallies
 from geochg.models.base import ChangeModel
 from geochg.options import AnalyzeOptions
 from geochg.records import Question, TileFailure
 from geochg.tiling.pair import RasterPair
 from geochg.tiling.preparation import Preparation
-from geochg.tiling.source import without_secrets
 
 
 def fingerprint(

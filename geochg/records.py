@@ -242,6 +242,25 @@ class Channel(NamedTuple):
     change: Change
 
 
+LAND_COVER = ("bare", "low plants", "woody", "water", "road", "building")
+"""What the ground can be at a date; `road` is a road or other paved ground."""
+CANNOT_TELL = 255
+"""Land cover where the model cannot say what the ground is."""
+
+
+class LandCover(NamedTuple):
+    """What the ground is at each date.
+
+    Attributes:
+        before: `(height, width)` uint8, indices into `LAND_COVER`, `CANNOT_TELL` where the model
+            cannot say.
+        after: As `before`.
+    """
+
+    before: NDArray[np.uint8]
+    after: NDArray[np.uint8]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Outlines:
     """Change per pixel.
@@ -253,12 +272,29 @@ class Outlines:
         threshold: A pixel is changed where its strongest channel reaches this.
         captions: A sentence for each channel, true of any place where it changed; empty where only
             the caption of the whole tile says something.
+        change: `(height, width)` float32 0-1, the probability that anything changed. Where all
+            channels are kept, heat and thresholds use it, while class and direction of a pixel are
+            those of its strongest channel; where only some are, their own layers are used. None
+            for models that have no such surface.
+        low_threshold: A connected piece of pixels that reach this counts as changed when it holds
+            pixels that reach `threshold`. None where each pixel must reach `threshold` by itself.
+        land_cover: What the ground is at both dates; None for models that cannot tell.
+        not_seen: `(height, width)` bool, cloud, shadow or snow at either date: no change there, and
+            not "unchanged" either. None for models that cannot tell.
+        calibration: Mean probabilities of a piece, rising, and the share of features with such a
+            mean that are right, both 0-1; confidence is read off between them. None where the
+            probability itself is the confidence.
     """
 
     channels: tuple[Channel, ...]
     probability: NDArray[np.float32]
     threshold: float = 0.5
     captions: tuple[str, ...] = ()
+    change: NDArray[np.float32] | None = None
+    low_threshold: float | None = None
+    land_cover: LandCover | None = None
+    not_seen: NDArray[np.bool_] | None = None
+    calibration: tuple[tuple[float, ...], tuple[float, ...]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

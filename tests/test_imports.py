@@ -11,9 +11,11 @@ import geochg
 
 ROOT = Path(__file__).parent.parent
 BASE = {
+    "foreign_text",
     "errors",
     "companions",
     "databases",
+    "text_file",
     "toml_file",
     "options",
     "events",
@@ -23,17 +25,20 @@ BASE = {
 }
 MIDDLE = {"tiling", "models", "cells", "features", "writers"}
 ALLOWED = {
-    "errors": set(),
+    "foreign_text": set(),
+    "errors": {"foreign_text"},
     "companions": set(),
     "databases": set(),
-    "toml_file": {"errors"},
-    "options": {"errors", "toml_file"},
-    "events": set(),
+    "text_file": {"foreign_text", "errors"},
+    "toml_file": {"foreign_text", "errors", "text_file"},
+    "options": {"foreign_text", "errors", "text_file", "toml_file"},
+    "events": {"foreign_text"},
     "records": set(),
     "tasks": BASE,
-    "geometry": {"records"},
+    "geometry": {"foreign_text", "errors", "records"},
     **dict.fromkeys(MIDDLE, BASE),
-    "journal": BASE | {"tiling"},
+    "journal": BASE | {"tiling", "journal_checks"},
+    "journal_checks": BASE | {"tiling"},
     "answering": BASE,
     "voting": BASE,
     "provenance": BASE | {"tiling", "models", "journal"},

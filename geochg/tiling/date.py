@@ -19,7 +19,7 @@ from rasterio.windows import Window
 
 from geochg.geometry.ground import crs_of
 from geochg.records import PixelWindow
-from geochg.tiling.grid import lattice_offset, middle_longitude, on_turn_of
+from geochg.tiling.grid import COARSER_FROM, lattice_offset, middle_longitude, on_turn_of, pixel_m
 from geochg.tiling.radiometry import RadiometricMatch, Stretch
 from geochg.tiling.source import RasterSource, gdal_settings, open_source
 
@@ -214,11 +214,16 @@ def _warped(dataset: DatasetReader, plan: DatePlan, grid: GeoBox) -> WarpedVRT:
         transform=on_turn_of(plan.source.geobox, grid, transform),
         width=width_px,
         height=height_px,
-        # GDAL widens the kernel when it shrinks, so cubic serves both ways.
-        resampling=Resampling.cubic,
+        resampling=_resampling(plan.source.geobox, grid),
         add_alpha=_alpha_number(dataset) is None,
         warp_mem_limit=64,
     )
+
+
+def _resampling(source: GeoBox, grid: GeoBox) -> Resampling:
+    """The mean of what lies in a pixel where pixels grow, as a sensor takes it; else cubic."""
+    is_coarser = pixel_m(grid) >= COARSER_FROM * pixel_m(source)
+    return Resampling.average if is_coarser else Resampling.cubic
 
 
 def _unwrapped_crs(source: GeoBox) -> str | None:

@@ -1,4 +1,8 @@
-"""The common grid of a pair: the before image's, cut to where both dates and the area lie."""
+"""The common grid of a pair: the before image's, cut to where both dates and the area lie.
+
+Where the after image's pixels are much wider, the grid has pixels of their size instead: what one
+date cannot show is no change.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +28,9 @@ from geochg.records import PixelWindow
 _LATTICE_TOLERANCE_PX = 1e-3
 """Grids whose pixels lie within this of each other are one lattice: no resampling is needed."""
 
+COARSER_FROM = 1.5
+"""A date whose pixels are so many times as wide as the other's cannot show what the other shows."""
+
 
 def common_grid(
     before: GeoBox,
@@ -39,15 +46,17 @@ def common_grid(
         before: Grid of the before image.
         after: Grid of the after image.
         crs: CRS to use instead of the before image's.
-        resolution: Pixel size to use, in units of the CRS.
+        resolution: Pixel size to use, in units of the CRS; None for what both images can show.
         paths: What to call the two images in messages.
 
     Raises:
         OptionError: If `crs` is not a CRS or the pair cannot be brought to it.
         InputError: If the images do not overlap.
     """
-    grid = _resampled(_reprojected(before, crs, resolution), resolution)
-    shared = covered_window(pixel_polygon(footprint(after), crs_of(after), grid), grid)
+    wanted = before if resolution is not None else _shown_by_both(before, after)
+    grid = _resampled(_reprojected(wanted, crs, resolution), resolution)
+    other = before if wanted is after else after
+    shared = covered_window(pixel_polygon(footprint(other), crs_of(other), grid), grid)
     if shared is None:
         raise InputError(
             f"{paths[0]} and {paths[1]} do not overlap",
@@ -139,6 +148,23 @@ def pixel_area_m2(grid: GeoBox) -> float:
     to_degrees = Transformer.from_crs(crs_of(grid).proj, "EPSG:4326", always_xy=True)
     area_m2, _ = Geod(ellps="WGS84").polygon_area_perimeter(*to_degrees.transform(xs, ys))
     return abs(float(area_m2))
+
+
+def pixel_m(grid: GeoBox) -> float:
+    """Side of a square as large as the pixel at the grid's centre, in metres."""
+    return math.sqrt(pixel_area_m2(grid))
+
+
+def _shown_by_both(before: GeoBox, after: GeoBox) -> GeoBox:
+    """The before grid, but with the after image's pixels where those are much wider."""
+    ratio = pixel_m(after) / pixel_m(before)
+    if ratio < COARSER_FROM:
+        return before
+    # The coarser image is best left as it is; only its CRS is not what was asked for.
+    if after.crs == before.crs:
+        return after
+    height_px, width_px = (max(1, math.floor(side_px / ratio)) for side_px in before.shape)
+    return GeoBox((height_px, width_px), before.transform * Affine.scale(ratio), before.crs)
 
 
 def _reprojected(grid: GeoBox, crs: str | None, resolution: float | None) -> GeoBox:

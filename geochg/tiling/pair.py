@@ -16,6 +16,7 @@ from geochg.tiling.bands import BandChoice, choose_bands
 from geochg.tiling.date import DatePlan
 from geochg.tiling.grid import common_grid, pixel_area_m2
 from geochg.tiling.layout import Layout
+from geochg.tiling.pair_checks import Remark, grid_remarks, refuse, source_remarks
 from geochg.tiling.read import ReadPlan
 from geochg.tiling.source import RasterSource, read_source
 
@@ -30,6 +31,7 @@ class RasterPair:
         bands: The bands in use.
         grid: The common grid, cut to where both dates and the area of interest lie.
         area: The area of interest on the grid; None when there is none.
+        remarks: What its user should know of the pair.
     """
 
     before: RasterSource
@@ -37,6 +39,7 @@ class RasterPair:
     bands: BandChoice
     grid: GeoBox
     area: Area | None
+    remarks: tuple[Remark, ...] = ()
 
     @property
     def facts(self) -> PairFacts:
@@ -67,6 +70,8 @@ def open_pair(
     after: str | os.PathLike[str],
     options: AnalyzeOptions,
     purpose: Literal["rgb", "all"],
+    *,
+    refusing: bool = True,
 ) -> RasterPair:
     """Opens two rasters and finds the grid they share; reads no pixels.
 
@@ -75,6 +80,7 @@ def open_pair(
         after: The later raster.
         options: Grid, bands and area are taken from these.
         purpose: The bands the model wants.
+        refusing: Whether a pair that is to be refused is; if not, its remarks say so.
 
     Raises:
         InputError: If a raster cannot be used, or the two do not overlap or go together.
@@ -82,6 +88,9 @@ def open_pair(
     """
     paths = (os.fspath(before), os.fspath(after))
     sources = (read_source(paths[0]), read_source(paths[1]))
+    remarks = source_remarks(*sources, dates_as_given=options.dates_as_given)
+    if refusing:
+        refuse(remarks)
     bands = choose_bands(sources[0].bands, sources[1].bands, options.bands, purpose, paths)
     grid = common_grid(
         sources[0].geobox,
@@ -90,10 +99,13 @@ def open_pair(
         resolution=options.resolution,
         paths=paths,
     )
+    remarks += grid_remarks(*sources, grid)
+    if bands.note:
+        remarks += (Remark(bands.note),)
     area = None
     if options.aoi is not None:
         grid, area = cut_to_area(grid, options.aoi)
-    return RasterPair(sources[0], sources[1], bands, grid, area)
+    return RasterPair(sources[0], sources[1], bands, grid, area, remarks)
 
 
 def nothing_valid(pair: RasterPair) -> InputError:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
@@ -18,6 +17,8 @@ from rasterio.errors import RasterioError, RasterioIOError
 from rasterio.vrt import WarpedVRT
 
 from geochg.errors import InputError
+from geochg.foreign_text import cleaned, without_secrets
+from geochg.tiling.acquired import acquired
 from geochg.tiling.bands import Band, describe_bands
 from geochg.tiling.virtual import alpha_as_data, expanded_palette
 
@@ -55,6 +56,9 @@ class RasterSource:
         overviews: Decimation factors of the overviews.
         acquired: When the image was taken or written, as the file says, ISO 8601; may be empty.
         size_bytes: Size of the file; None when it is no local file.
+        dated_by: The tag that tells `acquired`; empty where none does.
+        pages: Names by which the rasters within the file are opened, when it holds several and one
+            of them was taken because none was named.
         files: Every local file behind it: containers, masks beside it, sources of a VRT.
     """
 
@@ -69,6 +73,8 @@ class RasterSource:
     overviews: tuple[int, ...]
     acquired: str
     size_bytes: int | None
+    dated_by: str = ""
+    pages: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
@@ -95,6 +101,7 @@ def read_source(path: str | os.PathLike[str]) -> RasterSource:
         bands = describe_bands(dataset)
         if all(band.alpha for band in bands):
             raise InputError(f"{name} has no data band", "give a raster with image bands")
+        time, tag = acquired({**dataset.tags(), **dataset.tags(ns="IMAGERY")})
         return RasterSource(
             path=name,
             driver=dataset.driver if not isinstance(dataset, WarpedVRT) else "GCPs, rectified",
@@ -105,7 +112,9 @@ def read_source(path: str | os.PathLike[str]) -> RasterSource:
             mask=_mask_kind(dataset),
             placed_by="gcps" if isinstance(dataset, WarpedVRT) else "transform",
             overviews=tuple(dataset.overviews(bands[0].number)),
-            acquired=_acquired(dataset),
+            acquired=time,
+            dated_by=tag,
+            pages=tuple(dataset.subdatasets),
             size_bytes=_size_bytes(name),
             files=tuple(sorted(_local_files(name))),
         )
@@ -169,7 +178,7 @@ def _cannot_open(name: str, error: Exception) -> InputError:
     file = Path(name)
     if isinstance(error, RasterioIOError) and ("://" in name or name.startswith("/vsi")):
         shown = without_secrets(name)
-        return InputError(f"cannot open {shown}: {_one_line(error)}", "check the address")
+        return InputError(f"cannot open {shown}: {cleaned(error)}", "check the address")
     if len(name) > 1000:
         return InputError(f"{name[:60]}... is no name of a raster", "check the path")
     if file.is_dir():
@@ -179,8 +188,9 @@ def _cannot_open(name: str, error: Exception) -> InputError:
             return InputError(f"{name} is empty", "copy or download it again")
         if not os.access(file, os.R_OK):
             return InputError(f"{name} may not be read", "check its permissions")
+        reason = cleaned(error).removeprefix(f"'{name}' ")
         return InputError(
-            f"{name} is not a raster that GDAL can open, or it is damaged",
+            f"{name} is not a raster that GDAL can open: {reason}",
             "check it with `rio info`; copy or download it again if it is damaged",
         )
     return InputError(f"{name} does not exist", "check the path")
@@ -222,35 +232,12 @@ def _mask_kind(dataset: DatasetReader) -> str:
     return "mask" if MaskFlags.per_dataset in flags else "none"
 
 
-def _acquired(dataset: DatasetReader) -> str:
-    """The time the file gives; TIFFTAG_DATETIME writes `2014:07:20 10:00:00`."""
-    taken = dataset.tags(ns="IMAGERY").get("ACQUISITIONDATETIME", "")
-    stamp = dataset.tags().get("TIFFTAG_DATETIME", "")
-    if taken:
-        return str(taken)
-    day, _, time = stamp.partition(" ")
-    # The format has no dates without a time; midnight stands for an unknown one.
-    known = time and time != "00:00:00"
-    return f"{day.replace(':', '-')}T{time}" if known else day.replace(":", "-")
-
-
 def _size_bytes(name: str) -> int | None:
     file = Path(name)
     try:
         return file.stat().st_size if file.is_file() else None
     except OSError:  # a GDAL name that no file system takes
         return None
-
-
-def without_secrets(name: str) -> str:
-    """The name without what may let its reader in: user, password, signature.
-
-    Signatures also expire, so two runs on one raster may have different ones.
-    """
-    if "://" not in name:
-        return name
-    address = name.partition("?")[0]
-    return re.sub(r"//[^/@]*@", "//", address)
 
 
 def _local_files(name: str, known: frozenset[str] = frozenset()) -> set[str]:
@@ -274,7 +261,3 @@ def _container(name: str) -> str:
         return ""
     inner = Path(name.split("/", 2)[2].strip("{}"))
     return next((str(p) for p in (inner, *inner.parents) if _size_bytes(str(p)) is not None), "")
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())

@@ -1,0 +1,185 @@
+"""What is remarkable about two rasters as a pair: the one place that tells it or refuses it.
+
+Each check is a pure function from what is known of the two rasters to remarks. `analyze`, `ask`,
+`info`, `dataset build`, the worker and the QGIS panel all show the same ones.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from odc.geo.geobox import GeoBox
+
+from geochg.errors import InputError
+from geochg.events import Notice
+from geochg.tiling.acquired import period_of, tells_writing
+from geochg.tiling.grid import COARSER_FROM, pixel_area_m2, pixel_m
+from geochg.tiling.source import RasterSource, without_secrets
+
+SMALL_SHARE = 0.1
+"""Sharing less than this much of the smaller image is remarkable."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """Something about a pair that its user should know.
+
+    Attributes:
+        message: What is remarkable, naming the images; one line.
+        hint: What the user can do about it; one line, may be empty.
+        warning: Whether the result may be worth little because of it.
+        refused: Whether the pair is not analysed because of it.
+    """
+
+    message: str
+    hint: str = ""
+    warning: bool = True
+    refused: bool = False
+
+    @property
+    def text(self) -> str:
+        """The message and the hint as one line."""
+        return f"{self.message}; {self.hint}" if self.hint else self.message
+
+    def notice(self) -> Notice:
+        """The remark for a listener."""
+        return Notice(self.text, warning=self.warning)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The remark as plain JSON values."""
+        return asdict(self)
+
+
+def refuse(remarks: Iterable[Remark]) -> None:
+    """Does nothing unless one of the remarks refuses the pair.
+
+    Raises:
+        InputError: Then, with what it says.
+    """
+    for remark in remarks:
+        if remark.refused:
+            raise InputError(remark.message, remark.hint)
+
+
+def source_remarks(
+    before: RasterSource, after: RasterSource, *, dates_as_given: bool
+) -> tuple[Remark, ...]:
+    """What the two rasters say of themselves that does not go together.
+
+    Args:
+        before: The raster that was given as the earlier one.
+        after: The raster that was given as the later one.
+        dates_as_given: Whether the user knows better than the files when they were taken.
+    """
+    return (
+        *order_remarks(before, after, dates_as_given=dates_as_given),
+        *identity_remarks(before, after),
+        *page_remarks(before, after),
+    )
+
+
+def grid_remarks(before: RasterSource, after: RasterSource, grid: GeoBox) -> tuple[Remark, ...]:
+    """What is remarkable about the two rasters on their common grid."""
+    return (*resolution_remarks(before, after, grid), *overlap_remarks(before, after, grid))
+
+
+def order_remarks(
+    before: RasterSource, after: RasterSource, *, dates_as_given: bool
+) -> Iterator[Remark]:
+    """Tells that the newer image was given first, where both files are dated.
+
+    It is refused when both tell the same kind of time and lie more than a day apart: files that
+    were written one after the other say little about when their images were taken.
+    """
+    first, second = period_of(before.acquired), period_of(after.acquired)
+    if first is None or second is None or not first.is_after(second):
+        return
+    dates = f"{_name(before)} ({first.text}) is newer than {_name(after)} ({second.text})"
+    if dates_as_given:
+        yield Remark(f"{dates} by their tags; they are taken in the order given", warning=False)
+        return
+    sure = tells_writing(before.dated_by) == tells_writing(after.dated_by)
+    yield Remark(
+        f"{dates} but is given as BEFORE",
+        "swap them, or add --dates-as-given if the dates in the files are wrong",
+        refused=sure and first.is_days_after(second),
+    )
+
+
+def identity_remarks(before: RasterSource, after: RasterSource) -> Iterator[Remark]:
+    """Tells that one raster was given as both dates."""
+    if not is_one_raster(before.path, after.path):
+        return
+    pages = before.pages or after.pages
+    hint = f"name two of its pages: {_listed(pages)}" if pages else "give the image of another date"
+    yield Remark(f"both dates are the same file, {_name(before)}: nothing can differ", hint)
+
+
+def page_remarks(before: RasterSource, after: RasterSource) -> Iterator[Remark]:
+    """Tells that a file holds further rasters, of which none was named."""
+    if is_one_raster(before.path, after.path):
+        return
+    for source in (before, after):
+        if source.pages:
+            yield Remark(
+                f"{_name(source)} holds {len(source.pages)} pages, of which the first is used",
+                f"name another as {_listed(source.pages[1:])}",
+            )
+
+
+def resolution_remarks(before: RasterSource, after: RasterSource, grid: GeoBox) -> Iterator[Remark]:
+    """Tells that one date cannot show what the other shows, and at what they are compared."""
+    before_m, after_m, grid_m = (pixel_m(geobox) for geobox in (before.geobox, after.geobox, grid))
+    coarser_m = max(before_m, after_m)
+    if coarser_m < COARSER_FROM * min(before_m, after_m):
+        return
+    sizes = f"{_name(before)} has pixels of {before_m:.3g} m, {_name(after)} of {after_m:.3g} m"
+    if grid_m * COARSER_FROM < coarser_m:
+        coarser = before if before_m > after_m else after
+        yield Remark(
+            f"{sizes}: at a resolution of {grid_m:.3g} m, what {_name(coarser)} cannot show reads "
+            "as change",
+            "leave out --resolution to compare them at what both can show",
+        )
+        return
+    yield Remark(f"{sizes}: they are compared at a resolution of {grid_m:.3g} m")
+
+
+def overlap_remarks(before: RasterSource, after: RasterSource, grid: GeoBox) -> Iterator[Remark]:
+    """Tells that two images share next to nothing."""
+    shared_m2 = _ground_m2(grid)
+    smaller_m2 = min(_ground_m2(before.geobox), _ground_m2(after.geobox))
+    if shared_m2 < SMALL_SHARE * smaller_m2:
+        yield Remark(
+            f"{_name(before)} and {_name(after)} share {shared_m2 / smaller_m2:.1%} of the smaller "
+            "image only",
+            "check that both show the same place",
+        )
+
+
+def is_one_raster(before: str, after: str) -> bool:
+    """Whether two names lead to one raster: equal names, or one file under two of them."""
+    if without_secrets(before) == without_secrets(after):
+        return True
+    try:
+        return Path(before).is_file() and os.path.samefile(before, after)
+    except (OSError, ValueError):  # a GDAL name that no file system takes, or one of no file
+        return False
+
+
+def _ground_m2(grid: GeoBox) -> float:
+    height_px, width_px = grid.shape
+    return pixel_area_m2(grid) * height_px * width_px
+
+
+def _name(source: RasterSource) -> str:
+    return without_secrets(source.path)
+
+
+def _listed(pages: tuple[str, ...]) -> str:
+    shown = " and ".join(pages[:2])
+    return f"{shown}, ..." if len(pages) > 2 else shown
