@@ -33,9 +33,7 @@ def open_database(
     name = quote(os.fsencode(path.resolve().as_posix()))
     rooted = name if name.startswith("/") else f"/{name}"
     uri = f"file://{rooted}?mode={mode}{'' if locks else '&nolock=1'}"
-    database = sqlite3.connect(
-        uri, uri=True, timeout=wait_s, isolation_level=None, check_same_thread=False
-    )
+    database = sqlite3.connect(uri, uri=True, timeout=wait_s, isolation_level=None)
     database.execute("PRAGMA trusted_schema = OFF")
     return database
 

@@ -96,7 +96,7 @@ class Options:
                 f"unknown option {', '.join(map(repr, unknown))}",
                 f"known options: {', '.join(sorted(known)) or 'none'}",
             )
-        return cls(**{key: _typed(key, value, types[key]) for key, value in given.items()})
+        return cls(**{key: typed(key, value, types[key]) for key, value in given.items()})
 
     @classmethod
     def from_toml(cls, path: Path) -> Self:
@@ -282,16 +282,25 @@ def _plain(value: Any) -> Any:  # noqa: ANN401
     return value
 
 
-def _typed(key: str, value: Any, wanted: Any) -> Any:  # noqa: ANN401
-    """Brings a JSON value to the field's type, or refuses it."""
+def typed(key: str, value: Any, wanted: Any) -> Any:  # noqa: ANN401
+    """Brings a JSON value to the type of a field.
+
+    Args:
+        key: The field's name, for the message.
+        value: What stands there.
+        wanted: Its type.
+
+    Raises:
+        OptionError: If it has another.
+    """
     origin, arguments = typing.get_origin(wanted), typing.get_args(wanted)
     if origin in (typing.Union, UnionType):
         if value is None and type(None) in arguments:
             return None
         wanted = next(argument for argument in arguments if argument is not type(None))
-        return _typed(key, value, wanted)
+        return typed(key, value, wanted)
     if origin is tuple and isinstance(value, list | tuple):
-        return tuple(_typed(key, item, arguments[0]) for item in value)
+        return tuple(typed(key, item, arguments[0]) for item in value)
     if origin is Mapping and isinstance(value, Mapping):
         return dict(value)
     if isinstance(wanted, type) and issubclass(wanted, StrEnum) and value in list(wanted):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -22,7 +22,15 @@ from geochg.models.chosen import check_classes, load_chosen, mapped_questions
 from geochg.options import AnalyzeOptions
 from geochg.outputs import Outputs
 from geochg.provenance import fingerprint, metadata
-from geochg.records import Question, Tile, TileAnswers, TileFailure, TileResult, TileWindow
+from geochg.records import (
+    CLASSES,
+    Question,
+    Tile,
+    TileAnswers,
+    TileFailure,
+    TileResult,
+    TileWindow,
+)
 from geochg.surveying import SurveyTiles
 from geochg.tiling.layout import Layout
 from geochg.tiling.pair import RasterPair, nothing_valid, open_pair
@@ -113,7 +121,13 @@ def _journal(run: _Run) -> Journal:
     paths = run.outputs.paths()
     facts = fingerprint(run.pair, run.options, run.model, heatmap=run.outputs.heatmap is not None)
     path = journal_path(paths[0]) if paths else None
-    return Journal.begin(path, run.layout, facts, resume=run.options.resume)
+    classes = {*CLASSES, *run.model.capabilities.classes}
+    resume = run.options.resume
+    journal = Journal.begin(path, run.layout, facts, resume=resume, classes=classes)
+    if not journal.has_locks:
+        text = f"the folder of {path} has no file locks: start no other run with this output"
+        run.listener(Notice(text, warning=True))
+    return journal
 
 
 @dataclass(frozen=True)
@@ -192,7 +206,7 @@ class _Run:
             self.options,
             self.model,
             self.questions,
-            Preparation.from_dict(journal.measured("preparation") or Preparation().to_dict()),
+            _kept_preparation(journal) or Preparation(),
             tallies,
             failures,
         )
@@ -232,9 +246,9 @@ class _Run:
 
     def _preparation(self, journal: Journal) -> Preparation:
         """The measurements of this run: made once, kept in the journal, said."""
-        known = journal.measured("preparation")
+        known = _kept_preparation(journal)
         if known is not None:
-            return Preparation.from_dict(known)
+            return known
         for remark in self.pair.remarks:
             self.listener(remark.notice())
         found = prepare(
@@ -264,7 +278,7 @@ class _Run:
                 self.model.survey(self.pair.facts, [])
             return
         kept = journal.measured("survey")
-        known = None if kept is None else kept["tiles"]
+        known = None if kept is None else _tile_numbers(kept, journal, len(self.layout))
         read = partial(self._read, plan)
         survey = SurveyTiles(self.pair, self.layout, read, self.listener, known)
         with naming(self.model):
@@ -328,3 +342,28 @@ class _Run:
     def _stop_if_cancelled(self) -> None:
         if self.cancel.is_set():
             raise CancelledRunError("cancelled", "run again with --resume to go on")
+
+
+def _kept_preparation(journal: Journal) -> Preparation | None:
+    """What was measured before the first tile; None where nothing was yet.
+
+    Raises:
+        InputError: If the journal is damaged.
+    """
+    known = journal.measured("preparation")
+    try:
+        return None if known is None else Preparation.from_dict(known)
+    except ValueError as error:
+        raise journal.damaged(str(error)) from error
+
+
+def _tile_numbers(kept: Mapping[str, Any], journal: Journal, total: int) -> list[int]:
+    """The tiles that a model surveyed.
+
+    Raises:
+        InputError: If the journal is damaged.
+    """
+    tiles = kept.get("tiles")
+    if not isinstance(tiles, list) or not all(type(n) is int and 0 <= n < total for n in tiles):
+        raise journal.damaged("it does not say which tiles were surveyed")
+    return tiles
