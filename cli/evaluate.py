@@ -213,9 +213,6 @@ def _are_rows(ctx: click.Context, sources: tuple[Path, ...]) -> bool:
 
 
 def _has_questions(table: Path) -> bool:
-    try:
-        with table.open(encoding="utf-8-sig") as file:
-            head = file.readline(10_000)
-    except (OSError, UnicodeDecodeError):
-        return False  # said by who reads it
-    return "question" in {name.strip(' "\r\n') for name in head.split(",")}
+    from geochg.text_file import read_table
+
+    return "question" in read_table(table).columns

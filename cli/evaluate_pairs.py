@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from geochg.errors import OptionError
+from geochg.errors import InputError, OptionError
 from geochg.evaluation.options import EvaluateOptions
 from geochg.options import AnalyzeOptions
 
@@ -111,8 +111,12 @@ def _check_has_threshold(options: EvaluateOptions) -> None:
 
 def _fitted(found: Predictions, report: PresenceReport) -> AnalyzeOptions:
     """The model with the threshold that was found for it."""
+    from geochg.evaluation.predictions import HINT
+
     assert report.fit is not None
-    tile_size_px = int(found.options["tile_size_px"])
+    tile_size_px = found.options.get("tile_size_px")
+    if type(tile_size_px) is not int:
+        raise InputError("the predictions do not tell their tile size", HINT)
     usual = AnalyzeOptions()
     return AnalyzeOptions(
         model=found.model,

@@ -5,16 +5,16 @@ Nothing that a journal holds is run, and all of it is looked at before a run goe
 
 from __future__ import annotations
 
-import json
 import math
 import sqlite3
 import zlib
 from collections.abc import Collection, Mapping
-from typing import Any, NoReturn
+from typing import Any
 
 import shapely
 
 from geochg.records import GRID_CELLS, Cell, Change, PixelWindow, Task, TileResult, Vote
+from geochg.text_file import parsed_json
 from geochg.tiling.layout import Layout
 
 APPLICATION_ID = 0x67656F63  # "geoc"
@@ -87,10 +87,7 @@ def parsed(text: object) -> dict[str, Any]:
     Raises:
         ValueError: If it is none.
     """
-    try:
-        value = json.loads(str(text), parse_constant=_refuse_constant)
-    except RecursionError as error:
-        raise ValueError("nested too deep") from error
+    value = parsed_json(str(text))
     if not isinstance(value, dict):
         raise ValueError("no object")
     return value
@@ -170,10 +167,6 @@ def _check_vote(vote: Vote, read: PixelWindow, classes: Collection[str]) -> None
 
 def _is_share(value: object) -> bool:
     return type(value) in (int, float) and math.isfinite(value) and 0 <= value <= 1  # type: ignore[arg-type]
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number")
 
 
 def _require(holds: object, reason: str) -> None:

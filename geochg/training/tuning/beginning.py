@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from geochg.errors import InputError, OptionError
+from geochg.text_file import parsed_json, read_text
 from geochg.training.checkpoints import newest, write_whole
 from geochg.training.storage import writing_told
 from geochg.training.tuning.facts import difference
@@ -59,11 +60,15 @@ def begun(work: Path, facts: Mapping[str, Any], resume: bool) -> Path | None:
 
 def _check_same(file: Path, facts: Mapping[str, Any]) -> None:
     try:
-        former = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        former = parsed_json(read_text(file))
+    except ValueError as error:
         raise InputError(
             f"{file} cannot be read: {error}", f"remove {file.parent}, and start anew"
         ) from error
+    if not isinstance(former, dict):
+        raise InputError(
+            f"{file} does not tell which run it is of", f"remove {file.parent}, and start anew"
+        )
     if other := difference(former, facts):
         raise OptionError(
             f"the run in {file.parent} was begun with {other}",
