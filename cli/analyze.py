@@ -188,6 +188,9 @@ def _in_words(result: ChangeResult) -> str:
         f"{len(result.features)} changes on {_hectares(_area_m2(result))}, "
         f"in {tiles['changed']} of {tiles['read']} tiles"
     )
+    gaps = {"failed": "failed", "incomplete": "answered in part", "unparsed": "without sense"}
+    if told := [f"{tiles[kind]} {gap}" for kind, gap in gaps.items() if tiles[kind]]:
+        lines.append(f"  tiles: {', '.join(told)}")
     groups = result.features.groupby(["class", "change"])["area_m2"].agg(["size", "sum"])
     for (class_name, change), row in groups.sort_values("sum", ascending=False).iterrows():
         lines.append(f"  {class_name} {change}: {int(row['size'])}, {_hectares(row['sum'])}")

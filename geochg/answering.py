@@ -8,7 +8,9 @@ from itertools import chain, islice, repeat
 from typing import NamedTuple
 
 from geochg.errors import CancelledRunError
+from geochg.finite import finite
 from geochg.records import Tile, TileAnswers, TileFailure
+from geochg.refusals import Refusals
 
 FIRST_BATCHES = (8, 16, 32)
 """Tiles of the first batches, so that the first results come soon."""
@@ -38,8 +40,9 @@ def answered_ahead(
     """The tiles in batches that soon are as large as asked for, answered in order.
 
     While the caller works on a batch, the next one is answered and the one after that is read.
-    The model is never asked after it failed, and what it is busy with when the run is cancelled
-    is still given.
+    The model is never asked after it failed, nor where tile after tile fails for good; what it is
+    busy with when the run is cancelled is still given. A tile about which the model gives a number
+    that is not finite has failed.
 
     Args:
         tiles: As they are read; may raise.
@@ -48,14 +51,16 @@ def answered_ahead(
 
     Raises:
         CancelledRunError: If reading does, after the batch that was being answered.
+        TilesFailedError: If too many tiles in a row fail for good; see `refusals`.
     """
     asked: _Asked | None = None
+    refusals = Refusals()
     sizes = chain((size for size in FIRST_BATCHES if size < batch_tiles), repeat(batch_tiles))
     with ThreadPoolExecutor(1, "geochg-model") as model:
         try:
             while batch := list(islice(tiles, next(sizes))):
                 answered = asked and asked.wait()
-                asked = _Asked(batch, model.submit(_ask, ask, batch))
+                asked = _Asked(batch, model.submit(_ask, ask, batch, refusals))
                 if answered:
                     yield answered
         except CancelledRunError:
@@ -88,6 +93,18 @@ class _Asked(NamedTuple):
         return Answered(self.batch, self.answers.result())
 
 
-def _ask(ask: Ask, batch: Sequence[Tile | TileFailure]) -> list[TileAnswers]:
+def _ask(ask: Ask, batch: Sequence[Tile | TileFailure], refusals: Refusals) -> list[TileAnswers]:
+    refusals.check()
     tiles = to_ask(batch)
-    return ask(tiles) if tiles else []
+    said = ask(tiles) if tiles else []
+    answers = [finite(tile, each) for tile, each in zip(tiles, said, strict=True)]
+    given = iter(answers)
+    refusals.note(
+        tile if isinstance(tile, TileFailure) else next(given) for tile in batch if _counts(tile)
+    )
+    return answers
+
+
+def _counts(tile: Tile | TileFailure) -> bool:
+    """Whether a tile failed or was asked about; those without data tell nothing."""
+    return isinstance(tile, TileFailure) or has_core(tile)

@@ -38,6 +38,7 @@ from geochg.records import (
     Counts,
     Dialogue,
     Locations,
+    Missing,
     Outlines,
     PixelWindow,
     Presence,
@@ -101,6 +102,7 @@ def tile_result(tile: Tile, answers: Sequence[Answer], settings: CellSettings) -
         heat=_heat(tile, said, evidence) if settings.heat else None,
         unparsed=tuple(answer.task for answer in answers if isinstance(answer, Unparsed)),
         ballot=_ballot(tile, said, settings) if settings.ballot else None,
+        missing=tuple(answer for answer in answers if isinstance(answer, Missing)),
     )
 
 
@@ -165,8 +167,11 @@ def _evidence(tile: Tile, said: _Said, settings: CellSettings) -> _Evidence | No
 
 def _verdict(
     said: _Said, evidence: _Evidence | None, counts: Mapping[str, int]
-) -> tuple[bool, tuple[Cell, ...], float | None]:
-    """Whether the tile changed, its cells, and the highest probability of change in its core."""
+) -> tuple[bool | None, tuple[Cell, ...], float | None]:
+    """Whether the tile changed, its cells, and the highest probability of change in its core.
+
+    Where nothing that was said tells whether it changed, that is None and not "no".
+    """
     cells = evidence.cells if evidence else ()
     derived = evidence.highest if evidence else None
     if presence := said.presence:
@@ -177,7 +182,7 @@ def _verdict(
         return bool(cells), cells, derived
     if said.counts:
         return any(counts.values()), (), None
-    return bool(said.caption and said.caption.changed), (), None
+    return (said.caption.changed if said.caption else None), (), None
 
 
 def _heat(tile: Tile, said: _Said, evidence: _Evidence | None) -> NDArray[np.uint8]:

@@ -38,6 +38,7 @@ from geochg.records import (
     Cell,
     Change,
     GridCell,
+    Missing,
     PixelWindow,
     Task,
     TileResult,
@@ -46,18 +47,28 @@ from geochg.records import (
 )
 from geochg.tiling.layout import Layout
 
-_INSERT_TILE = "INSERT OR REPLACE INTO tile VALUES (?, ?, ?, ?, ?, ?)"
+_INSERT_TILE = "INSERT OR REPLACE INTO tile VALUES (?, ?, ?, ?, ?, ?, ?)"
 
 
 @dataclass(frozen=True)
 class Tallies:
-    """How many tiles there are in all, were answered, changed, made no sense, had no data."""
+    """How many tiles there are of each kind.
+
+    Attributes:
+        total: In all.
+        read: Answered.
+        changed: In which the model saw a change.
+        unparsed: With an answer that made no sense.
+        skipped: Without data.
+        incomplete: Answered, but for a question to which no answer came.
+    """
 
     total: int
     read: int
     changed: int
     unparsed: int
     skipped: int
+    incomplete: int = 0
 
 
 class Journal:
@@ -183,7 +194,7 @@ class Journal:
         """
         rows = [
             *(_row(result) for result in results),
-            *((window.index, None, None, None, None, None) for window in skipped),
+            *((window.index, None, None, None, None, None, None) for window in skipped),
         ]
         with self._writing():
             self._database.execute("BEGIN")
@@ -223,10 +234,12 @@ class Journal:
 
     def tallies(self) -> Tallies:
         """Counts over all tiles, without reading what was said about them."""
-        ((count, read, changed, unparsed),) = self._rows(
-            "SELECT count(*), count(record), total(changed), total(unparsed) FROM tile"
+        ((count, read, *totals),) = self._rows(
+            "SELECT count(*), count(record), total(changed), total(unparsed), total(incomplete)"
+            " FROM tile"
         )
-        return Tallies(len(self._layout), read, int(changed), int(unparsed), count - read)
+        changed, unparsed, incomplete = map(int, totals)
+        return Tallies(len(self._layout), read, changed, unparsed, count - read, incomplete)
 
     def results(self) -> Iterator[TileResult]:
         """The answered tiles in raster order, one at a time, without their heat."""
@@ -391,13 +404,15 @@ def _is_held(error: BaseException | None) -> bool:
     return isinstance(error, sqlite3.OperationalError) and "locked" in str(error)
 
 
-def _row(result: TileResult) -> tuple[int, bool, bool, str, bytes | None, bytes | None]:
+def _row(result: TileResult) -> tuple[Any, ...]:
+    """The values of `_INSERT_TILE`."""
     heat = None if result.heat is None else zlib.compress(result.heat.tobytes(), level=1)
     valid = None
     if result.ballot is not None:
         valid = zlib.compress(np.packbits(result.ballot.valid).tobytes(), level=1)
     index = result.window.index
-    return index, result.changed, bool(result.unparsed), _record(result), heat, valid
+    flags = (result.changed, bool(result.unparsed), bool(result.missing))
+    return index, *flags, _record(result), heat, valid
 
 
 def _record(result: TileResult) -> str:
@@ -419,6 +434,7 @@ def _record(result: TileResult) -> str:
         "caption": result.caption,
         "counts": dict(result.counts),
         "unparsed": result.unparsed,
+        "missing": {each.task: each.reason for each in result.missing},
         "cells": cells,
         "votes": None if votes is None else [_vote_values(vote) for vote in votes],
     }
@@ -444,6 +460,7 @@ def _result(window: TileWindow, record: str, valid: bytes | None) -> TileResult:
         heat=None,
         unparsed=tuple(Task(task) for task in known["unparsed"]),
         ballot=None if valid is None else _ballot(window.core, known["votes"], valid),
+        missing=tuple(Missing(Task(task), why) for task, why in known["missing"].items()),
     )
 
 

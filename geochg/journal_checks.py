@@ -23,7 +23,7 @@ TABLES = (
     "CREATE TABLE run (fingerprint TEXT NOT NULL)",
     "CREATE TABLE measured (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
     "CREATE TABLE tile (number INTEGER PRIMARY KEY, changed INTEGER, unparsed INTEGER,"
-    " record TEXT, heat BLOB, valid BLOB)",
+    " incomplete INTEGER, record TEXT, heat BLOB, valid BLOB)",
 )
 """All that a journal consists of."""
 
@@ -65,15 +65,15 @@ def check_numbers(database: sqlite3.Connection, layout: Layout) -> None:
     Raises:
         ValueError: Then.
     """
-    columns = {"changed": "integer", "unparsed": "integer", "record": "text"}
-    columns |= {"heat": "blob", "valid": "blob"}
+    columns = dict.fromkeys(("changed", "unparsed", "incomplete"), "integer")
+    columns |= {"record": "text", "heat": "blob", "valid": "blob"}
     kinds = " OR ".join(
         f"typeof({name}) NOT IN ('null', '{kind}')" for name, kind in columns.items()
     )
     ((strange,),) = database.execute(
         f"SELECT count(*) FROM tile WHERE number < 0 OR number >= ? OR {kinds}"
-        " OR changed NOT IN (0, 1) OR unparsed NOT IN (0, 1)"
-        " OR (record IS NULL) != (changed IS NULL)",
+        " OR changed NOT IN (0, 1) OR unparsed NOT IN (0, 1) OR incomplete NOT IN (0, 1)"
+        " OR (record IS NULL AND (changed IS NOT NULL OR heat IS NOT NULL))",
         (len(layout),),
     )
     _require(not strange, "it holds tiles that the run does not have")
@@ -118,7 +118,7 @@ def check_result(result: TileResult, classes: Collection[str]) -> None:
     Raises:
         ValueError: Then.
     """
-    _require(isinstance(result.changed, bool), "changed is neither true nor false")
+    _require(isinstance(result.changed, bool | None), "changed is neither true nor false")
     _require(result.probability is None or _is_share(result.probability), "a probability is none")
     _require(isinstance(result.caption, str), "a caption is no text")
     _require(isinstance(result.counts, Mapping), "counts are none")
@@ -126,6 +126,8 @@ def check_result(result: TileResult, classes: Collection[str]) -> None:
         _require(name in classes, "counts are of a class that the model does not know")
         _require(type(count) is int and 0 <= count <= _MOST_COUNTED, "a count is no number")
     _require(all(isinstance(task, Task) for task in result.unparsed), "a task is none")
+    for missing in result.missing:
+        _require(isinstance(missing.reason, str), "a reason is no text")
     for cell in result.cells:
         _check_cell(cell, result.window.core, classes)
     if result.ballot is not None:

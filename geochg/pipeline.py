@@ -16,7 +16,7 @@ from geochg.errors import CancelledRunError, TilesFailedError
 from geochg.events import Listener, Notice, Progress, ignore
 from geochg.features.changes import FeatureSettings, change_features
 from geochg.features.tiles import tile_features
-from geochg.journal import Journal, journal_path
+from geochg.journal import Journal, Tallies, journal_path
 from geochg.models.base import ChangeModel, naming
 from geochg.models.chosen import check_classes, load_chosen, mapped_questions
 from geochg.options import AnalyzeOptions
@@ -89,8 +89,8 @@ def analyze(
         InputError: If a raster, the area or an output cannot be used.
         OptionError: If an option makes no sense for the pair.
         ModelError: If the model is unknown, broken or does not fit the pair.
-        TilesFailedError: If tiles could not be read or answered and the options do not allow it;
-            nothing is written, the journal is kept.
+        TilesFailedError: If tiles could not be read or answered and the options do not allow it,
+            or too many in a row fail for good; nothing is written, the journal is kept.
         RunError: If the run fails otherwise.
         CancelledRunError: If it was cancelled; the journal is kept.
     """
@@ -201,6 +201,7 @@ class _Run:
         tallies = journal.tallies()
         if not tallies.read and not failures:
             raise nothing_valid(self.pair)
+        self._say_gaps(tallies)
         facts = metadata(
             self.pair,
             self.options,
@@ -243,6 +244,17 @@ class _Run:
             staging.commit()
         self.listener(Progress("write", 1, 1))
         return ChangeResult(features, facts, self.outputs)
+
+    def _say_gaps(self, tallies: Tallies) -> None:
+        """Tells of tiles that were answered only in part, or in words that make no sense."""
+        gaps = {
+            "no answer came to one of the questions": tallies.incomplete,
+            "an answer made no sense": tallies.unparsed,
+        }
+        for gap, count in gaps.items():
+            if count:
+                text = f"in {count} of {tallies.read} tiles {gap}; --tiles FILE tells which"
+                self.listener(Notice(text, warning=True))
 
     def _preparation(self, journal: Journal) -> Preparation:
         """The measurements of this run: made once, kept in the journal, said."""

@@ -322,15 +322,42 @@ class Unparsed:
     reason: str
 
 
-Answer = Presence | Caption | Counts | Locations | Boxes | Outlines | Dialogue | Reply | Unparsed
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """No answer came to one question about a tile, though others were answered; `reason` why."""
+
+    task: Task
+    reason: str
+
+
+Answer = (
+    Presence
+    | Caption
+    | Counts
+    | Locations
+    | Boxes
+    | Outlines
+    | Dialogue
+    | Reply
+    | Unparsed
+    | Missing
+)
 
 
 @dataclass(frozen=True, slots=True)
 class TileFailure:
-    """A tile that could not be read or answered; the run goes on without it."""
+    """A tile that could not be read or answered; the run goes on without it.
+
+    Attributes:
+        window: Where it lies.
+        reason: Why, in one line.
+        is_permanent: Whether no repetition mends it and other tiles will fail alike, as where a
+            server refuses every such request. A run in which tile after tile fails so stops asking.
+    """
 
     window: TileWindow
     reason: str
+    is_permanent: bool = False
 
 
 TileAnswers = Sequence[Answer] | TileFailure
@@ -397,7 +424,8 @@ class TileResult:
 
     Attributes:
         window: Where it lies.
-        changed: Whether the model saw a change in it.
+        changed: Whether the model saw a change in it; None where no answer made sense that could
+            tell.
         probability: Highest probability of change in its core, 0-1; None when the model has none.
         caption: The model's sentence, empty when it gave none.
         counts: Changed objects per class; empty when the model does not count.
@@ -405,12 +433,13 @@ class TileResult:
         heat: `(core height, core width)` uint8, probability of change times 254 rounded, 255 where
             not valid; None when no heatmap was asked for.
         unparsed: Tasks whose answers made no sense.
+        missing: Questions to which no answer came.
         ballot: What it says to its neighbours' ground as well as its own; None where tiles do not
             vote.
     """
 
     window: TileWindow
-    changed: bool
+    changed: bool | None
     probability: float | None
     caption: str
     counts: Mapping[str, int]
@@ -418,3 +447,4 @@ class TileResult:
     heat: NDArray[np.uint8] | None
     unparsed: tuple[Task, ...]
     ballot: Ballot | None = None
+    missing: tuple[Missing, ...] = ()

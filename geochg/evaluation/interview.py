@@ -29,6 +29,7 @@ from geochg.records import (
     Counts,
     Dialogue,
     Locations,
+    Missing,
     Outlines,
     PixelWindow,
     Presence,
@@ -274,6 +275,8 @@ def _rows(
 
 def _given(task: Task, answer: Answer, changed: bool) -> Given:
     """An answer as it is scored; `changed` is whether the model says that anything did."""
+    if isinstance(answer, Missing):
+        return Failed(answer.reason)
     if isinstance(answer, Unparsed):
         text = answer.text.split(TURN_BREAK)[-1] if task is Task.DIALOGUE else answer.text
         return Unparsed(task, text, answer.reason)

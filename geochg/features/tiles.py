@@ -35,7 +35,8 @@ def tile_features(
     Returns:
         One row a tile in raster order, in the grid's CRS. Columns: `tile`, `status` (`answered`,
         `failed`, `skipped`), `changed` (boolean), `probability` (Float64, 0-1), `caption`,
-        `unparsed` (list of task names), `reason` (why it failed, else empty), `count_<class>`
+        `unparsed` (list of task names), `reason` (why it failed, or why a question about it has no
+        answer; else empty), `count_<class>`
         (Int64, one for each class that any tile counts, by name), `geometry`. What a tile has no
         answer for is missing.
     """
@@ -80,6 +81,7 @@ def _answered_row(result: TileResult) -> _TileRow:
         probability=None if result.probability is None else round(result.probability, 4),
         caption=result.caption,
         unparsed=[str(task) for task in result.unparsed],
+        reason="; ".join(f"no {each.task}: {each.reason}" for each in result.missing),
         counts=result.counts,
     )
 

@@ -90,7 +90,7 @@ class CluedModel(ChangeModel):
         """Talks with the description as a clue; see `ChangeModel.talk`."""
         (told,) = self._told([tile])
         if isinstance(told, TileFailure):
-            raise RunError(f"no clue: {told.reason}", "ask about another place")
+            raise RunError(told.reason, "ask about another place")
         clue = clue_sentence(_described(told), self._wording)
         yield from self.model.talk(replace(tile, clue=clue), facts, exchanges, question)
 
@@ -109,8 +109,17 @@ class CluedModel(ChangeModel):
         return found
 
     def _told(self, tiles: Sequence[Tile]) -> list[TileAnswers]:
+        """What was seen in each tile; no answer about a tile is none to it either."""
         with naming(self.teller):
-            return self.teller.answer(tiles, [self._describe])
+            told = self.teller.answer(tiles, [self._describe])
+        return [_with_clue(answers) for answers in told]
+
+
+def _with_clue(told: TileAnswers) -> TileAnswers:
+    """The description, or that the tile failed for want of one."""
+    if isinstance(told, TileFailure):
+        return replace(told, reason=f"no clue: {told.reason}")
+    return told
 
 
 def _described(told: TileAnswers) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from geochg.records import (
@@ -11,13 +11,18 @@ from geochg.records import (
     Counts,
     Dialogue,
     Locations,
+    Missing,
     Presence,
     Question,
     Task,
     Tile,
+    TileAnswers,
+    TileFailure,
 )
 from geochg.tasks import SPECS
 from geochg.tasks.lexicon import ASKED
+from geochg.tasks.speech import spoken
+from geochg.tasks.thoughts import LONGEST_MARK, has_thoughts, without_thoughts
 
 INTRODUCTION = (
     "The first image shows a place before, the second the same place later, both from above."
@@ -34,8 +39,17 @@ NO_CHANGE = "no change"
 """The caption of such a tile where the model is not asked for one."""
 
 
-NUMBERLESS = "the model gives no number; --dtype float32 or bfloat16 may help"
+NUMBERLESS = "the model gives no finite number; --dtype float32 or bfloat16 may help"
 """Why a tile fails of which a probability is not a number."""
+
+DISPENSABLE = frozenset({Task.COUNT, Task.CAPTION})
+"""The tasks without whose answers the rest that is said of a tile still stands."""
+
+NOTHING_SAID = "the model said nothing"
+"""Why there is no answer where none of its words are one."""
+
+ONLY_THOUGHTS = "the model thought and gave no answer"
+"""Why there is none where all its words are thoughts."""
 
 
 @dataclass
@@ -48,6 +62,7 @@ class Conversation:
         clue: A sentence that goes behind the first turn.
         said: The answers so far.
         failure: Why there will be no further answer; empty while there may be.
+        is_permanent: Whether that is a refusal which no repetition mends.
     """
 
     place: int
@@ -55,6 +70,15 @@ class Conversation:
     clue: str = ""
     said: list[str] = field(default_factory=list)
     failure: str = ""
+    is_permanent: bool = False
+
+    def hear(self, words: str) -> None:
+        """Adds an answer without its thoughts; where that leaves nothing, the talk has failed."""
+        said = without_thoughts(words)
+        if said:
+            self.said.append(said)
+        else:
+            self.failure = ONLY_THOUGHTS if has_thoughts(words) else NOTHING_SAID
 
     @property
     def is_over(self) -> bool:
@@ -72,10 +96,45 @@ class Conversation:
         return [f"{first} {self.clue}".rstrip(), *later]
 
     def answer(self) -> Answer:
-        """The typed answer of a conversation that came to its end."""
+        """The typed answer of a conversation that came to its end; `Missing` where it failed."""
+        if self.failure:
+            return Missing(self.question.task, self.failure)
         spec = SPECS[self.question.task]
         answer: Answer = spec.parse(spec.joined(self.said), self._turns)
         return answer
+
+
+def spoken_pieces(pieces: Iterable[str], *, holds_back: bool = False) -> Iterator[str]:
+    """What is meant for the user in an answer that comes in pieces.
+
+    Thoughts, role labels and end marks are left out. What a later piece may turn into one of these
+    is held back until it came.
+
+    Args:
+        pieces: As the model gives them.
+        holds_back: Whether all is held back until the end, since the answer may begin with
+            thoughts that no mark opens.
+    """
+    said, shown = "", ""
+    for piece in pieces:
+        said += piece
+        ready = "" if holds_back else spoken(_settled_start(said))
+        if len(ready) > len(shown) and ready.startswith(shown):
+            yield ready[len(shown) :]
+            shown = ready
+    whole = spoken(said)
+    if len(whole) > len(shown) and whole.startswith(shown):
+        yield whole[len(shown) :]
+
+
+def _settled_start(said: str) -> str:
+    """The start of an unfinished text that is read alike whatever follows."""
+    start = said.lstrip()
+    # Labels stand within the first line; quotes, fences and stars may be taken off at the end.
+    if len(start) < LONGEST_MARK or start[0] in "\"'`*_~#“‘":  # noqa: RUF001
+        return ""
+    begun = max(said.rfind(sign, len(said) - LONGEST_MARK) for sign in "<[◁")
+    return said if begun < 0 else said[:begun]
 
 
 Hold = Callable[[Sequence[Conversation]], None]
@@ -103,7 +162,7 @@ def unchanged(task: Task, presence: Presence, sentence: str = NO_CHANGE) -> Answ
 
 def presence_first(
     tiles: Sequence[Tile], questions: Sequence[Question], hold: Hold
-) -> list[list[Answer] | str]:
+) -> list[TileAnswers]:
     """Asks about presence, and the rest only about tiles that changed.
 
     A free question is asked about every tile. Where presence is not among the questions, or the
@@ -115,7 +174,7 @@ def presence_first(
         hold: Holds the conversations.
 
     Returns:
-        Of each tile the answers in the order of the questions, or why it has none.
+        Of each tile the answers in the order of the questions, or why it has none; see `settled`.
     """
     rows = [
         [Conversation(place, question, tile.clue) for question in questions]
@@ -132,7 +191,25 @@ def presence_first(
             if _open(talk, known)
         ]
     )
-    return [_answers(row, known) for row, known in zip(rows, same, strict=True)]
+    return [
+        settled(tile, _answers(row, known), is_permanent=any(talk.is_permanent for talk in row))
+        for tile, row, known in zip(tiles, rows, same, strict=True)
+    ]
+
+
+def settled(tile: Tile, answers: Sequence[Answer], *, is_permanent: bool = False) -> TileAnswers:
+    """The answers about a tile, or that it failed: where there are none, or one that is needed.
+
+    Args:
+        tile: Which was asked about.
+        answers: In order; `Missing` where none came.
+        is_permanent: Whether those that did not come were refused for good.
+    """
+    missing = [answer for answer in answers if isinstance(answer, Missing)]
+    needed = [answer for answer in missing if answer.task not in DISPENSABLE]
+    if needed or (missing and len(missing) == len(answers)):
+        return TileFailure(tile.window, (needed or missing)[0].reason, is_permanent)
+    return answers
 
 
 def _unchanged_presence(row: Sequence[Conversation]) -> Presence | None:
@@ -150,9 +227,7 @@ def _open(talk: Conversation, same: Presence | None) -> bool:
     return needed and not talk.is_over
 
 
-def _answers(row: Sequence[Conversation], same: Presence | None) -> list[Answer] | str:
-    if failed := next((talk.failure for talk in row if talk.failure), ""):
-        return failed
+def _answers(row: Sequence[Conversation], same: Presence | None) -> list[Answer]:
     return [
         talk.answer() if talk.is_over or same is None else unchanged(talk.question.task, same)
         for talk in row

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from geochg.foreign_text import LONGEST_TEXT
 from geochg.records import Caption, Task
 from geochg.tasks.base import NonsenseError, TaskSpec
 from geochg.tasks.sameness import Verdict, led, verdict
@@ -46,7 +47,14 @@ def read(text: str) -> Caption:
         raise NonsenseError("tells a change and that nothing has changed")
     if not positive and True in answers:
         raise NonsenseError("says yes, and that nothing has changed")
-    return Caption(line, changed=positive)
+    return Caption(_shortened(line), changed=positive)
+
+
+def _shortened(line: str) -> str:
+    """A sentence has an end: what goes on for ever is cut."""
+    if len(line) <= LONGEST_TEXT:
+        return line
+    return f"{line[: LONGEST_TEXT - 1].rstrip()}…"
 
 
 def _one_line(text: str) -> str:

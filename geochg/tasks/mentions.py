@@ -116,10 +116,11 @@ def number_in(token: str) -> int | None:
         return None
     if not re.fullmatch(r"\d{1,3}(?:,\d{3})+|\d+", token):
         raise NonsenseError(f"'{token}' is not a count")
-    number = int(token.replace(",", ""))
-    if number > MOST_OBJECTS:
-        raise NonsenseError(f"{token} is more than can be counted in a tile")
-    return number
+    digits = token.replace(",", "").lstrip("0") or "0"
+    # Digits beyond some number are not even converted.
+    if len(digits) > len(str(MOST_OBJECTS)) or int(digits) > MOST_OBJECTS:
+        raise NonsenseError(f"{token[:20]} is more than can be counted in a tile")
+    return int(digits)
 
 
 class _Clause:

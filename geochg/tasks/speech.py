@@ -6,7 +6,12 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-_SPECIAL = r"(?:</?s>|<(?:pad|unk|image|video|bos|eos)>|<\|[^|>]*\|>|\[/?INST\])"
+from geochg.tasks.thoughts import without_thoughts
+
+_SPECIAL = (
+    r"(?:</?s>|<(?:pad|unk|image|video|bos|eos)>|<\|[^|>]{0,80}\|>|<｜[^｜>]{0,80}｜>|\[/?INST\]"  # noqa: RUF001
+    r"|</?(?:start|end)_of_(?:turn|image|text)>)"
+)
 _LEADING_SPECIAL = re.compile(rf"^(?:\s*{_SPECIAL})+", re.IGNORECASE)
 _FIRST_SPECIAL = re.compile(_SPECIAL, re.IGNORECASE)
 _TRANSCRIPT = re.compile(
@@ -17,9 +22,14 @@ _LABEL = re.compile(
     r"[\s*_]*:[\s*_]*|^\s*the\s+(?:final\s+)?answer\s+is\s+",
     re.IGNORECASE,
 )
+_ROLE = re.compile(rf"^\s*(?:assistant|model)[ \t]*(?=\n|{_SPECIAL})", re.IGNORECASE)
+"""A role on a line of its own or before the mark that ends it, as chat templates write it."""
+_FENCED = re.compile(r"^(?P<fence>```|~~~)[\w-]*[ \t]*\n(?P<inner>.*?)\s*(?P=fence)$", re.DOTALL)
 _RUN_ON = re.compile(r"\s(?:#+\s*)?(?:user|human|question|assistant)\s*:.*", re.I | re.DOTALL)
 _QUOTES = "\"'`*_\u2018\u2019\u201c\u201d"
 _QUOTED = re.compile(rf"^[{_QUOTES}]+(?P<inner>[^{_QUOTES}]*)[{_QUOTES}]+$")
+_PAIRED = re.compile(r"^(?:\"(?P<double>[^\"]+)\"|“(?P<curly>[^“”]+)”|\*\*(?P<bold>[^*]+)\*\*)$")
+"""Quotes or stars around the whole, though apostrophes stand within."""
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")
 
 _ASCII = str.maketrans(
@@ -31,14 +41,14 @@ _SENTENCE_END = re.compile(r"(?<=[.!?;])(?!\d)|\n")
 
 
 def spoken(text: str, prompts: Iterable[str] = ()) -> str:
-    """The answer without end tokens, role labels, `Answer:`, an echoed prompt or quotes.
+    """The answer without thoughts, end tokens, role labels, `Answer:`, fences, an echo or quotes.
 
     Args:
         text: What the model gave, decoded with or without its special tokens.
         prompts: What it was asked, to recognise an echo.
     """
     echoes = [_echo(prompt) for prompt in prompts if prompt]
-    previous = None
+    text, previous = without_thoughts(text), None
     # Wrappings are nested in any order, so they are peeled until nothing comes off.
     while previous != text:
         previous, text = text, _peeled(text, echoes)
@@ -47,14 +57,18 @@ def spoken(text: str, prompts: Iterable[str] = ()) -> str:
 
 def _peeled(text: str, echoes: Iterable[re.Pattern[str]]) -> str:
     text = _LEADING_SPECIAL.sub("", _INVISIBLE.sub("", text)).strip()
+    text = _LEADING_SPECIAL.sub("", _ROLE.sub("", text)).strip()
     text = _LABEL.sub("", _TRANSCRIPT.sub("", text))
     for echo in echoes:
         text = echo.sub("", text)
     text = _LEADING_SPECIAL.sub("", text)
     # What follows the end of the answer is another conversation that the model made up.
     text = _RUN_ON.sub("", _FIRST_SPECIAL.split(text, maxsplit=1)[0]).strip()
-    quoted = _QUOTED.match(text)
-    return quoted["inner"].strip() if quoted else text
+    for wrapping in (_FENCED, _QUOTED):
+        if around := wrapping.match(text):
+            return around["inner"].strip()
+    paired = _PAIRED.match(text)
+    return next(inner for inner in paired.groups() if inner).strip() if paired else text
 
 
 def _echo(prompt: str) -> re.Pattern[str]:

@@ -232,7 +232,7 @@ def test_tiles_as_features():
     )
     assert frame["tile"].tolist() == ["r0c0", "r0c1", "r1c0", "r1c1"]
     assert frame["status"].tolist() == ["answered", "answered", "failed", "skipped"]
-    assert frame["changed"].tolist() == [True, False, pd.NA, pd.NA]
+    assert frame["changed"].tolist() == [True, pd.NA, pd.NA, pd.NA]
     assert frame["probability"].tolist() == [0.6123, pd.NA, pd.NA, pd.NA]
     assert frame["unparsed"].tolist() == [[], ["count"], [], []]
     assert frame["reason"].tolist() == ["", "", "read error", ""]

@@ -127,7 +127,6 @@ def test_what_passes_is_survived_and_no_tile_is_lost_or_doubled(server, trouble)
         ("html", "makes no sense"),
         ("empty", "makes no sense"),
         ("no message", "makes no sense"),
-        ("parts", "makes no sense"),
     ],
 )
 def test_what_does_not_pass_fails_the_tile_only(server, trouble, told):

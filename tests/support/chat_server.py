@@ -27,8 +27,8 @@ class ChatServer(ThreadingHTTPServer):
         keys: The `Authorization` header of each.
         trouble: Called with the number of a chat (from 0); what it returns is done instead of
             answering: a status, an address to send on to, "close", "close mid-stream", "break off"
-            (a stream), "html", "empty", "no message", "parts", "nonsense", "echo" or
-            "escape".
+            (a stream), "html", "empty", "no message", "nonsense", "echo" or
+            "escape"; a body as a dict or bytes; a status with a body.
         lists: Whether it tells its models; else it fails to, as `transformers serve` does at first.
         delay_s: How long an answer takes.
         is_gone: Whether every connection is closed without a word.
@@ -127,13 +127,16 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(200, {"choices": []})
         elif trouble == "no message":
             self._send(200, {"choices": [{"index": 0, "message": None}]})
-        elif trouble == "parts":
-            message = {"role": "assistant", "content": [{"type": "text", "text": "Yes"}]}
-            self._send(200, {"choices": [{"index": 0, "message": message}]})
+        elif isinstance(trouble, dict | bytes):
+            self._send(200, trouble)
+        elif isinstance(trouble, tuple):
+            self._send(trouble[0], trouble[1], {"Retry-After": "0.01"})
         else:
-            words = _STRANGE.get(trouble) or _words(body["messages"])
+            words = _STRANGE.get(str(trouble)) or _words(body["messages"])
             if trouble == "echo":
                 words = f"{texts_of(body['messages'])[-1]} No."
+            elif callable(trouble):
+                words = trouble(words)
             if body.get("stream"):
                 self._stream(words, breaking_off=trouble == "break off")
                 return

@@ -15,7 +15,7 @@ from geochg.models.base import Capabilities, ChangeModel, ModelIdentity
 from geochg.models.deltavlm.captions import captioned
 from geochg.models.deltavlm.finding import Finder, Finding
 from geochg.models.devices import torch_device
-from geochg.models.talk import Conversation, unchanged
+from geochg.models.talk import Conversation, settled, unchanged
 from geochg.options import Options
 from geochg.records import (
     Answer,
@@ -236,10 +236,11 @@ class DeltaVLMModel(ChangeModel):
         ]
         if talks := [a for row in answers for a in row if isinstance(a, Conversation)]:
             hold(self.speaker, sight, talks)
-        return [
+        said = [
             _in_agreement([self._said(a, f) if isinstance(a, Conversation) else a for a in row])
             for row, f in zip(answers, seen, strict=True)
         ]
+        return [settled(tile, row) for tile, row in zip(tiles, said, strict=True)]
 
     def _seen(self, tile: Tile, finding: Finding | None, question: Question) -> Answer | None:
         """The answer that needs no language model; None when it does."""

@@ -59,4 +59,4 @@ def hold(speaker: Speaker, sight: Sight, conversations: Sequence[Conversation]) 
             prompts, batch = zip(*asked[start : start + speaker.batch_prompts], strict=True)
             said = speaker.answers(encoding, [row_of[talk.place] for talk in batch], prompts)
             for talk, words in zip(batch, said, strict=True):
-                talk.said.append(words)
+                talk.hear(words)

@@ -17,7 +17,8 @@ from typing import Any, ClassVar, Self
 from geochg.errors import OptionError, RunError
 from geochg.models.base import Capabilities, ChangeModel, ModelIdentity
 from geochg.models.endpoint.address import Address
-from geochg.models.endpoint.chat import Chat, Key, LostAnswerError, Message
+from geochg.models.endpoint.chat import Chat, Key, Message
+from geochg.models.endpoint.reply import NoAnswerError
 from geochg.models.pictures import data_uri
 from geochg.models.talk import INTRODUCTION, Conversation, presence_first
 from geochg.options import Options
@@ -28,11 +29,19 @@ from geochg.records import (
     Task,
     Tile,
     TileAnswers,
-    TileFailure,
 )
 
 SILENT_REQUESTS = 3
 """After so many requests in a row without any answer, it is asked whether the endpoint is there."""
+
+
+_BOUNDS: Mapping[str, tuple[float, float]] = {
+    "concurrency": (1, 256),
+    "timeout_s": (0.1, 86_400),
+    "retries": (0, 20),
+    "max_tokens": (1, 1_000_000),
+}
+"""Least and greatest of each number that the backend takes."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +50,7 @@ class EndpointOptions(Options):
 
     Attributes:
         concurrency: Requests under way at once.
-        timeout_s: How long an answer may take.
+        timeout_s: How long a whole answer may take.
         retries: How often a request is sent again after 408, 409, 429, 5xx or a lost connection,
             waiting longer each time, as long as the endpoint says.
         max_tokens: Most tokens of an answer.
@@ -59,11 +68,12 @@ class EndpointOptions(Options):
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in ("concurrency", "timeout_s", "max_tokens"):
-            if getattr(self, name) <= 0:
-                raise OptionError(f"{name} {getattr(self, name)}", "it must be above zero")
-        if self.retries < 0:
-            raise OptionError(f"retries {self.retries}", "it must not be negative")
+        for name, (least, greatest) in _BOUNDS.items():
+            if not least <= getattr(self, name) <= greatest:
+                raise OptionError(
+                    f"{name} {getattr(self, name):.15g}",
+                    f"it must lie between {least:g} and {greatest:,}",
+                )
 
     def request(self) -> dict[str, Any]:
         """The members of each request beside model and messages."""
@@ -134,6 +144,7 @@ class EndpointModel(ChangeModel):
             ModelError: If the endpoint refuses the key or no longer has the model.
             RunError: If it went away.
         """
+        self.chat.begin_call()
         pictures = [_pictures(tile) for tile in tiles]
         with ThreadPoolExecutor(self.options.concurrency, "geochg-endpoint") as pool:
 
@@ -147,10 +158,7 @@ class EndpointModel(ChangeModel):
                 f"nothing answers any more at {self.chat.address.url}",
                 "what was done is kept: look after the endpoint, then run again with --resume",
             )
-        return [
-            TileFailure(tile.window, answers) if isinstance(answers, str) else answers
-            for tile, answers in zip(tiles, found, strict=True)
-        ]
+        return found
 
     def talk(
         self, tile: Tile, facts: PairFacts, exchanges: Sequence[Exchange], question: str
@@ -166,15 +174,17 @@ class EndpointModel(ChangeModel):
         ]
         try:
             yield from self.chat.stream(messages)
-        except LostAnswerError as lost:
-            raise RunError(str(lost), "look after the endpoint, then ask again") from lost
+        except NoAnswerError as lost:
+            raise RunError(
+                f"no answer: {lost}", "look after the endpoint, then ask again"
+            ) from lost
 
     def _hold(self, talk: Conversation, pictures: list[Message]) -> None:
         while not talk.is_over:
             try:
-                talk.said.append(self.chat.say(_messages(pictures, talk)))
-            except LostAnswerError as lost:
-                talk.failure = str(lost)
+                talk.hear(self.chat.say(_messages(pictures, talk)))
+            except NoAnswerError as lost:
+                talk.failure, talk.is_permanent = lost.reason, lost.is_permanent
 
 
 def _pictures(tile: Tile) -> list[Message]:

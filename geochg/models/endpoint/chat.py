@@ -1,6 +1,6 @@
 """Talks to an endpoint through OpenAI's own client, and sorts what can go wrong.
 
-What an endpoint says when it refuses is not repeated: it may hold the key.
+What an endpoint says when it refuses is told without the key, should it hold that.
 """
 
 from __future__ import annotations
@@ -13,21 +13,34 @@ from typing import TYPE_CHECKING, Any
 
 from geochg.errors import ModelError
 from geochg.models.endpoint.address import Address
+from geochg.models.endpoint.client import UnwantedReplyError, open_client
+from geochg.models.endpoint.reply import NO_SENSE, NoAnswerError, sentence, words
+from geochg.models.endpoint.streaming import Stream
 
 if TYPE_CHECKING:
-    from openai import OpenAI
+    from openai import APIStatusError, OpenAI
 
 CHECK_TIMEOUT_S = 10.0
 """How long an endpoint may take to say which models it has."""
+
+MOST_REFUSED = 3
+"""Requests refused alike before any was answered, after which no more are sent in one call."""
 
 Message = Mapping[str, Any]
 """One message of a chat, as the protocol writes it."""
 
 _MOVED = range(300, 400)
+_PASSING = frozenset({408, 409, 425, 429})
+"""Refusals of the kind 4xx that another try may mend."""
+_BUSY = frozenset({429, 502, 503, 504})
+"""What a server says while it has too much to do, or has just been started."""
+_UNABLE = frozenset({501, 505})
+_SPENT = frozenset({"insufficient_quota", "billing_hard_limit_reached"})
+_FILTERED = frozenset({"content_filter", "content_policy_violation"})
+"""Codes of refusals that are about one tile's pictures only."""
 
-
-class LostAnswerError(Exception):
-    """No answer came, though another try may bring one; the text says why."""
+_BROKEN = (ValueError, AttributeError, TypeError, LookupError, RecursionError)
+"""What reading a reply raises that is no JSON, or not what the protocol says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +66,8 @@ class Chat:
         key: Sent with each request.
         settings: Of each request, such as `max_tokens`.
         silent: Requests in a row, retries not counted, to which nothing came back.
+        holds_back: Whether a stream is held back to its end: until a first answer has shown that
+            the model does not think in the midst of its text, as some templates have it.
     """
 
     client: OpenAI
@@ -60,6 +75,8 @@ class Chat:
     key: Key
     settings: Mapping[str, Any]
     silent: int = 0
+    holds_back: bool = True
+    _refusals: list[NoAnswerError] = field(default_factory=list)
     _lock: Lock = field(default_factory=Lock)
 
     @classmethod
@@ -82,22 +99,14 @@ class Chat:
             retries: How often a request that failed is sent again.
 
         Raises:
-            ModelError: If nothing answers there, the key is refused, or there is no such model.
+            ModelError: If nothing answers there, the key is refused, there is no such model, or
+                the proxy that the environment names cannot be used.
         """
-        from openai import DefaultHttpxClient, OpenAI
-
         if not key.secret.isascii():
             raise ModelError(
                 f"the key in {key.variable} has letters that no key has", "copy it again"
             )
-        client = OpenAI(
-            base_url=address.url,
-            api_key=key.secret or "none",
-            timeout=timeout_s,
-            max_retries=retries,
-            # Pictures go to the address that was named, not to where that sends them on.
-            http_client=DefaultHttpxClient(follow_redirects=False),
-        )
+        client = open_client(address.url, key.secret, timeout_s=timeout_s, retries=retries)
         names = _names(client, address, key)
         name = address.name or (names[0] if len(names) == 1 else "")
         if not name or (names and name not in names):
@@ -107,25 +116,36 @@ class Chat:
             )
         return cls(client, Address(address.url, name), key, settings)
 
+    def begin_call(self) -> None:
+        """Forgets earlier refusals: somebody may have done something about them."""
+        with self._lock:
+            self._refusals.clear()
+
     def say(self, messages: list[Message]) -> str:
         """The answer to a chat.
 
+        Where several chats were refused alike since `begin_call` and none was answered, the others
+        are not sent at all.
+
         Raises:
-            LostAnswerError: If none came, after all retries.
+            NoAnswerError: If none came, after all retries.
             ModelError: If none will ever come.
         """
-        with self._sorting():
-            said = self._request(messages).choices[0].message.content
-        if not isinstance(said, str | None):
-            raise LostAnswerError("the endpoint's answer makes no sense")
-        return said or ""
+        if (refusals := self._refusals)[MOST_REFUSED - 1 :]:
+            raise refusals[-1]
+        try:
+            with self._sorting():
+                said = words(self._request(messages), self._max_tokens)
+        except NoAnswerError as error:
+            raise self._weighed(error) from error.__cause__
+        return said
 
     def stream(self, messages: list[Message]) -> Iterator[str]:
         """The answer to a chat, piece by piece; errors as `say`."""
         with self._sorting(), self._request(messages, stream=True) as parts:
-            for part in parts:
-                if part.choices and isinstance(part.choices[0].delta.content, str):
-                    yield part.choices[0].delta.content
+            stream = Stream(parts, self._max_tokens, holds_back=self.holds_back)
+            yield from stream.pieces()
+        self.holds_back = stream.has_bare_thoughts
 
     def is_there(self) -> bool:
         """Whether the endpoint still says which models it has."""
@@ -134,6 +154,13 @@ class Chat:
         except ModelError:
             return False
         return True
+
+    @property
+    def _max_tokens(self) -> object:
+        extra = self.settings.get("extra_body", {})
+        return extra.get("max_completion_tokens") or extra.get(
+            "max_tokens", self.settings.get("max_tokens")
+        )
 
     def _request(self, messages: list[Message], **how: Any) -> Any:  # noqa: ANN401
         return self.client.chat.completions.create(
@@ -154,25 +181,73 @@ class Chat:
             with self._lock:
                 self.silent += 1
             late = isinstance(error, openai.APITimeoutError)
-            raise LostAnswerError(
+            raise NoAnswerError(
                 "the endpoint did not answer in time"
                 if late
                 else "the connection to the endpoint broke"
             ) from error
         except openai.APIStatusError as error:
+            with self._lock:
+                self.silent = 0
+            raise _refused(self.address, self.key, error) from error
+        except NoAnswerError:
             self._heard()
-            if error.status_code in (401, 403, 404) or error.status_code in _MOVED:
-                raise _refused(self.address, self.key, error.status_code) from error
-            raise LostAnswerError(f"the endpoint answered {error.status_code}") from error
-        # Its body was no JSON, or not what the protocol says.
-        except (openai.OpenAIError, ValueError, AttributeError, TypeError, LookupError) as error:
+            raise
+        except UnwantedReplyError as error:
             self._heard()
-            raise LostAnswerError("the endpoint's answer makes no sense") from error
+            raise NoAnswerError(str(error)) from error
+        except (openai.OpenAIError, *_BROKEN) as error:
+            self._heard()
+            raise NoAnswerError(NO_SENSE) from error
         self._heard()
 
     def _heard(self) -> None:
+        """Notes that a request was answered, however badly."""
         with self._lock:
             self.silent = 0
+            self._refusals.clear()
+
+    def _weighed(self, error: NoAnswerError) -> NoAnswerError:
+        """The error, which is permanent where the server has said nothing else to any chat."""
+        if not isinstance(error, RefusedError):
+            return error
+        with self._lock:
+            same = [each for each in self._refusals if each.reason == error.reason]
+            is_permanent = error.is_permanent or (
+                len(same) + 1 >= MOST_REFUSED and not error.is_busy
+            )
+            weighed = NoAnswerError(error.reason, is_permanent=is_permanent)
+            self._refusals[:] = [] if error.is_busy else [*same, weighed]
+        return weighed
+
+
+class RefusedError(NoAnswerError):
+    """A request that the endpoint refused by its status.
+
+    Args:
+        reason: Why, with the server's own sentence.
+        is_permanent: See `NoAnswerError`.
+        is_busy: Whether it has too much to do.
+    """
+
+    def __init__(self, reason: str, *, is_permanent: bool, is_busy: bool) -> None:
+        super().__init__(reason, is_permanent=is_permanent)
+        self.is_busy = is_busy
+
+
+def _refused(address: Address, key: Key, error: APIStatusError) -> Exception:
+    """What a status means for the chat, or for the run."""
+    status, code = error.status_code, str(error.code or "")
+    if (status in (401, 403, 404) and code not in _FILTERED) or status in _MOVED:
+        return _barred(address, key, error)
+    told = sentence(error.body, [key.secret])
+    is_spent = code in _SPENT
+    is_lasting = (400 <= status < 500 and status not in _PASSING) or status in _UNABLE
+    return RefusedError(
+        f"the endpoint answered {status}" + (f": {told}" if told else ""),
+        is_permanent=(is_lasting or is_spent) and code not in _FILTERED,
+        is_busy=(status in _BUSY and not is_spent) or code in _FILTERED,
+    )
 
 
 def _answers(client: OpenAI, address: Address) -> bool:
@@ -185,7 +260,7 @@ def _answers(client: OpenAI, address: Address) -> bool:
         client.with_options(max_retries=1).chat.completions.create(
             model=address.name, messages=[{"role": "user", "content": "Hello"}], max_tokens=1
         )
-    except openai.OpenAIError:
+    except (openai.OpenAIError, UnwantedReplyError, *_BROKEN):
         return False
     return True
 
@@ -203,32 +278,37 @@ def _names(client: OpenAI, address: Address, key: Key) -> list[str]:
         # `transformers serve` fails to list before it has fetched a model, and yet answers.
         if _answers(client, address):
             return []
-        raise _refused(address, key, error.status_code) from error
+        raise _barred(address, key, error) from error
     except openai.APIStatusError as error:
-        raise _refused(address, key, error.status_code) from error
+        raise _barred(address, key, error) from error
     except openai.APIConnectionError as error:
         raise ModelError(
             f"nothing answers at {address.url}", "start the server, or check the address"
         ) from error
-    except (openai.OpenAIError, ValueError, AttributeError, TypeError) as error:
+    except (openai.OpenAIError, UnwantedReplyError, *_BROKEN) as error:
         raise ModelError(
             f"{address.url} does not speak OpenAI's protocol", "check the address; most end in /v1"
         ) from error
 
 
-def _refused(address: Address, key: Key, status: int) -> ModelError:
+def _barred(address: Address, key: Key, error: APIStatusError) -> ModelError:
+    """Why the endpoint as a whole cannot be used."""
+    status, told = error.status_code, sentence(error.body, [key.secret])
+    why = f": {told}" if told else ""
     if status in (401, 403):
         return ModelError(
-            f"{address.url} refused the key ({status})",
+            f"{address.url} refused the key ({status}){why}",
             f"put a key that it takes into the environment variable {key.variable}",
         )
     if status == 404:
         return ModelError(
-            f"{address.url} has no model {address.name!r}", "check the address and the name"
+            f"{address.url} has no model {address.name!r}{why}", "check the address and the name"
         )
     if status in _MOVED:
         return ModelError(
             f"{address.url} sends requests on to another address ({status})",
             "name that address, if you trust it",
         )
-    return ModelError(f"{address.url} answered {status}", "try again later, or look at its log")
+    return ModelError(
+        f"{address.url} answered {status}{why}", "try again later, or look at its log"
+    )

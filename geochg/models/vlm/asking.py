@@ -9,7 +9,7 @@ from itertools import combinations
 from math import isnan
 from typing import Any
 
-from geochg.models.talk import NUMBERLESS, Conversation, presence_first, unchanged
+from geochg.models.talk import NUMBERLESS, Conversation, presence_first, settled, unchanged
 from geochg.models.vlm.engine import Engine, Text
 from geochg.records import (
     GRID_CELLS,
@@ -93,9 +93,7 @@ class Asking:
         return self._all_that_fit(questions)
 
     def _all_in_words(self, questions: Sequence[Question]) -> Iterator[TileAnswers]:
-        found = presence_first(self.tiles, questions, self._hold)
-        for tile, answers in zip(self.tiles, found, strict=True):
-            yield TileFailure(tile.window, answers) if isinstance(answers, str) else answers
+        yield from presence_first(self.tiles, questions, self._hold)
 
     def _all_that_fit(self, questions: Sequence[Question]) -> Iterator[TileAnswers]:
         everywhere = range(len(self.tiles))
@@ -113,12 +111,13 @@ class Asking:
                 yield TileFailure(self.tiles[place].window, NUMBERLESS)
                 continue
             known = presence[place] if presence is not None else None
-            yield [
+            answers = [
                 _agreed(column[place], known)
                 if place in column
                 else unchanged(question.task, known or Presence(False))
                 for question, column in zip(questions, columns, strict=True)
             ]
+            yield settled(self.tiles[place], answers)
 
     def _asked(self, places: Sequence[int], question: Question) -> dict[int, Answer]:
         """The answers about some tiles, by place."""
@@ -182,7 +181,7 @@ class Asking:
                 Text(talk.place, self.engine.writer.rest(talk.asked, talk.said)) for talk in going
             ]
             for talk, words in zip(going, self.engine.say(self.glance, texts), strict=True):
-                talk.said.append(words)
+                talk.hear(words)
 
     def _yes(self, texts: Sequence[Text]) -> list[float]:
         """Probability of "yes" against "no".

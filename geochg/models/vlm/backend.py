@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from geochg.errors import OptionError, RunError
 from geochg.models.base import Capabilities, ChangeModel, ModelIdentity
 from geochg.models.memory import FittingBatches, is_out_of_memory
+from geochg.models.talk import spoken_pieces
 from geochg.options import Dtype, Options, Quantize
 from geochg.records import Exchange, PairFacts, Question, Task, Tile, TileAnswers
 
@@ -175,7 +176,8 @@ class VlmModel(ChangeModel):
         asked = [*(exchange.question for exchange in exchanges), f"{question} {tile.clue}".strip()]
         ids = self.engine.writer.rest(asked, [exchange.answer for exchange in exchanges])
         with _memory_told("use --quantize 4bit, a smaller model or --device cpu"):
-            yield from self.engine.stream(self.engine.look([tile]), Text(0, ids))
+            said = self.engine.stream(self.engine.look([tile]), Text(0, ids))
+            yield from spoken_pieces(said)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from geochg.errors import ModelError
 from geochg.models.talk import INTRODUCTION
+from geochg.tasks.thoughts import ends_in_thoughts
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -141,7 +142,7 @@ class ChatWriter:
             raise ModelError(
                 f"the model's chat template fails: {error}", "use another model"
             ) from error
-        if str(written).rfind("<think>") > str(written).rfind("</think>"):
+        if ends_in_thoughts(str(written)):
             raise ModelError("the model thinks before it answers", "use the one that does not")
         return str(written)
 

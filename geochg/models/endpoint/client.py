@@ -1,0 +1,133 @@
+"""OpenAI's client, bounded: it asks this machine directly, and no reply is endless."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from geochg.errors import ModelError
+
+if TYPE_CHECKING:
+    from openai import OpenAI
+
+MOST_REPLY_BYTES = 1_000_000
+"""Of an answer; one of 256 tokens has a few thousand."""
+
+MOST_LISTED_BYTES = 16_000_000
+"""Of the list of models, which is long at some hosts."""
+
+_BEGUN = "geochg_begun_s"
+"""Member of a request's extensions: when it was sent."""
+
+
+class UnwantedReplyError(Exception):
+    """A reply that is not read to its end; the text says why."""
+
+
+def open_client(url: str, secret: str, *, timeout_s: float, retries: int) -> OpenAI:
+    """A client of the endpoint at an address.
+
+    Proxies that the environment names are used for other machines only: they have no way to a
+    loopback address, and pictures are not for them.
+
+    Args:
+        url: Of the protocol's root.
+        secret: The key; empty for none.
+        timeout_s: How long a whole answer may take.
+        retries: How often a request that failed is sent again.
+
+    Raises:
+        ModelError: If the environment names a proxy that cannot be used.
+    """
+    from openai import DefaultHttpxClient, OpenAI
+
+    try:
+        http_client = DefaultHttpxClient(
+            # Pictures go to the address that was named, not to where that sends them on.
+            follow_redirects=False,
+            trust_env=not is_this_machine(url),
+            # What is compressed has no bound.
+            headers={"Accept-Encoding": "identity"},
+            event_hooks={
+                "request": [_note_begin],
+                "response": [lambda response: _bound(response, timeout_s)],
+            },
+        )
+    except ImportError as error:
+        raise ModelError(
+            "the environment names a SOCKS proxy (ALL_PROXY), for which a package is missing",
+            "pip install socksio, or put the endpoint's host into NO_PROXY",
+        ) from error
+    # An address that makes no sense is none of the two in some versions of the library.
+    except (ValueError, _http().InvalidURL) as error:
+        raise ModelError(
+            "the environment names a proxy whose address makes no sense",
+            "correct HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY, or unset them",
+        ) from error
+    return OpenAI(
+        base_url=url,
+        api_key=secret or "none",
+        timeout=timeout_s,
+        max_retries=retries,
+        http_client=http_client,
+    )
+
+
+def is_this_machine(url: str) -> bool:
+    """Whether an address is a loopback one."""
+    host = (urlsplit(url).hostname or "").rstrip(".")
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return (mapped or address).is_loopback or address.is_unspecified
+
+
+def _http() -> Any:  # noqa: ANN401
+    """The library that OpenAI's client stands on: httpx, or its successor."""
+    from openai import DefaultHttpxClient
+
+    base = DefaultHttpxClient.__mro__[1]
+    return sys.modules[base.__module__.partition(".")[0]]
+
+
+def _note_begin(request: Any) -> None:  # noqa: ANN401
+    request.extensions[_BEGUN] = time.monotonic()
+
+
+def _bound(response: Any, timeout_s: float) -> None:  # noqa: ANN401
+    """Lets a reply be read for so long and so far only.
+
+    Raises:
+        UnwantedReplyError: If it is compressed.
+    """
+    if response.headers.get("content-encoding", "identity") not in ("", "identity"):
+        raise UnwantedReplyError("the endpoint's reply is compressed, which was not asked for")
+    http, whole = _http(), response.stream
+    most = MOST_LISTED_BYTES if response.request.method == "GET" else MOST_REPLY_BYTES
+    deadline = response.request.extensions.get(_BEGUN, time.monotonic()) + timeout_s
+
+    class _Bounded(http.SyncByteStream):  # type: ignore[misc]
+        def __iter__(self) -> Iterator[bytes]:
+            count = 0
+            for part in whole:
+                count += len(part)
+                if count > most:
+                    raise UnwantedReplyError(
+                        f"the endpoint's reply is longer than {most / 1e6:g} MB"
+                    )
+                if time.monotonic() > deadline:
+                    raise http.ReadTimeout("the reply takes too long", request=response.request)
+                yield part
+
+        def close(self) -> None:
+            whole.close()
+
+    response.stream = _Bounded()

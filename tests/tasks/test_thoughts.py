@@ -1,0 +1,103 @@
+"""Thoughts and marks around answers."""
+
+import pytest
+
+from geochg.records import Caption, GridCell, Locations, Presence, Task
+from geochg.tasks import SPECS
+from geochg.tasks.speech import spoken
+from geochg.tasks.thoughts import (
+    ends_in_thoughts,
+    has_bare_thoughts,
+    has_thoughts,
+    without_thoughts,
+)
+
+THOUGHT = "Yes, I think it changed. SECRET"
+WRAPPINGS = {
+    "DeepSeek, Qwen": "<think>\n{thought}\n</think>\n\n{said}",
+    "the template opened": "{thought}\n</think>\n{said}",
+    "thinking": "<thinking>{thought}</thinking>{said}",
+    "Magistral": "[THINK]{thought}[/THINK]{said}",
+    "Kimi": "◁think▷{thought}◁/think▷{said}",
+    "Seed": "<seed:think>{thought}</seed:think>{said}",
+    "Command": "<|START_THINKING|>{thought}<|END_THINKING|><|START_RESPONSE|>{said}"
+    "<|END_RESPONSE|>",
+    "Sky": "<|begin_of_thought|>{thought}<|end_of_thought|><|begin_of_solution|>{said}"
+    "<|end_of_solution|>",
+    "gpt-oss": "<|channel|>analysis<|message|>{thought}<|end|><|start|>assistant<|channel|>final"
+    "<|message|>{said}<|return|>",
+    "Gemma": "<|channel>thought\n{thought}<channel|>{said}",
+    "GLM": "<think>{thought}</think><|begin_of_box|>{said}<|end_of_box|>",
+    "R1 with an answer": "<think>{thought}</think>\n<answer>{said}</answer>",
+    "twice": "<think>{thought}</think><think>{thought}</think>{said}",
+    "behind": "{said}\n<think>{thought}</think>",
+}
+MARKED = {
+    "a fence": "```\n{said}\n```",
+    "a named fence": "```text\n{said}\n```",
+    "a role on its line": "assistant\n{said}",
+    "Gemma's turn": "<start_of_turn>model\n{said}<end_of_turn>",
+    "Llama's header": "<|start_header_id|>assistant<|end_header_id|>\n\n{said}<|eot_id|>",
+    "ChatML": "<|im_start|>assistant\n{said}<|im_end|>",
+    "an end of DeepSeek": "{said}<｜end▁of▁sentence｜>",  # noqa: RUF001
+    "quotes": '"{said}"',
+    "bold": "**{said}**",
+}
+SAID = ("No.", "A farmer's house has been built.", "roads: []. buildings: ['top-left'].")
+
+
+@pytest.mark.parametrize("said", SAID)
+@pytest.mark.parametrize("wrapping", WRAPPINGS.values(), ids=WRAPPINGS)
+def test_thoughts_are_no_part_of_the_answer(wrapping, said):
+    text = wrapping.format(thought=THOUGHT, said=said)
+    assert spoken(text) == said
+    assert has_thoughts(text)
+
+
+@pytest.mark.parametrize("said", SAID)
+@pytest.mark.parametrize("wrapping", MARKED.values(), ids=MARKED)
+def test_marks_are_no_part_of_the_answer(wrapping, said):
+    assert spoken(wrapping.format(said=said)) == said
+    assert not has_thoughts(wrapping.format(said=said))
+
+
+@pytest.mark.parametrize("wrapping", [*WRAPPINGS.values(), *MARKED.values()])
+def test_wrapped_answers_are_read_as_plain_ones(wrapping):
+    text = {
+        task: wrapping.format(thought=THOUGHT, said=said)
+        for task, said in zip((Task.PRESENCE, Task.CAPTION, Task.LOCATE), SAID, strict=True)
+    }
+    assert SPECS[Task.PRESENCE].parse(text[Task.PRESENCE]) == Presence(False)
+    assert SPECS[Task.CAPTION].parse(text[Task.CAPTION]) == Caption(SAID[1], changed=True)
+    cells = {"road": {}, "building": {GridCell(0, 0): 1.0}}
+    assert SPECS[Task.LOCATE].parse(text[Task.LOCATE]) == Locations(cells)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<think>No. And on it goes",
+        "Let me see. <think>No",
+        "<think>No.</think>",
+        "No, all is the same.</think>",
+        "[THINK]No",
+        "<|channel|>analysis<|message|>No.",
+        "<think>a</think><think>No",
+    ],
+)
+def test_thoughts_alone_are_no_answer(text):
+    assert without_thoughts(text) == ""
+
+
+@pytest.mark.parametrize("text", ["No.", "", "a < b", "[top-left]", "I think it changed.", "<p>"])
+def test_what_holds_no_thoughts_stays(text):
+    assert without_thoughts(text) == text
+    assert not has_thoughts(text)
+
+
+def test_who_opened_the_thoughts():
+    assert has_bare_thoughts("No.</think>Yes")
+    assert not has_bare_thoughts("<think>No.</think>Yes")
+    assert ends_in_thoughts("<|im_start|>assistant\n<think>\n")
+    assert not ends_in_thoughts("<|im_start|>assistant\n<think>\n\n</think>\n\n")
+    assert not ends_in_thoughts("USER: think ASSISTANT:")

@@ -1,0 +1,67 @@
+"""Numbers of models that are none."""
+
+import math
+
+import numpy as np
+import pytest
+from tile_factory import layout, make_tile
+
+from geochg.finite import finite
+from geochg.records import (
+    Box,
+    Boxes,
+    Caption,
+    Change,
+    Channel,
+    Counts,
+    Dialogue,
+    GridCell,
+    Locations,
+    Outlines,
+    PixelWindow,
+    Presence,
+    TileFailure,
+)
+
+TILE = make_tile(next(layout(1, 1, 6)))
+CELL = GridCell(0, 0)
+
+
+def outlines(value, **more):
+    layers = np.full((1, 6, 6), 0.2, np.float32)
+    layers[0, 3, 3] = value
+    return Outlines((Channel("road", Change.APPEARED),), layers, **more)
+
+
+MADE = {
+    "presence": lambda value: Presence(True, value),
+    "dialogue": lambda value: Dialogue(Presence(False, value), None, "nothing"),
+    "cells": lambda value: Locations({"road": {CELL: value}}),
+    "boxes": lambda value: Boxes({"road": [Box(PixelWindow(0, 2, 0, 2), CELL, value)]}),
+    "outlines": outlines,
+    "the surface of outlines": lambda value: outlines(
+        0.2, change=np.array([[0.1, value]], np.float32)
+    ),
+}
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, -0.5, 1.5, 1e38])
+@pytest.mark.parametrize("make", MADE.values(), ids=MADE)
+def test_a_tile_fails_that_is_answered_with_no_probability(make, value):
+    found = finite(TILE, [Caption("a road", True), make(value)])
+    assert isinstance(found, TileFailure)
+    assert "finite" in found.reason or "between 0 and 1" in found.reason
+
+
+@pytest.mark.parametrize("value", [0.0, 0.5, 1.0, np.float32(1) + np.finfo(np.float32).eps])
+@pytest.mark.parametrize("make", MADE.values(), ids=MADE)
+def test_probabilities_pass(make, value):
+    answers = [make(value), Counts({"road": 700})]
+    assert finite(TILE, answers) is answers
+
+
+def test_what_has_no_numbers_passes():
+    answers = [Presence(False), Caption("no change", False), Locations({"road": {}})]
+    assert finite(TILE, answers) is answers
+    failed = TileFailure(TILE.window, "read error")
+    assert finite(TILE, failed) is failed
