@@ -19,6 +19,7 @@ from geochg.options import AnalyzeOptions, Geometry
 from .pair_options import CommaSeparated, finer_options, options_of, pair_options
 from .save_options import write_options
 from .shared_options import json_option, overwrite_option
+from .terminal import echo
 
 if TYPE_CHECKING:
     from geochg.pipeline import ChangeResult
@@ -148,7 +149,7 @@ def analyze(
         )
     if save_options is not None:
         write_options(save_options, options)
-    click.echo(_as_json(result) if as_json else _in_words(result))
+    echo(_as_json(result) if as_json else _in_words(result))
 
 
 @contextmanager
@@ -165,7 +166,7 @@ def _interrupts() -> Iterator[Flag]:
             Console(stderr=True).show_cursor()
             os._exit(130)
         cancel.set()
-        click.echo("stopping at the next tile; Ctrl-C again to stop at once", err=True)
+        echo("stopping at the next tile; Ctrl-C again to stop at once", err=True)
 
     previous = signal.signal(signal.SIGINT, ask_to_stop)
     try:

@@ -12,6 +12,7 @@ import click
 from geochg.errors import OptionError
 
 from .pair_options import options_of, pair_options
+from .terminal import echo
 
 if TYPE_CHECKING:
     from geochg.dialogue import Dialogue
@@ -50,6 +51,8 @@ def ask(
     from geochg.dialogue import open_dialogue
 
     dialogue = open_dialogue(before, after, options_of(ctx), at=_point(at))
+    for remark in dialogue.pair.remarks:
+        click.echo(f"{'warning' if remark.warning else 'note'}: {remark.text}", err=True)
     for asked in [question] if question is not None else _questions():
         _answer(dialogue, asked, as_json=as_json)
 
@@ -75,7 +78,7 @@ def _questions() -> Iterator[str]:
 
 def _typed() -> Iterator[str]:
     while True:
-        click.echo("> ", nl=False, err=True)
+        echo("> ", nl=False, err=True)
         yield sys.stdin.readline()
 
 
@@ -101,15 +104,10 @@ def _piped(lines: BinaryIO) -> Iterator[str]:
 def _answer(dialogue: Dialogue, question: str, *, as_json: bool) -> None:
     for piece in dialogue.ask(question):
         if not as_json:
-            click.echo(_printable(piece), nl=False)
+            echo(piece, nl=False)
     if as_json:
         last = dialogue.exchanges[-1]
         facts = {"question": last.question, "answer": last.answer}
-        click.echo(json.dumps({**facts, "model": dialogue.model.identity.id}))
+        echo(json.dumps({**facts, "model": dialogue.model.identity.id}))
     else:
-        click.echo()
-
-
-def _printable(text: str) -> str:
-    """Without what would command a terminal."""
-    return "".join(letter for letter in text if letter.isprintable() or letter in "\n\t")
+        echo()

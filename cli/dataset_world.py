@@ -17,6 +17,7 @@ from geochg.events import Progress
 
 from .new_folder import check_new_folder, failures_named
 from .shared_options import PATH, json_option, overwrite_option, setting
+from .terminal import echo
 
 _DEFAULTS = WorldOptions()
 
@@ -103,7 +104,7 @@ def world(
         seeds = range(seed, seed + min(count, MOST_ON_SHEET))
         _write_sheet(sheet, seeds, options, workers, overwrite=overwrite)
     made = _made(folder, sheet)
-    click.echo(json.dumps(made) if as_json else _in_words(made))
+    echo(json.dumps(made) if as_json else _in_words(made))
 
 
 def _require(holds: bool, what: str, rule: str) -> None:

@@ -236,14 +236,22 @@ class _Run:
                 with staging.write(self.outputs.tiles, layer) as path:
                     write_features(tiles, path, facts, layer=layer)
             if self.outputs.heatmap is not None:
-                vote = self.options.vote
-                heat = voted_heat(journal.results()) if vote else journal.heat()
-                with staging.write(self.outputs.heatmap) as path:
-                    write_heatmap(heat, self.pair.grid, path, facts)
+                self._write_heatmap(journal, staging, facts)
             self._stop_if_cancelled()
             staging.commit()
         self.listener(Progress("write", 1, 1))
         return ChangeResult(features, facts, self.outputs)
+
+    def _write_heatmap(self, journal: Journal, staging: Staging, facts: Mapping[str, Any]) -> None:
+        """Writes the heatmap as the before raster lies, so that it lies pixel on pixel on it."""
+        if self.outputs.heatmap is None:
+            return
+        heat = voted_heat(journal.results()) if self.options.vote else journal.heat()
+        turn, grid = self.pair.turn_to_before, self.pair.grid
+        height_px, width_px = grid.shape
+        blocks = turn.blocks(heat, (height_px, width_px))
+        with staging.write(self.outputs.heatmap) as path:
+            write_heatmap(blocks, turn.grid(grid), path, facts)
 
     def _say_gaps(self, tallies: Tallies) -> None:
         """Tells of tiles that were answered only in part, or in words that make no sense."""

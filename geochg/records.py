@@ -110,6 +110,12 @@ class GridCell(NamedTuple):
         """`top-left` ... `bottom-right`; the middle is `center-center`, as in the data."""
         return f"{('top', 'center', 'bottom')[self.row]}-{('left', 'center', 'right')[self.col]}"
 
+    @property
+    def compass(self) -> str:
+        """`north-west` ... `south-east`, where the north is on top; the middle is `center`."""
+        parts = (("north", "", "south")[self.row], ("west", "", "east")[self.col])
+        return "-".join(part for part in parts if part) or "center"
+
 
 GRID_CELLS = tuple(GridCell(row, col) for row in range(3) for col in range(3))
 """All nine cells in raster order."""

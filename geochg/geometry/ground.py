@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +11,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from odc.geo.crs import CRS
     from odc.geo.geobox import GeoBox
+    from pyproj import Transformer
 
 
 def crs_of(grid: GeoBox) -> CRS:
@@ -17,6 +19,14 @@ def crs_of(grid: GeoBox) -> CRS:
     if grid.crs is None:
         raise ValueError("the grid has no CRS")
     return grid.crs
+
+
+@lru_cache(maxsize=32)
+def transformer(crs: CRS, target: CRS) -> Transformer:
+    """Of x and y from one CRS to another; kept, because making one takes longer than using it."""
+    from pyproj import Transformer
+
+    return Transformer.from_crs(crs.proj, target.proj, always_xy=True)
 
 
 def on_ground(polygons: NDArray[np.object_], grid: GeoBox) -> NDArray[np.object_]:

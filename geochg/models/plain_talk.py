@@ -14,7 +14,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from geochg.records import CELL_AREA_SHARE, GRID_CELLS, Caption, Change, Channel, Counts, Outlines
+from geochg.records import (
+    CELL_AREA_SHARE,
+    GRID_CELLS,
+    Caption,
+    Change,
+    Channel,
+    Counts,
+    GridCell,
+    Outlines,
+)
 from geochg.tasks.lexicon import ADJECTIVES, CHANGED, COUNTABLE, DIRECTIONS, NOUNS
 
 if TYPE_CHECKING:
@@ -76,7 +85,7 @@ class _Found(NamedTuple):
     channel: Channel
     size_px: int
     area_m2: float
-    cells: tuple[str, ...]
+    cells: tuple[GridCell, ...]
 
 
 def reply(question: str, observed: Observed) -> str:
@@ -86,7 +95,7 @@ def reply(question: str, observed: Observed) -> str:
         question: In English.
         observed: What it may be about.
     """
-    words = re.findall(r"[a-z]+", question.lower())
+    words = re.findall(r"(?:north|south)(?=(?:west|east))|[a-z]+", question.lower())
     text = " ".join(words)
     known = {channel.class_name for channel in observed.outlines.channels}
     classes = [NOUNS[word][0] for word in words if word in NOUNS]
@@ -153,8 +162,8 @@ def _found(observed: Observed, words: Sequence[str]) -> list[_Found]:
         cells = np.flatnonzero(inside > CELL_AREA_SHARE * np.maximum(valid_px, 1))
         if not len(cells):
             cells = np.array([inside.argmax()])
-        names = tuple(GRID_CELLS[cell].name for cell in cells)
-        found.append(_Found(channel, count_px, count_px * observed.pixel_area_m2, names))
+        named = tuple(GRID_CELLS[cell] for cell in cells)
+        found.append(_Found(channel, count_px, count_px * observed.pixel_area_m2, named))
     return sorted(found, key=lambda each: -each.size_px)
 
 
@@ -197,8 +206,10 @@ def _listed(found: Sequence[_Found]) -> str:
 def _sentence(found: _Found) -> str:
     name = COUNTABLE.get(found.channel.class_name, ("", found.channel.class_name))[1]
     verb = {Change.ALTERED: "were altered"}.get(found.channel.change, str(found.channel.change))
-    places = ", ".join(found.cells)
-    area = "" if math.isnan(found.area_m2) else f" on {_area(found.area_m2)}"
+    # A picture without a place has an upper side, but no north.
+    has_place = not math.isnan(found.area_m2)
+    places = ", ".join(cell.compass if has_place else cell.name for cell in found.cells)
+    area = f" on {_area(found.area_m2)}" if has_place else ""
     return f"{name.capitalize()} {verb}{area} ({places})."
 
 

@@ -19,7 +19,14 @@ from rasterio.windows import Window
 
 from geochg.geometry.ground import crs_of
 from geochg.records import PixelWindow
-from geochg.tiling.grid import COARSER_FROM, lattice_offset, middle_longitude, on_turn_of, pixel_m
+from geochg.tiling.grid import (
+    COARSER_FROM,
+    Lattice,
+    middle_longitude,
+    on_turn_of,
+    pixel_m,
+    shared_lattice,
+)
 from geochg.tiling.radiometry import RadiometricMatch, Stretch
 from geochg.tiling.source import RasterSource, gdal_settings, open_source
 
@@ -66,13 +73,14 @@ class DateReader:
             band.alpha for band in plan.source.bands if band.number in plan.band_numbers
         )
         dataset = stack.enter_context(open_source(plan.source.path, keep_alpha=keep_alpha))
-        offset = lattice_offset(plan.source.geobox, grid)
+        lattice = shared_lattice(plan.source.geobox, grid)
         self._bands = list(plan.band_numbers)
         self._alpha = _alpha_number(dataset)
-        if offset is not None and plan.displacement_px == (0.0, 0.0):
-            self._dataset, self._offset = dataset, offset
+        if lattice is not None and plan.displacement_px == (0.0, 0.0):
+            self._dataset, self._lattice = dataset, lattice
         else:
-            self._dataset, self._offset = stack.enter_context(_warped(dataset, plan, grid)), (0, 0)
+            self._dataset = stack.enter_context(_warped(dataset, plan, grid))
+            self._lattice = Lattice()
             self._alpha = self._alpha or dataset.count + 1
         self._nodata = None if self._alpha else plan.source.nodata
         self._masked = self._alpha is None and plan.source.mask == "mask"
@@ -126,22 +134,26 @@ class DateReader:
             return self._nothing(shape)
         # rasterio's environments belong to a thread, so one cannot outlive the call.
         with gdal_settings(), _named(self._plan.source.path):
-            values, valid = self._read_inside(inside, shape_px)
+            values, valid = self._read_turned(inside, shape_px)
         if values.shape[1:] == shape:
             return values, valid
         return self._padded(values, valid, window, inside, shape)
 
     def _inside(self, window: PixelWindow) -> PixelWindow | None:
-        """The part of the window that lies on the dataset, in the dataset's pixels."""
-        row, col = self._offset
+        """The part of a window that lies on the raster."""
         height_px, width_px = self._dataset.shape
-        part = PixelWindow(
-            max(window.row_start + row, 0),
-            min(window.row_stop + row, height_px),
-            max(window.col_start + col, 0),
-            min(window.col_stop + col, width_px),
-        )
-        return part if part.height_px > 0 and part.width_px > 0 else None
+        whole = PixelWindow(0, height_px, 0, width_px)
+        return window.cut_to(self._lattice.grid_window(whole))
+
+    def _read_turned(
+        self, part: PixelWindow, shape_px: tuple[int, int] | None
+    ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        """A part of the grid that lies on the raster, as the grid lies."""
+        turn = self._lattice.turn
+        shape = None if shape_px is None else turn.inverse.shape(shape_px)
+        values, valid = self._read_inside(self._lattice.source_window(part), shape)
+        # Torch takes no arrays that run backwards.
+        return np.ascontiguousarray(turn.applied(values)), np.ascontiguousarray(turn.applied(valid))
 
     def _read_inside(
         self, part: PixelWindow, shape_px: tuple[int, int] | None
@@ -174,14 +186,7 @@ class DateReader:
         shape: tuple[int, int],
     ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         padded, padded_valid = self._nothing(shape)
-        row, col = self._offset
-        outer = PixelWindow(
-            window.row_start + row,
-            window.row_stop + row,
-            window.col_start + col,
-            window.col_stop + col,
-        )
-        rows, cols = inside.slices_within(outer)
+        rows, cols = inside.slices_within(window)
         padded[:, rows, cols] = values
         padded_valid[rows, cols] = valid
         return padded, padded_valid

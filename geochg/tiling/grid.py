@@ -1,14 +1,15 @@
 """The common grid of a pair: the before image's, cut to where both dates and the area lie.
 
 Where the after image's pixels are much wider, the grid has pixels of their size instead: what one
-date cannot show is no change.
+date cannot show is no change. Its rows run from north to south and its columns from west to east,
+or as nearly so as quarter turns and a mirror allow, because that is how models know the ground.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import lru_cache
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -22,8 +23,10 @@ from pyproj.exceptions import CRSError, ProjError
 from shapely.geometry.base import BaseGeometry
 
 from geochg.errors import InputError, OptionError
-from geochg.geometry.ground import crs_of
+from geochg.geometry.ground import crs_of, transformer
+from geochg.geometry.turn import Turn, moved_window
 from geochg.records import PixelWindow
+from geochg.tiling.north import north_up
 
 _LATTICE_TOLERANCE_PX = 1e-3
 """Grids whose pixels lie within this of each other are one lattice: no resampling is needed."""
@@ -54,7 +57,7 @@ def common_grid(
         InputError: If the images do not overlap.
     """
     wanted = before if resolution is not None else _shown_by_both(before, after)
-    grid = _resampled(_reprojected(wanted, crs, resolution), resolution)
+    grid = _resampled(north_up(_reprojected(wanted, crs, resolution)), resolution)
     other = before if wanted is after else after
     shared = covered_window(pixel_polygon(footprint(other), crs_of(other), grid), grid)
     if shared is None:
@@ -113,19 +116,49 @@ def covered_window(polygon: BaseGeometry, grid: GeoBox) -> PixelWindow | None:
     return window if window.height_px > 0 and window.width_px > 0 else None
 
 
-def lattice_offset(source: GeoBox, grid: GeoBox) -> tuple[int, int] | None:
-    """Row and column of the grid's first pixel in the source, when they are one lattice.
+def turn_to(grid: GeoBox, other: GeoBox) -> Turn:
+    """The turn that brings a grid's pixels into another grid's orientation."""
+    return Turn.of(~_linear(grid.transform) * _linear(other.transform))
+
+
+@dataclass(frozen=True)
+class Lattice:
+    """How a grid lies on the pixels of a raster whose lattice it shares.
+
+    Attributes:
+        to_source: Maps pixel coordinates of the grid to those of the raster; whole numbers.
+        turn: Brings pixels of the raster into the grid's orientation.
+    """
+
+    to_source: Affine = field(default_factory=Affine.identity)
+    turn: Turn = field(default_factory=Turn)
+
+    def source_window(self, window: PixelWindow) -> PixelWindow:
+        """A window of the grid in pixels of the raster."""
+        return moved_window(window, self.to_source)
+
+    def grid_window(self, window: PixelWindow) -> PixelWindow:
+        """A window of the raster in pixels of the grid."""
+        return moved_window(window, ~self.to_source)
+
+
+def shared_lattice(source: GeoBox, grid: GeoBox) -> Lattice | None:
+    """How a grid lies on the pixels of a source, when they are one lattice.
 
     None when the CRS differ or the source has to be resampled onto the grid.
     """
     if source.crs != grid.crs:
         return None
     relative = ~source.transform * on_turn_of(source, grid, grid.transform)
+    whole = Affine(*(round(value) for value in relative[:6]))
+    if abs(whole.determinant) != 1:
+        return None
     height_px, width_px = grid.shape
-    corners = np.array([relative * corner for corner in ((0, 0), (width_px, 0), (0, height_px))])
-    col, row = round(corners[0][0]), round(corners[0][1])
-    same = np.array([(col, row), (col + width_px, row), (col, row + height_px)])
-    return (row, col) if np.abs(corners - same).max() < _LATTICE_TOLERANCE_PX else None
+    corners = ((0, 0), (width_px, 0), (0, height_px))
+    off = [np.subtract(relative * corner, whole * corner) for corner in corners]
+    if np.abs(off).max() >= _LATTICE_TOLERANCE_PX:
+        return None
+    return Lattice(whole, Turn.of(whole))
 
 
 def on_turn_of(source: GeoBox, grid: GeoBox, transform: Affine) -> Affine:
@@ -193,17 +226,11 @@ def _reprojected(grid: GeoBox, crs: str | None, resolution: float | None) -> Geo
 def _in_crs(geometry: BaseGeometry, crs: CRS, target: CRS, center: float) -> BaseGeometry:
     """A geometry in another CRS; longitudes are on the turn of the globe around `center`."""
     if crs != target:
-        geometry = _moved(geometry, _transformer(crs, target).transform)
+        geometry = _moved(geometry, transformer(crs, target).transform)
     if target.geographic:
         unwrap = _turned if crs == target else _unwrapped
         geometry = _moved(geometry, lambda x, y: (unwrap(x, center), y))
     return geometry
-
-
-@lru_cache(maxsize=32)
-def _transformer(crs: CRS, target: CRS) -> Transformer:
-    """Kept for the next of many geometries: making one takes longer than using it."""
-    return Transformer.from_crs(crs.proj, target.proj, always_xy=True)
 
 
 def _resampled(grid: GeoBox, resolution: float | None) -> GeoBox:
@@ -219,6 +246,10 @@ def _resampled(grid: GeoBox, resolution: float | None) -> GeoBox:
     if grid.axis_aligned:
         return grid.zoom_to(resolution=resolution)
     return grid.zoom_out(resolution / pixel_size)
+
+
+def _linear(transform: Affine) -> Affine:
+    return Affine(transform.a, transform.b, 0, transform.d, transform.e, 0)
 
 
 def _center_pixel(grid: GeoBox) -> BaseGeometry:

@@ -9,12 +9,13 @@ from typing import Literal
 from odc.geo.geobox import GeoBox
 
 from geochg.errors import InputError
+from geochg.geometry.turn import Turn
 from geochg.options import AnalyzeOptions
 from geochg.records import PairFacts
 from geochg.tiling.aoi import Area, cut_to_area
 from geochg.tiling.bands import BandChoice, choose_bands
 from geochg.tiling.date import DatePlan
-from geochg.tiling.grid import common_grid, pixel_area_m2
+from geochg.tiling.grid import common_grid, pixel_area_m2, turn_to
 from geochg.tiling.layout import Layout
 from geochg.tiling.pair_checks import Remark, grid_remarks, refuse, source_remarks
 from geochg.tiling.read import ReadPlan
@@ -45,6 +46,13 @@ class RasterPair:
     def facts(self) -> PairFacts:
         """What a model may know of every tile."""
         return PairFacts(self.bands.names, pixel_area_m2(self.grid), self.before.dtype)
+
+    @property
+    def turn_to_before(self) -> Turn:
+        """The turn from the grid, which has the north on top, to how the before raster lies."""
+        if self.grid.crs != self.before.geobox.crs:
+            return Turn()
+        return turn_to(self.grid, self.before.geobox)
 
     def layout(self, options: AnalyzeOptions) -> Layout:
         """The tiles of the pair."""

@@ -16,9 +16,10 @@ from odc.geo.geobox import GeoBox
 
 from geochg.errors import InputError
 from geochg.events import Notice
+from geochg.foreign_text import without_secrets
 from geochg.tiling.acquired import period_of, tells_writing
 from geochg.tiling.grid import COARSER_FROM, pixel_area_m2, pixel_m
-from geochg.tiling.source import RasterSource, without_secrets
+from geochg.tiling.source import RasterSource
 
 SMALL_SHARE = 0.1
 """Sharing less than this much of the smaller image is remarkable."""

@@ -6,13 +6,15 @@ from odc.geo.geobox import GeoBox
 from pyproj import Transformer
 
 from geochg.errors import InputError, OptionError
+from geochg.records import PixelWindow
 from geochg.tiling.grid import (
+    Lattice,
     common_grid,
     covered_window,
     footprint,
-    lattice_offset,
     pixel_area_m2,
     pixel_polygon,
+    shared_lattice,
 )
 
 UTM = GeoBox((200, 300), Affine(10, 0, 500_000, 0, -10, 5_000_000), "EPSG:32633")
@@ -29,18 +31,19 @@ def test_the_grid_is_the_before_lattice_cut_to_the_overlap():
 
 
 def test_a_whole_pixel_offset_is_one_lattice_and_half_a_pixel_is_not():
-    assert lattice_offset(moved(UTM, -7, -3), UTM) == (3, 7)
-    assert lattice_offset(moved(UTM, 0.5, 0), UTM) is None
+    lattice = shared_lattice(moved(UTM, -7, -3), UTM)
+    assert lattice.source_window(PixelWindow(0, 2, 0, 4)) == PixelWindow(3, 5, 7, 11)
+    assert lattice.grid_window(PixelWindow(3, 5, 7, 11)) == PixelWindow(0, 2, 0, 4)
+    assert shared_lattice(moved(UTM, 0.5, 0), UTM) is None
     finer = GeoBox((400, 600), UTM.transform * Affine.scale(0.5), UTM.crs)
-    assert lattice_offset(finer, UTM) is None
-    assert lattice_offset(GeoBox(UTM.shape, UTM.transform, "EPSG:32634"), UTM) is None
+    assert shared_lattice(finer, UTM) is None
+    assert shared_lattice(GeoBox(UTM.shape, UTM.transform, "EPSG:32634"), UTM) is None
 
 
 def test_one_lattice_is_one_on_either_turn_of_the_globe():
     east = GeoBox((10, 10), Affine(0.01, 0, 190, 0, -0.01, 0), "EPSG:4326")
     west = GeoBox((10, 10), Affine(0.01, 0, -170, 0, -0.01, 0), "EPSG:4326")
-    assert lattice_offset(west, east) == (0, 0)
-    assert lattice_offset(east, west) == (0, 0)
+    assert shared_lattice(west, east) == shared_lattice(east, west) == Lattice()
 
 
 def test_no_overlap_is_refused_by_name():
@@ -85,7 +88,7 @@ def test_rotated_grids_stay_rotated():
     rotated = GeoBox((200, 200), UTM.transform * Affine.rotation(30), UTM.crs)
     grid = common_grid(rotated, UTM)
     assert grid.transform.b != 0
-    assert lattice_offset(rotated, grid) is not None
+    assert shared_lattice(rotated, grid) is not None
     coarser = common_grid(rotated, UTM, resolution=20)
     assert np.sqrt(abs(coarser.transform.determinant)) == pytest.approx(20, rel=0.02)
 
@@ -146,13 +149,11 @@ def test_pixel_area_is_that_of_the_ground():
 
 
 def test_many_geometries_are_placed_by_one_transformer(monkeypatch):
-    from geochg.tiling import grid as module
+    from geochg.geometry.ground import transformer
 
     made, make = [], Transformer.from_crs
-    monkeypatch.setattr(
-        module.Transformer, "from_crs", lambda *a, **k: made.append(a) or make(*a, **k)
-    )
-    module._transformer.cache_clear()
+    monkeypatch.setattr(Transformer, "from_crs", lambda *a, **k: made.append(a) or make(*a, **k))
+    transformer.cache_clear()
     crs = GeoBox((1, 1), Affine.identity(), "EPSG:4326").crs
     places = [pixel_polygon(shapely.Point(15 + n / 1e4, 45.1), crs, UTM) for n in range(20)]
     assert len(made) == 1
