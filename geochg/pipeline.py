@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from geochg.answering import answered_ahead, has_core, to_ask
 from geochg.cells import CellSettings, tile_result
-from geochg.errors import CancelledRunError, TilesFailedError
+from geochg.errors import CancelledRunError, RunError, TilesFailedError
 from geochg.events import Listener, Notice, Progress, ignore
 from geochg.features.changes import FeatureSettings, change_features
 from geochg.features.tiles import tile_features
+from geochg.foreign_text import without_secrets
 from geochg.journal import Journal, Tallies, journal_path
 from geochg.models.base import ChangeModel, naming
 from geochg.models.chosen import check_classes, load_chosen, mapped_questions
@@ -32,6 +33,7 @@ from geochg.records import (
     TileWindow,
 )
 from geochg.surveying import SurveyTiles
+from geochg.tiling.addresses import is_signed, refusal
 from geochg.tiling.layout import Layout
 from geochg.tiling.pair import RasterPair, nothing_valid, open_pair
 from geochg.tiling.preparation import Preparation, Step, prepare
@@ -313,6 +315,8 @@ class _Run:
         with closing(read_ahead(plan, windows, reading_threads(self.options))) as read:
             for tile in read:
                 self._stop_if_cancelled()
+                if isinstance(tile, TileFailure):
+                    self._stop_if_expired()
                 yield tile
 
     def _keep(
@@ -358,6 +362,21 @@ class _Run:
             self.listener(Progress(stage, done, total))
 
         return step
+
+    def _stop_if_expired(self) -> None:
+        """Ends the run where no tile can be read any more.
+
+        Raises:
+            RunError: If a signed address is not taken any more.
+        """
+        for source in (self.pair.before, self.pair.after):
+            if is_signed(source.path) and (code := refusal(source.path)):
+                raise RunError(
+                    f"the server takes the signed address of {without_secrets(source.path)} no"
+                    f" more (HTTP {code}): it has most likely expired",
+                    "sign it anew, and run again with the fresh address and --resume; what is"
+                    " done is kept",
+                )
 
     def _stop_if_cancelled(self) -> None:
         if self.cancel.is_set():
