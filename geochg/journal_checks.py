@@ -7,14 +7,11 @@ from __future__ import annotations
 
 import math
 import sqlite3
-import zlib
 from collections.abc import Collection, Mapping
-from typing import Any
 
 import shapely
 
 from geochg.records import GRID_CELLS, Cell, Change, PixelWindow, Task, TileResult, Vote
-from geochg.text_file import parsed_json
 from geochg.tiling.layout import Layout
 
 APPLICATION_ID = 0x67656F63  # "geoc"
@@ -23,7 +20,7 @@ TABLES = (
     "CREATE TABLE run (fingerprint TEXT NOT NULL)",
     "CREATE TABLE measured (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
     "CREATE TABLE tile (number INTEGER PRIMARY KEY, changed INTEGER, unparsed INTEGER,"
-    " incomplete INTEGER, record TEXT, heat BLOB, valid BLOB)",
+    " incomplete INTEGER, record TEXT, heat BLOB, valid BLOB, not_seen INTEGER)",
 )
 """All that a journal consists of."""
 
@@ -65,7 +62,7 @@ def check_numbers(database: sqlite3.Connection, layout: Layout) -> None:
     Raises:
         ValueError: Then.
     """
-    columns = dict.fromkeys(("changed", "unparsed", "incomplete"), "integer")
+    columns = dict.fromkeys(("changed", "unparsed", "incomplete", "not_seen"), "integer")
     columns |= {"record": "text", "heat": "blob", "valid": "blob"}
     kinds = " OR ".join(
         f"typeof({name}) NOT IN ('null', '{kind}')" for name, kind in columns.items()
@@ -79,33 +76,6 @@ def check_numbers(database: sqlite3.Connection, layout: Layout) -> None:
     _require(not strange, "it holds tiles that the run does not have")
     ((runs,),) = database.execute("SELECT count(*) FROM run WHERE typeof(fingerprint) = 'text'")
     _require(runs == 1, "it does not say which run it is of")
-
-
-def parsed(text: object) -> dict[str, Any]:
-    """A JSON object that the journal keeps.
-
-    Raises:
-        ValueError: If it is none.
-    """
-    value = parsed_json(str(text))
-    if not isinstance(value, dict):
-        raise ValueError("no object")
-    return value
-
-
-def unpacked(packed: bytes, size_bytes: int) -> bytes:
-    """Bytes that were packed, and were as many as they are to be.
-
-    Raises:
-        ValueError: If they cannot be unpacked, or are more or fewer.
-    """
-    unpacker = zlib.decompressobj()
-    try:
-        found = unpacker.decompress(packed, size_bytes + 1)
-    except zlib.error as error:
-        raise ValueError(f"packed values are damaged: {error}") from error
-    _require(len(found) == size_bytes, "packed values are of another size")
-    return found
 
 
 def check_result(result: TileResult, classes: Collection[str]) -> None:
@@ -126,6 +96,7 @@ def check_result(result: TileResult, classes: Collection[str]) -> None:
         _require(name in classes, "counts are of a class that the model does not know")
         _require(type(count) is int and 0 <= count <= _MOST_COUNTED, "a count is no number")
     _require(all(isinstance(task, Task) for task in result.unparsed), "a task is none")
+    _check_seen(result)
     for missing in result.missing:
         _require(isinstance(missing.reason, str), "a reason is no text")
     for cell in result.cells:
@@ -135,12 +106,28 @@ def check_result(result: TileResult, classes: Collection[str]) -> None:
             _check_vote(vote, result.window.read, classes)
 
 
+def _check_seen(result: TileResult) -> None:
+    """Refuses what no tile can hold of ground that was seen, and a calibration that is none."""
+    core = result.window.core
+    most_px = core.height_px * core.width_px
+    _require(isinstance(result.tells_land_cover, bool), "land cover is neither told nor not")
+    for count in (result.valid_px, result.not_seen_px or 0):
+        _require(type(count) is int and 0 <= count <= most_px, "a number of pixels is none")
+    if result.calibration is not None:
+        mean, share = result.calibration
+        _require(len(mean) == len(share), "a calibration is none")
+        _require(all(map(_is_share, (*mean, *share))), "a calibration is none")
+        _require(list(mean) == sorted(mean), "a calibration is none")
+
+
 def _check_cell(cell: Cell, core: PixelWindow, classes: Collection[str]) -> None:
     _require(cell.class_name in classes, "a class is none that the model knows")
     _require(isinstance(cell.change, Change), "a change is none")
     _require(_is_share(cell.probability), "a probability is none")
     _require(isinstance(cell.caption, str), "a caption is no text")
     _require(set(cell.grid_cells) <= _NAMES, "a cell has another name")
+    amounts = [amount for part in cell.ground or () for amount in part]
+    _require(all(type(n) in (int, float) and 0 <= n < math.inf for n in amounts), "ground is none")
     polygon = cell.polygon
     _require(isinstance(polygon, shapely.Polygon) and not polygon.is_empty, "a shape is no polygon")
     _require(polygon.is_valid and not polygon.has_z, "a shape is not valid")

@@ -14,12 +14,13 @@ from geochg.answering import answered_ahead, has_core, to_ask
 from geochg.cells import CellSettings, tile_result
 from geochg.errors import CancelledRunError, RunError, TilesFailedError
 from geochg.events import Listener, Notice, Progress, ignore
-from geochg.features.changes import FeatureSettings, change_features
+from geochg.features.changes import FeatureSettings, changes_of, layer_caption
 from geochg.features.tiles import tile_features
 from geochg.foreign_text import without_secrets
+from geochg.geometry.changed import least_size_px
 from geochg.journal import Journal, Tallies, journal_path
 from geochg.models.base import ChangeModel, naming
-from geochg.models.chosen import check_classes, load_chosen, mapped_questions
+from geochg.models.chosen import check_classes, check_sensitivity, load_chosen, mapped_questions
 from geochg.options import AnalyzeOptions
 from geochg.outputs import Outputs
 from geochg.provenance import fingerprint, metadata
@@ -102,6 +103,7 @@ def analyze(
     outputs.check(named, options)
     model = load_chosen(options)
     check_classes(options, model)
+    check_sensitivity(options, model)
     with gdal_settings():
         pair = open_pair(before, after, options, model.capabilities.bands)
         outputs.check(pair.files(), options)
@@ -204,6 +206,17 @@ class _Run:
         if not tallies.read and not failures:
             raise nothing_valid(self.pair)
         self._say_gaps(tallies)
+        self.listener(Progress("write", 0, 1))
+        settings = FeatureSettings(
+            self.options.geometry,
+            self.options.min_confidence,
+            self.options.min_area_m2,
+            least_size_px(self.pair.facts.pixel_area_m2),
+        )
+        results = journal.results()
+        features, in_tiles = changes_of(
+            voted(results) if self.options.vote else results, self.pair.grid, settings
+        )
         facts = metadata(
             self.pair,
             self.options,
@@ -213,14 +226,7 @@ class _Run:
             tallies,
             failures,
         )
-        self.listener(Progress("write", 0, 1))
-        settings = FeatureSettings(
-            self.options.geometry, self.options.min_confidence, self.options.min_area_m2
-        )
-        results = journal.results()
-        features = change_features(
-            voted(results) if self.options.vote else results, self.pair.grid, settings
-        )
+        facts["caption"] = layer_caption(features, facts["not_seen_m2"])
         with Staging(overwrite=self.options.overwrite) as staging:
             self._stop_if_cancelled()
             if self.outputs.features is not None:
@@ -233,6 +239,7 @@ class _Run:
                     self.pair.grid,
                     failures=failures,
                     skipped=journal.skipped(),
+                    in_tiles=in_tiles,
                 )
                 layer = self.options.tiles_layer
                 with staging.write(self.outputs.tiles, layer) as path:
@@ -349,11 +356,16 @@ class _Run:
             return self.model.answer(tiles, self.questions)
 
     def _cell_settings(self) -> CellSettings:
+        pixel_area_m2 = self.pair.facts.pixel_area_m2
         return CellSettings(
             geometry=self.options.geometry,
             classes=self.options.classes,
             heat=self.outputs.heatmap is not None and not self.options.vote,
             ballot=self.options.vote,
+            sensitivity=self.options.sensitivity,
+            # A least area that was given is held against whole features only.
+            least_px=least_size_px(pixel_area_m2) if self.options.min_area_m2 is None else 0,
+            pixel_area_m2=pixel_area_m2,
         )
 
     def _step(self, stage: str) -> Step:

@@ -58,10 +58,25 @@ def metadata(
             "grid": _grid_facts(pair.grid),
             "alignment": preparation.alignment(),
             "matching": preparation.matching(),
-            "tiles": {**asdict(tallies), "failed": len(failures)},
+            "tiles": _tile_counts(tallies, len(failures)),
+            "not_seen_m2": _not_seen_m2(pair, tallies),
             "failed_tiles": {failure.window.name: failure.reason for failure in failures},
         }
     )
+
+
+def _tile_counts(tallies: Tallies, failed: int) -> dict[str, int]:
+    """How many tiles there are of each kind; `not_seen` are those with ground that was hidden."""
+    counts = asdict(tallies)
+    del counts["not_seen_px"]
+    return {**counts, "failed": failed}
+
+
+def _not_seen_m2(pair: RasterPair, tallies: Tallies) -> float | None:
+    """Ground hidden by cloud, shadow or snow; None for models that cannot tell."""
+    if tallies.not_seen_px is None:
+        return None
+    return round(tallies.not_seen_px * pair.facts.pixel_area_m2, 1)
 
 
 def _shaping(options: AnalyzeOptions, model: ChangeModel) -> dict[str, Any]:
