@@ -271,7 +271,9 @@ class Journal:
             InputError: If the database is damaged.
         """
         try:
-            yield from self._database.execute(query, values)
+            # Not `yield from`, which would close the cursor, maybe after the database.
+            for row in self._database.execute(query, values):  # noqa: UP028
+                yield row
         except sqlite3.Error as error:
             raise _unusable(self._path, error) from error
 

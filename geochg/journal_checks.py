@@ -9,6 +9,7 @@ import math
 import sqlite3
 from collections.abc import Collection, Mapping
 
+import numpy as np
 import shapely
 
 from geochg.records import GRID_CELLS, Cell, Change, PixelWindow, Task, TileResult, Vote
@@ -130,6 +131,7 @@ def _check_cell(cell: Cell, core: PixelWindow, classes: Collection[str]) -> None
     _require(all(type(n) in (int, float) and 0 <= n < math.inf for n in amounts), "ground is none")
     polygon = cell.polygon
     _require(isinstance(polygon, shapely.Polygon) and not polygon.is_empty, "a shape is no polygon")
+    _require(bool(np.isfinite(polygon.bounds).all()), "a shape is not finite")
     _require(polygon.is_valid and not polygon.has_z, "a shape is not valid")
     left, top, right, bottom = polygon.bounds
     _require(

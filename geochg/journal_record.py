@@ -120,11 +120,13 @@ def _vote(values: list[Any]) -> Vote:
 
 
 def _cell(values: Mapping[str, Any]) -> Cell:
+    with np.errstate(invalid="ignore"):  # NaN in a damaged shape, which is refused later
+        polygon = cast(shapely.Polygon, shapely.from_wkb(values["polygon"]))
     return Cell(
         class_name=values["class"],
         change=Change(values["change"]),
         probability=values["probability"],
-        polygon=cast(shapely.Polygon, shapely.from_wkb(values["polygon"])),
+        polygon=polygon,
         grid_cells=tuple(values["grid_cells"]),
         caption=values["caption"],
         ground=_ground(values["ground"]),
