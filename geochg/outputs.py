@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from geochg.errors import OptionError
+from geochg.file_names import check_file_name
 from geochg.options import CHANGES_LAYER, TILES_LAYER, AnalyzeOptions
 from geochg.writers.checks import Output, check_outputs
 from geochg.writers.heatmap import HEATMAP_SUFFIXES
@@ -41,10 +42,13 @@ class Outputs:
                 geochg did not write.
 
         Raises:
-            InputError: If a folder is missing or not writable, a file is an input or twice, or
-                something lies there that geochg did not write.
+            InputError: If a name is none that file systems take, a folder is missing or not
+                writable, a file is an input or twice, or something lies there that geochg did not
+                write.
             OptionError: If a suffix is not known, or a format has no place for a layer's name.
         """
+        for path in self.paths():
+            check_file_name(path)
         wanted = []
         if self.features is not None:
             wanted.append(Output(self.features, LAYER_SUFFIXES, options.layer))

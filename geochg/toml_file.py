@@ -24,6 +24,6 @@ def read_toml(path: Path, what: str, hint: str) -> dict[str, Any]:
     text = read_text(path, f"the {what} file")
     try:
         return tomllib.loads(text)
-    # RecursionError: nested deeper than anyone means to; ValueError: a number of a thousand digits.
-    except (tomllib.TOMLDecodeError, RecursionError, ValueError) as error:
+    # Beside its own error: whole numbers of thousands of digits, and tables nested as deep.
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is not a TOML file: {error}", hint) from error

@@ -12,6 +12,7 @@ import geochg
 ROOT = Path(__file__).parent.parent
 BASE = {
     "foreign_text",
+    "file_names",
     "errors",
     "companions",
     "databases",
@@ -27,7 +28,9 @@ BASE = {
 MIDDLE = {"tiling", "models", "cells", "features", "writers"}
 ALLOWED = {
     "foreign_text": set(),
+    "telemetry": set(),
     "errors": {"foreign_text"},
+    "file_names": {"errors"},
     "companions": set(),
     "databases": set(),
     "text_file": {"foreign_text", "errors"},
