@@ -16,11 +16,7 @@ class ExampleOptions(Options):
     """What is asked, of whom.
 
     Attributes:
-        BOUNDS: ClassVar[Mapping[str, tuple[float, float]]] = {
-        "batch_size": (1, 65_536),
-    }
-
-    model: `name` or `name:source`, see `geochg models`.
+        model: `name` or `name:source`, see `geochg models`.
         model_options: The backend's own options.
         tasks: Those to ask; empty for all that the rows ask.
         split: `train`, `val`, `test` or as the rows call it; empty for all rows, where they are of
@@ -29,6 +25,10 @@ class ExampleOptions(Options):
         device: How it runs: see `AnalyzeOptions`.
         batch_size: How it runs: pairs answered in one call; None for the model's choice.
     """
+
+    BOUNDS: ClassVar[Mapping[str, tuple[float, float]]] = {
+        "batch_size": (1, 65_536),
+    }
 
     HOW_IT_RUNS: ClassVar[tuple[str, ...]] = ("device", "batch_size")
 

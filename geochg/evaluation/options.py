@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any, ClassVar
 
 from geochg.errors import OptionError
-from geochg.options import Options
+from geochg.options import MOST_TILE_PX, Options
 
 
 class FitMetric(StrEnum):
@@ -23,16 +23,7 @@ class EvaluateOptions(Options):
     """What `evaluate` can be told.
 
     Attributes:
-        BOUNDS: ClassVar[Mapping[str, tuple[float, float]]] = {
-        "tile_size_px": (1, MOST_TILE_PX),
-        "overlap_px": (0, MOST_TILE_PX),
-        "changed_share": (0, 1),
-        "fit_share": (0, 1),
-        "seed": (0, 2**62),
-        "batch_size": (1, 65_536),
-    }
-
-    model: `name` or `name:source`, see `geochg models`.
+        model: `name` or `name:source`, see `geochg models`.
         model_options: The backend's own options.
         tile_size_px: Side of the square the model sees; larger pictures are cut.
         overlap_px: Overlap of neighbouring tiles.
@@ -45,6 +36,15 @@ class EvaluateOptions(Options):
         device: How it runs: see `AnalyzeOptions`.
         batch_size: How it runs: tiles answered in one call; None for the model's choice.
     """
+
+    BOUNDS: ClassVar[Mapping[str, tuple[float, float]]] = {
+        "tile_size_px": (1, MOST_TILE_PX),
+        "overlap_px": (0, MOST_TILE_PX),
+        "changed_share": (0, 1),
+        "fit_share": (0, 1),
+        "seed": (0, 2**62),
+        "batch_size": (1, 65_536),
+    }
 
     HOW_IT_RUNS: ClassVar[tuple[str, ...]] = ("device", "batch_size")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from abc import abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Self, cast
 
@@ -87,13 +87,13 @@ class StatisticalOptions(Options):
     """What every such backend can be told.
 
     Attributes:
-        BOUNDS: ClassVar[Mapping[str, tuple[float, float]]] = {
-        "threshold": (0, 1e12),
-    }
-
-    threshold: Strength above which a pixel is changed (root mean square over the layers of the
+        threshold: Strength above which a pixel is changed (root mean square over the layers of the
             difference, in the backend's unit); None to find it in the data.
     """
+
+    BOUNDS: ClassVar[Mapping[str, tuple[float, float]]] = {
+        "threshold": (0, 1e12),
+    }
 
     threshold: float | None = None
 

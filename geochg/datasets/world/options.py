@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from geochg.errors import OptionError
 from geochg.options import Options
@@ -17,18 +18,7 @@ class WorldOptions(Options):
     """Shares are probabilities from 0 to 1; what is drawn is fixed by these and the seed.
 
     Attributes:
-        BOUNDS: ClassVar[Mapping[str, tuple[float, float]]] = {
-        "size_px": (32, MOST_SIZE_PX),
-        "gsd_min_m": (0.01, 1000),
-        "gsd_max_m": (0.01, 1000),
-        "coarse_share": (0, 1),
-        "unchanged_share": (0, 1),
-        "calm_share": (0, 1),
-        "reversed_share": (0, 1),
-        "real_share": (0, 1),
-    }
-
-    size_px: Side of the square images.
+        size_px: Side of the square images.
         gsd_min_m: Finest ground sample distance of the fine family, in metres.
         gsd_max_m: Coarsest one; what lies between is drawn in the bands of `scales.py`.
         coarse_share: Share of the 10 m family (Sentinel-2 like, 5 to 15 m).
@@ -42,6 +32,17 @@ class WorldOptions(Options):
         event_weights: Relative weight of events by name (`events.EVENTS`); others keep 1.
         nuisances: False draws both dates with the same light, colours and sensor (for tests).
     """
+
+    BOUNDS: ClassVar[Mapping[str, tuple[float, float]]] = {
+        "size_px": (32, MOST_SIZE_PX),
+        "gsd_min_m": (0.01, 1000),
+        "gsd_max_m": (0.01, 1000),
+        "coarse_share": (0, 1),
+        "unchanged_share": (0, 1),
+        "calm_share": (0, 1),
+        "reversed_share": (0, 1),
+        "real_share": (0, 1),
+    }
 
     size_px: int = 256
     gsd_min_m: float = 0.2

@@ -41,11 +41,7 @@ class ClipOptions(Options):
     """What `clip` can be told.
 
     Attributes:
-        BOUNDS: ClassVar[Mapping[str, tuple[float, float]]] = {
-        "threshold": (0, MOST),
-    }
-
-    classes: A TOML file of the kinds of ground to tell apart; empty for those of geochg.
+        classes: A TOML file of the kinds of ground to tell apart; empty for those of geochg.
         threshold: A place has changed when its probabilities moved by more than this in all, from
             0 to below 2; `geochg evaluate --fit-threshold` finds it.
         templates: Sentences with `{}` in the place of a kind of ground; their embeddings are
@@ -53,6 +49,10 @@ class ClipOptions(Options):
         revision: Of a hub id; empty for the newest.
         dtype: Of the weights; `auto` for `float32`.
     """
+
+    BOUNDS: ClassVar[Mapping[str, tuple[float, float]]] = {
+        "threshold": (0, MOST),
+    }
 
     classes: str = ""
     threshold: float = 0.5

@@ -45,19 +45,19 @@ class DeltaVLMOptions(Options):
     """What `deltavlm` can be told; None takes what was calibrated with the model.
 
     Attributes:
-        BOUNDS: ClassVar[Mapping[str, tuple[float, float]]] = {
-        "threshold": (0, 1),
-        "presence_threshold": (0, 1),
-        "beams": (1, 64),
-        "max_tokens": (1, 100_000),
-    }
-
-    threshold: Least probability (0-1) of a changed pixel.
+        threshold: Least probability (0-1) of a changed pixel.
         presence_threshold: Least presence probability (0-1) of a changed tile.
         beams: Beams of the language model's search.
         max_tokens: Most tokens of an answer.
         adapter: A PEFT folder to put on the model; empty for none.
     """
+
+    BOUNDS: ClassVar[Mapping[str, tuple[float, float]]] = {
+        "threshold": (0, 1),
+        "presence_threshold": (0, 1),
+        "beams": (1, 64),
+        "max_tokens": (1, 100_000),
+    }
 
     threshold: float | None = None
     presence_threshold: float | None = None
@@ -124,8 +124,8 @@ class DeltaVLMModel(ChangeModel):
 
     @classmethod
     def presence_options(cls, options: Options, probability: float) -> Mapping[str, Any]:
-        """The least presence probability; see `ChangeModel.presence_options`."""
-        return {"presence_threshold": probability}
+        """The least probability of a changed pixel; see `ChangeModel.presence_options`."""
+        return {"threshold": probability}
 
     @classmethod
     def of(

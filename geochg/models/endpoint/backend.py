@@ -41,14 +41,7 @@ class EndpointOptions(Options):
     """What `openai` can be told.
 
     Attributes:
-        BOUNDS: ClassVar[Mapping[str, tuple[float, float]]] = {
-        "concurrency": (1, 256),
-        "timeout_s": (0.1, 86_400),
-        "retries": (0, 20),
-        "max_tokens": (1, 1_000_000),
-    }
-
-    concurrency: Requests under way at once.
+        concurrency: Requests under way at once.
         timeout_s: How long a whole answer may take.
         retries: How often a request is sent again after 408, 409, 429, 5xx or a lost connection,
             waiting longer each time, as long as the endpoint says.
@@ -56,6 +49,13 @@ class EndpointOptions(Options):
         key_variable: Environment variable that holds the key; needed by endpoints that want one.
         extra: Further members of each request, such as `{"seed": 1}`, over those above.
     """
+
+    BOUNDS: ClassVar[Mapping[str, tuple[float, float]]] = {
+        "concurrency": (1, 256),
+        "timeout_s": (0.1, 86_400),
+        "retries": (0, 20),
+        "max_tokens": (1, 1_000_000),
+    }
 
     HOW_IT_RUNS: ClassVar[tuple[str, ...]] = ("concurrency", "timeout_s", "retries", "key_variable")
 

@@ -37,12 +37,7 @@ class VlmOptions(Options):
     """What `vlm` can be told.
 
     Attributes:
-        BOUNDS: ClassVar[Mapping[str, tuple[float, float]]] = {
-        "max_tokens": (1, 100_000),
-        "presence_threshold": (0, 1),
-    }
-
-    revision: Of a hub id: a branch, tag or commit; empty for the newest.
+        revision: Of a hub id: a branch, tag or commit; empty for the newest.
         adapter: A PEFT folder to put on the model; empty for none.
         quantize: In how many bits the weights are held; None for all of them.
         dtype: Of the weights; `auto` for half precision on GPUs.
@@ -53,6 +48,11 @@ class VlmOptions(Options):
         presence_threshold: A tile has changed when "yes" is likelier than this (0-1); of no matter
             to `words`.
     """
+
+    BOUNDS: ClassVar[Mapping[str, tuple[float, float]]] = {
+        "max_tokens": (1, 100_000),
+        "presence_threshold": (0, 1),
+    }
 
     revision: str = ""
     adapter: str = ""

@@ -48,34 +48,7 @@ class TuneOptions(Options):
     names. A batch is what one process takes in one go.
 
     Attributes:
-        BOUNDS: ClassVar[Mapping[str, tuple[float, float]]] = {
-        "rank": (1, 65_536),
-        "alpha": (0, 1e6),
-        "dropout": (0, 1),
-        "prune": (0, 1),
-        "epochs": (0, 1e6),
-        "steps": (1, 10**9),
-        "batch_size": (1, 65_536),
-        "accumulate": (1, 65_536),
-        "learning_rate": (0, 1000),
-        "weight_decay": (0, 1000),
-        "warmup": (0, 1e9),
-        "clip": (0, 1e12),
-        "samples": (1, 10**12),
-        "validation_share": (0, 1),
-        "evaluate_steps": (0, 10**9),
-        "patience": (0, 10**9),
-        "save_steps": (1, 10**9),
-        "keep": (1, 10**6),
-        "crop": (0, 1),
-        "rotate_deg": (0, 45),
-        "seeing": (0, 1e6),
-        "max_tokens": (1, 10**6),
-        "seed": (0, 2**32 - 1),
-        "processes": (1, 100_000),
-    }
-
-    lora: Parts that get low-rank adapters.
+        lora: Parts that get low-rank adapters.
         full: Parts whose own weights are trained.
         rank: Of the adapters.
         alpha: Their weight is `alpha / rank`.
@@ -111,6 +84,33 @@ class TuneOptions(Options):
         device: How it runs: `auto`, `cpu`, `cuda` or `mps`.
         resume: How it runs: whether to go on with an unfinished run.
     """
+
+    BOUNDS: ClassVar[Mapping[str, tuple[float, float]]] = {
+        "rank": (1, 65_536),
+        "alpha": (0, 1e6),
+        "dropout": (0, 1),
+        "prune": (0, 1),
+        "epochs": (0, 1e6),
+        "steps": (1, 10**9),
+        "batch_size": (1, 65_536),
+        "accumulate": (1, 65_536),
+        "learning_rate": (0, 1000),
+        "weight_decay": (0, 1000),
+        "warmup": (0, 1e9),
+        "clip": (0, 1e12),
+        "samples": (1, 10**12),
+        "validation_share": (0, 1),
+        "evaluate_steps": (0, 10**9),
+        "patience": (0, 10**9),
+        "save_steps": (1, 10**9),
+        "keep": (1, 10**6),
+        "crop": (0, 1),
+        "rotate_deg": (0, 45),
+        "seeing": (0, 1e6),
+        "max_tokens": (1, 10**6),
+        "seed": (0, 2**32 - 1),
+        "processes": (1, 100_000),
+    }
 
     lora: tuple[str, ...] = ("language",)
     full: tuple[str, ...] = ()
