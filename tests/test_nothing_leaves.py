@@ -27,7 +27,7 @@ def place(tmp_path_factory):
 
 @pytest.fixture
 def watched(tmp_path):
-    """Runs geochg with a home of its own, sure that nothing leaves and nothing comes to lie there."""
+    """Runs geochg with a home of its own, sure that nothing leaves or lies there."""
     for name in ("home", "tmp", "out"):
         (tmp_path / name).mkdir()
 
