@@ -180,7 +180,7 @@ def test_a_run_that_goes_on_finds_the_same(folder, tmp_path, make_raster):
     ]
     options = {
         "model": f"deltavlm:{folder}",
-        "model_options": {"threshold": 0.3},
+        "model_options": {"threshold": 0.1},
         "tile_size_px": 64,
         "overlap_px": 0,
         "align": "off",

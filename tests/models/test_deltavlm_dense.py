@@ -102,6 +102,19 @@ def test_a_measured_scene_is_what_look_measures(model):
         assert torch.allclose(one, other, atol=1e-4)
 
 
+def test_half_precision_sees_much_the_same(model):
+    before, after = dates()
+    half = tiny_model().to(torch.bfloat16)
+    wanted = looked(model, before, after)
+    found = looked(half, before.bfloat16(), after.bfloat16())
+    assert (found.change_logits - wanted.change_logits).abs().mean() < 0.1
+    assert (found.before_logits - wanted.before_logits).abs().mean() < 0.1
+    scene, _ = measured_scenes(half.dense, half.vision.maps(before.bfloat16(), after.bfloat16()))
+    assert scene.dtype == torch.float32
+    again = looked(half, before.bfloat16(), after.bfloat16(), scene)
+    assert torch.allclose(again.change_logits.float(), found.change_logits.float(), atol=0.05)
+
+
 def test_arrays_are_read_as_tensors_are(model):
     found = looked(model, *dates())
     for place in range(2):
