@@ -47,7 +47,8 @@ class Capabilities:
         location: How it answers `locate`: `grid` (the nine cells) or `mask` (`Outlines`).
         pixels: `display` for uint8 stretched the same way in every tile, `values` for float32 in
             source units.
-        bands: `rgb` for three display bands, `all` for every band the two dates share.
+        bands: `rgb` for three display bands, `rgb+nir` for these and the near infrared where both
+            dates name one, `all` for every band the two dates share.
         classes: The classes its answers can name.
         surveys: Whether it needs a first pass over a sample of the tiles.
         survey_tiles: Most tiles of that sample.
@@ -62,7 +63,7 @@ class Capabilities:
     tasks: frozenset[Task]
     location: Literal["grid", "mask"]
     pixels: Literal["display", "values"]
-    bands: Literal["rgb", "all"]
+    bands: Literal["rgb", "rgb+nir", "all"]
     classes: tuple[str, ...] = CLASSES
     surveys: bool = False
     survey_tiles: int = 256

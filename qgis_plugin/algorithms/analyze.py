@@ -15,6 +15,7 @@ from qgis.core import (
     QgsProcessingOutputDefinition,
     QgsProcessingOutputNumber,
     QgsProcessingParameterDefinition,
+    QgsProcessingParameterEnum,
     QgsProcessingParameterNumber,
     QgsProcessingParameterRasterDestination,
     QgsProcessingParameterVectorDestination,
@@ -25,7 +26,8 @@ from geochg_qgis.algorithms.base import RunAlgorithm, helped
 from geochg_qgis.layers.style import apply_style
 from geochg_qgis.words import tr
 
-MIN_AREA, MIN_CONFIDENCE = "MIN_AREA", "MIN_CONFIDENCE"
+MIN_AREA, MIN_CONFIDENCE, SENSITIVITY = "MIN_AREA", "MIN_CONFIDENCE", "SENSITIVITY"
+SENSITIVITIES = ("normal", "low", "high")
 OUTPUT, HEATMAP, COUNT, AREA = "OUTPUT", "HEATMAP", "COUNT", "AREA_M2"
 
 
@@ -40,16 +42,28 @@ class AnalyzeAlgorithm(RunAlgorithm):
         """What it is called, and what it does."""
         return tr("Map what changed between two images"), tr(
             "Asks a change model about two images of one place and gives a layer of changes: "
-            "class, direction (appeared, disappeared, altered), confidence, caption, count and "
-            "area. COUNT is the number of changes, AREA_M2 the area they cover."
+            "class, direction (appeared, disappeared, altered), land cover before and after, "
+            "confidence, caption, count and area. COUNT is the number of changes, AREA_M2 the "
+            "area they cover."
         )
 
     def parameters(self) -> Iterable[QgsProcessingParameterDefinition]:
         """What is left out, and where the results go."""
         number = QgsProcessingParameterNumber.Type.Double
         yield helped(
-            QgsProcessingParameterNumber(MIN_AREA, tr("Least area, m²"), number, 0, minValue=0),
-            tr("Smaller changes are left out."),
+            QgsProcessingParameterNumber(
+                MIN_AREA, tr("Least area, m²"), number, None, optional=True, minValue=0
+            ),
+            tr("Smaller changes are left out; when empty, those too small for the resolution."),
+        )
+        yield helped(
+            QgsProcessingParameterEnum(
+                SENSITIVITY,
+                tr("Sensitivity"),
+                [tr("Normal"), tr("Low"), tr("High")],
+                defaultValue=0,
+            ),
+            tr("How easily ground counts as changed, for models that outline."),
         )
         yield helped(
             QgsProcessingParameterNumber(
@@ -80,7 +94,10 @@ class AnalyzeAlgorithm(RunAlgorithm):
         """What is left out."""
         return {
             **super().options(given, context),
-            "min_area_m2": self.parameterAsDouble(given, MIN_AREA, context),
+            "min_area_m2": None
+            if given.get(MIN_AREA) is None
+            else self.parameterAsDouble(given, MIN_AREA, context),
+            "sensitivity": SENSITIVITIES[self.parameterAsEnum(given, SENSITIVITY, context)],
             "min_confidence": self.parameterAsDouble(given, MIN_CONFIDENCE, context),
         }
 

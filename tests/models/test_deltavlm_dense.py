@@ -9,6 +9,7 @@ import torch
 from deltavlm_factory import dates, tiny_config, tiny_model
 from torch.nn import functional
 
+from geochg.datasets.ground.covers import ANY, NOTHING, UNKNOWN_CHANGE, Cover
 from geochg.models.deltavlm.dense import BUILDING, COVERS, NOT_SEEN, DenseOutput
 from geochg.models.deltavlm.modeling import measured_scenes
 from geochg.models.deltavlm.postprocessing import building_logits, change_logits
@@ -16,7 +17,6 @@ from geochg.models.deltavlm.resample import resampled
 from geochg.models.deltavlm.summary import DenseSummary
 from geochg.models.deltavlm.vision import NO_INFRARED
 from geochg.models.deltavlm.vision_output import DenseArrays
-from geochg.training.builtin.covers import ANY, NOTHING, UNKNOWN_CHANGE, Cover
 from geochg.training.builtin.losses import change_loss, cover_loss, vision_losses
 
 SIDE = 16

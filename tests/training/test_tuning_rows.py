@@ -15,6 +15,7 @@ from vlm_factory import MAKERS, save_vlm
 
 from geochg.datasets.example import Example, Turn
 from geochg.datasets.examples import read_examples
+from geochg.datasets.ground.covers import ANY, NOTHING, UNKNOWN_CHANGE, Cover
 from geochg.datasets.telling.truth import CLASS_NAMES, DIRECTIONS
 from geochg.errors import InputError
 from geochg.models.deltavlm.processing import IGNORED
@@ -22,7 +23,6 @@ from geochg.models.vlm.chat import VICUNA, ChatWriter
 from geochg.models.vlm.loading import How, open_vlm
 from geochg.records import Change, GridCell, Task
 from geochg.tasks import SPECS
-from geochg.training.builtin.covers import ANY, NOTHING, UNKNOWN_CHANGE, Cover
 from geochg.training.tuning.course import balanced, parts_of, passes, seen_before
 from geochg.training.tuning.deltavlm import DeltaVLMPupil
 from geochg.training.tuning.framing import Framing, reframed

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from geochg.errors import OptionError, RunError
+from geochg.errors import RunError
 from geochg.models.base import Capabilities, ChangeModel, ModelIdentity
 from geochg.models.deltavlm.detector import SCENE_TILES, Detector, Scene, joined
 from geochg.models.deltavlm.postprocessing import OutlineMaker, presence_of
@@ -55,18 +55,16 @@ class DeltaVLMOptions(Options):
         adapter: A PEFT folder to put on the model; empty for none.
     """
 
+    BOUNDS: ClassVar[Mapping[str, tuple[float, float]]] = {
+        "threshold": (0, 1),
+        "beams": (1, 64),
+        "max_tokens": (1, 100_000),
+    }
+
     threshold: float | None = None
     beams: int | None = None
     max_tokens: int | None = None
     adapter: str = ""
-
-    def __post_init__(self) -> None:
-        if self.threshold is not None and not 0 <= self.threshold <= 1:
-            raise OptionError(f"threshold {self.threshold}", "it must lie between 0 and 1")
-        for name in ("beams", "max_tokens"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise OptionError(f"{name} {value}", "it must be above zero")
 
     def generation(self) -> dict[str, int]:
         """Over the generation defaults saved with the model."""
@@ -88,7 +86,7 @@ class DeltaVLMModel(ChangeModel):
         tasks=frozenset(Task),
         location="mask",
         pixels="display",
-        bands="rgb",
+        bands="rgb+nir",
         surveys=True,
         survey_tiles=SCENE_TILES,
         asked_in_words=frozenset(Task) - {Task.PRESENCE, Task.LOCATE},
@@ -109,6 +107,7 @@ class DeltaVLMModel(ChangeModel):
         self.detector = None if vision.head is None else Detector(vision, vision.head)
         self.scene: Scene | None = None
         self._resolution_m: float | None = None
+        self._infrared: int | None = None
         if self.detector is None:
             # What this model can do stands above what the class can.
             self.capabilities = replace(  # type: ignore[misc]
@@ -171,12 +170,13 @@ class DeltaVLMModel(ChangeModel):
         from geochg.models.deltavlm.onnx_file import can_run
         from geochg.models.deltavlm.onnx_vision import DETECTOR, ENCODER, OnnxVision
         from geochg.models.deltavlm.wording import kept_sentence
-        from geochg.models.saved import checksum
+        from geochg.models.saved import fingerprint as whole_fingerprint
 
         files = check_folder(folder)
         if options.adapter:
             adapter_folder(options.adapter)
-        identity = ModelIdentity(model_id, checksum(files), adapter_id(options.adapter))
+        signed = whole_fingerprint(folder, files)
+        identity = ModelIdentity(model_id, signed, adapter_id(options.adapter))
         place = torch_device(device)
         if not options.adapter and can_run(folder, (ENCODER, DETECTOR), place):
             made_from = fingerprint(folder, files)
@@ -203,10 +203,11 @@ class DeltaVLMModel(ChangeModel):
     def survey(self, facts: PairFacts, sample: Iterable[Tile]) -> None:
         """Measures the pair on a sample of its tiles; see `ChangeModel.survey`."""
         self._resolution_m = _resolution_m(facts)
+        self._infrared = facts.bands.index("nir") if "nir" in facts.bands else None
         tiles = [tile for tile in sample if _failure(tile) is None and tile.valid.any()]
         self.scene = None
         if self.detector is not None and tiles:
-            self.scene = self.detector.survey(tiles, self._resolution_m)
+            self.scene = self.detector.survey(tiles, self._resolution_m, self._infrared)
 
     def answer(self, tiles: Sequence[Tile], questions: Sequence[Question]) -> list[TileAnswers]:
         """Answers each question about each tile; see `ChangeModel.answer`.
@@ -245,7 +246,9 @@ class DeltaVLMModel(ChangeModel):
             return [(self.vision.tokens(tiles), [None] * len(tiles))]
         if self.scene is not None:
             return [self._mapped(self.detector, tiles, self.scene)]
-        scenes = (self.detector.survey([tile], self._resolution_m) for tile in tiles)
+        scenes = (
+            self.detector.survey([tile], self._resolution_m, self._infrared) for tile in tiles
+        )
         return [
             self._mapped(self.detector, [tile], scene)
             for tile, scene in zip(tiles, scenes, strict=True)

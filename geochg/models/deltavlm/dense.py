@@ -26,6 +26,7 @@ from geochg.models.deltavlm.difference_maps import (
 )
 from geochg.models.deltavlm.scene import SceneLayout, scene_layout
 from geochg.models.deltavlm.vision import split_dates
+from geochg.models.deltavlm.vision_output import TWICE_THE_MEDIAN
 from geochg.records import LAND_COVER
 
 COVERS = len(LAND_COVER) + 1
@@ -45,9 +46,6 @@ KINDS = 2
 
 _SURE = 4.6
 """Greatest size of the logit that is read from the land covers of two dates."""
-
-_TWICE_THE_MEDIAN = 0.7
-"""The colours' vote is neutral there, as a logarithm."""
 
 
 class DenseOutput(NamedTuple):
@@ -77,7 +75,7 @@ class DenseOutput(NamedTuple):
     def change_logits(self) -> Tensor:
         """`(batch, 1, rows, columns)`: anything changed."""
         both = (self.pyramid_logits[:, :1] + self.statistics_logits[:, :1]) / 2
-        return both + self.color_vote - _TWICE_THE_MEDIAN
+        return both + self.color_vote - TWICE_THE_MEDIAN
 
     @property
     def building_logits(self) -> Tensor:

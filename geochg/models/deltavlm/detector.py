@@ -8,7 +8,7 @@ see a wider neighbourhood. Both dates are stretched to the range of their own co
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -98,14 +98,18 @@ class Scene:
     Attributes:
         ranges: Colours of each date.
         zoom: Size at which tiles are shown, beside their own.
-        vectors: The scene vector of each view.
+        infrared: Place of the near infrared among the bands; None where there is none.
         resolution_m: Side of a pixel on the ground, in metres; None where it is not known.
+        vectors: The scene vector of each view.
+        typical_logit: Median of the change logits: high where much has changed.
     """
 
     ranges: tuple[ColorRange, ColorRange]
     zoom: float
-    vectors: tuple[NDArray[np.float32], NDArray[np.float32]]
+    infrared: int | None
     resolution_m: float | None
+    vectors: tuple[NDArray[np.float32], ...] = ()
+    typical_logit: float = 0.0
 
     @property
     def shown_m(self) -> float | None:
@@ -126,21 +130,28 @@ class Detector:
     head: HeadFacts
 
     def survey(
-        self, sample: Iterable[Tile], resolution_m: float | None, zoom: float | None = None
+        self,
+        sample: Iterable[Tile],
+        resolution_m: float | None,
+        infrared: int | None = 3,
+        zoom: float | None = None,
     ) -> Scene:
         """Measures a pair on some of its tiles.
 
         Args:
             sample: Tiles spread over the pair.
             resolution_m: Side of a pixel on the ground, in metres; None where it is not known.
+            infrared: Place of the near infrared among the bands; None where there is none.
             zoom: Size at which tiles are shown; None for what suits the resolution.
         """
         tiles = list(sample)
         ranges = (ColorRange.of(tiles, "before"), ColorRange.of(tiles, "after"))
         zoom = zoom_at(resolution_m) if zoom is None else zoom
-        views = (zoom, zoom * HALF)
-        vectors = tuple(self._measured(tiles, ranges, view, resolution_m) for view in views)
-        return Scene(ranges, zoom, (vectors[0], vectors[1]), resolution_m)
+        plain = Scene(ranges, zoom, infrared, resolution_m)
+        (full, typical), (half, typical_half) = (
+            self._measured(tiles, plain, view) for view in (zoom, zoom * HALF)
+        )
+        return replace(plain, vectors=(full, half), typical_logit=(typical + typical_half) / 2)
 
     def detect(self, tiles: Sequence[Tile], scene: Scene) -> VisionOutput:
         """What the vision part and the dense head say of tiles of one size."""
@@ -158,9 +169,7 @@ class Detector:
     def _detected(
         self, tiles: Sequence[Tile], scene: Scene
     ) -> tuple[DenseArrays, DenseArrays, tuple[NDArray[np.float32], NDArray[np.float32]]]:
-        encoded = [
-            self._encoded(tiles, scene.ranges, view) for view in (scene.zoom, scene.zoom * HALF)
-        ]
+        encoded = [self._encoded(tiles, scene, view) for view in (scene.zoom, scene.zoom * HALF)]
         full, half = (
             self.runtime.detect(
                 before.maps, after.maps, np.repeat(vector[None], len(tiles), axis=0)
@@ -173,13 +182,12 @@ class Detector:
     def _measured(
         self,
         tiles: Sequence[Tile],
-        ranges: tuple[ColorRange, ColorRange],
+        scene: Scene,
         zoom: float,
-        resolution_m: float | None,
-    ) -> NDArray[np.float32]:
-        """The scene vector of one view."""
+    ) -> tuple[NDArray[np.float32], float]:
+        """The scene vector of one view, and the median of the change logits."""
         layout, count = self.head.layout, len(tiles)
-        parts = list(workers().map(lambda part: self._encoded(part, ranges, zoom), batches(tiles)))
+        parts = list(workers().map(lambda part: self._encoded(part, scene, zoom), batches(tiles)))
         before, after = (
             [
                 np.concatenate(level)[:count]
@@ -189,44 +197,53 @@ class Detector:
         )
         valid = np.stack([_valid_view(tile.valid, zoom) for tile in tiles])
         valid = valid_at(valid, self.head.stride_px)
-        shown_m = None if resolution_m is None else resolution_m / zoom
+        shown_m = None if scene.resolution_m is None else scene.resolution_m / zoom
         vector = scene_vector(layout, before, after, valid, shown_m)
 
-        def relative_maps(places: Sequence[int]) -> NDArray[np.float32]:
-            first, second = ([m[list(places)] for m in maps] for maps in (before, after))
-            vectors = np.repeat(vector[None], len(places), axis=0)
-            return self.runtime.detect(first, second, vectors).relative_maps
+        def detected(vector: NDArray[np.float32]) -> DenseArrays:
+            def part(places: Sequence[int]) -> DenseArrays:
+                first, second = ([m[list(places)] for m in maps] for maps in (before, after))
+                vectors = np.repeat(vector[None], len(places), axis=0)
+                return self.runtime.detect(first, second, vectors)
 
-        maps = np.concatenate(list(workers().map(relative_maps, batches(range(count)))))
-        return with_medians(layout, vector, maps[:count], valid)
+            parts = workers().map(part, batches(range(count)))
+            return DenseArrays(*(np.concatenate(p)[:count] for p in zip(*parts, strict=True)))
+
+        vector = with_medians(layout, vector, detected(vector).relative_maps, valid)
+        logits = detected(vector).change_logits
+        return vector, float(np.median(logits[valid] if valid.any() else logits))
 
     def _encoded(
-        self, tiles: Sequence[Tile], ranges: tuple[ColorRange, ColorRange], zoom: float
+        self, tiles: Sequence[Tile], scene: Scene, zoom: float
     ) -> tuple[EncodedDates, EncodedDates]:
         before, after = (
             self.runtime.encode(
                 np.stack(
-                    [self._pixels(getattr(tile, date), tile.valid, colors, zoom) for tile in tiles]
+                    [
+                        self._pixels(colors.stretched(getattr(tile, date), tile.valid), scene, zoom)
+                        for tile in tiles
+                    ]
                 )
             )
-            for date, colors in zip(("before", "after"), ranges, strict=True)
+            for date, colors in zip(("before", "after"), scene.ranges, strict=True)
         )
         return before, after
 
     def _pixels(
         self,
-        image: NDArray[np.generic],
-        valid: NDArray[np.bool_],
-        colors: ColorRange,
+        shown: NDArray[np.float32],
+        scene: Scene,
         zoom: float,
     ) -> NDArray[np.float32]:
-        """`(4, height, width)` as the vision part takes it."""
-        shown = colors.stretched(image, valid)
+        """`(4, height, width)` of a stretched date, as the vision part takes it."""
         if zoom != 1:
             rows, cols = (max(1, round(side * zoom)) for side in shown.shape[1:])
             shown = np.clip(resampled(shown, rows, cols), 0, 1)
         color = shown[:3] if len(shown) >= 3 else np.repeat(shown[:1], 3, axis=0)
-        infrared = shown[3:4] if len(shown) > 3 else np.full_like(color[:1], _NO_INFRARED)
+        if scene.infrared is None or scene.infrared >= len(shown):
+            infrared = np.full_like(color[:1], _NO_INFRARED)
+        else:
+            infrared = shown[scene.infrared][None]
         mean, std = (
             np.array(values, np.float32)[:, None, None]
             for values in (self.head.color_mean, self.head.color_std)

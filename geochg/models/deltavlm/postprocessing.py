@@ -6,8 +6,9 @@ anything changed follows from the change logits. So the map, its classes and the
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
@@ -23,6 +24,12 @@ if TYPE_CHECKING:
 
     from geochg.records import Tile
 
+SEED = 1.0
+"""By how much, in logits, a piece of change must somewhere exceed the cut that bounds it."""
+
+MOST_CUT = 3.0
+"""Greatest size of a cut, in logits: scenes unlike any that was seen must not run away."""
+
 CANNOT_TELL_SHARE = 0.4
 """A land cover less likely than this is not told."""
 
@@ -32,61 +39,64 @@ _BUILDING = LAND_COVER.index("building")
 _NOT_SEEN = len(LAND_COVER)
 _SURE = 4.6
 _LEAST = np.float32(1e-6)
-_TWICE_THE_MEDIAN = 0.7
 
 
-class Cut(NamedTuple):
-    """From where on a pixel is changed, for imagery of some resolutions.
+class Cuts(NamedTuple):
+    """From where on a pixel is changed, in logits.
 
     Attributes:
-        up_to_m: Side of the largest shown pixels it is for, in metres.
-        change: Logit of any change.
-        building: Logit of a change of buildings.
-        low: What is taken from both for the pixels that join others (hysteresis), in logits.
+        change: For any change.
+        building: For a change of buildings.
     """
 
-    up_to_m: float
     change: float
     building: float
-    low: float
 
 
 @dataclass(frozen=True)
 class Calibration:
     """What was fitted on held-out pairs.
 
+    The cut for any change is `intercept + of_typical * typical + of_resolution * log2(shown)`:
+    lower in scenes of which much has changed, see `Scene.typical_logit`.
+
     Attributes:
-        cuts: By resolution, the finest first; the last is for all that is coarser.
+        intercept: In logits.
+        of_typical: Per logit of the scene's median.
+        of_resolution: Per doubling of the side of a shown pixel, in metres.
+        building: Cut for a change of buildings.
         confidence: Mean probabilities of features, and the shares of such features that are right;
             None where that was not measured.
     """
 
-    cuts: tuple[Cut, ...]
+    intercept: float = 0.0
+    of_typical: float = 0.0
+    of_resolution: float = 0.0
+    building: float = 0.0
     confidence: tuple[tuple[float, ...], tuple[float, ...]] | None = None
 
     @classmethod
     def from_dict(cls, saved: dict[str, Any] | None) -> Self:
-        """What `to_dict` gave; a plain cut where nothing was fitted."""
-        if saved is None:
-            return cls((Cut(float("inf"), 0.0, 0.0, 1.0),))
-        cuts = tuple(
-            Cut(**{**cut, "up_to_m": float(cut["up_to_m"] or "inf")}) for cut in saved["cuts"]
-        )
-        confidence = saved.get("confidence")
-        return cls(cuts, confidence and (tuple(confidence[0]), tuple(confidence[1])))
+        """What `to_dict` gave; plain cuts where nothing was fitted."""
+        values = dict(saved or {})
+        if confidence := values.pop("confidence", None):
+            values["confidence"] = tuple(map(tuple, confidence))
+        return cls(**values)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON takes it."""
-        cuts = [
-            {**cut._asdict(), "up_to_m": cut.up_to_m if np.isfinite(cut.up_to_m) else None}
-            for cut in self.cuts
-        ]
-        return {"cuts": cuts, "confidence": self.confidence and [*map(list, self.confidence)]}
+        return {**asdict(self), "confidence": self.confidence and [*map(list, self.confidence)]}
 
-    def cut_at(self, shown_m: float | None) -> Cut:
-        """The cut for shown pixels of a side in metres; the finest where it is not known."""
-        side_m = 0.0 if shown_m is None else shown_m
-        return next((cut for cut in self.cuts if side_m <= cut.up_to_m), self.cuts[-1])
+    def cuts(self, typical_logit: float, shown_m: float | None) -> Cuts:
+        """The cuts for a scene.
+
+        Args:
+            typical_logit: See `Scene`.
+            shown_m: Side of a shown pixel, in metres; None where it is not known.
+        """
+        resolution = 0.0 if shown_m is None else math.log2(shown_m)
+        change = self.intercept + self.of_typical * typical_logit + self.of_resolution * resolution
+        return Cuts(min(max(change, -MOST_CUT), MOST_CUT), self.building)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -126,14 +136,14 @@ class OutlineMaker:
         return Calibration.from_dict(self.head.calibration)
 
     @property
-    def cut(self) -> Cut:
-        """The calibrated cut, or the one that was given."""
-        cut = self.calibration.cut_at(self.scene.shown_m)
+    def cuts(self) -> Cuts:
+        """The calibrated cuts, or the one that was given."""
+        cuts = self.calibration.cuts(self.scene.typical_logit, self.scene.shown_m)
         if self.threshold is None:
-            return cut
+            return cuts
         # The ends have no finite logit.
         given = float(_logit(np.clip(np.float32(self.threshold), _LEAST, 1 - _LEAST)))
-        return Cut(cut.up_to_m, given, given + cut.building - cut.change, cut.low)
+        return Cuts(given, given + cuts.building - cuts.change)
 
     def findings(self, output: VisionOutput, tiles: Sequence[Tile]) -> list[Finding]:
         """What was found in each tile."""
@@ -142,7 +152,7 @@ class OutlineMaker:
         found = []
         for place, tile in enumerate(tiles):
             full, half = (
-                DenseArrays(*(array[place] for array in view))
+                DenseArrays(*(array[place : place + 1] for array in view))
                 for view in (output.dense, output.half)
             )
             found.append(self._finding(full, half, tile.valid.shape))
@@ -158,7 +168,7 @@ class OutlineMaker:
             surface *= tile.valid
         threshold, low = (
             float(_sigmoid(np.array(logit, np.float32)))
-            for logit in (self.cut.change, self.cut.change - self.cut.low)
+            for logit in (self.cuts.change + SEED, self.cuts.change)
         )
         return Outlines(
             self.head.channels,
@@ -175,9 +185,9 @@ class OutlineMaker:
         rows, cols = full.color_vote.shape[-2:]
         # What lies beyond the tile was padded; a half-size view may be padded further.
         sides = (round(side / HALF) for side in half.color_vote.shape[-2:])
-        wide = resampled(change_logits(half)[None], *sides)
-        change = (change_logits(full) + wide[0, :rows, :cols]) / 2
-        covers = [_softmax(logits) for logits in (full.before_logits, full.after_logits)]
+        wide = resampled(half.change_logits, *sides)
+        change = (full.change_logits[0] + wide[0, :rows, :cols]) / 2
+        covers = [_softmax(logits[0]) for logits in (full.before_logits, full.after_logits)]
         building = building_logits(full, *covers)
         layers = np.concatenate((change[None], building[None], *covers))
         return self._at_tile_size(layers, shape)
@@ -208,7 +218,8 @@ class OutlineMaker:
         layers: NDArray[np.float32] = shares * change
         built = [p for channel, p in places.items() if channel.class_name == "building"]
         if built:
-            building = _sigmoid(finding.building + self.cut.change - self.cut.building)
+            moved = finding.building + (self.cuts.change - self.cuts.building)
+            building = _sigmoid(moved)
             of_buildings = scores[built] / np.maximum(scores[built].max(axis=0), 1e-6)
             layers[built] = of_buildings * building
         return layers
@@ -222,20 +233,13 @@ def presence_of(outlines: Outlines, tile: Tile) -> Presence:
     return Presence(bool(seen.any()) and highest >= outlines.threshold, highest)
 
 
-def change_logits(dense: DenseArrays) -> NDArray[np.float32]:
-    """`(rows, columns)`; as `DenseOutput.change_logits`."""
-    both = (dense.pyramid_logits[0] + dense.statistics_logits[0]) / 2
-    logits: NDArray[np.float32] = both + dense.color_vote[0] - np.float32(_TWICE_THE_MEDIAN)
-    return logits
-
-
 def building_logits(
     dense: DenseArrays, before: NDArray[np.float32], after: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     """`(rows, columns)`; as `DenseOutput.building_logits`, of the shares of land covers."""
     differs = np.clip(np.abs(after[_BUILDING] - before[_BUILDING]), 1e-3, 1 - 1e-3)
     from_cover = np.clip(_logit(differs), -_SURE, _SURE)
-    logits: NDArray[np.float32] = (dense.pyramid_logits[1] + from_cover) / 2
+    logits: NDArray[np.float32] = (dense.pyramid_logits[0, 1] + from_cover) / 2
     return logits
 
 

@@ -23,6 +23,9 @@ VISION_BATCH = 1
 """Images encoded at once: feature maps of more do not stay in a processor's cache, and the batches
 run side by side."""
 
+TWICE_THE_MEDIAN = 0.7
+"""The colours' vote is neutral there, as a logarithm."""
+
 DENSE_FIELDS = (
     "pyramid_logits",
     "statistics_logits",
@@ -98,6 +101,13 @@ class DenseArrays(NamedTuple):
     before_logits: NDArray[np.float32]
     after_logits: NDArray[np.float32]
     relative_maps: NDArray[np.float32]
+
+    @property
+    def change_logits(self) -> NDArray[np.float32]:
+        """`(tiles, rows, columns)`; as `DenseOutput.change_logits`."""
+        both = (self.pyramid_logits[:, 0] + self.statistics_logits[:, 0]) / 2
+        logits: NDArray[np.float32] = both + (self.color_vote[:, 0] - TWICE_THE_MEDIAN)
+        return logits
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from geochg.training.builtin.grounds import stretched
+from geochg.datasets.ground.labelled import stretched
 
 Image = NDArray[np.float32]
 """`(height, width, 3 or 4)` 0-1: red, green, blue, and the near infrared where there is one."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -12,22 +14,19 @@ from scipy.ndimage import label
 from scipy.optimize import isotonic_regression
 from scipy.special import expit
 
+from geochg.datasets.ground.covers import NOTHING, UNKNOWN_CHANGE, Cover
+from geochg.datasets.ground.labelled import Ground
 from geochg.models.deltavlm.detector import Detector
-from geochg.models.deltavlm.postprocessing import Calibration, Cut, Finding, OutlineMaker
+from geochg.models.deltavlm.postprocessing import Calibration, Finding, OutlineMaker
 from geochg.records import PixelWindow, Tile, TileWindow
-from geochg.training.builtin.covers import NOTHING, UNKNOWN_CHANGE, Cover
-from geochg.training.builtin.grounds import Ground
 from geochg.training.builtin.pairs import SIDE_PX, Pair, PairMaker
 
 PAIRS_PER_KIND = 24
 
-BANDS_M = (0.9, 3.3, float("inf"))
-"""Greatest sides, in metres, of the shown pixels that share a cut."""
-
-LOW = 1.0
-"""By how much, in logits, the pixels may lie lower that join a piece of change."""
-
-_LOGITS = np.linspace(-4, 4, 81)
+_LOGITS = np.linspace(-6, 6, 121)
+_INTERCEPTS = np.linspace(-3, 2, 21)
+_OF_TYPICAL = np.linspace(-0.5, 0.1, 13)
+_OF_RESOLUTION = np.linspace(-0.4, 0.4, 5)
 _BINS = 8
 _LEAST_PIECE_PX = 30
 _RIGHT = 0.5
@@ -41,33 +40,88 @@ class Sample(NamedTuple):
         kind: Of its ground.
         pair: The pair.
         finding: Of the detector.
+        typical_logit: See `Scene`.
     """
 
     kind: str
     pair: Pair
     finding: Finding
+    typical_logit: float
 
 
 def calibrated(detector: Detector, grounds: Sequence[Ground], seed: int) -> Calibration:
-    """Fits the cuts of each band of resolutions, and then the confidence of pieces.
+    """Fits the cuts, and then the confidence of pieces.
 
     Args:
         detector: With the trained head.
         grounds: Held out, see `series.split_grounds`.
         seed: Of the pairs.
     """
-    samples = list(_samples(detector, grounds, seed))
-    cuts = tuple(
-        Cut(
-            band,
-            _best_cut(part, "change"),
-            _best_cut(part, "building"),
-            LOW,
-        )
-        for band, part in _by_band(samples)
+    return fitted(list(_samples(detector, grounds, seed)))
+
+
+def fitted(samples: Sequence[Sample]) -> Calibration:
+    """The cuts with the best F1 of pixels, as a mean over the kinds of ground."""
+    curves = [curve for sample in samples if (curve := _curve(sample, "change"))]
+    built = [curve for sample in samples if (curve := _curve(sample, "building"))]
+    grid = product(_INTERCEPTS, _OF_TYPICAL, _OF_RESOLUTION)
+    plain = max(
+        (Calibration(*map(float, values)) for values in grid),
+        key=lambda calibration: _score(curves, calibration),
     )
-    plain = Calibration(cuts)
-    return Calibration(cuts, _confidence(samples, plain))
+    building = max(_LOGITS, key=lambda cut: _score(built, Calibration(float(cut))))
+    plain = replace(plain, building=float(building))
+    return replace(plain, confidence=_confidence(samples, plain))
+
+
+class _Curve(NamedTuple):
+    """What each cut of `_LOGITS` would find in one pair.
+
+    Attributes:
+        kind: Of its ground.
+        typical_logit: Of its scene.
+        shown_m: Side of a shown pixel, in metres.
+        hits: Changed pixels found, `(len(_LOGITS),)`.
+        found: All pixels found, likewise.
+        changed: Pixels that changed.
+    """
+
+    kind: str
+    typical_logit: float
+    shown_m: float
+    hits: NDArray[np.intp]
+    found: NDArray[np.intp]
+    changed: int
+
+
+def _curve(sample: Sample, surface: str) -> _Curve | None:
+    truth, known = _truth(sample.pair, surface)
+    if not known.any():
+        return None
+    logits, changed = getattr(sample.finding, surface)[known], truth[known]
+    edges = np.append(_LOGITS, np.inf)
+    hits, found = (
+        np.histogram(values, edges)[0][::-1].cumsum()[::-1] for values in (logits[changed], logits)
+    )
+    return _Curve(
+        sample.kind,
+        sample.typical_logit,
+        sample.pair.resolution_m,
+        hits,
+        found,
+        int(np.count_nonzero(changed)),
+    )
+
+
+def _score(curves: Sequence[_Curve], calibration: Calibration) -> float:
+    """Mean over the kinds of the F1 of their pixels."""
+    sums: dict[str, NDArray[np.intp]] = defaultdict(lambda: np.zeros(3, np.intp))
+    for curve in curves:
+        cut = calibration.cuts(curve.typical_logit, curve.shown_m).change
+        place = min(int(np.searchsorted(_LOGITS, cut)), len(_LOGITS) - 1)
+        sums[curve.kind] += (curve.hits[place], curve.found[place], curve.changed)
+    scores = [2 * hit / (found + true) for hit, found, true in sums.values() if true]
+    return float(np.mean(scores)) if scores else 0.0
 
 
 def _samples(detector: Detector, grounds: Sequence[Ground], seed: int) -> Iterator[Sample]:
@@ -77,11 +131,11 @@ def _samples(detector: Detector, grounds: Sequence[Ground], seed: int) -> Iterat
         of_kind = [ground for ground in grounds if ground.kind == kind]
         for number in range(PAIRS_PER_KIND):
             pair = maker.pair_of(of_kind[number % len(of_kind)], rng)
-            yield Sample(kind, pair, found(detector, pair))
+            yield Sample(kind, pair, *found(detector, pair))
 
 
-def found(detector: Detector, pair: Pair) -> Finding:
-    """What the detector finds in a pair that is shown as it is."""
+def found(detector: Detector, pair: Pair) -> tuple[Finding, float]:
+    """What the detector finds in a pair that is shown as it is, and its typical logit."""
     window = PixelWindow(0, SIDE_PX, 0, SIDE_PX)
     before, after = (
         (255 * image.transpose(2, 0, 1)[: 4 if image[0, 0, 3] >= 0 else 3]).astype(np.uint8)
@@ -92,32 +146,7 @@ def found(detector: Detector, pair: Pair) -> Finding:
     scene = detector.survey([tile], pair.resolution_m, zoom=1.0)
     maker = OutlineMaker(detector.head, scene)
     (finding,) = maker.findings(detector.detect([tile], scene), [tile])
-    return finding
-
-
-def _by_band(samples: Sequence[Sample]) -> Iterator[tuple[float, list[Sample]]]:
-    least = 0.0
-    for most in BANDS_M:
-        yield most, [s for s in samples if least < s.pair.resolution_m <= most]
-        least = most
-
-
-def _best_cut(samples: Sequence[Sample], surface: str) -> float:
-    """The logit with the best F1 of pixels, as a mean over the kinds of ground."""
-    hits: dict[str, NDArray[np.float64]] = defaultdict(lambda: np.zeros((3, len(_LOGITS))))
-    for kind, pair, finding in samples:
-        truth, known = _truth(pair, surface)
-        if not known.any():
-            continue
-        logits = getattr(finding, surface)[known]
-        changed = truth[known]
-        hits[kind] += [
-            [np.count_nonzero(changed & (logits >= cut)) for cut in _LOGITS],
-            [np.count_nonzero(logits >= cut) for cut in _LOGITS],
-            [np.count_nonzero(changed)] * len(_LOGITS),
-        ]
-    scores = [2 * hit / np.maximum(said + true, 1) for hit, said, true in hits.values() if true[0]]
-    return float(_LOGITS[np.mean(scores, axis=0).argmax()]) if scores else 0.0
+    return finding, scene.typical_logit
 
 
 def _truth(pair: Pair, surface: str) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
@@ -137,12 +166,12 @@ def _confidence(
 ) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
     """Mean probabilities of pieces, and the shares of such pieces that are right."""
     means, rights = [], []
-    for _, pair, finding in samples:
+    for _, pair, finding, typical_logit in samples:
         truth, known = _truth(pair, "change")
         if not known.any():
             continue
-        cut = plain.cut_at(pair.resolution_m)
-        labels, number = label(finding.change >= cut.change)
+        cut = plain.cuts(typical_logit, pair.resolution_m).change
+        labels, number = label(finding.change >= cut)
         size = np.bincount(labels[known], minlength=number + 1)[1:]
         right = np.bincount(labels[known & truth], minlength=number + 1)[1:]
         total = np.bincount(labels[known], expit(finding.change[known]), number + 1)[1:]

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from geochg.datasets.ground.covers import ANY, NOTHING, UNKNOWN_CHANGE, Cover
 from geochg.models.deltavlm.dense import COVERS, DenseOutput
-from geochg.training.builtin.covers import ANY, NOTHING, UNKNOWN_CHANGE, Cover
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

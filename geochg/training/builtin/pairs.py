@@ -18,9 +18,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from geochg.datasets.ground.covers import NOTHING, UNKNOWN_CHANGE, Cover, changed
+from geochg.datasets.ground.labelled import Ground, edges
 from geochg.training.builtin.augmentation import varied_date, waves
-from geochg.training.builtin.covers import NOTHING, UNKNOWN_CHANGE, Cover, changed
-from geochg.training.builtin.grounds import Ground, edges
 
 SIDE_PX = 256
 """Side of what is shown."""

@@ -6,7 +6,7 @@ Each stage leaves its result in the work folder, so a recipe that was stopped go
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -15,6 +15,8 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from geochg.datasets.ground.labelled import Ground
+from geochg.datasets.ground.series import all_grounds, shares_by_kind, split_grounds
 from geochg.datasets.world.options import WorldOptions
 from geochg.errors import InputError, ModelError, OptionError
 from geochg.models.deltavlm.detector import Detector
@@ -26,9 +28,7 @@ from geochg.models.deltavlm.torch_vision import TorchVision
 from geochg.models.saved import first_line, saved_json
 from geochg.options import Options
 from geochg.training.builtin.calibration import calibrated
-from geochg.training.builtin.grounds import Ground
 from geochg.training.builtin.pretrained import load_imagenet_weights
-from geochg.training.builtin.series import all_grounds, shares_by_kind, split_grounds
 from geochg.training.builtin.vision_stage import VisionOptions, train_vision
 from geochg.training.checkpoints import AGAIN, write_whole, written_whole
 from geochg.training.drawn import DrawnPairs, draw
@@ -79,6 +79,15 @@ class CompactOptions(Options):
     start: str | None = None
     workers: int = 1
 
+    BOUNDS: ClassVar[Mapping[str, tuple[float, float]]] = {
+        "frozen_steps": (1, 10**9),
+        "opened_steps": (1, 10**9),
+        "batch_size": (1, 65_536),
+        "pairs": (1, 10**9),
+        "language_steps": (1, 10**9),
+        "vocabulary": (1, 10**6),
+        "workers": (0, 1_024),
+    }
     HOW_IT_RUNS: ClassVar[tuple[str, ...]] = ("workers",)
 
 

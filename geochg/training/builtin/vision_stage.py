@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 from transformers import TrainingArguments
 
+from geochg.datasets.ground.labelled import Ground
 from geochg.models.deltavlm.modeling import DeltaVLMForConditionalGeneration, measured_scenes
-from geochg.training.builtin.grounds import Ground
 from geochg.training.builtin.losses import vision_losses
 from geochg.training.builtin.pairs import PairMaker, stacked
 from geochg.training.checkpoints import AGAIN, WholeTrainer

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from geochg.datasets.ground.covers import ANY, COVERS_OF_CLASS, NOTHING, UNKNOWN_CHANGE
 from geochg.datasets.telling.truth import CLASS_NAMES, DIRECTIONS
 from geochg.models.deltavlm.onnx_vision import DETECTOR
 from geochg.models.deltavlm.processing import DeltaVLMProcessor
@@ -19,7 +20,6 @@ from geochg.models.deltavlm.speech import turn_prompt
 from geochg.models.deltavlm.vision_output import SIDE_MULTIPLE_PX
 from geochg.models.deltavlm.wording import write_sentence
 from geochg.records import Change
-from geochg.training.builtin.covers import ANY, COVERS_OF_CLASS, NOTHING, UNKNOWN_CHANGE
 from geochg.training.builtin.losses import vision_losses
 from geochg.training.tuning.lesson import Lesson
 from geochg.training.tuning.masks import ChangeMasks

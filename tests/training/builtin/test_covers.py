@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from geochg.records import LAND_COVER
-from geochg.training.builtin.covers import (
+from geochg.datasets.ground.covers import (
     ANY,
     COVERS_OF_CLASS,
     NOTHING,
@@ -12,6 +11,7 @@ from geochg.training.builtin.covers import (
     Cover,
     changed,
 )
+from geochg.records import LAND_COVER
 
 
 def told(before, after):

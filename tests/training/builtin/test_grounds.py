@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from labelled_ground import SIDE_PX, masked_folder, picture, squares, write
 
-from geochg.training.builtin.covers import ANY, NOTHING, UNKNOWN_CHANGE, Cover
-from geochg.training.builtin.grounds import MASKED_FOLDERS, edges, map_tiles, stretched
-from geochg.training.builtin.series import (
+from geochg.datasets.ground.covers import ANY, NOTHING, UNKNOWN_CHANGE, Cover
+from geochg.datasets.ground.labelled import MASKED_FOLDERS, edges, map_tiles, stretched
+from geochg.datasets.ground.series import (
     all_grounds,
     cities,
     clouded,

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from geochg.datasets.ground.covers import ANY, NOTHING, UNKNOWN_CHANGE, Cover
+from geochg.datasets.ground.labelled import Ground
 from geochg.training.builtin import pairs as pairs_module
 from geochg.training.builtin.augmentation import varied_date
-from geochg.training.builtin.covers import ANY, NOTHING, UNKNOWN_CHANGE, Cover
-from geochg.training.builtin.grounds import Ground
 from geochg.training.builtin.pairs import PairMaker, stacked
 
 SIDE_PX = 64

@@ -6,11 +6,11 @@ import torch
 from deltavlm_factory import tiny_config, tiny_model
 from safetensors.torch import load_file, save_file
 
+from geochg.datasets.ground.covers import ANY, Cover
+from geochg.datasets.ground.labelled import Ground
 from geochg.errors import ModelError
 from geochg.models.deltavlm.vision import NO_INFRARED, colors_of
 from geochg.training.builtin import pairs as pairs_module
-from geochg.training.builtin.covers import ANY, Cover
-from geochg.training.builtin.grounds import Ground
 from geochg.training.builtin.recipe import load_vision
 from geochg.training.builtin.vision_stage import (
     PairBatches,

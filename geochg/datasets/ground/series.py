@@ -11,9 +11,8 @@ import rasterio
 from numpy.typing import NDArray
 from rasterio.warp import Resampling, reproject
 
-from geochg.models.deltavlm.scene import whitening
-from geochg.training.builtin.covers import ANY, NOTHING, UNKNOWN_CHANGE, Cover
-from geochg.training.builtin.grounds import (
+from geochg.datasets.ground.covers import ANY, NOTHING, UNKNOWN_CHANGE, Cover
+from geochg.datasets.ground.labelled import (
     MASKED_FOLDERS,
     ChangeOf,
     Ground,
@@ -23,6 +22,7 @@ from geochg.training.builtin.grounds import (
     read_raster,
     stretched,
 )
+from geochg.models.deltavlm.scene import whitening
 
 _SURE_SHARE = 0.85
 """Share of a pair of Sentinel-2 that is taken for unchanged: what is least unusual in it."""

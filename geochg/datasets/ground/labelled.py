@@ -17,7 +17,7 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 
-from geochg.training.builtin.covers import ANY, NOTHING, UNKNOWN_CHANGE, Cover
+from geochg.datasets.ground.covers import ANY, NOTHING, UNKNOWN_CHANGE, Cover
 
 ChangeOf = Callable[[int, int], NDArray[np.uint8]]
 """From the places of two dates to the mask of what changed between them."""
