@@ -149,6 +149,17 @@ _PAIR_OPTIONS = (
         help="Match the values of AFTER to those of BEFORE, band by band.",
     ),
     click.option(
+        "--keep-collars",
+        is_flag=True,
+        help="Take black or white that fills up an image to its frame for ground.",
+    ),
+    click.option(
+        "--allow-remote",
+        is_flag=True,
+        help="Let files on this machine name rasters elsewhere (a VRT of an address), and fetch "
+        "those.",
+    ),
+    click.option(
         "--dates-as-given",
         is_flag=True,
         help="Take the dates in the order given although the files say that BEFORE is the newer.",

@@ -18,6 +18,7 @@ from geochg.pipeline import reading_threads
 from geochg.records import Tile, TileFailure
 from geochg.tiling.layout import Layout
 from geochg.tiling.pair import RasterPair, open_pair
+from geochg.tiling.pair_checks import Remark
 from geochg.tiling.preparation import Preparation, prepare
 from geochg.tiling.read import ReadPlan, read_ahead
 from geochg.tiling.source import RasterSource, can_open, gdal_settings
@@ -44,6 +45,11 @@ class PairDescription:
     tiles: int
     seconds: float | None
 
+    @property
+    def remarks(self) -> tuple[Remark, ...]:
+        """What its user should know of the pair."""
+        return (*self.pair.remarks, *self.preparation.remarks())
+
     def to_dict(self) -> dict[str, Any]:
         """The description as plain JSON values."""
         height_px, width_px = self.pair.grid.shape
@@ -59,8 +65,8 @@ class PairDescription:
                 "overlap_km2": round(area_m2 * height_px * width_px / 1e6, 4),
             },
             "bands": list(self.pair.bands.names),
-            "note": "; ".join(remark.text for remark in self.pair.remarks),
-            "remarks": [remark.to_dict() for remark in self.pair.remarks],
+            "note": "; ".join(remark.text for remark in self.remarks),
+            "remarks": [remark.to_dict() for remark in self.remarks],
             "alignment": self.preparation.alignment(),
             "matching": self.preparation.matching(),
             "tiles": self.tiles,

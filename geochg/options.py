@@ -198,6 +198,9 @@ class AnalyzeOptions(Options):
         min_area_m2: Features below this geodesic area are dropped; None for what suits the
             resolution where the model tells land cover (`geometry.changed.least_size_px`), else 0.
         geometry: `outline` where the model gives outlines, else cells; `cells` for cells always.
+        keep_collars: Whether black or white that fills up an image to its frame counts as ground.
+        allow_remote: How it runs: whether files on this machine may name rasters elsewhere, which
+            are then fetched.
         dates_as_given: How it runs: whether a pair is taken whose files say that the image given as
             the earlier one is the newer.
         allow_failed_tiles: How it runs: whether failed tiles still count as success.
@@ -228,6 +231,8 @@ class AnalyzeOptions(Options):
     min_confidence: float = 0.0
     min_area_m2: float | None = None
     geometry: Geometry = Geometry.OUTLINE
+    keep_collars: bool = False
+    allow_remote: bool = False
     dates_as_given: bool = False
     allow_failed_tiles: bool = False
     device: str = "auto"
@@ -236,6 +241,7 @@ class AnalyzeOptions(Options):
     resume: bool = False
 
     HOW_IT_RUNS: ClassVar[tuple[str, ...]] = (
+        "allow_remote",
         "dates_as_given",
         "allow_failed_tiles",
         "device",

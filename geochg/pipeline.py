@@ -273,6 +273,8 @@ class _Run:
         return found
 
     def _say(self, found: Preparation) -> None:
+        for remark in found.remarks():
+            self.listener(remark.notice())
         if found.shift is not None and found.shift.worth_correcting:
             done = "corrected" if found.corrected else "not corrected"
             text = f"the images lie {found.shift.magnitude_px:.1f} px apart ({done})"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import struct
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from geochg.errors import InputError
+from geochg.foreign_text import cleaned
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,6 +25,12 @@ if TYPE_CHECKING:
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp")
 CODED_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm")
 """Videos that need PyAV; two-frame GIF, PNG, WebP and TIFF files do without."""
+
+_ORIENTATION = 0x0112
+"""The EXIF tag that tells how a picture is to be held."""
+
+_LYING = (5, 6, 7, 8)
+"""Its values that turn a picture by a quarter."""
 
 _EIGHT_BIT = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")
 
@@ -61,34 +71,79 @@ def picture(path: Path) -> Pixels:
 
 
 def picture_size(path: Path) -> tuple[int, int]:
-    """Height and width of a picture in pixels, read off its head.
+    """Height and width of an upright picture in pixels, read off its head.
 
     Raises:
         InputError: If it is missing or no picture.
     """
     with opened(path) as image:
-        return image.height, image.width
+        # Pillow gives TIFF files the size that they have upright.
+        is_lying = image.format != "TIFF" and _orientation(image) in _LYING
+        return (image.width, image.height) if is_lying else (image.height, image.width)
 
 
 def opened(path: Path) -> Image:
-    """A picture file, opened; its pixels are not read yet.
+    """A picture file, opened; its pixels are not read yet and may lie turned: see `upright`.
 
     Raises:
-        InputError: If it is missing or no picture.
+        InputError: If it is missing, no picture, or too large to be read whole.
     """
     from PIL import Image, UnidentifiedImageError
 
     try:
-        return Image.open(path)
+        with warnings.catch_warnings():
+            # It warns at half the size at which it refuses, which is no news to anybody.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            return Image.open(path)
+    except Image.DecompressionBombError as error:
+        most = 2 * (Image.MAX_IMAGE_PIXELS or 0)
+        size = re.search(r"\d+", str(error))
+        raise InputError(
+            f"{path} has {int(size[0]) if size else 0:,} pixels; pictures are read up to {most:,}",
+            "cut it into tiles first, for example with gdal_retile.py; rasters with a place on the "
+            "ground may be of any size",
+        ) from error
     except FileNotFoundError as error:
         raise InputError(f"there is no file {path}", "check the path") from error
-    except (UnidentifiedImageError, Image.DecompressionBombError, ValueError) as error:
+    except (UnidentifiedImageError, ValueError) as error:
         raise InputError(
             f"{path} cannot be read as a picture",
             f"pictures are of 8 bit: {', '.join(PICTURE_SUFFIXES)}",
         ) from error
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}", "check it") from error
+
+
+def upright(image: Image, path: Path) -> Image:
+    """A picture turned as its file says that it is to be held (EXIF orientation).
+
+    Raises:
+        InputError: If its pixels cannot be read.
+    """
+    from PIL import ImageOps
+
+    try:
+        if _orientation(image) == 1:
+            image.load()
+            return image
+        return ImageOps.exif_transpose(image)
+    except (OSError, ValueError, SyntaxError) as error:
+        raise _damaged(path, error) from error
+
+
+def _orientation(image: Image) -> int:
+    """What EXIF tells of how a picture is to be held: 1 is upright, as is where it is damaged."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of damaged EXIF
+            told = image.getexif().get(_ORIENTATION, 1)
+    except (OSError, ValueError, SyntaxError, struct.error):
+        return 1
+    return told if isinstance(told, int) and 1 <= told <= 8 else 1
+
+
+def _damaged(path: Path, error: Exception) -> InputError:
+    return InputError(f"{path} is damaged: {cleaned(error)}", "copy or download it again")
 
 
 def _pixels(image: Image, path: Path) -> Pixels:
@@ -98,11 +153,9 @@ def _pixels(image: Image, path: Path) -> Pixels:
             "cut tiles of rasters with geochg dataset build, which takes any depth",
         )
     try:
-        values = np.asarray(image.convert("RGB"))
+        values = np.asarray(upright(image, path).convert("RGB"))
     except (OSError, ValueError, SyntaxError) as error:
-        raise InputError(
-            f"{path} is damaged: {' '.join(str(error).split())}", "copy or download it again"
-        ) from error
+        raise _damaged(path, error) from error
     return np.ascontiguousarray(np.moveaxis(values, -1, 0))
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from geochg.datasets.frames import opened, picture
+from geochg.datasets.frames import opened, picture, upright
 from geochg.datasets.groups import connected
 from geochg.datasets.picture_paths import pictures_by_name
 from geochg.errors import InputError
@@ -173,8 +173,9 @@ def _grouped(pairs: list[PairFiles]) -> list[PairFiles]:
 
 def _mask(path: Path) -> NDArray[np.bool_]:
     """`(height, width)`; palette indexes count, colours of a palette and alpha do not."""
-    with opened(path) as image:
-        is_jpeg = image.format == "JPEG"
+    with opened(path) as file:
+        is_jpeg = file.format == "JPEG"
+        image = upright(file, path)
         flattened = {"LA": "L", "PA": "P", "RGBA": "RGB"}.get(image.mode)
         values = _loaded(path, image, flattened)
     values = values if values.ndim == 3 else values[..., np.newaxis]

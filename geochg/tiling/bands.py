@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Literal
 
 from rasterio import DatasetReader
-from rasterio.enums import ColorInterp
 
 from geochg.errors import InputError, OptionError
 from geochg.foreign_text import cleaned
+from geochg.tiling.band_names import ROLES, BandFacts, is_generic, roles_of, says_no_colour
 
 DISPLAY = ("red", "green", "blue")
 """The bands shown to models that look at pictures, in order."""
@@ -18,24 +20,8 @@ DISPLAY = ("red", "green", "blue")
 LONGEST_LABEL = 120
 """Characters of a band's name that are kept."""
 
-_ROLES = {
-    **{name: name for name in (*DISPLAY, "nir", "rededge", "swir", "pan", "coastal", "thermal")},
-    "near infrared": "nir",
-    "near-infrared": "nir",
-    "nir08": "nir",
-    "ir": "nir",
-    "infrared": "nir",
-    # Sentinel-2 writes its bands with two digits. "B4" or "Band 4" stays unnamed: it is red on
-    # one sensor and near-infrared on another.
-    "b02": "blue",
-    "b03": "green",
-    "b04": "red",
-    "b05": "rededge",
-    "b08": "nir",
-    "b8a": "nir narrow",
-    "b11": "swir",
-    "b12": "swir2",
-}
+_ORIGIN = re.compile("satellite|platform|mission|sensor|spacecraft|constellation|instrument", re.I)
+"""Names of tags that tell where an image comes from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +32,25 @@ class Band:
         number: From 1, as GDAL counts.
         label: What the file calls it; may be empty.
         role: What it shows (`red`, `nir`, ...) where the file says so; may be empty.
-        alpha: Whether the file marks it as alpha; such a band is data only when it is asked for.
+        alpha: Whether it tells validity; such a band is data only when it is asked for.
+        dtype: Data type.
     """
 
     number: int
     label: str
     role: str
     alpha: bool = False
+    dtype: str = "uint8"
+
+    @property
+    def named(self) -> bool:
+        """Whether its file says more of it than its place."""
+        return bool(self.role) or not is_generic(self.label, self.number)
+
+    @property
+    def tells(self) -> bool:
+        """Whether its file says what it shows, or that it is none of a picture."""
+        return bool(self.role) or says_no_colour(self.label)
 
     @property
     def name(self) -> str:
@@ -70,27 +68,47 @@ class BandChoice:
         before: Band numbers in the before image, from 1.
         after: Band numbers in the after image.
         note: What was assumed, for the user to see; may be empty.
+        told: What was found, as certain; may be empty.
     """
 
     names: tuple[str, ...]
     before: tuple[int, ...]
     after: tuple[int, ...]
     note: str = ""
+    told: str = ""
 
 
-def describe_bands(dataset: DatasetReader) -> tuple[Band, ...]:
-    """The bands of an open raster, named by description or colour."""
-    labels = [cleaned(label or "", LONGEST_LABEL) for label in dataset.descriptions]
-    return tuple(
-        Band(number, label, _role(label, color), alpha=color is ColorInterp.alpha)
+def describe_bands(dataset: DatasetReader, alpha: int | None) -> tuple[Band, ...]:
+    """The bands of an open raster, named by description or colour.
+
+    Args:
+        dataset: The raster.
+        alpha: Number of the band that tells validity; None where there is none.
+    """
+    facts = [
+        BandFacts(number, cleaned(label or "", LONGEST_LABEL), color.name, _tags(dataset, number))
         for number, (label, color) in enumerate(
-            zip(labels, dataset.colorinterp, strict=True), start=1
+            zip(dataset.descriptions, dataset.colorinterp, strict=True), start=1
         )
+    ]
+    roles = roles_of(facts, _origin(dataset))
+    return tuple(
+        Band(band.number, band.name, role, alpha=band.number == alpha, dtype=dtype)
+        for band, role, dtype in zip(facts, roles, dataset.dtypes, strict=True)
     )
 
 
-def _role(label: str, color: ColorInterp) -> str:
-    return _ROLES.get(label.lower(), "") or _ROLES.get(color.name, "")
+def _tags(dataset: DatasetReader, number: int) -> dict[str, str]:
+    found = {**dataset.tags(number), **dataset.tags(number, ns="IMAGERY")}
+    return {name.lower(): cleaned(value, LONGEST_LABEL) for name, value in found.items()}
+
+
+def _origin(dataset: DatasetReader) -> str:
+    """What a file says of where it comes from."""
+    found = {**dataset.tags(), **dataset.tags(ns="IMAGERY")}
+    told = [value for name, value in found.items() if _ORIGIN.search(name)]
+    name = "" if dataset.name.startswith("<") else dataset.name
+    return " ".join([*told, PurePath(name).name])
 
 
 def choose_bands(
@@ -127,11 +145,8 @@ def _wanted(
 ) -> BandChoice:
     pairs = [(_find(t, before, paths[0]), _find(t, after, paths[1])) for t in wanted]
     roles = [token.partition("=")[0].lower() if "=" in token else "" for token in wanted]
-    if unknown := [role for role in roles if role and role not in _ROLES.values()]:
-        raise OptionError(
-            f"no band role is called {unknown[0]!r}",
-            f"roles: {', '.join(dict.fromkeys(_ROLES.values()))}",
-        )
+    if unknown := [role for role in roles if role and role not in ROLES]:
+        raise OptionError(f"no band role is called {unknown[0]!r}", f"roles: {', '.join(ROLES)}")
     names = [role or _common_name(a, b) for role, (a, b) in zip(roles, pairs, strict=True)]
     if len(set(names)) < len(names):
         raise OptionError(f"bands {','.join(wanted)} name one band twice", "name each once")
@@ -168,22 +183,78 @@ def _common_name(a: Band, b: Band) -> str:
 def _shared(before: Sequence[Band], after: Sequence[Band]) -> BandChoice:
     by_name = {band.name: band for band in after}
     common = [(band, by_name[band.name]) for band in before if band.name in by_name]
-    note = ""
-    if all(band.role for band in (*before, *after)) and common:
-        pairs = common
+    if all(band.named for band in (*before, *after)) and common:
+        pairs, note = common, _left_out(before, after, common)
     elif len(before) == len(after):
         pairs = list(zip(before, after, strict=True))
         _refuse_contradiction(pairs)
+        note = _assumed(before, after)
     else:
+        _refuse_grey(before, after)
         raise InputError(
-            f"the before image has {len(before)} bands, the after image {len(after)}, "
+            f"the before image has {_count(before)}, the after image {_count(after)}, "
             "and their names do not say which go together",
-            "choose bands that both have, such as --bands 1,2,3 or --bands red=1,nir=4",
+            "choose bands that both have, such as --bands 1",
         )
-    if not any(a.role or b.role for a, b in pairs):
-        note = "the bands are not named; name them with --bands, such as red=1,green=2,nir=4"
     return BandChoice(
-        _distinct(pairs), tuple(a.number for a, _ in pairs), tuple(b.number for _, b in pairs), note
+        _distinct(pairs),
+        tuple(a.number for a, _ in pairs),
+        tuple(b.number for _, b in pairs),
+        note,
+        _reordered(pairs),
+    )
+
+
+def _left_out(
+    before: Sequence[Band], after: Sequence[Band], pairs: Sequence[tuple[Band, Band]]
+) -> str:
+    """Which bands only one date has, by its names."""
+    used = {band.name for band, _ in pairs}
+    alone = [band.name for band in (*before, *after) if band.name not in used]
+    names = ", ".join(dict.fromkeys(alone))
+    return f"bands that only one date has are left out: {names}" if alone else ""
+
+
+def _assumed(before: Sequence[Band], after: Sequence[Band]) -> str:
+    """What it means that bands are paired by their places."""
+    if all(a.role == b.role and a.role for a, b in zip(before, after, strict=True)):
+        return ""
+    if not any(band.label or band.role for band in (*before, *after)):
+        return "the bands are not named; name them with --bands, such as red=1,green=2,nir=4"
+    if all(a.name == b.name for a, b in zip(before, after, strict=True)):
+        return ""
+    return (
+        f"the dates name their bands differently ({_names(before)}; {_names(after)}): they are "
+        "paired in their order"
+    )
+
+
+def _reordered(pairs: Sequence[tuple[Band, Band]]) -> str:
+    """That bands lie in another order, and are paired all the same."""
+    if all(a.number == b.number for a, b in pairs):
+        return ""
+    numbers = ", ".join(f"{a.name} {a.number} and {b.number}" for a, b in pairs)
+    return f"bands are paired by their names, not in their order: {numbers}"
+
+
+def _names(bands: Sequence[Band]) -> str:
+    return ", ".join(band.label or band.name for band in bands)
+
+
+def _count(bands: Sequence[Band]) -> str:
+    return "one band" if len(bands) == 1 else f"{len(bands)} bands"
+
+
+def _refuse_grey(before: Sequence[Band], after: Sequence[Band]) -> None:
+    """Refuses a black-and-white date against one in colour, with what can be done."""
+    if 1 not in (len(before), len(after)):
+        return
+    raise InputError(
+        f"the before image has {_count(before)}, the after image {_count(after)}: one date is "
+        "grey, the other in colour",
+        "compare the first band of each with --bands 1; or make the colour date grey first: "
+        "gdal_calc.py -A IN.tif --A_band=1 -B IN.tif --B_band=2 -C IN.tif --C_band=3 "
+        '--calc="0.3*A+0.59*B+0.11*C" --outfile=GREY.tif',
     )
 
 
@@ -208,21 +279,40 @@ def _refuse_contradiction(pairs: Sequence[tuple[Band, Band]]) -> None:
 def _display(before: Sequence[Band], after: Sequence[Band]) -> BandChoice:
     by_role = [{band.role: band for band in bands} for bands in (before, after)]
     if all(role in roles for role in DISPLAY for roles in by_role):
-        numbers = [tuple(roles[role].number for role in DISPLAY) for roles in by_role]
-        return BandChoice(DISPLAY, numbers[0], numbers[1])
+        shown = [tuple(roles[role] for role in DISPLAY) for roles in by_role]
+        numbers = [tuple(band.number for band in bands) for bands in shown]
+        told = _reordered(list(zip(*shown, strict=True)))
+        return BandChoice(DISPLAY, numbers[0], numbers[1], told=told)
     if len(before) == len(after) == 1:
-        return BandChoice(("gray",), (before[0].number,), (after[0].number,))
-    if all(len(bands) in (3, 4) and not any(b.role for b in bands) for bands in (before, after)):
+        return BandChoice(("gray",), (before[0].number,), (after[0].number,), told=_grey(before))
+    if all(len(bands) in (3, 4) and not any(b.tells for b in bands) for bands in (before, after)):
+        labelled = any(band.label for band in (*before, *after))
+        why = (
+            f"the names of the bands ({_names(before)}) do not tell their colours"
+            if labelled
+            else "the bands are not named"
+        )
         return BandChoice(
             DISPLAY,
             tuple(band.number for band in before[:3]),
             tuple(band.number for band in after[:3]),
-            "the bands are not named: the first three are taken for red, green and blue",
+            f"{why}: the first three are taken for red, green and blue",
         )
+    _refuse_grey(before, after)
     raise InputError(
-        "the images do not say which bands are red, green and blue",
-        "choose them, such as --bands 4,3,2",
+        "the images do not say which bands are red, green and blue: before "
+        f"{_names(before)}; after {_names(after)}",
+        "choose them, such as --bands 1,2,3 for the first three as they are"
+        if min(len(before), len(after)) >= 3
+        else "choose one that both have, such as --bands 1",
     )
+
+
+def _grey(bands: Sequence[Band]) -> str:
+    """That one band of more than 8 bits is stretched to be shown."""
+    if bands[0].dtype == "uint8":
+        return ""
+    return f"the images have one band ({bands[0].dtype}): it is stretched and shown in grey"
 
 
 def _display_of(choice: BandChoice) -> BandChoice:

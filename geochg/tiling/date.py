@@ -12,13 +12,16 @@ from affine import Affine
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from rasterio import DatasetReader
-from rasterio.enums import ColorInterp, Resampling
+from rasterio.enums import Resampling
 from rasterio.errors import RasterioError, RasterioIOError
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
 from geochg.geometry.ground import crs_of
 from geochg.records import PixelWindow
+from geochg.tiling.alpha import marked_alpha
+from geochg.tiling.centring import WIDE_TYPES, Centring, as_float32
+from geochg.tiling.collar import Collar
 from geochg.tiling.grid import (
     COARSER_FROM,
     Lattice,
@@ -28,7 +31,7 @@ from geochg.tiling.grid import (
     shared_lattice,
 )
 from geochg.tiling.radiometry import RadiometricMatch, Stretch
-from geochg.tiling.source import RasterSource, gdal_settings, open_source
+from geochg.tiling.source import RasterSource, gdal_settings, open_valid
 
 _ALPHA_VALID = 128
 """Resampled alpha from here on counts as valid: the pixel's centre lies inside the data."""
@@ -44,6 +47,8 @@ class DatePlan:
         displacement_px: `(dx, dy)` in grid pixels by which its content lies off the grid.
         match: Maps its values to the other date's; None to leave them.
         stretch: Turns its own values into display values; None to give values.
+        collars: What is left out beside what the file itself calls invalid.
+        centring: What is taken off values that float32 does not tell apart; None to leave them.
     """
 
     source: RasterSource
@@ -51,6 +56,8 @@ class DatePlan:
     displacement_px: tuple[float, float] = (0.0, 0.0)
     match: RadiometricMatch | None = None
     stretch: Stretch | None = None
+    collars: tuple[Collar, ...] = ()
+    centring: Centring | None = None
 
 
 class DateReader:
@@ -69,21 +76,17 @@ class DateReader:
             self._stack = opening.pop_all()
 
     def _open(self, plan: DatePlan, grid: GeoBox, stack: ExitStack) -> None:
-        keep_alpha = not any(
-            band.alpha for band in plan.source.bands if band.number in plan.band_numbers
-        )
-        dataset = stack.enter_context(open_source(plan.source.path, keep_alpha=keep_alpha))
+        opened = open_valid(plan.source, plan.band_numbers, plan.collars)
+        dataset = stack.enter_context(opened)
         lattice = shared_lattice(plan.source.geobox, grid)
         self._bands = list(plan.band_numbers)
-        self._alpha = _alpha_number(dataset)
+        self._alpha = marked_alpha(dataset)
         if lattice is not None and plan.displacement_px == (0.0, 0.0):
             self._dataset, self._lattice = dataset, lattice
         else:
             self._dataset = stack.enter_context(_warped(dataset, plan, grid))
             self._lattice = Lattice()
             self._alpha = self._alpha or dataset.count + 1
-        self._nodata = None if self._alpha else plan.source.nodata
-        self._masked = self._alpha is None and plan.source.mask == "mask"
 
     def __enter__(self) -> Self:
         return self
@@ -123,11 +126,25 @@ class DateReader:
                 windows within the grid.
 
         Returns:
-            `(bands, height, width)` in the source's dtype and `(height, width)` bool validity.
+            `(bands, height, width)`, centred where the plan says so, and `(height, width)` bool
+            validity. The values have the source's type, but those of wide types are float32.
 
         Raises:
             RasterioError: If the raster cannot be read there; the message names it.
         """
+        values, valid = self.read_stored(window, shape_px)
+        if self._plan.centring is not None:
+            values = self._plan.centring.apply(values)
+        elif str(values.dtype) in WIDE_TYPES:
+            values = as_float32(values)
+        else:
+            return values, valid
+        return values, _finite(values, valid)
+
+    def read_stored(
+        self, window: PixelWindow, shape_px: tuple[int, int] | None = None
+    ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        """A window as `read`, but its values are as the file has them, of its type."""
         shape = shape_px or (window.height_px, window.width_px)
         inside = self._inside(window)
         if inside is None:
@@ -159,23 +176,16 @@ class DateReader:
         self, part: PixelWindow, shape_px: tuple[int, int] | None
     ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         window = Window(part.col_start, part.row_start, part.width_px, part.height_px)
-        indexes = [*self._bands, self._alpha] if self._alpha else self._bands
-        shape = (len(indexes), *shape_px) if shape_px else None
-        stack = self._dataset.read(indexes, window=window, out_shape=shape)
-        values = stack[: len(self._bands)]
-        if self._alpha:
-            valid = stack[-1] >= _ALPHA_VALID
-        elif self._masked:
-            mask_shape = shape_px or (part.height_px, part.width_px)
-            valid = self._dataset.read_masks(1, window=window, out_shape=mask_shape) > 0
-        elif self._nodata is not None and not np.isnan(self._nodata):
-            # A zero in one band is a value (water in the infrared); a hole is nodata in all.
-            valid = (values != self._nodata).any(axis=0)
+        shape = shape_px or (part.height_px, part.width_px)
+        values = self._dataset.read(
+            self._bands, window=window, out_shape=(len(self._bands), *shape)
+        )
+        if self._alpha is None:
+            valid = np.ones(shape, dtype=bool)
         else:
-            valid = np.ones(values.shape[1:], dtype=bool)
-        if np.issubdtype(values.dtype, np.floating):
-            valid &= np.isfinite(values).all(axis=0)
-        return values, valid
+            alpha = self._dataset.read(self._alpha, window=window, out_shape=shape)
+            valid = alpha >= _ALPHA_VALID
+        return values, _finite(values, valid)
 
     def _padded(
         self,
@@ -194,6 +204,14 @@ class DateReader:
     def _nothing(self, shape: tuple[int, int]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         dtype = self._dataset.dtypes[self._bands[0] - 1]
         return np.zeros((len(self._bands), *shape), dtype=dtype), np.zeros(shape, dtype=bool)
+
+
+def _finite(values: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which pixels are valid and, in all bands, numbers."""
+    if not np.issubdtype(values.dtype, np.floating):
+        return valid
+    numbers: NDArray[np.bool_] = np.isfinite(values).all(axis=0)
+    return valid & numbers
 
 
 @contextmanager
@@ -220,7 +238,7 @@ def _warped(dataset: DatasetReader, plan: DatePlan, grid: GeoBox) -> WarpedVRT:
         width=width_px,
         height=height_px,
         resampling=_resampling(plan.source.geobox, grid),
-        add_alpha=_alpha_number(dataset) is None,
+        add_alpha=marked_alpha(dataset) is None,
         warp_mem_limit=64,
     )
 
@@ -240,8 +258,3 @@ def _unwrapped_crs(source: GeoBox) -> str | None:
     if not crs_of(source).geographic or -180.0001 <= west <= east <= 180.0001:
         return None
     return f"{crs_of(source).proj.to_proj4()} +lon_wrap={middle_longitude(source):.6f}"
-
-
-def _alpha_number(dataset: DatasetReader) -> int | None:
-    colors = list(dataset.colorinterp)
-    return colors.index(ColorInterp.alpha) + 1 if ColorInterp.alpha in colors else None

@@ -14,12 +14,21 @@ from geochg.options import AnalyzeOptions
 from geochg.records import PairFacts
 from geochg.tiling.aoi import Area, cut_to_area
 from geochg.tiling.bands import BandChoice, choose_bands
+from geochg.tiling.collar import Collar
 from geochg.tiling.date import DatePlan
 from geochg.tiling.grid import common_grid, pixel_area_m2, turn_to
 from geochg.tiling.layout import Layout
-from geochg.tiling.pair_checks import Remark, grid_remarks, refuse, source_remarks
+from geochg.tiling.pair_checks import (
+    Remark,
+    band_remarks,
+    grid_remarks,
+    pixel_remarks,
+    refuse,
+    source_remarks,
+)
+from geochg.tiling.pixel_types import refuse_types
 from geochg.tiling.read import ReadPlan
-from geochg.tiling.source import RasterSource, read_source
+from geochg.tiling.source import RasterSource, collars_of, read_source
 
 
 @dataclass(frozen=True)
@@ -33,6 +42,7 @@ class RasterPair:
         grid: The common grid, cut to where both dates and the area of interest lie.
         area: The area of interest on the grid; None when there is none.
         remarks: What its user should know of the pair.
+        collars: What is left out of either date beside what its file calls invalid, before first.
     """
 
     before: RasterSource
@@ -41,11 +51,16 @@ class RasterPair:
     grid: GeoBox
     area: Area | None
     remarks: tuple[Remark, ...] = ()
+    collars: tuple[tuple[Collar, ...], tuple[Collar, ...]] = ((), ())
 
     @property
     def facts(self) -> PairFacts:
         """What a model may know of every tile."""
-        return PairFacts(self.bands.names, pixel_area_m2(self.grid), self.before.dtype)
+        return PairFacts(self.bands.names, pixel_area_m2(self.grid), self._dtype)
+
+    @property
+    def _dtype(self) -> str:
+        return self.before.dtype_of(self.bands.before)
 
     @property
     def turn_to_before(self) -> Turn:
@@ -62,8 +77,8 @@ class RasterPair:
     def plan(self) -> ReadPlan:
         """How to read source values of the pair, as they lie."""
         return ReadPlan(
-            before=DatePlan(self.before, self.bands.before),
-            after=DatePlan(self.after, self.bands.after),
+            before=DatePlan(self.before, self.bands.before, collars=self.collars[0]),
+            after=DatePlan(self.after, self.bands.after, collars=self.collars[1]),
             grid=self.grid,
             area=self.area,
         )
@@ -81,7 +96,7 @@ def open_pair(
     *,
     refusing: bool = True,
 ) -> RasterPair:
-    """Opens two rasters and finds the grid they share; reads no pixels.
+    """Opens two rasters and finds the grid they share; of their pixels it reads a few.
 
     Args:
         before: The earlier raster: anything GDAL opens.
@@ -100,6 +115,8 @@ def open_pair(
     if refusing:
         refuse(remarks)
     bands = choose_bands(sources[0].bands, sources[1].bands, options.bands, purpose, paths)
+    for source, numbers in zip(sources, (bands.before, bands.after), strict=True):
+        refuse_types(source, numbers)
     grid = common_grid(
         sources[0].geobox,
         sources[1].geobox,
@@ -108,12 +125,22 @@ def open_pair(
         paths=paths,
     )
     remarks += grid_remarks(*sources, grid)
-    if bands.note:
-        remarks += (Remark(bands.note),)
+    collars = _collars(sources, bands, options)
+    remarks += pixel_remarks(*sources, collars)
+    remarks += band_remarks(bands)
     area = None
     if options.aoi is not None:
         grid, area = cut_to_area(grid, options.aoi)
-    return RasterPair(sources[0], sources[1], bands, grid, area, remarks)
+    return RasterPair(sources[0], sources[1], bands, grid, area, remarks, collars)
+
+
+def _collars(
+    sources: tuple[RasterSource, RasterSource], bands: BandChoice, options: AnalyzeOptions
+) -> tuple[tuple[Collar, ...], tuple[Collar, ...]]:
+    """What fills up either image to its frame, unless its user says that it is ground."""
+    if options.keep_collars:
+        return (), ()
+    return collars_of(sources[0], bands.before), collars_of(sources[1], bands.after)
 
 
 def nothing_valid(pair: RasterPair) -> InputError:

@@ -18,6 +18,8 @@ from geochg.errors import InputError
 from geochg.events import Notice
 from geochg.foreign_text import without_secrets
 from geochg.tiling.acquired import period_of, tells_writing
+from geochg.tiling.bands import BandChoice
+from geochg.tiling.collar import Collar
 from geochg.tiling.grid import COARSER_FROM, pixel_area_m2, pixel_m
 from geochg.tiling.source import RasterSource
 
@@ -86,6 +88,15 @@ def source_remarks(
 def grid_remarks(before: RasterSource, after: RasterSource, grid: GeoBox) -> tuple[Remark, ...]:
     """What is remarkable about the two rasters on their common grid."""
     return (*resolution_remarks(before, after, grid), *overlap_remarks(before, after, grid))
+
+
+def pixel_remarks(
+    before: RasterSource,
+    after: RasterSource,
+    collars: tuple[tuple[Collar, ...], tuple[Collar, ...]],
+) -> tuple[Remark, ...]:
+    """What the pixels of the two rasters are, though their files say otherwise or nothing."""
+    return (*alpha_remarks(before, after), *collar_remarks(before, after, collars))
 
 
 def order_remarks(
@@ -160,6 +171,39 @@ def overlap_remarks(before: RasterSource, after: RasterSource, grid: GeoBox) -> 
             "image only",
             "check that both show the same place",
         )
+
+
+def band_remarks(bands: BandChoice) -> tuple[Remark, ...]:
+    """What was assumed, and what was found, of which bands go together."""
+    assumed = (Remark(bands.note),) if bands.note else ()
+    return (*assumed, *((Remark(bands.told, warning=False),) if bands.told else ()))
+
+
+def alpha_remarks(before: RasterSource, after: RasterSource) -> Iterator[Remark]:
+    """Tells that a band marked as alpha is taken for data."""
+    for source in (before, after):
+        if source.measured_alpha:
+            yield Remark(
+                f"band {source.measured_alpha} of {_name(source)} is marked as alpha but varies "
+                "like an image: it is taken for data, such as infrared, and not for a mask",
+                warning=False,
+            )
+
+
+def collar_remarks(
+    before: RasterSource,
+    after: RasterSource,
+    collars: tuple[tuple[Collar, ...], tuple[Collar, ...]],
+) -> Iterator[Remark]:
+    """Tells that a part of an image is one value up to its edge, and is left out."""
+    for source, found in zip((before, after), collars, strict=True):
+        for collar in found:
+            yield Remark(
+                f"{collar.share:.1%} of {_name(source)} is a collar: the one value "
+                f"{collar.value:g} up to the image's edge, without a nodata value; it is left out",
+                f"declare it, as gdal_edit.py -a_nodata {collar.value:g} does, or take it for "
+                "ground with --keep-collars",
+            )
 
 
 def is_one_raster(before: str, after: str) -> bool:

@@ -7,7 +7,9 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, Self, TypeVar
 
 from geochg.options import AlignMode
+from geochg.tiling.centring import Centring, is_wide
 from geochg.tiling.pair import RasterPair, nothing_valid
+from geochg.tiling.pair_checks import Remark
 from geochg.tiling.radiometry import RadiometricMatch, Stretch
 from geochg.tiling.read import PairReader, ReadPlan
 from geochg.tiling.sample import patch_windows, sample_values, shift_patches
@@ -29,12 +31,15 @@ class Preparation:
         match: How the after values map to the before values, None when that was not asked for.
         stretches: How each date is brought to display values, before first; None for a model that
             wants source values.
+        centring: What is taken off the values of both dates because float32 does not tell them
+            apart; None where it does.
     """
 
     shift: Shift | None = None
     corrected: bool = False
     match: RadiometricMatch | None = None
     stretches: tuple[Stretch, Stretch] | None = None
+    centring: Centring | None = None
 
     @property
     def matched(self) -> bool:
@@ -44,7 +49,8 @@ class Preparation:
     def plan(self, pair: RasterPair) -> ReadPlan:
         """How tiles of the pair are read."""
         plan = pair.plan()
-        before, after = plan.before, plan.after
+        before = replace(plan.before, centring=self.centring)
+        after = replace(plan.after, centring=self.centring)
         if self.shift is not None and self.corrected:
             after = replace(after, displacement_px=(self.shift.dx_px, self.shift.dy_px))
         if self.stretches is not None:
@@ -62,6 +68,7 @@ class Preparation:
     def from_dict(cls, known: Mapping[str, Any]) -> Self:
         """Reads what `to_dict` gives, also after a round trip through JSON."""
         shift, match, stretches = (known[name] for name in ("shift", "match", "stretches"))
+        centring = known.get("centring")
         return cls(
             shift=None if shift is None else Shift(**shift),
             corrected=known["corrected"],
@@ -69,7 +76,15 @@ class Preparation:
             stretches=None
             if stretches is None
             else (Stretch(**_tuples(stretches[0])), Stretch(**_tuples(stretches[1]))),
+            centring=None if centring is None else Centring(**_tuples(centring)),
         )
+
+    def remarks(self) -> tuple[Remark, ...]:
+        """What the user should know of it."""
+        if self.centring is None:
+            return ()
+        text = "values so large that 32-bit floats do not tell them apart are brought near zero"
+        return (Remark(f"{text}, alike at both dates ({self.centring.text()})", warning=False),)
 
     def alignment(self) -> dict[str, Any] | None:
         """The shift found and what was done about it, rounded, as plain JSON values."""
@@ -104,16 +119,17 @@ def prepare(
         step: Told of each window that is read.
 
     Raises:
-        InputError: If a raster cannot be opened again, or a sample is needed and the two dates
-            share no valid pixel that can be read.
+        InputError: If a raster cannot be opened again, a sample is needed and the two dates share
+            no valid pixel that can be read, or their values lie too far apart.
     """
-    found = Preparation()
+    found = Preparation(centring=_centring(pair))
     if align is not AlignMode.OFF:
-        with PairReader(pair.plan()) as reader:
+        with PairReader(found.plan(pair)) as reader:
             windows = list(patch_windows(pair.grid))
             shift = measure_shift(shift_patches(reader, _watched(windows, step)))
         clear = shift is not None and shift.worth_correcting
-        found = Preparation(shift, corrected=clear and align is AlignMode.AUTO)
+        corrected = clear and align is AlignMode.AUTO
+        found = replace(found, shift=shift, corrected=corrected)
     if pixels == "values" and not match:
         return found
     before, after = sample_values(found.plan(pair))
@@ -122,11 +138,22 @@ def prepare(
     if match:
         found = replace(found, match=RadiometricMatch.from_samples(before, after))
     if pixels == "display":
-        shown = Stretch.from_sample(before, pair.before.dtype)
-        own = Stretch.from_sample(after, pair.after.dtype)
+        shown = Stretch.from_sample(before, pair.before.dtype_of(pair.bands.before))
+        own = Stretch.from_sample(after, pair.after.dtype_of(pair.bands.after))
         matched = found.match.stretch(shown) if found.match and found.matched else own
         found = replace(found, stretches=(shown, matched))
     return found
+
+
+def _centring(pair: RasterPair) -> Centring | None:
+    """What float32 needs taken off the values; a sample is read for types wider than it only."""
+    dtypes = (
+        pair.before.dtype_of(pair.bands.before),
+        pair.after.dtype_of(pair.bands.after),
+    )
+    if not is_wide(dtypes):
+        return None
+    return Centring.from_samples(*sample_values(pair.plan(), stored=True))
 
 
 def _watched(items: Iterable[_Item], step: Step) -> Iterator[_Item]:

@@ -67,14 +67,15 @@ class PairReader:
         self._after.close()
 
     def read_values(
-        self, window: PixelWindow, shape_px: tuple[int, int] | None = None
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]:
+        self, window: PixelWindow, shape_px: tuple[int, int] | None = None, *, stored: bool = False
+    ) -> tuple[NDArray[np.floating[Any]], NDArray[np.floating[Any]], NDArray[np.bool_]]:
         """Reads source values of both dates, neither matched nor stretched.
 
         Args:
             window: Within the grid.
             shape_px: Rows and columns to decimate to, from overviews where there are any; None
                 for full resolution.
+            stored: Whether to give them as the files have them, not centred, as float64.
 
         Returns:
             Before and after, `(bands, height, width)` float32, 0 where not valid, and where both
@@ -83,12 +84,15 @@ class PairReader:
         Raises:
             RasterioError: If a raster cannot be read there.
         """
-        before, before_valid = self._before.read(window, shape_px)
-        after, after_valid = self._after.read(window, shape_px)
+        dtype = np.float64 if stored else np.float32
+        (before, before_valid), (after, after_valid) = (
+            date.read_stored(window, shape_px) if stored else date.read(window, shape_px)
+            for date in (self._before, self._after)
+        )
         valid = before_valid & after_valid
         return (
-            _blanked(before.astype(np.float32), valid),
-            _blanked(after.astype(np.float32), valid),
+            _blanked(before.astype(dtype), valid),
+            _blanked(after.astype(dtype), valid),
             valid,
         )
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,63 +33,77 @@ def shift_patches(reader: PairReader, windows: Iterable[PixelWindow]) -> Iterato
     Windows that cannot be read are left out: the run will meet and name their tiles.
     """
     for window in windows:
-        if (part := _readable(reader, window)) is not None:
+        if (part := _Reading(reader).window(window)) is not None:
             before, after, valid = part
             yield Patch(before.mean(axis=0), after.mean(axis=0), valid)
 
 
-def sample_values(plan: ReadPlan) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def sample_values(
+    plan: ReadPlan, *, stored: bool = False
+) -> tuple[NDArray[np.floating[Any]], NDArray[np.floating[Any]]]:
     """Values of both dates at the same valid places, spread over the whole grid.
 
     Read from overviews where both rasters have them or the grid is small, else from chips of full
     resolution on a lattice, which costs less than decimating a large raster without overviews.
+
+    Args:
+        plan: How the pair is read.
+        stored: Whether to give values as the files have them, not centred, as float64.
 
     Returns:
         Before and after, each `(bands, n)` float32 in source units; n is at most about a million
         and 0 when nothing valid can be read.
     """
     with PairReader(plan) as reader:
-        parts = _overview(reader, plan) or _chips(reader, plan.grid)
-    none = np.empty((len(plan.before.band_numbers), 0), dtype=np.float32)
+        read = _Reading(reader, stored)
+        parts = _overview(read, plan) or _chips(read, plan.grid)
+    dtype = np.float64 if stored else np.float32
+    none = np.empty((len(plan.before.band_numbers), 0), dtype=dtype)
     return (
         np.concatenate([none, *(before[:, valid] for before, _, valid in parts)], axis=1),
         np.concatenate([none, *(after[:, valid] for _, after, valid in parts)], axis=1),
     )
 
 
-_Part = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]
+_Part = tuple[NDArray[np.floating[Any]], NDArray[np.floating[Any]], NDArray[np.bool_]]
 
 
-def _overview(reader: PairReader, plan: ReadPlan) -> list[_Part]:
+@dataclass(frozen=True)
+class _Reading:
+    """A reader, and whether it gives values as the files have them."""
+
+    reader: PairReader
+    stored: bool = False
+
+    def window(self, window: PixelWindow, shape_px: tuple[int, int] | None = None) -> _Part | None:
+        """A window of both dates; None where it cannot be read."""
+        try:
+            return self.reader.read_values(window, shape_px, stored=self.stored)
+        except RasterioError:
+            return None
+
+
+def _overview(reading: _Reading, plan: ReadPlan) -> list[_Part]:
     height_px, width_px = plan.grid.shape
     has_overviews = plan.before.source.overviews and plan.after.source.overviews
     if not has_overviews and height_px * width_px > _READABLE_WHOLE_PX:
         return []
     factor = max(1.0, max(height_px, width_px) / _OVERVIEW_PX)
     shape = (math.ceil(height_px / factor), math.ceil(width_px / factor))
-    part = _readable(reader, PixelWindow(0, height_px, 0, width_px), shape)
+    part = reading.window(PixelWindow(0, height_px, 0, width_px), shape)
     return [part] if part is not None else []
 
 
-def _chips(reader: PairReader, grid: GeoBox) -> list[_Part]:
+def _chips(reading: _Reading, grid: GeoBox) -> list[_Part]:
     height_px, width_px = grid.shape
     layout = Layout(height_px, width_px, _CHIP_PX, 0)
     chips = layout.spread(_CHIPS)
-    parts = [part for chip in chips if (part := _readable(reader, chip.core)) is not None]
+    parts = [part for chip in chips if (part := reading.window(chip.core)) is not None]
     if not any(valid.any() for _, _, valid in parts):
         # The data lie between the chips; a few that have some will do.
-        found = (part for chip in layout if (part := _readable(reader, chip.core)) is not None)
+        found = (part for chip in layout if (part := reading.window(chip.core)) is not None)
         parts = list(islice((part for part in found if part[2].any()), _CHIPS // 4))
     return parts
-
-
-def _readable(
-    reader: PairReader, window: PixelWindow, shape_px: tuple[int, int] | None = None
-) -> _Part | None:
-    try:
-        return reader.read_values(window, shape_px)
-    except RasterioError:
-        return None
 
 
 def patch_windows(grid: GeoBox) -> Iterator[PixelWindow]:

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import rasterio
 from odc.geo.geobox import GeoBox
 from rasterio import DatasetReader
-from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import RasterioError, RasterioIOError
 from rasterio.vrt import WarpedVRT
 
 from geochg.errors import InputError
 from geochg.foreign_text import cleaned, printable, without_secrets
 from geochg.tiling.acquired import acquired
+from geochg.tiling.alpha import marked_alpha, read_alpha
 from geochg.tiling.bands import Band, describe_bands
-from geochg.tiling.virtual import alpha_as_data, expanded_palette
+from geochg.tiling.collar import Collar, find_collars
+from geochg.tiling.validity import Alpha, mask_kind, validity_of
+from geochg.tiling.virtual import PALETTE, is_palette, open_view
 
 GDAL_OPTIONS = {
     # A bounded block cache, in bytes, keeps memory flat however large the raster; it holds the
@@ -49,9 +52,11 @@ class RasterSource:
         geobox: CRS, transform and size; for a raster placed by ground control points, the grid it
             is rectified to.
         bands: Its bands, alpha among them.
-        dtype: Data type of the bands.
-        nodata: The nodata value, None when there is none.
+        dtype: Data type of the first band.
+        nodata: The first band's nodata value, None when it has none.
         mask: Where validity comes from: `none`, `nodata`, `alpha`, `mask`.
+        alpha: The band that tells validity; None where there is none.
+        measured_alpha: Number of the band that is marked as alpha but holds data; 0 for none.
         placed_by: `transform` or `gcps`.
         overviews: Decimation factors of the overviews.
         acquired: When the image was taken or written, as the file says, ISO 8601; may be empty.
@@ -69,6 +74,8 @@ class RasterSource:
     dtype: str
     nodata: float | None
     mask: str
+    alpha: Alpha | None
+    measured_alpha: int
     placed_by: str
     overviews: tuple[int, ...]
     acquired: str
@@ -76,6 +83,10 @@ class RasterSource:
     dated_by: str = ""
     pages: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
+
+    def dtype_of(self, numbers: Sequence[int]) -> str:
+        """The type that holds the values of some bands, by their numbers."""
+        return str(np.result_type(*(self.bands[number - 1].dtype for number in numbers)))
 
     def to_dict(self) -> dict[str, Any]:
         """The source for the provenance of an output, as plain JSON values."""
@@ -97,27 +108,42 @@ def read_source(path: str | os.PathLike[str]) -> RasterSource:
         InputError: If it cannot be opened, has no CRS or no place, or has no data band.
     """
     name = os.fspath(path)
-    with gdal_settings(), open_source(name) as dataset:
-        bands = describe_bands(dataset)
+    with gdal_settings(), ExitStack() as stack:
+        raw = _open(name, stack)
+        alpha = _alpha_of(name, raw)
+        seen = _seen(raw, stack)
+        bands = describe_bands(seen, None if alpha is None else alpha.number)
+        dataset = _placed(name, seen, stack)
         if all(band.alpha for band in bands):
             raise InputError(f"{name} has no data band", "give a raster with image bands")
-        time, tag = acquired({**dataset.tags(), **dataset.tags(ns="IMAGERY")})
+        time, tag = acquired({**raw.tags(), **raw.tags(ns="IMAGERY")})
         return RasterSource(
             path=name,
-            driver=dataset.driver if not isinstance(dataset, WarpedVRT) else "GCPs, rectified",
+            driver=raw.driver if dataset is seen else "GCPs, rectified",
             geobox=GeoBox(dataset.shape, dataset.transform, _odc_crs(dataset)),
             bands=bands,
-            dtype=dataset.dtypes[bands[0].number - 1],
-            nodata=dataset.nodata,
-            mask=_mask_kind(dataset),
-            placed_by="gcps" if isinstance(dataset, WarpedVRT) else "transform",
-            overviews=tuple(dataset.overviews(bands[0].number)),
+            dtype=bands[0].dtype,
+            nodata=raw.nodata,
+            mask=mask_kind(raw, alpha),
+            alpha=alpha,
+            measured_alpha=0 if alpha else marked_alpha(raw) or 0,
+            placed_by="transform" if dataset is seen else "gcps",
+            overviews=tuple(raw.overviews(1)),
             acquired=time,
             dated_by=tag,
-            pages=tuple(dataset.subdatasets),
+            pages=tuple(raw.subdatasets),
             size_bytes=_size_bytes(name),
             files=tuple(sorted(_local_files(name))),
         )
+
+
+def _alpha_of(name: str, dataset: DatasetReader) -> Alpha | None:
+    if is_palette(dataset):
+        return Alpha(len(PALETTE), 255.0)
+    try:
+        return read_alpha(dataset)
+    except RasterioError as error:
+        raise _cannot_open(name, error) from error
 
 
 def can_open(name: str) -> bool:
@@ -131,7 +157,7 @@ def can_open(name: str) -> bool:
 
 
 @contextmanager
-def open_source(name: str, *, keep_alpha: bool = True) -> Iterator[DatasetReader]:
+def open_source(name: str) -> Iterator[DatasetReader]:
     """Opens a raster so that it reads as plain bands on an affine grid with a CRS.
 
     Palette images are expanded to colours and rasters placed by ground control points are
@@ -139,25 +165,83 @@ def open_source(name: str, *, keep_alpha: bool = True) -> Iterator[DatasetReader
 
     Args:
         name: Anything GDAL opens.
-        keep_alpha: Whether a band marked as alpha tells validity; if not, it is data.
 
     Raises:
         InputError: As `read_source`.
     """
     with ExitStack() as stack:
-        dataset = _open(name, stack)
-        if dataset.count and dataset.colorinterp[0] is ColorInterp.palette:
-            dataset = stack.enter_context(expanded_palette(dataset))
-        elif not keep_alpha and _has_alpha(dataset):
-            dataset = stack.enter_context(alpha_as_data(dataset))
-        if dataset.crs is None and dataset.gcps[1] is not None:
-            # Without a target transform GDAL fits the polynomial of the control points; with
-            # one, rasterio 1.4 ignores them. So the raster is rectified first, then read.
-            dataset = stack.enter_context(
-                WarpedVRT(dataset, src_crs=dataset.gcps[1], add_alpha=not _has_alpha(dataset))
-            )
-        _check_placed(name, dataset)
-        yield dataset
+        yield _placed(name, _seen(_open(name, stack), stack), stack)
+
+
+@contextmanager
+def open_valid(
+    source: RasterSource, wanted: Sequence[int], collars: Sequence[Collar] = ()
+) -> Iterator[DatasetReader]:
+    """Opens a raster as `open_source`, with one more band that tells which pixels are valid.
+
+    Args:
+        source: The raster.
+        wanted: Numbers of the bands in use, from 1; they are brought to one type.
+        collars: What else is left out.
+
+    Yields:
+        The dataset. Where a pixel may be invalid, its last band is marked as alpha, the only one
+        that is: 0 in holes, 255 elsewhere.
+
+    Raises:
+        InputError: As `read_source`.
+    """
+    with ExitStack() as stack:
+        raw = _open(source.path, stack)
+        validity = validity_of(raw, wanted, source.alpha)
+        for collar in collars:
+            cells = stack.enter_context(collar.raster())
+            validity = (*validity, collar.tests(wanted, cells.name))
+        dtype = source.dtype_of(wanted)
+        plain = all(raw.dtypes[number - 1] == dtype for number in wanted) if raw.count > 1 else True
+        if validity or is_palette(raw) or marked_alpha(raw) or not plain:
+            dataset = stack.enter_context(open_view(raw, validity, dtype, wanted))
+        else:
+            dataset = raw
+        yield _placed(source.path, dataset, stack)
+
+
+def collars_of(source: RasterSource, wanted: Sequence[int]) -> tuple[Collar, ...]:
+    """What fills up a raster to its frame, though nothing in it says so.
+
+    A raster with a mask or an alpha band has said all that is to be said.
+
+    Args:
+        source: The raster.
+        wanted: Numbers of the bands in use, from 1.
+    """
+    if source.mask not in ("none", "nodata"):
+        return ()
+    with gdal_settings(), ExitStack() as stack:
+        raw = _open(source.path, stack)
+        nodata = [raw.nodatavals[number - 1] for number in wanted]
+        try:
+            return find_collars(raw, wanted, nodata)
+        except RasterioError:  # the run will meet and name the tiles that cannot be read
+            return ()
+
+
+def _seen(dataset: DatasetReader, stack: ExitStack) -> DatasetReader:
+    """The raster itself, or a palette image as colours."""
+    return stack.enter_context(open_view(dataset)) if is_palette(dataset) else dataset
+
+
+def _placed(name: str, dataset: DatasetReader, stack: ExitStack) -> DatasetReader:
+    """The raster on an affine grid with a CRS."""
+    if dataset.crs is None and dataset.gcps[1] is not None:
+        # Without a target transform GDAL fits the polynomial of the control points; with
+        # one, rasterio 1.4 ignores them. So the raster is rectified first, then read.
+        has_alpha = marked_alpha(dataset) is not None
+        dataset = stack.enter_context(
+            WarpedVRT(dataset, src_crs=dataset.gcps[1], add_alpha=not has_alpha)
+        )
+    _check_placed(name, dataset)
+    return dataset
 
 
 def _open(name: str, stack: ExitStack) -> DatasetReader:
@@ -224,19 +308,6 @@ def _check_placed(name: str, dataset: DatasetReader) -> None:
 def _odc_crs(dataset: DatasetReader) -> str:
     code = dataset.crs.to_epsg(confidence_threshold=100)
     return f"EPSG:{code}" if code else str(dataset.crs.to_wkt())
-
-
-def _has_alpha(dataset: DatasetReader) -> bool:
-    return ColorInterp.alpha in dataset.colorinterp
-
-
-def _mask_kind(dataset: DatasetReader) -> str:
-    if _has_alpha(dataset):
-        return "alpha"
-    flags = dataset.mask_flag_enums[0]
-    if MaskFlags.nodata in flags:
-        return "nodata"
-    return "mask" if MaskFlags.per_dataset in flags else "none"
 
 
 def _size_bytes(name: str) -> int | None:

@@ -1,54 +1,125 @@
-"""Rasters seen through GDAL's virtual format: palettes as colours, alpha as data."""
+"""A raster seen through GDAL's virtual format: palettes as colours, validity as one alpha band.
+
+GDAL knows many ways to say which pixels are valid, and reading and warping heed different ones.
+Seen through one alpha band they mean the same on every path.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from uuid import uuid4
 from xml.etree import ElementTree
 
 import rasterio
 import rasterio.shutil
 from rasterio import DatasetReader
+from rasterio.enums import ColorInterp
 
-_COLORS = ("Red", "Green", "Blue", "Alpha")
+PALETTE = ("Red", "Green", "Blue", "Alpha")
+"""The bands that a palette image is shown as."""
+
+_TYPES = {
+    "uint8": "Byte",
+    "int8": "Int8",
+    "uint16": "UInt16",
+    "int16": "Int16",
+    "uint32": "UInt32",
+    "int32": "Int32",
+    "uint64": "UInt64",
+    "int64": "Int64",
+    "float32": "Float32",
+    "float64": "Float64",
+    "complex_int16": "CInt16",
+    "complex64": "CFloat32",
+    "complex128": "CFloat64",
+}
+_PLACE = ("SRS", "GeoTransform", "GCPList")
+
+Table = tuple[tuple[float, float], ...]
+"""Values and what becomes of them, ascending; linear between them, constant beyond the ends."""
 
 
-@contextmanager
-def expanded_palette(dataset: DatasetReader) -> Iterator[DatasetReader]:
-    """Opens a one-band palette image as four uint8 bands: red, green, blue, alpha.
+@dataclass(frozen=True, slots=True)
+class MaskTest:
+    """One thing that tells of each pixel whether it is valid.
 
-    Alpha is 0 where the index is the nodata value or its colour is fully transparent.
+    Attributes:
+        band: Whose values tell it, as GDAL's virtual format writes it: `3`, or `mask,3`.
+        table: What becomes of the values; they must end as 0 (a hole) or 255.
+        path: Another raster whose band is meant, stretched over this one; empty for this one.
+        shape_px: Rows and columns of that other raster.
     """
-    document = _virtual(dataset)
-    for element in document.findall("VRTRasterBand"):
-        document.remove(element)
-    colors = dataset.colormap(1)
-    for number, color in enumerate(_COLORS, start=1):
-        values = {index: entry[number - 1] for index, entry in colors.items()}
-        if color == "Alpha" and dataset.nodata is not None:
-            values[int(dataset.nodata)] = 0
-        document.append(_lookup_band(number, color, values, dataset))
-    with _opened(document) as expanded:
-        yield expanded
+
+    band: str
+    table: Table = ()
+    path: str = ""
+    shape_px: tuple[int, int] = (0, 0)
 
 
-@contextmanager
-def alpha_as_data(dataset: DatasetReader) -> Iterator[DatasetReader]:
-    """Opens a raster whose fourth band is said to be alpha but holds data.
+Validity = tuple[tuple[MaskTest, ...], ...]
+"""A pixel is valid where, in every group, at least one test says so."""
 
-    GDAL marks the near-infrared band of many four-band images so.
+
+def is_palette(dataset: DatasetReader) -> bool:
+    """Whether the first band holds indexes into a palette."""
+    return bool(dataset.count) and dataset.colorinterp[0] is ColorInterp.palette
+
+
+def palette_opacity(dataset: DatasetReader) -> Table:
+    """Which indexes of a palette image are valid: not its nodata value, not transparent."""
+    values = {index: 255 if color[3] else 0 for index, color in dataset.colormap(1).items()}
+    if dataset.nodata is not None:
+        values[int(dataset.nodata)] = 0
+    return _ascending(values)
+
+
+def zero_around(value: float, reach: float) -> Table:
+    """255 but for what lies within reach of a value."""
+    return (
+        (value - 2 * reach, 255.0),
+        (value - reach, 0.0),
+        (value + reach, 0.0),
+        (value + 2 * reach, 255.0),
+    )
+
+
+def open_view(
+    dataset: DatasetReader,
+    validity: Validity = (),
+    dtype: str | None = None,
+    wanted: Sequence[int] = (),
+) -> DatasetReader:
+    """Opens a raster anew through a document of the virtual format.
+
+    Args:
+        dataset: The raster as it lies on disk; it may be closed afterwards.
+        validity: What tells which pixels are valid; where there is anything, the view has one more
+            band, marked as alpha, of 0 and 255. No other band of it is marked as alpha.
+        dtype: Type that the wanted bands are brought to; None to leave them.
+        wanted: Numbers of bands, from 1.
+
+    Returns:
+        The same bands; of a palette image red, green, blue and alpha, uint8.
     """
-    document = _virtual(dataset)
-    for color in document.iter("ColorInterp"):
-        if color.text == "Alpha":
-            color.text = "Undefined"
-    with _opened(document) as plain:
-        yield plain
+    root = ElementTree.Element(
+        "VRTDataset", rasterXSize=str(dataset.width), rasterYSize=str(dataset.height)
+    )
+    template = _copied(dataset)
+    root.extend(element for element in template if element.tag in _PLACE)
+    name = _gdal_name(dataset, template)
+    bands = _palette_bands(dataset, name) if is_palette(dataset) else _plain_bands(dataset, name)
+    for number, band in enumerate(bands, start=1):
+        if dtype and number in wanted:
+            band.set("dataType", _TYPES[dtype])
+        root.append(band)
+    if validity:
+        root.append(_alpha_band(validity, name, dataset.shape, len(bands) + 1))
+    return rasterio.open(ElementTree.tostring(root, encoding="unicode"))
 
 
-def _virtual(dataset: DatasetReader) -> ElementTree.Element:
-    """The raster as a document of the virtual format, which keeps its place and its tags."""
+def _copied(dataset: DatasetReader) -> ElementTree.Element:
+    """What GDAL writes of a raster in its virtual format, for the place and the name in it."""
     name = f"/vsimem/geochg-{uuid4().hex}.vrt"
     rasterio.shutil.copy(dataset, name, driver="VRT")
     try:
@@ -58,21 +129,105 @@ def _virtual(dataset: DatasetReader) -> ElementTree.Element:
         rasterio.shutil.delete(name, driver="VRT")
 
 
-def _opened(document: ElementTree.Element) -> DatasetReader:
-    return rasterio.open(ElementTree.tostring(document, encoding="unicode"))
+def _gdal_name(dataset: DatasetReader, template: ElementTree.Element) -> str:
+    """The name by which GDAL opens a raster again; rasterio's own keep their `https://`."""
+    if "://" in dataset.name and not dataset.name.startswith(("/vsi", "<")):
+        source = template.find(".//SourceFilename")
+        if dataset.driver != "VRT" and source is not None and source.text:
+            return source.text
+    return str(dataset.name)
 
 
-def _lookup_band(
-    number: int, color: str, values: dict[int, int], dataset: DatasetReader
+def _plain_bands(dataset: DatasetReader, name: str) -> list[ElementTree.Element]:
+    bands = []
+    for number, (dtype, color) in enumerate(
+        zip(dataset.dtypes, dataset.colorinterp, strict=True), start=1
+    ):
+        band = ElementTree.Element("VRTRasterBand", dataType=_TYPES[dtype], band=str(number))
+        shown = color.name.capitalize() if color.name in ("red", "green", "blue", "gray") else ""
+        ElementTree.SubElement(band, "ColorInterp").text = shown or "Undefined"
+        band.append(_source(name, str(number)))
+        bands.append(band)
+    return bands
+
+
+def _palette_bands(dataset: DatasetReader, name: str) -> list[ElementTree.Element]:
+    bands = []
+    colors = dataset.colormap(1)
+    for number, color in enumerate(PALETTE, start=1):
+        band = ElementTree.Element("VRTRasterBand", dataType="Byte", band=str(number))
+        shown = color if color != "Alpha" else "Undefined"
+        ElementTree.SubElement(band, "ColorInterp").text = shown
+        values = {index: entry[number - 1] for index, entry in colors.items()}
+        band.append(_source(name, "1", _ascending(values)))
+        bands.append(band)
+    return bands
+
+
+def _alpha_band(
+    validity: Validity, name: str, shape_px: tuple[int, int], number: int
 ) -> ElementTree.Element:
-    band = ElementTree.Element("VRTRasterBand", dataType="Byte", band=str(number))
-    ElementTree.SubElement(band, "ColorInterp").text = color
-    source = ElementTree.SubElement(band, "ComplexSource")
-    ElementTree.SubElement(source, "SourceFilename", relativeToVRT="0").text = dataset.name
-    ElementTree.SubElement(source, "SourceBand").text = "1"
-    whole = {"xOff": "0", "yOff": "0", "xSize": str(dataset.width), "ySize": str(dataset.height)}
-    ElementTree.SubElement(source, "SrcRect", whole)
-    ElementTree.SubElement(source, "DstRect", whole)
-    table = ",".join(f"{index}:{value}" for index, value in sorted(values.items()))
-    ElementTree.SubElement(source, "LUT").text = table
+    """The band that is 255 where a pixel is valid and 0 elsewhere."""
+    alone = len(validity) == 1
+    sources = [_group_source(group, name, shape_px, alone=alone) for group in validity]
+    band = _combined(sources, "mul", number)
+    ElementTree.SubElement(band, "ColorInterp").text = "Alpha"
     return band
+
+
+def _group_source(
+    group: Sequence[MaskTest], name: str, shape_px: tuple[int, int], *, alone: bool
+) -> ElementTree.Element:
+    """One source that is 255 where any test of a group says that a pixel is valid."""
+    if len(group) == 1:
+        return _test_source(group[0], name, shape_px, alone=alone)
+    sources = [_test_source(test, name, shape_px, alone=False) for test in group]
+    root = ElementTree.Element(
+        "VRTDataset", rasterXSize=str(shape_px[1]), rasterYSize=str(shape_px[0])
+    )
+    root.append(_combined(sources, "sum", 1))
+    return _source(ElementTree.tostring(root, encoding="unicode"), "1")
+
+
+def _combined(
+    sources: Sequence[ElementTree.Element], function: str, number: int
+) -> ElementTree.Element:
+    """A band of 0 and 255: of products or sums of such, cut off at 255 by its type."""
+    band = ElementTree.Element("VRTRasterBand", dataType="Byte", band=str(number))
+    if len(sources) > 1:
+        band.set("subClass", "VRTDerivedRasterBand")
+        ElementTree.SubElement(band, "PixelFunctionType").text = function
+    band.extend(sources)
+    return band
+
+
+def _test_source(
+    test: MaskTest, name: str, shape_px: tuple[int, int], *, alone: bool
+) -> ElementTree.Element:
+    source = _source(test.path or name, test.band, test.table)
+    if alone and not test.table:
+        # Of a mask that is passed on as it is, GDAL 3.10 warps every fourth pixel as a hole.
+        source.tag = "ComplexSource"
+        ElementTree.SubElement(source, "ScaleOffset").text = "0"
+        ElementTree.SubElement(source, "ScaleRatio").text = "1"
+    if test.path:
+        for tag, (height_px, width_px) in (("SrcRect", test.shape_px), ("DstRect", shape_px)):
+            ElementTree.SubElement(
+                source, tag, xOff="0", yOff="0", xSize=str(width_px), ySize=str(height_px)
+            )
+    return source
+
+
+def _source(name: str, band: str, table: Table = ()) -> ElementTree.Element:
+    source = ElementTree.Element("ComplexSource" if table else "SimpleSource")
+    # A shared source would stay open, and be read by threads that do not own it.
+    ElementTree.SubElement(source, "SourceFilename", relativeToVRT="0", shared="0").text = name
+    ElementTree.SubElement(source, "SourceBand").text = band
+    if table:
+        text = ",".join(f"{value!r}:{result!r}" for value, result in table)
+        ElementTree.SubElement(source, "LUT").text = text
+    return source
+
+
+def _ascending(values: dict[int, int] | Iterable[tuple[int, int]]) -> Table:
+    return tuple((float(value), float(result)) for value, result in sorted(dict(values).items()))

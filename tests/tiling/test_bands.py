@@ -26,7 +26,7 @@ def test_bands_are_named_by_description_then_colour(make_raster):
         names=["", "B08", "Band 4", ""],
     )
     with rasterio.open(path) as dataset:
-        bands = describe_bands(dataset)
+        bands = describe_bands(dataset, alpha=4)
     assert [band.name for band in bands] == ["red", "nir", "band 4", "alpha"]
     assert [band.number for band in bands if not band.alpha] == [1, 2, 3]
 

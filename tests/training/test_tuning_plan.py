@@ -125,7 +125,7 @@ def test_masks_that_nobody_asks_for_stop_nobody(base, rows, tmp_path):
         mask.write_bytes(b"no picture at all")
     tuned(base.source, file, tmp_path, steps=1, name="words")
     for name, wanted in (("dense", {"lora": ("dense",)}), ("frames", {"crop": 0.8})):
-        with pytest.raises(InputError, match="cannot be read as a mask"):
+        with pytest.raises(InputError, match="cannot be read as a picture"):
             tuned(base.source, file, tmp_path, steps=1, name=name, **wanted)
 
 

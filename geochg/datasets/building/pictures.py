@@ -12,7 +12,7 @@ import numpy as np
 
 from geochg.datasets.building.scene import MaskedTile, Scene, names_of
 from geochg.datasets.building.values import class_indexes
-from geochg.datasets.frames import opened, picture, picture_size
+from geochg.datasets.frames import opened, picture, picture_size, upright
 from geochg.datasets.picture_paths import pictures_by_name
 from geochg.datasets.splits import split_named
 from geochg.datasets.telling.truth import DIRECTIONS
@@ -145,7 +145,7 @@ def _values(path: Path) -> NDArray[np.generic]:
                 f"the mask {path} is a JPEG, whose compression changes values",
                 "take the mask in its first form, as PNG or TIFF",
             )
-        values = np.asarray(image)
+        values = np.asarray(upright(image, path))
     if values.ndim == 3:
         grey = values[..., 0]
         if values.shape[2] >= 3 and (values[..., :3] != grey[..., None]).any():

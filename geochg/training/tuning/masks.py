@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from geochg.datasets.frames import opened, upright
 from geochg.datasets.telling.facts import cells_of
 from geochg.datasets.telling.truth import CLASS_NAMES, DIRECTIONS
 from geochg.errors import InputError
@@ -135,13 +136,8 @@ def _beside(picture: Path, folder: str) -> Path | None:
 
 
 def _mask(file: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        with Image.open(file) as image:
-            values = np.asarray(image)
-    except (UnidentifiedImageError, OSError, ValueError) as error:
-        raise InputError(f"{file} cannot be read as a mask", "write it as an 8-bit PNG") from error
+    with opened(file) as image:
+        values = np.asarray(upright(image, file))
     if values.ndim != 2 or values.dtype not in (np.uint8, np.bool_):
         raise InputError(f"{file} is no mask of one 8-bit band", "write it as an 8-bit PNG")
     if values.shape != tuple(shape):

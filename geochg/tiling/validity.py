@@ -1,0 +1,155 @@
+"""Which pixels of a raster are valid: decided here, of what GDAL says of each band.
+
+- Where all wanted bands share one nodata value that could be measured, such as 0, a hole is nodata
+  in all of them: a zero in one band is a value, water in the infrared. One that nothing measures,
+  such as -9999, is a hole in whichever band it stands.
+- Where bands bring validity of their own, each its nodata value or mask, every wanted band must be
+  valid.
+- An alpha band counts beside these, unless it is wanted as data.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from rasterio import DatasetReader
+from rasterio.enums import MaskFlags
+
+from geochg.tiling.virtual import (
+    MaskTest,
+    Table,
+    Validity,
+    is_palette,
+    palette_opacity,
+    zero_around,
+)
+
+_ROUNDING = 2e-6
+"""Share of a nodata value by which a stored one may differ: six digits of it, as text has them."""
+
+_HUGE, _ROUNDING_OF_HUGE = 1e30, 1e-2
+"""Of numbers beyond all measuring, such as the least of float32, text often keeps two digits."""
+
+_EXACT = 2**24
+"""Whole numbers below this are the same in text, float32 and float64."""
+
+_NEVER_MEASURED = (-999.0, 1e6)
+"""From here on downwards and upwards, a nodata value is none that a sensor gives."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alpha:
+    """A band that tells which pixels are valid.
+
+    Attributes:
+        number: The band, from 1.
+        opaque: The value that means wholly valid; half of it is valid.
+    """
+
+    number: int
+    opaque: float
+
+
+def mask_kind(dataset: DatasetReader, alpha: Alpha | None) -> str:
+    """Where validity comes from, in a word: `alpha`, `mask`, `nodata` or `none`."""
+    if alpha is not None or is_palette(dataset):
+        return "alpha"
+    flags = [set(each) for each in dataset.mask_flag_enums]
+    if any(MaskFlags.nodata in each for each in flags):
+        return "nodata"
+    masked = any(not each or each == {MaskFlags.per_dataset} for each in flags)
+    return "mask" if masked else "none"
+
+
+def validity_of(dataset: DatasetReader, wanted: Sequence[int], alpha: Alpha | None) -> Validity:
+    """What tells which pixels of a raster are valid.
+
+    Args:
+        dataset: The raster as it lies on disk.
+        wanted: Numbers of the bands in use, from 1.
+        alpha: The alpha band; None where there is none, or where it is data.
+    """
+    if is_palette(dataset):
+        groups = [(MaskTest("1", palette_opacity(dataset)),)]
+        return tuple(groups + _whole_mask(dataset, (1,)))
+    groups = _whole_mask(dataset, wanted) or _own_masks(dataset, wanted)
+    if alpha is not None and alpha.number not in wanted:
+        half = alpha.opaque / 2
+        groups.append((MaskTest(str(alpha.number), _step(half)),))
+    return tuple(groups)
+
+
+def _whole_mask(dataset: DatasetReader, wanted: Sequence[int]) -> list[tuple[MaskTest, ...]]:
+    """A mask, or the nodata values of whole pixels, that hold for every band."""
+    flags = set(dataset.mask_flag_enums[wanted[0] - 1])
+    if MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags:
+        return [(_mask_test(wanted[0]),)]
+    return []
+
+
+def _own_masks(dataset: DatasetReader, wanted: Sequence[int]) -> list[tuple[MaskTest, ...]]:
+    """What each wanted band says of itself."""
+    told = {
+        number: _band_test(dataset, number)
+        for number in wanted
+        if not set(dataset.mask_flag_enums[number - 1]) & {MaskFlags.all_valid, MaskFlags.alpha}
+    }
+    nodata = [dataset.nodatavals[number - 1] for number in wanted]
+    if len(told) == len(wanted) and _one_measurable(nodata):
+        return [tuple(told.values())]
+    return [(test,) for test in told.values()]
+
+
+def _one_measurable(nodata: Sequence[float | None]) -> bool:
+    """Whether all bands have one nodata value, and it could as well be measured."""
+    first = nodata[0]
+    if first is None or math.isnan(first):
+        return False
+    low, high = _NEVER_MEASURED
+    return all(each == first for each in nodata) and low < first < high
+
+
+def _band_test(dataset: DatasetReader, number: int) -> MaskTest:
+    """GDAL's mask of a band; for a nodata value that rounding may have moved, one of our own."""
+    nodata = dataset.nodatavals[number - 1]
+    if MaskFlags.nodata not in dataset.mask_flag_enums[number - 1] or nodata is None:
+        return _mask_test(number)
+    table = _rounded(nodata, np.dtype(dataset.dtypes[number - 1]))
+    return MaskTest(str(number), table) if table else MaskTest(f"mask,{number}")
+
+
+def _rounded(nodata: float, dtype: np.dtype[Any]) -> Table:
+    """255 but for what lies within rounding of a nodata value; empty where GDAL's test will do."""
+    if not math.isfinite(nodata) or dtype.kind not in "fiu":
+        return ()
+    whole = nodata == int(nodata)
+    if dtype.kind == "f":
+        if whole and abs(nodata) < _EXACT:
+            return ()
+        if abs(nodata) >= _HUGE:
+            return _beyond(nodata)
+        return zero_around(nodata, abs(nodata) * _ROUNDING)
+    limits = np.iinfo(dtype)
+    if whole and limits.min <= nodata <= limits.max:
+        return ()
+    return zero_around(float(min(max(round(nodata), limits.min), limits.max)), 0.25)
+
+
+def _beyond(value: float) -> Table:
+    """255 but for what lies as far from zero as a value, or farther."""
+    near, nearer = value * (1 - _ROUNDING_OF_HUGE), value * (1 - 2 * _ROUNDING_OF_HUGE)
+    return ((near, 0.0), (nearer, 255.0)) if value < 0 else ((nearer, 255.0), (near, 0.0))
+
+
+def _mask_test(number: int) -> MaskTest:
+    """GDAL's mask of a band; masks of some writers hold 1 where others hold 255."""
+    return MaskTest(f"mask,{number}", ((0.0, 0.0), (1.0, 255.0)))
+
+
+def _step(half: float) -> Table:
+    """0 below a value, 255 from there on."""
+    return ((float(np.nextafter(np.float32(half), np.float32(0))), 0.0), (float(half), 255.0))
