@@ -12,7 +12,7 @@ from torch.nn import functional
 from geochg.datasets.ground.covers import ANY, NOTHING, UNKNOWN_CHANGE, Cover
 from geochg.models.deltavlm.dense import BUILDING, COVERS, NOT_SEEN, DenseOutput
 from geochg.models.deltavlm.modeling import measured_scenes
-from geochg.models.deltavlm.postprocessing import building_logits, change_logits
+from geochg.models.deltavlm.postprocessing import building_logits
 from geochg.models.deltavlm.resample import resampled
 from geochg.models.deltavlm.summary import DenseSummary
 from geochg.models.deltavlm.vision import NO_INFRARED
@@ -118,12 +118,12 @@ def test_half_precision_sees_much_the_same(model):
 def test_arrays_are_read_as_tensors_are(model):
     found = looked(model, *dates())
     for place in range(2):
-        arrays = DenseArrays(*(part[place].numpy() for part in found))
+        arrays = DenseArrays(*(part[place : place + 1].numpy() for part in found))
         covers = [
-            torch.from_numpy(part).softmax(dim=0).numpy()
+            torch.from_numpy(part[0]).softmax(dim=0).numpy()
             for part in (arrays.before_logits, arrays.after_logits)
         ]
-        assert np.allclose(change_logits(arrays), found.change_logits[place, 0], atol=1e-5)
+        assert np.allclose(arrays.change_logits, found.change_logits[place], atol=1e-5)
         wanted = found.building_logits[place, 0]
         assert np.allclose(building_logits(arrays, *covers), wanted, atol=1e-4)
 
