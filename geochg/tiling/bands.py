@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import Literal
 
@@ -13,6 +13,11 @@ from rasterio import DatasetReader
 from geochg.errors import InputError, OptionError
 from geochg.foreign_text import cleaned
 from geochg.tiling.band_names import ROLES, BandFacts, is_generic, roles_of, says_no_colour
+
+BandPurpose = Literal["rgb", "rgb+nir", "all"]
+"""What bands are wanted for, see `choose_bands`."""
+
+INFRARED = "nir"
 
 DISPLAY = ("red", "green", "blue")
 """The bands shown to models that look at pictures, in order."""
@@ -115,7 +120,7 @@ def choose_bands(
     before: Sequence[Band],
     after: Sequence[Band],
     wanted: Sequence[str],
-    purpose: Literal["rgb", "all"],
+    purpose: BandPurpose,
     paths: tuple[str, str] = ("the before image", "the after image"),
 ) -> BandChoice:
     """Pairs the bands of the two dates.
@@ -125,7 +130,9 @@ def choose_bands(
         after: Bands of the after image.
         wanted: The user's choice, each a number, a name, a role or `role=number` (or `role=name`);
             empty to let the files decide.
-        purpose: `rgb` for a model that looks at pictures, `all` for one that uses every band.
+        purpose: `rgb` for a model that looks at pictures, `rgb+nir` for one that also looks at
+            the near infrared where both dates name it, and at named bands in false colour, `all`
+            for one that uses every band.
         paths: What to call the two images in messages.
 
     Raises:
@@ -134,10 +141,25 @@ def choose_bands(
     """
     if wanted:
         choice = _wanted(before, after, wanted, paths)
-        return _display_of(choice) if purpose == "rgb" else choice
+        if purpose == "all":
+            return choice
+        shown = _display_of(choice)
+        return _with_infrared(shown, choice) if purpose == "rgb+nir" else shown
     before = [band for band in before if not band.alpha]
     after = [band for band in after if not band.alpha]
-    return _display(before, after) if purpose == "rgb" else _shared(before, after)
+    if purpose == "all":
+        return _shared(before, after)
+    if purpose == "rgb":
+        return _display(before, after)
+    shown = _false_color(before, after) or _display(before, after)
+    infrared = [
+        next((band.number for band in bands if band.role == INFRARED), None)
+        for bands in (before, after)
+    ]
+    first, second = infrared
+    if first is None or second is None:
+        return shown
+    return _with_infrared(shown, BandChoice((INFRARED,), (first,), (second,)))
 
 
 def _wanted(
@@ -305,6 +327,32 @@ def _display(before: Sequence[Band], after: Sequence[Band]) -> BandChoice:
         "choose them, such as --bands 1,2,3 for the first three as they are"
         if min(len(before), len(after)) >= 3
         else "choose one that both have, such as --bands 1",
+    )
+
+
+def _false_color(before: Sequence[Band], after: Sequence[Band]) -> BandChoice | None:
+    """The first three bands where both dates name theirs alike, and not as red, green, blue."""
+    roles = [[band.role for band in bands] for bands in (before, after)]
+    if roles[0] != roles[1] or len(roles[0]) < len(DISPLAY) or not all(roles[0]):
+        return None
+    if set(DISPLAY) <= set(roles[0]):
+        return None
+    names = tuple(roles[0][: len(DISPLAY)])
+    numbers = [tuple(band.number for band in bands[: len(DISPLAY)]) for bands in (before, after)]
+    told = f"shown in false colour: {', '.join(names)} as red, green and blue"
+    return BandChoice(names, numbers[0], numbers[1], told=told)
+
+
+def _with_infrared(shown: BandChoice, choice: BandChoice) -> BandChoice:
+    """The picture and behind it the near infrared, where a choice has it and the picture not."""
+    if INFRARED in shown.names or INFRARED not in choice.names:
+        return shown
+    place = choice.names.index(INFRARED)
+    return replace(
+        shown,
+        names=(*shown.names, INFRARED),
+        before=(*shown.before, choice.before[place]),
+        after=(*shown.after, choice.after[place]),
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import Literal
 
 from odc.geo.geobox import GeoBox
 
@@ -13,7 +12,7 @@ from geochg.geometry.turn import Turn
 from geochg.options import AnalyzeOptions
 from geochg.records import PairFacts
 from geochg.tiling.aoi import Area, cut_to_area
-from geochg.tiling.bands import BandChoice, choose_bands
+from geochg.tiling.bands import BandChoice, BandPurpose, choose_bands
 from geochg.tiling.collar import Collar
 from geochg.tiling.date import DatePlan
 from geochg.tiling.grid import common_grid, pixel_area_m2, turn_to
@@ -92,7 +91,7 @@ def open_pair(
     before: str | os.PathLike[str],
     after: str | os.PathLike[str],
     options: AnalyzeOptions,
-    purpose: Literal["rgb", "all"],
+    purpose: BandPurpose,
     *,
     refusing: bool = True,
 ) -> RasterPair:

@@ -4,7 +4,7 @@ import rasterio
 from rasterio.enums import ColorInterp
 
 from geochg.errors import InputError, OptionError
-from geochg.tiling.bands import Band, choose_bands, describe_bands
+from geochg.tiling.bands import DISPLAY, Band, choose_bands, describe_bands
 
 RGB = [Band(1, "", "red"), Band(2, "", "green"), Band(3, "", "blue")]
 RGBN = [*RGB, Band(4, "NIR", "nir")]
@@ -134,3 +134,41 @@ def test_a_picture_out_of_a_wider_choice_is_taken_by_role():
     assert choice.before == (1, 2, 3)
     with pytest.raises(OptionError, match="2 bands make no picture"):
         choose_bands(UNNAMED, UNNAMED, ("1", "2"), "rgb")
+
+
+NAMED = {
+    role: Band(number, role, role)
+    for number, role in enumerate(("swir", "nir", "green", "red", "blue"), start=1)
+}
+
+
+@pytest.mark.parametrize(
+    ("roles", "names", "numbers"),
+    [
+        (("red", "green", "blue", "nir"), ("red", "green", "blue", "nir"), (4, 3, 5, 2)),
+        (("swir", "nir", "green"), ("swir", "nir", "green"), (1, 2, 3)),
+        (("red", "green", "blue"), ("red", "green", "blue"), (4, 3, 5)),
+    ],
+)
+def test_models_of_infrared_get_it_where_both_dates_name_it(roles, names, numbers):
+    bands = [NAMED[role] for role in roles]
+    choice = choose_bands(bands, bands, (), "rgb+nir")
+    assert (choice.names, choice.before, choice.after) == (names, numbers, numbers)
+
+
+def test_infrared_of_one_date_alone_is_left_out():
+    color = [NAMED[role] for role in ("red", "green", "blue")]
+    assert choose_bands([*color, NAMED["nir"]], color, (), "rgb+nir").names == DISPLAY
+
+
+def test_named_false_color_is_no_picture_for_models_of_red_green_and_blue():
+    bands = [NAMED[role] for role in ("swir", "nir", "green")]
+    with pytest.raises(InputError, match="do not say which bands are red"):
+        choose_bands(bands, bands, (), "rgb")
+
+
+def test_infrared_is_taken_among_the_bands_one_names():
+    wanted = ("red=1", "green=2", "blue=3", "nir=4")
+    choice = choose_bands(UNNAMED, UNNAMED, wanted, "rgb+nir")
+    assert choice.names == (*DISPLAY, "nir")
+    assert choice.before == (1, 2, 3, 4)

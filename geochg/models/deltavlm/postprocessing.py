@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from geochg.records import Tile
 
-SEED = 1.0
-"""By how much, in logits, a piece of change must somewhere exceed the cut that bounds it."""
+JOINED = 1.0
+"""By how much, in logits, pixels may lie below the cut that join pixels above it (hysteresis)."""
 
 MOST_CUT = 3.0
 """Greatest size of a cut, in logits: scenes unlike any that was seen must not run away."""
@@ -168,7 +168,7 @@ class OutlineMaker:
             surface *= tile.valid
         threshold, low = (
             float(_sigmoid(np.array(logit, np.float32)))
-            for logit in (self.cuts.change + SEED, self.cuts.change)
+            for logit in (self.cuts.change, self.cuts.change - JOINED)
         )
         return Outlines(
             self.head.channels,

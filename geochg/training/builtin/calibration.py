@@ -10,14 +10,14 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import label
+from scipy.ndimage import label, maximum
 from scipy.optimize import isotonic_regression
 from scipy.special import expit
 
 from geochg.datasets.ground.covers import NOTHING, UNKNOWN_CHANGE, Cover
 from geochg.datasets.ground.labelled import Ground
 from geochg.models.deltavlm.detector import Detector
-from geochg.models.deltavlm.postprocessing import Calibration, Finding, OutlineMaker
+from geochg.models.deltavlm.postprocessing import JOINED, Calibration, Finding, OutlineMaker
 from geochg.records import PixelWindow, Tile, TileWindow
 from geochg.training.builtin.pairs import SIDE_PX, Pair, PairMaker
 
@@ -69,8 +69,10 @@ def fitted(samples: Sequence[Sample]) -> Calibration:
         (Calibration(*map(float, values)) for values in grid),
         key=lambda calibration: _score(curves, calibration),
     )
-    building = max(_LOGITS, key=lambda cut: _score(built, Calibration(float(cut))))
-    plain = replace(plain, building=float(building))
+    # A roof ends where it ends: its outline lies at the best cut, its surest pixels above it. Of
+    # other changes the best cut is where pieces begin, and what joins them is less sure.
+    outline = max(_LOGITS, key=lambda cut: _score(built, Calibration(float(cut))))
+    plain = replace(plain, building=float(outline) + JOINED)
     return replace(plain, confidence=_confidence(samples, plain))
 
 
@@ -171,11 +173,12 @@ def _confidence(
         if not known.any():
             continue
         cut = plain.cuts(typical_logit, pair.resolution_m).change
-        labels, number = label(finding.change >= cut)
+        labels, number = label(finding.change >= cut - JOINED)
+        surest = maximum(finding.change, labels, np.arange(1, number + 1)) if number else []
         size = np.bincount(labels[known], minlength=number + 1)[1:]
         right = np.bincount(labels[known & truth], minlength=number + 1)[1:]
         total = np.bincount(labels[known], expit(finding.change[known]), number + 1)[1:]
-        large = size >= _LEAST_PIECE_PX
+        large = (size >= _LEAST_PIECE_PX) & (np.asarray(surest) >= cut)
         means += list(total[large] / size[large])
         rights += list(right[large] / size[large] > _RIGHT)
     if len(means) < 4 * _BINS:
