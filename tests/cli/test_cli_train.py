@@ -82,7 +82,7 @@ def test_a_small_recipe_makes_a_model_that_answers(made):
     assert answers[1].probability.shape == (15, 64, 64)
     ((found,),) = model.answer([tile()], [ask(Task.LOCATE)])
     cut = cuts.cuts(model.detector.survey([tile()], None).typical_logit, None).change
-    assert found.low_threshold == pytest.approx(expit(cut), abs=1e-5)
+    assert found.threshold == pytest.approx(expit(cut), abs=1e-5)
 
 
 def test_the_work_folder_tells_how_it_was_made(made):

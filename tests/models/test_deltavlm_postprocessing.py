@@ -12,8 +12,8 @@ from geochg.land_cover import COVERS, agrees, class_and_direction
 from geochg.models.deltavlm.detector import ColorRange, Scene
 from geochg.models.deltavlm.map_answers import changed_pixels, map_answer
 from geochg.models.deltavlm.postprocessing import (
+    JOINED,
     MOST_CUT,
-    SEED,
     Calibration,
     Cuts,
     Finding,
@@ -163,9 +163,9 @@ def test_one_threshold_holds_for_buildings_and_all_else(resolution_m):
     how = maker(FITTED, resolution_m=resolution_m)
     cuts = how.cuts
     covers = np.zeros((2, 2), int), np.full((2, 2), BUILDING)
-    seeds = how.outlines(finding(*covers, cuts.change + SEED, cuts.building + SEED), tile(2))
-    assert np.allclose(building_layers(seeds).max(axis=0), seeds.threshold, atol=1e-5)
-    assert np.allclose(seeds.change, seeds.threshold, atol=1e-5)
+    made = how.outlines(finding(*covers, cuts.change, cuts.building), tile(2))
+    assert np.allclose(building_layers(made).max(axis=0), made.threshold, atol=1e-5)
+    assert np.allclose(made.change, made.threshold, atol=1e-5)
 
 
 # --- not seen ------------------------------------------------------------------------------------
@@ -260,9 +260,8 @@ def test_the_cut_goes_with_the_scene_and_the_size_of_the_shown_pixels(
     assert how.cuts.change == pytest.approx(change)
     assert how.cuts.building == FITTED.building
     made = how.outlines(EVERY, tile())
-    # A piece reaches as far as the cut, and must somewhere exceed it.
-    assert made.low_threshold == pytest.approx(expit(change), abs=1e-6)
-    assert made.threshold == pytest.approx(expit(change + SEED), abs=1e-6)
+    assert made.threshold == pytest.approx(expit(change), abs=1e-6)
+    assert made.low_threshold == pytest.approx(expit(change - JOINED), abs=1e-6)
 
 
 @pytest.mark.parametrize("threshold", [0.1, 0.5, 0.95])
@@ -295,7 +294,7 @@ def test_without_a_calibration_one_cut_holds_for_all():
     plain = Calibration.from_dict(None)
     for typical, side_m in ((0.0, None), (-4.0, 0.1), (3.0, 30.0)):
         assert plain.cuts(typical, side_m) == Cuts(0, 0)
-    assert maker().outlines(EVERY, tile()).low_threshold == pytest.approx(0.5)
+    assert maker().outlines(EVERY, tile()).threshold == pytest.approx(0.5)
 
 
 def test_the_outlines_carry_what_the_confidence_is_read_off():
