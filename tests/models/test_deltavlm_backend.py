@@ -444,11 +444,10 @@ def test_a_device_that_is_not_there_is_refused(folder):
         DeltaVLMModel.load(str(folder), DeltaVLMOptions(), "cuda:99")
 
 
-def test_a_sharded_folder_loads(tmp_path, folder):
-    model = tiny_model()
-    save(model, tmp_path)
+def test_a_sharded_folder_loads(tmp_path, folder, tiny_deltavlm):
+    save(tiny_deltavlm, tmp_path)
     (tmp_path / "model.safetensors").unlink()
-    model.save_pretrained(tmp_path, max_shard_size="20KB")
+    tiny_deltavlm.save_pretrained(tmp_path, max_shard_size="20KB")
     sharded = load(tmp_path)
     wanted = load(folder).answer([tile()], [ask(Task.LOCATE)])[0][0]
     found = sharded.answer([tile()], [ask(Task.LOCATE)])[0][0]
