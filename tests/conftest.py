@@ -106,7 +106,7 @@ def make_raster(tmp_path: Path) -> RasterFactory:
     return make
 
 
-# --- a tiny DeltaVLM, made once: exporting takes a while -------------------------------------------
+# --- a tiny DeltaVLM, made once: exporting takes a while -----------------------------------------
 
 
 @pytest.fixture(scope="session")

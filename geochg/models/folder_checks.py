@@ -75,6 +75,12 @@ def _members(value: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401
             yield from _members(inner)
 
 
+def _names(value: object) -> bool:
+    """Whether a value could name something; sizes of a network's kernels name nothing."""
+    sizes = isinstance(value, list) and all(type(size) is int for size in value)
+    return bool(value) and not sizes
+
+
 def _check_member(file: Path, name: str, value: object) -> None:
     if name in _ATTENTION_KEYS:
         for wanted in value.values() if isinstance(value, Mapping) else [value]:
@@ -86,7 +92,7 @@ def _check_member(file: Path, name: str, value: object) -> None:
                 )
     elif name == "transformers_weights" and value is not None:
         raise ModelError(f"{file} names other weights ({name}: {value!r})", _HINT)
-    elif name in ("kernels", "use_kernels", "kernel_config", "hub_kernels") and value:
+    elif name in ("kernels", "use_kernels", "kernel_config", "hub_kernels") and _names(value):
         raise ModelError(f"{file} asks for kernels ({name}), which are fetched", _HINT)
     elif name.endswith("_implementation") and isinstance(value, str) and set(value) & set("/@:"):
         raise ModelError(f"{file} asks for code to be fetched ({name}: {value!r})", _HINT)

@@ -16,7 +16,7 @@ from transformers import LlamaConfig
 from geochg.errors import CancelledRunError, ModelError, OptionError
 from geochg.events import Progress
 from geochg.models.deltavlm.backend import DeltaVLMModel, DeltaVLMOptions
-from geochg.models.deltavlm.postprocessing import Calibration, Cut
+from geochg.models.deltavlm.postprocessing import Calibration
 from geochg.models.deltavlm.torch_vision import TorchVision
 from geochg.models.deltavlm.vision_output import VISION_BATCH
 from geochg.models.talk import NO_COUNTS
@@ -92,12 +92,10 @@ def test_outlines_are_of_the_whole_tile_with_the_calibrated_threshold(folder):
 
 def test_a_calibration_in_the_folder_is_used(tmp_path):
     model = tiny_model()
-    cuts = Calibration(
-        (Cut(3.3, 0.7, 0.1, 1.0), Cut(float("inf"), -0.4, 0.1, 1.0)), ((0, 1), (0, 1))
-    )
-    model.config.dense_config.calibration = cuts.to_dict()
+    plain = Calibration(0.25, of_resolution=-0.25, confidence=((0, 1), (0, 1)))
+    model.config.dense_config.calibration = plain.to_dict()
     model = load(save(model, tmp_path), DeltaVLMOptions())
-    for side_m, logit in ((1.0, 0.7), (30.0, -0.4)):
+    for side_m, logit in ((1.0, 0.25), (4.0, -0.25)):
         model.survey(PairFacts(RGB, side_m**2, "uint8"), [tile()])
         ((found,),) = model.answer([tile()], [ask(Task.LOCATE)])
         assert found.threshold == pytest.approx(expit(logit), abs=1e-6)
@@ -180,7 +178,7 @@ def test_a_run_that_goes_on_finds_the_same(folder, tmp_path, make_raster):
     ]
     options = {
         "model": f"deltavlm:{folder}",
-        "model_options": {"threshold": 0.3},
+        "model_options": {"threshold": 0.1},
         "tile_size_px": 64,
         "overlap_px": 0,
         "align": "off",
@@ -446,11 +444,10 @@ def test_a_device_that_is_not_there_is_refused(folder):
         DeltaVLMModel.load(str(folder), DeltaVLMOptions(), "cuda:99")
 
 
-def test_a_sharded_folder_loads(tmp_path, folder):
-    model = tiny_model()
-    save(model, tmp_path)
+def test_a_sharded_folder_loads(tmp_path, folder, tiny_deltavlm):
+    save(tiny_deltavlm, tmp_path)
     (tmp_path / "model.safetensors").unlink()
-    model.save_pretrained(tmp_path, max_shard_size="20KB")
+    tiny_deltavlm.save_pretrained(tmp_path, max_shard_size="20KB")
     sharded = load(tmp_path)
     wanted = load(folder).answer([tile()], [ask(Task.LOCATE)])[0][0]
     found = sharded.answer([tile()], [ask(Task.LOCATE)])[0][0]

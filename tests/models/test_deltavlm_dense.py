@@ -12,7 +12,7 @@ from torch.nn import functional
 from geochg.datasets.ground.covers import ANY, NOTHING, UNKNOWN_CHANGE, Cover
 from geochg.models.deltavlm.dense import BUILDING, COVERS, NOT_SEEN, DenseOutput
 from geochg.models.deltavlm.modeling import measured_scenes
-from geochg.models.deltavlm.postprocessing import building_logits, change_logits
+from geochg.models.deltavlm.postprocessing import building_logits
 from geochg.models.deltavlm.resample import resampled
 from geochg.models.deltavlm.summary import DenseSummary
 from geochg.models.deltavlm.vision import NO_INFRARED
@@ -102,15 +102,28 @@ def test_a_measured_scene_is_what_look_measures(model):
         assert torch.allclose(one, other, atol=1e-4)
 
 
+def test_half_precision_sees_much_the_same(model):
+    before, after = dates()
+    half = tiny_model().to(torch.bfloat16)
+    wanted = looked(model, before, after)
+    found = looked(half, before.bfloat16(), after.bfloat16())
+    assert (found.change_logits - wanted.change_logits).abs().mean() < 0.1
+    assert (found.before_logits - wanted.before_logits).abs().mean() < 0.1
+    scene, _ = measured_scenes(half.dense, half.vision.maps(before.bfloat16(), after.bfloat16()))
+    assert scene.dtype == torch.float32
+    again = looked(half, before.bfloat16(), after.bfloat16(), scene)
+    assert torch.allclose(again.change_logits.float(), found.change_logits.float(), atol=0.05)
+
+
 def test_arrays_are_read_as_tensors_are(model):
     found = looked(model, *dates())
     for place in range(2):
-        arrays = DenseArrays(*(part[place].numpy() for part in found))
+        arrays = DenseArrays(*(part[place : place + 1].numpy() for part in found))
         covers = [
-            torch.from_numpy(part).softmax(dim=0).numpy()
+            torch.from_numpy(part[0]).softmax(dim=0).numpy()
             for part in (arrays.before_logits, arrays.after_logits)
         ]
-        assert np.allclose(change_logits(arrays), found.change_logits[place, 0], atol=1e-5)
+        assert np.allclose(arrays.change_logits, found.change_logits[place], atol=1e-5)
         wanted = found.building_logits[place, 0]
         assert np.allclose(building_logits(arrays, *covers), wanted, atol=1e-4)
 

@@ -98,7 +98,7 @@ def test_the_scene_knows_the_side_of_a_shown_pixel(detector):
 
 @pytest.mark.parametrize(("zoom", "sides"), [(1, (16, 8)), (2, (32, 16)), (0.5, (8, 8))])
 def test_two_views_are_shown(detector, zoom, sides):
-    found = detector.detect([tile(0)], detector.survey([tile(0)], None, zoom))
+    found = detector.detect([tile(0)], detector.survey([tile(0)], None, zoom=zoom))
     shapes = [view.color_vote.shape[-1] for view in (found.dense, found.half)]
     assert tuple(shapes) == sides
 
@@ -146,7 +146,7 @@ def test_what_lies_under_invalid_pixels_does_not_matter(detector, bands, zoom):
     tiles = [masked(tile(1, bands=bands), valid, under) for under in (0, 255)]
     found = []
     for one in tiles:
-        scene = detector.survey([one, tile(2, bands=bands)], 0.5, zoom)
+        scene = detector.survey([one, tile(2, bands=bands)], 0.5, zoom=zoom)
         found.append(detector.detect([one], scene))
     assert same(*found)
 
@@ -179,7 +179,7 @@ def test_a_near_infrared_is_used_and_one_band_is_grey(detector):
 @pytest.mark.parametrize("zoom", [1.0, 2.0, 0.5])
 def test_tiles_of_any_size_are_padded_to_whole_strides(detector, size_px, zoom):
     one = tile(0, size_px)
-    found = detector.detect([one], detector.survey([one], None, zoom))
+    found = detector.detect([one], detector.survey([one], None, zoom=zoom))
     shown = round(size_px * zoom)
     assert found.dense.color_vote.shape[-1] == -(-shown // 32) * 8
     assert all(np.isfinite(part).all() for part in (*found.dense, *found.half))

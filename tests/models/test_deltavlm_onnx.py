@@ -59,7 +59,7 @@ def half_valid(size_px, bands):
 @pytest.mark.parametrize("bands", [3, 4])
 def test_they_see_what_torch_sees(both, size_px, zoom, bands):
     tiles = [tile(0, size_px, bands=bands), half_valid(size_px, bands)]
-    scenes = [model.detector.survey(tiles, 5.0, zoom) for model in both]
+    scenes = [model.detector.survey(tiles, 5.0, zoom=zoom) for model in both]
     for wanted, found in zip(*(scene.vectors for scene in scenes), strict=True):
         assert np.allclose(found, wanted, rtol=1e-3, atol=1e-3)
     wanted, found = (model.detector.detect(tiles, scenes[0]) for model in both)
@@ -160,7 +160,7 @@ def test_exports_of_another_model_are_refused(exported, tmp_path, file):
     shutil.copytree(exported, folder)
     if file == "config.json":
         config = json.loads((folder / file).read_text(encoding="utf-8"))
-        config["dense_config"]["calibration"] = {"cuts": []}
+        config["dense_config"]["calibration"] = {"intercept": 0.5}
         (folder / file).write_text(json.dumps(config), encoding="utf-8")
     else:
         weights = load_file(folder / file)

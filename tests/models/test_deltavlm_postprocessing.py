@@ -6,14 +6,16 @@ from itertools import product
 
 import numpy as np
 import pytest
-from scipy.special import expit, logit
+from scipy.special import expit
 
 from geochg.land_cover import COVERS, agrees, class_and_direction
 from geochg.models.deltavlm.detector import ColorRange, Scene
 from geochg.models.deltavlm.map_answers import changed_pixels, map_answer
 from geochg.models.deltavlm.postprocessing import (
+    JOINED,
+    MOST_CUT,
     Calibration,
-    Cut,
+    Cuts,
     Finding,
     OutlineMaker,
     presence_of,
@@ -41,17 +43,17 @@ OPPOSITE = {
     Change.DISAPPEARED: Change.APPEARED,
     Change.ALTERED: Change.ALTERED,
 }
-CUTS = (Cut(0.9, -1.0, 0.5, 1.0), Cut(3.3, 0.25, 1.25, 1.0), Cut(float("inf"), 2.0, -2.0, 0.5))
+FITTED = Calibration(-0.5, of_typical=-0.4, of_resolution=0.25, building=0.75)
 CONFIDENCE = ((0.3, 0.6, 0.9), (0.1, 0.5, 0.8))
 BUILDING = LAND_COVER.index("building")
 
 
-def maker(calibration=None, threshold=None, resolution_m=0.5, zoom=1.0):
+def maker(calibration=None, threshold=None, resolution_m=0.5, zoom=1.0, typical=0.0):
     saved = None if calibration is None else calibration.to_dict()
     head = HeadFacts(CHANNELS, (8, 8), 4, (0.5,) * 3, (0.5,) * 3, saved, "Nothing changed.")
     colors = ColorRange(*(np.zeros(3, np.float32) for _ in range(3)))
-    nothing = np.zeros(1, np.float32)
-    return OutlineMaker(head, Scene((colors,) * 2, zoom, (nothing,) * 2, resolution_m), threshold)
+    scene = Scene((colors,) * 2, zoom, None, resolution_m, typical_logit=typical)
+    return OutlineMaker(head, scene, threshold)
 
 
 def tile(side=6, valid=None):
@@ -158,12 +160,12 @@ def test_channels_of_buildings_follow_the_logit_of_buildings():
 
 @pytest.mark.parametrize("resolution_m", [0.5, 2.0, 30.0])
 def test_one_threshold_holds_for_buildings_and_all_else(resolution_m):
-    how = maker(Calibration(CUTS), resolution_m=resolution_m)
-    cut = how.cut
+    how = maker(FITTED, resolution_m=resolution_m)
+    cuts = how.cuts
     covers = np.zeros((2, 2), int), np.full((2, 2), BUILDING)
-    at_the_cut = how.outlines(finding(*covers, cut.change, cut.building), tile(2))
-    assert np.allclose(building_layers(at_the_cut).max(axis=0), at_the_cut.threshold, atol=1e-5)
-    assert np.allclose(at_the_cut.change, at_the_cut.threshold, atol=1e-5)
+    made = how.outlines(finding(*covers, cuts.change, cuts.building), tile(2))
+    assert np.allclose(building_layers(made).max(axis=0), made.threshold, atol=1e-5)
+    assert np.allclose(made.change, made.threshold, atol=1e-5)
 
 
 # --- not seen ------------------------------------------------------------------------------------
@@ -218,7 +220,7 @@ def test_presence_follows_from_the_map(seed, threshold):
     valid = rng.random((6, 6)) < 0.7
     covers = rng.integers(0, 7, (2, 6, 6))
     one = tile(valid=valid)
-    made = maker(Calibration(CUTS), threshold).outlines(finding(*covers, logits), one)
+    made = maker(FITTED, threshold).outlines(finding(*covers, logits), one)
     presence = presence_of(made, one)
     seen = valid & ~made.not_seen
     assert presence.changed == bool((made.change >= made.threshold)[seen].any())
@@ -237,35 +239,39 @@ def test_a_tile_without_a_valid_pixel_has_not_changed(threshold):
 
 
 @pytest.mark.parametrize(
-    ("resolution_m", "zoom", "place"),
+    ("resolution_m", "zoom", "typical", "change"),
     [
-        (0.3, 1, 0),
-        (0.9, 1, 0),
-        (1.0, 1, 1),
-        (3.3, 1, 1),
-        (10.0, 1, 2),
-        (6.0, 2, 1),
-        (0.5, 0.5, 1),
-        (None, 1, 0),
+        (1.0, 1, 0.0, -0.5),
+        (4.0, 1, 0.0, 0.0),
+        (8.0, 2, 0.0, 0.0),
+        (0.5, 0.5, 0.0, -0.5),
+        (None, 1, 0.0, -0.5),
+        # Much has changed in this scene, and in that one next to nothing.
+        (1.0, 1, 2.0, -1.3),
+        (1.0, 1, -3.0, 0.7),
+        (1.0, 1, -90.0, MOST_CUT),
+        (1.0, 1, 90.0, -MOST_CUT),
     ],
 )
-def test_the_cut_goes_with_the_size_of_the_shown_pixels(resolution_m, zoom, place):
-    how = maker(Calibration(CUTS), resolution_m=resolution_m, zoom=zoom)
-    assert how.cut == CUTS[place]
+def test_the_cut_goes_with_the_scene_and_the_size_of_the_shown_pixels(
+    resolution_m, zoom, typical, change
+):
+    how = maker(FITTED, resolution_m=resolution_m, zoom=zoom, typical=typical)
+    assert how.cuts.change == pytest.approx(change)
+    assert how.cuts.building == FITTED.building
     made = how.outlines(EVERY, tile())
-    assert made.threshold == pytest.approx(expit(CUTS[place].change), abs=1e-6)
-    low = CUTS[place].change - CUTS[place].low
-    assert made.low_threshold == pytest.approx(expit(low), abs=1e-6)
-    assert made.low_threshold < made.threshold
+    assert made.threshold == pytest.approx(expit(change), abs=1e-6)
+    assert made.low_threshold == pytest.approx(expit(change - JOINED), abs=1e-6)
 
 
 @pytest.mark.parametrize("threshold", [0.1, 0.5, 0.95])
 def test_a_given_threshold_moves_both_cuts(threshold):
-    how = maker(Calibration(CUTS), threshold)
-    plain = maker(Calibration(CUTS)).cut
-    assert how.cut.change == pytest.approx(logit(threshold), abs=1e-5)
-    assert how.cut.building - how.cut.change == pytest.approx(plain.building - plain.change)
-    assert how.outlines(EVERY, tile()).threshold == pytest.approx(threshold, abs=1e-6)
+    how = maker(FITTED, threshold)
+    plain = maker(FITTED).cuts
+    assert how.cuts.building - how.cuts.change == pytest.approx(plain.building - plain.change)
+    made = how.outlines(EVERY, tile())
+    assert made.threshold == pytest.approx(threshold, abs=1e-6)
+    assert made.low_threshold <= made.threshold
 
 
 @pytest.mark.parametrize("threshold", [0.0, 1.0])
@@ -279,21 +285,22 @@ def test_the_ends_of_the_thresholds_hold(threshold):
 
 @pytest.mark.parametrize("confidence", [None, CONFIDENCE])
 def test_a_calibration_comes_back_from_json(confidence):
-    plain = Calibration(CUTS, confidence)
+    plain = replace(FITTED, confidence=confidence)
     text = json.dumps(plain.to_dict(), allow_nan=False)
     assert Calibration.from_dict(json.loads(text)) == plain
 
 
 def test_without_a_calibration_one_cut_holds_for_all():
     plain = Calibration.from_dict(None)
-    assert [plain.cut_at(side) for side in (None, 0.1, 30.0, 1e6)] == [plain.cuts[0]] * 4
+    for typical, side_m in ((0.0, None), (-4.0, 0.1), (3.0, 30.0)):
+        assert plain.cuts(typical, side_m) == Cuts(0, 0)
     assert maker().outlines(EVERY, tile()).threshold == pytest.approx(0.5)
 
 
 def test_the_outlines_carry_what_the_confidence_is_read_off():
-    made = maker(Calibration(CUTS, CONFIDENCE)).outlines(EVERY, tile())
+    made = maker(replace(FITTED, confidence=CONFIDENCE)).outlines(EVERY, tile())
     assert made.calibration == CONFIDENCE
-    assert maker(Calibration(CUTS)).outlines(EVERY, tile()).calibration is None
+    assert maker(FITTED).outlines(EVERY, tile()).calibration is None
 
 
 # --- answers from the map ------------------------------------------------------------------------

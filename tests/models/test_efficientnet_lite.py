@@ -54,6 +54,12 @@ def test_a_small_one_is_read_at_the_same_strides(size):
     ]
 
 
+def test_without_weights_the_deepest_level_still_sees_the_picture():
+    pictures = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    for level in levels(backbone(), pictures):
+        assert 0.01 < (level[0] - level[1]).std() < 100
+
+
 def test_the_stem_is_kept_where_it_is_asked_for():
     found = levels(backbone(out_indices=[0, 2]), torch.zeros(1, 3, 32, 32))
     assert [tuple(level.shape[1:]) for level in found] == [(8, 16, 16), (8, 4, 4)]

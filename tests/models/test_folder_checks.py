@@ -45,6 +45,8 @@ def test_an_adapter_that_nobody_named_is_refused(model, name):
         ({"attn_implementation": {"text_config": "a/b", "": "sdpa"}}, "attention"),
         ({"transformers_weights": "pytorch_model.bin"}, "other weights"),
         ({"use_kernels": True}, "kernels"),
+        ({"kernels": ["someone/kernel"]}, "kernels"),
+        ({"vision_config": {"kernels": {"attention": "someone/kernel"}}}, "kernels"),
         ({"_experts_implementation": "someone/experts"}, "fetched"),
     ],
 )
@@ -61,6 +63,8 @@ def test_settings_that_bring_in_code_or_weights_are_refused(model, members, word
         {"attn_implementation": "sdpa", "vision_config": {"_attn_implementation": "eager"}},
         {"_attn_implementation": None, "kernel_size": [3, 3], "conv_kernel": 4},
         {"attn_implementation": {"text_config": "flash_attention_2"}},
+        # Sizes of the kernels of an EfficientNet-Lite.
+        {"vision_config": {"model_type": "efficientnet_lite", "kernels": [3, 3, 5]}},
     ],
 )
 def test_usual_settings_are_taken(model, members):

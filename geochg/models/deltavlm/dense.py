@@ -134,10 +134,12 @@ class DenseHead(nn.Module):
         dates = [split_dates(level) for level in maps]
         before, after = ([level[date] for level in dates] for date in (0, 1))
         compared = self.compare(before, after, scene) if compared is None else compared
-        statistics = torch.cat(
-            (told_relative(self.layout, compared.relative, scene), compared.plain), dim=1
-        )
-        resolution = _resolution_planes(self.layout, scene, statistics)
+        # What is measured keeps its precision where the weights have less.
+        dtype = self.change.weight.dtype
+        relative = told_relative(self.layout, compared.relative, scene.float())
+        told = torch.cat((relative, compared.plain), dim=1)
+        statistics = told.to(dtype)
+        resolution = _resolution_planes(self.layout, scene, statistics).to(dtype)
         pyramids = split_dates(self.date_pyramid(maps[1:]))
         covers = [
             self.land_cover(torch.cat((pyramid, colors[:, -INDEX_CHANNELS:]), dim=1)).float()
@@ -147,16 +149,17 @@ class DenseHead(nn.Module):
         building = slice(BUILDING, BUILDING + 1)
         seen = (
             (pyramids[0] - pyramids[1]).abs(),
-            self.difference_pyramid(compared.standard),
+            self.difference_pyramid([level.to(dtype) for level in compared.standard]),
             statistics,
             1 - (shares[0] * shares[1]).sum(dim=1, keepdim=True),
             (shares[0][:, building] - shares[1][:, building]).abs(),
             resolution,
         )
+        fused = self.fuse(torch.cat([part.to(dtype) for part in seen], dim=1))
         return DenseOutput(
-            pyramid_logits=self.change(self.fuse(torch.cat(seen, dim=1))),
+            pyramid_logits=self.change(fused),
             statistics_logits=self.statistics(torch.cat((statistics, resolution), dim=1)),
-            color_vote=statistics[:, COLOR_VOTE : COLOR_VOTE + 1],
+            color_vote=told[:, COLOR_VOTE : COLOR_VOTE + 1],
             before_logits=covers[0],
             after_logits=covers[1],
             relative_maps=compared.relative,
@@ -166,8 +169,9 @@ class DenseHead(nn.Module):
     def compare(
         self, before: Sequence[Tensor], after: Sequence[Tensor], scene: Tensor
     ) -> Differences:
-        """The difference maps; nothing is learned through them."""
-        return differences(self.layout, before, after, scene)
+        """The difference maps, float32; nothing is learned through them."""
+        dates = ([level.float() for level in levels] for levels in (before, after))
+        return differences(self.layout, *dates, scene.float())
 
 
 class FeaturePyramid(nn.Module):

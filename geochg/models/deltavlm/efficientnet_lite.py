@@ -7,12 +7,14 @@ weights are folded into the convolutions, which therefore have biases.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from huggingface_hub.dataclasses import strict
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers import AutoBackbone, AutoConfig, PretrainedConfig, PreTrainedModel
+from transformers import initialization as init
 from transformers.backbone_utils import BackboneConfigMixin, BackboneMixin
 from transformers.modeling_outputs import BackboneOutput
 
@@ -97,6 +99,13 @@ class EfficientNetLiteBackbone(BackboneMixin, PreTrainedModel):  # type: ignore[
             if name in self.out_features:
                 kept = (*kept, features)
         return BackboneOutput(feature_maps=kept)  # type: ignore[arg-type]
+
+    def _init_weights(self, module: nn.Module) -> None:
+        """As the paper's code begins: a channel of a depthwise convolution has few neighbours."""
+        super()._init_weights(module)  # type: ignore[no-untyped-call]
+        if isinstance(module, nn.Conv2d):
+            fan_out = module.kernel_size[0] ** 2 * module.out_channels // module.groups
+            init.normal_(module.weight, std=math.sqrt(2 / fan_out))
 
 
 class _SameConv(nn.Conv2d):

@@ -131,7 +131,7 @@ class DeltaVLMForConditionalGeneration(PreTrainedModel, GenerationMixin):
         compared = None
         if scene is None:
             scene, compared = measured_scenes(self.dense, maps)
-        found: DenseOutput = self.dense(tuple(maps), scene.to(maps[0]), compared)
+        found: DenseOutput = self.dense(tuple(maps), scene.to(maps[0].device), compared)
         return found
 
     def encode_pair(self, before: Tensor, after: Tensor) -> PairEncoding:

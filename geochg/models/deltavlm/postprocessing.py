@@ -170,10 +170,13 @@ class OutlineMaker:
             float(_sigmoid(np.array(logit, np.float32)))
             for logit in (self.cuts.change, self.cuts.change - JOINED)
         )
+        if self.threshold is not None:
+            # Exactly what was given, whatever its logit was rounded to.
+            threshold, low = self.threshold, min(low, self.threshold)
         return Outlines(
             self.head.channels,
             layers,
-            threshold if self.threshold is None else self.threshold,
+            threshold,
             change=change,
             low_threshold=low,
             land_cover=LandCover(_told(finding.before), _told(finding.after)),

@@ -66,7 +66,7 @@ class TorchVision:
             torch.cat((self._placed(first), self._placed(second)))
             for first, second in zip(before, after, strict=True)
         ]
-        output = self.model.look(maps, self._placed(scene))
+        output = self.model.look(maps, torch.from_numpy(scene))
         return DenseArrays(*map(_array, output))
 
     @torch.inference_mode()

@@ -11,7 +11,7 @@ from geochg.models.deltavlm.postprocessing import Calibration, Finding
 from geochg.models.deltavlm.torch_vision import TorchVision
 from geochg.training.builtin import calibration as calibration_module
 from geochg.training.builtin import pairs as pairs_module
-from geochg.training.builtin.calibration import BANDS_M, LOW, calibrated, found
+from geochg.training.builtin.calibration import calibrated, found
 from geochg.training.builtin.pairs import PairMaker
 
 SIDE_PX = 64
@@ -41,12 +41,14 @@ GROUNDS = [
 ]
 
 
-def made_up(change=(0.5, 2.0), building=(-2.0, -0.5), per_band=0.0, noise=0.1):
+def made_up(change=(0.5, 2.0), building=(-2.0, -0.5), typical=0.0, noise=0.1):
     """A detector whose logits lie around one value where nothing changed, and another where."""
 
     def finding(detector, pair):
         rng = np.random.default_rng(int(1e6 * pair.resolution_m))
-        move = per_band * (pair.resolution_m > 5)
+        # Every other scene has changed much, and its logits lie lower.
+        much = int(1e6 * pair.resolution_m) % 2
+        move = -typical / 2 * much
         built = [cover == Cover.BUILDING for cover in (pair.cover_before, pair.cover_after)]
 
         def surface(truth, low, high):
@@ -54,12 +56,13 @@ def made_up(change=(0.5, 2.0), building=(-2.0, -0.5), per_band=0.0, noise=0.1):
             return (logits + rng.normal(0, noise, truth.shape)).astype(np.float32)
 
         nothing = np.zeros((7, SIDE_PX, SIDE_PX), np.float32)
-        return Finding(
+        found = Finding(
             surface(pair.change == 1, *change),
             surface(built[0] != built[1], *building),
             nothing,
             nothing,
         )
+        return found, typical * much
 
     return finding
 
@@ -68,25 +71,24 @@ def made_up(change=(0.5, 2.0), building=(-2.0, -0.5), per_band=0.0, noise=0.1):
 def test_the_cut_separates_what_changed_from_what_did_not(change, monkeypatch):
     monkeypatch.setattr(calibration_module, "found", made_up(change))
     plain = calibrated(None, GROUNDS, seed=0)
-    assert [cut.up_to_m for cut in plain.cuts] == list(BANDS_M)
-    for cut in plain.cuts:
-        assert change[0] + 0.1 < cut.change < change[1] - 0.1
-        assert -1.9 < cut.building < -0.6
-        assert cut.low == LOW
+    for side_m in (0.5, 2.0, 10.0):
+        cuts = plain.cuts(0.0, side_m)
+        assert change[0] + 0.1 < cuts.change < change[1] - 0.1
+        assert -1.9 < cuts.building < -0.6
 
 
-def test_each_band_of_resolutions_has_its_own_cut(monkeypatch):
-    monkeypatch.setattr(calibration_module, "found", made_up((-1.0, -0.5), per_band=2.0))
-    fine, middle, coarse = calibrated(None, GROUNDS, seed=0).cuts
-    assert -1 < fine.change < -0.5
-    assert -1 < middle.change < -0.5
-    assert 1 < coarse.change < 1.5
+def test_the_cut_follows_the_typical_logit_of_the_scene(monkeypatch):
+    monkeypatch.setattr(calibration_module, "found", made_up((0.0, 0.5), typical=2.0, noise=0.03))
+    plain = calibrated(None, GROUNDS, seed=0)
+    assert -0.05 < plain.cuts(0.0, 2.0).change < 0.55
+    assert -1.05 < plain.cuts(2.0, 2.0).change < -0.45
+    assert plain.of_typical < -0.2
 
 
-def test_a_band_without_ground_has_a_plain_cut(monkeypatch):
-    monkeypatch.setattr(calibration_module, "found", made_up((-3.0, -1.5)))
-    *_, coarse = calibrated(None, GROUNDS[:2], seed=0).cuts
-    assert (coarse.change, coarse.building) == (0, 0)
+def test_without_ground_the_cuts_are_still_numbers():
+    plain = calibrated(None, [], seed=0)
+    assert np.isfinite([plain.intercept, plain.of_typical, plain.of_resolution]).all()
+    assert plain.confidence is None
 
 
 def test_a_kind_whose_changes_are_not_all_told_does_not_move_the_cut(monkeypatch):
@@ -98,8 +100,8 @@ def test_a_kind_whose_changes_are_not_all_told_does_not_move_the_cut(monkeypatch
         Ground(**{**vars(one), "kind": "untold", "teaches_change": False}) for one in GROUNDS[:2]
     ]
     monkeypatch.setattr(calibration_module, "found", mixed)
-    cut, *_ = calibrated(None, [*GROUNDS[:2], *untold], seed=0).cuts
-    assert 0.6 < cut.change < 1.9
+    plain = calibrated(None, [*GROUNDS[:2], *untold], seed=0)
+    assert 0.6 < plain.cuts(0.0, 0.5).change < 1.9
 
 
 def test_confidence_rises_with_what_is_right(monkeypatch):
@@ -110,7 +112,7 @@ def test_confidence_rises_with_what_is_right(monkeypatch):
         logits = np.where((pair.change == 1) & right, sure, np.where(right, -3, sure * 0.6))
         nothing = np.zeros((7, SIDE_PX, SIDE_PX), np.float32)
         surface = logits.astype(np.float32)
-        return Finding(surface, surface, nothing, nothing)
+        return Finding(surface, surface, nothing, nothing), 0.0
 
     monkeypatch.setattr(calibration_module, "found", noisy)
     plain = calibrated(None, GROUNDS, seed=0)
@@ -138,7 +140,8 @@ def test_a_pair_is_shown_to_the_detector_as_it_is(bands):
     image = np.concatenate([one.images[0], one.images[0][..., :1]], axis=2)[..., :bands]
     vision = TorchVision(tiny_model(), processor(tiny_config()))
     pair = PairMaker([Ground(**{**vars(one), "images": [image]})]).pair(np.random.default_rng(0))
-    finding = found(Detector(vision, vision.head), pair)
+    finding, typical_logit = found(Detector(vision, vision.head), pair)
+    assert np.isfinite(typical_logit)
     assert finding.change.shape == finding.building.shape == (SIDE_PX, SIDE_PX)
     assert finding.before.shape == finding.after.shape == (7, SIDE_PX, SIDE_PX)
     assert np.allclose(finding.before.sum(axis=0), 1, atol=1e-4)
