@@ -7,7 +7,7 @@ from deltavlm_factory import processor, tiny_config, tiny_model
 from geochg.datasets.ground.covers import ANY, Cover
 from geochg.datasets.ground.labelled import Ground
 from geochg.models.deltavlm.detector import Detector
-from geochg.models.deltavlm.postprocessing import JOINED, Calibration, Finding
+from geochg.models.deltavlm.postprocessing import Calibration, Finding
 from geochg.models.deltavlm.torch_vision import TorchVision
 from geochg.training.builtin import calibration as calibration_module
 from geochg.training.builtin import pairs as pairs_module
