@@ -13,6 +13,7 @@ ROOT = Path(__file__).parent.parent
 BASE = {
     "foreign_text",
     "errors",
+    "remote_files",
     "toml_file",
     "options",
     "events",
@@ -25,6 +26,7 @@ MIDDLE = {"tiling", "models", "cells", "features", "writers"}
 ALLOWED = {
     "foreign_text": set(),
     "errors": {"foreign_text"},
+    "remote_files": {"errors"},
     "toml_file": {"foreign_text", "errors"},
     "options": {"foreign_text", "errors", "toml_file"},
     "events": {"foreign_text"},

@@ -19,6 +19,7 @@ from shapely.geometry.base import BaseGeometry
 from geochg.errors import InputError, OptionError
 from geochg.geometry.ground import crs_of
 from geochg.records import PixelWindow
+from geochg.remote_files import refuse_remote
 from geochg.tiling.grid import covered_window, crop, footprint, pixel_polygon
 
 _FORMS = (
@@ -52,19 +53,20 @@ class Area:
         return burnt.astype(bool)
 
 
-def cut_to_area(grid: GeoBox, text: str) -> tuple[GeoBox, Area]:
+def cut_to_area(grid: GeoBox, text: str, *, allow_remote: bool = False) -> tuple[GeoBox, Area]:
     """Cuts a grid to the bounds of an area of interest.
 
     Args:
         grid: The common grid.
         text: A vector file, `west,south,east,north` or WKT, the latter two with `CRS;` before
             them when they are not longitude and latitude.
+        allow_remote: Whether a file on this machine may name data elsewhere.
 
     Raises:
         OptionError: If the text is none of these.
         InputError: If the file cannot be read, has no CRS, or the area lies outside the grid.
     """
-    geometry, crs = _read_area(text)
+    geometry, crs = _read_area(text, allow_remote=allow_remote)
     near = _near(geometry, crs, grid)
     window = None
     if near.area > 0:
@@ -130,11 +132,12 @@ def _lonlat_box(grid: GeoBox) -> tuple[float, float, float, float]:
     return float(lon.min()), float(lat.min()), float(lon.max()), float(lat.max())
 
 
-def _read_area(text: str) -> tuple[BaseGeometry, CRS]:
+def _read_area(text: str, *, allow_remote: bool) -> tuple[BaseGeometry, CRS]:
     head, separator, rest = text.partition(";")
     crs_text, body = (head, rest) if separator else ("EPSG:4326", text)
     geometry = _box_from_text(body) or _wkt(body)
     if geometry is None:
+        refuse_remote(text, allow=allow_remote)
         return _read_file(text)
     try:
         crs = CRS(crs_text.replace("SRID=", "EPSG:"))

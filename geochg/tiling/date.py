@@ -71,7 +71,7 @@ class DateReader:
 
     def __init__(self, plan: DatePlan, grid: GeoBox) -> None:
         self._plan = plan
-        with ExitStack() as opening, gdal_settings():
+        with ExitStack() as opening, gdal_settings(fetches=plan.source.fetches):
             self._open(plan, grid, opening)
             self._stack = opening.pop_all()
 
@@ -150,7 +150,8 @@ class DateReader:
         if inside is None:
             return self._nothing(shape)
         # rasterio's environments belong to a thread, so one cannot outlive the call.
-        with gdal_settings(), _named(self._plan.source.path):
+        source = self._plan.source
+        with gdal_settings(fetches=source.fetches), _named(source.path):
             values, valid = self._read_turned(inside, shape_px)
         if values.shape[1:] == shape:
             return values, valid

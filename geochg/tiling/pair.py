@@ -110,7 +110,10 @@ def open_pair(
         OptionError: If an option does not fit the pair.
     """
     paths = (os.fspath(before), os.fspath(after))
-    sources = (read_source(paths[0]), read_source(paths[1]))
+    sources = (
+        read_source(paths[0], allow_remote=options.allow_remote),
+        read_source(paths[1], allow_remote=options.allow_remote),
+    )
     remarks = source_remarks(*sources, dates_as_given=options.dates_as_given)
     if refusing:
         refuse(remarks)
@@ -130,7 +133,7 @@ def open_pair(
     remarks += band_remarks(bands)
     area = None
     if options.aoi is not None:
-        grid, area = cut_to_area(grid, options.aoi)
+        grid, area = cut_to_area(grid, options.aoi, allow_remote=options.allow_remote)
     return RasterPair(sources[0], sources[1], bands, grid, area, remarks, collars)
 
 

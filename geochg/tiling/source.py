@@ -18,10 +18,13 @@ from rasterio.vrt import WarpedVRT
 
 from geochg.errors import InputError
 from geochg.foreign_text import cleaned, printable, without_secrets
+from geochg.remote_files import is_remote, refuse_remote, refuse_remote_item
 from geochg.tiling.acquired import acquired
 from geochg.tiling.alpha import marked_alpha, read_alpha
 from geochg.tiling.bands import Band, describe_bands
 from geochg.tiling.collar import Collar, find_collars
+from geochg.tiling.drivers import drivers_for
+from geochg.tiling.unreadable import cannot_open
 from geochg.tiling.validity import Alpha, mask_kind, validity_of
 from geochg.tiling.virtual import PALETTE, is_palette, open_view
 
@@ -36,9 +39,21 @@ GDAL_OPTIONS = {
 }
 
 
-def gdal_settings() -> AbstractContextManager[Any]:
-    """How GDAL reads while it lasts, in this thread; its block cache is the whole process's."""
-    env: AbstractContextManager[Any] = rasterio.Env(**GDAL_OPTIONS)
+_NAMING_ITEMS = (("OVERVIEWS", "OVERVIEW_FILE"), ("GEOLOCATION", "X_DATASET"))
+"""Metadata, by domain and name, that names further files."""
+
+_NOTHING_ENDS_SO = "{no-such-ending}"
+
+
+def gdal_settings(*, fetches: bool = True) -> AbstractContextManager[Any]:
+    """How GDAL reads while it lasts, in this thread; its block cache is the whole process's.
+
+    Args:
+        fetches: Whether files may be fetched from other machines.
+    """
+    # Guards what a look into the files has missed: GDAL then opens no file behind an address.
+    barred = {} if fetches else {"CPL_VSIL_CURL_ALLOWED_EXTENSIONS": _NOTHING_ENDS_SO}
+    env: AbstractContextManager[Any] = rasterio.Env(**GDAL_OPTIONS, **barred)
     return env
 
 
@@ -65,6 +80,7 @@ class RasterSource:
         pages: Names by which the rasters within the file are opened, when it holds several and one
             of them was taken because none was named.
         files: Every local file behind it: containers, masks beside it, sources of a VRT.
+        fetches: Whether reading it may ask another machine.
     """
 
     path: str
@@ -83,6 +99,7 @@ class RasterSource:
     dated_by: str = ""
     pages: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
+    fetches: bool = False
 
     def dtype_of(self, numbers: Sequence[int]) -> str:
         """The type that holds the values of some bands, by their numbers."""
@@ -98,18 +115,24 @@ class RasterSource:
         }
 
 
-def read_source(path: str | os.PathLike[str]) -> RasterSource:
+def read_source(path: str | os.PathLike[str], *, allow_remote: bool = False) -> RasterSource:
     """Opens a raster, checks that it can be placed on the ground, and describes it.
 
     Args:
         path: Anything GDAL opens: a file, `/vsicurl/...`, `NETCDF:"a.nc":band`, ...
+        allow_remote: Whether a file on this machine may name rasters elsewhere.
 
     Raises:
-        InputError: If it cannot be opened, has no CRS or no place, or has no data band.
+        InputError: If it cannot be opened, has no CRS or no place, has no data band, or would make
+            requests that nobody asked for.
     """
     name = os.fspath(path)
-    with gdal_settings(), ExitStack() as stack:
-        raw = _open(name, stack)
+    refuse_remote(name, allow=allow_remote)
+    fetches = allow_remote or is_remote(name)
+    with gdal_settings(fetches=fetches), ExitStack() as stack:
+        raw = _open(name, stack, fetches=fetches)
+        for domain, item in _NAMING_ITEMS:
+            refuse_remote_item(name, raw.tags(ns=domain).get(item, ""), allow=allow_remote)
         alpha = _alpha_of(name, raw)
         seen = _seen(raw, stack)
         bands = describe_bands(seen, None if alpha is None else alpha.number)
@@ -134,6 +157,7 @@ def read_source(path: str | os.PathLike[str]) -> RasterSource:
             pages=tuple(raw.subdatasets),
             size_bytes=_size_bytes(name),
             files=tuple(sorted(_local_files(name))),
+            fetches=fetches,
         )
 
 
@@ -148,12 +172,14 @@ def _alpha_of(name: str, dataset: DatasetReader) -> Alpha | None:
 
 def can_open(name: str) -> bool:
     """Whether GDAL here opens a raster: builds of GDAL differ in the formats they know."""
-    with gdal_settings():
+    fetches = is_remote(name)
+    with gdal_settings(fetches=fetches), ExitStack() as stack:
         try:
-            with rasterio.open(name):
-                return True
-        except (RasterioError, ValueError):
+            refuse_remote(name)
+            _opened(name, stack, fetches=fetches)
+        except (InputError, RasterioError, ValueError):
             return False
+        return True
 
 
 @contextmanager
@@ -169,8 +195,10 @@ def open_source(name: str) -> Iterator[DatasetReader]:
     Raises:
         InputError: As `read_source`.
     """
+    refuse_remote(name)
     with ExitStack() as stack:
-        yield _placed(name, _seen(_open(name, stack), stack), stack)
+        raw = _open(name, stack, fetches=is_remote(name))
+        yield _placed(name, _seen(raw, stack), stack)
 
 
 @contextmanager
@@ -192,7 +220,7 @@ def open_valid(
         InputError: As `read_source`.
     """
     with ExitStack() as stack:
-        raw = _open(source.path, stack)
+        raw = _open(source.path, stack, fetches=source.fetches)
         validity = validity_of(raw, wanted, source.alpha)
         for collar in collars:
             cells = stack.enter_context(collar.raster())
@@ -217,8 +245,8 @@ def collars_of(source: RasterSource, wanted: Sequence[int]) -> tuple[Collar, ...
     """
     if source.mask not in ("none", "nodata"):
         return ()
-    with gdal_settings(), ExitStack() as stack:
-        raw = _open(source.path, stack)
+    with gdal_settings(fetches=source.fetches), ExitStack() as stack:
+        raw = _open(source.path, stack, fetches=source.fetches)
         nodata = [raw.nodatavals[number - 1] for number in wanted]
         try:
             return find_collars(raw, wanted, nodata)
@@ -244,9 +272,17 @@ def _placed(name: str, dataset: DatasetReader, stack: ExitStack) -> DatasetReade
     return dataset
 
 
-def _open(name: str, stack: ExitStack) -> DatasetReader:
+def _opened(name: str, stack: ExitStack, *, fetches: bool) -> DatasetReader:
+    """A raster as GDAL has it; one that may not fetch, by drivers that do not."""
+    drivers = None if fetches else drivers_for(name)
+    # `rasterio.open` takes one driver only.
+    dataset: DatasetReader = stack.enter_context(DatasetReader(name, driver=drivers))
+    return dataset
+
+
+def _open(name: str, stack: ExitStack, *, fetches: bool) -> DatasetReader:
     try:
-        dataset = stack.enter_context(rasterio.open(name))
+        dataset = _opened(name, stack, fetches=fetches)
     except (RasterioError, ValueError) as error:
         raise _cannot_open(name, error) from error
     if not dataset.count and dataset.subdatasets:
@@ -268,15 +304,7 @@ def _cannot_open(name: str, error: Exception) -> InputError:
     if file.is_dir():
         return InputError(f"{name} is a folder, not a raster", "name the raster file in it")
     if file.is_file():
-        if file.stat().st_size == 0:
-            return InputError(f"{name} is empty", "copy or download it again")
-        if not os.access(file, os.R_OK):
-            return InputError(f"{name} may not be read", "check its permissions")
-        reason = cleaned(error).removeprefix(f"'{name}' ")
-        return InputError(
-            f"{name} is not a raster that GDAL can open: {reason}",
-            "check it with `rio info`; copy or download it again if it is damaged",
-        )
+        return cannot_open(file, name, error)
     return InputError(f"{name} does not exist", "check the path")
 
 

@@ -17,6 +17,7 @@ from geochg.datasets.telling.truth import DIRECTIONS
 from geochg.errors import InputError, RunError
 from geochg.options import AlignMode, AnalyzeOptions
 from geochg.records import CLASSES, Change, PixelWindow, Tile, TileFailure, TileWindow
+from geochg.remote_files import refuse_remote
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -129,6 +130,7 @@ def _mask_on_grid(mask: str, grid: GeoBox) -> Iterator[Any]:
     from rasterio.errors import RasterioError
     from rasterio.vrt import WarpedVRT
 
+    refuse_remote(mask)
     height_px, width_px = grid.shape
     try:
         with rasterio.open(mask) as source:
@@ -203,6 +205,7 @@ def _frame(path: str) -> Any:  # noqa: ANN401
     import geopandas as gpd
     from pyogrio.errors import DataSourceError
 
+    refuse_remote(path)
     try:
         is_parquet = Path(path).suffix.lower() in (".parquet", ".geoparquet")
         frame = gpd.read_parquet(path) if is_parquet else gpd.read_file(path)
