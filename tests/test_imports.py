@@ -12,8 +12,12 @@ import geochg
 ROOT = Path(__file__).parent.parent
 BASE = {
     "foreign_text",
+    "file_names",
     "errors",
     "remote_files",
+    "companions",
+    "databases",
+    "text_file",
     "toml_file",
     "options",
     "events",
@@ -25,10 +29,15 @@ BASE = {
 MIDDLE = {"tiling", "models", "cells", "features", "writers"}
 ALLOWED = {
     "foreign_text": set(),
+    "telemetry": set(),
     "errors": {"foreign_text"},
     "remote_files": {"errors"},
-    "toml_file": {"foreign_text", "errors"},
-    "options": {"foreign_text", "errors", "toml_file"},
+    "file_names": {"errors"},
+    "companions": set(),
+    "databases": set(),
+    "text_file": {"foreign_text", "errors"},
+    "toml_file": {"foreign_text", "errors", "text_file"},
+    "options": {"foreign_text", "errors", "text_file", "toml_file"},
     "events": {"foreign_text"},
     "records": set(),
     "land_cover": {"records"},
@@ -37,7 +46,8 @@ ALLOWED = {
     **dict.fromkeys(MIDDLE, BASE),
     "outlining": BASE,
     "cells": BASE | {"outlining"},
-    "journal": BASE | {"tiling", "journal_record"},
+    "journal": BASE | {"tiling", "journal_checks", "journal_record"},
+    "journal_checks": BASE | {"tiling"},
     "journal_record": BASE,
     "finite": {"records"},
     "refusals": {"errors", "records"},
@@ -54,7 +64,7 @@ ALLOWED = {
     "worker": BASE | {"models", "outputs", "pipeline", "describe", "dialogue"},
     "datasets": BASE | {"tiling", "models"},
     "training": BASE | {"tiling", "models", "datasets", "evaluation"},
-    "evaluation": BASE | {"tiling", "models", "datasets", "answering"},
+    "evaluation": BASE | {"tiling", "models", "datasets", "answering", "writers"},
 }
 HEAVY = {"torch", "transformers", "peft", "bitsandbytes", "accelerate"}
 OUTSIDE = {

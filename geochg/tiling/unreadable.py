@@ -26,19 +26,18 @@ _FORMATS = (
 """Formats that not every GDAL reads: names of files and their first bytes."""
 
 
-def cannot_open(path: Path, name: str, error: Exception) -> InputError:
+def cannot_open(path: Path, name: str, reason: str) -> InputError:
     """The refusal of a file on this machine, told by a look at it.
 
     Args:
         path: The file.
         name: As its user gave it.
-        error: What GDAL said.
+        reason: What GDAL said, fit to be told.
     """
     if path.stat().st_size == 0:
         return InputError(f"{name} is empty", "copy or download it again")
     if not os.access(path, os.R_OK):
         return InputError(f"{name} may not be read", "check its permissions")
-    reason = cleaned(error).removeprefix(f"'{name}' ")
     return (
         _archive(path, name)
         or _unknown_format(path, name)
