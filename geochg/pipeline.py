@@ -16,6 +16,7 @@ from geochg.errors import CancelledRunError, TilesFailedError
 from geochg.events import Listener, Notice, Progress, ignore
 from geochg.features.changes import FeatureSettings, change_features
 from geochg.features.tiles import tile_features
+from geochg.geometry.vector_file import file_of
 from geochg.journal import Journal, Tallies, journal_path
 from geochg.models.base import ChangeModel, naming
 from geochg.models.chosen import check_classes, load_chosen, mapped_questions
@@ -88,7 +89,9 @@ def analyze(
     """
     options = options or AnalyzeOptions()
     outputs = outputs or Outputs()
-    outputs.check([os.fspath(before), os.fspath(after), *([options.aoi] if options.aoi else [])])
+    outputs.check(
+        [os.fspath(before), os.fspath(after), *([file_of(options.aoi)] if options.aoi else [])]
+    )
     model = load_chosen(options)
     check_classes(options, model)
     with gdal_settings():

@@ -113,6 +113,8 @@ def open_pair(
     area = None
     if options.aoi is not None:
         grid, area = cut_to_area(grid, options.aoi)
+        if area.note:
+            remarks += (Remark(area.note),)
     return RasterPair(sources[0], sources[1], bands, grid, area, remarks)
 
 
