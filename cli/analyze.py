@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from geochg.options import AnalyzeOptions, Geometry
+from geochg.options import AnalyzeOptions, Geometry, Sensitivity
 
 from .pair_options import CommaSeparated, finer_options, options_of, pair_options
 from .shared_options import json_option
+from .terminal import echo
 
 if TYPE_CHECKING:
     from geochg.pipeline import ChangeResult
@@ -48,6 +49,13 @@ _DEFAULTS = AnalyzeOptions()
     help="Keep only these classes in features and heatmap, such as `building,road`.",
 )
 @click.option(
+    "--sensitivity",
+    type=click.Choice([each.value for each in Sensitivity]),
+    default=_DEFAULTS.sensitivity.value,
+    show_default=True,
+    help="How easily ground counts as changed, for models that outline; `normal` is as calibrated.",
+)
+@click.option(
     "--min-confidence",
     type=float,
     default=_DEFAULTS.min_confidence,
@@ -57,8 +65,7 @@ _DEFAULTS = AnalyzeOptions()
 @click.option(
     "--min-area",
     type=float,
-    default=_DEFAULTS.min_area_m2,
-    show_default=True,
+    show_default="with land cover 40 and at least 3 pixels, else 0",
     help="Drop features below this area, in square metres.",
 )
 @click.option(
@@ -128,7 +135,7 @@ def analyze(
         )
     if save_options is not None:
         options.to_toml(save_options)
-    click.echo(_as_json(result) if as_json else _in_words(result))
+    echo(_as_json(result) if as_json else _in_words(result))
 
 
 @contextmanager
@@ -145,7 +152,7 @@ def _interrupts() -> Iterator[Flag]:
             Console(stderr=True).show_cursor()
             os._exit(130)
         cancel.set()
-        click.echo("stopping at the next tile; Ctrl-C again to stop at once", err=True)
+        echo("stopping at the next tile; Ctrl-C again to stop at once", err=True)
 
     previous = signal.signal(signal.SIGINT, ask_to_stop)
     try:
@@ -166,7 +173,7 @@ def _in_words(result: ChangeResult) -> str:
     tiles = result.metadata["tiles"]
     lines.append(
         f"{len(result.features)} changes on {_hectares(_area_m2(result))}, "
-        f"in {tiles['changed']} of {tiles['read']} tiles"
+        f"in {tiles['changed']} of {tiles['read']} tiles{_not_seen(result)}"
     )
     gaps = {"failed": "failed", "incomplete": "answered in part", "unparsed": "without sense"}
     if told := [f"{tiles[kind]} {gap}" for kind, gap in gaps.items() if tiles[kind]]:
@@ -175,6 +182,12 @@ def _in_words(result: ChangeResult) -> str:
     for (class_name, change), row in groups.sort_values("sum", ascending=False).iterrows():
         lines.append(f"  {class_name} {change}: {int(row['size'])}, {_hectares(row['sum'])}")
     return "\n".join(lines)
+
+
+def _not_seen(result: ChangeResult) -> str:
+    """What cloud, shadow or snow hid, where there is any."""
+    area_m2 = result.metadata["not_seen_m2"]
+    return f"; {_hectares(area_m2)} not seen (cloud, shadow or snow)" if area_m2 else ""
 
 
 def _area_m2(result: ChangeResult) -> float:

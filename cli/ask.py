@@ -12,6 +12,7 @@ import click
 from geochg.errors import OptionError
 
 from .pair_options import options_of, pair_options
+from .terminal import echo
 
 if TYPE_CHECKING:
     from geochg.dialogue import Dialogue
@@ -70,7 +71,7 @@ def _questions() -> Iterator[str]:
     """Line by line; with a prompt where someone types."""
     while True:
         if sys.stdin.isatty():
-            click.echo("> ", nl=False, err=True)
+            echo("> ", nl=False, err=True)
         line = sys.stdin.readline()
         asked = line.strip()
         if not asked or asked.lower() in _ENDS:
@@ -81,15 +82,10 @@ def _questions() -> Iterator[str]:
 def _answer(dialogue: Dialogue, question: str, *, as_json: bool) -> None:
     for piece in dialogue.ask(question):
         if not as_json:
-            click.echo(_printable(piece), nl=False)
+            echo(piece, nl=False)
     if as_json:
         last = dialogue.exchanges[-1]
         facts = {"question": last.question, "answer": last.answer}
-        click.echo(json.dumps({**facts, "model": dialogue.model.identity.id}))
+        echo(json.dumps({**facts, "model": dialogue.model.identity.id}))
     else:
-        click.echo()
-
-
-def _printable(text: str) -> str:
-    """Without what would command a terminal."""
-    return "".join(letter for letter in text if letter.isprintable() or letter in "\n\t")
+        echo()

@@ -15,6 +15,7 @@ from geochg.events import Notice, Progress
 from .new_folder import check_new_folder, failures_named
 from .pair_options import CommaSeparated
 from .shared_options import PATH, device_option, json_option, setting
+from .terminal import echo
 
 if TYPE_CHECKING:
     from geochg.datasets.building.captioner import Captioner
@@ -133,7 +134,7 @@ def build(
     check_new_folder(folder)
     writer = _captioner(captioner, device)
     made = _build(folder, _scenes(pairs, rasters, options), options, writer)
-    click.echo(json.dumps({"folder": str(folder), **made}) if as_json else _in_words(folder, made))
+    echo(json.dumps({"folder": str(folder), **made}) if as_json else _in_words(folder, made))
 
 
 def _scenes(

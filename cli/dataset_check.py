@@ -12,6 +12,7 @@ from geochg.errors import InputError
 from geochg.events import Progress
 
 from .shared_options import PATH, images_option, json_option
+from .terminal import echo
 
 if TYPE_CHECKING:
     from geochg.datasets.example import Example
@@ -58,18 +59,18 @@ def check(
             progress=lambda done, total: listener(Progress("looked", done, total)),
         )
     if as_json:
-        click.echo(json.dumps(report.to_dict()))
+        echo(json.dumps(report.to_dict()))
     else:
         for split, facts in report.splits.items():
-            click.echo(f"{split}: {_in_words(facts)}")
+            echo(f"{split}: {_in_words(facts)}")
         for trouble in report.troubles:
-            click.echo(f"{trouble.count} {MESSAGES[trouble.kind]}:")
+            echo(f"{trouble.count} {MESSAGES[trouble.kind]}:")
             for words in trouble.shown:
-                click.echo(f"  {words}")
+                echo(f"  {words}")
             if trouble.count > len(trouble.shown):
-                click.echo(f"  … and {trouble.count - len(trouble.shown)} more")
+                echo(f"  … and {trouble.count - len(trouble.shown)} more")
         if not report.troubles:
-            click.echo("Nothing is wrong.")
+            echo("Nothing is wrong.")
     if report.troubles:
         ctx.exit(1)
 

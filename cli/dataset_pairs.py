@@ -14,6 +14,7 @@ from geochg.events import Progress
 
 from .new_folder import check_new_folder, failures_named
 from .shared_options import PATH, device_option, images_option, json_option, setting
+from .terminal import echo
 
 _DEFAULTS = LocationOptions()
 
@@ -96,7 +97,7 @@ def pairs(
         "pairs": written.rows,
         "unanswered": written.unanswered,
     }
-    click.echo(json.dumps(made) if as_json else _in_words(made))
+    echo(json.dumps(made) if as_json else _in_words(made))
 
 
 def _in_words(made: dict[str, Any]) -> str:

@@ -17,6 +17,7 @@ from geochg.events import Progress
 
 from .new_folder import check_new_folder, failures_named
 from .shared_options import PATH, json_option, setting
+from .terminal import echo
 
 _DEFAULTS = WorldOptions()
 
@@ -100,7 +101,7 @@ def world(
     if sheet is not None:
         _write_sheet(sheet, range(seed, seed + min(count, MOST_ON_SHEET)), options, workers)
     made = _made(folder, sheet)
-    click.echo(json.dumps(made) if as_json else _in_words(made))
+    echo(json.dumps(made) if as_json else _in_words(made))
 
 
 def _require(holds: bool, what: str, rule: str) -> None:

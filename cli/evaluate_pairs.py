@@ -15,6 +15,7 @@ from geochg.options import AnalyzeOptions
 
 from .evaluate_files import write_markdown
 from .pair_options import named_values
+from .terminal import echo
 
 if TYPE_CHECKING:
     from geochg.evaluation.predictions import Predictions
@@ -54,10 +55,10 @@ def evaluate_pairs(ctx: click.Context) -> None:
     if ctx.params["as_json"]:
         named = {**files, "predictions": files["predictions"] or kept}
         told = {name: str(path) for name, path in named.items() if path is not None}
-        click.echo(json.dumps(told | _facts(found, options, report), allow_nan=False))
+        echo(json.dumps(told | _facts(found, options, report), allow_nan=False))
     else:
         written = [str(path) for path in files.values() if path is not None]
-        click.echo("\n".join([*written, *_in_words(found, report)]))
+        echo("\n".join([*written, *_in_words(found, report)]))
 
 
 def _options(ctx: click.Context) -> EvaluateOptions:

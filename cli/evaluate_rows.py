@@ -14,6 +14,7 @@ from geochg.evaluation.example_options import ExampleOptions
 
 from .evaluate_files import write_markdown
 from .pair_options import named_values
+from .terminal import echo
 
 if TYPE_CHECKING:
     from geochg.evaluation.answers import Answers
@@ -42,10 +43,10 @@ def evaluate_rows(ctx: click.Context) -> None:
         write_markdown(markdown, found.head.identity["id"], scores)
     if given["as_json"]:
         told = {name: str(path) for name, path in files.items() if path is not None}
-        click.echo(json.dumps(told | _facts(found, scores), allow_nan=False))
+        echo(json.dumps(told | _facts(found, scores), allow_nan=False))
     else:
         written = [str(path) for path in (kept, markdown) if path is not None]
-        click.echo("\n".join([*written, *_in_words(found, scores)]))
+        echo("\n".join([*written, *_in_words(found, scores)]))
 
 
 def _options(given: dict[str, Any]) -> ExampleOptions:

@@ -10,6 +10,7 @@ import click
 
 from .pair_options import finer_options, options_of, pair_options
 from .shared_options import json_option
+from .terminal import echo
 
 
 @click.command()
@@ -30,7 +31,7 @@ def info(ctx: click.Context, /, before: str, after: str, as_json: bool, **_: Any
     from geochg.describe import describe
 
     facts = describe(before, after, options_of(ctx)).to_dict()
-    click.echo(json.dumps(facts, allow_nan=False) if as_json else "\n".join(_in_words(facts)))
+    echo(json.dumps(facts, allow_nan=False) if as_json else "\n".join(_in_words(facts)))
 
 
 def _in_words(facts: Mapping[str, Any]) -> Iterator[str]:

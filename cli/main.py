@@ -1,67 +1,59 @@
-"""The `geochg` command: finds its commands lazily and turns errors into exit codes."""
+"""The start of the `geochg` command: streams, Ctrl-C and exit codes, before anything is imported.
+
+This module imports next to nothing, so that Ctrl-C is taken care of from the first moment on.
+"""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
 
-import click
+from .interrupts import CANCELLED, exit_at_once
+from .streams import close_stdout, prepare_streams
 
-from geochg.errors import GeochgError
-
-from .lazy import LazyGroup
-
-COMMANDS = {
-    "analyze": "Map what changed between two rasters.",
-    "ask": "Talk about what changed, in the whole pair or at one place.",
-    "evaluate": "Score a model's answers on pairs of which they are known, and fit its threshold.",
-    "info": "Tell what a pair of rasters is before running it.",
-    "models": "List the change models that --model takes, or convert released weights.",
-    "train": "Train change models.",
-    "dataset": "Make folders of pairs to train and test on.",
-    "worker": "Serve another program, such as QGIS, over stdin and stdout.",
-}
-"""Name and one line of each command; the command itself lives in the module of that name."""
-
-
-@click.group(
-    cls=LazyGroup,
-    summaries=COMMANDS,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-)
-@click.version_option(package_name="geochg", message="geochg %(version)s")
-def geochg() -> None:
-    """Ask what changed between two georeferenced rasters and get the answer as map features.
-
-    \b
-    Examples:
-      geochg analyze before.tif after.tif -o changes.geojson
-      geochg info before.tif after.tif
-    """
+FAILED = 1
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command line and exits: 0 done, 1 failed, 2 wrong input or options, 130 cancelled.
 
     Args:
-        arguments: What follows `geochg`; the process's own when None.
+        arguments: What follows `geochg`; None for the process's own, whose streams and signals are
+            then taken care of too.
     """
-    sys.exit(_run(arguments))
+    if arguments is not None:
+        sys.exit(_run(arguments))
+    exit_at_once()
+    prepare_streams()
+    code = _run(None)
+    sys.exit(close_stdout(code))
 
 
 def _run(arguments: Sequence[str] | None) -> int:
+    """Runs a command; turns errors into lines on stderr and exit codes."""
+    import click
+
+    from geochg.errors import GeochgError
+
+    from .group import geochg
+    from .terminal import echo_error, show_usage_error
+
     try:
         code = geochg.main(args=arguments, prog_name="geochg", standalone_mode=False)
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except click.ClickException as error:
-        error.show()
+        show_usage_error(error)
         return error.exit_code
     except GeochgError as error:
-        click.echo(f"Error: {error}", err=True)
+        echo_error(error)
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        click.echo("Error: cancelled", err=True)
-        return 130
+        echo_error("cancelled")
+        return CANCELLED
+    except OSError as error:
+        # What was written to a full stdout, above all; files have errors of their own.
+        echo_error(error)
+        return FAILED
     # A command that found what it looked for gives its code by `ctx.exit`.
     return code if isinstance(code, int) else 0

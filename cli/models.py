@@ -12,8 +12,10 @@ import click
 
 from geochg.errors import InputError, RunError
 
+from .interrupts import interrupts_raised
 from .new_folder import check_new_folder
 from .shared_options import json_option
+from .terminal import echo
 
 if TYPE_CHECKING:
     from geochg.models.deltavlm.convert import Release
@@ -44,12 +46,12 @@ def _list(as_json: bool) -> None:
 
     found = backends()
     if as_json:
-        click.echo(json.dumps([backend.to_dict() for backend in found]))
+        echo(json.dumps([backend.to_dict() for backend in found]))
         return
     width = max((len(backend.name) for backend in found), default=0)
     for backend in found:
         text = f"broken: {backend.broken}" if backend.broken else backend.summary
-        click.echo(f"{backend.name:{width}}  {text}")
+        echo(f"{backend.name:{width}}  {text}")
 
 
 @models.group()
@@ -104,9 +106,9 @@ def deltavlm(
     _convert(Release(checkpoint, eva, vicuna, bert), output)
     model = f"deltavlm:{output}"
     if as_json:
-        click.echo(json.dumps({"folder": str(output), "model": model}))
+        echo(json.dumps({"folder": str(output), "model": model}))
     else:
-        click.echo(f"{output}\nuse it with --model {model}")
+        echo(f"{output}\nuse it with --model {model}")
 
 
 def _check_there(name: str, path: Path, *, is_folder: bool) -> None:
@@ -124,7 +126,7 @@ def _convert(release: Release, output: Path) -> None:
     from geochg.writers.staging import Staging
 
     told = Console(stderr=True).status("converting, which takes minutes")
-    with Staging() as staging, told, _quiet():
+    with interrupts_raised(), Staging() as staging, told, _quiet():
         try:
             with staging.write(output) as path:
                 run(release, path)

@@ -7,6 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from geochg.errors import InputError, OptionError, RunError
+from geochg.foreign_text import cleaned
+
+from .interrupts import interrupts_raised
 
 
 def check_new_folder(folder: Path) -> None:
@@ -57,12 +60,15 @@ def _check_parent(folder: Path) -> None:
 def failures_named(folder: Path) -> Iterator[None]:
     """Turns an `OSError` while a folder is made into an error that names it.
 
+    Ctrl-C raises within the block, so that what is half made is removed.
+
     Raises:
         RunError: For that.
     """
     try:
-        yield
+        with interrupts_raised():
+            yield
     except OSError as error:
         raise RunError(
-            f"cannot make {folder}: {error}", "make room, or name another folder"
+            f"cannot make {folder}: {cleaned(error)}", "make room, or name another folder"
         ) from error

@@ -13,8 +13,10 @@ import click
 
 from geochg.errors import InputError, ModelError, OptionError
 
+from .interrupts import interrupts_raised
 from .new_folder import check_apart, check_new_folder
 from .shared_options import Command, json_option
+from .terminal import echo
 
 NEEDED = ("accelerate", "tensorboard", "onnx", "onnxscript")
 
@@ -73,12 +75,12 @@ def compact(output: Path, work: Path, as_json: bool, **given: Any) -> None:  # n
     from geochg.training.compact import CompactOptions, make_compact
     from geochg.writers.staging import Staging
 
-    with Staging() as staging:
+    with interrupts_raised(), Staging() as staging:
         with staging.write(output) as folder:
             found = make_compact(work, folder, CompactOptions(**given), _say)
         staging.commit()
     made = {"folder": str(output), **asdict(found)}
-    click.echo(json.dumps(made) if as_json else _in_words(made))
+    echo(json.dumps(made) if as_json else _in_words(made))
 
 
 def _in_words(made: dict[str, Any]) -> str:
@@ -89,7 +91,7 @@ def _in_words(made: dict[str, Any]) -> str:
 
 
 def _say(text: str) -> None:
-    click.echo(text, err=True)
+    echo(text, err=True)
 
 
 def _check_folders(given: dict[str, Any]) -> None:

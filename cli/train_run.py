@@ -15,6 +15,7 @@ from geochg.training.tuning.options import TuneOptions
 
 from .new_folder import check_apart, check_new_folder
 from .shared_options import PATH, images_option, json_option, setting
+from .terminal import echo
 from .train_options import given_options, tune_options
 from .train_work import Sources, in_words, rehearsal, summary, sweep_plan, sweep_rows, tuned
 
@@ -108,14 +109,14 @@ def run(
     options = TuneOptions.given(given)
     if dry_run or output is None:
         told = rehearsal(sources, options)
-        click.echo(json.dumps(told.to_dict()) if as_json else in_words(told))
+        echo(json.dumps(told.to_dict()) if as_json else in_words(told))
         return
     check_new_folder(output)
     work = work or output.with_name(f"{output.name}.work")
     check_apart(output, work)
     card = tuned(sources, options, output, work)
     if card:
-        click.echo(json.dumps(card) if as_json else summary(card))
+        echo(json.dumps(card) if as_json else summary(card))
 
 
 def _sweep(
@@ -127,4 +128,4 @@ def _sweep(
         rows = sweep_plan(sources, file, given)
     else:
         rows = sweep_rows(sources, file, given, output)
-    click.echo(json.dumps(rows) if as_json else table(rows), nl=as_json)
+    echo(json.dumps(rows) if as_json else table(rows), nl=as_json)

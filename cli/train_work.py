@@ -9,8 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import click
-
 from geochg.errors import CancelledRunError, GeochgError, OptionError, RunError
 from geochg.training.tuning.options import TuneOptions
 from geochg.training.tuning.processes import (
@@ -20,8 +18,10 @@ from geochg.training.tuning.processes import (
     world_size,
 )
 
+from .interrupts import interrupts_raised
 from .new_folder import check_sweep_folder
 from .progress import showing_progress
+from .terminal import echo
 
 if TYPE_CHECKING:
     from geochg.datasets.example import Example
@@ -107,7 +107,7 @@ def _tuned(what: Plan, output: Path, work: Path) -> dict[str, Any]:
         # All processes train, one writes.
         tune(what, work, output)
         return {}
-    with showing_progress() as listener, Staging() as staging:
+    with interrupts_raised(), showing_progress() as listener, Staging() as staging:
         with staging.write(output) as folder:
             card = tune(what, work, folder, listener)
         staging.commit()
@@ -164,14 +164,14 @@ def sweep_rows(
     for number, run in enumerate(runs, start=1):
         if is_done(folder / run.name):
             continue
-        click.echo(f"run {number} of {len(runs)}: {run.name}", err=True)
+        echo(f"run {number} of {len(runs)}: {run.name}", err=True)
         try:
             _tuned(plans[run.name], folder / run.name, folder / f"{run.name}.work")
         except CancelledRunError:
             raise
         except GeochgError as error:
             failed[run.name] = error.message
-            click.echo(f"failed: {error}", err=True)
+            echo(f"failed: {error}", err=True)
         _write_table(swept(runs, folder, failed), folder)
     rows = swept(runs, folder, failed)
     _write_table(rows, folder)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from .interrupts import interrupts_raised
+
 
 @click.command()
 def worker() -> None:
@@ -18,4 +20,5 @@ def worker() -> None:
     """
     from geochg.worker.serve import serve_process
 
-    serve_process()
+    with interrupts_raised():
+        serve_process()

@@ -2,26 +2,33 @@
 
 Where answers of one tile disagree, the rules are these:
 
-- A presence answer stands above the others: a tile it calls unchanged gives no cells, whatever
-  was outlined or located. The heat is not gated; it shows the probabilities as given.
-- Outlines stand above grid locations, and those above counts and the caption.
+- Outlines stand above all others: a tile changed when it has cells, whatever a presence answer
+  says.
+- Elsewhere a presence answer stands above the others: a tile it calls unchanged gives no cells,
+  whatever was located. The heat is not gated; it shows the probabilities as given.
+- Grid locations stand above counts and the caption.
 - Boxes of a closer look stand above the grid locations they come from.
 - The parts of a dialogue count where the question of that part was not asked by itself.
+- Where a model that outlines tells land cover, counts and the caption of the tile are left to
+  `features`, which has them from the outlines.
 - `classes` leaves out cells, counts and heat of other classes; the presence answer, which names
   no class, stays as it is.
+- What was not seen has no heat.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from geochg.geometry.polygonize import labelled, outlined
-from geochg.geometry.thirds import grid_box, thirds
-from geochg.options import Geometry
+from geochg.geometry.changed import ChangedPixels, changed_pixels
+from geochg.geometry.thirds import grid_box
+from geochg.options import Geometry, Sensitivity
+from geochg.outlining import pieces, zones
 from geochg.records import (
     CELL_AREA_SHARE,
     GRID_CELLS,
@@ -34,7 +41,6 @@ from geochg.records import (
     Caption,
     Cell,
     Change,
-    Channel,
     Counts,
     Dialogue,
     Locations,
@@ -62,12 +68,18 @@ class CellSettings:
         classes: Classes to keep; empty for all.
         heat: Whether to make the heat.
         ballot: Whether to make the ballot; for answers that are given in boxes.
+        sensitivity: How easily a pixel of an outline counts as changed.
+        least_px: Least size of a change where the model tells land cover; 0 drops nothing.
+        pixel_area_m2: Ground area of a pixel; not a number where that is not known.
     """
 
     geometry: Geometry = Geometry.OUTLINE
     classes: tuple[str, ...] = ()
     heat: bool = False
     ballot: bool = False
+    sensitivity: Sensitivity = Sensitivity.NORMAL
+    least_px: int = 0
+    pixel_area_m2: float = math.nan
 
     def keeps(self, class_name: str) -> bool:
         """Whether the class is among those asked for."""
@@ -87,21 +99,29 @@ def tile_result(tile: Tile, answers: Sequence[Answer], settings: CellSettings) -
         The result; cells lie in the tile's core, their vertices are whole numbers of grid pixels.
     """
     said = _Said.of(answers, tile.window.read)
-    unchanged = said.presence is not None and not said.presence.changed
+    outlines = said.outlines
+    unchanged = said.presence is not None and not said.presence.changed and outlines is None
     evidence = None if unchanged and not settings.heat else _evidence(tile, said, settings)
-    counts = said.counts.counts if said.counts else {}
-    counts = {name: count for name, count in counts.items() if settings.keeps(name)}
+    counts = _counts(said, settings)
     changed, cells, probability = _verdict(said, evidence, counts)
+    valid = _in_core(tile, tile.valid)
+    hidden = None if outlines is None else outlines.not_seen
     return TileResult(
         window=tile.window,
         changed=changed,
         probability=probability,
-        caption=said.caption.text if said.caption else "",
+        caption=_caption(said, changed=changed),
         counts=counts,
         cells=cells,
         heat=_heat(tile, said, evidence) if settings.heat else None,
         unparsed=tuple(answer.task for answer in answers if isinstance(answer, Unparsed)),
         ballot=_ballot(tile, said, settings) if settings.ballot else None,
+        tells_land_cover=outlines is not None and outlines.land_cover is not None,
+        valid_px=_count(valid),
+        not_seen_px=None
+        if hidden is None
+        else int(np.count_nonzero(_in_core(tile, hidden) & valid)),
+        calibration=None if outlines is None else outlines.calibration,
         missing=tuple(answer for answer in answers if isinstance(answer, Missing)),
     )
 
@@ -149,7 +169,7 @@ class _Evidence(NamedTuple):
     """What a localised answer says about the core.
 
     `surface` is `(core height, core width)` float32 0-1, the strongest kept class at each pixel;
-    `highest` its maximum over valid pixels, None when the answer names no probability.
+    `highest` its maximum over pixels that are seen, None when the answer names no probability.
     """
 
     cells: tuple[Cell, ...]
@@ -174,6 +194,8 @@ def _verdict(
     """
     cells = evidence.cells if evidence else ()
     derived = evidence.highest if evidence else None
+    if said.outlines:
+        return bool(cells), cells, derived
     if presence := said.presence:
         if not presence.changed:
             return False, (), presence.probability
@@ -185,115 +207,82 @@ def _verdict(
     return (said.caption.changed if said.caption else None), (), None
 
 
+def _counts(said: _Said, settings: CellSettings) -> Mapping[str, int]:
+    """The model's counts of each kept class, unless they are to come from its outlines."""
+    if said.counts is None or (said.outlines and said.outlines.land_cover is not None):
+        return {}
+    return {name: count for name, count in said.counts.counts.items() if settings.keeps(name)}
+
+
+def _caption(said: _Said, *, changed: bool | None) -> str:
+    """The model's sentence about the tile, unless outlines tell otherwise or tell more."""
+    if said.caption is None:
+        return ""
+    if said.outlines and (said.outlines.land_cover is not None or said.caption.changed != changed):
+        return ""
+    return said.caption.text
+
+
 def _heat(tile: Tile, said: _Said, evidence: _Evidence | None) -> NDArray[np.uint8]:
     """`(core height, core width)` uint8; a presence without probability counts as 0 or 1."""
-    valid = _in_core(tile, tile.valid)
+    seen = _in_core(tile, _seen(tile, said.outlines))
     if evidence:
         heat = np.rint(evidence.surface * HEAT_SCALE).astype(np.uint8)
     elif said.presence:
         given = said.presence.probability
         probability = float(said.presence.changed) if given is None else given
-        heat = np.full(valid.shape, round(probability * HEAT_SCALE), np.uint8)
+        heat = np.full(seen.shape, round(probability * HEAT_SCALE), np.uint8)
     else:
-        heat = np.full(valid.shape, HEAT_NODATA, np.uint8)
-    heat[~valid] = HEAT_NODATA
+        heat = np.full(seen.shape, HEAT_NODATA, np.uint8)
+    heat[~seen] = HEAT_NODATA
     return heat
 
 
 # --- outlines ------------------------------------------------------------------------------------
 
 
-class _Strongest(NamedTuple):
-    """The strongest kept channel at each pixel of the read window.
-
-    `channels` are the kept ones, `captions` a sentence for each or "", `channel`
-    `(height, width)` an index into them where it changed, `probability` `(height, width)` float32
-    0-1, `changed` `(height, width)` bool.
-    """
-
-    channels: tuple[Channel, ...]
-    captions: tuple[str, ...]
-    channel: NDArray[np.intp]
-    probability: NDArray[np.float32]
-    changed: NDArray[np.bool_]
-
-
-def _strongest(tile: Tile, outlines: Outlines, settings: CellSettings) -> _Strongest | None:
-    kept = [i for i, c in enumerate(outlines.channels) if settings.keeps(c.class_name)]
-    if not kept:
-        return None
-    layers = outlines.probability
-    if len(kept) < len(outlines.channels):
-        layers = layers[kept]
-    probability = layers.max(axis=0)
-    changed = (probability >= outlines.threshold) & tile.valid
-    channel = np.zeros(changed.shape, np.intp)
-    channel[changed] = layers[:, changed].argmax(axis=0)
-    return _Strongest(
-        tuple(outlines.channels[i] for i in kept),
-        tuple(outlines.captions[i] if outlines.captions else "" for i in kept),
-        channel,
-        probability,
-        changed,
-    )
-
-
 def _outline_evidence(tile: Tile, outlines: Outlines, settings: CellSettings) -> _Evidence:
-    strongest = _strongest(tile, outlines, settings)
-    if strongest is None:
-        return _Evidence((), None, _empty_surface(tile))
-    shapes = _pieces if settings.geometry is Geometry.OUTLINE else _changed_boxes
-    surface = _in_core(tile, strongest.probability)
-    highest = surface[_in_core(tile, tile.valid)].max(initial=-1.0)
-    return _Evidence(
-        tuple(shapes(tile, strongest)), float(highest) if highest >= 0 else None, surface
+    found = changed_pixels(
+        outlines,
+        tile.valid,
+        settings.keeps,
+        log_odds=settings.sensitivity.log_odds,
+        least_px=settings.least_px,
     )
+    if found is None:
+        return _Evidence((), None, _empty_surface(tile))
+    window = tile.window
+    if settings.geometry is Geometry.OUTLINE:
+        cells = pieces(window.read, window.core, found, outlines, settings.pixel_area_m2)
+    else:
+        cells = _changed_boxes(tile, found)
+    surface = _in_core(tile, found.probability)
+    highest = surface[_in_core(tile, _seen(tile, outlines))].max(initial=-1.0)
+    return _Evidence(tuple(cells), float(highest) if highest >= 0 else None, surface)
 
 
-def _pieces(tile: Tile, strongest: _Strongest) -> Iterator[Cell]:
-    """The 4-connected pieces of each channel in the core."""
-    channel = _in_core(tile, strongest.channel)
-    labels, channel_of = labelled(channel, _in_core(tile, strongest.changed))
-    if not channel_of:
-        return
-    size_px = np.bincount(labels.ravel())[1:]
-    total = np.bincount(labels.ravel(), _in_core(tile, strongest.probability).ravel())[1:]
-    zones = _zones_of(labels, _in_core(tile, _zones(tile.window.read)), len(channel_of))
-    polygons = outlined(labels, tile.window.core)
-    means = np.minimum(total / size_px, 1.0).tolist()
-    for index, probability, polygon, names in zip(channel_of, means, polygons, zones, strict=True):
-        class_name, change = strongest.channels[index]
-        caption = strongest.captions[index]
-        yield Cell(class_name, change, probability, polygon, names, caption)
+def _seen(tile: Tile, outlines: Outlines | None) -> NDArray[np.bool_]:
+    """`(height, width)`: where there is data, and the model sees the ground."""
+    if outlines is None or outlines.not_seen is None:
+        return tile.valid
+    return tile.valid & ~outlines.not_seen
 
 
-def _zones_of(
-    labels: NDArray[np.int32], zones: NDArray[np.intp], count: int
-) -> list[tuple[str, ...]]:
-    """Names of the 3x3 cells each label lies in, in raster order."""
-    inside = labels > 0
-    pairs = np.unique(labels[inside].astype(np.int64) * 9 + zones[inside])
-    names: list[list[str]] = [[] for _ in range(count)]
-    for pair in pairs.tolist():
-        names[pair // 9 - 1].append(GRID_CELLS[pair % 9].name)
-    return [tuple(each) for each in names]
-
-
-def _changed_boxes(tile: Tile, strongest: _Strongest) -> Iterator[Cell]:
+def _changed_boxes(tile: Tile, found: ChangedPixels) -> Iterator[Cell]:
     """The boxes of the 3x3 cells that changed, channel by channel."""
-    zones, changed = _zones(tile.window.read), strongest.changed
-    bins = (len(strongest.channels), 9)
-    index = (strongest.channel * 9 + zones)[changed]
+    zone_of, changed = zones(tile.window.read), found.changed
+    bins = (len(found.channels), 9)
+    index = (found.channel * 9 + zone_of)[changed]
     size_px = np.bincount(index, minlength=bins[0] * 9).reshape(bins)
-    total = np.bincount(index, strongest.probability[changed], bins[0] * 9).reshape(bins)
-    valid_px = np.bincount(zones[tile.valid], minlength=9)
+    total = np.bincount(index, found.probability[changed], bins[0] * 9).reshape(bins)
+    valid_px = np.bincount(zone_of[tile.valid], minlength=9)
     for channel, zone in np.argwhere(size_px > CELL_AREA_SHARE * valid_px).tolist():
-        class_name, change = strongest.channels[channel]
+        class_name, change = found.channels[channel]
         probability = min(float(total[channel, zone] / size_px[channel, zone]), 1.0)
         grid_cell = GRID_CELLS[zone]
         box = Box(grid_box(tile.window.read, grid_cell), grid_cell, probability)
         for cell in _core_cells(tile, box, class_name, change):
-            yield replace(cell, caption=strongest.captions[channel])
+            yield replace(cell, caption=found.captions[channel])
 
 
 # --- boxes ---------------------------------------------------------------------------------------
@@ -365,19 +354,16 @@ def _is_seen(tile: Tile, box: Box) -> bool:
 # --- windows -------------------------------------------------------------------------------------
 
 
-def _zones(read: PixelWindow) -> NDArray[np.intp]:
-    """`(height, width)` index 0-8 into `GRID_CELLS` of each pixel of a read window."""
-    rows = np.repeat(np.arange(3), np.diff(thirds(0, read.height_px)))
-    cols = np.repeat(np.arange(3), np.diff(thirds(0, read.width_px)))
-    return rows[:, None] * 3 + cols
-
-
 _Item = TypeVar("_Item", bound=np.generic)
 
 
 def _in_core(tile: Tile, array: NDArray[_Item]) -> NDArray[_Item]:
     """The core's part of an array over the read window."""
     return array[tile.window.core.slices_within(tile.window.read)]
+
+
+def _count(pixels: NDArray[np.bool_]) -> int:
+    return int(np.count_nonzero(pixels))
 
 
 def _empty_surface(tile: Tile) -> NDArray[np.float32]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from geochg.answering import has_core
 from geochg.errors import OptionError, RunError
+from geochg.foreign_text import printable_pieces
 from geochg.models.base import ChangeModel, naming
 from geochg.models.chosen import load_chosen
 from geochg.options import AnalyzeOptions
@@ -42,6 +43,8 @@ class Dialogue:
     def ask(self, question: str) -> Iterator[str]:
         """The answer, in pieces as they come; a whole answer joins the exchanges.
 
+        Control codes of a model's are taken out of it.
+
         Raises:
             OptionError: If nothing is asked.
             ModelError: If the model cannot talk.
@@ -52,7 +55,8 @@ class Dialogue:
             raise OptionError("nothing is asked", "write a question")
         pieces = []
         with naming(self.model):
-            for piece in self.model.talk(self.tile, self.pair.facts, self.exchanges, asked):
+            said = self.model.talk(self.tile, self.pair.facts, self.exchanges, asked)
+            for piece in printable_pieces(said):
                 pieces.append(piece)
                 yield piece
         self.exchanges.append(Exchange(asked, "".join(pieces).strip()))

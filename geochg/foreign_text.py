@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 from urllib.parse import parse_qs, quote, quote_plus
 
 LONGEST_REASON = 500
@@ -31,11 +32,11 @@ _SEQUENCES = re.compile(
     # CSI: colours, cursor, clearing.
     r"|(?:\x1b\[|\x9b)[0-?]{0,40}[ -/]{0,8}[@-~]"
     # The short ones; of a text without an end only its introducer.
-    r"|\x1b[ -/]{0,4}[0-~]"
+    r"|\x1b[!-/]{0,4}[0-~]"
 )
 _BEGUN = re.compile(
     rf"(?:(?:\x1b[\]PX^_]|[\x90\x98\x9d\x9e\x9f])[^\x07\x1b\x9c]{{0,{_LONGEST_SEQUENCE}}}\x1b?"
-    r"|(?:\x1b\[|\x9b)[0-?]{0,40}[ -/]{0,8}|\x1b[ -/]{0,4}|\r|[\ud800-\udbff])\Z"
+    r"|(?:\x1b\[|\x9b)[0-?]{0,40}[ -/]{0,8}|\x1b[!-/]{0,4}|\r|[\ud800-\udbff])\Z"
 )
 """An escape sequence, a line end or a character that the next piece of a text may complete."""
 
@@ -66,7 +67,7 @@ _KEYS = re.compile(
     r"|xox[abeprs]-[\w-]{8,}|(?:AKIA|ASIA)[A-Z0-9]{12,}|AIza[\w-]{20,}|nvapi-[\w-]{8,}|gsk_\w{8,}"
     r"|eyJ[\w-]{8,}\.[\w-]{4,}(?:\.[\w-]*)?)"
 )
-_NAMES_A_SECRET = re.compile(rf"{_SECRET_NAME}|^(?:auth|sig|sas|pwd|key)$", re.IGNORECASE)
+_NAMES_A_SECRET = re.compile(rf"{_SECRET_NAME}|^(?:auth|sig|sas|pwd)$", re.IGNORECASE)
 
 
 def printable(text: str) -> str:
@@ -132,6 +133,7 @@ def without_secrets(name: str) -> str:
     User, password, query and signature go. Signatures also expire, so two runs on one raster may
     have different ones.
     """
+    name = printable(name)
     if _GDAL_QUERY.match(name):
         return _without_query(name)
     if ("://" in name or name.startswith("/vsi")) and '"' not in name:
@@ -144,16 +146,29 @@ def names_a_secret(name: str) -> bool:
     return _NAMES_A_SECRET.search(name) is not None
 
 
-def without_secret_values(value: object) -> object:
-    """Plain JSON values in which `***` stands for each value that goes by the name of a secret."""
+def secret_names(values: Mapping[str, Any]) -> list[str]:
+    """The names of secrets that stand in JSON values with a text, at any depth."""
+    found = []
+    for name, value in values.items():
+        found += [name] if isinstance(value, str) and names_a_secret(name) else []
+        for inner in value if isinstance(value, list | tuple) else [value]:
+            found += secret_names(inner) if isinstance(inner, Mapping) else []
+    return found
+
+
+def storable(value: Any) -> Any:  # noqa: ANN401
+    """Plain JSON values whose texts are `printable` and hold no secrets.
+
+    `***` stands for each value that goes by the name of a secret.
+    """
     if isinstance(value, Mapping):
         return {
-            name: HIDDEN if names_a_secret(str(name)) else without_secret_values(inner)
+            printable(str(name)): HIDDEN if inner and names_a_secret(str(name)) else storable(inner)
             for name, inner in value.items()
         }
     if isinstance(value, list | tuple):
-        return [without_secret_values(inner) for inner in value]
-    return _masked(value) if isinstance(value, str) else value
+        return [storable(inner) for inner in value]
+    return _masked(printable(value)) if isinstance(value, str) else value
 
 
 def _reason(error: BaseException) -> str:

@@ -13,26 +13,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import Any, Self
 
 import numpy as np
-import shapely
 from numpy.typing import NDArray
 
 from geochg.errors import GeochgError, InputError, OptionError, RunError
-from geochg.records import (
-    Ballot,
-    Box,
-    Cell,
-    Change,
-    GridCell,
-    Missing,
-    PixelWindow,
-    Task,
-    TileResult,
-    TileWindow,
-    Vote,
-)
+from geochg.journal_record import record_of, result_of
+from geochg.records import PixelWindow, TileResult, TileWindow
 from geochg.tiling.layout import Layout
 
 _APPLICATION_ID = 0x67656F63  # "geoc"
@@ -41,9 +29,9 @@ _TABLES = (
     "CREATE TABLE run (fingerprint TEXT NOT NULL)",
     "CREATE TABLE measured (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
     "CREATE TABLE tile (number INTEGER PRIMARY KEY, changed INTEGER, unparsed INTEGER,"
-    " incomplete INTEGER, record TEXT, heat BLOB, valid BLOB)",
+    " incomplete INTEGER, record TEXT, heat BLOB, valid BLOB, not_seen INTEGER)",
 )
-_INSERT_TILE = "INSERT OR REPLACE INTO tile VALUES (?, ?, ?, ?, ?, ?, ?)"
+_INSERT_TILE = "INSERT OR REPLACE INTO tile VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 
 
 @dataclass(frozen=True)
@@ -57,6 +45,8 @@ class Tallies:
         unparsed: With an answer that made no sense.
         skipped: Without data.
         incomplete: Answered, but for a question to which no answer came.
+        not_seen: In which some of the ground was hidden.
+        not_seen_px: Hidden pixels; None for models that cannot tell.
     """
 
     total: int
@@ -65,6 +55,8 @@ class Tallies:
     unparsed: int
     skipped: int
     incomplete: int = 0
+    not_seen: int = 0
+    not_seen_px: int | None = None
 
 
 class Journal:
@@ -174,7 +166,7 @@ class Journal:
         """
         rows = [
             *(_row(result) for result in results),
-            *((window.index, None, None, None, None, None, None) for window in skipped),
+            *((window.index, *[None] * 7) for window in skipped),
         ]
         with self._writing():
             self._database.execute("BEGIN")
@@ -210,19 +202,28 @@ class Journal:
 
     def tallies(self) -> Tallies:
         """Counts over all tiles, without reading what was said about them."""
-        ((count, read, *totals),) = self._rows(
-            "SELECT count(*), count(record), total(changed), total(unparsed), total(incomplete)"
-            " FROM tile"
+        ((count, read, hidden_px, *totals),) = self._rows(
+            "SELECT count(*), count(record), sum(not_seen), total(changed), total(unparsed),"
+            " total(incomplete), total(not_seen > 0) FROM tile"
         )
-        changed, unparsed, incomplete = map(int, totals)
-        return Tallies(len(self._layout), read, changed, unparsed, count - read, incomplete)
+        changed, unparsed, incomplete, hidden = map(int, totals)
+        return Tallies(
+            len(self._layout),
+            read,
+            changed,
+            unparsed,
+            count - read,
+            incomplete,
+            hidden,
+            hidden_px,
+        )
 
     def results(self) -> Iterator[TileResult]:
         """The answered tiles in raster order, one at a time, without their heat."""
         rows = self._rows(
             "SELECT number, record, valid FROM tile WHERE record IS NOT NULL ORDER BY number"
         )
-        return (_result(self._layout[number], record, valid) for number, record, valid in rows)
+        return (result_of(self._layout[number], record, valid) for number, record, valid in rows)
 
     def heat(self) -> Iterator[tuple[PixelWindow, NDArray[np.uint8]]]:
         """Core and heat of the answered tiles in raster order, one at a time."""
@@ -319,77 +320,4 @@ def _row(result: TileResult) -> tuple[Any, ...]:
         valid = zlib.compress(np.packbits(result.ballot.valid).tobytes(), level=1)
     index = result.window.index
     flags = (result.changed, bool(result.unparsed), bool(result.missing))
-    return index, *flags, _record(result), heat, valid
-
-
-def _record(result: TileResult) -> str:
-    cells = [
-        {
-            "class": cell.class_name,
-            "change": cell.change,
-            "probability": cell.probability,
-            "polygon": cell.polygon.wkb_hex,
-            "grid_cells": cell.grid_cells,
-            "caption": cell.caption,
-        }
-        for cell in result.cells
-    ]
-    votes = result.ballot.votes if result.ballot else None
-    record = {
-        "changed": result.changed,
-        "probability": result.probability,
-        "caption": result.caption,
-        "counts": dict(result.counts),
-        "unparsed": result.unparsed,
-        "missing": {each.task: each.reason for each in result.missing},
-        "cells": cells,
-        "votes": None if votes is None else [_vote_values(vote) for vote in votes],
-    }
-    return json.dumps(record)
-
-
-def _vote_values(vote: Vote) -> list[Any]:
-    """What `_vote` reads."""
-    window, grid_cell, probability = vote.box
-    edges = (window.row_start, window.row_stop, window.col_start, window.col_stop)
-    return [vote.class_name, vote.change, edges, grid_cell, probability]
-
-
-def _result(window: TileWindow, record: str, valid: bytes | None) -> TileResult:
-    known = json.loads(record)
-    return TileResult(
-        window=window,
-        changed=known["changed"],
-        probability=known["probability"],
-        caption=known["caption"],
-        counts=known["counts"],
-        cells=tuple(_cell(values) for values in known["cells"]),
-        heat=None,
-        unparsed=tuple(Task(task) for task in known["unparsed"]),
-        ballot=None if valid is None else _ballot(window.core, known["votes"], valid),
-        missing=tuple(Missing(Task(task), why) for task, why in known["missing"].items()),
-    )
-
-
-def _ballot(core: PixelWindow, votes: list[Any] | None, valid: bytes) -> Ballot:
-    packed = np.frombuffer(zlib.decompress(valid), np.uint8)
-    shape = (core.height_px, core.width_px)
-    mask = np.unpackbits(packed, count=shape[0] * shape[1]).reshape(shape).astype(bool)
-    return Ballot(None if votes is None else tuple(_vote(values) for values in votes), mask)
-
-
-def _vote(values: list[Any]) -> Vote:
-    class_name, change, edges, grid_cell, probability = values
-    box = Box(PixelWindow(*edges), GridCell(*grid_cell), probability)
-    return Vote(class_name, Change(change), box)
-
-
-def _cell(values: Mapping[str, Any]) -> Cell:
-    return Cell(
-        class_name=values["class"],
-        change=Change(values["change"]),
-        probability=values["probability"],
-        polygon=cast(shapely.Polygon, shapely.from_wkb(values["polygon"])),
-        grid_cells=tuple(values["grid_cells"]),
-        caption=values["caption"],
-    )
+    return index, *flags, record_of(result), heat, valid, result.not_seen_px

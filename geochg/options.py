@@ -41,6 +41,19 @@ class Geometry(StrEnum):
     CELLS = "cells"
 
 
+class Sensitivity(StrEnum):
+    """How easily a model that outlines calls a pixel changed; `normal` is as it was calibrated."""
+
+    LOW = "low"
+    NORMAL = "normal"
+    HIGH = "high"
+
+    @property
+    def log_odds(self) -> float:
+        """What is added to the log odds of the model's thresholds."""
+        return {Sensitivity.LOW: 1.0, Sensitivity.HIGH: -1.0}.get(self, 0.0)
+
+
 class Quantize(StrEnum):
     """In how many bits a model holds its weights."""
 
@@ -152,8 +165,10 @@ class AnalyzeOptions(Options):
             0 to 3; for models that answer by the grid.
         vote: Whether tiles overlap by half, and those that see a place vote on it; for such models.
         classes: Classes to keep in features and heatmap; empty for all.
+        sensitivity: How easily ground counts as changed; for models that outline.
         min_confidence: Features below this confidence (0-1) are dropped.
-        min_area_m2: Features below this geodesic area are dropped.
+        min_area_m2: Features below this geodesic area are dropped; None for what suits the
+            resolution where the model tells land cover (`geometry.changed.least_size_px`), else 0.
         geometry: `outline` where the model gives outlines, else cells; `cells` for cells always.
         dates_as_given: How it runs: whether a pair is taken whose files say that the image given as
             the earlier one is the newer.
@@ -181,8 +196,9 @@ class AnalyzeOptions(Options):
     refine: int = 0
     vote: bool = False
     classes: tuple[str, ...] = ()
+    sensitivity: Sensitivity = Sensitivity.NORMAL
     min_confidence: float = 0.0
-    min_area_m2: float = 0.0
+    min_area_m2: float | None = None
     geometry: Geometry = Geometry.OUTLINE
     dates_as_given: bool = False
     allow_failed_tiles: bool = False
@@ -232,7 +248,7 @@ class AnalyzeOptions(Options):
             "must lie between 0 and 1",
         )
         _require(
-            math.isfinite(self.min_area_m2) and self.min_area_m2 >= 0,
+            self.min_area_m2 is None or (math.isfinite(self.min_area_m2) and self.min_area_m2 >= 0),
             f"minimum area {self.min_area_m2}",
             "must be a number and not negative",
         )

@@ -14,12 +14,13 @@ from geochg.answering import answered_ahead, has_core, to_ask
 from geochg.cells import CellSettings, tile_result
 from geochg.errors import CancelledRunError, TilesFailedError
 from geochg.events import Listener, Notice, Progress, ignore
-from geochg.features.changes import FeatureSettings, change_features
+from geochg.features.changes import FeatureSettings, changes_of, layer_caption
 from geochg.features.tiles import tile_features
+from geochg.geometry.changed import least_size_px
 from geochg.geometry.vector_file import file_of
 from geochg.journal import Journal, Tallies, journal_path
 from geochg.models.base import ChangeModel, naming
-from geochg.models.chosen import check_classes, load_chosen, mapped_questions
+from geochg.models.chosen import check_classes, check_sensitivity, load_chosen, mapped_questions
 from geochg.options import AnalyzeOptions
 from geochg.outputs import Outputs
 from geochg.provenance import fingerprint, metadata
@@ -89,11 +90,11 @@ def analyze(
     """
     options = options or AnalyzeOptions()
     outputs = outputs or Outputs()
-    outputs.check(
-        [os.fspath(before), os.fspath(after), *([file_of(options.aoi)] if options.aoi else [])]
-    )
+    area = [file_of(options.aoi)] if options.aoi else []
+    outputs.check([os.fspath(before), os.fspath(after), *area])
     model = load_chosen(options)
     check_classes(options, model)
+    check_sensitivity(options, model)
     with gdal_settings():
         pair = open_pair(before, after, options, model.capabilities.bands)
         outputs.check(pair.files())
@@ -190,6 +191,17 @@ class _Run:
         if not tallies.read and not failures:
             raise nothing_valid(self.pair)
         self._say_gaps(tallies)
+        self.listener(Progress("write", 0, 1))
+        settings = FeatureSettings(
+            self.options.geometry,
+            self.options.min_confidence,
+            self.options.min_area_m2,
+            least_size_px(self.pair.facts.pixel_area_m2),
+        )
+        results = journal.results()
+        features, in_tiles = changes_of(
+            voted(results) if self.options.vote else results, self.pair.grid, settings
+        )
         facts = metadata(
             self.pair,
             self.options,
@@ -199,14 +211,7 @@ class _Run:
             tallies,
             failures,
         )
-        self.listener(Progress("write", 0, 1))
-        settings = FeatureSettings(
-            self.options.geometry, self.options.min_confidence, self.options.min_area_m2
-        )
-        results = journal.results()
-        features = change_features(
-            voted(results) if self.options.vote else results, self.pair.grid, settings
-        )
+        facts["caption"] = layer_caption(features, facts["not_seen_m2"])
         with Staging() as staging:
             self._stop_if_cancelled()
             if self.outputs.features is not None:
@@ -218,6 +223,7 @@ class _Run:
                     self.pair.grid,
                     failures=failures,
                     skipped=journal.skipped(),
+                    in_tiles=in_tiles,
                 )
                 with staging.write(self.outputs.tiles) as path:
                     write_features(tiles, path, facts, layer="tiles")
@@ -331,11 +337,16 @@ class _Run:
             return self.model.answer(tiles, self.questions)
 
     def _cell_settings(self) -> CellSettings:
+        pixel_area_m2 = self.pair.facts.pixel_area_m2
         return CellSettings(
             geometry=self.options.geometry,
             classes=self.options.classes,
             heat=self.outputs.heatmap is not None and not self.options.vote,
             ballot=self.options.vote,
+            sensitivity=self.options.sensitivity,
+            # A least area that was given is held against whole features only.
+            least_px=least_size_px(pixel_area_m2) if self.options.min_area_m2 is None else 0,
+            pixel_area_m2=pixel_area_m2,
         )
 
     def _step(self, stage: str) -> Step:

@@ -10,7 +10,7 @@ from typing import Any
 from odc.geo.geobox import GeoBox
 
 from geochg import __version__
-from geochg.foreign_text import without_secrets
+from geochg.foreign_text import storable, without_secrets
 from geochg.geometry.vector_file import file_of
 from geochg.journal import Tallies
 from geochg.models.base import ChangeModel
@@ -48,19 +48,36 @@ def metadata(
     failures: Sequence[TileFailure],
 ) -> dict[str, Any]:
     """The `geochg` member of the outputs; nothing in it differs between equal runs."""
-    return {
-        "version": __version__,
-        "model": asdict(model.identity),
-        "questions": {question.task: model.worded(question) for question in questions},
-        "sources": {"before": pair.before.to_dict(), "after": pair.after.to_dict()},
-        "options": _shaping(options, model),
-        "bands": list(pair.bands.names),
-        "grid": _grid_facts(pair.grid),
-        "alignment": preparation.alignment(),
-        "matching": preparation.matching(),
-        "tiles": {**asdict(tallies), "failed": len(failures)},
-        "failed_tiles": {failure.window.name: failure.reason for failure in failures},
-    }
+    return storable(
+        {
+            "version": __version__,
+            "model": asdict(model.identity),
+            "questions": {question.task: model.worded(question) for question in questions},
+            "sources": {"before": pair.before.to_dict(), "after": pair.after.to_dict()},
+            "options": _shaping(options, model),
+            "bands": list(pair.bands.names),
+            "grid": _grid_facts(pair.grid),
+            "alignment": preparation.alignment(),
+            "matching": preparation.matching(),
+            "tiles": _tile_counts(tallies, len(failures)),
+            "not_seen_m2": _not_seen_m2(pair, tallies),
+            "failed_tiles": {failure.window.name: failure.reason for failure in failures},
+        }
+    )
+
+
+def _tile_counts(tallies: Tallies, failed: int) -> dict[str, int]:
+    """How many tiles there are of each kind; `not_seen` are those with ground that was hidden."""
+    counts = asdict(tallies)
+    del counts["not_seen_px"]
+    return {**counts, "failed": failed}
+
+
+def _not_seen_m2(pair: RasterPair, tallies: Tallies) -> float | None:
+    """Ground hidden by cloud, shadow or snow; None for models that cannot tell."""
+    if tallies.not_seen_px is None:
+        return None
+    return round(tallies.not_seen_px * pair.facts.pixel_area_m2, 1)
 
 
 def _shaping(options: AnalyzeOptions, model: ChangeModel) -> dict[str, Any]:
@@ -70,7 +87,7 @@ def _shaping(options: AnalyzeOptions, model: ChangeModel) -> dict[str, Any]:
     own = {
         name: value for name, value in values["model_options"].items() if name not in how_it_runs
     }
-    return {**values, "model_options": own}
+    return storable({**values, "model_options": own})
 
 
 def _states(files: Iterable[str]) -> list[Mapping[str, Any]]:

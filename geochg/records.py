@@ -61,6 +61,10 @@ class PixelWindow:
         """Columns covered."""
         return self.col_stop - self.col_start
 
+    def holds(self, x: float, y: float) -> bool:
+        """Whether a point in grid pixels lies in it."""
+        return self.col_start <= x < self.col_stop and self.row_start <= y < self.row_stop
+
     def cut_to(self, other: PixelWindow) -> PixelWindow | None:
         """The part that lies in another window; None where that is nothing."""
         low, high = max(self.row_start, other.row_start), min(self.row_stop, other.row_stop)
@@ -250,6 +254,8 @@ class Channel(NamedTuple):
 
 LAND_COVER = ("bare", "low plants", "woody", "water", "road", "building")
 """What the ground can be at a date; `road` is a road or other paved ground."""
+Calibration = tuple[tuple[float, ...], tuple[float, ...]]
+"""Mean probabilities of a piece, rising, and the share of such features that are right."""
 CANNOT_TELL = 255
 """Land cover where the model cannot say what the ground is."""
 
@@ -300,7 +306,7 @@ class Outlines:
     low_threshold: float | None = None
     land_cover: LandCover | None = None
     not_seen: NDArray[np.bool_] | None = None
-    calibration: tuple[tuple[float, ...], tuple[float, ...]] | None = None
+    calibration: Calibration | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -378,6 +384,23 @@ HEAT_NODATA = 255
 """Heat where the tile is not valid, or where the model gave no probability."""
 
 
+class Ground(NamedTuple):
+    """What lies under and around an outlined piece, in pixels of each land cover.
+
+    Each tuple has an entry for each of `LAND_COVER` and a last one for what the model cannot tell;
+    all are empty where the model tells no land cover.
+
+    Attributes:
+        before: Under the piece, at the earlier date.
+        after: Under the piece, at the later date.
+        beside: Around the piece, at the later date; the unit is arbitrary.
+    """
+
+    before: tuple[int, ...] = ()
+    after: tuple[int, ...] = ()
+    beside: tuple[int, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Cell:
     """A piece of changed ground within one tile's core.
@@ -392,6 +415,7 @@ class Cell:
         polygon: In pixel coordinates of the grid (x = column, y = row).
         grid_cells: Names of the 3x3 cells of the tile that the piece lies in, in raster order.
         caption: The model's sentence about this piece; empty where it has one for the tile only.
+        ground: What lies under and around it; None for pieces that were not outlined.
     """
 
     class_name: str
@@ -400,6 +424,7 @@ class Cell:
     polygon: Polygon
     grid_cells: tuple[str, ...]
     caption: str = ""
+    ground: Ground | None = None
 
 
 class Vote(NamedTuple):
@@ -442,6 +467,10 @@ class TileResult:
         missing: Questions to which no answer came.
         ballot: What it says to its neighbours' ground as well as its own; None where tiles do not
             vote.
+        tells_land_cover: Whether the model told the land cover of both dates.
+        valid_px: Valid pixels of the core.
+        not_seen_px: Those of them that cloud, shadow or snow hid; None for models that cannot tell.
+        calibration: As `Outlines.calibration`.
     """
 
     window: TileWindow
@@ -453,4 +482,8 @@ class TileResult:
     heat: NDArray[np.uint8] | None
     unparsed: tuple[Task, ...]
     ballot: Ballot | None = None
+    tells_land_cover: bool = False
+    valid_px: int = 0
+    not_seen_px: int | None = None
+    calibration: Calibration | None = None
     missing: tuple[Missing, ...] = ()

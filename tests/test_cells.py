@@ -282,12 +282,26 @@ def test_heat_of_locations_is_painted_over_their_boxes():
 
 
 def test_a_tile_called_unchanged_gives_no_cells():
-    layer = blank()
-    layer[50:60, 50:60] = 0.9
-    answers = [Presence(False, 0.1), outlines((ROAD, layer))]
+    answers = [Presence(False, 0.1), located(road={(1, 1): 0.9})]
     result = tile_result(make_tile(WINDOW), answers, CellSettings(heat=True))
     assert (result.changed, result.probability, result.cells) == (False, 0.1, ())
     assert result.heat.max() == round(0.9 * 254)
+
+
+@pytest.mark.parametrize("presence", [Presence(False, 0.1), Presence(False), Presence(True, 1.0)])
+@pytest.mark.parametrize("size_px", [0, 10])
+def test_outlines_tell_whether_a_tile_changed_whatever_the_presence_answer(presence, size_px):
+    layer = blank()
+    layer[50:60, 50 : 50 + size_px] = 0.9
+    answers = [presence, Caption("there is no difference", False), outlines((ROAD, layer))]
+    for shape in Geometry:
+        result = tile_result(make_tile(WINDOW), answers, CellSettings(shape, heat=True))
+        assert result.changed == (len(result.cells) > 0)
+        assert result.probability == pytest.approx(0.9 if size_px else 0)
+    outlined = tile_result(make_tile(WINDOW), answers, CellSettings())
+    assert outlined.changed == (size_px > 0)
+    # The caption that contradicts the outlines is dropped.
+    assert outlined.caption == ("" if size_px else "there is no difference")
 
 
 def test_presence_alone_is_the_heat_of_the_whole_core():

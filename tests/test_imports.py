@@ -10,7 +10,17 @@ import pytest
 import geochg
 
 ROOT = Path(__file__).parent.parent
-BASE = {"foreign_text", "errors", "toml_file", "options", "events", "records", "tasks", "geometry"}
+BASE = {
+    "foreign_text",
+    "errors",
+    "toml_file",
+    "options",
+    "events",
+    "records",
+    "land_cover",
+    "tasks",
+    "geometry",
+}
 MIDDLE = {"tiling", "models", "cells", "features", "writers"}
 ALLOWED = {
     "foreign_text": set(),
@@ -19,10 +29,14 @@ ALLOWED = {
     "options": {"foreign_text", "errors", "toml_file"},
     "events": {"foreign_text"},
     "records": set(),
+    "land_cover": {"records"},
     "tasks": BASE,
     "geometry": {"foreign_text", "errors", "records"},
     **dict.fromkeys(MIDDLE, BASE),
-    "journal": BASE | {"tiling"},
+    "outlining": BASE,
+    "cells": BASE | {"outlining"},
+    "journal": BASE | {"tiling", "journal_record"},
+    "journal_record": BASE,
     "finite": {"records"},
     "refusals": {"errors", "records"},
     "answering": BASE | {"finite", "refusals"},

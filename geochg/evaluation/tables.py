@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from geochg.foreign_text import cleaned
+
 Values = Mapping[str, float | None]
 """Scores by name, as fractions; None is a score that divides by nothing."""
 
@@ -154,8 +156,7 @@ def in_markdown(scores: Sequence[TaskScores]) -> list[str]:
 
 def one_line(text: str, longest: int = 48) -> str:
     """A text of a model's or a file's as part of a line: nothing but what can be printed."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return line if len(line) <= longest else f"{line[: longest - 1]}…"
+    return cleaned(text, longest)
 
 
 def _title(table: ScoreTable) -> str:

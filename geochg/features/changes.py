@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from geochg.features.captions import Kinds, feature_caption, pair_caption
+from geochg.features.collecting import Collected, Described, described
+from geochg.features.facts import Facts, adjoining, is_long
 from geochg.features.frame import layer_frame, series
 from geochg.features.merging import joined, merged
+from geochg.features.patches import Kind, settled
+from geochg.features.places import places
 from geochg.features.smoothing import smoothed
+from geochg.features.straightening import straightened
 from geochg.geometry.geodesy import geodesic_areas
 from geochg.geometry.ground import crs_of, on_ground
+from geochg.geometry.objects import objects_within, point_within
+from geochg.land_cover import covers_of
 from geochg.options import Geometry
-from geochg.records import GRID_CELLS, Cell, TileResult, TileWindow
+from geochg.records import Ground, TileResult
 
 if TYPE_CHECKING:
     from geopandas import GeoDataFrame
     from numpy.typing import NDArray
     from odc.geo.geobox import GeoBox
-
-_GRID_CELL_NAMES = [cell.name for cell in GRID_CELLS]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +38,29 @@ class FeatureSettings:
     Attributes:
         geometry: `outline` smooths the staircases of pixel outlines, `cells` leaves boxes alone.
         min_confidence: Features below this (0-1) are dropped.
-        min_area_m2: Features below this geodesic area are dropped.
+        min_area_m2: Features below this geodesic area are dropped. None drops those below
+            `least_px` where the model tells land cover, and else nothing.
+        least_px: Least size of a change; see `geometry.changed.least_size_px`. Where the model
+            tells land cover, smaller features join one that they touch.
     """
 
     geometry: Geometry = Geometry.OUTLINE
     min_confidence: float = 0.0
-    min_area_m2: float = 0.0
+    min_area_m2: float | None = None
+    least_px: int = 0
+
+
+class Changes(NamedTuple):
+    """What comes of the cells of a run.
+
+    Attributes:
+        features: See `change_features`.
+        in_tiles: What changed in each tile by its index, areas in pixels; None for models that
+            tell no land cover.
+    """
+
+    features: GeoDataFrame
+    in_tiles: dict[int, list[Kinds]] | None
 
 
 def change_features(
@@ -47,6 +69,8 @@ def change_features(
     """The features of a run.
 
     Cells of one class and direction that share an edge become one feature, also across tiles.
+    Where the model tells land cover, specks join what they touch, no class appeared beside where
+    it disappeared, and buildings have straight outlines.
 
     Args:
         results: One a tile, in any order; each is let go before the next is taken.
@@ -55,156 +79,234 @@ def change_features(
 
     Returns:
         One row a feature, in order of its first pixel, then class and direction, in the grid's
-        CRS. Columns: `id` (int64, from 1), `class`, `change`, `confidence` (0-1, weighted by area,
-        4 decimals), `caption` (about the largest piece in the tile with the greatest share),
-        `count` (Int64; the model's count where the feature is the only one of its class in its
-        only tile, else missing, as overlapping tiles may count an object twice), `area_m2`
-        (geodesic, 1 decimal), `tiles` and
-        `cells` (lists of names such as `r0c1` and `r0c1/top-left`), `geometry` (polygons).
+        CRS. Columns: `id` (int64, from 1), `class`, `change`, `before_class` and `after_class`
+        (land cover of most of it at either date, missing where the model cannot tell),
+        `confidence` (0-1, weighted by area, 4 decimals), `caption` (about the feature where it was
+        outlined, else about the tile with the greatest share), `count` (Int64; of outlined
+        features the separate buildings, or the stretches of road; else the model's count where the
+        feature is the only one of its class in its only tile, or missing), `area_m2` (geodesic, 1
+        decimal), `tiles` and `cells` (lists of names such as `r0c1` and `r0c1/top-left`),
+        `geometry` (polygons).
     """
-    collected = _collected(results)
-    kind, kinds = _numbered([(cell.class_name, str(cell.change)) for cell in collected.cells])
-    polygons = np.array([cell.polygon for cell in collected.cells], dtype=object)
-    feature = joined(polygons, kind)
-    described = _described(collected, polygons, feature)
-    pixels = merged(polygons, feature)
-    shapes = smoothed(pixels) if settings.geometry is Geometry.OUTLINE else _without_joints(pixels)
-    located = on_ground(shapes, grid)
-    area_m2 = geodesic_areas(located, crs_of(grid).proj)
+    return changes_of(results, grid, settings).features
 
-    confidence = np.array([each.confidence for each in described]).round(4)
-    keep = (confidence >= settings.min_confidence) & (area_m2 >= settings.min_area_m2)
-    kind_of = [kinds[kind[each.first]] for each in described]
-    order = [i for i in _reading_order(pixels, kind_of) if keep[i]]
+
+def changes_of(results: Iterable[TileResult], grid: GeoBox, settings: FeatureSettings) -> Changes:
+    """The features of a run and what of them lies in each tile; see `change_features`."""
+    collected = Collected.of(results)
+    layer = _Layer.of(collected, settings)
+    located = on_ground(_shapes(layer, collected, grid, settings), grid)
+    area_m2 = geodesic_areas(located, crs_of(grid).proj)
+    confidence = np.array([entry.confidence for entry in layer.entries]).round(4)
+    keep = (confidence >= settings.min_confidence) & _large_enough(
+        layer, collected, area_m2, settings
+    )
+    order = [i for i in _reading_order(layer.pixels, layer.kinds) if keep[i]]
+    objects = {i: _objects(layer, i) for i in order}
+    facts = _facts(layer, order, located, area_m2, objects, places(located[order], grid))
     columns = {
         "id": series(range(1, len(order) + 1), "int64"),
-        "class": series([kind_of[i][0] for i in order], "string"),
-        "change": series([kind_of[i][1] for i in order], "string"),
+        "class": series([fact.class_name for fact in facts], "string"),
+        "change": series([fact.change for fact in facts], "string"),
+        "before_class": series([fact.before for fact in facts], "string"),
+        "after_class": series([fact.after for fact in facts], "string"),
         "confidence": series(confidence[order], "float64"),
-        "caption": series([described[i].caption for i in order], "string"),
-        "count": series([described[i].objects for i in order], "Int64"),
+        "caption": series(
+            [_caption(layer.entries[i], fact) for i, fact in zip(order, facts, strict=True)],
+            "string",
+        ),
+        "count": series([fact.count for fact in facts], "Int64"),
         "area_m2": series(area_m2[order].round(1), "float64"),
-        "tiles": series([described[i].tiles for i in order], "object"),
-        "cells": series([described[i].cells for i in order], "object"),
+        "tiles": series([layer.entries[i].tiles for i in order], "object"),
+        "cells": series([layer.entries[i].cells for i in order], "object"),
     }
-    return layer_frame(columns, located[order], grid)
+    in_tiles = _in_tiles(layer, collected, objects) if collected.tells_land_cover else None
+    return Changes(layer_frame(columns, located[order], grid), in_tiles)
 
 
-# --- cells of all tiles --------------------------------------------------------------------------
+def layer_caption(features: GeoDataFrame, not_seen_m2: float | None = None) -> str:
+    """What changed in the whole area, in a sentence or two.
+
+    Args:
+        features: What `change_features` gives.
+        not_seen_m2: Ground that the model did not see; None for models that cannot tell.
+    """
+    kinds = [
+        Kinds(
+            str(name),
+            str(change),
+            float(group["area_m2"].sum()),
+            int(group["count"].sum())
+            if name == "building" and group["count"].notna().all()
+            else None,
+        )
+        for (name, change), group in features.groupby(["class", "change"])
+    ]
+    return pair_caption(kinds, not_seen_m2 or 0.0)
 
 
-class _Collected(NamedTuple):
-    """Cells of all tiles in tile order, the tile each lies in, and what tiles say."""
+class _Layer(NamedTuple):
+    """The features before they are placed.
 
-    cells: list[Cell]
-    tile: NDArray[np.int64]
-    windows: dict[int, TileWindow]
-    captions: dict[int, str]
-    counts: dict[int, Mapping[str, int]]
-
-
-def _collected(results: Iterable[TileResult]) -> _Collected:
-    tiles: dict[int, tuple[TileWindow, str, Mapping[str, int], tuple[Cell, ...]]] = {}
-    for result in results:
-        if result.cells:
-            window = result.window
-            tiles[window.index] = (window, result.caption, result.counts, result.cells)
-    indices = sorted(tiles)
-    cells = [cell for index in indices for cell in tiles[index][3]]
-    return _Collected(
-        cells,
-        np.repeat(np.array(indices, np.int64), [len(tiles[index][3]) for index in indices]),
-        {index: tiles[index][0] for index in indices},
-        {index: tiles[index][1] for index in indices},
-        {index: tiles[index][2] for index in indices},
-    )
-
-
-class _Described(NamedTuple):
-    """What a feature takes over from its cells.
-
-    `first` is the index of one of them, `objects` what becomes the column `count`.
+    Attributes:
+        pixels: `(n,)` polygons in grid pixels.
+        kinds: Class and direction of each.
+        entries: What each takes over from its cells.
+        of_cell: `(cells,)` number of the feature that each cell belongs to.
     """
 
-    first: int
-    confidence: float
-    caption: str
-    objects: int | None
-    tiles: list[str]
-    cells: list[str]
+    pixels: NDArray[np.object_]
+    kinds: list[Kind]
+    entries: list[Described]
+    of_cell: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, collected: Collected, settings: FeatureSettings) -> _Layer:
+        """Merges the cells."""
+        polygons = np.array([cell.polygon for cell in collected.cells], dtype=object)
+        kinds: list[Kind] = [(cell.class_name, str(cell.change)) for cell in collected.cells]
+        if collected.tells_land_cover and settings.geometry is Geometry.OUTLINE:
+            kinds = settled(polygons, kinds, settings.least_px)
+        feature = joined(polygons, _numbered(kinds))
+        _, first = np.unique(feature, return_index=True)
+        return cls(
+            merged(polygons, feature),
+            [kinds[i] for i in first.tolist()],
+            described(collected, polygons, feature),
+            feature,
+        )
 
 
-def _described(
-    collected: _Collected, polygons: NDArray[np.object_], feature: NDArray[np.int64]
-) -> list[_Described]:
-    """One entry a feature, in order of its number."""
-    import shapely
+def _numbered(kinds: Sequence[Kind]) -> NDArray[np.int64]:
+    """The number of each kind among the distinct ones, in their order."""
+    number = {kind: i for i, kind in enumerate(sorted(set(kinds)))}
+    return np.array([number[kind] for kind in kinds], np.int64)
 
-    area_px = shapely.area(polygons).tolist()
-    tile, of = collected.tile.tolist(), feature.tolist()
-    sharers = Counter({(tile[i], collected.cells[i].class_name, of[i]) for i in range(len(of))})
-    features_in = Counter((index, name) for index, name, _ in sharers)
-    described = []
-    for _, group in groupby(np.argsort(feature, kind="stable").tolist(), key=of.__getitem__):
-        members = list(group)
-        share: dict[int, float] = {}
-        for i in members:
-            share[tile[i]] = share.get(tile[i], 0.0) + area_px[i]
-        weighted = sum(area_px[i] * collected.cells[i].probability for i in members)
-        described.append(
-            _Described(
-                first=members[0],
-                confidence=weighted / sum(share.values()),
-                caption=_caption(collected, members, area_px, max(share, key=share.__getitem__)),
-                objects=_count(collected, members[0], list(share), features_in),
-                tiles=[collected.windows[index].name for index in share],
-                cells=_cell_names(collected, members),
+
+# --- facts ---------------------------------------------------------------------------------------
+
+
+def _facts(
+    layer: _Layer,
+    order: Sequence[int],
+    located: NDArray[np.object_],
+    area_m2: NDArray[np.float64],
+    objects: Mapping[int, NDArray[np.float64] | None],
+    places: Sequence[str],
+) -> list[Facts]:
+    """What is known of each feature that is kept."""
+    facts = []
+    for i, place in zip(order, places, strict=True):
+        name, change = layer.kinds[i]
+        ground = layer.entries[i].ground
+        under = ground or Ground()
+        points = objects[i]
+        before, after = covers_of(name, change, under.before, under.after)
+        facts.append(
+            Facts(
+                name,
+                change,
+                before,
+                after,
+                adjoining(name, before, under.beside),
+                float(area_m2[i]),
+                layer.entries[i].objects if points is None else len(points),
+                place,
+                is_long(located[i]),
             )
         )
-    return described
+    return facts
 
 
-def _caption(
-    collected: _Collected, members: Sequence[int], area_px: Sequence[float], tile: int
-) -> str:
-    """What was said about the largest piece in a tile, else about the tile."""
-    pieces = [i for i in members if collected.tile[i] == tile]
-    largest = max(pieces, key=area_px.__getitem__)
-    return collected.cells[largest].caption or collected.captions[tile]
+def _objects(layer: _Layer, index: int) -> NDArray[np.float64] | None:
+    """A point in each building of an outlined feature; what hangs together is one stretch of road.
 
-
-def _count(
-    collected: _Collected, member: int, tiles: Sequence[int], features_in: Counter[tuple[int, str]]
-) -> int | None:
-    """The model's count for a feature that shares its tile with no other of its class."""
-    name = collected.cells[member].class_name
-    if len(tiles) > 1 or features_in[tiles[0], name] > 1:
+    Returns:
+        `(objects, 2)` x and y in grid pixels; None for what is not counted.
+    """
+    if layer.entries[index].ground is None:
         return None
-    return collected.counts[tiles[0]].get(name)
+    within = {"building": objects_within, "road": point_within}.get(layer.kinds[index][0])
+    return None if within is None else within(layer.pixels[index])
 
 
-def _cell_names(collected: _Collected, members: Sequence[int]) -> list[str]:
-    """Names such as `r0c1/top-left`, in order of tiles, then of the 3x3 grid."""
-    found: dict[int, set[str]] = {}
-    for i in members:
-        found.setdefault(int(collected.tile[i]), set()).update(collected.cells[i].grid_cells)
-    return [
-        f"{collected.windows[index].name}/{name}"
-        for index, names in found.items()
-        for name in sorted(names, key=_GRID_CELL_NAMES.index)
-    ]
+def _in_tiles(
+    layer: _Layer, collected: Collected, objects: Mapping[int, NDArray[np.float64] | None]
+) -> dict[int, list[Kinds]]:
+    """What changed in each tile, of the features that are kept.
+
+    An object counts in the tile whose core has its point, so that none counts twice.
+    """
+    import shapely
+
+    found: dict[int, dict[Kind, Kinds]] = {}
+
+    def add(tile: int, kind: Kind, area_px: float, count: int | None) -> None:
+        kinds = found.setdefault(tile, {})
+        known = kinds.get(kind, Kinds(*kind, 0.0, None if count is None else 0))
+        more = None if count is None else (known.count or 0) + count
+        kinds[kind] = Kinds(*kind, (known.area_m2 or 0.0) + area_px, more)
+
+    tiles_of: dict[int, set[int]] = {}
+    areas = shapely.area([cell.polygon for cell in collected.cells]).tolist()
+    for tile, area_px, i in zip(
+        collected.tile.tolist(), areas, layer.of_cell.tolist(), strict=True
+    ):
+        if i in objects:
+            add(tile, layer.kinds[i], area_px, None if objects[i] is None else 0)
+            tiles_of.setdefault(i, set()).add(tile)
+    for i, points in objects.items():
+        for x, y in [] if points is None else points.tolist():
+            near = sorted(tiles_of[i])
+            inside = [tile for tile in near if collected.tiles[tile].window.core.holds(x, y)]
+            add((inside or near)[0], layer.kinds[i], 0.0, 1)
+    return {tile: list(kinds.values()) for tile, kinds in found.items()}
 
 
-def _numbered(
-    items: Sequence[tuple[str, str]],
-) -> tuple[NDArray[np.int64], list[tuple[str, str]]]:
-    """The number of each item among the distinct ones, and the distinct ones in order."""
-    distinct = sorted(set(items))
-    number = {item: i for i, item in enumerate(distinct)}
-    return np.array([number[item] for item in items], np.int64), distinct
+def _caption(entry: Described, facts: Facts) -> str:
+    """The model's sentence, or where it has none for an outlined feature, ours."""
+    if entry.caption or entry.ground is None:
+        return entry.caption
+    return feature_caption(facts)
 
 
 # --- geometry ------------------------------------------------------------------------------------
+
+
+def _shapes(
+    layer: _Layer, collected: Collected, grid: GeoBox, settings: FeatureSettings
+) -> NDArray[np.object_]:
+    """The polygons as they are drawn, in grid pixels."""
+    if settings.geometry is not Geometry.OUTLINE:
+        return _without_joints(layer.pixels)
+    smooth = smoothed(layer.pixels)
+    if not collected.tells_land_cover or not len(smooth):
+        return smooth
+    buildings = np.array([name == "building" for name, _ in layer.kinds])
+    return straightened(layer.pixels, smooth, buildings, _height_per_width(grid))
+
+
+def _height_per_width(grid: GeoBox) -> float:
+    """Height of a pixel on the ground by its width."""
+    a, b, _, d, e, _ = grid.affine[:6]
+    width, height = math.hypot(a, d), math.hypot(b, e)
+    if crs_of(grid).geographic:
+        _, south, _, north = grid.boundingbox.bbox
+        width *= max(math.cos(math.radians((south + north) / 2)), 0.01)
+    return height / width
+
+
+def _large_enough(
+    layer: _Layer, collected: Collected, area_m2: NDArray[np.float64], settings: FeatureSettings
+) -> NDArray[np.bool_]:
+    """`(n,)` bool: which features are not too small."""
+    import shapely
+
+    if settings.min_area_m2 is not None:
+        return area_m2 >= settings.min_area_m2
+    least_px = settings.least_px if collected.tells_land_cover else 0
+    large: NDArray[np.bool_] = shapely.area(layer.pixels) >= least_px
+    return large
 
 
 def _without_joints(polygons: NDArray[np.object_]) -> NDArray[np.object_]:
@@ -215,9 +317,7 @@ def _without_joints(polygons: NDArray[np.object_]) -> NDArray[np.object_]:
     return found
 
 
-def _reading_order(
-    polygons: NDArray[np.object_], kind: Sequence[tuple[str, str]]
-) -> NDArray[np.intp]:
+def _reading_order(polygons: NDArray[np.object_], kinds: Sequence[Kind]) -> NDArray[np.intp]:
     """Indices of polygons by the row, then the column of their first pixel, then by kind."""
     import shapely
 
@@ -225,5 +325,4 @@ def _reading_order(
     order = np.lexsort((vertices[:, 0], vertices[:, 1], owner))
     _, first = np.unique(owner[order], return_index=True)
     col, row = vertices[order][first].T
-    rank, _ = _numbered(kind)
-    return np.lexsort((rank, col, row))
+    return np.lexsort((_numbered(kinds), col, row))

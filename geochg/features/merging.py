@@ -32,20 +32,31 @@ def joined(polygons: NDArray[np.object_], kind: NDArray[np.int64]) -> NDArray[np
     count = len(polygons)
     if count == 0:
         return np.empty(0, np.int64)
-    one, other = _sharing(polygons, kind)
+    one, other = shared_edges(polygons, kind)
     graph = coo_array((np.ones(len(one), bool), (one, other)), shape=(count, count))
     _, label = connected_components(graph, directed=False)
     _, first, inverse = np.unique(label, return_index=True, return_inverse=True)
     return first.argsort().argsort()[inverse].astype(np.int64)
 
 
-def _sharing(
-    polygons: NDArray[np.object_], kind: NDArray[np.int64]
+def shared_edges(
+    polygons: NDArray[np.object_], kind: NDArray[np.int64] | None = None
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Pairs of pieces of one kind that share a unit edge, as two arrays of indices."""
+    """Pairs of pieces that share a unit edge, one pair for each such edge.
+
+    Args:
+        polygons: `(n,)` polygons in grid pixels with whole-number vertices; at least one.
+        kind: `(n,)` int64 from 0; only pieces of one kind are paired, and those of different kinds
+            may overlap. None pairs all, of which none may overlap.
+
+    Returns:
+        Two `(edges,)` arrays of indices.
+    """
     steps = unit_steps(polygons)
     piece = steps.polygon_of_ring[steps.ring]
-    key = edge_keys(steps).edge * (int(kind.max()) + 1) + kind[piece]
+    key = edge_keys(steps).edge
+    if kind is not None:
+        key = key * (int(kind.max()) + 1) + kind[piece]
     order = np.argsort(key, kind="stable")
     twin = np.flatnonzero(key[order[1:]] == key[order[:-1]])
     return piece[order[twin]], piece[order[twin + 1]]

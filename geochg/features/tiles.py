@@ -6,8 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from geochg.features.captions import Kinds, tile_caption
 from geochg.features.frame import layer_frame, series
-from geochg.geometry.ground import on_ground
+from geochg.geometry.geodesy import geodesic_areas
+from geochg.geometry.ground import crs_of, on_ground
 from geochg.records import TileFailure, TileResult, TileWindow
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ def tile_features(
     *,
     failures: Iterable[TileFailure] = (),
     skipped: Iterable[TileWindow] = (),
+    in_tiles: Mapping[int, Sequence[Kinds]] | None = None,
 ) -> GeoDataFrame:
     """One feature a tile: its core and what the model said about it.
 
@@ -31,59 +34,126 @@ def tile_features(
         grid: The common grid.
         failures: Tiles that could not be read or answered.
         skipped: Tiles without valid pixels, which the model never saw.
+        in_tiles: `Changes.in_tiles`, from which counts and captions come where the model tells land
+            cover.
 
     Returns:
         One row a tile in raster order, in the grid's CRS. Columns: `tile`, `status` (`answered`,
-        `failed`, `skipped`), `changed` (boolean), `probability` (Float64, 0-1), `caption`,
-        `unparsed` (list of task names), `reason` (why it failed, or why a question about it has no
-        answer; else empty), `count_<class>`
-        (Int64, one for each class that any tile counts, by name), `geometry`. What a tile has no
-        answer for is missing.
+        `failed`, `skipped`), `changed` (boolean; missing too where nothing was seen), `probability`
+        (Float64, 0-1), `not_seen` (Float64, 0-1, the share of its ground that cloud, shadow or
+        snow hid), `caption`, `unparsed` (list of task names), `reason` (why it failed, or why a
+        question about it has no answer; else empty),
+        `count_<class>` (Int64, one for each class that any tile counts, by name), `geometry`. What
+        a tile has no answer for is missing.
     """
-    rows = [_answered_row(result) for result in results]
+    rows = [_answered_row(result, in_tiles or {}) for result in results]
     rows += [_TileRow(each.window, "failed", reason=each.reason) for each in failures]
     rows += [_TileRow(window, "skipped") for window in skipped]
     rows.sort(key=lambda row: row.window.index)
+    located = on_ground(_core_boxes(rows), grid)
+    captions = _captions(rows, located, grid)
     counted = sorted({name for row in rows for name in row.counts})
     columns = {
         "tile": series([row.window.name for row in rows], "string"),
         "status": series([row.status for row in rows], "string"),
         "changed": series([row.changed for row in rows], "boolean"),
         "probability": series([row.probability for row in rows], "Float64"),
-        "caption": series([row.caption for row in rows], "string"),
+        "not_seen": series([row.not_seen for row in rows], "Float64"),
+        "caption": series(captions, "string"),
         "unparsed": series([row.unparsed for row in rows], "object"),
         "reason": series([row.reason for row in rows], "string"),
     }
     for name in counted:
         columns[f"count_{name}"] = series([row.counts.get(name) for row in rows], "Int64")
-    return layer_frame(columns, on_ground(_core_boxes(rows), grid), grid)
+    return layer_frame(columns, located, grid)
 
 
 @dataclass(frozen=True, slots=True)
 class _TileRow:
-    """A row of `tile_features`."""
+    """A row of `tile_features`.
+
+    `outlined` is what the caption is worded from, with areas in pixels; None where the model's own
+    stands or there is none.
+    """
 
     window: TileWindow
     status: str
     changed: bool | None = None
     probability: float | None = None
+    not_seen: float | None = None
     caption: str = ""
+    outlined: Sequence[Kinds] | None = None
     unparsed: list[str] = field(default_factory=list)
     reason: str = ""
     counts: Mapping[str, int] = field(default_factory=dict)
 
 
-def _answered_row(result: TileResult) -> _TileRow:
+def _answered_row(result: TileResult, in_tiles: Mapping[int, Sequence[Kinds]]) -> _TileRow:
+    not_seen = _not_seen_share(result)
+    outlined = counts = None
+    if result.tells_land_cover:
+        outlined = in_tiles.get(result.window.index, ())
+        counts = _counts(outlined)
+    elif not result.caption and any(cell.ground is not None for cell in result.cells):
+        outlined = _kinds(result)
     return _TileRow(
         window=result.window,
         status="answered",
-        changed=result.changed,
+        changed=None if not_seen == 1 and not result.changed else result.changed,
         probability=None if result.probability is None else round(result.probability, 4),
+        not_seen=not_seen,
         caption=result.caption,
+        outlined=outlined,
         unparsed=[str(task) for task in result.unparsed],
         reason="; ".join(f"no {each.task}: {each.reason}" for each in result.missing),
-        counts=result.counts,
+        counts=result.counts if counts is None else counts,
     )
+
+
+def _counts(kinds: Sequence[Kinds]) -> dict[str, int]:
+    """Objects of each class, whatever their direction."""
+    counts: dict[str, int] = {}
+    for each in kinds:
+        if each.count is not None:
+            counts[each.class_name] = counts.get(each.class_name, 0) + each.count
+    return counts
+
+
+def _not_seen_share(result: TileResult) -> float | None:
+    """Share of the valid ground that was not seen, 0-1."""
+    if result.not_seen_px is None:
+        return None
+    share = result.not_seen_px / max(result.valid_px, 1)
+    # Only what was hidden whole, or not at all, is called so.
+    return share if share in (0.0, 1.0) else min(max(round(share, 4), 0.0001), 0.9999)
+
+
+def _kinds(result: TileResult) -> list[Kinds]:
+    """What the outlines of a tile say, with areas in pixels and without counts."""
+    area_px: dict[tuple[str, str], float] = {}
+    for cell in result.cells:
+        kind = cell.class_name, str(cell.change)
+        area_px[kind] = area_px.get(kind, 0.0) + cell.polygon.area
+    return [Kinds(*kind, area, None) for kind, area in area_px.items()]
+
+
+def _captions(rows: Sequence[_TileRow], cores: NDArray[np.object_], grid: GeoBox) -> list[str]:
+    """The model's sentence about each tile, or ours."""
+    outlined = [i for i, row in enumerate(rows) if row.outlined is not None]
+    core_m2 = dict(
+        zip(outlined, geodesic_areas(cores[outlined], crs_of(grid).proj).tolist(), strict=True)
+    )
+    return [
+        row.caption if row.outlined is None else _worded(row, row.outlined, core_m2[i])
+        for i, row in enumerate(rows)
+    ]
+
+
+def _worded(row: _TileRow, outlined: Sequence[Kinds], core_m2: float) -> str:
+    core = row.window.core
+    pixel_m2 = core_m2 / (core.height_px * core.width_px)
+    kinds = [each._replace(area_m2=(each.area_m2 or 0) * pixel_m2) for each in outlined]
+    return tile_caption(kinds, 1 - (row.not_seen or 0), has_others=bool(row.changed))
 
 
 def _core_boxes(rows: Sequence[_TileRow]) -> NDArray[np.object_]:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Self
 
 from geochg.errors import GeochgError, ModelError, RunError
+from geochg.foreign_text import LONGEST_TEXT, cleaned
 from geochg.models.plain_talk import Observed, reply
 from geochg.options import Options
 from geochg.records import (
@@ -89,6 +90,11 @@ class ModelIdentity:
     checksum: str
     adapter: str = ""
 
+    def __post_init__(self) -> None:
+        # Names of models come from servers and folders of others.
+        for name in ("id", "adapter"):
+            object.__setattr__(self, name, cleaned(getattr(self, name), LONGEST_TEXT))
+
 
 @contextmanager
 def naming(model: ChangeModel) -> Iterator[None]:
@@ -105,7 +111,7 @@ def naming(model: ChangeModel) -> Iterator[None]:
         raise
     except Exception as error:
         raise RunError(
-            f"the model {model.name} failed: {type(error).__name__}: {error}",
+            f"the model {model.name} failed: {type(error).__name__}: {cleaned(error)}",
             "what was done is kept: run again with --resume, or report this to its authors",
         ) from error
 

@@ -9,7 +9,7 @@ from geochg.models.base import ChangeModel
 from geochg.models.clue import CluedModel
 from geochg.models.refine import RefinedModel
 from geochg.models.registry import load_model
-from geochg.options import AnalyzeOptions
+from geochg.options import AnalyzeOptions, Sensitivity
 from geochg.records import Question, Task
 from geochg.tasks import ask
 from geochg.tasks.wording import CLUE, check_wording
@@ -81,6 +81,19 @@ def _check_grid(options: AnalyzeOptions, model: ChangeModel) -> None:
         raise OptionError(f"{model.name} outlines already", hint)
     if Task.LOCATE not in model.capabilities.tasks:
         raise OptionError(f"{model.name} does not say where something changed", hint)
+
+
+def check_sensitivity(options: AnalyzeOptions, model: ChangeModel) -> None:
+    """Refuses a sensitivity that would move nothing.
+
+    Raises:
+        OptionError: If the model does not outline.
+    """
+    if options.sensitivity is not Sensitivity.NORMAL and model.capabilities.location != "mask":
+        raise OptionError(
+            f"{model.name} does not outline, so there is no threshold for a sensitivity to move",
+            "leave out --sensitivity",
+        )
 
 
 def check_classes(options: AnalyzeOptions, model: ChangeModel) -> None:

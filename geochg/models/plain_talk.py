@@ -25,11 +25,11 @@ from geochg.records import (
     Outlines,
 )
 from geochg.tasks.lexicon import ADJECTIVES, CHANGED, COUNTABLE, DIRECTIONS, NOUNS
+from geochg.tasks.quantities import area_in_words
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_HECTARE_M2 = 10_000
 _LEAST_SHARE = 0.0005
 """Channels on less than this share of the tile are not worth a word."""
 
@@ -209,7 +209,7 @@ def _sentence(found: _Found) -> str:
     # A picture without a place has an upper side, but no north.
     has_place = not math.isnan(found.area_m2)
     places = ", ".join(cell.compass if has_place else cell.name for cell in found.cells)
-    area = f" on {_area(found.area_m2)}" if has_place else ""
+    area = f" on {area_in_words(found.area_m2)}" if has_place else ""
     return f"{name.capitalize()} {verb}{area} ({places})."
 
 
@@ -237,9 +237,3 @@ def _described(
         line = caption.text.strip().rstrip(".")
         yield f"{line[:1].upper()}{line[1:]}."
     yield _listed(found)
-
-
-def _area(area_m2: float) -> str:
-    if area_m2 < _HECTARE_M2:
-        return f"{float(f'{area_m2:.2g}'):,.0f} m²"
-    return f"{area_m2 / _HECTARE_M2:,.1f} ha"

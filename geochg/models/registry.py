@@ -9,6 +9,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any
 
 from geochg.errors import ModelError
+from geochg.foreign_text import cleaned
 from geochg.models.base import Capabilities, ChangeModel
 
 if TYPE_CHECKING:
@@ -150,8 +151,7 @@ def _claims(entries: list[EntryPoint]) -> str:
 
 
 def _one_line(error: Exception) -> str:
-    lines = str(error).splitlines()
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+    return f"{type(error).__name__}: {cleaned(error)}" if str(error) else type(error).__name__
 
 
 def _plain(capabilities: Capabilities) -> dict[str, Any]:

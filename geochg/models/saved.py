@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from geochg.errors import ModelError
+from geochg.foreign_text import LONGEST_TEXT, cleaned
 
 WEIGHTS = "model.safetensors"
 WEIGHTS_INDEX = "model.safetensors.index.json"
@@ -103,5 +104,5 @@ def fingerprint(folder: Path, weights: Sequence[Path]) -> str:
 
 def first_line(error: BaseException) -> str:
     """Of what an error says; its name where it says nothing."""
-    lines = (line.strip() for line in str(error).splitlines())
-    return next((line for line in lines if line), type(error).__name__)
+    lines = cleaned(error, LONGEST_TEXT, keep_lines=True).strip().splitlines()
+    return cleaned(lines[0]) if lines else type(error).__name__

@@ -18,7 +18,7 @@ from geochg.models.sample import PixelSample, finite_pixels, sample_pixels
 from geochg.models.smooth import smoothed
 from geochg.models.spectral import CHANNELS, CoverScores, cover_bands, fit_cover, kinds
 from geochg.models.threshold import Cut, effective_dof, fit_cut, fixed_cut
-from geochg.models.wording import NO_CHANGE, piece_sentence, sentence
+from geochg.models.wording import NO_CHANGE, sentence
 from geochg.options import Options
 from geochg.records import (
     Answer,
@@ -298,5 +298,4 @@ def _outlines(change: TileChange) -> Outlines:
         layers = np.empty((len(channels), *change.probability.shape), np.float32)
         for index, layer in enumerate(layers):
             np.multiply(change.probability, change.kinds == index, out=layer)
-    captions = tuple(piece_sentence(channel) for channel in channels)
-    return Outlines(channels, layers, PROBABILITY_CUT, captions)
+    return Outlines(channels, layers, PROBABILITY_CUT)

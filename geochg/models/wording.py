@@ -19,7 +19,6 @@ LEAST_SHARE = 0.005
 """Kinds of change below this share of a tile are left out unless they are all there is."""
 
 _NOUNS = {"other": "the surface"}
-_SEVERAL = {"building": "buildings", "road": "roads", "bare": "bare ground"}
 _VERBS = {
     Change.APPEARED: "appeared",
     Change.DISAPPEARED: "disappeared",
@@ -39,12 +38,6 @@ def sentence(shares: Mapping[Channel, float]) -> str:
     parts = [f"{first} of this tile", *others]
     text = "; ".join(parts)
     return f"{text[0].upper()}{text[1:]}."
-
-
-def piece_sentence(channel: Channel) -> str:
-    """Says it like "Water appeared here." does: true of any place where the channel changed."""
-    noun = (_NOUNS | _SEVERAL).get(channel.class_name, channel.class_name)
-    return f"{noun[0].upper()}{noun[1:]} {_VERBS[channel.change]} here."
 
 
 def _clause(channel: Channel, share: float) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from geochg.foreign_text import LONGEST_TEXT
+from geochg.foreign_text import LONGEST_TEXT, printable
 from geochg.records import Caption, Task
 from geochg.tasks.base import NonsenseError, TaskSpec
 from geochg.tasks.sameness import Verdict, led, verdict
@@ -59,7 +59,7 @@ def _shortened(line: str) -> str:
 
 def _one_line(text: str) -> str:
     """The text on one line; where a line ended without a stop, its statement gets one."""
-    lines = [" ".join(line.split()) for line in text.splitlines() if line.strip()]
+    lines = [" ".join(line.split()) for line in printable(text).splitlines() if line.strip()]
     closed = [f"{line}." if line[-1].isalnum() else line for line in lines[:-1]]
     return " ".join([*closed, *lines[-1:]])
 

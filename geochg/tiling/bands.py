@@ -10,9 +10,13 @@ from rasterio import DatasetReader
 from rasterio.enums import ColorInterp
 
 from geochg.errors import InputError, OptionError
+from geochg.foreign_text import cleaned
 
 DISPLAY = ("red", "green", "blue")
 """The bands shown to models that look at pictures, in order."""
+
+LONGEST_LABEL = 120
+"""Characters of a band's name that are kept."""
 
 _ROLES = {
     **{name: name for name in (*DISPLAY, "nir", "rededge", "swir", "pan", "coastal", "thermal")},
@@ -76,7 +80,7 @@ class BandChoice:
 
 def describe_bands(dataset: DatasetReader) -> tuple[Band, ...]:
     """The bands of an open raster, named by description or colour."""
-    labels = [(label or "").strip() for label in dataset.descriptions]
+    labels = [cleaned(label or "", LONGEST_LABEL) for label in dataset.descriptions]
     return tuple(
         Band(number, label, _role(label, color), alpha=color is ColorInterp.alpha)
         for number, (label, color) in enumerate(

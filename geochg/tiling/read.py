@@ -15,6 +15,7 @@ from odc.geo.geobox import GeoBox
 from rasterio.errors import RasterioError
 
 from geochg.errors import InputError
+from geochg.foreign_text import cleaned
 from geochg.records import PixelWindow, Tile, TileFailure, TileWindow
 from geochg.tiling.aoi import Area
 from geochg.tiling.date import DatePlan, DateReader
@@ -164,7 +165,7 @@ class _DateThreads:
         try:
             return self._reader(thread).read_finished(window)
         except (RasterioError, OSError) as error:
-            return str(error)
+            return cleaned(error)
         except InputError as error:  # the raster is gone, or no longer what it was
             return error.message
 

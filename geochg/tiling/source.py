@@ -17,7 +17,7 @@ from rasterio.errors import RasterioError, RasterioIOError
 from rasterio.vrt import WarpedVRT
 
 from geochg.errors import InputError
-from geochg.foreign_text import cleaned, without_secrets
+from geochg.foreign_text import cleaned, printable, without_secrets
 from geochg.tiling.acquired import acquired
 from geochg.tiling.bands import Band, describe_bands
 from geochg.tiling.virtual import alpha_as_data, expanded_palette
@@ -82,7 +82,7 @@ class RasterSource:
         return {
             "path": without_secrets(self.path),
             "size_bytes": self.size_bytes,
-            "crs": str(self.geobox.crs),
+            "crs": printable(str(self.geobox.crs)),
             "acquired": self.acquired or None,
         }
 

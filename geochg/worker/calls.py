@@ -12,6 +12,7 @@ from threading import Lock, Thread, current_thread
 from typing import Any
 
 from geochg.errors import CancelledRunError, GeochgError
+from geochg.foreign_text import cleaned
 from geochg.worker.messages import (
     INTERNAL,
     NOT_A_REQUEST,
@@ -157,7 +158,7 @@ def _answer(method: Method, call: Call, number: RequestId) -> bytes:
     # One request must not take the others down; the log has the rest.
     except Exception as error:
         traceback.print_exc(file=sys.stderr)
-        reason = " ".join(f"{type(error).__name__}: {error}".split())[:500]
+        reason = f"{type(error).__name__}: {cleaned(error)}"
         hint = "report this with what the worker wrote on stderr"
         return error_line(MessageError(INTERNAL, reason, hint, request=number))
 

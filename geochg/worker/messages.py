@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from geochg.errors import CancelledRunError, GeochgError
+from geochg.foreign_text import LONGEST_TEXT, cleaned
 
 NOT_JSON = -32700
 NOT_A_REQUEST = -32600
@@ -42,10 +43,10 @@ class MessageError(Exception):
         request: RequestId | None = None,
         kind: str = "",
     ) -> None:
-        super().__init__(message)
         self.code = code
-        self.message = message
-        self.hint = hint
+        self.message = cleaned(message, LONGEST_TEXT)
+        self.hint = cleaned(hint, LONGEST_TEXT)
+        super().__init__(self.message)
         self.request = request
         self.kind = kind
 
@@ -83,7 +84,7 @@ def request_of(line: bytes) -> Request:
         value = json.loads(line.decode("utf-8"), parse_constant=_refuse_constant)
     # RecursionError: nested deeper than anyone means to.
     except (ValueError, RecursionError) as error:
-        reason = " ".join(str(error).split())[:200]
+        reason = cleaned(error, 200)
         raise MessageError(
             NOT_JSON, f"that is no JSON: {reason}", "write one JSON object a line, in UTF-8"
         ) from error

@@ -7,6 +7,7 @@ import time
 import traceback
 from collections.abc import Mapping
 
+from geochg.foreign_text import cleaned
 from geochg.worker.calls import Calls, Method
 from geochg.worker.messages import (
     INTERNAL,
@@ -97,7 +98,7 @@ def _taken(line: bytes | None, known: Mapping[str, Method], calls: Calls) -> byt
     # The worker outlives whatever a message does to it.
     except Exception as error:
         traceback.print_exc()
-        reason = f"{type(error).__name__}: {error}"[:500]
+        reason = f"{type(error).__name__}: {cleaned(error)}"
         return error_line(MessageError(INTERNAL, reason, "report this"))
     return None
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geochg.errors import OptionError
+from geochg.foreign_text import printable
 from geochg.geometry.geodesy import map_polygons
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def write_features(
         raise OptionError(
             f"cannot tell the format of {path}", f"known suffixes: {', '.join(LAYER_SUFFIXES)}"
         )
-    content = compose(frame, metadata, layer)
+    content = compose(_printable(frame), metadata, layer)
     path.write_bytes(content)
 
 
@@ -138,6 +139,14 @@ def _with_gdal(
     except (DataSourceError, DataLayerError) as error:
         raise OSError(str(error)) from error
     return content.getvalue()
+
+
+def _printable(frame: GeoDataFrame) -> GeoDataFrame:
+    """The table with texts of models as they can be stored in any format."""
+    texts = [name for name in frame.columns if frame[name].dtype == "string"]
+    return frame.assign(
+        **{name: frame[name].map(printable, na_action="ignore").astype("string") for name in texts}
+    )
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from rasters import ORIGIN, texture
 from geochg.dialogue import open_dialogue
 from geochg.errors import InputError, ModelError, OptionError, RunError
 from geochg.options import AnalyzeOptions
-from geochg_cli.main import geochg as command
+from geochg_cli.group import geochg as command
 
 pytestmark = pytest.mark.usefixtures("marker_plugin")
 

@@ -3,7 +3,7 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from geochg_cli.main import geochg
+from geochg_cli.group import geochg
 
 
 def run(*arguments):

@@ -205,7 +205,7 @@ def test_answers_to_questions_are_one_group():
 
 
 def test_no_answer_at_all_is_an_error():
-    with pytest.raises(RunError, match="answered none of 1 questions: no way") as caught:
+    with pytest.raises(RunError, match=r"answered none of 1 questions: no. way") as caught:
         scored(Task.QUESTION, (References(("a",)), Failed("no\x1b way")))
     assert "\x1b" not in caught.value.message
 
@@ -252,7 +252,7 @@ def test_tables_in_words_and_in_markdown():
 
 
 def test_texts_of_others_are_made_harmless():
-    assert one_line("a\x1b[31m\nb\u202ec") == "a [31m b c"
+    assert one_line("a\x1b[31m\nb\u202ec") == "a bc"
     assert len(one_line("x" * 100)) == 48
     assert COLUMNS["cider_d"].scale == 100
 
@@ -261,5 +261,5 @@ def test_class_names_of_others_are_made_harmless():
     found = scored(Task.COUNT, (Counts({"x\x1b]0;y\x07**z\n# w": 1}), Counts({"road": 0})))
     shown = [*in_words([found]), *in_markdown([found])]
     assert all(each.isprintable() for each in shown)
-    assert "  x ]0;y **z # w (1)" in shown
-    assert "**x \\]0;y \\*\\*z # w (1)**" in shown
+    assert "  x**z # w (1)" in shown
+    assert "**x\\*\\*z # w (1)**" in shown

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from pyproj import Geod
 from rasterio.features import rasterize
-from tile_factory import ALTERED, ROAD, make_grid, make_tile, outlines, results_of
+from tile_factory import ALTERED, ROAD, layout, make_grid, make_tile, outlines, results_of
 
 from geochg.cells import CellSettings, tile_result
 from geochg.features.changes import FeatureSettings, change_features
@@ -34,6 +34,8 @@ COLUMNS = [
     "id",
     "class",
     "change",
+    "before_class",
+    "after_class",
     "confidence",
     "caption",
     "count",
@@ -71,13 +73,14 @@ def test_a_feature_over_four_tiles():
     assert row["cells"] == [
         "r0c0/bottom-right", "r0c1/bottom-left", "r1c0/top-right", "r1c1/top-left",
     ]  # fmt: skip
-    assert row["count"] is pd.NA
+    assert row["count"] == 1
+    assert row["before_class"] is row["after_class"] is pd.NA
     assert row.geometry.equals(shapely.box(500_100, 4_999_850, 500_150, 4_999_910))
     # At the central meridian of UTM lengths are 0.9996 of the ground's.
     assert row["area_m2"] == pytest.approx(50 * 60 / 0.9996**2, abs=0.1)
 
 
-def test_counts_are_kept_only_for_the_one_feature_of_its_class_in_its_only_tile():
+def test_outlined_features_count_their_buildings_and_are_one_stretch_of_road():
     classes = image(a=(slice(1, 3), slice(1, 3), 1), b=(slice(1, 3), slice(14, 16), 1))
     classes[5, 14] = 1
     classes[8, 20] = 2
@@ -86,11 +89,38 @@ def test_counts_are_kept_only_for_the_one_feature_of_its_class_in_its_only_tile(
     frame = change_features(results, make_grid((24, 24)), PLAIN)
     found = [(row["class"], row["tiles"], row["count"]) for _, row in frame.iterrows()]
     assert found == [
+        ("building", ["r0c0"], 1),
+        ("building", ["r0c1"], 1),
+        ("building", ["r0c1"], 1),
+        ("road", ["r0c1"], 1),
+        ("building", ["r1c0", "r1c1"], 1),
+    ]
+    assert frame["count"].dtype == "Int64"
+
+
+def test_counts_of_grid_answers_are_kept_for_the_one_feature_of_its_class_in_its_only_tile():
+    windows = list(layout(1, 3, 12))
+    located = {
+        0: {"building": {GridCell(1, 1): 0.8}},
+        1: {"building": {GridCell(0, 1): 0.8, GridCell(2, 1): 0.8}, "road": {GridCell(1, 0): 0.9}},
+        2: {"water": {GridCell(1, 1): 0.8}},
+    }
+    results = [
+        tile_result(
+            make_tile(window),
+            [Locations(located[window.index]), Counts({"building": 4, "road": 2})],
+            CellSettings(),
+        )
+        for window in windows
+    ]
+    frame = change_features(results, make_grid((12, 36)), FeatureSettings(Geometry.CELLS))
+    found = [(row["class"], row["tiles"], row["count"]) for _, row in frame.iterrows()]
+    assert found == [
+        ("building", ["r0c1"], pd.NA),
         ("building", ["r0c0"], 4),
+        ("road", ["r0c1"], 2),
+        ("water", ["r0c2"], pd.NA),
         ("building", ["r0c1"], pd.NA),
-        ("building", ["r0c1"], pd.NA),
-        ("road", ["r0c1"], pd.NA),
-        ("building", ["r1c0", "r1c1"], pd.NA),
     ]
     assert frame["count"].dtype == "Int64"
 
@@ -233,7 +263,8 @@ def test_tiles_as_features():
     assert frame["tile"].tolist() == ["r0c0", "r0c1", "r1c0", "r1c1"]
     assert frame["status"].tolist() == ["answered", "answered", "failed", "skipped"]
     assert frame["changed"].tolist() == [True, pd.NA, pd.NA, pd.NA]
-    assert frame["probability"].tolist() == [0.6123, pd.NA, pd.NA, pd.NA]
+    assert frame["probability"].tolist() == [0.75, pd.NA, pd.NA, pd.NA]
+    assert frame["not_seen"].tolist() == [pd.NA] * 4
     assert frame["unparsed"].tolist() == [[], ["count"], [], []]
     assert frame["reason"].tolist() == ["", "", "read error", ""]
     assert frame["count_building"].tolist() == [1, pd.NA, pd.NA, pd.NA]

@@ -11,7 +11,7 @@ import geochg
 from geochg.describe import describe
 from geochg.errors import ModelError, OptionError, TilesFailedError
 from geochg.outputs import Outputs
-from geochg_cli.main import geochg as command
+from geochg_cli.group import geochg as command
 
 
 @pytest.fixture

@@ -12,17 +12,14 @@ import numpy as np
 
 from geochg.errors import OptionError, RunError
 from geochg.models.base import Capabilities, ChangeModel, ModelIdentity
-from geochg.models.deltavlm.captions import captioned
 from geochg.models.deltavlm.finding import Finder, Finding
 from geochg.models.devices import torch_device
 from geochg.models.talk import Conversation, settled, unchanged
 from geochg.options import Options
 from geochg.records import (
     Answer,
-    Caption,
     Dialogue,
     Exchange,
-    Outlines,
     PairFacts,
     Question,
     Task,
@@ -237,7 +234,7 @@ class DeltaVLMModel(ChangeModel):
         if talks := [a for row in answers for a in row if isinstance(a, Conversation)]:
             hold(self.speaker, sight, talks)
         said = [
-            _in_agreement([self._said(a, f) if isinstance(a, Conversation) else a for a in row])
+            [self._said(a, f) if isinstance(a, Conversation) else a for a in row]
             for row, f in zip(answers, seen, strict=True)
         ]
         return [settled(tile, row) for tile, row in zip(tiles, said, strict=True)]
@@ -275,14 +272,6 @@ def _finder(head: HeadFacts | None, given: DeltaVLMOptions) -> Finder | None:
         head.threshold if threshold is None else threshold,
         head.presence_threshold if presence_threshold is None else presence_threshold,
     )
-
-
-def _in_agreement(answers: list[Answer]) -> list[Answer]:
-    """Outlines get sentences of their own where the caption speaks of something else."""
-    caption = next((answer for answer in answers if isinstance(answer, Caption)), None)
-    if caption is None or not caption.changed:
-        return answers
-    return [captioned(a, caption) if isinstance(a, Outlines) else a for a in answers]
 
 
 def _failure(tile: Tile) -> TileFailure | None:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
 from geochg.errors import OptionError, RunError
+from geochg.foreign_text import secret_names
 from geochg.models.base import Capabilities, ChangeModel, ModelIdentity
 from geochg.models.endpoint.address import Address
 from geochg.models.endpoint.chat import Chat, Key, Message
@@ -74,6 +75,11 @@ class EndpointOptions(Options):
                     f"{name} {getattr(self, name):.15g}",
                     f"it must lie between {least:g} and {greatest:,}",
                 )
+        if names := secret_names(self.extra):
+            raise OptionError(
+                f"extra holds {names[0]!r}, and options stand in every output",
+                f"put the key into the environment variable {self.key_variable}",
+            )
 
     def request(self) -> dict[str, Any]:
         """The members of each request beside model and messages."""

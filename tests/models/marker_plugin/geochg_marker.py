@@ -18,8 +18,9 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import partial
 from typing import ClassVar, Self
 
 import numpy as np
@@ -30,12 +31,14 @@ from geochg.options import Options
 from geochg.records import (
     CELL_AREA_SHARE,
     GRID_CELLS,
+    LAND_COVER,
     Answer,
     Caption,
     Change,
     Channel,
     Counts,
     Dialogue,
+    LandCover,
     Locations,
     Outlines,
     Presence,
@@ -71,6 +74,10 @@ class MarkerOptions(Options):
         fail_tiles: Indexes of tiles that end in a `TileFailure`.
         nonsense: Whether every answer is `Unparsed`.
         delay_s: Seconds each batch takes, for tests that interrupt.
+        land_cover: Whether outlines tell land cover and what was not seen: where a building stands
+            or stood as the classes say, low plants elsewhere; hidden where the first band of
+            either date is above `cloud`.
+        cloud: See `land_cover`.
     """
 
     location: Location = Location.MASK
@@ -78,6 +85,8 @@ class MarkerOptions(Options):
     fail_tiles: tuple[int, ...] = ()
     nonsense: bool = False
     delay_s: float = 0.0
+    land_cover: bool = False
+    cloud: float = 250.0
 
     def __post_init__(self) -> None:
         if self.delay_s < 0:
@@ -124,6 +133,8 @@ class MarkerModel(ChangeModel):
             return [Unparsed(q.task, "colourless green ideas", "nonsense") for q in questions]
         seen = Seen.of(tile, self.options.difference)
         locate = _locations if self.options.location is Location.GRID else _outlines
+        if self.options.land_cover:
+            locate = partial(_covered, tile=tile, cloud=self.options.cloud)
         return [(_ANSWERS | {Task.LOCATE: locate})[q.task](seen) for q in questions]
 
 
@@ -179,6 +190,31 @@ def _counts(seen: Seen) -> Counts:
 def _outlines(seen: Seen) -> Outlines:
     layers = np.stack([seen.appeared, seen.disappeared]).astype(np.float32)
     return Outlines((APPEARED, DISAPPEARED), layers * np.float32(CHANGED_PROBABILITY))
+
+
+def _covered(seen: Seen, tile: Tile, cloud: float) -> Outlines:
+    """Outlines with everything that a model may tell; a pixel in 16 is sure, the rest hangs on."""
+    bare = _outlines(seen)
+    plants, building = LAND_COVER.index("low plants"), LAND_COVER.index("building")
+    before = np.where(seen.disappeared, building, plants).astype(np.uint8)
+    after = np.where(seen.appeared, building, plants).astype(np.uint8)
+    sure = np.zeros(seen.changed.shape, bool)
+    rows, cols = (
+        (start + np.arange(size)) % 4 == 0
+        for start, size in zip(
+            (tile.window.read.row_start, tile.window.read.col_start), sure.shape, strict=True
+        )
+    )
+    sure[np.ix_(rows, cols)] = True
+    change = seen.changed * np.where(sure, np.float32(CHANGED_PROBABILITY), np.float32(0.4))
+    return replace(
+        bare,
+        change=change.astype(np.float32),
+        low_threshold=0.3,
+        land_cover=LandCover(before, after),
+        not_seen=((tile.before[0] > cloud) | (tile.after[0] > cloud)) & tile.valid,
+        calibration=((0.0, 1.0), (0.0, 0.5)),
+    )
 
 
 def _locations(seen: Seen) -> Locations:

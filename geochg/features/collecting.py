@@ -1,0 +1,174 @@
+"""The cells of all tiles, and what features take over from those that they are made of."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from geochg.records import GRID_CELLS, LAND_COVER, Calibration, Cell, Ground, TileResult, TileWindow
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_GRID_CELL_NAMES = [cell.name for cell in GRID_CELLS]
+_COVERS = len(LAND_COVER) + 1
+
+
+class TileFacts(NamedTuple):
+    """What is taken over from a tile beside its cells."""
+
+    window: TileWindow
+    caption: str
+    counts: Mapping[str, int]
+    calibration: Calibration | None
+
+
+class Collected(NamedTuple):
+    """Cells of all tiles.
+
+    Attributes:
+        cells: In tile order.
+        tile: `(cells,)` index of the tile each lies in.
+        tiles: By index.
+        tells_land_cover: Whether the model told the land cover of both dates.
+    """
+
+    cells: list[Cell]
+    tile: NDArray[np.int64]
+    tiles: dict[int, TileFacts]
+    tells_land_cover: bool
+
+    @classmethod
+    def of(cls, results: Iterable[TileResult]) -> Collected:
+        """Collects the cells of results that may come in any order."""
+        found: dict[int, tuple[TileFacts, tuple[Cell, ...]]] = {}
+        tells_land_cover = False
+        for result in results:
+            tells_land_cover |= result.tells_land_cover
+            if result.cells:
+                facts = TileFacts(result.window, result.caption, result.counts, result.calibration)
+                found[result.window.index] = facts, result.cells
+        indices = sorted(found)
+        return cls(
+            [cell for index in indices for cell in found[index][1]],
+            np.repeat(np.array(indices, np.int64), [len(found[index][1]) for index in indices]),
+            {index: found[index][0] for index in indices},
+            tells_land_cover,
+        )
+
+
+class Described(NamedTuple):
+    """What a feature takes over from its cells.
+
+    Attributes:
+        confidence: 0-1, weighted by area and read off the calibration.
+        caption: The model's sentence; empty where it has none for the place.
+        objects: How many the model counted, where that is of this feature alone.
+        ground: Under and around all of it; None where it was not outlined.
+        tiles: Names of the tiles it lies in.
+        cells: Names such as `r0c1/top-left`.
+    """
+
+    confidence: float
+    caption: str
+    objects: int | None
+    ground: Ground | None
+    tiles: list[str]
+    cells: list[str]
+
+
+def described(
+    collected: Collected, polygons: NDArray[np.object_], feature: NDArray[np.int64]
+) -> list[Described]:
+    """One entry a feature, in order of its number.
+
+    Args:
+        collected: The cells.
+        polygons: `(cells,)` their polygons.
+        feature: `(cells,)` number of the feature each belongs to, from 0 without gaps.
+    """
+    import shapely
+
+    area_px = shapely.area(polygons).tolist()
+    tile, of = collected.tile.tolist(), feature.tolist()
+    sharers = Counter({(tile[i], collected.cells[i].class_name, of[i]) for i in range(len(of))})
+    features_in = Counter((index, name) for index, name, _ in sharers)
+    entries = []
+    for _, group in groupby(np.argsort(feature, kind="stable").tolist(), key=of.__getitem__):
+        members = list(group)
+        share: dict[int, float] = {}
+        for i in members:
+            share[tile[i]] = share.get(tile[i], 0.0) + area_px[i]
+        main = max(share, key=share.__getitem__)
+        weighted = sum(area_px[i] * collected.cells[i].probability for i in members)
+        mean = weighted / sum(share.values())
+        entries.append(
+            Described(
+                confidence=_calibrated(mean, collected.tiles[main].calibration),
+                caption=_caption(collected, members, area_px, main),
+                objects=_count(collected, members[0], list(share), features_in),
+                ground=_ground([collected.cells[i].ground for i in members]),
+                tiles=[collected.tiles[index].window.name for index in share],
+                cells=_cell_names(collected, members),
+            )
+        )
+    return entries
+
+
+def _calibrated(mean: float, calibration: Calibration | None) -> float:
+    return mean if calibration is None else float(np.interp(mean, *calibration))
+
+
+def _caption(
+    collected: Collected, members: Sequence[int], area_px: Sequence[float], tile: int
+) -> str:
+    """What the model said about the largest piece in a tile, else about the tile.
+
+    Outlined pieces need no words about the whole tile: `features.captions` has some of their own.
+    """
+    pieces = [i for i in members if collected.tile[i] == tile]
+    largest = collected.cells[max(pieces, key=area_px.__getitem__)]
+    if largest.ground is not None:
+        return "" if collected.tells_land_cover else largest.caption
+    return largest.caption or collected.tiles[tile].caption
+
+
+def _count(
+    collected: Collected, member: int, tiles: Sequence[int], features_in: Counter[tuple[int, str]]
+) -> int | None:
+    """The model's count for a feature that shares its tile with no other of its class."""
+    name = collected.cells[member].class_name
+    if len(tiles) > 1 or features_in[tiles[0], name] > 1:
+        return None
+    return collected.tiles[tiles[0]].counts.get(name)
+
+
+def _ground(grounds: Sequence[Ground | None]) -> Ground | None:
+    """The pixels of all of them together."""
+    known = [ground for ground in grounds if ground is not None]
+    if not known:
+        return None
+    if not any(ground.before for ground in known):
+        return Ground()
+    total = np.zeros((3, _COVERS), np.int64)
+    for ground in known:
+        if ground.before:
+            total += np.array(ground)
+    before, after, beside = (tuple(row) for row in total.tolist())
+    return Ground(before, after, beside)
+
+
+def _cell_names(collected: Collected, members: Sequence[int]) -> list[str]:
+    """Names such as `r0c1/top-left`, in order of tiles, then of the 3x3 grid."""
+    found: dict[int, set[str]] = {}
+    for i in members:
+        found.setdefault(int(collected.tile[i]), set()).update(collected.cells[i].grid_cells)
+    return [
+        f"{collected.tiles[index].window.name}/{name}"
+        for index, names in found.items()
+        for name in sorted(names, key=_GRID_CELL_NAMES.index)
+    ]

@@ -1,0 +1,67 @@
+"""What is known of a change, for the sentences about it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from geochg.land_cover import COVERS
+from geochg.records import LAND_COVER
+
+if TYPE_CHECKING:
+    from shapely import Polygon
+
+_BESIDE = ("road", "water", "building", "woody", "low plants", "bare")
+"""What is worth naming beside a change, the most telling first."""
+_BESIDE_SHARE = 0.2
+_LONG = 30.0
+"""Squared perimeter over area of what is called long: a rectangle six times as long as wide."""
+
+
+class Facts(NamedTuple):
+    """What is known of a change.
+
+    Attributes:
+        class_name: What changed.
+        change: One of `Change`.
+        before: Land cover at the earlier date, None where that is not known.
+        after: Land cover at the later date.
+        beside: Land cover that it adjoins at the later date.
+        area_m2: Its size; None where that is not known.
+        count: Number of separate objects; None for what is not counted.
+        place: One of `places.PLACES`, or `places.EVERYWHERE`.
+        is_long: Whether it is much longer than wide.
+    """
+
+    class_name: str
+    change: str
+    before: str | None = None
+    after: str | None = None
+    beside: str | None = None
+    area_m2: float | None = None
+    count: int | None = None
+    place: str = ""
+    is_long: bool = False
+
+
+def adjoining(class_name: str, before: str | None, beside: Sequence[int]) -> str | None:
+    """The land cover that a piece adjoins; None where none stands out.
+
+    What it consists of itself, or stands on, is not worth naming, but for buildings.
+
+    Args:
+        class_name: What changed.
+        before: Land cover of the piece at the earlier date.
+        beside: As `Ground.beside`.
+    """
+    total = sum(beside)
+    own = COVERS.get(class_name, frozenset()) - {"building"} | {before}
+    for name in _BESIDE:
+        if total and name not in own and beside[LAND_COVER.index(name)] >= _BESIDE_SHARE * total:
+            return name
+    return None
+
+
+def is_long(polygon: Polygon) -> bool:
+    """Whether a polygon is much longer than wide."""
+    return bool(polygon.length**2 >= _LONG * polygon.area)

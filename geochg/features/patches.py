@@ -1,0 +1,168 @@
+"""One class and direction for what hangs together.
+
+Specks join what they touch, and no ground lies beside ground on which the same class went the other
+way. All of it looks at pieces of the whole grid, so tile borders play no part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from heapq import heapify, heappop, heappush
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from geochg.features.merging import joined, shared_edges
+from geochg.records import Change
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+SWALLOWED_SHARE = 0.5
+"""Of two neighbours of one class with opposite directions, the smaller takes the direction of the
+larger when it is below this share of it; else both were altered."""
+
+_OPPOSITE = {Change.APPEARED: Change.DISAPPEARED, Change.DISAPPEARED: Change.APPEARED}
+
+Kind = tuple[str, str]
+"""Class and direction."""
+
+
+def settled(polygons: NDArray[np.object_], kinds: Sequence[Kind], tiny_px: int) -> list[Kind]:
+    """Class and direction of each piece, in view of those that it touches.
+
+    Args:
+        polygons: `(n,)` pieces in grid pixels that do not overlap.
+        kinds: Class and direction of each as outlined.
+        tiny_px: Features below this size join a neighbour, the one with the longest common border.
+
+    Returns:
+        `n` kinds: equal for pieces that become one feature, and of touching pieces of one class
+        never opposite.
+    """
+    if len(polygons) == 0:
+        return []
+    found = list(kinds)
+    for settle in (_join_tiny, _settle_opposites):
+        feature = joined(polygons, _numbers(found))
+        patches = _Patches.of(polygons, feature, found)
+        settle(patches, tiny_px)
+        found = [patches.kind[patches.root(number)] for number in feature.tolist()]
+    return found
+
+
+def _numbers(kinds: Sequence[Kind]) -> NDArray[np.int64]:
+    number = {kind: i for i, kind in enumerate(sorted(set(kinds)))}
+    return np.array([number[kind] for kind in kinds], np.int64)
+
+
+class _Patches(NamedTuple):
+    """Features that touch, and may be taken together.
+
+    Attributes:
+        parent: The feature each was taken into; itself where it was not.
+        area_px: Of each with all that was taken into it.
+        kind: Class and direction of each.
+        border_px: Length of the border with each feature that it touches.
+    """
+
+    parent: list[int]
+    area_px: list[float]
+    kind: list[Kind]
+    border_px: list[dict[int, int]]
+
+    @classmethod
+    def of(
+        cls, polygons: NDArray[np.object_], feature: NDArray[np.int64], kinds: Sequence[Kind]
+    ) -> _Patches:
+        """Features as they are joined, none taken into another yet."""
+        import shapely
+
+        count = int(feature.max()) + 1
+        first = np.full(count, len(feature))
+        np.minimum.at(first, feature, np.arange(len(feature)))
+        one, other = (feature[side] for side in shared_edges(polygons))
+        low, high = np.minimum(one, other), np.maximum(one, other)
+        pairs, length_px = np.unique(
+            np.stack([low, high])[:, low != high], axis=1, return_counts=True
+        )
+        border_px: list[dict[int, int]] = [{} for _ in range(count)]
+        for a, b, length in zip(*pairs.tolist(), length_px.tolist(), strict=True):
+            border_px[a][b] = border_px[b][a] = length
+        area_px = np.bincount(feature, shapely.area(polygons), count).tolist()
+        return cls(list(range(count)), area_px, [kinds[i] for i in first.tolist()], border_px)
+
+    def root(self, number: int) -> int:
+        """The feature that one was taken into in the end."""
+        while self.parent[number] != number:
+            self.parent[number] = self.parent[self.parent[number]]
+            number = self.parent[number]
+        return number
+
+    def neighbours(self, number: int) -> dict[int, int]:
+        """Features that one touches, with the length of the common border."""
+        found: dict[int, int] = {}
+        for other, length_px in self.border_px[number].items():
+            root = self.root(other)
+            if root != number:
+                found[root] = found.get(root, 0) + length_px
+        self.border_px[number].clear()
+        self.border_px[number].update(found)
+        return found
+
+    def take(self, taken: int, into: int) -> None:
+        """Takes a feature into another, whose kind it gets."""
+        self.parent[taken] = into
+        self.area_px[into] += self.area_px[taken]
+        for other, length_px in self.border_px[taken].items():
+            self.border_px[into][other] = self.border_px[into].get(other, 0) + length_px
+        self.border_px[taken].clear()
+
+
+def _join_tiny(patches: _Patches, tiny_px: int) -> None:
+    """Takes features below a size into a neighbour, the smallest first."""
+    waiting = [(area, i) for i, area in enumerate(patches.area_px) if area < tiny_px]
+    heapify(waiting)
+    while waiting:
+        area_px, number = heappop(waiting)
+        if patches.root(number) != number or patches.area_px[number] != area_px:
+            continue
+        near = patches.neighbours(number)
+        if not near:
+            continue
+        nearest = max(near, key=lambda other: (near[other], patches.area_px[other], -other))
+        if patches.area_px[nearest] < area_px:
+            patches.kind[nearest] = patches.kind[number]
+        patches.take(number, nearest)
+        if patches.area_px[nearest] < tiny_px:
+            heappush(waiting, (patches.area_px[nearest], nearest))
+
+
+def _settle_opposites(patches: _Patches, _: int) -> None:
+    """Lets no class have appeared beside where it disappeared, the smallest features first."""
+    waiting = [(patches.area_px[i], i) for i in range(len(patches.kind)) if _opposites(patches, i)]
+    heapify(waiting)
+    while waiting:
+        area_px, number = heappop(waiting)
+        if patches.root(number) != number or patches.area_px[number] != area_px:
+            continue
+        opposites = _opposites(patches, number)
+        if not opposites:
+            continue
+        largest = max(opposites, key=lambda other: (patches.area_px[other], -other))
+        if area_px < SWALLOWED_SHARE * patches.area_px[largest]:
+            patches.take(number, largest)
+            heappush(waiting, (patches.area_px[largest], largest))
+        else:
+            for each in (number, largest):
+                patches.kind[each] = patches.kind[each][0], str(Change.ALTERED)
+
+
+def _opposites(patches: _Patches, number: int) -> list[int]:
+    """Neighbours on which the same class went the other way."""
+    name, change = patches.kind[number]
+    opposite = _OPPOSITE.get(Change(change))
+    if opposite is None:
+        return []
+    wanted = (name, str(opposite))
+    return [other for other in patches.neighbours(number) if patches.kind[other] == wanted]

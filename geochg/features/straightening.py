@@ -1,0 +1,212 @@
+"""Outlines of buildings as they are built: straight, with right angles.
+
+A building that fills its smallest rectangle well becomes that rectangle, of its own area; another
+has its edges turned into the two directions of that rectangle. What fits neither way, or would
+reach into a neighbour, keeps its smoothed outline.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from geochg.features.merging import shared_edges
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from shapely import Polygon
+
+RECTANGLE_FIT = 0.85
+"""Least intersection over union of a building and its rectangle."""
+CORNERS_FIT = 0.82
+"""Least intersection over union of a building and its outline with right angles."""
+LEAST_PX = 12
+"""Smaller buildings are too coarse to have a direction."""
+
+_TOLERANCE_PX = 1.5
+_SHORTEST_EDGE_PX = 2.5
+_OVERLAP_PX = 1e-6
+
+
+def straightened(
+    pixels: NDArray[np.object_],
+    smooth: NDArray[np.object_],
+    wanted: NDArray[np.bool_],
+    height_per_width: float,
+) -> NDArray[np.object_]:
+    """Straightens some outlines.
+
+    Args:
+        pixels: `(n,)` polygons that follow pixel edges and do not overlap.
+        smooth: `(n,)` the same, smoothed.
+        wanted: `(n,)` bool, which are buildings.
+        height_per_width: Height of a pixel on the ground by its width.
+
+    Returns:
+        `(n,)` valid polygons of which none overlaps another; those that share an edge with another
+        stay as they are in `smooth`.
+    """
+    import shapely
+
+    places = np.flatnonzero(wanted & (shapely.area(pixels) >= LEAST_PX) & ~_touching(pixels))
+    if len(places) == 0:
+        return smooth
+    scale = np.array([1.0, height_per_width])
+    square = shapely.transform(pixels[places], lambda xy: xy * scale)
+    straight = _straight(square)
+    has_any = ~shapely.is_missing(straight)
+    found: NDArray[np.object_] = smooth.copy()
+    found[places[has_any]] = shapely.transform(straight[has_any], lambda xy: xy / scale)
+    return _without_overlaps(found, smooth, places[has_any])
+
+
+def _touching(pixels: NDArray[np.object_]) -> NDArray[np.bool_]:
+    """`(n,)` which polygons share an edge with another."""
+    found = np.zeros(len(pixels), bool)
+    one, other = shared_edges(pixels)
+    for side in (one, other):
+        found[side[one != other]] = True
+    return found
+
+
+def _without_overlaps(
+    found: NDArray[np.object_], smooth: NDArray[np.object_], straight: NDArray[np.intp]
+) -> NDArray[np.object_]:
+    """Takes outlines that overlap another back to what they were."""
+    import shapely
+
+    while len(straight):
+        tree = shapely.STRtree(found)
+        one, other = tree.query(found[straight], predicate="intersects")
+        index = straight[one]
+        one, other = index[index != other], other[index != other]
+        shared = shapely.area(shapely.intersection(found[one], found[other]))
+        bad = np.unique(one[shared > _OVERLAP_PX])
+        if len(bad) == 0:
+            break
+        found[bad] = smooth[bad]
+        straight = np.setdiff1d(straight, bad)
+    return found
+
+
+def _straight(polygons: NDArray[np.object_]) -> NDArray[np.object_]:
+    """Straight outlines, None where none fits; units are square."""
+    import shapely
+
+    rectangles = shapely.oriented_envelope(polygons)
+    fitting = np.array(
+        [_of_area(r, p) for r, p in zip(rectangles, polygons, strict=True)], dtype=object
+    )
+    found = np.where(_overlap_share(fitting, polygons) >= RECTANGLE_FIT, fitting, None)
+    for i in np.flatnonzero(shapely.is_missing(found)).tolist():
+        candidate = _with_right_angles(polygons[i], rectangles[i])
+        if candidate is not None and _overlap_share(candidate, polygons[i]) >= CORNERS_FIT:
+            found[i] = candidate
+    return found
+
+
+def _overlap_share(one: NDArray[np.object_], other: NDArray[np.object_]) -> NDArray[np.float64]:
+    """Intersection over union, 0-1."""
+    import shapely
+
+    shared = shapely.area(shapely.intersection(one, other))
+    share: NDArray[np.float64] = shared / (shapely.area(one) + shapely.area(other) - shared)
+    return share
+
+
+def _of_area(rectangle: Polygon, polygon: Polygon) -> Polygon:
+    """The rectangle about the polygon's middle, of the polygon's area."""
+    from shapely import affinity
+
+    factor = (polygon.area / rectangle.area) ** 0.5
+    middle, target = rectangle.centroid, polygon.centroid
+    sized = affinity.scale(rectangle, factor, factor, origin=middle)
+    return affinity.translate(sized, target.x - middle.x, target.y - middle.y)
+
+
+# --- right angles --------------------------------------------------------------------------------
+
+
+class _Edge(NamedTuple):
+    """An edge along one of the two directions.
+
+    Attributes:
+        is_level: Whether it runs along x.
+        place: Its y where it is level, else its x.
+        length: Of all edges that it stands for.
+    """
+
+    is_level: bool
+    place: float
+    length: float
+
+    def joined(self, other: _Edge) -> _Edge:
+        """One edge for two of the same direction."""
+        length = self.length + other.length
+        place = (self.place * self.length + other.place * other.length) / length
+        return _Edge(self.is_level, place, length)
+
+
+def _with_right_angles(polygon: Polygon, rectangle: Polygon) -> Polygon | None:
+    """The polygon with all edges along the directions of its rectangle; None where that fails."""
+    import shapely
+    from shapely import affinity
+
+    if polygon.interiors or rectangle.geom_type != "Polygon":
+        return None
+    angle, middle = _direction(rectangle), polygon.centroid
+    level = affinity.rotate(polygon, -angle, origin=middle, use_radians=True)
+    edges = _edges(shapely.get_coordinates(level.simplify(_TOLERANCE_PX))[:-1])
+    if len(edges) < 4 or len(edges) % 2:
+        return None
+    corners = []
+    for edge, following in zip(edges, edges[1:] + edges[:1], strict=True):
+        x, y = (following, edge) if edge.is_level else (edge, following)
+        corners.append((x.place, y.place))
+    found = shapely.Polygon(corners)
+    if not found.is_valid or found.area <= 0:
+        return None
+    return affinity.rotate(found, angle, origin=middle, use_radians=True)
+
+
+def _direction(rectangle: Polygon) -> float:
+    """Angle of the rectangle's longer side to the x axis, in radians."""
+    import shapely
+
+    corners = shapely.get_coordinates(rectangle)
+    sides = corners[1:3] - corners[:2]
+    x, y = sides[int(np.hypot(*sides.T).argmax())]
+    return float(np.arctan2(y, x))
+
+
+def _edges(corners: NDArray[np.float64]) -> list[_Edge]:
+    """The edges of a ring by turns along x and y, those that are too short taken out."""
+    steps = np.roll(corners, -1, axis=0) - corners
+    middles = corners + steps / 2
+    edges: list[_Edge] = []
+    for (x, y), (across, down) in zip(middles.tolist(), steps.tolist(), strict=True):
+        is_level = abs(across) >= abs(down)
+        place, length = (y, abs(across)) if is_level else (x, abs(down))
+        if length > 0:
+            edges.append(_Edge(is_level, place, length))
+    edges = _by_turns(edges)
+    while len(edges) > 4:
+        shortest = min(range(len(edges)), key=lambda i: edges[i].length)
+        if edges[shortest].length >= _SHORTEST_EDGE_PX:
+            break
+        edges = _by_turns(edges[shortest + 1 :] + edges[:shortest])
+    return edges
+
+
+def _by_turns(edges: list[_Edge]) -> list[_Edge]:
+    """Neighbouring edges of one direction as one, around the ring."""
+    found: list[_Edge] = []
+    for edge in edges:
+        if found and found[-1].is_level == edge.is_level:
+            found[-1] = found[-1].joined(edge)
+        else:
+            found.append(edge)
+    if len(found) > 1 and found[0].is_level == found[-1].is_level:
+        found[0] = found[0].joined(found.pop())
+    return found

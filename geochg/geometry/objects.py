@@ -1,0 +1,99 @@
+"""How many separate objects a patch of ground consists of.
+
+Buildings stand close, and at the resolution of an image their outlines run into each other. Two
+bodies count as two where the neck between them is clearly narrower than both.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from shapely import Polygon
+
+NECK_SHARE = 0.6
+"""Bodies are separate where the neck between them is narrower than this share of the lesser."""
+
+_FIRST_LEVEL_PX = 1.5
+_LEVEL_STEP = 1.2
+_LEAST_DIVIDED_PX = 50
+"""Two bodies of five pixels' width; what is smaller is one object."""
+_MOST_DRAWN_PX = 2048
+"""Longest side of a drawing of a polygon; longer ones are drawn coarser."""
+
+
+def object_centres(mask: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """The innermost pixel of each object.
+
+    Args:
+        mask: `(height, width)` bool, where the objects are.
+
+    Returns:
+        `(objects, 2)` rows and columns.
+    """
+    from scipy import ndimage
+
+    labels, _ = ndimage.label(mask)
+    centres: list[tuple[int, int]] = []
+    for number, part in enumerate(ndimage.find_objects(labels), start=1):
+        inside = np.pad(labels[part] == number, 1)
+        depth = ndimage.distance_transform_edt(inside)
+        row, col = part[0].start - 1, part[1].start - 1
+        centres += [(row + r, col + c) for r, c in _innermost(depth, _FIRST_LEVEL_PX)]
+    return np.array(centres, np.intp).reshape(-1, 2)
+
+
+def objects_within(polygon: Polygon) -> NDArray[np.float64]:
+    """A point in each separate object of a polygon, at least one.
+
+    Args:
+        polygon: In grid pixels.
+
+    Returns:
+        `(objects, 2)` float64, x and y.
+    """
+    from rasterio.features import rasterize
+    from rasterio.transform import Affine
+
+    if polygon.area >= _LEAST_DIVIDED_PX:
+        left, low, right, high = polygon.bounds
+        scale = max(1.0, max(right - left, high - low) / _MOST_DRAWN_PX)
+        shape = (math.ceil((high - low) / scale), math.ceil((right - left) / scale))
+        transform = Affine.translation(left, low) * Affine.scale(scale)
+        mask = rasterize([polygon], shape, transform=transform, dtype="uint8").astype(bool)
+        centres = object_centres(mask)
+        if len(centres):
+            return (centres[:, ::-1] + 0.5) * scale + (left, low)
+    return point_within(polygon)
+
+
+def point_within(polygon: Polygon) -> NDArray[np.float64]:
+    """`(1, 2)` float64: x and y of a point in a polygon."""
+    point = polygon.point_on_surface()
+    return np.array([[point.x, point.y]])
+
+
+def _innermost(depth: NDArray[np.float64], level: float) -> list[tuple[int, int]]:
+    """The deepest pixel of each body of one connected piece.
+
+    Args:
+        depth: `(height, width)` distance to the edge, 0 outside.
+        level: Depth in pixels from which on it is looked for necks.
+    """
+    from scipy import ndimage
+
+    while level < depth.max() * NECK_SHARE:
+        labels, count = ndimage.label(depth >= level)
+        if count > 1:
+            deepest = ndimage.maximum(depth, labels, np.arange(1, count + 1))
+            bodies = np.flatnonzero(deepest * NECK_SHARE >= level) + 1
+            if len(bodies) > 1:
+                parts = [np.where(labels == body, depth, 0) for body in bodies]
+                return [centre for part in parts for centre in _innermost(part, level)]
+        level *= _LEVEL_STEP
+    row, col = np.unravel_index(depth.argmax(), depth.shape)
+    return [(int(row), int(col))]

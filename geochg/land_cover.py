@@ -1,0 +1,82 @@
+"""How the class and direction of a change agree with the land cover of both dates.
+
+This is the one place that says so: models may shape their channels by it, and features by it name
+what the ground was and is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from geochg.records import LAND_COVER, Change
+
+COVERS = {
+    "building": frozenset({"building"}),
+    "road": frozenset({"road"}),
+    "vegetation": frozenset({"low plants", "woody"}),
+    "water": frozenset({"water"}),
+    "bare": frozenset({"bare"}),
+}
+"""The land cover that a class consists of; classes that are not here may consist of any."""
+
+_GROWTH = ("low plants", "woody")
+"""Vegetation appears also where low plants become woody, and disappears the other way."""
+
+_UNKNOWN_SHARE = 0.25
+"""A cover that agrees with the class must have at least this share of the ground; with less,
+"unknown" is the better answer."""
+
+
+def agrees(class_name: str, change: str, before: str | None, after: str | None) -> bool:
+    """Whether a class and direction can be true of ground that was and is of these covers.
+
+    Args:
+        class_name: What changed.
+        change: One of `Change`.
+        before: One of `LAND_COVER`, or None where that is not known.
+        after: As `before`.
+    """
+    covers = COVERS.get(class_name)
+    if covers is None:
+        return True
+    was, now = before in covers, after in covers
+    if change == Change.APPEARED:
+        return (now or after is None) and (not was or (before, after) == _GROWTH)
+    if change == Change.DISAPPEARED:
+        return (was or before is None) and (not now or (after, before) == _GROWTH)
+    return (was or before is None) and (now or after is None)
+
+
+def covers_of(
+    class_name: str, change: str, before: Sequence[int], after: Sequence[int]
+) -> tuple[str | None, str | None]:
+    """What the ground of a feature was and is, as far as that agrees with its class and direction.
+
+    Args:
+        class_name: What changed.
+        change: One of `Change`.
+        before: Pixels of each of `LAND_COVER` at the earlier date, then those that cannot be told;
+            empty for models that tell no land cover.
+        after: As `before`, at the later date.
+
+    Returns:
+        One of `LAND_COVER` for each date, or None: of all pairs of covers that agree, the one that
+        most of the ground has.
+    """
+    if not sum(before) or not sum(after):
+        return None, None
+    likely = [
+        (share_before * share_after, was, now)
+        for was, share_before in _shares(before)
+        for now, share_after in _shares(after)
+        if agrees(class_name, change, was, now)
+    ]
+    _, was, now = max(likely, key=lambda pair: pair[0])
+    return was, now
+
+
+def _shares(pixels: Sequence[int]) -> list[tuple[str | None, float]]:
+    """Share of the ground of each cover, 0-1; that of None is at least `_UNKNOWN_SHARE`."""
+    total = sum(pixels)
+    known = [(name, pixels[code] / total) for code, name in enumerate(LAND_COVER)]
+    return [*known, (None, max(pixels[-1] / total, _UNKNOWN_SHARE))]
