@@ -27,7 +27,7 @@ from geochg.provenance import fingerprint, metadata
 from geochg.records import Question, Tile, TileAnswers, TileFailure, TileResult, TileWindow
 from geochg.surveying import SurveyTiles
 from geochg.tiling.layout import Layout
-from geochg.tiling.pair import RasterPair, nothing_valid, open_pair
+from geochg.tiling.pair import RasterPair, nothing_valid, place_pair, tiles_of
 from geochg.tiling.preparation import Preparation, Step, prepare
 from geochg.tiling.read import ReadPlan, read_ahead
 from geochg.tiling.source import gdal_settings
@@ -92,11 +92,15 @@ def analyze(
     outputs = outputs or Outputs()
     area = [file_of(options.aoi)] if options.aoi else []
     outputs.check([os.fspath(before), os.fspath(after), *area])
+    with gdal_settings():
+        # What is wrong with the images is said before a model is loaded or asked.
+        placed = place_pair(before, after, options)
+        tiles_of(placed.grid, options)
     model = load_chosen(options)
     check_classes(options, model)
     check_sensitivity(options, model)
     with gdal_settings():
-        pair = open_pair(before, after, options, model.capabilities.bands)
+        pair = placed.with_bands(options, model.capabilities.bands)
         outputs.check(pair.files())
         run = _Run(pair, options, outputs, model, listener, cancel or Flag())
         with _journal(run) as journal:

@@ -123,16 +123,15 @@ class _Given(NamedTuple):
 def _read_area(text: str) -> _Given:
     head, separator, rest = text.partition(";")
     crs_text, body = (head, rest) if separator else ("EPSG:4326", text)
-    numbers = _numbers(body)
-    polygon = None if numbers else _wkt(body)
+    numbers, polygon = _numbers(body), _wkt(body)
     if numbers is None and polygon is None:
         return _read_file(text)
     try:
         crs = CRS(crs_text.replace("SRID=", "EPSG:"))
     except CRSError as error:
         raise OptionError(f"{crs_text!r} before the area is no CRS", _FORMS) from error
-    geometry = polygon if numbers is None else _bounds(numbers, crs)
-    geometry = areal(shapely.make_valid(geometry))
+    given = polygon if numbers is None else _bounds(numbers, crs)
+    geometry = shapely.Polygon() if given is None else areal(shapely.make_valid(given))
     if geometry.is_empty or geometry.area == 0:
         raise OptionError(f"the area of interest {_short(text)} covers nothing", _FORMS)
     if not _is_lonlat(geometry, crs):

@@ -24,6 +24,7 @@ from geochg.geometry.ground import crs_of
 from geochg.geometry.turn import Turn, moved_window
 from geochg.records import PixelWindow
 from geochg.tiling.north import north_up
+from geochg.tiling.placement import unplaceable
 from geochg.tiling.placing import footprint, grid_center, in_crs, moved, pixel_polygon
 
 _LATTICE_TOLERANCE_PX = 1e-3
@@ -174,6 +175,8 @@ def _reprojected(grid: GeoBox, crs: str | None, resolution: float | None) -> Geo
         return grid
     try:
         target = CRS(crs)
+        if reason := unplaceable(target.proj):
+            raise OptionError(f"the CRS {crs!r} {reason}", "name one like EPSG:32633")
         transformer = Transformer.from_crs(crs_of(grid).proj, target.proj, always_xy=True)
         center = transformer.transform(*grid_center(grid))[0]
         # odc-geo's own bounds would circle the globe for a grid across the antimeridian, and its

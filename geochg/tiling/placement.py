@@ -129,9 +129,7 @@ def _nowhere(crs: pyproj.CRS, transform: Affine, shape_px: tuple[int, int]) -> s
         return ""
     there = pyproj.Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
     lon, lat = (np.asarray(found) for found in there.transform(xs, ys))
-    back_x, back_y = (
-        np.asarray(found) for found in there.transform(lon, lat, direction="INVERSE")
-    )
+    back_x, back_y = (np.asarray(found) for found in there.transform(lon, lat, direction="INVERSE"))
     off = np.hypot(back_x - xs, back_y - ys)
     extent = np.hypot(np.ptp(xs), np.ptp(ys))
     good = np.isfinite(off) & (off <= 1e-3 * extent)
