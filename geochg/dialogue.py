@@ -111,7 +111,7 @@ def _seen(pair: RasterPair, options: AnalyzeOptions, model: ChangeModel) -> Rast
     coarser = replace(options, resolution=abs(pair.grid.resolution.x) * factor)
     bands = model.capabilities.bands
     seen = open_pair(pair.before.path, pair.after.path, coarser, bands)
-    return replace(seen, remarks=pair.remarks)
+    return replace(seen, remarks=pair.remarks, is_view=True)
 
 
 def _view_px(options: AnalyzeOptions, model: ChangeModel) -> int:

@@ -33,6 +33,9 @@ _LATTICE_TOLERANCE_PX = 1e-3
 COARSER_FROM = 1.5
 """A date whose pixels are so many times as wide as the other's cannot show what the other shows."""
 
+VIEW_READ_PX = 2**24
+"""Pixels of a raster that are read for one look at all of it."""
+
 
 def common_grid(
     before: GeoBox,
@@ -151,6 +154,19 @@ def pixel_area_m2(grid: GeoBox) -> float:
     to_degrees = Transformer.from_crs(crs_of(grid).proj, "EPSG:4326", always_xy=True)
     area_m2, _ = Geod(ellps="WGS84").polygon_area_perimeter(*to_degrees.transform(xs, ys))
     return abs(float(area_m2))
+
+
+def view_step_px(source: GeoBox, grid: GeoBox) -> int:
+    """Every how many-th pixel of a source is enough to show a grid that is looked at once.
+
+    At least two by two pixels of the source go into each of the grid's, and no more are read than
+    can be in seconds.
+    """
+    height_px, width_px = grid.shape
+    ratio = pixel_m(grid) / pixel_m(source)
+    read_px = height_px * width_px * ratio * ratio
+    wanted = math.ceil(math.sqrt(read_px / VIEW_READ_PX))
+    return max(1, min(wanted, math.floor(ratio / 2)))
 
 
 def pixel_m(grid: GeoBox) -> float:

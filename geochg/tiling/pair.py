@@ -15,7 +15,7 @@ from geochg.records import PairFacts
 from geochg.tiling.aoi import Area, cut_to_area
 from geochg.tiling.bands import BandChoice, choose_bands
 from geochg.tiling.date import DatePlan
-from geochg.tiling.grid import common_grid, pixel_area_m2, turn_to
+from geochg.tiling.grid import common_grid, pixel_area_m2, turn_to, view_step_px
 from geochg.tiling.layout import MOST_TILES, Layout
 from geochg.tiling.pair_checks import Remark, grid_remarks, refuse, source_remarks
 from geochg.tiling.read import ReadPlan
@@ -33,6 +33,8 @@ class RasterPair:
         grid: The common grid, cut to where both dates and the area of interest lie.
         area: The area of interest on the grid; None when there is none.
         remarks: What its user should know of the pair.
+        is_view: Whether all of it is looked at once, at a resolution for that: then not every
+            pixel of a vast raster is read.
     """
 
     before: RasterSource
@@ -41,6 +43,7 @@ class RasterPair:
     grid: GeoBox
     area: Area | None
     remarks: tuple[Remark, ...] = ()
+    is_view: bool = False
 
     @property
     def facts(self) -> PairFacts:
@@ -61,11 +64,15 @@ class RasterPair:
     def plan(self) -> ReadPlan:
         """How to read source values of the pair, as they lie."""
         return ReadPlan(
-            before=DatePlan(self.before, self.bands.before),
-            after=DatePlan(self.after, self.bands.after),
+            before=self._date_plan(self.before, self.bands.before),
+            after=self._date_plan(self.after, self.bands.after),
             grid=self.grid,
             area=self.area,
         )
+
+    def _date_plan(self, source: RasterSource, bands: tuple[int, ...]) -> DatePlan:
+        step_px = view_step_px(source.geobox, self.grid) if self.is_view else 1
+        return DatePlan(source, bands, step_px=step_px)
 
     def files(self) -> list[str]:
         """Every local file behind the two rasters."""
