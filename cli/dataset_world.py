@@ -24,6 +24,9 @@ _DEFAULTS = WorldOptions()
 MOST_ON_SHEET = 12
 """How many of the first pairs a contact sheet shows."""
 
+MOST_PAIRS = 10**8
+"""Pairs that one folder may hold."""
+
 
 @click.command()
 @click.argument("folder", type=PATH)
@@ -90,9 +93,9 @@ def world(
       geochg dataset world small --count 24 --size 128 --sheet small.png
       geochg dataset world towns --gsd 0.3 0.6 --coarse-share 0 --seed 50000
     """
-    _require(count > 0, f"count {count}", "it must be above zero")
-    _require(seed >= 0, f"seed {seed}", "it must not be negative")
-    _require(workers > 0, f"workers {workers}", "it must be above zero")
+    _require(0 < count <= MOST_PAIRS, f"count {count}", f"it must lie between 1 and {MOST_PAIRS:,}")
+    _require(0 <= seed <= 2**62, f"seed {seed}", f"it must lie between 0 and {2**62:,}")
+    _require(0 < workers <= 1_024, f"workers {workers}", "it must lie between 1 and 1,024")
     options = _options(given)
     check_new_folder(folder)
     if sheet is not None:

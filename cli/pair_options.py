@@ -213,5 +213,6 @@ def _model_option(pair: str) -> tuple[str, Any]:
         raise OptionError(f"model option {pair!r} has no value", "write it as NAME=VALUE")
     try:
         return name, tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    # Beside TOML's own error: whole numbers of thousands of digits, and lists nested as deep.
+    except (ValueError, RecursionError):
         return name, text

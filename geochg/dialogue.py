@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from geochg.answering import has_core
 from geochg.errors import OptionError, RunError
-from geochg.foreign_text import printable_pieces
+from geochg.foreign_text import printable, printable_pieces
 from geochg.models.base import ChangeModel, naming
 from geochg.models.chosen import load_chosen
 from geochg.options import AnalyzeOptions
@@ -19,6 +19,10 @@ from geochg.tiling.pair import RasterPair, nothing_valid, open_pair, place_pair
 from geochg.tiling.preparation import prepare
 from geochg.tiling.read import read_ahead
 from geochg.tiling.source import gdal_settings
+
+FARTHEST_LON = 540.0
+FARTHEST_LAT = 90.0
+"""Degrees beyond which there is no place; longitudes may be counted on past the antimeridian."""
 
 MASK_VIEW_PX = 1024
 """A model that answers pixel by pixel can be shown more than a tile at once."""
@@ -50,7 +54,7 @@ class Dialogue:
             ModelError: If the model cannot talk.
             RunError: If it fails.
         """
-        asked = " ".join(question.split())
+        asked = " ".join(printable(question).split())
         if not asked:
             raise OptionError("nothing is asked", "write a question")
         pieces = []
@@ -89,6 +93,11 @@ def open_dialogue(
     options = options or AnalyzeOptions()
     if at is not None and options.aoi is not None:
         raise OptionError("both a point and an area are given", "leave out one of them")
+    if at is not None and not (abs(at[0]) <= FARTHEST_LON and abs(at[1]) <= FARTHEST_LAT):
+        raise OptionError(
+            f"there is no place {at[0]:g},{at[1]:g}",
+            "give longitude and latitude in degrees, such as 55.17,24.98",
+        )
     with gdal_settings():
         # What is wrong with the images is said before a model is loaded or asked.
         placed = place_pair(before, after, options)

@@ -13,6 +13,7 @@ from types import UnionType
 from typing import Any, ClassVar, Self
 
 from geochg.errors import InputError, OptionError
+from geochg.foreign_text import cleaned
 from geochg.toml_file import read_toml
 
 VERSION_KEY = "geochg_version"
@@ -21,6 +22,15 @@ VERSION_KEY = "geochg_version"
 
 USUAL_OVERLAP_PX = 32
 """Overlap of neighbouring tiles that do not vote."""
+
+MOST_TILE_PX = 16_384
+"""Largest tile: two of three bands of float32 take 6 GB."""
+
+MOST_LOOKS = 16
+"""Most tiles, in each direction, that may hold one pixel."""
+
+_LONG = 10**30
+"""Whole numbers from here on are none that anybody means."""
 
 MOST_REFINED = 3
 """Most closer looks: after three, a cell of a usual tile is three pixels wide."""
@@ -79,6 +89,24 @@ class Options:
 
     HOW_IT_RUNS: ClassVar[tuple[str, ...]] = ()
     """Fields that do not change the result."""
+
+    BOUNDS: ClassVar[Mapping[str, tuple[float, float]]] = {}
+    """The least and the greatest value of each number, in the unit of the field."""
+
+    def __post_init__(self) -> None:
+        """Checks the numbers; to be called at the end of those of subclasses.
+
+        Raises:
+            OptionError: If one is not finite, or beyond its bounds.
+        """
+        for name, (least, greatest) in self.BOUNDS.items():
+            value = getattr(self, name)
+            # NaN lies nowhere.
+            if value is not None and not least <= value <= greatest:
+                raise OptionError(
+                    f"{name} {_number_in_words(value)}",
+                    f"it must lie between {least:,.15g} and {greatest:,.15g}",
+                )
 
     def to_dict(self) -> dict[str, Any]:
         """The options as plain JSON values, without the version."""
@@ -216,6 +244,17 @@ class AnalyzeOptions(Options):
         "resume",
     )
     NOT_SAVED: ClassVar[tuple[str, ...]] = ("resume",)
+    BOUNDS: ClassVar[Mapping[str, tuple[float, float]]] = {
+        "resolution": (1e-8, 1e7),
+        "tile_size_px": (1, MOST_TILE_PX),
+        "overlap_px": (0, MOST_TILE_PX),
+        "refine": (0, MOST_REFINED),
+        "min_confidence": (0, 1),
+        # The whole earth has 5.1e14.
+        "min_area_m2": (0, 1e15),
+        "batch_size": (1, 65_536),
+        "workers": (1, 1_024),
+    }
 
     def __post_init__(self) -> None:
         _require(self.tile_size_px > 0, f"tile size {self.tile_size_px} px", "must be above zero")
@@ -238,7 +277,7 @@ class AnalyzeOptions(Options):
             f"must lie between 0 and {MOST_REFINED}",
         )
         _require(
-            self.resolution is None or (math.isfinite(self.resolution) and self.resolution > 0),
+            self.resolution is None or 0 < self.resolution < math.inf,
             f"resolution {self.resolution}",
             "must be above zero",
         )
@@ -248,13 +287,20 @@ class AnalyzeOptions(Options):
             "must lie between 0 and 1",
         )
         _require(
-            self.min_area_m2 is None or (math.isfinite(self.min_area_m2) and self.min_area_m2 >= 0),
+            self.min_area_m2 is None or 0 <= self.min_area_m2 < math.inf,
             f"minimum area {self.min_area_m2}",
             "must be a number and not negative",
         )
         for name in ("batch_size", "workers"):
             value = getattr(self, name)
             _require(value is None or value > 0, f"{name} {value}", "must be above zero")
+        super().__post_init__()
+        least_px = self.tile_size_px // MOST_LOOKS
+        _require(
+            self.tile_size_px - overlap_px >= least_px,
+            f"overlap {overlap_px} px of tiles of {self.tile_size_px} px",
+            f"must leave {least_px} px between tiles, or there are nearly as many tiles as pixels",
+        )
 
     @property
     def tile_overlap_px(self) -> int:
@@ -271,6 +317,23 @@ class AnalyzeOptions(Options):
 def _require(holds: bool, what: str, rule: str) -> None:
     if not holds:
         raise OptionError(what, f"it {rule}")
+
+
+def _number_in_words(value: float) -> str:
+    """A number; Python writes none of thousands of digits, and nobody reads them."""
+    if isinstance(value, int) and abs(value) >= _LONG:
+        return "of very many digits"
+    return str(value)
+
+
+def _check_text(key: str, value: str) -> None:
+    """Refuses what no file, CRS or question can hold: a NUL or half of a character."""
+    try:
+        value.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        raise OptionError(f"option {key!r} holds half of a character", "write it anew") from None
+    if "\0" in value:
+        raise OptionError(f"option {key!r} holds a NUL character", "write it anew")
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401
@@ -294,14 +357,20 @@ def _typed(key: str, value: Any, wanted: Any) -> Any:  # noqa: ANN401
     if origin is tuple and isinstance(value, list | tuple):
         return tuple(_typed(key, item, arguments[0]) for item in value)
     if origin is Mapping and isinstance(value, Mapping):
+        if arguments[1] is str:
+            return {name: _typed(f"{key}.{name}", text, str) for name, text in value.items()}
         return dict(value)
     if isinstance(wanted, type) and issubclass(wanted, StrEnum) and value in list(wanted):
         return wanted(value)
     if wanted is float and isinstance(value, int | float) and not isinstance(value, bool):
-        if not math.isfinite(value):
-            raise OptionError(f"{key.replace('_', ' ')} {value}", "it must be a finite number")
+        if (isinstance(value, int) and abs(value) >= _LONG) or not math.isfinite(value):
+            shown = _number_in_words(value)
+            raise OptionError(f"{key.replace('_', ' ')} {shown}", "it must be a finite number")
         return float(value)
     if isinstance(wanted, type) and type(value) is wanted:
+        if isinstance(value, str):
+            _check_text(key, value)
         return value
     name = getattr(wanted, "__name__", str(wanted))
-    raise OptionError(f"option {key!r} cannot be {value!r}", f"it takes {name}")
+    shown = _number_in_words(value) if isinstance(value, int) else cleaned(repr(value), 80)
+    raise OptionError(f"option {key!r} cannot be {shown}", f"it takes {name}")

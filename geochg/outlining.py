@@ -88,19 +88,19 @@ class _Inside(NamedTuple):
         row: `(n,)` row in the read window.
         col: `(n,)` column in the read window.
         label: `(n,)` piece, from 0.
-        count: Number of pieces.
+        pieces: Number of pieces.
     """
 
     row: NDArray[np.intp]
     col: NDArray[np.intp]
     label: NDArray[np.intp]
-    count: int
+    pieces: int
 
     def tallied(self, codes: NDArray[np.intp], among: NDArray[np.bool_]) -> NDArray[np.int64]:
         """`(pieces, covers)` how many of some of the pixels have each code."""
         index = self.label[among] * _COVERS + codes[among]
-        found = np.bincount(index, minlength=self.count * _COVERS)
-        return found.reshape(self.count, _COVERS)
+        found = np.bincount(index, minlength=self.pieces * _COVERS)
+        return found.reshape(self.pieces, _COVERS)
 
 
 def _grounds(
@@ -116,7 +116,9 @@ def _grounds(
     if cover is None:
         return [Ground()] * count
     row, col = np.nonzero(labels)
-    inside = _Inside(row + part[0].start, col + part[1].start, labels[row, col] - 1, count)
+    inside = _Inside(
+        row + part[0].start, col + part[1].start, labels[row, col].astype(np.intp) - 1, count
+    )
     every = np.ones(len(row), bool)
     before, after = (inside.tallied(_codes(date[inside.row, inside.col]), every) for date in cover)
     beside = _beside(inside, found, cover.after, _reach_px(pixel_area_m2))
@@ -134,7 +136,7 @@ def _beside(
     More of the same change does not count.
     """
     height_px, width_px = after.shape
-    total = np.zeros((inside.count, _COVERS), np.int64)
+    total = np.zeros((inside.pieces, _COVERS), np.int64)
     own = found.channel[inside.row, inside.col]
     for distance_px in sorted({max(1, reach_px // 2), reach_px}):
         for down, across in _DIRECTIONS:

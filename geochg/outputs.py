@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from geochg.file_names import check_file_name
 from geochg.writers.heatmap import HEATMAP_SUFFIXES
 from geochg.writers.layers import LAYER_SUFFIXES
 from geochg.writers.staging import Output, check_outputs
@@ -33,9 +34,12 @@ class Outputs:
         """Refuses outputs that could not be written at the end, or would overwrite an input.
 
         Raises:
-            InputError: If a folder is missing or not writable, or a file is an input or twice.
+            InputError: If a name is none that file systems take, a folder is missing or not
+                writable, or a file is an input or twice.
             OptionError: If a suffix is not known.
         """
+        for path in self.paths():
+            check_file_name(path)
         layers = [path for path in (self.features, self.tiles) if path is not None]
         rasters = [self.heatmap] if self.heatmap is not None else []
         wanted = [Output(path, LAYER_SUFFIXES) for path in layers]

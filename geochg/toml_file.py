@@ -26,5 +26,6 @@ def read_toml(path: Path, what: str, hint: str) -> dict[str, Any]:
         raise InputError(
             f"cannot read the {what} file {path}: {error.strerror}", "check the path"
         ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    # Beside its own error: whole numbers of thousands of digits, and tables nested as deep.
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is not a TOML file: {error}", hint) from error

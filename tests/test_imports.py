@@ -12,6 +12,7 @@ import geochg
 ROOT = Path(__file__).parent.parent
 BASE = {
     "foreign_text",
+    "file_names",
     "errors",
     "toml_file",
     "options",
@@ -24,7 +25,9 @@ BASE = {
 MIDDLE = {"tiling", "models", "cells", "features", "writers"}
 ALLOWED = {
     "foreign_text": set(),
+    "telemetry": set(),
     "errors": {"foreign_text"},
+    "file_names": {"errors"},
     "toml_file": {"foreign_text", "errors"},
     "options": {"foreign_text", "errors", "toml_file"},
     "events": {"foreign_text"},

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from geochg.datasets.frames import PICTURE_SUFFIXES, picture_size
 from geochg.datasets.splits import split_told
@@ -38,6 +38,14 @@ class LocationOptions(Options):
         question: What a captioner is asked about each pair.
     """
 
+    BOUNDS: ClassVar[Mapping[str, tuple[float, float]]] = {
+        "least_months": (0, 12_000),
+        "most_bytes": (0, 10**12),
+        "least_px": (0, 10**6),
+        "most_px": (0, 10**6),
+        "size_px": (16, 8_192),
+    }
+
     least_months: int = 12
     most_bytes: int = 1_000_000
     least_px: int = 0
@@ -54,6 +62,7 @@ class LocationOptions(Options):
             raise OptionError(f"frames of {self.size_px} px", "an even number from 16 on")
         if not self.question.strip():
             raise OptionError("the question is empty", "write what rows shall ask")
+        super().__post_init__()
 
 
 @dataclass(frozen=True, slots=True)

@@ -160,6 +160,6 @@ def _without_specks(changed: NDArray[np.bool_], least_px: int) -> NDArray[np.boo
     return found
 
 
-def _at_edge(labels: NDArray[np.int32]) -> NDArray[np.int32]:
+def _at_edge(labels: NDArray[np.signedinteger]) -> NDArray[np.signedinteger]:
     """The labels along the edge of the window."""
     return np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from geochg.errors import ModelError
+from geochg.models.hub import hub_off
 from geochg.models.saved import UNFINISHED, checksum, saved_json
 
 CONFIG = "adapter_config.json"
@@ -14,6 +16,11 @@ WEIGHTS = "adapter_model.safetensors"
 WORDING = "wording.json"
 """What else an adapter changes, where it does; see `geochg.models.deltavlm.wording`."""
 
+_PACKAGES = ("transformers", "peft", "torch", "geochg")
+"""Those whose classes an adapter may say that it was made for."""
+
+_MEGATRON = (None, "megatron.core")
+_TRUSTED = "name an adapter from where you trust it"
 _OLD_NAMES = {
     r"^language_model\.model\.": "model.language_model.",
     r"^language_model\.lm_head\.": "lm_head.",
@@ -35,10 +42,30 @@ def adapter_folder(adapter: str) -> Path:
         raise ModelError(f"the adapter {folder} is only half written", "make it again")
     if not (folder / CONFIG).is_file():
         raise ModelError(f"{folder} is no adapter folder", f"it needs an {CONFIG}")
-    saved_json(folder / CONFIG)
+    _check_config(folder / CONFIG)
     if not (folder / WEIGHTS).is_file():
         raise ModelError(f"{folder} has no {WEIGHTS}", "adapters are read from safetensors only")
     return folder
+
+
+def _check_config(file: Path) -> None:
+    """Refuses settings of an adapter that is no plain LoRA, or brings in what nobody named."""
+    settings = saved_json(file)
+    kind = settings.get("peft_type", "LORA")
+    if kind != "LORA":
+        raise ModelError(
+            f"the adapter in {file.parent} is of type {kind!r}", "adapters of type LORA are known"
+        )
+    home = settings.get("auto_mapping") or {}
+    package = home.get("parent_library", "transformers") if isinstance(home, Mapping) else home
+    if not isinstance(package, str) or package.partition(".")[0] not in _PACKAGES:
+        raise ModelError(
+            f"the adapter in {file.parent} names code of {package!r} (auto_mapping)", _TRUSTED
+        )
+    if settings.get("megatron_config") or settings.get("megatron_core") not in _MEGATRON:
+        raise ModelError(
+            f"the adapter in {file.parent} names code of its own (megatron_core)", _TRUSTED
+        )
 
 
 def adapter_id(adapter: str) -> str:
@@ -74,7 +101,7 @@ def adapted(model: Any, adapter: str, *, merge: bool) -> Any:  # noqa: ANN401
     try:
         saved = set(load_peft_weights(str(folder), device="cpu"))
         names = _OLD_NAMES if _is_old(saved, model) else None
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), hub_off():
             # PEFT only warns of what does not fit; it is refused below.
             warnings.simplefilter("ignore")
             with_adapter = PeftModel.from_pretrained(model, str(folder), key_mapping=names)

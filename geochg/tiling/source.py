@@ -190,12 +190,20 @@ def _rectified(name: str, dataset: DatasetReader, stack: ExitStack) -> DatasetRe
 
 def _cannot_open(name: str, error: Exception) -> InputError:
     """Says why GDAL failed, looking at the file system only after it did."""
-    file = Path(name)
     if isinstance(error, RasterioIOError) and ("://" in name or name.startswith("/vsi")):
         shown = without_secrets(name)
         return InputError(f"cannot open {shown}: {cleaned(error)}", "check the address")
     if len(name) > 1000:
         return InputError(f"{name[:60]}... is no name of a raster", "check the path")
+    try:
+        return _looked_at(name, cleaned(error).removeprefix(f"'{name}' "))
+    except OSError as refused:  # a name longer than file systems take, a share that is gone
+        return InputError(f"{name} cannot be opened: {cleaned(refused)}", "check the path")
+
+
+def _looked_at(name: str, reason: str) -> InputError:
+    """Why GDAL could not open what should be a file, as the file system tells."""
+    file = Path(name)
     if file.is_dir():
         return InputError(f"{name} is a folder, not a raster", "name the raster file in it")
     if file.is_file():
@@ -203,7 +211,6 @@ def _cannot_open(name: str, error: Exception) -> InputError:
             return InputError(f"{name} is empty", "copy or download it again")
         if not os.access(file, os.R_OK):
             return InputError(f"{name} may not be read", "check its permissions")
-        reason = cleaned(error).removeprefix(f"'{name}' ")
         return InputError(
             f"{name} is not a raster that GDAL can open: {reason}",
             "check it with `rio info`; copy or download it again if it is damaged",

@@ -15,6 +15,7 @@ import torch
 from geochg.errors import ModelError
 from geochg.models.clip.classes import LandClass
 from geochg.models.clip.encoder import Encoder, TextForm, text_embeddings
+from geochg.models.hub import hub_off
 from geochg.models.quiet import quietly
 from geochg.models.saved import fingerprint, first_line, saved_json, weight_files
 
@@ -77,7 +78,7 @@ def open_encoder(folder: Path, wanted: Wanted) -> Encoder:
         raise ModelError(f"{folder} has no {PREPROCESSORS[0]}", HINT)
     if not any((folder / name).is_file() for name in VOCABULARIES):
         raise ModelError(f"{folder} has no tokenizer: none of {', '.join(VOCABULARIES)}", HINT)
-    with quietly():
+    with quietly(), hub_off():
         model = _model(folder, kind, wanted)
         processor = _part(folder, "image processor", AutoImageProcessor.from_pretrained, "pil")
         tokenizer = _part(folder, "tokenizer", AutoTokenizer.from_pretrained)

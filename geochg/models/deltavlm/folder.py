@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geochg.errors import ModelError
+from geochg.models.hub import hub_off
 from geochg.models.quiet import quietly
 from geochg.models.saved import (
     checksum,
@@ -79,7 +80,7 @@ def open_model(
     from geochg.models.deltavlm.processing import DeltaVLMProcessor
 
     try:
-        with quietly():
+        with quietly(), hub_off():
             loaded: Any = DeltaVLMForConditionalGeneration.from_pretrained(
                 folder,
                 dtype=dtype,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from geochg.errors import ModelError
 from geochg.models.adapters import adapted, adapter_folder
+from geochg.models.hub import hub_off
 from geochg.models.quiet import quietly
 from geochg.models.saved import first_line, saved_json, weight_files
 from geochg.models.vlm import instructblip
@@ -94,7 +95,7 @@ def _model(folder: Path, class_name: str, whole: Sequence[str], how: How) -> Any
     if how.bits is not None:
         settings |= quantised(how, whole)
     try:
-        with quietly():
+        with quietly(), hub_off():
             model, found = getattr(transformers, class_name).from_pretrained(
                 folder,
                 local_files_only=True,
@@ -149,9 +150,10 @@ def _tokenizer(folder: Path) -> Any:  # noqa: ANN401
     from transformers import AutoTokenizer
 
     try:
-        tokenizer = AutoTokenizer.from_pretrained(
-            folder, local_files_only=True, trust_remote_code=False
-        )
+        with hub_off():
+            tokenizer = AutoTokenizer.from_pretrained(
+                folder, local_files_only=True, trust_remote_code=False
+            )
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise ModelError(
             f"the tokenizer in {folder} cannot be loaded", "download it again"
