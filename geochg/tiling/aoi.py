@@ -100,12 +100,14 @@ def square_around(grid: GeoBox, lonlat: tuple[float, float], side_px: int) -> Ge
         InputError: If the point lies outside the grid.
     """
     point = pixel_polygon(shapely.Point(lonlat), CRS(4326), grid)
-    if point.is_empty or not point.intersects(_box(grid)):
+    # A grid around the globe is near to the point on several turns.
+    places = shapely.get_coordinates(shapely.intersection(point, _box(grid)))
+    if not len(places):
         raise InputError(
             f"the place {lonlat[0]:g},{lonlat[1]:g} lies outside the pair's common area",
             f"that area is {_lonlat_bounds(grid)} (west,south,east,north)",
         )
-    (col, row), (height_px, width_px) = shapely.get_coordinates(point)[0], grid.shape
+    (col, row), (height_px, width_px) = places[0], grid.shape
     top = max(0, min(int(row) - side_px // 2, height_px - side_px))
     left = max(0, min(int(col) - side_px // 2, width_px - side_px))
     bottom, right = min(top + side_px, height_px), min(left + side_px, width_px)

@@ -103,7 +103,9 @@ def read_source(path: str | os.PathLike[str]) -> RasterSource:
         if all(band.alpha for band in bands):
             raise InputError(f"{name} has no data band", "give a raster with image bands")
         height_px, width_px = dataset.shape
-        check_placement(name, _odc_crs(dataset), dataset.transform, (height_px, width_px))
+        check_placement(
+            without_secrets(name), _odc_crs(dataset), dataset.transform, (height_px, width_px)
+        )
         time, tag = acquired({**dataset.tags(), **dataset.tags(ns="IMAGERY")})
         return RasterSource(
             path=name,
@@ -154,7 +156,7 @@ def open_source(name: str, *, keep_alpha: bool = True) -> Iterator[DatasetReader
         elif not keep_alpha and _has_alpha(dataset):
             dataset = stack.enter_context(alpha_as_data(dataset))
         if dataset.crs is None and dataset.gcps[1] is not None:
-            check_control_points(name, dataset.gcps[0])
+            check_control_points(without_secrets(name), dataset.gcps[0])
             # Without a target transform GDAL fits the polynomial of the control points; with
             # one, rasterio 1.4 ignores them. So the raster is rectified first, then read.
             dataset = _rectified(name, dataset, stack)
@@ -183,7 +185,7 @@ def _rectified(name: str, dataset: DatasetReader, stack: ExitStack) -> DatasetRe
         )
     except (RasterioError, ValueError) as error:
         raise InputError(
-            f"{name} cannot be rectified by its control points: {cleaned(error)}",
+            f"{without_secrets(name)} cannot be rectified by its control points: {cleaned(error)}",
             "georeference it, for example in QGIS with Raster > Georeferencer",
         ) from error
 

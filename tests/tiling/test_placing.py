@@ -136,3 +136,10 @@ def test_a_file_beyond_the_globe_is_refused(tmp_path):
 def test_the_pole_itself_is_a_place():
     square = square_around(NORTH, (0, 90), 8)
     assert square.transform * (4, 4) == pytest.approx((0, 0), abs=40_000)
+
+
+@pytest.mark.parametrize("lon", [-170, 10, 179, 190])
+def test_a_place_on_a_grid_around_the_globe(lon):
+    square = square_around(CAP, (lon, 85), 2)
+    middle = square.transform * (1, 1)
+    assert (middle[0] - lon + 180) % 360 - 180 == pytest.approx(0, abs=6)
