@@ -16,7 +16,7 @@ from geochg.errors import InputError, OptionError, RunError
 from geochg.events import Progress
 
 from .new_folder import check_new_folder, failures_named
-from .shared_options import PATH, json_option, setting
+from .shared_options import PATH, json_option, overwrite_option, setting
 from .terminal import echo
 
 _DEFAULTS = WorldOptions()
@@ -71,6 +71,7 @@ MOST_PAIRS = 10**8
     help=f"Also draw the first {MOST_ON_SHEET} pairs with their masks, to look at.",
 )
 @setting("--workers", 1, "Drawing processes.")
+@overwrite_option
 @json_option("what was made")
 def world(
     folder: Path,
@@ -78,6 +79,7 @@ def world(
     seed: int,
     workers: int,
     sheet: Path | None,
+    overwrite: bool,
     as_json: bool,
     **given: Any,  # noqa: ANN401
 ) -> None:
@@ -99,10 +101,11 @@ def world(
     options = _options(given)
     check_new_folder(folder)
     if sheet is not None:
-        _check_sheet(sheet)
+        _check_sheet(sheet, overwrite=overwrite)
     _write(folder, seed, count, options, workers)
     if sheet is not None:
-        _write_sheet(sheet, range(seed, seed + min(count, MOST_ON_SHEET)), options, workers)
+        seeds = range(seed, seed + min(count, MOST_ON_SHEET))
+        _write_sheet(sheet, seeds, options, workers, overwrite=overwrite)
     made = _made(folder, sheet)
     echo(json.dumps(made) if as_json else _in_words(made))
 
@@ -124,10 +127,10 @@ def _options(given: Mapping[str, Any]) -> WorldOptions:
     return options
 
 
-def _check_sheet(sheet: Path) -> None:
-    from geochg.writers.staging import Output, check_outputs
+def _check_sheet(sheet: Path, *, overwrite: bool) -> None:
+    from geochg.writers.checks import Output, check_outputs
 
-    check_outputs([Output(sheet, (".png",))], [])
+    check_outputs([Output(sheet, (".png",))], [], overwrite=overwrite)
 
 
 def _write(folder: Path, seed: int, count: int, options: WorldOptions, workers: int) -> None:
@@ -157,14 +160,16 @@ def _ended_workers_named(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def _write_sheet(sheet: Path, seeds: range, options: WorldOptions, workers: int) -> None:
+def _write_sheet(
+    sheet: Path, seeds: range, options: WorldOptions, workers: int, *, overwrite: bool
+) -> None:
     from geochg.datasets.world.generate import generate
     from geochg.datasets.world.sheet import contact_sheet
     from geochg.writers.staging import Staging
 
     # A row of the sheet that is not full would be left out.
     columns = 2 if len(seeds) % 2 == 0 else 1
-    with Staging() as staging:
+    with Staging(overwrite=overwrite) as staging:
         with staging.write(sheet) as path:
             contact_sheet(generate(seeds, options, workers), path, columns)
         staging.commit()

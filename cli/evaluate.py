@@ -12,7 +12,15 @@ from geochg.errors import OptionError
 from geochg.evaluation.options import EvaluateOptions
 from geochg.records import Task
 
-from .shared_options import PATH, device_option, images_option, json_option, model_options, setting
+from .shared_options import (
+    PATH,
+    device_option,
+    images_option,
+    json_option,
+    model_options,
+    overwrite_option,
+    setting,
+)
 
 _DEFAULTS = EvaluateOptions()
 
@@ -117,6 +125,7 @@ _ROWS_ONLY = (*_ROWS_ASKING, "resume", "bert", "meteor", "published")
     metavar="FILE.md",
     help="Also write the scores as Markdown tables.",
 )
+@overwrite_option
 @json_option("the scores")
 @click.pass_context
 def evaluate(
@@ -204,9 +213,6 @@ def _are_rows(ctx: click.Context, sources: tuple[Path, ...]) -> bool:
 
 
 def _has_questions(table: Path) -> bool:
-    try:
-        with table.open(encoding="utf-8-sig") as file:
-            head = file.readline(10_000)
-    except (OSError, UnicodeDecodeError):
-        return False  # said by who reads it
-    return "question" in {name.strip(' "\r\n') for name in head.split(",")}
+    from geochg.text_file import read_table
+
+    return "question" in read_table(table).columns

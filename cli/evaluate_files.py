@@ -10,8 +10,16 @@ if TYPE_CHECKING:
     from geochg.evaluation.tables import TaskScores
 
 
-def write_markdown(path: Path, model: str, scores: Sequence[TaskScores]) -> None:
+def write_markdown(
+    path: Path, model: str, scores: Sequence[TaskScores], *, overwrite: bool
+) -> None:
     """Writes the tables of a model.
+
+    Args:
+        path: The file.
+        model: What was scored.
+        scores: The tables.
+        overwrite: Whether a file that geochg did not write may be replaced.
 
     Raises:
         RunError: If the file cannot be written.
@@ -21,7 +29,7 @@ def write_markdown(path: Path, model: str, scores: Sequence[TaskScores]) -> None
     from geochg.writers.staging import Staging
 
     lines = [f"# Scores of `{model}`", "", f"geochg {__version__}.", "", *in_markdown(scores)]
-    with Staging() as staging:
+    with Staging(overwrite=overwrite) as staging:
         with staging.write(path) as place:
             place.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
         staging.commit()

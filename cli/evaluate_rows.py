@@ -40,7 +40,8 @@ def evaluate_rows(ctx: click.Context) -> None:
     scores = _scores(found, given)
     files = {"predictions": kept or given["from_predictions"], "markdown": markdown}
     if markdown is not None:
-        write_markdown(markdown, found.head.identity["id"], scores)
+        overwrite = given["overwrite"]
+        write_markdown(markdown, found.head.identity["id"], scores, overwrite=overwrite)
     if given["as_json"]:
         told = {name: str(path) for name, path in files.items() if path is not None}
         echo(json.dumps(told | _facts(found, scores), allow_nan=False))
@@ -59,7 +60,7 @@ def _options(given: dict[str, Any]) -> ExampleOptions:
 
 def _check_files(given: dict[str, Any]) -> None:
     from geochg.errors import OptionError
-    from geochg.writers.staging import Output, check_outputs
+    from geochg.writers.checks import Output, check_outputs
 
     wanted = [(given["predictions_file"], ".jsonl"), (given["markdown_file"], ".md")]
     outputs = [Output(path, (suffix,)) for path, suffix in wanted if path is not None]
@@ -67,7 +68,7 @@ def _check_files(given: dict[str, Any]) -> None:
         *given["sources"],
         *([given["from_predictions"]] if given["from_predictions"] else []),
     ]
-    check_outputs(outputs, inputs)
+    check_outputs(outputs, inputs, overwrite=given["overwrite"])
     if given["resume"] and given["predictions_file"] is None:
         raise OptionError(
             "--resume goes on with a file of predictions", "name it with --predictions"

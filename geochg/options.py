@@ -20,6 +20,12 @@ VERSION_KEY = "geochg_version"
 """Key under which saved options name the version that wrote them."""
 
 
+CHANGES_LAYER = "changes"
+"""The name of the change layer, where no other is given."""
+
+TILES_LAYER = "tiles"
+"""Likewise, of the layer of tiles."""
+
 USUAL_OVERLAP_PX = 32
 """Overlap of neighbouring tiles that do not vote."""
 
@@ -131,7 +137,7 @@ class Options:
                 f"unknown option {', '.join(map(repr, unknown))}",
                 f"known options: {', '.join(sorted(known)) or 'none'}",
             )
-        return cls(**{key: _typed(key, value, types[key]) for key, value in given.items()})
+        return cls(**{key: typed(key, value, types[key]) for key, value in given.items()})
 
     @classmethod
     def from_toml(cls, path: Path) -> Self:
@@ -205,6 +211,9 @@ class AnalyzeOptions(Options):
         batch_size: How it runs: tiles answered in one call; None for the model's choice.
         workers: How it runs: reading threads; None for as many as there are cores, at most 4.
         resume: How it runs: whether to go on with an unfinished run.
+        layer: How it runs: the name of the change layer, in a GeoPackage that may hold others.
+        tiles_layer: How it runs: likewise, of the layer of tiles.
+        overwrite: How it runs: whether outputs may replace what geochg did not write.
     """
 
     model: str = "builtin"
@@ -234,6 +243,9 @@ class AnalyzeOptions(Options):
     batch_size: int | None = None
     workers: int | None = None
     resume: bool = False
+    layer: str = CHANGES_LAYER
+    tiles_layer: str = TILES_LAYER
+    overwrite: bool = False
 
     HOW_IT_RUNS: ClassVar[tuple[str, ...]] = (
         "dates_as_given",
@@ -242,8 +254,11 @@ class AnalyzeOptions(Options):
         "batch_size",
         "workers",
         "resume",
+        "layer",
+        "tiles_layer",
+        "overwrite",
     )
-    NOT_SAVED: ClassVar[tuple[str, ...]] = ("resume",)
+    NOT_SAVED: ClassVar[tuple[str, ...]] = ("resume", "overwrite")
     BOUNDS: ClassVar[Mapping[str, tuple[float, float]]] = {
         "resolution": (1e-8, 1e7),
         "tile_size_px": (1, MOST_TILE_PX),
@@ -346,19 +361,28 @@ def _plain(value: Any) -> Any:  # noqa: ANN401
     return value
 
 
-def _typed(key: str, value: Any, wanted: Any) -> Any:  # noqa: ANN401
-    """Brings a JSON value to the field's type, or refuses it."""
+def typed(key: str, value: Any, wanted: Any) -> Any:  # noqa: ANN401
+    """Brings a JSON value to the type of a field.
+
+    Args:
+        key: The field's name, for the message.
+        value: What stands there.
+        wanted: Its type.
+
+    Raises:
+        OptionError: If it has another.
+    """
     origin, arguments = typing.get_origin(wanted), typing.get_args(wanted)
     if origin in (typing.Union, UnionType):
         if value is None and type(None) in arguments:
             return None
         wanted = next(argument for argument in arguments if argument is not type(None))
-        return _typed(key, value, wanted)
+        return typed(key, value, wanted)
     if origin is tuple and isinstance(value, list | tuple):
-        return tuple(_typed(key, item, arguments[0]) for item in value)
+        return tuple(typed(key, item, arguments[0]) for item in value)
     if origin is Mapping and isinstance(value, Mapping):
         if arguments[1] is str:
-            return {name: _typed(f"{key}.{name}", text, str) for name, text in value.items()}
+            return {name: typed(f"{key}.{name}", text, str) for name, text in value.items()}
         return dict(value)
     if isinstance(wanted, type) and issubclass(wanted, StrEnum) and value in list(wanted):
         return wanted(value)

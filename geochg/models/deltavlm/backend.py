@@ -124,8 +124,8 @@ class DeltaVLMModel(ChangeModel):
 
     @classmethod
     def presence_options(cls, options: Options, probability: float) -> Mapping[str, Any]:
-        """The least presence probability; see `ChangeModel.presence_options`."""
-        return {"presence_threshold": probability}
+        """The least probability of a changed pixel; see `ChangeModel.presence_options`."""
+        return {"threshold": probability}
 
     @classmethod
     def of(
