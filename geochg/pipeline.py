@@ -11,7 +11,7 @@ from threading import Event as Flag
 from typing import TYPE_CHECKING, Any
 
 from geochg.answering import answered_ahead, has_core, to_ask
-from geochg.cells import CellSettings, tile_result
+from geochg.cells import CellSettings, lacking, tile_result
 from geochg.errors import CancelledRunError, RunError, TilesFailedError
 from geochg.events import Listener, Notice, Progress, ignore
 from geochg.features.changes import FeatureSettings, changes_of, layer_caption
@@ -345,6 +345,8 @@ class _Run:
         for tile, given in zip(asked, answers, strict=True):
             if isinstance(given, TileFailure):
                 failures.append(given)
+            elif failure := lacking(tile, given):
+                failures.append(failure)
             else:
                 results.append(tile_result(tile, given, self._cell_settings()))
         journal.add(results, skipped)
