@@ -48,7 +48,9 @@ from geochg.records import (
     Outlines,
     PixelWindow,
     Presence,
+    Task,
     Tile,
+    TileFailure,
     TileResult,
     Unparsed,
     Vote,
@@ -56,6 +58,9 @@ from geochg.records import (
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+_DISPENSABLE = frozenset({Task.COUNT, Task.CAPTION})
+"""The tasks without whose answers the rest that is said of a tile still stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +129,21 @@ def tile_result(tile: Tile, answers: Sequence[Answer], settings: CellSettings) -
         calibration=None if outlines is None else outlines.calibration,
         missing=tuple(answer for answer in answers if isinstance(answer, Missing)),
     )
+
+
+def lacking(tile: Tile, answers: Sequence[Answer]) -> TileFailure | None:
+    """That a tile failed, where an answer is missing without which nothing can be mapped of it.
+
+    A count or a caption can be done without; see `TileResult.missing`.
+
+    Args:
+        tile: As `tile_result` takes it.
+        answers: Likewise.
+    """
+    for answer in answers:
+        if isinstance(answer, Missing) and answer.task not in _DISPENSABLE:
+            return TileFailure(tile.window, answer.reason)
+    return None
 
 
 # --- what was said -------------------------------------------------------------------------------

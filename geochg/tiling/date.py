@@ -49,6 +49,7 @@ class DatePlan:
         stretch: Turns its own values into display values; None to give values.
         collars: What is left out beside what the file itself calls invalid.
         centring: What is taken off values that float32 does not tell apart; None to leave them.
+        step_px: Every how many-th pixel is read where the grid is much coarser; 1 for all.
     """
 
     source: RasterSource
@@ -58,6 +59,7 @@ class DatePlan:
     stretch: Stretch | None = None
     collars: tuple[Collar, ...] = ()
     centring: Centring | None = None
+    step_px: int = 1
 
 
 class DateReader:
@@ -76,9 +78,10 @@ class DateReader:
             self._stack = opening.pop_all()
 
     def _open(self, plan: DatePlan, grid: GeoBox, stack: ExitStack) -> None:
-        opened = open_valid(plan.source, plan.band_numbers, plan.collars)
-        dataset = stack.enter_context(opened)
         lattice = shared_lattice(plan.source.geobox, grid)
+        step_px = plan.step_px if lattice is None else 1
+        opened = open_valid(plan.source, plan.band_numbers, plan.collars, step_px)
+        dataset = stack.enter_context(opened)
         self._bands = list(plan.band_numbers)
         self._alpha = marked_alpha(dataset)
         if lattice is not None and plan.displacement_px == (0.0, 0.0):

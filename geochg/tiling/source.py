@@ -24,6 +24,7 @@ from geochg.tiling.alpha import marked_alpha, read_alpha
 from geochg.tiling.bands import Band, describe_bands
 from geochg.tiling.collar import Collar, find_collars
 from geochg.tiling.drivers import drivers_for
+from geochg.tiling.placement import check_control_points, check_placement
 from geochg.tiling.unreadable import cannot_open
 from geochg.tiling.validity import Alpha, mask_kind, validity_of
 from geochg.tiling.virtual import PALETTE, is_palette, open_view
@@ -139,6 +140,10 @@ def read_source(path: str | os.PathLike[str], *, allow_remote: bool = False) -> 
         dataset = _placed(name, seen, stack)
         if all(band.alpha for band in bands):
             raise InputError(f"{name} has no data band", "give a raster with image bands")
+        height_px, width_px = dataset.shape
+        check_placement(
+            without_secrets(name), _odc_crs(dataset), dataset.transform, (height_px, width_px)
+        )
         time, tag = acquired({**raw.tags(), **raw.tags(ns="IMAGERY")})
         return RasterSource(
             path=name,
@@ -203,7 +208,10 @@ def open_source(name: str) -> Iterator[DatasetReader]:
 
 @contextmanager
 def open_valid(
-    source: RasterSource, wanted: Sequence[int], collars: Sequence[Collar] = ()
+    source: RasterSource,
+    wanted: Sequence[int],
+    collars: Sequence[Collar] = (),
+    step_px: int = 1,
 ) -> Iterator[DatasetReader]:
     """Opens a raster as `open_source`, with one more band that tells which pixels are valid.
 
@@ -211,6 +219,7 @@ def open_valid(
         source: The raster.
         wanted: Numbers of the bands in use, from 1; they are brought to one type.
         collars: What else is left out.
+        step_px: Every how many-th pixel is read of a raster that its own transform places.
 
     Yields:
         The dataset. Where a pixel may be invalid, its last band is marked as alpha, the only one
@@ -227,8 +236,10 @@ def open_valid(
             validity = (*validity, collar.tests(wanted, cells.name))
         dtype = source.dtype_of(wanted)
         plain = all(raw.dtypes[number - 1] == dtype for number in wanted) if raw.count > 1 else True
-        if validity or is_palette(raw) or marked_alpha(raw) or not plain:
-            dataset = stack.enter_context(open_view(raw, validity, dtype, wanted))
+        step_px = step_px if raw.crs is not None else 1
+        if validity or is_palette(raw) or marked_alpha(raw) or not plain or step_px > 1:
+            view = open_view(raw, validity, dtype, wanted, step_px)
+            dataset = stack.enter_context(view)
         else:
             dataset = raw
         yield _placed(source.path, dataset, stack)
@@ -262,12 +273,10 @@ def _seen(dataset: DatasetReader, stack: ExitStack) -> DatasetReader:
 def _placed(name: str, dataset: DatasetReader, stack: ExitStack) -> DatasetReader:
     """The raster on an affine grid with a CRS."""
     if dataset.crs is None and dataset.gcps[1] is not None:
+        check_control_points(without_secrets(name), dataset.gcps[0])
         # Without a target transform GDAL fits the polynomial of the control points; with
         # one, rasterio 1.4 ignores them. So the raster is rectified first, then read.
-        has_alpha = marked_alpha(dataset) is not None
-        dataset = stack.enter_context(
-            WarpedVRT(dataset, src_crs=dataset.gcps[1], add_alpha=not has_alpha)
-        )
+        dataset = _rectified(name, dataset, stack)
     _check_placed(name, dataset)
     return dataset
 
@@ -291,6 +300,19 @@ def _open(name: str, stack: ExitStack, *, fetches: bool) -> DatasetReader:
             f"name one, such as {dataset.subdatasets[0]}",
         )
     return dataset
+
+
+def _rectified(name: str, dataset: DatasetReader, stack: ExitStack) -> DatasetReader:
+    """The raster on the grid that its control points place it on."""
+    try:
+        return stack.enter_context(
+            WarpedVRT(dataset, src_crs=dataset.gcps[1], add_alpha=marked_alpha(dataset) is None)
+        )
+    except (RasterioError, ValueError) as error:
+        raise InputError(
+            f"{without_secrets(name)} cannot be rectified by its control points: {cleaned(error)}",
+            "georeference it, for example in QGIS with Raster > Georeferencer",
+        ) from error
 
 
 def _cannot_open(name: str, error: Exception) -> InputError:
