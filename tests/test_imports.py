@@ -52,7 +52,7 @@ ALLOWED = {
     "worker": BASE | {"models", "outputs", "pipeline", "describe", "dialogue"},
     "datasets": BASE | {"tiling", "models"},
     "training": BASE | {"tiling", "models", "datasets", "evaluation"},
-    "evaluation": BASE | {"tiling", "models", "datasets", "answering"},
+    "evaluation": BASE | {"tiling", "models", "datasets", "answering", "outputs", "pipeline"},
 }
 HEAVY = {"torch", "transformers", "peft", "bitsandbytes", "accelerate"}
 OUTSIDE = {
