@@ -81,7 +81,12 @@ def read(folder, work):
     analyze(folder / "before.tif", folder / "after.tif", MARKER, outputs=outputs)
     union = gpd.read_file(work / "c.gpkg").union_all()
     with rasterio.open(work / "h.tif") as source:
-        heat = np.where(source.read_masks(1) > 0, source.read(1), 0)
+        # It covers what both dates cover.
+        col, row = (np.floor(n).astype(int) for n in ~source.transform * (x, y))
+        inside = (col >= 0) & (row >= 0) & (col < source.width) & (row < source.height)
+        values = np.where(source.read_masks(1) > 0, source.read(1), 0)
+        heat = np.zeros(label.shape)
+        heat[inside] = values[row[inside], col[inside]]
     with rasterio.open(folder / "before.tif") as one, rasterio.open(folder / "after.tif") as two:
         before = one.read().astype(float)
         grid = {"crs": one.crs, "transform": one.transform, "width": 300, "height": 200}

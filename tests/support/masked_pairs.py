@@ -54,7 +54,7 @@ def pair_with_unknown(folder: Path) -> Path:
     """Of a strip and of a whole cell it is not known whether they changed."""
     mask = planted_mask().astype(np.uint8)
     mask[45:80] = 255
-    mask[86:, 256:] = 255
+    mask[85:, 256:] = 255
     return write_masked_pair(folder, *planted_pair(2), mask)
 
 
