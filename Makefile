@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 USABLE := $(VENV)/usable
 INSTALLED := $(VENV)/installed
 
-.PHONY: install demo test test-qgis plugin plugin-local lint format clean
+.PHONY: install demo test fuzz test-qgis plugin plugin-local lint format clean
 
 install: $(INSTALLED)
 
@@ -35,6 +35,14 @@ demo: $(USABLE)
 test: install
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 	bash tests/qgis/run.sh
+
+# What is read, damaged and mixed up, for as long as one likes: make fuzz SECONDS=3600 [SEED=7].
+# A failure prints the seed that finds it again. The gate (make test) tries the same for two minutes.
+SECONDS ?= 600
+SEED ?= 0
+
+fuzz: install
+	FUZZ_SECONDS=$(SECONDS) FUZZ_SEED=$(SEED) $(BIN)/python -m pytest -q tests/fuzz
 
 # In the Python of QGIS, which apt installs where it may; skipped, and said so, where there is none.
 test-qgis: install

@@ -17,7 +17,8 @@ import click
 from geochg.options import AnalyzeOptions, Geometry, Sensitivity
 
 from .pair_options import CommaSeparated, finer_options, options_of, pair_options
-from .shared_options import json_option
+from .save_options import write_options
+from .shared_options import json_option, overwrite_option
 from .terminal import echo
 
 if TYPE_CHECKING:
@@ -35,7 +36,23 @@ _DEFAULTS = AnalyzeOptions()
     type=click.Path(path_type=Path),
     help="The change layer: .geojson (or .json), .gpkg, .fgb, .parquet (or .geoparquet).",
 )
-@click.option("--tiles", type=click.Path(path_type=Path), help="A layer of one feature a tile.")
+@click.option(
+    "--layer",
+    default=_DEFAULTS.layer,
+    show_default=True,
+    help="Name of the change layer. Other layers of a GeoPackage stay as they are.",
+)
+@click.option(
+    "--tiles",
+    type=click.Path(path_type=Path),
+    help="A layer of one feature a tile; may be the same GeoPackage.",
+)
+@click.option(
+    "--tiles-layer",
+    default=_DEFAULTS.tiles_layer,
+    show_default=True,
+    help="Name of the layer of tiles.",
+)
 @click.option(
     "--heatmap",
     type=click.Path(path_type=Path),
@@ -75,6 +92,7 @@ _DEFAULTS = AnalyzeOptions()
     show_default=True,
     help="Outlines where the model gives them, or always cells of the 3x3 grid.",
 )
+@overwrite_option
 @click.option("--resume", is_flag=True, help="Go on with an unfinished run of the same command.")
 @click.option(
     "--allow-failed-tiles", is_flag=True, help="Write the layer even if tiles could not be read."
@@ -108,6 +126,7 @@ def analyze(
       geochg analyze before.tif after.tif -o changes.geojson
       geochg analyze before.tif after.tif -o changes.gpkg --min-area 100 --heatmap change.tif
       geochg analyze before.tif after.tif -o water.geojson --classes water --aoi district.gpkg
+      geochg analyze before.tif after.tif -o project.gpkg --layer changes_2024 --tiles project.gpkg
       geochg analyze before.tif after.tif -o changes.geojson --resume
     """
     if output is None and tiles is None and heatmap is None:
@@ -116,14 +135,15 @@ def analyze(
 
     from geochg.outputs import Outputs
     from geochg.pipeline import analyze as run
-    from geochg.writers.staging import Output, check_outputs
+    from geochg.writers.checks import Output, check_outputs
 
     from .progress import showing_progress
 
     outputs = Outputs(output, tiles, heatmap)
     if save_options is not None:
         inputs = [Path(before), Path(after), *outputs.paths()]
-        check_outputs([Output(save_options, (".toml",))], inputs)
+        saved = [Output(save_options, (".toml",))]
+        check_outputs(saved, inputs, overwrite=options.overwrite)
     with showing_progress() as listener, _interrupts() as cancel:
         result = run(
             before,
@@ -134,7 +154,7 @@ def analyze(
             cancel=cancel,
         )
     if save_options is not None:
-        options.to_toml(save_options)
+        write_options(save_options, options)
     echo(_as_json(result) if as_json else _in_words(result))
 
 

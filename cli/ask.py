@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
@@ -52,7 +52,7 @@ def ask(
 
     dialogue = open_dialogue(before, after, options_of(ctx), at=_point(at))
     for remark in dialogue.pair.remarks:
-        click.echo(f"{'warning' if remark.warning else 'note'}: {remark.text}", err=True)
+        echo(f"{'warning' if remark.warning else 'note'}: {remark.text}", err=True)
     for asked in [question] if question is not None else _questions():
         _answer(dialogue, asked, as_json=as_json)
 
@@ -69,14 +69,36 @@ def _point(text: str | None) -> tuple[float, float] | None:
 
 def _questions() -> Iterator[str]:
     """Line by line; with a prompt where someone types."""
-    while True:
-        if sys.stdin.isatty():
-            echo("> ", nl=False, err=True)
-        line = sys.stdin.readline()
+    for line in _typed() if sys.stdin.isatty() else _piped(sys.stdin.buffer):
         asked = line.strip()
         if not asked or asked.lower() in _ENDS:
             return
         yield asked
+
+
+def _typed() -> Iterator[str]:
+    while True:
+        echo("> ", nl=False, err=True)
+        yield sys.stdin.readline()
+
+
+def _piped(lines: BinaryIO) -> Iterator[str]:
+    """The lines of a pipe or file as they come, in whatever encoding a program writes.
+
+    UTF-16 is read to its end first: its lines do not end where bytes say so.
+    """
+    from geochg.text_file import decoded, is_wide
+
+    first = lines.readline()
+    if is_wide(first):
+        yield from decoded(first + lines.read()).split("\n")
+        return
+    while first:
+        try:
+            yield decoded(first)
+        except UnicodeDecodeError:  # the code page of a system
+            yield first.decode(sys.stdin.encoding or "utf-8", "replace")
+        first = lines.readline()
 
 
 def _answer(dialogue: Dialogue, question: str, *, as_json: bool) -> None:

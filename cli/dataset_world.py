@@ -16,13 +16,16 @@ from geochg.errors import InputError, OptionError, RunError
 from geochg.events import Progress
 
 from .new_folder import check_new_folder, failures_named
-from .shared_options import PATH, json_option, setting
+from .shared_options import PATH, json_option, overwrite_option, setting
 from .terminal import echo
 
 _DEFAULTS = WorldOptions()
 
 MOST_ON_SHEET = 12
 """How many of the first pairs a contact sheet shows."""
+
+MOST_PAIRS = 10**8
+"""Pairs that one folder may hold."""
 
 
 @click.command()
@@ -68,6 +71,7 @@ MOST_ON_SHEET = 12
     help=f"Also draw the first {MOST_ON_SHEET} pairs with their masks, to look at.",
 )
 @setting("--workers", 1, "Drawing processes.")
+@overwrite_option
 @json_option("what was made")
 def world(
     folder: Path,
@@ -75,6 +79,7 @@ def world(
     seed: int,
     workers: int,
     sheet: Path | None,
+    overwrite: bool,
     as_json: bool,
     **given: Any,  # noqa: ANN401
 ) -> None:
@@ -90,16 +95,17 @@ def world(
       geochg dataset world small --count 24 --size 128 --sheet small.png
       geochg dataset world towns --gsd 0.3 0.6 --coarse-share 0 --seed 50000
     """
-    _require(count > 0, f"count {count}", "it must be above zero")
-    _require(seed >= 0, f"seed {seed}", "it must not be negative")
-    _require(workers > 0, f"workers {workers}", "it must be above zero")
+    _require(0 < count <= MOST_PAIRS, f"count {count}", f"it must lie between 1 and {MOST_PAIRS:,}")
+    _require(0 <= seed <= 2**62, f"seed {seed}", f"it must lie between 0 and {2**62:,}")
+    _require(0 < workers <= 1_024, f"workers {workers}", "it must lie between 1 and 1,024")
     options = _options(given)
     check_new_folder(folder)
     if sheet is not None:
-        _check_sheet(sheet)
+        _check_sheet(sheet, overwrite=overwrite)
     _write(folder, seed, count, options, workers)
     if sheet is not None:
-        _write_sheet(sheet, range(seed, seed + min(count, MOST_ON_SHEET)), options, workers)
+        seeds = range(seed, seed + min(count, MOST_ON_SHEET))
+        _write_sheet(sheet, seeds, options, workers, overwrite=overwrite)
     made = _made(folder, sheet)
     echo(json.dumps(made) if as_json else _in_words(made))
 
@@ -121,10 +127,10 @@ def _options(given: Mapping[str, Any]) -> WorldOptions:
     return options
 
 
-def _check_sheet(sheet: Path) -> None:
-    from geochg.writers.staging import Output, check_outputs
+def _check_sheet(sheet: Path, *, overwrite: bool) -> None:
+    from geochg.writers.checks import Output, check_outputs
 
-    check_outputs([Output(sheet, (".png",))], [])
+    check_outputs([Output(sheet, (".png",))], [], overwrite=overwrite)
 
 
 def _write(folder: Path, seed: int, count: int, options: WorldOptions, workers: int) -> None:
@@ -154,14 +160,16 @@ def _ended_workers_named(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def _write_sheet(sheet: Path, seeds: range, options: WorldOptions, workers: int) -> None:
+def _write_sheet(
+    sheet: Path, seeds: range, options: WorldOptions, workers: int, *, overwrite: bool
+) -> None:
     from geochg.datasets.world.generate import generate
     from geochg.datasets.world.sheet import contact_sheet
     from geochg.writers.staging import Staging
 
     # A row of the sheet that is not full would be left out.
     columns = 2 if len(seeds) % 2 == 0 else 1
-    with Staging() as staging:
+    with Staging(overwrite=overwrite) as staging:
         with staging.write(sheet) as path:
             contact_sheet(generate(seeds, options, workers), path, columns)
         staging.commit()

@@ -13,7 +13,15 @@ from geochg.evaluation.options import EvaluateOptions
 from geochg.records import Task
 
 from .pair_options import CommaSeparated
-from .shared_options import PATH, device_option, images_option, json_option, model_options, setting
+from .shared_options import (
+    PATH,
+    device_option,
+    images_option,
+    json_option,
+    model_options,
+    overwrite_option,
+    setting,
+)
 
 _DEFAULTS = EvaluateOptions()
 
@@ -144,6 +152,7 @@ _NOT_FOR_MAPS = ("changed_share", "fit_threshold", *_FITTING, *_ROWS_ONLY, "pred
     metavar="FILE.md",
     help="Also write the scores as Markdown tables.",
 )
+@overwrite_option
 @json_option("the scores")
 @click.pass_context
 def evaluate(
@@ -250,9 +259,6 @@ def _are_rows(ctx: click.Context, sources: tuple[Path, ...]) -> bool:
 
 
 def _has_questions(table: Path) -> bool:
-    try:
-        with table.open(encoding="utf-8-sig") as file:
-            head = file.readline(10_000)
-    except (OSError, UnicodeDecodeError):
-        return False  # said by who reads it
-    return "question" in {name.strip(' "\r\n') for name in head.split(",")}
+    from geochg.text_file import read_table
+
+    return "question" in read_table(table).columns

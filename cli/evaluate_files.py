@@ -11,8 +11,14 @@ if TYPE_CHECKING:
     from geochg.evaluation.tables import Section
 
 
-def write_markdown(path: Path, model: str, scores: Sequence[Section]) -> None:
+def write_markdown(path: Path, model: str, scores: Sequence[Section], *, overwrite: bool) -> None:
     """Writes the tables of a model.
+
+    Args:
+        path: The file.
+        model: What was scored.
+        scores: The tables.
+        overwrite: Whether a file that geochg did not write may be replaced.
 
     Raises:
         RunError: If the file cannot be written.
@@ -21,22 +27,27 @@ def write_markdown(path: Path, model: str, scores: Sequence[Section]) -> None:
     from geochg.evaluation.tables import in_markdown
 
     lines = [f"# Scores of `{model}`", "", f"geochg {__version__}.", "", *in_markdown(scores)]
-    _write(path, "\n".join(lines).rstrip() + "\n")
+    _write(path, "\n".join(lines).rstrip() + "\n", overwrite=overwrite)
 
 
-def write_json(path: Path, facts: Mapping[str, Any]) -> None:
+def write_json(path: Path, facts: Mapping[str, Any], *, overwrite: bool) -> None:
     """Writes what `--json` prints.
+
+    Args:
+        path: The file.
+        facts: Plain JSON values.
+        overwrite: Whether a file that geochg did not write may be replaced.
 
     Raises:
         RunError: If the file cannot be written.
     """
-    _write(path, json.dumps(facts, allow_nan=False, indent=1) + "\n")
+    _write(path, json.dumps(facts, allow_nan=False, indent=1) + "\n", overwrite=overwrite)
 
 
-def _write(path: Path, text: str) -> None:
+def _write(path: Path, text: str, *, overwrite: bool) -> None:
     from geochg.writers.staging import Staging
 
-    with Staging() as staging:
+    with Staging(overwrite=overwrite) as staging:
         with staging.write(path) as place:
             place.write_text(text, encoding="utf-8")
         staging.commit()

@@ -22,7 +22,7 @@ def evaluate_kinds(ctx: click.Context) -> None:
     """Runs the command."""
     options = replace(options_of(ctx), resume=False)
     files = {"output": ctx.params["output"], "markdown": ctx.params["markdown_file"]}
-    sources = ctx.params["sources"]
+    sources, overwrite = ctx.params["sources"], ctx.params["overwrite"]
 
     from geochg.datasets.kinds import kinds_of
     from geochg.evaluation.kind_scores import kinds_report
@@ -30,7 +30,7 @@ def evaluate_kinds(ctx: click.Context) -> None:
     from .interrupts import interrupts_raised
     from .progress import showing_progress
 
-    _check_files(files, sources)
+    _check_files(files, sources, overwrite=overwrite)
     kinds = [kind for source in sources for kind in kinds_of(source)]
     # Temporary heatmaps are cleared up when it is interrupted.
     with interrupts_raised(), showing_progress() as listener:
@@ -38,21 +38,23 @@ def evaluate_kinds(ctx: click.Context) -> None:
     told = {name: str(path) for name, path in files.items() if path is not None}
     facts = told | _facts(report, options)
     if files["markdown"] is not None:
-        write_markdown(files["markdown"], report.identity["id"], report.kinds)
+        write_markdown(files["markdown"], report.identity["id"], report.kinds, overwrite=overwrite)
     if files["output"] is not None:
-        write_json(files["output"], facts)
+        write_json(files["output"], facts, overwrite=overwrite)
     if ctx.params["as_json"]:
         echo(json.dumps(facts, allow_nan=False))
     else:
         echo("\n".join([*told.values(), *_in_words(report)]))
 
 
-def _check_files(files: dict[str, Path | None], sources: tuple[Path, ...]) -> None:
-    from geochg.writers.staging import Output, check_outputs
+def _check_files(
+    files: dict[str, Path | None], sources: tuple[Path, ...], *, overwrite: bool
+) -> None:
+    from geochg.writers.checks import Output, check_outputs
 
     suffixes = {"output": ".json", "markdown": ".md"}
     outputs = [Output(path, (suffixes[n],)) for n, path in files.items() if path is not None]
-    check_outputs(outputs, sources)
+    check_outputs(outputs, sources, overwrite=overwrite)
 
 
 def _facts(report: KindsReport, options: AnalyzeOptions) -> dict[str, Any]:

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from geochg.errors import OptionError
+from geochg.errors import InputError, OptionError
 from geochg.evaluation.options import EvaluateOptions
 from geochg.options import AnalyzeOptions
 
 from .evaluate_files import write_json, write_markdown
 from .pair_options import named_values
+from .save_options import write_options
 from .terminal import echo
 
 if TYPE_CHECKING:
@@ -40,24 +41,26 @@ def evaluate_pairs(ctx: click.Context) -> None:
     from geochg.evaluation.predictions import Predictions
     from geochg.evaluation.presence import presence_report
 
-    _check_files(files, [kept, pairs])
+    overwrite = ctx.params["overwrite"]
+    _check_files(files, [kept, pairs], overwrite=overwrite)
     if kept is not None:
         found = Predictions.read(kept)
         options = replace(options, model=found.model, model_options=found.model_options)
     if files["saved_options"] is not None:
         _check_has_threshold(options)
     if pairs is not None:
-        found = _asked(pairs, options, files["predictions"])
+        found = _asked(pairs, options, files["predictions"], overwrite=overwrite)
     report = presence_report(found, options)
     if files["saved_options"] is not None:
-        _save(files["saved_options"], found, report)
+        write_options(files["saved_options"], _fitted(found, report), overwrite=overwrite)
     if files["markdown"] is not None:
-        write_markdown(files["markdown"], found.identity["id"], [report.table()])
+        tables = [report.table()]
+        write_markdown(files["markdown"], found.identity["id"], tables, overwrite=overwrite)
     named = {**files, "predictions": files["predictions"] or kept}
     told = {name: str(path) for name, path in named.items() if path is not None}
     facts = told | _facts(found, options, report)
     if files["output"] is not None:
-        write_json(files["output"], facts)
+        write_json(files["output"], facts, overwrite=overwrite)
     if ctx.params["as_json"]:
         echo(json.dumps(facts, allow_nan=False))
     else:
@@ -72,8 +75,10 @@ def _options(ctx: click.Context) -> EvaluateOptions:
     return EvaluateOptions.from_dict({n: v for n, v in values.items() if n in known})
 
 
-def _check_files(files: dict[str, Path | None], inputs: list[Path | None]) -> None:
-    from geochg.writers.staging import Output, check_outputs
+def _check_files(
+    files: dict[str, Path | None], inputs: list[Path | None], *, overwrite: bool
+) -> None:
+    from geochg.writers.checks import Output, check_outputs
 
     suffixes = {
         "predictions": ".jsonl",
@@ -82,10 +87,13 @@ def _check_files(files: dict[str, Path | None], inputs: list[Path | None]) -> No
         "output": ".json",
     }
     outputs = [Output(path, (suffixes[n],)) for n, path in files.items() if path is not None]
-    check_outputs(outputs, [path for path in inputs if path is not None])
+    read = [path for path in inputs if path is not None]
+    check_outputs(outputs, read, overwrite=overwrite)
 
 
-def _asked(pairs: Path, options: EvaluateOptions, keep: Path | None) -> Predictions:
+def _asked(
+    pairs: Path, options: EvaluateOptions, keep: Path | None, *, overwrite: bool
+) -> Predictions:
     from geochg.datasets.pairs import pair_files
     from geochg.evaluation.asking import predictions
     from geochg.writers.staging import Staging
@@ -95,7 +103,7 @@ def _asked(pairs: Path, options: EvaluateOptions, keep: Path | None) -> Predicti
     with showing_progress() as listener:
         found = predictions(pair_files(pairs), options, listener)
     if keep is not None:
-        with Staging() as staging:
+        with Staging(overwrite=overwrite) as staging:
             with staging.write(keep) as path:
                 found.write(path)
             staging.commit()
@@ -111,22 +119,21 @@ def _check_has_threshold(options: EvaluateOptions) -> None:
         )
 
 
-def _save(path: Path, found: Predictions, report: PresenceReport) -> None:
-    from geochg.writers.staging import Staging
+def _fitted(found: Predictions, report: PresenceReport) -> AnalyzeOptions:
+    """The model with the threshold that was found for it."""
+    from geochg.evaluation.predictions import HINT
 
     assert report.fit is not None
-    tile_size_px = int(found.options["tile_size_px"])
+    tile_size_px = found.options.get("tile_size_px")
+    if type(tile_size_px) is not int:
+        raise InputError("the predictions do not tell their tile size", HINT)
     usual = AnalyzeOptions()
-    options = AnalyzeOptions(
+    return AnalyzeOptions(
         model=found.model,
         model_options={**found.model_options, **report.fit.options},
         tile_size_px=tile_size_px,
         overlap_px=min(usual.tile_overlap_px, tile_size_px // 8),
     )
-    with Staging() as staging:
-        with staging.write(path) as place:
-            options.to_toml(place)
-        staging.commit()
 
 
 def _facts(found: Predictions, options: EvaluateOptions, report: PresenceReport) -> dict[str, Any]:

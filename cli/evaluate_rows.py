@@ -47,9 +47,9 @@ def evaluate_rows(ctx: click.Context) -> None:
     told = {name: str(path) for name, path in files.items() if path is not None}
     facts = told | _facts(found, scores)
     if markdown is not None:
-        write_markdown(markdown, found.head.identity["id"], scores)
+        write_markdown(markdown, found.head.identity["id"], scores, overwrite=given["overwrite"])
     if output is not None:
-        write_json(output, facts)
+        write_json(output, facts, overwrite=given["overwrite"])
     if given["as_json"]:
         echo(json.dumps(facts, allow_nan=False))
     else:
@@ -67,7 +67,7 @@ def _options(given: dict[str, Any]) -> ExampleOptions:
 
 def _check_files(given: dict[str, Any]) -> None:
     from geochg.errors import OptionError
-    from geochg.writers.staging import Output, check_outputs
+    from geochg.writers.checks import Output, check_outputs
 
     wanted = [
         (given["predictions_file"], ".jsonl"),
@@ -79,7 +79,7 @@ def _check_files(given: dict[str, Any]) -> None:
         *given["sources"],
         *([given["from_predictions"]] if given["from_predictions"] else []),
     ]
-    check_outputs(outputs, inputs)
+    check_outputs(outputs, inputs, overwrite=given["overwrite"])
     if given["resume"] and given["predictions_file"] is None:
         raise OptionError(
             "--resume goes on with a file of predictions", "name it with --predictions"

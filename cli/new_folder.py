@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from geochg.errors import InputError, OptionError, RunError
+from geochg.file_names import check_file_name
 from geochg.foreign_text import cleaned
 
 from .interrupts import interrupts_raised
@@ -18,6 +19,7 @@ def check_new_folder(folder: Path) -> None:
     Raises:
         InputError: If it exists, or there is no folder to make it in.
     """
+    check_file_name(folder)
     if folder.exists():
         raise InputError(f"{folder} exists already", "name a new folder")
     _check_parent(folder)

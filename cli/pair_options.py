@@ -134,7 +134,8 @@ _PAIR_OPTIONS = (
     click.option("--crs", help="CRS of the grid, such as EPSG:32633, instead of BEFORE's."),
     click.option(
         "--aoi",
-        help="Area of interest: a vector file, `west,south,east,north` or WKT, in longitude and "
+        help="Area of interest: a vector file (`FILE|layername=NAME` where it has several layers), "
+        "`west,south,east,north` or WKT, in longitude and "
         "latitude unless a CRS stands before it: `EPSG:26914;485900,5205000,489000,5208000`.",
     ),
     setting(
@@ -213,5 +214,6 @@ def _model_option(pair: str) -> tuple[str, Any]:
         raise OptionError(f"model option {pair!r} has no value", "write it as NAME=VALUE")
     try:
         return name, tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    # Beside TOML's own error: whole numbers of thousands of digits, and lists nested as deep.
+    except (ValueError, RecursionError):
         return name, text

@@ -34,6 +34,12 @@ def setting(
     return click.option(*names, type=given, default=default, show_default=True, help=text)
 
 
+def overwrite_option(command: Command) -> Command:
+    """`--overwrite`, of commands that write files over those they wrote before."""
+    text = "Also replace files and layers that geochg did not write."
+    return click.option("--overwrite", is_flag=True, help=text)(command)
+
+
 def json_option(what: str) -> Callable[[Command], Command]:
     """`--json`, of what a command gives.
 

@@ -160,6 +160,7 @@ def sweep_rows(
         if is_done(folder / run.name):
             check_done(folder / run.name, plans[run.name].facts())
     folder.mkdir(exist_ok=True)
+    _check_tables(folder)
     failed: dict[str, str] = {}
     for number, run in enumerate(runs, start=1):
         if is_done(folder / run.name):
@@ -195,11 +196,23 @@ def _plans(
     }
 
 
+def _check_tables(folder: Path) -> None:
+    from geochg.writers.checks import Output, check_outputs
+
+    tables = [Output(folder / f"table{suffix}", (suffix,)) for suffix in (".json", ".md")]
+    check_outputs(tables, [])
+
+
 def _write_table(rows: list[dict[str, Any]], folder: Path) -> None:
     from geochg.training.tuning.sweep import table
+    from geochg.writers.staging import Staging
 
-    (folder / "table.json").write_text(json.dumps(rows, indent=1), encoding="utf-8")
-    (folder / "table.md").write_text(table(rows), encoding="utf-8")
+    texts = {"table.json": json.dumps(rows, indent=1), "table.md": table(rows)}
+    with Staging() as staging:
+        for name, text in texts.items():
+            with staging.write(folder / name) as path:
+                path.write_text(text, encoding="utf-8")
+        staging.commit()
 
 
 # --- words ---------------------------------------------------------------------------------------

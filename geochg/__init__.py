@@ -5,6 +5,8 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from geochg.telemetry import switch_telemetry_off
+
 if TYPE_CHECKING:
     from geochg.dialogue import open_dialogue as open_dialogue
     from geochg.options import AnalyzeOptions as AnalyzeOptions
@@ -12,6 +14,7 @@ if TYPE_CHECKING:
     from geochg.pipeline import ChangeResult as ChangeResult
     from geochg.pipeline import analyze as analyze
 
+switch_telemetry_off()
 __version__ = version("geochg")
 __all__ = ["AnalyzeOptions", "ChangeResult", "Outputs", "__version__", "analyze", "open_dialogue"]
 

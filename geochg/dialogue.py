@@ -8,17 +8,21 @@ from dataclasses import dataclass, field, replace
 
 from geochg.answering import has_core
 from geochg.errors import OptionError, RunError
-from geochg.foreign_text import printable_pieces
+from geochg.foreign_text import printable, printable_pieces
 from geochg.models.base import ChangeModel, naming
 from geochg.models.chosen import load_chosen
 from geochg.options import AnalyzeOptions
 from geochg.records import Exchange, PixelWindow, Tile, TileFailure, TileWindow
 from geochg.tiling.aoi import square_around
 from geochg.tiling.layout import Layout
-from geochg.tiling.pair import RasterPair, nothing_valid, open_pair
+from geochg.tiling.pair import RasterPair, nothing_valid, open_pair, place_pair
 from geochg.tiling.preparation import prepare
 from geochg.tiling.read import read_ahead
 from geochg.tiling.source import gdal_settings
+
+FARTHEST_LON = 540.0
+FARTHEST_LAT = 90.0
+"""Degrees beyond which there is no place; longitudes may be counted on past the antimeridian."""
 
 MASK_VIEW_PX = 1024
 """A model that answers pixel by pixel can be shown more than a tile at once."""
@@ -50,7 +54,7 @@ class Dialogue:
             ModelError: If the model cannot talk.
             RunError: If it fails.
         """
-        asked = " ".join(question.split())
+        asked = " ".join(printable(question).split())
         if not asked:
             raise OptionError("nothing is asked", "write a question")
         pieces = []
@@ -89,32 +93,34 @@ def open_dialogue(
     options = options or AnalyzeOptions()
     if at is not None and options.aoi is not None:
         raise OptionError("both a point and an area are given", "leave out one of them")
+    if at is not None and not (abs(at[0]) <= FARTHEST_LON and abs(at[1]) <= FARTHEST_LAT):
+        raise OptionError(
+            f"there is no place {at[0]:g},{at[1]:g}",
+            "give longitude and latitude in degrees, such as 55.17,24.98",
+        )
+    with gdal_settings():
+        # What is wrong with the images is said before a model is loaded or asked.
+        placed = place_pair(before, after, options)
+        square = None if at is None else square_around(placed.grid, at, options.tile_size_px)
     model = load_chosen(options)
     with gdal_settings():
-        pair = _place(before, after, options, model, at)
+        pair = placed.with_bands(options, model.capabilities.bands)
+        pair = _seen(pair, options, model) if square is None else replace(pair, grid=square)
         tile = _whole(pair, options, model)
     with naming(model):
         model.survey(pair.facts, [tile] if model.capabilities.surveys else [])
     return Dialogue(model, pair, tile)
 
 
-def _place(
-    before: str | os.PathLike[str],
-    after: str | os.PathLike[str],
-    options: AnalyzeOptions,
-    model: ChangeModel,
-    at: tuple[float, float] | None,
-) -> RasterPair:
-    """The pair cut to the place, at the resolution at which it is seen."""
-    bands = model.capabilities.bands
-    pair = open_pair(before, after, options, bands)
-    if at is not None:
-        return replace(pair, grid=square_around(pair.grid, at, options.tile_size_px))
+def _seen(pair: RasterPair, options: AnalyzeOptions, model: ChangeModel) -> RasterPair:
+    """The pair at the resolution at which the model sees all of it at once."""
     factor = max(pair.grid.shape) / _view_px(options, model)
     if factor <= 1:
         return pair
-    coarser = pair.grid.resolution.x * factor
-    return open_pair(before, after, replace(options, resolution=abs(coarser)), bands)
+    coarser = replace(options, resolution=abs(pair.grid.resolution.x) * factor)
+    bands = model.capabilities.bands
+    seen = open_pair(pair.before.path, pair.after.path, coarser, bands)
+    return replace(seen, remarks=pair.remarks, is_view=True)
 
 
 def _view_px(options: AnalyzeOptions, model: ChangeModel) -> int:

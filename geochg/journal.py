@@ -9,28 +9,30 @@ from __future__ import annotations
 import json
 import sqlite3
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+import shapely
 from numpy.typing import NDArray
 
+from geochg.companions import DATABASE_SUFFIXES
+from geochg.databases import has_locks, open_database
 from geochg.errors import GeochgError, InputError, OptionError, RunError
-from geochg.journal_record import record_of, result_of
-from geochg.records import PixelWindow, TileResult, TileWindow
+from geochg.journal_checks import (
+    APPLICATION_ID,
+    TABLES,
+    check_database,
+    check_numbers,
+    check_result,
+)
+from geochg.journal_record import parsed, record_of, result_of, unpacked
+from geochg.records import CLASSES, PixelWindow, TileResult, TileWindow
 from geochg.tiling.layout import Layout
 
-_APPLICATION_ID = 0x67656F63  # "geoc"
-
-_TABLES = (
-    "CREATE TABLE run (fingerprint TEXT NOT NULL)",
-    "CREATE TABLE measured (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
-    "CREATE TABLE tile (number INTEGER PRIMARY KEY, changed INTEGER, unparsed INTEGER,"
-    " incomplete INTEGER, record TEXT, heat BLOB, valid BLOB, not_seen INTEGER)",
-)
 _INSERT_TILE = "INSERT OR REPLACE INTO tile VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 
 
@@ -69,30 +71,38 @@ class Journal:
         path: Where the journal lies; None keeps it in memory, for runs without an output file.
         layout: The tiles of the run.
 
+    Attributes:
+        has_locks: Whether other runs are kept from it; False in folders that know no locks.
+
     Raises:
-        InputError: If the file cannot be opened, is no journal, or is another run's.
+        InputError: If the file cannot be opened, is no journal, is damaged, or is another run's.
     """
 
     def __init__(self, path: Path | None, layout: Layout) -> None:
         self._path = path
         self._layout = layout
         self._open = True
+        self.has_locks = True
         try:
-            self._database = sqlite3.connect(path or ":memory:", timeout=0, isolation_level=None)
-            ((kind,),) = self._database.execute("PRAGMA application_id")
-            ((tables,),) = self._database.execute("SELECT count(*) FROM sqlite_master")
-            if kind != _APPLICATION_ID and tables:
-                raise sqlite3.DatabaseError("it is another program's database")
-            # One writer at a time, and no shared-memory file, which network folders lack.
-            self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
-            self._database.execute("PRAGMA journal_mode = WAL")
-            self._database.execute("PRAGMA synchronous = NORMAL")
-        except sqlite3.Error as error:
+            try:
+                self._database, self._is_begun = _opened(path, locks=True)
+            except sqlite3.OperationalError:
+                if path is None or has_locks(path.parent):
+                    raise
+                self.has_locks = False
+                self._database, self._is_begun = _opened(path, locks=False)
+        except (sqlite3.Error, OSError) as error:
             raise _unusable(path, error) from error
 
     @classmethod
     def begin(
-        cls, path: Path | None, layout: Layout, fingerprint: Mapping[str, Any], *, resume: bool
+        cls,
+        path: Path | None,
+        layout: Layout,
+        fingerprint: Mapping[str, Any],
+        *,
+        resume: bool,
+        classes: Collection[str] = CLASSES,
     ) -> Self:
         """Starts a journal or goes on with the one that lies there.
 
@@ -102,16 +112,22 @@ class Journal:
             fingerprint: Inputs, options and model, as plain JSON values; a journal of others is
                 refused.
             resume: Whether to go on with an unfinished run.
+            classes: Those that the model of the run can name.
 
         Raises:
             InputError: If an unfinished run lies there and `resume` is not set, or the file is no
-                journal, or another run holds it.
+                journal or damaged, or another run holds it.
             OptionError: If the unfinished run had other inputs or options.
         """
-        there = path is not None and path.exists()
-        journal = cls(path, layout)
+        is_new = path is not None and not _has_content(path)
         try:
-            known = journal._fingerprint() if there else None
+            journal = cls(path, layout)
+        except InputError as error:
+            if is_new and path is not None and not _is_held(error.__cause__):
+                _remove(path)
+            raise
+        try:
+            known = journal._fingerprint() if journal._is_begun else None
             if known is None:
                 journal._start(fingerprint)
             elif not resume:
@@ -121,8 +137,11 @@ class Journal:
                 )
             else:
                 _refuse_other(known, fingerprint, path)
+                journal._check(classes)
         except BaseException:
             journal.close()
+            if is_new and path is not None:
+                _remove(path)
             raise
         return journal
 
@@ -151,8 +170,7 @@ class Journal:
         """Closes the database and deletes the file: the run is complete."""
         self.close()
         if self._path is not None:
-            for suffix in ("", "-wal", "-shm"):
-                self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
+            _remove(self._path)
 
     def add(self, results: Iterable[TileResult], skipped: Iterable[TileWindow]) -> None:
         """Commits finished tiles, all or none.
@@ -185,10 +203,14 @@ class Journal:
             )
 
     def measured(self, name: str) -> dict[str, Any] | None:
-        """What `keep_measured` kept; None when it kept nothing of that name."""
-        for (value,) in self._rows("SELECT value FROM measured WHERE name = ?", name):
-            known: dict[str, Any] = json.loads(value)
-            return known
+        """What `keep_measured` kept; None when it kept nothing of that name.
+
+        Raises:
+            InputError: If it is damaged.
+        """
+        with self._damage_named():
+            for (value,) in self._rows("SELECT value FROM measured WHERE name = ?", name):
+                return parsed(value)
         return None
 
     def done(self) -> set[int]:
@@ -223,15 +245,19 @@ class Journal:
         rows = self._rows(
             "SELECT number, record, valid FROM tile WHERE record IS NOT NULL ORDER BY number"
         )
-        return (result_of(self._layout[number], record, valid) for number, record, valid in rows)
+        for number, record, valid in rows:
+            with self._damage_named():
+                result = result_of(self._layout[number], record, valid)
+            yield result
 
     def heat(self) -> Iterator[tuple[PixelWindow, NDArray[np.uint8]]]:
         """Core and heat of the answered tiles in raster order, one at a time."""
         rows = self._rows("SELECT number, heat FROM tile WHERE heat IS NOT NULL ORDER BY number")
         for number, packed in rows:
             core = self._layout[number].core
-            heat = np.frombuffer(zlib.decompress(packed), np.uint8)
-            yield core, heat.reshape(core.height_px, core.width_px)
+            with self._damage_named():
+                heat = unpacked(packed, core.height_px * core.width_px)
+            yield core, np.frombuffer(heat, np.uint8).reshape(core.height_px, core.width_px)
 
     def skipped(self) -> list[TileWindow]:
         """The tiles with no valid pixel in their core, in raster order."""
@@ -245,9 +271,35 @@ class Journal:
             InputError: If the database is damaged.
         """
         try:
-            yield from self._database.execute(query, values)
+            # Not `yield from`, which would close the cursor, maybe after the database.
+            for row in self._database.execute(query, values):  # noqa: UP028
+                yield row
         except sqlite3.Error as error:
             raise _unusable(self._path, error) from error
+
+    def _check(self, classes: Collection[str]) -> None:
+        """Looks at all that is to be gone on with."""
+        with self._damage_named():
+            check_numbers(self._database, self._layout)
+            for result in self.results():
+                check_result(result, classes)
+            for _ in self.heat():
+                pass
+
+    @contextmanager
+    def _damage_named(self) -> Iterator[None]:
+        """Turns what damaged values raise into an error that names the journal."""
+        try:
+            yield
+        # What JSON, shapely and the types of `records` raise on values that are none of theirs.
+        except (ValueError, TypeError, KeyError, AttributeError, shapely.GEOSException) as error:
+            raise self.damaged(str(error)) from error
+        except sqlite3.Error as error:
+            raise _unusable(self._path, error) from error
+
+    def damaged(self, reason: str) -> InputError:
+        """What to raise where a value makes no sense."""
+        return _unusable(self._path, sqlite3.DatabaseError(f"it is damaged: {reason}"))
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
@@ -262,24 +314,61 @@ class Journal:
     def _start(self, fingerprint: Mapping[str, Any]) -> None:
         try:
             self._database.execute("BEGIN")
-            self._database.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
-            for table in _TABLES:
+            self._database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            for table in TABLES:
                 self._database.execute(table)
             self._database.execute("INSERT INTO run VALUES (?)", (_canonical(fingerprint),))
             self._database.execute("COMMIT")
         except sqlite3.Error as error:
             raise _unusable(self._path, error) from error
 
-    def _fingerprint(self) -> dict[str, Any] | None:
-        """What the journal on disk belongs to; None when its run ended before writing that."""
-        try:
-            if not self._database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-                return None
-            row = self._database.execute("SELECT fingerprint FROM run").fetchone()
-        except sqlite3.Error as error:
-            raise _unusable(self._path, error) from error
-        known: dict[str, Any] = json.loads(row[0])
-        return known
+    def _fingerprint(self) -> dict[str, Any]:
+        """What the journal on disk belongs to."""
+        with self._damage_named():
+            rows = list(self._rows("SELECT fingerprint FROM run LIMIT 2"))
+            if len(rows) != 1:
+                raise ValueError("it does not say which run it is of")
+            return parsed(rows[0][0])
+
+
+def _opened(path: Path | None, *, locks: bool) -> tuple[sqlite3.Connection, bool]:
+    """A database for a journal, and whether there is a journal in it.
+
+    Raises:
+        sqlite3.Error: If it cannot be opened, or is something else.
+        OSError: If something else than a file lies there.
+    """
+    if path is None:
+        return sqlite3.connect(":memory:", isolation_level=None), False
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        raise OSError("it is a link or a folder, and no journal")
+    database = open_database(path, "rwc", locks=locks)
+    try:
+        is_begun = check_database(database)
+        # One writer at a time, and no shared-memory file, which network folders lack.
+        database.execute("PRAGMA locking_mode = EXCLUSIVE")
+        database.execute(f"PRAGMA journal_mode = {'WAL' if locks else 'TRUNCATE'}")
+        database.execute("PRAGMA synchronous = NORMAL")
+    except BaseException:
+        database.close()
+        raise
+    return database, is_begun
+
+
+def _has_content(path: Path) -> bool:
+    try:
+        return path.stat().st_size > 0
+    except OSError:
+        return False
+
+
+def _remove(path: Path) -> None:
+    """Deletes a journal and what SQLite keeps beside it."""
+    if path.is_symlink():
+        return  # not ours
+    for suffix in ("", *DATABASE_SUFFIXES):
+        with suppress(OSError):  # held open by another program on Windows
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
 def journal_path(output: Path) -> Path:
@@ -303,13 +392,17 @@ def _canonical(fingerprint: Mapping[str, Any]) -> str:
     return json.dumps(fingerprint, sort_keys=True)
 
 
-def _unusable(path: Path | None, error: sqlite3.Error) -> InputError:
-    if "locked" in str(error):
+def _unusable(path: Path | None, error: Exception) -> InputError:
+    if _is_held(error):
         return InputError(f"another run is writing {path}", "wait for it, or choose another output")
     return InputError(
         f"cannot use the journal {path}: {error}",
         "delete that file, or choose another output",
     )
+
+
+def _is_held(error: BaseException | None) -> bool:
+    return isinstance(error, sqlite3.OperationalError) and "locked" in str(error)
 
 
 def _row(result: TileResult) -> tuple[Any, ...]:

@@ -25,6 +25,7 @@ from geochg.records import (
     TileWindow,
     Vote,
 )
+from geochg.text_file import parsed_json
 
 
 def record_of(result: TileResult) -> str:
@@ -38,6 +39,7 @@ def record_of(result: TileResult) -> str:
             "grid_cells": cell.grid_cells,
             "caption": cell.caption,
             "ground": cell.ground,
+            "objects": cell.objects,
         }
         for cell in result.cells
     ]
@@ -74,8 +76,12 @@ def result_of(window: TileWindow, record: str, valid: bytes | None) -> TileResul
         record: What `record_of` gave.
         valid: The valid pixels of the core, packed to bits and compressed; None where the tile did
             not vote.
+
+    Raises:
+        ValueError, TypeError, KeyError, AttributeError, shapely.GEOSException: If the record is
+            damaged; see `journal_checks.check_result` for values of the right kind.
     """
-    known = json.loads(record)
+    known = parsed(record)
     return TileResult(
         window=window,
         changed=known["changed"],
@@ -102,8 +108,8 @@ def _calibration(values: list[list[float]] | None) -> Calibration | None:
 
 
 def _ballot(core: PixelWindow, votes: list[Any] | None, valid: bytes) -> Ballot:
-    packed = np.frombuffer(zlib.decompress(valid), np.uint8)
     shape = (core.height_px, core.width_px)
+    packed = np.frombuffer(unpacked(valid, -(-shape[0] * shape[1] // 8)), np.uint8)
     mask = np.unpackbits(packed, count=shape[0] * shape[1]).reshape(shape).astype(bool)
     return Ballot(None if votes is None else tuple(_vote(values) for values in votes), mask)
 
@@ -115,16 +121,47 @@ def _vote(values: list[Any]) -> Vote:
 
 
 def _cell(values: Mapping[str, Any]) -> Cell:
+    with np.errstate(invalid="ignore"):  # NaN in a damaged shape, which is refused later
+        polygon = cast(shapely.Polygon, shapely.from_wkb(values["polygon"]))
     return Cell(
         class_name=values["class"],
         change=Change(values["change"]),
         probability=values["probability"],
-        polygon=cast(shapely.Polygon, shapely.from_wkb(values["polygon"])),
+        polygon=polygon,
         grid_cells=tuple(values["grid_cells"]),
         caption=values["caption"],
         ground=_ground(values["ground"]),
+        objects=values["objects"],
     )
 
 
 def _ground(values: list[list[int]] | None) -> Ground | None:
     return None if values is None else Ground(*(tuple(each) for each in values))
+
+
+def parsed(text: object) -> dict[str, Any]:
+    """A JSON object that the journal keeps.
+
+    Raises:
+        ValueError: If it is none.
+    """
+    value = parsed_json(str(text))
+    if not isinstance(value, dict):
+        raise ValueError("no object")
+    return value
+
+
+def unpacked(packed: bytes, size_bytes: int) -> bytes:
+    """Bytes that were packed, and were as many as they are to be.
+
+    Raises:
+        ValueError: If they cannot be unpacked, or are more or fewer.
+    """
+    unpacker = zlib.decompressobj()
+    try:
+        found = unpacker.decompress(packed, size_bytes + 1)
+    except zlib.error as error:
+        raise ValueError(f"packed values are damaged: {error}") from error
+    if len(found) != size_bytes:
+        raise ValueError("packed values are of another size")
+    return found

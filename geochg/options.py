@@ -13,14 +13,30 @@ from types import UnionType
 from typing import Any, ClassVar, Self
 
 from geochg.errors import InputError, OptionError
+from geochg.foreign_text import cleaned
 from geochg.toml_file import read_toml
 
 VERSION_KEY = "geochg_version"
 """Key under which saved options name the version that wrote them."""
 
 
+CHANGES_LAYER = "changes"
+"""The name of the change layer, where no other is given."""
+
+TILES_LAYER = "tiles"
+"""Likewise, of the layer of tiles."""
+
 USUAL_OVERLAP_PX = 32
 """Overlap of neighbouring tiles that do not vote."""
+
+MOST_TILE_PX = 16_384
+"""Largest tile: two of three bands of float32 take 6 GB."""
+
+MOST_LOOKS = 16
+"""Most tiles, in each direction, that may hold one pixel."""
+
+_LONG = 10**30
+"""Whole numbers from here on are none that anybody means."""
 
 MOST_REFINED = 3
 """Most closer looks: after three, a cell of a usual tile is three pixels wide."""
@@ -80,6 +96,24 @@ class Options:
     HOW_IT_RUNS: ClassVar[tuple[str, ...]] = ()
     """Fields that do not change the result."""
 
+    BOUNDS: ClassVar[Mapping[str, tuple[float, float]]] = {}
+    """The least and the greatest value of each number, in the unit of the field."""
+
+    def __post_init__(self) -> None:
+        """Checks the numbers; to be called at the end of those of subclasses.
+
+        Raises:
+            OptionError: If one is not finite, or beyond its bounds.
+        """
+        for name, (least, greatest) in self.BOUNDS.items():
+            value = getattr(self, name)
+            # NaN lies nowhere.
+            if value is not None and not least <= value <= greatest:
+                raise OptionError(
+                    f"{name} {_number_in_words(value)}",
+                    f"it must lie between {least:,.15g} and {greatest:,.15g}",
+                )
+
     def to_dict(self) -> dict[str, Any]:
         """The options as plain JSON values, without the version."""
         return {f.name: _plain(getattr(self, f.name)) for f in dataclasses.fields(self)}
@@ -103,7 +137,7 @@ class Options:
                 f"unknown option {', '.join(map(repr, unknown))}",
                 f"known options: {', '.join(sorted(known)) or 'none'}",
             )
-        return cls(**{key: _typed(key, value, types[key]) for key, value in given.items()})
+        return cls(**{key: typed(key, value, types[key]) for key, value in given.items()})
 
     @classmethod
     def from_toml(cls, path: Path) -> Self:
@@ -177,6 +211,9 @@ class AnalyzeOptions(Options):
         batch_size: How it runs: tiles answered in one call; None for the model's choice.
         workers: How it runs: reading threads; None for as many as there are cores, at most 4.
         resume: How it runs: whether to go on with an unfinished run.
+        layer: How it runs: the name of the change layer, in a GeoPackage that may hold others.
+        tiles_layer: How it runs: likewise, of the layer of tiles.
+        overwrite: How it runs: whether outputs may replace what geochg did not write.
     """
 
     model: str = "builtin"
@@ -206,6 +243,9 @@ class AnalyzeOptions(Options):
     batch_size: int | None = None
     workers: int | None = None
     resume: bool = False
+    layer: str = CHANGES_LAYER
+    tiles_layer: str = TILES_LAYER
+    overwrite: bool = False
 
     HOW_IT_RUNS: ClassVar[tuple[str, ...]] = (
         "dates_as_given",
@@ -214,8 +254,22 @@ class AnalyzeOptions(Options):
         "batch_size",
         "workers",
         "resume",
+        "layer",
+        "tiles_layer",
+        "overwrite",
     )
-    NOT_SAVED: ClassVar[tuple[str, ...]] = ("resume",)
+    NOT_SAVED: ClassVar[tuple[str, ...]] = ("resume", "overwrite")
+    BOUNDS: ClassVar[Mapping[str, tuple[float, float]]] = {
+        "resolution": (1e-8, 1e7),
+        "tile_size_px": (1, MOST_TILE_PX),
+        "overlap_px": (0, MOST_TILE_PX),
+        "refine": (0, MOST_REFINED),
+        "min_confidence": (0, 1),
+        # The whole earth has 5.1e14.
+        "min_area_m2": (0, 1e15),
+        "batch_size": (1, 65_536),
+        "workers": (1, 1_024),
+    }
 
     def __post_init__(self) -> None:
         _require(self.tile_size_px > 0, f"tile size {self.tile_size_px} px", "must be above zero")
@@ -238,7 +292,7 @@ class AnalyzeOptions(Options):
             f"must lie between 0 and {MOST_REFINED}",
         )
         _require(
-            self.resolution is None or (math.isfinite(self.resolution) and self.resolution > 0),
+            self.resolution is None or 0 < self.resolution < math.inf,
             f"resolution {self.resolution}",
             "must be above zero",
         )
@@ -248,13 +302,20 @@ class AnalyzeOptions(Options):
             "must lie between 0 and 1",
         )
         _require(
-            self.min_area_m2 is None or (math.isfinite(self.min_area_m2) and self.min_area_m2 >= 0),
+            self.min_area_m2 is None or 0 <= self.min_area_m2 < math.inf,
             f"minimum area {self.min_area_m2}",
             "must be a number and not negative",
         )
         for name in ("batch_size", "workers"):
             value = getattr(self, name)
             _require(value is None or value > 0, f"{name} {value}", "must be above zero")
+        super().__post_init__()
+        least_px = self.tile_size_px // MOST_LOOKS
+        _require(
+            self.tile_size_px - overlap_px >= least_px,
+            f"overlap {overlap_px} px of tiles of {self.tile_size_px} px",
+            f"must leave {least_px} px between tiles, or there are nearly as many tiles as pixels",
+        )
 
     @property
     def tile_overlap_px(self) -> int:
@@ -273,6 +334,23 @@ def _require(holds: bool, what: str, rule: str) -> None:
         raise OptionError(what, f"it {rule}")
 
 
+def _number_in_words(value: float) -> str:
+    """A number; Python writes none of thousands of digits, and nobody reads them."""
+    if isinstance(value, int) and abs(value) >= _LONG:
+        return "of very many digits"
+    return str(value)
+
+
+def _check_text(key: str, value: str) -> None:
+    """Refuses what no file, CRS or question can hold: a NUL or half of a character."""
+    try:
+        value.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        raise OptionError(f"option {key!r} holds half of a character", "write it anew") from None
+    if "\0" in value:
+        raise OptionError(f"option {key!r} holds a NUL character", "write it anew")
+
+
 def _plain(value: Any) -> Any:  # noqa: ANN401
     if isinstance(value, StrEnum):
         return str(value)
@@ -283,25 +361,40 @@ def _plain(value: Any) -> Any:  # noqa: ANN401
     return value
 
 
-def _typed(key: str, value: Any, wanted: Any) -> Any:  # noqa: ANN401
-    """Brings a JSON value to the field's type, or refuses it."""
+def typed(key: str, value: Any, wanted: Any) -> Any:  # noqa: ANN401
+    """Brings a JSON value to the type of a field.
+
+    Args:
+        key: The field's name, for the message.
+        value: What stands there.
+        wanted: Its type.
+
+    Raises:
+        OptionError: If it has another.
+    """
     origin, arguments = typing.get_origin(wanted), typing.get_args(wanted)
     if origin in (typing.Union, UnionType):
         if value is None and type(None) in arguments:
             return None
         wanted = next(argument for argument in arguments if argument is not type(None))
-        return _typed(key, value, wanted)
+        return typed(key, value, wanted)
     if origin is tuple and isinstance(value, list | tuple):
-        return tuple(_typed(key, item, arguments[0]) for item in value)
+        return tuple(typed(key, item, arguments[0]) for item in value)
     if origin is Mapping and isinstance(value, Mapping):
+        if arguments[1] is str:
+            return {name: typed(f"{key}.{name}", text, str) for name, text in value.items()}
         return dict(value)
     if isinstance(wanted, type) and issubclass(wanted, StrEnum) and value in list(wanted):
         return wanted(value)
     if wanted is float and isinstance(value, int | float) and not isinstance(value, bool):
-        if not math.isfinite(value):
-            raise OptionError(f"{key.replace('_', ' ')} {value}", "it must be a finite number")
+        if (isinstance(value, int) and abs(value) >= _LONG) or not math.isfinite(value):
+            shown = _number_in_words(value)
+            raise OptionError(f"{key.replace('_', ' ')} {shown}", "it must be a finite number")
         return float(value)
     if isinstance(wanted, type) and type(value) is wanted:
+        if isinstance(value, str):
+            _check_text(key, value)
         return value
     name = getattr(wanted, "__name__", str(wanted))
-    raise OptionError(f"option {key!r} cannot be {value!r}", f"it takes {name}")
+    shown = _number_in_words(value) if isinstance(value, int) else cleaned(repr(value), 80)
+    raise OptionError(f"option {key!r} cannot be {shown}", f"it takes {name}")

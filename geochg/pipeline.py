@@ -11,22 +11,33 @@ from threading import Event as Flag
 from typing import TYPE_CHECKING, Any
 
 from geochg.answering import answered_ahead, has_core, to_ask
-from geochg.cells import CellSettings, tile_result
-from geochg.errors import CancelledRunError, TilesFailedError
+from geochg.cells import CellSettings, lacking, tile_result
+from geochg.errors import CancelledRunError, RunError, TilesFailedError
 from geochg.events import Listener, Notice, Progress, ignore
 from geochg.features.changes import FeatureSettings, changes_of, layer_caption
 from geochg.features.tiles import tile_features
+from geochg.foreign_text import without_secrets
 from geochg.geometry.changed import least_size_px
+from geochg.geometry.vector_file import file_of
 from geochg.journal import Journal, Tallies, journal_path
 from geochg.models.base import ChangeModel, naming
 from geochg.models.chosen import check_classes, check_sensitivity, load_chosen, mapped_questions
 from geochg.options import AnalyzeOptions
 from geochg.outputs import Outputs
 from geochg.provenance import fingerprint, metadata
-from geochg.records import Question, Tile, TileAnswers, TileFailure, TileResult, TileWindow
+from geochg.records import (
+    CLASSES,
+    Question,
+    Tile,
+    TileAnswers,
+    TileFailure,
+    TileResult,
+    TileWindow,
+)
 from geochg.surveying import SurveyTiles
+from geochg.tiling.addresses import is_signed, refusal
 from geochg.tiling.layout import Layout
-from geochg.tiling.pair import RasterPair, nothing_valid, open_pair
+from geochg.tiling.pair import RasterPair, nothing_valid, place_pair, tiles_of
 from geochg.tiling.preparation import Preparation, Step, prepare
 from geochg.tiling.read import ReadPlan, read_ahead
 from geochg.tiling.source import gdal_settings
@@ -92,14 +103,19 @@ def analyze(
     """
     options = options or AnalyzeOptions()
     outputs = outputs or Outputs()
-    outputs.check([os.fspath(before), os.fspath(after), *([options.aoi] if options.aoi else [])])
+    area = [file_of(options.aoi)] if options.aoi else []
+    outputs.check([os.fspath(before), os.fspath(after), *area], options)
+    with gdal_settings():
+        # What is wrong with the images is said before a model is loaded or asked.
+        placed = place_pair(before, after, options)
+        tiles_of(placed.grid, options)
     if model is None:
         model = load_chosen(options)
     check_classes(options, model)
     check_sensitivity(options, model)
     with gdal_settings():
-        pair = open_pair(before, after, options, model.capabilities.bands)
-        outputs.check(pair.files())
+        pair = placed.with_bands(options, model.capabilities.bands)
+        outputs.check(pair.files(), options)
         run = _Run(pair, options, outputs, model, listener, cancel or Flag())
         with _journal(run) as journal:
             failures = run.answer_tiles(journal)
@@ -118,7 +134,13 @@ def _journal(run: _Run) -> Journal:
     paths = run.outputs.paths()
     facts = fingerprint(run.pair, run.options, run.model, heatmap=run.outputs.heatmap is not None)
     path = journal_path(paths[0]) if paths else None
-    return Journal.begin(path, run.layout, facts, resume=run.options.resume)
+    classes = {*CLASSES, *run.model.capabilities.classes}
+    resume = run.options.resume
+    journal = Journal.begin(path, run.layout, facts, resume=resume, classes=classes)
+    if not journal.has_locks:
+        text = f"the folder of {path} has no file locks: start no other run with this output"
+        run.listener(Notice(text, warning=True))
+    return journal
 
 
 @dataclass(frozen=True)
@@ -209,16 +231,17 @@ class _Run:
             self.options,
             self.model,
             self.questions,
-            Preparation.from_dict(journal.measured("preparation") or Preparation().to_dict()),
+            _kept_preparation(journal) or Preparation(),
             tallies,
             failures,
         )
         facts["caption"] = layer_caption(features, facts["not_seen_m2"])
-        with Staging() as staging:
+        with Staging(overwrite=self.options.overwrite) as staging:
             self._stop_if_cancelled()
             if self.outputs.features is not None:
-                with staging.write(self.outputs.features) as path:
-                    write_features(features, path, facts)
+                layer = self.options.layer
+                with staging.write(self.outputs.features, layer) as path:
+                    write_features(features, path, facts, layer=layer)
             if self.outputs.tiles is not None:
                 tiles = tile_features(
                     journal.results(),
@@ -227,8 +250,9 @@ class _Run:
                     skipped=journal.skipped(),
                     in_tiles=in_tiles,
                 )
-                with staging.write(self.outputs.tiles) as path:
-                    write_features(tiles, path, facts, layer="tiles")
+                layer = self.options.tiles_layer
+                with staging.write(self.outputs.tiles, layer) as path:
+                    write_features(tiles, path, facts, layer=layer)
             if self.outputs.heatmap is not None:
                 self._write_heatmap(journal, staging, facts)
             self._stop_if_cancelled()
@@ -260,9 +284,9 @@ class _Run:
 
     def _preparation(self, journal: Journal) -> Preparation:
         """The measurements of this run: made once, kept in the journal, said."""
-        known = journal.measured("preparation")
+        known = _kept_preparation(journal)
         if known is not None:
-            return Preparation.from_dict(known)
+            return known
         for remark in self.pair.remarks:
             self.listener(remark.notice())
         found = prepare(
@@ -292,7 +316,7 @@ class _Run:
                 self.model.survey(self.pair.facts, [])
             return
         kept = journal.measured("survey")
-        known = None if kept is None else kept["tiles"]
+        known = None if kept is None else _tile_numbers(kept, journal, len(self.layout))
         read = partial(self._read, plan)
         survey = SurveyTiles(self.pair, self.layout, read, self.listener, known)
         with naming(self.model):
@@ -307,6 +331,8 @@ class _Run:
         with closing(read_ahead(plan, windows, reading_threads(self.options))) as read:
             for tile in read:
                 self._stop_if_cancelled()
+                if isinstance(tile, TileFailure):
+                    self._stop_if_expired()
                 yield tile
 
     def _keep(
@@ -323,6 +349,8 @@ class _Run:
         for tile, given in zip(asked, answers, strict=True):
             if isinstance(given, TileFailure):
                 failures.append(given)
+            elif failure := lacking(tile, given):
+                failures.append(failure)
             else:
                 results.append(tile_result(tile, given, self._cell_settings()))
         journal.add(results, skipped)
@@ -358,6 +386,46 @@ class _Run:
 
         return step
 
+    def _stop_if_expired(self) -> None:
+        """Ends the run where no tile can be read any more.
+
+        Raises:
+            RunError: If a signed address is not taken any more.
+        """
+        for source in (self.pair.before, self.pair.after):
+            if is_signed(source.path) and (code := refusal(source.path)):
+                raise RunError(
+                    f"the server takes the signed address of {without_secrets(source.path)} no"
+                    f" more (HTTP {code}): it has most likely expired",
+                    "sign it anew, and run again with the fresh address and --resume; what is"
+                    " done is kept",
+                )
+
     def _stop_if_cancelled(self) -> None:
         if self.cancel.is_set():
             raise CancelledRunError("cancelled", "run again with --resume to go on")
+
+
+def _kept_preparation(journal: Journal) -> Preparation | None:
+    """What was measured before the first tile; None where nothing was yet.
+
+    Raises:
+        InputError: If the journal is damaged.
+    """
+    known = journal.measured("preparation")
+    try:
+        return None if known is None else Preparation.from_dict(known)
+    except ValueError as error:
+        raise journal.damaged(str(error)) from error
+
+
+def _tile_numbers(kept: Mapping[str, Any], journal: Journal, total: int) -> list[int]:
+    """The tiles that a model surveyed.
+
+    Raises:
+        InputError: If the journal is damaged.
+    """
+    tiles = kept.get("tiles")
+    if not isinstance(tiles, list) or not all(type(n) is int and 0 <= n < total for n in tiles):
+        raise journal.damaged("it does not say which tiles were surveyed")
+    return tiles

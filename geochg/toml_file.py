@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from geochg.errors import InputError
+from geochg.text_file import read_text
 
 
 def read_toml(path: Path, what: str, hint: str) -> dict[str, Any]:
@@ -20,11 +21,9 @@ def read_toml(path: Path, what: str, hint: str) -> dict[str, Any]:
     Raises:
         InputError: If it cannot be read or is not TOML.
     """
+    text = read_text(path, f"the {what} file")
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(
-            f"cannot read the {what} file {path}: {error.strerror}", "check the path"
-        ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        return tomllib.loads(text)
+    # Beside its own error: whole numbers of thousands of digits, and tables nested as deep.
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is not a TOML file: {error}", hint) from error

@@ -15,6 +15,7 @@ from geochg_qgis.link.interpreters import refuse_qgis
 from geochg_qgis.link.protocol import NO_SUCH_METHOD
 from geochg_qgis.link.pythons import with_geochg
 from geochg_qgis.link_words import worded
+from geochg_qgis.panel.markup import as_log_markup
 from geochg_qgis.settings import own_environment, remember, remembered, this_system
 from geochg_qgis.words import tr
 
@@ -23,8 +24,8 @@ LOG = "geochg"
 
 
 def log(text: str, level: Qgis.MessageLevel = Qgis.MessageLevel.Info) -> None:
-    """Writes a line to QGIS's log; any thread may."""
-    QgsMessageLog.logMessage(text, LOG, level, notifyUser=False)
+    """Writes a line to QGIS's log, which reads it as markup; any thread may."""
+    QgsMessageLog.logMessage(as_log_markup(text), LOG, level, notifyUser=False)
 
 
 def greeted(chosen: str, is_cancelled: Callable[[], bool] = bool) -> Client:

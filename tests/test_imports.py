@@ -12,7 +12,12 @@ import geochg
 ROOT = Path(__file__).parent.parent
 BASE = {
     "foreign_text",
+    "finite",
+    "file_names",
     "errors",
+    "companions",
+    "databases",
+    "text_file",
     "toml_file",
     "options",
     "events",
@@ -24,9 +29,14 @@ BASE = {
 MIDDLE = {"tiling", "models", "cells", "features", "writers"}
 ALLOWED = {
     "foreign_text": set(),
+    "telemetry": set(),
     "errors": {"foreign_text"},
-    "toml_file": {"foreign_text", "errors"},
-    "options": {"foreign_text", "errors", "toml_file"},
+    "file_names": {"errors"},
+    "companions": set(),
+    "databases": set(),
+    "text_file": {"foreign_text", "errors"},
+    "toml_file": {"foreign_text", "errors", "text_file"},
+    "options": {"foreign_text", "errors", "text_file", "toml_file"},
     "events": {"foreign_text"},
     "records": set(),
     "land_cover": {"records"},
@@ -35,11 +45,12 @@ ALLOWED = {
     **dict.fromkeys(MIDDLE, BASE),
     "outlining": BASE,
     "cells": BASE | {"outlining"},
-    "journal": BASE | {"tiling", "journal_record"},
+    "journal": BASE | {"tiling", "journal_checks", "journal_record"},
+    "journal_checks": BASE | {"tiling"},
     "journal_record": BASE,
     "finite": {"records"},
     "refusals": {"errors", "records"},
-    "answering": BASE | {"finite", "refusals"},
+    "answering": BASE | {"refusals"},
     "voting": BASE,
     "provenance": BASE | {"tiling", "models", "journal"},
     "outputs": BASE | {"writers"},
@@ -52,7 +63,8 @@ ALLOWED = {
     "worker": BASE | {"models", "outputs", "pipeline", "describe", "dialogue"},
     "datasets": BASE | {"tiling", "models"},
     "training": BASE | {"tiling", "models", "datasets", "evaluation"},
-    "evaluation": BASE | {"tiling", "models", "datasets", "answering", "outputs", "pipeline"},
+    "evaluation": BASE
+    | {"tiling", "models", "datasets", "answering", "outputs", "pipeline", "writers"},
 }
 HEAVY = {"torch", "transformers", "peft", "bitsandbytes", "accelerate"}
 OUTSIDE = {

@@ -1,4 +1,8 @@
+import dataclasses
+import math
+import typing
 from dataclasses import replace
+from importlib import import_module
 
 import pytest
 from hypothesis import given
@@ -6,7 +10,8 @@ from hypothesis import strategies as st
 
 import geochg
 from geochg.errors import InputError, OptionError
-from geochg.options import VERSION_KEY, AlignMode, AnalyzeOptions
+from geochg.models.registry import backends, find_backend
+from geochg.options import VERSION_KEY, AlignMode, AnalyzeOptions, Options
 
 text = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=20)
 some_options = st.builds(
@@ -93,3 +98,82 @@ def test_provenance_has_the_overlap_that_is_used(vote, overlap_px):
     assert options.shaping()["overlap_px"] == options.tile_overlap_px == overlap_px
     assert AnalyzeOptions.from_dict(options.shaping()).tile_overlap_px == overlap_px
     assert replace(AnalyzeOptions(tile_size_px=201), vote=vote).tile_overlap_px == overlap_px
+
+
+def option_types():
+    """Every class of options there is, those of the models among them."""
+    for module in (
+        "geochg.datasets.building.options",
+        "geochg.datasets.locations",
+        "geochg.datasets.world.options",
+        "geochg.evaluation.example_options",
+        "geochg.evaluation.options",
+        "geochg.training.compact",
+        "geochg.training.tuning.options",
+    ):
+        import_module(module)
+    for backend in backends():
+        find_backend(backend.name)
+    found = [Options]
+    for each in found:
+        found += [kind for kind in each.__subclasses__() if kind.__module__.startswith("geochg.")]
+    return found[1:]
+
+
+def numbers_of(kind):
+    hints = typing.get_type_hints(kind)
+    for each in dataclasses.fields(kind):
+        kinds = {hints[each.name], *typing.get_args(hints[each.name])}
+        if kinds & {int, float} and not kinds & {tuple}:
+            yield each.name
+
+
+def test_every_number_has_a_least_and_a_greatest_and_is_finite():
+    tried = 0
+    for kind in option_types():
+        for name in numbers_of(kind):
+            least, greatest = kind.BOUNDS[name]
+            for value in (least - 1, greatest * 2 + 1, math.nan, math.inf, -math.inf, 10**400):
+                with pytest.raises(OptionError):
+                    kind(**{name: value})
+                tried += 1
+    assert tried > 300
+
+
+@pytest.mark.parametrize(
+    ("values", "names"),
+    [
+        ({"min_area_m2": 10**400}, "min area"),
+        ({"resolution": 10**400}, "resolution"),
+        ({"tile_size_px": 10**30}, "tile_size_px"),
+        ({"tile_size_px": 2**63}, "tile_size_px"),
+        ({"overlap_px": 255}, "overlap 255"),
+        ({"aoi": "a\x00b.gpkg"}, "aoi"),
+        ({"crs": "EPSG:32633\x00"}, "crs"),
+        ({"model": "vlm:\ud83c/x"}, "model"),
+        ({"aoi": "a\ud83c.gpkg"}, "aoi"),
+        ({"bands": ["1\x00"]}, "bands"),
+    ],
+)
+def test_values_that_nobody_means_are_refused_in_a_line(values, names):
+    with pytest.raises(OptionError, match=names) as caught:
+        AnalyzeOptions.from_dict(values)
+    assert len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"tile_size_px = {'9' * 5000}",
+        f"min_area_m2 = {'9' * 5000}",
+        f"a = {'[' * 5000}{']' * 5000}",
+        f"{'.'.join('a' * 3000)} = 1",
+        "resolution = 1979-05-27",
+    ],
+)
+def test_files_that_nobody_writes_are_refused_in_a_line(tmp_path, text):
+    file = tmp_path / "o.toml"
+    file.write_text(text)
+    with pytest.raises((InputError, OptionError)) as caught:
+        AnalyzeOptions.from_toml(file)
+    assert len(str(caught.value)) < 2000

@@ -252,9 +252,10 @@ def test_captions_are_about_the_feature(make_raster):
     features = geochg.analyze(*pair, options(min_area_m2=5000, model="cva")).features
     assert len(features)
     for row in features.itertuples():
-        noun = {"other": "The surface"}.get(row[2], row[2].capitalize())
-        assert row.caption.startswith(noun)
-        assert "this tile" not in row.caption
+        noun = {"other": "surface", "bare": "ground"}.get(row[2], row[2])
+        assert noun in row.caption.lower()
+        assert "tile" not in row.caption
+        assert "of the area" in row.caption or "across the area" in row.caption
 
 
 @pytest.mark.parametrize("suffix", [".geojson", ".gpkg", ".fgb", ".parquet"])

@@ -14,6 +14,7 @@ from geochg.datasets.splits import split_named, split_told
 from geochg.errors import InputError
 from geochg.records import PixelWindow, Task
 from geochg.tasks import SPECS
+from geochg.text_file import parsed_json, read_text
 
 JSON_SUFFIXES = (".json", ".jsonl")
 
@@ -56,12 +57,7 @@ def _rows(source: Path) -> Iterator[tuple[Origin, Row]]:
 
 def _values(source: Path) -> Sequence[Any]:
     """The rows of a file, whatever they are."""
-    try:
-        text = source.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise InputError(f"cannot read {source}: {error.strerror}", "check the path") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{source} is not text in UTF-8: {error}", "convert it") from error
+    text = read_text(source)
     if source.suffix.lower() == ".jsonl":
         return [
             _parsed(line, source, number)
@@ -78,14 +74,14 @@ def _values(source: Path) -> Sequence[Any]:
 
 def _parsed(text: str, source: Path, first_line: int = 1) -> Any:  # noqa: ANN401
     try:
-        return json.loads(text)
+        return parsed_json(text)
     except json.JSONDecodeError as error:
         line = first_line + error.lineno - 1
         raise InputError(
             f"{source}, line {line}, column {error.colno}: not JSON: {error.msg}",
             "mend that line, or copy the file again",
         ) from error
-    except (RecursionError, ValueError) as error:  # nested too deep; a number of too many digits
+    except ValueError as error:
         raise InputError(f"{source} cannot be read as JSON: {error}", "mend it") from error
 
 

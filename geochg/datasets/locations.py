@@ -6,14 +6,13 @@ later makes a pair, and the chain goes on from that one (Elgendi et al., GeoLLaV
 
 from __future__ import annotations
 
-import csv
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from geochg.datasets.frames import PICTURE_SUFFIXES, picture_size
 from geochg.datasets.splits import split_told
@@ -21,6 +20,7 @@ from geochg.errors import InputError, OptionError
 from geochg.options import Options
 from geochg.records import Task
 from geochg.tasks import SPECS
+from geochg.text_file import parsed_json, read_table, read_text
 
 COLUMNS = ("image", "location_id", "timestamp")
 
@@ -38,6 +38,14 @@ class LocationOptions(Options):
         question: What a captioner is asked about each pair.
     """
 
+    BOUNDS: ClassVar[Mapping[str, tuple[float, float]]] = {
+        "least_months": (0, 12_000),
+        "most_bytes": (0, 10**12),
+        "least_px": (0, 10**6),
+        "most_px": (0, 10**6),
+        "size_px": (16, 8_192),
+    }
+
     least_months: int = 12
     most_bytes: int = 1_000_000
     least_px: int = 0
@@ -54,6 +62,7 @@ class LocationOptions(Options):
             raise OptionError(f"frames of {self.size_px} px", "an even number from 16 on")
         if not self.question.strip():
             raise OptionError("the question is empty", "write what rows shall ask")
+        super().__post_init__()
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,26 +146,20 @@ def sized(shots: Iterable[Shot], options: LocationOptions) -> tuple[list[Shot], 
 
 
 def _of_table(source: Path, images: Path) -> Iterator[Shot]:
-    try:
-        with source.open(encoding="utf-8-sig", newline="") as file:
-            rows = csv.DictReader(file, strict=True)
-            names = set(rows.fieldnames or ())
-            if "image" not in names and "img_filename" in names:
-                names.add("image")
-            if missing := set(COLUMNS) - names:
-                raise InputError(
-                    f"{source} has no column {min(missing)!r}", f"columns: {', '.join(COLUMNS)}"
-                )
-            for row in rows:
-                where = f"{source}, line {rows.line_num}"
-                name = (row.get("image") or row.get("img_filename") or "").strip()
-                if not name:
-                    raise InputError(f"{where}: no image", "name a file")
-                yield _shot(row, images / name, (row["location_id"] or "").strip(), where)
-    except OSError as error:
-        raise InputError(f"cannot read {source}: {error.strerror}", "check the path") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{source} is not a CSV file in UTF-8: {error}", "save it so") from error
+    table = read_table(source)
+    names = set(table.columns)
+    if "image" not in names and "img_filename" in names:
+        names.add("image")
+    if missing := set(COLUMNS) - names:
+        raise InputError(
+            f"{source} has no column {min(missing)!r}", f"columns: {', '.join(COLUMNS)}"
+        )
+    for number, row in table.rows():
+        where = f"{source}, line {number}"
+        name = row.get("image") or row.get("img_filename") or ""
+        if not name:
+            raise InputError(f"{where}: no image", "name a file")
+        yield _shot(row, images / name, row["location_id"], where)
 
 
 def _of_folder(folder: Path) -> Iterator[Shot]:
@@ -167,13 +170,13 @@ def _of_folder(folder: Path) -> Iterator[Shot]:
         if image is None:
             continue
         try:
-            row = json.loads(file.read_text(encoding="utf-8"))
+            row = parsed_json(read_text(file))
         except json.JSONDecodeError as error:
             raise InputError(
                 f"{file}, line {error.lineno}: not JSON: {error.msg}", "copy it again"
             ) from error
-        except (OSError, ValueError) as error:
-            raise InputError(f"cannot read {file}: {error}", "copy it again") from error
+        except ValueError as error:
+            raise InputError(f"{file} cannot be read as JSON: {error}", "copy it again") from error
         if not isinstance(row, dict):
             raise InputError(f"{file} holds no object", 'it needs "timestamp"')
         # fMoW keeps the images of a location in a folder of its own: CATEGORY/LOCATION/.

@@ -7,8 +7,7 @@ and a mask. Where a pair has one label for the whole picture, a CSV file with th
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +18,7 @@ from geochg.datasets.frames import opened, picture
 from geochg.datasets.groups import connected
 from geochg.datasets.picture_paths import pictures_by_name
 from geochg.errors import InputError
+from geochg.text_file import read_table
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -128,24 +128,18 @@ def _of_folder(folder: Path) -> list[PairFiles]:
 
 
 def _of_table(table: Path) -> list[PairFiles]:
-    try:
-        with table.open(encoding="utf-8-sig", newline="") as file:
-            rows = csv.DictReader(file)
-            if missing := set(COLUMNS) - set(rows.fieldnames or ()):
-                raise InputError(
-                    f"{table} has no column {min(missing)!r}", f"columns: {', '.join(COLUMNS)}"
-                )
-            found = [_of_row(table, rows.line_num, row) for row in rows]
-    except OSError as error:
-        raise InputError(f"cannot read {table}: {error.strerror}", "check the path") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{table} is not a CSV file in UTF-8: {error}", _LAYOUT_HINT) from error
+    given = read_table(table)
+    if missing := set(COLUMNS) - set(given.columns):
+        raise InputError(
+            f"{table} has no column {min(missing)!r}", f"columns: {', '.join(COLUMNS)}"
+        )
+    found = [_of_row(table, number, row) for number, row in given.rows()]
     named = [replace(files, name=f"{number:06d}") for number, files in enumerate(found, start=1)]
     return _grouped(named)
 
 
-def _of_row(table: Path, line: int, row: dict[str, str | None]) -> PairFiles:
-    before, after, changed = ((row[name] or "").strip() for name in COLUMNS)
+def _of_row(table: Path, line: int, row: Mapping[str, str]) -> PairFiles:
+    before, after, changed = (row[name] for name in COLUMNS)
     if changed.lower() not in _TRUTH:
         raise InputError(
             f"{table}, line {line}: changed is {changed!r}", f"write {' or '.join(_TRUTH)}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from geochg.datasets.splits import split_named, split_told
 from geochg.errors import InputError
 from geochg.records import Presence, Task
 from geochg.tasks import SPECS
+from geochg.text_file import read_table
 
 TABLE_SUFFIX = ".csv"
 TRUTH = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
@@ -26,23 +26,12 @@ def table_examples(source: Path, paths: PicturePaths) -> Iterator[Example]:
     `id`. A table of `before`, `after` and `changed` alone asks whether anything changed.
 
     Raises:
-        InputError: If it is no CSV file in UTF-8, or a row lacks what it needs (line and reason).
+        InputError: If it is no CSV file, or a row lacks what it needs (line and reason).
     """
-    try:
-        with source.open(encoding="utf-8-sig", newline="") as file:
-            rows = csv.DictReader(file, strict=True)
-            _check_columns(source, set(rows.fieldnames or ()))
-            for row in rows:
-                values = {name: (row[name] or "").strip() for name in rows.fieldnames or ()}
-                yield _example(
-                    values, Origin(source, rows.line_num, values.get("id", ""), "line"), paths
-                )
-    except OSError as error:
-        raise InputError(f"cannot read {source}: {error.strerror}", "check the path") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(
-            f"{source} is not a CSV file in UTF-8: {error}", "save it as CSV, UTF-8"
-        ) from error
+    table = read_table(source)
+    _check_columns(source, set(table.columns))
+    for number, row in table.rows():
+        yield _example(row, Origin(source, number, row.get("id", ""), "line"), paths)
 
 
 def _check_columns(source: Path, columns: set[str]) -> None:

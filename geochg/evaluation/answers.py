@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from geochg import __version__
 from geochg.errors import InputError
-from geochg.evaluation.predictions import FORMAT, HINT, KIND, json_lines
+from geochg.evaluation.predictions import FORMAT, HINT, KIND, check_identity, json_lines
 from geochg.evaluation.values import Given, Truth, given_of, given_values, truth_of, truth_values
 from geochg.options import VERSION_KEY
 from geochg.records import Task
@@ -128,8 +128,7 @@ class Head:
         numbers = (values["items"], values["unreadable"], *values["unasked"].values())
         if not all(type(n) is int and n >= 0 for n in numbers):
             raise InputError(f"{path}, line 1 has a number that makes no sense", HINT)
-        if not {"id", "checksum"} <= values["identity"].keys():
-            raise InputError(f"{path}, line 1 does not name the model", HINT)
+        check_identity(values["identity"], path)
         return cls(**{name: values[name] for name in kinds})
 
 
@@ -154,13 +153,16 @@ class Answers:
                 damaged or an item stands there twice (file, line and what).
         """
         head, *rows = json_lines(path)
-        found = dict[int, Answered]()
+        known, found = Head.of(head, path), dict[int, Answered]()
+        asked = known.items + sum(known.unasked.values())
         for number, values in enumerate(rows, start=2):
             row = _row(path, number, values)
+            if row.item >= asked:
+                raise InputError(f"{path}, line {number}: there is no such item", HINT)
             if row.item in found:
                 raise InputError(f"{path}, line {number}: item {row.item} stands there twice", HINT)
             found[row.item] = row
-        return cls(Head.of(head, path), tuple(found.values()))
+        return cls(known, tuple(found.values()))
 
 
 def _row(path: Path, number: int, values: Mapping[str, Any]) -> Answered:

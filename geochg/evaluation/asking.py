@@ -16,9 +16,10 @@ from geochg.errors import ModelError
 from geochg.evaluation.options import EvaluateOptions
 from geochg.evaluation.predictions import Prediction, Predictions, merged
 from geochg.events import Listener, Progress, ignore
+from geochg.geometry.changed import presence_of
 from geochg.models.base import ChangeModel, naming
 from geochg.models.registry import find_backend
-from geochg.records import PixelWindow, Presence, Task, Tile, TileAnswers
+from geochg.records import Outlines, PixelWindow, Presence, Task, Tile, TileAnswers
 from geochg.tasks import ask
 from geochg.tiling.layout import Layout
 
@@ -99,7 +100,9 @@ def _asked(
     pairs: Sequence[PairFiles], model: ChangeModel, options: EvaluateOptions, listener: Listener
 ) -> list[Prediction]:
     truths: dict[int, _Truth] = {}
-    question = ask(Task.PRESENCE)
+    # What a model outlines tells whether anything changed, as in `analyze`.
+    outlines = model.capabilities.location == "mask" and Task.LOCATE in model.capabilities.tasks
+    question = ask(Task.LOCATE if outlines else Task.PRESENCE)
 
     def answers(tiles: Sequence[Tile]) -> list[TileAnswers]:
         with naming(model):
@@ -121,7 +124,7 @@ def _asked(
     ):
         for batch, given in answered:
             for tile, answer in zip(batch, given, strict=True):
-                rows.append(_with_answer(truths[tile.window.index].row, answer))
+                rows.append(_with_answer(truths[tile.window.index].row, tile, answer))
             last = truths[batch[-1].window.index].pair
             listener(Progress("evaluate", last, len(pairs)))
     listener(Progress("evaluate", len(pairs), len(pairs)))
@@ -171,9 +174,11 @@ def _tiles(
         )
 
 
-def _with_answer(row: Prediction, answers: TileAnswers) -> Prediction:
+def _with_answer(row: Prediction, tile: Tile, answers: TileAnswers) -> Prediction:
     """A failure and an answer that makes no sense are no answer."""
     answer = answers[0] if isinstance(answers, Sequence) else None
+    if isinstance(answer, Outlines):
+        answer = presence_of(answer, tile.valid)
     if not isinstance(answer, Presence):
         return row
     likely = None if answer.probability is None else float(answer.probability)

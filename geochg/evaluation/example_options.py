@@ -26,6 +26,10 @@ class ExampleOptions(Options):
         batch_size: How it runs: pairs answered in one call; None for the model's choice.
     """
 
+    BOUNDS: ClassVar[Mapping[str, tuple[float, float]]] = {
+        "batch_size": (1, 65_536),
+    }
+
     HOW_IT_RUNS: ClassVar[tuple[str, ...]] = ("device", "batch_size")
 
     model: str = "builtin"
@@ -39,3 +43,4 @@ class ExampleOptions(Options):
     def __post_init__(self) -> None:
         if self.batch_size is not None and self.batch_size < 1:
             raise OptionError(f"batch size {self.batch_size}", "it must be above zero")
+        super().__post_init__()

@@ -21,6 +21,7 @@ from geochg.evaluation.items import Item, ItemSet
 from geochg.evaluation.unfinished import Unfinished
 from geochg.evaluation.values import Failed, Given, compared
 from geochg.events import Listener, Progress, ignore
+from geochg.geometry.changed import changed_pixels, presence_of
 from geochg.models.base import ChangeModel, naming
 from geochg.models.registry import find_backend
 from geochg.records import (
@@ -55,8 +56,8 @@ def interview(
 ) -> Answers:
     """What the model of the options answers.
 
-    The pictures of a pair are one tile, whatever their size. A model that outlines is also asked
-    whether anything changed, because its outlines count only where it says so, as in `analyze`.
+    The pictures of a pair are one tile, whatever their size. Of a model that outlines, it is the
+    outlines that tell whether anything changed, as in `analyze`.
 
     Args:
         asked: The questions.
@@ -177,8 +178,8 @@ def _visit(items: Sequence[tuple[int, Item]], model: ChangeModel) -> _Visit:
     asked = dict.fromkeys(item.question for _, item in items if not item.before)
     outlines = model.capabilities.location == "mask"
     tasks = {question.task for question in asked}
-    if Task.LOCATE in tasks and outlines and Task.PRESENCE in model.capabilities.tasks - tasks:
-        asked[ask(Task.PRESENCE)] = None
+    if Task.PRESENCE in tasks and outlines and Task.LOCATE in model.capabilities.tasks - tasks:
+        asked[ask(Task.LOCATE)] = None
     return _Visit(items, tuple(asked))
 
 
@@ -255,7 +256,7 @@ def _rows(
     if not isinstance(answers, TileFailure):
         by_question = dict(zip(visit.questions, answers, strict=True))
     failed = Failed(answers.reason) if isinstance(answers, TileFailure) else None
-    changed = next((a.changed for a in by_question.values() if isinstance(a, Presence)), True)
+    outlines = next((a for a in by_question.values() if isinstance(a, Outlines)), None)
     return [
         Answered(
             number,
@@ -266,21 +267,22 @@ def _rows(
             item.truth,
             talked[number]
             if item.before
-            else failed or _given(item.question.task, by_question[item.question], changed),
+            else failed or _given(item.question.task, by_question[item.question], outlines, tile),
             difference,
         )
         for number, item in visit.items
     ]
 
 
-def _given(task: Task, answer: Answer, changed: bool) -> Given:
-    """An answer as it is scored; `changed` is whether the model says that anything did."""
+def _given(task: Task, answer: Answer, outlines: Outlines | None, tile: Tile) -> Given:
+    """An answer as it is scored; `outlines` are those of the same tile, where there are any."""
     if isinstance(answer, Missing):
         return Failed(answer.reason)
     if isinstance(answer, Unparsed):
         text = answer.text.split(TURN_BREAK)[-1] if task is Task.DIALOGUE else answer.text
         return Unparsed(task, text, answer.reason)
     if task is Task.PRESENCE and isinstance(answer, Presence):
+        answer = answer if outlines is None else presence_of(outlines, tile.valid)
         likely = None if answer.probability is None else float(answer.probability)
         return Presence(bool(answer.changed), likely)
     if task is Task.COUNT and isinstance(answer, Counts):
@@ -288,7 +290,7 @@ def _given(task: Task, answer: Answer, changed: bool) -> Given:
     if task is Task.LOCATE and isinstance(answer, Locations):
         return compared(answer)
     if task is Task.LOCATE and isinstance(answer, Outlines):
-        return _located(answer) if changed else Locations({})
+        return _located(answer, tile)
     if task is Task.CAPTION and isinstance(answer, Caption):
         return Reply(answer.text)
     if task is Task.DIALOGUE and isinstance(answer, Dialogue):
@@ -298,16 +300,17 @@ def _given(task: Task, answer: Answer, changed: bool) -> Given:
     return Failed(f"answered '{task}' with a {type(answer).__name__}")
 
 
-def _located(outlines: Outlines) -> Locations:
+def _located(outlines: Outlines, tile: Tile) -> Locations:
     """The cells in which more than 5 % of the pixels are of a class, whatever the direction."""
-    strongest = outlines.probability.argmax(axis=0)
-    changed = outlines.probability.max(axis=0) >= outlines.threshold
+    found = changed_pixels(outlines, tile.valid)
+    if found is None:
+        return Locations({})
     of_class: dict[str, list[int]] = {}
-    for place, channel in enumerate(outlines.channels):
+    for place, channel in enumerate(found.channels):
         of_class.setdefault(channel.class_name, []).append(place)
     return Locations(
         {
-            name: dict.fromkeys(cells_of(changed & np.isin(strongest, places)), 1.0)
+            name: dict.fromkeys(cells_of(found.changed & np.isin(found.channel, places)), 1.0)
             for name, places in of_class.items()
         }
     )

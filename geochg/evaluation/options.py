@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any, ClassVar
 
 from geochg.errors import OptionError
-from geochg.options import Options
+from geochg.options import MOST_TILE_PX, Options
 
 
 class FitMetric(StrEnum):
@@ -36,6 +36,15 @@ class EvaluateOptions(Options):
         device: How it runs: see `AnalyzeOptions`.
         batch_size: How it runs: tiles answered in one call; None for the model's choice.
     """
+
+    BOUNDS: ClassVar[Mapping[str, tuple[float, float]]] = {
+        "tile_size_px": (1, MOST_TILE_PX),
+        "overlap_px": (0, MOST_TILE_PX),
+        "changed_share": (0, 1),
+        "fit_share": (0, 1),
+        "seed": (0, 2**62),
+        "batch_size": (1, 65_536),
+    }
 
     HOW_IT_RUNS: ClassVar[tuple[str, ...]] = ("device", "batch_size")
 
@@ -67,3 +76,4 @@ class EvaluateOptions(Options):
             raise OptionError(f"seed {self.seed}", "it must not be negative")
         if self.batch_size is not None and self.batch_size < 1:
             raise OptionError(f"batch size {self.batch_size}", "it must be above zero")
+        super().__post_init__()

@@ -11,6 +11,7 @@ from typing import Any, Self
 from geochg import __version__
 from geochg.errors import InputError
 from geochg.options import VERSION_KEY
+from geochg.text_file import parsed_json, read_text
 
 KIND = "geochg predictions"
 """What the first line of a file says it is."""
@@ -98,10 +99,26 @@ class Predictions:
         for name, kind in wanted.items():
             if not isinstance(head.get(name), kind):
                 raise InputError(f"{path}, line 1: there is no {name!r}", HINT)
+        check_identity(head["identity"], path)
         return cls(
             **{name: head[name] for name in wanted},
             rows=tuple(_row(path, number, row) for number, row in enumerate(rows, start=2)),
         )
+
+
+def check_identity(identity: Mapping[str, Any], path: Path) -> None:
+    """Refuses what does not name a model.
+
+    Args:
+        identity: As the first line of a file has it.
+        path: The file.
+
+    Raises:
+        InputError: Then.
+    """
+    is_text = all(isinstance(value, str) for value in identity.values())
+    if not is_text or not {"id", "checksum"} <= identity.keys():
+        raise InputError(f"{path}, line 1 does not name the model", HINT)
 
 
 def merged(rows: Iterable[Prediction]) -> list[Prediction]:
@@ -132,14 +149,7 @@ def json_lines(path: Path) -> list[dict[str, Any]]:
         InputError: If it cannot be read, is no such file, is of a newer geochg, or a line is no
             JSON object.
     """
-    try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except OSError as error:
-        raise InputError(
-            f"cannot read the predictions {path}: {error.strerror}", "check the path"
-        ) from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is no file of predictions", HINT) from error
+    lines = read_text(path, "the predictions").split("\n")
     if lines[-1] == "":
         lines.pop()
     found = [_object(path, number, line) for number, line in enumerate(lines, start=1)]
@@ -158,7 +168,7 @@ def json_lines(path: Path) -> list[dict[str, Any]]:
 
 def _object(path: Path, number: int, line: str) -> dict[str, Any]:
     try:
-        value = json.loads(line)
+        value = parsed_json(line)
     except ValueError as error:
         raise InputError(f"{path}, line {number} is not JSON", HINT) from error
     if not isinstance(value, dict):

@@ -11,6 +11,8 @@ from typing import IO, Any, Self
 
 from geochg.errors import InputError, OptionError, RunError
 from geochg.evaluation.answers import Answered, Answers, Head
+from geochg.evaluation.predictions import KIND
+from geochg.writers.staging import Staging
 
 _SAME = {
     "model": "model",
@@ -20,6 +22,10 @@ _SAME = {
     "unasked": "tasks",
 }
 """What must be the same to go on, and how it is called."""
+
+_BEGUN = json.dumps({"kind": KIND})[:-1].encode()
+_BEGUN_BYTES = len(_BEGUN)
+"""How a file of answers begins."""
 
 
 class Unfinished:
@@ -46,7 +52,7 @@ class Unfinished:
         self._path = None if target is None else unfinished_path(target)
         self._file: IO[str] | None = None
         if self._path is not None:
-            if _whole_lines(self._path):
+            if _has_content(self._path):
                 self.rows = _resumed(self._path, head, resume=resume)
             elif resume and target is not None and target.is_file():
                 self.rows = _resumed(target, head, resume=True)
@@ -83,10 +89,12 @@ class Unfinished:
         """
         if self._file is not None and self._path is not None and self._target is not None:
             self._file.close()
-            try:
-                os.replace(self._path, self._target)
-            except OSError as error:
-                raise _unwritable(self._target, error) from error
+            # What may be replaced was checked before anything was asked.
+            with Staging(overwrite=True) as staging:
+                with staging.write(self._target) as place:
+                    shutil.copyfile(self._path, place)
+                staging.commit()
+            self._path.unlink()
         return Answers(self.head, tuple(self.rows))
 
     def _opened(self, path: Path) -> IO[str]:
@@ -122,19 +130,23 @@ def _copy(source: Path, path: Path) -> None:
         raise _unwritable(path, error) from error
 
 
-def _whole_lines(path: Path) -> bool:
-    """Cuts off a line that was being written when a run was killed; whether any is left."""
+def _has_content(path: Path) -> bool:
+    """Whether a line lies there; half of one, at which a run was killed, is cut off.
+
+    What does not begin like such a file is left as it is, to be refused by who reads it.
+    """
     try:
         content = path.read_bytes()
         whole = content.rfind(b"\n") + 1
-        if whole < len(content):
+        if whole < len(content) and content[:_BEGUN_BYTES] == _BEGUN[: len(content)]:
             with path.open("r+b") as file:
                 file.truncate(whole)
+            return whole > 0
     except FileNotFoundError:
         return False
     except OSError as error:
         raise _unwritable(path, error) from error
-    return whole > 0
+    return bool(content)
 
 
 def _resumed(path: Path, head: Head, *, resume: bool) -> list[Answered]:

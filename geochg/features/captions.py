@@ -22,7 +22,7 @@ _GREW = {
     "building": "where a building stood",
 }
 _LEFT = {
-    "bare": "bare ground is left",
+    "bare": "bare ground remains",
     "low plants": "low plants grow there now",
     "woody": "trees or shrubs grow there now",
     "water": "water covers the place now",
@@ -139,7 +139,7 @@ def _stuff(facts: Facts) -> _Words:
         return _Words(facts, "became", was, facts.before in _PLURAL_COVERS, now)
     if name == "vegetation" and cover is not None:
         return _Words(facts, "vegetation", _COVER[cover], is_plural=True)
-    kind = name if name in ("vegetation", "water", "bare") else "other"
+    kind = name if name in ("vegetation", "water", "bare", "other") else "named"
     what = {"bare": "bare ground", "other": "the surface"}.get(name, name)
     return _Words(facts, kind, what, is_plural=False)
 
@@ -211,6 +211,7 @@ _APPEARED = {
         _Wording("{what} has appeared{on} {where}{grew}{beside}"),
         _Wording("{where}, the ground is now bare{on}{grew}{beside}"),
     ),
+    "named": (_Wording("{what} has appeared{on} {where}{grew}{beside}"),),
     "other": (_Wording("something new has appeared{on} {where}{grew}{beside}"),),
 }
 _DISAPPEARED = {
@@ -218,11 +219,12 @@ _DISAPPEARED = {
     "vegetation": (_GONE, _Wording("{where}, {what} {is} gone{from}{beside}{left}")),
     "water": (_GONE, _Wording("{where}, {what} has withdrawn{from}{beside}{left}")),
     "bare": (_GONE, _Wording("{where}, {what} is gone{from}{beside}{left}")),
+    "named": (_GONE,),
     "other": (_Wording("something has disappeared{from} {where}{beside}{left}"),),
 }
 _ALTERATIONS = {
     **dict.fromkeys(("building", "road", "paved"), _ALTERED),
-    **dict.fromkeys(("vegetation", "water", "bare", "other"), _CHANGED),
+    **dict.fromkeys(("vegetation", "water", "bare", "named", "other"), _CHANGED),
     "became": (
         _Wording("{what} gave way to {became}{on} {where}{beside}"),
         _Wording("{where}, {what} gave way to {became}{on}{beside}"),
@@ -242,7 +244,8 @@ _TEMPLATES: dict[tuple[str, str], tuple[_Wording, ...]] = {
 # --- tiles and pairs -----------------------------------------------------------------------------
 
 
-class Kinds(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Kinds:
     """All changes of one class and direction in a tile or a pair.
 
     Attributes:

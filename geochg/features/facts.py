@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from geochg.land_cover import COVERS
 from geochg.records import LAND_COVER
@@ -18,7 +19,8 @@ _LONG = 30.0
 """Squared perimeter over area of what is called long: a rectangle six times as long as wide."""
 
 
-class Facts(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Facts:
     """What is known of a change.
 
     Attributes:

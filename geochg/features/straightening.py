@@ -98,11 +98,13 @@ def _straight(polygons: NDArray[np.object_]) -> NDArray[np.object_]:
     fitting = np.array(
         [_of_area(r, p) for r, p in zip(rectangles, polygons, strict=True)], dtype=object
     )
-    found = np.where(_overlap_share(fitting, polygons) >= RECTANGLE_FIT, fitting, None)
+    found: NDArray[np.object_] = fitting.copy()
+    found[_overlap_share(fitting, polygons) < RECTANGLE_FIT] = None
     for i in np.flatnonzero(shapely.is_missing(found)).tolist():
         candidate = _with_right_angles(polygons[i], rectangles[i])
-        if candidate is not None and _overlap_share(candidate, polygons[i]) >= CORNERS_FIT:
-            found[i] = candidate
+        if candidate is not None:
+            share = _overlap_share(np.array([candidate]), polygons[i : i + 1])
+            found[i] = candidate if share[0] >= CORNERS_FIT else None
     return found
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from geochg.records import Channel, Outlines
+from geochg.records import Channel, Outlines, Presence
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -102,6 +102,21 @@ def changed_pixels(
     )
 
 
+def presence_of(outlines: Outlines, valid: NDArray[np.bool_]) -> Presence:
+    """Whether anything changed, as the outlines say; the probability is the highest of any pixel.
+
+    Args:
+        outlines: What the model said.
+        valid: `(height, width)` bool.
+    """
+    found = changed_pixels(outlines, valid)
+    if found is None:
+        return Presence(changed=False, probability=0.0)
+    visible = valid if outlines.not_seen is None else valid & ~outlines.not_seen
+    highest = float(found.probability[visible].max(initial=0.0))
+    return Presence(changed=bool(found.changed.any()), probability=highest)
+
+
 def _above_thresholds(
     surface: NDArray[np.float32],
     outlines: Outlines,
@@ -160,6 +175,6 @@ def _without_specks(changed: NDArray[np.bool_], least_px: int) -> NDArray[np.boo
     return found
 
 
-def _at_edge(labels: NDArray[np.int32]) -> NDArray[np.int32]:
+def _at_edge(labels: NDArray[np.signedinteger]) -> NDArray[np.signedinteger]:
     """The labels along the edge of the window."""
     return np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 
 from geochg.errors import ModelError
+from geochg.foreign_text import cleaned
 
 WANTED = ("*.json", "*.jinja", "*.safetensors", "*.onnx", "*.txt", "*.model")
 """The files of a hub model that are fetched: no pickles, no code."""
@@ -12,6 +16,31 @@ WANTED = ("*.json", "*.jinja", "*.safetensors", "*.onnx", "*.txt", "*.model")
 
 UNWANTED = ("*/*.safetensors", "*/*.onnx", "consolidated*")
 """Of these, what models hold for other libraries."""
+
+
+_lock = Lock()
+_off: list[bool] = []
+
+
+@contextmanager
+def hub_off() -> Iterator[None]:
+    """Lets no library ask the hub within the block, whatever the settings of a model name.
+
+    What was to be fetched has been by then: see `find_folder`.
+    """
+    from huggingface_hub import constants
+
+    with _lock:
+        # The first of several threads keeps what was, the last one restores it.
+        _off.append(constants.HF_HUB_OFFLINE)
+        constants.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        with _lock:
+            was = _off.pop()
+            if not _off:
+                constants.HF_HUB_OFFLINE = was
 
 
 def find_folder(source: str, backend: str, revision: str = "") -> Path:
@@ -28,9 +57,13 @@ def find_folder(source: str, backend: str, revision: str = "") -> Path:
     if not source:
         raise ModelError(f"{backend} needs a model", f"write --model {backend}:FOLDER or a hub id")
     folder = Path(source).expanduser()
-    if folder.is_dir():
-        return folder
-    if folder.exists():
+    try:
+        if folder.is_dir():
+            return folder
+        is_file = folder.exists()
+    except OSError as error:  # such as a name that is longer than file systems take
+        raise ModelError(f"{source} is no model folder: {cleaned(error)}", "check it") from error
+    if is_file:
         raise ModelError(f"{source} is a file, not a model folder", "name its folder")
     if source.count("/") != 1 or source.startswith((".", "/", "~")):
         raise ModelError(f"there is no model folder {source}", "check the path")
@@ -53,5 +86,5 @@ def _fetched(source: str, revision: str) -> Path:
     except (HfHubHTTPError, HFValidationError, OSError, ValueError) as error:
         raise ModelError(
             f"{source} is no folder here and cannot be fetched from the hub",
-            f"check the name and the network ({type(error).__name__})",
+            f"check the name and the network ({type(error).__name__}: {cleaned(error, 200)})",
         ) from error

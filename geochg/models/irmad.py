@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -39,6 +40,11 @@ class IrmadOptions(StatisticalOptions):
     Attributes:
         max_iterations: Rounds of reweighting at most.
     """
+
+    BOUNDS: ClassVar[Mapping[str, tuple[float, float]]] = {
+        "threshold": (0, 1e12),
+        "max_iterations": (1, 100_000),
+    }
 
     max_iterations: int = 50
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from geochg.geometry.changed import changed_pixels
 from geochg.records import (
     CELL_AREA_SHARE,
     GRID_CELLS,
@@ -146,15 +147,15 @@ def _abilities(classes: set[str]) -> str:
 
 def _found(observed: Observed, words: Sequence[str]) -> list[_Found]:
     """The channels that changed within the asked part of the tile, the largest first."""
-    outlines = observed.outlines
-    strongest = outlines.probability.argmax(axis=0)
-    changed = outlines.probability.max(axis=0) >= outlines.threshold
+    outlines = changed_pixels(observed.outlines, observed.valid)
+    if outlines is None:
+        return []
     zones = _zones(observed.valid)
-    changed &= observed.valid & _named_cells(words)[zones]
+    changed = outlines.changed & _named_cells(words)[zones]
     valid_px = np.bincount(zones[observed.valid], minlength=9)
     found = []
     for index, channel in enumerate(outlines.channels):
-        where = changed & (strongest == index)
+        where = changed & (outlines.channel == index)
         count_px = int(np.count_nonzero(where))
         if count_px <= _LEAST_SHARE * where.size:
             continue

@@ -10,6 +10,7 @@ from typing import Any
 
 from geochg.errors import ModelError
 from geochg.foreign_text import LONGEST_TEXT, cleaned
+from geochg.models.folder_checks import check_model_folder, check_weight_name
 
 WEIGHTS = "model.safetensors"
 WEIGHTS_INDEX = "model.safetensors.index.json"
@@ -19,7 +20,7 @@ UNFINISHED = ".geochg-unfinished"
 PICKLES = ("*.bin", "*.pth", "*.pt", "*.pkl", "*.ckpt")
 HINT = "download the model again"
 _BLOCK_BYTES = 1 << 20
-_SHAPING = ("*.json", "*.jinja", "*.txt", "*.model")
+_SHAPING = ("*.json", "*.jinja", "*.txt", "*.model", "*.tiktoken", "*.vocab", "*.onnx")
 
 
 def saved_json(file: Path, hint: str = HINT) -> dict[str, Any]:
@@ -36,8 +37,9 @@ def saved_json(file: Path, hint: str = HINT) -> dict[str, Any]:
         return {}
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{file} is not JSON: {error}", hint) from error
+    # RecursionError: nested deeper than anyone means to.
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelError(f"{file} is not JSON: {cleaned(error)}", hint) from error
     if not isinstance(found, dict):
         raise ModelError(f"{file} holds no JSON object", hint)
     return found
@@ -52,11 +54,12 @@ def weight_files(folder: Path, hint: str = HINT, unfinished_ok: bool = False) ->
         unfinished_ok: Whether the caller is the one who is still writing the folder.
 
     Raises:
-        ModelError: If they are half written, there are none, only pickles, or the index names files
-            that are missing.
+        ModelError: If they are half written, there are none, only pickles, the index names files
+            that are missing or not safetensors beside it, or as `check_model_folder`.
     """
     if not unfinished_ok and (folder / UNFINISHED).exists():
         raise ModelError(f"the model in {folder} is only half written", "make it again")
+    check_model_folder(folder)
     if (folder / WEIGHTS).is_file():
         return [folder / WEIGHTS]
     if not (folder / WEIGHTS_INDEX).is_file():
@@ -71,6 +74,8 @@ def weight_files(folder: Path, hint: str = HINT, unfinished_ok: bool = False) ->
     names = saved_json(folder / WEIGHTS_INDEX, hint).get("weight_map")
     if not isinstance(names, dict):
         raise ModelError(f"{folder / WEIGHTS_INDEX} has no weight_map", hint)
+    for name in names.values():
+        check_weight_name(folder / WEIGHTS_INDEX, name)
     files = [folder / name for name in sorted(set(names.values()))]
     if missing := [path.name for path in files if not path.is_file()]:
         raise ModelError(f"{folder} has no {missing[0]}, which {WEIGHTS_INDEX} names", hint)
@@ -91,7 +96,7 @@ def fingerprint(folder: Path, weights: Sequence[Path]) -> str:
     """`sha256:...` over the weights and all else in a folder that shapes what a model says.
 
     Args:
-        folder: Of the model: its settings, vocabulary and chat template count.
+        folder: Of the model: its settings, vocabulary, chat template and exported files count.
         weights: See `weight_files`.
     """
     digest = hashlib.sha256(checksum(weights).encode())

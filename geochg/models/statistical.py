@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from abc import abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Self, cast
 
@@ -91,11 +91,16 @@ class StatisticalOptions(Options):
             difference, in the backend's unit); None to find it in the data.
     """
 
+    BOUNDS: ClassVar[Mapping[str, tuple[float, float]]] = {
+        "threshold": (0, 1e12),
+    }
+
     threshold: float | None = None
 
     def __post_init__(self) -> None:
         if self.threshold is not None and not self.threshold > 0:
             raise OptionError(f"threshold {self.threshold}", "it must be above zero")
+        super().__post_init__()
 
 
 class StatisticalModel(ChangeModel):

@@ -13,7 +13,7 @@ _LAST_WORD = 10
 def area_in_words(area_m2: float) -> str:
     """An area to two figures: `230 m²`, `1.2 ha`, `3.4 km²`."""
     if round(area_m2) < _HECTARE_M2:
-        return f"{float(f'{area_m2:.2g}'):,.0f} m²"
+        return f"{float(f'{area_m2:.2g}'):,g} m²"
     if area_m2 < _SQUARE_KILOMETRE_M2:
         return f"{float(f'{area_m2 / _HECTARE_M2:.2g}'):,g} ha"
     return f"{float(f'{area_m2 / _SQUARE_KILOMETRE_M2:.2g}'):,g} km²"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal, Self, TypeVar
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Literal, Self, TypeVar, get_type_hints
 
-from geochg.options import AlignMode
+from geochg.errors import OptionError
+from geochg.options import AlignMode, typed
 from geochg.tiling.pair import RasterPair, nothing_valid
 from geochg.tiling.radiometry import RadiometricMatch, Stretch
 from geochg.tiling.read import PairReader, ReadPlan
@@ -60,15 +61,27 @@ class Preparation:
 
     @classmethod
     def from_dict(cls, known: Mapping[str, Any]) -> Self:
-        """Reads what `to_dict` gives, also after a round trip through JSON."""
+        """Reads what `to_dict` gives, also after a round trip through JSON.
+
+        Raises:
+            ValueError: If it is something else.
+        """
+        if set(known) != {field.name for field in fields(cls)}:
+            raise ValueError("the measurements are others")
         shift, match, stretches = (known[name] for name in ("shift", "match", "stretches"))
+        if not isinstance(known["corrected"], bool):
+            raise ValueError("corrected is neither true nor false")
+        if stretches is not None and (
+            not isinstance(stretches, list | tuple) or len(stretches) != 2
+        ):
+            raise ValueError("the stretches are not two")
         return cls(
-            shift=None if shift is None else Shift(**shift),
+            shift=None if shift is None else _measured(Shift, shift),
             corrected=known["corrected"],
-            match=None if match is None else RadiometricMatch(**_tuples(match)),
+            match=None if match is None else _measured(RadiometricMatch, match),
             stretches=None
             if stretches is None
-            else (Stretch(**_tuples(stretches[0])), Stretch(**_tuples(stretches[1]))),
+            else (_measured(Stretch, stretches[0]), _measured(Stretch, stretches[1])),
         )
 
     def alignment(self) -> dict[str, Any] | None:
@@ -136,5 +149,20 @@ def _watched(items: Iterable[_Item], step: Step) -> Iterator[_Item]:
         yield item
 
 
-def _tuples(known: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: tuple(value) if isinstance(value, list) else value for key, value in known.items()}
+_Measured = TypeVar("_Measured", Shift, RadiometricMatch, Stretch)
+
+
+def _measured(kind: type[_Measured], known: object) -> _Measured:
+    """A measurement from plain JSON values.
+
+    Raises:
+        ValueError: If a value is missing, unknown, or of another type.
+    """
+    types = get_type_hints(kind)
+    names = {field.name for field in fields(kind)}
+    if not isinstance(known, dict) or set(known) != names:
+        raise ValueError(f"the values of {kind.__name__} are others")
+    try:
+        return kind(**{name: typed(name, known[name], types[name]) for name in names})
+    except OptionError as error:
+        raise ValueError(f"{error.message}: {error.hint}") from error

@@ -20,6 +20,7 @@ from geochg.errors import InputError
 from geochg.foreign_text import cleaned, printable, without_secrets
 from geochg.tiling.acquired import acquired
 from geochg.tiling.bands import Band, describe_bands
+from geochg.tiling.placement import check_control_points, check_placement
 from geochg.tiling.virtual import alpha_as_data, expanded_palette
 
 GDAL_OPTIONS = {
@@ -101,6 +102,10 @@ def read_source(path: str | os.PathLike[str]) -> RasterSource:
         bands = describe_bands(dataset)
         if all(band.alpha for band in bands):
             raise InputError(f"{name} has no data band", "give a raster with image bands")
+        height_px, width_px = dataset.shape
+        check_placement(
+            without_secrets(name), _odc_crs(dataset), dataset.transform, (height_px, width_px)
+        )
         time, tag = acquired({**dataset.tags(), **dataset.tags(ns="IMAGERY")})
         return RasterSource(
             path=name,
@@ -151,11 +156,10 @@ def open_source(name: str, *, keep_alpha: bool = True) -> Iterator[DatasetReader
         elif not keep_alpha and _has_alpha(dataset):
             dataset = stack.enter_context(alpha_as_data(dataset))
         if dataset.crs is None and dataset.gcps[1] is not None:
+            check_control_points(without_secrets(name), dataset.gcps[0])
             # Without a target transform GDAL fits the polynomial of the control points; with
             # one, rasterio 1.4 ignores them. So the raster is rectified first, then read.
-            dataset = stack.enter_context(
-                WarpedVRT(dataset, src_crs=dataset.gcps[1], add_alpha=not _has_alpha(dataset))
-            )
+            dataset = _rectified(name, dataset, stack)
         _check_placed(name, dataset)
         yield dataset
 
@@ -173,14 +177,35 @@ def _open(name: str, stack: ExitStack) -> DatasetReader:
     return dataset
 
 
+def _rectified(name: str, dataset: DatasetReader, stack: ExitStack) -> DatasetReader:
+    """The raster on the grid that its control points place it on."""
+    try:
+        return stack.enter_context(
+            WarpedVRT(dataset, src_crs=dataset.gcps[1], add_alpha=not _has_alpha(dataset))
+        )
+    except (RasterioError, ValueError) as error:
+        raise InputError(
+            f"{without_secrets(name)} cannot be rectified by its control points: {cleaned(error)}",
+            "georeference it, for example in QGIS with Raster > Georeferencer",
+        ) from error
+
+
 def _cannot_open(name: str, error: Exception) -> InputError:
     """Says why GDAL failed, looking at the file system only after it did."""
-    file = Path(name)
     if isinstance(error, RasterioIOError) and ("://" in name or name.startswith("/vsi")):
         shown = without_secrets(name)
         return InputError(f"cannot open {shown}: {cleaned(error)}", "check the address")
     if len(name) > 1000:
         return InputError(f"{name[:60]}... is no name of a raster", "check the path")
+    try:
+        return _looked_at(name, cleaned(error).removeprefix(f"'{name}' "))
+    except OSError as refused:  # a name longer than file systems take, a share that is gone
+        return InputError(f"{name} cannot be opened: {cleaned(refused)}", "check the path")
+
+
+def _looked_at(name: str, reason: str) -> InputError:
+    """Why GDAL could not open what should be a file, as the file system tells."""
+    file = Path(name)
     if file.is_dir():
         return InputError(f"{name} is a folder, not a raster", "name the raster file in it")
     if file.is_file():
@@ -188,7 +213,6 @@ def _cannot_open(name: str, error: Exception) -> InputError:
             return InputError(f"{name} is empty", "copy or download it again")
         if not os.access(file, os.R_OK):
             return InputError(f"{name} may not be read", "check its permissions")
-        reason = cleaned(error).removeprefix(f"'{name}' ")
         return InputError(
             f"{name} is not a raster that GDAL can open: {reason}",
             "check it with `rio info`; copy or download it again if it is damaged",

@@ -6,7 +6,7 @@ Each stage leaves its result in the work folder, so a recipe that was stopped go
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import ClassVar
@@ -78,6 +78,18 @@ class CompactOptions(Options):
         start: A folder whose vision part and dense head the first pass starts from.
         workers: How it runs: processes that draw.
     """
+
+    BOUNDS: ClassVar[Mapping[str, tuple[float, float]]] = {
+        "pairs": (1, 10**9),
+        "calibration_pairs": (1, 10**9),
+        "crop_steps": (1, 10**9),
+        "whole_steps": (1, 10**9),
+        "speak_steps": (1, 10**9),
+        "crop_batch": (1, 65_536),
+        "whole_batch": (1, 65_536),
+        "vocabulary": (1, 10**6),
+        "workers": (1, 1_024),
+    }
 
     pairs: int = 10_000
     calibration_pairs: int = 400

@@ -14,6 +14,7 @@ from typing import Any
 from geochg.errors import CancelledRunError, GeochgError
 from geochg.foreign_text import cleaned
 from geochg.worker.messages import (
+    FAILED,
     INTERNAL,
     NOT_A_REQUEST,
     REFUSED,
@@ -155,6 +156,10 @@ def _answer(method: Method, call: Call, number: RequestId) -> bytes:
         return error_line(_addressed(error, number))
     except GeochgError as error:
         return error_line(_addressed(MessageError.of(error), number))
+    except OSError as error:
+        file = f": {error.filename}" if error.filename else ""
+        told = MessageError(FAILED, f"{cleaned(error)}{file}", "make room, or look after the file")
+        return error_line(_addressed(told, number))
     # One request must not take the others down; the log has the rest.
     except Exception as error:
         traceback.print_exc(file=sys.stderr)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,9 @@ from geochg.outputs import Outputs
 from geochg.worker.messages import WRONG_PARAMETERS, MessageError
 
 _PAIR = ("before", "after", "options")
+
+_FARTHEST = 1e6
+"""Degrees from which on a number is no longitude and no latitude."""
 
 
 @dataclass(frozen=True)
@@ -85,9 +87,9 @@ def text_of(given: Mapping[str, Any], name: str) -> str:
         MessageError: If it is not, or is no text.
     """
     value = given.get(name)
-    if not isinstance(value, str) or not value.strip():
-        raise _wrong(name, "a text")
-    return value
+    if not _is_text(value):
+        raise _wrong(name, "a text without control codes")
+    return str(value)
 
 
 def texts_of(given: Mapping[str, Any], name: str) -> list[str]:
@@ -97,8 +99,8 @@ def texts_of(given: Mapping[str, Any], name: str) -> list[str]:
         MessageError: If it is something else.
     """
     value = given.get(name)
-    if not isinstance(value, list) or not all(isinstance(v, str) and v.strip() for v in value):
-        raise _wrong(name, "a list of texts")
+    if not isinstance(value, list) or not all(map(_is_text, value)):
+        raise _wrong(name, "a list of texts without control codes")
     return value
 
 
@@ -131,8 +133,8 @@ def exchanges_of(given: Mapping[str, Any], name: str) -> tuple[tuple[str, str], 
 def _raster(given: Mapping[str, Any], name: str) -> str:
     """A raster: its name, or an object of its path and the CRS it is to be taken in."""
     value = given.get(name)
-    if isinstance(value, str) and value:
-        return value
+    if _is_text(value):
+        return str(value)
     if not isinstance(value, Mapping) or set(value) != {"path", "crs"}:
         raise _wrong(name, "a text, or an object of path and crs")
     path, crs = text_of(value, "path"), text_of(value, "crs")
@@ -148,7 +150,21 @@ def _raster(given: Mapping[str, Any], name: str) -> str:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    # Whole numbers may be longer than a float can tell.
+    return -_FARTHEST <= value <= _FARTHEST
+
+
+def _is_text(value: object) -> bool:
+    """Whether a value is a text that says something and that files can be named by."""
+    if not isinstance(value, str) or not value.strip() or "\0" in value:
+        return False
+    try:
+        value.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _is_exchange(value: object) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import sys
 import time
@@ -46,8 +47,14 @@ def claimed_pipes() -> Pipes:
 
 
 def lines_of(inbox: BinaryIO) -> Iterator[bytes | None]:
-    """The lines without their ends, blank ones left out; None for one that is too long."""
+    """The lines without their ends, blank ones left out; None for one that is too long.
+
+    A byte order mark before the first goes.
+    """
+    is_first = True
     while line := inbox.readline(LONGEST_LINE_BYTES + 1):
+        if is_first:
+            line, is_first = line.removeprefix(codecs.BOM_UTF8), False
         if len(line) > LONGEST_LINE_BYTES:
             _skip_rest(line, inbox)
             yield None

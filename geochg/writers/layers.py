@@ -16,12 +16,10 @@ from typing import TYPE_CHECKING, Any
 from geochg.errors import OptionError
 from geochg.foreign_text import printable
 from geochg.geometry.geodesy import map_polygons
+from geochg.writers.recognition import METADATA_KEY
 
 if TYPE_CHECKING:
     from geopandas import GeoDataFrame
-
-METADATA_KEY = "geochg"
-"""Under this name a file carries where it came from."""
 
 _EPOCH = "1970-01-01T00:00:00Z"
 
@@ -105,6 +103,9 @@ _COMPOSERS = {
 }
 LAYER_SUFFIXES = tuple(_COMPOSERS)
 """Suffixes `write_features` knows."""
+
+NAMED_SUFFIXES = (".gpkg", ".fgb")
+"""Those of formats in which a layer has a name."""
 
 
 def _with_gdal(

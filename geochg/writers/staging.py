@@ -1,42 +1,59 @@
-"""Outputs that appear whole or not at all."""
+"""Outputs that appear whole or not at all, over nothing that geochg did not write."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from geochg.errors import InputError, OptionError, RunError
+from geochg.companions import companions
+from geochg.databases import has_locks
+from geochg.errors import RunError
+from geochg.writers.checks import Output, check_existing
+from geochg.writers.geopackage import LayerChange, is_geopackage
+
+MARK = "geochg writes its outputs here"
+"""A file of this name tells the folders that outputs are written in from a user's own."""
 
 
-class Output(NamedTuple):
-    """A file that is to be written, and the suffixes (`.gpkg`, lower case) its writer knows."""
+class _Staged(NamedTuple):
+    """A file that was written aside, and the output that it is."""
 
     path: Path
-    suffixes: tuple[str, ...]
+    output: Output
 
 
 class Staging:
     """A set of outputs that are written aside and moved to their places together.
 
     Each output is written under its own name in a hidden folder beside its place, so that moving
-    it is a rename. Leaving the `with` block without `commit` leaves nothing behind and what was
-    there before untouched. A target that is a link keeps being one: the file it leads to is
-    replaced.
+    it is a rename. A layer of a GeoPackage that is there already is put into it in a transaction
+    instead. Leaving the `with` block without `commit` leaves nothing behind and what was there
+    before untouched. A target that is a link keeps being one: the file it leads to is replaced,
+    and keeps its permissions and its owner.
+
+    What may be replaced is checked before a run, see `checks.check_outputs`, and once more at the
+    end of it.
 
         with Staging() as staging:
             with staging.write(target) as path:
                 write_features(frame, path, metadata)
             staging.commit()
+
+    Args:
+        overwrite: Whether what geochg did not write may be replaced.
     """
 
-    def __init__(self) -> None:
-        self._staged: dict[Path, Path] = {}
+    def __init__(self, *, overwrite: bool = False) -> None:
+        self._overwrite = overwrite
+        self._staged: dict[Path, list[_Staged]] = {}
         self._folders: list[Path] = []
 
     def __enter__(self) -> Self:
@@ -52,8 +69,12 @@ class Staging:
             shutil.rmtree(folder, ignore_errors=True)
 
     @contextmanager
-    def write(self, target: Path) -> Iterator[Path]:
+    def write(self, target: Path, layer: str = "") -> Iterator[Path]:
         """Gives the path to write to instead of `target`.
+
+        Args:
+            target: The output.
+            layer: The layer that is written, where a GeoPackage may hold others.
 
         Raises:
             RunError: If the folder takes no file, or if writing, inside the block, fails with an
@@ -61,41 +82,100 @@ class Staging:
         """
         place = target.resolve()
         with _failures_named(target):
-            folder = place.with_name(f".geochg-{place.name}")
-            # A run that was killed while writing left its own behind.
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir()
+            folder = _make_aside(place, self._folders)
             self._folders.append(folder)
-            self._staged[place] = folder / place.name
-            yield self._staged[place]
+            # A link may have another suffix than the file it leads to; writers go by that of the
+            # link.
+            staged = folder / target.name
+            self._staged.setdefault(place, []).append(_Staged(staged, Output(target, (), layer)))
+            yield staged
 
     def commit(self) -> None:
         """Moves everything written to its place; what was there is replaced.
 
         Raises:
+            InputError: If what lies there now may not be replaced.
             RunError: If a file cannot be moved; then none is, and what was there before stays.
         """
-        undo: list[Callable[[], None]] = []
+        for place, staged in self._staged.items():
+            if not place.is_dir():
+                check_existing(staged[0].output, overwrite=self._overwrite)
+        undo: list[Callable[[], object]] = []
         try:
+            changes: list[LayerChange] = []
             for place, staged in self._staged.items():
+                if (change := _layer_change(place, staged)) is not None:
+                    changes.append(change)
+                    undo.append(change.close)
+                    continue
                 with _failures_named(place):
-                    _replace(place, staged, undo)
-        except RunError:
+                    _replace(place, staged[0], undo)
+            for change in changes:
+                change.commit()
+        except BaseException:
             for step in reversed(undo):
                 step()
             raise
         self._staged.clear()
 
 
-def _replace(place: Path, staged: Path, undo: list[Callable[[], None]]) -> None:
+def _layer_change(place: Path, staged: list[_Staged]) -> LayerChange | None:
+    """What puts layers into the GeoPackage in its place; None where a file is to be moved there.
+
+    Where there is no GeoPackage yet, or it cannot be locked, the first staged file gets all layers.
+    """
+    if not staged[0].output.is_layer:
+        return None
+    layers = {each.output.layer: each.path for each in staged}
+    whole = staged[0].path
+    with _failures_named(place):
+        if place.exists() and place.stat().st_size and is_geopackage(place):
+            if has_locks(place.parent):
+                return LayerChange(place, layers)
+            layers[staged[0].output.layer] = whole.replace(whole.with_name("first.gpkg"))
+            shutil.copyfile(place, whole)
+        else:
+            del layers[staged[0].output.layer]
+    if layers:
+        LayerChange(whole, layers, locks=False).commit()
+    return None
+
+
+def _make_aside(place: Path, ours: list[Path]) -> Path:
+    """Makes a hidden folder beside a place; its name is short, since that of the place may not be.
+
+    Args:
+        place: Where the output is to be.
+        ours: Folders that are in use.
+    """
+    folder = place.with_name(f".geochg-{zlib.crc32(os.fsencode(place.name)):08x}")
+    if folder not in ours and (folder / MARK).is_file():
+        # A run that was killed while writing left its own behind.
+        shutil.rmtree(folder, ignore_errors=True)
+    try:
+        folder.mkdir()
+    except FileExistsError:
+        folder = Path(tempfile.mkdtemp(prefix=".geochg-", dir=place.parent))
+    (folder / MARK).touch()
+    return folder
+
+
+def _replace(place: Path, staged: _Staged, undo: list[Callable[[], object]]) -> None:
     """Moves a staged file to its place; `undo` learns how to take that back."""
-    former = staged.parent / f"{staged.name}.former"
+    aside = staged.path.parent
+    former = aside / "former"
     if place.exists():
         _keep(place, former)
         undo.append(lambda: os.replace(former, place))
+        _copy_owner(place, staged.path)
     else:
         undo.append(lambda: place.unlink(missing_ok=True))
-    os.replace(staged, place)
+    # Statistics and masks of the former file would be taken for those of the new one.
+    for number, companion in enumerate(companions(place, staged.output.path.suffix)):
+        kept = aside / f"companion{number}"
+        os.replace(companion, kept)
+        undo.append(partial(os.replace, kept, companion))
+    os.replace(staged.path, place)
 
 
 def _keep(place: Path, former: Path) -> None:
@@ -105,6 +185,21 @@ def _keep(place: Path, former: Path) -> None:
     except OSError:
         # File systems without links (FAT, some network shares).
         shutil.copy2(place, former)
+
+
+def _copy_owner(place: Path, staged: Path) -> None:
+    """Gives a file the permissions of the one it replaces, and its owner where that is allowed."""
+    if place.is_dir():
+        return
+    former = place.stat()
+    if hasattr(os, "chown"):
+        with suppress(OSError):  # only root gives files away; their group may still be kept
+            os.chown(staged, -1, former.st_gid)
+        with suppress(OSError):
+            os.chown(staged, former.st_uid, -1)
+    with suppress(OSError):
+        # After the owner: changing that takes set-user-id bits away.
+        shutil.copymode(place, staged)
 
 
 @contextmanager
@@ -122,73 +217,3 @@ def _failures_named(target: Path) -> Iterator[None]:
             f"cannot write {target}: {error.strerror or error}",
             "make room on that disk, or choose another folder",
         ) from error
-
-
-# --- checks before the run -----------------------------------------------------------------------
-
-
-def check_outputs(outputs: Sequence[Output], inputs: Iterable[Path]) -> None:
-    """Refuses outputs that could not be written at the end of the run.
-
-    Args:
-        outputs: All files the run is to write.
-        inputs: All files it reads; those that are no local files are passed over.
-
-    Raises:
-        OptionError: If a suffix is not known to its writer.
-        InputError: If a folder is missing or not writable, a target is a folder, one of the
-            inputs, or named twice.
-    """
-    sources = [path for path in inputs if _is_there(path)]
-    for index, output in enumerate(outputs):
-        _check_suffix(output)
-        _check_place(output.path)
-        if any(_is_same(output.path, source) for source in sources):
-            raise InputError(
-                f"the output {output.path} is one of the inputs", "choose another output file"
-            )
-        if any(_is_same(output.path, other.path) for other in outputs[:index]):
-            raise InputError(
-                f"the output {output.path} is asked for twice", "give each output its own file"
-            )
-
-
-def _check_suffix(output: Output) -> None:
-    suffix = output.path.suffix.lower()
-    if suffix not in output.suffixes:
-        what = f"the suffix {suffix!r}" if suffix else "a name without a suffix"
-        raise OptionError(
-            f"cannot tell the format of {output.path} from {what}",
-            f"known suffixes: {', '.join(output.suffixes)}",
-        )
-
-
-def _check_place(path: Path) -> None:
-    folder = path.resolve().parent
-    if path.is_dir():
-        raise InputError(f"the output {path} is a folder", "name a file in it")
-    if not folder.is_dir():
-        raise InputError(f"the folder {folder} does not exist", "create it first")
-    try:
-        # Asking for permission says little on Windows and on read-only disks; trying tells.
-        with tempfile.TemporaryDirectory(prefix=".geochg-", dir=folder):
-            pass
-    except OSError as error:
-        raise InputError(
-            f"cannot write to the folder {folder}: {error.strerror}",
-            "choose a folder you may write to",
-        ) from error
-
-
-def _is_there(path: Path) -> bool:
-    try:
-        return path.exists()
-    except (OSError, ValueError):  # a GDAL name or WKT that no file system takes
-        return False
-
-
-def _is_same(one: Path, other: Path) -> bool:
-    """Whether two paths lead to one file, which need not exist."""
-    if one.exists() and other.exists():
-        return one.samefile(other)
-    return os.path.normcase(one.resolve()) == os.path.normcase(other.resolve())

@@ -32,6 +32,7 @@ from geochg_qgis.words import tr
 
 BEFORE, AFTER, EXTENT = "BEFORE", "AFTER", "EXTENT"
 MODEL, DEVICE, TILE_SIZE, RESUME, OPTIONS = "MODEL", "DEVICE", "TILE_SIZE", "RESUME", "OPTIONS"
+OVERWRITE = "OVERWRITE"
 
 
 class PairAlgorithm(QgsProcessingAlgorithm):
@@ -257,7 +258,10 @@ class RunAlgorithm(PairAlgorithm):
 
     def options(self, given: dict[str, Any], context: QgsProcessingContext) -> dict[str, Any]:
         """Whether it goes on."""
-        return {"resume": self.parameterAsBool(given, RESUME, context)}
+        return {
+            "resume": self.parameterAsBool(given, RESUME, context),
+            "overwrite": self.parameterAsBool(given, OVERWRITE, context),
+        }
 
     def _advanced(self) -> Iterable[QgsProcessingParameterDefinition]:
         yield from super()._advanced()
@@ -266,6 +270,15 @@ class RunAlgorithm(PairAlgorithm):
             tr(
                 "A run that was stopped keeps what is done beside its output, in NAME.journal. "
                 "With this, the same run with the same output goes on there."
+            ),
+        )
+        yield advanced(
+            QgsProcessingParameterBoolean(
+                OVERWRITE, tr("Replace what geochg did not write"), False
+            ),
+            tr(
+                "Results of earlier runs are replaced in any case. With this, so are other files, "
+                "and other layers of the same name in a GeoPackage."
             ),
         )
 

@@ -16,13 +16,23 @@ from qgis.core import (
 )
 
 from geochg_qgis.algorithms.base import RunAlgorithm, helped
+from geochg_qgis.algorithms.destinations import Destination
 from geochg_qgis.words import tr
 
 OUTPUT, COUNT, CHANGED = "OUTPUT", "COUNT", "CHANGED"
 
 
+TILES_LAYER = "tiles"
+"""The layer's name in a GeoPackage, where the user gives none."""
+
+
 class TilesAlgorithm(RunAlgorithm):
     """Gives the tiles with what was said of each."""
+
+    _place: Destination | None = None
+
+    def _destination(self, given: dict[str, Any], context: QgsProcessingContext) -> Destination:
+        return Destination.of(self.parameterAsOutputLayer(given, OUTPUT, context))
 
     def name(self) -> str:
         """Behind the provider's."""
@@ -41,7 +51,10 @@ class TilesAlgorithm(RunAlgorithm):
         polygons = QgsProcessing.SourceType.TypeVectorPolygon
         yield helped(
             QgsProcessingParameterVectorDestination(OUTPUT, tr("Tiles"), polygons),
-            tr("The layer to write: .gpkg, .geojson or .fgb."),
+            tr(
+                "The layer to write: .gpkg, .geojson or .fgb. Other layers of a GeoPackage stay as "
+                "they are."
+            ),
         )
 
     def results_told(self) -> Iterable[QgsProcessingOutputDefinition]:
@@ -53,11 +66,14 @@ class TilesAlgorithm(RunAlgorithm):
 
     def options(self, given: dict[str, Any], context: QgsProcessingContext) -> dict[str, Any]:
         """Tiles that fail are told of in the layer."""
-        return {**super().options(given, context), "allow_failed_tiles": True}
+        layer = self._destination(given, context).layer
+        named = {"tiles_layer": layer} if layer else {}
+        return {**super().options(given, context), "allow_failed_tiles": True, **named}
 
     def outputs(self, given: dict[str, Any], context: QgsProcessingContext) -> dict[str, str]:
         """The layer."""
-        return {"tiles": self.parameterAsOutputLayer(given, OUTPUT, context)}
+        self._place = self._destination(given, context)
+        return {"tiles": self._place.path}
 
     def results(
         self,
@@ -68,4 +84,5 @@ class TilesAlgorithm(RunAlgorithm):
     ) -> dict[str, Any]:
         """The layer and the numbers."""
         tiles = told["geochg"]["tiles"]
-        return {OUTPUT: outputs["tiles"], COUNT: tiles["total"], CHANGED: tiles["changed"]}
+        layer = self._place.written(TILES_LAYER, context) if self._place else outputs["tiles"]
+        return {OUTPUT: layer, COUNT: tiles["total"], CHANGED: tiles["changed"]}

@@ -14,7 +14,17 @@ from geochg_qgis.layers.fields import REVIEW, REVIEW_CLASS
 _SLICE_S = 0.015
 """How long is read before the window is served again."""
 
-_FIELDS = ("class", "change", "area_m2", "confidence", "caption", REVIEW, REVIEW_CLASS)
+_FIELDS = (
+    "class",
+    "change",
+    "area_m2",
+    "confidence",
+    "caption",
+    REVIEW,
+    REVIEW_CLASS,
+    "before_class",
+    "after_class",
+)
 
 
 class Change(NamedTuple):
@@ -28,6 +38,8 @@ class Change(NamedTuple):
         confidence: 0 to 1.
         caption: The model's sentence.
         review: `accepted`, `rejected` or empty.
+        before: Land cover at the earlier date; empty where the model cannot tell.
+        after: Land cover at the later date.
     """
 
     feature: int
@@ -37,6 +49,8 @@ class Change(NamedTuple):
     confidence: float
     caption: str
     review: str
+    before: str = ""
+    after: str = ""
 
 
 def changes_of(layer: QgsVectorLayer, features: Collection[int]) -> list[Change]:
@@ -105,7 +119,7 @@ def _read(layer: QgsVectorLayer, request: QgsFeatureRequest) -> Iterator[Change]
 def _change(feature: QgsFeature, places: Sequence[int]) -> Change:
     # All at once: a call for each attribute takes longer than the reading.
     values = feature.attributes()
-    name, change, area_m2, confidence, caption, review, renamed = (
+    name, change, area_m2, confidence, caption, review, renamed, before, after = (
         _value(values, place) for place in places
     )
     return Change(
@@ -116,6 +130,8 @@ def _change(feature: QgsFeature, places: Sequence[int]) -> Change:
         float(confidence or 0),
         str(caption or ""),
         str(review or ""),
+        str(before or ""),
+        str(after or ""),
     )
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 CLASSES = ("building", "road", "vegetation", "water", "bare", "other")
+COVERS = ("bare", "low plants", "woody", "water", "road", "building")
+"""What the ground can be at either date."""
+
 CHANGES = ("appeared", "disappeared", "altered")
 
 REVIEW = "review"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from qgis.core import (
@@ -22,7 +23,15 @@ from qgis.core import (
 )
 from qgis.PyQt.QtGui import QColor
 
-from geochg_qgis.layers.fields import CHANGES, CLASS_SHOWN, CLASSES, REJECTED, REVIEW, REVIEW_CLASS
+from geochg_qgis.layers.fields import (
+    CHANGES,
+    CLASS_SHOWN,
+    CLASSES,
+    COVERS,
+    REJECTED,
+    REVIEW,
+    REVIEW_CLASS,
+)
 from geochg_qgis.words import tr
 
 # Told apart in greyscale and by the colour-blind as well as six can be (Okabe and Ito's set).
@@ -59,8 +68,9 @@ def apply_style(layer: QgsVectorLayer) -> None:
 
 def _renderer(layer: QgsVectorLayer) -> QgsCategorizedSymbolRenderer:
     expression = f"{CLASS_SHOWN} || ' ' || \"change\""
+    covers = _covers(layer)
     categories = [
-        QgsRendererCategory(f"{name} {change}", _symbol(name, change), f"{tr(name)} {tr(change)}")
+        QgsRendererCategory(f"{name} {change}", _symbol(name, change), _label(name, change, covers))
         for name, change in _kinds(layer)
     ]
     return QgsCategorizedSymbolRenderer(expression, categories)
@@ -83,6 +93,31 @@ def _kinds(layer: QgsVectorLayer) -> list[tuple[str, str]]:
         shown = [str(category.value()).rpartition(" ") for category in former.categories()]
         found |= {(name, change) for name, _, change in shown}
     return sorted(found, key=_order)
+
+
+def _covers(layer: QgsVectorLayer) -> dict[tuple[str, str], set[str]]:
+    """What the ground was where a class appeared, and is where it disappeared."""
+    told = {"appeared": "before_class", "disappeared": "after_class"}
+    if not all(_has(layer, name) for name in told.values()):
+        return {}
+    request = QgsFeatureRequest().setFlags(QgsFeatureRequest.Flag.NoGeometry)
+    request.setSubsetOfAttributes(["class", "change", *told.values()], layer.fields())
+    found: dict[tuple[str, str], set[str]] = {}
+    for each in layer.getFeatures(request):
+        field = told.get(str(each["change"]))
+        if field is not None and each[field]:
+            found.setdefault((str(each["class"]), str(each["change"])), set()).add(str(each[field]))
+    return found
+
+
+def _label(name: str, change: str, covers: Mapping[tuple[str, str], set[str]]) -> str:
+    """How the legend names a kind of change."""
+    label = f"{tr(name)} {tr(change)}"
+    there = [tr(cover) for cover in COVERS if cover in covers.get((name, change), ())]
+    if not there:
+        return label
+    words = tr("{0} (was {1})") if change == "appeared" else tr("{0} (now {1})")
+    return words.format(label, ", ".join(there))
 
 
 def _has(layer: QgsVectorLayer, name: str) -> bool:
@@ -157,8 +192,11 @@ def _map_tip() -> str:
     def value(expression: str) -> str:
         return f"[% {_ESCAPED.format(expression)} %]"
 
+    covers = """if("before_class" is null and "after_class" is null, '', """
+    covers += """coalesce("before_class", '?') || ' → ' || coalesce("after_class", '?'))"""
     return (
         f"<b>{value(CLASS_SHOWN)} {value('change')}</b><br>"
         f"{value('caption')}<br>"
+        f"{value(covers)}<br>"
         '[% round(100 * "confidence") %] %, [% round("area_m2") %] m²'
     )

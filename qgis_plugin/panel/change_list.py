@@ -29,7 +29,7 @@ from geochg_qgis.layers.result import results_in_project
 from geochg_qgis.layers.review import set_attribute
 from geochg_qgis.layers.style import apply_style
 from geochg_qgis.link.errors import LinkError
-from geochg_qgis.panel.change_model import ChangeModel
+from geochg_qgis.panel.change_model import ChangeModel, cover_words
 from geochg_qgis.panel.change_table import ChangeTable
 from geochg_qgis.panel.swipe_button import SwipeButton
 from geochg_qgis.words import tr
@@ -266,7 +266,8 @@ class ChangeList(QWidget):
 
     def _tell_caption(self) -> None:
         rows = self.table.chosen_rows()
-        self.caption.setText(self.model.at(rows[0]).caption if len(rows) == 1 else "")
+        chosen = [self.model.at(row) for row in rows]
+        self.caption.setText(_detail(chosen[0]) if len(chosen) == 1 else "")
 
     def _zoom(self) -> None:
         there = [change.feature for change in self._refreshed(self.chosen())]
@@ -301,3 +302,9 @@ class ChangeList(QWidget):
         self.model.update(features, found)
         self._say_count()
         return found
+
+
+def _detail(change: Change) -> str:
+    """The caption, and what the ground was and is."""
+    covers = cover_words(change)
+    return f"{change.caption}\n{tr('Ground')}: {covers}" if covers else change.caption

@@ -13,7 +13,7 @@ from geochg_qgis.layers.style import class_color
 from geochg_qgis.panel.markup import as_tip
 from geochg_qgis.words import tr
 
-CLASS, CHANGE, AREA, CONFIDENCE, CAPTION, STATE = range(6)
+CLASS, CHANGE, AREA, CONFIDENCE, CAPTION, STATE, COVER = range(7)
 
 _MARKS = {ACCEPTED: "✓", REJECTED: "✗"}
 
@@ -32,6 +32,7 @@ _SORTED_BY: dict[int, Callable[[Change], Any]] = {
     CONFIDENCE: lambda change: change.confidence,
     CAPTION: lambda change: change.caption.lower(),
     STATE: lambda change: change.review,
+    COVER: lambda change: cover_words(change).lower(),
 }
 
 
@@ -54,6 +55,11 @@ class ChangeModel(QAbstractTableModel):
     def total(self) -> int:
         """Changes, with those that the filter hides."""
         return len(self._changes)
+
+    @property
+    def tells_covers(self) -> bool:
+        """Whether any change says what the ground was or is."""
+        return any(change.before or change.after for change in self._changes)
 
     def set_changes(self, changes: Iterable[Change]) -> None:
         """Shows other changes; the same ones again are no reason to reset."""
@@ -84,7 +90,7 @@ class ChangeModel(QAbstractTableModel):
         for row in rows:
             self._rows[row] = new[self._rows[row].feature]
         if rows:
-            self.dataChanged.emit(self.index(rows[0], 0), self.index(rows[-1], STATE))
+            self.dataChanged.emit(self.index(rows[0], 0), self.index(rows[-1], COVER))
 
     def at(self, row: int) -> Change:
         """The change in a row."""
@@ -107,7 +113,7 @@ class ChangeModel(QAbstractTableModel):
 
     def columnCount(self, parent: QModelIndex = QModelIndex()) -> int:  # noqa: B008
         """Columns."""
-        return 6
+        return 7
 
     def headerData(
         self,
@@ -118,7 +124,16 @@ class ChangeModel(QAbstractTableModel):
         """Their names."""
         if role != _DISPLAY or orientation != Qt.Orientation.Horizontal:
             return None
-        return (tr("Class"), tr("Change"), tr("Area"), tr("Sure"), tr("Caption"), "✓")[section]
+        names = (
+            tr("Class"),
+            tr("Change"),
+            tr("Area"),
+            tr("Sure"),
+            tr("Caption"),
+            "✓",
+            tr("Ground"),
+        )
+        return names[section]
 
     def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:  # noqa: ANN401
         """A cell."""
@@ -146,8 +161,15 @@ class ChangeModel(QAbstractTableModel):
         return (
             not words
             or words in change.caption.lower()
-            or words in f"{tr(change.name)} {tr(change.change)}".lower()
+            or words in f"{tr(change.name)} {tr(change.change)} {cover_words(change)}".lower()
         )
+
+
+def cover_words(change: Change) -> str:
+    """What the ground was and is, such as `low plants → building`; "?" where that is not known."""
+    if not change.before and not change.after:
+        return ""
+    return " → ".join(tr(cover) if cover else "?" for cover in (change.before, change.after))
 
 
 def _shown(column: int, change: Change) -> str:
@@ -162,4 +184,6 @@ def _shown(column: int, change: Change) -> str:
         return f"{100 * change.confidence:.0f} %"
     if column == CAPTION:
         return change.caption
+    if column == COVER:
+        return cover_words(change)
     return _MARKS.get(change.review, "")

@@ -15,6 +15,7 @@ from geochg_qgis.panel.change_model import (
     CHANGE,
     CLASS,
     CONFIDENCE,
+    COVER,
     STATE,
     ChangeModel,
 )
@@ -41,6 +42,7 @@ class ChangeTable(QTreeView):
         header.setStretchLastSection(False)
         # The mark before the caption, which takes what is left.
         header.moveSection(STATE, 0)
+        header.moveSection(header.visualIndex(COVER), header.visualIndex(CHANGE) + 1)
         header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
         header.setSectionResizeMode(CAPTION, QHeaderView.ResizeMode.Stretch)
         swatch_px = self.style().pixelMetric(QStyle.PixelMetric.PM_SmallIconSize)
@@ -50,9 +52,14 @@ class ChangeTable(QTreeView):
             (AREA, ("9,999 m²",), 0),
             (CONFIDENCE, ("100 %",), 0),
             (STATE, ("✓",), 0),
+            (COVER, (f"{tr('bare')} → {tr('building')}",), 0),
         ):
             widest_px = max(self.fontMetrics().horizontalAdvance(text) for text in texts)
             header.resizeSection(column, widest_px + more_px + _MARGINS_PX)
+
+        # A model that tells no land cover needs no room for it.
+        model.modelReset.connect(lambda: self.setColumnHidden(COVER, not model.tells_covers))
+        self.setColumnHidden(COVER, True)
 
     def chosen_rows(self) -> list[int]:
         """Sorted; read off the ranges, which is quicker than Qt's list of rows."""
@@ -71,5 +78,5 @@ class ChangeTable(QTreeView):
         selection, model = QItemSelection(), self.model()
         for _, numbered in groupby(enumerate(rows), lambda each: each[1] - each[0]):
             run = [row for _, row in numbered]
-            selection.select(model.index(run[0], 0), model.index(run[-1], STATE))
+            selection.select(model.index(run[0], 0), model.index(run[-1], COVER))
         return selection

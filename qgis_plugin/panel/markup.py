@@ -10,6 +10,15 @@ def as_markup(text: object) -> str:
     return html.escape(str(text))
 
 
+def as_log_markup(text: str) -> str:
+    """Markup that shows a text as it is in QGIS's log, which also goes to the terminal.
+
+    Names of models and reasons of servers must neither be links there nor command the terminal.
+    """
+    plain = "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in text)
+    return html.escape(plain, quote=False)
+
+
 def as_tip(text: object) -> str:
     """A tool tip that shows a text as it is.
 

@@ -37,7 +37,10 @@ class OptionsBox(QWidget):
         self.model.setToolTip(
             tr("The change model; NAME or NAME:SOURCE, such as deltavlm:FOLDER or openai:URL#NAME")
         )
-        self.min_area = _number(self, 0, 1e9, 0, " m²")
+        # The lowest value stands for what suits the resolution.
+        self.min_area = _number(self, -1, 1e9, 0, " m²")
+        self.min_area.setSpecialValueText(tr("as suits the pixels"))
+        self.min_area.setValue(-1)
         self.min_area.setToolTip(tr("Leave out smaller changes"))
         self.device = QComboBox(self)
         self.device.setEditable(True)
@@ -46,6 +49,12 @@ class OptionsBox(QWidget):
         self.device.addItems(["auto", "cpu", "cuda", "mps"])
         self.min_confidence = _number(self, 0, 1, 2, "")
         self.min_confidence.setSingleStep(0.05)
+        self.sensitivity = QComboBox(self)
+        for key, text in (("normal", tr("Normal")), ("low", tr("Low")), ("high", tr("High"))):
+            self.sensitivity.addItem(text, key)
+        self.sensitivity.setToolTip(
+            tr("How easily ground counts as changed, for models that outline")
+        )
         self.tile_size = _whole(self, 32, 4096, 256)
         self.overlap = _whole(self, 0, 2048, 32)
         self.align = QComboBox(self)
@@ -117,7 +126,8 @@ class OptionsBox(QWidget):
         return {
             "model": model,
             "device": self.device.currentText().strip() or "auto",
-            "min_area_m2": self.min_area.value(),
+            "min_area_m2": self.min_area.value() if self.min_area.value() >= 0 else None,
+            "sensitivity": self.sensitivity.currentData(),
             "min_confidence": self.min_confidence.value(),
             "tile_size_px": self.tile_size.value(),
             "overlap_px": self.overlap.value(),
@@ -137,6 +147,7 @@ class OptionsBox(QWidget):
         rest = QFormLayout(more)
         rest.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         rest.addRow(tr("Least confidence"), self.min_confidence)
+        rest.addRow(tr("Sensitivity"), self.sensitivity)
         rest.addRow(tr("Classes"), self.classes)
         rest.addRow(tr("Bands"), self.bands)
         rest.addRow(tr("Tile size"), self.tile_size)

@@ -201,7 +201,7 @@ def test_the_default_model_is_fitted_too(geochg, tmp_path):
     found = told(geochg, *asked, "--fit-threshold")
     assert found["presence"]["scores"]["the_model"]["auroc"] == 1
     ((name, threshold),) = found["presence"]["fit"]["options"].items()
-    assert name == "presence_threshold"
+    assert name == "threshold"
     for value, fewer in ((threshold, True), (1.0, False)):
         again = told(geochg, *asked, "--model-option", f"{name}={value!r}")
         assert bool(again["presence"]["scores"]["the_model"]["true_positives"]) is fewer

@@ -196,5 +196,5 @@ def test_tables_that_make_no_sense(pictures, rows, head, names):
 
 
 def test_a_file_that_is_no_table(pictures):
-    with pytest.raises(InputError, match="not a CSV file"):
+    with pytest.raises(InputError, match="not text"):
         pair_files(pictures / "a.png")

@@ -42,7 +42,7 @@ def test_models_name_an_option_that_they_have_or_none():
     for backend in (DeltaVLMModel, BuiltinModel):
         options = backend.options_type()
         told = backend.presence_options(options, 0.25)
-        assert backend.options_type.from_dict(told) == DeltaVLMOptions(presence_threshold=0.25)
+        assert backend.options_type.from_dict(told) == DeltaVLMOptions(threshold=0.25)
     assert IrmadModel.presence_options(IrmadModel.options_type(), 0.25) == {}
 
 

@@ -58,3 +58,13 @@ def test_markup_in_the_workers_own_words_stays_text(dock):
     dock._greet({"executable": HOSTILE})
     assert "<img" not in dock.worker.toolTip()
     assert "&lt;img" in dock.worker.toolTip()
+
+
+def test_the_log_shows_text_as_it_is(monkeypatch):
+    from geochg_qgis import connection
+
+    told = []
+    log = SimpleNamespace(logMessage=lambda text, *_, **__: told.append(text))
+    monkeypatch.setattr(connection, "QgsMessageLog", log)
+    connection.log('<a href="http://evil">look</a>\x1b]0;owned\x07\n& more')
+    assert told == ['&lt;a href="http://evil"&gt;look&lt;/a&gt;\ufffd]0;owned\ufffd\n&amp; more']

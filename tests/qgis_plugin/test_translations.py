@@ -11,7 +11,7 @@ import pytest
 FOLDER = Path(sys.modules["geochg_qgis"].__file__).parent
 SHOWN_VALUES = {
     "building", "road", "vegetation", "water", "bare", "other",
-    "appeared", "disappeared", "altered",
+    "appeared", "disappeared", "altered", "low plants", "woody",
 }  # fmt: skip
 
 

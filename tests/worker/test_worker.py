@@ -379,3 +379,51 @@ def test_a_request_without_an_id_is_not_answered(worker):
     number = worker.send("cancel", id=99)
     told = worker.next()
     assert (told["id"], told["result"]) == (number, {"cancelled": False})
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"before": "a\x00b.tif"},
+        {"before": "a\ud83c.tif"},
+        {"before": "a" * 300 + ".tif"},
+        {"before": "a" * 10_000},
+        {"before": ""},
+        {"outputs": {"features": "/tmp/o\x00.geojson"}},
+        {"outputs": {"features": "/tmp/o\ud83c.geojson"}},
+        {"outputs": {"features": "/tmp/" + "o" * 300 + ".geojson"}},
+        *(
+            {"options": SMALL | each}
+            for each in (
+                {"aoi": "a\x00b"},
+                {"crs": "\ud83c"},
+                {"model": "vlm:a\x00b"},
+                {"tile_size_px": 10**30},
+                {"workers": 10**9},
+                {"resolution": 1e-9},
+                {"bands": [1, 2]},
+                {"prompts": []},
+                {"prompts": {"presence": 5}},
+                {"model_options": "x"},
+                {"min_area_m2": 10**400},
+            )
+        ),
+    ],
+)
+def test_what_is_simply_wrong_is_refused(steady, pair, tmp_path, wrong):
+    given = {
+        **pair,
+        "outputs": {"features": str(tmp_path / "o.geojson")},
+        "options": SMALL,
+        **wrong,
+    }
+    error = steady.refused("analyze", **given)
+    assert error["code"] in (-32002, -32602)
+    assert "\x00" not in error["message"]
+    assert len(error["message"]) < 2100
+
+
+@pytest.mark.parametrize("at", [[1e308, 1e308], [10**400, 0], [0, 91], [541, 0]])
+def test_places_that_are_none_are_refused(steady, pair, at):
+    error = steady.refused("ask", **pair, question="What?", at=at, options=SMALL)
+    assert error["code"] in (-32002, -32602)

@@ -1,19 +1,15 @@
 import os
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import pytest
 
-from geochg.errors import InputError, OptionError, RunError
-from geochg.writers.staging import Output, Staging, check_outputs
+from geochg.errors import InputError, RunError
+from geochg.writers.staging import MARK, Staging
 
-SUFFIXES = (".gpkg", ".geojson")
-IS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
-
-
-def out(path):
-    return Output(path, SUFFIXES)
+HAS_MODES = sys.platform != "win32"
 
 
 def stage(targets, staging):
@@ -25,7 +21,7 @@ def stage(targets, staging):
 def test_outputs_appear_together_at_the_commit(tmp_path):
     one, other = tmp_path / "one.txt", tmp_path / "other.txt"
     one.write_text("old")
-    with Staging() as staging:
+    with Staging(overwrite=True) as staging:
         stage([one, other], staging)
         assert one.read_text() == "old"
         assert not other.exists()
@@ -38,7 +34,7 @@ def test_outputs_appear_together_at_the_commit(tmp_path):
 def test_without_a_commit_nothing_changes(tmp_path, error):
     target = tmp_path / "one.txt"
     target.write_text("old")
-    with pytest.raises(error), Staging() as staging:  # noqa: PT012
+    with pytest.raises(error), Staging(overwrite=True) as staging:  # noqa: PT012
         stage([target], staging)
         raise error
     assert target.read_text() == "old"
@@ -57,9 +53,10 @@ def test_a_rename_that_fails_takes_back_the_others(tmp_path, monkeypatch):
         replace(source, target)
 
     monkeypatch.setattr(os, "replace", locked)
-    with pytest.raises(RunError, match=r"locked\.txt: in use") as caught, Staging() as staging:  # noqa: PT012
+    with Staging(overwrite=True) as staging:
         stage(targets, staging)
-        staging.commit()
+        with pytest.raises(RunError, match=r"locked\.txt: in use") as caught:
+            staging.commit()
     assert "close it" in caught.value.hint
     assert [path.read_text() for path in (targets[0], targets[2])] == ["old", "open elsewhere"]
     assert sorted(tmp_path.iterdir()) == sorted([targets[0], targets[2]])
@@ -73,7 +70,7 @@ def test_disks_without_hard_links_copy(tmp_path, monkeypatch):
         raise OSError(95, "not supported")
 
     monkeypatch.setattr(Path, "hardlink_to", refuse)
-    with Staging() as staging:
+    with Staging(overwrite=True) as staging:
         stage([target], staging)
         staging.commit()
     assert target.read_text() == "new"
@@ -85,7 +82,7 @@ def test_a_link_stays_a_link(tmp_path):
     place.parent.mkdir()
     place.write_text("old")
     link.symlink_to(place)
-    with Staging() as staging:
+    with Staging(overwrite=True) as staging:
         stage([link], staging)
         staging.commit()
     assert link.is_symlink()
@@ -93,7 +90,7 @@ def test_a_link_stays_a_link(tmp_path):
 
 
 def test_a_folder_that_is_gone(tmp_path):
-    with pytest.raises(RunError, match="cannot write"), Staging() as staging:
+    with pytest.raises(RunError, match="cannot write"), Staging(overwrite=True) as staging:
         stage([tmp_path / "gone" / "one.txt"], staging)
 
 
@@ -129,72 +126,93 @@ except RunError as error:
     assert list(tmp_path.iterdir()) == []
 
 
-# --- checks before the run -----------------------------------------------------------------------
+# --- what is there already -----------------------------------------------------------------------
 
 
-def test_good_outputs_pass_and_leave_no_trace(tmp_path):
-    source = tmp_path / "before.tif"
-    source.touch()
-    check_outputs(
-        [
-            out(tmp_path / "a.gpkg"),
-            out(tmp_path / "b.GeoJSON"),
-            Output(tmp_path / "h.tif", (".tif",)),
-        ],
-        [source, Path("https://example.org/after.tif")],
-    )
-    assert list(tmp_path.iterdir()) == [source]
+def test_a_users_own_file_that_came_up_meanwhile_is_kept(tmp_path):
+    target = tmp_path / "notes.md"
+    with pytest.raises(InputError, match="geochg did not write it"), Staging() as staging:  # noqa: PT012
+        stage([target], staging)
+        target.write_text("# Mine\n")
+        staging.commit()
+    assert target.read_text() == "# Mine\n"
+    assert list(tmp_path.iterdir()) == [target]
 
 
-@pytest.mark.parametrize("name", ["x.shp", "x", "x.tif"])
-def test_an_unknown_suffix_lists_the_known_ones(tmp_path, name):
-    with pytest.raises(OptionError, match=r"\.gpkg, \.geojson"):
-        check_outputs([out(tmp_path / name)], [])
+@pytest.mark.parametrize("name", [".geochg-one.txt", ".geochg-{code}", ".geochg-"])
+def test_a_users_own_hidden_folder_is_kept(tmp_path, name):
+    target = tmp_path / "one.txt"
+    code = zlib.crc32(b"one.txt")
+    own = tmp_path / name.format(code=f"{code:08x}") / "thesis.txt"
+    own.parent.mkdir()
+    own.write_text("the only copy")
+    with Staging() as staging:
+        stage([target], staging)
+        staging.commit()
+    assert own.read_text() == "the only copy"
+    assert sorted(tmp_path.iterdir()) == sorted([own.parent, target])
 
 
-def test_a_missing_folder(tmp_path):
-    with pytest.raises(InputError, match="does not exist") as caught:
-        check_outputs([out(tmp_path / "gone" / "x.gpkg")], [])
-    assert "create" in caught.value.hint
+def test_what_a_killed_run_left_is_cleared(tmp_path):
+    left = tmp_path / f".geochg-{zlib.crc32(b'one.txt'):08x}"
+    left.mkdir()
+    (left / MARK).touch()
+    (left / "one.txt").write_text("half")
+    with Staging() as staging:
+        stage([tmp_path / "one.txt"], staging)
+        staging.commit()
+    assert list(tmp_path.iterdir()) == [tmp_path / "one.txt"]
 
 
-def test_a_folder_as_target(tmp_path):
-    (tmp_path / "x.gpkg").mkdir()
-    with pytest.raises(InputError, match="is a folder"):
-        check_outputs([out(tmp_path / "x.gpkg")], [])
+def test_a_name_as_long_as_a_name_may_be(tmp_path):
+    target = tmp_path / ("n" * 251 + ".txt")
+    with Staging() as staging:
+        stage([target], staging)
+        staging.commit()
+    assert target.read_text() == "new"
 
 
-def test_a_folder_that_takes_no_files(tmp_path, monkeypatch):
-    def refuse(*args, **options):
-        raise PermissionError(13, "Permission denied")
-
-    monkeypatch.setattr("tempfile.mkdtemp", refuse)
-    with pytest.raises(InputError, match="Permission denied"):
-        check_outputs([out(tmp_path / "x.gpkg")], [])
-
-
-@pytest.mark.skipif(IS_ROOT or sys.platform == "win32", reason="root may write anywhere")
-def test_a_folder_without_permission(tmp_path):
-    tmp_path.chmod(0o500)
-    try:
-        with pytest.raises(InputError, match="may write to"):
-            check_outputs([out(tmp_path / "x.gpkg")], [])
-    finally:
-        tmp_path.chmod(0o700)
+@pytest.mark.skipif(not HAS_MODES, reason="Windows knows no modes")
+@pytest.mark.parametrize("mode", [0o600, 0o664, 0o777])
+def test_permissions_stay(tmp_path, mode):
+    target = tmp_path / "one.txt"
+    target.write_text("old")
+    target.chmod(mode)
+    with Staging(overwrite=True) as staging:
+        stage([target], staging)
+        staging.commit()
+    assert target.stat().st_mode & 0o777 == mode
 
 
-def test_an_output_that_is_an_input(tmp_path, monkeypatch):
-    source = tmp_path / "x.gpkg"
-    source.touch()
-    (tmp_path / "link.gpkg").symlink_to(source)
-    (tmp_path / "hard.gpkg").hardlink_to(source)
-    monkeypatch.chdir(tmp_path)
-    for path in (source, Path("x.gpkg"), tmp_path / "link.gpkg", tmp_path / "hard.gpkg"):
-        with pytest.raises(InputError, match="one of the inputs"):
-            check_outputs([out(path)], [source])
+@pytest.mark.skipif(not hasattr(os, "chown") or os.geteuid() != 0, reason="only root gives away")
+def test_the_owner_stays(tmp_path):
+    target = tmp_path / "one.txt"
+    target.write_text("old")
+    os.chown(target, 1234, 4321)
+    with Staging(overwrite=True) as staging:
+        stage([target], staging)
+        staging.commit()
+    assert (target.stat().st_uid, target.stat().st_gid) == (1234, 4321)
 
 
-def test_an_output_twice(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match="twice"):
-        check_outputs([out(tmp_path / "x.gpkg"), out(Path("x.gpkg"))], [])
+@pytest.mark.parametrize("suffix", [".aux.xml", ".msk", ".ovr"])
+def test_what_belonged_to_the_former_raster_goes_with_it(tmp_path, suffix):
+    target = tmp_path / "heat.tif"
+    target.write_text("old")
+    (tmp_path / f"heat.tif{suffix}").write_text("of the old")
+    with Staging(overwrite=True) as staging:
+        stage([target], staging)
+        staging.commit()
+    assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.parametrize(("name", "place"), [("o.geojson", "data.bin"), ("o.txt", "no_suffix")])
+def test_a_link_of_another_suffix_is_written_by_its_own(tmp_path, name, place):
+    (tmp_path / name).symlink_to(tmp_path / place)
+    with Staging() as staging:
+        with staging.write(tmp_path / name) as path:
+            assert path.name == name
+            path.write_text("new")
+        staging.commit()
+    assert (tmp_path / place).read_text() == "new"
+    assert (tmp_path / name).is_symlink()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from geochg.datasets.telling.truth import CLASS_NAMES
 from geochg.errors import OptionError
-from geochg.options import AlignMode, Options
+from geochg.options import MOST_TILE_PX, AlignMode, Options
 
 LEVIR_MCI = ("128=road", "255=building")
 """How the masks of LEVIR-MCI are coded."""
@@ -30,9 +31,21 @@ class BuildOptions(Options):
             are left out.
         keep_unchanged: Share (0-1) of the tiles without change that is kept.
         align: What to do about a residual shift between two rasters.
+        dates_as_given: Whether two rasters are taken whose files say that the first is the newer.
         seed: Draws parts, wordings and which unchanged tiles are kept.
         questions: Free questions a tile that the captioner is asked to write.
     """
+
+    BOUNDS: ClassVar[Mapping[str, tuple[float, float]]] = {
+        "tile_size_px": (3, MOST_TILE_PX),
+        "overlap_px": (0, MOST_TILE_PX),
+        "block_tiles": (1, 100_000),
+        "gap_px": (0, 100_000),
+        "min_valid": (0, 1),
+        "keep_unchanged": (0, 1),
+        "seed": (0, 2**62),
+        "questions": (1, 100),
+    }
 
     coding: tuple[str, ...] = LEVIR_MCI
     tile_size_px: int = 256
@@ -43,6 +56,7 @@ class BuildOptions(Options):
     min_valid: float = 0.9
     keep_unchanged: float = 1.0
     align: AlignMode = AlignMode.AUTO
+    dates_as_given: bool = False
     seed: int = 0
     questions: int = 1
 
@@ -67,6 +81,7 @@ class BuildOptions(Options):
             value = getattr(self, name)
             _require(0 <= value <= 1, f"{name.replace('_', ' ')} {value}", "between 0 and 1")
         coded(self.coding)
+        super().__post_init__()
 
 
 def coded(coding: Sequence[str]) -> dict[str, int]:

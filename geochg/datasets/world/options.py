@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from geochg.errors import OptionError
 from geochg.options import Options
@@ -32,6 +33,17 @@ class WorldOptions(Options):
         nuisances: False draws both dates with the same light, colours and sensor (for tests).
     """
 
+    BOUNDS: ClassVar[Mapping[str, tuple[float, float]]] = {
+        "size_px": (32, MOST_SIZE_PX),
+        "gsd_min_m": (0.01, 1000),
+        "gsd_max_m": (0.01, 1000),
+        "coarse_share": (0, 1),
+        "unchanged_share": (0, 1),
+        "calm_share": (0, 1),
+        "reversed_share": (0, 1),
+        "real_share": (0, 1),
+    }
+
     size_px: int = 256
     gsd_min_m: float = 0.2
     gsd_max_m: float = 2.5
@@ -59,3 +71,4 @@ class WorldOptions(Options):
         for name in (n for n in self.to_dict() if n.endswith("_share")):
             if not 0 <= getattr(self, name) <= 1:
                 raise OptionError(f"{name} {getattr(self, name)}", "it must lie between 0 and 1")
+        super().__post_init__()

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw
+from PIL.PngImagePlugin import PngInfo
 
+from geochg import __version__
 from geochg.datasets.world.kinds import ByteArray
 from geochg.datasets.world.pair import WorldPair
 
@@ -41,10 +43,12 @@ def strip(pair: WorldPair, caption: bool = True) -> ByteArray:
 
 
 def contact_sheet(pairs: Iterable[WorldPair], path: Path, columns: int = 2) -> None:
-    """Writes strips of pairs, some side by side, as one PNG."""
+    """Writes strips of pairs, some side by side, as one PNG that says who wrote it."""
     strips = [strip(pair) for pair in pairs]
     rows = [
         np.concatenate(strips[start : start + columns], 1)
         for start in range(0, len(strips) - columns + 1, columns)
     ]
-    Image.fromarray(np.concatenate(rows, 0)).save(path)
+    written_by = PngInfo()
+    written_by.add_text("geochg", __version__)
+    Image.fromarray(np.concatenate(rows, 0)).save(path, format="PNG", pnginfo=written_by)

@@ -50,6 +50,10 @@ class ClipOptions(Options):
         dtype: Of the weights; `auto` for `float32`.
     """
 
+    BOUNDS: ClassVar[Mapping[str, tuple[float, float]]] = {
+        "threshold": (0, MOST),
+    }
+
     classes: str = ""
     threshold: float = 0.5
     templates: tuple[str, ...] = (
@@ -71,6 +75,7 @@ class ClipOptions(Options):
                     f"the template {template!r} has no single place for a class",
                     "write {} there, once",
                 )
+        super().__post_init__()
 
 
 class ClipModel(ChangeModel):

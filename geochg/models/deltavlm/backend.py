@@ -52,6 +52,13 @@ class DeltaVLMOptions(Options):
         adapter: A PEFT folder to put on the model; empty for none.
     """
 
+    BOUNDS: ClassVar[Mapping[str, tuple[float, float]]] = {
+        "threshold": (0, 1),
+        "presence_threshold": (0, 1),
+        "beams": (1, 64),
+        "max_tokens": (1, 100_000),
+    }
+
     threshold: float | None = None
     presence_threshold: float | None = None
     beams: int | None = None
@@ -67,6 +74,7 @@ class DeltaVLMOptions(Options):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise OptionError(f"{name} {value}", "it must be above zero")
+        super().__post_init__()
 
     def generation(self) -> dict[str, int]:
         """Over the generation defaults saved with the model."""
@@ -116,8 +124,8 @@ class DeltaVLMModel(ChangeModel):
 
     @classmethod
     def presence_options(cls, options: Options, probability: float) -> Mapping[str, Any]:
-        """The least presence probability; see `ChangeModel.presence_options`."""
-        return {"presence_threshold": probability}
+        """The least probability of a changed pixel; see `ChangeModel.presence_options`."""
+        return {"threshold": probability}
 
     @classmethod
     def of(
@@ -167,12 +175,13 @@ class DeltaVLMModel(ChangeModel):
         from geochg.models.deltavlm.onnx_eyes import EYES, OnnxEyes
         from geochg.models.deltavlm.onnx_file import can_run
         from geochg.models.deltavlm.wording import kept_sentence
-        from geochg.models.saved import checksum
+        from geochg.models.saved import fingerprint as whole_fingerprint
 
         files = check_folder(folder)
         if options.adapter:
             adapter_folder(options.adapter)
-        identity = ModelIdentity(model_id, checksum(files), adapter_id(options.adapter))
+        signed = whole_fingerprint(folder, files)
+        identity = ModelIdentity(model_id, signed, adapter_id(options.adapter))
         place = torch_device(device)
         if not options.adapter and can_run(folder, (EYES,), place):
             made_from = fingerprint(folder, files)

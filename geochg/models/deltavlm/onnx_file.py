@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from geochg.errors import ModelError
+from geochg.foreign_text import cleaned
 
 MADE_FROM = "geochg_made_from"
 """Key in a file's metadata of the `fingerprint` of the folder it was made from."""
@@ -32,13 +33,14 @@ def open_session(file: Path, made_from: str) -> Any:  # noqa: ANN401
     """
     import onnxruntime
 
+    # For those who loaded ONNX Runtime before geochg, which switches this off in the environment.
+    onnxruntime.disable_telemetry_events()
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = 1
     try:
         session = onnxruntime.InferenceSession(file, settings, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's errors share no other base class.
-        reason = (str(error).splitlines() or [""])[0]
-        raise ModelError(f"{file} cannot be loaded: {reason}", _HINT) from error
+        raise ModelError(f"{file} cannot be loaded: {cleaned(error)}", _HINT) from error
     noted = session.get_modelmeta().custom_metadata_map
     if MADE_FROM not in noted:
         raise ModelError(f"{file} cannot be loaded: geochg did not make it", _HINT)

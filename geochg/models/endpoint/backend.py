@@ -36,15 +36,6 @@ SILENT_REQUESTS = 3
 """After so many requests in a row without any answer, it is asked whether the endpoint is there."""
 
 
-_BOUNDS: Mapping[str, tuple[float, float]] = {
-    "concurrency": (1, 256),
-    "timeout_s": (0.1, 86_400),
-    "retries": (0, 20),
-    "max_tokens": (1, 1_000_000),
-}
-"""Least and greatest of each number that the backend takes."""
-
-
 @dataclass(frozen=True)
 class EndpointOptions(Options):
     """What `openai` can be told.
@@ -59,6 +50,13 @@ class EndpointOptions(Options):
         extra: Further members of each request, such as `{"seed": 1}`, over those above.
     """
 
+    BOUNDS: ClassVar[Mapping[str, tuple[float, float]]] = {
+        "concurrency": (1, 256),
+        "timeout_s": (0.1, 86_400),
+        "retries": (0, 20),
+        "max_tokens": (1, 1_000_000),
+    }
+
     HOW_IT_RUNS: ClassVar[tuple[str, ...]] = ("concurrency", "timeout_s", "retries", "key_variable")
 
     concurrency: int = 8
@@ -69,12 +67,7 @@ class EndpointOptions(Options):
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name, (least, greatest) in _BOUNDS.items():
-            if not least <= getattr(self, name) <= greatest:
-                raise OptionError(
-                    f"{name} {getattr(self, name):.15g}",
-                    f"it must lie between {least:g} and {greatest:,}",
-                )
+        super().__post_init__()
         if names := secret_names(self.extra):
             raise OptionError(
                 f"extra holds {names[0]!r}, and options stand in every output",

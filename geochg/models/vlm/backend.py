@@ -49,6 +49,11 @@ class VlmOptions(Options):
             to `words`.
     """
 
+    BOUNDS: ClassVar[Mapping[str, tuple[float, float]]] = {
+        "max_tokens": (1, 100_000),
+        "presence_threshold": (0, 1),
+    }
+
     revision: str = ""
     adapter: str = ""
     quantize: Quantize | None = None
@@ -64,6 +69,7 @@ class VlmOptions(Options):
             raise OptionError(
                 f"presence_threshold {self.presence_threshold}", "it must lie between 0 and 1"
             )
+        super().__post_init__()
 
 
 class VlmModel(ChangeModel):

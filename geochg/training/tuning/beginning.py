@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from geochg.errors import InputError, OptionError
+from geochg.errors import GeochgError, InputError, OptionError
+from geochg.text_file import parsed_json, read_text
 from geochg.training.checkpoints import newest, write_whole
 from geochg.training.storage import writing_told
 from geochg.training.tuning.facts import difference
-from geochg.training.tuning.processes import made_by_first
+from geochg.training.tuning.processes import is_first, made_by_first
 from geochg.training.tuning.run_folder import drop_former
 
 FACTS = "run.json"
@@ -27,7 +30,8 @@ def begun(work: Path, facts: Mapping[str, Any], resume: bool) -> Path | None:
         resume: Whether to go on with what is there.
 
     Raises:
-        InputError: If the folder holds a run that is not to go on, or nobody knows which.
+        InputError: If the folder holds a run that is not to go on, nobody knows which, or files
+            that are of no run.
         OptionError: If it was begun otherwise.
         RunError: If it cannot be written.
     """
@@ -41,6 +45,7 @@ def begun(work: Path, facts: Mapping[str, Any], resume: bool) -> Path | None:
             f"{work} has no {FACTS} that tells which run its checkpoints are of",
             "remove it, and start anew",
         )
+    _check_own(work)
     going_on = resume and file.is_file()
     if going_on:
         _check_same(file, facts)
@@ -57,13 +62,57 @@ def begun(work: Path, facts: Mapping[str, Any], resume: bool) -> Path | None:
     return checkpoint
 
 
+@contextmanager
+def refusals_undone(work: Path) -> Iterator[None]:
+    """Removes what a run has put into its folder when the block ends in a refusal.
+
+    Args:
+        work: The run's folder, or the place where it is to be.
+
+    Raises:
+        GeochgError: What the block raises.
+    """
+    former = _entries(work)
+    try:
+        yield
+    except GeochgError as error:
+        if error.exit_code == 2 and is_first():
+            for path in _entries(work) - former:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+            if not former and work.is_dir():
+                work.rmdir()
+        raise
+
+
+def _entries(folder: Path) -> set[Path]:
+    return set(folder.iterdir()) if folder.is_dir() else set()
+
+
+def _check_own(work: Path) -> None:
+    """Refuses a folder of something else, in which a new run would clear up."""
+    if not work.exists() or (work / FACTS).is_file():
+        return
+    if not work.is_dir():
+        raise InputError(f"{work} is a file", "name a folder with --work")
+    # A run that was killed at its beginning has left half of its facts.
+    if strange := sorted(path.name for path in _entries(work) if path.name != f".{FACTS}"):
+        raise InputError(
+            f"{work} holds {strange[0]} and is not the folder of a run",
+            "name a new one with --work",
+        )
+
+
 def _check_same(file: Path, facts: Mapping[str, Any]) -> None:
     try:
-        former = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        former = parsed_json(read_text(file))
+    except ValueError as error:
         raise InputError(
             f"{file} cannot be read: {error}", f"remove {file.parent}, and start anew"
         ) from error
+    if not isinstance(former, dict):
+        raise InputError(
+            f"{file} does not tell which run it is of", f"remove {file.parent}, and start anew"
+        )
     if other := difference(former, facts):
         raise OptionError(
             f"the run in {file.parent} was begun with {other}",

@@ -152,13 +152,14 @@ def _history(file: Path) -> dict[int, dict[str, float]]:
     Raises:
         ValueError: If the file holds anything else.
     """
-    saved = json.loads(file.read_text(encoding="utf-8"))
-    if not isinstance(saved, dict) or not all(isinstance(each, dict) for each in saved.values()):
-        raise ValueError(f"{file} holds no evaluations")
-    return {
-        int(step): {str(name): float(value) for name, value in found.items()}
-        for step, found in saved.items()
-    }
+    try:
+        saved = json.loads(file.read_text(encoding="utf-8"))
+        return {
+            int(step): {str(name): float(value) for name, value in found.items()}
+            for step, found in saved.items()
+        }
+    except (AttributeError, TypeError, RecursionError) as error:
+        raise ValueError(f"{file} holds no evaluations") from error
 
 
 class Stopping(TrainerCallback):

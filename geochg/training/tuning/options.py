@@ -85,6 +85,33 @@ class TuneOptions(Options):
         resume: How it runs: whether to go on with an unfinished run.
     """
 
+    BOUNDS: ClassVar[Mapping[str, tuple[float, float]]] = {
+        "rank": (1, 65_536),
+        "alpha": (0, 1e6),
+        "dropout": (0, 1),
+        "prune": (0, 1),
+        "epochs": (0, 1e6),
+        "steps": (1, 10**9),
+        "batch_size": (1, 65_536),
+        "accumulate": (1, 65_536),
+        "learning_rate": (0, 1000),
+        "weight_decay": (0, 1000),
+        "warmup": (0, 1e9),
+        "clip": (0, 1e12),
+        "samples": (1, 10**12),
+        "validation_share": (0, 1),
+        "evaluate_steps": (0, 10**9),
+        "patience": (0, 10**9),
+        "save_steps": (1, 10**9),
+        "keep": (1, 10**6),
+        "crop": (0, 1),
+        "rotate_deg": (0, 45),
+        "seeing": (0, 1e6),
+        "max_tokens": (1, 10**6),
+        "seed": (0, 2**32 - 1),
+        "processes": (1, 100_000),
+    }
+
     lora: tuple[str, ...] = ("language",)
     full: tuple[str, ...] = ()
     rank: int = 16
@@ -131,10 +158,10 @@ class TuneOptions(Options):
             _require(value is None or value >= 1, self, name, "must be above zero")
         for name in ("epochs", "learning_rate", "alpha"):
             value = getattr(self, name)
-            _require(math.isfinite(value) and value > 0, self, name, "must be above zero")
+            _require(0 < value < math.inf, self, name, "must be above zero")
         for name in ("weight_decay", "warmup", "clip", "seeing"):
             value = getattr(self, name)
-            _require(math.isfinite(value) and value >= 0, self, name, "must not be negative")
+            _require(0 <= value < math.inf, self, name, "must not be negative")
         for name in ("evaluate_steps", "patience", "seed"):
             _require(getattr(self, name) >= 0, self, name, "must not be negative")
         for name in ("dropout", "prune", "validation_share"):
@@ -152,6 +179,7 @@ class TuneOptions(Options):
             )
         if self.patience and not self.evaluate_steps:
             raise OptionError("patience without evaluations", "add --evaluate-steps")
+        super().__post_init__()
 
     @classmethod
     def given(cls, values: Mapping[str, Any]) -> Self:

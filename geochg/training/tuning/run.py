@@ -18,7 +18,7 @@ from geochg.models.memory import is_out_of_memory
 from geochg.training.checkpoints import step_of
 from geochg.training.storage import writing_told
 from geochg.training.tuning.adapting import make_trainable
-from geochg.training.tuning.beginning import begun
+from geochg.training.tuning.beginning import begun, refusals_undone
 from geochg.training.tuning.callbacks import Stopping, Telling, Watching
 from geochg.training.tuning.card import write_card
 from geochg.training.tuning.memory import check_learning, check_weights
@@ -62,10 +62,11 @@ def tune(what: Plan, work: Path, output: Path, listener: Listener = ignore) -> d
         RunError: If it fails on the way.
     """
     facts = what.facts()
-    checkpoint = begun(work, facts, what.options.resume)
-    for remark in remarks(what):
-        listener(remark)
-    pupil, masks = ready_pupil(what, work)
+    with refusals_undone(work):
+        checkpoint = begun(work, facts, what.options.resume)
+        for remark in remarks(what):
+            listener(remark)
+        pupil, masks = ready_pupil(what, work)
     started = time.monotonic()
     learned = _learned(pupil, masks, what, work, checkpoint, listener)
     seconds = time.monotonic() - started

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,8 @@ from typing import Any
 
 from geochg.errors import InputError, OptionError
 from geochg.models.saved import UNFINISHED
+from geochg.text_file import parsed_json, read_text
+from geochg.toml_file import read_toml
 from geochg.training.tuning.card import FILE
 from geochg.training.tuning.facts import difference
 from geochg.training.tuning.options import TuneOptions, preset
@@ -128,8 +129,8 @@ def swept(
 def _card(folder: Path) -> dict[str, Any]:
     file = folder / FILE
     try:
-        card = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        card = parsed_json(read_text(file))
+    except ValueError as error:
         raise InputError(f"{file} cannot be read: {error}", f"remove {folder}") from error
     if not isinstance(card, dict) or not isinstance(card.get("results"), dict):
         raise InputError(f"{file} is no card of a run", f"remove {folder}")
@@ -145,12 +146,7 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _read(file: Path) -> dict[str, Any]:
-    try:
-        told = tomllib.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"cannot read {file}: {error.strerror}", "check --sweep") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{file} is not a TOML file: {error}", "see docs/training.md") from error
+    told = read_toml(file, "sweep", "see docs/training.md")
     if unknown := sorted(set(told) - {"preset", *TABLES}):
         raise OptionError(
             f"{file} holds {unknown[0]!r}", f"it may hold preset, {', '.join(TABLES)}"

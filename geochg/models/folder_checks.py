@@ -1,0 +1,92 @@
+"""What may stand in the folder of a model: nothing that brings in code, weights or files unasked.
+
+The libraries beneath follow what settings name: an adapter that lies there, attention kernels of a
+hub, weights under another name. What is loaded must be what the checksum covers.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from geochg.errors import ModelError
+
+ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors", "adapter_model.bin")
+"""transformers puts an adapter on the model whose folder holds these, without being asked."""
+
+ATTENTION = frozenset({"eager", "sdpa", "flex_attention", "flash_attention_2", "flash_attention_3"})
+"""Implementations of attention that are part of transformers and torch, or installed."""
+
+_HINT = "download the model again from where you trust it, or take that out"
+_ATTENTION_KEYS = ("attn_implementation", "_attn_implementation", "_attn_implementation_internal")
+
+
+def check_model_folder(folder: Path) -> None:
+    """Refuses a folder whose settings bring in what nobody named.
+
+    Raises:
+        ModelError: If an adapter lies there, or `config.json` names attention kernels, other
+            weights or code to be fetched, or is nested too deep.
+    """
+    for name in ADAPTER_FILES:
+        if (folder / name).exists():
+            raise ModelError(
+                f"an adapter that nobody named lies in the model folder: {folder / name}",
+                "move its files to a folder of their own and name that with --adapter",
+            )
+    file = folder / "config.json"
+    if not file.is_file():
+        return
+    try:
+        settings = json.loads(file.read_text(encoding="utf-8"))
+        members = list(_members(settings))
+    # A broken file is told by who reads it; numbers of thousands of digits are ValueErrors too.
+    except (OSError, ValueError):
+        return
+    except RecursionError as error:
+        raise ModelError(f"{file} is nested too deep", _HINT) from error
+    for name, value in members:
+        _check_member(file, name, value)
+
+
+def check_weight_name(index: Path, name: object) -> None:
+    """Refuses a file that an index of weights names, unless it is safetensors beside it.
+
+    Raises:
+        ModelError: Then.
+    """
+    plain = isinstance(name, str) and Path(name).name == name and "\\" not in name
+    if not plain or not str(name).endswith(".safetensors"):
+        raise ModelError(
+            f"{index} names {name!r}, and weights are read from safetensors beside it only", _HINT
+        )
+
+
+def _members(value: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401
+    """Each member of an object, at any depth."""
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield name, inner
+            yield from _members(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _members(inner)
+
+
+def _check_member(file: Path, name: str, value: object) -> None:
+    if name in _ATTENTION_KEYS:
+        for wanted in value.values() if isinstance(value, Mapping) else [value]:
+            if wanted is not None and wanted not in ATTENTION:
+                raise ModelError(
+                    f"{file} asks for the attention {wanted!r} ({name}), which is fetched or "
+                    "not known",
+                    f"one of {', '.join(sorted(ATTENTION))}, or none",
+                )
+    elif name == "transformers_weights" and value is not None:
+        raise ModelError(f"{file} names other weights ({name}: {value!r})", _HINT)
+    elif name in ("kernels", "use_kernels", "kernel_config", "hub_kernels") and value:
+        raise ModelError(f"{file} asks for kernels ({name}), which are fetched", _HINT)
+    elif name.endswith("_implementation") and isinstance(value, str) and set(value) & set("/@:"):
+        raise ModelError(f"{file} asks for code to be fetched ({name}: {value!r})", _HINT)

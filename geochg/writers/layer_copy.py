@@ -1,0 +1,230 @@
+"""One layer copied from a GeoPackage of its own into another, within a transaction of SQLite.
+
+All that GeoPackage and GDAL keep about a layer goes with it: its CRS, index, triggers and metadata.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+_BESIDE = (
+    "gpkg_geometry_columns",
+    "gpkg_extensions",
+    "gpkg_metadata",
+    "gpkg_metadata_reference",
+    "gpkg_ogr_contents",
+)
+"""Tables about layers that a GeoPackage may lack, in an order in which they can be made."""
+
+
+def put_layer(database: sqlite3.Connection, made: str, layer: str) -> None:
+    """Replaces a layer by that of the same name in an attached GeoPackage.
+
+    Args:
+        database: The GeoPackage that takes it, in a transaction.
+        made: Name under which the other GeoPackage is attached.
+        layer: The layer's name.
+
+    Raises:
+        sqlite3.Error: If it cannot be written.
+    """
+    for table in _BESIDE:
+        if table not in table_names(database, "table"):
+            ((sql,),) = database.execute(
+                f"SELECT sql FROM {made}.sqlite_master WHERE name = ?", (table,)
+            )
+            database.execute(sql)
+    for table in ("gpkg_metadata", "gpkg_metadata_reference"):
+        _copy_rows(database, made, "gpkg_extensions", "table_name = ?", table, ignore=True)
+    _drop_layer(database, layer)
+    srs_id = _put_reference_system(database, made, layer)
+    ((sql,),) = database.execute(
+        f"SELECT sql FROM {made}.sqlite_master WHERE type = 'table' AND name = ?", (layer,)
+    )
+    database.execute(sql)
+    _copy_rows(database, made, layer)
+    # Another layer may go by this name as its title, which may stand there but once.
+    is_taken = database.execute("SELECT 1 FROM gpkg_contents WHERE identifier = ?", (layer,))
+    left_out = "identifier" if is_taken.fetchone() else ""
+    _copy_rows(database, made, "gpkg_contents", "table_name = ?", layer, left_out=left_out)
+    for table in ("gpkg_geometry_columns", "gpkg_extensions", "gpkg_ogr_contents"):
+        _copy_rows(database, made, table, "table_name = ?", layer)
+    _place(database, layer, srs_id)
+    _copy_index(database, made, layer)
+    _copy_metadata(database, made, layer)
+    for (trigger,) in database.execute(
+        f"SELECT sql FROM {made}.sqlite_master WHERE type = 'trigger' AND tbl_name = ?", (layer,)
+    ).fetchall():
+        database.execute(trigger)
+
+
+def _copy_rows(
+    database: sqlite3.Connection,
+    made: str,
+    table: str,
+    where: str = "1",
+    *values: str,
+    ignore: bool = False,
+    left_out: str = "",
+) -> None:
+    columns = [name for name in _columns(database, made, table) if name != left_out]
+    named = ", ".join(map(_q, columns))
+    database.execute(
+        f"INSERT {'OR IGNORE ' if ignore else ''}INTO main.{_q(table)} ({named})"
+        f" SELECT {named} FROM {made}.{_q(table)} WHERE {where}",
+        values,
+    )
+
+
+def _columns(database: sqlite3.Connection, where: str, table: str) -> list[str]:
+    return [name for _, name, *_ in database.execute(f"PRAGMA {where}.table_info({_q(table)})")]
+
+
+def _drop_layer(database: sqlite3.Connection, layer: str) -> None:
+    """Removes a layer, its index and what is said of it; styles saved for it stay."""
+    columns = database.execute(
+        "SELECT table_name, column_name FROM gpkg_geometry_columns"
+        " WHERE lower(table_name) = lower(?)",
+        (layer,),
+    ).fetchall()
+    for name, column in columns:
+        database.execute(f"DROP TABLE IF EXISTS main.{_q(f'rtree_{name}_{column}')}")
+    numbers = database.execute(
+        "SELECT md_file_id FROM gpkg_metadata_reference WHERE lower(table_name) = lower(?)",
+        (layer,),
+    ).fetchall()
+    for table in (
+        "gpkg_metadata_reference",
+        "gpkg_ogr_contents",
+        "gpkg_extensions",
+        "gpkg_geometry_columns",
+        "gpkg_data_columns",
+        "gpkg_contents",
+    ):
+        if table in table_names(database, "table"):
+            database.execute(f"DELETE FROM {table} WHERE lower(table_name) = lower(?)", (layer,))
+    for number in numbers:
+        database.execute(
+            "DELETE FROM gpkg_metadata WHERE id = ?1"
+            " AND ?1 NOT IN (SELECT md_file_id FROM gpkg_metadata_reference)",
+            number,
+        )
+    database.execute(f"DROP TABLE IF EXISTS main.{_q(layer)}")
+
+
+def _put_reference_system(database: sqlite3.Connection, made: str, layer: str) -> int:
+    """The number of the layer's CRS in the GeoPackage, where it is added unless it is there."""
+    _add_missing_columns(database, made, "gpkg_spatial_ref_sys")
+    columns = [
+        name for name in _columns(database, made, "gpkg_spatial_ref_sys") if name != "srs_id"
+    ]
+    named = ", ".join(map(_q, columns))
+    ((own_id, *values),) = database.execute(
+        f"SELECT srs_id, {named} FROM {made}.gpkg_spatial_ref_sys WHERE srs_id ="
+        f" (SELECT srs_id FROM {made}.gpkg_geometry_columns WHERE table_name = ?)",
+        (layer,),
+    )
+    row = dict(zip(columns, values, strict=True))
+    is_coded = str(row["organization"]).upper() != "NONE"
+    told = ("organization", "organization_coordsys_id") if is_coded else ("definition", "srs_name")
+    found = database.execute(
+        "SELECT srs_id FROM main.gpkg_spatial_ref_sys WHERE "
+        + " AND ".join(f"upper({name}) = upper(?)" for name in told),
+        [row[name] for name in told],
+    ).fetchone()
+    if found is not None:
+        return int(found[0])
+    taken = {number for (number,) in database.execute("SELECT srs_id FROM gpkg_spatial_ref_sys")}
+    row["srs_id"] = own_id if own_id not in taken else max(100_000, *taken) + 1
+    for name in _columns(database, "main", "gpkg_spatial_ref_sys"):
+        row.setdefault(name, "undefined")  # WKT 2, where the file has a column for it
+    database.execute(
+        f"INSERT INTO main.gpkg_spatial_ref_sys ({', '.join(map(_q, row))})"
+        f" VALUES ({', '.join('?' * len(row))})",
+        list(row.values()),
+    )
+    return int(row["srs_id"])
+
+
+def _add_missing_columns(database: sqlite3.Connection, made: str, table: str) -> None:
+    """Adds the columns of an extension (WKT 2) that the new layer brings."""
+    known = _columns(database, "main", table)
+    for _, name, kind, _, default, _ in database.execute(f"PRAGMA {made}.table_info({_q(table)})"):
+        if name not in known:
+            usual = "'undefined'" if default is None and kind == "TEXT" else default
+            database.execute(
+                f"ALTER TABLE main.{_q(table)} ADD COLUMN {_q(name)} {kind}"
+                + (f" DEFAULT {usual}" if usual is not None else "")
+            )
+            _copy_rows(database, made, "gpkg_extensions", "table_name = ?", table, ignore=True)
+
+
+def _place(database: sqlite3.Connection, layer: str, srs_id: int) -> None:
+    """Writes the number of the layer's CRS wherever it stands, also before each geometry."""
+    for table in ("gpkg_contents", "gpkg_geometry_columns"):
+        database.execute(
+            f"UPDATE main.{table} SET srs_id = ? WHERE table_name = ?", (srs_id, layer)
+        )
+    ((column,),) = database.execute(
+        "SELECT column_name FROM main.gpkg_geometry_columns WHERE table_name = ?", (layer,)
+    )
+    database.create_function("geochg_placed", 1, lambda blob: _placed(blob, srs_id))
+    database.execute(
+        f"UPDATE main.{_q(layer)} SET {_q(column)} = geochg_placed({_q(column)})"
+        f" WHERE {_q(column)} IS NOT NULL"
+    )
+
+
+def _placed(blob: bytes, srs_id: int) -> bytes:
+    """A geometry with another number of its CRS, four bytes in the order that its flags tell."""
+    order = "little" if blob[3] & 1 else "big"
+    return blob[:4] + srs_id.to_bytes(4, order, signed=True) + blob[8:]  # type: ignore[arg-type]
+
+
+def _copy_index(database: sqlite3.Connection, made: str, layer: str) -> None:
+    ((column,),) = database.execute(
+        "SELECT column_name FROM main.gpkg_geometry_columns WHERE table_name = ?", (layer,)
+    )
+    index = f"rtree_{layer}_{column}"
+    row = database.execute(
+        f"SELECT sql FROM {made}.sqlite_master WHERE name = ?", (index,)
+    ).fetchone()
+    if row is not None:
+        database.execute(row[0])
+        _copy_rows(database, made, index)
+
+
+def _copy_metadata(database: sqlite3.Connection, made: str, layer: str) -> None:
+    rows = database.execute(
+        "SELECT md_scope, md_standard_uri, mime_type, metadata, reference_scope, timestamp"
+        f" FROM {made}.gpkg_metadata JOIN {made}.gpkg_metadata_reference ON md_file_id = id"
+        " WHERE table_name = ?",
+        (layer,),
+    ).fetchall()
+    for scope, standard, kind, text, reference, stamp in rows:
+        number = database.execute(
+            "INSERT INTO main.gpkg_metadata (md_scope, md_standard_uri, mime_type, metadata)"
+            " VALUES (?, ?, ?, ?)",
+            (scope, standard, kind, text),
+        ).lastrowid
+        database.execute(
+            "INSERT INTO main.gpkg_metadata_reference"
+            " (reference_scope, table_name, timestamp, md_file_id) VALUES (?, ?, ?, ?)",
+            (reference, layer, stamp, number),
+        )
+
+
+def table_names(database: sqlite3.Connection, kind: str) -> set[str]:
+    """Names in the schema of the main database.
+
+    Args:
+        database: A connection.
+        kind: `table` or `view`.
+    """
+    rows = database.execute("SELECT name FROM main.sqlite_master WHERE type = ?", (kind,))
+    return {str(name) for (name,) in rows}
+
+
+def _q(name: str) -> str:
+    """A name in quotes, as SQL takes it."""
+    return '"' + name.replace('"', '""') + '"'

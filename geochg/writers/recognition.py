@@ -1,0 +1,158 @@
+"""Whether geochg wrote a file, told by the mark that each of its writers leaves."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+from geochg.options import VERSION_KEY
+
+METADATA_KEY = "geochg"
+"""Under this name a file carries where it came from."""
+
+_HEAD_BYTES = 1 << 20
+_SCORES = re.compile(r"\A# Scores of `[^\n]*`\r?\n\r?\ngeochg \S+\r?\n")
+_TABLE = re.compile(r"\A\| run \|")
+
+
+def is_ours(path: Path) -> bool:
+    """Whether geochg wrote what lies there, or nothing is in it.
+
+    A GeoPackage is judged by its layers, see `geopackage`.
+
+    Args:
+        path: A file; its suffix tells what geochg would have written.
+
+    Raises:
+        OSError: If it cannot be read.
+    """
+    if path.stat().st_size == 0:
+        return True
+    recognise = _MARKS.get(path.suffix.lower())
+    return recognise is not None and recognise(path)
+
+
+def _has_geojson_mark(path: Path) -> bool:
+    """Whether the collection has a member `geochg` before its features, as we write it."""
+    text, decoder = _head(path), json.JSONDecoder()
+    place = re.compile(r"\s*\{").match(text)
+    at = place.end() if place else len(text)
+    try:
+        while match := re.compile(r'\s*,?\s*("(?:[^"\\]|\\.)*")\s*:\s*').match(text, at):
+            name = json.loads(match[1])
+            if name == METADATA_KEY:
+                return text[match.end() : match.end() + 1] == "{"
+            if name == "features":
+                return False
+            _, at = decoder.raw_decode(text, match.end())
+    except (ValueError, RecursionError):
+        return False
+    return False
+
+
+def _has_json_mark(path: Path) -> bool:
+    """A layer, or the table of a sweep: rows that each name their run."""
+    if _has_geojson_mark(path):
+        return True
+    try:
+        rows = json.loads(_head(path))
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(rows, list) and all(isinstance(row, dict) and "run" in row for row in rows)
+
+
+def _has_flatgeobuf_mark(path: Path) -> bool:
+    if not _head_bytes(path).startswith(b"fgb"):
+        return False  # another format of its name, which GDAL would open all the same
+    import pyogrio
+    from pyogrio.errors import DataLayerError, DataSourceError
+
+    try:
+        found = pyogrio.read_info(path)["layer_metadata"]
+    # An IndexError: a damaged file opens, and holds no layer.
+    except (DataSourceError, DataLayerError, IndexError):
+        return False
+    return METADATA_KEY in (found or {})
+
+
+def _has_parquet_mark(path: Path) -> bool:
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        found = pyarrow.parquet.read_schema(path).metadata
+    except pyarrow.ArrowException:
+        return False
+    return METADATA_KEY.encode() in (found or {})
+
+
+def _has_raster_mark(path: Path) -> bool:
+    import rasterio
+    from rasterio.errors import NotGeoreferencedWarning, RasterioError
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        try:
+            with rasterio.open(path, driver="GTiff") as raster:
+                return METADATA_KEY in raster.tags()
+        except (RasterioError, ValueError):
+            return False
+
+
+def _has_picture_mark(path: Path) -> bool:
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(path, formats=("PNG",)) as picture:
+            return METADATA_KEY in picture.info
+    except (UnidentifiedImageError, ValueError, SyntaxError):
+        return False
+
+
+def _has_options_mark(path: Path) -> bool:
+    try:
+        return VERSION_KEY in tomllib.loads(_head(path))
+    except tomllib.TOMLDecodeError:
+        return False
+
+
+def _has_lines_mark(path: Path) -> bool:
+    """The first line of what a model said tells its kind."""
+    try:
+        first = json.loads(_head(path).partition("\n")[0])
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(first, dict) and str(first.get("kind", "")).startswith("geochg ")
+
+
+def _has_tables_mark(path: Path) -> bool:
+    head = _head(path)
+    return bool(_SCORES.match(head) or _TABLE.match(head))
+
+
+def _head(path: Path) -> str:
+    return _head_bytes(path).decode("utf-8-sig", "replace")
+
+
+def _head_bytes(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(_HEAD_BYTES)
+
+
+_MARKS: dict[str, Callable[[Path], bool]] = {
+    ".geojson": _has_geojson_mark,
+    ".json": _has_json_mark,
+    ".fgb": _has_flatgeobuf_mark,
+    ".parquet": _has_parquet_mark,
+    ".geoparquet": _has_parquet_mark,
+    ".tif": _has_raster_mark,
+    ".tiff": _has_raster_mark,
+    ".png": _has_picture_mark,
+    ".toml": _has_options_mark,
+    ".jsonl": _has_lines_mark,
+    ".md": _has_tables_mark,
+}
