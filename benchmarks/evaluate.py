@@ -1,4 +1,4 @@
-"""The papers' tables on drawn pairs, for docs/evaluate.md.
+"""The scores of each task on drawn pairs, for docs/evaluate.md.
 
     python benchmarks/evaluate.py [--pairs 200] [--model builtin] [--docs docs/evaluate.md]
 

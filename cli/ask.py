@@ -52,7 +52,7 @@ def ask(
 
     dialogue = open_dialogue(before, after, options_of(ctx), at=_point(at))
     for remark in dialogue.pair.remarks:
-        click.echo(f"{'warning' if remark.warning else 'note'}: {remark.text}", err=True)
+        echo(f"{'warning' if remark.warning else 'note'}: {remark.text}", err=True)
     for asked in [question] if question is not None else _questions():
         _answer(dialogue, asked, as_json=as_json)
 

@@ -28,7 +28,7 @@ import numpy as np
 from geochg.geometry.changed import ChangedPixels, changed_pixels
 from geochg.geometry.thirds import grid_box
 from geochg.options import Geometry, Sensitivity
-from geochg.outlining import pieces, zones
+from geochg.outlining import box_grounds, box_objects, pieces, zones
 from geochg.records import (
     CELL_AREA_SHARE,
     GRID_CELLS,
@@ -48,7 +48,9 @@ from geochg.records import (
     Outlines,
     PixelWindow,
     Presence,
+    Task,
     Tile,
+    TileFailure,
     TileResult,
     Unparsed,
     Vote,
@@ -56,6 +58,9 @@ from geochg.records import (
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+_DISPENSABLE = frozenset({Task.COUNT, Task.CAPTION})
+"""The tasks without whose answers the rest that is said of a tile still stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +129,21 @@ def tile_result(tile: Tile, answers: Sequence[Answer], settings: CellSettings) -
         calibration=None if outlines is None else outlines.calibration,
         missing=tuple(answer for answer in answers if isinstance(answer, Missing)),
     )
+
+
+def lacking(tile: Tile, answers: Sequence[Answer]) -> TileFailure | None:
+    """That a tile failed, where an answer is missing without which nothing can be mapped of it.
+
+    A count or a caption can be done without; see `TileResult.missing`.
+
+    Args:
+        tile: As `tile_result` takes it.
+        answers: Likewise.
+    """
+    for answer in answers:
+        if isinstance(answer, Missing) and answer.task not in _DISPENSABLE:
+            return TileFailure(tile.window, answer.reason)
+    return None
 
 
 # --- what was said -------------------------------------------------------------------------------
@@ -255,7 +275,7 @@ def _outline_evidence(tile: Tile, outlines: Outlines, settings: CellSettings) ->
     if settings.geometry is Geometry.OUTLINE:
         cells = pieces(window.read, window.core, found, outlines, settings.pixel_area_m2)
     else:
-        cells = _changed_boxes(tile, found)
+        cells = _changed_boxes(tile, found, outlines, settings.pixel_area_m2)
     surface = _in_core(tile, found.probability)
     highest = surface[_in_core(tile, _seen(tile, outlines))].max(initial=-1.0)
     return _Evidence(tuple(cells), float(highest) if highest >= 0 else None, surface)
@@ -268,9 +288,13 @@ def _seen(tile: Tile, outlines: Outlines | None) -> NDArray[np.bool_]:
     return tile.valid & ~outlines.not_seen
 
 
-def _changed_boxes(tile: Tile, found: ChangedPixels) -> Iterator[Cell]:
+def _changed_boxes(
+    tile: Tile, found: ChangedPixels, outlines: Outlines, pixel_area_m2: float
+) -> Iterator[Cell]:
     """The boxes of the 3x3 cells that changed, channel by channel."""
     zone_of, changed = zones(tile.window.read), found.changed
+    grounds = box_grounds(zone_of, found, outlines, pixel_area_m2)
+    objects = box_objects(tile.window.core.slices_within(tile.window.read), zone_of, found)
     bins = (len(found.channels), 9)
     index = (found.channel * 9 + zone_of)[changed]
     size_px = np.bincount(index, minlength=bins[0] * 9).reshape(bins)
@@ -282,7 +306,12 @@ def _changed_boxes(tile: Tile, found: ChangedPixels) -> Iterator[Cell]:
         grid_cell = GRID_CELLS[zone]
         box = Box(grid_box(tile.window.read, grid_cell), grid_cell, probability)
         for cell in _core_cells(tile, box, class_name, change):
-            yield replace(cell, caption=found.captions[channel])
+            yield replace(
+                cell,
+                caption=found.captions[channel],
+                ground=grounds[channel * 9 + zone],
+                objects=objects.get((channel, zone)),
+            )
 
 
 # --- boxes ---------------------------------------------------------------------------------------

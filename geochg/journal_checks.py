@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping
 import numpy as np
 import shapely
 
-from geochg.records import GRID_CELLS, Cell, Change, PixelWindow, Task, TileResult, Vote
+from geochg.records import GRID_CELLS, LAND_COVER, Cell, Change, PixelWindow, Task, TileResult, Vote
 from geochg.tiling.layout import Layout
 
 APPLICATION_ID = 0x67656F63  # "geoc"
@@ -129,6 +129,13 @@ def _check_cell(cell: Cell, core: PixelWindow, classes: Collection[str]) -> None
     _require(set(cell.grid_cells) <= _NAMES, "a cell has another name")
     amounts = [amount for part in cell.ground or () for amount in part]
     _require(all(type(n) in (int, float) and 0 <= n < math.inf for n in amounts), "ground is none")
+    lengths = {len(part) for part in cell.ground or ()}
+    _require(lengths <= {0} or lengths == {len(LAND_COVER) + 1}, "ground is none")
+    objects = cell.objects
+    _require(
+        objects is None or (type(objects) is int and 0 <= objects <= _MOST_COUNTED),
+        "a count is no number",
+    )
     polygon = cell.polygon
     _require(isinstance(polygon, shapely.Polygon) and not polygon.is_empty, "a shape is no polygon")
     _require(bool(np.isfinite(polygon.bounds).all()), "a shape is not finite")

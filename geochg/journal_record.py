@@ -39,6 +39,7 @@ def record_of(result: TileResult) -> str:
             "grid_cells": cell.grid_cells,
             "caption": cell.caption,
             "ground": cell.ground,
+            "objects": cell.objects,
         }
         for cell in result.cells
     ]
@@ -130,6 +131,7 @@ def _cell(values: Mapping[str, Any]) -> Cell:
         grid_cells=tuple(values["grid_cells"]),
         caption=values["caption"],
         ground=_ground(values["ground"]),
+        objects=values["objects"],
     )
 
 

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from geochg.geometry.objects import object_centres
 from geochg.geometry.polygonize import labelled, outlined
 from geochg.geometry.thirds import thirds
 from geochg.records import GRID_CELLS, LAND_COVER, Cell, Ground, Outlines, PixelWindow
+from geochg.tasks.lexicon import ASKED
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -59,6 +61,41 @@ def pieces(
         yield Cell(class_name, change, mean, polygon, names, found.captions[index], ground)
 
 
+def box_grounds(
+    zone_of: NDArray[np.intp], found: ChangedPixels, outlines: Outlines, pixel_area_m2: float
+) -> Sequence[Ground]:
+    """What lies under and around the changed pixels of each channel in each 3x3 cell.
+
+    Args:
+        zone_of: What `zones` gives.
+        found: The changed pixels of the read window.
+        outlines: What the model said.
+        pixel_area_m2: Ground area of a pixel; may be not a number.
+
+    Returns:
+        One for each channel and cell, the nine cells of a channel after those of another.
+    """
+    row, col = np.nonzero(found.changed)
+    label = found.channel[row, col] * 9 + zone_of[row, col]
+    inside = _Inside(row, col, label, len(found.channels) * 9)
+    return _grounds_of(inside, found, outlines, pixel_area_m2)
+
+
+def box_objects(
+    core: tuple[slice, slice], zone_of: NDArray[np.intp], found: ChangedPixels
+) -> dict[tuple[int, int], int]:
+    """Objects of the countable channels by channel and 3x3 cell, whose centres lie in the core."""
+    inside = np.zeros(found.changed.shape, bool)
+    inside[core] = True
+    counts: dict[tuple[int, int], int] = {}
+    for index, (class_name, _) in enumerate(found.channels):
+        if class_name in ASKED:
+            counts |= {(index, zone): 0 for zone in range(9)}
+            for row, col in object_centres(found.changed & (found.channel == index)).tolist():
+                counts[index, int(zone_of[row, col])] += int(inside[row, col])
+    return counts
+
+
 def zones(read: PixelWindow) -> NDArray[np.intp]:
     """`(height, width)` index 0-8 into `GRID_CELLS` of each pixel of a read window."""
     rows = np.repeat(np.arange(3), np.diff(thirds(0, read.height_px)))
@@ -82,12 +119,12 @@ def _grid_cells(
 
 
 class _Inside(NamedTuple):
-    """The changed pixels of the core.
+    """Changed pixels.
 
     Attributes:
         row: `(n,)` row in the read window.
         col: `(n,)` column in the read window.
-        label: `(n,)` piece, from 0.
+        label: `(n,)` the piece each belongs to, from 0.
         pieces: Number of pieces.
     """
 
@@ -111,15 +148,19 @@ def _grounds(
     pixel_area_m2: float,
 ) -> Sequence[Ground]:
     """What lies under and around each piece."""
-    count = int(labels.max())
+    row, col = np.nonzero(labels)
+    label = labels[row, col].astype(np.intp) - 1
+    inside = _Inside(row + part[0].start, col + part[1].start, label, int(labels.max()))
+    return _grounds_of(inside, found, outlines, pixel_area_m2)
+
+
+def _grounds_of(
+    inside: _Inside, found: ChangedPixels, outlines: Outlines, pixel_area_m2: float
+) -> Sequence[Ground]:
     cover = outlines.land_cover
     if cover is None:
-        return [Ground()] * count
-    row, col = np.nonzero(labels)
-    inside = _Inside(
-        row + part[0].start, col + part[1].start, labels[row, col].astype(np.intp) - 1, count
-    )
-    every = np.ones(len(row), bool)
+        return [Ground()] * inside.pieces
+    every = np.ones(len(inside.row), bool)
     before, after = (inside.tallied(_codes(date[inside.row, inside.col]), every) for date in cover)
     beside = _beside(inside, found, cover.after, _reach_px(pixel_area_m2))
     return [

@@ -11,13 +11,14 @@ from threading import Event as Flag
 from typing import TYPE_CHECKING, Any
 
 from geochg.answering import answered_ahead, has_core, to_ask
-from geochg.cells import CellSettings, tile_result
+from geochg.cells import CellSettings, lacking, tile_result
 from geochg.errors import CancelledRunError, RunError, TilesFailedError
 from geochg.events import Listener, Notice, Progress, ignore
 from geochg.features.changes import FeatureSettings, changes_of, layer_caption
 from geochg.features.tiles import tile_features
 from geochg.foreign_text import without_secrets
 from geochg.geometry.changed import least_size_px
+from geochg.geometry.vector_file import file_of
 from geochg.journal import Journal, Tallies, journal_path
 from geochg.models.base import ChangeModel, naming
 from geochg.models.chosen import check_classes, check_sensitivity, load_chosen, mapped_questions
@@ -36,7 +37,7 @@ from geochg.records import (
 from geochg.surveying import SurveyTiles
 from geochg.tiling.addresses import is_signed, refusal
 from geochg.tiling.layout import Layout
-from geochg.tiling.pair import RasterPair, nothing_valid, open_pair
+from geochg.tiling.pair import RasterPair, nothing_valid, place_pair, tiles_of
 from geochg.tiling.preparation import Preparation, Step, prepare
 from geochg.tiling.read import ReadPlan, read_ahead
 from geochg.tiling.source import gdal_settings
@@ -99,13 +100,17 @@ def analyze(
     """
     options = options or AnalyzeOptions()
     outputs = outputs or Outputs()
-    named = [os.fspath(before), os.fspath(after), *([options.aoi] if options.aoi else [])]
-    outputs.check(named, options)
+    area = [file_of(options.aoi)] if options.aoi else []
+    outputs.check([os.fspath(before), os.fspath(after), *area], options)
+    with gdal_settings():
+        # What is wrong with the images is said before a model is loaded or asked.
+        placed = place_pair(before, after, options)
+        tiles_of(placed.grid, options)
     model = load_chosen(options)
     check_classes(options, model)
     check_sensitivity(options, model)
     with gdal_settings():
-        pair = open_pair(before, after, options, model.capabilities.bands)
+        pair = placed.with_bands(options, model.capabilities.bands)
         outputs.check(pair.files(), options)
         run = _Run(pair, options, outputs, model, listener, cancel or Flag())
         with _journal(run) as journal:
@@ -340,6 +345,8 @@ class _Run:
         for tile, given in zip(asked, answers, strict=True):
             if isinstance(given, TileFailure):
                 failures.append(given)
+            elif failure := lacking(tile, given):
+                failures.append(failure)
             else:
                 results.append(tile_result(tile, given, self._cell_settings()))
         journal.add(results, skipped)

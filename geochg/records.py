@@ -415,7 +415,8 @@ class Cell:
         polygon: In pixel coordinates of the grid (x = column, y = row).
         grid_cells: Names of the 3x3 cells of the tile that the piece lies in, in raster order.
         caption: The model's sentence about this piece; empty where it has one for the tile only.
-        ground: What lies under and around it; None for pieces that were not outlined.
+        ground: What lies under and around what was outlined; None where nothing was.
+        objects: Separate objects in it; None where they are not counted in tiles.
     """
 
     class_name: str
@@ -425,6 +426,7 @@ class Cell:
     grid_cells: tuple[str, ...]
     caption: str = ""
     ground: Ground | None = None
+    objects: int | None = None
 
 
 class Vote(NamedTuple):

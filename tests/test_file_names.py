@@ -6,6 +6,7 @@ import pytest
 
 from geochg.errors import InputError
 from geochg.file_names import check_file_name
+from geochg.options import AnalyzeOptions
 from geochg.outputs import Outputs
 
 
@@ -21,7 +22,10 @@ from geochg.outputs import Outputs
     ],
 )
 def test_names_that_no_file_system_takes(tmp_path, name, reason):
-    for refuse in (check_file_name, lambda path: Outputs(features=path).check([])):
+    for refuse in (
+        check_file_name,
+        lambda path: Outputs(features=path).check([], AnalyzeOptions()),
+    ):
         with pytest.raises(InputError, match=reason) as caught:
             refuse(tmp_path / name)
         assert len(str(caught.value)) < 600

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from tile_factory import layout, make_tile
 
+from geochg.errors import RunError
 from geochg.finite import finite
 from geochg.records import (
     Box,
@@ -18,6 +19,7 @@ from geochg.records import (
     GridCell,
     Locations,
     Outlines,
+    PairFacts,
     PixelWindow,
     Presence,
     TileFailure,
@@ -58,6 +60,21 @@ def test_a_tile_fails_that_is_answered_with_no_probability(make, value):
 def test_probabilities_pass(make, value):
     answers = [make(value), Counts({"road": 700})]
     assert finite(TILE, answers) is answers
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, 2.0])
+def test_a_talk_is_not_answered_from_numbers_that_are_none(monkeypatch, value):
+    from geochg.models.cva import CvaModel
+
+    facts = PairFacts(("red", "green", "blue"), 1.0, "uint8")
+    model = CvaModel.load("", CvaModel.options_type(), "cpu")
+    monkeypatch.setattr(
+        CvaModel,
+        "answer",
+        lambda self, tiles, questions: [[outlines(value) for _ in questions] for _ in tiles],
+    )
+    with pytest.raises(RunError, match="no answer: the model gave"):
+        list(model.talk(TILE, facts, [], "What changed?"))
 
 
 def test_what_has_no_numbers_passes():

@@ -12,6 +12,7 @@ import geochg
 ROOT = Path(__file__).parent.parent
 BASE = {
     "foreign_text",
+    "finite",
     "file_names",
     "errors",
     "companions",
@@ -49,7 +50,7 @@ ALLOWED = {
     "journal_record": BASE,
     "finite": {"records"},
     "refusals": {"errors", "records"},
-    "answering": BASE | {"finite", "refusals"},
+    "answering": BASE | {"refusals"},
     "voting": BASE,
     "provenance": BASE | {"tiling", "models", "journal"},
     "outputs": BASE | {"writers"},

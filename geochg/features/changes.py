@@ -102,8 +102,11 @@ def changes_of(results: Iterable[TileResult], grid: GeoBox, settings: FeatureSet
         layer, collected, area_m2, settings
     )
     order = [i for i in _reading_order(layer.pixels, layer.kinds) if keep[i]]
-    objects = {i: _objects(layer, i) for i in order}
-    facts = _facts(layer, order, located, area_m2, objects, places(located[order], grid))
+    is_outline = settings.geometry is Geometry.OUTLINE
+    objects = {i: _objects(layer, i) if is_outline else None for i in order}
+    # A box is larger than what changed in it.
+    known_m2 = area_m2 if is_outline else None
+    facts = _facts(layer, order, located, known_m2, objects, places(located[order], grid))
     columns = {
         "id": series(range(1, len(order) + 1), "int64"),
         "class": series([fact.class_name for fact in facts], "string"),
@@ -120,7 +123,9 @@ def changes_of(results: Iterable[TileResult], grid: GeoBox, settings: FeatureSet
         "tiles": series([layer.entries[i].tiles for i in order], "object"),
         "cells": series([layer.entries[i].cells for i in order], "object"),
     }
-    in_tiles = _in_tiles(layer, collected, objects) if collected.tells_land_cover else None
+    in_tiles = None
+    if collected.tells_land_cover:
+        in_tiles = _in_tiles(layer, collected, objects, is_outline=is_outline)
     return Changes(layer_frame(columns, located[order], grid), in_tiles)
 
 
@@ -190,7 +195,7 @@ def _facts(
     layer: _Layer,
     order: Sequence[int],
     located: NDArray[np.object_],
-    area_m2: NDArray[np.float64],
+    area_m2: NDArray[np.float64] | None,
     objects: Mapping[int, NDArray[np.float64] | None],
     places: Sequence[str],
 ) -> list[Facts]:
@@ -209,7 +214,7 @@ def _facts(
                 before,
                 after,
                 adjoining(name, before, under.beside),
-                float(area_m2[i]),
+                None if area_m2 is None else float(area_m2[i]),
                 layer.entries[i].objects if points is None else len(points),
                 place,
                 is_long(located[i]),
@@ -231,7 +236,11 @@ def _objects(layer: _Layer, index: int) -> NDArray[np.float64] | None:
 
 
 def _in_tiles(
-    layer: _Layer, collected: Collected, objects: Mapping[int, NDArray[np.float64] | None]
+    layer: _Layer,
+    collected: Collected,
+    objects: Mapping[int, NDArray[np.float64] | None],
+    *,
+    is_outline: bool,
 ) -> dict[int, list[Kinds]]:
     """What changed in each tile, of the features that are kept.
 
@@ -241,19 +250,21 @@ def _in_tiles(
 
     found: dict[int, dict[Kind, Kinds]] = {}
 
-    def add(tile: int, kind: Kind, area_px: float, count: int | None) -> None:
+    def add(tile: int, kind: Kind, area_px: float | None, count: int | None) -> None:
         kinds = found.setdefault(tile, {})
         known = kinds.get(kind, Kinds(*kind, 0.0, None if count is None else 0))
         more = None if count is None else (known.count or 0) + count
-        kinds[kind] = Kinds(*kind, (known.area_m2 or 0.0) + area_px, more)
+        area = None if area_px is None else (known.area_m2 or 0.0) + area_px
+        kinds[kind] = Kinds(*kind, area, more)
 
     tiles_of: dict[int, set[int]] = {}
     areas = shapely.area([cell.polygon for cell in collected.cells]).tolist()
-    for tile, area_px, i in zip(
-        collected.tile.tolist(), areas, layer.of_cell.tolist(), strict=True
+    for tile, cell, area_px, i in zip(
+        collected.tile.tolist(), collected.cells, areas, layer.of_cell.tolist(), strict=True
     ):
         if i in objects:
-            add(tile, layer.kinds[i], area_px, None if objects[i] is None else 0)
+            count = cell.objects if objects[i] is None else 0
+            add(tile, layer.kinds[i], area_px if is_outline else None, count)
             tiles_of.setdefault(i, set()).add(tile)
     for i, points in objects.items():
         for x, y in [] if points is None else points.tolist():

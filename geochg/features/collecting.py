@@ -67,7 +67,8 @@ class Described(NamedTuple):
     Attributes:
         confidence: 0-1, weighted by area and read off the calibration.
         caption: The model's sentence; empty where it has none for the place.
-        objects: How many the model counted, where that is of this feature alone.
+        objects: How many were counted in its tiles, or by the model where its count is of this
+            feature alone.
         ground: Under and around all of it; None where it was not outlined.
         tiles: Names of the tiles it lies in.
         cells: Names such as `r0c1/top-left`.
@@ -110,7 +111,7 @@ def described(
             Described(
                 confidence=_calibrated(mean, collected.tiles[main].calibration),
                 caption=_caption(collected, members, area_px, main),
-                objects=_count(collected, members[0], list(share), features_in),
+                objects=_count(collected, members, list(share), features_in),
                 ground=_ground([collected.cells[i].ground for i in members]),
                 tiles=[collected.tiles[index].window.name for index in share],
                 cells=_cell_names(collected, members),
@@ -138,10 +139,22 @@ def _caption(
 
 
 def _count(
-    collected: Collected, member: int, tiles: Sequence[int], features_in: Counter[tuple[int, str]]
+    collected: Collected,
+    members: Sequence[int],
+    tiles: Sequence[int],
+    features_in: Counter[tuple[int, str]],
 ) -> int | None:
-    """The model's count for a feature that shares its tile with no other of its class."""
-    name = collected.cells[member].class_name
+    """What was counted in its cells, else the model's count.
+
+    The model's is taken for a feature that shares its tile with no other of its class.
+    """
+    counted = [collected.cells[i].objects for i in members]
+    if any(count is not None for count in counted):
+        # Where no centre lies in a changed cell, there is still part of an object.
+        return max(1, sum(count or 0 for count in counted))
+    if collected.cells[members[0]].ground is not None:
+        return None
+    name = collected.cells[members[0]].class_name
     if len(tiles) > 1 or features_in[tiles[0], name] > 1:
         return None
     return collected.tiles[tiles[0]].counts.get(name)

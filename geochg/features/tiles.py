@@ -152,7 +152,10 @@ def _captions(rows: Sequence[_TileRow], cores: NDArray[np.object_], grid: GeoBox
 def _worded(row: _TileRow, outlined: Sequence[Kinds], core_m2: float) -> str:
     core = row.window.core
     pixel_m2 = core_m2 / (core.height_px * core.width_px)
-    kinds = [replace(each, area_m2=(each.area_m2 or 0) * pixel_m2) for each in outlined]
+    kinds = [
+        replace(each, area_m2=None if each.area_m2 is None else each.area_m2 * pixel_m2)
+        for each in outlined
+    ]
     return tile_caption(kinds, 1 - (row.not_seen or 0), has_others=bool(row.changed))
 
 

@@ -2,19 +2,36 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from geochg.errors import ModelError
 from geochg.models.hub import hub_off
+from geochg.models.pretrained import broken_errors, refuse_rubbish
+from geochg.models.quantised import import_bitsandbytes
 from geochg.models.saved import UNFINISHED, checksum, saved_json
+from geochg.models.saved_settings import check_pattern
 
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
 WORDING = "wording.json"
 """What else an adapter changes, where it does; see `geochg.models.deltavlm.wording`."""
+
+MOST_RANK = 2**16
+"""No adapter is as wide as this."""
+
+_PATTERNS = (
+    "target_modules",
+    "exclude_modules",
+    "layers_pattern",
+    "rank_pattern",
+    "alpha_pattern",
+)
+"""Settings that hold regular expressions."""
 
 _PACKAGES = ("transformers", "peft", "torch", "geochg")
 """Those whose classes an adapter may say that it was made for."""
@@ -43,6 +60,7 @@ def adapter_folder(adapter: str) -> Path:
     if not (folder / CONFIG).is_file():
         raise ModelError(f"{folder} is no adapter folder", f"it needs an {CONFIG}")
     _check_config(folder / CONFIG)
+    _check_settings(saved_json(folder / CONFIG), folder)
     if not (folder / WEIGHTS).is_file():
         raise ModelError(f"{folder} has no {WEIGHTS}", "adapters are read from safetensors only")
     return folder
@@ -90,28 +108,59 @@ def adapted(model: Any, adapter: str, *, merge: bool) -> Any:  # noqa: ANN401
     """
     folder = adapter_folder(adapter)
     try:
+        with suppress(ImportError):
+            # PEFT imports it as well, but would have it fetch code.
+            import_bitsandbytes()
         from peft import PeftModel, get_peft_model_state_dict, load_peft_weights
     except ImportError as error:
         raise ModelError("adapters need peft", 'pip install "geochg[models]"') from error
-    from safetensors import SafetensorError
-
     misfit = ModelError(
         f"the adapter {folder} does not fit this model", "name the model it was trained on"
     )
     try:
-        saved = set(load_peft_weights(str(folder), device="cpu"))
+        found = load_peft_weights(str(folder), device="cpu")
+        refuse_rubbish(found.items(), folder)
+        saved = set(found)
         names = _OLD_NAMES if _is_old(saved, model) else None
         with warnings.catch_warnings(), hub_off():
             # PEFT only warns of what does not fit; it is refused below.
             warnings.simplefilter("ignore")
             with_adapter = PeftModel.from_pretrained(model, str(folder), key_mapping=names)
         saved = set(load_peft_weights(str(folder), device="cpu", key_mapping=names))
-    except (OSError, ValueError, TypeError, KeyError, RuntimeError, SafetensorError) as error:
+    except broken_errors() as error:
         raise misfit from error
     wanted = set(get_peft_model_state_dict(with_adapter, save_embedding_layers=False))
     if wanted - saved or any("lora_" in name for name in saved - wanted):
         raise misfit
     return with_adapter.merge_and_unload() if merge else with_adapter.get_base_model()
+
+
+def _check_settings(values: Mapping[str, Any], folder: Path) -> None:
+    """Refuses settings that no adapter has, and regular expressions without an end.
+
+    Raises:
+        ModelError: Naming the setting.
+    """
+    where, hint = folder / CONFIG, "make the adapter again"
+    for name in _PATTERNS:
+        told = values.get(name)
+        # Lists hold names of modules, tables have patterns as keys.
+        patterns = list(told) if isinstance(told, dict) else [told] if isinstance(told, str) else []
+        for pattern in patterns:
+            check_pattern(pattern, f"{name} of {where}", hint)
+    for name in ("r", "rank_pattern"):
+        for rank in _settings(values.get(name)):
+            if type(rank) is not int or not 1 <= rank <= MOST_RANK:
+                raise ModelError(f"{name} of {where} is no rank from 1 to {MOST_RANK:,}", hint)
+    for name in ("lora_alpha", "alpha_pattern"):
+        for alpha in _settings(values.get(name)):
+            if type(alpha) not in (int, float) or not math.isfinite(alpha):
+                raise ModelError(f"{name} of {where} is no finite number", hint)
+
+
+def _settings(told: object) -> list[Any]:
+    """The values of a setting that may be given by module; none where it is left out."""
+    return list(told.values()) if isinstance(told, dict) else [] if told is None else [told]
 
 
 def _is_old(saved: set[str], model: Any) -> bool:  # noqa: ANN401

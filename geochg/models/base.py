@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Self
 
 from geochg.errors import GeochgError, ModelError, RunError
+from geochg.finite import finite
 from geochg.foreign_text import LONGEST_TEXT, cleaned
 from geochg.models.plain_talk import Observed, reply
 from geochg.options import Options
@@ -259,6 +260,7 @@ class ChangeModel(ABC):
 
     def _answers_about(self, tile: Tile, questions: Sequence[Question]) -> Sequence[Answer]:
         (answers,) = self.answer([tile], questions)
+        answers = finite(tile, answers)
         if isinstance(answers, TileFailure):
             raise RunError(f"no answer: {answers.reason}", "ask about another place")
         return answers

@@ -1,4 +1,8 @@
-"""A model that is told first what was seen (prompt augmentation, Li et al., UniRS)."""
+"""A model that is told first what was seen.
+
+The idea is that of prompt augmentation in UniRS (Li et al.). There a frozen model of its own gives
+the clue, and the model that answers was tuned with clues; here any model is given one.
+"""
 
 from __future__ import annotations
 

@@ -42,9 +42,6 @@ NO_CHANGE = "no change"
 NUMBERLESS = "the model gives no finite number; --dtype float32 or bfloat16 may help"
 """Why a tile fails of which a probability is not a number."""
 
-DISPENSABLE = frozenset({Task.COUNT, Task.CAPTION})
-"""The tasks without whose answers the rest that is said of a tile still stands."""
-
 NOTHING_SAID = "the model said nothing"
 """Why there is no answer where none of its words are one."""
 
@@ -181,15 +178,11 @@ def presence_first(
         for place, tile in enumerate(tiles)
     ]
     hold([talk for row in rows for talk in row if talk.question.task is Task.PRESENCE])
+    for row in rows:
+        _give_up(row)
     same = [_unchanged_presence(row) for row in rows]
     hold(
-        [
-            talk
-            for row, known in zip(rows, same, strict=True)
-            if not any(talk.failure for talk in row)
-            for talk in row
-            if _open(talk, known)
-        ]
+        [talk for row, known in zip(rows, same, strict=True) for talk in row if _open(talk, known)]
     )
     return [
         settled(tile, _answers(row, known), is_permanent=any(talk.is_permanent for talk in row))
@@ -198,7 +191,7 @@ def presence_first(
 
 
 def settled(tile: Tile, answers: Sequence[Answer], *, is_permanent: bool = False) -> TileAnswers:
-    """The answers about a tile, or that it failed: where there are none, or one that is needed.
+    """The answers about a tile, or that it failed where no question about it was answered.
 
     Args:
         tile: Which was asked about.
@@ -206,10 +199,17 @@ def settled(tile: Tile, answers: Sequence[Answer], *, is_permanent: bool = False
         is_permanent: Whether those that did not come were refused for good.
     """
     missing = [answer for answer in answers if isinstance(answer, Missing)]
-    needed = [answer for answer in missing if answer.task not in DISPENSABLE]
-    if needed or (missing and len(missing) == len(answers)):
-        return TileFailure(tile.window, (needed or missing)[0].reason, is_permanent)
+    if missing and len(missing) == len(answers):
+        return TileFailure(tile.window, missing[0].reason, is_permanent)
     return answers
+
+
+def _give_up(row: Sequence[Conversation]) -> None:
+    """Where one question about a tile got no answer, the others are not asked either."""
+    failed = next((talk for talk in row if talk.failure), None)
+    for talk in row if failed else ():
+        if failed and not talk.is_over:
+            talk.failure, talk.is_permanent = failed.failure, failed.is_permanent
 
 
 def _unchanged_presence(row: Sequence[Conversation]) -> Presence | None:

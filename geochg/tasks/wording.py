@@ -14,7 +14,7 @@ CLUE = "clue"
 """Name under which the wording of a clue is given; `{clue}` in it is the clue itself."""
 
 USUAL_CLUE = "Clue: {clue}"
-"""How a clue is put behind a question (Li et al., UniRS)."""
+"""How a clue is put behind a question; the words are those of UniRS (Li et al.)."""
 
 NAMES = (*map(str, (Task.PRESENCE, Task.LOCATE, Task.COUNT, Task.CAPTION)), CLUE)
 """What can be worded."""

@@ -29,6 +29,7 @@ from geochg.tiling.grid import (
 )
 from geochg.tiling.radiometry import RadiometricMatch, Stretch
 from geochg.tiling.source import RasterSource, gdal_settings, open_source
+from geochg.tiling.virtual import thinned
 
 _ALPHA_VALID = 128
 """Resampled alpha from here on counts as valid: the pixel's centre lies inside the data."""
@@ -44,6 +45,7 @@ class DatePlan:
         displacement_px: `(dx, dy)` in grid pixels by which its content lies off the grid.
         match: Maps its values to the other date's; None to leave them.
         stretch: Turns its own values into display values; None to give values.
+        step_px: Every how many-th pixel is read where the grid is much coarser; 1 for all.
     """
 
     source: RasterSource
@@ -51,6 +53,7 @@ class DatePlan:
     displacement_px: tuple[float, float] = (0.0, 0.0)
     match: RadiometricMatch | None = None
     stretch: Stretch | None = None
+    step_px: int = 1
 
 
 class DateReader:
@@ -74,6 +77,8 @@ class DateReader:
         )
         dataset = stack.enter_context(open_source(plan.source.path, keep_alpha=keep_alpha))
         lattice = shared_lattice(plan.source.geobox, grid)
+        if plan.step_px > 1 and lattice is None and dataset.driver != "VRT":
+            dataset = stack.enter_context(thinned(dataset, plan.step_px))
         self._bands = list(plan.band_numbers)
         self._alpha = _alpha_number(dataset)
         if lattice is not None and plan.displacement_px == (0.0, 0.0):

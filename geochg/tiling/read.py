@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -127,8 +128,24 @@ def read_ahead(
             pass
 
 
-_Read = tuple[NDArray[Any], NDArray[np.bool_]] | str
+@dataclass(frozen=True, slots=True)
+class _Unread:
+    """Why one date of a tile could not be read.
+
+    Attributes:
+        reason: In one line.
+        is_permanent: See `TileFailure`.
+    """
+
+    reason: str
+    is_permanent: bool
+
+
+_Read = tuple[NDArray[Any], NDArray[np.bool_]] | _Unread
 """Values and validity of one date, or why it could not be read."""
+
+_BARRED = re.compile(r"HTTP (?:response|error) code\s*:?\s*(?:401|403|404|410|451)\b", re.I)
+"""What GDAL says where a server will not give a file any more, to any request for it."""
 
 
 class _DateThreads:
@@ -160,14 +177,17 @@ class _DateThreads:
     def _read(self, thread: int, window: PixelWindow) -> _Read:
         try:
             return self._reader(thread).read_finished(window)
-        except (RasterioError, OSError, InputError):
+        except (RasterioError, OSError, InputError) as error:
             self._forget(thread)
+            if _BARRED.search(cleaned(error)):
+                return _Unread(cleaned(error), is_permanent=True)
         try:
             return self._reader(thread).read_finished(window)
         except (RasterioError, OSError) as error:
-            return cleaned(error)
+            reason = cleaned(error)
+            return _Unread(reason, is_permanent=_BARRED.search(reason) is not None)
         except InputError as error:  # the raster is gone, or no longer what it was
-            return error.message
+            return _Unread(error.message, is_permanent=True)
 
     def _reader(self, thread: int) -> DateReader:
         reader = self._readers[thread] or DateReader(self._plan, self._grid)
@@ -185,10 +205,10 @@ def _tile(
     plan: ReadPlan, window: TileWindow, before: Future[_Read], after: Future[_Read]
 ) -> Tile | TileFailure:
     first, second = before.result(), after.result()
-    if isinstance(first, str):
-        return TileFailure(window, first)
-    if isinstance(second, str):
-        return TileFailure(window, second)
+    if isinstance(first, _Unread):
+        return TileFailure(window, first.reason, first.is_permanent)
+    if isinstance(second, _Unread):
+        return TileFailure(window, second.reason, second.is_permanent)
     valid = first[1] & second[1]
     if plan.area is not None:
         valid &= plan.area.mask(window.read)

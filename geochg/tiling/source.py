@@ -20,6 +20,7 @@ from geochg.errors import InputError
 from geochg.foreign_text import cleaned, printable, without_secrets
 from geochg.tiling.acquired import acquired
 from geochg.tiling.bands import Band, describe_bands
+from geochg.tiling.placement import check_control_points, check_placement
 from geochg.tiling.virtual import alpha_as_data, expanded_palette
 
 GDAL_OPTIONS = {
@@ -101,6 +102,10 @@ def read_source(path: str | os.PathLike[str]) -> RasterSource:
         bands = describe_bands(dataset)
         if all(band.alpha for band in bands):
             raise InputError(f"{name} has no data band", "give a raster with image bands")
+        height_px, width_px = dataset.shape
+        check_placement(
+            without_secrets(name), _odc_crs(dataset), dataset.transform, (height_px, width_px)
+        )
         time, tag = acquired({**dataset.tags(), **dataset.tags(ns="IMAGERY")})
         return RasterSource(
             path=name,
@@ -151,11 +156,10 @@ def open_source(name: str, *, keep_alpha: bool = True) -> Iterator[DatasetReader
         elif not keep_alpha and _has_alpha(dataset):
             dataset = stack.enter_context(alpha_as_data(dataset))
         if dataset.crs is None and dataset.gcps[1] is not None:
+            check_control_points(without_secrets(name), dataset.gcps[0])
             # Without a target transform GDAL fits the polynomial of the control points; with
             # one, rasterio 1.4 ignores them. So the raster is rectified first, then read.
-            dataset = stack.enter_context(
-                WarpedVRT(dataset, src_crs=dataset.gcps[1], add_alpha=not _has_alpha(dataset))
-            )
+            dataset = _rectified(name, dataset, stack)
         _check_placed(name, dataset)
         yield dataset
 
@@ -171,6 +175,19 @@ def _open(name: str, stack: ExitStack) -> DatasetReader:
             f"name one, such as {dataset.subdatasets[0]}",
         )
     return dataset
+
+
+def _rectified(name: str, dataset: DatasetReader, stack: ExitStack) -> DatasetReader:
+    """The raster on the grid that its control points place it on."""
+    try:
+        return stack.enter_context(
+            WarpedVRT(dataset, src_crs=dataset.gcps[1], add_alpha=not _has_alpha(dataset))
+        )
+    except (RasterioError, ValueError) as error:
+        raise InputError(
+            f"{without_secrets(name)} cannot be rectified by its control points: {cleaned(error)}",
+            "georeference it, for example in QGIS with Raster > Georeferencer",
+        ) from error
 
 
 def _cannot_open(name: str, error: Exception) -> InputError:

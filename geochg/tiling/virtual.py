@@ -1,4 +1,4 @@
-"""Rasters seen through GDAL's virtual format: palettes as colours, alpha as data."""
+"""Rasters seen through GDAL's virtual format: palettes as colours, alpha as data, fewer pixels."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 
 import rasterio
 import rasterio.shutil
+from affine import Affine
 from rasterio import DatasetReader
 
 _COLORS = ("Red", "Green", "Blue", "Alpha")
@@ -45,6 +46,33 @@ def alpha_as_data(dataset: DatasetReader) -> Iterator[DatasetReader]:
             color.text = "Undefined"
     with _opened(document) as plain:
         yield plain
+
+
+@contextmanager
+def thinned(dataset: DatasetReader, step_px: int) -> Iterator[DatasetReader]:
+    """Opens a raster of which only every so many-th pixel of a row and a column is read.
+
+    Overviews are read where there are any. The place on the ground stays the same.
+
+    Args:
+        dataset: A raster of a file, not a virtual one.
+        step_px: Every how many-th pixel is read.
+    """
+    document = _virtual(dataset)
+    width_px, height_px = -(-dataset.width // step_px), -(-dataset.height // step_px)
+    document.set("rasterXSize", str(width_px))
+    document.set("rasterYSize", str(height_px))
+    scale = Affine.scale(dataset.width / width_px, dataset.height / height_px)
+    for place in document.findall("GeoTransform"):
+        place.text = ", ".join(map(repr, (dataset.transform * scale).to_gdal()))
+    for target in document.iter("DstRect"):
+        target.set("xSize", str(width_px))
+        target.set("ySize", str(height_px))
+    for band in document.iter("VRTRasterBand"):
+        for overviews in band.findall("OverviewList"):
+            band.remove(overviews)
+    with _opened(document) as thin:
+        yield thin
 
 
 def _virtual(dataset: DatasetReader) -> ElementTree.Element:

@@ -18,6 +18,7 @@ from geochg.features.merging import shared_edges
 from geochg.features.tiles import tile_features
 from geochg.geometry.changed import least_size_px
 from geochg.land_cover import COVERS, agrees, covers_of
+from geochg.options import Geometry
 from geochg.records import LAND_COVER, Change, Channel
 
 BUILT = Channel("building", Change.APPEARED)
@@ -329,3 +330,23 @@ def test_captions_of_tiles_and_of_the_pair():
         "Nothing changed in this tile.",
         "In this tile, water appeared on about 230 m².",
     ]
+
+
+@pytest.mark.parametrize("core_px", [96, 48])
+def test_boxes_of_outlines_have_counts_land_cover_and_captions_without_an_area(core_px):
+    scene = blank_scene(96, 96)
+    put(scene, np.s_[6:18, 6:20], BUILT, "low plants", "building")
+    put(scene, np.s_[20:30, 6:20], BUILT, "low plants", "building")
+    put(scene, np.s_[70:90, 70:90], FLOODED, "bare", "water")
+    cells = CellSettings(Geometry.CELLS)
+    results = scene_results(scene, core_px, margin_px=0, settings=cells)
+    frame, in_tiles = changes_of(results, grid_of(scene), FeatureSettings(Geometry.CELLS))
+    assert frame["class"].tolist() == ["building", "water"]
+    assert frame["count"].tolist() == [2, pd.NA]
+    assert frame["before_class"].tolist() == ["low plants", "bare"]
+    assert frame["after_class"].tolist() == ["building", "water"]
+    assert frame["caption"].str.startswith(("Two buildings", "In the")).any()
+    assert not frame["caption"].str.contains("about").any()
+    tiles = tile_features(results, grid_of(scene), in_tiles=in_tiles)
+    assert tiles["count_building"].sum() == 2
+    assert not tiles["caption"].str.contains("about").any()

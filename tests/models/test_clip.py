@@ -453,10 +453,10 @@ def another_size(folder):
         (hole, "has no weight visual_projection.weight"),
         (written("model.safetensors", "none"), "no safetensors file"),
         (without("preprocessor_config.json"), "has no preprocessor_config.json"),
-        (written("preprocessor_config.json", "{"), "no image processor that can be loaded"),
+        (written("preprocessor_config.json", "{"), "is not JSON"),
         (another_size, "do not fit the model: Input image size"),
         (without("tokenizer.json"), "has no tokenizer"),
-        (written("tokenizer.json", "{"), "no tokenizer that can be loaded"),
+        (written("tokenizer.json", "{"), "the tokenizer in"),
     ],
 )
 def test_bad_folders_are_refused(copy, spoil, names):

@@ -327,17 +327,3 @@ def test_the_presence_of_a_dialogue_has_the_probability_of_the_map(folder, monke
     (presence, dialogue) = model.answer([tile()], [ask(Task.PRESENCE), ask(Task.DIALOGUE)])[0]
     assert dialogue.presence == replace(presence, changed=True)
     assert dialogue.description == "A house appeared."
-
-
-def test_outlines_the_caption_does_not_speak_of_get_a_sentence_of_their_own(folder, monkeypatch):
-    options = DeltaVLMOptions(threshold=0.0, presence_threshold=0.0)
-    model = DeltaVLMModel.load(str(folder), options, "cpu")
-    words = "a house has been built"
-    monkeypatch.setattr(
-        type(model.speaker), "answers", lambda self, encoding, rows, prompts: [words] * len(rows)
-    )
-    ((outlines, caption),) = model.answer([tile()], [ask(Task.LOCATE), ask(Task.CAPTION)])
-    assert caption.text == words
-    said = dict(zip(outlines.channels, outlines.captions, strict=True))
-    assert said[Channel("building", Change.APPEARED)] == ""
-    assert said[Channel("water", Change.APPEARED)] == "Water appeared here."

@@ -11,6 +11,7 @@ from rasters import texture
 from tile_factory import layout
 
 import geochg
+from geochg.cells import lacking
 from geochg.errors import ModelError, OptionError, RunError, TilesFailedError
 from geochg.models.endpoint.client import is_this_machine
 from geochg.models.endpoint.reply import sentence
@@ -118,8 +119,12 @@ def test_a_tile_stays_answered_without_a_count_or_a_caption(server, lost, kind):
 def test_a_tile_without_its_places_has_failed(server):
     body, _ = SILENCES["null"]
     server.trouble = lambda number: body if task_asked(server, number) is Task.LOCATE else None
-    (failed,) = load(server).answer(tiles(1), MAPPED)
-    assert isinstance(failed, TileFailure)
+    ((presence, missing, *_),) = load(server).answer(tiles(1), MAPPED)
+    assert presence == Presence(True)
+    assert missing == Missing(Task.LOCATE, "the model said nothing")
+    failure = lacking(tiles(1)[0], [presence, missing])
+    assert failure is not None
+    assert failure.reason == missing.reason
 
 
 def pair(make_raster):

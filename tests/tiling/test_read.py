@@ -315,6 +315,35 @@ def test_a_raster_that_is_gone_fails_its_tiles(make_raster):
     tiles = list(read_ahead(pair.plan(), pair.layout(SMALL), 2))
     assert all(isinstance(tile, TileFailure) for tile in tiles)
     assert "b.tif" in tiles[0].reason
+    assert all(tile.is_permanent for tile in tiles)
+
+
+@pytest.mark.parametrize(
+    ("reason", "is_permanent"),
+    [
+        ("HTTP response code: 403", True),
+        ("HTTP response code: 404", True),
+        ("HTTP error code : 401", True),
+        ("HTTP response code: 503", False),
+        ("HTTP response code: 429", False),
+        ("TIFFReadEncodedTile() failed.", False),
+        ("block 403, 404 cannot be read", False),
+    ],
+)
+def test_what_a_server_bars_is_not_asked_for_again(make_raster, monkeypatch, reason, is_permanent):
+    asked = []
+
+    def failing(self, window):
+        asked.append(window)
+        raise RasterioIOError(reason)
+
+    monkeypatch.setattr(DateReader, "read_finished", failing)
+    path = make_raster("a.tif", texture(64, 64))
+    pair = open_pair(path, make_raster("b.tif", texture(64, 64)), SMALL, "all")
+    (tile,) = read_ahead(pair.plan(), list(pair.layout(SMALL))[:1], 2)
+    assert tile.is_permanent is is_permanent
+    assert reason in tile.reason
+    assert len(asked) == (2 if is_permanent else 4)
 
 
 def test_all_threads_of_a_date_work_on_one_long_row(make_raster, monkeypatch):

@@ -11,7 +11,17 @@ from geochg.datasets.telling.facts import Fact
 from geochg.datasets.telling.truth import Truth
 from geochg.errors import ModelError
 from geochg.models.base import ChangeModel, naming
-from geochg.records import Caption, PairFacts, Question, Reply, Task, Tile, TileAnswers, TileFailure
+from geochg.records import (
+    Caption,
+    Missing,
+    PairFacts,
+    Question,
+    Reply,
+    Task,
+    Tile,
+    TileAnswers,
+    TileFailure,
+)
 from geochg.tasks import SPECS
 from geochg.tasks.base import NonsenseError
 from geochg.tasks.lexicon import ADJECTIVE, COUNTABLE
@@ -127,7 +137,9 @@ class Captioner:
         if isinstance(answers, TileFailure):
             self.dropped["no answer"] += wanted
             return []
-        texts = [given.text if isinstance(given, Reply) else "" for given in answers]
+        self.dropped["no answer"] += sum(isinstance(given, Missing) for given in answers)
+        said = [given for given in answers if not isinstance(given, Missing)]
+        texts = [given.text if isinstance(given, Reply) else "" for given in said]
         checked = (self._checked(text, subject.truth, subject.facts) for text in texts)
         return [turn for turn in checked if turn is not None]
 

@@ -138,4 +138,11 @@ def _check_length(sentences: Sequence[str], tokens: Mapping[str, Any], most: int
 
 
 def _unit(vectors: Tensor) -> Tensor:
-    return torch.nn.functional.normalize(vectors.float(), dim=-1)
+    """Vectors of unit length; NaN where that is no finite number above zero.
+
+    A vector whose length overflows would else become zero, and be as like to any text as another.
+    """
+    whole = vectors.float()
+    lengths = torch.linalg.vector_norm(whole, dim=-1, keepdim=True)
+    sound = torch.isfinite(lengths) & (lengths > 0)
+    return torch.where(sound, whole / lengths, torch.nan)

@@ -12,12 +12,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from geochg.errors import ModelError
+from geochg.errors import GeochgError, ModelError
 from geochg.models.clip.classes import LandClass
 from geochg.models.clip.encoder import Encoder, TextForm, text_embeddings
 from geochg.models.hub import hub_off
+from geochg.models.pretrained import broken_errors, opening_told, pretrained
 from geochg.models.quiet import quietly
 from geochg.models.saved import fingerprint, first_line, saved_json, weight_files
+from geochg.models.saved_settings import check_normalisation, check_settings, tensors_in
 
 HINT = "name a folder or hub id of a CLIP or SigLIP of the transformers library"
 PREPROCESSORS = ("preprocessor_config.json", "processor_config.json")
@@ -25,9 +27,6 @@ PREPROCESSORS = ("preprocessor_config.json", "processor_config.json")
 CONFIG = "config.json"
 VOCABULARIES = ("tokenizer.json", "vocab.json", "spiece.model")
 """A tokenizer has one of these; without, transformers makes one that knows no word."""
-
-_BROKEN = (OSError, ValueError, TypeError, KeyError, RuntimeError, AttributeError)
-"""What transformers raises at files that make no sense."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +72,10 @@ def open_encoder(folder: Path, wanted: Wanted) -> Encoder:
     from transformers import AutoImageProcessor, AutoTokenizer
 
     kind = _kind(folder)
-    weight_files(folder, HINT)
+    weights = weight_files(folder, HINT)
+    check_settings(saved_json(folder / CONFIG, HINT), folder, tensors_in(weights), HINT)
+    for name in PREPROCESSORS:
+        check_normalisation(saved_json(folder / name, HINT), folder, HINT)
     if not any((folder / name).is_file() for name in PREPROCESSORS):
         raise ModelError(f"{folder} has no {PREPROCESSORS[0]}", HINT)
     if not any((folder / name).is_file() for name in VOCABULARIES):
@@ -85,14 +87,20 @@ def open_encoder(folder: Path, wanted: Wanted) -> Encoder:
         prompts = [each.prompt for each in wanted.classes]
         try:
             texts = text_embeddings(model, tokenizer, kind.form, prompts, wanted.templates)
-        except (*_BROKEN, IndexError) as error:
+        except GeochgError:
+            raise
+        except broken_errors() as error:
             raise ModelError(
                 f"the tokenizer in {folder} does not fit the model: {first_line(error)}", HINT
             ) from error
+        if not torch.isfinite(texts).all():
+            raise ModelError(f"the model in {folder} gives no finite numbers for texts", HINT)
         encoder = Encoder(model, processor, texts)
         try:
             encoder.probabilities([np.zeros((3, 64, 64), np.uint8)])
-        except _BROKEN as error:
+        except GeochgError:
+            raise
+        except broken_errors() as error:
             raise ModelError(
                 f"the pictures as {folder} makes them do not fit the model: {first_line(error)}",
                 HINT,
@@ -122,21 +130,10 @@ def _kind(folder: Path) -> _Kind:
 
 def _model(folder: Path, kind: _Kind, wanted: Wanted) -> Any:  # noqa: ANN401
     import transformers
-    from safetensors import SafetensorError
 
-    try:
-        model, found = getattr(transformers, kind.model_class).from_pretrained(
-            folder,
-            dtype=getattr(torch, wanted.dtype),
-            use_safetensors=True,
-            local_files_only=True,
-            trust_remote_code=False,
-            output_loading_info=True,
-        )
-    except SafetensorError as error:
-        raise ModelError(f"the weights in {folder} are no safetensors file", HINT) from error
-    except _BROKEN as error:
-        raise ModelError(f"{folder} cannot be loaded: {first_line(error)}", HINT) from error
+    model, found = pretrained(
+        getattr(transformers, kind.model_class), folder, HINT, getattr(torch, wanted.dtype)
+    )
     if missing := sorted(found["missing_keys"]):
         raise ModelError(f"{folder} has no weight {missing[0]}", "download it again")
     return model.eval().to(wanted.device)
@@ -145,12 +142,5 @@ def _model(folder: Path, kind: _Kind, wanted: Wanted) -> Any:  # noqa: ANN401
 def _part(folder: Path, what: str, load: Callable[..., Any], backend: str | None = None) -> Any:  # noqa: ANN401
     """What goes with a model."""
     given = {} if backend is None else {"backend": backend}
-    try:
+    with opening_told(folder, HINT, what):
         return load(folder, local_files_only=True, trust_remote_code=False, **given)
-    except ImportError as error:
-        raise ModelError(
-            f"the {what} in {folder} needs more packages: {first_line(error)}",
-            'pip install "geochg[models]"',
-        ) from error
-    except _BROKEN as error:
-        raise ModelError(f"{folder} has no {what} that can be loaded", HINT) from error

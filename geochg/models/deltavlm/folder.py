@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geochg.errors import ModelError
-from geochg.models.hub import hub_off
-from geochg.models.quiet import quietly
-from geochg.models.saved import (
-    checksum,
-    first_line,
-    saved_json,
-    weight_files,
-)
+from geochg.models.pretrained import opening_told, pretrained
+from geochg.models.saved import checksum, saved_json, weight_files
+from geochg.models.saved_settings import check_normalisation, check_settings, tensors_in
 
 if TYPE_CHECKING:
     import torch
@@ -27,6 +23,11 @@ if TYPE_CHECKING:
 CONFIG = "config.json"
 NEEDED = (CONFIG, "generation_config.json", "tokenizer.json", "tokenizer_config.json")
 """Files of every model folder beside the weights."""
+
+PARTS = ("vision_config", "qformer_config", "text_config")
+"""What each configuration holds."""
+
+_CLASS = re.compile(r"[^\W\d_][\w -]{0,39}")
 
 HINT = "a model folder is made by `geochg models convert deltavlm` or by training"
 
@@ -40,13 +41,36 @@ def check_folder(folder: Path) -> list[Path]:
     if not (folder / CONFIG).is_file():
         weight_files(folder, HINT)
         raise ModelError(f"{folder} has no {CONFIG}", HINT)
-    kind = saved_json(folder / CONFIG, HINT).get("model_type")
+    values = saved_json(folder / CONFIG, HINT)
+    kind = values.get("model_type")
     if kind != "deltavlm":
         raise ModelError(f"{folder} holds a model of type {kind!r}, not 'deltavlm'", HINT)
     files = weight_files(folder, HINT)
     if missing := [name for name in NEEDED if not (folder / name).is_file()]:
         raise ModelError(f"{folder} has no {missing[0]}", HINT)
+    _check_values(values, folder, files)
     return files
+
+
+def _check_values(values: Mapping[str, Any], folder: Path, files: Sequence[Path]) -> None:
+    """Refuses a configuration that cannot be meant.
+
+    Raises:
+        ModelError: Naming the setting.
+    """
+    if lacking := [name for name in PARTS if not isinstance(values.get(name), dict)]:
+        raise ModelError(f"{folder / CONFIG} has no {lacking[0]}", HINT)
+    check_settings(values, folder, tensors_in(files), HINT)
+    check_normalisation(values, folder, HINT)
+    for name in ("image_mean", "image_std"):
+        if name in values and (not isinstance(values[name], list) or len(values[name]) != 3):
+            raise ModelError(f"{folder / CONFIG} has no {name} of three bands", HINT)
+    dense = values.get("dense_config")
+    classes = dense.get("classes") if isinstance(dense, dict) else None
+    names = classes if isinstance(classes, list) else []
+    sound = all(isinstance(each, str) and _CLASS.fullmatch(each) for each in names)
+    if classes is not None and (not names or not sound or len(set(names)) < len(names)):
+        raise ModelError(f"{folder / CONFIG} has classes that are no names, each once", HINT)
 
 
 def fingerprint(folder: Path, weights: list[Path]) -> str:
@@ -74,36 +98,14 @@ def open_model(
     Raises:
         ModelError: If weights are missing, left over, of other shapes, or not safetensors.
     """
-    from safetensors import SafetensorError
-
     from geochg.models.deltavlm.modeling import DeltaVLMForConditionalGeneration
     from geochg.models.deltavlm.processing import DeltaVLMProcessor
 
-    try:
-        with quietly(), hub_off():
-            loaded: Any = DeltaVLMForConditionalGeneration.from_pretrained(
-                folder,
-                dtype=dtype,
-                use_safetensors=True,
-                local_files_only=True,
-                output_loading_info=True,
-                ignore_mismatched_sizes=True,
-                **(settings or {}),
-            )
-    except SafetensorError as error:
-        raise ModelError(
-            f"the weights in {folder} are no safetensors file: {error}", HINT
-        ) from error
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise ModelError(f"{folder} cannot be loaded: {first_line(error)}", HINT) from error
-    model, found = loaded
+    more = {"ignore_mismatched_sizes": True, **(settings or {})}
+    model, found = pretrained(DeltaVLMForConditionalGeneration, folder, HINT, dtype, more)
     _refuse_misfits(folder, found)
-    try:
+    with opening_told(folder, HINT, "tokenizer"):
         processor = DeltaVLMProcessor.from_pretrained(folder)
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise ModelError(
-            f"the tokenizer in {folder} is broken: {first_line(error)}", HINT
-        ) from error
     model.eval()
     return (model if settings else model.to(device)), processor
 

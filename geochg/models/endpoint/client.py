@@ -111,10 +111,11 @@ def _bound(response: Any, timeout_s: float) -> None:  # noqa: ANN401
     if response.headers.get("content-encoding", "identity") not in ("", "identity"):
         raise UnwantedReplyError("the endpoint's reply is compressed, which was not asked for")
     http, whole = _http(), response.stream
+    base = http.SyncByteStream
     most = MOST_LISTED_BYTES if response.request.method == "GET" else MOST_REPLY_BYTES
     deadline = response.request.extensions.get(_BEGUN, time.monotonic()) + timeout_s
 
-    class _Bounded(http.SyncByteStream):  # type: ignore[misc]
+    class _Bounded(base):  # type: ignore[misc, valid-type]
         def __iter__(self) -> Iterator[bytes]:
             count = 0
             for part in whole:

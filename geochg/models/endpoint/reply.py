@@ -16,6 +16,9 @@ NO_SENSE = "the endpoint's answer makes no sense"
 _TOLD = ("message", "detail", "error", "msg", "error_description", "reason", "title")
 """Members under which servers put their sentence, most telling first."""
 
+THOUGHTS = ("reasoning_content", "reasoning", "thinking")
+"""Members of a message in which servers put what a model thought."""
+
 _TEXT_KINDS = ("text", "output_text")
 _MOST_NESTED = 5
 
@@ -53,12 +56,12 @@ def words(completion: Any, max_tokens: object) -> str:  # noqa: ANN401
     if message is None:
         raise NoAnswerError(NO_SENSE)
     said = text_of(message.content)
-    thought = _extra(message, "reasoning_content") or _extra(message, "reasoning")
+    thought = any(_extra(message, name) for name in THOUGHTS)
     refuse_silence(
         said,
         choice.finish_reason,
         refusal=_refusal(message),
-        has_thoughts=bool(thought),
+        has_thoughts=thought,
         has_calls=bool(_extra(message, "tool_calls") or _extra(message, "function_call")),
         max_tokens=max_tokens,
     )

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from geochg.models.endpoint.reply import NO_SENSE, NoAnswerError, refuse_silence, sentence, text_of
+from geochg.models.endpoint.reply import (
+    NO_SENSE,
+    THOUGHTS,
+    NoAnswerError,
+    refuse_silence,
+    sentence,
+    text_of,
+)
 from geochg.models.talk import spoken_pieces
 from geochg.tasks.thoughts import has_bare_thoughts
 
@@ -74,7 +81,7 @@ class Stream:
                 continue
             self._refusal += str(getattr(delta, "refusal", None) or "")
             self._has_calls |= bool(getattr(delta, "tool_calls", None))
-            for name in ("reasoning_content", "reasoning"):
+            for name in THOUGHTS:
                 self._has_thoughts |= bool(getattr(delta, name, None))
             if text := text_of(delta.content):
                 self._said.append(text)

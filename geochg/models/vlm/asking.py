@@ -157,17 +157,24 @@ class Asking:
         asked = [LIST_QUESTION.format(thing=COUNTABLE[name][0]) for name in ASKED]
         texts = [self._text(place, text) for place in places for text in asked]
         lists = iter(self.engine.one_of(self.glance, texts, list(_cell_lists())))
-        for _ in places:
+        for place in places:
+            told = {name: next(lists) for name in ASKED}
+            self._note_numbers(place, told.values())
             yield Locations(
-                {name: dict.fromkeys(_cell_lists()[next(lists)], 1.0) for name in ASKED}
+                {
+                    name: dict.fromkeys(_cell_lists()[cells or NO_CELL], 1.0)
+                    for name, cells in told.items()
+                }
             )
 
     def _counted(self, places: Sequence[int]) -> Iterator[Counts]:
         asked = [COUNT_QUESTION.format(things=COUNTABLE[name][1]) for name in ASKED]
         texts = [self._text(place, text) for place in places for text in asked]
         numbers = iter(self.engine.number(self.glance, texts))
-        for _ in places:
-            yield Counts({name: next(numbers) for name in ASKED})
+        for place in places:
+            told = {name: next(numbers) for name in ASKED}
+            self._note_numbers(place, told.values())
+            yield Counts({name: number or 0 for name, number in told.items()})
 
     def _in_words(self, places: Sequence[int], question: Question) -> list[Answer]:
         talks = [Conversation(place, question, self.tiles[place].clue) for place in places]
@@ -181,7 +188,10 @@ class Asking:
                 Text(talk.place, self.engine.writer.rest(talk.asked, talk.said)) for talk in going
             ]
             for talk, words in zip(going, self.engine.say(self.glance, texts), strict=True):
-                talk.hear(words)
+                if words is None:
+                    talk.failure = NUMBERLESS
+                else:
+                    talk.hear(words)
 
     def _yes(self, texts: Sequence[Text]) -> list[float]:
         """Probability of "yes" against "no".
@@ -191,6 +201,11 @@ class Asking:
         likely = [yes for yes, _ in self.engine.choose(self.glance, texts, (YES, NO))]
         self._numberless |= {t.row for t, yes in zip(texts, likely, strict=True) if isnan(yes)}
         return [round(yes, 4) for yes in likely]
+
+    def _note_numbers(self, place: int, told: Iterable[object]) -> None:
+        """Notes a tile about which the model gave no numbers; it fails, whatever was said."""
+        if any(each is None for each in told):
+            self._numberless.add(place)
 
     def _text(self, place: int, question: str) -> Text:
         clued = f"{question} {self.tiles[place].clue}".rstrip()

@@ -8,6 +8,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from geochg.errors import ModelError
+from geochg.models.pretrained import broken_errors
 from geochg.models.talk import INTRODUCTION
 from geochg.tasks.thoughts import ends_in_thoughts
 
@@ -128,8 +129,6 @@ class ChatWriter:
             messages.append({"role": "assistant", "content": [{"type": "text", "text": answer}]})
             if question is not None:
                 messages.append({"role": "user", "content": [{"type": "text", "text": question}]})
-        from jinja2.exceptions import TemplateError
-
         try:
             written = self.tokenizer.apply_chat_template(
                 messages,
@@ -138,7 +137,7 @@ class ChatWriter:
                 add_generation_prompt=len(said) < len(asked),
                 enable_thinking=False,
             )
-        except (TemplateError, TypeError, ValueError) as error:
+        except broken_errors() as error:
             raise ModelError(
                 f"the model's chat template fails: {error}", "use another model"
             ) from error

@@ -47,6 +47,25 @@ class Text(NamedTuple):
     ids: Sequence[int]
 
 
+class NumberWatch:
+    """Sees whether the scores of all words are numbers while an answer is made; changes nothing."""
+
+    def __init__(self) -> None:
+        self._sound: Any = None
+
+    def __call__(self, input_ids: Any, scores: Any) -> Any:  # noqa: ANN401
+        """Takes notice of the scores `(rows, words)`; words that are not allowed have -inf."""
+        highest = scores.float().amax(dim=-1)  # NaN, where any of them is.
+        sound = torch.isfinite(highest)
+        self._sound = sound if self._sound is None else self._sound & sound
+        return scores
+
+    def sound_rows(self) -> list[bool]:
+        """Of each row whether all that was seen of it were numbers."""
+        rows: list[bool] = self._sound.tolist()
+        return rows
+
+
 class Engine(ABC, Generic[_Glance]):
     """Runs one model; what a look keeps of the tiles differs.
 
@@ -80,10 +99,10 @@ class Engine(ABC, Generic[_Glance]):
     def _inputs(self, glance: _Glance, texts: Sequence[Text]) -> Mapping[str, Any]:
         """Arguments of `generate` for some texts."""
 
-    def say(self, glance: _Glance, texts: Sequence[Text]) -> list[str]:
-        """Answers freely."""
+    def say(self, glance: _Glance, texts: Sequence[Text]) -> list[str | None]:
+        """Answers freely; None where the model gave no finite numbers to choose words by."""
         said = self._said(glance, texts, max_new_tokens=self.max_tokens)
-        return [self.writer.words(each) for each in said]
+        return [None if each is None else self.writer.words(each) for each in said]
 
     def stream(self, glance: _Glance, text: Text) -> Iterator[str]:
         """Answers freely, piece by piece."""
@@ -93,8 +112,8 @@ class Engine(ABC, Generic[_Glance]):
 
         yield from streamed(generate, self.writer.tokenizer)
 
-    def number(self, glance: _Glance, texts: Sequence[Text]) -> list[int]:
-        """Answers with whole numbers, since no other tokens are allowed."""
+    def number(self, glance: _Glance, texts: Sequence[Text]) -> list[int | None]:
+        """Answers with whole numbers, since no other tokens are allowed; None as in `say`."""
         blanks, digits = self._blanks, self._digits
 
         def allowed(said: Sequence[int]) -> Sequence[int]:
@@ -103,10 +122,15 @@ class Engine(ABC, Generic[_Glance]):
             return digits if said[-1] in blanks else [*digits, *self.ends]
 
         found = self._said(glance, texts, allowed=allowed, max_new_tokens=MOST_DIGITS + 1)
-        return [int("".join(self.writer.words(each).split())[:MOST_DIGITS]) for each in found]
+        return [
+            None if each is None else int("".join(self.writer.words(each).split())[:MOST_DIGITS])
+            for each in found
+        ]
 
-    def one_of(self, glance: _Glance, texts: Sequence[Text], answers: Sequence[str]) -> list[str]:
-        """Answers with one of some answers, since nothing else is allowed.
+    def one_of(
+        self, glance: _Glance, texts: Sequence[Text], answers: Sequence[str]
+    ) -> list[str | None]:
+        """Answers with one of some answers, since nothing else is allowed; None as in `say`.
 
         Args:
             glance: What was seen.
@@ -123,7 +147,7 @@ class Engine(ABC, Generic[_Glance]):
             return list(branch) or self.ends
 
         found = self._said(glance, texts, allowed=allowed, max_new_tokens=longest)
-        return [self.writer.words(each) for each in found]
+        return [None if each is None else self.writer.words(each) for each in found]
 
     def choose(
         self, glance: _Glance, texts: Sequence[Text], choices: Sequence[Sequence[str]]
@@ -167,19 +191,27 @@ class Engine(ABC, Generic[_Glance]):
         texts: Sequence[Text],
         allowed: Allowed | None = None,
         **settings: Any,  # noqa: ANN401
-    ) -> list[list[int]]:
-        """The tokens the model says to each text, up to the one that ends them."""
+    ) -> list[list[int] | None]:
+        """The tokens the model says to each text, up to the one that ends them.
 
-        def said(part: Sequence[Text]) -> list[list[int]]:
+        None for a text to which it gave numbers that are not finite: any word would do then.
+        """
+        from transformers import LogitsProcessorList
+
+        def said(part: Sequence[Text]) -> list[list[int] | None]:
             inputs = self._inputs(glance, part)
             before = _before_answers(self.speaker, inputs)
-            more = dict(settings)
+            watch = NumberWatch()
+            more = {**settings, "logits_processor": LogitsProcessorList([watch])}
             if allowed:
                 # A penalty would fall on the names and digits that stand in the question.
                 more |= {"repetition_penalty": 1.0, "no_repeat_ngram_size": 0}
                 more["prefix_allowed_tokens_fn"] = lambda _, ids: allowed(ids[before:].tolist())
             rows = self._generated(glance, part, inputs, **more).sequences
-            return [self._ended(row[before:]) for row in rows.tolist()]
+            return [
+                self._ended(row[before:]) if is_sound else None
+                for row, is_sound in zip(rows.tolist(), watch.sound_rows(), strict=True)
+            ]
 
         return self._by_length(texts, said)
 

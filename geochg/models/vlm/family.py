@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from geochg.errors import ModelError
 from geochg.models.pictures import picture
+from geochg.models.pretrained import broken_errors
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -121,7 +122,7 @@ def image_processor(folder: Path) -> Any:  # noqa: ANN401
         return AutoImageProcessor.from_pretrained(  # type: ignore[no-untyped-call]
             folder, backend="pil", local_files_only=True, trust_remote_code=False
         )
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except broken_errors() as error:
         raise ModelError(
             f"{folder} does not say how its pictures are made ready",
             "it needs a preprocessor_config.json; download it again",

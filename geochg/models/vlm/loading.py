@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from geochg.errors import ModelError
 from geochg.models.adapters import adapted, adapter_folder
-from geochg.models.hub import hub_off
-from geochg.models.quiet import quietly
-from geochg.models.saved import first_line, saved_json, weight_files
+from geochg.models.pretrained import opening_told, pretrained
+from geochg.models.quantised import quantised_settings
+from geochg.models.saved import saved_json, weight_files
+from geochg.models.saved_settings import check_normalisation, check_settings, tensors_in
 from geochg.models.vlm import instructblip
 from geochg.models.vlm.chat import ChatWriter
 from geochg.models.vlm.families import FAMILIES
@@ -21,6 +22,13 @@ if TYPE_CHECKING:
     import torch
 
     from geochg.models.vlm.engine import Engine
+
+PROCESSOR_FILES = (
+    "preprocessor_config.json",
+    "processor_config.json",
+    "video_preprocessor_config.json",
+)
+"""How pictures are made ready stands in some of these."""
 
 _SAFE = "name a model, or a --revision of it, whose weights are saved as safetensors"
 _HINT = "name a folder or hub id of a model of the transformers library, see docs/models.md"
@@ -55,7 +63,10 @@ def open_vlm(folder: Path, how: How) -> Engine[Any]:
             tokenizer, or cannot be quantised or adapted.
     """
     kind = _model_type(folder)
-    weight_files(folder, _SAFE)
+    weights = weight_files(folder, _SAFE)
+    check_settings(saved_json(folder / "config.json"), folder, tensors_in(weights))
+    for name in PROCESSOR_FILES:
+        check_normalisation(saved_json(folder / name), folder)
     if how.adapter:
         adapter_folder(how.adapter)
     if kind in instructblip.MODEL_CLASSES:
@@ -89,26 +100,11 @@ def _model_type(folder: Path) -> str:
 
 def _model(folder: Path, class_name: str, whole: Sequence[str], how: How) -> Any:  # noqa: ANN401
     import transformers
-    from safetensors import SafetensorError
 
-    settings: dict[str, Any] = {"dtype": how.dtype}
+    settings = None
     if how.bits is not None:
-        settings |= quantised(how, whole)
-    try:
-        with quietly(), hub_off():
-            model, found = getattr(transformers, class_name).from_pretrained(
-                folder,
-                local_files_only=True,
-                trust_remote_code=False,
-                use_safetensors=True,
-                output_loading_info=True,
-                **settings,
-            )
-    except SafetensorError as error:
-        raise ModelError(f"the weights in {folder} are no safetensors file", _HINT) from error
-    # transformers raises its own errors for a configuration that makes no sense, all ValueErrors.
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RuntimeError) as error:
-        raise ModelError(f"{folder} cannot be loaded: {first_line(error)}", _HINT) from error
+        settings = quantised_settings(how.bits, how.dtype, how.device, whole, double=how.double)
+    model, found = pretrained(getattr(transformers, class_name), folder, _HINT, how.dtype, settings)
     if missing := sorted(found["missing_keys"]):
         raise ModelError(f"{folder} has no weight {missing[0]}", "download it again")
     if how.adapter:
@@ -117,47 +113,13 @@ def _model(folder: Path, class_name: str, whole: Sequence[str], how: How) -> Any
     return model if how.bits is not None else model.to(how.device)
 
 
-def quantised(how: How, whole: Sequence[str]) -> dict[str, Any]:
-    """Settings of a quantised model.
-
-    Args:
-        how: Its bits, at least.
-        whole: Regular expressions of modules that are not quantised; plain names would not match
-            within a model.
-    """
-    from transformers import BitsAndBytesConfig
-
-    if how.device == "mps":
-        raise ModelError("there is no quantisation on mps", "leave out --quantize")
-    try:
-        import bitsandbytes  # noqa: F401
-    except ImportError as error:
-        raise ModelError(
-            "quantisation needs bitsandbytes", 'pip install "geochg[models]"'
-        ) from error
-    config = BitsAndBytesConfig(  # type: ignore[no-untyped-call]
-        load_in_4bit=how.bits == 4,
-        load_in_8bit=how.bits == 8,
-        bnb_4bit_quant_type="nf4",
-        bnb_4bit_use_double_quant=how.double,
-        bnb_4bit_compute_dtype=how.dtype,
-        llm_int8_skip_modules=[*whole, ".*lm_head"],
-    )
-    return {"quantization_config": config, "device_map": {"": how.device}}
-
-
 def _tokenizer(folder: Path) -> Any:  # noqa: ANN401
     from transformers import AutoTokenizer
 
-    try:
-        with hub_off():
-            tokenizer = AutoTokenizer.from_pretrained(
-                folder, local_files_only=True, trust_remote_code=False
-            )
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise ModelError(
-            f"the tokenizer in {folder} cannot be loaded", "download it again"
-        ) from error
+    with opening_told(folder, "download it again", "tokenizer"):
+        tokenizer = AutoTokenizer.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False
+        )
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer

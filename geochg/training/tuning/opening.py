@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -21,9 +20,6 @@ from geochg.training.tuning.processes import is_first, made_by_first
 from geochg.training.tuning.pruning import Masks, cut, load_masks, magnitude_masks, save_masks
 from geochg.training.tuning.pupil import Pupil
 from geochg.training.tuning.run_folder import PRUNED
-
-if TYPE_CHECKING:
-    from torch import nn
 
 _KEPT_WHOLE = tuple(
     rf".*{part}.*"
@@ -107,18 +103,20 @@ def _opened(base: Base, options: TuneOptions, device: str, bits: int | None) -> 
             pupil = engine_pupil(open_vlm(base.folder, how), base.folder, options.max_tokens)
         else:
             pupil = _deltavlm(base, options, how)
-    if bits == 4:
-        _without_packed_kernels(pupil.network)
     return pupil
 
 
 def _deltavlm(base: Base, options: TuneOptions, how: How) -> Pupil:
     from geochg.models.deltavlm.folder import check_folder, open_model
-    from geochg.models.vlm.loading import quantised
+    from geochg.models.quantised import quantised_settings
     from geochg.training.tuning.deltavlm import DeltaVLMPupil
 
     check_folder(base.folder)
-    settings = quantised(how, _KEPT_WHOLE) if how.bits is not None else None
+    settings = None
+    if how.bits is not None:
+        settings = quantised_settings(
+            how.bits, how.dtype, how.device, _KEPT_WHOLE, double=how.double
+        )
     model, processor = open_model(base.folder, how.dtype, how.device, settings)
     return DeltaVLMPupil(model, processor, base.folder, options.max_tokens, options.seeing)
 
@@ -145,15 +143,3 @@ def _memory_told(bits: int | None) -> Iterator[None]:
             "there is too little memory for the base",
             "add --quantize 4bit" if bits is None else "use a smaller base",
         ) from error
-
-
-def _without_packed_kernels(model: nn.Module) -> None:
-    """Keeps bitsandbytes from its AVX512-BF16 kernels, which cannot be trained through.
-
-    After a forward without gradients they leave weights repacked: training then fails, and a
-    later merge is silently wrong.
-    """
-    for module in model.modules():
-        if hasattr(module, "support_avx512bf16_for_cpu"):
-            part: Any = module
-            part.support_avx512bf16_for_cpu = False

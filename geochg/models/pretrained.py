@@ -1,0 +1,149 @@
+"""Opens the weights of a model folder by transformers, and says in a line what is wrong."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from geochg.errors import GeochgError, ModelError
+from geochg.models.hub import hub_off
+from geochg.models.memory import is_out_of_memory
+from geochg.models.quantised import switch_off_repacking
+from geochg.models.quiet import quietly
+from geochg.models.saved import first_line
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+MOST_WEIGHT = 1e18
+"""Greatest magnitude of a weight: the square of a larger one does not fit single precision."""
+
+
+def pretrained(
+    model_class: Any,  # noqa: ANN401
+    folder: Path,
+    hint: str,
+    dtype: torch.dtype,
+    settings: Mapping[str, Any] | None = None,
+) -> tuple[Any, Mapping[str, Any]]:
+    """A model of transformers; never runs code that comes with it.
+
+    Args:
+        model_class: With a method `from_pretrained`.
+        folder: Of the model.
+        hint: What to do about one that cannot be opened.
+        dtype: Of the weights.
+        settings: Further settings of `from_pretrained`, such as `quantised_settings`.
+
+    Returns:
+        The model, and which keys were missing, left over or of another shape.
+
+    Raises:
+        ModelError: If it cannot be opened, or a weight is no finite number.
+    """
+    with opening_told(folder, hint), quietly():
+        model, found = model_class.from_pretrained(
+            folder,
+            dtype=dtype,
+            use_safetensors=True,
+            local_files_only=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+            **(settings or {}),
+        )
+    switch_off_repacking(model)
+    if not found["missing_keys"]:
+        # The means and spreads of batch norms count; other buffers may hold infinity, as masks do.
+        measured = (each for each in model.named_buffers() if "running_" in each[0])
+        refuse_rubbish(chain(model.named_parameters(), measured), folder)
+    return model, found
+
+
+@contextmanager
+def opening_told(folder: Path, hint: str, part: str = "") -> Iterator[None]:
+    """Turns what the libraries raise at a folder that makes no sense into one line.
+
+    They cannot ask the hub meanwhile.
+
+    Args:
+        folder: Of the model.
+        hint: What to do about it.
+        part: What is opened, such as `tokenizer`; empty for the model itself.
+
+    Raises:
+        ModelError: Whatever goes wrong within the block.
+    """
+    from safetensors import SafetensorError
+
+    named = f"the {part} in {folder}" if part else f"{folder}"
+    try:
+        with hub_off():
+            yield
+    except GeochgError:
+        raise
+    except SafetensorError as error:
+        raise ModelError(f"the weights in {folder} are no safetensors file", hint) from error
+    except broken_errors() as error:
+        is_full = isinstance(error, RuntimeError) and is_out_of_memory(error)
+        if is_full or isinstance(error, MemoryError):
+            raise ModelError(
+                f"there is too little memory for {named}",
+                "use a smaller model, another --device or --quantize 4bit",
+            ) from error
+        if isinstance(error, ImportError):
+            hint = 'pip install "geochg[models]", or what is named there'
+        raise ModelError(f"{named} cannot be loaded: {first_line(error)}", hint) from error
+
+
+def broken_errors() -> tuple[type[Exception], ...]:
+    """What transformers, PEFT and jinja raise at files that make no sense."""
+    from huggingface_hub.errors import StrictDataclassError
+    from jinja2.exceptions import TemplateError
+    from safetensors import SafetensorError
+
+    found: tuple[type[Exception], ...] = (
+        OSError,
+        ValueError,
+        TypeError,
+        LookupError,
+        AttributeError,
+        ArithmeticError,
+        AssertionError,
+        ImportError,
+        MemoryError,
+        RuntimeError,  # Of torch; a recursion that is too deep is one too.
+        re.error,
+        SafetensorError,
+        StrictDataclassError,
+        TemplateError,
+    )
+    return found
+
+
+def refuse_rubbish(weights: Iterable[tuple[str, Tensor]], folder: Path) -> None:
+    """Refuses weights that are no finite numbers, or so large that nothing can be computed.
+
+    Args:
+        weights: With their names.
+        folder: Where they come from.
+
+    Raises:
+        ModelError: Naming the first.
+    """
+    import torch
+
+    kinds = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+    for name, weight in weights:
+        if weight.dtype not in kinds or weight.is_meta or not weight.numel():
+            continue
+        least, greatest = (float(each) for each in torch.aminmax(weight.detach()))
+        if not (-MOST_WEIGHT <= least and greatest <= MOST_WEIGHT):
+            raise ModelError(
+                f"{folder} has weights that are no finite numbers, or far too large: {name}",
+                "the file is damaged, or its training failed: use another one",
+            )

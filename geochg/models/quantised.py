@@ -1,0 +1,91 @@
+"""Weights in 4 or 8 bits (bitsandbytes): how they are asked for, and what is switched off."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from geochg.errors import ModelError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+
+def quantised_settings(
+    bits: int, dtype: torch.dtype, device: str, whole: Sequence[str], *, double: bool = False
+) -> dict[str, Any]:
+    """Settings of `from_pretrained` for a quantised model.
+
+    Args:
+        bits: 4 (NF4) or 8.
+        dtype: In which it computes.
+        device: A torch device.
+        whole: Regular expressions of modules that are not quantised; plain names would not match
+            within a model. The output layer never is.
+        double: Whether the scales of 4-bit weights are quantised too, as QLoRA does.
+
+    Raises:
+        ModelError: If the device or a missing package does not allow it.
+    """
+    if device == "mps":
+        raise ModelError("there is no quantisation on mps", "leave out --quantize")
+    try:
+        import_bitsandbytes()
+    except ImportError as error:
+        raise ModelError(
+            "quantisation needs bitsandbytes", 'pip install "geochg[models]"'
+        ) from error
+    from transformers import BitsAndBytesConfig
+
+    config = BitsAndBytesConfig(  # type: ignore[no-untyped-call]
+        load_in_4bit=bits == 4,
+        load_in_8bit=bits == 8,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=double,
+        bnb_4bit_compute_dtype=dtype,
+        llm_int8_skip_modules=[*whole, ".*lm_head"],
+    )
+    return {"quantization_config": config, "device_map": {"": device}}
+
+
+def import_bitsandbytes() -> None:
+    """Imports bitsandbytes, and peft may then import it without more ado.
+
+    On processors with AVX512-BF16 it fetches code from the hub (`kernels-community`) while it is
+    imported, where the package `kernels` is installed. Nothing is fetched that nobody asked for.
+
+    Raises:
+        ImportError: If it is not installed.
+    """
+    if sys.modules.get("bitsandbytes") is not None:
+        return
+    with _hidden("kernels"):
+        import bitsandbytes  # noqa: F401
+
+
+def switch_off_repacking(model: nn.Module) -> None:
+    """Keeps bitsandbytes from its AVX512-BF16 kernels in every 4-bit layer.
+
+    The weights are repacked for them in the first forward without gradients. Where the kernel is
+    not there, every answer then fails; training fails as well, and a later merge is silently wrong.
+    """
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            part: Any = module
+            part.support_avx512bf16_for_cpu = False
+
+
+@contextmanager
+def _hidden(package: str) -> Iterator[None]:
+    """Lets imports of a package fail, unless it was imported before."""
+    if package in sys.modules:
+        yield
+        return
+    sys.modules[package] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules[package]

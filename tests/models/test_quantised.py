@@ -1,0 +1,83 @@
+"""4-bit weights on processors with AVX512-BF16, which is forced here, and without."""
+
+import sys
+import types
+
+import pytest
+import torch
+from four_bits import needs_four_bits
+from vlm_factory import save_vlm
+
+from geochg.models.quantised import import_bitsandbytes, switch_off_repacking
+from geochg.models.vlm.loading import How, open_vlm
+
+WITH_AND_WITHOUT = pytest.mark.parametrize("has_avx512bf16", [True, False])
+
+
+@pytest.fixture
+def force(monkeypatch):
+    """Lets bitsandbytes believe that the processor has AVX512-BF16, or has not."""
+    needs_four_bits()
+    from bitsandbytes.nn import modules
+
+    def has(answer):
+        monkeypatch.setattr(modules, "has_avx512bf16", lambda: answer)
+
+    return has
+
+
+def layers_of(model):
+    return [each for each in model.modules() if type(each).__name__ == "Linear4bit"]
+
+
+@WITH_AND_WITHOUT
+def test_no_layer_of_a_vision_language_model_repacks(force, has_avx512bf16, tmp_path):
+    force(has_avx512bf16)
+    engine = open_vlm(save_vlm("llava", tmp_path), How("cpu", torch.float32, 4, "", 4))
+    layers = layers_of(engine.model)
+    assert layers
+    assert not any(layer.support_avx512bf16_for_cpu for layer in layers)
+
+
+@WITH_AND_WITHOUT
+def test_no_layer_of_a_base_in_training_repacks(force, has_avx512bf16, tmp_path):
+    from geochg.training.tuning.base import Base
+    from geochg.training.tuning.opening import open_pupil
+    from geochg.training.tuning.options import TuneOptions
+
+    force(has_avx512bf16)
+    folder = save_vlm("llava", tmp_path / "base")
+    options = TuneOptions.from_dict({"quantize": "4bit"})
+    pupil, _ = open_pupil(
+        Base("vlm", f"vlm:{folder}", "", folder), options, "cpu", tmp_path / "work"
+    )
+    layers = layers_of(pupil.network)
+    assert layers
+    assert not any(layer.support_avx512bf16_for_cpu for layer in layers)
+
+
+def test_models_without_such_layers_are_left_alone():
+    model = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.ReLU())
+    switch_off_repacking(model)
+    assert not hasattr(model[0], "support_avx512bf16_for_cpu")
+
+
+def test_nothing_is_fetched_while_bitsandbytes_is_imported(monkeypatch, tmp_path):
+    """A stand-in does what bitsandbytes does on such a processor where `kernels` is installed."""
+    (tmp_path / "kernels.py").write_text("fetched = []\nget_kernel = fetched.append\n")
+    (tmp_path / "bitsandbytes.py").write_text(
+        "try:\n"
+        "    from kernels import get_kernel\n"
+        "    get_kernel('kernels-community/quantization-bitsandbytes')\n"
+        "except ImportError:\n"
+        "    pass\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(sys.modules, "bitsandbytes", types.ModuleType("bitsandbytes"))
+    monkeypatch.delitem(sys.modules, "bitsandbytes")
+    import_bitsandbytes()
+    assert sys.modules["bitsandbytes"].__file__ == str(tmp_path / "bitsandbytes.py")
+    import kernels
+
+    assert kernels.fetched == []
+    monkeypatch.delitem(sys.modules, "kernels")

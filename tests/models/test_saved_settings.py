@@ -1,0 +1,282 @@
+"""Settings of model folders that cannot be meant, and weights that are no numbers."""
+
+import json
+import math
+import re
+import shutil
+import time
+
+import pytest
+import torch
+from clip_factory import load as load_clip
+from clip_factory import save as save_clip
+from clip_factory import tiny_clip
+from safetensors.torch import load_file, save_file
+from vlm_factory import save_adapter, save_vlm
+
+from geochg.errors import ModelError
+from geochg.models.adapters import adapter_folder
+from geochg.models.builtin import FOLDER
+from geochg.models.deltavlm.folder import check_folder, open_model
+from geochg.models.pretrained import opening_told, refuse_rubbish
+from geochg.models.saved_settings import check_normalisation, check_pattern, check_settings
+from geochg.models.vlm.loading import How, open_vlm
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"text_config": {"num_attention_heads": 0}},
+        {"text_config": {"num_attention_heads": "many"}},
+        {"text_config": {"num_attention_heads": True}},
+        {"text_config": {"num_hidden_layers": 10**6}},
+        {"vision_config": {"num_hidden_layers": -1}},
+        {"vision_config": {"depth": 41}},
+        {"vision_config": {"depths": [1, 2, 99]}},
+        {"vision_config": {"patch_size": 0}},
+        {"vision_config": {"image_size": 10**8}},
+        {"vision_config": {"hidden_sizes": [16, 10**7]}},
+        {"text_config": {"vocab_size": 10**9}},
+        {"text_config": {"hidden_size": 2.5}},
+        {"text_config": []},
+        {"vision_config": "large"},
+        {"dense_config": {"threshold": "low"}},
+        {"dense_config": {"presence_threshold": 1.5}},
+        {"dense_config": {"temperature": 0}},
+        {"dense_config": {"calibration": {"low_threshold": math.nan}}},
+        {"dense_config": {"stride_px": 0}},
+    ],
+)
+def test_settings_that_cannot_be_meant_are_refused(settings, tmp_path):
+    name = next(iter(_leaves(settings)))
+    with pytest.raises(ModelError, match=name):
+        check_settings(settings, tmp_path, tensors=40)
+
+
+def _leaves(settings):
+    for name, value in settings.items():
+        if isinstance(value, dict) and value:
+            yield from _leaves(value)
+        else:
+            yield name
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"text_config": None, "quantization_config": 5, "pad_token_id": -1},
+        {"text_config": {"num_attention_heads": 8, "num_key_value_heads": None}},
+        {"vision_config": {"image_size": [224, 224], "num_hidden_layers": 40, "depths": [3, 3]}},
+        {"dense_config": {"threshold": 0.25, "temperature": 1.7}},
+        {"temperature": 0.0, "quantization_config": {"llm_int8_threshold": 6.0}},
+        {"vision_config": {"image_size": {"height": 224, "width": 224}}},
+    ],
+)
+def test_usual_settings_pass(settings, tmp_path):
+    check_settings(settings, tmp_path, tensors=40)
+
+
+def test_settings_without_end_are_refused(tmp_path):
+    settings = {}
+    for _ in range(500):
+        settings = {"a": settings}
+    with pytest.raises(ModelError, match="nested"):
+        check_settings(settings, tmp_path, tensors=1)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"image_std": [0.0] * 3},
+        {"image_std": [0.2, 0.0, 0.2]},
+        {"image_std": [math.nan] * 3},
+        {"image_std": 0},
+        {"image_std": [0.2, 0.2]},
+        {"image_std": "half"},
+        {"image_mean": [0.5, math.inf, 0.5]},
+        {"image_mean": [None] * 3},
+        {"size": "x"},
+        {"size": {"height": -1, "width": 5}},
+        {"image_processor": {"image_std": [0.0] * 3}},
+        {"crop_size": 10**9},
+        {"crop_size": {"height": 10**5, "width": 10**5}},
+    ],
+)
+def test_pictures_that_become_no_numbers_are_refused(values, tmp_path):
+    with pytest.raises(ModelError, match=r"image_|size"):
+        check_normalisation(values, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {},
+        {"image_mean": [0.5] * 3, "image_std": [0.25] * 3, "crop_size": {"height": 224}},
+        {"size": {"shortest_edge": 3136, "longest_edge": 12845056}, "image_std": [0.5]},
+        {"size": 224, "crop_size": None},
+    ],
+)
+def test_usual_pictures_pass(values, tmp_path):
+    check_normalisation(values, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "pattern", ["(", "[", r"(.*)*(.*)*x", "(a+)+b", r"((\w+\.)+)+x", ".*" * 9 + "x", "x" * 5000]
+)
+def test_patterns_that_are_none_or_take_for_ever_are_refused(pattern):
+    start = time.monotonic()
+    with pytest.raises(ModelError, match="regular expression"):
+        check_pattern(pattern, "target_modules")
+    assert time.monotonic() - start < 1
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        r".*language_model\..*\.(q|k|v|o|gate|up|down)_proj",
+        r"^(?!.*vision).*(?:q_proj|v_proj).*$",
+        r".*\.layers\.[0-9]+\.(self_attn|mlp)\.[^.]+_proj",
+        r"\(\*\)+",
+    ],
+)
+def test_patterns_in_use_pass(pattern):
+    re.compile(pattern)
+    check_pattern(pattern, "target_modules")
+
+
+def spoil(folder, file, *keys, value):
+    values = json.loads((folder / file).read_text(encoding="utf-8"))
+    place = values
+    for key in keys[:-1]:
+        place = place[key]
+    place[keys[-1]] = value
+    (folder / file).write_text(json.dumps(values), encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("target_modules", "("),
+        ("target_modules", r"(.*)*(.*)*x"),
+        ("rank_pattern", {"(": 3}),
+        ("lora_alpha", math.nan),
+        ("lora_alpha", "large"),
+        ("r", 0),
+        ("r", 10**9),
+        ("r", "two"),
+        ("rank_pattern", {"q_proj": 2.5}),
+        ("alpha_pattern", {"q_proj": math.inf}),
+    ],
+)
+def test_settings_of_adapters_that_cannot_be_meant_are_refused(tmp_path, name, value):
+    folder = save_adapter(save_vlm("llava", tmp_path / "base"), tmp_path / "adapter")
+    spoil(folder, "adapter_config.json", name, value=value)
+    with pytest.raises(ModelError, match=name):
+        adapter_folder(str(folder))
+
+
+# --- whole folders -------------------------------------------------------------------------------
+
+HOW = How("cpu", torch.float32, None, "", 4)
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("config.json", '{"model_type": "llava", "a": ' + "[" * 100_000 + "]" * 100_000 + "}"),
+        ("config.json", '{"a": ' + "9" * 5000 + "}"),
+        ("tokenizer.json", "{"),
+        ("tokenizer_config.json", "[]"),
+        ("tokenizer_config.json", '{"a": ' + "[" * 100_000 + "]" * 100_000 + "}"),
+        ("chat_template.jinja", "{{ 1/0 }}"),
+        ("chat_template.jinja", "{% for i in range(10**12) %}x{% endfor %}"),
+        ("chat_template.jinja", "{% for"),
+    ],
+)
+def test_folders_of_vision_language_models_that_make_no_sense(tmp_path, file, text):
+    folder = save_vlm("llava", tmp_path)
+    (folder / file).write_text(text, encoding="utf-8")
+    with pytest.raises(ModelError):
+        open_vlm(folder, HOW)
+
+
+@pytest.mark.parametrize(
+    ("keys", "value"),
+    [
+        (("quantization_config",), {"quant_method": "gptq", "bits": 4}),
+        (("quantization_config",), 5),
+        (("text_config", "num_attention_heads"), 0),
+        (("text_config",), []),
+        (("vision_config", "hidden_act"), "evil"),
+    ],
+)
+def test_configurations_that_make_no_sense(tmp_path, keys, value):
+    clip = save_clip(tiny_clip(), tmp_path / "clip")
+    vlm = save_vlm("llava", tmp_path / "vlm")
+    for folder, load in ((clip, load_clip), (vlm, lambda folder: open_vlm(folder, HOW))):
+        spoil(folder, "config.json", *keys, value=value)
+        with pytest.raises(ModelError):
+            load(folder)
+
+
+@pytest.mark.parametrize(
+    ("keys", "value"),
+    [
+        (("dense_config", "classes"), []),
+        (("dense_config", "classes"), ["<b>gold</b>"]),
+        (("dense_config", "classes"), ["road", "road"]),
+        (("image_mean",), [0.5, 0.5]),
+        (("image_std",), [0.0] * 3),
+        (("qformer_config", "hidden_size"), 10**7),
+        (("qformer_config",), None),
+        (("text_config", "num_hidden_layers"), 10**6),
+    ],
+)
+def test_configurations_of_a_deltavlm_that_make_no_sense(tmp_path, keys, value):
+    folder = tmp_path / "model"
+    shutil.copytree(FOLDER, folder, ignore=shutil.ignore_patterns("*.onnx", "*.py", "pictures"))
+    check_folder(folder)
+    spoil(folder, "config.json", *keys, value=value)
+    with pytest.raises(ModelError, match=keys[-1]):
+        check_folder(folder)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 1e38])
+@pytest.mark.parametrize("kind", ["clip", "vlm", "deltavlm"])
+def test_weights_that_are_no_numbers_are_refused(tmp_path, kind, value):
+    folder = tmp_path / "model"
+    if kind == "clip":
+        save_clip(tiny_clip(), folder)
+    elif kind == "vlm":
+        save_vlm("llava", folder)
+    else:
+        shutil.copytree(FOLDER, folder, ignore=shutil.ignore_patterns("*.onnx", "*.py"))
+    weights = load_file(folder / "model.safetensors")
+    spoilt = next(name for name in sorted(weights) if weights[name].is_floating_point())
+    changed = weights[spoilt].float()
+    changed.view(-1)[0] = value
+    save_file({**weights, spoilt: changed}, folder / "model.safetensors", {"format": "pt"})
+    load = {
+        "clip": load_clip,
+        "vlm": lambda folder: open_vlm(folder, HOW),
+        "deltavlm": lambda folder: open_model(folder, torch.float32, "cpu"),
+    }[kind]
+    with pytest.raises(ModelError, match="no finite numbers"):
+        load(folder)
+
+
+def test_sound_weights_pass(tmp_path):
+    refuse_rubbish([("a", torch.ones(2)), ("b", torch.zeros(0)), ("c", torch.arange(3))], tmp_path)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ZeroDivisionError(), MemoryError(), re.error("x"), ImportError("optimum"), KeyError(1)],
+)
+def test_what_libraries_raise_becomes_a_line(tmp_path, error):
+    with (
+        pytest.raises(ModelError, match=r"cannot be loaded|too little"),
+        opening_told(tmp_path, "try again"),
+    ):
+        raise error

@@ -1,0 +1,105 @@
+"""No socket, and no file outside the outputs: whatever runs, nothing leaves the machine."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import deltavlm_factory
+import numpy as np
+import pytest
+from lessons import write_rows
+from pairs import planted_pair
+
+from geochg.telemetry import SWITCHES, switch_telemetry_off
+
+WATCHED = Path(__file__).parent / "support" / "watched_process.py"
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A tiny model and rows to train on and to be tested with."""
+    folder = tmp_path_factory.mktemp("place")
+    deltavlm_factory.save(deltavlm_factory.tiny_model(), folder / "model")
+    write_rows(folder / "data")
+    return folder
+
+
+@pytest.fixture
+def watched(tmp_path):
+    """Runs geochg with a home of its own, sure that nothing leaves or lies there."""
+    for name in ("home", "tmp", "out"):
+        (tmp_path / name).mkdir()
+
+    def run(*words):
+        home, temporary, out = (tmp_path / name for name in ("home", "tmp", "out"))
+        usual = {k: v for k, v in os.environ.items() if not k.startswith(("XDG_", "HF_", "ORT_"))}
+        environment = {
+            **{name: value for name, value in usual.items() if name not in SWITCHES},
+            **dict.fromkeys(("HOME", "USERPROFILE", "LOCALAPPDATA"), str(home)),
+            **dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(temporary)),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "WATCHED_FOLDERS": os.pathsep.join(map(str, (out, temporary))),
+        }
+        done = subprocess.run(
+            [sys.executable, str(WATCHED), *map(str, words)],
+            env=environment,
+            cwd=out,
+            capture_output=True,
+            text=True,
+            timeout=600,
+        )
+        assert done.returncode == 0, done.stderr
+        assert [str(path) for path in home.rglob("*")] == []
+        assert "telemetry" not in done.stderr.lower()
+
+    return run
+
+
+@pytest.fixture
+def pair(make_raster):
+    return [
+        make_raster(name, np.concatenate([values, values[:1]]))
+        for name, values in zip(("a.tif", "b.tif"), planted_pair(), strict=True)
+    ]
+
+
+def test_analyze_and_info_with_the_default_model(watched, pair, tmp_path):
+    watched("analyze", *pair, "-o", tmp_path / "out" / "c.gpkg", "--align", "off")
+    watched("info", *pair)
+
+
+def test_ask_with_the_default_model(watched, pair):
+    watched("ask", *pair, "What changed?")
+
+
+def test_train_and_evaluate(watched, place, tmp_path):
+    rows, model = place / "data" / "train.json", f"deltavlm:{place / 'model'}"
+    few = ("--steps", 1, "--batch-size", 2, "--device", "cpu", "--no-bf16")
+    watched("train", rows, "--model", model, *few, "-o", tmp_path / "out" / "adapter")
+    watched("evaluate", rows, "--model", model, "--device", "cpu", "--no-meteor")
+
+
+def test_the_watch_sees_sockets_and_files(tmp_path):
+    for code in (
+        "import socket; socket.create_connection(('127.0.0.1', 9))",
+        f"open({str(tmp_path / 'x')!r}, 'w')",
+        f"import os; os.mkdir({str(tmp_path / 'x')!r})",
+    ):
+        start = "import sys; from watched_process import watch; sys.addaudithook(watch); "
+        done = subprocess.run(
+            [sys.executable, "-c", start + code],
+            env={
+                **os.environ,
+                "PYTHONPATH": str(WATCHED.parent),
+                "WATCHED_FOLDERS": str(tmp_path / "allowed"),
+            },
+            capture_output=True,
+        )
+        assert done.returncode == 97
+
+
+def test_the_switches_are_set_whatever_was_there():
+    environment = {"ORT_DISABLE_TELEMETRY": "0"}
+    switch_telemetry_off(environment)
+    assert environment == SWITCHES
