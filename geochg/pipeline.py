@@ -74,6 +74,7 @@ def analyze(
     outputs: Outputs | None = None,
     listener: Listener = ignore,
     cancel: Flag | None = None,
+    model: ChangeModel | None = None,
 ) -> ChangeResult:
     """Finds what changed between two rasters of one place.
 
@@ -85,6 +86,8 @@ def analyze(
             beside the first of them holds the finished tiles, for `options.resume`.
         listener: Told of progress and of what the user should know, on the calling thread.
         cancel: When set, the run stops at the next tile.
+        model: What `load_chosen` gave for these options, to be used for several pairs one after
+            another; loaded when None.
 
     Returns:
         The features, in memory, and what is known about the run.
@@ -106,7 +109,8 @@ def analyze(
         # What is wrong with the images is said before a model is loaded or asked.
         placed = place_pair(before, after, options)
         tiles_of(placed.grid, options)
-    model = load_chosen(options)
+    if model is None:
+        model = load_chosen(options)
     check_classes(options, model)
     check_sensitivity(options, model)
     with gdal_settings():

@@ -65,7 +65,8 @@ ALLOWED = {
     "worker": BASE | {"models", "outputs", "pipeline", "describe", "dialogue"},
     "datasets": BASE | {"tiling", "models"},
     "training": BASE | {"tiling", "models", "datasets", "evaluation"},
-    "evaluation": BASE | {"tiling", "models", "datasets", "answering", "writers"},
+    "evaluation": BASE
+    | {"tiling", "models", "datasets", "answering", "outputs", "pipeline", "writers"},
 }
 HEAVY = {"torch", "transformers", "peft", "bitsandbytes", "accelerate"}
 OUTSIDE = {

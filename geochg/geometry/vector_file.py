@@ -117,6 +117,7 @@ def _read(text: str, columns: list[str] | None) -> gpd.GeoDataFrame:
     import geopandas
     import pyogrio
     from pyogrio.errors import DataLayerError, DataSourceError
+    from shapely.errors import ShapelyError
 
     name = LayerName(text) if _is_file(text) else LayerName.of(text)
     try:
@@ -126,7 +127,8 @@ def _read(text: str, columns: list[str] | None) -> gpd.GeoDataFrame:
         return pyogrio.read_dataframe(
             name.file, layer=layer, columns=columns, where=name.subset or None
         )
-    except (DataSourceError, DataLayerError, OSError, ValueError) as error:
+    # ShapelyError: a ring that is not closed, or of too few points.
+    except (DataSourceError, DataLayerError, ShapelyError, OSError, ValueError) as error:
         raise InputError(
             f"{without_secrets(text)} is not a vector file that GDAL can open",
             f"check the path and the file ({' '.join(str(error).split())[:200]})",
