@@ -10,7 +10,7 @@ import click
 
 from geochg.datasets.building.options import BuildOptions, coded
 from geochg.errors import OptionError
-from geochg.events import Progress
+from geochg.events import Notice, Progress
 
 from .new_folder import check_new_folder, failures_named
 from .pair_options import CommaSeparated
@@ -89,6 +89,11 @@ _DEFAULTS = BuildOptions()
     "--keep-unchanged", _DEFAULTS.keep_unchanged, "Share of the tiles without change that is kept."
 )
 @setting("--align", _DEFAULTS.align, "What to do about a residual shift between two rasters.")
+@click.option(
+    "--dates-as-given",
+    is_flag=True,
+    help="Take rasters in the order given although the files say that BEFORE is the newer.",
+)
 @setting("--seed", _DEFAULTS.seed, "Of all draws.")
 @click.option(
     "--captioner",
@@ -142,7 +147,10 @@ def _scenes(
     if rasters:
         from geochg.datasets.building.rasters import raster_scene
 
-        found += [raster_scene(*files, coding, options.align) for files in rasters]
+        found += [
+            raster_scene(*files, coding, options.align, dates_as_given=options.dates_as_given)
+            for files in rasters
+        ]
     return found
 
 
@@ -163,6 +171,8 @@ def _build(
     from .progress import showing_progress
 
     with showing_progress() as listener, failures_named(folder):
+        for note in dict.fromkeys(note for scene in scenes for note in scene.notes):
+            listener(Notice(note, warning=True))
         return build_dataset(
             folder,
             scenes,

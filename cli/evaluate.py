@@ -12,6 +12,7 @@ from geochg.errors import OptionError
 from geochg.evaluation.options import EvaluateOptions
 from geochg.records import Task
 
+from .pair_options import CommaSeparated
 from .shared_options import (
     PATH,
     device_option,
@@ -34,6 +35,8 @@ _FITTING = ("fit_share", "fit_metric", "seed", "save_options")
 
 _PAIRS_ONLY = (*_PAIRS_ASKING, "fit_threshold", *_FITTING)
 _ROWS_ONLY = (*_ROWS_ASKING, "resume", "bert", "meteor", "published")
+_MAPS_ONLY = ("classes", "options_file")
+_NOT_FOR_MAPS = ("changed_share", "fit_threshold", *_FITTING, *_ROWS_ONLY, "predictions_file")
 
 
 @click.command()
@@ -76,9 +79,13 @@ _ROWS_ONLY = (*_ROWS_ASKING, "resume", "bert", "meteor", "published")
 @setting(
     "--tile-size",
     _DEFAULTS.tile_size_px,
-    "Pairs: side of the square the model sees, in pixels; larger pictures are cut.",
+    "Pairs, kinds: side of the square the model sees, in pixels; larger pictures are cut.",
 )
-@setting("--overlap", _DEFAULTS.overlap_px, "Pairs: overlap of neighbouring tiles, in pixels.")
+@setting(
+    "--overlap",
+    _DEFAULTS.overlap_px,
+    "Pairs, kinds: overlap of neighbouring tiles, in pixels; for kinds as analyze has it.",
+)
 @setting(
     "--changed-share",
     _DEFAULTS.changed_share,
@@ -116,8 +123,28 @@ _ROWS_ONLY = (*_ROWS_ASKING, "resume", "bert", "meteor", "published")
     metavar="FILE.jsonl",
     help="Score what was kept; no model is asked and no SOURCE is read.",
 )
+@click.option(
+    "--classes",
+    type=CommaSeparated(),
+    metavar="LIST",
+    help="Kinds: keep only these classes, instead of those that the masks of a kind cover.",
+)
+@click.option(
+    "--options",
+    "options_file",
+    type=PATH,
+    metavar="FILE.toml",
+    help="Kinds: options of analyze from a file; those given on the command line win.",
+)
 @device_option(_DEFAULTS.device)
 @click.option("--batch-size", type=int, help="Tiles or pairs answered in one call.")
+@click.option(
+    "-o",
+    "--output",
+    type=PATH,
+    metavar="FILE.json",
+    help="Also write to a file what --json prints.",
+)
 @click.option(
     "--markdown",
     "markdown_file",
@@ -142,6 +169,9 @@ def evaluate(
     and answers: one or several files of ChangeChat-105k, LEVIR-CC or LLaVA, CSV with question and
     answer, or what geochg dataset writes (world.json, or --split test of a folder).
 
+    Or it is a folder of kinds: KIND/PAIR/ with before.tif, after.tif and mask.tif (1 changed, 0
+    not, 255 unknown). Then the maps that geochg analyze makes are scored.
+
     Beside the model stand answers that need none.
 
     \b
@@ -150,6 +180,7 @@ def evaluate(
       geochg evaluate LEVIR-CD/val --model clip:FOLDER --fit-threshold --save-options fitted.toml
       geochg evaluate changechat_105k_test.json changechat_105k_test_count.json --images LEVIR-CC
       geochg evaluate world/world.json world/world_captions.json --predictions said.jsonl
+      geochg evaluate KINDS --markdown maps.md -o maps.json
       geochg evaluate --from-predictions said.jsonl --bert roberta-large --markdown scores.md
     """
     if bool(sources) == (from_predictions is not None):
@@ -158,8 +189,15 @@ def evaluate(
         refused = (*_ASKING, *_PAIRS_ASKING, *_ROWS_ASKING)
         refuse(ctx, refused, "--from-predictions", "leave out one of them")
         are_rows = _keeps_rows(from_predictions)
+    elif _are_kinds(sources):
+        refuse(ctx, _NOT_FOR_MAPS, "a folder of kinds", "leave it out")
+        from .evaluate_kinds import evaluate_kinds
+
+        evaluate_kinds(ctx)
+        return
     else:
         are_rows = _are_rows(ctx, sources)
+    refuse(ctx, _MAPS_ONLY, "other sources than kinds", "leave it out")
     if are_rows:
         refuse(ctx, _PAIRS_ONLY, "rows of questions", "it is for labelled pairs")
         from .evaluate_rows import evaluate_rows
@@ -194,6 +232,14 @@ def _keeps_rows(path: Path) -> bool:
     from geochg.evaluation.predictions import json_lines
 
     return json_lines(path)[0].get("content") == CONTENT
+
+
+def _are_kinds(sources: tuple[Path, ...]) -> bool:
+    """Whether every source holds georeferenced pairs with masks, and no folder of pictures."""
+    from geochg.datasets.kinds import holds_kinds
+    from geochg.datasets.pairs import BEFORE
+
+    return all(holds_kinds(source) and not (source / BEFORE).is_dir() for source in sources)
 
 
 def _are_rows(ctx: click.Context, sources: tuple[Path, ...]) -> bool:

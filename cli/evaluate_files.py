@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from geochg.evaluation.tables import TaskScores
+    from geochg.evaluation.tables import Section
 
 
-def write_markdown(
-    path: Path, model: str, scores: Sequence[TaskScores], *, overwrite: bool
-) -> None:
+def write_markdown(path: Path, model: str, scores: Sequence[Section], *, overwrite: bool) -> None:
     """Writes the tables of a model.
 
     Args:
@@ -26,10 +25,29 @@ def write_markdown(
     """
     from geochg import __version__
     from geochg.evaluation.tables import in_markdown
-    from geochg.writers.staging import Staging
 
     lines = [f"# Scores of `{model}`", "", f"geochg {__version__}.", "", *in_markdown(scores)]
+    _write(path, "\n".join(lines).rstrip() + "\n", overwrite=overwrite)
+
+
+def write_json(path: Path, facts: Mapping[str, Any], *, overwrite: bool) -> None:
+    """Writes what `--json` prints.
+
+    Args:
+        path: The file.
+        facts: Plain JSON values.
+        overwrite: Whether a file that geochg did not write may be replaced.
+
+    Raises:
+        RunError: If the file cannot be written.
+    """
+    _write(path, json.dumps(facts, allow_nan=False, indent=1) + "\n", overwrite=overwrite)
+
+
+def _write(path: Path, text: str, *, overwrite: bool) -> None:
+    from geochg.writers.staging import Staging
+
     with Staging(overwrite=overwrite) as staging:
         with staging.write(path) as place:
-            place.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
+            place.write_text(text, encoding="utf-8")
         staging.commit()

@@ -13,7 +13,7 @@ from geochg.errors import InputError, OptionError
 from geochg.evaluation.options import EvaluateOptions
 from geochg.options import AnalyzeOptions
 
-from .evaluate_files import write_markdown
+from .evaluate_files import write_json, write_markdown
 from .pair_options import named_values
 from .save_options import write_options
 from .terminal import echo
@@ -35,6 +35,7 @@ def evaluate_pairs(ctx: click.Context) -> None:
         "predictions": ctx.params["predictions_file"],
         "saved_options": ctx.params["save_options"],
         "markdown": ctx.params["markdown_file"],
+        "output": ctx.params["output"],
     }
 
     from geochg.evaluation.predictions import Predictions
@@ -55,10 +56,13 @@ def evaluate_pairs(ctx: click.Context) -> None:
     if files["markdown"] is not None:
         tables = [report.table()]
         write_markdown(files["markdown"], found.identity["id"], tables, overwrite=overwrite)
+    named = {**files, "predictions": files["predictions"] or kept}
+    told = {name: str(path) for name, path in named.items() if path is not None}
+    facts = told | _facts(found, options, report)
+    if files["output"] is not None:
+        write_json(files["output"], facts, overwrite=overwrite)
     if ctx.params["as_json"]:
-        named = {**files, "predictions": files["predictions"] or kept}
-        told = {name: str(path) for name, path in named.items() if path is not None}
-        echo(json.dumps(told | _facts(found, options, report), allow_nan=False))
+        echo(json.dumps(facts, allow_nan=False))
     else:
         written = [str(path) for path in files.values() if path is not None]
         echo("\n".join([*written, *_in_words(found, report)]))
@@ -76,7 +80,12 @@ def _check_files(
 ) -> None:
     from geochg.writers.checks import Output, check_outputs
 
-    suffixes = {"predictions": ".jsonl", "saved_options": ".toml", "markdown": ".md"}
+    suffixes = {
+        "predictions": ".jsonl",
+        "saved_options": ".toml",
+        "markdown": ".md",
+        "output": ".json",
+    }
     outputs = [Output(path, (suffixes[n],)) for n, path in files.items() if path is not None]
     read = [path for path in inputs if path is not None]
     check_outputs(outputs, read, overwrite=overwrite)

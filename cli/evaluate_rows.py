@@ -12,7 +12,7 @@ import click
 
 from geochg.evaluation.example_options import ExampleOptions
 
-from .evaluate_files import write_markdown
+from .evaluate_files import write_json, write_markdown
 from .pair_options import named_values
 from .terminal import echo
 
@@ -28,6 +28,7 @@ def evaluate_rows(ctx: click.Context) -> None:
 
     given = ctx.params
     kept, markdown = given["predictions_file"], given["markdown_file"]
+    output = given["output"]
     options = _options(given)
     _check_files(given)
     if given["from_predictions"] is not None:
@@ -38,15 +39,21 @@ def evaluate_rows(ctx: click.Context) -> None:
         _check_metrics({item.question.task for item in asked.items}, given["bert"])
         found = _asked(asked, options, kept, resume=given["resume"])
     scores = _scores(found, given)
-    files = {"predictions": kept or given["from_predictions"], "markdown": markdown}
+    files = {
+        "predictions": kept or given["from_predictions"],
+        "markdown": markdown,
+        "output": output,
+    }
+    told = {name: str(path) for name, path in files.items() if path is not None}
+    facts = told | _facts(found, scores)
     if markdown is not None:
-        overwrite = given["overwrite"]
-        write_markdown(markdown, found.head.identity["id"], scores, overwrite=overwrite)
+        write_markdown(markdown, found.head.identity["id"], scores, overwrite=given["overwrite"])
+    if output is not None:
+        write_json(output, facts, overwrite=given["overwrite"])
     if given["as_json"]:
-        told = {name: str(path) for name, path in files.items() if path is not None}
-        echo(json.dumps(told | _facts(found, scores), allow_nan=False))
+        echo(json.dumps(facts, allow_nan=False))
     else:
-        written = [str(path) for path in (kept, markdown) if path is not None]
+        written = [str(path) for path in (kept, markdown, output) if path is not None]
         echo("\n".join([*written, *_in_words(found, scores)]))
 
 
@@ -62,7 +69,11 @@ def _check_files(given: dict[str, Any]) -> None:
     from geochg.errors import OptionError
     from geochg.writers.checks import Output, check_outputs
 
-    wanted = [(given["predictions_file"], ".jsonl"), (given["markdown_file"], ".md")]
+    wanted = [
+        (given["predictions_file"], ".jsonl"),
+        (given["markdown_file"], ".md"),
+        (given["output"], ".json"),
+    ]
     outputs = [Output(path, (suffix,)) for path, suffix in wanted if path is not None]
     inputs = [
         *given["sources"],

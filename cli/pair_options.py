@@ -134,7 +134,8 @@ _PAIR_OPTIONS = (
     click.option("--crs", help="CRS of the grid, such as EPSG:32633, instead of BEFORE's."),
     click.option(
         "--aoi",
-        help="Area of interest: a vector file, `west,south,east,north` or WKT, in longitude and "
+        help="Area of interest: a vector file (`FILE|layername=NAME` where it has several layers), "
+        "`west,south,east,north` or WKT, in longitude and "
         "latitude unless a CRS stands before it: `EPSG:26914;485900,5205000,489000,5208000`.",
     ),
     setting(

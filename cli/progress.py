@@ -27,6 +27,7 @@ _STAGES = {
     "write": "writing",
     "pairs": "drawing pairs",
     "evaluate": "asking about pairs",
+    "scored": "scoring pairs",
     "cut": "cutting tiles",
     "looked": "looking at pairs",
     "written": "writing pairs",

@@ -17,7 +17,7 @@ from geochg.options import AnalyzeOptions
 from geochg.pipeline import reading_threads
 from geochg.records import Tile, TileFailure
 from geochg.tiling.layout import Layout
-from geochg.tiling.pair import RasterPair, open_pair
+from geochg.tiling.pair import RasterPair, place_pair, tiles_of
 from geochg.tiling.pair_checks import Remark
 from geochg.tiling.preparation import Preparation, prepare
 from geochg.tiling.read import ReadPlan, read_ahead
@@ -95,14 +95,17 @@ def describe(
     """
     options, cancel = options or AnalyzeOptions(), cancel or Flag()
     start = time.perf_counter()
+    with gdal_settings():
+        placed = place_pair(before, after, options, refusing=False)
+        layout = tiles_of(placed.grid, options)
+    _stop_if_set(cancel)
     model = load_chosen(options)
     _stop_if_set(cancel)
     with gdal_settings():
-        pair = open_pair(before, after, options, model.capabilities.bands, refusing=False)
+        pair = placed.with_bands(options, model.capabilities.bands)
         _stop_if_set(cancel)
         found = prepare(pair, options.align, pixels=model.capabilities.pixels, match=options.match)
         preparing_s = time.perf_counter() - start
-        layout = pair.layout(options)
         _stop_if_set(cancel)
         tiles_s = _expected_seconds(pair, found.plan(pair), model, layout, options, cancel)
     seconds = None if tiles_s is None else float(f"{preparing_s + tiles_s:.2g}")

@@ -15,7 +15,7 @@ from geochg.options import AnalyzeOptions
 from geochg.records import Exchange, PixelWindow, Tile, TileFailure, TileWindow
 from geochg.tiling.aoi import square_around
 from geochg.tiling.layout import Layout
-from geochg.tiling.pair import RasterPair, nothing_valid, open_pair
+from geochg.tiling.pair import RasterPair, nothing_valid, open_pair, place_pair
 from geochg.tiling.preparation import prepare
 from geochg.tiling.read import read_ahead
 from geochg.tiling.source import gdal_settings
@@ -98,32 +98,29 @@ def open_dialogue(
             f"there is no place {at[0]:g},{at[1]:g}",
             "give longitude and latitude in degrees, such as 55.17,24.98",
         )
+    with gdal_settings():
+        # What is wrong with the images is said before a model is loaded or asked.
+        placed = place_pair(before, after, options)
+        square = None if at is None else square_around(placed.grid, at, options.tile_size_px)
     model = load_chosen(options)
     with gdal_settings():
-        pair = _place(before, after, options, model, at)
+        pair = placed.with_bands(options, model.capabilities.bands)
+        pair = _seen(pair, options, model) if square is None else replace(pair, grid=square)
         tile = _whole(pair, options, model)
     with naming(model):
         model.survey(pair.facts, [tile] if model.capabilities.surveys else [])
     return Dialogue(model, pair, tile)
 
 
-def _place(
-    before: str | os.PathLike[str],
-    after: str | os.PathLike[str],
-    options: AnalyzeOptions,
-    model: ChangeModel,
-    at: tuple[float, float] | None,
-) -> RasterPair:
-    """The pair cut to the place, at the resolution at which it is seen."""
-    bands = model.capabilities.bands
-    pair = open_pair(before, after, options, bands)
-    if at is not None:
-        return replace(pair, grid=square_around(pair.grid, at, options.tile_size_px))
+def _seen(pair: RasterPair, options: AnalyzeOptions, model: ChangeModel) -> RasterPair:
+    """The pair at the resolution at which the model sees all of it at once."""
     factor = max(pair.grid.shape) / _view_px(options, model)
     if factor <= 1:
         return pair
-    coarser = pair.grid.resolution.x * factor
-    return open_pair(before, after, replace(options, resolution=abs(coarser)), bands)
+    coarser = replace(options, resolution=abs(pair.grid.resolution.x) * factor)
+    bands = model.capabilities.bands
+    seen = open_pair(pair.before.path, pair.after.path, coarser, bands)
+    return replace(seen, remarks=pair.remarks, is_view=True)
 
 
 def _view_px(options: AnalyzeOptions, model: ChangeModel) -> int:

@@ -164,7 +164,8 @@ def _check_vote(vote: Vote, read: PixelWindow, classes: Collection[str]) -> None
 
 
 def _is_share(value: object) -> bool:
-    return type(value) in (int, float) and math.isfinite(value) and 0 <= value <= 1  # type: ignore[arg-type]
+    """Whether a value is a number from 0 to 1; NaN is none."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
 
 
 def _require(holds: object, reason: str) -> None:

@@ -18,6 +18,7 @@ from geochg.features.changes import FeatureSettings, changes_of, layer_caption
 from geochg.features.tiles import tile_features
 from geochg.foreign_text import without_secrets
 from geochg.geometry.changed import least_size_px
+from geochg.geometry.vector_file import file_of
 from geochg.journal import Journal, Tallies, journal_path
 from geochg.models.base import ChangeModel, naming
 from geochg.models.chosen import check_classes, check_sensitivity, load_chosen, mapped_questions
@@ -36,7 +37,7 @@ from geochg.records import (
 from geochg.surveying import SurveyTiles
 from geochg.tiling.addresses import is_signed, refusal
 from geochg.tiling.layout import Layout
-from geochg.tiling.pair import RasterPair, nothing_valid, open_pair
+from geochg.tiling.pair import RasterPair, nothing_valid, place_pair, tiles_of
 from geochg.tiling.preparation import Preparation, Step, prepare
 from geochg.tiling.read import ReadPlan, read_ahead
 from geochg.tiling.source import gdal_settings
@@ -73,6 +74,7 @@ def analyze(
     outputs: Outputs | None = None,
     listener: Listener = ignore,
     cancel: Flag | None = None,
+    model: ChangeModel | None = None,
 ) -> ChangeResult:
     """Finds what changed between two rasters of one place.
 
@@ -84,6 +86,8 @@ def analyze(
             beside the first of them holds the finished tiles, for `options.resume`.
         listener: Told of progress and of what the user should know, on the calling thread.
         cancel: When set, the run stops at the next tile.
+        model: What `load_chosen` gave for these options, to be used for several pairs one after
+            another; loaded when None.
 
     Returns:
         The features, in memory, and what is known about the run.
@@ -99,13 +103,18 @@ def analyze(
     """
     options = options or AnalyzeOptions()
     outputs = outputs or Outputs()
-    named = [os.fspath(before), os.fspath(after), *([options.aoi] if options.aoi else [])]
-    outputs.check(named, options)
-    model = load_chosen(options)
+    area = [file_of(options.aoi)] if options.aoi else []
+    outputs.check([os.fspath(before), os.fspath(after), *area], options)
+    with gdal_settings():
+        # What is wrong with the images is said before a model is loaded or asked.
+        placed = place_pair(before, after, options)
+        tiles_of(placed.grid, options)
+    if model is None:
+        model = load_chosen(options)
     check_classes(options, model)
     check_sensitivity(options, model)
     with gdal_settings():
-        pair = open_pair(before, after, options, model.capabilities.bands)
+        pair = placed.with_bands(options, model.capabilities.bands)
         outputs.check(pair.files(), options)
         run = _Run(pair, options, outputs, model, listener, cancel or Flag())
         with _journal(run) as journal:

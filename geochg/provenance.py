@@ -11,6 +11,7 @@ from odc.geo.geobox import GeoBox
 
 from geochg import __version__
 from geochg.foreign_text import storable, without_secrets
+from geochg.geometry.vector_file import file_of
 from geochg.journal import Tallies
 from geochg.models.base import ChangeModel
 from geochg.options import AnalyzeOptions
@@ -31,7 +32,7 @@ def fingerprint(
         "the before image": [without_secrets(pair.before.path), *_states(pair.before.files)],
         "the after image": [without_secrets(pair.after.path), *_states(pair.after.files)],
         "the model": asdict(model.identity),
-        "the area of interest": _states([options.aoi] if options.aoi else []),
+        "the area of interest": _states([file_of(options.aoi)] if options.aoi else []),
         "whether there is a heatmap": heatmap,
         **{f"option {name}": value for name, value in _shaping(options, model).items()},
     }

@@ -15,6 +15,7 @@ BASE = {
     "finite",
     "file_names",
     "errors",
+    "remote_files",
     "companions",
     "databases",
     "text_file",
@@ -31,6 +32,7 @@ ALLOWED = {
     "foreign_text": set(),
     "telemetry": set(),
     "errors": {"foreign_text"},
+    "remote_files": {"errors"},
     "file_names": {"errors"},
     "companions": set(),
     "databases": set(),
@@ -63,7 +65,8 @@ ALLOWED = {
     "worker": BASE | {"models", "outputs", "pipeline", "describe", "dialogue"},
     "datasets": BASE | {"tiling", "models"},
     "training": BASE | {"tiling", "models", "datasets", "evaluation"},
-    "evaluation": BASE | {"tiling", "models", "datasets", "answering", "writers"},
+    "evaluation": BASE
+    | {"tiling", "models", "datasets", "answering", "outputs", "pipeline", "writers"},
 }
 HEAVY = {"torch", "transformers", "peft", "bitsandbytes", "accelerate"}
 OUTSIDE = {

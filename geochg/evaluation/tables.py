@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from types import MappingProxyType
+from typing import Any, NamedTuple, Protocol
 
 from geochg.foreign_text import cleaned
 
@@ -39,15 +40,34 @@ COLUMNS: Mapping[str, Column] = {
     "mae": Column("MAE", 1.0),
     "rmse": Column("RMSE", 1.0),
     "exact": Column("exact match"),
+    "cell_auroc": Column("AUROC", 1.0, 3),
+    "cell_f1": Column("cell F1", 1.0, 3),
+    "pixel_f1": Column("pixel F1", 1.0, 3),
+    "false_area": Column("false area", 1.0, 3),
 }
-"""Every score by name: per cent as in the papers (CIDEr-D times 100), errors as they are."""
+"""Every score by name: per cent as in the papers (CIDEr-D times 100), errors and the scores of maps
+as they are."""
+
+
+class Interval(NamedTuple):
+    """Where a score lies with a given confidence, as fractions."""
+
+    low: float
+    high: float
 
 
 class Line(NamedTuple):
-    """One way to answer, and its scores; those it lacks are not known."""
+    """One way to answer, and its scores; those it lacks are not known.
+
+    Attributes:
+        name: What answers so.
+        values: Its scores.
+        intervals: Of the scores that have one.
+    """
 
     name: str
     values: Values
+    intervals: Mapping[str, Interval] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -70,10 +90,34 @@ class ScoreTable:
         """Head and lines as text."""
         head = ["", *(COLUMNS[name].title for name in self.columns)]
         rows = [
-            [line.name, *(_shown(line.values.get(c), COLUMNS[c]) for c in self.columns)]
+            [line.name, *(_with_interval(line, name) for name in self.columns)]
             for line in self.lines
         ]
         return [head, *rows]
+
+
+class Section(Protocol):
+    """Tables under one name, with what is to be known of them."""
+
+    @property
+    def name(self) -> str:
+        """What was scored, as a line begins with it."""
+
+    @property
+    def heading(self) -> str:
+        """The same, as it heads a section."""
+
+    @property
+    def summary(self) -> str:
+        """What was scored, on one line."""
+
+    @property
+    def tables(self) -> Sequence[ScoreTable]:
+        """One a group."""
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What is to be known of the scores."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +141,16 @@ class TaskScores:
     notes: Sequence[str] = ()
 
     @property
+    def name(self) -> str:
+        """The task."""
+        return self.task
+
+    @property
+    def heading(self) -> str:
+        """The task, as it heads a section."""
+        return self.task.capitalize()
+
+    @property
     def summary(self) -> str:
         """What was scored, on one line."""
         failed = f", {self.failed} without an answer left out" if self.failed else ""
@@ -112,13 +166,7 @@ class TaskScores:
                 {
                     "group": table.group,
                     "items": table.items,
-                    "scores": [
-                        {
-                            "name": line.name,
-                            **{c: line.values[c] for c in table.columns if c in line.values},
-                        }
-                        for line in table.lines
-                    ],
+                    "scores": lines_to_dict(table),
                 }
                 for table in self.tables
             ],
@@ -126,11 +174,22 @@ class TaskScores:
         }
 
 
-def in_words(scores: Sequence[TaskScores]) -> list[str]:
+def lines_to_dict(table: ScoreTable) -> list[dict[str, Any]]:
+    """The lines of a table as plain JSON values; intervals only where there are some."""
+    return [_line_to_dict(line, table.columns) for line in table.lines]
+
+
+def _line_to_dict(line: Line, columns: Sequence[str]) -> dict[str, Any]:
+    values = {c: line.values[c] for c in columns if c in line.values}
+    intervals = {c: list(line.intervals[c]) for c in columns if c in line.intervals}
+    return {"name": line.name, **values, **({"intervals": intervals} if intervals else {})}
+
+
+def in_words(scores: Sequence[Section]) -> list[str]:
     """The tables for a terminal."""
     lines: list[str] = []
     for one in scores:
-        lines += ["", f"{one.task}: {one.summary}"]
+        lines += ["", f"{one_line(one.name)}: {one.summary}"]
         for table in one.tables:
             lines += [f"  {title}"] if (title := _title(table)) else []
             lines += [f"  {row}" for row in _aligned(table.cells())]
@@ -138,11 +197,11 @@ def in_words(scores: Sequence[TaskScores]) -> list[str]:
     return lines
 
 
-def in_markdown(scores: Sequence[TaskScores]) -> list[str]:
+def in_markdown(scores: Sequence[Section]) -> list[str]:
     """The same as Markdown."""
     lines: list[str] = []
     for one in scores:
-        lines += [f"## {one.task.capitalize()}", "", f"{one.summary}.", ""]
+        lines += [f"## {_plain(one_line(one.heading))}", "", f"{one.summary}.", ""]
         for table in one.tables:
             lines += [f"**{_plain(title)}**", ""] if (title := _title(table)) else []
             head, *rows = table.cells()
@@ -165,6 +224,17 @@ def _title(table: ScoreTable) -> str:
 
 def _shown(value: float | None, column: Column) -> str:
     return "-" if value is None else f"{value * column.scale:.{column.digits}f}"
+
+
+def _with_interval(line: Line, name: str) -> str:
+    """A score and, where it has one of some width, its interval, to a digit less."""
+    column = COLUMNS[name]
+    shown = _shown(line.values.get(name), column)
+    interval = line.intervals.get(name)
+    if interval is None or interval.high - interval.low < 1e-9:
+        return shown
+    ends = (f"{end * column.scale:.{max(column.digits - 1, 0)}f}" for end in interval)
+    return f"{shown} ({'-'.join(ends)})"
 
 
 def _aligned(cells: Sequence[Sequence[str]]) -> list[str]:

@@ -2,36 +2,45 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import shapely
 from numpy.typing import NDArray
 from odc.geo.crs import CRS
 from odc.geo.geobox import GeoBox
-from pyproj import Transformer
 from pyproj.exceptions import CRSError
 from rasterio.features import rasterize
-from shapely import affinity
 from shapely.geometry.base import BaseGeometry
 
 from geochg.errors import InputError, OptionError
-from geochg.geometry.ground import crs_of
+from geochg.geometry.areal import areal
+from geochg.geometry.vector_file import file_of, is_there, read_areas
 from geochg.records import PixelWindow
-from geochg.tiling.grid import covered_window, crop, footprint, pixel_polygon
+from geochg.remote_files import refuse_remote
+from geochg.tiling.grid import covered_window, crop
+from geochg.tiling.placing import lonlat_box, pixel_polygon
 
 _FORMS = (
-    "give a vector file, a box as west,south,east,north or WKT; coordinates are longitude and "
-    "latitude unless a CRS stands before them, as in EPSG:26914;485900,5205000,489000,5208000"
+    "give a vector file (FILE|layername=NAME), a box as west,south,east,north or WKT; coordinates "
+    "are longitude and latitude unless a CRS stands before them, as in "
+    "EPSG:26914;485900,5205000,489000,5208000"
 )
 
 
 @dataclass(frozen=True)
 class Area:
-    """An area of interest on a grid, in its pixel coordinates."""
+    """An area of interest on a grid.
+
+    Attributes:
+        polygon: In pixel coordinates of the grid.
+        note: What of the file was left out, in words; empty where nothing was.
+    """
 
     polygon: BaseGeometry
+    note: str = ""
 
     def touches(self, window: PixelWindow) -> bool:
         """Whether any of a window may lie inside."""
@@ -52,32 +61,33 @@ class Area:
         return burnt.astype(bool)
 
 
-def cut_to_area(grid: GeoBox, text: str) -> tuple[GeoBox, Area]:
+def cut_to_area(grid: GeoBox, text: str, *, allow_remote: bool = False) -> tuple[GeoBox, Area]:
     """Cuts a grid to the bounds of an area of interest.
 
     Args:
         grid: The common grid.
         text: A vector file, `west,south,east,north` or WKT, the latter two with `CRS;` before
-            them when they are not longitude and latitude.
+            them when they are not longitude and latitude. Of several layers of a file one is
+            named, `FILE|layername=NAME`. A box in degrees whose west is greater than its east lies
+            over the antimeridian, as in RFC 7946.
+        allow_remote: Whether a file on this machine may name data elsewhere.
 
     Raises:
         OptionError: If the text is none of these.
         InputError: If the file cannot be read, has no CRS, or the area lies outside the grid.
     """
-    geometry, crs = _read_area(text)
-    near = _near(geometry, crs, grid)
+    given = _read_area(text, allow_remote=allow_remote)
+    polygon = pixel_polygon(given.geometry, given.crs, grid)
     window = None
-    if near.area > 0:
-        polygon = pixel_polygon(shapely.segmentize(near, _segment_length(near)), crs, grid)
-        if polygon.intersects(_box(grid)):
-            window = covered_window(polygon, grid)
+    if polygon.area > 0 and polygon.intersects(_box(grid)):
+        window = covered_window(polygon, grid)
     if window is None:
         raise InputError(
             f"the area of interest {_short(text)} lies outside the pair's common area",
             f"that area is {_lonlat_bounds(grid)} (west,south,east,north)",
         )
     cut = shapely.transform(polygon, lambda xy: xy - (window.col_start, window.row_start))
-    return crop(grid, window), Area(shapely.make_valid(cut))
+    return crop(grid, window), Area(areal(shapely.make_valid(cut)), given.note)
 
 
 def square_around(grid: GeoBox, lonlat: tuple[float, float], side_px: int) -> GeoBox:
@@ -91,71 +101,72 @@ def square_around(grid: GeoBox, lonlat: tuple[float, float], side_px: int) -> Ge
     Raises:
         InputError: If the point lies outside the grid.
     """
-    point = pixel_polygon(_near(shapely.Point(lonlat), CRS(4326), grid), CRS(4326), grid)
-    if point.is_empty or not point.intersects(_box(grid)):
+    point = pixel_polygon(shapely.Point(lonlat), CRS(4326), grid)
+    # A grid around the globe is near to the point on several turns.
+    places = shapely.get_coordinates(shapely.intersection(point, _box(grid)))
+    if not len(places):
         raise InputError(
             f"the place {lonlat[0]:g},{lonlat[1]:g} lies outside the pair's common area",
             f"that area is {_lonlat_bounds(grid)} (west,south,east,north)",
         )
-    (col, row), (height_px, width_px) = shapely.get_coordinates(point)[0], grid.shape
+    (col, row), (height_px, width_px) = places[0], grid.shape
     top = max(0, min(int(row) - side_px // 2, height_px - side_px))
     left = max(0, min(int(col) - side_px // 2, width_px - side_px))
     bottom, right = min(top + side_px, height_px), min(left + side_px, width_px)
     return crop(grid, PixelWindow(top, bottom, left, right))
 
 
-def _near(geometry: BaseGeometry, crs: CRS, grid: GeoBox) -> BaseGeometry:
-    """The part of an area in degrees around the grid, on the grid's turn of the globe.
+class _Given(NamedTuple):
+    """An area as it was given: an area in a CRS, and what was left out of it."""
 
-    Projections fail far from their centre, so the whole world is no area to project.
-    """
-    if not crs.geographic:
-        return geometry
-    west, south, east, north = _lonlat_box(grid)
-    margin = max(east - west, north - south)
-    around = shapely.box(west - margin, south - margin, east + margin, north + margin)
-    turns = [affinity.translate(geometry, turn) for turn in (-360, 0, 360)]
-    return shapely.intersection(shapely.union_all(turns), around)
+    geometry: BaseGeometry
+    crs: CRS
+    note: str = ""
 
 
-def _lonlat_box(grid: GeoBox) -> tuple[float, float, float, float]:
-    """West, south, east, north of a grid; east may lie beyond 180 degrees."""
-    if crs_of(grid).geographic:
-        west, south, east, north = grid.boundingbox.bbox
-        return float(west), float(south), float(east), float(north)
-    degrees = CRS("EPSG:4326")
-    transformer = Transformer.from_crs(crs_of(grid).proj, degrees.proj, always_xy=True)
-    lon, lat = transformer.transform(*shapely.get_coordinates(footprint(grid)).T)
-    lon = lon[0] + (lon - lon[0] + 180) % 360 - 180
-    return float(lon.min()), float(lat.min()), float(lon.max()), float(lat.max())
-
-
-def _read_area(text: str) -> tuple[BaseGeometry, CRS]:
+def _read_area(text: str, *, allow_remote: bool) -> _Given:
     head, separator, rest = text.partition(";")
     crs_text, body = (head, rest) if separator else ("EPSG:4326", text)
-    geometry = _box_from_text(body) or _wkt(body)
-    if geometry is None:
+    numbers, polygon = _numbers(body), _wkt(body)
+    if numbers is None and polygon is None:
+        refuse_remote(file_of(text), allow=allow_remote)
         return _read_file(text)
     try:
         crs = CRS(crs_text.replace("SRID=", "EPSG:"))
     except CRSError as error:
         raise OptionError(f"{crs_text!r} before the area is no CRS", _FORMS) from error
-    geometry = shapely.make_valid(geometry)
+    given = polygon if numbers is None else _bounds(numbers, crs)
+    geometry = shapely.Polygon() if given is None else areal(shapely.make_valid(given))
     if geometry.is_empty or geometry.area == 0:
         raise OptionError(f"the area of interest {_short(text)} covers nothing", _FORMS)
-    west, south, east, north = geometry.bounds
-    if crs.geographic and not (-360 <= west <= east <= 360 and -90 <= south <= north <= 90):
+    if not _is_lonlat(geometry, crs):
         raise OptionError(f"{_short(text)} is not in longitude and latitude", _FORMS)
-    return geometry, crs
+    return _Given(geometry, crs)
 
 
-def _box_from_text(text: str) -> BaseGeometry | None:
+def _is_lonlat(geometry: BaseGeometry, crs: CRS) -> bool:
+    """Whether a geometry lies on the globe, if its CRS is one of degrees."""
+    west, south, east, north = geometry.bounds
+    return not crs.geographic or (-360 <= west <= east <= 540 and -90 <= south <= north <= 90)
+
+
+def _numbers(text: str) -> tuple[float, float, float, float] | None:
     try:
         west, south, east, north = (float(number) for number in text.split(","))
     except ValueError:
         return None
-    if west >= east or south >= north:
-        raise OptionError(f"the box {text} has no area", "order it west,south,east,north")
+    return west, south, east, north
+
+
+def _bounds(numbers: tuple[float, float, float, float], crs: CRS) -> BaseGeometry:
+    west, south, east, north = numbers
+    if crs.geographic and 180 >= west > east >= -180:
+        east += 360
+    if not (west < east and south < north):
+        raise OptionError(
+            f"the box {','.join(f'{number:g}' for number in numbers)} has no area",
+            "order it west,south,east,north",
+        )
     return shapely.box(west, south, east, north)
 
 
@@ -170,41 +181,21 @@ def _wkt(text: str) -> BaseGeometry | None:
         ) from error
 
 
-def _read_file(text: str) -> tuple[BaseGeometry, CRS]:
-    import pyogrio
-    from pyogrio.errors import DataSourceError
-
-    if not text.startswith("/vsi") and not _exists(text):
+def _read_file(text: str) -> _Given:
+    if not is_there(text):
         raise InputError(
             f"the area of interest {_short(text)} is neither a box nor a polygon, nor a file "
             "that is there",
             _FORMS,
         )
-    try:
-        frame = pyogrio.read_dataframe(text, columns=[])
-    except (DataSourceError, ValueError) as error:
-        raise InputError(f"{text} is not a vector file that GDAL can open", _FORMS) from error
-    if getattr(frame, "crs", None) is None:
+    frame, note = read_areas(text, columns=[])
+    crs, geometry = CRS(frame.crs), shapely.union_all(frame.geometry.to_numpy())
+    if not _is_lonlat(geometry, crs):
         raise InputError(
-            f"the area of interest {text} has no coordinate reference system",
-            "assign one, for example in QGIS with Layer > Set CRS, and save it again",
+            f"{_short(text)} reaches beyond longitude and latitude",
+            "its coordinates or its CRS are wrong: set the right one in QGIS",
         )
-    geometry = shapely.union_all(shapely.make_valid(frame.geometry.to_numpy()))
-    if geometry.area == 0:
-        raise InputError(f"{text} has no polygon with an area", "give polygons")
-    return geometry, CRS(frame.crs)
-
-
-def _exists(text: str) -> bool:
-    try:
-        return Path(text).exists()
-    except (OSError, ValueError):  # too long for a name, or with characters none may have
-        return False
-
-
-def _segment_length(geometry: BaseGeometry) -> float:
-    west, south, east, north = geometry.bounds
-    return float(max(east - west, north - south)) / 32
+    return _Given(geometry, crs, note)
 
 
 def _box(grid: GeoBox) -> BaseGeometry:
@@ -212,8 +203,15 @@ def _box(grid: GeoBox) -> BaseGeometry:
 
 
 def _lonlat_bounds(grid: GeoBox) -> str:
-    bounds = grid.geographic_extent.boundingbox
-    return ",".join(f"{value:.5f}" for value in bounds.bbox)
+    """The bounds of a grid, rounded outwards, as `cut_to_area` reads them."""
+    west, south, east, north = lonlat_box(grid)
+    outwards = (
+        math.floor(west * 1e5),
+        math.floor(max(south, -90) * 1e5),
+        math.ceil(east * 1e5),
+        math.ceil(min(north, 90) * 1e5),
+    )
+    return ",".join(f"{value / 1e5:.5f}" for value in outwards)
 
 
 def _short(text: str) -> str:

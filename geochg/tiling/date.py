@@ -49,6 +49,7 @@ class DatePlan:
         stretch: Turns its own values into display values; None to give values.
         collars: What is left out beside what the file itself calls invalid.
         centring: What is taken off values that float32 does not tell apart; None to leave them.
+        step_px: Every how many-th pixel is read where the grid is much coarser; 1 for all.
     """
 
     source: RasterSource
@@ -58,6 +59,7 @@ class DatePlan:
     stretch: Stretch | None = None
     collars: tuple[Collar, ...] = ()
     centring: Centring | None = None
+    step_px: int = 1
 
 
 class DateReader:
@@ -71,14 +73,15 @@ class DateReader:
 
     def __init__(self, plan: DatePlan, grid: GeoBox) -> None:
         self._plan = plan
-        with ExitStack() as opening, gdal_settings():
+        with ExitStack() as opening, gdal_settings(fetches=plan.source.fetches):
             self._open(plan, grid, opening)
             self._stack = opening.pop_all()
 
     def _open(self, plan: DatePlan, grid: GeoBox, stack: ExitStack) -> None:
-        opened = open_valid(plan.source, plan.band_numbers, plan.collars)
-        dataset = stack.enter_context(opened)
         lattice = shared_lattice(plan.source.geobox, grid)
+        step_px = plan.step_px if lattice is None else 1
+        opened = open_valid(plan.source, plan.band_numbers, plan.collars, step_px)
+        dataset = stack.enter_context(opened)
         self._bands = list(plan.band_numbers)
         self._alpha = marked_alpha(dataset)
         if lattice is not None and plan.displacement_px == (0.0, 0.0):
@@ -150,7 +153,8 @@ class DateReader:
         if inside is None:
             return self._nothing(shape)
         # rasterio's environments belong to a thread, so one cannot outlive the call.
-        with gdal_settings(), _named(self._plan.source.path):
+        source = self._plan.source
+        with gdal_settings(fetches=source.fetches), _named(source.path):
             values, valid = self._read_turned(inside, shape_px)
         if values.shape[1:] == shape:
             return values, valid

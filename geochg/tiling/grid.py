@@ -8,14 +8,11 @@ or as nearly so as quarter turns and a mirror allow, because that is how models 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import shapely
 from affine import Affine
-from numpy.typing import NDArray
 from odc.geo.crs import CRS
 from odc.geo.geobox import GeoBox
 from pyproj import Geod, Transformer
@@ -23,16 +20,21 @@ from pyproj.exceptions import CRSError, ProjError
 from shapely.geometry.base import BaseGeometry
 
 from geochg.errors import InputError, OptionError
-from geochg.geometry.ground import crs_of, transformer
+from geochg.geometry.ground import crs_of
 from geochg.geometry.turn import Turn, moved_window
 from geochg.records import PixelWindow
 from geochg.tiling.north import north_up
+from geochg.tiling.placement import unplaceable
+from geochg.tiling.placing import footprint, grid_center, in_crs, moved, pixel_polygon
 
 _LATTICE_TOLERANCE_PX = 1e-3
 """Grids whose pixels lie within this of each other are one lattice: no resampling is needed."""
 
 COARSER_FROM = 1.5
 """A date whose pixels are so many times as wide as the other's cannot show what the other shows."""
+
+VIEW_READ_PX = 2**24
+"""Pixels of a raster that are read for one look at all of it."""
 
 
 def common_grid(
@@ -71,35 +73,6 @@ def common_grid(
 def crop(grid: GeoBox, window: PixelWindow) -> GeoBox:
     """The part of a grid that a window within it covers."""
     return grid[window.row_start : window.row_stop, window.col_start : window.col_stop]
-
-
-def footprint(grid: GeoBox) -> BaseGeometry:
-    """Outline of a grid in its own CRS, with points along the edges so that it may be bent."""
-    height_px, width_px = grid.shape
-    outline = shapely.segmentize(shapely.box(0, 0, width_px, height_px), max(grid.shape) / 32)
-    return _moved(outline, lambda x, y: grid.transform * (x, y))
-
-
-def pixel_polygon(geometry: BaseGeometry, crs: CRS, grid: GeoBox) -> BaseGeometry:
-    """A geometry in pixel coordinates of a grid.
-
-    Longitudes are taken on the grid's side of the antimeridian.
-
-    Args:
-        geometry: In `crs`, with enough points along its edges to be bent.
-        crs: CRS of the geometry.
-        grid: The grid to place it on.
-
-    Raises:
-        InputError: If parts of it have no place in the grid's CRS.
-    """
-    geometry = _in_crs(geometry, crs, crs_of(grid), _center(grid)[0])
-    if not np.isfinite(shapely.get_coordinates(geometry)).all():
-        raise InputError(
-            f"the images cannot both be placed in {grid.crs}",
-            "choose another grid with --crs",
-        )
-    return _moved(geometry, lambda x, y: ~grid.transform * (x, y))
 
 
 def covered_window(polygon: BaseGeometry, grid: GeoBox) -> PixelWindow | None:
@@ -183,6 +156,19 @@ def pixel_area_m2(grid: GeoBox) -> float:
     return abs(float(area_m2))
 
 
+def view_step_px(source: GeoBox, grid: GeoBox) -> int:
+    """Every how many-th pixel of a source is enough to show a grid that is looked at once.
+
+    At least two by two pixels of the source go into each of the grid's, and no more are read than
+    can be in seconds.
+    """
+    height_px, width_px = grid.shape
+    ratio = pixel_m(grid) / pixel_m(source)
+    read_px = height_px * width_px * ratio * ratio
+    wanted = math.ceil(math.sqrt(read_px / VIEW_READ_PX))
+    return max(1, min(wanted, math.floor(ratio / 2)))
+
+
 def pixel_m(grid: GeoBox) -> float:
     """Side of a square as large as the pixel at the grid's centre, in metres."""
     return math.sqrt(pixel_area_m2(grid))
@@ -205,12 +191,14 @@ def _reprojected(grid: GeoBox, crs: str | None, resolution: float | None) -> Geo
         return grid
     try:
         target = CRS(crs)
+        if reason := unplaceable(target.proj):
+            raise OptionError(f"the CRS {crs!r} {reason}", "name one like EPSG:32633")
         transformer = Transformer.from_crs(crs_of(grid).proj, target.proj, always_xy=True)
-        center = transformer.transform(*_center(grid))[0]
+        center = transformer.transform(*grid_center(grid))[0]
         # odc-geo's own bounds would circle the globe for a grid across the antimeridian, and its
         # own pixel keeps its size in units, which Web Mercator stretches.
-        outline = _in_crs(footprint(grid), crs_of(grid), target, center)
-        pixel = _in_crs(_center_pixel(grid), crs_of(grid), target, center)
+        outline = in_crs(footprint(grid), crs_of(grid), target, center)
+        pixel = in_crs(_center_pixel(grid), crs_of(grid), target, center)
     except (CRSError, ProjError, ValueError) as error:
         raise OptionError(
             f"cannot use {crs!r} as the CRS of this pair", "name one like EPSG:32633"
@@ -221,16 +209,6 @@ def _reprojected(grid: GeoBox, crs: str | None, resolution: float | None) -> Geo
         )
     size = resolution or math.sqrt(pixel.area)
     return GeoBox.from_bbox(outline.bounds, target, resolution=size, tight=True)
-
-
-def _in_crs(geometry: BaseGeometry, crs: CRS, target: CRS, center: float) -> BaseGeometry:
-    """A geometry in another CRS; longitudes are on the turn of the globe around `center`."""
-    if crs != target:
-        geometry = _moved(geometry, transformer(crs, target).transform)
-    if target.geographic:
-        unwrap = _turned if crs == target else _unwrapped
-        geometry = _moved(geometry, lambda x, y: (unwrap(x, center), y))
-    return geometry
 
 
 def _resampled(grid: GeoBox, resolution: float | None) -> GeoBox:
@@ -255,27 +233,4 @@ def _linear(transform: Affine) -> Affine:
 def _center_pixel(grid: GeoBox) -> BaseGeometry:
     row, col = (side_px // 2 for side_px in grid.shape)
     corners = shapely.box(col, row, col + 1, row + 1)
-    return _moved(corners, lambda x, y: grid.transform * (x, y))
-
-
-def _center(grid: GeoBox) -> tuple[float, float]:
-    height_px, width_px = grid.shape
-    x, y = grid.transform * (width_px / 2, height_px / 2)
-    return float(x), float(y)
-
-
-def _unwrapped(longitudes: NDArray[np.float64], center: float) -> NDArray[np.float64]:
-    """Each longitude on the turn of the globe nearest to `center`."""
-    return center + (longitudes - center + 180) % 360 - 180
-
-
-def _turned(longitudes: NDArray[np.float64], center: float) -> NDArray[np.float64]:
-    """Longitudes moved as a whole, so that a raster wider than half the globe is not torn."""
-    if not longitudes.size:
-        return longitudes
-    middle = float(longitudes.min() + longitudes.max()) / 2
-    return longitudes + 360 * round((center - middle) / 360)
-
-
-def _moved(geometry: BaseGeometry, move: Callable[..., Any]) -> BaseGeometry:
-    return shapely.transform(geometry, move, interleaved=False)
+    return moved(corners, lambda x, y: grid.transform * (x, y))

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
 from typing import overload
 
 from geochg.errors import OptionError
 from geochg.records import PixelWindow, TileWindow
+
+MOST_TILES = 10**8
+"""Most tiles of a run."""
 
 
 @dataclass(frozen=True)
@@ -45,16 +47,21 @@ class Layout(Sequence[TileWindow]):
                 f"it must be at least zero and below the tile size, {self.tile_size_px} px",
             )
 
-    @cached_property
-    def _rows(self) -> list[_Span]:
-        return _spans(self.height_px, self.tile_size_px, self.overlap_px)
+    @property
+    def tiles(self) -> int:
+        """Number of tiles; `len` takes no number beyond what the machine can address."""
+        return self._rows.count * self._cols.count
 
     @cached_property
-    def _cols(self) -> list[_Span]:
-        return _spans(self.width_px, self.tile_size_px, self.overlap_px)
+    def _rows(self) -> _Axis:
+        return _Axis(self.height_px, self.tile_size_px, self.overlap_px)
+
+    @cached_property
+    def _cols(self) -> _Axis:
+        return _Axis(self.width_px, self.tile_size_px, self.overlap_px)
 
     def __len__(self) -> int:
-        return len(self._rows) * len(self._cols)
+        return self.tiles
 
     @overload
     def __getitem__(self, index: int) -> TileWindow: ...
@@ -65,7 +72,7 @@ class Layout(Sequence[TileWindow]):
             return [self[i] for i in range(*index.indices(len(self)))]
         if not 0 <= index < len(self):
             raise IndexError(index)
-        row, col = divmod(index, len(self._cols))
+        row, col = divmod(index, self._cols.count)
         return TileWindow(
             index=index,
             row=row,
@@ -97,18 +104,32 @@ class _Span:
     core: tuple[int, int]
 
 
-def _spans(length_px: int, tile_px: int, overlap_px: int) -> list[_Span]:
-    stride_px = tile_px - overlap_px
-    count = max(1, -(-(length_px - overlap_px) // stride_px))
-    last_start = max(length_px - tile_px, 0)
-    starts = [min(i * stride_px, last_start) for i in range(count)]
-    # Neighbours share the overlap: half of it belongs to each.
-    borders = [(a + tile_px + b) // 2 for a, b in pairwise(starts)]
-    edges = [0, *borders, length_px]
-    return [
-        _Span((start, start + tile_px), (low, high))
-        for start, (low, high) in zip(starts, pairwise(edges), strict=True)
-    ]
+@dataclass(frozen=True, slots=True)
+class _Axis:
+    """The tiles along one axis; each is computed when it is asked for, however many there are."""
+
+    length_px: int
+    tile_px: int
+    overlap_px: int
+
+    @property
+    def count(self) -> int:
+        stride_px = self.tile_px - self.overlap_px
+        return max(1, -(-(self.length_px - self.overlap_px) // stride_px))
+
+    def __getitem__(self, number: int) -> _Span:
+        start = self._start(number)
+        low = 0 if number == 0 else self._border(number)
+        high = self.length_px if number == self.count - 1 else self._border(number + 1)
+        return _Span((start, start + self.tile_px), (low, high))
+
+    def _start(self, number: int) -> int:
+        last = max(self.length_px - self.tile_px, 0)
+        return min(number * (self.tile_px - self.overlap_px), last)
+
+    def _border(self, number: int) -> int:
+        """Where a tile's core begins: neighbours share the overlap, half of it belongs to each."""
+        return (self._start(number - 1) + self.tile_px + self._start(number)) // 2
 
 
 def _window(rows: tuple[int, int], cols: tuple[int, int]) -> PixelWindow:

@@ -37,21 +37,24 @@ def _east_north(grid: GeoBox) -> NDArray[np.float64]:
     xs, ys = np.transpose([grid.transform * place for place in places])
     to_degrees = transformer(crs_of(grid), CRS("EPSG:4326"))
     lon, lat = to_degrees.transform(xs, ys)
-    if not np.isfinite([lon, lat]).all() or _holds_pole(grid, float(np.sign(lat[0]))):
+    if not np.isfinite([lon, lat]).all() or held_pole(grid):
         return steps
     east = (np.subtract(lon[1:], lon[0]) + 180) % 360 - 180
     return np.column_stack([east * np.cos(np.radians(lat[0])), np.subtract(lat[1:], lat[0])])
 
 
-def _holds_pole(grid: GeoBox, side: float) -> bool:
-    """Whether the pole of one side, 1 for north and -1 for south, lies within a projected grid."""
+def held_pole(grid: GeoBox) -> int:
+    """1 or -1 where the north or the south pole lies within a projected grid, else 0."""
     if crs_of(grid).geographic:
-        return False
-    x, y = transformer(CRS("EPSG:4326"), crs_of(grid)).transform(0.0, 90.0 * side)
-    if not np.isfinite([x, y]).all():
-        return False
-    col, row = ~grid.transform * (x, y)
-    return bool(0 <= col <= grid.shape[1] and 0 <= row <= grid.shape[0])
+        return 0
+    to_grid = transformer(CRS("EPSG:4326"), crs_of(grid))
+    for pole in (1, -1):
+        x, y = to_grid.transform(0.0, 90.0 * pole)
+        if np.isfinite([x, y]).all():
+            col, row = ~grid.transform * (x, y)
+            if 0 <= col <= grid.shape[1] and 0 <= row <= grid.shape[0]:
+                return pole
+    return 0
 
 
 def _northness(turn: Turn, east_north: NDArray[np.float64]) -> float:

@@ -15,8 +15,8 @@ from geochg.tiling.aoi import Area, cut_to_area
 from geochg.tiling.bands import BandChoice, BandPurpose, choose_bands
 from geochg.tiling.collar import Collar
 from geochg.tiling.date import DatePlan
-from geochg.tiling.grid import common_grid, pixel_area_m2, turn_to
-from geochg.tiling.layout import Layout
+from geochg.tiling.grid import common_grid, pixel_area_m2, turn_to, view_step_px
+from geochg.tiling.layout import MOST_TILES, Layout
 from geochg.tiling.pair_checks import (
     Remark,
     band_remarks,
@@ -42,6 +42,8 @@ class RasterPair:
         area: The area of interest on the grid; None when there is none.
         remarks: What its user should know of the pair.
         collars: What is left out of either date beside what its file calls invalid, before first.
+        is_view: Whether all of it is looked at once, at a resolution for that: then not every
+            pixel of a vast raster is read.
     """
 
     before: RasterSource
@@ -50,6 +52,7 @@ class RasterPair:
     grid: GeoBox
     area: Area | None
     remarks: tuple[Remark, ...] = ()
+    is_view: bool = False
     collars: tuple[tuple[Collar, ...], tuple[Collar, ...]] = ((), ())
 
     @property
@@ -70,21 +73,140 @@ class RasterPair:
 
     def layout(self, options: AnalyzeOptions) -> Layout:
         """The tiles of the pair."""
-        height_px, width_px = self.grid.shape
-        return Layout(height_px, width_px, options.tile_size_px, options.tile_overlap_px)
+        return tiles_of(self.grid, options)
 
     def plan(self) -> ReadPlan:
         """How to read source values of the pair, as they lie."""
         return ReadPlan(
-            before=DatePlan(self.before, self.bands.before, collars=self.collars[0]),
-            after=DatePlan(self.after, self.bands.after, collars=self.collars[1]),
+            before=self._date_plan(self.before, self.bands.before, self.collars[0]),
+            after=self._date_plan(self.after, self.bands.after, self.collars[1]),
             grid=self.grid,
             area=self.area,
         )
 
+    def _date_plan(
+        self, source: RasterSource, bands: tuple[int, ...], collars: tuple[Collar, ...]
+    ) -> DatePlan:
+        step_px = view_step_px(source.geobox, self.grid) if self.is_view else 1
+        return DatePlan(source, bands, collars=collars, step_px=step_px)
+
     def files(self) -> list[str]:
         """Every local file behind the two rasters."""
         return [*self.before.files, *self.after.files]
+
+
+def tiles_of(grid: GeoBox, options: AnalyzeOptions) -> Layout:
+    """The tiles of a grid.
+
+    Raises:
+        InputError: If they are more than a run can come to an end with.
+    """
+    height_px, width_px = grid.shape
+    layout = Layout(height_px, width_px, options.tile_size_px, options.tile_overlap_px)
+    if layout.tiles > MOST_TILES:
+        raise InputError(
+            f"the pair has {width_px:,} x {height_px:,} pixels: {layout.tiles:,} tiles, too many",
+            f"a run takes up to {MOST_TILES:,}: choose a coarser --resolution or an --aoi",
+        )
+    return layout
+
+
+@dataclass(frozen=True)
+class PlacedPair:
+    """Two rasters on their common grid, before it is known which of their bands a model wants.
+
+    Attributes:
+        before: The earlier raster.
+        after: The later raster.
+        grid: The common grid, cut to where both dates and the area of interest lie.
+        area: The area of interest on the grid; None when there is none.
+        remarks: What its user should know of the pair.
+    """
+
+    before: RasterSource
+    after: RasterSource
+    grid: GeoBox
+    area: Area | None
+    remarks: tuple[Remark, ...]
+
+    def with_bands(self, options: AnalyzeOptions, purpose: Literal["rgb", "all"]) -> RasterPair:
+        """The pair with the bands that go together; of their pixels it reads a few.
+
+        Args:
+            options: The bands are taken from these.
+            purpose: The bands the model wants.
+
+        Raises:
+            InputError: If the files do not say which bands go together, or their numbers cannot be
+                compared.
+            OptionError: If a band that is wanted is not there.
+        """
+        paths = (self.before.path, self.after.path)
+        bands = choose_bands(self.before.bands, self.after.bands, options.bands, purpose, paths)
+        refuse_types(self.before, bands.before)
+        refuse_types(self.after, bands.after)
+        collars = self._collars(bands, options)
+        found = (*pixel_remarks(self.before, self.after, collars), *band_remarks(bands))
+        return RasterPair(
+            before=self.before,
+            after=self.after,
+            bands=bands,
+            grid=self.grid,
+            area=self.area,
+            remarks=(*self.remarks, *found),
+            collars=collars,
+        )
+
+    def _collars(
+        self, bands: BandChoice, options: AnalyzeOptions
+    ) -> tuple[tuple[Collar, ...], tuple[Collar, ...]]:
+        """What fills up either image to its frame, unless its user says that it is ground."""
+        if options.keep_collars:
+            return (), ()
+        return collars_of(self.before, bands.before), collars_of(self.after, bands.after)
+
+
+def place_pair(
+    before: str | os.PathLike[str],
+    after: str | os.PathLike[str],
+    options: AnalyzeOptions,
+    *,
+    refusing: bool = True,
+) -> PlacedPair:
+    """Opens two rasters and finds the grid they share; reads no pixels and needs no model.
+
+    Args:
+        before: The earlier raster: anything GDAL opens.
+        after: The later raster.
+        options: Grid and area are taken from these.
+        refusing: Whether a pair that is to be refused is; if not, its remarks say so.
+
+    Raises:
+        InputError: If a raster cannot be used, or the two do not overlap or go together.
+        OptionError: If an option does not fit the pair.
+    """
+    paths = (os.fspath(before), os.fspath(after))
+    sources = (
+        read_source(paths[0], allow_remote=options.allow_remote),
+        read_source(paths[1], allow_remote=options.allow_remote),
+    )
+    remarks = source_remarks(*sources, dates_as_given=options.dates_as_given)
+    if refusing:
+        refuse(remarks)
+    grid = common_grid(
+        sources[0].geobox,
+        sources[1].geobox,
+        crs=options.crs,
+        resolution=options.resolution,
+        paths=paths,
+    )
+    remarks += grid_remarks(*sources, grid)
+    area = None
+    if options.aoi is not None:
+        grid, area = cut_to_area(grid, options.aoi, allow_remote=options.allow_remote)
+        if area.note:
+            remarks += (Remark(area.note),)
+    return PlacedPair(*sources, grid, area, remarks)
 
 
 def open_pair(
@@ -95,7 +217,7 @@ def open_pair(
     *,
     refusing: bool = True,
 ) -> RasterPair:
-    """Opens two rasters and finds the grid they share; of their pixels it reads a few.
+    """Opens two rasters for a model that is known: `place_pair`, then `with_bands`.
 
     Args:
         before: The earlier raster: anything GDAL opens.
@@ -108,38 +230,8 @@ def open_pair(
         InputError: If a raster cannot be used, or the two do not overlap or go together.
         OptionError: If an option does not fit the pair.
     """
-    paths = (os.fspath(before), os.fspath(after))
-    sources = (read_source(paths[0]), read_source(paths[1]))
-    remarks = source_remarks(*sources, dates_as_given=options.dates_as_given)
-    if refusing:
-        refuse(remarks)
-    bands = choose_bands(sources[0].bands, sources[1].bands, options.bands, purpose, paths)
-    for source, numbers in zip(sources, (bands.before, bands.after), strict=True):
-        refuse_types(source, numbers)
-    grid = common_grid(
-        sources[0].geobox,
-        sources[1].geobox,
-        crs=options.crs,
-        resolution=options.resolution,
-        paths=paths,
-    )
-    remarks += grid_remarks(*sources, grid)
-    collars = _collars(sources, bands, options)
-    remarks += pixel_remarks(*sources, collars)
-    remarks += band_remarks(bands)
-    area = None
-    if options.aoi is not None:
-        grid, area = cut_to_area(grid, options.aoi)
-    return RasterPair(sources[0], sources[1], bands, grid, area, remarks, collars)
-
-
-def _collars(
-    sources: tuple[RasterSource, RasterSource], bands: BandChoice, options: AnalyzeOptions
-) -> tuple[tuple[Collar, ...], tuple[Collar, ...]]:
-    """What fills up either image to its frame, unless its user says that it is ground."""
-    if options.keep_collars:
-        return (), ()
-    return collars_of(sources[0], bands.before), collars_of(sources[1], bands.after)
+    placed = place_pair(before, after, options, refusing=refusing)
+    return placed.with_bands(options, purpose)
 
 
 def nothing_valid(pair: RasterPair) -> InputError:

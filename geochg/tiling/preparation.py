@@ -176,7 +176,7 @@ def _watched(items: Iterable[_Item], step: Step) -> Iterator[_Item]:
         yield item
 
 
-_Measured = TypeVar("_Measured", Shift, RadiometricMatch, Stretch)
+_Measured = TypeVar("_Measured", Shift, RadiometricMatch, Stretch, Centring)
 
 
 def _measured(kind: type[_Measured], known: object) -> _Measured:

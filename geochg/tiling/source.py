@@ -18,10 +18,14 @@ from rasterio.vrt import WarpedVRT
 
 from geochg.errors import InputError
 from geochg.foreign_text import cleaned, printable, without_secrets
+from geochg.remote_files import is_remote, refuse_remote, refuse_remote_item
 from geochg.tiling.acquired import acquired
 from geochg.tiling.alpha import marked_alpha, read_alpha
 from geochg.tiling.bands import Band, describe_bands
 from geochg.tiling.collar import Collar, find_collars
+from geochg.tiling.drivers import drivers_for
+from geochg.tiling.placement import check_control_points, check_placement
+from geochg.tiling.unreadable import cannot_open
 from geochg.tiling.validity import Alpha, mask_kind, validity_of
 from geochg.tiling.virtual import PALETTE, is_palette, open_view
 
@@ -36,9 +40,21 @@ GDAL_OPTIONS = {
 }
 
 
-def gdal_settings() -> AbstractContextManager[Any]:
-    """How GDAL reads while it lasts, in this thread; its block cache is the whole process's."""
-    env: AbstractContextManager[Any] = rasterio.Env(**GDAL_OPTIONS)
+_NAMING_ITEMS = (("OVERVIEWS", "OVERVIEW_FILE"), ("GEOLOCATION", "X_DATASET"))
+"""Metadata, by domain and name, that names further files."""
+
+_NOTHING_ENDS_SO = "{no-such-ending}"
+
+
+def gdal_settings(*, fetches: bool = True) -> AbstractContextManager[Any]:
+    """How GDAL reads while it lasts, in this thread; its block cache is the whole process's.
+
+    Args:
+        fetches: Whether files may be fetched from other machines.
+    """
+    # Guards what a look into the files has missed: GDAL then opens no file behind an address.
+    barred = {} if fetches else {"CPL_VSIL_CURL_ALLOWED_EXTENSIONS": _NOTHING_ENDS_SO}
+    env: AbstractContextManager[Any] = rasterio.Env(**GDAL_OPTIONS, **barred)
     return env
 
 
@@ -65,6 +81,7 @@ class RasterSource:
         pages: Names by which the rasters within the file are opened, when it holds several and one
             of them was taken because none was named.
         files: Every local file behind it: containers, masks beside it, sources of a VRT.
+        fetches: Whether reading it may ask another machine.
     """
 
     path: str
@@ -83,6 +100,7 @@ class RasterSource:
     dated_by: str = ""
     pages: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
+    fetches: bool = False
 
     def dtype_of(self, numbers: Sequence[int]) -> str:
         """The type that holds the values of some bands, by their numbers."""
@@ -98,24 +116,34 @@ class RasterSource:
         }
 
 
-def read_source(path: str | os.PathLike[str]) -> RasterSource:
+def read_source(path: str | os.PathLike[str], *, allow_remote: bool = False) -> RasterSource:
     """Opens a raster, checks that it can be placed on the ground, and describes it.
 
     Args:
         path: Anything GDAL opens: a file, `/vsicurl/...`, `NETCDF:"a.nc":band`, ...
+        allow_remote: Whether a file on this machine may name rasters elsewhere.
 
     Raises:
-        InputError: If it cannot be opened, has no CRS or no place, or has no data band.
+        InputError: If it cannot be opened, has no CRS or no place, has no data band, or would make
+            requests that nobody asked for.
     """
     name = os.fspath(path)
-    with gdal_settings(), ExitStack() as stack:
-        raw = _open(name, stack)
+    refuse_remote(name, allow=allow_remote)
+    fetches = allow_remote or is_remote(name)
+    with gdal_settings(fetches=fetches), ExitStack() as stack:
+        raw = _open(name, stack, fetches=fetches)
+        for domain, item in _NAMING_ITEMS:
+            refuse_remote_item(name, raw.tags(ns=domain).get(item, ""), allow=allow_remote)
         alpha = _alpha_of(name, raw)
         seen = _seen(raw, stack)
         bands = describe_bands(seen, None if alpha is None else alpha.number)
         dataset = _placed(name, seen, stack)
         if all(band.alpha for band in bands):
             raise InputError(f"{name} has no data band", "give a raster with image bands")
+        height_px, width_px = dataset.shape
+        check_placement(
+            without_secrets(name), _odc_crs(dataset), dataset.transform, (height_px, width_px)
+        )
         time, tag = acquired({**raw.tags(), **raw.tags(ns="IMAGERY")})
         return RasterSource(
             path=name,
@@ -134,6 +162,7 @@ def read_source(path: str | os.PathLike[str]) -> RasterSource:
             pages=tuple(raw.subdatasets),
             size_bytes=_size_bytes(name),
             files=tuple(sorted(_local_files(name))),
+            fetches=fetches,
         )
 
 
@@ -148,12 +177,14 @@ def _alpha_of(name: str, dataset: DatasetReader) -> Alpha | None:
 
 def can_open(name: str) -> bool:
     """Whether GDAL here opens a raster: builds of GDAL differ in the formats they know."""
-    with gdal_settings():
+    fetches = is_remote(name)
+    with gdal_settings(fetches=fetches), ExitStack() as stack:
         try:
-            with rasterio.open(name):
-                return True
-        except (RasterioError, ValueError):
+            refuse_remote(name)
+            _opened(name, stack, fetches=fetches)
+        except (InputError, RasterioError, ValueError):
             return False
+        return True
 
 
 @contextmanager
@@ -169,13 +200,18 @@ def open_source(name: str) -> Iterator[DatasetReader]:
     Raises:
         InputError: As `read_source`.
     """
+    refuse_remote(name)
     with ExitStack() as stack:
-        yield _placed(name, _seen(_open(name, stack), stack), stack)
+        raw = _open(name, stack, fetches=is_remote(name))
+        yield _placed(name, _seen(raw, stack), stack)
 
 
 @contextmanager
 def open_valid(
-    source: RasterSource, wanted: Sequence[int], collars: Sequence[Collar] = ()
+    source: RasterSource,
+    wanted: Sequence[int],
+    collars: Sequence[Collar] = (),
+    step_px: int = 1,
 ) -> Iterator[DatasetReader]:
     """Opens a raster as `open_source`, with one more band that tells which pixels are valid.
 
@@ -183,6 +219,7 @@ def open_valid(
         source: The raster.
         wanted: Numbers of the bands in use, from 1; they are brought to one type.
         collars: What else is left out.
+        step_px: Every how many-th pixel is read of a raster that its own transform places.
 
     Yields:
         The dataset. Where a pixel may be invalid, its last band is marked as alpha, the only one
@@ -192,15 +229,17 @@ def open_valid(
         InputError: As `read_source`.
     """
     with ExitStack() as stack:
-        raw = _open(source.path, stack)
+        raw = _open(source.path, stack, fetches=source.fetches)
         validity = validity_of(raw, wanted, source.alpha)
         for collar in collars:
             cells = stack.enter_context(collar.raster())
             validity = (*validity, collar.tests(wanted, cells.name))
         dtype = source.dtype_of(wanted)
         plain = all(raw.dtypes[number - 1] == dtype for number in wanted) if raw.count > 1 else True
-        if validity or is_palette(raw) or marked_alpha(raw) or not plain:
-            dataset = stack.enter_context(open_view(raw, validity, dtype, wanted))
+        step_px = step_px if raw.crs is not None else 1
+        if validity or is_palette(raw) or marked_alpha(raw) or not plain or step_px > 1:
+            view = open_view(raw, validity, dtype, wanted, step_px)
+            dataset = stack.enter_context(view)
         else:
             dataset = raw
         yield _placed(source.path, dataset, stack)
@@ -217,8 +256,8 @@ def collars_of(source: RasterSource, wanted: Sequence[int]) -> tuple[Collar, ...
     """
     if source.mask not in ("none", "nodata"):
         return ()
-    with gdal_settings(), ExitStack() as stack:
-        raw = _open(source.path, stack)
+    with gdal_settings(fetches=source.fetches), ExitStack() as stack:
+        raw = _open(source.path, stack, fetches=source.fetches)
         nodata = [raw.nodatavals[number - 1] for number in wanted]
         try:
             return find_collars(raw, wanted, nodata)
@@ -234,19 +273,25 @@ def _seen(dataset: DatasetReader, stack: ExitStack) -> DatasetReader:
 def _placed(name: str, dataset: DatasetReader, stack: ExitStack) -> DatasetReader:
     """The raster on an affine grid with a CRS."""
     if dataset.crs is None and dataset.gcps[1] is not None:
+        check_control_points(without_secrets(name), dataset.gcps[0])
         # Without a target transform GDAL fits the polynomial of the control points; with
         # one, rasterio 1.4 ignores them. So the raster is rectified first, then read.
-        has_alpha = marked_alpha(dataset) is not None
-        dataset = stack.enter_context(
-            WarpedVRT(dataset, src_crs=dataset.gcps[1], add_alpha=not has_alpha)
-        )
+        dataset = _rectified(name, dataset, stack)
     _check_placed(name, dataset)
     return dataset
 
 
-def _open(name: str, stack: ExitStack) -> DatasetReader:
+def _opened(name: str, stack: ExitStack, *, fetches: bool) -> DatasetReader:
+    """A raster as GDAL has it; one that may not fetch, by drivers that do not."""
+    drivers = None if fetches else drivers_for(name)
+    # `rasterio.open` takes one driver only.
+    dataset: DatasetReader = stack.enter_context(DatasetReader(name, driver=drivers))
+    return dataset
+
+
+def _open(name: str, stack: ExitStack, *, fetches: bool) -> DatasetReader:
     try:
-        dataset = stack.enter_context(rasterio.open(name))
+        dataset = _opened(name, stack, fetches=fetches)
     except (RasterioError, ValueError) as error:
         raise _cannot_open(name, error) from error
     if not dataset.count and dataset.subdatasets:
@@ -255,6 +300,19 @@ def _open(name: str, stack: ExitStack) -> DatasetReader:
             f"name one, such as {dataset.subdatasets[0]}",
         )
     return dataset
+
+
+def _rectified(name: str, dataset: DatasetReader, stack: ExitStack) -> DatasetReader:
+    """The raster on the grid that its control points place it on."""
+    try:
+        return stack.enter_context(
+            WarpedVRT(dataset, src_crs=dataset.gcps[1], add_alpha=marked_alpha(dataset) is None)
+        )
+    except (RasterioError, ValueError) as error:
+        raise InputError(
+            f"{without_secrets(name)} cannot be rectified by its control points: {cleaned(error)}",
+            "georeference it, for example in QGIS with Raster > Georeferencer",
+        ) from error
 
 
 def _cannot_open(name: str, error: Exception) -> InputError:
@@ -276,14 +334,7 @@ def _looked_at(name: str, reason: str) -> InputError:
     if file.is_dir():
         return InputError(f"{name} is a folder, not a raster", "name the raster file in it")
     if file.is_file():
-        if file.stat().st_size == 0:
-            return InputError(f"{name} is empty", "copy or download it again")
-        if not os.access(file, os.R_OK):
-            return InputError(f"{name} may not be read", "check its permissions")
-        return InputError(
-            f"{name} is not a raster that GDAL can open: {reason}",
-            "check it with `rio info`; copy or download it again if it is damaged",
-        )
+        return cannot_open(file, name, reason)
     return InputError(f"{name} does not exist", "check the path")
 
 

@@ -74,8 +74,8 @@ def validity_of(dataset: DatasetReader, wanted: Sequence[int], alpha: Alpha | No
         alpha: The alpha band; None where there is none, or where it is data.
     """
     if is_palette(dataset):
-        groups = [(MaskTest("1", palette_opacity(dataset)),)]
-        return tuple(groups + _whole_mask(dataset, (1,)))
+        opacity = MaskTest("1", palette_opacity(dataset))
+        return ((opacity,), *_whole_mask(dataset, (1,)))
     groups = _whole_mask(dataset, wanted) or _own_masks(dataset, wanted)
     if alpha is not None and alpha.number not in wanted:
         half = alpha.opaque / 2

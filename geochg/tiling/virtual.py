@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 
 import rasterio
 import rasterio.shutil
+from affine import Affine
 from rasterio import DatasetReader
 from rasterio.enums import ColorInterp
 
@@ -89,6 +90,7 @@ def open_view(
     validity: Validity = (),
     dtype: str | None = None,
     wanted: Sequence[int] = (),
+    step_px: int = 1,
 ) -> DatasetReader:
     """Opens a raster anew through a document of the virtual format.
 
@@ -98,6 +100,8 @@ def open_view(
             band, marked as alpha, of 0 and 255. No other band of it is marked as alpha.
         dtype: Type that the wanted bands are brought to; None to leave them.
         wanted: Numbers of bands, from 1.
+        step_px: Every how many-th pixel of a row and a column is read, from overviews where there
+            are any; the place on the ground stays the same.
 
     Returns:
         The same bands; of a palette image red, green, blue and alpha, uint8.
@@ -115,7 +119,31 @@ def open_view(
         root.append(band)
     if validity:
         root.append(_alpha_band(validity, name, dataset.shape, len(bands) + 1))
+    if step_px > 1:
+        _thin(root, dataset, step_px)
     return rasterio.open(ElementTree.tostring(root, encoding="unicode"))
+
+
+def _thin(root: ElementTree.Element, dataset: DatasetReader, step_px: int) -> None:
+    """Makes a document one of fewer pixels."""
+    width_px, height_px = -(-dataset.width // step_px), -(-dataset.height // step_px)
+    root.set("rasterXSize", str(width_px))
+    root.set("rasterYSize", str(height_px))
+    scale = Affine.scale(dataset.width / width_px, dataset.height / height_px)
+    for place in root.findall("GeoTransform"):
+        place.text = ", ".join(map(repr, (dataset.transform * scale).to_gdal()))
+    whole = (("SrcRect", dataset.width, dataset.height), ("DstRect", width_px, height_px))
+    for source in (element for band in root.iter("VRTRasterBand") for element in band):
+        if source.find("SourceFilename") is None:
+            continue
+        for tag, x_size, y_size in whole:
+            rect = source.find(tag)
+            if rect is None:
+                rect = ElementTree.SubElement(source, tag, xOff="0", yOff="0")
+            elif tag == "SrcRect":
+                continue
+            rect.set("xSize", str(x_size))
+            rect.set("ySize", str(y_size))
 
 
 def _copied(dataset: DatasetReader) -> ElementTree.Element:

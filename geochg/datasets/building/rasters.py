@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -15,8 +15,10 @@ from geochg.datasets.building.scene import MaskedTile, Scene, names_of
 from geochg.datasets.building.values import class_indexes
 from geochg.datasets.telling.truth import DIRECTIONS
 from geochg.errors import InputError, RunError
+from geochg.geometry.vector_file import file_of, is_vector_name, read_areas
 from geochg.options import AlignMode, AnalyzeOptions
 from geochg.records import CLASSES, Change, PixelWindow, Tile, TileFailure, TileWindow
+from geochg.remote_files import refuse_remote
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,14 +26,23 @@ if TYPE_CHECKING:
 
     from geochg.tiling.pair import RasterPair
 
-VECTOR_SUFFIXES = (".geojson", ".json", ".gpkg", ".fgb", ".shp", ".parquet", ".geoparquet")
 CLASS_FIELD, CHANGE_FIELD = "class", "change"
 """Fields of polygons that hold class and direction, as in the layers that `analyze` writes."""
 
 READERS = 2
 
+_SEGMENTS = 8
+"""Parts of a shape's edges: labels are small, and there may be very many."""
+
 Labels = tuple["NDArray[np.uint8]", "NDArray[np.uint8]", "NDArray[np.bool_]"]
 """Of a window: class index, direction index, and where the mask says something."""
+
+
+class _Mask(NamedTuple):
+    """An open mask: its labels by window, and what of it was left out, in words."""
+
+    labels: Callable[[PixelWindow], Labels]
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -58,7 +69,7 @@ class RasterScene(Scene):
 
         if not windows or self.pair is None:
             return
-        with gdal_settings(), _labels(self.mask, self.pair.grid, self.coding or {}) as labels_of:
+        with gdal_settings(), _labels(self.mask, self.pair.grid, self.coding or {}) as known:
             plan = prepare(self.pair, self.align, pixels="display").plan(self.pair)
             for tile in read_ahead(plan, windows, READERS):
                 if isinstance(tile, TileFailure):
@@ -66,13 +77,19 @@ class RasterScene(Scene):
                         f"cannot read tile {tile.window.name} of {self.name}: {tile.reason}",
                         "the file may be damaged",
                     )
-                classes, directions, labelled = labels_of(tile.window.read)
+                classes, directions, labelled = known.labels(tile.window.read)
                 seen = Tile(tile.window, tile.before, tile.after, tile.valid & labelled)
                 yield MaskedTile(seen, classes, directions)
 
 
 def raster_scene(
-    before: str, after: str, mask: str, coding: Mapping[str, int], align: AlignMode
+    before: str,
+    after: str,
+    mask: str,
+    coding: Mapping[str, int],
+    align: AlignMode,
+    *,
+    dates_as_given: bool = False,
 ) -> RasterScene:
     """Opens a pair and looks at its mask; reads no pixels.
 
@@ -83,9 +100,10 @@ def raster_scene(
     from geochg.tiling.source import gdal_settings
 
     with gdal_settings():
-        pair = open_pair(before, after, AnalyzeOptions(), "rgb")
-        with _labels(mask, pair.grid, coding):
-            pass
+        pair = open_pair(before, after, AnalyzeOptions(dates_as_given=dates_as_given), "rgb")
+        with _labels(mask, pair.grid, coding) as known:
+            notes = [remark.text for remark in pair.remarks]
+            notes += [known.note] if known.note else []
     height_px, width_px = pair.grid.shape
     return RasterScene(
         name=safe_name(f"{Path(before).stem}-{Path(after).stem}"),
@@ -93,6 +111,7 @@ def raster_scene(
         known=names_of(dict(coding)),
         facts=pair.facts,
         grid=pair.grid,
+        notes=tuple(notes),
         pair=pair,
         mask=mask,
         coding=coding,
@@ -101,11 +120,10 @@ def raster_scene(
 
 
 @contextmanager
-def _labels(
-    mask: str, grid: GeoBox, coding: Mapping[str, int]
-) -> Iterator[Callable[[PixelWindow], Labels]]:
-    if Path(mask).suffix.lower() in VECTOR_SUFFIXES:
-        yield _Polygons(mask, grid, coding).labels
+def _labels(mask: str, grid: GeoBox, coding: Mapping[str, int]) -> Iterator[_Mask]:
+    if is_vector_name(mask):
+        polygons = _Polygons(mask, grid, coding)
+        yield _Mask(polygons.labels, polygons.note)
     else:
         with _mask_on_grid(mask, grid) as dataset:
 
@@ -114,7 +132,7 @@ def _labels(
                 classes = class_indexes(np.where(alpha > 0, values, 0), coding, mask)
                 return classes, np.zeros_like(classes), alpha > 0
 
-            yield labels
+            yield _Mask(labels)
 
 
 def _bounds(window: PixelWindow) -> tuple[tuple[int, int], tuple[int, int]]:
@@ -129,6 +147,7 @@ def _mask_on_grid(mask: str, grid: GeoBox) -> Iterator[Any]:
     from rasterio.errors import RasterioError
     from rasterio.vrt import WarpedVRT
 
+    refuse_remote(mask)
     height_px, width_px = grid.shape
     try:
         with rasterio.open(mask) as source:
@@ -161,7 +180,8 @@ class _Polygons:
     def __init__(self, path: str, grid: GeoBox, coding: Mapping[str, int]) -> None:
         import shapely
 
-        frame = _frame(path)
+        refuse_remote(file_of(path))
+        frame, self.note = read_areas(path)
         field = CLASS_FIELD if CLASS_FIELD in frame.columns else ""
         if not field and len(coding) != 1:
             raise InputError(
@@ -199,32 +219,12 @@ class _Polygons:
         return classes, directions, np.ones(shape, bool)
 
 
-def _frame(path: str) -> Any:  # noqa: ANN401
-    import geopandas as gpd
-    from pyogrio.errors import DataSourceError
-
-    try:
-        is_parquet = Path(path).suffix.lower() in (".parquet", ".geoparquet")
-        frame = gpd.read_parquet(path) if is_parquet else gpd.read_file(path)
-    except (DataSourceError, OSError, ValueError) as error:
-        raise InputError(
-            f"{path} is not a vector file that GDAL can open", "check the path"
-        ) from error
-    if getattr(frame, "crs", None) is None:
-        raise InputError(f"{path} has no coordinate reference system", "assign one")
-    return frame[frame.geometry.notna() & ~frame.geometry.is_empty]
-
-
 def _placed(row: Mapping[str, Any], frame: Any, grid: GeoBox) -> Any:  # noqa: ANN401
-    import shapely
     from odc.geo.crs import CRS
 
-    from geochg.tiling.grid import pixel_polygon
+    from geochg.tiling.placing import pixel_polygon
 
-    shape = shapely.make_valid(row[frame.geometry.name])
-    west, south, east, north = shape.bounds
-    step = max(east - west, north - south) / 8
-    return pixel_polygon(shapely.segmentize(shape, step) if step else shape, CRS(frame.crs), grid)
+    return pixel_polygon(row[frame.geometry.name], CRS(frame.crs), grid, segments=_SEGMENTS)
 
 
 def _direction(value: object) -> int:

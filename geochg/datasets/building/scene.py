@@ -44,6 +44,7 @@ class Scene(ABC):
         facts: What holds for every tile.
         grid: Where it lies; None for pictures without a place.
         split: The part it belongs to as a whole; empty where that is to be drawn.
+        notes: What its user should know of it.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Scene(ABC):
     facts: PairFacts
     grid: GeoBox | None = None
     split: str = ""
+    notes: tuple[str, ...] = ()
 
     def windows(self, tile_size_px: int, overlap_px: int) -> list[TileWindow]:
         """Its tiles, cut as `analyze` cuts; those of a smaller picture end with it."""

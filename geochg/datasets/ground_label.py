@@ -1,0 +1,163 @@
+"""The mask of a georeferenced pair, and what lies on its grid: features, heat and both dates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import rasterio
+from rasterio.errors import RasterioError
+from rasterio.features import rasterize
+from rasterio.warp import Resampling, reproject
+
+from geochg.errors import InputError
+from geochg.foreign_text import cleaned
+from geochg.tiling.source import open_source
+
+if TYPE_CHECKING:
+    import geopandas as gpd
+    from affine import Affine
+    from numpy.typing import NDArray
+    from rasterio import DatasetReader
+    from rasterio.crs import CRS
+
+CHANGED, UNCHANGED, UNKNOWN = 1, 0, 255
+"""The values of a mask."""
+
+_VALUES_HINT = f"write {CHANGED} for changed, {UNCHANGED} for unchanged, {UNKNOWN} for unknown"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GroundLabel:
+    """A mask, and where it lies.
+
+    Attributes:
+        changed: `(height, width)` bool, true where the ground changed.
+        known: `(height, width)` bool, true where it is known whether it did.
+        transform: From pixels to the CRS.
+        crs: The CRS.
+    """
+
+    changed: NDArray[np.bool_]
+    known: NDArray[np.bool_]
+    transform: Affine
+    crs: CRS
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        height_px, width_px = self.known.shape
+        return height_px, width_px
+
+
+def read_label(path: Path) -> GroundLabel:
+    """Reads a mask.
+
+    Raises:
+        InputError: If it cannot be read, has no place on the ground, holds other values than those
+            of a mask, or knows no pixel.
+    """
+    if not path.is_file():
+        raise InputError(f"there is no mask {path}", "each pair needs one")
+    with _failures_named(path), rasterio.open(path) as dataset:
+        if dataset.crs is None:
+            raise InputError(
+                f"the mask {path} has no coordinate reference system", "give it that of BEFORE"
+            )
+        values = dataset.read(1)
+        label = GroundLabel(values == CHANGED, values != UNKNOWN, dataset.transform, dataset.crs)
+    if not np.isin(values, (CHANGED, UNCHANGED, UNKNOWN)).all():
+        raise InputError(f"the mask {path} holds other values than 0, 1 and 255", _VALUES_HINT)
+    if not label.known.any():
+        raise InputError(f"the mask {path} is unknown everywhere", _VALUES_HINT)
+    return label
+
+
+def covered_by(features: gpd.GeoDataFrame, label: GroundLabel) -> NDArray[np.bool_]:
+    """Where features cover the centres of a label's pixels, `(height, width)` bool.
+
+    Args:
+        features: In any CRS.
+        label: Gives the grid.
+    """
+    shapes = [shape for shape in features.to_crs(label.crs).geometry if not shape.is_empty]
+    if not shapes:
+        return np.zeros(label.shape, bool)
+    covered: NDArray[np.bool_] = rasterize(
+        shapes, label.shape, transform=label.transform, dtype=np.uint8
+    ).astype(bool)
+    return covered
+
+
+def heat_on(path: Path, label: GroundLabel) -> NDArray[np.float32]:
+    """A heatmap on the grid of a label, `(height, width)` float32, 0 where it has no data.
+
+    The values are those of the file (0-254); only their order matters to whoever asks.
+
+    Raises:
+        InputError: If it cannot be read.
+    """
+    heat = np.zeros(label.shape, np.float32)
+    with _failures_named(path), rasterio.open(path) as source:
+        # rasterio 1.4 takes a `dst_nodata` of 0 for none given, and would fill with that of the
+        # source, which is above any probability. So what is there, zeros, is left.
+        reproject(
+            rasterio.band(source, 1),
+            heat,
+            dst_transform=label.transform,
+            dst_crs=label.crs,
+            resampling=Resampling.bilinear,
+            init_dest_nodata=False,
+        )
+    return np.nan_to_num(heat)
+
+
+def bands_on(path: Path, label: GroundLabel) -> NDArray[np.float64]:
+    """All bands of a raster on the grid of a label, `(bands, height, width)` float64.
+
+    Where the raster has no data, or does not reach, the values are 0. From another grid they are
+    interpolated bilinearly.
+
+    Raises:
+        InputError: If it cannot be read.
+    """
+    with _failures_named(path), open_source(str(path)) as dataset:
+        bands: NDArray[np.float64] = dataset.read().astype(np.float64)
+        bands[:, dataset.dataset_mask() == 0] = 0
+        bands[~np.isfinite(bands)] = 0
+        if _is_on(dataset, label):
+            return bands
+        placed = np.zeros((dataset.count, *label.shape))
+        reproject(
+            bands,
+            placed,
+            src_transform=dataset.transform,
+            src_crs=dataset.crs,
+            dst_transform=label.transform,
+            dst_crs=label.crs,
+            resampling=Resampling.bilinear,
+        )
+    return placed
+
+
+def _is_on(dataset: DatasetReader, label: GroundLabel) -> bool:
+    return bool(
+        dataset.shape == label.shape
+        and dataset.crs == label.crs
+        and dataset.transform.almost_equals(label.transform)
+    )
+
+
+@contextmanager
+def _failures_named(path: Path) -> Iterator[None]:
+    """Turns a failure of GDAL into an error that names the file."""
+    try:
+        yield
+    except (RasterioError, ValueError) as error:
+        raise InputError(
+            f"{path} cannot be read: {cleaned(error)}", "copy or download it again"
+        ) from error

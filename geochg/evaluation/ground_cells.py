@@ -1,0 +1,49 @@
+"""Ground in cells: thirds of a usual tile, over the pixels of which the truth is known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+CELL_SIDE_PX = 256 / 3
+"""Side of a cell; a strip narrower than half of it is no cell of its own."""
+
+LEAST_KNOWN_SHARE = 0.01
+"""A cell of which less is known is left out."""
+
+
+def cell_means(
+    values: NDArray[np.floating] | NDArray[np.bool_], known: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """The mean of each cell over its known pixels, `(cells,)`, row by row.
+
+    Cells begin at the upper left corner; those at the right and lower edges are smaller. NaN where
+    too little of a cell is known.
+
+    Args:
+        values: `(height, width)`.
+        known: `(height, width)`.
+    """
+    return np.array(
+        [
+            values[part][known[part]].mean() if known[part].mean() >= LEAST_KNOWN_SHARE else np.nan
+            for part in _cells(*known.shape)
+        ],
+        np.float64,
+    )
+
+
+def _cells(height_px: int, width_px: int) -> Iterator[tuple[slice, slice]]:
+    for rows in _spans(height_px):
+        for cols in _spans(width_px):
+            yield rows, cols
+
+
+def _spans(length_px: int) -> list[slice]:
+    starts = np.arange(0, max(length_px - CELL_SIDE_PX / 2, 1), CELL_SIDE_PX)
+    return [slice(round(start), round(min(start + CELL_SIDE_PX, length_px))) for start in starts]

@@ -1,0 +1,255 @@
+"""Maps folders of pairs with masks, kind by kind, and scores the maps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from geochg.datasets.kinds import LAYOUT_HINT, Kind, MaskedPair
+from geochg.errors import (
+    CancelledRunError,
+    GeochgError,
+    InputError,
+    ModelError,
+    OptionError,
+    RunError,
+)
+from geochg.evaluation.map_measures import MapMeasures, map_measures
+from geochg.evaluation.map_scores import (
+    METRICS,
+    ROUNDS,
+    ScoredPair,
+    has_changed,
+    score_lines,
+    scored_pairs,
+)
+from geochg.evaluation.tables import ScoreTable, lines_to_dict
+from geochg.events import Event, Listener, Notice, Progress, ignore
+from geochg.models.base import ChangeModel
+from geochg.models.chosen import check_classes, check_sensitivity, load_chosen
+from geochg.options import AnalyzeOptions
+
+ALL, CHANGED, UNCHANGED = "all pairs", "changed pairs", "unchanged pairs"
+
+
+@dataclass(frozen=True, slots=True)
+class NotScored:
+    """A pair that could not be scored, or a kind of which no pair was tried.
+
+    Attributes:
+        pair: Name of the pair; empty where it is the whole kind.
+        error: Why.
+    """
+
+    pair: str
+    error: GeochgError
+
+    def to_dict(self) -> dict[str, str]:
+        """The failure as plain JSON values."""
+        return {"pair": self.pair, "reason": self.error.message, "hint": self.error.hint}
+
+
+@dataclass(frozen=True)
+class KindScores:
+    """The scores of one kind.
+
+    Attributes:
+        kind: The kind.
+        classes: The classes that the model was asked to keep; empty for all.
+        pairs: Measures of the pairs that were scored.
+        failed: What was not scored.
+        tables: All pairs; where pairs with and without change occur, each also by themselves.
+    """
+
+    kind: Kind
+    classes: tuple[str, ...]
+    pairs: Sequence[MapMeasures] = ()
+    failed: Sequence[NotScored] = ()
+    tables: Sequence[ScoreTable] = ()
+
+    @property
+    def name(self) -> str:
+        """The name of the kind."""
+        return self.kind.name
+
+    @property
+    def heading(self) -> str:
+        """The same, as it heads a section."""
+        return self.kind.name
+
+    @property
+    def summary(self) -> str:
+        """What was scored, on one line."""
+        if not self.pairs:
+            return "no pair scored"
+        truth = np.concatenate([pair.truth for pair in self.pairs])
+        share = f"{truth.mean():.0%} of them changed" if len(truth) else "none large enough"
+        failed = f"; {len(self.failed)} pairs not scored" if self.failed else ""
+        return f"{len(self.pairs)} pairs, {len(truth)} cells, {share}{failed}"
+
+    @property
+    def notes(self) -> list[str]:
+        """What is to be known of the scores."""
+        notes = [
+            f"{each.pair or 'no pair'} is not scored: {each.error.message}" for each in self.failed
+        ]
+        if self.pairs:
+            notes.append("differencing has the best thresholds on these very pairs")
+        if len(self.pairs) > 1:
+            notes.append(f"in brackets: 95 % of {ROUNDS:,} bootstrap samples of the pairs")
+        if self.classes:
+            notes.append(f"only features of {', '.join(self.classes)} are scored")
+        return notes
+
+    def to_dict(self) -> dict[str, Any]:
+        """The scores as plain JSON values, as fractions."""
+        return {
+            "kind": self.name,
+            "classes": list(self.classes),
+            "groups": [
+                {"group": table.group, "pairs": table.items, "scores": lines_to_dict(table)}
+                for table in self.tables
+            ],
+            "pairs": [_facts(pair) for pair in self.pairs],
+            "failed": [each.to_dict() for each in self.failed],
+        }
+
+
+@dataclass(frozen=True)
+class KindsReport:
+    """The scores of all kinds, and the model that was asked.
+
+    Attributes:
+        identity: `ModelIdentity` as plain values.
+        kinds: One a kind.
+    """
+
+    identity: Mapping[str, str]
+    kinds: Sequence[KindScores]
+
+
+def kinds_report(
+    kinds: Sequence[Kind], options: AnalyzeOptions, listener: Listener = ignore
+) -> KindsReport:
+    """Maps what changed in each pair as `analyze` does, and scores the maps.
+
+    A pair that cannot be scored is named, in a warning and in the scores, and the others are
+    scored without it.
+
+    Args:
+        kinds: The pairs.
+        options: How they are analysed. Where they keep no classes, those are kept that the masks
+            of a kind cover.
+        listener: Told of progress in pairs and of what the user should know, on the calling thread.
+
+    Raises:
+        InputError: If no pair could be scored, because of how it or an option is.
+        OptionError: Likewise.
+        ModelError: Likewise.
+        RunError: If no pair could be scored for another reason.
+    """
+    run = _Run(options, listener, sum(len(kind.pairs) for kind in kinds))
+    scores = [run.scores(kind) for kind in kinds]
+    if not any(each.pairs for each in scores):
+        raise _nothing_scored([failure for each in scores for failure in each.failed])
+    return KindsReport(run.identity, scores)
+
+
+@dataclass
+class _Run:
+    """A run over kinds: how far it is, and which model it asks."""
+
+    options: AnalyzeOptions
+    listener: Listener
+    total: int
+    done: int = 0
+    identity: dict[str, str] = field(default_factory=dict)
+
+    def scores(self, kind: Kind) -> KindScores:
+        """The scores of one kind."""
+        classes = self.options.classes or kind.classes
+        options = replace(self.options, classes=classes)
+        try:
+            model = load_chosen(options)
+            check_classes(options, model)
+            check_sensitivity(options, model)
+        except GeochgError as error:
+            failed = self._not_scored(kind, "", error)
+            self._advance(len(kind.pairs))
+            return KindScores(kind, classes, failed=[failed])
+        self._note_identity(model)
+        measures, failures = list[MapMeasures](), list[NotScored]()
+        for pair in kind.pairs:
+            try:
+                measures.append(map_measures(pair, model, options, self._named(kind, pair)))
+            except CancelledRunError:
+                raise
+            except GeochgError as error:
+                failures.append(self._not_scored(kind, pair.name, error))
+            self._advance(1)
+        tables = _tables(scored_pairs(measures)) if measures else []
+        return KindScores(kind, classes, measures, failures, tables)
+
+    def _note_identity(self, model: ChangeModel) -> None:
+        found = model.identity
+        self.identity = {"id": found.id, "checksum": found.checksum, "adapter": found.adapter}
+
+    def _advance(self, pairs: int) -> None:
+        self.done += pairs
+        self.listener(Progress("scored", self.done, self.total))
+
+    def _not_scored(self, kind: Kind, pair: str, error: GeochgError) -> NotScored:
+        place = f"{kind.name}/{pair}" if pair else kind.name
+        self.listener(Notice(f"{place} is not scored: {error.message}", warning=True))
+        return NotScored(pair, error)
+
+    def _named(self, kind: Kind, pair: MaskedPair) -> Listener:
+        """Passes on what is said of a pair with its name; its progress is not told."""
+
+        def tell(event: Event) -> None:
+            if isinstance(event, Notice):
+                self.listener(replace(event, message=f"{kind.name}/{pair.name}: {event.message}"))
+
+        return tell
+
+
+def _tables(pairs: Sequence[ScoredPair]) -> list[ScoreTable]:
+    changed = [pair for pair in pairs if has_changed(pair)]
+    unchanged = [pair for pair in pairs if not has_changed(pair)]
+    if not changed or not unchanged:
+        return [_table("", pairs)]
+    return [_table(ALL, pairs), _table(CHANGED, changed), _table(UNCHANGED, unchanged)]
+
+
+def _table(group: str, pairs: Sequence[ScoredPair]) -> ScoreTable:
+    """Where nothing changed, only the false area means anything."""
+    columns = METRICS if any(map(has_changed, pairs)) else METRICS[-1:]
+    return ScoreTable(group, len(pairs), columns, score_lines(pairs))
+
+
+def _facts(pair: MapMeasures) -> dict[str, Any]:
+    return {
+        "pair": pair.pair.name,
+        "features": pair.features,
+        "cells": {"changed": int(pair.truth.sum()), "unchanged": int((~pair.truth).sum())},
+        "pixels": {
+            "changed": pair.pixels.changed,
+            "unchanged": pair.pixels.unchanged,
+            "changed_covered": pair.pixels.hits,
+            "unchanged_covered": pair.pixels.alarms,
+        },
+    }
+
+
+def _nothing_scored(failures: Sequence[NotScored]) -> GeochgError:
+    """The error of a run that scored no pair; alone, or the same for all, the first one's."""
+    if not failures:
+        return InputError("there is no pair to score", LAYOUT_HINT)
+    first = failures[0].error
+    if all(each.error.message == first.message for each in failures):
+        return first
+    kind = InputError if isinstance(first, InputError | OptionError | ModelError) else RunError
+    return kind(f"none of the pairs could be scored; the first: {first.message}", first.hint)

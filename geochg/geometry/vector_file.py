@@ -1,0 +1,170 @@
+"""Vector files: one layer of them, and of that layer what has an area."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from geochg.errors import InputError
+from geochg.foreign_text import without_secrets
+from geochg.geometry.areal import areas
+
+if TYPE_CHECKING:
+    import geopandas as gpd
+
+VECTOR_SUFFIXES = (".geojson", ".json", ".gpkg", ".fgb", ".shp", ".parquet", ".geoparquet")
+"""Suffixes of files that hold shapes whatever else may be asked of them."""
+
+_PARQUET = (".parquet", ".geoparquet")
+_MOST_LISTED = 20
+
+
+@dataclass(frozen=True)
+class LayerName:
+    """A layer of a vector file, as it is named on the command line and as QGIS writes it.
+
+    Attributes:
+        file: The file, folder or GDAL name.
+        layer: Name of the layer; empty where none is named.
+        number: Number of the layer, from 0; None where none is given.
+        subset: A condition in SQL that its features fulfil; empty for all of them.
+    """
+
+    file: str
+    layer: str = ""
+    number: int | None = None
+    subset: str = ""
+
+    @classmethod
+    def of(cls, text: str) -> LayerName:
+        """Reads `FILE`, `FILE|layername=x`, `FILE|layerid=1`, with `|subset=...` behind it.
+
+        Raises:
+            InputError: If something else stands behind the file.
+        """
+        file, *parts = text.split("|")
+        known = {}
+        for number, part in enumerate(parts):
+            key, separator, value = part.partition("=")
+            key = key.strip().lower()
+            if key == "subset":  # the rest, whatever it holds
+                known[key] = "|".join([value, *parts[number + 1 :]])
+                break
+            if not separator or key not in ("layername", "layerid", "geometrytype"):
+                raise InputError(
+                    f"{part!r} behind {file} names no layer", "write it as FILE|layername=NAME"
+                )
+            known[key] = value
+        layer_id = known.get("layerid", "")
+        if layer_id and not layer_id.isdecimal():
+            raise InputError(f"{layer_id!r} is no number of a layer", "write FILE|layername=NAME")
+        return cls(
+            file=file,
+            layer=known.get("layername", ""),
+            number=int(layer_id) if layer_id else None,
+            subset=known.get("subset", ""),
+        )
+
+
+def file_of(text: str) -> str:
+    """The file of what may name a layer too; the text itself where it is no such name."""
+    return text.partition("|")[0] if _is_file(text.partition("|")[0]) else text
+
+
+def is_there(text: str) -> bool:
+    """Whether what may name a layer too names a file that is there, or one that only GDAL knows."""
+    return text.startswith("/vsi") or _is_file(file_of(text))
+
+
+def is_vector_name(text: str) -> bool:
+    """Whether a name is that of a vector file by its suffix, with or without a layer."""
+    file, _, layer = text.partition("|")
+    names_layer = layer.lower().startswith(("layername=", "layerid="))
+    return names_layer or Path(file).suffix.lower() in VECTOR_SUFFIXES
+
+
+def read_areas(text: str, *, columns: list[str] | None = None) -> tuple[gpd.GeoDataFrame, str]:
+    """Reads what has an area from one layer of a vector file.
+
+    Args:
+        text: The file, with `|layername=NAME` behind it where it has several layers.
+        columns: Fields to read; None for all.
+
+    Returns:
+        Features with valid polygons and multipolygons, and what was left out, in words.
+
+    Raises:
+        InputError: If the file cannot be read, its layer is not told, it has no CRS, or nothing in
+            it has an area.
+    """
+    frame = _read(text, columns)
+    shown = without_secrets(text)
+    if getattr(frame, "crs", None) is None:
+        raise InputError(
+            f"{shown} has no coordinate reference system",
+            "assign one, for example in QGIS with Layer > Set CRS, and save it again",
+        )
+    found, note = areas(frame.geometry.to_numpy())
+    frame = frame.set_geometry(found, crs=frame.crs)
+    frame = frame[~frame.geometry.is_empty & (frame.geometry.area > 0)]
+    if frame.empty:
+        raise InputError(f"{shown} has no polygon with an area", "give polygons")
+    return frame, f"{shown}: {note}" if note else ""
+
+
+def _read(text: str, columns: list[str] | None) -> gpd.GeoDataFrame:
+    import geopandas
+    import pyogrio
+    from pyogrio.errors import DataLayerError, DataSourceError
+    from shapely.errors import ShapelyError
+
+    name = LayerName(text) if _is_file(text) else LayerName.of(text)
+    try:
+        if Path(name.file).suffix.lower() in _PARQUET:
+            return geopandas.read_parquet(name.file)
+        layer = _layer(name)
+        return pyogrio.read_dataframe(
+            name.file, layer=layer, columns=columns, where=name.subset or None
+        )
+    # ShapelyError: a ring that is not closed, or of too few points.
+    except (DataSourceError, DataLayerError, ShapelyError, OSError, ValueError) as error:
+        raise InputError(
+            f"{without_secrets(text)} is not a vector file that GDAL can open",
+            f"check the path and the file ({' '.join(str(error).split())[:200]})",
+        ) from error
+
+
+def _layer(name: LayerName) -> str | None:
+    """The layer that is named, or the only one; tables without shapes do not count."""
+    import pyogrio
+
+    listed = pyogrio.list_layers(name.file)
+    layers = [str(layer) for layer, kind in listed if kind is not None]
+    hint = f"its layers are {_listed(layers)}; write FILE|layername={layers[0] if layers else ''}"
+    shown = without_secrets(name.file)
+    if name.layer:
+        if name.layer not in layers:
+            raise InputError(f"{shown} has no layer {name.layer!r}", hint)
+        return name.layer
+    if name.number is not None:
+        if name.number >= len(listed):
+            raise InputError(f"{shown} has no layer number {name.number}", hint)
+        return str(listed[name.number][0])
+    if len(layers) > 1:
+        raise InputError(f"{shown} has {len(layers)} layers and none is named", hint)
+    if not layers:
+        raise InputError(f"{shown} has no layer with shapes", "give polygons")
+    return layers[0]
+
+
+def _listed(layers: list[str]) -> str:
+    more = f" and {len(layers) - _MOST_LISTED} more" if len(layers) > _MOST_LISTED else ""
+    return ", ".join(layers[:_MOST_LISTED]) + more
+
+
+def _is_file(text: str) -> bool:
+    try:
+        return Path(text).exists()
+    except (OSError, ValueError):  # too long for a name, or with characters none may have
+        return False
