@@ -37,18 +37,14 @@ def fill(card: Path, scores: str, made: Path | None) -> None:
 
 
 def _cuts(calibration: dict[str, Any] | None) -> str:
-    """The logits from which on a pixel is changed, and a building, by the size of shown pixels."""
+    """The logits from which on a pixel is changed, and a building."""
     if calibration is None:
         return "not calibrated"
-    parts = [
-        f"{_side(cut['up_to_m'])}: change {cut['change']:.2f}, buildings {cut['building']:.2f}"
-        for cut in calibration["cuts"]
-    ]
-    return "; ".join(parts)
-
-
-def _side(most_m: float | None) -> str:
-    return "coarser" if most_m is None else f"up to {most_m:g} m"
+    return (
+        "a pixel has changed where its logit reaches {intercept:.2f} {of_typical:+.2f} times the "
+        "median logit of the scene {of_resolution:+.2f} times the binary logarithm of the shown "
+        "pixel's side in metres; a building changed where its logit reaches {building:.2f}"
+    ).format(**calibration)
 
 
 def _options(options: dict[str, Any]) -> str:

@@ -129,7 +129,7 @@ class PlacedPair:
     area: Area | None
     remarks: tuple[Remark, ...]
 
-    def with_bands(self, options: AnalyzeOptions, purpose: Literal["rgb", "all"]) -> RasterPair:
+    def with_bands(self, options: AnalyzeOptions, purpose: BandPurpose) -> RasterPair:
         """The pair with the bands that go together; of their pixels it reads a few.
 
         Args:

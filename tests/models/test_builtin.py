@@ -16,7 +16,7 @@ from geochg.errors import ModelError
 from geochg.models.builtin import FOLDER
 from geochg.models.deltavlm.backend import DeltaVLMModel, DeltaVLMOptions
 from geochg.models.deltavlm.folder import open_model
-from geochg.models.deltavlm.map_answers import changed_pixels
+from geochg.geometry.changed import changed_pixels
 from geochg.models.deltavlm.onnx_vision import OnnxVision
 from geochg.models.deltavlm.postprocessing import MOST_CUT, Calibration
 from geochg.models.deltavlm.vision_output import DENSE_FIELDS
@@ -145,7 +145,9 @@ def test_the_same_pair_gives_the_same_bytes_in_another_run(builtin, pairs):
 def test_presence_and_words_follow_from_the_map(seen):
     for _, (presence, outlines, counts, caption, dialogue) in seen:
         valid = np.ones(outlines.change.shape, bool)
-        changed = changed_pixels(outlines, valid)
+        pixels = changed_pixels(outlines, valid)
+        assert pixels is not None
+        changed = pixels.changed
         assert presence.changed == caption.changed == changed.any()
         assert presence.probability == pytest.approx(
             outlines.change[~outlines.not_seen].max(), abs=1e-6

@@ -10,7 +10,8 @@ from scipy.special import expit
 
 from geochg.land_cover import COVERS, agrees, class_and_direction
 from geochg.models.deltavlm.detector import ColorRange, Scene
-from geochg.models.deltavlm.map_answers import changed_pixels, map_answer
+from geochg.geometry.changed import changed_pixels, presence_of
+from geochg.models.deltavlm.map_answers import map_answer
 from geochg.models.deltavlm.postprocessing import (
     JOINED,
     MOST_CUT,
@@ -18,7 +19,6 @@ from geochg.models.deltavlm.postprocessing import (
     Cuts,
     Finding,
     OutlineMaker,
-    presence_of,
 )
 from geochg.models.deltavlm.vision_output import HeadFacts
 from geochg.records import (
@@ -182,15 +182,15 @@ def test_what_is_hidden_at_one_date_is_not_seen(hidden):
     wanted = np.zeros((4, 4), bool)
     wanted[:2, 1:] = True
     assert np.array_equal(made.not_seen, wanted)
-    assert np.array_equal(changed_pixels(made, valid), valid & ~wanted)
+    assert np.array_equal(changed_pixels(made, valid).changed, valid & ~wanted)
 
 
 def test_change_under_clouds_is_none():
     one = tile(2)
     made = maker().outlines(finding(np.full((2, 2), 6), np.full((2, 2), 3), change=9.0), one)
-    assert not presence_of(made, one).changed
-    assert presence_of(made, one).probability == 0
-    answer = map_answer(Task.CAPTION, made, presence_of(made, one), one, "Nothing changed.")
+    assert not presence_of(made, one.valid).changed
+    assert presence_of(made, one.valid).probability == 0
+    answer = map_answer(Task.CAPTION, made, presence_of(made, one.valid), one, "Nothing changed.")
     assert answer == Caption("Nothing changed.", changed=False)
 
 
@@ -221,7 +221,7 @@ def test_presence_follows_from_the_map(seed, threshold):
     covers = rng.integers(0, 7, (2, 6, 6))
     one = tile(valid=valid)
     made = maker(FITTED, threshold).outlines(finding(*covers, logits), one)
-    presence = presence_of(made, one)
+    presence = presence_of(made, one.valid)
     seen = valid & ~made.not_seen
     assert presence.changed == bool((made.change >= made.threshold)[seen].any())
     assert presence.probability == pytest.approx(made.change[seen].max(), abs=1e-6)
@@ -232,7 +232,7 @@ def test_presence_follows_from_the_map(seed, threshold):
 def test_a_tile_without_a_valid_pixel_has_not_changed(threshold):
     one = tile(valid=np.zeros((6, 6), bool))
     made = maker(threshold=threshold).outlines(EVERY, one)
-    assert not presence_of(made, one).changed
+    assert not presence_of(made, one.valid).changed
 
 
 # --- cuts ----------------------------------------------------------------------------------------
@@ -280,7 +280,7 @@ def test_the_ends_of_the_thresholds_hold(threshold):
     made = maker(threshold=threshold).outlines(EVERY, one)
     assert np.isfinite(made.probability).all()
     assert made.threshold == threshold
-    assert presence_of(made, one).changed == (threshold == 0)
+    assert presence_of(made, one.valid).changed == (threshold == 0)
 
 
 @pytest.mark.parametrize("confidence", [None, CONFIDENCE])
@@ -314,7 +314,7 @@ def two_houses():
     logits = np.where(before != after, 4.0, -4.0)
     one = tile(12)
     made = maker().outlines(finding(before, after, logits), one)
-    return made, presence_of(made, one), one
+    return made, presence_of(made, one.valid), one
 
 
 def test_counts_and_words_are_those_of_the_map():
@@ -339,7 +339,7 @@ def test_without_change_the_fixed_answer_is_given(task):
     one = tile(4)
     covers = np.zeros((2, 4, 4), int)
     made = maker().outlines(finding(*covers, change=-5.0, building=-5.0), one)
-    answer = map_answer(task, made, presence_of(made, one), one, "Nothing changed.")
+    answer = map_answer(task, made, presence_of(made, one.valid), one, "Nothing changed.")
     if task is Task.COUNT:
         assert set(answer.counts.values()) == {0}
     else:

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from geochg.errors import RunError
+from geochg.geometry.changed import presence_of
 from geochg.models.base import Capabilities, ChangeModel, ModelIdentity
 from geochg.models.deltavlm.detector import SCENE_TILES, Detector, Scene, joined
-from geochg.models.deltavlm.postprocessing import OutlineMaker, presence_of
+from geochg.models.deltavlm.postprocessing import OutlineMaker
 from geochg.models.devices import torch_device
 from geochg.models.talk import Conversation, settled, unchanged
 from geochg.options import Options
@@ -288,7 +289,7 @@ class DeltaVLMModel(ChangeModel):
             return None
         if question.task is Task.LOCATE:
             return outlines
-        presence = presence_of(outlines, tile)
+        presence = presence_of(outlines, tile.valid)
         if question.task is Task.PRESENCE:
             return presence
         if question.task is Task.QUESTION or presence.changed:
@@ -306,7 +307,7 @@ class DeltaVLMModel(ChangeModel):
         """The language model's answer; a dialogue's presence has the map's probability."""
         answer = talk.answer()
         if outlines is not None and isinstance(answer, Dialogue):
-            probability = presence_of(outlines, tile).probability
+            probability = presence_of(outlines, tile.valid).probability
             return replace(answer, presence=replace(answer.presence, probability=probability))
         return answer
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from geochg.geometry.changed import ChangedPixels, changed_pixels
 from geochg.models.talk import unchanged
 from geochg.models.wording import sentence
 from geochg.records import (
@@ -39,8 +40,9 @@ def map_answer(
         tile: The tile.
         no_change_sentence: What is said of a tile without change.
     """
-    channel_px = _channel_pixels(outlines, tile.valid)
-    if not channel_px.any():
+    changed = changed_pixels(outlines, tile.valid)
+    channel_px = _channel_pixels(changed, len(outlines.channels))
+    if changed is None or not channel_px.any():
         nothing = Presence(changed=False, probability=presence.probability)
         return unchanged(task, nothing, no_change_sentence)
     caption = _caption(outlines, channel_px, tile.valid)
@@ -48,22 +50,15 @@ def map_answer(
         return caption
     if task is Task.QUESTION:
         return Reply(caption.text)
-    counts = _counts(outlines, tile.valid)
+    counts = _counts(changed)
     return counts if task is Task.COUNT else Dialogue(presence, counts, caption.text)
 
 
-def changed_pixels(outlines: Outlines, valid: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """`(height, width)`: where the map says that something changed."""
-    surface = outlines.probability.max(axis=0) if outlines.change is None else outlines.change
-    seen = valid if outlines.not_seen is None else valid & ~outlines.not_seen
-    changed: NDArray[np.bool_] = (surface >= outlines.threshold) & seen
-    return changed
-
-
-def _channel_pixels(outlines: Outlines, valid: NDArray[np.bool_]) -> NDArray[np.intp]:
+def _channel_pixels(changed: ChangedPixels | None, channels: int) -> NDArray[np.intp]:
     """`(channels,)`: how many pixels changed in the way of each channel."""
-    strongest = outlines.probability.argmax(axis=0)[changed_pixels(outlines, valid)]
-    return np.bincount(strongest, minlength=len(outlines.channels))
+    if changed is None:
+        return np.zeros(channels, np.intp)
+    return np.bincount(changed.channel[changed.changed], minlength=channels)
 
 
 def _caption(outlines: Outlines, channel_px: NDArray[np.intp], valid: NDArray[np.bool_]) -> Caption:
@@ -76,19 +71,17 @@ def _caption(outlines: Outlines, channel_px: NDArray[np.intp], valid: NDArray[np
     return Caption(sentence(shares), changed=True)
 
 
-def _counts(outlines: Outlines, valid: NDArray[np.bool_]) -> Counts:
+def _counts(changed: ChangedPixels) -> Counts:
     """Separate things of each class, and the commonest direction of each."""
     from scipy.ndimage import label
 
-    changed = changed_pixels(outlines, valid)
-    strongest = outlines.probability.argmax(axis=0)
     counts = dict.fromkeys(ASKED, 0)
     changes: dict[str, Change] = {}
     for class_name in counts:
-        places = [p for p, c in enumerate(outlines.channels) if c.class_name == class_name]
-        of_class = changed & np.isin(strongest, places)
+        places = [p for p, c in enumerate(changed.channels) if c.class_name == class_name]
+        of_class = changed.changed & np.isin(changed.channel, places)
         counts[class_name] = int(label(of_class)[1])
         if counts[class_name]:
-            commonest = np.bincount(strongest[of_class], minlength=len(outlines.channels)).argmax()
-            changes[class_name] = outlines.channels[int(commonest)].change
+            commonest = np.bincount(changed.channel[of_class]).argmax()
+            changes[class_name] = changed.channels[int(commonest)].change
     return Counts(counts, changes)

@@ -17,7 +17,7 @@ from geochg.land_cover import class_and_direction
 from geochg.models.deltavlm.detector import HALF, Scene
 from geochg.models.deltavlm.resample import resampled
 from geochg.models.deltavlm.vision_output import DenseArrays, HeadFacts, VisionOutput
-from geochg.records import CANNOT_TELL, LAND_COVER, Channel, LandCover, Outlines, Presence
+from geochg.records import CANNOT_TELL, LAND_COVER, Channel, LandCover, Outlines
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -226,14 +226,6 @@ class OutlineMaker:
             of_buildings = scores[built] / np.maximum(scores[built].max(axis=0), 1e-6)
             layers[built] = of_buildings * building
         return layers
-
-
-def presence_of(outlines: Outlines, tile: Tile) -> Presence:
-    """A tile changed when its map says so, and as surely as the surest pixel did."""
-    assert outlines.change is not None
-    seen = tile.valid if outlines.not_seen is None else tile.valid & ~outlines.not_seen
-    highest = float(outlines.change[seen].max(initial=0.0))
-    return Presence(bool(seen.any()) and highest >= outlines.threshold, highest)
 
 
 def building_logits(
