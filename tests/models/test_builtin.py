@@ -13,10 +13,10 @@ import geochg
 from geochg.datasets.world.options import WorldOptions
 from geochg.datasets.world.pair import scene
 from geochg.errors import ModelError
+from geochg.geometry.changed import changed_pixels
 from geochg.models.builtin import FOLDER
 from geochg.models.deltavlm.backend import DeltaVLMModel, DeltaVLMOptions
 from geochg.models.deltavlm.folder import open_model
-from geochg.geometry.changed import changed_pixels
 from geochg.models.deltavlm.onnx_vision import OnnxVision
 from geochg.models.deltavlm.postprocessing import MOST_CUT, Calibration
 from geochg.models.deltavlm.vision_output import DENSE_FIELDS

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
+from geochg.geometry.changed import changed_pixels, presence_of
 from geochg.land_cover import COVERS, agrees, class_and_direction
 from geochg.models.deltavlm.detector import ColorRange, Scene
-from geochg.geometry.changed import changed_pixels, presence_of
 from geochg.models.deltavlm.map_answers import map_answer
 from geochg.models.deltavlm.postprocessing import (
     JOINED,
