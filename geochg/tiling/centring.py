@@ -37,7 +37,9 @@ class Centring:
     unit: tuple[float, ...]
 
     @classmethod
-    def from_samples(cls, before: NDArray[np.float64], after: NDArray[np.float64]) -> Self | None:
+    def from_samples(
+        cls, before: NDArray[np.floating[Any]], after: NDArray[np.floating[Any]]
+    ) -> Self | None:
         """The centring that a pair needs; None where float32 tells its values apart as they are.
 
         Args:
@@ -49,7 +51,8 @@ class Centring:
         """
         if not before.size:
             return None
-        bands = [_Range.of(*pair) for pair in zip(before, after, strict=True)]
+        pairs = zip(before.astype(np.float64), after.astype(np.float64), strict=True)
+        bands = [_Range.of(*pair) for pair in pairs]
         if all(band.held for band in bands):
             return None
         return cls(tuple(band.origin for band in bands), tuple(band.unit for band in bands))

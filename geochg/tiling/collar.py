@@ -144,11 +144,11 @@ def _collar(values: NDArray[Any], value: float, named: NDArray[np.bool_]) -> Col
     picture = ~cells & ~named
     if not picture.any() or (same & picture).sum() > _MOST_WITHIN * picture.sum():
         return None
-    pieces, count = ndimage.label(picture, structure=np.ones((3, 3)))
+    pieces, count = ndimage.label(picture, structure=np.ones((3, 3), bool))
     sizes = np.bincount(pieces.ravel(), minlength=count + 1)[1:]
     if sizes.max() < _LEAST_WHOLE * picture.sum():
         return None
-    around = ndimage.binary_dilation(cells, structure=np.ones((3, 3)))
+    around = ndimage.binary_dilation(cells, structure=np.ones((3, 3), bool))
     if not _stands_out(values, value, around & picture, picture):
         return None
     return Collar(value, share, (cells.shape[0], cells.shape[1]), around.astype(np.uint8).tobytes())
