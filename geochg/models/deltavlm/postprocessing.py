@@ -33,7 +33,7 @@ MOST_CUT = 3.0
 CANNOT_TELL_SHARE = 0.4
 """A land cover less likely than this is not told."""
 
-NOT_SEEN_SHARE = 0.5
+NOT_SEEN_SHARE = 0.8
 
 _BUILDING = LAND_COVER.index("building")
 _NOT_SEEN = len(LAND_COVER)
