@@ -11,13 +11,17 @@ import json
 import sys
 from pathlib import Path
 
+SURE = 0.8
+"""Least confidence of a feature that is shown, where there is one."""
+
 README = Path(__file__).parent.parent / "README.md"
 
 
 def shown(changes: Path) -> str:
-    """The largest feature, its geometry shortened, as a code block."""
+    """The largest of the surest features, its geometry shortened, as a code block."""
     features = json.loads(changes.read_text(encoding="utf-8"))["features"]
-    feature = max(features, key=lambda each: each["properties"]["area_m2"])
+    sure = [feature for feature in features if feature["properties"]["confidence"] >= SURE]
+    feature = max(sure or features, key=lambda each: each["properties"]["area_m2"])
     corner = feature["geometry"]["coordinates"][0][0]
     feature["geometry"]["coordinates"] = [[corner, "…"]]
     lines = [f'    "{key}": {json.dumps(value)}' for key, value in feature["properties"].items()]
