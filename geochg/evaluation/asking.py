@@ -71,7 +71,7 @@ def refuse_surveys(model: type[ChangeModel] | ChangeModel) -> None:
     Raises:
         ModelError: If it is one.
     """
-    if model.capabilities.surveys:
+    if model.capabilities.needs_survey:
         raise ModelError(
             f"{model.name} learns from the pair it is asked about, so there is nothing to evaluate "
             "on pairs of pictures",

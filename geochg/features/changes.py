@@ -82,7 +82,7 @@ def change_features(
         CRS. Columns: `id` (int64, from 1), `class`, `change`, `before_class` and `after_class`
         (land cover of most of it at either date, missing where the model cannot tell),
         `confidence` (0-1, weighted by area, 4 decimals), `caption` (about the feature where it was
-        outlined, else about the tile with the greatest share), `count` (Int64; of outlined
+        outlined or shares its tile, else the model's about the tile), `count` (Int64; of outlined
         features the separate buildings, or the stretches of road; else the model's count where the
         feature is the only one of its class in its only tile, or missing), `area_m2` (geodesic, 1
         decimal), `tiles` and `cells` (lists of names such as `r0c1` and `r0c1/top-left`),
@@ -275,8 +275,8 @@ def _in_tiles(
 
 
 def _caption(entry: Described, facts: Facts) -> str:
-    """The model's sentence, or where it has none for an outlined feature, ours."""
-    if entry.caption or entry.ground is None:
+    """The model's sentence, or where it has none for this feature, ours."""
+    if entry.caption or (entry.caption is not None and entry.ground is None):
         return entry.caption
     return feature_caption(facts)
 

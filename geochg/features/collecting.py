@@ -66,7 +66,8 @@ class Described(NamedTuple):
 
     Attributes:
         confidence: 0-1, weighted by area and read off the calibration.
-        caption: The model's sentence; empty where it has none for the place.
+        caption: The model's sentence; empty where it has none for the place, None where its
+            sentence is about a tile with several features, and so about none of them.
         objects: How many were counted in its tiles, or by the model where its count is of this
             feature alone.
         ground: Under and around all of it; None where it was not outlined.
@@ -75,7 +76,7 @@ class Described(NamedTuple):
     """
 
     confidence: float
-    caption: str
+    caption: str | None
     objects: int | None
     ground: Ground | None
     tiles: list[str]
@@ -98,6 +99,7 @@ def described(
     tile, of = collected.tile.tolist(), feature.tolist()
     sharers = Counter({(tile[i], collected.cells[i].class_name, of[i]) for i in range(len(of))})
     features_in = Counter((index, name) for index, name, _ in sharers)
+    features_of = Counter(index for index, _ in {(index, number) for index, _, number in sharers})
     entries = []
     for _, group in groupby(np.argsort(feature, kind="stable").tolist(), key=of.__getitem__):
         members = list(group)
@@ -110,7 +112,7 @@ def described(
         entries.append(
             Described(
                 confidence=_calibrated(mean, collected.tiles[main].calibration),
-                caption=_caption(collected, members, area_px, main),
+                caption=_caption(collected, members, area_px, main, features_of[main] > 1),
                 objects=_count(collected, members, list(share), features_in),
                 ground=_ground([collected.cells[i].ground for i in members]),
                 tiles=[collected.tiles[index].window.name for index in share],
@@ -125,17 +127,24 @@ def _calibrated(mean: float, calibration: Calibration | None) -> float:
 
 
 def _caption(
-    collected: Collected, members: Sequence[int], area_px: Sequence[float], tile: int
-) -> str:
+    collected: Collected,
+    members: Sequence[int],
+    area_px: Sequence[float],
+    tile: int,
+    has_others: bool,
+) -> str | None:
     """What the model said about the largest piece in a tile, else about the tile.
 
-    Outlined pieces need no words about the whole tile: `features.captions` has some of their own.
+    What was said about a tile with other features is true of none of them by itself. Outlined
+    pieces need no words about the whole tile: `features.captions` has some of their own.
     """
     pieces = [i for i in members if collected.tile[i] == tile]
     largest = collected.cells[max(pieces, key=area_px.__getitem__)]
     if largest.ground is not None:
         return "" if collected.tells_land_cover else largest.caption
-    return largest.caption or collected.tiles[tile].caption
+    if largest.caption:
+        return largest.caption
+    return None if has_others else collected.tiles[tile].caption
 
 
 def _count(
@@ -157,7 +166,8 @@ def _count(
     name = collected.cells[members[0]].class_name
     if len(tiles) > 1 or features_in[tiles[0], name] > 1:
         return None
-    return collected.tiles[tiles[0]].counts.get(name)
+    # None counted where one is mapped contradicts the map: then nobody knows how many.
+    return collected.tiles[tiles[0]].counts.get(name) or None
 
 
 def _ground(grounds: Sequence[Ground | None]) -> Ground | None:

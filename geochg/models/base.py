@@ -53,6 +53,8 @@ class Capabilities:
         classes: The classes its answers can name.
         surveys: Whether it needs a first pass over a sample of the tiles.
         survey_tiles: Most tiles of that sample.
+        survey_is_optional: Whether it can answer about single tiles without that pass, each a scene
+            of its own.
         video: Whether it can take more than two dates.
         streams: Whether it can stream text.
         clues: Whether it reads `Tile.clue`.
@@ -68,11 +70,17 @@ class Capabilities:
     classes: tuple[str, ...] = CLASSES
     surveys: bool = False
     survey_tiles: int = 256
+    survey_is_optional: bool = False
     video: bool = False
     streams: bool = False
     clues: bool = False
     asked_in_words: frozenset[Task] = frozenset()
     batch_tiles: int = 16
+
+    @property
+    def needs_survey(self) -> bool:
+        """Whether it cannot answer without a survey."""
+        return self.surveys and not self.survey_is_optional
 
     def tiles_at_once(self, tile_size_px: int) -> int:
         """How many tiles of a size to ask about in one call: `batch_tiles` by their pixels."""

@@ -52,7 +52,7 @@ class CluedModel(ChangeModel):
                 "name another --clue-model",
             )
         mine, other = model.capabilities, teller.capabilities
-        if (mine.pixels, mine.bands) != (other.pixels, other.bands) or other.surveys:
+        if (mine.pixels, mine.bands) != (other.pixels, other.bands) or other.needs_survey:
             raise ModelError(
                 f"the models {model.name} and {teller.name} do not see the same pixels",
                 "name another --clue-model",

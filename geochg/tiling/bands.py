@@ -306,7 +306,7 @@ def _display(before: Sequence[Band], after: Sequence[Band]) -> BandChoice:
         told = _reordered(list(zip(*shown, strict=True)))
         return BandChoice(DISPLAY, numbers[0], numbers[1], told=told)
     if len(before) == len(after) == 1:
-        return BandChoice(("gray",), (before[0].number,), (after[0].number,), told=_grey(before))
+        return BandChoice(("gray",), (before[0].number,), (after[0].number,), _grey(before))
     if all(len(bands) in (3, 4) and not any(b.tells for b in bands) for bands in (before, after)):
         labelled = any(band.label for band in (*before, *after))
         why = (
@@ -357,10 +357,9 @@ def _with_infrared(shown: BandChoice, choice: BandChoice) -> BandChoice:
 
 
 def _grey(bands: Sequence[Band]) -> str:
-    """That one band of more than 8 bits is stretched to be shown."""
-    if bands[0].dtype == "uint8":
-        return ""
-    return f"the images have one band ({bands[0].dtype}): it is stretched and shown in grey"
+    """That one band is shown in grey, and stretched where it has more than 8 bits."""
+    stretched = "" if bands[0].dtype == "uint8" else "stretched and "
+    return f"the images have one band ({bands[0].dtype}): it is {stretched}shown in grey"
 
 
 def _display_of(choice: BandChoice) -> BandChoice:

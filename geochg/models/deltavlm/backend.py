@@ -90,6 +90,7 @@ class DeltaVLMModel(ChangeModel):
         bands="rgb+nir",
         surveys=True,
         survey_tiles=SCENE_TILES,
+        survey_is_optional=True,
         asked_in_words=frozenset(Task) - {Task.PRESENCE, Task.LOCATE},
     )
     options_type: ClassVar[type[Options]] = DeltaVLMOptions
