@@ -225,7 +225,7 @@ def test_presence_follows_from_the_map(seed, threshold):
     seen = valid & ~made.not_seen
     assert presence.changed == bool((made.change >= made.threshold)[seen].any())
     assert presence.probability == pytest.approx(made.change[seen].max(), abs=1e-6)
-    assert presence.changed == changed_pixels(made, valid).any()
+    assert presence.changed == changed_pixels(made, valid).changed.any()
 
 
 @pytest.mark.parametrize("threshold", [None, 0.0, 0.5])

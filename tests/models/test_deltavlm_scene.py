@@ -72,7 +72,8 @@ def test_whitening_makes_the_unchanged_part_uncorrelated_and_of_variance_one(sha
     least_changed = white[:, lengths <= np.quantile(lengths, 0.7)]
     assert np.allclose(least_changed.var(axis=1), 1, atol=0.25)
     correlation = np.corrcoef(white[:, ~changed])
-    assert np.abs(correlation - np.eye(3)).max() < 0.15
+    # What lies off the diagonal of the covariance is shrunk by a tenth.
+    assert np.abs(correlation - np.eye(3)).max() < 0.2
     assert np.abs(np.corrcoef(values[:, ~changed]) - np.eye(3)).max() > 0.4
     assert np.allclose(offset, [3, 0, -1], atol=0.3)
     if share:
