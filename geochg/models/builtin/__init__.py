@@ -52,7 +52,12 @@ class BuiltinModel(DeltaVLMModel):
     def _in_words(
         self, tile: Tile, outlines: Outlines, presence: Presence, question: Question
     ) -> Answer | None:
-        """By the map alone: its language model is too small to be trusted with what is told."""
+        """By the map alone: its language model is too small to be trusted with what is told.
+
+        With an adapter it has learned words of somebody's own, and is asked.
+        """
+        if self.options.adapter:
+            return None
         assert self.detector is not None
         sentence = self.detector.head.no_change_sentence
         return map_answer(question.task, outlines, presence, tile, sentence)
