@@ -18,7 +18,7 @@ NO_CHANGE = f"{NO_CHANGE_SENTENCES[0].capitalize()}."
 LEAST_SHARE = 0.005
 """Kinds of change below this share of a tile are left out unless they are all there is."""
 
-_NOUNS = {"other": "the surface"}
+_NOUNS = {"other": "the surface", "bare": "bare ground"}
 _VERBS = {
     Change.APPEARED: "appeared",
     Change.DISAPPEARED: "disappeared",
