@@ -52,7 +52,12 @@ class BuiltinModel(DeltaVLMModel):
     def _in_words(
         self, tile: Tile, outlines: Outlines, presence: Presence, question: Question
     ) -> Answer | None:
-        """By the map alone: its language model is too small to be trusted with what is told."""
+        """By the map alone: its language model is too small to be trusted with what is told.
+
+        With an adapter it is the language model that answers, as it was taught and scored.
+        """
+        if self.options.adapter:
+            return None
         assert self.detector is not None
         sentence = self.detector.head.no_change_sentence
         return map_answer(question.task, outlines, presence, tile, sentence)
@@ -62,8 +67,11 @@ class BuiltinModel(DeltaVLMModel):
     ) -> Iterator[str]:
         """Answers from outlines, counts and caption; see `ChangeModel.talk`.
 
-        Its language model is too small for questions that it was not taught.
+        Its language model is too small for questions that it was not taught; with an adapter it
+        answers all the same.
         """
+        if self.options.adapter:
+            return super().talk(tile, facts, exchanges, question)
         return ChangeModel.talk(self, tile, facts, exchanges, question)
 
 
