@@ -96,7 +96,8 @@ def test_the_fit_is_scored_on_what_it_has_not_seen():
     good, bad = (presence_report(predictions(part), FIT) for part in (rows, spoilt))
     assert good.fit == bad.fit
     assert 0.6 < good.fit.probability < 0.7
-    assert good.fit.options == {"threshold": good.fit.probability}
+    # The option of the model that the predictions are of.
+    assert good.fit.options == {"presence_threshold": good.fit.probability}
     assert good.fit.items == 8 * len(groups)
     assert good.changed + good.unchanged == len(rows) - good.fit.items
     assert good.scores["the model"].accuracy == good.scores["the model"].auroc == 1

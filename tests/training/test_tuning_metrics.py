@@ -213,28 +213,36 @@ def test_free_talks_are_asked_turn_by_turn(row):
 
 
 class Outliner(Parrot):
-    """Outlines a building everywhere, and says whether anything changed."""
-
-    def __init__(self, changed):
-        super().__init__(None)
-        self.changed = changed
+    """Outlines buildings where it is told to, and says of all pairs alike whether they changed."""
 
     capabilities = Capabilities(
         tasks=frozenset(Task), location="mask", pixels="display", bands="rgb"
     )
 
+    def __init__(self, probability, changed):
+        super().__init__(None)
+        self.probability = np.asarray(probability, np.float32)
+        self.changed = changed
+
     def _answers(self, tile, questions):
         channels = (Channel("building", Change.APPEARED),)
+        surface = np.zeros((1, 8, 8), np.float32)
+        surface[0, :2, :2] = self.probability
         said = {
-            Task.LOCATE: Outlines(channels, np.ones((1, 8, 8), np.float32)),
+            Task.LOCATE: Outlines(channels, surface, threshold=0.5),
             Task.PRESENCE: Presence(self.changed),
         }
         return [said[question.task] for question in questions]
 
 
-@pytest.mark.parametrize(("changed", "f1"), [(True, 0), (False, 1)])
-def test_outlines_count_only_where_the_model_says_that_something_changed(row, changed, f1):
-    assert scored([row(Task.LOCATE, NOWHERE)], Outliner(changed), Metric.LOCATE) == f1
+@pytest.mark.parametrize("changed", [False, True])
+@pytest.mark.parametrize(("probability", "there"), [(0, False), (0.4, False), (0.6, True)])
+def test_outlines_alone_say_where_and_whether_something_changed(row, probability, there, changed):
+    model = Outliner(probability, changed)
+    for truth, right in ((NOWHERE, not there), (CORNER, there)):
+        assert scored([row(Task.LOCATE, truth)], model, Metric.LOCATE) == right
+    for truth, right in (("No", not there), ("Yes", there)):
+        assert scored([row(Task.PRESENCE, truth)], model, Metric.PRESENCE) == right
 
 
 class Seer(Schooled):

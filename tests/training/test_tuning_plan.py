@@ -14,6 +14,7 @@ from geochg.errors import InputError, ModelError, OptionError
 from geochg.evaluation import extra
 from geochg.training.tuning.base import find_base
 from geochg.training.tuning.options import Metric, TuneOptions
+from geochg.training.tuning.parts import adapted_modules
 from geochg.training.tuning.plan import plan
 from geochg.training.tuning.processes import local_device, rehearsed_processes
 from geochg.training.tuning.rehearsal import rehearsed
@@ -117,6 +118,24 @@ def test_rows_without_room_for_their_answers_are_refused(kind, base, rows, tmp_p
     with pytest.raises(InputError, match=r"takes more than 3 tokens: '.*[Pp]lease") as caught:
         tuned(source, file, tmp_path, max_tokens=3)
     assert caught.value.hint == "raise --max-tokens"
+
+
+@pytest.mark.parametrize("part", ["dense", "vision", "vision_top", r"dense\..*|vision\..*"])
+def test_adapters_go_into_whole_convolutions_and_not_into_those_in_groups(part):
+    network = deltavlm_factory.tiny_model()
+    modules = dict(network.named_modules())
+    names = adapted_modules(network, "deltavlm", [part])
+    convolutions = [module for module in modules.values() if isinstance(module, torch.nn.Conv2d)]
+    assert any(module.groups > 1 for module in convolutions)
+    adapted = [modules[name] for name in names if isinstance(modules[name], torch.nn.Conv2d)]
+    assert adapted
+    assert all(module.groups == 1 for module in adapted)
+
+
+def test_an_adapter_of_all_that_sees_is_merged(base, rows, tmp_path):
+    file = write_rows(tmp_path / "few", pairs=2)
+    seeing = {"lora": ("dense", "vision"), "rank": 3, "steps": 1, "merge": True}
+    assert tuned(base.source, file, tmp_path, **seeing)["kind"] == "model"
 
 
 def test_masks_that_nobody_asks_for_stop_nobody(base, rows, tmp_path):

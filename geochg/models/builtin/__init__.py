@@ -54,7 +54,7 @@ class BuiltinModel(DeltaVLMModel):
     ) -> Answer | None:
         """By the map alone: its language model is too small to be trusted with what is told.
 
-        With an adapter it has learned words of somebody's own, and is asked.
+        With an adapter it is the language model that answers, as it was taught and scored.
         """
         if self.options.adapter:
             return None
@@ -67,8 +67,11 @@ class BuiltinModel(DeltaVLMModel):
     ) -> Iterator[str]:
         """Answers from outlines, counts and caption; see `ChangeModel.talk`.
 
-        Its language model is too small for questions that it was not taught.
+        Its language model is too small for questions that it was not taught; with an adapter it
+        answers all the same.
         """
+        if self.options.adapter:
+            return super().talk(tile, facts, exchanges, question)
         return ChangeModel.talk(self, tile, facts, exchanges, question)
 
 

@@ -133,9 +133,10 @@ class _Block(nn.Module):
     def __init__(self, channels: int, width: int, kernel: int, stride: int, expansion: int) -> None:
         super().__init__()
         wide = channels * expansion
-        self.expand = _SameConv(channels, wide, 1) if expansion > 1 else None
+        # Adapters go into plain convolutions only.
+        self.expand = nn.Conv2d(channels, wide, 1) if expansion > 1 else None
         self.depthwise = _SameConv(wide, wide, kernel, stride, groups=wide)
-        self.project = _SameConv(wide, width, 1)
+        self.project = nn.Conv2d(wide, width, 1)
         self.residual = stride == 1 and channels == width
 
     def forward(self, features: Tensor) -> Tensor:

@@ -89,7 +89,8 @@ def cover_loss(logits: Tensor, covers: Tensor) -> Tensor:
     """
     stride = covers.shape[-1] // logits.shape[-1]
     covers = covers[:, stride // 2 :: stride, stride // 2 :: stride]
-    bits = torch.tensor([1 << place for place in range(COVERS)], dtype=covers.dtype)
+    places = range(COVERS)
+    bits = torch.tensor([1 << place for place in places], dtype=covers.dtype, device=covers.device)
     allowed = (covers[:, None] & bits.view(1, -1, 1, 1)) > 0
     informative = (covers != NOTHING) & (covers != ANY | Cover.NOT_SEEN)
     # A set of one cover tells most; that ground is seen at all, which is nearly all of it, least.

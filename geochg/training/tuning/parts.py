@@ -136,12 +136,16 @@ def _vision_top(model: nn.Module) -> str:
 
 
 def _can_be_adapted(module: nn.Module) -> bool:
-    """Whether PEFT can: it makes layers of the same type, so subclasses of one's own are left."""
+    """Whether PEFT can: it makes layers of the same type, so subclasses of one's own are left.
+
+    Convolutions in groups are left too: their adapters fit few ranks and cannot be merged.
+    """
     from torch import nn
 
     kind = type(module)
     packed = isinstance(module, nn.Linear) and kind.__module__.startswith("bitsandbytes")
-    return packed or kind in (nn.Linear, nn.Conv2d)
+    whole = isinstance(module, nn.Conv2d) and module.groups == 1
+    return packed or (kind is nn.Linear) or (kind is nn.Conv2d and whole)
 
 
 def _is_output(name: str) -> bool:
