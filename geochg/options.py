@@ -97,7 +97,7 @@ class Options:
     """Fields that do not change the result."""
 
     BOUNDS: ClassVar[Mapping[str, tuple[float, float]]] = {}
-    """The least and the greatest value of each number, in the unit of the field."""
+    """The least and the greatest value of each number, or of each of several, in its unit."""
 
     def __post_init__(self) -> None:
         """Checks the numbers; to be called at the end of those of subclasses.
@@ -106,13 +106,14 @@ class Options:
             OptionError: If one is not finite, or beyond its bounds.
         """
         for name, (least, greatest) in self.BOUNDS.items():
-            value = getattr(self, name)
-            # NaN lies nowhere.
-            if value is not None and not least <= value <= greatest:
-                raise OptionError(
-                    f"{name} {_number_in_words(value)}",
-                    f"it must lie between {least:,.15g} and {greatest:,.15g}",
-                )
+            held = getattr(self, name)
+            for value in held if isinstance(held, tuple) else (held,):
+                # NaN lies nowhere.
+                if value is not None and not least <= value <= greatest:
+                    raise OptionError(
+                        f"{name} {_number_in_words(value)}",
+                        f"it must lie between {least:,.15g} and {greatest:,.15g}",
+                    )
 
     def to_dict(self) -> dict[str, Any]:
         """The options as plain JSON values, without the version."""
