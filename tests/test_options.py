@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import geochg
+from geochg.datasets.world.options import WorldOptions
 from geochg.errors import InputError, OptionError
 from geochg.models.registry import backends, find_backend
 from geochg.options import VERSION_KEY, AlignMode, AnalyzeOptions, Options
@@ -130,16 +131,27 @@ def numbers_of(kind):
             yield each
 
 
+def holding(value, field):
+    """What a field is given: the number, or several with it among them."""
+    if isinstance(field.default, tuple):
+        return (*field.default[:-1], value)
+    return {"infill": value} if field.default_factory is dict else value
+
+
+def test_weights_are_numbers():
+    with pytest.raises(OptionError, match=r"'event_weights\.infill' cannot be 'x'"):
+        WorldOptions.from_dict({"event_weights": {"infill": "x"}})
+    assert WorldOptions.from_dict({"event_weights": {"infill": 2}}).event_weights["infill"] == 2.0
+
+
 def test_every_number_has_a_least_and_a_greatest_and_is_finite():
     tried = 0
     for kind in option_types():
         for each in numbers_of(kind):
             least, greatest = kind.BOUNDS[each.name]
             for value in (least - 1, greatest * 2 + 1, math.nan, math.inf, -math.inf, 10**400):
-                several = isinstance(each.default, tuple)
-                given = (*each.default[:-1], value) if several else value
                 with pytest.raises(OptionError):
-                    kind(**{each.name: given})
+                    kind(**{each.name: holding(value, each)})
                 tried += 1
     assert tried > 300
 
