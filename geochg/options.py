@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -97,7 +97,7 @@ class Options:
     """Fields that do not change the result."""
 
     BOUNDS: ClassVar[Mapping[str, tuple[float, float]]] = {}
-    """The least and the greatest value of each number, in the unit of the field."""
+    """The least and the greatest value of each number, or of each of several, in its unit."""
 
     def __post_init__(self) -> None:
         """Checks the numbers; to be called at the end of those of subclasses.
@@ -106,13 +106,14 @@ class Options:
             OptionError: If one is not finite, or beyond its bounds.
         """
         for name, (least, greatest) in self.BOUNDS.items():
-            value = getattr(self, name)
-            # NaN lies nowhere.
-            if value is not None and not least <= value <= greatest:
-                raise OptionError(
-                    f"{name} {_number_in_words(value)}",
-                    f"it must lie between {least:,.15g} and {greatest:,.15g}",
-                )
+            held = getattr(self, name)
+            for value in _each(held):
+                # NaN lies nowhere.
+                if value is not None and not least <= value <= greatest:
+                    raise OptionError(
+                        f"{name} {_number_in_words(value)}",
+                        f"it must lie between {least:,.15g} and {greatest:,.15g}",
+                    )
 
     def to_dict(self) -> dict[str, Any]:
         """The options as plain JSON values, without the version."""
@@ -340,6 +341,13 @@ def _require(holds: bool, what: str, rule: str) -> None:
         raise OptionError(what, f"it {rule}")
 
 
+def _each(held: Any) -> Iterable[Any]:  # noqa: ANN401
+    """The numbers that an option holds."""
+    if isinstance(held, Mapping):
+        return held.values()
+    return held if isinstance(held, tuple) else (held,)
+
+
 def _number_in_words(value: float) -> str:
     """A number; Python writes none of thousands of digits, and nobody reads them."""
     if isinstance(value, int) and abs(value) >= _LONG:
@@ -387,8 +395,8 @@ def typed(key: str, value: Any, wanted: Any) -> Any:  # noqa: ANN401
     if origin is tuple and isinstance(value, list | tuple):
         return tuple(typed(key, item, arguments[0]) for item in value)
     if origin is Mapping and isinstance(value, Mapping):
-        if arguments[1] is str:
-            return {name: typed(f"{key}.{name}", text, str) for name, text in value.items()}
+        if arguments[1] in (str, float):
+            return {name: typed(f"{key}.{name}", one, arguments[1]) for name, one in value.items()}
         return dict(value)
     if isinstance(wanted, type) and issubclass(wanted, StrEnum) and value in list(wanted):
         return wanted(value)

@@ -20,6 +20,7 @@ from geochg_cli.main import main
 pytestmark = pytest.mark.usefixtures("marker_plugin")
 
 CLOUD = np.s_[:, 100:150, 0:90]
+"""Its white reaches the edge, as a collar would: `keep_collars` tells that it is ground."""
 
 
 def options(**changes):
@@ -29,6 +30,7 @@ def options(**changes):
         "tile_size_px": 64,
         "overlap_px": 16,
         "align": "off",
+        "keep_collars": True,
     }
     return geochg.AnalyzeOptions.from_dict(settings | changes)
 
@@ -131,6 +133,7 @@ def test_the_summary_tells_what_was_not_seen(pair, tmp_path, capsys):
     given = [
         *map(str, pair), "-o", str(tmp_path / "c.geojson"), "--model", "marker", "--align", "off",
         "--tile-size", "64", "--model-option", "land_cover=true", "--sensitivity", "high",
+        "--keep-collars",
     ]  # fmt: skip
     with pytest.raises(SystemExit) as stop:
         main(["analyze", *given])

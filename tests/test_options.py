@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import geochg
+from geochg.datasets.world.options import WorldOptions
 from geochg.errors import InputError, OptionError
 from geochg.models.registry import backends, find_backend
 from geochg.options import VERSION_KEY, AlignMode, AnalyzeOptions, Options
@@ -22,7 +23,7 @@ some_options = st.builds(
     resolution=st.none() | st.floats(0.01, 1e4),
     aoi=st.none() | text,
     align=st.sampled_from(AlignMode),
-    tile_size_px=st.integers(33, 4096),
+    tile_size_px=st.integers(34, 4096),
     min_confidence=st.floats(0, 1),
     refine=st.integers(0, 3),
     vote=st.booleans(),
@@ -64,6 +65,7 @@ def test_options_round_trip_a_file(tmp_path_factory, options):
         ({"vote": True, "overlap_px": 32}, "overlap 32 px"),
         ({"overlap_px": 256}, "overlap 256 px"),
         ({"tile_size_px": 32}, "overlap 32 px"),
+        ({"tile_size_px": 33}, "must leave 2 px between tiles"),
     ],
 )
 def test_values_that_make_no_sense(values, message):
@@ -108,7 +110,7 @@ def option_types():
         "geochg.datasets.world.options",
         "geochg.evaluation.example_options",
         "geochg.evaluation.options",
-        "geochg.training.compact",
+        "geochg.training.builtin.recipe",
         "geochg.training.tuning.options",
     ):
         import_module(module)
@@ -121,21 +123,35 @@ def option_types():
 
 
 def numbers_of(kind):
+    """The fields of numbers, and of several numbers."""
     hints = typing.get_type_hints(kind)
     for each in dataclasses.fields(kind):
         kinds = {hints[each.name], *typing.get_args(hints[each.name])}
-        if kinds & {int, float} and not kinds & {tuple}:
-            yield each.name
+        if kinds & {int, float}:
+            yield each
+
+
+def holding(value, field):
+    """What a field is given: the number, or several with it among them."""
+    if isinstance(field.default, tuple):
+        return (*field.default[:-1], value)
+    return {"infill": value} if field.default_factory is dict else value
+
+
+def test_weights_are_numbers():
+    with pytest.raises(OptionError, match=r"'event_weights\.infill' cannot be 'x'"):
+        WorldOptions.from_dict({"event_weights": {"infill": "x"}})
+    assert WorldOptions.from_dict({"event_weights": {"infill": 2}}).event_weights["infill"] == 2.0
 
 
 def test_every_number_has_a_least_and_a_greatest_and_is_finite():
     tried = 0
     for kind in option_types():
-        for name in numbers_of(kind):
-            least, greatest = kind.BOUNDS[name]
+        for each in numbers_of(kind):
+            least, greatest = kind.BOUNDS[each.name]
             for value in (least - 1, greatest * 2 + 1, math.nan, math.inf, -math.inf, 10**400):
                 with pytest.raises(OptionError):
-                    kind(**{name: value})
+                    kind(**{each.name: holding(value, each)})
                 tried += 1
     assert tried > 300
 

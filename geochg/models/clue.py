@@ -52,7 +52,9 @@ class CluedModel(ChangeModel):
                 "name another --clue-model",
             )
         mine, other = model.capabilities, teller.capabilities
-        if (mine.pixels, mine.bands) != (other.pixels, other.bands) or other.needs_survey:
+        # What sees infrared too where there is some does without.
+        seen = {other.bands, other.bands.removesuffix("+nir")}
+        if mine.pixels != other.pixels or mine.bands not in seen or other.needs_survey:
             raise ModelError(
                 f"the models {model.name} and {teller.name} do not see the same pixels",
                 "name another --clue-model",

@@ -294,7 +294,8 @@ def test_what_is_no_request_is_answered_with_an_error(steady, line, code):
     [
         ({"before": 7}, -32602, "'before'"),
         ({"before": {"path": "x.tif"}}, -32602, "'before'"),
-        ({"before": "missing \x00.tif"}, -32002, "missing"),
+        ({"before": "missing.tif"}, -32002, "missing"),
+        ({"before": "missing \x00.tif"}, -32602, "'before'"),
         ({"before": "\ud800.tif"}, None, ""),
         ({"options": []}, -32602, "'options'"),
         ({"options": {"modle": "x"}}, -32002, "'modle'"),

@@ -10,12 +10,12 @@ import pyogrio
 import pytest
 import shapely
 from affine import Affine
-from tile_factory import make_grid, results_of
+from tile_factory import ALTERED, BUILDING, make_grid, results_of
 
 from geochg.errors import OptionError, RunError
 from geochg.features.changes import FeatureSettings, change_features
 from geochg.features.tiles import tile_features
-from geochg.records import Caption, Counts, TileFailure
+from geochg.records import Caption, Channel, Counts, TileFailure
 from geochg.writers.layers import LAYER_SUFFIXES, write_features
 from geochg.writers.staging import Staging
 
@@ -35,9 +35,10 @@ def layer(crs="EPSG:32633", affine=None):
     classes[4:8, 4:8] = 0
     classes[5, 5] = 2
     classes[11:14, 11:20] = 2
-    results = results_of(
-        classes, 12, Caption('a "house"\nof straße', True), Counts({"building": 1})
-    )
+    said = Caption('a "house"\nof straße', True), Counts({"building": 1})
+    # Waters are not counted.
+    channels = BUILDING, Channel("water", ALTERED)
+    results = results_of(classes, 12, *said, channels=channels)
     return change_features(results, make_grid((24, 24), crs, affine), FeatureSettings())
 
 
@@ -60,9 +61,11 @@ def test_every_format_reads_back(tmp_path, suffix):
     write_features(frame, path, METADATA)
     found = read(path)
     assert metadata_in(path) == METADATA
+    assert frame["class"].tolist() == ["building", "water", "water"]
     for name in ("id", "class", "change", "confidence", "caption", "area_m2"):
         assert found[name].tolist() == frame[name].tolist()
     assert [None if pd.isna(n) else n for n in found["count"]] == [1, None, None]
+    assert found[["before_class", "after_class"]].isna().all(axis=None)
     for name in ("tiles", "cells"):
         lists = [json.loads(v) if isinstance(v, str) else list(v) for v in found[name]]
         assert lists == frame[name].tolist()
@@ -150,7 +153,8 @@ def test_the_collection_is_as_rfc_7946_wants_it(tmp_path):
     assert list(found) == ["type", "geochg", "features"]
     properties = found["features"][0]["properties"]
     assert list(properties) == [
-        "id", "class", "change", "confidence", "caption", "count", "area_m2", "tiles", "cells",
+        "id", "class", "change", "before_class", "after_class", "confidence", "caption", "count",
+        "area_m2", "tiles", "cells",
     ]  # fmt: skip
     assert properties["count"] == 1
     assert found["features"][1]["properties"]["count"] is None

@@ -137,8 +137,9 @@ class Captioner:
         if isinstance(answers, TileFailure):
             self.dropped["no answer"] += wanted
             return []
-        self.dropped["no answer"] += sum(isinstance(given, Missing) for given in answers)
         said = [given for given in answers if not isinstance(given, Missing)]
+        if silent := len(answers) - len(said):
+            self.dropped["no answer"] += silent
         texts = [given.text if isinstance(given, Reply) else "" for given in said]
         checked = (self._checked(text, subject.truth, subject.facts) for text in texts)
         return [turn for turn in checked if turn is not None]

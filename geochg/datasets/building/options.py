@@ -39,6 +39,7 @@ class BuildOptions(Options):
     BOUNDS: ClassVar[Mapping[str, tuple[float, float]]] = {
         "tile_size_px": (3, MOST_TILE_PX),
         "overlap_px": (0, MOST_TILE_PX),
+        "shares": (0, 1),
         "block_tiles": (1, 100_000),
         "gap_px": (0, 100_000),
         "min_valid": (0, 1),

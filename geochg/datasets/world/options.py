@@ -42,6 +42,7 @@ class WorldOptions(Options):
         "calm_share": (0, 1),
         "reversed_share": (0, 1),
         "real_share": (0, 1),
+        "event_weights": (0, 1e9),
     }
 
     size_px: int = 256
