@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -45,7 +44,8 @@ def port(folder, tmp_path_factory):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = shutil.which("transformers", path=str(Path(sys.executable).parent))
+    # The module, as the script may lie elsewhere than beside the interpreter.
+    command = [sys.executable, "-m", "transformers.cli.transformers"]
     log = tmp_path_factory.mktemp("serve") / "log.txt"
     # There is no such cache, as on a machine that never fetched a model.
     environment = {
@@ -56,7 +56,7 @@ def port(folder, tmp_path_factory):
     }
     with log.open("w") as output:
         server = subprocess.Popen(
-            [command, "serve", str(folder), "--device", "cpu", "--port", str(port)],
+            [*command, "serve", str(folder), "--device", "cpu", "--port", str(port)],
             env=environment,
             stdout=output,
             stderr=subprocess.STDOUT,
