@@ -48,7 +48,7 @@ def metadata(
     failures: Sequence[TileFailure],
 ) -> dict[str, Any]:
     """The `geochg` member of the outputs; nothing in it differs between equal runs."""
-    return storable(
+    told: dict[str, Any] = storable(
         {
             "version": __version__,
             "model": asdict(model.identity),
@@ -64,6 +64,7 @@ def metadata(
             "failed_tiles": {failure.window.name: failure.reason for failure in failures},
         }
     )
+    return told
 
 
 def _tile_counts(tallies: Tallies, failed: int) -> dict[str, int]:
@@ -87,7 +88,8 @@ def _shaping(options: AnalyzeOptions, model: ChangeModel) -> dict[str, Any]:
     own = {
         name: value for name, value in values["model_options"].items() if name not in how_it_runs
     }
-    return storable({**values, "model_options": own})
+    shaping: dict[str, Any] = storable({**values, "model_options": own})
+    return shaping
 
 
 def _states(files: Iterable[str]) -> list[Mapping[str, Any]]:

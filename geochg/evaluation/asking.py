@@ -124,6 +124,7 @@ def _asked(
     ):
         for batch, given in answered:
             for tile, answer in zip(batch, given, strict=True):
+                assert isinstance(tile, Tile)
                 rows.append(_with_answer(truths[tile.window.index].row, tile, answer))
             last = truths[batch[-1].window.index].pair
             listener(Progress("evaluate", last, len(pairs)))

@@ -26,7 +26,7 @@ def difference(before: NDArray[np.float64], after: NDArray[np.float64]) -> NDArr
         before: `(bands, height, width)`, 0 where there is no data.
         after: Likewise.
     """
-    valid = (before > 0).any(axis=0) & (after > 0).any(axis=0)
+    valid = np.asarray((before > 0).any(axis=0) & (after > 0).any(axis=0), np.bool_)
     if not valid.any():
         return np.zeros(valid.shape)
     bands = min(len(before), len(after))

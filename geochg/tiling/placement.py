@@ -119,7 +119,8 @@ def _nowhere(crs: pyproj.CRS, transform: Affine, shape_px: tuple[int, int]) -> s
     cols, rows = np.meshgrid(
         np.linspace(0, width_px, _PROBES_A_SIDE), np.linspace(0, height_px, _PROBES_A_SIDE)
     )
-    xs, ys = transform * (cols.ravel(), rows.ravel())
+    xs = (transform.a * cols + transform.b * rows + transform.c).ravel()
+    ys = (transform.d * cols + transform.e * rows + transform.f).ravel()
     if crs.is_geographic:
         slack = abs(transform.d) + abs(transform.e)  # grids of pixel centres reach over the pole
         if np.abs(ys).max() > 90 + slack:

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -61,13 +61,13 @@ class Ground:
     @property
     def has_infrared(self) -> bool:
         """Whether there is a near infrared."""
-        return self.images[0].shape[2] == 4
+        return bool(self.images[0].shape[2] == 4)
 
 
 class Raster(NamedTuple):
     """A raster file: `(height, width, bands)` and the side of a pixel in its own units."""
 
-    pixels: NDArray[np.generic]
+    pixels: NDArray[Any]
     resolution: float
 
 
@@ -86,7 +86,7 @@ def read_color(path: Path) -> Raster:
 
 
 def stretched(
-    pixels: NDArray[np.generic], low: float = 1, high: float = 99, step: int = 1
+    pixels: NDArray[Any], low: float = 1, high: float = 99, step: int = 1
 ) -> NDArray[np.float32]:
     """Each band from two of its percentiles to 0-1; what the network is shown.
 
@@ -99,13 +99,13 @@ def stretched(
     flat = pixels.reshape(-1, pixels.shape[-1])[::step]
     least, most = np.percentile(flat, [low, high], axis=0)
     room = np.maximum(most - least, 1e-2 * max(float(np.max(most)), 1e-6))
-    return np.clip((pixels - least) / room, 0, 1).astype(np.float32)
+    return np.asarray(np.clip((pixels - least) / room, 0, 1), np.float32)
 
 
 def edges(mask: NDArray[np.uint8], width_px: int) -> NDArray[np.bool_]:
     """Where a mask of numbers differs within a window."""
     window = np.ones((width_px, width_px), np.uint8)
-    return cv2.dilate(mask, window) != cv2.erode(mask, window)
+    return np.asarray(cv2.dilate(mask, window) != cv2.erode(mask, window), np.bool_)
 
 
 # --- masks beside images -------------------------------------------------------------------------
@@ -294,7 +294,7 @@ def _tile_pixels(ring: NDArray[np.float64], origin: tuple[int, int]) -> NDArray[
     x = (ring[:, 0] + 180) / 360 * whole - origin[0] * _TILE_PX
     angle = np.arcsinh(np.tan(np.radians(ring[:, 1])))
     y = (1 - angle / np.pi) / 2 * whole - origin[1] * _TILE_PX
-    return np.rint(np.stack((x, y), axis=1)).astype(np.int32)
+    return np.asarray(np.rint(np.stack((x, y), axis=1)), np.int32)
 
 
 __all__ = [

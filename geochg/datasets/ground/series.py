@@ -108,7 +108,7 @@ def farmland_years(root: Path) -> Iterator[Ground]:
         images.append(np.ascontiguousarray(np.moveaxis(bands, 0, -1)))
 
     def change(before: int, after: int) -> NDArray[np.uint8]:
-        mask = (lakes[before] != lakes[after]).astype(np.uint8)
+        mask = np.asarray(lakes[before] != lakes[after], np.uint8)
         mask[edges(mask, 5) | (lakes[before] == 2) | (lakes[after] == 2)] = UNKNOWN_CHANGE
         return mask
 
@@ -161,7 +161,7 @@ def cities(root: Path) -> Iterator[Ground]:
             ]
             dates.append(np.stack(bands, axis=-1))
         height, width = dates[0].shape[:2]
-        dates[1] = cv2.resize(dates[1], (width, height))
+        dates[1] = np.asarray(cv2.resize(dates[1], (width, height)), np.float32)
         sure = _sure(dates[0][..., :3], dates[1][..., :3])
         covers = [index_cover(date[..., 0], date[..., 1], date[..., 3]) for date in dates]
         images = [(255 * stretched(date, 0.5, 99.5)).astype(np.uint8) for date in dates]
@@ -238,7 +238,8 @@ def _sure(before: NDArray[np.float32], after: NDArray[np.float32]) -> NDArray[np
     offset, matrix = whitening(difference)
     unusual = np.square(matrix @ (difference - offset[:, None])).mean(axis=0)
     odd = (unusual > np.quantile(unusual, _SURE_SHARE)).reshape(before.shape[:2])
-    return cv2.dilate(odd.astype(np.uint8), np.ones((3, 3), np.uint8)) == 0
+    spread = cv2.dilate(odd.astype(np.uint8), np.ones((3, 3), np.uint8))
+    return np.asarray(spread == 0, np.bool_)
 
 
 def _always(mask: NDArray[np.uint8]) -> ChangeOf:

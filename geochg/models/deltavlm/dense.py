@@ -170,8 +170,8 @@ class DenseHead(nn.Module):
         self, before: Sequence[Tensor], after: Sequence[Tensor], scene: Tensor
     ) -> Differences:
         """The difference maps, float32; nothing is learned through them."""
-        dates = ([level.float() for level in levels] for levels in (before, after))
-        return differences(self.layout, *dates, scene.float())
+        first, second = ([level.float() for level in levels] for levels in (before, after))
+        return differences(self.layout, first, second, scene.float())
 
 
 class FeaturePyramid(nn.Module):

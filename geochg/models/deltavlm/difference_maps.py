@@ -118,10 +118,10 @@ def _standardised(
 def _whitened(layout: SceneLayout, index: int, scene: Tensor, maps: Tensor) -> Tensor:
     """Length of the differences in the scene's own measure, per channel."""
     place = layout.whitened[index]
-    matrix = scene[:, place.matrix].unflatten(1, (place.channels, place.channels))
+    matrix = torch.unflatten(scene[:, place.matrix], 1, (place.channels, place.channels))
     centred = maps - scene[:, place.offset, None, None]
     rows, cols = maps.shape[-2:]
-    white = torch.bmm(matrix, centred.flatten(2)).unflatten(2, (rows, cols))
+    white = torch.unflatten(torch.bmm(matrix, centred.flatten(2)), 2, (rows, cols))
     return white.square().mean(dim=1, keepdim=True).sqrt()
 
 

@@ -99,7 +99,8 @@ class ExportedQuestion(nn.Module):
         """Inputs as `onnx_speaker.QUESTION_INPUTS` says; those of the head as a tuple."""
         features = DateFeatures(torch.cat((before, after)), ())
         # The relative maps are not told to the language model.
-        encoding = self.model.relate(features, DenseOutput(*dense, relative_maps=dense[0]))
+        told = DenseOutput._make((*dense, dense[0]))
+        encoding = self.model.relate(features, told)
         return self.model.prefix(encoding, ids, mask)
 
 

@@ -142,7 +142,8 @@ class OutlineMaker:
         if self.threshold is None:
             return cuts
         # The ends have no finite logit.
-        given = float(_logit(np.clip(np.float32(self.threshold), _LEAST, 1 - _LEAST)))
+        inside = np.clip(np.float32(self.threshold), _LEAST, 1 - _LEAST)
+        given = float(_logit(np.asarray(inside, np.float32)))
         return Cuts(given, given + cuts.building - cuts.change)
 
     def findings(self, output: VisionOutput, tiles: Sequence[Tile]) -> list[Finding]:

@@ -130,7 +130,7 @@ class SceneLayout:
     @property
     def size(self) -> int:
         """Length of a scene vector."""
-        return self.resolution_slice.stop
+        return int(self.resolution_slice.stop)
 
 
 def scene_layout(channels: Sequence[int]) -> SceneLayout:

@@ -5,6 +5,8 @@ What a change detector must not mind. Both dates of a pair are drawn apart.
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 import torch
@@ -37,7 +39,8 @@ def varied_date(image: Image, rng: np.random.Generator, strength: float) -> Imag
 def waves(rng: np.random.Generator, knots: int, side_px: int) -> NDArray[np.float32]:
     """A smooth random surface, `(side_px, side_px)` of about unit variance."""
     coarse = rng.normal(0, 1, (knots, knots)).astype(np.float32)
-    return cv2.resize(coarse, (side_px, side_px), interpolation=cv2.INTER_CUBIC)
+    fine = cv2.resize(coarse, (side_px, side_px), interpolation=cv2.INTER_CUBIC)
+    return np.asarray(fine, np.float32)
 
 
 def _season(color: Image, rng: np.random.Generator, strength: float) -> Image:
@@ -72,26 +75,27 @@ def _recolored(color: Image, rng: np.random.Generator, amount: float) -> Image:
 def _light(color: Image, rng: np.random.Generator, strength: float) -> Image:
     """Gamma, gains, offsets, contrast, saturation, uneven light and haze."""
     side_px = color.shape[0]
+    lit: NDArray[Any] = color
     if rng.random() < 0.8:
-        color = np.clip(color, 1e-3, 1) ** np.exp(rng.normal(0, 0.3 * strength))
+        lit = np.clip(lit, 1e-3, 1) ** np.exp(rng.normal(0, 0.3 * strength))
     gains = np.exp(rng.normal(0, 0.12 * strength, 3))
-    color = color * gains + rng.normal(0, 0.05 * strength, 3)
-    mean = color.mean((0, 1))
-    color = (color - mean) * np.exp(rng.normal(0, 0.25 * strength)) + mean
+    lit = lit * gains + rng.normal(0, 0.05 * strength, 3)
+    mean = lit.mean((0, 1))
+    lit = (lit - mean) * np.exp(rng.normal(0, 0.25 * strength)) + mean
     if rng.random() < 0.5:
         grey = rng.uniform(-0.3, 0.8) * strength
-        color = color * (1 - grey) + color.mean(axis=-1, keepdims=True) * grey
+        lit = lit * (1 - grey) + lit.mean(axis=-1, keepdims=True) * grey
     if rng.random() < 0.3:
-        color = color * (1 + 0.12 * waves(rng, int(rng.integers(2, 5)), side_px)[..., None])
+        lit = lit * (1 + 0.12 * waves(rng, int(rng.integers(2, 5)), side_px)[..., None])
     if rng.random() < 0.2:
-        color = color + 0.08 * waves(rng, int(rng.integers(2, 6)), side_px)[..., None]
-    return color.astype(np.float32)
+        lit = lit + 0.08 * waves(rng, int(rng.integers(2, 6)), side_px)[..., None]
+    return lit.astype(np.float32)
 
 
 def _sensor(color: Image, rng: np.random.Generator) -> Image:
     """Sharpness, noise and compression."""
     if rng.random() < 0.45:
-        color = cv2.GaussianBlur(color, (0, 0), rng.uniform(0.4, 1.5))
+        color = np.asarray(cv2.GaussianBlur(color, (0, 0), rng.uniform(0.4, 1.5)), np.float32)
     elif rng.random() < 0.3:
         color = color + rng.uniform(0.3, 1) * (color - cv2.GaussianBlur(color, (0, 0), 1.2))
     if rng.random() < 0.5:
@@ -102,5 +106,5 @@ def _sensor(color: Image, rng: np.random.Generator) -> Image:
         _, packed = cv2.imencode(".jpg", (color * 255).astype(np.uint8), quality)
         picture = cv2.imdecode(packed, cv2.IMREAD_COLOR)
         assert picture is not None
-        color = picture.astype(np.float32) / 255
+        color = np.asarray(picture.astype(np.float32) / 255, np.float32)
     return color

@@ -66,7 +66,7 @@ def fitted(samples: Sequence[Sample]) -> Calibration:
     built = [curve for sample in samples if (curve := _curve(sample, "building"))]
     grid = product(_INTERCEPTS, _OF_TYPICAL, _OF_RESOLUTION)
     plain = max(
-        (Calibration(*map(float, values)) for values in grid),
+        (Calibration(float(a), float(b), float(c)) for a, b, c in grid),
         key=lambda calibration: _score(curves, calibration),
     )
     # A roof ends where it ends: its outline lies at the best cut, its surest pixels above it. Of
@@ -174,11 +174,12 @@ def _confidence(
             continue
         cut = plain.cuts(typical_logit, pair.resolution_m).change
         labels, number = label(finding.change >= cut - JOINED)
-        surest = maximum(finding.change, labels, np.arange(1, number + 1)) if number else []
+        pieces = np.arange(1, number + 1)
+        surest = np.asarray(maximum(finding.change, labels, pieces) if number else [])
         size = np.bincount(labels[known], minlength=number + 1)[1:]
         right = np.bincount(labels[known & truth], minlength=number + 1)[1:]
         total = np.bincount(labels[known], expit(finding.change[known]), number + 1)[1:]
-        large = (size >= _LEAST_PIECE_PX) & (np.asarray(surest) >= cut)
+        large = (size >= _LEAST_PIECE_PX) & (surest >= cut)
         means += list(total[large] / size[large])
         rights += list(right[large] / size[large] > _RIGHT)
     if len(means) < 4 * _BINS:

@@ -232,7 +232,7 @@ class _Crop:
         """A date of the ground at the size that is shown."""
         way = cv2.INTER_AREA if self.side_px > SIDE_PX else cv2.INTER_CUBIC
         image = self._shown(ground.images[place], way) / np.float32(255)
-        return Date(image, self.mask(ground.covers[place]))
+        return Date(np.asarray(image, np.float32), self.mask(ground.covers[place]))
 
     def mask(self, mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """A mask over the ground at the size that is shown."""
