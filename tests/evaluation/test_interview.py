@@ -11,6 +11,7 @@ from question_rows import caption_rows, instruction, some_rows, write_pictures, 
 from geochg.datasets.examples import read_examples
 from geochg.errors import InputError, ModelError, OptionError, RunError
 from geochg.evaluation.answers import Answers
+from geochg.evaluation.asking import refuse_surveys
 from geochg.evaluation.example_options import ExampleOptions
 from geochg.evaluation.interview import interview
 from geochg.evaluation.items import item_set
@@ -174,6 +175,16 @@ def test_tasks_that_a_model_does_not_take_are_told(asked, monkeypatch):
 def test_models_that_survey_are_refused(asked):
     with pytest.raises(ModelError, match="irmad learns from the pair"):
         interview(asked, ExampleOptions(model="irmad"))
+
+
+def test_only_models_that_need_a_survey_are_refused():
+    found = {name: find_backend(name)[0].capabilities for name in ("builtin", "irmad")}
+    assert all(each.surveys for each in found.values())
+    assert found["irmad"].needs_survey
+    assert not found["builtin"].needs_survey
+    refuse_surveys(find_backend("builtin")[0])
+    with pytest.raises(ModelError, match="learns from the pair"):
+        refuse_surveys(find_backend("irmad")[0])
 
 
 def test_pictures_of_two_sizes_are_no_pair(tmp_path):

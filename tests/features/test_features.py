@@ -147,6 +147,42 @@ def test_confidence_is_weighted_by_area_and_the_caption_is_of_the_greatest_share
     assert shapely.get_num_coordinates(row.geometry) == 5
 
 
+ANSWERED = [
+    # Places of a tile, the count of buildings, and what each feature then has.
+    ({"building": {GridCell(0, 0): 0.9}}, 3, [("a house in the west", 3)]),
+    ({"building": {GridCell(0, 0): 0.9}}, 0, [("a house in the west", pd.NA)]),
+    (
+        {"building": {GridCell(0, 0): 0.9, GridCell(2, 2): 0.9}},
+        2,
+        [("Part", pd.NA), ("Part", pd.NA)],
+    ),
+    (
+        {"building": {GridCell(0, 0): 0.9}, "road": {GridCell(2, 2): 0.9}},
+        1,
+        [("Part", 1), ("Part", pd.NA)],
+    ),
+]
+
+
+@pytest.mark.parametrize(("located", "count", "expected"), ANSWERED)
+def test_words_and_counts_of_a_tile_are_taken_only_where_they_are_of_the_feature(
+    located, count, expected
+):
+    (window,) = layout(1, 1, 12)
+    answers = [
+        Locations(located),
+        Counts({"building": count}),
+        Caption("a house in the west", True),
+    ]
+    results = [tile_result(make_tile(window), answers, CellSettings())]
+    frame = change_features(results, make_grid((12, 12)), FeatureSettings(Geometry.CELLS))
+    found = list(zip(frame["caption"], frame["count"], strict=True))
+    assert [each for _, each in found] == [each for _, each in expected]
+    for (caption, _), (start, _) in zip(found, expected, strict=True):
+        assert (caption == "a house in the west") == (start == "a house in the west")
+        assert caption
+
+
 def test_filters_and_the_order_of_what_is_left():
     classes = image(a=(slice(5, 9), slice(2, 4), 1), b=(slice(5, 6), slice(8, 9), 2))
     classes[1, 20] = 1

@@ -62,7 +62,7 @@ KINDS: dict[str, Kind] = {
     "plain": Kind({}),
     "one band": Kind({}, bands=1),
     "two bands": Kind({}, bands=2),
-    "four bands": Kind({"photometric": "minisblack", "ALPHA": "UNSPECIFIED"}, bands=4),
+    "four bands": Kind({}, bands=4),
     "eleven bands": Kind({}, bands=11),
     "uint16": Kind({}, "uint16", 40),
     "int16": Kind({}, "int16", 30),

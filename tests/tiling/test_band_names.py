@@ -227,11 +227,14 @@ def test_grey_against_colour_is_refused_with_what_works(make_raster, purpose, be
     assert pair.bands.before == pair.bands.after == (1,)
 
 
-@pytest.mark.parametrize("dtype", ["uint16", "float32", "int16"])
-def test_one_band_of_many_bits_is_told(make_raster, dtype):
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32", "int16"])
+def test_one_band_is_told(make_raster, dtype):
     values = texture(40, 40).astype(dtype)
     paths = [make_raster(name, values + np.dtype(dtype).type(n)) for n, name in enumerate("ab")]
-    assert "shown in grey" in remarks(open_pair(*paths, AnalyzeOptions(), "rgb"))
+    told = remarks(open_pair(*paths, AnalyzeOptions(), "rgb"))
+    assert f"one band ({dtype})" in told
+    assert "shown in grey" in told
+    assert ("stretched" in told) == (dtype != "uint8")
     assert "grey" not in remarks(open_pair(*paths, AnalyzeOptions(), "all"))
 
 
