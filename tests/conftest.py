@@ -8,8 +8,7 @@ import threading
 # It must stand before torch is loaded, and the processes that tests start inherit it.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-# A shell has what it starts in the background ignore Ctrl-C, and so would all that tests start;
-# what such a process does is tested where a test asks for it.
+# A shell has what it starts in the background ignore Ctrl-C, and all that tests start would do so.
 if threading.current_thread() is threading.main_thread():
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -84,7 +84,7 @@ def _names(value: object) -> bool:
 def _check_member(file: Path, name: str, value: object) -> None:
     if name in _ATTENTION_KEYS:
         for wanted in value.values() if isinstance(value, Mapping) else [value]:
-            # What is no name, such as a list, is not known; a set cannot even be asked for it.
+            # A list or an object is no name, and a set cannot even be asked for it.
             known = wanted is None or (isinstance(wanted, str) and wanted in ATTENTION)
             if not known:
                 raise ModelError(

@@ -15,7 +15,7 @@ from tile_factory import noise
 from vlm_factory import CHAT, save_vlm
 
 from geochg.models.endpoint.backend import EndpointModel, EndpointOptions
-from geochg.records import Caption, Presence, Task, Unparsed
+from geochg.records import Caption, Presence, Task, TileFailure, Unparsed
 from geochg.tasks import ask
 
 STARTS_WITHIN_S = 240
@@ -105,7 +105,11 @@ def test_a_real_server_answers(folder, port):
     )
     answers = model.answer(noise(2), [ask(Task.PRESENCE), ask(Task.CAPTION)])
     assert len(answers) == 2
-    for presence, caption in answers:
+    for answer in answers:
+        if isinstance(answer, TileFailure):
+            # A network that was not trained seldom ends by itself.
+            assert "cut off by max_tokens 4" in answer.reason
+            continue
+        presence, caption = answer
         assert isinstance(presence, Presence | Unparsed)
         assert isinstance(caption, Caption | Unparsed)
-    assert "".join(model.talk(noise(1)[0], None, [], "What changed?"))
