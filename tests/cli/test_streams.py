@@ -14,7 +14,7 @@ GEOCHG = [sys.executable, "-m", "geochg_cli"]
 
 
 def run(*words, **how):
-    return subprocess.run([*GEOCHG, *words], stderr=subprocess.PIPE, timeout=60, **how)
+    return subprocess.run([*GEOCHG, *words], stderr=subprocess.PIPE, timeout=300, **how)
 
 
 @pytest.mark.parametrize("page", ["ascii", "cp1252", "cp932"])
@@ -57,7 +57,7 @@ def test_ctrl_c_while_modules_are_loaded_is_a_line_and_exit_130(module, tmp_path
         "sys.meta_path.insert(0, Press()); sys.argv = ['geochg', 'info', 'a.tif', 'b.tif']\n"
         "m.main()"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=300)
     assert done.returncode == 130
     assert done.stderr.decode() == "Error: cancelled\n"
 
@@ -75,14 +75,14 @@ def test_ctrl_c_where_something_is_to_be_cleared_up_waits_for_an_import():
         "    with interrupts_raised():\n"
         "        import wave\n"
         "        print('loaded', flush=True)\n"
-        "        time.sleep(20)\n"
+        "        time.sleep(200)\n"
         "except KeyboardInterrupt:\n"
         "    print('cleared up')\n"
     )
     start = time.monotonic()
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=300)
     assert done.stdout.decode().split("\n")[:2] == ["loaded", "cleared up"]
-    assert time.monotonic() - start < 15
+    assert time.monotonic() - start < 100
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 

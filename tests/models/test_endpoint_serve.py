@@ -73,7 +73,7 @@ def port(folder, tmp_path_factory):
         yield port
     finally:
         server.terminate()
-        server.wait(30)
+        server.wait(120)
 
 
 def is_up(port: int) -> bool:
