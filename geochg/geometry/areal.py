@@ -7,11 +7,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from geochg.errors import InputError
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from numpy.typing import NDArray
     from shapely.geometry.base import BaseGeometry
+
+_FARTHEST = 1e15
+"""Of coordinates in any unit: beyond it they are rubbish, and GEOS computes with infinities."""
 
 _KINDS = {"Point": "point", "MultiPoint": "point", "LineString": "line", "MultiLineString": "line"}
 _KINDS |= {"LinearRing": "line", "Polygon": "polygon without an area"}
@@ -35,6 +40,9 @@ def areas(shapes: Iterable[BaseGeometry | None]) -> Areas:
 
     Args:
         shapes: Of any kind; None where there is none.
+
+    Raises:
+        InputError: If the coordinates of one are not finite, or beyond all CRSs.
     """
     import shapely
 
@@ -44,11 +52,23 @@ def areas(shapes: Iterable[BaseGeometry | None]) -> Areas:
         if shape is None or shape.is_empty:
             kept.append(shapely.Polygon())
             continue
+        if not in_reach(shape):
+            raise InputError(
+                "a shape has coordinates that are not finite, or far beyond any CRS",
+                "mend or remove it in QGIS",
+            )
         kept.append(areal(shapely.make_valid(shape)))
         left_out.update(_without_area(shape))
     found = np.empty(len(kept), dtype=object)
     found[:] = kept
     return Areas(found, _note(left_out))
+
+
+def in_reach(shape: BaseGeometry) -> bool:
+    """Whether all coordinates of a shape are numbers that some CRS may have."""
+    import shapely
+
+    return bool(np.all(np.abs(shapely.get_coordinates(shape)) <= _FARTHEST))
 
 
 def areal(shape: BaseGeometry) -> BaseGeometry:

@@ -16,7 +16,7 @@ from rasterio.features import rasterize
 from shapely.geometry.base import BaseGeometry
 
 from geochg.errors import InputError, OptionError
-from geochg.geometry.areal import areal
+from geochg.geometry.areal import areal, in_reach
 from geochg.geometry.vector_file import file_of, is_there, read_areas
 from geochg.records import PixelWindow
 from geochg.remote_files import refuse_remote
@@ -136,6 +136,12 @@ def _read_area(text: str, *, allow_remote: bool) -> _Given:
     except CRSError as error:
         raise OptionError(f"{crs_text!r} before the area is no CRS", _FORMS) from error
     given = polygon if numbers is None else _bounds(numbers, crs)
+    if given is not None and not in_reach(given):
+        raise OptionError(
+            f"the area of interest {_short(text)} has coordinates that are not finite, or far "
+            "beyond any CRS",
+            _FORMS,
+        )
     geometry = shapely.Polygon() if given is None else areal(shapely.make_valid(given))
     if geometry.is_empty or geometry.area == 0:
         raise OptionError(f"the area of interest {_short(text)} covers nothing", _FORMS)

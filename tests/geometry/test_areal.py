@@ -3,6 +3,7 @@ import pytest
 import shapely
 from shapely import GeometryCollection, LineString, MultiPoint, MultiPolygon, Point, Polygon, box
 
+from geochg.errors import InputError
 from geochg.geometry.areal import areal, areas
 
 SQUARE = box(0, 0, 10, 10)
@@ -42,6 +43,12 @@ def test_what_is_left_out_is_counted_by_kind():
         "1 line, 2 points and 1 polygon without an area are left out: only polygons count"
     )
     assert np.count_nonzero(shapely.area(found.shapes)) == 1
+
+
+@pytest.mark.parametrize("far", [float("inf"), float("-inf"), float("nan"), 1e300])
+def test_coordinates_that_no_crs_has_are_refused(far):
+    with pytest.raises(InputError, match="not finite, or far beyond"):
+        areas([SQUARE, Polygon([(0, 0), (far, 0), (5, 5)])])
 
 
 def test_shapes_that_touch_are_kept_whole():

@@ -23,6 +23,23 @@ def test_a_box_cuts_the_grid_to_its_pixels():
     assert area.mask(WHOLE).all()
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    "text",
+    [
+        "-inf,-inf,inf,inf",
+        "-1e308,-1e308,1e308,1e308",
+        "EPSG:32633;-inf,-inf,inf,inf",
+        "EPSG:32633;0,0,1e16,1",
+        "EPSG:32633;POLYGON((0 0, inf 0, inf inf, 0 inf, 0 0))",
+        "POLYGON((nan nan, 1 1, 2 2, nan nan))",
+    ],
+)
+def test_coordinates_that_no_crs_has_are_refused(text):
+    with pytest.raises(OptionError):
+        cut_to_area(GRID, text)
+
+
 def test_a_box_in_lonlat_covers_the_same_ground():
     bounds = GRID[100:150, 50:110].geographic_extent.boundingbox.bbox
     grid, _ = cut_to_area(GRID, ",".join(map(str, bounds)))
