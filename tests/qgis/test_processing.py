@@ -202,7 +202,12 @@ def test_a_batch_of_two_pairs(provider, images, pair, tmp_path, monkeypatch, qgi
     from processing.gui import BatchPanel as panel_module
     from processing.gui.BatchAlgorithmDialog import BatchAlgorithmDialog
 
-    given = {"MODEL": repr("cva"), "MIN_AREA": "5000"}
+    # The way back has the later image first.
+    given = {
+        "MODEL": repr("cva"),
+        "MIN_AREA": "5000",
+        "OPTIONS": repr(json.dumps({"dates_as_given": True})),
+    }
     there = {"BEFORE": repr(pair[0].source()), "AFTER": repr(pair[1].source())}
     back = {"BEFORE": there["AFTER"], "AFTER": there["BEFORE"]}
     outputs = [str(tmp_path / f"{name}.gpkg") for name in ("there", "back")]
