@@ -233,7 +233,8 @@ def steps():
     heart.stop()
 
     table = dock.changes.table
-    where = table.visualRect(dock.changes.model.index(0, 4)).center()
+    # The second column is in sight however narrow the dock is.
+    where = table.visualRect(dock.changes.model.index(0, 1)).center()
     QTest.mouseClick(table.viewport(), Qt.MouseButton.LeftButton, pos=where)
     yield pause()
     REPORT["selected"] = dock.changes.layer.selectedFeatureCount()
