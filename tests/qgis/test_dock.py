@@ -141,7 +141,7 @@ def test_the_line_about_the_pair_is_told(dock, qtbot):
 
 def test_a_cancelled_run_is_gone_on_with(dock, qtbot, errors, pair):
     dock.options.model.setEditText("builtin")
-    dock.options.tile_size.setValue(64)
+    dock.options.tile_size.setValue(128)
     dock.runs.stood.connect(
         lambda standing: dock.cancel() if standing.stage == "tiles" and standing.done else None
     )
