@@ -150,7 +150,7 @@ def test_a_cancelled_run_is_gone_on_with(dock, qtbot, errors, pair):
     folder = Path(pair[0].source()).parent
     (journal,) = folder.glob("*.gpkg.journal")
     dock.runs.stood.disconnect()
-    with qtbot.waitSignal(dock.runs.ended, timeout=120_000):
+    with qtbot.waitSignal(dock.runs.ended, timeout=300_000):
         dock.run()
     # Beside it lie SQLite's own files while QGIS has it open.
     assert [path.name for path in folder.glob("*.gpkg")] == ["dubai_2018_changes.gpkg"]
