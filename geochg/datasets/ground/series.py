@@ -28,6 +28,10 @@ _SURE_SHARE = 0.85
 """Share of a pair of Sentinel-2 that is taken for unchanged: what is least unusual in it."""
 
 
+_EXAMPLES = ("dubai", "20120731", "20140720")
+"""What the package's example pairs are made of; left out, so that they show what was not seen."""
+
+
 def all_grounds(root: Path) -> list[Ground]:
     """Every ground that a folder of imagery holds."""
     found = [*map_tiles(root), *farmland_years(root), *floods(root), *cities(root)]
@@ -79,8 +83,9 @@ def index_cover(
 
 
 def farmland_years(root: Path) -> Iterator[Ground]:
-    """Ten years of fields and lakes: water by its near infrared, all else unchanged."""
-    paths = sorted((root / "naip_series_nd").glob("*.tif"))
+    """Years of fields and lakes: water by its near infrared, all else unchanged."""
+    files = sorted((root / "naip_series_nd").glob("*.tif"))
+    paths = [path for path in files if not path.stem.endswith(_EXAMPLES)]
     if not paths:
         return
     images, covers, lakes = [], [], []
@@ -151,6 +156,7 @@ def floods(root: Path) -> Iterator[Ground]:
 def cities(root: Path) -> Iterator[Ground]:
     """Pairs of Sentinel-2 without labels: unchanged where the pair finds nothing unusual."""
     folders = sorted(path for path in (root / "s2_pairs").glob("*/") if path.is_dir())
+    folders = [folder for folder in folders if folder.name not in _EXAMPLES]
     for folder in folders:
         dates = []
         for number in (1, 2):

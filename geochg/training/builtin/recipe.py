@@ -70,8 +70,8 @@ class CompactOptions(Options):
     """
 
     real_dir: str = ""
-    frozen_steps: int = 850
-    opened_steps: int = 150
+    frozen_steps: int = 1000
+    opened_steps: int = 300
     batch_size: int = 8
     pairs: int = 4000
     language_steps: int = 1000

@@ -9,15 +9,17 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 from transformers import TrainingArguments
+from transformers.utils import SAFE_WEIGHTS_NAME
 
 from geochg.datasets.ground.labelled import Ground
 from geochg.models.deltavlm.modeling import DeltaVLMForConditionalGeneration, measured_scenes
 from geochg.training.builtin.losses import vision_losses
 from geochg.training.builtin.pairs import PairMaker, stacked
-from geochg.training.checkpoints import AGAIN, WholeTrainer
+from geochg.training.checkpoints import AGAIN, WholeTrainer, step_of, whole
 
 FIRST_OPEN_STAGE = 3
 """Place of the first encoder stage that learns when the encoder is opened: behind stride 8."""
@@ -39,6 +41,9 @@ class VisionOptions:
         learning_rate: Of the head: highest, reached after the warm-up; it falls along a cosine.
         encoder_rate: Of the deep half of the encoder; 0 leaves the encoder as it is.
         save_steps: Batches between checkpoints.
+        averaged_from: Share of the steps, 0-1, from which on the checkpoints are averaged into the
+            weights that the stage leaves: the pyramid unlearns some kinds of change while it
+            learns others, and the mean knows both.
         workers: Processes that make pairs; 0 for none beside the one that trains.
         seed: Of the pairs.
     """
@@ -47,7 +52,8 @@ class VisionOptions:
     batch_size: int = 8
     learning_rate: float = 2e-3
     encoder_rate: float = 0.0
-    save_steps: int = 100
+    save_steps: int = 50
+    averaged_from: float = 0.5
     workers: int = 0
     seed: int = 0
 
@@ -209,8 +215,31 @@ def train_vision(
         args=arguments,
         train_dataset=PairBatches(grounds, options),
         data_collator=_only,
+        keep=options.steps,
     )
     trainer.go_on()
+    average_checkpoints(trainer.model, folder, round(options.steps * options.averaged_from))
+
+
+def average_checkpoints(stage: nn.Module, folder: Path, first_step: int) -> None:
+    """Gives a module the mean weights of its checkpoints.
+
+    Izmailov et al. 2018, "Averaging weights leads to wider optima and better generalization".
+
+    Args:
+        stage: What was trained, in place.
+        folder: Of the checkpoints.
+        first_step: Earlier checkpoints do not count.
+    """
+    weights = [
+        load_file(path / SAFE_WEIGHTS_NAME)
+        for path in whole(folder)
+        if step_of(path) >= first_step
+    ]
+    state = stage.state_dict()
+    for name in weights[0]:
+        if state[name].is_floating_point():
+            state[name].copy_(torch.stack([one[name] for one in weights]).mean(dim=0))
 
 
 def _only(batches: list[dict[str, Tensor]]) -> dict[str, Tensor]:
