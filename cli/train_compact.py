@@ -47,8 +47,8 @@ def _stage(flag: str, default: int, text: str) -> Callable[[Command], Command]:
     help="Labelled imagery, laid out as docs/training.md says.",
 )
 @click.option("--start", metavar="FOLDER", help="A compact model whose vision part to start from.")
-@_stage("--frozen-steps", 850, "Batches of the vision stage with the encoder as it came.")
-@_stage("--opened-steps", 150, "Batches of the vision stage with the encoder's deep half open.")
+@_stage("--frozen-steps", 1000, "Batches of the vision stage with the encoder as it came.")
+@_stage("--opened-steps", 300, "Batches of the vision stage with the encoder's deep half open.")
 @_stage("--batch-size", 8, "Pairs in a batch of the vision stage.")
 @_stage("--pairs", 4000, "Drawn pairs for the language stage.")
 @_stage("--language-steps", 1000, "Batches of the language stage.")
