@@ -76,7 +76,7 @@ class DateReader:
 
     def __init__(self, plan: DatePlan, grid: GeoBox) -> None:
         self._plan = plan
-        with ExitStack() as opening, gdal_settings(fetches=plan.source.fetches):
+        with ExitStack() as opening, gdal_settings(plan.source.path, fetches=plan.source.fetches):
             self._open(plan, grid, opening)
             self._stack = opening.pop_all()
 
@@ -157,7 +157,7 @@ class DateReader:
             return self._nothing(shape)
         # rasterio's environments belong to a thread, so one cannot outlive the call.
         source = self._plan.source
-        with gdal_settings(fetches=source.fetches), _named(source.path):
+        with gdal_settings(source.path, fetches=source.fetches), _named(source.path):
             values, valid = self._read_turned(inside, shape_px)
         if values.shape[1:] == shape:
             return values, valid
