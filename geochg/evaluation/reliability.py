@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from rasterio.features import rasterize
+
+from geochg.datasets.ground_label import GroundLabel, numbers_on
 
 if TYPE_CHECKING:
     import geopandas as gpd
     from numpy.typing import NDArray
-
-    from geochg.datasets.ground_label import GroundLabel
 
 RIGHT_SHARE = 0.5
 """A feature is right when more than this share of its known pixels changed."""
@@ -61,14 +60,7 @@ def judged(features: gpd.GeoDataFrame, label: GroundLabel) -> Judged:
         features: In any CRS, with `confidence`.
         label: The mask.
     """
-    numbered = [
-        (shape, number)
-        for number, shape in enumerate(features.to_crs(label.crs).geometry, start=1)
-        if not shape.is_empty
-    ]
-    if not numbered:
-        return Judged(np.zeros(0), np.zeros(0, bool))
-    owners = rasterize(numbered, label.shape, transform=label.transform, dtype=np.int32)
+    owners = numbers_on(features, label)
     known = np.bincount(owners[label.known], minlength=len(features) + 1)[1:]
     changed = np.bincount(owners[label.known & label.changed], minlength=len(features) + 1)[1:]
     seen = known > 0
