@@ -31,6 +31,7 @@ from geochg.tiling.grid import (
     shared_lattice,
 )
 from geochg.tiling.radiometry import RadiometricMatch, Stretch
+from geochg.tiling.scaling import Scaling
 from geochg.tiling.source import RasterSource, gdal_settings, open_valid
 
 _ALPHA_VALID = 128
@@ -50,6 +51,7 @@ class DatePlan:
         collars: What is left out beside what the file itself calls invalid.
         centring: What is taken off values that float32 does not tell apart; None to leave them.
         step_px: Every how many-th pixel is read where the grid is much coarser; 1 for all.
+        scaling: Turns stored values into physical ones; None to leave them.
     """
 
     source: RasterSource
@@ -60,6 +62,7 @@ class DatePlan:
     collars: tuple[Collar, ...] = ()
     centring: Centring | None = None
     step_px: int = 1
+    scaling: Scaling | None = None
 
 
 class DateReader:
@@ -129,14 +132,17 @@ class DateReader:
                 windows within the grid.
 
         Returns:
-            `(bands, height, width)`, centred where the plan says so, and `(height, width)` bool
-            validity. The values have the source's type, but those of wide types are float32.
+            `(bands, height, width)`, unpacked or centred where the plan says so, and
+            `(height, width)` bool validity. The values have the source's type, but unpacked ones
+            and those of wide types are float32.
 
         Raises:
             RasterioError: If the raster cannot be read there; the message names it.
         """
         values, valid = self.read_stored(window, shape_px)
-        if self._plan.centring is not None:
+        if self._plan.scaling is not None:
+            values = self._plan.scaling.apply(values)
+        elif self._plan.centring is not None:
             values = self._plan.centring.apply(values)
         elif str(values.dtype) in WIDE_TYPES:
             values = as_float32(values)
