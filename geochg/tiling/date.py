@@ -22,6 +22,7 @@ from geochg.records import PixelWindow
 from geochg.tiling.alpha import marked_alpha
 from geochg.tiling.centring import WIDE_TYPES, Centring, as_float32
 from geochg.tiling.collar import Collar
+from geochg.tiling.gray import luminance
 from geochg.tiling.grid import (
     COARSER_FROM,
     Lattice,
@@ -45,6 +46,7 @@ class DatePlan:
     Attributes:
         source: The raster.
         band_numbers: Bands in use, from 1.
+        luminance: Whether they are red, green and blue, of which the luminance is read.
         displacement_px: `(dx, dy)` in grid pixels by which its content lies off the grid.
         match: Maps its values to the other date's; None to leave them.
         stretch: Turns its own values into display values; None to give values.
@@ -56,6 +58,7 @@ class DatePlan:
 
     source: RasterSource
     band_numbers: tuple[int, ...]
+    luminance: bool = False
     displacement_px: tuple[float, float] = (0.0, 0.0)
     match: RadiometricMatch | None = None
     stretch: Stretch | None = None
@@ -140,9 +143,7 @@ class DateReader:
             RasterioError: If the raster cannot be read there; the message names it.
         """
         values, valid = self.read_stored(window, shape_px)
-        if self._plan.scaling is not None:
-            values = self._plan.scaling.apply(values)
-        elif self._plan.centring is not None:
+        if self._plan.centring is not None:
             values = self._plan.centring.apply(values)
         elif str(values.dtype) in WIDE_TYPES:
             values = as_float32(values)
@@ -153,7 +154,7 @@ class DateReader:
     def read_stored(
         self, window: PixelWindow, shape_px: tuple[int, int] | None = None
     ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-        """A window as `read`, but its values are as the file has them, of its type."""
+        """A window as `read`, but its values are not centred, nor made float32 for that."""
         shape = shape_px or (window.height_px, window.width_px)
         inside = self._inside(window)
         if inside is None:
@@ -195,7 +196,10 @@ class DateReader:
         else:
             alpha = self._dataset.read(self._alpha, window=window, out_shape=shape)
             valid = alpha >= _ALPHA_VALID
-        return values, _finite(values, valid)
+        if self._plan.scaling is not None:
+            values = self._plan.scaling.apply(values)
+        valid = _finite(values, valid)
+        return (luminance(values) if self._plan.luminance else values), valid
 
     def _padded(
         self,
@@ -212,8 +216,10 @@ class DateReader:
         return padded, padded_valid
 
     def _nothing(self, shape: tuple[int, int]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-        dtype = self._dataset.dtypes[self._bands[0] - 1]
-        return np.zeros((len(self._bands), *shape), dtype=dtype), np.zeros(shape, dtype=bool)
+        is_scaled = self._plan.scaling is not None
+        dtype = "float32" if is_scaled else self._dataset.dtypes[self._bands[0] - 1]
+        count = 1 if self._plan.luminance else len(self._bands)
+        return np.zeros((count, *shape), dtype=dtype), np.zeros(shape, dtype=bool)
 
 
 def _finite(values: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.bool_]:

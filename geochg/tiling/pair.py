@@ -105,7 +105,14 @@ class RasterPair:
         scaling: Scaling | None,
     ) -> DatePlan:
         step_px = view_step_px(source.geobox, self.grid) if self.is_view else 1
-        return DatePlan(source, bands, collars=collars, step_px=step_px, scaling=scaling)
+        return DatePlan(
+            source,
+            bands,
+            luminance=self.bands.is_luminance(bands),
+            collars=collars,
+            step_px=step_px,
+            scaling=scaling,
+        )
 
     def files(self) -> list[str]:
         """Every local file behind the two rasters."""

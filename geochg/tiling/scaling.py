@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -59,7 +60,10 @@ def scalings(before: Sequence[Band], after: Sequence[Band]) -> Scalings:
 
 def packed_otherwise(before: Sequence[Band], after: Sequence[Band]) -> Iterator[tuple[Band, Band]]:
     """The bands that go together but are packed by different scales or offsets."""
-    for one, other in zip(before, after, strict=True):
+    # Of a grey and a coloured date, the luminance of three bands goes with one.
+    is_grey = len(before) != len(after)
+    pairs = product(before, after) if is_grey else zip(before, after, strict=True)
+    for one, other in pairs:
         scales = math.isclose(one.scale, other.scale, rel_tol=_ALIKE)
         # An offset is as large as the values that it moves.
         reach = _ALIKE * max(abs(one.scale), abs(other.scale), abs(one.offset), abs(other.offset))

@@ -28,7 +28,7 @@ from geochg.tiling.drivers import drivers_for
 from geochg.tiling.placement import check_control_points, check_placement
 from geochg.tiling.unreadable import cannot_open
 from geochg.tiling.validity import Alpha, mask_kind, validity_of
-from geochg.tiling.virtual import PALETTE, is_palette, open_view
+from geochg.tiling.virtual import PALETTE, is_negative, is_palette, open_view
 
 GDAL_OPTIONS = {
     # A bounded block cache, in bytes, keeps memory flat however large the raster; it holds the
@@ -247,7 +247,8 @@ def open_valid(
         dtype = source.dtype_of(wanted)
         plain = all(raw.dtypes[number - 1] == dtype for number in wanted) if raw.count > 1 else True
         step_px = step_px if raw.crs is not None else 1
-        if validity or is_palette(raw) or marked_alpha(raw) or not plain or step_px > 1:
+        changed = is_palette(raw) or is_negative(raw) or not plain
+        if validity or changed or marked_alpha(raw) or step_px > 1:
             view = open_view(raw, validity, dtype, wanted, step_px)
             dataset = stack.enter_context(view)
         else:
@@ -276,8 +277,9 @@ def collars_of(source: RasterSource, wanted: Sequence[int]) -> tuple[Collar, ...
 
 
 def _seen(dataset: DatasetReader, stack: ExitStack) -> DatasetReader:
-    """The raster itself, or a palette image as colours."""
-    return stack.enter_context(open_view(dataset)) if is_palette(dataset) else dataset
+    """The raster itself, or a palette image as colours, a negative as positive."""
+    changed = is_palette(dataset) or is_negative(dataset)
+    return stack.enter_context(open_view(dataset)) if changed else dataset
 
 
 def _placed(name: str, dataset: DatasetReader, stack: ExitStack) -> DatasetReader:

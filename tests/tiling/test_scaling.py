@@ -87,6 +87,23 @@ def test_where_an_image_is_warped_too(write):
 
 
 @pytest.mark.parametrize("kind", PACKINGS)
+def test_where_a_grey_date_is_compared_with_the_luminance_of_colors(make_raster, write, kind):
+    flat = np.full(SHAPE, 0.3)
+    grey, colored = PACKINGS[kind]
+    color = write("color.tif", flat, colored, names=["red", "green", "blue"])
+    path = make_raster("grey.tif", packed(flat[:1], *grey))
+    with rasterio.open(path, "r+") as file:
+        file.scales, file.offsets = grey[1:2], grey[2:]
+    pair = open_pair(path, color, AnalyzeOptions(bands=("gray",)), "rgb")
+    with PairReader(Preparation().plan(pair)) as reader:
+        before, after, valid = reader.read_values(PixelWindow(0, 60, 0, 80))
+    assert len(before) == len(after) == 1
+    assert valid.all()
+    assert before == pytest.approx(0.3, abs=0.003)
+    assert after == pytest.approx(0.3, abs=0.003)
+
+
+@pytest.mark.parametrize("kind", PACKINGS)
 def test_it_is_told(write, kind):
     paths = [write(f"{n}.tif", physical(), packing) for n, packing in enumerate(PACKINGS[kind])]
     remarks = open_pair(*paths, AnalyzeOptions(), "all").remarks
