@@ -109,7 +109,11 @@ class RasterSource:
 
     def dtype_of(self, numbers: Sequence[int]) -> str:
         """The type that holds the values of some bands, by their numbers."""
-        return str(np.result_type(*(self.bands[number - 1].dtype for number in numbers)))
+        return str(np.result_type(*(band.dtype for band in self.bands_of(numbers))))
+
+    def bands_of(self, numbers: Sequence[int]) -> tuple[Band, ...]:
+        """Some bands, by their numbers."""
+        return tuple(self.bands[number - 1] for number in numbers)
 
     def to_dict(self) -> dict[str, Any]:
         """The source for the provenance of an output, as plain JSON values."""
