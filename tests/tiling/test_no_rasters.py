@@ -81,10 +81,7 @@ def test_it_is_named_for_what_it_is(make_raster, tmp_path, kind):
     assert caught.value.exit_code == 2
 
 
-@pytest.mark.parametrize(
-    "kind",
-    ["zip", "zip named as a raster", "tar", "tar named .tgz", "tar named as a raster", "gzip"],
-)
+@pytest.mark.parametrize("kind", ["zip", "zip named as a raster", "tar", "tar named .tgz", "gzip"])
 def test_the_way_in_leads_in(make_raster, tmp_path, kind):
     name, make, *_ = KINDS[kind]
     data = texture(20, 30)
