@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +20,8 @@ VECTOR_SUFFIXES = (".geojson", ".json", ".gpkg", ".fgb", ".shp", ".parquet", ".g
 
 _PARQUET = (".parquet", ".geoparquet")
 _MOST_LISTED = 20
+_SETTINGS = {"GML_DOWNLOAD_SCHEMA": False, "GML_DOWNLOAD_WFS_SCHEMA": False}
+"""GML tells its own fields and shapes; its schema is not asked for where it names one."""
 
 
 @dataclass(frozen=True)
@@ -119,20 +123,33 @@ def _read(text: str, columns: list[str] | None) -> gpd.GeoDataFrame:
     from pyogrio.errors import DataLayerError, DataSourceError
     from shapely.errors import ShapelyError
 
+    pyogrio.set_gdal_config_options(_SETTINGS)
     name = LayerName(text) if _is_file(text) else LayerName.of(text)
     try:
         if Path(name.file).suffix.lower() in _PARQUET:
             return geopandas.read_parquet(name.file)
-        layer = _layer(name)
-        return pyogrio.read_dataframe(
-            name.file, layer=layer, columns=columns, where=name.subset or None
-        )
+        with _nothing_beside(name.file):
+            return pyogrio.read_dataframe(
+                name.file, layer=_layer(name), columns=columns, where=name.subset or None
+            )
     # ShapelyError: a ring that is not closed, or of too few points.
     except (DataSourceError, DataLayerError, ShapelyError, OSError, ValueError) as error:
         raise InputError(
             f"{without_secrets(text)} is not a vector file that GDAL can open",
             f"check the path and the file ({' '.join(str(error).split())[:200]})",
         ) from error
+
+
+@contextmanager
+def _nothing_beside(file: str) -> Iterator[None]:
+    """Removes what GDAL writes beside GML to read it faster another time."""
+    beside = Path(file).with_suffix(".gfs") if Path(file).suffix else None
+    is_ours = beside is not None and _is_file(file) and not beside.exists()
+    try:
+        yield
+    finally:
+        if is_ours and beside is not None:
+            beside.unlink(missing_ok=True)
 
 
 def _layer(name: LayerName) -> str | None:
