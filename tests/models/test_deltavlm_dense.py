@@ -56,7 +56,7 @@ def test_swapping_the_dates_swaps_the_land_covers_and_leaves_the_change(model):
     forth, back = looked(model, before, after), looked(model, after, before)
     assert torch.equal(forth.before_logits, back.after_logits)
     assert torch.equal(forth.after_logits, back.before_logits)
-    assert torch.allclose(forth.color_vote, back.color_vote, atol=1e-3)
+    assert torch.allclose(forth.color_logits, back.color_logits, atol=1e-3)
     assert not torch.allclose(forth.before_logits, forth.after_logits, atol=1e-2)
 
 

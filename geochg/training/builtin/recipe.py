@@ -27,7 +27,7 @@ from geochg.models.deltavlm.processing import DeltaVLMProcessor
 from geochg.models.deltavlm.torch_vision import TorchVision
 from geochg.models.saved import first_line, saved_json
 from geochg.options import Options
-from geochg.training.builtin.calibration import calibrated
+from geochg.training.builtin.calibration import balance, calibrated
 from geochg.training.builtin.pretrained import load_imagenet_weights
 from geochg.training.builtin.vision_stage import VisionOptions, train_vision
 from geochg.training.checkpoints import AGAIN, write_whole, written_whole
@@ -145,11 +145,14 @@ def train_compact(work: Path, output: Path, options: CompactOptions, say: Say) -
 
 
 def calibrate(model: DeltaVLMForConditionalGeneration, grounds: Sequence[Ground]) -> None:
-    """Fits the cuts of a model's dense head, and notes them in its configuration."""
+    """Fits the voices and the cuts of a model's dense head, and notes them in its configuration."""
     vision = TorchVision(model, DeltaVLMProcessor(model.config, None, None))
     assert vision.head is not None
-    found = calibrated(Detector(vision, vision.head), grounds, CALIBRATION_SEED)
-    model.config.dense_config.calibration = found.to_dict()
+    config = model.config.dense_config
+    config.color_weight *= balance(Detector(vision, vision.head), grounds, CALIBRATION_SEED)
+    config.calibration = calibrated(
+        Detector(vision, vision.head), grounds, CALIBRATION_SEED
+    ).to_dict()
 
 
 def save_compact(
