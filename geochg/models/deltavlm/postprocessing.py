@@ -193,10 +193,12 @@ class OutlineMaker:
         rows, cols = full.color_logits.shape[-2:]
         # What lies beyond the tile was padded; a half-size view may be padded further.
         sides = (round(side / HALF) for side in half.color_logits.shape[-2:])
-        wide = resampled(half.change_logits, *sides)
-        change = (full.change_logits[0] + wide[0, :rows, :cols]) / 2
+        wide = np.concatenate((half.change_logits, half.color_logits[:, 0]))
+        wide = resampled(wide, *sides)[:, :rows, :cols]
+        change = (full.change_logits[0] + wide[0]) / 2
+        color = (full.color_logits[0, 0] + wide[1]) / 2
         covers = [_softmax(logits[0]) for logits in (full.before_logits, full.after_logits)]
-        building = building_logits(full, *covers)
+        building = building_logits(full, *covers, color)
         layers = np.concatenate((change[None], building[None], *covers))
         return self._at_tile_size(layers, shape)
 
@@ -232,13 +234,23 @@ class OutlineMaker:
 
 
 def building_logits(
-    dense: DenseArrays, before: NDArray[np.float32], after: NDArray[np.float32]
+    dense: DenseArrays,
+    before: NDArray[np.float32],
+    after: NDArray[np.float32],
+    color: NDArray[np.float32],
 ) -> NDArray[np.float32]:
-    """`(rows, columns)`; as `DenseOutput.building_logits`, of the shares of land covers."""
+    """`(rows, columns)`; as `DenseOutput.building_logits`.
+
+    Args:
+        dense: Of the view in full size: half a roof is not seen as one.
+        before: `(COVERS, rows, columns)`: shares of land covers.
+        after: As `before`.
+        color: `(rows, columns)`: the voice of the colours.
+    """
     differs = np.clip(np.abs(after[_BUILDING] - before[_BUILDING]), 1e-3, 1 - 1e-3)
     from_cover = np.clip(_logit(differs), -_SURE, _SURE)
     networks = dense.pyramid_logits[0, 1] + from_cover
-    logits: NDArray[np.float32] = (networks + dense.color_logits[0, 0]) / VOICES
+    logits: NDArray[np.float32] = (networks + color) / VOICES
     return logits
 
 

@@ -33,25 +33,14 @@ _INTERCEPTS = np.linspace(-6, 3, 37)
 _OF_TYPICAL = np.linspace(-0.8, 0.2, 11)
 _OF_RESOLUTION = np.linspace(-0.4, 0.4, 5)
 _HYSTERESIS = (0.0, 0.5, 1.0, 1.5, 2.0)
+_AS_GOOD = 0.005
+"""Scores that differ by less are alike."""
 _RAISED = np.linspace(-0.5, 1.5, 9)
 """What is added to a cut while it is fitted with hysteresis."""
 _BINS = 8
 _LEAST_PIECE_PX = 30
 _RIGHT = 0.5
 """A piece is right when more than this share of its known pixels changed."""
-
-
-class Kind(NamedTuple):
-    """A kind of ground, as scores are averaged.
-
-    Attributes:
-        name: See `Ground.kind`.
-        real: Whether its changes are those between two real dates. They count as much as all the
-            changes that were put in, because only their scenes differ as users' scenes do.
-    """
-
-    name: str
-    real: bool
 
 
 class Sample(NamedTuple):
@@ -64,7 +53,7 @@ class Sample(NamedTuple):
         typical_logit: See `Scene`.
     """
 
-    kind: Kind
+    kind: str
     pair: Pair
     finding: Finding
     typical_logit: float
@@ -103,10 +92,11 @@ def balance(detector: Detector, grounds: Sequence[Ground], seed: int) -> float:
 
 
 def fitted(samples: Sequence[Sample]) -> Calibration:
-    """The cuts with the best F1 of pixels, as a mean over the kinds of ground, see `Kind`.
+    """The cuts with the best F1 of pixels, as a mean over the kinds of ground.
 
-    First the cut without hysteresis, as a function of the scene; then by how much pixels that join
-    others may lie below it, and how much higher it must then be; then the cut for buildings.
+    First the cuts without hysteresis, that for any change as a function of the scene; then how far
+    below them pixels may lie that join others, and how much higher the cuts must then be: as far as
+    costs nothing, because it makes features of specks.
     """
     curves = [curve for sample in samples if (curve := _curve(sample, "change"))]
     built = [curve for sample in samples if (curve := _curve(sample, "building"))]
@@ -117,13 +107,9 @@ def fitted(samples: Sequence[Sample]) -> Calibration:
     )
     outline = max(_LOGITS, key=lambda cut: _score(built, Calibration(float(cut))))
     plain = replace(plain, building=float(outline))
-    raised = [
-        replace(plain, intercept=plain.intercept + float(more), hysteresis=least)
-        for least, more in product(_HYSTERESIS, _RAISED)
-    ]
-    plain = max(raised, key=lambda calibration: _joined_score(samples, "change", calibration))
-    raised = [replace(plain, building=plain.building + float(more)) for more in _RAISED]
-    plain = max(raised, key=lambda calibration: _joined_score(samples, "building", calibration))
+    tried = [_raised(samples, replace(plain, hysteresis=below)) for below in _HYSTERESIS]
+    best = max(score for score, _ in tried)
+    plain = [each for score, each in tried if score >= best - _AS_GOOD][-1]
     return replace(plain, confidence=_confidence(samples, plain))
 
 
@@ -139,7 +125,7 @@ class _Curve(NamedTuple):
         changed: Pixels that changed.
     """
 
-    kind: Kind
+    kind: str
     typical_logit: float
     shown_m: float
     hits: NDArray[np.intp]
@@ -168,7 +154,7 @@ def _curve(sample: Sample, surface: str) -> _Curve | None:
 
 def _score(curves: Sequence[_Curve], calibration: Calibration) -> float:
     """Mean over the kinds of the F1 of their pixels."""
-    sums: dict[Kind, NDArray[np.intp]] = defaultdict(lambda: np.zeros(3, np.intp))
+    sums: dict[str, NDArray[np.intp]] = defaultdict(lambda: np.zeros(3, np.intp))
     for curve in curves:
         cut = calibration.cuts(curve.typical_logit, curve.shown_m).change
         place = min(int(np.searchsorted(_LOGITS, cut)), len(_LOGITS) - 1)
@@ -176,9 +162,22 @@ def _score(curves: Sequence[_Curve], calibration: Calibration) -> float:
     return _mean_f1(sums)
 
 
+def _raised(samples: Sequence[Sample], plain: Calibration) -> tuple[float, Calibration]:
+    """A calibration with the cuts that suit its hysteresis best, and the mean of their scores."""
+    scores = []
+    for name, surface in (("intercept", "change"), ("building", "building")):
+        candidates = [
+            replace(plain, **{name: getattr(plain, name) + float(more)}) for more in _RAISED
+        ]
+        found = [_joined_score(samples, surface, each) for each in candidates]
+        scores.append(max(found))
+        plain = candidates[int(np.argmax(found))]
+    return float(np.mean(scores)), plain
+
+
 def _joined_score(samples: Sequence[Sample], surface: str, calibration: Calibration) -> float:
     """As `_score`, with hysteresis."""
-    sums: dict[Kind, NDArray[np.intp]] = defaultdict(lambda: np.zeros(3, np.intp))
+    sums: dict[str, NDArray[np.intp]] = defaultdict(lambda: np.zeros(3, np.intp))
     for kind, pair, finding, typical_logit in samples:
         truth, known = _truth(pair, surface)
         cut = getattr(calibration.cuts(typical_logit, pair.resolution_m), surface)
@@ -189,13 +188,10 @@ def _joined_score(samples: Sequence[Sample], surface: str, calibration: Calibrat
     return _mean_f1(sums)
 
 
-def _mean_f1(sums: Mapping[Kind, NDArray[np.intp]]) -> float:
-    """Of hits, found and changed pixels: the mean over real kinds and that over the others."""
-    scores: dict[bool, list[float]] = defaultdict(list)
-    for kind, (hit, found, true) in sums.items():
-        if true:
-            scores[kind.real].append(2 * hit / (found + true))
-    return float(np.mean([np.mean(each) for each in scores.values()])) if scores else 0.0
+def _mean_f1(sums: Mapping[str, NDArray[np.intp]]) -> float:
+    """Of the hits, the found and the changed pixels of each kind."""
+    scores = [2 * hit / (found + true) for hit, found, true in sums.values() if true]
+    return float(np.mean(scores)) if scores else 0.0
 
 
 def _samples(detector: Detector, grounds: Sequence[Ground], seed: int) -> Iterator[Sample]:
@@ -203,15 +199,14 @@ def _samples(detector: Detector, grounds: Sequence[Ground], seed: int) -> Iterat
         yield Sample(kind, pair, *found(detector, pair))
 
 
-def _pairs(grounds: Sequence[Ground], per_kind: int, seed: int) -> Iterator[tuple[Kind, Pair]]:
+def _pairs(grounds: Sequence[Ground], per_kind: int, seed: int) -> Iterator[tuple[str, Pair]]:
     """As many pairs of each kind of ground."""
     maker = PairMaker(grounds)
     rng = np.random.default_rng(seed)
     for kind in sorted({ground.kind for ground in grounds}):
         of_kind = [ground for ground in grounds if ground.kind == kind]
         for number in range(per_kind):
-            ground = of_kind[number % len(of_kind)]
-            yield Kind(kind, ground.change is not None), maker.pair_of(ground, rng)
+            yield kind, maker.pair_of(of_kind[number % len(of_kind)], rng)
 
 
 def found(detector: Detector, pair: Pair) -> tuple[Finding, float]:
