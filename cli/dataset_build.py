@@ -94,6 +94,12 @@ _DEFAULTS = BuildOptions()
     is_flag=True,
     help="Take rasters in the order given although the files say that BEFORE is the newer.",
 )
+@click.option(
+    "--allow-remote",
+    is_flag=True,
+    help="Let rasters and masks on this machine name rasters elsewhere (a VRT of an address), and "
+    "fetch those.",
+)
 @setting("--seed", _DEFAULTS.seed, "Of all draws.")
 @click.option(
     "--captioner",
@@ -148,7 +154,13 @@ def _scenes(
         from geochg.datasets.building.rasters import raster_scene
 
         found += [
-            raster_scene(*files, coding, options.align, dates_as_given=options.dates_as_given)
+            raster_scene(
+                *files,
+                coding,
+                options.align,
+                dates_as_given=options.dates_as_given,
+                allow_remote=options.allow_remote,
+            )
             for files in rasters
         ]
     return found

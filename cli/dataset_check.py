@@ -51,11 +51,13 @@ def check(
 
     from .progress import showing_progress
 
-    splits = _splits(sources, images)
+    leaving: list[str] = []
+    splits = _splits(sources, images, leaving)
     with showing_progress() as listener:
         report = check_examples(
             splits,
             pixels=pixels,
+            leaving=leaving,
             progress=lambda done, total: listener(Progress("looked", done, total)),
         )
     if as_json:
@@ -75,7 +77,10 @@ def check(
         ctx.exit(1)
 
 
-def _splits(sources: tuple[Path, ...], images: Path | None) -> dict[str, list[Example]]:
+def _splits(
+    sources: tuple[Path, ...], images: Path | None, leaving: list[str]
+) -> dict[str, list[Example]]:
+    """The examples of each split; notes which names of pictures lead elsewhere."""
     from geochg.datasets.examples import iter_examples, row_files
     from geochg.datasets.splits import split_named
 
@@ -85,7 +90,7 @@ def _splits(sources: tuple[Path, ...], images: Path | None) -> dict[str, list[Ex
         name = split_named(file.stem) or file.stem
         if images is not None and not images.is_dir():
             raise InputError(f"there is no folder {images}", "check --images")
-        examples = list(iter_examples(file, images, must_exist=False))
+        examples = list(iter_examples(file, images, must_exist=False, leaving=leaving.append))
         if not examples:
             found.setdefault(name, [])
         for example in examples:

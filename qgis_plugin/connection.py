@@ -70,7 +70,7 @@ class Connection:
         self._client: Client | None = None
         self._chosen = ""
         self._retired: list[Client] = []
-        self._opened: dict[str, bool] = {}
+        self._opened: dict[tuple[str, bool], bool] = {}
 
     def client(self, is_cancelled: Callable[[], bool] = bool) -> Client:
         """A worker that answers. Blocks while it starts: not for the main thread.
@@ -85,26 +85,30 @@ class Connection:
                 self._client, self._chosen = greeted(chosen, is_cancelled), chosen
             return self._client
 
-    def opens(self, name: str, is_cancelled: Callable[[], bool] = bool) -> bool:
+    def opens(
+        self, name: str, is_cancelled: Callable[[], bool] = bool, *, allow_remote: bool = False
+    ) -> bool:
         """Whether the worker opens a raster. Blocks: not for the main thread.
 
         Args:
             name: GDAL's.
             is_cancelled: Asked while waiting.
+            allow_remote: Whether a file on this machine may name rasters elsewhere.
 
         Raises:
             LinkError: If there is no worker, or it failed.
         """
         # Asked again where it said no: a file may have been half copied.
-        if self._opened.get(name):
+        if self._opened.get((name, allow_remote)):
             return True
-        is_opened = self._asked_whether_it_opens(name, is_cancelled)
-        self._opened[name] = is_opened
+        asked = {"rasters": [name], **({"allow_remote": True} if allow_remote else {})}
+        is_opened = self._asked_whether_it_opens(asked, is_cancelled)
+        self._opened[name, allow_remote] = is_opened
         return is_opened
 
     def is_known_not_to_open(self, name: str) -> bool:
         """Whether the worker said that it does not open a raster."""
-        return self._opened.get(name) is False
+        return self._opened.get((name, False)) is False
 
     @property
     def hello(self) -> dict[str, Any]:
@@ -166,10 +170,12 @@ class Connection:
             self._retired.append(client)
             client.retire()
 
-    def _asked_whether_it_opens(self, name: str, is_cancelled: Callable[[], bool]) -> bool:
+    def _asked_whether_it_opens(
+        self, asked: dict[str, Any], is_cancelled: Callable[[], bool]
+    ) -> bool:
         client = self.client(is_cancelled)
         try:
-            told = client.ask("opens", {"rasters": [name]}, is_cancelled=is_cancelled)
+            told = client.ask("opens", asked, is_cancelled=is_cancelled)
         except LinkError as error:
             if error.values.get("number") == NO_SUCH_METHOD:
                 return True  # an older geochg: it says so itself when it cannot

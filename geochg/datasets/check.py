@@ -34,6 +34,7 @@ FLAT = 3.0
 
 MESSAGES = {
     "missing": "files that are not there",
+    "outside": "images whose names lead out of the folder, so that the set cannot be moved",
     "unreadable": "images that cannot be read",
     "sizes": "pairs whose images differ in size",
     "grammar": "answers outside the grammar of their task",
@@ -96,6 +97,7 @@ def check_examples(
     splits: Mapping[str, Sequence[Example]],
     *,
     pixels: bool = True,
+    leaving: Iterable[str] = (),
     progress: Progress | None = None,
 ) -> Report:
     """Looks at every row, and at every picture once.
@@ -104,9 +106,12 @@ def check_examples(
         splits: The examples of each split.
         pixels: Whether to open the pictures: without, unreadable ones, sizes and look-alikes are
             not found.
+        leaving: Names of pictures that lead out of the folder, as `iter_examples` tells them.
         progress: Called after each pair.
     """
     found = _Findings()
+    for named in leaving:
+        found.add("outside", named)
     for split, examples in splits.items():
         if not examples:
             found.add("empty", split)

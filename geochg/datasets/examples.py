@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from geochg.datasets.example import Example, Ground, Origin, Turn
@@ -56,13 +56,17 @@ def read_examples(
 
 
 def iter_examples(
-    source: Path, images: Path | None = None, *, must_exist: bool = True
+    source: Path,
+    images: Path | None = None,
+    *,
+    must_exist: bool = True,
+    leaving: Callable[[str], None] = lambda named: None,
 ) -> Iterator[Example]:
-    """As `read_examples`, one at a time."""
+    """As `read_examples`, one at a time; `leaving` is told of names that lead elsewhere."""
     if images is not None and not images.is_dir():
         raise InputError(f"there is no folder {images}", "check where the images are")
     for file in row_files(source):
-        paths = PicturePaths(file, images, must_exist)
+        paths = PicturePaths(file, images, must_exist, leaving)
         found = table_examples if file.suffix.lower() == TABLE_SUFFIX else json_examples
         yield from found(file, paths)
 

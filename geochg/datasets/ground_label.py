@@ -84,13 +84,29 @@ def covered_by(features: gpd.GeoDataFrame, label: GroundLabel) -> NDArray[np.boo
         features: In any CRS.
         label: Gives the grid.
     """
-    shapes = [shape for shape in features.to_crs(label.crs).geometry if not shape.is_empty]
-    if not shapes:
-        return np.zeros(label.shape, bool)
-    covered: NDArray[np.bool_] = rasterize(
-        shapes, label.shape, transform=label.transform, dtype=np.uint8
-    ).astype(bool)
-    return covered
+    return numbers_on(features, label) > 0
+
+
+def numbers_on(features: gpd.GeoDataFrame, label: GroundLabel) -> NDArray[np.int32]:
+    """Which feature covers the centre of each of a label's pixels, `(height, width)` int32.
+
+    The features count from 1; 0 is none. Where several cover a pixel it is the last of them.
+
+    Args:
+        features: In any CRS.
+        label: Gives the grid.
+    """
+    numbered = [
+        (shape, number)
+        for number, shape in enumerate(features.to_crs(label.crs).geometry, start=1)
+        if not shape.is_empty
+    ]
+    if not numbered:
+        return np.zeros(label.shape, np.int32)
+    numbers: NDArray[np.int32] = rasterize(
+        numbered, label.shape, transform=label.transform, dtype=np.int32
+    )
+    return numbers
 
 
 def heat_on(path: Path, label: GroundLabel) -> NDArray[np.float32]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from pathlib import Path, PureWindowsPath
 
 from geochg.datasets.example import Origin
 from geochg.datasets.frames import PICTURE_SUFFIXES
 from geochg.errors import InputError
+from geochg.foreign_text import LONGEST_TEXT, cleaned
 
 
 class PicturePaths:
@@ -18,12 +19,20 @@ class PicturePaths:
         images: The folder that names start from; when None, that of the rows, its folder
             `images`, and the folder above (rows often lie beside or below their pictures).
         must_exist: Refuse names of which there is no file; else the first guess is taken.
+        leaving: Told of each name that leads out of those folders, with its row.
     """
 
-    def __init__(self, source: Path, images: Path | None, must_exist: bool) -> None:
+    def __init__(
+        self,
+        source: Path,
+        images: Path | None,
+        must_exist: bool,
+        leaving: Callable[[str], None] = lambda named: None,
+    ) -> None:
         here = source.parent
         self.roots = (images,) if images is not None else (here, here / "images", here.parent)
         self.must_exist = must_exist
+        self.leaving = leaving
         self._found: dict[tuple[str, ...], Path] = {}
 
     def path(self, names: Sequence[str], origin: Origin) -> Path:
@@ -39,6 +48,8 @@ class PicturePaths:
         key = tuple(names)
         if key not in self._found:
             self._found[key] = self._first(key, origin)
+            for name in filter(_leads_out, key):
+                self.leaving(f"{origin}: {cleaned(name, LONGEST_TEXT)}")
         return self._found[key]
 
     def _first(self, names: tuple[str, ...], origin: Origin) -> Path:
@@ -53,6 +64,12 @@ class PicturePaths:
                 f"there is no file {guesses[0]}", "name the folder that image names start from"
             )
         return guesses[0]
+
+
+def _leads_out(name: str) -> bool:
+    """Whether a name is none within a folder on some system, such as `/a.png` or `C:a.png`."""
+    drive, parts = PureWindowsPath(name).drive, PureWindowsPath(name).parts
+    return bool(drive) or name.startswith(("/", "\\")) or ".." in parts
 
 
 def _is_there(path: Path) -> bool:

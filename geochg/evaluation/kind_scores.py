@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,7 @@ from geochg.evaluation.map_scores import (
     score_lines,
     scored_pairs,
 )
+from geochg.evaluation.reliability import Reliability, reliability
 from geochg.evaluation.tables import ScoreTable, lines_to_dict
 from geochg.events import Event, Listener, Notice, Progress, ignore
 from geochg.models.base import ChangeModel
@@ -104,6 +105,11 @@ class KindScores:
             notes.append(f"only features of {', '.join(self.classes)} are scored")
         return notes
 
+    @property
+    def reliability(self) -> list[Reliability]:
+        """How often features of a confidence are right."""
+        return reliability([pair.judged for pair in self.pairs])
+
     def to_dict(self) -> dict[str, Any]:
         """The scores as plain JSON values, as fractions."""
         return {
@@ -113,6 +119,7 @@ class KindScores:
                 {"group": table.group, "pairs": table.items, "scores": lines_to_dict(table)}
                 for table in self.tables
             ],
+            "reliability": [asdict(each) for each in self.reliability],
             "pairs": [_facts(pair) for pair in self.pairs],
             "failed": [each.to_dict() for each in self.failed],
         }

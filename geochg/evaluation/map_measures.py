@@ -14,6 +14,7 @@ from geochg.datasets.ground_label import GroundLabel, bands_on, covered_by, heat
 from geochg.datasets.kinds import MaskedPair
 from geochg.evaluation.differencing import difference, smoothed
 from geochg.evaluation.ground_cells import cell_means
+from geochg.evaluation.reliability import Judged, judged
 from geochg.events import Listener
 from geochg.models.base import ChangeModel
 from geochg.options import AnalyzeOptions
@@ -54,6 +55,7 @@ class MapMeasures:
     Attributes:
         pair: The pair.
         features: Number of features.
+        judged: The confidence of the features, and which of them are right.
         truth: `(cells,)`, whether each cell changed.
         heat: `(cells,)`, mean of the heatmap.
         covered: `(cells,)`, whether features cover more than `CHANGED_SHARE` of the cell.
@@ -64,6 +66,7 @@ class MapMeasures:
 
     pair: MaskedPair
     features: int
+    judged: Judged
     truth: NDArray[np.bool_]
     heat: NDArray[np.float64]
     covered: NDArray[np.bool_]
@@ -113,6 +116,7 @@ def map_measures(
     return MapMeasures(
         pair=pair,
         features=len(result.features),
+        judged=judged(result.features, label),
         truth=share[used] > CHANGED_SHARE,
         heat=cell_means(heat, label.known)[used],
         covered=_covered_cells(covered, label),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -40,6 +41,8 @@ class Band:
         role: What it shows (`red`, `nir`, ...) where the file says so; may be empty.
         alpha: Whether it tells validity; such a band is data only when it is asked for.
         dtype: Data type.
+        scale: What its stored values are multiplied by to be physical ones, as the file says.
+        offset: What is then added to them.
     """
 
     number: int
@@ -47,6 +50,8 @@ class Band:
     role: str
     alpha: bool = False
     dtype: str = "uint8"
+    scale: float = 1.0
+    offset: float = 0.0
 
     @property
     def named(self) -> bool:
@@ -103,10 +108,19 @@ def describe_bands(dataset: DatasetReader, alpha: int | None) -> tuple[Band, ...
         )
     ]
     roles = roles_of(facts, _origin(dataset))
+    packed = map(_packing, dataset.scales, dataset.offsets)
     return tuple(
-        Band(band.number, band.name, role, alpha=band.number == alpha, dtype=dtype)
-        for band, role, dtype in zip(facts, roles, dataset.dtypes, strict=True)
+        Band(band.number, band.name, role, band.number == alpha, dtype, scale, offset)
+        for band, role, dtype, (scale, offset) in zip(
+            facts, roles, dataset.dtypes, packed, strict=True
+        )
     )
+
+
+def _packing(scale: float, offset: float) -> tuple[float, float]:
+    """Scale and offset as a file tells them; 1 and 0 where they make no numbers."""
+    is_usable = scale != 0 and math.isfinite(scale) and math.isfinite(offset)
+    return (float(scale), float(offset)) if is_usable else (1.0, 0.0)
 
 
 def _tags(dataset: DatasetReader, number: int) -> dict[str, str]:

@@ -32,6 +32,7 @@ from geochg.tiling.grid import (
     shared_lattice,
 )
 from geochg.tiling.radiometry import RadiometricMatch, Stretch
+from geochg.tiling.scaling import Scaling
 from geochg.tiling.source import RasterSource, gdal_settings, open_valid
 
 _ALPHA_VALID = 128
@@ -52,6 +53,7 @@ class DatePlan:
         collars: What is left out beside what the file itself calls invalid.
         centring: What is taken off values that float32 does not tell apart; None to leave them.
         step_px: Every how many-th pixel is read where the grid is much coarser; 1 for all.
+        scaling: Turns stored values into physical ones; None to leave them.
     """
 
     source: RasterSource
@@ -63,6 +65,7 @@ class DatePlan:
     collars: tuple[Collar, ...] = ()
     centring: Centring | None = None
     step_px: int = 1
+    scaling: Scaling | None = None
 
 
 class DateReader:
@@ -132,8 +135,9 @@ class DateReader:
                 windows within the grid.
 
         Returns:
-            `(bands, height, width)`, centred where the plan says so, and `(height, width)` bool
-            validity. The values have the source's type, but those of wide types are float32.
+            `(bands, height, width)`, unpacked or centred where the plan says so, and
+            `(height, width)` bool validity. The values have the source's type, but unpacked ones
+            and those of wide types are float32.
 
         Raises:
             RasterioError: If the raster cannot be read there; the message names it.
@@ -150,7 +154,7 @@ class DateReader:
     def read_stored(
         self, window: PixelWindow, shape_px: tuple[int, int] | None = None
     ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-        """A window as `read`, but its values are as the file has them, of its type."""
+        """A window as `read`, but its values are not centred, nor made float32 for that."""
         shape = shape_px or (window.height_px, window.width_px)
         inside = self._inside(window)
         if inside is None:
@@ -192,6 +196,8 @@ class DateReader:
         else:
             alpha = self._dataset.read(self._alpha, window=window, out_shape=shape)
             valid = alpha >= _ALPHA_VALID
+        if self._plan.scaling is not None:
+            values = self._plan.scaling.apply(values)
         valid = _finite(values, valid)
         return (luminance(values) if self._plan.luminance else values), valid
 
@@ -210,7 +216,8 @@ class DateReader:
         return padded, padded_valid
 
     def _nothing(self, shape: tuple[int, int]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-        dtype = self._dataset.dtypes[self._bands[0] - 1]
+        is_scaled = self._plan.scaling is not None
+        dtype = "float32" if is_scaled else self._dataset.dtypes[self._bands[0] - 1]
         count = 1 if self._plan.luminance else len(self._bands)
         return np.zeros((count, *shape), dtype=dtype), np.zeros(shape, dtype=bool)
 

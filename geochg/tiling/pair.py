@@ -21,12 +21,14 @@ from geochg.tiling.pair_checks import (
     Remark,
     band_remarks,
     grid_remarks,
+    packing_remarks,
     pixel_remarks,
     refuse,
     source_remarks,
 )
 from geochg.tiling.pixel_types import refuse_types
 from geochg.tiling.read import ReadPlan
+from geochg.tiling.scaling import Scaling, Scalings, scalings
 from geochg.tiling.source import RasterSource, collars_of, read_source
 
 
@@ -58,11 +60,21 @@ class RasterPair:
     @property
     def facts(self) -> PairFacts:
         """What a model may know of every tile."""
-        return PairFacts(self.bands.names, pixel_area_m2(self.grid), self._dtype)
+        return PairFacts(self.bands.names, pixel_area_m2(self.grid), self.dtypes[0])
 
     @property
-    def _dtype(self) -> str:
-        return self.before.dtype_of(self.bands.before)
+    def dtypes(self) -> tuple[str, str]:
+        """The types that hold the values of the two dates, before first."""
+        if self.scalings is not None:
+            return "float32", "float32"
+        return self.before.dtype_of(self.bands.before), self.after.dtype_of(self.bands.after)
+
+    @property
+    def scalings(self) -> Scalings:
+        """How stored values become physical ones; None where they compare as they are stored."""
+        return scalings(
+            self.before.bands_of(self.bands.before), self.after.bands_of(self.bands.after)
+        )
 
     @property
     def turn_to_before(self) -> Turn:
@@ -77,19 +89,30 @@ class RasterPair:
 
     def plan(self) -> ReadPlan:
         """How to read source values of the pair, as they lie."""
+        before, after = self.scalings or (None, None)
         return ReadPlan(
-            before=self._date_plan(self.before, self.bands.before, self.collars[0]),
-            after=self._date_plan(self.after, self.bands.after, self.collars[1]),
+            before=self._date_plan(self.before, self.bands.before, self.collars[0], before),
+            after=self._date_plan(self.after, self.bands.after, self.collars[1], after),
             grid=self.grid,
             area=self.area,
         )
 
     def _date_plan(
-        self, source: RasterSource, bands: tuple[int, ...], collars: tuple[Collar, ...]
+        self,
+        source: RasterSource,
+        bands: tuple[int, ...],
+        collars: tuple[Collar, ...],
+        scaling: Scaling | None,
     ) -> DatePlan:
         step_px = view_step_px(source.geobox, self.grid) if self.is_view else 1
-        luminance = self.bands.is_luminance(bands)
-        return DatePlan(source, bands, luminance=luminance, collars=collars, step_px=step_px)
+        return DatePlan(
+            source,
+            bands,
+            luminance=self.bands.is_luminance(bands),
+            collars=collars,
+            step_px=step_px,
+            scaling=scaling,
+        )
 
     def files(self) -> list[str]:
         """Every local file behind the two rasters."""
@@ -147,7 +170,11 @@ class PlacedPair:
         refuse_types(self.before, bands.before)
         refuse_types(self.after, bands.after)
         collars = self._collars(bands, options)
-        found = (*pixel_remarks(self.before, self.after, collars), *band_remarks(bands))
+        found = (
+            *pixel_remarks(self.before, self.after, collars),
+            *band_remarks(bands),
+            *packing_remarks(self.before, self.after, bands),
+        )
         return RasterPair(
             before=self.before,
             after=self.after,

@@ -18,9 +18,10 @@ from geochg.errors import InputError
 from geochg.events import Notice
 from geochg.foreign_text import without_secrets
 from geochg.tiling.acquired import period_of, tells_writing
-from geochg.tiling.bands import BandChoice
+from geochg.tiling.bands import Band, BandChoice
 from geochg.tiling.collar import Collar
 from geochg.tiling.grid import COARSER_FROM, pixel_area_m2, pixel_m
+from geochg.tiling.scaling import is_packed, packed_otherwise
 from geochg.tiling.source import RasterSource
 
 SMALL_SHARE = 0.1
@@ -177,6 +178,33 @@ def band_remarks(bands: BandChoice) -> tuple[Remark, ...]:
     """What was assumed, and what was found, of which bands go together."""
     assumed = (Remark(bands.note),) if bands.note else ()
     return (*assumed, *((Remark(bands.told, warning=False),) if bands.told else ()))
+
+
+def packing_remarks(
+    before: RasterSource, after: RasterSource, bands: BandChoice
+) -> Iterator[Remark]:
+    """Tells that the two dates are packed by different scales or offsets, and are unpacked."""
+    found = packed_otherwise(before.bands_of(bands.before), after.bands_of(bands.after))
+    first = next(found, None)
+    if first is None:
+        return
+    text = ", ".join(_packed(*each) for each in zip((before, after), first, strict=True))
+    text = f"values are stored by different scales: {text}; they are compared as physical values"
+    missing = [s for s, b in zip((before, after), first, strict=True) if not is_packed(b)]
+    if not missing:
+        yield Remark(text, warning=False)
+        return
+    yield Remark(
+        text,
+        f"if the values of {_name(missing[0])} are packed too, write that into it: "
+        "gdal_edit.py -scale S -offset O",
+    )
+
+
+def _packed(source: RasterSource, band: Band) -> str:
+    if not is_packed(band):
+        return f"{_name(source)} as they are (band {band.number})"
+    return f"{_name(source)} x {band.scale:g} {band.offset:+g} (band {band.number})"
 
 
 def alpha_remarks(before: RasterSource, after: RasterSource) -> Iterator[Remark]:

@@ -151,8 +151,7 @@ def prepare(
     if match:
         found = replace(found, match=RadiometricMatch.from_samples(before, after))
     if pixels == "display":
-        shown = Stretch.from_sample(before, pair.before.dtype_of(pair.bands.before))
-        own = Stretch.from_sample(after, pair.after.dtype_of(pair.bands.after))
+        shown, own = map(Stretch.from_sample, (before, after), pair.dtypes)
         matched = found.match.stretch(shown) if found.match and found.matched else own
         found = replace(found, stretches=(shown, matched))
     return found
@@ -160,11 +159,7 @@ def prepare(
 
 def _centring(pair: RasterPair) -> Centring | None:
     """What float32 needs taken off the values; a sample is read for types wider than it only."""
-    dtypes = (
-        pair.before.dtype_of(pair.bands.before),
-        pair.after.dtype_of(pair.bands.after),
-    )
-    if not is_wide(dtypes):
+    if not is_wide(pair.dtypes):
         return None
     return Centring.from_samples(*sample_values(pair.plan(), stored=True))
 

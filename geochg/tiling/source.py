@@ -109,7 +109,11 @@ class RasterSource:
 
     def dtype_of(self, numbers: Sequence[int]) -> str:
         """The type that holds the values of some bands, by their numbers."""
-        return str(np.result_type(*(self.bands[number - 1].dtype for number in numbers)))
+        return str(np.result_type(*(band.dtype for band in self.bands_of(numbers))))
+
+    def bands_of(self, numbers: Sequence[int]) -> tuple[Band, ...]:
+        """Some bands, by their numbers."""
+        return tuple(self.bands[number - 1] for number in numbers)
 
     def to_dict(self) -> dict[str, Any]:
         """The source for the provenance of an output, as plain JSON values."""
@@ -180,12 +184,17 @@ def _alpha_of(name: str, dataset: DatasetReader) -> Alpha | None:
         raise _cannot_open(name, error) from error
 
 
-def can_open(name: str) -> bool:
-    """Whether GDAL here opens a raster: builds of GDAL differ in the formats they know."""
-    fetches = is_remote(name)
+def can_open(name: str, *, allow_remote: bool = False) -> bool:
+    """Whether GDAL here opens a raster: builds of GDAL differ in the formats they know.
+
+    Args:
+        name: Anything GDAL opens.
+        allow_remote: Whether a file on this machine may name rasters elsewhere.
+    """
+    fetches = allow_remote or is_remote(name)
     with gdal_settings(name, fetches=fetches), ExitStack() as stack:
         try:
-            refuse_remote(name)
+            refuse_remote(name, allow=allow_remote)
             _opened(name, stack, fetches=fetches)
         except (InputError, RasterioError, ValueError):
             return False

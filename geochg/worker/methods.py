@@ -19,6 +19,7 @@ from geochg.worker.parameters import (
     PairParameters,
     check_known,
     exchanges_of,
+    flag_of,
     outputs_of,
     point_of,
     text_of,
@@ -78,14 +79,15 @@ def devices(call: Call) -> Mapping[str, Any]:
 
 def opens(call: Call) -> Mapping[str, Any]:
     """Which rasters the GDAL of this process opens; that of a client may know other formats."""
-    check_known(call.parameters, ("rasters",))
+    check_known(call.parameters, ("rasters", "allow_remote"))
     names = texts_of(call.parameters, "rasters")
+    allow_remote = flag_of(call.parameters, "allow_remote")
     from geochg.describe import can_open
 
     opened = []
     for name in names:
         call.stop_if_cancelled()
-        opened.append(can_open(name))
+        opened.append(can_open(name, allow_remote=allow_remote))
     return {"opens": opened}
 
 

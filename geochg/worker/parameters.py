@@ -104,6 +104,18 @@ def texts_of(given: Mapping[str, Any], name: str) -> list[str]:
     return value
 
 
+def flag_of(given: Mapping[str, Any], name: str) -> bool:
+    """Whether something is wanted; it is not where nothing is said.
+
+    Raises:
+        MessageError: If it is neither true nor false.
+    """
+    value = given.get(name, False)
+    if not isinstance(value, bool):
+        raise _wrong(name, "true or false")
+    return value
+
+
 def point_of(given: Mapping[str, Any], name: str) -> tuple[float, float] | None:
     """Longitude and latitude in degrees, or None.
 

@@ -174,7 +174,8 @@ class PairAlgorithm(QgsProcessingAlgorithm):
             return feedback.isCanceled()
 
         hear = _listener(feedback)
-        reader = Reader(self._connection, self, is_cancelled, feedback.pushWarning)
+        allow_remote = self._own.get("allow_remote") is True
+        reader = Reader(self._connection, self, is_cancelled, feedback.pushWarning, allow_remote)
         before, after = (raster.parameter(reader) for raster in self._rasters)
         client = self._connection.client(is_cancelled)
         asked = {"before": before, "after": after, **given}

@@ -29,7 +29,9 @@ from geochg_qgis.words import tr
 class Opener(Protocol):
     """The worker as far as rasters go; `Connection` is one."""
 
-    def opens(self, name: str, is_cancelled: Callable[[], bool] = bool) -> bool:
+    def opens(
+        self, name: str, is_cancelled: Callable[[], bool] = bool, *, allow_remote: bool = False
+    ) -> bool:
         """Whether it opens a raster by GDAL's name."""
 
     def is_known_not_to_open(self, name: str) -> bool:
@@ -45,12 +47,18 @@ class Reader:
         user: What a picture of the layer is kept for, as long as this object lives.
         is_cancelled: Asked while a picture is taken.
         tell: Told what the user should know.
+        allow_remote: Whether files on this machine may name rasters elsewhere.
     """
 
     opener: Opener
     user: object
     is_cancelled: Callable[[], bool] = bool
     tell: Callable[[str], object] = str
+    allow_remote: bool = False
+
+    def opens(self, path: str) -> bool:
+        """Whether the worker opens a raster by GDAL's name."""
+        return self.opener.opens(path, self.is_cancelled, allow_remote=self.allow_remote)
 
 
 @dataclass(frozen=True)
@@ -76,7 +84,7 @@ class Raster:
             LinkError: If none can be taken.
             Cancelled: If it was.
         """
-        if self.path and reader.opener.opens(self.path, reader.is_cancelled):
+        if self.path and reader.opens(self.path):
             return {"path": self.path, "crs": self.crs} if self.crs else self.path
         picture = self.picture()
         reader.tell(picture.note)

@@ -65,6 +65,10 @@ class OptionsBox(QWidget):
         ):
             self.align.addItem(text, key)
         self.match = QCheckBox(tr("Match the values of the dates"), self)
+        self.dates_as_given = QCheckBox(tr("Take the dates in the order given"), self)
+        self.dates_as_given.setToolTip(
+            tr("Although the files say that the image before is the newer one")
+        )
         self.outline = QCheckBox(tr("Outlines where the model gives them"), self)
         self.outline.setChecked(True)
         self.bands = QLineEdit(self)
@@ -83,6 +87,7 @@ class OptionsBox(QWidget):
             self.tile_size.valueChanged,
             self.overlap.valueChanged,
             self.align.currentIndexChanged,
+            self.dates_as_given.toggled,
             self.bands.editingFinished,
         ):
             signal.connect(lambda *_: self.changed.emit())
@@ -133,6 +138,7 @@ class OptionsBox(QWidget):
             "overlap_px": self.overlap.value(),
             "align": self.align.currentData(),
             "match": self.match.isChecked(),
+            "dates_as_given": self.dates_as_given.isChecked(),
             "geometry": "outline" if self.outline.isChecked() else "cells",
             "bands": _listed(self.bands.text()),
             "classes": _listed(self.classes.text()),
@@ -154,6 +160,7 @@ class OptionsBox(QWidget):
         rest.addRow(tr("Overlap"), self.overlap)
         rest.addRow(tr("Shift"), self.align)
         rest.addRow(self.match)
+        rest.addRow(self.dates_as_given)
         rest.addRow(self.outline)
         rest.addRow(self.heatmap)
         rest.addRow(tr("Save as"), self.output)

@@ -1,5 +1,6 @@
 """The check finds each kind of trouble, and nothing where there is none."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +10,7 @@ from rasters import texture
 
 from geochg.datasets.check import check_examples
 from geochg.datasets.example import Example, Ground, Origin, Turn
+from geochg.datasets.examples import iter_examples
 from geochg.records import PixelWindow, Task
 from geochg.tasks import SPECS
 
@@ -65,6 +67,41 @@ def test_missing_and_unreadable_images(splits):
     splits["test"][0].after.write_bytes(b"no picture")
     assert kinds(splits) == {"missing": 1, "unreadable": 1}
     assert kinds(splits, pixels=False) == {"missing": 1}
+
+
+@pytest.mark.parametrize(
+    ("name", "leads_out"),
+    [
+        ("{outside}", True),
+        ("../outside.png", True),
+        ("images/../../outside.png", True),
+        ("..\\outside.png", True),
+        ("C:\\outside.png", True),
+        ("inside.png", False),
+        ("images/..inside.png", False),
+        ("a..b/inside.png", False),
+    ],
+)
+def test_names_that_lead_out_of_the_folder(tmp_path, name, leads_out):
+    (tmp_path / "set").mkdir()
+    for picture in ("outside.png", "set/inside.png"):
+        save(tmp_path / picture, texture(32, 32, 3))
+    name = name.format(outside=tmp_path / "outside.png")
+    talk = [{"from": "human", "value": "Changed?"}, {"from": "gpt", "value": "no"}]
+    row = {"id": "7", "image": ["inside.png", name], "conversations": talk}
+    (tmp_path / "set" / "rows.json").write_text(json.dumps([row, {**row, "id": "8"}]))
+    leaving = []
+    examples = list(
+        iter_examples(tmp_path / "set" / "rows.json", must_exist=False, leaving=leaving.append)
+    )
+    report = check_examples({"train": examples}, leaving=leaving, pixels=False)
+    found = {trouble.kind: trouble for trouble in report.troubles}
+    assert ("outside" in found) is leads_out
+    if leads_out:
+        # Once, however many rows name it.
+        assert found["outside"].count == 1
+        assert name in found["outside"].shown[0]
+        assert "row 1 (id '7')" in found["outside"].shown[0]
 
 
 def test_sizes(splits):

@@ -315,23 +315,59 @@ def test_pieces_make_the_answer_whatever_their_size(size, holds_back):
 # --- bounds --------------------------------------------------------------------------------------
 
 
-def test_timeout_s_bounds_the_whole_answer(server, monkeypatch):
-    def drip(handler, status, content, headers=None, kind=""):
-        body = json.dumps(content).encode()
-        handler.send_response(200)
-        handler.send_header("Content-Length", str(len(body)))
-        handler.end_headers()
-        for at in range(len(body)):
-            handler.wfile.write(body[at : at + 1])
-            handler.wfile.flush()
-            time.sleep(0.05)
+def _dripping(reply, part):
+    """A reply of which one part comes byte by byte, each soon after the other."""
+    body = json.dumps(reply).encode()
+    chunks = {
+        "status": [b"HTTP/1.1 200 O", b"K" * 60, b"\r\n\r\n"],
+        "headers": [b"HTTP/1.1 200 OK\r\n", b"X-Wait: no\r\n" * 8, b"Content-Length: 0\r\n\r\n"],
+        "body": [b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body), body, b""],
+        "chunk size": [
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+            b"0" * 60,
+            b"\r\n\r\n",
+        ],
+    }
 
+    def drip(handler, status, content, headers=None, kind=""):
+        first, slow, last = chunks[part]
+        handler.wfile.write(first)
+        for at in range(len(slow)):
+            handler.wfile.write(slow[at : at + 1])
+            time.sleep(0.05)
+        handler.wfile.write(last)
+
+    return drip
+
+
+@pytest.mark.parametrize("part", ["status", "headers", "body", "chunk size"])
+def test_timeout_s_bounds_the_whole_answer(server, monkeypatch, part):
     model = load(server, timeout_s=0.5)
-    monkeypatch.setattr("chat_server._Handler._send", drip)
+    monkeypatch.setattr("chat_server._Handler._send", _dripping({"choices": ["x" * 60]}, part))
     start = time.monotonic()
     (failed,) = model.answer(tiles(1), MAPPED)
     assert "did not answer in time" in failed.reason
-    assert time.monotonic() - start < 3
+    assert time.monotonic() - start < 2.5
+
+
+def test_timeout_s_bounds_a_connection_that_is_used_again(server, monkeypatch):
+    model = load(server, timeout_s=0.5, concurrency=1)
+    assert not isinstance(model.answer(tiles(1), MAPPED)[0], TileFailure)
+    time.sleep(0.6)  # what the answer before was given is over
+    assert not isinstance(model.answer(tiles(1), MAPPED)[0], TileFailure)
+    monkeypatch.setattr("chat_server._Handler._send", _dripping({}, "headers"))
+    start = time.monotonic()
+    assert "in time" in model.answer(tiles(1), MAPPED)[0].reason
+    assert time.monotonic() - start < 2.5
+
+
+def test_a_list_of_models_that_drips_is_not_waited_for(server, monkeypatch):
+    monkeypatch.setattr("geochg.models.endpoint.chat.CHECK_TIMEOUT_S", 0.3)
+    monkeypatch.setattr("chat_server._Handler._send", _dripping({}, "headers"))
+    start = time.monotonic()
+    with pytest.raises(ModelError, match="nothing answers"):
+        load(server)
+    assert time.monotonic() - start < 4
 
 
 def test_compressed_replies_are_not_unpacked(server, monkeypatch):

@@ -440,3 +440,21 @@ def test_the_dock_opens_fast(qgis_iface, connection, pair, qtbot):
     assert time.perf_counter() - start < 0.3 * slowness(sys.executable)
     dock.close_down()
     dock.deleteLater()
+
+
+def test_dates_as_given_takes_the_newer_image_first(dock, qtbot, errors):
+    dock.options.model.setEditText("cva")
+    before, after = dock.pair.layers()
+    dock.pair.before.setLayer(after)
+    dock.pair.after.setLayer(before)
+    with qtbot.waitSignal(dock.runs.failed, timeout=90_000):
+        dock.run()
+    assert "dubai_2018" in str(errors.pop())
+    dock.options.dates_as_given.setChecked(True)
+    with qtbot.waitSignal(dock.runs.ended, timeout=90_000):
+        dock.run()
+    assert errors == []
+    results = [
+        each for each in QgsProject.instance().mapLayers().values() if each.customProperty(RESULT)
+    ]
+    assert len(results) == 1

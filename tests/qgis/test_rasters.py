@@ -20,7 +20,7 @@ class Opener:
     def __init__(self, *endings):
         self.endings, self.asked = endings, []
 
-    def opens(self, name, is_cancelled=bool):
+    def opens(self, name, is_cancelled=bool, *, allow_remote=False):
         self.asked.append(name)
         return name.endswith(self.endings)
 

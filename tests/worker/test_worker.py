@@ -6,6 +6,8 @@ import sys
 import time
 
 import pytest
+import rasterio
+import rasterio.shutil
 from pairs import planted_pair
 from pyproj import CRS
 from worker_process import Worker
@@ -91,6 +93,24 @@ def test_rasters_that_can_be_opened_are_told(worker, pair, tmp_path):
     assert worker.ask("opens", rasters=rasters) == {"opens": [True, False, False]}
     for wrong in ("a.tif", [1], [""], None):
         assert worker.refused("opens", rasters=wrong)["code"] == -32602
+
+
+def test_a_raster_that_names_one_elsewhere_opens_where_it_may(worker, pair, tmp_path):
+    shut = tmp_path / "shut.vrt"
+    rasterio.shutil.copy(pair["before"], shut, driver="VRT")
+    # The second overview is never asked for; that it is named is what matters.
+    text = shut.read_text().replace(
+        "</VRTRasterBand>",
+        "<Overview><SourceFilename>/vsicurl/http://127.0.0.1:9/a.tif</SourceFilename>"
+        "<SourceBand>1</SourceBand></Overview></VRTRasterBand>",
+        1,
+    )
+    shut.write_text(text)
+    assert worker.ask("opens", rasters=[str(shut)]) == {"opens": [False]}
+    assert worker.ask("opens", rasters=[str(shut)], allow_remote=True) == {"opens": [True]}
+    for wrong in ("yes", 1, None):
+        refused = worker.refused("opens", rasters=[str(shut)], allow_remote=wrong)
+        assert refused["code"] == -32602
 
 
 def test_analyze_tells_progress_and_writes_the_files(worker, pair, tmp_path):

@@ -32,6 +32,7 @@ class BuildOptions(Options):
         keep_unchanged: Share (0-1) of the tiles without change that is kept.
         align: What to do about a residual shift between two rasters.
         dates_as_given: Whether two rasters are taken whose files say that the first is the newer.
+        allow_remote: Whether rasters and masks on this machine may name rasters elsewhere.
         seed: Draws parts, wordings and which unchanged tiles are kept.
         questions: Free questions a tile that the captioner is asked to write.
     """
@@ -58,6 +59,7 @@ class BuildOptions(Options):
     keep_unchanged: float = 1.0
     align: AlignMode = AlignMode.AUTO
     dates_as_given: bool = False
+    allow_remote: bool = False
     seed: int = 0
     questions: int = 1
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -54,12 +54,14 @@ class RasterScene(Scene):
         mask: A raster or a vector file.
         coding: As `options.coded` gives.
         align: What to do about a residual shift.
+        allow_remote: Whether a mask on this machine may name a source elsewhere.
     """
 
     pair: RasterPair | None = None
     mask: str = ""
     coding: Mapping[str, int] | None = None
     align: AlignMode = AlignMode.AUTO
+    allow_remote: bool = False
 
     def tiles(self, windows: Sequence[TileWindow]) -> Iterator[MaskedTile]:
         """As `Scene.tiles`; both dates are stretched for display as `analyze` does."""
@@ -69,7 +71,7 @@ class RasterScene(Scene):
 
         if not windows or self.pair is None:
             return
-        with gdal_settings(), _labels(self.mask, self.pair.grid, self.coding or {}) as known:
+        with gdal_settings(), self._known_labels() as known:
             plan = prepare(self.pair, self.align, pixels="display").plan(self.pair)
             for tile in read_ahead(plan, windows, READERS):
                 if isinstance(tile, TileFailure):
@@ -81,6 +83,10 @@ class RasterScene(Scene):
                 seen = Tile(tile.window, tile.before, tile.after, tile.valid & labelled)
                 yield MaskedTile(seen, classes, directions)
 
+    def _known_labels(self) -> AbstractContextManager[_Mask]:
+        assert self.pair is not None
+        return _labels(self.mask, self.pair.grid, self.coding or {}, allow_remote=self.allow_remote)
+
 
 def raster_scene(
     before: str,
@@ -90,6 +96,7 @@ def raster_scene(
     align: AlignMode,
     *,
     dates_as_given: bool = False,
+    allow_remote: bool = False,
 ) -> RasterScene:
     """Opens a pair and looks at its mask; reads no pixels.
 
@@ -100,8 +107,9 @@ def raster_scene(
     from geochg.tiling.source import gdal_settings
 
     with gdal_settings():
-        pair = open_pair(before, after, AnalyzeOptions(dates_as_given=dates_as_given), "rgb")
-        with _labels(mask, pair.grid, coding) as known:
+        options = AnalyzeOptions(dates_as_given=dates_as_given, allow_remote=allow_remote)
+        pair = open_pair(before, after, options, "rgb")
+        with _labels(mask, pair.grid, coding, allow_remote=allow_remote) as known:
             notes = [remark.text for remark in pair.remarks]
             notes += [known.note] if known.note else []
     height_px, width_px = pair.grid.shape
@@ -116,15 +124,20 @@ def raster_scene(
         mask=mask,
         coding=coding,
         align=align,
+        allow_remote=allow_remote,
     )
 
 
 @contextmanager
-def _labels(mask: str, grid: GeoBox, coding: Mapping[str, int]) -> Iterator[_Mask]:
+def _labels(
+    mask: str, grid: GeoBox, coding: Mapping[str, int], *, allow_remote: bool
+) -> Iterator[_Mask]:
     if is_vector_name(mask):
+        refuse_remote(file_of(mask), allow=allow_remote)
         polygons = _Polygons(mask, grid, coding)
         yield _Mask(polygons.labels, polygons.note)
     else:
+        refuse_remote(mask, allow=allow_remote)
         with _mask_on_grid(mask, grid) as dataset:
 
             def labels(window: PixelWindow) -> Labels:
@@ -147,7 +160,6 @@ def _mask_on_grid(mask: str, grid: GeoBox) -> Iterator[Any]:
     from rasterio.errors import RasterioError
     from rasterio.vrt import WarpedVRT
 
-    refuse_remote(mask)
     height_px, width_px = grid.shape
     try:
         with rasterio.open(mask) as source:
@@ -180,7 +192,6 @@ class _Polygons:
     def __init__(self, path: str, grid: GeoBox, coding: Mapping[str, int]) -> None:
         import shapely
 
-        refuse_remote(file_of(path))
         frame, self.note = read_areas(path)
         field = CLASS_FIELD if CLASS_FIELD in frame.columns else ""
         if not field and len(coding) != 1:

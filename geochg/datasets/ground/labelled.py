@@ -39,6 +39,7 @@ class Ground:
             buildings only teaches buildings.
         change: What changed between two dates where that is known; None to compare the covers.
         scenery: Whether to leave it as it is: nothing else is shown in its place.
+        name: Name of its file or folder; empty where there is more than one.
     """
 
     kind: str
@@ -51,6 +52,7 @@ class Ground:
     teaches_change: bool = True
     change: ChangeOf | None = field(default=None)
     scenery: bool = False
+    name: str = ""
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -150,6 +152,7 @@ class MaskedFolder:
                 self.share / len(paths),
                 lends=self.lends,
                 teaches_change=self.teaches_change,
+                name=path.stem,
             )
 
 

@@ -150,6 +150,7 @@ def floods(root: Path) -> Iterator[Ground]:
             3.0 / max(len(paths), 1),
             lends=False,
             change=_always(mask),
+            name=path.stem,
         )
 
 
@@ -182,6 +183,7 @@ def cities(root: Path) -> Iterator[Ground]:
             lends=False,
             change=_always(mask),
             scenery=True,
+            name=folder.name,
         )
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from geochg.errors import ModelError
+from geochg.models.endpoint.deadline import begin_request, bound_connections, deadline_s
 
 if TYPE_CHECKING:
     from openai import OpenAI
@@ -19,9 +20,6 @@ MOST_REPLY_BYTES = 1_000_000
 
 MOST_LISTED_BYTES = 16_000_000
 """Of the list of models, which is long at some hosts."""
-
-_BEGUN = "geochg_begun_s"
-"""Member of a request's extensions: when it was sent."""
 
 
 class UnwantedReplyError(Exception):
@@ -52,10 +50,7 @@ def open_client(url: str, secret: str, *, timeout_s: float, retries: int) -> Ope
             trust_env=not is_this_machine(url),
             # What is compressed has no bound.
             headers={"Accept-Encoding": "identity"},
-            event_hooks={
-                "request": [_note_begin],
-                "response": [lambda response: _bound(response, timeout_s)],
-            },
+            event_hooks={"request": [begin_request], "response": [_bound]},
         )
     except ImportError as error:
         raise ModelError(
@@ -68,6 +63,7 @@ def open_client(url: str, secret: str, *, timeout_s: float, retries: int) -> Ope
             "the environment names a proxy whose address makes no sense",
             "correct HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY, or unset them",
         ) from error
+    bound_connections(http_client)
     return OpenAI(
         base_url=url,
         api_key=secret or "none",
@@ -98,11 +94,7 @@ def _http() -> Any:  # noqa: ANN401
     return sys.modules[base.__module__.partition(".")[0]]
 
 
-def _note_begin(request: Any) -> None:  # noqa: ANN401
-    request.extensions[_BEGUN] = time.monotonic()
-
-
-def _bound(response: Any, timeout_s: float) -> None:  # noqa: ANN401
+def _bound(response: Any) -> None:  # noqa: ANN401
     """Lets a reply be read for so long and so far only.
 
     Raises:
@@ -113,7 +105,7 @@ def _bound(response: Any, timeout_s: float) -> None:  # noqa: ANN401
     http, whole = _http(), response.stream
     base = http.SyncByteStream
     most = MOST_LISTED_BYTES if response.request.method == "GET" else MOST_REPLY_BYTES
-    deadline = response.request.extensions.get(_BEGUN, time.monotonic()) + timeout_s
+    end_s = deadline_s()
 
     class _Bounded(base):  # type: ignore[misc, valid-type]
         def __iter__(self) -> Iterator[bytes]:
@@ -124,7 +116,7 @@ def _bound(response: Any, timeout_s: float) -> None:  # noqa: ANN401
                     raise UnwantedReplyError(
                         f"the endpoint's reply is longer than {most / 1e6:g} MB"
                     )
-                if time.monotonic() > deadline:
+                if time.monotonic() > end_s:
                     raise http.ReadTimeout("the reply takes too long", request=response.request)
                 yield part
 

@@ -1,0 +1,111 @@
+"""Until when a request to an endpoint may take, from connecting to the last byte of its answer.
+
+The HTTP library bounds each read by itself: a server that sends a byte now and then keeps it busy
+for ever. Here each read, write and connect has only what is left of the whole request's time. The
+library works in the thread that asks, so what is left is kept by thread.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+import threading
+import time
+from typing import Any
+
+LEAST_S = 0.001
+"""What is left at least: zero would mean to the library that it must not wait at all."""
+
+_request = threading.local()
+
+
+def begin_request(request: Any) -> None:  # noqa: ANN401
+    """Notes until when a request may take, by the time that each of its reads may take.
+
+    Args:
+        request: As the HTTP library gives it to its hooks, before it is sent.
+    """
+    timeout_s = request.extensions.get("timeout", {}).get("read")
+    _request.end_s = math.inf if timeout_s is None else time.monotonic() + timeout_s
+
+
+def deadline_s() -> float:
+    """Until when, by the monotonic clock, this thread's request may take."""
+    end_s: float = getattr(_request, "end_s", math.inf)
+    return end_s
+
+
+def bound_connections(http_client: Any) -> None:  # noqa: ANN401
+    """Has every connection of a client keep to the deadlines, those through proxies too.
+
+    Args:
+        http_client: Of the HTTP library, not used yet. Where the library keeps its connections
+            elsewhere than those known here, each read stays bounded by itself.
+    """
+    transports = (
+        getattr(http_client, "_transport", None),
+        *getattr(http_client, "_mounts", {}).values(),
+    )
+    for pool in (getattr(transport, "_pool", None) for transport in transports):
+        if hasattr(pool, "_network_backend"):
+            pool._network_backend = _bounded(pool)
+
+
+def _bounded(pool: Any) -> Any:  # noqa: ANN401
+    """What opens the connections of a pool, so that they keep to the deadlines."""
+    library = sys.modules[type(pool).__module__.partition(".")[0]]
+    backend = pool._network_backend
+
+    def left_s(timeout_s: float | None, late: type[Exception]) -> float | None:
+        end_s = deadline_s()
+        if end_s == math.inf:
+            return timeout_s
+        left = end_s - time.monotonic()
+        if left <= 0:
+            raise late("the request takes too long")
+        return max(LEAST_S, left if timeout_s is None else min(left, timeout_s))
+
+    class _Stream(library.NetworkStream):  # type: ignore[misc, name-defined]
+        def __init__(self, stream: Any) -> None:  # noqa: ANN401
+            self._stream = stream
+
+        def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+            data: bytes = self._stream.read(max_bytes, left_s(timeout, library.ReadTimeout))
+            return data
+
+        def write(self, buffer: bytes, timeout: float | None = None) -> None:
+            self._stream.write(buffer, left_s(timeout, library.WriteTimeout))
+
+        def close(self) -> None:
+            self._stream.close()
+
+        def start_tls(
+            self,
+            ssl_context: Any,  # noqa: ANN401
+            server_hostname: str | None = None,
+            timeout: float | None = None,
+        ) -> Any:  # noqa: ANN401
+            left = left_s(timeout, library.ConnectTimeout)
+            return _Stream(self._stream.start_tls(ssl_context, server_hostname, left))
+
+        def get_extra_info(self, info: str) -> Any:  # noqa: ANN401
+            return self._stream.get_extra_info(info)
+
+    class _Backend(library.NetworkBackend):  # type: ignore[misc, name-defined]
+        def connect_tcp(
+            self,
+            host: str,
+            port: int,
+            timeout: float | None = None,
+            **how: Any,  # noqa: ANN401
+        ) -> Any:  # noqa: ANN401
+            left = left_s(timeout, library.ConnectTimeout)
+            return _Stream(backend.connect_tcp(host, port, timeout=left, **how))
+
+        def connect_unix_socket(self, path: str, **how: Any) -> Any:  # noqa: ANN401
+            return backend.connect_unix_socket(path, **how)
+
+        def sleep(self, seconds: float) -> None:
+            backend.sleep(seconds)
+
+    return _Backend()
