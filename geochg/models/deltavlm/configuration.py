@@ -41,7 +41,7 @@ class DeltaVLMDenseConfig(PretrainedConfig):
     statistics_width: int = 32
     norm_groups: int = 8
     stride_px: int = 4
-    color_weight: float = 8.0
+    color_weight: float = 1.0
     calibration: dict[str, Any] | None = None
 
     def __post_init__(self, **kwargs: Any) -> None:  # noqa: ANN401

@@ -23,8 +23,8 @@ VISION_BATCH = 1
 """Images encoded at once: feature maps of more do not stay in a processor's cache, and the batches
 run side by side."""
 
-TWICE_THE_MEDIAN = 0.7
-"""The colours' voice is neutral there, as a logarithm."""
+TWICE_THE_MEDIAN = 45 / 64
+"""The colours' voice is neutral there, as a logarithm; exports keep it in half precision."""
 
 VOICES = 3
 """What says how likely a change is, and is averaged: two networks, and the plain colours."""

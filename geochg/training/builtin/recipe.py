@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -149,7 +150,9 @@ def calibrate(model: DeltaVLMForConditionalGeneration, grounds: Sequence[Ground]
     vision = TorchVision(model, DeltaVLMProcessor(model.config, None, None))
     assert vision.head is not None
     config = model.config.dense_config
-    config.color_weight *= balance(Detector(vision, vision.head), grounds, CALIBRATION_SEED)
+    louder = balance(Detector(vision, vision.head), grounds, CALIBRATION_SEED)
+    # Exports keep it in half precision.
+    config.color_weight = float(np.float16(config.color_weight * louder))
     config.calibration = calibrated(
         Detector(vision, vision.head), grounds, CALIBRATION_SEED
     ).to_dict()
