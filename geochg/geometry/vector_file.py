@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from geochg.errors import InputError
 from geochg.foreign_text import without_secrets
 from geochg.geometry.areal import areas
+from geochg.text_file import decoded, is_wide
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -98,6 +99,8 @@ def read_areas(text: str, *, columns: list[str] | None = None) -> tuple[gpd.GeoD
         InputError: If the file cannot be read, its layer is not told, it has no CRS, or nothing in
             it has an area.
     """
+    import shapely
+
     frame = _read(text, columns)
     shown = without_secrets(text)
     if getattr(frame, "crs", None) is None:
@@ -107,7 +110,7 @@ def read_areas(text: str, *, columns: list[str] | None = None) -> tuple[gpd.GeoD
         )
     found, note = areas(frame.geometry.to_numpy())
     frame = frame.set_geometry(found, crs=frame.crs)
-    frame = frame[~frame.geometry.is_empty & (frame.geometry.area > 0)]
+    frame = frame[shapely.area(found) > 0]
     if frame.empty:
         raise InputError(f"{shown} has no polygon with an area", "give polygons")
     return frame, f"{shown}: {note}" if note else ""
@@ -123,9 +126,10 @@ def _read(text: str, columns: list[str] | None) -> gpd.GeoDataFrame:
     try:
         if Path(name.file).suffix.lower() in _PARQUET:
             return geopandas.read_parquet(name.file)
-        layer = _layer(name)
+        source = _source(name.file)
+        layer = _layer(name, source)
         return pyogrio.read_dataframe(
-            name.file, layer=layer, columns=columns, where=name.subset or None
+            source, layer=layer, columns=columns, where=name.subset or None
         )
     # ShapelyError: a ring that is not closed, or of too few points.
     except (DataSourceError, DataLayerError, ShapelyError, OSError, ValueError) as error:
@@ -135,11 +139,28 @@ def _read(text: str, columns: list[str] | None) -> gpd.GeoDataFrame:
         ) from error
 
 
-def _layer(name: LayerName) -> str | None:
+def _source(file: str) -> str | bytes:
+    """What is given to GDAL: the file, or of GeoJSON in UTF-16, which GDAL cannot read, the text.
+
+    Raises:
+        ValueError: If it is no text after all.
+    """
+    path = Path(file)
+    if not path.is_file():
+        return file
+    with path.open("rb") as opened:
+        if not is_wide(opened.read(4)):
+            return file
+    text = decoded(path.read_bytes())
+    # Nothing else, such as a document that names further sources.
+    return text.encode() if text.lstrip().startswith("{") else file
+
+
+def _layer(name: LayerName, source: str | bytes) -> str | None:
     """The layer that is named, or the only one; tables without shapes do not count."""
     import pyogrio
 
-    listed = pyogrio.list_layers(name.file)
+    listed = pyogrio.list_layers(source)
     layers = [str(layer) for layer, kind in listed if kind is not None]
     hint = f"its layers are {_listed(layers)}; write FILE|layername={layers[0] if layers else ''}"
     shown = without_secrets(name.file)
