@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +21,8 @@ VECTOR_SUFFIXES = (".geojson", ".json", ".gpkg", ".fgb", ".shp", ".parquet", ".g
 
 _PARQUET = (".parquet", ".geoparquet")
 _MOST_LISTED = 20
+_SETTINGS = {"GML_DOWNLOAD_SCHEMA": False, "GML_DOWNLOAD_WFS_SCHEMA": False}
+"""GML tells its own fields and shapes; its schema is not asked for where it names one."""
 
 
 @dataclass(frozen=True)
@@ -122,15 +126,18 @@ def _read(text: str, columns: list[str] | None) -> gpd.GeoDataFrame:
     from pyogrio.errors import DataLayerError, DataSourceError
     from shapely.errors import ShapelyError
 
+    pyogrio.set_gdal_config_options(_SETTINGS)
     name = LayerName(text) if _is_file(text) else LayerName.of(text)
     try:
         if Path(name.file).suffix.lower() in _PARQUET:
             return geopandas.read_parquet(name.file)
         source = _source(name.file)
-        layer = _layer(name, source)
-        return pyogrio.read_dataframe(
-            source, layer=layer, columns=columns, where=name.subset or None
-        )
+        # GeoJSON has one layer, and text has no name that it could be called by.
+        layer = 0 if isinstance(source, bytes) else _layer(name)
+        with _nothing_beside(name.file):
+            return pyogrio.read_dataframe(
+                source, layer=layer, columns=columns, where=name.subset or None
+            )
     # ShapelyError: a ring that is not closed, or of too few points.
     except (DataSourceError, DataLayerError, ShapelyError, OSError, ValueError) as error:
         raise InputError(
@@ -156,11 +163,23 @@ def _source(file: str) -> str | bytes:
     return text.encode() if text.lstrip().startswith("{") else file
 
 
-def _layer(name: LayerName, source: str | bytes) -> str | None:
+@contextmanager
+def _nothing_beside(file: str) -> Iterator[None]:
+    """Removes what GDAL writes beside GML to read it faster another time."""
+    beside = Path(file).with_suffix(".gfs") if Path(file).suffix else None
+    is_ours = beside is not None and _is_file(file) and not beside.exists()
+    try:
+        yield
+    finally:
+        if is_ours and beside is not None:
+            beside.unlink(missing_ok=True)
+
+
+def _layer(name: LayerName) -> str | None:
     """The layer that is named, or the only one; tables without shapes do not count."""
     import pyogrio
 
-    listed = pyogrio.list_layers(source)
+    listed = pyogrio.list_layers(name.file)
     layers = [str(layer) for layer, kind in listed if kind is not None]
     hint = f"its layers are {_listed(layers)}; write FILE|layername={layers[0] if layers else ''}"
     shown = without_secrets(name.file)

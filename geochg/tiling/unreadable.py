@@ -18,6 +18,8 @@ from geochg.foreign_text import cleaned, without_secrets
 from geochg.remote_files import stac_item
 
 _RASTERS = (".tif", ".tiff", ".jp2", ".img", ".vrt", ".nc", ".png", ".jpg", ".jpeg", ".bil", ".asc")
+_KNOWN_ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
+_GZIP = b"\x1f\x8b"
 _MOST_MEMBERS = 2000
 _LARGEST_TEXT = 64 * 2**20
 _FORMATS = (
@@ -108,7 +110,7 @@ def _archive(path: Path, name: str) -> InputError | None:
                 return _packed(name, "TAR", "/vsitar/", (member.name for member in archive))
     except (OSError, EOFError, ValueError, zipfile.BadZipFile, tarfile.TarError) as error:
         return InputError(f"the archive {name} is damaged: {cleaned(error)}", "download it again")
-    if head.startswith(b"\x1f\x8b"):
+    if head.startswith(_GZIP):
         hint = f"unpack it first, or name it /vsigzip/{_absolute(path)}"
         return InputError(f"{name} is packed with gzip", hint)
     return None
@@ -118,7 +120,14 @@ def _packed(name: str, kind: str, prefix: str, members: Iterator[str]) -> InputE
     found = [each for each in islice(members, _MOST_MEMBERS) if each.lower().endswith(_RASTERS)]
     if not found:
         return InputError(f"{name} is a {kind} archive without a raster", "unpack it and look")
-    listed = ", ".join(f"{prefix}{_absolute(Path(name))}/{each}" for each in found[:3])
+    place = _absolute(Path(name))
+    if not place.lower().endswith(_KNOWN_ARCHIVES):
+        if _head(Path(name)).startswith(_GZIP):
+            hint = "unpack it first, or give it a name that ends in .tgz"
+            return InputError(f"{name} is a {kind} archive, not a raster", hint)
+        # Where a name ends otherwise, GDAL wants to be told where that of the archive ends.
+        place = f"{{{place}}}"
+    listed = ", ".join(f"{prefix}{place}/{each}" for each in found[:3])
     more = f", ... ({len(found)} in all)" if len(found) > 3 else ""
     return InputError(
         f"{name} is a {kind} archive, not a raster",
