@@ -132,9 +132,9 @@ def _read(text: str, columns: list[str] | None) -> gpd.GeoDataFrame:
         if Path(name.file).suffix.lower() in _PARQUET:
             return geopandas.read_parquet(name.file)
         source = _source(name.file)
-        # GeoJSON has one layer, and text has no name that it could be called by.
-        layer = 0 if isinstance(source, bytes) else _layer(name)
         with _nothing_beside(name.file):
+            # GeoJSON has one layer, and text has no name that it could be called by.
+            layer = 0 if isinstance(source, bytes) else _layer(name)
             return pyogrio.read_dataframe(
                 source, layer=layer, columns=columns, where=name.subset or None
             )
