@@ -97,7 +97,11 @@ def pixel_remarks(
     collars: tuple[tuple[Collar, ...], tuple[Collar, ...]],
 ) -> tuple[Remark, ...]:
     """What the pixels of the two rasters are, though their files say otherwise or nothing."""
-    return (*alpha_remarks(before, after), *collar_remarks(before, after, collars))
+    return (
+        *alpha_remarks(before, after),
+        *lossy_remarks(before, after),
+        *collar_remarks(before, after, collars),
+    )
 
 
 def order_remarks(
@@ -215,6 +219,17 @@ def alpha_remarks(before: RasterSource, after: RasterSource) -> Iterator[Remark]
                 f"band {source.measured_alpha} of {_name(source)} is marked as alpha but varies "
                 "like an image: it is taken for data, such as infrared, and not for a mask",
                 warning=False,
+            )
+
+
+def lossy_remarks(before: RasterSource, after: RasterSource) -> Iterator[Remark]:
+    """Tells that holes are told by a value that compression has blurred."""
+    for source in (before, after):
+        if source.lossy and source.mask == "nodata":
+            yield Remark(
+                f"{_name(source)} tells its holes by a nodata value, which its compression "
+                f"({source.lossy}) blurs: edges of holes may read as change",
+                "give it a mask instead: nearblack -setmask -near 20 -of GTiff -o OUT.tif IN.tif",
             )
 
 
