@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 _APPENDED = {
@@ -69,7 +70,10 @@ def container(name: str) -> str:
     """The archive that a name like `/vsizip/a.zip/b.tif` looks into; empty for others."""
     if not name.startswith(_ARCHIVES):
         return ""
-    inner = Path(name.split("/", 2)[2].strip("{}"))
+    inside = name.split("/", 2)[2]
+    # Braces tell where the name of an archive ends that has another suffix.
+    braced = re.match(r"\{([^{}]*)\}", inside)
+    inner = Path(braced[1] if braced else inside)
     return next((str(path) for path in (inner, *inner.parents) if _is_file(path)), "")
 
 

@@ -35,7 +35,16 @@ _WORDS = ("SRS", "TargetSRS", "SourceSRS", "Description", "Category", "UnitType"
 
 _FETCHED_ITEMS = ("OVERVIEW_FILE", "X_DATASET", "Y_DATASET", "MASK_FILE")
 _SOURCES = ("SourceFilename", "SourceDataset", "SrcDataSource", "DataFile", "Source")
+_STEPS = "gdal_streamed_alg"
+"""What GDAL knows a file by that holds commands of its own, which read and fetch what they like."""
+
+_LINK = re.compile(r'"(?:href|url)"\s*:\s*"\s*[a-z][a-z0-9+.-]*:', re.IGNORECASE)
 _INDEXES = (".gti", ".gti.gpkg", ".gti.fgb", ".gti.geojson")
+_HEAD_BYTES = 8192
+_WRAPPERS = (b"loadGeoJSON(", b"jsonp(")
+"""What GDAL takes off JSON that was made for a script of a page."""
+
+_WRAPPED = re.compile(r"^(?:loadGeoJSON|jsonp)\((.*?)\)?;?\s*$", re.DOTALL)
 _LARGEST = 256 * 2**20
 _HINT = "give the address itself, or add --allow-remote if you trust the file with what it asks for"
 
@@ -119,14 +128,19 @@ def _inner(name: str) -> list[str]:
 def _text(path: Path) -> str:
     """The text of a file that is a document; empty for any other, and for what is no file."""
     try:
-        if not path.is_file() or path.stat().st_size > _LARGEST:
+        if not path.is_file():
             return ""
         with path.open("rb") as file:
-            head = file.read(512)
+            head = file.read(_HEAD_BYTES)
             start = re.sub(rb"^(\xef\xbb\xbf|\xff\xfe|\xfe\xff)|\0", b"", head).lstrip()
-            if start[:1] not in (b"<", b"{"):
+            wrapped = start.startswith(_WRAPPERS)
+            if start[:1] not in (b"<", b"{") and not wrapped:
                 return ""
-            content = head + file.read()
+            is_large = path.stat().st_size > _LARGEST
+            if is_large and start[:1] == b"<":
+                raise InputError(f"{_shown(str(path))} is a document of more than 256 MB", _HINT)
+            # Of shapes without end GDAL looks for the rest in the beginning too.
+            content = head if is_large else head + file.read()
     except (OSError, ValueError):  # no name that a file system takes, or not to be read
         return ""
     wide = content[:2] in (b"\xff\xfe", b"\xfe\xff")
@@ -136,7 +150,8 @@ def _text(path: Path) -> str:
 def _named_in(text: str, folder: Path | None, first: str) -> Iterator[str]:
     """What a document names."""
     start = text.lstrip("\ufeff \t\r\n")
-    if start.startswith("{"):
+    if not start.startswith("<"):
+        start = _WRAPPED.sub(r"\1", start)
         _refuse_items(start, first)
         return
     try:
@@ -169,17 +184,38 @@ def _named_by_element(element: ElementTree.Element, folder: Path | None) -> Iter
 
 
 def _refuse_items(text: str, first: str) -> None:
-    """Refuses JSON that GDAL follows: STAC items, and references to pieces of files."""
+    """Refuses JSON that GDAL follows: STAC items, steps to take, and references elsewhere."""
+    if _STEPS in text:
+        raise InputError(f"{_shown(first)} holds steps for GDAL to take, and no shapes", _HINT)
+    systems: list[object] = []
+
+    def note_system(found: dict[str, object]) -> dict[str, object]:
+        systems.append(found.get("crs"))
+        return found
+
     try:
-        content = json.loads(text)
+        content = json.loads(text, object_hook=note_system)
     except (ValueError, RecursionError):
+        # GDAL's own reader is more lenient than ours, with comments for one.
+        if '"crs"' in text and _LINK.search(text):
+            raise InputError(f"{_shown(first)} names a source elsewhere", _HINT) from None
         return
     if not isinstance(content, dict):
         return
     if "stac_version" in content:
         raise stac_item(first, content)
+    if any(map(_is_link, systems)):
+        raise InputError(
+            f"{_shown(first)} names its coordinate reference system by an address",
+            "name it by its code, or add --allow-remote if you trust the file",
+        )
     if "refs" in content or "tileMatrixSet" in content:
         raise InputError(f"{_shown(first)} lists pieces of files, which may lie anywhere", _HINT)
+
+
+def _is_link(system: object) -> bool:
+    """Whether a CRS in GeoJSON, of a collection or of any shape in it, is one to be fetched."""
+    return isinstance(system, dict) and str(system.get("type", "")).lower() in ("link", "url")
 
 
 def stac_item(name: str, content: dict[str, object]) -> InputError:

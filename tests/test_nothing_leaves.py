@@ -8,8 +8,12 @@ from pathlib import Path
 import deltavlm_factory
 import numpy as np
 import pytest
+from four_bits import needs_four_bits
+from labelled_pairs import some_pairs
 from lessons import write_rows
+from masked_pairs import plain_pair
 from pairs import planted_pair
+from vlm_factory import save_adapter, save_vlm
 
 from geochg.telemetry import SWITCHES, switch_telemetry_off
 
@@ -21,6 +25,7 @@ def place(tmp_path_factory):
     """A tiny model and rows to train on and to be tested with."""
     folder = tmp_path_factory.mktemp("place")
     deltavlm_factory.save(deltavlm_factory.tiny_model(), folder / "model")
+    save_adapter(save_vlm("llava", folder / "vlm"), folder / "adapter")
     write_rows(folder / "data")
     return folder
 
@@ -53,7 +58,7 @@ def watched(tmp_path):
         )
         assert done.returncode == 0, done.stderr
         assert [str(path) for path in home.rglob("*")] == []
-        assert "telemetry" not in done.stderr.lower()
+        assert not [word for word in ("telemetry", "kernels") if word in done.stderr.lower()]
 
     return run
 
@@ -80,6 +85,36 @@ def test_train_and_evaluate(watched, place, tmp_path):
     few = ("--steps", 1, "--batch-size", 2, "--device", "cpu", "--no-bf16")
     watched("train", rows, "--model", model, *few, "-o", tmp_path / "out" / "adapter")
     watched("evaluate", rows, "--model", model, "--device", "cpu", "--no-meteor")
+
+
+@pytest.mark.parametrize("more", [(), ("--adapter",), ("--quantize", "4bit")])
+def test_a_vision_language_model(watched, place, pair, tmp_path, more):
+    if "--quantize" in more:
+        needs_four_bits()
+    more = (*more, place / "adapter") if "--adapter" in more else more
+    model = ("--model", f"vlm:{place / 'vlm'}", "--model-option", "max_tokens=4")
+    tiles = ("--tile-size", 128, "--align", "off", "--allow-failed-tiles")
+    watched("analyze", *pair, *model, *more, *tiles, "-o", tmp_path / "out" / "c.gpkg")
+
+
+def test_a_vision_language_model_is_trained(watched, place, tmp_path):
+    few = ("--steps", 1, "--batch-size", 2, "--device", "cpu", "--no-bf16", "--lora", "language")
+    rows, model = place / "data" / "train.json", f"vlm:{place / 'vlm'}"
+    watched("train", rows, "--model", model, *few, "-o", tmp_path / "out" / "adapter")
+
+
+def test_evaluate_on_pairs_and_on_kinds(watched, tmp_path):
+    some_pairs(tmp_path / "pairs")
+    plain_pair(tmp_path / "kinds" / "houses" / "plain")
+    files = ("-o", tmp_path / "out" / "s.json", "--markdown", tmp_path / "out" / "s.md")
+    watched("evaluate", tmp_path / "pairs", "--device", "cpu", *files)
+    watched("evaluate", tmp_path / "kinds", "--model", "cva", "--tile-size", 128, *files)
+
+
+def test_info_about_every_model_that_comes_along(watched, pair):
+    for model in ("cva", "irmad", "builtin"):
+        watched("info", *pair, "--model", model, "--json")
+    watched("models")
 
 
 def test_the_watch_sees_sockets_and_files(tmp_path):

@@ -4,11 +4,14 @@ import json
 
 import pytest
 
+from geochg import remote_files
 from geochg.errors import InputError
 from geochg.remote_files import is_remote, refuse_remote
 
 HEAD = '<VRTDataset rasterXSize="1" rasterYSize="1"><SRS>EPSG:32633</SRS>'
 FAR = "http://example.invalid/a.tif"
+
+LINK = {"type": "Link", "properties": {"href": FAR}}
 
 
 def band(source):
@@ -49,6 +52,14 @@ DOCUMENTS = {
     "tile index": "<GDALTileIndexDataset/>",
     "item": json.dumps({"stac_version": "1.0.0", "assets": {"a": {"href": FAR}}}),
     "pieces": json.dumps({"version": 1, "refs": {"a": [FAR, 0, 1]}}),
+    "steps": json.dumps({"type": "gdal_streamed_alg", "command_line": f"gdal vector info {FAR}"}),
+    "steps with a comment": '{/* x */ "type": "gdal_streamed_alg", "command_line": "gdal"}',
+    "linked system": json.dumps({"type": "FeatureCollection", "crs": LINK, "features": []}),
+    "linked system of a shape": json.dumps(
+        {"type": "FeatureCollection", "features": [{"geometry": {"type": "Polygon", "crs": LINK}}]}
+    ),
+    "linked system with a comment": '{"crs": /* x */ ' + json.dumps(LINK) + "}",
+    "linked system for a script": f"loadGeoJSON({json.dumps({'crs': LINK})});",
     "broken": f"{HEAD}<a>&nbsp;{band('/vsicurl/' + FAR)}",
     "declared": f'<?xml version="1.0" encoding="UTF-8"?>\n{INNER}',
     "marked": f"\ufeff{INNER}",
@@ -104,6 +115,8 @@ def test_files_that_name_each_other_come_to_an_end(tmp_path):
         f"{band('a.tif')}</VRTDataset>",
         '<kml xmlns="http://www.opengis.net/kml/2.2"><Placemark/></kml>',
         '{"type": "FeatureCollection", "features": []}',
+        '{"type": "FeatureCollection", "crs": {"type": "name", "properties": {"name": "EPSG:1"}}}',
+        '{"type": "Feature", "properties": {"url": "http://a"}}\n{"type": "Feature"}',
         "<n1:Level-1C_User_Product xmlns:n1='https://psd-14.sentinel2.eo.esa.int/'/>",
         "plain text",
         "",
@@ -135,3 +148,12 @@ def test_addresses_that_were_typed_are_taken(name):
 def test_names_of_this_machine_are_no_addresses(name):
     assert not is_remote(name)
     refuse_remote(name)
+
+
+@pytest.mark.parametrize("kind", ["<", "{"])
+def test_documents_beyond_all_measure_are_not_taken_on_trust(tmp_path, monkeypatch, kind):
+    monkeypatch.setattr(remote_files, "_LARGEST", 20_000)
+    text = INNER if kind == "<" else DOCUMENTS["linked system"]
+    (tmp_path / "a.tif").write_text(text + " " * 30_000)
+    with pytest.raises(InputError):
+        refuse_remote(str(tmp_path / "a.tif"))

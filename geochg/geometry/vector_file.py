@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +11,7 @@ from typing import TYPE_CHECKING
 from geochg.errors import InputError
 from geochg.foreign_text import without_secrets
 from geochg.geometry.areal import areas
+from geochg.text_file import decoded, is_wide
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -18,6 +21,8 @@ VECTOR_SUFFIXES = (".geojson", ".json", ".gpkg", ".fgb", ".shp", ".parquet", ".g
 
 _PARQUET = (".parquet", ".geoparquet")
 _MOST_LISTED = 20
+_SETTINGS = {"GML_DOWNLOAD_SCHEMA": False, "GML_DOWNLOAD_WFS_SCHEMA": False}
+"""GML tells its own fields and shapes; its schema is not asked for where it names one."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +103,8 @@ def read_areas(text: str, *, columns: list[str] | None = None) -> tuple[gpd.GeoD
         InputError: If the file cannot be read, its layer is not told, it has no CRS, or nothing in
             it has an area.
     """
+    import shapely
+
     frame = _read(text, columns)
     shown = without_secrets(text)
     if getattr(frame, "crs", None) is None:
@@ -107,7 +114,7 @@ def read_areas(text: str, *, columns: list[str] | None = None) -> tuple[gpd.GeoD
         )
     found, note = areas(frame.geometry.to_numpy())
     frame = frame.set_geometry(found, crs=frame.crs)
-    frame = frame[~frame.geometry.is_empty & (frame.geometry.area > 0)]
+    frame = frame[shapely.area(found) > 0]
     if frame.empty:
         raise InputError(f"{shown} has no polygon with an area", "give polygons")
     return frame, f"{shown}: {note}" if note else ""
@@ -119,20 +126,53 @@ def _read(text: str, columns: list[str] | None) -> gpd.GeoDataFrame:
     from pyogrio.errors import DataLayerError, DataSourceError
     from shapely.errors import ShapelyError
 
+    pyogrio.set_gdal_config_options(_SETTINGS)
     name = LayerName(text) if _is_file(text) else LayerName.of(text)
     try:
         if Path(name.file).suffix.lower() in _PARQUET:
             return geopandas.read_parquet(name.file)
-        layer = _layer(name)
-        return pyogrio.read_dataframe(
-            name.file, layer=layer, columns=columns, where=name.subset or None
-        )
+        source = _source(name.file)
+        with _nothing_beside(name.file):
+            # GeoJSON has one layer, and text has no name that it could be called by.
+            layer = 0 if isinstance(source, bytes) else _layer(name)
+            return pyogrio.read_dataframe(
+                source, layer=layer, columns=columns, where=name.subset or None
+            )
     # ShapelyError: a ring that is not closed, or of too few points.
     except (DataSourceError, DataLayerError, ShapelyError, OSError, ValueError) as error:
         raise InputError(
             f"{without_secrets(text)} is not a vector file that GDAL can open",
             f"check the path and the file ({' '.join(str(error).split())[:200]})",
         ) from error
+
+
+def _source(file: str) -> str | bytes:
+    """What is given to GDAL: the file, or of GeoJSON in UTF-16, which GDAL cannot read, the text.
+
+    Raises:
+        ValueError: If it is no text after all.
+    """
+    path = Path(file)
+    if not path.is_file():
+        return file
+    with path.open("rb") as opened:
+        if not is_wide(opened.read(4)):
+            return file
+    text = decoded(path.read_bytes())
+    # Nothing else, such as a document that names further sources.
+    return text.encode() if text.lstrip().startswith("{") else file
+
+
+@contextmanager
+def _nothing_beside(file: str) -> Iterator[None]:
+    """Removes what GDAL writes beside GML to read it faster another time."""
+    beside = Path(file).with_suffix(".gfs") if Path(file).suffix else None
+    is_ours = beside is not None and _is_file(file) and not beside.exists()
+    try:
+        yield
+    finally:
+        if is_ours and beside is not None:
+            beside.unlink(missing_ok=True)
 
 
 def _layer(name: LayerName) -> str | None:

@@ -43,6 +43,9 @@ NO_COLOURS = frozenset(
 _WORDS = {
     **{name: name for name in ("red", "green", "blue", "coastal", "yellow", "cirrus", "pan")},
     "panchromatic": "pan",
+    **dict.fromkeys(("rot", "rouge", "rojo", "rosso", "vermelho"), "red"),
+    **dict.fromkeys(("grün", "gruen", "vert", "verde"), "green"),
+    **dict.fromkeys(("blau", "bleu", "azul", "blu"), "blue"),
     "nir": "nir",
     "nir1": "nir",
     "nir08": "nir",
@@ -159,7 +162,7 @@ def roles_of(bands: Sequence[BandFacts], origin: str) -> list[str]:
         for band, code, role in zip(bands, codes, told, strict=True)
         if code is not None and not role
     ]
-    table = table_for(named, origin)
+    table = table_for(named, " ".join([origin, *(band.name for band in bands)]))
     roles = [
         role or _by_wavelength(band) or _by_code(code, table)
         for role, band, code in zip(told, bands, codes, strict=True)
@@ -182,7 +185,7 @@ def _by_words(label: str) -> str:
         text = re.sub(pattern, word, text)
     if says_no_colour(text):
         return ""
-    words = set(re.findall(r"[a-z]+\d*", text.replace("_", " ")))
+    words = set(re.findall(r"[^\W\d]+\d*", text.replace("_", " ")))
     found = {_WORDS[word] for word in words if word in _WORDS}
     if "nirnarrow" in words:
         found.add("nir narrow")
@@ -250,6 +253,8 @@ def _once(roles: Sequence[str], bands: Sequence[BandFacts]) -> list[str]:
     for band, role in zip(bands, roles, strict=True):
         wavelength = _wavelength_um(band)
         apart = abs(wavelength - ROLES[role]) if role and wavelength else 0.0
+        # Of "green" and "green_i", the one that is called so.
+        apart -= 1 if band.name.lower() == role else 0
         if role and (role not in keepers or apart < keepers[role][0]):
             keepers[role] = (apart, band.number)
     kept = {role: number for role, (_, number) in keepers.items()}

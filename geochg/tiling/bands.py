@@ -14,6 +14,7 @@ from rasterio import DatasetReader
 from geochg.errors import InputError, OptionError
 from geochg.foreign_text import cleaned
 from geochg.tiling.band_names import ROLES, BandFacts, is_generic, roles_of, says_no_colour
+from geochg.tiling.band_pairs import assumed, by_name, left_out, names_of, reordered
 from geochg.tiling.gray import GRAY, count_of, gray_numbers, refuse_gray_against_color
 
 BandPurpose = Literal["rgb", "rgb+nir", "all"]
@@ -125,6 +126,11 @@ def _packing(scale: float, offset: float) -> tuple[float, float]:
 
 def _tags(dataset: DatasetReader, number: int) -> dict[str, str]:
     found = {**dataset.tags(number), **dataset.tags(number, ns="IMAGERY")}
+    # GDAL divides `eo:common_name=nir` at its colon.
+    for space, value in list(found.items()):
+        name, divided, rest = value.partition("=")
+        if divided:
+            found.setdefault(f"{space}:{name}", rest)
     return {name.lower(): cleaned(value, LONGEST_LABEL) for name, value in found.items()}
 
 
@@ -238,14 +244,12 @@ def _common_name(a: Band, b: Band) -> str:
 
 
 def _shared(before: Sequence[Band], after: Sequence[Band]) -> BandChoice:
-    by_name = {band.name: band for band in after}
-    common = [(band, by_name[band.name]) for band in before if band.name in by_name]
-    if all(band.named for band in (*before, *after)) and common:
-        pairs, note = common, _left_out(before, after, common)
+    if common := by_name(before, after):
+        pairs, note = common, left_out(before, after, common)
     elif len(before) == len(after):
         pairs = list(zip(before, after, strict=True))
         _refuse_contradiction(pairs)
-        note = _assumed(before, after)
+        note = assumed(before, after)
     else:
         refuse_gray_against_color(before, after)
         raise InputError(
@@ -258,44 +262,8 @@ def _shared(before: Sequence[Band], after: Sequence[Band]) -> BandChoice:
         tuple(a.number for a, _ in pairs),
         tuple(b.number for _, b in pairs),
         note,
-        _reordered(pairs),
+        reordered(pairs),
     )
-
-
-def _left_out(
-    before: Sequence[Band], after: Sequence[Band], pairs: Sequence[tuple[Band, Band]]
-) -> str:
-    """Which bands only one date has, by its names."""
-    used = {band.name for band, _ in pairs}
-    alone = [band.name for band in (*before, *after) if band.name not in used]
-    names = ", ".join(dict.fromkeys(alone))
-    return f"bands that only one date has are left out: {names}" if alone else ""
-
-
-def _assumed(before: Sequence[Band], after: Sequence[Band]) -> str:
-    """What it means that bands are paired by their places."""
-    if all(a.role == b.role and a.role for a, b in zip(before, after, strict=True)):
-        return ""
-    if not any(band.label or band.role for band in (*before, *after)):
-        return "the bands are not named; name them with --bands, such as red=1,green=2,nir=4"
-    if all(a.name == b.name for a, b in zip(before, after, strict=True)):
-        return ""
-    return (
-        f"the dates name their bands differently ({_names(before)}; {_names(after)}): they are "
-        "paired in their order"
-    )
-
-
-def _reordered(pairs: Sequence[tuple[Band, Band]]) -> str:
-    """That bands lie in another order, and are paired all the same."""
-    if all(a.number == b.number for a, b in pairs):
-        return ""
-    numbers = ", ".join(f"{a.name} {a.number} and {b.number}" for a, b in pairs)
-    return f"bands are paired by their names, not in their order: {numbers}"
-
-
-def _names(bands: Sequence[Band]) -> str:
-    return ", ".join(band.label or band.name for band in bands)
 
 
 def _distinct(pairs: Sequence[tuple[Band, Band]]) -> tuple[str, ...]:
@@ -321,44 +289,62 @@ def _display(before: Sequence[Band], after: Sequence[Band]) -> BandChoice:
     if all(role in roles for role in DISPLAY for roles in by_role):
         shown = [tuple(roles[role] for role in DISPLAY) for roles in by_role]
         numbers = [tuple(band.number for band in bands) for bands in shown]
-        told = _reordered(list(zip(*shown, strict=True)))
+        told = reordered(list(zip(*shown, strict=True)))
         return BandChoice(DISPLAY, numbers[0], numbers[1], told=told)
     if len(before) == len(after) == 1:
         return BandChoice(("gray",), (before[0].number,), (after[0].number,), _grey(before))
     if all(len(bands) in (3, 4) and not any(b.tells for b in bands) for bands in (before, after)):
         labelled = any(band.label for band in (*before, *after))
         why = (
-            f"the names of the bands ({_names(before)}) do not tell their colours"
+            f"the names of the bands ({names_of(before)}) do not tell their colours"
             if labelled
             else "the bands are not named"
         )
+        alike = by_name(before, after)
+        pairs = (alike if len(alike) >= 3 else list(zip(before, after, strict=False)))[:3]
         return BandChoice(
             DISPLAY,
-            tuple(band.number for band in before[:3]),
-            tuple(band.number for band in after[:3]),
+            tuple(a.number for a, _ in pairs),
+            tuple(b.number for _, b in pairs),
             f"{why}: the first three are taken for red, green and blue",
+            reordered(pairs),
         )
     refuse_gray_against_color(before, after)
     raise InputError(
         "the images do not say which bands are red, green and blue: before "
-        f"{_names(before)}; after {_names(after)}",
-        "choose them, such as --bands 1,2,3 for the first three as they are"
-        if min(len(before), len(after)) >= 3
-        else "choose one that both have, such as --bands 1",
+        f"{names_of(before)}; after {names_of(after)}",
+        _choosable(before, after),
     )
+
+
+def _choosable(before: Sequence[Band], after: Sequence[Band]) -> str:
+    """What a user can choose where no picture can be made out."""
+    pairs = by_name(before, after)
+    # Names that hold what divides a list could not be written there.
+    names = [a.name for a, _ in pairs if re.fullmatch(r"[\w.-]+", a.name)]
+    if any(a.number != b.number for a, b in pairs) and len(names) >= 3:
+        return f"choose three that both name, such as --bands {','.join(names[:3])}"
+    if min(len(before), len(after)) >= 3:
+        return "choose them, such as --bands 1,2,3 for the first three as they are"
+    return "choose one that both have, such as --bands 1"
 
 
 def _false_color(before: Sequence[Band], after: Sequence[Band]) -> BandChoice | None:
     """The first three bands where both dates name theirs alike, and not as red, green, blue."""
     roles = [[band.role for band in bands] for bands in (before, after)]
-    if roles[0] != roles[1] or len(roles[0]) < len(DISPLAY) or not all(roles[0]):
+    if sorted(roles[0]) != sorted(roles[1]) or len(roles[0]) < len(DISPLAY) or not all(roles[0]):
         return None
     if set(DISPLAY) <= set(roles[0]):
         return None
-    names = tuple(roles[0][: len(DISPLAY)])
-    numbers = [tuple(band.number for band in bands[: len(DISPLAY)]) for bands in (before, after)]
+    pairs = by_name(before, after)[: len(DISPLAY)]
+    names = tuple(a.role for a, _ in pairs)
     told = f"shown in false colour: {', '.join(names)} as red, green and blue"
-    return BandChoice(names, numbers[0], numbers[1], told=told)
+    return BandChoice(
+        names,
+        tuple(a.number for a, _ in pairs),
+        tuple(b.number for _, b in pairs),
+        told="; ".join(filter(None, (told, reordered(pairs)))),
+    )
 
 
 def _with_infrared(shown: BandChoice, choice: BandChoice) -> BandChoice:

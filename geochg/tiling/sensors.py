@@ -64,6 +64,8 @@ _CODE = re.compile(
     r"(?:.*[^a-z0-9])?b[ _-]?(0?)(\d{1,2})(a?)"
     r"(?:[ _-](?:\d{2}m|mean|median|min|max|first|mosaic|p\d+|sr|toa|boa))?"
 )
+_SUFFIX = re.compile(r"\.(?:tiff?|jp2|img|vrt|bil|bsq)$")
+"""Bands that were put together are often named for the files they come from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,7 @@ def code_of(name: str) -> Code | None:
     Args:
         name: In lower case.
     """
-    match = _CODE.fullmatch(name.strip())
+    match = _CODE.fullmatch(_SUFFIX.sub("", name.strip()))
     if match is None or int(match[2]) == 0:
         return None
     return Code(int(match[2]), match[3], bool(match[1]))

@@ -13,7 +13,7 @@ import numpy as np
 import rasterio
 from odc.geo.geobox import GeoBox
 from rasterio import DatasetReader
-from rasterio.errors import RasterioError, RasterioIOError
+from rasterio.errors import RasterioError
 from rasterio.vrt import WarpedVRT
 
 from geochg.companions import container
@@ -25,8 +25,9 @@ from geochg.tiling.alpha import marked_alpha, read_alpha
 from geochg.tiling.bands import Band, describe_bands
 from geochg.tiling.collar import Collar, find_collars
 from geochg.tiling.drivers import drivers_for
+from geochg.tiling.lossy import lossy_codec
 from geochg.tiling.placement import check_control_points, check_placement
-from geochg.tiling.unreadable import cannot_open
+from geochg.tiling.unreadable import not_opened
 from geochg.tiling.validity import Alpha, mask_kind, validity_of
 from geochg.tiling.virtual import PALETTE, is_negative, is_palette, open_view
 
@@ -87,6 +88,7 @@ class RasterSource:
             of them was taken because none was named.
         files: Every local file behind it: containers, masks beside it, sources of a VRT.
         fetches: Whether reading it may ask another machine.
+        lossy: The codec by which it is compressed, where that keeps no exact values; else empty.
     """
 
     path: str
@@ -106,6 +108,7 @@ class RasterSource:
     pages: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     fetches: bool = False
+    lossy: str = ""
 
     def dtype_of(self, numbers: Sequence[int]) -> str:
         """The type that holds the values of some bands, by their numbers."""
@@ -172,6 +175,7 @@ def read_source(path: str | os.PathLike[str], *, allow_remote: bool = False) -> 
             size_bytes=_size_bytes(name),
             files=tuple(sorted(_local_files(name))),
             fetches=fetches,
+            lossy=lossy_codec(raw),
         )
 
 
@@ -181,7 +185,7 @@ def _alpha_of(name: str, dataset: DatasetReader) -> Alpha | None:
     try:
         return read_alpha(dataset)
     except RasterioError as error:
-        raise _cannot_open(name, error) from error
+        raise not_opened(name, error) from error
 
 
 def can_open(name: str, *, allow_remote: bool = False) -> bool:
@@ -310,7 +314,7 @@ def _open(name: str, stack: ExitStack, *, fetches: bool) -> DatasetReader:
     try:
         dataset = _opened(name, stack, fetches=fetches)
     except (RasterioError, ValueError) as error:
-        raise _cannot_open(name, error) from error
+        raise not_opened(name, error) from error
     if not dataset.count and dataset.subdatasets:
         raise InputError(
             f"{name} holds several rasters and none is named",
@@ -330,29 +334,6 @@ def _rectified(name: str, dataset: DatasetReader, stack: ExitStack) -> DatasetRe
             f"{without_secrets(name)} cannot be rectified by its control points: {cleaned(error)}",
             "georeference it, for example in QGIS with Raster > Georeferencer",
         ) from error
-
-
-def _cannot_open(name: str, error: Exception) -> InputError:
-    """Says why GDAL failed, looking at the file system only after it did."""
-    if isinstance(error, RasterioIOError) and ("://" in name or name.startswith("/vsi")):
-        shown = without_secrets(name)
-        return InputError(f"cannot open {shown}: {cleaned(error)}", "check the address")
-    if len(name) > 1000:
-        return InputError(f"{name[:60]}... is no name of a raster", "check the path")
-    try:
-        return _looked_at(name, cleaned(error).removeprefix(f"'{name}' "))
-    except OSError as refused:  # a name longer than file systems take, a share that is gone
-        return InputError(f"{name} cannot be opened: {cleaned(refused)}", "check the path")
-
-
-def _looked_at(name: str, reason: str) -> InputError:
-    """Why GDAL could not open what should be a file, as the file system tells."""
-    file = Path(name)
-    if file.is_dir():
-        return InputError(f"{name} is a folder, not a raster", "name the raster file in it")
-    if file.is_file():
-        return cannot_open(file, name, reason)
-    return InputError(f"{name} does not exist", "check the path")
 
 
 def _check_placed(name: str, dataset: DatasetReader) -> None:

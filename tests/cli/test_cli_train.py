@@ -31,13 +31,13 @@ def tiny_compact(vocab_size):
 @pytest.fixture(scope="module")
 def small():
     """The recipe of a tiny model, without the ImageNet weights, on small pairs."""
-    from geochg.training.builtin import calibration, pairs, recipe
+    from geochg.training.builtin import calibration, language_pairs, pairs, recipe
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(recipe, "compact_config", tiny_compact)
         patch.setattr(recipe, "load_imagenet_weights", lambda backbone: None)
         patch.setattr(calibration, "PAIRS_PER_KIND", 2)
-        for module in (calibration, pairs):
+        for module in (calibration, language_pairs, pairs):
             patch.setattr(module, "SIDE_PX", 64)
         yield patch
 

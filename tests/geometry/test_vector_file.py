@@ -1,5 +1,6 @@
 """Layers of vector files: the one that is named, else the only one."""
 
+import socket
 import sqlite3
 
 import geopandas as gpd
@@ -124,3 +125,54 @@ def test_a_file_may_have_a_bar_in_its_name(tmp_path):
 
 def test_a_subset_may_hold_a_bar():
     assert LayerName.of("a.gpkg|layername=x|subset=a || b = 'c'").subset == "a || b = 'c'"
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "utf-8-sig", "utf-8"])
+@pytest.mark.parametrize("name", ["a.geojson", "a.json"])
+def test_geojson_in_any_encoding(tmp_path, encoding, name):
+    text = frame(SHAPES["old town"], kind=["größer"]).to_crs(4326).to_json()
+    (tmp_path / name).write_bytes(text.replace("\n", "\r\n").encode(encoding))
+    found, note = read_areas(str(tmp_path / name))
+    assert list(found["kind"]) == ["größer"]
+    assert note == ""
+
+
+def test_other_text_in_utf_16_is_refused(tmp_path):
+    for text in ("hello", "<OGRVRTDataSource/>", "", "\ud800"):
+        content = text.encode("utf-16", "surrogatepass")
+        (tmp_path / "a.geojson").write_bytes(content)
+        with pytest.raises(InputError, match="not a vector file"):
+            read_areas(str(tmp_path / "a.geojson"))
+
+
+GML = """<?xml version="1.0"?>
+<ogr:FeatureCollection xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"
+ xsi:schemaLocation="http://a {schema}" xmlns:ogr="http://a"
+ xmlns:gml="http://www.opengis.net/gml" xmlns:wfs="http://www.opengis.net/wfs">
+<gml:featureMember><ogr:a fid="a.0"><ogr:g><gml:Polygon srsName="EPSG:4326"><gml:outerBoundaryIs>
+<gml:LinearRing><gml:coordinates>0,0 1,0 1,1 0,0</gml:coordinates></gml:LinearRing>
+</gml:outerBoundaryIs></gml:Polygon></ogr:g></ogr:a></gml:featureMember></ogr:FeatureCollection>
+"""
+
+
+@pytest.mark.parametrize(
+    "asked", ["x.xsd", "wfs?SERVICE=WFS&amp;REQUEST=DescribeFeatureType&amp;TYPENAME=a"]
+)
+@pytest.mark.parametrize("name", ["a.gml", "a.geojson", "a.xml"])
+def test_a_schema_is_not_fetched_and_nothing_is_left_beside(tmp_path, asked, name):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        (tmp_path / name).write_text(GML.format(schema=f"http://127.0.0.1:{port}/{asked}"))
+        frame, _ = read_areas(str(tmp_path / name))
+        server.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            server.accept()
+    assert len(frame) == 1
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_what_a_user_has_beside_a_file_stays(tmp_path):
+    (tmp_path / "a.gml").write_text(GML.format(schema="x.xsd"))
+    (tmp_path / "a.gfs").write_text("mine")
+    read_areas(str(tmp_path / "a.gml"))
+    assert (tmp_path / "a.gfs").exists()

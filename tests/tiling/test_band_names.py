@@ -245,3 +245,66 @@ def test_wavelengths_of_gdal_are_read(make_raster):
             file.update_tags(number, ns="IMAGERY", CENTRAL_WAVELENGTH_UM=value)
     pair = open_pair(path, path, AnalyzeOptions(), "all")
     assert pair.bands.names == ("nir", "red", "green")
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        [f"T33TXM_20200101T100319_B{n}_10m.jp2" for n in ("02", "03", "04", "08")],
+        [f"LC08_L2SP_190028_20200101_SR_B{n}.TIF" for n in (2, 3, 4, 5)],
+        [f"scene_{name}.tif" for name in BGRN],
+        ["Blau", "Grün", "Rot", "NIR"],
+        ["Bleu", "Vert", "Rouge", "NIR"],
+        ["azul", "verde", "rojo", "nir"],
+    ],
+)
+def test_names_of_files_and_of_other_languages_tell_it_too(labels):
+    assert roles(*labels) == BGRN
+    assert roles(*labels[::-1]) == BGRN[::-1]
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_of_two_greens_the_one_of_that_name_is_it(turned):
+    superdove = "coastal_blue blue green_i green yellow red rededge nir".split()
+    labels = superdove[::-1] if turned else superdove
+    found = dict(zip(labels, roles(*labels), strict=True))
+    assert found["green"] == "green"
+    assert found["green_i"] == ""
+    assert found["blue"] == "blue"
+
+
+@pytest.mark.parametrize("name", ["eo:common_name", "common_name", "EO:COMMON_NAME"])
+def test_common_names_that_gdal_divides_are_read(make_raster, name):
+    paths = []
+    for file, order in (("a.tif", ["nir", "red", "green"]), ("b.tif", ["green", "red", "nir08"])):
+        paths.append(make_raster(file, texture(40, 40, 3), photometric="MINISBLACK"))
+        with rasterio.open(paths[-1], "r+") as dataset:
+            for number, value in enumerate(order, start=1):
+                dataset.update_tags(number, **{name: value})
+    pair = open_pair(*paths, AnalyzeOptions(), "all")
+    assert pair.bands.names == ("nir", "red", "green")
+    assert pair.bands.after == (3, 2, 1)
+    false_color = open_pair(*paths, AnalyzeOptions(), "rgb+nir")
+    assert false_color.bands.names == ("nir", "red", "green")
+    assert false_color.bands.after == (3, 2, 1)
+    assert "paired by their names" in remarks(false_color)
+    with pytest.raises(InputError) as told:
+        open_pair(*paths, AnalyzeOptions(), "rgb")
+    assert "--bands nir,red,green" in told.value.hint
+
+
+@pytest.mark.parametrize("purpose", ["rgb", "rgb+nir", "all"])
+@pytest.mark.parametrize(
+    ("before", "after", "numbers"),
+    [
+        (("p1", "p2", "p3"), ("p3", "p2", "p1"), ((1, 2, 3), (3, 2, 1))),
+        (("p1", "p2", "p3"), ("p3", "p1", "p2"), ((1, 2, 3), (2, 3, 1))),
+        (("x", "x", "x"), ("x", "x", "x"), ((1, 2, 3), (1, 2, 3))),
+        (("x", "x", "y"), ("y", "x", "x"), ((1, 2, 3), (1, 2, 3))),
+    ],
+)
+def test_names_nobody_knows_pair_bands_where_each_is_there_once(
+    make_raster, purpose, before, after, numbers
+):
+    pair = opened(make_raster, before, after, purpose)
+    assert (pair.bands.before, pair.bands.after) == numbers

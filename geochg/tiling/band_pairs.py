@@ -1,0 +1,57 @@
+"""Bands of two dates that go together, and how that is told."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from geochg.tiling.bands import Band
+
+
+def by_name(before: Sequence[Band], after: Sequence[Band]) -> list[tuple[Band, Band]]:
+    """The bands that both dates name alike; none where a band has no name, or two have the same."""
+    names = [[band.name for band in bands] for bands in (before, after)]
+    if not all(band.named for band in (*before, *after)):
+        return []
+    if any(len(set(each)) < len(each) for each in names):
+        return []
+    later = {band.name: band for band in after}
+    return [(band, later[band.name]) for band in before if band.name in later]
+
+
+def left_out(
+    before: Sequence[Band], after: Sequence[Band], pairs: Sequence[tuple[Band, Band]]
+) -> str:
+    """Which bands only one date has, by its names."""
+    used = {band.name for band, _ in pairs}
+    alone = [band.name for band in (*before, *after) if band.name not in used]
+    names = ", ".join(dict.fromkeys(alone))
+    return f"bands that only one date has are left out: {names}" if alone else ""
+
+
+def assumed(before: Sequence[Band], after: Sequence[Band]) -> str:
+    """What it means that bands are paired by their places."""
+    if all(a.role == b.role and a.role for a, b in zip(before, after, strict=True)):
+        return ""
+    if not any(band.label or band.role for band in (*before, *after)):
+        return "the bands are not named; name them with --bands, such as red=1,green=2,nir=4"
+    if all(a.name == b.name for a, b in zip(before, after, strict=True)):
+        return ""
+    return (
+        f"the dates name their bands differently ({names_of(before)}; {names_of(after)}): they are "
+        "paired in their order"
+    )
+
+
+def reordered(pairs: Sequence[tuple[Band, Band]]) -> str:
+    """That bands lie in another order, and are paired all the same."""
+    if all(a.number == b.number for a, b in pairs):
+        return ""
+    numbers = ", ".join(f"{a.name} {a.number} and {b.number}" for a, b in pairs)
+    return f"bands are paired by their names, not in their order: {numbers}"
+
+
+def names_of(bands: Sequence[Band]) -> str:
+    """What a file calls its bands."""
+    return ", ".join(band.label or band.name for band in bands)
