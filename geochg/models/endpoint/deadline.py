@@ -46,9 +46,8 @@ def bound_connections(http_client: Any) -> None:  # noqa: ANN401
         getattr(http_client, "_transport", None),
         *getattr(http_client, "_mounts", {}).values(),
     )
-    for transport in transports:
-        pool: Any = getattr(transport, "_pool", None)
-        if hasattr(pool, "_network_backend"):
+    for pool in (getattr(transport, "_pool", None) for transport in transports):
+        if pool is not None and hasattr(pool, "_network_backend"):
             pool._network_backend = _bounded(pool)
 
 
