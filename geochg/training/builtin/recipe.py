@@ -75,7 +75,7 @@ class CompactOptions(Options):
     opened_steps: int = 300
     batch_size: int = 8
     pairs: int = 4000
-    language_steps: int = 1000
+    language_steps: int = 300
     vocabulary: int = 2000
     start: str | None = None
     workers: int = 1
