@@ -4,7 +4,8 @@ import rasterio
 from rasterio.enums import ColorInterp
 
 from geochg.errors import InputError, OptionError
-from geochg.tiling.bands import DISPLAY, Band, choose_bands, describe_bands
+from geochg.tiling.bands import Band, choose_bands, describe_bands
+from geochg.tiling.gray import COLORS
 
 RGB = [Band(1, "", "red"), Band(2, "", "green"), Band(3, "", "blue")]
 RGBN = [*RGB, Band(4, "NIR", "nir")]
@@ -158,7 +159,7 @@ def test_models_of_infrared_get_it_where_both_dates_name_it(roles, names, number
 
 def test_infrared_of_one_date_alone_is_left_out():
     color = [NAMED[role] for role in ("red", "green", "blue")]
-    assert choose_bands([*color, NAMED["nir"]], color, (), "rgb+nir").names == DISPLAY
+    assert choose_bands([*color, NAMED["nir"]], color, (), "rgb+nir").names == COLORS
 
 
 def test_named_false_color_is_no_picture_for_models_of_red_green_and_blue():
@@ -170,5 +171,5 @@ def test_named_false_color_is_no_picture_for_models_of_red_green_and_blue():
 def test_infrared_is_taken_among_the_bands_one_names():
     wanted = ("red=1", "green=2", "blue=3", "nir=4")
     choice = choose_bands(UNNAMED, UNNAMED, wanted, "rgb+nir")
-    assert choice.names == (*DISPLAY, "nir")
+    assert choice.names == (*COLORS, "nir")
     assert choice.before == (1, 2, 3, 4)
