@@ -154,8 +154,8 @@ def test_presence_and_words_follow_from_the_map(seen):
         )
         assert dialogue.presence == presence
         assert dialogue.counts == counts
-        strongest = outlines.probability.argmax(axis=0)[changed]
-        classes = {outlines.channels[place].class_name for place in np.unique(strongest)}
+        strongest = np.unique(pixels.channel[changed])
+        classes = {pixels.channels[place].class_name for place in strongest}
         assert {name for name, count in counts.counts.items() if count} <= classes
         if not presence.changed:
             assert set(counts.counts.values()) == {0}
