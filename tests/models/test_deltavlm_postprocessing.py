@@ -19,6 +19,7 @@ from geochg.models.deltavlm.postprocessing import (
     Cuts,
     Finding,
     OutlineMaker,
+    with_water,
 )
 from geochg.models.deltavlm.vision_output import HeadFacts
 from geochg.records import (
@@ -113,7 +114,9 @@ def test_a_change_is_named_after_one_of_its_land_covers_and_turns_with_time(firs
 
 
 def test_the_strongest_channel_of_a_pixel_agrees_with_its_land_cover():
-    every = finding(*np.array(PAIRS).T.reshape(2, 6, 6), sure=0.97)
+    covers = np.array(PAIRS).T.reshape(2, 6, 6)
+    built = np.where((covers == BUILDING).any(axis=0), 3.0, -3.0)
+    every = finding(*covers, building=built, sure=0.97)
     made = maker().outlines(every, tile())
     strongest = made.probability.argmax(axis=0)
     for place, (first, second) in enumerate(PAIRS):
@@ -152,7 +155,7 @@ def named(made, side):
 
 
 @pytest.mark.parametrize(
-    ("sure", "is_named"), [(0.5, False), (0.7, False), (0.8, True), (0.95, True)]
+    ("sure", "is_named"), [(0.4, False), (0.5, False), (0.8, True), (0.95, True)]
 )
 def test_a_change_of_which_the_covers_are_in_doubt_is_not_named(sure, is_named):
     water = finding(np.full((2, 2), 1), np.full((2, 2), 3), sure=sure)
@@ -410,3 +413,16 @@ def test_without_change_the_fixed_answer_is_given(task):
         assert set(answer.counts.values()) == {0}
     else:
         assert "Nothing changed." in str(answer)
+
+
+# --- water ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("first", "second"), [("bare", "water"), ("water", "woody")])
+def test_where_water_came_or_went_a_change_is_likelier(first, second):
+    before, after = np.zeros((2, 7, 2, 2), np.float32)
+    before[LAND_COVER.index(first)] = after[LAND_COVER.index(second)] = 1
+    change = np.full((2, 2), -1.0, np.float32)
+    assert np.allclose(with_water(change, before, after, 2.0), 1.0)
+    assert np.allclose(with_water(change, before, before, 2.0), change)
+    assert np.allclose(with_water(change, before, after, 0.0), change)
