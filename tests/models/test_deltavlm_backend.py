@@ -85,7 +85,7 @@ def test_outlines_are_of_the_whole_tile_with_the_calibrated_threshold(folder):
     assert found.probability.dtype == np.float32
     assert found.probability.flags.c_contiguous
     assert found.threshold == pytest.approx(0.5)
-    assert found.low_threshold < found.threshold
+    assert found.low_threshold <= found.threshold
     assert found.change.shape == found.land_cover.before.shape == (SIZE_PX, SIZE_PX)
     assert found.not_seen.dtype == bool
 
