@@ -11,9 +11,11 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 from xml.etree import ElementTree
 
 from geochg.errors import InputError
+from geochg.linked_systems import LONGEST_SYSTEM, has_linked_system, is_linked_system
 
 _NETWORK = re.compile(
     r"/vsi(?:curl|s3|gs|az|adls|oss|swift|hdfs|webhdfs)(?:_streaming)?[/?]", re.IGNORECASE
@@ -38,7 +40,6 @@ _SOURCES = ("SourceFilename", "SourceDataset", "SrcDataSource", "DataFile", "Sou
 _STEPS = "gdal_streamed_alg"
 """What GDAL knows a file by that holds commands of its own, which read and fetch what they like."""
 
-_LINK = re.compile(r'"(?:href|url)"\s*:\s*"\s*[a-z][a-z0-9+.-]*:', re.IGNORECASE)
 _INDEXES = (".gti", ".gti.gpkg", ".gti.fgb", ".gti.geojson")
 _HEAD_BYTES = 8192
 _WRAPPERS = (b"loadGeoJSON(", b"jsonp(")
@@ -46,6 +47,7 @@ _WRAPPERS = (b"loadGeoJSON(", b"jsonp(")
 
 _WRAPPED = re.compile(r"^(?:loadGeoJSON|jsonp)\((.*?)\)?;?\s*$", re.DOTALL)
 _LARGEST = 256 * 2**20
+_PIECE_BYTES = 2**24
 _HINT = "give the address itself, or add --allow-remote if you trust the file with what it asks for"
 
 
@@ -139,12 +141,23 @@ def _text(path: Path) -> str:
             is_large = path.stat().st_size > _LARGEST
             if is_large and start[:1] == b"<":
                 raise InputError(f"{_shown(str(path))} is a document of more than 256 MB", _HINT)
-            # Of shapes without end GDAL looks for the rest in the beginning too.
+            # Too much JSON to be parsed whole: its pieces are searched for a linked CRS, and the
+            # head alone tells what else it is.
+            if is_large and any(map(has_linked_system, _pieces(file, head))):
+                raise _linked(str(path))
             content = head if is_large else head + file.read()
     except (OSError, ValueError):  # no name that a file system takes, or not to be read
         return ""
     wide = content[:2] in (b"\xff\xfe", b"\xfe\xff")
     return content.decode("utf-16" if wide else "utf-8-sig", "replace")
+
+
+def _pieces(file: BinaryIO, head: bytes) -> Iterator[str]:
+    """The ASCII of a file in pieces, which overlap by as much as a CRS may be long."""
+    while more := file.read(_PIECE_BYTES):
+        piece = head + more
+        yield piece.replace(b"\0", b"").decode("ascii", "replace")
+        head = piece[-LONGEST_SYSTEM:]
 
 
 def _named_in(text: str, folder: Path | None, first: str) -> Iterator[str]:
@@ -190,32 +203,31 @@ def _refuse_items(text: str, first: str) -> None:
     systems: list[object] = []
 
     def note_system(found: dict[str, object]) -> dict[str, object]:
-        systems.append(found.get("crs"))
+        systems.extend(value for name, value in found.items() if name.lower() == "crs")
         return found
 
     try:
         content = json.loads(text, object_hook=note_system)
     except (ValueError, RecursionError):
         # GDAL's own reader is more lenient than ours, with comments for one.
-        if '"crs"' in text and _LINK.search(text):
-            raise InputError(f"{_shown(first)} names a source elsewhere", _HINT) from None
+        if has_linked_system(text):
+            raise _linked(first) from None
         return
     if not isinstance(content, dict):
         return
     if "stac_version" in content:
         raise stac_item(first, content)
-    if any(map(_is_link, systems)):
-        raise InputError(
-            f"{_shown(first)} names its coordinate reference system by an address",
-            "name it by its code, or add --allow-remote if you trust the file",
-        )
+    if any(map(is_linked_system, systems)):
+        raise _linked(first)
     if "refs" in content or "tileMatrixSet" in content:
         raise InputError(f"{_shown(first)} lists pieces of files, which may lie anywhere", _HINT)
 
 
-def _is_link(system: object) -> bool:
-    """Whether a CRS in GeoJSON, of a collection or of any shape in it, is one to be fetched."""
-    return isinstance(system, dict) and str(system.get("type", "")).lower() in ("link", "url")
+def _linked(name: str) -> InputError:
+    return InputError(
+        f"{_shown(name)} names its coordinate reference system by an address",
+        "name it by its code, or add --allow-remote if you trust the file",
+    )
 
 
 def stac_item(name: str, content: dict[str, object]) -> InputError:

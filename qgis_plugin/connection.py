@@ -12,7 +12,7 @@ from qgis.core import Qgis, QgsMessageLog
 from geochg_qgis.link.client import HELLO_S, Client
 from geochg_qgis.link.errors import Cancelled, LinkError, SetupError
 from geochg_qgis.link.interpreters import refuse_qgis
-from geochg_qgis.link.protocol import NO_SUCH_METHOD
+from geochg_qgis.link.protocol import OF_OLDER_WORKERS
 from geochg_qgis.link.pythons import with_geochg
 from geochg_qgis.link_words import worded
 from geochg_qgis.panel.markup import as_log_markup
@@ -177,7 +177,7 @@ class Connection:
         try:
             told = client.ask("opens", asked, is_cancelled=is_cancelled)
         except LinkError as error:
-            if error.values.get("number") == NO_SUCH_METHOD:
+            if error.values.get("number") in OF_OLDER_WORKERS:
                 return True  # an older geochg: it says so itself when it cannot
             raise
         return bool(told["opens"][0])

@@ -157,3 +157,56 @@ def test_documents_beyond_all_measure_are_not_taken_on_trust(tmp_path, monkeypat
     (tmp_path / "a.tif").write_text(text + " " * 30_000)
     with pytest.raises(InputError):
         refuse_remote(str(tmp_path / "a.tif"))
+
+
+SHAPE = {"type": "Feature", "properties": {"url": FAR, "href": FAR, "crs": "type: link"}}
+NAMED = {"type": "name", "properties": {"type": "link", "name": "EPSG:4326", "url": FAR}}
+MANY = [SHAPE] * 200
+
+
+@pytest.mark.parametrize(
+    ("collection", "is_refused"),
+    [
+        ({"crs": NAMED, "features": MANY}, False),
+        ({"features": MANY, "crs": NAMED}, False),
+        ({"crs": None, "type": "link", "features": MANY}, False),
+        ({"crs": LINK, "features": MANY}, True),
+        ({"features": MANY, "crs": LINK}, True),
+        ({"features": [*MANY, SHAPE | {"geometry": {"crs": LINK}}, *MANY]}, True),
+        ({"crs": {"properties": {"a": [{}, "}"], "href": FAR}, "type": "URL"}, "f": MANY}, True),
+        ({"CRS": {"properties": {"href": FAR}, "Type": "link"}, "features": MANY}, True),
+        ({"crs": {"properties": {"a": "-" * 2**16}, "type": "link"}, "features": MANY}, True),
+    ],
+)
+@pytest.mark.parametrize("form", ["large", "one line a shape", "comment", "whole"])
+def test_only_a_crs_that_is_a_link_is_refused(tmp_path, monkeypatch, collection, is_refused, form):
+    text = json.dumps(collection)
+    if form == "large":
+        monkeypatch.setattr(remote_files, "_LARGEST", 10_000)
+        monkeypatch.setattr(remote_files, "_PIECE_BYTES", 1000)
+    if form == "one line a shape":
+        text = f"{text}\n{json.dumps(SHAPE)}\n"
+    if form == "comment":
+        text = text.replace('":', '"/* "{" */ : // }\n')
+    path = tmp_path / "a.geojson"
+    path.write_text(text)
+    if not is_refused:
+        refuse_remote(str(path))
+        return
+    with pytest.raises(InputError, match="by an address") as told:
+        refuse_remote(str(path))
+    assert str(path) in told.value.message
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{'crs': {'type': 'link', 'properties': {}}}",
+        r'{"\u0063rs": {"type": "l\u0069nk"}} {}',
+        '{"a": "\'crs\': {", "crs": {"type": "link"}} {}',
+    ],
+)
+def test_what_gdal_takes_for_json_is_taken_for_it_too(tmp_path, text):
+    (tmp_path / "a.json").write_text(text)
+    with pytest.raises(InputError, match="by an address"):
+        refuse_remote(str(tmp_path / "a.json"))

@@ -8,7 +8,7 @@ from pathlib import Path
 from geochg.datasets.example import Example, Ground, Origin, Turn
 from geochg.datasets.frames import load_pair
 from geochg.datasets.json_rows import JSON_SUFFIXES, json_examples
-from geochg.datasets.picture_paths import PicturePaths
+from geochg.datasets.picture_paths import PicturePaths, ignore_name
 from geochg.datasets.splits import SPLITS
 from geochg.datasets.table import TABLE_SUFFIX, table_examples
 from geochg.errors import InputError
@@ -60,7 +60,7 @@ def iter_examples(
     images: Path | None = None,
     *,
     must_exist: bool = True,
-    leaving: Callable[[str], None] = lambda named: None,
+    leaving: Callable[[str], None] = ignore_name,
 ) -> Iterator[Example]:
     """As `read_examples`, one at a time; `leaving` is told of names that lead elsewhere."""
     if images is not None and not images.is_dir():

@@ -11,6 +11,10 @@ from geochg.errors import InputError
 from geochg.foreign_text import LONGEST_TEXT, cleaned
 
 
+def ignore_name(name: str) -> None:
+    """Does nothing about a name that leads elsewhere."""
+
+
 class PicturePaths:
     """Finds files by the names that rows give them.
 
@@ -27,7 +31,7 @@ class PicturePaths:
         source: Path,
         images: Path | None,
         must_exist: bool,
-        leaving: Callable[[str], None] = lambda named: None,
+        leaving: Callable[[str], None] = ignore_name,
     ) -> None:
         here = source.parent
         self.roots = (images,) if images is not None else (here, here / "images", here.parent)

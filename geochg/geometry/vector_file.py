@@ -133,10 +133,13 @@ def _read(text: str, columns: list[str] | None) -> gpd.GeoDataFrame:
             return geopandas.read_parquet(name.file)
         source = _source(name.file)
         with _nothing_beside(name.file):
-            # GeoJSON has one layer, and text has no name that it could be called by.
-            layer = 0 if isinstance(source, bytes) else _layer(name)
+            layer = _layer(name, source)
             return pyogrio.read_dataframe(
-                source, layer=layer, columns=columns, where=name.subset or None
+                source,
+                # GeoJSON has one layer; that of a text may be called otherwise than its file's.
+                layer=0 if isinstance(source, bytes) else layer,
+                columns=columns,
+                where=name.subset or None,
             )
     # ShapelyError: a ring that is not closed, or of too few points.
     except (DataSourceError, DataLayerError, ShapelyError, OSError, ValueError) as error:
@@ -175,11 +178,9 @@ def _nothing_beside(file: str) -> Iterator[None]:
             beside.unlink(missing_ok=True)
 
 
-def _layer(name: LayerName) -> str | None:
+def _layer(name: LayerName, source: str | bytes) -> str | None:
     """The layer that is named, or the only one; tables without shapes do not count."""
-    import pyogrio
-
-    listed = pyogrio.list_layers(name.file)
+    listed = _layers(name.file, source)
     layers = [str(layer) for layer, kind in listed if kind is not None]
     hint = f"its layers are {_listed(layers)}; write FILE|layername={layers[0] if layers else ''}"
     shown = without_secrets(name.file)
@@ -196,6 +197,19 @@ def _layer(name: LayerName) -> str | None:
     if not layers:
         raise InputError(f"{shown} has no layer with shapes", "give polygons")
     return layers[0]
+
+
+def _layers(file: str, source: str | bytes) -> list[tuple[str, str | None]]:
+    """Names of the layers, and the kinds of their shapes; None for tables."""
+    import pyogrio
+
+    listed = [(str(layer), kind) for layer, kind in pyogrio.list_layers(source)]
+    if isinstance(source, str):
+        return listed
+    # Where GeoJSON does not name its layer, its file does; pyogrio makes a name up for a text.
+    return [
+        (Path(file).stem if layer.startswith("pyogrio_") else layer, kind) for layer, kind in listed
+    ]
 
 
 def _listed(layers: list[str]) -> str:

@@ -6,7 +6,7 @@ from geochg.foreign_text import LONGEST_TEXT, printable
 from geochg.records import Caption, Task
 from geochg.tasks.base import NonsenseError, TaskSpec
 from geochg.tasks.sameness import Verdict, led, verdict
-from geochg.tasks.speech import plain, refusal, sentences
+from geochg.tasks.speech import changed_members, plain, refusal, sentences
 
 PROMPT = "Please briefly describe the changes in these two images."
 
@@ -36,7 +36,7 @@ def read(text: str) -> Caption:
     if refused := refusal(body):
         raise NonsenseError(f"no description: '{refused}'")
     parts = [led(sentence) for sentence in sentences(body)]
-    answers = {answer for answer, _ in parts}
+    answers = {answer for answer, _ in parts} | changed_members(text)
     said = {verdict(statement) for _, statement in parts if statement} - {Verdict.NOTHING_SAID}
     if not said:
         raise NonsenseError("nothing is described")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from geochg.records import Presence, Task
 from geochg.tasks.base import NonsenseError, TaskSpec
 from geochg.tasks.sameness import Verdict, claims_change, led, verdict
-from geochg.tasks.speech import doubt, plain, sentences
+from geochg.tasks.speech import changed_members, doubt, plain, sentences
 
 PROMPT = "Please judge whether these two images have changed. Please answer yes or no."
 
@@ -31,6 +31,7 @@ def read(text: str) -> Presence:
         raise NonsenseError(f"neither yes nor no: '{doubted}'")
     stated = sentences(body)
     answers = {answer for sentence in stated for answer in _answers(sentence)}
+    answers |= changed_members(text)
     if len(answers) != 1:
         raise NonsenseError("both yes and no" if answers else "neither yes nor no")
     changed = answers.pop()

@@ -32,6 +32,8 @@ _BOXED = re.compile(
 """As models write that were trained on exercises."""
 _MEMBERS = frozenset("answer response result output caption description text changed count".split())
 """Members of a JSON object under which models put their answer."""
+_ASIDES = frozenset("confidence score probability reason reasoning thought thoughts".split())
+"""Members of a JSON object that may stand beside the answer and are no part of it."""
 _RUN_ON = re.compile(r"\s(?:#+\s*)?(?:user|human|question|assistant)\s*:.*", re.I | re.DOTALL)
 _QUOTES = "\"'`*_\u2018\u2019\u201c\u201d"
 _QUOTED = re.compile(rf"^[{_QUOTES}]+(?P<inner>[^{_QUOTES}]*)[{_QUOTES}]+$")
@@ -83,13 +85,30 @@ def _peeled(text: str, echoes: Iterable[re.Pattern[str]]) -> str:
 
 
 def _member(text: str) -> str:
-    """The answer in a JSON object that holds one; empty where it is none, or holds several."""
+    """The answer in a JSON object that holds nothing else but asides; else empty."""
+    members = _members(text)
+    said = [name for name in members if name.lower() not in _ASIDES]
+    holds_one = len(said) == 1 and said[0].lower() in _MEMBERS
+    return _as_said(members[said[0]]) if holds_one else ""
+
+
+def _members(text: str) -> dict[str, object]:
+    """The members of a text that is a JSON object; none of any other text."""
     try:
         members = json.loads(text)
     except (ValueError, RecursionError):
-        return ""
-    values = [value for name, value in members.items() if name.lower() in _MEMBERS]
-    return _as_said(values[0]) if len(values) == 1 else ""
+        return {}
+    return members if isinstance(members, dict) else {}
+
+
+def changed_members(text: str) -> set[bool]:
+    """What a text that is a JSON object says by its member `changed`; empty where it says nothing.
+
+    Args:
+        text: An answer, see `spoken`.
+    """
+    found = {name.lower(): value for name, value in _members(text).items()}.get("changed")
+    return {found} if isinstance(found, bool) else set()
 
 
 def _as_said(value: object) -> str:

@@ -15,15 +15,12 @@ from geochg.errors import InputError, OptionError
 from geochg.foreign_text import cleaned
 from geochg.tiling.band_names import ROLES, BandFacts, is_generic, roles_of, says_no_colour
 from geochg.tiling.band_pairs import assumed, by_name, left_out, names_of, reordered
-from geochg.tiling.gray import GRAY, count_of, gray_numbers, refuse_gray_against_color
+from geochg.tiling.gray import COLORS, GRAY, count_of, gray_numbers, refuse_gray_against_color
 
 BandPurpose = Literal["rgb", "rgb+nir", "all"]
 """What bands are wanted for, see `choose_bands`."""
 
 INFRARED = "nir"
-
-DISPLAY = ("red", "green", "blue")
-"""The bands shown to models that look at pictures, in order."""
 
 LONGEST_LABEL = 120
 """Characters of a band's name that are kept."""
@@ -286,11 +283,11 @@ def _refuse_contradiction(pairs: Sequence[tuple[Band, Band]]) -> None:
 
 def _display(before: Sequence[Band], after: Sequence[Band]) -> BandChoice:
     by_role = [{band.role: band for band in bands} for bands in (before, after)]
-    if all(role in roles for role in DISPLAY for roles in by_role):
-        shown = [tuple(roles[role] for role in DISPLAY) for roles in by_role]
+    if all(role in roles for role in COLORS for roles in by_role):
+        shown = [tuple(roles[role] for role in COLORS) for roles in by_role]
         numbers = [tuple(band.number for band in bands) for bands in shown]
         told = reordered(list(zip(*shown, strict=True)))
-        return BandChoice(DISPLAY, numbers[0], numbers[1], told=told)
+        return BandChoice(COLORS, numbers[0], numbers[1], told=told)
     if len(before) == len(after) == 1:
         return BandChoice(("gray",), (before[0].number,), (after[0].number,), _grey(before))
     if all(len(bands) in (3, 4) and not any(b.tells for b in bands) for bands in (before, after)):
@@ -303,7 +300,7 @@ def _display(before: Sequence[Band], after: Sequence[Band]) -> BandChoice:
         alike = by_name(before, after)
         pairs = (alike if len(alike) >= 3 else list(zip(before, after, strict=False)))[:3]
         return BandChoice(
-            DISPLAY,
+            COLORS,
             tuple(a.number for a, _ in pairs),
             tuple(b.number for _, b in pairs),
             f"{why}: the first three are taken for red, green and blue",
@@ -332,11 +329,11 @@ def _choosable(before: Sequence[Band], after: Sequence[Band]) -> str:
 def _false_color(before: Sequence[Band], after: Sequence[Band]) -> BandChoice | None:
     """The first three bands where both dates name theirs alike, and not as red, green, blue."""
     roles = [[band.role for band in bands] for bands in (before, after)]
-    if sorted(roles[0]) != sorted(roles[1]) or len(roles[0]) < len(DISPLAY) or not all(roles[0]):
+    if sorted(roles[0]) != sorted(roles[1]) or len(roles[0]) < len(COLORS) or not all(roles[0]):
         return None
-    if set(DISPLAY) <= set(roles[0]):
+    if set(COLORS) <= set(roles[0]):
         return None
-    pairs = by_name(before, after)[: len(DISPLAY)]
+    pairs = by_name(before, after)[: len(COLORS)]
     names = tuple(a.role for a, _ in pairs)
     told = f"shown in false colour: {', '.join(names)} as red, green and blue"
     return BandChoice(
@@ -368,8 +365,8 @@ def _grey(bands: Sequence[Band]) -> str:
 
 def _display_of(choice: BandChoice) -> BandChoice:
     """The picture within the user's choice: red, green and blue by name, else three or one."""
-    if all(role in choice.names for role in DISPLAY):
-        picked = [choice.names.index(role) for role in DISPLAY]
+    if all(role in choice.names for role in COLORS):
+        picked = [choice.names.index(role) for role in COLORS]
     elif len(choice.names) in (1, 3):
         picked = list(range(len(choice.names)))
     else:

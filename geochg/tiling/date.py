@@ -67,6 +67,11 @@ class DatePlan:
     step_px: int = 1
     scaling: Scaling | None = None
 
+    @property
+    def band_count(self) -> int:
+        """Bands of the values that are read."""
+        return 1 if self.luminance else len(self.band_numbers)
+
 
 class DateReader:
     """Reads one date on the common grid: directly on its own lattice, else warped lazily.
@@ -218,8 +223,7 @@ class DateReader:
     def _nothing(self, shape: tuple[int, int]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         is_scaled = self._plan.scaling is not None
         dtype = "float32" if is_scaled else self._dataset.dtypes[self._bands[0] - 1]
-        count = 1 if self._plan.luminance else len(self._bands)
-        return np.zeros((count, *shape), dtype=dtype), np.zeros(shape, dtype=bool)
+        return np.zeros((self._plan.band_count, *shape), dtype=dtype), np.zeros(shape, dtype=bool)
 
 
 def _finite(values: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.bool_]:

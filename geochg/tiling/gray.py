@@ -17,6 +17,7 @@ GRAY = ("gray", "grey")
 """What `--bands` calls the grey band of a date, its own or the luminance of its colours."""
 
 COLORS = ("red", "green", "blue")
+"""The bands of a picture, as models that look at pictures are shown them, in order."""
 
 WEIGHTS = (0.299, 0.587, 0.114)
 """Share of red, green and blue in the luminance, after ITU-R BT.601."""

@@ -208,7 +208,7 @@ def packing_remarks(
     yield Remark(
         text,
         f"if the values of {_name(missing[0])} are packed too, write that into it: "
-        "gdal_edit.py -scale S -offset O",
+        f"gdal_edit.py -scale S -offset O {_name(missing[0])}",
     )
 
 

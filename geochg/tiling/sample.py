@@ -58,7 +58,7 @@ def sample_values(
         read = _Reading(reader, stored)
         parts = _overview(read, plan) or _chips(read, plan.grid)
     dtype = np.float64 if stored else np.float32
-    none = np.empty((len(plan.before.band_numbers), 0), dtype=dtype)
+    none = np.empty((plan.before.band_count, 0), dtype=dtype)
     return (
         np.concatenate([none, *(before[:, valid] for before, _, valid in parts)], axis=1),
         np.concatenate([none, *(after[:, valid] for _, after, valid in parts)], axis=1),

@@ -35,8 +35,9 @@ GDAL_OPTIONS = {
     # A bounded block cache, in bytes, keeps memory flat however large the raster; it holds the
     # rows of blocks that overlapping tiles read twice.
     "GDAL_CACHEMAX": 128 * 1024 * 1024,
-    # Masks, overviews and world files beside a raster are looked for by name; listing a folder on
-    # a server, or one of a million files, is not worth its time.
+    # Masks, overviews and world files beside a raster on this machine are looked for by name;
+    # listing a folder of a million files is not worth its time. Beside one on a server nothing is
+    # looked for: see `gdal_settings`.
     "GDAL_DISABLE_READDIR_ON_OPEN": "TRUE",
     "VSI_CACHE": "TRUE",
 }

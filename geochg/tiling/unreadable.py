@@ -93,7 +93,10 @@ def _within(archive: Path, name: str, reason: str) -> InputError:
             f"{name} is a virtual raster in an archive, which is not looked through",
             "unpack the archive first, or name one of the rasters that it is made of",
         )
-    refused = _archive(archive, str(archive))
+    try:
+        refused = _archive(archive, str(archive))
+    except OSError as error:
+        return InputError(f"{name} cannot be opened: {cleaned(error)}", "check its permissions")
     hint = refused.hint if refused else "check the path within the archive"
     return InputError(f"cannot open {name}: {reason}", hint)
 

@@ -24,6 +24,6 @@ def check_work_folder(work: Path, facts: str) -> None:
     # A run that was killed at its beginning has left half of its note.
     if strange := sorted(path.name for path in work.iterdir() if path.name != f".{facts}"):
         raise InputError(
-            f"{work} holds {strange[0]} and is not the folder of a run",
-            "name a new one with --work",
+            f"{work} holds {strange[0]}, which no run of geochg made",
+            "name another folder with --work",
         )

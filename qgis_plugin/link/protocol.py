@@ -12,6 +12,10 @@ PROTOCOL_VERSION = 1
 """What this plugin speaks."""
 
 NO_SUCH_METHOD = -32601
+WRONG_PARAMETERS = -32602
+OF_OLDER_WORKERS = (NO_SUCH_METHOD, WRONG_PARAMETERS)
+"""What a worker answers that does not know a method yet, or one of its parameters."""
+
 REFUSED = -32002
 CANCELLED = -32800
 

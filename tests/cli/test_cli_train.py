@@ -181,9 +181,7 @@ def test_a_folder_of_the_users_own_is_no_work_folder(tmp_path, imagery, small, t
     (work / theirs).write_bytes(b"mine")
     there = sorted(tmp_path.rglob("*"))
     result = run("-o", tmp_path / "m", "--work", work, "--real-dir", imagery, *SMALL)
-    assert f"holds {theirs.partition('/')[0]} and is not the folder of a run" in str(
-        result.exception
-    )
+    assert f"holds {theirs.partition('/')[0]}, which no run of geochg made" in str(result.exception)
     assert sorted(tmp_path.rglob("*")) == there
     assert (work / theirs).read_bytes() == b"mine"
 

@@ -1,5 +1,6 @@
 """Layers of vector files: the one that is named, else the only one."""
 
+import json
 import socket
 import sqlite3
 
@@ -135,6 +136,20 @@ def test_geojson_in_any_encoding(tmp_path, encoding, name):
     found, note = read_areas(str(tmp_path / name))
     assert list(found["kind"]) == ["größer"]
     assert note == ""
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "utf-8"])
+@pytest.mark.parametrize(("member", "known"), [({}, "a"), ({"name": "towns"}, "towns")])
+def test_a_layer_of_geojson_in_any_encoding(tmp_path, encoding, member, known):
+    content = json.loads(frame(SHAPES["old town"]).to_crs(4326).to_json())
+    path = tmp_path / "a.geojson"
+    path.write_bytes(json.dumps({**content, **member}).encode(encoding))
+    for behind in ("", f"|layername={known}", "|layerid=0"):
+        assert len(read_areas(f"{path}{behind}")[0]) == 1
+    for behind in ("|layername=harbour", "|layerid=1"):
+        with pytest.raises(InputError, match="has no layer") as told:
+            read_areas(f"{path}{behind}")
+        assert f"its layers are {known};" in told.value.hint
 
 
 def test_other_text_in_utf_16_is_refused(tmp_path):

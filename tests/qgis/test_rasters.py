@@ -12,6 +12,7 @@ from geochg_qgis.layers import pictures
 from geochg_qgis.layers.pictures import PictureFolder
 from geochg_qgis.layers.rasters import Reader, gdal_name, raster_of
 from geochg_qgis.link.errors import Cancelled, LinkError
+from geochg_qgis.link.protocol import error_of
 
 
 class Opener:
@@ -219,3 +220,25 @@ def test_the_worker_is_asked_what_it_opens(pair, connection, tmp_path):
     assert not connection.opens(str(odd))
     assert connection.is_known_not_to_open(str(odd))
     assert not connection.is_known_not_to_open(pair[0].source())
+
+
+@pytest.mark.parametrize("allow_remote", [False, True])
+@pytest.mark.parametrize(
+    ("code", "is_tolerated"), [(-32601, True), (-32602, True), (-32603, False), (-32002, False)]
+)
+def test_a_worker_too_old_to_say_what_it_opens_is_taken_to_open_it(
+    monkeypatch, code, is_tolerated, allow_remote
+):
+    from geochg_qgis.connection import Connection
+
+    class OlderClient:
+        def ask(self, method, asked, is_cancelled):
+            raise error_of({"code": code, "message": "unknown"})
+
+    connection = Connection()
+    monkeypatch.setattr(connection, "client", lambda is_cancelled: OlderClient())
+    if is_tolerated:
+        assert connection.opens("a.tif", allow_remote=allow_remote)
+        return
+    with pytest.raises(LinkError):
+        connection.opens("a.tif", allow_remote=allow_remote)

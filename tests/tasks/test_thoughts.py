@@ -3,7 +3,7 @@
 import pytest
 
 from geochg.models.talk import spoken_pieces
-from geochg.records import Caption, GridCell, Locations, Presence, Task, Unparsed
+from geochg.records import Caption, Counts, GridCell, Locations, Presence, Task, Unparsed
 from geochg.tasks import SPECS
 from geochg.tasks.speech import spoken
 from geochg.tasks.thoughts import (
@@ -87,6 +87,8 @@ def test_braces_are_no_part_of_the_answer(wrapping, said, size):
         ('{"changed": false}', "No"),
         ('{"count": 3}', "3"),
         ('{"answer": ["top-left", "center"]}', "top-left, center"),
+        ('{"changed": true, "confidence": 0.9, "Reasoning": "Hm."}', "Yes"),
+        ('{"thought": "Hm.", "score": 1, "answer": "A house."}', "A house."),
         # No wrapping: places of one class, several answers, none, and no JSON.
         ('{"buildings": ["top-left"]}', '{"buildings": ["top-left"]}'),
         ('{"answer": "a", "text": "b"}', '{"answer": "a", "text": "b"}'),
@@ -96,6 +98,45 @@ def test_braces_are_no_part_of_the_answer(wrapping, said, size):
 )
 def test_objects_that_hold_one_answer(text, said):
     assert spoken(text) == said
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"changed": true, "locations": ["top left"]}',
+        '{"changed": true, "buildings": 3, "roads": 0}',
+        '{"changed": true, "explanation": "Three houses were built"}',
+        '{"text": "A house.", "confidence": 0.9, "places": []}',
+        '{"changed": true, "Changed": false}',
+        '{"confidence": 0.9}',
+        "{}",
+    ],
+)
+@pytest.mark.parametrize("form", ["{}", "```json\n{}\n```", "Answer: {}"])
+def test_objects_that_say_more_stay_whole(text, form):
+    assert spoken(form.replace("{}", text)) == text
+
+
+def test_what_stands_beside_an_answer_is_read():
+    text = '{"changed": true, "buildings": 3, "roads": 0}'
+    assert SPECS[Task.COUNT].parse(text) == Counts({"road": 0, "building": 3})
+
+
+@pytest.mark.parametrize(
+    "more",
+    ['"explanation": "Three houses were built"', '"buildings": 3', '"locations": ["top left"]'],
+)
+def test_an_object_that_says_more_still_says_whether_anything_changed(more):
+    text = f'{{"changed": true, {more}}}'
+    assert SPECS[Task.PRESENCE].parse(text) == Presence(True)
+    assert SPECS[Task.CAPTION].parse(text) == Caption(text, changed=True)
+    # A description of a change that is called none is not taken for one.
+    assert isinstance(SPECS[Task.CAPTION].parse(text.replace("true", "false")), Unparsed)
+
+
+@pytest.mark.parametrize("more", ['"explanation": "All is the same"', '"buildings": 0'])
+def test_an_object_that_says_more_may_say_no(more):
+    assert SPECS[Task.PRESENCE].parse(f'{{"changed": false, {more}}}') == Presence(False)
 
 
 @pytest.mark.parametrize(

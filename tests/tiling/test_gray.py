@@ -7,10 +7,12 @@ from rasterio.enums import ColorInterp
 from rasters import ORIGIN, put, texture
 
 from geochg.errors import InputError, OptionError
-from geochg.options import AnalyzeOptions
+from geochg.options import AlignMode, AnalyzeOptions
 from geochg.records import PixelWindow
+from geochg.tiling.date import DateReader
 from geochg.tiling.gray import luminance
 from geochg.tiling.pair import open_pair
+from geochg.tiling.preparation import prepare
 from geochg.tiling.read import PairReader
 
 SIDE = 40
@@ -58,6 +60,32 @@ def test_the_order_of_the_colours_and_of_the_dates_does_not_matter(make_raster):
     turned = make_raster("c.tif", color[::-1], names=["blue", "green", "red"])
     before, after, _ = read(open_pair(turned, gray, GRAY, "all"))
     np.testing.assert_array_equal(before, after)
+
+
+@pytest.mark.parametrize("align", [AlignMode.OFF, AlignMode.AUTO])
+@pytest.mark.parametrize("kinds", ["cg", "gc", "cc"])
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+def test_a_model_that_looks_at_pictures_gets_the_grey_of_each_date(
+    make_raster, kinds, align, dtype
+):
+    color = color_of(3, dtype)
+    rasters = {
+        "g": make_raster("g.tif", luminance(color)),
+        "c": make_raster("c.tif", color, colors=RGB),
+    }
+    pair = open_pair(*(rasters[kind] for kind in kinds), GRAY, "rgb")
+    plan = prepare(pair, align, pixels="display").plan(pair)
+    shown = []
+    for date in (plan.before, plan.after):
+        assert date.band_count == 1
+        with DateReader(date, pair.grid) as reader:
+            # The second window lies off the raster.
+            for start in (0, SIDE):
+                values, valid = reader.read_finished(PixelWindow(0, SIDE, start, start + SIDE))
+                assert (values.shape, valid.any()) == ((1, SIDE, SIDE), start == 0)
+                shown.append(values.astype(int))
+    assert np.ptp(shown[0]) > 100
+    np.testing.assert_allclose(shown[2], shown[0], atol=1)
 
 
 def test_a_hole_in_one_colour_is_a_hole_in_the_grey_and_a_warped_date_reads_so_too(make_raster):

@@ -1,9 +1,11 @@
 """What lies where a raster was to be is named, with what to do about it."""
 
+import errno
 import json
 import os
 import tarfile
 import zipfile
+from pathlib import Path
 
 import pytest
 import rasterio.shutil
@@ -69,3 +71,29 @@ def test_names_within_archives(make_raster, tmp_path, prefix):
         with pytest.raises(InputError, match="cannot open") as told:
             read_source(f"{prefix}{archive}{missing}")
         assert f"{prefix}{archive}/in.tif" in told.value.hint
+
+
+@pytest.mark.parametrize("suffix", ["zip", "tar", "gz"])
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (PermissionError(errno.EACCES, os.strerror(errno.EACCES), "a"), "Permission denied"),
+        (OSError(errno.EIO, os.strerror(errno.EIO)), "Input/output error"),
+    ],
+)
+def test_an_archive_that_may_not_be_read_is_told(tmp_path, monkeypatch, suffix, error, message):
+    archive = tmp_path / f"a.{suffix}"
+    archive.write_bytes(b"")
+    name = f"/vsi{suffix.replace('gz', 'gzip')}/{archive}/in.tif"
+    opened = Path.open
+
+    def refuse(path, *args, **more):
+        if path == archive:
+            raise error
+        return opened(path, *args, **more)
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(InputError) as told:
+        read_source(name)
+    assert told.value.message == f"{name} cannot be opened: {message}"
+    assert "permissions" in told.value.hint
