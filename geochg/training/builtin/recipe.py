@@ -17,7 +17,6 @@ from safetensors.torch import load_file, save_file
 
 from geochg.datasets.ground.labelled import Ground
 from geochg.datasets.ground.series import all_grounds, shares_by_kind, split_grounds
-from geochg.datasets.world.options import WorldOptions
 from geochg.errors import InputError, ModelError, OptionError
 from geochg.models.deltavlm.detector import Detector
 from geochg.models.deltavlm.export import export
@@ -28,11 +27,11 @@ from geochg.models.deltavlm.torch_vision import TorchVision
 from geochg.models.saved import first_line, saved_json
 from geochg.options import Options
 from geochg.training.builtin.calibration import calibrated
+from geochg.training.builtin.language_pairs import LanguagePairs, make_language_pairs
+from geochg.training.builtin.language_stage import LanguageOptions, pairs_tokenizer, train_language
 from geochg.training.builtin.pretrained import load_imagenet_weights
 from geochg.training.builtin.vision_stage import VisionOptions, train_vision
 from geochg.training.checkpoints import AGAIN, write_whole, written_whole
-from geochg.training.drawn import DrawnPairs, draw
-from geochg.training.speaking import SpeakingOptions, learn_to_speak, speaking_tokenizer
 from geochg.training.storage import writing_told
 
 FACTS = "recipe.json"
@@ -62,7 +61,7 @@ class CompactOptions(Options):
         frozen_steps: Batches of the first pass of the vision stage, with the encoder as it came.
         opened_steps: Batches of the second pass, with the deep half of the encoder open.
         batch_size: Pairs in a batch of the vision stage.
-        pairs: Drawn pairs that the language stage learns from.
+        pairs: Pairs that the language stage learns from.
         language_steps: Batches of the language stage.
         vocabulary: Tokens of the tokenizer.
         start: A model folder whose vision part and dense head the first pass starts from.
@@ -127,13 +126,14 @@ def train_compact(work: Path, output: Path, options: CompactOptions, say: Say) -
     _train_vision(model, learned, work, options)
     say("calibration")
     calibrate(model.eval(), held_out or learned)  # type: ignore[no-untyped-call]
-    say("drawing pairs")
-    world = WorldOptions(real_dir=options.real_dir, real_share=0.4, coarse_share=0.3)
-    pairs = draw(work / "pairs", options.pairs, world, workers=options.workers)
+    say("pairs for the language stage")
+    pairs = make_language_pairs(
+        work / "language_pairs", options.pairs, learned, workers=options.workers
+    )
     processor = _processor(model, pairs, options.vocabulary)
     say("language stage")
-    speaking = SpeakingOptions(steps=options.language_steps)
-    learn_to_speak(model, processor, pairs, work / "speaking", speaking)
+    stage = LanguageOptions(steps=options.language_steps)
+    train_language(model, processor, pairs, work / "language", stage)
     with writing_told(output, AGAIN):
         save_compact(model, processor, output)
     calibration: dict[str, Any] = model.config.dense_config.calibration
@@ -233,7 +233,7 @@ def _save_vision(model: DeltaVLMForConditionalGeneration, file: Path) -> None:
 
 
 def _processor(
-    model: DeltaVLMForConditionalGeneration, pairs: DrawnPairs, vocabulary: int
+    model: DeltaVLMForConditionalGeneration, pairs: LanguagePairs, vocabulary: int
 ) -> DeltaVLMProcessor:
-    tokenizer = speaking_tokenizer(pairs, vocabulary)
+    tokenizer = pairs_tokenizer(pairs, vocabulary)
     return DeltaVLMProcessor(model.config, tokenizer, tokenizer)

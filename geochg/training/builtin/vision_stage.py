@@ -232,9 +232,7 @@ def average_checkpoints(stage: nn.Module, folder: Path, first_step: int) -> None
         first_step: Earlier checkpoints do not count.
     """
     weights = [
-        load_file(path / SAFE_WEIGHTS_NAME)
-        for path in whole(folder)
-        if step_of(path) >= first_step
+        load_file(path / SAFE_WEIGHTS_NAME) for path in whole(folder) if step_of(path) >= first_step
     ]
     state = stage.state_dict()
     for name in weights[0]:

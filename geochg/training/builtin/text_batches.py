@@ -1,4 +1,4 @@
-"""Lessons of the language model: batches of drawn pairs, with a few rows about each."""
+"""Batches of the language stage: a few pairs, with a few questions and answers about each."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, tensor
 from torch.utils.data import Dataset
 
 from geochg.models.deltavlm.processing import DeltaVLMProcessor
@@ -18,8 +17,7 @@ from geochg.models.deltavlm.speech import turn_prompt
 from geochg.models.talk import Conversation
 from geochg.records import Question, Task
 from geochg.tasks import SPECS
-from geochg.training.augment import Augmentation, seen_by_sensor
-from geochg.training.drawn import DrawnPair, DrawnPairs
+from geochg.training.builtin.language_pairs import LanguagePair, LanguagePairs
 
 TASK_SHARES = {
     Task.CAPTION: 0.33,
@@ -33,16 +31,16 @@ TASK_SHARES = {
 language model is asked the one only as the first turn of a dialogue, the other never."""
 
 LENGTHS = 4
-"""Groups of rows of like length in a lesson; each is padded to its own longest row only."""
+"""Groups of rows of like length in a batch; each is padded to its own longest row only."""
 
 
 class Row(NamedTuple):
-    """One turn that is taught.
+    """A question and its answer; of a dialogue, one turn.
 
     Attributes:
-        task: Which it belongs to.
-        prompt: What inference asks at this turn, with the turns before it.
-        answer: What is to be said.
+        task: The task it belongs to.
+        prompt: The question as inference asks it, with the turns before it.
+        answer: The answer to learn.
     """
 
     task: Task
@@ -50,13 +48,13 @@ class Row(NamedTuple):
     answer: str
 
 
-class Lesson(NamedTuple):
-    """A batch.
+class TextBatch(NamedTuple):
+    """A batch of pairs with rows about them.
 
     Attributes:
         before: `(pairs, 3, height, width)` float32, normalised.
         after: As `before`.
-        rows: Groups of rows of like length: arguments of the model's `forward` but the pictures;
+        rows: Groups of rows of like length: arguments of the model's `forward` but the images;
             `pair_index` is the place of each row's pair.
     """
 
@@ -65,28 +63,28 @@ class Lesson(NamedTuple):
     rows: list[dict[str, Tensor]]
 
 
-def rows_of(pair: DrawnPair) -> list[Row]:
-    """All that can be taught of a pair; a prompt that two tasks share comes once."""
-    found: dict[str, Row] = {}
-    for name, question, answer in pair.turns:
+def rows_of(pair: LanguagePair) -> list[Row]:
+    """All that can be learned about a pair; a prompt that two tasks share comes once."""
+    rows: dict[str, Row] = {}
+    for name, question, text in pair.turns:
         task = Task(name)
-        answers = SPECS[task].turns(answer)
+        answers = SPECS[task].turns(text)
         talk = Conversation(0, Question(task, question))
         while not talk.is_over:
             prompt = turn_prompt(talk.asked, talk.said)
-            said = answers[len(talk.said)].strip()
-            found.setdefault(prompt, Row(task, prompt, said))
-            talk.said.append(said)
-    return list(found.values())
+            answer = answers[len(talk.said)].strip()
+            rows.setdefault(prompt, Row(task, prompt, answer))
+            talk.said.append(answer)
+    return list(rows.values())
 
 
-def drawn_rows(rows: Sequence[Row], count: int, rng: np.random.Generator) -> list[Row]:
+def sampled_rows(rows: Sequence[Row], count: int, rng: np.random.Generator) -> list[Row]:
     """Some of a pair's rows, none twice, each task as often as its share asks for.
 
     Args:
-        rows: Of the pair.
-        count: Rows wanted; fewer are drawn where a task's share of them is above one.
-        rng: Of the chances.
+        rows: All rows of the pair.
+        count: Rows wanted; fewer are taken where a task's share of them is above one.
+        rng: Generator of the sampling.
     """
     number = Counter(row.task for row in rows)
     weights = np.array([TASK_SHARES[row.task] / number[row.task] for row in rows])
@@ -102,10 +100,10 @@ def pair_order(
     """Which pair comes when; those without change are spread evenly.
 
     Args:
-        changed: Of each pair, whether it changed.
+        changed: Whether each pair changed.
         count: Pairs wanted; each kind begins anew, in another order, when it is used up.
         unchanged_share: Share of the pairs without change, 0-1; void where there is one kind only.
-        seed: Of the order.
+        seed: Seed of the order.
     """
     kinds = [np.flatnonzero(np.array(changed) == kind) for kind in (False, True)]
     share = unchanged_share if all(map(len, kinds)) else float(len(kinds[0]) > 0)
@@ -124,23 +122,22 @@ def _passes(places: NDArray[np.intp], count: int, rng: np.random.Generator) -> N
 
 
 @dataclass(frozen=True, eq=False)
-class Lessons(Dataset[Lesson]):
-    """The lessons of a run by their number.
+class TextBatches(Dataset[TextBatch]):
+    """The batches of a run by their number.
 
-    A lesson depends on its number and the fields only, so a stopped run goes on as if it had not.
+    A batch depends on its number and the fields only, so a stopped run goes on as if it had not.
 
     Attributes:
-        pairs: To teach.
-        processor: Of the model.
-        augmentation: How each date is varied. The frame is kept, since counts and places are told.
-        order: `(lessons, pairs in each)`: which pairs.
+        pairs: Pairs to learn from. They are shown as they are: each date was varied when it was
+            made.
+        processor: Processor of the model.
+        order: `(batches, pairs in each)`: which pairs.
         rows_per_pair: Rows about each.
-        seed: Of the rows and of the variation.
+        seed: Seed of the sampling of rows.
     """
 
-    pairs: DrawnPairs
+    pairs: LanguagePairs
     processor: DeltaVLMProcessor
-    augmentation: Augmentation
     order: NDArray[np.intp]
     rows_per_pair: int
     seed: int
@@ -148,30 +145,23 @@ class Lessons(Dataset[Lesson]):
     def __len__(self) -> int:
         return len(self.order)
 
-    def __getitem__(self, number: int) -> Lesson:
+    def __getitem__(self, number: int) -> TextBatch:
         rng = np.random.default_rng((self.seed, number))
         pairs = [self.pairs[int(index)] for index in self.order[number]]
-        generator = torch.Generator().manual_seed(int(rng.integers(1 << 62)))
-        return Lesson(
-            self._seen([pair.before for pair in pairs], generator),
-            self._seen([pair.after for pair in pairs], generator),
+        return TextBatch(
+            self.processor.pixels([pair.before for pair in pairs]),
+            self.processor.pixels([pair.after for pair in pairs]),
             [self._group(rows) for rows in self._rows(pairs, rng)],
         )
 
-    def _seen(self, dates: Sequence[NDArray[np.uint8]], generator: torch.Generator) -> Tensor:
-        """One date of each pair, varied, then prepared as for inference."""
-        images = torch.from_numpy(np.stack(dates)).float() / 255
-        images = seen_by_sensor(images, self.augmentation, generator)
-        return self.processor.pixels(list((images * 255).round().to(torch.uint8).numpy()))
-
     def _rows(
-        self, pairs: Sequence[DrawnPair], rng: np.random.Generator
+        self, pairs: Sequence[LanguagePair], rng: np.random.Generator
     ) -> list[list[tuple[int, Row]]]:
         """Rows with the places of their pairs, in groups from short to long."""
         rows = [
             (place, row)
             for place, pair in enumerate(pairs)
-            for row in drawn_rows(rows_of(pair), self.rows_per_pair, rng)
+            for row in sampled_rows(rows_of(pair), self.rows_per_pair, rng)
         ]
         rows.sort(key=lambda entry: len(entry[1].prompt) + len(entry[1].answer))
         size = -(-len(rows) // LENGTHS)
@@ -181,4 +171,4 @@ class Lessons(Dataset[Lesson]):
         texts = self.processor.examples(
             [row.prompt for _, row in rows], [row.answer for _, row in rows]
         )
-        return {**texts.arguments(), "pair_index": torch.tensor([place for place, _ in rows])}
+        return {**texts.arguments(), "pair_index": tensor([place for place, _ in rows])}

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 from deltavlm_factory import LITE
+from paired_ground import built_ground
 from transformers import TrainingArguments
 
-from geochg.datasets.world import WorldOptions
 from geochg.models.base import ModelIdentity
 from geochg.models.deltavlm.backend import DeltaVLMModel, DeltaVLMOptions
 from geochg.models.deltavlm.configuration import DeltaVLMDenseConfig
@@ -18,28 +18,24 @@ from geochg.models.deltavlm.speech import hold
 from geochg.models.talk import Conversation
 from geochg.records import PixelWindow, Question, Task, Tile, TileWindow
 from geochg.tasks import SPECS, ask
-from geochg.training.augment import Augmentation
-from geochg.training.drawn import DrawnPair, draw
-from geochg.training.lessons import TASK_SHARES, Lessons, drawn_rows, pair_order, rows_of
-from geochg.training.speaking import (
-    LEARNING,
-    SpeakingOptions,
-    SpeakingTrainer,
-    learn_to_speak,
-    speaking_tokenizer,
+from geochg.training.builtin import language_pairs
+from geochg.training.builtin import pairs as pairs_module
+from geochg.training.builtin.language_pairs import LanguagePair, make_language_pairs
+from geochg.training.builtin.language_stage import (
+    LEARNED,
+    LanguageOptions,
+    LanguageTrainer,
+    pairs_tokenizer,
+    train_language,
+)
+from geochg.training.builtin.text_batches import (
+    TASK_SHARES,
+    TextBatches,
+    pair_order,
+    rows_of,
+    sampled_rows,
 )
 
-STILL = Augmentation(
-    color=0,
-    mixing=0,
-    gamma=1,
-    stretch_share=0,
-    gray_share=0,
-    blur_share=0,
-    coarse_share=0,
-    noise=0,
-    shift_px=0,
-)
 CORNERS = {"top-left": (4, 4), "bottom-right": (40, 40)}
 
 
@@ -70,34 +66,37 @@ class Corners:
     def __getitem__(self, index):
         rng = np.random.default_rng(index)
         before = rng.integers(60, 120, (3, 64, 64), dtype=np.uint8)
-        after, classes = before.copy(), np.zeros((64, 64), np.uint8)
+        after = before.copy()
         number, turns = 0, [(task, question, "nothing") for task, question, _ in told(0, "-")[:1]]
         if index < 2:
             cell, (row, col) = list(CORNERS.items())[index]
             if index:
                 after[:, ::4] //= 4
             after[:, row : row + 20, col : col + 20] = 255
-            classes[row : row + 20, col : col + 20] = 1
             number, turns = index + 2, told(index + 2, cell)
-        masks = dict.fromkeys(DrawnPair._fields, classes)
-        counts = [("building", "appeared", number)]
-        return DrawnPair(
-            **{**masks, "before": before, "after": after, "counts": counts, "turns": turns}
-        )
+        counts = [("building", "appeared", number)] if number else []
+        return LanguagePair(before, after, counts, turns)
+
+    def changed(self, index):
+        return index < 2
 
 
 PAIRS = Corners()
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory):
-    """Pairs as they are drawn for training."""
-    return draw(tmp_path_factory.mktemp("drawn"), 6, WorldOptions(size_px=64), first_seed=40)
+def made(tmp_path_factory):
+    """Pairs as they are made for training."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (pairs_module, language_pairs):
+            patch.setattr(module, "SIDE_PX", 64)
+        grounds = [built_ground(seed) for seed in range(3)]
+        return make_language_pairs(tmp_path_factory.mktemp("pairs"), 6, grounds)
 
 
 def tiny(pairs=PAIRS, seed=0):
     """A model of a few ten thousand parameters and its processor."""
-    tokenizer = speaking_tokenizer(pairs, 700)
+    tokenizer = pairs_tokenizer(pairs, 700)
     torch.manual_seed(seed)
     config = compact_config(len(tokenizer))
     sizes = {name: value for name, value in LITE.items() if name != "model_type"}
@@ -121,11 +120,12 @@ def tiny(pairs=PAIRS, seed=0):
 
 def options(**changes):
     given = {"steps": 4, "pairs_per_batch": 3, "save_steps": 1000, "learning_rate": 3e-3}
-    return SpeakingOptions(**{**given, **changes})
+    return LanguageOptions(**{**given, **changes})
 
 
-def lessons(pairs, processor, rows_per_pair=100, augmentation=STILL):
-    return Lessons(pairs, processor, augmentation, np.arange(len(pairs))[None], rows_per_pair, 0)
+def whole_batch(pairs, processor):
+    """All rows of all pairs."""
+    return TextBatches(pairs, processor, np.arange(len(pairs))[None], 100, 0)[0]
 
 
 def tile(pair):
@@ -143,19 +143,19 @@ def state(model, *parts):
 
 
 @pytest.fixture(scope="module")
-def taught(tmp_path_factory):
-    """A model that was taught the corners, what was frozen before, and where it learned."""
+def trained(tmp_path_factory):
+    """A model trained on the corners, its weights before, and the folder of the stage."""
     model, processor = tiny()
     before = state(model, "")
-    folder = tmp_path_factory.mktemp("speaking")
-    # More rows than there are: each lesson has them all.
+    folder = tmp_path_factory.mktemp("language")
+    # More rows than there are: each batch has them all.
     how = options(steps=160, pairs_per_batch=3, rows_per_pair=20, learning_rate=5e-3)
-    learn_to_speak(model, processor, PAIRS, folder, how, STILL)
+    train_language(model, processor, PAIRS, folder, how)
     return model, processor, before, folder
 
 
-def test_a_small_model_says_what_it_was_taught(taught):
-    model, processor = taught[0].eval(), taught[1]
+def test_a_small_model_answers_as_it_learned(trained):
+    model, processor = trained[0].eval(), trained[1]
     sure = DeltaVLMOptions(threshold=0)
     built = DeltaVLMModel.of(model, processor, sure, ModelIdentity("tiny", ""))
     tiles = [tile(PAIRS[index]) for index in range(2)]
@@ -178,16 +178,16 @@ def test_a_small_model_says_what_it_was_taught(taught):
         assert answers[2].description == wanted[2].description
 
 
-def test_what_sees_stays_bit_for_bit_and_all_that_speaks_learns(taught):
-    model, _, before, folder = taught
+def test_vision_part_and_head_stay_bit_for_bit_and_all_else_learns(trained):
+    model, _, before, folder = trained
     for name, weight in state(model, "vision.", "dense.").items():
         assert torch.equal(weight, before[name]), name
-    for part in LEARNING:
+    for part in LEARNED:
         assert any(not torch.equal(w, before[n]) for n, w in state(model, part).items()), part
     assert {name.split(".")[0] for name in before} == {
         "vision",
         "dense",
-        *(part.strip(".") for part in LEARNING),
+        *(part.strip(".") for part in LEARNED),
     }
     assert list(folder.rglob("events.out.tfevents.*"))
 
@@ -195,10 +195,10 @@ def test_what_sees_stays_bit_for_bit_and_all_that_speaks_learns(taught):
 def test_a_stopped_training_goes_on_as_if_it_had_not(tmp_path):
     model, processor = tiny()
     whole = tmp_path / "whole"
-    learn_to_speak(model, processor, PAIRS, whole, options(steps=6, save_steps=3))
+    train_language(model, processor, PAIRS, whole, options(steps=6, save_steps=3))
     shutil.copytree(whole / "checkpoint-3", tmp_path / "stopped" / "checkpoint-3")
     other, _ = tiny(seed=1)
-    learn_to_speak(other, processor, PAIRS, tmp_path / "stopped", options(steps=6, save_steps=3))
+    train_language(other, processor, PAIRS, tmp_path / "stopped", options(steps=6, save_steps=3))
     for name, weight in state(model, "").items():
         assert torch.equal(weight, state(other, name)[name]), name
 
@@ -206,16 +206,16 @@ def test_a_stopped_training_goes_on_as_if_it_had_not(tmp_path):
 def test_the_loss_is_the_mean_over_the_answers_of_all_rows(tmp_path):
     model, processor = tiny()
     model.eval()
-    lesson = lessons(PAIRS, processor)[0]
-    assert len(lesson.rows) > 1
-    trainer = SpeakingTrainer(model=model, args=TrainingArguments(str(tmp_path), report_to=[]))
+    batch = whole_batch(PAIRS, processor)
+    assert len(batch.rows) > 1
+    trainer = LanguageTrainer(model=model, args=TrainingArguments(str(tmp_path), report_to=[]))
     with torch.no_grad():
-        loss, encoding = trainer.compute_loss(model, lesson._asdict(), return_outputs=True)
-        alone = model.encode_pair(lesson.before, lesson.after)
+        loss, encoding = trainer.compute_loss(model, batch._asdict(), return_outputs=True)
+        alone = model.encode_pair(batch.before, batch.after)
         assert torch.allclose(encoding.visual, alone.visual, atol=1e-4)
         assert torch.allclose(encoding.summary, alone.summary, atol=1e-4)
         missed = []
-        for group in lesson.rows:
+        for group in batch.rows:
             rows = {**group, "labels": None}
             guess = model(**rows, encoding=alone).logits[:, :-1].log_softmax(-1)
             for row, labels in zip(guess, group["labels"][:, 1:], strict=True):
@@ -224,22 +224,22 @@ def test_the_loss_is_the_mean_over_the_answers_of_all_rows(tmp_path):
     assert float(loss) == pytest.approx(np.mean(missed), rel=1e-4)
 
 
-# --- lessons -------------------------------------------------------------------------------------
+# --- batches -------------------------------------------------------------------------------------
 
 
-def test_the_rows_are_worded_as_inference_asks(world):
-    for index in range(len(world)):
-        asked = {Task(task): question for task, question, _ in world[index].turns}
+def test_the_rows_are_worded_as_inference_asks(made):
+    for index in range(len(made)):
+        asked = {Task(task): question for task, question, _ in made[index].turns}
         assert set(asked) == set(Task)
         for task, spec in SPECS.items():
             if spec.prompts:
                 assert asked[task] == ask(task).text
 
 
-def taught_tokens(lesson):
+def answer_tokens(batch):
     """By pair and prompt tokens of both tokenizers: the answer's tokens."""
     found = {}
-    for group in lesson.rows:
+    for group in batch.rows:
         for row in range(len(group["labels"])):
             part = {name: values[row] for name, values in group.items()}
             seen = part["attention_mask"].bool()
@@ -250,10 +250,10 @@ def taught_tokens(lesson):
     return found
 
 
-def test_inference_prompts_token_for_token_what_was_taught(world, monkeypatch):
-    model, processor = tiny(world)
+def test_inference_prompts_token_for_token_what_was_learned(made, monkeypatch):
+    model, processor = tiny(made)
     model.eval()
-    taught = taught_tokens(lessons(world, processor)[0])
+    trained = answer_tokens(whole_batch(made, processor))
     asked = []
 
     def generate(input_ids, attention_mask, qformer_input_ids, qformer_attention_mask, **given):
@@ -262,56 +262,56 @@ def test_inference_prompts_token_for_token_what_was_taught(world, monkeypatch):
             prompt = input_ids[row][attention_mask[row].bool()].tolist()
             query = qformer_input_ids[row][qformer_attention_mask[row].bool()].tolist()
             asked.append((place, tuple(prompt), tuple(query)))
-            answers.append(taught[asked[-1]])
+            answers.append(trained[asked[-1]])
         longest = max(map(len, answers))
         return torch.tensor([ids + [0] * (longest - len(ids)) for ids in answers])
 
     monkeypatch.setattr(model, "generate", generate)
     talks = {
         (place, task): Conversation(place, Question(Task(task), question))
-        for place in range(len(world))
-        for task, question, _ in world[place].turns
+        for place in range(len(made))
+        for task, question, _ in made[place].turns
     }
     with torch.inference_mode():
         built = DeltaVLMModel.of(model, processor, DeltaVLMOptions(), ModelIdentity("tiny", ""))
-        seen = built.look([tile(world[place]) for place in range(len(world))])
+        seen = built.look([tile(made[place]) for place in range(len(made))])
         hold(built.speaker, seen, list(talks.values()))
-    assert set(asked) == set(taught)
-    for place in range(len(world)):
-        for task, _, answer in world[place].turns:
+    assert set(asked) == set(trained)
+    for place in range(len(made)):
+        for task, _, answer in made[place].turns:
             assert talks[place, task].said == SPECS[Task(task)].turns(answer)
 
 
-def test_a_lesson_shows_the_pairs_as_inference_does(world):
-    _, processor = tiny(world)
-    lesson = lessons(world, processor)[0]
+def test_a_batch_shows_the_pairs_as_inference_does(made):
+    _, processor = tiny(made)
+    batch = whole_batch(made, processor)
     for name in ("before", "after"):
-        wanted = processor.pixels([getattr(world[index], name) for index in range(len(world))])
-        assert torch.allclose(getattr(lesson, name), wanted, atol=0.01)
+        wanted = processor.pixels([getattr(made[index], name) for index in range(len(made))])
+        assert torch.allclose(getattr(batch, name), wanted, atol=0.01)
 
 
-def test_a_lesson_is_the_same_whenever_it_is_asked_for():
+def test_a_batch_is_the_same_whenever_it_is_asked_for():
     _, processor = tiny()
     order = np.array([[0, 1], [1, 2], [1, 2]])
-    course = Lessons(PAIRS, processor, Augmentation(), order, 3, 0)
-    other = Lessons(PAIRS, processor, Augmentation(), order, 3, 0)
-    course[0]
-    one, again, next_one = course[1], other[1], course[2]
+    batches, others = (TextBatches(PAIRS, processor, order, 3, 0) for _ in range(2))
+    batches[0]
+    one, again, next_one = batches[1], others[1], batches[2]
     assert torch.equal(one.before, again.before)
     for a, b in zip(one.rows, again.rows, strict=True):
         assert all(torch.equal(a[name], b[name]) for name in a)
-    assert not torch.equal(one.before, next_one.before)
+    answers = [[group["labels"].tolist() for group in batch.rows] for batch in (one, next_one)]
+    assert answers[0] != answers[1]
 
 
-def test_rows_are_drawn_by_the_shares_of_their_tasks():
+def test_rows_are_sampled_by_the_shares_of_their_tasks():
     rows = rows_of(PAIRS[0])
     # The first turn of the dialogue is the presence task's.
     assert len(rows) == 7
     rng = np.random.default_rng(0)
-    drawn = [drawn_rows(rows, 3, rng) for _ in range(4000)]
-    assert all(len(set(some)) == 3 for some in drawn)
+    sampled = [sampled_rows(rows, 3, rng) for _ in range(4000)]
+    assert all(len(set(some)) == 3 for some in sampled)
     for task, share in TASK_SHARES.items():
-        found = np.mean([row.task is task for some in drawn for row in some])
+        found = np.mean([row.task is task for some in sampled for row in some])
         assert found == pytest.approx(share, abs=0.015), task
     assert sum(TASK_SHARES.values()) == pytest.approx(1)
 
@@ -332,10 +332,10 @@ def test_pairs_of_one_kind_are_taken_as_they_are(kind):
     assert sorted(pair_order([kind] * 5, 10, 0.1, 0)) == sorted([*range(5)] * 2)
 
 
-def test_the_tokenizer_is_the_same_for_the_same_pairs_and_writes_all_answers_back(world):
-    one, other = (speaking_tokenizer(world, 500) for _ in range(2))
+def test_the_tokenizer_is_the_same_for_the_same_pairs_and_writes_all_answers_back(made):
+    one, other = (pairs_tokenizer(made, 500) for _ in range(2))
     assert one.backend_tokenizer.to_str() == other.backend_tokenizer.to_str()
-    for index in range(len(world)):
-        for row in rows_of(world[index]):
+    for index in range(len(made)):
+        for row in rows_of(made[index]):
             ids = one(row.answer, add_special_tokens=False)["input_ids"]
             assert one.decode(ids, skip_special_tokens=True).strip() == row.answer

@@ -1,4 +1,4 @@
-"""The second stage of the compact model: its language model learns to tell what was seen."""
+"""The third stage of the built-in model: its language model learns to answer in words."""
 
 from __future__ import annotations
 
@@ -13,13 +13,12 @@ from transformers import TrainingArguments
 from geochg.models.deltavlm.modeling import DeltaVLMForConditionalGeneration, PairEncoding
 from geochg.models.deltavlm.processing import IGNORED, DeltaVLMProcessor
 from geochg.models.deltavlm.tokenizer import train_tokenizer
-from geochg.training.augment import Augmentation
+from geochg.training.builtin.language_pairs import LanguagePairs
+from geochg.training.builtin.text_batches import TextBatch, TextBatches, pair_order, rows_of
 from geochg.training.checkpoints import AGAIN, WholeTrainer
-from geochg.training.drawn import DrawnPairs
-from geochg.training.lessons import Lesson, Lessons, pair_order, rows_of
 from geochg.training.precision import fast_bf16
 
-LEARNING = (
+LEARNED = (
     "relation.",
     "query_tokens",
     "qformer.",
@@ -27,23 +26,24 @@ LEARNING = (
     "language_model.",
     "summary.",
 )
-"""What this stage trains. The rest (vision part, dense head) is what the map comes from."""
+"""Names of the parameters that this stage trains; of the rest (vision part, dense head) the map is
+made."""
 
 
 @dataclass(frozen=True, slots=True)
-class SpeakingOptions:
+class LanguageOptions:
     """How the stage is run.
 
     Attributes:
         steps: Batches in all.
         pairs_per_batch: Pairs in a batch.
-        rows_per_pair: Rows drawn for each; above three, captions get less than a third of them.
+        rows_per_pair: Rows sampled for each; above three, captions get less than a third of them.
         unchanged_share: Share of the pairs without change, 0-1. Small, because the language model
             is not asked about pairs in which the dense head sees no change, but for free questions
             and where the head errs.
         learning_rate: Highest, reached after the warm-up; it falls along a cosine.
         save_steps: Batches between checkpoints.
-        seed: Of the order of the pairs, their rows and their variation.
+        seed: Seed of the order of the pairs and of the sampling of rows.
     """
 
     steps: int = 6000
@@ -55,8 +55,8 @@ class SpeakingOptions:
     seed: int = 0
 
 
-class SpeakingTrainer(WholeTrainer):
-    """Trains what speaks, with the loss of the answers' tokens."""
+class LanguageTrainer(WholeTrainer):
+    """Trains the language part with the loss of the answers' tokens."""
 
     def compute_loss(  # type: ignore[override]
         self,
@@ -80,13 +80,13 @@ class SpeakingTrainer(WholeTrainer):
         return (loss, encoding) if return_outputs else loss
 
 
-def speaking_tokenizer(pairs: DrawnPairs, vocab_size: int) -> Any:  # noqa: ANN401
-    """Learns a tokenizer from all that is asked and said about the pairs.
+def pairs_tokenizer(pairs: LanguagePairs, vocab_size: int) -> Any:  # noqa: ANN401
+    """A tokenizer learned from all questions and answers about pairs.
 
     The same for the same pairs.
 
     Args:
-        pairs: To be taught later.
+        pairs: Pairs of the stage.
         vocab_size: See `train_tokenizer`.
 
     Returns:
@@ -96,13 +96,12 @@ def speaking_tokenizer(pairs: DrawnPairs, vocab_size: int) -> Any:  # noqa: ANN4
     return train_tokenizer((text for row in rows for text in (row.prompt, row.answer)), vocab_size)
 
 
-def learn_to_speak(
+def train_language(
     model: DeltaVLMForConditionalGeneration,
     processor: DeltaVLMProcessor,
-    pairs: DrawnPairs,
+    pairs: LanguagePairs,
     folder: Path,
-    options: SpeakingOptions,
-    augmentation: Augmentation | None = None,
+    options: LanguageOptions,
 ) -> None:
     """Trains everything but the vision part and the dense head, in place.
 
@@ -111,30 +110,29 @@ def learn_to_speak(
     that stopped goes on from its last checkpoint.
 
     Args:
-        model: With a dense head, which has learned to see and is calibrated.
-        processor: Of the model.
-        pairs: To learn from.
-        folder: Of this stage's checkpoints.
+        model: A model with a trained and calibrated dense head.
+        processor: Processor of the model.
+        pairs: Pairs to learn from.
+        folder: Folder of this stage's checkpoints.
         options: How long and how fast.
-        augmentation: How each date is varied, in its own frame; the defaults when None.
     """
     for name, parameter in model.named_parameters():
-        parameter.requires_grad = name.startswith(LEARNING)
-    trainer = SpeakingTrainer(
+        parameter.requires_grad = name.startswith(LEARNED)
+    trainer = LanguageTrainer(
         resumed=AGAIN,
         model=model,
         args=_arguments(folder, options),
-        train_dataset=_lessons(processor, pairs, options, augmentation or Augmentation()),
+        train_dataset=_batches(processor, pairs, options),
         data_collator=_only,
     )
     trainer.go_on()
 
 
-def _arguments(folder: Path, options: SpeakingOptions) -> TrainingArguments:
+def _arguments(folder: Path, options: LanguageOptions) -> TrainingArguments:
     return TrainingArguments(
         output_dir=str(folder),
         max_steps=options.steps,
-        # A lesson is a whole batch, and they come by their numbers.
+        # A sample is a whole batch, and they come by their numbers.
         per_device_train_batch_size=1,
         train_sampling_strategy="sequential",
         learning_rate=options.learning_rate,
@@ -153,19 +151,16 @@ def _arguments(folder: Path, options: SpeakingOptions) -> TrainingArguments:
     )
 
 
-def _lessons(
-    processor: DeltaVLMProcessor,
-    pairs: DrawnPairs,
-    options: SpeakingOptions,
-    augmentation: Augmentation,
-) -> Lessons:
-    changed = [bool(pairs[index].classes.any()) for index in range(len(pairs))]
+def _batches(
+    processor: DeltaVLMProcessor, pairs: LanguagePairs, options: LanguageOptions
+) -> TextBatches:
+    changed = [pairs.changed(index) for index in range(len(pairs))]
     count = options.steps * options.pairs_per_batch
     order = pair_order(changed, count, options.unchanged_share, options.seed)
     order = order.reshape(options.steps, options.pairs_per_batch)
-    return Lessons(pairs, processor, augmentation, order, options.rows_per_pair, options.seed)
+    return TextBatches(pairs, processor, order, options.rows_per_pair, options.seed)
 
 
-def _only(lessons: list[Lesson]) -> dict[str, Any]:
-    (lesson,) = lessons
-    return lesson._asdict()
+def _only(batches: list[TextBatch]) -> dict[str, Any]:
+    (batch,) = batches
+    return batch._asdict()

@@ -1,0 +1,202 @@
+"""Pairs for the language stage, with questions and answers: made on disk ahead of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.lib.format import open_memmap
+from numpy.typing import NDArray
+from torch.utils.data import DataLoader, Dataset
+
+from geochg.datasets.ground.labelled import Ground
+from geochg.datasets.ground.series import shares_by_kind
+from geochg.datasets.telling.rows import IMAGES, answerable, rows
+from geochg.datasets.telling.truth import Truth
+from geochg.errors import InputError
+from geochg.training.builtin.pair_truth import pair_truth
+from geochg.training.builtin.pairs import SIDE_PX, PairMaker
+from geochg.training.checkpoints import write_whole, written_whole
+
+_CHUNK = 50
+"""Pairs made between two notes of how far the making is."""
+
+_TRIES = 300
+"""Pairs of labelled ground looked at for one of which can be told what changed."""
+
+_DATES = ("before", "after")
+
+
+class LanguagePair(NamedTuple):
+    """A pair as the language stage takes it.
+
+    Attributes:
+        before: `(3, height, width)` uint8 red, green, blue.
+        after: As `before`.
+        counts: `(class name, direction, number)` of what changed.
+        turns: Questions and answers of the instruction rows, as `(task, question, answer)`.
+    """
+
+    before: NDArray[np.uint8]
+    after: NDArray[np.uint8]
+    counts: list[tuple[str, str, int]]
+    turns: list[tuple[str, str, str]]
+
+
+@dataclass(frozen=True)
+class LanguagePairs:
+    """The pairs of a folder that `make_language_pairs` filled, read from disk one at a time."""
+
+    folder: Path
+
+    def __len__(self) -> int:
+        return _made(self.folder)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Not its open arrays: a process that is spawned would get all pairs through a pipe.
+        return LanguagePairs, (self.folder,)
+
+    @cached_property
+    def _arrays(self) -> list[NDArray[np.uint8]]:
+        return [np.load(self.folder / f"{name}.npy", mmap_mode="r") for name in _DATES]
+
+    def __getitem__(self, index: int) -> LanguagePair:
+        before, after = (np.array(array[index]) for array in self._arrays)
+        text = self._text(index)
+        counts, turns = ([(*entry,) for entry in text[name]] for name in ("counts", "turns"))
+        return LanguagePair(before, after, counts, turns)
+
+    def changed(self, index: int) -> bool:
+        """Whether anything changed in a pair; without reading its images."""
+        return bool(self._text(index)["counts"])
+
+    def _text(self, index: int) -> dict[str, Any]:
+        return _texts(self.folder, index // _CHUNK)[index % _CHUNK]
+
+
+def make_language_pairs(
+    folder: Path, count: int, grounds: Sequence[Ground], *, seed: int = 0, workers: int = 0
+) -> LanguagePairs:
+    """Makes pairs of labelled ground in a folder, going on where an earlier call stopped.
+
+    Args:
+        folder: Made when it is not there.
+        count: Pairs wanted in all.
+        grounds: To make them of; the same as before when the folder is not empty.
+        seed: Of the pairs.
+        workers: Processes that make pairs; 0 for none beside this one.
+
+    Raises:
+        InputError: If the folder holds pairs of other grounds, seed or number, or if of hardly any
+            pair of these grounds it can be told what changed.
+    """
+    (folder / "texts").mkdir(parents=True, exist_ok=True)
+    facts = {"count": count, "seed": seed, "grounds": len(grounds)}
+    _check_same(folder, {**facts, "shares": shares_by_kind(grounds)})
+    source = _Samples(grounds, seed, range(_made(folder), count))
+    samples = iter(DataLoader(source, batch_size=None, num_workers=workers, collate_fn=_as_it_is))
+    arrays = {name: _array(folder / f"{name}.npy", count) for name in _DATES}
+    for start in range(source.numbers.start, count, _CHUNK):
+        texts = []
+        for index in range(start, min(start + _CHUNK, count)):
+            pair = next(samples)
+            if pair is None:
+                raise InputError(
+                    "of this imagery hardly any pair can be told in words",
+                    "add labels of buildings or of land cover; docs/training.md lists them",
+                )
+            for name, array in arrays.items():
+                array[index] = getattr(pair, name)
+            texts.append({"counts": pair.counts, "turns": pair.turns})
+        for array in arrays.values():
+            array.flush()
+        # Its being there says that the pairs are.
+        write_whole(folder / "texts" / f"{start // _CHUNK}.json", json.dumps(texts))
+    return LanguagePairs(folder)
+
+
+class _Samples(Dataset[LanguagePair | None]):
+    """Pairs by their number, so that neither workers nor an interruption change them."""
+
+    def __init__(self, grounds: Sequence[Ground], seed: int, numbers: range) -> None:
+        self.maker, self.seed, self.numbers = PairMaker(grounds), seed, numbers
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __getitem__(self, place: int) -> LanguagePair | None:
+        """The first pair whose changes can be told; None where there is none in `_TRIES`."""
+        rng = np.random.default_rng((self.seed, self.numbers[place]))
+        for _ in range(_TRIES):
+            pair = self.maker.pair(rng)
+            truth = pair_truth(pair, int(rng.integers(1 << 31)))
+            if truth is not None:
+                before, after = (_bytes(image) for image in (pair.before, pair.after))
+                return LanguagePair(before, after, list(_counts(truth)), list(_turns(truth)))
+        return None
+
+
+def _bytes(image: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Red, green and blue first, without the near infrared."""
+    return np.rint(255 * image[..., :3].transpose(2, 0, 1)).astype(np.uint8)
+
+
+def _counts(truth: Truth) -> Iterator[tuple[str, str, int]]:
+    for (class_name, change), number in truth.counts.items():
+        yield class_name, str(change), number
+
+
+def _turns(truth: Truth) -> Iterator[tuple[str, str, str]]:
+    """Question and answer of each row; those of a dialogue are joined into one text each."""
+    for task, row in zip(answerable(truth), rows(truth, ("", "")), strict=True):
+        turns = [turn["value"].removeprefix(IMAGES) for turn in row["conversations"]]
+        yield str(task), "\n".join(turns[0::2]), "\n".join(turns[1::2])
+
+
+def _as_it_is(pair: LanguagePair | None) -> LanguagePair | None:
+    return pair
+
+
+# --- the folder ----------------------------------------------------------------------------------
+
+
+def _made(folder: Path) -> int:
+    """Pairs that are whole: a chunk counts once its texts are written."""
+    facts = json.loads((folder / "facts.json").read_text("utf-8"))
+    chunks = 0
+    while (folder / "texts" / f"{chunks}.json").exists():
+        chunks += 1
+    return int(min(chunks * _CHUNK, facts["count"]))
+
+
+@lru_cache(maxsize=2048)
+def _texts(folder: Path, chunk: int) -> list[dict[str, Any]]:
+    """Texts of the pairs of a chunk; kept, since training comes back to them."""
+    texts: list[dict[str, Any]] = json.loads(
+        (folder / "texts" / f"{chunk}.json").read_text("utf-8")
+    )
+    return texts
+
+
+def _check_same(folder: Path, facts: dict[str, Any]) -> None:
+    file = folder / "facts.json"
+    if not file.exists():
+        write_whole(file, json.dumps(facts))
+    elif json.loads(file.read_text("utf-8")) != facts:
+        raise InputError(
+            f"{folder} holds pairs that were made of other imagery, or another number of them",
+            "name another folder for these",
+        )
+
+
+def _array(path: Path, count: int) -> np.memmap[Any, Any]:
+    shape = (count, 3, SIDE_PX, SIDE_PX)
+    if not path.exists():
+        with written_whole(path) as aside:
+            open_memmap(aside, mode="w+", dtype=np.uint8, shape=shape).flush()
+    return open_memmap(path, mode="r+")

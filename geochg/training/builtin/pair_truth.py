@@ -1,0 +1,94 @@
+"""What can truly be said of a pair of labelled ground.
+
+Labels of ground leave gaps: a mask of buildings does not tell what else a place became. A pair is
+told in words only where such gaps are too small to be seen.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from geochg.datasets.ground.change_names import ChangeNames, change_names
+from geochg.datasets.telling.truth import CLASS_NAMES, MaskTruth
+from geochg.land_cover import COVERS
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from geochg.training.builtin.pairs import Pair
+
+LEAST_PX = 12
+"""Changed pieces of fewer pixels are left out."""
+
+_SPECKS_SHARE = 0.1
+"""Largest share of the named change that may be left out so."""
+
+_SEAM_PX = 5
+"""Width of seams of unknown change around what is put in, which are not looked at."""
+
+_BESIDE_PX = 10
+"""What changed that near to a named change goes with it, such as the yard of a new house."""
+
+_UNTOLD_SHARE = 0.005
+"""Largest share of a pair that may have changed, or not be known, without being told."""
+
+
+def pair_truth(pair: Pair, seed: int) -> MaskTruth | None:
+    """The changes of a pair by class and direction.
+
+    Args:
+        pair: Of labelled ground.
+        seed: Draws the wordings.
+
+    Returns:
+        None where sentences from it could be false: more than a little changed, or may have, that
+        has no one class and direction, or much of the change is specks.
+    """
+    names = change_names(pair.cover_before, pair.cover_after)
+    named = (pair.change == 1) & (names.classes > 0)
+    kept = _without_specks(named, names)
+    if np.count_nonzero(named & ~kept) > _SPECKS_SHARE * np.count_nonzero(named):
+        return None
+    if _untold((pair.change != 0) & ~named, kept).mean() > _UNTOLD_SHARE:
+        return None
+    return MaskTruth(
+        seed,
+        np.where(kept, names.classes, np.uint8(0)),
+        np.where(kept, names.directions, np.uint8(0)),
+        _known(pair.change == 1, names),
+    )
+
+
+def _without_specks(named: NDArray[np.bool_], names: ChangeNames) -> NDArray[np.bool_]:
+    """The pixels in pieces of one class and direction that are large enough."""
+    kept = np.zeros_like(named)
+    codes = np.where(named, 4 * names.classes + names.directions, 0)
+    for code in np.unique(codes[named]).tolist():
+        _, labels, facts, _ = cv2.connectedComponentsWithStats((codes == code).astype(np.uint8))
+        large = facts[:, cv2.CC_STAT_AREA] >= LEAST_PX
+        large[0] = False
+        kept |= large[labels]
+    return kept
+
+
+def _untold(unnamed: NDArray[np.bool_], kept: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """What may have changed and has no name, but for seams and what lies beside a named change."""
+    window = np.ones((_SEAM_PX, _SEAM_PX), np.uint8)
+    wide = cv2.morphologyEx(unnamed.astype(np.uint8), cv2.MORPH_OPEN, window) > 0
+    side_px = 2 * _BESIDE_PX + 1
+    near = cv2.dilate(kept.astype(np.uint8), np.ones((side_px, side_px), np.uint8)) > 0
+    return np.asarray(wide & ~near, np.bool_)
+
+
+def _known(changed: NDArray[np.bool_], names: ChangeNames) -> tuple[str, ...]:
+    """The classes of which no change is called by another name, or by none."""
+
+    def is_known(name: str) -> bool:
+        index = CLASS_NAMES.index(name)
+        hidden = changed & (names.possible >> index & 1 > 0) & (names.classes != index)
+        return np.count_nonzero(hidden) < LEAST_PX
+
+    return tuple(name for name in CLASS_NAMES if name in COVERS and is_known(name))
