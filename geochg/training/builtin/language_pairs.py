@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 from geochg.datasets.ground.labelled import Ground
 from geochg.datasets.ground.series import shares_by_kind
 from geochg.datasets.telling.rows import IMAGES, answerable, rows
-from geochg.datasets.telling.truth import Truth
+from geochg.datasets.telling.truth import MaskTruth
 from geochg.errors import InputError
 from geochg.training.builtin.pair_truth import pair_truth
 from geochg.training.builtin.pairs import SIDE_PX, PairMaker
@@ -146,12 +146,12 @@ def _bytes(image: NDArray[np.float32]) -> NDArray[np.uint8]:
     return np.rint(255 * image[..., :3].transpose(2, 0, 1)).astype(np.uint8)
 
 
-def _counts(truth: Truth) -> Iterator[tuple[str, str, int]]:
+def _counts(truth: MaskTruth) -> Iterator[tuple[str, str, int]]:
     for (class_name, change), number in truth.counts.items():
         yield class_name, str(change), number
 
 
-def _turns(truth: Truth) -> Iterator[tuple[str, str, str]]:
+def _turns(truth: MaskTruth) -> Iterator[tuple[str, str, str]]:
     """Question and answer of each row; those of a dialogue are joined into one text each."""
     for task, row in zip(answerable(truth), rows(truth, ("", "")), strict=True):
         turns = [turn["value"].removeprefix(IMAGES) for turn in row["conversations"]]

@@ -23,10 +23,10 @@ def small(monkeypatch):
 
 
 def test_pairs_have_images_and_rows_of_all_tasks(tmp_path):
-    pairs = make_language_pairs(tmp_path, 8, GROUNDS)
-    assert len(pairs) == 8
+    pairs = make_language_pairs(tmp_path, 24, GROUNDS)
+    assert len(pairs) == 24
     changed = 0
-    for index in range(8):
+    for index in range(24):
         pair = pairs[index]
         for date in (pair.before, pair.after):
             assert date.shape == (3, SIDE_PX, SIDE_PX)
@@ -39,7 +39,7 @@ def test_pairs_have_images_and_rows_of_all_tasks(tmp_path):
         assert set(texts) == {"caption", "presence", "count", "locate", "dialogue", "question"}
         assert {name for name, _, _ in pair.counts} <= {"building"}
         changed += bool(pair.counts)
-    assert 0 < changed < 8
+    assert 0 < changed < 24
 
 
 def test_neither_workers_nor_an_interruption_change_the_pairs(tmp_path, monkeypatch):
