@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from geochg.errors import OptionError
 from geochg.evaluation.options import EvaluateOptions
 from geochg.records import Task
 
+from .interrupts import interrupts_raised
 from .pair_options import CommaSeparated
 from .shared_options import (
     PATH,
@@ -193,7 +195,7 @@ def evaluate(
         refuse(ctx, _NOT_FOR_MAPS, "a folder of kinds", "leave it out")
         from .evaluate_kinds import evaluate_kinds
 
-        evaluate_kinds(ctx)
+        _run(evaluate_kinds, ctx)
         return
     else:
         are_rows = _are_rows(ctx, sources)
@@ -202,14 +204,20 @@ def evaluate(
         refuse(ctx, _PAIRS_ONLY, "rows of questions", "it is for labelled pairs")
         from .evaluate_rows import evaluate_rows
 
-        evaluate_rows(ctx)
+        _run(evaluate_rows, ctx)
         return
     refuse(ctx, _ROWS_ONLY, "labelled pairs", "it is for rows of questions and answers")
     if not ctx.params["fit_threshold"]:
         refuse(ctx, _FITTING, "scoring alone", "add --fit-threshold")
     from .evaluate_pairs import evaluate_pairs
 
-    evaluate_pairs(ctx)
+    _run(evaluate_pairs, ctx)
+
+
+def _run(command: Callable[[click.Context], None], ctx: click.Context) -> None:
+    """Runs what is asked for; Ctrl-C leaves neither half an output nor temporary files."""
+    with interrupts_raised():
+        command(ctx)
 
 
 def refuse(ctx: click.Context, names: tuple[str, ...], beside: str, hint: str) -> None:

@@ -27,13 +27,11 @@ def evaluate_kinds(ctx: click.Context) -> None:
     from geochg.datasets.kinds import kinds_of
     from geochg.evaluation.kind_scores import kinds_report
 
-    from .interrupts import interrupts_raised
     from .progress import showing_progress
 
     _check_files(files, sources, overwrite=overwrite)
     kinds = [kind for source in sources for kind in kinds_of(source)]
-    # Temporary heatmaps are cleared up when it is interrupted.
-    with interrupts_raised(), showing_progress() as listener:
+    with showing_progress() as listener:
         report = kinds_report(kinds, options, listener)
     told = {name: str(path) for name, path in files.items() if path is not None}
     facts = told | _facts(report, options)

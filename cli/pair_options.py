@@ -128,7 +128,8 @@ _PAIR_OPTIONS = (
         type=CommaSeparated(),
         metavar="LIST",
         help="Bands to use, by number, name, colour or role=number: `4,3,2`, `red,green,blue`, "
-        "`red=1,green=2,blue=3,nir=4`.",
+        "`red=1,green=2,blue=3,nir=4`; `gray` makes one of the colours, for a date in black and "
+        "white against one in colour.",
     ),
     click.option("--resolution", type=float, help="Pixel size in units of the CRS."),
     click.option("--crs", help="CRS of the grid, such as EPSG:32633, instead of BEFORE's."),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from geochg.fetched_code import prevent_fetched_code
 from geochg.telemetry import switch_telemetry_off
 
 if TYPE_CHECKING:
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from geochg.pipeline import analyze as analyze
 
 switch_telemetry_off()
+prevent_fetched_code(sys.meta_path)
 __version__ = version("geochg")
 __all__ = ["AnalyzeOptions", "ChangeResult", "Outputs", "__version__", "analyze", "open_dialogue"]
 

@@ -186,7 +186,8 @@ class AnalyzeOptions(Options):
         clue: Whether the model describes each tile first and is told so with each question.
         clue_model: Another model to describe it, as `model`; empty for the same.
         clue_options: That model's own options.
-        bands: Bands to use, by number, name, colour or `role=number`; empty for the model's choice.
+        bands: Bands to use, by number, name, colour or `role=number`; `gray` alone for the grey of
+            each date; empty for the model's choice.
         resolution: Pixel size of the grid in units of its CRS; None for the before image's.
         crs: CRS of the grid; None for the before image's.
         aoi: Area of interest: a vector file, `west,south,east,north` or WKT; coordinates are

@@ -10,6 +10,7 @@ from typing import Any
 from odc.geo.geobox import GeoBox
 
 from geochg import __version__
+from geochg.companions import files_behind
 from geochg.foreign_text import storable, without_secrets
 from geochg.geometry.vector_file import file_of
 from geochg.journal import Tallies
@@ -32,7 +33,7 @@ def fingerprint(
         "the before image": [without_secrets(pair.before.path), *_states(pair.before.files)],
         "the after image": [without_secrets(pair.after.path), *_states(pair.after.files)],
         "the model": asdict(model.identity),
-        "the area of interest": _states([file_of(options.aoi)] if options.aoi else []),
+        "the area of interest": _states(map(str, _area_files(options))),
         "whether there is a heatmap": heatmap,
         **{f"option {name}": value for name, value in _shaping(options, model).items()},
     }
@@ -65,6 +66,11 @@ def metadata(
         }
     )
     return told
+
+
+def _area_files(options: AnalyzeOptions) -> list[Path]:
+    """The files of the area of interest; none for coordinates."""
+    return files_behind(file_of(options.aoi)) if options.aoi else []
 
 
 def _tile_counts(tallies: Tallies, failed: int) -> dict[str, int]:

@@ -31,6 +31,7 @@ MIDDLE = {"tiling", "models", "cells", "features", "writers"}
 ALLOWED = {
     "foreign_text": set(),
     "telemetry": set(),
+    "fetched_code": set(),
     "errors": {"foreign_text"},
     "remote_files": {"errors"},
     "file_names": {"errors"},

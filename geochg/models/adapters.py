@@ -5,14 +5,12 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from geochg.errors import ModelError
 from geochg.models.hub import hub_off
 from geochg.models.pretrained import broken_errors, refuse_rubbish
-from geochg.models.quantised import import_bitsandbytes
 from geochg.models.saved import UNFINISHED, checksum, saved_json
 from geochg.models.saved_settings import check_pattern
 
@@ -108,9 +106,6 @@ def adapted(model: Any, adapter: str, *, merge: bool) -> Any:  # noqa: ANN401
     """
     folder = adapter_folder(adapter)
     try:
-        with suppress(ImportError):
-            # PEFT imports it as well, but would have it fetch code.
-            import_bitsandbytes()
         from peft import PeftModel, get_peft_model_state_dict, load_peft_weights
     except ImportError as error:
         raise ModelError("adapters need peft", 'pip install "geochg[models]"') from error

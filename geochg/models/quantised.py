@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from geochg.errors import ModelError
@@ -33,7 +31,7 @@ def quantised_settings(
     if device == "mps":
         raise ModelError("there is no quantisation on mps", "leave out --quantize")
     try:
-        import_bitsandbytes()
+        import bitsandbytes  # noqa: F401
     except ImportError as error:
         raise ModelError(
             "quantisation needs bitsandbytes", 'pip install "geochg[models]"'
@@ -51,21 +49,6 @@ def quantised_settings(
     return {"quantization_config": config, "device_map": {"": device}}
 
 
-def import_bitsandbytes() -> None:
-    """Imports bitsandbytes, and peft may then import it without more ado.
-
-    On processors with AVX512-BF16 it fetches code from the hub (`kernels-community`) while it is
-    imported, where the package `kernels` is installed. Nothing is fetched that nobody asked for.
-
-    Raises:
-        ImportError: If it is not installed.
-    """
-    if sys.modules.get("bitsandbytes") is not None:
-        return
-    with _hidden("kernels"):
-        import bitsandbytes  # noqa: F401
-
-
 def switch_off_repacking(model: nn.Module) -> None:
     """Keeps bitsandbytes from its AVX512-BF16 kernels in every 4-bit layer.
 
@@ -76,16 +59,3 @@ def switch_off_repacking(model: nn.Module) -> None:
         if hasattr(module, "support_avx512bf16_for_cpu"):
             part: Any = module
             part.support_avx512bf16_for_cpu = False
-
-
-@contextmanager
-def _hidden(package: str) -> Iterator[None]:
-    """Lets imports of a package fail, unless it was imported before."""
-    if package in sys.modules:
-        yield
-        return
-    sys.modules[package] = None  # type: ignore[assignment]
-    try:
-        yield
-    finally:
-        del sys.modules[package]

@@ -13,6 +13,7 @@ from rasterio import DatasetReader
 from geochg.errors import InputError, OptionError
 from geochg.foreign_text import cleaned
 from geochg.tiling.band_names import ROLES, BandFacts, is_generic, roles_of, says_no_colour
+from geochg.tiling.gray import GRAY, count_of, gray_numbers, refuse_gray_against_color
 
 BandPurpose = Literal["rgb", "rgb+nir", "all"]
 """What bands are wanted for, see `choose_bands`."""
@@ -70,8 +71,9 @@ class BandChoice:
 
     Attributes:
         names: What each band shows; distinct.
-        before: Band numbers in the before image, from 1.
-        after: Band numbers in the after image.
+        before: Band numbers in the before image, from 1; red, green and blue where the one band
+            `gray` is the luminance of a picture.
+        after: Band numbers in the after image, likewise.
         note: What was assumed, for the user to see; may be empty.
         told: What was found, as certain; may be empty.
     """
@@ -81,6 +83,10 @@ class BandChoice:
     after: tuple[int, ...]
     note: str = ""
     told: str = ""
+
+    def is_luminance(self, numbers: Sequence[int]) -> bool:
+        """Whether the one band in use is made of these of a date."""
+        return len(numbers) > len(self.names)
 
 
 def describe_bands(dataset: DatasetReader, alpha: int | None) -> tuple[Band, ...]:
@@ -129,7 +135,8 @@ def choose_bands(
         before: Bands of the before image.
         after: Bands of the after image.
         wanted: The user's choice, each a number, a name, a role or `role=number` (or `role=name`);
-            empty to let the files decide.
+            empty to let the files decide. `gray` alone is the grey of each date: its only band, or
+            the luminance of its colours.
         purpose: `rgb` for a model that looks at pictures, `rgb+nir` for one that also looks at
             the near infrared where both dates name it, and at named bands in false colour, `all`
             for one that uses every band.
@@ -139,6 +146,8 @@ def choose_bands(
         OptionError: If a wanted band is not there, or the choice is no picture.
         InputError: If nothing is wanted and the files do not say which bands go together.
     """
+    if len(wanted) == 1 and wanted[0].lower() in GRAY:
+        return _gray(before, after, paths)
     if wanted:
         choice = _wanted(before, after, wanted, paths)
         if purpose == "all":
@@ -177,6 +186,18 @@ def _wanted(
     )
 
 
+def _gray(before: Sequence[Band], after: Sequence[Band], paths: tuple[str, str]) -> BandChoice:
+    numbers = (gray_numbers(before, paths[0]), gray_numbers(after, paths[1]))
+    dates = zip(("before", "after"), (before, after), numbers, strict=True)
+    colored = {date: bands for date, bands, made_of in dates if len(made_of) > 1}
+    guessed = any(not any(band.role for band in bands) for bands in colored.values())
+    told = f"the luminance of {' and '.join(colored)} is used: 0.299 red, 0.587 green, 0.114 blue"
+    note = "the bands are not named: the first three are taken for red, green and blue"
+    return BandChoice(
+        GRAY[:1], *numbers, note=note if guessed else "", told=told if colored else ""
+    )
+
+
 def _find(token: str, bands: Sequence[Band], path: str) -> Band:
     key = token.rpartition("=")[2].strip().lower()
     if not key:
@@ -212,9 +233,9 @@ def _shared(before: Sequence[Band], after: Sequence[Band]) -> BandChoice:
         _refuse_contradiction(pairs)
         note = _assumed(before, after)
     else:
-        _refuse_grey(before, after)
+        refuse_gray_against_color(before, after)
         raise InputError(
-            f"the before image has {_count(before)}, the after image {_count(after)}, "
+            f"the before image has {count_of(before)}, the after image {count_of(after)}, "
             "and their names do not say which go together",
             "choose bands that both have, such as --bands 1",
         )
@@ -263,23 +284,6 @@ def _names(bands: Sequence[Band]) -> str:
     return ", ".join(band.label or band.name for band in bands)
 
 
-def _count(bands: Sequence[Band]) -> str:
-    return "one band" if len(bands) == 1 else f"{len(bands)} bands"
-
-
-def _refuse_grey(before: Sequence[Band], after: Sequence[Band]) -> None:
-    """Refuses a black-and-white date against one in colour, with what can be done."""
-    if 1 not in (len(before), len(after)):
-        return
-    raise InputError(
-        f"the before image has {_count(before)}, the after image {_count(after)}: one date is "
-        "grey, the other in colour",
-        "compare the first band of each with --bands 1; or make the colour date grey first: "
-        "gdal_calc.py -A IN.tif --A_band=1 -B IN.tif --B_band=2 -C IN.tif --C_band=3 "
-        '--calc="0.3*A+0.59*B+0.11*C" --outfile=GREY.tif',
-    )
-
-
 def _distinct(pairs: Sequence[tuple[Band, Band]]) -> tuple[str, ...]:
     """A name for each pair; bands that share one are called by number instead."""
     names = [_common_name(a, b) for a, b in pairs]
@@ -320,7 +324,7 @@ def _display(before: Sequence[Band], after: Sequence[Band]) -> BandChoice:
             tuple(band.number for band in after[:3]),
             f"{why}: the first three are taken for red, green and blue",
         )
-    _refuse_grey(before, after)
+    refuse_gray_against_color(before, after)
     raise InputError(
         "the images do not say which bands are red, green and blue: before "
         f"{_names(before)}; after {_names(after)}",

@@ -22,6 +22,7 @@ from geochg.records import PixelWindow
 from geochg.tiling.alpha import marked_alpha
 from geochg.tiling.centring import WIDE_TYPES, Centring, as_float32
 from geochg.tiling.collar import Collar
+from geochg.tiling.gray import luminance
 from geochg.tiling.grid import (
     COARSER_FROM,
     Lattice,
@@ -44,6 +45,7 @@ class DatePlan:
     Attributes:
         source: The raster.
         band_numbers: Bands in use, from 1.
+        luminance: Whether they are red, green and blue, of which the luminance is read.
         displacement_px: `(dx, dy)` in grid pixels by which its content lies off the grid.
         match: Maps its values to the other date's; None to leave them.
         stretch: Turns its own values into display values; None to give values.
@@ -54,6 +56,7 @@ class DatePlan:
 
     source: RasterSource
     band_numbers: tuple[int, ...]
+    luminance: bool = False
     displacement_px: tuple[float, float] = (0.0, 0.0)
     match: RadiometricMatch | None = None
     stretch: Stretch | None = None
@@ -73,7 +76,7 @@ class DateReader:
 
     def __init__(self, plan: DatePlan, grid: GeoBox) -> None:
         self._plan = plan
-        with ExitStack() as opening, gdal_settings(fetches=plan.source.fetches):
+        with ExitStack() as opening, gdal_settings(plan.source.path, fetches=plan.source.fetches):
             self._open(plan, grid, opening)
             self._stack = opening.pop_all()
 
@@ -154,7 +157,7 @@ class DateReader:
             return self._nothing(shape)
         # rasterio's environments belong to a thread, so one cannot outlive the call.
         source = self._plan.source
-        with gdal_settings(fetches=source.fetches), _named(source.path):
+        with gdal_settings(source.path, fetches=source.fetches), _named(source.path):
             values, valid = self._read_turned(inside, shape_px)
         if values.shape[1:] == shape:
             return values, valid
@@ -189,7 +192,8 @@ class DateReader:
         else:
             alpha = self._dataset.read(self._alpha, window=window, out_shape=shape)
             valid = alpha >= _ALPHA_VALID
-        return values, _finite(values, valid)
+        valid = _finite(values, valid)
+        return (luminance(values) if self._plan.luminance else values), valid
 
     def _padded(
         self,
@@ -207,7 +211,8 @@ class DateReader:
 
     def _nothing(self, shape: tuple[int, int]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         dtype = self._dataset.dtypes[self._bands[0] - 1]
-        return np.zeros((len(self._bands), *shape), dtype=dtype), np.zeros(shape, dtype=bool)
+        count = 1 if self._plan.luminance else len(self._bands)
+        return np.zeros((count, *shape), dtype=dtype), np.zeros(shape, dtype=bool)
 
 
 def _finite(values: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.bool_]:

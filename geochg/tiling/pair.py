@@ -88,7 +88,8 @@ class RasterPair:
         self, source: RasterSource, bands: tuple[int, ...], collars: tuple[Collar, ...]
     ) -> DatePlan:
         step_px = view_step_px(source.geobox, self.grid) if self.is_view else 1
-        return DatePlan(source, bands, collars=collars, step_px=step_px)
+        luminance = self.bands.is_luminance(bands)
+        return DatePlan(source, bands, luminance=luminance, collars=collars, step_px=step_px)
 
     def files(self) -> list[str]:
         """Every local file behind the two rasters."""

@@ -16,6 +16,7 @@ from rasterio import DatasetReader
 from rasterio.errors import RasterioError, RasterioIOError
 from rasterio.vrt import WarpedVRT
 
+from geochg.companions import container
 from geochg.errors import InputError
 from geochg.foreign_text import cleaned, printable, without_secrets
 from geochg.remote_files import is_remote, refuse_remote, refuse_remote_item
@@ -27,7 +28,7 @@ from geochg.tiling.drivers import drivers_for
 from geochg.tiling.placement import check_control_points, check_placement
 from geochg.tiling.unreadable import cannot_open
 from geochg.tiling.validity import Alpha, mask_kind, validity_of
-from geochg.tiling.virtual import PALETTE, is_palette, open_view
+from geochg.tiling.virtual import PALETTE, is_negative, is_palette, open_view
 
 GDAL_OPTIONS = {
     # A bounded block cache, in bytes, keeps memory flat however large the raster; it holds the
@@ -46,15 +47,19 @@ _NAMING_ITEMS = (("OVERVIEWS", "OVERVIEW_FILE"), ("GEOLOCATION", "X_DATASET"))
 _NOTHING_ENDS_SO = "{no-such-ending}"
 
 
-def gdal_settings(*, fetches: bool = True) -> AbstractContextManager[Any]:
+def gdal_settings(name: str = "", *, fetches: bool = True) -> AbstractContextManager[Any]:
     """How GDAL reads while it lasts, in this thread; its block cache is the whole process's.
 
     Args:
+        name: What is read; empty for all that a run reads.
         fetches: Whether files may be fetched from other machines.
     """
     # Guards what a look into the files has missed: GDAL then opens no file behind an address.
-    barred = {} if fetches else {"CPL_VSIL_CURL_ALLOWED_EXTENSIONS": _NOTHING_ENDS_SO}
-    env: AbstractContextManager[Any] = rasterio.Env(**GDAL_OPTIONS, **barred)
+    settings = {} if fetches else {"CPL_VSIL_CURL_ALLOWED_EXTENSIONS": _NOTHING_ENDS_SO}
+    if is_remote(name):
+        # A server may answer each guess at a mask's name with a page, or with one without end.
+        settings["GDAL_DISABLE_READDIR_ON_OPEN"] = "EMPTY_DIR"
+    env: AbstractContextManager[Any] = rasterio.Env(**{**GDAL_OPTIONS, **settings})
     return env
 
 
@@ -130,7 +135,7 @@ def read_source(path: str | os.PathLike[str], *, allow_remote: bool = False) -> 
     name = os.fspath(path)
     refuse_remote(name, allow=allow_remote)
     fetches = allow_remote or is_remote(name)
-    with gdal_settings(fetches=fetches), ExitStack() as stack:
+    with gdal_settings(name, fetches=fetches), ExitStack() as stack:
         raw = _open(name, stack, fetches=fetches)
         for domain, item in _NAMING_ITEMS:
             refuse_remote_item(name, raw.tags(ns=domain).get(item, ""), allow=allow_remote)
@@ -178,7 +183,7 @@ def _alpha_of(name: str, dataset: DatasetReader) -> Alpha | None:
 def can_open(name: str) -> bool:
     """Whether GDAL here opens a raster: builds of GDAL differ in the formats they know."""
     fetches = is_remote(name)
-    with gdal_settings(fetches=fetches), ExitStack() as stack:
+    with gdal_settings(name, fetches=fetches), ExitStack() as stack:
         try:
             refuse_remote(name)
             _opened(name, stack, fetches=fetches)
@@ -201,8 +206,9 @@ def open_source(name: str) -> Iterator[DatasetReader]:
         InputError: As `read_source`.
     """
     refuse_remote(name)
-    with ExitStack() as stack:
-        raw = _open(name, stack, fetches=is_remote(name))
+    fetches = is_remote(name)
+    with gdal_settings(name, fetches=fetches), ExitStack() as stack:
+        raw = _open(name, stack, fetches=fetches)
         yield _placed(name, _seen(raw, stack), stack)
 
 
@@ -237,7 +243,8 @@ def open_valid(
         dtype = source.dtype_of(wanted)
         plain = all(raw.dtypes[number - 1] == dtype for number in wanted) if raw.count > 1 else True
         step_px = step_px if raw.crs is not None else 1
-        if validity or is_palette(raw) or marked_alpha(raw) or not plain or step_px > 1:
+        changed = is_palette(raw) or is_negative(raw) or not plain
+        if validity or changed or marked_alpha(raw) or step_px > 1:
             view = open_view(raw, validity, dtype, wanted, step_px)
             dataset = stack.enter_context(view)
         else:
@@ -256,7 +263,7 @@ def collars_of(source: RasterSource, wanted: Sequence[int]) -> tuple[Collar, ...
     """
     if source.mask not in ("none", "nodata"):
         return ()
-    with gdal_settings(fetches=source.fetches), ExitStack() as stack:
+    with gdal_settings(source.path, fetches=source.fetches), ExitStack() as stack:
         raw = _open(source.path, stack, fetches=source.fetches)
         nodata = [raw.nodatavals[number - 1] for number in wanted]
         try:
@@ -266,8 +273,9 @@ def collars_of(source: RasterSource, wanted: Sequence[int]) -> tuple[Collar, ...
 
 
 def _seen(dataset: DatasetReader, stack: ExitStack) -> DatasetReader:
-    """The raster itself, or a palette image as colours."""
-    return stack.enter_context(open_view(dataset)) if is_palette(dataset) else dataset
+    """The raster itself, or a palette image as colours, a negative as positive."""
+    changed = is_palette(dataset) or is_negative(dataset)
+    return stack.enter_context(open_view(dataset)) if changed else dataset
 
 
 def _placed(name: str, dataset: DatasetReader, stack: ExitStack) -> DatasetReader:
@@ -371,7 +379,7 @@ def _size_bytes(name: str) -> int | None:
 
 def _local_files(name: str, known: frozenset[str] = frozenset()) -> set[str]:
     """Every local file behind a raster; GDAL lists one level of a virtual one only."""
-    found = {name} | ({container} if (container := _container(name)) else set())
+    found = {name} | ({archive} if (archive := container(name)) else set())
     try:
         with rasterio.open(name) as dataset:
             found |= set(dataset.files)
@@ -382,11 +390,3 @@ def _local_files(name: str, known: frozenset[str] = frozenset()) -> set[str]:
         if file.lower().endswith(".vrt"):
             found |= _local_files(file, known | found)
     return found
-
-
-def _container(name: str) -> str:
-    """The archive that a name like `/vsizip/a.zip/b.tif` looks into; empty for others."""
-    if not name.startswith(("/vsizip/", "/vsitar/", "/vsigzip/", "/vsi7z/", "/vsirar/")):
-        return ""
-    inner = Path(name.split("/", 2)[2].strip("{}"))
-    return next((str(p) for p in (inner, *inner.parents) if _size_bytes(str(p)) is not None), "")

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from uuid import uuid4
 from xml.etree import ElementTree
 
+import numpy as np
 import rasterio
 import rasterio.shutil
 from affine import Affine
@@ -67,6 +68,12 @@ def is_palette(dataset: DatasetReader) -> bool:
     return bool(dataset.count) and dataset.colorinterp[0] is ColorInterp.palette
 
 
+def is_negative(dataset: DatasetReader) -> bool:
+    """Whether its highest value is black, as in scans of film: GDAL gives such values as stored."""
+    structure = dataset.tags(ns="IMAGE_STRUCTURE")
+    return structure.get("MINISWHITE") == "YES" and set(dataset.dtypes) <= {"uint8", "uint16"}
+
+
 def palette_opacity(dataset: DatasetReader) -> Table:
     """Which indexes of a palette image are valid: not its nodata value, not transparent."""
     values = {index: 255 if color[3] else 0 for index, color in dataset.colormap(1).items()}
@@ -104,7 +111,8 @@ def open_view(
             are any; the place on the ground stays the same.
 
     Returns:
-        The same bands; of a palette image red, green, blue and alpha, uint8.
+        The same bands; of a palette image red, green, blue and alpha, uint8; of a negative
+        (`is_negative`) the positive.
     """
     root = ElementTree.Element(
         "VRTDataset", rasterXSize=str(dataset.width), rasterYSize=str(dataset.height)
@@ -168,15 +176,25 @@ def _gdal_name(dataset: DatasetReader, template: ElementTree.Element) -> str:
 
 def _plain_bands(dataset: DatasetReader, name: str) -> list[ElementTree.Element]:
     bands = []
+    table: Table = ()
     for number, (dtype, color) in enumerate(
         zip(dataset.dtypes, dataset.colorinterp, strict=True), start=1
     ):
         band = ElementTree.Element("VRTRasterBand", dataType=_TYPES[dtype], band=str(number))
         shown = color.name.capitalize() if color.name in ("red", "green", "blue", "gray") else ""
         ElementTree.SubElement(band, "ColorInterp").text = shown or "Undefined"
-        band.append(_source(name, str(number)))
+        if is_negative(dataset):
+            highest = _highest(dataset, number)
+            table = ((0.0, highest), (highest, 0.0))
+        band.append(_source(name, str(number), table))
         bands.append(band)
     return bands
+
+
+def _highest(dataset: DatasetReader, number: int) -> float:
+    """The highest value that a band of whole numbers can have, stored in its number of bits."""
+    bits = dataset.tags(number, ns="IMAGE_STRUCTURE").get("NBITS")
+    return float(2 ** (int(bits) if bits else np.iinfo(dataset.dtypes[number - 1]).bits) - 1)
 
 
 def _palette_bands(dataset: DatasetReader, name: str) -> list[ElementTree.Element]:

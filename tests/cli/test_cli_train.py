@@ -169,3 +169,38 @@ def test_a_folder_without_labelled_imagery_is_refused(tmp_path, small):
     result = run("-o", tmp_path / "m", "--work", tmp_path / "w", "--real-dir", tmp_path / "empty")
     assert "holds no labelled imagery" in str(result.exception)
     assert not (tmp_path / "m").exists()
+    assert not (tmp_path / "w").exists()
+
+
+@pytest.mark.parametrize(
+    "theirs", ["thesis.docx", "frozen.safetensors", "pairs/before.npy", "checkpoint-7/whole"]
+)
+def test_a_folder_of_the_users_own_is_no_work_folder(tmp_path, imagery, small, theirs):
+    work = tmp_path / "mine"
+    (work / theirs).parent.mkdir(parents=True)
+    (work / theirs).write_bytes(b"mine")
+    there = sorted(tmp_path.rglob("*"))
+    result = run("-o", tmp_path / "m", "--work", work, "--real-dir", imagery, *SMALL)
+    assert f"holds {theirs.partition('/')[0]} and is not the folder of a run" in str(
+        result.exception
+    )
+    assert sorted(tmp_path.rglob("*")) == there
+    assert (work / theirs).read_bytes() == b"mine"
+
+
+def test_a_file_is_no_work_folder(tmp_path, imagery, small):
+    (tmp_path / "w").write_text("mine")
+    result = run("-o", tmp_path / "m", "--work", tmp_path / "w", "--real-dir", imagery, *SMALL)
+    assert "is a file" in str(result.exception)
+
+
+@pytest.mark.parametrize("left", ["", ".recipe.json", "recipe.json"])
+def test_a_work_folder_that_is_new_or_its_own_is_taken(tmp_path, small, left):
+    from geochg.training.builtin.recipe import FACTS, CompactOptions, _begin
+
+    work = tmp_path / "w"
+    work.mkdir()
+    if left:
+        (work / left).write_text("{}")
+    _begin(work, CompactOptions())
+    assert json.loads((work / FACTS).read_text())["batch_size"] == CompactOptions().batch_size

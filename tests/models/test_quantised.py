@@ -1,14 +1,11 @@
 """4-bit weights on processors with AVX512-BF16, which is forced here, and without."""
 
-import sys
-import types
-
 import pytest
 import torch
 from four_bits import needs_four_bits
 from vlm_factory import save_vlm
 
-from geochg.models.quantised import import_bitsandbytes, switch_off_repacking
+from geochg.models.quantised import switch_off_repacking
 from geochg.models.vlm.loading import How, open_vlm
 
 WITH_AND_WITHOUT = pytest.mark.parametrize("has_avx512bf16", [True, False])
@@ -60,24 +57,3 @@ def test_models_without_such_layers_are_left_alone():
     model = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.ReLU())
     switch_off_repacking(model)
     assert not hasattr(model[0], "support_avx512bf16_for_cpu")
-
-
-def test_nothing_is_fetched_while_bitsandbytes_is_imported(monkeypatch, tmp_path):
-    """A stand-in does what bitsandbytes does on such a processor where `kernels` is installed."""
-    (tmp_path / "kernels.py").write_text("fetched = []\nget_kernel = fetched.append\n")
-    (tmp_path / "bitsandbytes.py").write_text(
-        "try:\n"
-        "    from kernels import get_kernel\n"
-        "    get_kernel('kernels-community/quantization-bitsandbytes')\n"
-        "except ImportError:\n"
-        "    pass\n"
-    )
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setitem(sys.modules, "bitsandbytes", types.ModuleType("bitsandbytes"))
-    monkeypatch.delitem(sys.modules, "bitsandbytes")
-    import_bitsandbytes()
-    assert sys.modules["bitsandbytes"].__file__ == str(tmp_path / "bitsandbytes.py")
-    import kernels
-
-    assert kernels.fetched == []
-    monkeypatch.delitem(sys.modules, "kernels")

@@ -1,6 +1,8 @@
 """Serves parts of files, as the servers of Cloud-Optimised GeoTIFFs do; prints its port.
 
-    python tests/support/range_server.py FOLDER
+    python tests/support/range_server.py FOLDER [LOG]
+
+The paths that are asked for are added to LOG, one a line.
 
 A process of its own: rasterio holds the interpreter while GDAL waits for the network.
 """
@@ -12,7 +14,19 @@ from pathlib import Path
 
 
 class RangeHandler(http.server.SimpleHTTPRequestHandler):
+    log = None
+
+    def do_HEAD(self):
+        self.note()
+        super().do_HEAD()
+
+    def note(self):
+        if self.log is not None:
+            with self.log.open("a") as file:
+                file.write(f"{self.path}\n")
+
     def do_GET(self):
+        self.note()
         path = Path(self.translate_path(self.path))
         if not path.is_file():
             self.send_error(404)
@@ -37,6 +51,7 @@ class RangeHandler(http.server.SimpleHTTPRequestHandler):
 
 
 if __name__ == "__main__":
+    RangeHandler.log = Path(sys.argv[2]) if len(sys.argv) > 2 else None
     handler = functools.partial(RangeHandler, directory=sys.argv[1])
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         print(server.server_port, flush=True)

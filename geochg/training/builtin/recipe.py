@@ -33,6 +33,7 @@ from geochg.training.builtin.pretrained import load_imagenet_weights
 from geochg.training.builtin.vision_stage import VisionOptions, train_vision
 from geochg.training.checkpoints import AGAIN, write_whole, written_whole
 from geochg.training.storage import writing_told
+from geochg.training.work_folder import check_work_folder
 
 FACTS = "recipe.json"
 """What a work folder was begun with."""
@@ -103,18 +104,19 @@ def train_compact(work: Path, output: Path, options: CompactOptions, say: Say) -
         What was calibrated, see `postprocessing.Calibration`.
 
     Raises:
-        InputError: If the folder of imagery holds no labelled ground.
+        InputError: If the folder of imagery holds no labelled ground, or the work folder is that of
+            something else.
         OptionError: If the work folder was begun with other options.
         ModelError: If what it notes of them cannot be read, or the ImageNet weights are missing.
         RunError: If a disk takes no more.
     """
-    _begin(work, options)
     grounds = all_grounds(Path(options.real_dir))
     if not grounds:
         raise InputError(
             f"{options.real_dir} holds no labelled imagery",
             "docs/training.md says how it is laid out",
         )
+    _begin(work, options)
     learned, held_out = split_grounds(grounds)
     kinds = ", ".join(f"{kind} {share:.1%}" for kind, share in shares_by_kind(learned).items())
     say(f"vision stage on {len(learned)} grounds ({kinds})")
@@ -182,6 +184,7 @@ def load_vision(model: DeltaVLMForConditionalGeneration, file: Path) -> None:
 
 def _begin(work: Path, options: CompactOptions) -> None:
     """Notes the options, or refuses others: what a stage has left would be taken for theirs."""
+    check_work_folder(work, FACTS)
     work.mkdir(parents=True, exist_ok=True)
     file, now = work / FACTS, options.shaping()
     was = saved_json(file, f"remove {work}, and start anew")

@@ -16,6 +16,7 @@ from geochg.training.storage import writing_told
 from geochg.training.tuning.facts import difference
 from geochg.training.tuning.processes import is_first, made_by_first
 from geochg.training.tuning.run_folder import drop_former
+from geochg.training.work_folder import check_work_folder
 
 FACTS = "run.json"
 """What a run's folder was begun with."""
@@ -45,7 +46,7 @@ def begun(work: Path, facts: Mapping[str, Any], resume: bool) -> Path | None:
             f"{work} has no {FACTS} that tells which run its checkpoints are of",
             "remove it, and start anew",
         )
-    _check_own(work)
+    check_work_folder(work, FACTS)
     going_on = resume and file.is_file()
     if going_on:
         _check_same(file, facts)
@@ -86,20 +87,6 @@ def refusals_undone(work: Path) -> Iterator[None]:
 
 def _entries(folder: Path) -> set[Path]:
     return set(folder.iterdir()) if folder.is_dir() else set()
-
-
-def _check_own(work: Path) -> None:
-    """Refuses a folder of something else, in which a new run would clear up."""
-    if not work.exists() or (work / FACTS).is_file():
-        return
-    if not work.is_dir():
-        raise InputError(f"{work} is a file", "name a folder with --work")
-    # A run that was killed at its beginning has left half of its facts.
-    if strange := sorted(path.name for path in _entries(work) if path.name != f".{FACTS}"):
-        raise InputError(
-            f"{work} holds {strange[0]} and is not the folder of a run",
-            "name a new one with --work",
-        )
 
 
 def _check_same(file: Path, facts: Mapping[str, Any]) -> None:
