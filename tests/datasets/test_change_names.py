@@ -29,6 +29,8 @@ def covers(cover):
         (FIELD, Cover.WOODY, ("vegetation", Change.APPEARED)),
         (Cover.WATER, PLANTS, ("water", Change.DISAPPEARED)),
         (Cover.BUILDING, Cover.ROAD, ("building", Change.DISAPPEARED)),
+        (Cover.BARE, PLANTS, ("vegetation", Change.APPEARED)),
+        (PLANTS, Cover.BARE, ("bare", Change.APPEARED)),
     ],
 )
 def test_a_change_is_called_by_what_is_true_of_all_covers(before, after, name):

@@ -49,7 +49,8 @@ def change_name(before: int, after: int) -> tuple[str, Change] | None:
     """The class and direction that are true of all covers of two sets.
 
     Of several, the one that `class_and_direction` gives most often: from anything but water to
-    water, water has appeared, whether on a field or over a road.
+    water, water has appeared, whether on a field or over a road. Of two that are given as often,
+    what appeared: plants on bare soil, which may be low or woody.
 
     Args:
         before: A set of `Cover`.
@@ -63,10 +64,8 @@ def change_name(before: int, after: int) -> tuple[str, Change] | None:
         return None
     changes = list(product(_covers(before), _covers(after)))
     names = Counter(class_and_direction(was, now) for was, now in changes)
-    true = [
-        name for name, _ in names.most_common() if all(agrees(*name, *change) for change in changes)
-    ]
-    return true[0] if true else None
+    true = [name for name in names if all(agrees(*name, *change) for change in changes)]
+    return max(true, key=lambda name: (names[name], name[1] is Change.APPEARED), default=None)
 
 
 @cache

@@ -45,7 +45,8 @@ def pair_truth(pair: Pair, seed: int) -> MaskTruth | None:
 
     Returns:
         None where sentences from it could be false: more than a little changed, or may have, that
-        has no one class and direction, or much of the change is specks.
+        has no one class and direction; a class that changed may have changed elsewhere too; or
+        much of the change is specks.
     """
     names = change_names(pair.cover_before, pair.cover_after)
     named = (pair.change == 1) & (names.classes > 0)
@@ -54,12 +55,17 @@ def pair_truth(pair: Pair, seed: int) -> MaskTruth | None:
         return None
     if _untold((pair.change != 0) & ~named, kept).mean() > _UNTOLD_SHARE:
         return None
-    return MaskTruth(
-        seed,
-        np.where(kept, names.classes, np.uint8(0)),
-        np.where(kept, names.directions, np.uint8(0)),
-        _known(pair.change == 1, names),
+    known = _known(pair.change == 1, names)
+    if not known or not _class_names(names.classes[kept]) <= set(known):
+        return None
+    classes, directions = (
+        np.where(kept, layer, np.uint8(0)) for layer in (names.classes, names.directions)
     )
+    return MaskTruth(seed, classes, directions, known)
+
+
+def _class_names(classes: NDArray[np.uint8]) -> set[str]:
+    return {CLASS_NAMES[index] for index in np.unique(classes)}
 
 
 def _without_specks(named: NDArray[np.bool_], names: ChangeNames) -> NDArray[np.bool_]:

@@ -111,3 +111,13 @@ def test_specks_beside_a_building_are_not_counted_and_specks_alone_are_not_told(
     assert not truth.classes[:20].any()
     many = squares(Cover.BUILDING, *[(row, 8) for row in range(0, 90, 9)], size=3)
     assert pair_truth(pair(after=many), 0) is None
+
+
+def test_a_class_that_may_have_changed_elsewhere_too_is_not_told():
+    # Unlike ground in a small yard beside water: whether a house went there is not known.
+    before = squares(Cover.BUILDING, (10, 10), size=20, under=ANY - Cover.WATER)
+    after = squares(Cover.ROAD, (10, 10), size=20, under=ANY - Cover.WATER)
+    assert dict(pair_truth(pair(before, after), 0).counts) == {("building", Change.DISAPPEARED): 1}
+    change = ((before & after) == 0).astype(np.uint8)
+    change[31:36, 10:30] = 1
+    assert pair_truth(pair(before, after, change), 0) is None
