@@ -39,6 +39,8 @@ class Captioned:
         shape: In the CRS of the mask.
         properties: Of the feature.
         changed_share: Of its pixels whose truth is known; None where it has none.
+        place: Of its centre: shares of the mask's width from the west and of its height from the
+            north.
     """
 
     kind: str
@@ -46,6 +48,7 @@ class Captioned:
     shape: BaseGeometry
     properties: dict[str, Any]
     changed_share: float | None
+    place: tuple[float, float]
 
 
 def sampled(
@@ -85,7 +88,10 @@ def _features(
         known = covered_by(one, label) & label.known
         share = float(label.changed[known].mean()) if known.any() else None
         properties = one.drop(columns="geometry").iloc[0].to_dict()
-        yield Captioned(kind.name, pair, one.geometry.iloc[0], properties, share)
+        shape = one.geometry.iloc[0]
+        column, row = ~label.transform * (shape.centroid.x, shape.centroid.y)
+        place = (column / label.shape[1], row / label.shape[0])
+        yield Captioned(kind.name, pair, shape, properties, share, place)
 
 
 # --- pictures ------------------------------------------------------------------------------------
@@ -100,7 +106,7 @@ def write_sheets(features: Sequence[Captioned], folder: Path) -> Path:
         name = f"page_{start // PER_PAGE + 1:02}.png"
         strips = [_strip(each, start + place + 1) for place, each in enumerate(page)]
         Image.fromarray(_page(strips)).save(folder / name)
-        lines.append(f"![{name}]({name})\n")
+        lines.append(f"\n![{name}]({name})\n")
         lines += [_entry(each, start + place + 1) for place, each in enumerate(page)]
     lines += [TRUTH_HEAD, *(_truth(each, number) for number, each in enumerate(features, 1))]
     sheet = folder / "captions.md"
@@ -122,9 +128,11 @@ TRUTH_HEAD = (
 def _entry(feature: Captioned, number: int) -> str:
     said = feature.properties
     covers = f"{said.get('before_class') or '?'} to {said.get('after_class') or '?'}"
+    east, south = feature.place
     return (
-        f"- **{number}** ({feature.kind}, {said['class']} {said['change']}, {covers}): "
-        f"{said['caption']} -- true / partly / false"
+        f"- **{number}** ({feature.kind}/{feature.pair.name}, {said['class']} {said['change']}, "
+        f"{covers}, {said['area_m2']:,.0f} m², centre {east:.0%} from the west edge and "
+        f"{south:.0%} from the north edge): {said['caption']} -- true / partly / false"
     )
 
 

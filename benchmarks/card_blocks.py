@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from geochg.models.deltavlm.postprocessing import Calibration
+
 BLOCKS = ("settings", "scores")
 
 
@@ -36,12 +38,13 @@ def _cuts(calibration: dict[str, Any] | None) -> str:
     """The logits from which on a pixel is changed, and a building."""
     if calibration is None:
         return "not calibrated"
+    cuts = Calibration.from_dict(calibration).to_dict()
     return (
         "a pixel has changed where its logit reaches {intercept:.2f} {of_typical:+.2f} times the "
         "median logit of the scene {of_resolution:+.2f} times the binary logarithm of the shown "
-        "pixel's side in metres, and where it joins such pixels and reaches one less; a building "
+        "pixel's side in metres, or {hysteresis:.2f} less where it joins such pixels; a building "
         "changed where its logit reaches {building:.2f}"
-    ).format(**calibration)
+    ).format(**cuts)
 
 
 def replaced(text: str, name: str, block: str) -> str:

@@ -11,6 +11,18 @@ if TYPE_CHECKING:
     from geochg.evaluation.tables import Section
 
 
+def marked(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """What is told, behind the mark by which a file of it is known as geochg's own.
+
+    Args:
+        facts: Plain JSON values.
+    """
+    from geochg import __version__
+    from geochg.writers.recognition import METADATA_KEY
+
+    return {METADATA_KEY: {"version": __version__}, **facts}
+
+
 def write_markdown(path: Path, model: str, scores: Sequence[Section], *, overwrite: bool) -> None:
     """Writes the tables of a model.
 
@@ -35,7 +47,7 @@ def write_json(path: Path, facts: Mapping[str, Any], *, overwrite: bool) -> None
 
     Args:
         path: The file.
-        facts: Plain JSON values.
+        facts: Plain JSON values, `marked`.
         overwrite: Whether a file that geochg did not write may be replaced.
 
     Raises:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .evaluate_files import write_json, write_markdown
+from .evaluate_files import marked, write_json, write_markdown
 from .pair_options import options_of
 from .terminal import echo
 
@@ -34,7 +34,7 @@ def evaluate_kinds(ctx: click.Context) -> None:
     with showing_progress() as listener:
         report = kinds_report(kinds, options, listener)
     told = {name: str(path) for name, path in files.items() if path is not None}
-    facts = told | _facts(report, options)
+    facts = marked(told | _facts(report, options))
     if files["markdown"] is not None:
         write_markdown(files["markdown"], report.identity["id"], report.kinds, overwrite=overwrite)
     if files["output"] is not None:

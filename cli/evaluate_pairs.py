@@ -13,7 +13,7 @@ from geochg.errors import InputError, OptionError
 from geochg.evaluation.options import EvaluateOptions
 from geochg.options import AnalyzeOptions
 
-from .evaluate_files import write_json, write_markdown
+from .evaluate_files import marked, write_json, write_markdown
 from .pair_options import named_values
 from .save_options import write_options
 from .terminal import echo
@@ -58,7 +58,7 @@ def evaluate_pairs(ctx: click.Context) -> None:
         write_markdown(files["markdown"], found.identity["id"], tables, overwrite=overwrite)
     named = {**files, "predictions": files["predictions"] or kept}
     told = {name: str(path) for name, path in named.items() if path is not None}
-    facts = told | _facts(found, options, report)
+    facts = marked(told | _facts(found, options, report))
     if files["output"] is not None:
         write_json(files["output"], facts, overwrite=overwrite)
     if ctx.params["as_json"]:

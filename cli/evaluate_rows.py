@@ -12,7 +12,7 @@ import click
 
 from geochg.evaluation.example_options import ExampleOptions
 
-from .evaluate_files import write_json, write_markdown
+from .evaluate_files import marked, write_json, write_markdown
 from .pair_options import named_values
 from .terminal import echo
 
@@ -45,7 +45,7 @@ def evaluate_rows(ctx: click.Context) -> None:
         "output": output,
     }
     told = {name: str(path) for name, path in files.items() if path is not None}
-    facts = told | _facts(found, scores)
+    facts = marked(told | _facts(found, scores))
     if markdown is not None:
         write_markdown(markdown, found.head.identity["id"], scores, overwrite=given["overwrite"])
     if output is not None:

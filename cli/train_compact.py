@@ -51,7 +51,7 @@ def _stage(flag: str, default: int, text: str) -> Callable[[Command], Command]:
 @_stage("--opened-steps", 300, "Batches of the vision stage with the encoder's deep half open.")
 @_stage("--batch-size", 8, "Pairs in a batch of the vision stage.")
 @_stage("--pairs", 4000, "Pairs for the language stage.")
-@_stage("--language-steps", 1000, "Batches of the language stage.")
+@_stage("--language-steps", 300, "Batches of the language stage.")
 @_stage("--vocabulary", 2000, "Tokens of the tokenizer.")
 @_stage("--workers", 1, "Processes that make pairs.")
 @json_option("what was found")

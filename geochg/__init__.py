@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from geochg.pipeline import analyze as analyze
 
 switch_telemetry_off()
-prevent_fetched_code(sys.meta_path)
+prevent_fetched_code()
 __version__ = version("geochg")
 __all__ = ["AnalyzeOptions", "ChangeResult", "Outputs", "__version__", "analyze", "open_dialogue"]
 

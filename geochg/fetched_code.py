@@ -35,10 +35,10 @@ class KernelsHider(MetaPathFinder):
         return spec
 
 
-def prevent_fetched_code(finders: list[MetaPathFinder]) -> None:
-    """Puts a `KernelsHider` before the finders of `sys.meta_path`, once."""
-    if not any(isinstance(finder, KernelsHider) for finder in finders):
-        finders.insert(0, KernelsHider())
+def prevent_fetched_code() -> None:
+    """Puts a `KernelsHider` before all other finders of modules, once."""
+    if not any(isinstance(finder, KernelsHider) for finder in sys.meta_path):
+        sys.meta_path.insert(0, KernelsHider())
 
 
 def _hide_while_loading(loader: Loader) -> None:

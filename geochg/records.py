@@ -290,6 +290,8 @@ class Outlines:
             for models that have no such surface.
         low_threshold: A connected piece of pixels that reach this counts as changed when it holds
             pixels that reach `threshold`. None where each pixel must reach `threshold` by itself.
+        margins: Added to the log odds of the thresholds, for each channel; empty for nothing. It
+            matters where a channel's own layer is used, and for which channel is the strongest.
         land_cover: What the ground is at both dates; None for models that cannot tell.
         not_seen: `(height, width)` bool, cloud, shadow or snow at either date: no change there, and
             not "unchanged" either. None for models that cannot tell.
@@ -304,6 +306,7 @@ class Outlines:
     captions: tuple[str, ...] = ()
     change: NDArray[np.float32] | None = None
     low_threshold: float | None = None
+    margins: tuple[float, ...] = ()
     land_cover: LandCover | None = None
     not_seen: NDArray[np.bool_] | None = None
     calibration: Calibration | None = None

@@ -24,7 +24,7 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-DELIMITERS = (",", ";", "\t")
+DELIMITERS = (",", ";", "\t", "|")
 """What may divide the columns of a table."""
 
 
@@ -125,7 +125,7 @@ class Table:
 
 
 def read_table(path: Path) -> Table:
-    """Reads a CSV file; columns may be divided by commas, semicolons or tabs.
+    """Reads a CSV file; columns may be divided by commas, semicolons, tabs or bars.
 
     Raises:
         InputError: If it cannot be read, or is no text.

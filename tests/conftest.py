@@ -118,11 +118,14 @@ def make_raster(tmp_path: Path) -> RasterFactory:
 
 @pytest.fixture(scope="session")
 def tiny_deltavlm():
-    """A tiny model; one large weight is no number of half precision, all others are."""
+    """A tiny model; one large weight is no number of half precision, all others are.
+
+    Of this seed no two words are as likely as each other up to the last digit.
+    """
     import torch
     from deltavlm_factory import tiny_model
 
-    model = tiny_model().half().float()
+    model = tiny_model(seed=3).half().float()
     with torch.no_grad():
         model.language_model.model.layers[0].mlp.up_proj.weight.mul_(1.0003)
     return model

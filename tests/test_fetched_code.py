@@ -59,12 +59,12 @@ def test_without_the_hider_the_stand_in_fetches(packages, monkeypatch):
     assert importlib.import_module("kernels").fetched
 
 
-def test_the_hider_is_put_there_once_and_finds_nothing_else():
-    finders = []
-    prevent_fetched_code(finders)
-    prevent_fetched_code(finders)
-    assert len(finders) == 1
-    assert finders[0].find_spec("peft", None) is None
+def test_the_hider_is_put_there_once_and_finds_nothing_else(monkeypatch):
+    monkeypatch.setattr(sys, "meta_path", [])
+    prevent_fetched_code()
+    prevent_fetched_code()
+    (hider,) = sys.meta_path
+    assert hider.find_spec("peft", None) is None
 
 
 @pytest.mark.parametrize(

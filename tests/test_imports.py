@@ -44,7 +44,7 @@ ALLOWED = {
     "records": set(),
     "land_cover": {"records"},
     "tasks": BASE,
-    "geometry": {"foreign_text", "errors", "records"},
+    "geometry": {"foreign_text", "errors", "records", "text_file"},
     **dict.fromkeys(MIDDLE, BASE),
     "outlining": BASE,
     "cells": BASE | {"outlining"},

@@ -85,14 +85,18 @@ def changed_pixels(
         return None
     whole = len(kept) == len(outlines.channels)
     layers = outlines.probability if whole else outlines.probability[kept]
-    surface = outlines.change if whole and outlines.change is not None else layers.max(axis=0)
+    margins = np.array(outlines.margins, np.float32)[kept] if outlines.margins else None
+    if whole and outlines.change is not None:
+        surface = held = outlines.change
+    else:
+        surface, held = layers.max(axis=0), _at_one_threshold(layers, margins).max(axis=0)
     visible = valid if outlines.not_seen is None else valid & ~outlines.not_seen
-    changed = _above_thresholds(surface, outlines, visible, log_odds)
+    changed = _above_thresholds(held, outlines, visible, log_odds)
     if outlines.land_cover is not None:
         changed = _without_holes(changed, visible, max(least_px // _HOLE_SHARE, _LEAST_HOLE_PX))
         changed = _without_specks(changed, least_px)
     channel = np.zeros(changed.shape, np.intp)
-    channel[changed] = layers[:, changed].argmax(axis=0)
+    channel[changed] = _at_one_threshold(layers[:, changed], margins).argmax(axis=0)
     return ChangedPixels(
         tuple(outlines.channels[i] for i in kept),
         tuple(outlines.captions[i] if outlines.captions else "" for i in kept),
@@ -124,13 +128,40 @@ def _above_thresholds(
     log_odds: float,
 ) -> NDArray[np.bool_]:
     """Pixels that reach the threshold, and with hysteresis those that hang together with them."""
+    strong: NDArray[np.bool_] = (surface >= _moved(outlines.threshold, log_odds)) & visible
+    if outlines.low_threshold is None:
+        return strong
+    return hysteresis(strong, (surface >= _moved(outlines.low_threshold, log_odds)) & visible)
+
+
+def _at_one_threshold(
+    layers: NDArray[np.float32], margins: NDArray[np.float32] | None
+) -> NDArray[np.float32]:
+    """Layers moved so that the same threshold holds for all of them.
+
+    Args:
+        layers: `(channels, ...)` 0-1.
+        margins: `(channels,)`, see `Outlines.margins`.
+    """
+    if margins is None or not margins.any():
+        return layers
+    fainter = np.exp(margins).reshape(-1, *[1] * (layers.ndim - 1))
+    moved: NDArray[np.float32] = layers / (layers + (1 - layers) * fainter)
+    return moved
+
+
+def hysteresis(strong: NDArray[np.bool_], weak: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Hysteresis: strong pixels, and the weak ones that hang together with them.
+
+    Args:
+        strong: `(height, width)` bool.
+        weak: As `strong`.
+    """
     from scipy import ndimage
 
-    strong: NDArray[np.bool_] = (surface >= _moved(outlines.threshold, log_odds)) & visible
-    if outlines.low_threshold is None or not strong.any():
+    if not strong.any():
         return strong
-    weak = (surface >= _moved(outlines.low_threshold, log_odds)) & visible | strong
-    labels, count = ndimage.label(weak, _EIGHT)
+    labels, count = ndimage.label(weak | strong, _EIGHT)
     holds_strong = np.zeros(count + 1, bool)
     holds_strong[labels[strong]] = True
     found: NDArray[np.bool_] = holds_strong[labels]

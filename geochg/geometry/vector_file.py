@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from geochg.errors import InputError
 from geochg.foreign_text import without_secrets
 from geochg.geometry.areal import areas
+from geochg.text_file import decoded, is_wide
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -102,6 +103,8 @@ def read_areas(text: str, *, columns: list[str] | None = None) -> tuple[gpd.GeoD
         InputError: If the file cannot be read, its layer is not told, it has no CRS, or nothing in
             it has an area.
     """
+    import shapely
+
     frame = _read(text, columns)
     shown = without_secrets(text)
     if getattr(frame, "crs", None) is None:
@@ -111,7 +114,7 @@ def read_areas(text: str, *, columns: list[str] | None = None) -> tuple[gpd.GeoD
         )
     found, note = areas(frame.geometry.to_numpy())
     frame = frame.set_geometry(found, crs=frame.crs)
-    frame = frame[~frame.geometry.is_empty & (frame.geometry.area > 0)]
+    frame = frame[shapely.area(found) > 0]
     if frame.empty:
         raise InputError(f"{shown} has no polygon with an area", "give polygons")
     return frame, f"{shown}: {note}" if note else ""
@@ -128,9 +131,12 @@ def _read(text: str, columns: list[str] | None) -> gpd.GeoDataFrame:
     try:
         if Path(name.file).suffix.lower() in _PARQUET:
             return geopandas.read_parquet(name.file)
+        source = _source(name.file)
         with _nothing_beside(name.file):
+            # GeoJSON has one layer, and text has no name that it could be called by.
+            layer = 0 if isinstance(source, bytes) else _layer(name)
             return pyogrio.read_dataframe(
-                name.file, layer=_layer(name), columns=columns, where=name.subset or None
+                source, layer=layer, columns=columns, where=name.subset or None
             )
     # ShapelyError: a ring that is not closed, or of too few points.
     except (DataSourceError, DataLayerError, ShapelyError, OSError, ValueError) as error:
@@ -138,6 +144,23 @@ def _read(text: str, columns: list[str] | None) -> gpd.GeoDataFrame:
             f"{without_secrets(text)} is not a vector file that GDAL can open",
             f"check the path and the file ({' '.join(str(error).split())[:200]})",
         ) from error
+
+
+def _source(file: str) -> str | bytes:
+    """What is given to GDAL: the file, or of GeoJSON in UTF-16, which GDAL cannot read, the text.
+
+    Raises:
+        ValueError: If it is no text after all.
+    """
+    path = Path(file)
+    if not path.is_file():
+        return file
+    with path.open("rb") as opened:
+        if not is_wide(opened.read(4)):
+            return file
+    text = decoded(path.read_bytes())
+    # Nothing else, such as a document that names further sources.
+    return text.encode() if text.lstrip().startswith("{") else file
 
 
 @contextmanager

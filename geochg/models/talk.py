@@ -101,6 +101,10 @@ class Conversation:
         return answer
 
 
+_WRAPPINGS = "\"'`*_~#“‘{\\$"  # noqa: RUF001
+"""What an answer begins with of which quotes, fences, stars or braces go at its end."""
+
+
 def spoken_pieces(pieces: Iterable[str], *, holds_back: bool = False) -> Iterator[str]:
     """What is meant for the user in an answer that comes in pieces.
 
@@ -116,6 +120,8 @@ def spoken_pieces(pieces: Iterable[str], *, holds_back: bool = False) -> Iterato
     for piece in pieces:
         said += piece
         ready = "" if holds_back else spoken(_settled_start(said))
+        if ready and ready[0] in _WRAPPINGS:
+            continue
         if len(ready) > len(shown) and ready.startswith(shown):
             yield ready[len(shown) :]
             shown = ready
@@ -127,8 +133,8 @@ def spoken_pieces(pieces: Iterable[str], *, holds_back: bool = False) -> Iterato
 def _settled_start(said: str) -> str:
     """The start of an unfinished text that is read alike whatever follows."""
     start = said.lstrip()
-    # Labels stand within the first line; quotes, fences and stars may be taken off at the end.
-    if len(start) < LONGEST_MARK or start[0] in "\"'`*_~#“‘":  # noqa: RUF001
+    # Labels stand within the first line.
+    if len(start) < LONGEST_MARK or start[0] in _WRAPPINGS:
         return ""
     begun = max(said.rfind(sign, len(said) - LONGEST_MARK) for sign in "<[◁")
     return said if begun < 0 else said[:begun]

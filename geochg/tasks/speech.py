@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
 from collections.abc import Iterable
@@ -25,6 +26,12 @@ _LABEL = re.compile(
 _ROLE = re.compile(rf"^\s*(?:assistant|model)[ \t]*(?=\n|{_SPECIAL})", re.IGNORECASE)
 """A role on a line of its own or before the mark that ends it, as chat templates write it."""
 _FENCED = re.compile(r"^(?P<fence>```|~~~)[\w-]*[ \t]*\n(?P<inner>.*?)\s*(?P=fence)$", re.DOTALL)
+_BOXED = re.compile(
+    r"^\$*\s*\\boxed\{\s*(?:\\text\{(?P<text>[^{}]*)\}|(?P<inner>[^{}]*))\s*\}\s*\$*\.?$"
+)
+"""As models write that were trained on exercises."""
+_MEMBERS = frozenset("answer response result output caption description text changed count".split())
+"""Members of a JSON object under which models put their answer."""
 _RUN_ON = re.compile(r"\s(?:#+\s*)?(?:user|human|question|assistant)\s*:.*", re.I | re.DOTALL)
 _QUOTES = "\"'`*_\u2018\u2019\u201c\u201d"
 _QUOTED = re.compile(rf"^[{_QUOTES}]+(?P<inner>[^{_QUOTES}]*)[{_QUOTES}]+$")
@@ -67,8 +74,31 @@ def _peeled(text: str, echoes: Iterable[re.Pattern[str]]) -> str:
     for wrapping in (_FENCED, _QUOTED):
         if around := wrapping.match(text):
             return around["inner"].strip()
+    if boxed := _BOXED.match(text):
+        return (boxed["text"] or boxed["inner"] or "").strip()
+    if text.startswith("{") and (said := _member(text)):
+        return said
     paired = _PAIRED.match(text)
     return next(inner for inner in paired.groups() if inner).strip() if paired else text
+
+
+def _member(text: str) -> str:
+    """The answer in a JSON object that holds one; empty where it is none, or holds several."""
+    try:
+        members = json.loads(text)
+    except (ValueError, RecursionError):
+        return ""
+    values = [value for name, value in members.items() if name.lower() in _MEMBERS]
+    return _as_said(values[0]) if len(values) == 1 else ""
+
+
+def _as_said(value: object) -> str:
+    """A JSON value in the words in which it would have been said; empty where it has none."""
+    if isinstance(value, bool):
+        return "Yes" if value else "No"
+    if isinstance(value, list) and all(isinstance(each, str) for each in value):
+        return ", ".join(value)
+    return str(value).strip() if isinstance(value, str | int) else ""
 
 
 def _echo(prompt: str) -> re.Pattern[str]:
@@ -93,16 +123,23 @@ def sentences(text: str) -> list[str]:
     return [sentence for sentence in stated if re.search(r"\w", sentence)]
 
 
+_NO_IMAGES = (
+    r"no (?:images?|pictures?|photos?)\b[^.]{0,30}\b(?:provided|attached|given|shared|included"
+    r"|uploaded|visible)|(?:please|kindly) (?:provide|upload|share|attach)"
+    r"|(?:do not|did not) (?:see|have|receive) (?:any|the|access to) (?:images?|pictures?|photos?)"
+    r"|(?:images?|pictures?|photos?) (?:is|are|was|were) not (?:provided|attached|visible|included)"
+)
+"""How models say that they were shown nothing."""
+
 _DOUBT = re.compile(
     r"\b(?:cannot|unable|unsure|uncertain|unclear|unknown|maybe|perhaps|sorry|impossible"
     r"|as an ai|yes (?:or|and) no|or not"
-    r"|not (?:sure|certain|clear|possible|able|know|tell|determine|identify|judge|say|count))\b"
+    r"|not (?:sure|certain|clear|possible|able|know|tell|determine|identify|judge|say|count)"
+    rf"|{_NO_IMAGES})\b"
 )
-
-
 _REFUSAL = re.compile(
     r"\b(?:sorry|as an ai|unable to|not able to|(?:i|we) (?:cannot|do not know)|cannot (?:be )?"
-    r"(?:determine|describe|identify|compare|view|see the|assist|help|provide)\w*)\b"
+    rf"(?:determine|describe|identify|compare|view|see the|assist|help|provide)\w*|{_NO_IMAGES})\b"
 )
 
 

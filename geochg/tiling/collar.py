@@ -36,6 +36,8 @@ _LEAST_STEP = 0.25
 """By how much of the picture's usual range its rim differs from the collar; a slope has no rim."""
 
 _NO_MEASUREMENT = -999.0
+_NO_MEASUREMENT_FLOAT = 1e15
+"""What netCDF and others fill up floats with is greater: 1e20, 9.97e36."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +132,8 @@ def _black_or_white(value: float, values: NDArray[Any]) -> bool:
         # 1023, 2047 and 4095 are the white of 10, 11 and 12 bits.
         bits = int(value) + 1
         return value >= 255 and bits & (bits - 1) == 0 and value == values.max()
-    return bool(value == values[np.isfinite(values)].max()) and value in (1.0, 255.0, 65535.0)
+    is_white = value in (1.0, 255.0, 65535.0) or value >= _NO_MEASUREMENT_FLOAT
+    return is_white and bool(value == values[np.isfinite(values)].max())
 
 
 def _collar(values: NDArray[Any], value: float, named: NDArray[np.bool_]) -> Collar | None:

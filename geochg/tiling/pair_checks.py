@@ -6,6 +6,7 @@ Each check is a pure function from what is known of the two rasters to remarks. 
 
 from __future__ import annotations
 
+import filecmp
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
@@ -23,6 +24,8 @@ from geochg.tiling.collar import Collar
 from geochg.tiling.grid import COARSER_FROM, pixel_area_m2, pixel_m
 from geochg.tiling.scaling import is_packed, packed_otherwise
 from geochg.tiling.source import RasterSource
+
+_MOST_COMPARED_BYTES = 1 << 26
 
 SMALL_SHARE = 0.1
 """Sharing less than this much of the smaller image is remarkable."""
@@ -97,7 +100,11 @@ def pixel_remarks(
     collars: tuple[tuple[Collar, ...], tuple[Collar, ...]],
 ) -> tuple[Remark, ...]:
     """What the pixels of the two rasters are, though their files say otherwise or nothing."""
-    return (*alpha_remarks(before, after), *collar_remarks(before, after, collars))
+    return (
+        *alpha_remarks(before, after),
+        *lossy_remarks(before, after),
+        *collar_remarks(before, after, collars),
+    )
 
 
 def order_remarks(
@@ -126,6 +133,10 @@ def order_remarks(
 def identity_remarks(before: RasterSource, after: RasterSource) -> Iterator[Remark]:
     """Tells that one raster was given as both dates."""
     if not is_one_raster(before.path, after.path):
+        if _is_copy(before, after):
+            names = f"{_name(before)} and {_name(after)}"
+            hint = "give the image of another date"
+            yield Remark(f"{names} are copies of one file: nothing can differ", hint)
         return
     pages = before.pages or after.pages
     hint = f"name two of its pages: {_listed(pages)}" if pages else "give the image of another date"
@@ -218,6 +229,17 @@ def alpha_remarks(before: RasterSource, after: RasterSource) -> Iterator[Remark]
             )
 
 
+def lossy_remarks(before: RasterSource, after: RasterSource) -> Iterator[Remark]:
+    """Tells that holes are told by a value that compression has blurred."""
+    for source in (before, after):
+        if source.lossy and source.mask == "nodata":
+            yield Remark(
+                f"{_name(source)} tells its holes by a nodata value, which its compression "
+                f"({source.lossy}) blurs: edges of holes may read as change",
+                "give it a mask instead: nearblack -setmask -near 20 -of GTiff -o OUT.tif IN.tif",
+            )
+
+
 def collar_remarks(
     before: RasterSource,
     after: RasterSource,
@@ -241,6 +263,20 @@ def is_one_raster(before: str, after: str) -> bool:
     try:
         return Path(before).is_file() and os.path.samefile(before, after)
     except (OSError, ValueError):  # a GDAL name that no file system takes, or one of no file
+        return False
+
+
+def _is_copy(before: RasterSource, after: RasterSource) -> bool:
+    """Whether two files hold the same bytes; of large ones it is not known."""
+    size_bytes = before.size_bytes
+    if size_bytes is None or size_bytes != after.size_bytes or size_bytes > _MOST_COMPARED_BYTES:
+        return False
+    # What a small text names may differ where it lies.
+    if before.driver == "VRT":
+        return False
+    try:
+        return filecmp.cmp(before.path, after.path, shallow=False)
+    except OSError:
         return False
 
 

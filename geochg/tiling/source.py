@@ -25,6 +25,7 @@ from geochg.tiling.alpha import marked_alpha, read_alpha
 from geochg.tiling.bands import Band, describe_bands
 from geochg.tiling.collar import Collar, find_collars
 from geochg.tiling.drivers import drivers_for
+from geochg.tiling.lossy import lossy_codec
 from geochg.tiling.placement import check_control_points, check_placement
 from geochg.tiling.unreadable import not_opened
 from geochg.tiling.validity import Alpha, mask_kind, validity_of
@@ -87,6 +88,7 @@ class RasterSource:
             of them was taken because none was named.
         files: Every local file behind it: containers, masks beside it, sources of a VRT.
         fetches: Whether reading it may ask another machine.
+        lossy: The codec by which it is compressed, where that keeps no exact values; else empty.
     """
 
     path: str
@@ -106,6 +108,7 @@ class RasterSource:
     pages: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     fetches: bool = False
+    lossy: str = ""
 
     def dtype_of(self, numbers: Sequence[int]) -> str:
         """The type that holds the values of some bands, by their numbers."""
@@ -172,6 +175,7 @@ def read_source(path: str | os.PathLike[str], *, allow_remote: bool = False) -> 
             size_bytes=_size_bytes(name),
             files=tuple(sorted(_local_files(name))),
             fetches=fetches,
+            lossy=lossy_codec(raw),
         )
 
 

@@ -46,6 +46,8 @@ def not_opened(name: str, error: Exception) -> InputError:
         if archive:
             return _within(Path(archive), shown, cleaned(error))
         return InputError(f"cannot open {shown}: {cleaned(error)}", "check the address")
+    if isinstance(error, UnicodeEncodeError):
+        return InputError(f"the name {name} is not UTF-8, which GDAL needs", "rename the file")
     if len(name) > 1000:
         return InputError(f"{name[:60]}... is no name of a raster", "check the path")
     try:

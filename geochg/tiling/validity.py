@@ -5,6 +5,7 @@
   such as -9999, is a hole in whichever band it stands.
 - Where bands bring validity of their own, each its nodata value or mask, every wanted band must be
   valid.
+- A mask of the whole raster counts beside a nodata value, of which GDAL then says nothing.
 - An alpha band counts beside these, unless it is wanted as data.
 """
 
@@ -76,7 +77,8 @@ def validity_of(dataset: DatasetReader, wanted: Sequence[int], alpha: Alpha | No
     if is_palette(dataset):
         opacity = MaskTest("1", palette_opacity(dataset))
         return ((opacity,), *_whole_mask(dataset, (1,)))
-    groups = _whole_mask(dataset, wanted) or _own_masks(dataset, wanted)
+    whole = _whole_mask(dataset, wanted)
+    groups = [*whole, *_values_beside(dataset, wanted)] if whole else _own_masks(dataset, wanted)
     if alpha is not None and alpha.number not in wanted:
         half = alpha.opaque / 2
         groups.append((MaskTest(str(alpha.number), _step(half)),))
@@ -98,6 +100,26 @@ def _own_masks(dataset: DatasetReader, wanted: Sequence[int]) -> list[tuple[Mask
         for number in wanted
         if not set(dataset.mask_flag_enums[number - 1]) & {MaskFlags.all_valid, MaskFlags.alpha}
     }
+    return _grouped(dataset, wanted, told)
+
+
+def _values_beside(dataset: DatasetReader, wanted: Sequence[int]) -> list[tuple[MaskTest, ...]]:
+    """What nodata values say beside a mask of the whole raster, which hides them from GDAL."""
+    told = {}
+    for number in wanted:
+        nodata = dataset.nodatavals[number - 1]
+        hidden = MaskFlags.nodata not in dataset.mask_flag_enums[number - 1]
+        if hidden and nodata is not None and math.isfinite(nodata):
+            table = _rounded(nodata, np.dtype(dataset.dtypes[number - 1]))
+            reach = max(abs(nodata) * _ROUNDING, 1e-6)
+            told[number] = MaskTest(str(number), table or zero_around(nodata, reach))
+    return _grouped(dataset, wanted, told)
+
+
+def _grouped(
+    dataset: DatasetReader, wanted: Sequence[int], told: dict[int, MaskTest]
+) -> list[tuple[MaskTest, ...]]:
+    """Tests of bands: all must fail where they share a value that could be measured, else any."""
     nodata = [dataset.nodatavals[number - 1] for number in wanted]
     if len(told) == len(wanted) and _one_measurable(nodata):
         return [tuple(told.values())]

@@ -14,7 +14,13 @@ from geochg.datasets.kinds import Kind, kinds_of
 from geochg.evaluation.kind_scores import kinds_report
 from geochg.evaluation.map_measures import PixelCounts
 
-CALIBRATION = {"intercept": 0.25, "of_typical": -0.1, "of_resolution": 0.2, "building": 1.5}
+CALIBRATION = {
+    "intercept": 0.25,
+    "of_typical": -0.1,
+    "of_resolution": 0.2,
+    "building": 1.5,
+    "hysteresis": 0.75,
+}
 
 
 def write_card(folder, text, calibration=CALIBRATION):
@@ -26,7 +32,11 @@ def write_card(folder, text, calibration=CALIBRATION):
 
 @pytest.mark.parametrize(
     ("calibration", "said"),
-    [(CALIBRATION, "reaches 0.25 -0.10 times"), (None, "not calibrated")],
+    [
+        (CALIBRATION, "reaches 0.25 -0.10 times"),
+        (CALIBRATION, "or 0.75 less where it joins"),
+        (None, "not calibrated"),
+    ],
 )
 def test_only_the_marked_blocks_of_a_card_are_written(tmp_path, calibration, said):
     text = "a <!-- settings -->old<!-- /settings --> b\n<!-- scores -->\nold\n<!-- /scores -->\nc\n"

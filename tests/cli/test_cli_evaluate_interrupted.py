@@ -105,3 +105,16 @@ def test_answers_that_are_kept_to_go_on_stay(interrupted, geochg, marker, tmp_pa
     code, _, errors = geochg(*words, "--batch-size", 1, "--resume", "--model", "marker")
     assert code == 0, errors
     assert not (tmp_path / "p.jsonl.unfinished").exists()
+
+
+@pytest.mark.parametrize("source", [pairs, rows, kinds])
+def test_the_same_again_replaces_what_it_has_written(geochg, marker, tmp_path, source):
+    words = (*source(tmp_path), "--model", "marker")
+    words = (*words, "-o", tmp_path / "s.json", "--markdown", tmp_path / "m.md")
+    for _ in range(2):
+        code, _, errors = geochg(*words)
+        assert code == 0, errors
+    (tmp_path / "s.json").write_text('{"model": "mine"}')
+    code, _, errors = geochg(*words)
+    assert code == 2
+    assert "geochg did not write it" in errors

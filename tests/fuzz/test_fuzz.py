@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import rasterio
 from fuzz_rounds import fuzz
+from fuzz_values import JSON, NUMBERS, SCALARS, TEXT, told
 from hypothesis import strategies as st
 from odc.geo.geobox import GeoBox
 from raster_kinds import KINDS, SIDE, write_pair
@@ -17,7 +18,6 @@ from rasters import ORIGIN, UTM
 
 from geochg.datasets.examples import read_examples
 from geochg.errors import InputError, ModelError, OptionError
-from geochg.foreign_text import cleaned
 from geochg.models.adapters import adapter_folder
 from geochg.models.endpoint.reply import NoAnswerError, words
 from geochg.models.saved import fingerprint, weight_files
@@ -27,13 +27,6 @@ from geochg.worker.pipes import Pipes
 from geochg.worker.serve import serve
 from geochg_cli.main import main
 from geochg_cli.pair_options import named_values
-
-TEXT = st.text(st.characters(codec=None, categories=None), max_size=40)
-NUMBERS = st.integers() | st.floats() | st.sampled_from([10**400, 2**63, -1, 0, 1e308])
-SCALARS = st.none() | st.booleans() | NUMBERS | TEXT
-JSON = st.recursive(
-    SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4)
-)
 
 
 def geochg(*words):
@@ -46,14 +39,6 @@ def geochg(*words):
     ):
         main([str(word) for word in words])
     return stop.value.code, out.getvalue(), errors.getvalue()
-
-
-def told(error):
-    """Sure that an error is a clean line or two."""
-    text = str(error)
-    assert len(text) < 4_200
-    assert len(text.splitlines()) <= 2
-    assert cleaned(text, 10_000, keep_lines=True) == text
 
 
 # --- rasters -------------------------------------------------------------------------------------

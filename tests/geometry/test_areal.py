@@ -9,6 +9,9 @@ from geochg.geometry.areal import areal, areas
 SQUARE = box(0, 0, 10, 10)
 ROAD = LineString([(0, 0), (30, 5)])
 SPIKED = Polygon([(0, 0), (10, 0), (40, 0), (10, 0), (10, 10), (0, 10)])
+BOW = Polygon([(0, 0), (10, 10), (10, 0), (0, 10)])
+"""It crosses itself in lobes that cancel each other out."""
+
 FLAT = Polygon([(0, 0), (5, 0), (9, 0)])
 
 
@@ -21,6 +24,9 @@ FLAT = Polygon([(0, 0), (5, 0), (9, 0)])
         (GeometryCollection([SQUARE, ROAD]), 100, "1 line is left out"),
         (GeometryCollection([GeometryCollection([SQUARE, ROAD]), Point(1, 1)]), 100, "1 line and"),
         (GeometryCollection([SQUARE, box(5, 0, 15, 10)]), 150, ""),
+        (BOW, 50, ""),
+        (MultiPolygon([BOW, box(20, 0, 21, 1)]), 51, ""),
+        (GeometryCollection([BOW, ROAD]), 50, "1 line is left out"),
         (ROAD, 0, "1 line is left out"),
         (MultiPoint([(0, 0), (1, 1), (2, 2)]), 0, "3 points are left out"),
         (FLAT, 0, "1 polygon without an area is left out"),

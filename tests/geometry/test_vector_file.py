@@ -127,6 +127,24 @@ def test_a_subset_may_hold_a_bar():
     assert LayerName.of("a.gpkg|layername=x|subset=a || b = 'c'").subset == "a || b = 'c'"
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "utf-8-sig", "utf-8"])
+@pytest.mark.parametrize("name", ["a.geojson", "a.json"])
+def test_geojson_in_any_encoding(tmp_path, encoding, name):
+    text = frame(SHAPES["old town"], kind=["größer"]).to_crs(4326).to_json()
+    (tmp_path / name).write_bytes(text.replace("\n", "\r\n").encode(encoding))
+    found, note = read_areas(str(tmp_path / name))
+    assert list(found["kind"]) == ["größer"]
+    assert note == ""
+
+
+def test_other_text_in_utf_16_is_refused(tmp_path):
+    for text in ("hello", "<OGRVRTDataSource/>", "", "\ud800"):
+        content = text.encode("utf-16", "surrogatepass")
+        (tmp_path / "a.geojson").write_bytes(content)
+        with pytest.raises(InputError, match="not a vector file"):
+            read_areas(str(tmp_path / "a.geojson"))
+
+
 GML = """<?xml version="1.0"?>
 <ogr:FeatureCollection xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"
  xsi:schemaLocation="http://a {schema}" xmlns:ogr="http://a"

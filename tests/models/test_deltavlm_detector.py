@@ -99,7 +99,7 @@ def test_the_scene_knows_the_side_of_a_shown_pixel(detector):
 @pytest.mark.parametrize(("zoom", "sides"), [(1, (16, 8)), (2, (32, 16)), (0.5, (8, 8))])
 def test_two_views_are_shown(detector, zoom, sides):
     found = detector.detect([tile(0)], detector.survey([tile(0)], None, zoom=zoom))
-    shapes = [view.color_vote.shape[-1] for view in (found.dense, found.half)]
+    shapes = [view.color_logits.shape[-1] for view in (found.dense, found.half)]
     assert tuple(shapes) == sides
 
 
@@ -181,7 +181,7 @@ def test_tiles_of_any_size_are_padded_to_whole_strides(detector, size_px, zoom):
     one = tile(0, size_px)
     found = detector.detect([one], detector.survey([one], None, zoom=zoom))
     shown = round(size_px * zoom)
-    assert found.dense.color_vote.shape[-1] == -(-shown // 32) * 8
+    assert found.dense.color_logits.shape[-1] == -(-shown // 32) * 8
     assert all(np.isfinite(part).all() for part in (*found.dense, *found.half))
 
 

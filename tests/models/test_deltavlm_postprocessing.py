@@ -13,7 +13,6 @@ from geochg.land_cover import COVERS, agrees, class_and_direction
 from geochg.models.deltavlm.detector import ColorRange, Scene
 from geochg.models.deltavlm.map_answers import map_answer
 from geochg.models.deltavlm.postprocessing import (
-    JOINED,
     MOST_CUT,
     Calibration,
     Cuts,
@@ -43,7 +42,7 @@ OPPOSITE = {
     Change.DISAPPEARED: Change.APPEARED,
     Change.ALTERED: Change.ALTERED,
 }
-FITTED = Calibration(-0.5, of_typical=-0.4, of_resolution=0.25, building=0.75)
+FITTED = Calibration(-0.5, of_typical=-0.4, of_resolution=0.25, building=0.75, hysteresis=0.6)
 CONFIDENCE = ((0.3, 0.6, 0.9), (0.1, 0.5, 0.8))
 BUILDING = LAND_COVER.index("building")
 
@@ -159,13 +158,33 @@ def test_channels_of_buildings_follow_the_logit_of_buildings():
 
 
 @pytest.mark.parametrize("resolution_m", [0.5, 2.0, 30.0])
-def test_one_threshold_holds_for_buildings_and_all_else(resolution_m):
-    how = maker(FITTED, resolution_m=resolution_m)
-    cuts = how.cuts
-    covers = np.zeros((2, 2), int), np.full((2, 2), BUILDING)
-    made = how.outlines(finding(*covers, cuts.change, cuts.building), tile(2))
-    assert np.allclose(building_layers(made).max(axis=0), made.threshold, atol=1e-5)
-    assert np.allclose(made.change, made.threshold, atol=1e-5)
+@pytest.mark.parametrize("typical", [0.0, -4.0])
+def test_buildings_have_a_cut_of_their_own(resolution_m, typical):
+    how = maker(FITTED, resolution_m=resolution_m, typical=typical)
+    cut = how.cuts.building
+    covers = np.zeros((3, 3), int), np.full((3, 3), BUILDING)
+    logits = cut + np.array([[-2, -0.1, -2], [-2, -2, 0.1], [-0.1, -2, -0.5]], np.float32)
+    made = how.outlines(finding(*covers, change=-9.0, building=logits), tile(3))
+    only = changed_pixels(made, np.ones((3, 3), bool), "building".__eq__, least_px=1)
+    # One pixel reaches the cut; two of those within the hysteresis hang together with it.
+    assert np.array_equal(only.changed, np.array([[0, 1, 0], [0, 0, 1], [0, 0, 1]], bool))
+    # What is told is the logit itself, whatever the scene, so that scenes can be compared.
+    assert np.allclose(only.probability, expit(logits), atol=1e-5)
+    below = how.outlines(finding(*covers, change=9.0, building=logits - 0.2), tile(3))
+    assert not changed_pixels(below, np.ones((3, 3), bool), "building".__eq__).changed.any()
+
+
+def test_the_strongest_channel_is_the_one_that_is_furthest_above_its_own_cut():
+    covers = np.zeros((1, 2), int), np.full((1, 2), BUILDING)
+    kept = maker(Calibration(building=-2.0)).outlines(
+        finding(*covers, change=0.5, building=[[-1.0, -6.0]], sure=0.5),
+        tile(2, np.ones((1, 2), bool)),
+    )
+    pixels = changed_pixels(kept, np.ones((1, 2), bool))
+    names = [pixels.channels[place].class_name for place in pixels.channel[0]]
+    assert pixels.changed.all()
+    assert names[0] == "building"
+    assert names[1] != "building"
 
 
 # --- not seen ------------------------------------------------------------------------------------
@@ -261,7 +280,7 @@ def test_the_cut_goes_with_the_scene_and_the_size_of_the_shown_pixels(
     assert how.cuts.building == FITTED.building
     made = how.outlines(EVERY, tile())
     assert made.threshold == pytest.approx(expit(change), abs=1e-6)
-    assert made.low_threshold == pytest.approx(expit(change - JOINED), abs=1e-6)
+    assert made.low_threshold == pytest.approx(expit(change - FITTED.hysteresis), abs=1e-6)
 
 
 @pytest.mark.parametrize("threshold", [0.1, 0.5, 0.95])

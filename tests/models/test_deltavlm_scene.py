@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from geochg.models.deltavlm.dense import INDEX_CHANNELS
-from geochg.models.deltavlm.difference_maps import COLOR_VOTE, differences, map_count, told_relative
+from geochg.models.deltavlm.difference_maps import WIDE_COLOR, differences, map_count, told_relative
 from geochg.models.deltavlm.scene import (
     COLOR_CHANNELS,
     SPREAD_FLOOR,
@@ -220,7 +220,7 @@ def test_sensors_of_other_gain_and_offset_make_no_difference():
     after = [3 * level - 2 for level in before]
     found = compared(before, after, measured(before, after))
     strange = compared(before, date(1), measured(before, date(1)))
-    assert found.relative[:, COLOR_VOTE].max() < 0.3 * strange.relative[:, COLOR_VOTE].min()
+    assert found.relative[:, WIDE_COLOR].max() < 0.3 * strange.relative[:, WIDE_COLOR].min()
 
 
 def test_a_shift_of_one_pixel_is_not_far_from_no_difference():
@@ -228,7 +228,7 @@ def test_a_shift_of_one_pixel_is_not_far_from_no_difference():
     after = [np.roll(level, 1, axis=3) for level in before]
     found = compared(before, after, plain_vector()).relative[..., 2:-2, 2:-2]
     # The first map looks for the best match around, the second does not.
-    assert found[:, 0].max() < 1e-5 < found[:, COLOR_VOTE].min()
+    assert found[:, 0].max() < 1e-5 < found[:, WIDE_COLOR].min()
 
 
 def test_twice_the_median_is_where_the_colours_are_neutral():

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis.strategies import SearchStrategy
 
-TARGETS = 8
+TARGETS = 12
 """Tests of this folder, which share the time."""
 
 SECONDS = float(os.environ.get("FUZZ_SECONDS", "120"))

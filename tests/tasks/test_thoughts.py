@@ -2,7 +2,8 @@
 
 import pytest
 
-from geochg.records import Caption, GridCell, Locations, Presence, Task
+from geochg.models.talk import spoken_pieces
+from geochg.records import Caption, GridCell, Locations, Presence, Task, Unparsed
 from geochg.tasks import SPECS
 from geochg.tasks.speech import spoken
 from geochg.tasks.thoughts import (
@@ -43,6 +44,14 @@ MARKED = {
     "quotes": '"{said}"',
     "bold": "**{said}**",
 }
+BRACES = {
+    "JSON": '{"answer": "SAID"}',
+    "JSON with thoughts": '{"reasoning": "Hm. Yes.", "Answer": "SAID"}',
+    "JSON in a fence": '```json\n{"caption": "SAID"}\n```',
+    "a box": "\\boxed{SAID}",
+    "a box of text": "$\\boxed{\\text{SAID}}$",
+    "both": 'Answer: {"response": "\\"SAID\\""}',
+}
 SAID = ("No.", "A farmer's house has been built.", "roads: []. buildings: ['top-left'].")
 
 
@@ -59,6 +68,49 @@ def test_thoughts_are_no_part_of_the_answer(wrapping, said):
 def test_marks_are_no_part_of_the_answer(wrapping, said):
     assert spoken(wrapping.format(said=said)) == said
     assert not has_thoughts(wrapping.format(said=said))
+
+
+@pytest.mark.parametrize("said", SAID[:2])
+@pytest.mark.parametrize("wrapping", BRACES.values(), ids=BRACES)
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_braces_are_no_part_of_the_answer(wrapping, said, size):
+    text = wrapping.replace("SAID", said)
+    assert spoken(text) == said
+    pieces = [text[at : at + size] for at in range(0, len(text), size)]
+    assert "".join(spoken_pieces(pieces)) == said
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('{"changed": true}', "Yes"),
+        ('{"changed": false}', "No"),
+        ('{"count": 3}', "3"),
+        ('{"answer": ["top-left", "center"]}', "top-left, center"),
+        # No wrapping: places of one class, several answers, none, and no JSON.
+        ('{"buildings": ["top-left"]}', '{"buildings": ["top-left"]}'),
+        ('{"answer": "a", "text": "b"}', '{"answer": "a", "text": "b"}'),
+        ('{"answer": null}', '{"answer": null}'),
+        ("{answer: yes}", "{answer: yes}"),
+    ],
+)
+def test_objects_that_hold_one_answer(text, said):
+    assert spoken(text) == said
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "No images were provided.",
+        "No, there are no images attached to your message.",
+        "I don't see any images. Please upload them.",
+        "The images are not visible.",
+        "Please provide the two images so that I can compare them.",
+    ],
+)
+@pytest.mark.parametrize("task", [Task.PRESENCE, Task.CAPTION])
+def test_a_model_that_saw_nothing_has_not_answered(task, text):
+    assert isinstance(SPECS[task].parse(text), Unparsed)
 
 
 @pytest.mark.parametrize("wrapping", [*WRAPPINGS.values(), *MARKED.values()])

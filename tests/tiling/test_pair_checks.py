@@ -1,11 +1,13 @@
 """What is told or refused of two rasters as a pair."""
 
 import os
+import re
 import shutil
 
 import numpy as np
 import pytest
 import rasterio
+import rasterio.shutil
 from affine import Affine
 from rasters import ORIGIN, UTM, texture
 
@@ -133,6 +135,29 @@ def test_a_copy_is_another_file(make_raster, tmp_path):
     path = dated(make_raster, "a.tif")
     shutil.copy(path, tmp_path / "b.tif")
     assert not about(remarks(path, tmp_path / "b.tif"), "same file")
+
+
+@pytest.mark.parametrize("profile", [{}, {"compress": "deflate"}, {"driver": "HFA"}])
+def test_a_copy_is_told_until_a_pixel_differs(make_raster, tmp_path, profile):
+    path = make_raster("a.tif", texture(64, 64), **profile)
+    copy = shutil.copy(path, tmp_path / "b.tif")
+    assert about(remarks(path, copy), "copies of one file")
+    with rasterio.open(copy, "r+") as file:
+        file.write(texture(64, 64) ^ 1)
+    assert not about(remarks(path, copy), "copies")
+
+
+def test_a_virtual_raster_is_no_copy_of_one_in_another_folder(make_raster, tmp_path):
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        made = make_raster("a.tif", texture(64, 64, seed=len(folder)))
+        made.rename(tmp_path / folder / "a.tif")
+        source, target = tmp_path / folder / "a.tif", tmp_path / folder / "a.vrt"
+        rasterio.shutil.copy(source, target, driver="VRT")
+        target.write_text(
+            re.sub('relativeToVRT="0">.*?<', 'relativeToVRT="1">a.tif<', target.read_text())
+        )
+    assert not about(remarks(tmp_path / "one" / "a.vrt", tmp_path / "two" / "a.vrt"), "copies")
 
 
 @pytest.fixture

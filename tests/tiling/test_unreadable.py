@@ -1,6 +1,7 @@
 """What lies where a raster was to be is named, with what to do about it."""
 
 import json
+import os
 import tarfile
 import zipfile
 
@@ -38,6 +39,13 @@ def test_texts_are_told_apart(tmp_path, name, content, message, hint):
 def test_an_empty_name_is_told(name):
     with pytest.raises(InputError, match="is empty"):
         read_source(name)
+
+
+@pytest.mark.parametrize("name", [b"\xff.tif", b"gr\xfc\xdfe.tif", b"a\x80"])
+def test_names_that_are_not_utf_8(name):
+    with pytest.raises(InputError, match="is not UTF-8") as told:
+        read_source(os.fsdecode(name))
+    assert "rename" in told.value.hint
 
 
 @pytest.mark.parametrize("prefix", ["/vsizip/", "/vsitar/"])

@@ -130,10 +130,33 @@ def mask_beside_a_picture(folder):
     return path
 
 
+def nodata_beside_a_mask(folder, dtype="uint8", nodata=0, internal=True):
+    """The mask says nothing of the hole; it was made before there was one, for another one."""
+    values = texture(SIDE, SIDE, 3).astype(dtype)
+    values[:, HOLE] = nodata
+    path = put(folder / "a.tif", values, nodata)
+    corner = np.ones_like(HOLE)
+    corner[:2, :2] = False
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=internal), rasterio.open(path, "r+") as file:
+        file.write_mask(corner)
+    return path
+
+
+def words_beside_a_mask(folder):
+    return nodata_beside_a_mask(folder, "int16", -9999, internal=False)
+
+
+def floats_beside_a_mask(folder):
+    return nodata_beside_a_mask(folder, "float32", np.finfo(np.float32).min)
+
+
 @pytest.mark.parametrize("moved_px", [0, 0.5])
 @pytest.mark.parametrize(
     "made",
     [
+        nodata_beside_a_mask,
+        words_beside_a_mask,
+        floats_beside_a_mask,
         own_nodata,
         one_band_of_three,
         mixed_types,
@@ -323,3 +346,24 @@ def test_one_lattice_and_a_warped_one_agree_on_what_is_valid(tmp_path):
     _, direct = valid_of(path)
     assert (warped == direct[: SIDE - 1, : SIDE - 1]).mean() > 0.99
     assert isinstance(source.geobox.transform, Affine)
+
+
+@pytest.mark.parametrize(
+    ("compressed", "nodata", "told"),
+    [
+        ({"compress": "jpeg", "photometric": "ycbcr"}, 0, "YCBCR JPEG"),
+        ({"compress": "jpeg"}, 255, "JPEG"),
+        ({"compress": "webp"}, 0, "WEBP"),
+        ({"compress": "jpeg"}, None, ""),
+        ({"compress": "deflate"}, 0, ""),
+        ({"compress": "webp", "webp_lossless": True}, 0, ""),
+    ],
+)
+def test_holes_that_compression_blurs_are_told(make_raster, compressed, nodata, told):
+    path = make_raster("a.tif", texture(SIDE, SIDE, 3), nodata=nodata, **compressed)
+    other = make_raster("b.tif", texture(SIDE, SIDE, 3))
+    for pair in ((path, other), (other, path)):
+        found = open_pair(*pair, AnalyzeOptions(), "all").remarks
+        remarks = [each for each in found if "blurs" in each.message]
+        assert bool(remarks) is bool(told)
+        assert all(f"({told})" in each.message and each.warning for each in remarks)

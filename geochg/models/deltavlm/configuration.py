@@ -27,6 +27,7 @@ class DeltaVLMDenseConfig(PretrainedConfig):
         statistics_width: Hidden channels of the network on the difference maps.
         norm_groups: Groups of the group norms; divides `width`.
         stride_px: Image pixels per pixel of the finest level.
+        color_weight: Factor from the logarithm of the relative colour difference to a logit.
         calibration: What was fitted on held-out pairs, see `postprocessing.Calibration`; empty
             before that.
     """
@@ -40,6 +41,7 @@ class DeltaVLMDenseConfig(PretrainedConfig):
     statistics_width: int = 32
     norm_groups: int = 8
     stride_px: int = 4
+    color_weight: float = 1.0
     calibration: dict[str, Any] | None = None
 
     def __post_init__(self, **kwargs: Any) -> None:  # noqa: ANN401

@@ -1,10 +1,11 @@
 """The dense change head: what covers the ground at each date, and where it changed.
 
-Not in the paper. Two small networks answer, and their logits are averaged, because they fail in
-different places: a feature pyramid (Lin et al. 2017, https://arxiv.org/abs/1612.03144) over both
-dates knows what houses and water look like, and a pixelwise network on maps of the differences
-knows what is unusual in this pair (`scene`, `difference_maps`). A third, equal voice is the plain
-colour difference relative to its median. Land cover is read from each date's own pyramid.
+Not in the paper. Three voices are averaged, because they fail in different places: a feature
+pyramid (Lin et al. 2017, https://arxiv.org/abs/1612.03144) over both dates knows what houses and
+water look like, a pixelwise network on maps of the differences knows what is unusual in this pair
+(`scene`, `difference_maps`), and the plain colour difference in a wide window, relative to its
+median, has learned nothing that could mislead it. It is weighted so that its spread is that of the
+networks' logits. Land cover is read from each date's own pyramid.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from torch.nn import functional
 
 from geochg.models.deltavlm.configuration import DeltaVLMDenseConfig
 from geochg.models.deltavlm.difference_maps import (
-    COLOR_VOTE,
+    WIDE_COLOR,
     Differences,
     differences,
     map_count,
@@ -26,7 +27,7 @@ from geochg.models.deltavlm.difference_maps import (
 )
 from geochg.models.deltavlm.scene import SceneLayout, scene_layout
 from geochg.models.deltavlm.vision import split_dates
-from geochg.models.deltavlm.vision_output import TWICE_THE_MEDIAN
+from geochg.models.deltavlm.vision_output import TWICE_THE_MEDIAN, VOICES
 from geochg.records import LAND_COVER
 
 COVERS = len(LAND_COVER) + 1
@@ -54,7 +55,7 @@ class DenseOutput(NamedTuple):
     Attributes:
         pyramid_logits: `(batch, 2, rows, columns)`: anything changed; buildings changed.
         statistics_logits: As `pyramid_logits`.
-        color_vote: `(batch, 1, rows, columns)`: logarithm of the colour difference over its median.
+        color_logits: `(batch, 1, rows, columns)`: anything changed, by the colour difference alone.
         before_logits: `(batch, COVERS, rows, columns)`: land cover before.
         after_logits: As `before_logits`.
         relative_maps: See `Differences.relative`; what medians are taken of.
@@ -62,7 +63,7 @@ class DenseOutput(NamedTuple):
 
     pyramid_logits: Tensor
     statistics_logits: Tensor
-    color_vote: Tensor
+    color_logits: Tensor
     before_logits: Tensor
     after_logits: Tensor
     relative_maps: Tensor
@@ -74,8 +75,8 @@ class DenseOutput(NamedTuple):
     @property
     def change_logits(self) -> Tensor:
         """`(batch, 1, rows, columns)`: anything changed."""
-        both = (self.pyramid_logits[:, :1] + self.statistics_logits[:, :1]) / 2
-        return both + self.color_vote - TWICE_THE_MEDIAN
+        networks = self.pyramid_logits[:, :1] + self.statistics_logits[:, :1]
+        return (networks + self.color_logits) / VOICES
 
     @property
     def building_logits(self) -> Tensor:
@@ -86,7 +87,8 @@ class DenseOutput(NamedTuple):
         )
         differs = (after - before).abs().clamp(1e-3, 1 - 1e-3)
         from_cover = torch.log(differs) - torch.log1p(-differs)
-        return (self.pyramid_logits[:, 1:] + from_cover.clamp(-_SURE, _SURE)) / 2
+        networks = self.pyramid_logits[:, 1:] + from_cover.clamp(-_SURE, _SURE)
+        return (networks + self.color_logits) / VOICES
 
 
 class DenseHead(nn.Module):
@@ -100,6 +102,7 @@ class DenseHead(nn.Module):
     def __init__(self, config: DeltaVLMDenseConfig, channels: Sequence[int]) -> None:
         super().__init__()
         width, maps = config.width, map_count(len(channels))
+        self.config = config
         self.layout = scene_layout(channels)
         self.date_pyramid = FeaturePyramid(channels, width, config.norm_groups)
         self.difference_pyramid = FeaturePyramid(channels, width, config.norm_groups)
@@ -159,7 +162,8 @@ class DenseHead(nn.Module):
         return DenseOutput(
             pyramid_logits=self.change(fused),
             statistics_logits=self.statistics(torch.cat((statistics, resolution), dim=1)),
-            color_vote=told[:, COLOR_VOTE : COLOR_VOTE + 1],
+            color_logits=self.config.color_weight
+            * (relative[:, WIDE_COLOR : WIDE_COLOR + 1] - TWICE_THE_MEDIAN),
             before_logits=covers[0],
             after_logits=covers[1],
             relative_maps=compared.relative,

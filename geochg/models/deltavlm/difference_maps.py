@@ -28,8 +28,8 @@ _PLAIN_COLOR = 1 + 1 + 2
 _PLAIN_LEVEL = 1
 _LOG_FLOOR = 0.05
 
-COLOR_VOTE = 1
-"""Place of the map that votes by itself: the colour difference over the least of the windows."""
+WIDE_COLOR = len(COLOR_WINDOWS)
+"""Place of the map that is a voice by itself: the colour difference in the widest window."""
 
 
 def map_count(levels: int) -> int:

@@ -16,7 +16,7 @@ import numpy as np
 from geochg.land_cover import class_and_direction
 from geochg.models.deltavlm.detector import HALF, Scene
 from geochg.models.deltavlm.resample import resampled
-from geochg.models.deltavlm.vision_output import DenseArrays, HeadFacts, VisionOutput
+from geochg.models.deltavlm.vision_output import VOICES, DenseArrays, HeadFacts, VisionOutput
 from geochg.records import CANNOT_TELL, LAND_COVER, Channel, LandCover, Outlines
 
 if TYPE_CHECKING:
@@ -24,10 +24,7 @@ if TYPE_CHECKING:
 
     from geochg.records import Tile
 
-JOINED = 1.0
-"""By how much, in logits, pixels may lie below the cut that join pixels above it (hysteresis)."""
-
-MOST_CUT = 3.0
+MOST_CUT = 4.0
 """Greatest size of a cut, in logits: scenes unlike any that was seen must not run away."""
 
 CANNOT_TELL_SHARE = 0.4
@@ -65,6 +62,7 @@ class Calibration:
         of_typical: Per logit of the scene's median.
         of_resolution: Per doubling of the side of a shown pixel, in metres.
         building: Cut for a change of buildings.
+        hysteresis: How far below the cut, in logits, pixels may lie that join pixels above it.
         confidence: Mean probabilities of features, and the shares of such features that are right;
             None where that was not measured.
     """
@@ -73,6 +71,7 @@ class Calibration:
     of_typical: float = 0.0
     of_resolution: float = 0.0
     building: float = 0.0
+    hysteresis: float = 0.0
     confidence: tuple[tuple[float, ...], tuple[float, ...]] | None = None
 
     @classmethod
@@ -169,7 +168,7 @@ class OutlineMaker:
             surface *= tile.valid
         threshold, low = (
             float(_sigmoid(np.array(logit, np.float32)))
-            for logit in (self.cuts.change, self.cuts.change - JOINED)
+            for logit in (self.cuts.change, self.cuts.change - self.calibration.hysteresis)
         )
         if self.threshold is not None:
             # Exactly what was given, whatever its logit was rounded to.
@@ -180,19 +179,26 @@ class OutlineMaker:
             threshold,
             change=change,
             low_threshold=low,
+            margins=tuple(self._margin(channel) for channel in self.head.channels),
             land_cover=LandCover(_told(finding.before), _told(finding.after)),
             not_seen=hidden,
             calibration=self.calibration.confidence,
         )
 
+    def _margin(self, channel: Channel) -> float:
+        """See `Outlines.margins`."""
+        return self.cuts.building - self.cuts.change if channel.class_name == "building" else 0.0
+
     def _finding(self, full: DenseArrays, half: DenseArrays, shape: tuple[int, ...]) -> Finding:
-        rows, cols = full.color_vote.shape[-2:]
+        rows, cols = full.color_logits.shape[-2:]
         # What lies beyond the tile was padded; a half-size view may be padded further.
-        sides = (round(side / HALF) for side in half.color_vote.shape[-2:])
-        wide = resampled(half.change_logits, *sides)
-        change = (full.change_logits[0] + wide[0, :rows, :cols]) / 2
+        sides = (round(side / HALF) for side in half.color_logits.shape[-2:])
+        wide = np.concatenate((half.change_logits, half.color_logits[:, 0]))
+        wide = resampled(wide, *sides)[:, :rows, :cols]
+        change = (full.change_logits[0] + wide[0]) / 2
+        color = (full.color_logits[0, 0] + wide[1]) / 2
         covers = [_softmax(logits[0]) for logits in (full.before_logits, full.after_logits)]
-        building = building_logits(full, *covers)
+        building = building_logits(full, *covers, color)
         layers = np.concatenate((change[None], building[None], *covers))
         return self._at_tile_size(layers, shape)
 
@@ -206,8 +212,7 @@ class OutlineMaker:
     def _layers(self, finding: Finding, change: NDArray[np.float32]) -> NDArray[np.float32]:
         """`(channels, height, width)`: the strongest channel is as likely as any change.
 
-        The channels of buildings are as likely as a change of buildings, moved so that one
-        threshold holds for both.
+        The channels of buildings are as likely as a change of buildings.
         """
         scores = np.zeros((len(self.head.channels), *change.shape), np.float32)
         places = {channel: place for place, channel in enumerate(self.head.channels)}
@@ -222,20 +227,30 @@ class OutlineMaker:
         layers: NDArray[np.float32] = shares * change
         built = [p for channel, p in places.items() if channel.class_name == "building"]
         if built:
-            moved = finding.building + (self.cuts.change - self.cuts.building)
-            building = _sigmoid(moved)
+            building = _sigmoid(finding.building)
             of_buildings = scores[built] / np.maximum(scores[built].max(axis=0), 1e-6)
             layers[built] = of_buildings * building
         return layers
 
 
 def building_logits(
-    dense: DenseArrays, before: NDArray[np.float32], after: NDArray[np.float32]
+    dense: DenseArrays,
+    before: NDArray[np.float32],
+    after: NDArray[np.float32],
+    color: NDArray[np.float32],
 ) -> NDArray[np.float32]:
-    """`(rows, columns)`; as `DenseOutput.building_logits`, of the shares of land covers."""
+    """`(rows, columns)`; as `DenseOutput.building_logits`.
+
+    Args:
+        dense: Of the view in full size: half a roof is not seen as one.
+        before: `(COVERS, rows, columns)`: shares of land covers.
+        after: As `before`.
+        color: `(rows, columns)`: the voice of the colours.
+    """
     differs = np.clip(np.abs(after[_BUILDING] - before[_BUILDING]), 1e-3, 1 - 1e-3)
     from_cover = np.clip(_logit(differs), -_SURE, _SURE)
-    logits: NDArray[np.float32] = (dense.pyramid_logits[0, 1] + from_cover) / 2
+    networks = dense.pyramid_logits[0, 1] + from_cover
+    logits: NDArray[np.float32] = (networks + color) / VOICES
     return logits
 
 

@@ -23,13 +23,16 @@ VISION_BATCH = 1
 """Images encoded at once: feature maps of more do not stay in a processor's cache, and the batches
 run side by side."""
 
-TWICE_THE_MEDIAN = 0.7
-"""The colours' vote is neutral there, as a logarithm."""
+TWICE_THE_MEDIAN = 45 / 64
+"""The colours' voice is neutral there, as a logarithm; exports keep it in half precision."""
+
+VOICES = 3
+"""What says how likely a change is, and is averaged: two networks, and the plain colours."""
 
 DENSE_FIELDS = (
     "pyramid_logits",
     "statistics_logits",
-    "color_vote",
+    "color_logits",
     "before_logits",
     "after_logits",
 )
@@ -97,7 +100,7 @@ class DenseArrays(NamedTuple):
 
     pyramid_logits: NDArray[np.float32]
     statistics_logits: NDArray[np.float32]
-    color_vote: NDArray[np.float32]
+    color_logits: NDArray[np.float32]
     before_logits: NDArray[np.float32]
     after_logits: NDArray[np.float32]
     relative_maps: NDArray[np.float32]
@@ -105,8 +108,8 @@ class DenseArrays(NamedTuple):
     @property
     def change_logits(self) -> NDArray[np.float32]:
         """`(tiles, rows, columns)`; as `DenseOutput.change_logits`."""
-        both = (self.pyramid_logits[:, 0] + self.statistics_logits[:, 0]) / 2
-        logits: NDArray[np.float32] = both + (self.color_vote[:, 0] - TWICE_THE_MEDIAN)
+        networks = self.pyramid_logits[:, 0] + self.statistics_logits[:, 0]
+        logits: NDArray[np.float32] = (networks + self.color_logits[:, 0]) / VOICES
         return logits
 
 

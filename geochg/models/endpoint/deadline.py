@@ -47,7 +47,7 @@ def bound_connections(http_client: Any) -> None:  # noqa: ANN401
         *getattr(http_client, "_mounts", {}).values(),
     )
     for pool in (getattr(transport, "_pool", None) for transport in transports):
-        if hasattr(pool, "_network_backend"):
+        if pool is not None and hasattr(pool, "_network_backend"):
             pool._network_backend = _bounded(pool)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import product
 from typing import NamedTuple
@@ -16,17 +16,27 @@ from scipy.special import expit
 
 from geochg.datasets.ground.covers import NOTHING, UNKNOWN_CHANGE, Cover
 from geochg.datasets.ground.labelled import Ground
-from geochg.models.deltavlm.detector import Detector
-from geochg.models.deltavlm.postprocessing import JOINED, Calibration, Finding, OutlineMaker
+from geochg.geometry.changed import hysteresis
+from geochg.models.deltavlm.detector import Detector, Scene
+from geochg.models.deltavlm.postprocessing import Calibration, Finding, OutlineMaker
 from geochg.records import PixelWindow, Tile, TileWindow
 from geochg.training.builtin.pairs import SIDE_PX, Pair, PairMaker
 
 PAIRS_PER_KIND = 24
+"""Pairs of each kind of ground that the cuts are fitted on."""
+
+PAIRS_TO_BALANCE = 6
+"""Pairs of each kind on which the spread of the voices is measured."""
 
 _LOGITS = np.linspace(-6, 6, 121)
-_INTERCEPTS = np.linspace(-3, 2, 21)
-_OF_TYPICAL = np.linspace(-0.5, 0.1, 13)
+_INTERCEPTS = np.linspace(-6, 3, 37)
+_OF_TYPICAL = np.linspace(-0.8, 0.2, 11)
 _OF_RESOLUTION = np.linspace(-0.4, 0.4, 5)
+_HYSTERESIS = (0.0, 0.5, 1.0, 1.5, 2.0)
+_AS_GOOD = 0.005
+"""Scores that differ by less are alike."""
+_RAISED = np.linspace(-0.5, 1.5, 9)
+"""What is added to a cut while it is fitted with hysteresis."""
 _BINS = 8
 _LEAST_PIECE_PX = 30
 _RIGHT = 0.5
@@ -60,8 +70,34 @@ def calibrated(detector: Detector, grounds: Sequence[Ground], seed: int) -> Cali
     return fitted(list(_samples(detector, grounds, seed)))
 
 
+def balance(detector: Detector, grounds: Sequence[Ground], seed: int) -> float:
+    """How much louder the voice of the colours must be to have the spread of the networks' logits.
+
+    Args:
+        detector: With the trained head.
+        grounds: Held out.
+        seed: Of the pairs.
+
+    Returns:
+        A factor for `DeltaVLMDenseConfig.color_weight`: the median over the pairs.
+    """
+    ratios = [1.0] if not grounds else []
+    for _, pair in _pairs(grounds, PAIRS_TO_BALANCE, seed):
+        tile, scene = surveyed(detector, pair)
+        said = detector.detect([tile], scene).dense
+        assert said is not None
+        networks = [np.std(part[0, 0]) for part in (said.pyramid_logits, said.statistics_logits)]
+        ratios.append(float(np.mean(networks) / max(np.std(said.color_logits), 1e-6)))
+    return float(np.median(ratios))
+
+
 def fitted(samples: Sequence[Sample]) -> Calibration:
-    """The cuts with the best F1 of pixels, as a mean over the kinds of ground."""
+    """The cuts with the best F1 of pixels, as a mean over the kinds of ground.
+
+    First the cuts without hysteresis, that for any change as a function of the scene; then how far
+    below them pixels may lie that join others, and how much higher the cuts must then be: as far as
+    costs nothing, because it makes features of specks.
+    """
     curves = [curve for sample in samples if (curve := _curve(sample, "change"))]
     built = [curve for sample in samples if (curve := _curve(sample, "building"))]
     grid = product(_INTERCEPTS, _OF_TYPICAL, _OF_RESOLUTION)
@@ -69,10 +105,11 @@ def fitted(samples: Sequence[Sample]) -> Calibration:
         (Calibration(float(a), float(b), float(c)) for a, b, c in grid),
         key=lambda calibration: _score(curves, calibration),
     )
-    # A roof ends where it ends: its outline lies at the best cut, its surest pixels above it. Of
-    # other changes the best cut is where pieces begin, and what joins them is less sure.
     outline = max(_LOGITS, key=lambda cut: _score(built, Calibration(float(cut))))
-    plain = replace(plain, building=float(outline) + JOINED)
+    plain = replace(plain, building=float(outline))
+    tried = [_raised(samples, replace(plain, hysteresis=below)) for below in _HYSTERESIS]
+    best = max(score for score, _ in tried)
+    plain = [each for score, each in tried if score >= best - _AS_GOOD][-1]
     return replace(plain, confidence=_confidence(samples, plain))
 
 
@@ -122,22 +159,66 @@ def _score(curves: Sequence[_Curve], calibration: Calibration) -> float:
         cut = calibration.cuts(curve.typical_logit, curve.shown_m).change
         place = min(int(np.searchsorted(_LOGITS, cut)), len(_LOGITS) - 1)
         sums[curve.kind] += (curve.hits[place], curve.found[place], curve.changed)
+    return _mean_f1(sums)
+
+
+def _raised(samples: Sequence[Sample], plain: Calibration) -> tuple[float, Calibration]:
+    """A calibration with the cuts that suit its hysteresis best, and the mean of their scores."""
+    scores = []
+    for name, surface in (("intercept", "change"), ("building", "building")):
+        candidates = [
+            replace(plain, **{name: getattr(plain, name) + float(more)}) for more in _RAISED
+        ]
+        found = [_joined_score(samples, surface, each) for each in candidates]
+        scores.append(max(found))
+        plain = candidates[int(np.argmax(found))]
+    return float(np.mean(scores)), plain
+
+
+def _joined_score(samples: Sequence[Sample], surface: str, calibration: Calibration) -> float:
+    """As `_score`, with hysteresis."""
+    sums: dict[str, NDArray[np.intp]] = defaultdict(lambda: np.zeros(3, np.intp))
+    for kind, pair, finding, typical_logit in samples:
+        truth, known = _truth(pair, surface)
+        cut = getattr(calibration.cuts(typical_logit, pair.resolution_m), surface)
+        logits = getattr(finding, surface)
+        covered = hysteresis(logits >= cut, logits >= cut - calibration.hysteresis) & known
+        counts = [np.count_nonzero(mask) for mask in (covered & truth, covered, truth & known)]
+        sums[kind] += np.array(counts)
+    return _mean_f1(sums)
+
+
+def _mean_f1(sums: Mapping[str, NDArray[np.intp]]) -> float:
+    """Of the hits, the found and the changed pixels of each kind."""
     scores = [2 * hit / (found + true) for hit, found, true in sums.values() if true]
     return float(np.mean(scores)) if scores else 0.0
 
 
 def _samples(detector: Detector, grounds: Sequence[Ground], seed: int) -> Iterator[Sample]:
+    for kind, pair in _pairs(grounds, PAIRS_PER_KIND, seed):
+        yield Sample(kind, pair, *found(detector, pair))
+
+
+def _pairs(grounds: Sequence[Ground], per_kind: int, seed: int) -> Iterator[tuple[str, Pair]]:
+    """As many pairs of each kind of ground."""
     maker = PairMaker(grounds)
     rng = np.random.default_rng(seed)
     for kind in sorted({ground.kind for ground in grounds}):
         of_kind = [ground for ground in grounds if ground.kind == kind]
-        for number in range(PAIRS_PER_KIND):
-            pair = maker.pair_of(of_kind[number % len(of_kind)], rng)
-            yield Sample(kind, pair, *found(detector, pair))
+        for number in range(per_kind):
+            yield kind, maker.pair_of(of_kind[number % len(of_kind)], rng)
 
 
 def found(detector: Detector, pair: Pair) -> tuple[Finding, float]:
     """What the detector finds in a pair that is shown as it is, and its typical logit."""
+    tile, scene = surveyed(detector, pair)
+    maker = OutlineMaker(detector.head, scene)
+    (finding,) = maker.findings(detector.detect([tile], scene), [tile])
+    return finding, scene.typical_logit
+
+
+def surveyed(detector: Detector, pair: Pair) -> tuple[Tile, Scene]:
+    """A pair as a tile that is shown as it is, and what is measured on it."""
     window = PixelWindow(0, SIDE_PX, 0, SIDE_PX)
     before, after = (
         (255 * image.transpose(2, 0, 1)[: 4 if image[0, 0, 3] >= 0 else 3]).astype(np.uint8)
@@ -145,10 +226,7 @@ def found(detector: Detector, pair: Pair) -> tuple[Finding, float]:
     )
     valid = np.ones((SIDE_PX, SIDE_PX), bool)
     tile = Tile(TileWindow(0, 0, 0, window, window), before, after, valid)
-    scene = detector.survey([tile], pair.resolution_m, zoom=1.0)
-    maker = OutlineMaker(detector.head, scene)
-    (finding,) = maker.findings(detector.detect([tile], scene), [tile])
-    return finding, scene.typical_logit
+    return tile, detector.survey([tile], pair.resolution_m, zoom=1.0)
 
 
 def _truth(pair: Pair, surface: str) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
@@ -173,7 +251,7 @@ def _confidence(
         if not known.any():
             continue
         cut = plain.cuts(typical_logit, pair.resolution_m).change
-        labels, number = label(finding.change >= cut - JOINED)
+        labels, number = label(finding.change >= cut - plain.hysteresis)
         pieces = np.arange(1, number + 1)
         surest = np.asarray(maximum(finding.change, labels, pieces) if number else [])
         size = np.bincount(labels[known], minlength=number + 1)[1:]

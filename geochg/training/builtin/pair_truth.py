@@ -95,6 +95,6 @@ def _known(changed: NDArray[np.bool_], names: ChangeNames) -> tuple[str, ...]:
     def is_known(name: str) -> bool:
         index = CLASS_NAMES.index(name)
         hidden = changed & (names.possible >> index & 1 > 0) & (names.classes != index)
-        return np.count_nonzero(hidden) < LEAST_PX
+        return bool(np.count_nonzero(hidden) < LEAST_PX)
 
     return tuple(name for name in CLASS_NAMES if name in COVERS and is_known(name))

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -26,7 +27,7 @@ from geochg.models.deltavlm.processing import DeltaVLMProcessor
 from geochg.models.deltavlm.torch_vision import TorchVision
 from geochg.models.saved import first_line, saved_json
 from geochg.options import Options
-from geochg.training.builtin.calibration import calibrated
+from geochg.training.builtin.calibration import balance, calibrated
 from geochg.training.builtin.language_pairs import LanguagePairs, make_language_pairs
 from geochg.training.builtin.language_stage import LanguageOptions, pairs_tokenizer, train_language
 from geochg.training.builtin.pretrained import load_imagenet_weights
@@ -74,7 +75,7 @@ class CompactOptions(Options):
     opened_steps: int = 300
     batch_size: int = 8
     pairs: int = 4000
-    language_steps: int = 1000
+    language_steps: int = 300
     vocabulary: int = 2000
     start: str | None = None
     workers: int = 1
@@ -145,11 +146,16 @@ def train_compact(work: Path, output: Path, options: CompactOptions, say: Say) -
 
 
 def calibrate(model: DeltaVLMForConditionalGeneration, grounds: Sequence[Ground]) -> None:
-    """Fits the cuts of a model's dense head, and notes them in its configuration."""
+    """Fits the voices and the cuts of a model's dense head, and notes them in its configuration."""
     vision = TorchVision(model, DeltaVLMProcessor(model.config, None, None))
     assert vision.head is not None
-    found = calibrated(Detector(vision, vision.head), grounds, CALIBRATION_SEED)
-    model.config.dense_config.calibration = found.to_dict()
+    config = model.config.dense_config
+    louder = balance(Detector(vision, vision.head), grounds, CALIBRATION_SEED)
+    # Exports keep it in half precision.
+    config.color_weight = float(np.float16(config.color_weight * louder))
+    config.calibration = calibrated(
+        Detector(vision, vision.head), grounds, CALIBRATION_SEED
+    ).to_dict()
 
 
 def save_compact(

@@ -209,16 +209,17 @@ def train_vision(
         seed=options.seed,
         disable_tqdm=True,
     )
+    stage = VisionStage(model, options.encoder_rate > 0)
     trainer = VisionTrainer(
         options,
-        model=VisionStage(model, options.encoder_rate > 0),
+        model=stage,
         args=arguments,
         train_dataset=PairBatches(grounds, options),
         data_collator=_only,
         keep=options.steps,
     )
     trainer.go_on()
-    average_checkpoints(trainer.model, folder, round(options.steps * options.averaged_from))
+    average_checkpoints(stage, folder, round(options.steps * options.averaged_from))
 
 
 def average_checkpoints(stage: nn.Module, folder: Path, first_step: int) -> None:

@@ -3,15 +3,16 @@
 import numpy as np
 import pytest
 from deltavlm_factory import processor, tiny_config, tiny_model
+from scipy.ndimage import binary_dilation
 
 from geochg.datasets.ground.covers import ANY, Cover
 from geochg.datasets.ground.labelled import Ground
 from geochg.models.deltavlm.detector import Detector
-from geochg.models.deltavlm.postprocessing import JOINED, Calibration, Finding
+from geochg.models.deltavlm.postprocessing import Calibration, Finding
 from geochg.models.deltavlm.torch_vision import TorchVision
 from geochg.training.builtin import calibration as calibration_module
 from geochg.training.builtin import pairs as pairs_module
-from geochg.training.builtin.calibration import calibrated, found
+from geochg.training.builtin.calibration import balance, calibrated, found
 from geochg.training.builtin.pairs import PairMaker
 
 SIDE_PX = 64
@@ -73,8 +74,9 @@ def test_the_cut_separates_what_changed_from_what_did_not(change, monkeypatch):
     plain = calibrated(None, GROUNDS, seed=0)
     for side_m in (0.5, 2.0, 10.0):
         cuts = plain.cuts(0.0, side_m)
-        assert change[0] + 0.1 < cuts.change < change[1] - 0.1
-        assert -1.9 + JOINED < cuts.building < -0.6 + JOINED
+        # Above the cut begins what joins pixels down to the hysteresis.
+        assert change[0] + 0.1 < cuts.change - plain.hysteresis <= cuts.change < change[1] + 0.2
+        assert -1.9 < cuts.building - plain.hysteresis <= cuts.building < -0.3
 
 
 def test_the_cut_follows_the_typical_logit_of_the_scene(monkeypatch):
@@ -101,7 +103,7 @@ def test_a_kind_whose_changes_are_not_all_told_does_not_move_the_cut(monkeypatch
     ]
     monkeypatch.setattr(calibration_module, "found", mixed)
     plain = calibrated(None, [*GROUNDS[:2], *untold], seed=0)
-    assert 0.6 < plain.cuts(0.0, 0.5).change < 1.9
+    assert 0.6 < plain.cuts(0.0, 0.5).change - plain.hysteresis < 1.9
 
 
 def test_confidence_rises_with_what_is_right(monkeypatch):
@@ -145,3 +147,30 @@ def test_a_pair_is_shown_to_the_detector_as_it_is(bands):
     assert finding.change.shape == finding.building.shape == (SIDE_PX, SIDE_PX)
     assert finding.before.shape == finding.after.shape == (7, SIDE_PX, SIDE_PX)
     assert np.allclose(finding.before.sum(axis=0), 1, atol=1e-4)
+
+
+@pytest.mark.parametrize("weak", [1.0, 0.5])
+def test_pixels_that_join_others_may_be_less_sure_where_that_is_right(weak, monkeypatch):
+    """Of a change the inside is sure, its rim is not, and far from it all is as sure as the rim."""
+
+    def rimmed(detector, pair):
+        changed = pair.change == 1
+        inside = changed & np.roll(changed, 3, 0) & np.roll(changed, 3, 1)
+        noise = ~binary_dilation(changed, iterations=3)
+        logits = np.where(inside, 2.0, np.where(changed | noise, 2.0 - weak, -3.0))
+        nothing = np.zeros((7, SIDE_PX, SIDE_PX), np.float32)
+        return Finding(logits.astype(np.float32), logits.astype(np.float32), nothing, nothing), 0.0
+
+    monkeypatch.setattr(calibration_module, "found", rimmed)
+    plain = calibrated(None, GROUNDS, seed=0)
+    assert plain.hysteresis >= weak
+    assert 2.0 - weak < plain.cuts(0.0, 2.0).change <= 2.0
+
+
+def test_the_voice_of_the_colours_gets_the_spread_of_the_networks():
+    vision = TorchVision(tiny_model(), processor(tiny_config()))
+    detector = Detector(vision, vision.head)
+    config = vision.model.config.dense_config
+    config.color_weight *= balance(detector, GROUNDS, seed=0)
+    assert balance(detector, GROUNDS, seed=0) == pytest.approx(1, rel=1e-3)
+    assert balance(detector, [], seed=0) == 1
