@@ -87,7 +87,10 @@ def markdown(results: dict[str, Scores]) -> str:
     lines = [f"| Trained with | {' | '.join(kinds)} |", "|---" * (len(kinds) + 1) + "|"]
     for name, scores in results.items():
         cells = [
-            " / ".join("-" if (v := scores[k][m]) is None else f"{v:.2f}"[-3:] for m in METRICS)
+            " / ".join(
+                "-" if (v := scores[k][m]) is None else f"{v:.2f}".removeprefix("0")
+                for m in METRICS
+            )
             for k in kinds
         ]
         lines.append(f"| {name} | {' | '.join(cells)} |")

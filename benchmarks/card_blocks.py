@@ -40,10 +40,11 @@ def _cuts(calibration: dict[str, Any] | None) -> str:
         return "not calibrated"
     cuts = Calibration.from_dict(calibration).to_dict()
     return (
-        "a pixel has changed where its logit reaches {intercept:.2f} {of_typical:+.2f} times the "
-        "median logit of the scene {of_resolution:+.2f} times the binary logarithm of the shown "
-        "pixel's side in metres, or {hysteresis:.2f} less where it joins such pixels; a building "
-        "changed where its logit reaches {building:.2f}"
+        "{water:.2f} times the difference of the shares of water is added to the logit of any "
+        "change; a pixel has changed where that reaches {intercept:.2f} {of_typical:+.2f} times "
+        "the median logit of the scene {of_resolution:+.2f} times the binary logarithm of the "
+        "shown pixel's side in metres, or {hysteresis:.2f} less where it joins such pixels; a "
+        "building changed where its logit reaches {building:.2f}"
     ).format(**cuts)
 
 

@@ -10,7 +10,6 @@ COMMANDS = {
     "build": "Make instruction rows from pairs with masks.",
     "pairs": "Pair the images of one location by their metadata, as of fMoW.",
     "check": "Look for what is wrong with a data set.",
-    "world": "Draw pairs of a synthetic world, with exact masks.",
 }
 """Name and one line of each command; the command itself lives in `dataset_NAME.py`."""
 
@@ -23,5 +22,4 @@ def dataset() -> None:
     Examples:
       geochg dataset build mytown --rasters 2015.tif 2018.tif buildings.gpkg
       geochg dataset check mytown
-      geochg dataset world pairs --count 1000 --workers 4
     """

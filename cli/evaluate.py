@@ -169,7 +169,7 @@ def evaluate(
     SOURCE is labelled pairs: a folder with A/, B/ and label/ (before, after, masks; files of equal
     names), or a CSV file with the columns before, after and changed. Or it is rows of questions
     and answers: one or several files of ChangeChat-105k, LEVIR-CC or LLaVA, CSV with question and
-    answer, or what geochg dataset writes (world.json, or --split test of a folder).
+    answer, or what geochg dataset writes (--split test of a folder).
 
     Or it is a folder of kinds: KIND/PAIR/ with before.tif, after.tif and mask.tif (1 changed, 0
     not, 255 unknown). Then the maps that geochg analyze makes are scored.
@@ -181,7 +181,7 @@ def evaluate(
       geochg evaluate LEVIR-CD/test
       geochg evaluate LEVIR-CD/val --model clip:FOLDER --fit-threshold --save-options fitted.toml
       geochg evaluate changechat_105k_test.json changechat_105k_test_count.json --images LEVIR-CC
-      geochg evaluate world/world.json world/world_captions.json --predictions said.jsonl
+      geochg evaluate mytown --split test --predictions said.jsonl
       geochg evaluate KINDS --markdown maps.md -o maps.json
       geochg evaluate --from-predictions said.jsonl --bert roberta-large --markdown scores.md
     """

@@ -25,7 +25,6 @@ _STAGES = {
     "survey": "looking at the pair",
     "tiles": "asking about tiles",
     "write": "writing",
-    "pairs": "drawing pairs",
     "evaluate": "asking about pairs",
     "scored": "scoring pairs",
     "cut": "cutting tiles",

@@ -11,20 +11,25 @@ import json
 import sys
 from pathlib import Path
 
-SURE = 0.8
-"""Least confidence of a feature that is shown, where there is one."""
-
 README = Path(__file__).parent.parent / "README.md"
 
 
 def shown(changes: Path) -> str:
-    """The largest of the surest features, its geometry shortened, as a code block."""
+    """The surest new building, its geometry shortened, as a code block."""
     features = json.loads(changes.read_text(encoding="utf-8"))["features"]
-    sure = [feature for feature in features if feature["properties"]["confidence"] >= SURE]
-    feature = max(sure or features, key=lambda each: each["properties"]["area_m2"])
+    new = [
+        feature
+        for feature in features
+        if (feature["properties"]["class"], feature["properties"]["change"])
+        == ("building", "appeared")
+    ]
+    feature = max(new or features, key=lambda each: each["properties"]["confidence"])
     corner = feature["geometry"]["coordinates"][0][0]
     feature["geometry"]["coordinates"] = [[corner, "…"]]
-    lines = [f'    "{key}": {json.dumps(value)}' for key, value in feature["properties"].items()]
+    lines = [
+        f'    "{key}": {json.dumps(value, ensure_ascii=False)}'
+        for key, value in feature["properties"].items()
+    ]
     properties = ",\n".join(lines)
     geometry = json.dumps(feature["geometry"], ensure_ascii=False).replace('"…"', "…")
     return (

@@ -344,8 +344,6 @@ def _require(holds: bool, what: str, rule: str) -> None:
 
 def _each(held: Any) -> Iterable[Any]:  # noqa: ANN401
     """The numbers that an option holds."""
-    if isinstance(held, Mapping):
-        return held.values()
     return held if isinstance(held, tuple) else (held,)
 
 
@@ -396,8 +394,8 @@ def typed(key: str, value: Any, wanted: Any) -> Any:  # noqa: ANN401
     if origin is tuple and isinstance(value, list | tuple):
         return tuple(typed(key, item, arguments[0]) for item in value)
     if origin is Mapping and isinstance(value, Mapping):
-        if arguments[1] in (str, float):
-            return {name: typed(f"{key}.{name}", one, arguments[1]) for name, one in value.items()}
+        if arguments[1] is str:
+            return {name: typed(f"{key}.{name}", one, str) for name, one in value.items()}
         return dict(value)
     if isinstance(wanted, type) and issubclass(wanted, StrEnum) and value in list(wanted):
         return wanted(value)

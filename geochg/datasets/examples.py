@@ -29,9 +29,6 @@ __all__ = [
 PICTURES = PairFacts(("red", "green", "blue"), float("nan"), "uint8")
 """Of pictures, which have no place on the ground, hence no size there."""
 
-_WHOLE = ("world.json",)
-"""Files that hold all rows of a folder that geochg made."""
-
 
 def read_examples(
     source: Path, images: Path | None = None, *, must_exist: bool = True
@@ -40,10 +37,10 @@ def read_examples(
 
     Takes ChangeChat-105k (instruction and caption rows), LEVIR-CC captions, LLaVA-format JSON with
     two images or a video of two frames, JSON lines of these, CSV, and the folders that
-    `geochg dataset world`, `build` and `pairs` make; which it is shows in what it holds.
+    `geochg dataset build` and `pairs` make; which it is shows in what it holds.
 
     Args:
-        source: The file; or a folder with `train.json`, `val.json`, `test.json` or `world.json`.
+        source: The file; or a folder with `train.json`, `val.json` or `test.json`.
         images: The folder that image names start from; when None, they are looked for beside the
             rows.
         must_exist: Refuse rows whose pictures are not there.
@@ -86,8 +83,8 @@ def row_files(source: Path) -> tuple[Path, ...]:
         return (source,)
     if not source.is_dir():
         raise InputError(f"there is no file or folder {source}", "check the path")
-    names = (*(f"{split}.json" for split in SPLITS), *_WHOLE)
-    found = tuple(source / name for name in names if (source / name).is_file())
+    paths = (source / f"{split}.json" for split in SPLITS)
+    found = tuple(path for path in paths if path.is_file())
     if not found:
         inner = sorted(path.name for path in source.iterdir() if path.suffix.lower() in suffixes)
         hint = f"name one of its files: {', '.join(inner[:9])}" if inner else "it needs train.json"

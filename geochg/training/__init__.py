@@ -1,1 +1,1 @@
-"""Training: pairs drawn ahead, the stages of the built-in model, checkpoints and cards."""
+"""Training: the stages of the built-in model, fine-tuning, checkpoints and cards."""

@@ -1,6 +1,8 @@
 """The tables of a model card, and where they are written."""
 
 import json
+import re
+from pathlib import Path
 
 import card_blocks
 import finer
@@ -102,3 +104,11 @@ def test_figures_of_a_map_are_those_of_its_pixels():
         *("0.600", "0.750"),
     )
     assert finer.figures(PixelCounts(changed=0, unchanged=9, hits=0, alarms=0)) == ("-",) * 4
+
+
+def test_the_card_of_the_built_in_model_says_what_it_is_set_to():
+    card = Path(__file__).parents[2] / "geochg" / "models" / "builtin" / "README.md"
+    text = card.read_text("utf-8")
+    dense = json.loads(card.with_name("config.json").read_text("utf-8"))["dense_config"]
+    assert card_blocks._cuts(dense["calibration"]) in text
+    assert not re.findall(r"\b[A-Z]{2,}_[A-Z]{2,}\b", text)

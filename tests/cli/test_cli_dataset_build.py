@@ -7,6 +7,7 @@ import pytest
 from chat_server import serving, texts_of
 from PIL import Image
 from rasters import texture
+from told_pairs import ROWS, told_folder
 
 from geochg.datasets.examples import read_examples
 from geochg.records import Task
@@ -16,17 +17,13 @@ CODING = "1=building,2=road,3=vegetation,4=water,5=bare"
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory):
-    from geochg.datasets.world import WorldOptions, write_dataset
-
-    folder = tmp_path_factory.mktemp("world") / "w"
-    write_dataset(folder, 0, 8, WorldOptions(size_px=64, unchanged_share=0.2))
-    return folder
+def labelled(tmp_path_factory):
+    return told_folder(tmp_path_factory.mktemp("labelled") / "pairs")
 
 
-def test_what_is_built_of_a_world_says_what_the_world_says(geochg, world, tmp_path):
+def test_what_is_built_of_masks_says_what_the_masks_say(geochg, labelled, tmp_path):
     out = tmp_path / "out"
-    given = ("--pairs", world, "--classes", CODING, "--shares", 1, 0, 0)
+    given = ("--pairs", labelled, "--classes", CODING, "--shares", 1, 0, 0)
     code, told, errors = geochg("dataset", "build", out, *given, "--json")
     assert (code, errors) == (0, "")
     made = json.loads(told)
@@ -34,23 +31,23 @@ def test_what_is_built_of_a_world_says_what_the_world_says(geochg, world, tmp_pa
     assert made["splits"]["train"]["rows"] == 48
     compared = (Task.PRESENCE, Task.COUNT, Task.LOCATE)
     for name in range(8):
-        file = f"world_{name:06d}.png"
+        file = f"pair_{name}.png"
         ours, theirs = (
             {
                 example.task: SPECS[example.task].parse(example.turns[0].answer)
                 for example in read_examples(place)
                 if example.before.name == file and example.task in compared
             }
-            for place in (out, world)
+            for place in (out, labelled / ROWS)
         )
         assert len(ours) == 3
         assert ours == theirs
     assert geochg("dataset", "check", out)[0] == 0
 
 
-def test_the_check_ends_with_1_and_says_what_is_wrong(geochg, world, tmp_path):
+def test_the_check_ends_with_1_and_says_what_is_wrong(geochg, labelled, tmp_path):
     out = tmp_path / "out"
-    given = ("--pairs", world, "--classes", CODING, "--shares", 0.5, 0, 0.5)
+    given = ("--pairs", labelled, "--classes", CODING, "--shares", 0.5, 0, 0.5)
     assert geochg("dataset", "build", out, *given)[0] == 0
     assert geochg("dataset", "check", out, "--json")[0] == 0
     rows = json.loads((out / "test.json").read_text())
@@ -67,8 +64,8 @@ def test_the_check_ends_with_1_and_says_what_is_wrong(geochg, world, tmp_path):
     assert errors == ""
 
 
-def test_a_captioner_is_told_what_was_counted(geochg, world, tmp_path):
-    given = ("--pairs", world, "--classes", CODING, "--shares", 1, 0, 0, "--json")
+def test_a_captioner_is_told_what_was_counted(geochg, labelled, tmp_path):
+    given = ("--pairs", labelled, "--classes", CODING, "--shares", 1, 0, 0, "--json")
     with serving() as server:
         model = ("--captioner", f"openai:{server.url}#seer")
         code, told, _ = geochg("dataset", "build", tmp_path / "out", *given, *model)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from question_rows import caption_rows, instruction, some_rows, write_pictures, write_rows
+from told_pairs import CAPTIONS, ROWS, told_folder
 
 from geochg.records import Task
 
@@ -157,17 +158,16 @@ def test_a_table_with_questions(geochg, tmp_path):
     assert model_line(found, "question")["rouge_1"] == 1
 
 
-def test_the_rows_of_the_synthetic_world_and_the_default_model(geochg, tmp_path):
-    world = tmp_path / "world"
-    drawn = ("--count", 2, "--size", 96, "--seed", 900100)
-    assert geochg("dataset", "world", world, *drawn)[0] == 0
-    found = told(geochg, world / "world.json", world / "world_captions.json", "--no-meteor")
+def test_rows_beside_masks_and_the_default_model(geochg, tmp_path):
+    folder = told_folder(tmp_path / "pairs", 2, 96)
+    found = told(geochg, folder / ROWS, folder / CAPTIONS, "--no-meteor")
     assert found["items"] == 12
     assert list(found["tasks"]) == [str(task) for task in Task]
-    by_split = geochg("evaluate", world, "--split", "test", *MARKER)
+    (folder / ROWS).rename(folder / "train.json")
+    by_split = geochg("evaluate", folder, "--split", "test", *MARKER)
     assert by_split[0] == 2
     assert "no row of the split 'test'" in by_split[2]
-    code, out, _ = geochg("evaluate", world, "--model", "builtin")
+    code, out, _ = geochg("evaluate", folder, "--model", "builtin")
     assert code == 0
     assert "differencing" in out  # masks: labelled pairs, as ever
 

@@ -4,6 +4,7 @@ import json
 
 import pytest
 from lessons import write_rows
+from told_pairs import CAPTIONS, ROWS, told_folder
 from vlm_factory import save_vlm
 
 from geochg.errors import RunError
@@ -200,11 +201,10 @@ def test_what_a_sweep_cannot_take_is_refused(refused, given, sweep, tmp_path):
 
 def test_captions_are_scored_as_evaluate_scores_them(geochg, tmp_path):
     pytest.importorskip("rouge_score")
-    code, _, errors = geochg("dataset", "world", tmp_path / "w", "--count", 6, "--size", 96)
-    assert code == 0, errors
-    captions = tmp_path / "w" / "world_captions.json"
+    folder = told_folder(tmp_path / "pairs", 6, 96)
+    captions = folder / CAPTIONS
     code, out, errors = geochg(
-        "train", tmp_path / "w", "--validation", captions, "--metric", "cider_d", "--rank", 2,
+        "train", folder / ROWS, "--validation", captions, "--metric", "cider_d", "--rank", 2,
         *FEW, "--evaluate-steps", 1, "-o", tmp_path / "adapter", "--json",
     )  # fmt: skip
     assert code == 0, errors

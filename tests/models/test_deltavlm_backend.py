@@ -81,11 +81,11 @@ def test_outlines_are_of_the_whole_tile_with_the_calibrated_threshold(folder):
     model = load(folder, DeltaVLMOptions())
     ((found,),) = model.answer([tile()], [ask(Task.LOCATE)])
     assert found.channels[:3] == tuple(Channel("building", change) for change in Change)
-    assert found.probability.shape == (6, SIZE_PX, SIZE_PX)
+    assert found.probability.shape == (7, SIZE_PX, SIZE_PX)
     assert found.probability.dtype == np.float32
     assert found.probability.flags.c_contiguous
     assert found.threshold == pytest.approx(0.5)
-    assert found.low_threshold < found.threshold
+    assert found.low_threshold <= found.threshold
     assert found.change.shape == found.land_cover.before.shape == (SIZE_PX, SIZE_PX)
     assert found.not_seen.dtype == bool
 
@@ -298,7 +298,7 @@ def test_a_tile_with_nothing_valid_has_not_changed(folder):
 @pytest.mark.parametrize("size_px", [32, 50, 96])
 def test_tiles_of_other_sizes(folder, size_px):
     found = load(folder).answer([tile(size_px=size_px)], [ask(Task.LOCATE)])[0][0]
-    assert found.probability.shape == (6, size_px, size_px)
+    assert found.probability.shape == (7, size_px, size_px)
 
 
 def test_one_band_is_shown_as_grey(folder):
@@ -405,6 +405,18 @@ def test_a_compact_model_of_before_is_refused_with_the_way_out(copy):
         load(copy)
     assert "geochg train compact" in str(caught.value)
     assert len(str(caught.value).splitlines()) == 2
+
+
+@pytest.mark.parametrize("older", [{"intercept": 0.0, "building": 0.0}, {}])
+def test_cuts_of_an_older_head_are_refused_with_the_way_out(copy, older):
+    """Its logits were weighed otherwise: with the same cuts the map would be wrong."""
+    file = copy / "config.json"
+    config = json.loads(file.read_text("utf-8"))
+    config["dense_config"]["calibration"] = older
+    file.write_text(json.dumps(config), "utf-8")
+    with pytest.raises(ModelError, match="made by an older geochg") as caught:
+        DeltaVLMModel.load(str(copy), DeltaVLMOptions(), "cpu")
+    assert "geochg train compact" in caught.value.hint
 
 
 @pytest.mark.parametrize(

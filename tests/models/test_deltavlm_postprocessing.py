@@ -14,10 +14,12 @@ from geochg.models.deltavlm.detector import ColorRange, Scene
 from geochg.models.deltavlm.map_answers import map_answer
 from geochg.models.deltavlm.postprocessing import (
     MOST_CUT,
+    OTHER,
     Calibration,
     Cuts,
     Finding,
     OutlineMaker,
+    with_water,
 )
 from geochg.models.deltavlm.vision_output import HeadFacts
 from geochg.records import (
@@ -112,7 +114,10 @@ def test_a_change_is_named_after_one_of_its_land_covers_and_turns_with_time(firs
 
 
 def test_the_strongest_channel_of_a_pixel_agrees_with_its_land_cover():
-    made = maker().outlines(EVERY, tile())
+    covers = np.array(PAIRS).T.reshape(2, 6, 6)
+    built = np.where((covers == BUILDING).any(axis=0), 3.0, -3.0)
+    every = finding(*covers, building=built, sure=0.97)
+    made = maker().outlines(every, tile())
     strongest = made.probability.argmax(axis=0)
     for place, (first, second) in enumerate(PAIRS):
         at = divmod(place, 6)
@@ -138,8 +143,53 @@ def test_classes_that_the_head_does_not_have_leave_the_others():
     few = maker()
     few = replace(few, head=replace(few.head, channels=CHANNELS[:3]))
     made = few.outlines(EVERY, tile())
-    assert made.probability.shape == (3, 6, 6)
+    assert made.channels == (*CHANNELS[:3], OTHER)
+    assert made.probability.shape == (4, 6, 6)
     assert np.isfinite(made.probability).all()
+
+
+def named(made, side):
+    """The strongest channel of each pixel."""
+    pixels = changed_pixels(made, np.ones((side, side), bool))
+    return [[pixels.channels[place] for place in row] for row in pixels.channel]
+
+
+@pytest.mark.parametrize(
+    ("sure", "is_named"), [(0.4, False), (0.5, False), (0.8, True), (0.95, True)]
+)
+def test_a_change_of_which_the_covers_are_in_doubt_is_not_named(sure, is_named):
+    water = finding(np.full((2, 2), 1), np.full((2, 2), 3), sure=sure)
+    wanted = Channel("water", Change.APPEARED) if is_named else OTHER
+    made = maker().outlines(water, tile(2))
+    assert named(made, 2) == [[wanted] * 2] * 2
+    # It is as likely all the same.
+    assert np.allclose(made.probability.max(axis=0), made.change, atol=1e-5)
+
+
+@pytest.mark.parametrize("cover", [0, 1, 3])
+def test_ground_that_changed_is_seldom_what_it_was(cover):
+    """Where one cover leaks into the other date, the likelier of the two different ones is told."""
+    before, after = np.full((7, 2, 2), 0.01, np.float32), np.full((7, 2, 2), 0.01, np.float32)
+    other = 2
+    before[cover], before[other], after[cover] = 0.5, 0.45, 0.95
+    plain = finding(np.full((2, 2), other), np.full((2, 2), cover))
+    leaked = replace(plain, before=before, after=after)
+    wanted = Channel(*class_and_direction(LAND_COVER[other], LAND_COVER[cover]))
+    assert named(maker().outlines(leaked, tile(2)), 2)[0][0] == wanted
+
+
+@pytest.mark.parametrize(
+    ("bands", "resolution_m", "is_named"), [(1, 10.0, False), (1, 0.5, True), (3, 10.0, True)]
+)
+def test_one_band_of_large_pixels_tells_no_land_cover(bands, resolution_m, is_named):
+    one = tile(2)
+    one = replace(one, before=one.before[:bands], after=one.after[:bands])
+    built = finding(np.zeros((2, 2), int), np.full((2, 2), BUILDING), building=5.0, sure=0.95)
+    made = maker(resolution_m=resolution_m).outlines(built, one)
+    wanted = Channel("building", Change.APPEARED) if is_named else OTHER
+    assert named(made, 2) == [[wanted] * 2] * 2
+    assert (made.land_cover.before == CANNOT_TELL).all() != is_named
+    assert not made.not_seen.any()
 
 
 # --- buildings -----------------------------------------------------------------------------------
@@ -363,3 +413,16 @@ def test_without_change_the_fixed_answer_is_given(task):
         assert set(answer.counts.values()) == {0}
     else:
         assert "Nothing changed." in str(answer)
+
+
+# --- water ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("first", "second"), [("bare", "water"), ("water", "woody")])
+def test_where_water_came_or_went_a_change_is_likelier(first, second):
+    before, after = np.zeros((2, 7, 2, 2), np.float32)
+    before[LAND_COVER.index(first)] = after[LAND_COVER.index(second)] = 1
+    change = np.full((2, 2), -1.0, np.float32)
+    assert np.allclose(with_water(change, before, after, 2.0), 1.0)
+    assert np.allclose(with_water(change, before, before, 2.0), change)
+    assert np.allclose(with_water(change, before, after, 0.0), change)

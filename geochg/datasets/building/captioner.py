@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from geochg.datasets.example import Turn
 from geochg.datasets.telling.facts import Fact
-from geochg.datasets.telling.truth import Truth
+from geochg.datasets.telling.truth import MaskTruth
 from geochg.errors import ModelError
 from geochg.models.base import ChangeModel, naming
 from geochg.records import (
@@ -56,7 +56,7 @@ class Subject:
 
     tile: Tile
     ground: PairFacts
-    truth: Truth
+    truth: MaskTruth
     facts: tuple[Fact, ...]
 
     def goes_with(self, other: Subject) -> bool:
@@ -144,7 +144,7 @@ class Captioner:
         checked = (self._checked(text, subject.truth, subject.facts) for text in texts)
         return [turn for turn in checked if turn is not None]
 
-    def _checked(self, text: str, truth: Truth, known: Sequence[Fact]) -> Turn | None:
+    def _checked(self, text: str, truth: MaskTruth, known: Sequence[Fact]) -> Turn | None:
         question, arrow, answer = (" ".join(part.split()) for part in text.partition(ARROW))
         if not arrow or not question.endswith("?") or not answer or len(answer) > _LONGEST:
             self.dropped["not a question and an answer"] += 1
@@ -165,7 +165,7 @@ def request(kind: str) -> str:
     )
 
 
-def certain(truth: Truth, known: Sequence[Fact]) -> str:
+def certain(truth: MaskTruth, known: Sequence[Fact]) -> str:
     """What the model is told: the counted facts."""
     told = " ".join(_fact(fact) for fact in known) or "Nothing has changed."
     others = ", ".join(COUNTABLE[name][1] for name in truth.known)
@@ -179,7 +179,7 @@ def _fact(fact: Fact) -> str:
     return f"{fact.number} {how} {one if fact.number == 1 else several} (in: {where})."
 
 
-def contradiction(answer: str, truth: Truth, known: Sequence[Fact]) -> str:
+def contradiction(answer: str, truth: MaskTruth, known: Sequence[Fact]) -> str:
     """Why an answer cannot be true; empty where nothing speaks against it."""
     body = plain(answer)
     if refusal(body):

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geochg.datasets.telling.contours import contours
-from geochg.datasets.telling.truth import CLASS_NAMES, DIRECTIONS, Truth
+from geochg.datasets.telling.truth import CLASS_NAMES, DIRECTIONS, MaskTruth
 from geochg.records import CELL_AREA_SHARE, GRID_CELLS, Change, Counts, GridCell, Locations
 from geochg.tasks.lexicon import ASKED
 
@@ -36,7 +36,7 @@ class Fact:
     spread: float
 
 
-def facts(pair: Truth) -> tuple[Fact, ...]:
+def facts(pair: MaskTruth) -> tuple[Fact, ...]:
     """All that changed, largest first."""
     found = []
     for (name, change), number in pair.counts.items():
@@ -61,7 +61,7 @@ def cells_of(mask: NDArray[np.bool_]) -> tuple[GridCell, ...]:
     )
 
 
-def class_counts(pair: Truth, class_names: tuple[str, ...] = ASKED) -> Counts:
+def class_counts(pair: MaskTruth, class_names: tuple[str, ...] = ASKED) -> Counts:
     """Contours of each class, whatever the direction, and the direction where there is but one."""
     numbers, changes = dict[str, int](), dict[str, Change]()
     for name in _known(pair, class_names):
@@ -74,7 +74,7 @@ def class_counts(pair: Truth, class_names: tuple[str, ...] = ASKED) -> Counts:
     return Counts(numbers, changes)
 
 
-def class_cells(pair: Truth, class_names: tuple[str, ...] = ASKED) -> Locations:
+def class_cells(pair: MaskTruth, class_names: tuple[str, ...] = ASKED) -> Locations:
     """Changed cells of each class, each with probability 1."""
     return Locations(
         {
@@ -84,5 +84,5 @@ def class_cells(pair: Truth, class_names: tuple[str, ...] = ASKED) -> Locations:
     )
 
 
-def _known(pair: Truth, class_names: tuple[str, ...]) -> list[str]:
+def _known(pair: MaskTruth, class_names: tuple[str, ...]) -> list[str]:
     return [name for name in class_names if name in pair.known]

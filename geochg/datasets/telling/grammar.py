@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from geochg.datasets.telling.facts import Fact
-from geochg.datasets.telling.truth import Happening
 from geochg.records import Change
 from geochg.tasks.sameness import NO_CHANGE_SENTENCES
 
@@ -19,25 +18,6 @@ _NOUNS: dict[str, tuple[str, ...]] = {
     "water": ("pond", "water body"),
     "bare": ("patch of bare land", "piece of bare soil", "construction site"),
     "other": ("object",),
-}
-_EVENT_NOUNS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "large": ("building", ("large building", "big building", "factory", "warehouse")),
-    "halls": ("building", ("large building", "warehouse", "industrial building")),
-    "district": ("building", ("block of buildings", "residential area", "built-up block")),
-    "turned": ("building", ("built-up block", "built-up area")),
-    "filled": ("building", ("block of houses", "residential block", "built-up block")),
-    "densified": ("building", ("residential area", "block of houses", "built-up block")),
-    "cleared": ("building", ("block of buildings", "built-up block")),
-    "rebuilt": ("building", ("block of buildings", "built-up block")),
-    "trade": ("building", ("large building", "warehouse", "store")),
-    "levelled": ("bare", ("construction site", "levelled site", "building site")),
-    "glasshouses": ("building", ("greenhouse",)),
-    "parking": ("road", ("parking lot", "paved area")),
-    "site": ("bare", ("construction site", "building site", "levelled site")),
-    "quarry": ("bare", ("patch of bare land", "quarry", "excavated area")),
-    "planting": ("vegetation", ("plantation", "group of trees", "row of trees")),
-    "burning": ("vegetation", ("patch of vegetation", "patch of plants")),
-    "motorway": ("road", ("road", "main road", "highway")),
 }
 _COMES = {
     "building": (
@@ -80,16 +60,6 @@ _ALTERS = {
 _TURNS = ("{has} changed", "{is} different now", "{has} been changed", "{is} different from before")
 """For changes whose direction is not known."""
 
-_SETTINGS = {
-    "town": ("along the road", "beside the road", "next to the houses", "in the residential area"),
-    "village": ("near the village", "beside the track", "among the trees"),
-    "estate": ("next to the large buildings", "along the road"),
-    "field": ("on the field", "on the farmland", "among the fields"),
-    "wood": ("in the forest", "at the edge of the woods", "in the woods"),
-    "water": ("near the water", "by the shore"),
-    "open": ("on the open land", "on the bare land"),
-    "coarse": ("at the edge of the town", "on the farmland"),
-}
 _SIDES = (("top", "upper"), ("center", "middle"), ("bottom", "lower"))
 
 
@@ -98,11 +68,10 @@ class Narrator:
 
     Args:
         rng: Draws wordings.
-        events: What happened, for nouns and settings.
     """
 
-    def __init__(self, rng: np.random.Generator, events: Sequence[Happening]) -> None:
-        self._rng, self._events = rng, events
+    def __init__(self, rng: np.random.Generator) -> None:
+        self._rng = rng
 
     def caption(self, facts: Sequence[Fact], most: int = 3) -> str:
         """One sentence about the largest facts; one of the five fixed ones where there is none."""
@@ -126,24 +95,16 @@ class Narrator:
 
     def clause(self, fact: Fact) -> str:
         """What is said of one fact, without a full stop."""
-        nouns = self._nouns(fact)
-        noun = self._one(nouns)
+        noun = self._one(_NOUNS[fact.class_name])
         several = fact.number > 1
-        verb = self._verb(fact, several, nouns)
+        verb = self._verb(fact, several)
         subject = self._subject(fact.number, noun)
         place = self._place(fact)
         if place and self._rng.random() < 0.25:
             return f"{place} {subject} {verb}"
         return " ".join(part for part in (subject, verb, place) if part)
 
-    def _nouns(self, fact: Fact) -> tuple[str, ...]:
-        for event in self._events:
-            class_name, nouns = _EVENT_NOUNS.get(event.name.removeprefix("undo_"), ("", ()))
-            if class_name == fact.class_name:
-                return nouns
-        return _NOUNS[fact.class_name]
-
-    def _verb(self, fact: Fact, several: bool, nouns: Sequence[str]) -> str:
+    def _verb(self, fact: Fact, several: bool) -> str:
         forms = {Change.APPEARED: _COMES, Change.DISAPPEARED: _GOES, Change.ALTERED: _ALTERS}
         known = _TURNS if fact.change is None else forms[fact.change][fact.class_name]
         wording = self._one(known)
@@ -171,12 +132,7 @@ class Narrator:
         return f"{self._one(('some', 'several'))} {many}"
 
     def _place(self, fact: Fact) -> str:
-        draw = self._rng.random()
-        if draw < 0.25:
-            return ""
-        if draw < 0.45 and self._events:
-            return self._one(_SETTINGS.get(self._events[0].setting, ("in the scene",)))
-        return self._where(fact)
+        return "" if self._rng.random() < 0.25 else self._where(fact)
 
     def _where(self, fact: Fact) -> str:
         """The part of the scene in words."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from geochg.datasets.telling.facts import Fact, class_cells, class_counts, facts
 from geochg.datasets.telling.grammar import Narrator
-from geochg.datasets.telling.truth import Truth
+from geochg.datasets.telling.truth import MaskTruth
 from geochg.records import Caption, Change, Dialogue, Presence, Reply, Task
 from geochg.tasks import SPECS, TURN_BREAK
 from geochg.tasks.lexicon import ASKED, COUNTABLE
@@ -32,7 +32,7 @@ _DONE: dict[Change | None, str] = {
 }
 
 
-def rows(pair: Truth, images: tuple[str, str], first_id: int = 0) -> list[Row]:
+def rows(pair: MaskTruth, images: tuple[str, str], first_id: int = 0) -> list[Row]:
     """One instruction row for each task that what is known can answer.
 
     Args:
@@ -48,7 +48,7 @@ def rows(pair: Truth, images: tuple[str, str], first_id: int = 0) -> list[Row]:
     ]
 
 
-def answerable(pair: Truth) -> tuple[Task, ...]:
+def answerable(pair: MaskTruth) -> tuple[Task, ...]:
     """The tasks that what is known of a pair can answer.
 
     The prompts for counts and locations ask for roads and buildings; where a mask could show
@@ -59,7 +59,7 @@ def answerable(pair: Truth) -> tuple[Task, ...]:
     return tuple(task for task in Task if task not in _ABOUT_ASKED)
 
 
-def caption_row(pair: Truth, images: tuple[str, str]) -> Row:
+def caption_row(pair: MaskTruth, images: tuple[str, str]) -> Row:
     """A row of the caption test files: five sentences for one pair."""
     told = facts(pair)
     sentences = [_narrator(pair, number).caption(told) for number in range(CAPTIONS)]
@@ -71,12 +71,12 @@ def caption_row(pair: Truth, images: tuple[str, str]) -> Row:
     }
 
 
-def answer(task: Task, pair: Truth) -> Any:  # noqa: ANN401
+def answer(task: Task, pair: MaskTruth) -> Any:  # noqa: ANN401
     """The typed answer that a pair's row of a task tells."""
     return _answer(task, pair, facts(pair))
 
 
-def _answer(task: Task, pair: Truth, told: Sequence[Fact]) -> Any:  # noqa: ANN401
+def _answer(task: Task, pair: MaskTruth, told: Sequence[Fact]) -> Any:  # noqa: ANN401
     if task is Task.CAPTION:
         return Caption(_narrator(pair, 0).caption(told), pair.changed)
     if task is Task.PRESENCE:
@@ -92,7 +92,7 @@ def _answer(task: Task, pair: Truth, told: Sequence[Fact]) -> Any:  # noqa: ANN4
     return Reply(_question(pair, told)[1])
 
 
-def _turns(task: Task, pair: Truth, told: Sequence[Fact]) -> list[tuple[str, str]]:
+def _turns(task: Task, pair: MaskTruth, told: Sequence[Fact]) -> list[tuple[str, str]]:
     spec = SPECS[task]
     if task is Task.QUESTION:
         question, reply = _question(pair, told)
@@ -113,14 +113,14 @@ def instruction_row(
     return {"id": number, "image": list(images), "changeflag": int(changed), "conversations": talk}
 
 
-def _narrator(pair: Truth, number: int) -> Narrator:
-    return Narrator(np.random.default_rng((pair.seed, 11, number)), pair.events)
+def _narrator(pair: MaskTruth, number: int) -> Narrator:
+    return Narrator(np.random.default_rng((pair.seed, 11, number)))
 
 
 # --- free questions ------------------------------------------------------------------------------
 
 
-def _question(pair: Truth, told: Sequence[Fact]) -> tuple[str, str]:
+def _question(pair: MaskTruth, told: Sequence[Fact]) -> tuple[str, str]:
     """A free question about a pair and its answer."""
     rng = np.random.default_rng((pair.seed, 12))
     kinds = (_about_class, _how_many, _most, _where)
@@ -134,7 +134,9 @@ def _picked_class(rng: np.random.Generator, told: Sequence[Fact], known: Sequenc
     return known[int(rng.integers(len(known)))]
 
 
-def _about_class(rng: np.random.Generator, pair: Truth, told: Sequence[Fact]) -> tuple[str, str]:
+def _about_class(
+    rng: np.random.Generator, pair: MaskTruth, told: Sequence[Fact]
+) -> tuple[str, str]:
     name = _picked_class(rng, told, pair.known)
     several = COUNTABLE[name][1]
     question = (
@@ -147,7 +149,7 @@ def _about_class(rng: np.random.Generator, pair: Truth, told: Sequence[Fact]) ->
     return question, _narrator(pair, 20).detail(about)
 
 
-def _how_many(rng: np.random.Generator, pair: Truth, told: Sequence[Fact]) -> tuple[str, str]:
+def _how_many(rng: np.random.Generator, pair: MaskTruth, told: Sequence[Fact]) -> tuple[str, str]:
     name = _picked_class(rng, told, pair.known)
     change: Change | None = list(Change)[int(rng.integers(3))]
     if about := [fact for fact in told if fact.class_name == name]:
@@ -164,7 +166,7 @@ def _how_many(rng: np.random.Generator, pair: Truth, told: Sequence[Fact]) -> tu
     )
 
 
-def _most(rng: np.random.Generator, pair: Truth, told: Sequence[Fact]) -> tuple[str, str]:
+def _most(rng: np.random.Generator, pair: MaskTruth, told: Sequence[Fact]) -> tuple[str, str]:
     question = (
         "What is the main change in this area?",
         "What changed the most between the dates?",
@@ -174,7 +176,7 @@ def _most(rng: np.random.Generator, pair: Truth, told: Sequence[Fact]) -> tuple[
     return question, _narrator(pair, 21).detail(told[:1])
 
 
-def _where(rng: np.random.Generator, pair: Truth, told: Sequence[Fact]) -> tuple[str, str]:
+def _where(rng: np.random.Generator, pair: MaskTruth, told: Sequence[Fact]) -> tuple[str, str]:
     name = _picked_class(rng, told, pair.known)
     several = COUNTABLE[name][1]
     question = f"Where have {several} changed?"

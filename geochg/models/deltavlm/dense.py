@@ -1,6 +1,6 @@
 """The dense change head: what covers the ground at each date, and where it changed.
 
-Not in the paper. Three voices are averaged, because they fail in different places: a feature
+Not in the paper. Three logits are averaged, because they fail in different places: a feature
 pyramid (Lin et al. 2017, https://arxiv.org/abs/1612.03144) over both dates knows what houses and
 water look like, a pixelwise network on maps of the differences knows what is unusual in this pair
 (`scene`, `difference_maps`), and the plain colour difference in a wide window, relative to its
@@ -27,7 +27,7 @@ from geochg.models.deltavlm.difference_maps import (
 )
 from geochg.models.deltavlm.scene import SceneLayout, scene_layout
 from geochg.models.deltavlm.vision import split_dates
-from geochg.models.deltavlm.vision_output import TWICE_THE_MEDIAN, VOICES
+from geochg.models.deltavlm.vision_output import AVERAGED_LOGITS, TWICE_THE_MEDIAN
 from geochg.records import LAND_COVER
 
 COVERS = len(LAND_COVER) + 1
@@ -76,7 +76,7 @@ class DenseOutput(NamedTuple):
     def change_logits(self) -> Tensor:
         """`(batch, 1, rows, columns)`: anything changed."""
         networks = self.pyramid_logits[:, :1] + self.statistics_logits[:, :1]
-        return (networks + self.color_logits) / VOICES
+        return (networks + self.color_logits) / AVERAGED_LOGITS
 
     @property
     def building_logits(self) -> Tensor:
@@ -88,7 +88,7 @@ class DenseOutput(NamedTuple):
         differs = (after - before).abs().clamp(1e-3, 1 - 1e-3)
         from_cover = torch.log(differs) - torch.log1p(-differs)
         networks = self.pyramid_logits[:, 1:] + from_cover.clamp(-_SURE, _SURE)
-        return (networks + self.color_logits) / VOICES
+        return (networks + self.color_logits) / AVERAGED_LOGITS
 
 
 class DenseHead(nn.Module):

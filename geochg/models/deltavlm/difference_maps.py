@@ -29,7 +29,7 @@ _PLAIN_LEVEL = 1
 _LOG_FLOOR = 0.05
 
 WIDE_COLOR = len(COLOR_WINDOWS)
-"""Place of the map that is a voice by itself: the colour difference in the widest window."""
+"""Place of the map that gives a logit by itself: the colour difference in the widest window."""
 
 
 def map_count(levels: int) -> int:

@@ -72,11 +72,21 @@ def _check_values(values: Mapping[str, Any], folder: Path, files: Sequence[Path]
         if name in values and (not isinstance(values[name], list) or len(values[name]) != 3):
             raise ModelError(f"{folder / CONFIG} has no {name} of three bands", HINT)
     dense = values.get("dense_config")
+    if isinstance(dense, dict) and _is_outdated(dense.get("calibration")):
+        raise ModelError(
+            f"{folder} was made by an older geochg, whose dense head weighs its logits otherwise",
+            "make it anew with `geochg train compact`, or tune the built-in model again",
+        )
     classes = dense.get("classes") if isinstance(dense, dict) else None
     names = classes if isinstance(classes, list) else []
     sound = all(isinstance(each, str) and _CLASS.fullmatch(each) for each in names)
     if classes is not None and (not names or not sound or len(set(names)) < len(names)):
         raise ModelError(f"{folder / CONFIG} has classes that are no names, each once", HINT)
+
+
+def _is_outdated(calibration: object) -> bool:
+    """Whether cuts were fitted before the colour logits had a weight."""
+    return isinstance(calibration, dict) and "hysteresis" not in calibration
 
 
 def fingerprint(folder: Path, weights: list[Path]) -> str:

@@ -16,8 +16,13 @@ import numpy as np
 from geochg.land_cover import class_and_direction
 from geochg.models.deltavlm.detector import HALF, Scene
 from geochg.models.deltavlm.resample import resampled
-from geochg.models.deltavlm.vision_output import VOICES, DenseArrays, HeadFacts, VisionOutput
-from geochg.records import CANNOT_TELL, LAND_COVER, Channel, LandCover, Outlines
+from geochg.models.deltavlm.vision_output import (
+    AVERAGED_LOGITS,
+    DenseArrays,
+    HeadFacts,
+    VisionOutput,
+)
+from geochg.records import CANNOT_TELL, LAND_COVER, Change, Channel, LandCover, Outlines
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,12 +32,25 @@ if TYPE_CHECKING:
 MOST_CUT = 4.0
 """Greatest size of a cut, in logits: scenes unlike any that was seen must not run away."""
 
-CANNOT_TELL_SHARE = 0.4
+CANNOT_TELL_SHARE = 0.6
 """A land cover less likely than this is not told."""
+
+NAMED_SHARE = 0.6
+"""Class and direction less likely than this are not named: the change is one of class "other". Of
+the changed pixels of held-out ground that are named so, 90 % are named right."""
+
+SAME_COVER_WEIGHT = 0.25
+"""How much less likely than by their shares two equal covers are, where the ground changed."""
+
+OTHER = Channel("other", Change.ALTERED)
+
+GRAY_M = 3.0
+"""One band of larger pixels (radar, heat) tells no land cover; of smaller ones it shows things."""
 
 NOT_SEEN_SHARE = 0.8
 
 _BUILDING = LAND_COVER.index("building")
+_WATER = LAND_COVER.index("water")
 _NOT_SEEN = len(LAND_COVER)
 _SURE = 4.6
 _LEAST = np.float32(1e-6)
@@ -62,6 +80,8 @@ class Calibration:
         of_typical: Per logit of the scene's median.
         of_resolution: Per doubling of the side of a shown pixel, in metres.
         building: Cut for a change of buildings.
+        water: Added to the logit of any change, times the difference of the shares of water: where
+            half of a scene is flooded, no difference is unusual.
         hysteresis: How far below the cut, in logits, pixels may lie that join pixels above it.
         confidence: Mean probabilities of features, and the shares of such features that are right;
             None where that was not measured.
@@ -71,6 +91,7 @@ class Calibration:
     of_typical: float = 0.0
     of_resolution: float = 0.0
     building: float = 0.0
+    water: float = 0.0
     hysteresis: float = 0.0
     confidence: tuple[tuple[float, ...], tuple[float, ...]] | None = None
 
@@ -130,6 +151,11 @@ class OutlineMaker:
     threshold: float | None = None
 
     @property
+    def channels(self) -> tuple[Channel, ...]:
+        """Of the head, and last the one of changes that are not named."""
+        return (*self.head.channels, OTHER)
+
+    @property
     def calibration(self) -> Calibration:
         """Of the head."""
         return Calibration.from_dict(self.head.calibration)
@@ -161,6 +187,8 @@ class OutlineMaker:
     def outlines(self, finding: Finding, tile: Tile) -> Outlines:
         """The probability of each channel at each pixel of the tile."""
         change = _sigmoid(finding.change)
+        if len(tile.before) == 1 and (self.scene.shown_m or 0) > GRAY_M:
+            finding = _without_cover(finding)
         layers = self._layers(finding, change)
         not_seen = np.maximum(finding.before[_NOT_SEEN], finding.after[_NOT_SEEN])
         hidden = (not_seen > NOT_SEEN_SHARE) & tile.valid
@@ -174,12 +202,12 @@ class OutlineMaker:
             # Exactly what was given, whatever its logit was rounded to.
             threshold, low = self.threshold, min(low, self.threshold)
         return Outlines(
-            self.head.channels,
+            self.channels,
             layers,
             threshold,
             change=change,
             low_threshold=low,
-            margins=tuple(self._margin(channel) for channel in self.head.channels),
+            margins=tuple(self._margin(channel) for channel in self.channels),
             land_cover=LandCover(_told(finding.before), _told(finding.after)),
             not_seen=hidden,
             calibration=self.calibration.confidence,
@@ -198,6 +226,7 @@ class OutlineMaker:
         change = (full.change_logits[0] + wide[0]) / 2
         color = (full.color_logits[0, 0] + wide[1]) / 2
         covers = [_softmax(logits[0]) for logits in (full.before_logits, full.after_logits)]
+        change = with_water(change, *covers, self.calibration.water)
         building = building_logits(full, *covers, color)
         layers = np.concatenate((change[None], building[None], *covers))
         return self._at_tile_size(layers, shape)
@@ -214,7 +243,7 @@ class OutlineMaker:
 
         The channels of buildings are as likely as a change of buildings.
         """
-        scores = np.zeros((len(self.head.channels), *change.shape), np.float32)
+        scores = np.zeros((len(self.channels), *change.shape), np.float32)
         places = {channel: place for place, channel in enumerate(self.head.channels)}
         before = finding.before[:_NOT_SEEN]
         after = finding.after[:_NOT_SEEN]
@@ -222,8 +251,10 @@ class OutlineMaker:
             for second, new in enumerate(LAND_COVER):
                 place = places.get(Channel(*class_and_direction(old, new)))
                 if place is not None:
-                    scores[place] += before[first] * after[second]
-        shares = scores / np.maximum(scores.max(axis=0), 1e-6)
+                    weight = np.float32(SAME_COVER_WEIGHT if old == new else 1)
+                    scores[place] += weight * before[first] * after[second]
+        scores[-1] = NAMED_SHARE * np.maximum(scores.sum(axis=0), _LEAST)
+        shares = scores / scores.max(axis=0)
         layers: NDArray[np.float32] = shares * change
         built = [p for channel, p in places.items() if channel.class_name == "building"]
         if built:
@@ -231,6 +262,23 @@ class OutlineMaker:
             of_buildings = scores[built] / np.maximum(scores[built].max(axis=0), 1e-6)
             layers[built] = of_buildings * building
         return layers
+
+
+def with_water(
+    change: NDArray[np.float32],
+    before: NDArray[np.float32],
+    after: NDArray[np.float32],
+    weight: float,
+) -> NDArray[np.float32]:
+    """`(rows, columns)`: the logits of any change, higher where water came or went.
+
+    Args:
+        change: `(rows, columns)`: logits of any change.
+        before: `(COVERS, rows, columns)`: shares of land covers.
+        after: As `before`.
+        weight: See `Calibration.water`.
+    """
+    return change + np.float32(weight) * np.abs(after[_WATER] - before[_WATER])
 
 
 def building_logits(
@@ -245,13 +293,19 @@ def building_logits(
         dense: Of the view in full size: half a roof is not seen as one.
         before: `(COVERS, rows, columns)`: shares of land covers.
         after: As `before`.
-        color: `(rows, columns)`: the voice of the colours.
+        color: `(rows, columns)`: logits of any change by the colours alone.
     """
     differs = np.clip(np.abs(after[_BUILDING] - before[_BUILDING]), 1e-3, 1 - 1e-3)
     from_cover = np.clip(_logit(differs), -_SURE, _SURE)
     networks = dense.pyramid_logits[0, 1] + from_cover
-    logits: NDArray[np.float32] = (networks + color) / VOICES
+    logits: NDArray[np.float32] = (networks + color) / AVERAGED_LOGITS
     return logits
+
+
+def _without_cover(finding: Finding) -> Finding:
+    """A finding of which no land cover is known, and no building."""
+    nothing = np.zeros_like(finding.before)
+    return Finding(finding.change, np.full_like(finding.change, -np.inf), nothing, nothing)
 
 
 def _told(shares: NDArray[np.float32]) -> NDArray[np.uint8]:

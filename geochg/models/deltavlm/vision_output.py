@@ -24,10 +24,10 @@ VISION_BATCH = 1
 run side by side."""
 
 TWICE_THE_MEDIAN = 45 / 64
-"""The colours' voice is neutral there, as a logarithm; exports keep it in half precision."""
+"""The colour logit is 0 there, as a logarithm; exports keep it in half precision."""
 
-VOICES = 3
-"""What says how likely a change is, and is averaged: two networks, and the plain colours."""
+AVERAGED_LOGITS = 3
+"""Logits of any change that are averaged: of two networks, and of the plain colours."""
 
 DENSE_FIELDS = (
     "pyramid_logits",
@@ -109,7 +109,7 @@ class DenseArrays(NamedTuple):
     def change_logits(self) -> NDArray[np.float32]:
         """`(tiles, rows, columns)`; as `DenseOutput.change_logits`."""
         networks = self.pyramid_logits[:, 0] + self.statistics_logits[:, 0]
-        logits: NDArray[np.float32] = (networks + self.color_logits[:, 0]) / VOICES
+        logits: NDArray[np.float32] = (networks + self.color_logits[:, 0]) / AVERAGED_LOGITS
         return logits
 
 

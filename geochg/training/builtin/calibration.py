@@ -18,7 +18,12 @@ from geochg.datasets.ground.covers import NOTHING, UNKNOWN_CHANGE, Cover
 from geochg.datasets.ground.labelled import Ground
 from geochg.geometry.changed import hysteresis
 from geochg.models.deltavlm.detector import Detector, Scene
-from geochg.models.deltavlm.postprocessing import Calibration, Finding, OutlineMaker
+from geochg.models.deltavlm.postprocessing import (
+    Calibration,
+    Finding,
+    OutlineMaker,
+    with_water,
+)
 from geochg.records import PixelWindow, Tile, TileWindow
 from geochg.training.builtin.pairs import SIDE_PX, Pair, PairMaker
 
@@ -26,12 +31,13 @@ PAIRS_PER_KIND = 24
 """Pairs of each kind of ground that the cuts are fitted on."""
 
 PAIRS_TO_BALANCE = 6
-"""Pairs of each kind on which the spread of the voices is measured."""
+"""Pairs of each kind on which the spread of the averaged logits is measured."""
 
 _LOGITS = np.linspace(-6, 6, 121)
 _INTERCEPTS = np.linspace(-6, 3, 37)
 _OF_TYPICAL = np.linspace(-0.8, 0.2, 11)
 _OF_RESOLUTION = np.linspace(-0.4, 0.4, 5)
+_WATER = (0.0, 0.5, 1.0, 1.5, 2.0)
 _HYSTERESIS = (0.0, 0.5, 1.0, 1.5, 2.0)
 _AS_GOOD = 0.005
 """Scores that differ by less are alike."""
@@ -70,13 +76,13 @@ def calibrated(detector: Detector, grounds: Sequence[Ground], seed: int) -> Cali
     return fitted(list(_samples(detector, grounds, seed)))
 
 
-def balance(detector: Detector, grounds: Sequence[Ground], seed: int) -> float:
-    """How much louder the voice of the colours must be to have the spread of the networks' logits.
+def color_weight_factor(detector: Detector, grounds: Sequence[Ground], seed: int) -> float:
+    """The factor that gives the colour logits the standard deviation of the networks' logits.
 
     Args:
         detector: With the trained head.
-        grounds: Held out.
-        seed: Of the pairs.
+        grounds: Ground that the head did not learn from.
+        seed: Seed of the pairs that are made of it.
 
     Returns:
         A factor for `DeltaVLMDenseConfig.color_weight`: the median over the pairs.
@@ -84,10 +90,12 @@ def balance(detector: Detector, grounds: Sequence[Ground], seed: int) -> float:
     ratios = [1.0] if not grounds else []
     for _, pair in _pairs(grounds, PAIRS_TO_BALANCE, seed):
         tile, scene = surveyed(detector, pair)
-        said = detector.detect([tile], scene).dense
-        assert said is not None
-        networks = [np.std(part[0, 0]) for part in (said.pyramid_logits, said.statistics_logits)]
-        ratios.append(float(np.mean(networks) / max(np.std(said.color_logits), 1e-6)))
+        output = detector.detect([tile], scene).dense
+        assert output is not None
+        networks = [
+            np.std(part[0, 0]) for part in (output.pyramid_logits, output.statistics_logits)
+        ]
+        ratios.append(float(np.mean(networks) / max(np.std(output.color_logits), 1e-6)))
     return float(np.median(ratios))
 
 
@@ -98,13 +106,9 @@ def fitted(samples: Sequence[Sample]) -> Calibration:
     below them pixels may lie that join others, and how much higher the cuts must then be: as far as
     costs nothing, because it makes features of specks.
     """
-    curves = [curve for sample in samples if (curve := _curve(sample, "change"))]
+    plain = max((_of_scene(samples, water) for water in _WATER), key=lambda found: found[0])[1]
+    samples = [_with_water(sample, plain.water) for sample in samples]
     built = [curve for sample in samples if (curve := _curve(sample, "building"))]
-    grid = product(_INTERCEPTS, _OF_TYPICAL, _OF_RESOLUTION)
-    plain = max(
-        (Calibration(float(a), float(b), float(c)) for a, b, c in grid),
-        key=lambda calibration: _score(curves, calibration),
-    )
     outline = max(_LOGITS, key=lambda cut: _score(built, Calibration(float(cut))))
     plain = replace(plain, building=float(outline))
     tried = [_raised(samples, replace(plain, hysteresis=below)) for below in _HYSTERESIS]
@@ -162,6 +166,23 @@ def _score(curves: Sequence[_Curve], calibration: Calibration) -> float:
     return _mean_f1(sums)
 
 
+def _of_scene(samples: Sequence[Sample], water: float) -> tuple[float, Calibration]:
+    """The cut for any change that goes best with a weight of water, and its score."""
+    moved = (_with_water(sample, water) for sample in samples)
+    curves = [curve for sample in moved if (curve := _curve(sample, "change"))]
+    grid = product(_INTERCEPTS, _OF_TYPICAL, _OF_RESOLUTION)
+    tried = [Calibration(float(a), float(b), float(c), water=water) for a, b, c in grid]
+    scores = [_score(curves, each) for each in tried]
+    return max(scores), tried[int(np.argmax(scores))]
+
+
+def _with_water(sample: Sample, water: float) -> Sample:
+    """A sample of which the logits of any change are higher where water came or went."""
+    finding = sample.finding
+    change = with_water(finding.change, finding.before, finding.after, water)
+    return sample._replace(finding=replace(finding, change=change))
+
+
 def _raised(samples: Sequence[Sample], plain: Calibration) -> tuple[float, Calibration]:
     """A calibration with the cuts that suit its hysteresis best, and the mean of their scores."""
     scores = []
@@ -189,7 +210,7 @@ def _joined_score(samples: Sequence[Sample], surface: str, calibration: Calibrat
 
 
 def _mean_f1(sums: Mapping[str, NDArray[np.intp]]) -> float:
-    """Of the hits, the found and the changed pixels of each kind."""
+    """Mean F1 over the kinds, of the hits, the found and the changed pixels of each."""
     scores = [2 * hit / (found + true) for hit, found, true in sums.values() if true]
     return float(np.mean(scores)) if scores else 0.0
 

@@ -46,12 +46,12 @@ class LanguageOptions:
         seed: Seed of the order of the pairs and of the sampling of rows.
     """
 
-    steps: int = 6000
+    steps: int = 300
     pairs_per_batch: int = 16
     rows_per_pair: int = 3
     unchanged_share: float = 0.125
     learning_rate: float = 1e-3
-    save_steps: int = 500
+    save_steps: int = 50
     seed: int = 0
 
 

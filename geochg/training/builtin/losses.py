@@ -38,15 +38,15 @@ def vision_losses(output: DenseOutput, batch: Mapping[str, Tensor]) -> dict[str,
         functional.interpolate(logits, size=size, mode="bilinear", align_corners=False)
         for logits in (output.pyramid_logits, output.statistics_logits)
     )
-    voices = (pyramid, statistics, (pyramid + statistics) / 2)
+    averaged = (pyramid, statistics, (pyramid + statistics) / 2)
     change = half["change"]
     known = (change != UNKNOWN_CHANGE) & batch["teaches_change"].view(-1, 1, 1)
     covers = (half["cover_before"], half["cover_after"])
     built = (covers[0] == Cover.BUILDING) != (covers[1] == Cover.BUILDING)
     told = _tells_buildings(covers[0]) & _tells_buildings(covers[1])
     parts = {
-        "change": _weighted(voices, 0, change == 1, known),
-        "building": _weighted(voices, 1, built, told),
+        "change": _weighted(averaged, 0, change == 1, known),
+        "building": _weighted(averaged, 1, built, told),
         "cover": cover_loss(output.before_logits, batch["cover_before"])
         + cover_loss(output.after_logits, batch["cover_after"]),
     }
@@ -54,10 +54,10 @@ def vision_losses(output: DenseOutput, batch: Mapping[str, Tensor]) -> dict[str,
     return {**parts, "total": total}
 
 
-def _weighted(voices: tuple[Tensor, ...], channel: int, truth: Tensor, known: Tensor) -> Tensor:
+def _weighted(averaged: tuple[Tensor, ...], channel: int, truth: Tensor, known: Tensor) -> Tensor:
     losses = [
         weight * change_loss(logits[:, channel], truth, known)
-        for weight, logits in zip(PARTS, voices, strict=True)
+        for weight, logits in zip(PARTS, averaged, strict=True)
     ]
     return torch.stack(losses).sum()
 

@@ -27,7 +27,7 @@ from geochg.models.deltavlm.processing import DeltaVLMProcessor
 from geochg.models.deltavlm.torch_vision import TorchVision
 from geochg.models.saved import first_line, saved_json
 from geochg.options import Options
-from geochg.training.builtin.calibration import balance, calibrated
+from geochg.training.builtin.calibration import calibrated, color_weight_factor
 from geochg.training.builtin.language_pairs import LanguagePairs, make_language_pairs
 from geochg.training.builtin.language_stage import LanguageOptions, pairs_tokenizer, train_language
 from geochg.training.builtin.pretrained import load_imagenet_weights
@@ -146,13 +146,14 @@ def train_compact(work: Path, output: Path, options: CompactOptions, say: Say) -
 
 
 def calibrate(model: DeltaVLMForConditionalGeneration, grounds: Sequence[Ground]) -> None:
-    """Fits the voices and the cuts of a model's dense head, and notes them in its configuration."""
+    """Fits the weight of the colours and the cuts of a model's dense head, in its configuration."""
     vision = TorchVision(model, DeltaVLMProcessor(model.config, None, None))
     assert vision.head is not None
     config = model.config.dense_config
-    louder = balance(Detector(vision, vision.head), grounds, CALIBRATION_SEED)
+    config.calibration = None
+    factor = color_weight_factor(Detector(vision, vision.head), grounds, CALIBRATION_SEED)
     # Exports keep it in half precision.
-    config.color_weight = float(np.float16(config.color_weight * louder))
+    config.color_weight = float(np.float16(config.color_weight * factor))
     config.calibration = calibrated(
         Detector(vision, vision.head), grounds, CALIBRATION_SEED
     ).to_dict()

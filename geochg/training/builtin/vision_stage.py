@@ -42,8 +42,8 @@ class VisionOptions:
         encoder_rate: Of the deep half of the encoder; 0 leaves the encoder as it is.
         save_steps: Batches between checkpoints.
         averaged_from: Share of the steps, 0-1, from which on the checkpoints are averaged into the
-            weights that the stage leaves: the pyramid unlearns some kinds of change while it
-            learns others, and the mean knows both.
+            weights that the stage leaves: while the pyramid gets better at some kinds of change
+            it gets worse at others, and the mean is good at both.
         workers: Processes that make pairs; 0 for none beside the one that trains.
         seed: Of the pairs.
     """
@@ -228,8 +228,8 @@ def average_checkpoints(stage: nn.Module, folder: Path, first_step: int) -> None
     Izmailov et al. 2018, "Averaging weights leads to wider optima and better generalization".
 
     Args:
-        stage: What was trained, in place.
-        folder: Of the checkpoints.
+        stage: The module that was trained; its weights are replaced.
+        folder: Folder that holds the checkpoints, one of `first_step` or later at least.
         first_step: Earlier checkpoints do not count.
     """
     weights = [

@@ -71,8 +71,8 @@ def masks_of(example: Example, shape: tuple[int, ...]) -> ChangeMasks | None:
     """The masks of an example's pair; None where there are none.
 
     They lie in `label/` (and `direction/`) beside the folder of the earlier picture, under its
-    name, as LEVIR-MCI, `geochg dataset world` and `geochg dataset build` have it; the suffix may
-    be the picture's own, `.png` or `.tif`.
+    name, as LEVIR-MCI and `geochg dataset build` have it; the suffix may be the picture's own,
+    `.png` or `.tif`.
 
     Args:
         example: Whose.

@@ -12,7 +12,7 @@ from geochg.models.deltavlm.postprocessing import Calibration, Finding
 from geochg.models.deltavlm.torch_vision import TorchVision
 from geochg.training.builtin import calibration as calibration_module
 from geochg.training.builtin import pairs as pairs_module
-from geochg.training.builtin.calibration import balance, calibrated, found
+from geochg.training.builtin.calibration import calibrated, color_weight_factor, found
 from geochg.training.builtin.pairs import PairMaker
 
 SIDE_PX = 64
@@ -167,10 +167,10 @@ def test_pixels_that_join_others_may_be_less_sure_where_that_is_right(weak, monk
     assert 2.0 - weak < plain.cuts(0.0, 2.0).change <= 2.0
 
 
-def test_the_voice_of_the_colours_gets_the_spread_of_the_networks():
+def test_the_colour_logits_get_the_spread_of_the_networks():
     vision = TorchVision(tiny_model(), processor(tiny_config()))
     detector = Detector(vision, vision.head)
     config = vision.model.config.dense_config
-    config.color_weight *= balance(detector, GROUNDS, seed=0)
-    assert balance(detector, GROUNDS, seed=0) == pytest.approx(1, rel=1e-3)
-    assert balance(detector, [], seed=0) == 1
+    config.color_weight *= color_weight_factor(detector, GROUNDS, seed=0)
+    assert color_weight_factor(detector, GROUNDS, seed=0) == pytest.approx(1, rel=1e-3)
+    assert color_weight_factor(detector, [], seed=0) == 1

@@ -3,17 +3,17 @@
 import json
 
 import pytest
-from world_scenes import small_pairs
+from told_pairs import masks
 
 from geochg.datasets.telling.facts import class_cells, class_counts, facts
 from geochg.datasets.telling.grammar import plural
-from geochg.datasets.telling.rows import answer
-from geochg.datasets.world import caption_row, rows
+from geochg.datasets.telling.rows import answer, caption_row, rows
 from geochg.records import Caption, Presence, Task
 from geochg.tasks import SPECS, TURN_BREAK
 from geochg.tasks.sameness import NO_CHANGE_SENTENCES
 
-IMAGES = ("A/world_000000.png", "B/world_000000.png")
+IMAGES = ("A/pair_0.png", "B/pair_0.png")
+PAIRS = [masks(number, 96) for number in range(40)]
 
 
 def _said(row):
@@ -22,13 +22,13 @@ def _said(row):
 
 @pytest.mark.parametrize("task", list(Task))
 def test_rows_parse_back_to_the_facts(task):
-    for pair in small_pairs():
+    for pair in PAIRS:
         row = rows(pair, IMAGES)[list(Task).index(task)]
         assert SPECS[task].parse(_said(row)) == answer(task, pair)
 
 
 def test_answers_are_the_facts_of_the_masks():
-    for pair in small_pairs():
+    for pair in PAIRS:
         assert answer(Task.PRESENCE, pair) == Presence(pair.changed)
         assert answer(Task.COUNT, pair) == class_counts(pair)
         assert answer(Task.LOCATE, pair) == class_cells(pair)
@@ -36,7 +36,7 @@ def test_answers_are_the_facts_of_the_masks():
 
 
 def test_format_of_rows():
-    pair = small_pairs()[0]
+    pair = PAIRS[0]
     found = rows(pair, IMAGES, first_id=12)
     assert [row["id"] for row in found] == list(range(12, 18))
     assert json.loads(json.dumps(found)) == found
@@ -50,7 +50,7 @@ def test_format_of_rows():
 
 def test_captions():
     wordings = set()
-    for pair in small_pairs():
+    for pair in PAIRS:
         row = caption_row(pair, IMAGES)
         assert len(row["captions"]) == 5
         for sentence in row["captions"]:
