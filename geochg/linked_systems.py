@@ -27,14 +27,13 @@ def is_linked_system(system: object) -> bool:
 
 def has_linked_system(text: str) -> bool:
     """Whether a part of a text in JSON holds a CRS that is to be fetched."""
-    ends = (match.end() for match in _SYSTEM.finditer(text))
-    return any(_begins_with_link(text[end : end + LONGEST_SYSTEM]) for end in ends)
+    return any(_is_link_at(text, match.end()) for match in _SYSTEM.finditer(text))
 
 
-def _begins_with_link(text: str) -> bool:
-    """Whether what stands behind `"crs"` is an object whose own `type` is a link."""
+def _is_link_at(text: str, start: int) -> bool:
+    """Whether what stands from `start` on, behind `"crs"`, is an object whose `type` is a link."""
     depth, name, last = 0, "", ""
-    for match in _TOKEN.finditer(text):
+    for match in _TOKEN.finditer(text, start, start + LONGEST_SYSTEM):
         token = match[0]
         if token.startswith("/"):
             continue
@@ -49,7 +48,7 @@ def _begins_with_link(text: str) -> bool:
             return False
         name = name if token == ":" else _plain(token)
         last = token
-    return len(text) == LONGEST_SYSTEM
+    return len(text) - start >= LONGEST_SYSTEM
 
 
 def _plain(token: str) -> str:
