@@ -42,11 +42,12 @@ def _is_link_at(text: str, start: int) -> bool:
         if last == ":" and not depth and token != "{":
             return False
         depth += (token in "{[") - (token in "}]")
-        if last == ":" and depth == 1 and name == "type" and _plain(token) in ("link", "url"):
+        is_member = last == ":" and depth == 1 and _plain(name) == "type"
+        if is_member and _plain(token) in ("link", "url"):
             return True
         if last and depth <= 0:
             return False
-        name = name if token == ":" else _plain(token)
+        name = name if token == ":" else token
         last = token
     return len(text) - start >= LONGEST_SYSTEM
 
