@@ -225,10 +225,10 @@ class OutlineMaker:
         wide = resampled(wide, *sides)[:, :rows, :cols]
         change = (full.change_logits[0] + wide[0]) / 2
         color = (full.color_logits[0, 0] + wide[1]) / 2
-        covers = [_softmax(logits[0]) for logits in (full.before_logits, full.after_logits)]
-        change = with_water(change, *covers, self.calibration.water)
-        building = building_logits(full, *covers, color)
-        layers = np.concatenate((change[None], building[None], *covers))
+        before, after = (_softmax(part[0]) for part in (full.before_logits, full.after_logits))
+        change = with_water(change, before, after, self.calibration.water)
+        building = building_logits(full, before, after, color)
+        layers = np.concatenate((change[None], building[None], before, after))
         return self._at_tile_size(layers, shape)
 
     def _at_tile_size(self, layers: NDArray[np.float32], shape: tuple[int, ...]) -> Finding:
@@ -278,7 +278,8 @@ def with_water(
         after: As `before`.
         weight: See `Calibration.water`.
     """
-    return change + np.float32(weight) * np.abs(after[_WATER] - before[_WATER])
+    logits: NDArray[np.float32] = change + weight * np.abs(after[_WATER] - before[_WATER])
+    return logits
 
 
 def building_logits(
@@ -298,7 +299,8 @@ def building_logits(
     differs = np.clip(np.abs(after[_BUILDING] - before[_BUILDING]), 1e-3, 1 - 1e-3)
     from_cover = np.clip(_logit(differs), -_SURE, _SURE)
     networks = dense.pyramid_logits[0, 1] + from_cover
-    logits: NDArray[np.float32] = (networks + color) / AVERAGED_LOGITS
+    logits: NDArray[np.float32] = networks + color
+    logits /= AVERAGED_LOGITS
     return logits
 
 

@@ -109,7 +109,8 @@ class DenseArrays(NamedTuple):
     def change_logits(self) -> NDArray[np.float32]:
         """`(tiles, rows, columns)`; as `DenseOutput.change_logits`."""
         networks = self.pyramid_logits[:, 0] + self.statistics_logits[:, 0]
-        logits: NDArray[np.float32] = (networks + self.color_logits[:, 0]) / AVERAGED_LOGITS
+        logits: NDArray[np.float32] = networks + self.color_logits[:, 0]
+        logits /= AVERAGED_LOGITS
         return logits
 
 
