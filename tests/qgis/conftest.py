@@ -1,6 +1,8 @@
 """The plugin in a QGIS without a window, its worker being the geochg of this repository."""
 
+import os
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -50,3 +52,20 @@ def dock(qgis_iface, connection, pair, qtbot):
     yield dock
     dock.close_down()
     dock.deleteLater()
+
+
+_ENDED_WITH = []
+
+
+def pytest_sessionfinish(session, exitstatus):
+    """Keeps how the tests ended."""
+    _ENDED_WITH.append(int(exitstatus))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config):
+    """Ends at once: QGIS at times crashes while its libraries are unloaded, after all tests."""
+    if _ENDED_WITH:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(_ENDED_WITH[-1])
