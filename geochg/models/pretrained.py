@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -19,6 +20,9 @@ from geochg.models.saved import first_line
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
+
+_MOST_TIMES, _SLACK = 8, 10_000_000
+"""A model may have so many times the stored weights, which 4-bit numbers pack by two, and more."""
 
 MOST_WEIGHT = 1e18
 """Greatest magnitude of a weight: the square of a larger one does not fit single precision."""
@@ -47,6 +51,7 @@ def pretrained(
         ModelError: If it cannot be opened, or a weight is no finite number.
     """
     with opening_told(folder, hint), quietly():
+        _refuse_outsized(model_class, folder, hint)
         model, found = model_class.from_pretrained(
             folder,
             dtype=dtype,
@@ -62,6 +67,31 @@ def pretrained(
         measured = (each for each in model.named_buffers() if "running_" in each[0])
         refuse_rubbish(chain(model.named_parameters(), measured), folder)
     return model, found
+
+
+def _refuse_outsized(model_class: Any, folder: Path, hint: str) -> None:  # noqa: ANN401
+    """Refuses settings of a model that is far larger than the weights beside them.
+
+    transformers would fill what is missing with random numbers, and the memory with them.
+
+    Raises:
+        ModelError: Naming both numbers.
+    """
+    import torch
+    from safetensors import safe_open
+
+    config = model_class.config_class.from_pretrained(folder, local_files_only=True)
+    with torch.device("meta"):
+        described = sum(weight.numel() for weight in model_class(config).parameters())
+    stored = 0
+    for file in folder.glob("*.safetensors"):
+        with safe_open(file, "pt") as opened:
+            stored += sum(math.prod(opened.get_slice(name).get_shape()) for name in opened.keys())
+    if described > _MOST_TIMES * stored + _SLACK:
+        raise ModelError(
+            f"the settings in {folder} describe {described:,} weights, but it holds {stored:,}",
+            hint,
+        )
 
 
 @contextmanager

@@ -110,4 +110,4 @@ def fingerprint(folder: Path, weights: Sequence[Path]) -> str:
 def first_line(error: BaseException) -> str:
     """Of what an error says; its name where it says nothing."""
     lines = cleaned(error, LONGEST_TEXT, keep_lines=True).strip().splitlines()
-    return cleaned(lines[0]) if lines else type(error).__name__
+    return cleaned(lines[0].rstrip(" :")) if lines else type(error).__name__

@@ -16,6 +16,7 @@ from geochg.models.deltavlm.backend import DeltaVLMModel, DeltaVLMOptions
 from geochg.models.deltavlm.export import export
 from geochg.models.deltavlm.onnx_speaker import OnnxSpeaker
 from geochg.models.deltavlm.onnx_vision import DETECTOR, ENCODER, OnnxVision
+from geochg.models.deltavlm.postprocessing import Calibration
 from geochg.models.deltavlm.torch_speaker import TorchSpeaker
 from geochg.models.deltavlm.torch_vision import TorchVision
 from geochg.models.deltavlm.vision_output import DENSE_FIELDS
@@ -162,7 +163,7 @@ def test_exports_of_another_model_are_refused(exported, tmp_path, file):
     shutil.copytree(exported, folder)
     if file == "config.json":
         config = json.loads((folder / file).read_text(encoding="utf-8"))
-        config["dense_config"]["calibration"] = {"intercept": 0.5}
+        config["dense_config"]["calibration"] = Calibration(0.5).to_dict()
         (folder / file).write_text(json.dumps(config), encoding="utf-8")
     else:
         weights = load_file(folder / file)

@@ -133,10 +133,13 @@ class ClipModel(ChangeModel):
         folder = find_folder(source, cls.name, options.revision)
         place = torch_device(device)
 
-        from geochg.models.clip.loading import Wanted, identified, open_encoder
+        from geochg.models.clip.loading import HINT, Wanted, identified, open_encoder
+        from geochg.models.pretrained import opening_told
 
         dtype = Dtype.FLOAT32 if options.dtype is Dtype.AUTO else options.dtype
-        encoder = open_encoder(folder, Wanted(classes, options.templates, dtype, place))
+        # Settings that each make sense may make none together, wherever they are used.
+        with opening_told(folder, HINT):
+            encoder = open_encoder(folder, Wanted(classes, options.templates, dtype, place))
         identity = ModelIdentity(
             f"{cls.name}:{source}" + (f"@{options.revision}" if options.revision else ""),
             identified(folder, classes),

@@ -116,7 +116,8 @@ class VlmModel(ChangeModel):
         from geochg.models.adapters import adapter_id
         from geochg.models.devices import torch_device
         from geochg.models.hub import find_folder
-        from geochg.models.saved import fingerprint, weight_files
+        from geochg.models.pretrained import opening_told
+        from geochg.models.saved import HINT, fingerprint, weight_files
         from geochg.models.vlm.loading import How, open_vlm
 
         assert isinstance(options, VlmOptions)
@@ -129,7 +130,9 @@ class VlmModel(ChangeModel):
             options.adapter,
             options.max_tokens,
         )
-        engine = open_vlm(folder, how)
+        # Settings that each make sense may make none together, wherever they are used.
+        with opening_told(folder, HINT):
+            engine = open_vlm(folder, how)
         identity = ModelIdentity(
             f"{cls.name}:{source}" + (f"@{options.revision}" if options.revision else ""),
             fingerprint(folder, weight_files(folder)),

@@ -43,8 +43,8 @@ class Squares:
         said = _said(folder)
         return cls(
             side_px,
-            tuple(said.get("image_mean") or CLIP_MEAN),
-            tuple(said.get("image_std") or CLIP_STD),
+            _of_bands(said.get("image_mean"), CLIP_MEAN),
+            _of_bands(said.get("image_std"), CLIP_STD),
         )
 
     def tensor(self, pictures: Sequence[Image]) -> Tensor:
@@ -57,6 +57,14 @@ class Squares:
         values = torch.from_numpy(np.stack(resized)).permute(0, 3, 1, 2).float() / 255
         mean, std = (torch.tensor(part).view(1, 3, 1, 1) for part in (self.mean, self.std))
         return (values - mean) / std
+
+
+def _of_bands(given: float | Sequence[float] | None, usual: tuple[float, ...]) -> tuple[float, ...]:
+    """A number for each band: three, or one for all of them, as `check_normalisation` lets pass."""
+    if given is None:
+        return usual
+    values = tuple(given) if isinstance(given, list) else (given,)
+    return values if len(values) == len(usual) else values * len(usual)
 
 
 def _said(folder: Path) -> dict[str, Any]:

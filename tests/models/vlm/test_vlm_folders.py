@@ -209,3 +209,29 @@ def save_t5_blip(folder: Path) -> Path:
     tokenizer.save_pretrained(folder)
     tokenizer.save_pretrained(folder / "qformer_tokenizer")
     return folder
+
+
+@pytest.mark.parametrize(
+    ("part", "changes"),
+    [
+        ("vision_config", {"image_size": 14_000, "patch_size": 1}),
+        ("text_config", {"vocab_size": 1_000_000, "hidden_size": 4096}),
+        ("vision_config", {"intermediate_size": 30_000, "hidden_size": 2048}),
+    ],
+)
+def test_settings_of_a_model_far_larger_than_its_weights_are_refused(copy, part, changes):
+    """Before memory is taken for it."""
+    file = copy / "config.json"
+    config = json.loads(file.read_text())
+    config[part].update(changes)
+    file.write_text(json.dumps(config))
+    with pytest.raises(ModelError, match=r"describe|cannot be loaded|no whole number"):
+        load(copy)
+
+
+@pytest.mark.parametrize("mean", [0.5, [0.5], [0.4, 0.5, 0.6]])
+def test_one_mean_holds_for_all_bands(copy, mean):
+    file = copy / "preprocessor_config.json"
+    settings = json.loads(file.read_text())
+    file.write_text(json.dumps({**settings, "image_mean": mean}))
+    assert load(copy).answer(noise(1), [ask(Task.PRESENCE)])
