@@ -1,6 +1,6 @@
 """What `--refine` and `--vote` make of a model that answers by the 3x3 grid, and what they cost.
 
-    python benchmarks/finer.py KINDS [--ways grid,vote,...]
+    python benchmarks/finer.py KINDS [--ways grid vote ...]
 
 KINDS holds pairs with masks, as `geochg evaluate` takes them; those of several tiles tell most. The
 model is the built-in one, restricted to the grid (`grid_plugin`). Scores compare the mapped area
@@ -32,7 +32,7 @@ WAYS: dict[str, dict[str, Any]] = {
     "vote": {"vote": True},
     "refine 1": {"refine": 1},
     "refine 2": {"refine": 2},
-    "refine 1, vote": {"refine": 1, "vote": True},
+    "refine 1 and vote": {"refine": 1, "vote": True},
     "outlines": {"model": "builtin"},
 }
 
@@ -80,6 +80,6 @@ def figures(pixels: PixelCounts) -> tuple[str, ...]:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("kinds", type=Path)
-    parser.add_argument("--ways", default=",".join(WAYS), type=lambda text: text.split(","))
+    parser.add_argument("--ways", nargs="*", choices=WAYS, default=list(WAYS))
     given = parser.parse_args()
     main(kinds_of(given.kinds), given.ways)

@@ -1,6 +1,6 @@
 """Fine-tunes the built-in model on floods told in other words than its own; scores before, after.
 
-    python benchmarks/tuning.py FOLDER --data DATA [--steps 200]
+    python benchmarks/tuning.py FOLDER --data DATA [--steps 100]
 
 It learns from the floods that its training left out for their clouds, black margins and odd colours
 (`odd.txt`), and is tested on those that were held out. Both are told as a warning service might:
@@ -44,7 +44,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--data", type=Path, required=True, help="folder of real imagery")
-    parser.add_argument("--steps", type=int, default=200)
+    parser.add_argument("--steps", type=int, default=100)
     given = parser.parse_args()
     given.folder.mkdir(exist_ok=True)
     held_out = flood_rows.held_out(given.data)
