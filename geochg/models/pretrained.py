@@ -15,7 +15,7 @@ from geochg.models.hub import hub_off
 from geochg.models.memory import is_out_of_memory
 from geochg.models.quantised import switch_off_repacking
 from geochg.models.quiet import quietly
-from geochg.models.saved import first_line
+from geochg.models.saved import first_line, weight_files
 
 if TYPE_CHECKING:
     import torch
@@ -84,7 +84,7 @@ def _refuse_outsized(model_class: Any, folder: Path, hint: str) -> None:  # noqa
     with torch.device("meta"):
         described = sum(weight.numel() for weight in model_class(config).parameters())
     stored = 0
-    for file in folder.glob("*.safetensors"):
+    for file in weight_files(folder, hint):
         with safe_open(file, "pt") as opened:
             stored += sum(math.prod(opened.get_slice(name).get_shape()) for name in opened.keys())
     if described > _MOST_TIMES * stored + _SLACK:

@@ -117,8 +117,8 @@ class VlmModel(ChangeModel):
         from geochg.models.devices import torch_device
         from geochg.models.hub import find_folder
         from geochg.models.pretrained import opening_told
-        from geochg.models.saved import HINT, fingerprint, weight_files
-        from geochg.models.vlm.loading import How, open_vlm
+        from geochg.models.saved import fingerprint, weight_files
+        from geochg.models.vlm.loading import HINT, How, open_vlm
 
         assert isinstance(options, VlmOptions)
         folder = find_folder(source, cls.name, options.revision)

@@ -31,7 +31,7 @@ PROCESSOR_FILES = (
 """How pictures are made ready stands in some of these."""
 
 _SAFE = "name a model, or a --revision of it, whose weights are saved as safetensors"
-_HINT = "name a folder or hub id of a model of the transformers library, see docs/models.md"
+HINT = "name a folder or hub id of a model of the transformers library, see docs/models.md"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ def open_vlm(folder: Path, how: How) -> Engine[Any]:
 
 def _model_type(folder: Path) -> str:
     if not (folder / "config.json").is_file():
-        raise ModelError(f"{folder} has no config.json", _HINT)
+        raise ModelError(f"{folder} has no config.json", HINT)
     name = saved_json(folder / "config.json").get("model_type")
     known = {*FAMILIES, *instructblip.MODEL_CLASSES}
     if name not in known:
@@ -104,7 +104,7 @@ def _model(folder: Path, class_name: str, whole: Sequence[str], how: How) -> Any
     settings = None
     if how.bits is not None:
         settings = quantised_settings(how.bits, how.dtype, how.device, whole, double=how.double)
-    model, found = pretrained(getattr(transformers, class_name), folder, _HINT, how.dtype, settings)
+    model, found = pretrained(getattr(transformers, class_name), folder, HINT, how.dtype, settings)
     if missing := sorted(found["missing_keys"]):
         raise ModelError(f"{folder} has no weight {missing[0]}", "download it again")
     if how.adapter:

@@ -8,12 +8,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import TrainingArguments
 
 from geochg.models.deltavlm.modeling import DeltaVLMForConditionalGeneration, PairEncoding
 from geochg.models.deltavlm.processing import IGNORED, DeltaVLMProcessor
 from geochg.models.deltavlm.tokenizer import train_tokenizer
 from geochg.training.builtin.language_pairs import LanguagePairs
+from geochg.training.builtin.stage_arguments import stage_arguments
 from geochg.training.builtin.text_batches import TextBatch, TextBatches, pair_order, rows_of
 from geochg.training.checkpoints import AGAIN, WholeTrainer
 from geochg.training.precision import fast_bf16
@@ -121,34 +121,21 @@ def train_language(
     trainer = LanguageTrainer(
         resumed=AGAIN,
         model=model,
-        args=_arguments(folder, options),
+        args=stage_arguments(
+            folder,
+            options.steps,
+            most_warmup_steps=300,
+            learning_rate=options.learning_rate,
+            weight_decay=0.02,
+            save_steps=options.save_steps,
+            logging_steps=50,
+            bf16=fast_bf16(),
+            seed=options.seed,
+        ),
         train_dataset=_batches(processor, pairs, options),
         data_collator=_only,
     )
     trainer.go_on()
-
-
-def _arguments(folder: Path, options: LanguageOptions) -> TrainingArguments:
-    return TrainingArguments(
-        output_dir=str(folder),
-        max_steps=options.steps,
-        # A sample is a whole batch, and they come by their numbers.
-        per_device_train_batch_size=1,
-        train_sampling_strategy="sequential",
-        learning_rate=options.learning_rate,
-        weight_decay=0.02,
-        warmup_steps=min(300, options.steps // 10),
-        lr_scheduler_type="cosine",
-        max_grad_norm=1.0,
-        save_steps=options.save_steps,
-        logging_steps=50,
-        report_to=["tensorboard"],
-        remove_unused_columns=False,
-        dataloader_num_workers=0,
-        bf16=fast_bf16(),
-        seed=options.seed,
-        disable_tqdm=True,
-    )
 
 
 def _batches(

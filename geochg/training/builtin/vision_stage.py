@@ -12,13 +12,13 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.utils.data import Dataset
-from transformers import TrainingArguments
 from transformers.utils import SAFE_WEIGHTS_NAME
 
 from geochg.datasets.ground.labelled import Ground
 from geochg.models.deltavlm.modeling import DeltaVLMForConditionalGeneration, measured_scenes
 from geochg.training.builtin.losses import vision_losses
 from geochg.training.builtin.pairs import PairMaker, stacked
+from geochg.training.builtin.stage_arguments import only_batch, stage_arguments
 from geochg.training.checkpoints import AGAIN, WholeTrainer, step_of, whole
 
 FIRST_OPEN_STAGE = 3
@@ -190,24 +190,16 @@ def train_vision(
         folder: Of this stage's checkpoints.
         options: How long and how fast.
     """
-    arguments = TrainingArguments(
-        output_dir=str(folder),
-        max_steps=options.steps,
-        # A sample is a whole batch, and they come by their numbers.
-        per_device_train_batch_size=1,
-        train_sampling_strategy="sequential",
+    arguments = stage_arguments(
+        folder,
+        options.steps,
+        most_warmup_steps=50,
         learning_rate=options.learning_rate,
         weight_decay=1e-2,
-        warmup_steps=min(50, options.steps // 10),
-        lr_scheduler_type="cosine",
-        max_grad_norm=1.0,
         save_steps=options.save_steps,
         logging_steps=25,
-        report_to=["tensorboard"],
-        remove_unused_columns=False,
         dataloader_num_workers=options.workers,
         seed=options.seed,
-        disable_tqdm=True,
     )
     stage = VisionStage(model, options.encoder_rate > 0)
     trainer = VisionTrainer(
@@ -215,7 +207,7 @@ def train_vision(
         model=stage,
         args=arguments,
         train_dataset=PairBatches(grounds, options),
-        data_collator=_only,
+        data_collator=only_batch,
         keep=options.steps,
     )
     trainer.go_on()
@@ -239,8 +231,3 @@ def average_checkpoints(stage: nn.Module, folder: Path, first_step: int) -> None
     for name in weights[0]:
         if state[name].is_floating_point():
             state[name].copy_(torch.stack([one[name] for one in weights]).mean(dim=0))
-
-
-def _only(batches: list[dict[str, Tensor]]) -> dict[str, Tensor]:
-    (batch,) = batches
-    return batch
