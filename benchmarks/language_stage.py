@@ -22,6 +22,8 @@ from geochg.models.deltavlm.modeling import DeltaVLMForConditionalGeneration, Pa
 from geochg.models.deltavlm.presets import compact_config, compact_generation
 from geochg.models.deltavlm.processing import IGNORED, DeltaVLMProcessor
 from geochg.records import Task
+from geochg.tasks import SPECS
+from geochg.tasks.base import NonsenseError
 from geochg.training.builtin.language_pairs import LanguagePair, LanguagePairs, make_language_pairs
 from geochg.training.builtin.language_stage import LanguageOptions, pairs_tokenizer, train_language
 from geochg.training.builtin.recipe import load_vision
@@ -90,7 +92,7 @@ def judged(
         rows = [row for row in single_turns(pair) if str(row.task) in right]
         for row, answer in zip(rows, _answers(model, processor, encoding, rows), strict=True):
             if row.task is not Task.CAPTION:
-                right[str(row.task)].append(answer == row.answer)
+                right[str(row.task)].append(is_exact(row, answer))
             elif pair.counts:
                 changes = told_changes(answer)
                 right[str(row.task)].append(
@@ -98,6 +100,14 @@ def judged(
                 )
     shares = {task: sum(answers) / max(len(answers), 1) for task, answers in right.items()}
     return {"loss": loss / characters, **shares}
+
+
+def is_exact(row: Row, answer: str) -> bool:
+    """Whether an answer means just what the truth means; nonsense means nothing."""
+    try:
+        return bool(SPECS[row.task].parse(answer) == SPECS[row.task].parse(row.answer))
+    except NonsenseError:
+        return False
 
 
 def _loss(
