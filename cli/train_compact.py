@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from geochg.errors import InputError, ModelError, OptionError
+from geochg.training.builtin.options import CompactOptions
 
 from .interrupts import interrupts_raised
 from .new_folder import check_apart, check_new_folder
@@ -20,7 +21,8 @@ from .terminal import echo
 NEEDED = ("accelerate", "tensorboard", "onnx", "onnxscript")
 
 
-def _stage(flag: str, default: int, text: str) -> Callable[[Command], Command]:
+def _stage(flag: str, text: str) -> Callable[[Command], Command]:
+    default = getattr(CompactOptions, flag.removeprefix("--").replace("-", "_"))
     return click.option(
         flag, type=click.IntRange(min=1), default=default, show_default=True, help=text
     )
@@ -47,13 +49,13 @@ def _stage(flag: str, default: int, text: str) -> Callable[[Command], Command]:
     help="Labelled imagery, laid out as docs/training.md says.",
 )
 @click.option("--start", metavar="FOLDER", help="A compact model whose vision part to start from.")
-@_stage("--frozen-steps", 1000, "Batches of the vision stage with the encoder as it came.")
-@_stage("--opened-steps", 300, "Batches of the vision stage with the encoder's deep half open.")
-@_stage("--batch-size", 8, "Pairs in a batch of the vision stage.")
-@_stage("--pairs", 4000, "Pairs for the language stage.")
-@_stage("--language-steps", 300, "Batches of the language stage.")
-@_stage("--vocabulary", 2000, "Tokens of the tokenizer.")
-@_stage("--workers", 1, "Processes that make pairs.")
+@_stage("--frozen-steps", "Batches of the vision stage with the encoder as it came.")
+@_stage("--opened-steps", "Batches of the vision stage with the encoder's deep half open.")
+@_stage("--batch-size", "Pairs in a batch of the vision stage.")
+@_stage("--pairs", "Pairs for the language stage.")
+@_stage("--language-steps", "Batches of the language stage.")
+@_stage("--vocabulary", "Tokens of the tokenizer.")
+@_stage("--workers", "Processes that make pairs.")
 @json_option("what was found")
 def compact(output: Path, work: Path, as_json: bool, **given: Any) -> None:  # noqa: ANN401
     """Make a compact DeltaVLM: vision stage, calibration, language stage, export.
@@ -74,7 +76,7 @@ def compact(output: Path, work: Path, as_json: bool, **given: Any) -> None:  # n
             f"training needs {missing[0]}, which is not installed",
             "install it with: pip install 'geochg[train]'",
         )
-    from geochg.training.builtin.recipe import CompactOptions, train_compact
+    from geochg.training.builtin.recipe import train_compact
     from geochg.writers.staging import Staging
 
     with interrupts_raised(), Staging() as staging:

@@ -108,7 +108,7 @@ def option_types():
         "geochg.datasets.locations",
         "geochg.evaluation.example_options",
         "geochg.evaluation.options",
-        "geochg.training.builtin.recipe",
+        "geochg.training.builtin.options",
         "geochg.training.tuning.options",
     ):
         import_module(module)

@@ -194,7 +194,8 @@ def test_a_file_is_no_work_folder(tmp_path, imagery, small):
 
 @pytest.mark.parametrize("left", ["", ".recipe.json", "recipe.json"])
 def test_a_work_folder_that_is_new_or_its_own_is_taken(tmp_path, small, left):
-    from geochg.training.builtin.recipe import FACTS, CompactOptions, _begin
+    from geochg.training.builtin.options import CompactOptions
+    from geochg.training.builtin.recipe import FACTS, _begin
 
     work = tmp_path / "w"
     work.mkdir()

@@ -73,7 +73,7 @@ def calibrated(detector: Detector, grounds: Sequence[Ground], seed: int) -> Cali
         grounds: Held out, see `series.split_grounds`.
         seed: Of the pairs.
     """
-    return fitted(list(_samples(detector, grounds, seed)))
+    return fitted(list(held_out_samples(detector, grounds, seed)))
 
 
 def color_weight_factor(detector: Detector, grounds: Sequence[Ground], seed: int) -> float:
@@ -215,7 +215,8 @@ def _mean_f1(sums: Mapping[str, NDArray[np.intp]]) -> float:
     return float(np.mean(scores)) if scores else 0.0
 
 
-def _samples(detector: Detector, grounds: Sequence[Ground], seed: int) -> Iterator[Sample]:
+def held_out_samples(detector: Detector, grounds: Sequence[Ground], seed: int) -> Iterator[Sample]:
+    """`PAIRS_PER_KIND` pairs of each kind of ground, with what the detector finds in them."""
     for kind, pair in _pairs(grounds, PAIRS_PER_KIND, seed):
         yield Sample(kind, pair, *found(detector, pair))
 

@@ -6,10 +6,9 @@ Each stage leaves its result in the work folder, so a recipe that was stopped go
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,10 +25,10 @@ from geochg.models.deltavlm.presets import compact_config, compact_generation
 from geochg.models.deltavlm.processing import DeltaVLMProcessor
 from geochg.models.deltavlm.torch_vision import TorchVision
 from geochg.models.saved import first_line, saved_json
-from geochg.options import Options
 from geochg.training.builtin.calibration import calibrated, color_weight_factor
 from geochg.training.builtin.language_pairs import LanguagePairs, make_language_pairs
 from geochg.training.builtin.language_stage import LanguageOptions, pairs_tokenizer, train_language
+from geochg.training.builtin.options import CompactOptions
 from geochg.training.builtin.pretrained import load_imagenet_weights
 from geochg.training.builtin.vision_stage import VisionOptions, train_vision
 from geochg.training.checkpoints import AGAIN, write_whole, written_whole
@@ -52,44 +51,6 @@ VISION_WEIGHTS = ("vision.", "dense.")
 _START = "start from a compact DeltaVLM, as `geochg train compact` makes it"
 
 Say = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class CompactOptions(Options):
-    """How a compact model is made; for one like the one that ships unless told otherwise.
-
-    Attributes:
-        real_dir: Folder of labelled imagery, see docs/training.md.
-        frozen_steps: Batches of the first pass of the vision stage, with the encoder as it came.
-        opened_steps: Batches of the second pass, with the deep half of the encoder open.
-        batch_size: Pairs in a batch of the vision stage.
-        pairs: Pairs that the language stage learns from.
-        language_steps: Batches of the language stage.
-        vocabulary: Tokens of the tokenizer.
-        start: A model folder whose vision part and dense head the first pass starts from.
-        workers: How it runs: processes that make pairs.
-    """
-
-    real_dir: str = ""
-    frozen_steps: int = 1000
-    opened_steps: int = 300
-    batch_size: int = 8
-    pairs: int = 4000
-    language_steps: int = 300
-    vocabulary: int = 2000
-    start: str | None = None
-    workers: int = 1
-
-    BOUNDS: ClassVar[Mapping[str, tuple[float, float]]] = {
-        "frozen_steps": (1, 10**9),
-        "opened_steps": (1, 10**9),
-        "batch_size": (1, 65_536),
-        "pairs": (1, 10**9),
-        "language_steps": (1, 10**9),
-        "vocabulary": (1, 10**6),
-        "workers": (0, 1_024),
-    }
-    HOW_IT_RUNS: ClassVar[tuple[str, ...]] = ("workers",)
 
 
 def train_compact(work: Path, output: Path, options: CompactOptions, say: Say) -> dict[str, Any]:
