@@ -10,10 +10,10 @@ from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 
-FETCHER = "bitsandbytes"
+IMPORTED_PACKAGE = "bitsandbytes"
 """On processors with AVX512-BF16 it fetches code from the hub while it is imported."""
 
-MEANS = "kernels"
+HIDDEN_PACKAGE = "kernels"
 """The package by which it does so (`kernels-community`); where that is missing, it warns."""
 
 
@@ -27,7 +27,7 @@ class KernelsHider(MetaPathFinder):
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """The spec of bitsandbytes; None for every other package."""
-        if fullname != FETCHER:
+        if fullname != IMPORTED_PACKAGE:
             return None
         spec = PathFinder.find_spec(fullname, path, target)
         if spec is not None and spec.loader is not None:
@@ -45,7 +45,7 @@ def _hide_while_loading(loader: Loader) -> None:
     load = loader.exec_module
 
     def exec_module(module: ModuleType) -> None:
-        with _hidden(MEANS), _silent(FETCHER):
+        with _hidden(HIDDEN_PACKAGE), _silent(IMPORTED_PACKAGE):
             load(module)
 
     loader.exec_module = exec_module  # type: ignore[method-assign]

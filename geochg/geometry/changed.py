@@ -87,11 +87,12 @@ def changed_pixels(
     layers = outlines.probability if whole else outlines.probability[kept]
     margins = np.array(outlines.margins, np.float32)[kept] if outlines.margins else None
     if whole and outlines.change is not None:
-        surface = held = outlines.change
+        surface = thresholded = outlines.change
     else:
-        surface, held = layers.max(axis=0), _at_one_threshold(layers, margins).max(axis=0)
+        surface = layers.max(axis=0)
+        thresholded = _at_one_threshold(layers, margins).max(axis=0)
     visible = valid if outlines.not_seen is None else valid & ~outlines.not_seen
-    changed = _above_thresholds(held, outlines, visible, log_odds)
+    changed = _above_thresholds(thresholded, outlines, visible, log_odds)
     if outlines.land_cover is not None:
         changed = _without_holes(changed, visible, max(least_px // _HOLE_SHARE, _LEAST_HOLE_PX))
         changed = _without_specks(changed, least_px)
@@ -145,8 +146,8 @@ def _at_one_threshold(
     """
     if margins is None or not margins.any():
         return layers
-    fainter = np.exp(margins).reshape(-1, *[1] * (layers.ndim - 1))
-    moved: NDArray[np.float32] = layers / (layers + (1 - layers) * fainter)
+    odds = np.exp(margins).reshape(-1, *[1] * (layers.ndim - 1))
+    moved: NDArray[np.float32] = layers / (layers + (1 - layers) * odds)
     return moved
 
 

@@ -54,7 +54,7 @@ def change_name(before: int, after: int) -> tuple[str, Change] | None:
 
     Args:
         before: A set of `Cover`.
-        after: Likewise.
+        after: Another one, of the later date.
 
     Returns:
         None where nothing is true of all: sets that share a cover, that are empty, or that may not

@@ -309,7 +309,7 @@ def building_logits(
     """`(rows, columns)`; as `DenseOutput.building_logits`.
 
     Args:
-        dense: Of the view in full size: half a roof is not seen as one.
+        dense: What the head says of the view in full size: in half of it, roofs are too small.
         before: `(COVERS, rows, columns)`: shares of land covers.
         after: As `before`.
         color: `(rows, columns)`: logits of any change by the colours alone.

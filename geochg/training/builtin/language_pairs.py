@@ -88,7 +88,7 @@ def make_language_pairs(
         folder: Made when it is not there.
         count: Pairs wanted in all.
         grounds: To make them of; the same as before when the folder is not empty.
-        seed: Of the pairs.
+        seed: Seed of the pairs.
         workers: Processes that make pairs; 0 for none beside this one.
 
     Raises:

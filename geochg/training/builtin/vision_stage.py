@@ -15,6 +15,7 @@ from torch.utils.data import Dataset
 from transformers.utils import SAFE_WEIGHTS_NAME
 
 from geochg.datasets.ground.labelled import Ground
+from geochg.errors import ModelError
 from geochg.models.deltavlm.modeling import DeltaVLMForConditionalGeneration, measured_scenes
 from geochg.training.builtin.losses import vision_losses
 from geochg.training.builtin.pairs import PairMaker, stacked
@@ -223,10 +224,15 @@ def average_checkpoints(stage: nn.Module, folder: Path, first_step: int) -> None
         stage: The module that was trained; its weights are replaced.
         folder: Folder that holds the checkpoints, one of `first_step` or later at least.
         first_step: Earlier checkpoints do not count.
+
+    Raises:
+        ModelError: If there is none of that step or a later one.
     """
     weights = [
         load_file(path / SAFE_WEIGHTS_NAME) for path in whole(folder) if step_of(path) >= first_step
     ]
+    if not weights:
+        raise ModelError(f"{folder} has no checkpoint to go on from", f"remove {folder}")
     state = stage.state_dict()
     for name in weights[0]:
         if state[name].is_floating_point():

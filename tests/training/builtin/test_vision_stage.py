@@ -16,6 +16,7 @@ from geochg.training.builtin.vision_stage import (
     PairBatches,
     VisionOptions,
     VisionStage,
+    average_checkpoints,
     normalised,
     train_vision,
 )
@@ -181,3 +182,8 @@ def test_only_vision_part_and_head_are_taken(tmp_path):
     for name, part in mine.items():
         source = wanted if name.startswith(("vision.", "dense.")) else old
         assert torch.equal(part, source[name]), name
+
+
+def test_without_checkpoints_there_is_no_mean(tmp_path):
+    with pytest.raises(ModelError, match="no checkpoint"):
+        average_checkpoints(tiny(), tmp_path, 0)
