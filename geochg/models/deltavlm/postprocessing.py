@@ -18,7 +18,7 @@ from geochg.land_cover import class_and_direction
 from geochg.models.deltavlm.detector import HALF, Scene
 from geochg.models.deltavlm.resample import resampled
 from geochg.models.deltavlm.vision_output import (
-    AVERAGED_LOGITS,
+    COVER_WEIGHT,
     DenseArrays,
     HeadFacts,
     VisionOutput,
@@ -316,9 +316,9 @@ def building_logits(
     """
     differs = np.clip(np.abs(after[_BUILDING] - before[_BUILDING]), 1e-3, 1 - 1e-3)
     from_cover = np.clip(_logit(differs), -_SURE, _SURE)
-    networks = dense.pyramid_logits[0, 1] + from_cover
+    networks = dense.pyramid_logits[0, 1] + COVER_WEIGHT * from_cover
     logits: NDArray[np.float32] = networks + color
-    logits /= AVERAGED_LOGITS
+    logits /= 2 + COVER_WEIGHT
     return logits
 
 
