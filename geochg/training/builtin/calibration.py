@@ -37,9 +37,9 @@ _LOGITS = np.linspace(-6, 6, 121)
 _INTERCEPTS = np.linspace(-6, 3, 37)
 _OF_TYPICAL = np.linspace(-0.8, 0.2, 11)
 _OF_RESOLUTION = np.linspace(-0.4, 0.4, 5)
-_WATER = (0.0, 0.5, 1.0, 1.5, 2.0)
+_WATER = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0)
 _HYSTERESIS = (0.0, 0.5, 1.0, 1.5, 2.0)
-_AS_GOOD = 0.005
+_AS_GOOD = 0.01
 """Scores that differ by less are alike."""
 _RAISED = np.linspace(-0.5, 1.5, 9)
 """What is added to a cut while it is fitted with hysteresis."""
