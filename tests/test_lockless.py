@@ -3,7 +3,6 @@
 import errno
 import os
 import shutil
-import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -116,9 +115,14 @@ def _bounds(raster, path):
 
 def test_an_area_that_another_program_is_writing_is_told(pair, tmp_path):
     path = _bounds(pair[0], tmp_path / "area.gpkg")
-    database = sqlite3.connect(path, isolation_level=None)
-    database.execute("BEGIN EXCLUSIVE")
-    with pytest.raises(InputError, match="cannot be locked") as caught:
-        read_areas(str(path))
-    database.close()
+    code = (
+        "import sqlite3, sys; database = sqlite3.connect(sys.argv[1], isolation_level=None)\n"
+        "database.execute('BEGIN EXCLUSIVE'); print('locked', flush=True); sys.stdin.read()"
+    )
+    words = [sys.executable, "-c", code, path]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout.readline().strip() == b"locked"
+        with pytest.raises(InputError, match="cannot be locked") as caught:
+            read_areas(str(path))
+        other.stdin.close()
     assert "copy the file" in caught.value.hint
