@@ -29,8 +29,13 @@ _RANGES: Mapping[str, tuple[int, int]] = {
     "vocab_size": (1, 2**24),
     "max_position_embeddings": (1, 2**31),
     "num_query_tokens": (1, 2**16),
+    "max_prompt_tokens": (1, 2**20),
+    "language_batch": (1, 2**16),
 }
 """Least and greatest of what sizes arrays; far beyond any model there is."""
+
+_MOST_GENERATED = {"max_new_tokens": 100_000, "num_beams": 64, "num_return_sequences": 64}
+"""As much as the options of the backends take."""
 
 _DENSE = "dense_config"
 _TABLES = frozenset({"text_config", "vision_config", "qformer_config", _DENSE})
@@ -57,7 +62,9 @@ def check_settings(values: Mapping[str, Any], folder: Path, tensors: int, hint: 
         # Some families give a size as height and width.
         told = list(value.values()) if isinstance(value, Mapping) else value
         told = told if isinstance(told, list) else [told]
-        if greatest and not all(each is None or _lies(each, least, greatest) for each in told):
+        sizes = [size for size in told if size is not None]
+        sound = bool(sizes) and all(_lies(size, least, greatest) for size in sizes)
+        if greatest and value is not None and not sound:
             raise ModelError(
                 f"{folder} cannot be loaded: {name} {str(value)[:40]!r} is no whole number from "
                 f"{least} to {greatest:,}",
@@ -90,7 +97,7 @@ def check_normalisation(values: Mapping[str, Any], folder: Path, hint: str = HIN
         if bands is None:
             continue
         told = bands if isinstance(bands, list) else [bands]
-        if len(told) not in (1, 3) or not all(_is_number(each, least, 1e4) for each in told):
+        if len(told) not in (1, 3) or not all(is_number(each, least, 1e4) for each in told):
             rule = (
                 "finite numbers above zero, one or three"
                 if least > 0
@@ -101,12 +108,28 @@ def check_normalisation(values: Mapping[str, Any], folder: Path, hint: str = HIN
         sizes = values.get(name)
         for side in sizes.values() if isinstance(sizes, Mapping) else [sizes]:
             # Families that count pixels in all, as Qwen does, have their edges squared here.
-            if side is not None and not _is_number(side, 1, 2**28):
+            if side is not None and not is_number(side, 1, 2**28):
                 raise _senseless(folder, name, sizes, "sizes in pixels", hint)
     crop = values.get("crop_size")
     for side in crop.values() if isinstance(crop, Mapping) else [crop]:
-        if side is not None and not _is_number(side, 1, 2**14):
+        if side is not None and not is_number(side, 1, 2**14):
             raise _senseless(folder, "crop_size", crop, "sizes in pixels", hint)
+
+
+def check_generation(values: Mapping[str, Any], folder: Path, hint: str = HINT) -> None:
+    """Refuses habits of speech that would go on for ever.
+
+    Args:
+        values: Of `generation_config.json`.
+        folder: Of the model, for the message.
+        hint: What to do about it.
+
+    Raises:
+        ModelError: Naming the setting.
+    """
+    for name, most in _MOST_GENERATED.items():
+        if values.get(name) is not None and not _lies(values[name], 1, most):
+            raise _senseless(folder, name, values[name], f"a number from 1 to {most:,}", hint)
 
 
 def tensors_in(files: Sequence[Path]) -> int:
@@ -193,10 +216,11 @@ def _lies(value: object, least: int, greatest: int) -> bool:
 
 def _is_given(value: object, least: float, greatest: float) -> bool:
     """Whether a setting is left out or such a number."""
-    return value is None or _is_number(value, least, greatest)
+    return value is None or is_number(value, least, greatest)
 
 
-def _is_number(value: object, least: float, greatest: float) -> bool:
+def is_number(value: object, least: float, greatest: float) -> bool:
+    """Whether a value is a finite number within bounds."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     return math.isfinite(value) and least <= value <= greatest
