@@ -128,12 +128,12 @@ def _is_convex(picture: NDArray[np.bool_], reach: float) -> bool:
     if not labels.any():
         return False
     largest = ndimage.binary_fill_holes(labels == np.bincount(labels[labels > 0]).argmax())
-    outline = shapely.points(np.argwhere(largest & ~ndimage.binary_erosion(largest)))
+    outline = np.argwhere(largest & ~ndimage.binary_erosion(largest)).astype(np.float64)
     hull = shapely.MultiPoint(outline).convex_hull
     sides = hull.simplify(reach)
     if not isinstance(sides, shapely.Polygon) or len(sides.exterior.coords) - 1 > _MOST_CORNERS:
         return False
-    dents = shapely.distance(outline, hull.exterior)
+    dents = shapely.distance(shapely.points(outline), hull.boundary)
     return bool(np.mean(dents <= reach) >= _LEAST_STRAIGHT)
 
 

@@ -269,10 +269,7 @@ def open_valid(
 
 
 def collars_of(
-    source: RasterSource,
-    wanted: Sequence[int],
-    other: RasterSource,
-    other_wanted: Sequence[int],
+    source: RasterSource, wanted: Sequence[int], other: RasterSource, other_wanted: Sequence[int]
 ) -> tuple[Collar, ...]:
     """What fills up a raster to its frame, though nothing in it says so.
 
@@ -280,9 +277,9 @@ def collars_of(
 
     Args:
         source: The raster.
-        wanted: Numbers of the bands in use, from 1.
+        wanted: Numbers of its bands in use, from 1.
         other: The other date's raster.
-        other_wanted: Numbers of its bands in use.
+        other_wanted: As `wanted`.
     """
     if source.mask not in ("none", "nodata"):
         return ()
@@ -293,16 +290,14 @@ def collars_of(
             found = find_collars(raw, wanted, nodata)
             if source.mask == "nodata" or raw.crs is None or is_palette(raw):
                 return found
-            noisy = noisy_collar(raw, wanted, partial(_opened, other, stack), other_wanted)
+            noisy = noisy_collar(raw, wanted, partial(_open_again, other, stack), other_wanted)
         except RasterioError:  # the run will meet and name the tiles that cannot be read
             return ()
-    if noisy is None:
-        return found
     # Where compression left most of it at one value, that is a part of it.
-    return (noisy, *(collar for collar in found if collar.value != noisy.value))
+    return found if noisy is None else (noisy, *(c for c in found if c.value != noisy.value))
 
 
-def _opened(source: RasterSource, stack: ExitStack) -> DatasetReader:
+def _open_again(source: RasterSource, stack: ExitStack) -> DatasetReader:
     """A raster that was read before, for as long as a stack lasts."""
     stack.enter_context(gdal_settings(source.path, fetches=source.fetches))
     return stack.enter_context(open_source(source.path))
