@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from plugin_package import FOLDER
 from qgis_worker import ROOT, WORKER_PYTHON
-from slowness import slowness
+from slowness import PATIENCE, slowness
 
 PICTURES = Path(os.environ.get("GEOCHG_PICTURES", ROOT / "build" / "desktop"))
 """Kept by the continuous integration."""
@@ -100,7 +100,10 @@ def test_the_event_loop_is_never_blocked_for_long(report):
     for part in ("cancelled", "run", "adding", "swipe"):
         told = report["blocked"][part]
         assert told["beats"] > 20, part
-        assert told["worst_ms"] < 100 * report["slowness"], (part, told)
+        assert told["computed_ms"] < 100 * report["slowness"], (part, told)
+        # Another program can take the processor from the thread, so only strictly the same limit.
+        limit_ms = 100 if PATIENCE == 1 else 500
+        assert told["worst_ms"] < limit_ms * report["slowness"], (part, told)
 
 
 def test_progress_is_told_with_rate_and_time_left(report):

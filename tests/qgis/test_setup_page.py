@@ -42,7 +42,7 @@ def test_check_and_use_leaves_a_run_alone(dock, qtbot, other_python):
     assert client.python == other_python
     assert client.pid != worker.pid
     assert not gone(worker.pid)
-    with qtbot.waitSignal(dock.runs.done, timeout=300_000):
+    with qtbot.waitSignal(dock.runs.done, timeout=900_000):
         pass
     assert failed == []
     wait_until_gone(worker.pid, 10)
