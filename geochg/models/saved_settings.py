@@ -39,6 +39,9 @@ _EPSILON = re.compile(r"(?:^|_)eps(?:ilon)?$")
 _MOST_EPSILON = 1.0
 """What keeps a layer norm from dividing by zero; a large one makes all values alike."""
 
+_MOST_GENERATED = {"max_new_tokens": 100_000, "num_beams": 64, "num_return_sequences": 64}
+"""As much as the options of the backends take."""
+
 _DENSE = "dense_config"
 _TABLES = frozenset({"text_config", "vision_config", "qformer_config", _DENSE})
 _SHARES = re.compile(r"(?:^|_)threshold$")
@@ -68,7 +71,9 @@ def check_settings(values: Mapping[str, Any], folder: Path, tensors: int, hint: 
         # Some families give a size as height and width.
         told = list(value.values()) if isinstance(value, Mapping) else value
         told = told if isinstance(told, list) else [told]
-        if greatest and not all(each is None or _lies(each, least, greatest) for each in told):
+        sizes = [size for size in told if size is not None]
+        sound = bool(sizes) and all(_lies(size, least, greatest) for size in sizes)
+        if greatest and value is not None and not sound:
             raise ModelError(
                 f"{folder} cannot be loaded: {name} {str(value)[:40]!r} is no whole number from "
                 f"{least} to {greatest:,}",
@@ -164,6 +169,22 @@ def _listed(told: Any, usual: float) -> list[float]:  # noqa: ANN401
     return [usual] if told is None else told if isinstance(told, list) else [told]
 
 
+def check_generation(values: Mapping[str, Any], folder: Path, hint: str = HINT) -> None:
+    """Refuses habits of speech that would go on for ever.
+
+    Args:
+        values: Of `generation_config.json`.
+        folder: Of the model, for the message.
+        hint: What to do about it.
+
+    Raises:
+        ModelError: Naming the setting.
+    """
+    for name, most in _MOST_GENERATED.items():
+        if values.get(name) is not None and not _lies(values[name], 1, most):
+            raise _senseless(folder, name, values[name], f"a number from 1 to {most:,}", hint)
+
+
 def tensors_in(files: Sequence[Path]) -> int:
     """How many tensors some safetensors files hold.
 
@@ -252,7 +273,7 @@ def _is_given(value: object, least: float, greatest: float) -> bool:
 
 
 def is_number(value: object, least: float, greatest: float) -> bool:
-    """Whether a setting is a finite number from one bound to another."""
+    """Whether a value is a finite number within bounds."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     return math.isfinite(value) and least <= value <= greatest

@@ -408,7 +408,6 @@ def test_weights_that_drown_all_others_are_refused(tmp_path, value):
         ("water", -1e30),
         ("confidence", [[0.5, 0.1], [0.1, 0.9]]),
         ("confidence", [[0.1], [0.1, 0.9]]),
-        ("confidence", []),
         ("more", 1),
     ],
 )
@@ -420,7 +419,7 @@ def test_calibrations_that_would_hide_change_are_refused(tmp_path, setting):
     check_folder(folder)
     calibration[name] = value
     spoil(folder, "config.json", "dense_config", "calibration", value=calibration)
-    with pytest.raises(ModelError, match=name):
+    with pytest.raises(ModelError, match="calibration"):
         check_folder(folder)
 
 

@@ -13,7 +13,12 @@ from geochg.errors import ModelError
 from geochg.models.generation import keep_plain_settings
 from geochg.models.pretrained import opening_told, pretrained
 from geochg.models.saved import checksum, saved_json, weight_files
-from geochg.models.saved_settings import check_normalisation, check_settings, is_number, tensors_in
+from geochg.models.saved_settings import (
+    check_generation,
+    check_normalisation,
+    check_settings,
+    tensors_in,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -27,12 +32,6 @@ NEEDED = (CONFIG, "generation_config.json", "tokenizer.json", "tokenizer_config.
 
 PARTS = ("vision_config", "qformer_config", "text_config")
 """What each configuration holds."""
-
-_CUTS = frozenset({"intercept", "of_typical", "of_resolution", "building", "water", "hysteresis"})
-"""Members of a calibration, see `postprocessing.Calibration`."""
-
-_MOST_LOGIT = 30.0
-"""Greatest size of any: a probability of one part in 10^13."""
 
 _CLASS = re.compile(r"[^\W\d_][\w -]{0,39}")
 
@@ -62,6 +61,7 @@ def check_folder(folder: Path) -> list[Path]:
     if missing := [name for name in NEEDED if not (folder / name).is_file()]:
         raise ModelError(f"{folder} has no {missing[0]}", HINT)
     _check_values(values, folder, files)
+    check_generation(saved_json(folder / "generation_config.json", HINT), folder, HINT)
     return files
 
 
@@ -84,53 +84,39 @@ def _check_values(values: Mapping[str, Any], folder: Path, files: Sequence[Path]
             f"{folder} was made by an older geochg, whose dense head weighs its logits otherwise",
             "make it anew with `geochg train compact`, or tune the built-in model again",
         )
-    if isinstance(dense, dict):
-        _check_calibration(dense.get("calibration"), folder)
     classes = dense.get("classes") if isinstance(dense, dict) else None
-    names = classes if isinstance(classes, list) else []
-    sound = all(isinstance(each, str) and _CLASS.fullmatch(each) for each in names)
-    if classes is not None and (not names or not sound or len(set(names)) < len(names)):
+    if classes is not None and not are_classes(classes):
         raise ModelError(f"{folder / CONFIG} has classes that are no names, each once", HINT)
+    check_calibration(dense.get("calibration") if isinstance(dense, dict) else None, folder)
+
+
+def are_classes(names: object) -> bool:
+    """Whether a value lists names of classes, each once."""
+    if not isinstance(names, list) or not names:
+        return False
+    sound = all(isinstance(name, str) and _CLASS.fullmatch(name) for name in names)
+    return sound and len(set(names)) == len(names)
+
+
+def check_calibration(calibration: object, folder: Path) -> None:
+    """Refuses what cannot have been fitted.
+
+    Raises:
+        ModelError: Then.
+    """
+    from geochg.models.deltavlm.postprocessing import Calibration
+
+    try:
+        if not isinstance(calibration, dict | None):
+            raise TypeError("not a table")
+        Calibration.from_dict(calibration)
+    except (TypeError, ValueError) as error:
+        raise ModelError(f"the calibration in {folder} makes no sense: {error}", HINT) from error
 
 
 def _is_outdated(calibration: object) -> bool:
     """Whether cuts were fitted before the colour logits had a weight."""
     return isinstance(calibration, dict) and "hysteresis" not in calibration
-
-
-def _check_calibration(calibration: object, folder: Path) -> None:
-    """Refuses cuts that would hide every change, or show one everywhere.
-
-    Raises:
-        ModelError: Naming the setting.
-    """
-    if calibration is None:
-        return
-    if not isinstance(calibration, dict):
-        raise ModelError(f"{folder / CONFIG} has a calibration that is no table", HINT)
-    for name, value in calibration.items():
-        least, greatest = (0, _MOST_LOGIT) if name == "hysteresis" else (-_MOST_LOGIT, _MOST_LOGIT)
-        if name == "confidence":
-            is_sound = value is None or _are_shares(value)
-        else:
-            is_sound = name in _CUTS and is_number(value, least, greatest)
-        if not is_sound:
-            raise ModelError(
-                f"{folder / CONFIG} has a calibration of which {name} makes no sense: "
-                f"{str(value)[:60]}",
-                HINT,
-            )
-
-
-def _are_shares(rows: object) -> bool:
-    """Whether these are two rows of shares of one length, the first of which rises."""
-    if not isinstance(rows, list) or len(rows) != 2:
-        return False
-    means, shares = rows
-    if not isinstance(means, list) or not isinstance(shares, list):
-        return False
-    sound = all(is_number(each, 0, 1) for each in (*means, *shares))
-    return sound and len(means) == len(shares) > 0 and means == sorted(means)
 
 
 def fingerprint(folder: Path, weights: list[Path]) -> str:
