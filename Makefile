@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 USABLE := $(VENV)/usable
 INSTALLED := $(VENV)/installed
 
-.PHONY: install demo test fuzz test-qgis plugin plugin-local lint format clean
+.PHONY: install demo test fuzz test-qgis plugin plugin-local lint format docs clean
 
 install: $(INSTALLED)
 
@@ -64,6 +64,12 @@ lint: install
 format: install
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# The site, in build/site. A broken link, a page that is missing or that asks another host fails.
+docs: install
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+	@echo "The documentation is in build/site: open build/site/index.html, or serve it with"
+	@echo "$(BIN)/python -m mkdocs serve"
 
 clean:
 	rm -rf $(VENV) .venv-qgis build dist demo_output *.egg-info .mypy_cache .pytest_cache .ruff_cache

@@ -71,8 +71,9 @@ def check_numbers(database: sqlite3.Connection, layout: Layout) -> None:
     ((strange,),) = database.execute(
         f"SELECT count(*) FROM tile WHERE number < 0 OR number >= ? OR {kinds}"
         " OR changed NOT IN (0, 1) OR unparsed NOT IN (0, 1) OR incomplete NOT IN (0, 1)"
+        " OR not_seen < 0 OR not_seen > ?"
         " OR (record IS NULL AND (changed IS NOT NULL OR heat IS NOT NULL))",
-        (len(layout),),
+        (len(layout), layout.tile_size_px**2),
     )
     _require(not strange, "it holds tiles that the run does not have")
     ((runs,),) = database.execute("SELECT count(*) FROM run WHERE typeof(fingerprint) = 'text'")

@@ -32,10 +32,16 @@ def files() -> Iterator[Path]:
             yield path
 
 
-def published_metadata(repository: str, email: str) -> str:
+def metadata(version: str) -> str:
+    """The metadata of this folder with the version filled in, which pyproject.toml tells."""
+    return METADATA.read_text(encoding="utf-8").replace("VERSION", version)
+
+
+def published_metadata(template: str, repository: str, email: str) -> str:
     """The metadata for the plugin site.
 
     Args:
+        template: What `metadata` gives.
         repository: Address of the repository.
         email: Where its developers are reached.
 
@@ -46,23 +52,27 @@ def published_metadata(repository: str, email: str) -> str:
         raise ValueError(f"{repository!r} is no https address of a repository")
     if not _EMAIL.fullmatch(email):
         raise ValueError(f"{email!r} is no email address")
-    template = METADATA.read_text(encoding="utf-8")
     return template.replace("REPOSITORY", repository.rstrip("/")).replace("EMAIL", email)
 
 
-def local_metadata() -> str:
+def local_metadata(template: str) -> str:
     """The metadata for this machine alone, which needs no addresses."""
-    lines = METADATA.read_text(encoding="utf-8").splitlines(keepends=True)
+    lines = template.splitlines(keepends=True)
     return "".join(line for line in lines if "REPOSITORY" not in line and "EMAIL" not in line)
 
 
-def build(target: Path, metadata: str) -> Path:
-    """Writes the zip; the same files give the same bytes."""
+def build(target: Path, filled: str) -> Path:
+    """Writes the zip; the same files give the same bytes.
+
+    Args:
+        target: Where to write it.
+        filled: The metadata, without a place left to fill in.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
     with ZipFile(target, "w", ZIP_DEFLATED) as archive:
         for path in files():
             name = f"{PACKAGE}/{path.relative_to(HERE).as_posix()}"
-            content = metadata.encode("utf-8") if path == METADATA else path.read_bytes()
+            content = filled.encode("utf-8") if path == METADATA else path.read_bytes()
             archive.writestr(ZipInfo(name), content, ZIP_DEFLATED)
     return target
 
@@ -94,18 +104,20 @@ def _arguments() -> argparse.Namespace:
 def main() -> Path:
     """Builds what the command line asks for."""
     given = _arguments()
+    project = _project()
+    template = metadata(project["version"])
     if given.local:
-        return build(given.folder / f"{PACKAGE}-local.zip", local_metadata())
-    repository, email = known_addresses(_project())
+        return build(given.folder / f"{PACKAGE}-local.zip", local_metadata(template))
+    repository, email = known_addresses(project)
     try:
-        metadata = published_metadata(given.repository or repository, given.email or email)
+        filled = published_metadata(template, given.repository or repository, given.email or email)
     except ValueError as error:
         sys.exit(
             f"{error}: the plugin site lists both\n"
             "make plugin REPOSITORY=https://HOST/PATH EMAIL=NAME@HOST builds for it,\n"
             "make plugin-local for this machine alone"
         )
-    return build(given.folder / f"{PACKAGE}.zip", metadata)
+    return build(given.folder / f"{PACKAGE}.zip", filled)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ hub, weights under another name. What is loaded must be what the checksum covers
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,16 @@ ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors", "adapter_mo
 ATTENTION = frozenset({"eager", "sdpa", "flex_attention", "flash_attention_2", "flash_attention_3"})
 """Implementations of attention that are part of transformers and torch, or installed."""
 
+MOST_SETTINGS_BYTES = 1 << 28
+"""No file of settings or words is larger."""
+
+_MOST_FILES = 100_000
+_SHAPING = frozenset(
+    {".json", ".jinja", ".txt", ".model", ".tiktoken", ".vocab", ".onnx"}
+    | {".spm", ".codes", ".bpe", ".tokenizer"}
+)
+"""Suffixes of the files that shape what a model says: settings, words, templates, exports."""
+
 _HINT = "download the model again from where you trust it, or take that out"
 _ATTENTION_KEYS = ("attn_implementation", "_attn_implementation", "_attn_implementation_internal")
 
@@ -28,7 +39,8 @@ def check_model_folder(folder: Path) -> None:
 
     Raises:
         ModelError: If an adapter lies there, or `config.json` names attention kernels, other
-            weights or code to be fetched, or is nested too deep.
+            weights or code to be fetched, or is nested too deep, or a file is far too large, or
+            as `shaping_files`.
     """
     for name in ADAPTER_FILES:
         if (folder / name).exists():
@@ -36,6 +48,9 @@ def check_model_folder(folder: Path) -> None:
                 f"an adapter that nobody named lies in the model folder: {folder / name}",
                 "move its files to a folder of their own and name that with --adapter",
             )
+    for path in shaping_files(folder):
+        if path.suffix != ".onnx" and path.stat().st_size > MOST_SETTINGS_BYTES:
+            raise ModelError(f"{path} is too large for settings or words", _HINT)
     file = folder / "config.json"
     if not file.is_file():
         return
@@ -49,6 +64,33 @@ def check_model_folder(folder: Path) -> None:
         raise ModelError(f"{file} is nested too deep", _HINT) from error
     for name, value in members:
         _check_member(file, name, value)
+
+
+def shaping_files(folder: Path) -> list[Path]:
+    """All files of a model folder beside its weights that shape what the model says, sorted.
+
+    Folders that are links count, each once: libraries follow them. Pipes, devices and links that
+    lead nowhere do not: nothing is read from them.
+
+    Raises:
+        ModelError: If the folder holds far more files than any model does.
+    """
+    found: list[Path] = []
+    seen: set[str] = set()
+    count = 0
+    for place, folders, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(place)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        folders.sort()
+        count += len(names)
+        if count > _MOST_FILES:
+            raise ModelError(f"{folder} holds more than {_MOST_FILES:,} files", "name a model's")
+        paths = (Path(place, name) for name in names)
+        found += [path for path in paths if path.suffix in _SHAPING and path.is_file()]
+    return sorted(found)
 
 
 def check_weight_name(index: Path, name: object) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import chain
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
 _MOST_TIMES, _SLACK = 8, 10_000_000
 """A model may have so many times the stored weights, which 4-bit numbers pack by two, and more."""
 
-MOST_WEIGHT = 1e18
-"""Greatest magnitude of a weight: the square of a larger one does not fit single precision."""
+MOST_WEIGHT = 1e8
+"""Greatest magnitude of a weight: single precision holds nothing else beside a larger one."""
 
 
 def pretrained(
@@ -108,30 +109,81 @@ def opening_told(folder: Path, hint: str, part: str = "") -> Iterator[None]:
     Raises:
         ModelError: Whatever goes wrong within the block.
     """
-    from safetensors import SafetensorError
+    with hub_off(), failures_told(f"the {part} in {folder}" if part else f"{folder}", hint):
+        yield
 
-    named = f"the {part} in {folder}" if part else f"{folder}"
+
+@contextmanager
+def failures_told(named: str, hint: str, done: str = "loaded") -> Iterator[None]:
+    """Turns what the libraries raise at a model that makes no sense into one line.
+
+    Args:
+        named: What the message calls the model.
+        hint: What to do about it.
+        done: What cannot be done with it.
+
+    Raises:
+        ModelError: Whatever goes wrong within the block.
+    """
     try:
-        with hub_off():
-            yield
+        yield
     except GeochgError:
         raise
-    except SafetensorError as error:
-        raise ModelError(f"the weights in {folder} are no safetensors file", hint) from error
     except broken_errors() as error:
-        is_full = isinstance(error, RuntimeError) and is_out_of_memory(error)
-        if is_full or isinstance(error, MemoryError):
-            raise ModelError(
-                f"there is too little memory for {named}",
-                "use a smaller model, another --device or --quantize 4bit",
-            ) from error
-        if isinstance(error, ImportError):
-            hint = 'pip install "geochg[models]", or what is named there'
-        raise ModelError(f"{named} cannot be loaded: {first_line(error)}", hint) from error
+        raise _refusal(error, named, hint, done) from error
+
+
+def _refusal(error: Exception, named: str, hint: str, done: str) -> ModelError:
+    """What an error of a library means to the user."""
+    from safetensors import SafetensorError
+
+    if isinstance(error, SafetensorError):
+        return ModelError(f"the weights in {named} are no safetensors file", hint)
+    is_full = isinstance(error, RuntimeError) and is_out_of_memory(error)
+    if is_full or isinstance(error, MemoryError):
+        return ModelError(
+            f"there is too little memory for {named}",
+            "use a smaller model, another --device or --quantize 4bit",
+        )
+    if isinstance(error, ImportError):
+        hint = 'pip install "geochg[models]", or what is named there'
+    return ModelError(f"{named} cannot be {done}: {first_line(error)}", hint)
+
+
+class FirstUse:
+    """Knows which parts of a model have run: until then its settings are to blame for a failure.
+
+    Settings that each make sense may make none together, which shows at the first tile only.
+
+    Args:
+        model_id: The model as the user named it.
+    """
+
+    def __init__(self, model_id: str) -> None:
+        self._model_id = model_id
+        self._ran: set[str] = set()
+
+    @contextmanager
+    def told(self, part: str = "") -> Iterator[None]:
+        """Within the block a failure is told in a line, unless such a block has ended well.
+
+        Args:
+            part: Which part of the model runs.
+
+        Raises:
+            ModelError: If it fails.
+        """
+        if part in self._ran:
+            yield
+            return
+        hint = "its files do not go with each other: download or make it again"
+        with failures_told(f"the model {self._model_id}", hint, "run"):
+            yield
+        self._ran.add(part)
 
 
 def broken_errors() -> tuple[type[Exception], ...]:
-    """What transformers, PEFT and jinja raise at files that make no sense."""
+    """What transformers, PEFT, jinja and ONNX Runtime raise at files that make no sense."""
     from huggingface_hub.errors import StrictDataclassError
     from jinja2.exceptions import TemplateError
     from safetensors import SafetensorError
@@ -151,8 +203,17 @@ def broken_errors() -> tuple[type[Exception], ...]:
         SafetensorError,
         StrictDataclassError,
         TemplateError,
+        *_onnx_errors(),
     )
     return found
+
+
+def _onnx_errors() -> Iterator[type[Exception]]:
+    """What ONNX Runtime raises, where it is loaded; its errors share no base class."""
+    module = sys.modules.get("onnxruntime.capi.onnxruntime_pybind11_state")
+    for value in vars(module).values() if module else ():
+        if isinstance(value, type) and issubclass(value, Exception):
+            yield value
 
 
 def refuse_rubbish(weights: Iterable[tuple[str, Tensor]], folder: Path) -> None:

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from geochg.errors import ModelError
 from geochg.foreign_text import LONGEST_TEXT, cleaned
-from geochg.models.folder_checks import check_model_folder, check_weight_name
+from geochg.models.folder_checks import (
+    MOST_SETTINGS_BYTES,
+    check_model_folder,
+    check_weight_name,
+    shaping_files,
+)
 
 WEIGHTS = "model.safetensors"
 WEIGHTS_INDEX = "model.safetensors.index.json"
@@ -20,7 +26,6 @@ UNFINISHED = ".geochg-unfinished"
 PICKLES = ("*.bin", "*.pth", "*.pt", "*.pkl", "*.ckpt")
 HINT = "download the model again"
 _BLOCK_BYTES = 1 << 20
-_SHAPING = ("*.json", "*.jinja", "*.txt", "*.model", "*.tiktoken", "*.vocab", "*.onnx")
 
 
 def saved_json(file: Path, hint: str = HINT) -> dict[str, Any]:
@@ -35,14 +40,26 @@ def saved_json(file: Path, hint: str = HINT) -> dict[str, Any]:
     """
     if not file.is_file():
         return {}
+    if file.stat().st_size > MOST_SETTINGS_BYTES:
+        raise ModelError(f"{file} is too large for settings", hint)
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
+        found = json.loads(
+            file.read_text(encoding="utf-8"), parse_constant=_finite, parse_float=_finite
+        )
     # RecursionError: nested deeper than anyone means to.
     except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"{file} is not JSON: {cleaned(error)}", hint) from error
     if not isinstance(found, dict):
         raise ModelError(f"{file} holds no JSON object", hint)
     return found
+
+
+def _finite(text: str) -> float:
+    """A number of a JSON file, which knows none like `NaN`."""
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"it holds {text[:40]}, which is no finite number")
+    return number
 
 
 def weight_files(folder: Path, hint: str = HINT, unfinished_ok: bool = False) -> list[Path]:
@@ -100,7 +117,7 @@ def fingerprint(folder: Path, weights: Sequence[Path]) -> str:
         weights: See `weight_files`.
     """
     digest = hashlib.sha256(checksum(weights).encode())
-    for path in sorted(path for kind in _SHAPING for path in folder.rglob(kind)):
+    for path in shaping_files(folder):
         if path.name != WEIGHTS_INDEX:
             name = path.relative_to(folder).as_posix()
             digest.update(f"\n{name} {checksum([path])}".encode())

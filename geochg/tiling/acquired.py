@@ -25,6 +25,7 @@ _TAKEN_TAGS = (
 _WRITTEN_TAGS = ("TIFFTAG_DATETIME", "EXIF_DATETIME")
 """Names of tags that hold the time a file was written, which is often all that is known."""
 
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _DAY = timedelta(days=1)
 _WIDEST_ZONE = timedelta(hours=14)
 
@@ -80,9 +81,11 @@ def period_of(text: str) -> Period | None:
     """The period that a date or time stands for; None where the text is neither.
 
     Args:
-        text: A year, a month, a day or a moment in ISO 8601, or as TIFF and NITF write it.
+        text: A year, a month, a day or a moment in ISO 8601, or as TIFF and NITF write it, or with
+            the year last. Of 03/04/2020 no more than the year is sure.
     """
-    text = re.sub(r"^(\d{4})[:/](\d\d)[:/](\d\d)", r"\1-\2-\3", text.strip())
+    text = _year_first(text.strip())
+    text = re.sub(r"^(\d{4})[:/](\d\d)[:/](\d\d)", r"\1-\2-\3", text)
     text = re.sub(r"^(\d{8})(\d{6})$", r"\1T\2", text)
     try:
         if re.fullmatch(r"\d{4}", text):
@@ -99,6 +102,36 @@ def period_of(text: str) -> Period | None:
         return Period(text, moment, moment + timedelta(seconds=1), zoned)
     except (ValueError, OverflowError):
         return None
+
+
+def _year_first(text: str) -> str:
+    """A date whose year stands last in ISO 8601, as precise as it is sure; others as they are."""
+    found = re.fullmatch(r"(\d\d?|[a-z]+)[-./ ]+(\d\d?|[a-z]+),?[-./ ]+(\d{4})\b(.*)", text, re.I)
+    if not found:
+        return text
+    first, second, year, time = found.groups()
+    months = [_month(first), _month(second)]
+    if not all(months):
+        # A name of a month, or a number above twelve, tells which of the two is the month.
+        known = [place for place, month in enumerate(months) if month]
+        if len(known) != 1:
+            return text
+        month, day = months[known[0]], (second, first)[known[0]]
+    elif first.isdigit() and second.isdigit():
+        if int(first) != int(second):
+            return year
+        month, day = months[0], second
+    else:
+        place = 0 if second.isdigit() else 1
+        month, day = months[place], (second, first)[place]
+    return f"{year}-{month:02}-{int(day):02}{time}" if day.isdigit() else text
+
+
+def _month(text: str) -> int:
+    """The number of a month, 1 to 12; 0 where it is none."""
+    if text.isdigit():
+        return int(text) if 1 <= int(text) <= 12 else 0
+    return _MONTHS.index(text[:3].lower()) + 1 if text[:3].lower() in _MONTHS else 0
 
 
 def _between(text: str, first: datetime, end: datetime) -> Period:

@@ -49,12 +49,14 @@ class Collar:
         share: Share (0-1) of the image that it takes.
         shape_px: Rows and columns of the coarse view.
         cells: Which cells of the view may hold some of it, one byte (0 or 1) each, row by row.
+        spread: How far from the value what it holds lies, where compression made noise of it.
     """
 
     value: float
     share: float
     shape_px: tuple[int, int]
     cells: bytes
+    spread: float = 0.0
 
     def raster(self) -> MemoryFile:
         """The cells as a raster in memory: 0 where the collar may be, 255 elsewhere."""
@@ -73,8 +75,9 @@ class Collar:
 
     def tests(self, bands: Sequence[int], cells_path: str) -> tuple[MaskTest, ...]:
         """What says that a pixel is none of it: another value in some band, or another place."""
-        reach = max(abs(self.value) * 1e-6, 0.25)
-        table = zero_around(self.value, reach)
+        reach = self.spread + max(abs(self.value) * 1e-6, 0.25)
+        # Noise is of whole numbers, between which the edge of a table is sharp.
+        table = zero_around(self.value, reach, 0.5 if self.spread else reach)
         place = MaskTest("1", path=cells_path, shape_px=self.shape_px)
         return (*(MaskTest(str(band), table) for band in bands), place)
 
@@ -147,17 +150,22 @@ def _collar(values: NDArray[Any], value: float, named: NDArray[np.bool_]) -> Col
     picture = ~cells & ~named
     if not picture.any() or (same & picture).sum() > _MOST_WITHIN * picture.sum():
         return None
-    pieces, count = ndimage.label(picture, structure=np.ones((3, 3), bool))
-    sizes = np.bincount(pieces.ravel(), minlength=count + 1)[1:]
-    if sizes.max() < _LEAST_WHOLE * picture.sum():
+    if not holds_together(picture):
         return None
     around = ndimage.binary_dilation(cells, structure=np.ones((3, 3), bool))
-    if not _stands_out(values, value, around & picture, picture):
+    if not stands_out(values, value, around & picture, picture):
         return None
     return Collar(value, share, (cells.shape[0], cells.shape[1]), around.astype(np.uint8).tobytes())
 
 
-def _stands_out(
+def holds_together(picture: NDArray[np.bool_]) -> bool:
+    """Whether most of a picture is one piece."""
+    pieces, count = ndimage.label(picture, structure=np.ones((3, 3), bool))
+    sizes = np.bincount(pieces.ravel(), minlength=count + 1)[1:]
+    return bool(count) and bool(sizes.max() >= _LEAST_WHOLE * picture.sum())
+
+
+def stands_out(
     values: NDArray[Any], value: float, rim: NDArray[np.bool_], picture: NDArray[np.bool_]
 ) -> bool:
     """Whether the picture begins with a step, in some band."""

@@ -193,18 +193,27 @@ class DateReader:
     ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         window = Window(part.col_start, part.row_start, part.width_px, part.height_px)
         shape = shape_px or (part.height_px, part.width_px)
-        values = self._dataset.read(
-            self._bands, window=window, out_shape=(len(self._bands), *shape)
-        )
-        if self._alpha is None:
-            valid = np.ones(shape, dtype=bool)
-        else:
-            alpha = self._dataset.read(self._alpha, window=window, out_shape=shape)
-            valid = alpha >= _ALPHA_VALID
+        values, alpha = self._read_bands(window, shape)
+        valid = np.ones(shape, dtype=bool) if alpha is None else alpha >= _ALPHA_VALID
         if self._plan.scaling is not None:
             values = self._plan.scaling.apply(values)
         valid = _finite(values, valid)
         return (luminance(values) if self._plan.luminance else values), valid
+
+    def _read_bands(
+        self, window: Window, shape: tuple[int, int]
+    ) -> tuple[NDArray[Any], NDArray[Any] | None]:
+        """The bands, and alpha where there is one."""
+        dtypes = self._dataset.dtypes
+        wanted = [*self._bands, *([self._alpha] if self._alpha is not None else [])]
+        if len({dtypes[band - 1] for band in wanted}) == 1:
+            # At once: what a vast raster was read for may be gone from the cache later.
+            both = self._dataset.read(wanted, window=window, out_shape=(len(wanted), *shape))
+            return both[: len(self._bands)], None if self._alpha is None else both[-1]
+        values = self._dataset.read(
+            self._bands, window=window, out_shape=(len(self._bands), *shape)
+        )
+        return values, self._dataset.read(self._alpha, window=window, out_shape=shape)
 
     def _padded(
         self,

@@ -191,7 +191,8 @@ class PlacedPair:
         """What fills up either image to its frame, unless its user says that it is ground."""
         if options.keep_collars:
             return (), ()
-        return collars_of(self.before, bands.before), collars_of(self.after, bands.after)
+        before, after = (self.before, bands.before), (self.after, bands.after)
+        return collars_of(*before, *after), collars_of(*after, *before)
 
 
 def place_pair(

@@ -25,7 +25,10 @@ from geochg.tiling.grid import COARSER_FROM, pixel_area_m2, pixel_m
 from geochg.tiling.scaling import is_packed, packed_otherwise
 from geochg.tiling.source import RasterSource
 
-_MOST_COMPARED_BYTES = 1 << 26
+_MOST_COMPARED_BYTES = 1 << 30
+"""Larger files are compared here and there."""
+
+_SAMPLES, _SAMPLE_BYTES = 64, 1 << 16
 
 SMALL_SHARE = 0.1
 """Sharing less than this much of the smaller image is remarkable."""
@@ -133,10 +136,9 @@ def order_remarks(
 def identity_remarks(before: RasterSource, after: RasterSource) -> Iterator[Remark]:
     """Tells that one raster was given as both dates."""
     if not is_one_raster(before.path, after.path):
-        if _is_copy(before, after):
-            names = f"{_name(before)} and {_name(after)}"
+        if told := _copies_told(before, after):
             hint = "give the image of another date"
-            yield Remark(f"{names} are copies of one file: nothing can differ", hint)
+            yield Remark(f"{_name(before)} and {_name(after)} {told}", hint)
         return
     pages = before.pages or after.pages
     hint = f"name two of its pages: {_listed(pages)}" if pages else "give the image of another date"
@@ -248,11 +250,15 @@ def collar_remarks(
     """Tells that a part of an image is one value up to its edge, and is left out."""
     for source, found in zip((before, after), collars, strict=True):
         for collar in found:
+            held, way = (
+                ("the one value ", f"gdal_edit.py -a_nodata {collar.value:g}")
+                if not collar.spread
+                else ("noise about ", "nearblack -setmask" + " -white" * (collar.value > 0))
+            )
             yield Remark(
-                f"{collar.share:.1%} of {_name(source)} is a collar: the one value "
-                f"{collar.value:g} up to the image's edge, without a nodata value; it is left out",
-                f"declare it, as gdal_edit.py -a_nodata {collar.value:g} does, or take it for "
-                "ground with --keep-collars",
+                f"{collar.share:.1%} of {_name(source)} is a collar: {held}{collar.value:g} up to "
+                "the image's edge, without a nodata value; it is left out",
+                f"declare it, as {way} does, or take it for ground with --keep-collars",
             )
 
 
@@ -266,18 +272,33 @@ def is_one_raster(before: str, after: str) -> bool:
         return False
 
 
-def _is_copy(before: RasterSource, after: RasterSource) -> bool:
-    """Whether two files hold the same bytes; of large ones it is not known."""
+def _copies_told(before: RasterSource, after: RasterSource) -> str:
+    """What two files of the same bytes are called; empty where they differ."""
     size_bytes = before.size_bytes
-    if size_bytes is None or size_bytes != after.size_bytes or size_bytes > _MOST_COMPARED_BYTES:
-        return False
     # What a small text names may differ where it lies.
-    if before.driver == "VRT":
-        return False
+    if not size_bytes or size_bytes != after.size_bytes or before.driver == "VRT":
+        return ""
     try:
-        return filecmp.cmp(before.path, after.path, shallow=False)
+        if not _samples_agree(before.path, after.path, size_bytes):
+            return ""
+        if size_bytes > _MOST_COMPARED_BYTES:
+            return f"seem to be copies of one file: they hold the same in {_SAMPLES} places"
+        same = filecmp.cmp(before.path, after.path, shallow=False)
     except OSError:
-        return False
+        return ""
+    return "are copies of one file: nothing can differ" if same else ""
+
+
+def _samples_agree(before: str, after: str, size_bytes: int) -> bool:
+    """Whether two files of one size hold the same bytes at both ends and in between."""
+    last = max(0, size_bytes - _SAMPLE_BYTES)
+    with Path(before).open("rb") as first, Path(after).open("rb") as second:
+        for sample in range(_SAMPLES):
+            for file in (first, second):
+                file.seek(last * sample // (_SAMPLES - 1))
+            if first.read(_SAMPLE_BYTES) != second.read(_SAMPLE_BYTES):
+                return False
+    return True
 
 
 def _ground_m2(grid: GeoBox) -> float:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from geochg.tiling.bands import Band, describe_bands
 from geochg.tiling.collar import Collar, find_collars
 from geochg.tiling.drivers import drivers_for
 from geochg.tiling.lossy import lossy_codec
+from geochg.tiling.noisy_collar import noisy_collar
 from geochg.tiling.placement import check_control_points, check_placement
 from geochg.tiling.unreadable import not_opened
 from geochg.tiling.validity import Alpha, mask_kind, validity_of
@@ -35,6 +37,8 @@ GDAL_OPTIONS = {
     # A bounded block cache, in bytes, keeps memory flat however large the raster; it holds the
     # rows of blocks that overlapping tiles read twice.
     "GDAL_CACHEMAX": 128 * 1024 * 1024,
+    # An MRF of another raster else keeps what is read of that in files beside itself.
+    "MRF_BYPASSCACHING": "YES",
     # Masks, overviews and world files beside a raster on this machine are looked for by name;
     # listing a folder of a million files is not worth its time. Beside one on a server nothing is
     # looked for: see `gdal_settings`.
@@ -266,14 +270,18 @@ def open_valid(
         yield _placed(source.path, dataset, stack)
 
 
-def collars_of(source: RasterSource, wanted: Sequence[int]) -> tuple[Collar, ...]:
+def collars_of(
+    source: RasterSource, wanted: Sequence[int], other: RasterSource, other_wanted: Sequence[int]
+) -> tuple[Collar, ...]:
     """What fills up a raster to its frame, though nothing in it says so.
 
     A raster with a mask or an alpha band has said all that is to be said.
 
     Args:
         source: The raster.
-        wanted: Numbers of the bands in use, from 1.
+        wanted: Numbers of its bands in use, from 1.
+        other: The other date's raster.
+        other_wanted: As `wanted`.
     """
     if source.mask not in ("none", "nodata"):
         return ()
@@ -281,9 +289,20 @@ def collars_of(source: RasterSource, wanted: Sequence[int]) -> tuple[Collar, ...
         raw = _open(source.path, stack, fetches=source.fetches)
         nodata = [raw.nodatavals[number - 1] for number in wanted]
         try:
-            return find_collars(raw, wanted, nodata)
+            found = find_collars(raw, wanted, nodata)
+            if source.mask == "nodata" or raw.crs is None or is_palette(raw):
+                return found
+            noisy = noisy_collar(raw, wanted, partial(_open_again, other, stack), other_wanted)
         except RasterioError:  # the run will meet and name the tiles that cannot be read
             return ()
+    # Where compression left most of it at one value, that is a part of it.
+    return found if noisy is None else (noisy, *(c for c in found if c.value != noisy.value))
+
+
+def _open_again(source: RasterSource, stack: ExitStack) -> DatasetReader:
+    """A raster that was read before, for as long as a stack lasts."""
+    stack.enter_context(gdal_settings(source.path, fetches=source.fetches))
+    return stack.enter_context(open_source(source.path))
 
 
 def _seen(dataset: DatasetReader, stack: ExitStack) -> DatasetReader:

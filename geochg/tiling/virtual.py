@@ -82,13 +82,14 @@ def palette_opacity(dataset: DatasetReader) -> Table:
     return _ascending(values)
 
 
-def zero_around(value: float, reach: float) -> Table:
-    """255 but for what lies within reach of a value."""
+def zero_around(value: float, reach: float, edge: float | None = None) -> Table:
+    """255 but for what lies within reach of a value; between the two it rises within the edge."""
+    edge = reach if edge is None else edge
     return (
-        (value - 2 * reach, 255.0),
+        (value - reach - edge, 255.0),
         (value - reach, 0.0),
         (value + reach, 0.0),
-        (value + 2 * reach, 255.0),
+        (value + reach + edge, 255.0),
     )
 
 

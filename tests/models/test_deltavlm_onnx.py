@@ -259,3 +259,62 @@ def test_the_files_tell_nothing_of_the_machine_that_made_them(exported):
         content = file.read_bytes()
         assert b".py" not in content
         assert b"stack_trace" not in content
+
+
+def noted(folder, name, **changes):
+    """Changes what is noted in an exported file; Ellipsis takes it out."""
+    model = onnx.load(folder / name)
+    values = {each.key: each.value for each in model.metadata_props} | changes
+    del model.metadata_props[:]
+    for key, value in values.items():
+        if value is not ...:
+            model.metadata_props.add(key=key, value=value)
+    onnx.save(model, folder / name)
+
+
+@pytest.mark.parametrize(
+    "text", [..., "{", "[]", "null", "5", "[" * 100_000 + "]" * 100_000, '{"channels": []}']
+)
+def test_facts_that_are_none_are_refused(exported, tmp_path, text):
+    folder = shutil.copytree(exported, tmp_path / "m")
+    noted(folder, DETECTOR, geochg=text)
+    with pytest.raises(ModelError, match=r"detector\.onnx"):
+        load(folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("channels", [["gold", "stolen"]]),
+        ("channels", [["<b>gold</b>", "appeared"]]),
+        ("channels", []),
+        ("stride_px", 0),
+        ("stride_px", "x"),
+        ("level_channels", [10**12]),
+        ("level_channels", None),
+        ("color_std", [0, 0, 0]),
+        ("color_std", [1.0]),
+        ("color_mean", [None] * 3),
+        ("calibration", {"hysteresis": "x"}),
+        ("calibration", {"confidence": [[1.0], [0.2, 0.3]]}),
+        ("calibration", {"intercept": float("nan")}),
+        ("no_change_sentence", 5),
+    ],
+)
+def test_facts_that_no_export_notes_are_refused(exported, tmp_path, name, value):
+    folder = shutil.copytree(exported, tmp_path / "m")
+    kept = {each.key: each.value for each in onnx.load(folder / DETECTOR).metadata_props}
+    noted(folder, DETECTOR, geochg=json.dumps({**json.loads(kept["geochg"]), name: value}))
+    with pytest.raises(ModelError):
+        load(folder)
+
+
+@pytest.mark.parametrize("name", [ENCODER, DETECTOR])
+def test_weights_in_another_file_are_refused(exported, tmp_path, name):
+    folder = shutil.copytree(exported, tmp_path / "m")
+    model = onnx.load(folder / name)
+    onnx.save_model(
+        model, folder / name, save_as_external_data=True, location="weights.data", size_threshold=64
+    )
+    with pytest.raises(ModelError, match="another file"):
+        load(folder)

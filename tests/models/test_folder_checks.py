@@ -1,12 +1,15 @@
 """What lies in a model folder is what is loaded and signed, and the hub is off meanwhile."""
 
 import json
+import os
+from pathlib import Path
 
 import pytest
+from transformers import TOKENIZER_MAPPING
 
 from geochg.errors import ModelError
 from geochg.models.adapters import adapter_folder
-from geochg.models.folder_checks import check_model_folder
+from geochg.models.folder_checks import _SHAPING, MOST_SETTINGS_BYTES, check_model_folder
 from geochg.models.hub import find_folder, hub_off
 from geochg.models.saved import WEIGHTS_INDEX, fingerprint, saved_json, weight_files
 
@@ -90,6 +93,7 @@ def test_an_index_names_safetensors_beside_it_only(model, name):
     [
         *("config.json", "generation_config.json", "tokenizer.json", "chat_template.jinja"),
         *("merges.txt", "spiece.model", "qwen.tiktoken", "model.safetensors", "eyes.onnx"),
+        *("source.spm", "bpe.codes", "prophetnet.tokenizer"),
         "additional_chat_templates/a.jinja",
     ],
 )
@@ -101,6 +105,76 @@ def test_the_checksum_covers_every_file_that_takes_part(model, name):
         file.write_bytes(content)
         found.add(fingerprint(model, [model / "model.safetensors"]))
     assert len(found) == 2
+
+
+def test_the_checksum_covers_every_vocabulary_that_transformers_reads():
+    names = {
+        name
+        for kind in TOKENIZER_MAPPING.values()
+        if kind is not None
+        for name in getattr(kind, "vocab_files_names", {}).values()
+    }
+    assert len(names) > 5
+    assert {Path(name).suffix for name in names} <= _SHAPING
+
+
+@pytest.mark.parametrize("inside", ["qformer_tokenizer", "a/b", "chat_templates"])
+def test_the_checksum_covers_folders_that_are_links(model, tmp_path, inside):
+    place = tmp_path / "elsewhere"
+    place.mkdir()
+    (model / inside).parent.mkdir(parents=True, exist_ok=True)
+    (model / inside).symlink_to(place, target_is_directory=True)
+    found = set()
+    for content in ("one", "two"):
+        (place / "tokenizer.json").write_text(content)
+        found.add(fingerprint(model, [model / "model.safetensors"]))
+    assert len(found) == 2
+
+
+def put_folder(model):
+    (model / "a.json").mkdir()
+
+
+def put_dangling_link(model):
+    (model / "a.json").symlink_to(model / "nowhere")
+
+
+def put_own_link(model):
+    (model / "a.json").symlink_to(model / "a.json")
+
+
+def put_circle(model):
+    (model / "circle").symlink_to(model, target_is_directory=True)
+
+
+def put_pipe(model):
+    if not hasattr(os, "mkfifo"):
+        pytest.skip("no pipes with names here")
+    os.mkfifo(model / "a.json")
+
+
+def put_device(model):
+    if not Path("/dev/zero").exists():
+        pytest.skip("no such device here")
+    (model / "a.txt").symlink_to("/dev/zero")
+
+
+@pytest.mark.parametrize(
+    "put", [put_folder, put_dangling_link, put_own_link, put_circle, put_pipe, put_device]
+)
+def test_what_is_no_file_takes_no_part(model, put):
+    before = fingerprint(model, weight_files(model))
+    put(model)
+    assert fingerprint(model, weight_files(model)) == before
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "in/merges.txt"])
+def test_settings_far_too_large_are_refused_unread(model, name):
+    (model / name).parent.mkdir(exist_ok=True)
+    with (model / name).open("wb") as file:
+        file.truncate(MOST_SETTINGS_BYTES + 1)
+    with pytest.raises(ModelError, match="too large"):
+        weight_files(model)
 
 
 @pytest.mark.parametrize(

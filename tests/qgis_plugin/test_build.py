@@ -11,6 +11,7 @@ import pytest
 from plugin_package import FOLDER
 
 from geochg_qgis.build import known_addresses, published_metadata
+from geochg_qgis.build import metadata as metadata_template
 
 PROJECT = tomllib.loads((FOLDER.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 TOLD = ("--repository", "https://git.test/geochg/", "--email", "someone@git.test")
@@ -48,6 +49,14 @@ def test_without_addresses_nothing_is_built_and_the_way_out_is_told(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("version", ["0.1.0", "2.0", "1.2.3rc1"])
+def test_the_version_is_that_of_the_project(version):
+    filled = metadata_template(version)
+    assert f"\nversion={version}\n" in filled
+    assert f"\nchangelog={version}: " in filled
+    assert "VERSION" not in filled
+
+
 @pytest.mark.parametrize(
     ("repository", "email"),
     [
@@ -65,7 +74,7 @@ def test_without_addresses_nothing_is_built_and_the_way_out_is_told(tmp_path):
 )
 def test_what_stands_for_nobody_is_refused(repository, email):
     with pytest.raises(ValueError, match="is no"):
-        published_metadata(repository, email)
+        published_metadata(metadata_template("1.2.3"), repository, email)
 
 
 def test_addresses_come_from_the_project_where_it_tells_them():
@@ -82,6 +91,7 @@ def test_a_zip_for_this_machine_tells_no_addresses(tmp_path):
     told = metadata(tmp_path / "geochg_qgis-local.zip")
     assert not {"repository", "homepage", "tracker", "email"} & set(told)
     assert told["name"] == "geochg"
+    assert told["version"] == PROJECT["version"]
 
 
 def test_the_same_files_give_the_same_bytes(tmp_path):

@@ -263,3 +263,44 @@ def test_remarks_are_plain_values(make_raster):
         set(map(type, remark.to_dict().values())) <= {str, bool} for remark in remarks(path, path)
     )
     assert np.all([remark.text for remark in remarks(path, path)])
+
+
+@pytest.mark.parametrize("side", [64, 300])
+def test_copies_of_large_files_are_told_by_samples(make_raster, tmp_path, monkeypatch, side):
+    from geochg.tiling import pair_checks
+
+    monkeypatch.setattr(pair_checks, "_MOST_COMPARED_BYTES", 1000)
+    path = make_raster("a.tif", texture(side, side))
+    copy = shutil.copy(path, tmp_path / "b.tif")
+    assert about(remarks(path, copy), "seem to be copies")
+    assert not about(remarks(path, make_raster("c.tif", texture(side, side, seed=1))), "copies")
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("25/12/2020", "2020-12-25"),
+        ("12/25/2020", "2020-12-25"),
+        ("31.12.2019 10:11:12", "2019-12-31T10:11:12"),
+        ("13-MAY-2019", "2019-05-13"),
+        ("May 5, 2020", "2020-05-05"),
+        ("04-04-2020", "2020-04-04"),
+        ("03/04/2020", "2020"),
+        ("03/04/2020 10:00:00", "2020"),
+    ],
+)
+def test_dates_with_the_year_last_are_read_as_far_as_they_are_sure(text, read):
+    assert period_of(text).text == read
+
+
+@pytest.mark.parametrize("text", ["99/99/2020", "32/01/2020", "31/02/2020", "1/2/20", "a b 2020"])
+def test_what_is_no_date_with_the_year_last_is_not_read(text):
+    assert period_of(text) is None
+
+
+def test_the_newer_image_first_is_refused_though_its_date_has_the_year_last(make_raster):
+    found = remarks(
+        make_raster("b.tif", texture(64, 64), tags={"ACQUISITION_DATE": "13/05/2021"}),
+        make_raster("a.tif", texture(64, 64, seed=1), tags={"ACQUISITION_DATE": "25/12/2015"}),
+    )
+    assert any(remark.refused for remark in found)

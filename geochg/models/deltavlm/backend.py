@@ -17,6 +17,7 @@ from geochg.models.base import Capabilities, ChangeModel, ModelIdentity
 from geochg.models.deltavlm.detector import SCENE_TILES, Detector, Scene, joined
 from geochg.models.deltavlm.postprocessing import OutlineMaker
 from geochg.models.devices import torch_device
+from geochg.models.pretrained import FirstUse
 from geochg.models.talk import Conversation, settled, unchanged
 from geochg.options import Options
 from geochg.records import (
@@ -106,6 +107,7 @@ class DeltaVLMModel(ChangeModel):
         self.options = options
         self._load_speaker = load_speaker
         self._identity = identity
+        self._first_use = FirstUse(identity.id)
         self.detector = None if vision.head is None else Detector(vision, vision.head)
         self.scene: Scene | None = None
         self._resolution_m: float | None = None
@@ -195,7 +197,8 @@ class DeltaVLMModel(ChangeModel):
     @cached_property
     def speaker(self) -> Speaker:
         """The language model, loaded when it is first asked."""
-        return self._load_speaker()
+        with self._first_use.told("speaker"):
+            return self._load_speaker()
 
     @property
     def identity(self) -> ModelIdentity:
@@ -209,7 +212,8 @@ class DeltaVLMModel(ChangeModel):
         tiles = [tile for tile in sample if _failure(tile) is None and tile.valid.any()]
         self.scene = None
         if self.detector is not None and tiles:
-            self.scene = self.detector.survey(tiles, self._resolution_m, self._infrared)
+            with self._first_use.told("survey"):
+                self.scene = self.detector.survey(tiles, self._resolution_m, self._infrared)
 
     def answer(self, tiles: Sequence[Tile], questions: Sequence[Question]) -> list[TileAnswers]:
         """Answers each question about each tile; see `ChangeModel.answer`.
@@ -235,8 +239,10 @@ class DeltaVLMModel(ChangeModel):
         talk = Conversation(0, Question(Task.QUESTION, question), tile.clue)
         asked = [exchange.question for exchange in exchanges] + talk.asked
         prompt = turn_prompt(asked, [exchange.answer for exchange in exchanges])
-        encoding = self.speaker.encode(self.look([tile]), [0])
-        yield from self.speaker.answers(encoding, [0], [prompt])
+        looked, speaker = self.look([tile]), self.speaker
+        with self._first_use.told("words"):
+            said = speaker.answers(speaker.encode(looked, [0]), [0], [prompt])
+        yield from said
 
     def look(self, tiles: Sequence[Tile]) -> VisionOutput:
         """What the vision part gives for tiles of one size, each encoded once."""
@@ -245,12 +251,14 @@ class DeltaVLMModel(ChangeModel):
     def _looks(self, tiles: Sequence[Tile]) -> list[tuple[VisionOutput, list[Outlines | None]]]:
         """What is seen in the tiles of each scene, and the maps made of it."""
         if self.detector is None:
-            return [(self.vision.tokens(tiles), [None] * len(tiles))]
+            with self._first_use.told("tokens"):
+                return [(self.vision.tokens(tiles), [None] * len(tiles))]
         if self.scene is not None:
             return [self._mapped(self.detector, tiles, self.scene)]
-        scenes = (
-            self.detector.survey([tile], self._resolution_m, self._infrared) for tile in tiles
-        )
+        with self._first_use.told("survey"):
+            scenes = [
+                self.detector.survey([tile], self._resolution_m, self._infrared) for tile in tiles
+            ]
         return [
             self._mapped(self.detector, [tile], scene)
             for tile, scene in zip(tiles, scenes, strict=True)
@@ -259,10 +267,14 @@ class DeltaVLMModel(ChangeModel):
     def _mapped(
         self, detector: Detector, tiles: Sequence[Tile], scene: Scene
     ) -> tuple[VisionOutput, list[Outlines | None]]:
-        output = detector.detect(tiles, scene)
-        maker = OutlineMaker(detector.head, scene, self.options.threshold)
-        findings = maker.findings(output, tiles)
-        return output, [maker.outlines(f, tile) for f, tile in zip(findings, tiles, strict=True)]
+        with self._first_use.told("map"):
+            output = detector.detect(tiles, scene)
+            maker = OutlineMaker(detector.head, scene, self.options.threshold)
+            outlines: list[Outlines | None] = [
+                maker.outlines(finding, tile)
+                for finding, tile in zip(maker.findings(output, tiles), tiles, strict=True)
+            ]
+        return output, outlines
 
     def _answers(self, tiles: Sequence[Tile], questions: Sequence[Question]) -> list[TileAnswers]:
         from geochg.models.deltavlm.speech import hold
@@ -277,7 +289,9 @@ class DeltaVLMModel(ChangeModel):
             for place, (tile, outlines) in enumerate(zip(tiles, maps, strict=True))
         ]
         if talks := [a for row in answers for a in row if isinstance(a, Conversation)]:
-            hold(self.speaker, joined([output for output, _ in looks]), talks)
+            speaker = self.speaker
+            with self._first_use.told("words"):
+                hold(speaker, joined([output for output, _ in looks]), talks)
         said = [
             [self._said(a, outlines, tile) if isinstance(a, Conversation) else a for a in row]
             for row, outlines, tile in zip(answers, maps, tiles, strict=True)

@@ -10,9 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geochg.errors import ModelError
+from geochg.models.generation import keep_plain_settings
 from geochg.models.pretrained import opening_told, pretrained
 from geochg.models.saved import checksum, saved_json, weight_files
-from geochg.models.saved_settings import check_normalisation, check_settings, tensors_in
+from geochg.models.saved_settings import (
+    check_generation,
+    check_normalisation,
+    check_settings,
+    tensors_in,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -55,6 +61,7 @@ def check_folder(folder: Path) -> list[Path]:
     if missing := [name for name in NEEDED if not (folder / name).is_file()]:
         raise ModelError(f"{folder} has no {missing[0]}", HINT)
     _check_values(values, folder, files)
+    check_generation(saved_json(folder / "generation_config.json", HINT), folder, HINT)
     return files
 
 
@@ -78,10 +85,33 @@ def _check_values(values: Mapping[str, Any], folder: Path, files: Sequence[Path]
             "make it anew with `geochg train compact`, or tune the built-in model again",
         )
     classes = dense.get("classes") if isinstance(dense, dict) else None
-    names = classes if isinstance(classes, list) else []
-    sound = all(isinstance(each, str) and _CLASS.fullmatch(each) for each in names)
-    if classes is not None and (not names or not sound or len(set(names)) < len(names)):
+    if classes is not None and not are_classes(classes):
         raise ModelError(f"{folder / CONFIG} has classes that are no names, each once", HINT)
+    check_calibration(dense.get("calibration") if isinstance(dense, dict) else None, folder)
+
+
+def are_classes(names: object) -> bool:
+    """Whether a value lists names of classes, each once."""
+    if not isinstance(names, list) or not names:
+        return False
+    sound = all(isinstance(name, str) and _CLASS.fullmatch(name) for name in names)
+    return sound and len(set(names)) == len(names)
+
+
+def check_calibration(calibration: object, folder: Path) -> None:
+    """Refuses what cannot have been fitted.
+
+    Raises:
+        ModelError: Then.
+    """
+    from geochg.models.deltavlm.postprocessing import Calibration
+
+    try:
+        if not isinstance(calibration, dict | None):
+            raise TypeError("not a table")
+        Calibration.from_dict(calibration)
+    except (TypeError, ValueError) as error:
+        raise ModelError(f"the calibration in {folder} makes no sense: {error}", HINT) from error
 
 
 def _is_outdated(calibration: object) -> bool:
@@ -123,6 +153,7 @@ def open_model(
     with opening_told(folder, HINT, "tokenizer"):
         processor = DeltaVLMProcessor.from_pretrained(folder)
     model.eval()
+    keep_plain_settings(model, folder, HINT)
     return (model if settings else model.to(device)), processor
 
 

@@ -7,8 +7,10 @@ a model's weights.
 from __future__ import annotations
 
 import os
+import re
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,9 @@ from geochg.foreign_text import cleaned
 
 MADE_FROM = "geochg_made_from"
 """Key in a file's metadata of the `fingerprint` of the folder it was made from."""
+
+_LOCATION = re.compile(rb"(?:\x08|\x88\x80*\x00)location")
+"""The key under which a tensor names its file, and its length in any of protobuf's spellings."""
 
 _HINT = "make the model folder again, or delete this file to run all with torch"
 
@@ -33,6 +38,7 @@ def open_session(file: Path, made_from: str) -> Any:  # noqa: ANN401
     """
     import onnxruntime
 
+    _refuse_outer_weights(file)
     # For those who loaded ONNX Runtime before geochg, which switches this off in the environment.
     onnxruntime.disable_telemetry_events()
     settings = onnxruntime.SessionOptions()
@@ -47,6 +53,19 @@ def open_session(file: Path, made_from: str) -> Any:  # noqa: ANN401
     if noted[MADE_FROM] != made_from:
         raise ModelError(f"{file} was made from other weights or another config.json", _HINT)
     return session
+
+
+def _refuse_outer_weights(file: Path) -> None:
+    """Refuses a file whose weights lie in others, which no checksum covers.
+
+    Raises:
+        ModelError: Then.
+    """
+    if not file.stat().st_size:
+        return
+    with file.open("rb") as opened, mmap(opened.fileno(), 0, access=ACCESS_READ) as content:
+        if _LOCATION.search(content):
+            raise ModelError(f"{file} cannot be loaded: its weights lie in another file", _HINT)
 
 
 def can_run(folder: Path, names: tuple[str, ...], device: str) -> bool:

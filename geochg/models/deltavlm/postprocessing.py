@@ -23,6 +23,7 @@ from geochg.models.deltavlm.vision_output import (
     HeadFacts,
     VisionOutput,
 )
+from geochg.models.saved_settings import is_number
 from geochg.records import CANNOT_TELL, LAND_COVER, Change, Channel, LandCover, Outlines
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ _BUILDING = LAND_COVER.index("building")
 _WATER = LAND_COVER.index("water")
 _NOT_SEEN = len(LAND_COVER)
 _SURE = 4.6
+_MOST_LOGITS = 30.0
 _LEAST = np.float32(1e-6)
 
 
@@ -100,11 +102,28 @@ class Calibration:
 
     @classmethod
     def from_dict(cls, saved: dict[str, Any] | None) -> Self:
-        """What `to_dict` gave; plain cuts where nothing was fitted."""
+        """What `to_dict` gave; plain cuts where nothing was fitted.
+
+        Raises:
+            ValueError: If `to_dict` cannot have given it.
+        """
         values = dict(saved or {})
-        if confidence := values.pop("confidence", None):
-            values["confidence"] = tuple(map(tuple, confidence))
-        return cls(**values)
+        confidence = values.pop("confidence", None)
+        numbers = [*values.values(), *(share for shares in confidence or () for share in shares)]
+        if unknown := [name for name in values if name not in cls.__dataclass_fields__]:
+            raise ValueError(f"unknown calibration {unknown[0]!r}")
+        if not all(is_number(number, -_MOST_LOGITS, _MOST_LOGITS) for number in numbers):
+            raise ValueError("a calibration that is no finite number")
+        if values.get("hysteresis", 0) < 0:
+            raise ValueError("a hysteresis below zero")
+        if not confidence:
+            return cls(**values)
+        means, shares = map(tuple, confidence)
+        if len(means) != len(shares):
+            raise ValueError("a confidence whose means and shares are not as many")
+        if not all(0 <= share <= 1 for share in (*means, *shares)) or list(means) != sorted(means):
+            raise ValueError("a confidence that is no shares, or whose means do not rise")
+        return cls(**values, confidence=(means, shares))
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON takes it."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from geochg.errors import OptionError, RunError
 from geochg.models.base import Capabilities, ChangeModel, ModelIdentity
 from geochg.models.memory import FittingBatches, is_out_of_memory
+from geochg.models.pretrained import FirstUse
 from geochg.models.talk import spoken_pieces
 from geochg.options import Dtype, Options, Quantize
 from geochg.records import Exchange, PairFacts, Question, Task, Tile, TileAnswers
@@ -99,6 +100,7 @@ class VlmModel(ChangeModel):
         self.options = options
         self._identity = identity
         self._batches = FittingBatches(self.capabilities.batch_tiles)
+        self._first_use = FirstUse(identity.id)
 
     @classmethod
     def load(cls, source: str, options: Options, device: str) -> Self:
@@ -161,6 +163,7 @@ class VlmModel(ChangeModel):
         """Answers each question about each tile; see `ChangeModel.answer`.
 
         Raises:
+            ModelError: If the model fails before it has answered about any tile.
             RunError: If not even one tile fits into memory.
         """
         from geochg.models.vlm.asking import Asking
@@ -170,10 +173,11 @@ class VlmModel(ChangeModel):
             asking = Asking(self.engine, part, how.answers, how.presence_threshold)
             return asking.answers(questions)
 
-        with _memory_told(
+        hint = (
             "what was done is kept: run again with --resume --device cpu, or start anew with "
             "--quantize 4bit or a smaller model"
-        ):
+        )
+        with self._first_use.told(), _memory_told(hint):
             return self._batches.run(tiles, lambda part: list(answers(part)))
 
     def talk(
@@ -183,8 +187,9 @@ class VlmModel(ChangeModel):
         from geochg.models.vlm.engine import Text
 
         asked = [*(exchange.question for exchange in exchanges), f"{question} {tile.clue}".strip()]
-        ids = self.engine.writer.rest(asked, [exchange.answer for exchange in exchanges])
-        with _memory_told("use --quantize 4bit, a smaller model or --device cpu"):
+        hint = "use --quantize 4bit, a smaller model or --device cpu"
+        with self._first_use.told(), _memory_told(hint):
+            ids = self.engine.writer.rest(asked, [exchange.answer for exchange in exchanges])
             said = self.engine.stream(self.engine.look([tile]), Text(0, ids))
             yield from spoken_pieces(said)
 

@@ -8,6 +8,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from geochg.errors import ModelError
+from geochg.models.patience import patience
 from geochg.models.pretrained import broken_errors
 from geochg.models.talk import INTRODUCTION
 from geochg.tasks.thoughts import ends_in_thoughts
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 _MARK = "(geochg asks here)"
 """Stands for the first question while it is found out what comes before it."""
+
+_PATIENCE_S = 10.0
+"""A template writes a chat within milliseconds; one that loops would do so for ever."""
 
 _REMEMBERED = 4096
 """Texts whose tokens are kept: most questions are asked about every tile."""
@@ -130,13 +134,14 @@ class ChatWriter:
             if question is not None:
                 messages.append({"role": "user", "content": [{"type": "text", "text": question}]})
         try:
-            written = self.tokenizer.apply_chat_template(
-                messages,
-                chat_template=self.template,
-                tokenize=False,
-                add_generation_prompt=len(said) < len(asked),
-                enable_thinking=False,
-            )
+            with patience(_PATIENCE_S):
+                written = self.tokenizer.apply_chat_template(
+                    messages,
+                    chat_template=self.template,
+                    tokenize=False,
+                    add_generation_prompt=len(said) < len(asked),
+                    enable_thinking=False,
+                )
         except broken_errors() as error:
             raise ModelError(
                 f"the model's chat template fails: {error}", "use another model"

@@ -1,0 +1,188 @@
+"""Collars of which compression or a scanner made noise: near black or near white, up to the frame.
+
+Dark water and deep shadow are as dark. What tells a collar from them is its shape and the other
+date: a collar begins with a step along straight lines, the picture within it is convex, nothing
+else in the picture is as dark, and the other date shows ground with detail in its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import rasterio.warp
+import shapely
+from numpy.typing import NDArray
+from rasterio import DatasetReader
+from rasterio.windows import Window
+from scipy import ndimage
+
+from geochg.tiling.coarse import read_coarse
+from geochg.tiling.collar import MOST_SHARE, Collar, holds_together, stands_out
+from geochg.tiling.lossy import lossy_codec
+
+NOISE = 8
+"""Grey levels of 8 bits that noise reaches from black or white."""
+
+_LEAST_SHARE = 0.01
+_LEAST_SIDE = 100
+"""A view with fewer cells a side does not show whether a line is straight."""
+
+_RINGING = 24
+"""Grey levels that JPEG reaches from black or white beside the picture."""
+
+_MOST_WITHIN = 0.02
+"""Share of the picture that may be as dark, or as bright: elsewhere that is measured."""
+
+_BLOCK_PX = 16
+"""Of JPEG with halved colours, which reaches over its edge by half of it at most."""
+
+_ONE_VALUE = 0.99
+_MOST_CORNERS = 8
+_STRAIGHT_CELLS = 1.5
+"""How far from a straight side a picture's edge may lie, in cells of the view."""
+
+_LEAST_STRAIGHT = 0.98
+"""Share of a picture's edge that must lie on its straight sides: a bay or a cape is more."""
+
+_SQUARE = np.ones((3, 3), bool)
+_SAMPLES = 200
+_LEAST_SAMPLES = 20
+_PATCH_PX = 5
+_LEAST_DETAIL = 0.3
+"""Share of its usual detail that the other date must have in a collar's place; water has less."""
+
+
+def noisy_collar(
+    dataset: DatasetReader,
+    bands: Sequence[int],
+    open_other: Callable[[], DatasetReader],
+    other_bands: Sequence[int],
+) -> Collar | None:
+    """The noisy collar of one date; None where there is none, or it may be ground.
+
+    Args:
+        dataset: The date's raster as it lies on disk, placed by its own transform.
+        bands: Bands in use, from 1.
+        open_other: Opens the other date's raster.
+        other_bands: Its bands in use.
+
+    Raises:
+        RasterioError: If a raster cannot be read.
+    """
+    if any(dataset.dtypes[band - 1] != "uint8" for band in bands):
+        return None
+    values = read_coarse(dataset, bands)
+    if min(values.shape[1:]) < _LEAST_SIDE:
+        return None
+    block = _BLOCK_PX * values.shape[1] / dataset.height
+    for value, distance in ((0, values), (255, 255 - values)):
+        cells = _collar_cells(distance, block, is_lossy=bool(lossy_codec(dataset)))
+        if cells is None:
+            continue
+        if not _shows_ground(cells, dataset, open_other(), other_bands, value):
+            continue
+        around = ndimage.binary_dilation(cells, structure=_SQUARE)
+        shape = (cells.shape[0], cells.shape[1])
+        packed = around.astype(np.uint8).tobytes()
+        return Collar(value, float(cells.mean()), shape, packed, spread=_RINGING)
+    return None
+
+
+def _collar_cells(
+    distance: NDArray[np.uint8], block: float, *, is_lossy: bool
+) -> NDArray[np.bool_] | None:
+    """The cells of a collar, `(rows, columns)`; None where there is none.
+
+    Args:
+        distance: `(bands, rows, columns)` from black, or from white.
+        block: Cells along a block of JPEG.
+        is_lossy: Whether the file is compressed with loss.
+    """
+    near = (distance <= NOISE).all(axis=0)
+    labels, _ = ndimage.label(near, structure=_SQUARE)
+    edge = np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))
+    cells = np.isin(labels, edge[edge > 0])
+    cells |= ndimage.binary_closing(cells)
+    if not _LEAST_SHARE <= cells.mean() <= MOST_SHARE:
+        return None
+    if not distance[:, cells & near].any():  # one value throughout, which is told as that
+        return None
+    picture = ~cells
+    if (near & picture).sum() > _MOST_WITHIN * picture.sum() or not holds_together(picture):
+        return None
+    # JPEG frays an edge by a block. Away from it, what was one value still is.
+    away = round(block) + 1
+    core = ndimage.binary_erosion(cells, _SQUARE, border_value=1, iterations=away)
+    is_frayed = is_lossy or (core.any() and np.mean(distance[:, core] == 0) >= _ONE_VALUE)
+    if not _is_convex(picture, _STRAIGHT_CELLS + block / 2 * is_frayed):
+        return None
+    rim = ndimage.binary_dilation(cells, structure=_SQUARE, iterations=2) & picture
+    return cells if stands_out(distance, 0, rim, picture) else None
+
+
+def _is_convex(picture: NDArray[np.bool_], reach: float) -> bool:
+    """Whether a picture is a convex shape with few sides, which are straight within a reach."""
+    labels, _ = ndimage.label(ndimage.binary_opening(picture))
+    if not labels.any():
+        return False
+    largest = ndimage.binary_fill_holes(labels == np.bincount(labels[labels > 0]).argmax())
+    outline = np.argwhere(largest & ~ndimage.binary_erosion(largest)).astype(np.float64)
+    hull = shapely.MultiPoint(outline).convex_hull
+    sides = hull.simplify(reach)
+    if not isinstance(sides, shapely.Polygon) or len(sides.exterior.coords) - 1 > _MOST_CORNERS:
+        return False
+    dents = shapely.distance(shapely.points(outline), hull.boundary)
+    return bool(np.mean(dents <= reach) >= _LEAST_STRAIGHT)
+
+
+def _shows_ground(
+    cells: NDArray[np.bool_],
+    dataset: DatasetReader,
+    other: DatasetReader,
+    bands: Sequence[int],
+    value: float,
+) -> bool:
+    """Whether the other date shows ground in a collar's place, as it does beside it."""
+    core = ndimage.binary_erosion(cells, border_value=1, iterations=2)
+    within = _patches(core, dataset, other, bands)
+    beside = _patches(~ndimage.binary_dilation(cells, iterations=2), dataset, other, bands)
+    if min(len(within), len(beside)) < _LEAST_SAMPLES:
+        return False
+    far = np.abs(within.astype(np.float64).mean(axis=2) - value).max(axis=1) > 2 * NOISE
+    detail, usual = (np.median(patches.std(axis=2).max(axis=1)) for patches in (within, beside))
+    return bool(far.mean() >= 0.9 and detail >= max(1.0, _LEAST_DETAIL * usual))
+
+
+def _patches(
+    cells: NDArray[np.bool_], dataset: DatasetReader, other: DatasetReader, bands: Sequence[int]
+) -> NDArray[Any]:
+    """Small patches of the other date from all over some cells, `(patches, bands, pixels)`."""
+    places = np.argwhere(cells)
+    places = places[:: max(1, len(places) // _SAMPLES)]
+    scale = np.array(dataset.shape) / cells.shape
+    rows, cols = ((places + 0.5) * scale).T
+    xs, ys = dataset.transform * (cols, rows)
+    if dataset.crs != other.crs:
+        xs, ys = (
+            np.array(each) for each in rasterio.warp.transform(dataset.crs, other.crs, xs, ys)
+        )
+    other_cols, other_rows = ~other.transform * (xs, ys)
+    found = [
+        patch
+        for row, col in zip(other_rows, other_cols, strict=True)
+        if np.isfinite(row + col)
+        and (patch := _patch(other, bands, int(row), int(col))) is not None
+    ]
+    return np.array(found) if found else np.zeros((0, len(bands), 1))
+
+
+def _patch(dataset: DatasetReader, bands: Sequence[int], row: int, col: int) -> NDArray[Any] | None:
+    """A patch around a pixel, `(bands, pixels)`; None where not all of it is valid."""
+    half = _PATCH_PX // 2
+    if not (half <= row < dataset.height - half and half <= col < dataset.width - half):
+        return None
+    window = Window(col - half, row - half, _PATCH_PX, _PATCH_PX)
+    values = dataset.read(list(bands), window=window, masked=True)
+    return None if np.ma.is_masked(values) else values.data.reshape(len(bands), -1)
