@@ -92,7 +92,7 @@ def train_compact(work: Path, output: Path, options: CompactOptions, say: Say) -
     load_imagenet_weights(model.vision.model)
     if options.start is not None:
         load_vision(model, Path(options.start) / "model.safetensors")
-    _train_vision(model, learned, work, options)
+    train_passes(model, learned, work, options)
     say("calibration")
     calibrate(model.eval(), held_out or learned)  # type: ignore[no-untyped-call]
     say("pairs for the language stage")
@@ -170,7 +170,7 @@ def _begin(work: Path, options: CompactOptions) -> None:
         write_whole(file, json.dumps(now, indent=1))
 
 
-def _train_vision(
+def train_passes(
     model: DeltaVLMForConditionalGeneration,
     grounds: Sequence[Ground],
     work: Path,
