@@ -227,7 +227,7 @@ def test_buildings_have_a_cut_of_their_own(resolution_m, typical):
 def test_the_strongest_channel_is_the_one_that_is_furthest_above_its_own_cut():
     covers = np.zeros((1, 2), int), np.full((1, 2), BUILDING)
     kept = maker(Calibration(building=-2.0)).outlines(
-        finding(*covers, change=0.5, building=[[-1.0, -6.0]], sure=0.5),
+        finding(*covers, change=0.5, building=[[-1.0, -6.0]], sure=0.9),
         tile(2, np.ones((1, 2), bool)),
     )
     pixels = changed_pixels(kept, np.ones((1, 2), bool))
@@ -235,6 +235,19 @@ def test_the_strongest_channel_is_the_one_that_is_furthest_above_its_own_cut():
     assert pixels.changed.all()
     assert names[0] == "building"
     assert names[1] != "building"
+
+
+@pytest.mark.parametrize("building", [-1.0, 0.5, 3.0])
+@pytest.mark.parametrize(("sure", "is_named"), [(0.4, False), (0.5, False), (0.8, True)])
+def test_a_building_is_named_only_where_the_land_covers_name_it(building, sure, is_named):
+    covers = np.zeros((2, 2), int), np.full((2, 2), BUILDING)
+    how = maker(Calibration(intercept=-0.5, building=-2.0))
+    made = how.outlines(finding(*covers, change=0.5, building=building, sure=sure), tile(2))
+    wanted = Channel("building", Change.APPEARED) if is_named else OTHER
+    assert named(made, 2) == [[wanted] * 2] * 2
+    # Where buildings alone are asked for, it is found all the same.
+    only = changed_pixels(made, np.ones((2, 2), bool), "building".__eq__, least_px=1)
+    assert only.changed.all()
 
 
 # --- not seen ------------------------------------------------------------------------------------

@@ -263,19 +263,23 @@ class OutlineMaker:
     def _layers(self, finding: Finding, change: NDArray[np.float32]) -> NDArray[np.float32]:
         """`(channels, height, width)`: the strongest channel is as likely as any change.
 
-        The channels of buildings are as likely as a change of buildings.
+        The channels of buildings are as likely as a change of buildings; where the land covers do
+        not name one, the last channel goes before them.
         """
         likely = channel_shares(self.head.channels, finding.before, finding.after)
-        named = np.maximum(likely.sum(axis=0, keepdims=True), _LEAST)
-        scores = np.concatenate((likely, NAMED_SHARE * named))
+        least = NAMED_SHARE * np.maximum(likely.sum(axis=0), _LEAST)
+        scores = np.concatenate((likely, least[None]))
         shares = scores / scores.max(axis=0)
         layers: NDArray[np.float32] = shares * change
-        channels = enumerate(self.head.channels)
+        channels = enumerate(self.channels)
         built = [place for place, channel in channels if channel.class_name == "building"]
         if built:
-            building = _sigmoid(finding.building)
-            of_buildings = scores[built] / np.maximum(scores[built].max(axis=0), 1e-6)
-            layers[built] = of_buildings * building
+            strongest = scores[built].max(axis=0)
+            layers[built] = scores[built] / np.maximum(strongest, 1e-6) * _sigmoid(finding.building)
+            margin = np.float32(self._margin(self.channels[built[0]]))
+            moved = _sigmoid(finding.building - margin)
+            before_them = np.maximum(layers[-1], np.nextafter(moved, np.float32(2)))
+            layers[-1] = np.where(strongest < least, before_them, layers[-1])
         return layers
 
 
