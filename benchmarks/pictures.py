@@ -22,7 +22,7 @@ from PIL import Image
 from rasterio.features import rasterize
 
 from geochg import AnalyzeOptions, analyze
-from geochg.datasets.ground.series import floods, split_grounds
+from geochg.datasets.ground.series import SAVANNA_LEARNED, floods, savanna_plots, split_grounds
 from geochg.datasets.ground_label import GroundLabel, bands_on
 from geochg.models.base import ChangeModel
 
@@ -78,7 +78,7 @@ def shown_pairs(data: Path) -> Iterator[Shown]:
         "Copernicus Sentinel data. Not learned from.",
     )
     yield from _flood(data / "floods_s2", data)
-    yield from _savanna(data / "neon_pairs_sjer")
+    yield from _savanna(data)
 
 
 def _flood(folder: Path, data: Path) -> Iterator[Shown]:
@@ -100,17 +100,17 @@ def _flood(folder: Path, data: Path) -> Iterator[Shown]:
         )
 
 
-def _savanna(folder: Path) -> Iterator[Shown]:
-    for before in sorted((folder / "2017").glob("*.tif"))[:1]:
+def _savanna(data: Path) -> Iterator[Shown]:
+    for before, after in savanna_plots(data)[SAVANNA_LEARNED : SAVANNA_LEARNED + 1]:
         with rasterio.open(before) as raster:
             truth = np.zeros(raster.shape, bool)
         yield Shown(
             "savanna",
             before,
-            folder / "2018" / before.name,
+            after,
             truth,
             "Oak savanna in California, 0.1 m, 2017 and 2018; truth: hardly anything changed. "
-            "NEON, CC0. Not learned from.",
+            "NEON, CC0. Not learned from, but other plots of the place.",
         )
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from geochg import AnalyzeOptions, analyze
 from geochg.datasets.ground.labelled import Ground
-from geochg.datasets.ground.series import floods, split_grounds
+from geochg.datasets.ground.series import SAVANNA_LEARNED, floods, savanna_plots, split_grounds
 from geochg.datasets.ground_label import GroundLabel, bands_on, covered_by
 from geochg.models.base import ChangeModel
 
@@ -71,18 +71,18 @@ class GroupShares:
 
 def groups(data: Path) -> list[Group]:
     """The groups whose folders are there."""
-    found = [savanna(data), crop_years(data), seasons(data), *quiet_floods(data)]
+    found = [*savanna(data), crop_years(data), seasons(data), *quiet_floods(data)]
     return [group for group in found if group.pairs]
 
 
-def savanna(data: Path) -> Group:
+def savanna(data: Path) -> list[Group]:
     """Plots of oak savanna in two years: season, shadows and seams differ."""
-    folder = data / "neon_pairs_sjer"
-    pairs = [
-        QuietPair(path.stem, path, folder / "2018" / path.name)
-        for path in sorted((folder / "2017").glob("*.tif"))
+    pairs = [QuietPair(before.stem, before, after) for before, after in savanna_plots(data)]
+    name = "oak savanna, 0.1 m, 2017 to 2018"
+    return [
+        Group(f"{name}, other plots", "no", pairs[SAVANNA_LEARNED:]),
+        Group(name, "yes", pairs[:SAVANNA_LEARNED]),
     ]
-    return Group("oak savanna, 0.1 m, 2017 to 2018", "no", pairs)
 
 
 def crop_years(data: Path) -> Group:

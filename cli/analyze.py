@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Event as Flag
 from types import FrameType
@@ -16,6 +15,7 @@ import click
 
 from geochg.options import AnalyzeOptions, Geometry, Sensitivity
 
+from .interrupts import CANCELLED, handled
 from .pair_options import CommaSeparated, finer_options, options_of, pair_options
 from .save_options import write_options
 from .shared_options import json_option, overwrite_option
@@ -160,7 +160,7 @@ def analyze(
 
 @contextmanager
 def _interrupts() -> Iterator[Flag]:
-    """Ctrl-C asks the run to stop at the next tile; a second one stops it at once."""
+    """Ctrl-C, or a request to end, asks to stop at the next tile; a second one stops at once."""
     cancel = Flag()
 
     def ask_to_stop(signum: int, frame: FrameType | None) -> None:
@@ -170,15 +170,13 @@ def _interrupts() -> Iterator[Flag]:
             # An exception would wait for the threads, and those for the model. The journal is
             # made to survive this.
             Console(stderr=True).show_cursor()
-            os._exit(130)
+            os._exit(CANCELLED)
         cancel.set()
-        echo("stopping at the next tile; Ctrl-C again to stop at once", err=True)
+        with suppress(OSError):  # the terminal may be closed
+            echo("stopping at the next tile; Ctrl-C again to stop at once", err=True)
 
-    previous = signal.signal(signal.SIGINT, ask_to_stop)
-    try:
+    with handled(ask_to_stop):
         yield cancel
-    finally:
-        signal.signal(signal.SIGINT, previous)
 
 
 def _as_json(result: ChangeResult) -> str:

@@ -1,4 +1,8 @@
-"""What Ctrl-C does: it ends the process at once, or lets what was begun be cleared up."""
+"""What Ctrl-C does: it ends the process at once, or lets what was begun be cleared up.
+
+The other requests to end do the same: those of `kill`, of service managers and of a terminal that
+is closed.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +10,20 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 CANCELLED = 130
 """Exit code of a run that the user stopped, as shells count: 128 and the number of SIGINT."""
+
+REQUESTS = tuple(
+    getattr(signal, name)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
+    if hasattr(signal, name)
+)
+"""Signals that ask a process to end. Windows sends SIGBREAK for Ctrl-Break and a closed window."""
 
 _AGAIN_S = 0.05
 _SHOW_CURSOR = b"\r\x1b[?25h"
@@ -23,8 +35,7 @@ def exit_at_once() -> None:
     For all that leaves nothing behind, such as the loading of modules: an exception may be raised
     anywhere then, and libraries turn it into others or print it.
     """
-    if threading.current_thread() is threading.main_thread() and not _is_ignored():
-        signal.signal(signal.SIGINT, _end)
+    _handle(_end)
 
 
 @contextmanager
@@ -34,21 +45,41 @@ def interrupts_raised() -> Iterator[None]:
     Not while a module is being imported, nor in a finaliser, where it would be lost: it comes right
     after that.
     """
-    if threading.current_thread() is not threading.main_thread() or _is_ignored():
-        yield
-        return
-    previous = signal.signal(signal.SIGINT, _raise)
-    hook, sys.unraisablehook = sys.unraisablehook, _raise_later
+    with handled(_raise) as is_handled:
+        if not is_handled:
+            yield
+            return
+        hook, sys.unraisablehook = sys.unraisablehook, _raise_later
+        try:
+            yield
+        finally:
+            sys.unraisablehook = hook
+
+
+@contextmanager
+def handled(handler: Callable[[int, FrameType | None], object]) -> Iterator[bool]:
+    """Has a handler called within the block when the process is asked to end.
+
+    Gives whether that can be: other threads than the main one are told of no signal.
+    """
+    previous = _handle(handler)
     try:
-        yield
+        yield bool(previous)
     finally:
-        sys.unraisablehook = hook
-        signal.signal(signal.SIGINT, previous)
+        for number, former in previous.items():
+            signal.signal(number, former)
 
 
-def _is_ignored() -> bool:
-    """Whether whoever started this process wants it to ignore Ctrl-C, as `nohup` does."""
-    return signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+def _handle(handler: Callable[[int, FrameType | None], object]) -> dict[signal.Signals, Any]:
+    """Installs a handler; gives those that stood there.
+
+    A signal that whoever started this process wants it to ignore, as `nohup` does, stays ignored.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return {}
+    unheard = (signal.SIG_IGN, None)
+    wanted = [number for number in REQUESTS if signal.getsignal(number) not in unheard]
+    return {number: signal.signal(number, handler) for number in wanted}
 
 
 def _end(signum: int, frame: FrameType | None) -> None:

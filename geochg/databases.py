@@ -9,8 +9,14 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
 
+from geochg.errors import InputError
+from geochg.foreign_text import without_secrets
+
 Mode = Literal["ro", "rw", "rwc"]
 """Read only; read and write; the same, and make the file where there is none."""
+
+# SQLite's own `nolock` still asks for a lock where a killed run has left a transaction.
+_LOCKLESS = "&vfs=unix-none" if os.name == "posix" else "&nolock=1"
 
 
 def open_database(
@@ -32,10 +38,19 @@ def open_database(
     # As a URI it can be opened without being made; each `?` and `#` of a name is quoted.
     name = quote(os.fsencode(path.resolve().as_posix()))
     rooted = name if name.startswith("/") else f"/{name}"
-    uri = f"file://{rooted}?mode={mode}{'' if locks else '&nolock=1'}"
+    uri = f"file://{rooted}?mode={mode}{'' if locks else _LOCKLESS}"
     database = sqlite3.connect(uri, uri=True, timeout=wait_s, isolation_level=None)
     database.execute("PRAGMA trusted_schema = OFF")
     return database
+
+
+def locked(name: str) -> InputError:
+    """The refusal of an input that SQLite cannot lock for reading."""
+    return InputError(
+        f"{without_secrets(name)} cannot be locked: another program is writing it, or it lies on a"
+        " network folder without file locks",
+        "close that program, or copy the file to a folder on this machine",
+    )
 
 
 def has_locks(folder: Path) -> bool:

@@ -23,6 +23,10 @@ from geochg.records import (
 NOT_FINITE = "the model gave a number that is not finite; its weights or settings may be damaged"
 """Why a tile fails that was answered so."""
 
+NO_CALIBRATION = (
+    "the model gave a calibration that is not two rows of shares of one length, the first rising"
+)
+
 OUT_OF_RANGE = "the model gave a probability that does not lie between 0 and 1"
 
 _ROUNDING = 1e-6
@@ -39,6 +43,8 @@ def finite(tile: Tile, answers: TileAnswers) -> TileAnswers:
     if isinstance(answers, TileFailure):
         return answers
     for answer in answers:
+        if isinstance(answer, Outlines) and (reason := _senseless(answer)):
+            return TileFailure(tile.window, reason)
         for least, greatest in _ranges(answer):
             # NaN passes through neither minimum nor maximum unseen.
             if not (isfinite(least) and isfinite(greatest)):
@@ -46,6 +52,19 @@ def finite(tile: Tile, answers: TileAnswers) -> TileAnswers:
             if least < -_ROUNDING or (greatest > 1 + _ROUNDING and not isinstance(answer, Counts)):
                 return TileFailure(tile.window, OUT_OF_RANGE)
     return answers
+
+
+def _senseless(answer: Outlines) -> str:
+    """Why outlines make no sense by what they are read with; empty where they do."""
+    low = 0.0 if answer.low_threshold is None else answer.low_threshold
+    if not all(isfinite(number) for number in (answer.threshold, low, *answer.margins)):
+        return NOT_FINITE
+    if answer.calibration is None:
+        return ""
+    means, shares = answer.calibration
+    is_sound = len(means) == len(shares) > 0 and list(means) == sorted(means)
+    in_range = all(0 <= number <= 1 for number in (*means, *shares))
+    return "" if is_sound and in_range else NO_CALIBRATION
 
 
 def _ranges(answer: Answer) -> Iterator[tuple[float, float]]:

@@ -25,7 +25,7 @@ _GROWTH = ("low plants", "woody")
 _RANK = ("low plants", "bare", "woody", "road", "water", "building")
 """Of two covers, a change is named after the later one: soil after a crop is bare ground."""
 
-_UNKNOWN_SHARE = 0.25
+_UNKNOWN_SHARE = 0.5
 """A cover that agrees with the class must have at least this share of the ground; with less,
 "unknown" is the better answer."""
 

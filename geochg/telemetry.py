@@ -1,4 +1,4 @@
-"""Keeps the libraries beneath from telling others what runs on this machine."""
+"""Keeps the libraries beneath from telling, or asking, other machines."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ SWITCHES = {
     "ORT_DISABLE_TELEMETRY": "1",
     # huggingface_hub, and with it transformers, peft and accelerate, reports what is loaded.
     "HF_HUB_DISABLE_TELEMETRY": "1",
+    # PROJ fetches grids of datums from a server; conda sets this to ON in every environment.
+    "PROJ_NETWORK": "OFF",
     # What many other packages ask: https://donottrack.sh
     "DO_NOT_TRACK": "1",
 }
-"""Environment variables that switch telemetry off, with their values."""
+"""Environment variables that switch telemetry and unasked requests off, with their values."""
 
 
 def switch_telemetry_off(environment: MutableMapping[str, str] = os.environ) -> None:

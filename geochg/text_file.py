@@ -54,7 +54,7 @@ def read_text(path: Path, what: str = "") -> str:
         InputError: If it cannot be read, or is no text.
     """
     try:
-        return decoded(path.read_bytes())
+        text = decoded(path.read_bytes())
     except (OSError, ValueError) as error:
         if isinstance(error, UnicodeError):
             raise InputError(
@@ -64,6 +64,12 @@ def read_text(path: Path, what: str = "") -> str:
         reason = error.strerror if isinstance(error, OSError) else error
         named = f"{what} {path}" if what else str(path)
         raise InputError(f"cannot read {named}: {reason}", "check the path") from error
+    if "\0" in text:
+        raise InputError(
+            f"{path} holds zero bytes: it is UTF-16 without a byte order mark, or no text",
+            "save it as UTF-8",
+        )
+    return text
 
 
 def parsed_json(text: str) -> Any:  # noqa: ANN401

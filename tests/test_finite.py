@@ -82,3 +82,30 @@ def test_what_has_no_numbers_passes():
     assert finite(TILE, answers) is answers
     failed = TileFailure(TILE.window, "read error")
     assert finite(TILE, failed) is failed
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"threshold": math.nan},
+        {"low_threshold": math.inf},
+        {"margins": (0.0, -math.inf)},
+        {"calibration": ((0.1, math.nan), (0.2, 0.4))},
+        {"calibration": ((0.1,), (0.2, 0.4))},
+        {"calibration": ((0.5, 0.1), (0.2, 0.4))},
+        {"calibration": ((0.1, 0.5), (2, 9))},
+        {"calibration": ((), ())},
+    ],
+)
+def test_a_tile_fails_whose_outlines_are_read_by_no_numbers(more):
+    found = finite(TILE, [outlines(0.2, **more)])
+    assert isinstance(found, TileFailure)
+    assert "finite" in found.reason or "calibration" in found.reason
+
+
+def test_thresholds_and_calibrations_that_make_sense_pass():
+    answers = [
+        outlines(0.2, threshold=1.5, low_threshold=0.1, margins=(-2.0,)),
+        outlines(0.2, calibration=((0.1, 0.1, 1.0), (0.0, 0.5, 0.4))),
+    ]
+    assert finite(TILE, answers) is answers

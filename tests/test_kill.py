@@ -129,3 +129,29 @@ def test_two_runs_cannot_write_one_output(command, tmp_path):
     assert first.returncode == 0
     assert second.returncode == 2
     assert "another run" in errors
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals are sent as POSIX does")
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+@pytest.mark.parametrize("writer", ["write_features", "write_heatmap"])
+def test_a_request_to_end_while_outputs_are_written_leaves_nothing_beside_them(
+    command, tmp_path, name, writer
+):
+    # What writes the output asks the process to end, and goes on writing.
+    code = (
+        "import os, signal, sys, geochg_cli.main as m, geochg.pipeline as p\n"
+        f"write = p.{writer}\n"
+        "def press(*words, **more):\n"
+        f"    os.kill(os.getpid(), signal.{name}); return write(*words, **more)\n"
+        f"p.{writer} = press; sys.argv[0] = 'geochg'; m.main()"
+    )
+    output = tmp_path / "o.gpkg"
+    process = start([sys.executable, "-c", code, *command[3:]], output)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 130, errors
+    assert "Traceback" not in errors
+    left = {path.name for path in tmp_path.iterdir()} - {"before.tif", "after.tif"}
+    assert left == {"o.gpkg.journal"}
+    process = start(command, output, "--resume")
+    assert process.wait(timeout=120) == 0
+    assert output.is_file()

@@ -8,6 +8,7 @@ from pathlib import Path
 import deltavlm_factory
 import numpy as np
 import pytest
+import rasterio
 from four_bits import needs_four_bits
 from labelled_pairs import some_pairs
 from lessons import write_rows
@@ -45,6 +46,8 @@ def watched(tmp_path):
             **{name: value for name, value in usual.items() if name not in SWITCHES},
             **dict.fromkeys(("HOME", "USERPROFILE", "LOCALAPPDATA"), str(home)),
             **dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(temporary)),
+            # As conda sets it; PROJ would fetch grids, and keep them in the home folder.
+            "PROJ_NETWORK": "ON",
             "PYTHONDONTWRITEBYTECODE": "1",
             "WATCHED_FOLDERS": os.pathsep.join(map(str, (out, temporary))),
         }
@@ -74,6 +77,34 @@ def pair(make_raster):
 def test_analyze_and_info_with_the_default_model(watched, pair, tmp_path):
     watched("analyze", *pair, "-o", tmp_path / "out" / "c.gpkg", "--align", "off")
     watched("info", *pair)
+
+
+@pytest.mark.parametrize("crs", ["EPSG:26914", "EPSG:26714", "EPSG:27700"])
+def test_no_grid_of_a_datum_is_fetched(watched, make_raster, tmp_path, crs):
+    place = {"crs": crs, "transform": rasterio.transform.from_origin(400_000, 500_000, 10, 10)}
+    pair = [
+        make_raster(name, values, **place)
+        for name, values in zip(("a.tif", "b.tif"), planted_pair(), strict=True)
+    ]
+    words = ("--model", "cva", "--align", "off", "-o", tmp_path / "out" / "c.geojson")
+    watched("analyze", *pair, *words)
+
+
+def test_an_mrf_of_another_raster_keeps_nothing_beside_itself(watched, pair, tmp_path):
+    for path in pair:
+        with rasterio.open(path) as raster:
+            (west, south, east, north), (height, width) = raster.bounds, raster.shape
+            size = f'x="{width}" y="{height}" c="{raster.count}"'
+            box = f'minx="{west}" miny="{south}" maxx="{east}" maxy="{north}"'
+            Path(path).with_suffix(".mrf").write_text(
+                f"<MRF_META><CachedSource><Source>{path}</Source></CachedSource><Raster>"
+                f"<Size {size}/><PageSize {size}/><DataType>Byte</DataType></Raster><GeoTags>"
+                f"<BoundingBox {box}/><Projection>{raster.crs}</Projection></GeoTags></MRF_META>"
+            )
+    mrfs = [Path(path).with_suffix(".mrf") for path in pair]
+    before = sorted(mrfs[0].parent.iterdir())
+    watched("info", *mrfs, "--model", "cva")
+    assert sorted(mrfs[0].parent.iterdir()) == before
 
 
 def test_ask_with_the_default_model(watched, pair):

@@ -146,3 +146,14 @@ def test_what_is_no_toml(tmp_path, text):
 
 def test_lines_end_alike():
     assert decoded(b"a\r\nb\rc\n\r\n") == "a\nb\nc\n\n"
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le"])
+@pytest.mark.parametrize("text", ["min_area_m2 = 5\n", "before,after\n", "{}"])
+def test_wide_letters_without_a_mark_are_told(tmp_path, encoding, text):
+    path = tmp_path / "a.toml"
+    path.write_bytes(text.encode(encoding))
+    for read in (read_text, read_table, lambda path: read_toml(path, "options", "")):
+        with pytest.raises(InputError, match="UTF-16 without a byte order mark") as caught:
+            read(path)
+        assert caught.value.hint == "save it as UTF-8"

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 _BESIDE = ("road", "water", "building", "woody", "low plants", "bare")
 """What is worth naming beside a change, the most telling first."""
-_BESIDE_SHARE = 0.2
+_BESIDE_SHARE = 0.5
+"""Least share of what lies around a change; of less, the model is seldom right."""
 _LONG = 30.0
 """Squared perimeter over area of what is called long: a rectangle six times as long as wide."""
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from geochg.companions import companions
+from geochg.databases import has_locks, locked
 from geochg.errors import InputError
 from geochg.foreign_text import without_secrets
 from geochg.geometry.areal import areas
@@ -21,6 +26,7 @@ VECTOR_SUFFIXES = (".geojson", ".json", ".gpkg", ".fgb", ".shp", ".parquet", ".g
 
 _PARQUET = (".parquet", ".geoparquet")
 _MOST_LISTED = 20
+_LOCKED = "database is locked"
 _SETTINGS = {"GML_DOWNLOAD_SCHEMA": False, "GML_DOWNLOAD_WFS_SCHEMA": False}
 """GML tells its own fields and shapes; its schema is not asked for where it names one."""
 
@@ -131,22 +137,48 @@ def _read(text: str, columns: list[str] | None) -> gpd.GeoDataFrame:
     try:
         if Path(name.file).suffix.lower() in _PARQUET:
             return geopandas.read_parquet(name.file)
-        source = _source(name.file)
-        with _nothing_beside(name.file):
-            layer = _layer(name, source)
-            return pyogrio.read_dataframe(
-                source,
-                # GeoJSON has one layer; that of a text may be called otherwise than its file's.
-                layer=0 if isinstance(source, bytes) else layer,
-                columns=columns,
-                where=name.subset or None,
-            )
+        try:
+            return _frame(name, _source(name.file), columns)
+        except DataSourceError as error:
+            if not _is_without_locks(name.file, error):
+                raise
+            with TemporaryDirectory(prefix="geochg-") as folder:
+                copy = shutil.copyfile(name.file, Path(folder) / "copy.gpkg")
+                return _frame(name, str(copy), columns)
     # ShapelyError: a ring that is not closed, or of too few points.
     except (DataSourceError, DataLayerError, ShapelyError, OSError, ValueError) as error:
+        if _LOCKED in str(error):
+            raise locked(text) from error
         raise InputError(
             f"{without_secrets(text)} is not a vector file that GDAL can open",
             f"check the path and the file ({' '.join(str(error).split())[:200]})",
         ) from error
+
+
+def _frame(name: LayerName, source: str | bytes, columns: list[str] | None) -> gpd.GeoDataFrame:
+    import pyogrio
+
+    with _nothing_beside(name.file), warnings.catch_warnings():
+        # What GDAL mends by itself is no news to anyone.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        layer = _layer(name, source)
+        return pyogrio.read_dataframe(
+            source,
+            # GeoJSON has one layer; that of a text may be called otherwise than its file's.
+            layer=0 if isinstance(source, bytes) else layer,
+            columns=columns,
+            where=name.subset or None,
+        )
+
+
+def _is_without_locks(file: str, error: Exception) -> bool:
+    """Whether GDAL did not open a database because it lies on a network folder without locks."""
+    path = Path(file)
+    is_refused = any(reason in str(error) for reason in (_LOCKED, "disk I/O error"))
+    if not is_refused or not path.is_file() or has_locks(path.resolve().parent):
+        return False
+    # What another program has not written into the file itself yet would be missing.
+    return not companions(path, ".gpkg")
 
 
 def _source(file: str) -> str | bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -149,8 +148,8 @@ def _check_settings(values: Mapping[str, Any], folder: Path) -> None:
                 raise ModelError(f"{name} of {where} is no rank from 1 to {MOST_RANK:,}", hint)
     for name in ("lora_alpha", "alpha_pattern"):
         for alpha in _settings(values.get(name)):
-            if type(alpha) not in (int, float) or not math.isfinite(alpha):
-                raise ModelError(f"{name} of {where} is no finite number", hint)
+            if type(alpha) not in (int, float) or not 0 < alpha <= MOST_RANK:
+                raise ModelError(f"{name} of {where} is no number from 0 to {MOST_RANK:,}", hint)
 
 
 def _settings(told: object) -> list[Any]:

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 _MOST_TIMES, _SLACK = 8, 10_000_000
 """A model may have so many times the stored weights, which 4-bit numbers pack by two, and more."""
 
-MOST_WEIGHT = 1e18
-"""Greatest magnitude of a weight: the square of a larger one does not fit single precision."""
+MOST_WEIGHT = 1e8
+"""Greatest magnitude of a weight: single precision holds nothing else beside a larger one."""
 
 
 def pretrained(

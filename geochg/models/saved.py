@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -42,13 +43,23 @@ def saved_json(file: Path, hint: str = HINT) -> dict[str, Any]:
     if file.stat().st_size > MOST_SETTINGS_BYTES:
         raise ModelError(f"{file} is too large for settings", hint)
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
+        found = json.loads(
+            file.read_text(encoding="utf-8"), parse_constant=_finite, parse_float=_finite
+        )
     # RecursionError: nested deeper than anyone means to.
     except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"{file} is not JSON: {cleaned(error)}", hint) from error
     if not isinstance(found, dict):
         raise ModelError(f"{file} holds no JSON object", hint)
     return found
+
+
+def _finite(text: str) -> float:
+    """A number of a JSON file, which knows none like `NaN`."""
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"it holds {text[:40]}, which is no finite number")
+    return number
 
 
 def weight_files(folder: Path, hint: str = HINT, unfinished_ok: bool = False) -> list[Path]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +35,20 @@ _RANGES: Mapping[str, tuple[int, int]] = {
 }
 """Least and greatest of what sizes arrays; far beyond any model there is."""
 
+_EPSILON = re.compile(r"(?:^|_)eps(?:ilon)?$")
+_MOST_EPSILON = 1.0
+"""What keeps a layer norm from dividing by zero; a large one makes all values alike."""
+
 _MOST_GENERATED = {"max_new_tokens": 100_000, "num_beams": 64, "num_return_sequences": 64}
 """As much as the options of the backends take."""
 
 _DENSE = "dense_config"
 _TABLES = frozenset({"text_config", "vision_config", "qformer_config", _DENSE})
 _SHARES = re.compile(r"(?:^|_)threshold$")
+_LEAST_CONTRAST, _MOST_BRIGHT = 0.05, 2000.0
+"""Between black and white, and for either, as a model is given them: most have 4 and 3."""
+
+_LEAST_SIDE_PX = 8
 _LONGEST_PATTERN = 4000
 _MOST_REPEATS = 8
 
@@ -70,6 +79,12 @@ def check_settings(values: Mapping[str, Any], folder: Path, tensors: int, hint: 
                 f"{least} to {greatest:,}",
                 hint,
             )
+        if _EPSILON.search(name) and not _is_given(value, 0, _MOST_EPSILON):
+            raise _senseless(folder, name, value, "a small number from 0 on", hint)
+        if not isinstance(value, bool) and name.endswith("dropout") and not _is_given(value, 0, 1):
+            raise _senseless(folder, name, value, "a number from 0 to 1", hint)
+        if _DENSE in path and name == "color_weight" and not _is_given(value, 0, 1e3):
+            raise _senseless(folder, name, value, "a number from 0 to 1,000", hint)
         if _DENSE in path and _SHARES.search(name) and not _is_given(value, 0, 1):
             raise _senseless(folder, name, value, "a number from 0 to 1", hint)
         if _DENSE in path and name == "temperature" and not _is_given(value, 1e-3, 1e3):
@@ -104,16 +119,54 @@ def check_normalisation(values: Mapping[str, Any], folder: Path, hint: str = HIN
                 else ("finite numbers, one or three")
             )
             raise _senseless(folder, name, bands, rule, hint)
+    _check_contrast(values, folder, hint)
     for name in ("size", "crop_size"):
         sizes = values.get(name)
         for side in sizes.values() if isinstance(sizes, Mapping) else [sizes]:
             # Families that count pixels in all, as Qwen does, have their edges squared here.
-            if side is not None and not is_number(side, 1, 2**28):
+            if side is not None and not is_number(side, _LEAST_SIDE_PX, 2**28):
                 raise _senseless(folder, name, sizes, "sizes in pixels", hint)
     crop = values.get("crop_size")
     for side in crop.values() if isinstance(crop, Mapping) else [crop]:
-        if side is not None and not is_number(side, 1, 2**14):
+        if side is not None and not is_number(side, _LEAST_SIDE_PX, 2**14):
             raise _senseless(folder, "crop_size", crop, "sizes in pixels", hint)
+
+
+def _check_contrast(values: Mapping[str, Any], folder: Path, hint: str) -> None:
+    """Refuses a way of making pictures ready after which all of them look alike.
+
+    Args:
+        values: Of a processor, each sound by itself.
+        folder: Of the model, for the message.
+        hint: What to do about it.
+
+    Raises:
+        ModelError: With what becomes of black and of white.
+    """
+    rescale = values.get("rescale_factor")
+    if not _is_given(rescale, 1e-9, 1e3):
+        raise _senseless(
+            folder, "rescale_factor", rescale, "a number above zero, such as 1/255", hint
+        )
+    factor = 1.0 if values.get("do_rescale") is False else rescale or 1 / 255
+    means, spreads = [0.0], [1.0]
+    if values.get("do_normalize") is not False:
+        means = _listed(values.get("image_mean"), 0.0)
+        spreads = _listed(values.get("image_std"), 1.0)
+    for mean, spread in zip_longest(means, spreads, fillvalue=None):
+        mean = means[0] if mean is None else mean
+        spread = spreads[0] if spread is None else spread
+        black, white = (-mean / spread, (255 * factor - mean) / spread)
+        if white - black < _LEAST_CONTRAST or max(abs(black), abs(white)) > _MOST_BRIGHT:
+            raise ModelError(
+                f"{folder} cannot be loaded: its settings make pictures from {black:g} (black) to "
+                f"{white:g} (white), which no model sees",
+                hint,
+            )
+
+
+def _listed(told: Any, usual: float) -> list[float]:  # noqa: ANN401
+    return [usual] if told is None else told if isinstance(told, list) else [told]
 
 
 def check_generation(values: Mapping[str, Any], folder: Path, hint: str = HINT) -> None:

@@ -8,14 +8,17 @@ from urllib.parse import parse_qsl
 import rasterio
 from rasterio.errors import RasterioError
 
+from geochg.foreign_text import names_a_secret
+
 _SIGNATURES = frozenset(
     (
         # Amazon and what speaks like it, Google, Azure, CloudFront, and plain tokens.
         *("x-amz-signature", "awsaccesskeyid", "x-goog-signature", "sig", "signature", "policy"),
-        *("token", "access_token", "hdnts"),
+        *("token", "access_token", "hdnts", "hdnea", "jwt"),
     )
 )
-_REFUSED = re.compile(r"HTTP (?:response|error) code\s*:? (401|403|410)\b")
+# Stores answer 400, too, where a token has expired.
+_REFUSED = re.compile(r"HTTP (?:response|error) code\s*:? (400|401|403|410)\b")
 
 
 def is_signed(name: str) -> bool:
@@ -26,7 +29,7 @@ def is_signed(name: str) -> bool:
     given = parse_qsl(query, keep_blank_values=True)
     # GDAL may hold the address in its own query: /vsicurl?url=http...
     given += [pair for _, value in given for pair in parse_qsl(value.partition("?")[2])]
-    return any(key.lower() in _SIGNATURES for key, _ in given)
+    return any(key.lower() in _SIGNATURES or names_a_secret(key) for key, _ in given)
 
 
 def refusal(name: str) -> str:

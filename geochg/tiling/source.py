@@ -37,6 +37,8 @@ GDAL_OPTIONS = {
     # A bounded block cache, in bytes, keeps memory flat however large the raster; it holds the
     # rows of blocks that overlapping tiles read twice.
     "GDAL_CACHEMAX": 128 * 1024 * 1024,
+    # An MRF of another raster else keeps what is read of that in files beside itself.
+    "MRF_BYPASSCACHING": "YES",
     # Masks, overviews and world files beside a raster on this machine are looked for by name;
     # listing a folder of a million files is not worth its time. Beside one on a server nothing is
     # looked for: see `gdal_settings`.

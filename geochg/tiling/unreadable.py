@@ -13,6 +13,7 @@ from pathlib import Path
 from rasterio.errors import RasterioIOError
 
 from geochg.companions import container
+from geochg.databases import locked
 from geochg.errors import InputError
 from geochg.foreign_text import cleaned, without_secrets
 from geochg.remote_files import stac_item
@@ -59,6 +60,8 @@ def not_opened(name: str, error: Exception) -> InputError:
 def _looked_at(name: str, reason: str) -> InputError:
     """Why GDAL could not open what should be a file, as the file system tells."""
     file = Path(name)
+    if "database is locked" in reason:
+        return locked(name)
     if not name.strip():
         return InputError("the name of a raster is empty", "give its path")
     if file.is_dir():

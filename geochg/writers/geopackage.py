@@ -89,7 +89,7 @@ def check_layer(path: Path, layer: str, *, overwrite: bool) -> None:
 def _unusable(path: Path, error: sqlite3.Error) -> InputError:
     return InputError(
         f"cannot write into {path}: {_reason(error)}",
-        "close it in QGIS and other programs, or choose another output",
+        f"{_remedy(path, error)}, or choose another output",
     )
 
 
@@ -186,13 +186,25 @@ def _failures_named(path: Path) -> Iterator[None]:
     except sqlite3.Error as error:
         raise RunError(
             f"cannot write into {path}: {_reason(error)}",
-            "close it in QGIS and other programs or make room on that disk, then go on with"
-            " --resume",
+            f"{_remedy(path, error)}, then go on with --resume",
         ) from error
 
 
 def _is_lockable(path: Path) -> bool:
     return has_locks(path.resolve().parent)
+
+
+def _remedy(path: Path, error: sqlite3.Error) -> str:
+    """What to do about an error, which depends on its kind."""
+    # Extended codes have the plain one in their lowest byte.
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_BUSY) & 0xFF
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR):
+        return f"the file is damaged: save what it holds anew (ogr2ogr mended.gpkg {path.name})"
+    if code == sqlite3.SQLITE_FULL:
+        return "make room on that disk"
+    if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
+        return "close it in QGIS, see to it that you may write to the file and its folder"
+    return "close it in QGIS and other programs"
 
 
 def _reason(error: sqlite3.Error) -> str:

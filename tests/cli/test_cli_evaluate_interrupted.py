@@ -31,8 +31,14 @@ def kinds(folder):
     return ("evaluate", folder / "kinds", "--tile-size", 128, *files)
 
 
-def press(*_, **__):
-    os.kill(os.getpid(), signal.SIGINT)
+@pytest.fixture(params=["SIGINT", "SIGTERM"])
+def press(request):
+    """What asks this process to end."""
+
+    def ask(*_, **__):
+        os.kill(os.getpid(), getattr(signal, request.param))
+
+    return ask
 
 
 @pytest.fixture
@@ -61,7 +67,7 @@ def interrupted(geochg, marker, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("source", [pairs, rows, kinds])
-def test_while_the_model_is_asked(interrupted, marker, tmp_path, monkeypatch, source):
+def test_while_the_model_is_asked(interrupted, marker, tmp_path, monkeypatch, source, press):
     words = source(tmp_path)
     answer = marker.answer
 
@@ -74,7 +80,7 @@ def test_while_the_model_is_asked(interrupted, marker, tmp_path, monkeypatch, so
 
 
 @pytest.mark.parametrize("source", [pairs, rows, kinds])
-def test_while_a_file_is_written(interrupted, tmp_path, monkeypatch, source):
+def test_while_a_file_is_written(interrupted, tmp_path, monkeypatch, source, press):
     words = source(tmp_path)
     write_text = Path.write_text
 
@@ -89,7 +95,9 @@ def test_while_a_file_is_written(interrupted, tmp_path, monkeypatch, source):
     assert [path.name for path in left] == ([] if source is kinds else ["p.jsonl"])
 
 
-def test_answers_that_are_kept_to_go_on_stay(interrupted, geochg, marker, tmp_path, monkeypatch):
+def test_answers_that_are_kept_to_go_on_stay(
+    interrupted, geochg, marker, tmp_path, monkeypatch, press
+):
     words, count = rows(tmp_path), 0
     answer = marker.answer
 

@@ -47,13 +47,14 @@ def test_a_closed_stream_ends_no_command(number):
 
 @pytest.mark.skipif(os.name == "nt", reason="signals are sent as POSIX does")
 @pytest.mark.parametrize("module", ["click", "geochg.errors", "numpy"])
-def test_ctrl_c_while_modules_are_loaded_is_a_line_and_exit_130(module, tmp_path):
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_ctrl_c_while_modules_are_loaded_is_a_line_and_exit_130(module, name):
     # The module that is imported presses Ctrl-C, and goes on loading.
     code = (
         "import os, signal, sys, geochg_cli.main as m\n"
         "class Press:\n"
         f"    def find_spec(self, name, *_):\n"
-        f"        if name == {module!r}: os.kill(os.getpid(), signal.SIGINT)\n"
+        f"        if name == {module!r}: os.kill(os.getpid(), signal.{name})\n"
         "sys.meta_path.insert(0, Press()); sys.argv = ['geochg', 'info', 'a.tif', 'b.tif']\n"
         "m.main()"
     )

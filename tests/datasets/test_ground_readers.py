@@ -8,6 +8,7 @@ from labelled_ground import SIDE_PX, masked_folder, picture, squares, write
 from geochg.datasets.ground.covers import ANY, NOTHING, UNKNOWN_CHANGE, Cover
 from geochg.datasets.ground.labelled import MASKED_FOLDERS, edges, map_tiles, stretched
 from geochg.datasets.ground.series import (
+    SAVANNA_LEARNED,
     all_grounds,
     cities,
     clouded,
@@ -15,6 +16,8 @@ from geochg.datasets.ground.series import (
     floods,
     index_cover,
     infrared_chips,
+    savanna,
+    savanna_plots,
     seasons,
     shares_by_kind,
     split_grounds,
@@ -26,6 +29,7 @@ READERS = {
     "floods_s2": (labelled_ground.floods, floods, "flood"),
     "s2_pairs": (labelled_ground.cities, cities, "s2"),
     "s2_two_seasons": (labelled_ground.seasons, seasons, "seasons"),
+    "neon_pairs_sjer": (labelled_ground.savanna, savanna, "savanna"),
     "cloud_shadow_masks": (labelled_ground.clouded, clouded, "cloud"),
     "naip_single": (labelled_ground.infrared_chips, infrared_chips, "chip"),
 }
@@ -225,3 +229,20 @@ def test_the_last_of_each_kind_are_held_out(tmp_path):
     assert not {id(ground) for ground in learned} & {id(ground) for ground in held_out}
     floods_in_order = [ground for ground in grounds if ground.kind == "flood"]
     assert held_out[0] is floods_in_order[-1]
+
+
+def test_some_plots_of_savanna_are_never_learned_from(tmp_path):
+    labelled_ground.savanna(tmp_path, plots=SAVANNA_LEARNED + 2)
+    plots = [before.stem for before, _ in savanna_plots(tmp_path)]
+    learned = [ground.name for ground in savanna(tmp_path)]
+    assert len(plots) == SAVANNA_LEARNED + 2
+    assert learned == plots[:SAVANNA_LEARNED]
+
+
+def test_nothing_changed_in_savanna_between_its_years(tmp_path):
+    labelled_ground.savanna(tmp_path)
+    for ground in savanna(tmp_path):
+        assert len(ground.images) == 2
+        assert not np.array_equal(*ground.images)
+        assert not ground.change(0, 1).any()
+        assert not any((cover & (Cover.BUILDING | Cover.WATER)).any() for cover in ground.covers)

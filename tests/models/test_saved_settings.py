@@ -5,10 +5,13 @@ import math
 import re
 import shutil
 import time
+from dataclasses import replace
 
+import deltavlm_factory
 import pytest
 import torch
 from clip_factory import load as load_clip
+from clip_factory import noisy_tile as vlm_tile
 from clip_factory import save as save_clip
 from clip_factory import tiny_clip
 from safetensors.torch import load_file, save_file
@@ -17,9 +20,12 @@ from vlm_factory import save_adapter, save_vlm
 from geochg.errors import ModelError
 from geochg.models.adapters import adapter_folder
 from geochg.models.builtin import FOLDER
+from geochg.models.deltavlm.backend import DeltaVLMModel, DeltaVLMOptions
 from geochg.models.deltavlm.folder import check_folder, open_model
 from geochg.models.pretrained import opening_told, refuse_rubbish
+from geochg.models.saved import saved_json
 from geochg.models.saved_settings import check_normalisation, check_pattern, check_settings
+from geochg.models.vlm.engine import Text
 from geochg.models.vlm.loading import How, open_vlm
 
 
@@ -160,13 +166,14 @@ def spoil(folder, file, *keys, value):
         ("target_modules", "("),
         ("target_modules", r"(.*)*(.*)*x"),
         ("rank_pattern", {"(": 3}),
-        ("lora_alpha", math.nan),
+        ("lora_alpha", 0),
+        ("lora_alpha", -1e30),
         ("lora_alpha", "large"),
         ("r", 0),
         ("r", 10**9),
         ("r", "two"),
         ("rank_pattern", {"q_proj": 2.5}),
-        ("alpha_pattern", {"q_proj": math.inf}),
+        ("alpha_pattern", {"q_proj": 1e30}),
     ],
 )
 def test_settings_of_adapters_that_cannot_be_meant_are_refused(tmp_path, name, value):
@@ -280,3 +287,179 @@ def test_what_libraries_raise_becomes_a_line(tmp_path, error):
         opening_told(tmp_path, "try again"),
     ):
         raise error
+
+
+# --- models that see nothing ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"rescale_factor": 0},
+        {"rescale_factor": -1},
+        {"rescale_factor": 1e38},
+        {"image_std": [1e4] * 3},
+        {"image_mean": [9e3] * 3, "image_std": [0.25] * 3},
+        {"image_processor": {"rescale_factor": 1e-7}},
+        {"size": {"shortest_edge": 1}},
+    ],
+)
+def test_pictures_that_all_look_alike_are_refused(values, tmp_path):
+    with pytest.raises(ModelError, match=r"rescale_factor|no model sees|size"):
+        check_normalisation(values, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"rescale_factor": 1 / 127.5, "image_mean": [0.5] * 3, "image_std": [0.5] * 3},
+        {"do_rescale": False, "image_mean": [123.7, 116.3, 103.5], "image_std": [58.4, 57.1, 57.4]},
+        {"do_normalize": False, "image_std": [0.0001] * 3},
+        {"image_mean": 0.5, "image_std": [0.26, 0.26, 0.27]},
+    ],
+)
+def test_pictures_in_the_units_of_their_settings_pass(values, tmp_path):
+    check_normalisation(values, tmp_path)
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
+def test_json_with_numbers_that_are_none_is_refused(number, tmp_path):
+    (tmp_path / "config.json").write_text(f'{{"a": [1, {number}]}}', encoding="utf-8")
+    with pytest.raises(ModelError, match="no finite number"):
+        saved_json(tmp_path / "config.json")
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"vision_config": {"layer_norm_eps": 1e38}},
+        {"text_config": {"rms_norm_eps": -1}},
+        {"vision_norm_eps": 50},
+        {"relation_dropout": 7},
+        {"dense_config": {"color_weight": -1}},
+        {"language_batch": 0},
+    ],
+)
+def test_settings_that_drown_what_is_seen_are_refused(settings, tmp_path):
+    with pytest.raises(ModelError, match=next(iter(_leaves(settings)))):
+        check_settings(settings, tmp_path, tensors=40)
+
+
+def change_weights(folder, part, value):
+    weights = load_file(folder / "model.safetensors")
+    for name in weights:
+        if part in name:
+            weights[name] = torch.full_like(weights[name], value)
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+@pytest.mark.parametrize(
+    ("part", "value"), [("patch_embedding", 0), ("logit_scale", -100), ("vision_model.encoder", 0)]
+)
+def test_a_clip_that_tells_all_pictures_alike_is_refused(tmp_path, part, value):
+    folder = save_clip(tiny_clip(), tmp_path)
+    load_clip(folder)
+    change_weights(folder, part, value)
+    with pytest.raises(ModelError, match="sees nothing"):
+        load_clip(folder)
+
+
+@pytest.mark.parametrize("kind", ["llava", "llava_next_video", "qwen2_vl", "idefics3"])
+def test_a_vision_language_model_that_sees_nothing_is_refused(tmp_path, kind):
+    folder = save_vlm(kind, tmp_path)
+    tile = vlm_tile()
+    open_vlm(folder, HOW).look([tile])
+    for part in ("patch_embed", "vision_tower.encoder"):
+        change_weights(folder, part, 0)
+    engine = open_vlm(folder, HOW)
+    with pytest.raises(ModelError, match="sees nothing"):
+        engine.look([tile])
+    engine.look([replace(tile, after=tile.before)])
+
+
+@pytest.mark.parametrize("vit", [True, False])
+def test_a_deltavlm_that_sees_nothing_is_refused(tmp_path, vit):
+    config = deltavlm_factory.tiny_config(vit=vit, dense=not vit)
+    folder = deltavlm_factory.save(deltavlm_factory.tiny_model(config), tmp_path)
+    tile = deltavlm_factory.tile()
+
+    def look():
+        return DeltaVLMModel.load(str(folder), DeltaVLMOptions(), "cpu").look([tile])
+
+    look()
+    change_weights(folder, "vision", 0)
+    with pytest.raises(ModelError, match="sees nothing"):
+        look()
+
+
+@pytest.mark.parametrize("value", [1e10, -3e8, 1e17])
+def test_weights_that_drown_all_others_are_refused(tmp_path, value):
+    with pytest.raises(ModelError, match="far too large"):
+        refuse_rubbish([("bias", torch.tensor([0.1, value]))], tmp_path)
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        ("intercept", 1e308),
+        ("intercept", "3"),
+        ("intercept", None),
+        ("hysteresis", -50),
+        ("water", -1e30),
+        ("confidence", [[0.5, 0.1], [0.1, 0.9]]),
+        ("confidence", [[0.1], [0.1, 0.9]]),
+        ("more", 1),
+    ],
+)
+def test_calibrations_that_would_hide_change_are_refused(tmp_path, setting):
+    folder = deltavlm_factory.save(deltavlm_factory.tiny_model(), tmp_path)
+    name, value = setting
+    calibration = {"hysteresis": 0.5, "intercept": -0.5, "confidence": [[0.1, 0.9], [0.2, 0.8]]}
+    spoil(folder, "config.json", "dense_config", "calibration", value=calibration)
+    check_folder(folder)
+    calibration[name] = value
+    spoil(folder, "config.json", "dense_config", "calibration", value=calibration)
+    with pytest.raises(ModelError, match="calibration"):
+        check_folder(folder)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"cache_implementation": "static"},
+        {"dola_layers": "low", "max_time": 0.0},
+        {"stop_strings": ["a"], "suppress_tokens": [1, 2]},
+        {"constraints": 1, "prompt_lookup_num_tokens": 3},
+    ],
+)
+def test_ways_of_generating_that_nobody_asked_for_do_not_count(tmp_path, settings):
+    folder = save_vlm("llava", tmp_path)
+    text = Text(0, [3, 4])
+
+    def said():
+        engine = open_vlm(folder, HOW)
+        return engine.say(engine.look([vlm_tile()]), [text])
+
+    plain = said()
+    for name, value in settings.items():
+        spoil(folder, "generation_config.json", name, value=value)
+    assert said() == plain
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("repetition_penalty", 0), ("repetition_penalty", 1e38), ("no_repeat_ngram_size", -1)],
+)
+def test_ways_of_generating_that_make_no_words_are_refused(tmp_path, name, value):
+    folder = save_vlm("llava", tmp_path)
+    spoil(folder, "generation_config.json", name, value=value)
+    with pytest.raises(ModelError, match=name):
+        open_vlm(folder, HOW)
+
+
+def test_words_that_are_all_equally_likely_are_no_answer(tmp_path):
+    folder = save_vlm("llava", tmp_path)
+    change_weights(folder, "lm_head", 0)
+    engine = open_vlm(folder, HOW)
+    found = engine.choose(engine.look([vlm_tile()]), [Text(0, [3, 4])], (("Yes",), ("No",)))
+    assert all(math.isnan(share) for share in found[0])

@@ -127,6 +127,16 @@ def seasons(root: Path) -> None:
         write(root / "s2_two_seasons" / "masks" / f"{date}.tif", cloud, 10.0)
 
 
+def savanna(root: Path, plots: int = 2) -> None:
+    """Plots of which the second year is greener; the last plot's second year is missing."""
+    for number in range(plots + 1):
+        image = picture(number)
+        write(root / "neon_pairs_sjer" / "2017" / f"plot_{number:02}.tif", image, 0.1)
+        if number < plots:
+            image[1] += 5
+            write(root / "neon_pairs_sjer" / "2018" / f"plot_{number:02}.tif", image, 0.1)
+
+
 def clouded(root: Path) -> None:
     """A scene in which white clouds stand over darker ground."""
     bands = picture(5, bands=4, dtype=np.uint16)
@@ -146,7 +156,7 @@ def infrared_chips(root: Path) -> None:
     write(root / "naip_single" / "m_1.tif", bands, 1.0)
 
 
-WRITERS = (map_tiles, farmland_years, floods, cities, seasons, clouded, infrared_chips)
+WRITERS = (map_tiles, farmland_years, floods, cities, seasons, savanna, clouded, infrared_chips)
 
 
 def ground_folder(root: Path) -> Path:

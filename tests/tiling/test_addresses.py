@@ -23,6 +23,10 @@ SERVER = Path(__file__).parent.parent / "support" / "signed_server.py"
         "/vsicurl/https://storage.googleapis.com/a.tif?X-Goog-Signature=ab",
         "/vsicurl?empty_dir=yes&url=https%3A%2F%2Fb.org%2Fa.tif%3Fsig%3Dab",
         "https://cdn.org/a.tif?Expires=1&Signature=ab&Key-Pair-Id=k",
+        "https://tiles.planet.com/a.tif?api_key=ab",
+        "https://b.oss.aliyuncs.com/a.tif?x-oss-signature=ab",
+        "https://b.org/a.tif?hdnea=exp%3D1~hmac%3Dab",
+        "https://b.s3.amazonaws.com/a.tif?X-Amz-Security-Token=ab",
     ],
 )
 def test_addresses_with_a_signature(name):

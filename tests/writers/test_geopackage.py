@@ -9,7 +9,7 @@ import pyogrio
 import pytest
 import shapely
 
-from geochg.errors import RunError
+from geochg.errors import InputError, RunError
 from geochg.writers import geopackage
 from geochg.writers.checks import Output, check_outputs
 from geochg.writers.layers import write_features
@@ -212,3 +212,31 @@ def test_folders_without_locks(project, monkeypatch):
         assert len(geopandas.read_file(project, layer="changes")) == count
         assert names(project) == ["changes", "parcels", "roads"]
     check_sound(project)
+
+
+def spoil_schema(path):
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("ALTER TABLE gpkg_contents RENAME COLUMN data_type TO other")
+
+
+def spoil_pages(path):
+    content = bytearray(path.read_bytes())
+    content[8192:24576] = bytes(range(256)) * 64
+    path.write_bytes(content)
+
+
+def spoil_root(path):
+    content = bytearray(path.read_bytes())
+    content[100:200] = b"\xff" * 100
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("spoil", [spoil_schema, spoil_pages, spoil_root])
+def test_a_damaged_file_is_not_blamed_on_other_programs(tmp_path, spoil):
+    path = tmp_path / "mine.gpkg"
+    frame(200).to_file(path, layer="mine")
+    spoil(path)
+    with pytest.raises(InputError) as caught:
+        geopackage.check_layer(path, "changes", overwrite=False)
+    assert "damaged" in caught.value.hint
+    assert "QGIS" not in caught.value.hint

@@ -1,4 +1,4 @@
-"""Grounds with real second dates: farmland by the year, floods, cities from Sentinel-2, clouds."""
+"""Grounds with real second dates: fields and savanna by the year, floods, cities, clouds."""
 
 from __future__ import annotations
 
@@ -27,6 +27,8 @@ from geochg.models.deltavlm.scene import whitening
 _SURE_SHARE = 0.85
 """Share of a pair of Sentinel-2 that is taken for unchanged: what is least unusual in it."""
 
+SAVANNA_LEARNED = 12
+"""Plots of savanna that are learned from or calibrated on; the others are looked at only."""
 
 _EXAMPLES = ("dubai", "20120731", "20140720")
 """What the package's example pairs are made of; left out, so that they show what was not seen."""
@@ -35,7 +37,7 @@ _EXAMPLES = ("dubai", "20120731", "20140720")
 def all_grounds(root: Path) -> list[Ground]:
     """Every ground that a folder of imagery holds."""
     found = [*map_tiles(root), *farmland_years(root), *floods(root), *cities(root)]
-    found += [*seasons(root), *clouded(root), *infrared_chips(root)]
+    found += [*seasons(root), *savanna(root), *clouded(root), *infrared_chips(root)]
     for folder in MASKED_FOLDERS:
         found += folder.grounds(root)
     return found
@@ -204,6 +206,36 @@ def seasons(root: Path) -> Iterator[Ground]:
         mask = np.zeros(covers[0].shape, np.uint8)
         yield Ground(
             "seasons", images, covers, 10.0, (3.5, 4.5), 0.4, lends=False, change=_always(mask)
+        )
+
+
+def savanna_plots(root: Path) -> list[tuple[Path, Path]]:
+    """The files of each plot of savanna in its two years, by name."""
+    folder = root / "neon_pairs_sjer"
+    before = sorted((folder / "2017").glob("*.tif"))
+    pairs = [(path, folder / "2018" / path.name) for path in before]
+    return [pair for pair in pairs if pair[1].exists()]
+
+
+def savanna(root: Path) -> Iterator[Ground]:
+    """Plots of grass and oaks in two years: season, shadows and seams differ, nothing changed."""
+    plots = savanna_plots(root)[:SAVANNA_LEARNED]
+    for paths in plots:
+        images = [read_color(path)[0] for path in paths]
+        shape = images[0].shape[:2]
+        if images[1].shape[:2] != shape:
+            continue
+        covers = [np.full(shape, Cover.WOODY | Cover.LOW | Cover.BARE, np.uint8)] * 2
+        mask = np.zeros(shape, np.uint8)
+        yield Ground(
+            "savanna",
+            images,
+            covers,
+            0.1,
+            (0.1, 0.16),
+            1.0 / len(plots),
+            change=_always(mask),
+            name=paths[0].stem,
         )
 
 

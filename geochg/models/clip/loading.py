@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from geochg.errors import GeochgError, ModelError
@@ -20,6 +19,7 @@ from geochg.models.pretrained import broken_errors, opening_told, pretrained
 from geochg.models.quiet import quietly
 from geochg.models.saved import fingerprint, first_line, saved_json, weight_files
 from geochg.models.saved_settings import check_normalisation, check_settings, tensors_in
+from geochg.models.sight import refuse_same, unlike_pictures
 
 HINT = "name a folder or hub id of a CLIP or SigLIP of the transformers library"
 PREPROCESSORS = ("preprocessor_config.json", "processor_config.json")
@@ -97,7 +97,7 @@ def open_encoder(folder: Path, wanted: Wanted) -> Encoder:
             raise ModelError(f"the model in {folder} gives no finite numbers for texts", HINT)
         encoder = Encoder(model, processor, texts)
         try:
-            encoder.probabilities([np.zeros((3, 64, 64), np.uint8)])
+            refuse_same(encoder.probabilities(unlike_pictures()))
         except GeochgError:
             raise
         except broken_errors() as error:

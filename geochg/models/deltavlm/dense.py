@@ -27,7 +27,11 @@ from geochg.models.deltavlm.difference_maps import (
 )
 from geochg.models.deltavlm.scene import SceneLayout, scene_layout
 from geochg.models.deltavlm.vision import split_dates
-from geochg.models.deltavlm.vision_output import AVERAGED_LOGITS, TWICE_THE_MEDIAN
+from geochg.models.deltavlm.vision_output import (
+    AVERAGED_LOGITS,
+    COVER_WEIGHT,
+    TWICE_THE_MEDIAN,
+)
 from geochg.records import LAND_COVER
 
 COVERS = len(LAND_COVER) + 1
@@ -87,8 +91,8 @@ class DenseOutput(NamedTuple):
         )
         differs = (after - before).abs().clamp(1e-3, 1 - 1e-3)
         from_cover = torch.log(differs) - torch.log1p(-differs)
-        networks = self.pyramid_logits[:, 1:] + from_cover.clamp(-_SURE, _SURE)
-        return (networks + self.color_logits) / AVERAGED_LOGITS
+        networks = self.pyramid_logits[:, 1:] + COVER_WEIGHT * from_cover.clamp(-_SURE, _SURE)
+        return (networks + self.color_logits) / (2 + COVER_WEIGHT)
 
 
 class DenseHead(nn.Module):

@@ -25,6 +25,7 @@ from geochg.models.deltavlm.vision_output import (
     VisionRuntime,
     batches,
 )
+from geochg.models.sight import refuse_blind
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -177,6 +178,7 @@ class Detector:
             for (before, after), vector in zip(encoded, scene.vectors, strict=True)
         )
         before, after = encoded[0]
+        refuse_blind(tiles, before.maps[-1][: len(tiles)], after.maps[-1][: len(tiles)])
         return full, half, (before.tokens, after.tokens)
 
     def _measured(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geochg.errors import ModelError
+from geochg.models.generation import keep_plain_settings
 from geochg.models.pretrained import opening_told, pretrained
 from geochg.models.saved import checksum, saved_json, weight_files
 from geochg.models.saved_settings import (
@@ -152,6 +153,7 @@ def open_model(
     with opening_told(folder, HINT, "tokenizer"):
         processor = DeltaVLMProcessor.from_pretrained(folder)
     model.eval()
+    keep_plain_settings(model, folder, HINT)
     return (model if settings else model.to(device)), processor
 
 

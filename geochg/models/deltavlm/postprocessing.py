@@ -18,7 +18,7 @@ from geochg.land_cover import class_and_direction
 from geochg.models.deltavlm.detector import HALF, Scene
 from geochg.models.deltavlm.resample import resampled
 from geochg.models.deltavlm.vision_output import (
-    AVERAGED_LOGITS,
+    COVER_WEIGHT,
     DenseArrays,
     HeadFacts,
     VisionOutput,
@@ -57,7 +57,7 @@ _BUILDING = LAND_COVER.index("building")
 _WATER = LAND_COVER.index("water")
 _NOT_SEEN = len(LAND_COVER)
 _SURE = 4.6
-_MOST_LOGITS = 1e6
+_MOST_LOGITS = 30.0
 _LEAST = np.float32(1e-6)
 
 
@@ -114,11 +114,15 @@ class Calibration:
             raise ValueError(f"unknown calibration {unknown[0]!r}")
         if not all(is_number(number, -_MOST_LOGITS, _MOST_LOGITS) for number in numbers):
             raise ValueError("a calibration that is no finite number")
+        if values.get("hysteresis", 0) < 0:
+            raise ValueError("a hysteresis below zero")
         if not confidence:
             return cls(**values)
         means, shares = map(tuple, confidence)
         if len(means) != len(shares):
             raise ValueError("a confidence whose means and shares are not as many")
+        if not all(0 <= share <= 1 for share in (*means, *shares)) or list(means) != sorted(means):
+            raise ValueError("a confidence that is no shares, or whose means do not rise")
         return cls(**values, confidence=(means, shares))
 
     def to_dict(self) -> dict[str, Any]:
@@ -331,9 +335,9 @@ def building_logits(
     """
     differs = np.clip(np.abs(after[_BUILDING] - before[_BUILDING]), 1e-3, 1 - 1e-3)
     from_cover = np.clip(_logit(differs), -_SURE, _SURE)
-    networks = dense.pyramid_logits[0, 1] + from_cover
+    networks = dense.pyramid_logits[0, 1] + COVER_WEIGHT * from_cover
     logits: NDArray[np.float32] = networks + color
-    logits /= AVERAGED_LOGITS
+    logits /= 2 + COVER_WEIGHT
     return logits
 
 

@@ -17,6 +17,7 @@ from geochg.models.deltavlm.vision_output import (
     batches,
 )
 from geochg.models.pictures import rgb
+from geochg.models.sight import refuse_blind
 
 if TYPE_CHECKING:
     import numpy as np
@@ -84,8 +85,9 @@ class TorchVision:
             first, second = split_dates(features.tokens)
             before.append(first)
             after.append(second)
-        count = len(tiles)
-        return VisionOutput(torch.cat(before)[:count], torch.cat(after)[:count], None)
+        first, second = (torch.cat(parts)[: len(tiles)] for parts in (before, after))
+        refuse_blind(tiles, _array(first), _array(second))
+        return VisionOutput(first, second, None)
 
     def _placed(self, array: NDArray[np.float32]) -> torch.Tensor:
         return torch.from_numpy(array).to(self.model.device, self.model.dtype)

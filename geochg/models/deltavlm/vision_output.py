@@ -29,6 +29,10 @@ TWICE_THE_MEDIAN = 45 / 64
 AVERAGED_LOGITS = 3
 """Logits of any change that are averaged: of two networks, and of the plain colours."""
 
+COVER_WEIGHT = 2
+"""What the land covers count in the mean for a change of buildings, where pyramid and colours count
+1: they follow roofs best."""
+
 DENSE_FIELDS = (
     "pyramid_logits",
     "statistics_logits",

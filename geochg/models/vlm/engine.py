@@ -171,11 +171,10 @@ class Engine(ABC, Generic[_Glance]):
         ends = list(accumulate(map(len, first)))
 
         def chosen(part: Sequence[Text]) -> list[list[float]]:
-            logits = (
-                self._generated(glance, part, max_new_tokens=1, output_logits=True)
-                .logits[0][:, tokens]
-                .double()
-            )
+            whole = self._generated(glance, part, max_new_tokens=1, output_logits=True).logits[0]
+            logits = whole[:, tokens].double()
+            # To a model that is damaged all words may be equally likely, and each answer is chance.
+            logits[whole.amax(dim=1) == whole.amin(dim=1)] = torch.nan
             scores = [
                 logits[:, end - len(each) : end].logsumexp(dim=1)
                 for each, end in zip(first, ends, strict=True)

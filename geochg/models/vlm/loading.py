@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from geochg.errors import ModelError
 from geochg.models.adapters import adapted, adapter_folder
+from geochg.models.generation import keep_plain_settings
 from geochg.models.pretrained import opening_told, pretrained
 from geochg.models.quantised import quantised_settings
 from geochg.models.saved import saved_json, weight_files
@@ -72,6 +73,7 @@ def open_vlm(folder: Path, how: How) -> Engine[Any]:
     if kind in instructblip.MODEL_CLASSES:
         whole = instructblip.VISION_PARTS
         model = _model(folder, instructblip.MODEL_CLASSES[kind], whole, how)
+        keep_plain_settings(model.language_model, folder, HINT)
         return instructblip.InstructBlipEngine.open(
             model, _tokenizer(folder), folder, how.max_tokens
         )
@@ -110,6 +112,7 @@ def _model(folder: Path, class_name: str, whole: Sequence[str], how: How) -> Any
     if how.adapter:
         model = adapted(model, how.adapter, merge=how.bits is None)
     model.eval()
+    keep_plain_settings(model, folder, HINT)
     return model if how.bits is not None else model.to(how.device)
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from geochg.errors import ModelError
+from geochg.models.sight import refuse_blind
 from geochg.models.vlm.chat import ChatWriter
 from geochg.models.vlm.engine import Engine, Text
 from geochg.models.vlm.family import Family, Shown
@@ -84,7 +85,22 @@ class PrefixEngine(Engine[Glance]):
             logits_to_keep=1,
             **inputs,
         )
+        self._refuse_blind(tiles, ids, cache)
         return Glance(cache, ids, self.family.state)
+
+    def _refuse_blind(self, tiles: Sequence[Tile], ids: Sequence[int], cache: Cache) -> None:
+        """Refuses a model to which both dates are the same where they are not.
+
+        The first layer's values are of each token by itself: those of the first and of the second
+        half of the pictures' tokens are of the two dates.
+        """
+        places = [place for place, token in enumerate(ids) if token == self.family.token]
+        values = getattr(cache.layers[0], "values", None)
+        if values is None or values.dim() != 4 or values.shape[2] != len(ids):
+            return  # a layer that keeps something else
+        half = len(places) // 2
+        seen = values[:, :, places].float().cpu().numpy()
+        refuse_blind(tiles, seen[:, :, :half], seen[:, :, half : 2 * half])
 
     def _inputs(self, glance: Glance, texts: Sequence[Text]) -> Mapping[str, Any]:
         """Whole rows: what was seen, padding, the text."""

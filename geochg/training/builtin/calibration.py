@@ -37,7 +37,7 @@ _LOGITS = np.linspace(-6, 6, 121)
 _INTERCEPTS = np.linspace(-6, 3, 37)
 _OF_TYPICAL = np.linspace(-0.8, 0.2, 11)
 _OF_RESOLUTION = np.linspace(-0.4, 0.4, 5)
-_WATER = (0.0, 0.5, 1.0, 1.5, 2.0)
+_WATER = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0)
 _HYSTERESIS = (0.0, 0.5, 1.0, 1.5, 2.0)
 _AS_GOOD = 0.005
 """Scores that differ by less are alike."""
@@ -108,9 +108,9 @@ def fitted(samples: Sequence[Sample]) -> Calibration:
     """
     plain = max((_of_scene(samples, water) for water in _WATER), key=lambda found: found[0])[1]
     samples = [_with_water(sample, plain.water) for sample in samples]
-    built = [curve for sample in samples if (curve := _curve(sample, "building"))]
-    outline = max(_LOGITS, key=lambda cut: _score(built, Calibration(float(cut))))
-    plain = replace(plain, building=float(outline))
+    built = [curve for sample in _of_buildings(samples) if (curve := _curve(sample, "building"))]
+    outlined = [_score(built, Calibration(float(cut))) for cut in _LOGITS]
+    plain = replace(plain, building=float(_LOGITS[int(np.argmax(outlined))]))
     tried = [_raised(samples, replace(plain, hysteresis=below)) for below in _HYSTERESIS]
     best = max(score for score, _ in tried)
     plain = [each for score, each in tried if score >= best - _AS_GOOD][-1]
@@ -167,13 +167,22 @@ def _score(curves: Sequence[_Curve], calibration: Calibration) -> float:
 
 
 def _of_scene(samples: Sequence[Sample], water: float) -> tuple[float, Calibration]:
-    """The cut for any change that goes best with a weight of water, and its score."""
+    """The cut for any change that goes best with a weight of water, and its score.
+
+    Of those that are as good, the one that depends least on the scene, and then the highest.
+    """
     moved = (_with_water(sample, water) for sample in samples)
     curves = [curve for sample in moved if (curve := _curve(sample, "change"))]
-    grid = product(_INTERCEPTS, _OF_TYPICAL, _OF_RESOLUTION)
-    tried = [Calibration(float(a), float(b), float(c), water=water) for a, b, c in grid]
+    grid = product(_OF_TYPICAL, _OF_RESOLUTION, _INTERCEPTS)
+    tried = [Calibration(float(c), float(a), float(b), water=water) for a, b, c in grid]
     scores = [_score(curves, each) for each in tried]
-    return max(scores), tried[int(np.argmax(scores))]
+    good = [
+        (abs(each.of_typical) + abs(each.of_resolution), -each.intercept, place)
+        for place, (each, score) in enumerate(zip(tried, scores, strict=True))
+        if score >= max(scores) - _AS_GOOD
+    ]
+    place = min(good)[-1]
+    return scores[place], tried[place]
 
 
 def _with_water(sample: Sample, water: float) -> Sample:
@@ -183,6 +192,17 @@ def _with_water(sample: Sample, water: float) -> Sample:
     return sample._replace(finding=replace(finding, change=change))
 
 
+def _of_buildings(samples: Sequence[Sample]) -> list[Sample]:
+    """The samples of kinds of ground in half of whose pairs at least a building changed."""
+    changed: dict[str, list[bool]] = defaultdict(list)
+    for sample in samples:
+        truth, known = _truth(sample.pair, "building")
+        changed[sample.kind].append(bool((truth & known).any()))
+    return [
+        sample for sample in samples if 2 * sum(changed[sample.kind]) >= len(changed[sample.kind])
+    ]
+
+
 def _raised(samples: Sequence[Sample], plain: Calibration) -> tuple[float, Calibration]:
     """A calibration with the cuts that suit its hysteresis best, and the mean of their scores."""
     scores = []
@@ -190,7 +210,8 @@ def _raised(samples: Sequence[Sample], plain: Calibration) -> tuple[float, Calib
         candidates = [
             replace(plain, **{name: getattr(plain, name) + float(more)}) for more in _RAISED
         ]
-        found = [_joined_score(samples, surface, each) for each in candidates]
+        asked = samples if surface == "change" else _of_buildings(samples)
+        found = [_joined_score(asked, surface, each) for each in candidates]
         scores.append(max(found))
         plain = candidates[int(np.argmax(found))]
     return float(np.mean(scores)), plain

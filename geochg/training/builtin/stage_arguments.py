@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, TypeVar
 
+import torch
 from transformers import TrainingArguments
 
 _Batch = TypeVar("_Batch")
@@ -38,6 +39,7 @@ def stage_arguments(
         report_to=["tensorboard"],
         remove_unused_columns=False,
         disable_tqdm=True,
+        dataloader_pin_memory=torch.cuda.is_available(),
         **settings,
     )
 

@@ -12,8 +12,14 @@ from geochg.models.deltavlm.postprocessing import Calibration, Finding
 from geochg.models.deltavlm.torch_vision import TorchVision
 from geochg.training.builtin import calibration as calibration_module
 from geochg.training.builtin import pairs as pairs_module
-from geochg.training.builtin.calibration import calibrated, color_weight_factor, found
-from geochg.training.builtin.pairs import PairMaker
+from geochg.training.builtin.calibration import (
+    Sample,
+    calibrated,
+    color_weight_factor,
+    fitted,
+    found,
+)
+from geochg.training.builtin.pairs import Pair, PairMaker
 
 SIDE_PX = 64
 
@@ -174,3 +180,33 @@ def test_the_colour_logits_get_the_spread_of_the_networks():
     config.color_weight *= color_weight_factor(detector, GROUNDS, seed=0)
     assert color_weight_factor(detector, GROUNDS, seed=0) == pytest.approx(1, rel=1e-3)
     assert color_weight_factor(detector, [], seed=0) == 1
+
+
+@pytest.mark.parametrize("change", [(0.5, 2.0), (-3.0, -1.5), (-1.0, 3.0)])
+def test_without_need_the_cut_does_not_follow_the_scene(change, monkeypatch):
+    monkeypatch.setattr(calibration_module, "found", made_up(change))
+    plain = calibrated(None, GROUNDS, seed=0)
+    assert plain.of_typical == pytest.approx(0, abs=1e-9)
+    assert plain.of_resolution == pytest.approx(0, abs=1e-9)
+
+
+def built_sample(kind, changed, logit):
+    """A pair in which a block was built or not, with a logit there and the opposite elsewhere."""
+    before = np.full((SIDE_PX, SIDE_PX), int(ANY - Cover.BUILDING), np.uint8)
+    after, truth = before.copy(), np.zeros((SIDE_PX, SIDE_PX), bool)
+    truth[10:30, 10:30] = changed
+    after[truth] = Cover.BUILDING
+    image = np.zeros((SIDE_PX, SIDE_PX, 4), np.float32)
+    pair = Pair(image, image, before, after, truth.astype(np.uint8), True, 1.0)
+    logits = np.where(truth, logit + 1, logit - 1).astype(np.float32)
+    nothing = np.zeros((7, SIDE_PX, SIDE_PX), np.float32)
+    return Sample(kind, pair, Finding(logits, logits, nothing, nothing), 0.0)
+
+
+@pytest.mark.parametrize("logit", [-2.0, 0.0, 2.0])
+def test_ground_where_buildings_seldom_change_does_not_move_their_cut(logit):
+    towns = [built_sample("town", True, logit) for _ in range(4)]
+    fields = [built_sample("field", number == 0, logit - 4) for number in range(4)]
+    alone, beside = (fitted(samples).building for samples in (towns, towns + fields))
+    assert logit - 1 < alone <= logit + 1
+    assert beside == pytest.approx(alone)
