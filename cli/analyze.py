@@ -209,8 +209,14 @@ def _not_seen(result: ChangeResult) -> str:
 
 
 def _area_m2(result: ChangeResult) -> float:
-    return round(float(result.features["area_m2"].sum()), 1)
+    from geochg.tasks.quantities import rounded
+
+    return rounded(float(result.features["area_m2"].sum()), 1)
 
 
 def _hectares(area_m2: float) -> str:
+    from geochg.tasks.quantities import area_in_words
+
+    if 0 < area_m2 < 1:
+        return area_in_words(area_m2)
     return f"{area_m2 / 1e4:,.2f} ha" if area_m2 >= 100 else f"{area_m2:,.1f} m²"

@@ -35,12 +35,16 @@ def info(ctx: click.Context, /, before: str, after: str, as_json: bool, **_: Any
 
 
 def _in_words(facts: Mapping[str, Any]) -> Iterator[str]:
+    from geochg.tasks.quantities import area_in_words
+
     for date in ("before", "after"):
         yield from _source_in_words(date, facts[date])
     grid = facts["grid"]
+    km2 = grid["overlap_km2"]
+    overlap = f"{km2:g} km²" if km2 >= 0.01 else area_in_words(km2 * 1e6)
     yield (
         f"common grid  {grid['width_px']} x {grid['height_px']} px of {grid['pixel_m']:g} m, "
-        f"{grid['overlap_km2']:g} km², {grid['crs']}"
+        f"{overlap}, {grid['crs']}"
     )
     yield f"bands        {', '.join(facts['bands'])}"
     for remark in facts["remarks"]:

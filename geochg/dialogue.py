@@ -15,7 +15,7 @@ from geochg.options import AnalyzeOptions
 from geochg.records import Exchange, PixelWindow, Tile, TileFailure, TileWindow
 from geochg.tiling.aoi import square_around
 from geochg.tiling.layout import Layout
-from geochg.tiling.pair import RasterPair, nothing_valid, open_pair, place_pair
+from geochg.tiling.pair import RasterPair, nothing_valid, place_pair
 from geochg.tiling.preparation import prepare
 from geochg.tiling.read import read_ahead
 from geochg.tiling.source import gdal_settings
@@ -118,9 +118,8 @@ def _seen(pair: RasterPair, options: AnalyzeOptions, model: ChangeModel) -> Rast
     if factor <= 1:
         return pair
     coarser = replace(options, resolution=abs(pair.grid.resolution.x) * factor)
-    bands = model.capabilities.bands
-    seen = open_pair(pair.before.path, pair.after.path, coarser, bands)
-    return replace(seen, remarks=pair.remarks, is_view=True)
+    seen = place_pair(pair.before.path, pair.after.path, coarser)
+    return replace(pair, grid=seen.grid, area=seen.area, is_view=True)
 
 
 def _view_px(options: AnalyzeOptions, model: ChangeModel) -> int:

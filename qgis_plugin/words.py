@@ -20,6 +20,16 @@ def tr(text: str) -> str:
     return _known.get(text, text)
 
 
+def area_in_words(area_m2: float) -> str:
+    """An area in a unit that shows it: `1.20 ha`, `230 m²`, `0.25 m²`, `40 cm²`."""
+    if area_m2 >= 10_000:
+        return f"{area_m2 / 1e4:,.2f} ha"
+    if area_m2 >= 10 or area_m2 == 0:
+        return f"{area_m2:,.0f} m²"
+    figures = f"{area_m2:.2g}" if area_m2 >= 0.01 else f"{area_m2 * 1e4:.2g}"
+    return f"{float(figures):g} {'m²' if area_m2 >= 0.01 else 'cm²'}"
+
+
 def load_words(language: str | None = None) -> None:
     """Loads the translation.
 

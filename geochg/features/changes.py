@@ -24,6 +24,7 @@ from geochg.geometry.objects import objects_within, point_within
 from geochg.land_cover import covers_of
 from geochg.options import Geometry
 from geochg.records import Ground, TileResult
+from geochg.tasks.quantities import rounded
 
 if TYPE_CHECKING:
     from geopandas import GeoDataFrame
@@ -85,8 +86,8 @@ def change_features(
         outlined or shares its tile, else the model's about the tile), `count` (Int64; of outlined
         features the separate buildings, or the stretches of road; else the model's count where the
         feature is the only one of its class in its only tile, or missing), `area_m2` (geodesic, 1
-        decimal), `tiles` and `cells` (lists of names such as `r0c1` and `r0c1/top-left`),
-        `geometry` (polygons).
+        decimal, of tiny ones 3 figures), `tiles` and `cells` (lists of names such as `r0c1` and
+        `r0c1/top-left`), `geometry` (polygons).
     """
     return changes_of(results, grid, settings).features
 
@@ -119,7 +120,7 @@ def changes_of(results: Iterable[TileResult], grid: GeoBox, settings: FeatureSet
             "string",
         ),
         "count": series([fact.count for fact in facts], "Int64"),
-        "area_m2": series(area_m2[order].round(1), "float64"),
+        "area_m2": series([rounded(float(each), 1) for each in area_m2[order]], "float64"),
         "tiles": series([layer.entries[i].tiles for i in order], "object"),
         "cells": series([layer.entries[i].cells for i in order], "object"),
     }

@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Self
 
+import numpy as np
+
 from geochg.errors import GeochgError, ModelError, RunError
 from geochg.finite import finite
 from geochg.foreign_text import LONGEST_TEXT, cleaned
@@ -261,10 +263,13 @@ class ChangeModel(ABC):
         outlines, counts = given[Task.LOCATE], given.get(Task.COUNT)
         caption = given.get(Task.CAPTION)
         assert isinstance(outlines, Outlines)
+        # Where a file holds nothing, a change that is plain to see may be a tiny share of the tile.
+        shown = tile.valid & (tile.before.any(axis=0) | tile.after.any(axis=0))
         return Observed(
             outlines,
             tile.valid,
             facts.pixel_area_m2,
+            int(np.count_nonzero(shown)),
             counts if isinstance(counts, Counts) else None,
             caption if isinstance(caption, Caption) else None,
         )

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _LEAST_SHARE = 0.0005
-"""Channels on less than this share of the tile are not worth a word."""
+"""Channels on less than this share of what a tile shows are not worth a word."""
 
 _COUNT = re.compile(r"\bhow many\b|\bnumber of\b|\bcount\b")
 _AREA = re.compile(r"\bhow (?:much|large|big)\b|\barea\b|\bhectares?\b|\bsquare\b|\bsize\b")
@@ -69,6 +69,7 @@ class Observed:
         outlines: Where.
         valid: `(height, width)` bool.
         pixel_area_m2: Of the ground; not a number for pictures without a place.
+        shown_px: Pixels that show anything: valid, and not empty at both dates.
         counts: How many; None when the model does not count.
         caption: In words; None when it has none.
     """
@@ -76,6 +77,7 @@ class Observed:
     outlines: Outlines
     valid: NDArray[np.bool_]
     pixel_area_m2: float
+    shown_px: int
     counts: Counts | None
     caption: Caption | None
 
@@ -157,7 +159,7 @@ def _found(observed: Observed, words: Sequence[str]) -> list[_Found]:
     for index, channel in enumerate(outlines.channels):
         where = changed & (outlines.channel == index)
         count_px = int(np.count_nonzero(where))
-        if count_px <= _LEAST_SHARE * where.size:
+        if count_px <= _LEAST_SHARE * observed.shown_px:
             continue
         inside = np.bincount(zones[where], minlength=9)
         cells = np.flatnonzero(inside > CELL_AREA_SHARE * np.maximum(valid_px, 1))

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from rasterio import DatasetReader
 from rasterio.windows import Window
+
+from geochg.tiling.absent import is_written
 
 _MOST_SIDE_PX = 512
 _LATTICE = 24
@@ -44,15 +47,43 @@ def _lattice(dataset: DatasetReader, bands: Sequence[int]) -> NDArray[Any]:
     height_px, width_px = dataset.shape
     rows, cols = (_middles(side_px) for side_px in (height_px, width_px))
     whole_rows = dataset.block_shapes[bands[0] - 1][1] >= width_px
+    pixel_at = partial(_pixel, dataset, bands, {})
     lines = []
     for row in rows:
         if whole_rows:
             line = dataset.read(list(bands), window=Window(0, row, width_px, 1))[:, 0, cols]
         else:
-            pixels = [dataset.read(list(bands), window=Window(col, row, 1, 1)) for col in cols]
+            pixels = [pixel_at(row, col) for col in cols]
             line = np.concatenate(pixels, axis=2)[:, 0]
         lines.append(line)
     return np.stack(lines, axis=1)
+
+
+def _pixel(
+    dataset: DatasetReader,
+    bands: Sequence[int],
+    absent: dict[str, NDArray[Any]],
+    row: int,
+    col: int,
+) -> NDArray[Any]:
+    """A pixel, `(bands, 1, 1)`; of blocks that were never written, the first one's.
+
+    Args:
+        dataset: An open raster.
+        bands: Band numbers.
+        absent: The pixel of such a block, once there was one.
+        row: Row of the pixel.
+        col: Column of the pixel.
+    """
+    window = Window(col, row, 1, 1)
+    height_px, width_px = dataset.block_shapes[bands[0] - 1]
+    block = row // height_px, col // width_px
+    if dataset.driver != "GTiff" or any(is_written(dataset, *block, band) for band in bands):
+        values: NDArray[Any] = dataset.read(list(bands), window=window)
+        return values
+    if "pixel" not in absent:
+        absent["pixel"] = dataset.read(list(bands), window=window)
+    return absent["pixel"]
 
 
 def _middles(side_px: int) -> list[int]:

@@ -18,6 +18,8 @@ from affine import Affine
 from rasterio import DatasetReader
 from rasterio.enums import ColorInterp
 
+from geochg.tiling.absent import without_absent_blocks
+
 PALETTE = ("Red", "Green", "Blue", "Alpha")
 """The bands that a palette image is shown as."""
 
@@ -121,6 +123,8 @@ def open_view(
     template = _copied(dataset)
     root.extend(element for element in template if element.tag in _PLACE)
     name = _gdal_name(dataset, template)
+    if step_px > 1 and without_absent_blocks(template):
+        name = ElementTree.tostring(template, encoding="unicode")
     bands = _palette_bands(dataset, name) if is_palette(dataset) else _plain_bands(dataset, name)
     for number, band in enumerate(bands, start=1):
         if dtype and number in wanted:

@@ -198,5 +198,5 @@ def _map_tip() -> str:
         f"<b>{value(CLASS_SHOWN)} {value('change')}</b><br>"
         f"{value('caption')}<br>"
         f"{value(covers)}<br>"
-        '[% round(100 * "confidence") %] %, [% round("area_m2") %] m²'
+        '[% round(100 * "confidence") %] %, [% round("area_m2", if("area_m2" < 10, 4, 0)) %] m²'
     )

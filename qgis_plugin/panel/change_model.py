@@ -11,7 +11,7 @@ from geochg_qgis.layers.changes import Change
 from geochg_qgis.layers.fields import ACCEPTED, REJECTED
 from geochg_qgis.layers.style import class_color
 from geochg_qgis.panel.markup import as_tip
-from geochg_qgis.words import tr
+from geochg_qgis.words import area_in_words, tr
 
 CLASS, CHANGE, AREA, CONFIDENCE, CAPTION, STATE, COVER = range(7)
 
@@ -178,8 +178,7 @@ def _shown(column: int, change: Change) -> str:
     if column == CHANGE:
         return tr(change.change)
     if column == AREA:
-        area_m2 = change.area_m2
-        return f"{area_m2 / 1e4:,.2f} ha" if area_m2 >= 1e4 else f"{area_m2:,.0f} m²"
+        return area_in_words(change.area_m2)
     if column == CONFIDENCE:
         return f"{100 * change.confidence:.0f} %"
     if column == CAPTION:

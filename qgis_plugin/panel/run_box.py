@@ -9,7 +9,7 @@ from qgis.PyQt.QtCore import Qt, pyqtSignal
 from qgis.PyQt.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from geochg_qgis.link.progress import Standing
-from geochg_qgis.words import tr
+from geochg_qgis.words import area_in_words, tr
 
 
 class RunBox(QWidget):
@@ -96,12 +96,16 @@ def time_in_words(seconds: float) -> str:
     return tr("{:.1f} h").format(seconds / 3600)
 
 
+def _overlap(area_km2: float) -> str:
+    return f"{area_km2:g} km²" if area_km2 >= 0.01 else area_in_words(area_km2 * 1e6)
+
+
 def pair_in_words(facts: Mapping[str, Any]) -> str:
     """What a pair is, as a line or two."""
     grid, shift = facts["grid"], facts.get("alignment")
     parts = [
         f"{grid['width_px']} x {grid['height_px']} px, {grid['pixel_m']:g} m",
-        f"{grid['overlap_km2']:g} km²",
+        _overlap(grid["overlap_km2"]),
         tr("{} tiles").format(facts["tiles"]),
     ]
     if shift and shift.get("clear"):

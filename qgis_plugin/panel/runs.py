@@ -30,7 +30,7 @@ from geochg_qgis.link_words import said_by_worker
 from geochg_qgis.settings import remember, remembered
 from geochg_qgis.tasks import WARNING, BackgroundTask, request_task, start
 from geochg_qgis.turns import Turns
-from geochg_qgis.words import tr
+from geochg_qgis.words import area_in_words, tr
 
 _UNFINISHED = "unfinished"
 LAYER, HEATMAP, TIMES = "layer", "heatmap_layer", "times"
@@ -292,8 +292,8 @@ def result_in_words(layer: QgsVectorLayer, result: Mapping[str, Any]) -> str:
     """What was found, as a line."""
     found = result.get("features", {})
     count, area = found.get("count", layer.featureCount()), found.get("area_m2", 0)
-    return tr("{0} changes on {1:,.2f} ha: {2}").format(
-        count, area / 1e4, layer.source().partition("|")[0]
+    return tr("{0} changes on {1}: {2}").format(
+        count, area_in_words(area), layer.source().partition("|")[0]
     )
 
 

@@ -236,6 +236,7 @@ def test_places_are_those_of_the_map_whichever_way_the_grid_lies(affine):
 @pytest.mark.parametrize(
     ("area_m2", "words"),
     [
+        (0, "0 m²"), (0.01, "0.01 m²"), (0.004, "40 cm²"), (1.2e-6, "0.012 cm²"),
         (0.41, "0.41 m²"), (3.6, "3.6 m²"), (237, "240 m²"), (9949, "9,900 m²"),
         (9999, "10,000 m²"),
         (10_000, "1 ha"), (12_300, "1.2 ha"), (456_000, "46 ha"), (3.44e6, "3.4 km²"),

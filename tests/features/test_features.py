@@ -312,3 +312,11 @@ def test_no_tiles():
     frame = tile_features([], make_grid((24, 24)))
     assert len(frame) == 0
     assert frame["changed"].dtype == "boolean"
+
+
+@pytest.mark.parametrize("pixel_m", [0.1, 0.02, 0.001])
+def test_areas_of_tiny_changes_are_kept(pixel_m):
+    affine = Affine(pixel_m, 0, 500_000, 0, -pixel_m, 5_000_000)
+    results = results_of(image(a=(slice(4, 7), slice(5, 15), 1)), 12)
+    frame = change_features(results, make_grid((24, 24), "EPSG:32633", affine), PLAIN)
+    assert frame["area_m2"].sum() == pytest.approx(30 * (pixel_m / 0.9996) ** 2, rel=0.01)

@@ -22,6 +22,7 @@ def observed(*, caption="two houses have been built", counts=True, same=False):
         Outlines((BUILT, GONE, WATER, ROAD), probability),
         np.ones((30, 30), bool),
         1.0,
+        900,
         Counts({"building": 2, "road": 1}) if counts else None,
         Caption(caption, changed=True) if caption else None,
     )
@@ -76,7 +77,7 @@ def test_what_cannot_be_answered_is_said_with_what_can():
 
 def test_large_areas_are_in_hectares():
     seen = observed()
-    large = Observed(seen.outlines, seen.valid, 1000.0, seen.counts, seen.caption)
+    large = replace(seen, pixel_area_m2=1000.0)
     assert "3.6 ha" in reply("How much has been built?", large)
 
 
@@ -85,10 +86,19 @@ def test_thirds_are_of_what_is_there_not_of_the_padding():
     valid = np.zeros((60, 60), bool)
     valid[:30, :30] = True
     padded = np.pad(seen.outlines.probability, ((0, 0), (0, 30), (0, 30)))
-    larger = Observed(
-        Outlines(seen.outlines.channels, padded), valid, 1.0, seen.counts, seen.caption
-    )
+    larger = replace(seen, outlines=Outlines(seen.outlines.channels, padded), valid=valid)
     assert reply("Where?", larger) == reply("Where?", seen)
+
+
+@pytest.mark.parametrize("shown_px", [80_000, 10_000, 900])
+def test_a_change_counts_by_what_the_tile_shows_and_not_by_its_empty_part(shown_px):
+    seen = observed()
+    vast = np.pad(seen.outlines.probability, ((0, 0), (0, 970), (0, 970)))
+    outlines = Outlines(seen.outlines.channels, vast)
+    valid = np.ones((1000, 1000), bool)
+    sparse = replace(seen, outlines=outlines, valid=valid, shown_px=shown_px)
+    assert "81 m²" in reply("Where?", sparse)
+    assert "81 m²" not in reply("Where?", replace(sparse, shown_px=1_000_000))
 
 
 def test_pictures_without_a_place_have_no_area():

@@ -8,7 +8,7 @@ from geochg_qgis.link import diagnosis
 from geochg_qgis.link.errors import Cancelled, LinkError, Refused, SetupError
 from geochg_qgis.link.protocol import error_of
 from geochg_qgis.link_words import worded
-from geochg_qgis.words import load_words
+from geochg_qgis.words import area_in_words, load_words
 
 
 @pytest.fixture
@@ -66,3 +66,12 @@ def test_a_task_ends_with_words(german, connection, qtbot, tmp_path):
     (error,) = failed.args
     assert isinstance(error, SetupError)
     assert error.message == f"{tmp_path / 'nowhere'} gibt es nicht"
+
+
+@pytest.mark.parametrize(
+    ("area_m2", "words"),
+    [(0, "0 m²"), (4e-7, "0.004 cm²"), (0.004, "40 cm²"), (0.25, "0.25 m²"), (3.14, "3.1 m²"),
+     (230, "230 m²"), (12_345, "1.23 ha")],
+)  # fmt: skip
+def test_areas_have_a_unit_that_shows_them(area_m2, words):
+    assert area_in_words(area_m2) == words

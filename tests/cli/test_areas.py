@@ -1,0 +1,53 @@
+"""Sentences of the command line name areas in a unit that shows them."""
+
+import pandas as pd
+import pytest
+
+from geochg_cli.analyze import _hectares, _in_words
+from geochg_cli.info import _in_words as info_words
+
+
+@pytest.mark.parametrize(
+    ("area_m2", "words"),
+    [
+        (0, "0.0 m²"), (2e-6, "0.02 cm²"), (0.003, "30 cm²"), (0.04, "0.04 m²"), (2.04, "2.0 m²"),
+        (99, "99.0 m²"), (12_345, "1.23 ha"),
+    ],
+)  # fmt: skip
+def test_areas_of_a_summary(area_m2, words):
+    assert _hectares(area_m2) == words
+
+
+class _Result:
+    """As much of a run's result as its summary tells."""
+
+    class outputs:
+        """Where it was written."""
+
+        @staticmethod
+        def paths():
+            return ["changes.gpkg"]
+
+    def __init__(self, area_m2, count):
+        rows = {"class": "other", "change": "altered", "area_m2": [area_m2] * count}
+        self.features = pd.DataFrame(rows)
+        tiles = {"changed": 1, "read": 1, "failed": 0, "incomplete": 0, "unparsed": 0}
+        self.metadata = {"tiles": tiles, "not_seen_m2": area_m2}
+
+
+@pytest.mark.parametrize("area_m2", [0.0001, 0.001, 1e-8])
+def test_many_tiny_changes_are_not_told_to_be_nothing(area_m2):
+    told = _in_words(_Result(area_m2, 204))
+    assert "204 changes on" in told
+    assert " 0 " not in told
+    assert "0.0 m²" not in told
+
+
+@pytest.mark.parametrize(("km2", "words"), [(2.5, "2.5 km²"), (1e-4, "100 m²"), (4e-9, "40 cm²")])
+def test_info_tells_tiny_overlaps(km2, words):
+    date = {"path": "a.tif", "driver": "GTiff", "width_px": 9, "height_px": 9, "dtype": "uint8"}
+    date |= {"bands": ["red"], "crs": "EPSG:32633", "acquired": "", "validity": "none"}
+    grid = {"width_px": 9, "height_px": 9, "pixel_m": 0.01, "overlap_km2": km2, "crs": "EPSG:32633"}
+    facts = {"before": date, "after": date, "grid": grid, "bands": ["red"], "remarks": []}
+    told = "\n".join(info_words(facts | {"alignment": None, "tiles": 1, "seconds": 1.0}))
+    assert f" {words}, EPSG:32633" in told
