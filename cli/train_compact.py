@@ -50,7 +50,6 @@ def _stage(flag: str, text: str) -> Callable[[Command], Command]:
 )
 @click.option("--start", metavar="FOLDER", help="A compact model whose vision part to start from.")
 @_stage("--frozen-steps", "Batches of the vision stage with the encoder as it came.")
-@_stage("--frozen-runs", "Runs of that, of other pairs each; the mean of their weights goes on.")
 @_stage("--opened-steps", "Batches of the vision stage with the encoder's deep half open.")
 @_stage("--batch-size", "Pairs in a batch of the vision stage.")
 @_stage("--pairs", "Pairs for the language stage.")

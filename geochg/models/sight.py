@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 
     from geochg.records import Tile
 
-CLEARLY = 4.0
-"""Pictures whose pixels differ by more than this on the average, of 255, look different."""
+    Pictures = Sequence[NDArray[np.floating]] | NDArray[np.floating]
+
+CLEARLY = 0.03
+"""Pictures whose pixels differ by more than this on the average, of -1 to 1, look different."""
 
 LEAST_DIFFERENCE = 1e-6
 """Of probabilities of unlike pictures, above what rounding makes."""
@@ -46,21 +48,29 @@ def refuse_same(probabilities: NDArray[np.floating]) -> None:
         raise _blind()
 
 
-def refuse_blind(
-    tiles: Sequence[Tile], before: NDArray[np.floating], after: NDArray[np.floating]
-) -> None:
-    """Refuses a model that makes the same of both dates of a tile that clearly differ.
+def pictures_of(tiles: Sequence[Tile]) -> tuple[Pictures, Pictures]:
+    """Both dates of some tiles from -1 to 1, for models that are shown them as they are."""
+    before, after = (
+        [rgb(getattr(tile, date)).astype(np.float32) / 127.5 - 1 for tile in tiles]
+        for date in ("before", "after")
+    )
+    return before, after
+
+
+def refuse_blind(shown: tuple[Pictures, Pictures], seen: tuple[Pictures, Pictures]) -> None:
+    """Refuses a model that makes the same of both dates of a tile where it is shown two pictures.
+
+    Where each date is stretched by itself, unlike dates can be shown as one picture.
 
     Args:
-        tiles: That were looked at.
-        before: `(tiles, any)` what the vision part made of the first date.
-        after: As `before`, of the second.
+        shown: Of each date an array a tile, as the vision part takes it, about -1 to 1.
+        seen: Of each date an array a tile, what it makes of it.
 
     Raises:
         ModelError: If it does.
     """
-    for tile, first, second in zip(tiles, before, after, strict=True):
-        if np.array_equal(first, second) and _differs_clearly(tile):
+    for first, second, before, after in zip(*seen, *shown, strict=True):
+        if np.array_equal(first, second) and np.abs(after - before).mean() > CLEARLY:
             raise _blind()
 
 
@@ -69,10 +79,3 @@ def _blind() -> ModelError:
         "the model makes the same of unlike pictures: it sees nothing",
         "its weights or settings are damaged: use another model",
     )
-
-
-def _differs_clearly(tile: Tile) -> bool:
-    if not tile.valid.any() or tile.before.dtype != np.uint8:
-        return False
-    dates = (rgb(date)[:, tile.valid].astype(np.int16) for date in (tile.before, tile.after))
-    return bool(np.abs(np.subtract(*dates)).mean() > CLEARLY)

@@ -178,7 +178,6 @@ class Detector:
             for (before, after), vector in zip(encoded, scene.vectors, strict=True)
         )
         before, after = encoded[0]
-        refuse_blind(tiles, before.maps[-1][: len(tiles)], after.maps[-1][: len(tiles)])
         return full, half, (before.tokens, after.tokens)
 
     def _measured(
@@ -218,17 +217,18 @@ class Detector:
     def _encoded(
         self, tiles: Sequence[Tile], scene: Scene, zoom: float
     ) -> tuple[EncodedDates, EncodedDates]:
-        before, after = (
-            self.runtime.encode(
-                np.stack(
-                    [
-                        self._pixels(colors.stretched(getattr(tile, date), tile.valid), scene, zoom)
-                        for tile in tiles
-                    ]
-                )
+        shown = [
+            np.stack(
+                [
+                    self._pixels(colors.stretched(getattr(tile, date), tile.valid), scene, zoom)
+                    for tile in tiles
+                ]
             )
             for date, colors in zip(("before", "after"), scene.ranges, strict=True)
-        )
+        ]
+        before, after = (self.runtime.encode(pixels) for pixels in shown)
+        deepest = [date.maps[-1][: len(tiles)] for date in (before, after)]
+        refuse_blind((shown[0], shown[1]), (deepest[0], deepest[1]))
         return before, after
 
     def _pixels(

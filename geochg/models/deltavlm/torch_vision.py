@@ -83,10 +83,13 @@ class TorchVision:
             place, dtype = self.model.device, self.model.dtype
             features = self.model.vision(*(date.to(place, dtype) for date in dates))
             first, second = split_dates(features.tokens)
+            refuse_blind(
+                (_array(dates[0]), _array(dates[1])),
+                (_array(first)[: len(dates[0])], _array(second)[: len(dates[1])]),
+            )
             before.append(first)
             after.append(second)
         first, second = (torch.cat(parts)[: len(tiles)] for parts in (before, after))
-        refuse_blind(tiles, _array(first), _array(second))
         return VisionOutput(first, second, None)
 
     def _placed(self, array: NDArray[np.float32]) -> torch.Tensor:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 import torch
 
 from geochg.errors import ModelError
-from geochg.models.sight import refuse_blind
+from geochg.models.sight import pictures_of, refuse_blind
 from geochg.models.vlm.chat import ChatWriter
 from geochg.models.vlm.engine import Engine, Text
 from geochg.models.vlm.family import all_dates
@@ -104,7 +104,8 @@ class InstructBlipEngine(Engine["Tensor"]):
         pixels = self.pixels(tiles).to(self.model.device, self.model.dtype)
         seen: Tensor = self.model.vision_model(pixel_values=pixels.flatten(0, 1)).last_hidden_state
         seen = seen.view(len(tiles), 2, *seen.shape[1:])
-        refuse_blind(tiles, *seen.float().cpu().numpy().swapaxes(0, 1))
+        before, after = seen.float().cpu().numpy().swapaxes(0, 1)
+        refuse_blind(pictures_of(tiles), (before, after))
         return seen
 
     def pixels(self, tiles: Sequence[Tile]) -> Tensor:

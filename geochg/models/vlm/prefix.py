@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from geochg.errors import ModelError
-from geochg.models.sight import refuse_blind
+from geochg.models.sight import pictures_of, refuse_blind
 from geochg.models.vlm.chat import ChatWriter
 from geochg.models.vlm.engine import Engine, Text
 from geochg.models.vlm.family import Family, Shown
@@ -100,7 +100,7 @@ class PrefixEngine(Engine[Glance]):
             return  # a layer that keeps something else
         half = len(places) // 2
         seen = values[:, :, places].float().cpu().numpy()
-        refuse_blind(tiles, seen[:, :, :half], seen[:, :, half : 2 * half])
+        refuse_blind(pictures_of(tiles), (seen[:, :, :half], seen[:, :, half : 2 * half]))
 
     def _inputs(self, glance: Glance, texts: Sequence[Text]) -> Mapping[str, Any]:
         """Whole rows: what was seen, padding, the text."""

@@ -16,7 +16,6 @@ class CompactOptions(Options):
     Attributes:
         real_dir: Folder of labelled imagery, see docs/training.md.
         frozen_steps: Batches of the first pass of the vision stage, with the encoder as it came.
-        frozen_runs: Runs of that pass, each of other pairs; the mean of their weights goes on.
         opened_steps: Batches of the second pass, with the deep half of the encoder open.
         batch_size: Pairs in a batch of the vision stage.
         pairs: Pairs that the language stage learns from.
@@ -28,7 +27,6 @@ class CompactOptions(Options):
 
     real_dir: str = ""
     frozen_steps: int = 1000
-    frozen_runs: int = 2
     opened_steps: int = 300
     batch_size: int = 8
     pairs: int = 4000
@@ -39,7 +37,6 @@ class CompactOptions(Options):
 
     BOUNDS: ClassVar[Mapping[str, tuple[float, float]]] = {
         "frozen_steps": (1, 10**9),
-        "frozen_runs": (1, 100),
         "opened_steps": (1, 10**9),
         "batch_size": (1, 65_536),
         "pairs": (1, 10**9),

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,6 @@ import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor
 
 from geochg.datasets.ground.labelled import Ground
 from geochg.datasets.ground.series import all_grounds, shares_by_kind, split_grounds
@@ -45,9 +43,6 @@ FROZEN, OPENED = "frozen", "opened"
 
 HEAD_RATE, OPENED_HEAD_RATE, OPENED_ENCODER_RATE = 2e-3, 5e-4, 5e-5
 """Highest learning rates of the two passes."""
-
-OPENED_SEED = 1
-"""Of the pairs of the second pass; the runs of the first have 0, 2, 3, ..."""
 
 CALIBRATION_SEED = 1
 
@@ -92,7 +87,7 @@ def train_compact(work: Path, output: Path, options: CompactOptions, say: Say) -
     load_imagenet_weights(model.vision.model)
     if options.start is not None:
         load_vision(model, Path(options.start) / "model.safetensors")
-    train_passes(model, learned, work, options)
+    _train_vision(model, learned, work, options)
     say("calibration")
     calibrate(model.eval(), held_out or learned)  # type: ignore[no-untyped-call]
     say("pairs for the language stage")
@@ -170,71 +165,42 @@ def _begin(work: Path, options: CompactOptions) -> None:
         write_whole(file, json.dumps(now, indent=1))
 
 
-def train_passes(
+def _train_vision(
     model: DeltaVLMForConditionalGeneration,
     grounds: Sequence[Ground],
     work: Path,
     options: CompactOptions,
 ) -> None:
-    """Both passes; each run is left out when its weights are there.
-
-    The runs of the first pass begin alike and see other pairs, and the second goes on from the mean
-    of their weights.
-    """
-    frozen = VisionOptions(
-        options.frozen_steps, options.batch_size, HEAD_RATE, workers=options.workers
-    )
-    opened = VisionOptions(
-        options.opened_steps,
-        options.batch_size,
-        OPENED_HEAD_RATE,
-        OPENED_ENCODER_RATE,
-        workers=options.workers,
-        seed=OPENED_SEED,
-    )
-    start = _vision_state(model)
-    runs = []
-    for number in range(options.frozen_runs):
-        model.load_state_dict(start, strict=False)
-        seed = number and OPENED_SEED + number
-        name = f"{FROZEN}_{number + 1}"
-        runs.append(_run_of_pass(model, grounds, work / name, replace(frozen, seed=seed)))
-    model.load_state_dict(_mean([load_file(file) for file in runs]), strict=False)
-    load_vision(model, _run_of_pass(model, grounds, work / OPENED, opened))
+    """Both passes; each is left out when its weights are there."""
+    passes = {
+        FROZEN: VisionOptions(
+            options.frozen_steps, options.batch_size, HEAD_RATE, workers=options.workers
+        ),
+        OPENED: VisionOptions(
+            options.opened_steps,
+            options.batch_size,
+            OPENED_HEAD_RATE,
+            OPENED_ENCODER_RATE,
+            workers=options.workers,
+            seed=1,
+        ),
+    }
+    for name, settings in passes.items():
+        file = work / f"{name}.safetensors"
+        if not file.exists():
+            train_vision(model, grounds, work / name, settings)
+            _save_vision(model, file)
+        load_vision(model, file)
 
 
-def _run_of_pass(
-    model: DeltaVLMForConditionalGeneration,
-    grounds: Sequence[Ground],
-    folder: Path,
-    settings: VisionOptions,
-) -> Path:
-    """Trains a model in place, unless that was done; gives the file of the weights."""
-    file = folder.with_suffix(".safetensors")
-    if not file.exists():
-        train_vision(model, grounds, folder, settings)
-        with writing_told(file, AGAIN), written_whole(file) as aside:
-            save_file(_vision_state(model), aside)
-    return file
-
-
-def _vision_state(model: DeltaVLMForConditionalGeneration) -> dict[str, Tensor]:
-    """A copy of the weights of vision part and dense head."""
-    return {
-        name: part.detach().clone().contiguous()
+def _save_vision(model: DeltaVLMForConditionalGeneration, file: Path) -> None:
+    parts = {
+        name: part.contiguous()
         for name, part in model.state_dict().items()
         if name.startswith(VISION_WEIGHTS)
     }
-
-
-def _mean(states: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
-    """The mean of weights that were trained from one start; Wortsman et al. 2022, "Model soups"."""
-    return {
-        name: torch.stack([state[name] for state in states]).mean(dim=0)
-        if part.is_floating_point()
-        else part
-        for name, part in states[0].items()
-    }
+    with writing_told(file, AGAIN), written_whole(file) as aside:
+        save_file(parts, aside)
 
 
 def _processor(
