@@ -14,7 +14,7 @@ from pathlib import Path
 
 from geochg.databases import has_locks, open_database
 from geochg.errors import InputError, OptionError, RunError
-from geochg.writers.layer_copy import put_layer, table_names
+from geochg.writers.layer_copy import BESIDE, put_layer, table_names
 from geochg.writers.recognition import METADATA_KEY
 
 WAIT_S = 5.0
@@ -96,6 +96,12 @@ def _unusable(path: Path, error: sqlite3.Error) -> InputError:
 def _check_name_free(
     database: sqlite3.Connection, path: Path, layer: str, *, overwrite: bool
 ) -> None:
+    views = {name.lower() for name in table_names(database, "view")}
+    if odd := sorted(views & {*BESIDE, layer.lower()}):
+        raise InputError(
+            f"{path} has a view {odd[0]!r} where a table is to be written",
+            "choose another --layer, or another file",
+        )
     kinds = dict(database.execute("SELECT lower(table_name), data_type FROM gpkg_contents"))
     kind = kinds.get(layer.lower())
     taken = {

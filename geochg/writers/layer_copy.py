@@ -6,8 +6,10 @@ All that GeoPackage and GDAL keep about a layer goes with it: its CRS, index, tr
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-_BESIDE = (
+BESIDE = (
     "gpkg_geometry_columns",
     "gpkg_extensions",
     "gpkg_metadata",
@@ -28,7 +30,34 @@ def put_layer(database: sqlite3.Connection, made: str, layer: str) -> None:
     Raises:
         sqlite3.Error: If it cannot be written.
     """
-    for table in _BESIDE:
+    with _without_triggers(database):
+        _put_layer(database, made, layer)
+    # Those of its own are made last: nothing that is copied is to run them.
+    for (trigger,) in database.execute(
+        f"SELECT sql FROM {made}.sqlite_master WHERE type = 'trigger' AND tbl_name = ?", (layer,)
+    ).fetchall():
+        database.execute(trigger)
+
+
+@contextmanager
+def _without_triggers(database: sqlite3.Connection) -> Iterator[None]:
+    """Takes the triggers of GeoPackage's tables away while it lasts.
+
+    Those that GeoPackage knows check what we never write; others may do anything.
+    """
+    triggers = database.execute(
+        "SELECT name, sql FROM main.sqlite_master WHERE type = 'trigger'"
+        " AND lower(tbl_name) LIKE 'gpkg%'"
+    ).fetchall()
+    for name, _ in triggers:
+        database.execute(f"DROP TRIGGER main.{_q(name)}")
+    yield
+    for _, sql in triggers:
+        database.execute(sql)
+
+
+def _put_layer(database: sqlite3.Connection, made: str, layer: str) -> None:
+    for table in BESIDE:
         if table not in table_names(database, "table"):
             ((sql,),) = database.execute(
                 f"SELECT sql FROM {made}.sqlite_master WHERE name = ?", (table,)
@@ -52,10 +81,6 @@ def put_layer(database: sqlite3.Connection, made: str, layer: str) -> None:
     _place(database, layer, srs_id)
     _copy_index(database, made, layer)
     _copy_metadata(database, made, layer)
-    for (trigger,) in database.execute(
-        f"SELECT sql FROM {made}.sqlite_master WHERE type = 'trigger' AND tbl_name = ?", (layer,)
-    ).fetchall():
-        database.execute(trigger)
 
 
 def _copy_rows(

@@ -240,3 +240,58 @@ def test_a_damaged_file_is_not_blamed_on_other_programs(tmp_path, spoil):
         geopackage.check_layer(path, "changes", overwrite=False)
     assert "damaged" in caught.value.hint
     assert "QGIS" not in caught.value.hint
+
+
+TAMPERED = {
+    "when contents are deleted": "BEFORE DELETE ON gpkg_contents BEGIN {} END",
+    "when contents are inserted": "AFTER INSERT ON gpkg_contents BEGIN {} END",
+    "when contents are updated": "AFTER UPDATE ON gpkg_contents BEGIN {} END",
+    "when columns are deleted": "AFTER DELETE ON gpkg_geometry_columns BEGIN {} END",
+    "when metadata are inserted": "AFTER INSERT ON gpkg_metadata BEGIN {} END",
+    "when references are deleted": "AFTER DELETE ON gpkg_metadata_reference BEGIN {} END",
+    "when the layer is updated": "AFTER UPDATE ON changes BEGIN {} END",
+    "when the layer is deleted": "AFTER DELETE ON changes BEGIN {} END",
+}
+ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT * FROM n"
+
+
+@pytest.mark.parametrize("what", ["DELETE FROM parcels;", "SELECT count(*) FROM endless;"])
+@pytest.mark.parametrize("trigger", TAMPERED.values(), ids=TAMPERED)
+def test_triggers_of_a_geopackage_are_not_run_and_stay(project, trigger, what):
+    put(project, 3)
+    with closing(sqlite3.connect(project)) as database:
+        database.execute(f"CREATE VIEW endless AS {ENDLESS}")
+        database.execute(f"CREATE TRIGGER odd {trigger.format(what)}")
+        database.commit()
+    put(project, 5)
+    assert len(geopandas.read_file(project, layer="changes")) == 5
+    assert len(geopandas.read_file(project, layer="parcels")) == 3
+    with closing(sqlite3.connect(project)) as database:
+        kept = database.execute("SELECT 1 FROM sqlite_master WHERE name = 'odd'").fetchall()
+    # With the layer that is replaced, its own triggers go.
+    assert bool(kept) == ("ON changes" not in trigger)
+
+
+@pytest.mark.parametrize(
+    "table", ["changes", "gpkg_geometry_columns", "gpkg_metadata", "gpkg_ogr_contents"]
+)
+def test_views_where_tables_are_written_are_refused_at_once(project, table):
+    put(project, 3)
+    with closing(sqlite3.connect(project)) as database:
+        database.execute(f"ALTER TABLE {table} RENAME TO hidden")
+        database.execute(f"CREATE VIEW {table} AS {ENDLESS}")
+        database.commit()
+    before = project.read_bytes()
+    with pytest.raises(InputError, match="view"):
+        put(project, 5)
+    assert project.read_bytes() == before
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+def test_cut_off_geopackages_are_refused_and_left_alone(project, share):
+    put(project, 3)
+    whole = project.read_bytes()
+    project.write_bytes(whole[: int(len(whole) * share)])
+    with pytest.raises((InputError, RunError)):
+        put(project, 5)
+    assert project.read_bytes() == whole[: int(len(whole) * share)]
