@@ -1,11 +1,10 @@
 """Settings that make no sense together are the folder's fault, told in a line at the first tile."""
 
-import json
-
 import numpy as np
 import pytest
 from deltavlm_factory import save as save_deltavlm
 from deltavlm_factory import tile, tiny_config, tiny_model
+from spoiled import spoil
 from vlm_factory import save_vlm
 
 from geochg.errors import ModelError
@@ -17,15 +16,6 @@ from geochg.records import Task
 from geochg.tasks import ask
 
 ASKED = [ask(Task.PRESENCE), ask(Task.CAPTION)]
-
-
-def spoil(folder, file, *keys, value):
-    values = json.loads((folder / file).read_text(encoding="utf-8"))
-    place = values
-    for key in keys[:-1]:
-        place = place[key]
-    place[keys[-1]] = value
-    (folder / file).write_text(json.dumps(values), encoding="utf-8")
 
 
 def refused(answered):

@@ -1,6 +1,5 @@
 """Settings of model folders that cannot be meant, and weights that are no numbers."""
 
-import json
 import math
 import re
 import shutil
@@ -15,6 +14,7 @@ from clip_factory import noisy_tile as vlm_tile
 from clip_factory import save as save_clip
 from clip_factory import tiny_clip
 from safetensors.torch import load_file, save_file
+from spoiled import spoil
 from vlm_factory import save_adapter, save_vlm
 
 from geochg.errors import ModelError
@@ -149,15 +149,6 @@ def test_patterns_that_are_none_or_take_for_ever_are_refused(pattern):
 def test_patterns_in_use_pass(pattern):
     re.compile(pattern)
     check_pattern(pattern, "target_modules")
-
-
-def spoil(folder, file, *keys, value):
-    values = json.loads((folder / file).read_text(encoding="utf-8"))
-    place = values
-    for key in keys[:-1]:
-        place = place[key]
-    place[keys[-1]] = value
-    (folder / file).write_text(json.dumps(values), encoding="utf-8")
 
 
 @pytest.mark.parametrize(
