@@ -104,9 +104,7 @@ def _check_name_free(
         )
     kinds = dict(database.execute("SELECT lower(table_name), data_type FROM gpkg_contents"))
     kind = kinds.get(layer.lower())
-    taken = {
-        name.lower() for name in table_names(database, "table") | table_names(database, "view")
-    }
+    taken = {name.lower() for name in table_names(database, "table")}
     if kind not in (None, "features") or (kind is None and layer.lower() in taken):
         raise InputError(
             f"{path} holds {layer!r} already, which is no layer of features",

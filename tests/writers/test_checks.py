@@ -230,7 +230,6 @@ def test_a_layer_of_someone_elses(tmp_path, name):
     "statement",
     [
         "CREATE TABLE changes (x)",
-        "CREATE VIEW changes AS SELECT 1",
         "INSERT INTO gpkg_contents (table_name, data_type) VALUES ('changes', 'tiles')",
         "INSERT INTO gpkg_contents (table_name, data_type) VALUES ('changes', 'attributes')",
     ],
@@ -242,6 +241,16 @@ def test_a_name_that_is_taken_by_no_layer_of_features(tmp_path, statement):
         database.commit()
     for overwrite in (False, True):
         with pytest.raises(InputError, match="no layer of features"):
+            check_outputs([Output(path, SUFFIXES, "changes")], [], overwrite=overwrite)
+
+
+def test_a_name_that_is_taken_by_a_view(tmp_path):
+    path = layer(tmp_path / "x.gpkg", "GPKG", "parcels")
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("CREATE VIEW changes AS SELECT 1")
+        database.commit()
+    for overwrite in (False, True):
+        with pytest.raises(InputError, match="has a view 'changes' where a table"):
             check_outputs([Output(path, SUFFIXES, "changes")], [], overwrite=overwrite)
 
 
