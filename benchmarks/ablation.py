@@ -27,9 +27,9 @@ from geochg.models.base import ModelIdentity
 from geochg.models.builtin import BuiltinModel
 from geochg.models.deltavlm.backend import DeltaVLMOptions
 from geochg.models.deltavlm.modeling import DeltaVLMForConditionalGeneration
-from geochg.models.deltavlm.presets import compact_config
 from geochg.models.deltavlm.processing import DeltaVLMProcessor
-from geochg.models.deltavlm.torch_vision import TorchVision
+from geochg.models.deltavlm.runtime.torch_vision import TorchVision
+from geochg.models.deltavlm.sizes import compact_config
 from geochg.options import AnalyzeOptions
 from geochg.training.builtin.pretrained import load_imagenet_weights
 from geochg.training.builtin.recipe import HEAD_RATE, calibrate

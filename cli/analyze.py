@@ -22,7 +22,7 @@ from .shared_options import json_option, overwrite_option
 from .terminal import echo
 
 if TYPE_CHECKING:
-    from geochg.pipeline import ChangeResult
+    from geochg.pipeline.analyze import ChangeResult
 
 _DEFAULTS = AnalyzeOptions()
 
@@ -133,8 +133,8 @@ def analyze(
         raise click.UsageError("nothing to write: add -o/--output, --tiles or --heatmap")
     options = options_of(ctx)
 
-    from geochg.outputs import Outputs
-    from geochg.pipeline import analyze as run
+    from geochg.pipeline.analyze import analyze as run
+    from geochg.pipeline.outputs import Outputs
     from geochg.writers.checks import Output, check_outputs
 
     from .progress import showing_progress

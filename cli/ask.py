@@ -15,7 +15,7 @@ from .pair_options import options_of, pair_options
 from .terminal import echo
 
 if TYPE_CHECKING:
-    from geochg.dialogue import Dialogue
+    from geochg.pipeline.dialogue import Dialogue
 
 _ENDS = ("exit", "quit", "bye")
 
@@ -48,7 +48,7 @@ def ask(
       geochg ask before.tif after.tif --at 55.17,24.98
       echo "Where has water appeared?" | geochg ask before.tif after.tif --json
     """
-    from geochg.dialogue import open_dialogue
+    from geochg.pipeline.dialogue import open_dialogue
 
     dialogue = open_dialogue(before, after, options_of(ctx), at=_point(at))
     for remark in dialogue.pair.remarks:
@@ -87,7 +87,7 @@ def _piped(lines: BinaryIO) -> Iterator[str]:
 
     UTF-16 is read to its end first: its lines do not end where bytes say so.
     """
-    from geochg.text_file import decoded, is_wide
+    from geochg.files.text_file import decoded, is_wide
 
     first = lines.readline()
     if is_wide(first):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from geochg.datasets.building.options import BuildOptions, coded
+from geochg.datasets.builder.options import BuildOptions, coded
 from geochg.errors import OptionError
 from geochg.events import Notice, Progress
 
@@ -18,8 +18,8 @@ from .shared_options import PATH, device_option, json_option, setting
 from .terminal import echo
 
 if TYPE_CHECKING:
-    from geochg.datasets.building.captioner import Captioner
-    from geochg.datasets.building.scene import Scene
+    from geochg.datasets.builder.captioner import Captioner
+    from geochg.datasets.builder.scene import Scene
 
 _DEFAULTS = BuildOptions()
 
@@ -146,12 +146,12 @@ def build(
 def _scenes(
     pairs: tuple[Path, ...], rasters: tuple[tuple[str, str, str], ...], options: BuildOptions
 ) -> list[Scene]:
-    from geochg.datasets.building.pictures import picture_scenes
+    from geochg.datasets.builder.pictures import picture_scenes
 
     coding = coded(options.coding)
     found: list[Scene] = [scene for one in pairs for scene in picture_scenes(one, coding)]
     if rasters:
-        from geochg.datasets.building.rasters import raster_scene
+        from geochg.datasets.builder.rasters import raster_scene
 
         found += [
             raster_scene(
@@ -169,7 +169,7 @@ def _scenes(
 def _captioner(reference: str | None, device: str) -> Captioner | None:
     if reference is None:
         return None
-    from geochg.datasets.building.captioner import Captioner
+    from geochg.datasets.builder.captioner import Captioner
     from geochg.models.registry import load_model
 
     return Captioner(load_model(reference, {}, device))
@@ -178,7 +178,7 @@ def _captioner(reference: str | None, device: str) -> Captioner | None:
 def _build(
     folder: Path, scenes: list[Scene], options: BuildOptions, captioner: Captioner | None
 ) -> dict[str, Any]:
-    from geochg.datasets.building.write import build_dataset
+    from geochg.datasets.builder.write import build_dataset
 
     from .progress import showing_progress
 

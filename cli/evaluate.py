@@ -267,6 +267,6 @@ def _are_rows(ctx: click.Context, sources: tuple[Path, ...]) -> bool:
 
 
 def _has_questions(table: Path) -> bool:
-    from geochg.text_file import read_table
+    from geochg.files.text_file import read_table
 
     return "question" in read_table(table).columns

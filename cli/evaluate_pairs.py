@@ -95,7 +95,7 @@ def _asked(
     pairs: Path, options: EvaluateOptions, keep: Path | None, *, overwrite: bool
 ) -> Predictions:
     from geochg.datasets.pairs import pair_files
-    from geochg.evaluation.asking import predictions
+    from geochg.evaluation.collect_presence import predictions
     from geochg.writers.staging import Staging
 
     from .progress import showing_progress
@@ -111,7 +111,7 @@ def _asked(
 
 
 def _check_has_threshold(options: EvaluateOptions) -> None:
-    from geochg.evaluation.asking import threshold_options
+    from geochg.evaluation.collect_presence import threshold_options
 
     if not threshold_options(options.model, options.model_options, 0.5, opened=False):
         raise OptionError(

@@ -89,7 +89,7 @@ def _check_files(given: dict[str, Any]) -> None:
 def _check_metrics(tasks: set[Any], bert: Path | None) -> None:
     """Refuses what could not be scored, before the model is asked for an hour."""
     from geochg.evaluation.bert import bert_layers
-    from geochg.evaluation.extra import check_metrics
+    from geochg.evaluation.optional_packages import check_metrics
     from geochg.evaluation.reports import TEXTS
     from geochg.evaluation.text_scores import NEEDED
 
@@ -108,7 +108,7 @@ def _read(sources: Sequence[Path], images: Path | None, options: ExampleOptions)
 
 
 def _asked(asked: ItemSet, options: ExampleOptions, keep: Path | None, *, resume: bool) -> Answers:
-    from geochg.evaluation.interview import interview
+    from geochg.evaluation.collect_answers import interview
 
     from .progress import showing_progress
 

@@ -28,7 +28,7 @@ def info(ctx: click.Context, /, before: str, after: str, as_json: bool, **_: Any
       geochg info before.tif after.tif
       geochg info before.tif after.tif --resolution 2 --aoi district.gpkg --json
     """
-    from geochg.describe import describe
+    from geochg.pipeline.describe import describe
 
     facts = describe(before, after, options_of(ctx)).to_dict()
     echo(json.dumps(facts, allow_nan=False) if as_json else "\n".join(_in_words(facts)))

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from geochg.errors import InputError, OptionError, RunError
-from geochg.file_names import check_file_name
-from geochg.foreign_text import cleaned
+from geochg.files.file_names import check_file_name
+from geochg.safety.untrusted_text import cleaned
 
 from .interrupts import interrupts_raised
 

@@ -9,7 +9,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from geochg.training.tuning.options import (
+from geochg.training.finetune.options import (
     NOT_QUANTIZED,
     Metric,
     Schedule,

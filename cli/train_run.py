@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from geochg.errors import ModelError, OptionError
-from geochg.training.tuning.options import TuneOptions
+from geochg.training.finetune.options import TuneOptions
 
 from .new_folder import check_apart, check_new_folder
 from .shared_options import PATH, images_option, json_option, setting
@@ -122,7 +122,7 @@ def run(
 def _sweep(
     sources: Sources, file: Path, given: Mapping[str, Any], output: Path | None, as_json: bool
 ) -> None:
-    from geochg.training.tuning.sweep import table
+    from geochg.training.finetune.sweep import table
 
     if output is None:
         rows = sweep_plan(sources, file, given)

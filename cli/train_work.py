@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from geochg.errors import CancelledRunError, GeochgError, OptionError, RunError
-from geochg.training.tuning.options import TuneOptions
-from geochg.training.tuning.processes import (
+from geochg.training.finetune.options import TuneOptions
+from geochg.training.finetune.processes import (
     check_processes,
     is_first,
     rehearsed_processes,
@@ -25,10 +25,10 @@ from .terminal import echo
 
 if TYPE_CHECKING:
     from geochg.datasets.example import Example
-    from geochg.training.tuning.base import Base
-    from geochg.training.tuning.plan import Plan
-    from geochg.training.tuning.rehearsal import Rehearsal
-    from geochg.training.tuning.sweep import SweepRun
+    from geochg.training.finetune.base import Base
+    from geochg.training.finetune.dry_run import Rehearsal
+    from geochg.training.finetune.plan import Plan
+    from geochg.training.finetune.sweep import SweepRun
 
 
 class Sources(NamedTuple):
@@ -57,7 +57,7 @@ def read(sources: Sources) -> Material:
         ModelError: If there is no base.
     """
     from geochg.datasets.examples import read_examples
-    from geochg.training.tuning.base import find_base
+    from geochg.training.finetune.base import find_base
 
     base = find_base(sources.model, sources.revision)
     own = [] if sources.validation is None else read_examples(sources.validation, sources.images)
@@ -65,8 +65,8 @@ def read(sources: Sources) -> Material:
 
 
 def planned(material: Material, options: TuneOptions, processes: int) -> Plan:
-    """What a run of these options would do; see `geochg.training.tuning.plan.plan`."""
-    from geochg.training.tuning.plan import plan
+    """What a run of these options would do; see `geochg.training.finetune.plan.plan`."""
+    from geochg.training.finetune.plan import plan
 
     return plan(*material, options, processes)
 
@@ -78,7 +78,7 @@ def rehearsal(sources: Sources, options: TuneOptions) -> Rehearsal:
         OptionError: If several processes were started.
     """
     processes = rehearsed_processes(options.processes)
-    from geochg.training.tuning.rehearsal import rehearsed
+    from geochg.training.finetune.dry_run import rehearsed
 
     what = planned(read(sources), options, processes)
     # Windows keeps a folder whose weights are still open; the system removes it one day.
@@ -100,7 +100,7 @@ def tuned(sources: Sources, options: TuneOptions, output: Path, work: Path) -> d
 
 
 def _tuned(what: Plan, output: Path, work: Path) -> dict[str, Any]:
-    from geochg.training.tuning.run import forget, tune
+    from geochg.training.finetune.run import forget, tune
     from geochg.writers.staging import Staging
 
     if not is_first():
@@ -120,7 +120,7 @@ def _tuned(what: Plan, output: Path, work: Path) -> dict[str, Any]:
 
 def sweep_plan(sources: Sources, file: Path, given: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The runs of a sweep as rows: what is varied, and how many rows and steps each takes."""
-    from geochg.training.tuning.sweep import read_sweep
+    from geochg.training.finetune.sweep import read_sweep
 
     runs = read_sweep(file, given)
     plans = _plans(runs, sources, rehearsed_processes)
@@ -148,7 +148,7 @@ def sweep_rows(
         OptionError: If there are several processes, or a run was done otherwise.
         RunError: If runs failed.
     """
-    from geochg.training.tuning.sweep import check_done, is_done, read_sweep, swept
+    from geochg.training.finetune.sweep import check_done, is_done, read_sweep, swept
 
     if world_size() > 1:
         raise OptionError("a sweep runs in one process", "start it without torchrun")
@@ -204,7 +204,7 @@ def _check_tables(folder: Path) -> None:
 
 
 def _write_table(rows: list[dict[str, Any]], folder: Path) -> None:
-    from geochg.training.tuning.sweep import table
+    from geochg.training.finetune.sweep import table
     from geochg.writers.staging import Staging
 
     texts = {"table.json": json.dumps(rows, indent=1), "table.md": table(rows)}
@@ -226,7 +226,7 @@ def summary(card: Mapping[str, Any]) -> str:
 
 def in_words(told: Rehearsal) -> str:
     """A rehearsal for people."""
-    from geochg.training.tuning.memory import gigabytes
+    from geochg.training.finetune.memory import gigabytes
 
     needed = told.learning_bytes + told.batch_bytes
     lines = [

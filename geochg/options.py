@@ -13,8 +13,8 @@ from types import UnionType
 from typing import Any, ClassVar, Self
 
 from geochg.errors import InputError, OptionError
-from geochg.foreign_text import cleaned
-from geochg.toml_file import read_toml
+from geochg.files.toml_file import read_toml
+from geochg.safety.untrusted_text import cleaned
 
 VERSION_KEY = "geochg_version"
 """Key under which saved options name the version that wrote them."""

@@ -3,8 +3,8 @@ import threading
 import pytest
 from tile_factory import layout, make_tile
 
-from geochg.answering import answered_ahead
 from geochg.errors import CancelledRunError
+from geochg.pipeline.batching import answered_ahead
 from geochg.records import TileFailure
 
 TILES = [make_tile(window) for window in layout(4, 5, 8)]

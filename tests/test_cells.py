@@ -18,7 +18,7 @@ from tile_factory import (
     outlines,
 )
 
-from geochg.cells import CellSettings, tile_result
+from geochg.features.cells import CellSettings, tile_result
 from geochg.options import Geometry
 from geochg.records import (
     CLASSES,

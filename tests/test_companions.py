@@ -11,10 +11,10 @@ import rasterio
 from rasters import texture
 from shapely.geometry import box
 
-from geochg.companions import companions, container, files_behind
-from geochg.models.chosen import load_chosen
+from geochg.files.sidecars import companions, container, files_behind
+from geochg.models.loading import load_chosen
 from geochg.options import AnalyzeOptions
-from geochg.provenance import fingerprint
+from geochg.pipeline.provenance import fingerprint
 from geochg.tiling.pair import open_pair
 
 

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from geochg.fetched_code import KernelsHider, prevent_fetched_code
+from geochg.safety.remote_code import KernelsHider, prevent_fetched_code
 
 FETCHES = """
 import logging
@@ -68,7 +68,7 @@ def test_the_hider_is_put_there_once_and_finds_nothing_else(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "imported", ["geochg.training.checkpoints", "geochg.training.tuning.callbacks", "peft"]
+    "imported", ["geochg.training.checkpoints", "geochg.training.finetune.callbacks", "peft"]
 )
 def test_the_real_ones_are_imported_in_silence(imported, tmp_path):
     pytest.importorskip("bitsandbytes")

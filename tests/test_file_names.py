@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from geochg.errors import InputError
-from geochg.file_names import check_file_name
+from geochg.files.file_names import check_file_name
 from geochg.options import AnalyzeOptions
-from geochg.outputs import Outputs
+from geochg.pipeline.outputs import Outputs
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,11 @@ from rasterio.features import rasterize
 from rasters import ORIGIN, texture
 
 import geochg
-from geochg.describe import describe
-from geochg.dialogue import open_dialogue
 from geochg.errors import CancelledRunError, OptionError, TilesFailedError
 from geochg.events import Progress
-from geochg.outputs import Outputs
+from geochg.pipeline.describe import describe
+from geochg.pipeline.dialogue import open_dialogue
+from geochg.pipeline.outputs import Outputs
 
 pytestmark = pytest.mark.usefixtures("marker_plugin")
 

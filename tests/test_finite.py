@@ -7,7 +7,6 @@ import pytest
 from tile_factory import layout, make_tile
 
 from geochg.errors import RunError
-from geochg.finite import finite
 from geochg.records import (
     Box,
     Boxes,
@@ -24,6 +23,7 @@ from geochg.records import (
     Presence,
     TileFailure,
 )
+from geochg.safety.finite import finite
 
 TILE = make_tile(next(layout(1, 1, 6)))
 CELL = GridCell(0, 0)
@@ -64,7 +64,7 @@ def test_probabilities_pass(make, value):
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, 2.0])
 def test_a_talk_is_not_answered_from_numbers_that_are_none(monkeypatch, value):
-    from geochg.models.cva import CvaModel
+    from geochg.models.detectors.cva import CvaModel
 
     facts = PairFacts(("red", "green", "blue"), 1.0, "uint8")
     model = CvaModel.load("", CvaModel.options_type(), "cpu")

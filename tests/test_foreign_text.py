@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from geochg.errors import GeochgError, InputError
 from geochg.events import Notice
-from geochg.foreign_text import (
+from geochg.safety.untrusted_text import (
     cleaned,
     names_a_secret,
     printable,

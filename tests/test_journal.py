@@ -6,7 +6,7 @@ import pytest
 import shapely
 
 from geochg.errors import CancelledRunError, InputError, OptionError, RunError
-from geochg.journal import Journal, Tallies, journal_path
+from geochg.pipeline.journal import Journal, Tallies, journal_path
 from geochg.records import (
     Ballot,
     Box,

@@ -10,7 +10,7 @@ import pytest
 import shapely
 
 from geochg.errors import InputError
-from geochg.journal import Journal
+from geochg.pipeline.journal import Journal
 from geochg.records import Ballot, Box, Cell, Change, GridCell, PixelWindow, TileResult, Vote
 from geochg.tiling.layout import Layout
 from geochg.tiling.preparation import Preparation
@@ -220,7 +220,7 @@ def test_a_journal_that_cannot_begin_leaves_nothing(tmp_path, monkeypatch):
 
 def test_folders_without_locks(tmp_path, monkeypatch):
     """Locks fail as on a share: a run goes on without them."""
-    import geochg.journal as room
+    import geochg.pipeline.journal as room
 
     real = room.open_database
 

@@ -14,7 +14,7 @@ from pairs import PLANTED, planted_mask, planted_pair
 import geochg
 from geochg.errors import CancelledRunError, OptionError
 from geochg.events import Progress
-from geochg.outputs import Outputs
+from geochg.pipeline.outputs import Outputs
 from geochg_cli.main import main
 
 pytestmark = pytest.mark.usefixtures("marker_plugin")

@@ -61,7 +61,7 @@ def pair(make_raster):
 KILLED = """
 import os, sys
 from pathlib import Path
-from geochg.databases import open_database
+from geochg.files.sqlite import open_database
 database = open_database(Path(sys.argv[1]), "rwc", locks=False)
 database.execute("PRAGMA journal_mode = TRUNCATE")
 database.execute("PRAGMA cache_size = 1")
@@ -75,7 +75,7 @@ os._exit(0)
 OPENED = """
 import sys
 from pathlib import Path
-from geochg.databases import open_database
+from geochg.files.sqlite import open_database
 database = open_database(Path(sys.argv[1]), locks=False)
 print(database.execute("SELECT * FROM kept").fetchall())
 print(database.execute("SELECT name FROM sqlite_master").fetchall())

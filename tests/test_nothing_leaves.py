@@ -16,7 +16,7 @@ from masked_pairs import plain_pair
 from pairs import planted_pair
 from vlm_factory import save_adapter, save_vlm
 
-from geochg.telemetry import SWITCHES, switch_telemetry_off
+from geochg.safety.telemetry import SWITCHES, switch_telemetry_off
 
 WATCHED = Path(__file__).parent / "support" / "watched_process.py"
 

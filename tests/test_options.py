@@ -104,12 +104,12 @@ def test_provenance_has_the_overlap_that_is_used(vote, overlap_px):
 def option_types():
     """Every class of options there is, those of the models among them."""
     for module in (
-        "geochg.datasets.building.options",
+        "geochg.datasets.builder.options",
         "geochg.datasets.locations",
         "geochg.evaluation.example_options",
         "geochg.evaluation.options",
         "geochg.training.builtin.options",
-        "geochg.training.tuning.options",
+        "geochg.training.finetune.options",
     ):
         import_module(module)
     for backend in backends():

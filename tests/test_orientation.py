@@ -11,13 +11,13 @@ from odc.geo.geobox import GeoBox
 from rasters import ORIGIN, UTM
 
 import geochg
-from geochg.datasets.building.options import BuildOptions, coded
-from geochg.datasets.building.rasters import raster_scene
-from geochg.datasets.building.write import build_dataset
-from geochg.dialogue import open_dialogue
-from geochg.geometry.turn import Turn
+from geochg.datasets.builder.options import BuildOptions, coded
+from geochg.datasets.builder.rasters import raster_scene
+from geochg.datasets.builder.write import build_dataset
+from geochg.geometry.orientation import Turn
 from geochg.options import AlignMode, AnalyzeOptions
-from geochg.outputs import Outputs
+from geochg.pipeline.dialogue import open_dialogue
+from geochg.pipeline.outputs import Outputs
 
 SIZE = 96
 NORTH_WEST = (slice(6, 30), slice(4, 28))

@@ -19,7 +19,7 @@ import geochg
 from geochg.errors import CancelledRunError, InputError, OptionError, RunError, TilesFailedError
 from geochg.events import Notice, Progress
 from geochg.options import Geometry
-from geochg.outputs import Outputs
+from geochg.pipeline.outputs import Outputs
 from geochg.tiling.date import DateReader
 
 pytestmark = pytest.mark.usefixtures("marker_plugin")
@@ -169,7 +169,7 @@ def test_small_areas_far_apart_are_surveyed(make_raster, tmp_path, model):
 
 
 def test_no_thread_outlives_a_run_that_failed(pair, monkeypatch):
-    from geochg.models.cva import CvaModel
+    from geochg.models.detectors.cva import CvaModel
 
     def failing(self, tiles, questions):
         raise ZeroDivisionError
@@ -216,7 +216,7 @@ def test_inputs_are_never_overwritten(pair, tmp_path):
 
 
 def test_what_a_model_did_not_foresee_names_the_model(pair, monkeypatch):
-    from geochg.models.cva import CvaModel
+    from geochg.models.detectors.cva import CvaModel
 
     def failing(self, tiles, questions):
         raise ZeroDivisionError("by nothing")

@@ -3,10 +3,10 @@
 import pytest
 from tile_factory import layout, make_tile
 
-from geochg.answering import answered_ahead
 from geochg.errors import TilesFailedError
+from geochg.pipeline.batching import answered_ahead
+from geochg.pipeline.failure_limit import FIRST_REFUSALS, LATER_REFUSALS
 from geochg.records import Presence, TileFailure
-from geochg.refusals import FIRST_REFUSALS, LATER_REFUSALS
 
 TILES = [make_tile(window) for window in layout(8, 8, 4)]
 

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from geochg import remote_files
 from geochg.errors import InputError
-from geochg.remote_files import is_remote, refuse_remote
+from geochg.files import remote_files
+from geochg.files.remote_files import is_remote, refuse_remote
 
 HEAD = '<VRTDataset rasterXSize="1" rasterYSize="1"><SRS>EPSG:32633</SRS>'
 FAR = "http://example.invalid/a.tif"

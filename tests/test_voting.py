@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rasterio.features import rasterize
 
-from geochg.cells import CellSettings, tile_result
-from geochg.geometry.thirds import grid_box
+from geochg.features.cells import CellSettings, tile_result
+from geochg.features.voting import voted, voted_heat
+from geochg.geometry.grid_cells import grid_box
 from geochg.records import (
     GRID_CELLS,
     HEAT_NODATA,
@@ -28,7 +29,6 @@ from geochg.records import (
     Unparsed,
 )
 from geochg.tiling.layout import Layout
-from geochg.voting import voted, voted_heat
 
 VOTING = CellSettings(ballot=True)
 MIDDLE = GridCell(1, 1)

@@ -14,7 +14,7 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from geochg.geometry.thirds import grid_box
+from geochg.geometry.grid_cells import grid_box
 from geochg.models.base import Capabilities, ChangeModel, ModelIdentity
 from geochg.models.registry import load_model
 from geochg.options import Options

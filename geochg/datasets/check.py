@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from geochg.datasets.asked import answer_fault, told_changed
 from geochg.datasets.example import Example
 from geochg.datasets.frames import load_pair
+from geochg.datasets.question_tasks import answer_fault, told_changed
 from geochg.errors import InputError
 from geochg.records import PixelWindow, Task
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from geochg.errors import InputError
-from geochg.foreign_text import cleaned
+from geochg.safety.untrusted_text import cleaned
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -15,7 +15,7 @@ from rasterio.features import rasterize
 from rasterio.warp import Resampling, reproject
 
 from geochg.errors import InputError
-from geochg.foreign_text import cleaned
+from geochg.safety.untrusted_text import cleaned
 from geochg.tiling.source import open_source
 
 if TYPE_CHECKING:

@@ -7,14 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from geochg.datasets.asked import task_asked, told_changed, without_marks
 from geochg.datasets.example import Example, Ground, Origin, Turn
 from geochg.datasets.picture_paths import PicturePaths
+from geochg.datasets.question_tasks import task_asked, told_changed, without_marks
 from geochg.datasets.splits import split_named, split_told
 from geochg.errors import InputError
+from geochg.files.text_file import parsed_json, read_text
 from geochg.records import PixelWindow, Task
 from geochg.tasks import SPECS
-from geochg.text_file import parsed_json, read_text
 
 JSON_SUFFIXES = (".json", ".jsonl")
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from geochg.datasets.building.pictures import safe_name
+from geochg.datasets.builder.pictures import safe_name
 from geochg.datasets.examples import PICTURES
 from geochg.datasets.frames import picture, video_library
 from geochg.datasets.locations import LocationOptions, Shot

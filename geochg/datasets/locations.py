@@ -17,10 +17,10 @@ from typing import Any, ClassVar
 from geochg.datasets.frames import PICTURE_SUFFIXES, picture_size
 from geochg.datasets.splits import split_told
 from geochg.errors import InputError, OptionError
+from geochg.files.text_file import parsed_json, read_table, read_text
 from geochg.options import Options
 from geochg.records import Task
 from geochg.tasks import SPECS
-from geochg.text_file import parsed_json, read_table, read_text
 
 COLUMNS = ("image", "location_id", "timestamp")
 

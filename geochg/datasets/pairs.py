@@ -18,7 +18,7 @@ from geochg.datasets.frames import opened, picture, upright
 from geochg.datasets.groups import connected
 from geochg.datasets.picture_paths import pictures_by_name
 from geochg.errors import InputError
-from geochg.text_file import read_table
+from geochg.files.text_file import read_table
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -8,7 +8,7 @@ from pathlib import Path, PureWindowsPath
 from geochg.datasets.example import Origin
 from geochg.datasets.frames import PICTURE_SUFFIXES
 from geochg.errors import InputError
-from geochg.foreign_text import LONGEST_TEXT, cleaned
+from geochg.safety.untrusted_text import LONGEST_TEXT, cleaned
 
 
 def ignore_name(name: str) -> None:

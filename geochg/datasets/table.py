@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from geochg.datasets.asked import task_asked, told_changed
 from geochg.datasets.example import Example, Origin, Turn
 from geochg.datasets.picture_paths import PicturePaths
+from geochg.datasets.question_tasks import task_asked, told_changed
 from geochg.datasets.splits import split_named, split_told
 from geochg.errors import InputError
+from geochg.files.text_file import read_table
 from geochg.records import Presence, Task
 from geochg.tasks import SPECS
-from geochg.text_file import read_table
 
 TABLE_SUFFIX = ".csv"
 TRUTH = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}

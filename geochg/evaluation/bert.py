@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from geochg.errors import InputError
-from geochg.evaluation.extra import metric_module
+from geochg.evaluation.optional_packages import metric_module
 
 _HINT = "name a folder with the config.json, weights and tokenizer of an encoder such as BERT"
 
@@ -47,7 +47,7 @@ def bert_f1(said: Sequence[str], references: Sequence[Sequence[str]], folder: Pa
         OptionError: If bert-score is not installed.
     """
     layers = bert_layers(folder)
-    from geochg.models.quiet import quietly
+    from geochg.models.library_logs import quietly
 
     bert_score = metric_module("bert_score")
     scores = [0.0] * len(said)

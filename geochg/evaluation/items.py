@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from geochg.datasets.asked import task_asked
 from geochg.datasets.example import Example
+from geochg.datasets.question_tasks import task_asked
 from geochg.datasets.splits import split_told
 from geochg.errors import InputError
 from geochg.evaluation.example_options import ExampleOptions

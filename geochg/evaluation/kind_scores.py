@@ -30,7 +30,7 @@ from geochg.evaluation.reliability import Reliability, reliability
 from geochg.evaluation.tables import ScoreTable, lines_to_dict
 from geochg.events import Event, Listener, Notice, Progress, ignore
 from geochg.models.base import ChangeModel
-from geochg.models.chosen import check_classes, check_sensitivity, load_chosen
+from geochg.models.loading import check_classes, check_sensitivity, load_chosen
 from geochg.options import AnalyzeOptions
 
 ALL, CHANGED, UNCHANGED = "all pairs", "changed pairs", "unchanged pairs"

@@ -18,8 +18,8 @@ from geochg.evaluation.reliability import Judged, judged
 from geochg.events import Listener
 from geochg.models.base import ChangeModel
 from geochg.options import AnalyzeOptions
-from geochg.outputs import Outputs
-from geochg.pipeline import analyze
+from geochg.pipeline.analyze import analyze
+from geochg.pipeline.outputs import Outputs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

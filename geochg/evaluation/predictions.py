@@ -10,8 +10,8 @@ from typing import Any, Self
 
 from geochg import __version__
 from geochg.errors import InputError
+from geochg.files.text_file import parsed_json, read_text
 from geochg.options import VERSION_KEY
-from geochg.text_file import parsed_json, read_text
 
 KIND = "geochg predictions"
 """What the first line of a file says it is."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from geochg.errors import OptionError, RunError
-from geochg.evaluation.asking import threshold_options
+from geochg.evaluation.collect_presence import threshold_options
 from geochg.evaluation.options import EvaluateOptions, FitMetric
 from geochg.evaluation.predictions import Prediction, Predictions
 from geochg.evaluation.scores import SHOWN, Scores, best_threshold, scores

@@ -22,8 +22,8 @@ from geochg.evaluation.text_scores import (
     TextScores,
 )
 from geochg.evaluation.text_scores import References as Written
+from geochg.evaluation.tokenize import words
 from geochg.evaluation.values import Failed, References, text_of
-from geochg.evaluation.words import words
 from geochg.records import GRID_CELLS, Counts, Locations, Presence, Task, Unparsed
 from geochg.tasks.lexicon import ASKED
 from geochg.tasks.sameness import NO_CHANGE_SENTENCES

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
-from geochg.foreign_text import cleaned
+from geochg.safety.untrusted_text import cleaned
 
 Values = Mapping[str, float | None]
 """Scores by name, as fractions; None is a score that divides by nothing."""

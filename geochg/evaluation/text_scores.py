@@ -13,9 +13,9 @@ from typing import Self
 from geochg.evaluation.bert import bert_f1
 from geochg.evaluation.cider import CiderD
 from geochg.evaluation.coco_rouge import coco_rouge_l
-from geochg.evaluation.extra import metric_module
 from geochg.evaluation.meteor import Meteor, meteor_lacks
-from geochg.evaluation.words import words
+from geochg.evaluation.optional_packages import metric_module
+from geochg.evaluation.tokenize import words
 
 NEEDED = ("sacrebleu", "rouge_score")
 """Modules without which no text is scored; `bert_score` only where BERTScore is asked for."""

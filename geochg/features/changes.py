@@ -19,8 +19,8 @@ from geochg.features.places import places
 from geochg.features.smoothing import smoothed
 from geochg.features.straightening import straightened
 from geochg.geometry.geodesy import geodesic_areas
-from geochg.geometry.ground import crs_of, on_ground
 from geochg.geometry.objects import objects_within, point_within
+from geochg.geometry.placement import crs_of, on_ground
 from geochg.land_cover import covers_of
 from geochg.options import Geometry
 from geochg.records import Ground, TileResult

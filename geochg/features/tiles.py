@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from geochg.features.captions import Kinds, tile_caption
 from geochg.features.frame import layer_frame, series
 from geochg.geometry.geodesy import geodesic_areas
-from geochg.geometry.ground import crs_of, on_ground
+from geochg.geometry.placement import crs_of, on_ground
 from geochg.records import TileFailure, TileResult, TileWindow
 
 if TYPE_CHECKING:

@@ -11,12 +11,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from geochg.companions import companions
-from geochg.databases import has_locks, locked
 from geochg.errors import InputError
-from geochg.foreign_text import without_secrets
-from geochg.geometry.areal import areas
-from geochg.text_file import decoded, is_wide
+from geochg.files.sidecars import companions
+from geochg.files.sqlite import has_locks, locked
+from geochg.files.text_file import decoded, is_wide
+from geochg.geometry.polygons_only import areas
+from geochg.safety.untrusted_text import without_secrets
 
 if TYPE_CHECKING:
     import geopandas as gpd

@@ -9,14 +9,14 @@ from typing import Any
 
 from geochg.errors import ModelError
 from geochg.models.hub import hub_off
+from geochg.models.model_files import UNFINISHED, checksum, saved_json
+from geochg.models.model_settings import check_pattern
 from geochg.models.pretrained import broken_errors, refuse_rubbish
-from geochg.models.saved import UNFINISHED, checksum, saved_json
-from geochg.models.saved_settings import check_pattern
 
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
 WORDING = "wording.json"
-"""What else an adapter changes, where it does; see `geochg.models.deltavlm.wording`."""
+"""What else an adapter changes, where it does; see `geochg.models.deltavlm.no_change_sentence`."""
 
 MOST_RANK = 2**16
 """No adapter is as wide as this."""

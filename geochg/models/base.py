@@ -17,9 +17,7 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 
 from geochg.errors import GeochgError, ModelError, RunError
-from geochg.finite import finite
-from geochg.foreign_text import LONGEST_TEXT, cleaned
-from geochg.models.plain_talk import Observed, reply
+from geochg.models.chat.rule_based import Observed, reply
 from geochg.options import Options
 from geochg.records import (
     CLASSES,
@@ -35,6 +33,8 @@ from geochg.records import (
     TileAnswers,
     TileFailure,
 )
+from geochg.safety.finite import finite
+from geochg.safety.untrusted_text import LONGEST_TEXT, cleaned
 from geochg.tasks import ask
 
 USUAL_TILE_PX = 256

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from geochg.errors import ModelError
-from geochg.models.saved_settings import is_number
+from geochg.models.model_settings import is_number
 
 _TOKENS = ("bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id")
 _RANGES = {

@@ -8,7 +8,7 @@ from pathlib import Path
 from threading import Lock
 
 from geochg.errors import ModelError
-from geochg.foreign_text import cleaned
+from geochg.safety.untrusted_text import cleaned
 
 WANTED = ("*.json", "*.jinja", "*.safetensors", "*.onnx", "*.txt", "*.model")
 """The files of a hub model that are fetched: no pickles, no code."""

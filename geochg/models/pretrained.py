@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from geochg.errors import GeochgError, ModelError
 from geochg.models.hub import hub_off
+from geochg.models.library_logs import quietly
 from geochg.models.memory import is_out_of_memory
+from geochg.models.model_files import first_line, weight_files
 from geochg.models.quantised import switch_off_repacking
-from geochg.models.quiet import quietly
-from geochg.models.saved import first_line, weight_files
 
 if TYPE_CHECKING:
     import torch

@@ -9,8 +9,8 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any
 
 from geochg.errors import ModelError
-from geochg.foreign_text import cleaned
 from geochg.models.base import Capabilities, ChangeModel
+from geochg.safety.untrusted_text import cleaned
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

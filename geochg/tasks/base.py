@@ -17,7 +17,7 @@ from geochg.records import (
     Task,
     Unparsed,
 )
-from geochg.tasks.speech import spoken
+from geochg.tasks.reply_text import spoken
 
 A = TypeVar("A", Caption, Presence, Counts, Locations, Dialogue, Reply)
 

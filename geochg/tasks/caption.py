@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from geochg.foreign_text import LONGEST_TEXT, printable
 from geochg.records import Caption, Task
+from geochg.safety.untrusted_text import LONGEST_TEXT, printable
 from geochg.tasks.base import NonsenseError, TaskSpec
+from geochg.tasks.reply_text import changed_members, plain, refusal, sentences
 from geochg.tasks.sameness import Verdict, led, verdict
-from geochg.tasks.speech import changed_members, plain, refusal, sentences
 
 PROMPT = "Please briefly describe the changes in these two images."
 

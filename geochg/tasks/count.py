@@ -8,8 +8,8 @@ from geochg.records import Change, Counts, Task
 from geochg.tasks.base import NonsenseError, TaskSpec
 from geochg.tasks.lexicon import ADJECTIVE, ASKED, COUNTABLE
 from geochg.tasks.mentions import MOST_OBJECTS, Mention, mentions_in
+from geochg.tasks.reply_text import doubt, plain, sentences
 from geochg.tasks.sameness import Verdict, led, verdict
-from geochg.tasks.speech import doubt, plain, sentences
 
 PROMPT = "Please determine how many roads and buildings have changed?"
 """The wording kept of the several in the data."""

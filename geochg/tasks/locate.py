@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from geochg.records import GRID_CELLS, Change, GridCell, Locations, Task
 from geochg.tasks.base import NonsenseError, TaskSpec
 from geochg.tasks.lexicon import ADJECTIVE, ASKED, COUNTABLE, DIRECTIONS, NOUNS
+from geochg.tasks.reply_text import plain
 from geochg.tasks.sameness import all_unchanged
-from geochg.tasks.speech import plain
 
 PROMPT = (
     "Please indicate the locations where changes have occurred in the buildings and roads, using"

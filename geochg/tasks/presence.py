@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from geochg.records import Presence, Task
 from geochg.tasks.base import NonsenseError, TaskSpec
+from geochg.tasks.reply_text import changed_members, doubt, plain, sentences
 from geochg.tasks.sameness import Verdict, claims_change, led, verdict
-from geochg.tasks.speech import changed_members, doubt, plain, sentences
 
 PROMPT = "Please judge whether these two images have changed. Please answer yes or no."
 

@@ -10,7 +10,7 @@ import re
 from enum import Enum, auto
 
 from geochg.tasks.lexicon import CHANGED, DIRECTIONS, NOUNS
-from geochg.tasks.speech import sentences
+from geochg.tasks.reply_text import sentences
 
 NO_CHANGE_SENTENCES = (
     "there is no difference",

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 import rasterio
 from rasterio.errors import RasterioError
 
-from geochg.foreign_text import names_a_secret
+from geochg.safety.untrusted_text import names_a_secret
 
 _SIGNATURES = frozenset(
     (

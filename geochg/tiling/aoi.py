@@ -16,10 +16,10 @@ from rasterio.features import rasterize
 from shapely.geometry.base import BaseGeometry
 
 from geochg.errors import InputError, OptionError
-from geochg.geometry.areal import areal, in_reach
+from geochg.files.remote_files import refuse_remote
+from geochg.geometry.polygons_only import areal, in_reach
 from geochg.geometry.vector_file import file_of, is_there, read_areas
 from geochg.records import PixelWindow
-from geochg.remote_files import refuse_remote
 from geochg.tiling.grid import covered_window, crop
 from geochg.tiling.placing import lonlat_box, pixel_polygon
 

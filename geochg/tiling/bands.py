@@ -12,7 +12,7 @@ from typing import Literal
 from rasterio import DatasetReader
 
 from geochg.errors import InputError, OptionError
-from geochg.foreign_text import cleaned
+from geochg.safety.untrusted_text import cleaned
 from geochg.tiling.band_names import ROLES, BandFacts, is_generic, roles_of, says_no_colour
 from geochg.tiling.band_pairs import assumed, by_name, left_out, names_of, reordered
 from geochg.tiling.gray import COLORS, GRAY, count_of, gray_numbers, refuse_gray_against_color

@@ -17,7 +17,7 @@ from rasterio.errors import RasterioError, RasterioIOError
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
-from geochg.geometry.ground import crs_of
+from geochg.geometry.placement import crs_of
 from geochg.records import PixelWindow
 from geochg.tiling.alpha import marked_alpha
 from geochg.tiling.centring import WIDE_TYPES, Centring, as_float32

@@ -20,8 +20,8 @@ from pyproj.exceptions import CRSError, ProjError
 from shapely.geometry.base import BaseGeometry
 
 from geochg.errors import InputError, OptionError
-from geochg.geometry.ground import crs_of
-from geochg.geometry.turn import Turn, moved_window
+from geochg.geometry.orientation import Turn, moved_window
+from geochg.geometry.placement import crs_of
 from geochg.records import PixelWindow
 from geochg.tiling.north import north_up
 from geochg.tiling.placement import unplaceable

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from odc.geo.crs import CRS
 from odc.geo.geobox import GeoBox
 
-from geochg.geometry.ground import crs_of, transformer
-from geochg.geometry.turn import Turn
+from geochg.geometry.orientation import Turn
+from geochg.geometry.placement import crs_of, transformer
 
 
 def north_up(grid: GeoBox) -> GeoBox:

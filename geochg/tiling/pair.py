@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from odc.geo.geobox import GeoBox
 
 from geochg.errors import InputError
-from geochg.geometry.turn import Turn
+from geochg.geometry.orientation import Turn
 from geochg.options import AnalyzeOptions
 from geochg.records import PairFacts
 from geochg.tiling.aoi import Area, cut_to_area

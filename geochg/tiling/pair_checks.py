@@ -17,7 +17,7 @@ from odc.geo.geobox import GeoBox
 
 from geochg.errors import InputError
 from geochg.events import Notice
-from geochg.foreign_text import without_secrets
+from geochg.safety.untrusted_text import without_secrets
 from geochg.tiling.acquired import period_of, tells_writing
 from geochg.tiling.bands import Band, BandChoice
 from geochg.tiling.collar import Collar

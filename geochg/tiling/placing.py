@@ -16,9 +16,9 @@ from shapely import affinity
 from shapely.geometry.base import BaseGeometry
 
 from geochg.errors import InputError
-from geochg.geometry.areal import areal
 from geochg.geometry.geodesy import map_polygons
-from geochg.geometry.ground import crs_of, transformer
+from geochg.geometry.placement import crs_of, transformer
+from geochg.geometry.polygons_only import areal
 from geochg.tiling.north import held_pole
 
 _SNAP_PX = 1e-6

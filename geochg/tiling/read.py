@@ -16,8 +16,8 @@ from odc.geo.geobox import GeoBox
 from rasterio.errors import RasterioError
 
 from geochg.errors import InputError
-from geochg.foreign_text import cleaned
 from geochg.records import PixelWindow, Tile, TileFailure, TileWindow
+from geochg.safety.untrusted_text import cleaned
 from geochg.tiling.aoi import Area
 from geochg.tiling.date import DatePlan, DateReader
 

@@ -17,10 +17,10 @@ from rasterio import DatasetReader
 from rasterio.errors import RasterioError
 from rasterio.vrt import WarpedVRT
 
-from geochg.companions import container
 from geochg.errors import InputError
-from geochg.foreign_text import cleaned, printable, without_secrets
-from geochg.remote_files import is_remote, refuse_remote, refuse_remote_item
+from geochg.files.remote_files import is_remote, refuse_remote, refuse_remote_item
+from geochg.files.sidecars import container
+from geochg.safety.untrusted_text import cleaned, printable, without_secrets
 from geochg.tiling.acquired import acquired
 from geochg.tiling.alpha import marked_alpha, read_alpha
 from geochg.tiling.bands import Band, describe_bands

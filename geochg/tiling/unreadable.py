@@ -12,11 +12,11 @@ from pathlib import Path
 
 from rasterio.errors import RasterioIOError
 
-from geochg.companions import container
-from geochg.databases import locked
 from geochg.errors import InputError
-from geochg.foreign_text import cleaned, without_secrets
-from geochg.remote_files import stac_item
+from geochg.files.remote_files import stac_item
+from geochg.files.sidecars import container
+from geochg.files.sqlite import locked
+from geochg.safety.untrusted_text import cleaned, without_secrets
 
 _RASTERS = (".tif", ".tiff", ".jp2", ".img", ".vrt", ".nc", ".png", ".jpg", ".jpeg", ".bil", ".asc")
 _KNOWN_ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")

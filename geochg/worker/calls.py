@@ -12,7 +12,7 @@ from threading import Lock, Thread, current_thread
 from typing import Any
 
 from geochg.errors import CancelledRunError, GeochgError
-from geochg.foreign_text import cleaned
+from geochg.safety.untrusted_text import cleaned
 from geochg.worker.messages import (
     FAILED,
     INTERNAL,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from geochg.errors import CancelledRunError, GeochgError
-from geochg.foreign_text import LONGEST_TEXT, cleaned
+from geochg.safety.untrusted_text import LONGEST_TEXT, cleaned
 
 NOT_JSON = -32700
 NOT_A_REQUEST = -32600

@@ -29,7 +29,7 @@ from geochg.worker.parameters import (
 from geochg.worker.talks import Talks
 
 if TYPE_CHECKING:
-    from geochg.pipeline import ChangeResult
+    from geochg.pipeline.analyze import ChangeResult
 
 _QUIET_S = 0.05
 """Least time between two reports of progress within a stage."""
@@ -83,7 +83,7 @@ def opens(call: Call) -> Mapping[str, Any]:
     check_known(call.parameters, ("rasters", "allow_remote"))
     names = texts_of(call.parameters, "rasters")
     allow_remote = flag_of(call.parameters, "allow_remote")
-    from geochg.describe import can_open
+    from geochg.pipeline.describe import can_open
 
     opened = []
     for name in names:
@@ -95,7 +95,7 @@ def opens(call: Call) -> Mapping[str, Any]:
 def describe(call: Call) -> Mapping[str, Any]:
     """What a pair is."""
     pair = PairParameters.of(call.parameters)
-    from geochg.describe import describe as described
+    from geochg.pipeline.describe import describe as described
 
     facts = described(pair.before, pair.after, pair.options, cancel=call.cancel).to_dict()
     call.stop_if_cancelled()
@@ -106,7 +106,7 @@ def analyze(call: Call, turn: Lock) -> Mapping[str, Any]:
     """Maps what changed; one run at a time, because two would only share what one can use."""
     pair = PairParameters.of(call.parameters, "outputs")
     outputs = outputs_of(call.parameters)
-    from geochg.pipeline import analyze as run
+    from geochg.pipeline.analyze import analyze as run
 
     while not turn.acquire(timeout=_POLL_S):
         call.stop_if_cancelled()
@@ -130,7 +130,7 @@ def ask(call: Call, talks: Talks) -> Mapping[str, Any]:
     pair = PairParameters.of(given, "question", "at", "exchanges")
     question, at = text_of(given, "question"), point_of(given, "at")
     said = exchanges_of(given, "exchanges")
-    from geochg.dialogue import open_dialogue
+    from geochg.pipeline.dialogue import open_dialogue
     from geochg.records import Exchange
 
     pieces: list[str] = []

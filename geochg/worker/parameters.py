@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from geochg.options import AnalyzeOptions
-from geochg.outputs import Outputs
+from geochg.pipeline.outputs import Outputs
 from geochg.worker.messages import WRONG_PARAMETERS, MessageError
 
 _PAIR = ("before", "after", "options")

@@ -7,7 +7,7 @@ import time
 import traceback
 from collections.abc import Mapping
 
-from geochg.foreign_text import cleaned
+from geochg.safety.untrusted_text import cleaned
 from geochg.worker.calls import Calls, Method
 from geochg.worker.messages import (
     INTERNAL,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from geochg.worker.parameters import PairParameters
 
 if TYPE_CHECKING:
-    from geochg.dialogue import Dialogue
+    from geochg.pipeline.dialogue import Dialogue
 
 MOST_TALKS = 4
 """Places kept open; each holds its model and its pixels."""

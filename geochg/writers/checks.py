@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from geochg.companions import DATABASE_SUFFIXES, companions
 from geochg.errors import InputError, OptionError
+from geochg.files.sidecars import DATABASE_SUFFIXES, companions
 from geochg.writers.geopackage import check_layer, check_layer_name, is_geopackage
 from geochg.writers.recognition import is_ours
 

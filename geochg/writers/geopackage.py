@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from geochg.databases import has_locks, open_database
 from geochg.errors import InputError, OptionError, RunError
+from geochg.files.sqlite import has_locks, open_database
 from geochg.writers.layer_copy import BESIDE, put_layer, table_names
 from geochg.writers.recognition import METADATA_KEY
 

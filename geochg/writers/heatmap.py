@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from geochg.geometry.ground import crs_of
+from geochg.geometry.placement import crs_of
 from geochg.records import PixelWindow
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geochg.errors import OptionError
-from geochg.foreign_text import printable
 from geochg.geometry.geodesy import map_polygons
+from geochg.safety.untrusted_text import printable
 from geochg.writers.recognition import METADATA_KEY
 
 if TYPE_CHECKING:

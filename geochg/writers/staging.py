@@ -13,9 +13,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from geochg.companions import companions
-from geochg.databases import has_locks
 from geochg.errors import RunError
+from geochg.files.sidecars import companions
+from geochg.files.sqlite import has_locks
 from geochg.writers.checks import Output, check_existing
 from geochg.writers.geopackage import LayerChange, is_geopackage
 

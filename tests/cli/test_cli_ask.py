@@ -9,9 +9,9 @@ from click.testing import CliRunner
 from pyproj import Transformer
 from rasters import ORIGIN, texture
 
-from geochg.dialogue import open_dialogue
 from geochg.errors import InputError, ModelError, OptionError, RunError
 from geochg.options import AnalyzeOptions
+from geochg.pipeline.dialogue import open_dialogue
 from geochg_cli.group import geochg as command
 
 pytestmark = pytest.mark.usefixtures("marker_plugin")

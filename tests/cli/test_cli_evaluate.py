@@ -304,7 +304,7 @@ def test_an_interruption_leaves_nothing(geochg, pairs, tmp_path, monkeypatch):
     def interrupted(files):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("geochg.evaluation.asking.read_pair", interrupted)
+    monkeypatch.setattr("geochg.evaluation.collect_presence.read_pair", interrupted)
     there = sorted(tmp_path.rglob("*"))
     asked = (*MARKER, "--predictions", tmp_path / "p.jsonl")
     assert geochg("evaluate", pairs, *asked)[0] == 130

@@ -106,7 +106,7 @@ def test_scoring_repeats_without_the_model_and_the_pictures(geochg, rows, tmp_pa
 def test_a_run_that_was_interrupted_goes_on(geochg, rows, tmp_path, monkeypatch):
     kept = tmp_path / "said.jsonl"
     asked = ("evaluate", rows, *MARKER, "--batch-size", 1, "--predictions", kept)
-    from geochg.evaluation import interview
+    from geochg.evaluation import collect_answers as interview
 
     load = interview.load_pair
 

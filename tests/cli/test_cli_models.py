@@ -18,7 +18,7 @@ from geochg.tasks import ask
 def source(monkeypatch):
     """The model that was released, in place of the one of eight thousand million parameters."""
     config = tiny_config(vit=True, dense=False)
-    monkeypatch.setattr("geochg.models.deltavlm.convert.full_config", lambda: config)
+    monkeypatch.setattr("geochg.models.deltavlm.release.convert.full_config", lambda: config)
     return tiny_model(tiny_config(vit=True, dense=False))
 
 
@@ -136,7 +136,7 @@ def test_an_interruption_leaves_nothing_behind(monkeypatch, geochg, command, tmp
         folder.mkdir()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("geochg.models.deltavlm.convert.convert", interrupted)
+    monkeypatch.setattr("geochg.models.deltavlm.release.convert.convert", interrupted)
     there = sorted(tmp_path.iterdir())
     assert geochg(*command)[0] == 130
     assert sorted(tmp_path.iterdir()) == there

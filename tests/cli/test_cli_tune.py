@@ -14,7 +14,7 @@ from lessons import write_rows
 from safetensors.torch import load_file
 from vlm_factory import save_vlm
 
-from geochg.training.tuning.options import TuneOptions
+from geochg.training.finetune.options import TuneOptions
 from geochg_cli.train_options import _HELP
 
 FEW = ("--steps", 2, "--batch-size", 2, "--device", "cpu", "--no-bf16")
@@ -64,11 +64,11 @@ def test_a_model_is_tuned_and_analyzes(geochg, place, tmp_path, make_raster):
 def test_a_whole_model_comes_out_as_fast_as_it_went_in(
     how, geochg, place, exported_deltavlm, tmp_path
 ):
-    from geochg.models.deltavlm.onnx_vision import OnnxVision
+    from geochg.models.deltavlm.runtime.onnx_vision import OnnxVision
     from geochg.models.registry import load_model
     from geochg.records import Presence, Task
     from geochg.tasks import ask
-    from geochg.training.tuning.pruning import load_masks
+    from geochg.training.finetune.pruning import load_masks
 
     if "4bit" in how:
         needs_four_bits()
@@ -113,8 +113,8 @@ def test_changes_without_a_direction_stay_changes_when_they_are_learned(geochg, 
     import shutil
 
     from geochg.datasets.examples import read_examples
-    from geochg.training.tuning.lesson import lesson_of
-    from geochg.training.tuning.masks import UNKNOWN
+    from geochg.training.finetune.change_masks import UNKNOWN
+    from geochg.training.finetune.sample import lesson_of
 
     write_rows(tmp_path / "pairs")
     shutil.rmtree(tmp_path / "pairs" / "direction")
@@ -136,7 +136,7 @@ def test_masks_that_were_built_of_rasters_are_found(geochg, make_raster, tmp_pat
     import numpy as np
 
     from geochg.datasets.examples import read_examples
-    from geochg.training.tuning.lesson import lesson_of
+    from geochg.training.finetune.sample import lesson_of
 
     rng = np.random.default_rng(0)
     before = rng.integers(60, 120, (3, 128, 128)).astype(np.uint8)

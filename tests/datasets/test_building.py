@@ -13,18 +13,18 @@ from PIL import Image
 from rasters import ORIGIN, UTM, texture
 from scipy import ndimage
 
-from geochg.datasets.building.captioner import Captioner, certain, contradiction
-from geochg.datasets.building.options import BuildOptions, coded
-from geochg.datasets.building.parts import parted
-from geochg.datasets.building.pictures import picture_scenes
-from geochg.datasets.building.rasters import raster_scene
-from geochg.datasets.building.scene import Scene
-from geochg.datasets.building.write import build_dataset
+from geochg.datasets.builder.captioner import Captioner, certain, contradiction
+from geochg.datasets.builder.options import BuildOptions, coded
+from geochg.datasets.builder.pictures import picture_scenes
+from geochg.datasets.builder.rasters import raster_scene
+from geochg.datasets.builder.scene import Scene
+from geochg.datasets.builder.splits import parted
+from geochg.datasets.builder.write import build_dataset
+from geochg.datasets.captions.contours import contours
+from geochg.datasets.captions.facts import facts
+from geochg.datasets.captions.truth import MaskTruth
 from geochg.datasets.check import check_examples
 from geochg.datasets.examples import load_pair, read_examples
-from geochg.datasets.telling.contours import contours
-from geochg.datasets.telling.facts import facts
-from geochg.datasets.telling.truth import MaskTruth
 from geochg.errors import InputError, ModelError, OptionError
 from geochg.models.base import Capabilities, ChangeModel, ModelIdentity
 from geochg.options import AlignMode, Options

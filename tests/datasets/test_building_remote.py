@@ -11,7 +11,7 @@ import rasterio
 import shapely
 from rasters import ORIGIN, UTM, texture
 
-from geochg.datasets.building.rasters import raster_scene
+from geochg.datasets.builder.rasters import raster_scene
 from geochg.errors import InputError
 from geochg.options import AlignMode
 from geochg.tiling.source import can_open

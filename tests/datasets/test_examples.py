@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from geochg.datasets.asked import answer_fault, task_asked
 from geochg.datasets.examples import Turn, load_pair, read_examples
+from geochg.datasets.question_tasks import answer_fault, task_asked
 from geochg.errors import InputError
 from geochg.records import PixelWindow, Task
 from geochg.tasks import SPECS

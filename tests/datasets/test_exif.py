@@ -7,12 +7,12 @@ import pytest
 from PIL import Image
 
 from geochg.datasets import frames
-from geochg.datasets.building.pictures import picture_scenes
+from geochg.datasets.builder.pictures import picture_scenes
 from geochg.datasets.frames import picture, picture_size, video_frames
 from geochg.datasets.pairs import PairFiles, read_pair
 from geochg.errors import InputError
 from geochg.records import PixelWindow, TileWindow
-from geochg.training.tuning.masks import _mask
+from geochg.training.finetune.change_masks import _mask
 
 TAG = 0x0112
 HEIGHT, WIDTH = 24, 40

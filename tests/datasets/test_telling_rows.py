@@ -5,9 +5,9 @@ import json
 import pytest
 from told_pairs import masks
 
-from geochg.datasets.telling.facts import class_cells, class_counts, facts
-from geochg.datasets.telling.grammar import plural
-from geochg.datasets.telling.rows import answer, caption_row, rows
+from geochg.datasets.captions.facts import class_cells, class_counts, facts
+from geochg.datasets.captions.rows import answer, caption_row, rows
+from geochg.datasets.captions.sentences import plural
 from geochg.records import Caption, Presence, Task
 from geochg.tasks import SPECS, TURN_BREAK
 from geochg.tasks.sameness import NO_CHANGE_SENTENCES

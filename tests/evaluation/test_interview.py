@@ -11,11 +11,11 @@ from question_rows import caption_rows, instruction, some_rows, write_pictures, 
 from geochg.datasets.examples import read_examples
 from geochg.errors import InputError, ModelError, OptionError, RunError
 from geochg.evaluation.answers import Answers
-from geochg.evaluation.asking import refuse_surveys
+from geochg.evaluation.collect_answers import interview
+from geochg.evaluation.collect_presence import refuse_surveys
 from geochg.evaluation.example_options import ExampleOptions
-from geochg.evaluation.interview import interview
 from geochg.evaluation.items import item_set
-from geochg.evaluation.unfinished import unfinished_path
+from geochg.evaluation.partial_answers import unfinished_path
 from geochg.evaluation.values import Failed
 from geochg.models.registry import find_backend
 from geochg.records import (

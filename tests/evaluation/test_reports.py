@@ -11,8 +11,8 @@ from geochg.evaluation.published import published
 from geochg.evaluation.reports import MODEL, task_scores
 from geochg.evaluation.tables import COLUMNS, in_markdown, in_words, one_line
 from geochg.evaluation.text_scores import Judges, bleu
+from geochg.evaluation.tokenize import words
 from geochg.evaluation.values import Failed, References
-from geochg.evaluation.words import words
 from geochg.records import (
     GRID_CELLS,
     Counts,

@@ -14,7 +14,8 @@ from pycocoevalcap.cider.cider import Cider
 from pycocoevalcap.rouge.rouge import Rouge
 
 from geochg.errors import InputError, OptionError, RunError
-from geochg.evaluation import extra, meteor
+from geochg.evaluation import meteor
+from geochg.evaluation import optional_packages as extra
 from geochg.evaluation.bert import bert_f1, bert_layers
 from geochg.evaluation.cider import CiderD
 from geochg.evaluation.coco_rouge import coco_rouge_l
@@ -27,7 +28,7 @@ from geochg.evaluation.text_scores import (
     bleu,
     rouge,
 )
-from geochg.evaluation.words import words
+from geochg.evaluation.tokenize import words
 
 WRITTEN = [
     ["a house was built on the left", "some houses appear at the left side of the road"],

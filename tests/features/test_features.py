@@ -13,7 +13,7 @@ from pyproj import Geod
 from rasterio.features import rasterize
 from tile_factory import ALTERED, ROAD, layout, make_grid, make_tile, outlines, results_of
 
-from geochg.cells import CellSettings, tile_result
+from geochg.features.cells import CellSettings, tile_result
 from geochg.features.changes import FeatureSettings, change_features
 from geochg.features.tiles import tile_features
 from geochg.options import Geometry

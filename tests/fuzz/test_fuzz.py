@@ -20,7 +20,7 @@ from geochg.datasets.examples import read_examples
 from geochg.errors import InputError, ModelError, OptionError
 from geochg.models.adapters import adapter_folder
 from geochg.models.endpoint.reply import NoAnswerError, words
-from geochg.models.saved import fingerprint, weight_files
+from geochg.models.model_files import fingerprint, weight_files
 from geochg.options import AnalyzeOptions
 from geochg.tiling.aoi import cut_to_area
 from geochg.worker.pipes import Pipes

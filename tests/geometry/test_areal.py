@@ -4,7 +4,7 @@ import shapely
 from shapely import GeometryCollection, LineString, MultiPoint, MultiPolygon, Point, Polygon, box
 
 from geochg.errors import InputError
-from geochg.geometry.areal import areal, areas
+from geochg.geometry.polygons_only import areal, areas
 
 SQUARE = box(0, 0, 10, 10)
 ROAD = LineString([(0, 0), (30, 5)])

@@ -12,13 +12,13 @@ from scipy.stats import mannwhitneyu
 
 import geochg
 from geochg.errors import ModelError
-from geochg.geometry.changed import changed_pixels
+from geochg.geometry.hysteresis import changed_pixels
 from geochg.models.builtin import FOLDER
 from geochg.models.deltavlm.backend import DeltaVLMModel, DeltaVLMOptions
 from geochg.models.deltavlm.folder import open_model
-from geochg.models.deltavlm.onnx_vision import OnnxVision
 from geochg.models.deltavlm.postprocessing import MOST_CUT, Calibration
-from geochg.models.deltavlm.vision_output import DENSE_FIELDS
+from geochg.models.deltavlm.runtime.onnx_vision import OnnxVision
+from geochg.models.deltavlm.runtime.vision_output import DENSE_FIELDS
 from geochg.models.registry import load_model
 from geochg.records import Change, PairFacts, PixelWindow, Task, Tile, TileWindow
 from geochg.tasks import ask

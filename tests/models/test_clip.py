@@ -20,8 +20,8 @@ from clip_factory import (
 )
 from safetensors.torch import load_file, save_file
 
-from geochg.cells import CellSettings, tile_result
 from geochg.errors import InputError, ModelError, OptionError, RunError
+from geochg.features.cells import CellSettings, tile_result
 from geochg.models.base import ModelIdentity
 from geochg.models.clip.backend import ClipModel, ClipOptions
 from geochg.models.clip.classes import LandClass, usual_classes

@@ -15,14 +15,14 @@ from transformers import LlamaConfig
 
 from geochg.errors import CancelledRunError, ModelError, OptionError
 from geochg.events import Progress
+from geochg.models.chat.conversation import NO_COUNTS
 from geochg.models.deltavlm.backend import DeltaVLMModel, DeltaVLMOptions
 from geochg.models.deltavlm.postprocessing import Calibration
-from geochg.models.deltavlm.torch_vision import TorchVision
-from geochg.models.deltavlm.vision_output import VISION_BATCH
-from geochg.models.talk import NO_COUNTS
+from geochg.models.deltavlm.runtime.torch_vision import TorchVision
+from geochg.models.deltavlm.runtime.vision_output import VISION_BATCH
 from geochg.options import AnalyzeOptions
-from geochg.outputs import Outputs
-from geochg.pipeline import analyze
+from geochg.pipeline.analyze import analyze
+from geochg.pipeline.outputs import Outputs
 from geochg.records import (
     Caption,
     Change,

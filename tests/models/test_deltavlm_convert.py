@@ -14,17 +14,17 @@ from transformers import GPT2Config, GPT2LMHeadModel
 
 from geochg.errors import ModelError
 from geochg.models.deltavlm.backend import DeltaVLMModel, DeltaVLMOptions
-from geochg.models.deltavlm.convert import (
+from geochg.models.deltavlm.modeling import DeltaVLMForConditionalGeneration
+from geochg.models.deltavlm.processing import DeltaVLMProcessor
+from geochg.models.deltavlm.release.convert import (
     Release,
     check_shapes,
     convert,
     read_language_model,
     read_pickle,
 )
-from geochg.models.deltavlm.key_map import mapped
-from geochg.models.deltavlm.modeling import DeltaVLMForConditionalGeneration
-from geochg.models.deltavlm.presets import full_config
-from geochg.models.deltavlm.processing import DeltaVLMProcessor
+from geochg.models.deltavlm.release.key_map import mapped
+from geochg.models.deltavlm.sizes import full_config
 from geochg.records import Task
 from geochg.tasks import ask
 

@@ -10,13 +10,13 @@ from deltavlm_factory import dates, tiny_config, tiny_model
 from torch.nn import functional
 
 from geochg.datasets.ground.covers import ANY, NOTHING, UNKNOWN_CHANGE, Cover
-from geochg.models.deltavlm.dense import BUILDING, COVERS, NOT_SEEN, DenseOutput
+from geochg.models.deltavlm.dense_head import BUILDING, COVERS, NOT_SEEN, DenseOutput
 from geochg.models.deltavlm.modeling import measured_scenes
 from geochg.models.deltavlm.postprocessing import building_logits
 from geochg.models.deltavlm.resample import resampled
-from geochg.models.deltavlm.summary import DenseSummary
+from geochg.models.deltavlm.runtime.vision_output import DenseArrays
+from geochg.models.deltavlm.summary_tokens import DenseSummary
 from geochg.models.deltavlm.vision import NO_INFRARED
-from geochg.models.deltavlm.vision_output import DenseArrays
 from geochg.training.builtin.losses import change_loss, cover_loss, vision_losses
 
 SIDE = 16
@@ -322,7 +322,7 @@ def test_the_summary_tells_the_land_cover_of_both_dates(name):
 def test_neither_package_nor_backend_imports_torch():
     code = (
         "import sys, geochg.models.deltavlm, geochg.models.deltavlm.backend,"
-        "geochg.models.deltavlm.onnx_vision, geochg.models.deltavlm.map_answers;"
+        "geochg.models.deltavlm.runtime.onnx_vision, geochg.models.deltavlm.map_answers;"
         "sys.exit(any(name in sys.modules for name in ('torch', 'transformers')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

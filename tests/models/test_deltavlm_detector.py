@@ -6,7 +6,7 @@ from deltavlm_factory import processor, tile, tiny_config, tiny_model
 
 from geochg.models.deltavlm import detector as detector_module
 from geochg.models.deltavlm.detector import ColorRange, Detector, joined, zoom_at
-from geochg.models.deltavlm.torch_vision import TorchVision
+from geochg.models.deltavlm.runtime.torch_vision import TorchVision
 from geochg.models.deltavlm.vision import NO_INFRARED
 from geochg.records import Tile
 

@@ -7,9 +7,9 @@ from deltavlm_factory import TOKENIZER, dates, processor, save, tiny_config, tin
 from peft import LoraConfig, PeftModel, get_peft_model
 
 from geochg.models.deltavlm.modeling import DeltaVLMForConditionalGeneration
-from geochg.models.deltavlm.presets import compact_config, full_config
 from geochg.models.deltavlm.processing import IGNORED, DeltaVLMProcessor
-from geochg.models.deltavlm.tokenizer import train_tokenizer
+from geochg.models.deltavlm.sizes import compact_config, full_config
+from geochg.training.builtin.tokenizer import train_tokenizer
 
 PROMPTS = ["What changed?", "Please describe the changes in these two images.", "Roads?"]
 ANSWERS = ["Nothing.", "There are 12 new buildings.", "no"]

@@ -14,12 +14,12 @@ from safetensors.torch import load_file, save_file
 from geochg.errors import ModelError
 from geochg.models.deltavlm.backend import DeltaVLMModel, DeltaVLMOptions
 from geochg.models.deltavlm.export import export
-from geochg.models.deltavlm.onnx_speaker import OnnxSpeaker
-from geochg.models.deltavlm.onnx_vision import DETECTOR, ENCODER, OnnxVision
 from geochg.models.deltavlm.postprocessing import Calibration
-from geochg.models.deltavlm.torch_speaker import TorchSpeaker
-from geochg.models.deltavlm.torch_vision import TorchVision
-from geochg.models.deltavlm.vision_output import DENSE_FIELDS
+from geochg.models.deltavlm.runtime.onnx_language import OnnxSpeaker
+from geochg.models.deltavlm.runtime.onnx_vision import DETECTOR, ENCODER, OnnxVision
+from geochg.models.deltavlm.runtime.torch_language import TorchSpeaker
+from geochg.models.deltavlm.runtime.torch_vision import TorchVision
+from geochg.models.deltavlm.runtime.vision_output import DENSE_FIELDS
 from geochg.records import Outlines, Task
 from geochg.tasks import ask
 

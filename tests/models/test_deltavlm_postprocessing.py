@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from geochg.geometry.changed import changed_pixels, presence_of
+from geochg.geometry.hysteresis import changed_pixels, presence_of
 from geochg.land_cover import COVERS, agrees, class_and_direction
 from geochg.models.deltavlm.detector import ColorRange, Scene
 from geochg.models.deltavlm.map_answers import map_answer
@@ -21,7 +21,7 @@ from geochg.models.deltavlm.postprocessing import (
     OutlineMaker,
     with_water,
 )
-from geochg.models.deltavlm.vision_output import HeadFacts
+from geochg.models.deltavlm.runtime.vision_output import HeadFacts
 from geochg.records import (
     CANNOT_TELL,
     LAND_COVER,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from geochg.models.deltavlm.dense import INDEX_CHANNELS
+from geochg.models.deltavlm.dense_head import INDEX_CHANNELS
 from geochg.models.deltavlm.difference_maps import WIDE_COLOR, differences, map_count, told_relative
 from geochg.models.deltavlm.scene import (
     COLOR_CHANNELS,

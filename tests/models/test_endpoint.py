@@ -14,7 +14,7 @@ from geochg.errors import ModelError, OptionError, RunError, TilesFailedError
 from geochg.models.endpoint.address import Address
 from geochg.models.registry import load_model
 from geochg.options import AlignMode
-from geochg.outputs import Outputs
+from geochg.pipeline.outputs import Outputs
 from geochg.records import (
     Caption,
     Counts,

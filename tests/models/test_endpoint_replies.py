@@ -11,14 +11,14 @@ from rasters import texture
 from tile_factory import layout
 
 import geochg
-from geochg.cells import lacking
 from geochg.errors import ModelError, OptionError, RunError, TilesFailedError
+from geochg.features.cells import lacking
+from geochg.models.chat.conversation import spoken_pieces
 from geochg.models.endpoint.client import is_this_machine
 from geochg.models.endpoint.reply import sentence
 from geochg.models.registry import load_model
-from geochg.models.talk import spoken_pieces
 from geochg.options import AlignMode
-from geochg.outputs import Outputs
+from geochg.pipeline.outputs import Outputs
 from geochg.records import (
     Caption,
     Exchange,

@@ -9,8 +9,8 @@ from vlm_factory import save_vlm
 
 from geochg.errors import ModelError
 from geochg.models.deltavlm.backend import DeltaVLMModel, DeltaVLMOptions
-from geochg.models.patience import patience
 from geochg.models.pretrained import FirstUse
+from geochg.models.time_limit import patience
 from geochg.models.vlm.backend import VlmModel, VlmOptions
 from geochg.records import Task
 from geochg.tasks import ask

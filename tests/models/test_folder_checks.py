@@ -11,7 +11,7 @@ from geochg.errors import ModelError
 from geochg.models.adapters import adapter_folder
 from geochg.models.folder_checks import _SHAPING, MOST_SETTINGS_BYTES, check_model_folder
 from geochg.models.hub import find_folder, hub_off
-from geochg.models.saved import WEIGHTS_INDEX, fingerprint, saved_json, weight_files
+from geochg.models.model_files import WEIGHTS_INDEX, fingerprint, saved_json, weight_files
 
 
 @pytest.fixture

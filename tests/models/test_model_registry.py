@@ -12,7 +12,12 @@ from geochg.errors import ModelError, OptionError
 from geochg.models.base import ChangeModel
 from geochg.models.registry import backends, load_model
 
-GOOD = "from geochg.models.cva import CvaModel\nclass Model(CvaModel):\n    name = 'foreign'\n"
+GOOD = """
+from geochg.models.detectors.cva import CvaModel
+
+class Model(CvaModel):
+    name = 'foreign'
+"""
 
 
 @pytest.fixture

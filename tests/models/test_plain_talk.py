@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from geochg.models.plain_talk import Observed, reply
+from geochg.models.chat.rule_based import Observed, reply
 from geochg.records import Caption, Change, Channel, Counts, Outlines
 
 BUILT = Channel("building", Change.APPEARED)

@@ -8,7 +8,7 @@ from vlm_factory import save_vlm
 from geochg.errors import OptionError
 from geochg.models.builtin import BuiltinModel
 from geochg.models.deltavlm.backend import DeltaVLMModel, DeltaVLMOptions
-from geochg.models.irmad import IrmadModel
+from geochg.models.detectors.irmad import IrmadModel
 from geochg.models.registry import find_backend
 from geochg.models.vlm.backend import VlmModel, VlmOptions
 from geochg.records import Task

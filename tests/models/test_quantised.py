@@ -38,9 +38,9 @@ def test_no_layer_of_a_vision_language_model_repacks(force, has_avx512bf16, tmp_
 
 @WITH_AND_WITHOUT
 def test_no_layer_of_a_base_in_training_repacks(force, has_avx512bf16, tmp_path):
-    from geochg.training.tuning.base import Base
-    from geochg.training.tuning.opening import open_pupil
-    from geochg.training.tuning.options import TuneOptions
+    from geochg.training.finetune.base import Base
+    from geochg.training.finetune.base_loading import open_pupil
+    from geochg.training.finetune.options import TuneOptions
 
     force(has_avx512bf16)
     folder = save_vlm("llava", tmp_path / "base")

@@ -2,7 +2,7 @@
 
 import logging
 
-from geochg.models.quiet import quietly
+from geochg.models.library_logs import quietly
 
 
 def test_the_exporter_says_nothing_of_what_it_skips():

@@ -22,9 +22,9 @@ from geochg.models.adapters import adapter_folder
 from geochg.models.builtin import FOLDER
 from geochg.models.deltavlm.backend import DeltaVLMModel, DeltaVLMOptions
 from geochg.models.deltavlm.folder import check_folder, open_model
+from geochg.models.model_files import saved_json
+from geochg.models.model_settings import check_normalisation, check_pattern, check_settings
 from geochg.models.pretrained import opening_told, refuse_rubbish
-from geochg.models.saved import saved_json
-from geochg.models.saved_settings import check_normalisation, check_pattern, check_settings
 from geochg.models.vlm.engine import Text
 from geochg.models.vlm.loading import How, open_vlm
 

@@ -6,9 +6,9 @@ import torch
 from deltavlm_factory import TOKENIZER
 from transformers import LlamaForCausalLM
 
-from geochg.models.deltavlm.convert import Release
-from geochg.models.deltavlm.key_map import places
 from geochg.models.deltavlm.modeling import DeltaVLMForConditionalGeneration
+from geochg.models.deltavlm.release.convert import Release
+from geochg.models.deltavlm.release.key_map import places
 
 UNUSED = {
     "temp": torch.tensor(0.07),

@@ -64,10 +64,10 @@ def _row(number, name, changed, turns):
 def tuned(source, rows, folder, listener=None, name="out", **options):
     """Tunes a base by few steps; the card, with the output in `folder / name`."""
     from geochg.datasets.examples import read_examples
-    from geochg.training.tuning.base import find_base
-    from geochg.training.tuning.options import TuneOptions
-    from geochg.training.tuning.plan import plan
-    from geochg.training.tuning.run import forget, tune
+    from geochg.training.finetune.base import find_base
+    from geochg.training.finetune.options import TuneOptions
+    from geochg.training.finetune.plan import plan
+    from geochg.training.finetune.run import forget, tune
 
     few = {"steps": 4, "batch_size": 2, "learning_rate": 1e-2, "device": "cpu", "bf16": False}
     what = plan(read_examples(rows), [], find_base(source), TuneOptions(**{**few, **options}))

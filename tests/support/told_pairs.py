@@ -7,8 +7,8 @@ import numpy as np
 from PIL import Image
 from rasters import texture
 
-from geochg.datasets.telling.rows import caption_row, rows
-from geochg.datasets.telling.truth import CLASS_NAMES, MaskTruth
+from geochg.datasets.captions.rows import caption_row, rows
+from geochg.datasets.captions.truth import CLASS_NAMES, MaskTruth
 
 ROWS, CAPTIONS = "rows.json", "captions.json"
 

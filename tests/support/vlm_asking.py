@@ -16,7 +16,7 @@ MAPPED = [ask(task) for task in (Task.PRESENCE, Task.LOCATE, Task.COUNT, Task.CA
 
 def with_presence(probabilities: list[float], monkeypatch) -> None:
     """Lets models say of tiles, in their order, how likely they changed."""
-    from geochg.models.vlm.asking import Asking
+    from geochg.models.vlm.generation import Asking
 
     def presence(self, question):
         return [Presence(p > 0.5, p) for p in probabilities[: len(self.tiles)]]

@@ -2,10 +2,10 @@
 
 import pytest
 
-from geochg.models.talk import spoken_pieces
+from geochg.models.chat.conversation import spoken_pieces
 from geochg.records import Caption, Counts, GridCell, Locations, Presence, Task, Unparsed
 from geochg.tasks import SPECS
-from geochg.tasks.speech import spoken
+from geochg.tasks.reply_text import spoken
 from geochg.tasks.thoughts import (
     ends_in_thoughts,
     has_bare_thoughts,

@@ -3,7 +3,7 @@ import pytest
 from geochg.errors import InputError, OptionError
 from geochg.records import Task
 from geochg.tasks import ask
-from geochg.tasks.wording import check_wording, clue_sentence, read_wording
+from geochg.tasks.prompts import check_wording, clue_sentence, read_wording
 
 
 def written(folder, text):

@@ -12,8 +12,8 @@ import rasterio
 from affine import Affine
 from rasterio.windows import Window
 
-from geochg.dialogue import open_dialogue
 from geochg.options import AnalyzeOptions
+from geochg.pipeline.dialogue import open_dialogue
 from geochg.tiling import virtual
 from geochg.tiling.absent import without_absent_blocks
 from geochg.tiling.validity import validity_of
@@ -145,7 +145,7 @@ def test_a_vast_pair_is_asked_about_in_seconds_and_its_change_is_told(make, noda
 def test_memory_depends_on_what_the_model_is_shown(tmp_path):
     code = (
         "import json, resource, sys\n"
-        "from geochg.dialogue import open_dialogue\n"
+        "from geochg.pipeline.dialogue import open_dialogue\n"
         "from geochg.options import AnalyzeOptions\n"
         "list(open_dialogue(*sys.argv[1:], AnalyzeOptions(model='cva')).ask('What?'))\n"
         "print(json.dumps(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss))\n"

@@ -148,7 +148,7 @@ def test_pixel_area_is_that_of_the_ground():
 
 
 def test_many_geometries_are_placed_by_one_transformer(monkeypatch):
-    from geochg.geometry.ground import transformer
+    from geochg.geometry.placement import transformer
 
     made, make = [], Transformer.from_crs
     monkeypatch.setattr(Transformer, "from_crs", lambda *a, **k: made.append(a) or make(*a, **k))

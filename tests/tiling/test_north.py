@@ -8,7 +8,7 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 from rasters import ORIGIN, UTM, texture
 
-from geochg.geometry.turn import Turn
+from geochg.geometry.orientation import Turn
 from geochg.options import AnalyzeOptions
 from geochg.records import PixelWindow
 from geochg.tiling.grid import shared_lattice, turn_to

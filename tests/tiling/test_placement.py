@@ -7,10 +7,10 @@ from rasterio.control import GroundControlPoint
 from rasters import ORIGIN, UTM, texture
 
 import geochg
-from geochg.describe import describe
-from geochg.dialogue import open_dialogue
 from geochg.errors import InputError, OptionError
 from geochg.options import AnalyzeOptions
+from geochg.pipeline.describe import describe
+from geochg.pipeline.dialogue import open_dialogue
 from geochg.tiling.grid import common_grid
 from geochg.tiling.layout import Layout
 from geochg.tiling.pair import tiles_of

@@ -12,15 +12,15 @@ from vlm_factory import save_vlm
 
 from geochg.datasets.examples import read_examples
 from geochg.events import Progress
-from geochg.training.tuning import run as module
-from geochg.training.tuning.base import find_base
-from geochg.training.tuning.callbacks import Watching
-from geochg.training.tuning.metrics import examined
-from geochg.training.tuning.opening import whole_pupil
-from geochg.training.tuning.options import Metric, TuneOptions
-from geochg.training.tuning.plan import plan
-from geochg.training.tuning.pruning import load_masks
-from geochg.training.tuning.run_folder import MASKS
+from geochg.training.finetune import run as module
+from geochg.training.finetune.base import find_base
+from geochg.training.finetune.base_loading import whole_pupil
+from geochg.training.finetune.callbacks import Watching
+from geochg.training.finetune.metrics import examined
+from geochg.training.finetune.options import Metric, TuneOptions
+from geochg.training.finetune.plan import plan
+from geochg.training.finetune.pruning import load_masks
+from geochg.training.finetune.run_folder import MASKS
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +107,7 @@ def test_an_evaluation_that_found_no_number_is_never_the_best(tmp_path):
 
 def test_masks_that_were_read_do_not_hold_their_file(llava, tmp_path):
     """Windows neither replaces nor removes a file that a tensor lies in."""
-    from geochg.training.tuning.pruning import magnitude_masks, save_masks
+    from geochg.training.finetune.pruning import magnitude_masks, save_masks
 
     network = whole_pupil(find_base(llava), TuneOptions(), tmp_path).network
     save_masks(magnitude_masks(network, 0.1), tmp_path)

@@ -14,10 +14,10 @@ from geochg.evaluation.text_scores import CAPTION_METRICS, Judges, References, T
 from geochg.models.base import Capabilities, ChangeModel
 from geochg.records import Change, Channel, Outlines, Presence, Reply, Task, TileFailure
 from geochg.tasks import SPECS
-from geochg.training.tuning import lesson as module
-from geochg.training.tuning.metrics import LOWER_IS_BETTER, Exam, Share, examined
-from geochg.training.tuning.options import Metric
-from geochg.training.tuning.pupil import Pupil
+from geochg.training.finetune import sample as module
+from geochg.training.finetune.metrics import LOWER_IS_BETTER, Exam, Share, examined
+from geochg.training.finetune.options import Metric
+from geochg.training.finetune.trainable_model import Pupil
 
 
 class Parrot(ChangeModel):

@@ -11,14 +11,14 @@ from vlm_factory import save_vlm
 
 from geochg.datasets.examples import read_examples
 from geochg.errors import InputError, ModelError, OptionError
-from geochg.evaluation import extra
-from geochg.training.tuning.base import find_base
-from geochg.training.tuning.options import Metric, TuneOptions
-from geochg.training.tuning.parts import adapted_modules
-from geochg.training.tuning.plan import plan
-from geochg.training.tuning.processes import local_device, rehearsed_processes
-from geochg.training.tuning.rehearsal import rehearsed
-from geochg.training.tuning.remarks import remarks
+from geochg.evaluation import optional_packages as extra
+from geochg.training.finetune.base import find_base
+from geochg.training.finetune.dry_run import rehearsed
+from geochg.training.finetune.module_groups import adapted_modules
+from geochg.training.finetune.options import Metric, TuneOptions
+from geochg.training.finetune.plan import plan
+from geochg.training.finetune.preflight import remarks
+from geochg.training.finetune.processes import local_device, rehearsed_processes
 
 
 @pytest.fixture(scope="module")
@@ -158,7 +158,7 @@ def test_checkpoints_of_nobody_knows_which_run_are_refused(base, rows, tmp_path)
 
 
 def test_facts_of_another_version_are_told_not_stumbled_over(base, rows, tmp_path):
-    from geochg.training.tuning.facts import difference
+    from geochg.training.finetune.run_facts import difference
 
     facts = json.loads(json.dumps(planned(base, rows).facts()))
     assert difference(facts, facts) == ""

@@ -13,23 +13,23 @@ from lessons import write_rows
 from PIL import Image
 from vlm_factory import MAKERS, save_vlm
 
+from geochg.datasets.captions.truth import CLASS_NAMES, DIRECTIONS
 from geochg.datasets.example import Example, Turn
 from geochg.datasets.examples import read_examples
 from geochg.datasets.ground.covers import ANY, NOTHING, UNKNOWN_CHANGE, Cover
-from geochg.datasets.telling.truth import CLASS_NAMES, DIRECTIONS
 from geochg.errors import InputError
 from geochg.models.deltavlm.processing import IGNORED
 from geochg.models.vlm.chat import VICUNA, ChatWriter
 from geochg.models.vlm.loading import How, open_vlm
 from geochg.records import Change, GridCell, Task
 from geochg.tasks import SPECS
-from geochg.training.tuning.course import balanced, parts_of, passes, seen_before
-from geochg.training.tuning.deltavlm import DeltaVLMPupil
-from geochg.training.tuning.framing import Framing, reframed
-from geochg.training.tuning.lesson import Lesson, lesson_of
-from geochg.training.tuning.masks import UNKNOWN, ChangeMasks
-from geochg.training.tuning.talks import taught
-from geochg.training.tuning.vlm import engine_pupil
+from geochg.training.finetune.augmentation import Framing, reframed
+from geochg.training.finetune.change_masks import UNKNOWN, ChangeMasks
+from geochg.training.finetune.deltavlm import DeltaVLMPupil
+from geochg.training.finetune.sample import Lesson, lesson_of
+from geochg.training.finetune.token_rows import taught
+from geochg.training.finetune.training_set import balanced, parts_of, passes, seen_before
+from geochg.training.finetune.vlm import engine_pupil
 
 
 def lesson(task=Task.PRESENCE, said=("Yes",), masks=None, side=64):
@@ -253,7 +253,7 @@ def test_masks_are_read_beside_the_pictures(tmp_path):
     mci[40:60, 40:60], mci[2:20, 40:60] = 255, 128
     Image.fromarray(mci).save(tmp_path / "world" / "label" / "0.png")
     (tmp_path / "world" / "direction" / "0.png").unlink()
-    from geochg.training.tuning.masks import _beside
+    from geochg.training.finetune.change_masks import _beside
 
     _beside.cache_clear()
     found = lesson_of(read_examples(rows)[1], masks=True).masks

@@ -16,18 +16,18 @@ from vlm_factory import save_vlm
 from geochg.datasets.examples import read_examples
 from geochg.errors import CancelledRunError, InputError, ModelError, OptionError, RunError
 from geochg.events import Progress
+from geochg.models.model_files import UNFINISHED
 from geochg.models.registry import load_model
-from geochg.models.saved import UNFINISHED
 from geochg.records import Task
 from geochg.tasks import ask
 from geochg.training.checkpoints import WHOLE
-from geochg.training.storage import writing_told
-from geochg.training.tuning.adapting import make_trainable
-from geochg.training.tuning.base import find_base
-from geochg.training.tuning.opening import open_pupil, whole_pupil
-from geochg.training.tuning.options import TuneOptions, preset, presets
-from geochg.training.tuning.plan import plan
-from geochg.training.tuning.pruning import (
+from geochg.training.finetune.adapters import make_trainable
+from geochg.training.finetune.base import find_base
+from geochg.training.finetune.base_loading import open_pupil, whole_pupil
+from geochg.training.finetune.dry_run import rehearsed
+from geochg.training.finetune.options import TuneOptions, preset, presets
+from geochg.training.finetune.plan import plan
+from geochg.training.finetune.pruning import (
     FILE,
     check_cut,
     cut,
@@ -36,7 +36,7 @@ from geochg.training.tuning.pruning import (
     magnitude_masks,
     sparsity,
 )
-from geochg.training.tuning.rehearsal import rehearsed
+from geochg.training.storage import writing_told
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +132,7 @@ def test_prune_quantise_adapt_merge_reload(kind, quantize, share, bases, rows, t
         assert all(torch.equal(saved[name], masks[name]) for name in masks)
     # The same without merging: base in full precision, adapter beside it.
     lessons = read_examples(rows)[:3]
-    from geochg.training.tuning.lesson import lesson_of
+    from geochg.training.finetune.sample import lesson_of
 
     inputs = again.inputs([lesson_of(example, masks=False) for example in lessons])
     with torch.no_grad():
@@ -143,7 +143,7 @@ def test_prune_quantise_adapt_merge_reload(kind, quantize, share, bases, rows, t
         other = tmp_path / "beside"
         tuned(bases[kind], rows, other, **{**given, "merge": False})
         beside = whole_pupil(base, TuneOptions(), tmp_path)
-        from geochg.training.tuning.adapting import merge_into
+        from geochg.training.finetune.adapters import merge_into
 
         merge_into(beside, other / "out")
         with torch.no_grad():
@@ -337,7 +337,7 @@ def test_a_rehearsal_tells_what_is_trained_and_trains_nothing(bases, rows, tmp_p
 
 
 def test_too_little_memory_is_told_before_the_first_step(bases, rows, tmp_path, monkeypatch):
-    from geochg.training.tuning import memory
+    from geochg.training.finetune import memory
 
     monkeypatch.setattr(memory, "available_bytes", lambda device: 1000)
     with pytest.raises(ModelError, match="the weights of the base alone take") as caught:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from geochg.datasets.captions.truth import CLASS_NAMES, DIRECTIONS
 from geochg.datasets.ground.covers import Cover
-from geochg.datasets.telling.truth import CLASS_NAMES, DIRECTIONS
 from geochg.land_cover import agrees, class_and_direction
 from geochg.records import LAND_COVER, Change
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from geochg.errors import OptionError
 from geochg.models.base import Capabilities, ChangeModel, ModelIdentity
+from geochg.models.chat.conversation import NUMBERLESS, unchanged
 from geochg.models.clip.classes import LandClass, read_classes, usual_classes
 from geochg.models.clip.scoring import MOST, Seen, located, probability, score_at
-from geochg.models.talk import NUMBERLESS, unchanged
-from geochg.models.wording import NO_CHANGE
+from geochg.models.detectors.sentences import NO_CHANGE
 from geochg.options import Dtype, Options
 from geochg.records import (
     GRID_CELLS,

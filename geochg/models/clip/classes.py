@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from geochg.errors import InputError
+from geochg.files.toml_file import read_toml
 from geochg.records import CLASSES
-from geochg.toml_file import read_toml
 
 USUAL_FILE = "classes.toml"
 """In this package: the classes used where the user names none."""

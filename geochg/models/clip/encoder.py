@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 from geochg.errors import ModelError, RunError
+from geochg.models.images import rgb
 from geochg.models.memory import FittingBatches, is_out_of_memory
-from geochg.models.pictures import rgb
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -12,14 +12,14 @@ from typing import Any
 import torch
 
 from geochg.errors import GeochgError, ModelError
+from geochg.models.blind_models import refuse_same, unlike_pictures
 from geochg.models.clip.classes import LandClass
 from geochg.models.clip.encoder import Encoder, TextForm, text_embeddings
 from geochg.models.hub import hub_off
+from geochg.models.library_logs import quietly
+from geochg.models.model_files import fingerprint, first_line, saved_json, weight_files
+from geochg.models.model_settings import check_normalisation, check_settings, tensors_in
 from geochg.models.pretrained import broken_errors, opening_told, pretrained
-from geochg.models.quiet import quietly
-from geochg.models.saved import fingerprint, first_line, saved_json, weight_files
-from geochg.models.saved_settings import check_normalisation, check_settings, tensors_in
-from geochg.models.sight import refuse_same, unlike_pictures
 
 HINT = "name a folder or hub id of a CLIP or SigLIP of the transformers library"
 PREPROCESSORS = ("preprocessor_config.json", "processor_config.json")

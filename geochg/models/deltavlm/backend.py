@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from geochg.errors import RunError
-from geochg.geometry.changed import presence_of
+from geochg.geometry.hysteresis import presence_of
 from geochg.models.base import Capabilities, ChangeModel, ModelIdentity
+from geochg.models.chat.conversation import Conversation, settled, unchanged
 from geochg.models.deltavlm.detector import SCENE_TILES, Detector, Scene, joined
 from geochg.models.deltavlm.postprocessing import OutlineMaker
 from geochg.models.devices import torch_device
 from geochg.models.pretrained import FirstUse
-from geochg.models.talk import Conversation, settled, unchanged
 from geochg.options import Options
 from geochg.records import (
     Answer,
@@ -39,8 +39,8 @@ if TYPE_CHECKING:
 
     from geochg.models.deltavlm.modeling import DeltaVLMForConditionalGeneration
     from geochg.models.deltavlm.processing import DeltaVLMProcessor
-    from geochg.models.deltavlm.speech import Speaker
-    from geochg.models.deltavlm.vision_output import VisionOutput, VisionRuntime
+    from geochg.models.deltavlm.runtime.language import Speaker
+    from geochg.models.deltavlm.runtime.vision_output import VisionOutput, VisionRuntime
 
 LARGE_PARAMETERS = 1_000_000_000
 """Models above this run in half precision on a GPU; smaller ones give the same everywhere."""
@@ -136,8 +136,8 @@ class DeltaVLMModel(ChangeModel):
         identity: ModelIdentity,
     ) -> Self:
         """The backend of a model in memory."""
-        from geochg.models.deltavlm.torch_speaker import TorchSpeaker
-        from geochg.models.deltavlm.torch_vision import TorchVision
+        from geochg.models.deltavlm.runtime.torch_language import TorchSpeaker
+        from geochg.models.deltavlm.runtime.torch_vision import TorchVision
 
         speaker = TorchSpeaker(model, processor, dict(options.generation()))
         return cls(TorchVision(model, processor), lambda: speaker, options, identity)
@@ -171,10 +171,10 @@ class DeltaVLMModel(ChangeModel):
         """
         from geochg.models.adapters import adapted, adapter_folder, adapter_id
         from geochg.models.deltavlm.folder import check_folder, fingerprint, open_model
-        from geochg.models.deltavlm.onnx_file import can_run
-        from geochg.models.deltavlm.onnx_vision import DETECTOR, ENCODER, OnnxVision
-        from geochg.models.deltavlm.wording import kept_sentence
-        from geochg.models.saved import fingerprint as whole_fingerprint
+        from geochg.models.deltavlm.no_change_sentence import kept_sentence
+        from geochg.models.deltavlm.runtime.onnx_file import can_run
+        from geochg.models.deltavlm.runtime.onnx_vision import DETECTOR, ENCODER, OnnxVision
+        from geochg.models.model_files import fingerprint as whole_fingerprint
 
         files = check_folder(folder)
         if options.adapter:
@@ -232,7 +232,7 @@ class DeltaVLMModel(ChangeModel):
         self, tile: Tile, facts: PairFacts, exchanges: Sequence[Exchange], question: str
     ) -> Iterator[str]:
         """Goes on with a talk in the language model's words; see `ChangeModel.talk`."""
-        from geochg.models.deltavlm.speech import turn_prompt
+        from geochg.models.deltavlm.runtime.language import turn_prompt
 
         if failure := _failure(tile):
             raise RunError(f"no answer: {failure.reason}", "ask about another place")
@@ -277,7 +277,7 @@ class DeltaVLMModel(ChangeModel):
         return output, outlines
 
     def _answers(self, tiles: Sequence[Tile], questions: Sequence[Question]) -> list[TileAnswers]:
-        from geochg.models.deltavlm.speech import hold
+        from geochg.models.deltavlm.runtime.language import hold
 
         looks = self._looks(tiles)
         maps = [outlines for _, part in looks for outlines in part]
@@ -348,8 +348,8 @@ def _failure(tile: Tile) -> TileFailure | None:
 
 def _speaker(folder: Path, made_from: str, options: DeltaVLMOptions) -> Speaker:
     """The language model of a folder whose vision part ONNX Runtime runs."""
-    from geochg.models.deltavlm.onnx_file import can_run
-    from geochg.models.deltavlm.onnx_speaker import (
+    from geochg.models.deltavlm.runtime.onnx_file import can_run
+    from geochg.models.deltavlm.runtime.onnx_language import (
         LANGUAGE,
         QUESTION,
         OnnxSpeaker,
@@ -365,7 +365,7 @@ def _speaker(folder: Path, made_from: str, options: DeltaVLMOptions) -> Speaker:
     import torch
 
     from geochg.models.deltavlm.folder import open_model
-    from geochg.models.deltavlm.torch_speaker import TorchSpeaker
+    from geochg.models.deltavlm.runtime.torch_language import TorchSpeaker
 
     return TorchSpeaker(*open_model(folder, torch.float32, "cpu"), dict(settings))
 

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from geochg.models.deltavlm.onnx_file import workers
+from geochg.models.blind_models import refuse_blind
 from geochg.models.deltavlm.resample import resampled
-from geochg.models.deltavlm.scene import scene_vector, valid_at, with_medians
-from geochg.models.deltavlm.vision_output import (
+from geochg.models.deltavlm.runtime.onnx_file import workers
+from geochg.models.deltavlm.runtime.vision_output import (
     SIDE_MULTIPLE_PX,
     DenseArrays,
     EncodedDates,
@@ -25,7 +25,7 @@ from geochg.models.deltavlm.vision_output import (
     VisionRuntime,
     batches,
 )
-from geochg.models.sight import refuse_blind
+from geochg.models.deltavlm.scene import scene_vector, valid_at, with_medians
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -16,27 +16,27 @@ from torch import Tensor, nn
 from torch.export import Dim
 from transformers import DynamicCache
 
-from geochg.models.deltavlm.dense import DenseOutput
+from geochg.models.deltavlm.dense_head import DenseOutput
 from geochg.models.deltavlm.folder import HINT, fingerprint
 from geochg.models.deltavlm.modeling import DeltaVLMForConditionalGeneration
-from geochg.models.deltavlm.onnx_file import MADE_FROM
-from geochg.models.deltavlm.onnx_speaker import (
+from geochg.models.deltavlm.runtime.onnx_file import MADE_FROM
+from geochg.models.deltavlm.runtime.onnx_language import (
     LANGUAGE,
     LANGUAGE_INPUTS,
     LANGUAGE_OUTPUTS,
     QUESTION,
     QUESTION_INPUTS,
 )
-from geochg.models.deltavlm.onnx_vision import DETECTOR, ENCODER, FACTS, PIXELS, map_names
-from geochg.models.deltavlm.vision import DateFeatures, split_dates
-from geochg.models.deltavlm.vision_output import (
+from geochg.models.deltavlm.runtime.onnx_vision import DETECTOR, ENCODER, FACTS, PIXELS, map_names
+from geochg.models.deltavlm.runtime.vision_output import (
     DENSE_FIELDS,
     SIDE_MULTIPLE_PX,
     VISION_BATCH,
     HeadFacts,
 )
-from geochg.models.quiet import quietly
-from geochg.models.saved import weight_files
+from geochg.models.deltavlm.vision import DateFeatures, split_dates
+from geochg.models.library_logs import quietly
+from geochg.models.model_files import weight_files
 
 HALF_ERROR = 1e-5
 """Greatest relative change of a weight that is written in half precision, to save room. Weights

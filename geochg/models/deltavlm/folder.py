@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from geochg.errors import ModelError
 from geochg.models.generation import keep_plain_settings
-from geochg.models.pretrained import opening_told, pretrained
-from geochg.models.saved import checksum, saved_json, weight_files
-from geochg.models.saved_settings import (
+from geochg.models.model_files import checksum, saved_json, weight_files
+from geochg.models.model_settings import (
     check_generation,
     check_normalisation,
     check_settings,
     tensors_in,
 )
+from geochg.models.pretrained import opening_told, pretrained
 
 if TYPE_CHECKING:
     import torch

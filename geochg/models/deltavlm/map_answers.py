@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from geochg.geometry.changed import ChangedPixels, changed_pixels
-from geochg.models.talk import unchanged
-from geochg.models.wording import sentence
+from geochg.geometry.hysteresis import ChangedPixels, changed_pixels
+from geochg.models.chat.conversation import unchanged
+from geochg.models.detectors.sentences import sentence
 from geochg.records import (
     Answer,
     Caption,

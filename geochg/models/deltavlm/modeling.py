@@ -17,10 +17,10 @@ from transformers.utils.generic import ModelOutput
 
 from geochg.models.deltavlm.configuration import DeltaVLMConfig
 from geochg.models.deltavlm.csrm import CrossSemanticRelation
-from geochg.models.deltavlm.dense import CHANGE_PRIOR, ChangeReadout, DenseHead, DenseOutput
+from geochg.models.deltavlm.dense_head import CHANGE_PRIOR, ChangeReadout, DenseHead, DenseOutput
 from geochg.models.deltavlm.difference_maps import Differences
 from geochg.models.deltavlm.scene import scene_vector
-from geochg.models.deltavlm.summary import DenseSummary
+from geochg.models.deltavlm.summary_tokens import DenseSummary
 from geochg.models.deltavlm.vision import (
     BackboneEncoder,
     DateFeatures,

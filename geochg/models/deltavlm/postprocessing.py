@@ -17,13 +17,13 @@ import numpy as np
 from geochg.land_cover import class_and_direction
 from geochg.models.deltavlm.detector import HALF, Scene
 from geochg.models.deltavlm.resample import resampled
-from geochg.models.deltavlm.vision_output import (
+from geochg.models.deltavlm.runtime.vision_output import (
     COVER_WEIGHT,
     DenseArrays,
     HeadFacts,
     VisionOutput,
 )
-from geochg.models.saved_settings import is_number
+from geochg.models.model_settings import is_number
 from geochg.records import CANNOT_TELL, LAND_COVER, Change, Channel, LandCover, Outlines
 
 if TYPE_CHECKING:

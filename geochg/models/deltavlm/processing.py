@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from geochg.models.deltavlm.configuration import DeltaVLMConfig
 from geochg.models.deltavlm.prompts import left_padded, right_padded, shortened
-from geochg.models.deltavlm.vision_output import SIDE_MULTIPLE_PX
+from geochg.models.deltavlm.runtime.vision_output import SIDE_MULTIPLE_PX
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -15,13 +15,12 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
 from geochg.errors import OptionError, RunError
-from geochg.foreign_text import secret_names
 from geochg.models.base import Capabilities, ChangeModel, ModelIdentity
+from geochg.models.chat.conversation import INTRODUCTION, Conversation, presence_first
 from geochg.models.endpoint.address import Address
 from geochg.models.endpoint.chat import Chat, Key, Message
 from geochg.models.endpoint.reply import NoAnswerError
-from geochg.models.pictures import data_uri
-from geochg.models.talk import INTRODUCTION, Conversation, presence_first
+from geochg.models.images import data_uri
 from geochg.options import Options
 from geochg.records import (
     Exchange,
@@ -31,6 +30,7 @@ from geochg.records import (
     Tile,
     TileAnswers,
 )
+from geochg.safety.untrusted_text import secret_names
 
 SILENT_REQUESTS = 3
 """After so many requests in a row without any answer, it is asked whether the endpoint is there."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from geochg.foreign_text import cleaned
-from geochg.models.talk import NOTHING_SAID
+from geochg.models.chat.conversation import NOTHING_SAID
+from geochg.safety.untrusted_text import cleaned
 
 LONGEST_SENTENCE = 300
 """Characters of what a server says when it refuses."""

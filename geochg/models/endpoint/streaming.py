@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from geochg.models.chat.conversation import spoken_pieces
 from geochg.models.endpoint.reply import (
     NO_SENSE,
     THOUGHTS,
@@ -13,7 +14,6 @@ from geochg.models.endpoint.reply import (
     sentence,
     text_of,
 )
-from geochg.models.talk import spoken_pieces
 from geochg.tasks.thoughts import has_bare_thoughts
 
 CUT_OFF = " …"

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from geochg.errors import OptionError, RunError
 from geochg.models.base import Capabilities, ChangeModel, ModelIdentity
+from geochg.models.chat.conversation import spoken_pieces
 from geochg.models.memory import FittingBatches, is_out_of_memory
 from geochg.models.pretrained import FirstUse
-from geochg.models.talk import spoken_pieces
 from geochg.options import Dtype, Options, Quantize
 from geochg.records import Exchange, PairFacts, Question, Task, Tile, TileAnswers
 
@@ -118,8 +118,8 @@ class VlmModel(ChangeModel):
         from geochg.models.adapters import adapter_id
         from geochg.models.devices import torch_device
         from geochg.models.hub import find_folder
+        from geochg.models.model_files import fingerprint, weight_files
         from geochg.models.pretrained import opening_told
-        from geochg.models.saved import fingerprint, weight_files
         from geochg.models.vlm.loading import HINT, How, open_vlm
 
         assert isinstance(options, VlmOptions)
@@ -155,7 +155,7 @@ class VlmModel(ChangeModel):
 
     def worded(self, question: Question) -> str:
         """The question, or the pattern of those that take its place; see `ChangeModel.worded`."""
-        from geochg.models.vlm.asking import pattern
+        from geochg.models.vlm.generation import pattern
 
         return pattern(question, self.options.answers)
 
@@ -166,7 +166,7 @@ class VlmModel(ChangeModel):
             ModelError: If the model fails before it has answered about any tile.
             RunError: If not even one tile fits into memory.
         """
-        from geochg.models.vlm.asking import Asking
+        from geochg.models.vlm.generation import Asking
 
         def answers(part: Sequence[Tile]) -> Iterable[TileAnswers]:
             how = self.options

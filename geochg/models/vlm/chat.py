@@ -8,9 +8,9 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from geochg.errors import ModelError
-from geochg.models.patience import patience
+from geochg.models.chat.conversation import INTRODUCTION
 from geochg.models.pretrained import broken_errors
-from geochg.models.talk import INTRODUCTION
+from geochg.models.time_limit import patience
 from geochg.tasks.thoughts import ends_in_thoughts
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 import torch
 
 from geochg.errors import ModelError
+from geochg.models.library_logs import quietly
 from geochg.models.memory import FittingBatches
-from geochg.models.quiet import quietly
 from geochg.models.vlm.stream import streamed
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from geochg.errors import ModelError
-from geochg.models.pictures import picture
+from geochg.models.images import picture
 from geochg.models.pretrained import broken_errors
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from geochg.errors import ModelError
 from geochg.models.adapters import adapted, adapter_folder
 from geochg.models.generation import keep_plain_settings
+from geochg.models.model_files import saved_json, weight_files
+from geochg.models.model_settings import check_normalisation, check_settings, tensors_in
 from geochg.models.pretrained import opening_told, pretrained
 from geochg.models.quantised import quantised_settings
-from geochg.models.saved import saved_json, weight_files
-from geochg.models.saved_settings import check_normalisation, check_settings, tensors_in
 from geochg.models.vlm import instructblip
 from geochg.models.vlm.chat import ChatWriter
 from geochg.models.vlm.families import FAMILIES

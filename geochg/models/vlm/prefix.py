@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from geochg.errors import ModelError
-from geochg.models.sight import pictures_of, refuse_blind
+from geochg.models.blind_models import pictures_of, refuse_blind
 from geochg.models.vlm.chat import ChatWriter
 from geochg.models.vlm.engine import Engine, Text
 from geochg.models.vlm.family import Family, Shown

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from geochg.models.saved import saved_json
+from geochg.models.model_files import saved_json
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -16,7 +16,7 @@ from scipy.special import expit
 
 from geochg.datasets.ground.covers import NOTHING, UNKNOWN_CHANGE, Cover
 from geochg.datasets.ground.labelled import Ground
-from geochg.geometry.changed import hysteresis
+from geochg.geometry.hysteresis import hysteresis
 from geochg.models.deltavlm.detector import Detector, Scene
 from geochg.models.deltavlm.postprocessing import (
     Calibration,

@@ -14,10 +14,10 @@ from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 
+from geochg.datasets.captions.rows import IMAGES, answerable, rows
+from geochg.datasets.captions.truth import MaskTruth
 from geochg.datasets.ground.labelled import Ground
 from geochg.datasets.ground.series import shares_by_kind
-from geochg.datasets.telling.rows import IMAGES, answerable, rows
-from geochg.datasets.telling.truth import MaskTruth
 from geochg.errors import InputError
 from geochg.training.builtin.pair_truth import pair_truth
 from geochg.training.builtin.pairs import SIDE_PX, PairMaker

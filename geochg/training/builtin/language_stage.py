@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 from geochg.models.deltavlm.modeling import DeltaVLMForConditionalGeneration, PairEncoding
 from geochg.models.deltavlm.processing import IGNORED, DeltaVLMProcessor
-from geochg.models.deltavlm.tokenizer import train_tokenizer
 from geochg.training.builtin.language_pairs import LanguagePairs
 from geochg.training.builtin.stage_arguments import stage_arguments
 from geochg.training.builtin.text_batches import TextBatch, TextBatches, pair_order, rows_of
+from geochg.training.builtin.tokenizer import train_tokenizer
 from geochg.training.checkpoints import AGAIN, WholeTrainer
 from geochg.training.precision import fast_bf16
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from geochg.datasets.ground.covers import ANY, NOTHING, UNKNOWN_CHANGE, Cover
-from geochg.models.deltavlm.dense import COVERS, DenseOutput
+from geochg.models.deltavlm.dense_head import COVERS, DenseOutput
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

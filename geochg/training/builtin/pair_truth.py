@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from geochg.datasets.captions.truth import CLASS_NAMES, MaskTruth
 from geochg.datasets.ground.change_names import ChangeNames, change_names
-from geochg.datasets.telling.truth import CLASS_NAMES, MaskTruth
 from geochg.land_cover import COVERS
 
 if TYPE_CHECKING:

@@ -21,10 +21,10 @@ from geochg.errors import InputError, ModelError, OptionError
 from geochg.models.deltavlm.detector import Detector
 from geochg.models.deltavlm.export import export
 from geochg.models.deltavlm.modeling import DeltaVLMForConditionalGeneration
-from geochg.models.deltavlm.presets import compact_config, compact_generation
 from geochg.models.deltavlm.processing import DeltaVLMProcessor
-from geochg.models.deltavlm.torch_vision import TorchVision
-from geochg.models.saved import first_line, saved_json
+from geochg.models.deltavlm.runtime.torch_vision import TorchVision
+from geochg.models.deltavlm.sizes import compact_config, compact_generation
+from geochg.models.model_files import first_line, saved_json
 from geochg.training.builtin.calibration import calibrated, color_weight_factor
 from geochg.training.builtin.language_pairs import LanguagePairs, make_language_pairs
 from geochg.training.builtin.language_stage import LanguageOptions, pairs_tokenizer, train_language

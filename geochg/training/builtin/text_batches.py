@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor, tensor
 from torch.utils.data import Dataset
 
+from geochg.models.chat.conversation import Conversation
 from geochg.models.deltavlm.processing import DeltaVLMProcessor
-from geochg.models.deltavlm.speech import turn_prompt
-from geochg.models.talk import Conversation
+from geochg.models.deltavlm.runtime.language import turn_prompt
 from geochg.records import Question, Task
 from geochg.tasks import SPECS
 from geochg.training.builtin.language_pairs import LanguagePair, LanguagePairs

@@ -9,8 +9,8 @@ from tile_factory import noise
 from vlm_asking import MAPPED, first_logits, load, with_presence
 
 from geochg.errors import ModelError
-from geochg.models.vlm.asking import CELL_QUESTION, NO, YES
 from geochg.models.vlm.engine import Text
+from geochg.models.vlm.generation import CELL_QUESTION, NO, YES
 from geochg.records import (
     GRID_CELLS,
     Caption,

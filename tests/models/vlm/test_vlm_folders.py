@@ -14,7 +14,7 @@ from vlm_asking import QUESTIONS, load
 from vlm_factory import CHAT, MAKERS, VISION, make_tokenizer
 
 from geochg.errors import ModelError
-from geochg.models.pictures import picture
+from geochg.models.images import picture
 from geochg.models.vlm.engine import Text
 from geochg.records import (
     Task,

@@ -10,7 +10,7 @@ from tile_factory import noise
 from vlm_asking import QUESTIONS, first_logits
 from vlm_factory import MAKERS
 
-from geochg.models.pictures import picture
+from geochg.models.images import picture
 from geochg.models.vlm.backend import VlmModel
 from geochg.models.vlm.engine import Text
 from geochg.records import (

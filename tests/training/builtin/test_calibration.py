@@ -9,7 +9,7 @@ from geochg.datasets.ground.covers import ANY, Cover
 from geochg.datasets.ground.labelled import Ground
 from geochg.models.deltavlm.detector import Detector
 from geochg.models.deltavlm.postprocessing import Calibration, Finding
-from geochg.models.deltavlm.torch_vision import TorchVision
+from geochg.models.deltavlm.runtime.torch_vision import TorchVision
 from geochg.training.builtin import calibration as calibration_module
 from geochg.training.builtin import pairs as pairs_module
 from geochg.training.builtin.calibration import (

@@ -8,14 +8,14 @@ from paired_ground import built_ground
 from transformers import TrainingArguments
 
 from geochg.models.base import ModelIdentity
+from geochg.models.chat.conversation import Conversation
 from geochg.models.deltavlm.backend import DeltaVLMModel, DeltaVLMOptions
 from geochg.models.deltavlm.configuration import DeltaVLMDenseConfig
 from geochg.models.deltavlm.efficientnet_lite import EfficientNetLiteConfig
 from geochg.models.deltavlm.modeling import DeltaVLMForConditionalGeneration
-from geochg.models.deltavlm.presets import compact_config, compact_generation
 from geochg.models.deltavlm.processing import IGNORED, DeltaVLMProcessor
-from geochg.models.deltavlm.speech import hold
-from geochg.models.talk import Conversation
+from geochg.models.deltavlm.runtime.language import hold
+from geochg.models.deltavlm.sizes import compact_config, compact_generation
 from geochg.records import PixelWindow, Question, Task, Tile, TileWindow
 from geochg.tasks import SPECS, ask
 from geochg.training.builtin import language_pairs

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from geochg.datasets.captions.rows import rows
 from geochg.datasets.ground.covers import ANY, UNKNOWN_CHANGE, Cover
-from geochg.datasets.telling.rows import rows
 from geochg.records import Change
 from geochg.training.builtin.pair_truth import LEAST_PX, pair_truth
 from geochg.training.builtin.pairs import Pair

@@ -1,0 +1,40 @@
+"""Change vector analysis on standardised bands: fast, and easy to explain."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from geochg.models.detectors.standardise import standardised_difference
+from geochg.models.detectors.statistical import StatisticalModel, StatisticalOptions
+from geochg.options import Options
+
+if TYPE_CHECKING:
+    from geochg.models.detectors.difference import LinearDifference
+    from geochg.models.detectors.sample import PixelSample
+
+
+@dataclass(frozen=True)
+class CvaOptions(StatisticalOptions):
+    """What `cva` can be told; its `threshold` is in standard deviations of the scene."""
+
+
+class CvaModel(StatisticalModel):
+    """Change vector analysis (Malila 1980) on bands standardised for each date.
+
+    The change vector is the difference of the dates' standardised bands; its strength is the root
+    mean square over the bands, in standard deviations of the scene.
+    """
+
+    name: ClassVar[str] = "cva"
+    summary: ClassVar[str] = "change vector analysis on standardised bands; no weights"
+    options_type: ClassVar[type[Options]] = CvaOptions
+    algorithm_version: ClassVar[int] = 1
+
+    def floor(self, difference: LinearDifference) -> float:
+        """Half a standard deviation of the scene, however quiet the noise."""
+        return 0.5
+
+    def fit(self, sample: PixelSample) -> LinearDifference:
+        """Standardises the bands; see `standardised_difference`."""
+        return standardised_difference(sample.before, sample.after)

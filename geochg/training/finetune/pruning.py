@@ -1,0 +1,159 @@
+"""Magnitude pruning: the smallest weights are cut, and stay cut.
+
+Own masks rather than `torch.nn.utils.prune`, whose reparametrised layers lose a merged adapter
+and save weights under names that nothing reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from geochg.errors import ModelError, RunError
+from geochg.training.finetune.module_groups import pruned_modules
+from geochg.training.finetune.run_folder import MASKS
+
+if TYPE_CHECKING:
+    from torch.optim import Optimizer
+
+FILE = MASKS
+
+Masks = Mapping[str, Tensor]
+"""True where a weight stays, by the name of its layer."""
+
+
+@torch.no_grad()
+def magnitude_masks(model: nn.Module, share: float) -> Masks:
+    """Masks that cut the smallest weights of each linear layer of the language model.
+
+    A layer loses the same share as the whole (Elgendi et al., Eqs. 6-7: a threshold a layer, a
+    target for all); embeddings, the output layer and what sees are left out. Of equal weights the
+    first ones go, so that the number that goes is exact.
+
+    Args:
+        model: With weights in full precision.
+        share: Of the weights that are cut, 0-1.
+
+    Raises:
+        ModelError: If there is no such layer, or its weights are packed by quantisation.
+    """
+    names = pruned_modules(model)
+    if not names:
+        raise ModelError("the base has no language model to prune", "leave out --prune")
+    masks: dict[str, Tensor] = {}
+    target, cut = 0.0, 0
+    for name in names:
+        weight = model.get_submodule(name).weight
+        assert isinstance(weight, Tensor)
+        _refuse_packed(name, weight)
+        target += share * weight.numel()
+        # What one layer could not lose as a fraction of a weight, the next one does.
+        number = round(target) - cut
+        cut += number
+        order = weight.float().abs().flatten().argsort(stable=True)
+        mask = torch.ones(weight.numel(), dtype=torch.bool, device=weight.device)
+        mask[order[:number]] = False
+        masks[name] = mask.view_as(weight)
+    return masks
+
+
+@torch.no_grad()
+def cut(model: nn.Module, masks: Masks) -> None:
+    """Sets what the masks cut to zero, in place.
+
+    Raises:
+        ModelError: If the weights are packed, or are not those that the masks are of.
+    """
+    for name, mask in masks.items():
+        weight = _weight(model, name, mask)
+        _refuse_packed(name, weight)
+        weight.mul_(mask.to(weight.device, weight.dtype))
+
+
+def keep_cut(model: nn.Module, masks: Masks, optimizer: Optimizer) -> None:
+    """Cuts again after each step of an optimizer, which would let weights grow back."""
+    trained = {
+        name: mask for name, mask in masks.items() if _weight(model, name, mask).requires_grad
+    }
+    if trained:
+        optimizer.register_step_post_hook(lambda *_: cut(model, trained))
+
+
+@torch.no_grad()
+def sparsity(model: nn.Module, masks: Masks) -> float:
+    """The share (0-1) of zeros among the weights of the layers that have masks."""
+    weights = [_weight(model, name, mask) for name, mask in masks.items()]
+    zeros = sum(int((weight == 0).sum()) for weight in weights)
+    return zeros / sum(weight.numel() for weight in weights)
+
+
+def check_cut(model: nn.Module, masks: Masks, share: float) -> float:
+    """The sparsity of a model in which all that was cut is still zero.
+
+    Args:
+        model: As it came out.
+        masks: What was cut.
+        share: Of the weights (0-1) that was to be cut.
+
+    Raises:
+        RunError: If something grew back, or the masks cut another share.
+    """
+    weights = sum(mask.numel() for mask in masks.values())
+    gone = sum(int((~mask).sum()) for mask in masks.values())
+    if abs(gone - share * weights) > 1:
+        raise RunError(
+            f"the masks cut {gone} of {weights} weights, not a share of {share}",
+            "remove the run's folder, and start anew",
+        )
+    for name, mask in masks.items():
+        weight = _weight(model, name, mask)
+        if bool(weight.masked_fill(mask.to(weight.device), 0).any()):
+            raise RunError(f"pruned weights of {name} grew back", "report this as a fault")
+    return sparsity(model, masks)
+
+
+def save_masks(masks: Masks, folder: Path) -> None:
+    """Writes masks beside a model or its checkpoints."""
+    from safetensors.torch import save_file
+
+    aside = folder / f".{FILE}"
+    save_file({name: mask.cpu().contiguous() for name, mask in masks.items()}, aside)
+    aside.replace(folder / FILE)
+
+
+def load_masks(folder: Path) -> Masks:
+    """The masks of a folder; none where there are none."""
+    from safetensors.torch import load_file
+
+    if not (folder / FILE).is_file():
+        return {}
+    # Copies: a tensor that lies in the file keeps it open, and Windows then replaces no such file.
+    return {name: mask.clone() for name, mask in load_file(folder / FILE).items()}
+
+
+def _weight(model: nn.Module, name: str, mask: Tensor) -> Tensor:
+    try:
+        module = model.get_submodule(name)
+    except AttributeError as error:
+        raise ModelError(f"the model has no layer {name} to prune", "prune it anew") from error
+    weight = getattr(module, "base_layer", module).weight
+    assert isinstance(weight, Tensor)
+    if weight.numel() != mask.numel() and not _is_packed(weight):
+        raise ModelError(f"the mask of {name} is of another shape", "prune the model anew")
+    return weight
+
+
+def _refuse_packed(name: str, weight: Tensor) -> None:
+    if _is_packed(weight):
+        raise ModelError(
+            f"the weights of {name} are packed by quantisation and cannot be pruned",
+            "start from weights that are not quantised; --quantize comes after pruning",
+        )
+
+
+def _is_packed(weight: Tensor) -> bool:
+    return not weight.is_floating_point()
