@@ -54,7 +54,7 @@ def test_options_round_trip_a_file(tmp_path_factory, options):
         ({"bands": "red"}, "cannot be 'red'"),
         ({"bands": [1]}, "cannot be 1"),
         ({"model_options": ["a"]}, "cannot be"),
-        ({"min_area_m2": -1}, "minimum area -1"),
+        ({"min_area_m2": -1}, "min_area_m2 -1"),
         ({"min_area_m2": float("inf")}, "min area m2 inf"),
         ({"batch_size": 0}, "batch_size 0"),
         ({"refine": 4}, "refine 4"),
@@ -140,7 +140,7 @@ def test_every_number_has_a_least_and_a_greatest_and_is_finite():
     tried = 0
     for kind in option_types():
         for each in numbers_of(kind):
-            least, greatest = kind.BOUNDS[each.name]
+            least, greatest = kind.bounds()[each.name]
             for value in (least - 1, greatest * 2 + 1, math.nan, math.inf, -math.inf, 10**400):
                 with pytest.raises(OptionError):
                     kind(**{each.name: holding(value, each)})
