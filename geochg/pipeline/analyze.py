@@ -37,11 +37,11 @@ from geochg.records import (
 )
 from geochg.safety.untrusted_text import without_secrets
 from geochg.tiling.addresses import is_signed, refusal
+from geochg.tiling.gdal import gdal_settings
 from geochg.tiling.layout import Layout
 from geochg.tiling.pair import RasterPair, nothing_valid, place_pair, tiles_of
 from geochg.tiling.preparation import Preparation, Step, prepare
 from geochg.tiling.read import ReadPlan, read_ahead
-from geochg.tiling.source import gdal_settings
 from geochg.writers.heatmap import write_heatmap
 from geochg.writers.layers import write_features
 from geochg.writers.staging import Staging

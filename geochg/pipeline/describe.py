@@ -17,12 +17,13 @@ from geochg.pipeline.analyze import reading_threads
 from geochg.pipeline.batching import has_core
 from geochg.records import Tile, TileFailure
 from geochg.tasks.quantities import rounded
+from geochg.tiling.gdal import gdal_settings
 from geochg.tiling.layout import Layout
 from geochg.tiling.pair import RasterPair, place_pair, tiles_of
 from geochg.tiling.pair_checks import Remark
 from geochg.tiling.preparation import Preparation, prepare
 from geochg.tiling.read import ReadPlan, read_ahead
-from geochg.tiling.source import RasterSource, can_open, gdal_settings
+from geochg.tiling.source import RasterSource, can_open
 
 __all__ = ["PairDescription", "can_open", "describe"]
 
