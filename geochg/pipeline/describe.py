@@ -13,8 +13,8 @@ from geochg.features.cells import CellSettings, tile_result
 from geochg.models.base import ChangeModel, naming
 from geochg.models.loading import load_chosen, mapped_questions
 from geochg.options import AnalyzeOptions
-from geochg.pipeline.analyze import reading_threads
 from geochg.pipeline.batching import has_core
+from geochg.pipeline.run import reading_threads
 from geochg.records import Tile, TileFailure
 from geochg.tasks.quantities import rounded
 from geochg.tiling.gdal import gdal_settings

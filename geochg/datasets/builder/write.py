@@ -32,8 +32,8 @@ from geochg.datasets.captions.facts import facts
 from geochg.datasets.captions.rows import Row, caption_row, instruction_row, rows
 from geochg.datasets.captions.truth import MaskTruth
 from geochg.datasets.example import Turn
-from geochg.datasets.new_folder import new_folder
 from geochg.errors import InputError
+from geochg.files.new_files import make_folder_aside
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -80,7 +80,7 @@ def build_dataset(
     """
     scenes = _named(scenes)
     parts = parted(scenes, options)
-    with new_folder(folder) as place:
+    with make_folder_aside(folder) as place:
         for name in ("A", "B", "label", "direction"):
             (place / name).mkdir()
         work = _Build(place, scenes, options, captioner)
