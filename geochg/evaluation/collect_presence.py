@@ -13,7 +13,7 @@ from geochg.datasets.examples import PICTURES
 from geochg.datasets.pairs import LabelledPair, PairFiles, read_pair
 from geochg.errors import ModelError
 from geochg.evaluation.options import EvaluateOptions
-from geochg.evaluation.predictions import Prediction, Predictions, merged
+from geochg.evaluation.predictions import Prediction, Predictions, merged_by_item
 from geochg.events import Listener, Progress, ignore
 from geochg.geometry.hysteresis import presence_of
 from geochg.models.base import ChangeModel, naming
@@ -24,7 +24,7 @@ from geochg.tasks import ask
 from geochg.tiling.layout import Layout
 
 
-def predictions(
+def collect_presence(
     pairs: Sequence[PairFiles], options: EvaluateOptions, listener: Listener = ignore
 ) -> Predictions:
     """What the model of the options says of pairs.
@@ -52,7 +52,7 @@ def predictions(
     _check(model)
     with naming(model):
         model.survey(PICTURES, [])
-    rows = _asked(pairs, model, options, listener)
+    rows = _collect_predictions(pairs, model, options, listener)
     identity = model.identity
     shaping = options.shaping()
     return Predictions(
@@ -61,7 +61,7 @@ def predictions(
         bool(opening),
         {"id": identity.id, "checksum": identity.checksum, "adapter": identity.adapter},
         {name: shaping[name] for name in ("tile_size_px", "overlap_px", "changed_share")},
-        merged(rows),
+        merged_by_item(rows),
     )
 
 
@@ -96,7 +96,7 @@ class _Truth:
     row: Prediction
 
 
-def _asked(
+def _collect_predictions(
     pairs: Sequence[PairFiles], model: ChangeModel, options: EvaluateOptions, listener: Listener
 ) -> list[Prediction]:
     truths: dict[int, _Truth] = {}
