@@ -21,7 +21,7 @@ from geochg.evaluation.partial_answers import Unfinished
 from geochg.evaluation.values import Failed, Given, compared
 from geochg.events import Listener, Progress, ignore
 from geochg.geometry.hysteresis import changed_pixels, presence_of
-from geochg.models.base import ChangeModel, naming
+from geochg.models.base import ChangeModel, backend_errors
 from geochg.models.registry import find_backend
 from geochg.pipeline.batching import answered_ahead
 from geochg.records import (
@@ -77,7 +77,7 @@ def interview(
     given = backend.options_type.from_dict(options.model_options)
     model = backend.load(source, given, options.device)
     refuse_surveys(model)
-    with naming(model):
+    with backend_errors(model):
         model.survey(PICTURES, [])
     known = [(n, i) for n, i in enumerate(asked.items) if _takes(model, i)]
     if not known:
@@ -208,7 +208,7 @@ def _asking(
         found: list[TileAnswers] = []
         for part in _alike(tiles, visits, model, batch_size):
             questions = visits[part[0].window.index].questions
-            with naming(model):
+            with backend_errors(model):
                 found += model.answer(part, questions) if questions else [()] * len(part)
         for tile in tiles:
             visit = visits[tile.window.index]
@@ -236,9 +236,9 @@ def _alike(
 
 
 def _talked(model: ChangeModel, tile: Tile, item: Item) -> Given:
-    with naming(model):
+    with backend_errors(model):
         try:
-            said = "".join(model.talk(tile, PICTURES, item.before, item.question.text))
+            said = "".join(model.converse(tile, PICTURES, item.before, item.question.text))
         except RunError as error:
             return Failed(error.message)
     found: Reply | Unparsed = SPECS[Task.QUESTION].parse(said, [item.question.text])
