@@ -226,16 +226,16 @@ class ChangeModel(ABC):
     def converse(
         self, tile: Tile, facts: PairFacts, exchanges: Sequence[Exchange], question: str
     ) -> Iterator[str]:
-        """Answers a free question about one place, in a conversation that may have gone on for a while.
+        """Answers a free question about a tile, in a conversation that may have begun before.
 
-        A model that outlines answers from what it outlines, counts and describes
-        (`models.chat.rule_based`); one that takes free questions is asked, without what was said before.
+        A model that outlines answers from its outlines, counts and captions
+        (`models.chat.rule_based`); one that takes free questions is asked without the exchanges.
 
         Args:
-            tile: The place.
-            facts: Of the pair.
-            exchanges: What was asked and said before.
-            question: What is asked now.
+            tile: The pixels of the place that is asked about.
+            facts: What holds for the whole pair.
+            exchanges: Earlier questions with their answers.
+            question: The new question.
 
         Yields:
             The answer, piece by piece.
