@@ -25,8 +25,8 @@ from geochg.evaluation.map_scores import score_lines, scored_pairs
 from geochg.events import ignore
 from geochg.models.base import ModelIdentity
 from geochg.models.builtin import BuiltinModel
-from geochg.models.deltavlm.backend import DeltaVLMOptions
 from geochg.models.deltavlm.modeling import DeltaVLMForConditionalGeneration
+from geochg.models.deltavlm.options import DeltaVLMOptions
 from geochg.models.deltavlm.processing import DeltaVLMProcessor
 from geochg.models.deltavlm.runtime.torch_vision import TorchVision
 from geochg.models.deltavlm.sizes import compact_config

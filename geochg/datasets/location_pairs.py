@@ -17,7 +17,7 @@ from geochg.datasets.frames import picture, video_library
 from geochg.datasets.locations import LocationImage, LocationOptions
 from geochg.datasets.new_folder import new_folder
 from geochg.errors import InputError, ModelError, RunError
-from geochg.models.base import ChangeModel, naming
+from geochg.models.base import ChangeModel, backend_errors
 from geochg.records import PixelWindow, Question, Reply, Task, Tile, TileWindow
 
 VIDEO, IMAGES = "<video>\n", "<image> <image> "
@@ -199,7 +199,7 @@ def _model_answer(model: ChangeModel, frames: Sequence[NDArray[np.uint8]], quest
     window = PixelWindow(0, height_px, 0, width_px)
     valid = np.ones((height_px, width_px), bool)
     tile = Tile(TileWindow(0, 0, 0, window, window), frames[0], frames[1], valid)
-    with naming(model):
+    with backend_errors(model):
         model.survey(PICTURES, [])
         (answers,) = model.answer([tile], [Question(Task.QUESTION, question)])
     said = None if not isinstance(answers, Sequence) else answers[0]

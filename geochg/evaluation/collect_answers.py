@@ -21,7 +21,7 @@ from geochg.evaluation.partial_answers import PartialAnswers
 from geochg.evaluation.values import FailedAnswer, GivenAnswer, comparable_answer
 from geochg.events import Listener, Progress, ignore
 from geochg.geometry.hysteresis import changed_pixels, presence_of
-from geochg.models.base import ChangeModel, naming
+from geochg.models.base import ChangeModel, backend_errors
 from geochg.models.registry import find_backend
 from geochg.pipeline.batching import answered_ahead
 from geochg.records import (
@@ -77,7 +77,7 @@ def collect_answers(
     given = backend.options_type.from_dict(options.model_options)
     model = backend.load(source, given, options.device)
     refuse_surveys(model)
-    with naming(model):
+    with backend_errors(model):
         model.survey(PICTURES, [])
     known = [(n, i) for n, i in enumerate(asked.items) if _takes(model, i)]
     if not known:
@@ -208,7 +208,7 @@ def _batch_answers(
         found: list[TileAnswers] = []
         for part in _like_batches(tiles, visits, model, batch_size):
             questions = visits[part[0].window.index].questions
-            with naming(model):
+            with backend_errors(model):
                 found += model.answer(part, questions) if questions else [()] * len(part)
         for tile in tiles:
             visit = visits[tile.window.index]
@@ -238,9 +238,9 @@ def _like_batches(
 
 
 def _talk_answer(model: ChangeModel, tile: Tile, item: Item) -> GivenAnswer:
-    with naming(model):
+    with backend_errors(model):
         try:
-            said = "".join(model.talk(tile, PICTURES, item.before, item.question.text))
+            said = "".join(model.converse(tile, PICTURES, item.before, item.question.text))
         except RunError as error:
             return FailedAnswer(error.message)
     found: Reply | Unparsed = SPECS[Task.QUESTION].parse(said, [item.question.text])

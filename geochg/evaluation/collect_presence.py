@@ -16,7 +16,7 @@ from geochg.evaluation.options import EvaluateOptions
 from geochg.evaluation.predictions import Prediction, Predictions, merged_by_item
 from geochg.events import Listener, Progress, ignore
 from geochg.geometry.hysteresis import presence_of
-from geochg.models.base import ChangeModel, naming
+from geochg.models.base import ChangeModel, backend_errors
 from geochg.models.registry import find_backend
 from geochg.pipeline.batching import answered_ahead
 from geochg.records import Outlines, PixelWindow, Presence, Task, Tile, TileAnswers
@@ -50,7 +50,7 @@ def collect_presence(
     asked_with = backend.options_type.from_dict({**options.model_options, **opening})
     model = backend.load(source, asked_with, options.device)
     _check(model)
-    with naming(model):
+    with backend_errors(model):
         model.survey(PICTURES, [])
     rows = _collect_predictions(pairs, model, options, listener)
     identity = model.identity
@@ -105,7 +105,7 @@ def _collect_predictions(
     question = ask(Task.LOCATE if outlines else Task.PRESENCE)
 
     def answers(tiles: Sequence[Tile]) -> list[TileAnswers]:
-        with naming(model):
+        with backend_errors(model):
             return model.answer(tiles, [question])
 
     def tiles() -> Generator[Tile, None, None]:

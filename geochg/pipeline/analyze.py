@@ -18,7 +18,7 @@ from geochg.features.tiles import tile_features
 from geochg.features.voting import voted, voted_heat
 from geochg.geometry.hysteresis import least_size_px
 from geochg.geometry.vector_file import file_of
-from geochg.models.base import ChangeModel, naming
+from geochg.models.base import ChangeModel, backend_errors
 from geochg.models.loading import check_classes, check_sensitivity, load_chosen, mapped_questions
 from geochg.options import AnalyzeOptions
 from geochg.pipeline.batching import answered_ahead, has_core, to_ask
@@ -314,7 +314,7 @@ class _Run:
     def _survey(self, plan: ReadPlan, journal: Journal) -> None:
         """Shows the model tiles of the pair: always the same ones within a run and its resumes."""
         if not self.model.capabilities.surveys:
-            with naming(self.model):
+            with backend_errors(self.model):
                 self.model.survey(self.pair.facts, [])
             return
         kept = journal.measured("survey")
@@ -322,7 +322,7 @@ class _Run:
         read = partial(self._read, plan)
         most = self.model.capabilities.survey_tiles
         survey = SurveyTiles(self.pair, self.layout, read, self.listener, known, most)
-        with naming(self.model):
+        with backend_errors(self.model):
             self.model.survey(self.pair.facts, survey)
         if kept is None:
             journal.keep_measured("survey", {"tiles": survey.used})
@@ -366,7 +366,7 @@ class _Run:
         return self.model.capabilities.tiles_at_once(self.options.tile_size_px)
 
     def _ask(self, tiles: Sequence[Tile]) -> list[TileAnswers]:
-        with naming(self.model):
+        with backend_errors(self.model):
             return self.model.answer(tiles, self.questions)
 
     def _cell_settings(self) -> CellSettings:

@@ -10,7 +10,7 @@ from typing import Any
 
 from geochg.errors import CancelledRunError
 from geochg.features.cells import CellSettings, tile_result
-from geochg.models.base import ChangeModel, naming
+from geochg.models.base import ChangeModel, backend_errors
 from geochg.models.loading import load_chosen, mapped_questions
 from geochg.options import AnalyzeOptions
 from geochg.pipeline.analyze import reading_threads
@@ -135,14 +135,14 @@ def _expected_seconds(
         return None
     _stop_if_set(cancel)
     start = time.perf_counter()
-    with naming(model):
+    with backend_errors(model):
         # A survey's sample is bounded, so a few tiles take as long as many.
         model.survey(pair.facts, tiles if model.capabilities.surveys else [])
     fitting_s = time.perf_counter() - start
     _stop_if_set(cancel)
     start = time.perf_counter()
     settings = CellSettings(options.geometry, options.classes, ballot=options.vote)
-    with naming(model):
+    with backend_errors(model):
         answered = model.answer(tiles, mapped_questions(model, options.prompts))
     for tile, answers in zip(tiles, answered, strict=True):
         if not isinstance(answers, TileFailure):

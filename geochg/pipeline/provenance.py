@@ -54,7 +54,7 @@ def metadata(
         {
             "version": __version__,
             "model": asdict(model.identity),
-            "questions": {question.task: model.worded(question) for question in questions},
+            "questions": {question.task: model.prompt(question) for question in questions},
             "sources": {"before": pair.before.to_dict(), "after": pair.after.to_dict()},
             "options": _shaping(options, model),
             "bands": list(pair.bands.names),

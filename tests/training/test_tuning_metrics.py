@@ -203,7 +203,7 @@ def test_no_more_than_a_batch_of_pictures_is_held(tmp_path, monkeypatch):
 class Talker(Parrot):
     """Answers rightly where it is told what was said before, and notes what it is asked."""
 
-    def talk(self, tile, facts, exchanges, question):
+    def converse(self, tile, facts, exchanges, question):
         self.asked.append((tuple(exchanges), question))
         yield "It is " if len(exchanges) == 1 else "I do not "
         yield "new."

@@ -10,7 +10,7 @@ from geochg.datasets.captions.facts import Fact
 from geochg.datasets.captions.truth import MaskTruth
 from geochg.datasets.example import ExampleTurn
 from geochg.errors import ModelError
-from geochg.models.base import ChangeModel, naming
+from geochg.models.base import ChangeModel, backend_errors
 from geochg.records import (
     Caption,
     Missing,
@@ -106,7 +106,7 @@ class Captioner:
                 told = certain(batch[0].truth, batch[0].facts)
                 texts = [f"{told} {text}" for text in texts]
             asked = [Question(Task.QUESTION, text) for text in texts]
-            with naming(self.model):
+            with backend_errors(self.model):
                 self.model.survey(batch[0].ground, self._sample(tiles))
                 answers = self.model.answer(tiles, asked)
             found += [
