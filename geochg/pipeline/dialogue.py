@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from geochg.errors import OptionError, RunError
-from geochg.models.base import ChangeModel, naming
+from geochg.models.base import ChangeModel, backend_errors
 from geochg.models.loading import load_chosen
 from geochg.options import AnalyzeOptions
 from geochg.pipeline.batching import has_core
@@ -58,8 +58,8 @@ class Dialogue:
         if not asked:
             raise OptionError("nothing is asked", "write a question")
         pieces = []
-        with naming(self.model):
-            said = self.model.talk(self.tile, self.pair.facts, self.exchanges, asked)
+        with backend_errors(self.model):
+            said = self.model.converse(self.tile, self.pair.facts, self.exchanges, asked)
             for piece in printable_pieces(said):
                 pieces.append(piece)
                 yield piece
@@ -107,7 +107,7 @@ def open_dialogue(
         pair = placed.with_bands(options, model.capabilities.bands)
         pair = _seen(pair, options, model) if square is None else replace(pair, grid=square)
         tile = _whole(pair, options, model)
-    with naming(model):
+    with backend_errors(model):
         model.survey(pair.facts, [tile] if model.capabilities.surveys else [])
     return Dialogue(model, pair, tile)
 

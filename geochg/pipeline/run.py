@@ -14,7 +14,7 @@ from geochg.errors import CancelledRunError, RunError, TilesFailedError
 from geochg.events import Listener, Notice, Progress
 from geochg.features.cells import CellSettings, lacking, tile_result
 from geochg.geometry.hysteresis import least_size_px
-from geochg.models.base import ChangeModel, naming
+from geochg.models.base import ChangeModel, backend_errors
 from geochg.models.loading import mapped_questions
 from geochg.options import AnalyzeOptions
 from geochg.pipeline.batching import answered_ahead, has_core, to_ask
@@ -154,7 +154,7 @@ class Run:
     def _survey(self, plan: ReadPlan, journal: Journal) -> None:
         """Shows the model tiles of the pair: always the same ones within a run and its resumes."""
         if not self.model.capabilities.surveys:
-            with naming(self.model):
+            with backend_errors(self.model):
                 self.model.survey(self.pair.facts, [])
             return
         kept = journal.measurement("survey")
@@ -162,7 +162,7 @@ class Run:
         read = partial(self._read_tiles, plan)
         limit = self.model.capabilities.survey_tiles
         survey = SurveyTiles(self.pair, self.layout, read, self.listener, known, limit)
-        with naming(self.model):
+        with backend_errors(self.model):
             self.model.survey(self.pair.facts, survey)
         if kept is None:
             journal.keep_measured("survey", {"tiles": survey.used})
@@ -206,7 +206,7 @@ class Run:
         return self.model.capabilities.tiles_at_once(self.options.tile_size_px)
 
     def _ask(self, tiles: Sequence[Tile]) -> list[TileAnswers]:
-        with naming(self.model):
+        with backend_errors(self.model):
             return self.model.answer(tiles, self.questions)
 
     def _cell_settings(self) -> CellSettings:

@@ -14,9 +14,9 @@ from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 
-from geochg.datasets.captions.rows import IMAGES, answerable, rows
+from geochg.datasets.captions.rows import IMAGES, answerable, instruction_rows
 from geochg.datasets.captions.truth import MaskTruth
-from geochg.datasets.ground.labelled import Ground
+from geochg.datasets.ground.labelled import LabelledGround
 from geochg.datasets.ground.series import shares_by_kind
 from geochg.errors import InputError
 from geochg.files.new_files import write_aside, write_text_aside
@@ -81,7 +81,7 @@ class LanguagePairs:
 
 
 def make_language_pairs(
-    folder: Path, count: int, grounds: Sequence[Ground], *, seed: int = 0, workers: int = 0
+    folder: Path, count: int, grounds: Sequence[LabelledGround], *, seed: int = 0, workers: int = 0
 ) -> LanguagePairs:
     """Makes pairs of labelled ground in a folder, going on where an earlier call stopped.
 
@@ -124,7 +124,7 @@ def make_language_pairs(
 class _Samples(Dataset[LanguagePair | None]):
     """Pairs by their number, so that neither workers nor an interruption change them."""
 
-    def __init__(self, grounds: Sequence[Ground], seed: int, numbers: range) -> None:
+    def __init__(self, grounds: Sequence[LabelledGround], seed: int, numbers: range) -> None:
         self.maker, self.seed, self.numbers = PairMaker(grounds), seed, numbers
 
     def __len__(self) -> int:
@@ -154,7 +154,7 @@ def _counts(truth: MaskTruth) -> Iterator[tuple[str, str, int]]:
 
 def _turns(truth: MaskTruth) -> Iterator[tuple[str, str, str]]:
     """Question and answer of each row; those of a dialogue are joined into one text each."""
-    for task, row in zip(answerable(truth), rows(truth, ("", "")), strict=True):
+    for task, row in zip(answerable(truth), instruction_rows(truth, ("", "")), strict=True):
         turns = [turn["value"].removeprefix(IMAGES) for turn in row["conversations"]]
         yield str(task), "\n".join(turns[0::2]), "\n".join(turns[1::2])
 

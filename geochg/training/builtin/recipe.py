@@ -15,7 +15,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from geochg.datasets.ground.labelled import Ground
+from geochg.datasets.ground.labelled import LabelledGround
 from geochg.datasets.ground.series import all_grounds, shares_by_kind, split_grounds
 from geochg.errors import InputError, ModelError
 from geochg.files.new_files import write_aside, write_text_aside
@@ -108,7 +108,7 @@ def train_compact(work: Path, output: Path, options: CompactOptions, say: Say) -
     return calibration
 
 
-def calibrate(model: DeltaVLMForConditionalGeneration, grounds: Sequence[Ground]) -> None:
+def calibrate(model: DeltaVLMForConditionalGeneration, grounds: Sequence[LabelledGround]) -> None:
     """Fits the weight of the colours and the cuts of a model's dense head, in its configuration."""
     vision = TorchVision(model, DeltaVLMProcessor(model.config, None, None))
     assert vision.head is not None
@@ -171,7 +171,7 @@ def _flags(options: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, An
 
 def _train_vision(
     model: DeltaVLMForConditionalGeneration,
-    grounds: Sequence[Ground],
+    grounds: Sequence[LabelledGround],
     work: Path,
     options: CompactOptions,
 ) -> None:
