@@ -19,7 +19,7 @@ from types import UnionType
 from typing import Any, ClassVar, Self, TypeVar
 
 from geochg.errors import InputError, OptionError
-from geochg.files.toml_file import read_toml
+from geochg.files.text_file import read_toml
 from geochg.safety.untrusted_text import cleaned
 
 VERSION_KEY = "geochg_version"

@@ -16,7 +16,7 @@ from geochg.errors import CancelledRunError
 from geochg.events import PROTOCOL_VERSION, Event, Listener, Progress
 from geochg.options import AnalyzeOptions
 from geochg.records import CLASSES
-from geochg.tasks.quantities import rounded
+from geochg.tasks.quantities import rounded_value
 from geochg.worker.calls import Call, Method
 from geochg.worker.parameters import (
     PairParameters,
@@ -185,7 +185,7 @@ def _found(result: ChangeResult) -> dict[str, Any]:
         "outputs": paths,
         "features": {
             "count": len(frame),
-            "area_m2": rounded(float(frame["area_m2"].sum()), 1),
+            "area_m2": rounded_value(float(frame["area_m2"].sum()), 1),
             "kinds": [
                 {"class": name, "change": change, "count": count}
                 for (name, change), count in sorted(kinds.items())

@@ -104,7 +104,8 @@ class DeltaVLMPupil(Pupil):
     def model(self) -> ChangeModel:
         """See `Pupil.model`."""
         from geochg.models.base import ModelIdentity
-        from geochg.models.deltavlm.backend import DeltaVLMModel, DeltaVLMOptions
+        from geochg.models.deltavlm.backend import DeltaVLMModel
+        from geochg.models.deltavlm.options import DeltaVLMOptions
         from geochg.models.deltavlm.runtime.torch_language import TorchSpeaker
         from geochg.models.deltavlm.runtime.torch_vision import TorchVision
 

@@ -43,10 +43,11 @@ class _EnginePupil(Pupil):
     def model(self) -> ChangeModel:
         """See `Pupil.model`."""
         from geochg.models.base import ModelIdentity
-        from geochg.models.vlm.backend import Answers, VlmModel, VlmOptions
+        from geochg.models.vlm.backend import VlmModel
+        from geochg.models.vlm.options import AnswerForm, VlmOptions
 
         # In words, because that is what is learned.
-        return VlmModel(self.engine, VlmOptions(answers=Answers.WORDS), ModelIdentity("", ""))
+        return VlmModel(self.engine, VlmOptions(answers=AnswerForm.WORDS), ModelIdentity("", ""))
 
     def save(self, folder: Path) -> None:
         """See `Pupil.save`; tokenizer, template and processor are the base's own files."""
