@@ -88,10 +88,15 @@ class OptionSpec:
     facts: OptionFacts
 
     @property
+    def label(self) -> str:
+        """Its name in words, without the unit."""
+        ending = _UNIT_ENDINGS.get(self.facts.unit, "")
+        return self.name.removesuffix(ending).replace("_", " ")
+
+    @property
     def flag(self) -> str:
         """Its name on the command line."""
-        ending = _UNIT_ENDINGS.get(self.facts.unit, "")
-        return self.facts.flag or f"--{self.name.removesuffix(ending).replace('_', '-')}"
+        return self.facts.flag or f"--{self.label.replace(' ', '-')}"
 
     def to_dict(self) -> dict[str, Any]:
         """The option as plain JSON values, for programs that build a field of it."""
@@ -150,9 +155,17 @@ class Options:
                 # NaN lies nowhere.
                 if value is not None and not least <= value <= greatest:
                     raise OptionError(
-                        f"{name} {_number_in_words(value)}",
+                        self._in_words(name, value),
                         f"it must lie between {least:,.15g} and {greatest:,.15g}",
                     )
+
+    def _in_words(self, name: str, value: float) -> str:
+        """A number with what it is and its unit: `tile size 0 px`."""
+        spec = next((spec for spec in self.specs() if spec.name == name), None)
+        shown = _number_in_words(value)
+        if spec is None:
+            return f"{name} {shown}"
+        return f"{spec.label} {shown} {spec.facts.unit}".strip()
 
     @classmethod
     def specs(cls) -> tuple[OptionSpec, ...]:

@@ -239,6 +239,15 @@ class AnalyzeOptions(Options):
         usual="with land cover 40 and at least 3 pixels, else 0",
         commands=ANALYZE,
     )
+    max_area_m2: float | None = option(
+        None,
+        "Drop features above this area, in square metres.",
+        unit="m²",
+        least=0,
+        greatest=MOST_AREA_M2,
+        usual="no limit",
+        commands=ANALYZE,
+    )
     geometry: Geometry = option(
         Geometry.OUTLINE,
         "Outlines where the model gives them, or always cells of the 3x3 grid.",
@@ -324,6 +333,12 @@ class AnalyzeOptions(Options):
             raise OptionError(
                 f"overlap {overlap_px} px",
                 f"it must be half a tile, {half_px} px, where tiles vote",
+            )
+        if self.max_area_m2 is not None and self.max_area_m2 < (self.min_area_m2 or 0):
+            raise OptionError(
+                f"max area {self.max_area_m2:,.15g} m² lies below min area "
+                f"{self.min_area_m2:,.15g} m²",
+                "no feature would be left: give a larger --max-area",
             )
         least_px = self.tile_size_px // MOST_LOOKS
         if self.tile_size_px - overlap_px < least_px:
