@@ -15,8 +15,8 @@ from geochg.datasets.builder.pictures import safe_name
 from geochg.datasets.examples import PICTURES
 from geochg.datasets.frames import picture, video_library
 from geochg.datasets.locations import LocationImage, LocationOptions
-from geochg.datasets.new_folder import new_folder
 from geochg.errors import InputError, ModelError, RunError
+from geochg.files.new_files import make_folder_aside
 from geochg.models.base import ChangeModel, backend_errors
 from geochg.records import PixelWindow, Question, Reply, Task, Tile, TileWindow
 
@@ -85,7 +85,7 @@ def write_pairs(
     rows: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
     seen: defaultdict[str, int] = defaultdict(int)
     unanswered = 0
-    with new_folder(folder) as place:
+    with make_folder_aside(folder) as place:
         for number, (before, after) in enumerate(pairs):
             if progress is not None:
                 progress(number, len(pairs))

@@ -9,19 +9,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, Any, Self
 
-from geochg.errors import InputError, OptionError, RunError
+from geochg.errors import InputError, RunError
 from geochg.evaluation.answers import AnswerRow, AnswerSet, AnswerSetHead
 from geochg.evaluation.predictions import KIND
+from geochg.files.same_run import refuse_another_run
 from geochg.writers.staging import Staging
-
-_SAME = {
-    "model": "model",
-    "identity": "model",
-    "model_options": "model options",
-    "asked": "rows",
-    "unasked": "tasks",
-}
-"""What must be the same to go on, and how it is called."""
 
 _BEGUN = json.dumps({"kind": KIND})[:-1].encode()
 _BEGUN_BYTES = len(_BEGUN)
@@ -156,18 +148,19 @@ def _resumable_rows(path: Path, head: AnswerSetHead, *, resume: bool) -> list[An
             f"{path} holds an unfinished run ({len(there.rows)} of {there.head.items} answers)",
             "add --resume to finish it, or delete that file to start again",
         )
-    ours, theirs = (_head_values(each) for each in (head, there.head))
-    if changed := dict.fromkeys(_SAME[name] for name in _SAME if ours[name] != theirs[name]):
-        raise OptionError(
-            f"the run in {path} differs in {', '.join(changed)}",
-            "run it as it was, or delete that file to start again",
-        )
+    refuse_another_run(_head_values(there.head), _head_values(head), path)
     return list(there.rows)
 
 
 def _head_values(head: AnswerSetHead) -> dict[str, Any]:
+    """What must be the same to go on, by name, as JSON keeps it."""
     values: dict[str, Any] = json.loads(head.line())
-    return values
+    return {
+        "model": [values["model"], values["identity"]],
+        "model options": values["model_options"],
+        "rows": [values["asked"]],
+        "tasks": values["unasked"],
+    }
 
 
 def _unwritable(path: Path, error: OSError) -> RunError:

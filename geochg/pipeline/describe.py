@@ -13,16 +13,17 @@ from geochg.features.cells import CellSettings, tile_result
 from geochg.models.base import ChangeModel, backend_errors
 from geochg.models.loading import load_chosen, mapped_questions
 from geochg.options import AnalyzeOptions
-from geochg.pipeline.analyze import reading_threads
 from geochg.pipeline.batching import has_core
+from geochg.pipeline.run import reading_threads
 from geochg.records import Tile, TileFailure
 from geochg.tasks.quantities import rounded_value
+from geochg.tiling.gdal import gdal_settings
 from geochg.tiling.layout import Layout
 from geochg.tiling.pair import RasterPair, place_pair, tiles_of
 from geochg.tiling.pair_checks import Remark
 from geochg.tiling.preparation import Preparation, prepare
 from geochg.tiling.read import ReadPlan, read_ahead
-from geochg.tiling.source import RasterSource, can_open, gdal_settings
+from geochg.tiling.source import RasterSource, can_open
 
 __all__ = ["PairDescription", "can_open", "describe"]
 

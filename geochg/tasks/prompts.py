@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from geochg.errors import OptionError
-from geochg.files.toml_file import read_toml
+from geochg.files.text_file import read_toml
 from geochg.records import Task
 
 CLUE = "clue"

@@ -32,8 +32,8 @@ from geochg.datasets.captions.facts import mask_facts
 from geochg.datasets.captions.rows import Row, caption_row, instruction_row, instruction_rows
 from geochg.datasets.captions.truth import MaskTruth
 from geochg.datasets.example import ExampleTurn
-from geochg.datasets.new_folder import new_folder
 from geochg.errors import InputError
+from geochg.files.new_files import make_folder_aside
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -80,7 +80,7 @@ def build_dataset(
     """
     scenes = _uniquely_named(scenes)
     parts = tiles_by_split(scenes, options)
-    with new_folder(folder) as place:
+    with make_folder_aside(folder) as place:
         for name in ("A", "B", "label", "direction"):
             (place / name).mkdir()
         work = _DatasetWriter(place, scenes, options, captioner)

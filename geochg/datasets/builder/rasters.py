@@ -65,9 +65,9 @@ class RasterScene(MaskedScene):
 
     def tiles(self, windows: Sequence[TileWindow]) -> Iterator[MaskedTile]:
         """As `Scene.tiles`; both dates are stretched for display as `analyze` does."""
+        from geochg.tiling.gdal import gdal_settings
         from geochg.tiling.preparation import prepare
         from geochg.tiling.read import read_ahead
-        from geochg.tiling.source import gdal_settings
 
         if not windows or self.pair is None:
             return
@@ -103,8 +103,8 @@ def raster_scene(
     Raises:
         InputError: If a raster or the mask cannot be used, or the two do not go together.
     """
+    from geochg.tiling.gdal import gdal_settings
     from geochg.tiling.pair import open_pair
-    from geochg.tiling.source import gdal_settings
 
     with gdal_settings():
         options = AnalyzeOptions(dates_as_given=dates_as_given, allow_remote=allow_remote)

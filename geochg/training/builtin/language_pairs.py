@@ -19,9 +19,10 @@ from geochg.datasets.captions.truth import MaskTruth
 from geochg.datasets.ground.labelled import LabelledGround
 from geochg.datasets.ground.series import shares_by_kind
 from geochg.errors import InputError
+from geochg.files.new_files import write_aside, write_text_aside
+from geochg.files.same_run import refuse_another_run
 from geochg.training.builtin.pair_truth import pair_truth
 from geochg.training.builtin.pairs import SIDE_PX, PairMaker
-from geochg.training.checkpoints import write_whole, written_whole
 
 _CHUNK = 50
 """Pairs made between two notes of how far the making is."""
@@ -92,8 +93,8 @@ def make_language_pairs(
         workers: Processes that make pairs; 0 for none beside this one.
 
     Raises:
-        InputError: If the folder holds pairs of other grounds, seed or number, or if of hardly any
-            pair of these grounds it can be told what changed.
+        OptionError: If the folder holds pairs of other grounds, seed or number.
+        InputError: If of hardly any pair of these grounds it can be told what changed.
     """
     (folder / "texts").mkdir(parents=True, exist_ok=True)
     facts = {"count": count, "seed": seed, "grounds": len(grounds)}
@@ -116,7 +117,7 @@ def make_language_pairs(
         for array in arrays.values():
             array.flush()
         # Its being there says that the pairs are.
-        write_whole(folder / "texts" / f"{start // _CHUNK}.json", json.dumps(texts))
+        write_text_aside(folder / "texts" / f"{start // _CHUNK}.json", json.dumps(texts))
     return LanguagePairs(folder)
 
 
@@ -187,17 +188,14 @@ def _texts(folder: Path, chunk: int) -> list[dict[str, Any]]:
 def _check_same(folder: Path, facts: dict[str, Any]) -> None:
     file = folder / "facts.json"
     if not file.exists():
-        write_whole(file, json.dumps(facts))
-    elif json.loads(file.read_text("utf-8")) != facts:
-        raise InputError(
-            f"{folder} holds pairs that were made of other imagery, or another number of them",
-            "name another folder for these",
-        )
+        write_text_aside(file, json.dumps(facts))
+    else:
+        refuse_another_run(json.loads(file.read_text("utf-8")), facts, folder)
 
 
 def _array(path: Path, count: int) -> np.memmap[Any, Any]:
     shape = (count, 3, SIDE_PX, SIDE_PX)
     if not path.exists():
-        with written_whole(path) as aside:
+        with write_aside(path) as aside:
             open_memmap(aside, mode="w+", dtype=np.uint8, shape=shape).flush()
     return open_memmap(path, mode="r+")

@@ -10,8 +10,7 @@ from geochg.datasets.locations import read_location_images
 from geochg.datasets.pairs import pair_files
 from geochg.errors import InputError
 from geochg.evaluation.predictions import json_lines
-from geochg.files.text_file import decoded, parsed_json, read_table, read_text
-from geochg.files.toml_file import read_toml
+from geochg.files.text_file import decoded, parsed_json, read_table, read_text, read_toml
 from geochg.options import AnalyzeOptions
 from geochg.tasks.prompts import read_prompts
 from geochg.training.finetune.sweep import read_sweep
