@@ -14,6 +14,7 @@ __all__ = [
     "VERSION_KEY",
     "AlignMode",
     "AnalyzeOptions",
+    "DateOptions",
     "Dtype",
     "Geometry",
     "OptionFacts",
@@ -97,6 +98,17 @@ class Dtype(StrEnum):
     FLOAT32 = "float32"
     BFLOAT16 = "bfloat16"
     FLOAT16 = "float16"
+
+
+@dataclass(frozen=True)
+class DateOptions:
+    """How one date of a pair is opened and read; `AnalyzeOptions.of_dates` makes them.
+
+    Attributes:
+        allow_remote: Whether a file on this machine may name rasters elsewhere.
+    """
+
+    allow_remote: bool = False
 
 
 @dataclass(frozen=True)
@@ -354,6 +366,10 @@ class AnalyzeOptions(Options):
         if self.overlap_px is not None:
             return self.overlap_px
         return self.tile_size_px // 2 if self.vote else USUAL_OVERLAP_PX
+
+    def of_dates(self) -> tuple[DateOptions, DateOptions]:
+        """How either date is opened and read, before first."""
+        return DateOptions(self.allow_remote), DateOptions(self.allow_remote)
 
     def shaping(self) -> dict[str, Any]:
         """The options that shape the result, with the overlap that is used."""

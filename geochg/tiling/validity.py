@@ -20,6 +20,7 @@ import numpy as np
 from rasterio import DatasetReader
 from rasterio.enums import MaskFlags
 
+from geochg.options import DateOptions
 from geochg.tiling.virtual import (
     MaskTest,
     Table,
@@ -55,7 +56,19 @@ class Alpha:
     opaque: float
 
 
-def mask_kind(dataset: DatasetReader, alpha: Alpha | None) -> str:
+def nodata_of(dataset: DatasetReader, number: int, options: DateOptions) -> float | None:
+    """The value that means "no measurement" in a band; None where none does.
+
+    Args:
+        dataset: The raster as it lies on disk.
+        number: The band, from 1.
+        options: How the date is read.
+    """
+    value: float | None = dataset.nodatavals[number - 1]
+    return value
+
+
+def mask_kind(dataset: DatasetReader, alpha: Alpha | None, options: DateOptions) -> str:
     """Where validity comes from, in a word: `alpha`, `mask`, `nodata` or `none`."""
     if alpha is not None or is_palette(dataset):
         return "alpha"
@@ -66,16 +79,23 @@ def mask_kind(dataset: DatasetReader, alpha: Alpha | None) -> str:
     return "mask" if masked else "none"
 
 
-def validity_of(dataset: DatasetReader, wanted: Sequence[int], alpha: Alpha | None) -> Validity:
+def validity_of(
+    dataset: DatasetReader,
+    wanted: Sequence[int],
+    alpha: Alpha | None,
+    options: DateOptions | None = None,
+) -> Validity:
     """What tells which pixels of a raster are valid.
 
     Args:
         dataset: The raster as it lies on disk.
         wanted: Numbers of the bands in use, from 1.
         alpha: The alpha band; None where there is none, or where it is data.
+        options: How the date is read; the defaults when None.
     """
+    options = options or DateOptions()
     if is_palette(dataset):
-        opacity = MaskTest("1", palette_opacity(dataset))
+        opacity = MaskTest("1", palette_opacity(dataset, nodata_of(dataset, 1, options)))
         return ((opacity,), *_whole_mask(dataset, (1,)))
     whole = _whole_mask(dataset, wanted)
     groups = [*whole, *_values_beside(dataset, wanted)] if whole else _own_masks(dataset, wanted)
