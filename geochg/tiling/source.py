@@ -14,6 +14,7 @@ import numpy as np
 import rasterio
 from odc.geo.geobox import GeoBox
 from rasterio import DatasetReader
+from rasterio.enums import MaskFlags
 from rasterio.errors import RasterioError
 from rasterio.vrt import WarpedVRT
 
@@ -234,7 +235,7 @@ def open_valid(
         plain = all(raw.dtypes[number - 1] == dtype for number in wanted) if raw.count > 1 else True
         step_px = step_px if raw.crs is not None else 1
         # What the file calls nodata is told by the alpha band only.
-        has_nodata = any(value is not None for value in raw.nodatavals)
+        has_nodata = any(MaskFlags.nodata in flags for flags in raw.mask_flag_enums)
         changed = is_palette(raw) or is_negative(raw) or has_nodata or not plain
         if validity or changed or marked_alpha(raw) or step_px > 1:
             view = open_view(raw, validity, dtype, wanted, step_px)

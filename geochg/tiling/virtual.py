@@ -79,6 +79,8 @@ def is_negative(dataset: DatasetReader) -> bool:
 def palette_opacity(dataset: DatasetReader, nodata: float | None) -> Table:
     """Which indexes of a palette image are valid: not the nodata value, not transparent."""
     values = {index: 255 if color[3] else 0 for index, color in dataset.colormap(1).items()}
+    if dataset.nodata is not None:  # GDAL gives a GeoTIFF's as a transparent colour
+        values[int(dataset.nodata)] = 255
     if nodata is not None:
         values[int(nodata)] = 0
     return _ascending(values)
