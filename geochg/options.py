@@ -373,7 +373,7 @@ class AnalyzeOptions(Options):
 
 
 def _nodata_value(text: str) -> tuple[float, ...]:
-    """A nodata value; nothing for `none`.
+    """A nodata value; an empty tuple for `none`.
 
     Raises:
         OptionError: If it is no number.
