@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from geochg.evaluation.predictions import Predictions
     from geochg.evaluation.presence import PresenceReport
 
-_FIELDS = {"tile_size": "tile_size_px", "overlap": "overlap_px"}
-"""Command-line names that leave out the unit."""
-
 
 def evaluate_pairs(ctx: click.Context) -> None:
     """Asks a model about labelled pairs, or reads kept predictions, and scores the answers."""
@@ -58,7 +55,7 @@ def evaluate_pairs(ctx: click.Context) -> None:
 
 
 def _options(ctx: click.Context) -> EvaluateOptions:
-    values = {_FIELDS.get(name, name): value for name, value in ctx.params.items()}
+    values = dict(ctx.params)
     values["model_options"] = named_values(values["model_options"])
     known = EvaluateOptions.__dataclass_fields__
     return EvaluateOptions.from_dict({n: v for n, v in values.items() if n in known})
