@@ -3,8 +3,8 @@
 import json
 
 import pytest
-from lessons import write_rows
 from told_pairs import CAPTIONS, ROWS, told_folder
+from tuning_rows import write_rows
 from vlm_factory import save_vlm
 
 from geochg.errors import RunError

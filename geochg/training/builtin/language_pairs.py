@@ -21,7 +21,7 @@ from geochg.datasets.ground.series import shares_by_kind
 from geochg.errors import InputError
 from geochg.training.builtin.pair_truth import pair_truth
 from geochg.training.builtin.pairs import SIDE_PX, PairMaker
-from geochg.training.checkpoints import write_whole, written_whole
+from geochg.training.checkpoints import write_aside, write_whole
 
 _CHUNK = 50
 """Pairs made between two notes of how far the making is."""
@@ -198,6 +198,6 @@ def _check_same(folder: Path, facts: dict[str, Any]) -> None:
 def _array(path: Path, count: int) -> np.memmap[Any, Any]:
     shape = (count, 3, SIDE_PX, SIDE_PX)
     if not path.exists():
-        with written_whole(path) as aside:
+        with write_aside(path) as aside:
             open_memmap(aside, mode="w+", dtype=np.uint8, shape=shape).flush()
     return open_memmap(path, mode="r+")

@@ -15,8 +15,8 @@ from geochg.training.builtin.language_pairs import LanguagePairs
 from geochg.training.builtin.stage_arguments import stage_arguments
 from geochg.training.builtin.text_batches import TextBatch, TextBatches, pair_order, rows_of
 from geochg.training.builtin.tokenizer import train_tokenizer
-from geochg.training.checkpoints import AGAIN, WholeTrainer
-from geochg.training.precision import fast_bf16
+from geochg.training.checkpoints import REPEAT, WholeTrainer
+from geochg.training.processes import fast_bf16
 
 LEARNED = (
     "relation.",
@@ -119,7 +119,7 @@ def train_language(
     for name, parameter in model.named_parameters():
         parameter.requires_grad = name.startswith(LEARNED)
     trainer = LanguageTrainer(
-        resumed=AGAIN,
+        next_step=REPEAT,
         model=model,
         args=stage_arguments(
             folder,
@@ -135,7 +135,7 @@ def train_language(
         train_dataset=_batches(processor, pairs, options),
         data_collator=_only,
     )
-    trainer.go_on()
+    trainer.train_on()
 
 
 def _batches(

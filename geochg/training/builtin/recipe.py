@@ -31,9 +31,13 @@ from geochg.training.builtin.language_stage import LanguageOptions, pairs_tokeni
 from geochg.training.builtin.options import CompactOptions
 from geochg.training.builtin.pretrained import load_imagenet_weights
 from geochg.training.builtin.vision_stage import VisionOptions, train_vision
-from geochg.training.checkpoints import AGAIN, write_whole, written_whole
-from geochg.training.storage import writing_told
-from geochg.training.work_folder import check_work_folder
+from geochg.training.checkpoints import (
+    REPEAT,
+    check_work_dir,
+    explain_write_errors,
+    write_aside,
+    write_whole,
+)
 
 FACTS = "recipe.json"
 """What a work folder was begun with."""
@@ -98,7 +102,7 @@ def train_compact(work: Path, output: Path, options: CompactOptions, say: Say) -
     say("language stage")
     stage = LanguageOptions(steps=options.language_steps)
     train_language(model, processor, pairs, work / "language", stage)
-    with writing_told(output, AGAIN):
+    with explain_write_errors(output, REPEAT):
         save_compact(model, processor, output)
     calibration: dict[str, Any] = model.config.dense_config.calibration
     facts = {"options": options.to_dict(), "calibration": calibration}
@@ -152,7 +156,7 @@ def load_vision(model: DeltaVLMForConditionalGeneration, file: Path) -> None:
 
 def _begin(work: Path, options: CompactOptions) -> None:
     """Notes the options, or refuses others: what a stage has left would be taken for theirs."""
-    check_work_folder(work, FACTS)
+    check_work_dir(work, FACTS)
     work.mkdir(parents=True, exist_ok=True)
     file, now = work / FACTS, options.shaping()
     was = saved_json(file, f"remove {work}, and start anew")
@@ -199,7 +203,7 @@ def _save_vision(model: DeltaVLMForConditionalGeneration, file: Path) -> None:
         for name, part in model.state_dict().items()
         if name.startswith(VISION_WEIGHTS)
     }
-    with writing_told(file, AGAIN), written_whole(file) as aside:
+    with explain_write_errors(file, REPEAT), write_aside(file) as aside:
         save_file(parts, aside)
 
 

@@ -20,7 +20,7 @@ from geochg.models.deltavlm.modeling import DeltaVLMForConditionalGeneration, me
 from geochg.training.builtin.losses import vision_losses
 from geochg.training.builtin.pairs import PairMaker, stacked
 from geochg.training.builtin.stage_arguments import only_batch, stage_arguments
-from geochg.training.checkpoints import AGAIN, WholeTrainer, step_of, whole
+from geochg.training.checkpoints import REPEAT, WholeTrainer, step_of, whole_checkpoints
 
 FIRST_OPEN_STAGE = 3
 """Place of the first encoder stage that learns when the encoder is opened: behind stride 8."""
@@ -132,7 +132,7 @@ class VisionTrainer(WholeTrainer):
     """Trains a `VisionStage` and logs the parts of its loss."""
 
     def __init__(self, options: VisionOptions, **settings: Any) -> None:  # noqa: ANN401
-        super().__init__(resumed=AGAIN, **settings)
+        super().__init__(next_step=REPEAT, **settings)
         self.options = options
         self._sums: dict[str, float] = {}
         self._batches = 0
@@ -211,7 +211,7 @@ def train_vision(
         data_collator=only_batch,
         keep=options.steps,
     )
-    trainer.go_on()
+    trainer.train_on()
     average_checkpoints(stage, folder, round(options.steps * options.averaged_from))
 
 
@@ -229,7 +229,9 @@ def average_checkpoints(stage: nn.Module, folder: Path, first_step: int) -> None
         ModelError: If there is none of that step or a later one.
     """
     weights = [
-        load_file(path / SAFE_WEIGHTS_NAME) for path in whole(folder) if step_of(path) >= first_step
+        load_file(path / SAFE_WEIGHTS_NAME)
+        for path in whole_checkpoints(folder)
+        if step_of(path) >= first_step
     ]
     if not weights:
         raise ModelError(f"{folder} has no checkpoint to go on from", f"remove {folder}")
