@@ -209,9 +209,9 @@ def _not_seen(result: ChangeResult) -> str:
 
 
 def _area_m2(result: ChangeResult) -> float:
-    from geochg.tasks.quantities import rounded
+    from geochg.tasks.quantities import rounded_value
 
-    return rounded(float(result.features["area_m2"].sum()), 1)
+    return rounded_value(float(result.features["area_m2"].sum()), 1)
 
 
 def _hectares(area_m2: float) -> str:

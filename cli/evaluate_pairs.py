@@ -95,13 +95,13 @@ def _asked(
     pairs: Path, options: EvaluateOptions, keep: Path | None, *, overwrite: bool
 ) -> Predictions:
     from geochg.datasets.pairs import pair_files
-    from geochg.evaluation.collect_presence import predictions
+    from geochg.evaluation.collect_presence import collect_presence
     from geochg.writers.staging import Staging
 
     from .progress import showing_progress
 
     with showing_progress() as listener:
-        found = predictions(pair_files(pairs), options, listener)
+        found = collect_presence(pair_files(pairs), options, listener)
     if keep is not None:
         with Staging(overwrite=overwrite) as staging:
             with staging.write(keep) as path:

@@ -17,14 +17,14 @@ from .pair_options import named_values
 from .terminal import echo
 
 if TYPE_CHECKING:
-    from geochg.evaluation.answers import Answers
+    from geochg.evaluation.answers import AnswerSet
     from geochg.evaluation.items import ItemSet
     from geochg.evaluation.tables import TaskScores
 
 
 def evaluate_rows(ctx: click.Context) -> None:
     """Runs the command."""
-    from geochg.evaluation.answers import Answers
+    from geochg.evaluation.answers import AnswerSet
 
     given = ctx.params
     kept, markdown = given["predictions_file"], given["markdown_file"]
@@ -32,7 +32,7 @@ def evaluate_rows(ctx: click.Context) -> None:
     options = _options(given)
     _check_files(given)
     if given["from_predictions"] is not None:
-        found = Answers.read(given["from_predictions"])
+        found = AnswerSet.read(given["from_predictions"])
         _check_metrics({row.task for row in found.rows}, given["bert"])
     else:
         asked = _read(given["sources"], given["images"], options)
@@ -107,26 +107,28 @@ def _read(sources: Sequence[Path], images: Path | None, options: ExampleOptions)
     return item_set(examples, options)
 
 
-def _asked(asked: ItemSet, options: ExampleOptions, keep: Path | None, *, resume: bool) -> Answers:
-    from geochg.evaluation.collect_answers import interview
+def _asked(
+    asked: ItemSet, options: ExampleOptions, keep: Path | None, *, resume: bool
+) -> AnswerSet:
+    from geochg.evaluation.collect_answers import collect_answers
 
     from .progress import showing_progress
 
     with showing_progress() as listener:
-        return interview(asked, options, keep, resume=resume, listener=listener)
+        return collect_answers(asked, options, keep, resume=resume, listener=listener)
 
 
-def _scores(found: Answers, given: dict[str, Any]) -> list[TaskScores]:
-    from geochg.evaluation.published import published
+def _scores(found: AnswerSet, given: dict[str, Any]) -> list[TaskScores]:
+    from geochg.evaluation.published import published_scores
     from geochg.evaluation.reports import task_scores
-    from geochg.evaluation.text_scores import Judges
+    from geochg.evaluation.text_scores import OptionalMetrics
 
     with ExitStack() as stack:
-        judges = Judges.here(stack, given["bert"], meteor=given["meteor"])
-        return task_scores(found, judges, published() if given["published"] else ())
+        judges = OptionalMetrics.here(stack, given["bert"], meteor=given["meteor"])
+        return task_scores(found, judges, published_scores() if given["published"] else ())
 
 
-def _facts(found: Answers, scores: Sequence[TaskScores]) -> dict[str, Any]:
+def _facts(found: AnswerSet, scores: Sequence[TaskScores]) -> dict[str, Any]:
     head = found.head
     return {
         "model": dict(head.identity),
@@ -138,7 +140,7 @@ def _facts(found: Answers, scores: Sequence[TaskScores]) -> dict[str, Any]:
     }
 
 
-def _in_words(found: Answers, scores: Sequence[TaskScores]) -> list[str]:
+def _in_words(found: AnswerSet, scores: Sequence[TaskScores]) -> list[str]:
     from geochg.evaluation.tables import in_words
 
     head = found.head

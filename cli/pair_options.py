@@ -204,9 +204,9 @@ def options_of(ctx: click.Context) -> AnalyzeOptions:
     if short:
         base["model_options"] = {**base.get("model_options", {}), **short}
     if ctx.params.get("prompts_file"):
-        from geochg.tasks.prompts import read_wording
+        from geochg.tasks.prompts import read_prompts
 
-        base["prompts"] = read_wording(ctx.params["prompts_file"])
+        base["prompts"] = read_prompts(ctx.params["prompts_file"])
     return AnalyzeOptions.from_dict(base)
 
 

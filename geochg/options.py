@@ -13,7 +13,7 @@ from types import UnionType
 from typing import Any, ClassVar, Self
 
 from geochg.errors import InputError, OptionError
-from geochg.files.toml_file import read_toml
+from geochg.files.text_file import read_toml
 from geochg.safety.untrusted_text import cleaned
 
 VERSION_KEY = "geochg_version"

@@ -11,7 +11,14 @@ from typing import Any, Self
 from geochg import __version__
 from geochg.errors import InputError
 from geochg.evaluation.predictions import FORMAT, HINT, KIND, check_identity, json_lines
-from geochg.evaluation.values import Given, Truth, given_of, given_values, truth_of, truth_values
+from geochg.evaluation.values import (
+    GivenAnswer,
+    Truth,
+    answer_from_values,
+    answer_values,
+    truth_from_values,
+    truth_values,
+)
 from geochg.options import VERSION_KEY
 from geochg.records import Task
 
@@ -20,7 +27,7 @@ CONTENT = "answers"
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class AnswerRow:
     """One question beside its truth and its answer.
 
     Attributes:
@@ -30,7 +37,7 @@ class Answered:
         question: In words.
         changed: Whether the pair changed; None where the data does not say.
         truth: The right answer.
-        given: The model's.
+        answer: The answer of the model.
         difference: Mean absolute difference of the two dates, in 8-bit steps.
     """
 
@@ -40,7 +47,7 @@ class Answered:
     question: str
     changed: bool | None
     truth: Truth
-    given: Given
+    answer: GivenAnswer
     difference: float
 
     def line(self) -> str:
@@ -52,7 +59,7 @@ class Answered:
             "question": self.question,
             "changed": self.changed,
             "truth": truth_values(self.truth),
-            "answer": given_values(self.given),
+            "answer": answer_values(self.answer),
             "difference": self.difference,
         }
         return json.dumps(told, allow_nan=False)
@@ -75,12 +82,15 @@ class Answered:
         if not isinstance(difference, int | float) or not 0 <= difference <= 255:
             raise ValueError("the difference is no number from 0 to 255")
         task = Task(values.get("task", ""))
-        truth, given = truth_of(values.get("truth"), task), given_of(values.get("answer"), task)
+        truth, given = (
+            truth_from_values(values.get("truth"), task),
+            answer_from_values(values.get("answer"), task),
+        )
         return cls(number, pair, task, question, changed, truth, given, float(difference))
 
 
 @dataclass(frozen=True)
-class Head:
+class AnswerSetHead:
     """What the answers come from.
 
     Attributes:
@@ -133,11 +143,11 @@ class Head:
 
 
 @dataclass(frozen=True)
-class Answers:
+class AnswerSet:
     """All that a scoring needs."""
 
-    head: Head
-    rows: Sequence[Answered]
+    head: AnswerSetHead
+    rows: Sequence[AnswerRow]
 
     def lines(self) -> Iterator[str]:
         """The file, row by row in the order of the items."""
@@ -153,10 +163,10 @@ class Answers:
                 damaged or an item stands there twice (file, line and what).
         """
         head, *rows = json_lines(path)
-        known, found = Head.of(head, path), dict[int, Answered]()
+        known, found = AnswerSetHead.of(head, path), dict[int, AnswerRow]()
         asked = known.items + sum(known.unasked.values())
         for number, values in enumerate(rows, start=2):
-            row = _row(path, number, values)
+            row = _answer_row(path, number, values)
             if row.item >= asked:
                 raise InputError(f"{path}, line {number}: there is no such item", HINT)
             if row.item in found:
@@ -165,8 +175,8 @@ class Answers:
         return cls(known, tuple(found.values()))
 
 
-def _row(path: Path, number: int, values: Mapping[str, Any]) -> Answered:
+def _answer_row(path: Path, number: int, values: Mapping[str, Any]) -> AnswerRow:
     try:
-        return Answered.of(values)
+        return AnswerRow.of(values)
     except (ValueError, TypeError) as error:
         raise InputError(f"{path}, line {number}: {error}", HINT) from error

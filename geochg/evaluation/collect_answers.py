@@ -13,15 +13,15 @@ import numpy as np
 from geochg.datasets.captions.facts import cells_of
 from geochg.datasets.examples import PICTURES, load_pair
 from geochg.errors import ModelError, RunError
-from geochg.evaluation.answers import Answered, Answers, Head
+from geochg.evaluation.answers import AnswerRow, AnswerSet, AnswerSetHead
 from geochg.evaluation.collect_presence import refuse_surveys
 from geochg.evaluation.example_options import ExampleOptions
 from geochg.evaluation.items import Item, ItemSet
-from geochg.evaluation.partial_answers import Unfinished
-from geochg.evaluation.values import Failed, Given, compared
+from geochg.evaluation.partial_answers import PartialAnswers
+from geochg.evaluation.values import FailedAnswer, GivenAnswer, comparable_answer
 from geochg.events import Listener, Progress, ignore
 from geochg.geometry.hysteresis import changed_pixels, presence_of
-from geochg.models.base import ChangeModel, naming
+from geochg.models.base import ChangeModel, backend_errors
 from geochg.models.registry import find_backend
 from geochg.pipeline.batching import answered_ahead
 from geochg.records import (
@@ -46,14 +46,14 @@ from geochg.records import (
 from geochg.tasks import SPECS, TURN_BREAK, ask
 
 
-def interview(
+def collect_answers(
     asked: ItemSet,
     options: ExampleOptions,
     keep: Path | None = None,
     *,
     resume: bool = False,
     listener: Listener = ignore,
-) -> Answers:
+) -> AnswerSet:
     """What the model of the options answers.
 
     The pictures of a pair are one tile, whatever their size. Of a model that outlines, it is the
@@ -77,7 +77,7 @@ def interview(
     given = backend.options_type.from_dict(options.model_options)
     model = backend.load(source, given, options.device)
     refuse_surveys(model)
-    with naming(model):
+    with backend_errors(model):
         model.survey(PICTURES, [])
     known = [(n, i) for n, i in enumerate(asked.items) if _takes(model, i)]
     if not known:
@@ -86,21 +86,21 @@ def interview(
             f"the model {model.name} does not take what the rows ask: {tasks}",
             "choose another, see `geochg models`",
         )
-    with Unfinished(keep, _head(asked, options, model, known), resume=resume) as kept:
+    with PartialAnswers(keep, _head(asked, options, model, known), resume=resume) as kept:
         done = {row.item for row in kept.rows}
         left = [(n, i) for n, i in known if n not in done]
-        with closing(answers_of(left, model, options.batch_size, listener)) as found:
+        with closing(answer_rows(left, model, options.batch_size, listener)) as found:
             for rows in found:
                 kept.add(rows)
         return kept.finish()
 
 
-def answers_of(
+def answer_rows(
     items: Sequence[tuple[int, Item]],
     model: ChangeModel,
     batch_size: int | None = None,
     listener: Listener = ignore,
-) -> Generator[list[Answered], None, None]:
+) -> Generator[list[AnswerRow], None, None]:
     """What a model answers, the rows of one pair after those of another.
 
     Args:
@@ -115,17 +115,17 @@ def answers_of(
     """
     visits = _visits(items, model)
     at_once = batch_size or model.capabilities.batch_tiles
-    talked: dict[int, Mapping[int, Given]] = {}
+    talked: dict[int, Mapping[int, GivenAnswer]] = {}
     done = 0
     listener(Progress("evaluate", done, len(visits)))
     tiles = (_tile(place, visit, model) for place, visit in enumerate(visits))
-    asking = _asking(visits, model, batch_size, talked)
+    asking = _batch_answers(visits, model, batch_size, talked)
     with closing(answered_ahead(tiles, at_once, asking)) as answered:
         for batch, given in answered:
             for tile, answers in zip(batch, given, strict=True):
                 assert isinstance(tile, Tile)
                 place = tile.window.index
-                yield _rows(visits[place], tile, answers, talked.pop(place, {}))
+                yield _answer_rows(visits[place], tile, answers, talked.pop(place, {}))
             done += len(batch)
             listener(Progress("evaluate", done, len(visits)))
 
@@ -136,11 +136,11 @@ def _takes(model: ChangeModel, item: Item) -> bool:
 
 def _head(
     asked: ItemSet, options: ExampleOptions, model: ChangeModel, known: Sequence[tuple[int, Item]]
-) -> Head:
+) -> AnswerSetHead:
     places = {number for number, _ in known}
     left = [str(i.question.task) for n, i in enumerate(asked.items) if n not in places]
     identity = model.identity
-    return Head(
+    return AnswerSetHead(
         options.model,
         dict(options.model_options),
         {"id": identity.id, "checksum": identity.checksum, "adapter": identity.adapter},
@@ -196,31 +196,33 @@ def _tile(place: int, visit: _Visit, model: ChangeModel) -> Tile:
     )
 
 
-def _asking(
+def _batch_answers(
     visits: Sequence[_Visit],
     model: ChangeModel,
     batch_size: int | None,
-    talked: dict[int, Mapping[int, Given]],
+    talked: dict[int, Mapping[int, GivenAnswer]],
 ) -> Callable[[Sequence[Tile]], list[TileAnswers]]:
     """Answers about tiles of any size and with any questions; talks go into `talked`."""
 
     def answers(tiles: Sequence[Tile]) -> list[TileAnswers]:
         found: list[TileAnswers] = []
-        for part in _alike(tiles, visits, model, batch_size):
+        for part in _like_batches(tiles, visits, model, batch_size):
             questions = visits[part[0].window.index].questions
-            with naming(model):
+            with backend_errors(model):
                 found += model.answer(part, questions) if questions else [()] * len(part)
         for tile in tiles:
             visit = visits[tile.window.index]
             talked[tile.window.index] = {
-                number: _talked(model, tile, item) for number, item in visit.items if item.before
+                number: _talk_answer(model, tile, item)
+                for number, item in visit.items
+                if item.before
             }
         return found
 
     return answers
 
 
-def _alike(
+def _like_batches(
     tiles: Sequence[Tile],
     visits: Sequence[_Visit],
     model: ChangeModel,
@@ -235,12 +237,12 @@ def _alike(
         yield from (found[start : start + most] for start in range(0, len(found), most))
 
 
-def _talked(model: ChangeModel, tile: Tile, item: Item) -> Given:
-    with naming(model):
+def _talk_answer(model: ChangeModel, tile: Tile, item: Item) -> GivenAnswer:
+    with backend_errors(model):
         try:
-            said = "".join(model.talk(tile, PICTURES, item.before, item.question.text))
+            said = "".join(model.converse(tile, PICTURES, item.before, item.question.text))
         except RunError as error:
-            return Failed(error.message)
+            return FailedAnswer(error.message)
     found: Reply | Unparsed = SPECS[Task.QUESTION].parse(said, [item.question.text])
     return found
 
@@ -248,17 +250,17 @@ def _talked(model: ChangeModel, tile: Tile, item: Item) -> Given:
 # --- answers -------------------------------------------------------------------------------------
 
 
-def _rows(
-    visit: _Visit, tile: Tile, answers: TileAnswers, talked: Mapping[int, Given]
-) -> list[Answered]:
+def _answer_rows(
+    visit: _Visit, tile: Tile, answers: TileAnswers, talked: Mapping[int, GivenAnswer]
+) -> list[AnswerRow]:
     difference = round(float(np.abs(tile.after.astype(np.float32) - tile.before).mean()), 4)
     by_question: dict[Question, Answer] = {}
     if not isinstance(answers, TileFailure):
         by_question = dict(zip(visit.questions, answers, strict=True))
-    failed = Failed(answers.reason) if isinstance(answers, TileFailure) else None
+    failed = FailedAnswer(answers.reason) if isinstance(answers, TileFailure) else None
     outlines = next((a for a in by_question.values() if isinstance(a, Outlines)), None)
     return [
-        Answered(
+        AnswerRow(
             number,
             item.pair,
             item.question.task,
@@ -267,17 +269,20 @@ def _rows(
             item.truth,
             talked[number]
             if item.before
-            else failed or _given(item.question.task, by_question[item.question], outlines, tile),
+            else failed
+            or _scored_answer(item.question.task, by_question[item.question], outlines, tile),
             difference,
         )
         for number, item in visit.items
     ]
 
 
-def _given(task: Task, answer: Answer, outlines: Outlines | None, tile: Tile) -> Given:
+def _scored_answer(
+    task: Task, answer: Answer, outlines: Outlines | None, tile: Tile
+) -> GivenAnswer:
     """An answer as it is scored; `outlines` are those of the same tile, where there are any."""
     if isinstance(answer, Missing):
-        return Failed(answer.reason)
+        return FailedAnswer(answer.reason)
     if isinstance(answer, Unparsed):
         text = answer.text.split(TURN_BREAK)[-1] if task is Task.DIALOGUE else answer.text
         return Unparsed(task, text, answer.reason)
@@ -286,21 +291,21 @@ def _given(task: Task, answer: Answer, outlines: Outlines | None, tile: Tile) ->
         likely = None if answer.probability is None else float(answer.probability)
         return Presence(bool(answer.changed), likely)
     if task is Task.COUNT and isinstance(answer, Counts):
-        return compared(answer)
+        return comparable_answer(answer)
     if task is Task.LOCATE and isinstance(answer, Locations):
-        return compared(answer)
+        return comparable_answer(answer)
     if task is Task.LOCATE and isinstance(answer, Outlines):
-        return _located(answer, tile)
+        return _outline_cells(answer, tile)
     if task is Task.CAPTION and isinstance(answer, Caption):
         return Reply(answer.text)
     if task is Task.DIALOGUE and isinstance(answer, Dialogue):
         return Reply(answer.description)
     if task is Task.QUESTION and isinstance(answer, Reply):
         return answer
-    return Failed(f"answered '{task}' with a {type(answer).__name__}")
+    return FailedAnswer(f"answered '{task}' with a {type(answer).__name__}")
 
 
-def _located(outlines: Outlines, tile: Tile) -> Locations:
+def _outline_cells(outlines: Outlines, tile: Tile) -> Locations:
     """The cells in which more than 5 % of the pixels are of a class, whatever the direction."""
     found = changed_pixels(outlines, tile.valid)
     if found is None:

@@ -13,10 +13,10 @@ from geochg.datasets.examples import PICTURES
 from geochg.datasets.pairs import LabelledPair, PairFiles, read_pair
 from geochg.errors import ModelError
 from geochg.evaluation.options import EvaluateOptions
-from geochg.evaluation.predictions import Prediction, Predictions, merged
+from geochg.evaluation.predictions import Prediction, Predictions, merged_by_item
 from geochg.events import Listener, Progress, ignore
 from geochg.geometry.hysteresis import presence_of
-from geochg.models.base import ChangeModel, naming
+from geochg.models.base import ChangeModel, backend_errors
 from geochg.models.registry import find_backend
 from geochg.pipeline.batching import answered_ahead
 from geochg.records import Outlines, PixelWindow, Presence, Task, Tile, TileAnswers
@@ -24,7 +24,7 @@ from geochg.tasks import ask
 from geochg.tiling.layout import Layout
 
 
-def predictions(
+def collect_presence(
     pairs: Sequence[PairFiles], options: EvaluateOptions, listener: Listener = ignore
 ) -> Predictions:
     """What the model of the options says of pairs.
@@ -50,9 +50,9 @@ def predictions(
     asked_with = backend.options_type.from_dict({**options.model_options, **opening})
     model = backend.load(source, asked_with, options.device)
     _check(model)
-    with naming(model):
+    with backend_errors(model):
         model.survey(PICTURES, [])
-    rows = _asked(pairs, model, options, listener)
+    rows = _collect_predictions(pairs, model, options, listener)
     identity = model.identity
     shaping = options.shaping()
     return Predictions(
@@ -61,7 +61,7 @@ def predictions(
         bool(opening),
         {"id": identity.id, "checksum": identity.checksum, "adapter": identity.adapter},
         {name: shaping[name] for name in ("tile_size_px", "overlap_px", "changed_share")},
-        merged(rows),
+        merged_by_item(rows),
     )
 
 
@@ -96,7 +96,7 @@ class _Truth:
     row: Prediction
 
 
-def _asked(
+def _collect_predictions(
     pairs: Sequence[PairFiles], model: ChangeModel, options: EvaluateOptions, listener: Listener
 ) -> list[Prediction]:
     truths: dict[int, _Truth] = {}
@@ -105,7 +105,7 @@ def _asked(
     question = ask(Task.LOCATE if outlines else Task.PRESENCE)
 
     def answers(tiles: Sequence[Tile]) -> list[TileAnswers]:
-        with naming(model):
+        with backend_errors(model):
             return model.answer(tiles, [question])
 
     def tiles() -> Generator[Tile, None, None]:

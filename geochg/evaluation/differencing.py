@@ -30,11 +30,11 @@ def difference(before: NDArray[np.float64], after: NDArray[np.float64]) -> NDArr
     if not valid.any():
         return np.zeros(valid.shape)
     bands = min(len(before), len(after))
-    change = _standardised(before[:bands], valid) - _standardised(after[:bands], valid)
+    change = _standardised_bands(before[:bands], valid) - _standardised_bands(after[:bands], valid)
     return np.where(valid, np.sqrt((change**2).sum(axis=0)), 0)
 
 
-def smoothed(change: NDArray[np.float64]) -> NDArray[np.float64]:
+def median_filtered(change: NDArray[np.float64]) -> NDArray[np.float64]:
     """The median around each pixel, of which areas above a threshold are cut."""
     from scipy.ndimage import median_filter
 
@@ -42,7 +42,9 @@ def smoothed(change: NDArray[np.float64]) -> NDArray[np.float64]:
     return found
 
 
-def _standardised(bands: NDArray[np.float64], valid: NDArray[np.bool_]) -> NDArray[np.float64]:
+def _standardised_bands(
+    bands: NDArray[np.float64], valid: NDArray[np.bool_]
+) -> NDArray[np.float64]:
     """Bands stretched to 0-1, then to mean 0 and deviation 1, by their valid pixels."""
     low, high = np.percentile(bands[:, valid], STRETCH_PERCENTILES, axis=1)
     width = (high - low + _LEAST)[:, np.newaxis, np.newaxis]

@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 
 from geochg.datasets.example import Example
 from geochg.datasets.question_tasks import task_asked
-from geochg.datasets.splits import split_told
+from geochg.datasets.splits import usual_split
 from geochg.errors import InputError
 from geochg.evaluation.example_options import ExampleOptions
-from geochg.evaluation.values import TRUTHS, References, Truth, compared, truth_values
+from geochg.evaluation.values import TRUTHS, References, Truth, comparable_answer, truth_values
 from geochg.records import Exchange, Question, Task, Unparsed
 from geochg.tasks import SPECS, TURN_BREAK
 
@@ -110,7 +110,7 @@ def _of_split(examples: Sequence[Example], split: str) -> list[Example]:
         raise InputError("there are no rows", "name another file")
     if not split and len([name for name in there if name]) > 1:
         raise InputError(f"there are rows of several splits: {names}", "choose one with --split")
-    wanted = split_told(split)
+    wanted = usual_split(split)
     found = [example for example in examples if not wanted or example.split == wanted]
     if not found:
         raise InputError(f"there is no row of the split {split!r}", f"there are: {names}")
@@ -170,7 +170,7 @@ def _truth(example: Example, task: Task) -> Truth:
     found = spec.parse(spec.joined(answers), [turn.question for turn in example.turns])
     if isinstance(found, Unparsed):
         raise _fault(example, f"its answer is outside the grammar of '{task}': {found.reason}")
-    truth: Truth = compared(found)
+    truth: Truth = comparable_answer(found)
     return truth
 
 

@@ -108,7 +108,7 @@ class KindScores:
     @property
     def reliability(self) -> list[Reliability]:
         """How often features of a confidence are right."""
-        return reliability([pair.judged for pair in self.pairs])
+        return reliability([pair.scored_features for pair in self.pairs])
 
     def to_dict(self) -> dict[str, Any]:
         """The scores as plain JSON values, as fractions."""
@@ -158,7 +158,7 @@ def kinds_report(
         ModelError: Likewise.
         RunError: If no pair could be scored for another reason.
     """
-    run = _Run(options, listener, sum(len(kind.pairs) for kind in kinds))
+    run = _KindScorer(options, listener, sum(len(kind.pairs) for kind in kinds))
     scores = [run.scores(kind) for kind in kinds]
     if not any(each.pairs for each in scores):
         raise _nothing_scored([failure for each in scores for failure in each.failed])
@@ -166,7 +166,7 @@ def kinds_report(
 
 
 @dataclass
-class _Run:
+class _KindScorer:
     """A run over kinds: how far it is, and which model it asks."""
 
     options: AnalyzeOptions

@@ -12,9 +12,9 @@ import numpy as np
 
 from geochg.datasets.ground_label import GroundLabel, bands_on, covered_by, heat_on, read_label
 from geochg.datasets.kinds import MaskedPair
-from geochg.evaluation.differencing import difference, smoothed
+from geochg.evaluation.differencing import difference, median_filtered
 from geochg.evaluation.ground_cells import cell_means
-from geochg.evaluation.reliability import Judged, judged
+from geochg.evaluation.reliability import ScoredFeatures, scored_features
 from geochg.events import Listener
 from geochg.models.base import ChangeModel
 from geochg.options import AnalyzeOptions
@@ -66,7 +66,7 @@ class MapMeasures:
 
     pair: MaskedPair
     features: int
-    judged: Judged
+    scored_features: ScoredFeatures
     truth: NDArray[np.bool_]
     heat: NDArray[np.float64]
     covered: NDArray[np.bool_]
@@ -76,7 +76,7 @@ class MapMeasures:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Cut:
+class ThresholdedDifference:
     """What smoothed differencing of one pair covers above one threshold.
 
     Attributes:
@@ -116,17 +116,19 @@ def map_measures(
     return MapMeasures(
         pair=pair,
         features=len(result.features),
-        judged=judged(result.features, label),
+        scored_features=scored_features(result.features, label),
         truth=share[used] > CHANGED_SHARE,
         heat=cell_means(heat, label.known)[used],
         covered=_covered_cells(covered, label),
         difference=cell_means(change, label.known)[used],
         pixels=_counts(covered, label),
-        sample=smoothed(change)[label.known][::_SAMPLED],
+        sample=median_filtered(change)[label.known][::_SAMPLED],
     )
 
 
-def cuts(pair: MaskedPair, thresholds: Sequence[float]) -> list[Cut]:
+def thresholded_differences(
+    pair: MaskedPair, thresholds: Sequence[float]
+) -> list[ThresholdedDifference]:
     """What differencing covers of a pair at each threshold.
 
     The rasters are read again, so that those of a whole kind need not be held.
@@ -135,12 +137,12 @@ def cuts(pair: MaskedPair, thresholds: Sequence[float]) -> list[Cut]:
         InputError: If a file cannot be read any more.
     """
     label = read_label(pair.mask)
-    smooth = smoothed(_difference(pair, label))
-    return [_cut(smooth > threshold, label) for threshold in thresholds]
+    smooth = median_filtered(_difference(pair, label))
+    return [_thresholded(smooth > threshold, label) for threshold in thresholds]
 
 
-def _cut(covered: NDArray[np.bool_], label: GroundLabel) -> Cut:
-    return Cut(_covered_cells(covered, label), _counts(covered, label))
+def _thresholded(covered: NDArray[np.bool_], label: GroundLabel) -> ThresholdedDifference:
+    return ThresholdedDifference(_covered_cells(covered, label), _counts(covered, label))
 
 
 def _difference(pair: MaskedPair, label: GroundLabel) -> NDArray[np.float64]:

@@ -8,15 +8,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from geochg.evaluation.map_measures import Cut, MapMeasures, PixelCounts, cuts
+from geochg.evaluation.map_measures import (
+    MapMeasures,
+    PixelCounts,
+    ThresholdedDifference,
+    thresholded_differences,
+)
 from geochg.evaluation.scores import auroc
-from geochg.evaluation.tables import Interval, Line
+from geochg.evaluation.tables import Interval, ScoreLine
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MODEL, DIFFERENCING, ALL_CHANGED = "the model", "differencing", "all changed"
-WAYS = (MODEL, DIFFERENCING, ALL_CHANGED)
+METHODS = (MODEL, DIFFERENCING, ALL_CHANGED)
 """The ways to answer: the model, differencing at its best threshold, "everything changed"."""
 
 METRICS = ("cell_auroc", "cell_f1", "pixel_f1", "false_area")
@@ -54,8 +59,8 @@ def scored_pairs(measures: Sequence[MapMeasures]) -> list[ScoredPair]:
     """
     sample = np.concatenate([each.sample for each in measures])
     thresholds = np.quantile(sample, np.linspace(0, HIGHEST_QUANTILE, THRESHOLDS))
-    by_pair = [cuts(each.pair, thresholds.tolist()) for each in measures]
-    by_threshold: list[tuple[Cut, ...]] = list(zip(*by_pair, strict=True))
+    by_pair = [thresholded_differences(each.pair, thresholds.tolist()) for each in measures]
+    by_threshold: list[tuple[ThresholdedDifference, ...]] = list(zip(*by_pair, strict=True))
     truth = np.concatenate([each.truth for each in measures])
     cell = [_cell_f1(truth, [cut.covered for cut in each]) for each in by_threshold]
     pixel = [_pixel_f1(_total([cut.pixels for cut in each])) for each in by_threshold]
@@ -66,7 +71,7 @@ def scored_pairs(measures: Sequence[MapMeasures]) -> list[ScoredPair]:
     ]
 
 
-def score_lines(pairs: Sequence[ScoredPair]) -> list[Line]:
+def score_lines(pairs: Sequence[ScoredPair]) -> list[ScoreLine]:
     """The scores of each way to answer, cells and pixels of all pairs taken together.
 
     An interval is of 95 % of a bootstrap over the pairs, at the same thresholds; a single pair has
@@ -77,7 +82,7 @@ def score_lines(pairs: Sequence[ScoredPair]) -> list[Line]:
     """
     values = _values(pairs)
     spread = _intervals(pairs) if len(pairs) > 1 else {}
-    return [Line(way, values[way], spread.get(way, {})) for way in WAYS]
+    return [ScoreLine(way, values[way], spread.get(way, {})) for way in METHODS]
 
 
 def has_changed(pair: ScoredPair) -> bool:
@@ -122,8 +127,8 @@ def _intervals(pairs: Sequence[ScoredPair]) -> dict[str, dict[str, Interval]]:
         _values([pairs[place] for place in random.integers(0, len(pairs), len(pairs))])
         for _ in range(ROUNDS)
     ]
-    found: dict[str, dict[str, Interval]] = {way: {} for way in WAYS}
-    for way in WAYS:
+    found: dict[str, dict[str, Interval]] = {way: {} for way in METHODS}
+    for way in METHODS:
         for metric in METRICS:
             known = [value for each in drawn if (value := each[way][metric]) is not None]
             if known:

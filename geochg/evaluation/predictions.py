@@ -121,15 +121,15 @@ def check_identity(identity: Mapping[str, Any], path: Path) -> None:
         raise InputError(f"{path}, line 1 does not name the model", HINT)
 
 
-def merged(rows: Iterable[Prediction]) -> list[Prediction]:
+def merged_by_item(rows: Iterable[Prediction]) -> list[Prediction]:
     """One prediction an item: a pair with one label has changed where any tile of it has."""
     parts: dict[str, list[Prediction]] = {}
     for row in rows:
         parts.setdefault(row.item, []).append(row)
-    return [_joined(part) for part in parts.values()]
+    return [_merged_prediction(part) for part in parts.values()]
 
 
-def _joined(part: Sequence[Prediction]) -> Prediction:
+def _merged_prediction(part: Sequence[Prediction]) -> Prediction:
     said = [row.said for row in part]
     likely = [row.probability for row in part if row.probability is not None]
     return Prediction(

@@ -14,7 +14,7 @@ from geochg.evaluation.options import EvaluateOptions, FitMetric
 from geochg.evaluation.predictions import Prediction, Predictions
 from geochg.evaluation.scores import SHOWN, Scores, best_threshold, scores
 from geochg.evaluation.split import fit_groups
-from geochg.evaluation.tables import Line, ScoreTable, TaskScores
+from geochg.evaluation.tables import ScoreLine, ScoreTable, TaskScores
 from geochg.records import Task
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ the pictures against its best threshold."""
 
 
 @dataclass(frozen=True)
-class Fit:
+class ThresholdFit:
     """A threshold that was found.
 
     Attributes:
@@ -62,7 +62,7 @@ class PresenceReport:
     unchanged: int
     unanswered: int
     difference: float | None
-    fit: Fit | None
+    fit: ThresholdFit | None
 
     def to_dict(self) -> dict[str, Any]:
         """The report as plain JSON values."""
@@ -81,7 +81,7 @@ class PresenceReport:
 
     def table(self) -> TaskScores:
         """The report as a table among those of other tasks; `unanswered` are its failed ones."""
-        lines = [Line(name, each.to_dict()) for name, each in self.scores.items()]
+        lines = [ScoreLine(name, each.to_dict()) for name, each in self.scores.items()]
         total = self.changed + self.unchanged
         notes = [f"{self.changed} changed, {self.unchanged} unchanged"]
         if self.fit is not None:
@@ -132,24 +132,24 @@ def presence_report(found: Predictions, options: EvaluateOptions) -> PresenceRep
     if not options.fit_threshold:
         if found.opened:
             raise OptionError("the predictions were made to fit a threshold", "add --fit-threshold")
-        items = _Items.of(answered)
+        items = _PresenceColumns.of(answered)
         difference = _difference_threshold(items, options.fit_metric)
         return _report(items, difference, None, unanswered)
     _check_fit(found, answered)
     groups = fit_groups(answered, options.fit_share, options.seed)
-    seen = _Items.of([row for row in answered if row.group in groups])
-    rest = _Items.of([row for row in answered if row.group not in groups])
+    seen = _PresenceColumns.of([row for row in answered if row.group in groups])
+    rest = _PresenceColumns.of([row for row in answered if row.group not in groups])
     likely = seen.allowed(found.opened)
     threshold = best_threshold(seen.truth, likely, options.fit_metric)
     told = threshold_options(found.model, found.model_options, threshold, opened=found.opened)
-    fit = Fit(threshold, told, len(seen.truth), str(options.fit_metric))
+    fit = ThresholdFit(threshold, told, len(seen.truth), str(options.fit_metric))
     said = rest.allowed(found.opened) > threshold
     difference = _difference_threshold(seen, options.fit_metric)
     return _report(replace(rest, said=said), difference, fit, unanswered)
 
 
 @dataclass(frozen=True, eq=False)
-class _Items:
+class _PresenceColumns:
     """Columns of `(items,)`; `likely` is None where the model gives no probabilities."""
 
     truth: NDArray[np.bool_]
@@ -158,7 +158,7 @@ class _Items:
     difference: NDArray[np.float64]
 
     @classmethod
-    def of(cls, rows: Sequence[Prediction]) -> _Items:
+    def of(cls, rows: Sequence[Prediction]) -> _PresenceColumns:
         likely = [row.probability for row in rows if row.probability is not None]
         return cls(
             np.array([row.changed for row in rows], bool),
@@ -190,7 +190,7 @@ def _check_fit(found: Predictions, rows: Sequence[Prediction]) -> None:
         )
 
 
-def _difference_threshold(items: _Items, metric: FitMetric) -> float | None:
+def _difference_threshold(items: _PresenceColumns, metric: FitMetric) -> float | None:
     """The best there is; None where only one kind of item, or one difference, is there."""
     both = items.truth.any() and not items.truth.all()
     if not both or len(np.unique(items.difference)) < 2:
@@ -199,7 +199,7 @@ def _difference_threshold(items: _Items, metric: FitMetric) -> float | None:
 
 
 def _report(
-    items: _Items, difference: float | None, fit: Fit | None, unanswered: int
+    items: _PresenceColumns, difference: float | None, fit: ThresholdFit | None, unanswered: int
 ) -> PresenceReport:
     every, none = np.ones_like(items.truth), np.zeros_like(items.truth)
     found = {

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from geochg.evaluation.tables import COLUMNS, Line
+from geochg.evaluation.tables import COLUMNS, ScoreLine
 from geochg.records import Task
 
 FILE = Path(__file__).parent / "published.toml"
@@ -15,7 +15,7 @@ FILE = Path(__file__).parent / "published.toml"
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
+class PublishedScores:
     """The scores of one system on one set.
 
     Attributes:
@@ -33,16 +33,16 @@ class Published:
     values: dict[str, float]
 
     @property
-    def line(self) -> Line:
+    def line(self) -> ScoreLine:
         """As a line of a table."""
-        return Line(f"{self.system}, {self.data} (published)", self.values)
+        return ScoreLine(f"{self.system}, {self.data} (published)", self.values)
 
 
-def published() -> Sequence[Published]:
+def published_scores() -> Sequence[PublishedScores]:
     """All of the file."""
     rows = tomllib.loads(FILE.read_text(encoding="utf-8"))["score"]
     return [
-        Published(
+        PublishedScores(
             row["system"],
             row["data"],
             Task(row["task"]),

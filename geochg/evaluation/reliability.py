@@ -22,7 +22,7 @@ BINS = 5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Judged:
+class ScoredFeatures:
     """The features of a map that lie on known pixels.
 
     Attributes:
@@ -53,7 +53,7 @@ class Reliability:
     right: float | None
 
 
-def judged(features: gpd.GeoDataFrame, label: GroundLabel) -> Judged:
+def scored_features(features: gpd.GeoDataFrame, label: GroundLabel) -> ScoredFeatures:
     """Tells which features are right; those that cover no known pixel's centre are left out.
 
     Args:
@@ -65,10 +65,10 @@ def judged(features: gpd.GeoDataFrame, label: GroundLabel) -> Judged:
     changed = np.bincount(owners[label.known & label.changed], minlength=len(features) + 1)[1:]
     seen = known > 0
     confidence = features["confidence"].to_numpy(np.float64)
-    return Judged(confidence[seen], changed[seen] > RIGHT_SHARE * known[seen])
+    return ScoredFeatures(confidence[seen], changed[seen] > RIGHT_SHARE * known[seen])
 
 
-def reliability(maps: Sequence[Judged]) -> list[Reliability]:
+def reliability(maps: Sequence[ScoredFeatures]) -> list[Reliability]:
     """The bins of confidence, of all features of some maps together."""
     confidence = np.concatenate([np.zeros(0), *(each.confidence for each in maps)])
     right = np.concatenate([np.zeros(0, bool), *(each.right for each in maps)])

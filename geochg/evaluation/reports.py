@@ -9,24 +9,24 @@ from typing import TypeVar
 import numpy as np
 
 from geochg.errors import RunError
-from geochg.evaluation.answers import Answered, Answers
+from geochg.evaluation.answers import AnswerRow, AnswerSet
 from geochg.evaluation.coco_rouge import coco_rouge_l
 from geochg.evaluation.options import FitMetric
-from geochg.evaluation.published import Published
+from geochg.evaluation.published import PublishedScores
 from geochg.evaluation.scores import best_threshold, scores
-from geochg.evaluation.tables import Line, ScoreTable, TaskScores, Values, one_line
+from geochg.evaluation.tables import ScoreLine, ScoreTable, TaskScores, Values, one_line
 from geochg.evaluation.text_scores import (
     CAPTION_METRICS,
     TALK_METRICS,
-    Judges,
+    OptionalMetrics,
+    ReferenceCorpus,
     TextScores,
 )
-from geochg.evaluation.text_scores import References as Written
 from geochg.evaluation.tokenize import words
-from geochg.evaluation.values import Failed, References, text_of
+from geochg.evaluation.values import FailedAnswer, References, text_of
 from geochg.records import GRID_CELLS, Counts, Locations, Presence, Task, Unparsed
 from geochg.tasks.lexicon import ASKED
-from geochg.tasks.sameness import NO_CHANGE_SENTENCES
+from geochg.tasks.statements import NO_CHANGE_SENTENCES
 
 MODEL = "the model"
 TEXTS = (Task.CAPTION, Task.DIALOGUE, Task.QUESTION)
@@ -36,7 +36,7 @@ _Kind = TypeVar("_Kind", Presence, Counts, Locations, References)
 
 
 def task_scores(
-    found: Answers, judges: Judges, published: Sequence[Published] = ()
+    found: AnswerSet, judges: OptionalMetrics, published: Sequence[PublishedScores] = ()
 ) -> list[TaskScores]:
     """The scores of every task that was asked.
 
@@ -50,28 +50,33 @@ def task_scores(
         InputError: If the encoder of BERTScore is none.
         OptionError: If a package that scores texts is missing.
     """
-    if all(isinstance(row.given, Failed) for row in found.rows):
-        reason = next((r.given.reason for r in found.rows if isinstance(r.given, Failed)), "")
+    if all(isinstance(row.answer, FailedAnswer) for row in found.rows):
+        reason = next(
+            (r.answer.reason for r in found.rows if isinstance(r.answer, FailedAnswer)), ""
+        )
         why = f": {one_line(reason, 200)}" if reason else ""
         raise RunError(
             f"the model answered none of {len(found.rows)} questions{why}",
             "look at what it says with geochg ask",
         )
-    by_task: dict[Task, list[Answered]] = {}
+    by_task: dict[Task, list[AnswerRow]] = {}
     for row in sorted(found.rows, key=lambda row: row.item):
         by_task.setdefault(row.task, []).append(row)
     return [
-        _scored(task, by_task[task], judges, [one for one in published if one.task == task])
+        _scores_of_task(task, by_task[task], judges, [one for one in published if one.task == task])
         for task in Task
         if task in by_task
     ]
 
 
-def _scored(
-    task: Task, rows: Sequence[Answered], judges: Judges, published: Sequence[Published]
+def _scores_of_task(
+    task: Task,
+    rows: Sequence[AnswerRow],
+    judges: OptionalMetrics,
+    published: Sequence[PublishedScores],
 ) -> TaskScores:
-    there = [row for row in rows if not isinstance(row.given, Failed)]
-    unparsed = sum(isinstance(row.given, Unparsed) for row in there)
+    there = [row for row in rows if not isinstance(row.answer, FailedAnswer)]
+    unparsed = sum(isinstance(row.answer, Unparsed) for row in there)
     tables, notes = list[ScoreTable](), list[str]()
     if there:
         score = {Task.PRESENCE: _presence, Task.COUNT: _count, Task.LOCATE: _locate}.get(task)
@@ -81,11 +86,11 @@ def _scored(
             tables, notes = score(there)
     if not unparsed:
         notes = [note for note in notes if note not in _UNPARSED.values()]
-    beside = [_beside(table, published) for table in tables]
+    beside = [_with_published(table, published) for table in tables]
     return TaskScores(str(task), len(there), unparsed, len(rows) - len(there), beside, notes)
 
 
-def _beside(table: ScoreTable, published: Sequence[Published]) -> ScoreTable:
+def _with_published(table: ScoreTable, published: Sequence[PublishedScores]) -> ScoreTable:
     """The table with the lines others published of its group."""
     theirs = [one.line for one in published if one.group == table.group]
     return ScoreTable(table.group, table.items, table.columns, [*table.lines, *theirs])
@@ -103,16 +108,16 @@ _COMMONEST_NOTE = "the commonest text is taken from this very set, which flatter
 _TEXT_NOTE = "an unparsed answer is scored by its words, as the papers do"
 
 
-def _truths(rows: Sequence[Answered], kind: type[_Kind]) -> list[_Kind]:
+def _truths(rows: Sequence[AnswerRow], kind: type[_Kind]) -> list[_Kind]:
     return [row.truth for row in rows if isinstance(row.truth, kind)]
 
 
 # --- presence ------------------------------------------------------------------------------------
 
 
-def _presence(rows: Sequence[Answered]) -> tuple[list[ScoreTable], list[str]]:
+def _presence(rows: Sequence[AnswerRow]) -> tuple[list[ScoreTable], list[str]]:
     truth = np.array([one.changed for one in _truths(rows, Presence)], bool)
-    given = [row.given for row in rows]
+    given = [row.answer for row in rows]
     said = np.array(
         [
             g.changed if isinstance(g, Presence) else not t
@@ -122,24 +127,26 @@ def _presence(rows: Sequence[Answered]) -> tuple[list[ScoreTable], list[str]]:
     )
     every, none = np.ones_like(truth), np.zeros_like(truth)
     lines = [
-        Line(MODEL, scores(truth, said, None).to_dict() | {"auroc": _auroc(rows)}),
-        Line("all changed", scores(truth, every, every.astype(float)).to_dict()),
-        Line("no change", scores(truth, none, none.astype(float)).to_dict()),
+        ScoreLine(MODEL, scores(truth, said, None).to_dict() | {"auroc": _auroc(rows)}),
+        ScoreLine("all changed", scores(truth, every, every.astype(float)).to_dict()),
+        ScoreLine("no change", scores(truth, none, none.astype(float)).to_dict()),
     ]
     notes = [_UNPARSED[Task.PRESENCE]]
     difference = np.array([row.difference for row in rows], float)
     if truth.any() and not truth.all() and len(np.unique(difference)) > 1:
         cut = best_threshold(truth, difference, FitMetric.BALANCED_ACCURACY)
-        lines.append(Line("differencing", scores(truth, difference > cut, difference).to_dict()))
+        lines.append(
+            ScoreLine("differencing", scores(truth, difference > cut, difference).to_dict())
+        )
         notes.append("differencing has the best threshold on these very pairs")
     columns = ("accuracy", "precision", "recall", "f1", "balanced_accuracy", "auroc")
     return [ScoreTable("", len(rows), columns, lines)], notes
 
 
-def _auroc(rows: Sequence[Answered]) -> float | None:
+def _auroc(rows: Sequence[AnswerRow]) -> float | None:
     """Over the answers that made sense; None where one of them has no probability."""
-    parsed = [row for row in rows if isinstance(row.given, Presence)]
-    likely = [p for row in parsed if (p := getattr(row.given, "probability", None)) is not None]
+    parsed = [row for row in rows if isinstance(row.answer, Presence)]
+    likely = [p for row in parsed if (p := getattr(row.answer, "probability", None)) is not None]
     if not parsed or len(likely) < len(parsed):
         return None
     truth = np.array([one.changed for one in _truths(parsed, Presence)], bool)
@@ -149,21 +156,24 @@ def _auroc(rows: Sequence[Answered]) -> float | None:
 # --- count ---------------------------------------------------------------------------------------
 
 
-def _count(rows: Sequence[Answered]) -> tuple[list[ScoreTable], list[str]]:
+def _count(rows: Sequence[AnswerRow]) -> tuple[list[ScoreTable], list[str]]:
     tables = []
     truths = _truths(rows, Counts)
     for name in _classes([truth.counts for truth in truths]):
         truth = np.array([one.counts.get(name, 0) for one in truths], float)
         # A class that is not spoken of is one of which nothing changed.
         said = np.array(
-            [r.given.counts.get(name, 0) if isinstance(r.given, Counts) else np.nan for r in rows],
+            [
+                r.answer.counts.get(name, 0) if isinstance(r.answer, Counts) else np.nan
+                for r in rows
+            ],
             float,
         )
         parsed = ~np.isnan(said)
         lines = [
-            Line(MODEL, _errors(truth, said, parsed)),
-            Line("always 0", _errors(truth, np.zeros_like(truth), parsed)),
-            Line("always the mean", _errors(truth, np.full_like(truth, truth.mean()), parsed)),
+            ScoreLine(MODEL, _errors(truth, said, parsed)),
+            ScoreLine("always 0", _errors(truth, np.zeros_like(truth), parsed)),
+            ScoreLine("always the mean", _errors(truth, np.full_like(truth, truth.mean()), parsed)),
         ]
         tables.append(ScoreTable(name, len(rows), ("mae", "rmse", "exact"), lines))
     return tables, [_UNPARSED[Task.COUNT]]
@@ -188,19 +198,19 @@ def _errors(
 # --- locate --------------------------------------------------------------------------------------
 
 
-def _locate(rows: Sequence[Answered]) -> tuple[list[ScoreTable], list[str]]:
+def _locate(rows: Sequence[AnswerRow]) -> tuple[list[ScoreTable], list[str]]:
     tables = []
     truths = _truths(rows, Locations)
     for name in _classes([truth.cells for truth in truths]):
         truth = [frozenset(one.cells.get(name, ())) for one in truths]
         said = [
-            frozenset(r.given.cells.get(name, ())) if isinstance(r.given, Locations) else None
+            frozenset(r.answer.cells.get(name, ())) if isinstance(r.answer, Locations) else None
             for r in rows
         ]
         lines = [
-            Line(MODEL, _cells(truth, said)),
-            Line("nothing", _cells(truth, [frozenset()] * len(rows))),
-            Line("all nine cells", _cells(truth, [frozenset(GRID_CELLS)] * len(rows))),
+            ScoreLine(MODEL, _cells(truth, said)),
+            ScoreLine("nothing", _cells(truth, [frozenset()] * len(rows))),
+            ScoreLine("all nine cells", _cells(truth, [frozenset(GRID_CELLS)] * len(rows))),
         ]
         tables.append(ScoreTable(name, len(rows), ("precision", "recall", "f1", "exact"), lines))
     return tables, [_UNPARSED[Task.LOCATE]]
@@ -228,25 +238,25 @@ def _classes(told: Sequence[Mapping[str, object]]) -> list[str]:
 
 
 def _texts(
-    task: Task, rows: Sequence[Answered], judges: Judges
+    task: Task, rows: Sequence[AnswerRow], judges: OptionalMetrics
 ) -> tuple[list[ScoreTable], list[str]]:
     metrics = CAPTION_METRICS if task is Task.CAPTION else TALK_METRICS
     written = [one.texts for one in _truths(rows, References)]
-    references = Written(written)
-    said = [text_of(row.given) for row in rows]
+    references = ReferenceCorpus(written)
+    said = [text_of(row.answer) for row in rows]
     ways = {MODEL: TextScores(said, references, metrics, judges)}
     for name, text in _constant(task, rows, written, references).items():
         ways[name] = TextScores([text] * len(rows), references, metrics, judges)
     tables = []
     for group, places in _groups(task, rows).items():
-        lines = [Line(name, way.of(places)) for name, way in ways.items()]
+        lines = [ScoreLine(name, way.of(places)) for name, way in ways.items()]
         columns = [name for name in metrics if name in lines[0].values]
         tables.append(ScoreTable(group, len(places), columns, lines))
-    notes = [_TEXT_NOTE] if any(isinstance(r.given, Unparsed) for r in rows) else []
+    notes = [_TEXT_NOTE] if any(isinstance(r.answer, Unparsed) for r in rows) else []
     return tables, [*notes, _COMMONEST_NOTE, *judges.notes]
 
 
-def _groups(task: Task, rows: Sequence[Answered]) -> dict[str, list[int]]:
+def _groups(task: Task, rows: Sequence[AnswerRow]) -> dict[str, list[int]]:
     """Places of all rows; of captions also those of changed and of unchanged pairs."""
     groups = {"all pairs": list(range(len(rows)))}
     if task is Task.CAPTION:
@@ -259,9 +269,9 @@ def _groups(task: Task, rows: Sequence[Answered]) -> dict[str, list[int]]:
 
 def _constant(
     task: Task,
-    rows: Sequence[Answered],
+    rows: Sequence[AnswerRow],
     written: Sequence[Sequence[str]],
-    references: Written,
+    references: ReferenceCorpus,
 ) -> dict[str, str]:
     """The same text always: of captions the best sentence that means no change, and the commonest.
 
@@ -270,7 +280,7 @@ def _constant(
     """
     texts: dict[str, str] = {}
     if task is Task.CAPTION:
-        texts["no change"] = max(NO_CHANGE_SENTENCES, key=lambda t: _reached(t, references))
+        texts["no change"] = max(NO_CHANGE_SENTENCES, key=lambda t: _fit_of_text(t, references))
         changed = [each for row, each in zip(rows, written, strict=True) if row.changed]
         written = changed or written
     counted = Counter(" ".join(text.split()) for each in written for text in each)
@@ -279,7 +289,7 @@ def _constant(
     return {f'{name}: "{one_line(text)}"': text for text, name in reversed(unlike.items())}
 
 
-def _reached(text: str, references: Written) -> tuple[float, float]:
+def _fit_of_text(text: str, references: ReferenceCorpus) -> tuple[float, float]:
     """How well one text fits all: CIDEr-D, and ROUGE-L where that cannot tell."""
     said = words(text)
     return (

@@ -56,7 +56,7 @@ class Interval(NamedTuple):
     high: float
 
 
-class Line(NamedTuple):
+class ScoreLine(NamedTuple):
     """One way to answer, and its scores; those it lacks are not known.
 
     Attributes:
@@ -84,7 +84,7 @@ class ScoreTable:
     group: str
     items: int
     columns: Sequence[str]
-    lines: Sequence[Line]
+    lines: Sequence[ScoreLine]
 
     def cells(self) -> list[list[str]]:
         """Head and lines as text."""
@@ -179,7 +179,7 @@ def lines_to_dict(table: ScoreTable) -> list[dict[str, Any]]:
     return [_line_to_dict(line, table.columns) for line in table.lines]
 
 
-def _line_to_dict(line: Line, columns: Sequence[str]) -> dict[str, Any]:
+def _line_to_dict(line: ScoreLine, columns: Sequence[str]) -> dict[str, Any]:
     values = {c: line.values[c] for c in columns if c in line.values}
     intervals = {c: list(line.intervals[c]) for c in columns if c in line.intervals}
     return {"name": line.name, **values, **({"intervals": intervals} if intervals else {})}
@@ -192,7 +192,7 @@ def in_words(scores: Sequence[Section]) -> list[str]:
         lines += ["", f"{one_line(one.name)}: {one.summary}"]
         for table in one.tables:
             lines += [f"  {title}"] if (title := _title(table)) else []
-            lines += [f"  {row}" for row in _aligned(table.cells())]
+            lines += [f"  {row}" for row in _aligned_rows(table.cells())]
         lines += [f"  {note}" for note in one.notes]
     return lines
 
@@ -222,14 +222,14 @@ def _title(table: ScoreTable) -> str:
     return f"{one_line(table.group)} ({table.items})" if table.group else ""
 
 
-def _shown(value: float | None, column: Column) -> str:
+def _score_text(value: float | None, column: Column) -> str:
     return "-" if value is None else f"{value * column.scale:.{column.digits}f}"
 
 
-def _with_interval(line: Line, name: str) -> str:
+def _with_interval(line: ScoreLine, name: str) -> str:
     """A score and, where it has one of some width, its interval, to a digit less."""
     column = COLUMNS[name]
-    shown = _shown(line.values.get(name), column)
+    shown = _score_text(line.values.get(name), column)
     interval = line.intervals.get(name)
     if interval is None or interval.high - interval.low < 1e-9:
         return shown
@@ -237,7 +237,7 @@ def _with_interval(line: Line, name: str) -> str:
     return f"{shown} ({'-'.join(ends)})"
 
 
-def _aligned(cells: Sequence[Sequence[str]]) -> list[str]:
+def _aligned_rows(cells: Sequence[Sequence[str]]) -> list[str]:
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     return [
         "  ".join(

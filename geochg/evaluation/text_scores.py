@@ -32,7 +32,7 @@ _ROUGE = frozenset({"rouge_1", "rouge_2", "rouge_l"})
 
 
 @dataclass(frozen=True)
-class Judges:
+class OptionalMetrics:
     """The programs that only some machines have.
 
     Attributes:
@@ -60,7 +60,7 @@ class Judges:
         return cls(program, bert, tuple(notes))
 
 
-class References:
+class ReferenceCorpus:
     """What people wrote of each item, counted once for all that is compared with it.
 
     Args:
@@ -88,7 +88,11 @@ class TextScores:
     """
 
     def __init__(
-        self, said: Sequence[str], references: References, metrics: Sequence[str], judges: Judges
+        self,
+        said: Sequence[str],
+        references: ReferenceCorpus,
+        metrics: Sequence[str],
+        judges: OptionalMetrics,
     ) -> None:
         self._said, self._references = list(said), references
         self._metrics, self._judges = metrics, judges

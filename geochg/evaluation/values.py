@@ -25,14 +25,14 @@ class References:
 
 
 @dataclass(frozen=True, slots=True)
-class Failed:
+class FailedAnswer:
     """That no answer came, and why."""
 
     reason: str
 
 
 Truth = Presence | Counts | Locations | References
-Given = Presence | Counts | Locations | Reply | Unparsed | Failed
+GivenAnswer = Presence | Counts | Locations | Reply | Unparsed | FailedAnswer
 
 TRUTHS: Mapping[Task, type[Truth]] = {
     Task.PRESENCE: Presence,
@@ -44,7 +44,7 @@ TRUTHS: Mapping[Task, type[Truth]] = {
 }
 """The kind of truth of each task."""
 
-_Compared = TypeVar("_Compared", Presence, Counts, Locations)
+_Comparable = TypeVar("_Comparable", Presence, Counts, Locations)
 
 _MOST_COUNTED = 10**9
 """No pair holds more of anything; beyond some size a whole number does not even fit a float."""
@@ -52,7 +52,7 @@ _MOST_COUNTED = 10**9
 _CELLS = {cell.name: cell for cell in GRID_CELLS}
 
 
-def compared(answer: _Compared) -> _Compared:
+def comparable_answer(answer: _Comparable) -> _Comparable:
     """What is compared of an answer: neither directions nor probabilities of cells."""
     if isinstance(answer, Counts):
         return Counts({name: int(number) for name, number in answer.counts.items()})
@@ -61,26 +61,28 @@ def compared(answer: _Compared) -> _Compared:
     return answer
 
 
-def text_of(given: Given) -> str:
+def text_of(given: GivenAnswer) -> str:
     """The words of an answer that is a text, sensible or not; empty where there are none."""
     return given.text if isinstance(given, Reply | Unparsed) else ""
 
 
 def truth_values(truth: Truth) -> dict[str, Any]:
     """A truth as plain values."""
-    return {"references": list(truth.texts)} if isinstance(truth, References) else _plain(truth)
+    return (
+        {"references": list(truth.texts)} if isinstance(truth, References) else _plain_values(truth)
+    )
 
 
-def given_values(given: Given) -> dict[str, Any]:
+def answer_values(given: GivenAnswer) -> dict[str, Any]:
     """An answer as plain values."""
-    if isinstance(given, Failed):
+    if isinstance(given, FailedAnswer):
         return {"failed": given.reason}
     if isinstance(given, Unparsed):
         return {"unparsed": given.reason, "text": given.text}
-    return {"text": given.text} if isinstance(given, Reply) else _plain(given)
+    return {"text": given.text} if isinstance(given, Reply) else _plain_values(given)
 
 
-def truth_of(values: object, task: Task) -> Truth:
+def truth_from_values(values: object, task: Task) -> Truth:
     """The truth that `truth_values` told.
 
     Raises:
@@ -91,10 +93,10 @@ def truth_of(values: object, task: Task) -> Truth:
         if not isinstance(texts, list) or not texts or not all(isinstance(t, str) for t in texts):
             raise ValueError("no references")
         return References(tuple(texts))
-    return _typed(values, task)
+    return _typed_answer(values, task)
 
 
-def given_of(values: object, task: Task) -> Given:
+def answer_from_values(values: object, task: Task) -> GivenAnswer:
     """The answer that `given_values` told.
 
     Raises:
@@ -103,15 +105,15 @@ def given_of(values: object, task: Task) -> Given:
     if not isinstance(values, dict):
         raise ValueError("no answer")
     if "failed" in values:
-        return Failed(_text(values["failed"]))
+        return FailedAnswer(_text(values["failed"]))
     if "unparsed" in values:
         return Unparsed(task, _text(values.get("text")), _text(values["unparsed"]))
     if TRUTHS[task] is References:
         return Reply(_text(values.get("text")))
-    return _typed(values, task)
+    return _typed_answer(values, task)
 
 
-def _plain(value: Presence | Counts | Locations) -> dict[str, Any]:
+def _plain_values(value: Presence | Counts | Locations) -> dict[str, Any]:
     if isinstance(value, Presence):
         return {"changed": value.changed, "probability": value.probability}
     if isinstance(value, Counts):
@@ -119,7 +121,7 @@ def _plain(value: Presence | Counts | Locations) -> dict[str, Any]:
     return {"cells": {name: [c.name for c in sorted(each)] for name, each in value.cells.items()}}
 
 
-def _typed(values: object, task: Task) -> Presence | Counts | Locations:
+def _typed_answer(values: object, task: Task) -> Presence | Counts | Locations:
     if not isinstance(values, dict):
         raise ValueError("no answer")
     if task is Task.PRESENCE:

@@ -24,7 +24,7 @@ from geochg.geometry.placement import crs_of, on_ground
 from geochg.land_cover import covers_of
 from geochg.options import Geometry
 from geochg.records import Ground, TileResult
-from geochg.tasks.quantities import rounded
+from geochg.tasks.quantities import rounded_value
 
 if TYPE_CHECKING:
     from geopandas import GeoDataFrame
@@ -120,7 +120,7 @@ def changes_of(results: Iterable[TileResult], grid: GeoBox, settings: FeatureSet
             "string",
         ),
         "count": series([fact.count for fact in facts], "Int64"),
-        "area_m2": series([rounded(float(each), 1) for each in area_m2[order]], "float64"),
+        "area_m2": series([rounded_value(float(each), 1) for each in area_m2[order]], "float64"),
         "tiles": series([layer.entries[i].tiles for i in order], "object"),
         "cells": series([layer.entries[i].cells for i in order], "object"),
     }

@@ -1,8 +1,7 @@
-"""Checkpoints and files that are whole or not there, and the folders that they lie in."""
+"""Checkpoints that are whole or not there, and the folders that they lie in."""
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -56,20 +55,6 @@ def settle_checkpoint(folder: Path, step: int, keep: int) -> None:
     for old in sorted(whole_checkpoints(folder), key=step_of)[:-keep]:
         (old / WHOLE).unlink()
         shutil.rmtree(old, ignore_errors=True)
-
-
-@contextmanager
-def write_aside(file: Path) -> Iterator[Path]:
-    """Gives a path to write a file at, which replaces the file when the block ends well."""
-    aside = file.with_name(f".{file.name}")
-    yield aside
-    os.replace(aside, file)
-
-
-def write_whole(file: Path, text: str) -> None:
-    """Writes a text file that is either as it was or as it should be, whenever it is cut short."""
-    with write_aside(file) as aside:
-        aside.write_text(text, encoding="utf-8")
 
 
 RESUME, REPEAT = "go on with --resume", "give the same command again"

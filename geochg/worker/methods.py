@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from geochg import __version__
 from geochg.errors import CancelledRunError
 from geochg.events import PROTOCOL_VERSION, Event, Listener, Progress
-from geochg.tasks.quantities import rounded
+from geochg.tasks.quantities import rounded_value
 from geochg.worker.calls import Call, Method
 from geochg.worker.parameters import (
     PairParameters,
@@ -178,7 +178,7 @@ def _found(result: ChangeResult) -> dict[str, Any]:
         "outputs": paths,
         "features": {
             "count": len(frame),
-            "area_m2": rounded(float(frame["area_m2"].sum()), 1),
+            "area_m2": rounded_value(float(frame["area_m2"].sum()), 1),
             "kinds": [
                 {"class": name, "change": change, "count": count}
                 for (name, change), count in sorted(kinds.items())

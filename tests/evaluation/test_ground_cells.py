@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from geochg.evaluation.differencing import difference, smoothed
+from geochg.evaluation.differencing import difference, median_filtered
 from geochg.evaluation.ground_cells import cell_means
 
 
@@ -64,7 +64,7 @@ def test_what_changed_stands_out(bands):
     before = ground(1, bands)
     after = before.copy()
     after[:, 20:40, 20:40] = 250 - after[:, 20:40, 20:40]
-    found = smoothed(difference(before, after))
+    found = median_filtered(difference(before, after))
     assert found[24:36, 24:36].min() > found[:15].max()
 
 

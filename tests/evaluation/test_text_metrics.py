@@ -22,8 +22,8 @@ from geochg.evaluation.coco_rouge import coco_rouge_l
 from geochg.evaluation.meteor import Meteor, meteor_lacks
 from geochg.evaluation.text_scores import (
     CAPTION_METRICS,
-    Judges,
-    References,
+    OptionalMetrics,
+    ReferenceCorpus,
     TextScores,
     bleu,
     rouge,
@@ -191,8 +191,8 @@ def test_rouge_by_hand():
 
 
 def test_groups_are_scored_apart_and_rarity_is_that_of_all():
-    references = References(WRITTEN)
-    scored = TextScores(SAID, references, CAPTION_METRICS, Judges())
+    references = ReferenceCorpus(WRITTEN)
+    scored = TextScores(SAID, references, CAPTION_METRICS, OptionalMetrics())
     every, some = scored.of([0, 1, 2, 3]), scored.of([1, 3])
     assert list(every) == [n for n in CAPTION_METRICS if n not in ("meteor", "bert_score")]
     each = references.cider.scores([words(text) for text in SAID])
@@ -287,7 +287,7 @@ def test_meteor_is_left_out_and_said_so(monkeypatch):
     monkeypatch.setattr(meteor, "find_spec", lambda name: None)
     assert meteor_lacks() == "the package pycocoevalcap and Java"
     with ExitStack() as stack:
-        judges = Judges.here(stack, None)
+        judges = OptionalMetrics.here(stack, None)
     assert judges.meteor is None
     assert judges.notes[0] == "METEOR is left out: it needs the package pycocoevalcap and Java"
     assert "BERTScore is left out" in judges.notes[1]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -12,6 +11,7 @@ from pathlib import Path
 import torch
 
 from geochg.errors import ModelError
+from geochg.files.new_files import make_folder_aside
 from geochg.models.library_logs import quietly
 from geochg.models.memory import is_out_of_memory
 from geochg.models.model_files import checksum, saved_json, weight_files
@@ -146,19 +146,15 @@ def open_whole_base(base: BaseModel, options: TuneOptions, work_dir: Path) -> Tr
 
 
 def _save_pruned_base(base: BaseModel, options: TuneOptions, work_dir: Path) -> None:
-    folder, aside = work_dir / PRUNED_BASE, work_dir / f".{PRUNED_BASE}"
-    if folder.is_dir():
+    if (work_dir / PRUNED_BASE).is_dir():
         return
-    with explain_write_errors(work_dir):
-        shutil.rmtree(aside, ignore_errors=True)
-        aside.mkdir(parents=True)
+    with explain_write_errors(work_dir), make_folder_aside(work_dir / PRUNED_BASE) as folder:
         model = _open(base, options, "cpu", None)
         masks = magnitude_masks(model.network, options.prune)
         apply_masks(model.network, masks)
         save_pruning_masks(masks, work_dir)
         with quietly():
-            model.save(aside)
-        aside.replace(folder)
+            model.save(folder)
 
 
 def _open(base: BaseModel, options: TuneOptions, device: str, bits: int | None) -> TrainableModel:

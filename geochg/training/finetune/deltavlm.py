@@ -108,7 +108,8 @@ class TrainableDeltaVLM(TrainableModel):
     def change_model(self) -> ChangeModel:
         """See `TrainableModel.change_model`."""
         from geochg.models.base import ModelIdentity
-        from geochg.models.deltavlm.backend import DeltaVLMModel, DeltaVLMOptions
+        from geochg.models.deltavlm.backend import DeltaVLMModel
+        from geochg.models.deltavlm.options import DeltaVLMOptions
         from geochg.models.deltavlm.runtime.torch_language import TorchSpeaker
         from geochg.models.deltavlm.runtime.torch_vision import TorchVision
 

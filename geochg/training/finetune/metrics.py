@@ -15,11 +15,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
-from geochg.evaluation.answers import Answered
-from geochg.evaluation.collect_answers import answers_of
+from geochg.evaluation.answers import AnswerRow
+from geochg.evaluation.collect_answers import answer_rows
 from geochg.evaluation.items import Item, readable_items
-from geochg.evaluation.text_scores import Judges, TextScores
-from geochg.evaluation.text_scores import References as TextReferences
+from geochg.evaluation.text_scores import OptionalMetrics, ReferenceCorpus, TextScores
 from geochg.evaluation.values import References, text_of
 from geochg.models.deltavlm.processing import IGNORED
 from geochg.records import Counts, Locations, Presence, Task
@@ -174,7 +173,7 @@ def _mean_losses(batches: Sequence[_BatchLoss]) -> dict[str, float]:
 
 def _answered_rows(
     model: TrainableModel, validation: ValidationSet, batch_size: int, share: ProcessShare
-) -> list[Answered]:
+) -> list[AnswerRow]:
     """The model's answers about this process's share of the pairs."""
     pairs = list(dict.fromkeys(item.example.paths for item in validation.items))
     own_pairs = set(pairs[share.rank :: share.processes])
@@ -186,11 +185,11 @@ def _answered_rows(
         for number, item in enumerate(validation.items)
         if item.example.paths in own_pairs and item.question.task in change_model.capabilities.tasks
     ]
-    with closing(answers_of(items, change_model, batch_size)) as groups:
+    with closing(answer_rows(items, change_model, batch_size)) as groups:
         return [row for rows in groups for row in rows]
 
 
-def metric_score(metric: Metric, rows: Sequence[Answered]) -> float:
+def metric_score(metric: Metric, rows: Sequence[AnswerRow]) -> float:
     """The value of a metric over answers.
 
     Args:
@@ -206,14 +205,14 @@ def metric_score(metric: Metric, rows: Sequence[Answered]) -> float:
         return _cells_f1(rows)
     if metric is Metric.EXACT:
         return fmean(_is_exact(row) for row in rows)
-    references = TextReferences([_reference_texts(row) for row in rows])
-    texts = [text_of(row.given) for row in rows]
-    scores = TextScores(texts, references, (str(metric),), Judges())
+    references = ReferenceCorpus([_reference_texts(row) for row in rows])
+    texts = [text_of(row.answer) for row in rows]
+    scores = TextScores(texts, references, (str(metric),), OptionalMetrics())
     return scores.of(range(len(rows)))[str(metric)]
 
 
-def _is_right(row: Answered) -> bool:
-    given, truth = row.given, row.truth
+def _is_right(row: AnswerRow) -> bool:
+    given, truth = row.answer, row.truth
     return (
         isinstance(given, Presence)
         and isinstance(truth, Presence)
@@ -221,36 +220,36 @@ def _is_right(row: Answered) -> bool:
     )
 
 
-def _count_errors(row: Answered) -> list[int]:
+def _count_errors(row: AnswerRow) -> list[int]:
     """The error of each class; one more than "none" would have where the answer makes no sense."""
     truth = row.truth.counts if isinstance(row.truth, Counts) else {}
-    if not isinstance(row.given, Counts):
+    if not isinstance(row.answer, Counts):
         return [truth.get(name, 0) + 1 for name in _class_names(truth)]
-    counts = row.given.counts
+    counts = row.answer.counts
     return [abs(counts.get(name, 0) - truth.get(name, 0)) for name in _class_names(truth)]
 
 
-def _cells_f1(rows: Sequence[Answered]) -> float:
+def _cells_f1(rows: Sequence[AnswerRow]) -> float:
     """Over all cells of all pairs; an answer that makes no sense names a cell that is not there."""
     right = wrong = 0
     for row in rows:
         truth = row.truth.cells if isinstance(row.truth, Locations) else {}
         names = _class_names(truth)
         true_cells = {(name, cell) for name in names for cell in truth.get(name, ())}
-        if not isinstance(row.given, Locations):
+        if not isinstance(row.answer, Locations):
             wrong += len(true_cells) + 1
             continue
-        cells = {(name, cell) for name in names for cell in row.given.cells.get(name, ())}
+        cells = {(name, cell) for name in names for cell in row.answer.cells.get(name, ())}
         right, wrong = right + len(true_cells & cells), wrong + len(true_cells ^ cells)
     return 2 * right / (2 * right + wrong) if right + wrong else 1.0
 
 
-def _is_exact(row: Answered) -> bool:
-    words = text_of(row.given).split()
+def _is_exact(row: AnswerRow) -> bool:
+    words = text_of(row.answer).split()
     return bool(words) and any(words == text.split() for text in _reference_texts(row))
 
 
-def _reference_texts(row: Answered) -> tuple[str, ...]:
+def _reference_texts(row: AnswerRow) -> tuple[str, ...]:
     return row.truth.texts if isinstance(row.truth, References) else ()
 
 

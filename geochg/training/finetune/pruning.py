@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from geochg.errors import ModelError, RunError
+from geochg.files.new_files import write_aside
 from geochg.training.finetune.adapters import pruned_modules
 from geochg.training.finetune.run_state import PRUNING_MASKS
 
@@ -118,9 +119,8 @@ def save_pruning_masks(masks: PruningMasks, folder: Path) -> None:
     """Writes pruning masks beside a model or its checkpoints."""
     from safetensors.torch import save_file
 
-    aside = folder / f".{PRUNING_MASKS}"
-    save_file({name: mask.cpu().contiguous() for name, mask in masks.items()}, aside)
-    aside.replace(folder / PRUNING_MASKS)
+    with write_aside(folder / PRUNING_MASKS) as aside:
+        save_file({name: mask.cpu().contiguous() for name, mask in masks.items()}, aside)
 
 
 def load_pruning_masks(folder: Path) -> PruningMasks:

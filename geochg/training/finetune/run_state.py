@@ -10,14 +10,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from geochg.errors import GeochgError, InputError, OptionError
+from geochg.errors import GeochgError, InputError
+from geochg.files.new_files import write_text_aside
+from geochg.files.same_run import refuse_another_run
 from geochg.files.text_file import parsed_json, read_text
 from geochg.training.checkpoints import (
     ASIDE,
     check_work_dir,
     explain_write_errors,
     newest_checkpoint,
-    write_whole,
 )
 from geochg.training.processes import is_first, make_on_first
 
@@ -81,7 +82,7 @@ def begin_run(work_dir: Path, state: Mapping[str, Any], resume: bool) -> Path | 
             remove_work_files(work_dir)
             for name in (PRUNING_MASKS, EVALUATIONS):
                 (work_dir / name).unlink(missing_ok=True)
-            write_whole(file, json.dumps(state, indent=1))
+            write_text_aside(file, json.dumps(state, indent=1))
 
     make_on_first("begun", write_state)
     return checkpoint
@@ -89,9 +90,9 @@ def begin_run(work_dir: Path, state: Mapping[str, Any], resume: bool) -> Path | 
 
 def remove_work_files(work_dir: Path) -> None:
     """Removes what a run that is over needs no more; its logs stay."""
-    names = (ASIDE, PRUNED_BASE, f".{PRUNED_BASE}", ADAPTER)
-    for path in (*work_dir.glob("checkpoint-*"), *(work_dir / name for name in names)):
-        shutil.rmtree(path, ignore_errors=True)
+    for pattern in ("checkpoint-*", f".{PRUNED_BASE}-*", PRUNED_BASE, ADAPTER, ASIDE):
+        for folder in work_dir.glob(pattern):
+            shutil.rmtree(folder, ignore_errors=True)
     (work_dir / BEST_WEIGHTS).unlink(missing_ok=True)
 
 
@@ -132,11 +133,8 @@ def _check_same_run(file: Path, state: Mapping[str, Any]) -> None:
         raise InputError(
             f"{file} does not tell which run it is of", f"remove {file.parent}, and start anew"
         )
-    if difference := run_difference(former, state):
-        raise OptionError(
-            f"the run in {file.parent} was begun with {difference}",
-            f"give what it was begun with, or remove {file.parent} and start anew",
-        )
+    begun = comparable_state(former, state)
+    refuse_another_run(begun, comparable_state(state, state), file.parent)
 
 
 # --- the state -----------------------------------------------------------------------------------
@@ -156,28 +154,25 @@ def data_checksums(examples: Sequence[Example]) -> dict[str, Any]:
     }
 
 
-def run_difference(former: object, state: Mapping[str, Any]) -> str:
-    """The first difference between two runs in words; empty where there is none.
+def comparable_state(state: object, requested: Mapping[str, Any]) -> dict[str, Any]:
+    """What two runs must share to be the same one, by name; see `files.same_run`.
 
     Args:
-        former: The state or the card of a run, as a file of its holds it.
-        state: See `TrainingPlan.run_state`.
+        state: The state or the card of a run, as a file of its holds it; another version's may
+            lack entries.
+        requested: The state of the run that is asked for, see `TrainingPlan.run_state`; only its
+            entries are compared.
     """
-    was = _mapping(former)
-    if _mapping(was.get("base")).get("checksum") != state["base"]["checksum"]:
-        return "another base"
-    plain = json.loads(json.dumps(state))
-    for name in ("training", "validation"):
-        if was.get(name) != plain[name]:
-            return f"other {name} rows or pictures"
-    options = _mapping(was.get("options"))
-    for name, value in plain["options"].items():
-        if name not in options or options[name] != value:
-            return f"another {name.replace('_', ' ')}"
-    # A card does not tell it, since the number of processes is no part of a result.
-    if was.get("processes", plain["processes"]) != plain["processes"]:
-        return "another number of processes"
-    return ""
+    known = _mapping(state)
+    options = _mapping(known.get("options"))
+    names = [name for name in requested["options"] if name in options]
+    return {
+        "base": [_mapping(known.get("base")).get("checksum")],
+        **{f"{name} rows or pictures": known.get(name) for name in ("training", "validation")},
+        **{name.replace("_", " "): options[name] for name in names},
+        # A card does not tell it, since the number of processes is no part of a result.
+        "number of processes": known.get("processes", requested["processes"]),
+    }
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

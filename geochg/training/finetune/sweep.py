@@ -11,8 +11,8 @@ from types import MappingProxyType
 from typing import Any
 
 from geochg.errors import InputError, OptionError
-from geochg.files.text_file import parsed_json, read_text
-from geochg.files.toml_file import read_toml
+from geochg.files.same_run import refuse_another_run
+from geochg.files.text_file import parsed_json, read_text, read_toml
 from geochg.models.model_files import UNFINISHED
 from geochg.training.finetune import CARD
 from geochg.training.finetune.options import TuneOptions, preset
@@ -97,13 +97,10 @@ def check_done(folder: Path, state: Mapping[str, Any]) -> None:
         InputError: If its card cannot be read.
         OptionError: If its base, its rows or its options were others.
     """
-    from geochg.training.finetune.run_state import run_difference
+    from geochg.training.finetune.run_state import comparable_state
 
-    if difference := run_difference(_read_card(folder), state):
-        raise OptionError(
-            f"the run in {folder} was done with {difference}",
-            "give what it was done with, or remove it, or name another folder with -o",
-        )
+    begun = comparable_state(_read_card(folder), state)
+    refuse_another_run(begun, comparable_state(state, state), folder)
 
 
 def sweep_results(

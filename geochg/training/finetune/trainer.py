@@ -20,9 +20,10 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from geochg.errors import RunError
 from geochg.events import Listener, Notice, Progress
+from geochg.files.new_files import write_text_aside
 from geochg.models.deltavlm.processing import IGNORED
 from geochg.models.memory import is_out_of_memory
-from geochg.training.checkpoints import WholeTrainer, explain_write_errors, write_whole
+from geochg.training.checkpoints import WholeTrainer, explain_write_errors
 from geochg.training.finetune.metrics import LOWER_IS_BETTER
 from geochg.training.finetune.options import Metric, Schedule, TuneOptions
 from geochg.training.finetune.pruning import PruningMasks, keep_masks_applied
@@ -299,7 +300,7 @@ class EvaluationCallback(TrainerCallback):
         self.listener(Notice(f"step {step}: held-out {text}"))
         if state.is_world_process_zero:
             history = {str(at): metrics for at, metrics in self.history.items()}
-            write_whole(self.folder / EVALUATIONS, json.dumps(history, indent=1))
+            write_text_aside(self.folder / EVALUATIONS, json.dumps(history, indent=1))
             if self.best_step == step:
                 self.save_best(self.folder / BEST_WEIGHTS)
         if self.is_over:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from torch.utils.data import Dataset
 
-from geochg.datasets.groups import connected
+from geochg.datasets.groups import connected_groups
 from geochg.errors import InputError
 from geochg.training.finetune.augmentation import Augmentation, augmented_sample
 from geochg.training.finetune.sample import Sample, load_sample
@@ -164,9 +164,9 @@ def _scene_numbers(examples: Sequence[Example]) -> list[int]:
     """A number of the ground that each example shows, the same for all that share some of it."""
     keys = _pictures_and_locations(examples)
     for example, own_keys in zip(examples, keys, strict=True):
-        if example.ground is not None:
-            own_keys.add(("scene", example.ground.scene))
-    return connected(keys)
+        if example.scene_window is not None:
+            own_keys.add(("scene", example.scene_window.scene))
+    return connected_groups(keys)
 
 
 def _pictures_and_locations(examples: Sequence[Example]) -> list[set[tuple[str, str]]]:

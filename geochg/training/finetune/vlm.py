@@ -136,10 +136,11 @@ class _TrainableEngine(TrainableModel):
     def change_model(self) -> ChangeModel:
         """See `TrainableModel.change_model`."""
         from geochg.models.base import ModelIdentity
-        from geochg.models.vlm.backend import Answers, VlmModel, VlmOptions
+        from geochg.models.vlm.backend import VlmModel
+        from geochg.models.vlm.options import AnswerForm, VlmOptions
 
         # In words, because that is what is learned.
-        return VlmModel(self.engine, VlmOptions(answers=Answers.WORDS), ModelIdentity("", ""))
+        return VlmModel(self.engine, VlmOptions(answers=AnswerForm.WORDS), ModelIdentity("", ""))
 
     def save(self, folder: Path) -> None:
         """See `TrainableModel.save`; tokenizer, template and processor are the base's own files."""

@@ -12,10 +12,12 @@ from vlm_factory import save_vlm
 from geochg.datasets.examples import read_examples
 from geochg.errors import InputError, ModelError, OptionError
 from geochg.evaluation import optional_packages as extra
+from geochg.files.same_run import differences
 from geochg.training.finetune.adapters import adapted_modules
 from geochg.training.finetune.base import find_base
 from geochg.training.finetune.options import Metric, TuneOptions
 from geochg.training.finetune.plan import dry_run, plan_run, preflight_warnings
+from geochg.training.finetune.run_state import comparable_state
 from geochg.training.processes import dry_run_processes, local_device
 
 
@@ -156,13 +158,16 @@ def test_checkpoints_of_nobody_knows_which_run_are_refused(base, rows, tmp_path)
 
 
 def test_facts_of_another_version_are_told_not_stumbled_over(base, rows, tmp_path):
-    from geochg.training.finetune.run_state import run_difference
-
     state = json.loads(json.dumps(planned(base, rows).run_state()))
-    assert run_difference(state, state) == ""
-    more = {**state, "options": {**state["options"], "gone": 1}}
-    assert run_difference(more, state) == ""
+
+    def differing(former):
+        return differences(comparable_state(former, state), comparable_state(state, state))
+
+    assert differing(state) == []
+    assert differing({**state, "options": {**state["options"], "gone": 1}}) == []
     less = {**state, "options": {k: v for k, v in state["options"].items() if k != "rank"}}
-    assert run_difference(less, state) == "another rank"
-    assert run_difference([], state) == "another base"
-    assert run_difference({**state, "processes": 4}, state) == "another number of processes"
+    assert differing(less) == ["rank"]
+    assert "base" in differing([])
+    assert differing({**state, "processes": 4}) == [
+        f"number of processes (4, not {state['processes']})"
+    ]

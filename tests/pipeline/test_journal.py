@@ -6,7 +6,8 @@ import pytest
 import shapely
 
 from geochg.errors import CancelledRunError, InputError, OptionError, RunError
-from geochg.pipeline.journal import Journal, Tallies, journal_path
+from geochg.pipeline.journal import Journal, Tallies
+from geochg.pipeline.journal_file import journal_path
 from geochg.records import (
     Ballot,
     Box,
@@ -60,8 +61,8 @@ def test_results_come_back_as_they_went_in_and_in_order(tmp_path, on_disk):
     with begin(tmp_path / "j" if on_disk else None) as journal:
         journal.add([result(3), result(1, heat=False)], [LAYOUT[0]])
         kept = list(journal.results())
-        assert journal.done() == {0, 1, 3}
-        assert journal.skipped() == [LAYOUT[0]]
+        assert journal.finished_tiles() == {0, 1, 3}
+        assert journal.skipped_tiles() == [LAYOUT[0]]
     assert [each.window.index for each in kept] == [1, 3]
     same(kept[0], result(1))
     same(kept[1], result(3))
@@ -99,10 +100,10 @@ def test_tallies_need_no_reading():
 def test_measurements_are_kept_for_the_next_run(tmp_path):
     path = tmp_path / "j"
     with begin(path) as journal:
-        assert journal.measured("shift") is None
+        assert journal.measurement("shift") is None
         journal.keep_measured("shift", {"dx": 0.1 + 0.2})
     with begin(path, resume=True) as journal:
-        assert journal.measured("shift") == {"dx": 0.1 + 0.2}
+        assert journal.measurement("shift") == {"dx": 0.1 + 0.2}
 
 
 def test_an_error_before_the_first_answer_leaves_no_journal(tmp_path):
@@ -180,7 +181,7 @@ def test_an_unfinished_run_is_named_with_how_far_it_was(tmp_path):
 def test_another_run_is_refused_by_what_differs(tmp_path):
     path = tmp_path / "j"
     begin(path).close()
-    with pytest.raises(OptionError, match=r"differs in model, option b\n"):
+    with pytest.raises(OptionError, match=r"differs in model \(m, not n\), option b\n"):
         begin(path, {"option a": 1, "option b": [1], "model": "n"}, resume=True)
 
 
@@ -206,7 +207,7 @@ def test_a_batch_is_added_whole_or_not_at_all(tmp_path, monkeypatch):
         object.__setattr__(broken, "probability", object())
         with pytest.raises(TypeError):
             journal.add([result(2), broken], [])
-        assert journal.done() == {0}
+        assert journal.finished_tiles() == {0}
 
 
 def test_a_full_disk_says_so_and_keeps_what_was_done(tmp_path):
@@ -217,7 +218,7 @@ def test_a_full_disk_says_so_and_keeps_what_was_done(tmp_path):
             journal.add([result(index) for index in (1, 2, 3)], [])
         assert "--resume" in caught.value.hint
     with begin(tmp_path / "j", resume=True) as journal:
-        assert journal.done() == {0}
+        assert journal.finished_tiles() == {0}
 
 
 def test_the_journal_lies_beside_the_output(tmp_path):

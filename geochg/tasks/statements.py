@@ -118,7 +118,7 @@ def claims_change(sentence: str) -> bool:
     return named and words.isdisjoint(_NEGATIONS | _SAME)
 
 
-def led(sentence: str) -> tuple[bool | None, str]:
+def leading_answer(sentence: str) -> tuple[bool | None, str]:
     """The yes or no that a sentence begins with, and the rest of it.
 
     "No changes" begins with no such answer: its "no" belongs to the noun.

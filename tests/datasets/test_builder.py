@@ -13,15 +13,15 @@ from PIL import Image
 from rasters import ORIGIN, UTM, texture
 from scipy import ndimage
 
+from geochg.datasets.builder.build import build_dataset
 from geochg.datasets.builder.captioner import Captioner, certain, contradiction
-from geochg.datasets.builder.options import BuildOptions, coded
+from geochg.datasets.builder.options import BuildOptions, class_coding
 from geochg.datasets.builder.pictures import picture_scenes
 from geochg.datasets.builder.rasters import raster_scene
-from geochg.datasets.builder.scene import Scene
-from geochg.datasets.builder.splits import parted
-from geochg.datasets.builder.write import build_dataset
-from geochg.datasets.captions.contours import contours
-from geochg.datasets.captions.facts import facts
+from geochg.datasets.builder.scene import MaskedScene
+from geochg.datasets.builder.splits import tiles_by_split
+from geochg.datasets.captions.contours import count_contours
+from geochg.datasets.captions.facts import mask_facts
 from geochg.datasets.captions.truth import MaskTruth
 from geochg.datasets.check import check_examples
 from geochg.datasets.examples import load_pair, read_examples
@@ -31,7 +31,7 @@ from geochg.options import AlignMode, Options
 from geochg.records import GridCell, PairFacts, Reply, Task
 from geochg.tasks import SPECS, TURN_BREAK
 
-CODING = coded(BuildOptions().coding)
+CODING = class_coding(BuildOptions().coding)
 HEIGHT, WIDTH = 300, 420
 
 
@@ -69,12 +69,12 @@ ALL_TRAIN = BuildOptions(shares=(1.0, 0.0, 0.0))
 
 def test_contours_are_external_and_join_at_corners():
     mask = levir_mask() == 255
-    assert contours(mask) == 2
+    assert count_contours(mask) == 2
     assert ndimage.label(mask)[1] == 3
     corner = np.zeros((6, 6), bool)
     corner[1, 1] = corner[2, 2] = True
-    assert contours(corner) == 1
-    assert contours(np.zeros((4, 4), bool)) == 0
+    assert count_contours(corner) == 1
+    assert count_contours(np.zeros((4, 4), bool)) == 0
 
 
 def test_rows_say_what_the_mask_says(tmp_path):
@@ -108,10 +108,10 @@ def test_five_percent_of_a_cell_is_not_yet_a_change(tmp_path):
 
 def test_classes_that_a_mask_cannot_show_are_not_spoken_of(tmp_path):
     write_pair(tmp_path / "in", "one", np.zeros((60, 60), np.uint8))
-    scenes = picture_scenes(tmp_path / "in", coded(["255=building"]))
+    scenes = picture_scenes(tmp_path / "in", class_coding(["255=building"]))
     build_dataset(tmp_path / "buildings", scenes, ALL_TRAIN)
     assert by_task(tmp_path / "buildings")[Task.LOCATE].cells == {"building": {}}
-    scenes = picture_scenes(tmp_path / "in", coded(["9=water"]))
+    scenes = picture_scenes(tmp_path / "in", class_coding(["9=water"]))
     build_dataset(tmp_path / "water", scenes, ALL_TRAIN)
     assert set(by_task(tmp_path / "water")) == {Task.CAPTION, Task.PRESENCE, Task.QUESTION}
 
@@ -150,7 +150,7 @@ def test_tiles_of_one_picture_stay_together(tmp_path):
     for number in range(6):
         write_pair(tmp_path / "in", f"p{number}", np.zeros((120, 120)), number)
     scenes = picture_scenes(tmp_path / "in", CODING)
-    parts = parted(scenes, BuildOptions(tile_size_px=40))
+    parts = tiles_by_split(scenes, BuildOptions(tile_size_px=40))
     homes = {}
     for split, places in parts.items():
         for place in places:
@@ -228,7 +228,7 @@ OPTIONS = BuildOptions(tile_size_px=32, gap_px=20, block_tiles=3, align=AlignMod
 
 def raster_parts(town, options=OPTIONS):
     scene = raster_scene(*town[:3], CODING, AlignMode.OFF)
-    return scene, parted([scene], options)
+    return scene, tiles_by_split([scene], options)
 
 
 def test_neighbours_never_straddle_the_parts(town):
@@ -247,7 +247,7 @@ def test_neighbours_never_straddle_the_parts(town):
 
 def test_two_rasters_of_one_place_are_split_alike(town):
     scene, _ = raster_parts(town)
-    parts = parted([scene, scene], OPTIONS)
+    parts = tiles_by_split([scene, scene], OPTIONS)
     windows = {split: {place.window.index for place in places} for split, places in parts.items()}
     assert not windows["train"] & windows["test"]
     assert {place.scene for place in parts["test"]} == {0, 1}
@@ -260,7 +260,7 @@ def test_tiles_stay_where_they_were(town, tmp_path):
     examples = read_examples(tmp_path / "out")
     assert {example.split for example in examples} == {"train", "val", "test"}
     example = next(e for e in examples if e.task is Task.COUNT and e.changed)
-    window = example.ground.window
+    window = example.scene_window.window
     with rasterio.open(example.before) as dataset:
         assert dataset.crs == UTM
         assert dataset.transform * (0, 0) == ORIGIN * (window.col_start, window.row_start)
@@ -272,7 +272,7 @@ def test_tiles_stay_where_they_were(town, tmp_path):
     assert np.array_equal(pixels, cut)
     assert np.array_equal(load_pair(example)[0], cut)
     piece = town[3][window.row_start : window.row_stop, window.col_start : window.col_stop]
-    assert said(example).counts["building"] == contours(piece > 0) > 0
+    assert said(example).counts["building"] == count_contours(piece > 0) > 0
     splits = {s: [e for e in examples if e.split == s] for s in ("train", "val", "test")}
     assert check_examples(splits, pixels=False).troubles == ()
 
@@ -306,7 +306,7 @@ def test_where_the_mask_ends_nothing_is_known(town, make_raster, tmp_path):
     done = build_dataset(tmp_path / "out", [scene], options)
     assert done["left_out"]["too few valid pixels"] > 0
     assert all(
-        example.ground.window.col_stop <= WIDTH // 2 + 4
+        example.scene_window.window.col_stop <= WIDTH // 2 + 4
         for example in read_examples(tmp_path / "out")
     )
 
@@ -367,7 +367,7 @@ def truth():
 )
 def test_answers_that_contradict_the_counts_are_found(answer, holds):
     found = truth()
-    assert (contradiction(answer, found, facts(found)) == "") is holds
+    assert (contradiction(answer, found, mask_facts(found)) == "") is holds
 
 
 def test_the_captioner_is_told_the_facts_and_its_errors_are_dropped(tmp_path):
@@ -445,7 +445,7 @@ def test_a_model_that_reads_clues_is_asked_about_many_tiles_at_once(tmp_path):
 
 
 def test_scenes_share_the_layout_of_analyze():
-    class Plain(Scene):
+    class Plain(MaskedScene):
         def tiles(self, windows):
             raise NotImplementedError
 
@@ -462,4 +462,4 @@ def test_contours_fill_holes_as_scipy_does(density):
     for _ in range(20):
         mask = rng.random((24, 31)) < density
         filled = ndimage.binary_fill_holes(mask)
-        assert contours(mask) == ndimage.label(filled, np.ones((3, 3)))[1]
+        assert count_contours(mask) == ndimage.label(filled, np.ones((3, 3)))[1]

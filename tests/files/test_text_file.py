@@ -6,14 +6,13 @@ import json
 import pytest
 
 from geochg.datasets.examples import read_examples
-from geochg.datasets.locations import read_shots
+from geochg.datasets.locations import read_location_images
 from geochg.datasets.pairs import pair_files
 from geochg.errors import InputError
 from geochg.evaluation.predictions import json_lines
-from geochg.files.text_file import decoded, parsed_json, read_table, read_text
-from geochg.files.toml_file import read_toml
+from geochg.files.text_file import decoded, parsed_json, read_table, read_text, read_toml
 from geochg.options import AnalyzeOptions
-from geochg.tasks.prompts import read_wording
+from geochg.tasks.prompts import read_prompts
 from geochg.training.finetune.sweep import read_sweep
 
 FORMS = {
@@ -48,7 +47,7 @@ def test_every_form_is_the_same_text(written):
 def test_options_prompts_and_sweeps(written):
     assert AnalyzeOptions.from_toml(written("o.toml", 'model = "cva"\n')).model == "cva"
     caption = 'caption = """\nDescribe what is new,\nin brief."""\n'
-    assert read_wording(written("p.toml", caption)) == {
+    assert read_prompts(written("p.toml", caption)) == {
         "caption": "Describe what is new, in brief."
     }
     (run,) = read_sweep(written("s.toml", "[options]\nepochs = 2\n"), {})
@@ -98,7 +97,7 @@ def test_tables_of_any_delimiter(written, mark, above):
 
 def test_tables_and_files_of_places(written, tmp_path):
     text = "image;location_id;timestamp\na.png;5;2015-01-01\nb.png;5;2018-01-01\n"
-    found = list(read_shots(written("t.csv", text), tmp_path))
+    found = list(read_location_images(written("t.csv", text), tmp_path))
     assert [shot.location for shot in found] == ["5", "5"]
 
 

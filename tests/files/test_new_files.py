@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from geochg.errors import InputError
-from geochg.files.file_names import check_file_name
+from geochg.files.new_files import check_file_name
 from geochg.options import AnalyzeOptions
 from geochg.pipeline.outputs import Outputs
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from pairs import planted_pair
 
-MARKER_PLUGIN = Path(__file__).parent / "models" / "marker_plugin"
+MARKER_PLUGIN = Path(__file__).parents[1] / "models" / "marker_plugin"
 SLOW = ["--model-option", "delay_s=0.03", "--batch-size", "1"]
 
 

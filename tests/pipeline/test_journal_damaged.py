@@ -48,7 +48,7 @@ def path(tmp_path):
 
 def resume(path):
     with Journal.begin(path, LAYOUT, FACTS, resume=True) as journal:
-        return list(journal.results()), list(journal.heat()), journal.measured("preparation")
+        return list(journal.results()), list(journal.heat()), journal.measurement("preparation")
 
 
 def run(path, *statements):
@@ -220,7 +220,7 @@ def test_a_journal_that_cannot_begin_leaves_nothing(tmp_path, monkeypatch):
 
 def test_folders_without_locks(tmp_path, monkeypatch):
     """Locks fail as on a share: a run goes on without them."""
-    import geochg.pipeline.journal as room
+    import geochg.pipeline.journal_file as room
 
     real = room.open_database
 
@@ -236,7 +236,7 @@ def test_folders_without_locks(tmp_path, monkeypatch):
         assert not journal.has_locks
         journal.add([result()], [])
     with Journal.begin(path, LAYOUT, FACTS, resume=True) as journal:
-        assert journal.done() == {0}
+        assert journal.finished_tiles() == {0}
         journal.remove()
     assert list(tmp_path.iterdir()) == []
 

@@ -26,14 +26,14 @@ import numpy as np
 
 from geochg.datasets.builder.captioner import Captioner, Subject
 from geochg.datasets.builder.options import BuildOptions
-from geochg.datasets.builder.scene import MaskedTile, Scene
-from geochg.datasets.builder.splits import Place, parted
-from geochg.datasets.captions.facts import facts
-from geochg.datasets.captions.rows import Row, caption_row, instruction_row, rows
+from geochg.datasets.builder.scene import MaskedScene, MaskedTile
+from geochg.datasets.builder.splits import SceneTile, tiles_by_split
+from geochg.datasets.captions.facts import mask_facts
+from geochg.datasets.captions.rows import Row, caption_row, instruction_row, instruction_rows
 from geochg.datasets.captions.truth import MaskTruth
-from geochg.datasets.example import Turn
-from geochg.datasets.new_folder import new_folder
+from geochg.datasets.example import ExampleTurn
 from geochg.errors import InputError
+from geochg.files.new_files import make_folder_aside
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -48,7 +48,7 @@ FACTS_FILE = "build.json"
 
 
 @dataclass
-class _Told:
+class _SplitRows:
     """The rows of one part."""
 
     instructions: list[Row] = field(default_factory=list)
@@ -57,7 +57,7 @@ class _Told:
 
 def build_dataset(
     folder: Path,
-    scenes: Sequence[Scene],
+    scenes: Sequence[MaskedScene],
     options: BuildOptions,
     captioner: Captioner | None = None,
     progress: Progress | None = None,
@@ -78,12 +78,12 @@ def build_dataset(
         InputError: If a pair or mask cannot be used, or a part that was asked for stays empty.
         RunError: If a tile cannot be read, or the captioner fails.
     """
-    scenes = _named(scenes)
-    parts = parted(scenes, options)
-    with new_folder(folder) as place:
+    scenes = _uniquely_named(scenes)
+    parts = tiles_by_split(scenes, options)
+    with make_folder_aside(folder) as place:
         for name in ("A", "B", "label", "direction"):
             (place / name).mkdir()
-        work = _Build(place, scenes, options, captioner)
+        work = _DatasetWriter(place, scenes, options, captioner)
         work.run(parts, progress)
         done = work.summary(parts)
         for split, told in work.told.items():
@@ -94,37 +94,37 @@ def build_dataset(
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Waiting:
+class _WrittenTile:
     """A tile that is written but not yet told."""
 
     split: str
-    scene: Scene
+    scene: MaskedScene
     masked: MaskedTile
     truth: MaskTruth
     images: tuple[str, str]
 
 
-class _Build:
+class _DatasetWriter:
     def __init__(
         self,
         folder: Path,
-        scenes: Sequence[Scene],
+        scenes: Sequence[MaskedScene],
         options: BuildOptions,
         captioner: Captioner | None,
     ) -> None:
         self.folder, self.scenes, self.options = folder, scenes, options
         self.captioner = captioner
-        self.told: dict[str, _Told] = {}
+        self.told: dict[str, _SplitRows] = {}
         self.left_out: Counter[str] = Counter()
         self.changed: Counter[str] = Counter()
         self.tiles: Counter[str] = Counter()
         self.ids = 0
-        self.waiting: list[_Waiting] = []
+        self.waiting: list[_WrittenTile] = []
 
-    def run(self, parts: dict[str, list[Place]], progress: Progress | None) -> None:
+    def run(self, parts: dict[str, list[SceneTile]], progress: Progress | None) -> None:
         total, done = sum(map(len, parts.values())), 0
-        self.told = {split: _Told() for split in parts}
-        by_scene: dict[int, list[tuple[str, Place]]] = {}
+        self.told = {split: _SplitRows() for split in parts}
+        by_scene: dict[int, list[tuple[str, SceneTile]]] = {}
         for split, places in parts.items():
             for place in places:
                 by_scene.setdefault(place.scene, []).append((split, place))
@@ -146,7 +146,7 @@ class _Build:
                     f"no tile is left for {split}", "lower --min-valid, or keep more unchanged"
                 )
 
-    def _take(self, split: str, scene: Scene, masked: MaskedTile) -> None:
+    def _take(self, split: str, scene: MaskedScene, masked: MaskedTile) -> None:
         tile = masked.tile
         if tile.valid.mean() < self.options.min_valid:
             self.left_out["too few valid pixels"] += 1
@@ -164,9 +164,9 @@ class _Build:
         self.changed[split] += truth.changed
         file = f"{name}{'.png' if scene.grid is None else '.tif'}"
         self._write(file, scene, masked, truth)
-        self.waiting.append(_Waiting(split, scene, masked, truth, (f"A/{file}", f"B/{file}")))
+        self.waiting.append(_WrittenTile(split, scene, masked, truth, (f"A/{file}", f"B/{file}")))
 
-    def _write(self, file: str, scene: Scene, masked: MaskedTile, truth: MaskTruth) -> None:
+    def _write(self, file: str, scene: MaskedScene, masked: MaskedTile, truth: MaskTruth) -> None:
         layers = {
             "A": masked.tile.before,
             "B": masked.tile.after,
@@ -180,10 +180,10 @@ class _Build:
                 _geotiff(self.folder / name / file, pixels, scene, masked)
 
     def _tell_waiting(self) -> None:
-        turns: list[list[Turn]] = [[] for _ in self.waiting]
+        turns: list[list[ExampleTurn]] = [[] for _ in self.waiting]
         if self.captioner is not None:
             subjects = [
-                Subject(one.masked.tile, one.scene.facts, one.truth, facts(one.truth))
+                Subject(one.masked.tile, one.scene.facts, one.truth, mask_facts(one.truth))
                 for one in self.waiting
             ]
             turns = self.captioner.turns(subjects, self.options.questions)
@@ -191,13 +191,13 @@ class _Build:
             self._tell(one, written)
         self.waiting.clear()
 
-    def _tell(self, one: _Waiting, written: Sequence[Turn]) -> None:
+    def _tell(self, one: _WrittenTile, written: Sequence[ExampleTurn]) -> None:
         ground: Row = {}
         if one.scene.grid is not None:
             read = one.masked.tile.window.read
             window = [read.row_start, read.row_stop, read.col_start, read.col_stop]
             ground = {"scene": one.scene.name, "window": window}
-        found = rows(one.truth, one.images, self.ids)
+        found = instruction_rows(one.truth, one.images, self.ids)
         for turn in written:
             talk = [(turn.question, turn.answer)]
             row = instruction_row(self.ids + len(found), one.images, one.truth.changed, talk)
@@ -208,7 +208,7 @@ class _Build:
         told.instructions += [row | ground for row in found]
         told.captions.append(caption_row(one.truth, one.images) | ground)
 
-    def summary(self, parts: dict[str, list[Place]]) -> dict[str, Any]:
+    def summary(self, parts: dict[str, list[SceneTile]]) -> dict[str, Any]:
         from geochg import __version__
 
         cut = sum(
@@ -238,7 +238,7 @@ class _Build:
         }
 
 
-def _named(scenes: Sequence[Scene]) -> list[Scene]:
+def _uniquely_named(scenes: Sequence[MaskedScene]) -> list[MaskedScene]:
     """With names unlike each other."""
     seen: Counter[str] = Counter()
     taken = {scene.name.casefold() for scene in scenes}
@@ -253,7 +253,7 @@ def _named(scenes: Sequence[Scene]) -> list[Scene]:
     return found
 
 
-def _is_cut(scene: Scene, valid: NDArray[np.bool_]) -> bool:
+def _is_cut(scene: MaskedScene, valid: NDArray[np.bool_]) -> bool:
     return scene.grid is not None or valid.shape != scene.shape_px
 
 
@@ -269,7 +269,7 @@ def _png(path: Path, pixels: NDArray[np.uint8]) -> None:
     Image.fromarray(np.ascontiguousarray(values)).save(path, compress_level=3)
 
 
-def _geotiff(path: Path, pixels: NDArray[np.uint8], scene: Scene, masked: MaskedTile) -> None:
+def _geotiff(path: Path, pixels: NDArray[np.uint8], scene: MaskedScene, masked: MaskedTile) -> None:
     import rasterio
     from rasterio.enums import ColorInterp
 

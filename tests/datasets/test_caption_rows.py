@@ -5,12 +5,12 @@ import json
 import pytest
 from told_pairs import masks
 
-from geochg.datasets.captions.facts import class_cells, class_counts, facts
-from geochg.datasets.captions.rows import answer, caption_row, rows
+from geochg.datasets.captions.facts import class_cells, class_counts, mask_facts
+from geochg.datasets.captions.rows import answer, caption_row, instruction_rows
 from geochg.datasets.captions.sentences import plural
 from geochg.records import Caption, Presence, Task
 from geochg.tasks import SPECS, TURN_BREAK
-from geochg.tasks.sameness import NO_CHANGE_SENTENCES
+from geochg.tasks.statements import NO_CHANGE_SENTENCES
 
 IMAGES = ("A/pair_0.png", "B/pair_0.png")
 PAIRS = [masks(number, 96) for number in range(40)]
@@ -23,7 +23,7 @@ def _said(row):
 @pytest.mark.parametrize("task", list(Task))
 def test_rows_parse_back_to_the_facts(task):
     for pair in PAIRS:
-        row = rows(pair, IMAGES)[list(Task).index(task)]
+        row = instruction_rows(pair, IMAGES)[list(Task).index(task)]
         assert SPECS[task].parse(_said(row)) == answer(task, pair)
 
 
@@ -32,12 +32,14 @@ def test_answers_are_the_facts_of_the_masks():
         assert answer(Task.PRESENCE, pair) == Presence(pair.changed)
         assert answer(Task.COUNT, pair) == class_counts(pair)
         assert answer(Task.LOCATE, pair) == class_cells(pair)
-        assert sum(fact.share for fact in facts(pair)) == pytest.approx((pair.classes > 0).mean())
+        assert sum(fact.share for fact in mask_facts(pair)) == pytest.approx(
+            (pair.classes > 0).mean()
+        )
 
 
 def test_format_of_rows():
     pair = PAIRS[0]
-    found = rows(pair, IMAGES, first_id=12)
+    found = instruction_rows(pair, IMAGES, first_id=12)
     assert [row["id"] for row in found] == list(range(12, 18))
     assert json.loads(json.dumps(found)) == found
     for task, row in zip(Task, found, strict=True):

@@ -10,13 +10,13 @@ from question_rows import caption_rows, instruction, some_rows, write_pictures, 
 
 from geochg.datasets.examples import read_examples
 from geochg.errors import InputError, ModelError, OptionError, RunError
-from geochg.evaluation.answers import Answers
-from geochg.evaluation.collect_answers import interview
+from geochg.evaluation.answers import AnswerSet
+from geochg.evaluation.collect_answers import collect_answers
 from geochg.evaluation.collect_presence import refuse_surveys
 from geochg.evaluation.example_options import ExampleOptions
 from geochg.evaluation.items import item_set
-from geochg.evaluation.partial_answers import unfinished_path
-from geochg.evaluation.values import Failed
+from geochg.evaluation.partial_answers import partial_path
+from geochg.evaluation.values import FailedAnswer
 from geochg.models.registry import find_backend
 from geochg.records import (
     GridCell,
@@ -58,11 +58,11 @@ def with_options(**options):
 
 def only(found, task, pair):
     (row,) = [r for r in found.rows if r.task is task and r.pair.startswith(f"A/{pair}")]
-    return row.given
+    return row.answer
 
 
 def test_each_pair_is_looked_at_once_with_all_its_questions(asked, looks):
-    found = interview(asked, MARKER)
+    found = collect_answers(asked, MARKER)
     assert looks == [([0, 1, 2, 3], list(Counter(looks[0][1])))]
     assert set(looks[0][1]) == set(Task)
     assert [row.item for row in found.rows] == list(range(ROWS))
@@ -75,11 +75,11 @@ def test_each_pair_is_looked_at_once_with_all_its_questions(asked, looks):
 
 
 def test_outlines_become_cells(asked):
-    found = interview(asked, MARKER)
+    found = collect_answers(asked, MARKER)
     cells = only(found, Task.LOCATE, "b")
     assert isinstance(cells, Locations)
     assert cells.cells == {"building": {GridCell(0, 0): 1.0, GridCell(2, 2): 1.0}}
-    grid = interview(asked, with_options(location="grid"))
+    grid = collect_answers(asked, with_options(location="grid"))
     assert set(only(grid, Task.LOCATE, "b").cells["building"]) == {GridCell(0, 0), GridCell(2, 2)}
 
 
@@ -87,7 +87,7 @@ def test_outlines_become_cells(asked):
 def test_outlines_tell_what_changed_whatever_the_presence_answer(asked, looks, monkeypatch, task):
     options = ExampleOptions(model="marker", tasks=(task,))
     alone = item_set([item.example for item in asked.items], options)
-    usual = only(interview(alone, options), task, "b")
+    usual = only(collect_answers(alone, options), task, "b")
     assert Task.LOCATE in looks[0][1]
     backend, _ = find_backend("marker")
     answer = backend.answer
@@ -99,7 +99,7 @@ def test_outlines_tell_what_changed_whatever_the_presence_answer(asked, looks, m
         ]
 
     monkeypatch.setattr(backend, "answer", denying)
-    assert only(interview(alone, options), task, "b") == usual
+    assert only(collect_answers(alone, options), task, "b") == usual
     assert usual != Locations({})
     assert usual != Presence(False)
 
@@ -111,12 +111,12 @@ def test_pictures_of_other_sizes_and_other_questions_are_asked_apart(tmp_path, l
     rows = [instruction(n, name, Task.PRESENCE, ["No"]) for n, name in enumerate("abcd")]
     rows.append(instruction(9, "d", Task.QUESTION, ["none"], ["How many?"]))
     asked = item_set(read_examples(write_rows(tmp_path / "r.json", rows)), MARKER)
-    found = interview(asked, MARKER)
+    found = collect_answers(asked, MARKER)
     assert [len(tiles) for tiles, _ in looks] == [2, 1, 1]
     assert [len(tasks) for _, tasks in looks] == [2, 2, 3]
     assert len(found.rows) == 5
     looks.clear()
-    interview(asked, ExampleOptions(model="marker", batch_size=1))
+    collect_answers(asked, ExampleOptions(model="marker", batch_size=1))
     assert [len(tiles) for tiles, _ in looks] == [1, 1, 1, 1]
 
 
@@ -132,8 +132,8 @@ def test_a_talk_goes_on_with_the_answers_of_the_data(tmp_path, monkeypatch):
         yield from ("in the ", "corner")
 
     monkeypatch.setattr(backend, "talk", talking)
-    found = interview(asked, MARKER)
-    assert [row.given for row in found.rows] == [
+    found = collect_answers(asked, MARKER)
+    assert [row.answer for row in found.rows] == [
         Reply("121 pixels changed"),
         Reply("in the corner"),
     ]
@@ -144,17 +144,17 @@ def test_a_talk_goes_on_with_the_answers_of_the_data(tmp_path, monkeypatch):
         yield
 
     monkeypatch.setattr(backend, "talk", refusing)
-    assert interview(asked, MARKER).rows[1].given == Failed("no answer: tired")
+    assert collect_answers(asked, MARKER).rows[1].answer == FailedAnswer("no answer: tired")
 
 
 def test_failures_and_nonsense_are_kept_apart(asked):
-    found = interview(asked, with_options(fail_tiles=[1]))
-    failed = [row for row in found.rows if isinstance(row.given, Failed)]
+    found = collect_answers(asked, with_options(fail_tiles=[1]))
+    failed = [row for row in found.rows if isinstance(row.answer, FailedAnswer)]
     assert {row.pair for row in failed} == {"A/b.png | B/b.png"}
     assert len(failed) == len(Task)
-    assert failed[0].given.reason == "told to fail"
-    odd = interview(asked, with_options(nonsense=True))
-    assert all(isinstance(row.given, Unparsed) for row in odd.rows)
+    assert failed[0].answer.reason == "told to fail"
+    odd = collect_answers(asked, with_options(nonsense=True))
+    assert all(isinstance(row.answer, Unparsed) for row in odd.rows)
 
 
 def test_tasks_that_a_model_does_not_take_are_told(asked, monkeypatch):
@@ -163,18 +163,18 @@ def test_tasks_that_a_model_does_not_take_are_told(asked, monkeypatch):
     backend, _ = find_backend("marker")
     few = replace(backend.capabilities, tasks=frozenset({Task.PRESENCE, Task.COUNT}))
     monkeypatch.setattr(backend, "capabilities", few)
-    found = interview(asked, MARKER)
+    found = collect_answers(asked, MARKER)
     assert {row.task for row in found.rows} == {Task.PRESENCE, Task.COUNT}
     assert found.head.items == 8
     assert found.head.unasked == {"caption": 4, "locate": 4, "dialogue": 4, "question": 4}
     monkeypatch.setattr(backend, "capabilities", replace(few, tasks=frozenset()))
     with pytest.raises(ModelError, match="does not take what the rows ask: presence, caption"):
-        interview(asked, MARKER)
+        collect_answers(asked, MARKER)
 
 
 def test_models_that_survey_are_refused(asked):
     with pytest.raises(ModelError, match="irmad learns from the pair"):
-        interview(asked, ExampleOptions(model="irmad"))
+        collect_answers(asked, ExampleOptions(model="irmad"))
 
 
 def test_only_models_that_need_a_survey_are_refused():
@@ -191,7 +191,7 @@ def test_pictures_of_two_sizes_are_no_pair(tmp_path):
     file = some_rows(tmp_path)
     Image.fromarray(np.zeros((8, 9, 3), np.uint8)).save(tmp_path / "B" / "c.png")
     with pytest.raises(InputError, match=r"row 13 \(id '12'\): c.png has 9 x 8 px"):
-        interview(item_set(read_examples(file), MARKER), MARKER)
+        collect_answers(item_set(read_examples(file), MARKER), MARKER)
 
 
 # --- interruptions -------------------------------------------------------------------------------
@@ -215,77 +215,77 @@ def stopped(asked, tmp_path, monkeypatch):
 
         patch.setattr(backend, "answer", failing)
         with pytest.raises(RunError, match="the power went"):
-            interview(asked, ExampleOptions(model="marker", batch_size=1), keep)
+            collect_answers(asked, ExampleOptions(model="marker", batch_size=1), keep)
     return keep
 
 
 def test_answers_are_kept_as_they_come_and_never_doubled(asked, stopped, looks):
-    left = unfinished_path(stopped)
+    left = partial_path(stopped)
     assert not stopped.exists()
-    assert len(Answers.read(left).rows) == 12
-    found = interview(asked, MARKER, stopped, resume=True)
+    assert len(AnswerSet.read(left).rows) == 12
+    found = collect_answers(asked, MARKER, stopped, resume=True)
     assert [tiles for tiles, _ in looks] == [[0, 1]]
     assert not left.exists()
     assert Counter(row.item for row in found.rows) == Counter(range(ROWS))
     looks.clear()
-    whole = interview(asked, MARKER)
+    whole = collect_answers(asked, MARKER)
     assert sorted(found.rows, key=lambda row: row.item) == list(whole.rows)
-    assert list(Answers.read(stopped).lines()) == list(whole.lines())
+    assert list(AnswerSet.read(stopped).lines()) == list(whole.lines())
 
 
 def test_a_run_that_came_to_its_end_is_not_asked_again(asked, tmp_path, looks):
     keep = tmp_path / "said.jsonl"
-    whole = interview(asked, MARKER, keep)
+    whole = collect_answers(asked, MARKER, keep)
     text = keep.read_text(encoding="utf-8")
     looks.clear()
-    assert interview(asked, MARKER, keep, resume=True) == whole
+    assert collect_answers(asked, MARKER, keep, resume=True) == whole
     assert looks == []
     assert keep.read_text(encoding="utf-8") == text
     with pytest.raises(OptionError, match=r"the run in .*said\.jsonl differs in model, model opt"):
-        interview(asked, with_options(difference=3.0), keep, resume=True)
+        collect_answers(asked, with_options(difference=3.0), keep, resume=True)
     assert keep.read_text(encoding="utf-8") == text
     # Without its last lines it is a run that was interrupted.
     keep.write_text("".join(text.splitlines(keepends=True)[:-2]), encoding="utf-8")
-    found = interview(asked, MARKER, keep, resume=True)
+    found = collect_answers(asked, MARKER, keep, resume=True)
     assert len(looks) == 1
     assert Counter(row.item for row in found.rows) == Counter(range(ROWS))
-    assert not unfinished_path(keep).exists()
+    assert not partial_path(keep).exists()
 
 
 def test_a_torn_line_is_asked_again(asked, stopped, looks):
-    left = unfinished_path(stopped)
+    left = partial_path(stopped)
     with left.open("a") as file:
         file.write('{"item": 12, "pair": "A/c')
-    found = interview(asked, MARKER, stopped, resume=True)
+    found = collect_answers(asked, MARKER, stopped, resume=True)
     assert Counter(row.item for row in found.rows) == Counter(range(ROWS))
-    assert Answers.read(stopped).rows == found.rows
+    assert AnswerSet.read(stopped).rows == found.rows
 
 
 def test_half_a_pair_is_asked_only_for_the_rest(asked, stopped, looks):
-    left = unfinished_path(stopped)
+    left = partial_path(stopped)
     lines = left.read_text().splitlines(keepends=True)
     left.write_text("".join(lines[:-2]))
-    found = interview(asked, MARKER, stopped, resume=True)
+    found = collect_answers(asked, MARKER, stopped, resume=True)
     assert len(looks[0][1]) == 2
     assert Counter(row.item for row in found.rows) == Counter(range(ROWS))
 
 
 def test_a_head_that_was_torn_begins_again(asked, tmp_path):
     keep = tmp_path / "said.jsonl"
-    unfinished_path(keep).write_text('{"kind": "geo')
-    interview(asked, MARKER, keep)
-    assert len(Answers.read(keep).rows) == ROWS
+    partial_path(keep).write_text('{"kind": "geo')
+    collect_answers(asked, MARKER, keep)
+    assert len(AnswerSet.read(keep).rows) == ROWS
 
 
 def test_an_unfinished_run_is_not_overwritten_nor_mixed(asked, stopped, tmp_path):
     with pytest.raises(InputError, match=r"an unfinished run \(12 of 24 answers\)"):
-        interview(asked, MARKER, stopped)
+        collect_answers(asked, MARKER, stopped)
     with pytest.raises(OptionError, match="differs in model, model options"):
-        interview(asked, with_options(difference=3.0), stopped, resume=True)
+        collect_answers(asked, with_options(difference=3.0), stopped, resume=True)
     captions = item_set(read_examples(caption_rows(tmp_path)), MARKER)
     with pytest.raises(OptionError, match="differs in rows"):
-        interview(captions, MARKER, stopped, resume=True)
-    assert len(Answers.read(unfinished_path(stopped)).rows) == 12
+        collect_answers(captions, MARKER, stopped, resume=True)
+    assert len(AnswerSet.read(partial_path(stopped)).rows) == 12
 
 
 def test_a_run_without_an_answer_leaves_nothing(asked, tmp_path, monkeypatch):
@@ -297,7 +297,7 @@ def test_a_run_without_an_answer_leaves_nothing(asked, tmp_path, monkeypatch):
     monkeypatch.setattr(backend, "answer", broken)
     there = sorted(tmp_path.rglob("*"))
     with pytest.raises(RunError, match="the model marker failed: ValueError"):
-        interview(asked, MARKER, tmp_path / "said.jsonl")
+        collect_answers(asked, MARKER, tmp_path / "said.jsonl")
     assert sorted(tmp_path.rglob("*")) == there
 
 
@@ -309,11 +309,11 @@ def test_answers_round_trip(asked, tmp_path):
         (MARKER, with_options(nonsense=True), with_options(fail_tiles=[0]))
     ):
         keep = tmp_path / f"{number}.jsonl"
-        found = interview(asked, options, keep)
-        again = Answers.read(keep)
+        found = collect_answers(asked, options, keep)
+        again = AnswerSet.read(keep)
         assert list(again.lines()) == list(found.lines())
         assert again.head == found.head
-        assert {type(r.given) for r in again.rows} == {type(r.given) for r in found.rows}
+        assert {type(r.answer) for r in again.rows} == {type(r.answer) for r in found.rows}
 
 
 def changed_row(lines, number, **values):
@@ -362,10 +362,10 @@ def changed_row(lines, number, **values):
 )
 def test_files_that_are_no_answers(asked, tmp_path, change, names):
     keep = tmp_path / "said.jsonl"
-    interview(asked, MARKER, keep)
+    collect_answers(asked, MARKER, keep)
     lines = change(keep.read_text().splitlines())
     keep.write_text("".join(f"{line}\n" for line in lines))
     with pytest.raises(InputError, match=names) as caught:
-        Answers.read(keep)
+        AnswerSet.read(keep)
     assert str(keep) in caught.value.message
     assert caught.value.hint

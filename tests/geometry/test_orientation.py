@@ -11,9 +11,9 @@ from odc.geo.geobox import GeoBox
 from rasters import ORIGIN, UTM
 
 import geochg
-from geochg.datasets.builder.options import BuildOptions, coded
+from geochg.datasets.builder.build import build_dataset
+from geochg.datasets.builder.options import BuildOptions, class_coding
 from geochg.datasets.builder.rasters import raster_scene
-from geochg.datasets.builder.write import build_dataset
 from geochg.geometry.orientation import Turn
 from geochg.options import AlignMode, AnalyzeOptions
 from geochg.pipeline.dialogue import open_dialogue
@@ -123,7 +123,7 @@ def test_rows_of_a_data_set_speak_of_the_top_left(pair, turn, tmp_path):
     mask[0][NORTH_WEST] = 1
     before, after, label = pair(turn, [*scene(), mask])
     coding = ("1=building",)
-    built = raster_scene(str(before), str(after), str(label), coded(coding), AlignMode.OFF)
+    built = raster_scene(str(before), str(after), str(label), class_coding(coding), AlignMode.OFF)
     build_dataset(
         tmp_path / "set",
         [built],

@@ -15,7 +15,7 @@ from pairs import planted_pair
 from geochg.errors import InputError
 from geochg.geometry.vector_file import read_areas
 
-SOURCE = Path(__file__).parent / "support" / "lockless.c"
+SOURCE = Path(__file__).parents[1] / "support" / "lockless.c"
 NUMBERS = [errno.ENOLCK, errno.EACCES, errno.EIO]
 
 pytestmark = pytest.mark.skipif(

@@ -3,7 +3,7 @@ import pytest
 from geochg.errors import InputError, OptionError
 from geochg.records import Task
 from geochg.tasks import ask
-from geochg.tasks.prompts import check_wording, clue_sentence, read_wording
+from geochg.tasks.prompts import check_prompts, clue_sentence, read_prompts
 
 
 def written(folder, text):
@@ -13,7 +13,7 @@ def written(folder, text):
 
 
 def test_a_prompts_file_words_some_tasks(tmp_path):
-    found = read_wording(written(tmp_path, 'caption = "What  is new?"\nclue = "Hint: {clue}"\n'))
+    found = read_prompts(written(tmp_path, 'caption = "What  is new?"\nclue = "Hint: {clue}"\n'))
     assert found == {"caption": "What is new?", "clue": "Hint: {clue}"}
     assert ask(Task.CAPTION, found[Task.CAPTION]).text == "What is new?"
 
@@ -32,23 +32,23 @@ def test_a_prompts_file_words_some_tasks(tmp_path):
 )
 def test_what_cannot_be_asked_is_refused(tmp_path, text, told):
     with pytest.raises(OptionError, match=told):
-        read_wording(written(tmp_path, text))
+        read_prompts(written(tmp_path, text))
 
 
 @pytest.mark.parametrize("text", ["caption", "\x00"])
 def test_what_is_no_toml_is_refused(tmp_path, text):
     with pytest.raises(InputError, match=r"not a TOML file|zero bytes"):
-        read_wording(written(tmp_path, text))
+        read_prompts(written(tmp_path, text))
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(InputError, match="cannot read the prompts file"):
-        read_wording(tmp_path / "none.toml")
+        read_prompts(tmp_path / "none.toml")
 
 
 def test_options_are_checked_too():
     with pytest.raises(OptionError, match="is empty"):
-        check_wording({"count": " "})
+        check_prompts({"count": " "})
 
 
 def test_a_clue_is_one_line_in_its_wording():

@@ -18,7 +18,7 @@ from vlm_factory import save_adapter, save_vlm
 
 from geochg.safety.telemetry import SWITCHES, switch_telemetry_off
 
-WATCHED = Path(__file__).parent / "support" / "watched_process.py"
+WATCHED = Path(__file__).parents[1] / "support" / "watched_process.py"
 
 
 @pytest.fixture(scope="module")
