@@ -136,7 +136,7 @@ def test_the_loss_is_that_of_the_answer_as_the_model_would_give_it(kind, tmp_pat
     from geochg.models.vlm.engine import Text
 
     glance = engine.look([one.tile()])
-    texts = [Text(0, engine.writer.rest(one.asked, []))]
+    texts = [Text(0, engine.writer.rest(one.questions, []))]
     logits = engine._generated(glance, texts, max_new_tokens=1, output_logits=True).logits[0]
     expected = -float(logits[0].float().log_softmax(0)[first])
     labels = inputs["labels"]
