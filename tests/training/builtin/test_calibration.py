@@ -63,13 +63,9 @@ def made_up(change=(0.5, 2.0), building=(-2.0, -0.5), typical=0.0, noise=0.1):
             return (logits + rng.normal(0, noise, truth.shape)).astype(np.float32)
 
         nothing = np.zeros((7, SIDE_PX, SIDE_PX), np.float32)
-        detect_pair = Finding(
-            surface(pair.change == 1, *change),
-            surface(built[0] != built[1], *building),
-            nothing,
-            nothing,
-        )
-        return detect_pair, typical * much
+        change_logits = surface(pair.change == 1, *change)
+        building_logits = surface(built[0] != built[1], *building)
+        return Finding(change_logits, building_logits, nothing, nothing), typical * much
 
     return finding
 
@@ -86,7 +82,9 @@ def test_the_cut_separates_what_changed_from_what_did_not(change, monkeypatch):
 
 
 def test_the_cut_follows_the_typical_logit_of_the_scene(monkeypatch):
-    monkeypatch.setattr(calibration_module, "detect_pair", made_up((0.0, 0.5), typical=2.0, noise=0.03))
+    monkeypatch.setattr(
+        calibration_module, "detect_pair", made_up((0.0, 0.5), typical=2.0, noise=0.03)
+    )
     plain = fit_calibration(None, GROUNDS, seed=0)
     assert -0.05 < plain.cuts(0.0, 2.0).change < 0.55
     assert -1.05 < plain.cuts(2.0, 2.0).change < -0.45

@@ -202,7 +202,7 @@ def test_presence_follows_what_is_left_in_the_frame():
     corner[:4, :4] = 1
     whole = sample(Task.PRESENCE, ("Yes",), ChangeMasks(corner, corner))
     said = {
-        augmented_sample(whole, Augmentation(0.4, 0), np.random.default_rng(s)).said
+        augmented_sample(whole, Augmentation(0.4, 0), np.random.default_rng(s)).answers
         for s in range(30)
     }
     assert said == {("Yes",), ("No",)}
@@ -215,7 +215,7 @@ def test_only_classes_that_the_answer_names_are_told_of_in_a_frame():
     assert "roads" not in truth
     whole = sample(Task.LOCATE, (truth,), there)
     told = {
-        augmented_sample(whole, Augmentation(0.5, 0), np.random.default_rng(s)).said
+        augmented_sample(whole, Augmentation(0.5, 0), np.random.default_rng(s)).answers
         for s in range(20)
     }
     assert len(told) > 1
