@@ -265,9 +265,9 @@ def test_masks_are_read_beside_the_pictures(tmp_path):
     mci[40:60, 40:60], mci[2:20, 40:60] = 255, 128
     Image.fromarray(mci).save(tmp_path / "world" / "label" / "0.png")
     (tmp_path / "world" / "direction" / "0.png").unlink()
-    from geochg.training.finetune.sample import _beside
+    from geochg.training.finetune.sample import _mask_file
 
-    _beside.cache_clear()
+    _mask_file.cache_clear()
     found = load_sample(read_examples(rows)[1], masks=True).masks
     assert GridCell(2, 2) in found.locations().cells["building"]
     assert GridCell(0, 2) in found.locations().cells["road"]
