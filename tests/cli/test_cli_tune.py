@@ -362,7 +362,7 @@ def test_a_sweep_refuses_runs_that_were_done_otherwise(geochg, place, tmp_path):
         assert ("rank_2" in errors) is not again
     code, _, errors = swept(place / "data", "--alpha", 7)
     assert code == 2
-    assert "was done with another alpha" in errors
+    assert "differs in alpha (32.0, not 7.0)" in errors
     other = write_rows(tmp_path / "other", pairs=6)
     code, _, errors = swept(other)
     assert code == 2
