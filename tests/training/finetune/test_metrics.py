@@ -5,8 +5,8 @@ import weakref
 import numpy as np
 import pytest
 import torch
-from lessons import write_rows
 from PIL import Image
+from tuning_rows import write_rows
 
 from geochg.datasets.example import Example, ExampleTurn
 from geochg.datasets.examples import read_examples
@@ -20,9 +20,9 @@ from geochg.models.base import Capabilities, ChangeModel
 from geochg.records import Change, Channel, Outlines, Presence, Reply, Task, TileFailure
 from geochg.tasks import SPECS
 from geochg.training.finetune import sample as module
-from geochg.training.finetune.metrics import LOWER_IS_BETTER, Exam, Share, examined
+from geochg.training.finetune.metrics import LOWER_IS_BETTER, ProcessShare, ValidationSet, evaluate
 from geochg.training.finetune.options import Metric
-from geochg.training.finetune.trainable_model import Pupil
+from geochg.training.finetune.trainable_model import TrainableModel
 
 
 class Parrot(ChangeModel):
@@ -52,20 +52,20 @@ class Parrot(ChangeModel):
         ]
 
 
-class Schooled(Pupil):
-    """A pupil that loses nothing and answers by a model of one's own."""
+class Wrapped(TrainableModel):
+    """A trainable model without losses that answers by a change model of the test."""
 
     def __init__(self, model):
         super().__init__(torch.nn.Linear(1, 1))
         self.own = [model]
 
-    def inputs(self, lessons):
-        return {"labels": torch.zeros(len(lessons), 1, dtype=torch.int64)}
+    def inputs(self, samples):
+        return {"labels": torch.zeros(len(samples), 1, dtype=torch.int64)}
 
     def losses(self, inputs):
-        return {"words": torch.tensor(0.0)}
+        return {"text": torch.tensor(0.0)}
 
-    def model(self):
+    def change_model(self):
         return self.own[0]
 
     def save(self, folder):
@@ -91,7 +91,7 @@ def row(tmp_path):
 
 def scored(rows, says, metric):
     model = says if isinstance(says, ChangeModel) else Parrot(says)
-    return examined(Schooled(model), Exam.of(rows, metric), batch=4)[str(metric)]
+    return evaluate(Wrapped(model), ValidationSet.of(rows, metric), 4)[str(metric)]
 
 
 NOWHERE, CORNER = "roads: []. buildings: [].", "roads: []. buildings: ['top-left']."
@@ -152,11 +152,11 @@ def test_texts_are_scored_as_evaluate_scores_them(row, metric):
 
 def test_captions_are_scored_alone_and_other_texts_where_there_are_none(row):
     captions, others = row(Task.CAPTION, "A."), row(Task.QUESTION, "B.", asked=("Why?",))
-    both = Exam.of([others, captions], Metric.CIDER_D)
+    both = ValidationSet.of([others, captions], Metric.CIDER_D)
     assert [item.question.task for item in both.items] == [Task.CAPTION]
-    alone = Exam.of([others], Metric.CIDER_D)
+    alone = ValidationSet.of([others], Metric.CIDER_D)
     assert [item.question.task for item in alone.items] == [Task.QUESTION]
-    exact = Exam.of([others, captions], Metric.EXACT)
+    exact = ValidationSet.of([others, captions], Metric.EXACT)
     assert {item.question.task for item in exact.items} == {Task.QUESTION, Task.CAPTION}
 
 
@@ -164,38 +164,38 @@ def test_only_what_the_metric_is_about_is_asked(row):
     rows = [row(Task.PRESENCE, "Yes"), row(Task.CAPTION, "A road."), row(Task.COUNT, "lorem")]
     model = Parrot("Yes")
     for metric, asked in ((Metric.LOSS, 0), (Metric.COUNT, 0), (Metric.PRESENCE, 1)):
-        told = examined(Schooled(model), Exam.of(rows, metric), batch=4)
+        told = evaluate(Wrapped(model), ValidationSet.of(rows, metric), 4)
         assert len(model.asked) == asked
         assert set(told) == {"loss", str(metric)} - ({"count"} if not asked else set())
 
 
 def test_processes_share_the_pairs_and_get_the_same_numbers(row):
     rows = [row(Task.PRESENCE, answer) for answer in ("Yes", "No", "Yes", "No", "No")]
-    exam = Exam.of(rows, Metric.PRESENCE)
+    validation = ValidationSet.of(rows, Metric.PRESENCE)
     found, joined = [], []
     for place in range(2):
         model = Parrot("Yes")
         # What the first process found stands for what both did.
         gather = (lambda each: joined.append(each) or each) if place == 0 else list
-        found.append(examined(Schooled(model), exam, 4, Share(place, 2, gather)))
+        found.append(evaluate(Wrapped(model), validation, 4, ProcessShare(place, 2, gather)))
         assert sum(map(len, model.asked)) == 1
     assert [len(each) for each in joined] == [1, 3]
     assert [told["presence"] for told in found] == [pytest.approx(2 / 3), 0]
 
 
 def test_no_more_than_a_batch_of_pictures_is_held(tmp_path, monkeypatch):
-    """Each lesson is read once, and let go before the batch after the next is read."""
+    """Each sample is read once, and let go before the batch after the next is read."""
     alive, most = weakref.WeakSet(), []
 
     def read(example, masks):
-        alive.add(found := one_lesson_of(example, masks))
+        alive.add(found := real_load_sample(example, masks))
         most.append(len(alive))
         return found
 
-    one_lesson_of = module.lesson_of
-    monkeypatch.setattr(module, "lesson_of", read)
+    real_load_sample = module.load_sample
+    monkeypatch.setattr(module, "load_sample", read)
     rows = read_examples(write_rows(tmp_path / "d", pairs=10))
-    examined(Schooled(Parrot("Yes")), Exam.of(rows, Metric.LOSS), batch=3)
+    evaluate(Wrapped(Parrot("Yes")), ValidationSet.of(rows, Metric.LOSS), 3)
     assert len(most) == 30
     assert max(most) <= 2 * 3
 
@@ -250,22 +250,22 @@ def test_outlines_alone_say_where_and_whether_something_changed(row, probability
         assert scored([row(Task.PRESENCE, truth)], model, Metric.PRESENCE) == right
 
 
-class Seer(Schooled):
-    """Loses 2 on words, and on seeing as much as there are masks."""
+class MaskLearner(Wrapped):
+    """Loses 2 on each text, and on masks as much as there are changed ones."""
 
     wants_masks = True
 
-    def inputs(self, lessons):
-        seen = sum(lesson.masks is not None and lesson.masks.changed for lesson in lessons)
-        return {**super().inputs(lessons), "seen": torch.tensor(seen)}
+    def inputs(self, samples):
+        seen = sum(sample.masks is not None and sample.masks.changed for sample in samples)
+        return {**super().inputs(samples), "seen": torch.tensor(seen)}
 
     def losses(self, inputs):
         words = torch.tensor(2.0 * len(inputs["labels"]))
-        return {"words": words, "seeing": inputs["seen"].float()}
+        return {"text": words, "seeing": inputs["seen"].float()}
 
 
 def test_the_loss_is_the_one_that_training_lowers(tmp_path):
     rows = read_examples(write_rows(tmp_path / "d", pairs=4))
     # Six rows of changed pairs and six of others, in batches of six: three changed in each.
-    found = examined(Seer(Parrot("Yes")), Exam.of(rows, Metric.LOSS), batch=6)
+    found = evaluate(MaskLearner(Parrot("Yes")), ValidationSet.of(rows, Metric.LOSS), 6)
     assert found == {"loss": 2 + 3, "seeing": 3}

@@ -66,12 +66,13 @@ def tuned(source, rows, folder, listener=None, name="out", **options):
     from geochg.datasets.examples import read_examples
     from geochg.training.finetune.base import find_base
     from geochg.training.finetune.options import TuneOptions
-    from geochg.training.finetune.plan import plan
-    from geochg.training.finetune.run import forget, tune
+    from geochg.training.finetune.plan import plan_run
+    from geochg.training.finetune.run import tune
+    from geochg.training.finetune.run_state import remove_work_files
 
     few = {"steps": 4, "batch_size": 2, "learning_rate": 1e-2, "device": "cpu", "bf16": False}
-    what = plan(read_examples(rows), [], find_base(source), TuneOptions(**{**few, **options}))
+    plan = plan_run(read_examples(rows), [], find_base(source), TuneOptions(**{**few, **options}))
     told = (listener,) if listener else ()
-    card = tune(what, folder / f"{name}.work", folder / name, *told)
-    forget(folder / f"{name}.work")
+    card = tune(plan, folder / f"{name}.work", folder / name, *told)
+    remove_work_files(folder / f"{name}.work")
     return card

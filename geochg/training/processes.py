@@ -1,4 +1,4 @@
-"""How many processes train together."""
+"""The processes that train together, and the devices and precision that they compute in."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from datetime import timedelta
 from geochg.errors import OptionError
 
 PATIENCE = timedelta(hours=2)
-"""How long processes wait for the first one; pruning a large base takes minutes."""
+"""The time for which processes wait for the first one; pruning a large base takes minutes."""
 
 
 def world_size() -> int:
-    """Processes that were started together; 1 unless a launcher says otherwise."""
+    """The number of processes that were started together; 1 unless a launcher says otherwise."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
@@ -32,14 +32,23 @@ def local_device(device: str) -> str:
     return device
 
 
-def made_by_first(name: str, make: Callable[[], None]) -> None:
-    """Lets the first process make what all need, and the others wait until it is there.
+def fast_bf16() -> bool:
+    """Whether bfloat16 is faster here than float32: on GPUs, and CPUs with AVX512-BF16."""
+    import torch
+
+    if torch.cuda.is_available():
+        return bool(torch.cuda.is_bf16_supported())
+    return "avx512_bf16" in torch.backends.cpu.get_cpu_capability().lower()
+
+
+def make_on_first(name: str, make: Callable[[], None]) -> None:
+    """Lets the first process make what all need, and the others wait for it.
 
     It needs no process group, so that it works before the Trainer sets one up.
 
     Args:
-        name: Of what is made; each is made once.
-        make: Makes it.
+        name: Name of what is made; nothing is made twice under one name.
+        make: Function that makes it.
     """
     if world_size() == 1:
         make()
@@ -61,11 +70,11 @@ def made_by_first(name: str, make: Callable[[], None]) -> None:
     shared.wait([f"{name}/made"], PATIENCE)
 
 
-def rehearsed_processes(expected: int | None) -> int:
-    """The number of processes that a run would have, told in one alone.
+def dry_run_processes(expected: int | None) -> int:
+    """The number of processes that a run would have, as a dry run in one process counts them.
 
     Args:
-        expected: None for one.
+        expected: The value of `--processes`; None for one.
 
     Raises:
         OptionError: If several were started.
@@ -82,16 +91,16 @@ def check_processes(expected: int | None) -> int:
     """The number of processes, where it is the one that is expected.
 
     Args:
-        expected: None for any.
+        expected: The value of `--processes`; None for any.
 
     Raises:
         OptionError: If it is another.
     """
-    there = world_size()
-    if expected is not None and there != expected:
+    started = world_size()
+    if expected is not None and started != expected:
         raise OptionError(
-            f"{expected} processes are expected, but this is one of {there}",
+            f"{expected} processes are expected, but this is one of {started}",
             f"start with: torchrun --nproc-per-node {expected} -m geochg_cli train ... "
             "(accelerate launch --cpu starts only one)",
         )
-    return there
+    return started

@@ -1,4 +1,4 @@
-"""What a model is taught: tokens, labels, moved answers, chosen rows."""
+"""Samples and what models learn of them: tokens, labels, moved answers, the choice of rows."""
 
 import json
 from collections import Counter
@@ -9,8 +9,8 @@ import deltavlm_factory
 import numpy as np
 import pytest
 import torch
-from lessons import write_rows
 from PIL import Image
+from tuning_rows import write_rows
 from vlm_factory import MAKERS, save_vlm
 
 from geochg.datasets.captions.truth import CLASS_NAMES, DIRECTIONS
@@ -23,25 +23,29 @@ from geochg.models.vlm.chat import VICUNA, ChatWriter
 from geochg.models.vlm.loading import How, open_vlm
 from geochg.records import Change, GridCell, Task
 from geochg.tasks import SPECS
-from geochg.training.finetune.augmentation import Framing, reframed
-from geochg.training.finetune.change_masks import UNKNOWN, ChangeMasks
-from geochg.training.finetune.deltavlm import DeltaVLMPupil
-from geochg.training.finetune.sample import Lesson, lesson_of
-from geochg.training.finetune.token_rows import taught
-from geochg.training.finetune.training_set import balanced, parts_of, passes, seen_before
-from geochg.training.finetune.vlm import engine_pupil
+from geochg.training.finetune.augmentation import Augmentation, augmented_sample
+from geochg.training.finetune.deltavlm import TrainableDeltaVLM
+from geochg.training.finetune.sample import UNKNOWN, ChangeMasks, Sample, load_sample
+from geochg.training.finetune.training_set import (
+    balanced_subset,
+    count_leaks,
+    example_order,
+    split_examples,
+)
+from geochg.training.finetune.vlm import token_rows, trainable_vlm
 
 
-def lesson(task=Task.PRESENCE, said=("Yes",), masks=None, side=64):
+def sample(task=Task.PRESENCE, answers=("Yes",), masks=None, side=64):
     rng = np.random.default_rng(1)
     dates = rng.integers(0, 255, (2, 3, side, side), np.uint8)
-    asked = SPECS[task].prompts if len(said) == len(SPECS[task].prompts) else ("Why?",)
-    return Lesson(*dates, task, asked, said, masks)
+    questions = SPECS[task].prompts
+    questions = questions if len(answers) == len(questions) else ("Why?",)
+    return Sample(*dates, task, questions, answers, masks)
 
 
 TINY = deltavlm_factory.tiny_model()
 DATE = np.zeros((3, 50, 64), np.uint8)
-TALK = lesson(Task.DIALOGUE, ("Yes", "1 road has changed.", "A new road crosses the place."))
+TALK = sample(Task.DIALOGUE, ("Yes", "1 road has changed.", "A new road crosses the place."))
 
 
 @pytest.fixture(scope="module")
@@ -64,11 +68,11 @@ def answers_in(labels, tokenizer):
 
 def test_all_answers_of_a_talk_and_nothing_else_are_learned(llava):
     engine, _ = llava
-    rows = taught(engine.writer, TALK.asked, TALK.said, engine.ends)
+    rows = token_rows(engine.writer, TALK.questions, TALK.answers, engine.ends)
     assert len(rows) == 1
-    assert answers_in(rows[0].labels, engine.writer.tokenizer) == [f"{t}</s>" for t in TALK.said]
+    assert answers_in(rows[0].labels, engine.writer.tokenizer) == [f"{t}</s>" for t in TALK.answers]
     # What stands before the last answer is what the model is given when it is asked.
-    prompt = engine.writer.rest(TALK.asked, TALK.said[:2])
+    prompt = engine.writer.rest(TALK.questions, TALK.answers[:2])
     assert rows[0].ids[: len(prompt)] == prompt
     assert all(a in (b, IGNORED) for a, b in zip(rows[0].labels, rows[0].ids, strict=True))
 
@@ -76,7 +80,7 @@ def test_all_answers_of_a_talk_and_nothing_else_are_learned(llava):
 def test_the_blank_before_an_answer_belongs_to_it(llava):
     engine, _ = llava
     writer = ChatWriter(engine.writer.tokenizer, VICUNA, engine.writer.content)
-    (row,) = taught(writer, ["Changed?"], ["Yes"], engine.ends)
+    (row,) = token_rows(writer, ["Changed?"], ["Yes"], engine.ends)
     assert answers_in(row.labels, writer.tokenizer) == [" Yes</s>"]
     prompt = writer.rest(["Changed?"], [])
     assert row.ids[: len(prompt)] == prompt
@@ -93,11 +97,11 @@ def test_turns_that_do_not_nest_become_rows_of_their_own(llava):
         "{% endfor %}"
     )
     writer = ChatWriter(engine.writer.tokenizer, template, engine.writer.content)
-    rows = taught(writer, TALK.asked, TALK.said, engine.ends)
+    rows = token_rows(writer, TALK.questions, TALK.answers, engine.ends)
     assert len(rows) == 3
     for place, row in enumerate(rows):
-        assert answers_in(row.labels, writer.tokenizer) == [f"{TALK.said[place]}</s>"]
-        prompt = writer.rest(TALK.asked[: place + 1], TALK.said[:place])
+        assert answers_in(row.labels, writer.tokenizer) == [f"{TALK.answers[place]}</s>"]
+        prompt = writer.rest(TALK.questions[: place + 1], TALK.answers[:place])
         assert row.ids[: len(prompt)] == prompt
 
 
@@ -108,7 +112,7 @@ def test_a_template_without_an_end_still_teaches_to_stop(llava):
         "{{ p['text'] }}{% else %}<image>{% endif %}{% endfor %}: {% endfor %}"
     )
     writer = ChatWriter(engine.writer.tokenizer, template, engine.writer.content)
-    (row,) = taught(writer, ["Changed?"], ["Yes"], engine.ends)
+    (row,) = token_rows(writer, ["Changed?"], ["Yes"], engine.ends)
     assert row.labels[-1] == engine.ends[0]
 
 
@@ -117,43 +121,43 @@ def test_the_loss_is_that_of_the_answer_as_the_model_would_give_it(kind, tmp_pat
     """Pictures of two sizes in one batch lose what each loses alone."""
     folder = save_vlm(kind, tmp_path / kind)
     engine = open_vlm(folder, How("cpu", torch.float32, None, "", 8))
-    pupil = engine_pupil(engine, folder, 512).eval()
-    both = [TALK, lesson(side=48)]
+    model = trainable_vlm(engine, folder, 512).eval()
+    both = [TALK, sample(side=48)]
 
-    def words(lessons):
+    def words(samples):
         with torch.no_grad():
-            return float(pupil(**pupil.inputs(lessons))["words"])
+            return float(model(**model.inputs(samples))["text"])
 
     assert words(both) == pytest.approx(sum(words([each]) for each in both), rel=1e-4)
     # The first answer's first token is as likely as inference says it is.
-    one = lesson()
-    inputs = pupil.inputs([one])
+    one = sample()
+    inputs = model.inputs([one])
     first = next(label for label in inputs["labels"][0].tolist() if label != IGNORED)
     from geochg.models.vlm.engine import Text
 
     glance = engine.look([one.tile()])
-    texts = [Text(0, engine.writer.rest(one.asked, []))]
+    texts = [Text(0, engine.writer.rest(one.questions, []))]
     logits = engine._generated(glance, texts, max_new_tokens=1, output_logits=True).logits[0]
     expected = -float(logits[0].float().log_softmax(0)[first])
     labels = inputs["labels"]
     place = int((labels[0] != IGNORED).nonzero()[0])
     labels[:, place + 1 :] = IGNORED
     with torch.no_grad():
-        assert float(pupil(**inputs)["words"]) == pytest.approx(expected, abs=1e-3)
+        assert float(model(**inputs)["text"]) == pytest.approx(expected, abs=1e-3)
 
 
 def test_deltavlm_learns_each_turn_with_the_turns_before_it():
     config = deltavlm_factory.tiny_config()
-    pupil = DeltaVLMPupil(
+    model = TrainableDeltaVLM(
         deltavlm_factory.tiny_model(config), deltavlm_factory.processor(config), None, 999, 1.0
     )
-    inputs = pupil.inputs([lesson(), TALK])
-    tokenizer = pupil.processor.tokenizer
+    inputs = model.inputs([sample(), TALK])
+    tokenizer = model.processor.tokenizer
     said = [answers_in(row.tolist(), tokenizer) for row in inputs["labels"]]
     assert inputs["pair_index"].tolist() == [0, 1, 1, 1]
     plain = [[text.replace(" ", "") for text in row] for row in said]
     ends = tokenizer.eos_token
-    assert plain == [[text.replace(" ", "") + ends] for text in ("Yes", *TALK.said)]
+    assert plain == [[text.replace(" ", "") + ends] for text in ("Yes", *TALK.answers)]
     assert inputs["before"].shape == (2, 3, 64, 64)
     whole = tokenizer.decode(inputs["input_ids"][2]).replace(" ", "")
     assert whole.index("Yes") < whole.index("Ifchangeshaveoccurred")
@@ -169,33 +173,38 @@ def masks(at=3, side=64):
 def test_places_move_with_the_pictures():
     truth = SPECS[Task.LOCATE]
     there = masks(at=18)
-    whole = lesson(Task.LOCATE, (truth.render(there.locations()),), there)
+    whole = sample(Task.LOCATE, (truth.render(there.locations()),), there)
     # The changed ground is marked in the picture too, so that both can be compared.
     whole = replace(whole, before=np.repeat(there.classes[None] * np.uint8(255), 3, axis=0))
-    framing = Framing(0.5, 15)
-    moved = [reframed(whole, framing, np.random.default_rng(seed)) for seed in range(40)]
-    told = Counter(each.said[0] for each in moved)
+    augmentation = Augmentation(0.5, 15)
+    moved = [
+        augmented_sample(whole, augmentation, np.random.default_rng(seed)) for seed in range(40)
+    ]
+    told = Counter(each.answers[0] for each in moved)
     assert len(told) > 3
     for each in moved:
         assert each.before.shape == whole.before.shape
-        assert each.said == (truth.render(each.masks.locations()),)
+        assert each.answers == (truth.render(each.masks.locations()),)
         agree = (each.before[0] > 127) == (each.masks.classes > 0)
         assert agree.mean() > 0.98
         assert set(np.unique(each.masks.classes)) <= {0, 1}
 
 
 def test_a_full_turn_of_fifteen_degrees_makes_no_pixel_up():
-    flat = replace(lesson(masks=masks()), before=np.full((3, 64, 64), 200, np.uint8))
+    flat = replace(sample(masks=masks()), before=np.full((3, 64, 64), 200, np.uint8))
     for seed in range(20):
-        framed = reframed(flat, Framing(0.9, 15), np.random.default_rng(seed))
+        framed = augmented_sample(flat, Augmentation(0.9, 15), np.random.default_rng(seed))
         assert (framed.before == 200).all()
 
 
 def test_presence_follows_what_is_left_in_the_frame():
     corner = np.zeros((64, 64), np.uint8)
     corner[:4, :4] = 1
-    whole = lesson(Task.PRESENCE, ("Yes",), ChangeMasks(corner, corner))
-    said = {reframed(whole, Framing(0.4, 0), np.random.default_rng(s)).said for s in range(30)}
+    whole = sample(Task.PRESENCE, ("Yes",), ChangeMasks(corner, corner))
+    said = {
+        augmented_sample(whole, Augmentation(0.4, 0), np.random.default_rng(s)).answers
+        for s in range(30)
+    }
     assert said == {("Yes",), ("No",)}
 
 
@@ -204,8 +213,11 @@ def test_only_classes_that_the_answer_names_are_told_of_in_a_frame():
     there = masks(at=18)
     truth = SPECS[Task.LOCATE].render(there.locations(["building"]))
     assert "roads" not in truth
-    whole = lesson(Task.LOCATE, (truth,), there)
-    told = {reframed(whole, Framing(0.5, 0), np.random.default_rng(s)).said for s in range(20)}
+    whole = sample(Task.LOCATE, (truth,), there)
+    told = {
+        augmented_sample(whole, Augmentation(0.5, 0), np.random.default_rng(s)).answers
+        for s in range(20)
+    }
     assert len(told) > 1
     assert not any("road" in said for (said,) in told)
 
@@ -221,9 +233,9 @@ def test_only_classes_that_the_answer_names_are_told_of_in_a_frame():
 )
 def test_an_answer_that_the_masks_do_not_bear_out_stays(task, said):
     nothing = np.zeros((64, 64), np.uint8)
-    whole = lesson(task, (said,), ChangeMasks(nothing, nothing))
+    whole = sample(task, (said,), ChangeMasks(nothing, nothing))
     for seed in range(5):
-        assert reframed(whole, Framing(0.5, 15), np.random.default_rng(seed)) is whole
+        assert augmented_sample(whole, Augmentation(0.5, 15), np.random.default_rng(seed)) is whole
 
 
 @pytest.mark.parametrize(
@@ -234,47 +246,47 @@ def test_an_answer_that_the_masks_do_not_bear_out_stays(task, said):
         (Task.CAPTION, ("A house appears at the top left.",), True),
         (Task.CAPTION, ("Two houses appear.",), True),
         (Task.QUESTION, ("Because.",), True),
-        (Task.DIALOGUE, TALK.said, True),
+        (Task.DIALOGUE, TALK.answers, True),
     ],
 )
 def test_what_cannot_be_moved_stays(task, said, with_masks):
-    whole = lesson(task, said, masks() if with_masks else None)
+    whole = sample(task, said, masks() if with_masks else None)
     for seed in range(5):
-        assert reframed(whole, Framing(0.5, 15), np.random.default_rng(seed)) is whole
+        assert augmented_sample(whole, Augmentation(0.5, 15), np.random.default_rng(seed)) is whole
 
 
 def test_masks_are_read_beside_the_pictures(tmp_path):
 
     rows = write_rows(tmp_path / "world")
-    found = lesson_of(read_examples(rows)[1], masks=True).masks
+    found = load_sample(read_examples(rows)[1], masks=True).masks
     assert list(found.locations().cells["building"]) == [GridCell(0, 0)]
     # LEVIR-MCI: grey values, no directions.
     mci = np.zeros((64, 64), np.uint8)
     mci[40:60, 40:60], mci[2:20, 40:60] = 255, 128
     Image.fromarray(mci).save(tmp_path / "world" / "label" / "0.png")
     (tmp_path / "world" / "direction" / "0.png").unlink()
-    from geochg.training.finetune.change_masks import _beside
+    from geochg.training.finetune.sample import _mask_file
 
-    _beside.cache_clear()
-    found = lesson_of(read_examples(rows)[1], masks=True).masks
+    _mask_file.cache_clear()
+    found = load_sample(read_examples(rows)[1], masks=True).masks
     assert GridCell(2, 2) in found.locations().cells["building"]
     assert GridCell(0, 2) in found.locations().cells["road"]
     assert set(np.unique(found.directions)) == {0, UNKNOWN}
     Image.fromarray(mci[:10]).save(tmp_path / "world" / "label" / "0.png")
     with pytest.raises(InputError, match="its pictures have 64 x 64"):
-        lesson_of(read_examples(rows)[1], masks=True)
+        load_sample(read_examples(rows)[1], masks=True)
 
 
 def test_other_changes_are_no_class_of_the_head_and_not_nothing_either():
     classes = np.zeros((64, 64), np.uint8)
     classes[:8], classes[8:16] = CLASS_NAMES.index("building"), CLASS_NAMES.index("other")
-    found = lesson(masks=ChangeMasks(classes, (classes > 0).astype(np.uint8)))
+    found = sample(masks=ChangeMasks(classes, (classes > 0).astype(np.uint8)))
     config = deltavlm_factory.tiny_config()
-    pupil = DeltaVLMPupil(
+    model = TrainableDeltaVLM(
         deltavlm_factory.tiny_model(config), deltavlm_factory.processor(config), None, 999, 1.0
     )
-    pupil.wants_masks = pupil.learns_to_see()
-    inputs = pupil.inputs([found])
+    model.wants_masks = model.learns_from_masks()
+    inputs = model.inputs([found])
     known = inputs["cover_after"][0] == Cover.BUILDING
     assert known.sum() == 8 * 64
     assert known[:8].all()
@@ -297,11 +309,11 @@ def test_class_and_direction_tell_what_the_ground_was_and_is(direction, before, 
     classes = np.zeros((50, 64), np.uint8)
     classes[:8] = CLASS_NAMES.index("water")
     directions = np.where(classes > 0, DIRECTIONS.index(direction), 0).astype(np.uint8)
-    found = replace(lesson(masks=ChangeMasks(classes, directions)), before=DATE, after=DATE)
+    found = replace(sample(masks=ChangeMasks(classes, directions)), before=DATE, after=DATE)
     unknown = replace(found, masks=ChangeMasks(classes, np.full_like(classes, UNKNOWN)))
-    pupil = DeltaVLMPupil(TINY, deltavlm_factory.processor(TINY.config), None, 999, 1.0)
-    pupil.wants_masks = pupil.learns_to_see()
-    inputs = pupil.inputs([found, unknown, replace(found, masks=None)])
+    model = TrainableDeltaVLM(TINY, deltavlm_factory.processor(TINY.config), None, 999, 1.0)
+    model.wants_masks = model.learns_from_masks()
+    inputs = model.inputs([found, unknown, replace(found, masks=None)])
     told = [inputs[name] for name in ("cover_before", "cover_after", "change")]
     assert [int(part[0, 0, 0]) for part in told] == [before, after, 1]
     assert [int(part[1, 0, 0]) for part in told] == [NOTHING, NOTHING, 1]
@@ -310,7 +322,7 @@ def test_class_and_direction_tell_what_the_ground_was_and_is(direction, before, 
     assert (inputs["change"][0, 50:] == UNKNOWN_CHANGE).all()
     assert (inputs["change"][2] == UNKNOWN_CHANGE).all()
     assert inputs["teaches_change"].tolist() == [True, True, False]
-    losses = pupil.losses(inputs)
+    losses = model.losses(inputs)
     assert torch.isfinite(losses["seeing"])
     losses["seeing"].backward()
     assert TINY.dense.change.weight.grad is not None
@@ -320,37 +332,37 @@ def test_masks_of_all_classes_that_build_writes_are_read(tmp_path):
     rows = write_rows(tmp_path / "d")
     mask = np.full((64, 64), CLASS_NAMES.index("other"), np.uint8)
     Image.fromarray(mask).save(tmp_path / "d" / "label" / "0.png")
-    assert (lesson_of(read_examples(rows)[0], masks=True).masks.classes == 6).all()
+    assert (load_sample(read_examples(rows)[0], masks=True).masks.classes == 6).all()
     Image.fromarray(mask + 1).save(tmp_path / "d" / "label" / "0.png")
     with pytest.raises(InputError, match="the value 7, which is no class"):
-        lesson_of(read_examples(rows)[0], masks=True)
+        load_sample(read_examples(rows)[0], masks=True)
 
 
 def test_few_rows_are_drawn_evenly(tmp_path):
     examples = read_examples(write_rows(tmp_path / "d", pairs=10))
-    few = balanced(examples, 12, seed=0)
+    few = balanced_subset(examples, 12, seed=0)
     assert set(Counter((e.task, e.changed) for e in few).values()) == {2}
-    assert [e.id for e in few] == [e.id for e in balanced(examples, 12, seed=0)]
-    assert [e.id for e in few] != [e.id for e in balanced(examples, 12, seed=1)]
-    assert balanced(examples, None, 0) == examples
+    assert [e.id for e in few] == [e.id for e in balanced_subset(examples, 12, seed=0)]
+    assert [e.id for e in few] != [e.id for e in balanced_subset(examples, 12, seed=1)]
+    assert balanced_subset(examples, None, 0) == examples
 
 
 def test_pairs_are_never_on_both_sides(tmp_path):
     examples = read_examples(write_rows(tmp_path / "d", pairs=10))
     examples = [replace(example, split="") for example in examples]
-    training, validation, _ = parts_of(examples, [], 0.3, 0)
+    training, validation, _ = split_examples(examples, [], 0.3, 0)
     assert len({e.before for e in validation}) == 3
     assert not {e.before for e in training} & {e.before for e in validation}
     assert len(training) + len(validation) == len(examples)
     with pytest.raises(InputError, match="no rows to learn from"):
-        parts_of([replace(example, split="test") for example in examples], [], 0.3, 0)
+        split_examples([replace(example, split="test") for example in examples], [], 0.3, 0)
 
 
 def test_all_rows_come_before_one_comes_again():
-    order = passes(5, 12, seed=3)
+    order = example_order(5, 12, seed=3)
     assert sorted(order[:5]) == sorted(order[5:10]) == [0, 1, 2, 3, 4]
-    assert order.tolist() == passes(5, 12, seed=3).tolist()
-    assert json.dumps(order.tolist()) != json.dumps(passes(5, 12, seed=4).tolist())
+    assert order.tolist() == example_order(5, 12, seed=3).tolist()
+    assert json.dumps(order.tolist()) != json.dumps(example_order(5, 12, seed=4).tolist())
 
 
 def pair_of(before, after, split="", location=""):
@@ -360,7 +372,7 @@ def pair_of(before, after, split="", location=""):
 
 def test_links_of_a_chain_stay_on_one_side():
     chains = [(f"{n}-{i}.png", f"{n}-{i + 1}.png") for n in range(6) for i in range(4)]
-    training, validation, _ = parts_of([pair_of(*names) for names in chains], [], 0.3, 0)
+    training, validation, _ = split_examples([pair_of(*names) for names in chains], [], 0.3, 0)
     assert len(validation) == 2 * 4
     assert not {p for e in training for p in e.paths} & {p for e in validation for p in e.paths}
 
@@ -380,7 +392,7 @@ def test_rows_of_a_location_stay_on_one_side(tmp_path):
     for name in {name for row in rows for name in row["image"]}:
         Image.new("RGB", (8, 8)).save(tmp_path / name)
     (tmp_path / "rows.json").write_text(json.dumps(rows), encoding="utf-8")
-    training, validation, _ = parts_of(read_examples(tmp_path / "rows.json"), [], 0.4, 0)
+    training, validation, _ = split_examples(read_examples(tmp_path / "rows.json"), [], 0.4, 0)
     assert (len(training), len(validation)) == (12, 8)
     assert not {e.location for e in training} & {e.location for e in validation}
 
@@ -392,4 +404,4 @@ def test_validation_rows_that_are_also_learned_are_counted():
         pair_of("c.png", "d.png"),
         pair_of("g.png", "h.png", location="here"),
     ]
-    assert seen_before(parts_of(learned, held, 0.1, 0)) == 2
+    assert count_leaks(split_examples(learned, held, 0.1, 0)) == 2

@@ -6,21 +6,19 @@ from dataclasses import replace
 import deltavlm_factory
 import pytest
 import torch
-from lessons import tuned, write_rows
+from tuning_rows import tuned, write_rows
 from vlm_factory import save_vlm
 
 from geochg.datasets.examples import read_examples
 from geochg.errors import InputError, ModelError, OptionError
 from geochg.evaluation import optional_metrics
 from geochg.files.same_run import differences
+from geochg.training.finetune.adapters import adapted_modules
 from geochg.training.finetune.base import find_base
-from geochg.training.finetune.dry_run import rehearsed
-from geochg.training.finetune.module_groups import adapted_modules
 from geochg.training.finetune.options import Metric, TuneOptions
-from geochg.training.finetune.plan import plan
-from geochg.training.finetune.preflight import remarks
-from geochg.training.finetune.processes import local_device, rehearsed_processes
-from geochg.training.finetune.run_facts import compared
+from geochg.training.finetune.plan import dry_run, plan_run, preflight_warnings
+from geochg.training.finetune.run_state import comparable_state
+from geochg.training.processes import dry_run_processes, local_device
 
 
 @pytest.fixture(scope="module")
@@ -38,45 +36,45 @@ def rows(tmp_path_factory):
 
 
 def planned(base, rows, own=(), **options):
-    return plan(rows, own, base, TuneOptions(device="cpu", bf16=False, steps=1, **options))
+    return plan_run(rows, own, base, TuneOptions(device="cpu", bf16=False, steps=1, **options))
 
 
-def told(what):
-    return [(remark.message, remark.warning) for remark in remarks(what)]
+def warnings(plan):
+    return [(notice.message, notice.warning) for notice in preflight_warnings(plan)]
 
 
 def test_nothing_is_told_of_a_plain_run(base, rows):
-    assert told(planned(base, rows)) == []
+    assert warnings(planned(base, rows)) == []
 
 
 def test_held_out_rows_that_are_learned_are_told_and_a_dry_run_tells_them(base, rows, tmp_path):
-    what = planned(base, rows, rows[:3])
-    ((message, warning),) = told(what)
+    plan = planned(base, rows, rows[:3])
+    ((message, warning),) = warnings(plan)
     assert warning
     assert message.startswith("3 of 3 validation rows show a picture or a location that is learned")
-    assert rehearsed(what, tmp_path).remarks == (message,)
-    assert rehearsed(planned(base, rows), tmp_path).remarks == ()
+    assert dry_run(plan, tmp_path).remarks == (message,)
+    assert dry_run(planned(base, rows), tmp_path).remarks == ()
 
 
 def test_rows_that_are_not_used_are_told(base, rows):
     parts = ["train"] * 6 + ["test"] * 3 + ["fold1"] * 3
     marked = [replace(row, split=part) for row, part in zip(rows, parts, strict=True)]
     message = "rows of parts that are neither learned from nor held out: 3 of 'fold1', 3 of 'test'"
-    assert told(planned(base, marked)) == [(message, True)]
+    assert warnings(planned(base, marked)) == [(message, True)]
     # Test rows are left out on purpose, and so are those of val beside rows of one's own.
     usual = [replace(row, split=row.split.replace("fold1", "val")) for row in marked]
-    assert told(planned(base, usual)) == [(message.replace("3 of 'fold1', ", ""), False)]
-    ((own, _),) = told(planned(base, usual[:6] + usual[9:], usual[6:9]))
+    assert warnings(planned(base, usual)) == [(message.replace("3 of 'fold1', ", ""), False)]
+    ((own, _),) = warnings(planned(base, usual[:6] + usual[9:], usual[6:9]))
     assert "3 of 'val'" in own
     with pytest.raises(InputError, match="no rows to learn from, only 3 of 'fold1'"):
         planned(base, marked[9:])
 
 
 def test_a_metric_without_rows_is_told(base, rows):
-    ((message, warning),) = told(planned(base, rows, metric=Metric.COUNT))
+    ((message, warning),) = warnings(planned(base, rows, metric=Metric.COUNT))
     assert warning
     assert "--metric count" in message
-    assert told(planned(base, rows, metric=Metric.LOCATE)) == []
+    assert warnings(planned(base, rows, metric=Metric.LOCATE)) == []
 
 
 def test_bleu_needs_its_package_before_a_run_begins(base, rows, monkeypatch):
@@ -91,24 +89,24 @@ def test_each_process_takes_a_gpu_of_its_own(base, rows, monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setenv("LOCAL_RANK", "1")
-    assert plan(rows, [], base, TuneOptions(), processes=2).device == "cuda:1"
+    assert plan_run(rows, [], base, TuneOptions(), processes=2).device == "cuda:1"
     assert local_device("cpu") == "cpu"
     monkeypatch.setenv("WORLD_SIZE", "1")
-    assert plan(rows, [], base, TuneOptions()).device == "cuda"
+    assert plan_run(rows, [], base, TuneOptions()).device == "cuda"
     # The Trainer would move the model off it.
     with pytest.raises(ModelError, match="the first GPU it sees") as caught:
-        plan(rows, [], base, TuneOptions(device="cuda:1"))
+        plan_run(rows, [], base, TuneOptions(device="cuda:1"))
     assert "CUDA_VISIBLE_DEVICES=1" in caught.value.hint
 
 
 def test_one_process_tells_what_several_would_take(base, rows, monkeypatch):
     options = TuneOptions(device="cpu", batch_size=2, epochs=2, validation_share=0)
-    steps = [plan(rows, [], base, options, processes=n).steps for n in (1, 3)]
+    steps = [plan_run(rows, [], base, options, processes=n).steps for n in (1, 3)]
     assert steps == [12, 4]
-    assert (rehearsed_processes(None), rehearsed_processes(3)) == (1, 3)
+    assert (dry_run_processes(None), dry_run_processes(3)) == (1, 3)
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(OptionError, match="one process tells"):
-        rehearsed_processes(2)
+        dry_run_processes(2)
 
 
 @pytest.mark.parametrize("kind", ["deltavlm", "llava", "instructblip"])
@@ -160,16 +158,16 @@ def test_checkpoints_of_nobody_knows_which_run_are_refused(base, rows, tmp_path)
 
 
 def test_facts_of_another_version_are_told_not_stumbled_over(base, rows, tmp_path):
-    facts = json.loads(json.dumps(planned(base, rows).facts()))
+    state = json.loads(json.dumps(planned(base, rows).run_state()))
 
     def differing(former):
-        return differences(compared(former, facts), compared(facts, facts))
+        return differences(comparable_state(former, state), comparable_state(state, state))
 
-    assert differing(facts) == []
-    assert differing({**facts, "options": {**facts["options"], "gone": 1}}) == []
-    less = {**facts, "options": {k: v for k, v in facts["options"].items() if k != "rank"}}
+    assert differing(state) == []
+    assert differing({**state, "options": {**state["options"], "gone": 1}}) == []
+    less = {**state, "options": {k: v for k, v in state["options"].items() if k != "rank"}}
     assert differing(less) == ["rank"]
     assert "base" in differing([])
-    assert differing({**facts, "processes": 4}) == [
-        f"number of processes (4, not {facts['processes']})"
+    assert differing({**state, "processes": 4}) == [
+        f"number of processes (4, not {state['processes']})"
     ]

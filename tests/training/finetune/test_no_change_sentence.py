@@ -4,7 +4,7 @@ import json
 
 import deltavlm_factory
 import pytest
-from lessons import tuned, write_rows
+from tuning_rows import tuned, write_rows
 
 from geochg.errors import ModelError
 from geochg.models.registry import load_model

@@ -6,21 +6,20 @@ import deltavlm_factory
 import pytest
 import torch
 from four_bits import needs_four_bits
-from lessons import tuned, write_rows
 from safetensors.torch import load_file
+from tuning_rows import tuned, write_rows
 from vlm_factory import save_vlm
 
 from geochg.datasets.examples import read_examples
 from geochg.events import Progress
 from geochg.training.finetune import run as module
-from geochg.training.finetune.base import find_base
-from geochg.training.finetune.base_loading import whole_pupil
-from geochg.training.finetune.callbacks import Watching
-from geochg.training.finetune.metrics import examined
-from geochg.training.finetune.options import Metric, TuneOptions
-from geochg.training.finetune.plan import plan
-from geochg.training.finetune.pruning import load_masks
-from geochg.training.finetune.run_folder import MASKS
+from geochg.training.finetune.base import find_base, open_whole_base
+from geochg.training.finetune.metrics import evaluate
+from geochg.training.finetune.options import TuneOptions
+from geochg.training.finetune.plan import plan_run
+from geochg.training.finetune.pruning import load_pruning_masks
+from geochg.training.finetune.run_state import PRUNING_MASKS
+from geochg.training.finetune.trainer import EvaluationCallback
 
 
 @pytest.fixture(scope="module")
@@ -76,8 +75,8 @@ def test_what_comes_out_of_pruning_is_what_is_scored(llava, rows, tmp_path):
     card = tuned(llava, rows, tmp_path, **given)
     options = TuneOptions(device="cpu", validation_share=0.5)
     out = find_base(f"vlm:{tmp_path / 'out'}")
-    exam = plan(read_examples(rows), [], out, options).exam
-    found = examined(whole_pupil(out, TuneOptions(device="cpu"), tmp_path), exam, batch=2)
+    validation = plan_run(read_examples(rows), [], out, options).validation_set
+    found = evaluate(open_whole_base(out, TuneOptions(device="cpu"), tmp_path), validation, 2)
     assert card["results"]["validation_loss"] == pytest.approx(found["loss"], abs=1e-5)
 
 
@@ -100,20 +99,20 @@ def test_a_run_that_learns_to_see_is_judged_by_that_too(rows, tmp_path):
 
 
 def test_an_evaluation_that_found_no_number_is_never_the_best(tmp_path):
-    watching = Watching(tmp_path, Metric.LOSS, 1, 0, dict, lambda file: None, print)
-    watching.history = {1: {"loss": float("nan")}, 2: {"loss": 5.0}, 3: {"loss": 6.0}}
-    assert watching.best_step == 2
+    evaluation = EvaluationCallback(tmp_path, TuneOptions(), dict, lambda file: None, print)
+    evaluation.history = {1: {"loss": float("nan")}, 2: {"loss": 5.0}, 3: {"loss": 6.0}}
+    assert evaluation.best_step == 2
 
 
 def test_masks_that_were_read_do_not_hold_their_file(llava, tmp_path):
     """Windows neither replaces nor removes a file that a tensor lies in."""
-    from geochg.training.finetune.pruning import magnitude_masks, save_masks
+    from geochg.training.finetune.pruning import magnitude_masks, save_pruning_masks
 
-    network = whole_pupil(find_base(llava), TuneOptions(), tmp_path).network
-    save_masks(magnitude_masks(network, 0.1), tmp_path)
-    masks = load_masks(tmp_path)
+    network = open_whole_base(find_base(llava), TuneOptions(), tmp_path).network
+    save_pruning_masks(magnitude_masks(network, 0.1), tmp_path)
+    masks = load_pruning_masks(tmp_path)
     kept = {name: mask.clone() for name, mask in masks.items()}
-    file = tmp_path / MASKS
+    file = tmp_path / PRUNING_MASKS
     head = file.read_bytes()[:8]
     start = 8 + int.from_bytes(head, "little")
     with file.open("r+b") as writing:
@@ -124,9 +123,10 @@ def test_masks_that_were_read_do_not_hold_their_file(llava, tmp_path):
 
 
 def test_a_history_is_taken_up_to_the_step_it_goes_on_from(tmp_path):
-    watching = Watching(tmp_path, Metric.LOSS, 1, 2, dict, lambda file: None, print)
+    options = TuneOptions(evaluate_steps=1, patience=2)
+    evaluation = EvaluationCallback(tmp_path, options, dict, lambda file: None, print)
     found = {str(step): {"loss": loss} for step, loss in enumerate((3.0, 1.0, 2.0, 2.5, 0.5), 1)}
     (tmp_path / "evaluations.json").write_text(json.dumps(found), encoding="utf-8")
     for step, best, is_over in ((1, 1, False), (3, 2, False), (4, 2, True)):
-        watching.take_up(step)
-        assert (watching.best_step, watching.is_over) == (best, is_over)
+        evaluation.restore(step)
+        assert (evaluation.best_step, evaluation.is_over) == (best, is_over)

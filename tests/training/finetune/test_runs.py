@@ -9,8 +9,8 @@ import sys
 import deltavlm_factory
 import pytest
 import torch
-from lessons import tuned, write_rows
 from safetensors.torch import load_file
+from tuning_rows import tuned, write_rows
 from vlm_factory import save_vlm
 
 from geochg.datasets.examples import read_examples
@@ -20,23 +20,20 @@ from geochg.models.model_files import UNFINISHED
 from geochg.models.registry import load_model
 from geochg.records import Task
 from geochg.tasks import ask
-from geochg.training.checkpoints import WHOLE
+from geochg.training.checkpoints import WHOLE, explain_write_errors
 from geochg.training.finetune.adapters import make_trainable
-from geochg.training.finetune.base import find_base
-from geochg.training.finetune.base_loading import open_pupil, whole_pupil
-from geochg.training.finetune.dry_run import rehearsed
+from geochg.training.finetune.base import find_base, open_base, open_whole_base
 from geochg.training.finetune.options import TuneOptions, preset, presets
-from geochg.training.finetune.plan import plan
+from geochg.training.finetune.plan import dry_run, plan_run
 from geochg.training.finetune.pruning import (
-    FILE,
-    check_cut,
-    cut,
-    keep_cut,
-    load_masks,
+    apply_masks,
+    check_sparsity,
+    keep_masks_applied,
+    load_pruning_masks,
     magnitude_masks,
     sparsity,
 )
-from geochg.training.storage import writing_told
+from geochg.training.finetune.run_state import PRUNING_MASKS
 
 
 @pytest.fixture(scope="module")
@@ -107,51 +104,51 @@ def test_prune_quantise_adapt_merge_reload(kind, quantize, share, bases, rows, t
     work = tmp_path / "look"
     work.mkdir()
     if share:
-        dense = whole_pupil(base, TuneOptions(), work)
+        dense = open_whole_base(base, TuneOptions(), work)
         masks = magnitude_masks(dense.network, share)
         assert sparsity(dense.network, masks) < share / 2
-        pruned = whole_pupil(base, options, work)
+        pruned = open_whole_base(base, options, work)
         assert sparsity(pruned.network, masks) == pytest.approx(share, abs=1e-4)
-        quantised, kept = open_pupil(base, options, "cpu", work)
+        quantised, kept = open_base(base, options, "cpu", work)
         assert all(torch.equal(kept[name], masks[name]) for name in masks)
         make_trainable(quantised, base, options)
         if quantize:
-            whole_quantised, _ = open_pupil(
+            whole_quantised, _ = open_base(
                 base, TuneOptions(quantize=quantize, device="cpu"), "cpu", work
             )
             with pytest.raises(ModelError, match="packed by quantisation"):
                 magnitude_masks(whole_quantised.network, share)
     card = tuned(bases[kind], rows, tmp_path, **given)
     name = bases[kind].partition(":")[0]
-    again = whole_pupil(find_base(f"{name}:{tmp_path / 'out'}"), TuneOptions(), tmp_path)
+    again = open_whole_base(find_base(f"{name}:{tmp_path / 'out'}"), TuneOptions(), tmp_path)
     if share:
         assert card["results"]["sparsity"] == pytest.approx(share, abs=1e-4)
-        saved = load_masks(tmp_path / "out")
-        assert (tmp_path / "out" / FILE).is_file()
+        saved = load_pruning_masks(tmp_path / "out")
+        assert (tmp_path / "out" / PRUNING_MASKS).is_file()
         assert sparsity(again.network, saved) == pytest.approx(share, abs=1e-4)
         assert all(torch.equal(saved[name], masks[name]) for name in masks)
     # The same without merging: base in full precision, adapter beside it.
-    lessons = read_examples(rows)[:3]
-    from geochg.training.finetune.sample import lesson_of
+    examples = read_examples(rows)[:3]
+    from geochg.training.finetune.sample import load_sample
 
-    inputs = again.inputs([lesson_of(example, masks=False) for example in lessons])
+    inputs = again.inputs([load_sample(example, masks=False) for example in examples])
     with torch.no_grad():
-        found = float(again.eval()(**inputs)["words"])
-        plain = float(whole_pupil(base, TuneOptions(), tmp_path).eval()(**inputs)["words"])
+        found = float(again.eval()(**inputs)["text"])
+        plain = float(open_whole_base(base, TuneOptions(), tmp_path).eval()(**inputs)["text"])
     assert found != plain
     if not share:
         other = tmp_path / "beside"
         tuned(bases[kind], rows, other, **{**given, "merge": False})
-        beside = whole_pupil(base, TuneOptions(), tmp_path)
-        from geochg.training.finetune.adapters import merge_into
+        beside = open_whole_base(base, TuneOptions(), tmp_path)
+        from geochg.training.finetune.adapters import merge_saved_adapter
 
-        merge_into(beside, other / "out")
+        merge_saved_adapter(beside, other / "out")
         with torch.no_grad():
-            assert float(beside.eval()(**inputs)["words"]) == pytest.approx(found, rel=1e-4)
+            assert float(beside.eval()(**inputs)["text"]) == pytest.approx(found, rel=1e-4)
 
 
 def test_pruning_cuts_the_smallest_of_each_layer(bases, tmp_path):
-    network = whole_pupil(find_base(bases["llava"]), TuneOptions(), tmp_path).network
+    network = open_whole_base(find_base(bases["llava"]), TuneOptions(), tmp_path).network
     masks = magnitude_masks(network, 0.1)
     assert not any("vision" in name or "embed" in name or "lm_head" in name for name in masks)
     total = sum(mask.numel() for mask in masks.values())
@@ -165,8 +162,8 @@ def test_pruning_cuts_the_smallest_of_each_layer(bases, tmp_path):
 def test_a_pruned_base_that_is_opened_again_knows_what_it_came_from(bases, tmp_path):
     # Files exported from the base lie there, and what comes out gets such files too.
     base = find_base(bases["deltavlm"])
-    pupil = whole_pupil(base, TuneOptions(prune=0.1, device="cpu"), tmp_path)
-    assert pupil.folder == base.folder
+    model = open_whole_base(base, TuneOptions(prune=0.1, device="cpu"), tmp_path)
+    assert model.folder == base.folder
 
 
 def test_what_is_cut_grows_back_unless_it_is_kept_cut():
@@ -177,10 +174,10 @@ def test_what_is_cut_grows_back_unless_it_is_kept_cut():
             {"language_model": torch.nn.Sequential(torch.nn.Linear(8, 8, bias=False))}
         )
         masks = magnitude_masks(model, 0.25)
-        cut(model, masks)
+        apply_masks(model, masks)
         optimizer = torch.optim.AdamW(model.parameters(), lr=0.1)
         if kept:
-            keep_cut(model, masks, optimizer)
+            keep_masks_applied(model, masks, optimizer)
         for _ in range(3):
             optimizer.zero_grad()
             (model["language_model"](torch.ones(1, 8)) ** 2).sum().backward()
@@ -192,8 +189,10 @@ def test_what_is_cut_grows_back_unless_it_is_kept_cut():
 def test_whole_parts_are_trained_and_stay_cut(bases, rows, tmp_path):
     card = tuned(bases["llava"], rows, tmp_path, lora=(), full=("language",), prune=0.1)
     assert card["results"]["sparsity"] == pytest.approx(0.1, abs=1e-4)
-    before = whole_pupil(find_base(bases["llava"]), TuneOptions(), tmp_path).network.state_dict()
-    after = whole_pupil(
+    before = open_whole_base(
+        find_base(bases["llava"]), TuneOptions(), tmp_path
+    ).network.state_dict()
+    after = open_whole_base(
         find_base(f"vlm:{tmp_path / 'out'}"), TuneOptions(), tmp_path
     ).network.state_dict()
     moved = {name for name in before if not torch.equal(before[name], after[name])}
@@ -320,26 +319,26 @@ def test_gradients_of_a_step_do_not_depend_on_how_it_is_split(bases, rows, tmp_p
     assert max(float((one[name] - two[name]).abs().max()) for name in one) < 1e-5
 
 
-def test_a_rehearsal_tells_what_is_trained_and_trains_nothing(bases, rows, tmp_path):
+def test_a_dry_run_tells_what_is_trained_and_trains_nothing(bases, rows, tmp_path):
     options = TuneOptions(rank=4, batch_size=2, epochs=2, device="cpu", bf16=False)
-    what = plan(read_examples(rows), [], find_base(bases["llava"]), options)
-    told = rehearsed(what, tmp_path / "w")
+    plan = plan_run(read_examples(rows), [], find_base(bases["llava"]), options)
+    report = dry_run(plan, tmp_path / "w")
     # Per layer: q and o 32x32, k and v 32x16, gate and up 32x48, down 48x32.
     each = 2 * (32 + 32) + 2 * (32 + 16) + 3 * (32 + 48)
-    assert told.trained_parameters == 2 * 4 * each
-    assert told.rows == 9
-    assert told.steps == 9
-    assert told.learning_bytes == 12 * told.trained_parameters
-    assert 0 < told.step_seconds < 60
-    assert told.seconds == pytest.approx(told.step_seconds * 9, abs=0.06)
-    assert told.fits
+    assert report.trained_parameters == 2 * 4 * each
+    assert report.rows == 9
+    assert report.steps == 9
+    assert report.learning_bytes == 12 * report.trained_parameters
+    assert 0 < report.step_seconds < 60
+    assert report.seconds == pytest.approx(report.step_seconds * 9, abs=0.06)
+    assert report.fits
     assert not list((tmp_path / "w").iterdir())
 
 
 def test_too_little_memory_is_told_before_the_first_step(bases, rows, tmp_path, monkeypatch):
-    from geochg.training.finetune import memory
+    from geochg.training.finetune import base
 
-    monkeypatch.setattr(memory, "available_bytes", lambda device: 1000)
+    monkeypatch.setattr(base, "available_bytes", lambda device: 1000)
     with pytest.raises(ModelError, match="the weights of the base alone take") as caught:
         tuned(bases["llava"], rows, tmp_path)
     assert "--quantize 4bit" in caught.value.hint
@@ -417,12 +416,12 @@ def test_a_new_run_takes_nothing_of_an_older_one(quantize, bases, rows, tmp_path
 
 
 def test_masks_that_cut_another_share_are_refused(bases, tmp_path):
-    network = whole_pupil(find_base(bases["llava"]), TuneOptions(), tmp_path).network
+    network = open_whole_base(find_base(bases["llava"]), TuneOptions(), tmp_path).network
     masks = magnitude_masks(network, 0.1)
-    cut(network, masks)
-    assert check_cut(network, masks, 0.1) == pytest.approx(0.1, abs=1e-3)
+    apply_masks(network, masks)
+    assert check_sparsity(network, masks, 0.1) == pytest.approx(0.1, abs=1e-3)
     with pytest.raises(RunError, match=r"not a share of 0\.2"):
-        check_cut(network, masks, 0.2)
+        check_sparsity(network, masks, 0.2)
 
 
 def test_a_run_goes_on_without_what_was_half_written(unbroken, bases, rows, tmp_path):
@@ -459,13 +458,13 @@ def test_a_disk_that_takes_no_more_is_told(writer, tmp_path):
 import resource, signal, sys, torch
 from pathlib import Path
 from geochg.errors import RunError
-from geochg.training.storage import writing_told
+from geochg.training.checkpoints import explain_write_errors
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 file = Path(sys.argv[1])
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 try:
-  with writing_told(file.parent):
+  with explain_write_errors(file.parent):
     {write}
 except RunError as error:
     sys.exit(0 if "make room" in error.hint else 2)
@@ -477,5 +476,5 @@ sys.exit(3)
 
 
 def test_what_is_no_matter_of_the_disk_is_left_as_it_is(tmp_path):
-    with pytest.raises(RuntimeError, match="shapes"), writing_told(tmp_path):
+    with pytest.raises(RuntimeError, match="shapes"), explain_write_errors(tmp_path):
         raise RuntimeError("shapes do not match")
