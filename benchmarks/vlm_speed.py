@@ -23,10 +23,11 @@ import numpy as np
 import torch
 
 from geochg.models.base import ModelIdentity
-from geochg.models.vlm.backend import VlmModel, VlmOptions
+from geochg.models.vlm.backend import VlmModel
 from geochg.models.vlm.chat import VICUNA, ChatWriter
 from geochg.models.vlm.families import FAMILIES
 from geochg.models.vlm.generation import CELL_QUESTION, COUNT_QUESTION
+from geochg.models.vlm.options import VlmOptions
 from geochg.models.vlm.prefix import PrefixEngine
 from geochg.records import GRID_CELLS, PixelWindow, Task, Tile, TileWindow
 from geochg.tasks import ask

@@ -111,7 +111,7 @@ class ModelIdentity:
 
 
 @contextmanager
-def naming(model: ChangeModel) -> Iterator[None]:
+def backend_errors(model: ChangeModel) -> Iterator[None]:
     """Turns what a backend did not foresee into an error that names the backend.
 
     Backends come from anyone, so this is the one place that catches everything.
@@ -198,7 +198,7 @@ class ChangeModel(ABC):
             ModelError: If the model cannot work on such a pair (too few bands, say).
         """
 
-    def worded(self, question: Question) -> str:
+    def prompt(self, question: Question) -> str:
         """What is put to the model for a question, for the provenance of the output.
 
         Args:
@@ -223,19 +223,19 @@ class ChangeModel(ABC):
             other tiles of the batch.
         """
 
-    def talk(
+    def converse(
         self, tile: Tile, facts: PairFacts, exchanges: Sequence[Exchange], question: str
     ) -> Iterator[str]:
-        """Answers a free question about one place, in a talk that may have gone on for a while.
+        """Answers a free question about a tile, in a conversation that may have begun before.
 
-        A model that outlines answers from what it outlines, counts and describes
-        (`models.plain_talk`); one that takes free questions is asked, without what was said before.
+        A model that outlines answers from its outlines, counts and captions
+        (`models.chat.rule_based`); one that takes free questions is asked without the exchanges.
 
         Args:
-            tile: The place.
-            facts: Of the pair.
-            exchanges: What was asked and said before.
-            question: What is asked now.
+            tile: The pixels of the place that is asked about.
+            facts: What holds for the whole pair.
+            exchanges: Earlier questions with their answers.
+            question: The new question.
 
         Yields:
             The answer, piece by piece.

@@ -10,19 +10,20 @@ from typing import Any
 
 from geochg.errors import CancelledRunError
 from geochg.features.cells import CellSettings, tile_result
-from geochg.models.base import ChangeModel, naming
+from geochg.models.base import ChangeModel, backend_errors
 from geochg.models.loading import load_chosen, mapped_questions
 from geochg.options import AnalyzeOptions
-from geochg.pipeline.analyze import reading_threads
 from geochg.pipeline.batching import has_core
+from geochg.pipeline.run import reading_threads
 from geochg.records import Tile, TileFailure
-from geochg.tasks.quantities import rounded
+from geochg.tasks.quantities import rounded_value
+from geochg.tiling.gdal import gdal_settings
 from geochg.tiling.layout import Layout
 from geochg.tiling.pair import RasterPair, place_pair, tiles_of
 from geochg.tiling.pair_checks import Remark
 from geochg.tiling.preparation import Preparation, prepare
 from geochg.tiling.read import ReadPlan, read_ahead
-from geochg.tiling.source import RasterSource, can_open, gdal_settings
+from geochg.tiling.source import RasterSource, can_open
 
 __all__ = ["PairDescription", "can_open", "describe"]
 
@@ -62,8 +63,8 @@ class PairDescription:
                 "crs": str(self.pair.grid.crs),
                 "width_px": width_px,
                 "height_px": height_px,
-                "pixel_m": rounded(area_m2**0.5, 3),
-                "overlap_km2": rounded(area_m2 * height_px * width_px / 1e6, 4),
+                "pixel_m": rounded_value(area_m2**0.5, 3),
+                "overlap_km2": rounded_value(area_m2 * height_px * width_px / 1e6, 4),
             },
             "bands": list(self.pair.bands.names),
             "note": "; ".join(remark.text for remark in self.remarks),
@@ -135,14 +136,14 @@ def _expected_seconds(
         return None
     _stop_if_set(cancel)
     start = time.perf_counter()
-    with naming(model):
+    with backend_errors(model):
         # A survey's sample is bounded, so a few tiles take as long as many.
         model.survey(pair.facts, tiles if model.capabilities.surveys else [])
     fitting_s = time.perf_counter() - start
     _stop_if_set(cancel)
     start = time.perf_counter()
     settings = CellSettings(options.geometry, options.classes, ballot=options.vote)
-    with naming(model):
+    with backend_errors(model):
         answered = model.answer(tiles, mapped_questions(model, options.prompts))
     for tile, answers in zip(tiles, answered, strict=True):
         if not isinstance(answers, TileFailure):

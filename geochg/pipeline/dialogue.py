@@ -7,18 +7,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from geochg.errors import OptionError, RunError
-from geochg.models.base import ChangeModel, naming
+from geochg.models.base import ChangeModel, backend_errors
 from geochg.models.loading import load_chosen
 from geochg.options import AnalyzeOptions
 from geochg.pipeline.batching import has_core
 from geochg.records import Exchange, PixelWindow, Tile, TileFailure, TileWindow
 from geochg.safety.untrusted_text import printable, printable_pieces
 from geochg.tiling.aoi import square_around
+from geochg.tiling.gdal import gdal_settings
 from geochg.tiling.layout import Layout
 from geochg.tiling.pair import RasterPair, nothing_valid, place_pair
 from geochg.tiling.preparation import prepare
 from geochg.tiling.read import read_ahead
-from geochg.tiling.source import gdal_settings
 
 FARTHEST_LON = 540.0
 FARTHEST_LAT = 90.0
@@ -58,8 +58,8 @@ class Dialogue:
         if not asked:
             raise OptionError("nothing is asked", "write a question")
         pieces = []
-        with naming(self.model):
-            said = self.model.talk(self.tile, self.pair.facts, self.exchanges, asked)
+        with backend_errors(self.model):
+            said = self.model.converse(self.tile, self.pair.facts, self.exchanges, asked)
             for piece in printable_pieces(said):
                 pieces.append(piece)
                 yield piece
@@ -107,7 +107,7 @@ def open_dialogue(
         pair = placed.with_bands(options, model.capabilities.bands)
         pair = _seen(pair, options, model) if square is None else replace(pair, grid=square)
         tile = _whole(pair, options, model)
-    with naming(model):
+    with backend_errors(model):
         model.survey(pair.facts, [tile] if model.capabilities.surveys else [])
     return Dialogue(model, pair, tile)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,59 +14,28 @@ import numpy as np
 import rasterio
 from odc.geo.geobox import GeoBox
 from rasterio import DatasetReader
+from rasterio.enums import MaskFlags
 from rasterio.errors import RasterioError
 from rasterio.vrt import WarpedVRT
 
 from geochg.errors import InputError
 from geochg.files.remote_files import is_remote, refuse_remote, refuse_remote_item
 from geochg.files.sidecars import container
+from geochg.options import DateOptions
 from geochg.safety.untrusted_text import cleaned, printable, without_secrets
 from geochg.tiling.acquired import acquired
 from geochg.tiling.alpha import marked_alpha, read_alpha
 from geochg.tiling.bands import Band, describe_bands
 from geochg.tiling.collar import Collar, find_collars
-from geochg.tiling.drivers import drivers_for
-from geochg.tiling.lossy import lossy_codec
-from geochg.tiling.noisy_collar import noisy_collar
+from geochg.tiling.gdal import drivers_for, gdal_settings
+from geochg.tiling.noisy_collar import lossy_codec, noisy_collar
 from geochg.tiling.placement import check_control_points, check_placement
 from geochg.tiling.unreadable import not_opened
-from geochg.tiling.validity import Alpha, mask_kind, validity_of
+from geochg.tiling.validity import Alpha, mask_kind, nodata_of, validity_of
 from geochg.tiling.virtual import PALETTE, is_negative, is_palette, open_view
-
-GDAL_OPTIONS = {
-    # A bounded block cache, in bytes, keeps memory flat however large the raster; it holds the
-    # rows of blocks that overlapping tiles read twice.
-    "GDAL_CACHEMAX": 128 * 1024 * 1024,
-    # An MRF of another raster else keeps what is read of that in files beside itself.
-    "MRF_BYPASSCACHING": "YES",
-    # Masks, overviews and world files beside a raster on this machine are looked for by name;
-    # listing a folder of a million files is not worth its time. Beside one on a server nothing is
-    # looked for: see `gdal_settings`.
-    "GDAL_DISABLE_READDIR_ON_OPEN": "TRUE",
-    "VSI_CACHE": "TRUE",
-}
-
 
 _NAMING_ITEMS = (("OVERVIEWS", "OVERVIEW_FILE"), ("GEOLOCATION", "X_DATASET"))
 """Metadata, by domain and name, that names further files."""
-
-_NOTHING_ENDS_SO = "{no-such-ending}"
-
-
-def gdal_settings(name: str = "", *, fetches: bool = True) -> AbstractContextManager[Any]:
-    """How GDAL reads while it lasts, in this thread; its block cache is the whole process's.
-
-    Args:
-        name: What is read; empty for all that a run reads.
-        fetches: Whether files may be fetched from other machines.
-    """
-    # Guards what a look into the files has missed: GDAL then opens no file behind an address.
-    settings = {} if fetches else {"CPL_VSIL_CURL_ALLOWED_EXTENSIONS": _NOTHING_ENDS_SO}
-    if is_remote(name):
-        # A server may answer each guess at a mask's name with a page, or with one without end.
-        settings["GDAL_DISABLE_READDIR_ON_OPEN"] = "EMPTY_DIR"
-    env: AbstractContextManager[Any] = rasterio.Env(**{**GDAL_OPTIONS, **settings})
-    return env
 
 
 @dataclass(frozen=True)
@@ -93,6 +62,7 @@ class RasterSource:
             of them was taken because none was named.
         files: Every local file behind it: containers, masks beside it, sources of a VRT.
         fetches: Whether reading it may ask another machine.
+        options: How it is read.
         lossy: The codec by which it is compressed, where that keeps no exact values; else empty.
     """
 
@@ -114,6 +84,7 @@ class RasterSource:
     files: tuple[str, ...] = ()
     fetches: bool = False
     lossy: str = ""
+    options: DateOptions = field(default_factory=DateOptions)
 
     def dtype_of(self, numbers: Sequence[int]) -> str:
         """The type that holds the values of some bands, by their numbers."""
@@ -133,18 +104,19 @@ class RasterSource:
         }
 
 
-def read_source(path: str | os.PathLike[str], *, allow_remote: bool = False) -> RasterSource:
+def read_source(path: str | os.PathLike[str], options: DateOptions | None = None) -> RasterSource:
     """Opens a raster, checks that it can be placed on the ground, and describes it.
 
     Args:
         path: Anything GDAL opens: a file, `/vsicurl/...`, `NETCDF:"a.nc":band`, ...
-        allow_remote: Whether a file on this machine may name rasters elsewhere.
+        options: How it is read; the defaults when None.
 
     Raises:
         InputError: If it cannot be opened, has no CRS or no place, has no data band, or would make
             requests that nobody asked for.
     """
-    name = os.fspath(path)
+    name, options = os.fspath(path), options or DateOptions()
+    allow_remote = options.allow_remote
     refuse_remote(name, allow=allow_remote)
     fetches = allow_remote or is_remote(name)
     with gdal_settings(name, fetches=fetches), ExitStack() as stack:
@@ -168,8 +140,8 @@ def read_source(path: str | os.PathLike[str], *, allow_remote: bool = False) -> 
             geobox=GeoBox(dataset.shape, dataset.transform, _odc_crs(dataset)),
             bands=bands,
             dtype=bands[0].dtype,
-            nodata=raw.nodata,
-            mask=mask_kind(raw, alpha),
+            nodata=nodata_of(raw, 1, options),
+            mask=mask_kind(raw, alpha, options),
             alpha=alpha,
             measured_alpha=0 if alpha else marked_alpha(raw) or 0,
             placed_by="transform" if dataset is seen else "gcps",
@@ -181,6 +153,7 @@ def read_source(path: str | os.PathLike[str], *, allow_remote: bool = False) -> 
             files=tuple(sorted(_local_files(name))),
             fetches=fetches,
             lossy=lossy_codec(raw),
+            options=options,
         )
 
 
@@ -254,14 +227,16 @@ def open_valid(
     """
     with ExitStack() as stack:
         raw = _open(source.path, stack, fetches=source.fetches)
-        validity = validity_of(raw, wanted, source.alpha)
+        validity = validity_of(raw, wanted, source.alpha, source.options)
         for collar in collars:
             cells = stack.enter_context(collar.raster())
             validity = (*validity, collar.tests(wanted, cells.name))
         dtype = source.dtype_of(wanted)
         plain = all(raw.dtypes[number - 1] == dtype for number in wanted) if raw.count > 1 else True
         step_px = step_px if raw.crs is not None else 1
-        changed = is_palette(raw) or is_negative(raw) or not plain
+        # What the file calls nodata is told by the alpha band only.
+        has_nodata = any(MaskFlags.nodata in flags for flags in raw.mask_flag_enums)
+        changed = is_palette(raw) or is_negative(raw) or has_nodata or not plain
         if validity or changed or marked_alpha(raw) or step_px > 1:
             view = open_view(raw, validity, dtype, wanted, step_px)
             dataset = stack.enter_context(view)
@@ -287,7 +262,7 @@ def collars_of(
         return ()
     with gdal_settings(source.path, fetches=source.fetches), ExitStack() as stack:
         raw = _open(source.path, stack, fetches=source.fetches)
-        nodata = [raw.nodatavals[number - 1] for number in wanted]
+        nodata = [nodata_of(raw, number, source.options) for number in wanted]
         try:
             found = find_collars(raw, wanted, nodata)
             if source.mask == "nodata" or raw.crs is None or is_palette(raw):

@@ -9,7 +9,8 @@ import torch
 from deltavlm_factory import dates, tile, tiny_config, tiny_model
 from deltavlm_release import write_release
 
-from geochg.models.deltavlm.backend import DeltaVLMModel, DeltaVLMOptions
+from geochg.models.deltavlm.backend import DeltaVLMModel
+from geochg.models.deltavlm.options import DeltaVLMOptions
 from geochg.records import Task
 from geochg.tasks import ask
 

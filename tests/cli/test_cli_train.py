@@ -133,7 +133,7 @@ def test_a_recipe_goes_on_only_as_it_was_begun(made, imagery, flag, value):
     given = dict(zip(SMALL[::2], SMALL[1::2], strict=True))
     other = [part for pair in ({**given, flag: value}).items() for part in pair]
     result = run("-o", folder / "other", "--work", folder / "work", "--real-dir", imagery, *other)
-    assert f"was begun with {flag} {given[flag]}, not {value}" in str(result.exception)
+    assert f"differs in {flag} ({given[flag]}, not {value})\n" in str(result.exception)
     assert not (folder / "other").exists()
 
 
@@ -195,11 +195,13 @@ def test_a_file_is_no_work_folder(tmp_path, imagery, small):
 @pytest.mark.parametrize("left", ["", ".recipe.json", "recipe.json"])
 def test_a_work_folder_that_is_new_or_its_own_is_taken(tmp_path, small, left):
     from geochg.training.builtin.options import CompactOptions
-    from geochg.training.builtin.recipe import FACTS, _begin
+    from geochg.training.builtin.recipe import RECIPE_STATE, begin_recipe
 
     work = tmp_path / "w"
     work.mkdir()
     if left:
         (work / left).write_text("{}")
-    _begin(work, CompactOptions())
-    assert json.loads((work / FACTS).read_text())["batch_size"] == CompactOptions().batch_size
+    begin_recipe(work, CompactOptions())
+    assert (
+        json.loads((work / RECIPE_STATE).read_text())["batch_size"] == CompactOptions().batch_size
+    )

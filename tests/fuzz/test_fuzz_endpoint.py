@@ -125,7 +125,7 @@ def test_lists_of_models_and_streams_of_a_server(server):
             told(error)
         if text.strip():
             try:
-                pieces = list(model.talk(tile, None, [], text))
+                pieces = list(model.converse(tile, None, [], text))
             except GeochgError as error:
                 told(error)
             else:

@@ -14,8 +14,9 @@ import geochg
 from geochg.errors import ModelError
 from geochg.geometry.hysteresis import changed_pixels
 from geochg.models.builtin import FOLDER
-from geochg.models.deltavlm.backend import DeltaVLMModel, DeltaVLMOptions
+from geochg.models.deltavlm.backend import DeltaVLMModel
 from geochg.models.deltavlm.folder import open_model
+from geochg.models.deltavlm.options import DeltaVLMOptions
 from geochg.models.deltavlm.postprocessing import MOST_CUT, Calibration
 from geochg.models.deltavlm.runtime.onnx_vision import OnnxVision
 from geochg.models.deltavlm.runtime.vision_output import DENSE_FIELDS

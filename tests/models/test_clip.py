@@ -23,8 +23,9 @@ from safetensors.torch import load_file, save_file
 from geochg.errors import InputError, ModelError, OptionError, RunError
 from geochg.features.cells import CellSettings, tile_result
 from geochg.models.base import ModelIdentity
-from geochg.models.clip.backend import ClipModel, ClipOptions
+from geochg.models.clip.backend import ClipModel
 from geochg.models.clip.classes import LandClass, usual_classes
+from geochg.models.clip.options import ClipOptions
 from geochg.models.clip.scoring import Seen, probability, score_at
 from geochg.records import CLASSES, Change, GridCell, Task
 from geochg.tasks import ask

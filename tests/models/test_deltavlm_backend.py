@@ -16,7 +16,8 @@ from transformers import LlamaConfig
 from geochg.errors import CancelledRunError, ModelError, OptionError
 from geochg.events import Progress
 from geochg.models.chat.conversation import NO_COUNTS
-from geochg.models.deltavlm.backend import DeltaVLMModel, DeltaVLMOptions
+from geochg.models.deltavlm.backend import DeltaVLMModel
+from geochg.models.deltavlm.options import DeltaVLMOptions
 from geochg.models.deltavlm.postprocessing import Calibration
 from geochg.models.deltavlm.runtime.torch_vision import TorchVision
 from geochg.models.deltavlm.runtime.vision_output import VISION_BATCH

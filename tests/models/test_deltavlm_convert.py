@@ -13,8 +13,9 @@ from safetensors.torch import load_file, save_file
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from geochg.errors import ModelError
-from geochg.models.deltavlm.backend import DeltaVLMModel, DeltaVLMOptions
+from geochg.models.deltavlm.backend import DeltaVLMModel
 from geochg.models.deltavlm.modeling import DeltaVLMForConditionalGeneration
+from geochg.models.deltavlm.options import DeltaVLMOptions
 from geochg.models.deltavlm.processing import DeltaVLMProcessor
 from geochg.models.deltavlm.release.convert import (
     Release,

@@ -12,8 +12,9 @@ from deltavlm_factory import SIZE_PX, tile, tiny_config, tiny_model
 from safetensors.torch import load_file, save_file
 
 from geochg.errors import ModelError
-from geochg.models.deltavlm.backend import DeltaVLMModel, DeltaVLMOptions
+from geochg.models.deltavlm.backend import DeltaVLMModel
 from geochg.models.deltavlm.export import export
+from geochg.models.deltavlm.options import DeltaVLMOptions
 from geochg.models.deltavlm.postprocessing import Calibration
 from geochg.models.deltavlm.runtime.onnx_language import OnnxSpeaker
 from geochg.models.deltavlm.runtime.onnx_vision import DETECTOR, ENCODER, OnnxVision
@@ -184,7 +185,8 @@ import sys
 sys.path[:0] = {sys.path!r}
 from pathlib import Path
 import numpy as np
-from geochg.models.deltavlm.backend import DeltaVLMModel, DeltaVLMOptions
+from geochg.models.deltavlm.backend import DeltaVLMModel
+from geochg.models.deltavlm.options import DeltaVLMOptions
 from geochg.records import PixelWindow, Task, Tile, TileWindow
 from geochg.tasks import ask
 window = PixelWindow(0, 64, 0, 64)

@@ -291,7 +291,7 @@ def test_neither_thoughts_nor_marks_are_in_captions_and_talks(server, wrap):
     assert caption == Caption("A building has been built.", changed=True)
     assert reply == Reply("You asked: why?")
     for _ in range(2):
-        said = model.talk(tiles(1)[0], None, [Exchange("Where?", "There.")], "Why is it so?")
+        said = model.converse(tiles(1)[0], None, [Exchange("Where?", "There.")], "Why is it so?")
         assert "".join(said) == "You asked: why is it so?"
 
 
@@ -299,7 +299,7 @@ def test_neither_thoughts_nor_marks_are_in_captions_and_talks(server, wrap):
 def test_a_talk_without_an_answer_is_told(server, words):
     server.trouble = lambda number: lambda said: words
     with pytest.raises(RunError, match="no answer"):
-        list(load(server).talk(tiles(1)[0], None, [], "Why is it so?"))
+        list(load(server).converse(tiles(1)[0], None, [], "Why is it so?"))
 
 
 @pytest.mark.parametrize("size", [1, 3, 7, 1000])

@@ -8,10 +8,12 @@ from spoiled import spoil
 from vlm_factory import save_vlm
 
 from geochg.errors import ModelError
-from geochg.models.deltavlm.backend import DeltaVLMModel, DeltaVLMOptions
+from geochg.models.deltavlm.backend import DeltaVLMModel
+from geochg.models.deltavlm.options import DeltaVLMOptions
 from geochg.models.pretrained import FirstUse
 from geochg.models.time_limit import patience
-from geochg.models.vlm.backend import VlmModel, VlmOptions
+from geochg.models.vlm.backend import VlmModel
+from geochg.models.vlm.options import VlmOptions
 from geochg.records import Task
 from geochg.tasks import ask
 

@@ -20,8 +20,9 @@ from vlm_factory import save_adapter, save_vlm
 from geochg.errors import ModelError
 from geochg.models.adapters import adapter_folder
 from geochg.models.builtin import FOLDER
-from geochg.models.deltavlm.backend import DeltaVLMModel, DeltaVLMOptions
+from geochg.models.deltavlm.backend import DeltaVLMModel
 from geochg.models.deltavlm.folder import check_folder, open_model
+from geochg.models.deltavlm.options import DeltaVLMOptions
 from geochg.models.model_files import saved_json
 from geochg.models.model_settings import check_normalisation, check_pattern, check_settings
 from geochg.models.pretrained import opening_told, refuse_rubbish

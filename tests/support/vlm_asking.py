@@ -2,8 +2,9 @@
 
 import torch
 
-from geochg.models.vlm.backend import VlmModel, VlmOptions
+from geochg.models.vlm.backend import VlmModel
 from geochg.models.vlm.engine import Text
+from geochg.models.vlm.options import VlmOptions
 from geochg.records import (
     Presence,
     Task,

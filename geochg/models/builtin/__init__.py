@@ -12,8 +12,9 @@ from typing import ClassVar, Self
 
 from geochg.errors import ModelError
 from geochg.models.base import Capabilities, ChangeModel
-from geochg.models.deltavlm.backend import DeltaVLMModel, DeltaVLMOptions
+from geochg.models.deltavlm.backend import DeltaVLMModel
 from geochg.models.deltavlm.map_answers import map_answer
+from geochg.models.deltavlm.options import DeltaVLMOptions
 from geochg.options import Options
 from geochg.records import Answer, Exchange, Outlines, PairFacts, Presence, Question, Tile
 
@@ -62,17 +63,17 @@ class BuiltinModel(DeltaVLMModel):
         sentence = self.detector.head.no_change_sentence
         return map_answer(question.task, outlines, presence, tile, sentence)
 
-    def talk(
+    def converse(
         self, tile: Tile, facts: PairFacts, exchanges: Sequence[Exchange], question: str
     ) -> Iterator[str]:
-        """Answers from outlines, counts and caption; see `ChangeModel.talk`.
+        """Answers from outlines, counts and caption; see `ChangeModel.converse`.
 
         Its language model is too small for questions that it was not taught; with an adapter it
         answers all the same.
         """
         if self.options.adapter:
-            return super().talk(tile, facts, exchanges, question)
-        return ChangeModel.talk(self, tile, facts, exchanges, question)
+            return super().converse(tile, facts, exchanges, question)
+        return ChangeModel.converse(self, tile, facts, exchanges, question)
 
 
 __all__ = ["BuiltinModel"]

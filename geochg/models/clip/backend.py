@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from geochg.errors import OptionError
 from geochg.models.base import Capabilities, ChangeModel, ModelIdentity
 from geochg.models.chat.conversation import NUMBERLESS, unchanged
 from geochg.models.clip.classes import LandClass, read_classes, usual_classes
-from geochg.models.clip.scoring import MOST, Seen, located, probability, score_at
+from geochg.models.clip.options import ClipOptions
+from geochg.models.clip.scoring import Seen, located, probability, score_at
 from geochg.models.detectors.sentences import NO_CHANGE
 from geochg.options import Dtype, Options
 from geochg.records import (
@@ -34,48 +33,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from geochg.models.clip.encoder import Encoder
-
-
-@dataclass(frozen=True)
-class ClipOptions(Options):
-    """What `clip` can be told.
-
-    Attributes:
-        classes: A TOML file of the kinds of ground to tell apart; empty for those of geochg.
-        threshold: A place has changed when its probabilities moved by more than this in all, from
-            0 to below 2; `geochg evaluate --fit-threshold` finds it.
-        templates: Sentences with `{}` in the place of a kind of ground; their embeddings are
-            averaged.
-        revision: Of a hub id; empty for the newest.
-        dtype: Of the weights; `auto` for `float32`.
-    """
-
-    BOUNDS: ClassVar[Mapping[str, tuple[float, float]]] = {
-        "threshold": (0, MOST),
-    }
-
-    classes: str = ""
-    threshold: float = 0.5
-    templates: tuple[str, ...] = (
-        "a satellite image of {}",
-        "an aerial photograph that shows {}",
-        "{} as seen from straight above",
-    )
-    revision: str = ""
-    dtype: Dtype = Dtype.AUTO
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.threshold < MOST:
-            raise OptionError(f"threshold {self.threshold}", "it must lie from 0 to below 2")
-        if not self.templates:
-            raise OptionError("there are no templates", 'write templates = ["a photo of {}"]')
-        for template in self.templates:
-            if template.count("{}") != 1:
-                raise OptionError(
-                    f"the template {template!r} has no single place for a class",
-                    "write {} there, once",
-                )
-        super().__post_init__()
 
 
 class ClipModel(ChangeModel):
@@ -217,6 +174,3 @@ def _slices(tile: Tile, cell: GridCell) -> tuple[slice, slice]:
         for size in tile.valid.shape
     )
     return rows[cell.row], cols[cell.col]
-
-
-__all__ = ["ClipModel", "ClipOptions"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -16,6 +16,7 @@ from geochg.geometry.hysteresis import presence_of
 from geochg.models.base import Capabilities, ChangeModel, ModelIdentity
 from geochg.models.chat.conversation import Conversation, settled, unchanged
 from geochg.models.deltavlm.detector import SCENE_TILES, Detector, Scene, joined
+from geochg.models.deltavlm.options import DeltaVLMOptions
 from geochg.models.deltavlm.postprocessing import OutlineMaker
 from geochg.models.devices import torch_device
 from geochg.models.pretrained import FirstUse
@@ -44,34 +45,6 @@ if TYPE_CHECKING:
 
 LARGE_PARAMETERS = 1_000_000_000
 """Models above this run in half precision on a GPU; smaller ones give the same everywhere."""
-
-
-@dataclass(frozen=True)
-class DeltaVLMOptions(Options):
-    """What `deltavlm` can be told; None takes what was calibrated with the model.
-
-    Attributes:
-        threshold: Least probability (0-1) of a changed pixel.
-        beams: Beams of the language model's search.
-        max_tokens: Most tokens of an answer.
-        adapter: A PEFT folder to put on the model; empty for none.
-    """
-
-    BOUNDS: ClassVar[Mapping[str, tuple[float, float]]] = {
-        "threshold": (0, 1),
-        "beams": (1, 64),
-        "max_tokens": (1, 100_000),
-    }
-
-    threshold: float | None = None
-    beams: int | None = None
-    max_tokens: int | None = None
-    adapter: str = ""
-
-    def generation(self) -> dict[str, int]:
-        """Over the generation defaults saved with the model."""
-        given = {"num_beams": self.beams, "max_new_tokens": self.max_tokens}
-        return {name: value for name, value in given.items() if value is not None}
 
 
 class DeltaVLMModel(ChangeModel):
@@ -228,10 +201,10 @@ class DeltaVLMModel(ChangeModel):
                 answers[place] = given
         return answers
 
-    def talk(
+    def converse(
         self, tile: Tile, facts: PairFacts, exchanges: Sequence[Exchange], question: str
     ) -> Iterator[str]:
-        """Goes on with a talk in the language model's words; see `ChangeModel.talk`."""
+        """Goes on with a talk in the language model's words; see `ChangeModel.converse`."""
         from geochg.models.deltavlm.runtime.language import turn_prompt
 
         if failure := _failure(tile):
@@ -377,6 +350,3 @@ def _dtype(device: str, size_bytes: int) -> torch.dtype:
     if not (large and device.startswith("cuda")):
         return torch.float32
     return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
-
-
-__all__ = ["DeltaVLMModel", "DeltaVLMOptions"]

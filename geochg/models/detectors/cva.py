@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from geochg.models.detectors.options import CvaOptions
 from geochg.models.detectors.standardise import standardised_difference
-from geochg.models.detectors.statistical import StatisticalModel, StatisticalOptions
+from geochg.models.detectors.statistical import StatisticalModel
 from geochg.options import Options
 
 if TYPE_CHECKING:
     from geochg.models.detectors.difference import LinearDifference
     from geochg.models.detectors.sample import PixelSample
-
-
-@dataclass(frozen=True)
-class CvaOptions(StatisticalOptions):
-    """What `cva` can be told; its `threshold` is in standard deviations of the scene."""
 
 
 class CvaModel(StatisticalModel):

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from geochg.errors import ModelError, OptionError
+from geochg.errors import ModelError
 from geochg.models.detectors.difference import LinearDifference, strength
+from geochg.models.detectors.options import IrmadOptions
 from geochg.models.detectors.standardise import standardised_difference
-from geochg.models.detectors.statistical import StatisticalModel, StatisticalOptions
+from geochg.models.detectors.statistical import StatisticalModel
 from geochg.models.detectors.threshold import FALSE_ALARM, noise_quantile
 from geochg.options import Options
 
@@ -31,27 +31,6 @@ LEAST_EIGENVALUE = 1e-6
 
 LEAST_NOISE = 0.02
 """Noise of a MAD variate in standard deviations of its canonical variates, at the least."""
-
-
-@dataclass(frozen=True)
-class IrmadOptions(StatisticalOptions):
-    """What `irmad` can be told; its `threshold` is in standard deviations of the noise.
-
-    Attributes:
-        max_iterations: Rounds of reweighting at most.
-    """
-
-    BOUNDS: ClassVar[Mapping[str, tuple[float, float]]] = {
-        "threshold": (0, 1e12),
-        "max_iterations": (1, 100_000),
-    }
-
-    max_iterations: int = 50
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.max_iterations < 1:
-            raise OptionError(f"max_iterations {self.max_iterations}", "it must be above zero")
 
 
 class IrmadModel(StatisticalModel):

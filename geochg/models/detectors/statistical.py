@@ -5,15 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Self, cast
 
 import numpy as np
 
-from geochg.errors import ModelError, OptionError
+from geochg.errors import ModelError
 from geochg.models.base import Capabilities, ChangeModel, ModelIdentity
 from geochg.models.detectors.difference import LinearDifference, sharp_strength, strength
+from geochg.models.detectors.options import StatisticalOptions
 from geochg.models.detectors.sample import PixelSample, finite_pixels, sample_pixels
 from geochg.models.detectors.sentences import NO_CHANGE, sentence
 from geochg.models.detectors.smooth import smoothed
@@ -80,27 +81,6 @@ class TileChange:
     kinds: NDArray[np.uint8] | None
     channels: int
     valid_px: int
-
-
-@dataclass(frozen=True)
-class StatisticalOptions(Options):
-    """What every such backend can be told.
-
-    Attributes:
-        threshold: Strength above which a pixel is changed (root mean square over the layers of the
-            difference, in the backend's unit); None to find it in the data.
-    """
-
-    BOUNDS: ClassVar[Mapping[str, tuple[float, float]]] = {
-        "threshold": (0, 1e12),
-    }
-
-    threshold: float | None = None
-
-    def __post_init__(self) -> None:
-        if self.threshold is not None and not self.threshold > 0:
-            raise OptionError(f"threshold {self.threshold}", "it must be above zero")
-        super().__post_init__()
 
 
 class StatisticalModel(ChangeModel):

@@ -9,16 +9,16 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
-from geochg.errors import OptionError, RunError
+from geochg.errors import RunError
 from geochg.models.base import Capabilities, ChangeModel, ModelIdentity
 from geochg.models.chat.conversation import INTRODUCTION, Conversation, presence_first
 from geochg.models.endpoint.address import Address
 from geochg.models.endpoint.chat import Chat, Key, Message
+from geochg.models.endpoint.options import EndpointOptions
 from geochg.models.endpoint.reply import NoAnswerError
 from geochg.models.images import data_uri
 from geochg.options import Options
@@ -30,57 +30,9 @@ from geochg.records import (
     Tile,
     TileAnswers,
 )
-from geochg.safety.untrusted_text import secret_names
 
 SILENT_REQUESTS = 3
 """After so many requests in a row without any answer, it is asked whether the endpoint is there."""
-
-
-@dataclass(frozen=True)
-class EndpointOptions(Options):
-    """What `openai` can be told.
-
-    Attributes:
-        concurrency: Requests under way at once.
-        timeout_s: How long a whole answer may take.
-        retries: How often a request is sent again after 408, 409, 429, 5xx or a lost connection,
-            waiting longer each time, as long as the endpoint says.
-        max_tokens: Most tokens of an answer.
-        key_variable: Environment variable that holds the key; needed by endpoints that want one.
-        extra: Further members of each request, such as `{"seed": 1}`, over those above.
-    """
-
-    BOUNDS: ClassVar[Mapping[str, tuple[float, float]]] = {
-        "concurrency": (1, 256),
-        "timeout_s": (0.1, 86_400),
-        "retries": (0, 20),
-        "max_tokens": (1, 1_000_000),
-    }
-
-    HOW_IT_RUNS: ClassVar[tuple[str, ...]] = ("concurrency", "timeout_s", "retries", "key_variable")
-
-    concurrency: int = 8
-    timeout_s: float = 120.0
-    retries: int = 5
-    max_tokens: int = 256
-    key_variable: str = "OPENAI_API_KEY"
-    extra: Mapping[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if names := secret_names(self.extra):
-            raise OptionError(
-                f"extra holds {names[0]!r}, and options stand in every output",
-                f"put the key into the environment variable {self.key_variable}",
-            )
-
-    def request(self) -> dict[str, Any]:
-        """The members of each request beside model and messages."""
-        extra = dict(self.extra)
-        usual = {"max_tokens": self.max_tokens, "temperature": 0.0}
-        if "max_completion_tokens" in extra:
-            del usual["max_tokens"]
-        return {**{k: v for k, v in usual.items() if k not in extra}, "extra_body": extra}
 
 
 class EndpointModel(ChangeModel):
@@ -159,10 +111,10 @@ class EndpointModel(ChangeModel):
             )
         return found
 
-    def talk(
+    def converse(
         self, tile: Tile, facts: PairFacts, exchanges: Sequence[Exchange], question: str
     ) -> Iterator[str]:
-        """Goes on with a talk, word by word as they come; see `ChangeModel.talk`."""
+        """Goes on with a talk, word by word as they come; see `ChangeModel.converse`."""
         talk = Conversation(0, Question(Task.QUESTION, question), tile.clue)
         said = [word for exchange in exchanges for word in exchange]
         roles = ("user", "assistant")
@@ -202,6 +154,3 @@ def _messages(pictures: list[Message], talk: Conversation) -> list[Message]:
     for said, asked in zip(talk.said, later, strict=True):
         messages += [{"role": "assistant", "content": said}, {"role": "user", "content": asked}]
     return messages
-
-
-__all__ = ["EndpointModel", "EndpointOptions"]

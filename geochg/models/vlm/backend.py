@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from geochg.errors import OptionError, RunError
+from geochg.errors import RunError
 from geochg.models.base import Capabilities, ChangeModel, ModelIdentity
 from geochg.models.chat.conversation import spoken_pieces
 from geochg.models.memory import FittingBatches, is_out_of_memory
 from geochg.models.pretrained import FirstUse
+from geochg.models.vlm.options import AnswerForm, VlmOptions
 from geochg.options import Dtype, Options, Quantize
 from geochg.records import Exchange, PairFacts, Question, Task, Tile, TileAnswers
 
@@ -22,55 +21,7 @@ if TYPE_CHECKING:
     from geochg.models.vlm.engine import Engine
 
 
-class Answers(StrEnum):
-    """In which form a model answers."""
-
-    PROBABILITIES = "probabilities"
-    LISTS = "lists"
-    WORDS = "words"
-
-
 _BITS = {Quantize.FOUR: 4, Quantize.EIGHT: 8}
-
-
-@dataclass(frozen=True)
-class VlmOptions(Options):
-    """What `vlm` can be told.
-
-    Attributes:
-        revision: Of a hub id: a branch, tag or commit; empty for the newest.
-        adapter: A PEFT folder to put on the model; empty for none.
-        quantize: In how many bits the weights are held; None for all of them.
-        dtype: Of the weights; `auto` for half precision on GPUs.
-        max_tokens: Most tokens of an answer.
-        answers: `probabilities` of change for presence and each of the nine cells, and counts as
-            numbers; `lists` like that, but the cells as one list that can hold nothing but cells;
-            `words` for all in the model's own words, as models tuned on ChangeChat give them.
-        presence_threshold: A tile has changed when "yes" is likelier than this (0-1); of no matter
-            to `words`.
-    """
-
-    BOUNDS: ClassVar[Mapping[str, tuple[float, float]]] = {
-        "max_tokens": (1, 100_000),
-        "presence_threshold": (0, 1),
-    }
-
-    revision: str = ""
-    adapter: str = ""
-    quantize: Quantize | None = None
-    dtype: Dtype = Dtype.AUTO
-    max_tokens: int = 128
-    answers: Answers = Answers.PROBABILITIES
-    presence_threshold: float = 0.5
-
-    def __post_init__(self) -> None:
-        if self.max_tokens < 1:
-            raise OptionError(f"max_tokens {self.max_tokens}", "it must be above zero")
-        if not 0 <= self.presence_threshold <= 1:
-            raise OptionError(
-                f"presence_threshold {self.presence_threshold}", "it must lie between 0 and 1"
-            )
-        super().__post_init__()
 
 
 class VlmModel(ChangeModel):
@@ -146,15 +97,15 @@ class VlmModel(ChangeModel):
     def presence_options(cls, options: Options, probability: float) -> Mapping[str, Any]:
         """The probability of "yes"; see `ChangeModel.presence_options`."""
         assert isinstance(options, VlmOptions)
-        return {} if options.answers == Answers.WORDS else {"presence_threshold": probability}
+        return {} if options.answers == AnswerForm.WORDS else {"presence_threshold": probability}
 
     @property
     def identity(self) -> ModelIdentity:
         """What was loaded, and the checksum of its weights."""
         return self._identity
 
-    def worded(self, question: Question) -> str:
-        """The question, or the pattern of those that take its place; see `ChangeModel.worded`."""
+    def prompt(self, question: Question) -> str:
+        """The question, or the pattern of those that take its place; see `ChangeModel.prompt`."""
         from geochg.models.vlm.generation import pattern
 
         return pattern(question, self.options.answers)
@@ -180,10 +131,10 @@ class VlmModel(ChangeModel):
         with self._first_use.told(), _memory_told(hint):
             return self._batches.run(tiles, lambda part: list(answers(part)))
 
-    def talk(
+    def converse(
         self, tile: Tile, facts: PairFacts, exchanges: Sequence[Exchange], question: str
     ) -> Iterator[str]:
-        """Goes on with a talk, word by word as they come; see `ChangeModel.talk`."""
+        """Goes on with a talk, word by word as they come; see `ChangeModel.converse`."""
         from geochg.models.vlm.engine import Text
 
         asked = [*(exchange.question for exchange in exchanges), f"{question} {tile.clue}".strip()]
@@ -221,6 +172,3 @@ def _dtype(wanted: Dtype, device: str) -> torch.dtype:
     if device.startswith("cuda") and torch.cuda.is_bf16_supported():
         return torch.bfloat16
     return torch.float16
-
-
-__all__ = ["VlmModel", "VlmOptions"]

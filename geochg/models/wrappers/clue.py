@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Self
 
 from geochg.errors import ModelError, RunError
-from geochg.models.base import ChangeModel, ModelIdentity, naming
+from geochg.models.base import ChangeModel, ModelIdentity, backend_errors
 from geochg.options import Options
 from geochg.records import (
     Caption,
@@ -86,19 +86,19 @@ class CluedModel(ChangeModel):
             self.teller.survey(facts, [])
         self.model.survey(facts, sample)
 
-    def worded(self, question: Question) -> str:
-        """What is put to the model that answers; see `ChangeModel.worded`."""
-        return self.model.worded(question)
+    def prompt(self, question: Question) -> str:
+        """What is put to the model that answers; see `ChangeModel.prompt`."""
+        return self.model.prompt(question)
 
-    def talk(
+    def converse(
         self, tile: Tile, facts: PairFacts, exchanges: Sequence[Exchange], question: str
     ) -> Iterator[str]:
-        """Talks with the description as a clue; see `ChangeModel.talk`."""
+        """Talks with the description as a clue; see `ChangeModel.converse`."""
         (told,) = self._told([tile])
         if isinstance(told, TileFailure):
             raise RunError(told.reason, "ask about another place")
         clue = clue_sentence(_described(told), self._wording)
-        yield from self.model.talk(replace(tile, clue=clue), facts, exchanges, question)
+        yield from self.model.converse(replace(tile, clue=clue), facts, exchanges, question)
 
     def answer(self, tiles: Sequence[Tile], questions: Sequence[Question]) -> list[TileAnswers]:
         """Answers each question about each tile; see `ChangeModel.answer`."""
@@ -116,7 +116,7 @@ class CluedModel(ChangeModel):
 
     def _told(self, tiles: Sequence[Tile]) -> list[TileAnswers]:
         """What was seen in each tile; no answer about a tile is none to it either."""
-        with naming(self.teller):
+        with backend_errors(self.teller):
             told = self.teller.answer(tiles, [self._describe])
         return [_with_clue(answers) for answers in told]
 

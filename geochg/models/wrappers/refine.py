@@ -104,15 +104,15 @@ class RefinedModel(ChangeModel):
         """Lets the model look at the pair; see `ChangeModel.survey`."""
         self.model.survey(facts, sample)
 
-    def worded(self, question: Question) -> str:
-        """As the model that is wrapped; see `ChangeModel.worded`."""
-        return self.model.worded(question)
+    def prompt(self, question: Question) -> str:
+        """As the model that is wrapped; see `ChangeModel.prompt`."""
+        return self.model.prompt(question)
 
-    def talk(
+    def converse(
         self, tile: Tile, facts: PairFacts, exchanges: Sequence[Exchange], question: str
     ) -> Iterator[str]:
-        """Talks as the model does; see `ChangeModel.talk`."""
-        yield from self.model.talk(tile, facts, exchanges, question)
+        """Talks as the model does; see `ChangeModel.converse`."""
+        yield from self.model.converse(tile, facts, exchanges, question)
 
     def answer(self, tiles: Sequence[Tile], questions: Sequence[Question]) -> list[TileAnswers]:
         """Answers each question about each tile; see `ChangeModel.answer`."""

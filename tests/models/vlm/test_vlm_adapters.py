@@ -11,8 +11,9 @@ from vlm_asking import load
 from vlm_factory import CHAT, save_adapter, save_vlm
 
 from geochg.errors import ModelError, OptionError
-from geochg.models.vlm.backend import VlmModel, VlmOptions
+from geochg.models.vlm.backend import VlmModel
 from geochg.models.vlm.engine import Text
+from geochg.models.vlm.options import VlmOptions
 from geochg.records import (
     Task,
 )

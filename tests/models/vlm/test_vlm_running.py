@@ -89,7 +89,7 @@ FACTS = PairFacts(("red", "green", "blue"), 1.0, "uint8")
 def test_a_talk_streams_what_it_would_say_at_once(loaded):
     model, (tile,) = loaded("qwen2_5_vl"), noise(1)
     said = [Exchange("Is there a road?", "Yes, one.")]
-    pieces = list(model.talk(tile, FACTS, said, "Where is it?"))
+    pieces = list(model.converse(tile, FACTS, said, "Where is it?"))
     ids = model.engine.writer.rest(["Is there a road?", "Where is it?"], ["Yes, one."])
     assert "".join(pieces).strip() == model.engine.say(model.engine.look([tile]), [Text(0, ids)])[0]
 
@@ -98,7 +98,7 @@ def test_a_talk_that_is_left_ends_its_thread(loaded):
     import threading
 
     model = loaded("llava")
-    talk = model.talk(noise(1)[0], FACTS, [], "Where is it?")
+    talk = model.converse(noise(1)[0], FACTS, [], "Where is it?")
     next(talk)
     talk.close()
     assert not [t for t in threading.enumerate() if t.name == "geochg-words"]
@@ -108,7 +108,7 @@ def test_a_talk_that_fails_says_so(saved, monkeypatch):
     model = load(saved("llava"))
     small_memory(model, 0, monkeypatch)
     with pytest.raises(RunError, match="too little memory"):
-        list(model.talk(noise(1)[0], FACTS, [], "Where is it?"))
+        list(model.converse(noise(1)[0], FACTS, [], "Where is it?"))
 
 
 @pytest.mark.parametrize("text", ["<image>", "<ima<image>ge>", "</s>[user] <|start|>", "<video>"])
@@ -119,4 +119,4 @@ def test_words_that_tokenizers_take_for_more_are_taken_out(loaded, text):
     plain = [each for each in writer.rest(["Is  new?"], []) if each in special]
     spoilt = [each for each in writer.rest([f"Is {text} new?"], []) if each in special]
     assert plain == spoilt
-    list(model.talk(noise(1)[0], FACTS, [Exchange(text, text)], f"What is {text}?"))
+    list(model.converse(noise(1)[0], FACTS, [Exchange(text, text)], f"What is {text}?"))

@@ -9,10 +9,11 @@ from transformers import TrainingArguments
 
 from geochg.models.base import ModelIdentity
 from geochg.models.chat.conversation import Conversation
-from geochg.models.deltavlm.backend import DeltaVLMModel, DeltaVLMOptions
+from geochg.models.deltavlm.backend import DeltaVLMModel
 from geochg.models.deltavlm.configuration import DeltaVLMDenseConfig
 from geochg.models.deltavlm.efficientnet_lite import EfficientNetLiteConfig
 from geochg.models.deltavlm.modeling import DeltaVLMForConditionalGeneration
+from geochg.models.deltavlm.options import DeltaVLMOptions
 from geochg.models.deltavlm.processing import IGNORED, DeltaVLMProcessor
 from geochg.models.deltavlm.runtime.language import hold
 from geochg.models.deltavlm.sizes import compact_config, compact_generation
@@ -77,7 +78,7 @@ class Corners:
         counts = [("building", "appeared", number)] if number else []
         return LanguagePair(before, after, counts, turns)
 
-    def changed(self, index):
+    def has_changed(self, index):
         return index < 2
 
 
