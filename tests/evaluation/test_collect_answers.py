@@ -182,9 +182,9 @@ def test_only_models_that_need_a_survey_are_refused():
     assert all(each.surveys for each in found.values())
     assert found["irmad"].needs_survey
     assert not found["builtin"].needs_survey
-    refuse_surveys(find_backend("builtin")[0])
+    refuse_surveys("builtin", find_backend("builtin")[0].backend_capabilities)
     with pytest.raises(ModelError, match="learns from the pair"):
-        refuse_surveys(find_backend("irmad")[0])
+        refuse_surveys("irmad", find_backend("irmad")[0].backend_capabilities)
 
 
 def test_pictures_of_two_sizes_are_no_pair(tmp_path):
