@@ -94,7 +94,7 @@ def _moved_answer(lesson: Lesson, masks: ChangeMasks) -> tuple[str, ...] | None:
     if lesson.task not in (Task.PRESENCE, Task.LOCATE):
         return None
     spec = SPECS[lesson.task]
-    answer = spec.parse(spec.joined(lesson.said), lesson.asked)
+    answer = spec.parse(spec.joined_turns(lesson.said), lesson.asked)
     # Answers may come from elsewhere, and know of changes that the masks leave out.
     if isinstance(answer, Presence) and answer.changed == whole.changed:
         return (SPECS[Task.PRESENCE].render(Presence(masks.changed)),)
