@@ -64,6 +64,7 @@ def test_probabilities_pass(make, value):
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, 2.0])
 def test_a_talk_is_not_answered_from_numbers_that_are_none(monkeypatch, value):
+    from geochg.models.chat.converse import converse
     from geochg.models.detectors.cva import CvaModel
 
     facts = PairFacts(("red", "green", "blue"), 1.0, "uint8")
