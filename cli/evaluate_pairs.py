@@ -15,7 +15,6 @@ from geochg.options import AnalyzeOptions
 
 from .evaluate_files import marked, write_json, write_markdown
 from .pair_options import named_values
-from .save_options import write_options
 from .terminal import echo
 
 if TYPE_CHECKING:
@@ -40,6 +39,7 @@ def evaluate_pairs(ctx: click.Context) -> None:
 
     from geochg.evaluation.predictions import Predictions
     from geochg.evaluation.presence import presence_report
+    from geochg.writers.staging import write_output
 
     overwrite = ctx.params["overwrite"]
     _check_files(files, [kept, pairs], overwrite=overwrite)
@@ -52,7 +52,9 @@ def evaluate_pairs(ctx: click.Context) -> None:
         found = _asked(pairs, options, files["predictions"], overwrite=overwrite)
     report = presence_report(found, options)
     if files["saved_options"] is not None:
-        write_options(files["saved_options"], _fitted(found, report), overwrite=overwrite)
+        fitted = _fitted(found, report)
+        may_replace = overwrite or fitted.overwrite
+        write_output(files["saved_options"], fitted.to_toml, overwrite=may_replace)
     if files["markdown"] is not None:
         tables = [report.table()]
         write_markdown(files["markdown"], found.identity["id"], tables, overwrite=overwrite)
@@ -96,17 +98,14 @@ def _asked(
 ) -> Predictions:
     from geochg.datasets.pairs import pair_files
     from geochg.evaluation.collect_presence import collect_presence
-    from geochg.writers.staging import Staging
+    from geochg.writers.staging import write_output
 
     from .progress import showing_progress
 
     with showing_progress() as listener:
         found = collect_presence(pair_files(pairs), options, listener)
     if keep is not None:
-        with Staging(overwrite=overwrite) as staging:
-            with staging.write(keep) as path:
-                found.write(path)
-            staging.commit()
+        write_output(keep, found.write, overwrite=overwrite)
     return found
 
 

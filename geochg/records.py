@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,6 +50,11 @@ class PixelWindow:
     row_stop: int
     col_start: int
     col_stop: int
+
+    @classmethod
+    def whole(cls, shape: Sequence[int]) -> Self:
+        """All of an array, given its shape, which ends in height and width."""
+        return cls(0, shape[-2], 0, shape[-1])
 
     @property
     def height_px(self) -> int:
@@ -165,6 +170,28 @@ class Tile:
     after: NDArray[Any]
     valid: NDArray[np.bool_]
     clue: str = ""
+
+    @classmethod
+    def of_pair(
+        cls,
+        before: NDArray[Any],
+        after: NDArray[Any],
+        valid: NDArray[np.bool_] | None = None,
+        index: int = 0,
+    ) -> Self:
+        """A whole pair as one tile.
+
+        Args:
+            before: As the attribute.
+            after: As the attribute.
+            valid: As the attribute; None where all of it is.
+            index: The tile's number among others.
+        """
+        import numpy as np
+
+        whole = PixelWindow.whole(before.shape)
+        valid = np.ones(before.shape[-2:], np.bool_) if valid is None else valid
+        return cls(TileWindow(index, 0, 0, whole, whole), before, after, valid)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from geochg.geometry.grid_cells import cell_edge
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-CELL_SIDE_PX = 256 / 3
-"""Side of a cell; a strip narrower than half of it is no cell of its own."""
+TILE_SIDE_PX = 256
+"""Side of the tile of which cells are thirds."""
 
 LEAST_KNOWN_SHARE = 0.01
 """A cell of which less is known is left out."""
@@ -45,5 +48,7 @@ def _cells(height_px: int, width_px: int) -> Iterator[tuple[slice, slice]]:
 
 
 def _spans(length_px: int) -> list[slice]:
-    starts = np.arange(0, max(length_px - CELL_SIDE_PX / 2, 1), CELL_SIDE_PX)
-    return [slice(round(start), round(min(start + CELL_SIDE_PX, length_px))) for start in starts]
+    """The cells along a side; a strip narrower than half a cell is none of its own."""
+    cells = max(1, (6 * length_px + TILE_SIDE_PX) // (2 * TILE_SIDE_PX))
+    edges = [min(cell_edge(number, TILE_SIDE_PX), length_px) for number in range(cells + 1)]
+    return [slice(*edge) for edge in pairwise(edges)]

@@ -11,7 +11,7 @@ from geochg.models.base import ChangeModel, backend_errors
 from geochg.models.loading import load_chosen
 from geochg.options import AnalyzeOptions
 from geochg.pipeline.batching import has_core
-from geochg.records import Exchange, PixelWindow, Tile, TileFailure, TileWindow
+from geochg.records import Exchange, PixelWindow, Tile, TileFailure
 from geochg.safety.untrusted_text import printable, printable_pieces
 from geochg.tiling.aoi import square_around
 from geochg.tiling.gdal import gdal_settings
@@ -141,12 +141,8 @@ def _whole(pair: RasterPair, options: AnalyzeOptions, model: ChangeModel) -> Til
         raise RunError(f"cannot read the place: {tile.reason}", "the file may be damaged")
     if not has_core(tile):
         raise nothing_valid(pair)
-    whole = PixelWindow(0, height_px, 0, width_px)
-    rows, cols = whole.slices_within(window.read)
+    rows, cols = PixelWindow.whole(pair.grid.shape).slices_within(window.read)
     # Tiles are square, places need not be: what pads them is not worth a look.
-    return Tile(
-        TileWindow(0, 0, 0, whole, whole),
-        tile.before[:, rows, cols],
-        tile.after[:, rows, cols],
-        tile.valid[rows, cols],
+    return Tile.of_pair(
+        tile.before[:, rows, cols], tile.after[:, rows, cols], tile.valid[rows, cols]
     )

@@ -176,7 +176,7 @@ class DateReader:
     def _inside(self, window: PixelWindow) -> PixelWindow | None:
         """The part of a window that lies on the raster."""
         height_px, width_px = self._dataset.shape
-        whole = PixelWindow(0, height_px, 0, width_px)
+        whole = PixelWindow.whole((height_px, width_px))
         return window.cut_to(self._lattice.grid_window(whole))
 
     def _read_turned(

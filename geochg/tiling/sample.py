@@ -90,7 +90,7 @@ def _overview(reading: _Reading, plan: ReadPlan) -> list[_Part]:
         return []
     factor = max(1.0, max(height_px, width_px) / _OVERVIEW_PX)
     shape = (math.ceil(height_px / factor), math.ceil(width_px / factor))
-    part = reading.window(PixelWindow(0, height_px, 0, width_px), shape)
+    part = reading.window(PixelWindow.whole((height_px, width_px)), shape)
     return [part] if part is not None else []
 
 

@@ -119,6 +119,24 @@ class Staging:
         self._staged.clear()
 
 
+def write_output(target: Path, write: Callable[[Path], object], *, overwrite: bool = False) -> None:
+    """Writes one output, whole or not at all.
+
+    Args:
+        target: The output, a file or a folder.
+        write: Writes it at the path that it is given.
+        overwrite: Whether what geochg did not write may be replaced.
+
+    Raises:
+        InputError: If what lies there may not be replaced.
+        RunError: If it cannot be written.
+    """
+    with Staging(overwrite=overwrite) as staging:
+        with staging.write(target) as path:
+            write(path)
+        staging.commit()
+
+
 def _layer_change(place: Path, staged: list[_Staged]) -> LayerChange | None:
     """What puts layers into the GeoPackage in its place; None where a file is to be moved there.
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from geochg.datasets.captions.facts import cells_of
 from geochg.datasets.captions.truth import CLASS_NAMES, DIRECTIONS
 from geochg.datasets.frames import open_picture, upright_picture
 from geochg.errors import InputError
+from geochg.geometry.grid_cells import changed_cells
 from geochg.records import Locations
 from geochg.tasks.lexicon import ASKED
 
@@ -61,7 +61,7 @@ class ChangeMasks:
         """
         return Locations(
             {
-                name: dict.fromkeys(cells_of(self.classes == CLASS_NAMES.index(name)), 1.0)
+                name: dict.fromkeys(changed_cells(self.classes == CLASS_NAMES.index(name)), 1.0)
                 for name in names
             }
         )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from geochg.datasets.examples import load_pair
-from geochg.records import Task
+from geochg.records import Task, Tile
 from geochg.training.finetune.change_masks import ChangeMasks, masks_of
 
 if TYPE_CHECKING:
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from geochg.datasets.examples import Example
-    from geochg.records import Tile
 
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
@@ -40,18 +39,7 @@ class Lesson:
 
     def tile(self) -> Tile:
         """The pair as models are given it at inference: all of it valid, not part of a raster."""
-        import numpy as np
-
-        from geochg.records import PixelWindow, Tile, TileWindow
-
-        height, width = self.before.shape[1:]
-        window = PixelWindow(0, height, 0, width)
-        return Tile(
-            TileWindow(0, 0, 0, window, window),
-            self.before,
-            self.after,
-            np.ones((height, width), np.bool_),
-        )
+        return Tile.of_pair(self.before, self.after)
 
 
 def lesson_of(example: Example, masks: bool) -> Lesson:
