@@ -40,5 +40,5 @@ def on_ground(polygons: NDArray[np.object_], grid: GeoBox) -> NDArray[np.object_
             [a * xy[:, 0] + b * xy[:, 1] + c, d * xy[:, 0] + e * xy[:, 1] + f]
         ),
     )
-    found: NDArray[np.object_] = shapely.orient_polygons(placed, exterior_cw=False)
-    return found
+    oriented: NDArray[np.object_] = shapely.orient_polygons(placed, exterior_cw=False)
+    return oriented

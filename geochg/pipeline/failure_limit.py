@@ -41,8 +41,8 @@ class Refusals:
         Raises:
             TilesFailedError: With the reason of the last tile.
         """
-        most = LATER_REFUSALS if self._any_answered else FIRST_REFUSALS
-        if self._in_row >= most:
+        limit = LATER_REFUSALS if self._any_answered else FIRST_REFUSALS
+        if self._in_row >= limit:
             raise TilesFailedError(
                 f"{self._in_row} tiles in a row failed for good, so no more are asked about: "
                 f"{self._reason}",

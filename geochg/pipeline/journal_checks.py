@@ -51,9 +51,9 @@ def check_database(database: sqlite3.Connection) -> bool:
         raise sqlite3.DatabaseError("it is another program's database")
     if sorted(schema) != sorted(("table", table) for table in TABLES):
         raise sqlite3.DatabaseError("it is damaged: it has other tables than a journal")
-    found = [text for (text,) in database.execute("PRAGMA quick_check(1)")]
-    if found != ["ok"]:
-        raise sqlite3.DatabaseError(f"it is damaged: {found[0]}")
+    problems = [text for (text,) in database.execute("PRAGMA quick_check(1)")]
+    if problems != ["ok"]:
+        raise sqlite3.DatabaseError(f"it is damaged: {problems[0]}")
     return True
 
 

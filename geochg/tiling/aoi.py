@@ -125,8 +125,8 @@ class _Given(NamedTuple):
 
 
 def _read_area(text: str, *, allow_remote: bool) -> _Given:
-    head, separator, rest = text.partition(";")
-    crs_text, body = (head, rest) if separator else ("EPSG:4326", text)
+    head, separator, place_text = text.partition(";")
+    crs_text, body = (head, place_text) if separator else ("EPSG:4326", text)
     numbers, polygon = _numbers(body), _wkt(body)
     if numbers is None and polygon is None:
         refuse_remote(file_of(text), allow=allow_remote)

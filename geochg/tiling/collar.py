@@ -78,8 +78,8 @@ class Collar:
         reach = self.spread + max(abs(self.value) * 1e-6, 0.25)
         # Noise is of whole numbers, between which the edge of a table is sharp.
         table = zero_around(self.value, reach, 0.5 if self.spread else reach)
-        place = MaskTest("1", path=cells_path, shape_px=self.shape_px)
-        return (*(MaskTest(str(band), table) for band in bands), place)
+        test = MaskTest("1", path=cells_path, shape_px=self.shape_px)
+        return (*(MaskTest(str(band), table) for band in bands), test)
 
 
 def find_collars(
@@ -98,16 +98,16 @@ def find_collars(
     if len({dataset.dtypes[band - 1] for band in bands}) > 1:
         return ()
     values = read_coarse(dataset, bands)
-    named = _named(values, known)
-    found = [
+    named = _declared_nodata(values, known)
+    collars = [
         collar
         for value in _candidates(values)
         if value not in known and (collar := _collar(values, value, named)) is not None
     ]
-    return tuple(sorted(found, key=lambda collar: -collar.share))
+    return tuple(sorted(collars, key=lambda collar: -collar.share))
 
 
-def _named(values: NDArray[Any], known: Sequence[float | None]) -> NDArray[np.bool_]:
+def _declared_nodata(values: NDArray[Any], known: Sequence[float | None]) -> NDArray[np.bool_]:
     """Which pixels of a coarse view the file calls nodata."""
     named = np.zeros(values.shape[1:], bool)
     for plane, nodata in zip(values, known, strict=True):

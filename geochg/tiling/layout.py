@@ -84,7 +84,7 @@ class Layout(Sequence[TileWindow]):
     def __iter__(self) -> Iterator[TileWindow]:
         return (self[index] for index in range(len(self)))
 
-    def spread(self, count: int) -> list[TileWindow]:
+    def spread_tiles(self, count: int) -> list[TileWindow]:
         """At most `count` tiles, spread evenly over the grid; the same ones every time."""
         return [self[index] for index in evenly(len(self), count)]
 

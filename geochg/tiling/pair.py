@@ -170,7 +170,7 @@ class PlacedPair:
         refuse_types(self.before, bands.before)
         refuse_types(self.after, bands.after)
         collars = self._collars(bands, options)
-        found = (
+        remarks = (
             *pixel_remarks(self.before, self.after, collars),
             *band_remarks(bands),
             *packing_remarks(self.before, self.after, bands),
@@ -181,7 +181,7 @@ class PlacedPair:
             bands=bands,
             grid=self.grid,
             area=self.area,
-            remarks=(*self.remarks, *found),
+            remarks=(*self.remarks, *remarks),
             collars=collars,
         )
 

@@ -128,9 +128,9 @@ def _nowhere(crs: pyproj.CRS, transform: Affine, shape_px: tuple[int, int]) -> s
         if np.abs(xs).max() > _MOST_LONGITUDE:
             return f"reaches to the longitude {xs[np.abs(xs).argmax()]:.6g}, far around the globe"
         return ""
-    there = pyproj.Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
-    lon, lat = (np.asarray(found) for found in there.transform(xs, ys))
-    back_x, back_y = (np.asarray(found) for found in there.transform(lon, lat, direction="INVERSE"))
+    to_degrees = pyproj.Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
+    lon, lat = map(np.asarray, to_degrees.transform(xs, ys))
+    back_x, back_y = map(np.asarray, to_degrees.transform(lon, lat, direction="INVERSE"))
     off = np.hypot(back_x - xs, back_y - ys)
     extent = np.hypot(np.ptp(xs), np.ptp(ys))
     good = np.isfinite(off) & (off <= 1e-3 * extent)

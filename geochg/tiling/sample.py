@@ -97,12 +97,12 @@ def _overview(reading: _Reading, plan: ReadPlan) -> list[_Part]:
 def _chips(reading: _Reading, grid: GeoBox) -> list[_Part]:
     height_px, width_px = grid.shape
     layout = Layout(height_px, width_px, _CHIP_PX, 0)
-    chips = layout.spread(_CHIPS)
+    chips = layout.spread_tiles(_CHIPS)
     parts = [part for chip in chips if (part := reading.window(chip.core)) is not None]
     if not any(valid.any() for _, _, valid in parts):
         # The data lie between the chips; a few that have some will do.
-        found = (part for chip in layout if (part := reading.window(chip.core)) is not None)
-        parts = list(islice((part for part in found if part[2].any()), _CHIPS // 4))
+        others = (part for chip in layout if (part := reading.window(chip.core)) is not None)
+        parts = list(islice((part for part in others if part[2].any()), _CHIPS // 4))
     return parts
 
 

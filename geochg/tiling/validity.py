@@ -59,10 +59,10 @@ def mask_kind(dataset: DatasetReader, alpha: Alpha | None) -> str:
     """Where validity comes from, in a word: `alpha`, `mask`, `nodata` or `none`."""
     if alpha is not None or is_palette(dataset):
         return "alpha"
-    flags = [set(each) for each in dataset.mask_flag_enums]
-    if any(MaskFlags.nodata in each for each in flags):
+    flags = [set(mask_flags) for mask_flags in dataset.mask_flag_enums]
+    if any(MaskFlags.nodata in mask_flags for mask_flags in flags):
         return "nodata"
-    masked = any(not each or each == {MaskFlags.per_dataset} for each in flags)
+    masked = any(not mask_flags or mask_flags == {MaskFlags.per_dataset} for mask_flags in flags)
     return "mask" if masked else "none"
 
 
@@ -95,35 +95,35 @@ def _whole_mask(dataset: DatasetReader, wanted: Sequence[int]) -> list[tuple[Mas
 
 def _own_masks(dataset: DatasetReader, wanted: Sequence[int]) -> list[tuple[MaskTest, ...]]:
     """What each wanted band says of itself."""
-    told = {
+    tests_by_band = {
         number: _band_test(dataset, number)
         for number in wanted
         if not set(dataset.mask_flag_enums[number - 1]) & {MaskFlags.all_valid, MaskFlags.alpha}
     }
-    return _grouped(dataset, wanted, told)
+    return _grouped_tests(dataset, wanted, tests_by_band)
 
 
 def _values_beside(dataset: DatasetReader, wanted: Sequence[int]) -> list[tuple[MaskTest, ...]]:
     """What nodata values say beside a mask of the whole raster, which hides them from GDAL."""
-    told = {}
+    tests_by_band = {}
     for number in wanted:
         nodata = dataset.nodatavals[number - 1]
         hidden = MaskFlags.nodata not in dataset.mask_flag_enums[number - 1]
         if hidden and nodata is not None and math.isfinite(nodata):
-            table = _rounded(nodata, np.dtype(dataset.dtypes[number - 1]))
+            table = _rounding_table(nodata, np.dtype(dataset.dtypes[number - 1]))
             reach = max(abs(nodata) * _ROUNDING, 1e-6)
-            told[number] = MaskTest(str(number), table or zero_around(nodata, reach))
-    return _grouped(dataset, wanted, told)
+            tests_by_band[number] = MaskTest(str(number), table or zero_around(nodata, reach))
+    return _grouped_tests(dataset, wanted, tests_by_band)
 
 
-def _grouped(
-    dataset: DatasetReader, wanted: Sequence[int], told: dict[int, MaskTest]
+def _grouped_tests(
+    dataset: DatasetReader, wanted: Sequence[int], tests_by_band: dict[int, MaskTest]
 ) -> list[tuple[MaskTest, ...]]:
     """Tests of bands: all must fail where they share a value that could be measured, else any."""
     nodata = [dataset.nodatavals[number - 1] for number in wanted]
-    if len(told) == len(wanted) and _one_measurable(nodata):
-        return [tuple(told.values())]
-    return [(test,) for test in told.values()]
+    if len(tests_by_band) == len(wanted) and _one_measurable(nodata):
+        return [tuple(tests_by_band.values())]
+    return [(test,) for test in tests_by_band.values()]
 
 
 def _one_measurable(nodata: Sequence[float | None]) -> bool:
@@ -132,7 +132,7 @@ def _one_measurable(nodata: Sequence[float | None]) -> bool:
     if first is None or math.isnan(first):
         return False
     low, high = _NEVER_MEASURED
-    return all(each == first for each in nodata) and low < first < high
+    return all(value == first for value in nodata) and low < first < high
 
 
 def _band_test(dataset: DatasetReader, number: int) -> MaskTest:
@@ -140,11 +140,11 @@ def _band_test(dataset: DatasetReader, number: int) -> MaskTest:
     nodata = dataset.nodatavals[number - 1]
     if MaskFlags.nodata not in dataset.mask_flag_enums[number - 1] or nodata is None:
         return _mask_test(number)
-    table = _rounded(nodata, np.dtype(dataset.dtypes[number - 1]))
+    table = _rounding_table(nodata, np.dtype(dataset.dtypes[number - 1]))
     return MaskTest(str(number), table) if table else MaskTest(f"mask,{number}")
 
 
-def _rounded(nodata: float, dtype: np.dtype[Any]) -> Table:
+def _rounding_table(nodata: float, dtype: np.dtype[Any]) -> Table:
     """255 but for what lies within rounding of a nodata value; empty where GDAL's test will do."""
     if not math.isfinite(nodata) or dtype.kind not in "fiu":
         return ()
