@@ -13,8 +13,7 @@ from geochg.errors import OptionError
 from geochg.events import Notice, Progress
 
 from .new_folder import check_new_folder, failures_named
-from .pair_options import CommaSeparated
-from .shared_options import PATH, device_option, json_option, setting
+from .shared_options import PATH, CommaSeparated, device_option, json_option, setting
 from .terminal import echo
 
 if TYPE_CHECKING:

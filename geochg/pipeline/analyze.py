@@ -139,12 +139,7 @@ def _finish(run: Run, journal: Journal, failures: Sequence[TileFailure]) -> Chan
     run.tell_gaps(tallies)
     run.listener(Progress("write", 0, 1))
     options, pair = run.options, run.pair
-    settings = FeatureSettings(
-        options.geometry,
-        options.min_confidence,
-        options.min_area_m2,
-        least_size_px(pair.facts.pixel_area_m2),
-    )
+    settings = FeatureSettings.of(options, least_size_px(pair.facts.pixel_area_m2))
     results = journal.results()
     changes = changes_of(voted(results) if options.vote else results, pair.grid, settings)
     preparation = kept_preparation(journal) or Preparation()

@@ -133,7 +133,7 @@ def test_closer_looks_and_votes_are_asked_for_saved_and_noted(geochg, pair, tmp_
         ((*SMALL, "--refine", 1), "marker outlines already"),
         (("--model", "cva", "--vote"), "cva outlines already"),
         ((*GRID, "--vote", "--overlap", 16), "must be half a tile, 32 px"),
-        ((*GRID, "--refine", 4), "--refine"),
+        ((*GRID, "--refine", 4), "refine 4"),
     ],
 )
 def test_closer_looks_and_votes_that_make_no_sense(geochg, pair, tmp_path, arguments, names):

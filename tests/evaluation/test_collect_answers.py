@@ -131,7 +131,7 @@ def test_a_talk_goes_on_with_the_answers_of_the_data(tmp_path, monkeypatch):
         heard.append((tile.window.index, list(exchanges), question))
         yield from ("in the ", "corner")
 
-    monkeypatch.setattr(backend, "talk", talking)
+    monkeypatch.setattr(backend, "converse", talking)
     found = collect_answers(asked, MARKER)
     assert [row.answer for row in found.rows] == [
         Reply("121 pixels changed"),
@@ -143,7 +143,7 @@ def test_a_talk_goes_on_with_the_answers_of_the_data(tmp_path, monkeypatch):
         raise RunError("no answer: tired")
         yield
 
-    monkeypatch.setattr(backend, "talk", refusing)
+    monkeypatch.setattr(backend, "converse", refusing)
     assert collect_answers(asked, MARKER).rows[1].answer == FailedAnswer("no answer: tired")
 
 

@@ -8,8 +8,7 @@ import pytest
 from geochg.errors import InputError, OptionError, RunError
 from geochg.evaluation.options import EvaluateOptions
 from geochg.evaluation.predictions import Prediction, Predictions, merged_by_item
-from geochg.evaluation.presence import presence_report
-from geochg.evaluation.split import fit_groups
+from geochg.evaluation.presence import fit_groups, presence_report
 
 FIT = EvaluateOptions(fit_threshold=True)
 

@@ -6,12 +6,10 @@ import pytest
 
 from geochg.errors import RunError
 from geochg.evaluation.answers import AnswerRow, AnswerSet, AnswerSetHead
-from geochg.evaluation.cider import CiderD
-from geochg.evaluation.published import published_scores
+from geochg.evaluation.caption_metrics import CiderD, words
 from geochg.evaluation.reports import MODEL, task_scores
-from geochg.evaluation.tables import COLUMNS, in_markdown, in_words, one_line
+from geochg.evaluation.tables import COLUMNS, in_markdown, in_words, one_line, published_scores
 from geochg.evaluation.text_scores import OptionalMetrics, bleu
-from geochg.evaluation.tokenize import words
 from geochg.evaluation.values import FailedAnswer, References
 from geochg.records import (
     GRID_CELLS,
@@ -40,8 +38,8 @@ def answers(task, *rows):
     return AnswerSet(head, tuple(found))
 
 
-def scored(task, *rows, judges=HERE, beside=()):
-    (found,) = task_scores(answers(task, *rows), judges, beside)
+def scored(task, *rows, optional=HERE, beside=()):
+    (found,) = task_scores(answers(task, *rows), optional, beside)
     return found
 
 

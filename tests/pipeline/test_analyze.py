@@ -284,6 +284,25 @@ def test_classes_confidence_and_area_filter_features(pair):
     assert len(geochg.analyze(*pair, options(min_area_m2=2000)).features) == 2
 
 
+@pytest.mark.parametrize("geometry", ["outline", "cells"])
+@pytest.mark.parametrize("kind", ["in metres", "in degrees", "turned"])
+def test_features_above_the_greatest_area_are_dropped(make_raster, pair, kind, geometry):
+    if kind == "in degrees":
+        place = Affine(1e-4, 0, 15.0, 0, -1e-4, 47.0)
+        images = zip(("a.tif", "b.tif"), planted_pair(), strict=True)
+        pair = [make_raster(*image, crs="EPSG:4326", transform=place) for image in images]
+    elif kind == "turned":
+        place = ORIGIN * Affine.rotation(30)
+        images = zip(("a.tif", "b.tif"), planted_pair(), strict=True)
+        pair = [make_raster(*image, transform=place) for image in images]
+    every = geochg.analyze(*pair, options(geometry=geometry)).features["area_m2"]
+    limit_m2 = float(every.median()) + 1
+    result = geochg.analyze(*pair, options(geometry=geometry, max_area_m2=limit_m2))
+    assert sorted(result.features["area_m2"]) == sorted(every[every <= limit_m2])
+    assert 0 < len(result.features) < len(every)
+    assert result.metadata["options"]["max_area_m2"] == limit_m2
+
+
 def test_failed_tiles_fail_the_run_keep_the_journal_and_can_be_retried(pair, tmp_path):
     outputs = Outputs(tmp_path / "c.geojson")
     broken = options(model_options={"fail_tiles": [3, 17]})

@@ -10,9 +10,9 @@ from PIL import Image
 
 from geochg.datasets.example import Example, ExampleTurn
 from geochg.datasets.examples import read_examples
+from geochg.evaluation.optional_metrics import OptionalMetrics
 from geochg.evaluation.text_scores import (
     CAPTION_METRICS,
-    OptionalMetrics,
     ReferenceCorpus,
     TextScores,
 )

@@ -11,7 +11,7 @@ from vlm_factory import save_vlm
 
 from geochg.datasets.examples import read_examples
 from geochg.errors import InputError, ModelError, OptionError
-from geochg.evaluation import optional_packages as extra
+from geochg.evaluation import optional_metrics
 from geochg.files.same_run import differences
 from geochg.training.finetune.base import find_base
 from geochg.training.finetune.dry_run import rehearsed
@@ -80,7 +80,7 @@ def test_a_metric_without_rows_is_told(base, rows):
 
 
 def test_bleu_needs_its_package_before_a_run_begins(base, rows, monkeypatch):
-    monkeypatch.setattr(extra, "find_spec", lambda name: None)
+    monkeypatch.setattr(optional_metrics, "find_spec", lambda name: None)
     with pytest.raises(OptionError, match="needs sacrebleu"):
         planned(base, rows, metric=Metric.BLEU_4)
     planned(base, rows, metric=Metric.CIDER_D)

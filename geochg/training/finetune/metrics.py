@@ -18,7 +18,8 @@ import torch
 from geochg.evaluation.answers import AnswerRow
 from geochg.evaluation.collect_answers import answer_rows
 from geochg.evaluation.items import Item, readable_items
-from geochg.evaluation.text_scores import OptionalMetrics, ReferenceCorpus, TextScores
+from geochg.evaluation.optional_metrics import OptionalMetrics
+from geochg.evaluation.text_scores import ReferenceCorpus, TextScores
 from geochg.evaluation.values import References, text_of
 from geochg.models.deltavlm.processing import IGNORED
 from geochg.records import Counts, Locations, Presence, Task
