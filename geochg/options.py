@@ -99,6 +99,21 @@ class Dtype(StrEnum):
     FLOAT16 = "float16"
 
 
+def check_tiles(tile_size_px: int, overlap_px: int) -> None:
+    """Refuses tiles that cannot cover a grid.
+
+    Raises:
+        OptionError: If the tile size is not above zero or the overlap not within `[0, tile size)`.
+    """
+    if tile_size_px <= 0:
+        raise OptionError(f"tile size {tile_size_px} px", "it must be above zero")
+    if not 0 <= overlap_px < tile_size_px:
+        raise OptionError(
+            f"overlap {overlap_px} px",
+            f"it must be at least zero and below the tile size, {tile_size_px} px",
+        )
+
+
 @dataclass(frozen=True)
 class AnalyzeOptions(Options):
     """What `analyze` can be told; the help of each option stands with its field.
@@ -324,11 +339,7 @@ class AnalyzeOptions(Options):
     def __post_init__(self) -> None:
         super().__post_init__()
         overlap_px, half_px = self.tile_overlap_px, self.tile_size_px // 2
-        if overlap_px >= self.tile_size_px:
-            raise OptionError(
-                f"overlap {overlap_px} px",
-                f"it must be below the tile size, {self.tile_size_px} px",
-            )
+        check_tiles(self.tile_size_px, overlap_px)
         if self.vote and overlap_px != half_px:
             raise OptionError(
                 f"overlap {overlap_px} px",

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any, ClassVar
 
 from geochg.errors import OptionError
-from geochg.options import MOST_TILE_PX, Options
+from geochg.options import MOST_TILE_PX, Options, check_tiles
 
 
 class FitMetric(StrEnum):
@@ -61,13 +61,7 @@ class EvaluateOptions(Options):
     batch_size: int | None = None
 
     def __post_init__(self) -> None:
-        if self.tile_size_px <= 0:
-            raise OptionError(f"tile size {self.tile_size_px} px", "it must be above zero")
-        if not 0 <= self.overlap_px < self.tile_size_px:
-            raise OptionError(
-                f"overlap {self.overlap_px} px",
-                f"it must be at least zero and below the tile size, {self.tile_size_px} px",
-            )
+        check_tiles(self.tile_size_px, self.overlap_px)
         if not 0 <= self.changed_share < 1:
             raise OptionError(f"changed share {self.changed_share}", "it must be from 0 to below 1")
         if not 0 < self.fit_share < 1:

@@ -120,7 +120,7 @@ def open_view(
     root = ElementTree.Element(
         "VRTDataset", rasterXSize=str(dataset.width), rasterYSize=str(dataset.height)
     )
-    template = _virtual_copy(dataset)
+    template = virtual_copy(dataset)
     root.extend(element for element in template if element.tag in _PLACE)
     name = _gdal_name(dataset, template)
     if step_px > 1 and without_absent_blocks(template):
@@ -159,7 +159,7 @@ def _thin(root: ElementTree.Element, dataset: DatasetReader, step_px: int) -> No
             rect.set("ySize", str(y_size))
 
 
-def _virtual_copy(dataset: DatasetReader) -> ElementTree.Element:
+def virtual_copy(dataset: DatasetReader) -> ElementTree.Element:
     """What GDAL writes of a raster in its virtual format, for the place and the name in it."""
     name = f"/vsimem/geochg-{uuid4().hex}.vrt"
     rasterio.shutil.copy(dataset, name, driver="VRT")
