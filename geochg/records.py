@@ -253,7 +253,7 @@ class Box(NamedTuple):
     Attributes:
         window: Within the tile's read window, in grid pixels.
         grid_cell: The cell of the tile's 3x3 grid that it lies in.
-        probability: Of change, 0-1.
+        probability: Probability of change, 0-1.
     """
 
     window: PixelWindow
@@ -392,7 +392,7 @@ class TileFailure:
 
     Attributes:
         window: Where it lies.
-        reason: Why, in one line.
+        reason: The reason, in one line.
         is_permanent: Whether no repetition mends it and other tiles will fail alike, as where a
             server refuses every such request. A run in which tile after tile fails so stops asking.
     """

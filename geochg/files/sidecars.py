@@ -32,7 +32,7 @@ def companions(path: Path, suffix: str = "") -> list[Path]:
 
     Args:
         path: The file, which need not be there.
-        suffix: Of its format, where its name has another.
+        suffix: Suffix of its format, where its name has another.
     """
     suffix = (suffix or path.suffix).lower()
     replaced = _REPLACED.get(suffix, ())

@@ -32,7 +32,7 @@ class ChangedPixels(NamedTuple):
     """What a model outlines, pixel by pixel of the read window.
 
     Attributes:
-        channels: Those that are kept.
+        channels: The channels that are kept.
         captions: A sentence for each, or "".
         channel: `(height, width)` int64, index into `channels` where it changed.
         probability: `(height, width)` float32 0-1, what was held against the thresholds.

@@ -23,7 +23,7 @@ def crs_of(grid: GeoBox) -> CRS:
 
 @lru_cache(maxsize=32)
 def transformer(crs: CRS, target: CRS) -> Transformer:
-    """Of x and y from one CRS to another; kept, because making one takes longer than using it."""
+    """The transformer of x and y from one CRS to another; kept, since making it takes long."""
     from pyproj import Transformer
 
     return Transformer.from_crs(crs.proj, target.proj, always_xy=True)

@@ -39,7 +39,7 @@ def areas(shapes: Iterable[BaseGeometry | None]) -> Areas:
     """Mends shapes and leaves out what has no area: lines, points, spikes.
 
     Args:
-        shapes: Of any kind; None where there is none.
+        shapes: Shapes of any kind; None where there is none.
 
     Raises:
         InputError: If the coordinates of one are not finite, or beyond all CRSs.

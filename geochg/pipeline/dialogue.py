@@ -33,7 +33,7 @@ class Dialogue:
     """A talk about one place; the model sees all of it as one tile.
 
     Attributes:
-        model: Which answers.
+        model: The model that answers.
         pair: The pair, cut to the place.
         tile: What the model sees.
         exchanges: What was asked and said so far.

@@ -75,7 +75,7 @@ def _area_files(options: AnalyzeOptions) -> list[Path]:
 
 
 def _tile_counts(tallies: Tallies, failed: int) -> dict[str, int]:
-    """How many tiles there are of each kind; `not_seen` are those with ground that was hidden."""
+    """Numbers of tiles of each kind; `not_seen` are those with ground that was hidden."""
     counts = asdict(tallies)
     del counts["not_seen_px"]
     return {**counts, "failed": failed}

@@ -26,7 +26,7 @@ class SurveyTiles:
         pair: The pair.
         layout: All tiles of the pair.
         read: Reads the tiles of some windows.
-        listener: Told of progress.
+        listener: Called with progress.
         known: Indexes of the tiles of an earlier survey, which must be readable again; None to
             choose.
         limit: Most tiles that are chosen.

@@ -96,7 +96,7 @@ def square_around(grid: GeoBox, lonlat: tuple[float, float], side_px: int) -> Ge
     Args:
         grid: The common grid.
         lonlat: Longitude and latitude in degrees.
-        side_px: Of the square; less where the grid is smaller.
+        side_px: Side of the square in pixels; less where the grid is smaller.
 
     Raises:
         InputError: If the point lies outside the grid.

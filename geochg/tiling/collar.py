@@ -48,7 +48,8 @@ class Collar:
         value: What it holds in every band.
         share: Share (0-1) of the image that it takes.
         shape_px: Rows and columns of the coarse view.
-        cells: Which cells of the view may hold some of it, one byte (0 or 1) each, row by row.
+        cells: One byte for each cell of the view, row by row: 1 where it may hold some of the
+            collar, else 0.
         spread: How far from the value what it holds lies, where compression made noise of it.
     """
 

@@ -68,7 +68,7 @@ def refuse(remarks: Iterable[Remark]) -> None:
     """Does nothing unless one of the remarks refuses the pair.
 
     Raises:
-        InputError: Then, with what it says.
+        InputError: If a remark refuses the pair, with the remark's message and hint.
     """
     for remark in remarks:
         if remark.refused:

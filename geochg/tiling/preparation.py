@@ -129,7 +129,7 @@ def prepare(
         align: Whether to measure a residual shift, and to correct it when it is clear.
         pixels: `display` for a model that looks at pictures.
         match: Whether to match the after values to the before values.
-        step: Told of each window that is read.
+        step: Called with each window that is read: windows read so far, and all of them.
 
     Raises:
         InputError: If a raster cannot be opened again, a sample is needed and the two dates share

@@ -49,7 +49,7 @@ class MaskTest:
     """One thing that tells of each pixel whether it is valid.
 
     Attributes:
-        band: Whose values tell it, as GDAL's virtual format writes it: `3`, or `mask,3`.
+        band: The band whose values tell it, as GDAL's virtual format writes it: `3`, or `mask,3`.
         table: What becomes of the values; they must end as 0 (a hole) or 255.
         path: Another raster whose band is meant, stretched over this one; empty for this one.
         shape_px: Rows and columns of that other raster.

@@ -50,7 +50,7 @@ class Call:
         """Leaves the method when the request is to stop.
 
         Raises:
-            CancelledRunError: Then.
+            CancelledRunError: If its client cancelled it.
         """
         if self.cancel.is_set():
             raise CancelledRunError("cancelled", "ask again")

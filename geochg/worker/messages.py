@@ -30,7 +30,7 @@ class MessageError(Exception):
         code: As JSON-RPC numbers errors; see above.
         message: What is wrong, one line.
         hint: What to do about it, one line.
-        request: Which request it answers; None when that is not known.
+        request: Id of the request that it answers; None when that is not known.
         kind: The class of the `GeochgError`, where one is behind it.
     """
 
@@ -66,7 +66,7 @@ class Request:
     Attributes:
         method: Its name.
         parameters: By name.
-        id: Which the answer carries; None when no answer is wanted.
+        id: Id that the answer carries; None when no answer is wanted.
     """
 
     method: str

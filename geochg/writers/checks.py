@@ -21,8 +21,8 @@ class Output(NamedTuple):
     """A file that is to be written.
 
     Attributes:
-        path: Where.
-        suffixes: Those that its writer knows, such as `.gpkg`, lower case.
+        path: The file.
+        suffixes: Suffixes that its writer knows, such as `.gpkg`, lower case.
         layer: The layer that is written, of a GeoPackage that may hold others; empty where the
             file is written as a whole.
     """
@@ -130,7 +130,9 @@ def check_existing(output: Output, *, overwrite: bool) -> None:
             _check_no_orphans(path, overwrite=overwrite)
             return
         if not path.is_file():
-            raise InputError(f"the output {path} is no file", "choose another output file")
+            raise InputError(
+                f"the output {path} is not a regular file", "choose another output file"
+            )
         if not os.access(path, os.W_OK):
             raise InputError(
                 f"the output {path} is read-only", "make it writable, or choose another file"
