@@ -20,8 +20,8 @@ from geochg.files.remote_files import refuse_remote
 from geochg.geometry.polygons_only import areal, in_reach
 from geochg.geometry.vector_file import file_of, is_there, read_areas
 from geochg.records import PixelWindow
+from geochg.tiling.footprints import lonlat_box, pixel_polygon
 from geochg.tiling.grid import covered_window, crop
-from geochg.tiling.placing import lonlat_box, pixel_polygon
 
 _FORMS = (
     "give a vector file (FILE|layername=NAME), a box as west,south,east,north or WKT; coordinates "

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from rasterio import DatasetReader, MemoryFile
 from scipy import ndimage
 
-from geochg.tiling.coarse import read_coarse
-from geochg.tiling.virtual import MaskTest, zero_around
+from geochg.tiling.coarse_view import read_coarse
+from geochg.tiling.virtual_raster import MaskTest, zero_around
 
 LEAST_SHARE = 0.004
 """Less of an image than this is too little to be told from dark or bright ground."""

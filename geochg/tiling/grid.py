@@ -23,9 +23,9 @@ from geochg.errors import InputError, OptionError
 from geochg.geometry.orientation import Turn, moved_window
 from geochg.geometry.placement import crs_of
 from geochg.records import PixelWindow
-from geochg.tiling.north import north_up
-from geochg.tiling.placement import unplaceable
-from geochg.tiling.placing import footprint, grid_center, in_crs, moved_geometry, pixel_polygon
+from geochg.tiling.footprints import footprint, grid_center, in_crs, moved_geometry, pixel_polygon
+from geochg.tiling.north_up import north_up
+from geochg.tiling.placement_checks import unplaceable
 
 _LATTICE_TOLERANCE_PX = 1e-3
 """Grids whose pixels lie within this of each other are one lattice: no resampling is needed."""

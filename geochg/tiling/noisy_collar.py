@@ -18,7 +18,7 @@ from rasterio import DatasetReader
 from rasterio.windows import Window
 from scipy import ndimage
 
-from geochg.tiling.coarse import read_coarse
+from geochg.tiling.coarse_view import read_coarse
 from geochg.tiling.collar import MOST_SHARE, Collar, holds_together, stands_out
 
 NOISE = 8

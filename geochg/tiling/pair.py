@@ -14,7 +14,7 @@ from geochg.records import PairFacts
 from geochg.tiling.aoi import Area, cut_to_area
 from geochg.tiling.bands import BandChoice, BandPurpose, choose_bands
 from geochg.tiling.collar import Collar
-from geochg.tiling.date import DatePlan
+from geochg.tiling.date_reader import DatePlan
 from geochg.tiling.grid import common_grid, pixel_area_m2, turn_to, view_step_px
 from geochg.tiling.layout import MOST_TILES, Layout
 from geochg.tiling.pair_checks import (

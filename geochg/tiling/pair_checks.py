@@ -18,7 +18,7 @@ from odc.geo.geobox import GeoBox
 from geochg.errors import InputError
 from geochg.events import Notice
 from geochg.safety.untrusted_text import without_secrets
-from geochg.tiling.acquired import period_of, tells_writing
+from geochg.tiling.acquisition_time import period_of, tells_writing
 from geochg.tiling.bands import Band, BandChoice
 from geochg.tiling.collar import Collar
 from geochg.tiling.grid import COARSER_FROM, pixel_area_m2, pixel_m

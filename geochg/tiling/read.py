@@ -19,7 +19,7 @@ from geochg.errors import InputError
 from geochg.records import PixelWindow, Tile, TileFailure, TileWindow
 from geochg.safety.untrusted_text import cleaned
 from geochg.tiling.aoi import Area
-from geochg.tiling.date import DatePlan, DateReader
+from geochg.tiling.date_reader import DatePlan, DateReader
 
 RUN_TILES = 4
 """Neighbouring tiles of a row that one thread reads."""

@@ -21,16 +21,16 @@ from geochg.errors import InputError
 from geochg.files.remote_files import is_remote, refuse_remote, refuse_remote_item
 from geochg.files.sidecars import container
 from geochg.safety.untrusted_text import cleaned, printable, without_secrets
-from geochg.tiling.acquired import acquisition_time
+from geochg.tiling.acquisition_time import acquisition_time
 from geochg.tiling.alpha import marked_alpha, read_alpha
 from geochg.tiling.bands import Band, describe_bands
 from geochg.tiling.collar import Collar, find_collars
 from geochg.tiling.gdal import drivers_for, gdal_settings
 from geochg.tiling.noisy_collar import lossy_codec, noisy_collar
-from geochg.tiling.placement import check_control_points, check_placement
-from geochg.tiling.unreadable import not_opened
+from geochg.tiling.placement_checks import check_control_points, check_placement
+from geochg.tiling.unreadable_files import not_opened
 from geochg.tiling.validity import Alpha, mask_kind, validity_of
-from geochg.tiling.virtual import PALETTE, is_negative, is_palette, open_view
+from geochg.tiling.virtual_raster import PALETTE, is_negative, is_palette, open_view
 
 _NAMING_ITEMS = (("OVERVIEWS", "OVERVIEW_FILE"), ("GEOLOCATION", "X_DATASET"))
 """Metadata, by domain and name, that names further files."""

@@ -20,7 +20,7 @@ import numpy as np
 from rasterio import DatasetReader
 from rasterio.enums import MaskFlags
 
-from geochg.tiling.virtual import (
+from geochg.tiling.virtual_raster import (
     MaskTest,
     Table,
     Validity,

@@ -13,7 +13,7 @@ from rasters import ORIGIN, UTM, texture
 
 from geochg.errors import InputError
 from geochg.options import AnalyzeOptions
-from geochg.tiling.acquired import acquisition_time, period_of
+from geochg.tiling.acquisition_time import acquisition_time, period_of
 from geochg.tiling.pair import open_pair
 
 

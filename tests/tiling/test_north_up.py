@@ -12,7 +12,7 @@ from geochg.geometry.orientation import Turn
 from geochg.options import AnalyzeOptions
 from geochg.records import PixelWindow
 from geochg.tiling.grid import shared_lattice, turn_to
-from geochg.tiling.north import north_up
+from geochg.tiling.north_up import north_up
 from geochg.tiling.pair import open_pair
 from geochg.tiling.read import PairReader
 

@@ -18,7 +18,7 @@ from affine import Affine
 from rasterio import DatasetReader
 from rasterio.enums import ColorInterp
 
-from geochg.tiling.absent import without_absent_blocks
+from geochg.tiling.absent_blocks import without_absent_blocks
 
 PALETTE = ("Red", "Green", "Blue", "Alpha")
 """The bands that a palette image is shown as."""

@@ -19,7 +19,7 @@ from geochg.errors import InputError
 from geochg.geometry.geodesy import map_polygons
 from geochg.geometry.placement import crs_of, transformer
 from geochg.geometry.polygons_only import areal
-from geochg.tiling.north import held_pole
+from geochg.tiling.north_up import held_pole
 
 _SNAP_PX = 1e-6
 """Parts that were cut apart along a meridian meet again when they lie this near to each other."""
