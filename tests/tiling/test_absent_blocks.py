@@ -65,11 +65,11 @@ def virtual_over(path, source, side_px, at_px, nodata=None, scale=1):
 def thinned(path, monkeypatch=None):
     """What is read of every third pixel; without the shortcut where a patch is given."""
     if monkeypatch is not None:
-        monkeypatch.setattr(virtual, "without_absent_blocks", lambda document: False)
+        monkeypatch.setattr(virtual_raster, "without_absent_blocks", lambda document: False)
     with rasterio.open(path) as dataset:
         bands = [band for band in (1, 2, 3) if band <= dataset.count]
         validity = validity_of(dataset, bands, None)
-        with virtual.open_view(dataset, validity, dataset.dtypes[0], bands, 3) as view:
+        with virtual_raster.open_view(dataset, validity, dataset.dtypes[0], bands, 3) as view:
             return np.stack([view.read(band).astype(float) for band in view.indexes])
 
 
