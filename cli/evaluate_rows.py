@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from geochg.errors import OptionError
-from geochg.evaluation.example_options import ExampleOptions
+from geochg.evaluation.options import ExampleOptions
 
 from .evaluate_files import check_files, write_report
 from .pair_options import named_values

@@ -109,7 +109,7 @@ def option_types():
     for module in (
         "geochg.datasets.builder.options",
         "geochg.datasets.locations",
-        "geochg.evaluation.example_options",
+        "geochg.evaluation.options",
         "geochg.evaluation.options",
         "geochg.training.builtin.options",
         "geochg.training.finetune.options",

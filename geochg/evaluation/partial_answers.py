@@ -16,9 +16,8 @@ from geochg.evaluation.predictions import KIND
 from geochg.files.same_run import refuse_another_run
 from geochg.writers.staging import write_output
 
-_BEGUN = json.dumps({"kind": KIND})[:-1].encode()
-_BEGUN_BYTES = len(_BEGUN)
-"""How a file of answers begins."""
+_FIRST_BYTES = json.dumps({"kind": KIND})[:-1].encode()
+"""First bytes of a file of answers."""
 
 
 class PartialAnswers:
@@ -29,8 +28,8 @@ class PartialAnswers:
 
     Args:
         target: The file of predictions; None keeps them in memory.
-        head: Of the run.
-        resume: Whether to go on with what lies there.
+        head: Head of the file.
+        resume: Whether to go on with partial answers.
 
     Raises:
         InputError: If an unfinished run lies there and `resume` is not set, or it is damaged.
@@ -53,7 +52,7 @@ class PartialAnswers:
                     return
                 # Somebody took lines out of it.
                 _copy(target, self._path)
-            self._file = self._opened(self._path)
+            self._file = self._open(self._path)
 
     def __enter__(self) -> Self:
         return self
@@ -87,7 +86,7 @@ class PartialAnswers:
             self._path.unlink()
         return AnswerSet(self.head, tuple(self.rows))
 
-    def _opened(self, path: Path) -> IO[str]:
+    def _open(self, path: Path) -> IO[str]:
         try:
             file = path.open("a", encoding="utf-8", newline="\n")
         except OSError as error:
@@ -109,7 +108,7 @@ class PartialAnswers:
 
 
 def partial_path(target: Path) -> Path:
-    """Where the answers of a run lie until all are there."""
+    """The file of partial answers of a run, until all are there."""
     return target.with_name(f"{target.name}.unfinished")
 
 
@@ -128,7 +127,7 @@ def _has_content(path: Path) -> bool:
     try:
         content = path.read_bytes()
         whole = content.rfind(b"\n") + 1
-        if whole < len(content) and content[:_BEGUN_BYTES] == _BEGUN[: len(content)]:
+        if whole < len(content) and content.startswith(_FIRST_BYTES[: len(content)]):
             with path.open("r+b") as file:
                 file.truncate(whole)
             return whole > 0
@@ -140,14 +139,14 @@ def _has_content(path: Path) -> bool:
 
 
 def _resumable_rows(path: Path, head: AnswerSetHead, *, resume: bool) -> list[AnswerRow]:
-    there = AnswerSet.read(path)
+    partial = AnswerSet.read(path)
     if not resume:
         raise InputError(
-            f"{path} holds an unfinished run ({len(there.rows)} of {there.head.items} answers)",
+            f"{path} holds an unfinished run ({len(partial.rows)} of {partial.head.items} answers)",
             "add --resume to finish it, or delete that file to start again",
         )
-    refuse_another_run(_head_values(there.head), _head_values(head), path)
-    return list(there.rows)
+    refuse_another_run(_head_values(partial.head), _head_values(head), path)
+    return list(partial.rows)
 
 
 def _head_values(head: AnswerSetHead) -> dict[str, Any]:

@@ -13,8 +13,8 @@ from geochg.errors import InputError, ModelError, OptionError, RunError
 from geochg.evaluation.answers import AnswerSet
 from geochg.evaluation.collect_answers import collect_answers
 from geochg.evaluation.collect_presence import refuse_surveys
-from geochg.evaluation.example_options import ExampleOptions
 from geochg.evaluation.items import item_set
+from geochg.evaluation.options import ExampleOptions
 from geochg.evaluation.partial_answers import partial_path
 from geochg.evaluation.values import FailedAnswer
 from geochg.models.registry import find_backend

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from geochg.evaluation.ground_cells import cell_means
+from geochg.evaluation.map_measures import cell_means
 from geochg.geometry.grid_cells import changed_cells, grid_box, thirds
 from geochg.models.chat import rule_based
 from geochg.models.deltavlm import summary_tokens

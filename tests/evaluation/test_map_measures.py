@@ -3,8 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from geochg.evaluation.differencing import difference, median_filtered
-from geochg.evaluation.ground_cells import cell_means
+from geochg.evaluation.map_measures import cell_means, difference, median_filtered
 
 
 @pytest.mark.parametrize(
