@@ -99,11 +99,7 @@ class Dtype(StrEnum):
 
 
 def check_tiles(tile_size_px: int, overlap_px: int) -> None:
-    """Refuses tiles that cannot cover a grid.
-
-    Raises:
-        OptionError: If the tile size is not above zero or the overlap not within `[0, tile size)`.
-    """
+    """Raises an `OptionError` unless such tiles can cover a grid."""
     if tile_size_px <= 0:
         raise OptionError(f"tile size {tile_size_px} px", "it must be above zero")
     if not 0 <= overlap_px < tile_size_px:
