@@ -171,7 +171,9 @@ class AskWidget(QWidget):
         except LinkError:
             subject = None
         if subject is not None and conversation is not None and not conversation.is_about(subject):
-            text = tr("Now chosen: {}. The next question begins a new talk about this place.")
+            text = tr(
+                "Now chosen: {}. The next question begins a new conversation about this place."
+            )
             lines.append(text.format(subject.label))
         self.subject_label.setText("\n".join(lines))
         self.subject_label.setVisible(bool(lines))

@@ -165,7 +165,8 @@ class GeochgDockWidget(QgsDockWidget):
         path = with_suffix(output, ".gpkg") if output else default_output(before, after)
         if output and not path.parent.is_dir():
             raise LinkError(
-                tr("There is no folder {}").format(path.parent), tr("choose another under Save as")
+                tr("There is no folder {}").format(path.parent),
+                tr("choose another folder under Save as"),
             )
         layers = self.pair.layers()
         heatmap = path.with_suffix(".tif") if self.options.heatmap.isChecked() else None
@@ -183,7 +184,8 @@ class GeochgDockWidget(QgsDockWidget):
         before, after = self.pair.layers()
         if before is None or after is None:
             raise LinkError(
-                tr("There are no two raster layers"), tr("add an image before and one after")
+                tr("The project does not have two raster layers"),
+                tr("add an image before and one after"),
             )
         if before.id() == after.id():
             raise LinkError(

@@ -41,11 +41,11 @@ class OptionsWidget(QWidget):
         )
         # The lowest value stands for what suits the resolution.
         self.min_area = _number(self, -1, 1e9, 0, " m²")
-        self.min_area.setSpecialValueText(tr("as suits the pixels"))
+        self.min_area.setSpecialValueText(tr("by pixel size"))
         self.min_area.setValue(-1)
         self.min_area.setToolTip(tr("Leave out smaller changes"))
         self.device = _editable_choice(self)
-        self.device.setToolTip(tr("Where the model runs; auto leaves the choice to it"))
+        self.device.setToolTip(tr("Where the model runs; auto lets the model choose"))
         self.device.addItems(["auto", "cpu", "cuda", "mps"])
         self.min_confidence = _number(self, 0, 1, 2, "")
         self.min_confidence.setSingleStep(0.05)
@@ -68,7 +68,7 @@ class OptionsWidget(QWidget):
         self.match = QCheckBox(tr("Match the values of the dates"), self)
         self.dates_as_given = QCheckBox(tr("Take the dates in the order given"), self)
         self.dates_as_given.setToolTip(
-            tr("Although the files say that the image before is the newer one")
+            tr("Also when the files say that the image before is the newer one")
         )
         self.outline = QCheckBox(tr("Outlines where the model gives them"), self)
         self.outline.setChecked(True)

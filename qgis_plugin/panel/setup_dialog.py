@@ -60,7 +60,7 @@ class SetupDialog(QDialog):
         self._target: Path | None = None
         self.setWindowTitle(tr("Set up geochg"))
         self.resize(640, 620)
-        self.python = _file_widget(self, tr("found by itself"))
+        self.python = _file_widget(self, tr("found automatically"))
         self.check_button = QPushButton(tr("Check and use"), self)
         self.base = _file_widget(self, "")
         self.folder = _file_widget(self, "")
@@ -119,8 +119,8 @@ class SetupDialog(QDialog):
 
             if not self._connection.release_folder(options.folder):
                 raise LinkError(
-                    tr("Something is under way in {}").format(options.folder),
-                    tr("wait until it is done, or cancel it, then install"),
+                    tr("Requests are still under way in {}").format(options.folder),
+                    tr("wait until they are done, or cancel them, then install"),
                 )
             python = install(options, send_line, task.isCanceled, this_system())
             return {"python_path": str(python)}
@@ -166,7 +166,7 @@ class SetupDialog(QDialog):
             hello.get("geochg"), hello.get("python"), ", ".join(models)
         )
         if not is_idle:
-            text += ". " + tr("What is under way ends with the worker it began with.")
+            text += ". " + tr("Requests under way are finished by the former worker.")
         self._show_status(text)
         self.ready.emit(hello)
 
@@ -231,7 +231,7 @@ class SetupDialog(QDialog):
         install_group = QGroupBox(tr("Or install geochg into an environment of its own"), self)
         form = QFormLayout(install_group)
         form.addRow(_label(tr("About {} MB, and more with CUDA.").format(SIZE_MB)))
-        form.addRow(tr("Made by"), self.base)
+        form.addRow(tr("Made with"), self.base)
         form.addRow(tr("Folder"), self.folder)
         form.addRow(tr("Package"), self.package)
         form.addRow(tr("Proxy"), self.proxy)
