@@ -15,7 +15,6 @@ import click
 
 from .interrupts import CANCELLED, handled
 from .pair_options import options_of, pair_options
-from .save_options import write_options
 from .shared_options import PATH, json_option
 from .terminal import echo
 
@@ -79,6 +78,7 @@ def analyze(
     from geochg.pipeline.analyze import analyze as run
     from geochg.pipeline.outputs import Outputs
     from geochg.writers.checks import Output, check_outputs
+    from geochg.writers.staging import write_output
 
     from .progress import showing_progress
 
@@ -97,7 +97,7 @@ def analyze(
             cancel=cancel,
         )
     if save_options is not None:
-        write_options(save_options, options)
+        write_output(save_options, options.to_toml, overwrite=options.overwrite)
     echo(_as_json(result) if as_json else _in_words(result))
 
 

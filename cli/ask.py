@@ -87,15 +87,15 @@ def _piped(lines: BinaryIO) -> Iterator[str]:
 
     UTF-16 is read to its end first: its lines do not end where bytes say so.
     """
-    from geochg.files.text_file import decoded, is_wide
+    from geochg.files.text_file import decoded_text, is_wide
 
     first = lines.readline()
     if is_wide(first):
-        yield from decoded(first + lines.read()).split("\n")
+        yield from decoded_text(first + lines.read()).split("\n")
         return
     while first:
         try:
-            yield decoded(first)
+            yield decoded_text(first)
         except UnicodeDecodeError:  # the code page of a system
             yield first.decode(sys.stdin.encoding or "utf-8", "replace")
         first = lines.readline()

@@ -65,7 +65,7 @@ def failures_named(folder: Path) -> Iterator[None]:
     Ctrl-C raises within the block, so that what is half made is removed.
 
     Raises:
-        RunError: For that.
+        RunError: If the folder cannot be made.
     """
     try:
         with interrupts_raised():

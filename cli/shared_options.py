@@ -74,8 +74,8 @@ def setting(
 
     Args:
         flag: As it is written.
-        default: Of the library; a member of an enumeration leaves the choice of all of them.
-        text: For the help page.
+        default: Default of the library; a member of an enumeration offers all of its members.
+        text: Help of the option.
         field: What the library calls it, where not as the flag.
     """
     given: Any = type(default)
@@ -95,7 +95,7 @@ def json_option(what: str) -> Callable[[Command], Command]:
     """`--json`, of what a command gives.
 
     Args:
-        what: That is printed, in words.
+        what: Result that is printed, in words.
     """
     return click.option("--json", "as_json", is_flag=True, help=f"Print {what} as JSON on stdout.")
 

@@ -159,7 +159,7 @@ def _tiles(
     height_px, width_px = pair.mask.shape
     layout = Layout(height_px, width_px, options.tile_size_px, options.overlap_px)
     dtype = np.uint8 if model.capabilities.pixels == "display" else np.float32
-    whole = PixelWindow(0, height_px, 0, width_px)
+    whole = PixelWindow.whole((height_px, width_px))
     for window in layout:
         inside = window.read.cut_to(whole)
         assert inside is not None

@@ -136,7 +136,7 @@ class _Edge(NamedTuple):
     Attributes:
         is_level: Whether it runs along x.
         place: Its y where it is level, else its x.
-        length: Of all edges that it stands for.
+        length: Length of all edges that it stands for.
     """
 
     is_level: bool

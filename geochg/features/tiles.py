@@ -30,7 +30,7 @@ def tile_features(
     """One feature a tile: its core and what the model said about it.
 
     Args:
-        results: Of the tiles that were answered, in any order.
+        results: Results of the tiles that were answered, in any order.
         grid: The common grid.
         failures: Tiles that could not be read or answered.
         skipped: Tiles without valid pixels, which the model never saw.

@@ -56,7 +56,7 @@ def voted(results: Iterable[TileResult]) -> Iterator[TileResult]:
     """The results with the cells that were voted for.
 
     Args:
-        results: With ballots, in raster order.
+        results: Results with ballots, in raster order.
 
     Yields:
         The same tiles in the same order. A piece that its own tile does not name has the caption of
@@ -91,7 +91,7 @@ class _Voter:
     """A tile that has a vote on a core.
 
     Attributes:
-        result: Of the tile.
+        result: Result of the tile.
         seen: The part of the core that it sees.
         votes: On that part.
     """
@@ -151,7 +151,7 @@ class _Pieces:
 
     Attributes:
         rows: Edges on the grid, ascending, from the first row of the core to the last.
-        cols: Likewise.
+        cols: As `rows`, of columns.
     """
 
     rows: NDArray[np.int64]

@@ -72,7 +72,7 @@ def analyze(
         options: What to do; the defaults when None.
         outputs: Files to write. They appear whole when the run is complete; until then a journal
             beside the first of them holds the finished tiles, for `options.resume`.
-        listener: Told of progress and of what the user should know, on the calling thread.
+        listener: Called on the calling thread with progress and with what the user should know.
         cancel: When set, the run stops at the next tile.
         model: What `load_chosen` gave for these options, to be used for several pairs one after
             another; loaded when None.

@@ -50,7 +50,7 @@ class Call:
         """Leaves the method when the request is to stop.
 
         Raises:
-            CancelledRunError: Then.
+            CancelledRunError: If its client cancelled it.
         """
         if self.cancel.is_set():
             raise CancelledRunError("cancelled", "ask again")
@@ -81,7 +81,9 @@ class Calls:
         if request.id is None:
             return
         flag = Flag()
-        thread = Thread(target=self._run, args=(method, request, request.id, flag), daemon=True)
+        thread = Thread(
+            target=self._run_call, args=(method, request, request.id, flag), daemon=True
+        )
         with self._lock:
             self._check_room(request.id)
             self._flags[request.id] = flag
@@ -133,7 +135,7 @@ class Calls:
                 request=request,
             )
 
-    def _run(self, method: Method, request: Request, number: RequestId, flag: Flag) -> None:
+    def _run_call(self, method: Method, request: Request, number: RequestId, flag: Flag) -> None:
         def tell(event: Mapping[str, Any]) -> None:
             self._send(event_line(number, event))
 
@@ -153,13 +155,15 @@ def _answer(method: Method, call: Call, number: RequestId) -> bytes:
     try:
         return answer_line(number, method(call))
     except MessageError as error:
-        return error_line(_addressed(error, number))
+        return error_line(_with_request_id(error, number))
     except GeochgError as error:
-        return error_line(_addressed(MessageError.of(error), number))
+        return error_line(_with_request_id(MessageError.of(error), number))
     except OSError as error:
         file = f": {error.filename}" if error.filename else ""
-        told = MessageError(FAILED, f"{cleaned(error)}{file}", "make room, or look after the file")
-        return error_line(_addressed(told, number))
+        answer = MessageError(
+            FAILED, f"{cleaned(error)}{file}", "make room, or look after the file"
+        )
+        return error_line(_with_request_id(answer, number))
     # One request must not take the others down; the log has the rest.
     except Exception as error:
         traceback.print_exc(file=sys.stderr)
@@ -168,5 +172,5 @@ def _answer(method: Method, call: Call, number: RequestId) -> bytes:
         return error_line(MessageError(INTERNAL, reason, hint, request=number))
 
 
-def _addressed(error: MessageError, number: RequestId) -> MessageError:
+def _with_request_id(error: MessageError, number: RequestId) -> MessageError:
     return MessageError(error.code, error.message, error.hint, request=number, kind=error.kind)

@@ -57,10 +57,10 @@ def serve(pipes: Pipes) -> bool:
     known = methods()
     try:
         for line in lines_of(pipes.inbox):
-            told = _taken(line, known, calls)
+            answer = _handle_line(line, known, calls)
             # Who fills the outbox without reading a line of it is not there any more. Nothing is
             # said of it: stderr may be as full.
-            if told is not None and not outbox.send_at_once(told):
+            if answer is not None and not outbox.send_at_once(answer):
                 break
     # A read that fails, or Ctrl-C in a terminal: nobody will ask any more.
     except (OSError, KeyboardInterrupt):
@@ -70,7 +70,7 @@ def serve(pipes: Pipes) -> bool:
     return calls.ended_by(deadline - LAST_WORD_S) and outbox.emptied_by(deadline)
 
 
-def _taken(line: bytes | None, known: Mapping[str, Method], calls: Calls) -> bytes | None:
+def _handle_line(line: bytes | None, known: Mapping[str, Method], calls: Calls) -> bytes | None:
     """What to say at once to a message; None when it is answered later, or never."""
     try:
         if line is None:
@@ -81,7 +81,7 @@ def _taken(line: bytes | None, known: Mapping[str, Method], calls: Calls) -> byt
             )
         request = request_of(line)
         if request.method == "cancel":
-            return _cancelled(request, calls)
+            return _cancel_call(request, calls)
         if request.method not in known:
             names = ", ".join(sorted([*known, "cancel"]))
             raise MessageError(
@@ -103,7 +103,7 @@ def _taken(line: bytes | None, known: Mapping[str, Method], calls: Calls) -> byt
     return None
 
 
-def _cancelled(request: Request, calls: Calls) -> bytes | None:
+def _cancel_call(request: Request, calls: Calls) -> bytes | None:
     wanted = request.parameters.get("id")
     if isinstance(wanted, bool) or not isinstance(wanted, str | int):
         raise MessageError(

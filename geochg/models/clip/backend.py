@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from geochg.geometry.grid_cells import cell_slices
 from geochg.models.base import Capabilities, ChangeModel, ModelIdentity
 from geochg.models.chat.conversation import NUMBERLESS, unchanged
 from geochg.models.clip.classes import LandClass, read_classes, usual_classes
@@ -159,18 +159,9 @@ class ClipModel(ChangeModel):
 
 
 def _valid_cells(tile: Tile) -> list[GridCell]:
-    return [cell for cell in GRID_CELLS if tile.valid[_slices(tile, cell)].any()]
+    return [cell for cell in GRID_CELLS if tile.valid[cell_slices(tile.valid.shape, cell)].any()]
 
 
 def _crops(tile: Tile, cell: GridCell) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    part = _slices(tile, cell)
+    part = cell_slices(tile.valid.shape, cell)
     return tile.before[:, *part], tile.after[:, *part]
-
-
-def _slices(tile: Tile, cell: GridCell) -> tuple[slice, slice]:
-    """Where a cell lies in the read window; 256 px are cut at 85 and 171, as features are."""
-    rows, cols = (
-        [slice(*edges) for edges in pairwise(round(size * third / 3) for third in range(4))]
-        for size in tile.valid.shape
-    )
-    return rows[cell.row], cols[cell.col]

@@ -262,7 +262,7 @@ def enlarged(tile: Tile, window: PixelWindow) -> Tile:
     """
     height_px, width_px = tile.valid.shape
     part = window.slices_within(tile.window.read)
-    whole = PixelWindow(0, height_px, 0, width_px)
+    whole = PixelWindow.whole((height_px, width_px))
     valid = _resized(tile.valid[part].astype(np.uint8), tile.valid.shape, smooth=False).astype(bool)
     before, after = (
         np.stack([_resized(band[part], tile.valid.shape, smooth=True) for band in date])
