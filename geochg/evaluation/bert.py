@@ -47,7 +47,7 @@ def bert_f1(said: Sequence[str], references: Sequence[Sequence[str]], folder: Pa
         OptionError: If bert-score is not installed.
     """
     layers = bert_layers(folder)
-    from geochg.models.library_logs import quietly
+    from geochg.models.library_guards import quiet_libraries
 
     bert_score = metric_module("bert_score")
     scores = [0.0] * len(said)
@@ -55,7 +55,7 @@ def bert_f1(said: Sequence[str], references: Sequence[Sequence[str]], folder: Pa
     if not places:
         return scores
     try:
-        with quietly():
+        with quiet_libraries():
             _, _, found = bert_score.score(
                 [said[place] for place in places],
                 [list(references[place]) for place in places],

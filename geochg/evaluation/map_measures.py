@@ -95,7 +95,7 @@ def map_measures(
 
     Args:
         pair: The pair.
-        model: As `load_chosen` loads it for these options.
+        model: As `load_configured_model` loads it for these options.
         options: How the pair is analysed.
         listener: Told of what `analyze` says.
 

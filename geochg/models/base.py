@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 
 from geochg.errors import GeochgError, ModelError, RunError
-from geochg.models.chat.rule_based import Observed, reply
+from geochg.models.chat.rule_based import ObservedTile, reply
 from geochg.options import Options
 from geochg.records import (
     CLASSES,
@@ -241,20 +241,21 @@ class ChangeModel(ABC):
             The answer, piece by piece.
 
         Raises:
-            ModelError: If the model cannot talk.
+            ModelError: If the model cannot answer free questions.
             RunError: If the place cannot be answered about.
         """
         if self.capabilities.location == "mask":
-            yield reply(question, self._observed(tile, facts))
+            yield reply(question, self._observed_tile(tile, facts))
         elif Task.QUESTION in self.capabilities.tasks:
             answers = self._answers_about(tile, [Question(Task.QUESTION, question)])
             yield getattr(answers[0], "text", "")
         else:
             raise ModelError(
-                f"the model {self.name} cannot talk", "choose another, see `geochg models`"
+                f"the model {self.name} cannot answer free questions",
+                "choose another, see `geochg models`",
             )
 
-    def _observed(self, tile: Tile, facts: PairFacts) -> Observed:
+    def _observed_tile(self, tile: Tile, facts: PairFacts) -> ObservedTile:
         wanted = [
             t for t in (Task.LOCATE, Task.COUNT, Task.CAPTION) if t in self.capabilities.tasks
         ]
@@ -265,7 +266,7 @@ class ChangeModel(ABC):
         assert isinstance(outlines, Outlines)
         # Where a file holds nothing, a change that is plain to see may be a tiny share of the tile.
         shown = tile.valid & (tile.before.any(axis=0) | tile.after.any(axis=0))
-        return Observed(
+        return ObservedTile(
             outlines,
             tile.valid,
             facts.pixel_area_m2,

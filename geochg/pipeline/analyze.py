@@ -19,7 +19,12 @@ from geochg.features.voting import voted, voted_heat
 from geochg.geometry.hysteresis import least_size_px
 from geochg.geometry.vector_file import file_of
 from geochg.models.base import ChangeModel, backend_errors
-from geochg.models.loading import check_classes, check_sensitivity, load_chosen, mapped_questions
+from geochg.models.loading import (
+    check_classes,
+    check_sensitivity,
+    load_configured_model,
+    mapped_questions,
+)
 from geochg.options import AnalyzeOptions
 from geochg.pipeline.batching import answered_ahead, has_core, to_ask
 from geochg.pipeline.journal import Journal, Tallies, journal_path
@@ -86,8 +91,8 @@ def analyze(
             beside the first of them holds the finished tiles, for `options.resume`.
         listener: Told of progress and of what the user should know, on the calling thread.
         cancel: When set, the run stops at the next tile.
-        model: What `load_chosen` gave for these options, to be used for several pairs one after
-            another; loaded when None.
+        model: The model of `load_configured_model` for these options, to be used for several pairs
+            one after another; loaded when None.
 
     Returns:
         The features, in memory, and what is known about the run.
@@ -110,7 +115,7 @@ def analyze(
         placed = place_pair(before, after, options)
         tiles_of(placed.grid, options)
     if model is None:
-        model = load_chosen(options)
+        model = load_configured_model(options)
     check_classes(options, model)
     check_sensitivity(options, model)
     with gdal_settings():

@@ -15,7 +15,7 @@ from geochg.errors import ModelError
 from geochg.geometry.hysteresis import changed_pixels
 from geochg.models.builtin import FOLDER
 from geochg.models.deltavlm.backend import DeltaVLMModel
-from geochg.models.deltavlm.folder import open_model
+from geochg.models.deltavlm.loading import open_model
 from geochg.models.deltavlm.options import DeltaVLMOptions
 from geochg.models.deltavlm.postprocessing import MOST_CUT, Calibration
 from geochg.models.deltavlm.runtime.onnx_vision import OnnxVision
@@ -165,7 +165,7 @@ def test_its_language_model_is_never_asked(pairs):
     def refuse():
         raise AssertionError("the language model was loaded")
 
-    model._load_speaker = refuse
+    model._load_language = refuse
     asked = [*ASKED, ask(Task.QUESTION, "What is new?")]
     (answers,) = model.answer([tile_of(pairs[0])], asked)
     assert len(answers) == len(asked)

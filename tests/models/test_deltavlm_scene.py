@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from geochg.models.deltavlm.dense_head import INDEX_CHANNELS
-from geochg.models.deltavlm.difference_maps import WIDE_COLOR, differences, map_count, told_relative
+from geochg.models.deltavlm.difference_maps import WIDE_COLOR, differences, map_count, relative_logs
 from geochg.models.deltavlm.scene import (
     COLOR_CHANNELS,
     SPREAD_FLOOR,
@@ -236,4 +236,4 @@ def test_twice_the_median_is_where_the_colours_are_neutral():
     vector[LAYOUT.medians_slice] = 3
     scene = torch.from_numpy(vector)[None]
     maps = torch.full((1, vector[LAYOUT.medians_slice].size, 2, 2), 6.0)
-    assert told_relative(LAYOUT, maps, scene).numpy() == pytest.approx(0.7, abs=0.03)
+    assert relative_logs(LAYOUT, maps, scene).numpy() == pytest.approx(0.7, abs=0.03)

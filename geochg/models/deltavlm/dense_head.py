@@ -23,7 +23,7 @@ from geochg.models.deltavlm.difference_maps import (
     Differences,
     differences,
     map_count,
-    told_relative,
+    relative_logs,
 )
 from geochg.models.deltavlm.runtime.vision_output import (
     AVERAGED_LOGITS,
@@ -143,7 +143,7 @@ class DenseHead(nn.Module):
         compared = self.compare(before, after, scene) if compared is None else compared
         # What is measured keeps its precision where the weights have less.
         dtype = self.change.weight.dtype
-        relative = told_relative(self.layout, compared.relative, scene.float())
+        relative = relative_logs(self.layout, compared.relative, scene.float())
         told = torch.cat((relative, compared.plain), dim=1)
         statistics = told.to(dtype)
         resolution = _resolution_planes(self.layout, scene, statistics).to(dtype)

@@ -98,7 +98,7 @@ def differences(
     return Differences(torch.cat(relative, dim=1), torch.cat(plain, dim=1), standard)
 
 
-def told_relative(layout: SceneLayout, maps: Tensor, scene: Tensor) -> Tensor:
+def relative_logs(layout: SceneLayout, maps: Tensor, scene: Tensor) -> Tensor:
     """Logarithms of the relative maps over their medians in the scene."""
     medians = scene[:, layout.medians_slice, None, None]
     return torch.log(maps / (medians + 1e-3) + _LOG_FLOOR)

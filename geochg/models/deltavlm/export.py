@@ -1,4 +1,4 @@
-"""Writes the parts of a model as ONNX, for `onnx_vision` and `onnx_speaker`."""
+"""Writes the parts of a model as ONNX, for `onnx_vision` and `onnx_language`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from torch.export import Dim
 from transformers import DynamicCache
 
 from geochg.models.deltavlm.dense_head import DenseOutput
-from geochg.models.deltavlm.folder import HINT, fingerprint
+from geochg.models.deltavlm.loading import HINT, export_fingerprint
 from geochg.models.deltavlm.modeling import DeltaVLMForConditionalGeneration
 from geochg.models.deltavlm.runtime.onnx_file import MADE_FROM
 from geochg.models.deltavlm.runtime.onnx_language import (
@@ -35,7 +35,7 @@ from geochg.models.deltavlm.runtime.vision_output import (
     HeadFacts,
 )
 from geochg.models.deltavlm.vision import DateFeatures, split_dates
-from geochg.models.library_logs import quietly
+from geochg.models.library_guards import quiet_libraries
 from geochg.models.model_files import weight_files
 
 HALF_ERROR = 1e-5
@@ -61,7 +61,7 @@ class ExportedEncoder(nn.Module):
         self.vision: Any = model.vision
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
-        """Inputs and outputs as `VisionRuntime.encode` says."""
+        """Inputs and outputs as `VisionRunner.encode` says."""
         maps = self.vision.levels(pixels)
         return (self.vision.tokens(maps[-1]), *maps)
 
@@ -76,7 +76,7 @@ class ExportedDetector(nn.Module):
     def forward(
         self, before: tuple[Tensor, ...], after: tuple[Tensor, ...], scene: Tensor
     ) -> tuple[Tensor, ...]:
-        """Inputs and outputs as `VisionRuntime.detect` says."""
+        """Inputs and outputs as `VisionRunner.detect` says."""
         maps = [torch.cat(dates) for dates in zip(before, after, strict=True)]
         return tuple(self.dense(maps, scene))
 
@@ -96,7 +96,7 @@ class ExportedQuestion(nn.Module):
         ids: Tensor,
         mask: Tensor,
     ) -> Tensor:
-        """Inputs as `onnx_speaker.QUESTION_INPUTS` says; those of the head as a tuple."""
+        """Inputs as `onnx_language.QUESTION_INPUTS` says; those of the head as a tuple."""
         features = DateFeatures(torch.cat((before, after)), ())
         # The relative maps are not told to the language model.
         told = DenseOutput._make((*dense, dense[0]))
@@ -115,7 +115,7 @@ class ExportedLanguage(nn.Module):
     def forward(
         self, prefix: Tensor, ids: Tensor, mask: Tensor, positions: Tensor, past: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Inputs and outputs as `onnx_speaker.LANGUAGE_INPUTS` and `LANGUAGE_OUTPUTS` say."""
+        """Inputs and outputs as `onnx_language.LANGUAGE_INPUTS` and `LANGUAGE_OUTPUTS` say."""
         cache = DynamicCache(config=self.config)
         for layer in range(self.config.num_hidden_layers):
             cache.update(past[2 * layer], past[2 * layer + 1], layer)
@@ -149,7 +149,7 @@ def export(model: DeltaVLMForConditionalGeneration, folder: Path) -> None:
         raise ValueError("only a model with a dense head that does not resize can be exported")
     facts = asdict(HeadFacts.of(config, model.vision.channels))
     weights = weight_files(folder, HINT, unfinished_ok=True)
-    made_from = {MADE_FROM: fingerprint(folder, weights)}
+    made_from = {MADE_FROM: export_fingerprint(folder, weights)}
     made = made_from | {FACTS: json.dumps(facts)}
     _write(_encoder(model), folder / ENCODER, made_from)
     _write(_detector(model), folder / DETECTOR, made)
@@ -209,7 +209,7 @@ def _question(model: DeltaVLMForConditionalGeneration) -> _Part:
     side = model.config.image_size
     with torch.inference_mode():
         features = model.vision(*torch.zeros(2, _ROWS, 4, side, side))
-        dense = tuple(model.look(features.maps))[: len(DENSE_FIELDS)]
+        dense = tuple(model.predict_dense(features.maps))[: len(DENSE_FIELDS)]
     ids = torch.ones(_ROWS, _TOKENS, dtype=torch.int64)
     rows, words = Dim("rows", max=_MOST), Dim("words", max=_MOST)
     high, wide = (Dim(name, min=_LEAST_SIDE, max=_MOST) for name in ("high", "wide"))
@@ -264,7 +264,7 @@ def _language(model: DeltaVLMForConditionalGeneration) -> _Part:
 
 def _write(part: _Part, file: Path, metadata: dict[str, str]) -> None:
     """Exports a part and puts what must be known of it into the file."""
-    with warnings.catch_warnings(), quietly():
+    with warnings.catch_warnings(), quiet_libraries():
         # About the names of axes that are the same, and of torch's own making.
         warnings.simplefilter("ignore")
         program = torch.onnx.export(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from geochg.geometry.hysteresis import ChangedPixels, changed_pixels
-from geochg.models.chat.conversation import unchanged
+from geochg.models.chat.conversation import unchanged_answer
 from geochg.models.detectors.sentences import sentence
 from geochg.records import (
     Answer,
@@ -44,7 +44,7 @@ def map_answer(
     channel_px = _channel_pixels(changed, len(outlines.channels))
     if changed is None or not channel_px.any():
         nothing = Presence(changed=False, probability=presence.probability)
-        return unchanged(task, nothing, no_change_sentence)
+        return unchanged_answer(task, nothing, no_change_sentence)
     caption = _caption(outlines, channel_px, tile.valid)
     if task is Task.CAPTION:
         return caption

@@ -115,7 +115,7 @@ class DeltaVLMForConditionalGeneration(PreTrainedModel, GenerationMixin):
 
     # --- the pair --------------------------------------------------------------------------------
 
-    def look(self, maps: Sequence[Tensor], scene: Tensor | None = None) -> DenseOutput:
+    def predict_dense(self, maps: Sequence[Tensor], scene: Tensor | None = None) -> DenseOutput:
         """The dense head on the vision part's maps.
 
         Args:
@@ -130,7 +130,7 @@ class DeltaVLMForConditionalGeneration(PreTrainedModel, GenerationMixin):
             raise ValueError("this model has no dense head")
         compared = None
         if scene is None:
-            scene, compared = measured_scenes(self.dense, maps)
+            scene, compared = measure_scenes(self.dense, maps)
         found: DenseOutput = self.dense(tuple(maps), scene.to(maps[0].device), compared)
         return found
 
@@ -142,7 +142,9 @@ class DeltaVLMForConditionalGeneration(PreTrainedModel, GenerationMixin):
             after: As `before`.
         """
         features = self.vision(before, after)
-        return self.relate(features, None if self.dense is None else self.look(features.maps))
+        return self.relate(
+            features, None if self.dense is None else self.predict_dense(features.maps)
+        )
 
     def relate(self, features: DateFeatures, dense: DenseOutput | None) -> PairEncoding:
         """Relates the dates' tokens, and puts the dense head's findings into tokens."""
@@ -322,7 +324,7 @@ class DeltaVLMForConditionalGeneration(PreTrainedModel, GenerationMixin):
 
 
 @torch.no_grad()
-def measured_scenes(
+def measure_scenes(
     head: DenseHead, maps: Sequence[Tensor], resolution_m: Sequence[float] | None = None
 ) -> Scenes:
     """Measures each pair of a batch by itself.

@@ -16,7 +16,7 @@ import numpy as np
 
 from geochg.land_cover import class_and_direction
 from geochg.models.deltavlm.detector import HALF, Scene
-from geochg.models.deltavlm.resample import resampled
+from geochg.models.deltavlm.resample import resample
 from geochg.models.deltavlm.runtime.vision_output import (
     COVER_WEIGHT,
     DenseArrays,
@@ -244,7 +244,7 @@ class OutlineMaker:
         # What lies beyond the tile was padded; a half-size view may be padded further.
         sides = (round(side / HALF) for side in half.color_logits.shape[-2:])
         wide = np.concatenate((half.change_logits, half.color_logits[:, 0]))
-        wide = resampled(wide, *sides)[:, :rows, :cols]
+        wide = resample(wide, *sides)[:, :rows, :cols]
         change = (full.change_logits[0] + wide[0]) / 2
         color = (full.color_logits[0, 0] + wide[1]) / 2
         before, after = (_softmax(part[0]) for part in (full.before_logits, full.after_logits))
@@ -256,7 +256,7 @@ class OutlineMaker:
     def _at_tile_size(self, layers: NDArray[np.float32], shape: tuple[int, ...]) -> Finding:
         per_pixel = self.head.stride_px / self.scene.zoom
         rows, cols = (round(side * per_pixel) for side in layers.shape[1:])
-        whole = resampled(layers, rows, cols)[:, : shape[0], : shape[1]]
+        whole = resample(layers, rows, cols)[:, : shape[0], : shape[1]]
         covers = (len(layers) - 2) // 2
         return Finding(whole[0], whole[1], whole[2 : 2 + covers], whole[2 + covers :])
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def resampled(layers: NDArray[np.float32], rows: int, cols: int) -> NDArray[np.float32]:
+def resample(layers: NDArray[np.float32], rows: int, cols: int) -> NDArray[np.float32]:
     """The layers enlarged, as torch's bilinear interpolation with half-pixel centres does it.
 
     Args:

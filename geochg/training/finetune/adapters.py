@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from geochg.errors import ModelError
-from geochg.models.adapters import adapted
-from geochg.models.deltavlm.no_change_sentence import kept_sentence
+from geochg.models.adapters import apply_adapter, read_sentence
 from geochg.training.finetune.base import Base
 from geochg.training.finetune.module_groups import adapted_modules, tuned_parameters
 from geochg.training.finetune.options import TuneOptions
@@ -68,8 +67,8 @@ def merge(pupil: Pupil) -> None:
 
 def merge_into(pupil: Pupil, adapter: Path) -> None:
     """Adds a saved adapter to a network in full precision, in place."""
-    pupil.network = adapted(pupil.network, str(adapter), merge=True)
-    if sentence := kept_sentence(adapter):
+    pupil.network = apply_adapter(pupil.network, str(adapter), merge=True)
+    if sentence := read_sentence(adapter):
         pupil.reword(sentence)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from geochg.errors import ModelError
-from geochg.models.library_logs import quietly
+from geochg.models.library_guards import quiet_libraries
 from geochg.models.vlm.loading import How, open_vlm
 from geochg.training.finetune.base import Base
 from geochg.training.finetune.options import TuneOptions
@@ -89,7 +89,7 @@ def _make_pruned(base: Base, options: TuneOptions, work: Path) -> None:
         masks = magnitude_masks(pupil.network, options.prune)
         cut(pupil.network, masks)
         save_masks(masks, work)
-        with quietly():
+        with quiet_libraries():
             pupil.save(aside)
         aside.replace(folder)
 
@@ -107,7 +107,7 @@ def _opened(base: Base, options: TuneOptions, device: str, bits: int | None) -> 
 
 
 def _deltavlm(base: Base, options: TuneOptions, how: How) -> Pupil:
-    from geochg.models.deltavlm.folder import check_folder, open_model
+    from geochg.models.deltavlm.loading import check_folder, open_model
     from geochg.models.quantised import quantised_settings
     from geochg.training.finetune.deltavlm import DeltaVLMPupil
 

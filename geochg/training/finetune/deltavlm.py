@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from geochg.datasets.captions.truth import CLASS_NAMES, DIRECTIONS
 from geochg.datasets.ground.covers import ANY, COVERS_OF_CLASS, NOTHING, UNKNOWN_CHANGE
-from geochg.models.deltavlm.no_change_sentence import write_sentence
+from geochg.models.adapters import write_sentence
 from geochg.models.deltavlm.processing import DeltaVLMProcessor
 from geochg.models.deltavlm.runtime.language import turn_prompt
 from geochg.models.deltavlm.runtime.onnx_vision import DETECTOR
@@ -92,7 +92,7 @@ class DeltaVLMPupil(Pupil):
         network = self.network
         with nullcontext() if learns(network.vision) else torch.no_grad():
             features = network.vision(inputs["before"], inputs["after"])
-        seen = None if network.dense is None else network.look(features.maps)
+        seen = None if network.dense is None else network.predict_dense(features.maps)
         encoding = network.relate(features, seen)
         rows = {name: inputs[name] for name in _ROWS}
         logits = network(**rows, pair_index=inputs["pair_index"], encoding=encoding).logits
@@ -106,12 +106,12 @@ class DeltaVLMPupil(Pupil):
         from geochg.models.base import ModelIdentity
         from geochg.models.deltavlm.backend import DeltaVLMModel
         from geochg.models.deltavlm.options import DeltaVLMOptions
-        from geochg.models.deltavlm.runtime.torch_language import TorchSpeaker
+        from geochg.models.deltavlm.runtime.torch_language import TorchLanguage
         from geochg.models.deltavlm.runtime.torch_vision import TorchVision
 
-        speaker = TorchSpeaker(self.network, self.processor)
+        language = TorchLanguage(self.network, self.processor)
         vision = TorchVision(self.network, self.processor)
-        return DeltaVLMModel(vision, lambda: speaker, DeltaVLMOptions(), ModelIdentity("", ""))
+        return DeltaVLMModel(vision, lambda: language, DeltaVLMOptions(), ModelIdentity("", ""))
 
     def save(self, folder: Path) -> None:
         """See `Pupil.save`; without the exported files of a compact model, see `finish`."""

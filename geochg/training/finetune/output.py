@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from geochg.models.library_logs import quietly
+from geochg.models.library_guards import quiet_libraries
 from geochg.models.model_files import UNFINISHED
 from geochg.training.finetune.adapters import merge, merge_into, save_adapter
 from geochg.training.finetune.base import Base
@@ -67,7 +67,7 @@ def write_tuned(pupil: Pupil, options: TuneOptions, masks: Masks, folder: Path) 
     if masks:
         told["sparsity"] = check_cut(pupil.network, masks, options.prune)
         save_masks(masks, folder)
-    with quietly():
+    with quiet_libraries():
         pupil.save(folder)
     pupil.finish(folder)
     return told

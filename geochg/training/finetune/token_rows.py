@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from geochg.models.deltavlm.processing import IGNORED
-from geochg.models.vlm.chat import ChatWriter
+from geochg.models.vlm.chat_writer import ChatWriter
 
 
 class Taught(NamedTuple):
     """One row.
 
     Attributes:
-        ids: The tokens after the opening; see `ChatWriter.rest`.
+        ids: The tokens after the opening; see `ChatWriter.prompt_ids`.
         labels: The same on the answers and their end tokens, else `IGNORED`.
     """
 
@@ -48,10 +48,10 @@ def _turn(
     ends: Sequence[int],
 ) -> Taught:
     """The last turn of a talk as a row."""
-    prompt = writer.rest(asked, before)
-    spoken = _spoken(writer, prompt, writer.told(asked, [*before, answer]), ends)
+    prompt = writer.prompt_ids(asked, before)
+    spoken = _spoken(writer, prompt, writer.dialogue_ids(asked, [*before, answer]), ends)
     if spoken is None:
-        spoken = [*writer.spelt(answer), ends[0]]
+        spoken = [*writer.answer_ids(answer), ends[0]]
     return Taught([*prompt, *spoken], [IGNORED] * len(prompt) + spoken)
 
 

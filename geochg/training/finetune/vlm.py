@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from geochg.models.deltavlm.processing import IGNORED
-from geochg.models.vlm.engine import Text
+from geochg.models.vlm.engine import TilePrompt
 from geochg.models.vlm.instructblip import InstructBlipEngine
 from geochg.models.vlm.prefix import PrefixEngine
 from geochg.training.finetune.sample import Lesson
@@ -87,8 +87,8 @@ class VlmPupil(_EnginePupil):
         pictures = []
         ids, labels = [], []
         for place, row in zip(places, rows, strict=True):
-            shown = family.show([lessons[place].tile()])
-            opening = engine.expanded(shown)
+            shown = family.image_inputs([lessons[place].tile()])
+            opening = engine.prefix_with_images(shown)
             pictures.append(shown.inputs)
             ids.append([*opening, *row.ids])
             labels.append([*([IGNORED] * len(opening)), *row.labels])
@@ -97,7 +97,7 @@ class VlmPupil(_EnginePupil):
             "input_ids": padded(ids, filler),
             "attention_mask": padded([[1] * len(row) for row in ids], 0),
             "labels": padded(labels, IGNORED),
-            **family.joined(pictures),
+            **family.join_inputs(pictures),
         }
 
     def losses(self, inputs: dict[str, Any]) -> dict[str, Tensor]:
@@ -106,10 +106,10 @@ class VlmPupil(_EnginePupil):
         # Logits of the pictures' tokens, which are many, are of no use.
         wanted = (labels != IGNORED).any(dim=0).nonzero()[:, 0]
         given = {
-            name: self.engine.placed(part) for name, part in inputs.items() if name != "labels"
+            name: self.engine.to_device(part) for name, part in inputs.items() if name != "labels"
         }
         family = self.engine.family
-        if family.marks_pictures:
+        if family.marks_images:
             given["mm_token_type_ids"] = (given["input_ids"] == family.token).int()
         family.state = None
         logits = self.network(**given, use_cache=False, logits_to_keep=wanted).logits
@@ -130,14 +130,14 @@ class InstructBlipPupil(_EnginePupil):
         Raises:
             InputError: If a question alone is longer than a row may be.
         """
-        opening = self.engine.writer.opening
+        opening = self.engine.writer.prefix_ids
         texts, rows, labels, last = [], [], [], []
         for place, lesson in enumerate(lessons):
             for turn in range(len(lesson.said)):
                 asked, said = lesson.asked[: turn + 1], lesson.said[:turn]
-                prompt = self.engine.writer.rest(asked, said)
-                answer = [*self.engine.writer.spelt(lesson.said[turn]), _ends(self.engine)[0]]
-                texts.append(Text(place, prompt))
+                prompt = self.engine.writer.prompt_ids(asked, said)
+                answer = [*self.engine.writer.answer_ids(lesson.said[turn]), _ends(self.engine)[0]]
+                texts.append(TilePrompt(place, prompt))
                 last.append(lesson.asked[turn])
                 whole = [*opening, *prompt, *answer]
                 room = len(opening) + self.max_tokens
@@ -151,7 +151,7 @@ class InstructBlipPupil(_EnginePupil):
             "labels": padded(labels, IGNORED),
             "pair_index": torch.tensor([text.row for text in texts]),
             "pixels": self.engine.pixels([lesson.tile() for lesson in lessons]),
-            **self.engine.asked(texts),
+            **self.engine.qformer_inputs(texts),
         }
 
     def losses(self, inputs: dict[str, Any]) -> dict[str, Tensor]:
@@ -162,7 +162,7 @@ class InstructBlipPupil(_EnginePupil):
         with torch.set_grad_enabled(torch.is_grad_enabled() and learns(network.vision_model)):
             seen = network.vision_model(pixel_values=pixels.flatten(0, 1)).last_hidden_state
         seen = seen.view(*pixels.shape[:2], *seen.shape[1:])[inputs["pair_index"]]
-        features = self.engine.features(
+        features = self.engine.query_features(
             seen, inputs["qformer_input_ids"], inputs["qformer_attention_mask"]
         )
         words = network.get_input_embeddings()(inputs["input_ids"])

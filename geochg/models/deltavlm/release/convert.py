@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 import struct
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from geochg.models.deltavlm.modeling import DeltaVLMForConditionalGeneration
 from geochg.models.deltavlm.processing import QFORMER_TOKENIZER
 from geochg.models.deltavlm.release.key_map import mapped
 from geochg.models.deltavlm.sizes import full_config, full_generation
+from geochg.models.pretrained import refuse_misfits
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -151,8 +152,8 @@ def read_language_model(folder: Path, dtype: torch.dtype) -> tuple[Any, dict[str
         )
     except (OSError, SafetensorError, *_SPOILED) as error:
         raise ModelError(f"cannot read the language model in {folder}", "check it") from error
-    model, found = loaded
-    _refuse_misfits(folder, found)
+    model, loading_info = loaded
+    refuse_misfits(f"the language model in {folder}", loading_info, "download it again")
     config, state = model.config, model.state_dict()
     if config.model_type != "llama":
         raise ModelError(
@@ -165,21 +166,6 @@ def read_language_model(folder: Path, dtype: torch.dtype) -> tuple[Any, dict[str
     config.pad_token_id = config.vocab_size
     config.vocab_size += 1
     return config, state
-
-
-def _refuse_misfits(folder: Path, found: Mapping[str, Iterable[Any]]) -> None:
-    """Raises unless every weight was found once, in its shape; else it would be made up."""
-    for problem, name in (
-        ("has no weight", "missing_keys"),
-        ("has a weight that has no place:", "unexpected_keys"),
-        ("has another shape of", "mismatched_keys"),
-    ):
-        # Those of another shape come with both shapes.
-        keys = sorted(str(key[0] if isinstance(key, tuple) else key) for key in found[name])
-        if keys:
-            raise ModelError(
-                f"the language model in {folder} {problem} {keys[0]!r}", "download it again"
-            )
 
 
 def check_shapes(model: DeltaVLMForConditionalGeneration, weights: Mapping[str, Tensor]) -> None:
