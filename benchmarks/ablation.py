@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch
 
-from geochg.datasets.ground.labelled import Ground
+from geochg.datasets.ground.labelled import LabelledGround
 from geochg.datasets.ground.series import all_grounds, split_grounds
 from geochg.datasets.kinds import kinds_of
 from geochg.evaluation.map_measures import map_measures
@@ -54,7 +54,7 @@ Scores = dict[str, dict[str, float | None]]
 
 
 def trained(
-    grounds: Sequence[Ground], folder: Path, steps: int, pretrained: bool
+    grounds: Sequence[LabelledGround], folder: Path, steps: int, pretrained: bool
 ) -> DeltaVLMForConditionalGeneration:
     """A model after the frozen pass."""
     torch.manual_seed(0)

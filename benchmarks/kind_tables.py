@@ -69,7 +69,7 @@ def _cells(kind: KindScores) -> list[list[str]]:
 
 def confidence_rows(report: KindsReport) -> Iterator[Row]:
     """Lines of the table of confidence, all kinds together."""
-    judged = [pair.judged for kind in report.kinds for pair in kind.pairs]
+    judged = [pair.scored_features for kind in report.kinds for pair in kind.pairs]
     for one in reliability(judged):
         yield f"{one.low:.1f} to {one.high:.1f}", str(one.features), *_shares(one)
 

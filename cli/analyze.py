@@ -13,93 +13,36 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from geochg.options import AnalyzeOptions, Geometry, Sensitivity
-
 from .interrupts import CANCELLED, handled
-from .pair_options import CommaSeparated, finer_options, options_of, pair_options
+from .pair_options import options_of, pair_options
 from .save_options import write_options
-from .shared_options import json_option, overwrite_option
+from .shared_options import PATH, json_option
 from .terminal import echo
 
 if TYPE_CHECKING:
     from geochg.pipeline.analyze import ChangeResult
 
-_DEFAULTS = AnalyzeOptions()
-
 
 @click.command()
-@pair_options
-@finer_options
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="The change layer: .geojson (or .json), .gpkg, .fgb, .parquet (or .geoparquet).",
 )
 @click.option(
-    "--layer",
-    default=_DEFAULTS.layer,
-    show_default=True,
-    help="Name of the change layer. Other layers of a GeoPackage stay as they are.",
-)
-@click.option(
-    "--tiles",
-    type=click.Path(path_type=Path),
-    help="A layer of one feature a tile; may be the same GeoPackage.",
-)
-@click.option(
-    "--tiles-layer",
-    default=_DEFAULTS.tiles_layer,
-    show_default=True,
-    help="Name of the layer of tiles.",
+    "--tiles", type=PATH, help="A layer of one feature a tile; may be the same GeoPackage."
 )
 @click.option(
     "--heatmap",
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="PATH.tif",
     help="The probability of change as a Cloud-Optimised GeoTIFF.",
 )
-@click.option(
-    "--classes",
-    type=CommaSeparated(),
-    metavar="LIST",
-    help="Keep only these classes in features and heatmap, such as `building,road`.",
-)
-@click.option(
-    "--sensitivity",
-    type=click.Choice([each.value for each in Sensitivity]),
-    default=_DEFAULTS.sensitivity.value,
-    show_default=True,
-    help="How easily ground counts as changed, for models that outline; `normal` is as calibrated.",
-)
-@click.option(
-    "--min-confidence",
-    type=float,
-    default=_DEFAULTS.min_confidence,
-    show_default=True,
-    help="Drop features below this confidence, 0 to 1.",
-)
-@click.option(
-    "--min-area",
-    type=float,
-    show_default="with land cover 40 and at least 3 pixels, else 0",
-    help="Drop features below this area, in square metres.",
-)
-@click.option(
-    "--geometry",
-    type=click.Choice([shape.value for shape in Geometry]),
-    default=_DEFAULTS.geometry.value,
-    show_default=True,
-    help="Outlines where the model gives them, or always cells of the 3x3 grid.",
-)
-@overwrite_option
-@click.option("--resume", is_flag=True, help="Go on with an unfinished run of the same command.")
-@click.option(
-    "--allow-failed-tiles", is_flag=True, help="Write the layer even if tiles could not be read."
-)
+@pair_options("analyze")
 @click.option(
     "--save-options",
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="FILE.toml",
     help="When done, write the options in use to a file that --options reads.",
 )
@@ -209,9 +152,9 @@ def _not_seen(result: ChangeResult) -> str:
 
 
 def _area_m2(result: ChangeResult) -> float:
-    from geochg.tasks.quantities import rounded
+    from geochg.tasks.quantities import rounded_value
 
-    return rounded(float(result.features["area_m2"].sum()), 1)
+    return rounded_value(float(result.features["area_m2"].sum()), 1)
 
 
 def _hectares(area_m2: float) -> str:

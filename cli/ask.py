@@ -21,7 +21,7 @@ _ENDS = ("exit", "quit", "bye")
 
 
 @click.command()
-@pair_options
+@pair_options("ask")
 @click.argument("question", required=False)
 @click.option("--at", metavar="LON,LAT", help="Ask about a tile around this point.")
 @click.option("--json", "as_json", is_flag=True, help="Print each exchange as a line of JSON.")

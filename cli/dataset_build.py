@@ -8,18 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from geochg.datasets.builder.options import BuildOptions, coded
+from geochg.datasets.builder.options import BuildOptions, class_coding
 from geochg.errors import OptionError
 from geochg.events import Notice, Progress
 
 from .new_folder import check_new_folder, failures_named
-from .pair_options import CommaSeparated
-from .shared_options import PATH, device_option, json_option, setting
+from .shared_options import PATH, CommaSeparated, device_option, json_option, setting
 from .terminal import echo
 
 if TYPE_CHECKING:
     from geochg.datasets.builder.captioner import Captioner
-    from geochg.datasets.builder.scene import Scene
+    from geochg.datasets.builder.scene import MaskedScene
 
 _DEFAULTS = BuildOptions()
 
@@ -145,11 +144,11 @@ def build(
 
 def _scenes(
     pairs: tuple[Path, ...], rasters: tuple[tuple[str, str, str], ...], options: BuildOptions
-) -> list[Scene]:
+) -> list[MaskedScene]:
     from geochg.datasets.builder.pictures import picture_scenes
 
-    coding = coded(options.coding)
-    found: list[Scene] = [scene for one in pairs for scene in picture_scenes(one, coding)]
+    coding = class_coding(options.coding)
+    found: list[MaskedScene] = [scene for one in pairs for scene in picture_scenes(one, coding)]
     if rasters:
         from geochg.datasets.builder.rasters import raster_scene
 
@@ -176,9 +175,9 @@ def _captioner(reference: str | None, device: str) -> Captioner | None:
 
 
 def _build(
-    folder: Path, scenes: list[Scene], options: BuildOptions, captioner: Captioner | None
+    folder: Path, scenes: list[MaskedScene], options: BuildOptions, captioner: Captioner | None
 ) -> dict[str, Any]:
-    from geochg.datasets.builder.write import build_dataset
+    from geochg.datasets.builder.build import build_dataset
 
     from .progress import showing_progress
 

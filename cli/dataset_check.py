@@ -82,12 +82,12 @@ def _splits(
 ) -> dict[str, list[Example]]:
     """The examples of each split; notes which names of pictures lead elsewhere."""
     from geochg.datasets.examples import iter_examples, row_files
-    from geochg.datasets.splits import split_named
+    from geochg.datasets.splits import split_of_name
 
     found: dict[str, list[Example]] = {}
     for file in dict.fromkeys(file for source in sources for file in row_files(source)):
         # Told also when the file has no row.
-        name = split_named(file.stem) or file.stem
+        name = split_of_name(file.stem) or file.stem
         if images is not None and not images.is_dir():
             raise InputError(f"there is no folder {images}", "check --images")
         examples = list(iter_examples(file, images, must_exist=False, leaving=leaving.append))

@@ -69,7 +69,7 @@ def pairs(
       geochg dataset pairs shots.csv pairs --images shots --no-videos --least-months 6
     """
     from geochg.datasets.location_pairs import write_pairs
-    from geochg.datasets.locations import chained, read_shots, sized
+    from geochg.datasets.locations import pairs_in_time, read_location_images, within_limits
     from geochg.models.registry import load_model
 
     from .progress import showing_progress
@@ -77,8 +77,8 @@ def pairs(
     options = LocationOptions.from_dict(given)
     check_new_folder(folder)
     model = None if captioner is None else load_model(captioner, {}, device)
-    shots, left_out = sized(read_shots(metadata, images), options)
-    found = chained(shots, options.least_months)
+    shots, left_out = within_limits(read_location_images(metadata, images), options)
+    found = pairs_in_time(shots, options.least_months)
     as_videos = find_spec("av") is not None if videos is None else videos
     with showing_progress() as listener, failures_named(folder):
         written = write_pairs(

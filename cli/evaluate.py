@@ -14,9 +14,9 @@ from geochg.evaluation.options import EvaluateOptions
 from geochg.records import Task
 
 from .interrupts import interrupts_raised
-from .pair_options import CommaSeparated
 from .shared_options import (
     PATH,
+    CommaSeparated,
     device_option,
     images_option,
     json_option,
@@ -30,7 +30,7 @@ _DEFAULTS = EvaluateOptions()
 _ASKING = ("model", "model_options", "device", "batch_size", "predictions_file", "resume")
 """What only matters where the model is asked; with what each kind of source adds to it."""
 
-_PAIRS_ASKING = ("tile_size", "overlap", "changed_share")
+_PAIRS_ASKING = ("tile_size_px", "overlap_px", "changed_share")
 _ROWS_ASKING = ("images", "tasks", "split", "skip_unreadable")
 _FITTING = ("fit_share", "fit_metric", "seed", "save_options")
 """What only matters where a threshold is fitted."""
@@ -82,11 +82,13 @@ _NOT_FOR_MAPS = ("changed_share", "fit_threshold", *_FITTING, *_ROWS_ONLY, "pred
     "--tile-size",
     _DEFAULTS.tile_size_px,
     "Pairs, kinds: side of the square the model sees, in pixels; larger pictures are cut.",
+    "tile_size_px",
 )
 @setting(
     "--overlap",
     _DEFAULTS.overlap_px,
     "Pairs, kinds: overlap of neighbouring tiles, in pixels; for kinds as analyze has it.",
+    "overlap_px",
 )
 @setting(
     "--changed-share",

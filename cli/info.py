@@ -8,14 +8,13 @@ from typing import Any
 
 import click
 
-from .pair_options import finer_options, options_of, pair_options
+from .pair_options import options_of, pair_options
 from .shared_options import json_option
 from .terminal import echo
 
 
 @click.command()
-@pair_options
-@finer_options
+@pair_options("info")
 @json_option("it")
 @click.pass_context
 def info(ctx: click.Context, /, before: str, after: str, as_json: bool, **_: Any) -> None:  # noqa: ANN401

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from geochg.errors import InputError, OptionError, RunError
-from geochg.files.file_names import check_file_name
+from geochg.files.new_files import check_file_name
 from geochg.safety.untrusted_text import cleaned
 
 from .interrupts import interrupts_raised

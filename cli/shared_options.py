@@ -9,8 +9,59 @@ from typing import Any, TypeVar
 
 import click
 
+from geochg.options import OptionSpec
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 PATH = click.Path(path_type=Path)
+
+
+class CommaSeparated(click.ParamType[tuple[str, ...], tuple[str, ...]]):
+    """A list written with commas."""
+
+    name = "list"
+
+    def convert(
+        self,
+        value: Any,  # noqa: ANN401
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> tuple[str, ...]:
+        """Splits at commas and drops blanks."""
+        if isinstance(value, tuple):
+            return value
+        return tuple(part.strip() for part in str(value).split(",") if part.strip())
+
+
+_TYPES: dict[str, Any] = {
+    "string": str,
+    "integer": int,
+    "number": float,
+    "array": CommaSeparated(),
+    "object": str,
+}
+"""Click's types, by the type of an option."""
+
+
+def option_of(spec: OptionSpec) -> Callable[[Command], Command]:
+    """The option of the command line that stands for a field of the library's options.
+
+    Args:
+        spec: The field.
+    """
+    settings: dict[str, Any] = {"help": spec.facts.help}
+    if spec.type == "boolean":
+        flag = f"{spec.flag}/--no-{spec.flag.removeprefix('--')}"
+        return click.option(flag, spec.name, default=spec.default, **settings)
+    if spec.type in ("array", "object"):
+        settings["metavar"] = spec.facts.metavar or "LIST"
+    settings["type"] = click.Choice(spec.choices) if spec.choices else _TYPES[spec.type]
+    if spec.type == "object":
+        return click.option(spec.flag, spec.name, multiple=True, **settings)
+    if spec.default in (None, "", []):
+        settings["show_default"] = spec.facts.usual or False
+    else:
+        settings |= {"default": spec.default, "show_default": True}
+    return click.option(spec.flag, spec.name, **settings)
 
 
 def setting(

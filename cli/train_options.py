@@ -18,8 +18,7 @@ from geochg.training.finetune.options import (
     presets,
 )
 
-from .pair_options import CommaSeparated
-from .shared_options import Command
+from .shared_options import Command, CommaSeparated
 
 _HELP = {
     "lora": "Parts that get low-rank adapters: names or regular expressions, with commas.",

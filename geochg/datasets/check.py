@@ -13,7 +13,7 @@ import numpy as np
 
 from geochg.datasets.example import Example
 from geochg.datasets.frames import load_pair
-from geochg.datasets.question_tasks import answer_fault, told_changed
+from geochg.datasets.question_tasks import answer_fault, answers_change
 from geochg.errors import InputError
 from geochg.records import PixelWindow, Task
 
@@ -50,7 +50,7 @@ MESSAGES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class DatasetProblem:
     """One kind of trouble.
 
     Attributes:
@@ -65,7 +65,7 @@ class Trouble:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class DatasetReport:
     """What was found.
 
     Attributes:
@@ -75,7 +75,7 @@ class Report:
     """
 
     splits: dict[str, dict[str, Any]]
-    troubles: tuple[Trouble, ...]
+    troubles: tuple[DatasetProblem, ...]
 
     def to_dict(self) -> dict[str, Any]:
         """The report as plain JSON values."""
@@ -99,7 +99,7 @@ def check_examples(
     pixels: bool = True,
     leaving: Iterable[str] = (),
     progress: Progress | None = None,
-) -> Report:
+) -> DatasetReport:
     """Looks at every row, and at every picture once.
 
     Args:
@@ -124,12 +124,14 @@ def check_examples(
         split: [example for example in some if _is_there(example, found)]
         for split, some in pairs.items()
     }
-    _shared(whole, found)
+    _shared_files(whole, found)
     _windows(pairs, found)
     _locations(pairs, found)
     if pixels:
         _looks(whole, found, progress)
-    return Report({split: _balance(splits[split], pairs[split]) for split in splits}, found.all())
+    return DatasetReport(
+        {split: _balance(splits[split], pairs[split]) for split in splits}, found.all()
+    )
 
 
 class _Findings:
@@ -142,9 +144,9 @@ class _Findings:
         if len(self._shown[kind]) < SHOWN:
             self._shown[kind].append(words)
 
-    def all(self) -> tuple[Trouble, ...]:
+    def all(self) -> tuple[DatasetProblem, ...]:
         return tuple(
-            Trouble(kind, self._counts[kind], tuple(self._shown[kind]))
+            DatasetProblem(kind, self._counts[kind], tuple(self._shown[kind]))
             for kind in MESSAGES
             if self._counts[kind]
         )
@@ -176,7 +178,7 @@ def _answers(example: Example, found: _Findings) -> None:
             found.add("grammar", f"{example.named}: {task}: {fault}")
             return
     if task is Task.PRESENCE and example.changed is not None:
-        if told_changed(task, talks[0]) != example.changed:
+        if answers_change(task, talks[0]) != example.changed:
             found.add("flags", example.named)
 
 
@@ -190,7 +192,7 @@ def _is_there(example: Example, found: _Findings) -> bool:
     return not missing
 
 
-def _shared(pairs: dict[str, list[Example]], found: _Findings) -> None:
+def _shared_files(pairs: dict[str, list[Example]], found: _Findings) -> None:
     """The same file, by path, in two splits."""
     owner: dict[Path, str] = {}
     for split, examples in pairs.items():
@@ -207,9 +209,9 @@ def _windows(pairs: dict[str, list[Example]], found: _Findings) -> None:
     scenes: defaultdict[tuple[Path | None, str], list[tuple[str, Example]]] = defaultdict(list)
     for split, examples in pairs.items():
         for example in examples:
-            if example.ground is not None:
+            if example.scene_window is not None:
                 folder = example.origin.file.parent if example.origin is not None else None
-                scenes[folder, example.ground.scene].append((split, example))
+                scenes[folder, example.scene_window.scene].append((split, example))
     for members in scenes.values():
         boxes = [_box(example) for _, example in members]
         tree = shapely.STRtree(boxes)
@@ -232,8 +234,8 @@ def _locations(pairs: dict[str, list[Example]], found: _Findings) -> None:
 def _box(example: Example) -> Any:  # noqa: ANN401
     import shapely
 
-    assert example.ground is not None
-    window: PixelWindow = example.ground.window
+    assert example.scene_window is not None
+    window: PixelWindow = example.scene_window.window
     box = shapely.box(window.col_start, window.row_start, window.col_stop, window.row_stop)
     # Tiles that share an edge share no pixel.
     return box.buffer(-0.25, join_style="mitre")

@@ -13,7 +13,7 @@ _LONGEST_ID = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class ExampleTurn:
     """A question, without image marks, and its answer, in words."""
 
     question: str
@@ -48,7 +48,7 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True)
-class Ground:
+class SceneWindow:
     """Where a tile was cut.
 
     Attributes:
@@ -77,13 +77,13 @@ class Example:
         references: All captions of a row that has several, the answer of `turns` first; empty
             elsewhere.
         split: `train`, `val` or `test` as the row or its file's name says, else empty.
-        ground: Where it was cut from, for tiles of a larger pair.
+        scene_window: Window it was cut from, for tiles of a larger pair.
         location: Id of the place it shows, which other pairs may show too; empty where not told.
         origin: The row it was read from.
     """
 
     id: str
-    turns: tuple[Turn, ...]
+    turns: tuple[ExampleTurn, ...]
     before: Path | None = None
     after: Path | None = None
     video: Path | None = None
@@ -91,7 +91,7 @@ class Example:
     changed: bool | None = None
     references: tuple[str, ...] = ()
     split: str = ""
-    ground: Ground | None = None
+    scene_window: SceneWindow | None = None
     location: str = ""
     origin: Origin | None = None
 

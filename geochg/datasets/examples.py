@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from geochg.datasets.example import Example, Ground, Origin, Turn
+from geochg.datasets.example import Example, ExampleTurn, Origin, SceneWindow
 from geochg.datasets.frames import load_pair
 from geochg.datasets.json_rows import JSON_SUFFIXES, json_examples
 from geochg.datasets.picture_paths import PicturePaths, ignore_name
@@ -17,9 +17,9 @@ from geochg.records import PairFacts
 __all__ = [
     "PICTURES",
     "Example",
-    "Ground",
+    "ExampleTurn",
     "Origin",
-    "Turn",
+    "SceneWindow",
     "iter_examples",
     "load_pair",
     "read_examples",

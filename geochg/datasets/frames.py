@@ -66,7 +66,7 @@ def picture(path: Path) -> Pixels:
     Raises:
         InputError: If it is missing, damaged, or not of 8 bit.
     """
-    with opened(path) as image:
+    with open_picture(path) as image:
         return _pixels(image, path)
 
 
@@ -76,13 +76,13 @@ def picture_size(path: Path) -> tuple[int, int]:
     Raises:
         InputError: If it is missing or no picture.
     """
-    with opened(path) as image:
+    with open_picture(path) as image:
         # Pillow gives TIFF files the size that they have upright.
         is_lying = image.format != "TIFF" and _orientation(image) in _LYING
         return (image.width, image.height) if is_lying else (image.height, image.width)
 
 
-def opened(path: Path) -> Image:
+def open_picture(path: Path) -> Image:
     """A picture file, opened; its pixels are not read yet and may lie turned: see `upright`.
 
     Raises:
@@ -114,7 +114,7 @@ def opened(path: Path) -> Image:
         raise InputError(f"cannot read {path}: {error.strerror or error}", "check it") from error
 
 
-def upright(image: Image, path: Path) -> Image:
+def upright_picture(image: Image, path: Path) -> Image:
     """A picture turned as its file says that it is to be held (EXIF orientation).
 
     Raises:
@@ -128,7 +128,7 @@ def upright(image: Image, path: Path) -> Image:
             return image
         return ImageOps.exif_transpose(image)
     except (OSError, ValueError, SyntaxError) as error:
-        raise _damaged(path, error) from error
+        raise _damage_error(path, error) from error
 
 
 def _orientation(image: Image) -> int:
@@ -142,7 +142,7 @@ def _orientation(image: Image) -> int:
     return told if isinstance(told, int) and 1 <= told <= 8 else 1
 
 
-def _damaged(path: Path, error: Exception) -> InputError:
+def _damage_error(path: Path, error: Exception) -> InputError:
     return InputError(f"{path} is damaged: {cleaned(error)}", "copy or download it again")
 
 
@@ -153,9 +153,9 @@ def _pixels(image: Image, path: Path) -> Pixels:
             "cut tiles of rasters with geochg dataset build, which takes any depth",
         )
     try:
-        values = np.asarray(upright(image, path).convert("RGB"))
+        values = np.asarray(upright_picture(image, path).convert("RGB"))
     except (OSError, ValueError, SyntaxError) as error:
-        raise _damaged(path, error) from error
+        raise _damage_error(path, error) from error
     return np.ascontiguousarray(np.moveaxis(values, -1, 0))
 
 
@@ -199,7 +199,7 @@ def _of_folder(folder: Path) -> Iterable[Pixels]:
 
 
 def _of_animation(path: Path) -> Iterable[Pixels]:
-    with opened(path) as image:
+    with open_picture(path) as image:
         for number in range(getattr(image, "n_frames", 1)):
             image.seek(number)
             yield _pixels(image, path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Hashable, Sequence
 
 
-def connected(keys: Sequence[Collection[Hashable]]) -> list[int]:
+def connected_groups(keys: Sequence[Collection[Hashable]]) -> list[int]:
     """Of each entry the place of the first one that it is connected with; its own where alone.
 
     Args:

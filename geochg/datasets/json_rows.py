@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from geochg.datasets.example import Example, Ground, Origin, Turn
+from geochg.datasets.example import Example, ExampleTurn, Origin, SceneWindow
 from geochg.datasets.picture_paths import PicturePaths
-from geochg.datasets.question_tasks import task_asked, told_changed, without_marks
-from geochg.datasets.splits import split_named, split_told
+from geochg.datasets.question_tasks import answers_change, task_asked, without_marks
+from geochg.datasets.splits import split_of_name, usual_split
 from geochg.errors import InputError
 from geochg.files.text_file import parsed_json, read_text
 from geochg.records import PixelWindow, Task
@@ -34,7 +34,7 @@ def json_examples(source: Path, paths: PicturePaths) -> Iterator[Example]:
     Raises:
         InputError: If it is not JSON (file and line), or a row lacks what it needs.
     """
-    split = split_named(source.stem)
+    split = split_of_name(source.stem)
     for origin, row in _rows(source):
         if "sentences" in row:
             yield _levir(row, origin, paths, split)
@@ -60,11 +60,11 @@ def _values(source: Path) -> Sequence[Any]:
     text = read_text(source)
     if source.suffix.lower() == ".jsonl":
         return [
-            _parsed(line, source, number)
+            _parsed_json(line, source, number)
             for number, line in enumerate(text.split("\n"), start=1)
             if line.strip()
         ]
-    found = _parsed(text, source)
+    found = _parsed_json(text, source)
     if isinstance(found, dict) and isinstance(found.get("images"), list):
         found = found["images"]
     if not isinstance(found, list):
@@ -72,7 +72,7 @@ def _values(source: Path) -> Sequence[Any]:
     return found
 
 
-def _parsed(text: str, source: Path, first_line: int = 1) -> Any:  # noqa: ANN401
+def _parsed_json(text: str, source: Path, first_line: int = 1) -> Any:  # noqa: ANN401
     try:
         return parsed_json(text)
     except json.JSONDecodeError as error:
@@ -93,7 +93,7 @@ def _instructions(row: Row, origin: Origin, paths: PicturePaths, split: str) -> 
     task = _task(row, origin) or task_asked([turn.question for turn in turns])
     changed, files = _flag(row, origin), _files(row, origin, paths)
     if changed is None:
-        changed = told_changed(task, [turn.answer for turn in turns])
+        changed = answers_change(task, [turn.answer for turn in turns])
     return Example(
         id=_id(origin),
         turns=turns,
@@ -102,8 +102,8 @@ def _instructions(row: Row, origin: Origin, paths: PicturePaths, split: str) -> 
         video=files.video,
         task=task,
         changed=changed,
-        split=split_told(_text(row.get("split"))) or split,
-        ground=_ground(row, origin),
+        split=usual_split(_text(row.get("split"))) or split,
+        scene_window=_scene_window(row, origin),
         location=_location(row),
         origin=origin,
     )
@@ -111,7 +111,7 @@ def _instructions(row: Row, origin: Origin, paths: PicturePaths, split: str) -> 
 
 def _captions(row: Row, origin: Origin, paths: PicturePaths, split: str) -> Example:
     captions = _sentences(row["captions"], origin)
-    return _captioned(row, origin, captions, _files(row, origin, paths), split)
+    return _captioned_example(row, origin, captions, _files(row, origin, paths), split)
 
 
 def _levir(row: Row, origin: Origin, paths: PicturePaths, split: str) -> Example:
@@ -128,24 +128,24 @@ def _levir(row: Row, origin: Origin, paths: PicturePaths, split: str) -> Example
         for side in ("A", "B")
     )
     captions = _sentences(sentences, origin)
-    return _captioned(row, origin, captions, _Files(before, after), split)
+    return _captioned_example(row, origin, captions, _Files(before, after), split)
 
 
-def _captioned(
+def _captioned_example(
     row: Row, origin: Origin, captions: tuple[str, ...], files: _Files, split: str
 ) -> Example:
     changed = _flag(row, origin)
     return Example(
         id=_id(origin),
-        turns=(Turn(SPECS[Task.CAPTION].prompts[0], captions[0]),),
+        turns=(ExampleTurn(SPECS[Task.CAPTION].prompts[0], captions[0]),),
         before=files.before,
         after=files.after,
         video=files.video,
         task=Task.CAPTION,
-        changed=told_changed(Task.CAPTION, captions[:1]) if changed is None else changed,
+        changed=answers_change(Task.CAPTION, captions[:1]) if changed is None else changed,
         references=captions,
-        split=split_told(_text(row.get("split"))) or split,
-        ground=_ground(row, origin),
+        split=usual_split(_text(row.get("split"))) or split,
+        scene_window=_scene_window(row, origin),
         location=_location(row),
         origin=origin,
     )
@@ -180,22 +180,22 @@ def _files(row: Row, origin: Origin, paths: PicturePaths) -> _Files:
     return _Files(before, after)
 
 
-def _turns(row: Row, origin: Origin) -> tuple[Turn, ...]:
+def _turns(row: Row, origin: Origin) -> tuple[ExampleTurn, ...]:
     talk = row.get("conversations")
     if not isinstance(talk, list) or not talk:
         raise origin.fault("no conversations", _FORM_HINT)
-    said = [_said(one, origin) for one in talk]
+    said = [_message(one, origin) for one in talk]
     speakers = [who for who, _ in said]
     if speakers != [True, False] * (len(said) // 2) or len(said) % 2:
         raise origin.fault("questions and answers do not take turns", _TALK_HINT)
     words = [text for _, text in said]
     return tuple(
-        Turn(without_marks(question), answer.strip())
+        ExampleTurn(without_marks(question), answer.strip())
         for question, answer in zip(words[::2], words[1::2], strict=True)
     )
 
 
-def _said(one: object, origin: Origin) -> tuple[bool, str]:
+def _message(one: object, origin: Origin) -> tuple[bool, str]:
     """Whether it is asked, not answered, and the words."""
     if not isinstance(one, dict):
         raise origin.fault("a conversation holds something that is no object", _TALK_HINT)
@@ -235,7 +235,7 @@ def _location(row: Row) -> str:
     return str(found) if type(found) is int else _text(found)
 
 
-def _ground(row: Row, origin: Origin) -> Ground | None:
+def _scene_window(row: Row, origin: Origin) -> SceneWindow | None:
     """Of rows that `geochg dataset build` wrote."""
     scene, window = row.get("scene"), row.get("window")
     if scene is None or window is None:
@@ -243,4 +243,4 @@ def _ground(row: Row, origin: Origin) -> Ground | None:
     is_window = isinstance(window, list) and len(window) == 4
     if not is_window or not all(type(edge) is int for edge in window):
         raise origin.fault("the window is not four whole numbers", "rows, then columns, half-open")
-    return Ground(str(scene), PixelWindow(*window))
+    return SceneWindow(str(scene), PixelWindow(*window))

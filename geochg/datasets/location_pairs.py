@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from geochg.datasets.builder.pictures import safe_name
 from geochg.datasets.examples import PICTURES
 from geochg.datasets.frames import picture, video_library
-from geochg.datasets.locations import LocationOptions, Shot
-from geochg.datasets.new_folder import new_folder
+from geochg.datasets.locations import LocationImage, LocationOptions
 from geochg.errors import InputError, ModelError, RunError
+from geochg.files.new_files import make_folder_aside
 from geochg.models.base import ChangeModel, backend_errors
 from geochg.records import PixelWindow, Question, Reply, Task, Tile, TileWindow
 
@@ -34,7 +34,7 @@ Progress = Callable[[int, int], None]
 """Told how many pairs are done, and how many there are."""
 
 
-class Written(NamedTuple):
+class WrittenPairs(NamedTuple):
     """What came of the pairs.
 
     Attributes:
@@ -48,13 +48,13 @@ class Written(NamedTuple):
 
 def write_pairs(
     folder: Path,
-    pairs: Sequence[tuple[Shot, Shot]],
+    pairs: Sequence[tuple[LocationImage, LocationImage]],
     options: LocationOptions,
     *,
     videos: bool,
     captioner: ChangeModel | None = None,
     progress: Progress | None = None,
-) -> Written:
+) -> WrittenPairs:
     """Writes pairs with LLaVA rows; both frames are scaled to one size.
 
     A pair to which the captioner gives no answer is left out. The folder appears whole or not at
@@ -85,11 +85,13 @@ def write_pairs(
     rows: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
     seen: defaultdict[str, int] = defaultdict(int)
     unanswered = 0
-    with new_folder(folder) as place:
+    with make_folder_aside(folder) as place:
         for number, (before, after) in enumerate(pairs):
             if progress is not None:
                 progress(number, len(pairs))
-            frames = [scaled(picture(shot.image), options.size_px) for shot in (before, after)]
+            frames = [
+                scaled_picture(picture(shot.image), options.size_px) for shot in (before, after)
+            ]
             turn = _turn(before, after, frames, captioner, options.question)
             if turn is None:
                 unanswered += 1
@@ -121,10 +123,10 @@ def write_pairs(
         for part, some in rows.items():
             text = json.dumps(some, indent=1) + "\n"
             (place / f"{safe_name(part)}.json").write_text(text, encoding="utf-8")
-    return Written({part: len(some) for part, some in sorted(rows.items())}, unanswered)
+    return WrittenPairs({part: len(some) for part, some in sorted(rows.items())}, unanswered)
 
 
-def scaled(pixels: NDArray[np.uint8], side_px: int) -> NDArray[np.uint8]:
+def scaled_picture(pixels: NDArray[np.uint8], side_px: int) -> NDArray[np.uint8]:
     """A picture scaled to a square, `(3, side, side)` uint8."""
     from PIL import Image
 
@@ -162,7 +164,7 @@ def _video(folder: Path, name: str, frames: Sequence[NDArray[np.uint8]]) -> dict
     return {"video": f"videos/{file.name}"}
 
 
-def _told(before: Shot, after: Shot) -> str:
+def _metadata_answer(before: LocationImage, after: LocationImage) -> str:
     months = (after.taken.year - before.taken.year) * 12 + after.taken.month - before.taken.month
     months -= after.taken.day < before.taken.day
     years, rest = divmod(months, 12)
@@ -178,20 +180,20 @@ def _many(number: int, noun: str) -> str:
 
 
 def _turn(
-    before: Shot,
-    after: Shot,
+    before: LocationImage,
+    after: LocationImage,
     frames: Sequence[NDArray[np.uint8]],
     captioner: ChangeModel | None,
     question: str,
 ) -> tuple[str, str] | None:
     """What is asked and answered about a pair; None where no answer came."""
     if captioner is None:
-        return METADATA_QUESTION, _told(before, after)
-    said = _described(captioner, frames, question)
+        return METADATA_QUESTION, _metadata_answer(before, after)
+    said = _model_answer(captioner, frames, question)
     return (question, said) if said else None
 
 
-def _described(model: ChangeModel, frames: Sequence[NDArray[np.uint8]], question: str) -> str:
+def _model_answer(model: ChangeModel, frames: Sequence[NDArray[np.uint8]], question: str) -> str:
     """What a model says of two frames; empty where no answer came."""
     height_px, width_px = frames[0].shape[1:]
     window = PixelWindow(0, height_px, 0, width_px)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from geochg.datasets.frames import PICTURE_SUFFIXES, picture_size
-from geochg.datasets.splits import split_told
+from geochg.datasets.splits import usual_split
 from geochg.errors import InputError, OptionError
 from geochg.files.text_file import parsed_json, read_table, read_text
 from geochg.options import Options
@@ -66,7 +66,7 @@ class LocationOptions(Options):
 
 
 @dataclass(frozen=True, slots=True)
-class Shot:
+class LocationImage:
     """An image of a location.
 
     Attributes:
@@ -84,7 +84,7 @@ class Shot:
     split: str = ""
 
 
-def read_shots(source: Path, images: Path | None = None) -> list[Shot]:
+def read_location_images(source: Path, images: Path | None = None) -> list[LocationImage]:
     """The images that a table, or a folder of fMoW's metadata files, speaks of.
 
     Args:
@@ -108,12 +108,14 @@ def read_shots(source: Path, images: Path | None = None) -> list[Shot]:
     return found
 
 
-def chained(shots: Iterable[Shot], least_months: int) -> list[tuple[Shot, Shot]]:
+def pairs_in_time(
+    shots: Iterable[LocationImage], least_months: int
+) -> list[tuple[LocationImage, LocationImage]]:
     """The pairs of each location, in order of locations and time.
 
     Images of two splits make no pair, which would be of both.
     """
-    places: defaultdict[tuple[str, str], list[Shot]] = defaultdict(list)
+    places: defaultdict[tuple[str, str], list[LocationImage]] = defaultdict(list)
     for shot in shots:
         places[shot.location, shot.split].append(shot)
     found = []
@@ -127,7 +129,9 @@ def chained(shots: Iterable[Shot], least_months: int) -> list[tuple[Shot, Shot]]
     return found
 
 
-def sized(shots: Iterable[Shot], options: LocationOptions) -> tuple[list[Shot], dict[str, int]]:
+def within_limits(
+    shots: Iterable[LocationImage], options: LocationOptions
+) -> tuple[list[LocationImage], dict[str, int]]:
     """The images within the limits of size, and how many are left out, by reason.
 
     Raises:
@@ -145,7 +149,7 @@ def sized(shots: Iterable[Shot], options: LocationOptions) -> tuple[list[Shot], 
 # --- reading -------------------------------------------------------------------------------------
 
 
-def _of_table(source: Path, images: Path) -> Iterator[Shot]:
+def _of_table(source: Path, images: Path) -> Iterator[LocationImage]:
     table = read_table(source)
     names = set(table.columns)
     if "image" not in names and "img_filename" in names:
@@ -162,7 +166,7 @@ def _of_table(source: Path, images: Path) -> Iterator[Shot]:
         yield _shot(row, images / name, row["location_id"], where)
 
 
-def _of_folder(folder: Path) -> Iterator[Shot]:
+def _of_folder(folder: Path) -> Iterator[LocationImage]:
     for file in sorted(folder.rglob("*.json")):
         if file.name.startswith("."):  # what macOS keeps beside files on other disks
             continue
@@ -190,7 +194,7 @@ def _of_folder(folder: Path) -> Iterator[Shot]:
         yield _shot(row, image, location if location != "." else "", str(file))
 
 
-def _shot(row: Mapping[str, Any], image: Path, location: str, where: str) -> Shot:
+def _shot(row: Mapping[str, Any], image: Path, location: str, where: str) -> LocationImage:
     if not location:
         raise InputError(f"{where}: no location_id", "images of one place share one")
     text = str(row.get("timestamp") or "").strip()
@@ -202,12 +206,12 @@ def _shot(row: Mapping[str, Any], image: Path, location: str, where: str) -> Sho
         ) from error
     if taken.tzinfo is None:
         taken = taken.replace(tzinfo=UTC)
-    return Shot(
+    return LocationImage(
         image=image,
         location=location,
         taken=taken,
         category=str(row.get("category") or "").replace("_", " ").strip(),
-        split=split_told(str(row.get("split") or "").strip()),
+        split=usual_split(str(row.get("split") or "").strip()),
     )
 
 
@@ -222,7 +226,7 @@ def _later(date: datetime, months: int) -> datetime:
     return date
 
 
-def _too(shot: Shot, options: LocationOptions) -> str:
+def _too(shot: LocationImage, options: LocationOptions) -> str:
     """Why an image is left out; empty where it is not."""
     try:
         size = shot.image.stat().st_size

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from geochg.datasets.frames import opened, picture, upright
-from geochg.datasets.groups import connected
+from geochg.datasets.frames import open_picture, picture, upright_picture
+from geochg.datasets.groups import connected_groups
 from geochg.datasets.picture_paths import pictures_by_name
 from geochg.errors import InputError
 from geochg.files.text_file import read_table
@@ -135,7 +135,7 @@ def _of_table(table: Path) -> list[PairFiles]:
         )
     found = [_of_row(table, number, row) for number, row in given.rows()]
     named = [replace(files, name=f"{number:06d}") for number, files in enumerate(found, start=1)]
-    return _grouped(named)
+    return _with_groups(named)
 
 
 def _of_row(table: Path, line: int, row: Mapping[str, str]) -> PairFiles:
@@ -154,9 +154,9 @@ def _of_row(table: Path, line: int, row: Mapping[str, str]) -> PairFiles:
     return PairFiles("", "", paths[0], paths[1], changed=_TRUTH[changed.lower()])
 
 
-def _grouped(pairs: list[PairFiles]) -> list[PairFiles]:
+def _with_groups(pairs: list[PairFiles]) -> list[PairFiles]:
     """With the pairs that share a picture, at first or second hand, in one group."""
-    first = connected([{pair.before.resolve(), pair.after.resolve()} for pair in pairs])
+    first = connected_groups([{pair.before.resolve(), pair.after.resolve()} for pair in pairs])
     return [
         replace(pair, group=pairs[place].name) for pair, place in zip(pairs, first, strict=True)
     ]
@@ -167,17 +167,17 @@ def _grouped(pairs: list[PairFiles]) -> list[PairFiles]:
 
 def _mask(path: Path) -> NDArray[np.bool_]:
     """`(height, width)`; palette indexes count, colours of a palette and alpha do not."""
-    with opened(path) as file:
+    with open_picture(path) as file:
         is_jpeg = file.format == "JPEG"
-        image = upright(file, path)
+        image = upright_picture(file, path)
         flattened = {"LA": "L", "PA": "P", "RGBA": "RGB"}.get(image.mode)
-        values = _loaded(path, image, flattened)
+        values = _loaded_pixels(path, image, flattened)
     values = values if values.ndim == 3 else values[..., np.newaxis]
     changed: NDArray[np.bool_] = np.any(values >= (JPEG_CHANGED if is_jpeg else 1), axis=-1)
     return changed
 
 
-def _loaded(path: Path, image: Image, mode: str | None) -> NDArray[np.uint8]:
+def _loaded_pixels(path: Path, image: Image, mode: str | None) -> NDArray[np.uint8]:
     try:
         return np.asarray(image.convert(mode) if mode else image)
     except (OSError, ValueError, SyntaxError) as error:

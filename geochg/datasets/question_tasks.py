@@ -90,17 +90,17 @@ def _answer_fault(task: Task, answers: tuple[str, ...], questions: tuple[str, ..
     return ""
 
 
-def told_changed(task: Task, answers: Sequence[str]) -> bool | None:
+def answers_change(task: Task, answers: Sequence[str]) -> bool | None:
     """Whether the answers of a task say that something changed; None where they do not tell.
 
     No road and no building that changed leaves open what else did.
     """
-    return None if task is Task.QUESTION else _told_changed(task, tuple(answers))
+    return None if task is Task.QUESTION else _answers_change(task, tuple(answers))
 
 
 # Sets say the same few sentences thousands of times, and parsing one takes about a millisecond.
 @lru_cache(maxsize=65536)
-def _told_changed(task: Task, answers: tuple[str, ...]) -> bool | None:
+def _answers_change(task: Task, answers: tuple[str, ...]) -> bool | None:
     found = SPECS[task].parse(TURN_BREAK.join(" ".join(said.split()) for said in answers))
     if isinstance(found, (Presence, Caption)):
         return found.changed

@@ -11,12 +11,12 @@ _NAMES = {"train": "train", "training": "train", "val": "val", "valid": "val", "
 _NAMES |= {"test": "test", "testing": "test"}
 
 
-def split_named(name: str) -> str:
+def split_of_name(name: str) -> str:
     """The part that a file's name speaks of; empty where it speaks of none, or of several."""
     found = {_NAMES[word] for word in re.split(r"[^a-z]+", name.lower()) if word in _NAMES}
     return found.pop() if len(found) == 1 else ""
 
 
-def split_told(text: str) -> str:
+def usual_split(text: str) -> str:
     """The part that a row says it belongs to, by its usual name where it is a usual one."""
-    return split_named(text) or text
+    return split_of_name(text) or text

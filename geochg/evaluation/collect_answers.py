@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
-from itertools import groupby
+from dataclasses import asdict, dataclass
+from itertools import groupby, islice
 from pathlib import Path
 
 import numpy as np
@@ -13,16 +13,15 @@ import numpy as np
 from geochg.datasets.captions.facts import cells_of
 from geochg.datasets.examples import PICTURES, load_pair
 from geochg.errors import ModelError, RunError
-from geochg.evaluation.answers import Answered, Answers, Head
-from geochg.evaluation.collect_presence import refuse_surveys
-from geochg.evaluation.example_options import ExampleOptions
+from geochg.evaluation.answers import AnswerRow, AnswerSet, AnswerSetHead
+from geochg.evaluation.collect_presence import load_surveyless
 from geochg.evaluation.items import Item, ItemSet
-from geochg.evaluation.partial_answers import Unfinished
-from geochg.evaluation.values import Failed, Given, compared
+from geochg.evaluation.options import ExampleOptions
+from geochg.evaluation.partial_answers import PartialAnswers
+from geochg.evaluation.values import FailedAnswer, GivenAnswer, comparable_answer
 from geochg.events import Listener, Progress, ignore
 from geochg.geometry.hysteresis import changed_pixels, presence_of
 from geochg.models.base import ChangeModel, backend_errors
-from geochg.models.registry import find_backend
 from geochg.pipeline.batching import answered_ahead
 from geochg.records import (
     Answer,
@@ -46,68 +45,67 @@ from geochg.records import (
 from geochg.tasks import SPECS, TURN_BREAK, ask
 
 
-def interview(
+def collect_answers(
     asked: ItemSet,
     options: ExampleOptions,
-    keep: Path | None = None,
+    target: Path | None = None,
     *,
     resume: bool = False,
     listener: Listener = ignore,
-) -> Answers:
-    """What the model of the options answers.
+) -> AnswerSet:
+    """Asks the model of the options the questions of a test set.
 
     The pictures of a pair are one tile, whatever their size. Of a model that outlines, it is the
     outlines that tell whether anything changed, as in `analyze`.
 
     Args:
-        asked: The questions.
+        asked: Questions with their truths.
         options: Which model is asked, and how.
-        keep: File of predictions; they lie beside it until all are there.
-        resume: Whether to go on with such ones.
-        listener: Told of progress, on the calling thread.
+        target: File of predictions; partial answers lie beside it until all are there.
+        resume: Whether to go on with partial answers.
+        listener: Receives the progress, on the calling thread.
 
     Raises:
-        InputError: If a pair cannot be read, or an unfinished run is in the way.
+        InputError: If a pair cannot be read, or partial answers are in the way.
         ModelError: If the model is unknown, broken, or takes none of the tasks.
         OptionError: If the model refuses its options, or `resume` finds another run.
         RunError: If the model fails or nothing can be written.
     """
-    backend, source = find_backend(options.model)
-    refuse_surveys(backend)
-    given = backend.options_type.from_dict(options.model_options)
-    model = backend.load(source, given, options.device)
-    refuse_surveys(model)
-    with backend_errors(model):
-        model.survey(PICTURES, [])
-    known = [(n, i) for n, i in enumerate(asked.items) if _takes(model, i)]
+    model = load_surveyless(options, options.model_options)
+    known = [
+        (number, item)
+        for number, item in enumerate(asked.items)
+        if item.question.task in model.capabilities.tasks
+    ]
     if not known:
-        tasks = ", ".join(dict.fromkeys(i.question.task for i in asked.items))
+        tasks = ", ".join(dict.fromkeys(item.question.task for item in asked.items))
         raise ModelError(
             f"the model {model.name} does not take what the rows ask: {tasks}",
             "choose another, see `geochg models`",
         )
-    with Unfinished(keep, _head(asked, options, model, known), resume=resume) as kept:
-        done = {row.item for row in kept.rows}
-        left = [(n, i) for n, i in known if n not in done]
-        with closing(answers_of(left, model, options.batch_size, listener)) as found:
-            for rows in found:
-                kept.add(rows)
-        return kept.finish()
+    with PartialAnswers(target, _head(asked, options, model, known), resume=resume) as partial:
+        done = {row.item for row in partial.rows}
+        left = [(number, item) for number, item in known if number not in done]
+        with closing(answer_rows(left, model, options.batch_size, listener)) as rows_of_pairs:
+            for rows in rows_of_pairs:
+                partial.add(rows)
+        return partial.finish()
 
 
-def answers_of(
+def answer_rows(
     items: Sequence[tuple[int, Item]],
     model: ChangeModel,
     batch_size: int | None = None,
     listener: Listener = ignore,
-) -> Generator[list[Answered], None, None]:
-    """What a model answers, the rows of one pair after those of another.
+) -> Generator[list[AnswerRow], None, None]:
+    """The answers of a model, the rows of one pair after those of another.
 
     Args:
-        items: With their numbers; those of one pair stand together. The model takes their tasks.
-        model: Ready to be asked.
+        items: Items with their numbers; those of one pair stand together. The model takes their
+            tasks.
+        model: Model that is ready to be asked.
         batch_size: Pairs answered in one call; None for the model's choice.
-        listener: Told of progress, on the calling thread.
+        listener: Receives the progress, on the calling thread.
 
     Raises:
         InputError: If a pair cannot be read.
@@ -115,35 +113,30 @@ def answers_of(
     """
     visits = _visits(items, model)
     at_once = batch_size or model.capabilities.batch_tiles
-    talked: dict[int, Mapping[int, Given]] = {}
+    talks: dict[int, Mapping[int, GivenAnswer]] = {}
     done = 0
     listener(Progress("evaluate", done, len(visits)))
-    tiles = (_tile(place, visit, model) for place, visit in enumerate(visits))
-    asking = _asking(visits, model, batch_size, talked)
-    with closing(answered_ahead(tiles, at_once, asking)) as answered:
-        for batch, given in answered:
-            for tile, answers in zip(batch, given, strict=True):
+    tiles = (_tile(index, visit, model) for index, visit in enumerate(visits))
+    answer_batch = _batch_answers(visits, model, batch_size, talks)
+    with closing(answered_ahead(tiles, at_once, answer_batch)) as batches:
+        for batch, batch_answers in batches:
+            for tile, answers in zip(batch, batch_answers, strict=True):
                 assert isinstance(tile, Tile)
-                place = tile.window.index
-                yield _rows(visits[place], tile, answers, talked.pop(place, {}))
+                index = tile.window.index
+                yield _answer_rows(visits[index], tile, answers, talks.pop(index, {}))
             done += len(batch)
             listener(Progress("evaluate", done, len(visits)))
 
 
-def _takes(model: ChangeModel, item: Item) -> bool:
-    return item.question.task in model.capabilities.tasks
-
-
 def _head(
     asked: ItemSet, options: ExampleOptions, model: ChangeModel, known: Sequence[tuple[int, Item]]
-) -> Head:
-    places = {number for number, _ in known}
-    left = [str(i.question.task) for n, i in enumerate(asked.items) if n not in places]
-    identity = model.identity
-    return Head(
+) -> AnswerSetHead:
+    numbers = {number for number, _ in known}
+    left = [str(i.question.task) for n, i in enumerate(asked.items) if n not in numbers]
+    return AnswerSetHead(
         options.model,
         dict(options.model_options),
-        {"id": identity.id, "checksum": identity.checksum, "adapter": identity.adapter},
+        asdict(model.identity),
         asked.digest,
         len(known),
         asked.unreadable,
@@ -156,11 +149,11 @@ def _head(
 
 @dataclass(frozen=True)
 class _Visit:
-    """A pair and what is to be asked about it.
+    """A pair and all that is asked about it.
 
     Attributes:
-        items: With their numbers.
-        questions: Those that need nothing said before, each once.
+        items: Items with their numbers.
+        questions: Questions that need no turns before them, each once.
     """
 
     items: Sequence[tuple[int, Item]]
@@ -169,58 +162,58 @@ class _Visit:
 
 def _visits(items: Sequence[tuple[int, Item]], model: ChangeModel) -> list[_Visit]:
     return [
-        _visit(list(found), model)
-        for _, found in groupby(items, key=lambda numbered: numbered[1].example.paths)
+        _visit(list(of_pair), model)
+        for _, of_pair in groupby(items, key=lambda numbered: numbered[1].example.paths)
     ]
 
 
 def _visit(items: Sequence[tuple[int, Item]], model: ChangeModel) -> _Visit:
-    asked = dict.fromkeys(item.question for _, item in items if not item.before)
+    questions = dict.fromkeys(item.question for _, item in items if not item.before)
     outlines = model.capabilities.location == "mask"
-    tasks = {question.task for question in asked}
+    tasks = {question.task for question in questions}
     if Task.PRESENCE in tasks and outlines and Task.LOCATE in model.capabilities.tasks - tasks:
-        asked[ask(Task.LOCATE)] = None
-    return _Visit(items, tuple(asked))
+        questions[ask(Task.LOCATE)] = None
+    return _Visit(items, tuple(questions))
 
 
-def _tile(place: int, visit: _Visit, model: ChangeModel) -> Tile:
+def _tile(index: int, visit: _Visit, model: ChangeModel) -> Tile:
     before, after = load_pair(visit.items[0][1].example)
     dtype = np.uint8 if model.capabilities.pixels == "display" else np.float32
     height_px, width_px = before.shape[1:]
     whole = PixelWindow(0, height_px, 0, width_px)
     return Tile(
-        TileWindow(place, 0, 0, whole, whole),
+        TileWindow(index, 0, 0, whole, whole),
         before.astype(dtype),
         after.astype(dtype),
         np.ones((height_px, width_px), bool),
     )
 
 
-def _asking(
+def _batch_answers(
     visits: Sequence[_Visit],
     model: ChangeModel,
     batch_size: int | None,
-    talked: dict[int, Mapping[int, Given]],
+    talks: dict[int, Mapping[int, GivenAnswer]],
 ) -> Callable[[Sequence[Tile]], list[TileAnswers]]:
-    """Answers about tiles of any size and with any questions; talks go into `talked`."""
+    """Answers about tiles of any size and with any questions; those of talks go into `talks`."""
 
     def answers(tiles: Sequence[Tile]) -> list[TileAnswers]:
-        found: list[TileAnswers] = []
-        for part in _alike(tiles, visits, model, batch_size):
-            questions = visits[part[0].window.index].questions
+        tile_answers: list[TileAnswers] = []
+        for batch in _like_batches(tiles, visits, model, batch_size):
+            questions = visits[batch[0].window.index].questions
             with backend_errors(model):
-                found += model.answer(part, questions) if questions else [()] * len(part)
+                tile_answers += model.answer(batch, questions) if questions else [()] * len(batch)
         for tile in tiles:
-            visit = visits[tile.window.index]
-            talked[tile.window.index] = {
-                number: _talked(model, tile, item) for number, item in visit.items if item.before
+            index = tile.window.index
+            talks[index] = {
+                n: _talk_answer(model, tile, i) for n, i in visits[index].items if i.before
             }
-        return found
+        return tile_answers
 
     return answers
 
 
-def _alike(
+def _like_batches(
     tiles: Sequence[Tile],
     visits: Sequence[_Visit],
     model: ChangeModel,
@@ -230,54 +223,62 @@ def _alike(
     for (shape, _), same in groupby(
         tiles, key=lambda tile: (tile.valid.shape, visits[tile.window.index].questions)
     ):
-        found = list(same)
-        most = batch_size or model.capabilities.tiles_at_once(max(shape))
-        yield from (found[start : start + most] for start in range(0, len(found), most))
+        at_once = batch_size or model.capabilities.tiles_at_once(max(shape))
+        while batch := list(islice(same, at_once)):
+            yield batch
 
 
-def _talked(model: ChangeModel, tile: Tile, item: Item) -> Given:
+def _talk_answer(model: ChangeModel, tile: Tile, item: Item) -> GivenAnswer:
+    question = item.question.text
     with backend_errors(model):
         try:
-            said = "".join(model.converse(tile, PICTURES, item.before, item.question.text))
+            text = "".join(model.converse(tile, PICTURES, item.before, question))
         except RunError as error:
-            return Failed(error.message)
-    found: Reply | Unparsed = SPECS[Task.QUESTION].parse(said, [item.question.text])
-    return found
+            return FailedAnswer(error.message)
+    reply: Reply | Unparsed = SPECS[Task.QUESTION].parse(text, [question])
+    return reply
 
 
 # --- answers -------------------------------------------------------------------------------------
 
 
-def _rows(
-    visit: _Visit, tile: Tile, answers: TileAnswers, talked: Mapping[int, Given]
-) -> list[Answered]:
+def _answer_rows(
+    visit: _Visit, tile: Tile, answers: TileAnswers, talks: Mapping[int, GivenAnswer]
+) -> list[AnswerRow]:
     difference = round(float(np.abs(tile.after.astype(np.float32) - tile.before).mean()), 4)
     by_question: dict[Question, Answer] = {}
     if not isinstance(answers, TileFailure):
         by_question = dict(zip(visit.questions, answers, strict=True))
-    failed = Failed(answers.reason) if isinstance(answers, TileFailure) else None
+    failed = FailedAnswer(answers.reason) if isinstance(answers, TileFailure) else None
     outlines = next((a for a in by_question.values() if isinstance(a, Outlines)), None)
+
+    def answer(number: int, item: Item) -> GivenAnswer:
+        if item.before:
+            return talks[number]
+        question = item.question
+        return failed or _scored_answer(question.task, by_question[question], outlines, tile)
+
     return [
-        Answered(
+        AnswerRow(
             number,
             item.pair,
             item.question.task,
             item.question.text,
             item.changed,
             item.truth,
-            talked[number]
-            if item.before
-            else failed or _given(item.question.task, by_question[item.question], outlines, tile),
+            answer(number, item),
             difference,
         )
         for number, item in visit.items
     ]
 
 
-def _given(task: Task, answer: Answer, outlines: Outlines | None, tile: Tile) -> Given:
+def _scored_answer(
+    task: Task, answer: Answer, outlines: Outlines | None, tile: Tile
+) -> GivenAnswer:
     """An answer as it is scored; `outlines` are those of the same tile, where there are any."""
     if isinstance(answer, Missing):
-        return Failed(answer.reason)
+        return FailedAnswer(answer.reason)
     if isinstance(answer, Unparsed):
         text = answer.text.split(TURN_BREAK)[-1] if task is Task.DIALOGUE else answer.text
         return Unparsed(task, text, answer.reason)
@@ -286,31 +287,31 @@ def _given(task: Task, answer: Answer, outlines: Outlines | None, tile: Tile) ->
         likely = None if answer.probability is None else float(answer.probability)
         return Presence(bool(answer.changed), likely)
     if task is Task.COUNT and isinstance(answer, Counts):
-        return compared(answer)
+        return comparable_answer(answer)
     if task is Task.LOCATE and isinstance(answer, Locations):
-        return compared(answer)
+        return comparable_answer(answer)
     if task is Task.LOCATE and isinstance(answer, Outlines):
-        return _located(answer, tile)
+        return _outline_cells(answer, tile)
     if task is Task.CAPTION and isinstance(answer, Caption):
         return Reply(answer.text)
     if task is Task.DIALOGUE and isinstance(answer, Dialogue):
         return Reply(answer.description)
     if task is Task.QUESTION and isinstance(answer, Reply):
         return answer
-    return Failed(f"answered '{task}' with a {type(answer).__name__}")
+    return FailedAnswer(f"answered '{task}' with a {type(answer).__name__}")
 
 
-def _located(outlines: Outlines, tile: Tile) -> Locations:
+def _outline_cells(outlines: Outlines, tile: Tile) -> Locations:
     """The cells in which more than 5 % of the pixels are of a class, whatever the direction."""
-    found = changed_pixels(outlines, tile.valid)
-    if found is None:
+    pixels = changed_pixels(outlines, tile.valid)
+    if pixels is None:
         return Locations({})
     of_class: dict[str, list[int]] = {}
-    for place, channel in enumerate(found.channels):
-        of_class.setdefault(channel.class_name, []).append(place)
+    for index, channel in enumerate(pixels.channels):
+        of_class.setdefault(channel.class_name, []).append(index)
     return Locations(
         {
-            name: dict.fromkeys(cells_of(found.changed & np.isin(found.channel, places)), 1.0)
-            for name, places in of_class.items()
+            name: dict.fromkeys(cells_of(pixels.changed & np.isin(pixels.channel, indexes)), 1.0)
+            for name, indexes in of_class.items()
         }
     )

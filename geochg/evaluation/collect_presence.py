@@ -1,10 +1,10 @@
-"""Asks a model about labelled pairs."""
+"""Asks a model whether anything changed in labelled pairs."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,8 @@ import numpy as np
 from geochg.datasets.examples import PICTURES
 from geochg.datasets.pairs import LabelledPair, PairFiles, read_pair
 from geochg.errors import ModelError
-from geochg.evaluation.options import EvaluateOptions
-from geochg.evaluation.predictions import Prediction, Predictions, merged
+from geochg.evaluation.options import AskOptions, EvaluateOptions
+from geochg.evaluation.predictions import Prediction, Predictions, merged_by_item
 from geochg.events import Listener, Progress, ignore
 from geochg.geometry.hysteresis import presence_of
 from geochg.models.base import ChangeModel, backend_errors
@@ -24,52 +24,73 @@ from geochg.tasks import ask
 from geochg.tiling.layout import Layout
 
 
-def predictions(
+def collect_presence(
     pairs: Sequence[PairFiles], options: EvaluateOptions, listener: Listener = ignore
 ) -> Predictions:
-    """What the model of the options says of pairs.
+    """Asks the model of the options whether anything changed in pairs.
 
     Where a threshold is to be fitted, the model is asked with its own as low as it goes.
 
     Args:
-        pairs: Their files.
+        pairs: Files of the pairs.
         options: Which model is asked, and how.
-        listener: Told of progress, on the calling thread.
+        listener: Receives the progress, on the calling thread.
 
     Raises:
         InputError: If a pair cannot be read.
         ModelError: If the model is unknown or broken, cannot tell presence, or learns from the
             pair itself.
         OptionError: If the model refuses its options.
-        RunError: If it fails.
+        RunError: If the model fails.
     """
-    backend, source = find_backend(options.model)
-    _check(backend)
+    backend, _ = find_backend(options.model)
     given = backend.options_type.from_dict(options.model_options)
-    opening = backend.presence_options(given, 0.0) if options.fit_threshold else {}
-    asked_with = backend.options_type.from_dict({**options.model_options, **opening})
-    model = backend.load(source, asked_with, options.device)
-    _check(model)
-    with backend_errors(model):
-        model.survey(PICTURES, [])
-    rows = _asked(pairs, model, options, listener)
-    identity = model.identity
+    lowest = backend.presence_options(given, 0.0) if options.fit_threshold else {}
+    model = load_surveyless(options, {**options.model_options, **lowest}, _check_presence)
+    rows = _collect_predictions(pairs, model, options, listener)
     shaping = options.shaping()
     return Predictions(
         options.model,
         dict(options.model_options),
-        bool(opening),
-        {"id": identity.id, "checksum": identity.checksum, "adapter": identity.adapter},
+        bool(lowest),
+        asdict(model.identity),
         {name: shaping[name] for name in ("tile_size_px", "overlap_px", "changed_share")},
-        merged(rows),
+        merged_by_item(rows),
     )
+
+
+def load_surveyless(
+    options: AskOptions,
+    model_options: Mapping[str, Any],
+    check: Callable[[type[ChangeModel] | ChangeModel], None] = lambda model: None,
+) -> ChangeModel:
+    """Loads a model that can be asked about single pictures, which it need not survey.
+
+    Args:
+        options: Which model is loaded, and for which device.
+        model_options: The backend's own options.
+        check: Refuses models, by their class before they are loaded, and once more after.
+
+    Raises:
+        ModelError: If the model is unknown or broken, or learns from the pair itself.
+        OptionError: If the model refuses its options.
+    """
+    backend, source = find_backend(options.model)
+    refuse_surveys(backend)
+    check(backend)
+    model = backend.load(source, backend.options_type.from_dict(model_options), options.device)
+    refuse_surveys(model)
+    check(model)
+    with backend_errors(model):
+        model.survey(PICTURES, [])
+    return model
 
 
 def refuse_surveys(model: type[ChangeModel] | ChangeModel) -> None:
     """Refuses a model that can only be asked about whole scenes.
 
     Raises:
-        ModelError: If it is one.
+        ModelError: If it learns from the pair it is asked about.
     """
     if model.capabilities.needs_survey:
         raise ModelError(
@@ -79,8 +100,7 @@ def refuse_surveys(model: type[ChangeModel] | ChangeModel) -> None:
         )
 
 
-def _check(model: type[ChangeModel] | ChangeModel) -> None:
-    refuse_surveys(model)
+def _check_presence(model: type[ChangeModel] | ChangeModel) -> None:
     if Task.PRESENCE not in model.capabilities.tasks:
         raise ModelError(
             f"the model {model.name} does not tell whether something changed",
@@ -89,17 +109,17 @@ def _check(model: type[ChangeModel] | ChangeModel) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Truth:
-    """What is known of a tile beside its pixels."""
+class _TileTruth:
+    """The number of a tile's pair, and its prediction before it is answered."""
 
     pair: int
     row: Prediction
 
 
-def _asked(
+def _collect_predictions(
     pairs: Sequence[PairFiles], model: ChangeModel, options: EvaluateOptions, listener: Listener
 ) -> list[Prediction]:
-    truths: dict[int, _Truth] = {}
+    truths: dict[int, _TileTruth] = {}
     # What a model outlines tells whether anything changed, as in `analyze`.
     outlines = model.capabilities.location == "mask" and Task.LOCATE in model.capabilities.tasks
     question = ask(Task.LOCATE if outlines else Task.PRESENCE)
@@ -108,22 +128,22 @@ def _asked(
         with backend_errors(model):
             return model.answer(tiles, [question])
 
-    def tiles() -> Generator[Tile, None, None]:
+    def numbered_tiles() -> Generator[Tile, None, None]:
         for number, files in enumerate(pairs):
             for tile, row in _tiles(files, read_pair(files), model, options):
                 index = len(truths)
-                truths[index] = _Truth(number, row)
+                truths[index] = _TileTruth(number, row)
                 yield replace(tile, window=replace(tile.window, index=index))
 
     batch_tiles = options.batch_size or model.capabilities.tiles_at_once(options.tile_size_px)
     rows: list[Prediction] = []
     listener(Progress("evaluate", 0, len(pairs)))
     with (
-        closing(tiles()) as cut,
-        closing(answered_ahead(cut, batch_tiles, answers)) as answered,
+        closing(numbered_tiles()) as tiles,
+        closing(answered_ahead(tiles, batch_tiles, answers)) as batches,
     ):
-        for batch, given in answered:
-            for tile, answer in zip(batch, given, strict=True):
+        for batch, batch_answers in batches:
+            for tile, answer in zip(batch, batch_answers, strict=True):
                 assert isinstance(tile, Tile)
                 rows.append(_with_answer(truths[tile.window.index].row, tile, answer))
             last = truths[batch[-1].window.index].pair
@@ -135,25 +155,20 @@ def _asked(
 def _tiles(
     files: PairFiles, pair: LabelledPair, model: ChangeModel, options: EvaluateOptions
 ) -> Iterator[tuple[Tile, Prediction]]:
-    """The tiles of a pair as `analyze` cuts them, with what is true of each."""
+    """The tiles of a pair as `analyze` cuts them, with the truth of each."""
     height_px, width_px = pair.mask.shape
     layout = Layout(height_px, width_px, options.tile_size_px, options.overlap_px)
     dtype = np.uint8 if model.capabilities.pixels == "display" else np.float32
     whole = PixelWindow(0, height_px, 0, width_px)
     for window in layout:
-        inside = PixelWindow(
-            window.read.row_start,
-            min(window.read.row_stop, height_px),
-            window.read.col_start,
-            min(window.read.col_stop, width_px),
-        )
-        part = inside.slices_within(whole)
+        inside = window.read.cut_to(whole)
+        assert inside is not None
+        slices = inside.slices_within(whole)
+        before, after, mask = pair.before[:, *slices], pair.after[:, *slices], pair.mask[slices]
         padding = (
             (0, window.read.height_px - inside.height_px),
             (0, window.read.width_px - inside.width_px),
         )
-        before, after = pair.before[:, *part], pair.after[:, *part]
-        mask = pair.mask[part]
         tile = Tile(
             window,
             np.pad(before, ((0, 0), *padding)).astype(dtype),
@@ -161,22 +176,14 @@ def _tiles(
             np.pad(np.ones(mask.shape, bool), padding),
         )
         alone = files.label is None or len(layout) == 1
+        item = files.name if alone else f"{files.name}/{window.name}"
+        changed = bool(mask.mean() > options.changed_share)
         difference = float(np.abs(after.astype(np.int16) - before).mean())
-        yield (
-            tile,
-            Prediction(
-                files.name if alone else f"{files.name}/{window.name}",
-                files.group,
-                bool(mask.mean() > options.changed_share),
-                None,
-                None,
-                difference,
-            ),
-        )
+        yield tile, Prediction(item, files.group, changed, None, None, difference)
 
 
 def _with_answer(row: Prediction, tile: Tile, answers: TileAnswers) -> Prediction:
-    """A failure and an answer that makes no sense are no answer."""
+    """The prediction with its answer; a failure and an answer that makes no sense are none."""
     answer = answers[0] if isinstance(answers, Sequence) else None
     if isinstance(answer, Outlines):
         answer = presence_of(answer, tile.valid)
@@ -189,11 +196,11 @@ def _with_answer(row: Prediction, tile: Tile, answers: TileAnswers) -> Predictio
 def threshold_options(
     model: str, model_options: Mapping[str, Any], likely: float, *, opened: bool
 ) -> Mapping[str, Any]:
-    """What to tell a model so that it calls changed what it finds likelier than this.
+    """The model options with which a model calls changed what it finds likelier than this.
 
     Args:
         model: `name` or `name:source`.
-        model_options: As they were given.
+        model_options: Model options as they were given.
         likely: A probability that the model gives.
         opened: Whether it gave it when it was asked with its threshold as low as it goes.
 
@@ -202,7 +209,7 @@ def threshold_options(
 
     Raises:
         ModelError: If the model is not installed.
-        OptionError: If it refuses the options.
+        OptionError: If the model refuses the options.
     """
     backend, _ = find_backend(model)
     given = backend.options_type.from_dict(model_options)

@@ -9,26 +9,17 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, Any, Self
 
-from geochg.errors import InputError, OptionError, RunError
-from geochg.evaluation.answers import Answered, Answers, Head
+from geochg.errors import InputError, RunError
+from geochg.evaluation.answers import AnswerRow, AnswerSet, AnswerSetHead
 from geochg.evaluation.predictions import KIND
+from geochg.files.same_run import refuse_another_run
 from geochg.writers.staging import Staging
 
-_SAME = {
-    "model": "model",
-    "identity": "model",
-    "model_options": "model options",
-    "asked": "rows",
-    "unasked": "tasks",
-}
-"""What must be the same to go on, and how it is called."""
-
-_BEGUN = json.dumps({"kind": KIND})[:-1].encode()
-_BEGUN_BYTES = len(_BEGUN)
-"""How a file of answers begins."""
+_FIRST_BYTES = json.dumps({"kind": KIND})[:-1].encode()
+"""First bytes of a file of answers."""
 
 
-class Unfinished:
+class PartialAnswers:
     """The answers of a run under way; `finish` turns them into the file that was asked for.
 
     A context manager; left before `finish`, it leaves the file for `resume`, or nothing when there
@@ -36,8 +27,8 @@ class Unfinished:
 
     Args:
         target: The file of predictions; None keeps them in memory.
-        head: Of the run.
-        resume: Whether to go on with what lies there.
+        head: Head of the file.
+        resume: Whether to go on with partial answers.
 
     Raises:
         InputError: If an unfinished run lies there and `resume` is not set, or it is damaged.
@@ -45,22 +36,22 @@ class Unfinished:
         RunError: If it cannot be written.
     """
 
-    def __init__(self, target: Path | None, head: Head, *, resume: bool) -> None:
+    def __init__(self, target: Path | None, head: AnswerSetHead, *, resume: bool) -> None:
         self.head = head
-        self.rows: list[Answered] = []
+        self.rows: list[AnswerRow] = []
         self._target = target
-        self._path = None if target is None else unfinished_path(target)
+        self._path = None if target is None else partial_path(target)
         self._file: IO[str] | None = None
         if self._path is not None:
             if _has_content(self._path):
-                self.rows = _resumed(self._path, head, resume=resume)
+                self.rows = _resumable_rows(self._path, head, resume=resume)
             elif resume and target is not None and target.is_file():
-                self.rows = _resumed(target, head, resume=True)
+                self.rows = _resumable_rows(target, head, resume=True)
                 if len(self.rows) == head.items:
                     return
                 # Somebody took lines out of it.
                 _copy(target, self._path)
-            self._file = self._opened(self._path)
+            self._file = self._open(self._path)
 
     def __enter__(self) -> Self:
         return self
@@ -71,7 +62,7 @@ class Unfinished:
         if self._path is not None and not self.rows:
             self._path.unlink(missing_ok=True)
 
-    def add(self, rows: Iterable[Answered]) -> None:
+    def add(self, rows: Iterable[AnswerRow]) -> None:
         """Keeps answers; they are on disk when this returns.
 
         Raises:
@@ -81,7 +72,7 @@ class Unfinished:
         self.rows += new
         self._write("".join(f"{row.line()}\n" for row in new))
 
-    def finish(self) -> Answers:
+    def finish(self) -> AnswerSet:
         """All answers; the file is where it was asked for.
 
         Raises:
@@ -91,13 +82,13 @@ class Unfinished:
             self._file.close()
             # What may be replaced was checked before anything was asked.
             with Staging(overwrite=True) as staging:
-                with staging.write(self._target) as place:
-                    shutil.copyfile(self._path, place)
+                with staging.write(self._target) as path:
+                    shutil.copyfile(self._path, path)
                 staging.commit()
             self._path.unlink()
-        return Answers(self.head, tuple(self.rows))
+        return AnswerSet(self.head, tuple(self.rows))
 
-    def _opened(self, path: Path) -> IO[str]:
+    def _open(self, path: Path) -> IO[str]:
         try:
             file = path.open("a", encoding="utf-8", newline="\n")
         except OSError as error:
@@ -118,8 +109,8 @@ class Unfinished:
             raise _unwritable(self._path, error) from error
 
 
-def unfinished_path(target: Path) -> Path:
-    """Where the answers of a run lie until all are there."""
+def partial_path(target: Path) -> Path:
+    """The file of partial answers of a run, until all are there."""
     return target.with_name(f"{target.name}.unfinished")
 
 
@@ -138,7 +129,7 @@ def _has_content(path: Path) -> bool:
     try:
         content = path.read_bytes()
         whole = content.rfind(b"\n") + 1
-        if whole < len(content) and content[:_BEGUN_BYTES] == _BEGUN[: len(content)]:
+        if whole < len(content) and content.startswith(_FIRST_BYTES[: len(content)]):
             with path.open("r+b") as file:
                 file.truncate(whole)
             return whole > 0
@@ -149,25 +140,26 @@ def _has_content(path: Path) -> bool:
     return bool(content)
 
 
-def _resumed(path: Path, head: Head, *, resume: bool) -> list[Answered]:
-    there = Answers.read(path)
+def _resumable_rows(path: Path, head: AnswerSetHead, *, resume: bool) -> list[AnswerRow]:
+    partial = AnswerSet.read(path)
     if not resume:
         raise InputError(
-            f"{path} holds an unfinished run ({len(there.rows)} of {there.head.items} answers)",
+            f"{path} holds an unfinished run ({len(partial.rows)} of {partial.head.items} answers)",
             "add --resume to finish it, or delete that file to start again",
         )
-    ours, theirs = (_compared(each) for each in (head, there.head))
-    if changed := dict.fromkeys(_SAME[name] for name in _SAME if ours[name] != theirs[name]):
-        raise OptionError(
-            f"the run in {path} differs in {', '.join(changed)}",
-            "run it as it was, or delete that file to start again",
-        )
-    return list(there.rows)
+    refuse_another_run(_head_values(partial.head), _head_values(head), path)
+    return list(partial.rows)
 
 
-def _compared(head: Head) -> dict[str, Any]:
+def _head_values(head: AnswerSetHead) -> dict[str, Any]:
+    """What must be the same to go on, by name, as JSON keeps it."""
     values: dict[str, Any] = json.loads(head.line())
-    return values
+    return {
+        "model": [values["model"], values["identity"]],
+        "model options": values["model_options"],
+        "rows": [values["asked"]],
+        "tasks": values["unasked"],
+    }
 
 
 def _unwritable(path: Path, error: OSError) -> RunError:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import io
 import json
+import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,6 +71,25 @@ def read_text(path: Path, what: str = "") -> str:
             "save it as UTF-8",
         )
     return text
+
+
+def read_toml(path: Path, what: str, hint: str) -> dict[str, Any]:
+    """What a TOML file holds.
+
+    Args:
+        path: The file.
+        what: It is, for the message: `options`, `prompts`.
+        hint: How such a file is written.
+
+    Raises:
+        InputError: If it cannot be read or is not TOML.
+    """
+    text = read_text(path, f"the {what} file")
+    try:
+        return tomllib.loads(text)
+    # Beside its own error: whole numbers of thousands of digits, and tables nested as deep.
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} is not a TOML file: {error}", hint) from error
 
 
 def parsed_json(text: str) -> Any:  # noqa: ANN401

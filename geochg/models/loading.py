@@ -12,7 +12,7 @@ from geochg.models.wrappers.refine import RefinedModel
 from geochg.options import AnalyzeOptions, Sensitivity
 from geochg.records import Question, Task
 from geochg.tasks import ask
-from geochg.tasks.prompts import CLUE, check_wording
+from geochg.tasks.prompts import CLUE, check_prompts
 
 MAPPED_TASKS = (Task.PRESENCE, Task.LOCATE, Task.COUNT, Task.CAPTION)
 """The tasks whose answers become features, in the order they are asked."""
@@ -26,7 +26,7 @@ def load_configured_model(options: AnalyzeOptions) -> ChangeModel:
         OptionError: As `load_model`, if a prompt makes no sense or would not be asked, or if the
             model does not answer by the 3x3 grid and `refine` or `vote` need that.
     """
-    check_wording(options.prompts)
+    check_prompts(options.prompts)
     model = _with_clues(load_model(options.model, options.model_options, options.device), options)
     _check_grid(options, model)
     if not options.refine:

@@ -13,16 +13,17 @@ from geochg.features.cells import CellSettings, tile_result
 from geochg.models.base import ChangeModel, backend_errors
 from geochg.models.loading import load_configured_model, mapped_questions
 from geochg.options import AnalyzeOptions
-from geochg.pipeline.analyze import reading_threads
 from geochg.pipeline.batching import has_core
+from geochg.pipeline.run import reading_threads
 from geochg.records import Tile, TileFailure
-from geochg.tasks.quantities import rounded
+from geochg.tasks.quantities import rounded_value
+from geochg.tiling.gdal import gdal_settings
 from geochg.tiling.layout import Layout
 from geochg.tiling.pair import RasterPair, place_pair, tiles_of
 from geochg.tiling.pair_checks import Remark
 from geochg.tiling.preparation import Preparation, prepare
 from geochg.tiling.read import ReadPlan, read_ahead
-from geochg.tiling.source import RasterSource, can_open, gdal_settings
+from geochg.tiling.source import RasterSource, can_open
 
 __all__ = ["PairDescription", "can_open", "describe"]
 
@@ -62,8 +63,8 @@ class PairDescription:
                 "crs": str(self.pair.grid.crs),
                 "width_px": width_px,
                 "height_px": height_px,
-                "pixel_m": rounded(area_m2**0.5, 3),
-                "overlap_km2": rounded(area_m2 * height_px * width_px / 1e6, 4),
+                "pixel_m": rounded_value(area_m2**0.5, 3),
+                "overlap_km2": rounded_value(area_m2 * height_px * width_px / 1e6, 4),
             },
             "bands": list(self.pair.bands.names),
             "note": "; ".join(remark.text for remark in self.remarks),

@@ -14,11 +14,11 @@ from geochg.pipeline.batching import has_core
 from geochg.records import Exchange, PixelWindow, Tile, TileFailure, TileWindow
 from geochg.safety.untrusted_text import printable, printable_pieces
 from geochg.tiling.aoi import square_around
+from geochg.tiling.gdal import gdal_settings
 from geochg.tiling.layout import Layout
 from geochg.tiling.pair import RasterPair, nothing_valid, place_pair
 from geochg.tiling.preparation import prepare
 from geochg.tiling.read import read_ahead
-from geochg.tiling.source import gdal_settings
 
 FARTHEST_LON = 540.0
 FARTHEST_LAT = 90.0

@@ -10,7 +10,7 @@ import json
 import sqlite3
 import zlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -19,17 +19,22 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from geochg.errors import GeochgError, InputError, OptionError, RunError
-from geochg.files.sidecars import DATABASE_SUFFIXES
-from geochg.files.sqlite import has_locks, open_database
+from geochg.errors import GeochgError, InputError, RunError
+from geochg.files.same_run import refuse_another_run
 from geochg.pipeline.journal_checks import (
     APPLICATION_ID,
     TABLES,
-    check_database,
     check_numbers,
     check_result,
 )
-from geochg.pipeline.journal_record import parsed, record_of, result_of, unpacked
+from geochg.pipeline.journal_file import (
+    has_content,
+    is_held,
+    open_journal,
+    remove_journal,
+    unusable,
+)
+from geochg.pipeline.journal_record import parsed_object, record_of, result_of, unpacked_bytes
 from geochg.records import CLASSES, PixelWindow, TileResult, TileWindow
 from geochg.tiling.layout import Layout
 
@@ -82,17 +87,7 @@ class Journal:
         self._path = path
         self._layout = layout
         self._open = True
-        self.has_locks = True
-        try:
-            try:
-                self._database, self._is_begun = _opened(path, locks=True)
-            except sqlite3.OperationalError:
-                if path is None or has_locks(path.parent):
-                    raise
-                self.has_locks = False
-                self._database, self._is_begun = _opened(path, locks=False)
-        except (sqlite3.Error, OSError) as error:
-            raise _unusable(path, error) from error
+        self._database, self._is_begun, self.has_locks = open_journal(path)
 
     @classmethod
     def begin(
@@ -119,16 +114,16 @@ class Journal:
                 journal or damaged, or another run holds it.
             OptionError: If the unfinished run had other inputs or options.
         """
-        is_new = path is not None and not _has_content(path)
+        is_new = path is not None and not has_content(path)
         try:
             journal = cls(path, layout)
         except InputError as error:
-            if is_new and path is not None and not _is_held(error.__cause__):
-                _remove(path)
+            if is_new and path is not None and not is_held(error.__cause__):
+                remove_journal(path)
             raise
         try:
             known = journal._fingerprint() if journal._is_begun else None
-            if known is None:
+            if known is None or path is None:
                 journal._start(fingerprint)
             elif not resume:
                 raise InputError(
@@ -136,12 +131,12 @@ class Journal:
                     "add --resume to finish it, or delete that file to start again",
                 )
             else:
-                _refuse_other(known, fingerprint, path)
+                refuse_another_run(known, fingerprint, path)
                 journal._check(classes)
         except BaseException:
             journal.close()
             if is_new and path is not None:
-                _remove(path)
+                remove_journal(path)
             raise
         return journal
 
@@ -170,7 +165,7 @@ class Journal:
         """Closes the database and deletes the file: the run is complete."""
         self.close()
         if self._path is not None:
-            _remove(self._path)
+            remove_journal(self._path)
 
     def add(self, results: Iterable[TileResult], skipped: Iterable[TileWindow]) -> None:
         """Commits finished tiles, all or none.
@@ -186,7 +181,7 @@ class Journal:
             *(_row(result) for result in results),
             *((window.index, *[None] * 7) for window in skipped),
         ]
-        with self._writing():
+        with self._name_write_errors():
             self._database.execute("BEGIN")
             self._database.executemany(_INSERT_TILE, rows)
             self._database.execute("COMMIT")
@@ -197,23 +192,23 @@ class Journal:
         Raises:
             RunError: If the disk is full or the file cannot be written.
         """
-        with self._writing():
+        with self._name_write_errors():
             self._database.execute(
                 "INSERT OR REPLACE INTO measured VALUES (?, ?)", (name, json.dumps(value))
             )
 
-    def measured(self, name: str) -> dict[str, Any] | None:
+    def measurement(self, name: str) -> dict[str, Any] | None:
         """What `keep_measured` kept; None when it kept nothing of that name.
 
         Raises:
             InputError: If it is damaged.
         """
-        with self._damage_named():
+        with self._name_damage():
             for (value,) in self._rows("SELECT value FROM measured WHERE name = ?", name):
-                return parsed(value)
+                return parsed_object(value)
         return None
 
-    def done(self) -> set[int]:
+    def finished_tiles(self) -> set[int]:
         """Indexes of the tiles that need not be read again."""
         return {number for (number,) in self._rows("SELECT number FROM tile")}
 
@@ -246,7 +241,7 @@ class Journal:
             "SELECT number, record, valid FROM tile WHERE record IS NOT NULL ORDER BY number"
         )
         for number, record, valid in rows:
-            with self._damage_named():
+            with self._name_damage():
                 result = result_of(self._layout[number], record, valid)
             yield result
 
@@ -255,11 +250,11 @@ class Journal:
         rows = self._rows("SELECT number, heat FROM tile WHERE heat IS NOT NULL ORDER BY number")
         for number, packed in rows:
             core = self._layout[number].core
-            with self._damage_named():
-                heat = unpacked(packed, core.height_px * core.width_px)
+            with self._name_damage():
+                heat = unpacked_bytes(packed, core.height_px * core.width_px)
             yield core, np.frombuffer(heat, np.uint8).reshape(core.height_px, core.width_px)
 
-    def skipped(self) -> list[TileWindow]:
+    def skipped_tiles(self) -> list[TileWindow]:
         """The tiles with no valid pixel in their core, in raster order."""
         rows = self._rows("SELECT number FROM tile WHERE record IS NULL ORDER BY number")
         return [self._layout[number] for (number,) in rows]
@@ -275,11 +270,11 @@ class Journal:
             for row in self._database.execute(query, values):  # noqa: UP028
                 yield row
         except sqlite3.Error as error:
-            raise _unusable(self._path, error) from error
+            raise unusable(self._path, error) from error
 
     def _check(self, classes: Collection[str]) -> None:
         """Looks at all that is to be gone on with."""
-        with self._damage_named():
+        with self._name_damage():
             check_numbers(self._database, self._layout)
             for result in self.results():
                 check_result(result, classes)
@@ -287,22 +282,22 @@ class Journal:
                 pass
 
     @contextmanager
-    def _damage_named(self) -> Iterator[None]:
+    def _name_damage(self) -> Iterator[None]:
         """Turns what damaged values raise into an error that names the journal."""
         try:
             yield
         # What JSON, shapely and the types of `records` raise on values that are none of theirs.
         except (ValueError, TypeError, KeyError, AttributeError, shapely.GEOSException) as error:
-            raise self.damaged(str(error)) from error
+            raise self.damage(str(error)) from error
         except sqlite3.Error as error:
-            raise _unusable(self._path, error) from error
+            raise unusable(self._path, error) from error
 
-    def damaged(self, reason: str) -> InputError:
+    def damage(self, reason: str) -> InputError:
         """What to raise where a value makes no sense."""
-        return _unusable(self._path, sqlite3.DatabaseError(f"it is damaged: {reason}"))
+        return unusable(self._path, sqlite3.DatabaseError(f"it is damaged: {reason}"))
 
     @contextmanager
-    def _writing(self) -> Iterator[None]:
+    def _name_write_errors(self) -> Iterator[None]:
         try:
             yield
         except sqlite3.Error as error:
@@ -317,92 +312,19 @@ class Journal:
             self._database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             for table in TABLES:
                 self._database.execute(table)
-            self._database.execute("INSERT INTO run VALUES (?)", (_canonical(fingerprint),))
+            text = json.dumps(fingerprint, sort_keys=True)
+            self._database.execute("INSERT INTO run VALUES (?)", (text,))
             self._database.execute("COMMIT")
         except sqlite3.Error as error:
-            raise _unusable(self._path, error) from error
+            raise unusable(self._path, error) from error
 
     def _fingerprint(self) -> dict[str, Any]:
         """What the journal on disk belongs to."""
-        with self._damage_named():
+        with self._name_damage():
             rows = list(self._rows("SELECT fingerprint FROM run LIMIT 2"))
             if len(rows) != 1:
                 raise ValueError("it does not say which run it is of")
-            return parsed(rows[0][0])
-
-
-def _opened(path: Path | None, *, locks: bool) -> tuple[sqlite3.Connection, bool]:
-    """A database for a journal, and whether there is a journal in it.
-
-    Raises:
-        sqlite3.Error: If it cannot be opened, or is something else.
-        OSError: If something else than a file lies there.
-    """
-    if path is None:
-        return sqlite3.connect(":memory:", isolation_level=None), False
-    if path.is_symlink() or (path.exists() and not path.is_file()):
-        raise OSError("it is a link or a folder, and no journal")
-    database = open_database(path, "rwc", locks=locks)
-    try:
-        is_begun = check_database(database)
-        # One writer at a time, and no shared-memory file, which network folders lack.
-        database.execute("PRAGMA locking_mode = EXCLUSIVE")
-        database.execute(f"PRAGMA journal_mode = {'WAL' if locks else 'TRUNCATE'}")
-        database.execute("PRAGMA synchronous = NORMAL")
-    except BaseException:
-        database.close()
-        raise
-    return database, is_begun
-
-
-def _has_content(path: Path) -> bool:
-    try:
-        return path.stat().st_size > 0
-    except OSError:
-        return False
-
-
-def _remove(path: Path) -> None:
-    """Deletes a journal and what SQLite keeps beside it."""
-    if path.is_symlink():
-        return  # not ours
-    for suffix in ("", *DATABASE_SUFFIXES):
-        with suppress(OSError):  # held open by another program on Windows
-            path.with_name(path.name + suffix).unlink(missing_ok=True)
-
-
-def journal_path(output: Path) -> Path:
-    """Where the journal of a run with this output lies."""
-    return output.with_name(f"{output.name}.journal")
-
-
-def _refuse_other(
-    known: Mapping[str, Any], fingerprint: Mapping[str, Any], path: Path | None
-) -> None:
-    now = json.loads(_canonical(fingerprint))
-    changed = [key for key in sorted(known.keys() | now.keys()) if known.get(key) != now.get(key)]
-    if changed:
-        raise OptionError(
-            f"the unfinished run in {path} differs in {', '.join(changed)}",
-            "run with what it was started with, or delete that file to start again",
-        )
-
-
-def _canonical(fingerprint: Mapping[str, Any]) -> str:
-    return json.dumps(fingerprint, sort_keys=True)
-
-
-def _unusable(path: Path | None, error: Exception) -> InputError:
-    if _is_held(error):
-        return InputError(f"another run is writing {path}", "wait for it, or choose another output")
-    return InputError(
-        f"cannot use the journal {path}: {error}",
-        "delete that file, or choose another output",
-    )
-
-
-def _is_held(error: BaseException | None) -> bool:
-    return isinstance(error, sqlite3.OperationalError) and "locked" in str(error)
+            return parsed_object(rows[0][0])
 
 
 def _row(result: TileResult) -> tuple[Any, ...]:

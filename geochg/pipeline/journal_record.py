@@ -81,7 +81,7 @@ def result_of(window: TileWindow, record: str, valid: bytes | None) -> TileResul
         ValueError, TypeError, KeyError, AttributeError, shapely.GEOSException: If the record is
             damaged; see `journal_checks.check_result` for values of the right kind.
     """
-    known = parsed(record)
+    known = parsed_object(record)
     return TileResult(
         window=window,
         changed=known["changed"],
@@ -109,7 +109,7 @@ def _calibration(values: list[list[float]] | None) -> Calibration | None:
 
 def _ballot(core: PixelWindow, votes: list[Any] | None, valid: bytes) -> Ballot:
     shape = (core.height_px, core.width_px)
-    packed = np.frombuffer(unpacked(valid, -(-shape[0] * shape[1] // 8)), np.uint8)
+    packed = np.frombuffer(unpacked_bytes(valid, -(-shape[0] * shape[1] // 8)), np.uint8)
     mask = np.unpackbits(packed, count=shape[0] * shape[1]).reshape(shape).astype(bool)
     return Ballot(None if votes is None else tuple(_vote(values) for values in votes), mask)
 
@@ -139,7 +139,7 @@ def _ground(values: list[list[int]] | None) -> Ground | None:
     return None if values is None else Ground(*(tuple(each) for each in values))
 
 
-def parsed(text: object) -> dict[str, Any]:
+def parsed_object(text: object) -> dict[str, Any]:
     """A JSON object that the journal keeps.
 
     Raises:
@@ -151,7 +151,7 @@ def parsed(text: object) -> dict[str, Any]:
     return value
 
 
-def unpacked(packed: bytes, size_bytes: int) -> bytes:
+def unpacked_bytes(packed: bytes, size_bytes: int) -> bytes:
     """Bytes that were packed, and were as many as they are to be.
 
     Raises:

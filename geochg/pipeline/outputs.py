@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from geochg.errors import OptionError
-from geochg.files.file_names import check_file_name
+from geochg.files.new_files import check_file_name
 from geochg.options import CHANGES_LAYER, TILES_LAYER, AnalyzeOptions
 from geochg.writers.checks import Output, check_outputs
 from geochg.writers.heatmap import HEATMAP_SUFFIXES

@@ -17,7 +17,7 @@ from geochg.options import AnalyzeOptions
 from geochg.pipeline.journal import Tallies
 from geochg.records import Question, TileFailure
 from geochg.safety.untrusted_text import storable, without_secrets
-from geochg.tasks.quantities import rounded
+from geochg.tasks.quantities import rounded_value
 from geochg.tiling.pair import RasterPair
 from geochg.tiling.preparation import Preparation
 
@@ -85,13 +85,13 @@ def _not_seen_m2(pair: RasterPair, tallies: Tallies) -> float | None:
     """Ground hidden by cloud, shadow or snow; None for models that cannot tell."""
     if tallies.not_seen_px is None:
         return None
-    return rounded(tallies.not_seen_px * pair.facts.pixel_area_m2, 1)
+    return rounded_value(tallies.not_seen_px * pair.facts.pixel_area_m2, 1)
 
 
 def _shaping(options: AnalyzeOptions, model: ChangeModel) -> dict[str, Any]:
     """The options that shape the result, the model's own among them."""
     values = options.shaping()
-    how_it_runs = model.options_type.HOW_IT_RUNS
+    how_it_runs = model.options_type.how_it_runs()
     own = {
         name: value for name, value in values["model_options"].items() if name not in how_it_runs
     }

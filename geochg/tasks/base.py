@@ -17,7 +17,7 @@ from geochg.records import (
     Task,
     Unparsed,
 )
-from geochg.tasks.reply_text import spoken
+from geochg.tasks.reply_text import spoken_answer
 
 A = TypeVar("A", Caption, Presence, Counts, Locations, Dialogue, Reply)
 
@@ -72,7 +72,7 @@ class TaskSpec(Generic[A]):
         """
         echoes = (*asked, *self.prompts)
         try:
-            said = [spoken(turn, echoes) for turn in self.turns(text)]
+            said = [spoken_answer(turn, echoes) for turn in self.turns(text)]
             return self.read(TURN_BREAK.join(said))
         except NonsenseError as nonsense:
             return Unparsed(self.task, text, str(nonsense))

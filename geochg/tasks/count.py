@@ -8,8 +8,8 @@ from geochg.records import Change, Counts, Task
 from geochg.tasks.base import NonsenseError, TaskSpec
 from geochg.tasks.lexicon import ADJECTIVE, ASKED, COUNTABLE
 from geochg.tasks.mentions import MOST_OBJECTS, Mention, mentions_in
-from geochg.tasks.reply_text import doubt, plain, sentences
-from geochg.tasks.sameness import Verdict, led, verdict
+from geochg.tasks.reply_text import doubt, plain_text, sentences
+from geochg.tasks.statements import Verdict, leading_answer, verdict
 
 PROMPT = "Please determine how many roads and buildings have changed?"
 """The wording kept of the several in the data."""
@@ -63,7 +63,7 @@ def _statement(class_name: str, number: int) -> str:
 # --- reading -------------------------------------------------------------------------------------
 
 
-def read(text: str) -> Counts:
+def read_counts(text: str) -> Counts:
     """Counts and directions in the words of a model.
 
     Takes digits and the words to twenty; roads, buildings, houses and the like; "new", "built",
@@ -75,12 +75,12 @@ def read(text: str) -> Counts:
         NonsenseError: If a class has no number or two, if a number counts nothing known, is
             negative, broken or absurd, or if the answer contradicts itself or doubts.
     """
-    body = plain(text)
+    body = plain_text(text)
     if doubted := doubt(body):
         raise NonsenseError(f"no count: '{doubted}'")
     denied, mentions = False, list[Mention]()
     for sentence in sentences(body):
-        answer, rest = led(sentence)
+        answer, rest = leading_answer(sentence)
         nothing = verdict(rest) is Verdict.UNCHANGED or rest in {"none", "nothing"}
         denied |= nothing or answer is False
         mentions += [] if nothing else mentions_in(rest)
@@ -149,4 +149,4 @@ def _refuse_denied(
         raise NonsenseError("counts a class and says that there are none of it")
 
 
-SPEC: TaskSpec[Counts] = TaskSpec(Task.COUNT, (PROMPT,), render, read)
+SPEC: TaskSpec[Counts] = TaskSpec(Task.COUNT, (PROMPT,), render, read_counts)

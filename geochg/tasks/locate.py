@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from geochg.records import GRID_CELLS, Change, GridCell, Locations, Task
 from geochg.tasks.base import NonsenseError, TaskSpec
 from geochg.tasks.lexicon import ADJECTIVE, ASKED, COUNTABLE, DIRECTIONS, NOUNS
-from geochg.tasks.reply_text import plain
-from geochg.tasks.sameness import all_unchanged
+from geochg.tasks.reply_text import plain_text
+from geochg.tasks.statements import all_unchanged
 
 PROMPT = (
     "Please indicate the locations where changes have occurred in the buildings and roads, using"
@@ -88,7 +88,7 @@ _EMPTY = re.compile(r"\W*(?:none|no|no changes?|nothing|n/?a|null|empty|unchange
 _BETWEEN = re.compile(r"(?:[\s,;/|&'\"]|\band\b)*")
 
 
-def read(text: str) -> Locations:
+def read_locations(text: str) -> Locations:
     """The cells of each class, each with probability 1.
 
     Takes `roads: ['top-left']. buildings: [].` with or without quotes, colons and full stops (the
@@ -101,7 +101,7 @@ def read(text: str) -> Locations:
         NonsenseError: If no class is given cells, a cell is unknown, a list is cut off, a class
             has two different lists, or something besides the lists speaks of cells.
     """
-    body = plain(text)
+    body = plain_text(text)
     if all_unchanged(body):
         return Locations({class_name: {} for class_name in ASKED})
     cells: dict[str, dict[GridCell, float]] = {}
@@ -154,4 +154,4 @@ def _cells(content: str) -> list[GridCell]:
     return [cell for cell in GRID_CELLS if cell in named]
 
 
-SPEC: TaskSpec[Locations] = TaskSpec(Task.LOCATE, (PROMPT,), render, read)
+SPEC: TaskSpec[Locations] = TaskSpec(Task.LOCATE, (PROMPT,), render, read_locations)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from geochg.errors import OptionError
-from geochg.files.toml_file import read_toml
+from geochg.files.text_file import read_toml
 from geochg.records import Task
 
 CLUE = "clue"
@@ -20,7 +20,7 @@ NAMES = (*map(str, (Task.PRESENCE, Task.LOCATE, Task.COUNT, Task.CAPTION)), CLUE
 """What can be worded."""
 
 
-def read_wording(path: Path) -> dict[str, str]:
+def read_prompts(path: Path) -> dict[str, str]:
     """Reads a prompts file: TOML with a text for each task.
 
     Returns:
@@ -31,11 +31,11 @@ def read_wording(path: Path) -> dict[str, str]:
         OptionError: As `check_wording`.
     """
     values = read_toml(path, "prompts", 'write lines such as `caption = "..."`')
-    check_wording(values)
+    check_prompts(values)
     return {name: " ".join(text.split()) for name, text in values.items()}
 
 
-def check_wording(wording: Mapping[str, Any]) -> None:
+def check_prompts(wording: Mapping[str, Any]) -> None:
     """Refuses what cannot be asked.
 
     Args:

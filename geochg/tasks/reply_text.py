@@ -49,7 +49,7 @@ _FENCE = re.compile(r"```\w*|~~~\w*")
 _SENTENCE_END = re.compile(r"(?<=[.!?;])(?!\d)|\n")
 
 
-def spoken(text: str, prompts: Iterable[str] = ()) -> str:
+def spoken_answer(text: str, prompts: Iterable[str] = ()) -> str:
     """The answer without thoughts, end tokens, role labels, `Answer:`, fences, an echo or quotes.
 
     Args:
@@ -60,11 +60,11 @@ def spoken(text: str, prompts: Iterable[str] = ()) -> str:
     text, previous = without_thoughts(text), None
     # Wrappings are nested in any order, so they are peeled until nothing comes off.
     while previous != text:
-        previous, text = text, _peeled(text, echoes)
+        previous, text = text, _unwrapped(text, echoes)
     return text
 
 
-def _peeled(text: str, echoes: Iterable[re.Pattern[str]]) -> str:
+def _unwrapped(text: str, echoes: Iterable[re.Pattern[str]]) -> str:
     text = _LEADING_SPECIAL.sub("", _INVISIBLE.sub("", text)).strip()
     text = _LEADING_SPECIAL.sub("", _ROLE.sub("", text)).strip()
     text = _LABEL.sub("", _TRANSCRIPT.sub("", text))
@@ -89,7 +89,7 @@ def _member(text: str) -> str:
     members = _members(text)
     said = [name for name in members if name.lower() not in _ASIDES]
     holds_one = len(said) == 1 and said[0].lower() in _MEMBERS
-    return _as_said(members[said[0]]) if holds_one else ""
+    return _member_text(members[said[0]]) if holds_one else ""
 
 
 def _members(text: str) -> dict[str, object]:
@@ -111,7 +111,7 @@ def changed_members(text: str) -> set[bool]:
     return {found} if isinstance(found, bool) else set()
 
 
-def _as_said(value: object) -> str:
+def _member_text(value: object) -> str:
     """A JSON value in the words in which it would have been said; empty where it has none."""
     if isinstance(value, bool):
         return "Yes" if value else "No"
@@ -126,7 +126,7 @@ def _echo(prompt: str) -> re.Pattern[str]:
     return re.compile(r"^\W*" + r"\W+".join(map(re.escape, words)) + r"[\s.,?!:'\")]*", re.I)
 
 
-def plain(text: str) -> str:
+def plain_text(text: str) -> str:
     """The text in lower case and ASCII punctuation, without Markdown; lines are kept apart."""
     text = _FENCE.sub(" ", unicodedata.normalize("NFKC", text)).translate(_ASCII).lower()
     text = re.sub(r"[*#~]+", " ", _LIST_MARK.sub("", text))

@@ -20,7 +20,6 @@ from scipy import ndimage
 
 from geochg.tiling.coarse import read_coarse
 from geochg.tiling.collar import MOST_SHARE, Collar, holds_together, stands_out
-from geochg.tiling.lossy import lossy_codec
 
 NOISE = 8
 """Grey levels of 8 bits that noise reaches from black or white."""
@@ -52,6 +51,8 @@ _LEAST_SAMPLES = 20
 _PATCH_PX = 5
 _LEAST_DETAIL = 0.3
 """Share of its usual detail that the other date must have in a collar's place; water has less."""
+
+_ALWAYS_LOSSY = ("JPEG", "YCBCR JPEG")
 
 
 def noisy_collar(
@@ -186,3 +187,14 @@ def _patch(dataset: DatasetReader, bands: Sequence[int], row: int, col: int) -> 
     window = Window(col - half, row - half, _PATCH_PX, _PATCH_PX)
     values = dataset.read(list(bands), window=window, masked=True)
     return None if np.ma.is_masked(values) else values.data.reshape(len(bands), -1)
+
+
+def lossy_codec(dataset: DatasetReader) -> str:
+    """The codec, as GDAL calls it, of a raster whose values are only near those put into it.
+
+    Empty where values are kept exactly.
+    """
+    tags = dataset.tags(ns="IMAGE_STRUCTURE")
+    codec = tags.get("COMPRESSION", "").upper() or dataset.driver.upper()
+    is_lossy = tags.get("COMPRESSION_REVERSIBILITY", "").upper().startswith("LOSSY")
+    return codec if is_lossy or codec in _ALWAYS_LOSSY else ""

@@ -24,9 +24,9 @@ from geochg.tiling.pair_checks import (
     packing_remarks,
     pixel_remarks,
     refuse,
+    refuse_types,
     source_remarks,
 )
-from geochg.tiling.pixel_types import refuse_types
 from geochg.tiling.read import ReadPlan
 from geochg.tiling.scaling import Scaling, Scalings, scalings
 from geochg.tiling.source import RasterSource, collars_of, read_source

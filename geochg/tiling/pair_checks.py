@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import filecmp
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -73,6 +73,27 @@ def refuse(remarks: Iterable[Remark]) -> None:
     for remark in remarks:
         if remark.refused:
             raise InputError(remark.message, remark.hint)
+
+
+def refuse_types(source: RasterSource, numbers: Sequence[int]) -> None:
+    """Does nothing unless a band in use holds what cannot be compared.
+
+    Args:
+        source: The raster.
+        numbers: The bands in use, from 1.
+
+    Raises:
+        InputError: If a band holds complex numbers.
+    """
+    for number in numbers:
+        dtype = source.bands[number - 1].dtype
+        if dtype.startswith("complex"):
+            raise InputError(
+                f"band {number} of {source.path} holds complex numbers ({dtype}), which have no "
+                "order to compare",
+                "make an image of their amplitude first: gdal_calc.py -A IN.tif "
+                '--calc="numpy.abs(A)" --type=Float32 --outfile=OUT.tif',
+            )
 
 
 def source_remarks(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,48 +25,15 @@ from geochg.tiling.acquired import acquired
 from geochg.tiling.alpha import marked_alpha, read_alpha
 from geochg.tiling.bands import Band, describe_bands
 from geochg.tiling.collar import Collar, find_collars
-from geochg.tiling.drivers import drivers_for
-from geochg.tiling.lossy import lossy_codec
-from geochg.tiling.noisy_collar import noisy_collar
+from geochg.tiling.gdal import drivers_for, gdal_settings
+from geochg.tiling.noisy_collar import lossy_codec, noisy_collar
 from geochg.tiling.placement import check_control_points, check_placement
 from geochg.tiling.unreadable import not_opened
 from geochg.tiling.validity import Alpha, mask_kind, validity_of
 from geochg.tiling.virtual import PALETTE, is_negative, is_palette, open_view
 
-GDAL_OPTIONS = {
-    # A bounded block cache, in bytes, keeps memory flat however large the raster; it holds the
-    # rows of blocks that overlapping tiles read twice.
-    "GDAL_CACHEMAX": 128 * 1024 * 1024,
-    # An MRF of another raster else keeps what is read of that in files beside itself.
-    "MRF_BYPASSCACHING": "YES",
-    # Masks, overviews and world files beside a raster on this machine are looked for by name;
-    # listing a folder of a million files is not worth its time. Beside one on a server nothing is
-    # looked for: see `gdal_settings`.
-    "GDAL_DISABLE_READDIR_ON_OPEN": "TRUE",
-    "VSI_CACHE": "TRUE",
-}
-
-
 _NAMING_ITEMS = (("OVERVIEWS", "OVERVIEW_FILE"), ("GEOLOCATION", "X_DATASET"))
 """Metadata, by domain and name, that names further files."""
-
-_NOTHING_ENDS_SO = "{no-such-ending}"
-
-
-def gdal_settings(name: str = "", *, fetches: bool = True) -> AbstractContextManager[Any]:
-    """How GDAL reads while it lasts, in this thread; its block cache is the whole process's.
-
-    Args:
-        name: What is read; empty for all that a run reads.
-        fetches: Whether files may be fetched from other machines.
-    """
-    # Guards what a look into the files has missed: GDAL then opens no file behind an address.
-    settings = {} if fetches else {"CPL_VSIL_CURL_ALLOWED_EXTENSIONS": _NOTHING_ENDS_SO}
-    if is_remote(name):
-        # A server may answer each guess at a mask's name with a page, or with one without end.
-        settings["GDAL_DISABLE_READDIR_ON_OPEN"] = "EMPTY_DIR"
-    env: AbstractContextManager[Any] = rasterio.Env(**{**GDAL_OPTIONS, **settings})
-    return env
 
 
 @dataclass(frozen=True)

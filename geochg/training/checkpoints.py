@@ -1,12 +1,9 @@
-"""Checkpoints and files that are whole or not there."""
+"""Checkpoints that are whole or not there."""
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -55,20 +52,6 @@ def settle(folder: Path, step: int, keep: int) -> None:
     for old in sorted(whole(folder), key=step_of)[:-keep]:
         (old / WHOLE).unlink()
         shutil.rmtree(old, ignore_errors=True)
-
-
-@contextmanager
-def written_whole(file: Path) -> Iterator[Path]:
-    """Gives the place to write a file at, which is moved to its own when the block ends well."""
-    aside = file.with_name(f".{file.name}")
-    yield aside
-    os.replace(aside, file)
-
-
-def write_whole(file: Path, text: str) -> None:
-    """Writes a text file that is either as it was or as it should be, whenever it is cut short."""
-    with written_whole(file) as aside:
-        aside.write_text(text, encoding="utf-8")
 
 
 AGAIN = "give the same command again"

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 from geochg import __version__
 from geochg.errors import CancelledRunError
 from geochg.events import PROTOCOL_VERSION, Event, Listener, Progress
-from geochg.tasks.quantities import rounded
+from geochg.options import AnalyzeOptions
+from geochg.records import CLASSES
+from geochg.tasks.quantities import rounded_value
 from geochg.worker.calls import Call, Method
 from geochg.worker.parameters import (
     PairParameters,
@@ -52,7 +54,10 @@ def methods() -> dict[str, Method]:
 
 
 def hello(call: Call) -> Mapping[str, Any]:
-    """Who this is: versions and models. What a client says of itself is not needed."""
+    """Who this is: versions, models, classes and the options that other methods take.
+
+    What a client says of itself is not needed.
+    """
     return {
         "protocol": PROTOCOL_VERSION,
         "geochg": __version__,
@@ -60,6 +65,8 @@ def hello(call: Call) -> Mapping[str, Any]:
         "executable": sys.executable,
         "platform": platform.platform(),
         "pid": os.getpid(),
+        "classes": list(CLASSES),
+        "options": [spec.to_dict() for spec in AnalyzeOptions.specs()],
         **_models(),
     }
 
@@ -178,7 +185,7 @@ def _found(result: ChangeResult) -> dict[str, Any]:
         "outputs": paths,
         "features": {
             "count": len(frame),
-            "area_m2": rounded(float(frame["area_m2"].sum()), 1),
+            "area_m2": rounded_value(float(frame["area_m2"].sum()), 1),
             "kinds": [
                 {"class": name, "change": change, "count": count}
                 for (name, change), count in sorted(kinds.items())

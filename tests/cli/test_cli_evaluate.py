@@ -12,7 +12,7 @@ from labelled_pairs import blocks, some_pairs, write_pair
 from PIL import Image
 
 from geochg.evaluation.predictions import Predictions
-from geochg.evaluation.split import fit_groups
+from geochg.evaluation.presence import fit_groups
 
 pytestmark = pytest.mark.usefixtures("marker_plugin")
 

@@ -133,7 +133,7 @@ def test_a_recipe_goes_on_only_as_it_was_begun(made, imagery, flag, value):
     given = dict(zip(SMALL[::2], SMALL[1::2], strict=True))
     other = [part for pair in ({**given, flag: value}).items() for part in pair]
     result = run("-o", folder / "other", "--work", folder / "work", "--real-dir", imagery, *other)
-    assert f"was begun with {flag} {given[flag]}, not {value}" in str(result.exception)
+    assert f"differs in {flag} ({given[flag]}, not {value})\n" in str(result.exception)
     assert not (folder / "other").exists()
 
 

@@ -367,4 +367,4 @@ def test_a_sweep_refuses_runs_that_were_done_otherwise(geochg, place, tmp_path):
     other = write_rows(tmp_path / "other", pairs=6)
     code, _, errors = swept(other)
     assert code == 2
-    assert "was done with other training rows" in errors
+    assert "differs in training rows" in errors

@@ -9,7 +9,7 @@ from PIL import Image
 from rasters import texture
 
 from geochg.datasets.check import check_examples
-from geochg.datasets.example import Example, Ground, Origin, Turn
+from geochg.datasets.example import Example, ExampleTurn, Origin, SceneWindow
 from geochg.datasets.examples import iter_examples
 from geochg.records import PixelWindow, Task
 from geochg.tasks import SPECS
@@ -30,7 +30,7 @@ def example(folder, number, split):
         paths.append(folder / f"{side}{number}.png")
         save(paths[-1], texture(48, 48, 3, 10 * number + ord(side)))
     origin = Origin(folder / f"{split}.json", number + 1, str(number))
-    turn = Turn(SPECS[Task.PRESENCE].prompts[0], "Yes" if number % 2 else "No")
+    turn = ExampleTurn(SPECS[Task.PRESENCE].prompts[0], "Yes" if number % 2 else "No")
     return Example(
         str(number), (turn,), *paths, task=Task.PRESENCE, changed=bool(number % 2), origin=origin
     )
@@ -112,7 +112,7 @@ def test_sizes(splits):
 
 
 def test_answers_outside_the_grammar(splits):
-    changed(splits, "train", 1, turns=(Turn("Changed?", "Maybe"),))
+    changed(splits, "train", 1, turns=(ExampleTurn("Changed?", "Maybe"),))
     report = check_examples(splits)
     assert "row 2 (id '1')" in report.troubles[0].shown[0]
     assert [trouble.kind for trouble in report.troubles] == ["grammar"]
@@ -169,9 +169,11 @@ def test_flat_images_are_not_taken_for_copies(splits):
 
 @pytest.mark.parametrize(("start", "leaks"), [(40, {"window_leaks": 1}), (48, {})])
 def test_windows_that_overlap(splits, start, leaks):
-    changed(splits, "train", 0, ground=Ground("town", PixelWindow(0, 48, 0, 48)))
-    changed(splits, "test", 0, ground=Ground("town", PixelWindow(0, 48, start, start + 48)))
-    changed(splits, "test", 1, ground=Ground("village", PixelWindow(0, 48, 0, 48)))
+    changed(splits, "train", 0, scene_window=SceneWindow("town", PixelWindow(0, 48, 0, 48)))
+    changed(
+        splits, "test", 0, scene_window=SceneWindow("town", PixelWindow(0, 48, start, start + 48))
+    )
+    changed(splits, "test", 1, scene_window=SceneWindow("village", PixelWindow(0, 48, 0, 48)))
     assert kinds(splits) == leaks
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from geochg.datasets.examples import Turn, load_pair, read_examples
+from geochg.datasets.examples import ExampleTurn, load_pair, read_examples
 from geochg.datasets.question_tasks import answer_fault, task_asked
 from geochg.errors import InputError
 from geochg.records import PixelWindow, Task
@@ -61,7 +61,7 @@ def test_changechat_instructions(images):
     ]  # fmt: skip
     first, second, third = read_examples(rows_file(images, rows, "changechat_105k_train.json"))
     assert first.id == "7"
-    assert first.turns == (Turn(CAPTION, "a house is built"),)
+    assert first.turns == (ExampleTurn(CAPTION, "a house is built"),)
     assert (first.before, first.after) == tuple(images / name for name in IMAGE)
     assert (first.task, first.changed, first.split) == (Task.CAPTION, True, "train")
     assert (second.task, second.changed, len(second.turns)) == (Task.DIALOGUE, False, 3)
@@ -74,7 +74,7 @@ def test_caption_rows_keep_all_references(images):
     (found,) = read_examples(rows_file(images, [row], "changechat_105k_test.json"))
     assert found.references == ("a", "b", "c")
     assert (found.task, found.changed, found.split) == (Task.CAPTION, False, "test")
-    assert found.turns == (Turn(CAPTION, "a"),)
+    assert found.turns == (ExampleTurn(CAPTION, "a"),)
 
 
 def test_levir_captions(images):
@@ -95,7 +95,7 @@ def test_table(images):
         encoding="utf-8",
     )
     (found,) = read_examples(table)
-    assert found.turns == (Turn("Well, what?", "Nothing"),)
+    assert found.turns == (ExampleTurn("Well, what?", "Nothing"),)
     assert (found.task, found.changed) == (Task.QUESTION, False)
 
 
@@ -110,8 +110,8 @@ def test_windows_of_placed_tiles(images):
     row = {"id": 0, "image": IMAGE, "conversations": talk((CAPTION, "x")),
            "scene": "town", "window": [0, 8, 16, 24]}  # fmt: skip
     (found,) = read_examples(rows_file(images, [row]))
-    assert found.ground.scene == "town"
-    assert found.ground.window == PixelWindow(0, 8, 16, 24)
+    assert found.scene_window.scene == "town"
+    assert found.scene_window.window == PixelWindow(0, 8, 16, 24)
 
 
 @pytest.mark.parametrize("suffix", [".gif", ".png", ".tif"])

@@ -6,12 +6,12 @@ import pytest
 from labelled_ground import SIDE_PX, masked_folder, picture, squares, write
 
 from geochg.datasets.ground.covers import ANY, NOTHING, UNKNOWN_CHANGE, Cover
-from geochg.datasets.ground.labelled import MASKED_FOLDERS, edges, map_tiles, stretched
+from geochg.datasets.ground.labelled import MASKED_FOLDERS, edges, map_tiles, stretched_bands
 from geochg.datasets.ground.series import (
     SAVANNA_LEARNED,
     all_grounds,
     cities,
-    clouded,
+    clouded_scenes,
     farmland_years,
     floods,
     index_cover,
@@ -30,7 +30,7 @@ READERS = {
     "s2_pairs": (labelled_ground.cities, cities, "s2"),
     "s2_two_seasons": (labelled_ground.seasons, seasons, "seasons"),
     "neon_pairs_sjer": (labelled_ground.savanna, savanna, "savanna"),
-    "cloud_shadow_masks": (labelled_ground.clouded, clouded, "cloud"),
+    "cloud_shadow_masks": (labelled_ground.clouded, clouded_scenes, "cloud"),
     "naip_single": (labelled_ground.infrared_chips, infrared_chips, "chip"),
 }
 
@@ -169,7 +169,7 @@ def test_what_is_odd_in_an_unlabelled_pair_is_unknown(tmp_path):
 def test_clouds_are_not_seen(tmp_path):
     labelled_ground.clouded(tmp_path)
     labelled_ground.seasons(tmp_path)
-    (cloud,) = clouded(tmp_path)
+    (cloud,) = clouded_scenes(tmp_path)
     assert (cloud.covers[0][30:80, 40:110] == Cover.NOT_SEEN).all()
     assert (cloud.covers[0][20, 40:110] == NOTHING).all()
     assert (cloud.covers[0][105:115] == Cover.WATER).all()
@@ -192,11 +192,11 @@ def test_indices_tell_plants_water_and_what_is_neither():
 
 def test_what_is_shown_runs_from_0_to_1_in_each_band():
     pixels = np.moveaxis(picture(0), 0, -1).astype(np.float32) * np.array([1, 5, 20])
-    shown = stretched(pixels)
+    shown = stretched_bands(pixels)
     assert shown.dtype == np.float32
     assert (shown.min((0, 1)) == 0).all()
     assert (shown.max((0, 1)) == 1).all()
-    assert np.allclose(stretched(3 * pixels + 7), shown, atol=0.02)
+    assert np.allclose(stretched_bands(3 * pixels + 7), shown, atol=0.02)
 
 
 def test_edges_are_where_a_window_sees_both_sides():

@@ -14,8 +14,8 @@ from question_rows import (
 
 from geochg.datasets.examples import read_examples
 from geochg.errors import InputError, OptionError
-from geochg.evaluation.example_options import ExampleOptions
 from geochg.evaluation.items import item_set
+from geochg.evaluation.options import ExampleOptions
 from geochg.evaluation.values import References
 from geochg.records import Counts, Exchange, GridCell, Locations, Presence, Task
 

@@ -7,9 +7,8 @@ import pytest
 
 from geochg.errors import InputError, OptionError, RunError
 from geochg.evaluation.options import EvaluateOptions
-from geochg.evaluation.predictions import Prediction, Predictions, merged
-from geochg.evaluation.presence import presence_report
-from geochg.evaluation.split import fit_groups
+from geochg.evaluation.predictions import Prediction, Predictions, merged_by_item
+from geochg.evaluation.presence import fit_groups, presence_report
 
 FIT = EvaluateOptions(fit_threshold=True)
 
@@ -245,11 +244,11 @@ def test_a_probability_that_is_none_is_refused(tmp_path, value):
 
 def test_a_whole_picture_has_changed_where_a_tile_has():
     tiles = [row("a", True, 0.2), row("a", True, 0.8), row("a", True, 0.3, difference=9.0)]
-    assert merged([*tiles, row("b", False, 0.1)]) == [
+    assert merged_by_item([*tiles, row("b", False, 0.1)]) == [
         row("a", True, 0.8, difference=9.0),
         row("b", False, 0.1),
     ]
     lost = replace(row("a", True, 0.1), said=None, probability=None)
-    assert merged([tiles[0], lost])[0].said is None
-    assert merged([tiles[1], lost])[0].said is True
-    assert merged([tiles[1], lost])[0].probability is None
+    assert merged_by_item([tiles[0], lost])[0].said is None
+    assert merged_by_item([tiles[1], lost])[0].said is True
+    assert merged_by_item([tiles[1], lost])[0].probability is None

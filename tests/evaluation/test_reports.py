@@ -5,14 +5,12 @@ import json
 import pytest
 
 from geochg.errors import RunError
-from geochg.evaluation.answers import Answered, Answers, Head
-from geochg.evaluation.cider import CiderD
-from geochg.evaluation.published import published
+from geochg.evaluation.answers import AnswerRow, AnswerSet, AnswerSetHead
+from geochg.evaluation.caption_metrics import CiderD, words
 from geochg.evaluation.reports import MODEL, task_scores
-from geochg.evaluation.tables import COLUMNS, in_markdown, in_words, one_line
-from geochg.evaluation.text_scores import Judges, bleu
-from geochg.evaluation.tokenize import words
-from geochg.evaluation.values import Failed, References
+from geochg.evaluation.tables import COLUMNS, in_markdown, in_words, one_line, published_scores
+from geochg.evaluation.text_scores import OptionalMetrics, bleu
+from geochg.evaluation.values import FailedAnswer, References
 from geochg.records import (
     GRID_CELLS,
     Counts,
@@ -24,24 +22,24 @@ from geochg.records import (
     Unparsed,
 )
 
-HERE = Judges(notes=("METEOR is left out: it needs Java",))
+HERE = OptionalMetrics(notes=("METEOR is left out: it needs Java",))
 A, B, C = GridCell(0, 0), GridCell(1, 1), GridCell(2, 2)
 
 
 def answers(task, *rows):
     """Rows of (truth, given) or (truth, given, changed)."""
     identity = {"id": "m", "checksum": "sha256:0", "adapter": ""}
-    head = Head("m", {}, identity, "sha256:1", len(rows), 0, {})
+    head = AnswerSetHead("m", {}, identity, "sha256:1", len(rows), 0, {})
     found = [
-        Answered(n, f"p{n}", task, "?", changed, truth, given, float(n))
+        AnswerRow(n, f"p{n}", task, "?", changed, truth, given, float(n))
         for n, (truth, given, *more) in enumerate(rows)
         for changed in (more or [None])
     ]
-    return Answers(head, tuple(found))
+    return AnswerSet(head, tuple(found))
 
 
-def scored(task, *rows, judges=HERE, beside=()):
-    (found,) = task_scores(answers(task, *rows), judges, beside)
+def scored(task, *rows, optional=HERE, beside=()):
+    (found,) = task_scores(answers(task, *rows), optional, beside)
     return found
 
 
@@ -66,7 +64,7 @@ def test_an_unparsed_presence_is_the_wrong_one():
         (Presence(False), nonsense(Task.PRESENCE)),
         (Presence(False), Presence(False, 0.2)),
         (Presence(False), Presence(True, 0.6)),
-        (Presence(True), Failed("no answer came")),
+        (Presence(True), FailedAnswer("no answer came")),
     )
     assert (found.items, found.unparsed, found.failed) == (5, 2, 1)
     model = line(found, MODEL)
@@ -196,7 +194,7 @@ def test_answers_to_questions_are_one_group():
         Task.QUESTION,
         (References(("two houses",)), Reply("two houses"), True),
         (References(("none",)), Reply("none"), False),
-        (References(("none",)), Failed("no"), False),
+        (References(("none",)), FailedAnswer("no"), False),
     )
     assert [(t.group, t.items) for t in found.tables] == [("", 2)]
     assert line(found, MODEL)["rouge_1"] == 1
@@ -206,7 +204,7 @@ def test_answers_to_questions_are_one_group():
 
 def test_no_answer_at_all_is_an_error():
     with pytest.raises(RunError, match=r"answered none of 1 questions: no. way") as caught:
-        scored(Task.QUESTION, (References(("a",)), Failed("no\x1b way")))
+        scored(Task.QUESTION, (References(("a",)), FailedAnswer("no\x1b way")))
     assert "\x1b" not in caught.value.message
 
 
@@ -214,7 +212,7 @@ def test_no_answer_at_all_is_an_error():
 
 
 def test_published_scores_stand_beside_their_own_group_only():
-    every = published()
+    every = published_scores()
     found = scored(
         Task.COUNT, (Counts({"road": 1, "building": 2}), Counts({"road": 1})), beside=every
     )

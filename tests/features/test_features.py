@@ -194,6 +194,12 @@ def test_filters_and_the_order_of_what_is_left():
     large = change_features(results, grid, FeatureSettings(min_area_m2=200))
     assert large["id"].tolist() == [1]
     assert large["area_m2"].tolist() == frame["area_m2"].tolist()[1:2]
+    small = change_features(results, grid, FeatureSettings(max_area_m2=200))
+    assert small["area_m2"].tolist() == frame["area_m2"].tolist()[::2]
+    largest_m2 = float(frame["area_m2"].max())
+    for limits, count in (((0, largest_m2 + 1), 3), ((150, 200), 0), ((None, 0), 0)):
+        bounded = FeatureSettings(min_area_m2=limits[0], max_area_m2=limits[1])
+        assert len(change_features(results, grid, bounded)) == count
     assert len(change_features(results, grid, FeatureSettings(min_confidence=0.75))) == 3
     assert len(change_features(results, grid, FeatureSettings(min_confidence=0.76))) == 0
 

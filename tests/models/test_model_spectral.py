@@ -17,7 +17,7 @@ from geochg.models.detectors.spectral import (
     valley,
 )
 from geochg.records import Change, Channel
-from geochg.tasks.sameness import NO_CHANGE_SENTENCES
+from geochg.tasks.statements import NO_CHANGE_SENTENCES
 
 # Red, green, blue, near infrared as 8-bit imagery shows them.
 GRASS = (60, 90, 60, 180)

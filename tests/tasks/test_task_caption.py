@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from geochg.records import Caption, Unparsed
 from geochg.tasks.caption import PROMPT, SPEC
-from geochg.tasks.sameness import NO_CHANGE_SENTENCES
+from geochg.tasks.statements import NO_CHANGE_SENTENCES
 
 CHANGES = [
     "a house is built in the top left corner of the scene",

@@ -5,7 +5,7 @@ import pytest
 from geochg.models.chat.conversation import spoken_pieces
 from geochg.records import Caption, Counts, GridCell, Locations, Presence, Task, Unparsed
 from geochg.tasks import SPECS
-from geochg.tasks.reply_text import spoken
+from geochg.tasks.reply_text import spoken_answer
 from geochg.tasks.thoughts import (
     ends_in_thoughts,
     has_bare_thoughts,
@@ -59,14 +59,14 @@ SAID = ("No.", "A farmer's house has been built.", "roads: []. buildings: ['top-
 @pytest.mark.parametrize("wrapping", WRAPPINGS.values(), ids=WRAPPINGS)
 def test_thoughts_are_no_part_of_the_answer(wrapping, said):
     text = wrapping.format(thought=THOUGHT, said=said)
-    assert spoken(text) == said
+    assert spoken_answer(text) == said
     assert has_thoughts(text)
 
 
 @pytest.mark.parametrize("said", SAID)
 @pytest.mark.parametrize("wrapping", MARKED.values(), ids=MARKED)
 def test_marks_are_no_part_of_the_answer(wrapping, said):
-    assert spoken(wrapping.format(said=said)) == said
+    assert spoken_answer(wrapping.format(said=said)) == said
     assert not has_thoughts(wrapping.format(said=said))
 
 
@@ -75,7 +75,7 @@ def test_marks_are_no_part_of_the_answer(wrapping, said):
 @pytest.mark.parametrize("size", [1, 7, 1000])
 def test_braces_are_no_part_of_the_answer(wrapping, said, size):
     text = wrapping.replace("SAID", said)
-    assert spoken(text) == said
+    assert spoken_answer(text) == said
     pieces = [text[at : at + size] for at in range(0, len(text), size)]
     assert "".join(spoken_pieces(pieces)) == said
 
@@ -97,7 +97,7 @@ def test_braces_are_no_part_of_the_answer(wrapping, said, size):
     ],
 )
 def test_objects_that_hold_one_answer(text, said):
-    assert spoken(text) == said
+    assert spoken_answer(text) == said
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_objects_that_hold_one_answer(text, said):
 )
 @pytest.mark.parametrize("form", ["{}", "```json\n{}\n```", "Answer: {}"])
 def test_objects_that_say_more_stay_whole(text, form):
-    assert spoken(form.replace("{}", text)) == text
+    assert spoken_answer(form.replace("{}", text)) == text
 
 
 def test_what_stands_beside_an_answer_is_read():

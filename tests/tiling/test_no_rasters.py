@@ -11,7 +11,7 @@ import pytest
 from rasters import texture
 
 from geochg.errors import InputError
-from geochg.tiling.drivers import drivers_for
+from geochg.tiling.gdal import drivers_for
 from geochg.tiling.source import read_source
 
 HDF4 = b"\x0e\x03\x13\x01" + bytes(60)

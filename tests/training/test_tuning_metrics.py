@@ -8,9 +8,14 @@ import torch
 from lessons import write_rows
 from PIL import Image
 
-from geochg.datasets.example import Example, Turn
+from geochg.datasets.example import Example, ExampleTurn
 from geochg.datasets.examples import read_examples
-from geochg.evaluation.text_scores import CAPTION_METRICS, Judges, References, TextScores
+from geochg.evaluation.optional_metrics import OptionalMetrics
+from geochg.evaluation.text_scores import (
+    CAPTION_METRICS,
+    ReferenceCorpus,
+    TextScores,
+)
 from geochg.models.base import Capabilities, ChangeModel
 from geochg.records import Change, Channel, Outlines, Presence, Reply, Task, TileFailure
 from geochg.tasks import SPECS
@@ -77,7 +82,7 @@ def row(tmp_path):
         paths = [tmp_path / f"{number}{side}.png" for side in "ab"]
         for path in paths:
             Image.new("RGB", (8, 8)).save(path)
-        turns = map(Turn, asked or SPECS[task].prompts, said)
+        turns = map(ExampleTurn, asked or SPECS[task].prompts, said)
         made.append(Example(str(number), tuple(turns), *paths, task=task))
         return made[-1]
 
@@ -140,8 +145,8 @@ def test_texts_are_scored_as_evaluate_scores_them(row, metric):
     said = "a new house has been built at the road"
     # Several captions of one pair are references of one question.
     rows = [row(Task.CAPTION, text, about=place // 2) for place, text in enumerate(CAPTIONS)]
-    references = References([CAPTIONS[:2], CAPTIONS[2:]])
-    wanted = TextScores([said] * 2, references, (str(metric),), Judges()).of([0, 1])
+    references = ReferenceCorpus([CAPTIONS[:2], CAPTIONS[2:]])
+    wanted = TextScores([said] * 2, references, (str(metric),), OptionalMetrics()).of([0, 1])
     assert scored(rows, said, metric) == wanted[str(metric)] > 0
 
 

@@ -11,7 +11,8 @@ from vlm_factory import save_vlm
 
 from geochg.datasets.examples import read_examples
 from geochg.errors import InputError, ModelError, OptionError
-from geochg.evaluation import optional_packages as extra
+from geochg.evaluation import optional_metrics
+from geochg.files.same_run import differences
 from geochg.training.finetune.base import find_base
 from geochg.training.finetune.dry_run import rehearsed
 from geochg.training.finetune.module_groups import adapted_modules
@@ -19,6 +20,7 @@ from geochg.training.finetune.options import Metric, TuneOptions
 from geochg.training.finetune.plan import plan
 from geochg.training.finetune.preflight import remarks
 from geochg.training.finetune.processes import local_device, rehearsed_processes
+from geochg.training.finetune.run_facts import compared
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +80,7 @@ def test_a_metric_without_rows_is_told(base, rows):
 
 
 def test_bleu_needs_its_package_before_a_run_begins(base, rows, monkeypatch):
-    monkeypatch.setattr(extra, "find_spec", lambda name: None)
+    monkeypatch.setattr(optional_metrics, "find_spec", lambda name: None)
     with pytest.raises(OptionError, match="needs sacrebleu"):
         planned(base, rows, metric=Metric.BLEU_4)
     planned(base, rows, metric=Metric.CIDER_D)
@@ -158,13 +160,16 @@ def test_checkpoints_of_nobody_knows_which_run_are_refused(base, rows, tmp_path)
 
 
 def test_facts_of_another_version_are_told_not_stumbled_over(base, rows, tmp_path):
-    from geochg.training.finetune.run_facts import difference
-
     facts = json.loads(json.dumps(planned(base, rows).facts()))
-    assert difference(facts, facts) == ""
-    more = {**facts, "options": {**facts["options"], "gone": 1}}
-    assert difference(more, facts) == ""
+
+    def differing(former):
+        return differences(compared(former, facts), compared(facts, facts))
+
+    assert differing(facts) == []
+    assert differing({**facts, "options": {**facts["options"], "gone": 1}}) == []
     less = {**facts, "options": {k: v for k, v in facts["options"].items() if k != "rank"}}
-    assert difference(less, facts) == "another rank"
-    assert difference([], facts) == "another base"
-    assert difference({**facts, "processes": 4}, facts) == "another number of processes"
+    assert differing(less) == ["rank"]
+    assert "base" in differing([])
+    assert differing({**facts, "processes": 4}) == [
+        f"number of processes (4, not {facts['processes']})"
+    ]

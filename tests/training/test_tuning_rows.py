@@ -14,7 +14,7 @@ from PIL import Image
 from vlm_factory import MAKERS, save_vlm
 
 from geochg.datasets.captions.truth import CLASS_NAMES, DIRECTIONS
-from geochg.datasets.example import Example, Turn
+from geochg.datasets.example import Example, ExampleTurn
 from geochg.datasets.examples import read_examples
 from geochg.datasets.ground.covers import ANY, NOTHING, UNKNOWN_CHANGE, Cover
 from geochg.errors import InputError
@@ -354,7 +354,7 @@ def test_all_rows_come_before_one_comes_again():
 
 
 def pair_of(before, after, split="", location=""):
-    turns = (Turn("Changed?", "Yes"),)
+    turns = (ExampleTurn("Changed?", "Yes"),)
     return Example("", turns, Path(before), Path(after), split=split, location=location)
 
 

@@ -277,10 +277,10 @@ def test_a_checkpoint_that_is_not_whole_is_passed_over(unbroken, bases, rows, tm
 def test_a_run_goes_on_only_with_what_it_was_begun_with(bases, rows, tmp_path):
     with pytest.raises(Killed):
         tuned(bases["llava"], rows, tmp_path, at_step(3, kill), save_steps=2)
-    with pytest.raises(OptionError, match="begun with another rank"):
+    with pytest.raises(OptionError, match="differs in rank"):
         tuned(bases["llava"], rows, tmp_path, save_steps=2, rank=3, resume=True)
     other = write_rows(tmp_path / "other", pairs=6)
-    with pytest.raises(OptionError, match="begun with other training rows"):
+    with pytest.raises(OptionError, match="differs in training rows"):
         tuned(bases["llava"], other, tmp_path, save_steps=2, resume=True)
 
 

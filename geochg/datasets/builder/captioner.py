@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from geochg.datasets.captions.facts import Fact
 from geochg.datasets.captions.truth import MaskTruth
-from geochg.datasets.example import Turn
+from geochg.datasets.example import ExampleTurn
 from geochg.errors import ModelError
 from geochg.models.base import ChangeModel, backend_errors
 from geochg.records import (
@@ -26,8 +26,8 @@ from geochg.tasks import SPECS
 from geochg.tasks.base import NonsenseError
 from geochg.tasks.lexicon import ADJECTIVE, COUNTABLE
 from geochg.tasks.mentions import mentions_in
-from geochg.tasks.reply_text import plain, refusal, sentences
-from geochg.tasks.sameness import Verdict, verdict
+from geochg.tasks.reply_text import plain_text, refusal, sentences
+from geochg.tasks.statements import Verdict, verdict
 
 ARROW = "=>"
 """What the model is asked to put between question and answer; labels such as "Answer:" would be
@@ -87,7 +87,7 @@ class Captioner:
         self.model = model
         self.dropped: Counter[str] = Counter()
 
-    def turns(self, subjects: Sequence[Subject], wanted: int) -> list[list[Turn]]:
+    def turns(self, subjects: Sequence[Subject], wanted: int) -> list[list[ExampleTurn]]:
         """Questions with answers about each tile that agree with what is known of it.
 
         A model that reads clues is asked about many tiles at once, with the facts of each as its
@@ -133,7 +133,7 @@ class Captioner:
     def _sample(self, tiles: Sequence[Tile]) -> Sequence[Tile]:
         return tiles if self.model.capabilities.surveys else []
 
-    def _kept(self, answers: TileAnswers, subject: Subject, wanted: int) -> list[Turn]:
+    def _kept(self, answers: TileAnswers, subject: Subject, wanted: int) -> list[ExampleTurn]:
         if isinstance(answers, TileFailure):
             self.dropped["no answer"] += wanted
             return []
@@ -144,7 +144,7 @@ class Captioner:
         checked = (self._checked(text, subject.truth, subject.facts) for text in texts)
         return [turn for turn in checked if turn is not None]
 
-    def _checked(self, text: str, truth: MaskTruth, known: Sequence[Fact]) -> Turn | None:
+    def _checked(self, text: str, truth: MaskTruth, known: Sequence[Fact]) -> ExampleTurn | None:
         question, arrow, answer = (" ".join(part.split()) for part in text.partition(ARROW))
         if not arrow or not question.endswith("?") or not answer or len(answer) > _LONGEST:
             self.dropped["not a question and an answer"] += 1
@@ -152,7 +152,7 @@ class Captioner:
         if reason := contradiction(answer, truth, known):
             self.dropped[reason] += 1
             return None
-        return Turn(question, answer)
+        return ExampleTurn(question, answer)
 
 
 def request(kind: str) -> str:
@@ -181,7 +181,7 @@ def _fact(fact: Fact) -> str:
 
 def contradiction(answer: str, truth: MaskTruth, known: Sequence[Fact]) -> str:
     """Why an answer cannot be true; empty where nothing speaks against it."""
-    body = plain(answer)
+    body = plain_text(answer)
     if refusal(body):
         return "declined"
     said = SPECS[Task.CAPTION].parse(answer)

@@ -83,11 +83,11 @@ class BuildOptions(Options):
         for name in ("min_valid", "keep_unchanged"):
             value = getattr(self, name)
             _require(0 <= value <= 1, f"{name.replace('_', ' ')} {value}", "between 0 and 1")
-        coded(self.coding)
+        class_coding(self.coding)
         super().__post_init__()
 
 
-def coded(coding: Sequence[str]) -> dict[str, int]:
+def class_coding(coding: Sequence[str]) -> dict[str, int]:
     """Index in `CLASS_NAMES` by the value of a mask, as text.
 
     Raises:

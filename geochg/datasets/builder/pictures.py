@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from geochg.datasets.builder.mask_values import class_indexes
-from geochg.datasets.builder.scene import MaskedTile, Scene, names_of
+from geochg.datasets.builder.scene import MaskedScene, MaskedTile, coded_classes
 from geochg.datasets.captions.truth import DIRECTIONS
-from geochg.datasets.frames import opened, picture, picture_size, upright
+from geochg.datasets.frames import open_picture, picture, picture_size, upright_picture
 from geochg.datasets.picture_paths import pictures_by_name
-from geochg.datasets.splits import split_named
+from geochg.datasets.splits import split_of_name
 from geochg.errors import InputError
 from geochg.records import PairFacts, Tile, TileWindow
 
@@ -28,7 +28,7 @@ _HINT = f"it needs {BEFORE}/, {AFTER}/ and {LABEL}/ with files of equal names"
 
 
 @dataclass(frozen=True)
-class PictureScene(Scene):
+class PictureScene(MaskedScene):
     """A pair of picture files with a mask; its attributes beside those of `Scene`.
 
     Attributes:
@@ -87,7 +87,7 @@ def picture_scenes(folder: Path, coding: Mapping[str, int]) -> list[PictureScene
         raise InputError(f"there is no folder {folder}", "check the path")
     if (folder / BEFORE).is_dir():
         return _of_part(folder, "", coding)
-    parts = {path: split_named(path.name) for path in sorted(folder.iterdir())}
+    parts = {path: split_of_name(path.name) for path in sorted(folder.iterdir())}
     found = [
         scene
         for path, split in parts.items()
@@ -118,7 +118,7 @@ def _of_part(folder: Path, split: str, coding: Mapping[str, int]) -> list[Pictur
         PictureScene(
             name=safe_name(name),
             shape_px=picture_size(files[BEFORE][name]),
-            known=names_of(dict(coding)),
+            known=coded_classes(dict(coding)),
             facts=_FACTS,
             split=split,
             before=files[BEFORE][name],
@@ -139,13 +139,13 @@ def _files(folder: Path) -> dict[str, Path]:
 
 def _values(path: Path) -> NDArray[np.generic]:
     """`(height, width)` values of a mask; indexes of a palette, not its colours."""
-    with opened(path) as image:
+    with open_picture(path) as image:
         if image.format == "JPEG":
             raise InputError(
                 f"the mask {path} is a JPEG, whose compression changes values",
                 "take the mask in its first form, as PNG or TIFF",
             )
-        values = np.asarray(upright(image, path))
+        values = np.asarray(upright_picture(image, path))
     if values.ndim == 3:
         grey = values[..., 0]
         if values.shape[2] >= 3 and (values[..., :3] != grey[..., None]).any():

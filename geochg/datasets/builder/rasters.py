@@ -12,7 +12,7 @@ import numpy as np
 
 from geochg.datasets.builder.mask_values import class_indexes
 from geochg.datasets.builder.pictures import safe_name
-from geochg.datasets.builder.scene import MaskedTile, Scene, names_of
+from geochg.datasets.builder.scene import MaskedScene, MaskedTile, coded_classes
 from geochg.datasets.captions.truth import DIRECTIONS
 from geochg.errors import InputError, RunError
 from geochg.files.remote_files import refuse_remote
@@ -46,7 +46,7 @@ class _Mask(NamedTuple):
 
 
 @dataclass(frozen=True)
-class RasterScene(Scene):
+class RasterScene(MaskedScene):
     """A pair of rasters with a mask; its attributes beside those of `Scene`.
 
     Attributes:
@@ -65,9 +65,9 @@ class RasterScene(Scene):
 
     def tiles(self, windows: Sequence[TileWindow]) -> Iterator[MaskedTile]:
         """As `Scene.tiles`; both dates are stretched for display as `analyze` does."""
+        from geochg.tiling.gdal import gdal_settings
         from geochg.tiling.preparation import prepare
         from geochg.tiling.read import read_ahead
-        from geochg.tiling.source import gdal_settings
 
         if not windows or self.pair is None:
             return
@@ -103,8 +103,8 @@ def raster_scene(
     Raises:
         InputError: If a raster or the mask cannot be used, or the two do not go together.
     """
+    from geochg.tiling.gdal import gdal_settings
     from geochg.tiling.pair import open_pair
-    from geochg.tiling.source import gdal_settings
 
     with gdal_settings():
         options = AnalyzeOptions(dates_as_given=dates_as_given, allow_remote=allow_remote)
@@ -116,7 +116,7 @@ def raster_scene(
     return RasterScene(
         name=safe_name(f"{Path(before).stem}-{Path(after).stem}"),
         shape_px=(height_px, width_px),
-        known=names_of(dict(coding)),
+        known=coded_classes(dict(coding)),
         facts=pair.facts,
         grid=pair.grid,
         notes=tuple(notes),

@@ -34,7 +34,7 @@ class MaskedTile:
 
 
 @dataclass(frozen=True)
-class Scene(ABC):
+class MaskedScene(ABC):
     """A pair that was opened, but not read.
 
     Attributes:
@@ -70,7 +70,7 @@ class Scene(ABC):
         """
 
 
-def names_of(coding: dict[str, int]) -> tuple[str, ...]:
+def coded_classes(coding: dict[str, int]) -> tuple[str, ...]:
     """The classes of a coding, in the order of `CLASS_NAMES`."""
     return tuple(name for i, name in enumerate(CLASS_NAMES) if i in coding.values())
 

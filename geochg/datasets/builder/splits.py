@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from geochg.datasets.builder.options import BuildOptions
-from geochg.datasets.builder.scene import Scene
+from geochg.datasets.builder.scene import MaskedScene
 from geochg.datasets.splits import SPLITS
 from geochg.errors import InputError
 from geochg.records import TileWindow
@@ -29,21 +29,23 @@ _TOUCH_PX = 0.01
 _KEPT_FIRST = ("test", "val", "train")
 
 
-class Place(NamedTuple):
+class SceneTile(NamedTuple):
     """A tile of a scene, by the scene's number."""
 
     scene: int
     window: TileWindow
 
 
-def parted(scenes: Sequence[Scene], options: BuildOptions) -> dict[str, list[Place]]:
+def tiles_by_split(
+    scenes: Sequence[MaskedScene], options: BuildOptions
+) -> dict[str, list[SceneTile]]:
     """The tiles of each part, in order of scenes and rasters.
 
     Raises:
         InputError: If a part that was asked for gets none.
     """
     units = _units(scenes, options)
-    split_of = _drawn(scenes, units, options)
+    split_of = _drawn_splits(scenes, units, options)
     placed = [(split_of[key], place) for key, places in units.items() for place in places]
     kept = _apart(scenes, placed, options.gap_px)
     kept.sort(key=lambda one: (one[1].scene, one[1].window.index))
@@ -58,21 +60,21 @@ def parted(scenes: Sequence[Scene], options: BuildOptions) -> dict[str, list[Pla
 
 
 def _units(
-    scenes: Sequence[Scene], options: BuildOptions
-) -> dict[tuple[int, int, int], list[Place]]:
+    scenes: Sequence[MaskedScene], options: BuildOptions
+) -> dict[tuple[int, int, int], list[SceneTile]]:
     """Tiles that stay together, by scene and row and column of the block."""
-    units: dict[tuple[int, int, int], list[Place]] = {}
+    units: dict[tuple[int, int, int], list[SceneTile]] = {}
     for number, scene in enumerate(scenes):
         for window in scene.windows(options.tile_size_px, options.overlap_px):
             side = options.block_tiles
             block = (0, 0) if scene.grid is None else (window.row // side, window.col // side)
-            units.setdefault((number, *block), []).append(Place(number, window))
+            units.setdefault((number, *block), []).append(SceneTile(number, window))
     return units
 
 
-def _drawn(
-    scenes: Sequence[Scene],
-    units: dict[tuple[int, int, int], list[Place]],
+def _drawn_splits(
+    scenes: Sequence[MaskedScene],
+    units: dict[tuple[int, int, int], list[SceneTile]],
     options: BuildOptions,
 ) -> dict[tuple[int, int, int], str]:
     """The part of each unit: the one that lacks most, in a random order of units."""
@@ -98,8 +100,8 @@ def _drawn(
 
 
 def _apart(
-    scenes: Sequence[Scene], placed: Sequence[tuple[str, Place]], gap_px: int
-) -> list[tuple[str, Place]]:
+    scenes: Sequence[MaskedScene], placed: Sequence[tuple[str, SceneTile]], gap_px: int
+) -> list[tuple[str, SceneTile]]:
     """Without the tiles that lie nearer than the gap to a tile of another part."""
     import shapely
 
@@ -119,7 +121,7 @@ def _apart(
     return kept
 
 
-def _ground(scene: Scene, window: TileWindow, margin_px: float) -> BaseGeometry:
+def _ground(scene: MaskedScene, window: TileWindow, margin_px: float) -> BaseGeometry:
     """Outline of a tile in longitude and latitude, so that tiles of all scenes compare."""
     import shapely
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def contours(mask: NDArray[np.bool_], least_px: int = 1) -> int:
+def count_contours(mask: NDArray[np.bool_], least_px: int = 1) -> int:
     """Number of external contours of a mask.
 
     Pixels that touch at a corner belong together (8 neighbours); what lies in a hole of another

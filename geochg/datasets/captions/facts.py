@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from geochg.datasets.captions.contours import contours
+from geochg.datasets.captions.contours import count_contours
 from geochg.datasets.captions.truth import CLASS_NAMES, DIRECTIONS, MaskTruth
 from geochg.records import CELL_AREA_SHARE, GRID_CELLS, Change, Counts, GridCell, Locations
 from geochg.tasks.lexicon import ASKED
@@ -36,7 +36,7 @@ class Fact:
     spread: float
 
 
-def facts(pair: MaskTruth) -> tuple[Fact, ...]:
+def mask_facts(pair: MaskTruth) -> tuple[Fact, ...]:
     """All that changed, largest first."""
     found = []
     for (name, change), number in pair.counts.items():
@@ -64,9 +64,9 @@ def cells_of(mask: NDArray[np.bool_]) -> tuple[GridCell, ...]:
 def class_counts(pair: MaskTruth, class_names: tuple[str, ...] = ASKED) -> Counts:
     """Contours of each class, whatever the direction, and the direction where there is but one."""
     numbers, changes = dict[str, int](), dict[str, Change]()
-    for name in _known(pair, class_names):
+    for name in _known_classes(pair, class_names):
         mask = pair.classes == CLASS_NAMES.index(name)
-        numbers[name] = contours(mask)
+        numbers[name] = count_contours(mask)
         found = {change for class_name, change in pair.counts if class_name == name}
         change = next(iter(found)) if len(found) == 1 else None
         if numbers[name] and change is not None:
@@ -79,10 +79,10 @@ def class_cells(pair: MaskTruth, class_names: tuple[str, ...] = ASKED) -> Locati
     return Locations(
         {
             name: dict.fromkeys(cells_of(pair.classes == CLASS_NAMES.index(name)), 1.0)
-            for name in _known(pair, class_names)
+            for name in _known_classes(pair, class_names)
         }
     )
 
 
-def _known(pair: MaskTruth, class_names: tuple[str, ...]) -> list[str]:
+def _known_classes(pair: MaskTruth, class_names: tuple[str, ...]) -> list[str]:
     return [name for name in class_names if name in pair.known]

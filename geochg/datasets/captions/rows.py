@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from geochg.datasets.captions.facts import Fact, class_cells, class_counts, facts
-from geochg.datasets.captions.sentences import Narrator
+from geochg.datasets.captions.facts import Fact, class_cells, class_counts, mask_facts
+from geochg.datasets.captions.sentences import CaptionWriter
 from geochg.datasets.captions.truth import MaskTruth
 from geochg.records import Caption, Change, Dialogue, Presence, Reply, Task
 from geochg.tasks import SPECS, TURN_BREAK
@@ -32,7 +32,7 @@ _DONE: dict[Change | None, str] = {
 }
 
 
-def rows(pair: MaskTruth, images: tuple[str, str], first_id: int = 0) -> list[Row]:
+def instruction_rows(pair: MaskTruth, images: tuple[str, str], first_id: int = 0) -> list[Row]:
     """One instruction row for each task that what is known can answer.
 
     Args:
@@ -40,7 +40,7 @@ def rows(pair: MaskTruth, images: tuple[str, str], first_id: int = 0) -> list[Ro
         images: Paths of the two pictures, as the rows shall name them.
         first_id: Id of the first row; the others follow.
     """
-    told = facts(pair)
+    told = mask_facts(pair)
     turns = [_turns(task, pair, told) for task in answerable(pair)]
     return [
         instruction_row(first_id + number, images, pair.changed, said)
@@ -61,7 +61,7 @@ def answerable(pair: MaskTruth) -> tuple[Task, ...]:
 
 def caption_row(pair: MaskTruth, images: tuple[str, str]) -> Row:
     """A row of the caption test files: five sentences for one pair."""
-    told = facts(pair)
+    told = mask_facts(pair)
     sentences = [_narrator(pair, number).caption(told) for number in range(CAPTIONS)]
     return {
         "image_A": images[0],
@@ -73,7 +73,7 @@ def caption_row(pair: MaskTruth, images: tuple[str, str]) -> Row:
 
 def answer(task: Task, pair: MaskTruth) -> Any:  # noqa: ANN401
     """The typed answer that a pair's row of a task tells."""
-    return _answer(task, pair, facts(pair))
+    return _answer(task, pair, mask_facts(pair))
 
 
 def _answer(task: Task, pair: MaskTruth, told: Sequence[Fact]) -> Any:  # noqa: ANN401
@@ -113,8 +113,8 @@ def instruction_row(
     return {"id": number, "image": list(images), "changeflag": int(changed), "conversations": talk}
 
 
-def _narrator(pair: MaskTruth, number: int) -> Narrator:
-    return Narrator(np.random.default_rng((pair.seed, 11, number)))
+def _narrator(pair: MaskTruth, number: int) -> CaptionWriter:
+    return CaptionWriter(np.random.default_rng((pair.seed, 11, number)))
 
 
 # --- free questions ------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import numpy as np
 
 from geochg.datasets.captions.facts import Fact
 from geochg.records import Change
-from geochg.tasks.sameness import NO_CHANGE_SENTENCES
+from geochg.tasks.statements import NO_CHANGE_SENTENCES
 
 _WORDS = "zero a two three four five six seven eight nine ten".split()
 _NOUNS: dict[str, tuple[str, ...]] = {
@@ -63,7 +63,7 @@ _TURNS = ("{has} changed", "{is} different now", "{has} been changed", "{is} dif
 _SIDES = (("top", "upper"), ("center", "middle"), ("bottom", "lower"))
 
 
-class Narrator:
+class CaptionWriter:
     """Writes captions; all it chooses is drawn from one generator.
 
     Args:

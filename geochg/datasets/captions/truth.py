@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from geochg.datasets.captions.contours import contours
+from geochg.datasets.captions.contours import count_contours
 from geochg.records import CLASSES, Change
 
 CLASS_NAMES = ("none", *CLASSES)
@@ -43,7 +43,7 @@ class MaskTruth:
             mask = self.classes == class_index
             for direction_index in np.unique(self.directions[mask]).tolist():
                 key = (CLASS_NAMES[class_index], DIRECTIONS[direction_index])
-                found[key] = contours(mask & (self.directions == direction_index))
+                found[key] = count_contours(mask & (self.directions == direction_index))
         return found
 
     @property

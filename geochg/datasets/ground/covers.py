@@ -50,7 +50,7 @@ UNKNOWN_CHANGE = 255
 assert len(LAND_COVER) == ANY.bit_count()
 
 
-def changed(before: NDArray[np.uint8], after: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def changed_by_cover(before: NDArray[np.uint8], after: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Whether the covers of two dates tell a change: `(height, width)` 0, 1 or `UNKNOWN_CHANGE`.
 
     Changed where the sets have nothing in common, unchanged where both are one and the same

@@ -24,7 +24,7 @@ ChangeOf = Callable[[int, int], NDArray[np.uint8]]
 
 
 @dataclass(frozen=True, eq=False)
-class Ground:
+class LabelledGround:
     """One place, at one date or several.
 
     Attributes:
@@ -87,7 +87,7 @@ def read_color(path: Path) -> Raster:
     return Raster(np.ascontiguousarray(pixels[..., :3]), resolution)
 
 
-def stretched(
+def stretched_bands(
     pixels: NDArray[Any], low: float = 1, high: float = 99, step: int = 1
 ) -> NDArray[np.float32]:
     """Each band from two of its percentiles to 0-1; what the network is shown.
@@ -135,7 +135,7 @@ class MaskedFolder:
     teaches_change: bool = True
     lends: bool = True
 
-    def grounds(self, root: Path) -> Iterator[Ground]:
+    def grounds(self, root: Path) -> Iterator[LabelledGround]:
         """One for each image."""
         paths = sorted((root / self.name / "images").glob("*.tif"))
         for path in paths:
@@ -143,7 +143,7 @@ class MaskedFolder:
             mask, _ = read_raster(path.parents[1] / "masks" / path.name)
             cover = self.cover(mask[..., 0]).astype(np.uint8)
             cover[image.sum(axis=2) == 0] = NOTHING
-            yield Ground(
+            yield LabelledGround(
                 self.kind,
                 [image.astype(np.uint8)],
                 [cover],
@@ -184,7 +184,7 @@ _DUBAI = np.array(
 )
 
 
-def _anything(mask: NDArray[np.uint8]) -> NDArray[np.generic]:
+def _any_cover(mask: NDArray[np.uint8]) -> NDArray[np.generic]:
     return np.full(mask.shape, ANY)
 
 
@@ -215,7 +215,7 @@ MASKED_FOLDERS = (
     ),
     MaskedFolder("vegas_roads", "vegas", 1.5, _roads(41), (0.3, 0.8)),
     MaskedFolder("gsi_roads_japan", "gsi", 0.8, _roads(31), (0.2, 0.5)),
-    MaskedFolder("gsi_solar_japan", "gsi", 0.4, _anything, (0.2, 0.5)),
+    MaskedFolder("gsi_solar_japan", "gsi", 0.4, _any_cover, (0.2, 0.5)),
     MaskedFolder(
         "amazon_forest_s2",
         "forest",
@@ -241,7 +241,7 @@ MASKED_FOLDERS = (
 _ZOOM, _TILE_PX = 20, 256
 
 
-def map_tiles(root: Path) -> Iterator[Ground]:
+def map_tiles(root: Path) -> Iterator[LabelledGround]:
     """Neighbouring map tiles of zoom 20 joined, with OpenStreetMap's buildings."""
     for place in sorted((root / "oam_tiles").glob("[0-9]*")):
         outlines = json.loads((place / "labels.geojson").read_text("utf-8"))["features"]
@@ -257,7 +257,9 @@ def map_tiles(root: Path) -> Iterator[Ground]:
                 for ring in _rings(outline["geometry"]):
                     cv2.fillPoly(mask, [_tile_pixels(ring, origin)], (1,))
             cover = np.where(image.sum(axis=2) == 0, NOTHING, _buildings(mask)).astype(np.uint8)
-            yield Ground("oam", [image], [cover], 0.148, (0.2, 0.8), math.sqrt(image.size) / 5500)
+            yield LabelledGround(
+                "oam", [image], [cover], 0.148, (0.2, 0.8), math.sqrt(image.size) / 5500
+            )
 
 
 def _neighbours(left: set[tuple[int, int]]) -> Iterator[list[tuple[int, int]]]:
@@ -303,11 +305,11 @@ def _tile_pixels(ring: NDArray[np.float64], origin: tuple[int, int]) -> NDArray[
 __all__ = [
     "MASKED_FOLDERS",
     "UNKNOWN_CHANGE",
-    "Ground",
+    "LabelledGround",
     "MaskedFolder",
     "edges",
     "map_tiles",
     "read_color",
     "read_raster",
-    "stretched",
+    "stretched_bands",
 ]

@@ -21,7 +21,7 @@ from geochg.records import (
 )
 from geochg.tasks import SPECS
 from geochg.tasks.lexicon import ASKED
-from geochg.tasks.reply_text import spoken
+from geochg.tasks.reply_text import spoken_answer
 from geochg.tasks.thoughts import LONGEST_MARK, has_thoughts, without_thoughts
 
 INTRODUCTION = (
@@ -118,13 +118,13 @@ def spoken_pieces(pieces: Iterable[str], *, holds_back: bool = False) -> Iterato
     text, shown = "", ""
     for piece in pieces:
         text += piece
-        ready = "" if holds_back else spoken(_settled_start(text))
+        ready = "" if holds_back else spoken_answer(_settled_start(text))
         if ready and ready[0] in _WRAPPINGS:
             continue
         if len(ready) > len(shown) and ready.startswith(shown):
             yield ready[len(shown) :]
             shown = ready
-    whole = spoken(text)
+    whole = spoken_answer(text)
     if len(whole) > len(shown) and whole.startswith(shown):
         yield whole[len(shown) :]
 

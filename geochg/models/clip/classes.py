@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from geochg.errors import InputError
-from geochg.files.toml_file import read_toml
+from geochg.files.text_file import read_toml
 from geochg.records import CLASSES
 
 USUAL_FILE = "classes.toml"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from geochg.records import Change
-from geochg.tasks.sameness import NO_CHANGE_SENTENCES
+from geochg.tasks.statements import NO_CHANGE_SENTENCES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

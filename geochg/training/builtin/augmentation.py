@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from geochg.datasets.ground.labelled import stretched
+from geochg.datasets.ground.labelled import stretched_bands
 
 Image = NDArray[np.float32]
 """`(height, width, 3 or 4)` 0-1: red, green, blue, and the near infrared where there is one."""
@@ -31,9 +31,9 @@ def varied_date(image: Image, rng: np.random.Generator, strength: float) -> Imag
     color = _light(color, rng, strength)
     color = _sensor(color, rng)
     if image.shape[-1] == 3:
-        return stretched(color, step=7)
+        return stretched_bands(color, step=7)
     infrared = _light(np.repeat(image[..., 3:], 3, axis=2), rng, 0.6 * strength)[..., :1]
-    return stretched(np.concatenate((color, infrared), axis=2), step=7)
+    return stretched_bands(np.concatenate((color, infrared), axis=2), step=7)
 
 
 def waves(rng: np.random.Generator, knots: int, side_px: int) -> NDArray[np.float32]:

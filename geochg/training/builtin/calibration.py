@@ -15,7 +15,7 @@ from scipy.optimize import isotonic_regression
 from scipy.special import expit
 
 from geochg.datasets.ground.covers import NOTHING, UNKNOWN_CHANGE, Cover
-from geochg.datasets.ground.labelled import Ground
+from geochg.datasets.ground.labelled import LabelledGround
 from geochg.geometry.hysteresis import hysteresis
 from geochg.models.deltavlm.detector import Detector, Scene
 from geochg.models.deltavlm.postprocessing import (
@@ -65,7 +65,7 @@ class Sample(NamedTuple):
     typical_logit: float
 
 
-def calibrated(detector: Detector, grounds: Sequence[Ground], seed: int) -> Calibration:
+def calibrated(detector: Detector, grounds: Sequence[LabelledGround], seed: int) -> Calibration:
     """Fits the cuts, and then the confidence of pieces.
 
     Args:
@@ -76,7 +76,7 @@ def calibrated(detector: Detector, grounds: Sequence[Ground], seed: int) -> Cali
     return fitted(list(held_out_samples(detector, grounds, seed)))
 
 
-def color_weight_factor(detector: Detector, grounds: Sequence[Ground], seed: int) -> float:
+def color_weight_factor(detector: Detector, grounds: Sequence[LabelledGround], seed: int) -> float:
     """The factor that gives the colour logits the standard deviation of the networks' logits.
 
     Args:
@@ -236,13 +236,17 @@ def _mean_f1(sums: Mapping[str, NDArray[np.intp]]) -> float:
     return float(np.mean(scores)) if scores else 0.0
 
 
-def held_out_samples(detector: Detector, grounds: Sequence[Ground], seed: int) -> Iterator[Sample]:
+def held_out_samples(
+    detector: Detector, grounds: Sequence[LabelledGround], seed: int
+) -> Iterator[Sample]:
     """`PAIRS_PER_KIND` pairs of each kind of ground, with what the detector finds in them."""
     for kind, pair in _pairs(grounds, PAIRS_PER_KIND, seed):
         yield Sample(kind, pair, *found(detector, pair))
 
 
-def _pairs(grounds: Sequence[Ground], per_kind: int, seed: int) -> Iterator[tuple[str, Pair]]:
+def _pairs(
+    grounds: Sequence[LabelledGround], per_kind: int, seed: int
+) -> Iterator[tuple[str, Pair]]:
     """As many pairs of each kind of ground."""
     maker = PairMaker(grounds)
     rng = np.random.default_rng(seed)

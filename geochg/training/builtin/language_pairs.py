@@ -14,14 +14,15 @@ from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 
-from geochg.datasets.captions.rows import IMAGES, answerable, rows
+from geochg.datasets.captions.rows import IMAGES, answerable, instruction_rows
 from geochg.datasets.captions.truth import MaskTruth
-from geochg.datasets.ground.labelled import Ground
+from geochg.datasets.ground.labelled import LabelledGround
 from geochg.datasets.ground.series import shares_by_kind
 from geochg.errors import InputError
+from geochg.files.new_files import write_aside, write_text_aside
+from geochg.files.same_run import refuse_another_run
 from geochg.training.builtin.pair_truth import pair_truth
 from geochg.training.builtin.pairs import SIDE_PX, PairMaker
-from geochg.training.checkpoints import write_whole, written_whole
 
 _CHUNK = 50
 """Pairs made between two notes of how far the making is."""
@@ -80,7 +81,7 @@ class LanguagePairs:
 
 
 def make_language_pairs(
-    folder: Path, count: int, grounds: Sequence[Ground], *, seed: int = 0, workers: int = 0
+    folder: Path, count: int, grounds: Sequence[LabelledGround], *, seed: int = 0, workers: int = 0
 ) -> LanguagePairs:
     """Makes pairs of labelled ground in a folder, going on where an earlier call stopped.
 
@@ -92,8 +93,8 @@ def make_language_pairs(
         workers: Processes that make pairs; 0 for none beside this one.
 
     Raises:
-        InputError: If the folder holds pairs of other grounds, seed or number, or if of hardly any
-            pair of these grounds it can be told what changed.
+        OptionError: If the folder holds pairs of other grounds, seed or number.
+        InputError: If of hardly any pair of these grounds it can be told what changed.
     """
     (folder / "texts").mkdir(parents=True, exist_ok=True)
     facts = {"count": count, "seed": seed, "grounds": len(grounds)}
@@ -116,14 +117,14 @@ def make_language_pairs(
         for array in arrays.values():
             array.flush()
         # Its being there says that the pairs are.
-        write_whole(folder / "texts" / f"{start // _CHUNK}.json", json.dumps(texts))
+        write_text_aside(folder / "texts" / f"{start // _CHUNK}.json", json.dumps(texts))
     return LanguagePairs(folder)
 
 
 class _Samples(Dataset[LanguagePair | None]):
     """Pairs by their number, so that neither workers nor an interruption change them."""
 
-    def __init__(self, grounds: Sequence[Ground], seed: int, numbers: range) -> None:
+    def __init__(self, grounds: Sequence[LabelledGround], seed: int, numbers: range) -> None:
         self.maker, self.seed, self.numbers = PairMaker(grounds), seed, numbers
 
     def __len__(self) -> int:
@@ -153,7 +154,7 @@ def _counts(truth: MaskTruth) -> Iterator[tuple[str, str, int]]:
 
 def _turns(truth: MaskTruth) -> Iterator[tuple[str, str, str]]:
     """Question and answer of each row; those of a dialogue are joined into one text each."""
-    for task, row in zip(answerable(truth), rows(truth, ("", "")), strict=True):
+    for task, row in zip(answerable(truth), instruction_rows(truth, ("", "")), strict=True):
         turns = [turn["value"].removeprefix(IMAGES) for turn in row["conversations"]]
         yield str(task), "\n".join(turns[0::2]), "\n".join(turns[1::2])
 
@@ -187,17 +188,14 @@ def _texts(folder: Path, chunk: int) -> list[dict[str, Any]]:
 def _check_same(folder: Path, facts: dict[str, Any]) -> None:
     file = folder / "facts.json"
     if not file.exists():
-        write_whole(file, json.dumps(facts))
-    elif json.loads(file.read_text("utf-8")) != facts:
-        raise InputError(
-            f"{folder} holds pairs that were made of other imagery, or another number of them",
-            "name another folder for these",
-        )
+        write_text_aside(file, json.dumps(facts))
+    else:
+        refuse_another_run(json.loads(file.read_text("utf-8")), facts, folder)
 
 
 def _array(path: Path, count: int) -> np.memmap[Any, Any]:
     shape = (count, 3, SIDE_PX, SIDE_PX)
     if not path.exists():
-        with written_whole(path) as aside:
+        with write_aside(path) as aside:
             open_memmap(aside, mode="w+", dtype=np.uint8, shape=shape).flush()
     return open_memmap(path, mode="r+")

@@ -18,8 +18,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from geochg.datasets.ground.covers import NOTHING, UNKNOWN_CHANGE, Cover, changed
-from geochg.datasets.ground.labelled import Ground, edges
+from geochg.datasets.ground.covers import NOTHING, UNKNOWN_CHANGE, Cover, changed_by_cover
+from geochg.datasets.ground.labelled import LabelledGround, edges
 from geochg.training.builtin.augmentation import varied_date, waves
 
 SIDE_PX = 256
@@ -77,7 +77,7 @@ class PairMaker:
         strength: How strongly single dates are varied.
     """
 
-    def __init__(self, grounds: Sequence[Ground], strength: float = 1.0) -> None:
+    def __init__(self, grounds: Sequence[LabelledGround], strength: float = 1.0) -> None:
         self.grounds = list(grounds)
         self.strength = strength
         shares = np.array([ground.share for ground in grounds])
@@ -89,7 +89,7 @@ class PairMaker:
         ground = self.grounds[rng.choice(len(self.grounds), p=self._shares)]
         return self.pair_of(ground, rng)
 
-    def pair_of(self, ground: Ground, rng: np.random.Generator) -> Pair:
+    def pair_of(self, ground: LabelledGround, rng: np.random.Generator) -> Pair:
         """A pair of one ground."""
         shown_m = float(np.exp(rng.uniform(*np.log(ground.shown_m))))
         source = _Source(self.grounds, ground, shown_m, rng)
@@ -97,7 +97,7 @@ class PairMaker:
         before, after, change = _dates(ground, shown_m, rng, real)
         if not real and not ground.scenery and rng.random() < 0.15:
             after = source.date()
-            change = changed(before.cover, after.cover)
+            change = changed_by_cover(before.cover, after.cover)
         else:
             for _ in range(rng.choice([0, 1, 2, 4, 7], p=[0.12, 0.2, 0.28, 0.25, 0.15])):
                 _put_in(source.date(), (before, after), change, rng)
@@ -111,7 +111,7 @@ class PairMaker:
 
     def _finished(
         self,
-        ground: Ground,
+        ground: LabelledGround,
         dates: tuple[Date, Date],
         change: NDArray[np.uint8],
         shown_m: float,
@@ -160,7 +160,11 @@ class _Source:
     """Where things come from that are put into a pair of a ground."""
 
     def __init__(
-        self, grounds: Sequence[Ground], ground: Ground, shown_m: float, rng: np.random.Generator
+        self,
+        grounds: Sequence[LabelledGround],
+        ground: LabelledGround,
+        shown_m: float,
+        rng: np.random.Generator,
     ) -> None:
         self.like = [other for other in grounds if other.kind == ground.kind]
         self.others = (
@@ -185,7 +189,7 @@ class _Source:
 
 
 def _dates(
-    ground: Ground, shown_m: float, rng: np.random.Generator, real: bool
+    ground: LabelledGround, shown_m: float, rng: np.random.Generator, real: bool
 ) -> tuple[Date, Date, NDArray[np.uint8]]:
     """Two dates of a place and what changed between them."""
     number = len(ground.images)
@@ -215,7 +219,7 @@ class _Crop:
     turn: int
 
     @classmethod
-    def drawn(cls, ground: Ground, shown_m: float, rng: np.random.Generator) -> _Crop:
+    def drawn(cls, ground: LabelledGround, shown_m: float, rng: np.random.Generator) -> _Crop:
         """One of which most is labelled, if chance allows."""
         height, width = ground.shape
         side_px = int(min(SIDE_PX * shown_m / ground.resolution_m, height, width))
@@ -228,7 +232,7 @@ class _Crop:
                 break
         return cls(row, col, side_px, turn)
 
-    def date(self, ground: Ground, place: int) -> Date:
+    def date(self, ground: LabelledGround, place: int) -> Date:
         """A date of the ground at the size that is shown."""
         way = cv2.INTER_AREA if self.side_px > SIDE_PX else cv2.INTER_CUBIC
         image = self._shown(ground.images[place], way) / np.float32(255)
@@ -266,7 +270,7 @@ def _put_in(
         for date in dates:
             date.image = np.ascontiguousarray(date.image[..., :bands])
     target.image[:] = target.image * (1 - soft) + image * soft
-    told = changed(other.cover[inside], lender.cover[inside])
+    told = changed_by_cover(other.cover[inside], lender.cover[inside])
     if color + 0.7 * abs(texture) > _UNLIKE:
         told[told == UNKNOWN_CHANGE] = 1
     change[inside] = told
@@ -347,7 +351,7 @@ def _in_light_of(
     return image.astype(np.float32)
 
 
-def _put_clouds(date: Date, clouds: Sequence[Ground], rng: np.random.Generator) -> None:
+def _put_clouds(date: Date, clouds: Sequence[LabelledGround], rng: np.random.Generator) -> None:
     """Clouds with the form and texture of real ones, and their shadows beside them."""
     lender = clouds[int(rng.integers(len(clouds)))]
     crop = _Crop.drawn(lender, lender.resolution_m * rng.uniform(0.4, 1.2), rng).date(lender, 0)

@@ -6,7 +6,7 @@ Each stage leaves its result in the work folder, so a recipe that was stopped go
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,11 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from geochg.datasets.ground.labelled import Ground
+from geochg.datasets.ground.labelled import LabelledGround
 from geochg.datasets.ground.series import all_grounds, shares_by_kind, split_grounds
-from geochg.errors import InputError, ModelError, OptionError
+from geochg.errors import InputError, ModelError
+from geochg.files.new_files import write_aside, write_text_aside
+from geochg.files.same_run import refuse_another_run
 from geochg.models.deltavlm.detector import Detector
 from geochg.models.deltavlm.export import export
 from geochg.models.deltavlm.modeling import DeltaVLMForConditionalGeneration
@@ -31,7 +33,7 @@ from geochg.training.builtin.language_stage import LanguageOptions, pairs_tokeni
 from geochg.training.builtin.options import CompactOptions
 from geochg.training.builtin.pretrained import load_imagenet_weights
 from geochg.training.builtin.vision_stage import VisionOptions, train_vision
-from geochg.training.checkpoints import AGAIN, write_whole, written_whole
+from geochg.training.checkpoints import AGAIN
 from geochg.training.storage import writing_told
 from geochg.training.work_folder import check_work_folder
 
@@ -102,11 +104,11 @@ def train_compact(work: Path, output: Path, options: CompactOptions, say: Say) -
         save_compact(model, processor, output)
     calibration: dict[str, Any] = model.config.dense_config.calibration
     facts = {"options": options.to_dict(), "calibration": calibration}
-    write_whole(work / "made.json", json.dumps(facts, indent=2))
+    write_text_aside(work / "made.json", json.dumps(facts, indent=2))
     return calibration
 
 
-def calibrate(model: DeltaVLMForConditionalGeneration, grounds: Sequence[Ground]) -> None:
+def calibrate(model: DeltaVLMForConditionalGeneration, grounds: Sequence[LabelledGround]) -> None:
     """Fits the weight of the colours and the cuts of a model's dense head, in its configuration."""
     vision = TorchVision(model, DeltaVLMProcessor(model.config, None, None))
     assert vision.head is not None
@@ -156,18 +158,20 @@ def _begin(work: Path, options: CompactOptions) -> None:
     work.mkdir(parents=True, exist_ok=True)
     file, now = work / FACTS, options.shaping()
     was = saved_json(file, f"remove {work}, and start anew")
-    if other := next((name for name in now if name in was and was[name] != now[name]), ""):
-        raise OptionError(
-            f"{work} was begun with --{other.replace('_', '-')} {was[other]}, not {now[other]}",
-            "give what it was begun with, or name another folder with --work",
-        )
-    if not was:
-        write_whole(file, json.dumps(now, indent=1))
+    if was:
+        refuse_another_run(_flags(was, now), _flags(now, now), work)
+    else:
+        write_text_aside(file, json.dumps(now, indent=1))
+
+
+def _flags(options: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Options by the names that a user types; what another version did not know counts as asked."""
+    return {f"--{name.replace('_', '-')}": options.get(name, asked[name]) for name in asked}
 
 
 def _train_vision(
     model: DeltaVLMForConditionalGeneration,
-    grounds: Sequence[Ground],
+    grounds: Sequence[LabelledGround],
     work: Path,
     options: CompactOptions,
 ) -> None:
@@ -199,7 +203,7 @@ def _save_vision(model: DeltaVLMForConditionalGeneration, file: Path) -> None:
         for name, part in model.state_dict().items()
         if name.startswith(VISION_WEIGHTS)
     }
-    with writing_told(file, AGAIN), written_whole(file) as aside:
+    with writing_told(file, AGAIN), write_aside(file) as aside:
         save_file(parts, aside)
 
 

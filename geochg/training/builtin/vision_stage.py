@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 from transformers.utils import SAFE_WEIGHTS_NAME
 
-from geochg.datasets.ground.labelled import Ground
+from geochg.datasets.ground.labelled import LabelledGround
 from geochg.errors import ModelError
 from geochg.models.deltavlm.modeling import DeltaVLMForConditionalGeneration, measure_scenes
 from geochg.training.builtin.losses import vision_losses
@@ -67,7 +67,7 @@ class PairBatches(Dataset[dict[str, Tensor]]):
         options: Of the stage.
     """
 
-    def __init__(self, grounds: Sequence[Ground], options: VisionOptions) -> None:
+    def __init__(self, grounds: Sequence[LabelledGround], options: VisionOptions) -> None:
         self.maker = PairMaker(grounds)
         self.options = options
 
@@ -176,7 +176,7 @@ class VisionTrainer(WholeTrainer):
 
 def train_vision(
     model: DeltaVLMForConditionalGeneration,
-    grounds: Sequence[Ground],
+    grounds: Sequence[LabelledGround],
     folder: Path,
     options: VisionOptions,
 ) -> None:

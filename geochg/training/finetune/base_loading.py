@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -11,6 +10,7 @@ from pathlib import Path
 import torch
 
 from geochg.errors import ModelError
+from geochg.files.new_files import make_folder_aside
 from geochg.models.library_guards import quiet_libraries
 from geochg.models.vlm.loading import How, open_vlm
 from geochg.training.finetune.base import Base
@@ -79,19 +79,15 @@ def pruned_base(base: Base, options: TuneOptions, work: Path) -> Base:
 
 
 def _make_pruned(base: Base, options: TuneOptions, work: Path) -> None:
-    folder, aside = work / PRUNED, work / f".{PRUNED}"
-    if folder.is_dir():
+    if (work / PRUNED).is_dir():
         return
-    with writing_told(work):
-        shutil.rmtree(aside, ignore_errors=True)
-        aside.mkdir(parents=True)
+    with writing_told(work), make_folder_aside(work / PRUNED) as folder:
         pupil = _opened(base, options, "cpu", None)
         masks = magnitude_masks(pupil.network, options.prune)
         cut(pupil.network, masks)
         save_masks(masks, work)
         with quiet_libraries():
-            pupil.save(aside)
-        aside.replace(folder)
+            pupil.save(folder)
 
 
 def _opened(base: Base, options: TuneOptions, device: str, bits: int | None) -> Pupil:

@@ -16,7 +16,7 @@ import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from geochg.events import Listener, Notice, Progress
-from geochg.training.checkpoints import write_whole
+from geochg.files.new_files import write_text_aside
 from geochg.training.finetune.metrics import LOWER_IS_BETTER
 from geochg.training.finetune.options import Metric
 from geochg.training.finetune.run_folder import BEST, HISTORY
@@ -127,7 +127,7 @@ class Watching(TrainerCallback):
         self.listener(Notice(f"step {step}: held-out {told}"))
         if state.is_world_process_zero:
             text = json.dumps({str(at): each for at, each in self.history.items()}, indent=1)
-            write_whole(self.folder / HISTORY, text)
+            write_text_aside(self.folder / HISTORY, text)
             if self.best_step == step:
                 self.keep_best(self.folder / BEST)
         if self.is_over:

@@ -12,7 +12,7 @@ import numpy as np
 
 from geochg.datasets.captions.facts import cells_of
 from geochg.datasets.captions.truth import CLASS_NAMES, DIRECTIONS
-from geochg.datasets.frames import opened, upright
+from geochg.datasets.frames import open_picture, upright_picture
 from geochg.errors import InputError
 from geochg.records import Locations
 from geochg.tasks.lexicon import ASKED
@@ -136,8 +136,8 @@ def _beside(picture: Path, folder: str) -> Path | None:
 
 
 def _mask(file: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
-    with opened(file) as image:
-        values = np.asarray(upright(image, file))
+    with open_picture(file) as image:
+        values = np.asarray(upright_picture(image, file))
     if values.ndim != 2 or values.dtype not in (np.uint8, np.bool_):
         raise InputError(f"{file} is no mask of one 8-bit band", "write it as an 8-bit PNG")
     if values.shape != tuple(shape):

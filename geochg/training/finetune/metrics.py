@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
-from geochg.evaluation.answers import Answered
-from geochg.evaluation.collect_answers import answers_of
+from geochg.evaluation.answers import AnswerRow
+from geochg.evaluation.collect_answers import answer_rows
 from geochg.evaluation.items import Item, readable_items
-from geochg.evaluation.text_scores import Judges, TextScores
-from geochg.evaluation.text_scores import References as Written
+from geochg.evaluation.optional_metrics import OptionalMetrics
+from geochg.evaluation.text_scores import ReferenceCorpus, TextScores
 from geochg.evaluation.values import References, text_of
 from geochg.models.deltavlm.processing import IGNORED
 from geochg.records import Counts, Locations, Presence, Task
@@ -168,7 +168,7 @@ def _mean_loss(lost: Sequence[_Lost]) -> dict[str, float]:
 # --- answers -------------------------------------------------------------------------------------
 
 
-def _answered(pupil: Pupil, exam: Exam, batch: int, share: Share) -> list[Answered]:
+def _answered(pupil: Pupil, exam: Exam, batch: int, share: Share) -> list[AnswerRow]:
     """What the pupil says about this process's share of the pairs."""
     pairs = list(dict.fromkeys(item.example.paths for item in exam.items))
     mine = set(pairs[share.place :: share.processes])
@@ -180,11 +180,11 @@ def _answered(pupil: Pupil, exam: Exam, batch: int, share: Share) -> list[Answer
         for number, item in enumerate(exam.items)
         if item.example.paths in mine and item.question.task in model.capabilities.tasks
     ]
-    with closing(answers_of(asked, model, batch)) as found:
+    with closing(answer_rows(asked, model, batch)) as found:
         return [row for rows in found for row in rows]
 
 
-def scored(metric: Metric, rows: Sequence[Answered]) -> float:
+def scored(metric: Metric, rows: Sequence[AnswerRow]) -> float:
     """What answers are worth.
 
     Args:
@@ -200,13 +200,15 @@ def scored(metric: Metric, rows: Sequence[Answered]) -> float:
         return _cells_f1(rows)
     if metric is Metric.EXACT:
         return fmean(_is_exact(row) for row in rows)
-    written = Written([_texts(row) for row in rows])
-    said = [text_of(row.given) for row in rows]
-    return TextScores(said, written, (str(metric),), Judges()).of(range(len(rows)))[str(metric)]
+    written = ReferenceCorpus([_texts(row) for row in rows])
+    said = [text_of(row.answer) for row in rows]
+    return TextScores(said, written, (str(metric),), OptionalMetrics()).of(range(len(rows)))[
+        str(metric)
+    ]
 
 
-def _is_right(row: Answered) -> bool:
-    given, truth = row.given, row.truth
+def _is_right(row: AnswerRow) -> bool:
+    given, truth = row.answer, row.truth
     return (
         isinstance(given, Presence)
         and isinstance(truth, Presence)
@@ -214,36 +216,36 @@ def _is_right(row: Answered) -> bool:
     )
 
 
-def _count_errors(row: Answered) -> list[int]:
+def _count_errors(row: AnswerRow) -> list[int]:
     """Of each class; one more than "none" would be off where the answer makes no sense."""
     truth = row.truth.counts if isinstance(row.truth, Counts) else {}
-    if not isinstance(row.given, Counts):
+    if not isinstance(row.answer, Counts):
         return [truth.get(name, 0) + 1 for name in _classes(truth)]
-    said = row.given.counts
+    said = row.answer.counts
     return [abs(said.get(name, 0) - truth.get(name, 0)) for name in _classes(truth)]
 
 
-def _cells_f1(rows: Sequence[Answered]) -> float:
+def _cells_f1(rows: Sequence[AnswerRow]) -> float:
     """Over all cells of all pairs; an answer that makes no sense names a cell that is not there."""
     right = wrong = 0
     for row in rows:
         cells = row.truth.cells if isinstance(row.truth, Locations) else {}
         there = {(name, cell) for name in _classes(cells) for cell in cells.get(name, ())}
-        if not isinstance(row.given, Locations):
+        if not isinstance(row.answer, Locations):
             wrong += len(there) + 1
             continue
-        named = row.given.cells
+        named = row.answer.cells
         said = {(name, cell) for name in _classes(cells) for cell in named.get(name, ())}
         right, wrong = right + len(there & said), wrong + len(there ^ said)
     return 2 * right / (2 * right + wrong) if right + wrong else 1.0
 
 
-def _is_exact(row: Answered) -> bool:
-    said = text_of(row.given).split()
+def _is_exact(row: AnswerRow) -> bool:
+    said = text_of(row.answer).split()
     return bool(said) and any(said == text.split() for text in _texts(row))
 
 
-def _texts(row: Answered) -> tuple[str, ...]:
+def _texts(row: AnswerRow) -> tuple[str, ...]:
     return row.truth.texts if isinstance(row.truth, References) else ()
 
 

@@ -101,7 +101,7 @@ def plan(
         ModelError: If the device is not there, or is one that cannot be chosen.
     """
     if options.metric is Metric.BLEU_4:
-        from geochg.evaluation.optional_packages import check_metrics
+        from geochg.evaluation.optional_metrics import check_metrics
 
         check_metrics(("sacrebleu",))
     parts = parts_of(examples, own_validation, options.validation_share, options.seed)

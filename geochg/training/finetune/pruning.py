@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from geochg.errors import ModelError, RunError
+from geochg.files.new_files import write_aside
 from geochg.training.finetune.module_groups import pruned_modules
 from geochg.training.finetune.run_folder import MASKS
 
@@ -120,9 +121,8 @@ def save_masks(masks: Masks, folder: Path) -> None:
     """Writes masks beside a model or its checkpoints."""
     from safetensors.torch import save_file
 
-    aside = folder / f".{FILE}"
-    save_file({name: mask.cpu().contiguous() for name, mask in masks.items()}, aside)
-    aside.replace(folder / FILE)
+    with write_aside(folder / FILE) as aside:
+        save_file({name: mask.cpu().contiguous() for name, mask in masks.items()}, aside)
 
 
 def load_masks(folder: Path) -> Masks:

@@ -25,28 +25,24 @@ def data_facts(examples: Sequence[Example]) -> dict[str, Any]:
     }
 
 
-def difference(former: object, now: Mapping[str, Any]) -> str:
-    """What of a run is not as it was, in words; empty where all is.
+def compared(facts: object, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """What two runs must share to be the same one, by name; see `files.same_run`.
 
     Args:
-        former: The facts or the card of a run, as a file of its holds them.
-        now: See `Plan.facts`.
+        facts: The facts or the card of a run, as a file of its holds them; of another version they
+            may lack some.
+        asked: The facts of the run that is asked for, see `Plan.facts`; only what they tell of is
+            compared.
     """
-    was = _part(former)
-    if _part(was.get("base")).get("checksum") != now["base"]["checksum"]:
-        return "another base"
-    plain = json.loads(json.dumps(now))
-    for name in ("training", "validation"):
-        if was.get(name) != plain[name]:
-            return f"other {name} rows or pictures"
-    options = _part(was.get("options"))
-    for name, value in plain["options"].items():
-        if name not in options or options[name] != value:
-            return f"another {name.replace('_', ' ')}"
-    # A card does not tell it, since the number of processes is no part of a result.
-    if was.get("processes", plain["processes"]) != plain["processes"]:
-        return "another number of processes"
-    return ""
+    known = _part(facts)
+    options = _part(known.get("options"))
+    return {
+        "base": [_part(known.get("base")).get("checksum")],
+        **{f"{name} rows or pictures": known.get(name) for name in ("training", "validation")},
+        **{name.replace("_", " "): options[name] for name in asked["options"] if name in options},
+        # A card does not tell it, since the number of processes is no part of a result.
+        "number of processes": known.get("processes", asked["processes"]),
+    }
 
 
 def _part(value: object) -> Mapping[str, Any]:

@@ -30,7 +30,8 @@ def drop_all(folder: Path) -> None:
     """Removes what a run that is over needs no more, and leaves its logs."""
     for path in (
         *folder.glob("checkpoint-*"),
-        *(folder / name for name in (ASIDE, PRUNED, f".{PRUNED}", ADAPTER)),
+        *folder.glob(f".{PRUNED}-*"),
+        *(folder / name for name in (ASIDE, PRUNED, ADAPTER)),
     ):
         shutil.rmtree(path, ignore_errors=True)
     (folder / BEST).unlink(missing_ok=True)

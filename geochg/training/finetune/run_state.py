@@ -9,11 +9,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from geochg.errors import GeochgError, InputError, OptionError
+from geochg.errors import GeochgError, InputError
+from geochg.files.new_files import write_text_aside
+from geochg.files.same_run import refuse_another_run
 from geochg.files.text_file import parsed_json, read_text
-from geochg.training.checkpoints import newest, write_whole
+from geochg.training.checkpoints import newest
 from geochg.training.finetune.processes import is_first, made_by_first
-from geochg.training.finetune.run_facts import difference
+from geochg.training.finetune.run_facts import compared
 from geochg.training.finetune.run_folder import drop_former
 from geochg.training.storage import writing_told
 from geochg.training.work_folder import check_work_folder
@@ -57,7 +59,7 @@ def begun(work: Path, facts: Mapping[str, Any], resume: bool) -> Path | None:
         with writing_told(work):
             work.mkdir(parents=True, exist_ok=True)
             drop_former(work)
-            write_whole(file, json.dumps(facts, indent=1))
+            write_text_aside(file, json.dumps(facts, indent=1))
 
     made_by_first("begun", begin)
     return checkpoint
@@ -100,8 +102,4 @@ def _check_same(file: Path, facts: Mapping[str, Any]) -> None:
         raise InputError(
             f"{file} does not tell which run it is of", f"remove {file.parent}, and start anew"
         )
-    if other := difference(former, facts):
-        raise OptionError(
-            f"the run in {file.parent} was begun with {other}",
-            f"give what it was begun with, or remove {file.parent} and start anew",
-        )
+    refuse_another_run(compared(former, facts), compared(facts, facts), file.parent)

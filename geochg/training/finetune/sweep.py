@@ -11,12 +11,12 @@ from types import MappingProxyType
 from typing import Any
 
 from geochg.errors import InputError, OptionError
-from geochg.files.text_file import parsed_json, read_text
-from geochg.files.toml_file import read_toml
+from geochg.files.same_run import refuse_another_run
+from geochg.files.text_file import parsed_json, read_text, read_toml
 from geochg.models.model_files import UNFINISHED
 from geochg.training.finetune.card import FILE
 from geochg.training.finetune.options import TuneOptions, preset
-from geochg.training.finetune.run_facts import difference
+from geochg.training.finetune.run_facts import compared
 
 TABLES = ("options", "grid", "runs")
 """What a sweep file may hold, beside `preset`."""
@@ -98,11 +98,7 @@ def check_done(folder: Path, facts: Mapping[str, Any]) -> None:
         InputError: If its card cannot be read.
         OptionError: If its base, its rows or its options were others.
     """
-    if other := difference(_card(folder), facts):
-        raise OptionError(
-            f"the run in {folder} was done with {other}",
-            "give what it was done with, or remove it, or name another folder with -o",
-        )
+    refuse_another_run(compared(_card(folder), facts), compared(facts, facts), folder)
 
 
 def swept(

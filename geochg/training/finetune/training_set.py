@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from torch.utils.data import Dataset
 
-from geochg.datasets.groups import connected
+from geochg.datasets.groups import connected_groups
 from geochg.errors import InputError
 from geochg.training.finetune.augmentation import Framing, reframed
 from geochg.training.finetune.sample import Lesson, lesson_of
@@ -156,9 +156,9 @@ def _grounds(examples: Sequence[Example]) -> list[int]:
     """Of each example a number of the ground it shows, the same for all that share some of it."""
     keys = _shown(examples)
     for example, each in zip(examples, keys, strict=True):
-        if example.ground is not None:
-            each.add(("scene", example.ground.scene))
-    return connected(keys)
+        if example.scene_window is not None:
+            each.add(("scene", example.scene_window.scene))
+    return connected_groups(keys)
 
 
 def _shown(examples: Sequence[Example]) -> list[set[tuple[str, str]]]:

@@ -6,7 +6,7 @@ from deltavlm_factory import processor, tiny_config, tiny_model
 from scipy.ndimage import binary_dilation
 
 from geochg.datasets.ground.covers import ANY, Cover
-from geochg.datasets.ground.labelled import Ground
+from geochg.datasets.ground.labelled import LabelledGround
 from geochg.models.deltavlm.detector import Detector
 from geochg.models.deltavlm.postprocessing import Calibration, Finding
 from geochg.models.deltavlm.runtime.torch_vision import TorchVision
@@ -38,7 +38,7 @@ def ground(kind, resolution_m, seed):
     for row, col in rng.integers(0, 66, (5, 2)):
         labels[row : row + 13, col : col + 13] = Cover.BUILDING
     sides = (resolution_m, 1.01 * resolution_m)
-    return Ground(kind, [image], [labels], resolution_m, sides, 1.0)
+    return LabelledGround(kind, [image], [labels], resolution_m, sides, 1.0)
 
 
 GROUNDS = [
@@ -105,7 +105,8 @@ def test_a_kind_whose_changes_are_not_all_told_does_not_move_the_cut(monkeypatch
         return good if pair.teaches_change else bad
 
     untold = [
-        Ground(**{**vars(one), "kind": "untold", "teaches_change": False}) for one in GROUNDS[:2]
+        LabelledGround(**{**vars(one), "kind": "untold", "teaches_change": False})
+        for one in GROUNDS[:2]
     ]
     monkeypatch.setattr(calibration_module, "found", mixed)
     plain = calibrated(None, [*GROUNDS[:2], *untold], seed=0)
@@ -147,7 +148,9 @@ def test_a_pair_is_shown_to_the_detector_as_it_is(bands):
     one = GROUNDS[0]
     image = np.concatenate([one.images[0], one.images[0][..., :1]], axis=2)[..., :bands]
     vision = TorchVision(tiny_model(), processor(tiny_config()))
-    pair = PairMaker([Ground(**{**vars(one), "images": [image]})]).pair(np.random.default_rng(0))
+    pair = PairMaker([LabelledGround(**{**vars(one), "images": [image]})]).pair(
+        np.random.default_rng(0)
+    )
     finding, typical_logit = found(Detector(vision, vision.head), pair)
     assert np.isfinite(typical_logit)
     assert finding.change.shape == finding.building.shape == (SIDE_PX, SIDE_PX)

@@ -7,7 +7,7 @@ from deltavlm_factory import tiny_config, tiny_model
 from safetensors.torch import load_file, save_file
 
 from geochg.datasets.ground.covers import ANY, Cover
-from geochg.datasets.ground.labelled import Ground
+from geochg.datasets.ground.labelled import LabelledGround
 from geochg.errors import ModelError
 from geochg.models.deltavlm.vision import NO_INFRARED, colors_of
 from geochg.training.builtin import pairs as pairs_module
@@ -36,7 +36,7 @@ def ground(seed):
     for row, col in rng.integers(0, 60, (5, 2)):
         image[row : row + 16, col : col + 16] = 230
         cover[row : row + 16, col : col + 16] = Cover.BUILDING
-    return Ground("built", [image], [cover], 0.5, (0.5, 0.6), 1.0)
+    return LabelledGround("built", [image], [cover], 0.5, (0.5, 0.6), 1.0)
 
 
 GROUNDS = [ground(seed) for seed in range(3)]
