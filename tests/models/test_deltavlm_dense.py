@@ -11,9 +11,9 @@ from torch.nn import functional
 
 from geochg.datasets.ground.covers import ANY, NOTHING, UNKNOWN_CHANGE, Cover
 from geochg.models.deltavlm.dense_head import BUILDING, COVERS, NOT_SEEN, DenseOutput
+from geochg.models.deltavlm.detector import resample
 from geochg.models.deltavlm.modeling import measure_scenes
 from geochg.models.deltavlm.postprocessing import building_logits
-from geochg.models.deltavlm.resample import resample
 from geochg.models.deltavlm.runtime.vision_output import DenseArrays
 from geochg.models.deltavlm.summary_tokens import DenseSummary
 from geochg.models.deltavlm.vision import NO_INFRARED

@@ -13,7 +13,7 @@ from geochg.models.deltavlm.scene import (
     scene_layout,
     scene_vector,
     valid_at,
-    whitening,
+    whitening_matrix,
     with_medians,
 )
 
@@ -66,7 +66,7 @@ def test_whitening_makes_the_unchanged_part_uncorrelated_and_of_variance_one(sha
     values = mixed @ rng.normal(size=(3, 20_000)) + np.array([[3.0], [0], [-1]])
     changed = rng.random(values.shape[1]) < share
     values[:, changed] += np.array([[25.0], [-30], [40]])
-    offset, matrix = whitening(values.astype(np.float32))
+    offset, matrix = whitening_matrix(values.astype(np.float32))
     white = matrix @ (values - offset[:, None])
     lengths = np.square(white).sum(axis=0)
     least_changed = white[:, lengths <= np.quantile(lengths, 0.7)]
@@ -83,7 +83,7 @@ def test_whitening_makes_the_unchanged_part_uncorrelated_and_of_variance_one(sha
 def test_whitening_bears_channels_that_are_the_same_or_constant():
     rng = np.random.default_rng(0)
     one = rng.normal(size=500)
-    offset, matrix = whitening(np.stack((one, one, np.zeros(500))).astype(np.float32))
+    offset, matrix = whitening_matrix(np.stack((one, one, np.zeros(500))).astype(np.float32))
     assert np.isfinite(matrix).all()
     assert np.isfinite(offset).all()
 

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from geochg.errors import ModelError
-from geochg.models.blind_models import refuse_same, unlike_pictures
+from geochg.models.blind_models import refuse_same, unlike_images
 from geochg.models.clip.classes import LandClass
 from geochg.models.clip.encoder import Encoder, TextForm, text_embeddings
 from geochg.models.library_guards import quiet_libraries
@@ -93,7 +93,7 @@ def open_encoder(folder: Path, settings: EncoderSettings) -> Encoder:
             raise ModelError(f"the model in {folder} gives no finite numbers for texts", HINT)
         encoder = Encoder(model, processor, texts)
         with model_errors(f"the image processor in {folder}", HINT, "used with the model"):
-            refuse_same(encoder.probabilities(unlike_pictures()))
+            refuse_same(encoder.probabilities(unlike_images()))
     return encoder
 
 

@@ -240,8 +240,8 @@ class DeltaVLMModel(ChangeModel):
             output = detector.detect(tiles, scene)
             maker = OutlineMaker(detector.head, scene, self.options.threshold)
             outlines: list[Outlines | None] = [
-                maker.outlines(finding, tile)
-                for finding, tile in zip(maker.findings(output, tiles), tiles, strict=True)
+                maker.outlines(prediction, tile)
+                for prediction, tile in zip(maker.predictions(output, tiles), tiles, strict=True)
             ]
         return output, outlines
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from geochg.models.blind_models import refuse_blind
-from geochg.models.deltavlm.resample import resample
 from geochg.models.deltavlm.runtime.onnx_file import workers
 from geochg.models.deltavlm.runtime.vision_output import (
     SIDE_MULTIPLE_PX,
@@ -296,3 +296,30 @@ def _valid_view(valid: NDArray[np.bool_], zoom: float) -> NDArray[np.bool_]:
     )
     shown = valid[np.ix_(row, col)]
     return np.pad(shown, ((0, -rows % SIDE_MULTIPLE_PX), (0, -cols % SIDE_MULTIPLE_PX)))
+
+
+def resample(layers: NDArray[np.float32], rows: int, cols: int) -> NDArray[np.float32]:
+    """Bilinear resampling with half-pixel centres, as torch's.
+
+    Two products of matrices, which are faster on a CPU than torch's kernels.
+
+    Args:
+        layers: `(..., any, any)` float32.
+        rows: Rows of the result.
+        cols: Columns of the result.
+
+    Returns:
+        `(..., rows, cols)` float32.
+    """
+    down, across = (
+        _resample_weights(*sizes) for sizes in zip(layers.shape[-2:], (rows, cols), strict=True)
+    )
+    return ((down @ layers) @ across.T).astype(np.float32, copy=False)
+
+
+@lru_cache(maxsize=8)
+def _resample_weights(old: int, new: int) -> NDArray[np.float32]:
+    """`(new, old)`: weight of each old pixel in each new one, along one axis."""
+    centres = (np.arange(new) + 0.5) * old / new - 0.5
+    parts = [np.interp(centres, np.arange(old), only) for only in np.eye(old)]
+    return np.stack(parts, axis=1, dtype=np.float32, casting="same_kind")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import torch
 
-from geochg.models.blind_models import pictures_of, refuse_blind
+from geochg.models.blind_models import refuse_blind, tile_images
 from geochg.models.images import all_date_images
 from geochg.models.pretrained import open_part
 from geochg.models.vlm.chat_writer import ChatWriter
@@ -103,7 +103,7 @@ class InstructBlipEngine(Engine["Tensor"]):
         features: Tensor = output.last_hidden_state
         features = features.view(len(tiles), 2, *features.shape[1:])
         before, after = features.float().cpu().numpy().swapaxes(0, 1)
-        refuse_blind(pictures_of(tiles), (before, after))
+        refuse_blind(tile_images(tiles), (before, after))
         return features
 
     def pixels(self, tiles: Sequence[Tile]) -> Tensor:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from geochg.errors import ModelError
-from geochg.models.blind_models import pictures_of, refuse_blind
+from geochg.models.blind_models import refuse_blind, tile_images
 from geochg.models.vlm.chat_writer import ChatWriter
 from geochg.models.vlm.engine import Engine, TilePrompt
 from geochg.models.vlm.family import Family, ImageInputs
@@ -98,7 +98,7 @@ class PrefixEngine(Engine[PrefixEncoding]):
             return  # a layer that keeps something else
         half = len(positions) // 2
         features = values[:, :, positions].float().cpu().numpy()
-        refuse_blind(pictures_of(tiles), (features[:, :, :half], features[:, :, half : 2 * half]))
+        refuse_blind(tile_images(tiles), (features[:, :, :half], features[:, :, half : 2 * half]))
 
     def _inputs(self, encoding: PrefixEncoding, prompts: Sequence[TilePrompt]) -> Mapping[str, Any]:
         """Whole rows: the encoded prefix, padding, the prompt."""

@@ -20,8 +20,8 @@ from geochg.geometry.hysteresis import hysteresis
 from geochg.models.deltavlm.detector import Detector, Scene
 from geochg.models.deltavlm.postprocessing import (
     Calibration,
-    Finding,
     OutlineMaker,
+    TilePrediction,
     with_water,
 )
 from geochg.records import PixelWindow, Tile, TileWindow
@@ -61,7 +61,7 @@ class Sample(NamedTuple):
 
     kind: str
     pair: Pair
-    finding: Finding
+    finding: TilePrediction
     typical_logit: float
 
 
@@ -256,11 +256,11 @@ def _pairs(
             yield kind, maker.pair_of(of_kind[number % len(of_kind)], rng)
 
 
-def found(detector: Detector, pair: Pair) -> tuple[Finding, float]:
+def found(detector: Detector, pair: Pair) -> tuple[TilePrediction, float]:
     """What the detector finds in a pair that is shown as it is, and its typical logit."""
     tile, scene = surveyed(detector, pair)
     maker = OutlineMaker(detector.head, scene)
-    (finding,) = maker.findings(detector.detect([tile], scene), [tile])
+    (finding,) = maker.predictions(detector.detect([tile], scene), [tile])
     return finding, scene.typical_logit
 
 
