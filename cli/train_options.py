@@ -79,7 +79,7 @@ def tune_options(command: Command) -> Command:
 
 
 def given_options(ctx: click.Context) -> dict[str, Any]:
-    """The preset's options, and over them those given by hand; for `TuneOptions.given`."""
+    """The preset's options, and over them those given by hand; for `TuneOptions.from_user`."""
     name = ctx.params.get("preset")
     found = preset(name) if name else {}
     for field in fields(TuneOptions):

@@ -195,11 +195,13 @@ def test_a_file_is_no_work_folder(tmp_path, imagery, small):
 @pytest.mark.parametrize("left", ["", ".recipe.json", "recipe.json"])
 def test_a_work_folder_that_is_new_or_its_own_is_taken(tmp_path, small, left):
     from geochg.training.builtin.options import CompactOptions
-    from geochg.training.builtin.recipe import FACTS, _begin
+    from geochg.training.builtin.recipe import RECIPE_STATE, begin_recipe
 
     work = tmp_path / "w"
     work.mkdir()
     if left:
         (work / left).write_text("{}")
-    _begin(work, CompactOptions())
-    assert json.loads((work / FACTS).read_text())["batch_size"] == CompactOptions().batch_size
+    begin_recipe(work, CompactOptions())
+    assert (
+        json.loads((work / RECIPE_STATE).read_text())["batch_size"] == CompactOptions().batch_size
+    )

@@ -12,7 +12,7 @@ from geochg.datasets.frames import picture, picture_size, video_frames
 from geochg.datasets.pairs import PairFiles, read_pair
 from geochg.errors import InputError
 from geochg.records import PixelWindow, TileWindow
-from geochg.training.finetune.change_masks import _mask
+from geochg.training.finetune.sample import read_mask
 
 TAG = 0x0112
 HEIGHT, WIDTH = 24, 40
@@ -68,7 +68,7 @@ def test_a_mask_is_turned_as_it_says(tmp_path, orientation, mode):
     after = save(tmp_path / "b.jpg", scene(1), orientation)
     pair = read_pair(PairFiles("a", "a", before, after, label=mask))
     assert (pair.mask == (label > 0)).all()
-    assert ((_mask(mask, label.shape) > 0) == (label > 0)).all()
+    assert ((read_mask(mask, label.shape) > 0) == (label > 0)).all()
 
 
 @pytest.mark.parametrize("orientation", [3, 6, 8])

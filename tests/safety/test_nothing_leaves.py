@@ -11,9 +11,9 @@ import pytest
 import rasterio
 from four_bits import needs_four_bits
 from labelled_pairs import some_pairs
-from lessons import write_rows
 from masked_pairs import plain_pair
 from pairs import planted_pair
+from tuning_rows import write_rows
 from vlm_factory import save_adapter, save_vlm
 
 from geochg.safety.telemetry import SWITCHES, switch_telemetry_off

@@ -68,7 +68,7 @@ def test_the_hider_is_put_there_once_and_finds_nothing_else(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "imported", ["geochg.training.checkpoints", "geochg.training.finetune.callbacks", "peft"]
+    "imported", ["geochg.training.checkpoints", "geochg.training.finetune.trainer", "peft"]
 )
 def test_the_real_ones_are_imported_in_silence(imported, tmp_path):
     pytest.importorskip("bitsandbytes")

@@ -28,7 +28,7 @@ _CHUNK = 50
 """Pairs made between two notes of how far the making is."""
 
 _TRIES = 300
-"""Pairs of labelled ground looked at for one of which can be told what changed."""
+"""Pairs of labelled ground that are made until the changes of one can be told."""
 
 _DATES = ("before", "after")
 
@@ -56,7 +56,7 @@ class LanguagePairs:
     folder: Path
 
     def __len__(self) -> int:
-        return _made(self.folder)
+        return _count_pairs(self.folder)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Not its open arrays: a process that is spawned would get all pairs through a pipe.
@@ -72,7 +72,7 @@ class LanguagePairs:
         counts, turns = ([(*entry,) for entry in text[name]] for name in ("counts", "turns"))
         return LanguagePair(before, after, counts, turns)
 
-    def changed(self, index: int) -> bool:
+    def has_changed(self, index: int) -> bool:
         """Whether anything changed in a pair; without reading its images."""
         return bool(self._text(index)["counts"])
 
@@ -86,9 +86,9 @@ def make_language_pairs(
     """Makes pairs of labelled ground in a folder, going on where an earlier call stopped.
 
     Args:
-        folder: Made when it is not there.
+        folder: The folder, which is made when it is not there.
         count: Pairs wanted in all.
-        grounds: To make them of; the same as before when the folder is not empty.
+        grounds: Grounds to make them of; the same as before when the folder is not empty.
         seed: Seed of the pairs.
         workers: Processes that make pairs; 0 for none beside this one.
 
@@ -99,7 +99,7 @@ def make_language_pairs(
     (folder / "texts").mkdir(parents=True, exist_ok=True)
     facts = {"count": count, "seed": seed, "grounds": len(grounds)}
     _check_same(folder, {**facts, "shares": shares_by_kind(grounds)})
-    source = _Samples(grounds, seed, range(_made(folder), count))
+    source = _Samples(grounds, seed, range(_count_pairs(folder), count))
     samples = iter(DataLoader(source, batch_size=None, num_workers=workers, collate_fn=_as_it_is))
     arrays = {name: _array(folder / f"{name}.npy", count) for name in _DATES}
     for start in range(source.numbers.start, count, _CHUNK):
@@ -130,9 +130,9 @@ class _Samples(Dataset[LanguagePair | None]):
     def __len__(self) -> int:
         return len(self.numbers)
 
-    def __getitem__(self, place: int) -> LanguagePair | None:
+    def __getitem__(self, index: int) -> LanguagePair | None:
         """The first pair whose changes can be told; None where there is none in `_TRIES`."""
-        rng = np.random.default_rng((self.seed, self.numbers[place]))
+        rng = np.random.default_rng((self.seed, self.numbers[index]))
         for _ in range(_TRIES):
             pair = self.maker.pair(rng)
             truth = pair_truth(pair, int(rng.integers(1 << 31)))
@@ -167,7 +167,7 @@ def _as_it_is(pair: Any) -> Any:  # noqa: ANN401
 # --- the folder ----------------------------------------------------------------------------------
 
 
-def _made(folder: Path) -> int:
+def _count_pairs(folder: Path) -> int:
     """Pairs that are whole: a chunk counts once its texts are written."""
     facts = json.loads((folder / "facts.json").read_text("utf-8"))
     chunks = 0

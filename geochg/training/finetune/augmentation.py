@@ -1,9 +1,9 @@
-"""Random crops and turns of a lesson's pictures, with answers that stay true.
+"""Random crops and rotations of a sample's pictures, with answers that stay true.
 
-Presence and places are read off the masks again after they moved with the pictures. A lesson is
-left as it is where its answer cannot be moved: without masks, or with such as do not tell of the
-whole picture what the answer does; where objects are counted; and where words speak of a place or
-of something that is no longer there.
+Presence and locations are read off the masks again after these moved with the pictures. A sample
+is left as it is where its answer cannot be moved: without masks, or with masks that do not bear
+the answer out; where objects are counted; and where words speak of a location or of something that
+is no longer in the picture.
 """
 
 from __future__ import annotations
@@ -17,26 +17,25 @@ import numpy as np
 
 from geochg.records import Locations, Presence, Task
 from geochg.tasks import SPECS
-from geochg.training.finetune.change_masks import ChangeMasks
-from geochg.training.finetune.sample import Lesson
+from geochg.training.finetune.sample import ChangeMasks, Sample
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_PLACES = re.compile(
+_LOCATION_WORDS = re.compile(
     r"\b(?:top|bottom|upper|lower|left|right|cent(?:er|re|ral)|middle|corner|edge|side|north|south"
     r"|east|west|around|near|along|between|beside|above|below)\w*\b",
     re.IGNORECASE,
 )
-_NUMBERS = re.compile(
+_NUMBER_WORDS = re.compile(
     r"\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|several|few|many|most|all|more)\b",
     re.IGNORECASE,
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Framing:
-    """How pictures may be framed anew.
+class Augmentation:
+    """The range of random crops and rotations.
 
     Attributes:
         crop: Least share (0-1) of the side that a crop keeps.
@@ -48,53 +47,56 @@ class Framing:
 
     @property
     def is_off(self) -> bool:
-        """Whether nothing is ever framed anew."""
+        """Whether pictures always stay as they are."""
         return self.crop == 1 and self.rotate_deg == 0
 
 
-def reframed(lesson: Lesson, framing: Framing, rng: np.random.Generator) -> Lesson:
-    """The lesson in a frame of chance, or as it is where its answer cannot follow.
+def augmented_sample(
+    sample: Sample, augmentation: Augmentation, rng: np.random.Generator
+) -> Sample:
+    """The sample in a random frame, or as it is where its answer cannot follow.
 
     The frame lies within the picture, so that no pixel is made up.
 
     Args:
-        lesson: As it was read.
-        framing: What frames there may be.
-        rng: Of the chances; a number drawn is drawn whatever becomes of the lesson.
+        sample: The sample as it was read.
+        augmentation: The range of the frames.
+        rng: Generator of the frame; it draws as many numbers whatever becomes of the sample.
     """
     share, angle_deg, row, col = (
-        rng.uniform(framing.crop, 1),
-        rng.uniform(-framing.rotate_deg, framing.rotate_deg),
+        rng.uniform(augmentation.crop, 1),
+        rng.uniform(-augmentation.rotate_deg, augmentation.rotate_deg),
         *rng.uniform(-1, 1, 2),
     )
-    if framing.is_off or lesson.masks is None:
-        return lesson
-    frame = _Frame.within(lesson.before.shape[1:], share, math.radians(angle_deg), (row, col))
-    masks = ChangeMasks(frame.nearest(lesson.masks.classes), frame.nearest(lesson.masks.directions))
-    said = _moved_answer(lesson, masks)
-    if said is None:
-        return lesson
+    if augmentation.is_off or sample.masks is None:
+        return sample
+    frame = _Frame.within(sample.before.shape[1:], share, math.radians(angle_deg), (row, col))
+    masks = ChangeMasks(frame.nearest(sample.masks.classes), frame.nearest(sample.masks.directions))
+    answers = _moved_answers(sample, sample.masks, masks)
+    if answers is None:
+        return sample
     return replace(
-        lesson,
-        before=frame.smooth(lesson.before),
-        after=frame.smooth(lesson.after),
+        sample,
+        before=frame.bilinear(sample.before),
+        after=frame.bilinear(sample.after),
         masks=masks,
-        said=said,
+        answers=answers,
     )
 
 
-def _moved_answer(lesson: Lesson, masks: ChangeMasks) -> tuple[str, ...] | None:
-    """The answer within a frame; None where it cannot be told."""
-    whole = lesson.masks
-    assert whole is not None
-    if lesson.task is Task.CAPTION:
-        told = " ".join(lesson.said)
+def _moved_answers(
+    sample: Sample, whole: ChangeMasks, masks: ChangeMasks
+) -> tuple[str, ...] | None:
+    """The answers within a frame; None where they cannot be known."""
+    if sample.task is Task.CAPTION:
+        text = " ".join(sample.answers)
         same = set(np.unique(masks.classes)) == set(np.unique(whole.classes))
-        return lesson.said if same and not (_PLACES.search(told) or _NUMBERS.search(told)) else None
-    if lesson.task not in (Task.PRESENCE, Task.LOCATE):
+        is_bound = _LOCATION_WORDS.search(text) or _NUMBER_WORDS.search(text)
+        return sample.answers if same and not is_bound else None
+    if sample.task not in (Task.PRESENCE, Task.LOCATE):
         return None
-    spec = SPECS[lesson.task]
-    answer = spec.parse(spec.joined(lesson.said), lesson.asked)
+    spec = SPECS[sample.task]
+    answer = spec.parse(spec.joined(sample.answers), sample.questions)
     # Answers may come from elsewhere, and know of changes that the masks leave out.
     if isinstance(answer, Presence) and answer.changed == whole.changed:
         return (SPECS[Task.PRESENCE].render(Presence(masks.changed)),)
@@ -105,7 +107,7 @@ def _moved_answer(lesson: Lesson, masks: ChangeMasks) -> tuple[str, ...] | None:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Frame:
-    """Where each pixel of a new picture comes from.
+    """The origin of each pixel of a new picture.
 
     Attributes:
         rows: `(height, width)` float64, row of the old picture.
@@ -117,32 +119,32 @@ class _Frame:
 
     @classmethod
     def within(
-        cls, shape: tuple[int, ...], share: float, angle: float, place: tuple[float, float]
+        cls, shape: tuple[int, ...], share: float, angle: float, offset: tuple[float, float]
     ) -> _Frame:
-        """A turned rectangle inside a picture.
+        """A rotated rectangle inside a picture.
 
         Args:
             shape: Height and width of the picture.
-            share: Of its sides, that the frame has before it is turned; less where it would not
-                fit.
-            angle: In radians.
-            place: Where it lies in the room there is, -1 to 1 from top to bottom and left to right.
+            share: Share of the picture's sides that the frame has before it is rotated; less where
+                it would not fit.
+            angle: The angle in radians.
+            offset: Position in the room that is left, -1 to 1 from top to bottom and left to right.
         """
         height, width = shape
         cos, sin = math.cos(angle), math.sin(angle)
-        turned = (
+        extent = (
             height * abs(cos) + width * abs(sin),
             width * abs(cos) + height * abs(sin),
         )
-        share = min(share, height / turned[0], width / turned[1])
+        share = min(share, height / extent[0], width / extent[1])
         rows, cols = np.meshgrid(
             (np.arange(height) - (height - 1) / 2) * share,
             (np.arange(width) - (width - 1) / 2) * share,
             indexing="ij",
         )
         middle = (
-            (height - 1) / 2 + place[0] * (height - share * turned[0]) / 2,
-            (width - 1) / 2 + place[1] * (width - share * turned[1]) / 2,
+            (height - 1) / 2 + offset[0] * (height - share * extent[0]) / 2,
+            (width - 1) / 2 + offset[1] * (width - share * extent[1]) / 2,
         )
         return cls(
             np.clip(middle[0] + cos * rows - sin * cols, 0, height - 1),
@@ -151,14 +153,13 @@ class _Frame:
 
     def nearest(self, mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """A mask in this frame."""
-        rows, cols = (np.rint(part).astype(np.intp) for part in (self.rows, self.cols))
-        found: NDArray[np.uint8] = mask[rows, cols]
-        return found
+        rows, cols = (np.rint(axis).astype(np.intp) for axis in (self.rows, self.cols))
+        return np.asarray(mask[rows, cols], np.uint8)
 
-    def smooth(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """A picture of some bands in this frame, by bilinear interpolation."""
+    def bilinear(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """A picture of some bands in this frame."""
         from scipy.ndimage import map_coordinates
 
-        places = np.stack([self.rows, self.cols])
-        bands = [map_coordinates(band, places, np.float32, order=1) for band in picture]
+        origins = np.stack([self.rows, self.cols])
+        bands = [map_coordinates(band, origins, np.float32, order=1) for band in picture]
         return np.clip(np.rint(np.stack(bands)), 0, 255).astype(np.uint8)

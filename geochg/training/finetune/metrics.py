@@ -1,6 +1,6 @@
-"""How well a pupil does on rows it has not learned: what early stopping looks at.
+"""Evaluation on held-out rows while training: the loss, and the metric of early stopping.
 
-What is asked, how, and what texts are worth is `geochg evaluate`'s own code, so that a metric here
+Questions, answers and scores of texts come from `geochg evaluate`'s own code, so that a metric here
 is the number there; but answers that make no sense, which a table leaves out of some of its means,
 always count as wrong here, and by more than "none" would: no run shall win by saying nothing.
 """
@@ -25,34 +25,34 @@ from geochg.models.deltavlm.processing import IGNORED
 from geochg.records import Counts, Locations, Presence, Task
 from geochg.tasks.lexicon import ASKED
 from geochg.training.finetune.options import Metric
-from geochg.training.finetune.sample import Lesson, Lessons
-from geochg.training.finetune.trainable_model import Pupil
+from geochg.training.finetune.sample import load_batches
+from geochg.training.finetune.trainable_model import TrainableModel
 
 if TYPE_CHECKING:
     from geochg.datasets.examples import Example
 
 LOWER_IS_BETTER = {Metric.LOSS, Metric.COUNT}
 
-TEXTS = (Task.CAPTION, Task.QUESTION, Task.DIALOGUE)
+_TEXT_TASKS = (Task.CAPTION, Task.QUESTION, Task.DIALOGUE)
 """The tasks whose answers are texts, in the order in which metrics of texts look for one."""
 
-_OF_ONE_TASK = {
+_TASK_OF_METRIC = {
     Metric.PRESENCE: Task.PRESENCE,
     Metric.COUNT: Task.COUNT,
     Metric.LOCATE: Task.LOCATE,
 }
 
 Gather = Callable[[list[Any]], list[Any]]
-"""Joins what all processes found, in each of them."""
+"""Joins the lists of all processes, in each of them."""
 
 
 @dataclass(frozen=True)
-class Exam:
-    """What a pupil is examined on.
+class ValidationSet:
+    """The rows on which a model is evaluated while it is trained.
 
     Attributes:
         examples: All rows that are held out; the loss is over these.
-        metric: What is watched.
+        metric: The metric of early stopping.
         items: The questions that the metric is about; none where it is the loss, or where no row
             asks for it.
     """
@@ -62,135 +62,141 @@ class Exam:
     items: Sequence[Item]
 
     @classmethod
-    def of(cls, examples: Sequence[Example], metric: Metric) -> Exam:
-        """The exam on some rows; those whose own answer cannot be read count for the loss only."""
+    def of(cls, examples: Sequence[Example], metric: Metric) -> ValidationSet:
+        """The set of some rows; those whose own answer cannot be read count for the loss only."""
         items = () if metric is Metric.LOSS else readable_items(examples)[0]
-        tasks = _tasks(metric, {item.question.task for item in items})
+        tasks = _tasks_of(metric, {item.question.task for item in items})
         return cls(examples, metric, [item for item in items if item.question.task in tasks])
 
 
-def _tasks(metric: Metric, there: set[Task]) -> tuple[Task, ...]:
-    """The tasks that a metric is about, of those that are asked."""
-    if metric in _OF_ONE_TASK:
-        return (_OF_ONE_TASK[metric],)
-    texts = tuple(task for task in TEXTS if task in there)
+def _tasks_of(metric: Metric, known: set[Task]) -> tuple[Task, ...]:
+    """The tasks that a metric is about, of those that are known to be asked."""
+    if metric in _TASK_OF_METRIC:
+        return (_TASK_OF_METRIC[metric],)
+    texts = tuple(task for task in _TEXT_TASKS if task in known)
     # As in a table of `geochg evaluate`, texts are scored among their like.
     return texts if metric is Metric.EXACT else texts[:1]
 
 
-class Share(NamedTuple):
-    """The part of an exam that one process takes.
+class ProcessShare(NamedTuple):
+    """The part of an evaluation that a process takes.
 
     Attributes:
-        place: Of the process among all.
-        processes: How many they are.
+        rank: Number of the process.
+        processes: Number of all processes.
         gather: See `Gather`.
     """
 
-    place: int = 0
+    rank: int = 0
     processes: int = 1
     gather: Gather = list
 
 
-ALONE = Share()
+WHOLE_EVALUATION = ProcessShare()
 
 
-def examined(pupil: Pupil, exam: Exam, batch: int, share: Share = ALONE) -> dict[str, float]:
-    """The loss, and the metric where the exam has questions for it.
+def evaluate(
+    model: TrainableModel,
+    validation: ValidationSet,
+    batch_size: int,
+    share: ProcessShare = WHOLE_EVALUATION,
+) -> dict[str, float]:
+    """The loss, and the metric where the validation set has questions for it.
 
     Args:
-        pupil: Left in the mode it was in.
-        exam: On what.
-        batch: Rows or pairs at once; only a few such batches are held in memory.
-        share: What this process takes of it; all get the same numbers.
+        model: The model, which is left in the mode it was in.
+        validation: The rows.
+        batch_size: Rows or pairs at once; only a few such batches are held in memory.
+        share: The part that this process takes; all processes get the same numbers.
 
     Returns:
         By name: `loss` as training computes it, the mean over tokens, with `seeing` added where
-        the pupil learns to see, which then stands beside it; `presence` and `exact`, accuracies;
-        `locate`, the micro F1 of cells; `count`, the mean absolute error; and the scores of texts
-        by the names of `evaluation.text_scores`. Shares are 0-1, CIDEr-D is 0-10.
+        the model learns from masks, which then stands beside it; `presence` and `exact`,
+        accuracies; `locate`, the micro F1 of cells; `count`, the mean absolute error; and the
+        scores of texts by the names of `evaluation.text_scores`. Shares are 0-1, CIDEr-D is 0-10.
     """
-    training = pupil.training
-    pupil.eval()
+    training = model.training
+    model.eval()
     try:
-        lost = list(_losses(pupil, exam.examples[share.place :: share.processes], batch))
-        rows = _answered(pupil, exam, batch, share)
+        examples = validation.examples[share.rank :: share.processes]
+        losses = list(_batch_losses(model, examples, batch_size))
+        rows = _answered_rows(model, validation, batch_size, share)
     finally:
-        pupil.train(training)
-    told = _mean_loss(share.gather(lost))
+        model.train(training)
+    metrics = _mean_losses(share.gather(losses))
     if rows := sorted(share.gather(rows), key=lambda row: row.item):
-        told[str(exam.metric)] = scored(exam.metric, rows)
-    return told
+        metrics[str(validation.metric)] = metric_score(validation.metric, rows)
+    return metrics
 
 
 # --- the loss ------------------------------------------------------------------------------------
 
 
-class _Lost(NamedTuple):
-    """What was lost on a batch: on words over all tokens, and on seeing over all pairs."""
+class _BatchLoss(NamedTuple):
+    """The losses of a batch: of its text summed over tokens, of its masks summed over pairs."""
 
-    words: float
+    text: float
     tokens: int
     seeing: float
     pairs: int
 
 
 @torch.no_grad()
-def _losses(pupil: Pupil, examples: Sequence[Example], batch: int) -> Iterator[_Lost]:
-    device = next(pupil.parameters()).device
-    for lessons in Lessons(examples, masks=pupil.wants_masks).batches(batch):
-        inputs = {name: part.to(device) for name, part in pupil.inputs(lessons).items()}
-        losses = pupil(**inputs)
-        pairs = _with_masks(lessons) if "seeing" in losses else 0
-        yield _Lost(
-            float(losses["words"]),
+def _batch_losses(
+    model: TrainableModel, examples: Sequence[Example], batch_size: int
+) -> Iterator[_BatchLoss]:
+    device = next(model.parameters()).device
+    for samples in load_batches(examples, model.wants_masks, batch_size):
+        inputs = {name: part.to(device) for name, part in model.inputs(samples).items()}
+        losses = model(**inputs)
+        pairs = sum(s.masks is not None for s in samples) if "seeing" in losses else 0
+        yield _BatchLoss(
+            float(losses["text"]),
             int((inputs["labels"] != IGNORED).sum()),
             float(losses["seeing"]) * pairs if pairs else 0.0,
             pairs,
         )
 
 
-def _with_masks(lessons: Sequence[Lesson]) -> int:
-    return sum(lesson.masks is not None for lesson in lessons)
-
-
-def _mean_loss(lost: Sequence[_Lost]) -> dict[str, float]:
-    tokens, pairs = sum(each.tokens for each in lost), sum(each.pairs for each in lost)
+def _mean_losses(batches: Sequence[_BatchLoss]) -> dict[str, float]:
+    tokens, pairs = sum(batch.tokens for batch in batches), sum(batch.pairs for batch in batches)
     if not tokens:
         return {}
-    loss = sum(each.words for each in lost) / tokens
+    loss = sum(batch.text for batch in batches) / tokens
     if not pairs:
         return {str(Metric.LOSS): loss}
-    seeing = sum(each.seeing for each in lost) / pairs
+    seeing = sum(batch.seeing for batch in batches) / pairs
     return {str(Metric.LOSS): loss + seeing, "seeing": seeing}
 
 
 # --- answers -------------------------------------------------------------------------------------
 
 
-def _answered(pupil: Pupil, exam: Exam, batch: int, share: Share) -> list[AnswerRow]:
-    """What the pupil says about this process's share of the pairs."""
-    pairs = list(dict.fromkeys(item.example.paths for item in exam.items))
-    mine = set(pairs[share.place :: share.processes])
-    if not mine:
+def _answered_rows(
+    model: TrainableModel, validation: ValidationSet, batch_size: int, share: ProcessShare
+) -> list[AnswerRow]:
+    """The model's answers about this process's share of the pairs."""
+    pairs = list(dict.fromkeys(item.example.paths for item in validation.items))
+    own_pairs = set(pairs[share.rank :: share.processes])
+    if not own_pairs:
         return []
-    model = pupil.model()
-    asked = [
+    change_model = model.change_model()
+    items = [
         (number, item)
-        for number, item in enumerate(exam.items)
-        if item.example.paths in mine and item.question.task in model.capabilities.tasks
+        for number, item in enumerate(validation.items)
+        if item.example.paths in own_pairs and item.question.task in change_model.capabilities.tasks
     ]
-    with closing(answer_rows(asked, model, batch)) as found:
-        return [row for rows in found for row in rows]
+    with closing(answer_rows(items, change_model, batch_size)) as groups:
+        return [row for rows in groups for row in rows]
 
 
-def scored(metric: Metric, rows: Sequence[AnswerRow]) -> float:
-    """What answers are worth.
+def metric_score(metric: Metric, rows: Sequence[AnswerRow]) -> float:
+    """The value of a metric over answers.
 
     Args:
         metric: Any but the loss.
-        rows: To questions that it is about, at least one; all of one task where it scores texts
-            against each other.
+        rows: Answers to questions that it is about, at least one; all of one task where it scores
+            texts against each other.
     """
     if metric is Metric.PRESENCE:
         return fmean(_is_right(row) for row in rows)
@@ -200,11 +206,10 @@ def scored(metric: Metric, rows: Sequence[AnswerRow]) -> float:
         return _cells_f1(rows)
     if metric is Metric.EXACT:
         return fmean(_is_exact(row) for row in rows)
-    written = ReferenceCorpus([_texts(row) for row in rows])
-    said = [text_of(row.answer) for row in rows]
-    return TextScores(said, written, (str(metric),), OptionalMetrics()).of(range(len(rows)))[
-        str(metric)
-    ]
+    references = ReferenceCorpus([_reference_texts(row) for row in rows])
+    texts = [text_of(row.answer) for row in rows]
+    scores = TextScores(texts, references, (str(metric),), OptionalMetrics())
+    return scores.of(range(len(rows)))[str(metric)]
 
 
 def _is_right(row: AnswerRow) -> bool:
@@ -217,38 +222,38 @@ def _is_right(row: AnswerRow) -> bool:
 
 
 def _count_errors(row: AnswerRow) -> list[int]:
-    """Of each class; one more than "none" would be off where the answer makes no sense."""
+    """The error of each class; one more than "none" would have where the answer makes no sense."""
     truth = row.truth.counts if isinstance(row.truth, Counts) else {}
     if not isinstance(row.answer, Counts):
-        return [truth.get(name, 0) + 1 for name in _classes(truth)]
-    said = row.answer.counts
-    return [abs(said.get(name, 0) - truth.get(name, 0)) for name in _classes(truth)]
+        return [truth.get(name, 0) + 1 for name in _class_names(truth)]
+    counts = row.answer.counts
+    return [abs(counts.get(name, 0) - truth.get(name, 0)) for name in _class_names(truth)]
 
 
 def _cells_f1(rows: Sequence[AnswerRow]) -> float:
     """Over all cells of all pairs; an answer that makes no sense names a cell that is not there."""
     right = wrong = 0
     for row in rows:
-        cells = row.truth.cells if isinstance(row.truth, Locations) else {}
-        there = {(name, cell) for name in _classes(cells) for cell in cells.get(name, ())}
+        truth = row.truth.cells if isinstance(row.truth, Locations) else {}
+        names = _class_names(truth)
+        true_cells = {(name, cell) for name in names for cell in truth.get(name, ())}
         if not isinstance(row.answer, Locations):
-            wrong += len(there) + 1
+            wrong += len(true_cells) + 1
             continue
-        named = row.answer.cells
-        said = {(name, cell) for name in _classes(cells) for cell in named.get(name, ())}
-        right, wrong = right + len(there & said), wrong + len(there ^ said)
+        cells = {(name, cell) for name in names for cell in row.answer.cells.get(name, ())}
+        right, wrong = right + len(true_cells & cells), wrong + len(true_cells ^ cells)
     return 2 * right / (2 * right + wrong) if right + wrong else 1.0
 
 
 def _is_exact(row: AnswerRow) -> bool:
-    said = text_of(row.answer).split()
-    return bool(said) and any(said == text.split() for text in _texts(row))
+    words = text_of(row.answer).split()
+    return bool(words) and any(words == text.split() for text in _reference_texts(row))
 
 
-def _texts(row: AnswerRow) -> tuple[str, ...]:
+def _reference_texts(row: AnswerRow) -> tuple[str, ...]:
     return row.truth.texts if isinstance(row.truth, References) else ()
 
 
-def _classes(told: Mapping[str, object]) -> tuple[str, ...]:
+def _class_names(truth: Mapping[str, object]) -> tuple[str, ...]:
     """The two that the prompts ask for, and others that a truth speaks of."""
-    return tuple(dict.fromkeys((*ASKED, *told)))
+    return tuple(dict.fromkeys((*ASKED, *truth)))

@@ -1,4 +1,4 @@
-"""What a fine-tuning run can be told, and the published recipes as presets."""
+"""Options of a fine-tuning run, and the published recipes as presets."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NOT_QUANTIZED = "none"
 
 
 class Schedule(StrEnum):
-    """How the learning rate goes on after the warm-up."""
+    """The learning rate after the warm-up."""
 
     COSINE = "cosine"
     LINEAR = "linear"
@@ -28,7 +28,7 @@ class Schedule(StrEnum):
 
 
 class Metric(StrEnum):
-    """What early stopping looks at, measured on the validation rows; see `metrics`."""
+    """The metric of early stopping, measured on the validation rows; see `metrics`."""
 
     LOSS = "loss"
     PRESENCE = "presence"
@@ -42,47 +42,47 @@ class Metric(StrEnum):
 
 @dataclass(frozen=True)
 class TuneOptions(Options):
-    """How a model is tuned.
+    """Options of a fine-tuning run.
 
-    A part is a name that the model's kind knows (`parts.py`) or a regular expression of module
-    names. A batch is what one process takes in one go.
+    A module group is a name that the model's kind knows (`adapters.MODULE_GROUPS`) or a regular
+    expression of module names. A batch is what a process computes at once.
 
     Attributes:
-        lora: Parts that get low-rank adapters.
-        full: Parts whose own weights are trained.
-        rank: Of the adapters.
-        alpha: Their weight is `alpha / rank`.
+        lora: Module groups that get low-rank adapters.
+        full: Module groups whose own weights are trained.
+        rank: Rank of the adapters.
+        alpha: Scale of the adapters: their weight is `alpha / rank`.
         dropout: Share (0-1) of an adapter's inputs that is dropped.
-        quantize: `4bit` (NF4, double quantisation), `8bit` or empty: how frozen weights are held.
-        prune: Share (0-1) of the language model's weights that is cut, the smallest first.
+        quantize: Precision of frozen weights: `4bit` (NF4, double quantisation), `8bit` or empty.
+        prune: Share (0-1) of the language model's weights that is pruned, the smallest first.
         epochs: Passes over the examples.
         steps: Optimizer steps instead of `epochs`; None for as many as `epochs` asks for.
         batch_size: Rows in a batch.
         accumulate: Batches a step.
-        learning_rate: Highest, after the warm-up.
-        weight_decay: Of AdamW.
+        learning_rate: Highest learning rate, after the warm-up.
+        weight_decay: Weight decay of AdamW.
         warmup: Steps in which the rate rises: a share of all when below one, else their number.
-        schedule: How the rate goes on.
+        schedule: Course of the rate after the warm-up.
         clip: Largest norm of a gradient; 0 for any.
-        samples: Examples learned from, drawn evenly from the tasks and from pairs with and
+        samples: Number of examples learned from, evenly from the tasks and from pairs with and
             without change; None for all.
-        validation_share: Share (0-1) of the pairs that is held out; void with rows of one's own.
+        validation_share: Share (0-1) of the pairs that is held out; void with own validation rows.
         evaluate_steps: Steps between evaluations; 0 for none.
-        metric: What is watched.
+        metric: Metric that tells the best weights.
         patience: Evaluations without a better metric after which training stops; 0 for never.
         save_steps: Steps between checkpoints.
-        keep: Checkpoints kept.
+        keep: Checkpoints to keep.
         crop: Least share (0-1) of a picture's side that a random crop keeps; 1 for no crops.
-        rotate_deg: Greatest angle by which pictures are turned.
-        seeing: Weight of the dense head's loss beside the words', where the head is trained.
+        rotate_deg: Greatest angle in degrees by which pictures are rotated.
+        seeing: Weight of the dense head's loss beside the text's, where the head is trained.
         bf16: Whether to compute in bfloat16; None for where that is fast.
         checkpointing: Whether activations are computed again to save memory.
         max_tokens: Most tokens of a row's text; longer rows lose their end.
         merge: Whether a whole model comes out rather than an adapter.
-        seed: Of all that is drawn.
-        processes: How it runs: processes that are expected under torchrun; None for any.
-        device: How it runs: `auto`, `cpu`, `cuda` or `mps`.
-        resume: How it runs: whether to go on with an unfinished run.
+        seed: Seed of all random choices.
+        processes: Processes that are expected under torchrun; None for any.
+        device: `auto`, `cpu`, `cuda` or `mps`.
+        resume: Whether to go on with an unfinished run.
     """
 
     BOUNDS: ClassVar[Mapping[str, tuple[float, float]]] = {
@@ -182,27 +182,27 @@ class TuneOptions(Options):
         super().__post_init__()
 
     @classmethod
-    def given(cls, values: Mapping[str, Any]) -> Self:
-        """As `from_dict`, of what somebody wrote on a command line or in a file.
+    def from_user(cls, values: Mapping[str, Any]) -> Self:
+        """As `from_dict`, from values that a user wrote on a command line or in a file.
 
-        Who names parts to train themselves wants no adapters unless parts for these are named too,
-        and `none` is a way to say that nothing is quantised.
+        With `full` there are no adapters unless `lora` is named too, and `none` stands for no
+        quantisation.
         """
-        found = dict(values)
-        if found.get("full"):
-            found.setdefault("lora", ())
-        if found.get("quantize") == NOT_QUANTIZED:
-            found["quantize"] = ""
-        return cls.from_dict(found)
+        values = dict(values)
+        if values.get("full"):
+            values.setdefault("lora", ())
+        if values.get("quantize") == NOT_QUANTIZED:
+            values["quantize"] = ""
+        return cls.from_dict(values)
 
     @property
     def bits(self) -> int | None:
-        """Of the quantised weights; None when they are not."""
+        """Bits of a frozen weight; None where it is not quantised."""
         return QUANTIZED[self.quantize]
 
     @property
     def gives_adapter(self) -> bool:
-        """Whether an adapter comes out; else a whole model, since its own weights changed."""
+        """Whether an adapter comes out; else a whole model, whose own weights changed."""
         return not (self.merge or self.full or self.prune)
 
 

@@ -1,7 +1,7 @@
-"""Magnitude pruning: the smallest weights are cut, and stay cut.
+"""Magnitude pruning: the smallest weights become zero, and stay zero.
 
-Own masks rather than `torch.nn.utils.prune`, whose reparametrised layers lose a merged adapter
-and save weights under names that nothing reads.
+Own pruning masks rather than `torch.nn.utils.prune`, whose reparametrised layers lose a merged
+adapter and save weights under names that nothing reads.
 """
 
 from __future__ import annotations
@@ -15,29 +15,27 @@ from torch import Tensor, nn
 
 from geochg.errors import ModelError, RunError
 from geochg.files.new_files import write_aside
-from geochg.training.finetune.module_groups import pruned_modules
-from geochg.training.finetune.run_folder import MASKS
+from geochg.training.finetune.adapters import pruned_modules
+from geochg.training.finetune.run_state import PRUNING_MASKS
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
 
-FILE = MASKS
-
-Masks = Mapping[str, Tensor]
+PruningMasks = Mapping[str, Tensor]
 """True where a weight stays, by the name of its layer."""
 
 
 @torch.no_grad()
-def magnitude_masks(model: nn.Module, share: float) -> Masks:
-    """Masks that cut the smallest weights of each linear layer of the language model.
+def magnitude_masks(model: nn.Module, share: float) -> PruningMasks:
+    """Pruning masks of the smallest weights of each linear layer of the language model.
 
     A layer loses the same share as the whole (Elgendi et al., Eqs. 6-7: a threshold a layer, a
-    target for all); embeddings, the output layer and what sees are left out. Of equal weights the
-    first ones go, so that the number that goes is exact.
+    target for all); embeddings, the output layer and the vision part are left out. Of equal
+    weights the first ones go, so that the number that goes is exact.
 
     Args:
-        model: With weights in full precision.
-        share: Of the weights that are cut, 0-1.
+        model: A network with weights in full precision.
+        share: Share (0-1) of the weights that is pruned.
 
     Raises:
         ModelError: If there is no such layer, or its weights are packed by quantisation.
@@ -46,15 +44,15 @@ def magnitude_masks(model: nn.Module, share: float) -> Masks:
     if not names:
         raise ModelError("the base has no language model to prune", "leave out --prune")
     masks: dict[str, Tensor] = {}
-    target, cut = 0.0, 0
+    target, removed = 0.0, 0
     for name in names:
         weight = model.get_submodule(name).weight
         assert isinstance(weight, Tensor)
         _refuse_packed(name, weight)
         target += share * weight.numel()
         # What one layer could not lose as a fraction of a weight, the next one does.
-        number = round(target) - cut
-        cut += number
+        number = round(target) - removed
+        removed += number
         order = weight.float().abs().flatten().argsort(stable=True)
         mask = torch.ones(weight.numel(), dtype=torch.bool, device=weight.device)
         mask[order[:number]] = False
@@ -63,8 +61,8 @@ def magnitude_masks(model: nn.Module, share: float) -> Masks:
 
 
 @torch.no_grad()
-def cut(model: nn.Module, masks: Masks) -> None:
-    """Sets what the masks cut to zero, in place.
+def apply_masks(model: nn.Module, masks: PruningMasks) -> None:
+    """Sets the pruned weights to zero, in place.
 
     Raises:
         ModelError: If the weights are packed, or are not those that the masks are of.
@@ -75,39 +73,39 @@ def cut(model: nn.Module, masks: Masks) -> None:
         weight.mul_(mask.to(weight.device, weight.dtype))
 
 
-def keep_cut(model: nn.Module, masks: Masks, optimizer: Optimizer) -> None:
-    """Cuts again after each step of an optimizer, which would let weights grow back."""
+def keep_masks_applied(model: nn.Module, masks: PruningMasks, optimizer: Optimizer) -> None:
+    """Applies masks again after each step of an optimizer, which would let weights grow back."""
     trained = {
         name: mask for name, mask in masks.items() if _weight(model, name, mask).requires_grad
     }
     if trained:
-        optimizer.register_step_post_hook(lambda *_: cut(model, trained))
+        optimizer.register_step_post_hook(lambda *_: apply_masks(model, trained))
 
 
 @torch.no_grad()
-def sparsity(model: nn.Module, masks: Masks) -> float:
+def sparsity(model: nn.Module, masks: PruningMasks) -> float:
     """The share (0-1) of zeros among the weights of the layers that have masks."""
     weights = [_weight(model, name, mask) for name, mask in masks.items()]
     zeros = sum(int((weight == 0).sum()) for weight in weights)
     return zeros / sum(weight.numel() for weight in weights)
 
 
-def check_cut(model: nn.Module, masks: Masks, share: float) -> float:
-    """The sparsity of a model in which all that was cut is still zero.
+def check_sparsity(model: nn.Module, masks: PruningMasks, share: float) -> float:
+    """The sparsity of a model in which all pruned weights are still zero.
 
     Args:
-        model: As it came out.
-        masks: What was cut.
-        share: Of the weights (0-1) that was to be cut.
+        model: The network that comes out of a run.
+        masks: Its pruning masks.
+        share: Share (0-1) of the weights that was to be pruned.
 
     Raises:
-        RunError: If something grew back, or the masks cut another share.
+        RunError: If weights grew back, or the masks prune another share.
     """
     weights = sum(mask.numel() for mask in masks.values())
-    gone = sum(int((~mask).sum()) for mask in masks.values())
-    if abs(gone - share * weights) > 1:
+    pruned = sum(int((~mask).sum()) for mask in masks.values())
+    if abs(pruned - share * weights) > 1:
         raise RunError(
-            f"the masks cut {gone} of {weights} weights, not a share of {share}",
+            f"the masks cut {pruned} of {weights} weights, not a share of {share}",
             "remove the run's folder, and start anew",
         )
     for name, mask in masks.items():
@@ -117,22 +115,22 @@ def check_cut(model: nn.Module, masks: Masks, share: float) -> float:
     return sparsity(model, masks)
 
 
-def save_masks(masks: Masks, folder: Path) -> None:
-    """Writes masks beside a model or its checkpoints."""
+def save_pruning_masks(masks: PruningMasks, folder: Path) -> None:
+    """Writes pruning masks beside a model or its checkpoints."""
     from safetensors.torch import save_file
 
-    with write_aside(folder / FILE) as aside:
+    with write_aside(folder / PRUNING_MASKS) as aside:
         save_file({name: mask.cpu().contiguous() for name, mask in masks.items()}, aside)
 
 
-def load_masks(folder: Path) -> Masks:
-    """The masks of a folder; none where there are none."""
+def load_pruning_masks(folder: Path) -> PruningMasks:
+    """Reads the pruning masks of a folder; none where there are none."""
     from safetensors.torch import load_file
 
-    if not (folder / FILE).is_file():
+    if not (folder / PRUNING_MASKS).is_file():
         return {}
     # Copies: a tensor that lies in the file keeps it open, and Windows then replaces no such file.
-    return {name: mask.clone() for name, mask in load_file(folder / FILE).items()}
+    return {name: mask.clone() for name, mask in load_file(folder / PRUNING_MASKS).items()}
 
 
 def _weight(model: nn.Module, name: str, mask: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""A grid of runs from one file, and the table of what came of them."""
+"""A sweep: the runs of a grid from one file, and the table of their results."""
 
 from __future__ import annotations
 
@@ -14,9 +14,8 @@ from geochg.errors import InputError, OptionError
 from geochg.files.same_run import refuse_another_run
 from geochg.files.text_file import parsed_json, read_text, read_toml
 from geochg.models.model_files import UNFINISHED
-from geochg.training.finetune.card import FILE
+from geochg.training.finetune import CARD
 from geochg.training.finetune.options import TuneOptions, preset
-from geochg.training.finetune.run_facts import compared
 
 TABLES = ("options", "grid", "runs")
 """What a sweep file may hold, beside `preset`."""
@@ -29,9 +28,9 @@ class SweepRun:
     """One run of a sweep.
 
     Attributes:
-        name: Of its folder: what sets it apart from the others.
-        varied: Options that set it apart.
-        options: All of them.
+        name: Name of its folder, made of the options that set it apart from the others.
+        varied: These options.
+        options: All options.
     """
 
     name: str
@@ -55,16 +54,16 @@ def read_sweep(file: Path, given: Mapping[str, Any]) -> list[SweepRun]:
 
     Args:
         file: The file.
-        given: Options over those of the file, the same in all runs.
+        given: Options that the user gave over those of the file, the same in all runs.
 
     Raises:
         InputError: If it cannot be read.
         OptionError: If it holds something unknown, or two runs are the same.
     """
-    told = _read(file)
-    common = preset(str(told["preset"])) if "preset" in told else {}
-    common |= told.get("options", {})
-    grid, extra = told.get("grid", {}), told.get("runs", [{}])
+    content = _read_tables(file)
+    common = preset(str(content["preset"])) if "preset" in content else {}
+    common |= content.get("options", {})
+    grid, extra = content.get("grid", {}), content.get("runs", [{}])
     for name, values in grid.items():
         if not isinstance(values, list) or not values:
             raise OptionError(
@@ -75,55 +74,58 @@ def read_sweep(file: Path, given: Mapping[str, Any]) -> list[SweepRun]:
     ]
     if len(combinations) * len(extra) > MOST_RUNS:
         raise OptionError(f"{file} asks for {len(combinations) * len(extra)} runs", "shorten it")
-    found = [_run({**more, **cell}, common, given) for more in extra for cell in combinations]
-    names = [run.name for run in found]
+    runs = [_sweep_run({**more, **cell}, common, given) for more in extra for cell in combinations]
+    names = [run.name for run in runs]
     if twice := [name for name in names if names.count(name) > 1]:
         raise OptionError(f"{file} asks for {twice[0]} twice", "leave one out")
-    return found
+    return runs
 
 
 def is_done(folder: Path) -> bool:
     """Whether a run of a sweep came to its end."""
-    return (folder / FILE).is_file() and not (folder / UNFINISHED).exists()
+    return (folder / CARD).is_file() and not (folder / UNFINISHED).exists()
 
 
-def check_done(folder: Path, facts: Mapping[str, Any]) -> None:
-    """Refuses a run that was done otherwise than it would be now.
+def check_done(folder: Path, state: Mapping[str, Any]) -> None:
+    """Refuses a run that was done with something else than it would be now.
 
     Args:
-        folder: Of the run, see `is_done`.
-        facts: See `Plan.facts`.
+        folder: The run's folder, see `is_done`.
+        state: See `TrainingPlan.run_state`.
 
     Raises:
         InputError: If its card cannot be read.
         OptionError: If its base, its rows or its options were others.
     """
-    refuse_another_run(compared(_card(folder), facts), compared(facts, facts), folder)
+    from geochg.training.finetune.run_state import comparable_state
+
+    begun = comparable_state(_read_card(folder), state)
+    refuse_another_run(begun, comparable_state(state, state), folder)
 
 
-def swept(
+def sweep_results(
     runs: Sequence[SweepRun], folder: Path, failed: Mapping[str, str] = MappingProxyType({})
 ) -> list[dict[str, Any]]:
-    """What is known of the runs of a sweep, as rows: what was varied, and what came of it.
+    """The runs of a sweep as rows: the options that were varied, and the results.
 
     Args:
-        runs: Of the sweep.
-        folder: That holds theirs.
-        failed: Why, by the names of those that did.
+        runs: Runs of the sweep.
+        folder: Folder that holds the runs' folders.
+        failed: Messages of failed runs by their names.
     """
     rows = []
     for run in runs:
         row: dict[str, Any] = {"run": run.name, **run.varied}
         if is_done(folder / run.name):
-            row |= _card(folder / run.name)["results"]
+            row |= _read_card(folder / run.name)["results"]
         elif run.name in failed:
             row["failed"] = failed[run.name]
         rows.append(row)
     return rows
 
 
-def _card(folder: Path) -> dict[str, Any]:
-    file = folder / FILE
+def _read_card(folder: Path) -> dict[str, Any]:
+    file = folder / CARD
     try:
         card = parsed_json(read_text(file))
     except ValueError as error:
@@ -133,34 +135,34 @@ def _card(folder: Path) -> dict[str, Any]:
     return card
 
 
-def table(rows: Sequence[Mapping[str, Any]]) -> str:
+def markdown_table(rows: Sequence[Mapping[str, Any]]) -> str:
     """The rows as a Markdown table; what a run lacks stays blank."""
     names = list(dict.fromkeys(name for row in rows for name in row))
     lines = [names, ["---"] * len(names)]
-    lines += [[_shown(row.get(name, "")) for name in names] for row in rows]
+    lines += [[_table_cell(row.get(name, "")) for name in names] for row in rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def _read(file: Path) -> dict[str, Any]:
-    told = read_toml(file, "sweep", "see docs/training.md")
-    if unknown := sorted(set(told) - {"preset", *TABLES}):
+def _read_tables(file: Path) -> dict[str, Any]:
+    content = read_toml(file, "sweep", "see docs/training.md")
+    if unknown := sorted(set(content) - {"preset", *TABLES}):
         raise OptionError(
             f"{file} holds {unknown[0]!r}", f"it may hold preset, {', '.join(TABLES)}"
         )
-    wrong = [name for name in ("options", "grid") if not isinstance(told.get(name, {}), dict)]
-    runs = told.get("runs", [])
+    wrong = [name for name in ("options", "grid") if not isinstance(content.get(name, {}), dict)]
+    runs = content.get("runs", [])
     if not isinstance(runs, list) or not all(isinstance(run, dict) for run in runs):
         wrong.append("runs")
     if wrong:
         raise OptionError(f"{file}: {wrong[0]} is no table", "see docs/training.md")
-    return told
+    return content
 
 
-def _run(
+def _sweep_run(
     varied: Mapping[str, Any], common: Mapping[str, Any], given: Mapping[str, Any]
 ) -> SweepRun:
     kept = {name: value for name, value in varied.items() if name not in given}
-    options = TuneOptions.given({**common, **kept, **given})
+    options = TuneOptions.from_user({**common, **kept, **given})
     name = "-".join(f"{name}_{_slug(value)}" for name, value in kept.items()) or "run"
     return SweepRun(name, kept, options)
 
@@ -172,7 +174,7 @@ def _slug(value: object) -> str:
     return safe.strip(".") or "none"
 
 
-def _shown(value: object) -> str:
+def _table_cell(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
     return " ".join(str(value).replace("|", "\\|").split())

@@ -1,4 +1,4 @@
-"""A model that is being tuned: how lessons become its inputs, and what it loses on them."""
+"""The model that is trained: its inputs from samples, and its losses."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from torch.nn import functional
 
 from geochg.errors import InputError
 from geochg.models.deltavlm.processing import IGNORED
-from geochg.training.finetune.sample import Lesson
+from geochg.training.finetune.sample import Sample
 
 if TYPE_CHECKING:
     from geochg.models.base import ChangeModel
 
 
-class Pupil(nn.Module, ABC):
+class TrainableModel(nn.Module, ABC):
     """Holds the network that is trained, with adapters in place.
 
     Args:
-        network: The base, changed in place by whoever adapts it.
+        network: The base model's network; adapters change it in place.
 
     Attributes:
         adapter: PEFT's view of the network; None while it has no adapters.
-        folder: Of the base: what is not weights lies there.
-        wants_masks: Whether it learns to see by masks; known once it is marked what is trained.
+        folder: Folder of the base model, which also holds what is not weights.
+        wants_masks: Whether it learns from masks; known once the trained parameters are marked.
     """
 
     adapter: Any
@@ -48,8 +48,8 @@ class Pupil(nn.Module, ABC):
             super().__setattr__(name, value)
 
     @abstractmethod
-    def inputs(self, lessons: Sequence[Lesson]) -> dict[str, Any]:
-        """Arguments of `forward` for some lessons; `labels` is `(rows, tokens)` int64.
+    def inputs(self, samples: Sequence[Sample]) -> dict[str, Any]:
+        """Arguments of `forward` for a batch of samples; `labels` is `(rows, tokens)` int64.
 
         The labels are `IGNORED` but on the answers, all of them where there are several turns.
         """
@@ -59,49 +59,49 @@ class Pupil(nn.Module, ABC):
         """See `forward`."""
 
     @abstractmethod
-    def model(self) -> ChangeModel:
+    def change_model(self) -> ChangeModel:
         """The network as it is now, as a change model that can be asked."""
 
     @abstractmethod
     def save(self, folder: Path) -> None:
         """Writes the whole network, without adapters, as a model folder."""
 
-    def reword(self, sentence: str) -> None:
-        """Says this of pairs without change, where the network's own words are not asked for."""
+    def set_no_change_sentence(self, sentence: str) -> None:
+        """Sets the sentence for pairs without change, where the network's own is not asked for."""
 
-    def save_wording(self, folder: Path) -> None:
-        """Keeps beside an adapter what `reword` changed."""
+    def save_no_change_sentence(self, folder: Path) -> None:
+        """Keeps beside an adapter what `set_no_change_sentence` changed."""
 
-    def learns_to_see(self) -> bool:
-        """Whether a part is trained that masks teach."""
+    def learns_from_masks(self) -> bool:
+        """Whether a module is trained that masks teach."""
         return False
 
-    def finish(self, folder: Path) -> None:
+    def export_runtime(self, folder: Path) -> None:
         """Adds to a saved folder what makes it run faster; the network is of no use afterwards."""
 
     def forward(self, **inputs: Any) -> dict[str, Tensor]:  # noqa: ANN401
-        """What is lost on some lessons.
+        """The losses on a batch.
 
         Returns:
-            `words`, the sum of the cross-entropy over the tokens of the answers, and where the
-            network also learns to see `seeing`, a mean over the batch.
+            `text`, the sum of the cross-entropy over the tokens of the answers, and where the
+            network also learns from masks `seeing`, a mean over the batch.
         """
         return self.losses(inputs)
 
-    def train(self, mode: bool = True) -> Pupil:
-        """Into training mode, but for batch norms: few pairs give no statistics of their own."""
+    def train(self, mode: bool = True) -> TrainableModel:
+        """Sets training mode, but not of batch norms: few pairs give no statistics of their own."""
         super().train(mode)
         for module in self.modules():
             if isinstance(module, nn.modules.batchnorm._BatchNorm):
                 module.eval()
         return self
 
-    def trained(self) -> dict[str, nn.Parameter]:
+    def trained_parameters(self) -> dict[str, nn.Parameter]:
         """The parameters that are trained, by name."""
         return {name: part for name, part in self.named_parameters() if part.requires_grad}
 
 
-def words_loss(logits: Tensor, labels: Tensor) -> Tensor:
+def text_loss(logits: Tensor, labels: Tensor) -> Tensor:
     """The sum of the cross-entropy, float32.
 
     Args:
@@ -113,30 +113,33 @@ def words_loss(logits: Tensor, labels: Tensor) -> Tensor:
     )
 
 
-def check_room(labels: Iterable[Sequence[int]], asked: Sequence[str], room: int) -> None:
+def check_answer_room(
+    labels: Iterable[Sequence[int]], questions: Sequence[str], max_tokens: int
+) -> None:
     """Refuses rows that lost all of their answer, from which nothing could be learned.
 
     Args:
-        labels: Of each row as it was cut.
-        asked: The last question of each row.
-        room: Most tokens of a row.
+        labels: Labels of each row as it was cut.
+        questions: Last question of each row.
+        max_tokens: Most tokens of a row.
 
     Raises:
-        InputError: If there is one.
+        InputError: If there is such a row.
     """
-    for row, question in zip(labels, asked, strict=True):
+    for row, question in zip(labels, questions, strict=True):
         if all(label == IGNORED for label in row):
             raise InputError(
-                f"a question takes more than {room} tokens: {question[:40]!r}", "raise --max-tokens"
+                f"a question takes more than {max_tokens} tokens: {question[:40]!r}",
+                "raise --max-tokens",
             )
 
 
-def learns(module: nn.Module | None) -> bool:
+def has_trained_parameters(module: nn.Module | None) -> bool:
     """Whether anything in a module is trained."""
     return module is not None and any(part.requires_grad for part in module.parameters())
 
 
-def padded(rows: Sequence[Sequence[int]], filler: int) -> Tensor:
-    """`(rows, longest)` int64, filled up on the right."""
+def padded_rows(rows: Sequence[Sequence[int]], filler: int) -> Tensor:
+    """`(rows, longest)` int64, padded on the right."""
     longest = max(map(len, rows))
     return torch.tensor([[*row, *[filler] * (longest - len(row))] for row in rows])

@@ -1,4 +1,4 @@
-"""Which example is learned when: drawn once, by number, so that a run can go on anywhere."""
+"""The examples that are learned from and held out, and the samples of a run by their number."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from torch.utils.data import Dataset
 
 from geochg.datasets.groups import connected_groups
 from geochg.errors import InputError
-from geochg.training.finetune.augmentation import Framing, reframed
-from geochg.training.finetune.sample import Lesson, lesson_of
+from geochg.training.finetune.augmentation import Augmentation, augmented_sample
+from geochg.training.finetune.sample import Sample, load_sample
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
     from geochg.datasets.examples import Example
 
 
-_LEARNED = ("", "train")
-"""Parts that are learned from; rows that say nothing are too."""
+_TRAINING_SPLITS = ("", "train")
+"""Splits that are learned from; rows that name none are too."""
 
 
-class Parts(NamedTuple):
+class Splits(NamedTuple):
     """The examples that are learned from, and those that are held out.
 
     Attributes:
-        training: To learn from.
-        validation: Held out.
-        left_out: How many rows are neither, by the part that they say they belong to.
+        training: Examples to learn from.
+        validation: Examples that are held out.
+        left_out: Number of rows that are neither, by the split that they name.
     """
 
     training: list[Example]
@@ -41,133 +41,140 @@ class Parts(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Course(Dataset[Lesson]):
-    """The lessons of a run by their number.
+class TrainingSet(Dataset[Sample]):
+    """The samples of a run by their number.
 
-    A lesson depends on its number and the fields only, whichever process asks for it.
+    A sample depends on its number and the fields only, whichever process asks for it, so that a
+    run can go on anywhere.
 
     Attributes:
-        examples: To learn from.
-        order: `(lessons,)`: which example comes when.
-        framing: How pictures are framed anew.
-        seed: Of the frames.
-        masks: Whether masks beside the pictures are read; frames need them.
+        examples: Examples to learn from.
+        order: `(samples,)`: the example of each sample.
+        augmentation: The range of crops and rotations.
+        seed: Seed of these.
+        masks: Whether masks beside the pictures are read; augmentation needs them.
     """
 
     examples: Sequence[Example]
     order: NDArray[np.intp]
-    framing: Framing
+    augmentation: Augmentation
     seed: int
     masks: bool
 
     def __len__(self) -> int:
         return len(self.order)
 
-    def __getitem__(self, number: int) -> Lesson:
-        lesson = lesson_of(self.examples[int(self.order[number])], self.masks)
-        return reframed(lesson, self.framing, np.random.default_rng((self.seed, 1, number)))
+    def __getitem__(self, number: int) -> Sample:
+        sample = load_sample(self.examples[int(self.order[number])], self.masks)
+        rng = np.random.default_rng((self.seed, 1, number))
+        return augmented_sample(sample, self.augmentation, rng)
 
 
-def passes(count: int, length: int, seed: int) -> NDArray[np.intp]:
-    """Examples in an order of chance, all of them before one comes again.
+def example_order(count: int, length: int, seed: int) -> NDArray[np.intp]:
+    """Numbers of examples in random order, all of them before any comes again.
 
     Args:
-        count: How many there are.
-        length: How many are wanted.
-        seed: Of the order.
+        count: Number of examples.
+        length: Numbers wanted.
+        seed: Seed of the order.
     """
     rng = np.random.default_rng((seed, 0))
-    rounds = [rng.permutation(count) for _ in range(-(-length // count))]
-    return np.concatenate([np.empty(0, np.intp), *rounds])[:length].astype(np.intp)
+    passes = [rng.permutation(count) for _ in range(-(-length // count))]
+    return np.concatenate([np.empty(0, np.intp), *passes])[:length].astype(np.intp)
 
 
-def parts_of(examples: Sequence[Example], own: Sequence[Example], share: float, seed: int) -> Parts:
-    """What is learned from and what is held out.
+def split_examples(
+    examples: Sequence[Example], own_validation: Sequence[Example], share: float, seed: int
+) -> Splits:
+    """The examples that are learned from and those that are held out.
 
-    Rows that say which part they belong to stay there, and test rows are never learned from. Else
-    pairs are held out by chance, together with all that show the same ground: tiles of one scene,
-    rows of one location, and pairs that share a picture, as the links of a chain do.
+    Rows that name a split stay in it, and test rows are never learned from. Else pairs are held
+    out at random, together with all that show the same ground: tiles of one scene, rows of one
+    location, and pairs that share a picture, as the links of a chain do.
 
     Args:
         examples: The rows.
-        own: Rows of one's own to validate on; may be empty.
-        share: Of the pairs, 0-1, that is held out where neither says otherwise.
-        seed: Of the choice.
+        own_validation: The user's own rows to validate on; may be empty.
+        share: Share (0-1) of the pairs that is held out where neither decides it.
+        seed: Seed of the choice.
 
     Raises:
         InputError: If nothing is left to learn from.
     """
-    held_parts = () if own else ("val",)
-    learned = [e for e in examples if e.split in _LEARNED]
-    held = list(own) or [e for e in examples if e.split in held_parts]
-    left_out = Counter(e.split for e in examples if e.split not in (*_LEARNED, *held_parts))
-    if not learned:
-        there = Counter(e.split for e in examples)
-        told = ", ".join(f"{number} of {part!r}" for part, number in sorted(there.items()))
+    held_splits = () if own_validation else ("val",)
+    training = [e for e in examples if e.split in _TRAINING_SPLITS]
+    validation = list(own_validation) or [e for e in examples if e.split in held_splits]
+    left_out = Counter(
+        e.split for e in examples if e.split not in (*_TRAINING_SPLITS, *held_splits)
+    )
+    if not training:
+        numbers = sorted(Counter(e.split for e in examples).items())
+        text = ", ".join(f"{number} of {split!r}" for split, number in numbers)
         raise InputError(
-            f"there are no rows to learn from{f', only {told}' if told else ''}",
+            f"there are no rows to learn from{f', only {text}' if text else ''}",
             "name training rows; those of a val or test part are never learned from",
         )
-    if not held and share:
-        found = _grounds(learned)
-        places = sorted(set(found))
+    if not validation and share:
+        scenes = _scene_numbers(training)
+        names = sorted(set(scenes))
         rng = np.random.default_rng((seed, 2))
-        count = min(max(1, round(share * len(places))), len(places) - 1)
-        out = {places[index] for index in rng.permutation(len(places))[:count]}
-        held = [e for e, place in zip(learned, found, strict=True) if place in out]
-        learned = [e for e, place in zip(learned, found, strict=True) if place not in out]
-    return Parts(learned, held, left_out)
+        count = min(max(1, round(share * len(names))), len(names) - 1)
+        held = {names[index] for index in rng.permutation(len(names))[:count]}
+        validation = [e for e, scene in zip(training, scenes, strict=True) if scene in held]
+        training = [e for e, scene in zip(training, scenes, strict=True) if scene not in held]
+    return Splits(training, validation, left_out)
 
 
-def balanced(examples: Sequence[Example], count: int | None, seed: int) -> list[Example]:
-    """Some examples, as many of each task and of changed and unchanged pairs as there are.
+def balanced_subset(examples: Sequence[Example], count: int | None, seed: int) -> list[Example]:
+    """Some examples, evenly from the tasks and from changed and unchanged pairs.
 
     Args:
-        examples: All.
-        count: How many are wanted; None for all.
-        seed: Of the choice.
+        examples: All examples.
+        count: Number of examples wanted; None for all.
+        seed: Seed of the choice.
     """
     if count is None or count >= len(examples):
         return list(examples)
     rng = np.random.default_rng((seed, 3))
     kinds: dict[tuple[str, str], list[int]] = defaultdict(list)
-    for place in rng.permutation(len(examples)).tolist():
-        example = examples[place]
-        kinds[str(example.task), str(example.changed)].append(place)
-    found: list[int] = []
+    for index in rng.permutation(len(examples)).tolist():
+        example = examples[index]
+        kinds[str(example.task), str(example.changed)].append(index)
+    subset: list[int] = []
     queues = [kinds[kind] for kind in sorted(kinds)]
-    while len(found) < count:
+    while len(subset) < count:
         for queue in queues:
-            if queue and len(found) < count:
-                found.append(queue.pop())
-    return [examples[place] for place in sorted(found)]
+            if queue and len(subset) < count:
+                subset.append(queue.pop())
+    return [examples[index] for index in sorted(subset)]
 
 
-def seen_before(parts: Parts) -> int:
-    """Rows held out that show a picture or a location which is also learned from.
+def count_leaks(splits: Splits) -> int:
+    """Number of held-out rows that show a picture or a location which is also learned from.
 
-    Tiles of one scene may lie in both parts: who cut them can have kept them apart on the ground.
+    Tiles of one scene may lie in both splits: whoever cut them can have kept them apart on the
+    ground.
     """
-    learned = {key for keys in _shown(parts.training) for key in keys}
-    return sum(not learned.isdisjoint(keys) for keys in _shown(parts.validation))
+    learned = {key for keys in _pictures_and_locations(splits.training) for key in keys}
+    held = _pictures_and_locations(splits.validation)
+    return sum(not learned.isdisjoint(keys) for keys in held)
 
 
-def _grounds(examples: Sequence[Example]) -> list[int]:
-    """Of each example a number of the ground it shows, the same for all that share some of it."""
-    keys = _shown(examples)
-    for example, each in zip(examples, keys, strict=True):
+def _scene_numbers(examples: Sequence[Example]) -> list[int]:
+    """A number of the ground that each example shows, the same for all that share some of it."""
+    keys = _pictures_and_locations(examples)
+    for example, own_keys in zip(examples, keys, strict=True):
         if example.scene_window is not None:
-            each.add(("scene", example.scene_window.scene))
+            own_keys.add(("scene", example.scene_window.scene))
     return connected_groups(keys)
 
 
-def _shown(examples: Sequence[Example]) -> list[set[tuple[str, str]]]:
-    """Of each example its pictures and its location."""
+def _pictures_and_locations(examples: Sequence[Example]) -> list[set[tuple[str, str]]]:
     # Many rows speak of one picture, and to resolve a path asks the disk.
     paths = {path for example in examples for path in example.paths}
     real = {path: str(path.resolve()) for path in paths}
-    shown = [{("picture", real[path]) for path in example.paths} for example in examples]
-    for example, keys in zip(examples, shown, strict=True):
+    keys = [{("picture", real[path]) for path in example.paths} for example in examples]
+    for example, own_keys in zip(examples, keys, strict=True):
         if example.location:
-            keys.add(("location", example.location))
-    return shown
+            own_keys.add(("location", example.location))
+    return keys

@@ -32,7 +32,7 @@ def test_pairs_have_images_and_rows_of_all_tasks(tmp_path):
             assert date.shape == (3, SIDE_PX, SIDE_PX)
             assert date.dtype == np.uint8
             assert np.ptp(date) > 30
-        assert pairs.changed(index) == bool(pair.counts)
+        assert pairs.has_changed(index) == bool(pair.counts)
         assert all(question and answer for _, question, answer in pair.turns)
         texts = {task: answer for task, _, answer in pair.turns}
         assert texts["presence"] == ("Yes" if pair.counts else "No")

@@ -78,7 +78,7 @@ class Corners:
         counts = [("building", "appeared", number)] if number else []
         return LanguagePair(before, after, counts, turns)
 
-    def changed(self, index):
+    def has_changed(self, index):
         return index < 2
 
 

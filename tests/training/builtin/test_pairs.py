@@ -7,7 +7,7 @@ from geochg.datasets.ground.covers import ANY, NOTHING, UNKNOWN_CHANGE, Cover
 from geochg.datasets.ground.labelled import LabelledGround
 from geochg.training.builtin import pairs as pairs_module
 from geochg.training.builtin.augmentation import varied_date
-from geochg.training.builtin.pairs import PairMaker, stacked
+from geochg.training.builtin.pairs import PairMaker, pair_batch
 
 SIDE_PX = 64
 FIELD = Cover.LOW | Cover.BARE
@@ -23,7 +23,7 @@ def small(monkeypatch):
 def plain(monkeypatch):
     """Both dates are shown as they were put together."""
     monkeypatch.setattr(pairs_module, "varied_date", lambda image, rng, strength: image)
-    monkeypatch.setattr(pairs_module, "_shifted", lambda image, rng: image)
+    monkeypatch.setattr(pairs_module, "_subpixel_shift", lambda image, rng: image)
 
 
 def image(seed, bands=3, side=96, level=120):
@@ -232,7 +232,7 @@ def test_fine_imagery_has_no_clouds_put_in():
 
 
 def test_a_batch_is_tensors():
-    batch = stacked(list(made([built(teaches_change=False)], 3)))
+    batch = pair_batch(list(made([built(teaches_change=False)], 3)))
     assert batch["before"].shape == batch["after"].shape == (3, 4, SIDE_PX, SIDE_PX)
     assert batch["change"].shape == batch["cover_before"].shape == (3, SIDE_PX, SIDE_PX)
     assert batch["teaches_change"].tolist() == [False] * 3

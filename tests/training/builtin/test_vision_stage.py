@@ -17,7 +17,7 @@ from geochg.training.builtin.vision_stage import (
     VisionOptions,
     VisionStage,
     average_checkpoints,
-    normalised,
+    normalised_images,
     train_vision,
 )
 
@@ -118,13 +118,13 @@ def test_a_missing_infrared_is_told_as_none():
     images = torch.rand(1, 4, 8, 8)
     images[:, 3] = -1
     config = tiny_config(image_mean=(0.5,) * 3, image_std=(0.5,) * 3)
-    found = normalised(images)
+    found = normalised_images(images)
     assert torch.allclose(found[:, :3] * 0.5 + 0.5, images[:, :3], atol=1e-6)
     assert found[0, 3, 0, 0] * 0.5 + 0.5 == NO_INFRARED
     colors = colors_of(found, config, 4)
     assert not colors[:, 3:].any()
     images[:, 3] = 0.8
-    assert (colors_of(normalised(images), config, 4)[:, -1] == 1).all()
+    assert (colors_of(normalised_images(images), config, 4)[:, -1] == 1).all()
 
 
 def test_a_stopped_training_goes_on_from_its_checkpoint(tmp_path):
