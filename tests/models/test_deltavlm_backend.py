@@ -381,7 +381,7 @@ def test_other_shapes_are_refused(copy):
     ("change", "message"),
     [
         (lambda w: w.pop("query_tokens"), "has no weight 'query_tokens'"),
-        (lambda w: w.update(extra=torch.zeros(1)), "not of this model, extra"),
+        (lambda w: w.update(extra=torch.zeros(1)), "not of this model, 'extra"),
     ],
 )
 def test_missing_and_left_over_weights_are_named(copy, change, message):
