@@ -70,10 +70,10 @@ def _point(text: str | None) -> tuple[float, float] | None:
 def _questions() -> Iterator[str]:
     """Line by line; with a prompt where someone types."""
     for line in _typed() if sys.stdin.isatty() else _piped(sys.stdin.buffer):
-        asked = line.strip()
-        if not asked or asked.lower() in _ENDS:
+        question = line.strip()
+        if not question or question.lower() in _ENDS:
             return
-        yield asked
+        yield question
 
 
 def _typed() -> Iterator[str]:
