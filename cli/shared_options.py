@@ -95,11 +95,10 @@ def json_option(result: str) -> Callable[[Command], Command]:
     """`--json`, of what a command gives.
 
     Args:
-        what: Result that is printed, in words.
+        result: Result that is printed, in words.
     """
-    return click.option(
-        "--json", "as_json", is_flag=True, help=f"Print {result} as JSON on stdout."
-    )
+    text = f"Print {result} as JSON on stdout."
+    return click.option("--json", "as_json", is_flag=True, help=text)
 
 
 def model_options(default: str) -> Callable[[Command], Command]:

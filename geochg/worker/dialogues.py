@@ -14,48 +14,48 @@ from geochg.worker.parameters import PairParameters
 if TYPE_CHECKING:
     from geochg.pipeline.dialogue import Dialogue
 
-MOST_TALKS = 4
-"""Places kept open; each holds its model and its pixels."""
+MOST_DIALOGUES = 4
+"""Dialogues kept open; each holds its model and its pixels."""
 
 Key = tuple[str, str, str, tuple[float, float] | None]
 
 
 @dataclass
-class _Talk:
+class _OpenDialogue:
     """A dialogue, for one thread at a time."""
 
     lock: Lock = field(default_factory=Lock)
     dialogue: Dialogue | None = None
 
 
-class Talks:
+class OpenDialogues:
     """The dialogues opened last."""
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._kept: OrderedDict[Key, _Talk] = OrderedDict()
+        self._kept: OrderedDict[Key, _OpenDialogue] = OrderedDict()
 
     @contextmanager
     def dialogue(
         self, pair: PairParameters, at: tuple[float, float] | None, open_it: Callable[[], Dialogue]
     ) -> Iterator[Dialogue]:
-        """A dialogue for this thread alone; opened where it is not kept.
+        """Gives a dialogue to this thread alone, opened where none is kept.
 
         Args:
             pair: The rasters and options.
-            at: The place.
-            open_it: Opens it.
+            at: Longitude and latitude of the place in degrees; None for the whole pair.
+            open_it: Opens the dialogue where none is kept.
         """
-        talk = self._talk((pair.before, pair.after, str(pair.options), at))
-        with talk.lock:
-            if talk.dialogue is None:
-                talk.dialogue = open_it()
-            yield talk.dialogue
+        entry = self._dialogue_of((pair.before, pair.after, str(pair.options), at))
+        with entry.lock:
+            if entry.dialogue is None:
+                entry.dialogue = open_it()
+            yield entry.dialogue
 
-    def _talk(self, key: Key) -> _Talk:
+    def _dialogue_of(self, key: Key) -> _OpenDialogue:
         with self._lock:
-            talk = self._kept.pop(key, None) or _Talk()
-            self._kept[key] = talk
-            if len(self._kept) > MOST_TALKS:
+            entry = self._kept.pop(key, None) or _OpenDialogue()
+            self._kept[key] = entry
+            if len(self._kept) > MOST_DIALOGUES:
                 self._kept.popitem(last=False)
-            return talk
+            return entry
