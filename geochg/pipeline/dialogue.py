@@ -29,14 +29,14 @@ MASK_VIEW_PX = 1024
 
 
 @dataclass
-class Dialogue:
-    """A talk about one place; the model sees all of it as one tile.
+class PairDialogue:
+    """A dialogue about one place of a pair; the model sees all of it as one tile.
 
     Attributes:
         model: The model that answers.
         pair: The pair, cut to the place.
-        tile: What the model sees.
-        exchanges: What was asked and said so far.
+        tile: The tile that the model sees.
+        exchanges: Questions and answers so far.
     """
 
     model: ChangeModel
@@ -72,7 +72,7 @@ def open_dialogue(
     options: AnalyzeOptions | None = None,
     *,
     at: tuple[float, float] | None = None,
-) -> Dialogue:
+) -> PairDialogue:
     """Opens a pair to talk about it.
 
     The place is the whole of what the dates share, or the area of interest, at a resolution at
@@ -109,7 +109,7 @@ def open_dialogue(
         tile = _whole(pair, options, model)
     with backend_errors(model):
         model.survey(pair.facts, [tile] if model.capabilities.surveys else [])
-    return Dialogue(model, pair, tile)
+    return PairDialogue(model, pair, tile)
 
 
 def _view_of_pair(pair: RasterPair, options: AnalyzeOptions, model: ChangeModel) -> RasterPair:

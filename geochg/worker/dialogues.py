@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from geochg.worker.parameters import PairParameters
 
 if TYPE_CHECKING:
-    from geochg.pipeline.dialogue import Dialogue
+    from geochg.pipeline.dialogue import PairDialogue
 
 MOST_DIALOGUES = 4
 """Dialogues kept open; each holds its model and its pixels."""
@@ -25,7 +25,7 @@ class _OpenDialogue:
     """A dialogue, for one thread at a time."""
 
     lock: Lock = field(default_factory=Lock)
-    dialogue: Dialogue | None = None
+    dialogue: PairDialogue | None = None
 
 
 class OpenDialogues:
@@ -37,8 +37,11 @@ class OpenDialogues:
 
     @contextmanager
     def dialogue(
-        self, pair: PairParameters, at: tuple[float, float] | None, open_it: Callable[[], Dialogue]
-    ) -> Iterator[Dialogue]:
+        self,
+        pair: PairParameters,
+        at: tuple[float, float] | None,
+        open_it: Callable[[], PairDialogue],
+    ) -> Iterator[PairDialogue]:
         """Gives a dialogue to this thread alone, opened where none is kept.
 
         Args:
