@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from geochg.errors import OptionError, RunError
 from geochg.models.base import ChangeModel, backend_errors
+from geochg.models.chat.converse import converse
 from geochg.models.loading import load_chosen
 from geochg.options import AnalyzeOptions
 from geochg.pipeline.batching import has_core
@@ -59,7 +60,7 @@ class PairDialogue:
             raise OptionError("nothing is asked", "write a question")
         pieces = []
         with backend_errors(self.model):
-            answer = self.model.converse(self.tile, self.pair.facts, self.exchanges, asked)
+            answer = converse(self.model, self.tile, self.pair.facts, self.exchanges, asked)
             for piece in printable_pieces(answer):
                 pieces.append(piece)
                 yield piece
