@@ -189,7 +189,10 @@ LAYER = "model.layers.0.input_layernorm.weight"
     ("change", "message"),
     [
         ({LAYER: None}, f"has no weight '{LAYER}'"),
-        ({"extra.weight": torch.zeros(2)}, "has a weight that is not of this model, 'extra.weight'"),
+        (
+            {"extra.weight": torch.zeros(2)},
+            "is not of this model, 'extra.weight'",
+        ),
         ({LAYER: torch.zeros(3)}, f"has another shape of '{LAYER}'"),
     ],
 )

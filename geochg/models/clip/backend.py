@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from math import isnan
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from geochg.geometry.grid_cells import grid_box
+from geochg.geometry.grid_cells import cell_slices
 from geochg.models.base import Capabilities, ChangeModel, ModelIdentity
 from geochg.models.chat.conversation import NUMBERLESS, unchanged_answer
 from geochg.models.clip.classes import LandClass, read_classes, usual_classes
 from geochg.models.clip.options import ClipOptions
 from geochg.models.clip.scoring import DateClasses, changed_cells, probability, score_at
 from geochg.models.detectors.sentences import NO_CHANGE
-from geochg.options import Dtype, Options
+from geochg.options import Dtype
 from geochg.records import (
     GRID_CELLS,
     Answer,
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from geochg.models.clip.encoder import Encoder
 
 
-class ClipModel(ChangeModel):
+class ClipModel(ChangeModel[ClipOptions]):
     """A CLIP or SigLIP that classifies each date of a tile by kinds of ground.
 
     The change score is the sum of the absolute differences between the probabilities of the two
@@ -43,16 +43,15 @@ class ClipModel(ChangeModel):
     change with threshold optimisation). The nine cells of a changed tile are judged likewise.
     """
 
-    name: ClassVar[str] = "clip"
-    summary: ClassVar[str] = "CLIP or SigLIP, which tells kinds of ground apart: folder or hub id"
-    capabilities: ClassVar[Capabilities] = Capabilities(
+    name = "clip"
+    summary = "CLIP or SigLIP, which tells kinds of ground apart: folder or hub id"
+    backend_capabilities = Capabilities(
         tasks=frozenset({Task.PRESENCE, Task.LOCATE, Task.CAPTION}),
         location="grid",
         pixels="display",
         bands="rgb",
         batch_tiles=32,
     )
-    options_type: ClassVar[type[Options]] = ClipOptions
 
     def __init__(
         self,
@@ -67,12 +66,12 @@ class ClipModel(ChangeModel):
         self._identity = identity
 
     @classmethod
-    def load(cls, source: str, options: Options, device: str) -> Self:
+    def load(cls, source: str, options: ClipOptions, device: str) -> Self:
         """Loads a model folder; see `ChangeModel.load`.
 
         Args:
             source: A folder, or a hub id such as `owner/name`.
-            options: `ClipOptions`.
+            options: The options of the backend.
             device: See `ChangeModel.load`.
 
         Raises:
@@ -83,7 +82,6 @@ class ClipModel(ChangeModel):
         from geochg.models.devices import torch_device
         from geochg.models.hub import find_folder, model_id
 
-        assert isinstance(options, ClipOptions)
         classes = (
             read_classes(Path(options.classes).expanduser()) if options.classes else usual_classes()
         )
@@ -105,9 +103,8 @@ class ClipModel(ChangeModel):
         return cls(encoder, classes, options, identity)
 
     @classmethod
-    def presence_options(cls, options: Options, probability: float) -> Mapping[str, Any]:
+    def presence_options(cls, options: ClipOptions, probability: float) -> Mapping[str, Any]:
         """The threshold whose score has this probability; see `ChangeModel.presence_options`."""
-        assert isinstance(options, ClipOptions)
         return {"threshold": score_at(probability, options.threshold)}
 
     @property
@@ -153,7 +150,7 @@ class ClipModel(ChangeModel):
             (index, cell, part)
             for index in indices
             for cell in GRID_CELLS
-            if tiles[index].valid[part := _slices(tiles[index], cell)].any()
+            if tiles[index].valid[part := cell_slices(tiles[index].valid.shape, cell)].any()
         ]
         crops = [
             (tiles[index].before[:, *part], tiles[index].after[:, *part])
@@ -169,8 +166,3 @@ class ClipModel(ChangeModel):
     ) -> list[DateClasses]:
         rows = self.encoder.probabilities([date for pair in pairs for date in pair])
         return [DateClasses(*rows[2 * index : 2 * index + 2]) for index in range(len(pairs))]
-
-
-def _slices(tile: Tile, cell: GridCell) -> tuple[slice, slice]:
-    """Rows and columns of a cell in the read window."""
-    return grid_box(tile.window.read, cell).slices_within(tile.window.read)

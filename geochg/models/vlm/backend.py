@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from geochg.models.base import Capabilities, ChangeModel, ModelIdentity
 from geochg.models.chat.conversation import spoken_pieces
 from geochg.models.memory import FittingBatches, memory_errors
 from geochg.models.pretrained import FirstUse
 from geochg.models.vlm.options import AnswerForm, VlmOptions
-from geochg.options import Dtype, Options, Quantize
+from geochg.options import Dtype, Quantize
 from geochg.records import Exchange, PairFacts, Question, Task, Tile, TileAnswers
 
 if TYPE_CHECKING:
@@ -22,18 +22,16 @@ if TYPE_CHECKING:
 _BITS = {Quantize.FOUR: 4, Quantize.EIGHT: 8}
 
 
-class VlmModel(ChangeModel):
+class VlmModel(ChangeModel[VlmOptions]):
     """A vision-language model that was made to answer questions about images or videos.
 
     Each tile is encoded once for all questions, and only tiles that changed are asked more than
     whether they did.
     """
 
-    name: ClassVar[str] = "vlm"
-    summary: ClassVar[str] = (
-        "a vision-language model of transformers (LLaVA, Qwen-VL and more): folder or hub id"
-    )
-    capabilities: ClassVar[Capabilities] = Capabilities(
+    name = "vlm"
+    summary = "a vision-language model of transformers (LLaVA, Qwen-VL and more): folder or hub id"
+    backend_capabilities = Capabilities(
         tasks=frozenset(Task),
         location="grid",
         pixels="display",
@@ -42,7 +40,6 @@ class VlmModel(ChangeModel):
         clues=True,
         asked_in_words=frozenset(Task),
     )
-    options_type: ClassVar[type[Options]] = VlmOptions
 
     def __init__(self, engine: Engine[Any], options: VlmOptions, identity: ModelIdentity) -> None:
         self.engine = engine
@@ -52,12 +49,12 @@ class VlmModel(ChangeModel):
         self._first_use = FirstUse(identity.id)
 
     @classmethod
-    def load(cls, source: str, options: Options, device: str) -> Self:
+    def load(cls, source: str, options: VlmOptions, device: str) -> Self:
         """Loads a model folder; see `ChangeModel.load`.
 
         Args:
             source: A folder, or a hub id such as `owner/name`.
-            options: `VlmOptions`.
+            options: The options of the backend.
             device: See `ChangeModel.load`.
 
         Raises:
@@ -71,7 +68,6 @@ class VlmModel(ChangeModel):
         from geochg.models.pretrained import loading_errors
         from geochg.models.vlm.loading import HINT, VlmSettings, open_vlm
 
-        assert isinstance(options, VlmOptions)
         folder = find_folder(source, cls.name, options.revision)
         device = torch_device(device)
         settings = VlmSettings(
@@ -92,9 +88,8 @@ class VlmModel(ChangeModel):
         return cls(engine, options, identity)
 
     @classmethod
-    def presence_options(cls, options: Options, probability: float) -> Mapping[str, Any]:
+    def presence_options(cls, options: VlmOptions, probability: float) -> Mapping[str, Any]:
         """The probability of "yes"; see `ChangeModel.presence_options`."""
-        assert isinstance(options, VlmOptions)
         return {} if options.answers == AnswerForm.WORDS else {"presence_threshold": probability}
 
     @property

@@ -85,7 +85,7 @@ class CluedModel(WrappedModel):
         (caption,) = self._captions([tile])
         if isinstance(caption, TileFailure):
             raise RunError(caption.reason, "ask about another place")
-        yield from self.model.converse(self._clued(tile, caption), facts, exchanges, question)
+        yield from super().converse(self._clued(tile, caption), facts, exchanges, question)
 
     def answer(self, tiles: Sequence[Tile], questions: Sequence[Question]) -> list[TileAnswers]:
         """Answers each question about each tile; see `ChangeModel.answer`."""

@@ -230,7 +230,7 @@ def enlarged_crop(tile: Tile, window: PixelWindow) -> Tile:
     """
     height_px, width_px = tile.valid.shape
     part = window.slices_within(tile.window.read)
-    whole = PixelWindow(0, height_px, 0, width_px)
+    whole = PixelWindow.whole((height_px, width_px))
     valid = _resized_band(tile.valid[part].astype(np.uint8), tile.valid.shape, smooth=False).astype(
         bool
     )

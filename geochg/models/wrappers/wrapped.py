@@ -6,13 +6,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Self
 
 from geochg.errors import ModelError
-from geochg.models.base import ChangeModel, ModelIdentity
+from geochg.models.base import Capabilities, ChangeModel, ModelIdentity
+from geochg.models.chat.converse import converse
 from geochg.options import Options
 from geochg.records import Exchange, PairFacts, Question, Tile
 
 
-class WrappedModel(ChangeModel):
-    """Does what the wrapped model does, under its name.
+class WrappedModel(ChangeModel[Options]):
+    """Does what the wrapped model does, under its name; it is no backend.
 
     Args:
         model: The wrapped model.
@@ -20,10 +21,8 @@ class WrappedModel(ChangeModel):
 
     def __init__(self, model: ChangeModel) -> None:
         self.model = model
-        self.name = model.name  # type: ignore[misc]
-        self.summary = model.summary  # type: ignore[misc]
-        self.capabilities = model.capabilities  # type: ignore[misc]
-        self.options_type = model.options_type  # type: ignore[misc]
+        self.name = model.name
+        self.summary = model.summary
 
     @classmethod
     def load(cls, source: str, options: Options, device: str) -> Self:
@@ -33,6 +32,16 @@ class WrappedModel(ChangeModel):
             ModelError: Always.
         """
         raise ModelError(f"{cls.__name__} wraps a model", "name a model with --model")
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """The capabilities of the wrapped model."""
+        return self.model.capabilities
+
+    @property
+    def how_it_runs(self) -> frozenset[str]:
+        """Options of the wrapped model that do not change its answers."""
+        return self.model.how_it_runs
 
     @property
     def identity(self) -> ModelIdentity:
@@ -50,5 +59,5 @@ class WrappedModel(ChangeModel):
     def converse(
         self, tile: Tile, facts: PairFacts, exchanges: Sequence[Exchange], question: str
     ) -> Iterator[str]:
-        """The answer of the wrapped model; see `ChangeModel.converse`."""
-        yield from self.model.converse(tile, facts, exchanges, question)
+        """The answer of the wrapped model; see `models.chat.converse`."""
+        yield from converse(self.model, tile, facts, exchanges, question)
