@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, Self
 
@@ -13,7 +14,7 @@ from geochg.errors import InputError, RunError
 from geochg.evaluation.answers import AnswerRow, AnswerSet, AnswerSetHead
 from geochg.evaluation.predictions import KIND
 from geochg.files.same_run import refuse_another_run
-from geochg.writers.staging import Staging
+from geochg.writers.staging import write_output
 
 _FIRST_BYTES = json.dumps({"kind": KIND})[:-1].encode()
 """First bytes of a file of answers."""
@@ -81,10 +82,7 @@ class PartialAnswers:
         if self._file is not None and self._path is not None and self._target is not None:
             self._file.close()
             # What may be replaced was checked before anything was asked.
-            with Staging(overwrite=True) as staging:
-                with staging.write(self._target) as path:
-                    shutil.copyfile(self._path, path)
-                staging.commit()
+            write_output(self._target, partial(shutil.copyfile, self._path), overwrite=True)
             self._path.unlink()
         return AnswerSet(self.head, tuple(self.rows))
 

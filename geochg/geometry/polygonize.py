@@ -30,8 +30,10 @@ def labelled(
     labels = np.zeros(channel.shape, np.int32)
     channel_of: list[int] = []
     for index in np.unique(channel[changed]).tolist():
-        found, count = ndimage.label(changed & (channel == index))
-        labels += np.where(found, found + len(channel_of), 0).astype(np.int32)
+        labels_of_channel, count = ndimage.label(changed & (channel == index))
+        labels += np.where(labels_of_channel, labels_of_channel + len(channel_of), 0).astype(
+            np.int32
+        )
         channel_of += [index] * count
     return labels, channel_of
 

@@ -96,8 +96,8 @@ class _Asked(NamedTuple):
 def _ask(ask: Ask, batch: Sequence[Tile | TileFailure], refusals: Refusals) -> list[TileAnswers]:
     refusals.check()
     tiles = to_ask(batch)
-    said = ask(tiles) if tiles else []
-    answers = [finite(tile, each) for tile, each in zip(tiles, said, strict=True)]
+    replies = ask(tiles) if tiles else []
+    answers = [finite(tile, reply) for tile, reply in zip(tiles, replies, strict=True)]
     given = iter(answers)
     refusals.note(
         tile if isinstance(tile, TileFailure) else next(given) for tile in batch if _counts(tile)

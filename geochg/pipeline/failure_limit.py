@@ -39,12 +39,12 @@ class Refusals:
         """Raises where asking on is of no use.
 
         Raises:
-            TilesFailedError: With the reason of the last tile.
+            TilesFailedError: If too many tiles in a row failed for good; it names the last reason.
         """
-        most = LATER_REFUSALS if self._any_answered else FIRST_REFUSALS
-        if self._in_row >= most:
+        limit = LATER_REFUSALS if self._any_answered else FIRST_REFUSALS
+        if self._in_row >= limit:
             raise TilesFailedError(
                 f"{self._in_row} tiles in a row failed for good, so no more are asked about: "
                 f"{self._reason}",
-                "do something about that reason, then run again",
+                "mend what that reason names, then run again with --resume",
             )

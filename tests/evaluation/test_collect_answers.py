@@ -161,13 +161,13 @@ def test_tasks_that_a_model_does_not_take_are_told(asked, monkeypatch):
     from dataclasses import replace
 
     backend, _ = find_backend("marker")
-    few = replace(backend.capabilities, tasks=frozenset({Task.PRESENCE, Task.COUNT}))
-    monkeypatch.setattr(backend, "capabilities", few)
+    few = replace(backend.backend_capabilities, tasks=frozenset({Task.PRESENCE, Task.COUNT}))
+    monkeypatch.setattr(backend, "backend_capabilities", few)
     result = collect_answers(asked, MARKER)
     assert {row.task for row in result.rows} == {Task.PRESENCE, Task.COUNT}
     assert result.head.items == 8
     assert result.head.unasked == {"caption": 4, "locate": 4, "dialogue": 4, "question": 4}
-    monkeypatch.setattr(backend, "capabilities", replace(few, tasks=frozenset()))
+    monkeypatch.setattr(backend, "backend_capabilities", replace(few, tasks=frozenset()))
     with pytest.raises(ModelError, match="does not take what the rows ask: presence, caption"):
         collect_answers(asked, MARKER)
 
@@ -178,13 +178,13 @@ def test_models_that_survey_are_refused(asked):
 
 
 def test_only_models_that_need_a_survey_are_refused():
-    result = {name: find_backend(name)[0].capabilities for name in ("builtin", "irmad")}
+    result = {name: find_backend(name)[0].backend_capabilities for name in ("builtin", "irmad")}
     assert all(each.surveys for each in result.values())
     assert result["irmad"].needs_survey
     assert not result["builtin"].needs_survey
-    refuse_surveys(find_backend("builtin")[0])
+    refuse_surveys("builtin", find_backend("builtin")[0].backend_capabilities)
     with pytest.raises(ModelError, match="learns from the pair"):
-        refuse_surveys(find_backend("irmad")[0])
+        refuse_surveys("irmad", find_backend("irmad")[0].backend_capabilities)
 
 
 def test_pictures_of_two_sizes_are_no_pair(tmp_path):

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from geochg.datasets.captions.truth import CLASS_NAMES
 from geochg.errors import OptionError
-from geochg.options import MOST_TILE_PX, AlignMode, Options
+from geochg.options import MOST_TILE_PX, AlignMode, Options, check_tiles
 
 LEVIR_MCI = ("128=road", "255=building")
 """How the masks of LEVIR-MCI are coded."""
@@ -65,11 +65,7 @@ class BuildOptions(Options):
 
     def __post_init__(self) -> None:
         _require(self.tile_size_px >= 3, f"tile size {self.tile_size_px} px", "at least 3")
-        _require(
-            0 <= self.overlap_px < self.tile_size_px,
-            f"overlap {self.overlap_px} px",
-            "at least zero and below the tile size",
-        )
+        check_tiles(self.tile_size_px, self.overlap_px)
         fits = len(self.shares) == 3 and all(0 <= share <= 1 for share in self.shares)
         _require(
             fits and abs(sum(self.shares) - 1) < 1e-6,

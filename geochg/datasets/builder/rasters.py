@@ -232,7 +232,7 @@ class _Polygons:
 def _pixel_shape(row: Mapping[str, Any], frame: Any, grid: GeoBox) -> Any:  # noqa: ANN401
     from odc.geo.crs import CRS
 
-    from geochg.tiling.placing import pixel_polygon
+    from geochg.tiling.footprints import pixel_polygon
 
     return pixel_polygon(row[frame.geometry.name], CRS(frame.crs), grid, segments=_SEGMENTS)
 
