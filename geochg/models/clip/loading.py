@@ -14,7 +14,7 @@ import torch
 from geochg.errors import ModelError
 from geochg.models.blind_models import refuse_same, unlike_images
 from geochg.models.clip.classes import LandClass
-from geochg.models.clip.encoder import Encoder, TextForm, text_embeddings
+from geochg.models.clip.encoder import MAX_SCALE, MIN_SCALE, Encoder, TextForm, text_embeddings
 from geochg.models.library_guards import quiet_libraries
 from geochg.models.model_files import fingerprint, known_model_type, weight_files
 from geochg.models.model_settings import check_settings_files
@@ -92,6 +92,12 @@ def open_encoder(folder: Path, settings: EncoderSettings) -> Encoder:
         if not torch.isfinite(texts).all():
             raise ModelError(f"the model in {folder} gives no finite numbers for texts", HINT)
         encoder = Encoder(model, processor, texts)
+        if not MIN_SCALE <= encoder.scale <= MAX_SCALE:
+            raise ModelError(
+                f"the model in {folder} scales likenesses by {encoder.scale:.3g} (logit_scale), "
+                f"where {MIN_SCALE:g} to {MAX_SCALE:,.0f} makes sense",
+                HINT,
+            )
         with model_errors(f"the image processor in {folder}", HINT, "used with the model"):
             refuse_same(encoder.probabilities(unlike_images()))
     return encoder
