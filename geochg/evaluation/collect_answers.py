@@ -22,6 +22,7 @@ from geochg.events import Listener, Progress, ignore
 from geochg.geometry.grid_cells import changed_cells
 from geochg.geometry.hysteresis import changed_pixels, presence_of
 from geochg.models.base import ChangeModel, backend_errors
+from geochg.models.chat.converse import converse
 from geochg.pipeline.batching import answered_ahead
 from geochg.records import (
     Answer,
@@ -58,7 +59,7 @@ def collect_answers(
 
     Args:
         asked: Questions with their truths.
-        options: Which model is asked, and how.
+        options: Model and options of the run.
         target: File of predictions; partial answers lie beside it until all are there.
         resume: Whether to go on with partial answers.
         listener: Receives the progress, on the calling thread.
@@ -223,7 +224,7 @@ def _talk_answer(model: ChangeModel, tile: Tile, item: Item) -> GivenAnswer:
     question = item.question.text
     with backend_errors(model):
         try:
-            text = "".join(model.converse(tile, PICTURES, item.before, question))
+            text = "".join(converse(model, tile, PICTURES, item.before, question))
         except RunError as error:
             return FailedAnswer(error.message)
     reply: Reply | Unparsed = SPECS[Task.QUESTION].parse(text, [question])

@@ -91,7 +91,7 @@ def _not_seen_m2(pair: RasterPair, tallies: Tallies) -> float | None:
 def _shaping_options(options: AnalyzeOptions, model: ChangeModel) -> dict[str, Any]:
     """The options that shape the result, the model's own among them."""
     values = options.shaping()
-    how_it_runs = model.options_type.how_it_runs()
+    how_it_runs = model.how_it_runs
     own = {
         name: value for name, value in values["model_options"].items() if name not in how_it_runs
     }

@@ -12,15 +12,16 @@ import torch
 
 from geochg.errors import ModelError
 from geochg.files.new_files import make_folder_aside
-from geochg.models.library_logs import quietly
+from geochg.models.library_guards import quiet_libraries
 from geochg.models.memory import is_out_of_memory
 from geochg.models.model_files import checksum, saved_json, weight_files
 from geochg.models.vlm.loading import How, open_vlm
-from geochg.training.checkpoints import explain_write_errors
+from geochg.training.checkpoints import check_checksums, explain_write_errors, write_checksums
 from geochg.training.finetune.options import TuneOptions
 from geochg.training.finetune.pruning import (
     PruningMasks,
     apply_masks,
+    check_pruning_masks,
     load_pruning_masks,
     magnitude_masks,
     save_pruning_masks,
@@ -127,11 +128,14 @@ def open_base(
             if is_first():
                 with explain_write_errors(work_dir):
                     save_pruning_masks(masks, work_dir)
+        check_pruning_masks(model.network, masks, options.prune)
         apply_masks(model.network, masks)
         return model, masks
     make_on_first("pruned base", lambda: _save_pruned_base(base, options, work_dir))
     pruned = replace(base, folder=work_dir / PRUNED_BASE)
-    return _open(pruned, options, device, options.bits), load_pruning_masks(work_dir)
+    model, masks = _open(pruned, options, device, options.bits), load_pruning_masks(work_dir)
+    check_pruning_masks(model.network, masks, options.prune)
+    return model, masks
 
 
 def open_whole_base(base: BaseModel, options: TuneOptions, work_dir: Path) -> TrainableModel:
@@ -147,14 +151,16 @@ def open_whole_base(base: BaseModel, options: TuneOptions, work_dir: Path) -> Tr
 
 def _save_pruned_base(base: BaseModel, options: TuneOptions, work_dir: Path) -> None:
     if (work_dir / PRUNED_BASE).is_dir():
+        check_checksums(work_dir / PRUNED_BASE, f"remove {work_dir}, and start anew")
         return
     with explain_write_errors(work_dir), make_folder_aside(work_dir / PRUNED_BASE) as folder:
         model = _open(base, options, "cpu", None)
         masks = magnitude_masks(model.network, options.prune)
         apply_masks(model.network, masks)
         save_pruning_masks(masks, work_dir)
-        with quietly():
+        with quiet_libraries():
             model.save(folder)
+        write_checksums(folder)
 
 
 def _open(base: BaseModel, options: TuneOptions, device: str, bits: int | None) -> TrainableModel:
@@ -168,7 +174,7 @@ def _open(base: BaseModel, options: TuneOptions, device: str, bits: int | None) 
 
 
 def _open_deltavlm(base: BaseModel, options: TuneOptions, settings: How) -> TrainableModel:
-    from geochg.models.deltavlm.folder import check_folder, open_model
+    from geochg.models.deltavlm.loading import check_folder, open_model
     from geochg.models.quantised import quantised_settings
     from geochg.training.finetune.deltavlm import TrainableDeltaVLM
 

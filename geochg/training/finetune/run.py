@@ -14,7 +14,7 @@ from transformers.trainer_callback import PrinterCallback
 
 from geochg.errors import CancelledRunError
 from geochg.events import Listener, Notice, ignore
-from geochg.models.library_logs import quietly
+from geochg.models.library_guards import quiet_libraries
 from geochg.models.model_files import UNFINISHED
 from geochg.training.checkpoints import explain_write_errors, step_of
 from geochg.training.finetune import CARD
@@ -43,6 +43,7 @@ from geochg.training.finetune.trainer import (
     TuningTrainer,
     explain_failures,
     load_trained_weights,
+    read_trained_weights,
     save_trained_weights,
     trainer_arguments,
 )
@@ -134,6 +135,8 @@ def train(
         evaluation = _evaluation_callback(model, plan, work_dir, trainer, listener)
     if evaluation is not None and checkpoint is not None:
         evaluation.restore(step_of(checkpoint))
+        if evaluation.best_step is not None:
+            read_trained_weights(model, work_dir / BEST_WEIGHTS)
         if evaluation.is_over:
             # It had stopped early already, and ended before its output was in its place.
             return TrainingEnd(step_of(checkpoint), evaluation.best_step)
@@ -265,7 +268,7 @@ def write_model(
     if masks:
         sparsity["sparsity"] = check_sparsity(model.network, masks, options.prune)
         save_pruning_masks(masks, folder)
-    with quietly():
+    with quiet_libraries():
         model.save(folder)
     model.export_runtime(folder)
     return sparsity
