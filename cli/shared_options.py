@@ -80,7 +80,7 @@ def setting(
     """
     given: Any = type(default)
     if isinstance(default, StrEnum):
-        given, default = click.Choice([each.value for each in type(default)]), default.value
+        given, default = click.Choice([member.value for member in type(default)]), default.value
     names = (flag,) if field is None else (flag, field)
     return click.option(*names, type=given, default=default, show_default=True, help=text)
 
@@ -91,13 +91,14 @@ def overwrite_option(command: Command) -> Command:
     return click.option("--overwrite", is_flag=True, help=text)(command)
 
 
-def json_option(what: str) -> Callable[[Command], Command]:
+def json_option(result: str) -> Callable[[Command], Command]:
     """`--json`, of what a command gives.
 
     Args:
-        what: Result that is printed, in words.
+        result: Result that is printed, in words.
     """
-    return click.option("--json", "as_json", is_flag=True, help=f"Print {what} as JSON on stdout.")
+    text = f"Print {result} as JSON on stdout."
+    return click.option("--json", "as_json", is_flag=True, help=text)
 
 
 def model_options(default: str) -> Callable[[Command], Command]:

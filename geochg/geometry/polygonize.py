@@ -52,9 +52,9 @@ def outlined(labels: NDArray[np.int32], window: PixelWindow) -> NDArray[np.objec
     from rasterio.transform import Affine
 
     transform = Affine.translation(window.col_start, window.row_start)
-    found = list(shapes(labels, mask=labels > 0, connectivity=4, transform=transform))
-    found.sort(key=lambda shape: shape[1])
-    rings = [(i, ring) for i, (shape, _) in enumerate(found) for ring in shape["coordinates"]]
+    pieces = list(shapes(labels, mask=labels > 0, connectivity=4, transform=transform))
+    pieces.sort(key=lambda shape: shape[1])
+    rings = [(i, ring) for i, (shape, _) in enumerate(pieces) for ring in shape["coordinates"]]
     vertices = np.array([vertex for _, ring in rings for vertex in ring])
     ring_of_vertex = np.repeat(np.arange(len(rings)), [len(ring) for _, ring in rings])
     return polygons_of(vertices, ring_of_vertex, np.array([i for i, _ in rings]))

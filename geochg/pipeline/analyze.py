@@ -14,11 +14,11 @@ from odc.geo.geobox import GeoBox
 from geochg.events import Listener, Notice, Progress, ignore
 from geochg.features.changes import Changes, FeatureSettings, changes_of, layer_caption
 from geochg.features.tiles import tile_features
-from geochg.features.voting import voted, voted_heat
+from geochg.features.voting import voted_heat, voted_results
 from geochg.geometry.hysteresis import least_size_px
 from geochg.geometry.vector_file import file_of
 from geochg.models.base import ChangeModel
-from geochg.models.loading import check_classes, check_sensitivity, load_chosen
+from geochg.models.loading import check_classes, check_sensitivity, load_configured_model
 from geochg.options import AnalyzeOptions
 from geochg.pipeline.journal import Journal
 from geochg.pipeline.journal_file import journal_path
@@ -83,8 +83,8 @@ def analyze(
             beside the first of them holds the finished tiles, for `options.resume`.
         listener: Called on the calling thread with progress and with what the user should know.
         cancel: When set, the run stops at the next tile.
-        model: What `load_chosen` gave for these options, to be used for several pairs one after
-            another; loaded when None.
+        model: The model of `load_configured_model` for these options, to be used for several pairs
+            one after another; loaded when None.
 
     Returns:
         The features, in memory, and what is known about the run.
@@ -108,7 +108,7 @@ def analyze(
         placed = place_pair(before, after, options, geobox=geobox)
         tiles_of(placed.grid, options)
     if model is None:
-        model = load_chosen(options)
+        model = load_configured_model(options)
     check_classes(options, model)
     check_sensitivity(options, model)
     with gdal_settings():
@@ -151,7 +151,7 @@ def _finish(run: Run, journal: Journal, failures: Sequence[TileFailure]) -> Chan
     options, pair = run.options, run.pair
     settings = FeatureSettings.of(options, least_size_px(pair.facts.pixel_area_m2))
     results = journal.results()
-    changes = changes_of(voted(results) if options.vote else results, pair.grid, settings)
+    changes = changes_of(voted_results(results) if options.vote else results, pair.grid, settings)
     preparation = kept_preparation(journal) or Preparation()
     facts = metadata(pair, options, run.model, run.questions, preparation, tallies, failures)
     facts["caption"] = layer_caption(changes.features, facts["not_seen_m2"])

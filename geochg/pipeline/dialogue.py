@@ -11,7 +11,7 @@ from odc.geo.geobox import GeoBox
 from geochg.errors import OptionError, RunError
 from geochg.models.base import ChangeModel, backend_errors
 from geochg.models.chat.converse import converse
-from geochg.models.loading import load_chosen
+from geochg.models.loading import load_configured_model
 from geochg.options import AnalyzeOptions
 from geochg.pipeline.batching import has_core
 from geochg.records import Exchange, PixelWindow, Tile, TileFailure
@@ -35,14 +35,14 @@ MASK_VIEW_PX = 1024
 
 
 @dataclass
-class Dialogue:
-    """A talk about one place; the model sees all of it as one tile.
+class PairDialogue:
+    """A dialogue about one place of a pair; the model sees all of it as one tile.
 
     Attributes:
         model: The model that answers.
         pair: The pair, cut to the place.
-        tile: What the model sees.
-        exchanges: What was asked and said so far.
+        tile: The tile that the model sees.
+        exchanges: Questions and answers so far.
     """
 
     model: ChangeModel
@@ -79,7 +79,7 @@ def open_dialogue(
     *,
     geobox: GeoBox | None = None,
     at: tuple[float, float] | None = None,
-) -> Dialogue:
+) -> PairDialogue:
     """Opens a pair to talk about it.
 
     The place is the whole of what the dates share, or the area of interest, at a resolution at
@@ -110,14 +110,14 @@ def open_dialogue(
         # What is wrong with the images is said before a model is loaded or asked.
         placed = place_pair(before, after, options, geobox=geobox)
         square = None if at is None else square_around(placed.grid, at, options.tile_size_px)
-    model = load_chosen(options)
+    model = load_configured_model(options)
     with gdal_settings():
         pair = placed.with_bands(options, model.capabilities.bands)
         pair = _view_of_pair(pair, options, model) if square is None else replace(pair, grid=square)
         tile = _whole(pair, options, model)
     with backend_errors(model):
         model.survey(pair.facts, [tile] if model.capabilities.surveys else [])
-    return Dialogue(model, pair, tile)
+    return PairDialogue(model, pair, tile)
 
 
 def _view_of_pair(pair: RasterPair, options: AnalyzeOptions, model: ChangeModel) -> RasterPair:

@@ -222,8 +222,8 @@ def packing_remarks(
     before: RasterSource, after: RasterSource, bands: BandChoice
 ) -> Iterator[Remark]:
     """Tells that the two dates are packed by different scales or offsets, and are unpacked."""
-    found = packed_otherwise(before.bands_of(bands.before), after.bands_of(bands.after))
-    first = next(found, None)
+    pairs = packed_otherwise(before.bands_of(bands.before), after.bands_of(bands.after))
+    first = next(pairs, None)
     if first is None:
         return
     text = ", ".join(
@@ -275,8 +275,8 @@ def collar_remarks(
     collars: tuple[tuple[Collar, ...], tuple[Collar, ...]],
 ) -> Iterator[Remark]:
     """Tells that a part of an image is one value up to its edge, and is left out."""
-    for source, found in zip((before, after), collars, strict=True):
-        for collar in found:
+    for source, found_collars in zip((before, after), collars, strict=True):
+        for collar in found_collars:
             held, words = (
                 ("the one value ", f"gdal_edit.py -a_nodata {collar.value:g}")
                 if not collar.spread

@@ -37,7 +37,7 @@ class Call:
     """A request as a method sees it.
 
     Attributes:
-        parameters: By name.
+        parameters: The parameters by name.
         cancel: Set when the request is to stop.
         tell: Sends an event: plain JSON values with a `kind`.
     """
@@ -73,7 +73,7 @@ class Calls:
         self._threads: set[Thread] = set()
 
     def start(self, method: Method, request: Request) -> None:
-        """Answers a request on a thread of its own; one without an id is not worth it.
+        """Answers a request on a thread of its own; a request without an id gets no answer.
 
         Raises:
             MessageError: If its id is under way, or too many are.
@@ -91,7 +91,7 @@ class Calls:
         thread.start()
 
     def cancel(self, request: RequestId) -> bool:
-        """Asks a request to stop; whether it is under way."""
+        """Asks a request to stop, and returns whether it is under way."""
         with self._lock:
             flag = self._flags.get(request)
         if flag is not None:
@@ -104,11 +104,11 @@ class Calls:
             for flag in self._flags.values():
                 flag.set()
 
-    def ended_by(self, deadline: float) -> bool:
+    def wait_for_end(self, deadline: float) -> bool:
         """Waits for the requests under way.
 
         Args:
-            deadline: By the monotonic clock, in seconds.
+            deadline: Time of the monotonic clock, in seconds.
 
         Returns:
             Whether all have ended.

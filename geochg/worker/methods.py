@@ -18,6 +18,7 @@ from geochg.options import AnalyzeOptions
 from geochg.records import CLASSES
 from geochg.tasks.quantities import rounded_value
 from geochg.worker.calls import Call, Method
+from geochg.worker.dialogues import OpenDialogues
 from geochg.worker.parameters import (
     PairParameters,
     check_known,
@@ -28,7 +29,6 @@ from geochg.worker.parameters import (
     text_of,
     texts_of,
 )
-from geochg.worker.talks import Talks
 
 if TYPE_CHECKING:
     from geochg.pipeline.analyze import ChangeResult
@@ -41,7 +41,7 @@ _POLL_S = 0.1
 
 def methods() -> dict[str, Method]:
     """The methods by name, for one worker."""
-    turn, talks = Lock(), Talks()
+    turn, dialogues = Lock(), OpenDialogues()
     return {
         "hello": hello,
         "models": models,
@@ -49,7 +49,7 @@ def methods() -> dict[str, Method]:
         "opens": opens,
         "describe": describe,
         "analyze": lambda call: analyze(call, turn),
-        "ask": lambda call: ask(call, talks),
+        "ask": lambda call: ask(call, dialogues),
     }
 
 
@@ -131,7 +131,7 @@ def analyze(call: Call, turn: Lock) -> Mapping[str, Any]:
     return _result_values(result)
 
 
-def ask(call: Call, talks: Talks) -> Mapping[str, Any]:
+def ask(call: Call, dialogues: OpenDialogues) -> Mapping[str, Any]:
     """Answers a question about a place, piece by piece."""
     given = call.parameters
     pair = PairParameters.of(given, "question", "at", "exchanges")
@@ -141,7 +141,7 @@ def ask(call: Call, talks: Talks) -> Mapping[str, Any]:
     from geochg.records import Exchange
 
     pieces: list[str] = []
-    with talks.dialogue(
+    with dialogues.dialogue(
         pair, at, lambda: open_dialogue(pair.before, pair.after, pair.options, at=at)
     ) as dialogue:
         # The client keeps the talk: it outlives this process.

@@ -25,7 +25,7 @@ class Pipes(NamedTuple):
     outbox: BinaryIO
 
 
-def claimed_pipes() -> Pipes:
+def claim_pipes() -> Pipes:
     """Takes stdin and stdout for messages.
 
     Whatever else this process or a C library in it reads or prints meets an empty stdin and
@@ -109,11 +109,11 @@ class Outbox:
                 self._enqueue(line)
             return has_room
 
-    def emptied_by(self, deadline: float) -> bool:
+    def wait_until_empty(self, deadline: float) -> bool:
         """Waits until all lines are written.
 
         Args:
-            deadline: By the monotonic clock, in seconds.
+            deadline: Time of the monotonic clock, in seconds.
 
         Returns:
             Whether they are, or nobody listens.
