@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from geochg.options import AnalyzeOptions as AnalyzeOptions
     from geochg.pipeline.analyze import ChangeResult as ChangeResult
     from geochg.pipeline.analyze import analyze as analyze
-    from geochg.pipeline.dialogue import Dialogue as Dialogue
+    from geochg.pipeline.dialogue import PairDialogue as PairDialogue
     from geochg.pipeline.dialogue import open_dialogue as open_dialogue
     from geochg.pipeline.outputs import Outputs as Outputs
     from geochg.pipeline.tiles import read_tiles as read_tiles
@@ -38,8 +38,8 @@ _HOMES = {
     "AnalyzeOptions": "options",
     "ChangeModel": "models.base",
     "ChangeResult": "pipeline.analyze",
-    "Dialogue": "pipeline.dialogue",
     "Outputs": "pipeline.outputs",
+    "PairDialogue": "pipeline.dialogue",
     "Question": "records",
     "RasterPair": "tiling.pair",
     "Task": "records",
@@ -57,8 +57,8 @@ __all__ = [
     "AnalyzeOptions",
     "ChangeModel",
     "ChangeResult",
-    "Dialogue",
     "Outputs",
+    "PairDialogue",
     "Question",
     "RasterPair",
     "Task",
