@@ -289,7 +289,7 @@ def test_a_part_that_the_base_lacks_is_told_before_training(geochg, place, tmp_p
         *FEW, "-o", tmp_path / "new",
     )  # fmt: skip
     assert (code, out) == (2, "")
-    assert "in the part 'dense'" in errors
+    assert "in the module group 'dense'" in errors
     assert not (tmp_path / "new").exists()
 
 

@@ -43,18 +43,18 @@ class Metric(StrEnum):
 class TuneOptions(Options):
     """Options of a fine-tuning run; the help of each stands with its field.
 
-    A part is a module group that the model's kind knows (`adapters.MODULE_GROUPS`) or a regular
+    A module group is a name that the model's kind knows (`adapters.MODULE_GROUPS`) or a regular
     expression of module names. A batch is what a process computes at once.
     """
 
     lora: tuple[str, ...] = option(
         ("language",),
-        "Parts that get low-rank adapters: names or regular expressions, with commas.",
+        "Module groups that get low-rank adapters: names or regular expressions, with commas.",
     )
     full: tuple[str, ...] = option(
         (),
-        "Parts whose own weights are trained, and no adapters unless they are named too; a whole "
-        "model comes out.",
+        "Module groups whose own weights are trained, and no adapters unless they are named too; "
+        "a whole model comes out.",
     )
     rank: int = option(16, "Rank of the adapters.", least=1, greatest=65_536)
     alpha: float = option(
@@ -158,7 +158,9 @@ class TuneOptions(Options):
             self._require(name, getattr(self, name) < 1, "must be below 1")
         self._require("quantize", self.quantize in QUANTIZED, "must be 4bit, 8bit or empty")
         if not (self.lora or self.full):
-            raise OptionError("there is nothing to train", "name parts with --lora or --full")
+            raise OptionError(
+                "there is nothing to train", "name module groups with --lora or --full"
+            )
         if self.bits and self.full:
             raise OptionError(
                 "quantised weights cannot be trained themselves",
