@@ -10,7 +10,7 @@ import click
 
 from geochg.datasets.builder.options import BuildOptions, class_coding
 from geochg.errors import OptionError
-from geochg.events import Notice, Progress
+from geochg.events import Notice
 
 from .new_folder import check_new_folder, failures_named
 from .shared_options import PATH, CommaSeparated, device_option, json_option, setting
@@ -65,7 +65,7 @@ _DEFAULTS = BuildOptions()
     default=_DEFAULTS.shares,
     show_default=True,
     metavar="TRAIN VAL TEST",
-    help="How much goes to each part.",
+    help="How much goes to each split.",
 )
 @setting(
     "--block",
@@ -76,7 +76,7 @@ _DEFAULTS = BuildOptions()
 @setting(
     "--gap",
     _DEFAULTS.gap_px,
-    "Tiles of different parts lie at least so many pixels apart.",
+    "Tiles of different splits lie at least so many pixels apart.",
     "gap_px",
 )
 @setting(
@@ -99,7 +99,7 @@ _DEFAULTS = BuildOptions()
     help="Let rasters and masks on this machine name rasters elsewhere (a VRT of an address), and "
     "fetch those.",
 )
-@setting("--seed", _DEFAULTS.seed, "Of all draws.")
+@setting("--seed", _DEFAULTS.seed, "Seed of all draws.")
 @click.option(
     "--captioner",
     metavar="MODEL",
@@ -148,11 +148,13 @@ def _scenes(
     from geochg.datasets.builder.pictures import picture_scenes
 
     coding = class_coding(options.coding)
-    found: list[MaskedScene] = [scene for one in pairs for scene in picture_scenes(one, coding)]
+    scenes: list[MaskedScene] = [
+        scene for folder in pairs for scene in picture_scenes(folder, coding)
+    ]
     if rasters:
         from geochg.datasets.builder.rasters import raster_scene
 
-        found += [
+        scenes += [
             raster_scene(
                 *files,
                 coding,
@@ -162,7 +164,7 @@ def _scenes(
             )
             for files in rasters
         ]
-    return found
+    return scenes
 
 
 def _captioner(reference: str | None, device: str) -> Captioner | None:
@@ -189,7 +191,7 @@ def _build(
             scenes,
             options,
             captioner,
-            lambda done, total: listener(Progress("cut", done, total)),
+            listener,
         )
 
 
@@ -202,10 +204,10 @@ def _in_words(folder: Path, made: dict[str, Any]) -> str:
         )
     out = {reason: number for reason, number in made["left_out"].items() if number}
     if out:
-        told = ", ".join(f"{number} {reason}" for reason, number in out.items())
-        lines.append(f"left out: {told}")
+        reasons = ", ".join(f"{number} {reason}" for reason, number in out.items())
+        lines.append(f"left out: {reasons}")
     if made["captioner"] is not None:
         dropped = made["captioner"]["dropped"]
-        told = ", ".join(f"{number} {reason}" for reason, number in dropped.items())
-        lines.append(f"answers dropped: {told or 'none'}")
+        reasons = ", ".join(f"{number} {reason}" for reason, number in dropped.items())
+        lines.append(f"answers dropped: {reasons or 'none'}")
     return "\n".join(lines)

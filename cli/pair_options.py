@@ -25,7 +25,11 @@ def pair_options(command_name: str) -> Callable[[Command], Command]:
     Args:
         command_name: Name of the command, as the options name it.
     """
-    fields = [option_of(s) for s in AnalyzeOptions.specs() if command_name in s.facts.commands]
+    fields = [
+        option_of(spec)
+        for spec in AnalyzeOptions.specs()
+        if spec.facts.commands is None or command_name in spec.facts.commands
+    ]
     # Behind the model stands what is a model's own.
     options = (*_RASTERS, *fields[:2], *_MODELS_OWN, *fields[2:], _OPTIONS_FILE)
 

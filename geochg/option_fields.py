@@ -51,7 +51,7 @@ class OptionFacts:
         usual: What the default comes to, in words, where None or nothing stands for something.
         metavar: How a value is written, for the help page.
         flag: Name on the command line, where it is not the field's without the unit.
-        commands: Commands of `geochg` that take it.
+        commands: Commands of `geochg` that take it; None for all that take options of its class.
         shapes_result: Whether it changes the result, or only how a run gets there.
         is_saved: Whether it goes into a saved file; what belongs to a single run does not.
     """
@@ -63,7 +63,7 @@ class OptionFacts:
     usual: str = ""
     metavar: str = ""
     flag: str = ""
-    commands: tuple[str, ...] = ()
+    commands: tuple[str, ...] | None = None
     shapes_result: bool = True
     is_saved: bool = True
 

@@ -9,11 +9,13 @@ from typing import Any
 
 from geochg.errors import OptionError
 from geochg.option_fields import VERSION_KEY, OptionFacts, Options, OptionSpec, option, typed
+from geochg.safety.untrusted_text import cleaned
 
 __all__ = [
     "VERSION_KEY",
     "AlignMode",
     "AnalyzeOptions",
+    "DateOptions",
     "Dtype",
     "Geometry",
     "OptionFacts",
@@ -45,9 +47,6 @@ MOST_REFINED = 3
 
 MOST_AREA_M2 = 1e15
 """Beyond every area: the whole earth has 5.1e14 m²."""
-
-EVERY_COMMAND = ("analyze", "info", "ask")
-"""Commands that read a pair with a model."""
 
 MAPPING = ("analyze", "info")
 """Commands that cut a pair into tiles."""
@@ -100,6 +99,20 @@ class Dtype(StrEnum):
 
 
 @dataclass(frozen=True)
+class DateOptions:
+    """How one date of a pair is opened and read; `AnalyzeOptions.of_dates` makes them.
+
+    Attributes:
+        allow_remote: Whether a file on this machine may name rasters elsewhere.
+        nodata: The value that means "no measurement" in every band, whatever the file says; NaN
+            where not-a-numbers alone do. Empty where no value does; None for what the file says.
+    """
+
+    allow_remote: bool = False
+    nodata: tuple[float, ...] | None = None
+
+
+@dataclass(frozen=True)
 class AnalyzeOptions(Options):
     """What `analyze` can be told; the help of each option stands with its field.
 
@@ -111,35 +124,32 @@ class AnalyzeOptions(Options):
     model: str = option(
         "builtin",
         "The change model, NAME or NAME:SOURCE; see `geochg models`.",
-        commands=EVERY_COMMAND,
     )
     model_options: Mapping[str, Any] = option(
         {},
         "An option of the model's own; may be given several times.",
         flag="--model-option",
         metavar="NAME=VALUE",
-        commands=EVERY_COMMAND,
     )
     # The command line reads prompts from a file.
     prompts: Mapping[str, str] = option(
-        {}, "Prompts in your own words, by task: presence, locate, count, caption, clue."
+        {},
+        "Prompts in your own words, by task: presence, locate, count, caption, clue.",
+        commands=(),
     )
     clue: bool = option(
         False,
         "Let the model describe each tile first, and tell it so with each question.",
-        commands=EVERY_COMMAND,
     )
     clue_model: str = option(
         "",
         "Let another model describe each tile for it, NAME or NAME:SOURCE.",
-        commands=EVERY_COMMAND,
     )
     clue_options: Mapping[str, Any] = option(
         {},
         "An option of that model's own; may be given several times.",
         flag="--clue-option",
         metavar="NAME=VALUE",
-        commands=EVERY_COMMAND,
     )
     bands: tuple[str, ...] = option(
         (),
@@ -147,7 +157,6 @@ class AnalyzeOptions(Options):
         "`red=1,green=2,blue=3,nir=4`; `gray` makes one of the colours, for a date in black and "
         "white against one in colour.",
         usual="what the model wants",
-        commands=EVERY_COMMAND,
     )
     resolution: float | None = option(
         None,
@@ -155,13 +164,11 @@ class AnalyzeOptions(Options):
         least=1e-8,
         greatest=1e7,
         usual="BEFORE's",
-        commands=EVERY_COMMAND,
     )
     crs: str | None = option(
         None,
         "CRS of the grid, such as EPSG:32633, instead of BEFORE's.",
         usual="BEFORE's",
-        commands=EVERY_COMMAND,
     )
     aoi: str | None = option(
         None,
@@ -169,18 +176,15 @@ class AnalyzeOptions(Options):
         "`west,south,east,north` or WKT, in longitude and latitude unless a CRS stands before it: "
         "`EPSG:26914;485900,5205000,489000,5208000`.",
         usual="all that the dates share",
-        commands=EVERY_COMMAND,
     )
     align: AlignMode = option(
         AlignMode.AUTO,
         "Measure a residual shift between the dates and correct it when it is clear, leave it, or "
         "only report it.",
-        commands=EVERY_COMMAND,
     )
     match: bool = option(
         False,
         "Match the values of AFTER to those of BEFORE, band by band.",
-        commands=EVERY_COMMAND,
     )
     tile_size_px: int = option(
         256,
@@ -188,7 +192,6 @@ class AnalyzeOptions(Options):
         unit="px",
         least=1,
         greatest=MOST_TILE_PX,
-        commands=EVERY_COMMAND,
     )
     overlap_px: int | None = option(
         None,
@@ -197,7 +200,6 @@ class AnalyzeOptions(Options):
         least=0,
         greatest=MOST_TILE_PX,
         usual=f"{USUAL_OVERLAP_PX}, with --vote half a tile",
-        commands=EVERY_COMMAND,
     )
     refine: int = option(
         0,
@@ -253,33 +255,34 @@ class AnalyzeOptions(Options):
         "Outlines where the model gives them, or always cells of the 3x3 grid.",
         commands=ANALYZE,
     )
+    nodata: tuple[str, ...] = option(
+        (),
+        "The value that means no measurement, for both dates or for each: `0`, `-9999,nan`; `none` "
+        "where none does. It counts instead of what the files say.",
+        usual="as the files say",
+        metavar="VALUE[,VALUE]",
+    )
     keep_collars: bool = option(
         False,
         "Take black or white that fills up an image to its frame for ground.",
-        commands=EVERY_COMMAND,
     )
     allow_remote: bool = option(
         False,
         "Let files on this machine name rasters elsewhere (a VRT of an address), and fetch those.",
-        commands=EVERY_COMMAND,
         shapes_result=False,
     )
     dates_as_given: bool = option(
         False,
         "Take the dates in the order given although the files say that BEFORE is the newer.",
-        commands=EVERY_COMMAND,
         shapes_result=False,
     )
-    device: str = option(
-        "auto", "auto, cpu, cuda, cuda:1 or mps.", commands=EVERY_COMMAND, shapes_result=False
-    )
+    device: str = option("auto", "auto, cpu, cuda, cuda:1 or mps.", shapes_result=False)
     batch_size: int | None = option(
         None,
         "Tiles answered in one call.",
         least=1,
         greatest=65_536,
         usual="what suits the model",
-        commands=EVERY_COMMAND,
         shapes_result=False,
     )
     workers: int | None = option(
@@ -288,7 +291,6 @@ class AnalyzeOptions(Options):
         least=1,
         greatest=1_024,
         usual="one a core, at most 4",
-        commands=EVERY_COMMAND,
         shapes_result=False,
     )
     layer: str = option(
@@ -323,6 +325,7 @@ class AnalyzeOptions(Options):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self.of_dates()  # which refuses nodata that is no number
         overlap_px, half_px = self.tile_overlap_px, self.tile_size_px // 2
         if overlap_px >= self.tile_size_px:
             raise OptionError(
@@ -355,6 +358,34 @@ class AnalyzeOptions(Options):
             return self.overlap_px
         return self.tile_size_px // 2 if self.vote else USUAL_OVERLAP_PX
 
+    def of_dates(self) -> tuple[DateOptions, DateOptions]:
+        """How either date is opened and read, before first."""
+        both: list[tuple[float, ...] | None] = [*map(_nodata_value, self.nodata)] or [None]
+        if len(both) > 2:
+            raise OptionError(
+                f"nodata has {len(both)} values", "give one for both dates, or one for each"
+            )
+        return DateOptions(self.allow_remote, both[0]), DateOptions(self.allow_remote, both[-1])
+
     def shaping(self) -> dict[str, Any]:
         """The options that shape the result, with the overlap that is used."""
         return {**super().shaping(), "overlap_px": self.tile_overlap_px}
+
+
+def _nodata_value(text: str) -> tuple[float, ...]:
+    """A nodata value; an empty tuple for `none`.
+
+    Raises:
+        OptionError: If it is no number.
+    """
+    if text.lower() == "none":
+        return ()
+    try:
+        if "_" not in text:
+            return (float(text),)
+    except ValueError:
+        pass
+    raise OptionError(
+        f"nodata {cleaned(text, 40)!r} is no number",
+        "write --nodata VALUE, or --nodata BEFORE,AFTER; nan and none are values too",
+    )

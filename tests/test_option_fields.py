@@ -19,7 +19,7 @@ PACKAGE = Path(geochg.__file__).parent
 NEW_FIELDS = """
     snow_line_m: float | None = option(
         None, "Leave out features above this height.", unit="m", least=0, greatest=9000,
-        usual="none are", commands=EVERY_COMMAND,
+        usual="none are",
     )
     season: AlignMode = option(AlignMode.OFF, "Say the season.", commands=ANALYZE)
     masks: tuple[str, ...] = option((), "Name rasters of what is hidden.", commands=ANALYZE)

@@ -64,12 +64,12 @@ def _values(source: Path) -> Sequence[Any]:
             for number, line in enumerate(text.split("\n"), start=1)
             if line.strip()
         ]
-    found = _parsed_json(text, source)
-    if isinstance(found, dict) and isinstance(found.get("images"), list):
-        found = found["images"]
-    if not isinstance(found, list):
+    rows = _parsed_json(text, source)
+    if isinstance(rows, dict) and isinstance(rows.get("images"), list):
+        rows = rows["images"]
+    if not isinstance(rows, list):
         raise InputError(f"{source} holds no list of rows", _FORM_HINT)
-    return found
+    return rows
 
 
 def _parsed_json(text: str, source: Path, first_line: int = 1) -> Any:  # noqa: ANN401
@@ -120,7 +120,7 @@ def _levir(row: Row, origin: Origin, paths: PicturePaths, split: str) -> Example
         raise origin.fault("no filename", 'an image has "filename", "split" and "sentences"')
     sentences = row["sentences"]
     if isinstance(sentences, list):
-        sentences = [one.get("raw") if isinstance(one, dict) else one for one in sentences]
+        sentences = [s.get("raw") if isinstance(s, dict) else s for s in sentences]
     # The set keeps its pictures in PART/A and PART/B; others lay A and B side by side.
     folders = dict.fromkeys((_text(row.get("filepath")), part, f"images/{part}"))
     before, after = (
@@ -184,31 +184,31 @@ def _turns(row: Row, origin: Origin) -> tuple[ExampleTurn, ...]:
     talk = row.get("conversations")
     if not isinstance(talk, list) or not talk:
         raise origin.fault("no conversations", _FORM_HINT)
-    said = [_message(one, origin) for one in talk]
-    speakers = [who for who, _ in said]
-    if speakers != [True, False] * (len(said) // 2) or len(said) % 2:
+    messages = [_message(entry, origin) for entry in talk]
+    speakers = [who for who, _ in messages]
+    if speakers != [True, False] * (len(messages) // 2) or len(messages) % 2:
         raise origin.fault("questions and answers do not take turns", _TALK_HINT)
-    words = [text for _, text in said]
+    words = [text for _, text in messages]
     return tuple(
         ExampleTurn(without_marks(question), answer.strip())
         for question, answer in zip(words[::2], words[1::2], strict=True)
     )
 
 
-def _message(one: object, origin: Origin) -> tuple[bool, str]:
-    """Whether it is asked, not answered, and the words."""
-    if not isinstance(one, dict):
+def _message(entry: object, origin: Origin) -> tuple[bool, str]:
+    """Whether a message is a question, not an answer, and its text."""
+    if not isinstance(entry, dict):
         raise origin.fault("a conversation holds something that is no object", _TALK_HINT)
-    who, words = one.get("from", one.get("role")), one.get("value", one.get("content"))
-    if who not in (*_ASKS, *_ANSWERS) or not isinstance(words, str):
-        raise origin.fault("something is said by nobody, or without words", _TALK_HINT)
-    return who in _ASKS, words
+    who, text = entry.get("from", entry.get("role")), entry.get("value", entry.get("content"))
+    if who not in (*_ASKS, *_ANSWERS) or not isinstance(text, str):
+        raise origin.fault("a message has no speaker, or no text", _TALK_HINT)
+    return who in _ASKS, text
 
 
-def _sentences(found: object, origin: Origin) -> tuple[str, ...]:
-    if not isinstance(found, list) or not found or not all(map(_text, found)):
+def _sentences(captions: object, origin: Origin) -> tuple[str, ...]:
+    if not isinstance(captions, list) or not captions or not all(map(_text, captions)):
         raise origin.fault("no captions", "a list of sentences, none of them empty")
-    return tuple(_text(sentence) for sentence in found)
+    return tuple(_text(sentence) for sentence in captions)
 
 
 def _flag(row: Row, origin: Origin) -> bool | None:
@@ -231,8 +231,8 @@ def _task(row: Row, origin: Origin) -> Task | None:
 
 def _location(row: Row) -> str:
     """The id of the place; some write it as a number."""
-    found = row.get("location_id")
-    return str(found) if type(found) is int else _text(found)
+    value = row.get("location_id")
+    return str(value) if type(value) is int else _text(value)
 
 
 def _scene_window(row: Row, origin: Origin) -> SceneWindow | None:

@@ -66,9 +66,9 @@ def answer_fault(task: Task, answers: Sequence[str], questions: Sequence[str] = 
     """Why the answers, one a turn, are outside the grammar of a task; empty where they are in it.
 
     Args:
-        task: What was asked.
-        answers: What was said.
-        questions: What was asked in words, where not in those of the data.
+        task: Task of the questions.
+        answers: Answers in words.
+        questions: Questions in words, where not in those of the data.
     """
     return _answer_fault(task, tuple(answers), tuple(questions))
 
@@ -77,21 +77,21 @@ def answer_fault(task: Task, answers: Sequence[str], questions: Sequence[str] = 
 def _answer_fault(task: Task, answers: tuple[str, ...], questions: tuple[str, ...]) -> str:
     spec = SPECS[task]
     if task is Task.QUESTION:
-        empty = [place for place, said in enumerate(answers, start=1) if not said.strip()]
+        empty = [number for number, text in enumerate(answers, start=1) if not text.strip()]
         return f"turn {empty[0]} is empty" if empty else ""
     if task is not Task.DIALOGUE and len(answers) != 1:
         return f"{len(answers)} turns, where the task '{task}' has one"
-    found = spec.parse(spec.joined(answers), questions)
-    if isinstance(found, Unparsed):
-        return found.reason
-    if isinstance(found, Dialogue) and found.counts is None:
+    answer = spec.parse(spec.joined_turns(answers), questions)
+    if isinstance(answer, Unparsed):
+        return answer.reason
+    if isinstance(answer, Dialogue) and answer.counts is None:
         reason = SPECS[Task.COUNT].parse(answers[1])
         return f"second turn: {reason.reason}" if isinstance(reason, Unparsed) else ""
     return ""
 
 
 def answers_change(task: Task, answers: Sequence[str]) -> bool | None:
-    """Whether the answers of a task say that something changed; None where they do not tell.
+    """Whether the answers of a task state a change; None where they do not tell.
 
     No road and no building that changed leaves open what else did.
     """
@@ -101,13 +101,13 @@ def answers_change(task: Task, answers: Sequence[str]) -> bool | None:
 # Sets say the same few sentences thousands of times, and parsing one takes about a millisecond.
 @lru_cache(maxsize=65536)
 def _answers_change(task: Task, answers: tuple[str, ...]) -> bool | None:
-    found = SPECS[task].parse(TURN_BREAK.join(" ".join(said.split()) for said in answers))
-    if isinstance(found, (Presence, Caption)):
-        return found.changed
-    if isinstance(found, Dialogue):
-        return found.presence.changed
-    if isinstance(found, Counts):
-        return any(found.counts.values()) or None
-    if isinstance(found, Locations):
-        return any(found.cells.values()) or None
+    answer = SPECS[task].parse(TURN_BREAK.join(" ".join(text.split()) for text in answers))
+    if isinstance(answer, (Presence, Caption)):
+        return answer.changed
+    if isinstance(answer, Dialogue):
+        return answer.presence.changed
+    if isinstance(answer, Counts):
+        return any(answer.counts.values()) or None
+    if isinstance(answer, Locations):
+        return any(answer.cells.values()) or None
     return None

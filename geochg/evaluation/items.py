@@ -166,7 +166,7 @@ def _truth(example: Example, task: Task) -> Truth:
             raise _fault(example, "an empty text")
         return References(texts)
     spec = SPECS[task]
-    answer = spec.parse(spec.joined(answers), [turn.question for turn in example.turns])
+    answer = spec.parse(spec.joined_turns(answers), [turn.question for turn in example.turns])
     if isinstance(answer, Unparsed):
         raise _fault(example, f"its answer is outside the grammar of '{task}': {answer.reason}")
     truth: Truth = comparable_answer(answer)

@@ -130,13 +130,13 @@ def presence_report(predictions: Predictions, options: EvaluateOptions) -> Prese
     groups = fit_groups(answered, options.fit_share, options.seed)
     fitted = _PresenceColumns.of([row for row in answered if row.group in groups])
     held_out = _PresenceColumns.of([row for row in answered if row.group not in groups])
-    likely = fitted.allowed(predictions.opened)
+    likely = fitted.fit_probabilities(predictions.opened)
     threshold = best_threshold(fitted.truth, likely, options.fit_metric)
     model_options = threshold_options(
         predictions.model, predictions.model_options, threshold, opened=predictions.opened
     )
     fit = ThresholdFit(threshold, model_options, len(fitted.truth), str(options.fit_metric))
-    answers = held_out.allowed(predictions.opened) > threshold
+    answers = held_out.fit_probabilities(predictions.opened) > threshold
     difference = difference_threshold(fitted.truth, fitted.difference, options.fit_metric)
     return _report(replace(held_out, answers=answers), difference, fit, unanswered)
 
@@ -195,7 +195,7 @@ class _PresenceColumns:
             np.array([row.difference for row in rows], float),
         )
 
-    def allowed(self, opened: bool) -> NDArray[np.float64]:
+    def fit_probabilities(self, opened: bool) -> NDArray[np.float64]:
         """The probabilities; 0 where the model says no with its threshold as low as it goes."""
         assert self.likely is not None
         return np.where(self.answers, self.likely, 0.0) if opened else self.likely

@@ -37,13 +37,13 @@ def read_caption(text: str) -> Caption:
         raise NonsenseError(f"no description: '{refused}'")
     parts = [leading_answer(sentence) for sentence in sentences(body)]
     answers = {answer for answer, _ in parts} | changed_members(text)
-    said = {verdict(statement) for _, statement in parts if statement} - {Verdict.NOTHING_SAID}
-    if not said:
+    verdicts = {verdict(statement) for _, statement in parts if statement} - {Verdict.NOTHING_SAID}
+    if not verdicts:
         raise NonsenseError("nothing is described")
-    if said == {Verdict.PARTLY_UNCHANGED}:
+    if verdicts == {Verdict.PARTLY_UNCHANGED}:
         raise NonsenseError("tells only what has not changed")
-    positive = not said.isdisjoint({Verdict.CHANGED, Verdict.NOT_UNDERSTOOD})
-    if positive and (Verdict.UNCHANGED in said or False in answers):
+    positive = not verdicts.isdisjoint({Verdict.CHANGED, Verdict.NOT_UNDERSTOOD})
+    if positive and (Verdict.UNCHANGED in verdicts or False in answers):
         raise NonsenseError("tells a change and that nothing has changed")
     if not positive and True in answers:
         raise NonsenseError("says yes, and that nothing has changed")

@@ -46,18 +46,16 @@ def render(counts: Counts) -> str:
 
 
 def _thing(class_name: str, number: int, change: Change | None) -> str:
-    one, several = COUNTABLE[class_name]
+    singular, plural = COUNTABLE[class_name]
     word = ADJECTIVE[change] if change and number else "changed"
-    return f"{number or 'no'} {word} {one if number == 1 else several}"
+    return f"{number or 'no'} {word} {singular if number == 1 else plural}"
 
 
 def _statement(class_name: str, number: int) -> str:
-    one, several = COUNTABLE[class_name]
-    return (
-        f"{number or 'no'} {one} has changed"
-        if number == 1
-        else (f"{number or 'no'} {several} have changed")
-    )
+    singular, plural = COUNTABLE[class_name]
+    if number == 1:
+        return f"1 {singular} has changed"
+    return f"{number or 'no'} {plural} have changed"
 
 
 # --- reading -------------------------------------------------------------------------------------
@@ -80,10 +78,10 @@ def read_counts(text: str) -> Counts:
         raise NonsenseError(f"no count: '{doubted}'")
     denied, mentions = False, list[Mention]()
     for sentence in sentences(body):
-        answer, rest = leading_answer(sentence)
-        nothing = verdict(rest) is Verdict.UNCHANGED or rest in {"none", "nothing"}
+        answer, statement = leading_answer(sentence)
+        nothing = verdict(statement) is Verdict.UNCHANGED or statement in {"none", "nothing"}
         denied |= nothing or answer is False
-        mentions += [] if nothing else mentions_in(rest)
+        mentions += [] if nothing else mentions_in(statement)
     return _counts(mentions, denied)
 
 
@@ -109,12 +107,12 @@ def _counts(mentions: Iterable[Mention], denied: bool) -> Counts:
 
 def _total(mentions: Iterable[Mention]) -> tuple[int, Change | None]:
     """Sum and direction of what is said of one class, each statement taken once."""
-    said: dict[tuple[str, Change | None], int] = {}
+    numbers: dict[tuple[str, Change | None], int] = {}
     for mention in mentions:
         key = (mention.noun, _direction(mention))
-        if said.setdefault(key, mention.number or 0) != mention.number:
+        if numbers.setdefault(key, mention.number or 0) != mention.number:
             raise NonsenseError(f"two numbers of class '{mention.class_name}'")
-    return _sum(said)
+    return _sum(numbers)
 
 
 def _direction(mention: Mention) -> Change | None:
@@ -123,9 +121,9 @@ def _direction(mention: Mention) -> Change | None:
     return next(iter(mention.directions), None)
 
 
-def _sum(said: dict[tuple[str, Change | None], int]) -> tuple[int, Change | None]:
-    positive = {key: number for key, number in said.items() if number}
-    _refuse_denied(said, positive)
+def _sum(numbers: dict[tuple[str, Change | None], int]) -> tuple[int, Change | None]:
+    positive = {key: number for key, number in numbers.items() if number}
+    _refuse_denied(numbers, positive)
     directed = {key: number for key, number in positive.items() if key[1] is not None}
     undirected = sum(number for (_, change), number in positive.items() if change is None)
     nouns = {noun for noun, _ in positive}
@@ -140,12 +138,12 @@ def _sum(said: dict[tuple[str, Change | None], int]) -> tuple[int, Change | None
 
 
 def _refuse_denied(
-    said: dict[tuple[str, Change | None], int], positive: dict[tuple[str, Change | None], int]
+    numbers: dict[tuple[str, Change | None], int], positive: dict[tuple[str, Change | None], int]
 ) -> None:
     """Refuses "no roads" beside "2 roads"; "no new roads" beside "2 removed roads" is fine."""
-    denied = {change for (_, change), number in said.items() if not number}
-    told = {change for _, change in positive}
-    if told and (None in denied or denied & told):
+    denied = {change for (_, change), number in numbers.items() if not number}
+    stated = {change for _, change in positive}
+    if stated and (None in denied or denied & stated):
         raise NonsenseError("counts a class and says that there are none of it")
 
 

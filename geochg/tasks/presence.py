@@ -42,9 +42,9 @@ def read_presence(text: str) -> Presence:
 
 def _answers(sentence: str) -> set[bool]:
     """The answers one sentence gives: by its first word, and by what it states after it."""
-    answer, rest = leading_answer(sentence)
-    again, _ = leading_answer(rest)
-    meant = _MEANING.get(verdict(rest), _opening_answer(rest))
+    answer, statement = leading_answer(sentence)
+    again, _ = leading_answer(statement)
+    meant = _MEANING.get(verdict(statement), _opening_answer(statement))
     return {given for given in (answer, again, meant) if given is not None}
 
 

@@ -11,13 +11,13 @@ from geochg.files.text_file import read_toml
 from geochg.records import Task
 
 CLUE = "clue"
-"""Name under which the wording of a clue is given; `{clue}` in it is the clue itself."""
+"""Name of the prompt that holds a clue; `{clue}` in it is the clue itself."""
 
 USUAL_CLUE = "Clue: {clue}"
 """How a clue is put behind a question; the words are those of UniRS (Li et al.)."""
 
 NAMES = (*map(str, (Task.PRESENCE, Task.LOCATE, Task.COUNT, Task.CAPTION)), CLUE)
-"""What can be worded."""
+"""Names of the prompts that can be given."""
 
 
 def read_prompts(path: Path) -> dict[str, str]:
@@ -35,20 +35,20 @@ def read_prompts(path: Path) -> dict[str, str]:
     return {name: " ".join(text.split()) for name, text in values.items()}
 
 
-def check_prompts(wording: Mapping[str, Any]) -> None:
-    """Refuses what cannot be asked.
+def check_prompts(prompts: Mapping[str, Any]) -> None:
+    """Refuses prompts that cannot be asked.
 
     Args:
-        wording: A text for some of `NAMES`.
+        prompts: Texts for some of `NAMES`.
 
     Raises:
-        OptionError: If a name is unknown, a text is none or empty, or a clue has no place.
+        OptionError: If a name is unknown, a text is none or empty, or there is no place for a clue.
     """
-    if unknown := sorted(set(wording) - set(NAMES)):
+    if unknown := sorted(set(prompts) - set(NAMES)):
         raise OptionError(
             f"there is no prompt {', '.join(map(repr, unknown))}", f"prompts: {', '.join(NAMES)}"
         )
-    for name, text in wording.items():
+    for name, text in prompts.items():
         if not isinstance(text, str):
             raise OptionError(f"the prompt {name!r} is no text", f'write {name} = "..."')
         if not text.strip():
@@ -57,7 +57,7 @@ def check_prompts(wording: Mapping[str, Any]) -> None:
             raise OptionError("the prompt 'clue' has no place for it", "write {clue} there")
 
 
-def clue_sentence(clue: str, wording: Mapping[str, str]) -> str:
-    """What goes behind a question; nothing where there is no clue."""
+def clue_sentence(clue: str, prompts: Mapping[str, str]) -> str:
+    """The sentence behind a question; empty where there is no clue."""
     line = " ".join(clue.split())
-    return wording.get(CLUE, USUAL_CLUE).replace("{clue}", line) if line else ""
+    return prompts.get(CLUE, USUAL_CLUE).replace("{clue}", line) if line else ""

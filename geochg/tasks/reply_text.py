@@ -60,11 +60,11 @@ def spoken_answer(text: str, prompts: Iterable[str] = ()) -> str:
     text, previous = without_thoughts(text), None
     # Wrappings are nested in any order, so they are peeled until nothing comes off.
     while previous != text:
-        previous, text = text, _unwrapped(text, echoes)
+        previous, text = text, _without_wrapping(text, echoes)
     return text
 
 
-def _unwrapped(text: str, echoes: Iterable[re.Pattern[str]]) -> str:
+def _without_wrapping(text: str, echoes: Iterable[re.Pattern[str]]) -> str:
     text = _LEADING_SPECIAL.sub("", _INVISIBLE.sub("", text)).strip()
     text = _LEADING_SPECIAL.sub("", _ROLE.sub("", text)).strip()
     text = _LABEL.sub("", _TRANSCRIPT.sub("", text))
@@ -78,8 +78,8 @@ def _unwrapped(text: str, echoes: Iterable[re.Pattern[str]]) -> str:
             return around["inner"].strip()
     if boxed := _BOXED.match(text):
         return (boxed["text"] or boxed["inner"] or "").strip()
-    if text.startswith("{") and (said := _member(text)):
-        return said
+    if text.startswith("{") and (member := _member(text)):
+        return member
     paired = _PAIRED.match(text)
     return next(inner for inner in paired.groups() if inner).strip() if paired else text
 
@@ -87,9 +87,9 @@ def _unwrapped(text: str, echoes: Iterable[re.Pattern[str]]) -> str:
 def _member(text: str) -> str:
     """The answer in a JSON object that holds nothing else but asides; else empty."""
     members = _members(text)
-    said = [name for name in members if name.lower() not in _ASIDES]
-    holds_one = len(said) == 1 and said[0].lower() in _MEMBERS
-    return _member_text(members[said[0]]) if holds_one else ""
+    named = [name for name in members if name.lower() not in _ASIDES]
+    holds_one = len(named) == 1 and named[0].lower() in _MEMBERS
+    return _member_text(members[named[0]]) if holds_one else ""
 
 
 def _members(text: str) -> dict[str, object]:
@@ -107,15 +107,15 @@ def changed_members(text: str) -> set[bool]:
     Args:
         text: An answer, see `spoken`.
     """
-    found = {name.lower(): value for name, value in _members(text).items()}.get("changed")
-    return {found} if isinstance(found, bool) else set()
+    value = {name.lower(): value for name, value in _members(text).items()}.get("changed")
+    return {value} if isinstance(value, bool) else set()
 
 
 def _member_text(value: object) -> str:
     """A JSON value in the words in which it would have been said; empty where it has none."""
     if isinstance(value, bool):
         return "Yes" if value else "No"
-    if isinstance(value, list) and all(isinstance(each, str) for each in value):
+    if isinstance(value, list) and all(isinstance(entry, str) for entry in value):
         return ", ".join(value)
     return str(value).strip() if isinstance(value, str | int) else ""
 
@@ -164,11 +164,11 @@ _REFUSAL = re.compile(
 
 def refusal(text: str) -> str:
     """The words in a `plain` text by which the model declines to describe; else empty."""
-    found = _REFUSAL.search(text)
-    return found[0] if found else ""
+    match = _REFUSAL.search(text)
+    return match[0] if match else ""
 
 
 def doubt(text: str) -> str:
     """The word in a `plain` text that shows the model refused or did not know; else empty."""
-    found = _DOUBT.search(text)
-    return found[0] if found else ""
+    match = _DOUBT.search(text)
+    return match[0] if match else ""

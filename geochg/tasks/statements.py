@@ -70,19 +70,19 @@ def verdict(sentence: str) -> Verdict:
     "no new buildings" and "no changes in roads" are `PARTLY_UNCHANGED`.
     """
     words = _once(re.findall(r"[a-z0-9]+", sentence.replace("at all", "")))
-    said = set(words)
-    if not words or not said <= _KNOWN:
+    known = set(words)
+    if not words or not known <= _KNOWN:
         return Verdict.NOT_UNDERSTOOD
-    same = not said.isdisjoint(_SAME)
-    changed = not said.isdisjoint(CHANGED | _TELLING) or ("nothing" in said and not same)
+    same = not known.isdisjoint(_SAME)
+    changed = not known.isdisjoint(CHANGED | _TELLING) or ("nothing" in known and not same)
     if changed == same:
         return Verdict.NOTHING_SAID
-    negations = [place for place, word in enumerate(words) if word in _NEGATIONS]
+    negations = [index for index, word in enumerate(words) if word in _NEGATIONS]
     if changed != bool(negations):
         return Verdict.CHANGED
     if negations and not _is_plain_negation(words, negations):
         return Verdict.NOTHING_SAID
-    partly = not said.isdisjoint(_TELLING | NOUNS.keys())
+    partly = not known.isdisjoint(_TELLING | NOUNS.keys())
     return Verdict.PARTLY_UNCHANGED if partly else Verdict.UNCHANGED
 
 
@@ -90,9 +90,9 @@ def _is_plain_negation(words: list[str], negations: list[int]) -> bool:
     """Whether a statement of change is negated once, as a whole, and not by degrees."""
     # "No, they changed" answers and then states; "not many changes" leaves some; in "no change
     # before, changes after" only one of the two is negated.
-    place = negations[0]
-    following = words[place + 1 : place + 2]
-    negates = words[place] not in {"no", "zero", "0", "false"} or _NEGATED.issuperset(following)
+    index = negations[0]
+    following = words[index + 1 : index + 2]
+    negates = words[index] not in {"no", "zero", "0", "false"} or _NEGATED.issuperset(following)
     joined = "or" in words or sum(word in CHANGED for word in words) <= 1
     return len(negations) == 1 and negates and joined and _DEGREES.isdisjoint(words)
 
@@ -123,10 +123,10 @@ def leading_answer(sentence: str) -> tuple[bool | None, str]:
 
     "No changes" begins with no such answer: its "no" belongs to the noun.
     """
-    found = re.match(r"(?P<lead>yes|no)\b(?P<stop>\s*(?:[,:()-]|$))?\s*(?P<rest>.*)", sentence)
-    if not found or (found["lead"] == "no" and found["stop"] is None and not _answers(sentence)):
+    match = re.match(r"(?P<lead>yes|no)\b(?P<stop>\s*(?:[,:()-]|$))?\s*(?P<rest>.*)", sentence)
+    if not match or (match["lead"] == "no" and match["stop"] is None and not _answers(sentence)):
         return None, sentence
-    return found["lead"] == "yes", found["rest"].strip(" ,:()-")
+    return match["lead"] == "yes", match["rest"].strip(" ,:()-")
 
 
 def _answers(sentence: str) -> bool:

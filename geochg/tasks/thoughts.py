@@ -68,9 +68,9 @@ def _final_channel(text: str) -> str:
     if not channels:
         return text
     last = channels[-1]
-    said = _CHANNEL_END.split(text[last.end() :], maxsplit=1)
+    answer = _CHANNEL_END.split(text[last.end() :], maxsplit=1)
     if last["name"].lower() in ("final", "response", "answer"):
-        return said[0]
+        return answer[0]
     # Gemma closes the channel of its thoughts, and answers outside of any.
     closed = text[last.end() :].partition("<channel|>")
     return closed[2] if closed[1] else ""
@@ -78,12 +78,12 @@ def _final_channel(text: str) -> str:
 
 def _after_marks(text: str) -> str:
     closed = list(_CLOSING.finditer(text))
-    rest = text[closed[-1].end() :] if closed else text
-    if _OPENING.search(rest):
+    answer = text[closed[-1].end() :] if closed else text
+    if _OPENING.search(answer):
         # It thinks to the end, and what stands before its thoughts is no answer.
         return ""
-    if rest.strip() or not closed:
-        return rest
+    if answer.strip() or not closed:
+        return answer
     # Nothing follows the thoughts; some models put them behind the answer.
     first = _OPENING.search(text)
     return text[: first.start()] if first else ""

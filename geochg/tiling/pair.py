@@ -215,10 +215,8 @@ def place_pair(
         OptionError: If an option does not fit the pair.
     """
     paths = (os.fspath(before), os.fspath(after))
-    sources = (
-        read_source(paths[0], allow_remote=options.allow_remote),
-        read_source(paths[1], allow_remote=options.allow_remote),
-    )
+    reading = options.of_dates()
+    sources = read_source(paths[0], reading[0]), read_source(paths[1], reading[1])
     remarks = source_remarks(*sources, dates_as_given=options.dates_as_given)
     if refusing:
         refuse(remarks)

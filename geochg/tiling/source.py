@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,14 @@ import numpy as np
 import rasterio
 from odc.geo.geobox import GeoBox
 from rasterio import DatasetReader
+from rasterio.enums import MaskFlags
 from rasterio.errors import RasterioError
 from rasterio.vrt import WarpedVRT
 
 from geochg.errors import InputError
 from geochg.files.remote_files import is_remote, refuse_remote, refuse_remote_item
 from geochg.files.sidecars import container
+from geochg.options import DateOptions
 from geochg.safety.untrusted_text import cleaned, printable, without_secrets
 from geochg.tiling.acquired import acquired
 from geochg.tiling.alpha import marked_alpha, read_alpha
@@ -29,7 +31,7 @@ from geochg.tiling.gdal import drivers_for, gdal_settings
 from geochg.tiling.noisy_collar import lossy_codec, noisy_collar
 from geochg.tiling.placement import check_control_points, check_placement
 from geochg.tiling.unreadable import not_opened
-from geochg.tiling.validity import Alpha, mask_kind, validity_of
+from geochg.tiling.validity import Alpha, mask_kind, nodata_of, validity_of
 from geochg.tiling.virtual import PALETTE, is_negative, is_palette, open_view
 
 _NAMING_ITEMS = (("OVERVIEWS", "OVERVIEW_FILE"), ("GEOLOCATION", "X_DATASET"))
@@ -60,6 +62,7 @@ class RasterSource:
             of them was taken because none was named.
         files: Every local file behind it: containers, masks beside it, sources of a VRT.
         fetches: Whether reading it may ask another machine.
+        options: How it is read.
         lossy: The codec by which it is compressed, where that keeps no exact values; else empty.
     """
 
@@ -81,6 +84,7 @@ class RasterSource:
     files: tuple[str, ...] = ()
     fetches: bool = False
     lossy: str = ""
+    options: DateOptions = field(default_factory=DateOptions)
 
     def dtype_of(self, numbers: Sequence[int]) -> str:
         """The type that holds the values of some bands, by their numbers."""
@@ -100,18 +104,19 @@ class RasterSource:
         }
 
 
-def read_source(path: str | os.PathLike[str], *, allow_remote: bool = False) -> RasterSource:
+def read_source(path: str | os.PathLike[str], options: DateOptions | None = None) -> RasterSource:
     """Opens a raster, checks that it can be placed on the ground, and describes it.
 
     Args:
         path: Anything GDAL opens: a file, `/vsicurl/...`, `NETCDF:"a.nc":band`, ...
-        allow_remote: Whether a file on this machine may name rasters elsewhere.
+        options: How it is read; the defaults when None.
 
     Raises:
         InputError: If it cannot be opened, has no CRS or no place, has no data band, or would make
             requests that nobody asked for.
     """
-    name = os.fspath(path)
+    name, options = os.fspath(path), options or DateOptions()
+    allow_remote = options.allow_remote
     refuse_remote(name, allow=allow_remote)
     fetches = allow_remote or is_remote(name)
     with gdal_settings(name, fetches=fetches), ExitStack() as stack:
@@ -135,8 +140,8 @@ def read_source(path: str | os.PathLike[str], *, allow_remote: bool = False) -> 
             geobox=GeoBox(dataset.shape, dataset.transform, _odc_crs(dataset)),
             bands=bands,
             dtype=bands[0].dtype,
-            nodata=raw.nodata,
-            mask=mask_kind(raw, alpha),
+            nodata=nodata_of(raw, 1, options),
+            mask=mask_kind(raw, alpha, options),
             alpha=alpha,
             measured_alpha=0 if alpha else marked_alpha(raw) or 0,
             placed_by="transform" if dataset is seen else "gcps",
@@ -148,6 +153,7 @@ def read_source(path: str | os.PathLike[str], *, allow_remote: bool = False) -> 
             files=tuple(sorted(_local_files(name))),
             fetches=fetches,
             lossy=lossy_codec(raw),
+            options=options,
         )
 
 
@@ -221,14 +227,16 @@ def open_valid(
     """
     with ExitStack() as stack:
         raw = _open(source.path, stack, fetches=source.fetches)
-        validity = validity_of(raw, wanted, source.alpha)
+        validity = validity_of(raw, wanted, source.alpha, source.options)
         for collar in collars:
             cells = stack.enter_context(collar.raster())
             validity = (*validity, collar.tests(wanted, cells.name))
         dtype = source.dtype_of(wanted)
         plain = all(raw.dtypes[number - 1] == dtype for number in wanted) if raw.count > 1 else True
         step_px = step_px if raw.crs is not None else 1
-        changed = is_palette(raw) or is_negative(raw) or not plain
+        # What the file calls nodata is told by the alpha band only.
+        has_nodata = any(MaskFlags.nodata in flags for flags in raw.mask_flag_enums)
+        changed = is_palette(raw) or is_negative(raw) or has_nodata or not plain
         if validity or changed or marked_alpha(raw) or step_px > 1:
             view = open_view(raw, validity, dtype, wanted, step_px)
             dataset = stack.enter_context(view)
@@ -254,7 +262,7 @@ def collars_of(
         return ()
     with gdal_settings(source.path, fetches=source.fetches), ExitStack() as stack:
         raw = _open(source.path, stack, fetches=source.fetches)
-        nodata = [raw.nodatavals[number - 1] for number in wanted]
+        nodata = [nodata_of(raw, number, source.options) for number in wanted]
         try:
             found = find_collars(raw, wanted, nodata)
             if source.mask == "nodata" or raw.crs is None or is_palette(raw):

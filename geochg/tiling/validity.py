@@ -20,6 +20,9 @@ import numpy as np
 from rasterio import DatasetReader
 from rasterio.enums import MaskFlags
 
+from geochg.errors import OptionError
+from geochg.options import DateOptions
+from geochg.safety.untrusted_text import without_secrets
 from geochg.tiling.virtual import (
     MaskTest,
     Table,
@@ -55,30 +58,74 @@ class Alpha:
     opaque: float
 
 
-def mask_kind(dataset: DatasetReader, alpha: Alpha | None) -> str:
+def nodata_of(dataset: DatasetReader, number: int, options: DateOptions) -> float | None:
+    """The value that means "no measurement" in a band; None where none does.
+
+    Args:
+        dataset: The raster as it lies on disk.
+        number: The band, from 1.
+        options: How the date is read.
+
+    Raises:
+        OptionError: If a value was given by hand that the band cannot hold.
+    """
+    if options.nodata is None:
+        value: float | None = dataset.nodatavals[number - 1]
+        return value
+    for given in options.nodata:
+        if not any(_can_hold(dtype, given) for dtype in dataset.dtypes):
+            raise OptionError(
+                f"nodata {given:.15g} is no value that {without_secrets(dataset.name)} can hold: "
+                f"its bands are of {dataset.dtypes[0]}",
+                "give a value for each date, such as --nodata none,0",
+            )
+        return given if _can_hold(dataset.dtypes[number - 1], given) else None
+    return None
+
+
+def mask_kind(dataset: DatasetReader, alpha: Alpha | None, options: DateOptions) -> str:
     """Where validity comes from, in a word: `alpha`, `mask`, `nodata` or `none`."""
     if alpha is not None or is_palette(dataset):
         return "alpha"
-    flags = [set(each) for each in dataset.mask_flag_enums]
-    if any(MaskFlags.nodata in each for each in flags):
+    flags = [set(of_band) for of_band in dataset.mask_flag_enums]
+    has_nodata = any(MaskFlags.nodata in of_band for of_band in flags)
+    if bool(options.nodata) if options.nodata is not None else has_nodata:
         return "nodata"
-    masked = any(not each or each == {MaskFlags.per_dataset} for each in flags)
+    masked = any(not of_band or of_band == {MaskFlags.per_dataset} for of_band in flags)
     return "mask" if masked else "none"
 
 
-def validity_of(dataset: DatasetReader, wanted: Sequence[int], alpha: Alpha | None) -> Validity:
+def validity_of(
+    dataset: DatasetReader,
+    wanted: Sequence[int],
+    alpha: Alpha | None,
+    options: DateOptions | None = None,
+) -> Validity:
     """What tells which pixels of a raster are valid.
 
     Args:
         dataset: The raster as it lies on disk.
         wanted: Numbers of the bands in use, from 1.
         alpha: The alpha band; None where there is none, or where it is data.
+        options: How the date is read; the defaults when None.
+
+    Raises:
+        OptionError: As `nodata_of`.
     """
+    options = options or DateOptions()
     if is_palette(dataset):
-        opacity = MaskTest("1", palette_opacity(dataset))
+        nodata = nodata_of(dataset, 1, options)
+        is_index = nodata is not None and math.isfinite(nodata)
+        opacity = MaskTest("1", palette_opacity(dataset, nodata if is_index else None))
         return ((opacity,), *_whole_mask(dataset, (1,)))
     whole = _whole_mask(dataset, wanted)
-    groups = [*whole, *_values_beside(dataset, wanted)] if whole else _own_masks(dataset, wanted)
+    groups: list[tuple[MaskTest, ...]]
+    if options.nodata is not None:
+        groups = [*_masks_alone(dataset, wanted), *_given_values(dataset, wanted, options)]
+    elif whole:
+        groups = [*whole, *_values_beside(dataset, wanted)]
+    else:
+        groups = _own_masks(dataset, wanted)
     if alpha is not None and alpha.number not in wanted:
         half = alpha.opaque / 2
         groups.append((MaskTest(str(alpha.number), _step(half)),))
@@ -100,7 +147,7 @@ def _own_masks(dataset: DatasetReader, wanted: Sequence[int]) -> list[tuple[Mask
         for number in wanted
         if not set(dataset.mask_flag_enums[number - 1]) & {MaskFlags.all_valid, MaskFlags.alpha}
     }
-    return _grouped(dataset, wanted, told)
+    return _grouped([dataset.nodatavals[number - 1] for number in wanted], wanted, told)
 
 
 def _values_beside(dataset: DatasetReader, wanted: Sequence[int]) -> list[tuple[MaskTest, ...]]:
@@ -110,17 +157,57 @@ def _values_beside(dataset: DatasetReader, wanted: Sequence[int]) -> list[tuple[
         nodata = dataset.nodatavals[number - 1]
         hidden = MaskFlags.nodata not in dataset.mask_flag_enums[number - 1]
         if hidden and nodata is not None and math.isfinite(nodata):
-            table = _rounded(nodata, np.dtype(dataset.dtypes[number - 1]))
-            reach = max(abs(nodata) * _ROUNDING, 1e-6)
-            told[number] = MaskTest(str(number), table or zero_around(nodata, reach))
-    return _grouped(dataset, wanted, told)
+            told[number] = _value_test(dataset, number, nodata)
+    return _grouped([dataset.nodatavals[number - 1] for number in wanted], wanted, told)
+
+
+def _masks_alone(dataset: DatasetReader, wanted: Sequence[int]) -> list[tuple[MaskTest, ...]]:
+    """What masks say that are made of no nodata value."""
+    groups: list[tuple[MaskTest, ...]] = []
+    for number in wanted:
+        flags = set(dataset.mask_flag_enums[number - 1])
+        if not flags & {MaskFlags.all_valid, MaskFlags.alpha, MaskFlags.nodata}:
+            groups.append((_mask_test(number),))
+            if MaskFlags.per_dataset in flags:
+                break
+    return groups
+
+
+def _given_values(
+    dataset: DatasetReader, wanted: Sequence[int], options: DateOptions
+) -> list[tuple[MaskTest, ...]]:
+    """What a value says that was given by hand; pixels that are no numbers need no test."""
+    nodata = [nodata_of(dataset, number, options) for number in wanted]
+    tests = {
+        number: _value_test(dataset, number, value)
+        for number, value in zip(wanted, nodata, strict=True)
+        if value is not None and math.isfinite(value)
+    }
+    return _grouped(nodata, wanted, tests)
+
+
+def _value_test(dataset: DatasetReader, number: int, nodata: float) -> MaskTest:
+    """A test of our own for a nodata value, whatever GDAL says of the band."""
+    dtype = np.dtype(dataset.dtypes[number - 1])
+    reach = 0.25 if dtype.kind in "iu" else max(abs(nodata) * _ROUNDING, 1e-6)
+    return MaskTest(str(number), _rounded(nodata, dtype) or zero_around(nodata, reach))
+
+
+def _can_hold(dtype_name: str, value: float) -> bool:
+    """Whether a band of a type can have a value; text may have rounded the greatest ones."""
+    if dtype_name.startswith(("int", "uint")):
+        limits = np.iinfo(dtype_name)
+        return math.isnan(value) or (limits.min <= value <= limits.max and value == int(value))
+    if dtype_name in ("float16", "float32"):
+        greatest = float(np.finfo(dtype_name).max) * (1 + _ROUNDING)
+        return not math.isfinite(value) or abs(value) <= greatest
+    return True
 
 
 def _grouped(
-    dataset: DatasetReader, wanted: Sequence[int], told: dict[int, MaskTest]
+    nodata: Sequence[float | None], wanted: Sequence[int], told: dict[int, MaskTest]
 ) -> list[tuple[MaskTest, ...]]:
     """Tests of bands: all must fail where they share a value that could be measured, else any."""
-    nodata = [dataset.nodatavals[number - 1] for number in wanted]
     if len(told) == len(wanted) and _one_measurable(nodata):
         return [tuple(told.values())]
     return [(test,) for test in told.values()]

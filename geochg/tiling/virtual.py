@@ -76,11 +76,13 @@ def is_negative(dataset: DatasetReader) -> bool:
     return structure.get("MINISWHITE") == "YES" and set(dataset.dtypes) <= {"uint8", "uint16"}
 
 
-def palette_opacity(dataset: DatasetReader) -> Table:
-    """Which indexes of a palette image are valid: not its nodata value, not transparent."""
+def palette_opacity(dataset: DatasetReader, nodata: float | None) -> Table:
+    """Which indexes of a palette image are valid: not the nodata value, not transparent."""
     values = {index: 255 if color[3] else 0 for index, color in dataset.colormap(1).items()}
-    if dataset.nodata is not None:
-        values[int(dataset.nodata)] = 0
+    if dataset.nodata is not None:  # GDAL gives a GeoTIFF's as a transparent colour
+        values[int(dataset.nodata)] = 255
+    if nodata is not None:
+        values[int(nodata)] = 0
     return _ascending(values)
 
 

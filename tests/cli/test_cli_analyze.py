@@ -230,6 +230,12 @@ def test_places_that_do_not_fit(geochg, pair, tmp_path, make_raster):
         (["--classes", "bulding"], "bulding"),
         (["--save-options", "before.tif"], "before.tif"),
         (["--workers", "0"], "workers 0"),
+        (["--max-area", "-5"], "max area -5"),
+        (["--max-area", "10", "--min-area", "20"], "lies below min area"),
+        (["--nodata", "zero"], "nodata 'zero' is no number"),
+        (["--nodata", "1,2,3"], "nodata has 3 values"),
+        (["--nodata", "-9999"], "nodata -9999 is no value"),
+        (["--nodata", "none,300"], "after.tif can hold"),
     ],
 )
 def test_options_that_make_no_sense(geochg, pair, tmp_path, arguments, names):

@@ -20,9 +20,8 @@ from geochg.datasets.builder.pictures import picture_scenes
 from geochg.datasets.builder.rasters import raster_scene
 from geochg.datasets.builder.scene import MaskedScene
 from geochg.datasets.builder.splits import tiles_by_split
-from geochg.datasets.captions.contours import count_contours
 from geochg.datasets.captions.facts import mask_facts
-from geochg.datasets.captions.truth import MaskTruth
+from geochg.datasets.captions.truth import MaskTruth, count_contours
 from geochg.datasets.check import check_examples
 from geochg.datasets.examples import load_pair, read_examples
 from geochg.errors import InputError, ModelError, OptionError
@@ -274,7 +273,7 @@ def test_tiles_stay_where_they_were(town, tmp_path):
     piece = town[3][window.row_start : window.row_stop, window.col_start : window.col_stop]
     assert said(example).counts["building"] == count_contours(piece > 0) > 0
     splits = {s: [e for e in examples if e.split == s] for s in ("train", "val", "test")}
-    assert check_examples(splits, pixels=False).troubles == ()
+    assert check_examples(splits, pixels=False).problems == ()
 
 
 def test_polygons_tell_class_and_direction(town, tmp_path):

@@ -41,7 +41,7 @@ def save(path, pixels):
 
 
 def kinds(splits, **options):
-    return {t.kind: t.count for t in check_examples(splits, **options).troubles}
+    return {t.kind: t.count for t in check_examples(splits, **options).problems}
 
 
 def changed(splits, split, number, **values):
@@ -50,7 +50,7 @@ def changed(splits, split, number, **values):
 
 def test_nothing_is_wrong_with_what_is_right(splits):
     report = check_examples(splits)
-    assert report.troubles == ()
+    assert report.problems == ()
     assert report.to_dict()["ok"] is True
     assert report.splits["train"] == {
         "rows": 3,
@@ -95,7 +95,7 @@ def test_names_that_lead_out_of_the_folder(tmp_path, name, leads_out):
         iter_examples(tmp_path / "set" / "rows.json", must_exist=False, leaving=leaving.append)
     )
     report = check_examples({"train": examples}, leaving=leaving, pixels=False)
-    found = {trouble.kind: trouble for trouble in report.troubles}
+    found = {trouble.kind: trouble for trouble in report.problems}
     assert ("outside" in found) is leads_out
     if leads_out:
         # Once, however many rows name it.
@@ -107,15 +107,15 @@ def test_names_that_lead_out_of_the_folder(tmp_path, name, leads_out):
 def test_sizes(splits):
     save(splits["test"][1].after, texture(48, 50, 3, 99))
     report = check_examples(splits)
-    assert [trouble.kind for trouble in report.troubles] == ["sizes"]
-    assert "50 x 48" in report.troubles[0].shown[0]
+    assert [trouble.kind for trouble in report.problems] == ["sizes"]
+    assert "50 x 48" in report.problems[0].shown[0]
 
 
 def test_answers_outside_the_grammar(splits):
     changed(splits, "train", 1, turns=(ExampleTurn("Changed?", "Maybe"),))
     report = check_examples(splits)
-    assert "row 2 (id '1')" in report.troubles[0].shown[0]
-    assert [trouble.kind for trouble in report.troubles] == ["grammar"]
+    assert "row 2 (id '1')" in report.problems[0].shown[0]
+    assert [trouble.kind for trouble in report.problems] == ["grammar"]
 
 
 def test_every_reference_is_read(splits):
@@ -157,8 +157,8 @@ def test_a_location_in_two_splits(splits):
         changed(splits, split, number, location="airport/7")
     changed(splits, "test", 1, location="airport/8")
     report = check_examples(splits)
-    assert [(t.kind, t.count) for t in report.troubles] == [("location_leaks", 1)]
-    assert report.troubles[0].shown == ("'airport/7' in train and test",)
+    assert [(t.kind, t.count) for t in report.problems] == [("location_leaks", 1)]
+    assert report.problems[0].shown == ("'airport/7' in train and test",)
 
 
 def test_flat_images_are_not_taken_for_copies(splits):

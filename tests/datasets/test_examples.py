@@ -185,7 +185,7 @@ GOOD = {"id": 5, "image": IMAGE, "conversations": talk((CAPTION, "x"))}
         ({"image": ["train/A/one.png", "a\0b"]}, "no name"),
         ({"conversations": []}, "no conversations"),
         ({"conversations": talk((CAPTION, "x"))[:1]}, "take turns"),
-        ({"conversations": [{"from": "cat", "value": "x"}]}, "nobody"),
+        ({"conversations": [{"from": "cat", "value": "x"}]}, "no speaker"),
         ({"changeflag": 2}, "changeflag"),
         ({"task": "sing"}, "no such task"),
         ({"scene": "a", "window": [1, 2]}, "window"),

@@ -2,7 +2,7 @@
 
 ```
 A/, B/                     tiles: PNG, or GeoTIFF where the pair has a place
-label/, direction/         their masks: index into `telling.truth.CLASS_NAMES` and `DIRECTIONS`
+label/, direction/         their masks: index into `captions.truth.CLASS_NAMES` and `DIRECTIONS`
 train.json, val.json, test.json           instruction rows in the format of ChangeChat-105k
 train_captions.json, ...                  five captions a tile
 build.json                 options, version, sources, and what was kept and left out
@@ -17,7 +17,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,6 +33,7 @@ from geochg.datasets.captions.rows import Row, caption_row, instruction_row, ins
 from geochg.datasets.captions.truth import MaskTruth
 from geochg.datasets.example import ExampleTurn
 from geochg.errors import InputError
+from geochg.events import Listener, Progress, ignore
 from geochg.files.new_files import make_folder_aside
 
 if TYPE_CHECKING:
@@ -41,18 +42,17 @@ if TYPE_CHECKING:
 ASKED_TOGETHER = 32
 """Tiles that wait until the captioner is asked about them."""
 
-Progress = Callable[[int, int], None]
-"""Told how many tiles are done, and how many there are."""
-
 FACTS_FILE = "build.json"
 
 
 @dataclass
 class _SplitRows:
-    """The rows of one part."""
+    """The rows of one split, and the numbers of its tiles."""
 
     instructions: list[Row] = field(default_factory=list)
     captions: list[Row] = field(default_factory=list)
+    tiles: int = 0
+    changed: int = 0
 
 
 def build_dataset(
@@ -60,42 +60,42 @@ def build_dataset(
     scenes: Sequence[MaskedScene],
     options: BuildOptions,
     captioner: Captioner | None = None,
-    progress: Progress | None = None,
+    listener: Listener = ignore,
 ) -> dict[str, Any]:
-    """Cuts, splits, counts and tells pairs; the same for the same pairs and options.
+    """Cuts, splits, counts and captions pairs; the same for the same pairs and options.
 
     Args:
-        folder: Where to; must not exist, or be empty. It appears whole or not at all.
-        scenes: The pairs.
-        options: How.
+        folder: Folder to make; must not exist, or be empty. It appears whole or not at all.
+        scenes: Pairs with masks.
+        options: Options of cutting, splitting and captioning.
         captioner: Writes free questions and answers; none when None.
-        progress: Called after each tile.
+        listener: Receives the progress in tiles.
 
     Returns:
         What is written to `build.json`.
 
     Raises:
-        InputError: If a pair or mask cannot be used, or a part that was asked for stays empty.
+        InputError: If a pair or mask cannot be used, or a split that was asked for stays empty.
         RunError: If a tile cannot be read, or the captioner fails.
     """
     scenes = _uniquely_named(scenes)
-    parts = tiles_by_split(scenes, options)
-    with make_folder_aside(folder) as place:
+    splits = tiles_by_split(scenes, options)
+    with make_folder_aside(folder) as partial:
         for name in ("A", "B", "label", "direction"):
-            (place / name).mkdir()
-        work = _DatasetWriter(place, scenes, options, captioner)
-        work.run(parts, progress)
-        done = work.summary(parts)
-        for split, told in work.told.items():
-            _dump(place / f"{split}.json", told.instructions)
-            _dump(place / f"{split}_captions.json", told.captions)
-        _dump(place / FACTS_FILE, done)
-    return done
+            (partial / name).mkdir()
+        writer = _DatasetWriter(partial, scenes, options, captioner)
+        writer.write_tiles(splits, listener)
+        summary = writer.summary(splits)
+        for split, rows in writer.rows.items():
+            _dump(partial / f"{split}.json", rows.instructions)
+            _dump(partial / f"{split}_captions.json", rows.captions)
+        _dump(partial / FACTS_FILE, summary)
+    return summary
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _WrittenTile:
-    """A tile that is written but not yet told."""
+    """A tile that is written but has no rows yet."""
 
     split: str
     scene: MaskedScene
@@ -114,39 +114,36 @@ class _DatasetWriter:
     ) -> None:
         self.folder, self.scenes, self.options = folder, scenes, options
         self.captioner = captioner
-        self.told: dict[str, _SplitRows] = {}
+        self.rows: dict[str, _SplitRows] = {}
         self.left_out: Counter[str] = Counter()
-        self.changed: Counter[str] = Counter()
-        self.tiles: Counter[str] = Counter()
         self.ids = 0
         self.waiting: list[_WrittenTile] = []
 
-    def run(self, parts: dict[str, list[SceneTile]], progress: Progress | None) -> None:
-        total, done = sum(map(len, parts.values())), 0
-        self.told = {split: _SplitRows() for split in parts}
+    def write_tiles(self, splits: dict[str, list[SceneTile]], listener: Listener) -> None:
+        total, done = sum(map(len, splits.values())), 0
+        self.rows = {split: _SplitRows() for split in splits}
         by_scene: dict[int, list[tuple[str, SceneTile]]] = {}
-        for split, places in parts.items():
-            for place in places:
-                by_scene.setdefault(place.scene, []).append((split, place))
+        for split, tiles in splits.items():
+            for tile in tiles:
+                by_scene.setdefault(tile.scene, []).append((split, tile))
         for number in sorted(by_scene):
-            wanted = sorted(by_scene[number], key=lambda one: one[1].window.index)
+            of_scene = sorted(by_scene[number], key=lambda pair: pair[1].window.index)
             scene = self.scenes[number]
-            masked = scene.tiles([place.window for _, place in wanted])
-            for (split, _), tile in zip(wanted, masked, strict=True):
-                self._take(split, scene, tile)
+            masked_tiles = scene.tiles([tile.window for _, tile in of_scene])
+            for (split, _), masked in zip(of_scene, masked_tiles, strict=True):
+                self._add_tile(split, scene, masked)
                 if len(self.waiting) >= ASKED_TOGETHER:
-                    self._tell_waiting()
+                    self._add_rows_of_waiting()
                 done += 1
-                if progress is not None:
-                    progress(done, total)
-        self._tell_waiting()
-        for split in parts:
-            if not self.tiles[split]:
+                listener(Progress("cut", done, total))
+        self._add_rows_of_waiting()
+        for split, rows in self.rows.items():
+            if not rows.tiles:
                 raise InputError(
                     f"no tile is left for {split}", "lower --min-valid, or keep more unchanged"
                 )
 
-    def _take(self, split: str, scene: MaskedScene, masked: MaskedTile) -> None:
+    def _add_tile(self, split: str, scene: MaskedScene, masked: MaskedTile) -> None:
         tile = masked.tile
         if tile.valid.mean() < self.options.min_valid:
             self.left_out["too few valid pixels"] += 1
@@ -160,13 +157,15 @@ class _DatasetWriter:
         if not truth.changed and drawn >= self.options.keep_unchanged:
             self.left_out["unchanged"] += 1
             return
-        self.tiles[split] += 1
-        self.changed[split] += truth.changed
+        self.rows[split].tiles += 1
+        self.rows[split].changed += truth.changed
         file = f"{name}{'.png' if scene.grid is None else '.tif'}"
-        self._write(file, scene, masked, truth)
+        self._write_images(file, scene, masked, truth)
         self.waiting.append(_WrittenTile(split, scene, masked, truth, (f"A/{file}", f"B/{file}")))
 
-    def _write(self, file: str, scene: MaskedScene, masked: MaskedTile, truth: MaskTruth) -> None:
+    def _write_images(
+        self, file: str, scene: MaskedScene, masked: MaskedTile, truth: MaskTruth
+    ) -> None:
         layers = {
             "A": masked.tile.before,
             "B": masked.tile.after,
@@ -175,82 +174,75 @@ class _DatasetWriter:
         }
         for name, pixels in layers.items():
             if scene.grid is None:
-                _png(self.folder / name / file, pixels)
+                _write_png(self.folder / name / file, pixels)
             else:
-                _geotiff(self.folder / name / file, pixels, scene, masked)
+                _write_geotiff(self.folder / name / file, pixels, scene, masked)
 
-    def _tell_waiting(self) -> None:
+    def _add_rows_of_waiting(self) -> None:
         turns: list[list[ExampleTurn]] = [[] for _ in self.waiting]
         if self.captioner is not None:
             subjects = [
-                Subject(one.masked.tile, one.scene.facts, one.truth, mask_facts(one.truth))
-                for one in self.waiting
+                Subject(t.masked.tile, t.scene.facts, t.truth, mask_facts(t.truth))
+                for t in self.waiting
             ]
             turns = self.captioner.turns(subjects, self.options.questions)
-        for one, written in zip(self.waiting, turns, strict=True):
-            self._tell(one, written)
+        for tile, written in zip(self.waiting, turns, strict=True):
+            self._add_rows(tile, written)
         self.waiting.clear()
 
-    def _tell(self, one: _WrittenTile, written: Sequence[ExampleTurn]) -> None:
-        ground: Row = {}
-        if one.scene.grid is not None:
-            read = one.masked.tile.window.read
+    def _add_rows(self, tile: _WrittenTile, written: Sequence[ExampleTurn]) -> None:
+        origin: Row = {}
+        if tile.scene.grid is not None:
+            read = tile.masked.tile.window.read
             window = [read.row_start, read.row_stop, read.col_start, read.col_stop]
-            ground = {"scene": one.scene.name, "window": window}
-        found = instruction_rows(one.truth, one.images, self.ids)
+            origin = {"scene": tile.scene.name, "window": window}
+        rows = instruction_rows(tile.truth, tile.images, self.ids)
         for turn in written:
             talk = [(turn.question, turn.answer)]
-            row = instruction_row(self.ids + len(found), one.images, one.truth.changed, talk)
+            row = instruction_row(self.ids + len(rows), tile.images, tile.truth.changed, talk)
             # A question that happens to count is still a free one.
-            found.append(row | {"task": "question"})
-        self.ids += len(found)
-        told = self.told[one.split]
-        told.instructions += [row | ground for row in found]
-        told.captions.append(caption_row(one.truth, one.images) | ground)
+            rows.append(row | {"task": "question"})
+        self.ids += len(rows)
+        of_split = self.rows[tile.split]
+        of_split.instructions += [row | origin for row in rows]
+        of_split.captions.append(caption_row(tile.truth, tile.images) | origin)
 
-    def summary(self, parts: dict[str, list[SceneTile]]) -> dict[str, Any]:
+    def summary(self, splits: dict[str, list[SceneTile]]) -> dict[str, Any]:
         from geochg import __version__
 
-        cut = sum(
-            len(scene.windows(self.options.tile_size_px, self.options.overlap_px))
-            for scene in self.scenes
-        )
-        near = cut - sum(map(len, parts.values()))
+        sizes = (self.options.tile_size_px, self.options.overlap_px)
+        near = sum(len(scene.windows(*sizes)) for scene in self.scenes)
+        near -= sum(map(len, splits.values()))
+        captioner = self.captioner and {
+            "model": self.captioner.model.identity.id,
+            "dropped": dict(sorted(self.captioner.dropped.items())),
+        }
         return {
             "version": __version__,
             "options": self.options.to_dict(),
             "scenes": [scene.name for scene in self.scenes],
             "splits": {
-                split: {
-                    "tiles": self.tiles[split],
-                    "changed": self.changed[split],
-                    "rows": len(self.told[split].instructions),
-                }
-                for split in self.told
+                split: {"tiles": of.tiles, "changed": of.changed, "rows": len(of.instructions)}
+                for split, of in self.rows.items()
             },
             "left_out": {"too near to another split": near, **dict(sorted(self.left_out.items()))},
-            "captioner": None
-            if self.captioner is None
-            else {
-                "model": self.captioner.model.identity.id,
-                "dropped": dict(sorted(self.captioner.dropped.items())),
-            },
+            "captioner": captioner,
         }
 
 
 def _uniquely_named(scenes: Sequence[MaskedScene]) -> list[MaskedScene]:
-    """With names unlike each other."""
+    """The scenes with names unlike each other."""
     seen: Counter[str] = Counter()
     taken = {scene.name.casefold() for scene in scenes}
-    found = []
+    named = []
     for scene in scenes:
         key, name = scene.name.casefold(), scene.name
         while seen[key] and (name := f"{scene.name}-{seen[key] + 1}").casefold() in taken:
             seen[key] += 1
         seen[key] += 1
         taken.add(name.casefold())
-        found.append(replace(scene, name=name))
-    return found
+        named.append(replace(scene, name=name))
+    return named
 
 
 def _is_cut(scene: MaskedScene, valid: NDArray[np.bool_]) -> bool:
@@ -258,24 +250,26 @@ def _is_cut(scene: MaskedScene, valid: NDArray[np.bool_]) -> bool:
 
 
 def _number(text: str) -> int:
-    """A number for a text, the same on every machine."""
+    """A number made of a text, the same on every machine."""
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:6], "big")
 
 
-def _png(path: Path, pixels: NDArray[np.uint8]) -> None:
+def _write_png(path: Path, pixels: NDArray[np.uint8]) -> None:
     from PIL import Image
 
     values = pixels[0] if len(pixels) == 1 else np.moveaxis(pixels, 0, -1)
     Image.fromarray(np.ascontiguousarray(values)).save(path, compress_level=3)
 
 
-def _geotiff(path: Path, pixels: NDArray[np.uint8], scene: MaskedScene, masked: MaskedTile) -> None:
+def _write_geotiff(
+    path: Path, pixels: NDArray[np.uint8], scene: MaskedScene, masked: MaskedTile
+) -> None:
     import rasterio
     from rasterio.enums import ColorInterp
 
     assert scene.grid is not None
     read = masked.tile.window.read
-    part = scene.grid[read.row_start : read.row_stop, read.col_start : read.col_stop]
+    grid = scene.grid[read.row_start : read.row_stop, read.col_start : read.col_stop]
     count, height_px, width_px = pixels.shape
     with rasterio.open(
         path,
@@ -285,8 +279,8 @@ def _geotiff(path: Path, pixels: NDArray[np.uint8], scene: MaskedScene, masked: 
         height=height_px,
         width=width_px,
         dtype="uint8",
-        crs=str(part.crs),
-        transform=part.transform,
+        crs=str(grid.crs),
+        transform=grid.transform,
         compress="deflate",
         photometric="RGB" if count == 3 else "MINISBLACK",
     ) as dataset:

@@ -1,4 +1,4 @@
-"""Free questions and answers written by a model that is told what is known."""
+"""Free questions and answers written by a model that is given the counted facts."""
 
 from __future__ import annotations
 
@@ -49,32 +49,35 @@ class Subject:
 
     Attributes:
         tile: The tile.
-        ground: What holds for every tile of its scene.
-        truth: What is known of it.
-        facts: The same, as facts.
+        scene_facts: Facts that hold for every tile of its scene.
+        truth: Masks of the tile.
+        facts: Facts read off the masks.
     """
 
     tile: Tile
-    ground: PairFacts
+    scene_facts: PairFacts
     truth: MaskTruth
     facts: tuple[Fact, ...]
 
     def goes_with(self, other: Subject) -> bool:
         """Whether both can be asked about in one call."""
-        return self.ground == other.ground and self.tile.before.shape == other.tile.before.shape
+        return (
+            self.scene_facts == other.scene_facts
+            and self.tile.before.shape == other.tile.before.shape
+        )
 
 
 class Captioner:
-    """Asks a model for questions and answers, and lets through what agrees with the facts.
+    """Asks a model for questions and answers, and keeps those that agree with the facts.
 
     Args:
-        model: Takes free questions.
+        model: Model that takes free questions.
 
     Attributes:
-        dropped: How often an answer was left out, by reason.
+        dropped: Number of answers left out, by reason.
 
     Raises:
-        ModelError: If the model takes none, or does not look at pictures.
+        ModelError: If the model takes no free questions, or no display pixels.
     """
 
     def __init__(self, model: ChangeModel) -> None:
@@ -96,23 +99,24 @@ class Captioner:
         Raises:
             RunError: If the model fails.
         """
-        found = []
+        turns = []
         for batch in self._batches(subjects):
             texts = [request(_KINDS[number % len(_KINDS)]) for number in range(wanted)]
             tiles = [subject.tile for subject in batch]
             if self._reads_clues:
-                tiles = [replace(one.tile, clue=certain(one.truth, one.facts)) for one in batch]
+                tiles = [replace(s.tile, clue=certain(s.truth, s.facts)) for s in batch]
             else:
-                told = certain(batch[0].truth, batch[0].facts)
-                texts = [f"{told} {text}" for text in texts]
+                facts = certain(batch[0].truth, batch[0].facts)
+                texts = [f"{facts} {text}" for text in texts]
             asked = [Question(Task.QUESTION, text) for text in texts]
             with backend_errors(self.model):
-                self.model.survey(batch[0].ground, self._sample(tiles))
+                self.model.survey(batch[0].scene_facts, self._sample(tiles))
                 answers = self.model.answer(tiles, asked)
-            found += [
-                self._kept(said, one, wanted) for said, one in zip(answers, batch, strict=True)
+            turns += [
+                self._kept_turns(of_tile, subject, wanted)
+                for of_tile, subject in zip(answers, batch, strict=True)
             ]
-        return found
+        return turns
 
     @property
     def _reads_clues(self) -> bool:
@@ -120,10 +124,10 @@ class Captioner:
 
     def _batches(self, subjects: Sequence[Subject]) -> Iterator[list[Subject]]:
         """Neighbours in order that can be asked about in one call."""
-        most = self.model.capabilities.batch_tiles if self._reads_clues else 1
+        at_once = self.model.capabilities.batch_tiles if self._reads_clues else 1
         batch: list[Subject] = []
         for subject in subjects:
-            if batch and (len(batch) == most or not subject.goes_with(batch[0])):
+            if batch and (len(batch) == at_once or not subject.goes_with(batch[0])):
                 yield batch
                 batch = []
             batch.append(subject)
@@ -133,30 +137,30 @@ class Captioner:
     def _sample(self, tiles: Sequence[Tile]) -> Sequence[Tile]:
         return tiles if self.model.capabilities.surveys else []
 
-    def _kept(self, answers: TileAnswers, subject: Subject, wanted: int) -> list[ExampleTurn]:
+    def _kept_turns(self, answers: TileAnswers, subject: Subject, wanted: int) -> list[ExampleTurn]:
         if isinstance(answers, TileFailure):
             self.dropped["no answer"] += wanted
             return []
-        said = [given for given in answers if not isinstance(given, Missing)]
-        if silent := len(answers) - len(said):
-            self.dropped["no answer"] += silent
-        texts = [given.text if isinstance(given, Reply) else "" for given in said]
-        checked = (self._checked(text, subject.truth, subject.facts) for text in texts)
-        return [turn for turn in checked if turn is not None]
+        given = [answer for answer in answers if not isinstance(answer, Missing)]
+        if missing := len(answers) - len(given):
+            self.dropped["no answer"] += missing
+        texts = [answer.text if isinstance(answer, Reply) else "" for answer in given]
+        turns = (self._true_turn(text, subject) for text in texts)
+        return [turn for turn in turns if turn is not None]
 
-    def _checked(self, text: str, truth: MaskTruth, known: Sequence[Fact]) -> ExampleTurn | None:
+    def _true_turn(self, text: str, subject: Subject) -> ExampleTurn | None:
         question, arrow, answer = (" ".join(part.split()) for part in text.partition(ARROW))
         if not arrow or not question.endswith("?") or not answer or len(answer) > _LONGEST:
             self.dropped["not a question and an answer"] += 1
             return None
-        if reason := contradiction(answer, truth, known):
+        if reason := contradiction(answer, subject.truth, subject.facts):
             self.dropped[reason] += 1
             return None
         return ExampleTurn(question, answer)
 
 
 def request(kind: str) -> str:
-    """What the model is asked; the facts come with it."""
+    """The question to the model; the facts come with it."""
     return (
         f"The two images show one place at two dates. Write one question about {kind}, and its "
         "answer in one or two sentences. The answer must agree with what was measured, give no "
@@ -166,17 +170,17 @@ def request(kind: str) -> str:
 
 
 def certain(truth: MaskTruth, known: Sequence[Fact]) -> str:
-    """What the model is told: the counted facts."""
-    told = " ".join(_fact(fact) for fact in known) or "Nothing has changed."
+    """The counted facts in words."""
+    facts = " ".join(_fact(fact) for fact in known) or "Nothing has changed."
     others = ", ".join(COUNTABLE[name][1] for name in truth.known)
-    return f"This was measured and is certain: {told} Of {others} nothing else has changed."
+    return f"This was measured and is certain: {facts} Of {others} nothing else has changed."
 
 
 def _fact(fact: Fact) -> str:
-    one, several = COUNTABLE[fact.class_name]
-    how = "changed" if fact.change is None else ADJECTIVE[fact.change]
+    singular, plural = COUNTABLE[fact.class_name]
+    change = "changed" if fact.change is None else ADJECTIVE[fact.change]
     where = ", ".join(cell.name for cell in fact.cells) or "small spots only"
-    return f"{fact.number} {how} {one if fact.number == 1 else several} (in: {where})."
+    return f"{fact.number} {change} {singular if fact.number == 1 else plural} (in: {where})."
 
 
 def contradiction(answer: str, truth: MaskTruth, known: Sequence[Fact]) -> str:
@@ -184,12 +188,12 @@ def contradiction(answer: str, truth: MaskTruth, known: Sequence[Fact]) -> str:
     body = plain_text(answer)
     if refusal(body):
         return "declined"
-    said = SPECS[Task.CAPTION].parse(answer)
-    if isinstance(said, Caption) and said.changed != truth.changed:
+    caption = SPECS[Task.CAPTION].parse(answer)
+    if isinstance(caption, Caption) and caption.changed != truth.changed:
         return "says that something changed, or that nothing did, against the mask"
     try:
         # Whether a plain "nothing has changed" is true was seen above; it counts nothing.
-        stated = [one for one in sentences(body) if verdict(one) is not Verdict.UNCHANGED]
+        stated = [s for s in sentences(body) if verdict(s) is not Verdict.UNCHANGED]
         mentions = [mention for sentence in stated for mention in mentions_in(sentence)]
     except NonsenseError:
         return "numbers that cannot be checked"

@@ -1,4 +1,4 @@
-"""What `geochg dataset build` can be told."""
+"""Options of `geochg dataset build`."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class BuildOptions(Options):
             the class field.
         tile_size_px: Side of a tile; smaller pictures are taken whole.
         overlap_px: Overlap of neighbouring tiles.
-        shares: Of train, val and test; 0 for none.
+        shares: Shares of train, val and test; 0 for none.
         block_tiles: Tiles along a side of the blocks that a raster is split by.
-        gap_px: Tiles of different parts lie at least this far apart on the ground; what is nearer
+        gap_px: Tiles of different splits lie at least this far apart on the ground; what is nearer
             is left out.
         min_valid: Tiles with a smaller share (0-1) of pixels that both dates and the mask cover
             are left out.
@@ -33,7 +33,7 @@ class BuildOptions(Options):
         align: What to do about a residual shift between two rasters.
         dates_as_given: Whether two rasters are taken whose files say that the first is the newer.
         allow_remote: Whether rasters and masks on this machine may name rasters elsewhere.
-        seed: Draws parts, wordings and which unchanged tiles are kept.
+        seed: Seed of the splits, the wordings and which unchanged tiles are kept.
         questions: Free questions a tile that the captioner is asked to write.
     """
 
@@ -77,8 +77,6 @@ class BuildOptions(Options):
             "three numbers, of train, val and test, that add up to 1",
         )
         _require(self.block_tiles > 0, f"blocks of {self.block_tiles} tiles", "above zero")
-        _require(self.gap_px >= 0, f"gap {self.gap_px} px", "not negative")
-        _require(self.seed >= 0, f"seed {self.seed}", "not negative")
         _require(self.questions > 0, f"{self.questions} questions", "above zero")
         for name in ("min_valid", "keep_unchanged"):
             value = getattr(self, name)
@@ -91,23 +89,25 @@ def class_coding(coding: Sequence[str]) -> dict[str, int]:
     """Index in `CLASS_NAMES` by the value of a mask, as text.
 
     Raises:
-        OptionError: If an entry is not `value=class` or a value is told twice.
+        OptionError: If an entry is not `value=class` or a value is given twice.
     """
-    found: dict[str, int] = {}
+    indexes: dict[str, int] = {}
     for entry in coding:
         value, separator, name = (part.strip() for part in entry.rpartition("="))
         if not separator or not value or name not in CLASS_NAMES[1:]:
             raise OptionError(
                 f"the class {entry!r}", f"write VALUE=CLASS; classes: {', '.join(CLASS_NAMES[1:])}"
             )
-        if value in found or value == "0":
-            raise OptionError(f"the value {value!r} of masks", "each once; 0 is no change")
-        found[value] = CLASS_NAMES.index(name)
-    if not found:
-        raise OptionError("no class of masks is told", "write VALUE=CLASS")
-    return found
+        if value in indexes or value == "0":
+            raise OptionError(
+                f"the value {value!r} of masks", "give each value once; 0 is no change"
+            )
+        indexes[value] = CLASS_NAMES.index(name)
+    if not indexes:
+        raise OptionError("no class of masks is given", "write VALUE=CLASS")
+    return indexes
 
 
-def _require(holds: bool, what: str, rule: str) -> None:
+def _require(holds: bool, value: str, rule: str) -> None:
     if not holds:
-        raise OptionError(what, f"it must be {rule}")
+        raise OptionError(value, f"it must be {rule}")

@@ -10,11 +10,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from geochg.datasets.builder.mask_values import class_indexes
-from geochg.datasets.builder.scene import MaskedScene, MaskedTile, coded_classes
+from geochg.datasets.builder.scene import (
+    MaskedScene,
+    MaskedTile,
+    class_indexes,
+    coded_classes,
+)
 from geochg.datasets.captions.truth import DIRECTIONS
-from geochg.datasets.frames import open_picture, picture, picture_size, upright_picture
-from geochg.datasets.picture_paths import pictures_by_name
+from geochg.datasets.frames import (
+    check_sizes,
+    open_picture,
+    picture,
+    picture_size,
+    upright_pixels,
+)
+from geochg.datasets.picture_paths import pictures_by_side
 from geochg.datasets.splits import split_of_name
 from geochg.errors import InputError
 from geochg.records import PairFacts, Tile, TileWindow
@@ -33,10 +43,10 @@ class PictureScene(MaskedScene):
 
     Attributes:
         before: The earlier picture.
-        after: The later one.
+        after: The later picture.
         label: Mask of classes, coded by `coding`.
         direction: Mask of directions, indexes into `DIRECTIONS`; None where they are not known.
-        coding: As `options.coded` gives.
+        coding: Class indexes by value, as `options.class_coding` gives them.
     """
 
     before: Path = Path()
@@ -54,31 +64,23 @@ class PictureScene(MaskedScene):
         directions = np.zeros_like(classes)
         if self.direction is not None:
             directions = _directions(self.direction)
-        for path, shape in (
+        others = [
             (self.after, after.shape[1:]),
             (self.label, classes.shape),
             (self.direction, directions.shape),
-        ):
-            if shape != before.shape[1:]:
-                raise InputError(
-                    f"{path} has {shape[1]} x {shape[0]} px, {self.before} has "
-                    f"{before.shape[2]} x {before.shape[1]}",
-                    "the pictures of a pair and its masks must be of one size",
-                )
+        ]
+        check_sizes(self.before, before.shape[1:], others)
         directions = np.where(classes > 0, directions, 0).astype(np.uint8)
         for window in windows:
             read = window.read
-            rows, cols = (
-                slice(read.row_start, read.row_stop),
-                slice(read.col_start, read.col_stop),
-            )
+            rows, cols = slice(read.row_start, read.row_stop), slice(read.col_start, read.col_stop)
             valid = np.ones((read.height_px, read.width_px), bool)
             tile = Tile(window, before[:, rows, cols], after[:, rows, cols], valid)
             yield MaskedTile(tile, classes[rows, cols], directions[rows, cols])
 
 
 def picture_scenes(folder: Path, coding: Mapping[str, int]) -> list[PictureScene]:
-    """The pairs of a folder, or of its parts `train/`, `val/`, `test/`, by name.
+    """The pairs of a folder, or of its splits `train/`, `val/`, `test/`, by name.
 
     Raises:
         InputError: If it is not laid out so, a file is missing, or it holds no pair.
@@ -86,17 +88,16 @@ def picture_scenes(folder: Path, coding: Mapping[str, int]) -> list[PictureScene
     if not folder.is_dir():
         raise InputError(f"there is no folder {folder}", "check the path")
     if (folder / BEFORE).is_dir():
-        return _of_part(folder, "", coding)
-    parts = {path: split_of_name(path.name) for path in sorted(folder.iterdir())}
-    found = [
+        return _of_split(folder, "", coding)
+    scenes = [
         scene
-        for path, split in parts.items()
-        if split and (path / BEFORE).is_dir()
-        for scene in _of_part(path, split, coding)
+        for path in sorted(folder.iterdir())
+        if (split := split_of_name(path.name)) and (path / BEFORE).is_dir()
+        for scene in _of_split(path, split, coding)
     ]
-    if not found:
+    if not scenes:
         raise InputError(f"{folder} has no folder {BEFORE}", _HINT)
-    return found
+    return scenes
 
 
 def safe_name(text: str) -> str:
@@ -104,21 +105,17 @@ def safe_name(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "_", text).strip("._") or "scene"
 
 
-def _of_part(folder: Path, split: str, coding: Mapping[str, int]) -> list[PictureScene]:
-    files = {side: _files(folder / side) for side in (BEFORE, AFTER, LABEL)}
-    if (folder / DIRECTION).is_dir():
-        files[DIRECTION] = _files(folder / DIRECTION)
-    names = sorted(set().union(*files.values()))
-    for side, there in files.items():
-        if lacking := [name for name in names if name not in there]:
-            raise InputError(f"{folder / side} has no picture {lacking[0]!r}", _HINT)
+def _of_split(folder: Path, split: str, coding: Mapping[str, int]) -> list[PictureScene]:
+    sides = [BEFORE, AFTER, LABEL, *([DIRECTION] if (folder / DIRECTION).is_dir() else [])]
+    files = pictures_by_side(folder, sides, _HINT)
+    names = sorted(files[BEFORE])
     if not names:
         raise InputError(f"{folder} has no pairs", _HINT)
     return [
         PictureScene(
             name=safe_name(name),
             shape_px=picture_size(files[BEFORE][name]),
-            known=coded_classes(dict(coding)),
+            known=coded_classes(coding),
             facts=_FACTS,
             split=split,
             before=files[BEFORE][name],
@@ -131,12 +128,6 @@ def _of_part(folder: Path, split: str, coding: Mapping[str, int]) -> list[Pictur
     ]
 
 
-def _files(folder: Path) -> dict[str, Path]:
-    if not folder.is_dir():
-        raise InputError(f"there is no folder {folder}", _HINT)
-    return pictures_by_name(folder)
-
-
 def _values(path: Path) -> NDArray[np.generic]:
     """`(height, width)` values of a mask; indexes of a palette, not its colours."""
     with open_picture(path) as image:
@@ -145,7 +136,7 @@ def _values(path: Path) -> NDArray[np.generic]:
                 f"the mask {path} is a JPEG, whose compression changes values",
                 "take the mask in its first form, as PNG or TIFF",
             )
-        values = np.asarray(upright_picture(image, path))
+        values = upright_pixels(image, path)
     if values.ndim == 3:
         grey = values[..., 0]
         if values.shape[2] >= 3 and (values[..., :3] != grey[..., None]).any():

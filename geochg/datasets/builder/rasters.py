@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from geochg.datasets.builder.mask_values import class_indexes
 from geochg.datasets.builder.pictures import safe_name
-from geochg.datasets.builder.scene import MaskedScene, MaskedTile, coded_classes
+from geochg.datasets.builder.scene import MaskedScene, MaskedTile, class_indexes, coded_classes
 from geochg.datasets.captions.truth import DIRECTIONS
 from geochg.errors import InputError, RunError
 from geochg.files.remote_files import refuse_remote
@@ -35,11 +34,11 @@ _SEGMENTS = 8
 """Parts of a shape's edges: labels are small, and there may be very many."""
 
 Labels = tuple["NDArray[np.uint8]", "NDArray[np.uint8]", "NDArray[np.bool_]"]
-"""Of a window: class index, direction index, and where the mask says something."""
+"""Class index, direction index, and where the mask has data, each `(height, width)` of a window."""
 
 
 class _Mask(NamedTuple):
-    """An open mask: its labels by window, and what of it was left out, in words."""
+    """An open mask: its labels by window, and a note on what of it was left out."""
 
     labels: Callable[[PixelWindow], Labels]
     note: str = ""
@@ -52,7 +51,7 @@ class RasterScene(MaskedScene):
     Attributes:
         pair: The rasters on their common grid.
         mask: A raster or a vector file.
-        coding: As `options.coded` gives.
+        coding: Class indexes by value, as `options.class_coding` gives them.
         align: What to do about a residual shift.
         allow_remote: Whether a mask on this machine may name a source elsewhere.
     """
@@ -116,7 +115,7 @@ def raster_scene(
     return RasterScene(
         name=safe_name(f"{Path(before).stem}-{Path(after).stem}"),
         shape_px=(height_px, width_px),
-        known=coded_classes(dict(coding)),
+        known=coded_classes(coding),
         facts=pair.facts,
         grid=pair.grid,
         notes=tuple(notes),
@@ -164,9 +163,9 @@ def _mask_on_grid(mask: str, grid: GeoBox) -> Iterator[Any]:
     try:
         with rasterio.open(mask) as source:
             if source.crs is None or source.count != 1:
-                what = "no CRS" if source.crs is None else f"{source.count} bands"
+                fault = "no CRS" if source.crs is None else f"{source.count} bands"
                 raise InputError(
-                    f"the mask {mask} has {what}", "a mask is one band of classes, georeferenced"
+                    f"the mask {mask} has {fault}", "a mask is one band of classes, georeferenced"
                 )
             with WarpedVRT(
                 source,
@@ -212,7 +211,7 @@ class _Polygons:
                 )
             if known[value] in coding.values():
                 direction = _direction(row.get(CHANGE_FIELD))
-                self._pieces.append((_placed(row, frame, grid), known[value], direction))
+                self._pieces.append((_pixel_shape(row, frame, grid), known[value], direction))
         self._tree = shapely.STRtree([piece for piece, _, _ in self._pieces])
 
     def labels(self, window: PixelWindow) -> Labels:
@@ -230,7 +229,7 @@ class _Polygons:
         return classes, directions, np.ones(shape, bool)
 
 
-def _placed(row: Mapping[str, Any], frame: Any, grid: GeoBox) -> Any:  # noqa: ANN401
+def _pixel_shape(row: Mapping[str, Any], frame: Any, grid: GeoBox) -> Any:  # noqa: ANN401
     from odc.geo.crs import CRS
 
     from geochg.tiling.placing import pixel_polygon

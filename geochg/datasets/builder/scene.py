@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from geochg.datasets.captions.truth import CLASS_NAMES
+from geochg.errors import InputError
 from geochg.records import PairFacts, PixelWindow, Tile, TileWindow
 from geochg.tiling.layout import Layout
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
     from odc.geo.geobox import GeoBox
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MaskedTile:
-    """A tile and what its mask says.
+    """A tile with its masks.
 
     Attributes:
         tile: Display pixels, `(3, height, width)` uint8 a date; `valid` where both dates and the
-            mask have something.
+            mask have data.
         classes: `(height, width)` uint8 index into `CLASS_NAMES`.
         directions: `(height, width)` uint8 index into `DIRECTIONS`.
     """
@@ -38,13 +40,13 @@ class MaskedScene(ABC):
     """A pair that was opened, but not read.
 
     Attributes:
-        name: Unlike that of any other scene; letters, digits, `-`, `_` and `.` only.
+        name: Name, unlike that of any other scene; letters, digits, `-`, `_` and `.` only.
         shape_px: Rows and columns.
-        known: The classes that its mask can show.
-        facts: What holds for every tile.
-        grid: Where it lies; None for pictures without a place.
-        split: The part it belongs to as a whole; empty where that is to be drawn.
-        notes: What its user should know of it.
+        known: Classes that its mask can show.
+        facts: Facts that hold for every tile.
+        grid: Grid on the ground; None for pictures without a place.
+        split: Split that it belongs to as a whole; empty where that is to be drawn.
+        notes: Sentences that its user should know.
     """
 
     name: str
@@ -58,8 +60,9 @@ class MaskedScene(ABC):
     def windows(self, tile_size_px: int, overlap_px: int) -> list[TileWindow]:
         """Its tiles, cut as `analyze` cuts; those of a smaller picture end with it."""
         height_px, width_px = self.shape_px
-        cut = Layout(height_px, width_px, tile_size_px, overlap_px)
-        return [_within(tile, height_px, width_px) for tile in cut]
+        layout = Layout(height_px, width_px, tile_size_px, overlap_px)
+        whole = PixelWindow(0, height_px, 0, width_px)
+        return [replace(tile, read=tile.read.cut_to(whole) or tile.read) for tile in layout]
 
     @abstractmethod
     def tiles(self, windows: Sequence[TileWindow]) -> Iterator[MaskedTile]:
@@ -70,17 +73,33 @@ class MaskedScene(ABC):
         """
 
 
-def coded_classes(coding: dict[str, int]) -> tuple[str, ...]:
+def coded_classes(coding: Mapping[str, int]) -> tuple[str, ...]:
     """The classes of a coding, in the order of `CLASS_NAMES`."""
     return tuple(name for i, name in enumerate(CLASS_NAMES) if i in coding.values())
 
 
-def _within(tile: TileWindow, height_px: int, width_px: int) -> TileWindow:
-    read = tile.read
-    cut = PixelWindow(
-        read.row_start,
-        min(read.row_stop, height_px),
-        read.col_start,
-        min(read.col_stop, width_px),
-    )
-    return TileWindow(tile.index, tile.row, tile.col, cut, tile.core)
+def class_indexes(
+    values: NDArray[np.generic], coding: Mapping[str, int], name: str
+) -> NDArray[np.uint8]:
+    """Index into `CLASS_NAMES` of each value of a mask; 0 stays 0.
+
+    Args:
+        values: `(height, width)`, whole numbers.
+        coding: Class indexes by value, as `options.class_coding` gives them.
+        name: Of the mask's file, for errors.
+
+    Raises:
+        InputError: If a value is not coded.
+    """
+    indexes = np.zeros(values.shape, np.uint8)
+    for value in np.unique(values).tolist():
+        if value == 0:
+            continue
+        index = coding.get(f"{value:g}" if isinstance(value, float) else str(value))
+        if index is None:
+            raise InputError(
+                f"{name} has the value {value}, which stands for no class",
+                f"say which with --classes; now: {', '.join(coding)} and 0 for no change",
+            )
+        indexes[values == value] = index
+    return indexes

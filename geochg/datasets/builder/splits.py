@@ -1,15 +1,15 @@
-"""Which tile goes to train, val or test, so that neighbours never part.
+"""Which tile goes to train, val or test, so that neighbours stay in one split.
 
-A picture without a place goes to one part as a whole. A raster is cut into square blocks of tiles,
-each drawn for one part; then tiles that lie too near to a tile of another part, on whatever raster
-it was cut from, are left out, those of train first.
+A picture without a place goes to one split as a whole. A raster is cut into square blocks of tiles,
+each drawn for one split; then tiles that lie too near to a tile of another split, on whatever
+raster it was cut from, are left out, those of train first.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 
@@ -36,50 +36,52 @@ class SceneTile(NamedTuple):
     window: TileWindow
 
 
+_Block = tuple[int, int, int]
+"""Scene, row and column of a block of tiles that stay together."""
+
+
 def tiles_by_split(
     scenes: Sequence[MaskedScene], options: BuildOptions
 ) -> dict[str, list[SceneTile]]:
-    """The tiles of each part, in order of scenes and rasters.
+    """The tiles of each split, in order of scenes and rasters.
 
     Raises:
-        InputError: If a part that was asked for gets none.
+        InputError: If a split that was asked for gets none.
     """
-    units = _units(scenes, options)
-    split_of = _drawn_splits(scenes, units, options)
-    placed = [(split_of[key], place) for key, places in units.items() for place in places]
-    kept = _apart(scenes, placed, options.gap_px)
-    kept.sort(key=lambda one: (one[1].scene, one[1].window.index))
-    parts = {split: [place for s, place in kept if s == split] for split in SPLITS}
+    blocks = _blocks(scenes, options)
+    split_of = _drawn_splits(scenes, blocks, options)
+    drawn = [(split_of[block], tile) for block, tiles in blocks.items() for tile in tiles]
+    kept = _apart(scenes, drawn, options.gap_px)
+    kept.sort(key=lambda pair: (pair[1].scene, pair[1].window.index))
+    splits = {split: [tile for s, tile in kept if s == split] for split in SPLITS}
     for split, share in zip(SPLITS, options.shares, strict=True):
-        if share > 0 and not parts[split] and not all(scene.split for scene in scenes):
+        if share > 0 and not splits[split] and not all(scene.split for scene in scenes):
             raise InputError(
                 f"no tile is left for {split}",
                 "give more pairs, smaller tiles, blocks or a smaller gap, or a share of 0",
             )
-    return {split: places for split, places in parts.items() if places}
+    return {split: tiles for split, tiles in splits.items() if tiles}
 
 
-def _units(
-    scenes: Sequence[MaskedScene], options: BuildOptions
-) -> dict[tuple[int, int, int], list[SceneTile]]:
-    """Tiles that stay together, by scene and row and column of the block."""
-    units: dict[tuple[int, int, int], list[SceneTile]] = {}
+def _blocks(scenes: Sequence[MaskedScene], options: BuildOptions) -> dict[_Block, list[SceneTile]]:
+    """Tiles that stay together."""
+    blocks: dict[_Block, list[SceneTile]] = {}
+    side = options.block_tiles
     for number, scene in enumerate(scenes):
         for window in scene.windows(options.tile_size_px, options.overlap_px):
-            side = options.block_tiles
             block = (0, 0) if scene.grid is None else (window.row // side, window.col // side)
-            units.setdefault((number, *block), []).append(SceneTile(number, window))
-    return units
+            blocks.setdefault((number, *block), []).append(SceneTile(number, window))
+    return blocks
 
 
 def _drawn_splits(
     scenes: Sequence[MaskedScene],
-    units: dict[tuple[int, int, int], list[SceneTile]],
+    blocks: dict[_Block, list[SceneTile]],
     options: BuildOptions,
-) -> dict[tuple[int, int, int], str]:
-    """The part of each unit: the one that lacks most, in a random order of units."""
-    found = {key: scenes[key[0]].split for key in units}
-    free = [key for key, split in found.items() if not split]
+) -> dict[_Block, str]:
+    """The split of each block: the one that lacks most, in a random order of blocks."""
+    splits = {block: scenes[block[0]].split for block in blocks}
+    free = [block for block, split in splits.items() if not split]
     shares = {s: share for s, share in zip(SPLITS, options.shares, strict=True) if share > 0}
     if free and len(free) < len(shares):
         raise InputError(
@@ -87,41 +89,41 @@ def _drawn_splits(
             "give more pairs, smaller tiles or blocks, or a share of 0",
         )
     rng = np.random.default_rng((options.seed, 21))
-    total = sum(len(units[key]) for key in free)
+    total = sum(len(blocks[block]) for block in free)
     lacking = {split: share * total for split, share in shares.items()}
     for turn, number in enumerate(rng.permutation(len(free)).tolist()):
-        key = free[number]
-        # The first units see to it that no part stays empty.
+        block = free[number]
+        # The first blocks see to it that no split stays empty.
         first = list(shares)[turn] if turn < len(shares) else None
         split = first or max(lacking, key=lambda name: lacking[name])
-        found[key] = split
-        lacking[split] -= len(units[key])
-    return found
+        splits[block] = split
+        lacking[split] -= len(blocks[block])
+    return splits
 
 
 def _apart(
-    scenes: Sequence[MaskedScene], placed: Sequence[tuple[str, SceneTile]], gap_px: int
+    scenes: Sequence[MaskedScene], drawn: Sequence[tuple[str, SceneTile]], gap_px: int
 ) -> list[tuple[str, SceneTile]]:
-    """Without the tiles that lie nearer than the gap to a tile of another part."""
+    """The tiles without those that lie nearer than the gap to a tile of another split."""
     import shapely
 
-    kept = [(split, place) for split, place in placed if scenes[place.scene].grid is None]
-    grounds: list[BaseGeometry] = []
-    parts: list[str] = []
+    kept = [(split, tile) for split, tile in drawn if scenes[tile.scene].grid is None]
+    outlines: list[BaseGeometry] = []
+    owners: list[str] = []
     for split in _KEPT_FIRST:
-        others = shapely.STRtree(grounds)
-        before = tuple(parts)
-        for place in (p for s, p in placed if s == split and scenes[p.scene].grid is not None):
-            scene, window = scenes[place.scene], place.window
-            near = others.query(_ground(scene, window, gap_px - _TOUCH_PX), "intersects")
+        others = shapely.STRtree(outlines)
+        before = tuple(owners)
+        for tile in (t for s, t in drawn if s == split and scenes[t.scene].grid is not None):
+            scene, window = scenes[tile.scene], tile.window
+            near = others.query(_outline(scene, window, gap_px - _TOUCH_PX), "intersects")
             if all(before[other] == split for other in near.tolist()):
-                kept.append((split, place))
-                grounds.append(_ground(scene, window, -_TOUCH_PX))
-                parts.append(split)
+                kept.append((split, tile))
+                outlines.append(_outline(scene, window, -_TOUCH_PX))
+                owners.append(split)
     return kept
 
 
-def _ground(scene: MaskedScene, window: TileWindow, margin_px: float) -> BaseGeometry:
+def _outline(scene: MaskedScene, window: TileWindow, margin_px: float) -> BaseGeometry:
     """Outline of a tile in longitude and latitude, so that tiles of all scenes compare."""
     import shapely
 
@@ -130,8 +132,7 @@ def _ground(scene: MaskedScene, window: TileWindow, margin_px: float) -> BaseGeo
     box = shapely.box(read.col_start, read.row_start, read.col_stop, read.row_stop)
     outline = shapely.segmentize(box.buffer(margin_px, join_style="mitre"), read.width_px / 4)
     cols, rows = shapely.get_coordinates(outline).T
-    at: Any = scene.grid.transform * (cols, rows)
-    x, y = at
+    x, y = cast(Any, scene.grid.transform) * (cols, rows)
     return shapely.Polygon(_unbroken(*_to_degrees(str(scene.grid.crs)).transform(x, y)))
 
 

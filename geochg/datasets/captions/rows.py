@@ -32,74 +32,76 @@ _DONE: dict[Change | None, str] = {
 }
 
 
-def instruction_rows(pair: MaskTruth, images: tuple[str, str], first_id: int = 0) -> list[Row]:
+def instruction_rows(truth: MaskTruth, images: tuple[str, str], first_id: int = 0) -> list[Row]:
     """One instruction row for each task that what is known can answer.
 
     Args:
-        pair: What the rows are about.
+        truth: What the rows are about.
         images: Paths of the two pictures, as the rows shall name them.
         first_id: Id of the first row; the others follow.
     """
-    told = mask_facts(pair)
-    turns = [_turns(task, pair, told) for task in answerable(pair)]
+    facts = mask_facts(truth)
+    task_turns = [_turns(task, truth, facts) for task in answerable(truth)]
     return [
-        instruction_row(first_id + number, images, pair.changed, said)
-        for number, said in enumerate(turns)
+        instruction_row(first_id + number, images, truth.changed, turns)
+        for number, turns in enumerate(task_turns)
     ]
 
 
-def answerable(pair: MaskTruth) -> tuple[Task, ...]:
+def answerable(truth: MaskTruth) -> tuple[Task, ...]:
     """The tasks that what is known of a pair can answer.
 
     The prompts for counts and locations ask for roads and buildings; where a mask could show
     neither, these are left out.
     """
-    if any(name in pair.known for name in ASKED):
+    if any(name in truth.known for name in ASKED):
         return tuple(Task)
     return tuple(task for task in Task if task not in _ABOUT_ASKED)
 
 
-def caption_row(pair: MaskTruth, images: tuple[str, str]) -> Row:
+def caption_row(truth: MaskTruth, images: tuple[str, str]) -> Row:
     """A row of the caption test files: five sentences for one pair."""
-    told = mask_facts(pair)
-    sentences = [_narrator(pair, number).caption(told) for number in range(CAPTIONS)]
+    facts = mask_facts(truth)
+    sentences = [_caption_writer(truth, number).caption(facts) for number in range(CAPTIONS)]
     return {
         "image_A": images[0],
         "image_B": images[1],
         "captions": sentences,
-        "changeflag": int(pair.changed),
+        "changeflag": int(truth.changed),
     }
 
 
-def answer(task: Task, pair: MaskTruth) -> Any:  # noqa: ANN401
+def answer(task: Task, truth: MaskTruth) -> Any:  # noqa: ANN401
     """The typed answer that a pair's row of a task tells."""
-    return _answer(task, pair, mask_facts(pair))
+    return _answer(task, truth, mask_facts(truth))
 
 
-def _answer(task: Task, pair: MaskTruth, told: Sequence[Fact]) -> Any:  # noqa: ANN401
+def _answer(task: Task, truth: MaskTruth, facts: Sequence[Fact]) -> Any:  # noqa: ANN401
     if task is Task.CAPTION:
-        return Caption(_narrator(pair, 0).caption(told), pair.changed)
+        return Caption(_caption_writer(truth, 0).caption(facts), truth.changed)
     if task is Task.PRESENCE:
-        return Presence(pair.changed)
+        return Presence(truth.changed)
     if task is Task.COUNT:
-        return class_counts(pair)
+        return class_counts(truth)
     if task is Task.LOCATE:
-        return class_cells(pair)
+        return class_cells(truth)
     if task is Task.DIALOGUE:
         return Dialogue(
-            Presence(pair.changed), class_counts(pair), _narrator(pair, CAPTIONS).detail(told)
+            Presence(truth.changed),
+            class_counts(truth),
+            _caption_writer(truth, CAPTIONS).detail(facts),
         )
-    return Reply(_question(pair, told)[1])
+    return Reply(_question(truth, facts)[1])
 
 
-def _turns(task: Task, pair: MaskTruth, told: Sequence[Fact]) -> list[tuple[str, str]]:
+def _turns(task: Task, truth: MaskTruth, facts: Sequence[Fact]) -> list[tuple[str, str]]:
     spec = SPECS[task]
     if task is Task.QUESTION:
-        question, reply = _question(pair, told)
+        question, reply = _question(truth, facts)
         return [(question, spec.render(Reply(reply)))]
-    text = spec.render(_answer(task, pair, told))
-    said = text.split(TURN_BREAK) if task is Task.DIALOGUE else [text]
-    return list(zip(spec.prompts, said, strict=True))
+    text = spec.render(_answer(task, truth, facts))
+    answers = text.split(TURN_BREAK) if task is Task.DIALOGUE else [text]
+    return list(zip(spec.prompts, answers, strict=True))
 
 
 def instruction_row(
@@ -107,81 +109,81 @@ def instruction_row(
 ) -> Row:
     """A row of a talk about two images, given as questions and answers."""
     talk = []
-    for place, (asked, said) in enumerate(turns):
-        talk.append({"from": "human", "value": f"{IMAGES if place == 0 else ''}{asked}"})
-        talk.append({"from": "gpt", "value": said})
+    for index, (question, answer) in enumerate(turns):
+        talk.append({"from": "human", "value": f"{IMAGES if index == 0 else ''}{question}"})
+        talk.append({"from": "gpt", "value": answer})
     return {"id": number, "image": list(images), "changeflag": int(changed), "conversations": talk}
 
 
-def _narrator(pair: MaskTruth, number: int) -> CaptionWriter:
-    return CaptionWriter(np.random.default_rng((pair.seed, 11, number)))
+def _caption_writer(truth: MaskTruth, number: int) -> CaptionWriter:
+    return CaptionWriter(np.random.default_rng((truth.seed, 11, number)))
 
 
 # --- free questions ------------------------------------------------------------------------------
 
 
-def _question(pair: MaskTruth, told: Sequence[Fact]) -> tuple[str, str]:
+def _question(truth: MaskTruth, facts: Sequence[Fact]) -> tuple[str, str]:
     """A free question about a pair and its answer."""
-    rng = np.random.default_rng((pair.seed, 12))
+    rng = np.random.default_rng((truth.seed, 12))
     kinds = (_about_class, _how_many, _most, _where)
-    return kinds[int(rng.integers(len(kinds)))](rng, pair, told)
+    return kinds[int(rng.integers(len(kinds)))](rng, truth, facts)
 
 
-def _picked_class(rng: np.random.Generator, told: Sequence[Fact], known: Sequence[str]) -> str:
+def _picked_class(rng: np.random.Generator, facts: Sequence[Fact], known: Sequence[str]) -> str:
     """Mostly a class that changed, else any that is known."""
-    if told and rng.random() < 0.65:
-        return told[int(rng.integers(len(told)))].class_name
+    if facts and rng.random() < 0.65:
+        return facts[int(rng.integers(len(facts)))].class_name
     return known[int(rng.integers(len(known)))]
 
 
 def _about_class(
-    rng: np.random.Generator, pair: MaskTruth, told: Sequence[Fact]
+    rng: np.random.Generator, truth: MaskTruth, facts: Sequence[Fact]
 ) -> tuple[str, str]:
-    name = _picked_class(rng, told, pair.known)
+    name = _picked_class(rng, facts, truth.known)
     several = COUNTABLE[name][1]
     question = (
         f"Have any {several} changed between the two images?",
         f"What happened to the {several}?",
     )[int(rng.integers(2))]
-    about = [fact for fact in told if fact.class_name == name]
-    if not about:
+    of_class = [fact for fact in facts if fact.class_name == name]
+    if not of_class:
         return question, f"The {several} have not changed."
-    return question, _narrator(pair, 20).detail(about)
+    return question, _caption_writer(truth, 20).detail(of_class)
 
 
-def _how_many(rng: np.random.Generator, pair: MaskTruth, told: Sequence[Fact]) -> tuple[str, str]:
-    name = _picked_class(rng, told, pair.known)
+def _how_many(rng: np.random.Generator, truth: MaskTruth, facts: Sequence[Fact]) -> tuple[str, str]:
+    name = _picked_class(rng, facts, truth.known)
     change: Change | None = list(Change)[int(rng.integers(3))]
-    if about := [fact for fact in told if fact.class_name == name]:
-        change = about[0].change
-    elif any(fact.change is None for fact in told):
+    if of_class := [fact for fact in facts if fact.class_name == name]:
+        change = of_class[0].change
+    elif any(fact.change is None for fact in facts):
         change = None
-    one, several = COUNTABLE[name]
-    number = pair.counts.get((name, change), 0)
+    singular, plural = COUNTABLE[name]
+    number = truth.counts.get((name, change), 0)
     verb = "has" if number == 1 else "have"
-    how = f"been {_DONE[change]}" if change is Change.ALTERED else _DONE[change]
+    done = f"been {_DONE[change]}" if change is Change.ALTERED else _DONE[change]
     return (
-        f"How many {several} have {how}?",
-        f"{number or 'No'} {one if number == 1 else several} {verb} {how}.",
+        f"How many {plural} have {done}?",
+        f"{number or 'No'} {singular if number == 1 else plural} {verb} {done}.",
     )
 
 
-def _most(rng: np.random.Generator, pair: MaskTruth, told: Sequence[Fact]) -> tuple[str, str]:
+def _most(rng: np.random.Generator, truth: MaskTruth, facts: Sequence[Fact]) -> tuple[str, str]:
     question = (
         "What is the main change in this area?",
         "What changed the most between the dates?",
     )[int(rng.integers(2))]
-    if not told:
+    if not facts:
         return question, "Nothing has changed between the two dates."
-    return question, _narrator(pair, 21).detail(told[:1])
+    return question, _caption_writer(truth, 21).detail(facts[:1])
 
 
-def _where(rng: np.random.Generator, pair: MaskTruth, told: Sequence[Fact]) -> tuple[str, str]:
-    name = _picked_class(rng, told, pair.known)
+def _where(rng: np.random.Generator, truth: MaskTruth, facts: Sequence[Fact]) -> tuple[str, str]:
+    name = _picked_class(rng, facts, truth.known)
     several = COUNTABLE[name][1]
     question = f"Where have {several} changed?"
-    cells = class_cells(pair, (name,)).cells[name]
-    if not any(fact.class_name == name for fact in told):
+    cells = class_cells(truth, (name,)).cells[name]
+    if not any(fact.class_name == name for fact in facts):
         return question, f"No {several} have changed."
     if not cells:
         return question, "Only small spots have changed."

@@ -85,4 +85,4 @@ def _tables() -> tuple[NDArray[np.uint8], ...]:
 
 
 def _covers(cover: int) -> list[str]:
-    return [name for place, name in enumerate(LAND_COVER) if cover >> place & 1]
+    return [name for bit, name in enumerate(LAND_COVER) if cover >> bit & 1]

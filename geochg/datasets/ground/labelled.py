@@ -28,16 +28,17 @@ class LabelledGround:
     """One place, at one date or several.
 
     Attributes:
-        kind: Grounds of one kind are like each other.
-        images: Of each date `(height, width, 3 or 4)` uint8: red, green, blue, near infrared.
-        covers: Of each date `(height, width)` uint8, sets of `Cover`.
+        kind: Kind of imagery; grounds of one kind are like each other.
+        images: Image of each date, `(height, width, 3 or 4)` uint8: red, green, blue, near
+            infrared.
+        covers: Covers of each date, `(height, width)` uint8, sets of `Cover`.
         resolution_m: Side of a pixel, in metres.
-        shown_m: Least and greatest side, in metres, of the pixels that are shown.
-        share: How often it is drawn, beside the other grounds.
+        shown_m: Least and greatest side of the pixels that are shown, in metres.
+        share: Frequency with which it is drawn, relative to the other grounds.
         lends: Whether things of this ground may be put into grounds of other kinds.
         teaches_change: Whether all that changes in its pairs is told; a ground with outlines of
             buildings only teaches buildings.
-        change: What changed between two dates where that is known; None to compare the covers.
+        change: Mask of the change between two dates where it is known; None to compare the covers.
         scenery: Whether to leave it as it is: nothing else is shown in its place.
         name: Name of its file or folder; empty where there is more than one.
     """
@@ -99,9 +100,9 @@ def stretched_bands(
         step: Takes each n-th pixel for the percentiles.
     """
     flat = pixels.reshape(-1, pixels.shape[-1])[::step]
-    least, most = np.percentile(flat, [low, high], axis=0)
-    room = np.maximum(most - least, 1e-2 * max(float(np.max(most)), 1e-6))
-    return np.asarray(np.clip((pixels - least) / room, 0, 1), np.float32)
+    lowest, highest = np.percentile(flat, [low, high], axis=0)
+    room = np.maximum(highest - lowest, 1e-2 * max(float(np.max(highest)), 1e-6))
+    return np.asarray(np.clip((pixels - lowest) / room, 0, 1), np.float32)
 
 
 def edges(mask: NDArray[np.uint8], width_px: int) -> NDArray[np.bool_]:
@@ -118,10 +119,10 @@ class MaskedFolder:
     """A folder with `images/*.tif` and masks of the same names in `masks/`.
 
     Attributes:
-        name: Of the folder.
+        name: Name of the folder.
         kind: See `Ground`.
-        share: Of all its grounds together.
-        cover: From a mask to sets of covers.
+        share: Frequency of all its grounds together.
+        cover: Function from a mask to sets of covers.
         shown_m: See `Ground`; None for one to 2.2 times the resolution.
         teaches_change: See `Ground`.
         lends: See `Ground`.
@@ -136,7 +137,7 @@ class MaskedFolder:
     lends: bool = True
 
     def grounds(self, root: Path) -> Iterator[LabelledGround]:
-        """One for each image."""
+        """One ground for each image."""
         paths = sorted((root / self.name / "images").glob("*.tif"))
         for path in paths:
             image, resolution = read_color(path)
@@ -243,11 +244,11 @@ _ZOOM, _TILE_PX = 20, 256
 
 def map_tiles(root: Path) -> Iterator[LabelledGround]:
     """Neighbouring map tiles of zoom 20 joined, with OpenStreetMap's buildings."""
-    for place in sorted((root / "oam_tiles").glob("[0-9]*")):
-        outlines = json.loads((place / "labels.geojson").read_text("utf-8"))["features"]
+    for tile_dir in sorted((root / "oam_tiles").glob("[0-9]*")):
+        outlines = json.loads((tile_dir / "labels.geojson").read_text("utf-8"))["features"]
         tiles = {
             (int(column), int(row)): path
-            for path in place.glob(f"*-{_ZOOM}.png")
+            for path in tile_dir.glob(f"*-{_ZOOM}.png")
             for _, column, row, *_ in [path.stem.split("-")]
         }
         for group in _neighbours(set(tiles)):

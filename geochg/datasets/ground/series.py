@@ -36,11 +36,11 @@ _EXAMPLES = ("dubai", "20120731", "20140720")
 
 def all_grounds(root: Path) -> list[LabelledGround]:
     """Every ground that a folder of imagery holds."""
-    found = [*map_tiles(root), *farmland_years(root), *floods(root), *cities(root)]
-    found += [*seasons(root), *savanna(root), *clouded_scenes(root), *infrared_chips(root)]
+    grounds = [*map_tiles(root), *farmland_years(root), *floods(root), *cities(root)]
+    grounds += [*seasons(root), *savanna(root), *clouded_scenes(root), *infrared_chips(root)]
     for folder in MASKED_FOLDERS:
-        found += folder.grounds(root)
-    return found
+        grounds += folder.grounds(root)
+    return grounds
 
 
 def split_grounds(

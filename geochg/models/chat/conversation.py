@@ -97,7 +97,7 @@ class Conversation:
         if self.failure:
             return Missing(self.question.task, self.failure)
         spec = SPECS[self.question.task]
-        answer: Answer = spec.parse(spec.joined(self.said), self._turns)
+        answer: Answer = spec.parse(spec.joined_turns(self.said), self._turns)
         return answer
 
 

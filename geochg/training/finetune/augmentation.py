@@ -96,7 +96,7 @@ def _moved_answers(
     if sample.task not in (Task.PRESENCE, Task.LOCATE):
         return None
     spec = SPECS[sample.task]
-    answer = spec.parse(spec.joined(sample.answers), sample.questions)
+    answer = spec.parse(spec.joined_turns(sample.answers), sample.questions)
     # Answers may come from elsewhere, and know of changes that the masks leave out.
     if isinstance(answer, Presence) and answer.changed == whole.changed:
         return (SPECS[Task.PRESENCE].render(Presence(masks.changed)),)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from torch.utils.data import Dataset
 
-from geochg.datasets.groups import connected_groups
+from geochg.datasets.splits import connected_groups
 from geochg.errors import InputError
 from geochg.training.finetune.augmentation import Augmentation, augmented_sample
 from geochg.training.finetune.sample import Sample, load_sample
