@@ -39,7 +39,7 @@ def reports(kinds: Sequence[Kind], models: Sequence[str], say: Listener) -> list
 
 
 def _told_by(model: str, kind: Kind) -> Kind:
-    tells = find_backend(model)[0].capabilities.classes
+    tells = find_backend(model)[0].backend_capabilities.classes
     return kind if set(kind.classes) <= set(tells) else replace(kind, classes=())
 
 

@@ -15,7 +15,6 @@ import click
 
 from .interrupts import CANCELLED, handled
 from .pair_options import options_of, pair_options
-from .save_options import write_options
 from .shared_options import PATH, json_option
 from .terminal import echo
 
@@ -79,6 +78,7 @@ def analyze(
     from geochg.pipeline.analyze import analyze as run
     from geochg.pipeline.outputs import Outputs
     from geochg.writers.checks import Output, check_outputs
+    from geochg.writers.staging import write_output
 
     from .progress import showing_progress
 
@@ -97,7 +97,7 @@ def analyze(
             cancel=cancel,
         )
     if save_options is not None:
-        write_options(save_options, options)
+        write_output(save_options, options.to_toml, overwrite=options.overwrite)
     echo(_as_json(result) if as_json else _in_words(result))
 
 
@@ -125,8 +125,8 @@ def _interrupts() -> Iterator[Flag]:
 def _as_json(result: ChangeResult) -> str:
     paths = {name: str(path) for name, path in vars(result.outputs).items() if path is not None}
     features = {"count": len(result.features), "area_m2": _area_m2(result)}
-    told = {"outputs": paths, "features": features, "geochg": result.metadata}
-    return json.dumps(told, allow_nan=False)
+    facts = {"outputs": paths, "features": features, "geochg": result.metadata}
+    return json.dumps(facts, allow_nan=False)
 
 
 def _in_words(result: ChangeResult) -> str:
@@ -137,8 +137,8 @@ def _in_words(result: ChangeResult) -> str:
         f"in {tiles['changed']} of {tiles['read']} tiles{_not_seen(result)}"
     )
     gaps = {"failed": "failed", "incomplete": "answered in part", "unparsed": "without sense"}
-    if told := [f"{tiles[kind]} {gap}" for kind, gap in gaps.items() if tiles[kind]]:
-        lines.append(f"  tiles: {', '.join(told)}")
+    if states := [f"{tiles[kind]} {gap}" for kind, gap in gaps.items() if tiles[kind]]:
+        lines.append(f"  tiles: {', '.join(states)}")
     groups = result.features.groupby(["class", "change"])["area_m2"].agg(["size", "sum"])
     for (class_name, change), row in groups.sort_values("sum", ascending=False).iterrows():
         lines.append(f"  {class_name} {change}: {int(row['size'])}, {_hectares(row['sum'])}")

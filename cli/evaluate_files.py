@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,9 +85,6 @@ def write_report(
 
 
 def _write(path: Path, text: str, *, overwrite: bool) -> None:
-    from geochg.writers.staging import Staging
+    from geochg.writers.staging import write_output
 
-    with Staging(overwrite=overwrite) as staging:
-        with staging.write(path) as partial:
-            partial.write_text(text, encoding="utf-8")
-        staging.commit()
+    write_output(path, partial(Path.write_text, data=text, encoding="utf-8"), overwrite=overwrite)

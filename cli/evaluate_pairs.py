@@ -15,7 +15,6 @@ from geochg.options import AnalyzeOptions
 
 from .evaluate_files import check_files, write_report
 from .pair_options import named_values
-from .save_options import write_options
 
 if TYPE_CHECKING:
     from geochg.evaluation.predictions import Predictions
@@ -35,6 +34,7 @@ def evaluate_pairs(ctx: click.Context) -> None:
 
     from geochg.evaluation.predictions import Predictions
     from geochg.evaluation.presence import presence_report
+    from geochg.writers.staging import write_output
 
     overwrite = params["overwrite"]
     check_files(files, [kept, pairs], overwrite=overwrite)
@@ -48,7 +48,8 @@ def evaluate_pairs(ctx: click.Context) -> None:
     report = presence_report(predictions, options)
     if files["saved_options"] is not None:
         fitted = _fitted_options(predictions, report)
-        write_options(files["saved_options"], fitted, overwrite=overwrite)
+        may_replace = overwrite or fitted.overwrite
+        write_output(files["saved_options"], fitted.to_toml, overwrite=may_replace)
     facts = _facts(predictions, options, report)
     model_id = predictions.identity["id"]
     write_report(params, files, model_id, [report.table()], facts, _in_words(predictions, report))
@@ -66,17 +67,14 @@ def _collect(
 ) -> Predictions:
     from geochg.datasets.pairs import pair_files
     from geochg.evaluation.collect_presence import collect_presence
-    from geochg.writers.staging import Staging
+    from geochg.writers.staging import write_output
 
     from .progress import showing_progress
 
     with showing_progress() as listener:
         predictions = collect_presence(pair_files(pairs), options, listener)
     if target is not None:
-        with Staging(overwrite=overwrite) as staging:
-            with staging.write(target) as path:
-                predictions.write(path)
-            staging.commit()
+        write_output(target, predictions.write, overwrite=overwrite)
     return predictions
 
 

@@ -75,13 +75,13 @@ def setting(
 
     Args:
         flag: As it is written.
-        default: Of the library; a member of an enumeration leaves the choice of all of them.
-        text: For the help page.
+        default: Default of the library; a member of an enumeration offers all of its members.
+        text: Help of the option.
         field: What the library calls it, where not as the flag.
     """
     given: Any = type(default)
     if isinstance(default, StrEnum):
-        given, default = click.Choice([each.value for each in type(default)]), default.value
+        given, default = click.Choice([member.value for member in type(default)]), default.value
     names = (flag,) if field is None else (flag, field)
     return click.option(*names, type=given, default=default, show_default=True, help=text)
 
@@ -92,13 +92,14 @@ def overwrite_option(command: Command) -> Command:
     return click.option("--overwrite", is_flag=True, help=text)(command)
 
 
-def json_option(what: str) -> Callable[[Command], Command]:
+def json_option(result: str) -> Callable[[Command], Command]:
     """`--json`, of what a command gives.
 
     Args:
-        what: That is printed, in words.
+        result: Result that is printed, in words.
     """
-    return click.option("--json", "as_json", is_flag=True, help=f"Print {what} as JSON on stdout.")
+    text = f"Print {result} as JSON on stdout."
+    return click.option("--json", "as_json", is_flag=True, help=text)
 
 
 def model_options(default: str) -> Callable[[Command], Command]:

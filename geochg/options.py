@@ -98,6 +98,17 @@ class Dtype(StrEnum):
     FLOAT16 = "float16"
 
 
+def check_tiles(tile_size_px: int, overlap_px: int) -> None:
+    """Raises an `OptionError` unless such tiles can cover a grid."""
+    if tile_size_px <= 0:
+        raise OptionError(f"tile size {tile_size_px} px", "it must be above zero")
+    if not 0 <= overlap_px < tile_size_px:
+        raise OptionError(
+            f"overlap {overlap_px} px",
+            f"it must be at least zero and below the tile size, {tile_size_px} px",
+        )
+
+
 @dataclass(frozen=True)
 class DateOptions:
     """How one date of a pair is opened and read; `AnalyzeOptions.of_dates` makes them.
@@ -327,11 +338,7 @@ class AnalyzeOptions(Options):
         super().__post_init__()
         self.of_dates()  # which refuses nodata that is no number
         overlap_px, half_px = self.tile_overlap_px, self.tile_size_px // 2
-        if overlap_px >= self.tile_size_px:
-            raise OptionError(
-                f"overlap {overlap_px} px",
-                f"it must be below the tile size, {self.tile_size_px} px",
-            )
+        check_tiles(self.tile_size_px, overlap_px)
         if self.vote and overlap_px != half_px:
             raise OptionError(
                 f"overlap {overlap_px} px",

@@ -92,9 +92,9 @@ def _worker_messages() -> dict[str, tuple[str, str]]:
             ),
         ),
         "worker-ended": (tr("The worker was ended"), tr("run again")),
-        "worker-has-no-pipe": (tr("The worker cannot be talked to"), tr("report this")),
+        "worker-has-no-pipe": (tr("The worker could not be connected to"), tr("report this")),
         "cancelled-at-start": (tr("Cancelled while geochg was starting"), tr("run again")),
-        "run-stopped": (tr("Stopped"), tr("run again to go on where it was")),
+        "run-stopped": (tr("The run was stopped"), tr("run again to resume it")),
     }
 
 
@@ -105,11 +105,11 @@ def _protocol_messages() -> dict[str, tuple[str, str]]:
         "worker-error-without-hint": (tr("geochg says: {message}"), ""),
         "worker-gave-no-reason": (tr("geochg failed without saying why"), tr("see the log")),
         "worker-not-understood": (
-            tr("The worker cannot be understood: {reason}"),
+            tr("An answer of the worker cannot be read: {reason}"),
             tr("report this"),
         ),
         "no-message": (
-            tr("The worker wrote something that is no message: {shown}"),
+            tr("The worker wrote a line that is not a message: {shown}"),
             tr("check the installation: another program may answer in its place"),
         ),
         "plugin-too-old": (
@@ -130,12 +130,12 @@ def _installation_messages() -> dict[str, tuple[str, str]]:
             tr("choose one"),
         ),
         "folder-not-in-full": (
-            tr("The folder for the environment is not named in full: {folder}"),
+            tr("The path of the folder for the environment is not complete: {folder}"),
             tr("choose an empty folder, or name one by its whole path"),
         ),
         "folder-is-file": (tr("{folder} is a file"), tr("choose an empty folder")),
         "folder-holds-other-things": (
-            tr("{folder} holds other things"),
+            tr("{folder} holds other files"),
             tr("choose an empty folder for the environment"),
         ),
         "wheels-missing": (tr("There is no folder {folder}"), tr("choose the folder of wheels")),
@@ -157,7 +157,7 @@ def _installation_messages() -> dict[str, tuple[str, str]]:
         ),
         "venv-failed": (
             tr("Making the environment failed"),
-            tr("what Python said is below; it can be copied"),
+            tr("the output of Python is below; it can be copied"),
         ),
         "no-room": (tr("Installing failed"), tr("make room: about {mb} MB are needed")),
         "no-distribution": (
@@ -168,5 +168,5 @@ def _installation_messages() -> dict[str, tuple[str, str]]:
             tr("Installing failed"),
             tr("check the network and the proxy, or install from a folder of wheels"),
         ),
-        "pip-failed": (tr("Installing failed"), tr("what pip said is below; it can be copied")),
+        "pip-failed": (tr("Installing failed"), tr("the output of pip is below; it can be copied")),
     }

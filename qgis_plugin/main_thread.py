@@ -1,4 +1,4 @@
-"""A queue of steps for the main thread, which handles the window's events between them."""
+"""Timers and a queue of steps for the main thread, which handles events between them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,15 @@ from qgis.PyQt.QtCore import QObject, QTimer
 Step = Callable[[], object]
 
 
+def single_shot_timer(parent: QObject, interval_ms: int, slot: Step) -> QTimer:
+    """A timer that calls a slot once after each start; each start begins the interval anew."""
+    timer = QTimer(parent)
+    timer.setSingleShot(True)
+    timer.setInterval(interval_ms)
+    timer.timeout.connect(slot)
+    return timer
+
+
 class MainThreadQueue(QObject):
     """Runs steps one by one, each in an iteration of the event loop of its own."""
 
@@ -17,10 +26,7 @@ class MainThreadQueue(QObject):
         super().__init__(parent)
         self._steps: deque[Step] = deque()
         # A millisecond, in which the window is painted; timers of none may fire two at a time.
-        self._timer = QTimer(self)
-        self._timer.setSingleShot(True)
-        self._timer.setInterval(1)
-        self._timer.timeout.connect(self._run_step)
+        self._timer = single_shot_timer(self, 1, self._run_step)
 
     @property
     def is_busy(self) -> bool:

@@ -70,7 +70,7 @@ class BackgroundTask(QgsTask):
         except Exception as error:
             log(traceback.format_exc(), Qgis.MessageLevel.Critical)
             self._error = LinkError(
-                f"{type(error).__name__}: {error}", tr("please report this; the log tells more")
+                f"{type(error).__name__}: {error}", tr("report this; the log has more about it")
             )
         return self._error is None
 

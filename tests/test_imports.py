@@ -30,7 +30,7 @@ ALLOWED = {
     "events": {"safety"},
     "files": {"errors", "safety"},
     "option_fields": {"errors", "files", "safety"},
-    "options": {"errors", "option_fields"},
+    "options": {"errors", "option_fields", "safety"},
     "land_cover": {"records"},
     "geometry": {"errors", "files", "records", "safety"},
     "tasks": BASE,

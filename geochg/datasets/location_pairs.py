@@ -19,7 +19,7 @@ from geochg.errors import InputError, ModelError, RunError
 from geochg.events import Listener, Progress, ignore
 from geochg.files.new_files import make_folder_aside
 from geochg.models.base import ChangeModel, backend_errors
-from geochg.records import PixelWindow, Question, Reply, Task, Tile, TileWindow
+from geochg.records import Question, Reply, Task, Tile
 
 VIDEO, IMAGES = "<video>\n", "<image> <image> "
 """Marks before the question of a row."""
@@ -195,10 +195,7 @@ def _turn(
 
 def _model_answer(model: ChangeModel, frames: Sequence[NDArray[np.uint8]], question: str) -> str:
     """The answer of a model about two frames; empty where no answer came."""
-    height_px, width_px = frames[0].shape[1:]
-    window = PixelWindow(0, height_px, 0, width_px)
-    valid = np.ones((height_px, width_px), bool)
-    tile = Tile(TileWindow(0, 0, 0, window, window), frames[0], frames[1], valid)
+    tile = Tile.of_pair(frames[0], frames[1])
     with backend_errors(model):
         model.survey(PICTURES, [])
         (answers,) = model.answer([tile], [Question(Task.QUESTION, question)])

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 
-from geochg.datasets.captions.facts import cells_of
 from geochg.datasets.examples import PICTURES, load_pair
 from geochg.errors import ModelError, RunError
 from geochg.evaluation.answers import AnswerRow, AnswerSet, AnswerSetHead
@@ -20,8 +19,10 @@ from geochg.evaluation.options import ExampleOptions
 from geochg.evaluation.partial_answers import PartialAnswers
 from geochg.evaluation.values import FailedAnswer, GivenAnswer, comparable_answer
 from geochg.events import Listener, Progress, ignore
+from geochg.geometry.grid_cells import changed_cells
 from geochg.geometry.hysteresis import changed_pixels, presence_of
 from geochg.models.base import ChangeModel, backend_errors
+from geochg.models.chat.converse import converse
 from geochg.pipeline.batching import answered_ahead
 from geochg.records import (
     Answer,
@@ -31,7 +32,6 @@ from geochg.records import (
     Locations,
     Missing,
     Outlines,
-    PixelWindow,
     Presence,
     Question,
     Reply,
@@ -39,7 +39,6 @@ from geochg.records import (
     Tile,
     TileAnswers,
     TileFailure,
-    TileWindow,
     Unparsed,
 )
 from geochg.tasks import SPECS, TURN_BREAK, ask
@@ -60,7 +59,7 @@ def collect_answers(
 
     Args:
         asked: Questions with their truths.
-        options: Which model is asked, and how.
+        options: Model and options of the run.
         target: File of predictions; partial answers lie beside it until all are there.
         resume: Whether to go on with partial answers.
         listener: Receives the progress, on the calling thread.
@@ -179,14 +178,7 @@ def _visit(items: Sequence[tuple[int, Item]], model: ChangeModel) -> _Visit:
 def _tile(index: int, visit: _Visit, model: ChangeModel) -> Tile:
     before, after = load_pair(visit.items[0][1].example)
     dtype = np.uint8 if model.capabilities.pixels == "display" else np.float32
-    height_px, width_px = before.shape[1:]
-    whole = PixelWindow(0, height_px, 0, width_px)
-    return Tile(
-        TileWindow(index, 0, 0, whole, whole),
-        before.astype(dtype),
-        after.astype(dtype),
-        np.ones((height_px, width_px), bool),
-    )
+    return Tile.of_pair(before.astype(dtype), after.astype(dtype), index=index)
 
 
 def _batch_answers(
@@ -232,7 +224,7 @@ def _talk_answer(model: ChangeModel, tile: Tile, item: Item) -> GivenAnswer:
     question = item.question.text
     with backend_errors(model):
         try:
-            text = "".join(model.converse(tile, PICTURES, item.before, question))
+            text = "".join(converse(model, tile, PICTURES, item.before, question))
         except RunError as error:
             return FailedAnswer(error.message)
     reply: Reply | Unparsed = SPECS[Task.QUESTION].parse(text, [question])
@@ -311,7 +303,9 @@ def _outline_cells(outlines: Outlines, tile: Tile) -> Locations:
         of_class.setdefault(channel.class_name, []).append(index)
     return Locations(
         {
-            name: dict.fromkeys(cells_of(pixels.changed & np.isin(pixels.channel, indexes)), 1.0)
+            name: dict.fromkeys(
+                changed_cells(pixels.changed & np.isin(pixels.channel, indexes)), 1.0
+            )
             for name, indexes in of_class.items()
         }
     )

@@ -16,7 +16,7 @@ from geochg.evaluation.options import AskOptions, EvaluateOptions
 from geochg.evaluation.predictions import Prediction, Predictions, merged_by_item
 from geochg.events import Listener, Progress, ignore
 from geochg.geometry.hysteresis import presence_of
-from geochg.models.base import ChangeModel, backend_errors
+from geochg.models.base import Capabilities, ChangeModel, backend_errors
 from geochg.models.registry import find_backend
 from geochg.pipeline.batching import answered_ahead
 from geochg.records import Outlines, PixelWindow, Presence, Task, Tile, TileAnswers
@@ -33,7 +33,7 @@ def collect_presence(
 
     Args:
         pairs: Files of the pairs.
-        options: Which model is asked, and how.
+        options: Model and options of the run.
         listener: Receives the progress, on the calling thread.
 
     Raises:
@@ -62,48 +62,49 @@ def collect_presence(
 def load_surveyless(
     options: AskOptions,
     model_options: Mapping[str, Any],
-    check: Callable[[type[ChangeModel] | ChangeModel], None] = lambda model: None,
+    check: Callable[[str, Capabilities], None] = lambda name, capabilities: None,
 ) -> ChangeModel:
     """Loads a model that can be asked about single pictures, which it need not survey.
 
     Args:
-        options: Which model is loaded, and for which device.
+        options: Model and device.
         model_options: The backend's own options.
-        check: Refuses models, by their class before they are loaded, and once more after.
+        check: Refuses models by name and capabilities: those of the backend before a model is
+            loaded, and once more those of the model.
 
     Raises:
         ModelError: If the model is unknown or broken, or learns from the pair itself.
         OptionError: If the model refuses its options.
     """
     backend, source = find_backend(options.model)
-    refuse_surveys(backend)
-    check(backend)
+    refuse_surveys(backend.name, backend.backend_capabilities)
+    check(backend.name, backend.backend_capabilities)
     model = backend.load(source, backend.options_type.from_dict(model_options), options.device)
-    refuse_surveys(model)
-    check(model)
+    refuse_surveys(model.name, model.capabilities)
+    check(model.name, model.capabilities)
     with backend_errors(model):
         model.survey(PICTURES, [])
     return model
 
 
-def refuse_surveys(model: type[ChangeModel] | ChangeModel) -> None:
+def refuse_surveys(name: str, capabilities: Capabilities) -> None:
     """Refuses a model that can only be asked about whole scenes.
 
     Raises:
         ModelError: If it learns from the pair it is asked about.
     """
-    if model.capabilities.needs_survey:
+    if capabilities.needs_survey:
         raise ModelError(
-            f"{model.name} learns from the pair it is asked about, so there is nothing to evaluate "
+            f"{name} learns from the pair it is asked about, so there is nothing to evaluate "
             "on pairs of pictures",
             "choose a model that needs no survey, see `geochg models`",
         )
 
 
-def _check_presence(model: type[ChangeModel] | ChangeModel) -> None:
-    if Task.PRESENCE not in model.capabilities.tasks:
+def _check_presence(name: str, capabilities: Capabilities) -> None:
+    if Task.PRESENCE not in capabilities.tasks:
         raise ModelError(
-            f"the model {model.name} does not tell whether something changed",
+            f"the model {name} does not tell whether something changed",
             "choose another, see `geochg models`",
         )
 
@@ -159,7 +160,7 @@ def _tiles(
     height_px, width_px = pair.mask.shape
     layout = Layout(height_px, width_px, options.tile_size_px, options.overlap_px)
     dtype = np.uint8 if model.capabilities.pixels == "display" else np.float32
-    whole = PixelWindow(0, height_px, 0, width_px)
+    whole = PixelWindow.whole((height_px, width_px))
     for window in layout:
         inside = window.read.cut_to(whole)
         assert inside is not None

@@ -107,7 +107,7 @@ class KindScores:
 
     @property
     def reliability(self) -> list[Reliability]:
-        """How often features of a confidence are right."""
+        """The share of right features in each bin of confidence."""
         return reliability([pair.scored_features for pair in self.pairs])
 
     def to_dict(self) -> dict[str, Any]:
@@ -226,7 +226,7 @@ def _tables(pairs: Sequence[ScoredPair]) -> list[ScoreTable]:
 
 
 def _table(group: str, pairs: Sequence[ScoredPair]) -> ScoreTable:
-    """Where nothing changed, only the false area means anything."""
+    """A table; where nothing changed, it holds only the false area."""
     columns = METRICS if any(map(has_changed, pairs)) else METRICS[-1:]
     return ScoreTable(group, len(pairs), columns, score_lines(pairs))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from geochg.datasets.ground_label import GroundLabel, bands_on, covered_by, heat
 from geochg.datasets.kinds import MaskedPair
 from geochg.evaluation.reliability import ScoredFeatures, scored_features
 from geochg.events import Listener
+from geochg.geometry.grid_cells import cell_edge
 from geochg.models.base import ChangeModel
 from geochg.options import AnalyzeOptions
 from geochg.pipeline.analyze import analyze
@@ -25,8 +27,8 @@ if TYPE_CHECKING:
 CHANGED_SHARE = 0.05
 """A cell has changed where more than this share of its known pixels has."""
 
-CELL_SIDE_PX = 256 / 3
-"""Side of a cell, a third of a usual tile; a strip narrower than half of it is no own cell."""
+TILE_SIDE_PX = 256
+"""Side of a usual tile, of which cells are thirds."""
 
 LEAST_KNOWN_SHARE = 0.01
 """A cell of which less is known is left out."""
@@ -38,7 +40,7 @@ MEDIAN_PX = 5
 _LEAST = 1e-6
 
 _SAMPLED = 97
-"""Of so many known pixels one is among those that thresholds are taken from."""
+"""One of so many known pixels is in the sample from which thresholds are taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,7 @@ class MapMeasures:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ThresholdedDifference:
-    """What smoothed differencing of one pair covers above one threshold.
+    """The cells and pixels of a pair that smoothed differencing covers above one threshold.
 
     Attributes:
         covered: `(cells,)`, as in `MapMeasures`.
@@ -106,7 +108,7 @@ def map_measures(
     Args:
         pair: The pair.
         model: Model that `load_chosen` gives for these options.
-        options: How the pair is analysed.
+        options: Options of the analysis.
         listener: Receives the events of `analyze`.
 
     Raises:
@@ -202,8 +204,10 @@ def _cells(height_px: int, width_px: int) -> Iterator[tuple[slice, slice]]:
 
 
 def _spans(length_px: int) -> list[slice]:
-    starts = np.arange(0, max(length_px - CELL_SIDE_PX / 2, 1), CELL_SIDE_PX)
-    return [slice(round(start), round(min(start + CELL_SIDE_PX, length_px))) for start in starts]
+    """The cells along a side; a strip narrower than half a cell is none of its own."""
+    cells = max(1, (6 * length_px + TILE_SIDE_PX) // (2 * TILE_SIDE_PX))
+    edges = [min(cell_edge(number, TILE_SIDE_PX), length_px) for number in range(cells + 1)]
+    return [slice(*edge) for edge in pairwise(edges)]
 
 
 # --- differencing --------------------------------------------------------------------------------

@@ -8,12 +8,12 @@ from enum import StrEnum
 from typing import Any, ClassVar
 
 from geochg.errors import OptionError
-from geochg.options import MOST_TILE_PX, Options
+from geochg.options import MOST_TILE_PX, Options, check_tiles
 from geochg.records import Task
 
 
 class FitMetric(StrEnum):
-    """What a fitted threshold maximises."""
+    """Metric that a fitted threshold maximises."""
 
     BALANCED_ACCURACY = "balanced_accuracy"
     F1 = "f1"
@@ -21,7 +21,7 @@ class FitMetric(StrEnum):
 
 @dataclass(frozen=True)
 class AskOptions(Options):
-    """Which model is asked, and how.
+    """Options of the model that is asked.
 
     Attributes:
         model: `name` or `name:source`, see `geochg models`.
@@ -71,7 +71,7 @@ class EvaluateOptions(AskOptions):
         fit_threshold: Whether to fit the presence threshold.
         fit_share: Share (0-1) of the pairs on which it is fitted; the scores are those of the
             others.
-        fit_metric: What the threshold maximises.
+        fit_metric: Metric that the threshold maximises.
         seed: Seed of the choice of those pairs.
     """
 
@@ -93,14 +93,8 @@ class EvaluateOptions(AskOptions):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.tile_size_px <= 0:
-            raise OptionError(f"tile size {self.tile_size_px} px", "it must be above zero")
+        check_tiles(self.tile_size_px, self.overlap_px)
         super().__post_init__()
-        if self.overlap_px >= self.tile_size_px:
-            raise OptionError(
-                f"overlap {self.overlap_px} px",
-                f"it must be below the tile size, {self.tile_size_px} px",
-            )
         if self.changed_share == 1:
             raise OptionError("changed share 1", "it must be from 0 to below 1")
         if self.fit_share in (0, 1):

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, Self
 
@@ -13,7 +14,7 @@ from geochg.errors import InputError, RunError
 from geochg.evaluation.answers import AnswerRow, AnswerSet, AnswerSetHead
 from geochg.evaluation.predictions import KIND
 from geochg.files.same_run import refuse_another_run
-from geochg.writers.staging import Staging
+from geochg.writers.staging import write_output
 
 _FIRST_BYTES = json.dumps({"kind": KIND})[:-1].encode()
 """First bytes of a file of answers."""
@@ -81,10 +82,7 @@ class PartialAnswers:
         if self._file is not None and self._path is not None and self._target is not None:
             self._file.close()
             # What may be replaced was checked before anything was asked.
-            with Staging(overwrite=True) as staging:
-                with staging.write(self._target) as path:
-                    shutil.copyfile(self._path, path)
-                staging.commit()
+            write_output(self._target, partial(shutil.copyfile, self._path), overwrite=True)
             self._path.unlink()
         return AnswerSet(self.head, tuple(self.rows))
 
@@ -122,9 +120,9 @@ def _copy(source: Path, path: Path) -> None:
 
 
 def _has_content(path: Path) -> bool:
-    """Whether a line lies there; half of one, at which a run was killed, is cut off.
+    """Whether a file holds a line; half a line, at which a run was killed, is cut off.
 
-    What does not begin like such a file is left as it is, to be refused by who reads it.
+    A file that does not begin like one of answers is left as it is; its reader refuses it.
     """
     try:
         content = path.read_bytes()
@@ -152,7 +150,7 @@ def _resumable_rows(path: Path, head: AnswerSetHead, *, resume: bool) -> list[An
 
 
 def _head_values(head: AnswerSetHead) -> dict[str, Any]:
-    """What must be the same to go on, by name, as JSON keeps it."""
+    """The values that a run must share with another to go on with it, by name, as JSON."""
     values: dict[str, Any] = json.loads(head.line())
     return {
         "model": [values["model"], values["identity"]],

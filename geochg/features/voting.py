@@ -52,11 +52,11 @@ _REACH = 2
 _CHANGES = tuple(Change)
 
 
-def voted(results: Iterable[TileResult]) -> Iterator[TileResult]:
+def voted_results(results: Iterable[TileResult]) -> Iterator[TileResult]:
     """The results with the cells that were voted for.
 
     Args:
-        results: With ballots, in raster order.
+        results: Results with ballots, in raster order.
 
     Yields:
         The same tiles in the same order. A piece that its own tile does not name has the caption of
@@ -74,7 +74,7 @@ def voted_heat(
     """The heat of each core by the same votes: of each pixel the likeliest class.
 
     Args:
-        results: As for `voted`.
+        results: As for `voted_results`.
 
     Yields:
         Core and `(core height, core width)` uint8, as `TileResult.heat`.
@@ -91,7 +91,7 @@ class _Voter:
     """A tile that has a vote on a core.
 
     Attributes:
-        result: Of the tile.
+        result: Result of the tile.
         seen: The part of the core that it sees.
         votes: On that part.
     """
@@ -123,7 +123,7 @@ def _row(
     for col, result in rows[row].items():
         near = [rows.get(row + down, {}).get(col + across) for down in reach for across in reach]
         others = [other for other in near if other is not None and other is not result]
-        voters = (_voter(each, result.window.core) for each in (result, *others))
+        voters = (_voter(neighbour, result.window.core) for neighbour in (result, *others))
         yield result, [voter for voter in voters if voter is not None]
 
 
@@ -151,7 +151,7 @@ class _Pieces:
 
     Attributes:
         rows: Edges on the grid, ascending, from the first row of the core to the last.
-        cols: Likewise.
+        cols: As `rows`, of columns.
     """
 
     rows: NDArray[np.int64]
@@ -188,12 +188,12 @@ class _Pieces:
     def any(self, pixels: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Of each piece, whether any of its pixels is set; pixels are those of the core."""
         down = np.logical_or.reduceat(pixels, self.rows[:-1] - self.rows[0], axis=0)
-        found: NDArray[np.bool_] = np.logical_or.reduceat(
+        is_set: NDArray[np.bool_] = np.logical_or.reduceat(
             down, self.cols[:-1] - self.cols[0], axis=1
         )
-        return found
+        return is_set
 
-    def spread(self, values: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def pixel_values(self, values: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """The pixels of the core, each with the value of its piece."""
         return np.repeat(np.repeat(values, np.diff(self.rows), 0), np.diff(self.cols), 1)
 
@@ -203,35 +203,35 @@ class _Tally:
     """The votes for one class on the pieces of a core.
 
     Attributes:
-        said: `(rows, cols)` number of tiles that say it changed.
+        agreeing: `(rows, cols)` number of tiles that say it changed.
         total: `(changes, rows, cols)` sum of probabilities for each direction.
         surest: `(rows, cols)` highest probability; above one where the core's own tile votes.
-        speaker: `(rows, cols)` index of the voter that has it.
+        strongest_voter: `(rows, cols)` index of the voter with that probability.
     """
 
     shape: tuple[int, int]
-    said: NDArray[np.int64] = field(init=False)
+    agreeing: NDArray[np.int64] = field(init=False)
     total: NDArray[np.float64] = field(init=False)
     surest: NDArray[np.float64] = field(init=False)
-    speaker: NDArray[np.intp] = field(init=False)
+    strongest_voter: NDArray[np.intp] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.said = np.zeros(self.shape, np.int64)
+        self.agreeing = np.zeros(self.shape, np.int64)
         self.total = np.zeros((len(_CHANGES), *self.shape))
         self.surest = np.zeros(self.shape)
-        self.speaker = np.zeros(self.shape, np.intp)
+        self.strongest_voter = np.zeros(self.shape, np.intp)
 
     def add(self, vote: Vote, part: tuple[slice, slice], voter: int, *, is_own: bool) -> None:
         """Counts a vote on some pieces."""
-        self.said[part] += 1
+        self.agreeing[part] += 1
         self.total[_CHANGES.index(vote.change)][part] += vote.box.probability
         weight = 2.0 if is_own else vote.box.probability
         surer = weight > self.surest[part]
-        self.speaker[part][surer] = voter
+        self.strongest_voter[part][surer] = voter
         self.surest[part][surer] = weight
 
 
-def _counted(
+def _tallies(
     voters: Sequence[_Voter], own: TileResult, pieces: _Pieces
 ) -> tuple[dict[str, _Tally], NDArray[np.int64]]:
     """The votes by class, and by how many tiles each piece is seen."""
@@ -263,7 +263,7 @@ def _cells(result: TileResult, voters: Sequence[_Voter]) -> Iterator[Cell]:
     grid = [(cell, grid_box(result.window.read, cell).cut_to(core)) for cell in GRID_CELLS]
     own = [(cell, part) for cell, part in grid if part is not None]
     pieces = _Pieces.of(core, [*_edges(voters), *(part for _, part in own)])
-    tallies, seen = _counted(voters, result, pieces)
+    tallies, seen = _tallies(voters, result, pieces)
     valid = pieces.any(_ballot(result).valid)
     names = np.empty(pieces.shape, object)
     for cell, part in own:
@@ -271,8 +271,8 @@ def _cells(result: TileResult, voters: Sequence[_Voter]) -> Iterator[Cell]:
     for class_name, tally in tallies.items():
         share = tally.total.sum(axis=0) / np.maximum(seen, 1)
         direction = tally.total.argmax(axis=0)
-        for row, col in np.argwhere((2 * tally.said > seen) & valid).tolist():
-            speaker = voters[int(tally.speaker[row, col])].result
+        for row, col in np.argwhere((2 * tally.agreeing > seen) & valid).tolist():
+            strongest = voters[int(tally.strongest_voter[row, col])].result
             low, left = int(pieces.rows[row]), int(pieces.cols[col])
             high, right = int(pieces.rows[row + 1]), int(pieces.cols[col + 1])
             yield Cell(
@@ -281,18 +281,18 @@ def _cells(result: TileResult, voters: Sequence[_Voter]) -> Iterator[Cell]:
                 min(float(share[row, col]), 1.0),
                 shapely.box(left, low, right, high),
                 (str(names[row, col]),),
-                "" if speaker is result else speaker.caption,
+                "" if strongest is result else strongest.caption,
             )
 
 
 def _heat(result: TileResult, voters: Sequence[_Voter]) -> NDArray[np.uint8]:
     pieces = _Pieces.of(result.window.core, _edges(voters))
-    tallies, seen = _counted(voters, result, pieces)
+    tallies, seen = _tallies(voters, result, pieces)
     highest = np.zeros(pieces.shape)
     for tally in tallies.values():
         highest = np.maximum(highest, tally.total.sum(axis=0))
     share = np.minimum(highest / np.maximum(seen, 1), 1.0)
     values = np.where(seen, np.rint(share * HEAT_SCALE), HEAT_NODATA).astype(np.uint8)
-    heat = pieces.spread(values)
+    heat = pieces.pixel_values(values)
     heat[~_ballot(result).valid] = HEAT_NODATA
     return heat

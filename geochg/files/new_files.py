@@ -16,10 +16,10 @@ from pathlib import Path
 from geochg.errors import InputError
 
 MOST_BYTES = 255
-"""Of one name, on the file systems of Linux, macOS and Windows."""
+"""Bytes of the longest name that the file systems of Linux, macOS and Windows take."""
 
 ROOM_BYTES = 16
-"""Left for what lies beside an output on the way, such as `NAME.journal-journal`."""
+"""Bytes left for what lies beside an output on the way, such as `NAME.journal-journal`."""
 
 
 def check_file_name(path: Path) -> None:

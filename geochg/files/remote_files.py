@@ -76,14 +76,14 @@ def refuse_remote(name: str, *, allow: bool = False) -> None:
     known: set[str] = set()
     waiting = [name]
     while waiting:
-        each = waiting.pop()
-        if each in known:
+        file = waiting.pop()
+        if file in known:
             continue
-        known.add(each)
-        for inner in _named_by(each, name):
+        known.add(file)
+        for inner in _named_by(file, name):
             if is_remote(inner):
                 shown = _NETWORK.sub("", inner.strip()).partition("?")[0][:100]
-                raise InputError(f"{_shown(name)} names a source elsewhere: {shown}", _HINT)
+                raise InputError(f"{_short_name(name)} names a source elsewhere: {shown}", _HINT)
             waiting.append(inner)
 
 
@@ -97,11 +97,11 @@ def refuse_remote_item(name: str, item: str, *, allow: bool = False) -> None:
     """
     if item and not allow and not is_remote(name):
         if is_remote(item):
-            raise InputError(f"{_shown(name)} names a source elsewhere", _HINT)
+            raise InputError(f"{_short_name(name)} names a source elsewhere", _HINT)
         refuse_remote(item)
 
 
-def _shown(name: str) -> str:
+def _short_name(name: str) -> str:
     return name if len(name) <= 200 else f"{name[:60]}..."
 
 
@@ -111,7 +111,9 @@ def _named_by(name: str, first: str) -> Iterator[str]:
         yield from _named_in(name, None, first)
         return
     if name.lower().endswith(_INDEXES):
-        raise InputError(f"{_shown(first)} is an index of tiles, which may lie anywhere", _HINT)
+        raise InputError(
+            f"{_short_name(first)} is an index of tiles, which may lie anywhere", _HINT
+        )
     for part in (name, *_inner(name)):
         path = Path(part)
         text = _text(path)
@@ -140,11 +142,13 @@ def _text(path: Path) -> str:
                 return ""
             is_large = path.stat().st_size > _LARGEST
             if is_large and start[:1] == b"<":
-                raise InputError(f"{_shown(str(path))} is a document of more than 256 MB", _HINT)
+                raise InputError(
+                    f"{_short_name(str(path))} is a document of more than 256 MB", _HINT
+                )
             # Too much JSON to be parsed whole: its pieces are searched for a linked CRS, and the
             # head alone tells what else it is.
             if is_large and any(map(has_linked_system, _pieces(file, head))):
-                raise _linked(str(path))
+                raise _linked_system_error(str(path))
             content = head if is_large else head + file.read()
     except (OSError, ValueError):  # no name that a file system takes, or not to be read
         return ""
@@ -177,7 +181,7 @@ def _named_in(text: str, folder: Path | None, first: str) -> Iterator[str]:
     tag = root.tag.rpartition("}")[2]
     if tag not in _DOCUMENTS:
         if _ASKING.match(tag):
-            raise InputError(f"{_shown(first)} describes a service to be asked ({tag})", _HINT)
+            raise InputError(f"{_short_name(first)} describes a service to be asked ({tag})", _HINT)
         return
     for element in root.iter():
         yield from _named_by_element(element, folder)
@@ -199,33 +203,35 @@ def _named_by_element(element: ElementTree.Element, folder: Path | None) -> Iter
 def _refuse_items(text: str, first: str) -> None:
     """Refuses JSON that GDAL follows: STAC items, steps to take, and references elsewhere."""
     if _STEPS in text:
-        raise InputError(f"{_shown(first)} holds steps for GDAL to take, and no shapes", _HINT)
+        raise InputError(f"{_short_name(first)} holds steps for GDAL to take, and no shapes", _HINT)
     systems: list[object] = []
 
-    def note_system(found: dict[str, object]) -> dict[str, object]:
-        systems.extend(value for name, value in found.items() if name.lower() == "crs")
-        return found
+    def note_system(members: dict[str, object]) -> dict[str, object]:
+        systems.extend(value for name, value in members.items() if name.lower() == "crs")
+        return members
 
     try:
         content = json.loads(text, object_hook=note_system)
     except (ValueError, RecursionError):
         # GDAL's own reader is more lenient than ours, with comments for one.
         if has_linked_system(text):
-            raise _linked(first) from None
+            raise _linked_system_error(first) from None
         return
     if not isinstance(content, dict):
         return
     if "stac_version" in content:
         raise stac_item(first, content)
     if any(map(is_linked_system, systems)):
-        raise _linked(first)
+        raise _linked_system_error(first)
     if "refs" in content or "tileMatrixSet" in content:
-        raise InputError(f"{_shown(first)} lists pieces of files, which may lie anywhere", _HINT)
+        raise InputError(
+            f"{_short_name(first)} lists pieces of files, which may lie anywhere", _HINT
+        )
 
 
-def _linked(name: str) -> InputError:
+def _linked_system_error(name: str) -> InputError:
     return InputError(
-        f"{_shown(name)} names its coordinate reference system by an address",
+        f"{_short_name(name)} names its coordinate reference system by an address",
         "name it by its code, or add --allow-remote if you trust the file",
     )
 
@@ -233,13 +239,13 @@ def _linked(name: str) -> InputError:
 def stac_item(name: str, content: dict[str, object]) -> InputError:
     """The refusal of a STAC item, with the assets it has."""
     assets = content.get("assets")
-    found = assets.items() if isinstance(assets, dict) else ()
+    entries = assets.items() if isinstance(assets, dict) else ()
     listed = [
         f"{key}: {str(asset['href'])[:120]}"
-        for key, asset in found
+        for key, asset in entries
         if isinstance(asset, dict) and "href" in asset
     ]
     return InputError(
-        f"{_shown(name)} is a STAC item, which describes rasters and is none",
+        f"{_short_name(name)} is a STAC item, which describes rasters and is none",
         f"give one of its assets: {', '.join(listed[:4])}" if listed else "give one of its assets",
     )

@@ -24,7 +24,7 @@ def differences(begun: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]
     plain = json.loads(json.dumps(asked))
     missing = object()
     return [
-        _worded(name, begun.get(name), plain.get(name))
+        _named_difference(name, begun.get(name), plain.get(name))
         for name in sorted(begun.keys() | plain.keys())
         if begun.get(name, missing) != plain.get(name, missing)
     ]
@@ -48,7 +48,7 @@ def refuse_another_run(begun: Mapping[str, Any], asked: Mapping[str, Any], path:
         )
 
 
-def _worded(name: str, begun: object, asked: object) -> str:
+def _named_difference(name: str, begun: object, asked: object) -> str:
     values = (begun, asked)
     if not all(type(value) in (str, int, float) for value in values):
         return name

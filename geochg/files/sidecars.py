@@ -32,7 +32,7 @@ def companions(path: Path, suffix: str = "") -> list[Path]:
 
     Args:
         path: The file, which need not be there.
-        suffix: Of its format, where its name has another.
+        suffix: Suffix of its format, where its name has another.
     """
     suffix = (suffix or path.suffix).lower()
     replaced = _REPLACED.get(suffix, ())
@@ -58,10 +58,10 @@ def files_behind(name: str) -> list[Path]:
     try:
         path = Path(container(name) or name)
         if path.is_dir():
-            found = [file for file in sorted(path.rglob("*")) if file.is_file()]
+            files = [file for file in sorted(path.rglob("*")) if file.is_file()]
         else:
-            found = [path, *companions(path)] if path.is_file() else []
-        return [file for file in found if not file.name.endswith("-shm") and file.stat().st_size]
+            files = [path, *companions(path)] if path.is_file() else []
+        return [file for file in files if not file.name.endswith("-shm") and file.stat().st_size]
     except (OSError, ValueError):  # a name that no file system takes
         return []
 

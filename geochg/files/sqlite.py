@@ -44,7 +44,7 @@ def open_database(
     return database
 
 
-def locked(name: str) -> InputError:
+def lock_error(name: str) -> InputError:
     """The refusal of an input that SQLite cannot lock for reading."""
     return InputError(
         f"{without_secrets(name)} cannot be locked: another program is writing it, or it lies on a"

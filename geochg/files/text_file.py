@@ -29,7 +29,7 @@ DELIMITERS = (",", ";", "\t", "|")
 """What may divide the columns of a table."""
 
 
-def decoded(content: bytes) -> str:
+def decoded_text(content: bytes) -> str:
     r"""The text of bytes: UTF-8, or what a byte order mark tells; every line ends in `\n`.
 
     Raises:
@@ -44,18 +44,18 @@ def is_wide(content: bytes) -> bool:
     return any(content.startswith(mark) for mark, name in _MARKS if name != "utf-8-sig")
 
 
-def read_text(path: Path, what: str = "") -> str:
-    """The text of a file, see `decoded`.
+def read_text(path: Path, kind: str = "") -> str:
+    """The text of a file, see `decoded_text`.
 
     Args:
         path: The file.
-        what: What it is, in words, for the messages: `the options file`.
+        kind: What the file is, in words, for the messages, such as `the options file`.
 
     Raises:
         InputError: If it cannot be read, or is no text.
     """
     try:
-        text = decoded(path.read_bytes())
+        text = decoded_text(path.read_bytes())
     except (OSError, ValueError) as error:
         if isinstance(error, UnicodeError):
             raise InputError(
@@ -63,7 +63,7 @@ def read_text(path: Path, what: str = "") -> str:
                 "save it as UTF-8",
             ) from error
         reason = error.strerror if isinstance(error, OSError) else error
-        named = f"{what} {path}" if what else str(path)
+        named = f"{kind} {path}" if kind else str(path)
         raise InputError(f"cannot read {named}: {reason}", "check the path") from error
     if "\0" in text:
         raise InputError(
@@ -73,18 +73,18 @@ def read_text(path: Path, what: str = "") -> str:
     return text
 
 
-def read_toml(path: Path, what: str, hint: str) -> dict[str, Any]:
+def read_toml(path: Path, kind: str, hint: str) -> dict[str, Any]:
     """What a TOML file holds.
 
     Args:
         path: The file.
-        what: It is, for the message: `options`, `prompts`.
+        kind: What the file holds, for the message: `options`, `prompts`.
         hint: How such a file is written.
 
     Raises:
         InputError: If it cannot be read or is not TOML.
     """
-    text = read_text(path, f"the {what} file")
+    text = read_text(path, f"the {kind} file")
     try:
         return tomllib.loads(text)
     # Beside its own error: whole numbers of thousands of digits, and tables nested as deep.

@@ -32,7 +32,7 @@ class ChangedPixels(NamedTuple):
     """What a model outlines, pixel by pixel of the read window.
 
     Attributes:
-        channels: Those that are kept.
+        channels: The channels that are kept.
         captions: A sentence for each, or "".
         channel: `(height, width)` int64, index into `channels` where it changed.
         probability: `(height, width)` float32 0-1, what was held against the thresholds.
@@ -114,12 +114,12 @@ def presence_of(outlines: Outlines, valid: NDArray[np.bool_]) -> Presence:
         outlines: What the model said.
         valid: `(height, width)` bool.
     """
-    found = changed_pixels(outlines, valid)
-    if found is None:
+    changed_map = changed_pixels(outlines, valid)
+    if changed_map is None:
         return Presence(changed=False, probability=0.0)
     visible = valid if outlines.not_seen is None else valid & ~outlines.not_seen
-    highest = float(found.probability[visible].max(initial=0.0))
-    return Presence(changed=bool(found.changed.any()), probability=highest)
+    highest = float(changed_map.probability[visible].max(initial=0.0))
+    return Presence(changed=bool(changed_map.changed.any()), probability=highest)
 
 
 def _above_thresholds(
@@ -129,10 +129,14 @@ def _above_thresholds(
     log_odds: float,
 ) -> NDArray[np.bool_]:
     """Pixels that reach the threshold, and with hysteresis those that hang together with them."""
-    strong: NDArray[np.bool_] = (surface >= _moved(outlines.threshold, log_odds)) & visible
+    strong: NDArray[np.bool_] = (
+        surface >= _moved_probability(outlines.threshold, log_odds)
+    ) & visible
     if outlines.low_threshold is None:
         return strong
-    return hysteresis(strong, (surface >= _moved(outlines.low_threshold, log_odds)) & visible)
+    return hysteresis(
+        strong, (surface >= _moved_probability(outlines.low_threshold, log_odds)) & visible
+    )
 
 
 def _at_one_threshold(
@@ -165,11 +169,11 @@ def hysteresis(strong: NDArray[np.bool_], weak: NDArray[np.bool_]) -> NDArray[np
     labels, count = ndimage.label(weak | strong, _EIGHT)
     holds_strong = np.zeros(count + 1, bool)
     holds_strong[labels[strong]] = True
-    found: NDArray[np.bool_] = holds_strong[labels]
-    return found
+    changed_map: NDArray[np.bool_] = holds_strong[labels]
+    return changed_map
 
 
-def _moved(threshold: float, log_odds: float) -> float:
+def _moved_probability(threshold: float, log_odds: float) -> float:
     """A probability with something added to its log odds."""
     if not log_odds or not 0 < threshold < 1:
         return threshold
@@ -189,8 +193,8 @@ def _without_holes(
     fills[labels[~visible]] = False
     fills[_at_edge(labels)] = False
     fills[0] = False
-    found: NDArray[np.bool_] = changed | fills[labels]
-    return found
+    changed_map: NDArray[np.bool_] = changed | fills[labels]
+    return changed_map
 
 
 def _without_specks(changed: NDArray[np.bool_], least_px: int) -> NDArray[np.bool_]:
@@ -203,8 +207,8 @@ def _without_specks(changed: NDArray[np.bool_], least_px: int) -> NDArray[np.boo
     keeps = np.bincount(labels.ravel(), minlength=count + 1) >= least_px
     keeps[_at_edge(labels)] = True
     keeps[0] = False
-    found: NDArray[np.bool_] = keeps[labels]
-    return found
+    changed_map: NDArray[np.bool_] = keeps[labels]
+    return changed_map
 
 
 def _at_edge(labels: NDArray[np.signedinteger]) -> NDArray[np.signedinteger]:

@@ -49,7 +49,7 @@ class Turn:
             return self
         return Turn(True, rows_reversed=self.cols_reversed, cols_reversed=self.rows_reversed)
 
-    def applied(self, pixels: NDArray[Any]) -> NDArray[Any]:
+    def turned_pixels(self, pixels: NDArray[Any]) -> NDArray[Any]:
         """Turns the last two axes, rows and columns, of an array; a view where it can be one."""
         turned = pixels.swapaxes(-1, -2) if self.transposed else pixels
         rows, cols = (slice(None, None, -1 if back else 1) for back in self._reversed)
@@ -93,7 +93,7 @@ class Turn:
         """
         to_turned = ~self.to_source(self.shape(shape_px))
         for window, pixels in blocks:
-            yield moved_window(window, to_turned), self.applied(pixels)
+            yield moved_window(window, to_turned), self.turned_pixels(pixels)
 
     @property
     def _reversed(self) -> tuple[bool, bool]:

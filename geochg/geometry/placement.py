@@ -23,7 +23,7 @@ def crs_of(grid: GeoBox) -> CRS:
 
 @lru_cache(maxsize=32)
 def transformer(crs: CRS, target: CRS) -> Transformer:
-    """Of x and y from one CRS to another; kept, because making one takes longer than using it."""
+    """The transformer of x and y from one CRS to another; kept, since making it takes long."""
     from pyproj import Transformer
 
     return Transformer.from_crs(crs.proj, target.proj, always_xy=True)
@@ -40,5 +40,5 @@ def on_ground(polygons: NDArray[np.object_], grid: GeoBox) -> NDArray[np.object_
             [a * xy[:, 0] + b * xy[:, 1] + c, d * xy[:, 0] + e * xy[:, 1] + f]
         ),
     )
-    found: NDArray[np.object_] = shapely.orient_polygons(placed, exterior_cw=False)
-    return found
+    oriented: NDArray[np.object_] = shapely.orient_polygons(placed, exterior_cw=False)
+    return oriented

@@ -39,7 +39,7 @@ def areas(shapes: Iterable[BaseGeometry | None]) -> Areas:
     """Mends shapes and leaves out what has no area: lines, points, spikes.
 
     Args:
-        shapes: Of any kind; None where there is none.
+        shapes: Shapes of any kind; None where there is none.
 
     Raises:
         InputError: If the coordinates of one are not finite, or beyond all CRSs.
@@ -59,9 +59,9 @@ def areas(shapes: Iterable[BaseGeometry | None]) -> Areas:
             )
         kept.append(areal(shapely.make_valid(shape)))
         left_out.update(_without_area(shape))
-    found = np.empty(len(kept), dtype=object)
-    found[:] = kept
-    return Areas(found, _note(left_out))
+    polygons = np.empty(len(kept), dtype=object)
+    polygons[:] = kept
+    return Areas(polygons, _note(left_out))
 
 
 def in_reach(shape: BaseGeometry) -> bool:
@@ -102,10 +102,10 @@ def _note(left_out: Counter[str]) -> str:
     if not counted:
         return ""
     *others, last = counted
-    told = f"{', '.join(others)} and {last}" if others else last
-    return f"{told} {'is' if sum(left_out.values()) == 1 else 'are'} left out: only polygons count"
+    names = f"{', '.join(others)} and {last}" if others else last
+    return f"{names} {'is' if sum(left_out.values()) == 1 else 'are'} left out: only polygons count"
 
 
 def _plural(kind: str, count: int) -> str:
-    head, _, rest = kind.partition(" ")
-    return kind if count == 1 else f"{head}s {rest}".rstrip()
+    head, _, remainder = kind.partition(" ")
+    return kind if count == 1 else f"{head}s {remainder}".rstrip()

@@ -108,7 +108,7 @@ def _described(name: str, entries: list[EntryPoint]) -> BackendInfo:
         backend = _backend(name, entries)
     except _BrokenBackendError as error:
         return BackendInfo(name, "", None, str(error))
-    return BackendInfo(name, backend.summary, backend.capabilities)
+    return BackendInfo(name, backend.summary, backend.backend_capabilities)
 
 
 def _backend(name: str, entries: list[EntryPoint]) -> type[ChangeModel]:
@@ -131,7 +131,9 @@ def _checked(name: str, backend: object) -> type[ChangeModel]:
     if not (isinstance(backend, type) and issubclass(backend, ChangeModel)):
         raise _BrokenBackendError(f"{backend!r} is not a class derived from ChangeModel")
     missing = [
-        a for a in ("name", "summary", "capabilities", "options_type") if not hasattr(backend, a)
+        name
+        for name in ("name", "summary", "backend_capabilities", "options_type")
+        if not hasattr(backend, name)
     ]
     if inspect.isabstract(backend):
         missing += sorted(backend.__abstractmethods__)

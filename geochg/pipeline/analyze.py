@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from geochg.events import Listener, Notice, Progress, ignore
 from geochg.features.changes import Changes, FeatureSettings, changes_of, layer_caption
 from geochg.features.tiles import tile_features
-from geochg.features.voting import voted, voted_heat
+from geochg.features.voting import voted_heat, voted_results
 from geochg.geometry.hysteresis import least_size_px
 from geochg.geometry.vector_file import file_of
 from geochg.models.base import ChangeModel
@@ -72,7 +72,7 @@ def analyze(
         options: What to do; the defaults when None.
         outputs: Files to write. They appear whole when the run is complete; until then a journal
             beside the first of them holds the finished tiles, for `options.resume`.
-        listener: Told of progress and of what the user should know, on the calling thread.
+        listener: Called on the calling thread with progress and with what the user should know.
         cancel: When set, the run stops at the next tile.
         model: What `load_chosen` gave for these options, to be used for several pairs one after
             another; loaded when None.
@@ -141,7 +141,7 @@ def _finish(run: Run, journal: Journal, failures: Sequence[TileFailure]) -> Chan
     options, pair = run.options, run.pair
     settings = FeatureSettings.of(options, least_size_px(pair.facts.pixel_area_m2))
     results = journal.results()
-    changes = changes_of(voted(results) if options.vote else results, pair.grid, settings)
+    changes = changes_of(voted_results(results) if options.vote else results, pair.grid, settings)
     preparation = kept_preparation(journal) or Preparation()
     facts = metadata(pair, options, run.model, run.questions, preparation, tallies, failures)
     facts["caption"] = layer_caption(changes.features, facts["not_seen_m2"])

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from itertools import chain, islice, repeat
 from typing import NamedTuple
 
-from geochg.errors import CancelledRunError
-from geochg.pipeline.failure_limit import Refusals
+from geochg.errors import CancelledRunError, TilesFailedError
 from geochg.records import Tile, TileAnswers, TileFailure
 from geochg.safety.finite import finite
 
 FIRST_BATCHES = (8, 16, 32)
 """Tiles of the first batches, so that the first results come soon."""
+
+FIRST_REFUSALS = 3
+"""Tiles that may be refused for good before any was answered: what is refused is the request."""
+
+LATER_REFUSALS = 16
+"""Tiles in a row, where others were answered before."""
 
 _PATIENCE_S = 0.2
 """How long Ctrl-C may go unnoticed: Windows does not interrupt a wait."""
@@ -23,11 +28,11 @@ Ask = Callable[[Sequence[Tile]], list[TileAnswers]]
 
 
 class Answered(NamedTuple):
-    """A batch and what the model said.
+    """A batch and the model's answers.
 
     Attributes:
         batch: The tiles as they were read.
-        answers: About those `to_ask` gives, in order.
+        answers: Answers about the tiles that `to_ask` gives, in order.
     """
 
     batch: Sequence[Tile | TileFailure]
@@ -51,7 +56,7 @@ def answered_ahead(
 
     Raises:
         CancelledRunError: If reading does, after the batch that was being answered.
-        TilesFailedError: If too many tiles in a row fail for good; see `refusals`.
+        TilesFailedError: If too many tiles in a row fail for good; see `Refusals`.
     """
     asked: _Asked | None = None
     refusals = Refusals()
@@ -96,8 +101,8 @@ class _Asked(NamedTuple):
 def _ask(ask: Ask, batch: Sequence[Tile | TileFailure], refusals: Refusals) -> list[TileAnswers]:
     refusals.check()
     tiles = to_ask(batch)
-    said = ask(tiles) if tiles else []
-    answers = [finite(tile, each) for tile, each in zip(tiles, said, strict=True)]
+    replies = ask(tiles) if tiles else []
+    answers = [finite(tile, reply) for tile, reply in zip(tiles, replies, strict=True)]
     given = iter(answers)
     refusals.note(
         tile if isinstance(tile, TileFailure) else next(given) for tile in batch if _counts(tile)
@@ -108,3 +113,39 @@ def _ask(ask: Ask, batch: Sequence[Tile | TileFailure], refusals: Refusals) -> l
 def _counts(tile: Tile | TileFailure) -> bool:
     """Whether a tile failed or was asked about; those without data tell nothing."""
     return isinstance(tile, TileFailure) or has_core(tile)
+
+
+class Refusals:
+    """Counts the tiles that fail for good, one after the other."""
+
+    def __init__(self) -> None:
+        self._any_answered = False
+        self._in_row = 0
+        self._reason = ""
+
+    def note(self, outcomes: Iterable[object]) -> None:
+        """Takes notice of what came of tiles, in their order.
+
+        Args:
+            outcomes: A `TileFailure` for each tile that failed, anything else for one that was
+                answered.
+        """
+        for outcome in outcomes:
+            if not isinstance(outcome, TileFailure):
+                self._any_answered, self._in_row = True, 0
+            elif outcome.is_permanent:
+                self._in_row, self._reason = self._in_row + 1, outcome.reason
+
+    def check(self) -> None:
+        """Raises where asking on is of no use.
+
+        Raises:
+            TilesFailedError: If too many tiles in a row failed for good; it names the last reason.
+        """
+        limit = LATER_REFUSALS if self._any_answered else FIRST_REFUSALS
+        if self._in_row >= limit:
+            raise TilesFailedError(
+                f"{self._in_row} tiles in a row failed for good, so no more are asked about: "
+                f"{self._reason}",
+                "mend what that reason names, then run again with --resume",
+            )

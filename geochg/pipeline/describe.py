@@ -106,12 +106,14 @@ def describe(
     with gdal_settings():
         pair = placed.with_bands(options, model.capabilities.bands)
         _stop_if_set(cancel)
-        found = prepare(pair, options.align, pixels=model.capabilities.pixels, match=options.match)
+        preparation = prepare(
+            pair, options.align, pixels=model.capabilities.pixels, match=options.match
+        )
         preparing_s = time.perf_counter() - start
         _stop_if_set(cancel)
-        tiles_s = _expected_seconds(pair, found.plan(pair), model, layout, options, cancel)
+        tiles_s = _expected_seconds(pair, preparation.plan(pair), model, layout, options, cancel)
     seconds = None if tiles_s is None else float(f"{preparing_s + tiles_s:.2g}")
-    return PairDescription(pair, found, len(layout), seconds)
+    return PairDescription(pair, preparation, len(layout), seconds)
 
 
 def _stop_if_set(cancel: Flag) -> None:
@@ -129,7 +131,7 @@ def _expected_seconds(
 ) -> float | None:
     """From the survey to the last tile, by what a few tiles take."""
     start = time.perf_counter()
-    read = list(read_ahead(plan, layout.spread(_TIMED_TILES), reading_threads(options)))
+    read = list(read_ahead(plan, layout.spread_tiles(_TIMED_TILES), reading_threads(options)))
     reading_s = (time.perf_counter() - start) / len(read)
     tiles = [tile for tile in read if isinstance(tile, Tile) and has_core(tile)]
     if not tiles:

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field, replace
 
 from geochg.errors import OptionError, RunError
 from geochg.models.base import ChangeModel, backend_errors
+from geochg.models.chat.converse import converse
 from geochg.models.loading import load_chosen
 from geochg.options import AnalyzeOptions
 from geochg.pipeline.batching import has_core
-from geochg.records import Exchange, PixelWindow, Tile, TileFailure, TileWindow
+from geochg.records import Exchange, PixelWindow, Tile, TileFailure
 from geochg.safety.untrusted_text import printable, printable_pieces
 from geochg.tiling.aoi import square_around
 from geochg.tiling.gdal import gdal_settings
@@ -29,14 +30,14 @@ MASK_VIEW_PX = 1024
 
 
 @dataclass
-class Dialogue:
-    """A talk about one place; the model sees all of it as one tile.
+class PairDialogue:
+    """A dialogue about one place of a pair; the model sees all of it as one tile.
 
     Attributes:
-        model: Which answers.
+        model: The model that answers.
         pair: The pair, cut to the place.
-        tile: What the model sees.
-        exchanges: What was asked and said so far.
+        tile: The tile that the model sees.
+        exchanges: Questions and answers so far.
     """
 
     model: ChangeModel
@@ -59,8 +60,8 @@ class Dialogue:
             raise OptionError("nothing is asked", "write a question")
         pieces = []
         with backend_errors(self.model):
-            said = self.model.converse(self.tile, self.pair.facts, self.exchanges, asked)
-            for piece in printable_pieces(said):
+            answer = converse(self.model, self.tile, self.pair.facts, self.exchanges, asked)
+            for piece in printable_pieces(answer):
                 pieces.append(piece)
                 yield piece
         self.exchanges.append(Exchange(asked, "".join(pieces).strip()))
@@ -72,7 +73,7 @@ def open_dialogue(
     options: AnalyzeOptions | None = None,
     *,
     at: tuple[float, float] | None = None,
-) -> Dialogue:
+) -> PairDialogue:
     """Opens a pair to talk about it.
 
     The place is the whole of what the dates share, or the area of interest, at a resolution at
@@ -105,14 +106,14 @@ def open_dialogue(
     model = load_chosen(options)
     with gdal_settings():
         pair = placed.with_bands(options, model.capabilities.bands)
-        pair = _seen(pair, options, model) if square is None else replace(pair, grid=square)
+        pair = _view_of_pair(pair, options, model) if square is None else replace(pair, grid=square)
         tile = _whole(pair, options, model)
     with backend_errors(model):
         model.survey(pair.facts, [tile] if model.capabilities.surveys else [])
-    return Dialogue(model, pair, tile)
+    return PairDialogue(model, pair, tile)
 
 
-def _seen(pair: RasterPair, options: AnalyzeOptions, model: ChangeModel) -> RasterPair:
+def _view_of_pair(pair: RasterPair, options: AnalyzeOptions, model: ChangeModel) -> RasterPair:
     """The pair at the resolution at which the model sees all of it at once."""
     factor = max(pair.grid.shape) / _view_px(options, model)
     if factor <= 1:
@@ -131,22 +132,20 @@ def _view_px(options: AnalyzeOptions, model: ChangeModel) -> int:
 
 def _whole(pair: RasterPair, options: AnalyzeOptions, model: ChangeModel) -> Tile:
     """All of a pair as one tile."""
-    found = prepare(pair, options.align, pixels=model.capabilities.pixels, match=options.match)
+    preparation = prepare(
+        pair, options.align, pixels=model.capabilities.pixels, match=options.match
+    )
     height_px, width_px = pair.grid.shape
     # Rounding may leave a grid a pixel or two larger than the tile.
     side_px = max(options.tile_size_px, height_px, width_px)
     (window,) = Layout(height_px, width_px, side_px, 0)
-    (tile,) = read_ahead(found.plan(pair), [window], 2)
+    (tile,) = read_ahead(preparation.plan(pair), [window], 2)
     if isinstance(tile, TileFailure):
         raise RunError(f"cannot read the place: {tile.reason}", "the file may be damaged")
     if not has_core(tile):
         raise nothing_valid(pair)
-    whole = PixelWindow(0, height_px, 0, width_px)
-    rows, cols = whole.slices_within(window.read)
+    rows, cols = PixelWindow.whole(pair.grid.shape).slices_within(window.read)
     # Tiles are square, places need not be: what pads them is not worth a look.
-    return Tile(
-        TileWindow(0, 0, 0, whole, whole),
-        tile.before[:, rows, cols],
-        tile.after[:, rows, cols],
-        tile.valid[rows, cols],
+    return Tile.of_pair(
+        tile.before[:, rows, cols], tile.after[:, rows, cols], tile.valid[rows, cols]
     )

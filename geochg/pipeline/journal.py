@@ -43,16 +43,16 @@ _INSERT_TILE = "INSERT OR REPLACE INTO tile VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 
 @dataclass(frozen=True)
 class Tallies:
-    """How many tiles there are of each kind.
+    """Numbers of tiles of each kind.
 
     Attributes:
-        total: In all.
-        read: Answered.
-        changed: In which the model saw a change.
-        unparsed: With an answer that made no sense.
-        skipped: Without data.
-        incomplete: Answered, but for a question to which no answer came.
-        not_seen: In which some of the ground was hidden.
+        total: All tiles of the run.
+        read: Tiles that were answered.
+        changed: Tiles in which the model saw a change.
+        unparsed: Tiles with an answer that made no sense.
+        skipped: Tiles without data.
+        incomplete: Answered tiles with a question to which no answer came.
+        not_seen: Tiles in which some of the ground was hidden.
         not_seen_px: Hidden pixels; None for models that cannot tell.
     """
 
@@ -107,7 +107,7 @@ class Journal:
             fingerprint: Inputs, options and model, as plain JSON values; a journal of others is
                 refused.
             resume: Whether to go on with an unfinished run.
-            classes: Those that the model of the run can name.
+            classes: Classes that the model of the run can name.
 
         Raises:
             InputError: If an unfinished run lies there and `resume` is not set, or the file is no

@@ -51,9 +51,9 @@ def check_database(database: sqlite3.Connection) -> bool:
         raise sqlite3.DatabaseError("it is another program's database")
     if sorted(schema) != sorted(("table", table) for table in TABLES):
         raise sqlite3.DatabaseError("it is damaged: it has other tables than a journal")
-    found = [text for (text,) in database.execute("PRAGMA quick_check(1)")]
-    if found != ["ok"]:
-        raise sqlite3.DatabaseError(f"it is damaged: {found[0]}")
+    problems = [text for (text,) in database.execute("PRAGMA quick_check(1)")]
+    if problems != ["ok"]:
+        raise sqlite3.DatabaseError(f"it is damaged: {problems[0]}")
     return True
 
 
@@ -61,7 +61,7 @@ def check_numbers(database: sqlite3.Connection, layout: Layout) -> None:
     """Refuses a journal of tiles that the layout has not, or with values of other types.
 
     Raises:
-        ValueError: Then.
+        ValueError: If it holds such a tile or value.
     """
     columns = dict.fromkeys(("changed", "unparsed", "incomplete", "not_seen"), "integer")
     columns |= {"record": "text", "heat": "blob", "valid": "blob"}
@@ -81,26 +81,35 @@ def check_numbers(database: sqlite3.Connection, layout: Layout) -> None:
 
 
 def check_result(result: TileResult, classes: Collection[str]) -> None:
-    """Refuses a tile of whom no run can have said such things.
+    """Refuses a result that no run can have given.
 
     Args:
-        result: As it is read from a journal.
-        classes: Those that the model of the run can name.
+        result: Result as it is read from a journal.
+        classes: Classes that the model of the run can name.
 
     Raises:
-        ValueError: Then.
+        ValueError: If a part of the result makes no sense.
     """
     _require(isinstance(result.changed, bool | None), "changed is neither true nor false")
-    _require(result.probability is None or _is_share(result.probability), "a probability is none")
-    _require(isinstance(result.caption, str), "a caption is no text")
-    _require(isinstance(result.counts, Mapping), "counts are none")
+    _require(
+        result.probability is None or _is_share(result.probability),
+        "a probability is not a number from 0 to 1",
+    )
+    _require(isinstance(result.caption, str), "a caption is not a text")
+    _require(isinstance(result.counts, Mapping), "the counts are no object")
     for name, count in result.counts.items():
         _require(name in classes, "counts are of a class that the model does not know")
-        _require(type(count) is int and 0 <= count <= _MOST_COUNTED, "a count is no number")
-    _require(all(isinstance(task, Task) for task in result.unparsed), "a task is none")
+        _require(
+            type(count) is int and 0 <= count <= _MOST_COUNTED,
+            "a count is not a whole number in range",
+        )
+    _require(
+        all(isinstance(task, Task) for task in result.unparsed),
+        "a task is not one that models are asked",
+    )
     _check_seen(result)
     for missing in result.missing:
-        _require(isinstance(missing.reason, str), "a reason is no text")
+        _require(isinstance(missing.reason, str), "a reason is not a text")
     for cell in result.cells:
         _check_cell(cell, result.window.core, classes)
     if result.ballot is not None:
@@ -112,33 +121,46 @@ def _check_seen(result: TileResult) -> None:
     """Refuses what no tile can hold of ground that was seen, and a calibration that is none."""
     core = result.window.core
     most_px = core.height_px * core.width_px
-    _require(isinstance(result.tells_land_cover, bool), "land cover is neither told nor not")
+    _require(
+        isinstance(result.tells_land_cover, bool), "it does not say whether land cover was told"
+    )
     for count in (result.valid_px, result.not_seen_px or 0):
-        _require(type(count) is int and 0 <= count <= most_px, "a number of pixels is none")
+        _require(type(count) is int and 0 <= count <= most_px, "a number of pixels is out of range")
     if result.calibration is not None:
         mean, share = result.calibration
-        _require(len(mean) == len(share), "a calibration is none")
-        _require(all(map(_is_share, (*mean, *share))), "a calibration is none")
-        _require(list(mean) == sorted(mean), "a calibration is none")
+        _require(len(mean) == len(share), "a calibration is not two rising lists of one length")
+        _require(
+            all(map(_is_share, (*mean, *share))),
+            "a calibration is not two rising lists of one length",
+        )
+        _require(list(mean) == sorted(mean), "a calibration is not two rising lists of one length")
 
 
 def _check_cell(cell: Cell, core: PixelWindow, classes: Collection[str]) -> None:
-    _require(cell.class_name in classes, "a class is none that the model knows")
-    _require(isinstance(cell.change, Change), "a change is none")
-    _require(_is_share(cell.probability), "a probability is none")
-    _require(isinstance(cell.caption, str), "a caption is no text")
-    _require(set(cell.grid_cells) <= _NAMES, "a cell has another name")
+    _require(cell.class_name in classes, "a class is not one that the model knows")
+    _require(isinstance(cell.change, Change), "a change is not one of the directions")
+    _require(_is_share(cell.probability), "a probability is not a number from 0 to 1")
+    _require(isinstance(cell.caption, str), "a caption is not a text")
+    _require(set(cell.grid_cells) <= _NAMES, "a cell of the 3x3 grid has an unknown name")
     amounts = [amount for part in cell.ground or () for amount in part]
-    _require(all(type(n) in (int, float) and 0 <= n < math.inf for n in amounts), "ground is none")
+    _require(
+        all(type(n) in (int, float) and 0 <= n < math.inf for n in amounts),
+        "the ground under a shape is not a list of amounts",
+    )
     lengths = {len(part) for part in cell.ground or ()}
-    _require(lengths <= {0} or lengths == {len(LAND_COVER) + 1}, "ground is none")
+    _require(
+        lengths <= {0} or lengths == {len(LAND_COVER) + 1},
+        "the ground under a shape is not a list of amounts",
+    )
     objects = cell.objects
     _require(
         objects is None or (type(objects) is int and 0 <= objects <= _MOST_COUNTED),
-        "a count is no number",
+        "a count is not a whole number in range",
     )
     polygon = cell.polygon
-    _require(isinstance(polygon, shapely.Polygon) and not polygon.is_empty, "a shape is no polygon")
+    _require(
+        isinstance(polygon, shapely.Polygon) and not polygon.is_empty, "a shape is not a polygon"
+    )
     _require(bool(np.isfinite(polygon.bounds).all()), "a shape is not finite")
     _require(polygon.is_valid and not polygon.has_z, "a shape is not valid")
     left, top, right, bottom = polygon.bounds
@@ -153,11 +175,11 @@ def _check_cell(cell: Cell, core: PixelWindow, classes: Collection[str]) -> None
 
 def _check_vote(vote: Vote, read: PixelWindow, classes: Collection[str]) -> None:
     window, grid_cell, probability = vote.box
-    _require(vote.class_name in classes, "a class is none that the model knows")
-    _require(_is_share(probability), "a probability is none")
-    _require(grid_cell in GRID_CELLS, "a cell has another name")
+    _require(vote.class_name in classes, "a class is not one that the model knows")
+    _require(_is_share(probability), "a probability is not a number from 0 to 1")
+    _require(grid_cell in GRID_CELLS, "a cell of the 3x3 grid has an unknown name")
     edges = (window.row_start, window.row_stop, window.col_start, window.col_stop)
-    _require(all(type(edge) is int for edge in edges), "a box is none")
+    _require(all(type(edge) is int for edge in edges), "a box is not four whole numbers")
     _require(
         window.height_px > 0 and window.width_px > 0 and window.cut_to(read) == window,
         "a box lies outside its tile",

@@ -50,7 +50,7 @@ def record_of(result: TileResult) -> str:
         "caption": result.caption,
         "counts": dict(result.counts),
         "unparsed": result.unparsed,
-        "missing": {each.task: each.reason for each in result.missing},
+        "missing": {missing.task: missing.reason for missing in result.missing},
         "cells": cells,
         "tells_land_cover": result.tells_land_cover,
         "valid_px": result.valid_px,
@@ -103,7 +103,7 @@ def result_of(window: TileWindow, record: str, valid: bytes | None) -> TileResul
 def _calibration(values: list[list[float]] | None) -> Calibration | None:
     if values is None:
         return None
-    mean, share = (tuple(each) for each in values)
+    mean, share = (tuple(numbers) for numbers in values)
     return mean, share
 
 
@@ -136,7 +136,7 @@ def _cell(values: Mapping[str, Any]) -> Cell:
 
 
 def _ground(values: list[list[int]] | None) -> Ground | None:
-    return None if values is None else Ground(*(tuple(each) for each in values))
+    return None if values is None else Ground(*(tuple(numbers) for numbers in values))
 
 
 def parsed_object(text: object) -> dict[str, Any]:
@@ -159,9 +159,9 @@ def unpacked_bytes(packed: bytes, size_bytes: int) -> bytes:
     """
     unpacker = zlib.decompressobj()
     try:
-        found = unpacker.decompress(packed, size_bytes + 1)
+        content = unpacker.decompress(packed, size_bytes + 1)
     except zlib.error as error:
         raise ValueError(f"packed values are damaged: {error}") from error
-    if len(found) != size_bytes:
+    if len(content) != size_bytes:
         raise ValueError("packed values are of another size")
-    return found
+    return content

@@ -29,7 +29,7 @@ class Outputs:
     heatmap: Path | None = None
 
     def paths(self) -> list[Path]:
-        """Those that were asked for, each once."""
+        """The files that were asked for, each once."""
         paths = (self.features, self.tiles, self.heatmap)
         return list(dict.fromkeys(path for path in paths if path is not None))
 

@@ -36,7 +36,7 @@ def fingerprint(
         "the model": asdict(model.identity),
         "the area of interest": _states(map(str, _area_files(options))),
         "whether there is a heatmap": heatmap,
-        **{f"option {name}": value for name, value in _shaping(options, model).items()},
+        **{f"option {name}": value for name, value in _shaping_options(options, model).items()},
     }
 
 
@@ -50,13 +50,13 @@ def metadata(
     failures: Sequence[TileFailure],
 ) -> dict[str, Any]:
     """The `geochg` member of the outputs; nothing in it differs between equal runs."""
-    told: dict[str, Any] = storable(
+    facts: dict[str, Any] = storable(
         {
             "version": __version__,
             "model": asdict(model.identity),
             "questions": {question.task: model.prompt(question) for question in questions},
             "sources": {"before": pair.before.to_dict(), "after": pair.after.to_dict()},
-            "options": _shaping(options, model),
+            "options": _shaping_options(options, model),
             "bands": list(pair.bands.names),
             "grid": _grid_facts(pair.grid),
             "alignment": preparation.alignment(),
@@ -66,7 +66,7 @@ def metadata(
             "failed_tiles": {failure.window.name: failure.reason for failure in failures},
         }
     )
-    return told
+    return facts
 
 
 def _area_files(options: AnalyzeOptions) -> list[Path]:
@@ -75,7 +75,7 @@ def _area_files(options: AnalyzeOptions) -> list[Path]:
 
 
 def _tile_counts(tallies: Tallies, failed: int) -> dict[str, int]:
-    """How many tiles there are of each kind; `not_seen` are those with ground that was hidden."""
+    """Numbers of tiles of each kind; `not_seen` are those with ground that was hidden."""
     counts = asdict(tallies)
     del counts["not_seen_px"]
     return {**counts, "failed": failed}
@@ -88,10 +88,10 @@ def _not_seen_m2(pair: RasterPair, tallies: Tallies) -> float | None:
     return rounded_value(tallies.not_seen_px * pair.facts.pixel_area_m2, 1)
 
 
-def _shaping(options: AnalyzeOptions, model: ChangeModel) -> dict[str, Any]:
+def _shaping_options(options: AnalyzeOptions, model: ChangeModel) -> dict[str, Any]:
     """The options that shape the result, the model's own among them."""
     values = options.shaping()
-    how_it_runs = model.options_type.how_it_runs()
+    how_it_runs = model.how_it_runs
     own = {
         name: value for name, value in values["model_options"].items() if name not in how_it_runs
     }
@@ -109,10 +109,10 @@ def _state(name: str) -> Mapping[str, Any] | None:
         file = Path(name)
         if not file.is_file():
             return None
-        found = file.stat()
+        status = file.stat()
     except (OSError, ValueError):  # WKT, or a GDAL name that no file system takes
         return None
-    return {"path": name, "size_bytes": found.st_size, "modified_ns": found.st_mtime_ns}
+    return {"path": name, "size_bytes": status.st_size, "modified_ns": status.st_mtime_ns}
 
 
 def _grid_facts(grid: GeoBox) -> dict[str, Any]:

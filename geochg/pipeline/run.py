@@ -30,11 +30,11 @@ from geochg.records import (
     TileWindow,
 )
 from geochg.safety.untrusted_text import without_secrets
-from geochg.tiling.addresses import is_signed, refusal
 from geochg.tiling.layout import Layout
 from geochg.tiling.pair import RasterPair
 from geochg.tiling.preparation import Preparation, Step, prepare
 from geochg.tiling.read import ReadPlan, read_ahead
+from geochg.tiling.signed_addresses import is_signed, refusal
 
 if TYPE_CHECKING:
     pass

@@ -23,20 +23,20 @@ class SurveyTiles:
     """The tiles a model surveys, read as it asks for them.
 
     Args:
-        pair: Of which.
-        layout: All tiles.
-        read: Reads tiles.
-        listener: Told of progress.
+        pair: The pair.
+        layout: All tiles of the pair.
+        read: Reads the tiles of some windows.
+        listener: Called with progress.
         known: Indexes of the tiles of an earlier survey, which must be readable again; None to
             choose.
-        most: Most tiles that are chosen.
+        limit: Most tiles that are chosen.
 
     Attributes:
-        used: Indexes of the tiles it was given so far.
+        used: Indexes of the tiles that the model was given so far.
 
     Raises:
-        InputError: While it is gone through, if no tile has a valid pixel.
-        RunError: Likewise, if a tile that is needed cannot be read.
+        InputError: If no tile has a valid pixel; raised while the tiles are read.
+        RunError: If a tile that is needed cannot be read; raised while the tiles are read.
     """
 
     def __init__(
@@ -46,11 +46,13 @@ class SurveyTiles:
         read: Read,
         listener: Listener,
         known: Sequence[int] | None = None,
-        most: int = 256,
+        limit: int = 256,
     ) -> None:
         self._pair, self._read, self._listener = pair, read, listener
         self._must_read = known is not None
-        self._first = _spread(pair, layout, most) if known is None else [layout[i] for i in known]
+        self._first = (
+            _spread_tiles(pair, layout, limit) if known is None else [layout[i] for i in known]
+        )
         self._others = layout if known is None else ()
         self._failures: list[TileFailure] = []
         self.used: list[int] = []
@@ -80,9 +82,9 @@ class SurveyTiles:
                     yield tile
 
 
-def _spread(pair: RasterPair, layout: Layout, most: int) -> list[TileWindow]:
+def _spread_tiles(pair: RasterPair, layout: Layout, limit: int) -> list[TileWindow]:
     """Tiles spread evenly over the area of interest."""
     if pair.area is None:
-        return layout.spread(most)
+        return layout.spread_tiles(limit)
     inside = [window for window in layout if pair.area.touches(window.core)]
-    return [inside[index] for index in evenly(len(inside), most)]
+    return [inside[index] for index in evenly(len(inside), limit)]

@@ -37,7 +37,7 @@ def finite(tile: Tile, answers: TileAnswers) -> TileAnswers:
     """The answers about a tile, or that it failed because one holds a number that is none.
 
     Args:
-        tile: Which was asked about.
+        tile: The tile that was asked about.
         answers: As a model gave them.
     """
     if isinstance(answers, TileFailure):

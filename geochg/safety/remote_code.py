@@ -45,14 +45,14 @@ def _hide_while_loading(loader: Loader) -> None:
     load = loader.exec_module
 
     def exec_module(module: ModuleType) -> None:
-        with _hidden(HIDDEN_PACKAGE), _silent(IMPORTED_PACKAGE):
+        with _hide_package(HIDDEN_PACKAGE), _silent(IMPORTED_PACKAGE):
             load(module)
 
     loader.exec_module = exec_module  # type: ignore[method-assign]
 
 
 @contextmanager
-def _hidden(package: str) -> Iterator[None]:
+def _hide_package(package: str) -> Iterator[None]:
     """Lets imports of a package fail, also where it was imported before."""
     before = sys.modules.get(package)
     sys.modules[package] = None  # type: ignore[assignment]

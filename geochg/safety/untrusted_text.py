@@ -115,13 +115,13 @@ def cleaned(
         secrets: Texts that must not stand in it, such as the key a request was sent with.
         keep_lines: Whether lines stay apart (`\n`); if not, all is one line with single spaces.
     """
-    said = _reason(text) if isinstance(text, BaseException) else str(text)
+    message = _reason(text) if isinstance(text, BaseException) else str(text)
     # A text is cut before it is searched, with enough left that no secret is cut in two.
-    shown = printable(said[: 4 * longest + 4_000])
+    shown = printable(message[: 4 * longest + 4_000])
     for secret in secrets:
         for spelling in {secret, quote(secret, safe=""), quote_plus(secret)} - {""}:
             shown = shown.replace(spelling, HIDDEN)
-    shown = _masked(shown)
+    shown = _without_marked_secrets(shown)
     if not keep_lines:
         shown = " ".join(shown.split())
     return shown if len(shown) <= longest else f"{shown[: longest - 1].rstrip()}…"
@@ -138,7 +138,7 @@ def without_secrets(name: str) -> str:
         return _without_query(name)
     if ("://" in name or name.startswith("/vsi")) and '"' not in name:
         name = name.partition("?")[0]
-    return _masked(name)
+    return _without_marked_secrets(name)
 
 
 def names_a_secret(name: str) -> bool:
@@ -148,12 +148,12 @@ def names_a_secret(name: str) -> bool:
 
 def secret_names(values: Mapping[str, Any]) -> list[str]:
     """The names of secrets that stand in JSON values with a text, at any depth."""
-    found = []
+    pieces = []
     for name, value in values.items():
-        found += [name] if isinstance(value, str) and names_a_secret(name) else []
+        pieces += [name] if isinstance(value, str) and names_a_secret(name) else []
         for inner in value if isinstance(value, list | tuple) else [value]:
-            found += secret_names(inner) if isinstance(inner, Mapping) else []
-    return found
+            pieces += secret_names(inner) if isinstance(inner, Mapping) else []
+    return pieces
 
 
 def storable(value: Any) -> Any:  # noqa: ANN401
@@ -168,7 +168,7 @@ def storable(value: Any) -> Any:  # noqa: ANN401
         }
     if isinstance(value, list | tuple):
         return [storable(inner) for inner in value]
-    return _masked(printable(value)) if isinstance(value, str) else value
+    return _without_marked_secrets(printable(value)) if isinstance(value, str) else value
 
 
 def _reason(error: BaseException) -> str:
@@ -179,7 +179,7 @@ def _reason(error: BaseException) -> str:
     return str(strerror or str(error).strip() or type(error).__name__)
 
 
-def _masked(text: str) -> str:
+def _without_marked_secrets(text: str) -> str:
     """A text without secrets of addresses, assignments and well-known kinds of keys."""
     text = _GDAL_QUERY.sub(lambda match: _without_query(match[0]), text)
     text = _ADDRESS.sub(lambda match: _plain_address(match[0]), text)

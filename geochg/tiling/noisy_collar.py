@@ -18,7 +18,7 @@ from rasterio import DatasetReader
 from rasterio.windows import Window
 from scipy import ndimage
 
-from geochg.tiling.coarse import read_coarse
+from geochg.tiling.coarse_view import read_coarse
 from geochg.tiling.collar import MOST_SHARE, Collar, holds_together, stands_out
 
 NOISE = 8
@@ -167,16 +167,16 @@ def _patches(
     xs, ys = dataset.transform * (cols, rows)
     if dataset.crs != other.crs:
         xs, ys = (
-            np.array(each) for each in rasterio.warp.transform(dataset.crs, other.crs, xs, ys)
+            np.array(axis) for axis in rasterio.warp.transform(dataset.crs, other.crs, xs, ys)
         )
     other_cols, other_rows = ~other.transform * (xs, ys)
-    found = [
+    samples = [
         patch
         for row, col in zip(other_rows, other_cols, strict=True)
         if np.isfinite(row + col)
         and (patch := _patch(other, bands, int(row), int(col))) is not None
     ]
-    return np.array(found) if found else np.zeros((0, len(bands), 1))
+    return np.array(samples) if samples else np.zeros((0, len(bands), 1))
 
 
 def _patch(dataset: DatasetReader, bands: Sequence[int], row: int, col: int) -> NDArray[Any] | None:

@@ -14,7 +14,7 @@ from geochg.records import PairFacts
 from geochg.tiling.aoi import Area, cut_to_area
 from geochg.tiling.bands import BandChoice, BandPurpose, choose_bands
 from geochg.tiling.collar import Collar
-from geochg.tiling.date import DatePlan
+from geochg.tiling.date_reader import DatePlan
 from geochg.tiling.grid import common_grid, pixel_area_m2, turn_to, view_step_px
 from geochg.tiling.layout import MOST_TILES, Layout
 from geochg.tiling.pair_checks import (
@@ -170,7 +170,7 @@ class PlacedPair:
         refuse_types(self.before, bands.before)
         refuse_types(self.after, bands.after)
         collars = self._collars(bands, options)
-        found = (
+        remarks = (
             *pixel_remarks(self.before, self.after, collars),
             *band_remarks(bands),
             *packing_remarks(self.before, self.after, bands),
@@ -181,7 +181,7 @@ class PlacedPair:
             bands=bands,
             grid=self.grid,
             area=self.area,
-            remarks=(*self.remarks, *found),
+            remarks=(*self.remarks, *remarks),
             collars=collars,
         )
 

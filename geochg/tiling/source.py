@@ -23,16 +23,16 @@ from geochg.files.remote_files import is_remote, refuse_remote, refuse_remote_it
 from geochg.files.sidecars import container
 from geochg.options import DateOptions
 from geochg.safety.untrusted_text import cleaned, printable, without_secrets
-from geochg.tiling.acquired import acquired
+from geochg.tiling.acquisition_time import acquisition_time
 from geochg.tiling.alpha import marked_alpha, read_alpha
 from geochg.tiling.bands import Band, describe_bands
 from geochg.tiling.collar import Collar, find_collars
 from geochg.tiling.gdal import drivers_for, gdal_settings
 from geochg.tiling.noisy_collar import lossy_codec, noisy_collar
-from geochg.tiling.placement import check_control_points, check_placement
-from geochg.tiling.unreadable import not_opened
+from geochg.tiling.placement_checks import check_control_points, check_placement
+from geochg.tiling.unreadable_files import not_opened
 from geochg.tiling.validity import Alpha, mask_kind, nodata_of, validity_of
-from geochg.tiling.virtual import PALETTE, is_negative, is_palette, open_view
+from geochg.tiling.virtual_raster import PALETTE, is_negative, is_palette, open_view
 
 _NAMING_ITEMS = (("OVERVIEWS", "OVERVIEW_FILE"), ("GEOLOCATION", "X_DATASET"))
 """Metadata, by domain and name, that names further files."""
@@ -120,20 +120,20 @@ def read_source(path: str | os.PathLike[str], options: DateOptions | None = None
     refuse_remote(name, allow=allow_remote)
     fetches = allow_remote or is_remote(name)
     with gdal_settings(name, fetches=fetches), ExitStack() as stack:
-        raw = _open(name, stack, fetches=fetches)
+        raw = _open_named(name, stack, fetches=fetches)
         for domain, item in _NAMING_ITEMS:
             refuse_remote_item(name, raw.tags(ns=domain).get(item, ""), allow=allow_remote)
         alpha = _alpha_of(name, raw)
-        seen = _seen(raw, stack)
+        seen = _view_of(raw, stack)
         bands = describe_bands(seen, None if alpha is None else alpha.number)
-        dataset = _placed(name, seen, stack)
+        dataset = _place_on_grid(name, seen, stack)
         if all(band.alpha for band in bands):
             raise InputError(f"{name} has no data band", "give a raster with image bands")
         height_px, width_px = dataset.shape
         check_placement(
             without_secrets(name), _odc_crs(dataset), dataset.transform, (height_px, width_px)
         )
-        time, tag = acquired({**raw.tags(), **raw.tags(ns="IMAGERY")})
+        time, tag = acquisition_time({**raw.tags(), **raw.tags(ns="IMAGERY")})
         return RasterSource(
             path=name,
             driver=raw.driver if dataset is seen else "GCPs, rectified",
@@ -177,7 +177,7 @@ def can_open(name: str, *, allow_remote: bool = False) -> bool:
     with gdal_settings(name, fetches=fetches), ExitStack() as stack:
         try:
             refuse_remote(name, allow=allow_remote)
-            _opened(name, stack, fetches=fetches)
+            _open_dataset(name, stack, fetches=fetches)
         except (InputError, RasterioError, ValueError):
             return False
         return True
@@ -199,8 +199,8 @@ def open_source(name: str) -> Iterator[DatasetReader]:
     refuse_remote(name)
     fetches = is_remote(name)
     with gdal_settings(name, fetches=fetches), ExitStack() as stack:
-        raw = _open(name, stack, fetches=fetches)
-        yield _placed(name, _seen(raw, stack), stack)
+        raw = _open_named(name, stack, fetches=fetches)
+        yield _place_on_grid(name, _view_of(raw, stack), stack)
 
 
 @contextmanager
@@ -226,7 +226,7 @@ def open_valid(
         InputError: As `read_source`.
     """
     with ExitStack() as stack:
-        raw = _open(source.path, stack, fetches=source.fetches)
+        raw = _open_named(source.path, stack, fetches=source.fetches)
         validity = validity_of(raw, wanted, source.alpha, source.options)
         for collar in collars:
             cells = stack.enter_context(collar.raster())
@@ -242,7 +242,7 @@ def open_valid(
             dataset = stack.enter_context(view)
         else:
             dataset = raw
-        yield _placed(source.path, dataset, stack)
+        yield _place_on_grid(source.path, dataset, stack)
 
 
 def collars_of(
@@ -261,17 +261,17 @@ def collars_of(
     if source.mask not in ("none", "nodata"):
         return ()
     with gdal_settings(source.path, fetches=source.fetches), ExitStack() as stack:
-        raw = _open(source.path, stack, fetches=source.fetches)
+        raw = _open_named(source.path, stack, fetches=source.fetches)
         nodata = [nodata_of(raw, number, source.options) for number in wanted]
         try:
-            found = find_collars(raw, wanted, nodata)
+            collars = find_collars(raw, wanted, nodata)
             if source.mask == "nodata" or raw.crs is None or is_palette(raw):
-                return found
+                return collars
             noisy = noisy_collar(raw, wanted, partial(_open_again, other, stack), other_wanted)
         except RasterioError:  # the run will meet and name the tiles that cannot be read
             return ()
     # Where compression left most of it at one value, that is a part of it.
-    return found if noisy is None else (noisy, *(c for c in found if c.value != noisy.value))
+    return collars if noisy is None else (noisy, *(c for c in collars if c.value != noisy.value))
 
 
 def _open_again(source: RasterSource, stack: ExitStack) -> DatasetReader:
@@ -280,24 +280,24 @@ def _open_again(source: RasterSource, stack: ExitStack) -> DatasetReader:
     return stack.enter_context(open_source(source.path))
 
 
-def _seen(dataset: DatasetReader, stack: ExitStack) -> DatasetReader:
+def _view_of(dataset: DatasetReader, stack: ExitStack) -> DatasetReader:
     """The raster itself, or a palette image as colours, a negative as positive."""
     changed = is_palette(dataset) or is_negative(dataset)
     return stack.enter_context(open_view(dataset)) if changed else dataset
 
 
-def _placed(name: str, dataset: DatasetReader, stack: ExitStack) -> DatasetReader:
+def _place_on_grid(name: str, dataset: DatasetReader, stack: ExitStack) -> DatasetReader:
     """The raster on an affine grid with a CRS."""
     if dataset.crs is None and dataset.gcps[1] is not None:
         check_control_points(without_secrets(name), dataset.gcps[0])
         # Without a target transform GDAL fits the polynomial of the control points; with
         # one, rasterio 1.4 ignores them. So the raster is rectified first, then read.
-        dataset = _rectified(name, dataset, stack)
+        dataset = _open_rectified(name, dataset, stack)
     _check_placed(name, dataset)
     return dataset
 
 
-def _opened(name: str, stack: ExitStack, *, fetches: bool) -> DatasetReader:
+def _open_dataset(name: str, stack: ExitStack, *, fetches: bool) -> DatasetReader:
     """A raster as GDAL has it; one that may not fetch, by drivers that do not."""
     drivers = None if fetches else drivers_for(name)
     # `rasterio.open` takes one driver only.
@@ -305,9 +305,9 @@ def _opened(name: str, stack: ExitStack, *, fetches: bool) -> DatasetReader:
     return dataset
 
 
-def _open(name: str, stack: ExitStack, *, fetches: bool) -> DatasetReader:
+def _open_named(name: str, stack: ExitStack, *, fetches: bool) -> DatasetReader:
     try:
-        dataset = _opened(name, stack, fetches=fetches)
+        dataset = _open_dataset(name, stack, fetches=fetches)
     except (RasterioError, ValueError) as error:
         raise not_opened(name, error) from error
     if not dataset.count and dataset.subdatasets:
@@ -318,7 +318,7 @@ def _open(name: str, stack: ExitStack, *, fetches: bool) -> DatasetReader:
     return dataset
 
 
-def _rectified(name: str, dataset: DatasetReader, stack: ExitStack) -> DatasetReader:
+def _open_rectified(name: str, dataset: DatasetReader, stack: ExitStack) -> DatasetReader:
     """The raster on the grid that its control points place it on."""
     try:
         return stack.enter_context(
@@ -364,14 +364,14 @@ def _size_bytes(name: str) -> int | None:
 
 def _local_files(name: str, known: frozenset[str] = frozenset()) -> set[str]:
     """Every local file behind a raster; GDAL lists one level of a virtual one only."""
-    found = {name} | ({archive} if (archive := container(name)) else set())
+    names = {name} | ({archive} if (archive := container(name)) else set())
     try:
         with rasterio.open(name) as dataset:
-            found |= set(dataset.files)
+            names |= set(dataset.files)
     except (RasterioError, ValueError):  # listed as a sidecar, but no raster
         pass
-    found = {file for file in found if _size_bytes(file) is not None}
-    for file in found - known - {name}:
+    names = {file for file in names if _size_bytes(file) is not None}
+    for file in names - known - {name}:
         if file.lower().endswith(".vrt"):
-            found |= _local_files(file, known | found)
-    return found
+            names |= _local_files(file, known | names)
+    return names

@@ -23,7 +23,7 @@ from rasterio.enums import MaskFlags
 from geochg.errors import OptionError
 from geochg.options import DateOptions
 from geochg.safety.untrusted_text import without_secrets
-from geochg.tiling.virtual import (
+from geochg.tiling.virtual_raster import (
     MaskTest,
     Table,
     Validity,
@@ -87,11 +87,11 @@ def mask_kind(dataset: DatasetReader, alpha: Alpha | None, options: DateOptions)
     """Where validity comes from, in a word: `alpha`, `mask`, `nodata` or `none`."""
     if alpha is not None or is_palette(dataset):
         return "alpha"
-    flags = [set(of_band) for of_band in dataset.mask_flag_enums]
-    has_nodata = any(MaskFlags.nodata in of_band for of_band in flags)
+    flags = [set(mask_flags) for mask_flags in dataset.mask_flag_enums]
+    has_nodata = any(MaskFlags.nodata in mask_flags for mask_flags in flags)
     if bool(options.nodata) if options.nodata is not None else has_nodata:
         return "nodata"
-    masked = any(not of_band or of_band == {MaskFlags.per_dataset} for of_band in flags)
+    masked = any(not mask_flags or mask_flags == {MaskFlags.per_dataset} for mask_flags in flags)
     return "mask" if masked else "none"
 
 
@@ -142,23 +142,27 @@ def _whole_mask(dataset: DatasetReader, wanted: Sequence[int]) -> list[tuple[Mas
 
 def _own_masks(dataset: DatasetReader, wanted: Sequence[int]) -> list[tuple[MaskTest, ...]]:
     """What each wanted band says of itself."""
-    told = {
+    tests_by_band = {
         number: _band_test(dataset, number)
         for number in wanted
         if not set(dataset.mask_flag_enums[number - 1]) & {MaskFlags.all_valid, MaskFlags.alpha}
     }
-    return _grouped([dataset.nodatavals[number - 1] for number in wanted], wanted, told)
+    return _grouped_tests(
+        [dataset.nodatavals[number - 1] for number in wanted], wanted, tests_by_band
+    )
 
 
 def _values_beside(dataset: DatasetReader, wanted: Sequence[int]) -> list[tuple[MaskTest, ...]]:
     """What nodata values say beside a mask of the whole raster, which hides them from GDAL."""
-    told = {}
+    tests_by_band = {}
     for number in wanted:
         nodata = dataset.nodatavals[number - 1]
         hidden = MaskFlags.nodata not in dataset.mask_flag_enums[number - 1]
         if hidden and nodata is not None and math.isfinite(nodata):
-            told[number] = _value_test(dataset, number, nodata)
-    return _grouped([dataset.nodatavals[number - 1] for number in wanted], wanted, told)
+            tests_by_band[number] = _value_test(dataset, number, nodata)
+    return _grouped_tests(
+        [dataset.nodatavals[number - 1] for number in wanted], wanted, tests_by_band
+    )
 
 
 def _masks_alone(dataset: DatasetReader, wanted: Sequence[int]) -> list[tuple[MaskTest, ...]]:
@@ -183,14 +187,14 @@ def _given_values(
         for number, value in zip(wanted, nodata, strict=True)
         if value is not None and math.isfinite(value)
     }
-    return _grouped(nodata, wanted, tests)
+    return _grouped_tests(nodata, wanted, tests)
 
 
 def _value_test(dataset: DatasetReader, number: int, nodata: float) -> MaskTest:
     """A test of our own for a nodata value, whatever GDAL says of the band."""
     dtype = np.dtype(dataset.dtypes[number - 1])
     reach = 0.25 if dtype.kind in "iu" else max(abs(nodata) * _ROUNDING, 1e-6)
-    return MaskTest(str(number), _rounded(nodata, dtype) or zero_around(nodata, reach))
+    return MaskTest(str(number), _rounding_table(nodata, dtype) or zero_around(nodata, reach))
 
 
 def _can_hold(dtype_name: str, value: float) -> bool:
@@ -204,13 +208,13 @@ def _can_hold(dtype_name: str, value: float) -> bool:
     return True
 
 
-def _grouped(
-    nodata: Sequence[float | None], wanted: Sequence[int], told: dict[int, MaskTest]
+def _grouped_tests(
+    nodata: Sequence[float | None], wanted: Sequence[int], tests_by_band: dict[int, MaskTest]
 ) -> list[tuple[MaskTest, ...]]:
     """Tests of bands: all must fail where they share a value that could be measured, else any."""
-    if len(told) == len(wanted) and _one_measurable(nodata):
-        return [tuple(told.values())]
-    return [(test,) for test in told.values()]
+    if len(tests_by_band) == len(wanted) and _one_measurable(nodata):
+        return [tuple(tests_by_band.values())]
+    return [(test,) for test in tests_by_band.values()]
 
 
 def _one_measurable(nodata: Sequence[float | None]) -> bool:
@@ -219,7 +223,7 @@ def _one_measurable(nodata: Sequence[float | None]) -> bool:
     if first is None or math.isnan(first):
         return False
     low, high = _NEVER_MEASURED
-    return all(each == first for each in nodata) and low < first < high
+    return all(value == first for value in nodata) and low < first < high
 
 
 def _band_test(dataset: DatasetReader, number: int) -> MaskTest:
@@ -227,11 +231,11 @@ def _band_test(dataset: DatasetReader, number: int) -> MaskTest:
     nodata = dataset.nodatavals[number - 1]
     if MaskFlags.nodata not in dataset.mask_flag_enums[number - 1] or nodata is None:
         return _mask_test(number)
-    table = _rounded(nodata, np.dtype(dataset.dtypes[number - 1]))
+    table = _rounding_table(nodata, np.dtype(dataset.dtypes[number - 1]))
     return MaskTest(str(number), table) if table else MaskTest(f"mask,{number}")
 
 
-def _rounded(nodata: float, dtype: np.dtype[Any]) -> Table:
+def _rounding_table(nodata: float, dtype: np.dtype[Any]) -> Table:
     """255 but for what lies within rounding of a nodata value; empty where GDAL's test will do."""
     if not math.isfinite(nodata) or dtype.kind not in "fiu":
         return ()

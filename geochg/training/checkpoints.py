@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from collections.abc import Iterator
@@ -14,13 +15,16 @@ from torch import nn
 from transformers import Trainer
 
 from geochg.errors import InputError, RunError
+from geochg.files.new_files import write_text_aside
+from geochg.files.text_file import parsed_json, read_text
+from geochg.models.model_files import checksum
 
 _NAME = re.compile(r"checkpoint-(\d+)")
 ASIDE = ".saving"
 """Folder in which a checkpoint is written before it is moved to its place."""
 
 WHOLE = "whole"
-"""The file that is written last."""
+"""The file that is written last, with the checksums of all others."""
 
 
 def newest_checkpoint(folder: Path) -> Path | None:
@@ -31,6 +35,47 @@ def newest_checkpoint(folder: Path) -> Path | None:
 def whole_checkpoints(folder: Path) -> list[Path]:
     """All whole checkpoints, in no order."""
     return [path for path in folder.glob("checkpoint-*") if (path / WHOLE).is_file()]
+
+
+def write_checksums(folder: Path) -> None:
+    """Notes in a folder that all of it was written, and the checksum of each file."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    checksums = {path.relative_to(folder).as_posix(): checksum([path]) for path in files}
+    write_text_aside(folder / WHOLE, json.dumps(checksums))
+
+
+def check_checksums(folder: Path, hint: str) -> None:
+    """Refuses a folder of which a file is no longer as it was written.
+
+    Args:
+        folder: The folder whose files `write_checksums` noted.
+        hint: What the user does about it.
+
+    Raises:
+        InputError: If a file is missing or differs; it names the first.
+    """
+    try:
+        checksums = parsed_json(read_text(folder / WHOLE))
+    except (InputError, ValueError):
+        checksums = None
+    damaged = "" if isinstance(checksums, dict) and checksums else WHOLE
+    for name, digest in checksums.items() if not damaged else ():
+        path = folder / name
+        if not path.is_file() or checksum([path]) != digest:
+            damaged = damaged or name
+    if damaged:
+        raise InputError(
+            f"{folder} is damaged: {damaged} is missing, or not as it was written", hint
+        )
+
+
+def check_checkpoint(checkpoint: Path) -> None:
+    """Refuses a damaged checkpoint.
+
+    Raises:
+        InputError: As `check_checksums`.
+    """
+    check_checksums(checkpoint, "remove that folder, to go on from the checkpoint before it")
 
 
 def step_of(checkpoint: Path) -> int:
@@ -48,7 +93,7 @@ def settle_checkpoint(folder: Path, step: int, keep: int) -> None:
         keep: Number of checkpoints to keep.
     """
     target, written = folder / f"checkpoint-{step}", folder / ASIDE / f"checkpoint-{step}"
-    (written / WHOLE).touch()
+    write_checksums(written)
     # What lies there is of the same step: half written, or just as good.
     shutil.rmtree(target, ignore_errors=True)
     written.replace(target)
@@ -134,8 +179,14 @@ class WholeTrainer(Trainer):
         self._saving = False
 
     def train_on(self) -> None:
-        """Trains from the last whole checkpoint, or from the start where there is none."""
+        """Trains from the last whole checkpoint, or from the start where there is none.
+
+        Raises:
+            InputError: If that checkpoint is damaged.
+        """
         checkpoint = newest_checkpoint(Path(self.args.output_dir or ""))
+        if checkpoint is not None:
+            check_checkpoint(checkpoint)
         self.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
 
     def _get_output_dir(self, trial: Any) -> str:  # noqa: ANN401

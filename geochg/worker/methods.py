@@ -18,6 +18,7 @@ from geochg.options import AnalyzeOptions
 from geochg.records import CLASSES
 from geochg.tasks.quantities import rounded_value
 from geochg.worker.calls import Call, Method
+from geochg.worker.dialogues import OpenDialogues
 from geochg.worker.parameters import (
     PairParameters,
     check_known,
@@ -28,7 +29,6 @@ from geochg.worker.parameters import (
     text_of,
     texts_of,
 )
-from geochg.worker.talks import Talks
 
 if TYPE_CHECKING:
     from geochg.pipeline.analyze import ChangeResult
@@ -41,7 +41,7 @@ _POLL_S = 0.1
 
 def methods() -> dict[str, Method]:
     """The methods by name, for one worker."""
-    turn, talks = Lock(), Talks()
+    turn, dialogues = Lock(), OpenDialogues()
     return {
         "hello": hello,
         "models": models,
@@ -49,7 +49,7 @@ def methods() -> dict[str, Method]:
         "opens": opens,
         "describe": describe,
         "analyze": lambda call: analyze(call, turn),
-        "ask": lambda call: ask(call, talks),
+        "ask": lambda call: ask(call, dialogues),
     }
 
 
@@ -128,24 +128,24 @@ def analyze(call: Call, turn: Lock) -> Mapping[str, Any]:
         )
     finally:
         turn.release()
-    return _found(result)
+    return _result_values(result)
 
 
-def ask(call: Call, talks: Talks) -> Mapping[str, Any]:
+def ask(call: Call, dialogues: OpenDialogues) -> Mapping[str, Any]:
     """Answers a question about a place, piece by piece."""
     given = call.parameters
     pair = PairParameters.of(given, "question", "at", "exchanges")
     question, at = text_of(given, "question"), point_of(given, "at")
-    said = exchanges_of(given, "exchanges")
+    exchanges = exchanges_of(given, "exchanges")
     from geochg.pipeline.dialogue import open_dialogue
     from geochg.records import Exchange
 
     pieces: list[str] = []
-    with talks.dialogue(
+    with dialogues.dialogue(
         pair, at, lambda: open_dialogue(pair.before, pair.after, pair.options, at=at)
     ) as dialogue:
         # The client keeps the talk: it outlives this process.
-        dialogue.exchanges[:] = [Exchange(*each) for each in said]
+        dialogue.exchanges[:] = [Exchange(*texts) for texts in exchanges]
         call.stop_if_cancelled()
         for piece in dialogue.ask(question):
             if call.cancel.is_set():
@@ -163,20 +163,20 @@ def _models() -> dict[str, Any]:
 
 def _listener(call: Call) -> Listener:
     """Passes events on, and of progress within a stage no more than anyone can see."""
-    told: dict[str, float] = {}
+    told_s: dict[str, float] = {}
 
     def listen(event: Event) -> None:
         if isinstance(event, Progress):
             now = time.monotonic()
-            if event.done < event.total and now - told.get(event.stage, -1.0) < _QUIET_S:
+            if event.done < event.total and now - told_s.get(event.stage, -1.0) < _QUIET_S:
                 return
-            told[event.stage] = now
+            told_s[event.stage] = now
         call.tell(event.to_dict())
 
     return listen
 
 
-def _found(result: ChangeResult) -> dict[str, Any]:
+def _result_values(result: ChangeResult) -> dict[str, Any]:
     frame = result.features
     kinds = Counter(zip(frame["class"], frame["change"], strict=True))
     outputs = result.outputs

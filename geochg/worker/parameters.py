@@ -56,7 +56,7 @@ def check_known(given: Mapping[str, Any], known: tuple[str, ...]) -> None:
     """Refuses parameters that a method does not know.
 
     Raises:
-        MessageError: Then.
+        MessageError: If there is one.
     """
     if unknown := sorted(set(given) - set(known)):
         raise MessageError(

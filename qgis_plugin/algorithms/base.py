@@ -113,9 +113,9 @@ class PairAlgorithm(QgsProcessingAlgorithm):
             (
                 self.title_and_help()[1],
                 tr(
-                    "The two images may differ in CRS, resolution and extent; what they share is "
-                    "looked at. Layers that geochg cannot open, such as web services, are taken "
-                    "as a picture of the area."
+                    "The two images may differ in CRS, resolution and extent; the area that they "
+                    "share is analysed. Layers that geochg cannot open, such as web services, are "
+                    "exported as a picture of the area."
                 ),
                 tr(
                     "geochg runs in a Python of its own; the geochg panel sets it up. Under "
@@ -181,7 +181,7 @@ class PairAlgorithm(QgsProcessingAlgorithm):
         self, request: dict[str, Any], feedback: QgsProcessingFeedback
     ) -> dict[str, Any]:
         if self._sources is None:
-            raise LinkError(tr("not prepared"))
+            raise LinkError(tr("The images have not been read yet"))
         events: SimpleQueue[Mapping[str, Any]] = SimpleQueue()
 
         def is_cancelled() -> bool:
@@ -262,7 +262,7 @@ class RunAlgorithm(PairAlgorithm):
     def _advanced_parameters(self) -> Iterable[QgsProcessingParameterDefinition]:
         yield from super()._advanced_parameters()
         yield advanced_parameter(
-            QgsProcessingParameterBoolean(RESUME, tr("Go on with an unfinished run"), False),
+            QgsProcessingParameterBoolean(RESUME, tr("Resume an unfinished run"), False),
             tr(
                 "A run that was stopped keeps what is done beside its output, in NAME.journal. "
                 "With this, the same run with the same output goes on there."
@@ -319,7 +319,7 @@ def _pair_parameters() -> Iterable[QgsProcessingParameterDefinition]:
     )
     yield documented_parameter(
         QgsProcessingParameterExtent(EXTENT, tr("Area"), optional=True),
-        tr("Only this part is looked at; all that the images share when empty."),
+        tr("The area to analyse; when empty, all that the images share."),
     )
     yield documented_parameter(
         QgsProcessingParameterString(MODEL, tr("Model"), "builtin"),

@@ -28,7 +28,7 @@ class InfoAlgorithm(PairAlgorithm):
 
     def title_and_help(self) -> tuple[str, str]:
         """Title and help of the algorithm."""
-        return tr("Tell what a pair of images is"), tr(
+        return tr("Describe a pair of images"), tr(
             "Opens two images, finds what they share, measures the shift between them and tries "
             "the model on a few tiles. TILES is the number of tiles, SECONDS the time a run is "
             "expected to take, SHIFT_PX the shift in pixels where it was measured; FACTS holds "
@@ -37,7 +37,7 @@ class InfoAlgorithm(PairAlgorithm):
 
     def output_definitions(self) -> Iterable[QgsProcessingOutputDefinition]:
         """The facts as JSON, and three of them as numbers."""
-        yield QgsProcessingOutputString(FACTS, tr("What the pair is, as JSON"))
+        yield QgsProcessingOutputString(FACTS, tr("Facts about the pair, as JSON"))
         yield QgsProcessingOutputNumber(TILES, tr("Tiles"))
         yield QgsProcessingOutputNumber(SECONDS, tr("Expected time, s"))
         yield QgsProcessingOutputNumber(SHIFT, tr("Shift between the images, px"))

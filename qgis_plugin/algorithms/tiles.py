@@ -26,10 +26,10 @@ class TilesAlgorithm(RunAlgorithm):
 
     def title_and_help(self) -> tuple[str, str]:
         """Title and help of the algorithm."""
-        return tr("Tell what changed, tile by tile"), tr(
+        return tr("Map the answer for each tile"), tr(
             "Asks a change model about each tile of two images and gives a layer of the tiles: "
-            "what was said of each, or why it could not be read. Tiles that fail do not end the "
-            "run. COUNT is the number of tiles, CHANGED how many of them have changes."
+            "the answer for each, or why there is none. Tiles that fail do not end the run. "
+            "COUNT is the number of tiles, CHANGED how many of them have changes."
         )
 
     def parameters(self) -> Iterable[QgsProcessingParameterDefinition]:

@@ -7,9 +7,10 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from qgis.core import NULL, QgsFeature, QgsFeatureRequest, QgsVectorLayer
-from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
+from qgis.PyQt.QtCore import QObject, pyqtSignal
 
 from geochg_qgis.layers.result_fields import REVIEW, REVIEW_CLASS
+from geochg_qgis.main_thread import single_shot_timer
 
 _SLICE_S = 0.015
 """Time of reading until the window handles its events again."""
@@ -72,10 +73,7 @@ class ChangeReader(QObject):
         super().__init__(parent)
         self._pending: Iterator[ChangeRecord] = iter(())
         self._changes: list[ChangeRecord] = []
-        self._timer = QTimer(self)
-        self._timer.setSingleShot(True)
-        self._timer.setInterval(0)
-        self._timer.timeout.connect(self._read_slice)
+        self._timer = single_shot_timer(self, 0, self._read_slice)
 
     @property
     def is_reading(self) -> bool:

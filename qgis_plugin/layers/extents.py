@@ -197,6 +197,6 @@ def _transform(
 
 def _outside_crs(crs: QgsCoordinateReferenceSystem) -> LinkError:
     return LinkError(
-        tr("The area has no place in {}").format(crs.userFriendlyIdentifier()),
+        tr("The area lies outside what {} covers").format(crs.userFriendlyIdentifier()),
         tr("choose another area"),
     )

@@ -206,7 +206,7 @@ def _write_export(export: RasterExport, path: Path, is_cancelled: Callable[[], b
     if int(status) != 0 or not partial.is_file():
         _unlink(partial)
         raise LinkError(
-            tr("No picture could be taken of the layer {}").format(export.name),
+            tr("The layer {} could not be exported").format(export.name),
             tr("check that it shows on the map, or save it as GeoTIFF (Export, Save As)"),
         )
     partial.replace(path)

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from qgis.core import QgsProviderRegistry, QgsVectorLayer
-from qgis.PyQt.QtCore import QFileSystemWatcher, QObject, QTimer, pyqtSignal
+from qgis.PyQt.QtCore import QFileSystemWatcher, QObject, pyqtSignal
+
+from geochg_qgis.main_thread import single_shot_timer
 
 _EDIT_CALM_MS = 50
 """Time after the last edit until it is signalled: edits come one feature at a time."""
@@ -34,10 +36,7 @@ class ResultWatcher(QObject):
         super().__init__(parent)
         self._layer: QgsVectorLayer | None = None
         self._file_watcher = FileWatcher(self)
-        self._calm = QTimer(self)
-        self._calm.setSingleShot(True)
-        self._calm.setInterval(_EDIT_CALM_MS)
-        self._calm.timeout.connect(self.changed)
+        self._calm = single_shot_timer(self, _EDIT_CALM_MS, self.changed)
         self._file_watcher.changed.connect(self.changed)
 
     @property
@@ -100,10 +99,7 @@ class FileWatcher(QObject):
         self._files: list[Path] = []
         self._state: list[tuple[int, int]] = []
         self._watcher = QFileSystemWatcher(self)
-        self._calm = QTimer(self)
-        self._calm.setSingleShot(True)
-        self._calm.setInterval(_WRITE_CALM_MS)
-        self._calm.timeout.connect(self._compare)
+        self._calm = single_shot_timer(self, _WRITE_CALM_MS, self._compare)
         self._watcher.fileChanged.connect(self._compare_soon)
         self._watcher.directoryChanged.connect(self._compare_soon)
 

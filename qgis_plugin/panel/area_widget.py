@@ -17,12 +17,13 @@ from qgis.core import (
 from qgis.gui import QgisInterface, QgsMapToolExtent, QgsRubberBand
 from qgis.PyQt.QtCore import pyqtSignal
 from qgis.PyQt.QtGui import QColor
-from qgis.PyQt.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QWidget
+from qgis.PyQt.QtWidgets import QPushButton, QWidget
 
 from geochg_qgis.i18n import tr
 from geochg_qgis.layers.extents import aoi_parameter, area_of_interest, shared_extent
 from geochg_qgis.layers.result_layers import RESULT
 from geochg_qgis.link.errors import LinkError
+from geochg_qgis.panel.layouts import choice_box, row_layout
 
 OVERLAP, VIEW, SELECTION, DRAWN = "overlap", "view", "selection", "drawn"
 
@@ -53,21 +54,16 @@ class AreaWidget(QWidget):
     def __init__(self, iface: QgisInterface, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._iface = iface
-        self.kind = QComboBox(self)
-        for key, text in (
+        kinds = (
             (OVERLAP, tr("All that both share")),
             (VIEW, tr("Map view")),
             (SELECTION, tr("Selected polygons of the active layer")),
             (DRAWN, tr("Drawn rectangle")),
-        ):
-            self.kind.addItem(text, key)
-        self.kind.setMinimumWidth(80)
+        )
+        self.kind = choice_box(self, kinds)
         self._draw = QPushButton(tr("Draw"), self)
         self._draw.setVisible(False)
-        layout = QHBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.kind, 1)
-        layout.addWidget(self._draw)
+        row_layout(self.kind, self._draw, parent=self)
         self._drawn: QgsRectangle | None = None
         self._drawn_crs = QgsCoordinateReferenceSystem()
         self._band: QgsRubberBand | None = None

@@ -10,13 +10,9 @@ from qgis.gui import QgisInterface, QgsMapToolEmitPoint
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtGui import QTextCursor
 from qgis.PyQt.QtWidgets import (
-    QComboBox,
-    QHBoxLayout,
-    QLabel,
     QLineEdit,
     QPlainTextEdit,
     QPushButton,
-    QVBoxLayout,
     QWidget,
 )
 
@@ -29,6 +25,7 @@ from geochg_qgis.panel.conversations import (
     load_conversations,
     store_conversations,
 )
+from geochg_qgis.panel.layouts import choice_box, column_layout, plain_label, row_layout
 from geochg_qgis.panel.place_markers import PlaceMarkers
 from geochg_qgis.tasks import BackgroundTask, request_task, start_unlisted
 
@@ -68,12 +65,8 @@ class AskWidget(QWidget):
         self.pick = QPushButton(tr("Choose a place on the map"), self)
         self.pick.setCheckable(True)
         self.tool.setButton(self.pick)
-        self.places = QComboBox(self)
-        self.places.setMinimumWidth(80)
-        self.subject_label = QLabel(self)
-        self.subject_label.setWordWrap(True)
-        # Plain text: neither names, nor a question, nor an answer may become markup.
-        self.subject_label.setTextFormat(Qt.TextFormat.PlainText)
+        self.places = choice_box(self)
+        self.subject_label = plain_label(self)
         self.transcript = QPlainTextEdit(self)
         self.transcript.setReadOnly(True)
         self.transcript.setMinimumHeight(140)
@@ -171,7 +164,9 @@ class AskWidget(QWidget):
         except LinkError:
             subject = None
         if subject is not None and conversation is not None and not conversation.is_about(subject):
-            text = tr("Now chosen: {}. The next question begins a new talk about this place.")
+            text = tr(
+                "Now chosen: {}. The next question begins a new conversation about this place."
+            )
             lines.append(text.format(subject.label))
         self.subject_label.setText("\n".join(lines))
         self.subject_label.setVisible(bool(lines))
@@ -285,16 +280,8 @@ class AskWidget(QWidget):
             self.markers.go_to_chosen()
 
     def _lay_out(self) -> None:
-        row = QHBoxLayout()
-        row.addWidget(self.send, 1)
-        row.addWidget(self.stop)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.pick)
-        layout.addWidget(self.places)
-        layout.addWidget(self.subject_label)
-        layout.addWidget(self.transcript, 1)
-        layout.addWidget(self.question)
-        layout.addLayout(row)
+        buttons = row_layout(self.send, self.stop)
+        texts = (self.pick, self.places, self.subject_label, self.transcript, self.question)
+        column_layout(self, *texts, buttons, tallest=self.transcript)
         self.stop.setEnabled(False)
         self.transcript.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)

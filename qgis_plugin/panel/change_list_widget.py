@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from qgis.core import QgsProject, QgsVectorLayer
 from qgis.gui import QgisInterface
-from qgis.PyQt.QtCore import QItemSelection, Qt, QTimer
+from qgis.PyQt.QtCore import QItemSelection, Qt
 from qgis.PyQt.QtGui import QKeyEvent
 from qgis.PyQt.QtWidgets import (
     QComboBox,
@@ -17,7 +17,6 @@ from qgis.PyQt.QtWidgets import (
     QLineEdit,
     QPushButton,
     QSlider,
-    QVBoxLayout,
     QWidget,
 )
 
@@ -36,8 +35,10 @@ from geochg_qgis.layers.result_layers import results_in_project
 from geochg_qgis.layers.result_watcher import ResultWatcher
 from geochg_qgis.layers.style import apply_style
 from geochg_qgis.link.errors import LinkError
+from geochg_qgis.main_thread import single_shot_timer
 from geochg_qgis.panel.change_table_model import ChangeTableModel, cover_transition
 from geochg_qgis.panel.change_table_widget import ChangeTableWidget
+from geochg_qgis.panel.layouts import choice_box, column_layout, plain_label, row_layout
 from geochg_qgis.panel.swipe_button_widget import SwipeButton
 
 _SLIDER_MS = 250
@@ -63,8 +64,7 @@ class ChangeListWidget(QWidget):
         self._show_error = show_error
         self._is_syncing = False
         self._watcher, self._reader = ResultWatcher(self), ChangeReader(self)
-        self.results = QComboBox(self)
-        self.results.setMinimumWidth(80)
+        self.results = choice_box(self)
         self.swipe = SwipeButton(iface, show_error, self)
         self.filter = QLineEdit(self)
         self.filter.setPlaceholderText(tr("Filter: class, change or words of the caption"))
@@ -74,14 +74,8 @@ class ChangeListWidget(QWidget):
         self.least = QLabel("0 %", self)
         self.model = ChangeTableModel(self)
         self.table = ChangeTableWidget(self.model, self)
-        self.caption = QLabel(self)
-        self.caption.setWordWrap(True)
-        # Plain text: neither a model's caption nor a file's filter may become markup.
-        self.caption.setTextFormat(Qt.TextFormat.PlainText)
-        self.caption.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self.count = QLabel(self)
-        self.count.setWordWrap(True)
-        self.count.setTextFormat(Qt.TextFormat.PlainText)
+        self.caption = plain_label(self, is_selectable=True)
+        self.count = plain_label(self)
         self.accept, self.reject, self.undo = (
             QPushButton(text, self) for text in (tr("Accept"), tr("Reject"), tr("Undo"))
         )
@@ -89,9 +83,7 @@ class ChangeListWidget(QWidget):
         self.relabel.addItem(tr("Relabel"), None)
         for name in CLASSES:
             self.relabel.addItem(tr(name), name)
-        self._slider_timer = QTimer(self)
-        self._slider_timer.setSingleShot(True)
-        self._slider_timer.setInterval(_SLIDER_MS)
+        self._slider_timer = single_shot_timer(self, _SLIDER_MS, self._filter_layer)
         self._lay_out()
         self._connect()
         self._set_result(None)
@@ -153,7 +145,6 @@ class ChangeListWidget(QWidget):
         self._reader.done.connect(self._show_changes)
         self.filter.textChanged.connect(self.model.set_filter_text)
         self.slider.valueChanged.connect(self._change_slider)
-        self._slider_timer.timeout.connect(self._filter_layer)
         self.model.modelReset.connect(self._restore_selection)
         self.table.selectionModel().selectionChanged.connect(self._select_on_map)
         self.table.doubleClicked.connect(lambda _: self._zoom())
@@ -164,26 +155,14 @@ class ChangeListWidget(QWidget):
         self.relabel.activated.connect(self._relabel)
 
     def _lay_out(self) -> None:
-        result = QHBoxLayout()
-        result.addWidget(self.results, 1)
-        result.addWidget(self.swipe)
-        slide = QHBoxLayout()
-        slide.addWidget(self.slider, 1)
-        slide.addWidget(self.least)
         form = QFormLayout()
-        form.addRow(tr("Result"), result)
-        form.addRow(tr("At least"), slide)
+        form.addRow(tr("Result"), row_layout(self.results, self.swipe))
+        form.addRow(tr("At least"), row_layout(self.slider, self.least))
         buttons = QHBoxLayout()
         for button in (self.accept, self.reject, self.undo, self.relabel):
             buttons.addWidget(button)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addLayout(form)
-        layout.addWidget(self.filter)
-        layout.addWidget(self.table, 1)
-        layout.addWidget(self.caption)
-        layout.addWidget(self.count)
-        layout.addLayout(buttons)
+        items = (form, self.filter, self.table, self.caption, self.count, buttons)
+        column_layout(self, *items, tallest=self.table)
 
     def _choose_result(self, *_: object) -> None:
         layer = QgsProject.instance().mapLayer(str(self.results.currentData() or ""))

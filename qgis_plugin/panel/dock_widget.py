@@ -7,11 +7,10 @@ from typing import Any
 
 from qgis.core import QgsProject, QgsRasterLayer, QgsVectorLayer
 from qgis.gui import QgisInterface, QgsDockWidget
-from qgis.PyQt.QtCore import Qt, QTimer
+from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtWidgets import (
     QFormLayout,
     QFrame,
-    QHBoxLayout,
     QLabel,
     QPushButton,
     QScrollArea,
@@ -28,10 +27,12 @@ from geochg_qgis.layers.extents import shared_extent
 from geochg_qgis.layers.layer_source import LayerSource, RasterAccess, layer_source
 from geochg_qgis.link.errors import Cancelled, LinkError, SetupError
 from geochg_qgis.link.output_paths import with_suffix
+from geochg_qgis.main_thread import single_shot_timer
 from geochg_qgis.panel.area_widget import AreaWidget
 from geochg_qgis.panel.ask_widget import AskWidget
 from geochg_qgis.panel.change_list_widget import ChangeListWidget
 from geochg_qgis.panel.conversations import ConversationSubject
+from geochg_qgis.panel.layouts import row_layout
 from geochg_qgis.panel.message_controller import MessageController
 from geochg_qgis.panel.options_widget import OptionsWidget
 from geochg_qgis.panel.pair_widget import PairWidget
@@ -84,9 +85,7 @@ class GeochgDockWidget(QgsDockWidget):
         self.setup: SetupDialog | None = None
         self._describe_task: BackgroundTask | None = None
         self._devices_task: BackgroundTask | None = None
-        self._describe_later = QTimer(self)
-        self._describe_later.setSingleShot(True)
-        self._describe_later.setInterval(_DESCRIBE_MS)
+        self._describe_later = single_shot_timer(self, _DESCRIBE_MS, self.describe)
         self._is_describe_due = False
         self._has_devices = False
         self._was_shown = False
@@ -165,7 +164,8 @@ class GeochgDockWidget(QgsDockWidget):
         path = with_suffix(output, ".gpkg") if output else default_output(before, after)
         if output and not path.parent.is_dir():
             raise LinkError(
-                tr("There is no folder {}").format(path.parent), tr("choose another under Save as")
+                tr("There is no folder {}").format(path.parent),
+                tr("choose another folder under Save as"),
             )
         layers = self.pair.layers()
         heatmap = path.with_suffix(".tif") if self.options.heatmap.isChecked() else None
@@ -183,7 +183,8 @@ class GeochgDockWidget(QgsDockWidget):
         before, after = self.pair.layers()
         if before is None or after is None:
             raise LinkError(
-                tr("There are no two raster layers"), tr("add an image before and one after")
+                tr("The project does not have two raster layers"),
+                tr("add an image before and one after"),
             )
         if before.id() == after.id():
             raise LinkError(
@@ -306,7 +307,6 @@ class GeochgDockWidget(QgsDockWidget):
         for widget in (self.pair, self.area, self.options):
             widget.changed.connect(self._describe_later.start)
             widget.changed.connect(self.ask.show_subject)
-        self._describe_later.timeout.connect(self.describe)
         self.tabs.currentChanged.connect(self._tab_changed)
         self.run_widget.run.connect(self.run)
         self.run_widget.cancel.connect(self.cancel)
@@ -330,10 +330,7 @@ class GeochgDockWidget(QgsDockWidget):
         run_page.addWidget(_separator())
         run_page.addWidget(self.run_widget)
         run_page.addStretch(1)
-        footer = QHBoxLayout()
-        footer.addWidget(self.worker, 1)
-        footer.addWidget(self.setup_button)
-        run_page.addLayout(footer)
+        run_page.addLayout(row_layout(self.worker, self.setup_button))
         page = QWidget(self)
         page.setLayout(run_page)
         self.tabs.addTab(_scroll_area(page), tr("Run"))

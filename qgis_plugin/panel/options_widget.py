@@ -14,13 +14,13 @@ from qgis.PyQt.QtWidgets import (
     QFormLayout,
     QLineEdit,
     QSpinBox,
-    QVBoxLayout,
     QWidget,
 )
 
 from geochg_qgis.formatting import as_tip
 from geochg_qgis.i18n import tr
 from geochg_qgis.link.errors import LinkError
+from geochg_qgis.panel.layouts import choice_box, column_layout
 
 
 class OptionsWidget(QWidget):
@@ -34,22 +34,22 @@ class OptionsWidget(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.model = _editable_choice(self)
+        self.model = choice_box(self, is_editable=True)
         self.model.addItem("builtin")
         self.model.setToolTip(
             tr("The change model; NAME or NAME:SOURCE, such as deltavlm:FOLDER or openai:URL#NAME")
         )
         # The lowest value stands for what suits the resolution.
         self.min_area = _number(self, -1, 1e9, 0, " m²")
-        self.min_area.setSpecialValueText(tr("as suits the pixels"))
+        self.min_area.setSpecialValueText(tr("by pixel size"))
         self.min_area.setValue(-1)
         self.min_area.setToolTip(tr("Leave out smaller changes"))
-        self.device = _editable_choice(self)
-        self.device.setToolTip(tr("Where the model runs; auto leaves the choice to it"))
+        self.device = choice_box(self, is_editable=True)
+        self.device.setToolTip(tr("Where the model runs; auto lets the model choose"))
         self.device.addItems(["auto", "cpu", "cuda", "mps"])
         self.min_confidence = _number(self, 0, 1, 2, "")
         self.min_confidence.setSingleStep(0.05)
-        self.sensitivity = _choice(
+        self.sensitivity = choice_box(
             self, (("normal", tr("Normal")), ("low", tr("Low")), ("high", tr("High")))
         )
         self.sensitivity.setToolTip(
@@ -57,7 +57,7 @@ class OptionsWidget(QWidget):
         )
         self.tile_size = _whole(self, 32, 4096, 256)
         self.overlap = _whole(self, 0, 2048, 32)
-        self.align = _choice(
+        self.align = choice_box(
             self,
             (
                 ("auto", tr("Correct it when it is clear")),
@@ -68,7 +68,7 @@ class OptionsWidget(QWidget):
         self.match = QCheckBox(tr("Match the values of the dates"), self)
         self.dates_as_given = QCheckBox(tr("Take the dates in the order given"), self)
         self.dates_as_given.setToolTip(
-            tr("Although the files say that the image before is the newer one")
+            tr("Also when the files say that the image before is the newer one")
         )
         self.outline = QCheckBox(tr("Outlines where the model gives them"), self)
         self.outline.setChecked(True)
@@ -150,25 +150,7 @@ class OptionsWidget(QWidget):
         form.addRow(tr("Save as"), self.output)
         more.setCollapsed(True)
         more.setSaveCollapsedState(False)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addLayout(few)
-        layout.addWidget(more)
-
-
-def _editable_choice(parent: QWidget) -> QComboBox:
-    box = QComboBox(parent)
-    box.setEditable(True)
-    box.setMinimumWidth(80)
-    return box
-
-
-def _choice(parent: QWidget, items: Iterable[tuple[str, str]]) -> QComboBox:
-    """A box of texts, each with the worker's value."""
-    box = QComboBox(parent)
-    for value, text in items:
-        box.addItem(text, value)
-    return box
+        column_layout(self, few, more)
 
 
 def _set_choices(box: QComboBox, items: Iterable[tuple[object, object]]) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from qgis.core import QgsMapLayerProxyModel, QgsProject, QgsRasterLayer
 from qgis.gui import QgsMapLayerComboBox
-from qgis.PyQt.QtCore import QTimer, pyqtSignal
+from qgis.PyQt.QtCore import pyqtSignal
 from qgis.PyQt.QtWidgets import QFormLayout, QPushButton, QWidget
 
 from geochg_qgis.i18n import tr
 from geochg_qgis.link.dates import guessed_pair
+from geochg_qgis.main_thread import single_shot_timer
 
 
 class PairWidget(QWidget):
@@ -31,10 +32,7 @@ class PairWidget(QWidget):
         layout.addRow(tr("After"), self.after)
         layout.addRow("", swap)
         self._is_chosen = False
-        self._guess_timer = QTimer(self)
-        self._guess_timer.setSingleShot(True)
-        self._guess_timer.setInterval(0)
-        self._guess_timer.timeout.connect(self.guess)
+        self._guess_timer = single_shot_timer(self, 0, self.guess)
         swap.clicked.connect(self._swap)
         for box in (self.before, self.after):
             box.activated.connect(self._keep_choice)

@@ -136,7 +136,7 @@ class RunController(QObject):
     def _announce(self, plan: RunPlan, layer: QgsVectorLayer, result: Mapping[str, Any]) -> None:
         if self._is_project_closed:
             self.noticed.emit(
-                tr("The project was closed during the run; the result is {}").format(plan.output)
+                tr("The project was closed during the run; the result is in {}").format(plan.output)
             )
         else:
             self.done.emit(layer, result)

@@ -68,9 +68,7 @@ class RunPlan:
         if path.exists():
             # Another file is where the unfinished run would write: neither is touched.
             return self._with_free_output(path)
-        notice = (
-            "" if path == self.output else tr("An unfinished run is gone on with: {}").format(path)
-        )
+        notice = "" if path == self.output else tr("An unfinished run is resumed: {}").format(path)
         return replace(
             self,
             output=path,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from qgis.PyQt.QtCore import Qt, pyqtSignal
-from qgis.PyQt.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
+from qgis.PyQt.QtCore import pyqtSignal
+from qgis.PyQt.QtWidgets import QProgressBar, QPushButton, QWidget
 
 from geochg_qgis.formatting import progress_summary
 from geochg_qgis.i18n import tr
 from geochg_qgis.link.progress import RunProgress
+from geochg_qgis.panel.layouts import column_layout, plain_label, row_layout
 
 
 class RunWidget(QWidget):
@@ -23,28 +24,15 @@ class RunWidget(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.info = QLabel(self)
-        self.info.setWordWrap(True)
-        # Plain text: that of files and models must not become markup.
-        self.info.setTextFormat(Qt.TextFormat.PlainText)
-        self.info.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.info = plain_label(self, is_selectable=True)
         self.run_button = QPushButton(tr("Run"), self)
         self.run_button.setDefault(True)
         self.cancel_button = QPushButton(tr("Cancel"), self)
         self.bar = QProgressBar(self)
         self.bar.setRange(0, 1000)
-        self.status = QLabel(self)
-        self.status.setTextFormat(Qt.TextFormat.PlainText)
-        self.status.setWordWrap(True)
-        buttons = QHBoxLayout()
-        buttons.addWidget(self.run_button, 1)
-        buttons.addWidget(self.cancel_button)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.info)
-        layout.addLayout(buttons)
-        layout.addWidget(self.bar)
-        layout.addWidget(self.status)
+        self.status = plain_label(self)
+        buttons = row_layout(self.run_button, self.cancel_button)
+        column_layout(self, self.info, buttons, self.bar, self.status)
         self.run_button.clicked.connect(self.run)
         self.cancel_button.clicked.connect(self.cancel)
         self.set_running(False)

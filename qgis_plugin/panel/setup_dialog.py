@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from qgis.gui import QgsFileWidget
-from qgis.PyQt.QtCore import Qt, QTimer, pyqtSignal
+from qgis.PyQt.QtCore import QTimer, pyqtSignal
 from qgis.PyQt.QtWidgets import (
     QCheckBox,
     QDialog,
@@ -15,7 +15,6 @@ from qgis.PyQt.QtWidgets import (
     QFormLayout,
     QGroupBox,
     QHBoxLayout,
-    QLabel,
     QLineEdit,
     QPlainTextEdit,
     QProgressBar,
@@ -35,6 +34,7 @@ from geochg_qgis.link.installation import (
     size_mb,
 )
 from geochg_qgis.link.python_search import pythons_for_environments
+from geochg_qgis.panel.layouts import plain_label
 from geochg_qgis.panel.message_controller import MessageController
 from geochg_qgis.settings import own_environment, store_setting, stored_setting, this_system
 from geochg_qgis.tasks import BackgroundTask, start_unlisted
@@ -60,7 +60,7 @@ class SetupDialog(QDialog):
         self._target: Path | None = None
         self.setWindowTitle(tr("Set up geochg"))
         self.resize(640, 620)
-        self.python = _file_widget(self, tr("found by itself"))
+        self.python = _file_widget(self, tr("found automatically"))
         self.check_button = QPushButton(tr("Check and use"), self)
         self.base = _file_widget(self, "")
         self.folder = _file_widget(self, "")
@@ -75,9 +75,7 @@ class SetupDialog(QDialog):
         self.install_button = QPushButton(tr("Install"), self)
         self.cancel_button = QPushButton(tr("Cancel"), self)
         self.bar = QProgressBar(self)
-        self.status = QLabel(self)
-        self.status.setWordWrap(True)
-        self.status.setTextFormat(Qt.TextFormat.PlainText)
+        self.status = plain_label(self)
         self.output = QPlainTextEdit(self)
         self.output.setReadOnly(True)
         self.output.setMaximumBlockCount(5000)
@@ -119,8 +117,8 @@ class SetupDialog(QDialog):
 
             if not self._connection.release_folder(options.folder):
                 raise LinkError(
-                    tr("Something is under way in {}").format(options.folder),
-                    tr("wait until it is done, or cancel it, then install"),
+                    tr("Requests are still under way in {}").format(options.folder),
+                    tr("wait until they are done, or cancel them, then install"),
                 )
             python = install(options, send_line, task.isCanceled, this_system())
             return {"python_path": str(python)}
@@ -166,7 +164,7 @@ class SetupDialog(QDialog):
             hello.get("geochg"), hello.get("python"), ", ".join(models)
         )
         if not is_idle:
-            text += ". " + tr("What is under way ends with the worker it began with.")
+            text += ". " + tr("Requests under way are finished by the former worker.")
         self._show_status(text)
         self.ready.emit(hello)
 
@@ -230,8 +228,8 @@ class SetupDialog(QDialog):
         row.addWidget(self.check_button)
         install_group = QGroupBox(tr("Or install geochg into an environment of its own"), self)
         form = QFormLayout(install_group)
-        form.addRow(_label(tr("About {} MB, and more with CUDA.").format(SIZE_MB)))
-        form.addRow(tr("Made by"), self.base)
+        form.addRow(plain_label(self, tr("About {} MB, and more with CUDA.").format(SIZE_MB)))
+        form.addRow(tr("Made with"), self.base)
         form.addRow(tr("Folder"), self.folder)
         form.addRow(tr("Package"), self.package)
         form.addRow(tr("Proxy"), self.proxy)
@@ -247,11 +245,9 @@ class SetupDialog(QDialog):
         )
         log_button.clicked.connect(self._messages.open_log)
         dialog_buttons.rejected.connect(self.reject)
+        text = tr("geochg runs in a Python of its own; QGIS's Python is never touched.")
         layout = QVBoxLayout(self)
-        layout.addWidget(
-            _label(tr("geochg runs in a Python of its own; QGIS's Python is never touched."))
-        )
-        for widget in (use_group, install_group, self.bar, self.status):
+        for widget in (plain_label(self, text), use_group, install_group, self.bar, self.status):
             layout.addWidget(widget)
         layout.addWidget(self.output, 1)
         layout.addWidget(dialog_buttons)
@@ -261,9 +257,3 @@ def _file_widget(parent: QWidget, hint: str) -> QgsFileWidget:
     widget = QgsFileWidget(parent)
     widget.lineEdit().setPlaceholderText(hint)
     return widget
-
-
-def _label(text: str) -> QLabel:
-    label = QLabel(text)
-    label.setWordWrap(True)
-    return label

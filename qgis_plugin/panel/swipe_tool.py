@@ -6,10 +6,11 @@ from typing import Any
 
 from qgis.core import QgsProject, QgsRasterLayer
 from qgis.gui import QgsMapCanvas, QgsMapCanvasItem, QgsMapMouseEvent, QgsMapTool
-from qgis.PyQt.QtCore import QPoint, QPointF, QRectF, QSizeF, Qt, QTimer
+from qgis.PyQt.QtCore import QPoint, QPointF, QRectF, QSizeF, Qt
 from qgis.PyQt.QtGui import QColor, QKeyEvent, QPainter, QPen
 
 from geochg_qgis.i18n import tr
+from geochg_qgis.main_thread import single_shot_timer
 from geochg_qgis.panel.date_renderer import DateRenderer, single_date_settings
 
 _ABOVE_MAP = -1.0
@@ -37,10 +38,7 @@ class SwipeTool(QgsMapTool):
         self._item: SwipeItem | None = None
         self._former: QgsMapTool | None = None
         self.before, self.after = DateRenderer(self), DateRenderer(self)
-        self._render_timer = QTimer(self)
-        self._render_timer.setSingleShot(True)
-        self._render_timer.setInterval(0)
-        self._render_timer.timeout.connect(self._render)
+        self._render_timer = single_shot_timer(self, 0, self._render)
         for renderer in (self.before, self.after):
             renderer.rendered.connect(self._repaint)
         self.set_vertical(True)

@@ -1,6 +1,7 @@
 """`geochg ask` and the dialogue behind it."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -120,10 +121,11 @@ def test_an_endpoint_that_breaks_off_is_told_and_nothing_is_remembered(pair, ser
     assert not dialogue.exchanges
 
 
-def test_a_model_without_words_is_refused(pair):
+def test_a_model_without_words_is_refused(pair, monkeypatch):
     grid = options(model="marker", model_options={"location": "grid"})
     dialogue = open_dialogue(*pair, grid)
-    object.__setattr__(dialogue.model.capabilities, "tasks", frozenset())
+    few = replace(dialogue.model.backend_capabilities, tasks=frozenset())
+    monkeypatch.setattr(type(dialogue.model), "backend_capabilities", few)
     with pytest.raises(ModelError, match="cannot talk"):
         list(dialogue.ask("Is there a river?"))
 

@@ -205,3 +205,17 @@ def test_a_work_folder_that_is_new_or_its_own_is_taken(tmp_path, small, left):
     assert (
         json.loads((work / RECIPE_STATE).read_text())["batch_size"] == CompactOptions().batch_size
     )
+
+
+@pytest.mark.parametrize("state", [{}, {"a": [1, 2]}, [1]])
+def test_a_work_folder_that_does_not_tell_how_it_was_begun_is_refused(tmp_path, small, state):
+    from geochg.errors import GeochgError
+    from geochg.training.builtin.options import CompactOptions
+    from geochg.training.builtin.recipe import RECIPE_STATE, begin_recipe
+
+    (tmp_path / "frozen.safetensors").write_bytes(b"weights")
+    (tmp_path / RECIPE_STATE).write_text(json.dumps(state))
+    with pytest.raises(GeochgError, match=RECIPE_STATE) as caught:
+        begin_recipe(tmp_path, CompactOptions())
+    assert caught.value.exit_code == 2
+    assert "start anew" in caught.value.hint

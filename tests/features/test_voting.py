@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from rasterio.features import rasterize
 
 from geochg.features.cells import CellSettings, tile_result
-from geochg.features.voting import voted, voted_heat
+from geochg.features.voting import voted_heat, voted_results
 from geochg.geometry.grid_cells import grid_box
 from geochg.records import (
     GRID_CELLS,
@@ -62,7 +62,7 @@ def said(answers, layout=FOUR):
 def mapped(results, shape=(18, 18)):
     """Per class, the probability at each pixel that is mapped; 0 elsewhere."""
     found = defaultdict(lambda: np.zeros(shape))
-    for each in voted(results):
+    for each in voted_results(results):
         for cell in each.cells:
             inside = rasterize([cell.polygon], shape).astype(bool)
             assert not found[cell.class_name][inside].any()
@@ -128,7 +128,7 @@ def test_the_direction_is_that_of_most_probability():
         2: [on(box, probability=0.6)],
         3: [on(box, probability=0.6, change=Change.DISAPPEARED)],
     }
-    cells = [cell for each in voted(said(answers)) for cell in each.cells]
+    cells = [cell for each in voted_results(said(answers)) for cell in each.cells]
     assert {cell.change for cell in cells} == {Change.ALTERED}
     assert {round(cell.probability, 6) for cell in cells} == {0.675}
 
@@ -144,7 +144,7 @@ def test_a_piece_is_described_by_who_saw_it():
         2: [on((6, 12, 6, 12), probability=0.9), Caption("two", True), Counts({"road": 2})],
         3: [box, Caption("three", True), Counts({"road": 3})],
     }
-    found = list(voted(said(answers)))
+    found = list(voted_results(said(answers)))
     assert [dict(each.counts) for each in found] == [{}, {"road": 1}, {"road": 2}, {"road": 3}]
     captions = [{cell.caption for cell in each.cells} for each in found]
     assert captions == [{"one"}, {""}, {""}, {""}]
@@ -153,7 +153,7 @@ def test_a_piece_is_described_by_who_saw_it():
 
 def test_pieces_name_the_cell_of_their_own_tile():
     box = on((6, 12, 6, 12))
-    found = list(voted(said({index: [box] for index in range(4)})))
+    found = list(voted_results(said({index: [box] for index in range(4)})))
     assert [{name for cell in each.cells for name in cell.grid_cells} for each in found] == [
         {"center-center", "center-right", "bottom-center", "bottom-right"},
         {"center-left", "center-center", "bottom-left", "bottom-center"},
@@ -255,7 +255,7 @@ def test_results_stream_through():
             taken += 1
             yield result(window, on((window.core.row_start, window.core.row_stop, 0, 60)))
 
-    ahead = [taken - number for number, _ in enumerate(voted(coming()))]
+    ahead = [taken - number for number, _ in enumerate(voted_results(coming()))]
     assert len(ahead) == len(layout)
     assert max(ahead) <= 4 * per_row
 
@@ -263,4 +263,4 @@ def test_results_stream_through():
 def test_results_without_ballots_are_no_votes():
     plain = result(FOUR[0], Presence(False), settings=CellSettings())
     with pytest.raises(ValueError, match="did not vote"):
-        list(voted([plain]))
+        list(voted_results([plain]))

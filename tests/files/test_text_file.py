@@ -10,7 +10,7 @@ from geochg.datasets.locations import read_location_images
 from geochg.datasets.pairs import pair_files
 from geochg.errors import InputError
 from geochg.evaluation.predictions import json_lines
-from geochg.files.text_file import decoded, parsed_json, read_table, read_text, read_toml
+from geochg.files.text_file import decoded_text, parsed_json, read_table, read_text, read_toml
 from geochg.options import AnalyzeOptions
 from geochg.tasks.prompts import read_prompts
 from geochg.training.finetune.sweep import read_sweep
@@ -144,7 +144,7 @@ def test_what_is_no_toml(tmp_path, text):
 
 
 def test_lines_end_alike():
-    assert decoded(b"a\r\nb\rc\n\r\n") == "a\nb\nc\n\n"
+    assert decoded_text(b"a\r\nb\rc\n\r\n") == "a\nb\nc\n\n"
 
 
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le"])

@@ -52,7 +52,7 @@ def pair(make_raster):
         return [
             make_raster(
                 f"{name}-{kind}.tif",
-                np.ascontiguousarray(turn.inverse.applied(pixels)),
+                np.ascontiguousarray(turn.inverse.turned_pixels(pixels)),
                 transform=grid.transform,
             )
             for name, pixels in zip("abc", values or scene(), strict=False)
@@ -105,7 +105,7 @@ def test_the_heatmap_lies_on_the_before_raster_pixel_on_pixel(pair, turn, tmp_pa
         with rasterio.open(path) as heat, rasterio.open(before) as raster:
             assert heat.transform.almost_equals(raster.transform)
             assert heat.shape == raster.shape
-            found[name] = one.applied(heat.read(1))
+            found[name] = one.turned_pixels(heat.read(1))
     assert (found["twin"] == found["turned"]).all()
 
 

@@ -315,7 +315,7 @@ def test_one_band_is_shown_as_grey(folder):
 def test_without_a_dense_head_the_words_tell_all(tmp_path):
     model = load(save(tiny_model(tiny_config(vit=True)), tmp_path), DeltaVLMOptions())
     assert model.capabilities.location == "grid"
-    assert DeltaVLMModel.capabilities.location == "mask"
+    assert DeltaVLMModel.backend_capabilities.location == "mask"
     answers = model.answer([tile()], [ask(Task.LOCATE), ask(Task.PRESENCE)])[0]
     assert all(isinstance(answer, Unparsed | Locations | Presence) for answer in answers)
 

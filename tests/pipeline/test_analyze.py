@@ -20,7 +20,7 @@ from geochg.errors import CancelledRunError, InputError, OptionError, RunError, 
 from geochg.events import Notice, Progress
 from geochg.options import Geometry
 from geochg.pipeline.outputs import Outputs
-from geochg.tiling.date import DateReader
+from geochg.tiling.date_reader import DateReader
 
 pytestmark = pytest.mark.usefixtures("marker_plugin")
 

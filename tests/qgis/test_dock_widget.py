@@ -326,13 +326,13 @@ def test_another_model_or_pair_begins_a_talk_of_its_own(dock, qtbot, errors, pai
     told = dock.ask.subject_label.text()
     assert "cva" in told
     assert "dubai_2015 → dubai_2018, irmad" in told
-    assert "new talk" in told
+    assert "new conversation" in told
     assert dock.ask.transcript.toPlainText().count(">") == 1
     second = asked(dock, qtbot)
     assert errors == []
     assert len(first) == len(second) == 1
     assert dock.ask.places.count() == 2
-    assert "new talk" not in dock.ask.subject_label.text()
+    assert "new conversation" not in dock.ask.subject_label.text()
     # Turned round, it is another pair.
     dock.pair.before.setLayer(pair[1])
     dock.pair.after.setLayer(pair[0])

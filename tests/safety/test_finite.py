@@ -64,6 +64,7 @@ def test_probabilities_pass(make, value):
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, 2.0])
 def test_a_talk_is_not_answered_from_numbers_that_are_none(monkeypatch, value):
+    from geochg.models.chat.converse import converse
     from geochg.models.detectors.cva import CvaModel
 
     facts = PairFacts(("red", "green", "blue"), 1.0, "uint8")
@@ -74,7 +75,7 @@ def test_a_talk_is_not_answered_from_numbers_that_are_none(monkeypatch, value):
         lambda self, tiles, questions: [[outlines(value) for _ in questions] for _ in tiles],
     )
     with pytest.raises(RunError, match="no answer: the model gave"):
-        list(model.converse(TILE, facts, [], "What changed?"))
+        list(converse(model, TILE, facts, [], "What changed?"))
 
 
 def test_what_has_no_numbers_passes():

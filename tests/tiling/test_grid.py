@@ -7,6 +7,7 @@ from pyproj import Transformer
 
 from geochg.errors import InputError, OptionError
 from geochg.records import PixelWindow
+from geochg.tiling.footprints import footprint, pixel_polygon
 from geochg.tiling.grid import (
     Lattice,
     common_grid,
@@ -14,7 +15,6 @@ from geochg.tiling.grid import (
     pixel_area_m2,
     shared_lattice,
 )
-from geochg.tiling.placing import footprint, pixel_polygon
 
 UTM = GeoBox((200, 300), Affine(10, 0, 500_000, 0, -10, 5_000_000), "EPSG:32633")
 

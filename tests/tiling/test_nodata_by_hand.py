@@ -8,7 +8,7 @@ import geochg
 from geochg.errors import OptionError
 from geochg.options import AnalyzeOptions, DateOptions
 from geochg.records import PixelWindow
-from geochg.tiling.date import DatePlan, DateReader
+from geochg.tiling.date_reader import DatePlan, DateReader
 from geochg.tiling.pair import open_pair
 from geochg.tiling.read import PairReader
 from geochg.tiling.source import read_source

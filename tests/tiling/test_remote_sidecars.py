@@ -11,7 +11,7 @@ from rasters import texture
 
 from geochg.options import AnalyzeOptions
 from geochg.records import PixelWindow
-from geochg.tiling.date import DateReader
+from geochg.tiling.date_reader import DateReader
 from geochg.tiling.gdal import gdal_settings
 from geochg.tiling.pair import open_pair
 from geochg.tiling.source import open_source

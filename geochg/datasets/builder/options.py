@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from geochg.datasets.captions.truth import CLASS_NAMES
 from geochg.errors import OptionError
-from geochg.options import MOST_TILE_PX, AlignMode, Options
+from geochg.options import MOST_TILE_PX, AlignMode, Options, check_tiles
 
 LEVIR_MCI = ("128=road", "255=building")
 """How the masks of LEVIR-MCI are coded."""
@@ -16,7 +16,7 @@ LEVIR_MCI = ("128=road", "255=building")
 
 @dataclass(frozen=True)
 class BuildOptions(Options):
-    """How pairs become rows.
+    """Options of turning pairs into rows.
 
     Attributes:
         coding: `value=class` for each value of the masks; 0 is no change. For vectors, values of
@@ -65,11 +65,7 @@ class BuildOptions(Options):
 
     def __post_init__(self) -> None:
         _require(self.tile_size_px >= 3, f"tile size {self.tile_size_px} px", "at least 3")
-        _require(
-            0 <= self.overlap_px < self.tile_size_px,
-            f"overlap {self.overlap_px} px",
-            "at least zero and below the tile size",
-        )
+        check_tiles(self.tile_size_px, self.overlap_px)
         fits = len(self.shares) == 3 and all(0 <= share <= 1 for share in self.shares)
         _require(
             fits and abs(sum(self.shares) - 1) < 1e-6,
@@ -96,7 +92,8 @@ def class_coding(coding: Sequence[str]) -> dict[str, int]:
         value, separator, name = (part.strip() for part in entry.rpartition("="))
         if not separator or not value or name not in CLASS_NAMES[1:]:
             raise OptionError(
-                f"the class {entry!r}", f"write VALUE=CLASS; classes: {', '.join(CLASS_NAMES[1:])}"
+                f"{entry!r} gives no class of masks",
+                f"write VALUE=CLASS; classes: {', '.join(CLASS_NAMES[1:])}",
             )
         if value in indexes or value == "0":
             raise OptionError(

@@ -63,7 +63,7 @@ class RasterScene(MaskedScene):
     allow_remote: bool = False
 
     def tiles(self, windows: Sequence[TileWindow]) -> Iterator[MaskedTile]:
-        """As `Scene.tiles`; both dates are stretched for display as `analyze` does."""
+        """The tiles of some windows, in order, both dates stretched as `analyze` does."""
         from geochg.tiling.gdal import gdal_settings
         from geochg.tiling.preparation import prepare
         from geochg.tiling.read import read_ahead
@@ -232,7 +232,7 @@ class _Polygons:
 def _pixel_shape(row: Mapping[str, Any], frame: Any, grid: GeoBox) -> Any:  # noqa: ANN401
     from odc.geo.crs import CRS
 
-    from geochg.tiling.placing import pixel_polygon
+    from geochg.tiling.footprints import pixel_polygon
 
     return pixel_polygon(row[frame.geometry.name], CRS(frame.crs), grid, segments=_SEGMENTS)
 

@@ -1,23 +1,23 @@
-"""What can be said of a pair in words and numbers, read off its masks."""
+"""Facts about the changes of a pair, read off its masks."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from geochg.datasets.captions.truth import CLASS_NAMES, DIRECTIONS, MaskTruth, count_contours
-from geochg.records import CELL_AREA_SHARE, GRID_CELLS, Change, Counts, GridCell, Locations
+from geochg.geometry.grid_cells import changed_cells
+from geochg.records import Change, Counts, GridCell, Locations
 from geochg.tasks.lexicon import ASKED
 
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """One class that changed in one direction.
+    """The changes of one class in one direction.
 
     Attributes:
-        class_name: What changed.
+        class_name: The class.
         change: Direction of the change; None where it is not known.
         number: Number of contours.
         cells: Cells of the 3x3 grid in which more than 5 % of the pixels changed so.
@@ -36,7 +36,7 @@ class Fact:
 
 
 def mask_facts(truth: MaskTruth) -> tuple[Fact, ...]:
-    """All that changed, largest first."""
+    """The facts of a pair, largest change first."""
     facts = []
     for (name, change), number in truth.counts.items():
         mask = (truth.classes == CLASS_NAMES.index(name)) & (
@@ -45,19 +45,9 @@ def mask_facts(truth: MaskTruth) -> tuple[Fact, ...]:
         rows, cols = (axis / max(mask.shape[0] - 1, 1) for axis in np.nonzero(mask))
         middle = float(rows.mean()), float(cols.mean())
         spread = float(np.hypot(rows - middle[0], cols - middle[1]).mean())
-        facts.append(Fact(name, change, number, cells_of(mask), float(mask.mean()), middle, spread))
+        cells = changed_cells(mask)
+        facts.append(Fact(name, change, number, cells, float(mask.mean()), middle, spread))
     return tuple(sorted(facts, key=lambda fact: -fact.share))
-
-
-def cells_of(mask: NDArray[np.bool_]) -> tuple[GridCell, ...]:
-    """Cells of the 3x3 grid in which more than 5 % of a mask's pixels are set, in raster order."""
-    rows, cols = ((side * np.arange(4)) // 3 for side in mask.shape)
-    return tuple(
-        cell
-        for cell in GRID_CELLS
-        if mask[rows[cell.row] : rows[cell.row + 1], cols[cell.col] : cols[cell.col + 1]].mean()
-        > CELL_AREA_SHARE
-    )
 
 
 def class_counts(truth: MaskTruth, class_names: tuple[str, ...] = ASKED) -> Counts:
@@ -77,7 +67,7 @@ def class_cells(truth: MaskTruth, class_names: tuple[str, ...] = ASKED) -> Locat
     """Changed cells of each class, each with probability 1."""
     return Locations(
         {
-            name: dict.fromkeys(cells_of(truth.classes == CLASS_NAMES.index(name)), 1.0)
+            name: dict.fromkeys(changed_cells(truth.classes == CLASS_NAMES.index(name)), 1.0)
             for name in _known_classes(truth, class_names)
         }
     )

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from geochg.geometry.grid_cells import thirds
 from geochg.geometry.hysteresis import changed_pixels
 from geochg.records import (
     CELL_AREA_SHARE,
@@ -152,16 +153,16 @@ def _found(observed: Observed, words: Sequence[str]) -> list[_Found]:
     outlines = changed_pixels(observed.outlines, observed.valid)
     if outlines is None:
         return []
-    zones = _zones(observed.valid)
-    changed = outlines.changed & _named_cells(words)[zones]
-    valid_px = np.bincount(zones[observed.valid], minlength=9)
+    cell_of = _cells_of_pixels(observed.valid)
+    changed = outlines.changed & _named_cells(words)[cell_of]
+    valid_px = np.bincount(cell_of[observed.valid], minlength=9)
     found = []
     for index, channel in enumerate(outlines.channels):
         where = changed & (outlines.channel == index)
         count_px = int(np.count_nonzero(where))
         if count_px <= _LEAST_SHARE * observed.shown_px:
             continue
-        inside = np.bincount(zones[where], minlength=9)
+        inside = np.bincount(cell_of[where], minlength=9)
         cells = np.flatnonzero(inside > CELL_AREA_SHARE * np.maximum(valid_px, 1))
         if not len(cells):
             cells = np.array([inside.argmax()])
@@ -182,16 +183,18 @@ def _named_cells(words: Sequence[str]) -> NDArray[np.bool_]:
     )
 
 
-def _zones(valid: NDArray[np.bool_]) -> NDArray[np.intp]:
+def _cells_of_pixels(valid: NDArray[np.bool_]) -> NDArray[np.intp]:
     """`(height, width)` index into `GRID_CELLS`: thirds of what is valid, not of its padding."""
-    row, col = (_thirds(np.any(valid, axis=axis)) for axis in (1, 0))
+    row, col = (_axis_cells(np.any(valid, axis=axis)) for axis in (1, 0))
     return row[:, None] * 3 + col
 
 
-def _thirds(there: NDArray[np.bool_]) -> NDArray[np.intp]:
-    places = np.flatnonzero(there)
-    first, last = (places[0], places[-1]) if len(places) else (0, len(there) - 1)
-    return ((np.arange(len(there)) - first) * 3 // (last - first + 1)).clip(0, 2)
+def _axis_cells(is_valid: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """`(length,)` row or column of the 3x3 grid, 0 to 2, of each pixel along an axis."""
+    valid = np.flatnonzero(is_valid)
+    first, last = (int(valid[0]), int(valid[-1])) if len(valid) else (0, len(is_valid) - 1)
+    edges = thirds(first, last - first + 1)
+    return np.searchsorted(edges[1:3], np.arange(len(is_valid)), side="right")
 
 
 def _goes_with(channel: Channel, words: Sequence[str]) -> bool:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from math import isnan
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, Self
 
+from geochg.geometry.grid_cells import cell_slices
 from geochg.models.base import Capabilities, ChangeModel, ModelIdentity
 from geochg.models.chat.conversation import NUMBERLESS, unchanged
 from geochg.models.clip.classes import LandClass, read_classes, usual_classes
 from geochg.models.clip.options import ClipOptions
 from geochg.models.clip.scoring import Seen, located, probability, score_at
 from geochg.models.detectors.sentences import NO_CHANGE
-from geochg.options import Dtype, Options
+from geochg.options import Dtype
 from geochg.records import (
     GRID_CELLS,
     Answer,
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from geochg.models.clip.encoder import Encoder
 
 
-class ClipModel(ChangeModel):
+class ClipModel(ChangeModel[ClipOptions]):
     """A CLIP or SigLIP that tells each date of a tile apart as kinds of ground.
 
     The change score is the sum of the absolute differences between the probabilities of the two
@@ -43,16 +43,15 @@ class ClipModel(ChangeModel):
     change with threshold optimisation). Of a changed tile the nine cells are looked at likewise.
     """
 
-    name: ClassVar[str] = "clip"
-    summary: ClassVar[str] = "CLIP or SigLIP, which tells kinds of ground apart: folder or hub id"
-    capabilities: ClassVar[Capabilities] = Capabilities(
+    name = "clip"
+    summary = "CLIP or SigLIP, which tells kinds of ground apart: folder or hub id"
+    backend_capabilities = Capabilities(
         tasks=frozenset({Task.PRESENCE, Task.LOCATE, Task.CAPTION}),
         location="grid",
         pixels="display",
         bands="rgb",
         batch_tiles=32,
     )
-    options_type: ClassVar[type[Options]] = ClipOptions
 
     def __init__(
         self,
@@ -67,12 +66,12 @@ class ClipModel(ChangeModel):
         self._identity = identity
 
     @classmethod
-    def load(cls, source: str, options: Options, device: str) -> Self:
+    def load(cls, source: str, options: ClipOptions, device: str) -> Self:
         """Loads a model folder; see `ChangeModel.load`.
 
         Args:
             source: A folder, or a hub id such as `owner/name`.
-            options: `ClipOptions`.
+            options: Of the backend.
             device: See `ChangeModel.load`.
 
         Raises:
@@ -83,7 +82,6 @@ class ClipModel(ChangeModel):
         from geochg.models.devices import torch_device
         from geochg.models.hub import find_folder
 
-        assert isinstance(options, ClipOptions)
         classes = (
             read_classes(Path(options.classes).expanduser()) if options.classes else usual_classes()
         )
@@ -104,9 +102,8 @@ class ClipModel(ChangeModel):
         return cls(encoder, classes, options, identity)
 
     @classmethod
-    def presence_options(cls, options: Options, probability: float) -> Mapping[str, Any]:
+    def presence_options(cls, options: ClipOptions, probability: float) -> Mapping[str, Any]:
         """The threshold whose score has this probability; see `ChangeModel.presence_options`."""
-        assert isinstance(options, ClipOptions)
         return {"threshold": score_at(probability, options.threshold)}
 
     @property
@@ -159,18 +156,9 @@ class ClipModel(ChangeModel):
 
 
 def _valid_cells(tile: Tile) -> list[GridCell]:
-    return [cell for cell in GRID_CELLS if tile.valid[_slices(tile, cell)].any()]
+    return [cell for cell in GRID_CELLS if tile.valid[cell_slices(tile.valid.shape, cell)].any()]
 
 
 def _crops(tile: Tile, cell: GridCell) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    part = _slices(tile, cell)
+    part = cell_slices(tile.valid.shape, cell)
     return tile.before[:, *part], tile.after[:, *part]
-
-
-def _slices(tile: Tile, cell: GridCell) -> tuple[slice, slice]:
-    """Where a cell lies in the read window; 256 px are cut at 85 and 171, as features are."""
-    rows, cols = (
-        [slice(*edges) for edges in pairwise(round(size * third / 3) for third in range(4))]
-        for size in tile.valid.shape
-    )
-    return rows[cell.row], cols[cell.col]

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 PICTURES_AT_ONCE = 64
 """At most; fewer where memory does not take them."""
 
+LEAST_SCALE, MOST_SCALE = 2.0, 1e4
+"""Of likenesses, which lie between -1 and 1, before they become probabilities: trained models have
+14 to about 120. With less all pictures show all classes alike."""
+
 
 class Encoder:
     """A CLIP or SigLIP with the texts that its pictures are compared with.
@@ -34,6 +38,8 @@ class Encoder:
         self.model = model
         self.processor = processor
         self.texts = texts
+        # In half precision it could overflow.
+        self.scale = float(model.logit_scale.detach().cpu().double().exp())
         self._batches = FittingBatches(PICTURES_AT_ONCE)
 
     @torch.inference_mode()
@@ -72,7 +78,7 @@ class Encoder:
         pixels = pixels.to(self.model.device, self.model.dtype)
         features = _unit(self.model.get_image_features(pixel_values=pixels).pooler_output)
         # SigLIP's bias is the same for all classes and falls out.
-        logits = self.model.logit_scale.exp().float() * (features @ self.texts.T)
+        logits = self.scale * (features @ self.texts.T)
         return list(logits.cpu().double().softmax(dim=-1).numpy())
 
 

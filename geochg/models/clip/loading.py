@@ -14,7 +14,13 @@ import torch
 from geochg.errors import GeochgError, ModelError
 from geochg.models.blind_models import refuse_same, unlike_pictures
 from geochg.models.clip.classes import LandClass
-from geochg.models.clip.encoder import Encoder, TextForm, text_embeddings
+from geochg.models.clip.encoder import (
+    LEAST_SCALE,
+    MOST_SCALE,
+    Encoder,
+    TextForm,
+    text_embeddings,
+)
 from geochg.models.hub import hub_off
 from geochg.models.library_logs import quietly
 from geochg.models.model_files import fingerprint, first_line, saved_json, weight_files
@@ -96,6 +102,12 @@ def open_encoder(folder: Path, wanted: Wanted) -> Encoder:
         if not torch.isfinite(texts).all():
             raise ModelError(f"the model in {folder} gives no finite numbers for texts", HINT)
         encoder = Encoder(model, processor, texts)
+        if not LEAST_SCALE <= encoder.scale <= MOST_SCALE:
+            raise ModelError(
+                f"the model in {folder} scales likenesses by {encoder.scale:.3g} (logit_scale), "
+                f"where {LEAST_SCALE:g} to {MOST_SCALE:,.0f} makes sense",
+                HINT,
+            )
         try:
             refuse_same(encoder.probabilities(unlike_pictures()))
         except GeochgError:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -20,7 +20,6 @@ from geochg.models.deltavlm.options import DeltaVLMOptions
 from geochg.models.deltavlm.postprocessing import OutlineMaker
 from geochg.models.devices import torch_device
 from geochg.models.pretrained import FirstUse
-from geochg.options import Options
 from geochg.records import (
     Answer,
     Dialogue,
@@ -47,7 +46,7 @@ LARGE_PARAMETERS = 1_000_000_000
 """Models above this run in half precision on a GPU; smaller ones give the same everywhere."""
 
 
-class DeltaVLMModel(ChangeModel):
+class DeltaVLMModel(ChangeModel[DeltaVLMOptions]):
     """A DeltaVLM: the released one converted, or one trained with geochg.
 
     Each pair is encoded once. Where the model has a dense head, that answers location, and
@@ -55,9 +54,9 @@ class DeltaVLMModel(ChangeModel):
     shows change (and for free questions); the others get the fixed answers that mean no change.
     """
 
-    name: ClassVar[str] = "deltavlm"
-    summary: ClassVar[str] = "DeltaVLM, a change vision-language model: a folder or a hub id"
-    capabilities: ClassVar[Capabilities] = Capabilities(
+    name = "deltavlm"
+    summary = "DeltaVLM, a change vision-language model: a folder or a hub id"
+    backend_capabilities = Capabilities(
         tasks=frozenset(Task),
         location="mask",
         pixels="display",
@@ -67,7 +66,6 @@ class DeltaVLMModel(ChangeModel):
         survey_is_optional=True,
         asked_in_words=frozenset(Task) - {Task.PRESENCE, Task.LOCATE},
     )
-    options_type: ClassVar[type[Options]] = DeltaVLMOptions
 
     def __init__(
         self,
@@ -85,18 +83,22 @@ class DeltaVLMModel(ChangeModel):
         self.scene: Scene | None = None
         self._resolution_m: float | None = None
         self._infrared: int | None = None
-        if self.detector is None:
-            # What this model can do stands above what the class can.
-            self.capabilities = replace(  # type: ignore[misc]
-                type(self).capabilities,
-                location="grid",
-                clues=True,
-                surveys=False,
-                asked_in_words=frozenset(Task),
-            )
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Without a dense head it names cells of the grid, and is asked for everything in words."""
+        if self.detector is not None:
+            return self.backend_capabilities
+        return replace(
+            self.backend_capabilities,
+            location="grid",
+            clues=True,
+            surveys=False,
+            asked_in_words=frozenset(Task),
+        )
 
     @classmethod
-    def presence_options(cls, options: Options, probability: float) -> Mapping[str, Any]:
+    def presence_options(cls, options: DeltaVLMOptions, probability: float) -> Mapping[str, Any]:
         """The least probability of a changed pixel; see `ChangeModel.presence_options`."""
         return {"threshold": probability}
 
@@ -116,12 +118,12 @@ class DeltaVLMModel(ChangeModel):
         return cls(TorchVision(model, processor), lambda: speaker, options, identity)
 
     @classmethod
-    def load(cls, source: str, options: Options, device: str) -> Self:
+    def load(cls, source: str, options: DeltaVLMOptions, device: str) -> Self:
         """Loads a model folder; see `ChangeModel.load`.
 
         Args:
             source: A folder, or a hub id such as `owner/name`.
-            options: `DeltaVLMOptions`.
+            options: Of the backend.
             device: See `ChangeModel.load`.
 
         Raises:
@@ -130,7 +132,6 @@ class DeltaVLMModel(ChangeModel):
         """
         from geochg.models.hub import find_folder
 
-        assert isinstance(options, DeltaVLMOptions)
         opened = cls.open(find_folder(source, cls.name), f"{cls.name}:{source}", options, device)
         # A folder that is no good is refused now, not at the first change.
         _ = opened.speaker

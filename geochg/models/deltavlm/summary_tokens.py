@@ -8,6 +8,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from geochg.geometry.grid_cells import thirds
 from geochg.models.deltavlm.dense_head import COVERS, KINDS, DenseOutput
 
 GRID = 3
@@ -58,13 +59,11 @@ class DenseSummary(nn.Module):
 
 def _cells(layers: Tensor, reduced: Callable[..., Tensor]) -> Tensor:
     """`(batch, 9, channels)`: each cell's mean, maximum or sum of `(batch, channels, h, w)`."""
-    rows, cols = (_thirds(size) for size in layers.shape[-2:])
+    rows, cols = (_slices(size) for size in layers.shape[-2:])
     parts = [layers[:, :, row, col] for row in rows for col in cols]
     return torch.stack([reduced(part, (2, 3)) for part in parts], dim=1)
 
 
-def _thirds(size: int) -> list[slice]:
-    # Rounded without fractions, so that it exports.
-    edges = [(2 * size * third + GRID) // (2 * GRID) for third in range(GRID + 1)]
+def _slices(size: int) -> list[slice]:
     # A map of fewer than three pixels gives neighbouring cells the same pixel.
-    return [slice(a, max(b, a + 1)) for a, b in pairwise(edges)]
+    return [slice(a, max(b, a + 1)) for a, b in pairwise(thirds(0, size))]

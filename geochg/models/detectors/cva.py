@@ -7,23 +7,21 @@ from typing import TYPE_CHECKING, ClassVar
 from geochg.models.detectors.options import CvaOptions
 from geochg.models.detectors.standardise import standardised_difference
 from geochg.models.detectors.statistical import StatisticalModel
-from geochg.options import Options
 
 if TYPE_CHECKING:
     from geochg.models.detectors.difference import LinearDifference
     from geochg.models.detectors.sample import PixelSample
 
 
-class CvaModel(StatisticalModel):
+class CvaModel(StatisticalModel[CvaOptions]):
     """Change vector analysis (Malila 1980) on bands standardised for each date.
 
     The change vector is the difference of the dates' standardised bands; its strength is the root
     mean square over the bands, in standard deviations of the scene.
     """
 
-    name: ClassVar[str] = "cva"
-    summary: ClassVar[str] = "change vector analysis on standardised bands; no weights"
-    options_type: ClassVar[type[Options]] = CvaOptions
+    name = "cva"
+    summary = "change vector analysis on standardised bands; no weights"
     algorithm_version: ClassVar[int] = 1
 
     def floor(self, difference: LinearDifference) -> float:

@@ -13,7 +13,6 @@ from geochg.models.detectors.options import IrmadOptions
 from geochg.models.detectors.standardise import standardised_difference
 from geochg.models.detectors.statistical import StatisticalModel
 from geochg.models.detectors.threshold import FALSE_ALARM, noise_quantile
-from geochg.options import Options
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,16 +32,15 @@ LEAST_NOISE = 0.02
 """Noise of a MAD variate in standard deviations of its canonical variates, at the least."""
 
 
-class IrmadModel(StatisticalModel):
+class IrmadModel(StatisticalModel[IrmadOptions]):
     """IR-MAD after Nielsen 2007 (IEEE TIP 16(2), 463-478).
 
     The answers do not change when a band of either date is rescaled or shifted. `irmad_difference`
     says what is computed.
     """
 
-    name: ClassVar[str] = "irmad"
-    summary: ClassVar[str] = "iteratively reweighted multivariate alteration detection; no weights"
-    options_type: ClassVar[type[Options]] = IrmadOptions
+    name = "irmad"
+    summary = "iteratively reweighted multivariate alteration detection; no weights"
     algorithm_version: ClassVar[int] = 1
 
     def floor(self, difference: LinearDifference) -> float:
@@ -55,7 +53,6 @@ class IrmadModel(StatisticalModel):
         Raises:
             ModelError: If one date is constant in all bands and the other is not.
         """
-        assert isinstance(self.options, IrmadOptions)
         return irmad_difference(sample.before, sample.after, self.options.max_iterations)
 
 

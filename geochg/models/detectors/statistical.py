@@ -7,7 +7,7 @@ import json
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Self, cast
+from typing import TYPE_CHECKING, ClassVar, Self, TypeVar
 
 import numpy as np
 
@@ -20,7 +20,6 @@ from geochg.models.detectors.sentences import NO_CHANGE, sentence
 from geochg.models.detectors.smooth import smoothed
 from geochg.models.detectors.spectral import CHANNELS, CoverScores, cover_bands, fit_cover, kinds
 from geochg.models.detectors.threshold import Cut, effective_dof, fit_cut, fixed_cut
-from geochg.options import Options
 from geochg.records import (
     Answer,
     Caption,
@@ -36,6 +35,8 @@ from geochg.records import (
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+DetectorOptionsT = TypeVar("DetectorOptionsT", bound=StatisticalOptions)
 
 MIN_SAMPLE_PIXELS = 64
 """Fewer valid pixels than this in the sample are nothing to learn statistics from."""
@@ -83,7 +84,7 @@ class TileChange:
     valid_px: int
 
 
-class StatisticalModel(ChangeModel):
+class StatisticalModel(ChangeModel[DetectorOptionsT]):
     """Base of the backends that learn a linear difference from the pair itself.
 
     `survey` fits it on a bounded sample (`sample_pixels`); `answer` applies it, averages the
@@ -92,7 +93,7 @@ class StatisticalModel(ChangeModel):
     probability with the cut found by `fit_cut`. No tile knows of another.
     """
 
-    capabilities: ClassVar[Capabilities] = Capabilities(
+    backend_capabilities = Capabilities(
         tasks=frozenset({Task.CAPTION, Task.PRESENCE, Task.LOCATE}),
         location="mask",
         pixels="values",
@@ -103,12 +104,12 @@ class StatisticalModel(ChangeModel):
     algorithm_version: ClassVar[int]
     """Goes up when the same settings give other answers."""
 
-    def __init__(self, options: StatisticalOptions) -> None:
+    def __init__(self, options: DetectorOptionsT) -> None:
         self.options = options
         self.statistics: PairStatistics | None = None
 
     @classmethod
-    def load(cls, source: str, options: Options, device: str) -> Self:
+    def load(cls, source: str, options: DetectorOptionsT, device: str) -> Self:
         """Makes the model ready; see `ChangeModel.load`.
 
         Raises:
@@ -118,7 +119,7 @@ class StatisticalModel(ChangeModel):
             raise ModelError(f"{cls.name} has no weights: {source!r}", f"write --model {cls.name}")
         if device not in ("auto", "cpu"):
             raise ModelError(f"{cls.name} does not run on {device!r}", "write --device cpu")
-        return cls(cast(StatisticalOptions, options))
+        return cls(options)
 
     @property
     def identity(self) -> ModelIdentity:

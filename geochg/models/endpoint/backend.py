@@ -11,7 +11,7 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import ClassVar, Self
+from typing import Self
 
 from geochg.errors import RunError
 from geochg.models.base import Capabilities, ChangeModel, ModelIdentity
@@ -21,7 +21,6 @@ from geochg.models.endpoint.chat import Chat, Key, Message
 from geochg.models.endpoint.options import EndpointOptions
 from geochg.models.endpoint.reply import NoAnswerError
 from geochg.models.images import data_uri
-from geochg.options import Options
 from geochg.records import (
     Exchange,
     PairFacts,
@@ -35,14 +34,12 @@ SILENT_REQUESTS = 3
 """After so many requests in a row without any answer, it is asked whether the endpoint is there."""
 
 
-class EndpointModel(ChangeModel):
+class EndpointModel(ChangeModel[EndpointOptions]):
     """A model behind an endpoint; its answers in words go through the parsers."""
 
-    name: ClassVar[str] = "openai"
-    summary: ClassVar[str] = (
-        "a model behind an OpenAI-compatible endpoint: http://host:port/v1#name"
-    )
-    capabilities: ClassVar[Capabilities] = Capabilities(
+    name = "openai"
+    summary = "a model behind an OpenAI-compatible endpoint: http://host:port/v1#name"
+    backend_capabilities = Capabilities(
         tasks=frozenset(Task),
         location="grid",
         pixels="display",
@@ -51,26 +48,24 @@ class EndpointModel(ChangeModel):
         clues=True,
         asked_in_words=frozenset(Task),
     )
-    options_type: ClassVar[type[Options]] = EndpointOptions
 
     def __init__(self, chat: Chat, options: EndpointOptions) -> None:
         self.chat = chat
         self.options = options
 
     @classmethod
-    def load(cls, source: str, options: Options, device: str) -> Self:
+    def load(cls, source: str, options: EndpointOptions, device: str) -> Self:
         """Asks the endpoint whether it has the model; see `ChangeModel.load`.
 
         Args:
             source: `http://host:port/v1#name`.
-            options: `EndpointOptions`.
+            options: Of the backend.
             device: Of no matter here.
 
         Raises:
             ModelError: If the address makes no sense, nothing answers there, the key is refused,
                 or there is no such model.
         """
-        assert isinstance(options, EndpointOptions)
         chat = Chat.open(
             Address.parse(source),
             Key(options.key_variable, os.environ.get(options.key_variable, "").strip()),

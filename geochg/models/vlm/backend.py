@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from geochg.errors import RunError
 from geochg.models.base import Capabilities, ChangeModel, ModelIdentity
@@ -12,7 +12,7 @@ from geochg.models.chat.conversation import spoken_pieces
 from geochg.models.memory import FittingBatches, is_out_of_memory
 from geochg.models.pretrained import FirstUse
 from geochg.models.vlm.options import AnswerForm, VlmOptions
-from geochg.options import Dtype, Options, Quantize
+from geochg.options import Dtype, Quantize
 from geochg.records import Exchange, PairFacts, Question, Task, Tile, TileAnswers
 
 if TYPE_CHECKING:
@@ -24,18 +24,16 @@ if TYPE_CHECKING:
 _BITS = {Quantize.FOUR: 4, Quantize.EIGHT: 8}
 
 
-class VlmModel(ChangeModel):
+class VlmModel(ChangeModel[VlmOptions]):
     """A vision-language model that was made to talk about pictures or videos.
 
     Each tile is looked at once for all questions, and only tiles that changed are asked more than
     whether they did.
     """
 
-    name: ClassVar[str] = "vlm"
-    summary: ClassVar[str] = (
-        "a vision-language model of transformers (LLaVA, Qwen-VL and more): folder or hub id"
-    )
-    capabilities: ClassVar[Capabilities] = Capabilities(
+    name = "vlm"
+    summary = "a vision-language model of transformers (LLaVA, Qwen-VL and more): folder or hub id"
+    backend_capabilities = Capabilities(
         tasks=frozenset(Task),
         location="grid",
         pixels="display",
@@ -44,7 +42,6 @@ class VlmModel(ChangeModel):
         clues=True,
         asked_in_words=frozenset(Task),
     )
-    options_type: ClassVar[type[Options]] = VlmOptions
 
     def __init__(self, engine: Engine[Any], options: VlmOptions, identity: ModelIdentity) -> None:
         self.engine = engine
@@ -54,12 +51,12 @@ class VlmModel(ChangeModel):
         self._first_use = FirstUse(identity.id)
 
     @classmethod
-    def load(cls, source: str, options: Options, device: str) -> Self:
+    def load(cls, source: str, options: VlmOptions, device: str) -> Self:
         """Loads a model folder; see `ChangeModel.load`.
 
         Args:
             source: A folder, or a hub id such as `owner/name`.
-            options: `VlmOptions`.
+            options: Of the backend.
             device: See `ChangeModel.load`.
 
         Raises:
@@ -73,7 +70,6 @@ class VlmModel(ChangeModel):
         from geochg.models.pretrained import opening_told
         from geochg.models.vlm.loading import HINT, How, open_vlm
 
-        assert isinstance(options, VlmOptions)
         folder = find_folder(source, cls.name, options.revision)
         place = torch_device(device)
         how = How(
@@ -94,9 +90,8 @@ class VlmModel(ChangeModel):
         return cls(engine, options, identity)
 
     @classmethod
-    def presence_options(cls, options: Options, probability: float) -> Mapping[str, Any]:
+    def presence_options(cls, options: VlmOptions, probability: float) -> Mapping[str, Any]:
         """The probability of "yes"; see `ChangeModel.presence_options`."""
-        assert isinstance(options, VlmOptions)
         return {} if options.answers == AnswerForm.WORDS else {"presence_threshold": probability}
 
     @property

@@ -9,11 +9,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Self
 
 from geochg.errors import ModelError, RunError
 from geochg.models.base import ChangeModel, ModelIdentity, backend_errors
-from geochg.options import Options
+from geochg.models.wrappers.wrapped import WrappedModel
 from geochg.records import (
     Caption,
     Exchange,
@@ -28,7 +27,7 @@ from geochg.tasks import ask
 from geochg.tasks.prompts import clue_sentence
 
 
-class CluedModel(ChangeModel):
+class CluedModel(WrappedModel):
     """Lets one model describe each tile, and another answer with that as a clue.
 
     Args:
@@ -59,19 +58,10 @@ class CluedModel(ChangeModel):
                 f"the models {model.name} and {teller.name} do not see the same pixels",
                 "name another --clue-model",
             )
-        self.model = model
+        super().__init__(model)
         self.teller = teller
         self._wording = wording
         self._describe = ask(Task.CAPTION, wording.get(Task.CAPTION))
-        self.name = model.name  # type: ignore[misc]
-        self.summary = model.summary  # type: ignore[misc]
-        self.capabilities = mine  # type: ignore[misc]
-        self.options_type = model.options_type  # type: ignore[misc]
-
-    @classmethod
-    def load(cls, source: str, options: Options, device: str) -> Self:
-        """It is made of two models that are loaded."""
-        raise ModelError("clues take two models", "name one with --clue-model")
 
     @property
     def identity(self) -> ModelIdentity:
@@ -86,10 +76,6 @@ class CluedModel(ChangeModel):
             self.teller.survey(facts, [])
         self.model.survey(facts, sample)
 
-    def prompt(self, question: Question) -> str:
-        """What is put to the model that answers; see `ChangeModel.prompt`."""
-        return self.model.prompt(question)
-
     def converse(
         self, tile: Tile, facts: PairFacts, exchanges: Sequence[Exchange], question: str
     ) -> Iterator[str]:
@@ -98,7 +84,7 @@ class CluedModel(ChangeModel):
         if isinstance(told, TileFailure):
             raise RunError(told.reason, "ask about another place")
         clue = clue_sentence(_described(told), self._wording)
-        yield from self.model.converse(replace(tile, clue=clue), facts, exchanges, question)
+        yield from super().converse(replace(tile, clue=clue), facts, exchanges, question)
 
     def answer(self, tiles: Sequence[Tile], questions: Sequence[Question]) -> list[TileAnswers]:
         """Answers each question about each tile; see `ChangeModel.answer`."""

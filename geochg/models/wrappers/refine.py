@@ -25,27 +25,24 @@ detail gets that, with all its measurements, from a finer `--resolution`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import compress
 from statistics import fmean
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from geochg.errors import ModelError
 from geochg.geometry.grid_cells import grid_box
-from geochg.models.base import ChangeModel, ModelIdentity
-from geochg.options import Options
+from geochg.models.base import ChangeModel
+from geochg.models.wrappers.wrapped import WrappedModel
 from geochg.records import (
     GRID_CELLS,
     Answer,
     Box,
     Boxes,
-    Exchange,
     GridCell,
     Locations,
-    PairFacts,
     PixelWindow,
     Presence,
     Question,
@@ -64,7 +61,7 @@ LEAST_SIDE_PX = 9
 _ASKED = (Task.PRESENCE, Task.LOCATE)
 
 
-class RefinedModel(ChangeModel):
+class RefinedModel(WrappedModel):
     """Asks a model again about what changed, enlarged; gives `Boxes` in place of `Locations`.
 
     Args:
@@ -81,38 +78,10 @@ class RefinedModel(ChangeModel):
         classes: Sequence[str] = (),
         batch_size: int | None = None,
     ) -> None:
-        self.model = model
+        super().__init__(model)
         self.levels = levels
         self._classes = classes
         self._batch_size = batch_size
-        self.name = model.name  # type: ignore[misc]
-        self.summary = model.summary  # type: ignore[misc]
-        self.capabilities = model.capabilities  # type: ignore[misc]
-        self.options_type = model.options_type  # type: ignore[misc]
-
-    @classmethod
-    def load(cls, source: str, options: Options, device: str) -> Self:
-        """It is made of a model that is loaded."""
-        raise ModelError("closer looks take a model", "name one with --model")
-
-    @property
-    def identity(self) -> ModelIdentity:
-        """That of the model."""
-        return self.model.identity
-
-    def survey(self, facts: PairFacts, sample: Iterable[Tile]) -> None:
-        """Lets the model look at the pair; see `ChangeModel.survey`."""
-        self.model.survey(facts, sample)
-
-    def prompt(self, question: Question) -> str:
-        """As the model that is wrapped; see `ChangeModel.prompt`."""
-        return self.model.prompt(question)
-
-    def converse(
-        self, tile: Tile, facts: PairFacts, exchanges: Sequence[Exchange], question: str
-    ) -> Iterator[str]:
-        """Talks as the model does; see `ChangeModel.converse`."""
-        yield from self.model.converse(tile, facts, exchanges, question)
 
     def answer(self, tiles: Sequence[Tile], questions: Sequence[Question]) -> list[TileAnswers]:
         """Answers each question about each tile; see `ChangeModel.answer`."""
@@ -262,7 +231,7 @@ def enlarged(tile: Tile, window: PixelWindow) -> Tile:
     """
     height_px, width_px = tile.valid.shape
     part = window.slices_within(tile.window.read)
-    whole = PixelWindow(0, height_px, 0, width_px)
+    whole = PixelWindow.whole((height_px, width_px))
     valid = _resized(tile.valid[part].astype(np.uint8), tile.valid.shape, smooth=False).astype(bool)
     before, after = (
         np.stack([_resized(band[part], tile.valid.shape, smooth=True) for band in date])

@@ -25,8 +25,8 @@ from geochg.models.deltavlm.postprocessing import (
     OutlineMaker,
     with_water,
 )
-from geochg.records import PixelWindow, Tile, TileWindow
-from geochg.training.builtin.pairs import SIDE_PX, Pair, PairMaker
+from geochg.records import Tile
+from geochg.training.builtin.pairs import Pair, PairMaker
 
 PAIRS_PER_KIND = 24
 """Pairs of each kind of ground that the cuts are fitted on."""
@@ -277,13 +277,11 @@ def detect_pair(detector: Detector, pair: Pair) -> tuple[Finding, float]:
 
 def survey_pair(detector: Detector, pair: Pair) -> tuple[Tile, Scene]:
     """A pair as a tile that is shown as it is, and the statistics of its scene."""
-    window = PixelWindow(0, SIDE_PX, 0, SIDE_PX)
     before, after = (
         (255 * image.transpose(2, 0, 1)[: 4 if image[0, 0, 3] >= 0 else 3]).astype(np.uint8)
         for image in (pair.before, pair.after)
     )
-    valid = np.ones((SIDE_PX, SIDE_PX), bool)
-    tile = Tile(TileWindow(0, 0, 0, window, window), before, after, valid)
+    tile = Tile.of_pair(before, after)
     return tile, detector.survey([tile], pair.resolution_m, zoom=1.0)
 
 

@@ -21,8 +21,11 @@ from geochg.datasets.ground.series import shares_by_kind
 from geochg.errors import InputError
 from geochg.files.new_files import write_aside, write_text_aside
 from geochg.files.same_run import refuse_another_run
+from geochg.files.text_file import parsed_json, read_text
+from geochg.models.model_files import saved_json
 from geochg.training.builtin.pair_truth import pair_truth
 from geochg.training.builtin.pairs import SIDE_PX, PairMaker
+from geochg.training.checkpoints import REPEAT
 
 _CHUNK = 50
 """Pairs made between two notes of how far the making is."""
@@ -31,6 +34,8 @@ _TRIES = 300
 """Pairs of labelled ground that are made until one can be described without error."""
 
 _DATES = ("before", "after")
+_TEXTS = {"counts": [str, str, int], "turns": [str, str, str]}
+"""Texts of a pair, with the types of a row of each."""
 
 
 class LanguagePair(NamedTuple):
@@ -94,14 +99,18 @@ def make_language_pairs(
 
     Raises:
         OptionError: If the folder holds pairs of other grounds, seed or number.
-        InputError: If hardly any pair of these grounds can be described without error.
+        InputError: If it holds damaged pairs, or if hardly any pair of these grounds can be
+            described without error.
     """
     (folder / "texts").mkdir(parents=True, exist_ok=True)
     facts = {"count": count, "seed": seed, "grounds": len(grounds)}
     _check_same(folder, {**facts, "shares": shares_by_kind(grounds)})
-    source = _Samples(grounds, seed, range(_count_pairs(folder), count))
+    made = _count_pairs(folder)
+    for chunk in range(-(-made // _CHUNK)):
+        _texts(folder, chunk)
+    source = _Samples(grounds, seed, range(made, count))
     samples = iter(DataLoader(source, batch_size=None, num_workers=workers, collate_fn=_as_it_is))
-    arrays = {name: _array(folder / f"{name}.npy", count) for name in _DATES}
+    arrays = {name: _array(folder / f"{name}.npy", count, is_new=not made) for name in _DATES}
     for start in range(source.numbers.start, count, _CHUNK):
         texts = []
         for index in range(start, min(start + _CHUNK, count)):
@@ -169,7 +178,7 @@ def _as_it_is(pair: Any) -> Any:  # noqa: ANN401
 
 def _count_pairs(folder: Path) -> int:
     """Pairs that are whole: a chunk counts once its texts are written."""
-    facts = json.loads((folder / "facts.json").read_text("utf-8"))
+    facts = saved_json(folder / "facts.json", _anew(folder))
     chunks = 0
     while (folder / "texts" / f"{chunks}.json").exists():
         chunks += 1
@@ -178,24 +187,57 @@ def _count_pairs(folder: Path) -> int:
 
 @lru_cache(maxsize=2048)
 def _texts(folder: Path, chunk: int) -> list[dict[str, Any]]:
-    """Texts of the pairs of a chunk; kept, since training comes back to them."""
-    texts: list[dict[str, Any]] = json.loads(
-        (folder / "texts" / f"{chunk}.json").read_text("utf-8")
-    )
+    """Texts of the pairs of a chunk; kept, since training comes back to them.
+
+    Raises:
+        InputError: If they are damaged.
+    """
+    file = folder / "texts" / f"{chunk}.json"
+    try:
+        texts = parsed_json(read_text(file))
+    except ValueError as error:
+        raise InputError(f"{file} is damaged: {error}", _anew(folder)) from error
+    pairs = min(_CHUNK, _count_pairs(folder) - chunk * _CHUNK)
+    if not isinstance(texts, list) or len(texts) != pairs or not all(map(_is_text, texts)):
+        raise InputError(f"{file} is damaged: it holds no texts of {pairs} pairs", _anew(folder))
     return texts
+
+
+def _is_text(text: object) -> bool:
+    """Whether these are the texts of a pair."""
+    if not isinstance(text, dict) or not all(isinstance(text.get(n), list) for n in _TEXTS):
+        return False
+    rows = [(row, types) for name, types in _TEXTS.items() for row in text[name]]
+    return bool(text["turns"]) and all(
+        isinstance(row, list) and [type(value) for value in row] == types for row, types in rows
+    )
+
+
+def _anew(folder: Path) -> str:
+    return f"remove {folder}, and {REPEAT}"
 
 
 def _check_same(folder: Path, facts: dict[str, Any]) -> None:
     file = folder / "facts.json"
+    if not file.exists() and any((folder / "texts").iterdir()):
+        raise InputError(f"there is no {file} that tells of which pairs these are", _anew(folder))
     if not file.exists():
         write_text_aside(file, json.dumps(facts))
     else:
-        refuse_another_run(json.loads(file.read_text("utf-8")), facts, folder)
+        refuse_another_run(saved_json(file, _anew(folder)), facts, folder)
 
 
-def _array(path: Path, count: int) -> np.memmap[Any, Any]:
+def _array(path: Path, count: int, is_new: bool) -> np.memmap[Any, Any]:
     shape = (count, 3, SIDE_PX, SIDE_PX)
-    if not path.exists():
+    if is_new and not path.exists():
         with write_aside(path) as aside:
             open_memmap(aside, mode="w+", dtype=np.uint8, shape=shape).flush()
-    return open_memmap(path, mode="r+")
+    try:
+        # Opened for writing at once, a file that was cut short would be filled up with zeros.
+        open_memmap(path, mode="r")
+        array = open_memmap(path, mode="r+")
+    except (OSError, ValueError, SyntaxError) as error:
+        raise InputError(f"{path} is damaged: {error}", _anew(path.parent)) from error
+    if array.shape != shape or array.dtype != np.uint8:
+        raise InputError(f"{path} is damaged: it holds other pictures", _anew(path.parent))
+    return array

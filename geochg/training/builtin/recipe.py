@@ -27,6 +27,7 @@ from geochg.models.deltavlm.processing import DeltaVLMProcessor
 from geochg.models.deltavlm.runtime.torch_vision import TorchVision
 from geochg.models.deltavlm.sizes import compact_config, compact_generation
 from geochg.models.model_files import first_line, saved_json
+from geochg.models.pretrained import refuse_rubbish
 from geochg.training.builtin.calibration import color_weight_factor, fit_calibration
 from geochg.training.builtin.language_pairs import LanguagePairs, make_language_pairs
 from geochg.training.builtin.language_stage import LanguageOptions, pairs_tokenizer, train_language
@@ -138,8 +139,13 @@ def save_compact(
     export(model.float().eval(), folder)  # type: ignore[no-untyped-call]
 
 
-def load_vision(model: DeltaVLMForConditionalGeneration, file: Path) -> None:
+def load_vision(model: DeltaVLMForConditionalGeneration, file: Path, hint: str = _START) -> None:
     """Loads vision part and dense head from a weights file.
+
+    Args:
+        model: The model that gets them, in place.
+        file: The weights.
+        hint: What the user does about a file that cannot be used.
 
     Raises:
         ModelError: If they are not those of such a model.
@@ -148,11 +154,12 @@ def load_vision(model: DeltaVLMForConditionalGeneration, file: Path) -> None:
         weights = {
             name: part for name, part in load_file(file).items() if name.startswith(VISION_WEIGHTS)
         }
+        refuse_rubbish(weights.items(), file)
         missing = model.load_state_dict(weights, strict=False).missing_keys
-    except (SafetensorError, RuntimeError) as error:
-        raise ModelError(f"{file} cannot be used: {first_line(error)}", _START) from error
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise ModelError(f"{file} cannot be used: {first_line(error)}", hint) from error
     if lacking := [name for name in missing if name.startswith(VISION_WEIGHTS)]:
-        raise ModelError(f"{file} has no {lacking[0]}", _START)
+        raise ModelError(f"{file} has no {lacking[0]}", hint)
 
 
 def begin_recipe(work_dir: Path, options: CompactOptions) -> None:
@@ -160,7 +167,11 @@ def begin_recipe(work_dir: Path, options: CompactOptions) -> None:
     check_work_dir(work_dir, RECIPE_STATE)
     work_dir.mkdir(parents=True, exist_ok=True)
     file, now = work_dir / RECIPE_STATE, options.shaping()
-    was = saved_json(file, f"remove {work_dir}, and start anew")
+    anew = f"remove {work_dir}, and start anew"
+    was = saved_json(file, anew)
+    is_new = all(path.name in (RECIPE_STATE, f".{RECIPE_STATE}") for path in work_dir.iterdir())
+    if not is_new and not was.keys() & now.keys():
+        raise InputError(f"{file} does not tell what {work_dir} was begun with", anew)
     if was:
         refuse_another_run(_flags(was, now), _flags(now, now), work_dir)
     else:
@@ -197,7 +208,7 @@ def _train_vision(
         if not file.exists():
             train_vision(model, grounds, work_dir / name, settings)
             _save_vision(model, file)
-        load_vision(model, file)
+        load_vision(model, file, f"remove {file}, and {REPEAT}")
 
 
 def _save_vision(model: DeltaVLMForConditionalGeneration, file: Path) -> None:

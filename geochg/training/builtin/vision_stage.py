@@ -20,7 +20,13 @@ from geochg.models.deltavlm.modeling import DeltaVLMForConditionalGeneration, me
 from geochg.training.builtin.losses import vision_losses
 from geochg.training.builtin.pairs import PairMaker, pair_batch
 from geochg.training.builtin.stage_arguments import only_batch, stage_arguments
-from geochg.training.checkpoints import REPEAT, WholeTrainer, step_of, whole_checkpoints
+from geochg.training.checkpoints import (
+    REPEAT,
+    WholeTrainer,
+    check_checkpoint,
+    step_of,
+    whole_checkpoints,
+)
 
 FIRST_OPEN_STAGE = 3
 """Place of the first encoder stage that learns when the encoder is opened: behind stride 8."""
@@ -226,13 +232,13 @@ def average_checkpoints(stage: nn.Module, folder: Path, first_step: int) -> None
         first_step: Earlier checkpoints do not count.
 
     Raises:
+        InputError: If one is damaged.
         ModelError: If there is none of that step or a later one.
     """
-    weights = [
-        load_file(path / SAFE_WEIGHTS_NAME)
-        for path in whole_checkpoints(folder)
-        if step_of(path) >= first_step
-    ]
+    used = [path for path in whole_checkpoints(folder) if step_of(path) >= first_step]
+    for path in used:
+        check_checkpoint(path)
+    weights = [load_file(path / SAFE_WEIGHTS_NAME) for path in used]
     if not weights:
         raise ModelError(f"{folder} has no checkpoint to go on from", f"remove {folder}")
     averaged = stage.state_dict()

@@ -16,11 +16,12 @@ from geochg.models.library_logs import quietly
 from geochg.models.memory import is_out_of_memory
 from geochg.models.model_files import checksum, saved_json, weight_files
 from geochg.models.vlm.loading import How, open_vlm
-from geochg.training.checkpoints import explain_write_errors
+from geochg.training.checkpoints import check_checksums, explain_write_errors, write_checksums
 from geochg.training.finetune.options import TuneOptions
 from geochg.training.finetune.pruning import (
     PruningMasks,
     apply_masks,
+    check_pruning_masks,
     load_pruning_masks,
     magnitude_masks,
     save_pruning_masks,
@@ -127,11 +128,14 @@ def open_base(
             if is_first():
                 with explain_write_errors(work_dir):
                     save_pruning_masks(masks, work_dir)
+        check_pruning_masks(model.network, masks, options.prune)
         apply_masks(model.network, masks)
         return model, masks
     make_on_first("pruned base", lambda: _save_pruned_base(base, options, work_dir))
     pruned = replace(base, folder=work_dir / PRUNED_BASE)
-    return _open(pruned, options, device, options.bits), load_pruning_masks(work_dir)
+    model, masks = _open(pruned, options, device, options.bits), load_pruning_masks(work_dir)
+    check_pruning_masks(model.network, masks, options.prune)
+    return model, masks
 
 
 def open_whole_base(base: BaseModel, options: TuneOptions, work_dir: Path) -> TrainableModel:
@@ -147,6 +151,7 @@ def open_whole_base(base: BaseModel, options: TuneOptions, work_dir: Path) -> Tr
 
 def _save_pruned_base(base: BaseModel, options: TuneOptions, work_dir: Path) -> None:
     if (work_dir / PRUNED_BASE).is_dir():
+        check_checksums(work_dir / PRUNED_BASE, f"remove {work_dir}, and start anew")
         return
     with explain_write_errors(work_dir), make_folder_aside(work_dir / PRUNED_BASE) as folder:
         model = _open(base, options, "cpu", None)
@@ -155,6 +160,7 @@ def _save_pruned_base(base: BaseModel, options: TuneOptions, work_dir: Path) -> 
         save_pruning_masks(masks, work_dir)
         with quietly():
             model.save(folder)
+        write_checksums(folder)
 
 
 def _open(base: BaseModel, options: TuneOptions, device: str, bits: int | None) -> TrainableModel:

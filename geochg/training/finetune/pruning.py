@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from geochg.errors import ModelError, RunError
+from geochg.errors import InputError, ModelError, RunError
 from geochg.files.new_files import write_aside
+from geochg.models.model_files import first_line
 from geochg.training.finetune.adapters import pruned_modules
 from geochg.training.finetune.run_state import PRUNING_MASKS
 
@@ -99,20 +100,39 @@ def check_sparsity(model: nn.Module, masks: PruningMasks, share: float) -> float
         share: Share (0-1) of the weights that was to be pruned.
 
     Raises:
-        RunError: If weights grew back, or the masks prune another share.
+        InputError: As `check_pruning_masks`.
+        RunError: If weights grew back.
     """
-    weights = sum(mask.numel() for mask in masks.values())
-    pruned = sum(int((~mask).sum()) for mask in masks.values())
-    if abs(pruned - share * weights) > 1:
-        raise RunError(
-            f"the masks cut {pruned} of {weights} weights, not a share of {share}",
-            "remove the run's folder, and start anew",
-        )
+    check_pruning_masks(model, masks, share)
     for name, mask in masks.items():
         weight = _weight(model, name, mask)
         if bool(weight.masked_fill(mask.to(weight.device), 0).any()):
             raise RunError(f"pruned weights of {name} grew back", "report this as a fault")
     return sparsity(model, masks)
+
+
+def check_pruning_masks(model: nn.Module, masks: PruningMasks, share: float) -> None:
+    """Refuses masks that do not prune a share of the weights of a model.
+
+    Args:
+        model: The pruned network; its weights may be quantised.
+        masks: The pruning masks that a run has left.
+        share: Share (0-1) of the weights that was to be pruned.
+
+    Raises:
+        InputError: If a layer has no mask, a mask no layer, or the masks prune another share.
+    """
+    hint = "remove the run's folder, and start anew"
+    if other := min(set(pruned_modules(model)) ^ masks.keys(), default=""):
+        raise InputError(f"the pruning masks of the run are of other layers: {other}", hint)
+    if other := next((name for name, mask in masks.items() if mask.dtype is not torch.bool), ""):
+        raise InputError(f"the pruning mask of {other} holds no truth values", hint)
+    weights = sum(mask.numel() for mask in masks.values())
+    pruned = sum(int((~mask).sum()) for mask in masks.values())
+    if abs(pruned - share * weights) > 1:
+        raise InputError(
+            f"the masks cut {pruned} of {weights} weights, not a share of {share}", hint
+        )
 
 
 def save_pruning_masks(masks: PruningMasks, folder: Path) -> None:
@@ -124,13 +144,25 @@ def save_pruning_masks(masks: PruningMasks, folder: Path) -> None:
 
 
 def load_pruning_masks(folder: Path) -> PruningMasks:
-    """Reads the pruning masks of a folder; none where there are none."""
+    """Reads the pruning masks of a folder; none where there are none.
+
+    Raises:
+        InputError: If they cannot be read.
+    """
+    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    if not (folder / PRUNING_MASKS).is_file():
+    file = folder / PRUNING_MASKS
+    if not file.is_file():
         return {}
+    try:
+        masks = load_file(file)
+    except (OSError, SafetensorError) as error:
+        raise InputError(
+            f"{file} cannot be read: {first_line(error)}", f"remove {folder}, and start anew"
+        ) from error
     # Copies: a tensor that lies in the file keeps it open, and Windows then replaces no such file.
-    return {name: mask.clone() for name, mask in load_file(folder / PRUNING_MASKS).items()}
+    return {name: mask.clone() for name, mask in masks.items()}
 
 
 def _weight(model: nn.Module, name: str, mask: Tensor) -> Tensor:

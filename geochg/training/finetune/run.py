@@ -43,6 +43,7 @@ from geochg.training.finetune.trainer import (
     TuningTrainer,
     explain_failures,
     load_trained_weights,
+    read_trained_weights,
     save_trained_weights,
     trainer_arguments,
 )
@@ -134,6 +135,8 @@ def train(
         evaluation = _evaluation_callback(model, plan, work_dir, trainer, listener)
     if evaluation is not None and checkpoint is not None:
         evaluation.restore(step_of(checkpoint))
+        if evaluation.best_step is not None:
+            read_trained_weights(model, work_dir / BEST_WEIGHTS)
         if evaluation.is_over:
             # It had stopped early already, and ended before its output was in its place.
             return TrainingEnd(step_of(checkpoint), evaluation.best_step)

@@ -16,6 +16,7 @@ from geochg.files.same_run import refuse_another_run
 from geochg.files.text_file import parsed_json, read_text
 from geochg.training.checkpoints import (
     ASIDE,
+    check_checkpoint,
     check_work_dir,
     explain_write_errors,
     newest_checkpoint,
@@ -55,7 +56,7 @@ def begin_run(work_dir: Path, state: Mapping[str, Any], resume: bool) -> Path | 
 
     Raises:
         InputError: If the folder holds a run that is not to go on, checkpoints of an unknown run,
-            or files that are of no run.
+            a damaged checkpoint, or files that are of no run.
         OptionError: If it was begun with something else.
         RunError: If it cannot be written.
     """
@@ -73,6 +74,8 @@ def begin_run(work_dir: Path, state: Mapping[str, Any], resume: bool) -> Path | 
     goes_on = resume and file.is_file()
     if goes_on:
         _check_same_run(file, state)
+    if checkpoint is not None:
+        check_checkpoint(checkpoint)
 
     def write_state() -> None:
         if goes_on:

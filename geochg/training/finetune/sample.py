@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from geochg.datasets.captions.facts import cells_of
 from geochg.datasets.captions.truth import CLASS_NAMES, DIRECTIONS
 from geochg.datasets.examples import load_pair
 from geochg.datasets.frames import open_picture, upright_picture
 from geochg.errors import InputError
-from geochg.records import Locations, PixelWindow, Task, Tile, TileWindow
+from geochg.geometry.grid_cells import changed_cells
+from geochg.records import Locations, Task, Tile
 from geochg.tasks.lexicon import ASKED
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class ChangeMasks:
         """
         return Locations(
             {
-                name: dict.fromkeys(cells_of(self.classes == CLASS_NAMES.index(name)), 1.0)
+                name: dict.fromkeys(changed_cells(self.classes == CLASS_NAMES.index(name)), 1.0)
                 for name in names
             }
         )
@@ -90,14 +90,7 @@ class Sample:
 
     def tile(self) -> Tile:
         """The pair as models are given it at inference: all of it valid, not part of a raster."""
-        height, width = self.before.shape[1:]
-        window = PixelWindow(0, height, 0, width)
-        return Tile(
-            TileWindow(0, 0, 0, window, window),
-            self.before,
-            self.after,
-            np.ones((height, width), np.bool_),
-        )
+        return Tile.of_pair(self.before, self.after)
 
 
 def load_sample(example: Example, masks: bool) -> Sample:

@@ -13,16 +13,19 @@ from types import FrameType
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from geochg.errors import RunError
+from geochg.errors import GeochgError, InputError, RunError
 from geochg.events import Listener, Notice, Progress
-from geochg.files.new_files import write_text_aside
+from geochg.files.new_files import write_aside, write_text_aside
 from geochg.models.deltavlm.processing import IGNORED
 from geochg.models.memory import is_out_of_memory
+from geochg.models.model_files import first_line
+from geochg.models.pretrained import refuse_rubbish
 from geochg.training.checkpoints import WholeTrainer, explain_write_errors
 from geochg.training.finetune.metrics import LOWER_IS_BETTER
 from geochg.training.finetune.options import Metric, Schedule, TuneOptions
@@ -120,7 +123,8 @@ class TuningTrainer(WholeTrainer):
 def save_trained_weights(model: TrainableModel, file: Path) -> None:
     """Writes the parameters that are trained."""
     parameters = model.trained_parameters()
-    save_file({name: p.detach().cpu().contiguous() for name, p in parameters.items()}, file)
+    with write_aside(file) as aside:
+        save_file({name: p.detach().cpu().contiguous() for name, p in parameters.items()}, aside)
 
 
 @torch.no_grad()
@@ -128,14 +132,30 @@ def load_trained_weights(model: TrainableModel, file: Path) -> None:
     """Reads what `save_trained_weights` wrote, in place.
 
     Raises:
-        RunError: If it holds other parameters.
+        InputError: As `read_trained_weights`.
     """
-    saved, parameters = load_file(file), model.trained_parameters()
-    if saved.keys() != parameters.keys():
-        odd = min(saved.keys() ^ parameters.keys())
-        raise RunError(f"{file} is of another run: {odd}", "start anew, without --resume")
-    for name, parameter in parameters.items():
+    saved = read_trained_weights(model, file)
+    for name, parameter in model.trained_parameters().items():
         parameter.copy_(saved[name])
+
+
+def read_trained_weights(model: TrainableModel, file: Path) -> dict[str, Tensor]:
+    """The weights that `save_trained_weights` wrote, by the names of a model's parameters.
+
+    Raises:
+        InputError: If the file is damaged, or holds other parameters.
+    """
+    hint = f"remove {file.parent}, and start anew without --resume"
+    try:
+        saved = load_file(file)
+        refuse_rubbish(saved.items(), file)
+    except (OSError, SafetensorError, GeochgError) as error:
+        raise InputError(f"{file} cannot be used: {first_line(error)}", hint) from error
+    shapes = {name: parameter.shape for name, parameter in model.trained_parameters().items()}
+    if others := {name: part.shape for name, part in saved.items()}.items() ^ shapes.items():
+        name, _ = min(others)
+        raise InputError(f"{file} is of another run: it has another {name}", hint)
+    return saved
 
 
 def trainer_arguments(
@@ -274,11 +294,11 @@ class EvaluationCallback(TrainerCallback):
     def restore(self, step: int) -> None:
         """Reads the metrics up to a step from which a run goes on; later ones come again."""
         file = self.folder / EVALUATIONS
-        if not file.is_file():
+        if not file.is_file() and step < self.options.evaluate_steps:
             return
         try:
             saved = _read_history(file)
-        except ValueError:
+        except (OSError, ValueError):
             self.listener(Notice(f"{file} cannot be read: evaluations begin anew", warning=True))
             return
         self.history = {at: metrics for at, metrics in saved.items() if at <= step}

@@ -8,7 +8,7 @@ from safetensors.torch import load_file, save_file
 
 from geochg.datasets.ground.covers import ANY, Cover
 from geochg.datasets.ground.labelled import LabelledGround
-from geochg.errors import ModelError
+from geochg.errors import InputError, ModelError
 from geochg.models.deltavlm.vision import NO_INFRARED, colors_of
 from geochg.training.builtin import pairs as pairs_module
 from geochg.training.builtin.recipe import load_vision
@@ -153,6 +153,16 @@ def test_a_stopped_training_goes_on_from_its_checkpoint(tmp_path):
     assert torch.allclose(over.state_dict()[name], (first + last) / 2, atol=1e-6)
 
 
+@pytest.mark.parametrize("file", ["model.safetensors", "optimizer.pt", "whole"])
+@pytest.mark.parametrize("step", [2, 4])
+def test_a_damaged_checkpoint_is_neither_gone_on_from_nor_averaged(tmp_path, file, step):
+    how = options(steps=4, save_steps=2)
+    train_vision(tiny(), GROUNDS, tmp_path, how)
+    (tmp_path / f"checkpoint-{step}" / file).write_bytes(b"")
+    with pytest.raises(InputError, match=rf"checkpoint-{step} is damaged: {file}"):
+        train_vision(tiny(), GROUNDS, tmp_path, how)
+
+
 def test_a_model_without_a_head_is_refused():
     with pytest.raises(ValueError, match="no dense head"):
         VisionStage(tiny_model(tiny_config(vit=True)), open_encoder=False)
@@ -163,7 +173,13 @@ def test_weights_of_another_model_are_refused(tmp_path):
     vision = {name: part for name, part in state.items() if name.startswith("vision.")}
     wide = {name: torch.stack([part, part]) for name, part in vision.items()}
     file = tmp_path / "model.safetensors"
-    for parts, told in ((vision, "has no dense"), (wide, "cannot be used"), (None, "cannot be")):
+    lost = {name: torch.full_like(part.float(), torch.nan) for name, part in vision.items()}
+    for parts, told in (
+        (vision, "has no dense"),
+        (wide, "cannot be used"),
+        (lost, "no finite numbers"),
+        (None, "cannot be"),
+    ):
         save_file(parts, file) if parts else file.write_bytes(b"no weights")
         with pytest.raises(ModelError, match=told) as caught:
             load_vision(tiny(), file)

@@ -14,7 +14,7 @@ from tuning_rows import tuned, write_rows
 from vlm_factory import save_vlm
 
 from geochg.datasets.examples import read_examples
-from geochg.errors import CancelledRunError, InputError, ModelError, OptionError, RunError
+from geochg.errors import CancelledRunError, InputError, ModelError, OptionError
 from geochg.events import Progress
 from geochg.models.model_files import UNFINISHED
 from geochg.models.registry import load_model
@@ -420,7 +420,7 @@ def test_masks_that_cut_another_share_are_refused(bases, tmp_path):
     masks = magnitude_masks(network, 0.1)
     apply_masks(network, masks)
     assert check_sparsity(network, masks, 0.1) == pytest.approx(0.1, abs=1e-3)
-    with pytest.raises(RunError, match=r"not a share of 0\.2"):
+    with pytest.raises(InputError, match=r"not a share of 0\.2"):
         check_sparsity(network, masks, 0.2)
 
 

@@ -11,7 +11,7 @@ from pyproj import Transformer
 from geochg.errors import InputError, OptionError
 from geochg.records import PixelWindow
 from geochg.tiling.aoi import cut_to_area, square_around
-from geochg.tiling.placing import lonlat_box
+from geochg.tiling.footprints import lonlat_box
 
 SIZE = 64
 

@@ -12,7 +12,7 @@ from geochg.geometry.orientation import Turn
 from geochg.options import AnalyzeOptions
 from geochg.records import PixelWindow
 from geochg.tiling.grid import shared_lattice, turn_to
-from geochg.tiling.north import north_up
+from geochg.tiling.north_up import north_up
 from geochg.tiling.pair import open_pair
 from geochg.tiling.read import PairReader
 
@@ -45,14 +45,14 @@ def lying(turn, grid=GRID):
 @every_turn
 def test_a_turn_and_its_inverse_are_nothing(turn):
     pixels = np.arange(70).reshape(2, 5, 7)
-    assert (turn.inverse.applied(turn.applied(pixels)) == pixels).all()
-    assert turn.applied(pixels).shape[1:] == turn.shape((5, 7))
+    assert (turn.inverse.turned_pixels(turn.turned_pixels(pixels)) == pixels).all()
+    assert turn.turned_pixels(pixels).shape[1:] == turn.shape((5, 7))
 
 
 @every_turn
 def test_pixels_and_coordinates_are_turned_alike(turn):
     pixels = np.arange(35).reshape(5, 7)
-    turned = turn.applied(pixels)
+    turned = turn.turned_pixels(pixels)
     to_source = turn.to_source(turned.shape)
     for row, col in np.ndindex(turned.shape):
         x, y = to_source * (col + 0.5, row + 0.5)
@@ -74,7 +74,7 @@ def test_blocks_are_turned_to_their_place(turn):
     turned = np.zeros(turn.shape((5, 7)), np.uint8)
     for window, part in turn.blocks(blocks, (5, 7)):
         turned[window.row_start : window.row_stop, window.col_start : window.col_stop] = part
-    assert (turned == turn.applied(pixels)).all()
+    assert (turned == turn.turned_pixels(pixels)).all()
 
 
 # --- grids ---------------------------------------------------------------------------------------
@@ -138,7 +138,7 @@ def test_a_raster_is_read_north_up_however_it_lies(make_raster, turn, kind):
         values[:, 5:9, 20:40] = np.nan
     place = lying(turn, GeoBox((40, 60), ORIGIN, UTM)).transform
     nodata = {"nodata": 0} if kind == "nodata" else {}
-    lain = np.ascontiguousarray(turn.inverse.applied(values))
+    lain = np.ascontiguousarray(turn.inverse.turned_pixels(values))
     twin = make_raster("twin.tif", values, **nodata)
     before = make_raster("a.tif", lain, transform=place, **nodata)
     pair = open_pair(before, twin, AnalyzeOptions(), "all")

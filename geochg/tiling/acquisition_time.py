@@ -56,7 +56,7 @@ class Period:
         return self.is_after(other) and self.first - other.end >= _DAY
 
 
-def acquired(tags: Mapping[str, str]) -> tuple[str, str]:
+def acquisition_time(tags: Mapping[str, str]) -> tuple[str, str]:
     """When an image was taken or written, ISO 8601, and the tag that tells it; both may be empty.
 
     Args:
@@ -106,14 +106,14 @@ def period_of(text: str) -> Period | None:
 
 def _year_first(text: str) -> str:
     """A date whose year stands last in ISO 8601, as precise as it is sure; others as they are."""
-    found = re.fullmatch(r"(\d\d?|[a-z]+)[-./ ]+(\d\d?|[a-z]+),?[-./ ]+(\d{4})\b(.*)", text, re.I)
-    if not found:
+    parts = re.fullmatch(r"(\d\d?|[a-z]+)[-./ ]+(\d\d?|[a-z]+),?[-./ ]+(\d{4})\b(.*)", text, re.I)
+    if not parts:
         return text
-    first, second, year, time = found.groups()
+    first, second, year, time = parts.groups()
     months = [_month(first), _month(second)]
     if not all(months):
         # A name of a month, or a number above twelve, tells which of the two is the month.
-        known = [place for place, month in enumerate(months) if month]
+        known = [position for position, month in enumerate(months) if month]
         if len(known) != 1:
             return text
         month, day = months[known[0]], (second, first)[known[0]]
@@ -122,8 +122,8 @@ def _year_first(text: str) -> str:
             return year
         month, day = months[0], second
     else:
-        place = 0 if second.isdigit() else 1
-        month, day = months[place], (second, first)[place]
+        position = 0 if second.isdigit() else 1
+        month, day = months[position], (second, first)[position]
     return f"{year}-{month:02}-{int(day):02}{time}" if day.isdigit() else text
 
 

@@ -14,8 +14,8 @@ from rasterio.windows import Window
 
 from geochg.options import AnalyzeOptions
 from geochg.pipeline.dialogue import open_dialogue
-from geochg.tiling import virtual
-from geochg.tiling.absent import without_absent_blocks
+from geochg.tiling import virtual_raster
+from geochg.tiling.absent_blocks import without_absent_blocks
 from geochg.tiling.validity import validity_of
 
 VAST_PX = 100_000
@@ -65,11 +65,11 @@ def virtual_over(path, source, side_px, at_px, nodata=None, scale=1):
 def thinned(path, monkeypatch=None):
     """What is read of every third pixel; without the shortcut where a patch is given."""
     if monkeypatch is not None:
-        monkeypatch.setattr(virtual, "without_absent_blocks", lambda document: False)
+        monkeypatch.setattr(virtual_raster, "without_absent_blocks", lambda document: False)
     with rasterio.open(path) as dataset:
         bands = [band for band in (1, 2, 3) if band <= dataset.count]
         validity = validity_of(dataset, bands, None)
-        with virtual.open_view(dataset, validity, dataset.dtypes[0], bands, 3) as view:
+        with virtual_raster.open_view(dataset, validity, dataset.dtypes[0], bands, 3) as view:
             return np.stack([view.read(band).astype(float) for band in view.indexes])
 
 
@@ -90,7 +90,7 @@ def test_what_is_read_is_the_same_with_and_without_the_shortcut(kind, tmp_path, 
     blocks = [(0, 0), (2, 7), (5, 5), (7, 0)]
     path = sparse(tmp_path / "a.tif", 4096, blocks, **KINDS[kind])
     with rasterio.open(path) as dataset:
-        assert without_absent_blocks(virtual._copied(dataset)) is True
+        assert without_absent_blocks(virtual_raster.virtual_copy(dataset)) is True
     fast = thinned(path)
     assert fast.any()
     np.testing.assert_array_equal(fast, thinned(path, monkeypatch))
@@ -101,7 +101,7 @@ def test_virtual_rasters_of_such_files_too(nodata, scale, tmp_path, monkeypatch)
     sparse(tmp_path / "a.tif", 2048, [(0, 0), (3, 1)])
     path = virtual_over(tmp_path / "a.vrt", "a.tif", 6000, 700, nodata, scale)
     with rasterio.open(path) as dataset:
-        assert without_absent_blocks(virtual._copied(dataset)) is True
+        assert without_absent_blocks(virtual_raster.virtual_copy(dataset)) is True
     fast = thinned(path)
     assert fast.any()
     np.testing.assert_array_equal(fast, thinned(path, monkeypatch))
@@ -113,7 +113,7 @@ def test_virtual_rasters_of_such_files_too(nodata, scale, tmp_path, monkeypatch)
 def test_files_that_are_written_whole_are_left_alone(profile, tmp_path):
     path = sparse(tmp_path / "a.tif", 2048, np.ndindex(4, 4), **profile)
     with rasterio.open(path) as dataset:
-        document = virtual._copied(dataset)
+        document = virtual_raster.virtual_copy(dataset)
         before = ElementTree.tostring(document)
         assert without_absent_blocks(document) is False
         assert ElementTree.tostring(document) == before

@@ -49,26 +49,28 @@ def without_absent_blocks(document: ElementTree.Element) -> bool:
     """
     changed = False
     for band in document.findall("VRTRasterBand"):
-        for place, source in reversed(list(enumerate(band))):
+        for position, source in reversed(list(enumerate(band))):
             if source.tag not in _SOURCES:
                 continue
             name, number = source.findtext("SourceFilename", ""), source.findtext("SourceBand", "")
             if not number.isdecimal():  # a mask: its blocks may be written where the bands' are not
                 continue
-            written = _written(name, _state(name))
+            written = _written_part(name, _state(name))
             if written is not None:
-                band[place : place + 1] = list(_divided(source, written))
+                band[position : position + 1] = list(_divided_source(source, written))
                 changed = True
     return changed
 
 
-def _divided(source: ElementTree.Element, written: _Written) -> Iterator[ElementTree.Element]:
+def _divided_source(
+    source: ElementTree.Element, written: _Written
+) -> Iterator[ElementTree.Element]:
     """Sources that together are one: nothing everywhere, and above it what was written."""
     taken, put = _window(source, "SrcRect"), _window(source, "DstRect")
     if taken is None or put is None:
         yield source
         return
-    yield _moved(source, written.absent, put)
+    yield _moved_source(source, written.absent, put)
     scale = put.width / taken.width, put.height / taken.height
     for window in written.windows:
         try:
@@ -76,7 +78,7 @@ def _divided(source: ElementTree.Element, written: _Written) -> Iterator[Element
         except WindowError:  # it lies elsewhere
             continue
         off = part.col_off - taken.col_off, part.row_off - taken.row_off
-        yield _moved(
+        yield _moved_source(
             source,
             part,
             Window(
@@ -95,7 +97,7 @@ def _window(source: ElementTree.Element, tag: str) -> Window | None:
     return Window(*(float(rect.get(key, "nan")) for key in ("xOff", "yOff", "xSize", "ySize")))
 
 
-def _moved(source: ElementTree.Element, taken: Window, put: Window) -> ElementTree.Element:
+def _moved_source(source: ElementTree.Element, taken: Window, put: Window) -> ElementTree.Element:
     """A source of another window, put elsewhere."""
     moved = deepcopy(source)
     for tag, window in (("SrcRect", taken), ("DstRect", put)):
@@ -117,7 +119,7 @@ class _Written:
     def __init__(
         self, dataset: DatasetReader, cells: NDArray[np.bool_], cell_px: tuple[int, int]
     ) -> None:
-        row, col = (int(place) for place in np.argwhere(~cells)[0])
+        row, col = map(int, np.argwhere(~cells)[0])
         self.absent = Window(col * cell_px[1], row * cell_px[0], 1, 1)
         whole = Window(0, 0, dataset.width, dataset.height)
         self.windows = [
@@ -138,7 +140,7 @@ def _state(name: str) -> tuple[int, int]:
 
 
 @lru_cache(maxsize=16)
-def _written(name: str, _: tuple[int, int]) -> _Written | None:
+def _written_part(name: str, _: tuple[int, int]) -> _Written | None:
     """What was written of a raster; None where that is most of it, or not known."""
     try:
         with rasterio.open(name) as dataset:
@@ -174,12 +176,12 @@ def _offsets(path: Path, directory: int) -> NDArray[np.integer[Any]]:
         fields = ("tag", "u2"), ("type", "u2"), ("count", size), ("at", size)
         entry = np.dtype([(name, kind if kind == size else order + kind) for name, kind in fields])
         entries = np.fromfile(file, entry, int(count))
-        found = entries[np.isin(entries["tag"], _OFFSET_TAGS)][0]
-        integer = np.dtype(order + _INTEGERS[int(found["type"])])
-        if int(found["count"]) * integer.itemsize <= entry["at"].itemsize:
+        offsets = entries[np.isin(entries["tag"], _OFFSET_TAGS)][0]
+        integer = np.dtype(order + _INTEGERS[int(offsets["type"])])
+        if int(offsets["count"]) * integer.itemsize <= entry["at"].itemsize:
             raise ValueError("so few that they lie in the entry itself")
-        file.seek(int(found["at"]))
-        return np.fromfile(file, integer, int(found["count"]))
+        file.seek(int(offsets["at"]))
+        return np.fromfile(file, integer, int(offsets["count"]))
 
 
 def is_written(dataset: DatasetReader, row: int, col: int, band: int = 1) -> bool:

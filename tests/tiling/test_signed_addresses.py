@@ -10,7 +10,7 @@ import pytest
 import geochg
 from geochg.errors import RunError
 from geochg.events import Progress
-from geochg.tiling.addresses import is_signed, refusal
+from geochg.tiling.signed_addresses import is_signed, refusal
 
 SERVER = Path(__file__).parent.parent / "support" / "signed_server.py"
 

@@ -4,8 +4,7 @@ import pytest
 from tile_factory import layout, make_tile
 
 from geochg.errors import TilesFailedError
-from geochg.pipeline.batching import answered_ahead
-from geochg.pipeline.failure_limit import FIRST_REFUSALS, LATER_REFUSALS
+from geochg.pipeline.batching import FIRST_REFUSALS, LATER_REFUSALS, answered_ahead
 from geochg.records import Presence, TileFailure
 
 TILES = [make_tile(window) for window in layout(8, 8, 4)]

@@ -99,7 +99,7 @@ class DateReader:
         if lattice is not None and plan.displacement_px == (0.0, 0.0):
             self._dataset, self._lattice = dataset, lattice
         else:
-            self._dataset = stack.enter_context(_warped(dataset, plan, grid))
+            self._dataset = stack.enter_context(_open_warped(dataset, plan, grid))
             self._lattice = Lattice()
             self._alpha = self._alpha or dataset.count + 1
 
@@ -164,19 +164,22 @@ class DateReader:
         shape = shape_px or (window.height_px, window.width_px)
         inside = self._inside(window)
         if inside is None:
-            return self._nothing(shape)
+            return self._empty_window(shape)
         # rasterio's environments belong to a thread, so one cannot outlive the call.
         source = self._plan.source
-        with gdal_settings(source.path, fetches=source.fetches), _named(source.path):
+        with (
+            gdal_settings(source.path, fetches=source.fetches),
+            _name_raster_in_errors(source.path),
+        ):
             values, valid = self._read_turned(inside, shape_px)
         if values.shape[1:] == shape:
             return values, valid
-        return self._padded(values, valid, window, inside, shape)
+        return self._padded_window(values, valid, window, inside, shape)
 
     def _inside(self, window: PixelWindow) -> PixelWindow | None:
         """The part of a window that lies on the raster."""
         height_px, width_px = self._dataset.shape
-        whole = PixelWindow(0, height_px, 0, width_px)
+        whole = PixelWindow.whole((height_px, width_px))
         return window.cut_to(self._lattice.grid_window(whole))
 
     def _read_turned(
@@ -187,7 +190,9 @@ class DateReader:
         shape = None if shape_px is None else turn.inverse.shape(shape_px)
         values, valid = self._read_inside(self._lattice.source_window(part), shape)
         # Torch takes no arrays that run backwards.
-        return np.ascontiguousarray(turn.applied(values)), np.ascontiguousarray(turn.applied(valid))
+        return np.ascontiguousarray(turn.turned_pixels(values)), np.ascontiguousarray(
+            turn.turned_pixels(valid)
+        )
 
     def _read_inside(
         self, part: PixelWindow, shape_px: tuple[int, int] | None
@@ -216,7 +221,7 @@ class DateReader:
         )
         return values, self._dataset.read(self._alpha, window=window, out_shape=shape)
 
-    def _padded(
+    def _padded_window(
         self,
         values: NDArray[Any],
         valid: NDArray[np.bool_],
@@ -224,13 +229,13 @@ class DateReader:
         inside: PixelWindow,
         shape: tuple[int, int],
     ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-        padded, padded_valid = self._nothing(shape)
+        padded, padded_valid = self._empty_window(shape)
         rows, cols = inside.slices_within(window)
         padded[:, rows, cols] = values
         padded_valid[rows, cols] = valid
         return padded, padded_valid
 
-    def _nothing(self, shape: tuple[int, int]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    def _empty_window(self, shape: tuple[int, int]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         is_scaled = self._plan.scaling is not None
         dtype = "float32" if is_scaled else self._dataset.dtypes[self._bands[0] - 1]
         return np.zeros((self._plan.band_count, *shape), dtype=dtype), np.zeros(shape, dtype=bool)
@@ -245,7 +250,7 @@ def _finite(values: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.bool_]
 
 
 @contextmanager
-def _named(path: str) -> Iterator[None]:
+def _name_raster_in_errors(path: str) -> Iterator[None]:
     """Says in a read error which raster it was and what GDAL said, on one line."""
     try:
         yield
@@ -256,7 +261,7 @@ def _named(path: str) -> Iterator[None]:
         raise RasterioIOError(f"{path}: {' '.join(str(cause).split())}") from error
 
 
-def _warped(dataset: DatasetReader, plan: DatePlan, grid: GeoBox) -> WarpedVRT:
+def _open_warped(dataset: DatasetReader, plan: DatePlan, grid: GeoBox) -> WarpedVRT:
     height_px, width_px = grid.shape
     # Reading displaced by the shift brings content that lies (dx, dy) off back into place.
     transform = grid.transform * Affine.translation(*plan.displacement_px)
@@ -267,13 +272,13 @@ def _warped(dataset: DatasetReader, plan: DatePlan, grid: GeoBox) -> WarpedVRT:
         transform=on_turn_of(plan.source.geobox, grid, transform),
         width=width_px,
         height=height_px,
-        resampling=_resampling(plan.source.geobox, grid),
+        resampling=_resampling_method(plan.source.geobox, grid),
         add_alpha=marked_alpha(dataset) is None,
         warp_mem_limit=64,
     )
 
 
-def _resampling(source: GeoBox, grid: GeoBox) -> Resampling:
+def _resampling_method(source: GeoBox, grid: GeoBox) -> Resampling:
     """The mean of what lies in a pixel where pixels grow, as a sensor takes it; else cubic."""
     is_coarser = pixel_m(grid) >= COARSER_FROM * pixel_m(source)
     return Resampling.average if is_coarser else Resampling.cubic

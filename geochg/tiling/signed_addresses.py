@@ -38,15 +38,15 @@ def refusal(name: str) -> str:
     Args:
         name: GDAL's name of the raster; asked anew, past all that GDAL keeps of it.
     """
-    said = ""
+    reply = ""
     path = name if name.startswith("/vsi") else f"/vsicurl/{name}"
     # What GDAL keeps of an address goes when it is opened and closed under this option.
     for _ in range(2):
         with rasterio.Env(CPL_VSIL_CURL_NON_CACHED=path):
             try:
                 with rasterio.open(name):
-                    said = ""
+                    reply = ""
             except RasterioError as error:
-                said = str(error)
-    found = _REFUSED.search(said)
-    return found[1] if found else ""
+                reply = str(error)
+    code = _REFUSED.search(reply)
+    return code[1] if code else ""

@@ -15,7 +15,7 @@ from rasterio.errors import RasterioIOError
 from geochg.errors import InputError
 from geochg.files.remote_files import stac_item
 from geochg.files.sidecars import container
-from geochg.files.sqlite import locked
+from geochg.files.sqlite import lock_error
 from geochg.safety.untrusted_text import cleaned, without_secrets
 
 _RASTERS = (".tif", ".tiff", ".jp2", ".img", ".vrt", ".nc", ".png", ".jpg", ".jpeg", ".bil", ".asc")
@@ -61,7 +61,7 @@ def _looked_at(name: str, reason: str) -> InputError:
     """Why GDAL could not open what should be a file, as the file system tells."""
     file = Path(name)
     if "database is locked" in reason:
-        return locked(name)
+        return lock_error(name)
     if not name.strip():
         return InputError("the name of a raster is empty", "give its path")
     if file.is_dir():
@@ -112,10 +112,10 @@ def _archive(path: Path, name: str) -> InputError | None:
     try:
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
-                return _packed(name, "ZIP", "/vsizip/", iter(archive.namelist()))
+                return _archive_error(name, "ZIP", "/vsizip/", iter(archive.namelist()))
         if tarfile.is_tarfile(path):
             with tarfile.open(path) as archive:
-                return _packed(name, "TAR", "/vsitar/", (member.name for member in archive))
+                return _archive_error(name, "TAR", "/vsitar/", (member.name for member in archive))
     except (OSError, EOFError, ValueError, zipfile.BadZipFile, tarfile.TarError) as error:
         return InputError(f"the archive {name} is damaged: {cleaned(error)}", "download it again")
     if head.startswith(_GZIP):
@@ -124,19 +124,21 @@ def _archive(path: Path, name: str) -> InputError | None:
     return None
 
 
-def _packed(name: str, kind: str, prefix: str, members: Iterator[str]) -> InputError:
-    found = [each for each in islice(members, _MOST_MEMBERS) if each.lower().endswith(_RASTERS)]
-    if not found:
+def _archive_error(name: str, kind: str, prefix: str, members: Iterator[str]) -> InputError:
+    members_listed = [
+        member for member in islice(members, _MOST_MEMBERS) if member.lower().endswith(_RASTERS)
+    ]
+    if not members_listed:
         return InputError(f"{name} is a {kind} archive without a raster", "unpack it and look")
-    place = _absolute(Path(name))
-    if not place.lower().endswith(_KNOWN_ARCHIVES):
+    archive_path = _absolute(Path(name))
+    if not archive_path.lower().endswith(_KNOWN_ARCHIVES):
         if _head(Path(name)).startswith(_GZIP):
             hint = "unpack it first, or give it a name that ends in .tgz"
             return InputError(f"{name} is a {kind} archive, not a raster", hint)
         # Where a name ends otherwise, GDAL wants to be told where that of the archive ends.
-        place = f"{{{place}}}"
-    listed = ", ".join(f"{prefix}{place}/{each}" for each in found[:3])
-    more = f", ... ({len(found)} in all)" if len(found) > 3 else ""
+        archive_path = f"{{{archive_path}}}"
+    listed = ", ".join(f"{prefix}{archive_path}/{member}" for member in members_listed[:3])
+    more = f", ... ({len(members_listed)} in all)" if len(members_listed) > 3 else ""
     return InputError(
         f"{name} is a {kind} archive, not a raster",
         cleaned(f"name a raster in it: {listed}{more}", 600),

@@ -18,7 +18,7 @@ from affine import Affine
 from rasterio import DatasetReader
 from rasterio.enums import ColorInterp
 
-from geochg.tiling.absent import without_absent_blocks
+from geochg.tiling.absent_blocks import without_absent_blocks
 
 PALETTE = ("Red", "Green", "Blue", "Alpha")
 """The bands that a palette image is shown as."""
@@ -49,7 +49,7 @@ class MaskTest:
     """One thing that tells of each pixel whether it is valid.
 
     Attributes:
-        band: Whose values tell it, as GDAL's virtual format writes it: `3`, or `mask,3`.
+        band: The band whose values tell it, as GDAL's virtual format writes it: `3`, or `mask,3`.
         table: What becomes of the values; they must end as 0 (a hole) or 255.
         path: Another raster whose band is meant, stretched over this one; empty for this one.
         shape_px: Rows and columns of that other raster.
@@ -83,7 +83,7 @@ def palette_opacity(dataset: DatasetReader, nodata: float | None) -> Table:
         values[int(dataset.nodata)] = 255
     if nodata is not None:
         values[int(nodata)] = 0
-    return _ascending(values)
+    return _ascending_table(values)
 
 
 def zero_around(value: float, reach: float, edge: float | None = None) -> Table:
@@ -122,7 +122,7 @@ def open_view(
     root = ElementTree.Element(
         "VRTDataset", rasterXSize=str(dataset.width), rasterYSize=str(dataset.height)
     )
-    template = _copied(dataset)
+    template = virtual_copy(dataset)
     root.extend(element for element in template if element.tag in _PLACE)
     name = _gdal_name(dataset, template)
     if step_px > 1 and without_absent_blocks(template):
@@ -145,8 +145,8 @@ def _thin(root: ElementTree.Element, dataset: DatasetReader, step_px: int) -> No
     root.set("rasterXSize", str(width_px))
     root.set("rasterYSize", str(height_px))
     scale = Affine.scale(dataset.width / width_px, dataset.height / height_px)
-    for place in root.findall("GeoTransform"):
-        place.text = ", ".join(map(repr, (dataset.transform * scale).to_gdal()))
+    for element in root.findall("GeoTransform"):
+        element.text = ", ".join(map(repr, (dataset.transform * scale).to_gdal()))
     whole = (("SrcRect", dataset.width, dataset.height), ("DstRect", width_px, height_px))
     for source in (element for band in root.iter("VRTRasterBand") for element in band):
         if source.find("SourceFilename") is None:
@@ -161,7 +161,7 @@ def _thin(root: ElementTree.Element, dataset: DatasetReader, step_px: int) -> No
             rect.set("ySize", str(y_size))
 
 
-def _copied(dataset: DatasetReader) -> ElementTree.Element:
+def virtual_copy(dataset: DatasetReader) -> ElementTree.Element:
     """What GDAL writes of a raster in its virtual format, for the place and the name in it."""
     name = f"/vsimem/geochg-{uuid4().hex}.vrt"
     rasterio.shutil.copy(dataset, name, driver="VRT")
@@ -212,7 +212,7 @@ def _palette_bands(dataset: DatasetReader, name: str) -> list[ElementTree.Elemen
         shown = color if color != "Alpha" else "Undefined"
         ElementTree.SubElement(band, "ColorInterp").text = shown
         values = {index: entry[number - 1] for index, entry in colors.items()}
-        band.append(_source(name, "1", _ascending(values)))
+        band.append(_source(name, "1", _ascending_table(values)))
         bands.append(band)
     return bands
 
@@ -223,7 +223,7 @@ def _alpha_band(
     """The band that is 255 where a pixel is valid and 0 elsewhere."""
     alone = len(validity) == 1
     sources = [_group_source(group, name, shape_px, alone=alone) for group in validity]
-    band = _combined(sources, "mul", number)
+    band = _combined_band(sources, "mul", number)
     ElementTree.SubElement(band, "ColorInterp").text = "Alpha"
     return band
 
@@ -238,11 +238,11 @@ def _group_source(
     root = ElementTree.Element(
         "VRTDataset", rasterXSize=str(shape_px[1]), rasterYSize=str(shape_px[0])
     )
-    root.append(_combined(sources, "sum", 1))
+    root.append(_combined_band(sources, "sum", 1))
     return _source(ElementTree.tostring(root, encoding="unicode"), "1")
 
 
-def _combined(
+def _combined_band(
     sources: Sequence[ElementTree.Element], function: str, number: int
 ) -> ElementTree.Element:
     """A band of 0 and 255: of products or sums of such, cut off at 255 by its type."""
@@ -282,5 +282,5 @@ def _source(name: str, band: str, table: Table = ()) -> ElementTree.Element:
     return source
 
 
-def _ascending(values: dict[int, int] | Iterable[tuple[int, int]]) -> Table:
+def _ascending_table(values: dict[int, int] | Iterable[tuple[int, int]]) -> Table:
     return tuple((float(value), float(result)) for value, result in sorted(dict(values).items()))

@@ -34,7 +34,7 @@ def _east_north(grid: GeoBox) -> NDArray[np.float64]:
     height_px, width_px = grid.shape
     middle = (width_px / 2, height_px / 2)
     places = [middle, (middle[0] + 1, middle[1]), (middle[0], middle[1] + 1)]
-    xs, ys = np.transpose([grid.transform * place for place in places])
+    xs, ys = np.transpose([grid.transform * corner for corner in places])
     to_degrees = transformer(crs_of(grid), CRS("EPSG:4326"))
     lon, lat = to_degrees.transform(xs, ys)
     if not np.isfinite([lon, lat]).all() or held_pole(grid):

@@ -14,7 +14,7 @@ from geochg.pipeline.dialogue import open_dialogue
 from geochg.tiling.grid import common_grid
 from geochg.tiling.layout import Layout
 from geochg.tiling.pair import tiles_of
-from geochg.tiling.placement import check_placement
+from geochg.tiling.placement_checks import check_placement
 from geochg.tiling.source import read_source
 
 NAN, INF = float("nan"), float("inf")

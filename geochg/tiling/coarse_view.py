@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rasterio import DatasetReader
 from rasterio.windows import Window
 
-from geochg.tiling.absent import is_written
+from geochg.tiling.absent_blocks import is_written
 
 _MOST_SIDE_PX = 512
 _LATTICE = 24

@@ -51,7 +51,7 @@ def check_placement(name: str, crs_text: str, transform: Affine, shape_px: tuple
         shape_px: Rows and columns.
 
     Raises:
-        InputError: Then; it names the raster and what to do.
+        InputError: If it lies nowhere; the error names the raster and what to do.
     """
     _check_transform(name, transform)
     crs = _known_crs(name, crs_text)
@@ -61,14 +61,16 @@ def check_placement(name: str, crs_text: str, transform: Affine, shape_px: tuple
             "assign the one it was made in: rio edit-info --crs EPSG:32633, or QGIS",
         )
     if reason := _nowhere(crs, transform, shape_px):
-        raise InputError(f"{name} {reason}", "its transform or its CRS is wrong: assign the right")
+        raise InputError(
+            f"{name} {reason}", "its transform or its CRS is wrong: assign the right one"
+        )
 
 
 def check_control_points(name: str, points: Sequence[GroundControlPoint]) -> None:
     """Refuses control points that place nothing.
 
     Raises:
-        InputError: Then.
+        InputError: If they do not place the raster.
     """
     places = np.array([(point.col, point.row, point.x, point.y) for point in points], float)
     reason = ""
@@ -128,9 +130,9 @@ def _nowhere(crs: pyproj.CRS, transform: Affine, shape_px: tuple[int, int]) -> s
         if np.abs(xs).max() > _MOST_LONGITUDE:
             return f"reaches to the longitude {xs[np.abs(xs).argmax()]:.6g}, far around the globe"
         return ""
-    there = pyproj.Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
-    lon, lat = (np.asarray(found) for found in there.transform(xs, ys))
-    back_x, back_y = (np.asarray(found) for found in there.transform(lon, lat, direction="INVERSE"))
+    to_degrees = pyproj.Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
+    lon, lat = map(np.asarray, to_degrees.transform(xs, ys))
+    back_x, back_y = map(np.asarray, to_degrees.transform(lon, lat, direction="INVERSE"))
     off = np.hypot(back_x - xs, back_y - ys)
     extent = np.hypot(np.ptp(xs), np.ptp(ys))
     good = np.isfinite(off) & (off <= 1e-3 * extent)

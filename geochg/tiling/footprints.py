@@ -19,7 +19,7 @@ from geochg.errors import InputError
 from geochg.geometry.geodesy import map_polygons
 from geochg.geometry.placement import crs_of, transformer
 from geochg.geometry.polygons_only import areal
-from geochg.tiling.north import held_pole
+from geochg.tiling.north_up import held_pole
 
 _SNAP_PX = 1e-6
 """Parts that were cut apart along a meridian meet again when they lie this near to each other."""
@@ -38,7 +38,7 @@ def footprint(grid: GeoBox) -> BaseGeometry:
     """Outline of a grid in its own CRS, with points along the edges so that it may be bent."""
     height_px, width_px = grid.shape
     outline = shapely.segmentize(shapely.box(0, 0, width_px, height_px), max(grid.shape) / 32)
-    return moved(outline, lambda x, y: grid.transform * (x, y))
+    return moved_geometry(outline, lambda x, y: grid.transform * (x, y))
 
 
 @lru_cache(maxsize=32)
@@ -53,7 +53,7 @@ def lonlat_box(grid: GeoBox) -> LonLatBox:
     south, north = float(lat.min()), float(lat.max())
     if pole := held_pole(grid):
         return LonLatBox(-180.0, min(south, 90.0 * pole), 180.0, max(north, 90.0 * pole))
-    lon = unwrapped(lon, lon[0])
+    lon = unwrapped_longitudes(lon, lon[0])
     return LonLatBox(float(lon.min()), south, float(lon.max()), north)
 
 
@@ -78,7 +78,7 @@ def pixel_polygon(
     if crs.geographic:
         geometry = _around(geometry, grid)
     if crs != target:
-        geometry = _divided(geometry, segments or _segments(grid))
+        geometry = _densified(geometry, segments or _segments(grid))
     placed = in_crs(geometry, crs, target, grid_center(grid)[0])
     if target.geographic and not crs.geographic and _width(placed) > 180:
         # It crosses the far side of the globe, or a pole lies in it.
@@ -89,7 +89,7 @@ def pixel_polygon(
             f"the images cannot both be placed in {grid.crs}",
             "choose another grid with --crs",
         )
-    pixels = moved(placed, lambda x, y: ~grid.transform * (x, y))
+    pixels = moved_geometry(placed, lambda x, y: ~grid.transform * (x, y))
     if pixels.geom_type == "Point" or shapely.is_valid(pixels):
         return pixels
     return shapely.union_all(areal(shapely.make_valid(pixels)), grid_size=_SNAP_PX)
@@ -98,10 +98,10 @@ def pixel_polygon(
 def in_crs(geometry: BaseGeometry, crs: CRS, target: CRS, center: float) -> BaseGeometry:
     """A geometry in another CRS; longitudes are on the turn of the globe around `center`."""
     if crs != target:
-        geometry = moved(geometry, transformer(crs, target).transform)
+        geometry = moved_geometry(geometry, transformer(crs, target).transform)
     if target.geographic:
-        unwrap = _turned if crs == target else unwrapped
-        geometry = moved(geometry, lambda x, y: (unwrap(x, center), y))
+        unwrap = _turned_longitudes if crs == target else unwrapped_longitudes
+        geometry = moved_geometry(geometry, lambda x, y: (unwrap(x, center), y))
     return geometry
 
 
@@ -112,12 +112,12 @@ def grid_center(grid: GeoBox) -> tuple[float, float]:
     return float(x), float(y)
 
 
-def unwrapped(longitudes: NDArray[np.float64], center: float) -> NDArray[np.float64]:
+def unwrapped_longitudes(longitudes: NDArray[np.float64], center: float) -> NDArray[np.float64]:
     """Each longitude on the turn of the globe nearest to `center`."""
     return center + (longitudes - center + 180) % 360 - 180
 
 
-def moved(geometry: BaseGeometry, move: Callable[..., Any]) -> BaseGeometry:
+def moved_geometry(geometry: BaseGeometry, move: Callable[..., Any]) -> BaseGeometry:
     """A geometry whose x and y went through a function."""
     return shapely.transform(geometry, move, interleaved=False)
 
@@ -139,7 +139,7 @@ def _around(geometry: BaseGeometry, grid: GeoBox) -> BaseGeometry:
     return shapely.intersection(shapely.union_all(turns), near)
 
 
-def _turned(longitudes: NDArray[np.float64], center: float) -> NDArray[np.float64]:
+def _turned_longitudes(longitudes: NDArray[np.float64], center: float) -> NDArray[np.float64]:
     """Longitudes moved as a whole, so that a raster wider than half the globe is not torn."""
     if not longitudes.size:
         return longitudes
@@ -147,7 +147,7 @@ def _turned(longitudes: NDArray[np.float64], center: float) -> NDArray[np.float6
     return longitudes + 360 * round((center - middle) / 360)
 
 
-def _divided(geometry: BaseGeometry, segments: int) -> BaseGeometry:
+def _densified(geometry: BaseGeometry, segments: int) -> BaseGeometry:
     west, south, east, north = geometry.bounds
     longest = max(east - west, north - south)
     return shapely.segmentize(geometry, longest / segments) if longest > 0 else geometry
