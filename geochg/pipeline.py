@@ -221,6 +221,7 @@ class _Run:
             self.options.min_confidence,
             self.options.min_area_m2,
             least_size_px(self.pair.facts.pixel_area_m2),
+            self.options.classes,
         )
         results = journal.results()
         features, in_tiles = changes_of(
