@@ -29,7 +29,7 @@ OTHER = Channel("other", Change.ALTERED)
 """What changed ground is called whose class is in doubt."""
 
 PROVEN = ("building", "road", "water")
-"""Land covers, and classes of changes, that may be told as facts; see `features.naming`."""
+"""Land covers that captions may tell as facts; see `features.naming`."""
 
 _UNKNOWN_SHARE = 0.5
 """A cover that agrees with the class must have at least this share of the ground; with less,

@@ -125,7 +125,9 @@ def kinds_of(found):
         (BUILT, "low plants", "building", BUILT),
         (BUILT, "bare", "building", BUILT),
         (FLOODED, "woody", "water", FLOODED),
-        (RAZED, "building", "bare", RAZED),
+        (Channel("water", Change.DISAPPEARED), "water", "bare", ("water", "disappeared")),
+        (RAZED, "building", "bare", OTHER),
+        (Channel("road", Change.DISAPPEARED), "road", "bare", OTHER),
         (BUILT, None, "building", OTHER),
         (BUILT, "low plants", None, OTHER),
         (RAZED, "building", None, OTHER),
@@ -254,7 +256,8 @@ def test_buildings_that_run_into_each_other_are_counted_once_each(core_px):
     put(scene, np.s_[18:42, 54:80], BUILT, "low plants", "building")
     put(scene, np.s_[80:130, 20:44], RAZED, "building", "bare")
     results = scene_results(scene, core_px)
-    found, in_tiles = changes_of(results, grid_of(scene), FeatureSettings())
+    settings = FeatureSettings(classes=("building",))
+    found, in_tiles = changes_of(results, grid_of(scene), settings)
     assert found["count"].tolist() == [2, 1]
     tiles = tile_features(results, grid_of(scene), in_tiles=in_tiles)
     assert tiles["count_building"].sum() == 3
