@@ -79,7 +79,8 @@ def change_features(
 
     Cells of one class and direction that share an edge become one feature, also across tiles.
     Where the model tells land cover, specks join what they touch, no class appeared beside where
-    it disappeared, and buildings have straight outlines.
+    it disappeared, buildings have straight outlines, and features whose class is in doubt are of
+    class "other" (see `naming`).
 
     Args:
         results: One a tile, in any order; each is let go before the next is taken.
