@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch
 
-from geochg.datasets.ground.labelled import Ground
+from geochg.datasets.ground.labelled import LabelledGround
 from geochg.datasets.ground.series import all_grounds, split_grounds
 from geochg.datasets.kinds import kinds_of
 from geochg.evaluation.map_measures import map_measures
@@ -25,11 +25,11 @@ from geochg.evaluation.map_scores import score_lines, scored_pairs
 from geochg.events import ignore
 from geochg.models.base import ModelIdentity
 from geochg.models.builtin import BuiltinModel
-from geochg.models.deltavlm.backend import DeltaVLMOptions
 from geochg.models.deltavlm.modeling import DeltaVLMForConditionalGeneration
-from geochg.models.deltavlm.presets import compact_config
+from geochg.models.deltavlm.options import DeltaVLMOptions
 from geochg.models.deltavlm.processing import DeltaVLMProcessor
-from geochg.models.deltavlm.torch_vision import TorchVision
+from geochg.models.deltavlm.runtime.torch_vision import TorchVision
+from geochg.models.deltavlm.sizes import compact_config
 from geochg.options import AnalyzeOptions
 from geochg.training.builtin.pretrained import load_imagenet_weights
 from geochg.training.builtin.recipe import HEAD_RATE, calibrate
@@ -54,7 +54,7 @@ Scores = dict[str, dict[str, float | None]]
 
 
 def trained(
-    grounds: Sequence[Ground], folder: Path, steps: int, pretrained: bool
+    grounds: Sequence[LabelledGround], folder: Path, steps: int, pretrained: bool
 ) -> DeltaVLMForConditionalGeneration:
     """A model after the frozen pass."""
     torch.manual_seed(0)

@@ -23,18 +23,19 @@ from numpy.typing import NDArray
 from rasterio.features import rasterize
 from scipy import ndimage
 
-from geochg.cells import CellSettings, tile_result
 from geochg.datasets.ground.covers import ANY, UNKNOWN_CHANGE, Cover
 from geochg.datasets.ground.series import all_grounds, split_grounds
-from geochg.geometry.changed import least_size_px
+from geochg.features.cells import CellSettings, tile_result
+from geochg.geometry.hysteresis import least_size_px
 from geochg.geometry.objects import objects_within
 from geochg.land_cover import COVERS, agrees, share_borne_out
 from geochg.models.builtin import FOLDER
-from geochg.models.deltavlm.backend import DeltaVLMModel, DeltaVLMOptions
+from geochg.models.deltavlm.backend import DeltaVLMModel
 from geochg.models.deltavlm.detector import ColorRange, Detector, Scene
+from geochg.models.deltavlm.options import DeltaVLMOptions
 from geochg.models.deltavlm.postprocessing import OutlineMaker
-from geochg.records import LAND_COVER, Cell, Change, PixelWindow, Tile, TileWindow
-from geochg.training.builtin.calibration import Sample, held_out_samples
+from geochg.records import LAND_COVER, Cell, Change, Tile
+from geochg.training.builtin.calibration import DetectedPair, held_out_pairs
 from geochg.training.builtin.pairs import Pair
 
 SHARES = (0.0, 0.1, 0.3, 0.5, 0.7)
@@ -59,7 +60,7 @@ class Judged(NamedTuple):
     counts: tuple[int, int] | None
 
 
-def judged(detector: Detector, sample: Sample) -> Iterator[Judged]:
+def judged(detector: Detector, sample: DetectedPair) -> Iterator[Judged]:
     """The pieces of a pair that changed and that have a class of land cover."""
     pair, side_px = sample.pair, sample.pair.change.shape[0]
     # Of the scene, only its typical logit and resolution matter to the outlines.
@@ -67,10 +68,8 @@ def judged(detector: Detector, sample: Sample) -> Iterator[Judged]:
     scene = Scene(
         (colors, colors), 1.0, None, pair.resolution_m, typical_logit=sample.typical_logit
     )
-    window = PixelWindow(0, side_px, 0, side_px)
-    dates = (np.zeros((3, side_px, side_px), np.uint8) for _ in range(2))
-    valid = np.ones((side_px, side_px), bool)
-    tile = Tile(TileWindow(0, 0, 0, window, window), *dates, valid)
+    blank = np.zeros((3, side_px, side_px), np.uint8)
+    tile = Tile.of_pair(blank, blank)
     outlines = OutlineMaker(detector.head, scene).outlines(sample.finding, tile)
     area_m2 = pair.resolution_m**2
     settings = CellSettings(least_px=least_size_px(area_m2), pixel_area_m2=area_m2)
@@ -147,7 +146,7 @@ def main() -> None:
     if detector is None:
         raise SystemExit(f"{arguments.model} tells no land cover")
     _, held_out = split_grounds(all_grounds(arguments.real_dir))
-    samples = held_out_samples(detector, held_out, 1)
+    samples = held_out_pairs(detector, held_out, 1)
     print(table([piece for each in samples for piece in judged(detector, each)]))
 
 

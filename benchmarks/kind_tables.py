@@ -39,7 +39,7 @@ def reports(kinds: Sequence[Kind], models: Sequence[str], say: Listener) -> list
 
 
 def _told_by(model: str, kind: Kind) -> Kind:
-    tells = find_backend(model)[0].capabilities.classes
+    tells = find_backend(model)[0].backend_capabilities.classes
     return kind if set(kind.classes) <= set(tells) else replace(kind, classes=())
 
 
@@ -69,7 +69,7 @@ def _cells(kind: KindScores) -> list[list[str]]:
 
 def confidence_rows(report: KindsReport) -> Iterator[Row]:
     """Lines of the table of confidence, all kinds together."""
-    judged = [pair.judged for kind in report.kinds for pair in kind.pairs]
+    judged = [pair.scored_features for kind in report.kinds for pair in kind.pairs]
     for one in reliability(judged):
         yield f"{one.low:.1f} to {one.high:.1f}", str(one.features), *_shares(one)
 

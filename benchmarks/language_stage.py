@@ -19,8 +19,8 @@ import torch
 
 from geochg.datasets.ground.series import all_grounds, split_grounds
 from geochg.models.deltavlm.modeling import DeltaVLMForConditionalGeneration, PairEncoding
-from geochg.models.deltavlm.presets import compact_config, compact_generation
 from geochg.models.deltavlm.processing import IGNORED, DeltaVLMProcessor
+from geochg.models.deltavlm.sizes import compact_config, compact_generation
 from geochg.records import Task
 from geochg.tasks import SPECS
 from geochg.tasks.base import NonsenseError

@@ -22,10 +22,11 @@ from geochg.datasets.ground.covers import ANY
 from geochg.datasets.ground.series import all_grounds, split_grounds
 from geochg.land_cover import class_and_direction
 from geochg.models.builtin import FOLDER
-from geochg.models.deltavlm.backend import DeltaVLMModel, DeltaVLMOptions
+from geochg.models.deltavlm.backend import DeltaVLMModel
+from geochg.models.deltavlm.options import DeltaVLMOptions
 from geochg.models.deltavlm.postprocessing import Calibration, channel_shares
 from geochg.records import LAND_COVER, Channel
-from geochg.training.builtin.calibration import Sample, held_out_samples
+from geochg.training.builtin.calibration import DetectedPair, held_out_pairs
 
 MOST_PX = 400
 """Pixels of a pair that count."""
@@ -53,7 +54,9 @@ class Judged(NamedTuple):
     right: NDArray[np.bool_]
 
 
-def judged(sample: Sample, plain: Calibration, rng: np.random.Generator) -> tuple[Judged, Judged]:
+def judged(
+    sample: DetectedPair, plain: Calibration, rng: np.random.Generator
+) -> tuple[Judged, Judged]:
     """The names of a pair's changed pixels, and the land covers of all its pixels."""
     pair, finding = sample.pair, sample.finding
     cut = plain.cuts(sample.typical_logit, pair.resolution_m).change
@@ -104,7 +107,7 @@ def main() -> None:
     plain = Calibration.from_dict(model.detector.head.calibration)
     rng = np.random.default_rng(0)
     _, held_out = split_grounds(all_grounds(arguments.real_dir))
-    both = [judged(each, plain, rng) for each in held_out_samples(model.detector, held_out, 1)]
+    both = [judged(each, plain, rng) for each in held_out_pairs(model.detector, held_out, 1)]
     print(table("class and direction of changed pixels", [names for names, _ in both]))
     print(table("land cover", [covers for _, covers in both]))
 

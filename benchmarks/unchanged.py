@@ -12,7 +12,7 @@ import rasterio
 from numpy.typing import NDArray
 
 from geochg import AnalyzeOptions, analyze
-from geochg.datasets.ground.labelled import Ground
+from geochg.datasets.ground.labelled import LabelledGround
 from geochg.datasets.ground.series import SAVANNA_LEARNED, floods, savanna_plots, split_grounds
 from geochg.datasets.ground_label import GroundLabel, bands_on, covered_by
 from geochg.models.base import ChangeModel
@@ -129,7 +129,7 @@ def quiet_floods(data: Path) -> list[Group]:
     ]
 
 
-def _floods_of(folder: Path, grounds: Sequence[Ground], quiet: set[str]) -> list[QuietPair]:
+def _floods_of(folder: Path, grounds: Sequence[LabelledGround], quiet: set[str]) -> list[QuietPair]:
     return [
         QuietPair(
             ground.name,

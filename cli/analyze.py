@@ -13,93 +13,35 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from geochg.options import AnalyzeOptions, Geometry, Sensitivity
-
 from .interrupts import CANCELLED, handled
-from .pair_options import CommaSeparated, finer_options, options_of, pair_options
-from .save_options import write_options
-from .shared_options import json_option, overwrite_option
+from .pair_options import options_of, pair_options
+from .shared_options import PATH, json_option
 from .terminal import echo
 
 if TYPE_CHECKING:
-    from geochg.pipeline import ChangeResult
-
-_DEFAULTS = AnalyzeOptions()
+    from geochg.pipeline.analyze import ChangeResult
 
 
 @click.command()
-@pair_options
-@finer_options
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="The change layer: .geojson (or .json), .gpkg, .fgb, .parquet (or .geoparquet).",
 )
 @click.option(
-    "--layer",
-    default=_DEFAULTS.layer,
-    show_default=True,
-    help="Name of the change layer. Other layers of a GeoPackage stay as they are.",
-)
-@click.option(
-    "--tiles",
-    type=click.Path(path_type=Path),
-    help="A layer of one feature a tile; may be the same GeoPackage.",
-)
-@click.option(
-    "--tiles-layer",
-    default=_DEFAULTS.tiles_layer,
-    show_default=True,
-    help="Name of the layer of tiles.",
+    "--tiles", type=PATH, help="A layer of one feature a tile; may be the same GeoPackage."
 )
 @click.option(
     "--heatmap",
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="PATH.tif",
     help="The probability of change as a Cloud-Optimised GeoTIFF.",
 )
-@click.option(
-    "--classes",
-    type=CommaSeparated(),
-    metavar="LIST",
-    help="Keep only these classes in features and heatmap, such as `building,road`.",
-)
-@click.option(
-    "--sensitivity",
-    type=click.Choice([each.value for each in Sensitivity]),
-    default=_DEFAULTS.sensitivity.value,
-    show_default=True,
-    help="How easily ground counts as changed, for models that outline; `normal` is as calibrated.",
-)
-@click.option(
-    "--min-confidence",
-    type=float,
-    default=_DEFAULTS.min_confidence,
-    show_default=True,
-    help="Drop features below this confidence, 0 to 1.",
-)
-@click.option(
-    "--min-area",
-    type=float,
-    show_default="with land cover 40 and at least 3 pixels, else 0",
-    help="Drop features below this area, in square metres.",
-)
-@click.option(
-    "--geometry",
-    type=click.Choice([shape.value for shape in Geometry]),
-    default=_DEFAULTS.geometry.value,
-    show_default=True,
-    help="Outlines where the model gives them, or always cells of the 3x3 grid.",
-)
-@overwrite_option
-@click.option("--resume", is_flag=True, help="Go on with an unfinished run of the same command.")
-@click.option(
-    "--allow-failed-tiles", is_flag=True, help="Write the layer even if tiles could not be read."
-)
+@pair_options("analyze")
 @click.option(
     "--save-options",
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="FILE.toml",
     help="When done, write the options in use to a file that --options reads.",
 )
@@ -133,9 +75,10 @@ def analyze(
         raise click.UsageError("nothing to write: add -o/--output, --tiles or --heatmap")
     options = options_of(ctx)
 
-    from geochg.outputs import Outputs
-    from geochg.pipeline import analyze as run
+    from geochg.pipeline.analyze import analyze as run
+    from geochg.pipeline.outputs import Outputs
     from geochg.writers.checks import Output, check_outputs
+    from geochg.writers.staging import write_output
 
     from .progress import showing_progress
 
@@ -154,7 +97,7 @@ def analyze(
             cancel=cancel,
         )
     if save_options is not None:
-        write_options(save_options, options)
+        write_output(save_options, options.to_toml, overwrite=options.overwrite)
     echo(_as_json(result) if as_json else _in_words(result))
 
 
@@ -182,8 +125,8 @@ def _interrupts() -> Iterator[Flag]:
 def _as_json(result: ChangeResult) -> str:
     paths = {name: str(path) for name, path in vars(result.outputs).items() if path is not None}
     features = {"count": len(result.features), "area_m2": _area_m2(result)}
-    told = {"outputs": paths, "features": features, "geochg": result.metadata}
-    return json.dumps(told, allow_nan=False)
+    facts = {"outputs": paths, "features": features, "geochg": result.metadata}
+    return json.dumps(facts, allow_nan=False)
 
 
 def _in_words(result: ChangeResult) -> str:
@@ -194,8 +137,8 @@ def _in_words(result: ChangeResult) -> str:
         f"in {tiles['changed']} of {tiles['read']} tiles{_not_seen(result)}"
     )
     gaps = {"failed": "failed", "incomplete": "answered in part", "unparsed": "without sense"}
-    if told := [f"{tiles[kind]} {gap}" for kind, gap in gaps.items() if tiles[kind]]:
-        lines.append(f"  tiles: {', '.join(told)}")
+    if states := [f"{tiles[kind]} {gap}" for kind, gap in gaps.items() if tiles[kind]]:
+        lines.append(f"  tiles: {', '.join(states)}")
     groups = result.features.groupby(["class", "change"])["area_m2"].agg(["size", "sum"])
     for (class_name, change), row in groups.sort_values("sum", ascending=False).iterrows():
         lines.append(f"  {class_name} {change}: {int(row['size'])}, {_hectares(row['sum'])}")
@@ -209,9 +152,9 @@ def _not_seen(result: ChangeResult) -> str:
 
 
 def _area_m2(result: ChangeResult) -> float:
-    from geochg.tasks.quantities import rounded
+    from geochg.tasks.quantities import rounded_value
 
-    return rounded(float(result.features["area_m2"].sum()), 1)
+    return rounded_value(float(result.features["area_m2"].sum()), 1)
 
 
 def _hectares(area_m2: float) -> str:

@@ -15,13 +15,13 @@ from .pair_options import options_of, pair_options
 from .terminal import echo
 
 if TYPE_CHECKING:
-    from geochg.dialogue import Dialogue
+    from geochg.pipeline.dialogue import PairDialogue
 
 _ENDS = ("exit", "quit", "bye")
 
 
 @click.command()
-@pair_options
+@pair_options("ask")
 @click.argument("question", required=False)
 @click.option("--at", metavar="LON,LAT", help="Ask about a tile around this point.")
 @click.option("--json", "as_json", is_flag=True, help="Print each exchange as a line of JSON.")
@@ -48,7 +48,7 @@ def ask(
       geochg ask before.tif after.tif --at 55.17,24.98
       echo "Where has water appeared?" | geochg ask before.tif after.tif --json
     """
-    from geochg.dialogue import open_dialogue
+    from geochg.pipeline.dialogue import open_dialogue
 
     dialogue = open_dialogue(before, after, options_of(ctx), at=_point(at))
     for remark in dialogue.pair.remarks:
@@ -70,10 +70,10 @@ def _point(text: str | None) -> tuple[float, float] | None:
 def _questions() -> Iterator[str]:
     """Line by line; with a prompt where someone types."""
     for line in _typed() if sys.stdin.isatty() else _piped(sys.stdin.buffer):
-        asked = line.strip()
-        if not asked or asked.lower() in _ENDS:
+        question = line.strip()
+        if not question or question.lower() in _ENDS:
             return
-        yield asked
+        yield question
 
 
 def _typed() -> Iterator[str]:
@@ -87,21 +87,21 @@ def _piped(lines: BinaryIO) -> Iterator[str]:
 
     UTF-16 is read to its end first: its lines do not end where bytes say so.
     """
-    from geochg.text_file import decoded, is_wide
+    from geochg.files.text_file import decoded_text, is_wide
 
     first = lines.readline()
     if is_wide(first):
-        yield from decoded(first + lines.read()).split("\n")
+        yield from decoded_text(first + lines.read()).split("\n")
         return
     while first:
         try:
-            yield decoded(first)
+            yield decoded_text(first)
         except UnicodeDecodeError:  # the code page of a system
             yield first.decode(sys.stdin.encoding or "utf-8", "replace")
         first = lines.readline()
 
 
-def _answer(dialogue: Dialogue, question: str, *, as_json: bool) -> None:
+def _answer(dialogue: PairDialogue, question: str, *, as_json: bool) -> None:
     for piece in dialogue.ask(question):
         if not as_json:
             echo(piece, nl=False)

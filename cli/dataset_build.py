@@ -8,18 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from geochg.datasets.building.options import BuildOptions, coded
+from geochg.datasets.builder.options import BuildOptions, class_coding
 from geochg.errors import OptionError
-from geochg.events import Notice, Progress
+from geochg.events import Notice
 
 from .new_folder import check_new_folder, failures_named
-from .pair_options import CommaSeparated
-from .shared_options import PATH, device_option, json_option, setting
+from .shared_options import PATH, CommaSeparated, device_option, json_option, setting
 from .terminal import echo
 
 if TYPE_CHECKING:
-    from geochg.datasets.building.captioner import Captioner
-    from geochg.datasets.building.scene import Scene
+    from geochg.datasets.builder.captioner import Captioner
+    from geochg.datasets.builder.scene import MaskedScene
 
 _DEFAULTS = BuildOptions()
 
@@ -66,7 +65,7 @@ _DEFAULTS = BuildOptions()
     default=_DEFAULTS.shares,
     show_default=True,
     metavar="TRAIN VAL TEST",
-    help="How much goes to each part.",
+    help="How much goes to each split.",
 )
 @setting(
     "--block",
@@ -77,7 +76,7 @@ _DEFAULTS = BuildOptions()
 @setting(
     "--gap",
     _DEFAULTS.gap_px,
-    "Tiles of different parts lie at least so many pixels apart.",
+    "Tiles of different splits lie at least so many pixels apart.",
     "gap_px",
 )
 @setting(
@@ -100,11 +99,11 @@ _DEFAULTS = BuildOptions()
     help="Let rasters and masks on this machine name rasters elsewhere (a VRT of an address), and "
     "fetch those.",
 )
-@setting("--seed", _DEFAULTS.seed, "Of all draws.")
+@setting("--seed", _DEFAULTS.seed, "Seed of all draws.")
 @click.option(
     "--captioner",
     metavar="MODEL",
-    help="A model that writes free questions and answers, told what was counted; those that "
+    help="A model that writes free questions and answers, given what was counted; those that "
     "contradict it are dropped. As --model of analyze.",
 )
 @setting(
@@ -145,15 +144,17 @@ def build(
 
 def _scenes(
     pairs: tuple[Path, ...], rasters: tuple[tuple[str, str, str], ...], options: BuildOptions
-) -> list[Scene]:
-    from geochg.datasets.building.pictures import picture_scenes
+) -> list[MaskedScene]:
+    from geochg.datasets.builder.pictures import picture_scenes
 
-    coding = coded(options.coding)
-    found: list[Scene] = [scene for one in pairs for scene in picture_scenes(one, coding)]
+    coding = class_coding(options.coding)
+    scenes: list[MaskedScene] = [
+        scene for folder in pairs for scene in picture_scenes(folder, coding)
+    ]
     if rasters:
-        from geochg.datasets.building.rasters import raster_scene
+        from geochg.datasets.builder.rasters import raster_scene
 
-        found += [
+        scenes += [
             raster_scene(
                 *files,
                 coding,
@@ -163,22 +164,22 @@ def _scenes(
             )
             for files in rasters
         ]
-    return found
+    return scenes
 
 
 def _captioner(reference: str | None, device: str) -> Captioner | None:
     if reference is None:
         return None
-    from geochg.datasets.building.captioner import Captioner
+    from geochg.datasets.builder.captioner import Captioner
     from geochg.models.registry import load_model
 
     return Captioner(load_model(reference, {}, device))
 
 
 def _build(
-    folder: Path, scenes: list[Scene], options: BuildOptions, captioner: Captioner | None
+    folder: Path, scenes: list[MaskedScene], options: BuildOptions, captioner: Captioner | None
 ) -> dict[str, Any]:
-    from geochg.datasets.building.write import build_dataset
+    from geochg.datasets.builder.build import build_dataset
 
     from .progress import showing_progress
 
@@ -190,7 +191,7 @@ def _build(
             scenes,
             options,
             captioner,
-            lambda done, total: listener(Progress("cut", done, total)),
+            listener,
         )
 
 
@@ -203,10 +204,10 @@ def _in_words(folder: Path, made: dict[str, Any]) -> str:
         )
     out = {reason: number for reason, number in made["left_out"].items() if number}
     if out:
-        told = ", ".join(f"{number} {reason}" for reason, number in out.items())
-        lines.append(f"left out: {told}")
+        reasons = ", ".join(f"{number} {reason}" for reason, number in out.items())
+        lines.append(f"left out: {reasons}")
     if made["captioner"] is not None:
         dropped = made["captioner"]["dropped"]
-        told = ", ".join(f"{number} {reason}" for reason, number in dropped.items())
-        lines.append(f"answers dropped: {told or 'none'}")
+        reasons = ", ".join(f"{number} {reason}" for reason, number in dropped.items())
+        lines.append(f"answers dropped: {reasons or 'none'}")
     return "\n".join(lines)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from geochg.errors import InputError
-from geochg.events import Progress
 
 from .shared_options import PATH, images_option, json_option
 from .terminal import echo
@@ -58,22 +57,22 @@ def check(
             splits,
             pixels=pixels,
             leaving=leaving,
-            progress=lambda done, total: listener(Progress("looked", done, total)),
+            listener=listener,
         )
     if as_json:
         echo(json.dumps(report.to_dict()))
     else:
         for split, facts in report.splits.items():
             echo(f"{split}: {_in_words(facts)}")
-        for trouble in report.troubles:
-            echo(f"{trouble.count} {MESSAGES[trouble.kind]}:")
-            for words in trouble.shown:
+        for problem in report.problems:
+            echo(f"{problem.count} {MESSAGES[problem.kind]}:")
+            for words in problem.shown:
                 echo(f"  {words}")
-            if trouble.count > len(trouble.shown):
-                echo(f"  … and {trouble.count - len(trouble.shown)} more")
-        if not report.troubles:
+            if problem.count > len(problem.shown):
+                echo(f"  … and {problem.count - len(problem.shown)} more")
+        if not report.problems:
             echo("Nothing is wrong.")
-    if report.troubles:
+    if report.problems:
         ctx.exit(1)
 
 
@@ -82,20 +81,20 @@ def _splits(
 ) -> dict[str, list[Example]]:
     """The examples of each split; notes which names of pictures lead elsewhere."""
     from geochg.datasets.examples import iter_examples, row_files
-    from geochg.datasets.splits import split_named
+    from geochg.datasets.splits import split_of_name
 
-    found: dict[str, list[Example]] = {}
+    splits: dict[str, list[Example]] = {}
     for file in dict.fromkeys(file for source in sources for file in row_files(source)):
-        # Told also when the file has no row.
-        name = split_named(file.stem) or file.stem
+        # A file without rows is reported, too.
+        name = split_of_name(file.stem) or file.stem
         if images is not None and not images.is_dir():
             raise InputError(f"there is no folder {images}", "check --images")
         examples = list(iter_examples(file, images, must_exist=False, leaving=leaving.append))
         if not examples:
-            found.setdefault(name, [])
+            splits.setdefault(name, [])
         for example in examples:
-            found.setdefault(example.split or name, []).append(example)
-    return found
+            splits.setdefault(example.split or name, []).append(example)
+    return splits
 
 
 def _in_words(facts: dict[str, Any]) -> str:

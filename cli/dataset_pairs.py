@@ -10,7 +10,6 @@ from typing import Any
 import click
 
 from geochg.datasets.locations import LocationOptions
-from geochg.events import Progress
 
 from .new_folder import check_new_folder, failures_named
 from .shared_options import PATH, device_option, images_option, json_option, setting
@@ -23,7 +22,9 @@ _DEFAULTS = LocationOptions()
 @click.argument("metadata", type=PATH)
 @click.argument("folder", type=PATH)
 @images_option("Where the images of a table are; beside it when left out.")
-@setting("--least-months", _DEFAULTS.least_months, "Between the dates of a pair.")
+@setting(
+    "--least-months", _DEFAULTS.least_months, "Least time between the dates of a pair, in months."
+)
 @setting("--most-bytes", _DEFAULTS.most_bytes, "Leave out larger image files; 0 for no limit.")
 @click.option(
     "--least-px", type=int, default=0, help="Leave out images with a shorter side; 0 for no limit."
@@ -69,7 +70,7 @@ def pairs(
       geochg dataset pairs shots.csv pairs --images shots --no-videos --least-months 6
     """
     from geochg.datasets.location_pairs import write_pairs
-    from geochg.datasets.locations import chained, read_shots, sized
+    from geochg.datasets.locations import pairs_in_time, read_location_images, within_limits
     from geochg.models.registry import load_model
 
     from .progress import showing_progress
@@ -77,21 +78,21 @@ def pairs(
     options = LocationOptions.from_dict(given)
     check_new_folder(folder)
     model = None if captioner is None else load_model(captioner, {}, device)
-    shots, left_out = sized(read_shots(metadata, images), options)
-    found = chained(shots, options.least_months)
+    kept, left_out = within_limits(read_location_images(metadata, images), options)
+    in_time = pairs_in_time(kept, options.least_months)
     as_videos = find_spec("av") is not None if videos is None else videos
     with showing_progress() as listener, failures_named(folder):
         written = write_pairs(
             folder,
-            found,
+            in_time,
             options,
             videos=as_videos,
             captioner=model,
-            progress=lambda done, total: listener(Progress("written", done, total)),
+            listener=listener,
         )
     made = {
         "folder": str(folder),
-        "images": len(shots),
+        "images": len(kept),
         "left_out": left_out,
         "videos": as_videos,
         "pairs": written.rows,

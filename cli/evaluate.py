@@ -14,9 +14,9 @@ from geochg.evaluation.options import EvaluateOptions
 from geochg.records import Task
 
 from .interrupts import interrupts_raised
-from .pair_options import CommaSeparated
 from .shared_options import (
     PATH,
+    CommaSeparated,
     device_option,
     images_option,
     json_option,
@@ -28,12 +28,12 @@ from .shared_options import (
 _DEFAULTS = EvaluateOptions()
 
 _ASKING = ("model", "model_options", "device", "batch_size", "predictions_file", "resume")
-"""What only matters where the model is asked; with what each kind of source adds to it."""
+"""Options that only matter where the model is asked; each kind of source adds its own."""
 
-_PAIRS_ASKING = ("tile_size", "overlap", "changed_share")
+_PAIRS_ASKING = ("tile_size_px", "overlap_px", "changed_share")
 _ROWS_ASKING = ("images", "tasks", "split", "skip_unreadable")
 _FITTING = ("fit_share", "fit_metric", "seed", "save_options")
-"""What only matters where a threshold is fitted."""
+"""Options that only matter where a threshold is fitted."""
 
 _PAIRS_ONLY = (*_PAIRS_ASKING, "fit_threshold", *_FITTING)
 _ROWS_ONLY = (*_ROWS_ASKING, "resume", "bert", "meteor", "published")
@@ -54,7 +54,7 @@ _NOT_FOR_MAPS = ("changed_share", "fit_threshold", *_FITTING, *_ROWS_ONLY, "pred
 @click.option(
     "--split",
     metavar="NAME",
-    help="Rows: only those of this part: train, val, test, or as the rows call it.",
+    help="Rows: only those of this split: train, val, test, or as the rows call it.",
 )
 @images_option("Rows: where the names of images start; else beside the rows.")
 @click.option(
@@ -82,11 +82,13 @@ _NOT_FOR_MAPS = ("changed_share", "fit_threshold", *_FITTING, *_ROWS_ONLY, "pred
     "--tile-size",
     _DEFAULTS.tile_size_px,
     "Pairs, kinds: side of the square the model sees, in pixels; larger pictures are cut.",
+    "tile_size_px",
 )
 @setting(
     "--overlap",
     _DEFAULTS.overlap_px,
     "Pairs, kinds: overlap of neighbouring tiles, in pixels; for kinds as analyze has it.",
+    "overlap_px",
 )
 @setting(
     "--changed-share",
@@ -98,9 +100,9 @@ _NOT_FOR_MAPS = ("changed_share", "fit_threshold", *_FITTING, *_ROWS_ONLY, "pred
     is_flag=True,
     help="Pairs: find the model's presence threshold on a share of them; score the others.",
 )
-@setting("--fit-share", _DEFAULTS.fit_share, "The share of the pairs that is.")
+@setting("--fit-share", _DEFAULTS.fit_share, "Share of the pairs to fit the threshold on.")
 @setting("--fit-metric", _DEFAULTS.fit_metric, "What the threshold makes as high as it can be.")
-@setting("--seed", _DEFAULTS.seed, "Of the choice of the pairs to fit on.")
+@setting("--seed", _DEFAULTS.seed, "Seed of the choice of the pairs to fit on.")
 @click.option(
     "--save-options",
     type=PATH,
@@ -112,7 +114,7 @@ _NOT_FOR_MAPS = ("changed_share", "fit_threshold", *_FITTING, *_ROWS_ONLY, "pred
     "predictions_file",
     type=PATH,
     metavar="FILE.jsonl",
-    help="Keep what the model said, a line of JSON for each answer.",
+    help="Keep the model's answers, a line of JSON for each.",
 )
 @click.option(
     "--resume",
@@ -123,7 +125,7 @@ _NOT_FOR_MAPS = ("changed_share", "fit_threshold", *_FITTING, *_ROWS_ONLY, "pred
     "--from-predictions",
     type=PATH,
     metavar="FILE.jsonl",
-    help="Score what was kept; no model is asked and no SOURCE is read.",
+    help="Score kept answers; no model is asked and no SOURCE is read.",
 )
 @click.option(
     "--classes",
@@ -189,26 +191,26 @@ def evaluate(
         raise click.UsageError("name SOURCE, or --from-predictions FILE.jsonl, and not both")
     if from_predictions is not None:
         refused = (*_ASKING, *_PAIRS_ASKING, *_ROWS_ASKING)
-        refuse(ctx, refused, "--from-predictions", "leave out one of them")
+        _refuse(ctx, refused, "--from-predictions", "leave out one of them")
         are_rows = _keeps_rows(from_predictions)
     elif _are_kinds(sources):
-        refuse(ctx, _NOT_FOR_MAPS, "a folder of kinds", "leave it out")
+        _refuse(ctx, _NOT_FOR_MAPS, "a folder of kinds", "leave it out")
         from .evaluate_kinds import evaluate_kinds
 
         _run(evaluate_kinds, ctx)
         return
     else:
         are_rows = _are_rows(ctx, sources)
-    refuse(ctx, _MAPS_ONLY, "other sources than kinds", "leave it out")
+    _refuse(ctx, _MAPS_ONLY, "other sources than kinds", "leave it out")
     if are_rows:
-        refuse(ctx, _PAIRS_ONLY, "rows of questions", "it is for labelled pairs")
+        _refuse(ctx, _PAIRS_ONLY, "rows of questions", "it is for labelled pairs")
         from .evaluate_rows import evaluate_rows
 
         _run(evaluate_rows, ctx)
         return
-    refuse(ctx, _ROWS_ONLY, "labelled pairs", "it is for rows of questions and answers")
+    _refuse(ctx, _ROWS_ONLY, "labelled pairs", "it is for rows of questions and answers")
     if not ctx.params["fit_threshold"]:
-        refuse(ctx, _FITTING, "scoring alone", "add --fit-threshold")
+        _refuse(ctx, _FITTING, "scoring alone", "add --fit-threshold")
     from .evaluate_pairs import evaluate_pairs
 
     _run(evaluate_pairs, ctx)
@@ -220,7 +222,7 @@ def _run(command: Callable[[click.Context], None], ctx: click.Context) -> None:
         command(ctx)
 
 
-def refuse(ctx: click.Context, names: tuple[str, ...], beside: str, hint: str) -> None:
+def _refuse(ctx: click.Context, names: tuple[str, ...], beside: str, hint: str) -> None:
     """Refuses options that were given but would not matter.
 
     Raises:
@@ -267,6 +269,6 @@ def _are_rows(ctx: click.Context, sources: tuple[Path, ...]) -> bool:
 
 
 def _has_questions(table: Path) -> bool:
-    from geochg.text_file import read_table
+    from geochg.files.text_file import read_table
 
     return "question" in read_table(table).columns

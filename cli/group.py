@@ -1,10 +1,12 @@
-"""The `geochg` command group, which finds its commands lazily."""
+"""The `geochg` command group, which imports a command when it is run, so that help is instant."""
 
 from __future__ import annotations
 
-import click
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
 
-from .lazy import LazyGroup
+import click
 
 COMMANDS = {
     "analyze": "Map what changed between two rasters.",
@@ -17,6 +19,41 @@ COMMANDS = {
     "worker": "Serve another program, such as QGIS, over stdin and stdout.",
 }
 """Name and one line of each command; the command itself lives in the module of that name."""
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are known by name and imported when they are run.
+
+    Args:
+        summaries: Name and one line of each command, in the order of the help page.
+        prefix: The command `name` is the function `name` in the module `prefix + name`.
+        **settings: As of `click.Group`.
+    """
+
+    def __init__(
+        self,
+        summaries: Mapping[str, str],
+        prefix: str = "",
+        **settings: Any,  # noqa: ANN401
+    ) -> None:
+        super().__init__(**settings)
+        self.summaries, self.prefix = summaries, prefix
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names in the order of the help page."""
+        return list(self.summaries)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command, imported; None when there is none of that name."""
+        if cmd_name not in self.summaries:
+            return None
+        command = getattr(import_module(f"geochg_cli.{self.prefix}{cmd_name}"), cmd_name)
+        return command if isinstance(command, click.Command) else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Writes the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(self.summaries.items()))
 
 
 @click.group(

@@ -8,14 +8,13 @@ from typing import Any
 
 import click
 
-from .pair_options import finer_options, options_of, pair_options
+from .pair_options import options_of, pair_options
 from .shared_options import json_option
 from .terminal import echo
 
 
 @click.command()
-@pair_options
-@finer_options
+@pair_options("info")
 @json_option("it")
 @click.pass_context
 def info(ctx: click.Context, /, before: str, after: str, as_json: bool, **_: Any) -> None:  # noqa: ANN401
@@ -28,7 +27,7 @@ def info(ctx: click.Context, /, before: str, after: str, as_json: bool, **_: Any
       geochg info before.tif after.tif
       geochg info before.tif after.tif --resolution 2 --aoi district.gpkg --json
     """
-    from geochg.describe import describe
+    from geochg.pipeline.describe import describe
 
     facts = describe(before, after, options_of(ctx)).to_dict()
     echo(json.dumps(facts, allow_nan=False) if as_json else "\n".join(_in_words(facts)))

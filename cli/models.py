@@ -18,7 +18,7 @@ from .shared_options import json_option
 from .terminal import echo
 
 if TYPE_CHECKING:
-    from geochg.models.deltavlm.convert import Release
+    from geochg.models.deltavlm.release.convert import Release
 
 _PATH = click.Path(path_type=Path)
 
@@ -101,7 +101,7 @@ def deltavlm(
     _check_there("--vicuna", vicuna, is_folder=True)
     _check_there("--bert", bert, is_folder=True)
     check_new_folder(output)
-    from geochg.models.deltavlm.convert import Release
+    from geochg.models.deltavlm.release.convert import Release
 
     _convert(Release(checkpoint, eva, vicuna, bert), output)
     model = f"deltavlm:{output}"
@@ -122,7 +122,7 @@ def _convert(release: Release, output: Path) -> None:
     from rich.console import Console
     from safetensors import SafetensorError
 
-    from geochg.models.deltavlm.convert import convert as run
+    from geochg.models.deltavlm.release.convert import convert as run
     from geochg.writers.staging import Staging
 
     told = Console(stderr=True).status("converting, which takes minutes")

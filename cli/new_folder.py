@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from geochg.errors import InputError, OptionError, RunError
-from geochg.file_names import check_file_name
-from geochg.foreign_text import cleaned
+from geochg.files.new_files import check_file_name
+from geochg.safety.untrusted_text import cleaned
 
 from .interrupts import interrupts_raised
 
@@ -33,8 +33,8 @@ def check_apart(folder: Path, work: Path) -> None:
     Raises:
         OptionError: If it is so.
     """
-    place, other = folder.resolve(), work.resolve()
-    if place.is_relative_to(other) or other.is_relative_to(place):
+    folder_path, work_path = folder.resolve(), work.resolve()
+    if folder_path.is_relative_to(work_path) or work_path.is_relative_to(folder_path):
         raise OptionError(
             f"the output {folder} and the work folder {work} lie in each other",
             "name two folders side by side",
@@ -65,7 +65,7 @@ def failures_named(folder: Path) -> Iterator[None]:
     Ctrl-C raises within the block, so that what is half made is removed.
 
     Raises:
-        RunError: For that.
+        RunError: If the folder cannot be made.
     """
     try:
         with interrupts_raised():

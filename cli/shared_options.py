@@ -9,8 +9,59 @@ from typing import Any, TypeVar
 
 import click
 
+from geochg.options import OptionSpec
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 PATH = click.Path(path_type=Path)
+
+
+class CommaSeparated(click.ParamType[tuple[str, ...], tuple[str, ...]]):
+    """A list written with commas."""
+
+    name = "list"
+
+    def convert(
+        self,
+        value: Any,  # noqa: ANN401
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> tuple[str, ...]:
+        """Splits at commas and drops blanks."""
+        if isinstance(value, tuple):
+            return value
+        return tuple(part.strip() for part in str(value).split(",") if part.strip())
+
+
+_TYPES: dict[str, Any] = {
+    "string": str,
+    "integer": int,
+    "number": float,
+    "array": CommaSeparated(),
+    "object": str,
+}
+"""Click's types, by the type of an option."""
+
+
+def option_of(spec: OptionSpec) -> Callable[[Command], Command]:
+    """The option of the command line that stands for a field of the library's options.
+
+    Args:
+        spec: The field.
+    """
+    settings: dict[str, Any] = {"help": spec.facts.help}
+    if spec.type == "boolean":
+        flag = f"{spec.flag}/--no-{spec.flag.removeprefix('--')}"
+        return click.option(flag, spec.name, default=spec.default, **settings)
+    if spec.type in ("array", "object"):
+        settings["metavar"] = spec.facts.metavar or "LIST"
+    settings["type"] = click.Choice(spec.choices) if spec.choices else _TYPES[spec.type]
+    if spec.type == "object":
+        return click.option(spec.flag, spec.name, multiple=True, **settings)
+    if spec.default in (None, "", []):
+        settings["show_default"] = spec.facts.usual or False
+    else:
+        settings |= {"default": spec.default, "show_default": True}
+    return click.option(spec.flag, spec.name, **settings)
 
 
 def setting(
@@ -23,13 +74,13 @@ def setting(
 
     Args:
         flag: As it is written.
-        default: Of the library; a member of an enumeration leaves the choice of all of them.
-        text: For the help page.
+        default: Default of the library; a member of an enumeration offers all of its members.
+        text: Help of the option.
         field: What the library calls it, where not as the flag.
     """
     given: Any = type(default)
     if isinstance(default, StrEnum):
-        given, default = click.Choice([each.value for each in type(default)]), default.value
+        given, default = click.Choice([member.value for member in type(default)]), default.value
     names = (flag,) if field is None else (flag, field)
     return click.option(*names, type=given, default=default, show_default=True, help=text)
 
@@ -40,13 +91,14 @@ def overwrite_option(command: Command) -> Command:
     return click.option("--overwrite", is_flag=True, help=text)(command)
 
 
-def json_option(what: str) -> Callable[[Command], Command]:
+def json_option(result: str) -> Callable[[Command], Command]:
     """`--json`, of what a command gives.
 
     Args:
-        what: That is printed, in words.
+        result: Result that is printed, in words.
     """
-    return click.option("--json", "as_json", is_flag=True, help=f"Print {what} as JSON on stdout.")
+    text = f"Print {result} as JSON on stdout."
+    return click.option("--json", "as_json", is_flag=True, help=text)
 
 
 def model_options(default: str) -> Callable[[Command], Command]:

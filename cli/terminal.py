@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from geochg.foreign_text import LONGEST_TEXT, cleaned, printable
+from geochg.safety.untrusted_text import LONGEST_TEXT, cleaned, printable
 
 
 def echo(text: str = "", *, nl: bool = True, err: bool = False) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from geochg.training.tuning.options import (
+from geochg.training.finetune.options import (
     NOT_QUANTIZED,
     Metric,
     Schedule,
@@ -18,8 +18,7 @@ from geochg.training.tuning.options import (
     presets,
 )
 
-from .pair_options import CommaSeparated
-from .shared_options import Command
+from .shared_options import Command, CommaSeparated
 
 _HELP = {
     "lora": "Parts that get low-rank adapters: names or regular expressions, with commas.",
@@ -80,7 +79,7 @@ def tune_options(command: Command) -> Command:
 
 
 def given_options(ctx: click.Context) -> dict[str, Any]:
-    """The preset's options, and over them those given by hand; for `TuneOptions.given`."""
+    """The preset's options, and over them those given by hand; for `TuneOptions.from_user`."""
     name = ctx.params.get("preset")
     found = preset(name) if name else {}
     for field in fields(TuneOptions):

@@ -11,13 +11,21 @@ from typing import Any
 import click
 
 from geochg.errors import ModelError, OptionError
-from geochg.training.tuning.options import TuneOptions
+from geochg.training.finetune.options import TuneOptions
 
 from .new_folder import check_apart, check_new_folder
 from .shared_options import PATH, images_option, json_option, setting
 from .terminal import echo
 from .train_options import given_options, tune_options
-from .train_work import Sources, in_words, rehearsal, summary, sweep_plan, sweep_rows, tuned
+from .train_work import (
+    Sources,
+    card_text,
+    dry_run_text,
+    plan_sweep,
+    run_dry,
+    run_sweep,
+    tune_model,
+)
 
 NEEDED = ("peft", "accelerate", "tensorboard", "psutil")
 
@@ -106,26 +114,26 @@ def run(
             )
         _sweep(sources, sweep, given, None if dry_run else output, as_json)
         return
-    options = TuneOptions.given(given)
+    options = TuneOptions.from_user(given)
     if dry_run or output is None:
-        told = rehearsal(sources, options)
-        echo(json.dumps(told.to_dict()) if as_json else in_words(told))
+        report = run_dry(sources, options)
+        echo(json.dumps(report.to_dict()) if as_json else dry_run_text(report))
         return
     check_new_folder(output)
     work = work or output.with_name(f"{output.name}.work")
     check_apart(output, work)
-    card = tuned(sources, options, output, work)
+    card = tune_model(sources, options, output, work)
     if card:
-        echo(json.dumps(card) if as_json else summary(card))
+        echo(json.dumps(card) if as_json else card_text(card))
 
 
 def _sweep(
     sources: Sources, file: Path, given: Mapping[str, Any], output: Path | None, as_json: bool
 ) -> None:
-    from geochg.training.tuning.sweep import table
+    from geochg.training.finetune.sweep import markdown_table
 
     if output is None:
-        rows = sweep_plan(sources, file, given)
+        rows = plan_sweep(sources, file, given)
     else:
-        rows = sweep_rows(sources, file, given, output)
-    echo(json.dumps(rows) if as_json else table(rows), nl=as_json)
+        rows = run_sweep(sources, file, given, output)
+    echo(json.dumps(rows) if as_json else markdown_table(rows), nl=as_json)

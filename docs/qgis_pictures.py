@@ -1,4 +1,4 @@
-"""Makes the pictures of docs/qgis.md small, from those that the desktop test takes.
+"""Makes small copies for docs/qgis.md of the screenshots that the desktop test takes.
 
 make test-qgis && python docs/qgis_pictures.py
 """
@@ -10,21 +10,21 @@ from pathlib import Path
 from PIL import Image
 
 HERE = Path(__file__).resolve().parent
-TAKEN = HERE.parent / "build" / "desktop"
-SHOWN = ("panel", "running", "result", "swipe", "change", "ask", "setup")
+SCREENSHOTS = HERE.parent / "build" / "desktop"
+NAMES = ("panel", "running", "result", "swipe", "change", "ask", "setup")
 WIDTH_PX = 1000
 STEP = 5
-"""Of the values that are kept, of 256: 2 off at most, which no one sees, saves a third."""
+"""Step between colour values: each is at most 2 of 256 off, and the files a third smaller."""
 
 
 def main() -> None:
     """Writes docs/qgis/*.png, in full colour: 256 colours make bands in imagery."""
-    for name in SHOWN:
-        picture = Image.open(TAKEN / f"{name}.png").convert("RGB")
-        if picture.width > WIDTH_PX:
-            height_px = round(picture.height * WIDTH_PX / picture.width)
-            picture = picture.resize((WIDTH_PX, height_px), Image.Resampling.LANCZOS)
-        coarser = picture.point([STEP * round(value / STEP) for value in range(256)] * 3)
+    for name in NAMES:
+        image = Image.open(SCREENSHOTS / f"{name}.png").convert("RGB")
+        if image.width > WIDTH_PX:
+            height_px = round(image.height * WIDTH_PX / image.width)
+            image = image.resize((WIDTH_PX, height_px), Image.Resampling.LANCZOS)
+        coarser = image.point([STEP * round(value / STEP) for value in range(256)] * 3)
         coarser.save(HERE / "qgis" / f"{name}.png", optimize=True)
 
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from geochg.fetched_code import prevent_fetched_code
-from geochg.telemetry import switch_telemetry_off
+from geochg.safety.remote_code import prevent_fetched_code
+from geochg.safety.telemetry import switch_telemetry_off
 
 if TYPE_CHECKING:
-    from geochg.dialogue import open_dialogue as open_dialogue
     from geochg.options import AnalyzeOptions as AnalyzeOptions
-    from geochg.outputs import Outputs as Outputs
-    from geochg.pipeline import ChangeResult as ChangeResult
-    from geochg.pipeline import analyze as analyze
+    from geochg.pipeline.analyze import ChangeResult as ChangeResult
+    from geochg.pipeline.analyze import analyze as analyze
+    from geochg.pipeline.dialogue import open_dialogue as open_dialogue
+    from geochg.pipeline.outputs import Outputs as Outputs
 
 switch_telemetry_off()
 prevent_fetched_code()
@@ -22,10 +22,10 @@ __all__ = ["AnalyzeOptions", "ChangeResult", "Outputs", "__version__", "analyze"
 
 _HOMES = {
     "AnalyzeOptions": "geochg.options",
-    "ChangeResult": "geochg.pipeline",
-    "Outputs": "geochg.outputs",
-    "analyze": "geochg.pipeline",
-    "open_dialogue": "geochg.dialogue",
+    "ChangeResult": "geochg.pipeline.analyze",
+    "Outputs": "geochg.pipeline.outputs",
+    "analyze": "geochg.pipeline.analyze",
+    "open_dialogue": "geochg.pipeline.dialogue",
 }
 
 

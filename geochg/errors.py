@@ -24,7 +24,7 @@ class GeochgError(Exception):
 
     def __init__(self, message: str, hint: str = "") -> None:
         # Its patterns take a while to compile, and --help is to be instant.
-        from geochg.foreign_text import LONGEST_TEXT, cleaned
+        from geochg.safety.untrusted_text import LONGEST_TEXT, cleaned
 
         self.message = cleaned(message, LONGEST_TEXT)
         self.hint = cleaned(hint, LONGEST_TEXT)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
-from geochg.foreign_text import LONGEST_TEXT, cleaned
+from geochg.safety.untrusted_text import LONGEST_TEXT, cleaned
 
 PROTOCOL_VERSION = 1
 """Raised when an event or a worker message changes in a way that breaks a listener."""

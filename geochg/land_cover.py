@@ -64,7 +64,7 @@ def class_and_direction(before: str, after: str) -> tuple[str, Change]:
 
     Args:
         before: One of `LAND_COVER`.
-        after: Likewise.
+        after: As `before`, at the later date.
     """
     classes = {cover: name for name, covers in COVERS.items() for cover in covers}
     if before == after:

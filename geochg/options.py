@@ -1,30 +1,37 @@
-"""Options as frozen dataclasses: they round-trip JSON and TOML and refuse unknown keys."""
+"""Options of a run: every one is a field here, and whatever offers it is built of that field."""
 
 from __future__ import annotations
 
-import dataclasses
-import math
-import typing
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
-from types import UnionType
-from typing import Any, ClassVar, Self
+from typing import Any
 
-from geochg.errors import InputError, OptionError
-from geochg.foreign_text import cleaned
-from geochg.toml_file import read_toml
+from geochg.errors import OptionError
+from geochg.option_fields import VERSION_KEY, OptionFacts, Options, OptionSpec, option, typed
+from geochg.safety.untrusted_text import cleaned
 
-VERSION_KEY = "geochg_version"
-"""Key under which saved options name the version that wrote them."""
-
+__all__ = [
+    "VERSION_KEY",
+    "AlignMode",
+    "AnalyzeOptions",
+    "DateOptions",
+    "Dtype",
+    "Geometry",
+    "OptionFacts",
+    "OptionSpec",
+    "Options",
+    "Quantize",
+    "Sensitivity",
+    "option",
+    "typed",
+]
 
 CHANGES_LAYER = "changes"
 """The name of the change layer, where no other is given."""
 
 TILES_LAYER = "tiles"
-"""Likewise, of the layer of tiles."""
+"""The name of the layer of tiles, where no other is given."""
 
 USUAL_OVERLAP_PX = 32
 """Overlap of neighbouring tiles that do not vote."""
@@ -35,11 +42,16 @@ MOST_TILE_PX = 16_384
 MOST_LOOKS = 16
 """Most tiles, in each direction, that may hold one pixel."""
 
-_LONG = 10**30
-"""Whole numbers from here on are none that anybody means."""
-
 MOST_REFINED = 3
 """Most closer looks: after three, a cell of a usual tile is three pixels wide."""
+
+MOST_AREA_M2 = 1e15
+"""Beyond every area: the whole earth has 5.1e14 m²."""
+
+MAPPING = ("analyze", "info")
+"""Commands that cut a pair into tiles."""
+
+ANALYZE = ("analyze",)
 
 
 class AlignMode(StrEnum):
@@ -86,244 +98,265 @@ class Dtype(StrEnum):
     FLOAT16 = "float16"
 
 
+def check_tiles(tile_size_px: int, overlap_px: int) -> None:
+    """Raises an `OptionError` unless such tiles can cover a grid."""
+    if tile_size_px <= 0:
+        raise OptionError(f"tile size {tile_size_px} px", "it must be above zero")
+    if not 0 <= overlap_px < tile_size_px:
+        raise OptionError(
+            f"overlap {overlap_px} px",
+            f"it must be at least zero and below the tile size, {tile_size_px} px",
+        )
+
+
 @dataclass(frozen=True)
-class Options:
-    """Base of all option classes; subclasses add typed fields with defaults."""
+class DateOptions:
+    """How one date of a pair is opened and read; `AnalyzeOptions.of_dates` makes them.
 
-    NOT_SAVED: ClassVar[tuple[str, ...]] = ()
-    """Fields that belong to one run and do not go into a saved file."""
+    Attributes:
+        allow_remote: Whether a file on this machine may name rasters elsewhere.
+        nodata: The value that means "no measurement" in every band, whatever the file says; NaN
+            where not-a-numbers alone do. Empty where no value does; None for what the file says.
+    """
 
-    HOW_IT_RUNS: ClassVar[tuple[str, ...]] = ()
-    """Fields that do not change the result."""
-
-    BOUNDS: ClassVar[Mapping[str, tuple[float, float]]] = {}
-    """The least and the greatest value of each number, or of each of several, in its unit."""
-
-    def __post_init__(self) -> None:
-        """Checks the numbers; to be called at the end of those of subclasses.
-
-        Raises:
-            OptionError: If one is not finite, or beyond its bounds.
-        """
-        for name, (least, greatest) in self.BOUNDS.items():
-            held = getattr(self, name)
-            for value in _each(held):
-                # NaN lies nowhere.
-                if value is not None and not least <= value <= greatest:
-                    raise OptionError(
-                        f"{name} {_number_in_words(value)}",
-                        f"it must lie between {least:,.15g} and {greatest:,.15g}",
-                    )
-
-    def to_dict(self) -> dict[str, Any]:
-        """The options as plain JSON values, without the version."""
-        return {f.name: _plain(getattr(self, f.name)) for f in dataclasses.fields(self)}
-
-    def shaping(self) -> dict[str, Any]:
-        """The options that shape the result, as plain JSON values."""
-        return {key: value for key, value in self.to_dict().items() if key not in self.HOW_IT_RUNS}
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Reads what `to_dict` or a saved file gives.
-
-        Raises:
-            OptionError: If a key is unknown or a value has the wrong type.
-        """
-        types = typing.get_type_hints(cls)
-        given = {key: value for key, value in values.items() if key != VERSION_KEY}
-        known = {f.name for f in dataclasses.fields(cls)}
-        if unknown := sorted(set(given) - known):
-            raise OptionError(
-                f"unknown option {', '.join(map(repr, unknown))}",
-                f"known options: {', '.join(sorted(known)) or 'none'}",
-            )
-        return cls(**{key: typed(key, value, types[key]) for key, value in given.items()})
-
-    @classmethod
-    def from_toml(cls, path: Path) -> Self:
-        """Reads an options file.
-
-        Raises:
-            InputError: If the file cannot be read or is not TOML.
-            OptionError: As `from_dict`.
-        """
-        hint = "write one with --save-options and change that"
-        values = read_toml(path, "options", hint)
-        return cls.from_dict(values)
-
-    def to_toml(self, path: Path) -> None:
-        """Writes an options file that `from_toml` reads; options that are None are left out.
-
-        Raises:
-            InputError: If the file cannot be written.
-        """
-        import tomli_w
-
-        from geochg import __version__
-
-        values = {
-            key: value
-            for key, value in self.to_dict().items()
-            if value is not None and key not in self.NOT_SAVED
-        }
-        try:
-            path.write_text(tomli_w.dumps({VERSION_KEY: __version__, **values}), encoding="utf-8")
-        except OSError as error:
-            raise InputError(
-                f"cannot write the options file {path}: {error.strerror}", "choose another path"
-            ) from error
+    allow_remote: bool = False
+    nodata: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)
 class AnalyzeOptions(Options):
-    """What `analyze` can be told. Options under "how it runs" do not change the result.
+    """What `analyze` can be told; the help of each option stands with its field.
 
-    Attributes:
-        model: `name` or `name:source`, see `geochg models`.
-        model_options: The backend's own options.
-        prompts: Questions in one's own words, by task; see `tasks.wording`.
-        clue: Whether the model describes each tile first and is told so with each question.
-        clue_model: Another model to describe it, as `model`; empty for the same.
-        clue_options: That model's own options.
-        bands: Bands to use, by number, name, colour or `role=number`; `gray` alone for the grey of
-            each date; empty for the model's choice.
-        resolution: Pixel size of the grid in units of its CRS; None for the before image's.
-        crs: CRS of the grid; None for the before image's.
-        aoi: Area of interest: a vector file, `west,south,east,north` or WKT; coordinates are
-            longitude and latitude unless a CRS stands before them (`EPSG:26914;...`).
-        align: What to do about a residual shift.
-        match: Whether to match the after image's values to the before image's, band by band.
-        tile_size_px: Side of the square the model sees.
-        overlap_px: Overlap of neighbouring tiles; None for the usual: 32, or half a tile when tiles
-            vote. See `tile_overlap_px`.
-        refine: How often each cell of the 3x3 grid that changed is enlarged and asked about again,
-            0 to 3; for models that answer by the grid.
-        vote: Whether tiles overlap by half, and those that see a place vote on it; for such models.
-        classes: Classes to keep in features and heatmap; empty for all.
-        sensitivity: How easily ground counts as changed; for models that outline.
-        min_confidence: Features below this confidence (0-1) are dropped.
-        min_area_m2: Features below this geodesic area are dropped; None for what suits the
-            resolution where the model tells land cover (`geometry.changed.least_size_px`), else 0.
-        geometry: `outline` where the model gives outlines, else cells; `cells` for cells always.
-        keep_collars: Whether black or white that fills up an image to its frame counts as ground.
-        allow_remote: How it runs: whether files on this machine may name rasters elsewhere, which
-            are then fetched.
-        dates_as_given: How it runs: whether a pair is taken whose files say that the image given as
-            the earlier one is the newer.
-        allow_failed_tiles: How it runs: whether failed tiles still count as success.
-        device: How it runs: `auto`, `cpu`, `cuda`, `mps`.
-        batch_size: How it runs: tiles answered in one call; None for the model's choice.
-        workers: How it runs: reading threads; None for as many as there are cores, at most 4.
-        resume: How it runs: whether to go on with an unfinished run.
-        layer: How it runs: the name of the change layer, in a GeoPackage that may hold others.
-        tiles_layer: How it runs: likewise, of the layer of tiles.
-        overwrite: How it runs: whether outputs may replace what geochg did not write.
+    A field of this class is all that a new option needs: the command line, options files, the
+    worker's `hello`, the dock and the Processing algorithms of QGIS are built of its metadata.
+    Options that do not shape the result leave it as it is, however they are set.
     """
 
-    model: str = "builtin"
-    model_options: Mapping[str, Any] = field(default_factory=dict)
-    prompts: Mapping[str, str] = field(default_factory=dict)
-    clue: bool = False
-    clue_model: str = ""
-    clue_options: Mapping[str, Any] = field(default_factory=dict)
-    bands: tuple[str, ...] = ()
-    resolution: float | None = None
-    crs: str | None = None
-    aoi: str | None = None
-    align: AlignMode = AlignMode.AUTO
-    match: bool = False
-    tile_size_px: int = 256
-    overlap_px: int | None = None
-    refine: int = 0
-    vote: bool = False
-    classes: tuple[str, ...] = ()
-    sensitivity: Sensitivity = Sensitivity.NORMAL
-    min_confidence: float = 0.0
-    min_area_m2: float | None = None
-    geometry: Geometry = Geometry.OUTLINE
-    keep_collars: bool = False
-    allow_remote: bool = False
-    dates_as_given: bool = False
-    allow_failed_tiles: bool = False
-    device: str = "auto"
-    batch_size: int | None = None
-    workers: int | None = None
-    resume: bool = False
-    layer: str = CHANGES_LAYER
-    tiles_layer: str = TILES_LAYER
-    overwrite: bool = False
-
-    HOW_IT_RUNS: ClassVar[tuple[str, ...]] = (
-        "allow_remote",
-        "dates_as_given",
-        "allow_failed_tiles",
-        "device",
-        "batch_size",
-        "workers",
-        "resume",
-        "layer",
-        "tiles_layer",
-        "overwrite",
+    model: str = option(
+        "builtin",
+        "The change model, NAME or NAME:SOURCE; see `geochg models`.",
     )
-    NOT_SAVED: ClassVar[tuple[str, ...]] = ("resume", "overwrite")
-    BOUNDS: ClassVar[Mapping[str, tuple[float, float]]] = {
-        "resolution": (1e-8, 1e7),
-        "tile_size_px": (1, MOST_TILE_PX),
-        "overlap_px": (0, MOST_TILE_PX),
-        "refine": (0, MOST_REFINED),
-        "min_confidence": (0, 1),
-        # The whole earth has 5.1e14.
-        "min_area_m2": (0, 1e15),
-        "batch_size": (1, 65_536),
-        "workers": (1, 1_024),
-    }
+    model_options: Mapping[str, Any] = option(
+        {},
+        "An option of the model's own; may be given several times.",
+        flag="--model-option",
+        metavar="NAME=VALUE",
+    )
+    # The command line reads prompts from a file.
+    prompts: Mapping[str, str] = option(
+        {},
+        "Prompts in your own words, by task: presence, locate, count, caption, clue.",
+        commands=(),
+    )
+    clue: bool = option(
+        False,
+        "Let the model describe each tile first, and tell it so with each question.",
+    )
+    clue_model: str = option(
+        "",
+        "Let another model describe each tile for it, NAME or NAME:SOURCE.",
+    )
+    clue_options: Mapping[str, Any] = option(
+        {},
+        "An option of that model's own; may be given several times.",
+        flag="--clue-option",
+        metavar="NAME=VALUE",
+    )
+    bands: tuple[str, ...] = option(
+        (),
+        "Bands to use, by number, name, colour or role=number: `4,3,2`, `red,green,blue`, "
+        "`red=1,green=2,blue=3,nir=4`; `gray` makes one of the colours, for a date in black and "
+        "white against one in colour.",
+        usual="what the model wants",
+    )
+    resolution: float | None = option(
+        None,
+        "Pixel size in units of the CRS.",
+        least=1e-8,
+        greatest=1e7,
+        usual="BEFORE's",
+    )
+    crs: str | None = option(
+        None,
+        "CRS of the grid, such as EPSG:32633, instead of BEFORE's.",
+        usual="BEFORE's",
+    )
+    aoi: str | None = option(
+        None,
+        "Area of interest: a vector file (`FILE|layername=NAME` where it has several layers), "
+        "`west,south,east,north` or WKT, in longitude and latitude unless a CRS stands before it: "
+        "`EPSG:26914;485900,5205000,489000,5208000`.",
+        usual="all that the dates share",
+    )
+    align: AlignMode = option(
+        AlignMode.AUTO,
+        "Measure a residual shift between the dates and correct it when it is clear, leave it, or "
+        "only report it.",
+    )
+    match: bool = option(
+        False,
+        "Match the values of AFTER to those of BEFORE, band by band.",
+    )
+    tile_size_px: int = option(
+        256,
+        "Side of the square the model sees, in pixels.",
+        unit="px",
+        least=1,
+        greatest=MOST_TILE_PX,
+    )
+    overlap_px: int | None = option(
+        None,
+        "Overlap of neighbouring tiles, in pixels.",
+        unit="px",
+        least=0,
+        greatest=MOST_TILE_PX,
+        usual=f"{USUAL_OVERLAP_PX}, with --vote half a tile",
+    )
+    refine: int = option(
+        0,
+        "Ask again about each cell that changed, enlarged, this many times; for models that answer "
+        "by the 3x3 grid.",
+        least=0,
+        greatest=MOST_REFINED,
+        commands=MAPPING,
+    )
+    vote: bool = option(
+        False,
+        "Let tiles overlap by half and vote on each place; for models that answer by the 3x3 grid.",
+        commands=MAPPING,
+    )
+    classes: tuple[str, ...] = option(
+        (),
+        "Keep only these classes in features and heatmap, such as `building,road`.",
+        usual="all",
+        commands=ANALYZE,
+    )
+    sensitivity: Sensitivity = option(
+        Sensitivity.NORMAL,
+        "How easily ground counts as changed, for models that outline; `normal` is as calibrated.",
+        commands=ANALYZE,
+    )
+    min_confidence: float = option(
+        0.0,
+        "Drop features below this confidence, 0 to 1.",
+        least=0,
+        greatest=1,
+        commands=ANALYZE,
+    )
+    min_area_m2: float | None = option(
+        None,
+        "Drop features below this area, in square metres.",
+        unit="m²",
+        least=0,
+        greatest=MOST_AREA_M2,
+        usual="with land cover 40 and at least 3 pixels, else 0",
+        commands=ANALYZE,
+    )
+    max_area_m2: float | None = option(
+        None,
+        "Drop features above this area, in square metres.",
+        unit="m²",
+        least=0,
+        greatest=MOST_AREA_M2,
+        usual="no limit",
+        commands=ANALYZE,
+    )
+    geometry: Geometry = option(
+        Geometry.OUTLINE,
+        "Outlines where the model gives them, or always cells of the 3x3 grid.",
+        commands=ANALYZE,
+    )
+    nodata: tuple[str, ...] = option(
+        (),
+        "The value that means no measurement, for both dates or for each: `0`, `-9999,nan`; `none` "
+        "where none does. It counts instead of what the files say.",
+        usual="as the files say",
+        metavar="VALUE[,VALUE]",
+    )
+    keep_collars: bool = option(
+        False,
+        "Take black or white that fills up an image to its frame for ground.",
+    )
+    allow_remote: bool = option(
+        False,
+        "Let files on this machine name rasters elsewhere (a VRT of an address), and fetch those.",
+        shapes_result=False,
+    )
+    dates_as_given: bool = option(
+        False,
+        "Take the dates in the order given although the files say that BEFORE is the newer.",
+        shapes_result=False,
+    )
+    device: str = option("auto", "auto, cpu, cuda, cuda:1 or mps.", shapes_result=False)
+    batch_size: int | None = option(
+        None,
+        "Tiles answered in one call.",
+        least=1,
+        greatest=65_536,
+        usual="what suits the model",
+        shapes_result=False,
+    )
+    workers: int | None = option(
+        None,
+        "Reading threads.",
+        least=1,
+        greatest=1_024,
+        usual="one a core, at most 4",
+        shapes_result=False,
+    )
+    layer: str = option(
+        CHANGES_LAYER,
+        "Name of the change layer. Other layers of a GeoPackage stay as they are.",
+        commands=ANALYZE,
+        shapes_result=False,
+    )
+    tiles_layer: str = option(
+        TILES_LAYER, "Name of the layer of tiles.", commands=ANALYZE, shapes_result=False
+    )
+    allow_failed_tiles: bool = option(
+        False,
+        "Write the layer even if tiles could not be read.",
+        commands=ANALYZE,
+        shapes_result=False,
+    )
+    resume: bool = option(
+        False,
+        "Go on with an unfinished run of the same command.",
+        commands=ANALYZE,
+        shapes_result=False,
+        is_saved=False,
+    )
+    overwrite: bool = option(
+        False,
+        "Also replace files and layers that geochg did not write.",
+        commands=ANALYZE,
+        shapes_result=False,
+        is_saved=False,
+    )
 
     def __post_init__(self) -> None:
-        _require(self.tile_size_px > 0, f"tile size {self.tile_size_px} px", "must be above zero")
-        overlap_px = self.tile_overlap_px
-        _require(overlap_px >= 0, f"overlap {overlap_px} px", "must not be negative")
-        _require(
-            overlap_px < self.tile_size_px,
-            f"overlap {overlap_px} px",
-            f"must be below the tile size, {self.tile_size_px} px",
-        )
-        half_px = self.tile_size_px // 2
-        _require(
-            not self.vote or overlap_px == half_px,
-            f"overlap {overlap_px} px",
-            f"must be half a tile, {half_px} px, where tiles vote",
-        )
-        _require(
-            0 <= self.refine <= MOST_REFINED,
-            f"refine {self.refine}",
-            f"must lie between 0 and {MOST_REFINED}",
-        )
-        _require(
-            self.resolution is None or 0 < self.resolution < math.inf,
-            f"resolution {self.resolution}",
-            "must be above zero",
-        )
-        _require(
-            0 <= self.min_confidence <= 1,
-            f"minimum confidence {self.min_confidence}",
-            "must lie between 0 and 1",
-        )
-        _require(
-            self.min_area_m2 is None or 0 <= self.min_area_m2 < math.inf,
-            f"minimum area {self.min_area_m2}",
-            "must be a number and not negative",
-        )
-        for name in ("batch_size", "workers"):
-            value = getattr(self, name)
-            _require(value is None or value > 0, f"{name} {value}", "must be above zero")
         super().__post_init__()
+        self.of_dates()  # which refuses nodata that is no number
+        overlap_px, half_px = self.tile_overlap_px, self.tile_size_px // 2
+        check_tiles(self.tile_size_px, overlap_px)
+        if self.vote and overlap_px != half_px:
+            raise OptionError(
+                f"overlap {overlap_px} px",
+                f"it must be half a tile, {half_px} px, where tiles vote",
+            )
+        if self.max_area_m2 is not None and self.max_area_m2 < (self.min_area_m2 or 0):
+            raise OptionError(
+                f"max area {self.max_area_m2:,.15g} m² lies below min area "
+                f"{self.min_area_m2:,.15g} m²",
+                "no feature would be left: give a larger --max-area",
+            )
         least_px = self.tile_size_px // MOST_LOOKS
-        _require(
-            self.tile_size_px - overlap_px >= least_px,
-            f"overlap {overlap_px} px of tiles of {self.tile_size_px} px",
-            f"must leave {least_px} px between tiles, or there are nearly as many tiles as pixels",
-        )
+        if self.tile_size_px - overlap_px < least_px:
+            raise OptionError(
+                f"overlap {overlap_px} px of tiles of {self.tile_size_px} px",
+                f"it must leave {least_px} px between tiles, or there are nearly as many tiles as "
+                "pixels",
+            )
 
     @property
     def tile_overlap_px(self) -> int:
@@ -332,82 +365,34 @@ class AnalyzeOptions(Options):
             return self.overlap_px
         return self.tile_size_px // 2 if self.vote else USUAL_OVERLAP_PX
 
+    def of_dates(self) -> tuple[DateOptions, DateOptions]:
+        """How either date is opened and read, before first."""
+        both: list[tuple[float, ...] | None] = [*map(_nodata_value, self.nodata)] or [None]
+        if len(both) > 2:
+            raise OptionError(
+                f"nodata has {len(both)} values", "give one for both dates, or one for each"
+            )
+        return DateOptions(self.allow_remote, both[0]), DateOptions(self.allow_remote, both[-1])
+
     def shaping(self) -> dict[str, Any]:
         """The options that shape the result, with the overlap that is used."""
         return {**super().shaping(), "overlap_px": self.tile_overlap_px}
 
 
-def _require(holds: bool, what: str, rule: str) -> None:
-    if not holds:
-        raise OptionError(what, f"it {rule}")
-
-
-def _each(held: Any) -> Iterable[Any]:  # noqa: ANN401
-    """The numbers that an option holds."""
-    return held if isinstance(held, tuple) else (held,)
-
-
-def _number_in_words(value: float) -> str:
-    """A number; Python writes none of thousands of digits, and nobody reads them."""
-    if isinstance(value, int) and abs(value) >= _LONG:
-        return "of very many digits"
-    return str(value)
-
-
-def _check_text(key: str, value: str) -> None:
-    """Refuses what no file, CRS or question can hold: a NUL or half of a character."""
-    try:
-        value.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:
-        raise OptionError(f"option {key!r} holds half of a character", "write it anew") from None
-    if "\0" in value:
-        raise OptionError(f"option {key!r} holds a NUL character", "write it anew")
-
-
-def _plain(value: Any) -> Any:  # noqa: ANN401
-    if isinstance(value, StrEnum):
-        return str(value)
-    if isinstance(value, tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    return value
-
-
-def typed(key: str, value: Any, wanted: Any) -> Any:  # noqa: ANN401
-    """Brings a JSON value to the type of a field.
-
-    Args:
-        key: The field's name, for the message.
-        value: What stands there.
-        wanted: Its type.
+def _nodata_value(text: str) -> tuple[float, ...]:
+    """A nodata value; an empty tuple for `none`.
 
     Raises:
-        OptionError: If it has another.
+        OptionError: If it is no number.
     """
-    origin, arguments = typing.get_origin(wanted), typing.get_args(wanted)
-    if origin in (typing.Union, UnionType):
-        if value is None and type(None) in arguments:
-            return None
-        wanted = next(argument for argument in arguments if argument is not type(None))
-        return typed(key, value, wanted)
-    if origin is tuple and isinstance(value, list | tuple):
-        return tuple(typed(key, item, arguments[0]) for item in value)
-    if origin is Mapping and isinstance(value, Mapping):
-        if arguments[1] is str:
-            return {name: typed(f"{key}.{name}", one, str) for name, one in value.items()}
-        return dict(value)
-    if isinstance(wanted, type) and issubclass(wanted, StrEnum) and value in list(wanted):
-        return wanted(value)
-    if wanted is float and isinstance(value, int | float) and not isinstance(value, bool):
-        if (isinstance(value, int) and abs(value) >= _LONG) or not math.isfinite(value):
-            shown = _number_in_words(value)
-            raise OptionError(f"{key.replace('_', ' ')} {shown}", "it must be a finite number")
-        return float(value)
-    if isinstance(wanted, type) and type(value) is wanted:
-        if isinstance(value, str):
-            _check_text(key, value)
-        return value
-    name = getattr(wanted, "__name__", str(wanted))
-    shown = _number_in_words(value) if isinstance(value, int) else cleaned(repr(value), 80)
-    raise OptionError(f"option {key!r} cannot be {shown}", f"it takes {name}")
+    if text.lower() == "none":
+        return ()
+    try:
+        if "_" not in text:
+            return (float(text),)
+    except ValueError:
+        pass
+    raise OptionError(
+        f"nodata {cleaned(text, 40)!r} is no number",
+        "write --nodata VALUE, or --nodata BEFORE,AFTER; nan and none are values too",
+    )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,6 +50,11 @@ class PixelWindow:
     row_stop: int
     col_start: int
     col_stop: int
+
+    @classmethod
+    def whole(cls, shape: Sequence[int]) -> Self:
+        """All of an array, given its shape, which ends in height and width."""
+        return cls(0, shape[-2], 0, shape[-1])
 
     @property
     def height_px(self) -> int:
@@ -166,6 +171,28 @@ class Tile:
     valid: NDArray[np.bool_]
     clue: str = ""
 
+    @classmethod
+    def of_pair(
+        cls,
+        before: NDArray[Any],
+        after: NDArray[Any],
+        valid: NDArray[np.bool_] | None = None,
+        index: int = 0,
+    ) -> Self:
+        """A whole pair as one tile.
+
+        Args:
+            before: As the attribute.
+            after: As the attribute.
+            valid: As the attribute; None where all of it is.
+            index: The tile's number among others.
+        """
+        import numpy as np
+
+        whole = PixelWindow.whole(before.shape)
+        valid = np.ones(before.shape[-2:], np.bool_) if valid is None else valid
+        return cls(TileWindow(index, 0, 0, whole, whole), before, after, valid)
+
 
 @dataclass(frozen=True, slots=True)
 class Question:
@@ -226,7 +253,7 @@ class Box(NamedTuple):
     Attributes:
         window: Within the tile's read window, in grid pixels.
         grid_cell: The cell of the tile's 3x3 grid that it lies in.
-        probability: Of change, 0-1.
+        probability: Probability of change, 0-1.
     """
 
     window: PixelWindow
@@ -365,7 +392,7 @@ class TileFailure:
 
     Attributes:
         window: Where it lies.
-        reason: Why, in one line.
+        reason: The reason, in one line.
         is_permanent: Whether no repetition mends it and other tiles will fail alike, as where a
             server refuses every such request. A run in which tile after tile fails so stops asking.
     """

@@ -21,11 +21,11 @@ METADATA = HERE / "metadata.txt"
 
 _REPOSITORY = re.compile(r"https://(?!(?:[\w-]+\.)*example\.)[\w-]+(?:\.[\w-]+)+/[\w./~-]+")
 _EMAIL = re.compile(r"[\w.+-]+@(?!(?:[\w-]+\.)*example\.)[\w-]+(?:\.[\w-]+)+")
-"""Without the hosts that stand for nobody (RFC 2606)."""
+"""Neither takes the hosts that RFC 2606 sets aside for examples."""
 
 
 def files() -> Iterator[Path]:
-    """What belongs into the zip."""
+    """Files of the zip."""
     for path in sorted(HERE.rglob("*")):
         is_part = path.suffix in SUFFIXES or path.name == "LICENSE"
         if path.is_file() and is_part and path != Path(__file__).resolve():
@@ -33,7 +33,7 @@ def files() -> Iterator[Path]:
 
 
 def metadata(version: str) -> str:
-    """The metadata of this folder with the version filled in, which pyproject.toml tells."""
+    """The metadata of this folder, with the version of pyproject.toml."""
     return METADATA.read_text(encoding="utf-8").replace("VERSION", version)
 
 
@@ -41,12 +41,12 @@ def published_metadata(template: str, repository: str, email: str) -> str:
     """The metadata for the plugin site.
 
     Args:
-        template: What `metadata` gives.
+        template: Metadata with places for the addresses, as `metadata` gives it.
         repository: Address of the repository.
-        email: Where its developers are reached.
+        email: Address of its developers.
 
     Raises:
-        ValueError: If either is missing, or stands for nobody.
+        ValueError: If an address is missing, or an example.
     """
     if not _REPOSITORY.fullmatch(repository):
         raise ValueError(f"{repository!r} is no https address of a repository")
@@ -65,8 +65,8 @@ def build(target: Path, filled: str) -> Path:
     """Writes the zip; the same files give the same bytes.
 
     Args:
-        target: Where to write it.
-        filled: The metadata, without a place left to fill in.
+        target: Path of the zip.
+        filled: Metadata with all addresses.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     with ZipFile(target, "w", ZIP_DEFLATED) as archive:
@@ -78,14 +78,14 @@ def build(target: Path, filled: str) -> Path:
 
 
 def known_addresses(project: Mapping[str, Any]) -> tuple[str, str]:
-    """Repository and email as the table `project` of pyproject.toml tells them; may be empty."""
+    """Repository and email of the table `project` of pyproject.toml; each may be empty."""
     urls = {name.lower(): url for name, url in project.get("urls", {}).items()}
     emails = [author["email"] for author in project.get("authors", ()) if "email" in author]
     return urls.get("repository", ""), next(iter(emails), "")
 
 
 def _project() -> Mapping[str, Any]:
-    # Here, because it came with Python 3.11, and the rest of this folder knows older ones.
+    # Here, because it came with Python 3.11, and the rest of this folder runs on older ones.
     import tomllib
 
     with (HERE.parent / "pyproject.toml").open("rb") as file:
@@ -102,22 +102,24 @@ def _arguments() -> argparse.Namespace:
 
 
 def main() -> Path:
-    """Builds what the command line asks for."""
-    given = _arguments()
+    """Builds the zip that the command line asks for."""
+    arguments = _arguments()
     project = _project()
     template = metadata(project["version"])
-    if given.local:
-        return build(given.folder / f"{PACKAGE}-local.zip", local_metadata(template))
+    if arguments.local:
+        return build(arguments.folder / f"{PACKAGE}-local.zip", local_metadata(template))
     repository, email = known_addresses(project)
     try:
-        filled = published_metadata(template, given.repository or repository, given.email or email)
+        filled = published_metadata(
+            template, arguments.repository or repository, arguments.email or email
+        )
     except ValueError as error:
         sys.exit(
             f"{error}: the plugin site lists both\n"
             "make plugin REPOSITORY=https://HOST/PATH EMAIL=NAME@HOST builds for it,\n"
             "make plugin-local for this machine alone"
         )
-    return build(given.folder / f"{PACKAGE}.zip", filled)
+    return build(arguments.folder / f"{PACKAGE}.zip", filled)
 
 
 if __name__ == "__main__":

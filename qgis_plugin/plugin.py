@@ -1,4 +1,4 @@
-"""The plugin as QGIS starts and stops it."""
+"""The plugin, as QGIS starts and stops it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from qgis.PyQt.QtGui import QIcon
 
 from geochg_qgis.algorithms.provider import GeochgProvider
 from geochg_qgis.connection import Connection
-from geochg_qgis.layers.pictures import PICTURES
-from geochg_qgis.panel.dock import GeochgDock
-from geochg_qgis.words import load_words, tr
+from geochg_qgis.i18n import load_translation, tr
+from geochg_qgis.layers.raster_export import EXPORTS
+from geochg_qgis.panel.dock_widget import GeochgDockWidget
 
 ICON = Path(__file__).parent / "icons" / "geochg.svg"
 
@@ -22,27 +22,27 @@ class GeochgPlugin:
     """The dock and the Processing provider, which share one worker.
 
     Args:
-        iface: QGIS; None under `qgis_process`.
+        iface: Interface of QGIS; None under `qgis_process`.
     """
 
     def __init__(self, iface: QgisInterface | None) -> None:
-        load_words()
+        load_translation()
         self.iface = iface
         self.connection = Connection()
-        self.dock: GeochgDock | None = None
+        self.dock: GeochgDockWidget | None = None
         self.provider: GeochgProvider | None = None
 
     def initProcessing(self) -> None:
-        """Adds the algorithms; all there is without a desktop."""
+        """Adds the algorithms; QGIS calls nothing else without a desktop."""
         self.provider = GeochgProvider(self.connection)
         QgsApplication.processingRegistry().addProvider(self.provider)
 
     def initGui(self) -> None:
-        """Adds the dock, closed until it is wanted, and what opens it."""
+        """Adds the dock, closed at first, and the button and menu entry that open it."""
         self.initProcessing()
         if self.iface is None:
             return
-        self.dock = GeochgDock(self.iface, self.connection)
+        self.dock = GeochgDockWidget(self.iface, self.connection)
         self.iface.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.dock)
         self.dock.setUserVisible(False)
         self.dock.hide()
@@ -54,7 +54,7 @@ class GeochgPlugin:
         self.iface.addPluginToRasterMenu("geochg", self.action)
 
     def unload(self) -> None:
-        """Takes everything away again and ends the worker."""
+        """Removes everything and ends the worker."""
         if self.dock is not None and self.iface is not None:
             self.dock.close_down()
             self.iface.removeToolBarIcon(self.action)
@@ -66,5 +66,5 @@ class GeochgPlugin:
             QgsApplication.processingRegistry().removeProvider(self.provider)
             self.provider = None
         self.connection.close()
-        # After the worker, which may have them open.
-        PICTURES.clear()
+        # After the worker, which may have the files open.
+        EXPORTS.clear()

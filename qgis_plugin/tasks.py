@@ -1,4 +1,4 @@
-"""Work away from the main thread, reported on it."""
+"""Background tasks, which signal their events and results on the main thread."""
 
 from __future__ import annotations
 
@@ -11,96 +11,102 @@ from qgis.core import Qgis, QgsApplication, QgsTask
 from qgis.PyQt.QtCore import pyqtSignal
 
 from geochg_qgis.connection import Connection, log
+from geochg_qgis.i18n import tr
 from geochg_qgis.link.errors import Cancelled, LinkError
-from geochg_qgis.link_words import worded
-from geochg_qgis.words import tr
+from geochg_qgis.link_messages import translated_error
 
-Work = Callable[["BackgroundTask"], Mapping[str, Any]]
+TaskFunction = Callable[["BackgroundTask"], Mapping[str, Any]]
 
 WARNING = "warning"
-"""The kind of event that is of the plugin's own; the others are the worker's."""
+"""The kind of the plugin's own events; the other kinds are the worker's."""
 
 _SILENT = getattr(QgsTask.Flag, "Silent", None)
-"""Since QGIS 3.26: it does not say that the task is done or failed, over what we say of it."""
+"""Since QGIS 3.26: QGIS does not announce the end of the task beside the plugin's message."""
 
-_kept: set[BackgroundTask] = set()
-"""QGIS does not keep Python's tasks alive."""
+_running: set[BackgroundTask] = set()
+"""Held here, because QGIS does not keep Python's tasks alive."""
 
 
 class BackgroundTask(QgsTask):
     """Runs a function on a thread; its signals arrive on the main thread.
 
     Args:
-        name: For QGIS's list of tasks.
-        work: What to do: is given the task, to tell events and to see whether it is cancelled.
+        name: Name in QGIS's list of tasks.
+        function: Function that is given the task, to send events and to poll for cancellation.
+
+    Signals:
+        event_sent: The function sent an event.
+        answered: The function returned a result.
+        failed: The function raised a `LinkError`.
+        ended: The function ended (for threads that QGIS does not list).
     """
 
-    told = pyqtSignal(object)
+    event_sent = pyqtSignal(object)
     answered = pyqtSignal(object)
     failed = pyqtSignal(object)
     ended = pyqtSignal(bool)
 
-    def __init__(self, name: str, work: Work) -> None:
-        # Closing QGIS need not ask: what was done is kept by the worker.
+    def __init__(self, name: str, function: TaskFunction) -> None:
+        # Closing QGIS need not ask: the worker keeps the tiles that are done.
         flags = QgsTask.Flag.CanCancel | QgsTask.Flag.CancelWithoutPrompt
         super().__init__(name, flags if _SILENT is None else flags | _SILENT)
-        self._work = work
+        self._function = function
         self._result: Mapping[str, Any] = {}
         self._error: LinkError | None = None
         self._abandoned = False
 
     def abandon(self) -> None:
-        """Cancels it without a further word: whoever listened is about to go."""
+        """Cancels the task without a further signal: its listeners are about to be deleted."""
         self._abandoned = True
         self.cancel()
 
     def run(self) -> bool:
-        """Does the work; called by QGIS on a thread."""
+        """Calls the function; called by QGIS on a thread."""
         try:
-            self._result = self._work(self)
+            self._result = self._function(self)
         except LinkError as error:
-            self._error = worded(error)
-        # A defect must reach the user rather than a console nobody sees.
+            self._error = translated_error(error)
+        # A defect must reach the user rather than the console.
         except Exception as error:
             log(traceback.format_exc(), Qgis.MessageLevel.Critical)
             self._error = LinkError(
-                f"{type(error).__name__}: {error}", tr("please report this; the log tells more")
+                f"{type(error).__name__}: {error}", tr("report this; the log has more about it")
             )
         return self._error is None
 
     def finished(self, result: bool) -> None:
-        """Reports; called by QGIS on the main thread."""
-        _kept.discard(self)
+        """Signals the result or error; called by QGIS on the main thread."""
+        _running.discard(self)
         if self._abandoned:
             return
-        # A result that is whole is not thrown away, however late it was cancelled.
+        # A complete result counts, also when the task was cancelled meanwhile.
         if result:
             self.answered.emit(self._result)
         else:
             self.failed.emit(self._error or Cancelled(tr("cancelled")))
 
     def warn(self, text: str) -> None:
-        """Passes what the user should know to the main thread."""
-        self.tell({"kind": WARNING, "message": text})
+        """Sends a notice for the user to the main thread."""
+        self.send_event({"kind": WARNING, "message": text})
 
-    def tell(self, event: Mapping[str, Any]) -> None:
-        """Passes an event to the main thread."""
+    def send_event(self, event: Mapping[str, Any]) -> None:
+        """Sends an event to the main thread."""
         if not self._abandoned:
-            self.told.emit(event)
+            self.event_sent.emit(event)
 
 
-def start(task: BackgroundTask) -> BackgroundTask:
-    """Hands a task to QGIS, which lists it, where QGIS can be kept from talking of its end."""
+def start_listed(task: BackgroundTask) -> BackgroundTask:
+    """Starts a task in QGIS's list, where QGIS can be kept from announcing its end."""
     if _SILENT is None:
-        return start_quietly(task)
-    _kept.add(task)
+        return start_unlisted(task)
+    _running.add(task)
     QgsApplication.taskManager().addTask(task)
     return task
 
 
-def start_quietly(task: BackgroundTask) -> BackgroundTask:
-    """Runs a task that is not worth listing, on a thread of our own."""
-    _kept.add(task)
+def start_unlisted(task: BackgroundTask) -> BackgroundTask:
+    """Starts a task on a thread of the plugin's own, without listing it."""
+    _running.add(task)
     task.ended.connect(task.finished)
     Thread(target=lambda: task.ended.emit(task.run()), daemon=True).start()
     return task
@@ -113,21 +119,21 @@ def request_task(
     parameters: Callable[[BackgroundTask], Mapping[str, Any]],
     then: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict,
 ) -> BackgroundTask:
-    """A task that asks the worker.
+    """A task that sends the worker a request.
 
     Args:
-        name: For QGIS's list of tasks.
-        connection: Where the worker is.
-        method: As docs/worker.md names it.
-        parameters: Makes them, on the task's thread.
-        then: What else to do there with the worker's answer; what it gives joins that.
+        name: Name in QGIS's list of tasks.
+        connection: Connection to the worker.
+        method: Method of the worker (docs/worker.md).
+        parameters: Function that makes the parameters, on the task's thread.
+        then: Function that is given the worker's answer there; its items are added to the result.
     """
 
-    def work(task: BackgroundTask) -> Mapping[str, Any]:
-        given = parameters(task)
+    def ask_worker(task: BackgroundTask) -> Mapping[str, Any]:
+        values = parameters(task)
         client = connection.client(task.isCanceled)
-        task.tell({"kind": "hello", **client.hello})
-        result = client.ask(method, given, task.tell, task.isCanceled)
-        return {**result, **then(result)}
+        task.send_event({"kind": "hello", **client.hello})
+        answer = client.ask(method, values, task.send_event, task.isCanceled)
+        return {**answer, **then(answer)}
 
-    return BackgroundTask(name, work)
+    return BackgroundTask(name, ask_worker)

@@ -54,9 +54,12 @@ def test_options_round_trip_a_file(tmp_path_factory, options):
         ({"bands": "red"}, "cannot be 'red'"),
         ({"bands": [1]}, "cannot be 1"),
         ({"model_options": ["a"]}, "cannot be"),
-        ({"min_area_m2": -1}, "minimum area -1"),
+        ({"min_area_m2": -1}, "min area -1.0 m²"),
         ({"min_area_m2": float("inf")}, "min area m2 inf"),
-        ({"batch_size": 0}, "batch_size 0"),
+        ({"max_area_m2": -1}, "max area -1.0 m²"),
+        ({"max_area_m2": "large"}, "'max_area_m2' cannot be 'large'"),
+        ({"max_area_m2": 5, "min_area_m2": 10}, "max area 5 m² lies below min area 10 m²"),
+        ({"batch_size": 0}, "batch size 0"),
         ({"refine": 4}, "refine 4"),
         ({"refine": -1}, "refine -1"),
         ({"refine": True}, "cannot be True"),
@@ -104,12 +107,12 @@ def test_provenance_has_the_overlap_that_is_used(vote, overlap_px):
 def option_types():
     """Every class of options there is, those of the models among them."""
     for module in (
-        "geochg.datasets.building.options",
+        "geochg.datasets.builder.options",
         "geochg.datasets.locations",
-        "geochg.evaluation.example_options",
+        "geochg.evaluation.options",
         "geochg.evaluation.options",
         "geochg.training.builtin.options",
-        "geochg.training.tuning.options",
+        "geochg.training.finetune.options",
     ):
         import_module(module)
     for backend in backends():
@@ -140,7 +143,7 @@ def test_every_number_has_a_least_and_a_greatest_and_is_finite():
     tried = 0
     for kind in option_types():
         for each in numbers_of(kind):
-            least, greatest = kind.BOUNDS[each.name]
+            least, greatest = kind.bounds()[each.name]
             for value in (least - 1, greatest * 2 + 1, math.nan, math.inf, -math.inf, 10**400):
                 with pytest.raises(OptionError):
                     kind(**{each.name: holding(value, each)})
@@ -153,8 +156,8 @@ def test_every_number_has_a_least_and_a_greatest_and_is_finite():
     [
         ({"min_area_m2": 10**400}, "min area"),
         ({"resolution": 10**400}, "resolution"),
-        ({"tile_size_px": 10**30}, "tile_size_px"),
-        ({"tile_size_px": 2**63}, "tile_size_px"),
+        ({"tile_size_px": 10**30}, "tile size of very many digits"),
+        ({"tile_size_px": 2**63}, "tile size 9223372036854775808 px"),
         ({"overlap_px": 255}, "overlap 255"),
         ({"aoi": "a\x00b.gpkg"}, "aoi"),
         ({"crs": "EPSG:32633\x00"}, "crs"),

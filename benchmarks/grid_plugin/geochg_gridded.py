@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import ClassVar, Self
+from typing import Self
 
 import numpy as np
 
-from geochg.geometry.thirds import grid_box
+from geochg.geometry.grid_cells import grid_box
 from geochg.models.base import Capabilities, ChangeModel, ModelIdentity
 from geochg.models.registry import load_model
 from geochg.options import Options
@@ -37,13 +37,12 @@ ASKED: Counter[str] = Counter()
 """Calls, and tiles or enlarged cells that were shown."""
 
 
-class GriddedModel(ChangeModel):
+class GriddedModel(ChangeModel[Options]):
     """Answers presence and place; see the module's text for the rules."""
 
-    name: ClassVar[str] = "gridded"
-    summary: ClassVar[str] = "the built-in model, in cells of the 3x3 grid"
-    options_type: ClassVar[type[Options]] = Options
-    capabilities: ClassVar[Capabilities] = Capabilities(
+    name = "gridded"
+    summary = "the built-in model, in cells of the 3x3 grid"
+    backend_capabilities = Capabilities(
         tasks=frozenset({Task.PRESENCE, Task.LOCATE}),
         location="grid",
         pixels="display",

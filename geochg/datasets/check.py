@@ -1,29 +1,27 @@
-"""What is wrong with a data set, before anything is trained on it."""
+"""Problems of a data set, before anything is trained on it."""
 
 from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from geochg.datasets.asked import answer_fault, told_changed
 from geochg.datasets.example import Example
 from geochg.datasets.frames import load_pair
+from geochg.datasets.question_tasks import answer_fault, answers_change
 from geochg.errors import InputError
+from geochg.events import Listener, Progress, ignore
 from geochg.records import PixelWindow, Task
 
-Progress = Callable[[int, int], None]
-"""Told how many pairs are looked at, and how many there are."""
-
 SHOWN = 5
-"""Examples of each kind of trouble that a report names."""
+"""Number of findings of each kind that a report names."""
 
-LOOK_PX = 16
+SMALL_PX = 16
 """Side to which pictures are shrunk to be compared."""
 
 MOST_BITS = 6
@@ -46,17 +44,17 @@ MESSAGES = {
     "location_leaks": "locations of one split that are in another",
     "empty": "splits without rows",
 }
-"""What each kind of trouble is."""
+"""What each kind of problem is, by its name in the report."""
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
-    """One kind of trouble.
+class DatasetProblem:
+    """One kind of problem.
 
     Attributes:
         kind: A key of `MESSAGES`.
-        count: How often it was found.
-        shown: The first few, in words.
+        count: Number of findings.
+        shown: The first few findings, in words.
     """
 
     kind: str
@@ -65,30 +63,30 @@ class Trouble:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
-    """What was found.
+class DatasetReport:
+    """The problems of a data set, and its size.
 
     Attributes:
         splits: For each split its rows, pairs, rows by task, and pairs by what is known of them:
             changed, unchanged or neither.
-        troubles: What is wrong, in the order of `MESSAGES`; empty when nothing is.
+        problems: Problems in the order of `MESSAGES`; empty when nothing is wrong.
     """
 
     splits: dict[str, dict[str, Any]]
-    troubles: tuple[Trouble, ...]
+    problems: tuple[DatasetProblem, ...]
 
     def to_dict(self) -> dict[str, Any]:
         """The report as plain JSON values."""
         return {
-            "ok": not self.troubles,
+            "ok": not self.problems,
             "splits": self.splits,
             "troubles": {
-                trouble.kind: {
-                    "what": MESSAGES[trouble.kind],
-                    "count": trouble.count,
-                    "first": list(trouble.shown),
+                problem.kind: {
+                    "what": MESSAGES[problem.kind],
+                    "count": problem.count,
+                    "first": list(problem.shown),
                 }
-                for trouble in self.troubles
+                for problem in self.problems
             },
         }
 
@@ -98,38 +96,44 @@ def check_examples(
     *,
     pixels: bool = True,
     leaving: Iterable[str] = (),
-    progress: Progress | None = None,
-) -> Report:
+    listener: Listener = ignore,
+) -> DatasetReport:
     """Looks at every row, and at every picture once.
 
     Args:
         splits: The examples of each split.
         pixels: Whether to open the pictures: without, unreadable ones, sizes and look-alikes are
             not found.
-        leaving: Names of pictures that lead out of the folder, as `iter_examples` tells them.
-        progress: Called after each pair.
+        leaving: Names of pictures that lead out of the folder, as `iter_examples` passes them on.
+        listener: Receives the progress in pairs.
     """
-    found = _Findings()
-    for named in leaving:
-        found.add("outside", named)
+    findings = _Findings()
+    for name in leaving:
+        findings.add("outside", name)
     for split, examples in splits.items():
         if not examples:
-            found.add("empty", split)
-        _rows(examples, found)
+            findings.add("empty", split)
+        _check_rows(examples, findings)
     pairs = {
         split: list({example.paths: example for example in examples}.values())
         for split, examples in splits.items()
     }
     whole = {
-        split: [example for example in some if _is_there(example, found)]
+        split: [example for example in some if _has_files(example, findings)]
         for split, some in pairs.items()
     }
-    _shared(whole, found)
-    _windows(pairs, found)
-    _locations(pairs, found)
+    _check_files(whole, findings)
+    _check_windows(pairs, findings)
+    _check_locations(pairs, findings)
     if pixels:
-        _looks(whole, found, progress)
-    return Report({split: _balance(splits[split], pairs[split]) for split in splits}, found.all())
+        _check_pictures(whole, findings, listener)
+    return DatasetReport(
+        {split: _balance(splits[split], pairs[split]) for split in splits}, findings.all()
+    )
+
+
+_Print = tuple[str, np.ndarray | None, Example]
+"""Checksum and fingerprint of a picture, and its example."""
 
 
 class _Findings:
@@ -142,9 +146,9 @@ class _Findings:
         if len(self._shown[kind]) < SHOWN:
             self._shown[kind].append(words)
 
-    def all(self) -> tuple[Trouble, ...]:
+    def all(self) -> tuple[DatasetProblem, ...]:
         return tuple(
-            Trouble(kind, self._counts[kind], tuple(self._shown[kind]))
+            DatasetProblem(kind, self._counts[kind], tuple(self._shown[kind]))
             for kind in MESSAGES
             if self._counts[kind]
         )
@@ -153,19 +157,19 @@ class _Findings:
 # --- rows ----------------------------------------------------------------------------------------
 
 
-def _rows(examples: Iterable[Example], found: _Findings) -> None:
+def _check_rows(examples: Iterable[Example], findings: _Findings) -> None:
     ids: Counter[tuple[Path | None, str]] = Counter()
     for example in examples:
-        _answers(example, found)
+        _check_answers(example, findings)
         if example.origin is not None and example.origin.id:
             key = (example.origin.file, example.origin.id)
             ids[key] += 1
-            # A row that repeats an id is told once, however often it is repeated.
+            # An id is reported once, however often it is repeated.
             if ids[key] == 2:
-                found.add("duplicate_ids", example.named)
+                findings.add("duplicate_ids", example.named)
 
 
-def _answers(example: Example, found: _Findings) -> None:
+def _check_answers(example: Example, findings: _Findings) -> None:
     task = example.task or Task.QUESTION
     questions = [turn.question for turn in example.turns]
     talks = [[turn.answer for turn in example.turns]]
@@ -173,67 +177,67 @@ def _answers(example: Example, found: _Findings) -> None:
         talks = [[reference] for reference in example.references]
     for answers in talks:
         if fault := answer_fault(task, answers, questions):
-            found.add("grammar", f"{example.named}: {task}: {fault}")
+            findings.add("grammar", f"{example.named}: {task}: {fault}")
             return
     if task is Task.PRESENCE and example.changed is not None:
-        if told_changed(task, talks[0]) != example.changed:
-            found.add("flags", example.named)
+        if answers_change(task, talks[0]) != example.changed:
+            findings.add("flags", example.named)
 
 
 # --- files ---------------------------------------------------------------------------------------
 
 
-def _is_there(example: Example, found: _Findings) -> bool:
+def _has_files(example: Example, findings: _Findings) -> bool:
     missing = [path for path in example.paths if not path.exists()]
     for path in missing:
-        found.add("missing", f"{example.named}: {path}")
+        findings.add("missing", f"{example.named}: {path}")
     return not missing
 
 
-def _shared(pairs: dict[str, list[Example]], found: _Findings) -> None:
+def _check_files(pairs: dict[str, list[Example]], findings: _Findings) -> None:
     """The same file, by path, in two splits."""
     owner: dict[Path, str] = {}
     for split, examples in pairs.items():
         for path in dict.fromkeys(p.resolve() for example in examples for p in example.paths):
             if path in owner:
-                found.add("leaks", f"{path} in {owner[path]} and {split}")
+                findings.add("leaks", f"{path} in {owner[path]} and {split}")
             owner.setdefault(path, split)
 
 
-def _windows(pairs: dict[str, list[Example]], found: _Findings) -> None:
+def _check_windows(pairs: dict[str, list[Example]], findings: _Findings) -> None:
     """Tiles of one scene in two splits that have pixels in common."""
     import shapely
 
     scenes: defaultdict[tuple[Path | None, str], list[tuple[str, Example]]] = defaultdict(list)
     for split, examples in pairs.items():
         for example in examples:
-            if example.ground is not None:
+            if example.scene_window is not None:
                 folder = example.origin.file.parent if example.origin is not None else None
-                scenes[folder, example.ground.scene].append((split, example))
+                scenes[folder, example.scene_window.scene].append((split, example))
     for members in scenes.values():
         boxes = [_box(example) for _, example in members]
         tree = shapely.STRtree(boxes)
         for number, (split, example) in enumerate(members):
             for other in sorted(tree.query(boxes[number], "intersects").tolist()):
                 if other > number and members[other][0] != split:
-                    found.add("window_leaks", f"{example.named} and {members[other][1].named}")
+                    findings.add("window_leaks", f"{example.named} and {members[other][1].named}")
 
 
-def _locations(pairs: dict[str, list[Example]], found: _Findings) -> None:
+def _check_locations(pairs: dict[str, list[Example]], findings: _Findings) -> None:
     """The same place, by its id, in two splits, if on other pictures."""
     owner: dict[str, str] = {}
     for split, examples in pairs.items():
         for location in dict.fromkeys(e.location for e in examples if e.location):
             if location in owner:
-                found.add("location_leaks", f"{location!r} in {owner[location]} and {split}")
+                findings.add("location_leaks", f"{location!r} in {owner[location]} and {split}")
             owner.setdefault(location, split)
 
 
 def _box(example: Example) -> Any:  # noqa: ANN401
     import shapely
 
-    assert example.ground is not None
-    window: PixelWindow = example.ground.window
+    assert example.scene_window is not None
+    window: PixelWindow = example.scene_window.window
     box = shapely.box(window.col_start, window.row_start, window.col_stop, window.row_stop)
     # Tiles that share an edge share no pixel.
     return box.buffer(-0.25, join_style="mitre")
@@ -242,9 +246,11 @@ def _box(example: Example) -> Any:  # noqa: ANN401
 # --- pictures ------------------------------------------------------------------------------------
 
 
-def _looks(pairs: dict[str, list[Example]], found: _Findings, progress: Progress | None) -> None:
+def _check_pictures(
+    pairs: dict[str, list[Example]], findings: _Findings, listener: Listener
+) -> None:
     total, done = sum(map(len, pairs.values())), 0
-    prints: dict[str, list[tuple[str, np.ndarray | None, Example]]] = {}
+    prints: dict[str, list[_Print]] = {}
     for split, examples in pairs.items():
         kept = prints.setdefault(split, [])
         for example in examples:
@@ -254,11 +260,10 @@ def _looks(pairs: dict[str, list[Example]], found: _Findings, progress: Progress
                     kept.append((digest, _fingerprint(pixels), example))
             except InputError as error:
                 kind = "sizes" if "one size" in error.hint else "unreadable"
-                found.add(kind, f"{example.named}: {error.message}")
+                findings.add(kind, f"{example.named}: {error.message}")
             done += 1
-            if progress is not None:
-                progress(done, total)
-    _alike(prints, found)
+            listener(Progress("looked", done, total))
+    _check_look_alikes(prints, findings)
 
 
 def _fingerprint(pixels: np.ndarray) -> np.ndarray | None:
@@ -273,34 +278,31 @@ def _fingerprint(pixels: np.ndarray) -> np.ndarray | None:
     from PIL import Image
 
     image = Image.fromarray(np.moveaxis(pixels, 0, -1)).convert("L")
-    small = np.asarray(image.resize((LOOK_PX, LOOK_PX), Image.Resampling.BOX), float)
+    small = np.asarray(image.resize((SMALL_PX, SMALL_PX), Image.Resampling.BOX), float)
     if small.std() < FLAT:
         return None
     return np.packbits((small > np.median(small)).ravel())
 
 
-def _alike(
-    prints: dict[str, list[tuple[str, np.ndarray | None, Example]]], found: _Findings
-) -> None:
+def _check_look_alikes(prints: dict[str, list[_Print]], findings: _Findings) -> None:
     names = list(prints)
     for first, split in enumerate(names):
         for other in names[first + 1 :]:
-            _between(split, prints[split], other, prints[other], found)
+            _compare_splits(split, prints[split], other, prints[other], findings)
 
 
-def _between(
+def _compare_splits(
     split: str,
-    ours: list[tuple[str, np.ndarray | None, Example]],
+    prints: list[_Print],
     other: str,
-    theirs: list[tuple[str, np.ndarray | None, Example]],
-    found: _Findings,
+    other_prints: list[_Print],
+    findings: _Findings,
 ) -> None:
-    known = [(digest, bits, example) for digest, bits, example in theirs]
-    by_digest = {digest: example for digest, _, example in known}
-    with_bits = [(bits, example) for _, bits, example in known if bits is not None]
+    by_digest = {digest: example for digest, _, example in other_prints}
+    with_bits = [(bits, example) for _, bits, example in other_prints if bits is not None]
     table = np.array([bits for bits, _ in with_bits], np.uint8)
-    told: set[tuple[str, str]] = set()
-    for digest, bits, example in ours:
+    reported: set[tuple[str, str]] = set()
+    for digest, bits, example in prints:
         twin: Example | None = by_digest.get(digest)
         if twin is None and bits is not None and len(table):
             apart = np.bitwise_count(table ^ bits).sum(1)
@@ -308,9 +310,9 @@ def _between(
             twin = with_bits[nearest][1] if apart[nearest] <= MOST_BITS else None
         if twin is None or not set(twin.paths).isdisjoint(example.paths):
             continue
-        if (example.named, twin.named) not in told:
-            told.add((example.named, twin.named))
-            found.add("near_leaks", f"{example.named} ({split}) and {twin.named} ({other})")
+        if (example.named, twin.named) not in reported:
+            reported.add((example.named, twin.named))
+            findings.add("near_leaks", f"{example.named} ({split}) and {twin.named} ({other})")
 
 
 # --- balance -------------------------------------------------------------------------------------
@@ -321,12 +323,12 @@ def _balance(examples: Sequence[Example], pairs: Sequence[Example]) -> dict[str,
     for example in examples:
         if flags.get(example.paths) is None:
             flags[example.paths] = example.changed
-    told = Counter(flags.values())
+    counts = Counter(flags.values())
     return {
         "rows": len(examples),
         "pairs": len(pairs),
-        "changed": told[True],
-        "unchanged": told[False],
-        "not_known": told[None],
+        "changed": counts[True],
+        "unchanged": counts[False],
+        "not_known": counts[None],
         "tasks": dict(sorted(Counter(str(example.task) for example in examples).items())),
     }

@@ -9,11 +9,11 @@ from geochg.errors import InputError
 from geochg.records import PixelWindow, Task
 
 _LONGEST_ID = 60
-"""More letters of an id are not shown in a message."""
+"""Letters of an id that a message shows."""
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class ExampleTurn:
     """A question, without image marks, and its answer, in words."""
 
     question: str
@@ -22,12 +22,12 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a row stands, to name it in messages.
+    """The place of a row in a file, to name it in messages.
 
     Attributes:
-        file: The file that holds it.
-        number: Its number there, from 1; of a table, the line it ends on.
-        id: Its id; empty where it has none.
+        file: The file that holds the row.
+        number: Number of the row, from 1; of a table, the line it ends on.
+        id: Id of the row; empty where it has none.
         unit: What `number` counts.
     """
 
@@ -42,18 +42,18 @@ class Origin:
         name = f" (id {shown!r})" if shown else ""
         return f"{self.file}, {self.unit} {self.number}{name}"
 
-    def fault(self, what: str, hint: str) -> InputError:
+    def fault(self, fault: str, hint: str) -> InputError:
         """The error that says what is wrong with the row."""
-        return InputError(f"{self}: {what}", hint)
+        return InputError(f"{self}: {fault}", hint)
 
 
 @dataclass(frozen=True, slots=True)
-class Ground:
-    """Where a tile was cut.
+class SceneWindow:
+    """The window of a scene from which a tile was cut.
 
     Attributes:
         scene: Name of the pair it was cut from; tiles of one scene share a pixel grid.
-        window: Its pixels there.
+        window: Window in pixels of the scene's grid.
     """
 
     scene: str
@@ -67,23 +67,23 @@ class Example:
     The pictures are two files, or the frames of one video; `load_pair` opens either.
 
     Attributes:
-        id: As the data set names it; not always unique.
+        id: Id in the data set; not always unique.
         turns: Questions and answers in order; at least one.
         before: The earlier picture; None where there is a video.
-        after: The later one; None where there is a video.
+        after: The later picture; None where there is a video.
         video: A file or folder of two frames; None where there are two pictures.
-        task: What the questions ask, known by their words; `QUESTION` where they are free.
+        task: Task of the questions, known by their words; `QUESTION` where they are free.
         changed: Whether anything changed; None where neither the row nor its answer says so.
         references: All captions of a row that has several, the answer of `turns` first; empty
             elsewhere.
         split: `train`, `val` or `test` as the row or its file's name says, else empty.
-        ground: Where it was cut from, for tiles of a larger pair.
-        location: Id of the place it shows, which other pairs may show too; empty where not told.
+        scene_window: Window it was cut from, for tiles of a larger pair.
+        location: Id of the place it shows, which other pairs may show too; empty where unknown.
         origin: The row it was read from.
     """
 
     id: str
-    turns: tuple[Turn, ...]
+    turns: tuple[ExampleTurn, ...]
     before: Path | None = None
     after: Path | None = None
     video: Path | None = None
@@ -91,7 +91,7 @@ class Example:
     changed: bool | None = None
     references: tuple[str, ...] = ()
     split: str = ""
-    ground: Ground | None = None
+    scene_window: SceneWindow | None = None
     location: str = ""
     origin: Origin | None = None
 
@@ -102,5 +102,5 @@ class Example:
 
     @property
     def named(self) -> str:
-        """How messages name it."""
+        """The name of the example in messages."""
         return str(self.origin) if self.origin is not None else f"example {self.id!r}"

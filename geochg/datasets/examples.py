@@ -1,11 +1,11 @@
-"""Examples from whatever holds them: the one way by which training and evaluation read data."""
+"""Examples of every format: the one reader of training and evaluation."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from geochg.datasets.example import Example, Ground, Origin, Turn
+from geochg.datasets.example import Example, ExampleTurn, Origin, SceneWindow
 from geochg.datasets.frames import load_pair
 from geochg.datasets.json_rows import JSON_SUFFIXES, json_examples
 from geochg.datasets.picture_paths import PicturePaths, ignore_name
@@ -17,9 +17,9 @@ from geochg.records import PairFacts
 __all__ = [
     "PICTURES",
     "Example",
-    "Ground",
+    "ExampleTurn",
     "Origin",
-    "Turn",
+    "SceneWindow",
     "iter_examples",
     "load_pair",
     "read_examples",
@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 PICTURES = PairFacts(("red", "green", "blue"), float("nan"), "uint8")
-"""Of pictures, which have no place on the ground, hence no size there."""
+"""Facts of pictures, which have no place on the ground, hence no size there."""
 
 
 def read_examples(
@@ -46,7 +46,7 @@ def read_examples(
         must_exist: Refuse rows whose pictures are not there.
 
     Raises:
-        InputError: If there is no such file, it is malformed (file and line), or a row lacks
+        InputError: If the file does not exist, it is malformed (file and line), or a row lacks
             something (file, row, id and what).
     """
     return list(iter_examples(source, images, must_exist=must_exist))
@@ -59,13 +59,13 @@ def iter_examples(
     must_exist: bool = True,
     leaving: Callable[[str], None] = ignore_name,
 ) -> Iterator[Example]:
-    """As `read_examples`, one at a time; `leaving` is told of names that lead elsewhere."""
+    """The same, one example at a time; `leaving` is called with names that lead elsewhere."""
     if images is not None and not images.is_dir():
         raise InputError(f"there is no folder {images}", "check where the images are")
-    for file in row_files(source):
-        paths = PicturePaths(file, images, must_exist, leaving)
-        found = table_examples if file.suffix.lower() == TABLE_SUFFIX else json_examples
-        yield from found(file, paths)
+    for source_file in row_files(source):
+        paths = PicturePaths(source_file, images, must_exist, leaving)
+        read_file = table_examples if source_file.suffix.lower() == TABLE_SUFFIX else json_examples
+        yield from read_file(source_file, paths)
 
 
 def row_files(source: Path) -> tuple[Path, ...]:
@@ -84,9 +84,11 @@ def row_files(source: Path) -> tuple[Path, ...]:
     if not source.is_dir():
         raise InputError(f"there is no file or folder {source}", "check the path")
     paths = (source / f"{split}.json" for split in SPLITS)
-    found = tuple(path for path in paths if path.is_file())
-    if not found:
-        inner = sorted(path.name for path in source.iterdir() if path.suffix.lower() in suffixes)
-        hint = f"name one of its files: {', '.join(inner[:9])}" if inner else "it needs train.json"
+    files = tuple(path for path in paths if path.is_file())
+    if not files:
+        others = sorted(path.name for path in source.iterdir() if path.suffix.lower() in suffixes)
+        hint = (
+            f"name one of its files: {', '.join(others[:9])}" if others else "it needs train.json"
+        )
         raise InputError(f"{source} is not a folder of examples", hint)
-    return found
+    return files

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 import struct
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from geochg.errors import InputError
-from geochg.foreign_text import cleaned
+from geochg.safety.untrusted_text import cleaned
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,10 +27,10 @@ CODED_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm")
 """Videos that need PyAV; two-frame GIF, PNG, WebP and TIFF files do without."""
 
 _ORIENTATION = 0x0112
-"""The EXIF tag that tells how a picture is to be held."""
+"""EXIF tag of the orientation of a picture."""
 
 _LYING = (5, 6, 7, 8)
-"""Its values that turn a picture by a quarter."""
+"""Orientations that turn a picture by a quarter."""
 
 _EIGHT_BIT = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")
 
@@ -66,7 +66,7 @@ def picture(path: Path) -> Pixels:
     Raises:
         InputError: If it is missing, damaged, or not of 8 bit.
     """
-    with opened(path) as image:
+    with open_picture(path) as image:
         return _pixels(image, path)
 
 
@@ -76,13 +76,13 @@ def picture_size(path: Path) -> tuple[int, int]:
     Raises:
         InputError: If it is missing or no picture.
     """
-    with opened(path) as image:
+    with open_picture(path) as image:
         # Pillow gives TIFF files the size that they have upright.
         is_lying = image.format != "TIFF" and _orientation(image) in _LYING
         return (image.width, image.height) if is_lying else (image.height, image.width)
 
 
-def opened(path: Path) -> Image:
+def open_picture(path: Path) -> Image:
     """A picture file, opened; its pixels are not read yet and may lie turned: see `upright`.
 
     Raises:
@@ -96,10 +96,11 @@ def opened(path: Path) -> Image:
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             return Image.open(path)
     except Image.DecompressionBombError as error:
-        most = 2 * (Image.MAX_IMAGE_PIXELS or 0)
+        greatest = 2 * (Image.MAX_IMAGE_PIXELS or 0)
         size = re.search(r"\d+", str(error))
         raise InputError(
-            f"{path} has {int(size[0]) if size else 0:,} pixels; pictures are read up to {most:,}",
+            f"{path} has {int(size[0]) if size else 0:,} pixels; pictures are read up to "
+            f"{greatest:,}",
             "cut it into tiles first, for example with gdal_retile.py; rasters with a place on the "
             "ground may be of any size",
         ) from error
@@ -114,7 +115,7 @@ def opened(path: Path) -> Image:
         raise InputError(f"cannot read {path}: {error.strerror or error}", "check it") from error
 
 
-def upright(image: Image, path: Path) -> Image:
+def upright_picture(image: Image, path: Path) -> Image:
     """A picture turned as its file says that it is to be held (EXIF orientation).
 
     Raises:
@@ -128,21 +129,60 @@ def upright(image: Image, path: Path) -> Image:
             return image
         return ImageOps.exif_transpose(image)
     except (OSError, ValueError, SyntaxError) as error:
-        raise _damaged(path, error) from error
+        raise _damage_error(path, error) from error
+
+
+def upright_pixels(image: Image, path: Path, mode: str | None = None) -> Pixels:
+    """The values of an upright picture, `(height, width)` or `(height, width, channels)`.
+
+    Args:
+        image: Picture that `open_picture` opened.
+        path: Its file, for errors.
+        mode: Pillow mode that it is converted to; None for its own.
+
+    Raises:
+        InputError: If its pixels cannot be read.
+    """
+    image = upright_picture(image, path)
+    try:
+        return np.asarray(image.convert(mode) if mode else image)
+    except (OSError, ValueError, SyntaxError) as error:
+        raise _damage_error(path, error) from error
+
+
+def check_sizes(
+    first: Path, shape: Sequence[int], others: Iterable[tuple[Path | None, Sequence[int]]]
+) -> None:
+    """Refuses files whose heights and widths differ from those of the first.
+
+    Args:
+        first: The first file.
+        shape: Height and width of the first file.
+        others: Other files with their heights and widths.
+
+    Raises:
+        InputError: If one differs.
+    """
+    for path, other in others:
+        if tuple(other) != tuple(shape):
+            raise InputError(
+                f"{path} has {other[1]} x {other[0]} px, {first} has {shape[1]} x {shape[0]}",
+                "the pictures of a pair and its masks must be of one size",
+            )
 
 
 def _orientation(image: Image) -> int:
-    """What EXIF tells of how a picture is to be held: 1 is upright, as is where it is damaged."""
+    """The EXIF orientation of a picture: 1 is upright, also where EXIF is damaged."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # of damaged EXIF
-            told = image.getexif().get(_ORIENTATION, 1)
+            value = image.getexif().get(_ORIENTATION, 1)
     except (OSError, ValueError, SyntaxError, struct.error):
         return 1
-    return told if isinstance(told, int) and 1 <= told <= 8 else 1
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
-def _damaged(path: Path, error: Exception) -> InputError:
+def _damage_error(path: Path, error: Exception) -> InputError:
     return InputError(f"{path} is damaged: {cleaned(error)}", "copy or download it again")
 
 
@@ -152,11 +192,7 @@ def _pixels(image: Image, path: Path) -> Pixels:
             f"{path} is not a picture of 8 bit (its mode is {image.mode})",
             "cut tiles of rasters with geochg dataset build, which takes any depth",
         )
-    try:
-        values = np.asarray(upright(image, path).convert("RGB"))
-    except (OSError, ValueError, SyntaxError) as error:
-        raise _damaged(path, error) from error
-    return np.ascontiguousarray(np.moveaxis(values, -1, 0))
+    return np.ascontiguousarray(np.moveaxis(upright_pixels(image, path, "RGB"), -1, 0))
 
 
 def _size(pixels: Pixels) -> str:
@@ -199,7 +235,7 @@ def _of_folder(folder: Path) -> Iterable[Pixels]:
 
 
 def _of_animation(path: Path) -> Iterable[Pixels]:
-    with opened(path) as image:
+    with open_picture(path) as image:
         for number in range(getattr(image, "n_frames", 1)):
             image.seek(number)
             yield _pixels(image, path)

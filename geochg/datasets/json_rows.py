@@ -7,14 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from geochg.datasets.asked import task_asked, told_changed, without_marks
-from geochg.datasets.example import Example, Ground, Origin, Turn
+from geochg.datasets.example import Example, ExampleTurn, Origin, SceneWindow
 from geochg.datasets.picture_paths import PicturePaths
-from geochg.datasets.splits import split_named, split_told
+from geochg.datasets.question_tasks import answers_change, task_asked, without_marks
+from geochg.datasets.splits import split_of_name, usual_split
 from geochg.errors import InputError
+from geochg.files.text_file import parsed_json, read_text
 from geochg.records import PixelWindow, Task
 from geochg.tasks import SPECS
-from geochg.text_file import parsed_json, read_text
 
 JSON_SUFFIXES = (".json", ".jsonl")
 
@@ -34,7 +34,7 @@ def json_examples(source: Path, paths: PicturePaths) -> Iterator[Example]:
     Raises:
         InputError: If it is not JSON (file and line), or a row lacks what it needs.
     """
-    split = split_named(source.stem)
+    split = split_of_name(source.stem)
     for origin, row in _rows(source):
         if "sentences" in row:
             yield _levir(row, origin, paths, split)
@@ -60,19 +60,19 @@ def _values(source: Path) -> Sequence[Any]:
     text = read_text(source)
     if source.suffix.lower() == ".jsonl":
         return [
-            _parsed(line, source, number)
+            _parsed_json(line, source, number)
             for number, line in enumerate(text.split("\n"), start=1)
             if line.strip()
         ]
-    found = _parsed(text, source)
-    if isinstance(found, dict) and isinstance(found.get("images"), list):
-        found = found["images"]
-    if not isinstance(found, list):
+    rows = _parsed_json(text, source)
+    if isinstance(rows, dict) and isinstance(rows.get("images"), list):
+        rows = rows["images"]
+    if not isinstance(rows, list):
         raise InputError(f"{source} holds no list of rows", _FORM_HINT)
-    return found
+    return rows
 
 
-def _parsed(text: str, source: Path, first_line: int = 1) -> Any:  # noqa: ANN401
+def _parsed_json(text: str, source: Path, first_line: int = 1) -> Any:  # noqa: ANN401
     try:
         return parsed_json(text)
     except json.JSONDecodeError as error:
@@ -93,7 +93,7 @@ def _instructions(row: Row, origin: Origin, paths: PicturePaths, split: str) -> 
     task = _task(row, origin) or task_asked([turn.question for turn in turns])
     changed, files = _flag(row, origin), _files(row, origin, paths)
     if changed is None:
-        changed = told_changed(task, [turn.answer for turn in turns])
+        changed = answers_change(task, [turn.answer for turn in turns])
     return Example(
         id=_id(origin),
         turns=turns,
@@ -102,8 +102,8 @@ def _instructions(row: Row, origin: Origin, paths: PicturePaths, split: str) -> 
         video=files.video,
         task=task,
         changed=changed,
-        split=split_told(_text(row.get("split"))) or split,
-        ground=_ground(row, origin),
+        split=usual_split(_text(row.get("split"))) or split,
+        scene_window=_scene_window(row, origin),
         location=_location(row),
         origin=origin,
     )
@@ -111,7 +111,7 @@ def _instructions(row: Row, origin: Origin, paths: PicturePaths, split: str) -> 
 
 def _captions(row: Row, origin: Origin, paths: PicturePaths, split: str) -> Example:
     captions = _sentences(row["captions"], origin)
-    return _captioned(row, origin, captions, _files(row, origin, paths), split)
+    return _captioned_example(row, origin, captions, _files(row, origin, paths), split)
 
 
 def _levir(row: Row, origin: Origin, paths: PicturePaths, split: str) -> Example:
@@ -120,7 +120,7 @@ def _levir(row: Row, origin: Origin, paths: PicturePaths, split: str) -> Example
         raise origin.fault("no filename", 'an image has "filename", "split" and "sentences"')
     sentences = row["sentences"]
     if isinstance(sentences, list):
-        sentences = [one.get("raw") if isinstance(one, dict) else one for one in sentences]
+        sentences = [s.get("raw") if isinstance(s, dict) else s for s in sentences]
     # The set keeps its pictures in PART/A and PART/B; others lay A and B side by side.
     folders = dict.fromkeys((_text(row.get("filepath")), part, f"images/{part}"))
     before, after = (
@@ -128,24 +128,24 @@ def _levir(row: Row, origin: Origin, paths: PicturePaths, split: str) -> Example
         for side in ("A", "B")
     )
     captions = _sentences(sentences, origin)
-    return _captioned(row, origin, captions, _Files(before, after), split)
+    return _captioned_example(row, origin, captions, _Files(before, after), split)
 
 
-def _captioned(
+def _captioned_example(
     row: Row, origin: Origin, captions: tuple[str, ...], files: _Files, split: str
 ) -> Example:
     changed = _flag(row, origin)
     return Example(
         id=_id(origin),
-        turns=(Turn(SPECS[Task.CAPTION].prompts[0], captions[0]),),
+        turns=(ExampleTurn(SPECS[Task.CAPTION].prompts[0], captions[0]),),
         before=files.before,
         after=files.after,
         video=files.video,
         task=Task.CAPTION,
-        changed=told_changed(Task.CAPTION, captions[:1]) if changed is None else changed,
+        changed=answers_change(Task.CAPTION, captions[:1]) if changed is None else changed,
         references=captions,
-        split=split_told(_text(row.get("split"))) or split,
-        ground=_ground(row, origin),
+        split=usual_split(_text(row.get("split"))) or split,
+        scene_window=_scene_window(row, origin),
         location=_location(row),
         origin=origin,
     )
@@ -180,35 +180,35 @@ def _files(row: Row, origin: Origin, paths: PicturePaths) -> _Files:
     return _Files(before, after)
 
 
-def _turns(row: Row, origin: Origin) -> tuple[Turn, ...]:
+def _turns(row: Row, origin: Origin) -> tuple[ExampleTurn, ...]:
     talk = row.get("conversations")
     if not isinstance(talk, list) or not talk:
         raise origin.fault("no conversations", _FORM_HINT)
-    said = [_said(one, origin) for one in talk]
-    speakers = [who for who, _ in said]
-    if speakers != [True, False] * (len(said) // 2) or len(said) % 2:
+    messages = [_message(entry, origin) for entry in talk]
+    speakers = [who for who, _ in messages]
+    if speakers != [True, False] * (len(messages) // 2) or len(messages) % 2:
         raise origin.fault("questions and answers do not take turns", _TALK_HINT)
-    words = [text for _, text in said]
+    words = [text for _, text in messages]
     return tuple(
-        Turn(without_marks(question), answer.strip())
+        ExampleTurn(without_marks(question), answer.strip())
         for question, answer in zip(words[::2], words[1::2], strict=True)
     )
 
 
-def _said(one: object, origin: Origin) -> tuple[bool, str]:
-    """Whether it is asked, not answered, and the words."""
-    if not isinstance(one, dict):
+def _message(entry: object, origin: Origin) -> tuple[bool, str]:
+    """Whether a message is a question, not an answer, and its text."""
+    if not isinstance(entry, dict):
         raise origin.fault("a conversation holds something that is no object", _TALK_HINT)
-    who, words = one.get("from", one.get("role")), one.get("value", one.get("content"))
-    if who not in (*_ASKS, *_ANSWERS) or not isinstance(words, str):
-        raise origin.fault("something is said by nobody, or without words", _TALK_HINT)
-    return who in _ASKS, words
+    who, text = entry.get("from", entry.get("role")), entry.get("value", entry.get("content"))
+    if who not in (*_ASKS, *_ANSWERS) or not isinstance(text, str):
+        raise origin.fault("a message has no speaker, or no text", _TALK_HINT)
+    return who in _ASKS, text
 
 
-def _sentences(found: object, origin: Origin) -> tuple[str, ...]:
-    if not isinstance(found, list) or not found or not all(map(_text, found)):
+def _sentences(captions: object, origin: Origin) -> tuple[str, ...]:
+    if not isinstance(captions, list) or not captions or not all(map(_text, captions)):
         raise origin.fault("no captions", "a list of sentences, none of them empty")
-    return tuple(_text(sentence) for sentence in found)
+    return tuple(_text(sentence) for sentence in captions)
 
 
 def _flag(row: Row, origin: Origin) -> bool | None:
@@ -225,22 +225,22 @@ def _task(row: Row, origin: Origin) -> Task | None:
     if name is None:
         return None
     if name not in list(Task):
-        raise origin.fault("there is no such task", f"tasks: {', '.join(Task)}")
+        raise origin.fault(f"there is no task {str(name)[:40]!r}", f"tasks: {', '.join(Task)}")
     return Task(name)
 
 
 def _location(row: Row) -> str:
     """The id of the place; some write it as a number."""
-    found = row.get("location_id")
-    return str(found) if type(found) is int else _text(found)
+    value = row.get("location_id")
+    return str(value) if type(value) is int else _text(value)
 
 
-def _ground(row: Row, origin: Origin) -> Ground | None:
-    """Of rows that `geochg dataset build` wrote."""
+def _scene_window(row: Row, origin: Origin) -> SceneWindow | None:
+    """The scene and window of a row that `geochg dataset build` wrote."""
     scene, window = row.get("scene"), row.get("window")
     if scene is None or window is None:
         return None
     is_window = isinstance(window, list) and len(window) == 4
     if not is_window or not all(type(edge) is int for edge in window):
         raise origin.fault("the window is not four whole numbers", "rows, then columns, half-open")
-    return Ground(str(scene), PixelWindow(*window))
+    return SceneWindow(str(scene), PixelWindow(*window))

@@ -19,13 +19,13 @@ _NOTE_HINT = 'write it as {"classes": "building,road"}'
 
 @dataclass(frozen=True, slots=True)
 class MaskedPair:
-    """Where a pair and its mask are; the files need not exist.
+    """The files of a pair and its mask; they need not exist.
 
     Attributes:
-        name: The name of its folder, unlike that of any other pair of the kind.
+        name: Name of its folder, unlike that of any other pair of the kind.
         before: The earlier raster.
         after: The later raster.
-        mask: Where it changed: 1 changed, 0 unchanged, 255 unknown.
+        mask: Mask of the change: 1 changed, 0 unchanged, 255 unknown.
     """
 
     name: str
@@ -60,9 +60,9 @@ def kinds_of(folder: Path) -> list[Kind]:
     Raises:
         InputError: If there is none, or a `kind.json` makes no sense.
     """
-    if not (found := _kind_folders(folder)):
+    if not (folders := _kind_folders(folder)):
         raise InputError(f"{folder} holds no kind of pairs", LAYOUT_HINT)
-    return [_kind(each) for each in found]
+    return [_kind(kind) for kind in folders]
 
 
 def _kind_folders(folder: Path) -> list[Path]:
@@ -74,13 +74,13 @@ def _kind_folders(folder: Path) -> list[Path]:
 def _kind(folder: Path) -> Kind:
     """A kind with every pair of which there is a mask or both images.
 
-    A pair that lacks a file is named where it is scored, and not passed over.
+    A pair that lacks a file is reported where it is scored, and not passed over.
     """
     masked = {mask.parent for mask in folder.glob(f"*/{MASK}")}
     imaged = {date.parent for date in folder.glob(f"*/{BEFORE}") if (date.parent / AFTER).is_file()}
     pairs = tuple(
-        MaskedPair(place.name, place / BEFORE, place / AFTER, place / MASK)
-        for place in sorted(masked | imaged)
+        MaskedPair(pair_dir.name, pair_dir / BEFORE, pair_dir / AFTER, pair_dir / MASK)
+        for pair_dir in sorted(masked | imaged)
     )
     return Kind(folder.resolve().name, _covered_classes(folder / NOTE), pairs)
 

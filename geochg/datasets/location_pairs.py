@@ -3,43 +3,41 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from geochg.datasets.building.pictures import safe_name
+from geochg.datasets.builder.pictures import safe_name
 from geochg.datasets.examples import PICTURES
 from geochg.datasets.frames import picture, video_library
-from geochg.datasets.locations import LocationOptions, Shot
-from geochg.datasets.new_folder import new_folder
+from geochg.datasets.locations import LocationImage, LocationOptions
 from geochg.errors import InputError, ModelError, RunError
-from geochg.models.base import ChangeModel, naming
-from geochg.records import PixelWindow, Question, Reply, Task, Tile, TileWindow
+from geochg.events import Listener, Progress, ignore
+from geochg.files.new_files import make_folder_aside
+from geochg.models.base import ChangeModel, backend_errors
+from geochg.records import Question, Reply, Task, Tile
 
 VIDEO, IMAGES = "<video>\n", "<image> <image> "
-"""What stands before the question of a row."""
+"""Marks before the question of a row."""
 
 METADATA_QUESTION = (
     "What kind of place do the two images show, and how much time lies between them?"
 )
-"""What metadata alone can answer."""
+"""Question that metadata alone can answer."""
 
 FRAMES_PER_SECOND = 1
 
-Progress = Callable[[int, int], None]
-"""Told how many pairs are done, and how many there are."""
 
-
-class Written(NamedTuple):
-    """What came of the pairs.
+class WrittenPairs(NamedTuple):
+    """Numbers of the pairs.
 
     Attributes:
-        rows: By split.
-        unanswered: Pairs left out because the captioner gave no answer.
+        rows: Number of rows by split.
+        unanswered: Number of pairs left out because the captioner gave no answer.
     """
 
     rows: dict[str, int]
@@ -48,13 +46,13 @@ class Written(NamedTuple):
 
 def write_pairs(
     folder: Path,
-    pairs: Sequence[tuple[Shot, Shot]],
+    pairs: Sequence[tuple[LocationImage, LocationImage]],
     options: LocationOptions,
     *,
     videos: bool,
     captioner: ChangeModel | None = None,
-    progress: Progress | None = None,
-) -> Written:
+    listener: Listener = ignore,
+) -> WrittenPairs:
     """Writes pairs with LLaVA rows; both frames are scaled to one size.
 
     A pair to which the captioner gives no answer is left out. The folder appears whole or not at
@@ -62,12 +60,12 @@ def write_pairs(
     `videos/a-b.mp4` or `images/a-b_1.png`, `images/a-b_2.png`.
 
     Args:
-        folder: Where to; must not exist, or be empty.
-        pairs: From `chained`.
+        folder: Folder to make; must not exist, or be empty.
+        pairs: Pairs that `pairs_in_time` gives.
         options: Size of the frames, and the question for the captioner.
         videos: Whether to write videos, which needs PyAV.
         captioner: Describes what changed; when None, rows ask what the metadata answers.
-        progress: Called before each pair, and at the end.
+        listener: Receives the progress in pairs.
 
     Raises:
         InputError: If there is no pair, an image cannot be read, or PyAV is needed and missing.
@@ -83,48 +81,54 @@ def write_pairs(
             f"the model {captioner.name} takes no free questions", "see `geochg models`"
         )
     rows: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
-    seen: defaultdict[str, int] = defaultdict(int)
-    unanswered = 0
-    with new_folder(folder) as place:
+    names: Counter[str] = Counter()
+    with make_folder_aside(folder) as partial:
         for number, (before, after) in enumerate(pairs):
-            if progress is not None:
-                progress(number, len(pairs))
-            frames = [scaled(picture(shot.image), options.size_px) for shot in (before, after)]
+            listener(Progress("written", number, len(pairs)))
+            frames = [scaled_picture(picture(p.image), options.size_px) for p in (before, after)]
             turn = _turn(before, after, frames, captioner, options.question)
-            if turn is None:
-                unanswered += 1
-                continue
-            name = safe_name(f"{before.image.stem}-{after.image.stem}")
-            seen[name.casefold()] += 1
-            if (again := seen[name.casefold()]) > 1:
-                name = f"{name}.{again}"
-            written = _video(place, name, frames) if videos else _images(place, name, frames)
-            known = {
-                "location_id": before.location,
-                "category": before.category,
-                "dates": [before.taken.date().isoformat(), after.taken.date().isoformat()],
-            }
-            talk = [
-                {"from": "human", "value": f"{VIDEO if videos else IMAGES}{turn[0]}"},
-                {"from": "gpt", "value": turn[1]},
-            ]
-            rows[before.split or "train"].append(
-                {"id": name, **written, **known, "conversations": talk}
-            )
+            if turn is not None:
+                name = _unique_name(f"{before.image.stem}-{after.image.stem}", names)
+                write = _write_video if videos else _write_images
+                files = write(partial, name, frames)
+                row = {"id": name, **files, **_facts(before, after)}
+                row["conversations"] = _conversation(turn, VIDEO if videos else IMAGES)
+                rows[before.split or "train"].append(row)
         if captioner is not None and not rows:
             raise RunError(
                 f"the model {captioner.name} answered about none of {len(pairs)} pairs",
-                "look at what it says with geochg ask, or name another model",
+                "look at its answers with geochg ask, or name another model",
             )
-        if progress is not None:
-            progress(len(pairs), len(pairs))
-        for part, some in rows.items():
-            text = json.dumps(some, indent=1) + "\n"
-            (place / f"{safe_name(part)}.json").write_text(text, encoding="utf-8")
-    return Written({part: len(some) for part, some in sorted(rows.items())}, unanswered)
+        listener(Progress("written", len(pairs), len(pairs)))
+        for split, of_split in rows.items():
+            text = json.dumps(of_split, indent=1) + "\n"
+            (partial / f"{safe_name(split)}.json").write_text(text, encoding="utf-8")
+    counts = {split: len(of_split) for split, of_split in sorted(rows.items())}
+    return WrittenPairs(counts, len(pairs) - sum(counts.values()))
 
 
-def scaled(pixels: NDArray[np.uint8], side_px: int) -> NDArray[np.uint8]:
+def _unique_name(text: str, names: Counter[str]) -> str:
+    """A file name for a text; counts it among the names that are taken."""
+    name = safe_name(text)
+    names[name.casefold()] += 1
+    count = names[name.casefold()]
+    return name if count == 1 else f"{name}.{count}"
+
+
+def _facts(before: LocationImage, after: LocationImage) -> dict[str, Any]:
+    return {
+        "location_id": before.location,
+        "category": before.category,
+        "dates": [before.taken.date().isoformat(), after.taken.date().isoformat()],
+    }
+
+
+def _conversation(turn: tuple[str, str], mark: str) -> list[dict[str, str]]:
+    question, answer = turn
+    return [{"from": "human", "value": f"{mark}{question}"}, {"from": "gpt", "value": answer}]
+
+
+def scaled_picture(pixels: NDArray[np.uint8], side_px: int) -> NDArray[np.uint8]:
     """A picture scaled to a square, `(3, side, side)` uint8."""
     from PIL import Image
 
@@ -133,7 +137,7 @@ def scaled(pixels: NDArray[np.uint8], side_px: int) -> NDArray[np.uint8]:
     return np.ascontiguousarray(np.moveaxis(small, -1, 0))
 
 
-def _images(folder: Path, name: str, frames: Sequence[NDArray[np.uint8]]) -> dict[str, Any]:
+def _write_images(folder: Path, name: str, frames: Sequence[NDArray[np.uint8]]) -> dict[str, Any]:
     from PIL import Image
 
     (folder / "images").mkdir(exist_ok=True)
@@ -143,7 +147,7 @@ def _images(folder: Path, name: str, frames: Sequence[NDArray[np.uint8]]) -> dic
     return {"image": names}
 
 
-def _video(folder: Path, name: str, frames: Sequence[NDArray[np.uint8]]) -> dict[str, Any]:
+def _write_video(folder: Path, name: str, frames: Sequence[NDArray[np.uint8]]) -> dict[str, Any]:
     file = folder / "videos" / f"{name}.mp4"
     file.parent.mkdir(exist_ok=True)
     av = video_library(file)
@@ -162,43 +166,38 @@ def _video(folder: Path, name: str, frames: Sequence[NDArray[np.uint8]]) -> dict
     return {"video": f"videos/{file.name}"}
 
 
-def _told(before: Shot, after: Shot) -> str:
+def _metadata_answer(before: LocationImage, after: LocationImage) -> str:
     months = (after.taken.year - before.taken.year) * 12 + after.taken.month - before.taken.month
     months -= after.taken.day < before.taken.day
-    years, rest = divmod(months, 12)
-    spans = [_many(years, "year"), _many(rest, "month")]
-    span = " and ".join(part for part in spans if part) or "less than a month"
-    place = f"They show: {before.category}. " if before.category else ""
-    first, second = (f"{shot.taken:%Y-%m}" for shot in (before, after))
-    return f"{place}They were taken in {first} and {second}: {span} apart."
-
-
-def _many(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}" if number else ""
+    counts = zip(divmod(months, 12), ("year", "month"), strict=True)
+    span = (
+        " and ".join(f"{n} {noun}{'' if n == 1 else 's'}" for n, noun in counts if n)
+        or "less than a month"
+    )
+    category = f"They show: {before.category}. " if before.category else ""
+    first, second = (f"{image.taken:%Y-%m}" for image in (before, after))
+    return f"{category}They were taken in {first} and {second}: {span} apart."
 
 
 def _turn(
-    before: Shot,
-    after: Shot,
+    before: LocationImage,
+    after: LocationImage,
     frames: Sequence[NDArray[np.uint8]],
     captioner: ChangeModel | None,
     question: str,
 ) -> tuple[str, str] | None:
-    """What is asked and answered about a pair; None where no answer came."""
+    """Question and answer about a pair; None where no answer came."""
     if captioner is None:
-        return METADATA_QUESTION, _told(before, after)
-    said = _described(captioner, frames, question)
-    return (question, said) if said else None
+        return METADATA_QUESTION, _metadata_answer(before, after)
+    answer = _model_answer(captioner, frames, question)
+    return (question, answer) if answer else None
 
 
-def _described(model: ChangeModel, frames: Sequence[NDArray[np.uint8]], question: str) -> str:
-    """What a model says of two frames; empty where no answer came."""
-    height_px, width_px = frames[0].shape[1:]
-    window = PixelWindow(0, height_px, 0, width_px)
-    valid = np.ones((height_px, width_px), bool)
-    tile = Tile(TileWindow(0, 0, 0, window, window), frames[0], frames[1], valid)
-    with naming(model):
+def _model_answer(model: ChangeModel, frames: Sequence[NDArray[np.uint8]], question: str) -> str:
+    """The answer of a model about two frames; empty where no answer came."""
+    tile = Tile.of_pair(frames[0], frames[1])
+    with backend_errors(model):
         model.survey(PICTURES, [])
         (answers,) = model.answer([tile], [Question(Task.QUESTION, question)])
-    said = None if not isinstance(answers, Sequence) else answers[0]
-    return " ".join(said.text.split()) if isinstance(said, Reply) else ""
+    reply = answers[0] if isinstance(answers, Sequence) else None
+    return " ".join(reply.text.split()) if isinstance(reply, Reply) else ""

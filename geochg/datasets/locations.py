@@ -15,27 +15,27 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from geochg.datasets.frames import PICTURE_SUFFIXES, picture_size
-from geochg.datasets.splits import split_told
+from geochg.datasets.splits import usual_split
 from geochg.errors import InputError, OptionError
+from geochg.files.text_file import parsed_json, read_table, read_text
 from geochg.options import Options
 from geochg.records import Task
 from geochg.tasks import SPECS
-from geochg.text_file import parsed_json, read_table, read_text
 
 COLUMNS = ("image", "location_id", "timestamp")
 
 
 @dataclass(frozen=True)
 class LocationOptions(Options):
-    """How images are paired.
+    """Options of pairing images.
 
     Attributes:
-        least_months: Between the dates of a pair.
+        least_months: Least time between the dates of a pair, in months.
         most_bytes: Larger image files are left out; 0 for no limit.
         least_px: Images with a shorter side are left out; 0 for no limit.
         most_px: Images with a longer side are left out; 0 for no limit.
         size_px: Side of the square that both frames of a video are scaled to.
-        question: What a captioner is asked about each pair.
+        question: Question to the captioner about each pair.
     """
 
     BOUNDS: ClassVar[Mapping[str, tuple[float, float]]] = {
@@ -59,22 +59,22 @@ class LocationOptions(Options):
             if value < 0:
                 raise OptionError(f"{name.replace('_', ' ')} {value}", "it must not be negative")
         if self.size_px < 16 or self.size_px % 2:
-            raise OptionError(f"frames of {self.size_px} px", "an even number from 16 on")
+            raise OptionError(f"frames of {self.size_px} px", "give an even number from 16 on")
         if not self.question.strip():
-            raise OptionError("the question is empty", "write what rows shall ask")
+            raise OptionError("the question is empty", "write the question of the rows")
         super().__post_init__()
 
 
 @dataclass(frozen=True, slots=True)
-class Shot:
+class LocationImage:
     """An image of a location.
 
     Attributes:
-        image: Its file.
+        image: File of the image.
         location: Id of the place, unlike that of any other.
-        taken: When.
-        category: What is there, as the metadata says; may be empty.
-        split: The part the data set puts it in; may be empty.
+        taken: Date and time of the image.
+        category: Category of the place in the metadata; may be empty.
+        split: Split of the data set that it is in; may be empty.
     """
 
     image: Path
@@ -84,68 +84,71 @@ class Shot:
     split: str = ""
 
 
-def read_shots(source: Path, images: Path | None = None) -> list[Shot]:
-    """The images that a table, or a folder of fMoW's metadata files, speaks of.
+def read_location_images(source: Path, images: Path | None = None) -> list[LocationImage]:
+    """The images that a table, or a folder of fMoW's metadata files, names.
 
     Args:
         source: A CSV file with the columns `image` (or `img_filename`), `location_id`,
             `timestamp`, and if wanted `category` and `split`; or a folder with a `.json` file
             beside each image that holds these (fMoW's `timestamp`; the location is the file's
             folder where the file does not say it).
-        images: Where the images of a table are; beside it when None.
+        images: Folder of the images of a table; that of the table when None.
 
     Raises:
         InputError: If it cannot be read, or an entry lacks what it needs.
     """
     if source.is_dir():
-        found = list(_of_folder(source))
+        read = list(_of_folder(source))
     elif source.is_file():
-        found = list(_of_table(source, images or source.parent))
+        read = list(_of_table(source, images or source.parent))
     else:
         raise InputError(f"there is no file or folder {source}", "check the path")
-    if not found:
-        raise InputError(f"{source} speaks of no image", f"columns: {', '.join(COLUMNS)}")
-    return found
+    if not read:
+        raise InputError(f"{source} names no image", f"columns: {', '.join(COLUMNS)}")
+    return read
 
 
-def chained(shots: Iterable[Shot], least_months: int) -> list[tuple[Shot, Shot]]:
+def pairs_in_time(
+    images: Iterable[LocationImage], least_months: int
+) -> list[tuple[LocationImage, LocationImage]]:
     """The pairs of each location, in order of locations and time.
 
     Images of two splits make no pair, which would be of both.
     """
-    places: defaultdict[tuple[str, str], list[Shot]] = defaultdict(list)
-    for shot in shots:
-        places[shot.location, shot.split].append(shot)
-    found = []
-    for place in sorted(places):
-        ordered = sorted(places[place], key=lambda shot: (shot.taken, str(shot.image)))
-        last = ordered[0]
-        for shot in ordered[1:]:
-            if shot.taken >= _later(last.taken, least_months):
-                found.append((last, shot))
-                last = shot
-    return found
+    groups: defaultdict[tuple[str, str], list[LocationImage]] = defaultdict(list)
+    for image in images:
+        groups[image.location, image.split].append(image)
+    pairs = []
+    for key in sorted(groups):
+        last, *later = sorted(groups[key], key=lambda image: (image.taken, str(image.image)))
+        for image in later:
+            if image.taken >= _later(last.taken, least_months):
+                pairs.append((last, image))
+                last = image
+    return pairs
 
 
-def sized(shots: Iterable[Shot], options: LocationOptions) -> tuple[list[Shot], dict[str, int]]:
+def within_limits(
+    images: Iterable[LocationImage], options: LocationOptions
+) -> tuple[list[LocationImage], dict[str, int]]:
     """The images within the limits of size, and how many are left out, by reason.
 
     Raises:
         InputError: If an image is missing, or is no picture where its size in pixels matters.
     """
     kept, left_out = [], Counter[str]()
-    for shot in shots:
-        if reason := _too(shot, options):
+    for image in images:
+        if reason := _size_fault(image, options):
             left_out[reason] += 1
         else:
-            kept.append(shot)
+            kept.append(image)
     return kept, dict(left_out)
 
 
 # --- reading -------------------------------------------------------------------------------------
 
 
-def _of_table(source: Path, images: Path) -> Iterator[Shot]:
+def _of_table(source: Path, images: Path) -> Iterator[LocationImage]:
     table = read_table(source)
     names = set(table.columns)
     if "image" not in names and "img_filename" in names:
@@ -159,10 +162,10 @@ def _of_table(source: Path, images: Path) -> Iterator[Shot]:
         name = row.get("image") or row.get("img_filename") or ""
         if not name:
             raise InputError(f"{where}: no image", "name a file")
-        yield _shot(row, images / name, row["location_id"], where)
+        yield _location_image(row, images / name, row["location_id"], where)
 
 
-def _of_folder(folder: Path) -> Iterator[Shot]:
+def _of_folder(folder: Path) -> Iterator[LocationImage]:
     for file in sorted(folder.rglob("*.json")):
         if file.name.startswith("."):  # what macOS keeps beside files on other disks
             continue
@@ -181,16 +184,18 @@ def _of_folder(folder: Path) -> Iterator[Shot]:
             raise InputError(f"{file} holds no object", 'it needs "timestamp"')
         # fMoW keeps the images of a location in a folder of its own: CATEGORY/LOCATION/.
         home = file.parent.relative_to(folder).as_posix()
-        told = row.get("location_id")
-        location = home if told is None else str(told).strip()
+        given = row.get("location_id")
+        location = home if given is None else str(given).strip()
         boxes = row.get("bounding_boxes")
         if "category" not in row and isinstance(boxes, list):
             named = [box.get("category") for box in boxes if isinstance(box, dict)]
             row["category"] = next((n for n in named if n and n != "false_detection"), "")
-        yield _shot(row, image, location if location != "." else "", str(file))
+        yield _location_image(row, image, location if location != "." else "", str(file))
 
 
-def _shot(row: Mapping[str, Any], image: Path, location: str, where: str) -> Shot:
+def _location_image(
+    row: Mapping[str, Any], image: Path, location: str, where: str
+) -> LocationImage:
     if not location:
         raise InputError(f"{where}: no location_id", "images of one place share one")
     text = str(row.get("timestamp") or "").strip()
@@ -202,12 +207,12 @@ def _shot(row: Mapping[str, Any], image: Path, location: str, where: str) -> Sho
         ) from error
     if taken.tzinfo is None:
         taken = taken.replace(tzinfo=UTC)
-    return Shot(
+    return LocationImage(
         image=image,
         location=location,
         taken=taken,
         category=str(row.get("category") or "").replace("_", " ").strip(),
-        split=split_told(str(row.get("split") or "").strip()),
+        split=usual_split(str(row.get("split") or "").strip()),
     )
 
 
@@ -222,18 +227,18 @@ def _later(date: datetime, months: int) -> datetime:
     return date
 
 
-def _too(shot: Shot, options: LocationOptions) -> str:
+def _size_fault(image: LocationImage, options: LocationOptions) -> str:
     """Why an image is left out; empty where it is not."""
     try:
-        size = shot.image.stat().st_size
+        size = image.image.stat().st_size
     except OSError as error:
         raise InputError(
-            f"there is no file {shot.image}", "name the folder of the images with --images"
+            f"there is no file {image.image}", "name the folder of the images with --images"
         ) from error
     if options.most_bytes and size > options.most_bytes:
         return "file too large"
     if options.least_px or options.most_px:
-        sides = picture_size(shot.image)
+        sides = picture_size(image.image)
         if min(sides) < options.least_px:
             return "too few pixels"
         if options.most_px and max(sides) > options.most_px:

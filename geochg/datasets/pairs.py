@@ -7,43 +7,42 @@ and a mask. Where a pair has one label for the whole picture, a CSV file with th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from geochg.datasets.frames import opened, picture, upright
-from geochg.datasets.groups import connected
-from geochg.datasets.picture_paths import pictures_by_name
+from geochg.datasets.frames import check_sizes, open_picture, picture, upright_pixels
+from geochg.datasets.picture_paths import pictures_by_side
+from geochg.datasets.splits import connected_groups
+from geochg.datasets.table import TRUTH
 from geochg.errors import InputError
-from geochg.text_file import read_table
+from geochg.files.text_file import read_table
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from PIL.Image import Image
 
 BEFORE, AFTER, LABEL = "A", "B", "label"
 COLUMNS = ("before", "after", "changed")
 JPEG_CHANGED = 128
 """A pixel of a JPEG mask is changed from here on: compression leaves specks above zero."""
 
-_TRUTH = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
 _LAYOUT_HINT = f"it needs {BEFORE}/, {AFTER}/ and {LABEL}/ with files of equal names, or a CSV file"
 
 
 @dataclass(frozen=True, slots=True)
 class PairFiles:
-    """Where a pair is and what is known of it before it is opened.
+    """The files of a pair, and its label where the whole pair has one.
 
     Attributes:
-        name: Unlike that of any other pair.
-        group: Pairs of one group share a picture.
+        name: Name, unlike that of any other pair.
+        group: Name of the group of pairs that share a picture.
         before: The earlier picture.
-        after: The later one.
+        after: The later picture.
         label: The mask; None where the whole pair has a label.
-        changed: That label; None where there is a mask.
+        changed: Label of the whole pair; None where there is a mask.
     """
 
     name: str
@@ -56,11 +55,11 @@ class PairFiles:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LabelledPair:
-    """A pair that was opened.
+    """The pixels of a pair and its mask.
 
     Attributes:
         before: `(3, height, width)` uint8: red, green, blue.
-        after: Likewise.
+        after: As `before`.
         mask: `(height, width)` bool, true where it changed; everywhere or nowhere where the whole
             pair has a label.
     """
@@ -70,21 +69,22 @@ class LabelledPair:
     mask: NDArray[np.bool_]
 
 
-def pair_files(place: Path) -> list[PairFiles]:
+def pair_files(source: Path) -> list[PairFiles]:
     """The pairs of a folder or CSV file, by name.
 
     Raises:
-        InputError: If there is no such place, it has no pairs, or a file of a pair is missing.
+        InputError: If there is no such folder or file, it has no pairs, or a file of a pair is
+            missing.
     """
-    if place.is_dir():
-        found = _of_folder(place)
-    elif place.is_file():
-        found = _of_table(place)
+    if source.is_dir():
+        pairs = _of_folder(source)
+    elif source.is_file():
+        pairs = _of_table(source)
     else:
-        raise InputError(f"there is no folder or file {place}", "check the path")
-    if not found:
-        raise InputError(f"{place} has no pairs", _LAYOUT_HINT)
-    return sorted(found, key=lambda files: files.name)
+        raise InputError(f"there is no folder or file {source}", "check the path")
+    if not pairs:
+        raise InputError(f"{source} has no pairs", _LAYOUT_HINT)
+    return sorted(pairs, key=lambda files: files.name)
 
 
 def read_pair(files: PairFiles) -> LabelledPair:
@@ -99,12 +99,7 @@ def read_pair(files: PairFiles) -> LabelledPair:
         mask = np.full(shape, bool(files.changed))
     else:
         mask = _mask(files.label)
-    for path, other in ((files.after, after.shape[1:]), (files.label, mask.shape)):
-        if other != shape:
-            raise InputError(
-                f"{path} has {_size(other)} px, {files.before} has {_size(shape)}",
-                "the pictures of a pair and its mask must be of one size",
-            )
+    check_sizes(files.before, shape, [(files.after, after.shape[1:]), (files.label, mask.shape)])
     return LabelledPair(before, after, mask)
 
 
@@ -112,15 +107,12 @@ def read_pair(files: PairFiles) -> LabelledPair:
 
 
 def _of_folder(folder: Path) -> list[PairFiles]:
-    parts = [folder / name for name in (BEFORE, AFTER, LABEL)]
-    if missing := [part for part in parts if not part.is_dir()]:
-        inner = sorted(path.name for path in folder.iterdir() if (path / BEFORE).is_dir())
-        hint = f"name one of its parts: {', '.join(inner)}" if inner else _LAYOUT_HINT
-        raise InputError(f"{folder} has no folder {missing[0].name}", hint)
-    before, after, label = (pictures_by_name(part) for part in parts)
-    for part, names in zip(parts, (before, after, label), strict=True):
-        if lacking := sorted((before.keys() | after.keys() | label.keys()) - names.keys()):
-            raise InputError(f"{part} has no picture {lacking[0]!r}", _LAYOUT_HINT)
+    sides = (BEFORE, AFTER, LABEL)
+    if missing := [side for side in sides if not (folder / side).is_dir()]:
+        splits = sorted(path.name for path in folder.iterdir() if (path / BEFORE).is_dir())
+        hint = f"name one of its splits: {', '.join(splits)}" if splits else _LAYOUT_HINT
+        raise InputError(f"{folder} has no folder {missing[0]}", hint)
+    before, after, label = pictures_by_side(folder, sides, _LAYOUT_HINT).values()
     return [PairFiles(name, name, before[name], after[name], label=label[name]) for name in before]
 
 
@@ -128,21 +120,23 @@ def _of_folder(folder: Path) -> list[PairFiles]:
 
 
 def _of_table(table: Path) -> list[PairFiles]:
-    given = read_table(table)
-    if missing := set(COLUMNS) - set(given.columns):
+    rows = read_table(table)
+    if missing := set(COLUMNS) - set(rows.columns):
         raise InputError(
             f"{table} has no column {min(missing)!r}", f"columns: {', '.join(COLUMNS)}"
         )
-    found = [_of_row(table, number, row) for number, row in given.rows()]
-    named = [replace(files, name=f"{number:06d}") for number, files in enumerate(found, start=1)]
-    return _grouped(named)
+    pairs = [
+        replace(_of_row(table, line, row), name=f"{number:06d}")
+        for number, (line, row) in enumerate(rows.rows(), start=1)
+    ]
+    return _with_groups(pairs)
 
 
 def _of_row(table: Path, line: int, row: Mapping[str, str]) -> PairFiles:
     before, after, changed = (row[name] for name in COLUMNS)
-    if changed.lower() not in _TRUTH:
+    if changed.lower() not in TRUTH:
         raise InputError(
-            f"{table}, line {line}: changed is {changed!r}", f"write {' or '.join(_TRUTH)}"
+            f"{table}, line {line}: changed is {changed!r}", f"write {' or '.join(TRUTH)}"
         )
     paths = [table.parent / name for name in (before, after)]
     for name, path in zip((before, after), paths, strict=True):
@@ -151,15 +145,13 @@ def _of_row(table: Path, line: int, row: Mapping[str, str]) -> PairFiles:
                 f"{table}, line {line}: there is no file {name!r}",
                 "paths are relative to the table",
             )
-    return PairFiles("", "", paths[0], paths[1], changed=_TRUTH[changed.lower()])
+    return PairFiles("", "", paths[0], paths[1], changed=TRUTH[changed.lower()])
 
 
-def _grouped(pairs: list[PairFiles]) -> list[PairFiles]:
-    """With the pairs that share a picture, at first or second hand, in one group."""
-    first = connected([{pair.before.resolve(), pair.after.resolve()} for pair in pairs])
-    return [
-        replace(pair, group=pairs[place].name) for pair, place in zip(pairs, first, strict=True)
-    ]
+def _with_groups(pairs: list[PairFiles]) -> list[PairFiles]:
+    """The pairs, with those that share a picture, directly or by a chain of pairs, in one group."""
+    first = connected_groups([{pair.before.resolve(), pair.after.resolve()} for pair in pairs])
+    return [replace(p, group=pairs[index].name) for p, index in zip(pairs, first, strict=True)]
 
 
 # --- pictures ------------------------------------------------------------------------------------
@@ -167,25 +159,10 @@ def _grouped(pairs: list[PairFiles]) -> list[PairFiles]:
 
 def _mask(path: Path) -> NDArray[np.bool_]:
     """`(height, width)`; palette indexes count, colours of a palette and alpha do not."""
-    with opened(path) as file:
+    with open_picture(path) as file:
         is_jpeg = file.format == "JPEG"
-        image = upright(file, path)
-        flattened = {"LA": "L", "PA": "P", "RGBA": "RGB"}.get(image.mode)
-        values = _loaded(path, image, flattened)
+        mode = {"LA": "L", "PA": "P", "RGBA": "RGB"}.get(file.mode)
+        values = upright_pixels(file, path, mode)
     values = values if values.ndim == 3 else values[..., np.newaxis]
     changed: NDArray[np.bool_] = np.any(values >= (JPEG_CHANGED if is_jpeg else 1), axis=-1)
     return changed
-
-
-def _loaded(path: Path, image: Image, mode: str | None) -> NDArray[np.uint8]:
-    try:
-        return np.asarray(image.convert(mode) if mode else image)
-    except (OSError, ValueError, SyntaxError) as error:
-        raise InputError(
-            f"{path} is damaged: {' '.join(str(error).split())}", "copy or download it again"
-        ) from error
-
-
-def _size(shape: Iterable[int]) -> str:
-    height_px, width_px = shape
-    return f"{width_px} x {height_px}"

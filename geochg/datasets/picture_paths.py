@@ -1,4 +1,4 @@
-"""Where the pictures that rows name are."""
+"""The picture files that rows name."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pathlib import Path, PureWindowsPath
 from geochg.datasets.example import Origin
 from geochg.datasets.frames import PICTURE_SUFFIXES
 from geochg.errors import InputError
-from geochg.foreign_text import LONGEST_TEXT, cleaned
+from geochg.safety.untrusted_text import LONGEST_TEXT, cleaned
 
 
 def ignore_name(name: str) -> None:
-    """Does nothing about a name that leads elsewhere."""
+    """Ignores a name that leads elsewhere."""
 
 
 class PicturePaths:
@@ -23,7 +23,7 @@ class PicturePaths:
         images: The folder that names start from; when None, that of the rows, its folder
             `images`, and the folder above (rows often lie beside or below their pictures).
         must_exist: Refuse names of which there is no file; else the first guess is taken.
-        leaving: Told of each name that leads out of those folders, with its row.
+        leaving: Called with each name that leads out of those folders, and its row.
     """
 
     def __init__(
@@ -43,11 +43,11 @@ class PicturePaths:
         """The file that one of the names leads to.
 
         Args:
-            names: The name a row gives, or several that a format may mean by it.
-            origin: The row, to name it.
+            names: Name that a row gives, or several that a format may mean by it.
+            origin: Origin of the row, for errors.
 
         Raises:
-            InputError: If there is no such file and there must be one.
+            InputError: If the file does not exist and it must.
         """
         key = tuple(names)
         if key not in self._found:
@@ -89,10 +89,36 @@ def pictures_by_name(folder: Path) -> dict[str, Path]:
     Raises:
         InputError: If two files have one name.
     """
-    found: dict[str, Path] = {}
+    files: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
         if path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith("."):
-            if path.stem in found:
+            if path.stem in files:
                 raise InputError(f"{folder} has {path.stem!r} twice", "keep one of them")
-            found[path.stem] = path
-    return found
+            files[path.stem] = path
+    return files
+
+
+def pictures_by_side(folder: Path, sides: Sequence[str], hint: str) -> dict[str, dict[str, Path]]:
+    """The picture files of several subfolders, which must have the same names.
+
+    Args:
+        folder: Folder of the subfolders.
+        sides: Names of the subfolders.
+        hint: Hint of the errors.
+
+    Returns:
+        Files by subfolder and name without suffix.
+
+    Raises:
+        InputError: If a subfolder or a picture is missing, or two files have one name.
+    """
+    files = {}
+    for side in sides:
+        if not (folder / side).is_dir():
+            raise InputError(f"there is no folder {folder / side}", hint)
+        files[side] = pictures_by_name(folder / side)
+    names = set().union(*files.values())
+    for side, of_side in files.items():
+        if lacking := sorted(names - of_side.keys()):
+            raise InputError(f"{folder / side} has no picture {lacking[0]!r}", hint)
+    return files

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from geochg.datasets.asked import task_asked, told_changed
-from geochg.datasets.example import Example, Origin, Turn
+from geochg.datasets.example import Example, ExampleTurn, Origin
 from geochg.datasets.picture_paths import PicturePaths
-from geochg.datasets.splits import split_named, split_told
+from geochg.datasets.question_tasks import answers_change, task_asked
+from geochg.datasets.splits import split_of_name, usual_split
 from geochg.errors import InputError
+from geochg.files.text_file import read_table
 from geochg.records import Presence, Task
 from geochg.tasks import SPECS
-from geochg.text_file import read_table
 
 TABLE_SUFFIX = ".csv"
 TRUTH = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
@@ -46,7 +46,7 @@ def _example(row: Mapping[str, str], origin: Origin, paths: PicturePaths) -> Exa
     for name in ("before", "after"):
         if not row[name]:
             raise origin.fault(f"nothing in the column {name!r}", _COLUMNS_HINT)
-    changed = _changed(row.get("changed", ""), origin)
+    changed = _changed_flag(row.get("changed", ""), origin)
     turn = _turn(row, changed, origin)
     task = _task(row.get("task", ""), origin) or task_asked([turn.question])
     return Example(
@@ -55,25 +55,25 @@ def _example(row: Mapping[str, str], origin: Origin, paths: PicturePaths) -> Exa
         before=paths.path([row["before"]], origin),
         after=paths.path([row["after"]], origin),
         task=task,
-        changed=told_changed(task, [turn.answer]) if changed is None else changed,
-        split=split_told(row.get("split", "")) or split_named(origin.file.stem),
+        changed=answers_change(task, [turn.answer]) if changed is None else changed,
+        split=usual_split(row.get("split", "")) or split_of_name(origin.file.stem),
         location=row.get("location_id", ""),
         origin=origin,
     )
 
 
-def _turn(row: Mapping[str, str], changed: bool | None, origin: Origin) -> Turn:
+def _turn(row: Mapping[str, str], changed: bool | None, origin: Origin) -> ExampleTurn:
     if "question" in row:
         if not row["question"] or not row["answer"]:
             raise origin.fault("no question, or no answer", _COLUMNS_HINT)
-        return Turn(row["question"], row["answer"])
+        return ExampleTurn(row["question"], row["answer"])
     if changed is None:
         raise origin.fault("nothing in the column 'changed'", f"write {' or '.join(TRUTH)}")
     spec = SPECS[Task.PRESENCE]
-    return Turn(spec.prompts[0], spec.render(Presence(changed)))
+    return ExampleTurn(spec.prompts[0], spec.render(Presence(changed)))
 
 
-def _changed(value: str, origin: Origin) -> bool | None:
+def _changed_flag(value: str, origin: Origin) -> bool | None:
     if value and value.lower() not in TRUTH:
         raise origin.fault(f"changed is {value!r}", f"write {' or '.join(TRUTH)}")
     return TRUTH[value.lower()] if value else None

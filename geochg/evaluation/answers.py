@@ -1,4 +1,4 @@
-"""What a model answered to the rows of a test set, and the file that keeps it."""
+"""The answers of a model to the rows of a test set, and the file that keeps them."""
 
 from __future__ import annotations
 
@@ -8,29 +8,34 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from geochg import __version__
 from geochg.errors import InputError
-from geochg.evaluation.predictions import FORMAT, HINT, KIND, check_identity, json_lines
-from geochg.evaluation.values import Given, Truth, given_of, given_values, truth_of, truth_values
-from geochg.options import VERSION_KEY
+from geochg.evaluation.predictions import HINT, check_head, head_line, json_lines
+from geochg.evaluation.values import (
+    GivenAnswer,
+    Truth,
+    answer_from_values,
+    answer_values,
+    truth_from_values,
+    truth_values,
+)
 from geochg.records import Task
 
 CONTENT = "answers"
-"""What the first line of such a file says it holds."""
+"""Content that the first line of a file of answers names."""
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
-    """One question beside its truth and its answer.
+class AnswerRow:
+    """The answer to one question, and its truth.
 
     Attributes:
-        item: Its number in the test set.
-        pair: The pair's name.
-        task: What was asked.
-        question: In words.
+        item: Number of the question in the test set.
+        pair: Name of the pair.
+        task: Task of the question.
+        question: Question in words.
         changed: Whether the pair changed; None where the data does not say.
         truth: The right answer.
-        given: The model's.
+        answer: The answer of the model.
         difference: Mean absolute difference of the two dates, in 8-bit steps.
     """
 
@@ -40,29 +45,29 @@ class Answered:
     question: str
     changed: bool | None
     truth: Truth
-    given: Given
+    answer: GivenAnswer
     difference: float
 
     def line(self) -> str:
         """The row as a line of JSON."""
-        told = {
+        values = {
             "item": self.item,
             "pair": self.pair,
             "task": str(self.task),
             "question": self.question,
             "changed": self.changed,
             "truth": truth_values(self.truth),
-            "answer": given_values(self.given),
+            "answer": answer_values(self.answer),
             "difference": self.difference,
         }
-        return json.dumps(told, allow_nan=False)
+        return json.dumps(values, allow_nan=False)
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Self:
-        """What `line` told.
+        """The row of which `line` gave the values.
 
         Raises:
-            ValueError: If it is no such row.
+            ValueError: If they are of no row.
         """
         number, changed, difference = (values.get(n) for n in ("item", "changed", "difference"))
         pair, question = values.get("pair"), values.get("question")
@@ -75,22 +80,23 @@ class Answered:
         if not isinstance(difference, int | float) or not 0 <= difference <= 255:
             raise ValueError("the difference is no number from 0 to 255")
         task = Task(values.get("task", ""))
-        truth, given = truth_of(values.get("truth"), task), given_of(values.get("answer"), task)
-        return cls(number, pair, task, question, changed, truth, given, float(difference))
+        truth = truth_from_values(values.get("truth"), task)
+        answer = answer_from_values(values.get("answer"), task)
+        return cls(number, pair, task, question, changed, truth, answer, float(difference))
 
 
 @dataclass(frozen=True)
-class Head:
-    """What the answers come from.
+class AnswerSetHead:
+    """Model and test set of the answers.
 
     Attributes:
-        model: What `--model` was.
+        model: Value of `--model`.
         model_options: The model's own options.
         identity: `ModelIdentity` as plain values.
-        asked: Checksum of what was asked, see `items.ItemSet.digest`.
-        items: How many questions there are in all.
-        unreadable: Rows left out because their own answer is outside the grammar.
-        unasked: Questions the model does not take, by task.
+        asked: Checksum of the questions, see `items.ItemSet.digest`.
+        items: Number of questions in all.
+        unreadable: Number of rows left out because their own answer is outside the grammar.
+        unasked: Number of questions that the model does not take, by task.
     """
 
     model: str
@@ -103,17 +109,16 @@ class Head:
 
     def line(self) -> str:
         """The first line of the file."""
-        kind = {"kind": KIND, "content": CONTENT, "format": FORMAT, VERSION_KEY: __version__}
-        return json.dumps({**kind, **vars(self)}, allow_nan=False)
+        return head_line(CONTENT, vars(self))
 
     @classmethod
     def of(cls, values: Mapping[str, Any], path: Path) -> Self:
-        """What `line` told.
+        """The head of which `line` gave the values.
 
         Raises:
-            InputError: If it is no such head.
+            InputError: If they are of no head.
         """
-        kinds = {
+        types = {
             "model": str,
             "model_options": dict,
             "identity": dict,
@@ -122,22 +127,19 @@ class Head:
             "unreadable": int,
             "unasked": dict,
         }
-        for name, kind in kinds.items():
-            if not isinstance(values.get(name), kind):
-                raise InputError(f"{path}, line 1: there is no {name!r}", HINT)
+        check_head(values, types, path)
         numbers = (values["items"], values["unreadable"], *values["unasked"].values())
         if not all(type(n) is int and n >= 0 for n in numbers):
             raise InputError(f"{path}, line 1 has a number that makes no sense", HINT)
-        check_identity(values["identity"], path)
-        return cls(**{name: values[name] for name in kinds})
+        return cls(**{name: values[name] for name in types})
 
 
 @dataclass(frozen=True)
-class Answers:
-    """All that a scoring needs."""
+class AnswerSet:
+    """The answers of a model with their truths: all that a scoring needs."""
 
-    head: Head
-    rows: Sequence[Answered]
+    head: AnswerSetHead
+    rows: Sequence[AnswerRow]
 
     def lines(self) -> Iterator[str]:
         """The file, row by row in the order of the items."""
@@ -153,20 +155,20 @@ class Answers:
                 damaged or an item stands there twice (file, line and what).
         """
         head, *rows = json_lines(path)
-        known, found = Head.of(head, path), dict[int, Answered]()
+        known, answers = AnswerSetHead.of(head, path), dict[int, AnswerRow]()
         asked = known.items + sum(known.unasked.values())
         for number, values in enumerate(rows, start=2):
-            row = _row(path, number, values)
+            row = _answer_row(path, number, values)
             if row.item >= asked:
                 raise InputError(f"{path}, line {number}: there is no such item", HINT)
-            if row.item in found:
+            if row.item in answers:
                 raise InputError(f"{path}, line {number}: item {row.item} stands there twice", HINT)
-            found[row.item] = row
-        return cls(known, tuple(found.values()))
+            answers[row.item] = row
+        return cls(known, tuple(answers.values()))
 
 
-def _row(path: Path, number: int, values: Mapping[str, Any]) -> Answered:
+def _answer_row(path: Path, number: int, values: Mapping[str, Any]) -> AnswerRow:
     try:
-        return Answered.of(values)
+        return AnswerRow.of(values)
     except (ValueError, TypeError) as error:
         raise InputError(f"{path}, line {number}: {error}", HINT) from error

@@ -1,33 +1,32 @@
-"""The questions of a test set, each with what is true: what is asked and scored."""
+"""The questions of a test set, each with its truth."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from geochg.datasets.asked import task_asked
 from geochg.datasets.example import Example
-from geochg.datasets.splits import split_told
+from geochg.datasets.question_tasks import task_asked
+from geochg.datasets.splits import usual_split
 from geochg.errors import InputError
-from geochg.evaluation.example_options import ExampleOptions
-from geochg.evaluation.values import TRUTHS, References, Truth, compared, truth_values
+from geochg.evaluation.options import ExampleOptions
+from geochg.evaluation.values import TRUTHS, References, Truth, comparable_answer, truth_values
 from geochg.records import Exchange, Question, Task, Unparsed
 from geochg.tasks import SPECS, TURN_BREAK
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One question about a pair, and what is true.
+    """One question about a pair, and its truth.
 
     Attributes:
-        question: As the model is asked it.
+        question: The question that the model is asked.
         truth: The right answer.
         changed: Whether the pair changed; None where the data does not say.
         example: The pair.
-        before: What was asked and answered before in a free talk, in the data's words.
+        before: Earlier questions and answers of a free talk, in the data's words.
     """
 
     question: Question
@@ -44,11 +43,11 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class ItemSet:
-    """All that is asked of a model.
+    """All questions of a test set.
 
     Attributes:
-        items: In an order in which those of one pair stand together.
-        unreadable: Rows left out because their answer is outside the grammar.
+        items: Questions, those of one pair beside each other.
+        unreadable: Number of rows left out because their answer is outside the grammar.
     """
 
     items: tuple[Item, ...]
@@ -57,11 +56,11 @@ class ItemSet:
     @property
     def digest(self) -> str:
         """A checksum over questions, truths and names of pairs."""
-        told = [
+        values = [
             (i.pair, str(i.question.task), i.question.text, i.before, truth_values(i.truth))
             for i in self.items
         ]
-        return f"sha256:{hashlib.sha256(json.dumps(told).encode()).hexdigest()}"
+        return f"sha256:{hashlib.sha256(json.dumps(values).encode()).hexdigest()}"
 
 
 def item_set(examples: Sequence[Example], options: ExampleOptions) -> ItemSet:
@@ -71,8 +70,8 @@ def item_set(examples: Sequence[Example], options: ExampleOptions) -> ItemSet:
     item. Each turn of a free talk is an item, with the turns before it.
 
     Args:
-        examples: As they were read.
-        options: Which split and tasks.
+        examples: Examples of the rows.
+        options: Options with the split and the tasks to ask.
 
     Raises:
         InputError: If there is nothing to ask, rows of several splits are there and none was
@@ -81,7 +80,7 @@ def item_set(examples: Sequence[Example], options: ExampleOptions) -> ItemSet:
     chosen = _of_tasks(_of_split(examples, options.split), options.tasks)
     items, faults = readable_items(chosen)
     if faults and (not options.skip_unreadable or not items):
-        raise _all(faults)
+        raise _first_fault(faults)
     return ItemSet(items, len(faults))
 
 
@@ -89,47 +88,47 @@ def readable_items(examples: Iterable[Example]) -> tuple[tuple[Item, ...], list[
     """The questions of examples as `item_set` orders them, and why some rows are not among them.
 
     Args:
-        examples: As they were read; which split or task they are of does not matter.
+        examples: Examples of any split and task.
 
     Returns:
         The questions; one error for each row whose own answer is outside the grammar of its task.
     """
-    found, faults = list[Item](), list[InputError]()
+    items, faults = list[Item](), list[InputError]()
     for example in examples:
         try:
-            found += _items(example)
+            items += _items(example)
         except InputError as fault:
             faults.append(fault)
-    return tuple(_by_pair(found)), faults
+    return tuple(_by_pair(items)), faults
 
 
 def _of_split(examples: Sequence[Example], split: str) -> list[Example]:
-    there = Counter(example.split for example in examples)
-    names = ", ".join(name or "without a split" for name in there)
+    splits = dict.fromkeys(example.split for example in examples)
+    names = ", ".join(name or "without a split" for name in splits)
     if not examples:
         raise InputError("there are no rows", "name another file")
-    if not split and len([name for name in there if name]) > 1:
+    if not split and len([name for name in splits if name]) > 1:
         raise InputError(f"there are rows of several splits: {names}", "choose one with --split")
-    wanted = split_told(split)
-    found = [example for example in examples if not wanted or example.split == wanted]
-    if not found:
+    wanted = usual_split(split)
+    chosen = [example for example in examples if not wanted or example.split == wanted]
+    if not chosen:
         raise InputError(f"there is no row of the split {split!r}", f"there are: {names}")
-    return found
+    return chosen
 
 
 def _of_tasks(examples: Sequence[Example], tasks: Sequence[Task]) -> list[Example]:
-    found = [example for example in examples if not tasks or _task(example) in tasks]
-    if not found:
-        there = ", ".join(dict.fromkeys(_task(example) for example in examples))
-        raise InputError(f"no row asks for {', '.join(tasks)}", f"the rows ask for: {there}")
-    return found
+    chosen = [example for example in examples if not tasks or _task(example) in tasks]
+    if not chosen:
+        asked = ", ".join(dict.fromkeys(_task(example) for example in examples))
+        raise InputError(f"no row asks for {', '.join(tasks)}", f"the rows ask for: {asked}")
+    return chosen
 
 
 def _task(example: Example) -> Task:
     return example.task or task_asked([turn.question for turn in example.turns])
 
 
-def _all(faults: Sequence[InputError]) -> InputError:
+def _first_fault(faults: Sequence[InputError]) -> InputError:
     first, more = faults[0], len(faults) - 1
     also = f" (and {more} more rows)" if more else ""
     return InputError(
@@ -151,12 +150,12 @@ def _items(example: Example) -> Iterator[Item]:
 
 def _talk(example: Example) -> Iterator[Item]:
     exchanges = tuple(Exchange(turn.question, turn.answer) for turn in example.turns)
-    for place, (question, answer) in enumerate(exchanges):
+    for index, (question, answer) in enumerate(exchanges):
         if not answer.strip() or not question.strip():
-            raise _fault(example, f"turn {place + 1} is empty")
+            raise _fault(example, f"turn {index + 1} is empty")
         truth = References((answer,))
         asked = Question(Task.QUESTION, question)
-        yield Item(asked, truth, example.changed, example, exchanges[:place])
+        yield Item(asked, truth, example.changed, example, exchanges[:index])
 
 
 def _truth(example: Example, task: Task) -> Truth:
@@ -167,22 +166,22 @@ def _truth(example: Example, task: Task) -> Truth:
             raise _fault(example, "an empty text")
         return References(texts)
     spec = SPECS[task]
-    found = spec.parse(spec.joined(answers), [turn.question for turn in example.turns])
-    if isinstance(found, Unparsed):
-        raise _fault(example, f"its answer is outside the grammar of '{task}': {found.reason}")
-    truth: Truth = compared(found)
+    answer = spec.parse(spec.joined_turns(answers), [turn.question for turn in example.turns])
+    if isinstance(answer, Unparsed):
+        raise _fault(example, f"its answer is outside the grammar of '{task}': {answer.reason}")
+    truth: Truth = comparable_answer(answer)
     return truth
 
 
-def _fault(example: Example, what: str) -> InputError:
-    return InputError(f"{example.named}: {what}")
+def _fault(example: Example, fault: str) -> InputError:
+    return InputError(f"{example.named}: {fault}")
 
 
 # --- all rows ------------------------------------------------------------------------------------
 
 
 def _by_pair(items: Iterable[Item]) -> list[Item]:
-    """Those of a pair together, references of one question joined, doubles once.
+    """The items of a pair together, with references of one question joined and doubles once.
 
     Pairs that are asked the same stand together, so that a model can be asked about many at once.
     """
@@ -190,20 +189,20 @@ def _by_pair(items: Iterable[Item]) -> list[Item]:
     for item in items:
         _add(pairs.setdefault(item.example.paths, []), item)
     alike: dict[tuple[Question, ...], list[Item]] = {}
-    for found in pairs.values():
-        asked = tuple(dict.fromkeys(item.question for item in found if not item.before))
-        alike.setdefault(asked, []).extend(found)
-    return [item for found in alike.values() for item in found]
+    for of_pair in pairs.values():
+        asked = tuple(dict.fromkeys(item.question for item in of_pair if not item.before))
+        alike.setdefault(asked, []).extend(of_pair)
+    return [item for of_pairs in alike.values() for item in of_pairs]
 
 
-def _add(found: list[Item], item: Item) -> None:
-    for place, other in enumerate(found):
+def _add(items: list[Item], item: Item) -> None:
+    for index, other in enumerate(items):
         if (other.question, other.before) == (item.question, item.before):
             if isinstance(other.truth, References) and isinstance(item.truth, References):
                 texts = dict.fromkeys((*other.truth.texts, *item.truth.texts))
                 changed = item.changed if other.changed is None else other.changed
-                found[place] = replace(other, truth=References(tuple(texts)), changed=changed)
+                items[index] = replace(other, truth=References(tuple(texts)), changed=changed)
                 return
             if other.truth == item.truth:
                 return
-    found.append(item)
+    items.append(item)

@@ -1,4 +1,4 @@
-"""Maps folders of pairs with masks, kind by kind, and scores the maps."""
+"""Scores of the maps of pairs with masks, kind by kind."""
 
 from __future__ import annotations
 
@@ -29,8 +29,7 @@ from geochg.evaluation.map_scores import (
 from geochg.evaluation.reliability import Reliability, reliability
 from geochg.evaluation.tables import ScoreTable, lines_to_dict
 from geochg.events import Event, Listener, Notice, Progress, ignore
-from geochg.models.base import ChangeModel
-from geochg.models.chosen import check_classes, check_sensitivity, load_chosen
+from geochg.models.loading import check_classes, check_sensitivity, load_configured_model
 from geochg.options import AnalyzeOptions
 
 ALL, CHANGED, UNCHANGED = "all pairs", "changed pairs", "unchanged pairs"
@@ -42,7 +41,7 @@ class NotScored:
 
     Attributes:
         pair: Name of the pair; empty where it is the whole kind.
-        error: Why.
+        error: The error that kept it from being scored.
     """
 
     pair: str
@@ -59,9 +58,9 @@ class KindScores:
 
     Attributes:
         kind: The kind.
-        classes: The classes that the model was asked to keep; empty for all.
+        classes: Classes that the model was asked to keep; empty for all.
         pairs: Measures of the pairs that were scored.
-        failed: What was not scored.
+        failed: Pairs that were not scored.
         tables: All pairs; where pairs with and without change occur, each also by themselves.
     """
 
@@ -78,7 +77,7 @@ class KindScores:
 
     @property
     def heading(self) -> str:
-        """The same, as it heads a section."""
+        """The name as the heading of a section."""
         return self.kind.name
 
     @property
@@ -93,9 +92,10 @@ class KindScores:
 
     @property
     def notes(self) -> list[str]:
-        """What is to be known of the scores."""
+        """Sentences on how the scores were made."""
         notes = [
-            f"{each.pair or 'no pair'} is not scored: {each.error.message}" for each in self.failed
+            f"{failure.pair or 'no pair'} is not scored: {failure.error.message}"
+            for failure in self.failed
         ]
         if self.pairs:
             notes.append("differencing has the best thresholds on these very pairs")
@@ -107,8 +107,8 @@ class KindScores:
 
     @property
     def reliability(self) -> list[Reliability]:
-        """How often features of a confidence are right."""
-        return reliability([pair.judged for pair in self.pairs])
+        """The share of right features in each bin of confidence."""
+        return reliability([pair.scored_features for pair in self.pairs])
 
     def to_dict(self) -> dict[str, Any]:
         """The scores as plain JSON values, as fractions."""
@@ -119,9 +119,9 @@ class KindScores:
                 {"group": table.group, "pairs": table.items, "scores": lines_to_dict(table)}
                 for table in self.tables
             ],
-            "reliability": [asdict(each) for each in self.reliability],
+            "reliability": [asdict(bin_) for bin_ in self.reliability],
             "pairs": [_facts(pair) for pair in self.pairs],
-            "failed": [each.to_dict() for each in self.failed],
+            "failed": [failure.to_dict() for failure in self.failed],
         }
 
 
@@ -131,7 +131,7 @@ class KindsReport:
 
     Attributes:
         identity: `ModelIdentity` as plain values.
-        kinds: One a kind.
+        kinds: Scores of each kind.
     """
 
     identity: Mapping[str, str]
@@ -147,27 +147,25 @@ def kinds_report(
     scored without it.
 
     Args:
-        kinds: The pairs.
-        options: How they are analysed. Where they keep no classes, those are kept that the masks
+        kinds: Kinds of pairs.
+        options: Options of the analysis. Where they keep no classes, those are kept that the masks
             of a kind cover.
-        listener: Told of progress in pairs and of what the user should know, on the calling thread.
+        listener: Receives progress in pairs and notices, on the calling thread.
 
     Raises:
-        InputError: If no pair could be scored, because of how it or an option is.
-        OptionError: Likewise.
-        ModelError: Likewise.
-        RunError: If no pair could be scored for another reason.
+        GeochgError: If no pair could be scored: an `InputError`, `OptionError` or `ModelError`
+            because of the input or an option, else a `RunError`.
     """
-    run = _Run(options, listener, sum(len(kind.pairs) for kind in kinds))
+    run = _KindScorer(options, listener, sum(len(kind.pairs) for kind in kinds))
     scores = [run.scores(kind) for kind in kinds]
-    if not any(each.pairs for each in scores):
-        raise _nothing_scored([failure for each in scores for failure in each.failed])
+    if not any(kind.pairs for kind in scores):
+        raise _nothing_scored([failure for kind in scores for failure in kind.failed])
     return KindsReport(run.identity, scores)
 
 
 @dataclass
-class _Run:
-    """A run over kinds: how far it is, and which model it asks."""
+class _KindScorer:
+    """Scores kind by kind, reports progress, and keeps the identity of the model."""
 
     options: AnalyzeOptions
     listener: Listener
@@ -180,18 +178,18 @@ class _Run:
         classes = self.options.classes or kind.classes
         options = replace(self.options, classes=classes)
         try:
-            model = load_chosen(options)
+            model = load_configured_model(options)
             check_classes(options, model)
             check_sensitivity(options, model)
         except GeochgError as error:
             failed = self._not_scored(kind, "", error)
             self._advance(len(kind.pairs))
             return KindScores(kind, classes, failed=[failed])
-        self._note_identity(model)
+        self.identity = asdict(model.identity)
         measures, failures = list[MapMeasures](), list[NotScored]()
         for pair in kind.pairs:
             try:
-                measures.append(map_measures(pair, model, options, self._named(kind, pair)))
+                measures.append(map_measures(pair, model, options, self._listener_of(kind, pair)))
             except CancelledRunError:
                 raise
             except GeochgError as error:
@@ -200,27 +198,23 @@ class _Run:
         tables = _tables(scored_pairs(measures)) if measures else []
         return KindScores(kind, classes, measures, failures, tables)
 
-    def _note_identity(self, model: ChangeModel) -> None:
-        found = model.identity
-        self.identity = {"id": found.id, "checksum": found.checksum, "adapter": found.adapter}
-
     def _advance(self, pairs: int) -> None:
         self.done += pairs
         self.listener(Progress("scored", self.done, self.total))
 
     def _not_scored(self, kind: Kind, pair: str, error: GeochgError) -> NotScored:
-        place = f"{kind.name}/{pair}" if pair else kind.name
-        self.listener(Notice(f"{place} is not scored: {error.message}", warning=True))
+        name = f"{kind.name}/{pair}" if pair else kind.name
+        self.listener(Notice(f"{name} is not scored: {error.message}", warning=True))
         return NotScored(pair, error)
 
-    def _named(self, kind: Kind, pair: MaskedPair) -> Listener:
-        """Passes on what is said of a pair with its name; its progress is not told."""
+    def _listener_of(self, kind: Kind, pair: MaskedPair) -> Listener:
+        """A listener that passes on notices of a pair with its name, and no progress."""
 
-        def tell(event: Event) -> None:
+        def pass_on(event: Event) -> None:
             if isinstance(event, Notice):
                 self.listener(replace(event, message=f"{kind.name}/{pair.name}: {event.message}"))
 
-        return tell
+        return pass_on
 
 
 def _tables(pairs: Sequence[ScoredPair]) -> list[ScoreTable]:
@@ -232,7 +226,7 @@ def _tables(pairs: Sequence[ScoredPair]) -> list[ScoreTable]:
 
 
 def _table(group: str, pairs: Sequence[ScoredPair]) -> ScoreTable:
-    """Where nothing changed, only the false area means anything."""
+    """A table; where nothing changed, it holds only the false area."""
     columns = METRICS if any(map(has_changed, pairs)) else METRICS[-1:]
     return ScoreTable(group, len(pairs), columns, score_lines(pairs))
 
@@ -256,7 +250,7 @@ def _nothing_scored(failures: Sequence[NotScored]) -> GeochgError:
     if not failures:
         return InputError("there is no pair to score", LAYOUT_HINT)
     first = failures[0].error
-    if all(each.error.message == first.message for each in failures):
+    if all(failure.error.message == first.message for failure in failures):
         return first
     kind = InputError if isinstance(first, InputError | OptionError | ModelError) else RunError
     return kind(f"none of the pairs could be scored; the first: {first.message}", first.hint)

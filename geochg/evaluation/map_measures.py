@@ -1,10 +1,11 @@
-"""What a pair with a mask tells of a map of its changes, before it is added up with others."""
+"""Measures of a map of changes, and of differencing, against the mask of one pair."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,14 +13,13 @@ import numpy as np
 
 from geochg.datasets.ground_label import GroundLabel, bands_on, covered_by, heat_on, read_label
 from geochg.datasets.kinds import MaskedPair
-from geochg.evaluation.differencing import difference, smoothed
-from geochg.evaluation.ground_cells import cell_means
-from geochg.evaluation.reliability import Judged, judged
+from geochg.evaluation.reliability import ScoredFeatures, scored_features
 from geochg.events import Listener
+from geochg.geometry.grid_cells import cell_edge
 from geochg.models.base import ChangeModel
 from geochg.options import AnalyzeOptions
-from geochg.outputs import Outputs
-from geochg.pipeline import analyze
+from geochg.pipeline.analyze import analyze
+from geochg.pipeline.outputs import Outputs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,8 +27,20 @@ if TYPE_CHECKING:
 CHANGED_SHARE = 0.05
 """A cell has changed where more than this share of its known pixels has."""
 
+TILE_SIDE_PX = 256
+"""Side of a usual tile, of which cells are thirds."""
+
+LEAST_KNOWN_SHARE = 0.01
+"""A cell of which less is known is left out."""
+
+STRETCH_PERCENTILES = (2, 98)
+MEDIAN_PX = 5
+"""Side of the median that makes areas of the difference."""
+
+_LEAST = 1e-6
+
 _SAMPLED = 97
-"""Of so many known pixels one is among those that thresholds are taken from."""
+"""One of so many known pixels is in the sample from which thresholds are taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +48,10 @@ class PixelCounts:
     """Known pixels, and those of them that are covered.
 
     Attributes:
-        changed: Pixels that changed.
-        unchanged: Pixels that did not.
-        hits: Covered pixels that changed.
-        alarms: Covered pixels that did not.
+        changed: Number of pixels that changed.
+        unchanged: Number of pixels that did not.
+        hits: Number of covered pixels that changed.
+        alarms: Number of covered pixels that did not.
     """
 
     changed: int
@@ -66,7 +78,7 @@ class MapMeasures:
 
     pair: MaskedPair
     features: int
-    judged: Judged
+    scored_features: ScoredFeatures
     truth: NDArray[np.bool_]
     heat: NDArray[np.float64]
     covered: NDArray[np.bool_]
@@ -76,12 +88,12 @@ class MapMeasures:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Cut:
-    """What smoothed differencing of one pair covers above one threshold.
+class ThresholdedDifference:
+    """The cells and pixels of a pair that smoothed differencing covers above one threshold.
 
     Attributes:
         covered: `(cells,)`, as in `MapMeasures`.
-        pixels: As in `MapMeasures`.
+        pixels: Pixels that changed, and those that differencing covers.
     """
 
     covered: NDArray[np.bool_]
@@ -95,12 +107,12 @@ def map_measures(
 
     Args:
         pair: The pair.
-        model: As `load_chosen` loads it for these options.
-        options: How the pair is analysed.
-        listener: Told of what `analyze` says.
+        model: Model that `load_configured_model` gives for these options.
+        options: Options of the analysis.
+        listener: Receives the events of `analyze`.
 
     Raises:
-        GeochgError: As `analyze`, and an `InputError` if the mask cannot be used.
+        GeochgError: For the reasons of `analyze`, or because the mask cannot be used.
     """
     label = read_label(pair.mask)
     with tempfile.TemporaryDirectory(prefix="geochg-") as folder:
@@ -116,18 +128,20 @@ def map_measures(
     return MapMeasures(
         pair=pair,
         features=len(result.features),
-        judged=judged(result.features, label),
+        scored_features=scored_features(result.features, label),
         truth=share[used] > CHANGED_SHARE,
         heat=cell_means(heat, label.known)[used],
         covered=_covered_cells(covered, label),
         difference=cell_means(change, label.known)[used],
         pixels=_counts(covered, label),
-        sample=smoothed(change)[label.known][::_SAMPLED],
+        sample=median_filtered(change)[label.known][::_SAMPLED],
     )
 
 
-def cuts(pair: MaskedPair, thresholds: Sequence[float]) -> list[Cut]:
-    """What differencing covers of a pair at each threshold.
+def thresholded_differences(
+    pair: MaskedPair, thresholds: Sequence[float]
+) -> list[ThresholdedDifference]:
+    """The cells and pixels of a pair that differencing covers at each threshold.
 
     The rasters are read again, so that those of a whole kind need not be held.
 
@@ -135,12 +149,9 @@ def cuts(pair: MaskedPair, thresholds: Sequence[float]) -> list[Cut]:
         InputError: If a file cannot be read any more.
     """
     label = read_label(pair.mask)
-    smooth = smoothed(_difference(pair, label))
-    return [_cut(smooth > threshold, label) for threshold in thresholds]
-
-
-def _cut(covered: NDArray[np.bool_], label: GroundLabel) -> Cut:
-    return Cut(_covered_cells(covered, label), _counts(covered, label))
+    smooth = median_filtered(_difference(pair, label))
+    masks = (smooth > threshold for threshold in thresholds)
+    return [ThresholdedDifference(_covered_cells(m, label), _counts(m, label)) for m in masks]
 
 
 def _difference(pair: MaskedPair, label: GroundLabel) -> NDArray[np.float64]:
@@ -160,3 +171,84 @@ def _counts(covered: NDArray[np.bool_], label: GroundLabel) -> PixelCounts:
         int(np.count_nonzero(covered & label.changed)),
         int(np.count_nonzero(covered & unchanged)),
     )
+
+
+# --- cells ---------------------------------------------------------------------------------------
+
+
+def cell_means(
+    values: NDArray[np.floating] | NDArray[np.bool_], known: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """The mean of each cell over its known pixels, `(cells,)`, row by row.
+
+    Cells begin at the upper left corner; those at the right and lower edges are smaller. NaN where
+    too little of a cell is known.
+
+    Args:
+        values: `(height, width)`.
+        known: `(height, width)`.
+    """
+    return np.array(
+        [
+            values[cell][known[cell]].mean() if known[cell].mean() >= LEAST_KNOWN_SHARE else np.nan
+            for cell in _cells(*known.shape)
+        ],
+        np.float64,
+    )
+
+
+def _cells(height_px: int, width_px: int) -> Iterator[tuple[slice, slice]]:
+    for rows in _spans(height_px):
+        for cols in _spans(width_px):
+            yield rows, cols
+
+
+def _spans(length_px: int) -> list[slice]:
+    """The cells along a side; a strip narrower than half a cell is none of its own."""
+    cells = max(1, (6 * length_px + TILE_SIDE_PX) // (2 * TILE_SIDE_PX))
+    edges = [min(cell_edge(number, TILE_SIDE_PX), length_px) for number in range(cells + 1)]
+    return [slice(*edge) for edge in pairwise(edges)]
+
+
+# --- differencing --------------------------------------------------------------------------------
+
+
+def difference(before: NDArray[np.float64], after: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Standardised image differencing: length of the difference of the bands, `(height, width)`.
+
+    Needs no model: any model should be better. 0 where either date has no data, that is no value
+    above 0. Where the dates differ in their number of bands, the first bands of both are compared.
+
+    Args:
+        before: `(bands, height, width)`, 0 where there is no data.
+        after: `(bands, height, width)`, on the same grid.
+    """
+    valid = np.asarray((before > 0).any(axis=0) & (after > 0).any(axis=0), np.bool_)
+    if not valid.any():
+        return np.zeros(valid.shape)
+    bands = min(len(before), len(after))
+    change = _standardised_bands(before[:bands], valid) - _standardised_bands(after[:bands], valid)
+    return np.where(valid, np.sqrt((change**2).sum(axis=0)), 0)
+
+
+def median_filtered(change: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The median around each pixel, so that pixels above a threshold form areas."""
+    from scipy.ndimage import median_filter
+
+    smooth: NDArray[np.float64] = median_filter(change, MEDIAN_PX)
+    return smooth
+
+
+def _standardised_bands(
+    bands: NDArray[np.float64], valid: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """Bands stretched to 0-1, then to mean 0 and deviation 1, by their valid pixels."""
+    low, high = np.percentile(bands[:, valid], STRETCH_PERCENTILES, axis=1)
+    width = (high - low + _LEAST)[:, np.newaxis, np.newaxis]
+    stretched = np.clip((bands - low[:, np.newaxis, np.newaxis]) / width, 0, 1)
+    seen = stretched[:, valid]
+    mean, deviation = seen.mean(axis=1), seen.std(axis=1) + _LEAST
+    standardised: NDArray[np.float64] = (stretched - mean[:, np.newaxis, np.newaxis]) / deviation[
+        :, np.newaxis, np.newaxis
+    ]
+    return standardised

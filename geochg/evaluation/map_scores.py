@@ -1,23 +1,27 @@
-"""How well maps of a kind of pairs agree with their masks, beside answers that need no model."""
+"""How well maps of a kind of pairs agree with their masks, beside baselines that need no model."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from geochg.evaluation.map_measures import Cut, MapMeasures, PixelCounts, cuts
-from geochg.evaluation.scores import auroc
-from geochg.evaluation.tables import Interval, Line
+from geochg.evaluation.map_measures import (
+    MapMeasures,
+    PixelCounts,
+    ThresholdedDifference,
+    thresholded_differences,
+)
+from geochg.evaluation.scores import ALL_CHANGED, DIFFERENCING, MODEL, auroc
+from geochg.evaluation.tables import Interval, ScoreLine
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-MODEL, DIFFERENCING, ALL_CHANGED = "the model", "differencing", "all changed"
-WAYS = (MODEL, DIFFERENCING, ALL_CHANGED)
-"""The ways to answer: the model, differencing at its best threshold, "everything changed"."""
+METHODS = (MODEL, DIFFERENCING, ALL_CHANGED)
+"""The maps that are scored: the model's, differencing at its best threshold, all changed."""
 
 METRICS = ("cell_auroc", "cell_f1", "pixel_f1", "false_area")
 """The scores, in the order of a table."""
@@ -36,8 +40,8 @@ class ScoredPair:
     """A pair of a kind of which the best thresholds of differencing are known.
 
     Attributes:
-        measures: Its map.
-        best_cells: `(cells,)`, those that differencing covers at the threshold of the best cell F1.
+        measures: Measures of its map.
+        best_cells: `(cells,)`, cells that differencing covers at the threshold of the best cell F1.
         best_pixels: Pixels that it covers at the threshold of the best pixel F1.
     """
 
@@ -52,32 +56,32 @@ def scored_pairs(measures: Sequence[MapMeasures]) -> list[ScoredPair]:
     Raises:
         InputError: If a raster cannot be read again.
     """
-    sample = np.concatenate([each.sample for each in measures])
+    sample = np.concatenate([pair.sample for pair in measures])
     thresholds = np.quantile(sample, np.linspace(0, HIGHEST_QUANTILE, THRESHOLDS))
-    by_pair = [cuts(each.pair, thresholds.tolist()) for each in measures]
-    by_threshold: list[tuple[Cut, ...]] = list(zip(*by_pair, strict=True))
-    truth = np.concatenate([each.truth for each in measures])
-    cell = [_cell_f1(truth, [cut.covered for cut in each]) for each in by_threshold]
-    pixel = [_pixel_f1(_total([cut.pixels for cut in each])) for each in by_threshold]
-    best_cell, best_pixel = int(np.argmax(cell)), int(np.argmax(pixel))
+    by_pair = [thresholded_differences(pair.pair, thresholds.tolist()) for pair in measures]
+    by_threshold: list[tuple[ThresholdedDifference, ...]] = list(zip(*by_pair, strict=True))
+    truth = np.concatenate([pair.truth for pair in measures])
+    cell_f1 = [_cell_f1(truth, [d.covered for d in pairs]) for pairs in by_threshold]
+    pixel_f1 = [_pixel_f1(_total([d.pixels for d in pairs])) for pairs in by_threshold]
+    best_cell, best_pixel = int(np.argmax(cell_f1)), int(np.argmax(pixel_f1))
     return [
-        ScoredPair(each, of_pair[best_cell].covered, of_pair[best_pixel].pixels)
-        for each, of_pair in zip(measures, by_pair, strict=True)
+        ScoredPair(pair, of_pair[best_cell].covered, of_pair[best_pixel].pixels)
+        for pair, of_pair in zip(measures, by_pair, strict=True)
     ]
 
 
-def score_lines(pairs: Sequence[ScoredPair]) -> list[Line]:
-    """The scores of each way to answer, cells and pixels of all pairs taken together.
+def score_lines(pairs: Sequence[ScoredPair]) -> list[ScoreLine]:
+    """The scores of each method, cells and pixels of all pairs taken together.
 
     An interval is of 95 % of a bootstrap over the pairs, at the same thresholds; a single pair has
     none.
 
     Args:
-        pairs: One at least.
+        pairs: Pairs of a kind; at least one.
     """
     values = _values(pairs)
     spread = _intervals(pairs) if len(pairs) > 1 else {}
-    return [Line(way, values[way], spread.get(way, {})) for way in WAYS]
+    return [ScoreLine(method, values[method], spread.get(method, {})) for method in METHODS]
 
 
 def has_changed(pair: ScoredPair) -> bool:
@@ -86,15 +90,15 @@ def has_changed(pair: ScoredPair) -> bool:
 
 
 def _values(pairs: Sequence[ScoredPair]) -> Mapping[str, Mapping[str, float | None]]:
-    each = [pair.measures for pair in pairs]
-    truth = np.concatenate([one.truth for one in each])
-    heat = np.concatenate([one.heat for one in each])
-    change = np.concatenate([one.difference for one in each])
-    pixels = _total([one.pixels for one in each])
-    found = {
-        MODEL: (auroc(truth, heat), [one.covered for one in each], pixels),
+    measures = [pair.measures for pair in pairs]
+    truth = np.concatenate([pair.truth for pair in measures])
+    heat = np.concatenate([pair.heat for pair in measures])
+    difference = np.concatenate([pair.difference for pair in measures])
+    pixels = _total([pair.pixels for pair in measures])
+    maps = {
+        MODEL: (auroc(truth, heat), [pair.covered for pair in measures], pixels),
         DIFFERENCING: (
-            auroc(truth, change),
+            auroc(truth, difference),
             [pair.best_cells for pair in pairs],
             _total([pair.best_pixels for pair in pairs]),
         ),
@@ -105,51 +109,47 @@ def _values(pairs: Sequence[ScoredPair]) -> Mapping[str, Mapping[str, float | No
         ),
     }
     return {
-        way: {
+        method: {
             "cell_auroc": area,
             "cell_f1": _cell_f1(truth, cells),
             "pixel_f1": _pixel_f1(counts),
             "false_area": counts.alarms / max(counts.unchanged, 1),
         }
-        for way, (area, cells, counts) in found.items()
+        for method, (area, cells, counts) in maps.items()
     }
 
 
 def _intervals(pairs: Sequence[ScoredPair]) -> dict[str, dict[str, Interval]]:
-    """By way and metric; a score that no sample has is left out."""
+    """Intervals by method and metric; a score that no sample has is left out."""
     random = np.random.default_rng(0)
-    drawn = [
-        _values([pairs[place] for place in random.integers(0, len(pairs), len(pairs))])
+    samples = [
+        _values([pairs[index] for index in random.integers(0, len(pairs), len(pairs))])
         for _ in range(ROUNDS)
     ]
-    found: dict[str, dict[str, Interval]] = {way: {} for way in WAYS}
-    for way in WAYS:
+    intervals: dict[str, dict[str, Interval]] = {method: {} for method in METHODS}
+    for method in METHODS:
         for metric in METRICS:
-            known = [value for each in drawn if (value := each[way][metric]) is not None]
+            known = [v for sample in samples if (v := sample[method][metric]) is not None]
             if known:
                 low, high = np.percentile(known, PERCENTILES).tolist()
-                found[way][metric] = Interval(low, high)
-    return found
+                intervals[method][metric] = Interval(low, high)
+    return intervals
 
 
 def _cell_f1(truth: NDArray[np.bool_], covered: Sequence[NDArray[np.bool_]]) -> float:
-    found = np.concatenate(covered)
-    return _f1(int((truth & found).sum()), int(found.sum()), int(truth.sum()))
+    cells = np.concatenate(covered)
+    return _f1(int((truth & cells).sum()), int(cells.sum()), int(truth.sum()))
 
 
 def _pixel_f1(pixels: PixelCounts) -> float:
     return _f1(pixels.hits, pixels.hits + pixels.alarms, pixels.changed)
 
 
-def _f1(hits: int, found: int, true: int) -> float:
-    """0 where there is nothing to find and nothing found."""
-    return 2 * hits / max(found + true, 1)
+def _f1(hits: int, positives: int, true: int) -> float:
+    """F1 of the hits among the positives; 0 where nothing changed and nothing is covered."""
+    return 2 * hits / max(positives + true, 1)
 
 
 def _total(counts: Sequence[PixelCounts]) -> PixelCounts:
-    return PixelCounts(
-        sum(each.changed for each in counts),
-        sum(each.unchanged for each in counts),
-        sum(each.hits for each in counts),
-        sum(each.alarms for each in counts),
-    )
+    columns = zip(*map(astuple, counts), strict=True)
+    return PixelCounts(*map(sum, columns))

@@ -1,40 +1,40 @@
-"""What a model said of labelled pairs, and the file that keeps it."""
+"""The answers of a model about labelled pairs, and the file that keeps them."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from geochg import __version__
 from geochg.errors import InputError
+from geochg.files.text_file import parsed_json, read_text
 from geochg.options import VERSION_KEY
-from geochg.text_file import parsed_json, read_text
 
 KIND = "geochg predictions"
-"""What the first line of a file says it is."""
+"""Kind of file that the first line names."""
 
 FORMAT = 2
-"""Of the files written; 1 had no number and no `content`, and is still read."""
+"""Format of the files written; 1 had no number and no `content`, and is still read."""
 
 CONTENT = "presence"
-"""What the first line of a file of labelled pairs says it holds; see also `answers`."""
+"""Content that the first line of a file about labelled pairs names; see also `answers`."""
 
 HINT = "make it again with geochg evaluate --predictions"
-"""What to do about a file that cannot be used."""
+"""Hint for a file that cannot be used."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """One answer beside the truth.
+    """The answer about one item, and its truth.
 
     Attributes:
-        item: What is judged: a pair, or a tile of one that has a mask.
-        group: Its group of pairs, which share pictures; see `datasets.pairs`.
+        item: Name of the pair, or of a tile of a pair that has a mask.
+        group: Group of pairs that share pictures, see `datasets.pairs`.
         changed: Whether it changed in truth.
-        said: Whether the model says so; None where it gave no answer.
+        said: Whether the model answers that it changed; None where it gave no answer.
         probability: The model's probability of change (0-1), None where it has none.
         difference: Mean absolute difference of the two dates, in 8-bit steps.
     """
@@ -49,15 +49,15 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Predictions:
-    """All that a scoring needs.
+    """The answers of a model about labelled pairs: all that a scoring needs.
 
     Attributes:
-        model: What `--model` was.
+        model: Value of `--model`.
         model_options: The model's own options, as they were given.
         opened: Whether it was asked with its presence threshold as low as it goes, to fit it.
         identity: `ModelIdentity` as plain values.
-        options: What else shaped the answers.
-        rows: One an item.
+        options: Other options that shaped the answers.
+        rows: One prediction for each item.
     """
 
     model: str
@@ -67,78 +67,97 @@ class Predictions:
     options: Mapping[str, Any]
     rows: Sequence[Prediction]
 
-    def lines(self) -> Iterator[str]:
-        """The file: a line of JSON about the model, then one an item."""
-        head = {name: value for name, value in vars(self).items() if name != "rows"}
-        kind = {"kind": KIND, "content": CONTENT, "format": FORMAT, VERSION_KEY: __version__}
-        yield json.dumps({**kind, **head})
-        for row in self.rows:
-            yield json.dumps(asdict(row), allow_nan=False)
-
     def write(self, path: Path) -> None:
-        """Writes the file; may raise `OSError`."""
-        path.write_text("".join(f"{line}\n" for line in self.lines()), encoding="utf-8")
+        """Writes the file: a line of JSON about the model, then one for each item.
+
+        Raises:
+            OSError: If it cannot be written.
+        """
+        head = {name: value for name, value in vars(self).items() if name != "rows"}
+        rows = (json.dumps(asdict(row), allow_nan=False) for row in self.rows)
+        lines = [head_line(CONTENT, head), *rows]
+        path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
     @classmethod
     def read(cls, path: Path) -> Self:
         """Reads what `write` wrote.
 
         Raises:
-            InputError: If the file cannot be read or a line is no such thing.
+            InputError: If the file cannot be read or a line is no prediction.
         """
         head, *rows = json_lines(path)
         if head.get("content", CONTENT) != CONTENT:
             raise InputError(f"{path} holds no answers about labelled pairs", HINT)
-        wanted = {
+        types = {
             "model": str,
             "model_options": dict,
             "opened": bool,
             "identity": dict,
             "options": dict,
         }
-        for name, kind in wanted.items():
-            if not isinstance(head.get(name), kind):
-                raise InputError(f"{path}, line 1: there is no {name!r}", HINT)
-        check_identity(head["identity"], path)
+        check_head(head, types, path)
+        if not rows:
+            raise InputError(f"{path} holds no answers", HINT)
         return cls(
-            **{name: head[name] for name in wanted},
+            **{name: head[name] for name in types},
             rows=tuple(_row(path, number, row) for number, row in enumerate(rows, start=2)),
         )
 
 
-def check_identity(identity: Mapping[str, Any], path: Path) -> None:
-    """Refuses what does not name a model.
+def head_line(content: str, head: Mapping[str, Any]) -> str:
+    """The first line of a file of predictions.
 
     Args:
-        identity: As the first line of a file has it.
+        content: Content of the rows.
+        head: Facts about the model and its questions, as plain JSON values.
+    """
+    kind = {"kind": KIND, "content": content, "format": FORMAT, VERSION_KEY: __version__}
+    return json.dumps({**kind, **head}, allow_nan=False)
+
+
+def check_head(head: Mapping[str, Any], types: Mapping[str, type], path: Path) -> None:
+    """Refuses the first line of a file that lacks something or does not name a model.
+
+    Args:
+        head: Values of the line.
+        types: Type of each value that it must have.
         path: The file.
 
     Raises:
-        InputError: Then.
+        InputError: If a value is missing or holds NaN or Infinity, or the identity names no model.
     """
+    try:
+        # Python reads such numbers, and no report can hold them.
+        json.dumps(head, allow_nan=False)
+    except ValueError as error:
+        raise InputError(f"{path}, line 1 holds a number that is none", HINT) from error
+    for name, type_ in types.items():
+        if not isinstance(head.get(name), type_):
+            raise InputError(f"{path}, line 1: there is no {name!r}", HINT)
+    identity = head["identity"]
     is_text = all(isinstance(value, str) for value in identity.values())
     if not is_text or not {"id", "checksum"} <= identity.keys():
         raise InputError(f"{path}, line 1 does not name the model", HINT)
 
 
-def merged(rows: Iterable[Prediction]) -> list[Prediction]:
-    """One prediction an item: a pair with one label has changed where any tile of it has."""
-    parts: dict[str, list[Prediction]] = {}
+def merged_by_item(rows: Iterable[Prediction]) -> list[Prediction]:
+    """One prediction for each item: a pair with one label has changed where any tile of it has."""
+    by_item: dict[str, list[Prediction]] = {}
     for row in rows:
-        parts.setdefault(row.item, []).append(row)
-    return [_joined(part) for part in parts.values()]
+        by_item.setdefault(row.item, []).append(row)
+    return [_merged_prediction(tiles) for tiles in by_item.values()]
 
 
-def _joined(part: Sequence[Prediction]) -> Prediction:
-    said = [row.said for row in part]
-    likely = [row.probability for row in part if row.probability is not None]
+def _merged_prediction(tiles: Sequence[Prediction]) -> Prediction:
+    answers = [row.said for row in tiles]
+    likely = [row.probability for row in tiles if row.probability is not None]
     return Prediction(
-        part[0].item,
-        part[0].group,
-        any(row.changed for row in part),
-        True if True in said else None if None in said else False,
-        max(likely) if len(likely) == len(part) else None,
-        max(row.difference for row in part),
+        tiles[0].item,
+        tiles[0].group,
+        any(row.changed for row in tiles),
+        True if True in answers else None if None in answers else False,
+        max(likely) if len(likely) == len(tiles) else None,
+        max(row.difference for row in tiles),
     )
 
 
@@ -146,14 +165,14 @@ def json_lines(path: Path) -> list[dict[str, Any]]:
     """The lines of a file of predictions, of whatever content; the head is the first.
 
     Raises:
-        InputError: If it cannot be read, is no such file, is of a newer geochg, or a line is no
-            JSON object.
+        InputError: If it cannot be read, is no file of predictions, is of a newer geochg, or a line
+            is no JSON object.
     """
     lines = read_text(path, "the predictions").split("\n")
     if lines[-1] == "":
         lines.pop()
-    found = [_object(path, number, line) for number, line in enumerate(lines, start=1)]
-    head = found[0] if found else {}
+    values = [_object(path, number, line) for number, line in enumerate(lines, start=1)]
+    head = values[0] if values else {}
     if head.get("kind") != KIND:
         raise InputError(f"{path} is no file of predictions", HINT)
     number = head.get("format", 1)
@@ -163,7 +182,7 @@ def json_lines(path: Path) -> list[dict[str, Any]]:
             f"geochg {__version__}, which reads formats up to {FORMAT}",
             "update geochg, or make the predictions again",
         )
-    return found
+    return values
 
 
 def _object(path: Path, number: int, line: str) -> dict[str, Any]:
@@ -180,7 +199,7 @@ def _row(path: Path, number: int, values: Mapping[str, Any]) -> Prediction:
     try:
         row = Prediction(**values)
     except TypeError as error:
-        raise InputError(f"{path}, line {number} has other members", HINT) from error
+        raise InputError(f"{path}, line {number} has other keys than a prediction", HINT) from error
     sound = (
         isinstance(row.item, str)
         and isinstance(row.group, str)
@@ -194,7 +213,7 @@ def _row(path: Path, number: int, values: Mapping[str, Any]) -> Prediction:
     return row
 
 
-def _is_number(value: object, most: float) -> bool:
+def _is_number(value: object, greatest: float) -> bool:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
-    return 0 <= value <= most
+    return 0 <= value <= greatest

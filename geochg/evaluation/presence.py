@@ -1,4 +1,4 @@
-"""How well a model tells whether something changed, beside answers that need no model."""
+"""How well a model tells whether something changed, beside baselines that need no model."""
 
 from __future__ import annotations
 
@@ -8,33 +8,35 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from geochg.errors import OptionError, RunError
-from geochg.evaluation.asking import threshold_options
-from geochg.evaluation.options import EvaluateOptions, FitMetric
+from geochg.errors import InputError, OptionError, RunError
+from geochg.evaluation.collect_presence import threshold_options
+from geochg.evaluation.options import EvaluateOptions
 from geochg.evaluation.predictions import Prediction, Predictions
-from geochg.evaluation.scores import SHOWN, Scores, best_threshold, scores
-from geochg.evaluation.split import fit_groups
-from geochg.evaluation.tables import Line, ScoreTable, TaskScores
+from geochg.evaluation.scores import (
+    MODEL,
+    SHOWN,
+    Scores,
+    baseline_scores,
+    best_threshold,
+    difference_threshold,
+    scores,
+)
+from geochg.evaluation.tables import ScoreLine, ScoreTable, TaskScores, aligned_rows
 from geochg.records import Task
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-MODEL = "the model"
-ALL_CHANGED, NO_CHANGE, DIFFERENCING = "all changed", "no change", "differencing"
-"""What a model is compared with: saying always yes, always no, and the mean absolute difference of
-the pictures against its best threshold."""
-
 
 @dataclass(frozen=True)
-class Fit:
-    """A threshold that was found.
+class ThresholdFit:
+    """A presence threshold that was fitted.
 
     Attributes:
-        probability: Above it a tile has changed; of the model as it was asked.
-        options: What tells the model so; empty where it has no option for it.
-        items: How many it was found on.
-        metric: What it makes as high as it can be.
+        probability: Probability above which a tile has changed, of the model as it was asked.
+        options: Model options that set it; empty where the model has no option for it.
+        items: Number of items it was fitted on.
+        metric: Name of the metric that it maximises.
     """
 
     probability: float
@@ -48,13 +50,13 @@ class PresenceReport:
     """The scores; with a fit, only of the items it has not seen.
 
     Attributes:
-        scores: By what answers: the model first.
-        changed: Items that changed.
-        unchanged: Items that did not.
-        unanswered: Items without an answer, which are in none of the scores.
+        scores: Scores of the model and of each baseline, by name.
+        changed: Number of items that changed.
+        unchanged: Number of items that did not.
+        unanswered: Number of items without an answer, which are in none of the scores.
         difference: Threshold of the differencing, in 8-bit steps: found on the same items as the
             fit, else on those that are scored, which flatters it.
-        fit: What was fitted; None where nothing was.
+        fit: The fitted threshold; None where none was fitted.
     """
 
     scores: Mapping[str, Scores]
@@ -62,7 +64,7 @@ class PresenceReport:
     unchanged: int
     unanswered: int
     difference: float | None
-    fit: Fit | None
+    fit: ThresholdFit | None
 
     def to_dict(self) -> dict[str, Any]:
         """The report as plain JSON values."""
@@ -73,7 +75,7 @@ class PresenceReport:
                 "unanswered": self.unanswered,
             },
             "scores": {
-                name.replace(" ", "_"): each.to_dict() for name, each in self.scores.items()
+                name.replace(" ", "_"): scores.to_dict() for name, scores in self.scores.items()
             },
             "difference_threshold": self.difference,
             "fit": None if self.fit is None else vars(self.fit) | {"options": {**self.fit.options}},
@@ -81,7 +83,7 @@ class PresenceReport:
 
     def table(self) -> TaskScores:
         """The report as a table among those of other tasks; `unanswered` are its failed ones."""
-        lines = [Line(name, each.to_dict()) for name, each in self.scores.items()]
+        lines = [ScoreLine(name, scores.to_dict()) for name, scores in self.scores.items()]
         total = self.changed + self.unchanged
         notes = [f"{self.changed} changed, {self.unchanged} unchanged"]
         if self.fit is not None:
@@ -90,75 +92,101 @@ class PresenceReport:
         return TaskScores(str(Task.PRESENCE), total, 0, self.unanswered, [table], notes)
 
     def lines(self) -> list[str]:
-        """The report as a table."""
-        seen = "" if self.fit is None else f", held out; {self.fit.items} others to fit on"
+        """The report as lines of a table."""
+        held_out = "" if self.fit is None else f", held out; {self.fit.items} others to fit on"
         total = self.changed + self.unchanged
-        told = f"{total} scored: {self.changed} changed, {self.unchanged} unchanged{seen}"
+        counts = f"{total} scored: {self.changed} changed, {self.unchanged} unchanged{held_out}"
         names = [name.replace("_", " ").replace("auroc", "AUROC") for name in SHOWN]
-        widths = [max(len(name), 5) for name in names]
-        first = max(map(len, self.scores))
-        rows = [
-            (" " * first, names),
-            *((n.ljust(first), _cells(s)) for n, s in self.scores.items()),
-        ]
-        return [
-            told,
-            *(
-                f"{start}  " + "  ".join(c.rjust(w) for c, w in zip(cells, widths, strict=True))
-                for start, cells in rows
-            ),
-        ]
+        cells = [["", *names], *([name, *_cells(s)] for name, s in self.scores.items())]
+        return [counts, *aligned_rows(cells, least_width=5)]
 
 
-def presence_report(found: Predictions, options: EvaluateOptions) -> PresenceReport:
-    """Scores what a model said.
+def presence_report(predictions: Predictions, options: EvaluateOptions) -> PresenceReport:
+    """Scores the answers of a model.
 
     Args:
-        found: What it said.
+        predictions: Answers with their truths.
         options: Whether and how a threshold is fitted.
 
     Raises:
         InputError: If there are too few pairs to fit on.
-        OptionError: If the predictions cannot be scored so.
+        OptionError: If the predictions cannot be scored with these options.
         RunError: If there is no answer, or no probability to fit.
     """
-    answered = [row for row in found.rows if row.said is not None]
+    answered = [row for row in predictions.rows if row.said is not None]
     if not answered:
         raise RunError(
-            f"the model gave no answer about any of {len(found.rows)} pairs",
-            "look at what it says with geochg ask",
+            f"the model gave no answer about any of {len(predictions.rows)} pairs",
+            "look at its answers with geochg ask",
         )
-    unanswered = len(found.rows) - len(answered)
+    unanswered = len(predictions.rows) - len(answered)
     if not options.fit_threshold:
-        if found.opened:
+        if predictions.opened:
             raise OptionError("the predictions were made to fit a threshold", "add --fit-threshold")
-        items = _Items.of(answered)
-        difference = _difference_threshold(items, options.fit_metric)
+        items = _PresenceColumns.of(answered)
+        difference = difference_threshold(items.truth, items.difference, options.fit_metric)
         return _report(items, difference, None, unanswered)
-    _check_fit(found, answered)
+    _check_fit(predictions, answered)
     groups = fit_groups(answered, options.fit_share, options.seed)
-    seen = _Items.of([row for row in answered if row.group in groups])
-    rest = _Items.of([row for row in answered if row.group not in groups])
-    likely = seen.allowed(found.opened)
-    threshold = best_threshold(seen.truth, likely, options.fit_metric)
-    told = threshold_options(found.model, found.model_options, threshold, opened=found.opened)
-    fit = Fit(threshold, told, len(seen.truth), str(options.fit_metric))
-    said = rest.allowed(found.opened) > threshold
-    difference = _difference_threshold(seen, options.fit_metric)
-    return _report(replace(rest, said=said), difference, fit, unanswered)
+    fitted = _PresenceColumns.of([row for row in answered if row.group in groups])
+    held_out = _PresenceColumns.of([row for row in answered if row.group not in groups])
+    likely = fitted.fit_probabilities(predictions.opened)
+    threshold = best_threshold(fitted.truth, likely, options.fit_metric)
+    model_options = threshold_options(
+        predictions.model, predictions.model_options, threshold, opened=predictions.opened
+    )
+    fit = ThresholdFit(threshold, model_options, len(fitted.truth), str(options.fit_metric))
+    answers = held_out.fit_probabilities(predictions.opened) > threshold
+    difference = difference_threshold(fitted.truth, fitted.difference, options.fit_metric)
+    return _report(replace(held_out, answers=answers), difference, fit, unanswered)
+
+
+def fit_groups(rows: Sequence[Prediction], share: float, seed: int) -> frozenset[str]:
+    """The groups to fit on; pairs that share a picture and tiles of one pair stay together.
+
+    Groups in which something changed and the others are divided by themselves, so that both sides
+    have their part of each. It depends on the seed and on which groups there are, not on their
+    order.
+
+    Args:
+        rows: Predictions to divide.
+        share: Share of the groups (0-1) that are fitted on; at least one is left over where there
+            are two.
+        seed: Seed of the choice.
+
+    Raises:
+        InputError: If that leaves only changed or only unchanged items to fit on, or none to score.
+    """
+    changed = {row.group for row in rows if row.changed}
+    kinds = (sorted(changed), sorted({row.group for row in rows} - changed))
+    random = np.random.default_rng(seed)
+    chosen: set[str] = set()
+    for groups in kinds:
+        order = random.permutation(len(groups))
+        taken = min(max(round(share * len(groups)), 1), len(groups) - 1)
+        chosen |= {groups[index] for index in order[: max(taken, 0)]}
+    truths = {row.changed for row in rows if row.group in chosen}
+    if len(truths) < 2:
+        missing = "no" if not truths else "no unchanged" if True in truths else "no changed"
+        raise InputError(
+            f"there is {missing} pair to fit a threshold on, of {len(rows)} in "
+            f"{len(kinds[0]) + len(kinds[1])} groups that share no picture",
+            "give more pairs of both kinds, or another --fit-share",
+        )
+    return frozenset(chosen)
 
 
 @dataclass(frozen=True, eq=False)
-class _Items:
+class _PresenceColumns:
     """Columns of `(items,)`; `likely` is None where the model gives no probabilities."""
 
     truth: NDArray[np.bool_]
-    said: NDArray[np.bool_]
+    answers: NDArray[np.bool_]
     likely: NDArray[np.float64] | None
     difference: NDArray[np.float64]
 
     @classmethod
-    def of(cls, rows: Sequence[Prediction]) -> _Items:
+    def of(cls, rows: Sequence[Prediction]) -> _PresenceColumns:
         likely = [row.probability for row in rows if row.probability is not None]
         return cls(
             np.array([row.changed for row in rows], bool),
@@ -167,52 +195,40 @@ class _Items:
             np.array([row.difference for row in rows], float),
         )
 
-    def allowed(self, opened: bool) -> NDArray[np.float64]:
+    def fit_probabilities(self, opened: bool) -> NDArray[np.float64]:
         """The probabilities; 0 where the model says no with its threshold as low as it goes."""
         assert self.likely is not None
-        return np.where(self.said, self.likely, 0.0) if opened else self.likely
+        return np.where(self.answers, self.likely, 0.0) if opened else self.likely
 
 
-def _check_fit(found: Predictions, rows: Sequence[Prediction]) -> None:
-    """Refuses what no threshold on the probability could decide."""
+def _check_fit(predictions: Predictions, rows: Sequence[Prediction]) -> None:
+    """Refuses predictions that no threshold on the probability could decide."""
     likely = [row.probability for row in rows if row.probability is not None]
     if len(likely) < len(rows):
         raise RunError(
-            f"{found.model} gives no probabilities, so there is no threshold to fit",
+            f"{predictions.model} gives no probabilities, so there is no threshold to fit",
             "leave out --fit-threshold",
         )
     no = [p for p, row in zip(likely, rows, strict=True) if not row.said]
     yes = [p for p, row in zip(likely, rows, strict=True) if row.said]
-    if not found.opened and no and yes and max(no) > min(yes):
+    if not predictions.opened and no and yes and max(no) > min(yes):
         raise OptionError(
-            f"{found.model} held some pairs back for other reasons than their probability",
+            f"{predictions.model} held some pairs back for other reasons than their probability",
             "ask it again with --fit-threshold; these predictions do not tell enough",
         )
 
 
-def _difference_threshold(items: _Items, metric: FitMetric) -> float | None:
-    """The best there is; None where only one kind of item, or one difference, is there."""
-    both = items.truth.any() and not items.truth.all()
-    if not both or len(np.unique(items.difference)) < 2:
-        return None
-    return best_threshold(items.truth, items.difference, metric)
-
-
 def _report(
-    items: _Items, difference: float | None, fit: Fit | None, unanswered: int
+    items: _PresenceColumns, difference: float | None, fit: ThresholdFit | None, unanswered: int
 ) -> PresenceReport:
-    every, none = np.ones_like(items.truth), np.zeros_like(items.truth)
-    found = {
-        MODEL: scores(items.truth, items.said, items.likely),
-        ALL_CHANGED: scores(items.truth, every, every.astype(float)),
-        NO_CHANGE: scores(items.truth, none, none.astype(float)),
+    by_name = {
+        MODEL: scores(items.truth, items.answers, items.likely),
+        **baseline_scores(items.truth, items.difference, difference),
     }
-    if difference is not None:
-        found[DIFFERENCING] = scores(items.truth, items.difference > difference, items.difference)
     changed = int(np.count_nonzero(items.truth))
-    return PresenceReport(found, changed, len(items.truth) - changed, unanswered, difference, fit)
+    return PresenceReport(by_name, changed, len(items.truth) - changed, unanswered, difference, fit)
 
 
-def _cells(found: Scores) -> list[str]:
-    values = (getattr(found, name) for name in SHOWN)
+def _cells(row: Scores) -> list[str]:
+    values = (getattr(row, name) for name in SHOWN)
     return ["-" if value is None else f"{value:.3f}" for value in values]

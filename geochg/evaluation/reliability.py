@@ -18,11 +18,11 @@ RIGHT_SHARE = 0.5
 """A feature is right when more than this share of its known pixels changed."""
 
 BINS = 5
-"""Bins of confidence from 0 to 1, all as wide."""
+"""Number of bins of confidence from 0 to 1, all of one width."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Judged:
+class ScoredFeatures:
     """The features of a map that lie on known pixels.
 
     Attributes:
@@ -40,10 +40,10 @@ class Reliability:
 
     Attributes:
         low: The least confidence of the bin.
-        high: Its end; only the last bin holds it.
-        features: Their number.
-        confidence: Their mean confidence; None where there are no features.
-        right: The share of them that are right; likewise.
+        high: The end of the bin; only the last bin holds it.
+        features: Number of features.
+        confidence: Mean confidence of the features; None where there are none.
+        right: Share of the features that are right; None where there are none.
     """
 
     low: float
@@ -53,8 +53,8 @@ class Reliability:
     right: float | None
 
 
-def judged(features: gpd.GeoDataFrame, label: GroundLabel) -> Judged:
-    """Tells which features are right; those that cover no known pixel's centre are left out.
+def scored_features(features: gpd.GeoDataFrame, label: GroundLabel) -> ScoredFeatures:
+    """Which features of a map are right; those that cover no known pixel's centre are left out.
 
     Args:
         features: In any CRS, with `confidence`.
@@ -65,24 +65,22 @@ def judged(features: gpd.GeoDataFrame, label: GroundLabel) -> Judged:
     changed = np.bincount(owners[label.known & label.changed], minlength=len(features) + 1)[1:]
     seen = known > 0
     confidence = features["confidence"].to_numpy(np.float64)
-    return Judged(confidence[seen], changed[seen] > RIGHT_SHARE * known[seen])
+    return ScoredFeatures(confidence[seen], changed[seen] > RIGHT_SHARE * known[seen])
 
 
-def reliability(maps: Sequence[Judged]) -> list[Reliability]:
+def reliability(maps: Sequence[ScoredFeatures]) -> list[Reliability]:
     """The bins of confidence, of all features of some maps together."""
-    confidence = np.concatenate([np.zeros(0), *(each.confidence for each in maps)])
-    right = np.concatenate([np.zeros(0, bool), *(each.right for each in maps)])
-    places = np.minimum((confidence * BINS).astype(int), BINS - 1)
-    return [
-        _bin(place, confidence[places == place], right[places == place]) for place in range(BINS)
-    ]
+    confidence = np.concatenate([np.zeros(0), *(features.confidence for features in maps)])
+    right = np.concatenate([np.zeros(0, bool), *(features.right for features in maps)])
+    bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
+    return [_bin(index, confidence[bins == index], right[bins == index]) for index in range(BINS)]
 
 
-def _bin(place: int, confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> Reliability:
+def _bin(index: int, confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> Reliability:
     some = len(confidence) > 0
     return Reliability(
-        place / BINS,
-        (place + 1) / BINS,
+        index / BINS,
+        (index + 1) / BINS,
         len(confidence),
         float(confidence.mean()) if some else None,
         float(right.mean()) if some else None,

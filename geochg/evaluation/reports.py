@@ -1,34 +1,41 @@
-"""The scores of each task, beside answers that need no model."""
+"""The scores of each task, beside baselines that need no model."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 from geochg.errors import RunError
-from geochg.evaluation.answers import Answered, Answers
-from geochg.evaluation.coco_rouge import coco_rouge_l
+from geochg.evaluation.answers import AnswerRow, AnswerSet
+from geochg.evaluation.caption_metrics import coco_rouge_l, words
+from geochg.evaluation.optional_metrics import OptionalMetrics
 from geochg.evaluation.options import FitMetric
-from geochg.evaluation.published import Published
-from geochg.evaluation.scores import best_threshold, scores
-from geochg.evaluation.tables import Line, ScoreTable, TaskScores, Values, one_line
+from geochg.evaluation.scores import MODEL, baseline_scores, difference_threshold, scores
+from geochg.evaluation.tables import (
+    PublishedScores,
+    ScoreLine,
+    ScoreTable,
+    TaskScores,
+    Values,
+    one_line,
+)
 from geochg.evaluation.text_scores import (
     CAPTION_METRICS,
     TALK_METRICS,
-    Judges,
+    ReferenceCorpus,
     TextScores,
 )
-from geochg.evaluation.text_scores import References as Written
-from geochg.evaluation.values import Failed, References, text_of
-from geochg.evaluation.words import words
+from geochg.evaluation.values import FailedAnswer, References, text_of
 from geochg.records import GRID_CELLS, Counts, Locations, Presence, Task, Unparsed
 from geochg.tasks.lexicon import ASKED
-from geochg.tasks.sameness import NO_CHANGE_SENTENCES
+from geochg.tasks.statements import NO_CHANGE_SENTENCES
 
-MODEL = "the model"
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 TEXTS = (Task.CAPTION, Task.DIALOGUE, Task.QUESTION)
 """The tasks whose answers are texts."""
 
@@ -36,59 +43,60 @@ _Kind = TypeVar("_Kind", Presence, Counts, Locations, References)
 
 
 def task_scores(
-    found: Answers, judges: Judges, published: Sequence[Published] = ()
+    answers: AnswerSet, optional: OptionalMetrics, published: Sequence[PublishedScores] = ()
 ) -> list[TaskScores]:
     """The scores of every task that was asked.
 
     Args:
-        found: What was answered.
-        judges: The metrics of this machine.
-        published: Scores of others to set beside.
+        answers: Answers with their truths.
+        optional: Optional metrics of this machine.
+        published: Published scores to set beside.
 
     Raises:
         RunError: If there is no answer at all, or METEOR fails.
-        InputError: If the encoder of BERTScore is none.
+        InputError: If the folder for BERTScore holds no encoder.
         OptionError: If a package that scores texts is missing.
     """
-    if all(isinstance(row.given, Failed) for row in found.rows):
-        reason = next((r.given.reason for r in found.rows if isinstance(r.given, Failed)), "")
-        why = f": {one_line(reason, 200)}" if reason else ""
+    failures = [r.answer.reason for r in answers.rows if isinstance(r.answer, FailedAnswer)]
+    if len(failures) == len(answers.rows):
+        reason = f": {one_line(failures[0], 200)}" if failures and failures[0] else ""
         raise RunError(
-            f"the model answered none of {len(found.rows)} questions{why}",
-            "look at what it says with geochg ask",
+            f"the model answered none of {len(answers.rows)} questions{reason}",
+            "look at its answers with geochg ask",
         )
-    by_task: dict[Task, list[Answered]] = {}
-    for row in sorted(found.rows, key=lambda row: row.item):
+    by_task: dict[Task, list[AnswerRow]] = {}
+    for row in sorted(answers.rows, key=lambda row: row.item):
         by_task.setdefault(row.task, []).append(row)
     return [
-        _scored(task, by_task[task], judges, [one for one in published if one.task == task])
+        _scores_of_task(task, by_task[task], optional, [s for s in published if s.task == task])
         for task in Task
         if task in by_task
     ]
 
 
-def _scored(
-    task: Task, rows: Sequence[Answered], judges: Judges, published: Sequence[Published]
+def _scores_of_task(
+    task: Task,
+    rows: Sequence[AnswerRow],
+    optional: OptionalMetrics,
+    published: Sequence[PublishedScores],
 ) -> TaskScores:
-    there = [row for row in rows if not isinstance(row.given, Failed)]
-    unparsed = sum(isinstance(row.given, Unparsed) for row in there)
+    answered = [row for row in rows if not isinstance(row.answer, FailedAnswer)]
+    unparsed = sum(isinstance(row.answer, Unparsed) for row in answered)
     tables, notes = list[ScoreTable](), list[str]()
-    if there:
+    if answered:
         score = {Task.PRESENCE: _presence, Task.COUNT: _count, Task.LOCATE: _locate}.get(task)
-        if score is None:
-            tables, notes = _texts(task, there, judges)
-        else:
-            tables, notes = score(there)
+        tables, notes = score(answered) if score else _texts(task, answered, optional)
     if not unparsed:
         notes = [note for note in notes if note not in _UNPARSED.values()]
-    beside = [_beside(table, published) for table in tables]
-    return TaskScores(str(task), len(there), unparsed, len(rows) - len(there), beside, notes)
+    tables = [_with_published(table, published) for table in tables]
+    failed = len(rows) - len(answered)
+    return TaskScores(str(task), len(answered), unparsed, failed, tables, notes)
 
 
-def _beside(table: ScoreTable, published: Sequence[Published]) -> ScoreTable:
-    """The table with the lines others published of its group."""
-    theirs = [one.line for one in published if one.group == table.group]
-    return ScoreTable(table.group, table.items, table.columns, [*table.lines, *theirs])
+def _with_published(table: ScoreTable, published: Sequence[PublishedScores]) -> ScoreTable:
+    """The table with the lines that others published of its group."""
+    lines = [scores.line for scores in published if scores.group == table.group]
+    return ScoreTable(table.group, table.items, table.columns, [*table.lines, *lines])
 
 
 _UNPARSED = {
@@ -97,171 +105,163 @@ _UNPARSED = {
     "over the others",
     Task.LOCATE: "an unparsed answer names no cell and is no exact match",
 }
-"""How answers that made no sense are scored."""
+"""Notes on how answers that made no sense are scored."""
 
 _COMMONEST_NOTE = "the commonest text is taken from this very set, which flatters it"
 _TEXT_NOTE = "an unparsed answer is scored by its words, as the papers do"
 
 
-def _truths(rows: Sequence[Answered], kind: type[_Kind]) -> list[_Kind]:
+def _truths(rows: Sequence[AnswerRow], kind: type[_Kind]) -> list[_Kind]:
     return [row.truth for row in rows if isinstance(row.truth, kind)]
 
 
 # --- presence ------------------------------------------------------------------------------------
 
 
-def _presence(rows: Sequence[Answered]) -> tuple[list[ScoreTable], list[str]]:
-    truth = np.array([one.changed for one in _truths(rows, Presence)], bool)
-    given = [row.given for row in rows]
-    said = np.array(
-        [
-            g.changed if isinstance(g, Presence) else not t
-            for g, t in zip(given, truth, strict=True)
-        ],
-        bool,
-    )
-    every, none = np.ones_like(truth), np.zeros_like(truth)
-    lines = [
-        Line(MODEL, scores(truth, said, None).to_dict() | {"auroc": _auroc(rows)}),
-        Line("all changed", scores(truth, every, every.astype(float)).to_dict()),
-        Line("no change", scores(truth, none, none.astype(float)).to_dict()),
+def _presence(rows: Sequence[AnswerRow]) -> tuple[list[ScoreTable], list[str]]:
+    truth = np.array([presence.changed for presence in _truths(rows, Presence)], bool)
+    answers = [
+        row.answer.changed if isinstance(row.answer, Presence) else not changed
+        for row, changed in zip(rows, truth, strict=True)
     ]
-    notes = [_UNPARSED[Task.PRESENCE]]
+    of_model = scores(truth, np.array(answers, bool), None).to_dict() | {"auroc": _auroc(rows)}
     difference = np.array([row.difference for row in rows], float)
-    if truth.any() and not truth.all() and len(np.unique(difference)) > 1:
-        cut = best_threshold(truth, difference, FitMetric.BALANCED_ACCURACY)
-        lines.append(Line("differencing", scores(truth, difference > cut, difference).to_dict()))
+    threshold = difference_threshold(truth, difference, FitMetric.BALANCED_ACCURACY)
+    baselines = baseline_scores(truth, difference, threshold)
+    lines = [ScoreLine(name, baseline.to_dict()) for name, baseline in baselines.items()]
+    notes = [_UNPARSED[Task.PRESENCE]]
+    if threshold is not None:
         notes.append("differencing has the best threshold on these very pairs")
     columns = ("accuracy", "precision", "recall", "f1", "balanced_accuracy", "auroc")
-    return [ScoreTable("", len(rows), columns, lines)], notes
+    return [ScoreTable("", len(rows), columns, [ScoreLine(MODEL, of_model), *lines])], notes
 
 
-def _auroc(rows: Sequence[Answered]) -> float | None:
-    """Over the answers that made sense; None where one of them has no probability."""
-    parsed = [row for row in rows if isinstance(row.given, Presence)]
-    likely = [p for row in parsed if (p := getattr(row.given, "probability", None)) is not None]
+def _auroc(rows: Sequence[AnswerRow]) -> float | None:
+    """AUROC over the answers that made sense; None where one of them has no probability."""
+    parsed = [row for row in rows if isinstance(row.answer, Presence)]
+    likely = [p for row in parsed if (p := getattr(row.answer, "probability", None)) is not None]
     if not parsed or len(likely) < len(parsed):
         return None
-    truth = np.array([one.changed for one in _truths(parsed, Presence)], bool)
+    truth = np.array([presence.changed for presence in _truths(parsed, Presence)], bool)
     return scores(truth, truth, np.array(likely, float)).auroc
 
 
 # --- count ---------------------------------------------------------------------------------------
 
 
-def _count(rows: Sequence[Answered]) -> tuple[list[ScoreTable], list[str]]:
+def _count(rows: Sequence[AnswerRow]) -> tuple[list[ScoreTable], list[str]]:
     tables = []
     truths = _truths(rows, Counts)
     for name in _classes([truth.counts for truth in truths]):
-        truth = np.array([one.counts.get(name, 0) for one in truths], float)
+        truth = np.array([counts.counts.get(name, 0) for counts in truths], float)
         # A class that is not spoken of is one of which nothing changed.
-        said = np.array(
-            [r.given.counts.get(name, 0) if isinstance(r.given, Counts) else np.nan for r in rows],
+        answers = np.array(
+            [
+                r.answer.counts.get(name, 0) if isinstance(r.answer, Counts) else np.nan
+                for r in rows
+            ],
             float,
         )
-        parsed = ~np.isnan(said)
+        parsed = ~np.isnan(answers)
         lines = [
-            Line(MODEL, _errors(truth, said, parsed)),
-            Line("always 0", _errors(truth, np.zeros_like(truth), parsed)),
-            Line("always the mean", _errors(truth, np.full_like(truth, truth.mean()), parsed)),
+            ScoreLine(MODEL, _count_errors(truth, answers, parsed)),
+            ScoreLine("always 0", _count_errors(truth, np.zeros_like(truth), parsed)),
+            ScoreLine(
+                "always the mean", _count_errors(truth, np.full_like(truth, truth.mean()), parsed)
+            ),
         ]
         tables.append(ScoreTable(name, len(rows), ("mae", "rmse", "exact"), lines))
     return tables, [_UNPARSED[Task.COUNT]]
 
 
-def _errors(
-    truth: np.ndarray[tuple[int], np.dtype[np.float64]],
-    said: np.ndarray[tuple[int], np.dtype[np.float64]],
-    parsed: np.ndarray[tuple[int], np.dtype[np.bool_]],
+def _count_errors(
+    truth: NDArray[np.float64], answers: NDArray[np.float64], parsed: NDArray[np.bool_]
 ) -> Values:
-    exact = float(np.mean(said == truth))
+    exact = float(np.mean(answers == truth))
     if not parsed.any():
         return {"mae": None, "rmse": None, "exact": exact}
-    gap = said[parsed] - truth[parsed]
-    return {
-        "mae": float(np.abs(gap).mean()),
-        "rmse": float(np.sqrt((gap**2).mean())),
-        "exact": exact,
-    }
+    gap = answers[parsed] - truth[parsed]
+    mae, rmse = float(np.abs(gap).mean()), float(np.sqrt((gap**2).mean()))
+    return {"mae": mae, "rmse": rmse, "exact": exact}
 
 
 # --- locate --------------------------------------------------------------------------------------
 
 
-def _locate(rows: Sequence[Answered]) -> tuple[list[ScoreTable], list[str]]:
+def _locate(rows: Sequence[AnswerRow]) -> tuple[list[ScoreTable], list[str]]:
     tables = []
     truths = _truths(rows, Locations)
     for name in _classes([truth.cells for truth in truths]):
-        truth = [frozenset(one.cells.get(name, ())) for one in truths]
-        said = [
-            frozenset(r.given.cells.get(name, ())) if isinstance(r.given, Locations) else None
+        truth = [frozenset(locations.cells.get(name, ())) for locations in truths]
+        answers = [
+            frozenset(r.answer.cells.get(name, ())) if isinstance(r.answer, Locations) else None
             for r in rows
         ]
         lines = [
-            Line(MODEL, _cells(truth, said)),
-            Line("nothing", _cells(truth, [frozenset()] * len(rows))),
-            Line("all nine cells", _cells(truth, [frozenset(GRID_CELLS)] * len(rows))),
+            ScoreLine(MODEL, _cell_scores(truth, answers)),
+            ScoreLine("nothing", _cell_scores(truth, [frozenset()] * len(rows))),
+            ScoreLine("all nine cells", _cell_scores(truth, [frozenset(GRID_CELLS)] * len(rows))),
         ]
         tables.append(ScoreTable(name, len(rows), ("precision", "recall", "f1", "exact"), lines))
     return tables, [_UNPARSED[Task.LOCATE]]
 
 
-def _cells(truth: Sequence[frozenset[object]], said: Sequence[frozenset[object] | None]) -> Values:
+def _cell_scores(
+    truth: Sequence[frozenset[object]], answers: Sequence[frozenset[object] | None]
+) -> Values:
     """Micro-averaged over all cells of all pairs; None names no cell and is never exact."""
-    named = [each or frozenset() for each in said]
-    right = sum(len(one & other) for one, other in zip(truth, named, strict=True))
+    named = [cells or frozenset() for cells in answers]
+    right = sum(len(cells & other) for cells, other in zip(truth, named, strict=True))
     of_truth, of_named = sum(map(len, truth)), sum(map(len, named))
+    exact = sum(cells == other for cells, other in zip(truth, answers, strict=True))
     return {
         "precision": right / of_named if of_named else None,
         "recall": right / of_truth if of_truth else None,
         "f1": 2 * right / (of_truth + of_named) if of_truth + of_named else None,
-        "exact": sum(one == other for one, other in zip(truth, said, strict=True)) / len(truth),
+        "exact": exact / len(truth),
     }
 
 
-def _classes(told: Sequence[Mapping[str, object]]) -> list[str]:
-    """The two that the prompts ask for, and others that occur."""
-    return list(dict.fromkeys((*ASKED, *(name for each in told for name in each))))
+def _classes(answers: Sequence[Mapping[str, object]]) -> list[str]:
+    """The two classes that the prompts ask for, and others that occur."""
+    return list(dict.fromkeys((*ASKED, *(name for answer in answers for name in answer))))
 
 
 # --- texts ---------------------------------------------------------------------------------------
 
 
 def _texts(
-    task: Task, rows: Sequence[Answered], judges: Judges
+    task: Task, rows: Sequence[AnswerRow], optional: OptionalMetrics
 ) -> tuple[list[ScoreTable], list[str]]:
     metrics = CAPTION_METRICS if task is Task.CAPTION else TALK_METRICS
-    written = [one.texts for one in _truths(rows, References)]
-    references = Written(written)
-    said = [text_of(row.given) for row in rows]
-    ways = {MODEL: TextScores(said, references, metrics, judges)}
-    for name, text in _constant(task, rows, written, references).items():
-        ways[name] = TextScores([text] * len(rows), references, metrics, judges)
+    references = ReferenceCorpus([truth.texts for truth in _truths(rows, References)])
+    texts = {MODEL: [text_of(row.answer) for row in rows]}
+    for name, text in _constant_texts(task, rows, references).items():
+        texts[name] = [text] * len(rows)
+    scored = {n: TextScores(t, references, metrics, optional) for n, t in texts.items()}
     tables = []
-    for group, places in _groups(task, rows).items():
-        lines = [Line(name, way.of(places)) for name, way in ways.items()]
+    for group, indexes in _groups(task, rows).items():
+        lines = [ScoreLine(name, text_scores.of(indexes)) for name, text_scores in scored.items()]
         columns = [name for name in metrics if name in lines[0].values]
-        tables.append(ScoreTable(group, len(places), columns, lines))
-    notes = [_TEXT_NOTE] if any(isinstance(r.given, Unparsed) for r in rows) else []
-    return tables, [*notes, _COMMONEST_NOTE, *judges.notes]
+        tables.append(ScoreTable(group, len(indexes), columns, lines))
+    notes = [_TEXT_NOTE] if any(isinstance(r.answer, Unparsed) for r in rows) else []
+    return tables, [*notes, _COMMONEST_NOTE, *optional.notes]
 
 
-def _groups(task: Task, rows: Sequence[Answered]) -> dict[str, list[int]]:
-    """Places of all rows; of captions also those of changed and of unchanged pairs."""
-    groups = {"all pairs": list(range(len(rows)))}
-    if task is Task.CAPTION:
-        for name, changed in (("changed pairs", True), ("unchanged pairs", False)):
-            groups[name] = [place for place, row in enumerate(rows) if row.changed is changed]
-    else:
-        groups = {"": groups["all pairs"]}
-    return {name: places for name, places in groups.items() if places}
+def _groups(task: Task, rows: Sequence[AnswerRow]) -> dict[str, list[int]]:
+    """Indexes of all rows; of captions also those of changed and of unchanged pairs."""
+    if task is not Task.CAPTION:
+        return {"": list(range(len(rows)))}
+    groups = {
+        "all pairs": list(range(len(rows))),
+        "changed pairs": [i for i, row in enumerate(rows) if row.changed is True],
+        "unchanged pairs": [i for i, row in enumerate(rows) if row.changed is False],
+    }
+    return {name: indexes for name, indexes in groups.items() if indexes}
 
 
-def _constant(
-    task: Task,
-    rows: Sequence[Answered],
-    written: Sequence[Sequence[str]],
-    references: Written,
+def _constant_texts(
+    task: Task, rows: Sequence[AnswerRow], references: ReferenceCorpus
 ) -> dict[str, str]:
     """The same text always: of captions the best sentence that means no change, and the commonest.
 
@@ -269,20 +269,21 @@ def _constant(
     be such a sentence again.
     """
     texts: dict[str, str] = {}
+    written = references.texts
     if task is Task.CAPTION:
-        texts["no change"] = max(NO_CHANGE_SENTENCES, key=lambda t: _reached(t, references))
-        changed = [each for row, each in zip(rows, written, strict=True) if row.changed]
+        texts["no change"] = max(NO_CHANGE_SENTENCES, key=lambda t: _text_fit(t, references))
+        changed = [group for row, group in zip(rows, written, strict=True) if row.changed]
         written = changed or written
-    counted = Counter(" ".join(text.split()) for each in written for text in each)
+    counted = Counter(" ".join(text.split()) for group in written for text in group)
     texts["commonest"] = counted.most_common(1)[0][0]
     unlike = {text: name for name, text in reversed(texts.items())}
     return {f'{name}: "{one_line(text)}"': text for text, name in reversed(unlike.items())}
 
 
-def _reached(text: str, references: Written) -> tuple[float, float]:
-    """How well one text fits all: CIDEr-D, and ROUGE-L where that cannot tell."""
-    said = words(text)
+def _text_fit(text: str, references: ReferenceCorpus) -> tuple[float, float]:
+    """The fit of one text to all items: CIDEr-D, and ROUGE-L where that is equal."""
+    text_words = words(text)
     return (
-        sum(references.cider.scores([said] * len(references.texts))),
-        sum(coco_rouge_l(said, each) for each in references.words),
+        sum(references.cider.scores([text_words] * len(references.texts))),
+        sum(coco_rouge_l(text_words, group) for group in references.words),
     )

@@ -1,4 +1,4 @@
-"""How answers of yes or no compare with the truth."""
+"""Scores of yes-or-no answers."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """Of one way to answer; a score that divides by nothing is None.
+    """The scores of a model or a baseline; a score that divides by nothing is None.
 
     Attributes:
-        true_positives: Changed and said so.
-        false_positives: Unchanged, said to have changed.
-        true_negatives: Unchanged and said so.
-        false_negatives: Changed, said to be unchanged.
+        true_positives: Changed items, answered as changed.
+        false_positives: Unchanged items, answered as changed.
+        true_negatives: Unchanged items, answered as unchanged.
+        false_negatives: Changed items, answered as unchanged.
         auroc: Area under the receiver operating characteristic: how often a changed item is found
             likelier to have changed than an unchanged one; None without probabilities.
     """
@@ -41,7 +41,7 @@ class Scores:
 
     @property
     def precision(self) -> float | None:
-        """Share of right answers among those of change."""
+        """Share of changed items among those answered as changed."""
         return _share(self.true_positives, self.true_positives + self.false_positives)
 
     @property
@@ -68,10 +68,15 @@ class Scores:
         return (self.recall + self.specificity) / 2
 
     def to_dict(self) -> dict[str, float | None]:
-        """All of them as plain JSON values."""
+        """All scores as plain JSON values."""
         counts = ("true_positives", "false_positives", "true_negatives", "false_negatives")
         return {name: getattr(self, name) for name in (*SHOWN, *counts)}
 
+
+MODEL = "the model"
+ALL_CHANGED, NO_CHANGE, DIFFERENCING = "all changed", "no change", "differencing"
+"""The baselines: answering always yes, always no, and by the mean absolute difference of the
+pictures against its best threshold."""
 
 SHOWN = (
     "accuracy",
@@ -86,22 +91,42 @@ SHOWN = (
 
 
 def scores(
-    truth: NDArray[np.bool_], said: NDArray[np.bool_], likely: NDArray[np.float64] | None
+    truth: NDArray[np.bool_], answers: NDArray[np.bool_], likely: NDArray[np.float64] | None
 ) -> Scores:
     """The scores of some answers.
 
     Args:
-        truth: `(items,)`, whether each changed.
-        said: `(items,)`, whether it is said to have.
+        truth: `(items,)`, whether each item changed.
+        answers: `(items,)`, whether the answer is that it did.
         likely: `(items,)`, the greater the likelier to have changed; None where that is not known.
     """
     return Scores(
-        int(np.count_nonzero(truth & said)),
-        int(np.count_nonzero(~truth & said)),
-        int(np.count_nonzero(~truth & ~said)),
-        int(np.count_nonzero(truth & ~said)),
+        int(np.count_nonzero(truth & answers)),
+        int(np.count_nonzero(~truth & answers)),
+        int(np.count_nonzero(~truth & ~answers)),
+        int(np.count_nonzero(truth & ~answers)),
         None if likely is None else auroc(truth, likely),
     )
+
+
+def baseline_scores(
+    truth: NDArray[np.bool_], difference: NDArray[np.float64], threshold: float | None
+) -> dict[str, Scores]:
+    """The scores of the answers that need no model, by name.
+
+    Args:
+        truth: `(items,)`, whether each item changed.
+        difference: `(items,)`, mean absolute difference of the two dates.
+        threshold: Threshold of differencing; None leaves it out.
+    """
+    every, none = np.ones_like(truth), np.zeros_like(truth)
+    baselines = {
+        ALL_CHANGED: scores(truth, every, every.astype(float)),
+        NO_CHANGE: scores(truth, none, none.astype(float)),
+    }
+    if threshold is not None:
+        baselines[DIFFERENCING] = scores(truth, difference > threshold, difference)
+    return baselines
 
 
 def auroc(truth: NDArray[np.bool_], likely: NDArray[np.float64]) -> float | None:
@@ -130,7 +155,7 @@ def best_threshold(
     Args:
         truth: `(items,)`, both kinds among them.
         likely: `(items,)`.
-        metric: What is made as high as it can be.
+        metric: Metric that is maximised.
 
     Raises:
         RunError: If all values are the same.
@@ -154,6 +179,16 @@ def best_threshold(
         reached = hits / len(changed) - alarms / len(unchanged)
     best = np.flatnonzero(reached >= reached.max() - 1e-12)
     return float(middles[best[gaps[best].argmax()]])
+
+
+def difference_threshold(
+    truth: NDArray[np.bool_], difference: NDArray[np.float64], metric: FitMetric
+) -> float | None:
+    """The best threshold of differencing; None for one kind of item, or one difference, only."""
+    both = truth.any() and not truth.all()
+    if not both or len(np.unique(difference)) < 2:
+        return None
+    return best_threshold(truth, difference, metric)
 
 
 def _share(part: int, whole: int) -> float | None:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
-from geochg.foreign_text import cleaned
+from geochg.records import Task
+from geochg.safety.untrusted_text import cleaned
 
 Values = Mapping[str, float | None]
 """Scores by name, as fractions; None is a score that divides by nothing."""
 
 
 class Column(NamedTuple):
-    """How a score is shown: title, what it is multiplied by, digits behind the point."""
+    """Display of a score: title, factor, digits behind the point."""
 
     title: str
     scale: float = 100.0
@@ -50,19 +53,19 @@ as they are."""
 
 
 class Interval(NamedTuple):
-    """Where a score lies with a given confidence, as fractions."""
+    """A confidence interval of a score, as fractions."""
 
     low: float
     high: float
 
 
-class Line(NamedTuple):
-    """One way to answer, and its scores; those it lacks are not known.
+class ScoreLine(NamedTuple):
+    """The scores of the model or of a baseline; those it lacks are not known.
 
     Attributes:
-        name: What answers so.
-        values: Its scores.
-        intervals: Of the scores that have one.
+        name: Name of the model or baseline.
+        values: Scores by name.
+        intervals: Intervals of the scores that have one.
     """
 
     name: str
@@ -75,19 +78,19 @@ class ScoreTable:
     """The scores on one group of items.
 
     Attributes:
-        group: Which items, or which class; empty where there is but one group.
-        items: How many.
+        group: Name of the group or class; empty where there is but one group.
+        items: Number of items.
         columns: Names of the scores, among `COLUMNS`.
-        lines: The model first, then what it is compared with.
+        lines: The model first, then the baselines.
     """
 
     group: str
     items: int
     columns: Sequence[str]
-    lines: Sequence[Line]
+    lines: Sequence[ScoreLine]
 
     def cells(self) -> list[list[str]]:
-        """Head and lines as text."""
+        """The heading and the lines as text."""
         head = ["", *(COLUMNS[name].title for name in self.columns)]
         rows = [
             [line.name, *(_with_interval(line, name) for name in self.columns)]
@@ -96,16 +99,55 @@ class ScoreTable:
         return [head, *rows]
 
 
+@dataclass(frozen=True, slots=True)
+class PublishedScores:
+    """Scores that others published of one system on one test set.
+
+    Attributes:
+        system: Name of the system.
+        data: Name of the test set.
+        task: The task.
+        group: Group or class of `ScoreTable` that they are of.
+        values: Scores as fractions, by the names of `COLUMNS`.
+    """
+
+    system: str
+    data: str
+    task: Task
+    group: str
+    values: dict[str, float]
+
+    @property
+    def line(self) -> ScoreLine:
+        """The scores as a line of a table."""
+        return ScoreLine(f"{self.system}, {self.data} (published)", self.values)
+
+
+def published_scores() -> list[PublishedScores]:
+    """All scores of `published.toml`, which also tells their sources."""
+    text = (Path(__file__).parent / "published.toml").read_text(encoding="utf-8")
+    return [
+        PublishedScores(
+            row["system"],
+            row["data"],
+            Task(row["task"]),
+            row.get("group", ""),
+            {name: row[name] / COLUMNS[name].scale for name in COLUMNS if name in row},
+        )
+        for row in tomllib.loads(text)["score"]
+    ]
+
+
 class Section(Protocol):
-    """Tables under one name, with what is to be known of them."""
+    """Tables under one name, with notes on them."""
 
     @property
     def name(self) -> str:
-        """What was scored, as a line begins with it."""
+        """Name of what was scored, at the beginning of a line."""
 
     @property
     def heading(self) -> str:
-        """The same, as it heads a section."""
+        """The name as the heading of a section."""
 
     @property
     def summary(self) -> str:
@@ -113,24 +155,24 @@ class Section(Protocol):
 
     @property
     def tables(self) -> Sequence[ScoreTable]:
-        """One a group."""
+        """One table for each group."""
 
     @property
     def notes(self) -> Sequence[str]:
-        """What is to be known of the scores."""
+        """Sentences on how the scores were made."""
 
 
 @dataclass(frozen=True)
 class TaskScores:
-    """What one task gave.
+    """The scores of one task.
 
     Attributes:
-        task: Its name.
-        items: Questions that were answered, sensibly or not.
-        unparsed: Of these, whose answers made no sense.
-        failed: Questions without any answer; in no score.
-        tables: One a group.
-        notes: What is to be known of the scores.
+        task: Name of the task.
+        items: Number of questions that were answered, sensibly or not.
+        unparsed: Number of those whose answers made no sense.
+        failed: Number of questions without any answer, which are in no score.
+        tables: One table for each group.
+        notes: Sentences on how the scores were made.
     """
 
     task: str
@@ -142,12 +184,12 @@ class TaskScores:
 
     @property
     def name(self) -> str:
-        """The task."""
+        """Name of the task."""
         return self.task
 
     @property
     def heading(self) -> str:
-        """The task, as it heads a section."""
+        """The task as the heading of a section."""
         return self.task.capitalize()
 
     @property
@@ -179,42 +221,42 @@ def lines_to_dict(table: ScoreTable) -> list[dict[str, Any]]:
     return [_line_to_dict(line, table.columns) for line in table.lines]
 
 
-def _line_to_dict(line: Line, columns: Sequence[str]) -> dict[str, Any]:
+def _line_to_dict(line: ScoreLine, columns: Sequence[str]) -> dict[str, Any]:
     values = {c: line.values[c] for c in columns if c in line.values}
     intervals = {c: list(line.intervals[c]) for c in columns if c in line.intervals}
     return {"name": line.name, **values, **({"intervals": intervals} if intervals else {})}
 
 
-def in_words(scores: Sequence[Section]) -> list[str]:
-    """The tables for a terminal."""
+def in_words(sections: Sequence[Section]) -> list[str]:
+    """The tables as lines for a terminal."""
     lines: list[str] = []
-    for one in scores:
-        lines += ["", f"{one_line(one.name)}: {one.summary}"]
-        for table in one.tables:
+    for section in sections:
+        lines += ["", f"{one_line(section.name)}: {section.summary}"]
+        for table in section.tables:
             lines += [f"  {title}"] if (title := _title(table)) else []
-            lines += [f"  {row}" for row in _aligned(table.cells())]
-        lines += [f"  {note}" for note in one.notes]
+            lines += [f"  {row}" for row in aligned_rows(table.cells())]
+        lines += [f"  {note}" for note in section.notes]
     return lines
 
 
-def in_markdown(scores: Sequence[Section]) -> list[str]:
-    """The same as Markdown."""
+def in_markdown(sections: Sequence[Section]) -> list[str]:
+    """The tables as lines of Markdown."""
     lines: list[str] = []
-    for one in scores:
-        lines += [f"## {_plain(one_line(one.heading))}", "", f"{one.summary}.", ""]
-        for table in one.tables:
+    for section in sections:
+        lines += [f"## {_plain(one_line(section.heading))}", "", f"{section.summary}.", ""]
+        for table in section.tables:
             lines += [f"**{_plain(title)}**", ""] if (title := _title(table)) else []
             head, *rows = table.cells()
             ruler = ["---", *["---:"] * (len(head) - 1)]
             lines += [_bars(row) for row in (head, ruler, *rows)]
             lines.append("")
-        for note in one.notes:
+        for note in section.notes:
             lines += [f"{_plain(note)}.", ""]
     return lines
 
 
 def one_line(text: str, longest: int = 48) -> str:
-    """A text of a model's or a file's as part of a line: nothing but what can be printed."""
+    """A text of a model or a file as part of a line, of printable characters only."""
     return cleaned(text, longest)
 
 
@@ -222,14 +264,14 @@ def _title(table: ScoreTable) -> str:
     return f"{one_line(table.group)} ({table.items})" if table.group else ""
 
 
-def _shown(value: float | None, column: Column) -> str:
+def _score_text(value: float | None, column: Column) -> str:
     return "-" if value is None else f"{value * column.scale:.{column.digits}f}"
 
 
-def _with_interval(line: Line, name: str) -> str:
+def _with_interval(line: ScoreLine, name: str) -> str:
     """A score and, where it has one of some width, its interval, to a digit less."""
     column = COLUMNS[name]
-    shown = _shown(line.values.get(name), column)
+    shown = _score_text(line.values.get(name), column)
     interval = line.intervals.get(name)
     if interval is None or interval.high - interval.low < 1e-9:
         return shown
@@ -237,14 +279,18 @@ def _with_interval(line: Line, name: str) -> str:
     return f"{shown} ({'-'.join(ends)})"
 
 
-def _aligned(cells: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+def aligned_rows(cells: Sequence[Sequence[str]], least_width: int = 0) -> list[str]:
+    """Rows of cells as lines with aligned columns, the first to the left, the others to the right.
+
+    Args:
+        cells: Rows of equal length.
+        least_width: Least width of a column.
+    """
+    columns = zip(*cells, strict=True)
+    first, *widths = [max(least_width, *map(len, column)) for column in columns]
     return [
         "  ".join(
-            [
-                row[0].ljust(widths[0]),
-                *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True)),
-            ]
+            [row[0].ljust(first), *(c.rjust(w) for c, w in zip(row[1:], widths, strict=True))]
         ).rstrip()
         for row in cells
     ]
@@ -255,7 +301,7 @@ def _bars(cells: Sequence[str]) -> str:
 
 
 def _plain(text: str) -> str:
-    """Text that Markdown shows as it is."""
+    """Text whose marks are escaped, so that Markdown shows it as it is."""
     for mark in "\\|`*_<>[]":
         text = text.replace(mark, f"\\{mark}")
     return text

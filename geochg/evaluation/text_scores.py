@@ -1,21 +1,13 @@
-"""How texts compare with what people wrote."""
+"""How texts compare with the texts that people wrote."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from statistics import fmean
-from typing import Self
 
-from geochg.evaluation.bert import bert_f1
-from geochg.evaluation.cider import CiderD
-from geochg.evaluation.coco_rouge import coco_rouge_l
-from geochg.evaluation.extra import metric_module
-from geochg.evaluation.meteor import Meteor, meteor_lacks
-from geochg.evaluation.words import words
+from geochg.evaluation.caption_metrics import CiderD, coco_rouge_l, words
+from geochg.evaluation.optional_metrics import OptionalMetrics, bert_f1, metric_module
 
 NEEDED = ("sacrebleu", "rouge_score")
 """Modules without which no text is scored; `bert_score` only where BERTScore is asked for."""
@@ -27,144 +19,113 @@ CAPTION_METRICS = (
 TALK_METRICS = tuple(name for name in CAPTION_METRICS if name not in ("bleu_1", "bleu_3"))
 """The metrics of captions, and those of answers to free questions, in the order of a table."""
 
-_ROUGE = frozenset({"rouge_1", "rouge_2", "rouge_l"})
-"""What `rouge` gives."""
+_ROUGE = {"rouge1": "rouge_1", "rouge2": "rouge_2", "rougeL": "rouge_l"}
+"""Our name of each metric by that of `rouge_score`."""
 
 
-@dataclass(frozen=True)
-class Judges:
-    """The programs that only some machines have.
-
-    Attributes:
-        meteor: Started; None where it is left out.
-        bert: Folder of an encoder; None where BERTScore is left out.
-        notes: What is left out, and why.
-    """
-
-    meteor: Meteor | None = None
-    bert: Path | None = None
-    notes: tuple[str, ...] = ()
-
-    @classmethod
-    def here(cls, stack: ExitStack, bert: Path | None, *, meteor: bool = True) -> Self:
-        """Those of this machine, which end with the stack.
-
-        Raises:
-            RunError: If METEOR is here and cannot be started.
-        """
-        lacks = meteor_lacks() if meteor else "you (--no-meteor)"
-        program = None if lacks else stack.enter_context(Meteor())
-        notes = [f"METEOR is left out: it needs {lacks}"] if lacks and meteor else []
-        if bert is None:
-            notes.append("BERTScore is left out: name an encoder's folder with --bert")
-        return cls(program, bert, tuple(notes))
-
-
-class References:
-    """What people wrote of each item, counted once for all that is compared with it.
+class ReferenceCorpus:
+    """The references of all items, counted once for all texts that are compared with them.
 
     Args:
-        texts: Of each item; at least one.
+        texts: References of each item; at least one.
     """
 
     def __init__(self, texts: Sequence[Sequence[str]]) -> None:
-        self.texts = [list(each) for each in texts]
-        self.words = [[words(one) for one in each] for each in self.texts]
+        self.texts = [list(group) for group in texts]
+        self.words = [[words(text) for text in group] for group in self.texts]
 
     @cached_property
     def cider(self) -> CiderD:
-        """How rare n-grams are is counted over all items, whatever group is scored."""
+        """CIDEr-D, in which the rarity of n-grams is counted over all items, not over a group."""
         return CiderD(self.words)
 
 
 class TextScores:
-    """The scores of one way to answer.
+    """The scores of the texts that one model or baseline gives.
 
     Args:
-        said: Of each item.
-        references: Of the same items.
-        metrics: Those wanted.
-        judges: Of this machine.
+        texts: Text of each item.
+        references: References of the same items.
+        metrics: Names of the metrics wanted.
+        optional: Optional metrics of this machine.
     """
 
     def __init__(
-        self, said: Sequence[str], references: References, metrics: Sequence[str], judges: Judges
+        self,
+        texts: Sequence[str],
+        references: ReferenceCorpus,
+        metrics: Sequence[str],
+        optional: OptionalMetrics,
     ) -> None:
-        self._said, self._references = list(said), references
-        self._metrics, self._judges = metrics, judges
-        self._words = [words(text) for text in said]
-        self._each = self._of_each()
+        self._texts, self._references = list(texts), references
+        self._metrics, self._optional = metrics, optional
+        self._words = [words(text) for text in texts]
+        self._by_item = self._item_scores()
 
-    def of(self, places: Sequence[int]) -> dict[str, float]:
+    def of(self, indexes: Sequence[int]) -> dict[str, float]:
         """The scores of some of the items, as fractions (CIDEr-D up to 10).
 
         Args:
-            places: Which; at least one.
+            indexes: Indexes of the items; at least one.
 
         Raises:
             RunError: If METEOR fails.
         """
-        found = {name: fmean(each[p] for p in places) for name, each in self._each.items()}
-        said = [" ".join(self._words[p]) for p in places]
-        references = [[" ".join(one) for one in self._references.words[p]] for p in places]
+        scores = {name: fmean(item[i] for i in indexes) for name, item in self._by_item.items()}
+        texts = [" ".join(self._words[i]) for i in indexes]
+        references = [[" ".join(text) for text in self._references.words[i]] for i in indexes]
         for n in (1, 2, 3, 4):
             if f"bleu_{n}" in self._metrics:
-                found[f"bleu_{n}"] = bleu(said, references, n)
-        if "meteor" in self._metrics and self._judges.meteor is not None:
-            found["meteor"] = self._judges.meteor.score(
-                [self._words[p] for p in places], references
-            )
-        return {name: found[name] for name in self._metrics if name in found}
+                scores[f"bleu_{n}"] = bleu(texts, references, n)
+        if "meteor" in self._metrics and self._optional.meteor is not None:
+            scores["meteor"] = self._optional.meteor.score(texts, references)
+        return {name: scores[name] for name in self._metrics if name in scores}
 
-    def _of_each(self) -> dict[str, list[float]]:
+    def _item_scores(self) -> dict[str, list[float]]:
         """The metrics whose score of a group is the mean over its items."""
-        found: dict[str, list[float]] = {}
-        if not _ROUGE.isdisjoint(self._metrics):
-            found |= rouge(self._said, self._references.texts)
+        scores: dict[str, list[float]] = {}
+        if not set(_ROUGE.values()).isdisjoint(self._metrics):
+            scores |= rouge(self._texts, self._references.texts)
         if "rouge_l_coco" in self._metrics:
-            found["rouge_l_coco"] = [
-                coco_rouge_l(one, each)
-                for one, each in zip(self._words, self._references.words, strict=True)
-            ]
+            scores["rouge_l_coco"] = list(map(coco_rouge_l, self._words, self._references.words))
         if "cider_d" in self._metrics:
-            found["cider_d"] = self._references.cider.scores(self._words)
-        if "bert_score" in self._metrics and self._judges.bert is not None:
-            found["bert_score"] = bert_f1(self._said, self._references.texts, self._judges.bert)
-        return {name: each for name, each in found.items() if name in self._metrics}
+            scores["cider_d"] = self._references.cider.scores(self._words)
+        if "bert_score" in self._metrics and self._optional.bert is not None:
+            scores["bert_score"] = bert_f1(self._texts, self._references.texts, self._optional.bert)
+        return {name: items for name, items in scores.items() if name in self._metrics}
 
 
-def bleu(said: Sequence[str], references: Sequence[Sequence[str]], longest: int) -> float:
+def bleu(texts: Sequence[str], references: Sequence[Sequence[str]], longest: int) -> float:
     """Corpus BLEU, 0-1, of n-grams up to a length, all alike (Papineni et al. 2002).
 
     By sacrebleu, with neither its tokenization nor smoothing: what the caption papers report,
     which is not what sacrebleu gives by itself.
 
     Args:
-        said: Sentences of words joined by blanks.
-        references: Of each; at least one.
+        texts: Sentences of words joined by blanks.
+        references: References of each sentence; at least one.
         longest: Length of the longest n-grams.
     """
     metric = metric_module("sacrebleu.metrics").BLEU(
         tokenize="none", smooth_method="none", max_ngram_order=longest, force=True
     )
-    most = max(map(len, references))
-    # One list for each place of a reference; those that an item lacks are None.
-    streams = [[r[n] if n < len(r) else None for r in references] for n in range(most)]
-    return float(metric.corpus_score(list(said), streams).score) / 100
+    # sacrebleu wants the first references of all items, then the second, and so on.
+    streams = [
+        [group[n] if n < len(group) else None for group in references]
+        for n in range(max(map(len, references)))
+    ]
+    return float(metric.corpus_score(list(texts), streams).score) / 100
 
 
-def rouge(said: Sequence[str], references: Sequence[Sequence[str]]) -> dict[str, list[float]]:
+def rouge(texts: Sequence[str], references: Sequence[Sequence[str]]) -> dict[str, list[float]]:
     """ROUGE-1, 2 and L: F of each text, with stems, of its best reference (Lin 2004).
 
     Args:
-        said: Texts.
-        references: Of each; at least one.
+        texts: Texts to score.
+        references: References of each text; at least one.
     """
-    names = {"rouge1": "rouge_1", "rouge2": "rouge_2", "rougeL": "rouge_l"}
-    scorer = metric_module("rouge_score.rouge_scorer").RougeScorer(list(names), use_stemmer=True)
-    found: dict[str, list[float]] = {name: [] for name in names.values()}
-    for one, each in zip(said, references, strict=True):
-        best = scorer.score_multi(list(each), one)
-        for theirs, name in names.items():
-            found[name].append(float(best[theirs].fmeasure))
-    return found
+    scorer = metric_module("rouge_score.rouge_scorer").RougeScorer(list(_ROUGE), use_stemmer=True)
+    best = [
+        scorer.score_multi(list(group), text) for text, group in zip(texts, references, strict=True)
+    ]
+    return {name: [float(s[key].fmeasure) for s in best] for key, name in _ROUGE.items()}

@@ -1,4 +1,4 @@
-"""What is true and what a model says, as plain JSON values and back."""
+"""Truths and answers, as plain JSON values and back."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from geochg.records import (
 
 @dataclass(frozen=True, slots=True)
 class References:
-    """What people said of a pair: one text or several, all of them right."""
+    """The texts that people wrote about a pair: one or several, all of them right."""
 
     texts: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Failed:
-    """That no answer came, and why."""
+class FailedAnswer:
+    """A question to which no answer came, and the reason."""
 
     reason: str
 
 
 Truth = Presence | Counts | Locations | References
-Given = Presence | Counts | Locations | Reply | Unparsed | Failed
+GivenAnswer = Presence | Counts | Locations | Reply | Unparsed | FailedAnswer
 
 TRUTHS: Mapping[Task, type[Truth]] = {
     Task.PRESENCE: Presence,
@@ -42,9 +42,9 @@ TRUTHS: Mapping[Task, type[Truth]] = {
     Task.DIALOGUE: References,
     Task.QUESTION: References,
 }
-"""The kind of truth of each task."""
+"""The type of the truth of each task."""
 
-_Compared = TypeVar("_Compared", Presence, Counts, Locations)
+_Comparable = TypeVar("_Comparable", Presence, Counts, Locations)
 
 _MOST_COUNTED = 10**9
 """No pair holds more of anything; beyond some size a whole number does not even fit a float."""
@@ -52,102 +52,106 @@ _MOST_COUNTED = 10**9
 _CELLS = {cell.name: cell for cell in GRID_CELLS}
 
 
-def compared(answer: _Compared) -> _Compared:
-    """What is compared of an answer: neither directions nor probabilities of cells."""
+def comparable_answer(answer: _Comparable) -> _Comparable:
+    """The answer without what is not compared: directions, and probabilities of cells."""
     if isinstance(answer, Counts):
         return Counts({name: int(number) for name, number in answer.counts.items()})
     if isinstance(answer, Locations):
-        return Locations({name: dict.fromkeys(each, 1.0) for name, each in answer.cells.items()})
+        return Locations({name: dict.fromkeys(cells, 1.0) for name, cells in answer.cells.items()})
     return answer
 
 
-def text_of(given: Given) -> str:
+def text_of(answer: GivenAnswer) -> str:
     """The words of an answer that is a text, sensible or not; empty where there are none."""
-    return given.text if isinstance(given, Reply | Unparsed) else ""
+    return answer.text if isinstance(answer, Reply | Unparsed) else ""
 
 
 def truth_values(truth: Truth) -> dict[str, Any]:
     """A truth as plain values."""
-    return {"references": list(truth.texts)} if isinstance(truth, References) else _plain(truth)
+    return (
+        {"references": list(truth.texts)} if isinstance(truth, References) else _plain_values(truth)
+    )
 
 
-def given_values(given: Given) -> dict[str, Any]:
+def answer_values(answer: GivenAnswer) -> dict[str, Any]:
     """An answer as plain values."""
-    if isinstance(given, Failed):
-        return {"failed": given.reason}
-    if isinstance(given, Unparsed):
-        return {"unparsed": given.reason, "text": given.text}
-    return {"text": given.text} if isinstance(given, Reply) else _plain(given)
+    if isinstance(answer, FailedAnswer):
+        return {"failed": answer.reason}
+    if isinstance(answer, Unparsed):
+        return {"unparsed": answer.reason, "text": answer.text}
+    return {"text": answer.text} if isinstance(answer, Reply) else _plain_values(answer)
 
 
-def truth_of(values: object, task: Task) -> Truth:
-    """The truth that `truth_values` told.
+def truth_from_values(values: object, task: Task) -> Truth:
+    """The truth of which `truth_values` gave the values.
 
     Raises:
-        ValueError: If it tells none of the task.
+        ValueError: If they are of no truth of the task.
     """
     texts = values.get("references") if isinstance(values, dict) else None
     if TRUTHS[task] is References:
         if not isinstance(texts, list) or not texts or not all(isinstance(t, str) for t in texts):
-            raise ValueError("no references")
+            raise ValueError("there are no references")
         return References(tuple(texts))
-    return _typed(values, task)
+    return _typed_answer(values, task)
 
 
-def given_of(values: object, task: Task) -> Given:
-    """The answer that `given_values` told.
+def answer_from_values(values: object, task: Task) -> GivenAnswer:
+    """The answer of which `answer_values` gave the values.
 
     Raises:
-        ValueError: If it tells none of the task.
+        ValueError: If they are of no answer to the task.
     """
     if not isinstance(values, dict):
-        raise ValueError("no answer")
+        raise ValueError("there is no answer")
     if "failed" in values:
-        return Failed(_text(values["failed"]))
+        return FailedAnswer(_text(values["failed"]))
     if "unparsed" in values:
         return Unparsed(task, _text(values.get("text")), _text(values["unparsed"]))
     if TRUTHS[task] is References:
         return Reply(_text(values.get("text")))
-    return _typed(values, task)
+    return _typed_answer(values, task)
 
 
-def _plain(value: Presence | Counts | Locations) -> dict[str, Any]:
+def _plain_values(value: Presence | Counts | Locations) -> dict[str, Any]:
     if isinstance(value, Presence):
         return {"changed": value.changed, "probability": value.probability}
     if isinstance(value, Counts):
         return {"counts": dict(value.counts)}
-    return {"cells": {name: [c.name for c in sorted(each)] for name, each in value.cells.items()}}
+    return {"cells": {name: [c.name for c in sorted(cells)] for name, cells in value.cells.items()}}
 
 
-def _typed(values: object, task: Task) -> Presence | Counts | Locations:
+def _typed_answer(values: object, task: Task) -> Presence | Counts | Locations:
     if not isinstance(values, dict):
-        raise ValueError("no answer")
+        raise ValueError("there is no answer")
     if task is Task.PRESENCE:
         return _presence(values)
-    told = values.get("counts" if task is Task.COUNT else "cells")
-    if not isinstance(told, dict):
+    by_class = values.get("counts" if task is Task.COUNT else "cells")
+    if not isinstance(by_class, dict):
         raise ValueError(f"no answer to '{task}'")
     if task is Task.COUNT:
-        if not all(type(number) is int and number >= 0 for number in told.values()):
+        if not all(type(number) is int and number >= 0 for number in by_class.values()):
             raise ValueError("a count is no whole number")
-        if any(number > _MOST_COUNTED for number in told.values()):
+        if any(number > _MOST_COUNTED for number in by_class.values()):
             raise ValueError(f"a count is above {_MOST_COUNTED}")
-        return Counts(told)
-    if not all(isinstance(names, list) and _CELLS.keys() >= set(names) for names in told.values()):
-        raise ValueError("a cell has another name")
-    return Locations({n: {_CELLS[c]: 1.0 for c in names} for n, names in told.items()})
+        return Counts(by_class)
+    if not all(
+        isinstance(names, list) and _CELLS.keys() >= set(names) for names in by_class.values()
+    ):
+        raise ValueError("a name is of no cell")
+    return Locations({n: {_CELLS[c]: 1.0 for c in names} for n, names in by_class.items()})
 
 
 def _presence(values: Mapping[str, Any]) -> Presence:
     changed, likely = values.get("changed"), values.get("probability")
     if not isinstance(changed, bool):
-        raise ValueError("neither changed nor unchanged")
+        raise ValueError("changed is neither true nor false")
     if likely is not None and not (type(likely) in (int, float) and 0 <= likely <= 1):
-        raise ValueError("a probability is none")
+        raise ValueError("the probability is no number from 0 to 1")
     return Presence(changed, likely)
 
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
-        raise ValueError("a text is none")
+        raise ValueError("a text is missing")
     return value

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 
@@ -20,12 +20,12 @@ from geochg.features.places import places
 from geochg.features.smoothing import smoothed
 from geochg.features.straightening import straightened
 from geochg.geometry.geodesy import geodesic_areas
-from geochg.geometry.ground import crs_of, on_ground
 from geochg.geometry.objects import objects_within, point_within
+from geochg.geometry.placement import crs_of, on_ground
 from geochg.land_cover import OTHER, covers_of
-from geochg.options import Geometry
+from geochg.options import AnalyzeOptions, Geometry
 from geochg.records import Ground, TileResult
-from geochg.tasks.quantities import rounded
+from geochg.tasks.quantities import rounded_value
 
 if TYPE_CHECKING:
     from geopandas import GeoDataFrame
@@ -42,7 +42,8 @@ class FeatureSettings:
         min_confidence: Features below this (0-1) are dropped.
         min_area_m2: Features below this geodesic area are dropped. None drops those below
             `least_px` where the model tells land cover, and else nothing.
-        least_px: Least size of a change; see `geometry.changed.least_size_px`. Where the model
+        max_area_m2: Features above this geodesic area are dropped; None for no limit.
+        least_px: Least size of a change; see `geometry.hysteresis.least_size_px`. Where the model
             tells land cover, smaller features join one that they touch.
         classes: Classes that were asked for; empty for all.
     """
@@ -50,6 +51,7 @@ class FeatureSettings:
     geometry: Geometry = Geometry.OUTLINE
     min_confidence: float = 0.0
     min_area_m2: float | None = None
+    max_area_m2: float | None = None
     least_px: int = 0
     classes: tuple[str, ...] = ()
 
@@ -57,6 +59,23 @@ class FeatureSettings:
     def leaves_doubt(self) -> bool:
         """Whether changes whose class is in doubt are kept under that of `land_cover.OTHER`."""
         return not self.classes or OTHER.class_name in self.classes
+
+    @classmethod
+    def of(cls, options: AnalyzeOptions, least_px: int) -> Self:
+        """What a run's options say of its features.
+
+        Args:
+            options: Of the run.
+            least_px: Least size of a change at the pair's resolution.
+        """
+        return cls(
+            geometry=options.geometry,
+            min_confidence=options.min_confidence,
+            min_area_m2=options.min_area_m2,
+            max_area_m2=options.max_area_m2,
+            least_px=least_px,
+            classes=options.classes,
+        )
 
 
 class Changes(NamedTuple):
@@ -108,7 +127,7 @@ def changes_of(results: Iterable[TileResult], grid: GeoBox, settings: FeatureSet
     located = on_ground(_shapes(layer, collected, grid, settings), grid)
     area_m2 = geodesic_areas(located, crs_of(grid).proj)
     confidence = np.array([entry.confidence for entry in layer.entries]).round(4)
-    keep = (confidence >= settings.min_confidence) & _large_enough(
+    keep = (confidence >= settings.min_confidence) & _of_wanted_size(
         layer, collected, area_m2, settings
     )
     order = [i for i in _reading_order(layer.pixels, layer.kinds) if keep[i]]
@@ -129,7 +148,7 @@ def changes_of(results: Iterable[TileResult], grid: GeoBox, settings: FeatureSet
             "string",
         ),
         "count": series([fact.count for fact in facts], "Int64"),
-        "area_m2": series([rounded(float(each), 1) for each in area_m2[order]], "float64"),
+        "area_m2": series([rounded_value(float(each), 1) for each in area_m2[order]], "float64"),
         "tiles": series([layer.entries[i].tiles for i in order], "object"),
         "cells": series([layer.entries[i].cells for i in order], "object"),
     }
@@ -307,17 +326,18 @@ def _height_per_width(grid: GeoBox) -> float:
     return height / width
 
 
-def _large_enough(
+def _of_wanted_size(
     layer: _Layer, collected: Collected, area_m2: NDArray[np.float64], settings: FeatureSettings
 ) -> NDArray[np.bool_]:
-    """`(n,)` bool: which features are not too small."""
+    """`(n,)` bool: which features are neither too small nor too large."""
     import shapely
 
+    most_m2 = math.inf if settings.max_area_m2 is None else settings.max_area_m2
     if settings.min_area_m2 is not None:
-        return area_m2 >= settings.min_area_m2
+        return (area_m2 >= settings.min_area_m2) & (area_m2 <= most_m2)
     least_px = settings.least_px if collected.tells_land_cover else 0
     large: NDArray[np.bool_] = shapely.area(layer.pixels) >= least_px
-    return large
+    return large & (area_m2 <= most_m2)
 
 
 def _without_joints(polygons: NDArray[np.object_]) -> NDArray[np.object_]:

@@ -45,18 +45,18 @@ class Collected(NamedTuple):
     @classmethod
     def of(cls, results: Iterable[TileResult]) -> Collected:
         """Collects the cells of results that may come in any order."""
-        found: dict[int, tuple[TileFacts, tuple[Cell, ...]]] = {}
+        by_tile: dict[int, tuple[TileFacts, tuple[Cell, ...]]] = {}
         tells_land_cover = False
         for result in results:
             tells_land_cover |= result.tells_land_cover
             if result.cells:
                 facts = TileFacts(result.window, result.caption, result.counts, result.calibration)
-                found[result.window.index] = facts, result.cells
-        indices = sorted(found)
+                by_tile[result.window.index] = facts, result.cells
+        indices = sorted(by_tile)
         return cls(
-            [cell for index in indices for cell in found[index][1]],
-            np.repeat(np.array(indices, np.int64), [len(found[index][1]) for index in indices]),
-            {index: found[index][0] for index in indices},
+            [cell for index in indices for cell in by_tile[index][1]],
+            np.repeat(np.array(indices, np.int64), [len(by_tile[i][1]) for i in indices]),
+            {index: by_tile[index][0] for index in indices},
             tells_land_cover,
         )
 
@@ -111,7 +111,7 @@ def described(
         mean = weighted / sum(share.values())
         entries.append(
             Described(
-                confidence=_calibrated(mean, collected.tiles[main].calibration),
+                confidence=_calibrated_confidence(mean, collected.tiles[main].calibration),
                 caption=_caption(collected, members, area_px, main, features_of[main] > 1),
                 objects=_count(collected, members, list(share), features_in),
                 ground=_ground([collected.cells[i].ground for i in members]),
@@ -122,7 +122,7 @@ def described(
     return entries
 
 
-def _calibrated(mean: float, calibration: Calibration | None) -> float:
+def _calibrated_confidence(mean: float, calibration: Calibration | None) -> float:
     return mean if calibration is None else float(np.interp(mean, *calibration))
 
 
@@ -187,11 +187,13 @@ def _ground(grounds: Sequence[Ground | None]) -> Ground | None:
 
 def _cell_names(collected: Collected, members: Sequence[int]) -> list[str]:
     """Names such as `r0c1/top-left`, in order of tiles, then of the 3x3 grid."""
-    found: dict[int, set[str]] = {}
+    names_by_tile: dict[int, set[str]] = {}
     for i in members:
-        found.setdefault(int(collected.tile[i]), set()).update(collected.cells[i].grid_cells)
+        names_by_tile.setdefault(int(collected.tile[i]), set()).update(
+            collected.cells[i].grid_cells
+        )
     return [
         f"{collected.tiles[index].window.name}/{name}"
-        for index, names in found.items()
+        for index, names in names_by_tile.items()
         for name in sorted(names, key=_GRID_CELL_NAMES.index)
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from geochg.geometry.ground import crs_of
+from geochg.geometry.placement import crs_of
 
 if TYPE_CHECKING:
     import numpy as np

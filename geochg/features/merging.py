@@ -32,8 +32,8 @@ def joined(polygons: NDArray[np.object_], kind: NDArray[np.int64]) -> NDArray[np
     count = len(polygons)
     if count == 0:
         return np.empty(0, np.int64)
-    one, other = shared_edges(polygons, kind)
-    graph = coo_array((np.ones(len(one), bool), (one, other)), shape=(count, count))
+    left, right = shared_edges(polygons, kind)
+    graph = coo_array((np.ones(len(left), bool), (left, right)), shape=(count, count))
     _, label = connected_components(graph, directed=False)
     _, first, inverse = np.unique(label, return_index=True, return_inverse=True)
     return first.argsort().argsort()[inverse].astype(np.int64)

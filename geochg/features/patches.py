@@ -62,7 +62,7 @@ class _Patches(NamedTuple):
 
     Attributes:
         parent: The feature each was taken into; itself where it was not.
-        area_px: Of each with all that was taken into it.
+        area_px: Area of each patch with all that was taken into it.
         kind: Class and direction of each.
         border_px: Length of the border with each feature that it touches.
     """

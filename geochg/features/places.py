@@ -40,7 +40,7 @@ def places(polygons: NDArray[np.object_], grid: GeoBox) -> list[str]:
     west, south, east, north = shapely.bounds(polygons).T
     first_col, last_col = (np.searchsorted(xs[1:3], x, side="right") for x in (west, east))
     first_row, last_row = (np.searchsorted(-ys[1:3], -y, side="right") for y in (north, south))
-    found = (first_row * 3 + first_col).tolist()
+    numbers = (first_row * 3 + first_col).tolist()
     for i in np.flatnonzero((first_row != last_row) | (first_col != last_col)).tolist():
         parts = shapely.box(
             np.tile(xs[:3], 3), np.repeat(ys[1:], 3), np.tile(xs[1:], 3), np.repeat(ys[:3], 3)
@@ -48,5 +48,5 @@ def places(polygons: NDArray[np.object_], grid: GeoBox) -> list[str]:
         share = shapely.area(shapely.intersection(polygons[i], parts)) / polygons[i].area
         reaches_across = last_row[i] - first_row[i] == 2 or last_col[i] - first_col[i] == 2
         largest = int(share.argmax())
-        found[i] = -1 if reaches_across and share[largest] < 0.5 else largest
-    return [PLACES[i] if i >= 0 else EVERYWHERE for i in found]
+        numbers[i] = -1 if reaches_across and share[largest] < 0.5 else largest
+    return [PLACES[i] if i >= 0 else EVERYWHERE for i in numbers]

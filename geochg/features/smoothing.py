@@ -51,7 +51,7 @@ def smoothed(polygons: NDArray[np.object_]) -> NDArray[np.object_]:
     if len(polygons) == 0:
         return polygons
     steps = unit_steps(polygons)
-    path = _without_flat(_bent(_corners(steps)))
+    path = _without_flat(_with_midpoints(_corners(steps)))
     return _polygons(path, steps.polygon_of_ring)
 
 
@@ -86,7 +86,7 @@ def _is_junction(keys: EdgeKeys) -> NDArray[np.bool_]:
     return np.isin(keys.corner, corner[degree > 2])
 
 
-def _bent(path: _Path) -> _Path:
+def _with_midpoints(path: _Path) -> _Path:
     """Midpoints for short steps; the corners at their ends are gone."""
     following, previous = next_in_ring(path.ring), previous_in_ring(path.ring)
     edge = path.point[following] - path.point
@@ -121,9 +121,9 @@ def _where(path: _Path, keep: NDArray[np.bool_]) -> _Path:
     return _Path(path.point[keep], path.ring[keep], path.fixed[keep])
 
 
-def _cross(one: NDArray[Any], other: NDArray[Any]) -> NDArray[Any]:
-    found: NDArray[Any] = one[:, 0] * other[:, 1] - one[:, 1] * other[:, 0]
-    return found
+def _cross(edges: NDArray[Any], others: NDArray[Any]) -> NDArray[Any]:
+    product: NDArray[Any] = edges[:, 0] * others[:, 1] - edges[:, 1] * others[:, 0]
+    return product
 
 
 def _polygons(path: _Path, polygon_of_ring: NDArray[np.int64]) -> NDArray[np.object_]:

@@ -49,45 +49,45 @@ def straightened(
     """
     import shapely
 
-    places = np.flatnonzero(wanted & (shapely.area(pixels) >= LEAST_PX) & ~_touching(pixels))
-    if len(places) == 0:
+    indexes = np.flatnonzero(wanted & (shapely.area(pixels) >= LEAST_PX) & ~_share_edges(pixels))
+    if len(indexes) == 0:
         return smooth
     scale = np.array([1.0, height_per_width])
-    square = shapely.transform(pixels[places], lambda xy: xy * scale)
+    square = shapely.transform(pixels[indexes], lambda xy: xy * scale)
     straight = _straight(square)
     has_any = ~shapely.is_missing(straight)
-    found: NDArray[np.object_] = smooth.copy()
-    found[places[has_any]] = shapely.transform(straight[has_any], lambda xy: xy / scale)
-    return _without_overlaps(found, smooth, places[has_any])
+    outlines: NDArray[np.object_] = smooth.copy()
+    outlines[indexes[has_any]] = shapely.transform(straight[has_any], lambda xy: xy / scale)
+    return _without_overlaps(outlines, smooth, indexes[has_any])
 
 
-def _touching(pixels: NDArray[np.object_]) -> NDArray[np.bool_]:
+def _share_edges(pixels: NDArray[np.object_]) -> NDArray[np.bool_]:
     """`(n,)` which polygons share an edge with another."""
-    found = np.zeros(len(pixels), bool)
-    one, other = shared_edges(pixels)
-    for side in (one, other):
-        found[side[one != other]] = True
-    return found
+    touches = np.zeros(len(pixels), bool)
+    left, right = shared_edges(pixels)
+    for side in (left, right):
+        touches[side[left != right]] = True
+    return touches
 
 
 def _without_overlaps(
-    found: NDArray[np.object_], smooth: NDArray[np.object_], straight: NDArray[np.intp]
+    outlines: NDArray[np.object_], smooth: NDArray[np.object_], straight: NDArray[np.intp]
 ) -> NDArray[np.object_]:
     """Takes outlines that overlap another back to what they were."""
     import shapely
 
     while len(straight):
-        tree = shapely.STRtree(found)
-        one, other = tree.query(found[straight], predicate="intersects")
-        index = straight[one]
-        one, other = index[index != other], other[index != other]
-        shared = shapely.area(shapely.intersection(found[one], found[other]))
-        bad = np.unique(one[shared > _OVERLAP_PX])
+        tree = shapely.STRtree(outlines)
+        left, right = tree.query(outlines[straight], predicate="intersects")
+        index = straight[left]
+        left, right = index[index != right], right[index != right]
+        shared = shapely.area(shapely.intersection(outlines[left], outlines[right]))
+        bad = np.unique(left[shared > _OVERLAP_PX])
         if len(bad) == 0:
             break
-        found[bad] = smooth[bad]
+        outlines[bad] = smooth[bad]
         straight = np.setdiff1d(straight, bad)
-    return found
+    return outlines
 
 
 def _straight(polygons: NDArray[np.object_]) -> NDArray[np.object_]:
@@ -98,22 +98,24 @@ def _straight(polygons: NDArray[np.object_]) -> NDArray[np.object_]:
     fitting = np.array(
         [_of_area(r, p) for r, p in zip(rectangles, polygons, strict=True)], dtype=object
     )
-    found: NDArray[np.object_] = fitting.copy()
-    found[_overlap_share(fitting, polygons) < RECTANGLE_FIT] = None
-    for i in np.flatnonzero(shapely.is_missing(found)).tolist():
+    outlines: NDArray[np.object_] = fitting.copy()
+    outlines[_overlap_share(fitting, polygons) < RECTANGLE_FIT] = None
+    for i in np.flatnonzero(shapely.is_missing(outlines)).tolist():
         candidate = _with_right_angles(polygons[i], rectangles[i])
         if candidate is not None:
             share = _overlap_share(np.array([candidate]), polygons[i : i + 1])
-            found[i] = candidate if share[0] >= CORNERS_FIT else None
-    return found
+            outlines[i] = candidate if share[0] >= CORNERS_FIT else None
+    return outlines
 
 
-def _overlap_share(one: NDArray[np.object_], other: NDArray[np.object_]) -> NDArray[np.float64]:
+def _overlap_share(
+    polygons: NDArray[np.object_], others: NDArray[np.object_]
+) -> NDArray[np.float64]:
     """Intersection over union, 0-1."""
     import shapely
 
-    shared = shapely.area(shapely.intersection(one, other))
-    share: NDArray[np.float64] = shared / (shapely.area(one) + shapely.area(other) - shared)
+    shared = shapely.area(shapely.intersection(polygons, others))
+    share: NDArray[np.float64] = shared / (shapely.area(polygons) + shapely.area(others) - shared)
     return share
 
 
@@ -136,18 +138,18 @@ class _Edge(NamedTuple):
     Attributes:
         is_level: Whether it runs along x.
         place: Its y where it is level, else its x.
-        length: Of all edges that it stands for.
+        length: Length of all edges that it stands for.
     """
 
     is_level: bool
-    place: float
+    position: float
     length: float
 
-    def joined(self, other: _Edge) -> _Edge:
+    def joined_edge(self, other: _Edge) -> _Edge:
         """One edge for two of the same direction."""
         length = self.length + other.length
-        place = (self.place * self.length + other.place * other.length) / length
-        return _Edge(self.is_level, place, length)
+        position = (self.position * self.length + other.position * other.length) / length
+        return _Edge(self.is_level, position, length)
 
 
 def _with_right_angles(polygon: Polygon, rectangle: Polygon) -> Polygon | None:
@@ -165,11 +167,11 @@ def _with_right_angles(polygon: Polygon, rectangle: Polygon) -> Polygon | None:
     corners = []
     for edge, following in zip(edges, edges[1:] + edges[:1], strict=True):
         x, y = (following, edge) if edge.is_level else (edge, following)
-        corners.append((x.place, y.place))
-    found = shapely.Polygon(corners)
-    if not found.is_valid or found.area <= 0:
+        corners.append((x.position, y.position))
+    squared = shapely.Polygon(corners)
+    if not squared.is_valid or squared.area <= 0:
         return None
-    return affinity.rotate(found, angle, origin=middle, use_radians=True)
+    return affinity.rotate(squared, angle, origin=middle, use_radians=True)
 
 
 def _direction(rectangle: Polygon) -> float:
@@ -189,9 +191,9 @@ def _edges(corners: NDArray[np.float64]) -> list[_Edge]:
     edges: list[_Edge] = []
     for (x, y), (across, down) in zip(middles.tolist(), steps.tolist(), strict=True):
         is_level = abs(across) >= abs(down)
-        place, length = (y, abs(across)) if is_level else (x, abs(down))
+        position, length = (y, abs(across)) if is_level else (x, abs(down))
         if length > 0:
-            edges.append(_Edge(is_level, place, length))
+            edges.append(_Edge(is_level, position, length))
     edges = _by_turns(edges)
     while len(edges) > 4:
         shortest = min(range(len(edges)), key=lambda i: edges[i].length)
@@ -203,12 +205,12 @@ def _edges(corners: NDArray[np.float64]) -> list[_Edge]:
 
 def _by_turns(edges: list[_Edge]) -> list[_Edge]:
     """Neighbouring edges of one direction as one, around the ring."""
-    found: list[_Edge] = []
+    merged_edges: list[_Edge] = []
     for edge in edges:
-        if found and found[-1].is_level == edge.is_level:
-            found[-1] = found[-1].joined(edge)
+        if merged_edges and merged_edges[-1].is_level == edge.is_level:
+            merged_edges[-1] = merged_edges[-1].joined_edge(edge)
         else:
-            found.append(edge)
-    if len(found) > 1 and found[0].is_level == found[-1].is_level:
-        found[0] = found[0].joined(found.pop())
-    return found
+            merged_edges.append(edge)
+    if len(merged_edges) > 1 and merged_edges[0].is_level == merged_edges[-1].is_level:
+        merged_edges[0] = merged_edges[0].joined_edge(merged_edges.pop())
+    return merged_edges

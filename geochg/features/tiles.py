@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from geochg.features.captions import Kinds, tile_caption
 from geochg.features.frame import layer_frame, series
 from geochg.geometry.geodesy import geodesic_areas
-from geochg.geometry.ground import crs_of, on_ground
+from geochg.geometry.placement import crs_of, on_ground
 from geochg.records import TileFailure, TileResult, TileWindow
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def tile_features(
     """One feature a tile: its core and what the model said about it.
 
     Args:
-        results: Of the tiles that were answered, in any order.
+        results: Results of the tiles that were answered, in any order.
         grid: The common grid.
         failures: Tiles that could not be read or answered.
         skipped: Tiles without valid pixels, which the model never saw.
@@ -47,7 +47,7 @@ def tile_features(
         a tile has no answer for is missing.
     """
     rows = [_answered_row(result, in_tiles or {}) for result in results]
-    rows += [_TileRow(each.window, "failed", reason=each.reason) for each in failures]
+    rows += [_TileRow(failure.window, "failed", reason=failure.reason) for failure in failures]
     rows += [_TileRow(window, "skipped") for window in skipped]
     rows.sort(key=lambda row: row.window.index)
     located = on_ground(_core_boxes(rows), grid)
@@ -105,7 +105,7 @@ def _answered_row(result: TileResult, in_tiles: Mapping[int, Sequence[Kinds]]) -
         caption=result.caption,
         outlined=outlined,
         unparsed=[str(task) for task in result.unparsed],
-        reason="; ".join(f"no {each.task}: {each.reason}" for each in result.missing),
+        reason="; ".join(f"no {missing.task}: {missing.reason}" for missing in result.missing),
         counts=result.counts if counts is None else counts,
     )
 
@@ -113,9 +113,9 @@ def _answered_row(result: TileResult, in_tiles: Mapping[int, Sequence[Kinds]]) -
 def _counts(kinds: Sequence[Kinds]) -> dict[str, int]:
     """Objects of each class, whatever their direction."""
     counts: dict[str, int] = {}
-    for each in kinds:
-        if each.count is not None:
-            counts[each.class_name] = counts.get(each.class_name, 0) + each.count
+    for kind in kinds:
+        if kind.count is not None:
+            counts[kind.class_name] = counts.get(kind.class_name, 0) + kind.count
     return counts
 
 
@@ -144,17 +144,17 @@ def _captions(rows: Sequence[_TileRow], cores: NDArray[np.object_], grid: GeoBox
         zip(outlined, geodesic_areas(cores[outlined], crs_of(grid).proj).tolist(), strict=True)
     )
     return [
-        row.caption if row.outlined is None else _worded(row, row.outlined, core_m2[i])
+        row.caption if row.outlined is None else _worded_caption(row, row.outlined, core_m2[i])
         for i, row in enumerate(rows)
     ]
 
 
-def _worded(row: _TileRow, outlined: Sequence[Kinds], core_m2: float) -> str:
+def _worded_caption(row: _TileRow, outlined: Sequence[Kinds], core_m2: float) -> str:
     core = row.window.core
     pixel_m2 = core_m2 / (core.height_px * core.width_px)
     kinds = [
-        replace(each, area_m2=None if each.area_m2 is None else each.area_m2 * pixel_m2)
-        for each in outlined
+        replace(kind, area_m2=None if kind.area_m2 is None else kind.area_m2 * pixel_m2)
+        for kind in outlined
     ]
     return tile_caption(kinds, 1 - (row.not_seen or 0), has_others=bool(row.changed))
 

@@ -62,12 +62,12 @@ def map_polygons(polygons: NDArray[np.object_], crs: CRS) -> NDArray[np.object_]
     """
     import shapely
 
-    found = _lonlat(polygons, crs, divide=not crs.is_geographic)
-    west, _, east, _ = shapely.bounds(found).T
+    in_degrees = _lonlat(polygons, crs, divide=not crs.is_geographic)
+    west, _, east, _ = shapely.bounds(in_degrees).T
     # A jump of half the world between neighbours is an edge across the antimeridian.
     for index in np.flatnonzero((west < -180) | (east > 180) | (east - west > 180)):
-        found[index] = _on_one_map(found[index], continuous=crs.is_geographic)
-    oriented: NDArray[np.object_] = shapely.orient_polygons(found, exterior_cw=False)
+        in_degrees[index] = _on_one_map(in_degrees[index], continuous=crs.is_geographic)
+    oriented: NDArray[np.object_] = shapely.orient_polygons(in_degrees, exterior_cw=False)
     return oriented
 
 
@@ -80,10 +80,10 @@ def _lonlat(polygons: NDArray[np.object_], crs: CRS, *, divide: bool = True) -> 
     unit_m = crs.axis_info[0].unit_conversion_factor
     edge = EDGE_M / (unit_m * METRES_PER_RADIAN if crs.is_geographic else unit_m)
     divided = shapely.segmentize(polygons, edge) if divide else polygons
-    found: NDArray[np.object_] = shapely.transform(
+    in_degrees: NDArray[np.object_] = shapely.transform(
         divided, lambda xy: np.column_stack(transformer.transform(xy[:, 0], xy[:, 1]))
     )
-    return found
+    return in_degrees
 
 
 # --- the antimeridian and the poles --------------------------------------------------------------
@@ -93,13 +93,13 @@ def _on_one_map(geometry: BaseGeometry, *, continuous: bool) -> BaseGeometry:
     """Cuts a polygon along the antimeridian and brings its parts to -180 ... 180."""
     import shapely
 
-    whole = [_unrolled(part, continuous=continuous) for part in shapely.get_parts(geometry)]
+    whole = [_unrolled_polygon(part, continuous=continuous) for part in shapely.get_parts(geometry)]
     pieces = [piece for part in whole for piece in _worlds(part)]
     # The grid (0.1 mm) lets parts that met before they were moved meet again.
     return shapely.union_all(pieces, grid_size=1e-9) if len(pieces) > 1 else pieces[0]
 
 
-def _unrolled(polygon: BaseGeometry, *, continuous: bool) -> BaseGeometry:
+def _unrolled_polygon(polygon: BaseGeometry, *, continuous: bool) -> BaseGeometry:
     """The polygon without jumps, its longitudes as far beyond 180 as it reaches."""
     import shapely
 
@@ -111,7 +111,7 @@ def _unrolled(polygon: BaseGeometry, *, continuous: bool) -> BaseGeometry:
         middle = (hole.bounds[0] + hole.bounds[2]) / 2
         # A hole starts on any turn of the world; it belongs on the shell's.
         for turn in range(math.floor((west - middle) / 360), math.ceil((east - middle) / 360) + 1):
-            shell = shapely.difference(shell, _shifted(hole, turn))
+            shell = shapely.difference(shell, _shifted_geometry(hole, turn))
     return shell
 
 
@@ -140,11 +140,11 @@ def _worlds(geometry: BaseGeometry) -> list[BaseGeometry]:
     for turn in turns:
         world = shapely.box(360 * turn - 180, -90, 360 * turn + 180, 90)
         cut = shapely.get_parts(shapely.intersection(geometry, world))
-        parts += [_shifted(part, -turn) for part in cut if part.area > 0]
+        parts += [_shifted_geometry(part, -turn) for part in cut if part.area > 0]
     return parts
 
 
-def _shifted(geometry: BaseGeometry, turns: int) -> BaseGeometry:
+def _shifted_geometry(geometry: BaseGeometry, turns: int) -> BaseGeometry:
     import shapely
 
     return shapely.transform(geometry, lambda xy: xy + np.array([360.0 * turns, 0.0]))

@@ -67,8 +67,8 @@ def objects_within(polygon: Polygon) -> NDArray[np.float64]:
         mask = rasterize([polygon], shape, transform=transform, dtype="uint8").astype(bool)
         centres = object_centres(mask)
         if len(centres):
-            found: NDArray[np.float64] = (centres[:, ::-1] + 0.5) * scale + np.array([left, low])
-            return found
+            points: NDArray[np.float64] = (centres[:, ::-1] + 0.5) * scale + np.array([left, low])
+            return points
     return point_within(polygon)
 
 

@@ -30,8 +30,10 @@ def labelled(
     labels = np.zeros(channel.shape, np.int32)
     channel_of: list[int] = []
     for index in np.unique(channel[changed]).tolist():
-        found, count = ndimage.label(changed & (channel == index))
-        labels += np.where(found, found + len(channel_of), 0).astype(np.int32)
+        labels_of_channel, count = ndimage.label(changed & (channel == index))
+        labels += np.where(labels_of_channel, labels_of_channel + len(channel_of), 0).astype(
+            np.int32
+        )
         channel_of += [index] * count
     return labels, channel_of
 
@@ -50,9 +52,9 @@ def outlined(labels: NDArray[np.int32], window: PixelWindow) -> NDArray[np.objec
     from rasterio.transform import Affine
 
     transform = Affine.translation(window.col_start, window.row_start)
-    found = list(shapes(labels, mask=labels > 0, connectivity=4, transform=transform))
-    found.sort(key=lambda shape: shape[1])
-    rings = [(i, ring) for i, (shape, _) in enumerate(found) for ring in shape["coordinates"]]
+    pieces = list(shapes(labels, mask=labels > 0, connectivity=4, transform=transform))
+    pieces.sort(key=lambda shape: shape[1])
+    rings = [(i, ring) for i, (shape, _) in enumerate(pieces) for ring in shape["coordinates"]]
     vertices = np.array([vertex for _, ring in rings for vertex in ring])
     ring_of_vertex = np.repeat(np.arange(len(rings)), [len(ring) for _, ring in rings])
     return polygons_of(vertices, ring_of_vertex, np.array([i for i, _ in rings]))

@@ -11,12 +11,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from geochg.companions import companions
-from geochg.databases import has_locks, locked
 from geochg.errors import InputError
-from geochg.foreign_text import without_secrets
-from geochg.geometry.areal import areas
-from geochg.text_file import decoded, is_wide
+from geochg.files.sidecars import companions
+from geochg.files.sqlite import has_locks, lock_error
+from geochg.files.text_file import decoded_text, is_wide
+from geochg.geometry.polygons_only import areas
+from geochg.safety.untrusted_text import without_secrets
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -111,22 +111,22 @@ def read_areas(text: str, *, columns: list[str] | None = None) -> tuple[gpd.GeoD
     """
     import shapely
 
-    frame = _read(text, columns)
+    frame = _read_file(text, columns)
     shown = without_secrets(text)
     if getattr(frame, "crs", None) is None:
         raise InputError(
             f"{shown} has no coordinate reference system",
             "assign one, for example in QGIS with Layer > Set CRS, and save it again",
         )
-    found, note = areas(frame.geometry.to_numpy())
-    frame = frame.set_geometry(found, crs=frame.crs)
-    frame = frame[shapely.area(found) > 0]
+    polygons, note = areas(frame.geometry.to_numpy())
+    frame = frame.set_geometry(polygons, crs=frame.crs)
+    frame = frame[shapely.area(polygons) > 0]
     if frame.empty:
         raise InputError(f"{shown} has no polygon with an area", "give polygons")
     return frame, f"{shown}: {note}" if note else ""
 
 
-def _read(text: str, columns: list[str] | None) -> gpd.GeoDataFrame:
+def _read_file(text: str, columns: list[str] | None) -> gpd.GeoDataFrame:
     import geopandas
     import pyogrio
     from pyogrio.errors import DataLayerError, DataSourceError
@@ -148,7 +148,7 @@ def _read(text: str, columns: list[str] | None) -> gpd.GeoDataFrame:
     # ShapelyError: a ring that is not closed, or of too few points.
     except (DataSourceError, DataLayerError, ShapelyError, OSError, ValueError) as error:
         if _LOCKED in str(error):
-            raise locked(text) from error
+            raise lock_error(text) from error
         raise InputError(
             f"{without_secrets(text)} is not a vector file that GDAL can open",
             f"check the path and the file ({' '.join(str(error).split())[:200]})",
@@ -193,7 +193,7 @@ def _source(file: str) -> str | bytes:
     with path.open("rb") as opened:
         if not is_wide(opened.read(4)):
             return file
-    text = decoded(path.read_bytes())
+    text = decoded_text(path.read_bytes())
     # Nothing else, such as a document that names further sources.
     return text.encode() if text.lstrip().startswith("{") else file
 
@@ -214,7 +214,8 @@ def _layer(name: LayerName, source: str | bytes) -> str | None:
     """The layer that is named, or the only one; tables without shapes do not count."""
     listed = _layers(name.file, source)
     layers = [str(layer) for layer, kind in listed if kind is not None]
-    hint = f"its layers are {_listed(layers)}; write FILE|layername={layers[0] if layers else ''}"
+    first = layers[0] if layers else ""
+    hint = f"its layers are {_listed_layers(layers)}; write FILE|layername={first}"
     shown = without_secrets(name.file)
     if name.layer:
         if name.layer not in layers:
@@ -244,7 +245,7 @@ def _layers(file: str, source: str | bytes) -> list[tuple[str, str | None]]:
     ]
 
 
-def _listed(layers: list[str]) -> str:
+def _listed_layers(layers: list[str]) -> str:
     more = f" and {len(layers) - _MOST_LISTED} more" if len(layers) > _MOST_LISTED else ""
     return ", ".join(layers[:_MOST_LISTED]) + more
 

@@ -12,22 +12,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Self
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Self, get_args
 
 from geochg.errors import GeochgError, ModelError, RunError
-from geochg.finite import finite
-from geochg.foreign_text import LONGEST_TEXT, cleaned
-from geochg.models.plain_talk import Observed, reply
 from geochg.options import Options
 from geochg.records import (
     CLASSES,
     Answer,
-    Caption,
-    Counts,
     Exchange,
-    Outlines,
     PairFacts,
     Question,
     Task,
@@ -35,7 +27,17 @@ from geochg.records import (
     TileAnswers,
     TileFailure,
 )
-from geochg.tasks import ask
+from geochg.safety.finite import finite
+from geochg.safety.untrusted_text import LONGEST_TEXT, cleaned
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    OptionsT = TypeVar("OptionsT", bound=Options, default=Any)
+else:
+    from typing import TypeVar
+
+    OptionsT = TypeVar("OptionsT", bound=Options)
 
 USUAL_TILE_PX = 256
 """Side of the tiles that `Capabilities.batch_tiles` counts."""
@@ -111,7 +113,7 @@ class ModelIdentity:
 
 
 @contextmanager
-def naming(model: ChangeModel) -> Iterator[None]:
+def backend_errors(model: ChangeModel) -> Iterator[None]:
     """Turns what a backend did not foresee into an error that names the backend.
 
     Backends come from anyone, so this is the one place that catches everything.
@@ -130,27 +132,53 @@ def naming(model: ChangeModel) -> Iterator[None]:
         ) from error
 
 
-class ChangeModel(ABC):
-    """A change model, ready to answer.
+class ChangeModel(ABC, Generic[OptionsT]):
+    """A change model, ready to answer; `ChangeModel[MyOptions]` takes options of that class.
 
     What a backend can foresee (a pair it cannot work on, a device it does not have) it raises as a
     `GeochgError`; anything else that escapes it ends the run with an error that names it.
 
-    Class attributes declare the backend without loading anything heavy: a module that defines a
-    backend imports torch and the like only inside `load` and later.
+    Class attributes tell what holds for every model of a backend, without loading anything heavy:
+    a module that defines a backend imports torch and the like only inside `load` and later. What a
+    model can do that was loaded stands in its `capabilities`.
     """
 
-    name: ClassVar[str]
+    name: str
     """The backend's name, as in `--model name` or `--model name:source`."""
-    summary: ClassVar[str]
+    summary: str
     """One line for `geochg models`."""
-    capabilities: ClassVar[Capabilities]
+    backend_capabilities: ClassVar[Capabilities]
+    """What models of the backend can do, as far as it is known before one is loaded."""
     options_type: ClassVar[type[Options]]
-    """The frozen dataclass of the backend's own options."""
+    """The frozen dataclass of the backend's own options; that of `ChangeModel[...]`."""
+
+    def __init_subclass__(cls, **settings: Any) -> None:  # noqa: ANN401
+        """Takes the class of options of the bases' parameters.
+
+        Backends of others may still call their `backend_capabilities` `capabilities`.
+        """
+        super().__init_subclass__(**settings)
+        own = vars(cls)
+        parameters = (get_args(base) for base in own.get("__orig_bases__", ()))
+        kinds = [kind for kind, *_ in filter(None, parameters) if isinstance(kind, type)]
+        if kinds and "options_type" not in own and issubclass(kinds[0], Options):
+            cls.options_type = kinds[0]
+        if isinstance(own.get("capabilities"), Capabilities):
+            cls.backend_capabilities = own["capabilities"]
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What this model can do: what its backend says, unless it was loaded to be less."""
+        return self.backend_capabilities
+
+    @property
+    def how_it_runs(self) -> frozenset[str]:
+        """Options of its own that do not change its answers."""
+        return self.options_type.how_it_runs()
 
     @classmethod
     @abstractmethod
-    def load(cls, source: str, options: Options, device: str) -> Self:
+    def load(cls, source: str, options: OptionsT, device: str) -> Self:
         """Makes the model ready.
 
         Args:
@@ -163,7 +191,7 @@ class ChangeModel(ABC):
         """
 
     @classmethod
-    def presence_options(cls, options: Options, probability: float) -> Mapping[str, Any]:
+    def presence_options(cls, options: OptionsT, probability: float) -> Mapping[str, Any]:
         """The options with which a tile changed only above another probability of presence.
 
         `geochg evaluate --fit-threshold` looks for that probability. With 0 no tile is held back
@@ -184,7 +212,7 @@ class ChangeModel(ABC):
         """Which model this is."""
 
     # Deliberately not abstract: most models need no survey.
-    def survey(self, facts: PairFacts, sample: Iterable[Tile]) -> None:  # noqa: B027
+    def survey(self, facts: PairFacts, sample: Iterable[Tile]) -> None:
         """Looks at a pair before the first tile is answered.
 
         Called once for a run, always with the same tiles for the same pair and options.
@@ -198,7 +226,7 @@ class ChangeModel(ABC):
             ModelError: If the model cannot work on such a pair (too few bands, say).
         """
 
-    def worded(self, question: Question) -> str:
+    def prompt(self, question: Question) -> str:
         """What is put to the model for a question, for the provenance of the output.
 
         Args:
@@ -223,60 +251,46 @@ class ChangeModel(ABC):
             other tiles of the batch.
         """
 
-    def talk(
+    def converse(
         self, tile: Tile, facts: PairFacts, exchanges: Sequence[Exchange], question: str
     ) -> Iterator[str]:
-        """Answers a free question about one place, in a talk that may have gone on for a while.
+        """Answers a free question about a tile, in a conversation that may have begun before.
 
-        A model that outlines answers from what it outlines, counts and describes
-        (`models.plain_talk`); one that takes free questions is asked, without what was said before.
+        A model that takes free questions is asked without the exchanges. For models that outline
+        and do not override this, `models.chat.converse` answers by rules.
 
         Args:
-            tile: The place.
-            facts: Of the pair.
-            exchanges: What was asked and said before.
-            question: What is asked now.
+            tile: The pixels of the place that is asked about.
+            facts: What holds for the whole pair.
+            exchanges: Earlier questions with their answers.
+            question: The new question.
 
         Yields:
             The answer, piece by piece.
 
         Raises:
-            ModelError: If the model cannot talk.
+            ModelError: If the model cannot answer free questions.
             RunError: If the place cannot be answered about.
         """
-        if self.capabilities.location == "mask":
-            yield reply(question, self._observed(tile, facts))
-        elif Task.QUESTION in self.capabilities.tasks:
-            answers = self._answers_about(tile, [Question(Task.QUESTION, question)])
-            yield getattr(answers[0], "text", "")
-        else:
+        if Task.QUESTION not in self.capabilities.tasks:
             raise ModelError(
-                f"the model {self.name} cannot talk", "choose another, see `geochg models`"
+                f"the model {self.name} cannot answer free questions",
+                "choose another, see `geochg models`",
             )
+        answers = answers_about(self, tile, [Question(Task.QUESTION, question)])
+        yield getattr(answers[0], "text", "")
 
-    def _observed(self, tile: Tile, facts: PairFacts) -> Observed:
-        wanted = [
-            t for t in (Task.LOCATE, Task.COUNT, Task.CAPTION) if t in self.capabilities.tasks
-        ]
-        answers = self._answers_about(tile, [ask(task) for task in wanted])
-        given = dict(zip(wanted, answers, strict=True))
-        outlines, counts = given[Task.LOCATE], given.get(Task.COUNT)
-        caption = given.get(Task.CAPTION)
-        assert isinstance(outlines, Outlines)
-        # Where a file holds nothing, a change that is plain to see may be a tiny share of the tile.
-        shown = tile.valid & (tile.before.any(axis=0) | tile.after.any(axis=0))
-        return Observed(
-            outlines,
-            tile.valid,
-            facts.pixel_area_m2,
-            int(np.count_nonzero(shown)),
-            counts if isinstance(counts, Counts) else None,
-            caption if isinstance(caption, Caption) else None,
-        )
 
-    def _answers_about(self, tile: Tile, questions: Sequence[Question]) -> Sequence[Answer]:
-        (answers,) = self.answer([tile], questions)
-        answers = finite(tile, answers)
-        if isinstance(answers, TileFailure):
-            raise RunError(f"no answer: {answers.reason}", "ask about another place")
-        return answers
+def answers_about(
+    model: ChangeModel, tile: Tile, questions: Sequence[Question]
+) -> Sequence[Answer]:
+    """A model's answers about one tile, in the order of the questions.
+
+    Raises:
+        RunError: If the tile fails.
+    """
+    (answers,) = model.answer([tile], questions)
+    answers = finite(tile, answers)
+    if isinstance(answers, TileFailure):
+        raise RunError(f"no answer: {answers.reason}", "ask about another place")
+    return answers

@@ -1,4 +1,4 @@
-"""What the six tasks have in common: a prompt, a text form of the answer, and the way back."""
+"""What the six tasks have in common: a prompt, a text form of the answer, and its parser."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from geochg.records import (
     Task,
     Unparsed,
 )
-from geochg.tasks.speech import spoken
+from geochg.tasks.reply_text import spoken_answer
 
 A = TypeVar("A", Caption, Presence, Counts, Locations, Dialogue, Reply)
 
 TURN_BREAK = "\n"
-"""What stands between the turns of a question or an answer that has several."""
+"""Separator of the turns of a question or an answer that has several."""
 
 
 class NonsenseError(ValueError):
@@ -31,17 +31,17 @@ class NonsenseError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class TaskSpec(Generic[A]):
-    """One task: what is asked, how an answer is written, and how it is read back.
+    """One task: its prompts, the text form of its answers, and their parser.
 
     `parse(render(answer)) == answer` holds for every answer that words can tell; a probability
     other than the one a plain statement gives (1 for a cell, none for a presence) cannot be told.
 
     Attributes:
-        task: Which task this is.
+        task: The task.
         prompts: The prompts exactly as in the data, one a turn; empty where the user asks.
         render: The answer as text, always the same for the same answer. Raises ValueError when
             the text form has no words for it.
-        read: Reads the spoken part of an answer; raises `NonsenseError`. Use `parse` instead.
+        read: Parses the spoken part of an answer; raises `NonsenseError`. Use `parse` instead.
     """
 
     task: Task
@@ -67,13 +67,13 @@ class TaskSpec(Generic[A]):
         """The typed answer in a model's text; `Unparsed` when it makes no sense.
 
         Args:
-            text: What the model said.
-            asked: What it was asked, where that is not `prompts`, to recognise an echo.
+            text: Text of the model.
+            asked: Questions in words, where these are not `prompts`, to recognise an echo.
         """
         echoes = (*asked, *self.prompts)
         try:
-            said = [spoken(turn, echoes) for turn in self.turns(text)]
-            return self.read(TURN_BREAK.join(said))
+            answers = [spoken_answer(turn, echoes) for turn in self.turns(text)]
+            return self.read(TURN_BREAK.join(answers))
         except NonsenseError as nonsense:
             return Unparsed(self.task, text, str(nonsense))
 
@@ -81,8 +81,8 @@ class TaskSpec(Generic[A]):
         """The turns of a question's or an answer's text; one for all tasks but the dialogue."""
         return text.split(TURN_BREAK, max(len(self.prompts) - 1, 0))
 
-    def joined(self, turns: Sequence[str]) -> str:
-        """The text that `parse` takes, from what the model said turn by turn."""
+    def joined_turns(self, turns: Sequence[str]) -> str:
+        """The text that `parse` takes, made of the model's text of each turn."""
         if len(turns) == 1:
             return turns[0]
         return TURN_BREAK.join(" ".join(turn.split()) for turn in turns)

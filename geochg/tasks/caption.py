@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from geochg.foreign_text import LONGEST_TEXT, printable
 from geochg.records import Caption, Task
+from geochg.safety.untrusted_text import LONGEST_TEXT, printable
 from geochg.tasks.base import NonsenseError, TaskSpec
-from geochg.tasks.sameness import Verdict, led, verdict
-from geochg.tasks.speech import changed_members, plain, refusal, sentences
+from geochg.tasks.reply_text import changed_members, plain_text, refusal, sentences
+from geochg.tasks.statements import Verdict, leading_answer, verdict
 
 PROMPT = "Please briefly describe the changes in these two images."
 
@@ -19,7 +19,7 @@ def render(caption: Caption) -> str:
     return text
 
 
-def read(text: str) -> Caption:
+def read_caption(text: str) -> Caption:
     """The caption and whether it tells a change.
 
     It tells none when it is one of the five sentences of the data (`NO_CHANGE_SENTENCES`), as
@@ -32,25 +32,25 @@ def read(text: str) -> Caption:
             not changed.
     """
     line = _one_line(text)
-    body = plain(line)
+    body = plain_text(line)
     if refused := refusal(body):
         raise NonsenseError(f"no description: '{refused}'")
-    parts = [led(sentence) for sentence in sentences(body)]
+    parts = [leading_answer(sentence) for sentence in sentences(body)]
     answers = {answer for answer, _ in parts} | changed_members(text)
-    said = {verdict(statement) for _, statement in parts if statement} - {Verdict.NOTHING_SAID}
-    if not said:
+    verdicts = {verdict(statement) for _, statement in parts if statement} - {Verdict.NOTHING_SAID}
+    if not verdicts:
         raise NonsenseError("nothing is described")
-    if said == {Verdict.PARTLY_UNCHANGED}:
+    if verdicts == {Verdict.PARTLY_UNCHANGED}:
         raise NonsenseError("tells only what has not changed")
-    positive = not said.isdisjoint({Verdict.CHANGED, Verdict.NOT_UNDERSTOOD})
-    if positive and (Verdict.UNCHANGED in said or False in answers):
+    positive = not verdicts.isdisjoint({Verdict.CHANGED, Verdict.NOT_UNDERSTOOD})
+    if positive and (Verdict.UNCHANGED in verdicts or False in answers):
         raise NonsenseError("tells a change and that nothing has changed")
     if not positive and True in answers:
         raise NonsenseError("says yes, and that nothing has changed")
-    return Caption(_shortened(line), changed=positive)
+    return Caption(_shortened_line(line), changed=positive)
 
 
-def _shortened(line: str) -> str:
+def _shortened_line(line: str) -> str:
     """A sentence has an end: what goes on for ever is cut."""
     if len(line) <= LONGEST_TEXT:
         return line
@@ -64,4 +64,4 @@ def _one_line(text: str) -> str:
     return " ".join([*closed, *lines[-1:]])
 
 
-SPEC: TaskSpec[Caption] = TaskSpec(Task.CAPTION, (PROMPT,), render, read)
+SPEC: TaskSpec[Caption] = TaskSpec(Task.CAPTION, (PROMPT,), render, read_caption)

@@ -8,8 +8,8 @@ from geochg.records import Change, Counts, Task
 from geochg.tasks.base import NonsenseError, TaskSpec
 from geochg.tasks.lexicon import ADJECTIVE, ASKED, COUNTABLE
 from geochg.tasks.mentions import MOST_OBJECTS, Mention, mentions_in
-from geochg.tasks.sameness import Verdict, led, verdict
-from geochg.tasks.speech import doubt, plain, sentences
+from geochg.tasks.reply_text import doubt, plain_text, sentences
+from geochg.tasks.statements import Verdict, leading_answer, verdict
 
 PROMPT = "Please determine how many roads and buildings have changed?"
 """The wording kept of the several in the data."""
@@ -46,24 +46,22 @@ def render(counts: Counts) -> str:
 
 
 def _thing(class_name: str, number: int, change: Change | None) -> str:
-    one, several = COUNTABLE[class_name]
+    singular, plural = COUNTABLE[class_name]
     word = ADJECTIVE[change] if change and number else "changed"
-    return f"{number or 'no'} {word} {one if number == 1 else several}"
+    return f"{number or 'no'} {word} {singular if number == 1 else plural}"
 
 
 def _statement(class_name: str, number: int) -> str:
-    one, several = COUNTABLE[class_name]
-    return (
-        f"{number or 'no'} {one} has changed"
-        if number == 1
-        else (f"{number or 'no'} {several} have changed")
-    )
+    singular, plural = COUNTABLE[class_name]
+    if number == 1:
+        return f"1 {singular} has changed"
+    return f"{number or 'no'} {plural} have changed"
 
 
 # --- reading -------------------------------------------------------------------------------------
 
 
-def read(text: str) -> Counts:
+def read_counts(text: str) -> Counts:
     """Counts and directions in the words of a model.
 
     Takes digits and the words to twenty; roads, buildings, houses and the like; "new", "built",
@@ -75,15 +73,15 @@ def read(text: str) -> Counts:
         NonsenseError: If a class has no number or two, if a number counts nothing known, is
             negative, broken or absurd, or if the answer contradicts itself or doubts.
     """
-    body = plain(text)
+    body = plain_text(text)
     if doubted := doubt(body):
         raise NonsenseError(f"no count: '{doubted}'")
     denied, mentions = False, list[Mention]()
     for sentence in sentences(body):
-        answer, rest = led(sentence)
-        nothing = verdict(rest) is Verdict.UNCHANGED or rest in {"none", "nothing"}
+        answer, statement = leading_answer(sentence)
+        nothing = verdict(statement) is Verdict.UNCHANGED or statement in {"none", "nothing"}
         denied |= nothing or answer is False
-        mentions += [] if nothing else mentions_in(rest)
+        mentions += [] if nothing else mentions_in(statement)
     return _counts(mentions, denied)
 
 
@@ -108,13 +106,13 @@ def _counts(mentions: Iterable[Mention], denied: bool) -> Counts:
 
 
 def _total(mentions: Iterable[Mention]) -> tuple[int, Change | None]:
-    """Sum and direction of what is said of one class, each statement taken once."""
-    said: dict[tuple[str, Change | None], int] = {}
+    """Sum and direction of the mentions of one class, each statement taken once."""
+    numbers: dict[tuple[str, Change | None], int] = {}
     for mention in mentions:
         key = (mention.noun, _direction(mention))
-        if said.setdefault(key, mention.number or 0) != mention.number:
+        if numbers.setdefault(key, mention.number or 0) != mention.number:
             raise NonsenseError(f"two numbers of class '{mention.class_name}'")
-    return _sum(said)
+    return _sum(numbers)
 
 
 def _direction(mention: Mention) -> Change | None:
@@ -123,9 +121,9 @@ def _direction(mention: Mention) -> Change | None:
     return next(iter(mention.directions), None)
 
 
-def _sum(said: dict[tuple[str, Change | None], int]) -> tuple[int, Change | None]:
-    positive = {key: number for key, number in said.items() if number}
-    _refuse_denied(said, positive)
+def _sum(numbers: dict[tuple[str, Change | None], int]) -> tuple[int, Change | None]:
+    positive = {key: number for key, number in numbers.items() if number}
+    _refuse_denied(numbers, positive)
     directed = {key: number for key, number in positive.items() if key[1] is not None}
     undirected = sum(number for (_, change), number in positive.items() if change is None)
     nouns = {noun for noun, _ in positive}
@@ -140,13 +138,13 @@ def _sum(said: dict[tuple[str, Change | None], int]) -> tuple[int, Change | None
 
 
 def _refuse_denied(
-    said: dict[tuple[str, Change | None], int], positive: dict[tuple[str, Change | None], int]
+    numbers: dict[tuple[str, Change | None], int], positive: dict[tuple[str, Change | None], int]
 ) -> None:
     """Refuses "no roads" beside "2 roads"; "no new roads" beside "2 removed roads" is fine."""
-    denied = {change for (_, change), number in said.items() if not number}
-    told = {change for _, change in positive}
-    if told and (None in denied or denied & told):
+    denied = {change for (_, change), number in numbers.items() if not number}
+    stated = {change for _, change in positive}
+    if stated and (None in denied or denied & stated):
         raise NonsenseError("counts a class and says that there are none of it")
 
 
-SPEC: TaskSpec[Counts] = TaskSpec(Task.COUNT, (PROMPT,), render, read)
+SPEC: TaskSpec[Counts] = TaskSpec(Task.COUNT, (PROMPT,), render, read_counts)

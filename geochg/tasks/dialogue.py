@@ -26,7 +26,7 @@ def render(dialogue: Dialogue) -> str:
     return TURN_BREAK.join((presence.SPEC.render(dialogue.presence), counts, description))
 
 
-def read(text: str) -> Dialogue:
+def read_dialogue(text: str) -> Dialogue:
     """The three turns of a dialogue, given one a line (`TaskSpec.joined`).
 
     Counts are None when that turn makes no sense; the rest of the dialogue still does.
@@ -45,10 +45,10 @@ def read(text: str) -> Dialogue:
         raise NonsenseError(f"first turn: {changed.reason}")
     if isinstance(description, Unparsed):
         raise NonsenseError(f"third turn: {description.reason}")
-    return _agreed(changed, None if isinstance(counts, Unparsed) else counts, description)
+    return _dialogue(changed, None if isinstance(counts, Unparsed) else counts, description)
 
 
-def _agreed(changed: Presence, counts: Counts | None, description: Caption) -> Dialogue:
+def _dialogue(changed: Presence, counts: Counts | None, description: Caption) -> Dialogue:
     if not changed.changed and counts is not None and any(counts.counts.values()):
         raise NonsenseError("says no, and counts changes")
     if changed.changed and not description.changed:
@@ -56,4 +56,4 @@ def _agreed(changed: Presence, counts: Counts | None, description: Caption) -> D
     return Dialogue(changed, counts, description.text)
 
 
-SPEC: TaskSpec[Dialogue] = TaskSpec(Task.DIALOGUE, PROMPTS, render, read)
+SPEC: TaskSpec[Dialogue] = TaskSpec(Task.DIALOGUE, PROMPTS, render, read_dialogue)

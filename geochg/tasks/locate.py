@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from geochg.records import GRID_CELLS, Change, GridCell, Locations, Task
 from geochg.tasks.base import NonsenseError, TaskSpec
 from geochg.tasks.lexicon import ADJECTIVE, ASKED, COUNTABLE, DIRECTIONS, NOUNS
-from geochg.tasks.sameness import all_unchanged
-from geochg.tasks.speech import plain
+from geochg.tasks.reply_text import plain_text
+from geochg.tasks.statements import all_unchanged
 
 PROMPT = (
     "Please indicate the locations where changes have occurred in the buildings and roads, using"
@@ -75,7 +75,7 @@ _CLASSES = {form: class_name for form, (class_name, _) in NOUNS.items()} | {
     name: name for name in COUNTABLE
 }
 _HEADING = re.compile(
-    rf"(?:\b(?P<how>{'|'.join(DIRECTIONS)})\s+)?\b(?P<noun>{'|'.join(_CLASSES)})"
+    rf"(?:\b(?P<direction>{'|'.join(DIRECTIONS)})\s+)?\b(?P<noun>{'|'.join(_CLASSES)})"
     r"(?:\s+(?:areas?|land|ground|bod(?:y|ies)|objects?|changes?))?"
     r"['\"]?\s*(?:[:=]|-(?=\s)|(?=\[))\s*"
 )
@@ -88,7 +88,7 @@ _EMPTY = re.compile(r"\W*(?:none|no|no changes?|nothing|n/?a|null|empty|unchange
 _BETWEEN = re.compile(r"(?:[\s,;/|&'\"]|\band\b)*")
 
 
-def read(text: str) -> Locations:
+def read_locations(text: str) -> Locations:
     """The cells of each class, each with probability 1.
 
     Takes `roads: ['top-left']. buildings: [].` with or without quotes, colons and full stops (the
@@ -101,16 +101,16 @@ def read(text: str) -> Locations:
         NonsenseError: If no class is given cells, a cell is unknown, a list is cut off, a class
             has two different lists, or something besides the lists speaks of cells.
     """
-    body = plain(text)
+    body = plain_text(text)
     if all_unchanged(body):
         return Locations({class_name: {} for class_name in ASKED})
     cells: dict[str, dict[GridCell, float]] = {}
     changes: dict[str, Change] = {}
     for class_name, change, content in _entries(body):
-        found = dict.fromkeys(_cells(content), 1.0)
-        if cells.setdefault(class_name, found) != found:
+        named = dict.fromkeys(_cells(content), 1.0)
+        if cells.setdefault(class_name, named) != named:
             raise NonsenseError(f"two lists of class '{class_name}'")
-        if change and found and changes.setdefault(class_name, change) is not change:
+        if change and named and changes.setdefault(class_name, change) is not change:
             raise NonsenseError(f"two directions of class '{class_name}'")
     return Locations(cells, changes)
 
@@ -124,21 +124,21 @@ def _entries(body: str) -> Iterator[tuple[str, Change | None, str]]:
         raise NonsenseError("the answer does not begin with a list of cells")
     ends = [heading.start() for heading in headings[1:]] + [len(body)]
     for heading, end in zip(headings, ends, strict=True):
-        how = heading["how"]
+        direction = heading["direction"]
         content = _list(body[heading.end() : end])
-        yield _CLASSES[heading["noun"]], DIRECTIONS[how] if how else None, content
+        yield _CLASSES[heading["noun"]], DIRECTIONS[direction] if direction else None, content
 
 
 def _list(text: str) -> str:
     """The inside of the list that a text begins with; a bare list ends with the sentence."""
     bracketed = re.match(r"\[(?P<content>[^\[\]]*)\](?P<rest>.*)", text, re.DOTALL)
     bare = re.match(r"(?P<content>[^\[\].;\n{}]+)(?P<rest>.*)", text, re.DOTALL)
-    found = bracketed or bare
-    if not found:
+    listed = bracketed or bare
+    if not listed:
         raise NonsenseError("a list of cells is cut off or missing")
-    if _LIKE_CELL.search(found["rest"]):
+    if _LIKE_CELL.search(listed["rest"]):
         raise NonsenseError("cells are named outside the lists")
-    content = found["content"].strip()
+    content = listed["content"].strip()
     if not content and not bracketed:
         raise NonsenseError("a list of cells is cut off or missing")
     return content
@@ -154,4 +154,4 @@ def _cells(content: str) -> list[GridCell]:
     return [cell for cell in GRID_CELLS if cell in named]
 
 
-SPEC: TaskSpec[Locations] = TaskSpec(Task.LOCATE, (PROMPT,), render, read)
+SPEC: TaskSpec[Locations] = TaskSpec(Task.LOCATE, (PROMPT,), render, read_locations)

@@ -1,4 +1,4 @@
-"""How many of what a sentence mentions: the scanner behind the count task.
+"""The classes that a sentence mentions, with their numbers: the scanner behind the count task.
 
 The words are read once, left to right. Whatever could change the meaning and is not understood (a
 number without a noun, a class without a number, a negation of a number) is refused.
@@ -78,8 +78,8 @@ class Mention:
     Attributes:
         class_name: One of the classes of the lexicon.
         noun: The noun used, in singular.
-        number: How many; None while the sentence has not told.
-        directions: The directions told for it.
+        number: Number of objects; None while the sentence has given none.
+        directions: Directions stated for it.
     """
 
     class_name: str
@@ -89,19 +89,19 @@ class Mention:
 
 
 def mentions_in(sentence: str) -> list[Mention]:
-    """What one sentence of a `plain` text counts.
+    """The classes that one sentence of a `plain_text` mentions.
 
     Raises:
         NonsenseError: If a part of it that matters is not understood.
     """
     if loose := _LOOSE.search(sentence):
         raise NonsenseError(f"'{loose[0].strip()}' is not a number")
-    found = []
+    mentions = []
     for clause in _CLAUSE_BREAK.split(sentence):
         for phrase, meaning in _PHRASES:
             clause = phrase.sub(meaning, clause)
-        found += _Clause(_TOKEN.findall(clause)).read()
-    return found
+        mentions += _Clause(_TOKEN.findall(clause)).read()
+    return mentions
 
 
 def number_in(token: str) -> int | None:
@@ -128,36 +128,36 @@ class _Clause:
 
     def __init__(self, tokens: list[str]) -> None:
         self.tokens = tokens
-        self.place = 0
-        self.found: list[Mention] = []
+        self.index = 0
+        self.mentions: list[Mention] = []
         self.open: list[Mention] = []
         """Mentions that no verb has taken up yet."""
         self.negating: str | None = None
         """The negation that applies to the nouns to come."""
         self.negated_noun = False
         self.coming: Change | None = None
-        """A direction told before its nouns, as in "removed 2 houses"."""
+        """A direction stated before its nouns, as in "removed 2 houses"."""
         self.attributes: set[Change] = set()
         self.head: Mention | None = None
         """A noun whose number comes after a colon."""
 
     def read(self) -> list[Mention]:
-        while self.place < len(self.tokens):
-            self._step(self.tokens[self.place])
+        while self.index < len(self.tokens):
+            self._step(self.tokens[self.index])
         self._end_negation()
-        return self.found
+        return self.mentions
 
     def _step(self, token: str) -> None:
         """Reads what begins at the current place, and goes past it."""
         number = number_in(token)
         if number is not None:
-            self._number(token, number)
+            self._read_number(token, number)
         elif token in NOUNS:
-            self._noun()
+            self._read_noun()
         elif token in DIRECTIONS:
-            self._direction(DIRECTIONS[token])
+            self._read_direction(DIRECTIONS[token])
         elif token in CHANGED:
-            self._changed()
+            self._read_changed()
         elif token in _OPENERS:
             self._open_negation(token)
         elif token in _DENIALS:
@@ -168,102 +168,102 @@ class _Clause:
             # "3 houses where trees were removed" tells nothing of the houses.
             self.open.clear()
         elif token in {":", "=", "-", "("} or (token in _COPULAS and self._number_follows()):
-            self._value_follows(token)
-        elif token in _INCLUSION and any(mention.number for mention in self.found):
+            self._expect_value(token)
+        elif token in _INCLUSION and any(mention.number for mention in self.mentions):
             raise NonsenseError("it is not clear what is counted twice")
-        self.place += 1
+        self.index += 1
 
     # --- numbers and nouns ---
 
-    def _number(self, token: str, number: int) -> None:
-        noun_place = self._noun_after(self.place + 1)
-        following = self._token(self.place + 1)
-        if noun_place is not None:
-            self._counted(token, number, noun_place)
+    def _read_number(self, token: str, number: int) -> None:
+        noun_index = self._noun_after(self.index + 1)
+        following = self._token(self.index + 1)
+        if noun_index is not None:
+            self._add_counted(token, number, noun_index)
         elif self.head is not None and self.head.number is None and token not in ARTICLES:
             self.head.number, self.head = number, None
         elif not (token in ARTICLES or following in _PICTURES or self._names_picture(token)):
             raise NonsenseError(f"'{token}' counts nothing that is known")
 
     def _names_picture(self, token: str) -> bool:
-        previous = self._token(self.place - 1)
+        previous = self._token(self.index - 1)
         return previous in _PICTURES or (token == "one" and previous in _ORDINALS)
 
-    def _counted(self, token: str, number: int, noun_place: int) -> None:
+    def _add_counted(self, token: str, number: int, noun_index: int) -> None:
         if self.negating is not None and not self.negated_noun:
             raise NonsenseError(f"'{self.negating}' before a number")
         self.negating = None
-        between = self.tokens[self.place + 1 : noun_place]
+        between = self.tokens[self.index + 1 : noun_index]
         directions = {DIRECTIONS[word] for word in between if word in DIRECTIONS}
         # "Built along a road" places the houses and counts no road.
-        if token in ARTICLES and not directions and self._is_place(self.place):
-            self.place = noun_place
+        if token in ARTICLES and not directions and self._is_location(self.index):
+            self.index = noun_index
             return
-        self._add(noun_place, number, directions)
+        self._add(noun_index, number, directions)
 
-    def _noun(self) -> None:
-        noun_place = self.place
+    def _read_noun(self) -> None:
+        noun_index = self.index
         # The last of several nouns is the thing: apartment buildings.
-        while self._class(noun_place + 1) == self._class(self.place):
-            noun_place += 1
+        while self._class(noun_index + 1) == self._class(self.index):
+            noun_index += 1
         if self.negating is not None:
             self.negated_noun = True
-            self._add(noun_place, 0, self.attributes)
-        elif self._is_place(self.place):
-            self.place = noun_place
+            self._add(noun_index, 0, self.attributes)
+        elif self._is_location(self.index):
+            self.index = noun_index
         else:
-            self._add(noun_place, None, self.attributes)
+            self._add(noun_index, None, self.attributes)
         self.attributes = set()
 
-    def _add(self, noun_place: int, number: int | None, directions: set[Change]) -> None:
-        class_name, noun = NOUNS[self.tokens[noun_place]]
+    def _add(self, noun_index: int, number: int | None, directions: set[Change]) -> None:
+        class_name, noun = NOUNS[self.tokens[noun_index]]
         mention = Mention(class_name, noun, number, set(directions))
         if number is not None and self.coming is not None:
             mention.directions.add(self.coming)
         if self.head is not None and self.head.class_name == class_name and number is not None:
-            self.found.remove(self.head)
+            self.mentions.remove(self.head)
         self.head = None
-        self.found.append(mention)
+        self.mentions.append(mention)
         self.open.append(mention)
-        self.place = noun_place
+        self.index = noun_index
         # "Removed 2 houses and 1 road" tells the direction of both.
-        if number is not None and self._token(noun_place + 1) != "and":
+        if number is not None and self._token(noun_index + 1) != "and":
             self.coming = None
 
-    def _noun_after(self, place: int) -> int | None:
-        """Where the noun is that the words from `place` on describe; None if they do not."""
-        if self._token(place) in _CHANGE_NOUNS and self._token(place + 1) in _LINKS:
-            place += 1
-            while self._token(place) in _LINKS:
-                place += 1
-        while self._describes(self._token(place)):
-            place += 1
-        if self._class(place) is None:
+    def _noun_after(self, index: int) -> int | None:
+        """Index of the noun that the words from `index` on describe; None if there is none."""
+        if self._token(index) in _CHANGE_NOUNS and self._token(index + 1) in _LINKS:
+            index += 1
+            while self._token(index) in _LINKS:
+                index += 1
+        while self._describes(self._token(index)):
+            index += 1
+        if self._class(index) is None:
             return None
-        while self._class(place + 1) == self._class(place):
-            place += 1
-        return place
+        while self._class(index + 1) == self._class(index):
+            index += 1
+        return index
 
     def _describes(self, token: str) -> bool:
         return token in ADJECTIVES or token in DIRECTIONS or "-" in token.strip("-+")
 
-    def _is_place(self, place: int) -> bool:
+    def _is_location(self, index: int) -> bool:
         """Whether the noun at or after `place` only says where: "along the road"."""
-        before = place - 1
+        before = index - 1
         while self._token(before) in _PLACE_LINKS or self._describes(self._token(before)):
             before -= 1
         return self._token(before) in _PLACES
 
-    def _class(self, place: int) -> str | None:
-        return NOUNS.get(self._token(place), (None, ""))[0]
+    def _class(self, index: int) -> str | None:
+        return NOUNS.get(self._token(index), (None, ""))[0]
 
-    def _token(self, place: int) -> str:
-        return self.tokens[place] if 0 <= place < len(self.tokens) else ""
+    def _token(self, index: int) -> str:
+        return self.tokens[index] if 0 <= index < len(self.tokens) else ""
 
     # --- verbs and negations ---
 
-    def _direction(self, change: Change) -> None:
-        if self._noun_after(self.place) is not None:
+    def _read_direction(self, change: Change) -> None:
+        if self._noun_after(self.index) is not None:
             self.attributes.add(change)
             return
         undirected = [mention for mention in self.open if not mention.directions]
@@ -279,14 +279,14 @@ class _Clause:
     def _number_follows(self) -> bool:
         """Whether a number comes next, as in "removed 2", "removed: 2", "removal of 2"."""
         links = {":", "of", "the", "about"}
-        place = self.place + 1
-        while self._token(place) in links:
-            place += 1
-        return number_in(self._token(place)) is not None
+        index = self.index + 1
+        while self._token(index) in links:
+            index += 1
+        return number_in(self._token(index)) is not None
 
-    def _changed(self) -> None:
-        is_noun = self._token(self.place + 1) in _LINKS
-        if is_noun or self._noun_after(self.place) is not None:
+    def _read_changed(self) -> None:
+        is_noun = self._token(self.index + 1) in _LINKS
+        if is_noun or self._noun_after(self.index) is not None:
             return
         if self.negating is not None and self.negated_noun and "change" in self.negating:
             raise NonsenseError("it is not clear what has changed")
@@ -300,7 +300,7 @@ class _Clause:
     def _open_negation(self, token: str) -> None:
         self.negating = token
         self.negated_noun = False
-        if self._token(self.place + 1) in {"change", "changes", "difference", "differences"}:
+        if self._token(self.index + 1) in {"change", "changes", "difference", "differences"}:
             self.negating = f"{token} change"
 
     def _deny(self, token: str) -> None:
@@ -325,9 +325,9 @@ class _Clause:
             raise NonsenseError(f"it is not clear what '{self.negating}' negates")
         self.negating = None
 
-    def _value_follows(self, token: str) -> None:
-        last = self.found[-1] if self.found else None
-        following = self._token(self.place + 1)
+    def _expect_value(self, token: str) -> None:
+        last = self.mentions[-1] if self.mentions else None
+        following = self._token(self.index + 1)
         if token == "(" and last is not None and last.number and following not in ARTICLES:
             if number_in(following) is not None:
                 raise NonsenseError("it is not clear what is counted twice")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from geochg.records import Presence, Task
 from geochg.tasks.base import NonsenseError, TaskSpec
-from geochg.tasks.sameness import Verdict, claims_change, led, verdict
-from geochg.tasks.speech import changed_members, doubt, plain, sentences
+from geochg.tasks.reply_text import changed_members, doubt, plain_text, sentences
+from geochg.tasks.statements import Verdict, claims_change, leading_answer, verdict
 
 PROMPT = "Please judge whether these two images have changed. Please answer yes or no."
 
@@ -17,7 +17,7 @@ def render(presence: Presence) -> str:
     return "Yes" if presence.changed else "No"
 
 
-def read(text: str) -> Presence:
+def read_presence(text: str) -> Presence:
     """Whether the answer is yes or no.
 
     Takes `Yes`, `no.`, `Yes, a new house ...`, `There is no change.`, `The images have changed.`,
@@ -26,7 +26,7 @@ def read(text: str) -> Presence:
     Raises:
         NonsenseError: If it gives neither or both of the two answers, or doubts.
     """
-    body = plain(text)
+    body = plain_text(text)
     if doubted := doubt(body):
         raise NonsenseError(f"neither yes nor no: '{doubted}'")
     stated = sentences(body)
@@ -35,20 +35,20 @@ def read(text: str) -> Presence:
     if len(answers) != 1:
         raise NonsenseError("both yes and no" if answers else "neither yes nor no")
     changed = answers.pop()
-    if not changed and any(claims_change(led(sentence)[1]) for sentence in stated):
+    if not changed and any(claims_change(leading_answer(sentence)[1]) for sentence in stated):
         raise NonsenseError("says no, and tells a change")
     return Presence(changed)
 
 
 def _answers(sentence: str) -> set[bool]:
     """The answers one sentence gives: by its first word, and by what it states after it."""
-    answer, rest = led(sentence)
-    again, _ = led(rest)
-    meant = _MEANING.get(verdict(rest), _opening(rest))
+    answer, statement = leading_answer(sentence)
+    again, _ = leading_answer(statement)
+    meant = _MEANING.get(verdict(statement), _opening_answer(statement))
     return {given for given in (answer, again, meant) if given is not None}
 
 
-def _opening(sentence: str) -> bool | None:
+def _opening_answer(sentence: str) -> bool | None:
     """True when a sentence that goes on in its own words opens by stating a change."""
     # An opening denial proves nothing: "there is no change, except ...".
     opening = sentence.split(",")[0]
@@ -56,4 +56,4 @@ def _opening(sentence: str) -> bool | None:
     return True if states and verdict(opening) is Verdict.CHANGED else None
 
 
-SPEC: TaskSpec[Presence] = TaskSpec(Task.PRESENCE, (PROMPT,), render, read)
+SPEC: TaskSpec[Presence] = TaskSpec(Task.PRESENCE, (PROMPT,), render, read_presence)

@@ -30,7 +30,7 @@ def number_in_words(number: int) -> str:
     return _WORD[number] if 0 <= number <= _LAST_WORD else f"{number:,}"
 
 
-def rounded(value: float, decimals: int) -> float:
+def rounded_value(value: float, decimals: int) -> float:
     """A number to so many decimals, or to three figures where these would show less of it."""
     if value == 0 or not math.isfinite(value):
         return value

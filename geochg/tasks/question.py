@@ -14,11 +14,11 @@ def render(reply: Reply) -> str:
     return text
 
 
-def read(text: str) -> Reply:
+def read_reply(text: str) -> Reply:
     """Any words at all; raises `NonsenseError` when there are none."""
     if not any(character.isalnum() for character in text):
         raise NonsenseError("nothing is said")
     return Reply(text)
 
 
-SPEC: TaskSpec[Reply] = TaskSpec(Task.QUESTION, (), render, read)
+SPEC: TaskSpec[Reply] = TaskSpec(Task.QUESTION, (), render, read_reply)

@@ -6,9 +6,9 @@ import numpy as np
 from rasterio import DatasetReader
 from rasterio.enums import ColorInterp
 
-from geochg.tiling.coarse import read_coarse
+from geochg.tiling.coarse_view import read_coarse
 from geochg.tiling.validity import Alpha
-from geochg.tiling.virtual import is_palette
+from geochg.tiling.virtual_raster import is_palette
 
 _MOST_VALUES = 16
 """An alpha band with more values than this above zero may be none."""

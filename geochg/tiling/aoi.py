@@ -16,12 +16,12 @@ from rasterio.features import rasterize
 from shapely.geometry.base import BaseGeometry
 
 from geochg.errors import InputError, OptionError
-from geochg.geometry.areal import areal, in_reach
+from geochg.files.remote_files import refuse_remote
+from geochg.geometry.polygons_only import areal, in_reach
 from geochg.geometry.vector_file import file_of, is_there, read_areas
 from geochg.records import PixelWindow
-from geochg.remote_files import refuse_remote
+from geochg.tiling.footprints import lonlat_box, pixel_polygon
 from geochg.tiling.grid import covered_window, crop
-from geochg.tiling.placing import lonlat_box, pixel_polygon
 
 _FORMS = (
     "give a vector file (FILE|layername=NAME), a box as west,south,east,north or WKT; coordinates "
@@ -96,7 +96,7 @@ def square_around(grid: GeoBox, lonlat: tuple[float, float], side_px: int) -> Ge
     Args:
         grid: The common grid.
         lonlat: Longitude and latitude in degrees.
-        side_px: Of the square; less where the grid is smaller.
+        side_px: Side of the square in pixels; less where the grid is smaller.
 
     Raises:
         InputError: If the point lies outside the grid.
@@ -125,8 +125,8 @@ class _Given(NamedTuple):
 
 
 def _read_area(text: str, *, allow_remote: bool) -> _Given:
-    head, separator, rest = text.partition(";")
-    crs_text, body = (head, rest) if separator else ("EPSG:4326", text)
+    head, separator, place_text = text.partition(";")
+    crs_text, body = (head, place_text) if separator else ("EPSG:4326", text)
     numbers, polygon = _numbers(body), _wkt(body)
     if numbers is None and polygon is None:
         refuse_remote(file_of(text), allow=allow_remote)

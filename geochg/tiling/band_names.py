@@ -155,23 +155,23 @@ def roles_of(bands: Sequence[BandFacts], origin: str) -> list[str]:
         bands: All its bands.
         origin: What the file says of where it comes from: its name, and tags of the sensor.
     """
-    told = _by_letters(bands, [_told(band) for band in bands])
+    roles = _by_letters(bands, [_told_role(band) for band in bands])
     codes = [code_of(band.name.lower()) for band in bands]
     named = [
         (band.number, code)
-        for band, code, role in zip(bands, codes, told, strict=True)
+        for band, code, role in zip(bands, codes, roles, strict=True)
         if code is not None and not role
     ]
     table = table_for(named, " ".join([origin, *(band.name for band in bands)]))
     roles = [
         role or _by_wavelength(band) or _by_code(code, table)
-        for role, band, code in zip(told, bands, codes, strict=True)
+        for role, band, code in zip(roles, bands, codes, strict=True)
     ]
     roles = _once(roles, bands)
     return [role or _by_color(band, roles) for role, band in zip(roles, bands, strict=True)]
 
 
-def _told(band: BandFacts) -> str:
+def _told_role(band: BandFacts) -> str:
     """The role that a common name or the words of a name tell."""
     for tag in _NAME_TAGS:
         if role := _by_words(band.tags.get(tag, "")):
@@ -186,18 +186,18 @@ def _by_words(label: str) -> str:
     if says_no_colour(text):
         return ""
     words = set(re.findall(r"[^\W\d]+\d*", text.replace("_", " ")))
-    found = {_WORDS[word] for word in words if word in _WORDS}
+    words_found = {_WORDS[word] for word in words if word in _WORDS}
     if "nirnarrow" in words:
-        found.add("nir narrow")
-    return found.pop() if len(found) == 1 else ""
+        words_found.add("nir narrow")
+    return words_found.pop() if len(words_found) == 1 else ""
 
 
-def _by_letters(bands: Sequence[BandFacts], told: Sequence[str]) -> list[str]:
+def _by_letters(bands: Sequence[BandFacts], roles: Sequence[str]) -> list[str]:
     """With single letters where a file names three bands R, G and B so."""
     letters = {band.name.lower() for band in bands}
     if not {"r", "g", "b"} <= letters:
-        return list(told)
-    return [_LETTERS.get(band.name.lower(), role) for band, role in zip(bands, told, strict=True)]
+        return list(roles)
+    return [_LETTERS.get(band.name.lower(), role) for band, role in zip(bands, roles, strict=True)]
 
 
 def _by_code(code: Code | None, table: Mapping[str, str]) -> str:

@@ -14,7 +14,7 @@ def by_name(before: Sequence[Band], after: Sequence[Band]) -> list[tuple[Band, B
     names = [[band.name for band in bands] for bands in (before, after)]
     if not all(band.named for band in (*before, *after)):
         return []
-    if any(len(set(each)) < len(each) for each in names):
+    if any(len(set(date_names)) < len(date_names) for date_names in names):
         return []
     later = {band.name: band for band in after}
     return [(band, later[band.name]) for band in before if band.name in later]
@@ -30,7 +30,7 @@ def left_out(
     return f"bands that only one date has are left out: {names}" if alone else ""
 
 
-def assumed(before: Sequence[Band], after: Sequence[Band]) -> str:
+def place_pairing_note(before: Sequence[Band], after: Sequence[Band]) -> str:
     """What it means that bands are paired by their places."""
     if all(a.role == b.role and a.role for a, b in zip(before, after, strict=True)):
         return ""
@@ -44,7 +44,7 @@ def assumed(before: Sequence[Band], after: Sequence[Band]) -> str:
     )
 
 
-def reordered(pairs: Sequence[tuple[Band, Band]]) -> str:
+def reordering_note(pairs: Sequence[tuple[Band, Band]]) -> str:
     """That bands lie in another order, and are paired all the same."""
     if all(a.number == b.number for a, b in pairs):
         return ""

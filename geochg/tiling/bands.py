@@ -12,9 +12,15 @@ from typing import Literal
 from rasterio import DatasetReader
 
 from geochg.errors import InputError, OptionError
-from geochg.foreign_text import cleaned
+from geochg.safety.untrusted_text import cleaned
 from geochg.tiling.band_names import ROLES, BandFacts, is_generic, roles_of, says_no_colour
-from geochg.tiling.band_pairs import assumed, by_name, left_out, names_of, reordered
+from geochg.tiling.band_pairs import (
+    by_name,
+    left_out,
+    names_of,
+    place_pairing_note,
+    reordering_note,
+)
 from geochg.tiling.gray import COLORS, GRAY, count_of, gray_numbers, refuse_gray_against_color
 
 BandPurpose = Literal["rgb", "rgb+nir", "all"]
@@ -78,14 +84,14 @@ class BandChoice:
             `gray` is the luminance of a picture.
         after: Band numbers in the after image, likewise.
         note: What was assumed, for the user to see; may be empty.
-        told: What was found, as certain; may be empty.
+        finding: What was found, as certain; may be empty.
     """
 
     names: tuple[str, ...]
     before: tuple[int, ...]
     after: tuple[int, ...]
     note: str = ""
-    told: str = ""
+    finding: str = ""
 
     def is_luminance(self, numbers: Sequence[int]) -> bool:
         """Whether the one band in use is made of these of a date."""
@@ -106,7 +112,7 @@ def describe_bands(dataset: DatasetReader, alpha: int | None) -> tuple[Band, ...
         )
     ]
     roles = roles_of(facts, _origin(dataset))
-    packed = map(_packing, dataset.scales, dataset.offsets)
+    packed = map(_scale_and_offset, dataset.scales, dataset.offsets)
     return tuple(
         Band(band.number, band.name, role, band.number == alpha, dtype, scale, offset)
         for band, role, dtype, (scale, offset) in zip(
@@ -115,28 +121,28 @@ def describe_bands(dataset: DatasetReader, alpha: int | None) -> tuple[Band, ...
     )
 
 
-def _packing(scale: float, offset: float) -> tuple[float, float]:
+def _scale_and_offset(scale: float, offset: float) -> tuple[float, float]:
     """Scale and offset as a file tells them; 1 and 0 where they make no numbers."""
     is_usable = scale != 0 and math.isfinite(scale) and math.isfinite(offset)
     return (float(scale), float(offset)) if is_usable else (1.0, 0.0)
 
 
 def _tags(dataset: DatasetReader, number: int) -> dict[str, str]:
-    found = {**dataset.tags(number), **dataset.tags(number, ns="IMAGERY")}
+    tags = {**dataset.tags(number), **dataset.tags(number, ns="IMAGERY")}
     # GDAL divides `eo:common_name=nir` at its colon.
-    for space, value in list(found.items()):
-        name, divided, rest = value.partition("=")
+    for space, value in list(tags.items()):
+        name, divided, remainder = value.partition("=")
         if divided:
-            found.setdefault(f"{space}:{name}", rest)
-    return {name.lower(): cleaned(value, LONGEST_LABEL) for name, value in found.items()}
+            tags.setdefault(f"{space}:{name}", remainder)
+    return {name.lower(): cleaned(value, LONGEST_LABEL) for name, value in tags.items()}
 
 
 def _origin(dataset: DatasetReader) -> str:
     """What a file says of where it comes from."""
-    found = {**dataset.tags(), **dataset.tags(ns="IMAGERY")}
-    told = [value for name, value in found.items() if _ORIGIN.search(name)]
+    tags = {**dataset.tags(), **dataset.tags(ns="IMAGERY")}
+    origins = [value for name, value in tags.items() if _ORIGIN.search(name)]
     name = "" if dataset.name.startswith("<") else dataset.name
-    return " ".join([*told, PurePath(name).name])
+    return " ".join([*origins, PurePath(name).name])
 
 
 def choose_bands(
@@ -166,7 +172,7 @@ def choose_bands(
     if len(wanted) == 1 and wanted[0].lower() in GRAY:
         return _gray(before, after, paths)
     if wanted:
-        choice = _wanted(before, after, wanted, paths)
+        choice = _wanted_bands(before, after, wanted, paths)
         if purpose == "all":
             return choice
         shown = _display_of(choice)
@@ -174,7 +180,7 @@ def choose_bands(
     before = [band for band in before if not band.alpha]
     after = [band for band in after if not band.alpha]
     if purpose == "all":
-        return _shared(before, after)
+        return _shared_bands(before, after)
     if purpose == "rgb":
         return _display(before, after)
     shown = _false_color(before, after) or _display(before, after)
@@ -188,7 +194,7 @@ def choose_bands(
     return _with_infrared(shown, BandChoice((INFRARED,), (first,), (second,)))
 
 
-def _wanted(
+def _wanted_bands(
     before: Sequence[Band], after: Sequence[Band], wanted: Sequence[str], paths: tuple[str, str]
 ) -> BandChoice:
     pairs = [(_find(t, before, paths[0]), _find(t, after, paths[1])) for t in wanted]
@@ -208,10 +214,12 @@ def _gray(before: Sequence[Band], after: Sequence[Band], paths: tuple[str, str])
     dates = zip(("before", "after"), (before, after), numbers, strict=True)
     colored = {date: bands for date, bands, made_of in dates if len(made_of) > 1}
     guessed = any(not any(band.role for band in bands) for bands in colored.values())
-    told = f"the luminance of {' and '.join(colored)} is used: 0.299 red, 0.587 green, 0.114 blue"
+    luminance = (
+        f"the luminance of {' and '.join(colored)} is used: 0.299 red, 0.587 green, 0.114 blue"
+    )
     note = "the bands are not named: the first three are taken for red, green and blue"
     return BandChoice(
-        GRAY[:1], *numbers, note=note if guessed else "", told=told if colored else ""
+        GRAY[:1], *numbers, note=note if guessed else "", finding=luminance if colored else ""
     )
 
 
@@ -240,13 +248,13 @@ def _common_name(a: Band, b: Band) -> str:
     return a.role or b.role or a.name
 
 
-def _shared(before: Sequence[Band], after: Sequence[Band]) -> BandChoice:
+def _shared_bands(before: Sequence[Band], after: Sequence[Band]) -> BandChoice:
     if common := by_name(before, after):
         pairs, note = common, left_out(before, after, common)
     elif len(before) == len(after):
         pairs = list(zip(before, after, strict=True))
         _refuse_contradiction(pairs)
-        note = assumed(before, after)
+        note = place_pairing_note(before, after)
     else:
         refuse_gray_against_color(before, after)
         raise InputError(
@@ -259,7 +267,7 @@ def _shared(before: Sequence[Band], after: Sequence[Band]) -> BandChoice:
         tuple(a.number for a, _ in pairs),
         tuple(b.number for _, b in pairs),
         note,
-        reordered(pairs),
+        reordering_note(pairs),
     )
 
 
@@ -286,8 +294,8 @@ def _display(before: Sequence[Band], after: Sequence[Band]) -> BandChoice:
     if all(role in roles for role in COLORS for roles in by_role):
         shown = [tuple(roles[role] for role in COLORS) for roles in by_role]
         numbers = [tuple(band.number for band in bands) for bands in shown]
-        told = reordered(list(zip(*shown, strict=True)))
-        return BandChoice(COLORS, numbers[0], numbers[1], told=told)
+        finding = reordering_note(list(zip(*shown, strict=True)))
+        return BandChoice(COLORS, numbers[0], numbers[1], finding=finding)
     if len(before) == len(after) == 1:
         return BandChoice(("gray",), (before[0].number,), (after[0].number,), _grey(before))
     if all(len(bands) in (3, 4) and not any(b.tells for b in bands) for bands in (before, after)):
@@ -304,7 +312,7 @@ def _display(before: Sequence[Band], after: Sequence[Band]) -> BandChoice:
             tuple(a.number for a, _ in pairs),
             tuple(b.number for _, b in pairs),
             f"{why}: the first three are taken for red, green and blue",
-            reordered(pairs),
+            reordering_note(pairs),
         )
     refuse_gray_against_color(before, after)
     raise InputError(
@@ -335,12 +343,12 @@ def _false_color(before: Sequence[Band], after: Sequence[Band]) -> BandChoice | 
         return None
     pairs = by_name(before, after)[: len(COLORS)]
     names = tuple(a.role for a, _ in pairs)
-    told = f"shown in false colour: {', '.join(names)} as red, green and blue"
+    finding = f"shown in false colour: {', '.join(names)} as red, green and blue"
     return BandChoice(
         names,
         tuple(a.number for a, _ in pairs),
         tuple(b.number for _, b in pairs),
-        told="; ".join(filter(None, (told, reordered(pairs)))),
+        finding="; ".join(filter(None, (finding, reordering_note(pairs)))),
     )
 
 
@@ -348,12 +356,12 @@ def _with_infrared(shown: BandChoice, choice: BandChoice) -> BandChoice:
     """The picture and behind it the near infrared, where a choice has it and the picture not."""
     if INFRARED in shown.names or INFRARED not in choice.names:
         return shown
-    place = choice.names.index(INFRARED)
+    position = choice.names.index(INFRARED)
     return replace(
         shown,
         names=(*shown.names, INFRARED),
-        before=(*shown.before, choice.before[place]),
-        after=(*shown.after, choice.after[place]),
+        before=(*shown.before, choice.before[position]),
+        after=(*shown.after, choice.after[position]),
     )
 
 

@@ -115,11 +115,11 @@ class _Range:
         usual = np.concatenate([np.percentile(values, _USUAL) for values in (before, after)])
         detail = min(_detail(before), _detail(after)) or max(_detail(before), _detail(after))
         farthest = float(np.abs(usual).max())
-        if _told(farthest, detail) and not _unfit(farthest, detail):
+        if _has_steps(farthest, detail) and not _unfit(farthest, detail):
             return cls(True, 0.0, 1.0)
-        origin = 0.0 if _told(farthest, detail) else _middle(both)
+        origin = 0.0 if _has_steps(farthest, detail) else _middle(both)
         farthest = float(np.abs(usual - origin).max())
-        if not _told(farthest, detail):
+        if not _has_steps(farthest, detail):
             raise InputError(
                 f"the values of the two dates lie too far apart to be compared: about "
                 f"{np.median(before):g} before, {np.median(after):g} after",
@@ -141,7 +141,7 @@ def _detail(values: NDArray[np.float64]) -> float:
     return float(high - low) or float(values.max() - values.min())
 
 
-def _told(farthest: float, detail: float) -> bool:
+def _has_steps(farthest: float, detail: float) -> bool:
     """Whether float32 has steps enough in the range, so far from zero."""
     step = farthest * float(np.finfo(np.float32).eps)
     return step * STEPS <= (detail or 1.0)

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from rasterio import DatasetReader, MemoryFile
 from scipy import ndimage
 
-from geochg.tiling.coarse import read_coarse
-from geochg.tiling.virtual import MaskTest, zero_around
+from geochg.tiling.coarse_view import read_coarse
+from geochg.tiling.virtual_raster import MaskTest, zero_around
 
 LEAST_SHARE = 0.004
 """Less of an image than this is too little to be told from dark or bright ground."""
@@ -48,7 +48,8 @@ class Collar:
         value: What it holds in every band.
         share: Share (0-1) of the image that it takes.
         shape_px: Rows and columns of the coarse view.
-        cells: Which cells of the view may hold some of it, one byte (0 or 1) each, row by row.
+        cells: One byte for each cell of the view, row by row: 1 where it may hold some of the
+            collar, else 0.
         spread: How far from the value what it holds lies, where compression made noise of it.
     """
 
@@ -78,8 +79,8 @@ class Collar:
         reach = self.spread + max(abs(self.value) * 1e-6, 0.25)
         # Noise is of whole numbers, between which the edge of a table is sharp.
         table = zero_around(self.value, reach, 0.5 if self.spread else reach)
-        place = MaskTest("1", path=cells_path, shape_px=self.shape_px)
-        return (*(MaskTest(str(band), table) for band in bands), place)
+        test = MaskTest("1", path=cells_path, shape_px=self.shape_px)
+        return (*(MaskTest(str(band), table) for band in bands), test)
 
 
 def find_collars(
@@ -98,16 +99,16 @@ def find_collars(
     if len({dataset.dtypes[band - 1] for band in bands}) > 1:
         return ()
     values = read_coarse(dataset, bands)
-    named = _named(values, known)
-    found = [
+    named = _declared_nodata(values, known)
+    collars = [
         collar
         for value in _candidates(values)
         if value not in known and (collar := _collar(values, value, named)) is not None
     ]
-    return tuple(sorted(found, key=lambda collar: -collar.share))
+    return tuple(sorted(collars, key=lambda collar: -collar.share))
 
 
-def _named(values: NDArray[Any], known: Sequence[float | None]) -> NDArray[np.bool_]:
+def _declared_nodata(values: NDArray[Any], known: Sequence[float | None]) -> NDArray[np.bool_]:
     """Which pixels of a coarse view the file calls nodata."""
     named = np.zeros(values.shape[1:], bool)
     for plane, nodata in zip(values, known, strict=True):

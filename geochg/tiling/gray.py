@@ -95,5 +95,5 @@ def _can_be_gray(bands: Sequence[Band]) -> bool:
 
 
 def count_of(bands: Sequence[Band]) -> str:
-    """How many bands there are, in words."""
+    """The number of bands, in words."""
     return "one band" if len(bands) == 1 else f"{len(bands)} bands"

@@ -20,12 +20,12 @@ from pyproj.exceptions import CRSError, ProjError
 from shapely.geometry.base import BaseGeometry
 
 from geochg.errors import InputError, OptionError
-from geochg.geometry.ground import crs_of
-from geochg.geometry.turn import Turn, moved_window
+from geochg.geometry.orientation import Turn, moved_window
+from geochg.geometry.placement import crs_of
 from geochg.records import PixelWindow
-from geochg.tiling.north import north_up
-from geochg.tiling.placement import unplaceable
-from geochg.tiling.placing import footprint, grid_center, in_crs, moved, pixel_polygon
+from geochg.tiling.footprints import footprint, grid_center, in_crs, moved_geometry, pixel_polygon
+from geochg.tiling.north_up import north_up
+from geochg.tiling.placement_checks import unplaceable
 
 _LATTICE_TOLERANCE_PX = 1e-3
 """Grids whose pixels lie within this of each other are one lattice: no resampling is needed."""
@@ -59,7 +59,7 @@ def common_grid(
         InputError: If the images do not overlap.
     """
     wanted = before if resolution is not None else _shown_by_both(before, after)
-    grid = _resampled(north_up(_reprojected(wanted, crs, resolution)), resolution)
+    grid = _resampled_grid(north_up(_reprojected_grid(wanted, crs, resolution)), resolution)
     other = before if wanted is after else after
     shared = covered_window(pixel_polygon(footprint(other), crs_of(other), grid), grid)
     if shared is None:
@@ -186,7 +186,7 @@ def _shown_by_both(before: GeoBox, after: GeoBox) -> GeoBox:
     return GeoBox((height_px, width_px), before.transform * Affine.scale(ratio), before.crs)
 
 
-def _reprojected(grid: GeoBox, crs: str | None, resolution: float | None) -> GeoBox:
+def _reprojected_grid(grid: GeoBox, crs: str | None, resolution: float | None) -> GeoBox:
     if crs is None:
         return grid
     try:
@@ -211,7 +211,7 @@ def _reprojected(grid: GeoBox, crs: str | None, resolution: float | None) -> Geo
     return GeoBox.from_bbox(outline.bounds, target, resolution=size, tight=True)
 
 
-def _resampled(grid: GeoBox, resolution: float | None) -> GeoBox:
+def _resampled_grid(grid: GeoBox, resolution: float | None) -> GeoBox:
     if resolution is None:
         return grid
     pixel_size = math.sqrt(abs(grid.transform.determinant))
@@ -233,4 +233,4 @@ def _linear(transform: Affine) -> Affine:
 def _center_pixel(grid: GeoBox) -> BaseGeometry:
     row, col = (side_px // 2 for side_px in grid.shape)
     corners = shapely.box(col, row, col + 1, row + 1)
-    return moved(corners, lambda x, y: grid.transform * (x, y))
+    return moved_geometry(corners, lambda x, y: grid.transform * (x, y))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import overload
 
-from geochg.errors import OptionError
+from geochg.options import check_tiles
 from geochg.records import PixelWindow, TileWindow
 
 MOST_TILES = 10**8
@@ -39,13 +39,7 @@ class Layout(Sequence[TileWindow]):
     overlap_px: int
 
     def __post_init__(self) -> None:
-        if self.tile_size_px <= 0:
-            raise OptionError(f"tile size {self.tile_size_px} px", "it must be above zero")
-        if not 0 <= self.overlap_px < self.tile_size_px:
-            raise OptionError(
-                f"overlap {self.overlap_px} px",
-                f"it must be at least zero and below the tile size, {self.tile_size_px} px",
-            )
+        check_tiles(self.tile_size_px, self.overlap_px)
 
     @property
     def tiles(self) -> int:
@@ -84,7 +78,7 @@ class Layout(Sequence[TileWindow]):
     def __iter__(self) -> Iterator[TileWindow]:
         return (self[index] for index in range(len(self)))
 
-    def spread(self, count: int) -> list[TileWindow]:
+    def spread_tiles(self, count: int) -> list[TileWindow]:
         """At most `count` tiles, spread evenly over the grid; the same ones every time."""
         return [self[index] for index in evenly(len(self), count)]
 

@@ -18,9 +18,8 @@ from rasterio import DatasetReader
 from rasterio.windows import Window
 from scipy import ndimage
 
-from geochg.tiling.coarse import read_coarse
+from geochg.tiling.coarse_view import read_coarse
 from geochg.tiling.collar import MOST_SHARE, Collar, holds_together, stands_out
-from geochg.tiling.lossy import lossy_codec
 
 NOISE = 8
 """Grey levels of 8 bits that noise reaches from black or white."""
@@ -52,6 +51,8 @@ _LEAST_SAMPLES = 20
 _PATCH_PX = 5
 _LEAST_DETAIL = 0.3
 """Share of its usual detail that the other date must have in a collar's place; water has less."""
+
+_ALWAYS_LOSSY = ("JPEG", "YCBCR JPEG")
 
 
 def noisy_collar(
@@ -166,16 +167,16 @@ def _patches(
     xs, ys = dataset.transform * (cols, rows)
     if dataset.crs != other.crs:
         xs, ys = (
-            np.array(each) for each in rasterio.warp.transform(dataset.crs, other.crs, xs, ys)
+            np.array(axis) for axis in rasterio.warp.transform(dataset.crs, other.crs, xs, ys)
         )
     other_cols, other_rows = ~other.transform * (xs, ys)
-    found = [
+    samples = [
         patch
         for row, col in zip(other_rows, other_cols, strict=True)
         if np.isfinite(row + col)
         and (patch := _patch(other, bands, int(row), int(col))) is not None
     ]
-    return np.array(found) if found else np.zeros((0, len(bands), 1))
+    return np.array(samples) if samples else np.zeros((0, len(bands), 1))
 
 
 def _patch(dataset: DatasetReader, bands: Sequence[int], row: int, col: int) -> NDArray[Any] | None:
@@ -186,3 +187,14 @@ def _patch(dataset: DatasetReader, bands: Sequence[int], row: int, col: int) -> 
     window = Window(col - half, row - half, _PATCH_PX, _PATCH_PX)
     values = dataset.read(list(bands), window=window, masked=True)
     return None if np.ma.is_masked(values) else values.data.reshape(len(bands), -1)
+
+
+def lossy_codec(dataset: DatasetReader) -> str:
+    """The codec, as GDAL calls it, of a raster whose values are only near those put into it.
+
+    Empty where values are kept exactly.
+    """
+    tags = dataset.tags(ns="IMAGE_STRUCTURE")
+    codec = tags.get("COMPRESSION", "").upper() or dataset.driver.upper()
+    is_lossy = tags.get("COMPRESSION_REVERSIBILITY", "").upper().startswith("LOSSY")
+    return codec if is_lossy or codec in _ALWAYS_LOSSY else ""

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from odc.geo.geobox import GeoBox
 
 from geochg.errors import InputError
-from geochg.geometry.turn import Turn
+from geochg.geometry.orientation import Turn
 from geochg.options import AnalyzeOptions
 from geochg.records import PairFacts
 from geochg.tiling.aoi import Area, cut_to_area
 from geochg.tiling.bands import BandChoice, BandPurpose, choose_bands
 from geochg.tiling.collar import Collar
-from geochg.tiling.date import DatePlan
+from geochg.tiling.date_reader import DatePlan
 from geochg.tiling.grid import common_grid, pixel_area_m2, turn_to, view_step_px
 from geochg.tiling.layout import MOST_TILES, Layout
 from geochg.tiling.pair_checks import (
@@ -24,9 +24,9 @@ from geochg.tiling.pair_checks import (
     packing_remarks,
     pixel_remarks,
     refuse,
+    refuse_types,
     source_remarks,
 )
-from geochg.tiling.pixel_types import refuse_types
 from geochg.tiling.read import ReadPlan
 from geochg.tiling.scaling import Scaling, Scalings, scalings
 from geochg.tiling.source import RasterSource, collars_of, read_source
@@ -170,7 +170,7 @@ class PlacedPair:
         refuse_types(self.before, bands.before)
         refuse_types(self.after, bands.after)
         collars = self._collars(bands, options)
-        found = (
+        remarks = (
             *pixel_remarks(self.before, self.after, collars),
             *band_remarks(bands),
             *packing_remarks(self.before, self.after, bands),
@@ -181,7 +181,7 @@ class PlacedPair:
             bands=bands,
             grid=self.grid,
             area=self.area,
-            remarks=(*self.remarks, *found),
+            remarks=(*self.remarks, *remarks),
             collars=collars,
         )
 
@@ -215,10 +215,8 @@ def place_pair(
         OptionError: If an option does not fit the pair.
     """
     paths = (os.fspath(before), os.fspath(after))
-    sources = (
-        read_source(paths[0], allow_remote=options.allow_remote),
-        read_source(paths[1], allow_remote=options.allow_remote),
-    )
+    reading = options.of_dates()
+    sources = read_source(paths[0], reading[0]), read_source(paths[1], reading[1])
     remarks = source_remarks(*sources, dates_as_given=options.dates_as_given)
     if refusing:
         refuse(remarks)

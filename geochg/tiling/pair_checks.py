@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import filecmp
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,8 @@ from odc.geo.geobox import GeoBox
 
 from geochg.errors import InputError
 from geochg.events import Notice
-from geochg.foreign_text import without_secrets
-from geochg.tiling.acquired import period_of, tells_writing
+from geochg.safety.untrusted_text import without_secrets
+from geochg.tiling.acquisition_time import period_of, tells_writing
 from geochg.tiling.bands import Band, BandChoice
 from geochg.tiling.collar import Collar
 from geochg.tiling.grid import COARSER_FROM, pixel_area_m2, pixel_m
@@ -68,11 +68,32 @@ def refuse(remarks: Iterable[Remark]) -> None:
     """Does nothing unless one of the remarks refuses the pair.
 
     Raises:
-        InputError: Then, with what it says.
+        InputError: If a remark refuses the pair, with the remark's message and hint.
     """
     for remark in remarks:
         if remark.refused:
             raise InputError(remark.message, remark.hint)
+
+
+def refuse_types(source: RasterSource, numbers: Sequence[int]) -> None:
+    """Does nothing unless a band in use holds what cannot be compared.
+
+    Args:
+        source: The raster.
+        numbers: The bands in use, from 1.
+
+    Raises:
+        InputError: If a band holds complex numbers.
+    """
+    for number in numbers:
+        dtype = source.bands[number - 1].dtype
+        if dtype.startswith("complex"):
+            raise InputError(
+                f"band {number} of {source.path} holds complex numbers ({dtype}), which have no "
+                "order to compare",
+                "make an image of their amplitude first: gdal_calc.py -A IN.tif "
+                '--calc="numpy.abs(A)" --type=Float32 --outfile=OUT.tif',
+            )
 
 
 def source_remarks(
@@ -136,12 +157,16 @@ def order_remarks(
 def identity_remarks(before: RasterSource, after: RasterSource) -> Iterator[Remark]:
     """Tells that one raster was given as both dates."""
     if not is_one_raster(before.path, after.path):
-        if told := _copies_told(before, after):
+        if copies := _copies_told(before, after):
             hint = "give the image of another date"
-            yield Remark(f"{_name(before)} and {_name(after)} {told}", hint)
+            yield Remark(f"{_name(before)} and {_name(after)} {copies}", hint)
         return
     pages = before.pages or after.pages
-    hint = f"name two of its pages: {_listed(pages)}" if pages else "give the image of another date"
+    hint = (
+        f"name two of its pages: {_listed_pages(pages)}"
+        if pages
+        else "give the image of another date"
+    )
     yield Remark(f"both dates are the same file, {_name(before)}: nothing can differ", hint)
 
 
@@ -153,7 +178,7 @@ def page_remarks(before: RasterSource, after: RasterSource) -> Iterator[Remark]:
         if source.pages:
             yield Remark(
                 f"{_name(source)} holds {len(source.pages)} pages, of which the first is used",
-                f"name another as {_listed(source.pages[1:])}",
+                f"name another as {_listed_pages(source.pages[1:])}",
             )
 
 
@@ -189,19 +214,21 @@ def overlap_remarks(before: RasterSource, after: RasterSource, grid: GeoBox) -> 
 
 def band_remarks(bands: BandChoice) -> tuple[Remark, ...]:
     """What was assumed, and what was found, of which bands go together."""
-    assumed = (Remark(bands.note),) if bands.note else ()
-    return (*assumed, *((Remark(bands.told, warning=False),) if bands.told else ()))
+    notes = (Remark(bands.note),) if bands.note else ()
+    return (*notes, *((Remark(bands.finding, warning=False),) if bands.finding else ()))
 
 
 def packing_remarks(
     before: RasterSource, after: RasterSource, bands: BandChoice
 ) -> Iterator[Remark]:
     """Tells that the two dates are packed by different scales or offsets, and are unpacked."""
-    found = packed_otherwise(before.bands_of(bands.before), after.bands_of(bands.after))
-    first = next(found, None)
+    pairs = packed_otherwise(before.bands_of(bands.before), after.bands_of(bands.after))
+    first = next(pairs, None)
     if first is None:
         return
-    text = ", ".join(_packed(*each) for each in zip((before, after), first, strict=True))
+    text = ", ".join(
+        _packing_text(*packing) for packing in zip((before, after), first, strict=True)
+    )
     text = f"values are stored by different scales: {text}; they are compared as physical values"
     missing = [s for s, b in zip((before, after), first, strict=True) if not is_packed(b)]
     if not missing:
@@ -214,7 +241,7 @@ def packing_remarks(
     )
 
 
-def _packed(source: RasterSource, band: Band) -> str:
+def _packing_text(source: RasterSource, band: Band) -> str:
     if not is_packed(band):
         return f"{_name(source)} as they are (band {band.number})"
     return f"{_name(source)} x {band.scale:g} {band.offset:+g} (band {band.number})"
@@ -248,9 +275,9 @@ def collar_remarks(
     collars: tuple[tuple[Collar, ...], tuple[Collar, ...]],
 ) -> Iterator[Remark]:
     """Tells that a part of an image is one value up to its edge, and is left out."""
-    for source, found in zip((before, after), collars, strict=True):
-        for collar in found:
-            held, way = (
+    for source, found_collars in zip((before, after), collars, strict=True):
+        for collar in found_collars:
+            held, words = (
                 ("the one value ", f"gdal_edit.py -a_nodata {collar.value:g}")
                 if not collar.spread
                 else ("noise about ", "nearblack -setmask" + " -white" * (collar.value > 0))
@@ -258,7 +285,7 @@ def collar_remarks(
             yield Remark(
                 f"{collar.share:.1%} of {_name(source)} is a collar: {held}{collar.value:g} up to "
                 "the image's edge, without a nodata value; it is left out",
-                f"declare it, as {way} does, or take it for ground with --keep-collars",
+                f"declare it, as {words} does, or take it for ground with --keep-collars",
             )
 
 
@@ -310,6 +337,6 @@ def _name(source: RasterSource) -> str:
     return without_secrets(source.path)
 
 
-def _listed(pages: tuple[str, ...]) -> str:
+def _listed_pages(pages: tuple[str, ...]) -> str:
     shown = " and ".join(pages[:2])
     return f"{shown}, ..." if len(pages) > 2 else shown

@@ -83,13 +83,13 @@ class Preparation:
         ):
             raise ValueError("the stretches are not two")
         return cls(
-            shift=None if shift is None else _measured(Shift, shift),
+            shift=None if shift is None else _measurement_of(Shift, shift),
             corrected=known["corrected"],
-            match=None if match is None else _measured(RadiometricMatch, match),
+            match=None if match is None else _measurement_of(RadiometricMatch, match),
             stretches=None
             if stretches is None
-            else (_measured(Stretch, stretches[0]), _measured(Stretch, stretches[1])),
-            centring=None if centring is None else _measured(Centring, centring),
+            else (_measurement_of(Stretch, stretches[0]), _measurement_of(Stretch, stretches[1])),
+            centring=None if centring is None else _measurement_of(Centring, centring),
         )
 
     def remarks(self) -> tuple[Remark, ...]:
@@ -103,11 +103,11 @@ class Preparation:
         """The shift found and what was done about it, rounded, as plain JSON values."""
         if self.shift is None:
             return None
-        found = {
+        facts = {
             key: round(value, 3) if isinstance(value, float) else value
             for key, value in self.shift.to_dict().items()
         }
-        return found | {"corrected": self.corrected}
+        return facts | {"corrected": self.corrected}
 
     def matching(self) -> dict[str, Any] | None:
         """The match found and whether it is applied, as plain JSON values."""
@@ -129,42 +129,44 @@ def prepare(
         align: Whether to measure a residual shift, and to correct it when it is clear.
         pixels: `display` for a model that looks at pictures.
         match: Whether to match the after values to the before values.
-        step: Told of each window that is read.
+        step: Called with each window that is read: windows read so far, and all of them.
 
     Raises:
         InputError: If a raster cannot be opened again, a sample is needed and the two dates share
             no valid pixel that can be read, or their values lie too far apart.
     """
-    found = Preparation(centring=_centring(pair))
+    preparation = Preparation(centring=_value_centring(pair))
     if align is not AlignMode.OFF:
-        with PairReader(found.plan(pair)) as reader:
+        with PairReader(preparation.plan(pair)) as reader:
             windows = list(patch_windows(pair.grid))
-            shift = measure_shift(shift_patches(reader, _watched(windows, step)))
+            shift = measure_shift(shift_patches(reader, _tell_steps(windows, step)))
         clear = shift is not None and shift.worth_correcting
         corrected = clear and align is AlignMode.AUTO
-        found = replace(found, shift=shift, corrected=corrected)
+        preparation = replace(preparation, shift=shift, corrected=corrected)
     if pixels == "values" and not match:
-        return found
-    before, after = sample_values(found.plan(pair))
+        return preparation
+    before, after = sample_values(preparation.plan(pair))
     if not before.size:
         raise nothing_valid(pair)
     if match:
-        found = replace(found, match=RadiometricMatch.from_samples(before, after))
+        preparation = replace(preparation, match=RadiometricMatch.from_samples(before, after))
     if pixels == "display":
         shown, own = map(Stretch.from_sample, (before, after), pair.dtypes)
-        matched = found.match.stretch(shown) if found.match and found.matched else own
-        found = replace(found, stretches=(shown, matched))
-    return found
+        matched = (
+            preparation.match.stretch(shown) if preparation.match and preparation.matched else own
+        )
+        preparation = replace(preparation, stretches=(shown, matched))
+    return preparation
 
 
-def _centring(pair: RasterPair) -> Centring | None:
+def _value_centring(pair: RasterPair) -> Centring | None:
     """What float32 needs taken off the values; a sample is read for types wider than it only."""
     if not is_wide(pair.dtypes):
         return None
     return Centring.from_samples(*sample_values(pair.plan(), stored=True))
 
 
-def _watched(items: Iterable[_Item], step: Step) -> Iterator[_Item]:
+def _tell_steps(items: Iterable[_Item], step: Step) -> Iterator[_Item]:
     known = list(items)
     for done, item in enumerate(known):
         step(done, len(known))
@@ -174,7 +176,7 @@ def _watched(items: Iterable[_Item], step: Step) -> Iterator[_Item]:
 _Measured = TypeVar("_Measured", Shift, RadiometricMatch, Stretch, Centring)
 
 
-def _measured(kind: type[_Measured], known: object) -> _Measured:
+def _measurement_of(kind: type[_Measured], known: object) -> _Measured:
     """A measurement from plain JSON values.
 
     Raises:

@@ -185,7 +185,7 @@ class RadiometricMatch:
         """
         if before.shape != after.shape:
             raise ValueError(f"samples of shapes {before.shape} and {after.shape} do not pair up")
-        y, x = _paired(before, after)
+        y, x = _paired_samples(before, after)
         if y.shape[1] < MIN_SAMPLE:
             bands = len(before)
             return cls((1.0,) * bands, (0.0,) * bands, (0.0,) * bands, 0.0)
@@ -238,7 +238,7 @@ class RadiometricMatch:
         return tuple((value - offset) / gain for value, gain, offset in lines)
 
 
-def _paired(
+def _paired_samples(
     before: NDArray[Any], after: NDArray[Any]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Both samples as float64, thinned, without pixels that are not finite in some band."""
@@ -283,8 +283,8 @@ def _line(
 
     A band without spread at either date tells nothing of the gain, which is then 1.
     """
-    told = (spread_x > 0) & (spread_y > 0)
-    gain = np.divide(spread_y, spread_x, out=np.ones_like(spread_x), where=told)
+    varies = (spread_x > 0) & (spread_y > 0)
+    gain = np.divide(spread_y, spread_x, out=np.ones_like(spread_x), where=varies)
     return gain, centre_y - gain * centre_x
 
 

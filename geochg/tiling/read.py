@@ -16,10 +16,10 @@ from odc.geo.geobox import GeoBox
 from rasterio.errors import RasterioError
 
 from geochg.errors import InputError
-from geochg.foreign_text import cleaned
 from geochg.records import PixelWindow, Tile, TileFailure, TileWindow
+from geochg.safety.untrusted_text import cleaned
 from geochg.tiling.aoi import Area
-from geochg.tiling.date import DatePlan, DateReader
+from geochg.tiling.date_reader import DatePlan, DateReader
 
 RUN_TILES = 4
 """Neighbouring tiles of a row that one thread reads."""
@@ -92,8 +92,8 @@ class PairReader:
         )
         valid = before_valid & after_valid
         return (
-            _blanked(before.astype(dtype), valid),
-            _blanked(after.astype(dtype), valid),
+            _blank_invalid(before.astype(dtype), valid),
+            _blank_invalid(after.astype(dtype), valid),
             valid,
         )
 
@@ -164,7 +164,7 @@ class _DateThreads:
     def submit(self, window: TileWindow) -> Future[_Read]:
         """Has a tile read by the thread of its run."""
         thread = (window.row + window.col // RUN_TILES) % len(self._pools)
-        return self._pools[thread].submit(self._read, thread, window.read)
+        return self._pools[thread].submit(self._read_window, thread, window.read)
 
     def stop(self) -> None:
         """Drops the reads that have not begun."""
@@ -178,7 +178,7 @@ class _DateThreads:
         for thread in range(len(self._pools)):
             self._forget(thread)
 
-    def _read(self, thread: int, window: PixelWindow) -> _Read:
+    def _read_window(self, thread: int, window: PixelWindow) -> _Read:
         try:
             return self._reader(thread).read_finished(window)
         except (RasterioError, OSError, InputError) as error:
@@ -217,7 +217,7 @@ def _tile(
     if plan.area is not None:
         valid &= plan.area.mask(window.read)
     _clear_off_grid(valid, window.read, plan.grid)
-    return Tile(window, _blanked(first[0], valid), _blanked(second[0], valid), valid)
+    return Tile(window, _blank_invalid(first[0], valid), _blank_invalid(second[0], valid), valid)
 
 
 def _clear_off_grid(valid: NDArray[np.bool_], window: PixelWindow, grid: GeoBox) -> None:
@@ -227,7 +227,7 @@ def _clear_off_grid(valid: NDArray[np.bool_], window: PixelWindow, grid: GeoBox)
     valid[:, max(width_px - window.col_start, 0) :] = False
 
 
-def _blanked(values: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[Any]:
+def _blank_invalid(values: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[Any]:
     """Zeroes what is not valid, in place."""
     if not valid.all():
         values[:, ~valid] = 0

@@ -90,19 +90,19 @@ def _overview(reading: _Reading, plan: ReadPlan) -> list[_Part]:
         return []
     factor = max(1.0, max(height_px, width_px) / _OVERVIEW_PX)
     shape = (math.ceil(height_px / factor), math.ceil(width_px / factor))
-    part = reading.window(PixelWindow(0, height_px, 0, width_px), shape)
+    part = reading.window(PixelWindow.whole((height_px, width_px)), shape)
     return [part] if part is not None else []
 
 
 def _chips(reading: _Reading, grid: GeoBox) -> list[_Part]:
     height_px, width_px = grid.shape
     layout = Layout(height_px, width_px, _CHIP_PX, 0)
-    chips = layout.spread(_CHIPS)
+    chips = layout.spread_tiles(_CHIPS)
     parts = [part for chip in chips if (part := reading.window(chip.core)) is not None]
     if not any(valid.any() for _, _, valid in parts):
         # The data lie between the chips; a few that have some will do.
-        found = (part for chip in layout if (part := reading.window(chip.core)) is not None)
-        parts = list(islice((part for part in found if part[2].any()), _CHIPS // 4))
+        others = (part for chip in layout if (part := reading.window(chip.core)) is not None)
+        parts = list(islice((part for part in others if part[2].any()), _CHIPS // 4))
     return parts
 
 

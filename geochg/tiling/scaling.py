@@ -55,7 +55,7 @@ def scalings(before: Sequence[Band], after: Sequence[Band]) -> Scalings:
     """
     if next(packed_otherwise(before, after), None) is None:
         return None
-    return _scaling(before), _scaling(after)
+    return _scaling_of(before), _scaling_of(after)
 
 
 def packed_otherwise(before: Sequence[Band], after: Sequence[Band]) -> Iterator[tuple[Band, Band]]:
@@ -63,12 +63,14 @@ def packed_otherwise(before: Sequence[Band], after: Sequence[Band]) -> Iterator[
     # Of a grey and a coloured date, the luminance of three bands goes with one.
     is_grey = len(before) != len(after)
     pairs = product(before, after) if is_grey else zip(before, after, strict=True)
-    for one, other in pairs:
-        scales = math.isclose(one.scale, other.scale, rel_tol=_ALIKE)
+    for band, other_band in pairs:
+        scales = math.isclose(band.scale, other_band.scale, rel_tol=_ALIKE)
         # An offset is as large as the values that it moves.
-        reach = _ALIKE * max(abs(one.scale), abs(other.scale), abs(one.offset), abs(other.offset))
-        if not scales or abs(one.offset - other.offset) > reach:
-            yield one, other
+        reach = _ALIKE * max(
+            abs(band.scale), abs(other_band.scale), abs(band.offset), abs(other_band.offset)
+        )
+        if not scales or abs(band.offset - other_band.offset) > reach:
+            yield band, other_band
 
 
 def is_packed(band: Band) -> bool:
@@ -76,5 +78,5 @@ def is_packed(band: Band) -> bool:
     return (band.scale, band.offset) != (1.0, 0.0)
 
 
-def _scaling(bands: Sequence[Band]) -> Scaling:
+def _scaling_of(bands: Sequence[Band]) -> Scaling:
     return Scaling(tuple(band.scale for band in bands), tuple(band.offset for band in bands))

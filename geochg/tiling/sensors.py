@@ -112,16 +112,16 @@ def table_for(codes: Sequence[tuple[int, Code]], origin: str) -> Mapping[str, st
     for pattern, table in _ORIGINS:
         if re.search(pattern, origin.lower()):
             return table
-    is_place = all(place == code.number for place, code in codes)
-    if is_place and not any(code.padded or code.suffix for _, code in codes):
+    is_position = all(position == code.number for position, code in codes)
+    if is_position and not any(code.padded or code.suffix for _, code in codes):
         return {}
     keys = {code.key for _, code in codes}
     if any(code.padded for _, code in codes) or keys & {"8a", "12"}:
         return SENTINEL_2
-    return _implied(keys)
+    return _implied_sensor(keys)
 
 
-def _implied(keys: set[str]) -> Mapping[str, str]:
+def _implied_sensor(keys: set[str]) -> Mapping[str, str]:
     """The sensor that numbers alone imply."""
     if ("10" in keys and not keys & {"1", "8"}) or {"10", "11"} <= keys:
         return LANDSAT_8

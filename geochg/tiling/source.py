@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,59 +14,28 @@ import numpy as np
 import rasterio
 from odc.geo.geobox import GeoBox
 from rasterio import DatasetReader
+from rasterio.enums import MaskFlags
 from rasterio.errors import RasterioError
 from rasterio.vrt import WarpedVRT
 
-from geochg.companions import container
 from geochg.errors import InputError
-from geochg.foreign_text import cleaned, printable, without_secrets
-from geochg.remote_files import is_remote, refuse_remote, refuse_remote_item
-from geochg.tiling.acquired import acquired
+from geochg.files.remote_files import is_remote, refuse_remote, refuse_remote_item
+from geochg.files.sidecars import container
+from geochg.options import DateOptions
+from geochg.safety.untrusted_text import cleaned, printable, without_secrets
+from geochg.tiling.acquisition_time import acquisition_time
 from geochg.tiling.alpha import marked_alpha, read_alpha
 from geochg.tiling.bands import Band, describe_bands
 from geochg.tiling.collar import Collar, find_collars
-from geochg.tiling.drivers import drivers_for
-from geochg.tiling.lossy import lossy_codec
-from geochg.tiling.noisy_collar import noisy_collar
-from geochg.tiling.placement import check_control_points, check_placement
-from geochg.tiling.unreadable import not_opened
-from geochg.tiling.validity import Alpha, mask_kind, validity_of
-from geochg.tiling.virtual import PALETTE, is_negative, is_palette, open_view
-
-GDAL_OPTIONS = {
-    # A bounded block cache, in bytes, keeps memory flat however large the raster; it holds the
-    # rows of blocks that overlapping tiles read twice.
-    "GDAL_CACHEMAX": 128 * 1024 * 1024,
-    # An MRF of another raster else keeps what is read of that in files beside itself.
-    "MRF_BYPASSCACHING": "YES",
-    # Masks, overviews and world files beside a raster on this machine are looked for by name;
-    # listing a folder of a million files is not worth its time. Beside one on a server nothing is
-    # looked for: see `gdal_settings`.
-    "GDAL_DISABLE_READDIR_ON_OPEN": "TRUE",
-    "VSI_CACHE": "TRUE",
-}
-
+from geochg.tiling.gdal import drivers_for, gdal_settings
+from geochg.tiling.noisy_collar import lossy_codec, noisy_collar
+from geochg.tiling.placement_checks import check_control_points, check_placement
+from geochg.tiling.unreadable_files import not_opened
+from geochg.tiling.validity import Alpha, mask_kind, nodata_of, validity_of
+from geochg.tiling.virtual_raster import PALETTE, is_negative, is_palette, open_view
 
 _NAMING_ITEMS = (("OVERVIEWS", "OVERVIEW_FILE"), ("GEOLOCATION", "X_DATASET"))
 """Metadata, by domain and name, that names further files."""
-
-_NOTHING_ENDS_SO = "{no-such-ending}"
-
-
-def gdal_settings(name: str = "", *, fetches: bool = True) -> AbstractContextManager[Any]:
-    """How GDAL reads while it lasts, in this thread; its block cache is the whole process's.
-
-    Args:
-        name: What is read; empty for all that a run reads.
-        fetches: Whether files may be fetched from other machines.
-    """
-    # Guards what a look into the files has missed: GDAL then opens no file behind an address.
-    settings = {} if fetches else {"CPL_VSIL_CURL_ALLOWED_EXTENSIONS": _NOTHING_ENDS_SO}
-    if is_remote(name):
-        # A server may answer each guess at a mask's name with a page, or with one without end.
-        settings["GDAL_DISABLE_READDIR_ON_OPEN"] = "EMPTY_DIR"
-    env: AbstractContextManager[Any] = rasterio.Env(**{**GDAL_OPTIONS, **settings})
-    return env
 
 
 @dataclass(frozen=True)
@@ -93,6 +62,7 @@ class RasterSource:
             of them was taken because none was named.
         files: Every local file behind it: containers, masks beside it, sources of a VRT.
         fetches: Whether reading it may ask another machine.
+        options: How it is read.
         lossy: The codec by which it is compressed, where that keeps no exact values; else empty.
     """
 
@@ -114,6 +84,7 @@ class RasterSource:
     files: tuple[str, ...] = ()
     fetches: bool = False
     lossy: str = ""
+    options: DateOptions = field(default_factory=DateOptions)
 
     def dtype_of(self, numbers: Sequence[int]) -> str:
         """The type that holds the values of some bands, by their numbers."""
@@ -133,43 +104,44 @@ class RasterSource:
         }
 
 
-def read_source(path: str | os.PathLike[str], *, allow_remote: bool = False) -> RasterSource:
+def read_source(path: str | os.PathLike[str], options: DateOptions | None = None) -> RasterSource:
     """Opens a raster, checks that it can be placed on the ground, and describes it.
 
     Args:
         path: Anything GDAL opens: a file, `/vsicurl/...`, `NETCDF:"a.nc":band`, ...
-        allow_remote: Whether a file on this machine may name rasters elsewhere.
+        options: How it is read; the defaults when None.
 
     Raises:
         InputError: If it cannot be opened, has no CRS or no place, has no data band, or would make
             requests that nobody asked for.
     """
-    name = os.fspath(path)
+    name, options = os.fspath(path), options or DateOptions()
+    allow_remote = options.allow_remote
     refuse_remote(name, allow=allow_remote)
     fetches = allow_remote or is_remote(name)
     with gdal_settings(name, fetches=fetches), ExitStack() as stack:
-        raw = _open(name, stack, fetches=fetches)
+        raw = _open_named(name, stack, fetches=fetches)
         for domain, item in _NAMING_ITEMS:
             refuse_remote_item(name, raw.tags(ns=domain).get(item, ""), allow=allow_remote)
         alpha = _alpha_of(name, raw)
-        seen = _seen(raw, stack)
+        seen = _view_of(raw, stack)
         bands = describe_bands(seen, None if alpha is None else alpha.number)
-        dataset = _placed(name, seen, stack)
+        dataset = _place_on_grid(name, seen, stack)
         if all(band.alpha for band in bands):
             raise InputError(f"{name} has no data band", "give a raster with image bands")
         height_px, width_px = dataset.shape
         check_placement(
             without_secrets(name), _odc_crs(dataset), dataset.transform, (height_px, width_px)
         )
-        time, tag = acquired({**raw.tags(), **raw.tags(ns="IMAGERY")})
+        time, tag = acquisition_time({**raw.tags(), **raw.tags(ns="IMAGERY")})
         return RasterSource(
             path=name,
             driver=raw.driver if dataset is seen else "GCPs, rectified",
             geobox=GeoBox(dataset.shape, dataset.transform, _odc_crs(dataset)),
             bands=bands,
             dtype=bands[0].dtype,
-            nodata=raw.nodata,
-            mask=mask_kind(raw, alpha),
+            nodata=nodata_of(raw, 1, options),
+            mask=mask_kind(raw, alpha, options),
             alpha=alpha,
             measured_alpha=0 if alpha else marked_alpha(raw) or 0,
             placed_by="transform" if dataset is seen else "gcps",
@@ -181,6 +153,7 @@ def read_source(path: str | os.PathLike[str], *, allow_remote: bool = False) -> 
             files=tuple(sorted(_local_files(name))),
             fetches=fetches,
             lossy=lossy_codec(raw),
+            options=options,
         )
 
 
@@ -204,7 +177,7 @@ def can_open(name: str, *, allow_remote: bool = False) -> bool:
     with gdal_settings(name, fetches=fetches), ExitStack() as stack:
         try:
             refuse_remote(name, allow=allow_remote)
-            _opened(name, stack, fetches=fetches)
+            _open_dataset(name, stack, fetches=fetches)
         except (InputError, RasterioError, ValueError):
             return False
         return True
@@ -226,8 +199,8 @@ def open_source(name: str) -> Iterator[DatasetReader]:
     refuse_remote(name)
     fetches = is_remote(name)
     with gdal_settings(name, fetches=fetches), ExitStack() as stack:
-        raw = _open(name, stack, fetches=fetches)
-        yield _placed(name, _seen(raw, stack), stack)
+        raw = _open_named(name, stack, fetches=fetches)
+        yield _place_on_grid(name, _view_of(raw, stack), stack)
 
 
 @contextmanager
@@ -253,21 +226,23 @@ def open_valid(
         InputError: As `read_source`.
     """
     with ExitStack() as stack:
-        raw = _open(source.path, stack, fetches=source.fetches)
-        validity = validity_of(raw, wanted, source.alpha)
+        raw = _open_named(source.path, stack, fetches=source.fetches)
+        validity = validity_of(raw, wanted, source.alpha, source.options)
         for collar in collars:
             cells = stack.enter_context(collar.raster())
             validity = (*validity, collar.tests(wanted, cells.name))
         dtype = source.dtype_of(wanted)
         plain = all(raw.dtypes[number - 1] == dtype for number in wanted) if raw.count > 1 else True
         step_px = step_px if raw.crs is not None else 1
-        changed = is_palette(raw) or is_negative(raw) or not plain
+        # What the file calls nodata is told by the alpha band only.
+        has_nodata = any(MaskFlags.nodata in flags for flags in raw.mask_flag_enums)
+        changed = is_palette(raw) or is_negative(raw) or has_nodata or not plain
         if validity or changed or marked_alpha(raw) or step_px > 1:
             view = open_view(raw, validity, dtype, wanted, step_px)
             dataset = stack.enter_context(view)
         else:
             dataset = raw
-        yield _placed(source.path, dataset, stack)
+        yield _place_on_grid(source.path, dataset, stack)
 
 
 def collars_of(
@@ -286,17 +261,17 @@ def collars_of(
     if source.mask not in ("none", "nodata"):
         return ()
     with gdal_settings(source.path, fetches=source.fetches), ExitStack() as stack:
-        raw = _open(source.path, stack, fetches=source.fetches)
-        nodata = [raw.nodatavals[number - 1] for number in wanted]
+        raw = _open_named(source.path, stack, fetches=source.fetches)
+        nodata = [nodata_of(raw, number, source.options) for number in wanted]
         try:
-            found = find_collars(raw, wanted, nodata)
+            collars = find_collars(raw, wanted, nodata)
             if source.mask == "nodata" or raw.crs is None or is_palette(raw):
-                return found
+                return collars
             noisy = noisy_collar(raw, wanted, partial(_open_again, other, stack), other_wanted)
         except RasterioError:  # the run will meet and name the tiles that cannot be read
             return ()
     # Where compression left most of it at one value, that is a part of it.
-    return found if noisy is None else (noisy, *(c for c in found if c.value != noisy.value))
+    return collars if noisy is None else (noisy, *(c for c in collars if c.value != noisy.value))
 
 
 def _open_again(source: RasterSource, stack: ExitStack) -> DatasetReader:
@@ -305,24 +280,24 @@ def _open_again(source: RasterSource, stack: ExitStack) -> DatasetReader:
     return stack.enter_context(open_source(source.path))
 
 
-def _seen(dataset: DatasetReader, stack: ExitStack) -> DatasetReader:
+def _view_of(dataset: DatasetReader, stack: ExitStack) -> DatasetReader:
     """The raster itself, or a palette image as colours, a negative as positive."""
     changed = is_palette(dataset) or is_negative(dataset)
     return stack.enter_context(open_view(dataset)) if changed else dataset
 
 
-def _placed(name: str, dataset: DatasetReader, stack: ExitStack) -> DatasetReader:
+def _place_on_grid(name: str, dataset: DatasetReader, stack: ExitStack) -> DatasetReader:
     """The raster on an affine grid with a CRS."""
     if dataset.crs is None and dataset.gcps[1] is not None:
         check_control_points(without_secrets(name), dataset.gcps[0])
         # Without a target transform GDAL fits the polynomial of the control points; with
         # one, rasterio 1.4 ignores them. So the raster is rectified first, then read.
-        dataset = _rectified(name, dataset, stack)
+        dataset = _open_rectified(name, dataset, stack)
     _check_placed(name, dataset)
     return dataset
 
 
-def _opened(name: str, stack: ExitStack, *, fetches: bool) -> DatasetReader:
+def _open_dataset(name: str, stack: ExitStack, *, fetches: bool) -> DatasetReader:
     """A raster as GDAL has it; one that may not fetch, by drivers that do not."""
     drivers = None if fetches else drivers_for(name)
     # `rasterio.open` takes one driver only.
@@ -330,9 +305,9 @@ def _opened(name: str, stack: ExitStack, *, fetches: bool) -> DatasetReader:
     return dataset
 
 
-def _open(name: str, stack: ExitStack, *, fetches: bool) -> DatasetReader:
+def _open_named(name: str, stack: ExitStack, *, fetches: bool) -> DatasetReader:
     try:
-        dataset = _opened(name, stack, fetches=fetches)
+        dataset = _open_dataset(name, stack, fetches=fetches)
     except (RasterioError, ValueError) as error:
         raise not_opened(name, error) from error
     if not dataset.count and dataset.subdatasets:
@@ -343,7 +318,7 @@ def _open(name: str, stack: ExitStack, *, fetches: bool) -> DatasetReader:
     return dataset
 
 
-def _rectified(name: str, dataset: DatasetReader, stack: ExitStack) -> DatasetReader:
+def _open_rectified(name: str, dataset: DatasetReader, stack: ExitStack) -> DatasetReader:
     """The raster on the grid that its control points place it on."""
     try:
         return stack.enter_context(
@@ -389,14 +364,14 @@ def _size_bytes(name: str) -> int | None:
 
 def _local_files(name: str, known: frozenset[str] = frozenset()) -> set[str]:
     """Every local file behind a raster; GDAL lists one level of a virtual one only."""
-    found = {name} | ({archive} if (archive := container(name)) else set())
+    names = {name} | ({archive} if (archive := container(name)) else set())
     try:
         with rasterio.open(name) as dataset:
-            found |= set(dataset.files)
+            names |= set(dataset.files)
     except (RasterioError, ValueError):  # listed as a sidecar, but no raster
         pass
-    found = {file for file in found if _size_bytes(file) is not None}
-    for file in found - known - {name}:
+    names = {file for file in names if _size_bytes(file) is not None}
+    for file in names - known - {name}:
         if file.lower().endswith(".vrt"):
-            found |= _local_files(file, known | found)
-    return found
+            names |= _local_files(file, known | names)
+    return names

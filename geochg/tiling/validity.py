@@ -20,7 +20,10 @@ import numpy as np
 from rasterio import DatasetReader
 from rasterio.enums import MaskFlags
 
-from geochg.tiling.virtual import (
+from geochg.errors import OptionError
+from geochg.options import DateOptions
+from geochg.safety.untrusted_text import without_secrets
+from geochg.tiling.virtual_raster import (
     MaskTest,
     Table,
     Validity,
@@ -55,30 +58,74 @@ class Alpha:
     opaque: float
 
 
-def mask_kind(dataset: DatasetReader, alpha: Alpha | None) -> str:
+def nodata_of(dataset: DatasetReader, number: int, options: DateOptions) -> float | None:
+    """The value that means "no measurement" in a band; None where none does.
+
+    Args:
+        dataset: The raster as it lies on disk.
+        number: The band, from 1.
+        options: How the date is read.
+
+    Raises:
+        OptionError: If a value was given by hand that the band cannot hold.
+    """
+    if options.nodata is None:
+        value: float | None = dataset.nodatavals[number - 1]
+        return value
+    for given in options.nodata:
+        if not any(_can_hold(dtype, given) for dtype in dataset.dtypes):
+            raise OptionError(
+                f"nodata {given:.15g} is no value that {without_secrets(dataset.name)} can hold: "
+                f"its bands are of {dataset.dtypes[0]}",
+                "give a value for each date, such as --nodata none,0",
+            )
+        return given if _can_hold(dataset.dtypes[number - 1], given) else None
+    return None
+
+
+def mask_kind(dataset: DatasetReader, alpha: Alpha | None, options: DateOptions) -> str:
     """Where validity comes from, in a word: `alpha`, `mask`, `nodata` or `none`."""
     if alpha is not None or is_palette(dataset):
         return "alpha"
-    flags = [set(each) for each in dataset.mask_flag_enums]
-    if any(MaskFlags.nodata in each for each in flags):
+    flags = [set(mask_flags) for mask_flags in dataset.mask_flag_enums]
+    has_nodata = any(MaskFlags.nodata in mask_flags for mask_flags in flags)
+    if bool(options.nodata) if options.nodata is not None else has_nodata:
         return "nodata"
-    masked = any(not each or each == {MaskFlags.per_dataset} for each in flags)
+    masked = any(not mask_flags or mask_flags == {MaskFlags.per_dataset} for mask_flags in flags)
     return "mask" if masked else "none"
 
 
-def validity_of(dataset: DatasetReader, wanted: Sequence[int], alpha: Alpha | None) -> Validity:
+def validity_of(
+    dataset: DatasetReader,
+    wanted: Sequence[int],
+    alpha: Alpha | None,
+    options: DateOptions | None = None,
+) -> Validity:
     """What tells which pixels of a raster are valid.
 
     Args:
         dataset: The raster as it lies on disk.
         wanted: Numbers of the bands in use, from 1.
         alpha: The alpha band; None where there is none, or where it is data.
+        options: How the date is read; the defaults when None.
+
+    Raises:
+        OptionError: As `nodata_of`.
     """
+    options = options or DateOptions()
     if is_palette(dataset):
-        opacity = MaskTest("1", palette_opacity(dataset))
+        nodata = nodata_of(dataset, 1, options)
+        is_index = nodata is not None and math.isfinite(nodata)
+        opacity = MaskTest("1", palette_opacity(dataset, nodata if is_index else None))
         return ((opacity,), *_whole_mask(dataset, (1,)))
     whole = _whole_mask(dataset, wanted)
-    groups = [*whole, *_values_beside(dataset, wanted)] if whole else _own_masks(dataset, wanted)
+    groups: list[tuple[MaskTest, ...]]
+    if options.nodata is not None:
+        groups = [*_masks_alone(dataset, wanted), *_given_values(dataset, wanted, options)]
+    elif whole:
+        groups = [*whole, *_values_beside(dataset, wanted)]
+    else:
+        groups = _own_masks(dataset, wanted)
     if alpha is not None and alpha.number not in wanted:
         half = alpha.opaque / 2
         groups.append((MaskTest(str(alpha.number), _step(half)),))
@@ -95,35 +142,79 @@ def _whole_mask(dataset: DatasetReader, wanted: Sequence[int]) -> list[tuple[Mas
 
 def _own_masks(dataset: DatasetReader, wanted: Sequence[int]) -> list[tuple[MaskTest, ...]]:
     """What each wanted band says of itself."""
-    told = {
+    tests_by_band = {
         number: _band_test(dataset, number)
         for number in wanted
         if not set(dataset.mask_flag_enums[number - 1]) & {MaskFlags.all_valid, MaskFlags.alpha}
     }
-    return _grouped(dataset, wanted, told)
+    return _grouped_tests(
+        [dataset.nodatavals[number - 1] for number in wanted], wanted, tests_by_band
+    )
 
 
 def _values_beside(dataset: DatasetReader, wanted: Sequence[int]) -> list[tuple[MaskTest, ...]]:
     """What nodata values say beside a mask of the whole raster, which hides them from GDAL."""
-    told = {}
+    tests_by_band = {}
     for number in wanted:
         nodata = dataset.nodatavals[number - 1]
         hidden = MaskFlags.nodata not in dataset.mask_flag_enums[number - 1]
         if hidden and nodata is not None and math.isfinite(nodata):
-            table = _rounded(nodata, np.dtype(dataset.dtypes[number - 1]))
-            reach = max(abs(nodata) * _ROUNDING, 1e-6)
-            told[number] = MaskTest(str(number), table or zero_around(nodata, reach))
-    return _grouped(dataset, wanted, told)
+            tests_by_band[number] = _value_test(dataset, number, nodata)
+    return _grouped_tests(
+        [dataset.nodatavals[number - 1] for number in wanted], wanted, tests_by_band
+    )
 
 
-def _grouped(
-    dataset: DatasetReader, wanted: Sequence[int], told: dict[int, MaskTest]
+def _masks_alone(dataset: DatasetReader, wanted: Sequence[int]) -> list[tuple[MaskTest, ...]]:
+    """What masks say that are made of no nodata value."""
+    groups: list[tuple[MaskTest, ...]] = []
+    for number in wanted:
+        flags = set(dataset.mask_flag_enums[number - 1])
+        if not flags & {MaskFlags.all_valid, MaskFlags.alpha, MaskFlags.nodata}:
+            groups.append((_mask_test(number),))
+            if MaskFlags.per_dataset in flags:
+                break
+    return groups
+
+
+def _given_values(
+    dataset: DatasetReader, wanted: Sequence[int], options: DateOptions
+) -> list[tuple[MaskTest, ...]]:
+    """What a value says that was given by hand; pixels that are no numbers need no test."""
+    nodata = [nodata_of(dataset, number, options) for number in wanted]
+    tests = {
+        number: _value_test(dataset, number, value)
+        for number, value in zip(wanted, nodata, strict=True)
+        if value is not None and math.isfinite(value)
+    }
+    return _grouped_tests(nodata, wanted, tests)
+
+
+def _value_test(dataset: DatasetReader, number: int, nodata: float) -> MaskTest:
+    """A test of our own for a nodata value, whatever GDAL says of the band."""
+    dtype = np.dtype(dataset.dtypes[number - 1])
+    reach = 0.25 if dtype.kind in "iu" else max(abs(nodata) * _ROUNDING, 1e-6)
+    return MaskTest(str(number), _rounding_table(nodata, dtype) or zero_around(nodata, reach))
+
+
+def _can_hold(dtype_name: str, value: float) -> bool:
+    """Whether a band of a type can have a value; text may have rounded the greatest ones."""
+    if dtype_name.startswith(("int", "uint")):
+        limits = np.iinfo(dtype_name)
+        return math.isnan(value) or (limits.min <= value <= limits.max and value == int(value))
+    if dtype_name in ("float16", "float32"):
+        greatest = float(np.finfo(dtype_name).max) * (1 + _ROUNDING)
+        return not math.isfinite(value) or abs(value) <= greatest
+    return True
+
+
+def _grouped_tests(
+    nodata: Sequence[float | None], wanted: Sequence[int], tests_by_band: dict[int, MaskTest]
 ) -> list[tuple[MaskTest, ...]]:
     """Tests of bands: all must fail where they share a value that could be measured, else any."""
-    nodata = [dataset.nodatavals[number - 1] for number in wanted]
-    if len(told) == len(wanted) and _one_measurable(nodata):
-        return [tuple(told.values())]
-    return [(test,) for test in told.values()]
+    if len(tests_by_band) == len(wanted) and _one_measurable(nodata):
+        return [tuple(tests_by_band.values())]
+    return [(test,) for test in tests_by_band.values()]
 
 
 def _one_measurable(nodata: Sequence[float | None]) -> bool:
@@ -132,7 +223,7 @@ def _one_measurable(nodata: Sequence[float | None]) -> bool:
     if first is None or math.isnan(first):
         return False
     low, high = _NEVER_MEASURED
-    return all(each == first for each in nodata) and low < first < high
+    return all(value == first for value in nodata) and low < first < high
 
 
 def _band_test(dataset: DatasetReader, number: int) -> MaskTest:
@@ -140,11 +231,11 @@ def _band_test(dataset: DatasetReader, number: int) -> MaskTest:
     nodata = dataset.nodatavals[number - 1]
     if MaskFlags.nodata not in dataset.mask_flag_enums[number - 1] or nodata is None:
         return _mask_test(number)
-    table = _rounded(nodata, np.dtype(dataset.dtypes[number - 1]))
+    table = _rounding_table(nodata, np.dtype(dataset.dtypes[number - 1]))
     return MaskTest(str(number), table) if table else MaskTest(f"mask,{number}")
 
 
-def _rounded(nodata: float, dtype: np.dtype[Any]) -> Table:
+def _rounding_table(nodata: float, dtype: np.dtype[Any]) -> Table:
     """255 but for what lies within rounding of a nodata value; empty where GDAL's test will do."""
     if not math.isfinite(nodata) or dtype.kind not in "fiu":
         return ()

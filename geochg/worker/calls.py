@@ -12,7 +12,7 @@ from threading import Lock, Thread, current_thread
 from typing import Any
 
 from geochg.errors import CancelledRunError, GeochgError
-from geochg.foreign_text import cleaned
+from geochg.safety.untrusted_text import cleaned
 from geochg.worker.messages import (
     FAILED,
     INTERNAL,
@@ -37,7 +37,7 @@ class Call:
     """A request as a method sees it.
 
     Attributes:
-        parameters: By name.
+        parameters: The parameters by name.
         cancel: Set when the request is to stop.
         tell: Sends an event: plain JSON values with a `kind`.
     """
@@ -50,7 +50,7 @@ class Call:
         """Leaves the method when the request is to stop.
 
         Raises:
-            CancelledRunError: Then.
+            CancelledRunError: If its client cancelled it.
         """
         if self.cancel.is_set():
             raise CancelledRunError("cancelled", "ask again")
@@ -73,7 +73,7 @@ class Calls:
         self._threads: set[Thread] = set()
 
     def start(self, method: Method, request: Request) -> None:
-        """Answers a request on a thread of its own; one without an id is not worth it.
+        """Answers a request on a thread of its own; a request without an id gets no answer.
 
         Raises:
             MessageError: If its id is under way, or too many are.
@@ -81,7 +81,9 @@ class Calls:
         if request.id is None:
             return
         flag = Flag()
-        thread = Thread(target=self._run, args=(method, request, request.id, flag), daemon=True)
+        thread = Thread(
+            target=self._run_call, args=(method, request, request.id, flag), daemon=True
+        )
         with self._lock:
             self._check_room(request.id)
             self._flags[request.id] = flag
@@ -89,7 +91,7 @@ class Calls:
         thread.start()
 
     def cancel(self, request: RequestId) -> bool:
-        """Asks a request to stop; whether it is under way."""
+        """Asks a request to stop, and returns whether it is under way."""
         with self._lock:
             flag = self._flags.get(request)
         if flag is not None:
@@ -102,11 +104,11 @@ class Calls:
             for flag in self._flags.values():
                 flag.set()
 
-    def ended_by(self, deadline: float) -> bool:
+    def wait_for_end(self, deadline: float) -> bool:
         """Waits for the requests under way.
 
         Args:
-            deadline: By the monotonic clock, in seconds.
+            deadline: Time of the monotonic clock, in seconds.
 
         Returns:
             Whether all have ended.
@@ -133,7 +135,7 @@ class Calls:
                 request=request,
             )
 
-    def _run(self, method: Method, request: Request, number: RequestId, flag: Flag) -> None:
+    def _run_call(self, method: Method, request: Request, number: RequestId, flag: Flag) -> None:
         def tell(event: Mapping[str, Any]) -> None:
             self._send(event_line(number, event))
 
@@ -153,13 +155,15 @@ def _answer(method: Method, call: Call, number: RequestId) -> bytes:
     try:
         return answer_line(number, method(call))
     except MessageError as error:
-        return error_line(_addressed(error, number))
+        return error_line(_with_request_id(error, number))
     except GeochgError as error:
-        return error_line(_addressed(MessageError.of(error), number))
+        return error_line(_with_request_id(MessageError.of(error), number))
     except OSError as error:
         file = f": {error.filename}" if error.filename else ""
-        told = MessageError(FAILED, f"{cleaned(error)}{file}", "make room, or look after the file")
-        return error_line(_addressed(told, number))
+        answer = MessageError(
+            FAILED, f"{cleaned(error)}{file}", "make room, or look after the file"
+        )
+        return error_line(_with_request_id(answer, number))
     # One request must not take the others down; the log has the rest.
     except Exception as error:
         traceback.print_exc(file=sys.stderr)
@@ -168,5 +172,5 @@ def _answer(method: Method, call: Call, number: RequestId) -> bytes:
         return error_line(MessageError(INTERNAL, reason, hint, request=number))
 
 
-def _addressed(error: MessageError, number: RequestId) -> MessageError:
+def _with_request_id(error: MessageError, number: RequestId) -> MessageError:
     return MessageError(error.code, error.message, error.hint, request=number, kind=error.kind)

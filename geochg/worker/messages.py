@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from geochg.errors import CancelledRunError, GeochgError
-from geochg.foreign_text import LONGEST_TEXT, cleaned
+from geochg.safety.untrusted_text import LONGEST_TEXT, cleaned
 
 NOT_JSON = -32700
 NOT_A_REQUEST = -32600
@@ -30,7 +30,7 @@ class MessageError(Exception):
         code: As JSON-RPC numbers errors; see above.
         message: What is wrong, one line.
         hint: What to do about it, one line.
-        request: Which request it answers; None when that is not known.
+        request: Id of the request that it answers; None when that is not known.
         kind: The class of the `GeochgError`, where one is behind it.
     """
 
@@ -66,7 +66,7 @@ class Request:
     Attributes:
         method: Its name.
         parameters: By name.
-        id: Which the answer carries; None when no answer is wanted.
+        id: Id that the answer carries; None when no answer is wanted.
     """
 
     method: str
@@ -88,14 +88,14 @@ def request_of(line: bytes) -> Request:
         raise MessageError(
             NOT_JSON, f"that is no JSON: {reason}", "write one JSON object a line, in UTF-8"
         ) from error
-    return _checked(value)
+    return _checked_request(value)
 
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON number")
 
 
-def _checked(value: object) -> Request:
+def _checked_request(value: object) -> Request:
     if not isinstance(value, dict):
         raise MessageError(
             NOT_A_REQUEST,
@@ -130,8 +130,8 @@ def answer_line(request: RequestId, result: Mapping[str, Any]) -> bytes:
 def error_line(error: MessageError) -> bytes:
     """An error as a line; `data` holds the hint."""
     data = {"hint": error.hint} | ({"kind": error.kind} if error.kind else {})
-    told = {"code": error.code, "message": error.message, "data": data}
-    return _line({"id": error.request, "error": told})
+    facts = {"code": error.code, "message": error.message, "data": data}
+    return _line({"id": error.request, "error": facts})
 
 
 def event_line(request: RequestId, event: Mapping[str, Any]) -> bytes:

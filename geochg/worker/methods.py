@@ -14,8 +14,11 @@ from typing import TYPE_CHECKING, Any
 from geochg import __version__
 from geochg.errors import CancelledRunError
 from geochg.events import PROTOCOL_VERSION, Event, Listener, Progress
-from geochg.tasks.quantities import rounded
+from geochg.options import AnalyzeOptions
+from geochg.records import CLASSES
+from geochg.tasks.quantities import rounded_value
 from geochg.worker.calls import Call, Method
+from geochg.worker.dialogues import OpenDialogues
 from geochg.worker.parameters import (
     PairParameters,
     check_known,
@@ -26,10 +29,9 @@ from geochg.worker.parameters import (
     text_of,
     texts_of,
 )
-from geochg.worker.talks import Talks
 
 if TYPE_CHECKING:
-    from geochg.pipeline import ChangeResult
+    from geochg.pipeline.analyze import ChangeResult
 
 _QUIET_S = 0.05
 """Least time between two reports of progress within a stage."""
@@ -39,7 +41,7 @@ _POLL_S = 0.1
 
 def methods() -> dict[str, Method]:
     """The methods by name, for one worker."""
-    turn, talks = Lock(), Talks()
+    turn, dialogues = Lock(), OpenDialogues()
     return {
         "hello": hello,
         "models": models,
@@ -47,12 +49,15 @@ def methods() -> dict[str, Method]:
         "opens": opens,
         "describe": describe,
         "analyze": lambda call: analyze(call, turn),
-        "ask": lambda call: ask(call, talks),
+        "ask": lambda call: ask(call, dialogues),
     }
 
 
 def hello(call: Call) -> Mapping[str, Any]:
-    """Who this is: versions and models. What a client says of itself is not needed."""
+    """Who this is: versions, models, classes and the options that other methods take.
+
+    What a client says of itself is not needed.
+    """
     return {
         "protocol": PROTOCOL_VERSION,
         "geochg": __version__,
@@ -60,6 +65,8 @@ def hello(call: Call) -> Mapping[str, Any]:
         "executable": sys.executable,
         "platform": platform.platform(),
         "pid": os.getpid(),
+        "classes": list(CLASSES),
+        "options": [spec.to_dict() for spec in AnalyzeOptions.specs()],
         **_models(),
     }
 
@@ -83,7 +90,7 @@ def opens(call: Call) -> Mapping[str, Any]:
     check_known(call.parameters, ("rasters", "allow_remote"))
     names = texts_of(call.parameters, "rasters")
     allow_remote = flag_of(call.parameters, "allow_remote")
-    from geochg.describe import can_open
+    from geochg.pipeline.describe import can_open
 
     opened = []
     for name in names:
@@ -95,7 +102,7 @@ def opens(call: Call) -> Mapping[str, Any]:
 def describe(call: Call) -> Mapping[str, Any]:
     """What a pair is."""
     pair = PairParameters.of(call.parameters)
-    from geochg.describe import describe as described
+    from geochg.pipeline.describe import describe as described
 
     facts = described(pair.before, pair.after, pair.options, cancel=call.cancel).to_dict()
     call.stop_if_cancelled()
@@ -106,7 +113,7 @@ def analyze(call: Call, turn: Lock) -> Mapping[str, Any]:
     """Maps what changed; one run at a time, because two would only share what one can use."""
     pair = PairParameters.of(call.parameters, "outputs")
     outputs = outputs_of(call.parameters)
-    from geochg.pipeline import analyze as run
+    from geochg.pipeline.analyze import analyze as run
 
     while not turn.acquire(timeout=_POLL_S):
         call.stop_if_cancelled()
@@ -121,24 +128,24 @@ def analyze(call: Call, turn: Lock) -> Mapping[str, Any]:
         )
     finally:
         turn.release()
-    return _found(result)
+    return _result_values(result)
 
 
-def ask(call: Call, talks: Talks) -> Mapping[str, Any]:
+def ask(call: Call, dialogues: OpenDialogues) -> Mapping[str, Any]:
     """Answers a question about a place, piece by piece."""
     given = call.parameters
     pair = PairParameters.of(given, "question", "at", "exchanges")
     question, at = text_of(given, "question"), point_of(given, "at")
-    said = exchanges_of(given, "exchanges")
-    from geochg.dialogue import open_dialogue
+    exchanges = exchanges_of(given, "exchanges")
+    from geochg.pipeline.dialogue import open_dialogue
     from geochg.records import Exchange
 
     pieces: list[str] = []
-    with talks.dialogue(
+    with dialogues.dialogue(
         pair, at, lambda: open_dialogue(pair.before, pair.after, pair.options, at=at)
     ) as dialogue:
         # The client keeps the talk: it outlives this process.
-        dialogue.exchanges[:] = [Exchange(*each) for each in said]
+        dialogue.exchanges[:] = [Exchange(*texts) for texts in exchanges]
         call.stop_if_cancelled()
         for piece in dialogue.ask(question):
             if call.cancel.is_set():
@@ -156,20 +163,20 @@ def _models() -> dict[str, Any]:
 
 def _listener(call: Call) -> Listener:
     """Passes events on, and of progress within a stage no more than anyone can see."""
-    told: dict[str, float] = {}
+    told_s: dict[str, float] = {}
 
     def listen(event: Event) -> None:
         if isinstance(event, Progress):
             now = time.monotonic()
-            if event.done < event.total and now - told.get(event.stage, -1.0) < _QUIET_S:
+            if event.done < event.total and now - told_s.get(event.stage, -1.0) < _QUIET_S:
                 return
-            told[event.stage] = now
+            told_s[event.stage] = now
         call.tell(event.to_dict())
 
     return listen
 
 
-def _found(result: ChangeResult) -> dict[str, Any]:
+def _result_values(result: ChangeResult) -> dict[str, Any]:
     frame = result.features
     kinds = Counter(zip(frame["class"], frame["change"], strict=True))
     outputs = result.outputs
@@ -178,7 +185,7 @@ def _found(result: ChangeResult) -> dict[str, Any]:
         "outputs": paths,
         "features": {
             "count": len(frame),
-            "area_m2": rounded(float(frame["area_m2"].sum()), 1),
+            "area_m2": rounded_value(float(frame["area_m2"].sum()), 1),
             "kinds": [
                 {"class": name, "change": change, "count": count}
                 for (name, change), count in sorted(kinds.items())

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from geochg.options import AnalyzeOptions
-from geochg.outputs import Outputs
+from geochg.pipeline.outputs import Outputs
 from geochg.worker.messages import WRONG_PARAMETERS, MessageError
 
 _PAIR = ("before", "after", "options")
@@ -56,7 +56,7 @@ def check_known(given: Mapping[str, Any], known: tuple[str, ...]) -> None:
     """Refuses parameters that a method does not know.
 
     Raises:
-        MessageError: Then.
+        MessageError: If there is one.
     """
     if unknown := sorted(set(given) - set(known)):
         raise MessageError(

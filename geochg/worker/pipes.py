@@ -25,7 +25,7 @@ class Pipes(NamedTuple):
     outbox: BinaryIO
 
 
-def claimed_pipes() -> Pipes:
+def claim_pipes() -> Pipes:
     """Takes stdin and stdout for messages.
 
     Whatever else this process or a C library in it reads or prints meets an empty stdin and
@@ -94,7 +94,7 @@ class Outbox:
             self._changed.wait_for(
                 lambda: not self._is_open or self._waiting_bytes <= ROOM_BYTES,
             )
-            self._put(line)
+            self._enqueue(line)
 
     def send_at_once(self, line: bytes) -> bool:
         """Sends a line without ever waiting.
@@ -106,14 +106,14 @@ class Outbox:
         with self._changed:
             has_room = self._waiting_bytes <= 2 * ROOM_BYTES
             if has_room:
-                self._put(line)
+                self._enqueue(line)
             return has_room
 
-    def emptied_by(self, deadline: float) -> bool:
+    def wait_until_empty(self, deadline: float) -> bool:
         """Waits until all lines are written.
 
         Args:
-            deadline: By the monotonic clock, in seconds.
+            deadline: Time of the monotonic clock, in seconds.
 
         Returns:
             Whether they are, or nobody listens.
@@ -124,7 +124,7 @@ class Outbox:
                 timeout=max(0.0, deadline - time.monotonic()),
             )
 
-    def _put(self, line: bytes) -> None:
+    def _enqueue(self, line: bytes) -> None:
         if self._is_open:
             self._waiting.append(line)
             self._waiting_bytes += len(line)

@@ -7,7 +7,7 @@ import time
 import traceback
 from collections.abc import Mapping
 
-from geochg.foreign_text import cleaned
+from geochg.safety.untrusted_text import cleaned
 from geochg.worker.calls import Calls, Method
 from geochg.worker.messages import (
     INTERNAL,
@@ -21,16 +21,16 @@ from geochg.worker.messages import (
     request_of,
 )
 from geochg.worker.methods import methods
-from geochg.worker.pipes import LONGEST_LINE_BYTES, Outbox, Pipes, claimed_pipes, lines_of
+from geochg.worker.pipes import LONGEST_LINE_BYTES, Outbox, Pipes, claim_pipes, lines_of
 
 GRACE_S = 3.0
 """Time that what is under way has to stop, and its answers to be read, when stdin has ended."""
 
 LAST_WORD_S = 0.5
-"""Of that, what is left for the answers alone."""
+"""Part of the grace period that is left for the answers alone."""
 
 _OF_REQUESTS = (NO_SUCH_METHOD, WRONG_PARAMETERS)
-"""Errors of what is a request in all else."""
+"""Codes of errors in messages that are requests otherwise."""
 
 
 def serve_process() -> None:
@@ -39,7 +39,7 @@ def serve_process() -> None:
     A request that does not stop in time, and an answer that nobody reads, are left where they
     are: journals survive that.
     """
-    pipes = claimed_pipes()
+    pipes = claim_pipes()
     is_done = serve(pipes)
     if not is_done:
         os._exit(0)
@@ -57,21 +57,21 @@ def serve(pipes: Pipes) -> bool:
     known = methods()
     try:
         for line in lines_of(pipes.inbox):
-            told = _taken(line, known, calls)
+            answer = _handle_line(line, known, calls)
             # Who fills the outbox without reading a line of it is not there any more. Nothing is
             # said of it: stderr may be as full.
-            if told is not None and not outbox.send_at_once(told):
+            if answer is not None and not outbox.send_at_once(answer):
                 break
     # A read that fails, or Ctrl-C in a terminal: nobody will ask any more.
     except (OSError, KeyboardInterrupt):
         pass
     calls.cancel_all()
     deadline = time.monotonic() + GRACE_S
-    return calls.ended_by(deadline - LAST_WORD_S) and outbox.emptied_by(deadline)
+    return calls.wait_for_end(deadline - LAST_WORD_S) and outbox.wait_until_empty(deadline)
 
 
-def _taken(line: bytes | None, known: Mapping[str, Method], calls: Calls) -> bytes | None:
-    """What to say at once to a message; None when it is answered later, or never."""
+def _handle_line(line: bytes | None, known: Mapping[str, Method], calls: Calls) -> bytes | None:
+    """The line that answers a message at once; None when it is answered later, or never."""
     try:
         if line is None:
             raise MessageError(
@@ -81,7 +81,7 @@ def _taken(line: bytes | None, known: Mapping[str, Method], calls: Calls) -> byt
             )
         request = request_of(line)
         if request.method == "cancel":
-            return _cancelled(request, calls)
+            return _cancel_call(request, calls)
         if request.method not in known:
             names = ", ".join(sorted([*known, "cancel"]))
             raise MessageError(
@@ -103,7 +103,7 @@ def _taken(line: bytes | None, known: Mapping[str, Method], calls: Calls) -> byt
     return None
 
 
-def _cancelled(request: Request, calls: Calls) -> bytes | None:
+def _cancel_call(request: Request, calls: Calls) -> bytes | None:
     wanted = request.parameters.get("id")
     if isinstance(wanted, bool) or not isinstance(wanted, str | int):
         raise MessageError(

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from geochg.companions import DATABASE_SUFFIXES, companions
 from geochg.errors import InputError, OptionError
+from geochg.files.sidecars import DATABASE_SUFFIXES, companions
 from geochg.writers.geopackage import check_layer, check_layer_name, is_geopackage
 from geochg.writers.recognition import is_ours
 
@@ -21,8 +21,8 @@ class Output(NamedTuple):
     """A file that is to be written.
 
     Attributes:
-        path: Where.
-        suffixes: Those that its writer knows, such as `.gpkg`, lower case.
+        path: The file.
+        suffixes: Suffixes that its writer knows, such as `.gpkg`, lower case.
         layer: The layer that is written, of a GeoPackage that may hold others; empty where the
             file is written as a whole.
     """
@@ -61,17 +61,17 @@ def check_outputs(
             raise InputError(
                 f"the output {output.path} is one of the inputs", "choose another output file"
             )
-        for other in outputs[:index]:
-            _check_apart(output, other)
+        for other_path in outputs[:index]:
+            _check_apart(output, other_path)
         check_existing(output, overwrite=overwrite)
 
 
 def _check_suffix(output: Output) -> None:
     suffix = output.path.suffix.lower()
     if suffix not in output.suffixes:
-        what = f"the suffix {suffix!r}" if suffix else "a name without a suffix"
+        ending = f"the suffix {suffix!r}" if suffix else "a name without a suffix"
         raise OptionError(
-            f"cannot tell the format of {output.path} from {what}",
+            f"cannot tell the format of {output.path} from {ending}",
             f"known suffixes: {', '.join(output.suffixes)}",
         )
     if output.is_layer:
@@ -98,14 +98,16 @@ def _check_place(path: Path) -> None:
         ) from error
 
 
-def _check_apart(output: Output, other: Output) -> None:
-    if not _is_same(output.path, other.path):
+def _check_apart(output: Output, other_path: Output) -> None:
+    if not _is_same(output.path, other_path.path):
         return
-    if not (output.is_layer and other.is_layer) or not _has_same_name(output.path, other.path):
+    if not (output.is_layer and other_path.is_layer) or not _has_same_name(
+        output.path, other_path.path
+    ):
         raise InputError(
             f"the output {output.path} is asked for twice", "give each output its own file"
         )
-    if output.layer.lower() == other.layer.lower():
+    if output.layer.lower() == other_path.layer.lower():
         raise OptionError(
             f"the layer {output.layer!r} of {output.path} is asked for twice",
             "choose another --layer, or give each output its own file",
@@ -128,7 +130,9 @@ def check_existing(output: Output, *, overwrite: bool) -> None:
             _check_no_orphans(path, overwrite=overwrite)
             return
         if not path.is_file():
-            raise InputError(f"the output {path} is no file", "choose another output file")
+            raise InputError(
+                f"the output {path} is not a regular file", "choose another output file"
+            )
         if not os.access(path, os.W_OK):
             raise InputError(
                 f"the output {path} is read-only", "make it writable, or choose another file"
@@ -147,13 +151,13 @@ def check_existing(output: Output, *, overwrite: bool) -> None:
 def _check_no_orphans(path: Path, *, overwrite: bool) -> None:
     """Refuses a place beside which lies what would be taken for a part of the new file."""
     for companion in companions(path.resolve(), path.suffix):
-        told = f"{companion} would be taken for a part of the output {path}"
+        problem = f"{companion} would be taken for a part of the output {path}"
         if companion.name.endswith(DATABASE_SUFFIXES):
             raise InputError(
-                told, "close QGIS and other programs that have it open, or choose another output"
+                problem, "close QGIS and other programs that have it open, or choose another output"
             )
         if not overwrite:
-            raise InputError(told, "remove it, choose another output, or add --overwrite")
+            raise InputError(problem, "remove it, choose another output, or add --overwrite")
 
 
 def _is_there(path: Path) -> bool:
@@ -163,13 +167,13 @@ def _is_there(path: Path) -> bool:
         return False
 
 
-def _is_same(one: Path, other: Path) -> bool:
+def _is_same(path: Path, other_path: Path) -> bool:
     """Whether two paths lead to one file, which need not exist."""
-    if one.exists() and other.exists():
-        return one.samefile(other)
-    return os.path.normcase(one.resolve()) == os.path.normcase(other.resolve())
+    if path.exists() and other_path.exists():
+        return path.samefile(other_path)
+    return os.path.normcase(path.resolve()) == os.path.normcase(other_path.resolve())
 
 
-def _has_same_name(one: Path, other: Path) -> bool:
+def _has_same_name(path: Path, other_path: Path) -> bool:
     """Whether two paths that lead to one file name it alike, so that it is meant."""
-    return os.path.normcase(one.name) == os.path.normcase(other.name)
+    return os.path.normcase(path.name) == os.path.normcase(other_path.name)

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from geochg.databases import has_locks, open_database
 from geochg.errors import InputError, OptionError, RunError
+from geochg.files.sqlite import has_locks, open_database
 from geochg.writers.layer_copy import BESIDE, put_layer, table_names
 from geochg.writers.recognition import METADATA_KEY
 
@@ -29,14 +29,17 @@ def check_layer_name(name: str) -> None:
     """Refuses what cannot be the name of a layer.
 
     Raises:
-        OptionError: If it is so.
+        OptionError: If it cannot.
     """
     if not name.strip() or name != name.strip() or len(name) > _MOST_LETTERS:
         raise OptionError(
-            f"layer {name[:40]!r} is no name", f"write one of at most {_MOST_LETTERS} letters"
+            f"{name[:40]!r} cannot be the name of a layer",
+            f"write one of 1 to {_MOST_LETTERS} characters without blanks around it",
         )
     if not name.isprintable() or '"' in name:
-        raise OptionError(f"layer {name!r} has letters that no name takes", "write plain letters")
+        raise OptionError(
+            f"the layer name {name!r} holds quotes or control characters", "write a plain name"
+        )
     if name.lower().startswith(_RESERVED):
         raise OptionError(
             f"layer {name!r} is a name that GeoPackage keeps for itself", "choose another --layer"

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from geochg.geometry.ground import crs_of
+from geochg.geometry.placement import crs_of
 from geochg.records import PixelWindow
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ def _write_draft(
         draft.set_band_description(1, "probability of change")
         draft.update_tags(geochg=json.dumps(dict(metadata), ensure_ascii=False, allow_nan=False))
         for window, heat in blocks:
-            place = Window(window.col_start, window.row_start, window.width_px, window.height_px)
-            draft.write(heat, 1, window=place)
+            target = Window(window.col_start, window.row_start, window.width_px, window.height_px)
+            draft.write(heat, 1, window=target)
             written_px += np.bincount(heat.ravel(), minlength=256)
     return written_px

@@ -151,14 +151,16 @@ def _put_reference_system(database: sqlite3.Connection, made: str, layer: str) -
     )
     row = dict(zip(columns, values, strict=True))
     is_coded = str(row["organization"]).upper() != "NONE"
-    told = ("organization", "organization_coordsys_id") if is_coded else ("definition", "srs_name")
-    found = database.execute(
+    identifying = ("organization", "organization_coordsys_id")
+    if not is_coded:
+        identifying = ("definition", "srs_name")
+    known = database.execute(
         "SELECT srs_id FROM main.gpkg_spatial_ref_sys WHERE "
-        + " AND ".join(f"upper({name}) = upper(?)" for name in told),
-        [row[name] for name in told],
+        + " AND ".join(f"upper({name}) = upper(?)" for name in identifying),
+        [row[name] for name in identifying],
     ).fetchone()
-    if found is not None:
-        return int(found[0])
+    if known is not None:
+        return int(known[0])
     taken = {number for (number,) in database.execute("SELECT srs_id FROM gpkg_spatial_ref_sys")}
     row["srs_id"] = own_id if own_id not in taken else max(100_000, *taken) + 1
     for name in _columns(database, "main", "gpkg_spatial_ref_sys"):
@@ -193,14 +195,14 @@ def _place(database: sqlite3.Connection, layer: str, srs_id: int) -> None:
     ((column,),) = database.execute(
         "SELECT column_name FROM main.gpkg_geometry_columns WHERE table_name = ?", (layer,)
     )
-    database.create_function("geochg_placed", 1, lambda blob: _placed(blob, srs_id))
+    database.create_function("geochg_placed", 1, lambda blob: _with_srs_id(blob, srs_id))
     database.execute(
         f"UPDATE main.{_q(layer)} SET {_q(column)} = geochg_placed({_q(column)})"
         f" WHERE {_q(column)} IS NOT NULL"
     )
 
 
-def _placed(blob: bytes, srs_id: int) -> bytes:
+def _with_srs_id(blob: bytes, srs_id: int) -> bytes:
     """A geometry with another number of its CRS, four bytes in the order that its flags tell."""
     order = "little" if blob[3] & 1 else "big"
     return blob[:4] + srs_id.to_bytes(4, order, signed=True) + blob[8:]  # type: ignore[arg-type]

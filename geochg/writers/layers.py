@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geochg.errors import OptionError
-from geochg.foreign_text import printable
 from geochg.geometry.geodesy import map_polygons
+from geochg.safety.untrusted_text import printable
 from geochg.writers.recognition import METADATA_KEY
 
 if TYPE_CHECKING:
@@ -87,7 +87,9 @@ def _geoparquet(frame: GeoDataFrame, metadata: Mapping[str, Any], layer: str) ->
     # A column of nothing but empty lists, or of nothing at all, has lost what its lists hold.
     lists = _list_columns(frame)
     text_list = pa.list_(pa.string())
-    fields = [each.with_type(text_list) if each.name in lists else each for each in table.schema]
+    fields = [
+        field.with_type(text_list) if field.name in lists else field for field in table.schema
+    ]
     kept = {b"geo": table.schema.metadata[b"geo"], METADATA_KEY.encode(): _json(metadata).encode()}
     pq.write_table(table.cast(pa.schema(fields, metadata=kept)), final, compression="zstd")
     return final.getvalue()

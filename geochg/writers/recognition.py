@@ -39,8 +39,8 @@ def is_ours(path: Path) -> bool:
 def _has_geojson_mark(path: Path) -> bool:
     """Whether the collection has a member `geochg` before its features, as we write it."""
     text, decoder = _head(path), json.JSONDecoder()
-    place = re.compile(r"\s*\{").match(text)
-    at = place.end() if place else len(text)
+    opening = re.compile(r"\s*\{").match(text)
+    at = opening.end() if opening else len(text)
     try:
         while match := re.compile(r'\s*,?\s*("(?:[^"\\]|\\.)*")\s*:\s*').match(text, at):
             name = json.loads(match[1])
@@ -72,11 +72,11 @@ def _has_flatgeobuf_mark(path: Path) -> bool:
     from pyogrio.errors import DataLayerError, DataSourceError
 
     try:
-        found = pyogrio.read_info(path)["layer_metadata"]
+        metadata = pyogrio.read_info(path)["layer_metadata"]
     # An IndexError: a damaged file opens, and holds no layer.
     except (DataSourceError, DataLayerError, IndexError):
         return False
-    return METADATA_KEY in (found or {})
+    return METADATA_KEY in (metadata or {})
 
 
 def _has_parquet_mark(path: Path) -> bool:
@@ -84,10 +84,10 @@ def _has_parquet_mark(path: Path) -> bool:
     import pyarrow.parquet
 
     try:
-        found = pyarrow.parquet.read_schema(path).metadata
+        metadata = pyarrow.parquet.read_schema(path).metadata
     except pyarrow.ArrowException:
         return False
-    return METADATA_KEY.encode() in (found or {})
+    return METADATA_KEY.encode() in (metadata or {})
 
 
 def _has_raster_mark(path: Path) -> bool:

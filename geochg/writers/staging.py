@@ -13,9 +13,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from geochg.companions import companions
-from geochg.databases import has_locks
 from geochg.errors import RunError
+from geochg.files.sidecars import companions
+from geochg.files.sqlite import has_locks
 from geochg.writers.checks import Output, check_existing
 from geochg.writers.geopackage import LayerChange, is_geopackage
 
@@ -80,14 +80,14 @@ class Staging:
             RunError: If the folder takes no file, or if writing, inside the block, fails with an
                 `OSError`.
         """
-        place = target.resolve()
+        resolved = target.resolve()
         with _failures_named(target):
-            folder = _make_aside(place, self._folders)
+            folder = _make_aside(resolved, self._folders)
             self._folders.append(folder)
             # A link may have another suffix than the file it leads to; writers go by that of the
             # link.
             staged = folder / target.name
-            self._staged.setdefault(place, []).append(_Staged(staged, Output(target, (), layer)))
+            self._staged.setdefault(resolved, []).append(_Staged(staged, Output(target, (), layer)))
             yield staged
 
     def commit(self) -> None:
@@ -97,19 +97,19 @@ class Staging:
             InputError: If what lies there now may not be replaced.
             RunError: If a file cannot be moved; then none is, and what was there before stays.
         """
-        for place, staged in self._staged.items():
-            if not place.is_dir():
+        for target, staged in self._staged.items():
+            if not target.is_dir():
                 check_existing(staged[0].output, overwrite=self._overwrite)
         undo: list[Callable[[], object]] = []
         try:
             changes: list[LayerChange] = []
-            for place, staged in self._staged.items():
-                if (change := _layer_change(place, staged)) is not None:
+            for target, staged in self._staged.items():
+                if (change := _layer_change(target, staged)) is not None:
                     changes.append(change)
                     undo.append(change.close)
                     continue
-                with _failures_named(place):
-                    _replace(place, staged[0], undo)
+                with _failures_named(target):
+                    _replace(target, staged[0], undo)
             for change in changes:
                 change.commit()
         except BaseException:
@@ -119,21 +119,39 @@ class Staging:
         self._staged.clear()
 
 
-def _layer_change(place: Path, staged: list[_Staged]) -> LayerChange | None:
+def write_output(target: Path, write: Callable[[Path], object], *, overwrite: bool = False) -> None:
+    """Writes one output, whole or not at all.
+
+    Args:
+        target: The output, a file or a folder.
+        write: Writes it at the path that it is given.
+        overwrite: Whether what geochg did not write may be replaced.
+
+    Raises:
+        InputError: If what lies there may not be replaced.
+        RunError: If it cannot be written.
+    """
+    with Staging(overwrite=overwrite) as staging:
+        with staging.write(target) as path:
+            write(path)
+        staging.commit()
+
+
+def _layer_change(target: Path, staged: list[_Staged]) -> LayerChange | None:
     """What puts layers into the GeoPackage in its place; None where a file is to be moved there.
 
     Where there is no GeoPackage yet, or it cannot be locked, the first staged file gets all layers.
     """
     if not staged[0].output.is_layer:
         return None
-    layers = {each.output.layer: each.path for each in staged}
+    layers = {staged_file.output.layer: staged_file.path for staged_file in staged}
     whole = staged[0].path
-    with _failures_named(place):
-        if place.exists() and place.stat().st_size and is_geopackage(place):
-            if has_locks(place.parent):
-                return LayerChange(place, layers)
+    with _failures_named(target):
+        if target.exists() and target.stat().st_size and is_geopackage(target):
+            if has_locks(target.parent):
+                return LayerChange(target, layers)
             layers[staged[0].output.layer] = whole.replace(whole.with_name("first.gpkg"))
-            shutil.copyfile(place, whole)
+            shutil.copyfile(target, whole)
         else:
             del layers[staged[0].output.layer]
     if layers:
@@ -141,57 +159,57 @@ def _layer_change(place: Path, staged: list[_Staged]) -> LayerChange | None:
     return None
 
 
-def _make_aside(place: Path, ours: list[Path]) -> Path:
-    """Makes a hidden folder beside a place; its name is short, since that of the place may not be.
+def _make_aside(target: Path, folders_in_use: list[Path]) -> Path:
+    """Makes a hidden folder beside an output; its name is short where that of the output is long.
 
     Args:
-        place: Where the output is to be.
-        ours: Folders that are in use.
+        target: The output.
+        folders_in_use: Folders that this process made and still writes in.
     """
-    folder = place.with_name(f".geochg-{zlib.crc32(os.fsencode(place.name)):08x}")
-    if folder not in ours and (folder / MARK).is_file():
+    folder = target.with_name(f".geochg-{zlib.crc32(os.fsencode(target.name)):08x}")
+    if folder not in folders_in_use and (folder / MARK).is_file():
         # A run that was killed while writing left its own behind.
         shutil.rmtree(folder, ignore_errors=True)
     try:
         folder.mkdir()
     except FileExistsError:
-        folder = Path(tempfile.mkdtemp(prefix=".geochg-", dir=place.parent))
+        folder = Path(tempfile.mkdtemp(prefix=".geochg-", dir=target.parent))
     (folder / MARK).touch()
     return folder
 
 
-def _replace(place: Path, staged: _Staged, undo: list[Callable[[], object]]) -> None:
+def _replace(target: Path, staged: _Staged, undo: list[Callable[[], object]]) -> None:
     """Moves a staged file to its place; `undo` learns how to take that back."""
     aside = staged.path.parent
     former = aside / "former"
-    if place.exists():
-        _keep(place, former)
-        undo.append(lambda: os.replace(former, place))
-        _copy_owner(place, staged.path)
+    if target.exists():
+        _keep(target, former)
+        undo.append(lambda: os.replace(former, target))
+        _copy_owner(target, staged.path)
     else:
-        undo.append(lambda: place.unlink(missing_ok=True))
+        undo.append(lambda: target.unlink(missing_ok=True))
     # Statistics and masks of the former file would be taken for those of the new one.
-    for number, companion in enumerate(companions(place, staged.output.path.suffix)):
+    for number, companion in enumerate(companions(target, staged.output.path.suffix)):
         kept = aside / f"companion{number}"
         os.replace(companion, kept)
         undo.append(partial(os.replace, kept, companion))
-    os.replace(staged.path, place)
+    os.replace(staged.path, target)
 
 
-def _keep(place: Path, former: Path) -> None:
+def _keep(target: Path, former: Path) -> None:
     """Keeps a file under a second name; by a link, so that it never leaves its place."""
     try:
-        former.hardlink_to(place)
+        former.hardlink_to(target)
     except OSError:
         # File systems without links (FAT, some network shares).
-        shutil.copy2(place, former)
+        shutil.copy2(target, former)
 
 
-def _copy_owner(place: Path, staged: Path) -> None:
+def _copy_owner(target: Path, staged: Path) -> None:
     """Gives a file the permissions of the one it replaces, and its owner where that is allowed."""
-    if place.is_dir():
+    if target.is_dir():
         return
-    former = place.stat()
+    former = target.stat()
     if hasattr(os, "chown"):
         with suppress(OSError):  # only root gives files away; their group may still be kept
             os.chown(staged, -1, former.st_gid)
@@ -199,7 +217,7 @@ def _copy_owner(place: Path, staged: Path) -> None:
             os.chown(staged, former.st_uid, -1)
     with suppress(OSError):
         # After the owner: changing that takes set-user-id bits away.
-        shutil.copymode(place, staged)
+        shutil.copymode(target, staged)
 
 
 @contextmanager

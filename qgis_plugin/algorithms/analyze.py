@@ -8,7 +8,6 @@ from typing import Any
 
 from qgis.core import (
     QgsMapLayer,
-    QgsProcessing,
     QgsProcessingContext,
     QgsProcessingFeedback,
     QgsProcessingLayerPostProcessorInterface,
@@ -18,38 +17,27 @@ from qgis.core import (
     QgsProcessingParameterEnum,
     QgsProcessingParameterNumber,
     QgsProcessingParameterRasterDestination,
-    QgsProcessingParameterVectorDestination,
     QgsVectorLayer,
 )
 
-from geochg_qgis.algorithms.base import RunAlgorithm, helped
-from geochg_qgis.algorithms.destinations import Destination
+from geochg_qgis.algorithms.base import OUTPUT, RunAlgorithm, documented_parameter, layer_parameter
+from geochg_qgis.i18n import tr
 from geochg_qgis.layers.style import apply_style
-from geochg_qgis.words import tr
 
 MIN_AREA, MIN_CONFIDENCE, SENSITIVITY = "MIN_AREA", "MIN_CONFIDENCE", "SENSITIVITY"
 SENSITIVITIES = ("normal", "low", "high")
-OUTPUT, HEATMAP, COUNT, AREA = "OUTPUT", "HEATMAP", "COUNT", "AREA_M2"
-
-
-CHANGES_LAYER = "changes"
-"""The layer's name in a GeoPackage, where the user gives none."""
+HEATMAP, COUNT, AREA = "HEATMAP", "COUNT", "AREA_M2"
 
 
 class AnalyzeAlgorithm(RunAlgorithm):
-    """Maps what changed."""
+    """Maps what changed between the images of a pair."""
 
-    _place: Destination | None = None
+    algorithm_name = "analyze"
+    file_key, layer_option, default_layer = "features", "layer", "changes"
+    _heatmap = ""
 
-    def _destination(self, given: dict[str, Any], context: QgsProcessingContext) -> Destination:
-        return Destination.of(self.parameterAsOutputLayer(given, OUTPUT, context))
-
-    def name(self) -> str:
-        """Behind the provider's."""
-        return "analyze"
-
-    def words(self) -> tuple[str, str]:
-        """What it is called, and what it does."""
+    def title_and_help(self) -> tuple[str, str]:
+        """Title and help of the algorithm."""
         return tr("Map what changed between two images"), tr(
             "Asks a change model about two images of one place and gives a layer of changes: "
             "class, direction (appeared, disappeared, altered), land cover before and after, "
@@ -58,15 +46,15 @@ class AnalyzeAlgorithm(RunAlgorithm):
         )
 
     def parameters(self) -> Iterable[QgsProcessingParameterDefinition]:
-        """What is left out, and where the results go."""
+        """Which changes are left out, and the files to write."""
         number = QgsProcessingParameterNumber.Type.Double
-        yield helped(
+        yield documented_parameter(
             QgsProcessingParameterNumber(
                 MIN_AREA, tr("Least area, m²"), number, None, optional=True, minValue=0
             ),
             tr("Smaller changes are left out; when empty, those too small for the resolution."),
         )
-        yield helped(
+        yield documented_parameter(
             QgsProcessingParameterEnum(
                 SENSITIVITY,
                 tr("Sensitivity"),
@@ -75,67 +63,50 @@ class AnalyzeAlgorithm(RunAlgorithm):
             ),
             tr("How easily ground counts as changed, for models that outline."),
         )
-        yield helped(
+        yield documented_parameter(
             QgsProcessingParameterNumber(
                 MIN_CONFIDENCE, tr("Least confidence"), number, 0, minValue=0, maxValue=1
             ),
             tr("Changes that the model is less sure of are left out; 0 to 1."),
         )
-        polygons = QgsProcessing.SourceType.TypeVectorPolygon
-        yield helped(
-            QgsProcessingParameterVectorDestination(OUTPUT, tr("Changes"), polygons),
-            tr(
-                "The layer to write: .gpkg, .geojson or .fgb. Other layers of a GeoPackage stay as "
-                "they are."
-            ),
-        )
-        yield helped(
+        yield layer_parameter(tr("Changes"))
+        yield documented_parameter(
             QgsProcessingParameterRasterDestination(
                 HEATMAP, tr("Heatmap"), optional=True, createByDefault=False
             ),
             tr("A raster to write as well: the probability of change at each pixel."),
         )
 
-    def results_told(self) -> Iterable[QgsProcessingOutputDefinition]:
-        """How many changes there are, and how large they are together."""
-        return (
-            QgsProcessingOutputNumber(COUNT, tr("Number of changes")),
-            QgsProcessingOutputNumber(AREA, tr("Changed area, m²")),
-        )
+    def output_definitions(self) -> Iterable[QgsProcessingOutputDefinition]:
+        """Number of changes and the area that they cover together."""
+        yield QgsProcessingOutputNumber(COUNT, tr("Number of changes"))
+        yield QgsProcessingOutputNumber(AREA, tr("Changed area, m²"))
 
-    def options(self, given: dict[str, Any], context: QgsProcessingContext) -> dict[str, Any]:
-        """What is left out."""
+    def files(self, parameters: dict[str, Any], context: QgsProcessingContext) -> dict[str, str]:
+        """The layer's file, and that of the heatmap where it is wanted."""
+        # A batch gives an output without a name where it is left empty.
+        self._heatmap = self.parameterAsOutputLayer(parameters, HEATMAP, context)
+        heatmap = {"heatmap": self._heatmap} if self._heatmap else {}
+        return {**super().files(parameters, context), **heatmap}
+
+    def options(self, parameters: dict[str, Any], context: QgsProcessingContext) -> dict[str, Any]:
+        """Which changes are left out."""
+        has_least_area = parameters.get(MIN_AREA) is not None
+        least_area_m2 = self.parameterAsDouble(parameters, MIN_AREA, context)
         return {
-            **super().options(given, context),
-            "min_area_m2": None
-            if given.get(MIN_AREA) is None
-            else self.parameterAsDouble(given, MIN_AREA, context),
-            "sensitivity": SENSITIVITIES[self.parameterAsEnum(given, SENSITIVITY, context)],
-            "min_confidence": self.parameterAsDouble(given, MIN_CONFIDENCE, context),
-            **({"layer": layer} if (layer := self._destination(given, context).layer) else {}),
+            **super().options(parameters, context),
+            "min_area_m2": least_area_m2 if has_least_area else None,
+            "sensitivity": SENSITIVITIES[self.parameterAsEnum(parameters, SENSITIVITY, context)],
+            "min_confidence": self.parameterAsDouble(parameters, MIN_CONFIDENCE, context),
         }
 
-    def outputs(self, given: dict[str, Any], context: QgsProcessingContext) -> dict[str, str]:
-        """The layer, and the raster where it is wanted."""
-        self._place = self._destination(given, context)
-        outputs = {"features": self._place.path}
-        # A batch gives an output without a name where it is left empty.
-        heatmap = self.parameterAsOutputLayer(given, HEATMAP, context)
-        return {**outputs, "heatmap": heatmap} if heatmap else outputs
-
-    def results(
-        self,
-        told: Mapping[str, Any],
-        outputs: Mapping[str, str],
-        context: QgsProcessingContext,
-        feedback: QgsProcessingFeedback,
-    ) -> dict[str, Any]:
-        """The layer, which is styled when it is loaded, the raster and the numbers."""
-        layer = self._place.written(CHANGES_LAYER, context) if self._place else outputs["features"]
-        _style_when_loaded(context, layer)
-        found = told["features"]
-        results = {OUTPUT: layer, COUNT: found["count"], AREA: found["area_m2"]}
-        return {**results, HEATMAP: outputs["heatmap"]} if "heatmap" in outputs else results
+    def results(self, answer: Mapping[str, Any], context: QgsProcessingContext) -> dict[str, Any]:
+        """The layer, styled when it is loaded, the numbers, and the raster."""
+        layer = super().results(answer, context)
+        _style_when_loaded(context, layer[OUTPUT])
+        features = answer["features"]
+        heatmap = {HEATMAP: self._heatmap} if self._heatmap else {}
+        return {**layer, COUNT: features["count"], AREA: features["area_m2"], **heatmap}
 
 
 class _Styler(QgsProcessingLayerPostProcessorInterface):
@@ -147,18 +118,18 @@ class _Styler(QgsProcessingLayerPostProcessorInterface):
         context: QgsProcessingContext,
         feedback: QgsProcessingFeedback,
     ) -> None:
-        """Gives it the looks, without those that ask for a review."""
+        """Applies the style, without the fields for a review."""
         if isinstance(layer, QgsVectorLayer):
             apply_style(layer)
 
 
 _styler = _Styler()
-"""Kept: QGIS does not keep it."""
+"""Held here, because QGIS does not keep it alive."""
 
 
-def _style_when_loaded(context: QgsProcessingContext, path: str) -> None:
-    if context.willLoadLayerOnCompletion(path):
-        details = context.layerToLoadOnCompletionDetails(path)
+def _style_when_loaded(context: QgsProcessingContext, source: str) -> None:
+    if context.willLoadLayerOnCompletion(source):
+        details = context.layerToLoadOnCompletionDetails(source)
         details.setPostProcessor(_styler)
         if not details.name:
-            details.name = Path(path.partition("|")[0]).stem
+            details.name = Path(source.partition("|")[0]).stem

@@ -1,4 +1,4 @@
-"""What the algorithms share: the pair, the options, and the talk with the worker."""
+"""The parameters, the worker's options and the request that the algorithms share."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 from qgis.core import (
     QgsGeometry,
+    QgsProcessing,
     QgsProcessingAlgorithm,
     QgsProcessingContext,
     QgsProcessingException,
@@ -20,88 +21,101 @@ from qgis.core import (
     QgsProcessingParameterNumber,
     QgsProcessingParameterRasterLayer,
     QgsProcessingParameterString,
+    QgsProcessingParameterVectorDestination,
 )
 
+from geochg_qgis.algorithms.layer_destination import LayerDestination
 from geochg_qgis.connection import Connection
-from geochg_qgis.layers.grounds import area_of, area_text, overlap_of
-from geochg_qgis.layers.rasters import Raster, Reader, raster_of
+from geochg_qgis.i18n import tr
+from geochg_qgis.layers.extents import aoi_parameter, area_of_interest, shared_extent
+from geochg_qgis.layers.layer_source import LayerSource, RasterAccess, layer_source
 from geochg_qgis.link.errors import LinkError
-from geochg_qgis.link.progress import Pace
-from geochg_qgis.link_words import said_by_worker, worded
-from geochg_qgis.words import tr
+from geochg_qgis.link.progress import ProgressMeter
+from geochg_qgis.link_messages import translated_error, worker_notice
 
 BEFORE, AFTER, EXTENT = "BEFORE", "AFTER", "EXTENT"
 MODEL, DEVICE, TILE_SIZE, RESUME, OPTIONS = "MODEL", "DEVICE", "TILE_SIZE", "RESUME", "OPTIONS"
-OVERWRITE = "OVERWRITE"
+OVERWRITE, OUTPUT = "OVERWRITE", "OUTPUT"
 
 
 class PairAlgorithm(QgsProcessingAlgorithm):
-    """An algorithm that asks the worker one thing about a pair.
+    """An algorithm that sends the worker one request about a pair.
 
-    A kind of it says what it asks (`method`, `options`, `outputs`), what comes of the answer
-    (`results`), and what it is called and does (`words`).
+    A subclass sets the class attributes and overrides the hooks, from `title_and_help` to
+    `summary`.
 
     Args:
-        connection: Where the worker is.
+        connection: The connection to the worker.
+
+    Attributes:
+        algorithm_name: Name of the algorithm behind that of the provider.
+        method: The worker's method, as docs/worker.md names it.
     """
 
+    algorithm_name = ""
     method = ""
-    """As docs/worker.md names it."""
 
     def __init__(self, connection: Connection) -> None:
         super().__init__()
         self._connection = connection
-        self._rasters: tuple[Raster, Raster] | None = None
+        self._sources: tuple[LayerSource, LayerSource] | None = None
         self._aoi: str | None = None
-        self._own: dict[str, Any] = {}
+        self._json_options: dict[str, Any] = {}
 
-    def words(self) -> tuple[str, str]:
-        """What it is called, and what it does, in the user's language."""
+    def title_and_help(self) -> tuple[str, str]:
+        """Title and help of the algorithm, in the user's language."""
         raise NotImplementedError
 
     def parameters(self) -> Iterable[QgsProcessingParameterDefinition]:
-        """What it asks for besides the pair, each with help."""
+        """Parameters besides the pair, each with its help."""
         return ()
 
-    def results_told(self) -> Iterable[QgsProcessingOutputDefinition]:
-        """What it gives besides layers."""
+    def output_definitions(self) -> Iterable[QgsProcessingOutputDefinition]:
+        """Outputs besides layers."""
         return ()
 
-    def options(self, given: dict[str, Any], context: QgsProcessingContext) -> dict[str, Any]:
-        """Options of the worker that its own parameters stand for."""
+    def files(self, parameters: dict[str, Any], context: QgsProcessingContext) -> dict[str, str]:
+        """Paths of the files to write, by the worker's names; called before `options`."""
         return {}
 
-    def outputs(self, given: dict[str, Any], context: QgsProcessingContext) -> dict[str, str]:
-        """Files that the worker is to write, by what it calls them."""
-        return {}
+    def options(self, parameters: dict[str, Any], context: QgsProcessingContext) -> dict[str, Any]:
+        """The worker's options that the parameters of the algorithm stand for."""
+        return {
+            "model": self.parameterAsString(parameters, MODEL, context),
+            "device": self.parameterAsString(parameters, DEVICE, context),
+            "tile_size_px": self.parameterAsInt(parameters, TILE_SIZE, context),
+            "aoi": self._aoi,
+        }
 
-    def results(
-        self,
-        told: Mapping[str, Any],
-        outputs: Mapping[str, str],
-        context: QgsProcessingContext,
-        feedback: QgsProcessingFeedback,
-    ) -> dict[str, Any]:
-        """What comes of the worker's answer."""
+    def results(self, answer: Mapping[str, Any], context: QgsProcessingContext) -> dict[str, Any]:
+        """The algorithm's outputs, by name, of the worker's answer."""
         raise NotImplementedError
 
+    def summary(self, answer: Mapping[str, Any]) -> str:
+        """A line about the worker's answer for the log; may be empty."""
+        return ""
+
+    def name(self) -> str:
+        """Name of the algorithm behind that of the provider."""
+        return self.algorithm_name
+
     def createInstance(self) -> QgsProcessingAlgorithm:
-        """A fresh one for a run."""
+        """A new instance for a run."""
         return type(self)(self._connection)
 
     def displayName(self) -> str:
-        """For lists."""
-        return self.words()[0]
+        """Title of the algorithm in lists."""
+        return self.title_and_help()[0]
 
     def shortHelpString(self) -> str:
-        """Beside the dialog; that of each parameter is with the parameter."""
+        """Help beside the dialog; that of each parameter is with the parameter."""
         return "\n\n".join(
             (
-                self.words()[1],
+                self.title_and_help()[1],
                 tr(
-                    "The two images may differ in CRS, resolution and extent; what they share is "
-                    "looked at. Layers that geochg cannot open, such as web services, are taken "
-                    "as a picture of the area."
+                    "The two images may differ in CRS, resolution and extent; the area that they "
+                    "share is analysed. Layers that geochg cannot open, such as web services, are "
+                    "exported as a picture of the area."
                 ),
                 tr(
                     "geochg runs in a Python of its own; the geochg panel sets it up. Under "
@@ -111,11 +125,11 @@ class PairAlgorithm(QgsProcessingAlgorithm):
         )
 
     def initAlgorithm(self, config: dict[str, Any] | None = None) -> None:
-        """Adds parameters and results."""
-        for parameter in (*self._pair_parameters(), *self.parameters(), *self._advanced()):
+        """Adds parameters and outputs."""
+        for parameter in (*_pair_parameters(), *self.parameters(), *self._advanced_parameters()):
             self.addParameter(parameter)
-        for result in self.results_told():
-            self.addOutput(result)
+        for output in self.output_definitions():
+            self.addOutput(output)
 
     def prepareAlgorithm(
         self,
@@ -124,23 +138,23 @@ class PairAlgorithm(QgsProcessingAlgorithm):
         feedback: QgsProcessingFeedback,
     ) -> bool:
         """Reads the layers, which belong to the main thread."""
-        self._own = self._other_options(parameters, context)
+        self._json_options = _json_object(self.parameterAsString(parameters, OPTIONS, context))
         before = self.parameterAsRasterLayer(parameters, BEFORE, context)
         after = self.parameterAsRasterLayer(parameters, AFTER, context)
         if before is None or after is None:
             missing = BEFORE if before is None else AFTER
             raise QgsProcessingException(self.invalidRasterError(parameters, missing))
         try:
-            shared, crs = overlap_of(before, after), before.crs()
+            shared, crs = shared_extent(before, after), before.crs()
             bounds = shared
             if parameters.get(EXTENT):
-                # In its own CRS: one as wide as the world has no place in that of the images.
-                wanted = self.parameterAsExtent(parameters, EXTENT, context)
-                wanted_crs = self.parameterAsExtentCrs(parameters, EXTENT, context)
-                area = area_of(QgsGeometry.fromRect(wanted), wanted_crs, shared, crs)
-                self._aoi = area_text(area, crs)
+                # In its own CRS: one as wide as the world cannot be brought into the images'.
+                extent = self.parameterAsExtent(parameters, EXTENT, context)
+                extent_crs = self.parameterAsExtentCrs(parameters, EXTENT, context)
+                area = area_of_interest(QgsGeometry.fromRect(extent), extent_crs, shared, crs)
+                self._aoi = aoi_parameter(area, crs)
                 bounds = area.boundingBox().intersect(shared)
-            self._rasters = (raster_of(before, bounds, crs), raster_of(after, bounds, crs))
+            self._sources = (layer_source(before, bounds, crs), layer_source(after, bounds, crs))
         except LinkError as error:
             raise _exception(error) from error
         return True
@@ -151,94 +165,54 @@ class PairAlgorithm(QgsProcessingAlgorithm):
         context: QgsProcessingContext,
         feedback: QgsProcessingFeedback,
     ) -> dict[str, Any]:
-        """Runs it, on a thread."""
-        outputs = self.outputs(parameters, context)
-        given = {"options": self._options(parameters, context)}
-        if outputs:
-            given["outputs"] = outputs
+        """Sends the request and waits for the answer, on a thread."""
+        files = self.files(parameters, context)
+        options = {**self.options(parameters, context), **self._json_options}
+        request = {"options": options, **({"outputs": files} if files else {})}
         try:
-            told = self._told(given, feedback)
+            answer = self._ask_worker(request, feedback)
         except LinkError as error:
             raise _exception(error) from error
-        return self.results(told, outputs, context, feedback)
+        if summary := self.summary(answer):
+            feedback.pushInfo(summary)
+        return self.results(answer, context)
 
-    def _told(self, given: dict[str, Any], feedback: QgsProcessingFeedback) -> dict[str, Any]:
-        if self._rasters is None:
-            raise LinkError(tr("not prepared"))
+    def _ask_worker(
+        self, request: dict[str, Any], feedback: QgsProcessingFeedback
+    ) -> dict[str, Any]:
+        if self._sources is None:
+            raise LinkError(tr("The images have not been read yet"))
         events: SimpleQueue[Mapping[str, Any]] = SimpleQueue()
 
         def is_cancelled() -> bool:
-            # What the worker tells comes on a thread of the client's; feedback is for this one.
+            # The worker's events come on a thread of the client's; feedback is for this one.
             while not events.empty():
-                hear(events.get())
+                report(events.get())
             return feedback.isCanceled()
 
-        hear = _listener(feedback)
-        allow_remote = self._own.get("allow_remote") is True
-        reader = Reader(self._connection, self, is_cancelled, feedback.pushWarning, allow_remote)
-        before, after = (raster.parameter(reader) for raster in self._rasters)
+        report = _event_reporter(feedback)
+        allow_remote = self._json_options.get("allow_remote") is True
+        access = RasterAccess(
+            self._connection, self, is_cancelled, feedback.pushWarning, allow_remote
+        )
+        before, after = (source.worker_parameter(access) for source in self._sources)
         client = self._connection.client(is_cancelled)
-        asked = {"before": before, "after": after, **given}
-        told = client.ask(self.method, asked, events.put, is_cancelled)
+        pair = {"before": before, "after": after}
+        answer = client.ask(self.method, {**pair, **request}, events.put, is_cancelled)
         is_cancelled()
-        return told
+        return answer
 
-    def _options(self, parameters: dict[str, Any], context: QgsProcessingContext) -> dict[str, Any]:
-        return {
-            "model": self.parameterAsString(parameters, MODEL, context),
-            "device": self.parameterAsString(parameters, DEVICE, context),
-            "tile_size_px": self.parameterAsInt(parameters, TILE_SIZE, context),
-            "aoi": self._aoi,
-            **self.options(parameters, context),
-            **self._own,
-        }
-
-    def _other_options(
-        self, parameters: dict[str, Any], context: QgsProcessingContext
-    ) -> dict[str, Any]:
-        text = self.parameterAsString(parameters, OPTIONS, context).strip()
-        try:
-            own = json.loads(text) if text else {}
-        except ValueError as error:
-            raise QgsProcessingException(
-                tr("The other options are no JSON: {}").format(error)
-            ) from error
-        if not isinstance(own, dict):
-            raise QgsProcessingException(tr('The other options must be like {"align": "off"}'))
-        return own
-
-    def _pair_parameters(self) -> Iterable[QgsProcessingParameterDefinition]:
-        yield helped(
-            QgsProcessingParameterRasterLayer(BEFORE, tr("Image before")),
-            tr("The earlier image: any raster layer."),
-        )
-        yield helped(
-            QgsProcessingParameterRasterLayer(AFTER, tr("Image after")),
-            tr("The later image of the same place."),
-        )
-        yield helped(
-            QgsProcessingParameterExtent(EXTENT, tr("Area"), optional=True),
-            tr("Only this part is looked at; all that the images share when empty."),
-        )
-        yield helped(
-            QgsProcessingParameterString(MODEL, tr("Model"), "builtin"),
-            tr(
-                "builtin (wants red, green and blue), irmad or cva (any bands), or NAME:SOURCE, "
-                "such as deltavlm:FOLDER or openai:URL#NAME."
-            ),
-        )
-
-    def _advanced(self) -> Iterable[QgsProcessingParameterDefinition]:
-        whole = QgsProcessingParameterNumber.Type.Integer
-        yield advanced(
+    def _advanced_parameters(self) -> Iterable[QgsProcessingParameterDefinition]:
+        integer = QgsProcessingParameterNumber.Type.Integer
+        yield advanced_parameter(
             QgsProcessingParameterString(DEVICE, tr("Device"), "auto"),
             tr("Where the model runs: auto, cpu, cuda, mps."),
         )
-        yield advanced(
-            QgsProcessingParameterNumber(TILE_SIZE, tr("Tile size, px"), whole, 256, minValue=32),
+        yield advanced_parameter(
+            QgsProcessingParameterNumber(TILE_SIZE, tr("Tile size, px"), integer, 256, minValue=32),
             tr("Side of the squares that the model is shown."),
         )
-        yield advanced(
+        yield advanced_parameter(
             QgsProcessingParameterString(
                 OPTIONS,
                 tr('Other options as JSON, such as {"align": "off"}'),
@@ -253,27 +227,48 @@ class PairAlgorithm(QgsProcessingAlgorithm):
 
 
 class RunAlgorithm(PairAlgorithm):
-    """An algorithm that writes files, and may go on where it was stopped."""
+    """An algorithm that writes a layer by a run, which may be resumed.
+
+    Attributes:
+        file_key: The worker's name of the layer's file.
+        layer_option: The worker's option for the layer's name in a GeoPackage.
+        default_layer: The layer's name in a GeoPackage where the user gives none.
+    """
 
     method = "analyze"
+    file_key = layer_option = default_layer = ""
+    _destination: LayerDestination
 
-    def options(self, given: dict[str, Any], context: QgsProcessingContext) -> dict[str, Any]:
-        """Whether it goes on."""
+    def files(self, parameters: dict[str, Any], context: QgsProcessingContext) -> dict[str, str]:
+        """The file of the layer."""
+        text = self.parameterAsOutputLayer(parameters, OUTPUT, context)
+        self._destination = LayerDestination.from_text(text)
+        return {self.file_key: self._destination.path}
+
+    def options(self, parameters: dict[str, Any], context: QgsProcessingContext) -> dict[str, Any]:
+        """Whether the run is resumed and what it may replace, and the layer's name."""
+        layer = self._destination.layer
         return {
-            "resume": self.parameterAsBool(given, RESUME, context),
-            "overwrite": self.parameterAsBool(given, OVERWRITE, context),
+            **super().options(parameters, context),
+            "resume": self.parameterAsBool(parameters, RESUME, context),
+            "overwrite": self.parameterAsBool(parameters, OVERWRITE, context),
+            **({self.layer_option: layer} if layer else {}),
         }
 
-    def _advanced(self) -> Iterable[QgsProcessingParameterDefinition]:
-        yield from super()._advanced()
-        yield advanced(
-            QgsProcessingParameterBoolean(RESUME, tr("Go on with an unfinished run"), False),
+    def results(self, answer: Mapping[str, Any], context: QgsProcessingContext) -> dict[str, Any]:
+        """The source of the layer."""
+        return {OUTPUT: self._destination.register_source(self.default_layer, context)}
+
+    def _advanced_parameters(self) -> Iterable[QgsProcessingParameterDefinition]:
+        yield from super()._advanced_parameters()
+        yield advanced_parameter(
+            QgsProcessingParameterBoolean(RESUME, tr("Resume an unfinished run"), False),
             tr(
                 "A run that was stopped keeps what is done beside its output, in NAME.journal. "
                 "With this, the same run with the same output goes on there."
             ),
         )
-        yield advanced(
+        yield advanced_parameter(
             QgsProcessingParameterBoolean(
                 OVERWRITE, tr("Replace what geochg did not write"), False
             ),
@@ -284,7 +279,7 @@ class RunAlgorithm(PairAlgorithm):
         )
 
 
-def helped(
+def documented_parameter(
     parameter: QgsProcessingParameterDefinition, text: str
 ) -> QgsProcessingParameterDefinition:
     """A parameter with its help."""
@@ -292,31 +287,78 @@ def helped(
     return parameter
 
 
-def advanced(
+def advanced_parameter(
     parameter: QgsProcessingParameterDefinition, text: str
 ) -> QgsProcessingParameterDefinition:
-    """A parameter with its help, folded away."""
+    """A parameter with its help, among the advanced ones."""
     flag = QgsProcessingParameterDefinition.Flag.FlagAdvanced
     parameter.setFlags(parameter.flags() | flag)
-    return helped(parameter, text)
+    return documented_parameter(parameter, text)
 
 
-def _listener(feedback: QgsProcessingFeedback) -> Callable[[Mapping[str, Any]], None]:
-    """Passes on what the worker tells while it works."""
-    pace = Pace()
+def layer_parameter(title: str) -> QgsProcessingParameterDefinition:
+    """The parameter for the layer that a run writes."""
+    polygons = QgsProcessing.SourceType.TypeVectorPolygon
+    return documented_parameter(
+        QgsProcessingParameterVectorDestination(OUTPUT, title, polygons),
+        tr(
+            "The layer to write: .gpkg, .geojson or .fgb. Other layers of a GeoPackage stay as "
+            "they are."
+        ),
+    )
 
-    def hear(event: Mapping[str, Any]) -> None:
+
+def _pair_parameters() -> Iterable[QgsProcessingParameterDefinition]:
+    yield documented_parameter(
+        QgsProcessingParameterRasterLayer(BEFORE, tr("Image before")),
+        tr("The earlier image: any raster layer."),
+    )
+    yield documented_parameter(
+        QgsProcessingParameterRasterLayer(AFTER, tr("Image after")),
+        tr("The later image of the same place."),
+    )
+    yield documented_parameter(
+        QgsProcessingParameterExtent(EXTENT, tr("Area"), optional=True),
+        tr("The area to analyse; when empty, all that the images share."),
+    )
+    yield documented_parameter(
+        QgsProcessingParameterString(MODEL, tr("Model"), "builtin"),
+        tr(
+            "builtin (wants red, green and blue), irmad or cva (any bands), or NAME:SOURCE, "
+            "such as deltavlm:FOLDER or openai:URL#NAME."
+        ),
+    )
+
+
+def _json_object(text: str) -> dict[str, Any]:
+    """The options that a user writes as JSON."""
+    try:
+        options = json.loads(text) if text.strip() else {}
+    except ValueError as error:
+        raise QgsProcessingException(
+            tr("The other options are no JSON: {}").format(error)
+        ) from error
+    if not isinstance(options, dict):
+        raise QgsProcessingException(tr('The other options must be like {"align": "off"}'))
+    return options
+
+
+def _event_reporter(feedback: QgsProcessingFeedback) -> Callable[[Mapping[str, Any]], None]:
+    """A function that passes the worker's events on to Processing."""
+    meter = ProgressMeter()
+
+    def report(event: Mapping[str, Any]) -> None:
         if event.get("kind") == "progress":
-            feedback.setProgress(pace.standing(event).percent)
+            feedback.setProgress(meter.measure(event).percent)
         elif event.get("kind") == "notice":
-            say = feedback.pushWarning if event.get("warning") else feedback.pushInfo
-            say(said_by_worker(event))
+            push = feedback.pushWarning if event.get("warning") else feedback.pushInfo
+            push(worker_notice(event))
 
-    return hear
+    return report
 
 
 def _exception(error: LinkError) -> QgsProcessingException:
-    """What Processing shows: what is wrong, what to do, and what else is known."""
-    told = worded(error)
-    parts = (f"{told.message}. {told.hint}" if told.hint else told.message, told.detail)
+    """The exception that Processing shows: the error, what to do, and its detail."""
+    shown = translated_error(error)
+    parts = (f"{shown.message}. {shown.hint}" if shown.hint else shown.message, shown.detail)
     return QgsProcessingException("\n".join(part for part in parts if part))

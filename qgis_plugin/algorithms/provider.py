@@ -1,4 +1,4 @@
-"""The provider `geochg`."""
+"""The Processing provider `geochg`."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _ICON = Path(__file__).parent.parent / "icons" / "geochg.svg"
 
 
 class GeochgProvider(QgsProcessingProvider):
-    """The algorithms.
+    """The provider of the three algorithms.
 
     Args:
-        connection: Where the worker is.
+        connection: The connection to the worker.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -27,22 +27,22 @@ class GeochgProvider(QgsProcessingProvider):
         self._connection = connection
 
     def id(self) -> str:
-        """What stands before an algorithm's name."""
+        """The prefix of the algorithms' names."""
         return "geochg"
 
     def name(self) -> str:
-        """For lists."""
+        """Name of the provider in lists."""
         return "geochg"
 
     def icon(self) -> QIcon:
-        """For lists."""
+        """Icon of the provider in lists."""
         return QIcon(str(_ICON))
 
     def supportedOutputVectorLayerExtensions(self) -> list[str]:
-        """What the worker writes and QGIS 3.22 reads; the first is the default."""
+        """Suffixes that the worker writes and QGIS 3.22 reads; the first is the default."""
         return ["gpkg", "geojson", "fgb"]
 
     def loadAlgorithms(self) -> None:
-        """Adds them."""
-        for kind in (AnalyzeAlgorithm, InfoAlgorithm, TilesAlgorithm):
-            self.addAlgorithm(kind(self._connection))
+        """Adds the algorithms."""
+        for algorithm in (AnalyzeAlgorithm, InfoAlgorithm, TilesAlgorithm):
+            self.addAlgorithm(algorithm(self._connection))

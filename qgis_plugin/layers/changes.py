@@ -1,4 +1,4 @@
-"""The changes of a result, read a few at a time so that the window stays free."""
+"""The changes of a result, read in slices so that the window stays responsive."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from qgis.core import NULL, QgsFeature, QgsFeatureRequest, QgsVectorLayer
-from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
+from qgis.PyQt.QtCore import QObject, pyqtSignal
 
-from geochg_qgis.layers.fields import REVIEW, REVIEW_CLASS
+from geochg_qgis.layers.result_fields import REVIEW, REVIEW_CLASS
+from geochg_qgis.main_thread import single_shot_timer
 
 _SLICE_S = 0.015
-"""How long is read before the window is served again."""
+"""Time of reading until the window handles its events again."""
 
 _FIELDS = (
     "class",
@@ -27,19 +28,19 @@ _FIELDS = (
 )
 
 
-class Change(NamedTuple):
+class ChangeRecord(NamedTuple):
     """One feature of a result, without its shape.
 
     Attributes:
-        feature: Its id in the layer.
-        name: The class; the reviewer's where there is one.
-        change: The direction.
-        area_m2: On the ellipsoid.
-        confidence: 0 to 1.
-        caption: The model's sentence.
-        review: `accepted`, `rejected` or empty.
-        before: Land cover at the earlier date; empty where the model cannot tell.
-        after: Land cover at the later date.
+        feature: Id of the feature in the layer.
+        name: Class; the reviewer's where there is one.
+        change: Direction of the change.
+        area_m2: Area on the ellipsoid.
+        confidence: Confidence of the model, 0 to 1.
+        caption: Sentence of the model.
+        review: Decision of the reviewer: `accepted`, `rejected` or empty.
+        before: Land cover at the earlier date; empty where the model names none.
+        after: Land cover at the later date; empty where the model names none.
     """
 
     feature: int
@@ -53,56 +54,53 @@ class Change(NamedTuple):
     after: str = ""
 
 
-def changes_of(layer: QgsVectorLayer, features: Collection[int]) -> list[Change]:
-    """Some changes, read at once; those that are gone, or filtered out, are left out."""
+def changes_of(layer: QgsVectorLayer, features: Collection[int]) -> list[ChangeRecord]:
+    """The changes with these ids, read at once, without those that are gone or filtered out."""
     request = _request(layer).setFilterFids(list(features))
-    return list(_read(layer, request))
+    return list(_changes(layer, request))
 
 
 class ChangeReader(QObject):
     """Reads all changes of a layer, in slices between the events of the window.
 
     Signals:
-        done: The list of `Change`.
+        done: All changes are read; carries the list of `ChangeRecord`.
     """
 
     done = pyqtSignal(list)
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._coming: Iterator[Change] = iter(())
-        self._read: list[Change] = []
-        self._next = QTimer(self)
-        self._next.setSingleShot(True)
-        self._next.setInterval(0)
-        self._next.timeout.connect(self._go_on)
+        self._pending: Iterator[ChangeRecord] = iter(())
+        self._changes: list[ChangeRecord] = []
+        self._timer = single_shot_timer(self, 0, self._read_slice)
 
     @property
     def is_reading(self) -> bool:
-        """Whether there is more to come."""
-        return bool(self._next.isActive())
+        """Whether changes are still to be read."""
+        return bool(self._timer.isActive())
 
     def read(self, layer: QgsVectorLayer | None) -> None:
-        """Begins anew; a layer that is read within the first slice is told of at once."""
+        """Reads a layer from the start; `done` comes at once where the first slice is enough."""
         self.stop()
         if layer is not None and layer.isValid():
-            self._coming = _read(layer, _request(layer))
-        self._go_on()
+            self._pending = _changes(layer, _request(layer))
+        self._read_slice()
 
     def stop(self) -> None:
-        """Reads no further."""
-        self._next.stop()
-        self._coming, self._read = iter(()), []
+        """Stops reading."""
+        self._timer.stop()
+        self._pending, self._changes = iter(()), []
 
-    def _go_on(self) -> None:
+    def _read_slice(self) -> None:
         end_s = time.monotonic() + _SLICE_S
-        for change in self._coming:
-            self._read.append(change)
+        for change in self._pending:
+            self._changes.append(change)
             if time.monotonic() > end_s:
-                self._next.start()
+                self._timer.start()
                 return
-        read, self._read = self._read, []
-        self.done.emit(read)
+        changes, self._changes = self._changes, []
+        self.done.emit(changes)
 
 
 def _request(layer: QgsVectorLayer) -> QgsFeatureRequest:
@@ -110,19 +108,19 @@ def _request(layer: QgsVectorLayer) -> QgsFeatureRequest:
     return request.setSubsetOfAttributes(list(_FIELDS), layer.fields())
 
 
-def _read(layer: QgsVectorLayer, request: QgsFeatureRequest) -> Iterator[Change]:
-    places = [layer.fields().indexFromName(name) for name in _FIELDS]
+def _changes(layer: QgsVectorLayer, request: QgsFeatureRequest) -> Iterator[ChangeRecord]:
+    columns = [layer.fields().indexFromName(name) for name in _FIELDS]
     for feature in layer.getFeatures(request):
-        yield _change(feature, places)
+        yield _change(feature, columns)
 
 
-def _change(feature: QgsFeature, places: Sequence[int]) -> Change:
+def _change(feature: QgsFeature, columns: Sequence[int]) -> ChangeRecord:
     # All at once: a call for each attribute takes longer than the reading.
     values = feature.attributes()
     name, change, area_m2, confidence, caption, review, renamed, before, after = (
-        _value(values, place) for place in places
+        _value(values, column) for column in columns
     )
-    return Change(
+    return ChangeRecord(
         feature.id(),
         str(renamed or name or ""),
         str(change or ""),
@@ -135,6 +133,6 @@ def _change(feature: QgsFeature, places: Sequence[int]) -> Change:
     )
 
 
-def _value(values: Sequence[Any], place: int) -> Any:  # noqa: ANN401
-    value = values[place] if 0 <= place < len(values) else None
+def _value(values: Sequence[Any], column: int) -> Any:  # noqa: ANN401
+    value = values[column] if 0 <= column < len(values) else None
     return None if value == NULL else value

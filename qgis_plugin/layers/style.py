@@ -23,27 +23,19 @@ from qgis.core import (
 )
 from qgis.PyQt.QtGui import QColor
 
-from geochg_qgis.layers.fields import (
+from geochg_qgis.i18n import tr
+from geochg_qgis.layers.result_fields import (
     CHANGES,
-    CLASS_SHOWN,
+    CLASS_COLORS,
     CLASSES,
     COVERS,
     REJECTED,
     REVIEW,
     REVIEW_CLASS,
+    REVIEWED_CLASS,
 )
-from geochg_qgis.words import tr
 
-# Told apart in greyscale and by the colour-blind as well as six can be (Okabe and Ito's set).
-_COLORS = {
-    "building": "#d55e00",
-    "road": "#cc79a7",
-    "vegetation": "#009e73",
-    "water": "#0072b2",
-    "bare": "#e69f00",
-    "other": "#8c8c8c",
-}
-_UNKNOWN = "#f0e442"
+_OTHER_MODELS_CLASS = "#f0e442"
 _OPACITY = f"""if("{REVIEW}" = '{REJECTED}', 8, 50 + 50 * coalesce("confidence", 0))"""
 _LABEL_SCALE = 15_000
 
@@ -53,13 +45,13 @@ _ESCAPED = "replace(replace(replace(coalesce({}, ''), '&', '&amp;'), '<', '&lt;'
 
 def class_color(name: str) -> QColor:
     """The colour of a class."""
-    return QColor(_COLORS.get(name, _UNKNOWN))
+    return QColor(CLASS_COLORS.get(name, _OTHER_MODELS_CLASS))
 
 
 def apply_style(layer: QgsVectorLayer) -> None:
-    """Gives a result its looks: renderer with legend, labels, map tips."""
+    """Applies the style of results: renderer with legend, labels, map tips."""
     layer.setRenderer(_renderer(layer))
-    layer.setLabeling(_labeling())
+    layer.setLabeling(_label_settings())
     layer.setLabelsEnabled(True)
     layer.setMapTipTemplate(_map_tip())
     layer.setDisplayExpression('"caption"')
@@ -67,7 +59,7 @@ def apply_style(layer: QgsVectorLayer) -> None:
 
 
 def _renderer(layer: QgsVectorLayer) -> QgsCategorizedSymbolRenderer:
-    expression = f"{CLASS_SHOWN} || ' ' || \"change\""
+    expression = f"{REVIEWED_CLASS} || ' ' || \"change\""
     covers = _covers(layer)
     categories = [
         QgsRendererCategory(f"{name} {change}", _symbol(name, change), _label(name, change, covers))
@@ -81,43 +73,44 @@ def _kinds(layer: QgsVectorLayer) -> list[tuple[str, str]]:
     request = QgsFeatureRequest().setFlags(QgsFeatureRequest.Flag.NoGeometry)
     names = [name for name in ("class", REVIEW_CLASS, "change") if _has(layer, name)]
     request.setSubsetOfAttributes(names, layer.fields())
-    found = {
-        (str(each[name]), str(each["change"]))
-        for each in layer.getFeatures(request)
+    kinds = {
+        (str(feature[name]), str(feature["change"]))
+        for feature in layer.getFeatures(request)
         for name in names[:-1]
-        if each[name]
+        if feature[name]
     }
     former = layer.renderer()
     if isinstance(former, QgsCategorizedSymbolRenderer):
         # A filter hides what occurs; it must not take it out of the legend.
         shown = [str(category.value()).rpartition(" ") for category in former.categories()]
-        found |= {(name, change) for name, _, change in shown}
-    return sorted(found, key=_order)
+        kinds |= {(name, change) for name, _, change in shown}
+    return sorted(kinds, key=_order)
 
 
 def _covers(layer: QgsVectorLayer) -> dict[tuple[str, str], set[str]]:
-    """What the ground was where a class appeared, and is where it disappeared."""
-    told = {"appeared": "before_class", "disappeared": "after_class"}
-    if not all(_has(layer, name) for name in told.values()):
+    """Land covers, by class and direction: before where it appeared, after where it disappeared."""
+    cover_fields = {"appeared": "before_class", "disappeared": "after_class"}
+    if not all(_has(layer, name) for name in cover_fields.values()):
         return {}
     request = QgsFeatureRequest().setFlags(QgsFeatureRequest.Flag.NoGeometry)
-    request.setSubsetOfAttributes(["class", "change", *told.values()], layer.fields())
-    found: dict[tuple[str, str], set[str]] = {}
-    for each in layer.getFeatures(request):
-        field = told.get(str(each["change"]))
-        if field is not None and each[field]:
-            found.setdefault((str(each["class"]), str(each["change"])), set()).add(str(each[field]))
-    return found
+    request.setSubsetOfAttributes(["class", "change", *cover_fields.values()], layer.fields())
+    covers: dict[tuple[str, str], set[str]] = {}
+    for feature in layer.getFeatures(request):
+        name, change = str(feature["class"]), str(feature["change"])
+        field = cover_fields.get(change)
+        if field is not None and feature[field]:
+            covers.setdefault((name, change), set()).add(str(feature[field]))
+    return covers
 
 
 def _label(name: str, change: str, covers: Mapping[tuple[str, str], set[str]]) -> str:
-    """How the legend names a kind of change."""
+    """The legend's text for a class and direction."""
     label = f"{tr(name)} {tr(change)}"
-    there = [tr(cover) for cover in COVERS if cover in covers.get((name, change), ())]
-    if not there:
+    names = [tr(cover) for cover in COVERS if cover in covers.get((name, change), ())]
+    if not names:
         return label
-    words = tr("{0} (was {1})") if change == "appeared" else tr("{0} (now {1})")
-    return words.format(label, ", ".join(there))
+    form = tr("{0} (was {1})") if change == "appeared" else tr("{0} (now {1})")
+    return form.format(label, ", ".join(names))
 
 
 def _has(layer: QgsVectorLayer, name: str) -> bool:
@@ -164,7 +157,7 @@ def _hatch(color: QColor) -> QgsLinePatternFillSymbolLayer:
     return hatch
 
 
-def _labeling() -> QgsVectorLayerSimpleLabeling:
+def _label_settings() -> QgsVectorLayerSimpleLabeling:
     settings = QgsPalLayerSettings()
     settings.fieldName = f"""if("{REVIEW}" = '{REJECTED}', '', "caption")"""
     settings.isExpression = True
@@ -195,7 +188,7 @@ def _map_tip() -> str:
     covers = """if("before_class" is null and "after_class" is null, '', """
     covers += """coalesce("before_class", '?') || ' → ' || coalesce("after_class", '?'))"""
     return (
-        f"<b>{value(CLASS_SHOWN)} {value('change')}</b><br>"
+        f"<b>{value(REVIEWED_CLASS)} {value('change')}</b><br>"
         f"{value('caption')}<br>"
         f"{value(covers)}<br>"
         '[% round(100 * "confidence") %] %, [% round("area_m2", if("area_m2" < 10, 4, 0)) %] m²'

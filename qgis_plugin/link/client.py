@@ -1,6 +1,6 @@
-"""One worker process: started, greeted, asked, ended.
+"""One worker process and the requests sent to it.
 
-Any thread may ask. Answers and events arrive on a thread of the client's own.
+Any thread may send requests. Answers and events arrive on a thread of the client's own.
 """
 
 from __future__ import annotations
@@ -15,62 +15,67 @@ from pathlib import Path
 from threading import Lock, Thread
 from typing import IO, Any
 
-from geochg_qgis.link import diagnosis
-from geochg_qgis.link.errors import Cancelled, LinkError
-from geochg_qgis.link.interpreters import System, clean_environment, refuse_qgis
+from geochg_qgis.link.errors import Cancelled, LinkError, exit_error, start_error, timeout_error
+from geochg_qgis.link.interpreters import System, check_not_qgis, clean_environment
+from geochg_qgis.link.process_tree import (
+    end_process,
+    kill_tree,
+    terminate_tree,
+    tree_settings,
+    wait_and_kill_tree,
+)
 from geochg_qgis.link.protocol import check_hello, error_of, message_of, request_line, whole_number
-from geochg_qgis.link.replies import Listen, Reply, ignore
-from geochg_qgis.link.trees import end, kill_tree, outlived, terminate_tree, tree_settings
+from geochg_qgis.link.replies import Listener, PendingReply, ignore
 
 WORKER = ("-m", "geochg_cli", "worker")
-"""What the interpreter is started with."""
+"""Arguments of the interpreter."""
 
 HELLO_S = 60.0
-"""Patience with a worker that starts: the first import from a cold disk is slow."""
+"""Time for a worker to start: the first import from a cold disk is slow."""
 
 CANCEL_S = 3.0
-"""Patience with a request that was cancelled, before the worker is ended."""
+"""Time for a request to end after it was cancelled, before the worker is ended."""
 
 LEAVE_S = 4.0
-"""Patience with a worker whose stdin has ended, before it is ended by force."""
+"""Time for a worker to exit after its stdin was closed, before it is killed."""
 
 END_S = 0.5
-"""Patience with a worker that is being ended by force."""
+"""Time for a worker to exit after each signal."""
 
 _LOG_LINES = 200
 
-_WORK = ("analyze", "ask")
-"""Requests that are not ended because of another one."""
+_LONG_METHODS = ("analyze", "ask")
+"""Requests that are not interrupted because of another one."""
 
-_BY_FORCE = ((terminate_tree, END_S), (kill_tree, END_S))
-"""What is done to a worker that does not leave, each with the patience it gets."""
+_KILL_STEPS = ((terminate_tree, END_S), (kill_tree, END_S))
+"""Steps that end a worker which does not exit, each with the time it is given."""
 
 
 @dataclass(frozen=True)
 class _Ending:
-    """How a worker ends that is to be asked no more.
+    """How a worker is ended that takes no more requests.
 
     Attributes:
-        end: Ends it.
-        waits_for_all: Whether everything under way is let finish, or only what cannot be asked
-            again at no cost.
+        end_worker: Function that ends the worker.
+        waits_for_all: Whether all pending requests are answered first, or only those that take
+            long.
     """
 
-    end: Callable[[], None]
+    end_worker: Callable[[], None]
     waits_for_all: bool
 
-    def waits_for(self, reply: Reply) -> bool:
-        """Whether a request is let finish."""
-        return self.waits_for_all or reply.method in _WORK
+    def waits_for(self, reply: PendingReply) -> bool:
+        """Whether a request is answered first."""
+        return self.waits_for_all or reply.method in _LONG_METHODS
 
 
-class Client:
-    """A worker.
+class WorkerClient:
+    """A worker process and the requests sent to it.
 
     Args:
-        python: The interpreter that holds geochg.
-        on_log: Told each line the worker writes on stderr, on another thread.
-        command: What the interpreter is started with.
+        python: Interpreter that has geochg.
+        on_log: Function that is given each line of the worker's stderr, on another thread.
+        command: Arguments of the interpreter.
     """
 
     def __init__(
@@ -86,7 +91,7 @@ class Client:
         self._process: subprocess.Popen[bytes] | None = None
         self._lock = Lock()
         self._write_lock = Lock()
-        self._replies: dict[int, Reply] = {}
+        self._replies: dict[int, PendingReply] = {}
         self._last = 0
         self._log: deque[str] = deque(maxlen=_LOG_LINES)
         self._closing = False
@@ -97,21 +102,21 @@ class Client:
     def start(
         self, seconds: float = HELLO_S, is_cancelled: Callable[[], bool] = bool
     ) -> dict[str, Any]:
-        """Starts the process and greets it.
+        """Starts the process and requests `hello`.
 
         Args:
-            seconds: Patience.
-            is_cancelled: Asked while waiting.
+            seconds: Time for the worker to answer.
+            is_cancelled: Function that is polled while waiting.
 
         Returns:
-            What it said of itself.
+            The worker's description of itself.
 
         Raises:
             LinkError: If it does not start, does not answer, or speaks another version.
         """
         self._process = self._popen()
-        for work in (outlived, self._read_messages, self._read_log):
-            thread = Thread(target=work, args=(self._process,), daemon=True)
+        for task in (wait_and_kill_tree, self._read_messages, self._read_log):
+            thread = Thread(target=task, args=(self._process,), daemon=True)
             thread.start()
         self._log_thread = thread
         try:
@@ -127,7 +132,7 @@ class Client:
 
     @property
     def is_alive(self) -> bool:
-        """Whether it is to be asked more."""
+        """Whether the worker takes requests."""
         process = self._process
         if process is None or self._closing or self._ending is not None:
             return False
@@ -135,35 +140,37 @@ class Client:
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing is under way."""
+        """Whether no request is pending."""
         with self._lock:
             return not self._replies
 
     @property
     def is_gone(self) -> bool:
-        """Whether its process has ended, or was never started."""
+        """Whether the process has ended, or was never started."""
         return self._process is None or self._process.poll() is not None
 
     @property
     def pid(self) -> int | None:
-        """The process."""
+        """Id of the process."""
         return self._process.pid if self._process else None
 
     def log(self) -> str:
-        """The end of what the worker wrote on stderr."""
+        """Last lines that the worker wrote on stderr."""
         return "\n".join(self._log)
 
-    def request(self, method: str, parameters: Mapping[str, Any], listen: Listen = ignore) -> Reply:
-        """Asks.
+    def request(
+        self, method: str, parameters: Mapping[str, Any], on_event: Listener = ignore
+    ) -> PendingReply:
+        """Sends a request.
 
         Args:
-            method: As docs/worker.md names it.
-            parameters: By name.
-            listen: Told of events, on the client's thread.
+            method: Method of the worker (docs/worker.md).
+            parameters: Parameters, by name.
+            on_event: Function that is given the request's events, on the client's thread.
         """
         with self._lock:
             self._last += 1
-            reply = Reply(self._last, method, listen)
+            reply = PendingReply(self._last, method, on_event)
             if self._broken is not None:
                 reply.settle(error=self._broken)
                 return reply
@@ -175,26 +182,26 @@ class Client:
         self,
         method: str,
         parameters: Mapping[str, Any],
-        listen: Listen = ignore,
+        on_event: Listener = ignore,
         is_cancelled: Callable[[], bool] = bool,
         poll_s: float = 0.1,
     ) -> dict[str, Any]:
-        """Asks and waits, on the calling thread.
+        """Sends a request and waits for its result, on the calling thread.
 
         Args:
-            method: As docs/worker.md names it.
-            parameters: By name.
-            listen: Told of events, on the client's thread.
-            is_cancelled: Asked every `poll_s`; when true, the request is cancelled. A worker that
-                does not let go of an analysis is ended, once no other analysis or question is under
-                way in it.
-            poll_s: See there.
+            method: Method of the worker (docs/worker.md).
+            parameters: Parameters, by name.
+            on_event: Function that is given the request's events, on the client's thread.
+            is_cancelled: Function that is polled; when true, the request is cancelled. A worker
+                that does not stop an analysis is ended, once no other analysis or question is
+                pending.
+            poll_s: Time between two polls.
 
         Raises:
-            Cancelled: If it was.
-            LinkError: If it failed.
+            Cancelled: If the request was cancelled.
+            LinkError: If the request failed.
         """
-        reply = self.request(method, parameters, listen)
+        reply = self.request(method, parameters, on_event)
         while not reply.wait(poll_s):
             if is_cancelled():
                 self._cancel(reply)
@@ -202,23 +209,23 @@ class Client:
         return reply.result()
 
     def close(self) -> None:
-        """Ends the worker: asks it to leave, then ends it."""
+        """Ends the worker: closes its stdin, then kills it if it does not exit."""
         self._closing = True
         if self._process is not None:
             self._close_stdin(self._process)
-            end(self._process, ((ignore, LEAVE_S), *_BY_FORCE))
-            self._fail_all(_ended())
+            end_process(self._process, ((ignore, LEAVE_S), *_KILL_STEPS))
+            self._fail_all(Cancelled.from_code("worker-ended"))
 
     def retire(self) -> None:
-        """Ends the worker when it has answered all it was asked: another is asked from now on."""
+        """Ends the worker when it has answered all pending requests; it takes no more."""
         self._end_soon(_Ending(self.close, waits_for_all=True))
 
     def _end_soon(self, ending: _Ending) -> None:
         with self._lock:
             self._ending = ending
-        self._end_if_let()
+        self._end_when_idle()
 
-    def _end_if_let(self) -> None:
+    def _end_when_idle(self) -> None:
         with self._lock:
             ending = self._ending
             if (
@@ -228,16 +235,16 @@ class Client:
             ):
                 return
             self._closing = True
-        # Not on the thread that hands out the answers, nor on one that asks.
-        Thread(target=ending.end, daemon=True).start()
+        # Not on the thread that hands out the replies, nor on one that sends requests.
+        Thread(target=ending.end_worker, daemon=True).start()
 
-    def _end_by_force(self) -> None:
-        """Ends the worker without asking it."""
+    def _kill(self) -> None:
+        """Ends the worker without waiting for it to exit."""
         self._closing = True
         if self._process is not None:
-            end(self._process, _BY_FORCE)
+            end_process(self._process, _KILL_STEPS)
             self._close_stdin(self._process)
-            self._fail_all(_ended())
+            self._fail_all(Cancelled.from_code("worker-ended"))
 
     def _close_stdin(self, process: subprocess.Popen[bytes]) -> None:
         try:
@@ -247,7 +254,7 @@ class Client:
             self._log.append("stdin was closed already")
 
     def _popen(self) -> subprocess.Popen[bytes]:
-        refuse_qgis(self.python, System.here())
+        check_not_qgis(self.python, System.here())
         try:
             # No shell; the user chose the interpreter.
             return subprocess.Popen(  # nosec B603
@@ -260,29 +267,31 @@ class Client:
                 **tree_settings(),
             )
         except OSError as error:
-            raise diagnosis.cannot_start(self.python, error) from error
+            raise start_error(self.python, error) from error
 
-    def _await_hello(self, reply: Reply, seconds: float, is_cancelled: Callable[[], bool]) -> None:
+    def _await_hello(
+        self, reply: PendingReply, seconds: float, is_cancelled: Callable[[], bool]
+    ) -> None:
         waited = 0.0
         while not reply.wait(0.1):
             waited += 0.1
             if is_cancelled():
-                raise Cancelled.coded("cancelled-at-start")
+                raise Cancelled.from_code("cancelled-at-start")
             if waited > seconds:
-                raise diagnosis.silent(self.python, seconds, self.log())
+                raise timeout_error(self.python, seconds, self.log())
 
-    def _cancel(self, reply: Reply) -> None:
-        asked = self.request("cancel", {"id": reply.number})
+    def _cancel(self, reply: PendingReply) -> None:
+        cancellation = self.request("cancel", {"id": reply.number})
         if reply.wait(CANCEL_S):
             return
         # What does not stop at a tile's end would keep the user waiting; its journal is kept.
-        reply.settle(error=Cancelled.coded("run-stopped"))
+        reply.settle(error=Cancelled.from_code("run-stopped"))
         with self._lock:
-            for each in (reply, asked):
-                self._replies.pop(each.number, None)
+            for pending in (reply, cancellation):
+                self._replies.pop(pending.number, None)
         if reply.method == "analyze":
-            # The worker is shared: what else a user waits for is let finish, but nothing follows.
-            self._end_soon(_Ending(self._end_by_force, waits_for_all=False))
+            # The worker is shared: what else the user waits for is finished, but nothing follows.
+            self._end_soon(_Ending(self._kill, waits_for_all=False))
 
     def _write(self, line: bytes) -> None:
         process = self._process
@@ -299,28 +308,28 @@ class Client:
         try:
             for line in _pipe(process.stdout):
                 if line.strip():
-                    self._take(message_of(line))
+                    self._handle(message_of(line))
         except LinkError as error:
-            self._give_up(error)
+            self._fail_and_close(error)
             return
-        # Who waits for an answer must not wait for good, whatever the worker wrote.
+        # No caller may wait for ever, whatever the worker wrote.
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"
-            self._give_up(LinkError.coded("worker-not-understood", reason=reason))
+            self._fail_and_close(LinkError.from_code("worker-not-understood", reason=reason))
             return
         self._on_end(process)
 
-    def _give_up(self, error: LinkError) -> None:
+    def _fail_and_close(self, error: LinkError) -> None:
         error.detail = self.log()
         self._fail_all(error)
         self.close()
 
-    def _take(self, message: Mapping[str, Any]) -> None:
+    def _handle(self, message: Mapping[str, Any]) -> None:
         parameters = message.get("params")
         if message.get("method") == "event" and isinstance(parameters, dict):
             reply = self._replies.get(whole_number(parameters.get("id")))
             if reply is not None:
-                self._tell(reply, parameters)
+                self._notify(reply, parameters)
             return
         with self._lock:
             reply = self._replies.pop(whole_number(message.get("id")), None)
@@ -330,11 +339,11 @@ class Client:
             reply.settle(error=error_of(message["error"]))
         else:
             reply.settle(message.get("result"))
-        self._end_if_let()
+        self._end_when_idle()
 
-    def _tell(self, reply: Reply, event: Mapping[str, Any]) -> None:
+    def _notify(self, reply: PendingReply, event: Mapping[str, Any]) -> None:
         try:
-            reply.listen(event)
+            reply.on_event(event)
         # A listener's defect must not end the thread that hands out the answers.
         except Exception:
             self._log.extend(traceback.format_exc().splitlines())
@@ -355,7 +364,7 @@ class Client:
             code = process.wait()
         if self._log_thread:
             self._log_thread.join(1)
-        self._fail_all(diagnosis.stopped(self.python, code, self.log(), greeted=bool(self.hello)))
+        self._fail_all(exit_error(self.python, code, self.log(), has_answered=bool(self.hello)))
 
     def _fail_all(self, error: LinkError) -> None:
         with self._lock:
@@ -366,12 +375,8 @@ class Client:
             reply.settle(error=error)
 
 
-def _ended() -> Cancelled:
-    return Cancelled.coded("worker-ended")
-
-
 def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:
-    """A pipe that was asked for."""
+    """The pipe, which the process was started with."""
     if pipe is None:
-        raise LinkError.coded("worker-has-no-pipe")
+        raise LinkError.from_code("worker-has-no-pipe")
     return pipe

@@ -1,28 +1,32 @@
-"""The one kind of error the panel shows."""
+"""The errors that the panel shows, and those of a worker that does not start or ends."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TypeVar
 
-Kind = TypeVar("Kind", bound="LinkError")
+ErrorT = TypeVar("ErrorT", bound="LinkError")
+
+_KILLED = {-9, 137}
+"""Exit codes of a process that the system killed, mostly for want of memory."""
 
 
 class LinkError(Exception):
-    """Something that failed, and what to do about it.
+    """An error with a hint for the user.
 
-    Above this folder an error is made of words in the user's language. This folder knows no
-    language: its errors are `coded`, and `link_words.worded` puts them into words where they leave
-    it.
+    Above this folder the message and hint are in the user's language. This folder knows no
+    language: it makes errors by `from_code`, and `link_messages.translated_error` gives them their
+    message and hint where they leave it.
 
     Args:
-        message: What is wrong, one line.
-        hint: What to do, one line; may be empty.
-        detail: More for who wants it, such as the end of a log.
+        message: One line that says what is wrong.
+        hint: One line that says what to do; may be empty.
+        detail: More text to copy, such as the end of a log.
 
     Attributes:
-        code: Which error it is; empty when it is made of words.
-        values: What its words are filled with; an error among them is put into words, too.
+        code: Code of the error; empty when the message is in the user's language.
+        values: Values for the message and hint; an error among them is translated, too.
     """
 
     def __init__(self, message: str, hint: str = "", detail: str = "") -> None:
@@ -37,8 +41,8 @@ class LinkError(Exception):
         return f"{self.message}: {self.hint}" if self.hint else self.message
 
     @classmethod
-    def coded(cls: type[Kind], code: str, detail: str = "", **values: object) -> Kind:
-        """An error that is yet to be put into words."""
+    def from_code(cls: type[ErrorT], code: str, detail: str = "", **values: object) -> ErrorT:
+        """An error whose message and hint are still to be translated."""
         shown = ", ".join(f"{name}={value}" for name, value in values.items())
         error = cls(f"{code} ({shown})" if shown else code, detail=detail)
         error.code, error.values = code, values
@@ -46,12 +50,50 @@ class LinkError(Exception):
 
 
 class SetupError(LinkError):
-    """No worker can be started: the set-up page is where to go."""
+    """No worker can be started: the set-up page helps."""
 
 
 class Refused(LinkError):
-    """The worker will not begin what was asked."""
+    """The worker refuses a request."""
 
 
 class Cancelled(LinkError):
-    """The user stopped it."""
+    """The user cancelled a request, an export or an installation."""
+
+
+def start_error(python: Path, error: OSError) -> SetupError:
+    """The error for an interpreter that the system does not start."""
+    if not python.exists():
+        return SetupError.from_code("python-missing", python=python)
+    if python.is_dir():
+        return SetupError.from_code("python-is-folder", python=python)
+    return SetupError.from_code(
+        "python-cannot-start", python=python, reason=error.strerror or error
+    )
+
+
+def exit_error(python: Path, exit_code: int | None, log: str, *, has_answered: bool) -> LinkError:
+    """The error for a worker that ended by itself.
+
+    Args:
+        python: Interpreter of the worker.
+        exit_code: Exit code of the process.
+        log: Last lines that the worker wrote on stderr.
+        has_answered: Whether it ever answered.
+    """
+    if has_answered and exit_code in _KILLED:
+        return LinkError.from_code("worker-killed", log, exit_code=exit_code)
+    if has_answered:
+        return LinkError.from_code("worker-stopped", log, exit_code=exit_code)
+    if "No module named geochg" in log:
+        return SetupError.from_code("geochg-missing", log, python=python)
+    if "No such command 'worker'" in log:
+        return SetupError.from_code("geochg-too-old", log, python=python)
+    if "ModuleNotFoundError" in log or "ImportError" in log:
+        return SetupError.from_code("geochg-incomplete", log, python=python)
+    return SetupError.from_code("worker-did-not-start", log, python=python, exit_code=exit_code)
+
+
+def timeout_error(python: Path, seconds: float, log: str) -> SetupError:
+    """The error for a program that starts and does not answer."""
+    return SetupError.from_code("worker-silent", log, python=python, seconds=seconds)

@@ -27,26 +27,26 @@ _QGIS_ONLY = (
     "SSL_CERT_FILE",
     "SSL_CERT_DIR",
 )
-"""What QGIS's launchers set for its own libraries, and other libraries trip over."""
+"""Variables that QGIS's launchers set for its own libraries, and that break others."""
 
 _QGIS_ONLY_STARTS = ("DYLD_", "PIP_", "__PYVENV_LAUNCHER__")
 
-_BRING_A_PYTHON = ("win32", "darwin")
+_BUNDLED_PYTHON = ("win32", "darwin")
 """Platforms on which QGIS brings a Python of its own."""
 
 _SHARED_PREFIXES = {Path("/usr"), Path("/usr/local")}
-"""Elsewhere it runs in the system's, which is everybody's."""
+"""Elsewhere QGIS runs in the system's Python, which other programs use too."""
 
 
 @dataclass(frozen=True)
 class System:
-    """What tells where Pythons lie on a machine; tests make machines up.
+    """The platform, environment and folders of a machine, by which Pythons are found.
 
     Attributes:
-        platform: As `sys.platform` names it.
-        environ: The environment.
-        home: The user's folder.
-        root: What the system's own folders lie in.
+        platform: Platform, as `sys.platform` names it.
+        environ: Environment variables.
+        home: Home folder of the user.
+        root: Root folder, or drive, of the system's own folders.
         qgis: Folders of QGIS's own Python.
     """
 
@@ -61,18 +61,18 @@ class System:
         """This machine.
 
         Args:
-            qgis: As the attribute; who runs in QGIS's Python knows them.
+            qgis: Folders of QGIS's own Python, for callers that run in it.
         """
         root = Path(os.environ.get("SYSTEMDRIVE", "C:") + "\\") if _is_windows() else Path("/")
         return cls(sys.platform, os.environ, Path.home(), root, tuple(qgis))
 
     @property
     def is_windows(self) -> bool:
-        """Whether programs are files with a suffix."""
+        """Whether the platform is Windows."""
         return self.platform == "win32"
 
     def folder(self, variable: str, default: Path) -> Path:
-        """The folder an environment variable names, or what it is when unset."""
+        """The folder that an environment variable names; the default where it is unset."""
         return Path(self.environ.get(variable) or default)
 
     def is_program(self, path: Path) -> bool:
@@ -82,15 +82,15 @@ class System:
         if not self.is_windows:
             return os.access(path, os.X_OK)
         # Windows goes by the suffix; its X_OK is true of any file.
-        known = self.environ.get("PATHEXT") or ".COM;.EXE;.BAT;.CMD"
-        return path.suffix.lower() in known.lower().split(";")
+        suffixes = self.environ.get("PATHEXT") or ".COM;.EXE;.BAT;.CMD"
+        return path.suffix.lower() in suffixes.lower().split(";")
 
 
-def clean_environment(given: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """The environment without what is QGIS's own, and with UTF-8 and unbuffered output."""
+def clean_environment(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """The environment without QGIS's own variables, and with UTF-8 and unbuffered output."""
     kept = {
         name: value
-        for name, value in given.items()
+        for name, value in environ.items()
         if name.upper() not in _QGIS_ONLY and not name.upper().startswith(_QGIS_ONLY_STARTS)
     }
     return {**kept, "PYTHONUTF8": "1", "PYTHONUNBUFFERED": "1"}
@@ -107,12 +107,12 @@ def own_prefixes(platform: str, prefixes: Iterable[str | Path]) -> tuple[Path, .
     """The folders of QGIS's own Python.
 
     Args:
-        platform: As `sys.platform` names it.
+        platform: Platform, as `sys.platform` names it.
         prefixes: `sys.prefix` and `sys.base_prefix` within QGIS.
     """
-    found = {Path(prefix) for prefix in prefixes}
-    shared = set() if platform in _BRING_A_PYTHON else _SHARED_PREFIXES
-    return tuple(sorted(found - shared))
+    folders = {Path(prefix) for prefix in prefixes}
+    shared = set() if platform in _BUNDLED_PYTHON else _SHARED_PREFIXES
+    return tuple(sorted(folders - shared))
 
 
 def is_qgis(python: Path, system: System) -> bool:
@@ -121,21 +121,21 @@ def is_qgis(python: Path, system: System) -> bool:
     if "qgis" in path.name.lower():
         return True
     # A virtual environment is its own, whatever its Python is a link to.
-    places = {path} if _is_in_environment(path) else {path, Path(os.path.realpath(path))}
-    folders = {folder for place in places for folder in place.parents}
+    paths = {path} if _is_in_environment(path) else {path, Path(os.path.realpath(path))}
+    folders = {folder for path in paths for folder in path.parents}
     if folders.intersection(system.qgis):
         return True
-    return system.platform in _BRING_A_PYTHON and any(map(_holds_qgis, folders))
+    return system.platform in _BUNDLED_PYTHON and any(map(_holds_qgis, folders))
 
 
-def refuse_qgis(python: Path, system: System) -> None:
-    """Refuses QGIS's own Python, whoever chose it.
+def check_not_qgis(python: Path, system: System) -> None:
+    """Checks that an interpreter does not belong to QGIS.
 
     Raises:
-        SetupError: Then.
+        SetupError: If it does.
     """
     if is_qgis(python, system):
-        raise SetupError.coded("python-is-qgis", python=python)
+        raise SetupError.from_code("python-is-qgis", python=python)
 
 
 def _is_windows() -> bool:

@@ -12,17 +12,17 @@ _SHARES = {
     "tiles": (10.0, 97.0),
     "write": (97.0, 100.0),
 }
-"""From and to what percent of the bar a stage goes."""
+"""Percent of the progress bar at the start and end of a stage."""
 
 
-class Standing(NamedTuple):
-    """How far a run is.
+class RunProgress(NamedTuple):
+    """The progress of a run.
 
     Attributes:
-        percent: 0 to 100.
-        stage: As the worker names it.
-        done: Units of the stage that are done.
-        total: Units of the stage.
+        percent: Share of the whole run, 0 to 100.
+        stage: Stage, as the worker names it.
+        done: Number of units of the stage that are done.
+        total: Number of units of the stage.
         rate: Units a second; None until it is known.
         left_s: Seconds until the stage is done; None until they are known.
     """
@@ -35,11 +35,11 @@ class Standing(NamedTuple):
     left_s: float | None
 
 
-class Pace:
-    """Turns progress events into a standing.
+class ProgressMeter:
+    """Measures rate and time left of a run's progress events.
 
     Args:
-        clock: Seconds.
+        clock: Function that gives the time in seconds.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -48,14 +48,14 @@ class Pace:
         self._start_s = 0.0
         self._first = 0
 
-    def standing(self, event: Mapping[str, Any]) -> Standing:
-        """How far a run is after an event of kind `progress`."""
+    def measure(self, event: Mapping[str, Any]) -> RunProgress:
+        """The progress of the run at an event of kind `progress`."""
         stage, done, total = str(event["stage"]), int(event["done"]), int(event["total"])
         if stage != self._stage:
             self._stage, self._start_s, self._first = stage, self._clock(), done
         low, high = _SHARES.get(stage, (0.0, 100.0))
         share = min(1.0, done / total) if total > 0 else 0.0
-        spent_s, made = self._clock() - self._start_s, done - self._first
-        rate = made / spent_s if made > 0 and spent_s > 0.5 else None
+        elapsed_s, count = self._clock() - self._start_s, done - self._first
+        rate = count / elapsed_s if count > 0 and elapsed_s > 0.5 else None
         left_s = (total - done) / rate if rate else None
-        return Standing(low + share * (high - low), stage, done, total, rate, left_s)
+        return RunProgress(low + share * (high - low), stage, done, total, rate, left_s)

@@ -1,4 +1,4 @@
-"""Requests under way, as those who asked see them."""
+"""Pending requests, as their callers see them."""
 
 from __future__ import annotations
 
@@ -8,37 +8,37 @@ from typing import Any
 
 from geochg_qgis.link.errors import LinkError
 
-Listen = Callable[[Mapping[str, Any]], None]
+Listener = Callable[[Mapping[str, Any]], None]
 
 
 def ignore(_: object) -> None:
-    """The listener that does nothing."""
+    """A listener that does nothing."""
 
 
-class Reply:
-    """What a request comes to."""
+class PendingReply:
+    """The result or error that a request will have."""
 
-    def __init__(self, number: int, method: str, listen: Listen) -> None:
+    def __init__(self, number: int, method: str, on_event: Listener) -> None:
         self.number = number
         self.method = method
-        self.listen = listen
+        self.on_event = on_event
         self._done = Flag()
         self._result: dict[str, Any] = {}
         self._error: LinkError | None = None
 
     def settle(self, result: object = None, error: LinkError | None = None) -> None:
-        """Ends the waiting; the first outcome counts."""
+        """Sets the result or error and ends all waiting; only the first call counts."""
         if not self._done.is_set():
             self._result = result if isinstance(result, dict) else {}
             self._error = error
             self._done.set()
 
     def wait(self, seconds: float) -> bool:
-        """Waits; whether there is an outcome."""
+        """Waits for the result or error; returns whether there is one."""
         return self._done.wait(seconds)
 
     def result(self) -> dict[str, Any]:
-        """The outcome, once there is one.
+        """The result; waits until there is one.
 
         Raises:
             LinkError: If the request failed.

@@ -1,4 +1,4 @@
-"""The set-up page: a Python that has geochg, or one made for it."""
+"""The set-up dialog: use a Python that has geochg, or install it into an environment."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from qgis.gui import QgsFileWidget
-from qgis.PyQt.QtCore import Qt, QTimer, pyqtSignal
+from qgis.PyQt.QtCore import QTimer, pyqtSignal
 from qgis.PyQt.QtWidgets import (
     QCheckBox,
     QDialog,
@@ -15,7 +15,6 @@ from qgis.PyQt.QtWidgets import (
     QFormLayout,
     QGroupBox,
     QHBoxLayout,
-    QLabel,
     QLineEdit,
     QPlainTextEdit,
     QProgressBar,
@@ -24,29 +23,36 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
-from geochg_qgis.connection import Connection, greeted
+from geochg_qgis.connection import Connection, start_worker
+from geochg_qgis.i18n import tr
 from geochg_qgis.link.errors import LinkError
-from geochg_qgis.link.installing import SIZE_MB, InstallOptions, first_able, install, size_mb
-from geochg_qgis.link.pythons import able_to_make_environments
-from geochg_qgis.panel.messages import Messages
-from geochg_qgis.settings import own_environment, remember, remembered, this_system
-from geochg_qgis.tasks import BackgroundTask, start_quietly
-from geochg_qgis.words import tr
+from geochg_qgis.link.installation import (
+    SIZE_MB,
+    InstallOptions,
+    first_usable_python,
+    install,
+    size_mb,
+)
+from geochg_qgis.link.python_search import pythons_for_environments
+from geochg_qgis.panel.layouts import plain_label
+from geochg_qgis.panel.message_controller import MessageController
+from geochg_qgis.settings import own_environment, store_setting, stored_setting, this_system
+from geochg_qgis.tasks import BackgroundTask, start_unlisted
 
-_SIZE_EVERY_MS = 3000
+_SIZE_INTERVAL_MS = 3000
 
 
 class SetupDialog(QDialog):
     """Checks an interpreter, or makes an environment and installs geochg into it.
 
     Signals:
-        ready: An interpreter with geochg is in use; what its worker said.
+        ready: An interpreter is in use; carries its worker's description of itself.
     """
 
     ready = pyqtSignal(object)
 
     def __init__(
-        self, connection: Connection, messages: Messages, parent: QWidget | None = None
+        self, connection: Connection, messages: MessageController, parent: QWidget | None = None
     ) -> None:
         super().__init__(parent)
         self._connection, self._messages = connection, messages
@@ -54,48 +60,46 @@ class SetupDialog(QDialog):
         self._target: Path | None = None
         self.setWindowTitle(tr("Set up geochg"))
         self.resize(640, 620)
-        self.python = _file(self, tr("found by itself"))
+        self.python = _file_widget(self, tr("found automatically"))
         self.check_button = QPushButton(tr("Check and use"), self)
-        self.base = _file(self, "")
-        self.folder = _file(self, "")
+        self.base = _file_widget(self, "")
+        self.folder = _file_widget(self, "")
         self.folder.setStorageMode(QgsFileWidget.StorageMode.GetDirectory)
         self.package = QLineEdit("geochg", self)
         self.package.setToolTip(tr("A name, a wheel, a folder with geochg, or an address for pip"))
         self.proxy = QLineEdit(self)
         self.proxy.setPlaceholderText("http://host:port")
-        self.wheels = _file(self, tr("none: from the network"))
+        self.wheels = _file_widget(self, tr("none: from the network"))
         self.wheels.setStorageMode(QgsFileWidget.StorageMode.GetDirectory)
         self.without_gpu = QCheckBox(tr("Without CUDA (smaller; for machines without NVIDIA)"))
         self.install_button = QPushButton(tr("Install"), self)
         self.cancel_button = QPushButton(tr("Cancel"), self)
         self.bar = QProgressBar(self)
-        self.status = QLabel(self)
-        self.status.setWordWrap(True)
-        self.status.setTextFormat(Qt.TextFormat.PlainText)
+        self.status = plain_label(self)
         self.output = QPlainTextEdit(self)
         self.output.setReadOnly(True)
         self.output.setMaximumBlockCount(5000)
-        self._sizing = QTimer(self)
-        self._sizing.setInterval(_SIZE_EVERY_MS)
+        self._size_timer = QTimer(self)
+        self._size_timer.setInterval(_SIZE_INTERVAL_MS)
         self._lay_out()
         self._connect()
         self._fill()
         self._set_busy(False)
 
     def check(self) -> None:
-        """Starts the chosen interpreter's worker, says what it is, and takes it into use."""
-        chosen = self.python.filePath().strip()
+        """Starts the chosen interpreter's worker, shows its versions, and uses it from now on."""
+        path = self.python.filePath().strip()
 
-        def work(task: BackgroundTask) -> Mapping[str, Any]:
-            client = greeted(chosen, task.isCanceled)
+        def check_worker(task: BackgroundTask) -> Mapping[str, Any]:
+            client = start_worker(path, task.isCanceled)
             client.close()
             return {**client.hello, "python_path": str(client.python)}
 
-        self._say(tr("checking"))
-        self._start(BackgroundTask(tr("geochg: check"), work), self._checked)
+        self._show_status(tr("checking"))
+        self._start(BackgroundTask(tr("geochg: check"), check_worker), self._use_python)
 
     def install(self) -> None:
-        """Makes the environment and installs."""
+        """Makes the environment and installs geochg into it."""
         wheels = self.wheels.filePath().strip()
         options = InstallOptions(
             python=Path(self.base.filePath().strip()),
@@ -107,84 +111,86 @@ class SetupDialog(QDialog):
         )
         self.output.clear()
 
-        def work(task: BackgroundTask) -> Mapping[str, Any]:
-            def tell(line: str) -> None:
-                task.tell({"line": line})
+        def install_geochg(task: BackgroundTask) -> Mapping[str, Any]:
+            def send_line(line: str) -> None:
+                task.send_event({"line": line})
 
-            if not self._connection.releases(options.folder):
+            if not self._connection.release_folder(options.folder):
                 raise LinkError(
-                    tr("Something is under way in {}").format(options.folder),
-                    tr("wait until it is done, or cancel it, then install"),
+                    tr("Requests are still under way in {}").format(options.folder),
+                    tr("wait until they are done, or cancel them, then install"),
                 )
-            python = install(options, tell, task.isCanceled, this_system())
+            python = install(options, send_line, task.isCanceled, this_system())
             return {"python_path": str(python)}
 
-        task = BackgroundTask(tr("geochg: install"), work)
-        task.told.connect(lambda event: self.output.appendPlainText(str(event["line"])))
+        task = BackgroundTask(tr("geochg: install"), install_geochg)
+        task.event_sent.connect(lambda event: self.output.appendPlainText(str(event["line"])))
         self._target = options.folder
-        self._say(tr("installing, about {} MB").format(SIZE_MB))
-        self._start(task, lambda result: self._installed(options, result))
-        self._sizing.start()
+        self._show_status(tr("installing, about {} MB").format(SIZE_MB))
+        self._start(task, lambda result: self._use_environment(options, result))
+        self._size_timer.start()
 
     def cancel(self) -> None:
-        """Stops what is under way."""
+        """Cancels the check or installation."""
         if self._task is not None:
             self._task.cancel()
-            self._say(tr("stopping"))
+            self._show_status(tr("stopping"))
 
     def _start(self, task: BackgroundTask, then: Any) -> None:  # noqa: ANN401
         task.answered.connect(self._end)
         task.answered.connect(then)
         task.failed.connect(self._fail)
-        self._task = start_quietly(task)
+        self._task = start_unlisted(task)
         self._set_busy(True)
 
     def _end(self, _: object = None) -> None:
         self._task = None
-        self._sizing.stop()
+        self._size_timer.stop()
         self._set_busy(False)
 
     def _fail(self, error: LinkError) -> None:
         self._end()
-        self._say(f"{error.message}. {error.hint}")
+        self._show_status(f"{error.message}. {error.hint}")
         if error.detail and error.detail not in self.output.toPlainText():
             self.output.appendPlainText(error.detail)
 
-    def _checked(self, hello: Mapping[str, Any]) -> None:
+    def _use_python(self, hello: Mapping[str, Any]) -> None:
         python = Path(str(hello["python_path"]))
         is_idle = self._connection.is_idle
-        self._connection.use(python)
+        self._connection.use_python(python)
         self.python.setFilePath(str(python))
         models = [str(model["name"]) for model in hello.get("models", ())]
         text = tr("geochg {0} works, with Python {1} and the models {2}").format(
             hello.get("geochg"), hello.get("python"), ", ".join(models)
         )
         if not is_idle:
-            text += ". " + tr("What is under way ends with the worker it began with.")
-        self._say(text)
+            text += ". " + tr("Requests under way are finished by the former worker.")
+        self._show_status(text)
         self.ready.emit(hello)
 
-    def _installed(self, options: InstallOptions, result: Mapping[str, Any]) -> None:
-        remember("environment", str(options.folder))
+    def _use_environment(self, options: InstallOptions, result: Mapping[str, Any]) -> None:
+        store_setting("environment", str(options.folder))
         self.python.setFilePath(str(result["python_path"]))
         self.check()
 
     def _measure(self) -> None:
-        """Says how far the installation is, by what lies on the disk."""
+        """Shows the progress of the installation, by the size of the folder."""
         folder = self._target
         if folder is None:
             return
         task = BackgroundTask(tr("geochg: size"), lambda _: {"mb": size_mb(folder)})
-        task.answered.connect(self._sized)
-        start_quietly(task)
+        task.answered.connect(self._show_size)
+        start_unlisted(task)
 
-    def _sized(self, result: Mapping[str, Any]) -> None:
+    def _show_size(self, result: Mapping[str, Any]) -> None:
         if self._task is not None:
             self.bar.setRange(0, SIZE_MB)
             self.bar.setValue(min(SIZE_MB, round(result["mb"])))
-            self._say(tr("installing, {0:.0f} of about {1} MB").format(result["mb"], SIZE_MB))
+            self._show_status(
+                tr("installing, {0:.0f} of about {1} MB").format(result["mb"], SIZE_MB)
+            )
 
-    def _say(self, text: str) -> None:
+    def _show_status(self, text: str) -> None:
         self.status.setText(text)
 
     def _set_busy(self, is_busy: bool) -> None:
@@ -195,35 +201,35 @@ class SetupDialog(QDialog):
         self.bar.setRange(0, 0)
 
     def _fill(self) -> None:
-        self.python.setFilePath(remembered("python"))
-        # Not here: this looks into many folders, and starts what may be a Python.
+        self.python.setFilePath(stored_setting("python"))
+        # In a task: this searches many folders, and starts what may be a Python.
         task = BackgroundTask(
-            "", lambda _: {"python": first_able(able_to_make_environments(this_system()))}
+            "", lambda _: {"python": first_usable_python(pythons_for_environments(this_system()))}
         )
-        task.answered.connect(self._offer)
-        start_quietly(task)
+        task.answered.connect(self._offer_python)
+        start_unlisted(task)
         self.folder.setFilePath(str(own_environment()))
 
-    def _offer(self, found: Mapping[str, Any]) -> None:
-        if found["python"] is not None and not self.base.filePath():
-            self.base.setFilePath(str(found["python"]))
+    def _offer_python(self, result: Mapping[str, Any]) -> None:
+        if result["python"] is not None and not self.base.filePath():
+            self.base.setFilePath(str(result["python"]))
 
     def _connect(self) -> None:
         self.check_button.clicked.connect(self.check)
         self.install_button.clicked.connect(self.install)
         self.cancel_button.clicked.connect(self.cancel)
-        self._sizing.timeout.connect(self._measure)
+        self._size_timer.timeout.connect(self._measure)
         self.finished.connect(lambda _: self.cancel())
 
     def _lay_out(self) -> None:
-        use = QGroupBox(tr("Use a Python that has geochg"), self)
-        row = QHBoxLayout(use)
+        use_group = QGroupBox(tr("Use a Python that has geochg"), self)
+        row = QHBoxLayout(use_group)
         row.addWidget(self.python, 1)
         row.addWidget(self.check_button)
-        make = QGroupBox(tr("Or install geochg into an environment of its own"), self)
-        form = QFormLayout(make)
-        form.addRow(_plain(tr("About {} MB, and more with CUDA.").format(SIZE_MB)))
-        form.addRow(tr("Made by"), self.base)
+        install_group = QGroupBox(tr("Or install geochg into an environment of its own"), self)
+        form = QFormLayout(install_group)
+        form.addRow(plain_label(self, tr("About {} MB, and more with CUDA.").format(SIZE_MB)))
+        form.addRow(tr("Made with"), self.base)
         form.addRow(tr("Folder"), self.folder)
         form.addRow(tr("Package"), self.package)
         form.addRow(tr("Proxy"), self.proxy)
@@ -233,27 +239,21 @@ class SetupDialog(QDialog):
         buttons.addWidget(self.install_button)
         buttons.addWidget(self.cancel_button)
         form.addRow(buttons)
-        ends = QDialogButtonBox(QDialogButtonBox.StandardButton.Close, parent=self)
-        logs = ends.addButton(tr("Open the log"), QDialogButtonBox.ButtonRole.ActionRole)
-        logs.clicked.connect(self._messages.open_log)
-        ends.rejected.connect(self.reject)
-        layout = QVBoxLayout(self)
-        layout.addWidget(
-            _plain(tr("geochg runs in a Python of its own; QGIS's Python is never touched."))
+        dialog_buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close, parent=self)
+        log_button = dialog_buttons.addButton(
+            tr("Open the log"), QDialogButtonBox.ButtonRole.ActionRole
         )
-        for widget in (use, make, self.bar, self.status):
+        log_button.clicked.connect(self._messages.open_log)
+        dialog_buttons.rejected.connect(self.reject)
+        text = tr("geochg runs in a Python of its own; QGIS's Python is never touched.")
+        layout = QVBoxLayout(self)
+        for widget in (plain_label(self, text), use_group, install_group, self.bar, self.status):
             layout.addWidget(widget)
         layout.addWidget(self.output, 1)
-        layout.addWidget(ends)
+        layout.addWidget(dialog_buttons)
 
 
-def _file(parent: QWidget, hint: str) -> QgsFileWidget:
+def _file_widget(parent: QWidget, hint: str) -> QgsFileWidget:
     widget = QgsFileWidget(parent)
     widget.lineEdit().setPlaceholderText(hint)
     return widget
-
-
-def _plain(text: str) -> QLabel:
-    label = QLabel(text)
-    label.setWordWrap(True)
-    return label

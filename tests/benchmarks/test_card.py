@@ -91,9 +91,9 @@ def test_each_kind_has_its_models_and_then_what_needs_none(tmp_path):
     assert rows[0][3:] == rows[1][3:] == tuple(report.kinds[0].tables[0].cells()[1][1:])
     assert {len(row) for row in rows} == {len(kind_tables.HEAD)}
     counted = sum(int(row[1]) for row in kind_tables.confidence_rows(report))
-    assert counted == sum(len(pair.judged.right) for pair in report.kinds[0].pairs) > 0
+    assert counted == sum(len(pair.scored_features.right) for pair in report.kinds[0].pairs) > 0
     (by_kind,) = kind_tables.confidence_by_kind(report)
-    right = [right for pair in report.kinds[0].pairs for right in pair.judged.right]
+    right = [right for pair in report.kinds[0].pairs for right in pair.scored_features.right]
     assert by_kind[1] == str(counted)
     assert float(by_kind[3]) == pytest.approx(sum(right) / counted, abs=0.006)
 

@@ -1,6 +1,7 @@
 """`geochg ask` and the dialogue behind it."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,9 +10,9 @@ from click.testing import CliRunner
 from pyproj import Transformer
 from rasters import ORIGIN, texture
 
-from geochg.dialogue import open_dialogue
 from geochg.errors import InputError, ModelError, OptionError, RunError
 from geochg.options import AnalyzeOptions
+from geochg.pipeline.dialogue import open_dialogue
 from geochg_cli.group import geochg as command
 
 pytestmark = pytest.mark.usefixtures("marker_plugin")
@@ -120,11 +121,12 @@ def test_an_endpoint_that_breaks_off_is_told_and_nothing_is_remembered(pair, ser
     assert not dialogue.exchanges
 
 
-def test_a_model_without_words_is_refused(pair):
+def test_a_model_without_words_is_refused(pair, monkeypatch):
     grid = options(model="marker", model_options={"location": "grid"})
     dialogue = open_dialogue(*pair, grid)
-    object.__setattr__(dialogue.model.capabilities, "tasks", frozenset())
-    with pytest.raises(ModelError, match="cannot talk"):
+    few = replace(dialogue.model.backend_capabilities, tasks=frozenset())
+    monkeypatch.setattr(type(dialogue.model), "backend_capabilities", few)
+    with pytest.raises(ModelError, match="cannot answer free questions"):
         list(dialogue.ask("Is there a river?"))
 
 

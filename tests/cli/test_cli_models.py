@@ -9,7 +9,8 @@ import torch
 from deltavlm_factory import dates, tile, tiny_config, tiny_model
 from deltavlm_release import write_release
 
-from geochg.models.deltavlm.backend import DeltaVLMModel, DeltaVLMOptions
+from geochg.models.deltavlm.backend import DeltaVLMModel
+from geochg.models.deltavlm.options import DeltaVLMOptions
 from geochg.records import Task
 from geochg.tasks import ask
 
@@ -18,7 +19,7 @@ from geochg.tasks import ask
 def source(monkeypatch):
     """The model that was released, in place of the one of eight thousand million parameters."""
     config = tiny_config(vit=True, dense=False)
-    monkeypatch.setattr("geochg.models.deltavlm.convert.full_config", lambda: config)
+    monkeypatch.setattr("geochg.models.deltavlm.release.convert.full_config", lambda: config)
     return tiny_model(tiny_config(vit=True, dense=False))
 
 
@@ -43,7 +44,7 @@ def test_a_release_becomes_a_model_that_answers(geochg, command, source, tmp_pat
     before, after = dates(2, 28)
     wanted = source.encode_pair(before, after).visual
     # Half precision.
-    assert torch.allclose(model.speaker.model.encode_pair(before, after).visual, wanted, atol=0.05)
+    assert torch.allclose(model.language.model.encode_pair(before, after).visual, wanted, atol=0.05)
     assert wanted.std() > 0.05
     assert len(model.answer([tile()], [ask(Task.CAPTION)])[0]) == 1
 
@@ -136,7 +137,7 @@ def test_an_interruption_leaves_nothing_behind(monkeypatch, geochg, command, tmp
         folder.mkdir()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("geochg.models.deltavlm.convert.convert", interrupted)
+    monkeypatch.setattr("geochg.models.deltavlm.release.convert.convert", interrupted)
     there = sorted(tmp_path.iterdir())
     assert geochg(*command)[0] == 130
     assert sorted(tmp_path.iterdir()) == there

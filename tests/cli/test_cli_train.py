@@ -66,8 +66,8 @@ def test_a_small_recipe_makes_a_model_that_answers(made):
     from deltavlm_factory import tile
     from scipy.special import expit
 
-    from geochg.models.deltavlm.onnx_vision import OnnxVision
     from geochg.models.deltavlm.postprocessing import Calibration
+    from geochg.models.deltavlm.runtime.onnx_vision import OnnxVision
     from geochg.models.registry import load_model
     from geochg.records import Task
     from geochg.tasks import ask
@@ -133,7 +133,7 @@ def test_a_recipe_goes_on_only_as_it_was_begun(made, imagery, flag, value):
     given = dict(zip(SMALL[::2], SMALL[1::2], strict=True))
     other = [part for pair in ({**given, flag: value}).items() for part in pair]
     result = run("-o", folder / "other", "--work", folder / "work", "--real-dir", imagery, *other)
-    assert f"was begun with {flag} {given[flag]}, not {value}" in str(result.exception)
+    assert f"differs in {flag} ({given[flag]}, not {value})\n" in str(result.exception)
     assert not (folder / "other").exists()
 
 
@@ -195,11 +195,27 @@ def test_a_file_is_no_work_folder(tmp_path, imagery, small):
 @pytest.mark.parametrize("left", ["", ".recipe.json", "recipe.json"])
 def test_a_work_folder_that_is_new_or_its_own_is_taken(tmp_path, small, left):
     from geochg.training.builtin.options import CompactOptions
-    from geochg.training.builtin.recipe import FACTS, _begin
+    from geochg.training.builtin.recipe import RECIPE_STATE, begin_recipe
 
     work = tmp_path / "w"
     work.mkdir()
     if left:
         (work / left).write_text("{}")
-    _begin(work, CompactOptions())
-    assert json.loads((work / FACTS).read_text())["batch_size"] == CompactOptions().batch_size
+    begin_recipe(work, CompactOptions())
+    assert (
+        json.loads((work / RECIPE_STATE).read_text())["batch_size"] == CompactOptions().batch_size
+    )
+
+
+@pytest.mark.parametrize("state", [{}, {"a": [1, 2]}, [1]])
+def test_a_work_folder_that_does_not_tell_how_it_was_begun_is_refused(tmp_path, small, state):
+    from geochg.errors import GeochgError
+    from geochg.training.builtin.options import CompactOptions
+    from geochg.training.builtin.recipe import RECIPE_STATE, begin_recipe
+
+    (tmp_path / "frozen.safetensors").write_bytes(b"weights")
+    (tmp_path / RECIPE_STATE).write_text(json.dumps(state))
+    with pytest.raises(GeochgError, match=RECIPE_STATE) as caught:
+        begin_recipe(tmp_path, CompactOptions())
+    assert caught.value.exit_code == 2
+    assert "start anew" in caught.value.hint

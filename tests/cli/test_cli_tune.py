@@ -10,11 +10,11 @@ import deltavlm_factory
 import pytest
 import torch
 from four_bits import needs_four_bits
-from lessons import write_rows
 from safetensors.torch import load_file
+from tuning_rows import write_rows
 from vlm_factory import save_vlm
 
-from geochg.training.tuning.options import TuneOptions
+from geochg.training.finetune.options import TuneOptions
 from geochg_cli.train_options import _HELP
 
 FEW = ("--steps", 2, "--batch-size", 2, "--device", "cpu", "--no-bf16")
@@ -64,11 +64,11 @@ def test_a_model_is_tuned_and_analyzes(geochg, place, tmp_path, make_raster):
 def test_a_whole_model_comes_out_as_fast_as_it_went_in(
     how, geochg, place, exported_deltavlm, tmp_path
 ):
-    from geochg.models.deltavlm.onnx_vision import OnnxVision
+    from geochg.models.deltavlm.runtime.onnx_vision import OnnxVision
     from geochg.models.registry import load_model
     from geochg.records import Presence, Task
     from geochg.tasks import ask
-    from geochg.training.tuning.pruning import load_masks
+    from geochg.training.finetune.pruning import load_pruning_masks
 
     if "4bit" in how:
         needs_four_bits()
@@ -87,7 +87,7 @@ def test_a_whole_model_comes_out_as_fast_as_it_went_in(
     if "--prune" in how:
         assert card["results"]["sparsity"] == pytest.approx(0.1, abs=1e-3)
         weights = load_file(tmp_path / "m" / "model.safetensors")
-        masks = load_masks(tmp_path / "m")
+        masks = load_pruning_masks(tmp_path / "m")
         assert masks
         for name, mask in masks.items():
             assert not weights[f"{name}.weight"][~mask].any()
@@ -113,8 +113,7 @@ def test_changes_without_a_direction_stay_changes_when_they_are_learned(geochg, 
     import shutil
 
     from geochg.datasets.examples import read_examples
-    from geochg.training.tuning.lesson import lesson_of
-    from geochg.training.tuning.masks import UNKNOWN
+    from geochg.training.finetune.sample import UNKNOWN, load_sample
 
     write_rows(tmp_path / "pairs")
     shutil.rmtree(tmp_path / "pairs" / "direction")
@@ -124,7 +123,7 @@ def test_changes_without_a_direction_stay_changes_when_they_are_learned(geochg, 
     )  # fmt: skip
     assert code == 0, errors
     assert any((tmp_path / "out" / "direction").iterdir())
-    found = [lesson_of(example, masks=True).masks for example in read_examples(tmp_path / "out")]
+    found = [load_sample(example, masks=True).masks for example in read_examples(tmp_path / "out")]
     changed = [masks for masks in found if masks.changed]
     assert changed
     for masks in found:
@@ -136,7 +135,7 @@ def test_masks_that_were_built_of_rasters_are_found(geochg, make_raster, tmp_pat
     import numpy as np
 
     from geochg.datasets.examples import read_examples
-    from geochg.training.tuning.lesson import lesson_of
+    from geochg.training.finetune.sample import load_sample
 
     rng = np.random.default_rng(0)
     before = rng.integers(60, 120, (3, 128, 128)).astype(np.uint8)
@@ -153,7 +152,7 @@ def test_masks_that_were_built_of_rasters_are_found(geochg, make_raster, tmp_pat
     assert code == 0, errors
     examples = read_examples(tmp_path / "out")
     assert {example.before.suffix for example in examples} == {".tif"}
-    found = [lesson_of(example, masks=True).masks for example in examples]
+    found = [load_sample(example, masks=True).masks for example in examples]
     assert None not in found
     assert any(masks.changed for masks in found)
 
@@ -363,8 +362,8 @@ def test_a_sweep_refuses_runs_that_were_done_otherwise(geochg, place, tmp_path):
         assert ("rank_2" in errors) is not again
     code, _, errors = swept(place / "data", "--alpha", 7)
     assert code == 2
-    assert "was done with another alpha" in errors
+    assert "differs in alpha (32.0, not 7.0)" in errors
     other = write_rows(tmp_path / "other", pairs=6)
     code, _, errors = swept(other)
     assert code == 2
-    assert "was done with other training rows" in errors
+    assert "differs in training rows" in errors

@@ -3,8 +3,8 @@
 import json
 
 import pytest
-from lessons import write_rows
 from told_pairs import CAPTIONS, ROWS, told_folder
+from tuning_rows import write_rows
 from vlm_factory import save_vlm
 
 from geochg.errors import RunError
@@ -143,7 +143,7 @@ def test_runs_done_otherwise_are_told_before_the_first_is_begun(geochg, given, s
     again = (*given, "--sweep", sweep("rank = [2, 4]"), "-o", runs)
     code, _, errors = geochg(*again, "--alpha", 7)
     assert code == 2
-    assert "was done with another alpha" in errors
+    assert "differs in alpha (32.0, not 7.0)" in errors
     assert not (runs / "rank_2").exists()
     (runs / "rank_4" / "card.json").write_text("{", encoding="utf-8")
     code, _, errors = geochg(*again)

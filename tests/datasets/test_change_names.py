@@ -5,9 +5,9 @@ from itertools import product
 import numpy as np
 import pytest
 
+from geochg.datasets.captions.truth import CLASS_NAMES, DIRECTIONS
 from geochg.datasets.ground.change_names import change_name, change_names
 from geochg.datasets.ground.covers import ANY, NOTHING, Cover
-from geochg.datasets.telling.truth import CLASS_NAMES, DIRECTIONS
 from geochg.land_cover import agrees, class_and_direction
 from geochg.records import LAND_COVER, Change
 

@@ -9,7 +9,7 @@ from PIL import Image
 from rasters import texture
 
 from geochg.datasets.check import check_examples
-from geochg.datasets.example import Example, Ground, Origin, Turn
+from geochg.datasets.example import Example, ExampleTurn, Origin, SceneWindow
 from geochg.datasets.examples import iter_examples
 from geochg.records import PixelWindow, Task
 from geochg.tasks import SPECS
@@ -18,10 +18,10 @@ from geochg.tasks import SPECS
 @pytest.fixture
 def splits(tmp_path):
     """Three pairs to train and two to test, all right."""
-    found = {}
+    result = {}
     for split, numbers in (("train", range(3)), ("test", range(3, 5))):
-        found[split] = [example(tmp_path, number, split) for number in numbers]
-    return found
+        result[split] = [example(tmp_path, number, split) for number in numbers]
+    return result
 
 
 def example(folder, number, split):
@@ -30,7 +30,7 @@ def example(folder, number, split):
         paths.append(folder / f"{side}{number}.png")
         save(paths[-1], texture(48, 48, 3, 10 * number + ord(side)))
     origin = Origin(folder / f"{split}.json", number + 1, str(number))
-    turn = Turn(SPECS[Task.PRESENCE].prompts[0], "Yes" if number % 2 else "No")
+    turn = ExampleTurn(SPECS[Task.PRESENCE].prompts[0], "Yes" if number % 2 else "No")
     return Example(
         str(number), (turn,), *paths, task=Task.PRESENCE, changed=bool(number % 2), origin=origin
     )
@@ -41,7 +41,7 @@ def save(path, pixels):
 
 
 def kinds(splits, **options):
-    return {t.kind: t.count for t in check_examples(splits, **options).troubles}
+    return {t.kind: t.count for t in check_examples(splits, **options).problems}
 
 
 def changed(splits, split, number, **values):
@@ -50,7 +50,7 @@ def changed(splits, split, number, **values):
 
 def test_nothing_is_wrong_with_what_is_right(splits):
     report = check_examples(splits)
-    assert report.troubles == ()
+    assert report.problems == ()
     assert report.to_dict()["ok"] is True
     assert report.splits["train"] == {
         "rows": 3,
@@ -95,27 +95,27 @@ def test_names_that_lead_out_of_the_folder(tmp_path, name, leads_out):
         iter_examples(tmp_path / "set" / "rows.json", must_exist=False, leaving=leaving.append)
     )
     report = check_examples({"train": examples}, leaving=leaving, pixels=False)
-    found = {trouble.kind: trouble for trouble in report.troubles}
-    assert ("outside" in found) is leads_out
+    result = {trouble.kind: trouble for trouble in report.problems}
+    assert ("outside" in result) is leads_out
     if leads_out:
         # Once, however many rows name it.
-        assert found["outside"].count == 1
-        assert name in found["outside"].shown[0]
-        assert "row 1 (id '7')" in found["outside"].shown[0]
+        assert result["outside"].count == 1
+        assert name in result["outside"].shown[0]
+        assert "row 1 (id '7')" in result["outside"].shown[0]
 
 
 def test_sizes(splits):
     save(splits["test"][1].after, texture(48, 50, 3, 99))
     report = check_examples(splits)
-    assert [trouble.kind for trouble in report.troubles] == ["sizes"]
-    assert "50 x 48" in report.troubles[0].shown[0]
+    assert [trouble.kind for trouble in report.problems] == ["sizes"]
+    assert "50 x 48" in report.problems[0].shown[0]
 
 
 def test_answers_outside_the_grammar(splits):
-    changed(splits, "train", 1, turns=(Turn("Changed?", "Maybe"),))
+    changed(splits, "train", 1, turns=(ExampleTurn("Changed?", "Maybe"),))
     report = check_examples(splits)
-    assert "row 2 (id '1')" in report.troubles[0].shown[0]
-    assert [trouble.kind for trouble in report.troubles] == ["grammar"]
+    assert "row 2 (id '1')" in report.problems[0].shown[0]
+    assert [trouble.kind for trouble in report.problems] == ["grammar"]
 
 
 def test_every_reference_is_read(splits):
@@ -157,8 +157,8 @@ def test_a_location_in_two_splits(splits):
         changed(splits, split, number, location="airport/7")
     changed(splits, "test", 1, location="airport/8")
     report = check_examples(splits)
-    assert [(t.kind, t.count) for t in report.troubles] == [("location_leaks", 1)]
-    assert report.troubles[0].shown == ("'airport/7' in train and test",)
+    assert [(t.kind, t.count) for t in report.problems] == [("location_leaks", 1)]
+    assert report.problems[0].shown == ("'airport/7' in train and test",)
 
 
 def test_flat_images_are_not_taken_for_copies(splits):
@@ -169,9 +169,11 @@ def test_flat_images_are_not_taken_for_copies(splits):
 
 @pytest.mark.parametrize(("start", "leaks"), [(40, {"window_leaks": 1}), (48, {})])
 def test_windows_that_overlap(splits, start, leaks):
-    changed(splits, "train", 0, ground=Ground("town", PixelWindow(0, 48, 0, 48)))
-    changed(splits, "test", 0, ground=Ground("town", PixelWindow(0, 48, start, start + 48)))
-    changed(splits, "test", 1, ground=Ground("village", PixelWindow(0, 48, 0, 48)))
+    changed(splits, "train", 0, scene_window=SceneWindow("town", PixelWindow(0, 48, 0, 48)))
+    changed(
+        splits, "test", 0, scene_window=SceneWindow("town", PixelWindow(0, 48, start, start + 48))
+    )
+    changed(splits, "test", 1, scene_window=SceneWindow("village", PixelWindow(0, 48, 0, 48)))
     assert kinds(splits) == leaks
 
 

@@ -9,14 +9,14 @@ from geochg.datasets.ground.covers import (
     NOTHING,
     UNKNOWN_CHANGE,
     Cover,
-    changed,
+    changed_by_cover,
 )
 from geochg.records import LAND_COVER
 
 
 def told(before, after):
     sets = (np.full((1, 1), int(cover), np.uint8) for cover in (before, after))
-    return int(changed(*sets)[0, 0])
+    return int(changed_by_cover(*sets)[0, 0])
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_what_two_sets_tell(before, after, wanted):
 
 def test_no_set_is_changed_into_itself():
     sets = np.arange(128, dtype=np.uint8)[None]
-    assert not (changed(sets, sets) == 1).any()
+    assert not (changed_by_cover(sets, sets) == 1).any()
 
 
 def test_the_bits_are_the_covers_in_order():

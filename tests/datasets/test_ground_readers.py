@@ -6,12 +6,12 @@ import pytest
 from labelled_ground import SIDE_PX, masked_folder, picture, squares, write
 
 from geochg.datasets.ground.covers import ANY, NOTHING, UNKNOWN_CHANGE, Cover
-from geochg.datasets.ground.labelled import MASKED_FOLDERS, edges, map_tiles, stretched
+from geochg.datasets.ground.labelled import MASKED_FOLDERS, edges, map_tiles, stretched_bands
 from geochg.datasets.ground.series import (
     SAVANNA_LEARNED,
     all_grounds,
     cities,
-    clouded,
+    clouded_scenes,
     farmland_years,
     floods,
     index_cover,
@@ -30,7 +30,7 @@ READERS = {
     "s2_pairs": (labelled_ground.cities, cities, "s2"),
     "s2_two_seasons": (labelled_ground.seasons, seasons, "seasons"),
     "neon_pairs_sjer": (labelled_ground.savanna, savanna, "savanna"),
-    "cloud_shadow_masks": (labelled_ground.clouded, clouded, "cloud"),
+    "cloud_shadow_masks": (labelled_ground.clouded, clouded_scenes, "cloud"),
     "naip_single": (labelled_ground.infrared_chips, infrared_chips, "chip"),
 }
 
@@ -56,20 +56,20 @@ def test_each_layout_is_read_and_a_missing_one_left_out(name, tmp_path):
     make, read, kind = READERS[name]
     assert list(read(tmp_path)) == []
     make(tmp_path)
-    found = list(read(tmp_path))
-    assert {ground.kind for ground in found} == {kind}
-    for ground in found:
+    result = list(read(tmp_path))
+    assert {ground.kind for ground in result} == {kind}
+    for ground in result:
         check(ground)
-    assert len(all_grounds(tmp_path)) == len(found)
+    assert len(all_grounds(tmp_path)) == len(result)
 
 
 @pytest.mark.parametrize("folder", MASKED_FOLDERS, ids=lambda folder: folder.name)
 def test_folders_of_masks(folder, tmp_path):
     assert list(folder.grounds(tmp_path)) == []
     masked_folder(tmp_path, folder.name)
-    found = list(folder.grounds(tmp_path))
-    assert len(found) == 2
-    for number, ground in enumerate(found):
+    result = list(folder.grounds(tmp_path))
+    assert len(result) == 2
+    for number, ground in enumerate(result):
         check(ground)
         assert ground.kind == folder.kind
         assert ground.share == pytest.approx(folder.share / 2)
@@ -120,8 +120,8 @@ def test_black_pixels_have_no_label(tmp_path):
 
 def test_neighbouring_map_tiles_are_joined_with_their_buildings(tmp_path):
     labelled_ground.map_tiles(tmp_path)
-    found = sorted(map_tiles(tmp_path), key=lambda ground: ground.images[0].size)
-    alone, joined = found
+    result = sorted(map_tiles(tmp_path), key=lambda ground: ground.images[0].size)
+    alone, joined = result
     assert alone.shape == (256, 256)
     assert joined.shape == (256, 512)
     assert not (alone.covers[0] == Cover.BUILDING).any()
@@ -169,7 +169,7 @@ def test_what_is_odd_in_an_unlabelled_pair_is_unknown(tmp_path):
 def test_clouds_are_not_seen(tmp_path):
     labelled_ground.clouded(tmp_path)
     labelled_ground.seasons(tmp_path)
-    (cloud,) = clouded(tmp_path)
+    (cloud,) = clouded_scenes(tmp_path)
     assert (cloud.covers[0][30:80, 40:110] == Cover.NOT_SEEN).all()
     assert (cloud.covers[0][20, 40:110] == NOTHING).all()
     assert (cloud.covers[0][105:115] == Cover.WATER).all()
@@ -192,11 +192,11 @@ def test_indices_tell_plants_water_and_what_is_neither():
 
 def test_what_is_shown_runs_from_0_to_1_in_each_band():
     pixels = np.moveaxis(picture(0), 0, -1).astype(np.float32) * np.array([1, 5, 20])
-    shown = stretched(pixels)
+    shown = stretched_bands(pixels)
     assert shown.dtype == np.float32
     assert (shown.min((0, 1)) == 0).all()
     assert (shown.max((0, 1)) == 1).all()
-    assert np.allclose(stretched(3 * pixels + 7), shown, atol=0.02)
+    assert np.allclose(stretched_bands(3 * pixels + 7), shown, atol=0.02)
 
 
 def test_edges_are_where_a_window_sees_both_sides():
@@ -210,10 +210,10 @@ def test_edges_are_where_a_window_sees_both_sides():
 
 def test_all_that_a_folder_holds_is_read(tmp_path):
     assert all_grounds(tmp_path) == []
-    found = all_grounds(labelled_ground.ground_folder(tmp_path))
+    result = all_grounds(labelled_ground.ground_folder(tmp_path))
     kinds = {kind for _, _, kind in READERS.values()} | {"rio", "dubai"}
-    assert {ground.kind for ground in found} == kinds
-    shares = shares_by_kind(found)
+    assert {ground.kind for ground in result} == kinds
+    shares = shares_by_kind(result)
     assert set(shares) == kinds
     assert sum(shares.values()) == pytest.approx(1, abs=0.01)
 

@@ -11,7 +11,13 @@ from PIL import Image
 
 from geochg.datasets.examples import load_pair, read_examples
 from geochg.datasets.location_pairs import write_pairs
-from geochg.datasets.locations import LocationOptions, Shot, chained, read_shots, sized
+from geochg.datasets.locations import (
+    LocationImage,
+    LocationOptions,
+    pairs_in_time,
+    read_location_images,
+    within_limits,
+)
 from geochg.errors import InputError, OptionError, RunError
 from geochg.models.base import Capabilities, ChangeModel
 from geochg.records import Reply, Task, TileFailure
@@ -20,7 +26,9 @@ HAS_VIDEO = importlib.util.find_spec("av") is not None
 
 
 def shot(name, date, location="x"):
-    return Shot(Path(f"{name}.png"), location, datetime.fromisoformat(date).replace(tzinfo=UTC))
+    return LocationImage(
+        Path(f"{name}.png"), location, datetime.fromisoformat(date).replace(tzinfo=UTC)
+    )
 
 
 def names(pairs):
@@ -37,13 +45,13 @@ def test_the_chain_goes_on_from_the_later_image():
         shot("y", "2019-01-01", "other"),
     ]
     # a-b lacks a day; from c the next year begins on the day of e.
-    assert names(chained(shots, 12)) == [("a", "c"), ("c", "e")]
-    assert names(chained(shots, 0)) == [("a", "b"), ("b", "c"), ("c", "e"), ("e", "d")]
+    assert names(pairs_in_time(shots, 12)) == [("a", "c"), ("c", "e")]
+    assert names(pairs_in_time(shots, 0)) == [("a", "b"), ("b", "c"), ("c", "e"), ("e", "d")]
 
 
 def test_the_last_of_february_counts():
     shots = [shot("a", "2016-02-29"), shot("b", "2017-02-28")]
-    assert names(chained(shots, 12)) == [("a", "b")]
+    assert names(pairs_in_time(shots, 12)) == [("a", "b")]
 
 
 @pytest.fixture
@@ -59,7 +67,7 @@ def table(tmp_path):
 
 
 def test_a_table_becomes_pairs_that_read_back(table, tmp_path):
-    pairs = chained(read_shots(table), 12)
+    pairs = pairs_in_time(read_location_images(table), 12)
     options = LocationOptions(size_px=16)
     assert write_pairs(tmp_path / "out", pairs, options, videos=False).rows == {"val": 2}
     first, second = read_examples(tmp_path / "out")
@@ -73,7 +81,7 @@ def test_a_table_becomes_pairs_that_read_back(table, tmp_path):
 
 @pytest.mark.skipif(not HAS_VIDEO, reason="PyAV is not installed")
 def test_videos_read_back(table, tmp_path):
-    pairs = chained(read_shots(table), 12)
+    pairs = pairs_in_time(read_location_images(table), 12)
     write_pairs(tmp_path / "out", pairs, LocationOptions(size_px=32), videos=True)
     assert sorted(p.name for p in (tmp_path / "out" / "videos").iterdir()) == [
         "s0-s1.mp4",
@@ -86,7 +94,7 @@ def test_videos_read_back(table, tmp_path):
 
 def test_videos_without_pyav_leave_nothing_behind(table, tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "av", None)
-    pairs = chained(read_shots(table), 12)
+    pairs = pairs_in_time(read_location_images(table), 12)
     with pytest.raises(InputError, match=r"geochg\[video\]"):
         write_pairs(tmp_path / "out", pairs, LocationOptions(), videos=True)
     assert not (tmp_path / "out").exists()
@@ -102,11 +110,11 @@ def test_a_folder_of_fmow(tmp_path):
             "bounding_boxes": [{"category": "false_detection"}, {"category": "airport_hangar"}],
         }
         (home / f"{place}.json").write_text(json.dumps(facts))
-    shots = read_shots(tmp_path)
+    shots = read_location_images(tmp_path)
     assert [(s.location, s.category) for s in shots] == [
         ("airport/airport_3", "airport hangar")
     ] * 2
-    assert names(chained(shots, 12)) == [("a_0", "a_1")]
+    assert names(pairs_in_time(shots, 12)) == [("a_0", "a_1")]
 
 
 @pytest.mark.parametrize(("told", "location"), [(None, "airport"), (7, "7"), (" b ", "b")])
@@ -116,7 +124,7 @@ def test_a_location_that_is_null_is_that_of_the_folder(told, location, tmp_path)
     Image.new("RGB", (9, 9)).save(home / "a.jpg")
     facts = {"timestamp": "2015-01-01T00:00:00Z", "location_id": told}
     (home / "a.json").write_text(json.dumps(facts), encoding="utf-8")
-    assert [shot.location for shot in read_shots(tmp_path)] == [location]
+    assert [shot.location for shot in read_location_images(tmp_path)] == [location]
 
 
 def test_files_that_macos_leaves_are_no_metadata(tmp_path):
@@ -126,15 +134,15 @@ def test_files_that_macos_leaves_are_no_metadata(tmp_path):
         Image.new("RGB", (9, 9)).save(home / f"{name}.jpg")
     (home / "a.json").write_text('{"timestamp": "2015-01-01"}', encoding="utf-8")
     (home / "._a.json").write_bytes(b"\x00\x05\x16\x07")
-    assert [shot.image.name for shot in read_shots(tmp_path)] == ["a.jpg"]
+    assert [shot.image.name for shot in read_location_images(tmp_path)] == ["a.jpg"]
 
 
 def test_parts_have_their_usual_names_and_no_pair_is_of_two(table, tmp_path):
     text = table.read_text(encoding="utf-8").replace("car_park,val", "car_park,validation", 2)
     table.write_text(text.replace("car_park,val\n", "car_park,Training\n"), encoding="utf-8")
-    shots = read_shots(table)
+    shots = read_location_images(table)
     assert [shot.split for shot in shots] == ["val", "val", "train"]
-    assert names(chained(shots, 12)) == [("s0", "s1")]
+    assert names(pairs_in_time(shots, 12)) == [("s0", "s1")]
 
 
 class Captioner(ChangeModel):
@@ -159,7 +167,7 @@ class Captioner(ChangeModel):
 
 
 def test_a_pair_that_the_captioner_does_not_answer_about_is_left_out(table, tmp_path):
-    pairs, options = chained(read_shots(table), 12), LocationOptions(size_px=16)
+    pairs, options = pairs_in_time(read_location_images(table), 12), LocationOptions(size_px=16)
     made = write_pairs(
         tmp_path / "out", pairs, options, videos=False, captioner=Captioner(silent={80})
     )
@@ -174,12 +182,12 @@ def test_a_pair_that_the_captioner_does_not_answer_about_is_left_out(table, tmp_
 
 
 def test_limits_of_size(table):
-    shots = read_shots(table)
-    assert sized(shots, LocationOptions()) == (shots, {})
-    assert sized(shots, LocationOptions(most_bytes=10)) == ([], {"file too large": 3})
-    assert sized(shots, LocationOptions(least_px=21)) == ([], {"too few pixels": 3})
-    assert sized(shots, LocationOptions(most_px=29)) == ([], {"too many pixels": 3})
-    assert sized(shots, LocationOptions(least_px=20, most_px=30))[1] == {}
+    shots = read_location_images(table)
+    assert within_limits(shots, LocationOptions()) == (shots, {})
+    assert within_limits(shots, LocationOptions(most_bytes=10)) == ([], {"file too large": 3})
+    assert within_limits(shots, LocationOptions(least_px=21)) == ([], {"too few pixels": 3})
+    assert within_limits(shots, LocationOptions(most_px=29)) == ([], {"too many pixels": 3})
+    assert within_limits(shots, LocationOptions(least_px=20, most_px=30))[1] == {}
 
 
 @pytest.mark.parametrize(
@@ -194,13 +202,13 @@ def test_limits_of_size(table):
 def test_wrong_tables(tmp_path, content, names):
     (tmp_path / "t.csv").write_text(content)
     with pytest.raises(InputError, match=names):
-        read_shots(tmp_path / "t.csv")
+        read_location_images(tmp_path / "t.csv")
 
 
 def test_missing_images_and_no_pairs(table, tmp_path):
     (tmp_path / "s1.png").unlink()
     with pytest.raises(InputError, match=r"no file .*s1\.png"):
-        sized(read_shots(table), LocationOptions())
+        within_limits(read_location_images(table), LocationOptions())
     with pytest.raises(InputError, match="no two images"):
         write_pairs(tmp_path / "out", [], LocationOptions(), videos=False)
 

@@ -132,12 +132,12 @@ def test_folders_that_are_none(tmp_path):
         pair_files(tmp_path)
 
 
-def test_a_folder_of_parts_names_them(tmp_path):
+def test_a_folder_of_splits_names_them(tmp_path):
     some_pairs(tmp_path / "train", 2)
     some_pairs(tmp_path / "test", 2)
     with pytest.raises(InputError) as caught:
         pair_files(tmp_path)
-    assert caught.value.hint == "name one of its parts: test, train"
+    assert caught.value.hint == "name one of its splits: test, train"
 
 
 # --- tables --------------------------------------------------------------------------------------

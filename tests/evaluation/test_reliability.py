@@ -7,7 +7,7 @@ from rasters import ORIGIN, UTM
 from shapely.geometry import Polygon, box
 
 from geochg.datasets.ground_label import GroundLabel
-from geochg.evaluation.reliability import Judged, judged, reliability
+from geochg.evaluation.reliability import ScoredFeatures, reliability, scored_features
 
 
 def label_of(changed, known=None):
@@ -40,22 +40,22 @@ def test_a_feature_is_right_where_more_than_half_of_its_known_pixels_changed(crs
         (pixels(0, 20, 42, 60).buffer(-1), 0.5),  # nothing known
         (Polygon(), 0.4),
     ).to_crs(crs)
-    found = judged(features, label_of(changed, known))
-    assert found.confidence.tolist() == [0.9, 0.8, 0.7, 0.6]
-    assert found.right.tolist() == [True, False, False, True]
+    result = scored_features(features, label_of(changed, known))
+    assert result.confidence.tolist() == [0.9, 0.8, 0.7, 0.6]
+    assert result.right.tolist() == [True, False, False, True]
 
 
 def test_a_map_without_features_has_none_that_are_judged():
     empty = gpd.GeoDataFrame({"confidence": []}, geometry=[], crs=UTM)
-    found = judged(empty, label_of(np.ones((4, 4), bool)))
-    assert len(found.confidence) == len(found.right) == 0
-    assert [each.features for each in reliability([found])] == [0] * 5
-    assert {each.right for each in reliability([found])} == {None}
+    result = scored_features(empty, label_of(np.ones((4, 4), bool)))
+    assert len(result.confidence) == len(result.right) == 0
+    assert [each.features for each in reliability([result])] == [0] * 5
+    assert {each.right for each in reliability([result])} == {None}
 
 
 def test_features_of_all_maps_are_counted_by_their_confidence():
-    one = Judged(np.array([0.0, 0.19, 0.2, 0.5, 1.0]), np.array([0, 1, 1, 0, 1], bool))
-    other = Judged(np.array([0.55, 0.9, 0.8]), np.array([1, 0, 1], bool))
+    one = ScoredFeatures(np.array([0.0, 0.19, 0.2, 0.5, 1.0]), np.array([0, 1, 1, 0, 1], bool))
+    other = ScoredFeatures(np.array([0.55, 0.9, 0.8]), np.array([1, 0, 1], bool))
     bins = reliability([one, other])
     assert [(each.low, each.high) for each in bins] == [
         (0.0, 0.2),

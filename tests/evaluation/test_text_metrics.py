@@ -14,20 +14,22 @@ from pycocoevalcap.cider.cider import Cider
 from pycocoevalcap.rouge.rouge import Rouge
 
 from geochg.errors import InputError, OptionError, RunError
-from geochg.evaluation import extra, meteor
-from geochg.evaluation.bert import bert_f1, bert_layers
-from geochg.evaluation.cider import CiderD
-from geochg.evaluation.coco_rouge import coco_rouge_l
-from geochg.evaluation.meteor import Meteor, meteor_lacks
+from geochg.evaluation import optional_metrics
+from geochg.evaluation.caption_metrics import CiderD, coco_rouge_l, words
+from geochg.evaluation.optional_metrics import (
+    Meteor,
+    OptionalMetrics,
+    bert_f1,
+    bert_layers,
+    missing_for_meteor,
+)
 from geochg.evaluation.text_scores import (
     CAPTION_METRICS,
-    Judges,
-    References,
+    ReferenceCorpus,
     TextScores,
     bleu,
     rouge,
 )
-from geochg.evaluation.words import words
 
 WRITTEN = [
     ["a house was built on the left", "some houses appear at the left side of the road"],
@@ -160,13 +162,13 @@ def test_meteor_is_that_of_pycocoevalcap_on_words():
     theirs = Theirs()
     wanted, _ = theirs.compute_score(written, said)
     with Meteor() as ours:
-        found = ours.score([one for one, _ in FIXED], list(written.values()))
-        again = ours.score([one for one, _ in FIXED], list(written.values()))
+        result = ours.score([" ".join(one) for one, _ in FIXED], list(written.values()))
+        again = ours.score([" ".join(one) for one, _ in FIXED], list(written.values()))
         # Stems count, unlike where words are numbers.
-        other = ours.score([words("the new tree stands here")], [["the new houses stand here"]])
-        stems = ours.score([words("the new house stands here")], [["the new houses stand here"]])
-    assert found == again == pytest.approx(wanted)
-    assert 0 < found < 1
+        other = ours.score(["the new tree stands here"], [["the new houses stand here"]])
+        stems = ours.score(["the new house stands here"], [["the new houses stand here"]])
+    assert result == again == pytest.approx(wanted)
+    assert 0 < result < 1
     assert stems > other + 0.1
 
 
@@ -182,16 +184,16 @@ def test_bleu_by_hand():
 
 
 def test_rouge_by_hand():
-    found = rouge(["houses built there"], [["house was built", "nothing at all"]])
+    result = rouge(["houses built there"], [["house was built", "nothing at all"]])
     # Stems are shared: house, build; two of three words each way.
-    assert found["rouge_1"] == [pytest.approx(2 / 3)]
-    assert found["rouge_l"] == [pytest.approx(2 / 3)]
-    assert found["rouge_2"] == [0]
+    assert result["rouge_1"] == [pytest.approx(2 / 3)]
+    assert result["rouge_l"] == [pytest.approx(2 / 3)]
+    assert result["rouge_2"] == [0]
 
 
 def test_groups_are_scored_apart_and_rarity_is_that_of_all():
-    references = References(WRITTEN)
-    scored = TextScores(SAID, references, CAPTION_METRICS, Judges())
+    references = ReferenceCorpus(WRITTEN)
+    scored = TextScores(SAID, references, CAPTION_METRICS, OptionalMetrics())
     every, some = scored.of([0, 1, 2, 3]), scored.of([1, 3])
     assert list(every) == [n for n in CAPTION_METRICS if n not in ("meteor", "bert_score")]
     each = references.cider.scores([words(text) for text in SAID])
@@ -244,10 +246,10 @@ def test_bert_score_takes_the_best_reference(tiny_bert, capfd):
     assert bert_layers(tiny_bert) == 2
     said = ["the house was built", "", "road gone"]
     written = [["gone", "the house was built"], ["a house"], ["the house"]]
-    found = bert_f1(said, written, tiny_bert)
-    assert found[0] == pytest.approx(1, abs=1e-5)
-    assert found[1] == 0
-    assert found[2] < 0.99
+    result = bert_f1(said, written, tiny_bert)
+    assert result[0] == pytest.approx(1, abs=1e-5)
+    assert result[1] == 0
+    assert result[2] < 0.99
     assert "%" not in capfd.readouterr().err
 
 
@@ -282,14 +284,14 @@ def test_a_real_encoder_knows_what_is_alike():
 
 
 def test_meteor_is_left_out_and_said_so(monkeypatch):
-    monkeypatch.setattr(meteor.shutil, "which", lambda name: None)
-    monkeypatch.setattr(meteor, "find_spec", lambda name: None)
-    assert meteor_lacks() == "the package pycocoevalcap and Java"
+    monkeypatch.setattr(optional_metrics.shutil, "which", lambda name: None)
+    monkeypatch.setattr(optional_metrics, "find_spec", lambda name: None)
+    assert missing_for_meteor() == "the package pycocoevalcap and Java"
     with ExitStack() as stack:
-        judges = Judges.here(stack, None)
-    assert judges.meteor is None
-    assert judges.notes[0] == "METEOR is left out: it needs the package pycocoevalcap and Java"
-    assert "BERTScore is left out" in judges.notes[1]
+        metrics = OptionalMetrics.start(stack, None)
+    assert metrics.meteor is None
+    assert metrics.notes[0] == "METEOR is left out: it needs the package pycocoevalcap and Java"
+    assert "BERTScore is left out" in metrics.notes[1]
 
 
 @needs_java
@@ -298,13 +300,13 @@ def test_a_meteor_that_breaks_is_an_error():
         ours._program.meteor_p.kill()
         ours._program.meteor_p.wait()
         with pytest.raises(RunError, match="METEOR failed"):
-            ours.score([["a"]], [["a"]])
+            ours.score(["a"], [["a"]])
 
 
 def test_missing_packages_are_named(monkeypatch):
-    monkeypatch.setattr(extra, "find_spec", lambda name: None)
+    monkeypatch.setattr(optional_metrics, "find_spec", lambda name: None)
     with pytest.raises(OptionError, match=r"needs sacrebleu and bert-score") as caught:
-        extra.check_metrics(("sacrebleu", "bert_score"))
+        optional_metrics.check_metrics(("sacrebleu", "bert_score"))
     assert "geochg[evaluate]" in caught.value.hint
     with pytest.raises(OptionError, match="needs no_such_thing"):
-        extra.metric_module("no_such_thing")
+        optional_metrics.metric_module("no_such_thing")

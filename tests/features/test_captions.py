@@ -11,8 +11,8 @@ from rasterio.features import rasterize
 from scipy import ndimage
 from tile_factory import make_grid
 
-from geochg.cells import CellSettings
 from geochg.features.captions import Kinds, feature_caption, pair_caption, tile_caption
+from geochg.features.cells import CellSettings
 from geochg.features.changes import FeatureSettings, change_features
 from geochg.features.facts import Facts
 from geochg.features.places import PLACES, places

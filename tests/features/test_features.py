@@ -13,7 +13,7 @@ from pyproj import Geod
 from rasterio.features import rasterize
 from tile_factory import ALTERED, ROAD, layout, make_grid, make_tile, outlines, results_of
 
-from geochg.cells import CellSettings, tile_result
+from geochg.features.cells import CellSettings, tile_result
 from geochg.features.changes import FeatureSettings, change_features
 from geochg.features.tiles import tile_features
 from geochg.options import Geometry
@@ -194,6 +194,12 @@ def test_filters_and_the_order_of_what_is_left():
     large = change_features(results, grid, FeatureSettings(min_area_m2=200))
     assert large["id"].tolist() == [1]
     assert large["area_m2"].tolist() == frame["area_m2"].tolist()[1:2]
+    small = change_features(results, grid, FeatureSettings(max_area_m2=200))
+    assert small["area_m2"].tolist() == frame["area_m2"].tolist()[::2]
+    largest_m2 = float(frame["area_m2"].max())
+    for limits, count in (((0, largest_m2 + 1), 3), ((150, 200), 0), ((None, 0), 0)):
+        bounded = FeatureSettings(min_area_m2=limits[0], max_area_m2=limits[1])
+        assert len(change_features(results, grid, bounded)) == count
     assert len(change_features(results, grid, FeatureSettings(min_confidence=0.75))) == 3
     assert len(change_features(results, grid, FeatureSettings(min_confidence=0.76))) == 0
 

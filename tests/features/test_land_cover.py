@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tile_factory import make_grid
 
-from geochg.cells import CellSettings
+from geochg.features.cells import CellSettings
 from geochg.features.changes import FeatureSettings, change_features, changes_of, layer_caption
 from geochg.features.merging import shared_edges
 from geochg.features.tiles import tile_features
-from geochg.geometry.changed import least_size_px
+from geochg.geometry.hysteresis import least_size_px
 from geochg.land_cover import COVERS, agrees, covers_of
 from geochg.options import Geometry
 from geochg.records import LAND_COVER, Change, Channel

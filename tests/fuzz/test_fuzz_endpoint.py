@@ -12,9 +12,9 @@ from tile_factory import noise
 
 import geochg.models.endpoint.backend  # noqa: F401  (heavy: not within the time of the fuzz)
 from geochg.errors import GeochgError
-from geochg.foreign_text import cleaned
 from geochg.models.registry import load_model
 from geochg.records import Caption, Missing, Task, TileFailure
+from geochg.safety.untrusted_text import cleaned
 from geochg.tasks import ask
 
 MAPPED = [ask(task) for task in (Task.PRESENCE, Task.LOCATE, Task.COUNT, Task.CAPTION)]
@@ -125,7 +125,7 @@ def test_lists_of_models_and_streams_of_a_server(server):
             told(error)
         if text.strip():
             try:
-                pieces = list(model.talk(tile, None, [], text))
+                pieces = list(model.converse(tile, None, [], text))
             except GeochgError as error:
                 told(error)
             else:

@@ -8,8 +8,8 @@ from labelled_pairs import blocks
 from geochg.errors import CancelledRunError, GeochgError
 from geochg.events import Progress
 from geochg.options import AnalyzeOptions
-from geochg.outputs import Outputs
-from geochg.pipeline import analyze
+from geochg.pipeline.analyze import analyze
+from geochg.pipeline.outputs import Outputs
 
 CLASSES = """
 [[classes]]

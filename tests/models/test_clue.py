@@ -8,9 +8,9 @@ from click.testing import CliRunner
 from rasters import texture
 
 import geochg
-from geochg.describe import describe
 from geochg.errors import ModelError, OptionError, TilesFailedError
-from geochg.outputs import Outputs
+from geochg.pipeline.describe import describe
+from geochg.pipeline.outputs import Outputs
 from geochg_cli.group import geochg as command
 
 

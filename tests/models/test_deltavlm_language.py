@@ -7,9 +7,9 @@ from deltavlm_factory import TOKENIZER, dates, processor, save, tiny_config, tin
 from peft import LoraConfig, PeftModel, get_peft_model
 
 from geochg.models.deltavlm.modeling import DeltaVLMForConditionalGeneration
-from geochg.models.deltavlm.presets import compact_config, full_config
 from geochg.models.deltavlm.processing import IGNORED, DeltaVLMProcessor
-from geochg.models.deltavlm.tokenizer import train_tokenizer
+from geochg.models.deltavlm.sizes import compact_config, full_config
+from geochg.training.builtin.tokenizer import train_tokenizer
 
 PROMPTS = ["What changed?", "Please describe the changes in these two images.", "Roads?"]
 ANSWERS = ["Nothing.", "There are 12 new buildings.", "no"]
@@ -251,7 +251,7 @@ def test_the_full_size_is_the_released_one():
 def test_parts_that_do_not_fit_are_refused():
     config = tiny_config()
     config.qformer_config.encoder_hidden_size = 99
-    with pytest.raises(ValueError, match="expects 99 channels, the vision part gives 16"):
+    with pytest.raises(ValueError, match="expects 99 channels, the vision encoder gives 16"):
         DeltaVLMForConditionalGeneration(config)
 
 

@@ -11,14 +11,14 @@ from rasters import texture
 from tile_factory import layout
 
 import geochg
-from geochg.cells import lacking
 from geochg.errors import ModelError, OptionError, RunError, TilesFailedError
+from geochg.features.cells import lacking
+from geochg.models.chat.conversation import spoken_pieces
 from geochg.models.endpoint.client import is_this_machine
-from geochg.models.endpoint.reply import sentence
+from geochg.models.endpoint.reply import error_text
 from geochg.models.registry import load_model
-from geochg.models.talk import spoken_pieces
 from geochg.options import AlignMode
-from geochg.outputs import Outputs
+from geochg.pipeline.outputs import Outputs
 from geochg.records import (
     Caption,
     Exchange,
@@ -255,7 +255,7 @@ def test_the_key_is_not_repeated_with_the_reason(monkeypatch, status):
     ],
 )
 def test_sentences_are_short_and_clean(told, expected):
-    assert sentence(told) == expected
+    assert error_text(told) == expected
 
 
 # --- answers in parts, and streamed --------------------------------------------------------------
@@ -291,7 +291,7 @@ def test_neither_thoughts_nor_marks_are_in_captions_and_talks(server, wrap):
     assert caption == Caption("A building has been built.", changed=True)
     assert reply == Reply("You asked: why?")
     for _ in range(2):
-        said = model.talk(tiles(1)[0], None, [Exchange("Where?", "There.")], "Why is it so?")
+        said = model.converse(tiles(1)[0], None, [Exchange("Where?", "There.")], "Why is it so?")
         assert "".join(said) == "You asked: why is it so?"
 
 
@@ -299,7 +299,7 @@ def test_neither_thoughts_nor_marks_are_in_captions_and_talks(server, wrap):
 def test_a_talk_without_an_answer_is_told(server, words):
     server.trouble = lambda number: lambda said: words
     with pytest.raises(RunError, match="no answer"):
-        list(load(server).talk(tiles(1)[0], None, [], "Why is it so?"))
+        list(load(server).converse(tiles(1)[0], None, [], "Why is it so?"))
 
 
 @pytest.mark.parametrize("size", [1, 3, 7, 1000])

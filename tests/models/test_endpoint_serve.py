@@ -14,7 +14,8 @@ import transformers
 from tile_factory import noise
 from vlm_factory import CHAT, save_vlm
 
-from geochg.models.endpoint.backend import EndpointModel, EndpointOptions
+from geochg.models.endpoint.backend import EndpointModel
+from geochg.models.endpoint.options import EndpointOptions
 from geochg.records import Caption, Presence, Task, TileFailure, Unparsed
 from geochg.tasks import ask
 

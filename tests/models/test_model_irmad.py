@@ -5,7 +5,12 @@ import pytest
 from model_scenes import scene, surveyed
 
 from geochg.errors import ModelError, OptionError
-from geochg.models.irmad import IrmadModel, IrmadOptions, canonical_variates, irmad_difference
+from geochg.models.detectors.irmad import (
+    IrmadModel,
+    IrmadOptions,
+    canonical_variates,
+    irmad_difference,
+)
 
 
 def pixels(seed: int, bands: int, count: int = 5000) -> np.ndarray:

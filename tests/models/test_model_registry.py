@@ -12,7 +12,12 @@ from geochg.errors import ModelError, OptionError
 from geochg.models.base import ChangeModel
 from geochg.models.registry import backends, load_model
 
-GOOD = "from geochg.models.cva import CvaModel\nclass Model(CvaModel):\n    name = 'foreign'\n"
+GOOD = """
+from geochg.models.detectors.cva import CvaModel
+
+class Model(CvaModel):
+    name = 'foreign'
+"""
 
 
 @pytest.fixture
@@ -59,6 +64,68 @@ def test_a_foreign_backend_is_as_good_as_ours(distribution):
     assert load_model("foreign", {}, "cpu").identity.id == "foreign"
 
 
+BODY = """
+    name, summary = "foreign", "a backend of others"
+    @property
+    def identity(self): return ModelIdentity("foreign", "sha256:0")
+    def answer(self, tiles, questions): return []
+"""
+START = """
+from dataclasses import dataclass, replace
+from geochg.models.base import Capabilities, ChangeModel, ModelIdentity
+from geochg.options import Options
+CAN = Capabilities(tasks=frozenset(), location="mask", pixels="values", bands="all")
+@dataclass(frozen=True)
+class Own(Options):
+    level: int = 3
+"""
+CONTRACTS = {
+    "parameters of the class": """
+class Model(ChangeModel[Own]):
+    backend_capabilities = CAN
+    def __init__(self, options): self.options = options
+    @property
+    def capabilities(self): return replace(CAN, batch_tiles=self.options.level)
+    @classmethod
+    def load(cls, source, options, device): return cls(options)
+""",
+    "attributes of the class": """
+class Model(ChangeModel):
+    capabilities, options_type = replace(CAN, batch_tiles=5), Own
+    @classmethod
+    def load(cls, source, options, device): return cls()
+""",
+    "attributes of the object": """
+class Model(ChangeModel):
+    capabilities, options_type = CAN, Own
+    def __init__(self, options): self.capabilities = replace(CAN, batch_tiles=options.level)
+    @classmethod
+    def load(cls, source, options, device): return cls(options)
+""",
+    "a class between": """
+class Between(ChangeModel[Own]):
+    backend_capabilities = replace(CAN, batch_tiles=5)
+    @classmethod
+    def load(cls, source, options, device): return cls()
+class Model(Between):
+    pass
+""",
+}
+
+
+@pytest.mark.parametrize("contract", list(CONTRACTS))
+def test_backends_say_in_several_ways_what_they_are(distribution, contract):
+    body = CONTRACTS[contract].rstrip() + BODY
+    distribution("alien", {"foreign": "alien_good:Model"}, alien_good=START + body)
+    assert broken("foreign") is None
+    (told,) = [backend for backend in backends() if backend.name == "foreign"]
+    assert told.capabilities.location == "mask"
+    assert load_model("foreign", {"level": 5}, "cpu").capabilities.batch_tiles == 5
+    assert load_model("foreign", {"level": 5}, "cpu").how_it_runs == frozenset()
+    with pytest.raises(OptionError, match="'level' cannot be 'high'"):
+        load_model("foreign", {"level": "high"}, "cpu")
+
+
 @pytest.mark.parametrize(
     ("target", "text", "reason"),
     [
@@ -72,7 +139,7 @@ def test_a_foreign_backend_is_as_good_as_ours(distribution):
         (
             "alien_mod:Model",
             "from geochg.models.base import ChangeModel as C\nclass Model(C): name = 'sick'",
-            "does not define summary, capabilities, options_type, answer, identity, load",
+            "does not define summary, backend_capabilities, options_type, answer, identity, load",
         ),
     ],
 )

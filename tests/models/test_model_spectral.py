@@ -5,12 +5,19 @@ import pytest
 from model_scenes import QUESTIONS, RGBN, Scene, probability, surveyed, tiles
 from scipy import ndimage
 
-from geochg.models.cva import CvaModel, CvaOptions
-from geochg.models.irmad import IrmadModel, IrmadOptions
-from geochg.models.spectral import CHANNELS, VEGETATION_CUT, WATER_CUT, cover_bands, valley
-from geochg.models.wording import NO_CHANGE, sentence
+from geochg.models.detectors.cva import CvaModel
+from geochg.models.detectors.irmad import IrmadModel
+from geochg.models.detectors.options import CvaOptions, IrmadOptions
+from geochg.models.detectors.sentences import NO_CHANGE, sentence
+from geochg.models.detectors.spectral import (
+    CHANNELS,
+    VEGETATION_CUT,
+    WATER_CUT,
+    cover_bands,
+    valley,
+)
 from geochg.records import Change, Channel
-from geochg.tasks.sameness import NO_CHANGE_SENTENCES
+from geochg.tasks.statements import NO_CHANGE_SENTENCES
 
 # Red, green, blue, near infrared as 8-bit imagery shows them.
 GRASS = (60, 90, 60, 180)

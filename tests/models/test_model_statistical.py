@@ -18,8 +18,8 @@ from model_scenes import (
 
 from geochg.errors import ModelError, OptionError
 from geochg.models.base import ChangeModel
-from geochg.models.cva import CvaModel
-from geochg.models.irmad import IrmadModel
+from geochg.models.detectors.cva import CvaModel
+from geochg.models.detectors.irmad import IrmadModel
 from geochg.records import PairFacts, Tile, TileFailure
 
 BACKENDS = [CvaModel, IrmadModel]

@@ -7,10 +7,12 @@ from vlm_factory import save_vlm
 
 from geochg.errors import OptionError
 from geochg.models.builtin import BuiltinModel
-from geochg.models.deltavlm.backend import DeltaVLMModel, DeltaVLMOptions
-from geochg.models.irmad import IrmadModel
+from geochg.models.deltavlm.backend import DeltaVLMModel
+from geochg.models.deltavlm.options import DeltaVLMOptions
+from geochg.models.detectors.irmad import IrmadModel
 from geochg.models.registry import find_backend
-from geochg.models.vlm.backend import VlmModel, VlmOptions
+from geochg.models.vlm.backend import VlmModel
+from geochg.models.vlm.options import VlmOptions
 from geochg.records import Task
 from geochg.tasks import ask
 

@@ -38,17 +38,16 @@ def test_no_layer_of_a_vision_language_model_repacks(force, has_avx512bf16, tmp_
 
 @WITH_AND_WITHOUT
 def test_no_layer_of_a_base_in_training_repacks(force, has_avx512bf16, tmp_path):
-    from geochg.training.tuning.base import Base
-    from geochg.training.tuning.opening import open_pupil
-    from geochg.training.tuning.options import TuneOptions
+    from geochg.training.finetune.base import BaseModel, open_base
+    from geochg.training.finetune.options import TuneOptions
 
     force(has_avx512bf16)
     folder = save_vlm("llava", tmp_path / "base")
     options = TuneOptions.from_dict({"quantize": "4bit"})
-    pupil, _ = open_pupil(
-        Base("vlm", f"vlm:{folder}", "", folder), options, "cpu", tmp_path / "work"
+    model, _ = open_base(
+        BaseModel("vlm", f"vlm:{folder}", "", folder), options, "cpu", tmp_path / "work"
     )
-    layers = layers_of(pupil.network)
+    layers = layers_of(model.network)
     assert layers
     assert not any(layer.support_avx512bf16_for_cpu for layer in layers)
 

@@ -19,13 +19,13 @@ EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 @pytest.fixture
 def connection(qgis_app):
     from geochg_qgis.connection import Connection
-    from geochg_qgis.settings import remember
+    from geochg_qgis.settings import store_setting
 
-    remember("python", str(WORKER_PYTHON))
+    store_setting("python", str(WORKER_PYTHON))
     connection = Connection()
     yield connection
     connection.close()
-    remember("python", "")
+    store_setting("python", "")
 
 
 @pytest.fixture
@@ -42,9 +42,9 @@ def pair(tmp_path, qgis_new_project):
 
 @pytest.fixture
 def dock(qgis_iface, connection, pair, qtbot):
-    from geochg_qgis.panel.dock import GeochgDock
+    from geochg_qgis.panel.dock_widget import GeochgDockWidget
 
-    dock = GeochgDock(qgis_iface, connection)
+    dock = GeochgDockWidget(qgis_iface, connection)
     window = qgis_iface.mainWindow()
     window.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, dock)
     window.show()

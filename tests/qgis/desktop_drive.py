@@ -170,8 +170,8 @@ def steps():
     REPORT["dock_is_visible"] = dock.isVisible()
     dock.raise_()
     REPORT["guessed"] = [layer.name() for layer in dock.pair.layers()]
-    yield until(lambda: "tiles" in dock.run_box.info.text())
-    REPORT["info"] = dock.run_box.info.text()
+    yield until(lambda: "tiles" in dock.run_widget.info.text())
+    REPORT["info"] = dock.run_widget.info.text()
     yield pause(1)
     picture("panel")
 
@@ -179,19 +179,21 @@ def steps():
     # Small tiles, for a run long enough to be looked at; into a file of its own.
     dock.options.tile_size.setValue(64)
     dock.options.output.setFilePath(str(OUT / "data" / "small_tiles.gpkg"))
-    yield until(lambda: " 456 tiles" in dock.run_box.info.text())
+    yield until(lambda: " 456 tiles" in dock.run_widget.info.text())
     heart.begin("cancelled")
-    click(dock.run_box.run_button)
+    click(dock.run_widget.run_button)
     REPORT["clicks_to_layer"] = REPORT["clicks"]
-    yield until(lambda: "left" in dock.run_box.status.text() and dock.run_box.bar.value() > 300)
-    REPORT["progress"] = dock.run_box.status.text()
+    yield until(
+        lambda: "left" in dock.run_widget.status.text() and dock.run_widget.bar.value() > 300
+    )
+    REPORT["progress"] = dock.run_widget.status.text()
     picture("running")
     start = time.perf_counter()
-    click(dock.run_box.cancel_button)
+    click(dock.run_widget.cancel_button)
     REPORT["cancel_shown_s"] = time.perf_counter() - start
     yield until(lambda: not dock.runs.is_running, 30)
     REPORT["cancel_s"] = time.perf_counter() - start
-    REPORT["after_cancel"] = dock.run_box.info.text()
+    REPORT["after_cancel"] = dock.run_widget.info.text()
     REPORT["layers_after_cancel"] = len(QgsProject.instance().mapLayers())
 
     dock.options.tile_size.setValue(256)
@@ -203,7 +205,7 @@ def steps():
         heart.begin("adding")
 
     QgsProject.instance().layersAdded.connect(add)
-    click(dock.run_box.run_button)
+    click(dock.run_widget.run_button)
     yield until(lambda: not dock.runs.is_running)
     # What the new layer makes QGIS do afterwards is its doing, too.
     yield pause(1)
@@ -269,7 +271,7 @@ def steps():
         dock.ask.question.setText(question)
         click(dock.ask.send)
         yield until(lambda: dock.ask._task is None, 120)
-    REPORT["talk"] = dock.ask._talks[0].exchanges
+    REPORT["talk"] = dock.ask._conversations[0].exchanges
     yield pause()
     picture("ask")
 
@@ -286,19 +288,19 @@ def steps():
 
     dock.tabs.setCurrentIndex(0)
     dock.options.min_area.setValue(1000)
-    click(dock.run_box.run_button)
-    yield until(lambda: "tiles" in dock.run_box.status.text())
-    os.kill(plugin.connection.running.pid, signal.SIGKILL)
+    click(dock.run_widget.run_button)
+    yield until(lambda: "tiles" in dock.run_widget.status.text())
+    os.kill(plugin.connection.current_client.pid, signal.SIGKILL)
     yield until(lambda: not dock.runs.is_running, 20)
     REPORT["killed"] = "; ".join(item.text() for item in iface.messageBar().items())
     yield pause(1)
     picture("killed")
     REPORT["shown_on_top"] = iface.messageBar().currentItem().text()
-    REPORT["worker_pid"] = plugin.connection.running.pid
+    REPORT["worker_pid"] = plugin.connection.current_client.pid
 
-    click(dock.run_box.run_button)
-    yield until(lambda: "tiles" in dock.run_box.status.text())
-    REPORT["worker_pid"] = plugin.connection.running.pid
+    click(dock.run_widget.run_button)
+    yield until(lambda: "tiles" in dock.run_widget.status.text())
+    REPORT["worker_pid"] = plugin.connection.current_client.pid
     REPORT["done"] = True
 
 

@@ -18,8 +18,12 @@ from qgis.PyQt.QtWidgets import (
     QToolButton,
 )
 
-from geochg_qgis.layers.result import RESULT
-from geochg_qgis.panel.talks import Talk
+from geochg_qgis.layers.result_layers import RESULT
+from geochg_qgis.panel.conversations import (
+    ConversationSubject,
+    PlaceConversation,
+    store_conversations,
+)
 
 TEXT_RATIO = 4.5
 """WCAG 2.2, level AA, text of usual size."""
@@ -68,11 +72,12 @@ def shown(dark, dock, qtbot):
     layer.setCustomProperty(RESULT, True)
     QgsProject.instance().addMapLayer(layer)
     qtbot.waitUntil(lambda: dock.changes.model.rowCount() == len(ROWS), timeout=5000)
-    dock.ask._talks = [Talk(55.22, 25.03, [["What?", "Much."]], words="a → b, builtin")]
-    dock.ask._list()
+    subject = ConversationSubject("a", "b", "builtin", "a → b, builtin")
+    store_conversations([PlaceConversation(55.22, 25.03, [["What?", "Much."]], subject)])
+    dock.ask.load()
     dock.ask._show(0)
-    dock.run_box.set_running(True)
-    dock.run_box.info.setText("634 x 774 px")
+    dock.run_widget.set_running(True)
+    dock.run_widget.info.setText("634 x 774 px")
     dock.resize(430, 800)
     return dock
 

@@ -16,7 +16,7 @@ from plugin_package import FOLDER
 from qgis_worker import ROOT, WORKER_PYTHON
 from slowness import PATIENCE, slowness
 
-PICTURES = Path(os.environ.get("GEOCHG_PICTURES", ROOT / "build" / "desktop"))
+SCREENSHOTS = Path(os.environ.get("GEOCHG_PICTURES", ROOT / "build" / "desktop"))
 """Kept by the continuous integration."""
 
 
@@ -25,8 +25,8 @@ def report(tmp_path_factory):
     """What the desktop told of itself."""
     before = slowness(WORKER_PYTHON)
     folder = tmp_path_factory.mktemp("desktop")
-    shutil.rmtree(PICTURES, ignore_errors=True)
-    PICTURES.mkdir(parents=True)
+    shutil.rmtree(SCREENSHOTS, ignore_errors=True)
+    SCREENSHOTS.mkdir(parents=True)
     profile = folder / "profiles" / "default"
     (profile / "QGIS").mkdir(parents=True)
     (profile / "QGIS" / "QGIS3.ini").write_text(
@@ -43,7 +43,7 @@ def report(tmp_path_factory):
     runtime = folder / "runtime"
     runtime.mkdir(mode=0o700)
     environment = os.environ | {
-        "GEOCHG_DESKTOP_OUT": str(PICTURES),
+        "GEOCHG_DESKTOP_OUT": str(SCREENSHOTS),
         "GEOCHG_DESKTOP_DATA": str(ROOT / "examples"),
         # QGIS takes the first python3 for its own; geochg's lies behind it.
         "PATH": os.pathsep.join(["/usr/bin", "/bin", str(WORKER_PYTHON.parent)]),
@@ -57,7 +57,7 @@ def report(tmp_path_factory):
         "--profiles-path", str(folder), "--profile", "default",
         "--code", str(Path(__file__).resolve().parent / "desktop_drive.py"),
     ]  # fmt: skip
-    with (PICTURES / "qgis.log").open("wb") as log:
+    with (SCREENSHOTS / "qgis.log").open("wb") as log:
         process = subprocess.Popen(
             command, env=environment, stdout=log, stderr=log, start_new_session=True
         )
@@ -67,10 +67,10 @@ def report(tmp_path_factory):
             # With it the X server and QGIS, which xvfb-run would leave behind.
             os.killpg(process.pid, signal.SIGKILL)
             exit_code = process.wait()
-    path = PICTURES / "report.json"
-    assert path.exists(), (PICTURES / "qgis.log").read_text(errors="replace")[-3000:]
+    path = SCREENSHOTS / "report.json"
+    assert path.exists(), (SCREENSHOTS / "qgis.log").read_text(errors="replace")[-3000:]
     told = json.loads(path.read_text(encoding="utf-8"))
-    shutil.rmtree(PICTURES / "data", ignore_errors=True)
+    shutil.rmtree(SCREENSHOTS / "data", ignore_errors=True)
     assert "error" not in told, told["error"]
     assert told["done"]
     factor = max(before, slowness(WORKER_PYTHON))

@@ -63,9 +63,9 @@ def run(environment, name, **given):
         "MODEL": "cva",
         **given,
     }
-    written = [f"--{name}={value}" for name, value in parameters.items()]
+    arguments = [f"--{name}={value}" for name, value in parameters.items()]
     return subprocess.run(
-        [executable(), "run", "--json", f"geochg:{name}", *written],
+        [executable(), "run", "--json", f"geochg:{name}", *arguments],
         env=environment, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
 

@@ -10,7 +10,7 @@ from processes import gone, wait_until_gone
 
 import geochg
 from geochg.events import PROTOCOL_VERSION as OURS
-from geochg_qgis.link.client import Client
+from geochg_qgis.link.client import WorkerClient
 from geochg_qgis.link.errors import Cancelled, LinkError, Refused, SetupError
 from geochg_qgis.link.protocol import PROTOCOL_VERSION, error_of
 
@@ -25,7 +25,7 @@ def fake():
     clients = []
 
     def make(behaviour):
-        clients.append(Client(PYTHON, command=(FAKE, behaviour)))
+        clients.append(WorkerClient(PYTHON, command=(FAKE, behaviour)))
         return clients[-1]
 
     yield make
@@ -48,7 +48,7 @@ def test_the_plugin_speaks_the_version_of_the_worker():
 
 def test_the_real_worker_is_greeted_asked_and_ended(pair, tmp_path):
     log = []
-    client = Client(PYTHON, on_log=log.append)
+    client = WorkerClient(PYTHON, on_log=log.append)
     hello = client.start()
     assert hello["geochg"] == geochg.__version__
     events = []
@@ -58,7 +58,7 @@ def test_the_real_worker_is_greeted_asked_and_ended(pair, tmp_path):
     assert output.exists()
     assert result["features"]["count"] > 0
     assert events[-1]["kind"] == "progress"
-    with pytest.raises(LinkError, match="worker-said") as caught:
+    with pytest.raises(LinkError, match="worker-error") as caught:
         client.ask("describe", {**pair, "before": "nowhere.tif"})
     assert caught.value.values["message"] == "nowhere.tif does not exist"
     assert caught.value.values["hint"]
@@ -274,7 +274,7 @@ def test_a_refusal_is_told_from_a_failure():
 )
 def test_interpreters_that_are_none(tmp_path, python, names):
     with pytest.raises(SetupError, match=names):
-        Client(tmp_path / python).start()
+        WorkerClient(tmp_path / python).start()
 
 
 def test_a_python_without_geochg(tmp_path):
@@ -284,5 +284,5 @@ def test_a_python_without_geochg(tmp_path):
     from geochg_qgis.link.interpreters import python_of
 
     with pytest.raises(SetupError, match="geochg-missing") as caught:
-        Client(python_of(tmp_path / "bare")).start()
+        WorkerClient(python_of(tmp_path / "bare")).start()
     assert "No module named" in caught.value.detail

@@ -7,11 +7,11 @@ from processes import wait_until_gone
 
 from geochg_qgis.link.dates import date_in, guessed_pair
 from geochg_qgis.link.errors import Cancelled, LinkError
-from geochg_qgis.link.installing import InstallOptions, install, size_mb
+from geochg_qgis.link.installation import InstallOptions, install, size_mb
 from geochg_qgis.link.interpreters import System, clean_environment, python_of
-from geochg_qgis.link.places import has_journal, past_journals, result_path
-from geochg_qgis.link.progress import Pace
-from geochg_qgis.link.trees import kill_command
+from geochg_qgis.link.output_paths import has_journal, path_without_journal, result_path
+from geochg_qgis.link.process_tree import kill_command
+from geochg_qgis.link.progress import ProgressMeter
 
 
 def test_what_is_qgis_own_stays_out_of_the_workers_environment():
@@ -65,22 +65,22 @@ def test_results_go_where_they_can_be_written_and_over_nothing(tmp_path):
     assert second.name == "dubai_2018_ü_changes_2.gpkg"
     second.with_name(second.name + ".journal").write_text("")
     assert has_journal(second)
-    assert past_journals(second).name == "dubai_2018_ü_changes_2_2.gpkg"
+    assert path_without_journal(second).name == "dubai_2018_ü_changes_2_2.gpkg"
     assert result_path("x", [tmp_path / "missing"]) is None
 
 
 def test_rate_and_time_left():
     now = [0.0]
-    pace = Pace(lambda: now[0])
+    meter = ProgressMeter(lambda: now[0])
     progress = {"kind": "progress", "stage": "tiles", "total": 100}
-    first = pace.standing({**progress, "done": 20})
+    first = meter.measure({**progress, "done": 20})
     assert (first.rate, first.left_s) == (None, None)
     now[0] = 10.0
-    later = pace.standing({**progress, "done": 40})
+    later = meter.measure({**progress, "done": 40})
     assert later.rate == pytest.approx(2)
     assert later.left_s == pytest.approx(30)
     assert first.percent < later.percent < 97
-    assert pace.standing({**progress, "stage": "write", "done": 0, "total": 0}).percent == 97
+    assert meter.measure({**progress, "stage": "write", "done": 0, "total": 0}).percent == 97
 
 
 def wheel_folder(folder: Path) -> Path:

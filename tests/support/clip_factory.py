@@ -15,8 +15,9 @@ from transformers import (
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
-from geochg.models.clip.backend import ClipModel, ClipOptions
+from geochg.models.clip.backend import ClipModel
 from geochg.models.clip.classes import usual_classes
+from geochg.models.clip.options import ClipOptions
 from geochg.records import PixelWindow, Tile, TileWindow
 
 SIDE_PX = 28

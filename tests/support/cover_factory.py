@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tile_factory import layout, make_tile
 
-from geochg.cells import CellSettings, tile_result
+from geochg.features.cells import CellSettings, tile_result
 from geochg.land_cover import agrees
 from geochg.records import (
     CANNOT_TELL,

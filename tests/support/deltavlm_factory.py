@@ -9,9 +9,9 @@ from transformers import GenerationConfig
 from geochg.models.deltavlm.configuration import DeltaVLMConfig, DeltaVLMDenseConfig
 from geochg.models.deltavlm.modeling import DeltaVLMForConditionalGeneration
 from geochg.models.deltavlm.processing import DeltaVLMProcessor
-from geochg.models.deltavlm.tokenizer import train_tokenizer
 from geochg.records import PixelWindow, Tile, TileWindow
 from geochg.tasks import SPECS
+from geochg.training.builtin.tokenizer import train_tokenizer
 
 SIZE_PX = 64
 TOKENIZER = train_tokenizer([p for spec in SPECS.values() for p in spec.prompts], 320)

@@ -33,7 +33,7 @@ def other_version():
         say({"id": request["id"], "result": HELLO | {"protocol": 7, "geochg": "9.9"}})
 
 
-def silent():
+def timeout_error():
     time.sleep(60)
 
 

@@ -2,7 +2,7 @@
 
 from hypothesis import strategies as st
 
-from geochg.foreign_text import cleaned
+from geochg.safety.untrusted_text import cleaned
 
 TEXT = st.text(st.characters(codec=None, categories=None), max_size=40)
 NUMBERS = st.integers() | st.floats() | st.sampled_from([10**400, 2**63, -1, 0, 1e308])

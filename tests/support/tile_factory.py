@@ -7,7 +7,7 @@ from affine import Affine
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
-from geochg.cells import CellSettings, tile_result
+from geochg.features.cells import CellSettings, tile_result
 from geochg.records import (
     Answer,
     Change,

@@ -7,8 +7,8 @@ import numpy as np
 from PIL import Image
 from rasters import texture
 
-from geochg.datasets.telling.rows import caption_row, rows
-from geochg.datasets.telling.truth import CLASS_NAMES, MaskTruth
+from geochg.datasets.captions.rows import caption_row, instruction_rows
+from geochg.datasets.captions.truth import CLASS_NAMES, MaskTruth
 
 ROWS, CAPTIONS = "rows.json", "captions.json"
 
@@ -45,7 +45,7 @@ def told_folder(folder: Path, count: int = 8, size_px: int = 64) -> Path:
         for side, pixels in zip(("A", "B", "label", "direction"), layers, strict=True):
             Image.fromarray(pixels).save(folder / side / name)
         paths = (f"A/{name}", f"B/{name}")
-        told += rows(truth, paths, 6 * number)
+        told += instruction_rows(truth, paths, 6 * number)
         captions.append(caption_row(truth, paths))
     (folder / ROWS).write_text(json.dumps(told))
     (folder / CAPTIONS).write_text(json.dumps(captions))

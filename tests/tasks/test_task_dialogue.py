@@ -26,7 +26,7 @@ def test_the_prompts_are_those_of_the_data():
 def test_round_trip_in_three_turns(answer):
     turns = SPEC.turns(SPEC.render(answer))
     assert len(turns) == 3
-    assert SPEC.parse(SPEC.joined(turns)) == answer
+    assert SPEC.parse(SPEC.joined_turns(turns)) == answer
 
 
 def test_each_turn_is_read_without_its_wrapping():
@@ -35,12 +35,12 @@ def test_each_turn_is_read_without_its_wrapping():
         f"{PROMPTS[1]} There is 1 new road\nand 2 new houses.</s>",
         "Answer: two houses are built along a new road</s>",
     ]
-    assert SPEC.parse(SPEC.joined(turns)) == BUILT
+    assert SPEC.parse(SPEC.joined_turns(turns)) == BUILT
 
 
 @pytest.mark.parametrize("counted", ["", "several houses", "If so, many.", "-3 roads"])
 def test_counts_that_make_no_sense_are_none(counted):
-    answer = SPEC.parse(SPEC.joined(["Yes", counted, "a house is built"]))
+    answer = SPEC.parse(SPEC.joined_turns(["Yes", counted, "a house is built"]))
     assert answer == Dialogue(Presence(changed=True), None, "a house is built")
 
 
@@ -57,7 +57,7 @@ def test_counts_that_make_no_sense_are_none(counted):
     ],
 )
 def test_a_broken_dialogue_is_unparsed(turns, reason):
-    answer = SPEC.parse(SPEC.joined(turns))
+    answer = SPEC.parse(SPEC.joined_turns(turns))
     assert isinstance(answer, Unparsed)
     assert reason in answer.reason
 

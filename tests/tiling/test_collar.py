@@ -139,7 +139,7 @@ def test_a_collar_is_ground_where_its_user_says_so(make_raster):
 def test_a_large_image_without_overviews_is_looked_at_here_and_there(
     make_raster, monkeypatch, tiled
 ):
-    from geochg.tiling import coarse
+    from geochg.tiling import coarse_view as coarse
 
     monkeypatch.setattr(coarse, "_READABLE_WHOLE_PX", 100)
     layout = {"tiled": True, "blockxsize": 64, "blockysize": 64} if tiled else {}

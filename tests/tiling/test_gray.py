@@ -9,7 +9,7 @@ from rasters import ORIGIN, put, texture
 from geochg.errors import InputError, OptionError
 from geochg.options import AlignMode, AnalyzeOptions
 from geochg.records import PixelWindow
-from geochg.tiling.date import DateReader
+from geochg.tiling.date_reader import DateReader
 from geochg.tiling.gray import luminance
 from geochg.tiling.pair import open_pair
 from geochg.tiling.preparation import prepare

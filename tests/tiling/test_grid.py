@@ -7,6 +7,7 @@ from pyproj import Transformer
 
 from geochg.errors import InputError, OptionError
 from geochg.records import PixelWindow
+from geochg.tiling.footprints import footprint, pixel_polygon
 from geochg.tiling.grid import (
     Lattice,
     common_grid,
@@ -14,7 +15,6 @@ from geochg.tiling.grid import (
     pixel_area_m2,
     shared_lattice,
 )
-from geochg.tiling.placing import footprint, pixel_polygon
 
 UTM = GeoBox((200, 300), Affine(10, 0, 500_000, 0, -10, 5_000_000), "EPSG:32633")
 
@@ -148,7 +148,7 @@ def test_pixel_area_is_that_of_the_ground():
 
 
 def test_many_geometries_are_placed_by_one_transformer(monkeypatch):
-    from geochg.geometry.ground import transformer
+    from geochg.geometry.placement import transformer
 
     made, make = [], Transformer.from_crs
     monkeypatch.setattr(Transformer, "from_crs", lambda *a, **k: made.append(a) or make(*a, **k))

@@ -13,7 +13,7 @@ from rasters import ORIGIN, UTM, texture
 
 from geochg.errors import InputError
 from geochg.options import AnalyzeOptions
-from geochg.tiling.acquired import acquired, period_of
+from geochg.tiling.acquisition_time import acquisition_time, period_of
 from geochg.tiling.pair import open_pair
 
 
@@ -67,9 +67,9 @@ def test_what_is_no_date_is_none(text):
 
 def test_the_time_an_image_was_taken_counts_before_the_time_its_file_was_written():
     tags = {"TIFFTAG_DATETIME": "2024:01:01 00:00:00", "date_acquired": "2014-07-20"}
-    assert acquired(tags) == ("2014-07-20", "DATE_ACQUIRED")
+    assert acquisition_time(tags) == ("2014-07-20", "DATE_ACQUIRED")
     del tags["date_acquired"]
-    assert acquired(tags) == ("2024-01-01", "TIFFTAG_DATETIME")
+    assert acquisition_time(tags) == ("2024-01-01", "TIFFTAG_DATETIME")
 
 
 @pytest.mark.parametrize("tag", ["TIFFTAG_DATETIME", "DATE_ACQUIRED", "datetime"])

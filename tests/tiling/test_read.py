@@ -11,7 +11,7 @@ from rasters import ORIGIN, texture
 
 from geochg.options import AlignMode, AnalyzeOptions
 from geochg.records import PixelWindow, Tile, TileFailure
-from geochg.tiling.date import DateReader
+from geochg.tiling.date_reader import DateReader
 from geochg.tiling.pair import open_pair
 from geochg.tiling.preparation import Preparation, prepare
 from geochg.tiling.read import AHEAD_TILES, PairReader, read_ahead

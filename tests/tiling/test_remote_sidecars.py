@@ -11,9 +11,10 @@ from rasters import texture
 
 from geochg.options import AnalyzeOptions
 from geochg.records import PixelWindow
-from geochg.tiling.date import DateReader
+from geochg.tiling.date_reader import DateReader
+from geochg.tiling.gdal import gdal_settings
 from geochg.tiling.pair import open_pair
-from geochg.tiling.source import gdal_settings, open_source
+from geochg.tiling.source import open_source
 
 SERVER = Path(__file__).parent.parent / "support" / "range_server.py"
 

@@ -9,7 +9,7 @@ from rasters import ORIGIN, UTM, put, texture, virtual
 
 from geochg.options import AnalyzeOptions
 from geochg.records import PixelWindow
-from geochg.tiling.date import DatePlan, DateReader
+from geochg.tiling.date_reader import DatePlan, DateReader
 from geochg.tiling.pair import open_pair
 from geochg.tiling.source import read_source
 

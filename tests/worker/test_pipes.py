@@ -71,7 +71,7 @@ def test_lines_that_nobody_reads_are_not_written_in_time(pipe):
     reader, outbox, _ = pipe
     fill(outbox)
     start = time.monotonic()
-    assert not outbox.emptied_by(start + 0.2)
+    assert not outbox.wait_until_empty(start + 0.2)
     assert 0.1 < time.monotonic() - start < 2
     reader.close()
-    assert outbox.emptied_by(time.monotonic() + 5)
+    assert outbox.wait_until_empty(time.monotonic() + 5)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from geochg.datasets.captions.truth import CLASS_NAMES, DIRECTIONS
 from geochg.datasets.ground.covers import Cover
-from geochg.datasets.telling.truth import CLASS_NAMES, DIRECTIONS
 from geochg.land_cover import agrees, class_and_direction
 from geochg.records import LAND_COVER, Change
 
@@ -21,7 +21,7 @@ _SETS = 2 * int(Cover.NOT_SEEN)
 
 
 class ChangeNames(NamedTuple):
-    """What the changes of a pair are called; all `(height, width)` uint8.
+    """Classes and directions of the changes of a pair; all `(height, width)` uint8.
 
     Attributes:
         classes: Index into `CLASS_NAMES`; 0 where no class holds for all covers of the sets.
@@ -85,4 +85,4 @@ def _tables() -> tuple[NDArray[np.uint8], ...]:
 
 
 def _covers(cover: int) -> list[str]:
-    return [name for place, name in enumerate(LAND_COVER) if cover >> place & 1]
+    return [name for bit, name in enumerate(LAND_COVER) if cover >> bit & 1]

@@ -50,17 +50,17 @@ UNKNOWN_CHANGE = 255
 assert len(LAND_COVER) == ANY.bit_count()
 
 
-def changed(before: NDArray[np.uint8], after: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def changed_by_cover(before: NDArray[np.uint8], after: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Whether the covers of two dates tell a change: `(height, width)` 0, 1 or `UNKNOWN_CHANGE`.
 
     Changed where the sets have nothing in common, unchanged where both are one and the same
     cover, or field and field: one crop, or bare field, in another's place is no change.
     """
-    one = (before & (before - 1)) == 0
+    single = (before & (before - 1)) == 0
     field = Cover.LOW | Cover.BARE
-    same = (before == after) & (one | (after == field))
-    told = np.where(same, 0, UNKNOWN_CHANGE)
-    told[(before & after) == 0] = 1
-    told[(before == NOTHING) | (after == NOTHING)] = UNKNOWN_CHANGE
-    told[(before == Cover.NOT_SEEN) | (after == Cover.NOT_SEEN)] = UNKNOWN_CHANGE
-    return told.astype(np.uint8)
+    same = (before == after) & (single | (after == field))
+    changed = np.where(same, 0, UNKNOWN_CHANGE)
+    changed[(before & after) == 0] = 1
+    changed[(before == NOTHING) | (after == NOTHING)] = UNKNOWN_CHANGE
+    changed[(before == Cover.NOT_SEEN) | (after == Cover.NOT_SEEN)] = UNKNOWN_CHANGE
+    return changed.astype(np.uint8)

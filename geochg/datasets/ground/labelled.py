@@ -24,20 +24,21 @@ ChangeOf = Callable[[int, int], NDArray[np.uint8]]
 
 
 @dataclass(frozen=True, eq=False)
-class Ground:
-    """One place, at one date or several.
+class LabelledGround:
+    """Labelled imagery of one place, at one date or several.
 
     Attributes:
-        kind: Grounds of one kind are like each other.
-        images: Of each date `(height, width, 3 or 4)` uint8: red, green, blue, near infrared.
-        covers: Of each date `(height, width)` uint8, sets of `Cover`.
+        kind: Kind of imagery; grounds of one kind are like each other.
+        images: Image of each date, `(height, width, 3 or 4)` uint8: red, green, blue, near
+            infrared.
+        covers: Covers of each date, `(height, width)` uint8, sets of `Cover`.
         resolution_m: Side of a pixel, in metres.
-        shown_m: Least and greatest side, in metres, of the pixels that are shown.
-        share: How often it is drawn, beside the other grounds.
+        shown_m: Least and greatest side of the pixels that are shown, in metres.
+        share: Frequency with which it is drawn, relative to the other grounds.
         lends: Whether things of this ground may be put into grounds of other kinds.
-        teaches_change: Whether all that changes in its pairs is told; a ground with outlines of
+        teaches_change: Whether its labels tell all changes of its pairs; a ground with outlines of
             buildings only teaches buildings.
-        change: What changed between two dates where that is known; None to compare the covers.
+        change: Mask of the change between two dates where it is known; None to compare the covers.
         scenery: Whether to leave it as it is: nothing else is shown in its place.
         name: Name of its file or folder; empty where there is more than one.
     """
@@ -87,7 +88,7 @@ def read_color(path: Path) -> Raster:
     return Raster(np.ascontiguousarray(pixels[..., :3]), resolution)
 
 
-def stretched(
+def stretched_bands(
     pixels: NDArray[Any], low: float = 1, high: float = 99, step: int = 1
 ) -> NDArray[np.float32]:
     """Each band from two of its percentiles to 0-1; what the network is shown.
@@ -99,13 +100,13 @@ def stretched(
         step: Takes each n-th pixel for the percentiles.
     """
     flat = pixels.reshape(-1, pixels.shape[-1])[::step]
-    least, most = np.percentile(flat, [low, high], axis=0)
-    room = np.maximum(most - least, 1e-2 * max(float(np.max(most)), 1e-6))
-    return np.asarray(np.clip((pixels - least) / room, 0, 1), np.float32)
+    lowest, highest = np.percentile(flat, [low, high], axis=0)
+    room = np.maximum(highest - lowest, 1e-2 * max(float(np.max(highest)), 1e-6))
+    return np.asarray(np.clip((pixels - lowest) / room, 0, 1), np.float32)
 
 
 def edges(mask: NDArray[np.uint8], width_px: int) -> NDArray[np.bool_]:
-    """Where a mask of numbers differs within a window."""
+    """The pixels around which the values of a mask differ within a window."""
     window = np.ones((width_px, width_px), np.uint8)
     return np.asarray(cv2.dilate(mask, window) != cv2.erode(mask, window), np.bool_)
 
@@ -118,10 +119,10 @@ class MaskedFolder:
     """A folder with `images/*.tif` and masks of the same names in `masks/`.
 
     Attributes:
-        name: Of the folder.
+        name: Name of the folder.
         kind: See `Ground`.
-        share: Of all its grounds together.
-        cover: From a mask to sets of covers.
+        share: Frequency of all its grounds together.
+        cover: Function from a mask to sets of covers.
         shown_m: See `Ground`; None for one to 2.2 times the resolution.
         teaches_change: See `Ground`.
         lends: See `Ground`.
@@ -135,15 +136,15 @@ class MaskedFolder:
     teaches_change: bool = True
     lends: bool = True
 
-    def grounds(self, root: Path) -> Iterator[Ground]:
-        """One for each image."""
+    def grounds(self, root: Path) -> Iterator[LabelledGround]:
+        """One ground for each image."""
         paths = sorted((root / self.name / "images").glob("*.tif"))
         for path in paths:
             image, resolution = read_color(path)
             mask, _ = read_raster(path.parents[1] / "masks" / path.name)
             cover = self.cover(mask[..., 0]).astype(np.uint8)
             cover[image.sum(axis=2) == 0] = NOTHING
-            yield Ground(
+            yield LabelledGround(
                 self.kind,
                 [image.astype(np.uint8)],
                 [cover],
@@ -161,7 +162,7 @@ def _buildings(mask: NDArray[np.uint8]) -> NDArray[np.generic]:
 
 
 def _roads(beside_px: int) -> Callable[[NDArray[np.uint8]], NDArray[np.generic]]:
-    """The masks are thinner than the roads, so nothing is said of what lies beside them."""
+    """Covers of masks that are thinner than the roads, so that pixels beside them have no label."""
 
     def cover(mask: NDArray[np.uint8]) -> NDArray[np.generic]:
         road = (mask > 0).astype(np.uint8)
@@ -184,7 +185,7 @@ _DUBAI = np.array(
 )
 
 
-def _anything(mask: NDArray[np.uint8]) -> NDArray[np.generic]:
+def _any_cover(mask: NDArray[np.uint8]) -> NDArray[np.generic]:
     return np.full(mask.shape, ANY)
 
 
@@ -215,7 +216,7 @@ MASKED_FOLDERS = (
     ),
     MaskedFolder("vegas_roads", "vegas", 1.5, _roads(41), (0.3, 0.8)),
     MaskedFolder("gsi_roads_japan", "gsi", 0.8, _roads(31), (0.2, 0.5)),
-    MaskedFolder("gsi_solar_japan", "gsi", 0.4, _anything, (0.2, 0.5)),
+    MaskedFolder("gsi_solar_japan", "gsi", 0.4, _any_cover, (0.2, 0.5)),
     MaskedFolder(
         "amazon_forest_s2",
         "forest",
@@ -241,13 +242,13 @@ MASKED_FOLDERS = (
 _ZOOM, _TILE_PX = 20, 256
 
 
-def map_tiles(root: Path) -> Iterator[Ground]:
+def map_tiles(root: Path) -> Iterator[LabelledGround]:
     """Neighbouring map tiles of zoom 20 joined, with OpenStreetMap's buildings."""
-    for place in sorted((root / "oam_tiles").glob("[0-9]*")):
-        outlines = json.loads((place / "labels.geojson").read_text("utf-8"))["features"]
+    for tile_dir in sorted((root / "oam_tiles").glob("[0-9]*")):
+        outlines = json.loads((tile_dir / "labels.geojson").read_text("utf-8"))["features"]
         tiles = {
             (int(column), int(row)): path
-            for path in place.glob(f"*-{_ZOOM}.png")
+            for path in tile_dir.glob(f"*-{_ZOOM}.png")
             for _, column, row, *_ in [path.stem.split("-")]
         }
         for group in _neighbours(set(tiles)):
@@ -257,7 +258,9 @@ def map_tiles(root: Path) -> Iterator[Ground]:
                 for ring in _rings(outline["geometry"]):
                     cv2.fillPoly(mask, [_tile_pixels(ring, origin)], (1,))
             cover = np.where(image.sum(axis=2) == 0, NOTHING, _buildings(mask)).astype(np.uint8)
-            yield Ground("oam", [image], [cover], 0.148, (0.2, 0.8), math.sqrt(image.size) / 5500)
+            yield LabelledGround(
+                "oam", [image], [cover], 0.148, (0.2, 0.8), math.sqrt(image.size) / 5500
+            )
 
 
 def _neighbours(left: set[tuple[int, int]]) -> Iterator[list[tuple[int, int]]]:
@@ -303,11 +306,11 @@ def _tile_pixels(ring: NDArray[np.float64], origin: tuple[int, int]) -> NDArray[
 __all__ = [
     "MASKED_FOLDERS",
     "UNKNOWN_CHANGE",
-    "Ground",
+    "LabelledGround",
     "MaskedFolder",
     "edges",
     "map_tiles",
     "read_color",
     "read_raster",
-    "stretched",
+    "stretched_bands",
 ]

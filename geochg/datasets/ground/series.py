@@ -15,14 +15,14 @@ from geochg.datasets.ground.covers import ANY, NOTHING, UNKNOWN_CHANGE, Cover
 from geochg.datasets.ground.labelled import (
     MASKED_FOLDERS,
     ChangeOf,
-    Ground,
+    LabelledGround,
     edges,
     map_tiles,
     read_color,
     read_raster,
-    stretched,
+    stretched_bands,
 )
-from geochg.models.deltavlm.scene import whitening
+from geochg.models.deltavlm.scene import whitening_matrix
 
 _SURE_SHARE = 0.85
 """Share of a pair of Sentinel-2 that is taken for unchanged: what is least unusual in it."""
@@ -31,19 +31,21 @@ SAVANNA_LEARNED = 12
 """Plots of savanna that are learned from or calibrated on; the others are looked at only."""
 
 _EXAMPLES = ("dubai", "20120731", "20140720")
-"""What the package's example pairs are made of; left out, so that they show what was not seen."""
+"""Imagery of the package's example pairs; left out, so that these were not trained on."""
 
 
-def all_grounds(root: Path) -> list[Ground]:
+def all_grounds(root: Path) -> list[LabelledGround]:
     """Every ground that a folder of imagery holds."""
-    found = [*map_tiles(root), *farmland_years(root), *floods(root), *cities(root)]
-    found += [*seasons(root), *savanna(root), *clouded(root), *infrared_chips(root)]
+    grounds = [*map_tiles(root), *farmland_years(root), *floods(root), *cities(root)]
+    grounds += [*seasons(root), *savanna(root), *clouded_scenes(root), *infrared_chips(root)]
     for folder in MASKED_FOLDERS:
-        found += folder.grounds(root)
-    return found
+        grounds += folder.grounds(root)
+    return grounds
 
 
-def split_grounds(grounds: Sequence[Ground]) -> tuple[list[Ground], list[Ground]]:
+def split_grounds(
+    grounds: Sequence[LabelledGround],
+) -> tuple[list[LabelledGround], list[LabelledGround]]:
     """Grounds to learn from, and others to calibrate on.
 
     Of each kind with several grounds the last sixth is held out as one block, because neighbours
@@ -61,8 +63,8 @@ def split_grounds(grounds: Sequence[Ground]) -> tuple[list[Ground], list[Ground]
 HELD_OUT_PART = 6
 
 
-def shares_by_kind(grounds: Sequence[Ground]) -> dict[str, float]:
-    """How often each kind is drawn, for a reader."""
+def shares_by_kind(grounds: Sequence[LabelledGround]) -> dict[str, float]:
+    """Frequency with which each kind is drawn, to report it."""
     kinds = sorted({ground.kind for ground in grounds})
     total = sum(ground.share for ground in grounds)
     return {
@@ -73,7 +75,7 @@ def shares_by_kind(grounds: Sequence[Ground]) -> dict[str, float]:
 def index_cover(
     red: NDArray[np.floating], green: NDArray[np.floating], infrared: NDArray[np.floating]
 ) -> NDArray[np.uint8]:
-    """What NDVI and NDWI (McFeeters 1996) of reflectances allow a pixel to be."""
+    """Sets of covers that NDVI and NDWI (McFeeters 1996) of reflectances allow."""
     vegetation = (infrared - red) / (infrared + red + 1e-6)
     water = (green - infrared) / (green + infrared + 1e-6)
     cover = np.full(red.shape, ANY, np.uint8)
@@ -84,7 +86,7 @@ def index_cover(
     return cover
 
 
-def farmland_years(root: Path) -> Iterator[Ground]:
+def farmland_years(root: Path) -> Iterator[LabelledGround]:
     """Years of fields and lakes: water by its near infrared, all else unchanged."""
     files = sorted((root / "naip_series_nd").glob("*.tif"))
     paths = [path for path in files if not path.stem.endswith(_EXAMPLES)]
@@ -119,10 +121,10 @@ def farmland_years(root: Path) -> Iterator[Ground]:
         mask[edges(mask, 5) | (lakes[before] == 2) | (lakes[after] == 2)] = UNKNOWN_CHANGE
         return mask
 
-    yield Ground("naip", images, covers, 5.0, (5.0, 8.0), 2.5, change=change)
+    yield LabelledGround("naip", images, covers, 5.0, (5.0, 8.0), 2.5, change=change)
 
 
-def floods(root: Path) -> Iterator[Ground]:
+def floods(root: Path) -> Iterator[LabelledGround]:
     """Pairs before and during floods: short-wave and near infrared and green as a picture."""
     folder = root / "floods_s2"
     odd_file = folder / "odd.txt"
@@ -140,10 +142,10 @@ def floods(root: Path) -> Iterator[Ground]:
             for cover in (ANY - Cover.WATER, Cover.WATER)
         ]
         mask = np.where(unknown, UNKNOWN_CHANGE, flooded).astype(np.uint8)
-        shown = [(255 * stretched(date, 0.5, 99.5)).astype(np.uint8) for date in dates]
+        shown = [(255 * stretched_bands(date, 0.5, 99.5)).astype(np.uint8) for date in dates]
         # The second of the three is the near infrared.
         images = [np.concatenate((image, image[..., 1:2]), axis=2) for image in shown]
-        yield Ground(
+        yield LabelledGround(
             "flood",
             images,
             covers,
@@ -156,7 +158,7 @@ def floods(root: Path) -> Iterator[Ground]:
         )
 
 
-def cities(root: Path) -> Iterator[Ground]:
+def cities(root: Path) -> Iterator[LabelledGround]:
     """Pairs of Sentinel-2 without labels: unchanged where the pair finds nothing unusual."""
     folders = sorted(path for path in (root / "s2_pairs").glob("*/") if path.is_dir())
     folders = [folder for folder in folders if folder.name not in _EXAMPLES]
@@ -173,9 +175,9 @@ def cities(root: Path) -> Iterator[Ground]:
         dates[1] = np.asarray(cv2.resize(dates[1], (width, height)), np.float32)
         sure = _sure(dates[0][..., :3], dates[1][..., :3])
         covers = [index_cover(date[..., 0], date[..., 1], date[..., 3]) for date in dates]
-        images = [(255 * stretched(date, 0.5, 99.5)).astype(np.uint8) for date in dates]
+        images = [(255 * stretched_bands(date, 0.5, 99.5)).astype(np.uint8) for date in dates]
         mask = np.where(sure, 0, UNKNOWN_CHANGE).astype(np.uint8)
-        yield Ground(
+        yield LabelledGround(
             "s2",
             images,
             covers,
@@ -189,7 +191,7 @@ def cities(root: Path) -> Iterator[Ground]:
         )
 
 
-def seasons(root: Path) -> Iterator[Ground]:
+def seasons(root: Path) -> Iterator[LabelledGround]:
     """One place from Sentinel-2 in three clear weeks of a summer: nothing changed."""
     folder = root / "s2_two_seasons"
     images, covers = [], []
@@ -200,11 +202,11 @@ def seasons(root: Path) -> Iterator[Ground]:
         color = bands[..., [3, 2, 1, 7]]
         cover = index_cover(color[..., 0], color[..., 1], color[..., 3])
         cover[cloud[..., 0] > 0] = Cover.NOT_SEEN
-        images.append((255 * stretched(color, 0.5, 99.5)).astype(np.uint8))
+        images.append((255 * stretched_bands(color, 0.5, 99.5)).astype(np.uint8))
         covers.append(cover)
     if images:
         mask = np.zeros(covers[0].shape, np.uint8)
-        yield Ground(
+        yield LabelledGround(
             "seasons", images, covers, 10.0, (3.5, 4.5), 0.4, lends=False, change=_always(mask)
         )
 
@@ -217,7 +219,7 @@ def savanna_plots(root: Path) -> list[tuple[Path, Path]]:
     return [pair for pair in pairs if pair[1].exists()]
 
 
-def savanna(root: Path) -> Iterator[Ground]:
+def savanna(root: Path) -> Iterator[LabelledGround]:
     """Plots of grass and oaks in two years: season, shadows and seams differ, nothing changed."""
     plots = savanna_plots(root)[:SAVANNA_LEARNED]
     for paths in plots:
@@ -227,7 +229,7 @@ def savanna(root: Path) -> Iterator[Ground]:
             continue
         covers = [np.full(shape, Cover.WOODY | Cover.LOW | Cover.BARE, np.uint8)] * 2
         mask = np.zeros(shape, np.uint8)
-        yield Ground(
+        yield LabelledGround(
             "savanna",
             images,
             covers,
@@ -239,7 +241,7 @@ def savanna(root: Path) -> Iterator[Ground]:
         )
 
 
-def clouded(root: Path) -> Iterator[Ground]:
+def clouded_scenes(root: Path) -> Iterator[LabelledGround]:
     """Scenes under broken clouds with their shadows."""
     folder = root / "cloud_shadow_masks"
     table = np.full(256, NOTHING, np.uint8)
@@ -248,13 +250,13 @@ def clouded(root: Path) -> Iterator[Ground]:
         pixels, _ = read_raster(path)
         mask, _ = read_raster(folder / "masks" / path.name)
         color = np.clip(pixels.astype(np.float32)[..., [2, 1, 0, 3]] / 1000, 0, 0.6)
-        image = (255 * stretched(color, 0.5, 98)).astype(np.uint8)
+        image = (255 * stretched_bands(color, 0.5, 98)).astype(np.uint8)
         cover = table[mask[..., 0]]
         cover[edges((cover == Cover.NOT_SEEN).astype(np.uint8), 5)] = NOTHING
-        yield Ground("cloud", [image], [cover], 30.0, (5.0, 30.0), 0.25, lends=False)
+        yield LabelledGround("cloud", [image], [cover], 30.0, (5.0, 30.0), 0.25, lends=False)
 
 
-def infrared_chips(root: Path) -> Iterator[Ground]:
+def infrared_chips(root: Path) -> Iterator[LabelledGround]:
     """Aerial chips of 1 m with a near infrared, which tells plants and water."""
     for path in sorted((root / "naip_single").glob("m_*.tif")):
         pixels, resolution = read_raster(path)
@@ -265,17 +267,17 @@ def infrared_chips(root: Path) -> Iterator[Ground]:
         # Dark roofs and shadows look like water to the index of an aerial camera.
         cover[cover == Cover.WATER] = NOTHING
         image = np.ascontiguousarray(pixels[..., :4]).astype(np.uint8)
-        yield Ground("chip", [image], [cover], resolution, (0.8, 2.5), 0.6)
+        yield LabelledGround("chip", [image], [cover], resolution, (0.8, 2.5), 0.6)
 
 
 def _sure(before: NDArray[np.float32], after: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Where the difference of two dates is not unusual."""
+    """The pixels at which the difference of two dates is not unusual."""
     dates = []
     for date in (before, after):
         smooth = cv2.GaussianBlur(date, (0, 0), 1)
         dates.append((smooth - smooth.mean((0, 1))) / (smooth.std((0, 1)) + 0.05))
     difference = (dates[0] - dates[1]).reshape(-1, 3).T
-    offset, matrix = whitening(difference)
+    offset, matrix = whitening_matrix(difference)
     unusual = np.square(matrix @ (difference - offset[:, None])).mean(axis=0)
     odd = (unusual > np.quantile(unusual, _SURE_SHARE)).reshape(before.shape[:2])
     spread = cv2.dilate(odd.astype(np.uint8), np.ones((3, 3), np.uint8))

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import Self
 
 from geochg.errors import ModelError
-from geochg.models.base import Capabilities, ChangeModel
-from geochg.models.deltavlm.backend import DeltaVLMModel, DeltaVLMOptions
+from geochg.models.chat.converse import rule_based_answer
+from geochg.models.deltavlm.backend import DeltaVLMModel
 from geochg.models.deltavlm.map_answers import map_answer
-from geochg.options import Options
+from geochg.models.deltavlm.options import DeltaVLMOptions
 from geochg.records import Answer, Exchange, Outlines, PairFacts, Presence, Question, Tile
 
 FOLDER = Path(__file__).parent
@@ -24,18 +24,18 @@ FOLDER = Path(__file__).parent
 class BuiltinModel(DeltaVLMModel):
     """The default: a compact DeltaVLM for RGB imagery, offline and on a CPU."""
 
-    name: ClassVar[str] = "builtin"
-    summary: ClassVar[str] = "the compact DeltaVLM that comes with geochg; runs on a CPU"
+    name = "builtin"
+    summary = "the compact DeltaVLM that comes with geochg; runs on a CPU"
     # A sentence costs almost the same for one tile as for many.
-    capabilities: ClassVar[Capabilities] = replace(DeltaVLMModel.capabilities, batch_tiles=64)
+    backend_capabilities = replace(DeltaVLMModel.backend_capabilities, batch_tiles=64)
 
     @classmethod
-    def load(cls, source: str, options: Options, device: str) -> Self:
+    def load(cls, source: str, options: DeltaVLMOptions, device: str) -> Self:
         """Loads the weights that came with geochg; see `ChangeModel.load`.
 
         Args:
             source: Must be empty.
-            options: `DeltaVLMOptions`.
+            options: Of the backend.
             device: See `ChangeModel.load`; `auto` is the CPU, where this model is at home.
 
         Raises:
@@ -46,7 +46,6 @@ class BuiltinModel(DeltaVLMModel):
                 f"builtin takes no source, but {source!r} was given",
                 "write --model builtin, or --model deltavlm:FOLDER for another DeltaVLM",
             )
-        assert isinstance(options, DeltaVLMOptions)
         return cls.open(FOLDER, cls.name, options, "cpu" if device == "auto" else device)
 
     def _in_words(
@@ -62,17 +61,18 @@ class BuiltinModel(DeltaVLMModel):
         sentence = self.detector.head.no_change_sentence
         return map_answer(question.task, outlines, presence, tile, sentence)
 
-    def talk(
+    def converse(
         self, tile: Tile, facts: PairFacts, exchanges: Sequence[Exchange], question: str
     ) -> Iterator[str]:
-        """Answers from outlines, counts and caption; see `ChangeModel.talk`.
+        """Answers from outlines, counts and caption; see `models.chat.rule_based`.
 
         Its language model is too small for questions that it was not taught; with an adapter it
         answers all the same.
         """
         if self.options.adapter:
-            return super().talk(tile, facts, exchanges, question)
-        return ChangeModel.talk(self, tile, facts, exchanges, question)
+            yield from super().converse(tile, facts, exchanges, question)
+        else:
+            yield rule_based_answer(self, tile, facts, question)
 
 
 __all__ = ["BuiltinModel"]

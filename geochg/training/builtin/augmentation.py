@@ -1,6 +1,6 @@
-"""How one date of a pair is varied on its own: season, light, sensor, haze, noise, compression.
+"""Augmentation of one date of a pair: season, light, sensor, haze, noise, compression.
 
-What a change detector must not mind. Both dates of a pair are drawn apart.
+Differences that a change detector must not report; each date of a pair gets its own.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from geochg.datasets.ground.labelled import stretched
+from geochg.datasets.ground.labelled import stretched_bands
 
 Image = NDArray[np.float32]
 """`(height, width, 3 or 4)` 0-1: red, green, blue, and the near infrared where there is one."""
@@ -24,16 +24,16 @@ def varied_date(image: Image, rng: np.random.Generator, strength: float) -> Imag
 
     Args:
         image: The date.
-        rng: Of the draws.
-        strength: 1 for a single date seen twice, less for dates that differ of themselves.
+        rng: Generator of the augmentation.
+        strength: 1 for a single date that is shown twice, less for dates that differ by themselves.
     """
     color = _season(image[..., :3], rng, strength)
     color = _light(color, rng, strength)
     color = _sensor(color, rng)
     if image.shape[-1] == 3:
-        return stretched(color, step=7)
+        return stretched_bands(color, step=7)
     infrared = _light(np.repeat(image[..., 3:], 3, axis=2), rng, 0.6 * strength)[..., :1]
-    return stretched(np.concatenate((color, infrared), axis=2), step=7)
+    return stretched_bands(np.concatenate((color, infrared), axis=2), step=7)
 
 
 def waves(rng: np.random.Generator, knots: int, side_px: int) -> NDArray[np.float32]:
@@ -54,11 +54,11 @@ def _season(color: Image, rng: np.random.Generator, strength: float) -> Image:
         other = color.mean(axis=-1, keepdims=True) * tint * rng.uniform(0.6, 1.5)
         color = color * (1 - share) + other * share
     if rng.random() < 0.6:
-        color = _recolored(color, rng, rng.uniform(0.02, 0.10) * strength)
+        color = _random_color_map(color, rng, rng.uniform(0.02, 0.10) * strength)
     return color.astype(np.float32)
 
 
-def _recolored(color: Image, rng: np.random.Generator, amount: float) -> Image:
+def _random_color_map(color: Image, rng: np.random.Generator, amount: float) -> Image:
     """A random smooth map of colours: alike stays alike, different may move apart."""
     axis = np.linspace(0, 1, 3)
     table = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1)

@@ -1,4 +1,4 @@
-"""Cuts and confidences of the dense head, fitted on ground that it did not learn from."""
+"""Thresholds and confidences of the dense head, fitted on ground that it did not learn from."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import product
+from operator import itemgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -15,17 +16,17 @@ from scipy.optimize import isotonic_regression
 from scipy.special import expit
 
 from geochg.datasets.ground.covers import NOTHING, UNKNOWN_CHANGE, Cover
-from geochg.datasets.ground.labelled import Ground
-from geochg.geometry.changed import hysteresis
+from geochg.datasets.ground.labelled import LabelledGround
+from geochg.geometry.hysteresis import hysteresis
 from geochg.models.deltavlm.detector import Detector, Scene
 from geochg.models.deltavlm.postprocessing import (
     Calibration,
-    Finding,
     OutlineMaker,
+    TilePrediction,
     with_water,
 )
-from geochg.records import PixelWindow, Tile, TileWindow
-from geochg.training.builtin.pairs import SIDE_PX, Pair, PairMaker
+from geochg.records import Tile
+from geochg.training.builtin.pairs import Pair, PairMaker
 
 PAIRS_PER_KIND = 24
 """Pairs of each kind of ground that the cuts are fitted on."""
@@ -35,13 +36,13 @@ PAIRS_TO_BALANCE = 6
 
 _LOGITS = np.linspace(-6, 6, 121)
 _INTERCEPTS = np.linspace(-6, 3, 37)
-_OF_TYPICAL = np.linspace(-0.8, 0.2, 11)
-_OF_RESOLUTION = np.linspace(-0.4, 0.4, 5)
-_WATER = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0)
+_TYPICAL_SLOPES = np.linspace(-0.8, 0.2, 11)
+_RESOLUTION_SLOPES = np.linspace(-0.4, 0.4, 5)
+_WATER_WEIGHTS = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0)
 _HYSTERESIS = (0.0, 0.5, 1.0, 1.5, 2.0)
 _AS_GOOD = 0.005
 """Scores that differ by less are alike."""
-_RAISED = np.linspace(-0.5, 1.5, 9)
+_CUT_STEPS = np.linspace(-0.5, 1.5, 9)
 """What is added to a cut while it is fitted with hysteresis."""
 _BINS = 8
 _LEAST_PIECE_PX = 30
@@ -49,38 +50,40 @@ _RIGHT = 0.5
 """A piece is right when more than this share of its known pixels changed."""
 
 
-class Sample(NamedTuple):
-    """A pair with what was found in it.
+class DetectedPair(NamedTuple):
+    """A pair and the detector's output for it.
 
     Attributes:
-        kind: Of its ground.
+        kind: Kind of its ground.
         pair: The pair.
-        finding: Of the detector.
+        finding: Output of the detector.
         typical_logit: See `Scene`.
     """
 
     kind: str
     pair: Pair
-    finding: Finding
+    finding: TilePrediction
     typical_logit: float
 
 
-def calibrated(detector: Detector, grounds: Sequence[Ground], seed: int) -> Calibration:
+def fit_calibration(
+    detector: Detector, grounds: Sequence[LabelledGround], seed: int
+) -> Calibration:
     """Fits the cuts, and then the confidence of pieces.
 
     Args:
-        detector: With the trained head.
-        grounds: Held out, see `series.split_grounds`.
-        seed: Of the pairs.
+        detector: Detector with the trained head.
+        grounds: Held-out ground, see `series.split_grounds`.
+        seed: Seed of the pairs.
     """
-    return fitted(list(held_out_samples(detector, grounds, seed)))
+    return fit_to_samples(list(held_out_pairs(detector, grounds, seed)))
 
 
-def color_weight_factor(detector: Detector, grounds: Sequence[Ground], seed: int) -> float:
+def color_weight_factor(detector: Detector, grounds: Sequence[LabelledGround], seed: int) -> float:
     """The factor that gives the colour logits the standard deviation of the networks' logits.
 
     Args:
-        detector: With the trained head.
+        detector: Detector with the trained head.
         grounds: Ground that the head did not learn from.
         seed: Seed of the pairs that are made of it.
 
@@ -89,7 +92,7 @@ def color_weight_factor(detector: Detector, grounds: Sequence[Ground], seed: int
     """
     ratios = [1.0] if not grounds else []
     for _, pair in _pairs(grounds, PAIRS_TO_BALANCE, seed):
-        tile, scene = surveyed(detector, pair)
+        tile, scene = survey_pair(detector, pair)
         output = detector.detect([tile], scene).dense
         assert output is not None
         networks = [
@@ -99,33 +102,35 @@ def color_weight_factor(detector: Detector, grounds: Sequence[Ground], seed: int
     return float(np.median(ratios))
 
 
-def fitted(samples: Sequence[Sample]) -> Calibration:
+def fit_to_samples(samples: Sequence[DetectedPair]) -> Calibration:
     """The cuts with the best F1 of pixels, as a mean over the kinds of ground.
 
     First the cuts without hysteresis, that for any change as a function of the scene; then how far
     below them pixels may lie that join others, and how much higher the cuts must then be: as far as
     costs nothing, because it makes features of specks.
     """
-    plain = max((_of_scene(samples, water) for water in _WATER), key=lambda found: found[0])[1]
+    plain = max((_fit_to_scene(samples, water) for water in _WATER_WEIGHTS), key=itemgetter(0))[1]
     samples = [_with_water(sample, plain.water) for sample in samples]
-    built = [curve for sample in _of_buildings(samples) if (curve := _curve(sample, "building"))]
+    built = [
+        curve for sample in _with_building_changes(samples) if (curve := _curve(sample, "building"))
+    ]
     outlined = [_score(built, Calibration(float(cut))) for cut in _LOGITS]
     plain = replace(plain, building=float(_LOGITS[int(np.argmax(outlined))]))
-    tried = [_raised(samples, replace(plain, hysteresis=below)) for below in _HYSTERESIS]
+    tried = [_with_hysteresis(samples, replace(plain, hysteresis=below)) for below in _HYSTERESIS]
     best = max(score for score, _ in tried)
-    plain = [each for score, each in tried if score >= best - _AS_GOOD][-1]
+    plain = [calibration for score, calibration in tried if score >= best - _AS_GOOD][-1]
     return replace(plain, confidence=_confidence(samples, plain))
 
 
 class _Curve(NamedTuple):
-    """What each cut of `_LOGITS` would find in one pair.
+    """Numbers of pixels at or above each cut of `_LOGITS` in a pair.
 
     Attributes:
-        kind: Of its ground.
-        typical_logit: Of its scene.
+        kind: Kind of its ground.
+        typical_logit: See `Scene`.
         shown_m: Side of a shown pixel, in metres.
-        hits: Changed pixels found, `(len(_LOGITS),)`.
-        found: All pixels found, likewise.
+        hits: Changed pixels above the cut, `(len(_LOGITS),)`.
+        above: All pixels above the cut, `(len(_LOGITS),)`.
         changed: Pixels that changed.
     """
 
@@ -133,17 +138,17 @@ class _Curve(NamedTuple):
     typical_logit: float
     shown_m: float
     hits: NDArray[np.intp]
-    found: NDArray[np.intp]
+    above: NDArray[np.intp]
     changed: int
 
 
-def _curve(sample: Sample, surface: str) -> _Curve | None:
+def _curve(sample: DetectedPair, surface: str) -> _Curve | None:
     truth, known = _truth(sample.pair, surface)
     if not known.any():
         return None
     logits, changed = getattr(sample.finding, surface)[known], truth[known]
     edges = np.append(_LOGITS, np.inf)
-    hits, found = (
+    hits, above = (
         np.histogram(values, edges)[0][::-1].cumsum()[::-1] for values in (logits[changed], logits)
     )
     return _Curve(
@@ -151,7 +156,7 @@ def _curve(sample: Sample, surface: str) -> _Curve | None:
         sample.typical_logit,
         sample.pair.resolution_m,
         hits,
-        found,
+        above,
         int(np.count_nonzero(changed)),
     )
 
@@ -161,38 +166,42 @@ def _score(curves: Sequence[_Curve], calibration: Calibration) -> float:
     sums: dict[str, NDArray[np.intp]] = defaultdict(lambda: np.zeros(3, np.intp))
     for curve in curves:
         cut = calibration.cuts(curve.typical_logit, curve.shown_m).change
-        place = min(int(np.searchsorted(_LOGITS, cut)), len(_LOGITS) - 1)
-        sums[curve.kind] += (curve.hits[place], curve.found[place], curve.changed)
+        index = min(int(np.searchsorted(_LOGITS, cut)), len(_LOGITS) - 1)
+        sums[curve.kind] += (curve.hits[index], curve.above[index], curve.changed)
     return _mean_f1(sums)
 
 
-def _of_scene(samples: Sequence[Sample], water: float) -> tuple[float, Calibration]:
+def _fit_to_scene(samples: Sequence[DetectedPair], water: float) -> tuple[float, Calibration]:
     """The cut for any change that goes best with a weight of water, and its score.
 
     Of those that are as good, the one that depends least on the scene, and then the highest.
     """
     moved = (_with_water(sample, water) for sample in samples)
     curves = [curve for sample in moved if (curve := _curve(sample, "change"))]
-    grid = product(_OF_TYPICAL, _OF_RESOLUTION, _INTERCEPTS)
+    grid = product(_TYPICAL_SLOPES, _RESOLUTION_SLOPES, _INTERCEPTS)
     tried = [Calibration(float(c), float(a), float(b), water=water) for a, b, c in grid]
-    scores = [_score(curves, each) for each in tried]
+    scores = [_score(curves, calibration) for calibration in tried]
     good = [
-        (abs(each.of_typical) + abs(each.of_resolution), -each.intercept, place)
-        for place, (each, score) in enumerate(zip(tried, scores, strict=True))
+        (
+            abs(tried[index].of_typical) + abs(tried[index].of_resolution),
+            -tried[index].intercept,
+            index,
+        )
+        for index, score in enumerate(scores)
         if score >= max(scores) - _AS_GOOD
     ]
-    place = min(good)[-1]
-    return scores[place], tried[place]
+    best = min(good)[-1]
+    return scores[best], tried[best]
 
 
-def _with_water(sample: Sample, water: float) -> Sample:
+def _with_water(sample: DetectedPair, water: float) -> DetectedPair:
     """A sample of which the logits of any change are higher where water came or went."""
     finding = sample.finding
     change = with_water(finding.change, finding.before, finding.after, water)
     return sample._replace(finding=replace(finding, change=change))
 
 
-def _of_buildings(samples: Sequence[Sample]) -> list[Sample]:
+def _with_building_changes(samples: Sequence[DetectedPair]) -> list[DetectedPair]:
     """The samples of kinds of ground in half of whose pairs at least a building changed."""
     changed: dict[str, list[bool]] = defaultdict(list)
     for sample in samples:
@@ -203,21 +212,23 @@ def _of_buildings(samples: Sequence[Sample]) -> list[Sample]:
     ]
 
 
-def _raised(samples: Sequence[Sample], plain: Calibration) -> tuple[float, Calibration]:
+def _with_hysteresis(
+    samples: Sequence[DetectedPair], plain: Calibration
+) -> tuple[float, Calibration]:
     """A calibration with the cuts that suit its hysteresis best, and the mean of their scores."""
     scores = []
     for name, surface in (("intercept", "change"), ("building", "building")):
         candidates = [
-            replace(plain, **{name: getattr(plain, name) + float(more)}) for more in _RAISED
+            replace(plain, **{name: getattr(plain, name) + float(more)}) for more in _CUT_STEPS
         ]
-        asked = samples if surface == "change" else _of_buildings(samples)
-        found = [_joined_score(asked, surface, each) for each in candidates]
-        scores.append(max(found))
-        plain = candidates[int(np.argmax(found))]
+        scored = samples if surface == "change" else _with_building_changes(samples)
+        values = [_joined_score(scored, surface, calibration) for calibration in candidates]
+        scores.append(max(values))
+        plain = candidates[int(np.argmax(values))]
     return float(np.mean(scores)), plain
 
 
-def _joined_score(samples: Sequence[Sample], surface: str, calibration: Calibration) -> float:
+def _joined_score(samples: Sequence[DetectedPair], surface: str, calibration: Calibration) -> float:
     """As `_score`, with hysteresis."""
     sums: dict[str, NDArray[np.intp]] = defaultdict(lambda: np.zeros(3, np.intp))
     for kind, pair, finding, typical_logit in samples:
@@ -231,18 +242,22 @@ def _joined_score(samples: Sequence[Sample], surface: str, calibration: Calibrat
 
 
 def _mean_f1(sums: Mapping[str, NDArray[np.intp]]) -> float:
-    """Mean F1 over the kinds, of the hits, the found and the changed pixels of each."""
-    scores = [2 * hit / (found + true) for hit, found, true in sums.values() if true]
+    """Mean F1 over the kinds, of the hits, the predicted and the changed pixels of each."""
+    scores = [2 * hits / (predicted + true) for hits, predicted, true in sums.values() if true]
     return float(np.mean(scores)) if scores else 0.0
 
 
-def held_out_samples(detector: Detector, grounds: Sequence[Ground], seed: int) -> Iterator[Sample]:
-    """`PAIRS_PER_KIND` pairs of each kind of ground, with what the detector finds in them."""
+def held_out_pairs(
+    detector: Detector, grounds: Sequence[LabelledGround], seed: int
+) -> Iterator[DetectedPair]:
+    """`PAIRS_PER_KIND` pairs of each kind of ground, with the detector's output."""
     for kind, pair in _pairs(grounds, PAIRS_PER_KIND, seed):
-        yield Sample(kind, pair, *found(detector, pair))
+        yield DetectedPair(kind, pair, *detect_pair(detector, pair))
 
 
-def _pairs(grounds: Sequence[Ground], per_kind: int, seed: int) -> Iterator[tuple[str, Pair]]:
+def _pairs(
+    grounds: Sequence[LabelledGround], per_kind: int, seed: int
+) -> Iterator[tuple[str, Pair]]:
     """As many pairs of each kind of ground."""
     maker = PairMaker(grounds)
     rng = np.random.default_rng(seed)
@@ -252,23 +267,21 @@ def _pairs(grounds: Sequence[Ground], per_kind: int, seed: int) -> Iterator[tupl
             yield kind, maker.pair_of(of_kind[number % len(of_kind)], rng)
 
 
-def found(detector: Detector, pair: Pair) -> tuple[Finding, float]:
-    """What the detector finds in a pair that is shown as it is, and its typical logit."""
-    tile, scene = surveyed(detector, pair)
+def detect_pair(detector: Detector, pair: Pair) -> tuple[TilePrediction, float]:
+    """The detector's output for a pair that is shown as it is, and its typical logit."""
+    tile, scene = survey_pair(detector, pair)
     maker = OutlineMaker(detector.head, scene)
-    (finding,) = maker.findings(detector.detect([tile], scene), [tile])
+    (finding,) = maker.predictions(detector.detect([tile], scene), [tile])
     return finding, scene.typical_logit
 
 
-def surveyed(detector: Detector, pair: Pair) -> tuple[Tile, Scene]:
-    """A pair as a tile that is shown as it is, and what is measured on it."""
-    window = PixelWindow(0, SIDE_PX, 0, SIDE_PX)
+def survey_pair(detector: Detector, pair: Pair) -> tuple[Tile, Scene]:
+    """A pair as a tile that is shown as it is, and the statistics of its scene."""
     before, after = (
         (255 * image.transpose(2, 0, 1)[: 4 if image[0, 0, 3] >= 0 else 3]).astype(np.uint8)
         for image in (pair.before, pair.after)
     )
-    valid = np.ones((SIDE_PX, SIDE_PX), bool)
-    tile = Tile(TileWindow(0, 0, 0, window, window), before, after, valid)
+    tile = Tile.of_pair(before, after)
     return tile, detector.survey([tile], pair.resolution_m, zoom=1.0)
 
 
@@ -285,7 +298,7 @@ def _truth(pair: Pair, surface: str) -> tuple[NDArray[np.bool_], NDArray[np.bool
 
 
 def _confidence(
-    samples: Sequence[Sample], plain: Calibration
+    samples: Sequence[DetectedPair], plain: Calibration
 ) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
     """Mean probabilities of pieces, and the shares of such pieces that are right."""
     means, rights = [], []

@@ -14,22 +14,28 @@ from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 
-from geochg.datasets.ground.labelled import Ground
+from geochg.datasets.captions.rows import IMAGES, answerable, instruction_rows
+from geochg.datasets.captions.truth import MaskTruth
+from geochg.datasets.ground.labelled import LabelledGround
 from geochg.datasets.ground.series import shares_by_kind
-from geochg.datasets.telling.rows import IMAGES, answerable, rows
-from geochg.datasets.telling.truth import MaskTruth
 from geochg.errors import InputError
+from geochg.files.new_files import write_aside, write_text_aside
+from geochg.files.same_run import refuse_another_run
+from geochg.files.text_file import parsed_json, read_text
+from geochg.models.model_files import saved_json
 from geochg.training.builtin.pair_truth import pair_truth
 from geochg.training.builtin.pairs import SIDE_PX, PairMaker
-from geochg.training.checkpoints import write_whole, written_whole
+from geochg.training.checkpoints import REPEAT
 
 _CHUNK = 50
 """Pairs made between two notes of how far the making is."""
 
 _TRIES = 300
-"""Pairs of labelled ground looked at for one of which can be told what changed."""
+"""Pairs of labelled ground that are made until the changes of one can be told."""
 
 _DATES = ("before", "after")
+_TEXTS = {"counts": [str, str, int], "turns": [str, str, str]}
+"""Texts of a pair, with the types of a row of each."""
 
 
 class LanguagePair(NamedTuple):
@@ -55,7 +61,7 @@ class LanguagePairs:
     folder: Path
 
     def __len__(self) -> int:
-        return _made(self.folder)
+        return _count_pairs(self.folder)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Not its open arrays: a process that is spawned would get all pairs through a pipe.
@@ -71,7 +77,7 @@ class LanguagePairs:
         counts, turns = ([(*entry,) for entry in text[name]] for name in ("counts", "turns"))
         return LanguagePair(before, after, counts, turns)
 
-    def changed(self, index: int) -> bool:
+    def has_changed(self, index: int) -> bool:
         """Whether anything changed in a pair; without reading its images."""
         return bool(self._text(index)["counts"])
 
@@ -80,27 +86,31 @@ class LanguagePairs:
 
 
 def make_language_pairs(
-    folder: Path, count: int, grounds: Sequence[Ground], *, seed: int = 0, workers: int = 0
+    folder: Path, count: int, grounds: Sequence[LabelledGround], *, seed: int = 0, workers: int = 0
 ) -> LanguagePairs:
     """Makes pairs of labelled ground in a folder, going on where an earlier call stopped.
 
     Args:
-        folder: Made when it is not there.
+        folder: The folder, which is made when it is not there.
         count: Pairs wanted in all.
-        grounds: To make them of; the same as before when the folder is not empty.
+        grounds: Grounds to make them of; the same as before when the folder is not empty.
         seed: Seed of the pairs.
         workers: Processes that make pairs; 0 for none beside this one.
 
     Raises:
-        InputError: If the folder holds pairs of other grounds, seed or number, or if of hardly any
-            pair of these grounds it can be told what changed.
+        OptionError: If the folder holds pairs of other grounds, seed or number.
+        InputError: If it holds damaged pairs, or if of hardly any pair of these grounds it can be
+            told what changed.
     """
     (folder / "texts").mkdir(parents=True, exist_ok=True)
     facts = {"count": count, "seed": seed, "grounds": len(grounds)}
     _check_same(folder, {**facts, "shares": shares_by_kind(grounds)})
-    source = _Samples(grounds, seed, range(_made(folder), count))
+    made = _count_pairs(folder)
+    for chunk in range(-(-made // _CHUNK)):
+        _texts(folder, chunk)
+    source = _Samples(grounds, seed, range(made, count))
     samples = iter(DataLoader(source, batch_size=None, num_workers=workers, collate_fn=_as_it_is))
-    arrays = {name: _array(folder / f"{name}.npy", count) for name in _DATES}
+    arrays = {name: _array(folder / f"{name}.npy", count, is_new=not made) for name in _DATES}
     for start in range(source.numbers.start, count, _CHUNK):
         texts = []
         for index in range(start, min(start + _CHUNK, count)):
@@ -116,22 +126,22 @@ def make_language_pairs(
         for array in arrays.values():
             array.flush()
         # Its being there says that the pairs are.
-        write_whole(folder / "texts" / f"{start // _CHUNK}.json", json.dumps(texts))
+        write_text_aside(folder / "texts" / f"{start // _CHUNK}.json", json.dumps(texts))
     return LanguagePairs(folder)
 
 
 class _Samples(Dataset[LanguagePair | None]):
     """Pairs by their number, so that neither workers nor an interruption change them."""
 
-    def __init__(self, grounds: Sequence[Ground], seed: int, numbers: range) -> None:
+    def __init__(self, grounds: Sequence[LabelledGround], seed: int, numbers: range) -> None:
         self.maker, self.seed, self.numbers = PairMaker(grounds), seed, numbers
 
     def __len__(self) -> int:
         return len(self.numbers)
 
-    def __getitem__(self, place: int) -> LanguagePair | None:
+    def __getitem__(self, index: int) -> LanguagePair | None:
         """The first pair whose changes can be told; None where there is none in `_TRIES`."""
-        rng = np.random.default_rng((self.seed, self.numbers[place]))
+        rng = np.random.default_rng((self.seed, self.numbers[index]))
         for _ in range(_TRIES):
             pair = self.maker.pair(rng)
             truth = pair_truth(pair, int(rng.integers(1 << 31)))
@@ -153,7 +163,7 @@ def _counts(truth: MaskTruth) -> Iterator[tuple[str, str, int]]:
 
 def _turns(truth: MaskTruth) -> Iterator[tuple[str, str, str]]:
     """Question and answer of each row; those of a dialogue are joined into one text each."""
-    for task, row in zip(answerable(truth), rows(truth, ("", "")), strict=True):
+    for task, row in zip(answerable(truth), instruction_rows(truth, ("", "")), strict=True):
         turns = [turn["value"].removeprefix(IMAGES) for turn in row["conversations"]]
         yield str(task), "\n".join(turns[0::2]), "\n".join(turns[1::2])
 
@@ -166,9 +176,9 @@ def _as_it_is(pair: Any) -> Any:  # noqa: ANN401
 # --- the folder ----------------------------------------------------------------------------------
 
 
-def _made(folder: Path) -> int:
+def _count_pairs(folder: Path) -> int:
     """Pairs that are whole: a chunk counts once its texts are written."""
-    facts = json.loads((folder / "facts.json").read_text("utf-8"))
+    facts = saved_json(folder / "facts.json", _anew(folder))
     chunks = 0
     while (folder / "texts" / f"{chunks}.json").exists():
         chunks += 1
@@ -177,27 +187,57 @@ def _made(folder: Path) -> int:
 
 @lru_cache(maxsize=2048)
 def _texts(folder: Path, chunk: int) -> list[dict[str, Any]]:
-    """Texts of the pairs of a chunk; kept, since training comes back to them."""
-    texts: list[dict[str, Any]] = json.loads(
-        (folder / "texts" / f"{chunk}.json").read_text("utf-8")
-    )
+    """Texts of the pairs of a chunk; kept, since training comes back to them.
+
+    Raises:
+        InputError: If they are damaged.
+    """
+    file = folder / "texts" / f"{chunk}.json"
+    try:
+        texts = parsed_json(read_text(file))
+    except ValueError as error:
+        raise InputError(f"{file} is damaged: {error}", _anew(folder)) from error
+    pairs = min(_CHUNK, _count_pairs(folder) - chunk * _CHUNK)
+    if not isinstance(texts, list) or len(texts) != pairs or not all(map(_is_text, texts)):
+        raise InputError(f"{file} is damaged: it holds no texts of {pairs} pairs", _anew(folder))
     return texts
+
+
+def _is_text(text: object) -> bool:
+    """Whether these are the texts of a pair."""
+    if not isinstance(text, dict) or not all(isinstance(text.get(n), list) for n in _TEXTS):
+        return False
+    rows = [(row, types) for name, types in _TEXTS.items() for row in text[name]]
+    return bool(text["turns"]) and all(
+        isinstance(row, list) and [type(value) for value in row] == types for row, types in rows
+    )
+
+
+def _anew(folder: Path) -> str:
+    return f"remove {folder}, and {REPEAT}"
 
 
 def _check_same(folder: Path, facts: dict[str, Any]) -> None:
     file = folder / "facts.json"
+    if not file.exists() and any((folder / "texts").iterdir()):
+        raise InputError(f"there is no {file} that tells of which pairs these are", _anew(folder))
     if not file.exists():
-        write_whole(file, json.dumps(facts))
-    elif json.loads(file.read_text("utf-8")) != facts:
-        raise InputError(
-            f"{folder} holds pairs that were made of other imagery, or another number of them",
-            "name another folder for these",
-        )
+        write_text_aside(file, json.dumps(facts))
+    else:
+        refuse_another_run(saved_json(file, _anew(folder)), facts, folder)
 
 
-def _array(path: Path, count: int) -> np.memmap[Any, Any]:
+def _array(path: Path, count: int, is_new: bool) -> np.memmap[Any, Any]:
     shape = (count, 3, SIDE_PX, SIDE_PX)
-    if not path.exists():
-        with written_whole(path) as aside:
+    if is_new and not path.exists():
+        with write_aside(path) as aside:
             open_memmap(aside, mode="w+", dtype=np.uint8, shape=shape).flush()
-    return open_memmap(path, mode="r+")
+    try:
+        # Opened for writing at once, a file that was cut short would be filled up with zeros.
+        open_memmap(path, mode="r")
+        array = open_memmap(path, mode="r+")
+    except (OSError, ValueError, SyntaxError) as error:
+        raise InputError(f"{path} is damaged: {error}", _anew(path.parent)) from error
+    if array.shape != shape or array.dtype != np.uint8:
+        raise InputError(f"{path} is damaged: it holds other pictures", _anew(path.parent))
+    return array

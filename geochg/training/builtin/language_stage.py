@@ -11,12 +11,12 @@ from torch import Tensor, nn
 
 from geochg.models.deltavlm.modeling import DeltaVLMForConditionalGeneration, PairEncoding
 from geochg.models.deltavlm.processing import IGNORED, DeltaVLMProcessor
-from geochg.models.deltavlm.tokenizer import train_tokenizer
 from geochg.training.builtin.language_pairs import LanguagePairs
 from geochg.training.builtin.stage_arguments import stage_arguments
 from geochg.training.builtin.text_batches import TextBatch, TextBatches, pair_order, rows_of
-from geochg.training.checkpoints import AGAIN, WholeTrainer
-from geochg.training.precision import fast_bf16
+from geochg.training.builtin.tokenizer import train_tokenizer
+from geochg.training.checkpoints import REPEAT, WholeTrainer
+from geochg.training.processes import fast_bf16
 
 LEARNED = (
     "relation.",
@@ -32,7 +32,7 @@ made."""
 
 @dataclass(frozen=True, slots=True)
 class LanguageOptions:
-    """How the stage is run.
+    """Options of the language stage.
 
     Attributes:
         steps: Batches in all.
@@ -41,7 +41,7 @@ class LanguageOptions:
         unchanged_share: Share of the pairs without change, 0-1. Small, because the language model
             is not asked about pairs in which the dense head sees no change, but for free questions
             and where the head errs.
-        learning_rate: Highest, reached after the warm-up; it falls along a cosine.
+        learning_rate: Highest rate, after the warm-up; it falls along a cosine.
         save_steps: Batches between checkpoints.
         seed: Seed of the order of the pairs and of the sampling of rows.
     """
@@ -71,7 +71,7 @@ class LanguageTrainer(WholeTrainer):
         with self.accelerator.autocast():
             with torch.no_grad():
                 features = network.vision(inputs["before"], inputs["after"])
-                seen = network.look(features.maps)
+                seen = network.predict_dense(features.maps)
             encoding = network.relate(features, seen)
             losses = [network(**rows, encoding=encoding).loss for rows in inputs["rows"]]
         tokens = [(rows["labels"] != IGNORED).sum() for rows in inputs["rows"]]
@@ -114,12 +114,12 @@ def train_language(
         processor: Processor of the model.
         pairs: Pairs to learn from.
         folder: Folder of this stage's checkpoints.
-        options: How long and how fast.
+        options: Options of the stage.
     """
     for name, parameter in model.named_parameters():
         parameter.requires_grad = name.startswith(LEARNED)
     trainer = LanguageTrainer(
-        resumed=AGAIN,
+        next_step=REPEAT,
         model=model,
         args=stage_arguments(
             folder,
@@ -135,13 +135,13 @@ def train_language(
         train_dataset=_batches(processor, pairs, options),
         data_collator=_only,
     )
-    trainer.go_on()
+    trainer.train_on()
 
 
 def _batches(
     processor: DeltaVLMProcessor, pairs: LanguagePairs, options: LanguageOptions
 ) -> TextBatches:
-    changed = [pairs.changed(index) for index in range(len(pairs))]
+    changed = [pairs.has_changed(index) for index in range(len(pairs))]
     count = options.steps * options.pairs_per_batch
     order = pair_order(changed, count, options.unchanged_share, options.seed)
     order = order.reshape(options.steps, options.pairs_per_batch)

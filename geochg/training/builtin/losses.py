@@ -9,12 +9,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from geochg.datasets.ground.covers import ANY, NOTHING, UNKNOWN_CHANGE, Cover
-from geochg.models.deltavlm.dense import COVERS, DenseOutput
+from geochg.models.deltavlm.dense_head import COVERS, DenseOutput
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-PARTS = (1.0, 0.5, 0.5)
+LOGIT_WEIGHTS = (1.0, 0.5, 0.5)
 """Weights of the pyramid's logits, of the statistics' and of their mean."""
 
 BUILDING_WEIGHT, COVER_WEIGHT = 0.7, 0.4
@@ -29,8 +29,8 @@ def vision_losses(output: DenseOutput, batch: Mapping[str, Tensor]) -> dict[str,
     The change losses are taken at half the image's size, those of land cover at the head's.
 
     Args:
-        output: Of the head.
-        batch: See `pairs.stacked`.
+        output: Output of the head.
+        batch: See `pairs.pair_batch`.
     """
     half = {name: batch[name][:, 1::2, 1::2] for name in ("cover_before", "cover_after", "change")}
     size = (half["change"].shape[-2], half["change"].shape[-1])
@@ -43,10 +43,10 @@ def vision_losses(output: DenseOutput, batch: Mapping[str, Tensor]) -> dict[str,
     known = (change != UNKNOWN_CHANGE) & batch["teaches_change"].view(-1, 1, 1)
     covers = (half["cover_before"], half["cover_after"])
     built = (covers[0] == Cover.BUILDING) != (covers[1] == Cover.BUILDING)
-    told = _tells_buildings(covers[0]) & _tells_buildings(covers[1])
+    known_buildings = _tells_buildings(covers[0]) & _tells_buildings(covers[1])
     parts = {
-        "change": _weighted(averaged, 0, change == 1, known),
-        "building": _weighted(averaged, 1, built, told),
+        "change": _change_loss_over(averaged, 0, change == 1, known),
+        "building": _change_loss_over(averaged, 1, built, known_buildings),
         "cover": cover_loss(output.before_logits, batch["cover_before"])
         + cover_loss(output.after_logits, batch["cover_after"]),
     }
@@ -54,10 +54,12 @@ def vision_losses(output: DenseOutput, batch: Mapping[str, Tensor]) -> dict[str,
     return {**parts, "total": total}
 
 
-def _weighted(averaged: tuple[Tensor, ...], channel: int, truth: Tensor, known: Tensor) -> Tensor:
+def _change_loss_over(
+    averaged: tuple[Tensor, ...], channel: int, truth: Tensor, known: Tensor
+) -> Tensor:
     losses = [
         weight * change_loss(logits[:, channel], truth, known)
-        for weight, logits in zip(PARTS, averaged, strict=True)
+        for weight, logits in zip(LOGIT_WEIGHTS, averaged, strict=True)
     ]
     return torch.stack(losses).sum()
 
@@ -89,8 +91,9 @@ def cover_loss(logits: Tensor, covers: Tensor) -> Tensor:
     """
     stride = covers.shape[-1] // logits.shape[-1]
     covers = covers[:, stride // 2 :: stride, stride // 2 :: stride]
-    places = range(COVERS)
-    bits = torch.tensor([1 << place for place in places], dtype=covers.dtype, device=covers.device)
+    bits = torch.tensor(
+        [1 << bit for bit in range(COVERS)], dtype=covers.dtype, device=covers.device
+    )
     allowed = (covers[:, None] & bits.view(1, -1, 1, 1)) > 0
     informative = (covers != NOTHING) & (covers != ANY | Cover.NOT_SEEN)
     # A set of one cover tells most; that ground is seen at all, which is nearly all of it, least.

@@ -1,7 +1,7 @@
-"""What can truly be said of a pair of labelled ground.
+"""The changes of a pair of labelled ground that can be stated without error.
 
-Labels of ground leave gaps: a mask of buildings does not tell what else a place became. A pair is
-told in words only where such gaps are too small to be seen.
+Labels of ground leave gaps: a mask of buildings does not tell what else the ground became. A pair
+gets sentences only where such gaps are too small to be seen.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from geochg.datasets.captions.truth import CLASS_NAMES, MaskTruth
 from geochg.datasets.ground.change_names import ChangeNames, change_names
-from geochg.datasets.telling.truth import CLASS_NAMES, MaskTruth
 from geochg.land_cover import COVERS
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ _SEAM_PX = 5
 _BESIDE_PX = 10
 """What changed that near to a named change goes with it, such as the yard of a new house."""
 
-_UNTOLD_SHARE = 0.005
+_UNNAMED_SHARE = 0.005
 """Largest share of a pair that may have changed, or not be known, without being told."""
 
 
@@ -40,8 +40,8 @@ def pair_truth(pair: Pair, seed: int) -> MaskTruth | None:
     """The changes of a pair by class and direction.
 
     Args:
-        pair: Of labelled ground.
-        seed: Draws the wordings.
+        pair: A pair of labelled ground.
+        seed: Seed of the choice of sentences.
 
     Returns:
         None where sentences from it could be false: more than a little changed, or may have, that
@@ -53,9 +53,9 @@ def pair_truth(pair: Pair, seed: int) -> MaskTruth | None:
     kept = _without_specks(named, names)
     if np.count_nonzero(named & ~kept) > _SPECKS_SHARE * np.count_nonzero(named):
         return None
-    if _untold((pair.change != 0) & ~named, kept).mean() > _UNTOLD_SHARE:
+    if _unnamed_change((pair.change != 0) & ~named, kept).mean() > _UNNAMED_SHARE:
         return None
-    known = _known(pair.change == 1, names)
+    known = _known_classes(pair.change == 1, names)
     if not known or not _class_names(names.classes[kept]) <= set(known):
         return None
     classes, directions = (
@@ -73,14 +73,16 @@ def _without_specks(named: NDArray[np.bool_], names: ChangeNames) -> NDArray[np.
     kept = np.zeros_like(named)
     codes = np.where(named, 4 * names.classes + names.directions, 0)
     for code in np.unique(codes[named]).tolist():
-        _, labels, facts, _ = cv2.connectedComponentsWithStats((codes == code).astype(np.uint8))
-        large = facts[:, cv2.CC_STAT_AREA] >= LEAST_PX
+        _, labels, statistics, _ = cv2.connectedComponentsWithStats(
+            (codes == code).astype(np.uint8)
+        )
+        large = statistics[:, cv2.CC_STAT_AREA] >= LEAST_PX
         large[0] = False
         kept |= large[labels]
     return kept
 
 
-def _untold(unnamed: NDArray[np.bool_], kept: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _unnamed_change(unnamed: NDArray[np.bool_], kept: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """What may have changed and has no name, but for seams and what lies beside a named change."""
     window = np.ones((_SEAM_PX, _SEAM_PX), np.uint8)
     wide = cv2.morphologyEx(unnamed.astype(np.uint8), cv2.MORPH_OPEN, window) > 0
@@ -89,7 +91,7 @@ def _untold(unnamed: NDArray[np.bool_], kept: NDArray[np.bool_]) -> NDArray[np.b
     return np.asarray(wide & ~near, np.bool_)
 
 
-def _known(changed: NDArray[np.bool_], names: ChangeNames) -> tuple[str, ...]:
+def _known_classes(changed: NDArray[np.bool_], names: ChangeNames) -> tuple[str, ...]:
     """The classes of which no change is called by another name, or by none."""
 
     def is_known(name: str) -> bool:

@@ -18,8 +18,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from geochg.datasets.ground.covers import NOTHING, UNKNOWN_CHANGE, Cover, changed
-from geochg.datasets.ground.labelled import Ground, edges
+from geochg.datasets.ground.covers import NOTHING, UNKNOWN_CHANGE, Cover, changed_by_cover
+from geochg.datasets.ground.labelled import LabelledGround, edges
 from geochg.training.builtin.augmentation import varied_date, waves
 
 SIDE_PX = 256
@@ -35,7 +35,7 @@ _INFRARED_HIDDEN = 0.4
 
 
 @dataclass(eq=False)
-class Date:
+class PairDate:
     """One date of a pair in the making; arrays are written in place.
 
     Attributes:
@@ -73,11 +73,11 @@ class PairMaker:
     """Makes pairs of grounds.
 
     Args:
-        grounds: All of them.
-        strength: How strongly single dates are varied.
+        grounds: All grounds.
+        strength: Strength of the augmentation of single dates.
     """
 
-    def __init__(self, grounds: Sequence[Ground], strength: float = 1.0) -> None:
+    def __init__(self, grounds: Sequence[LabelledGround], strength: float = 1.0) -> None:
         self.grounds = list(grounds)
         self.strength = strength
         shares = np.array([ground.share for ground in grounds])
@@ -85,11 +85,11 @@ class PairMaker:
         self._clouds = [ground for ground in grounds if ground.kind == "cloud"]
 
     def pair(self, rng: np.random.Generator) -> Pair:
-        """A pair of a ground drawn by its share."""
+        """A pair of a ground that is chosen at random by its share."""
         ground = self.grounds[rng.choice(len(self.grounds), p=self._shares)]
         return self.pair_of(ground, rng)
 
-    def pair_of(self, ground: Ground, rng: np.random.Generator) -> Pair:
+    def pair_of(self, ground: LabelledGround, rng: np.random.Generator) -> Pair:
         """A pair of one ground."""
         shown_m = float(np.exp(rng.uniform(*np.log(ground.shown_m))))
         source = _Source(self.grounds, ground, shown_m, rng)
@@ -97,7 +97,7 @@ class PairMaker:
         before, after, change = _dates(ground, shown_m, rng, real)
         if not real and not ground.scenery and rng.random() < 0.15:
             after = source.date()
-            change = changed(before.cover, after.cover)
+            change = changed_by_cover(before.cover, after.cover)
         else:
             for _ in range(rng.choice([0, 1, 2, 4, 7], p=[0.12, 0.2, 0.28, 0.25, 0.15])):
                 _put_in(source.date(), (before, after), change, rng)
@@ -106,13 +106,13 @@ class PairMaker:
         hidden = (before.cover == Cover.NOT_SEEN) | (after.cover == Cover.NOT_SEEN)
         change[hidden] = UNKNOWN_CHANGE
         if rng.random() < 0.7:
-            after.image = _shifted(after.image, rng)
-        return self._finished(ground, (before, after), change, shown_m, real, rng)
+            after.image = _subpixel_shift(after.image, rng)
+        return self._varied_pair(ground, (before, after), change, shown_m, real, rng)
 
-    def _finished(
+    def _varied_pair(
         self,
-        ground: Ground,
-        dates: tuple[Date, Date],
+        ground: LabelledGround,
+        dates: tuple[PairDate, PairDate],
         change: NDArray[np.uint8],
         shown_m: float,
         real: bool,
@@ -139,7 +139,7 @@ class PairMaker:
         )
 
 
-def stacked(pairs: Sequence[Pair]) -> dict[str, Tensor]:
+def pair_batch(pairs: Sequence[Pair]) -> dict[str, Tensor]:
     """A batch: images `(pairs, 4, height, width)`, the rest as it is."""
     images = {
         name: torch.from_numpy(
@@ -157,10 +157,14 @@ def stacked(pairs: Sequence[Pair]) -> dict[str, Tensor]:
 
 
 class _Source:
-    """Where things come from that are put into a pair of a ground."""
+    """Other grounds, whose things are put into a pair of a ground."""
 
     def __init__(
-        self, grounds: Sequence[Ground], ground: Ground, shown_m: float, rng: np.random.Generator
+        self,
+        grounds: Sequence[LabelledGround],
+        ground: LabelledGround,
+        shown_m: float,
+        rng: np.random.Generator,
     ) -> None:
         self.like = [other for other in grounds if other.kind == ground.kind]
         self.others = (
@@ -174,26 +178,26 @@ class _Source:
         )
         self.shown_m, self.rng = shown_m, rng
 
-    def date(self) -> Date:
+    def date(self) -> PairDate:
         """A date of another ground."""
         choice = self.others if self.others and self.rng.random() < 0.5 else self.like
         shares = np.array([ground.share for ground in choice])
         ground = choice[self.rng.choice(len(choice), p=shares / shares.sum())]
         shown_m = self.shown_m * float(np.exp(self.rng.normal(0, 0.15)))
-        place = int(self.rng.integers(len(ground.images)))
-        return _Crop.drawn(ground, shown_m, self.rng).date(ground, place)
+        index = int(self.rng.integers(len(ground.images)))
+        return _Crop.random(ground, shown_m, self.rng).date(ground, index)
 
 
 def _dates(
-    ground: Ground, shown_m: float, rng: np.random.Generator, real: bool
-) -> tuple[Date, Date, NDArray[np.uint8]]:
+    ground: LabelledGround, shown_m: float, rng: np.random.Generator, real: bool
+) -> tuple[PairDate, PairDate, NDArray[np.uint8]]:
     """Two dates of a place and what changed between them."""
     number = len(ground.images)
     if real:
-        first, second = (int(place) for place in rng.choice(number, 2, replace=False))
+        first, second = (int(index) for index in rng.choice(number, 2, replace=False))
     else:
         first = second = int(rng.integers(number))
-    crop = _Crop.drawn(ground, shown_m, rng)
+    crop = _Crop.random(ground, shown_m, rng)
     before, after = crop.date(ground, first), crop.date(ground, second)
     if not real:
         return before, after, np.zeros((SIDE_PX, SIDE_PX), np.uint8)
@@ -215,8 +219,8 @@ class _Crop:
     turn: int
 
     @classmethod
-    def drawn(cls, ground: Ground, shown_m: float, rng: np.random.Generator) -> _Crop:
-        """One of which most is labelled, if chance allows."""
+    def random(cls, ground: LabelledGround, shown_m: float, rng: np.random.Generator) -> _Crop:
+        """A random crop of which most is labelled, if there is one in ten."""
         height, width = ground.shape
         side_px = int(min(SIDE_PX * shown_m / ground.resolution_m, height, width))
         turn, row, col = int(rng.integers(8)), 0, 0
@@ -228,26 +232,31 @@ class _Crop:
                 break
         return cls(row, col, side_px, turn)
 
-    def date(self, ground: Ground, place: int) -> Date:
+    def date(self, ground: LabelledGround, index: int) -> PairDate:
         """A date of the ground at the size that is shown."""
-        way = cv2.INTER_AREA if self.side_px > SIDE_PX else cv2.INTER_CUBIC
-        image = self._shown(ground.images[place], way) / np.float32(255)
-        return Date(np.asarray(image, np.float32), self.mask(ground.covers[place]))
+        interpolation = cv2.INTER_AREA if self.side_px > SIDE_PX else cv2.INTER_CUBIC
+        image = self._resampled_pixels(ground.images[index], interpolation) / np.float32(255)
+        return PairDate(np.asarray(image, np.float32), self.mask(ground.covers[index]))
 
     def mask(self, mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """A mask over the ground at the size that is shown."""
-        return self._shown(mask, cv2.INTER_NEAREST)
+        return self._resampled_pixels(mask, cv2.INTER_NEAREST)
 
-    def _shown(self, pixels: NDArray[np.uint8], way: int) -> NDArray[np.uint8]:
+    def _resampled_pixels(self, pixels: NDArray[np.uint8], interpolation: int) -> NDArray[np.uint8]:
         cut = pixels[self.row : self.row + self.side_px, self.col : self.col + self.side_px]
-        part = np.asarray(cv2.resize(cut, (SIDE_PX, SIDE_PX), interpolation=way), np.uint8)
+        part = np.asarray(
+            cv2.resize(cut, (SIDE_PX, SIDE_PX), interpolation=interpolation), np.uint8
+        )
         part = part[::-1] if self.turn & 1 else part
         part = part[:, ::-1] if self.turn & 2 else part
         return np.array(part.swapaxes(0, 1) if self.turn & 4 else part)
 
 
 def _put_in(
-    lender: Date, dates: tuple[Date, Date], change: NDArray[np.uint8], rng: np.random.Generator
+    lender: PairDate,
+    dates: tuple[PairDate, PairDate],
+    change: NDArray[np.uint8],
+    rng: np.random.Generator,
 ) -> None:
     """Puts something of a lender into one date, and notes what changed."""
     first = rng.random() < 0.5
@@ -266,25 +275,25 @@ def _put_in(
         for date in dates:
             date.image = np.ascontiguousarray(date.image[..., :bands])
     target.image[:] = target.image * (1 - soft) + image * soft
-    told = changed(other.cover[inside], lender.cover[inside])
+    inside_change = changed_by_cover(other.cover[inside], lender.cover[inside])
     if color + 0.7 * abs(texture) > _UNLIKE:
-        told[told == UNKNOWN_CHANGE] = 1
-    change[inside] = told
+        inside_change[inside_change == UNKNOWN_CHANGE] = 1
+    change[inside] = inside_change
     target.cover[inside] = lender.cover[inside]
     change[edges(mask, 3) & (change != 1)] = UNKNOWN_CHANGE
 
 
-def _outline(lender: Date, other: Date, rng: np.random.Generator) -> NDArray[np.uint8]:
+def _outline(lender: PairDate, other: PairDate, rng: np.random.Generator) -> NDArray[np.uint8]:
     """What is put in: whole buildings, a building's ground, a parcel of one cover, any shape."""
     built = (lender.cover == Cover.BUILDING).astype(np.uint8)
     kind = rng.random()
     if kind < 0.55 and built.any():
-        return _some(built, rng, 9, int(rng.choice([0, 1, 2, 4, 10])))
+        return _random_things(built, rng, 9, int(rng.choice([0, 1, 2, 4, 10])))
     if rng.random() < 0.35:
         standing = (other.cover == Cover.BUILDING).astype(np.uint8)
         if standing.any():
             # A building goes: its ground is covered with what lies elsewhere.
-            return _some(standing, rng, 7, 2)
+            return _random_things(standing, rng, 7, 2)
     shape = _shape(rng)
     if kind < 0.75:
         row, col = rng.integers(SIDE_PX, size=2)
@@ -316,19 +325,19 @@ def _shape(rng: np.random.Generator) -> NDArray[np.uint8]:
     return mask
 
 
-def _some(
-    mask: NDArray[np.uint8], rng: np.random.Generator, most: int, grown_px: int
+def _random_things(
+    mask: NDArray[np.uint8], rng: np.random.Generator, max_number: int, growth_px: int
 ) -> NDArray[np.uint8]:
     """Some of the things in a mask, grown by a few pixels."""
-    number, labels, facts, _ = cv2.connectedComponentsWithStats(mask)
-    large = [place for place in range(1, number) if facts[place, cv2.CC_STAT_AREA] > 12]
+    number, labels, statistics, _ = cv2.connectedComponentsWithStats(mask)
+    large = [index for index in range(1, number) if statistics[index, cv2.CC_STAT_AREA] > 12]
     if not large:
         return np.zeros_like(mask)
-    wanted = min(len(large), int(rng.integers(1, most)))
+    wanted = min(len(large), int(rng.integers(1, max_number)))
     chosen = np.isin(labels, rng.choice(large, wanted, replace=False)).astype(np.uint8)
-    if not grown_px:
+    if not growth_px:
         return chosen
-    grown = cv2.dilate(chosen, np.ones((3, 3), np.uint8), iterations=grown_px)
+    grown = cv2.dilate(chosen, np.ones((3, 3), np.uint8), iterations=growth_px)
     return np.asarray(grown, np.uint8)
 
 
@@ -347,10 +356,10 @@ def _in_light_of(
     return image.astype(np.float32)
 
 
-def _put_clouds(date: Date, clouds: Sequence[Ground], rng: np.random.Generator) -> None:
+def _put_clouds(date: PairDate, clouds: Sequence[LabelledGround], rng: np.random.Generator) -> None:
     """Clouds with the form and texture of real ones, and their shadows beside them."""
     lender = clouds[int(rng.integers(len(clouds)))]
-    crop = _Crop.drawn(lender, lender.resolution_m * rng.uniform(0.4, 1.2), rng).date(lender, 0)
+    crop = _Crop.random(lender, lender.resolution_m * rng.uniform(0.4, 1.2), rng).date(lender, 0)
     bright = crop.image[..., :3].mean(axis=2)
     mask = ((crop.cover == Cover.NOT_SEEN) & (bright > 0.5)).astype(np.uint8)
     if not mask.any():
@@ -367,8 +376,8 @@ def _put_clouds(date: Date, clouds: Sequence[Ground], rng: np.random.Generator) 
     date.cover[hidden] = Cover.NOT_SEEN
 
 
-def _shifted(image: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
-    """Moved by a fraction of a pixel or two, as dates never lie exactly on each other."""
+def _subpixel_shift(image: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+    """An image moved by a fraction of a pixel or two, as dates never lie exactly on each other."""
     moved = cv2.warpAffine(
         image,
         _move(*rng.normal(0, 0.8, 2)),

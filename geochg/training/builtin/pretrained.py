@@ -22,20 +22,20 @@ _NORM_FLOOR = 1e-3
 
 
 def load_imagenet_weights(backbone: EfficientNetLiteBackbone) -> None:
-    """Puts the weights into a Lite0, in place.
+    """Loads the weights into a Lite0, in place.
 
     Raises:
         ModelError: If the package is not installed.
     """
     saved = torch.load(_weights_file(), map_location="cpu", weights_only=True)
-    _put(cast("nn.Conv2d", backbone.stem), saved, "_conv_stem", "_bn0")
+    _load_convolution(cast("nn.Conv2d", backbone.stem), saved, "_conv_stem", "_bn0")
     blocks: list[Any] = [block for stage in backbone.stages for block in cast("Any", stage)]
-    for place, block in enumerate(blocks):
-        name = f"_blocks.{place}."
+    for index, block in enumerate(blocks):
+        name = f"_blocks.{index}."
         if block.expand is not None:
-            _put(block.expand, saved, f"{name}_expand_conv", f"{name}_bn0")
-        _put(block.depthwise, saved, f"{name}_depthwise_conv", f"{name}_bn1")
-        _put(block.project, saved, f"{name}_project_conv", f"{name}_bn2")
+            _load_convolution(block.expand, saved, f"{name}_expand_conv", f"{name}_bn0")
+        _load_convolution(block.depthwise, saved, f"{name}_depthwise_conv", f"{name}_bn1")
+        _load_convolution(block.project, saved, f"{name}_project_conv", f"{name}_bn2")
 
 
 def _weights_file() -> Path:
@@ -48,8 +48,8 @@ def _weights_file() -> Path:
     return next((Path(package.origin).parent / "models").glob("*.pth"))
 
 
-def _put(conv: nn.Conv2d, saved: Mapping[str, Tensor], name: str, norm: str) -> None:
-    """Weights and bias of a convolution, with the batch norm behind it folded in."""
+def _load_convolution(conv: nn.Conv2d, saved: Mapping[str, Tensor], name: str, norm: str) -> None:
+    """Sets weights and bias of a convolution, with the batch norm behind it folded in."""
     gain = saved[f"{norm}.weight"] / torch.sqrt(saved[f"{norm}.running_var"] + _NORM_FLOOR)
     assert conv.bias is not None
     with torch.no_grad():

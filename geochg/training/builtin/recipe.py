@@ -6,7 +6,7 @@ Each stage leaves its result in the work folder, so a recipe that was stopped go
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,27 +15,32 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from geochg.datasets.ground.labelled import Ground
+from geochg.datasets.ground.labelled import LabelledGround
 from geochg.datasets.ground.series import all_grounds, shares_by_kind, split_grounds
-from geochg.errors import InputError, ModelError, OptionError
+from geochg.errors import InputError, ModelError
+from geochg.files.new_files import write_aside, write_text_aside
+from geochg.files.same_run import refuse_another_run
 from geochg.models.deltavlm.detector import Detector
 from geochg.models.deltavlm.export import export
 from geochg.models.deltavlm.modeling import DeltaVLMForConditionalGeneration
-from geochg.models.deltavlm.presets import compact_config, compact_generation
 from geochg.models.deltavlm.processing import DeltaVLMProcessor
-from geochg.models.deltavlm.torch_vision import TorchVision
-from geochg.models.saved import first_line, saved_json
-from geochg.training.builtin.calibration import calibrated, color_weight_factor
+from geochg.models.deltavlm.runtime.torch_vision import TorchVision
+from geochg.models.deltavlm.sizes import compact_config, compact_generation
+from geochg.models.model_files import first_line, saved_json
+from geochg.models.pretrained import refuse_broken_weights
+from geochg.training.builtin.calibration import color_weight_factor, fit_calibration
 from geochg.training.builtin.language_pairs import LanguagePairs, make_language_pairs
 from geochg.training.builtin.language_stage import LanguageOptions, pairs_tokenizer, train_language
 from geochg.training.builtin.options import CompactOptions
 from geochg.training.builtin.pretrained import load_imagenet_weights
 from geochg.training.builtin.vision_stage import VisionOptions, train_vision
-from geochg.training.checkpoints import AGAIN, write_whole, written_whole
-from geochg.training.storage import writing_told
-from geochg.training.work_folder import check_work_folder
+from geochg.training.checkpoints import (
+    REPEAT,
+    check_work_dir,
+    explain_write_errors,
+)
 
-FACTS = "recipe.json"
+RECIPE_STATE = "recipe.json"
 """What a work folder was begun with."""
 
 FROZEN, OPENED = "frozen", "opened"
@@ -50,20 +55,21 @@ VISION_WEIGHTS = ("vision.", "dense.")
 
 _START = "start from a compact DeltaVLM, as `geochg train compact` makes it"
 
-Say = Callable[[str], None]
 
-
-def train_compact(work: Path, output: Path, options: CompactOptions, say: Say) -> dict[str, Any]:
+def train_compact(
+    work_dir: Path, output: Path, options: CompactOptions, report: Callable[[str], None]
+) -> dict[str, Any]:
     """Makes a compact model.
 
     Args:
-        work: For pairs, checkpoints and logs; a run that stopped goes on from what is there.
+        work_dir: Folder for pairs, checkpoints and logs; a run that stopped goes on from what is
+            there.
         output: The model folder.
-        options: How.
-        say: Told which stage begins.
+        options: Options of the recipe.
+        report: Gets a line about each stage that begins.
 
     Returns:
-        What was calibrated, see `postprocessing.Calibration`.
+        The calibration, see `postprocessing.Calibration`.
 
     Raises:
         InputError: If the folder of imagery holds no labelled ground, or the work folder is that of
@@ -78,35 +84,35 @@ def train_compact(work: Path, output: Path, options: CompactOptions, say: Say) -
             f"{options.real_dir} holds no labelled imagery",
             "docs/training.md says how it is laid out",
         )
-    _begin(work, options)
+    begin_recipe(work_dir, options)
     learned, held_out = split_grounds(grounds)
     kinds = ", ".join(f"{kind} {share:.1%}" for kind, share in shares_by_kind(learned).items())
-    say(f"vision stage on {len(learned)} grounds ({kinds})")
+    report(f"vision stage on {len(learned)} grounds ({kinds})")
     torch.manual_seed(0)
     model = DeltaVLMForConditionalGeneration(compact_config(options.vocabulary))
     load_imagenet_weights(model.vision.model)
     if options.start is not None:
         load_vision(model, Path(options.start) / "model.safetensors")
-    _train_vision(model, learned, work, options)
-    say("calibration")
+    _train_vision(model, learned, work_dir, options)
+    report("calibration")
     calibrate(model.eval(), held_out or learned)  # type: ignore[no-untyped-call]
-    say("pairs for the language stage")
+    report("pairs for the language stage")
     pairs = make_language_pairs(
-        work / "language_pairs", options.pairs, learned, workers=options.workers
+        work_dir / "language_pairs", options.pairs, learned, workers=options.workers
     )
     processor = _processor(model, pairs, options.vocabulary)
-    say("language stage")
+    report("language stage")
     stage = LanguageOptions(steps=options.language_steps)
-    train_language(model, processor, pairs, work / "language", stage)
-    with writing_told(output, AGAIN):
+    train_language(model, processor, pairs, work_dir / "language", stage)
+    with explain_write_errors(output, REPEAT):
         save_compact(model, processor, output)
     calibration: dict[str, Any] = model.config.dense_config.calibration
     facts = {"options": options.to_dict(), "calibration": calibration}
-    write_whole(work / "made.json", json.dumps(facts, indent=2))
+    write_text_aside(work_dir / "made.json", json.dumps(facts, indent=2))
     return calibration
 
 
-def calibrate(model: DeltaVLMForConditionalGeneration, grounds: Sequence[Ground]) -> None:
+def calibrate(model: DeltaVLMForConditionalGeneration, grounds: Sequence[LabelledGround]) -> None:
     """Fits the weight of the colours and the cuts of a model's dense head, in its configuration."""
     vision = TorchVision(model, DeltaVLMProcessor(model.config, None, None))
     assert vision.head is not None
@@ -115,7 +121,7 @@ def calibrate(model: DeltaVLMForConditionalGeneration, grounds: Sequence[Ground]
     factor = color_weight_factor(Detector(vision, vision.head), grounds, CALIBRATION_SEED)
     # Exports keep it in half precision.
     config.color_weight = float(np.float16(config.color_weight * factor))
-    config.calibration = calibrated(
+    config.calibration = fit_calibration(
         Detector(vision, vision.head), grounds, CALIBRATION_SEED
     ).to_dict()
 
@@ -133,45 +139,57 @@ def save_compact(
     export(model.float().eval(), folder)  # type: ignore[no-untyped-call]
 
 
-def load_vision(model: DeltaVLMForConditionalGeneration, file: Path) -> None:
-    """Takes vision part and dense head from a weights file.
+def load_vision(model: DeltaVLMForConditionalGeneration, file: Path, hint: str = _START) -> None:
+    """Loads vision part and dense head from a weights file.
+
+    Args:
+        model: The model that gets them, in place.
+        file: The weights.
+        hint: What the user does about a file that cannot be used.
 
     Raises:
         ModelError: If they are not those of such a model.
     """
     try:
-        found = {
+        weights = {
             name: part for name, part in load_file(file).items() if name.startswith(VISION_WEIGHTS)
         }
-        missing = model.load_state_dict(found, strict=False).missing_keys
-    except (SafetensorError, RuntimeError) as error:
-        raise ModelError(f"{file} cannot be used: {first_line(error)}", _START) from error
+        refuse_broken_weights(weights.items(), file)
+        missing = model.load_state_dict(weights, strict=False).missing_keys
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise ModelError(f"{file} cannot be used: {first_line(error)}", hint) from error
     if lacking := [name for name in missing if name.startswith(VISION_WEIGHTS)]:
-        raise ModelError(f"{file} has no {lacking[0]}", _START)
+        raise ModelError(f"{file} has no {lacking[0]}", hint)
 
 
-def _begin(work: Path, options: CompactOptions) -> None:
+def begin_recipe(work_dir: Path, options: CompactOptions) -> None:
     """Notes the options, or refuses others: what a stage has left would be taken for theirs."""
-    check_work_folder(work, FACTS)
-    work.mkdir(parents=True, exist_ok=True)
-    file, now = work / FACTS, options.shaping()
-    was = saved_json(file, f"remove {work}, and start anew")
-    if other := next((name for name in now if name in was and was[name] != now[name]), ""):
-        raise OptionError(
-            f"{work} was begun with --{other.replace('_', '-')} {was[other]}, not {now[other]}",
-            "give what it was begun with, or name another folder with --work",
-        )
-    if not was:
-        write_whole(file, json.dumps(now, indent=1))
+    check_work_dir(work_dir, RECIPE_STATE)
+    work_dir.mkdir(parents=True, exist_ok=True)
+    file, now = work_dir / RECIPE_STATE, options.shaping()
+    anew = f"remove {work_dir}, and start anew"
+    was = saved_json(file, anew)
+    is_new = all(path.name in (RECIPE_STATE, f".{RECIPE_STATE}") for path in work_dir.iterdir())
+    if not is_new and not was.keys() & now.keys():
+        raise InputError(f"{file} does not tell what {work_dir} was begun with", anew)
+    if was:
+        refuse_another_run(_flags(was, now), _flags(now, now), work_dir)
+    else:
+        write_text_aside(file, json.dumps(now, indent=1))
+
+
+def _flags(options: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Options by the names that a user types; what another version did not know counts as asked."""
+    return {f"--{name.replace('_', '-')}": options.get(name, asked[name]) for name in asked}
 
 
 def _train_vision(
     model: DeltaVLMForConditionalGeneration,
-    grounds: Sequence[Ground],
-    work: Path,
+    grounds: Sequence[LabelledGround],
+    work_dir: Path,
     options: CompactOptions,
 ) -> None:
-    """Both passes; each is left out when its weights are there."""
+    """Trains both passes; each is left out when its weights are there."""
     passes = {
         FROZEN: VisionOptions(
             options.frozen_steps, options.batch_size, HEAD_RATE, workers=options.workers
@@ -186,11 +204,11 @@ def _train_vision(
         ),
     }
     for name, settings in passes.items():
-        file = work / f"{name}.safetensors"
+        file = work_dir / f"{name}.safetensors"
         if not file.exists():
-            train_vision(model, grounds, work / name, settings)
+            train_vision(model, grounds, work_dir / name, settings)
             _save_vision(model, file)
-        load_vision(model, file)
+        load_vision(model, file, f"remove {file}, and {REPEAT}")
 
 
 def _save_vision(model: DeltaVLMForConditionalGeneration, file: Path) -> None:
@@ -199,7 +217,7 @@ def _save_vision(model: DeltaVLMForConditionalGeneration, file: Path) -> None:
         for name, part in model.state_dict().items()
         if name.startswith(VISION_WEIGHTS)
     }
-    with writing_told(file, AGAIN), written_whole(file) as aside:
+    with explain_write_errors(file, REPEAT), write_aside(file) as aside:
         save_file(parts, aside)
 
 

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor, tensor
 from torch.utils.data import Dataset
 
+from geochg.models.chat.conversation import Conversation
 from geochg.models.deltavlm.processing import DeltaVLMProcessor
-from geochg.models.deltavlm.speech import turn_prompt
-from geochg.models.talk import Conversation
+from geochg.models.deltavlm.runtime.language import turn_prompt
 from geochg.records import Question, Task
 from geochg.tasks import SPECS
 from geochg.training.builtin.language_pairs import LanguagePair, LanguagePairs
@@ -55,7 +55,7 @@ class TextBatch(NamedTuple):
         before: `(pairs, 3, height, width)` float32, normalised.
         after: As `before`.
         rows: Groups of rows of like length: arguments of the model's `forward` but the images;
-            `pair_index` is the place of each row's pair.
+            `pair_index` is the index of each row's pair.
     """
 
     before: Tensor
@@ -71,10 +71,10 @@ def rows_of(pair: LanguagePair) -> list[Row]:
         answers = SPECS[task].turns(text)
         talk = Conversation(0, Question(task, question))
         while not talk.is_over:
-            prompt = turn_prompt(talk.asked, talk.said)
-            answer = answers[len(talk.said)].strip()
+            prompt = turn_prompt(talk.prompts, talk.replies)
+            answer = answers[len(talk.replies)].strip()
             rows.setdefault(prompt, Row(task, prompt, answer))
-            talk.said.append(answer)
+            talk.replies.append(answer)
     return list(rows.values())
 
 
@@ -90,14 +90,14 @@ def sampled_rows(rows: Sequence[Row], count: int, rng: np.random.Generator) -> l
     weights = np.array([TASK_SHARES[row.task] / number[row.task] for row in rows])
     # Systematic sampling: equal steps along the weights laid end to end.
     ends = np.cumsum(weights) * (count / weights.sum())
-    places = np.searchsorted(ends, np.arange(count) + rng.random(), side="right")
-    return [rows[place] for place in np.unique(places.clip(max=len(rows) - 1))]
+    indices = np.searchsorted(ends, np.arange(count) + rng.random(), side="right")
+    return [rows[index] for index in np.unique(indices.clip(max=len(rows) - 1))]
 
 
 def pair_order(
     changed: Sequence[bool], count: int, unchanged_share: float, seed: int
 ) -> NDArray[np.intp]:
-    """Which pair comes when; those without change are spread evenly.
+    """The indices of pairs in the order of training; those without change are spread evenly.
 
     Args:
         changed: Whether each pair changed.
@@ -109,16 +109,16 @@ def pair_order(
     share = unchanged_share if all(map(len, kinds)) else float(len(kinds[0]) > 0)
     is_changed = np.diff(np.floor(np.arange(count + 1) * share)) == 0
     order = np.empty(count, np.intp)
-    for kind, places in enumerate(kinds):
+    for kind, indices in enumerate(kinds):
         wanted = is_changed == bool(kind)
-        order[wanted] = _passes(places, int(wanted.sum()), np.random.default_rng((seed, kind)))
+        order[wanted] = _passes(indices, int(wanted.sum()), np.random.default_rng((seed, kind)))
     return order
 
 
-def _passes(places: NDArray[np.intp], count: int, rng: np.random.Generator) -> NDArray[np.intp]:
-    """The places in an order of chance, over and over."""
-    passes = [rng.permutation(places) for _ in range(0, count, max(1, len(places)))]
-    return np.concatenate([places[:0], *passes])[:count]
+def _passes(indices: NDArray[np.intp], count: int, rng: np.random.Generator) -> NDArray[np.intp]:
+    """The indices in random order, over and over."""
+    passes = [rng.permutation(indices) for _ in range(0, count, max(1, len(indices)))]
+    return np.concatenate([indices[:0], *passes])[:count]
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,8 +131,8 @@ class TextBatches(Dataset[TextBatch]):
         pairs: Pairs to learn from. They are shown as they are: each date was varied when it was
             made.
         processor: Processor of the model.
-        order: `(batches, pairs in each)`: which pairs.
-        rows_per_pair: Rows about each.
+        order: `(batches, pairs in each)`, indices of pairs.
+        rows_per_pair: Rows about each pair.
         seed: Seed of the sampling of rows.
     """
 
@@ -157,10 +157,10 @@ class TextBatches(Dataset[TextBatch]):
     def _rows(
         self, pairs: Sequence[LanguagePair], rng: np.random.Generator
     ) -> list[list[tuple[int, Row]]]:
-        """Rows with the places of their pairs, in groups from short to long."""
+        """Rows with the indices of their pairs, in groups from short to long."""
         rows = [
-            (place, row)
-            for place, pair in enumerate(pairs)
+            (index, row)
+            for index, pair in enumerate(pairs)
             for row in sampled_rows(rows_of(pair), self.rows_per_pair, rng)
         ]
         rows.sort(key=lambda entry: len(entry[1].prompt) + len(entry[1].answer))
@@ -171,4 +171,4 @@ class TextBatches(Dataset[TextBatch]):
         texts = self.processor.examples(
             [row.prompt for _, row in rows], [row.answer for _, row in rows]
         )
-        return {**texts.arguments(), "pair_index": tensor([place for place, _ in rows])}
+        return {**texts.arguments(), "pair_index": tensor([index for index, _ in rows])}

@@ -14,13 +14,19 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 from transformers.utils import SAFE_WEIGHTS_NAME
 
-from geochg.datasets.ground.labelled import Ground
+from geochg.datasets.ground.labelled import LabelledGround
 from geochg.errors import ModelError
-from geochg.models.deltavlm.modeling import DeltaVLMForConditionalGeneration, measured_scenes
+from geochg.models.deltavlm.modeling import DeltaVLMForConditionalGeneration, measure_scenes
 from geochg.training.builtin.losses import vision_losses
-from geochg.training.builtin.pairs import PairMaker, stacked
+from geochg.training.builtin.pairs import PairMaker, pair_batch
 from geochg.training.builtin.stage_arguments import only_batch, stage_arguments
-from geochg.training.checkpoints import AGAIN, WholeTrainer, step_of, whole
+from geochg.training.checkpoints import (
+    REPEAT,
+    WholeTrainer,
+    check_checkpoint,
+    step_of,
+    whole_checkpoints,
+)
 
 FIRST_OPEN_STAGE = 3
 """Place of the first encoder stage that learns when the encoder is opened: behind stride 8."""
@@ -34,19 +40,19 @@ _RESOLUTION_SHOWN = 0.8
 
 @dataclass(frozen=True, slots=True)
 class VisionOptions:
-    """How the stage is run.
+    """Options of the vision stage.
 
     Attributes:
         steps: Batches in all.
         batch_size: Pairs in a batch.
-        learning_rate: Of the head: highest, reached after the warm-up; it falls along a cosine.
-        encoder_rate: Of the deep half of the encoder; 0 leaves the encoder as it is.
+        learning_rate: Highest rate of the head, after the warm-up; it falls along a cosine.
+        encoder_rate: Highest rate of the encoder's deep half; 0 leaves the encoder as it is.
         save_steps: Batches between checkpoints.
         averaged_from: Share of the steps, 0-1, from which on the checkpoints are averaged into the
             weights that the stage leaves: while the pyramid gets better at some kinds of change
             it gets worse at others, and the mean is good at both.
         workers: Processes that make pairs; 0 for none beside the one that trains.
-        seed: Of the pairs.
+        seed: Seed of the pairs.
     """
 
     steps: int
@@ -64,10 +70,10 @@ class PairBatches(Dataset[dict[str, Tensor]]):
 
     Args:
         grounds: See `PairMaker`.
-        options: Of the stage.
+        options: Options of the stage.
     """
 
-    def __init__(self, grounds: Sequence[Ground], options: VisionOptions) -> None:
+    def __init__(self, grounds: Sequence[LabelledGround], options: VisionOptions) -> None:
         self.maker = PairMaker(grounds)
         self.options = options
 
@@ -76,14 +82,14 @@ class PairBatches(Dataset[dict[str, Tensor]]):
 
     def __getitem__(self, number: int) -> dict[str, Tensor]:
         rng = np.random.default_rng((self.options.seed, number))
-        return stacked([self.maker.pair(rng) for _ in range(self.options.batch_size)])
+        return pair_batch([self.maker.pair(rng) for _ in range(self.options.batch_size)])
 
 
 class VisionStage(nn.Module):
     """The parts of a model that learn in this stage, and their loss.
 
     Args:
-        model: With a dense head.
+        model: A model with a dense head.
         open_encoder: Whether the deep half of the encoder learns too.
     """
 
@@ -101,11 +107,11 @@ class VisionStage(nn.Module):
         self._start = [parameter.detach().clone() for parameter in deep]
 
     def forward(self, **batch: Tensor) -> dict[str, Tensor]:
-        """The parts of the loss by name; arguments as `pairs.stacked` gives them."""
-        before, after = (normalised(batch[name]) for name in ("before", "after"))
+        """The parts of the loss by name; arguments as `pairs.pair_batch` gives them."""
+        before, after = (normalised_images(batch[name]) for name in ("before", "after"))
         with torch.set_grad_enabled(self.opened and self.training):
             maps = self.vision.maps(before, after)
-        scene, compared = measured_scenes(self.dense, maps, batch["resolution_m"].tolist())
+        scene, compared = measure_scenes(self.dense, maps, batch["resolution_m"].tolist())
         if self.training:
             hidden = torch.rand(len(scene)) > _RESOLUTION_SHOWN
             scene[hidden, self.dense.layout.resolution_slice] = 0
@@ -119,8 +125,8 @@ class VisionStage(nn.Module):
         return losses
 
 
-def normalised(images: Tensor) -> Tensor:
-    """Images 0-1 as the processor of the compact model gives them; see `pairs.stacked`."""
+def normalised_images(images: Tensor) -> Tensor:
+    """Images 0-1 as the processor of the compact model gives them; see `pairs.pair_batch`."""
     from geochg.models.deltavlm.vision import NO_INFRARED
 
     color, infrared = images[:, :3], images[:, 3:]
@@ -132,7 +138,7 @@ class VisionTrainer(WholeTrainer):
     """Trains a `VisionStage` and logs the parts of its loss."""
 
     def __init__(self, options: VisionOptions, **settings: Any) -> None:  # noqa: ANN401
-        super().__init__(resumed=AGAIN, **settings)
+        super().__init__(next_step=REPEAT, **settings)
         self.options = options
         self._sums: dict[str, float] = {}
         self._batches = 0
@@ -176,7 +182,7 @@ class VisionTrainer(WholeTrainer):
 
 def train_vision(
     model: DeltaVLMForConditionalGeneration,
-    grounds: Sequence[Ground],
+    grounds: Sequence[LabelledGround],
     folder: Path,
     options: VisionOptions,
 ) -> None:
@@ -186,10 +192,10 @@ def train_vision(
     checkpoint.
 
     Args:
-        model: With a dense head.
-        grounds: To learn from.
-        folder: Of this stage's checkpoints.
-        options: How long and how fast.
+        model: A model with a dense head.
+        grounds: Grounds to learn from.
+        folder: Folder of this stage's checkpoints.
+        options: Options of the stage.
     """
     arguments = stage_arguments(
         folder,
@@ -211,7 +217,7 @@ def train_vision(
         data_collator=only_batch,
         keep=options.steps,
     )
-    trainer.go_on()
+    trainer.train_on()
     average_checkpoints(stage, folder, round(options.steps * options.averaged_from))
 
 
@@ -226,14 +232,16 @@ def average_checkpoints(stage: nn.Module, folder: Path, first_step: int) -> None
         first_step: Earlier checkpoints do not count.
 
     Raises:
+        InputError: If one is damaged.
         ModelError: If there is none of that step or a later one.
     """
-    weights = [
-        load_file(path / SAFE_WEIGHTS_NAME) for path in whole(folder) if step_of(path) >= first_step
-    ]
+    used = [path for path in whole_checkpoints(folder) if step_of(path) >= first_step]
+    for path in used:
+        check_checkpoint(path)
+    weights = [load_file(path / SAFE_WEIGHTS_NAME) for path in used]
     if not weights:
         raise ModelError(f"{folder} has no checkpoint to go on from", f"remove {folder}")
-    state = stage.state_dict()
+    averaged = stage.state_dict()
     for name in weights[0]:
-        if state[name].is_floating_point():
-            state[name].copy_(torch.stack([one[name] for one in weights]).mean(dim=0))
+        if averaged[name].is_floating_point():
+            averaged[name].copy_(torch.stack([state[name] for state in weights]).mean(dim=0))

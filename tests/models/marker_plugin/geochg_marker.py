@@ -21,7 +21,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import partial
-from typing import ClassVar, Self
+from typing import Self
 
 import numpy as np
 
@@ -93,28 +93,26 @@ class MarkerOptions(Options):
             raise OptionError(f"delay_s {self.delay_s}", "it must not be negative")
 
 
-class MarkerModel(ChangeModel):
+class MarkerModel(ChangeModel[MarkerOptions]):
     """Answers all six tasks from the pixels; see the module's text for the rules."""
 
-    name: ClassVar[str] = "marker"
-    summary: ClassVar[str] = "deterministic answers for tests"
-    options_type: ClassVar[type[Options]] = MarkerOptions
-    capabilities: ClassVar[Capabilities] = Capabilities(
+    name = "marker"
+    summary = "deterministic answers for tests"
+    backend_capabilities = Capabilities(
         tasks=frozenset(Task), location="mask", pixels="values", bands="all"
     )
 
     def __init__(self, options: MarkerOptions) -> None:
         self.options = options
-        if options.location is Location.GRID:
-            self.capabilities = Capabilities(  # type: ignore[misc]
-                tasks=frozenset(Task), location="grid", pixels="values", bands="all"
-            )
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return replace(self.backend_capabilities, location=self.options.location.value)
 
     @classmethod
-    def load(cls, source: str, options: Options, device: str) -> Self:
+    def load(cls, source: str, options: MarkerOptions, device: str) -> Self:
         if source:
             raise ModelError(f"marker takes no source: {source!r}", "write --model marker")
-        assert isinstance(options, MarkerOptions)
         return cls(options)
 
     @property

@@ -6,7 +6,8 @@ from functools import cache
 import pytest
 from vlm_factory import save_vlm
 
-from geochg.models.vlm.backend import VlmModel, VlmOptions
+from geochg.models.vlm.backend import VlmModel
+from geochg.models.vlm.options import VlmOptions
 
 
 @pytest.fixture(scope="session")

@@ -6,18 +6,18 @@ from deltavlm_factory import processor, tiny_config, tiny_model
 from scipy.ndimage import binary_dilation
 
 from geochg.datasets.ground.covers import ANY, Cover
-from geochg.datasets.ground.labelled import Ground
+from geochg.datasets.ground.labelled import LabelledGround
 from geochg.models.deltavlm.detector import Detector
-from geochg.models.deltavlm.postprocessing import Calibration, Finding
-from geochg.models.deltavlm.torch_vision import TorchVision
+from geochg.models.deltavlm.postprocessing import Calibration, TilePrediction
+from geochg.models.deltavlm.runtime.torch_vision import TorchVision
 from geochg.training.builtin import calibration as calibration_module
 from geochg.training.builtin import pairs as pairs_module
 from geochg.training.builtin.calibration import (
-    Sample,
-    calibrated,
+    DetectedPair,
     color_weight_factor,
-    fitted,
-    found,
+    detect_pair,
+    fit_calibration,
+    fit_to_samples,
 )
 from geochg.training.builtin.pairs import Pair, PairMaker
 
@@ -38,7 +38,7 @@ def ground(kind, resolution_m, seed):
     for row, col in rng.integers(0, 66, (5, 2)):
         labels[row : row + 13, col : col + 13] = Cover.BUILDING
     sides = (resolution_m, 1.01 * resolution_m)
-    return Ground(kind, [image], [labels], resolution_m, sides, 1.0)
+    return LabelledGround(kind, [image], [labels], resolution_m, sides, 1.0)
 
 
 GROUNDS = [
@@ -63,21 +63,17 @@ def made_up(change=(0.5, 2.0), building=(-2.0, -0.5), typical=0.0, noise=0.1):
             return (logits + rng.normal(0, noise, truth.shape)).astype(np.float32)
 
         nothing = np.zeros((7, SIDE_PX, SIDE_PX), np.float32)
-        found = Finding(
-            surface(pair.change == 1, *change),
-            surface(built[0] != built[1], *building),
-            nothing,
-            nothing,
-        )
-        return found, typical * much
+        change_logits = surface(pair.change == 1, *change)
+        building_logits = surface(built[0] != built[1], *building)
+        return TilePrediction(change_logits, building_logits, nothing, nothing), typical * much
 
     return finding
 
 
 @pytest.mark.parametrize("change", [(0.5, 2.0), (-3.0, -1.5), (-1.0, 3.0)])
 def test_the_cut_separates_what_changed_from_what_did_not(change, monkeypatch):
-    monkeypatch.setattr(calibration_module, "found", made_up(change))
-    plain = calibrated(None, GROUNDS, seed=0)
+    monkeypatch.setattr(calibration_module, "detect_pair", made_up(change))
+    plain = fit_calibration(None, GROUNDS, seed=0)
     for side_m in (0.5, 2.0, 10.0):
         cuts = plain.cuts(0.0, side_m)
         # Above the cut begins what joins pixels down to the hysteresis.
@@ -86,15 +82,17 @@ def test_the_cut_separates_what_changed_from_what_did_not(change, monkeypatch):
 
 
 def test_the_cut_follows_the_typical_logit_of_the_scene(monkeypatch):
-    monkeypatch.setattr(calibration_module, "found", made_up((0.0, 0.5), typical=2.0, noise=0.03))
-    plain = calibrated(None, GROUNDS, seed=0)
+    monkeypatch.setattr(
+        calibration_module, "detect_pair", made_up((0.0, 0.5), typical=2.0, noise=0.03)
+    )
+    plain = fit_calibration(None, GROUNDS, seed=0)
     assert -0.05 < plain.cuts(0.0, 2.0).change < 0.55
     assert -1.05 < plain.cuts(2.0, 2.0).change < -0.45
     assert plain.of_typical < -0.2
 
 
 def test_without_ground_the_cuts_are_still_numbers():
-    plain = calibrated(None, [], seed=0)
+    plain = fit_calibration(None, [], seed=0)
     assert np.isfinite([plain.intercept, plain.of_typical, plain.of_resolution]).all()
     assert plain.confidence is None
 
@@ -105,10 +103,11 @@ def test_a_kind_whose_changes_are_not_all_told_does_not_move_the_cut(monkeypatch
         return good if pair.teaches_change else bad
 
     untold = [
-        Ground(**{**vars(one), "kind": "untold", "teaches_change": False}) for one in GROUNDS[:2]
+        LabelledGround(**{**vars(one), "kind": "untold", "teaches_change": False})
+        for one in GROUNDS[:2]
     ]
-    monkeypatch.setattr(calibration_module, "found", mixed)
-    plain = calibrated(None, [*GROUNDS[:2], *untold], seed=0)
+    monkeypatch.setattr(calibration_module, "detect_pair", mixed)
+    plain = fit_calibration(None, [*GROUNDS[:2], *untold], seed=0)
     assert 0.6 < plain.cuts(0.0, 0.5).change - plain.hysteresis < 1.9
 
 
@@ -120,10 +119,10 @@ def test_confidence_rises_with_what_is_right(monkeypatch):
         logits = np.where((pair.change == 1) & right, sure, np.where(right, -3, sure * 0.6))
         nothing = np.zeros((7, SIDE_PX, SIDE_PX), np.float32)
         surface = logits.astype(np.float32)
-        return Finding(surface, surface, nothing, nothing), 0.0
+        return TilePrediction(surface, surface, nothing, nothing), 0.0
 
-    monkeypatch.setattr(calibration_module, "found", noisy)
-    plain = calibrated(None, GROUNDS, seed=0)
+    monkeypatch.setattr(calibration_module, "detect_pair", noisy)
+    plain = fit_calibration(None, GROUNDS, seed=0)
     means, rights = plain.confidence
     assert len(means) == len(rights) > 3
     assert list(means) == sorted(means)
@@ -133,13 +132,13 @@ def test_confidence_rises_with_what_is_right(monkeypatch):
 
 
 def test_too_few_pieces_have_no_confidence(monkeypatch):
-    monkeypatch.setattr(calibration_module, "found", made_up((-9.0, -8.0)))
-    assert calibrated(None, GROUNDS[:1], seed=0).confidence is None
+    monkeypatch.setattr(calibration_module, "detect_pair", made_up((-9.0, -8.0)))
+    assert fit_calibration(None, GROUNDS[:1], seed=0).confidence is None
 
 
 def test_the_same_seed_gives_the_same_cuts(monkeypatch):
-    monkeypatch.setattr(calibration_module, "found", made_up(noise=2.0))
-    assert calibrated(None, GROUNDS[:2], seed=3) == calibrated(None, GROUNDS[:2], seed=3)
+    monkeypatch.setattr(calibration_module, "detect_pair", made_up(noise=2.0))
+    assert fit_calibration(None, GROUNDS[:2], seed=3) == fit_calibration(None, GROUNDS[:2], seed=3)
 
 
 @pytest.mark.parametrize("bands", [3, 4])
@@ -147,8 +146,10 @@ def test_a_pair_is_shown_to_the_detector_as_it_is(bands):
     one = GROUNDS[0]
     image = np.concatenate([one.images[0], one.images[0][..., :1]], axis=2)[..., :bands]
     vision = TorchVision(tiny_model(), processor(tiny_config()))
-    pair = PairMaker([Ground(**{**vars(one), "images": [image]})]).pair(np.random.default_rng(0))
-    finding, typical_logit = found(Detector(vision, vision.head), pair)
+    pair = PairMaker([LabelledGround(**{**vars(one), "images": [image]})]).pair(
+        np.random.default_rng(0)
+    )
+    finding, typical_logit = detect_pair(Detector(vision, vision.head), pair)
     assert np.isfinite(typical_logit)
     assert finding.change.shape == finding.building.shape == (SIDE_PX, SIDE_PX)
     assert finding.before.shape == finding.after.shape == (7, SIDE_PX, SIDE_PX)
@@ -165,10 +166,12 @@ def test_pixels_that_join_others_may_be_less_sure_where_that_is_right(weak, monk
         noise = ~binary_dilation(changed, iterations=3)
         logits = np.where(inside, 2.0, np.where(changed | noise, 2.0 - weak, -3.0))
         nothing = np.zeros((7, SIDE_PX, SIDE_PX), np.float32)
-        return Finding(logits.astype(np.float32), logits.astype(np.float32), nothing, nothing), 0.0
+        return TilePrediction(
+            logits.astype(np.float32), logits.astype(np.float32), nothing, nothing
+        ), 0.0
 
-    monkeypatch.setattr(calibration_module, "found", rimmed)
-    plain = calibrated(None, GROUNDS, seed=0)
+    monkeypatch.setattr(calibration_module, "detect_pair", rimmed)
+    plain = fit_calibration(None, GROUNDS, seed=0)
     assert plain.hysteresis >= weak
     assert 2.0 - weak < plain.cuts(0.0, 2.0).change <= 2.0
 
@@ -184,8 +187,8 @@ def test_the_colour_logits_get_the_spread_of_the_networks():
 
 @pytest.mark.parametrize("change", [(0.5, 2.0), (-3.0, -1.5), (-1.0, 3.0)])
 def test_without_need_the_cut_does_not_follow_the_scene(change, monkeypatch):
-    monkeypatch.setattr(calibration_module, "found", made_up(change))
-    plain = calibrated(None, GROUNDS, seed=0)
+    monkeypatch.setattr(calibration_module, "detect_pair", made_up(change))
+    plain = fit_calibration(None, GROUNDS, seed=0)
     assert plain.of_typical == pytest.approx(0, abs=1e-9)
     assert plain.of_resolution == pytest.approx(0, abs=1e-9)
 
@@ -200,13 +203,13 @@ def built_sample(kind, changed, logit):
     pair = Pair(image, image, before, after, truth.astype(np.uint8), True, 1.0)
     logits = np.where(truth, logit + 1, logit - 1).astype(np.float32)
     nothing = np.zeros((7, SIDE_PX, SIDE_PX), np.float32)
-    return Sample(kind, pair, Finding(logits, logits, nothing, nothing), 0.0)
+    return DetectedPair(kind, pair, TilePrediction(logits, logits, nothing, nothing), 0.0)
 
 
 @pytest.mark.parametrize("logit", [-2.0, 0.0, 2.0])
 def test_ground_where_buildings_seldom_change_does_not_move_their_cut(logit):
     towns = [built_sample("town", True, logit) for _ in range(4)]
     fields = [built_sample("field", number == 0, logit - 4) for number in range(4)]
-    alone, beside = (fitted(samples).building for samples in (towns, towns + fields))
+    alone, beside = (fit_to_samples(samples).building for samples in (towns, towns + fields))
     assert logit - 1 < alone <= logit + 1
     assert beside == pytest.approx(alone)

@@ -7,7 +7,7 @@ import pytest
 from paired_ground import built_ground, covered_ground
 
 from geochg.datasets.ground.covers import ANY, Cover
-from geochg.errors import InputError
+from geochg.errors import GeochgError, InputError, OptionError
 from geochg.training.builtin import language_pairs
 from geochg.training.builtin import pairs as pairs_module
 from geochg.training.builtin.language_pairs import LanguagePairs, make_language_pairs
@@ -32,7 +32,7 @@ def test_pairs_have_images_and_rows_of_all_tasks(tmp_path):
             assert date.shape == (3, SIDE_PX, SIDE_PX)
             assert date.dtype == np.uint8
             assert np.ptp(date) > 30
-        assert pairs.changed(index) == bool(pair.counts)
+        assert pairs.has_changed(index) == bool(pair.counts)
         assert all(question and answer for _, question, answer in pair.turns)
         texts = {task: answer for task, _, answer in pair.turns}
         assert texts["presence"] == ("Yes" if pair.counts else "No")
@@ -74,7 +74,7 @@ def test_neither_workers_nor_an_interruption_change_the_pairs(tmp_path, monkeypa
 def test_a_folder_of_other_pairs_is_refused(tmp_path, others):
     given = {"count": 1, "grounds": GROUNDS, "seed": 0}
     make_language_pairs(tmp_path, **given)
-    with pytest.raises(InputError, match="made of other imagery") as caught:
+    with pytest.raises(OptionError, match=r"differs in (count|seed|grounds)") as caught:
         make_language_pairs(tmp_path, **{**given, **others})
     assert len(str(caught.value).splitlines()) == 2
 
@@ -93,3 +93,22 @@ def test_a_spawned_process_is_sent_a_path_and_no_pixels(tmp_path):
     sent = pickle.dumps(pairs)
     assert len(sent) < 1000
     assert (pickle.loads(sent)[1].before == pairs[1].before).all()
+
+
+@pytest.mark.parametrize("file", ["before.npy", "after.npy", "facts.json", "texts/0.json"])
+@pytest.mark.parametrize("damage", ["cut short", "empty", "other", "gone"])
+def test_damaged_pairs_are_refused(tmp_path, file, damage):
+    make_language_pairs(tmp_path, 2, GROUNDS)
+    language_pairs._texts.cache_clear()
+    path, content = tmp_path / file, (tmp_path / file).read_bytes()
+    path.unlink()
+    if damage != "gone":
+        contents = {"cut short": content[:-9], "empty": b"", "other": b'[{"counts": 1}, null]'}
+        path.write_bytes(contents[damage])
+    elif file.startswith("texts"):
+        pytest.skip("nothing says then that the pairs were made, and they are made again")
+    with pytest.raises(GeochgError) as caught:
+        make_language_pairs(tmp_path, 2, GROUNDS)
+    assert caught.value.exit_code == 2
+    assert str(path) in caught.value.message
+    assert str(tmp_path) in caught.value.hint

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from geochg.datasets.captions.rows import instruction_rows
 from geochg.datasets.ground.covers import ANY, UNKNOWN_CHANGE, Cover
-from geochg.datasets.telling.rows import rows
 from geochg.records import Change
 from geochg.training.builtin.pair_truth import LEAST_PX, pair_truth
 from geochg.training.builtin.pairs import Pair
@@ -44,7 +44,7 @@ def test_buildings_are_counted_each_way_and_located():
         ("building", Change.DISAPPEARED): 1,
     }
     assert truth.known == ("building", "road", "vegetation", "water", "bare")
-    talks = [row["conversations"] for row in rows(truth, ("", ""))]
+    talks = [row["conversations"] for row in instruction_rows(truth, ("", ""))]
     texts = [talk[1]["value"] for talk in talks]
     assert any("top-left" in text and "center-left" in text for text in texts)
     assert any("no" in text.lower() and "road" in text and "4" in text for text in texts)
@@ -94,7 +94,7 @@ def test_what_water_covered_leaves_buildings_unknown():
     assert truth.known == ("road", "vegetation", "water", "bare")
     texts = " ".join(
         turn["value"]
-        for row in rows(truth, ("", ""))
+        for row in instruction_rows(truth, ("", ""))
         for turn in row["conversations"]
         if turn["from"] == "gpt"
     )

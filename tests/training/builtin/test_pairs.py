@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from geochg.datasets.ground.covers import ANY, NOTHING, UNKNOWN_CHANGE, Cover
-from geochg.datasets.ground.labelled import Ground
+from geochg.datasets.ground.labelled import LabelledGround
 from geochg.training.builtin import pairs as pairs_module
 from geochg.training.builtin.augmentation import varied_date
-from geochg.training.builtin.pairs import PairMaker, stacked
+from geochg.training.builtin.pairs import PairMaker, pair_batch
 
 SIDE_PX = 64
 FIELD = Cover.LOW | Cover.BARE
@@ -23,7 +23,7 @@ def small(monkeypatch):
 def plain(monkeypatch):
     """Both dates are shown as they were put together."""
     monkeypatch.setattr(pairs_module, "varied_date", lambda image, rng, strength: image)
-    monkeypatch.setattr(pairs_module, "_shifted", lambda image, rng: image)
+    monkeypatch.setattr(pairs_module, "_subpixel_shift", lambda image, rng: image)
 
 
 def image(seed, bands=3, side=96, level=120):
@@ -35,7 +35,7 @@ def ground(cover, kind="a", seed=0, bands=3, level=120, shown_m=(1.0, 1.2), date
     """A place covered with one set of covers, or with a map of them."""
     images = [image(seed + date, bands, level=level) for date in range(dates)]
     whole = np.broadcast_to(np.asarray(cover, np.uint8), images[0].shape[:2]).copy()
-    return Ground(kind, images, [whole] * dates, 1.0, shown_m, 1.0, **facts)
+    return LabelledGround(kind, images, [whole] * dates, 1.0, shown_m, 1.0, **facts)
 
 
 def built(seed=0, kind="built", **facts):
@@ -158,7 +158,7 @@ def test_unlabelled_things_of_another_colour_count_as_changed_and_of_the_same_as
 def test_both_orders_of_the_dates_come_up():
     with_change = ground(ANY - Cover.BUILDING, dates=2)
     covers = [with_change.covers[0], np.full((96, 96), int(Cover.BUILDING), np.uint8)]
-    two = Ground("a", with_change.images, covers, 1.0, (1.0, 1.2), 1.0, scenery=True)
+    two = LabelledGround("a", with_change.images, covers, 1.0, (1.0, 1.2), 1.0, scenery=True)
     orders = set()
     for pair in made([two], 30):
         built_px = [
@@ -187,7 +187,7 @@ def test_the_covers_of_two_dates_tell_where_nothing_else_does(monkeypatch):
     monkeypatch.setattr(pairs_module, "_put_in", lambda *_: None)
     one = built(dates=2)
     covers = [one.covers[0], np.full((96, 96), int(ANY - Cover.BUILDING), np.uint8)]
-    two = Ground("a", one.images, covers, 1.0, (1.0, 1.2), 1.0, scenery=True)
+    two = LabelledGround("a", one.images, covers, 1.0, (1.0, 1.2), 1.0, scenery=True)
     told = set()
     for pair in made([two]):
         disjoint = (pair.cover_before & pair.cover_after) == 0
@@ -206,8 +206,8 @@ def test_clouds_are_not_seen_and_unknown(plain):
     clouds = ground(cover, "cloud", 9, lends=False, shown_m=(5.0, 8.0))
     clouds.images[0][20:60, 20:70] = 250
     dark = ground(Cover.WATER, "w", level=60, shown_m=(5.0, 8.0))
-    dark = Ground(**{**vars(dark), "resolution_m": 5.0})
-    clouds = Ground(**{**vars(clouds), "resolution_m": 5.0})
+    dark = LabelledGround(**{**vars(dark), "resolution_m": 5.0})
+    clouds = LabelledGround(**{**vars(clouds), "resolution_m": 5.0})
     found = 0
     for pair in made([dark, clouds], 60, of=dark):
         hidden = [cover == Cover.NOT_SEEN for cover in (pair.cover_before, pair.cover_after)]
@@ -232,7 +232,7 @@ def test_fine_imagery_has_no_clouds_put_in():
 
 
 def test_a_batch_is_tensors():
-    batch = stacked(list(made([built(teaches_change=False)], 3)))
+    batch = pair_batch(list(made([built(teaches_change=False)], 3)))
     assert batch["before"].shape == batch["after"].shape == (3, 4, SIDE_PX, SIDE_PX)
     assert batch["change"].shape == batch["cover_before"].shape == (3, SIDE_PX, SIDE_PX)
     assert batch["teaches_change"].tolist() == [False] * 3

@@ -7,8 +7,8 @@ from deltavlm_factory import tiny_config, tiny_model
 from safetensors.torch import load_file, save_file
 
 from geochg.datasets.ground.covers import ANY, Cover
-from geochg.datasets.ground.labelled import Ground
-from geochg.errors import ModelError
+from geochg.datasets.ground.labelled import LabelledGround
+from geochg.errors import InputError, ModelError
 from geochg.models.deltavlm.vision import NO_INFRARED, colors_of
 from geochg.training.builtin import pairs as pairs_module
 from geochg.training.builtin.recipe import load_vision
@@ -17,7 +17,7 @@ from geochg.training.builtin.vision_stage import (
     VisionOptions,
     VisionStage,
     average_checkpoints,
-    normalised,
+    normalised_images,
     train_vision,
 )
 
@@ -36,7 +36,7 @@ def ground(seed):
     for row, col in rng.integers(0, 60, (5, 2)):
         image[row : row + 16, col : col + 16] = 230
         cover[row : row + 16, col : col + 16] = Cover.BUILDING
-    return Ground("built", [image], [cover], 0.5, (0.5, 0.6), 1.0)
+    return LabelledGround("built", [image], [cover], 0.5, (0.5, 0.6), 1.0)
 
 
 GROUNDS = [ground(seed) for seed in range(3)]
@@ -118,13 +118,13 @@ def test_a_missing_infrared_is_told_as_none():
     images = torch.rand(1, 4, 8, 8)
     images[:, 3] = -1
     config = tiny_config(image_mean=(0.5,) * 3, image_std=(0.5,) * 3)
-    found = normalised(images)
+    found = normalised_images(images)
     assert torch.allclose(found[:, :3] * 0.5 + 0.5, images[:, :3], atol=1e-6)
     assert found[0, 3, 0, 0] * 0.5 + 0.5 == NO_INFRARED
     colors = colors_of(found, config, 4)
     assert not colors[:, 3:].any()
     images[:, 3] = 0.8
-    assert (colors_of(normalised(images), config, 4)[:, -1] == 1).all()
+    assert (colors_of(normalised_images(images), config, 4)[:, -1] == 1).all()
 
 
 def test_a_stopped_training_goes_on_from_its_checkpoint(tmp_path):
@@ -153,6 +153,16 @@ def test_a_stopped_training_goes_on_from_its_checkpoint(tmp_path):
     assert torch.allclose(over.state_dict()[name], (first + last) / 2, atol=1e-6)
 
 
+@pytest.mark.parametrize("file", ["model.safetensors", "optimizer.pt", "whole"])
+@pytest.mark.parametrize("step", [2, 4])
+def test_a_damaged_checkpoint_is_neither_gone_on_from_nor_averaged(tmp_path, file, step):
+    how = options(steps=4, save_steps=2)
+    train_vision(tiny(), GROUNDS, tmp_path, how)
+    (tmp_path / f"checkpoint-{step}" / file).write_bytes(b"")
+    with pytest.raises(InputError, match=rf"checkpoint-{step} is damaged: {file}"):
+        train_vision(tiny(), GROUNDS, tmp_path, how)
+
+
 def test_a_model_without_a_head_is_refused():
     with pytest.raises(ValueError, match="no dense head"):
         VisionStage(tiny_model(tiny_config(vit=True)), open_encoder=False)
@@ -163,7 +173,13 @@ def test_weights_of_another_model_are_refused(tmp_path):
     vision = {name: part for name, part in state.items() if name.startswith("vision.")}
     wide = {name: torch.stack([part, part]) for name, part in vision.items()}
     file = tmp_path / "model.safetensors"
-    for parts, told in ((vision, "has no dense"), (wide, "cannot be used"), (None, "cannot be")):
+    lost = {name: torch.full_like(part.float(), torch.nan) for name, part in vision.items()}
+    for parts, told in (
+        (vision, "has no dense"),
+        (wide, "cannot be used"),
+        (lost, "no finite numbers"),
+        (None, "cannot be"),
+    ):
         save_file(parts, file) if parts else file.write_bytes(b"no weights")
         with pytest.raises(ModelError, match=told) as caught:
             load_vision(tiny(), file)

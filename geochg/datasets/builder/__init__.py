@@ -1,0 +1,1 @@
+"""Builder of instruction rows from pairs with masks: cutting, splitting, counting, captions."""

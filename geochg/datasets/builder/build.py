@@ -1,0 +1,293 @@
+"""A folder of tiles and instruction rows, built from pairs with masks.
+
+```
+A/, B/                     tiles: PNG, or GeoTIFF where the pair has a place
+label/, direction/         their masks: index into `captions.truth.CLASS_NAMES` and `DIRECTIONS`
+train.json, val.json, test.json           instruction rows in the format of ChangeChat-105k
+train_captions.json, ...                  five captions a tile
+build.json                 options, version, sources, and what was kept and left out
+```
+
+Rows of placed tiles also have `scene` and `window` (rows, then columns, half-open, in pixels of
+the pair's grid).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from geochg.datasets.builder.captioner import Captioner, Subject
+from geochg.datasets.builder.options import BuildOptions
+from geochg.datasets.builder.scene import MaskedScene, MaskedTile
+from geochg.datasets.builder.splits import SceneTile, tiles_by_split
+from geochg.datasets.captions.facts import mask_facts
+from geochg.datasets.captions.rows import Row, caption_row, instruction_row, instruction_rows
+from geochg.datasets.captions.truth import MaskTruth
+from geochg.datasets.example import ExampleTurn
+from geochg.errors import InputError
+from geochg.events import Listener, Progress, ignore
+from geochg.files.new_files import make_folder_aside
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+ASKED_TOGETHER = 32
+"""Tiles that wait until the captioner is asked about them."""
+
+FACTS_FILE = "build.json"
+
+
+@dataclass
+class _SplitRows:
+    """The rows of one split, and the numbers of its tiles."""
+
+    instructions: list[Row] = field(default_factory=list)
+    captions: list[Row] = field(default_factory=list)
+    tiles: int = 0
+    changed: int = 0
+
+
+def build_dataset(
+    folder: Path,
+    scenes: Sequence[MaskedScene],
+    options: BuildOptions,
+    captioner: Captioner | None = None,
+    listener: Listener = ignore,
+) -> dict[str, Any]:
+    """Cuts, splits, counts and captions pairs; the same for the same pairs and options.
+
+    Args:
+        folder: Folder to make; must not exist, or be empty. It appears whole or not at all.
+        scenes: Pairs with masks.
+        options: Options of cutting, splitting and captioning.
+        captioner: Writes free questions and answers; none when None.
+        listener: Receives the progress in tiles.
+
+    Returns:
+        What is written to `build.json`.
+
+    Raises:
+        InputError: If a pair or mask cannot be used, or a split that was asked for stays empty.
+        RunError: If a tile cannot be read, or the captioner fails.
+    """
+    scenes = _uniquely_named(scenes)
+    splits = tiles_by_split(scenes, options)
+    with make_folder_aside(folder) as partial:
+        for name in ("A", "B", "label", "direction"):
+            (partial / name).mkdir()
+        writer = _DatasetWriter(partial, scenes, options, captioner)
+        writer.write_tiles(splits, listener)
+        summary = writer.summary(splits)
+        for split, rows in writer.rows.items():
+            _dump(partial / f"{split}.json", rows.instructions)
+            _dump(partial / f"{split}_captions.json", rows.captions)
+        _dump(partial / FACTS_FILE, summary)
+    return summary
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _WrittenTile:
+    """A tile that is written but has no rows yet."""
+
+    split: str
+    scene: MaskedScene
+    masked: MaskedTile
+    truth: MaskTruth
+    images: tuple[str, str]
+
+
+class _DatasetWriter:
+    def __init__(
+        self,
+        folder: Path,
+        scenes: Sequence[MaskedScene],
+        options: BuildOptions,
+        captioner: Captioner | None,
+    ) -> None:
+        self.folder, self.scenes, self.options = folder, scenes, options
+        self.captioner = captioner
+        self.rows: dict[str, _SplitRows] = {}
+        self.left_out: Counter[str] = Counter()
+        self.ids = 0
+        self.waiting: list[_WrittenTile] = []
+
+    def write_tiles(self, splits: dict[str, list[SceneTile]], listener: Listener) -> None:
+        total, done = sum(map(len, splits.values())), 0
+        self.rows = {split: _SplitRows() for split in splits}
+        by_scene: dict[int, list[tuple[str, SceneTile]]] = {}
+        for split, tiles in splits.items():
+            for tile in tiles:
+                by_scene.setdefault(tile.scene, []).append((split, tile))
+        for number in sorted(by_scene):
+            of_scene = sorted(by_scene[number], key=lambda pair: pair[1].window.index)
+            scene = self.scenes[number]
+            masked_tiles = scene.tiles([tile.window for _, tile in of_scene])
+            for (split, _), masked in zip(of_scene, masked_tiles, strict=True):
+                self._add_tile(split, scene, masked)
+                if len(self.waiting) >= ASKED_TOGETHER:
+                    self._add_rows_of_waiting()
+                done += 1
+                listener(Progress("cut", done, total))
+        self._add_rows_of_waiting()
+        for split, rows in self.rows.items():
+            if not rows.tiles:
+                raise InputError(
+                    f"no tile is left for {split}", "lower --min-valid, or keep more unchanged"
+                )
+
+    def _add_tile(self, split: str, scene: MaskedScene, masked: MaskedTile) -> None:
+        tile = masked.tile
+        if tile.valid.mean() < self.options.min_valid:
+            self.left_out["too few valid pixels"] += 1
+            return
+        name = f"{scene.name}_{tile.window.name}" if _is_cut(scene, tile.valid) else scene.name
+        seed = _number(f"{self.options.seed}/{name}")
+        classes = np.where(tile.valid, masked.classes, 0).astype(np.uint8)
+        directions = np.where(tile.valid, masked.directions, 0).astype(np.uint8)
+        truth = MaskTruth(seed, classes, directions, scene.known)
+        drawn = np.random.default_rng((seed, 22)).random()
+        if not truth.changed and drawn >= self.options.keep_unchanged:
+            self.left_out["unchanged"] += 1
+            return
+        self.rows[split].tiles += 1
+        self.rows[split].changed += truth.changed
+        file = f"{name}{'.png' if scene.grid is None else '.tif'}"
+        self._write_images(file, scene, masked, truth)
+        self.waiting.append(_WrittenTile(split, scene, masked, truth, (f"A/{file}", f"B/{file}")))
+
+    def _write_images(
+        self, file: str, scene: MaskedScene, masked: MaskedTile, truth: MaskTruth
+    ) -> None:
+        layers = {
+            "A": masked.tile.before,
+            "B": masked.tile.after,
+            "label": truth.classes[None],
+            "direction": truth.directions[None],
+        }
+        for name, pixels in layers.items():
+            if scene.grid is None:
+                _write_png(self.folder / name / file, pixels)
+            else:
+                _write_geotiff(self.folder / name / file, pixels, scene, masked)
+
+    def _add_rows_of_waiting(self) -> None:
+        turns: list[list[ExampleTurn]] = [[] for _ in self.waiting]
+        if self.captioner is not None:
+            subjects = [
+                Subject(t.masked.tile, t.scene.facts, t.truth, mask_facts(t.truth))
+                for t in self.waiting
+            ]
+            turns = self.captioner.turns(subjects, self.options.questions)
+        for tile, written in zip(self.waiting, turns, strict=True):
+            self._add_rows(tile, written)
+        self.waiting.clear()
+
+    def _add_rows(self, tile: _WrittenTile, written: Sequence[ExampleTurn]) -> None:
+        origin: Row = {}
+        if tile.scene.grid is not None:
+            read = tile.masked.tile.window.read
+            window = [read.row_start, read.row_stop, read.col_start, read.col_stop]
+            origin = {"scene": tile.scene.name, "window": window}
+        rows = instruction_rows(tile.truth, tile.images, self.ids)
+        for turn in written:
+            talk = [(turn.question, turn.answer)]
+            row = instruction_row(self.ids + len(rows), tile.images, tile.truth.changed, talk)
+            # A question that happens to count is still a free one.
+            rows.append(row | {"task": "question"})
+        self.ids += len(rows)
+        of_split = self.rows[tile.split]
+        of_split.instructions += [row | origin for row in rows]
+        of_split.captions.append(caption_row(tile.truth, tile.images) | origin)
+
+    def summary(self, splits: dict[str, list[SceneTile]]) -> dict[str, Any]:
+        from geochg import __version__
+
+        sizes = (self.options.tile_size_px, self.options.overlap_px)
+        near = sum(len(scene.windows(*sizes)) for scene in self.scenes)
+        near -= sum(map(len, splits.values()))
+        captioner = self.captioner and {
+            "model": self.captioner.model.identity.id,
+            "dropped": dict(sorted(self.captioner.dropped.items())),
+        }
+        return {
+            "version": __version__,
+            "options": self.options.to_dict(),
+            "scenes": [scene.name for scene in self.scenes],
+            "splits": {
+                split: {"tiles": of.tiles, "changed": of.changed, "rows": len(of.instructions)}
+                for split, of in self.rows.items()
+            },
+            "left_out": {"too near to another split": near, **dict(sorted(self.left_out.items()))},
+            "captioner": captioner,
+        }
+
+
+def _uniquely_named(scenes: Sequence[MaskedScene]) -> list[MaskedScene]:
+    """The scenes with names unlike each other."""
+    seen: Counter[str] = Counter()
+    taken = {scene.name.casefold() for scene in scenes}
+    named = []
+    for scene in scenes:
+        key, name = scene.name.casefold(), scene.name
+        while seen[key] and (name := f"{scene.name}-{seen[key] + 1}").casefold() in taken:
+            seen[key] += 1
+        seen[key] += 1
+        taken.add(name.casefold())
+        named.append(replace(scene, name=name))
+    return named
+
+
+def _is_cut(scene: MaskedScene, valid: NDArray[np.bool_]) -> bool:
+    return scene.grid is not None or valid.shape != scene.shape_px
+
+
+def _number(text: str) -> int:
+    """A number made of a text, the same on every machine."""
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:6], "big")
+
+
+def _write_png(path: Path, pixels: NDArray[np.uint8]) -> None:
+    from PIL import Image
+
+    values = pixels[0] if len(pixels) == 1 else np.moveaxis(pixels, 0, -1)
+    Image.fromarray(np.ascontiguousarray(values)).save(path, compress_level=3)
+
+
+def _write_geotiff(
+    path: Path, pixels: NDArray[np.uint8], scene: MaskedScene, masked: MaskedTile
+) -> None:
+    import rasterio
+    from rasterio.enums import ColorInterp
+
+    assert scene.grid is not None
+    read = masked.tile.window.read
+    grid = scene.grid[read.row_start : read.row_stop, read.col_start : read.col_stop]
+    count, height_px, width_px = pixels.shape
+    with rasterio.open(
+        path,
+        "w",
+        driver="GTiff",
+        count=count,
+        height=height_px,
+        width=width_px,
+        dtype="uint8",
+        crs=str(grid.crs),
+        transform=grid.transform,
+        compress="deflate",
+        photometric="RGB" if count == 3 else "MINISBLACK",
+    ) as dataset:
+        if count == 3:
+            dataset.colorinterp = [ColorInterp.red, ColorInterp.green, ColorInterp.blue]
+        dataset.write(pixels)
+
+
+def _dump(path: Path, values: Any) -> None:  # noqa: ANN401
+    path.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")

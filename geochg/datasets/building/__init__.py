@@ -1,1 +1,0 @@
-"""Pairs with masks to instruction rows: cut, split, counted, told."""

@@ -1,0 +1,1 @@
+"""Captions of pairs with masks: facts, sentences and instruction rows."""

@@ -1,0 +1,220 @@
+"""Asks a model whether anything changed in labelled pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from geochg.datasets.examples import PICTURES
+from geochg.datasets.pairs import LabelledPair, PairFiles, read_pair
+from geochg.errors import ModelError
+from geochg.evaluation.options import AskOptions, EvaluateOptions
+from geochg.evaluation.predictions import Prediction, Predictions, merged_by_item
+from geochg.events import Listener, Progress, ignore
+from geochg.geometry.hysteresis import presence_of
+from geochg.models.base import Capabilities, ChangeModel, backend_errors
+from geochg.models.registry import find_backend
+from geochg.pipeline.batching import answered_ahead
+from geochg.records import Outlines, PixelWindow, Presence, Task, Tile, TileAnswers
+from geochg.tasks import ask
+from geochg.tiling.layout import Layout
+
+
+def collect_presence(
+    pairs: Sequence[PairFiles], options: EvaluateOptions, listener: Listener = ignore
+) -> Predictions:
+    """Asks the model of the options whether anything changed in pairs.
+
+    Where a threshold is to be fitted, the model is asked with its own as low as it goes.
+
+    Args:
+        pairs: Files of the pairs.
+        options: Model and options of the run.
+        listener: Receives the progress, on the calling thread.
+
+    Raises:
+        InputError: If a pair cannot be read.
+        ModelError: If the model is unknown or broken, cannot tell presence, or learns from the
+            pair itself.
+        OptionError: If the model refuses its options.
+        RunError: If the model fails.
+    """
+    backend, _ = find_backend(options.model)
+    given = backend.options_type.from_dict(options.model_options)
+    lowest = backend.presence_options(given, 0.0) if options.fit_threshold else {}
+    model = load_surveyless(options, {**options.model_options, **lowest}, _check_presence)
+    rows = _collect_predictions(pairs, model, options, listener)
+    shaping = options.shaping()
+    return Predictions(
+        options.model,
+        dict(options.model_options),
+        bool(lowest),
+        asdict(model.identity),
+        {name: shaping[name] for name in ("tile_size_px", "overlap_px", "changed_share")},
+        merged_by_item(rows),
+    )
+
+
+def load_surveyless(
+    options: AskOptions,
+    model_options: Mapping[str, Any],
+    check: Callable[[str, Capabilities], None] = lambda name, capabilities: None,
+) -> ChangeModel:
+    """Loads a model that can be asked about single pictures, which it need not survey.
+
+    Args:
+        options: Model and device.
+        model_options: The backend's own options.
+        check: Refuses models by name and capabilities: those of the backend before a model is
+            loaded, and once more those of the model.
+
+    Raises:
+        ModelError: If the model is unknown or broken, or learns from the pair itself.
+        OptionError: If the model refuses its options.
+    """
+    backend, source = find_backend(options.model)
+    refuse_surveys(backend.name, backend.backend_capabilities)
+    check(backend.name, backend.backend_capabilities)
+    model = backend.load(source, backend.options_type.from_dict(model_options), options.device)
+    refuse_surveys(model.name, model.capabilities)
+    check(model.name, model.capabilities)
+    with backend_errors(model):
+        model.survey(PICTURES, [])
+    return model
+
+
+def refuse_surveys(name: str, capabilities: Capabilities) -> None:
+    """Refuses a model that can only be asked about whole scenes.
+
+    Raises:
+        ModelError: If it learns from the pair it is asked about.
+    """
+    if capabilities.needs_survey:
+        raise ModelError(
+            f"{name} learns from the pair it is asked about, so there is nothing to evaluate "
+            "on pairs of pictures",
+            "choose a model that needs no survey, see `geochg models`",
+        )
+
+
+def _check_presence(name: str, capabilities: Capabilities) -> None:
+    if Task.PRESENCE not in capabilities.tasks:
+        raise ModelError(
+            f"the model {name} does not tell whether something changed",
+            "choose another, see `geochg models`",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _TileTruth:
+    """The number of a tile's pair, and its prediction before it is answered."""
+
+    pair: int
+    row: Prediction
+
+
+def _collect_predictions(
+    pairs: Sequence[PairFiles], model: ChangeModel, options: EvaluateOptions, listener: Listener
+) -> list[Prediction]:
+    truths: dict[int, _TileTruth] = {}
+    # What a model outlines tells whether anything changed, as in `analyze`.
+    outlines = model.capabilities.location == "mask" and Task.LOCATE in model.capabilities.tasks
+    question = ask(Task.LOCATE if outlines else Task.PRESENCE)
+
+    def answers(tiles: Sequence[Tile]) -> list[TileAnswers]:
+        with backend_errors(model):
+            return model.answer(tiles, [question])
+
+    def numbered_tiles() -> Generator[Tile, None, None]:
+        for number, files in enumerate(pairs):
+            for tile, row in _tiles(files, read_pair(files), model, options):
+                index = len(truths)
+                truths[index] = _TileTruth(number, row)
+                yield replace(tile, window=replace(tile.window, index=index))
+
+    batch_tiles = options.batch_size or model.capabilities.tiles_at_once(options.tile_size_px)
+    rows: list[Prediction] = []
+    listener(Progress("evaluate", 0, len(pairs)))
+    with (
+        closing(numbered_tiles()) as tiles,
+        closing(answered_ahead(tiles, batch_tiles, answers)) as batches,
+    ):
+        for batch, batch_answers in batches:
+            for tile, answer in zip(batch, batch_answers, strict=True):
+                assert isinstance(tile, Tile)
+                rows.append(_with_answer(truths[tile.window.index].row, tile, answer))
+            last = truths[batch[-1].window.index].pair
+            listener(Progress("evaluate", last, len(pairs)))
+    listener(Progress("evaluate", len(pairs), len(pairs)))
+    return rows
+
+
+def _tiles(
+    files: PairFiles, pair: LabelledPair, model: ChangeModel, options: EvaluateOptions
+) -> Iterator[tuple[Tile, Prediction]]:
+    """The tiles of a pair as `analyze` cuts them, with the truth of each."""
+    height_px, width_px = pair.mask.shape
+    layout = Layout(height_px, width_px, options.tile_size_px, options.overlap_px)
+    dtype = np.uint8 if model.capabilities.pixels == "display" else np.float32
+    whole = PixelWindow.whole((height_px, width_px))
+    for window in layout:
+        inside = window.read.cut_to(whole)
+        assert inside is not None
+        slices = inside.slices_within(whole)
+        before, after, mask = pair.before[:, *slices], pair.after[:, *slices], pair.mask[slices]
+        padding = (
+            (0, window.read.height_px - inside.height_px),
+            (0, window.read.width_px - inside.width_px),
+        )
+        tile = Tile(
+            window,
+            np.pad(before, ((0, 0), *padding)).astype(dtype),
+            np.pad(after, ((0, 0), *padding)).astype(dtype),
+            np.pad(np.ones(mask.shape, bool), padding),
+        )
+        alone = files.label is None or len(layout) == 1
+        item = files.name if alone else f"{files.name}/{window.name}"
+        changed = bool(mask.mean() > options.changed_share)
+        difference = float(np.abs(after.astype(np.int16) - before).mean())
+        yield tile, Prediction(item, files.group, changed, None, None, difference)
+
+
+def _with_answer(row: Prediction, tile: Tile, answers: TileAnswers) -> Prediction:
+    """The prediction with its answer; a failure and an answer that makes no sense are none."""
+    answer = answers[0] if isinstance(answers, Sequence) else None
+    if isinstance(answer, Outlines):
+        answer = presence_of(answer, tile.valid)
+    if not isinstance(answer, Presence):
+        return row
+    likely = None if answer.probability is None else float(answer.probability)
+    return replace(row, said=answer.changed, probability=likely)
+
+
+def threshold_options(
+    model: str, model_options: Mapping[str, Any], likely: float, *, opened: bool
+) -> Mapping[str, Any]:
+    """The model options with which a model calls changed what it finds likelier than this.
+
+    Args:
+        model: `name` or `name:source`.
+        model_options: Model options as they were given.
+        likely: A probability that the model gives.
+        opened: Whether it gave it when it was asked with its threshold as low as it goes.
+
+    Returns:
+        Options of the model's own; empty where it has none for this.
+
+    Raises:
+        ModelError: If the model is not installed.
+        OptionError: If the model refuses the options.
+    """
+    backend, _ = find_backend(model)
+    given = backend.options_type.from_dict(model_options)
+    if opened:
+        lowest = backend.presence_options(given, 0.0)
+        given = backend.options_type.from_dict({**model_options, **lowest})
+    return backend.presence_options(given, likely)

@@ -1,0 +1,167 @@
+"""Answers kept in a file as they come, so that a run that was interrupted can go on."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+from typing import IO, Any, Self
+
+from geochg.errors import InputError, RunError
+from geochg.evaluation.answers import AnswerRow, AnswerSet, AnswerSetHead
+from geochg.evaluation.predictions import KIND
+from geochg.files.same_run import refuse_another_run
+from geochg.writers.staging import write_output
+
+_FIRST_BYTES = json.dumps({"kind": KIND})[:-1].encode()
+"""First bytes of a file of answers."""
+
+
+class PartialAnswers:
+    """The answers of a run under way; `finish` turns them into the file that was asked for.
+
+    A context manager; left before `finish`, it leaves the file for `resume`, or nothing when there
+    is nothing in it. Where `resume` finds the run at its end already, there is nothing left to ask.
+
+    Args:
+        target: The file of predictions; None keeps them in memory.
+        head: Head of the file.
+        resume: Whether to go on with partial answers.
+
+    Raises:
+        InputError: If an unfinished run lies there and `resume` is not set, or it is damaged.
+        OptionError: If it asked something else, or another model.
+        RunError: If it cannot be written.
+    """
+
+    def __init__(self, target: Path | None, head: AnswerSetHead, *, resume: bool) -> None:
+        self.head = head
+        self.rows: list[AnswerRow] = []
+        self._target = target
+        self._path = None if target is None else partial_path(target)
+        self._file: IO[str] | None = None
+        if self._path is not None:
+            if _has_content(self._path):
+                self.rows = _resumable_rows(self._path, head, resume=resume)
+            elif resume and target is not None and target.is_file():
+                self.rows = _resumable_rows(target, head, resume=True)
+                if len(self.rows) == head.items:
+                    return
+                # Somebody took lines out of it.
+                _copy(target, self._path)
+            self._file = self._open(self._path)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        if self._file is not None:
+            self._file.close()
+        if self._path is not None and not self.rows:
+            self._path.unlink(missing_ok=True)
+
+    def add(self, rows: Iterable[AnswerRow]) -> None:
+        """Keeps answers; they are on disk when this returns.
+
+        Raises:
+            RunError: If they cannot be written.
+        """
+        new = list(rows)
+        self.rows += new
+        self._write("".join(f"{row.line()}\n" for row in new))
+
+    def finish(self) -> AnswerSet:
+        """All answers; the file is where it was asked for.
+
+        Raises:
+            RunError: If it cannot be moved there.
+        """
+        if self._file is not None and self._path is not None and self._target is not None:
+            self._file.close()
+            # What may be replaced was checked before anything was asked.
+            write_output(self._target, partial(shutil.copyfile, self._path), overwrite=True)
+            self._path.unlink()
+        return AnswerSet(self.head, tuple(self.rows))
+
+    def _open(self, path: Path) -> IO[str]:
+        try:
+            file = path.open("a", encoding="utf-8", newline="\n")
+        except OSError as error:
+            raise _unwritable(path, error) from error
+        self._file = file
+        if not self.rows and path.stat().st_size == 0:
+            self._write(f"{self.head.line()}\n")
+        return file
+
+    def _write(self, text: str) -> None:
+        if self._file is None or self._path is None:
+            return
+        try:
+            self._file.write(text)
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise _unwritable(self._path, error) from error
+
+
+def partial_path(target: Path) -> Path:
+    """The file of partial answers of a run, until all are there."""
+    return target.with_name(f"{target.name}.unfinished")
+
+
+def _copy(source: Path, path: Path) -> None:
+    try:
+        shutil.copyfile(source, path)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def _has_content(path: Path) -> bool:
+    """Whether a file holds a line; half a line, at which a run was killed, is cut off.
+
+    A file that does not begin like one of answers is left as it is; its reader refuses it.
+    """
+    try:
+        content = path.read_bytes()
+        whole = content.rfind(b"\n") + 1
+        if whole < len(content) and content.startswith(_FIRST_BYTES[: len(content)]):
+            with path.open("r+b") as file:
+                file.truncate(whole)
+            return whole > 0
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    return bool(content)
+
+
+def _resumable_rows(path: Path, head: AnswerSetHead, *, resume: bool) -> list[AnswerRow]:
+    partial = AnswerSet.read(path)
+    if not resume:
+        raise InputError(
+            f"{path} holds an unfinished run ({len(partial.rows)} of {partial.head.items} answers)",
+            "add --resume to finish it, or delete that file to start again",
+        )
+    refuse_another_run(_head_values(partial.head), _head_values(head), path)
+    return list(partial.rows)
+
+
+def _head_values(head: AnswerSetHead) -> dict[str, Any]:
+    """The values that a run must share with another to go on with it, by name, as JSON."""
+    values: dict[str, Any] = json.loads(head.line())
+    return {
+        "model": [values["model"], values["identity"]],
+        "model options": values["model_options"],
+        "rows": [values["asked"]],
+        "tasks": values["unasked"],
+    }
+
+
+def _unwritable(path: Path, error: OSError) -> RunError:
+    return RunError(
+        f"cannot write {path}: {error.strerror or error}",
+        "make room on that disk, or choose another file; then go on with --resume",
+    )

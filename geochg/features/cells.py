@@ -1,0 +1,399 @@
+"""From one tile's answers to what is kept of it: cells, heat and the words.
+
+Where answers of one tile disagree, the rules are these:
+
+- Outlines stand above all others: a tile changed when it has cells, whatever a presence answer
+  says.
+- Elsewhere a presence answer stands above the others: a tile it calls unchanged gives no cells,
+  whatever was located. The heat is not gated; it shows the probabilities as given.
+- Grid locations stand above counts and the caption.
+- Boxes of a closer look stand above the grid locations they come from.
+- The parts of a dialogue count where the question of that part was not asked by itself.
+- Where a model that outlines tells land cover, counts and the caption of the tile are left to
+  `features`, which has them from the outlines.
+- `classes` leaves out cells, counts and heat of other classes; the presence answer, which names
+  no class, stays as it is.
+- What was not seen has no heat.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+import numpy as np
+
+from geochg.features.outlines import box_grounds, box_objects, pieces, zones
+from geochg.geometry.grid_cells import grid_box
+from geochg.geometry.hysteresis import ChangedPixels, changed_pixels
+from geochg.options import Geometry, Sensitivity
+from geochg.records import (
+    CELL_AREA_SHARE,
+    GRID_CELLS,
+    HEAT_NODATA,
+    HEAT_SCALE,
+    Answer,
+    Ballot,
+    Box,
+    Boxes,
+    Caption,
+    Cell,
+    Change,
+    Counts,
+    Dialogue,
+    Locations,
+    Missing,
+    Outlines,
+    PixelWindow,
+    Presence,
+    Task,
+    Tile,
+    TileFailure,
+    TileResult,
+    Unparsed,
+    Vote,
+)
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_DISPENSABLE = frozenset({Task.COUNT, Task.CAPTION})
+"""The tasks without whose answers the rest that is said of a tile still stands."""
+
+
+@dataclass(frozen=True, slots=True)
+class CellSettings:
+    """What is kept of a tile's answers.
+
+    Attributes:
+        geometry: `outline` for connected pieces where there are outlines, `cells` for the boxes
+            of the 3x3 grid always.
+        classes: Classes to keep; empty for all.
+        heat: Whether to make the heat.
+        ballot: Whether to make the ballot; for answers that are given in boxes.
+        sensitivity: How easily a pixel of an outline counts as changed.
+        least_px: Least size of a change where the model tells land cover; 0 drops nothing.
+        pixel_area_m2: Ground area of a pixel; not a number where that is not known.
+    """
+
+    geometry: Geometry = Geometry.OUTLINE
+    classes: tuple[str, ...] = ()
+    heat: bool = False
+    ballot: bool = False
+    sensitivity: Sensitivity = Sensitivity.NORMAL
+    least_px: int = 0
+    pixel_area_m2: float = math.nan
+
+    def keeps(self, class_name: str) -> bool:
+        """Whether the class is among those asked for."""
+        return not self.classes or class_name in self.classes
+
+
+def tile_result(tile: Tile, answers: Sequence[Answer], settings: CellSettings) -> TileResult:
+    """What is kept of a tile.
+
+    Args:
+        tile: The tile the model saw; only its window and its valid pixels are used.
+        answers: What the model said about it, in any order; of two answers of one kind the first
+            counts.
+        settings: What to keep.
+
+    Returns:
+        The result; cells lie in the tile's core, their vertices are whole numbers of grid pixels.
+    """
+    said = _Said.of(answers, tile.window.read)
+    outlines = said.outlines
+    unchanged = said.presence is not None and not said.presence.changed and outlines is None
+    evidence = None if unchanged and not settings.heat else _evidence(tile, said, settings)
+    counts = _counts(said, settings)
+    changed, cells, probability = _verdict(said, evidence, counts)
+    valid = _in_core(tile, tile.valid)
+    hidden = None if outlines is None else outlines.not_seen
+    return TileResult(
+        window=tile.window,
+        changed=changed,
+        probability=probability,
+        caption=_caption(said, changed=changed),
+        counts=counts,
+        cells=cells,
+        heat=_heat(tile, said, evidence) if settings.heat else None,
+        unparsed=tuple(answer.task for answer in answers if isinstance(answer, Unparsed)),
+        ballot=_ballot(tile, said, settings) if settings.ballot else None,
+        tells_land_cover=outlines is not None and outlines.land_cover is not None,
+        valid_px=_count(valid),
+        not_seen_px=None
+        if hidden is None
+        else int(np.count_nonzero(_in_core(tile, hidden) & valid)),
+        calibration=None if outlines is None else outlines.calibration,
+        missing=tuple(answer for answer in answers if isinstance(answer, Missing)),
+    )
+
+
+def lacking(tile: Tile, answers: Sequence[Answer]) -> TileFailure | None:
+    """That a tile failed, where an answer is missing without which nothing can be mapped of it.
+
+    A count or a caption can be done without; see `TileResult.missing`.
+
+    Args:
+        tile: As `tile_result` takes it.
+        answers: Likewise.
+    """
+    for answer in answers:
+        if isinstance(answer, Missing) and answer.task not in _DISPENSABLE:
+            return TileFailure(tile.window, answer.reason)
+    return None
+
+
+# --- what was said -------------------------------------------------------------------------------
+
+
+class _Said(NamedTuple):
+    """The answers by kind; None for what was not answered."""
+
+    presence: Presence | None
+    caption: Caption | None
+    counts: Counts | None
+    outlines: Outlines | None
+    boxes: Boxes | None
+
+    @classmethod
+    def of(cls, answers: Sequence[Answer], read: PixelWindow) -> _Said:
+        presence = _first(answers, Presence)
+        caption = _first(answers, Caption)
+        counts = _first(answers, Counts)
+        if dialogue := _first(answers, Dialogue):
+            presence = presence or dialogue.presence
+            caption = caption or Caption(dialogue.description, dialogue.presence.changed)
+            counts = counts or dialogue.counts
+        boxes, locations = _first(answers, Boxes), _first(answers, Locations)
+        if boxes is None and locations is not None:
+            boxes = _boxes_of(locations, read)
+        return cls(presence, caption, counts, _first(answers, Outlines), boxes)
+
+    def changes(self) -> Mapping[str, Change]:
+        """The direction of each class that was located, where it is told."""
+        counted = self.counts.changes if self.counts else {}
+        return {**counted, **(self.boxes.changes if self.boxes else {})}
+
+
+_Kind = TypeVar("_Kind")
+
+
+def _first(answers: Sequence[Any], kind: type[_Kind]) -> _Kind | None:
+    return next((answer for answer in answers if isinstance(answer, kind)), None)
+
+
+class _Evidence(NamedTuple):
+    """What a localised answer says about the core.
+
+    `surface` is `(core height, core width)` float32 0-1, the strongest kept class at each pixel;
+    `highest` its maximum over pixels that are seen, None when the answer names no probability.
+    """
+
+    cells: tuple[Cell, ...]
+    highest: float | None
+    surface: NDArray[np.float32]
+
+
+def _evidence(tile: Tile, said: _Said, settings: CellSettings) -> _Evidence | None:
+    if said.outlines:
+        return _outline_evidence(tile, said.outlines, settings)
+    if said.boxes:
+        return _box_evidence(tile, said.boxes, said.changes(), settings)
+    return None
+
+
+def _verdict(
+    said: _Said, evidence: _Evidence | None, counts: Mapping[str, int]
+) -> tuple[bool | None, tuple[Cell, ...], float | None]:
+    """Whether the tile changed, its cells, and the highest probability of change in its core.
+
+    Where nothing that was said tells whether it changed, that is None and not "no".
+    """
+    cells = evidence.cells if evidence else ()
+    derived = evidence.highest if evidence else None
+    if said.outlines:
+        return bool(cells), cells, derived
+    if presence := said.presence:
+        if not presence.changed:
+            return False, (), presence.probability
+        return True, cells, derived if presence.probability is None else presence.probability
+    if evidence:
+        return bool(cells), cells, derived
+    if said.counts:
+        return any(counts.values()), (), None
+    return (said.caption.changed if said.caption else None), (), None
+
+
+def _counts(said: _Said, settings: CellSettings) -> Mapping[str, int]:
+    """The model's counts of each kept class, unless they are to come from its outlines."""
+    if said.counts is None or (said.outlines and said.outlines.land_cover is not None):
+        return {}
+    return {name: count for name, count in said.counts.counts.items() if settings.keeps(name)}
+
+
+def _caption(said: _Said, *, changed: bool | None) -> str:
+    """The model's sentence about the tile, unless outlines tell otherwise or tell more."""
+    if said.caption is None:
+        return ""
+    if said.outlines and (said.outlines.land_cover is not None or said.caption.changed != changed):
+        return ""
+    return said.caption.text
+
+
+def _heat(tile: Tile, said: _Said, evidence: _Evidence | None) -> NDArray[np.uint8]:
+    """`(core height, core width)` uint8; a presence without probability counts as 0 or 1."""
+    seen = _in_core(tile, _seen(tile, said.outlines))
+    if evidence:
+        heat = np.rint(evidence.surface * HEAT_SCALE).astype(np.uint8)
+    elif said.presence:
+        given = said.presence.probability
+        probability = float(said.presence.changed) if given is None else given
+        heat = np.full(seen.shape, round(probability * HEAT_SCALE), np.uint8)
+    else:
+        heat = np.full(seen.shape, HEAT_NODATA, np.uint8)
+    heat[~seen] = HEAT_NODATA
+    return heat
+
+
+# --- outlines ------------------------------------------------------------------------------------
+
+
+def _outline_evidence(tile: Tile, outlines: Outlines, settings: CellSettings) -> _Evidence:
+    found = changed_pixels(
+        outlines,
+        tile.valid,
+        settings.keeps,
+        log_odds=settings.sensitivity.log_odds,
+        least_px=settings.least_px,
+    )
+    if found is None:
+        return _Evidence((), None, _empty_surface(tile))
+    window = tile.window
+    if settings.geometry is Geometry.OUTLINE:
+        cells = pieces(window.read, window.core, found, outlines, settings.pixel_area_m2)
+    else:
+        cells = _changed_boxes(tile, found, outlines, settings.pixel_area_m2)
+    surface = _in_core(tile, found.probability)
+    highest = surface[_in_core(tile, _seen(tile, outlines))].max(initial=-1.0)
+    return _Evidence(tuple(cells), float(highest) if highest >= 0 else None, surface)
+
+
+def _seen(tile: Tile, outlines: Outlines | None) -> NDArray[np.bool_]:
+    """`(height, width)`: where there is data, and the model sees the ground."""
+    if outlines is None or outlines.not_seen is None:
+        return tile.valid
+    return tile.valid & ~outlines.not_seen
+
+
+def _changed_boxes(
+    tile: Tile, found: ChangedPixels, outlines: Outlines, pixel_area_m2: float
+) -> Iterator[Cell]:
+    """The boxes of the 3x3 cells that changed, channel by channel."""
+    zone_of, changed = zones(tile.window.read), found.changed
+    grounds = box_grounds(zone_of, found, outlines, pixel_area_m2)
+    objects = box_objects(tile.window.core.slices_within(tile.window.read), zone_of, found)
+    bins = (len(found.channels), 9)
+    index = (found.channel * 9 + zone_of)[changed]
+    size_px = np.bincount(index, minlength=bins[0] * 9).reshape(bins)
+    total = np.bincount(index, found.probability[changed], bins[0] * 9).reshape(bins)
+    valid_px = np.bincount(zone_of[tile.valid], minlength=9)
+    for channel, zone in np.argwhere(size_px > CELL_AREA_SHARE * valid_px).tolist():
+        class_name, change = found.channels[channel]
+        probability = min(float(total[channel, zone] / size_px[channel, zone]), 1.0)
+        grid_cell = GRID_CELLS[zone]
+        box = Box(grid_box(tile.window.read, grid_cell), grid_cell, probability)
+        for cell in _core_cells(tile, box, class_name, change):
+            yield replace(
+                cell,
+                caption=found.captions[channel],
+                ground=grounds[channel * 9 + zone],
+                objects=objects.get((channel, zone)),
+            )
+
+
+# --- boxes ---------------------------------------------------------------------------------------
+
+
+def _boxes_of(locations: Locations, read: PixelWindow) -> Boxes:
+    """The cells of the 3x3 grid as boxes."""
+    boxes = {
+        name: [Box(grid_box(read, cell), cell, located[cell]) for cell in sorted(located)]
+        for name, located in locations.cells.items()
+    }
+    return Boxes(boxes, locations.changes)
+
+
+def _box_evidence(
+    tile: Tile, located: Boxes, changes: Mapping[str, Change], settings: CellSettings
+) -> _Evidence:
+    surface, cells = _empty_surface(tile), list[Cell]()
+    for class_name, boxes in located.boxes.items():
+        if not settings.keeps(class_name):
+            continue
+        change = changes.get(class_name, Change.ALTERED)
+        for box in boxes:
+            for cell in _core_cells(tile, box, class_name, change):
+                cells.append(cell)
+                inside = box.window.cut_to(tile.window.core)
+                assert inside is not None
+                part = inside.slices_within(tile.window.core)
+                surface[part] = np.maximum(surface[part], np.float32(box.probability))
+    highest = max((cell.probability for cell in cells), default=None)
+    return _Evidence(tuple(cells), highest, surface)
+
+
+def _core_cells(tile: Tile, box: Box, class_name: str, change: Change) -> Iterator[Cell]:
+    """The cell of a box's part in the core; none where nothing of that is valid."""
+    import shapely
+
+    part = box.window.cut_to(tile.window.core)
+    if part is None or not tile.valid[part.slices_within(tile.window.read)].any():
+        return
+    polygon = shapely.box(part.col_start, part.row_start, part.col_stop, part.row_stop)
+    yield Cell(class_name, change, box.probability, polygon, (box.grid_cell.name,))
+
+
+# --- votes ---------------------------------------------------------------------------------------
+
+
+def _ballot(tile: Tile, said: _Said, settings: CellSettings) -> Ballot:
+    """What a tile says of all it saw; it abstains where it saw a change it cannot place."""
+    valid = _in_core(tile, tile.valid)
+    if said.presence and not said.presence.changed:
+        return Ballot((), valid)
+    return Ballot(tuple(_votes(tile, said, settings)) if said.boxes else None, valid)
+
+
+def _votes(tile: Tile, said: _Said, settings: CellSettings) -> Iterator[Vote]:
+    changes = said.changes()
+    for class_name, boxes in said.boxes.boxes.items() if said.boxes else ():
+        if settings.keeps(class_name):
+            change = changes.get(class_name, Change.ALTERED)
+            yield from (Vote(class_name, change, box) for box in boxes if _is_seen(tile, box))
+
+
+def _is_seen(tile: Tile, box: Box) -> bool:
+    """Whether anything of a box is valid."""
+    return bool(tile.valid[box.window.slices_within(tile.window.read)].any())
+
+
+# --- windows -------------------------------------------------------------------------------------
+
+
+_Item = TypeVar("_Item", bound=np.generic)
+
+
+def _in_core(tile: Tile, array: NDArray[_Item]) -> NDArray[_Item]:
+    """The core's part of an array over the read window."""
+    return array[tile.window.core.slices_within(tile.window.read)]
+
+
+def _count(pixels: NDArray[np.bool_]) -> int:
+    return int(np.count_nonzero(pixels))
+
+
+def _empty_surface(tile: Tile) -> NDArray[np.float32]:
+    return np.zeros((tile.window.core.height_px, tile.window.core.width_px), np.float32)

@@ -1,0 +1,298 @@
+"""Tiles that overlap by half vote on the ground they share.
+
+A model that answers in cells of a 3x3 grid cuts what lies on a border between them. Tiles shifted
+by half see the same place with other borders, and what most of them say is narrower than what one
+of them says.
+
+All edges of boxes and tiles cut the ground into pieces. A piece counts as changed where more than
+half of the tiles that see it say so, class by class; its direction is the one with the most
+probability behind it. Tiles that saw no change say no; a tile that failed, or whose answer made no
+sense, has no vote. The probability of a piece, which becomes confidence and heat, is the mean of
+what all these tiles say: that of their box there, or 0.
+
+The mean does not decide, because models leave out what they hold for unlikely: counted as 0, it
+pulls the mean below one half where three of four tiles are sure enough, the more so after closer
+looks. Half of the tiles are not enough, because of two tilings one mostly has a cell that reaches
+far out on a side of an object (`benchmarks/finer.py` measures what comes of it).
+
+Each tile's core is settled when its neighbours are known, so results stream through here row by
+row: five rows of tiles are held at most.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from geochg.geometry.grid_cells import grid_box
+from geochg.records import (
+    GRID_CELLS,
+    HEAT_NODATA,
+    HEAT_SCALE,
+    Ballot,
+    Cell,
+    Change,
+    PixelWindow,
+    TileResult,
+    Vote,
+)
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_REACH = 2
+"""Rows and columns of tiles that may see a core; the last of a row, moved inwards, reaches two."""
+
+_CHANGES = tuple(Change)
+
+
+def voted_results(results: Iterable[TileResult]) -> Iterator[TileResult]:
+    """The results with the cells that were voted for.
+
+    Args:
+        results: Results with ballots, in raster order.
+
+    Yields:
+        The same tiles in the same order. A piece that its own tile does not name has the caption of
+        the tile that is surest of it, and a tile that saw no change has no counts, so that no
+        feature is described by who did not see it.
+    """
+    for result, voters in _with_voters(results):
+        counts = result.counts if result.changed else {}
+        yield replace(result, cells=tuple(_cells(result, voters)), counts=counts)
+
+
+def voted_heat(
+    results: Iterable[TileResult],
+) -> Iterator[tuple[PixelWindow, NDArray[np.uint8]]]:
+    """The heat of each core by the same votes: of each pixel the likeliest class.
+
+    Args:
+        results: As for `voted_results`.
+
+    Yields:
+        Core and `(core height, core width)` uint8, as `TileResult.heat`.
+    """
+    for result, voters in _with_voters(results):
+        yield result.window.core, _heat(result, voters)
+
+
+# --- who sees what -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Voter:
+    """A tile that has a vote on a core.
+
+    Attributes:
+        result: Result of the tile.
+        seen: The part of the core that it sees.
+        votes: On that part.
+    """
+
+    result: TileResult
+    seen: PixelWindow
+    votes: Sequence[tuple[Vote, PixelWindow]]
+
+
+def _with_voters(results: Iterable[TileResult]) -> Iterator[tuple[TileResult, list[_Voter]]]:
+    """Each tile with those that vote on its core, itself first."""
+    rows: dict[int, dict[int, TileResult]] = {}
+    waiting: deque[int] = deque()
+    for row, tiles in groupby(results, key=lambda result: result.window.row):
+        while waiting and waiting[0] + _REACH < row:
+            yield from _row(rows, waiting.popleft())
+        rows[row] = {result.window.col: result for result in tiles}
+        waiting.append(row)
+        for past in [number for number in rows if number < waiting[0] - _REACH]:
+            del rows[past]
+    for row in waiting:
+        yield from _row(rows, row)
+
+
+def _row(
+    rows: Mapping[int, Mapping[int, TileResult]], row: int
+) -> Iterator[tuple[TileResult, list[_Voter]]]:
+    reach = range(-_REACH, _REACH + 1)
+    for col, result in rows[row].items():
+        near = [rows.get(row + down, {}).get(col + across) for down in reach for across in reach]
+        others = [other for other in near if other is not None and other is not result]
+        voters = (_voter(neighbour, result.window.core) for neighbour in (result, *others))
+        yield result, [voter for voter in voters if voter is not None]
+
+
+def _voter(result: TileResult, core: PixelWindow) -> _Voter | None:
+    ballot = _ballot(result)
+    seen = result.window.read.cut_to(core)
+    if seen is None or ballot.votes is None:
+        return None
+    cut = [(vote, vote.box.window.cut_to(core)) for vote in ballot.votes]
+    return _Voter(result, seen, [(vote, part) for vote, part in cut if part is not None])
+
+
+def _ballot(result: TileResult) -> Ballot:
+    if result.ballot is None:
+        raise ValueError("the tiles of this run did not vote")
+    return result.ballot
+
+
+# --- pieces --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Pieces:
+    """A core cut along some rows and columns.
+
+    Attributes:
+        rows: Edges on the grid, ascending, from the first row of the core to the last.
+        cols: As `rows`, of columns.
+    """
+
+    rows: NDArray[np.int64]
+    cols: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, core: PixelWindow, windows: Iterable[PixelWindow]) -> _Pieces:
+        """Cuts a core along the edges of windows within it."""
+        rows, cols = {core.row_start, core.row_stop}, {core.col_start, core.col_stop}
+        for window in windows:
+            rows |= {window.row_start, window.row_stop}
+            cols |= {window.col_start, window.col_stop}
+        return cls(np.array(sorted(rows)), np.array(sorted(cols)))
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of pieces."""
+        return len(self.rows) - 1, len(self.cols) - 1
+
+    def within(self, window: PixelWindow) -> tuple[slice, slice]:
+        """The pieces of a window whose edges are among those cut along."""
+        places = self._places
+        return (
+            slice(places[0][window.row_start], places[0][window.row_stop]),
+            slice(places[1][window.col_start], places[1][window.col_stop]),
+        )
+
+    @cached_property
+    def _places(self) -> tuple[dict[int, int], dict[int, int]]:
+        """The number of each row and column edge; many windows are looked up."""
+        rows, cols = self.rows.tolist(), self.cols.tolist()
+        return {edge: i for i, edge in enumerate(rows)}, {edge: i for i, edge in enumerate(cols)}
+
+    def any(self, pixels: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Of each piece, whether any of its pixels is set; pixels are those of the core."""
+        down = np.logical_or.reduceat(pixels, self.rows[:-1] - self.rows[0], axis=0)
+        is_set: NDArray[np.bool_] = np.logical_or.reduceat(
+            down, self.cols[:-1] - self.cols[0], axis=1
+        )
+        return is_set
+
+    def pixel_values(self, values: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The pixels of the core, each with the value of its piece."""
+        return np.repeat(np.repeat(values, np.diff(self.rows), 0), np.diff(self.cols), 1)
+
+
+@dataclass
+class _Tally:
+    """The votes for one class on the pieces of a core.
+
+    Attributes:
+        agreeing: `(rows, cols)` number of tiles that say it changed.
+        total: `(changes, rows, cols)` sum of probabilities for each direction.
+        surest: `(rows, cols)` highest probability; above one where the core's own tile votes.
+        strongest_voter: `(rows, cols)` index of the voter with that probability.
+    """
+
+    shape: tuple[int, int]
+    agreeing: NDArray[np.int64] = field(init=False)
+    total: NDArray[np.float64] = field(init=False)
+    surest: NDArray[np.float64] = field(init=False)
+    strongest_voter: NDArray[np.intp] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.agreeing = np.zeros(self.shape, np.int64)
+        self.total = np.zeros((len(_CHANGES), *self.shape))
+        self.surest = np.zeros(self.shape)
+        self.strongest_voter = np.zeros(self.shape, np.intp)
+
+    def add(self, vote: Vote, part: tuple[slice, slice], voter: int, *, is_own: bool) -> None:
+        """Counts a vote on some pieces."""
+        self.agreeing[part] += 1
+        self.total[_CHANGES.index(vote.change)][part] += vote.box.probability
+        weight = 2.0 if is_own else vote.box.probability
+        surer = weight > self.surest[part]
+        self.strongest_voter[part][surer] = voter
+        self.surest[part][surer] = weight
+
+
+def _tallies(
+    voters: Sequence[_Voter], own: TileResult, pieces: _Pieces
+) -> tuple[dict[str, _Tally], NDArray[np.int64]]:
+    """The votes by class, and by how many tiles each piece is seen."""
+    tallies: dict[str, _Tally] = {}
+    seen = np.zeros(pieces.shape, np.int64)
+    for number, voter in enumerate(voters):
+        seen[pieces.within(voter.seen)] += 1
+        for vote, part in voter.votes:
+            if vote.class_name not in tallies:
+                tallies[vote.class_name] = _Tally(pieces.shape)
+            tallies[vote.class_name].add(
+                vote, pieces.within(part), number, is_own=voter.result is own
+            )
+    return tallies, seen
+
+
+def _edges(voters: Sequence[_Voter]) -> list[PixelWindow]:
+    return [edge for v in voters for edge in (v.seen, *(part for _, part in v.votes))]
+
+
+def _cells(result: TileResult, voters: Sequence[_Voter]) -> Iterator[Cell]:
+    """The pieces of a core that changed."""
+    import shapely
+
+    if not any(voter.votes for voter in voters):
+        return
+    core = result.window.core
+    # Cut along its own grid too, so that each piece lies in one cell of it.
+    grid = [(cell, grid_box(result.window.read, cell).cut_to(core)) for cell in GRID_CELLS]
+    own = [(cell, part) for cell, part in grid if part is not None]
+    pieces = _Pieces.of(core, [*_edges(voters), *(part for _, part in own)])
+    tallies, seen = _tallies(voters, result, pieces)
+    valid = pieces.any(_ballot(result).valid)
+    names = np.empty(pieces.shape, object)
+    for cell, part in own:
+        names[pieces.within(part)] = cell.name
+    for class_name, tally in tallies.items():
+        share = tally.total.sum(axis=0) / np.maximum(seen, 1)
+        direction = tally.total.argmax(axis=0)
+        for row, col in np.argwhere((2 * tally.agreeing > seen) & valid).tolist():
+            strongest = voters[int(tally.strongest_voter[row, col])].result
+            low, left = int(pieces.rows[row]), int(pieces.cols[col])
+            high, right = int(pieces.rows[row + 1]), int(pieces.cols[col + 1])
+            yield Cell(
+                class_name,
+                _CHANGES[int(direction[row, col])],
+                min(float(share[row, col]), 1.0),
+                shapely.box(left, low, right, high),
+                (str(names[row, col]),),
+                "" if strongest is result else strongest.caption,
+            )
+
+
+def _heat(result: TileResult, voters: Sequence[_Voter]) -> NDArray[np.uint8]:
+    pieces = _Pieces.of(result.window.core, _edges(voters))
+    tallies, seen = _tallies(voters, result, pieces)
+    highest = np.zeros(pieces.shape)
+    for tally in tallies.values():
+        highest = np.maximum(highest, tally.total.sum(axis=0))
+    share = np.minimum(highest / np.maximum(seen, 1), 1.0)
+    values = np.where(seen, np.rint(share * HEAT_SCALE), HEAT_NODATA).astype(np.uint8)
+    heat = pieces.pixel_values(values)
+    heat[~_ballot(result).valid] = HEAT_NODATA
+    return heat

@@ -1,0 +1,1 @@
+"""Files as people, other programs and file systems make them."""

@@ -1,0 +1,49 @@
+"""The 3x3 grid that windows and arrays are divided into: the one place that says where it is cut.
+
+Mapping, training masks, evaluation and chat all cut by it: each edge lies on the pixel border that
+is nearest to the third of the side, so that 256 px are cut at 85 and 171.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geochg.records import CELL_AREA_SHARE, GRID_CELLS, GridCell, PixelWindow
+
+
+def cell_edge(number: int, side_px: int) -> int:
+    """The edge before a cell, by its number from 0 along a side that holds three; 3 is the end.
+
+    In whole numbers only, so that it exports with a network.
+    """
+    return (2 * side_px * number + 3) // 6
+
+
+def thirds(start: int, size_px: int) -> tuple[int, ...]:
+    """The four edges of the thirds of a range of pixels."""
+    return tuple(start + cell_edge(number, size_px) for number in range(4))
+
+
+def grid_box(window: PixelWindow, cell: GridCell) -> PixelWindow:
+    """A cell of a window's 3x3 grid; of a window below three pixels some cells are empty."""
+    rows = thirds(window.row_start, window.height_px)
+    cols = thirds(window.col_start, window.width_px)
+    return PixelWindow(rows[cell.row], rows[cell.row + 1], cols[cell.col], cols[cell.col + 1])
+
+
+def cell_slices(shape: tuple[int, ...], cell: GridCell) -> tuple[slice, slice]:
+    """Where a cell lies in an array, given its height and width."""
+    whole = PixelWindow.whole(shape)
+    return grid_box(whole, cell).slices_within(whole)
+
+
+def changed_cells(mask: NDArray[np.bool_]) -> tuple[GridCell, ...]:
+    """The cells of which more than `CELL_AREA_SHARE` is set, in raster order.
+
+    Args:
+        mask: `(height, width)`, at least three pixels a side.
+    """
+    return tuple(
+        cell for cell in GRID_CELLS if mask[cell_slices(mask.shape, cell)].mean() > CELL_AREA_SHARE
+    )

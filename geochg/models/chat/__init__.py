@@ -1,0 +1,1 @@
+"""Conversations about tiles, by a language model or by rules."""

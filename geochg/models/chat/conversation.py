@@ -1,0 +1,243 @@
+"""Conversations about tiles, which all models that answer in words share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from geochg.records import (
+    Answer,
+    Caption,
+    Counts,
+    Dialogue,
+    Locations,
+    Missing,
+    Presence,
+    Question,
+    Task,
+    Tile,
+    TileAnswers,
+    TileFailure,
+)
+from geochg.tasks import SPECS
+from geochg.tasks.lexicon import ASKED
+from geochg.tasks.reply_text import spoken_answer
+from geochg.tasks.thoughts import LONGEST_MARK, has_thoughts, without_thoughts
+
+INTRODUCTION = (
+    "The first image shows a place before, the second the same place later, both from above."
+)
+"""What stands between the images and the first question."""
+
+NO_COUNTS = Counts(dict.fromkeys(ASKED, 0))
+"""The counts of a tile without change: none of the classes that are asked for."""
+
+NOWHERE = Locations({class_name: {} for class_name in ASKED})
+"""The locations of a tile without change."""
+
+NO_CHANGE = "no change"
+"""The caption of a tile without change where the model is not asked for one."""
+
+NUMBERLESS = "the model gives no finite number; --dtype float32 or bfloat16 may help"
+"""The failure of a tile with a probability that is not a number."""
+
+NOTHING_SAID = "the model said nothing"
+"""The failure of an answer without words."""
+
+ONLY_THOUGHTS = "the model thought and gave no answer"
+"""The failure of an answer whose words are all thoughts."""
+
+
+@dataclass
+class Conversation:
+    """One question about one tile, turn by turn; most have one turn.
+
+    Attributes:
+        tile_index: Index of the tile in its batch.
+        question: The question, of any task.
+        clue: A sentence that goes behind the first turn.
+        replies: The model's replies so far.
+        failure: Why there will be no further reply; empty while there may be.
+        is_permanent: Whether that is a refusal which no repetition mends.
+    """
+
+    tile_index: int
+    question: Question
+    clue: str = ""
+    replies: list[str] = field(default_factory=list)
+    failure: str = ""
+    is_permanent: bool = False
+
+    def add_reply(self, text: str) -> None:
+        """Adds a reply without its thoughts; the conversation fails where that leaves nothing."""
+        reply = without_thoughts(text)
+        if reply:
+            self.replies.append(reply)
+        else:
+            self.failure = ONLY_THOUGHTS if has_thoughts(text) else NOTHING_SAID
+
+    @property
+    def is_over(self) -> bool:
+        """Whether there is no turn left, or the conversation failed."""
+        return bool(self.failure) or len(self.replies) == len(self._turns)
+
+    @property
+    def prompts(self) -> list[str]:
+        """The prompts up to the next turn: one more than there are replies, unless it is over."""
+        return self._turns[: len(self.replies) + 1]
+
+    @property
+    def _turns(self) -> list[str]:
+        first, *later = SPECS[self.question.task].turns(self.question.text)
+        return [f"{first} {self.clue}".rstrip(), *later]
+
+    def answer(self) -> Answer:
+        """The typed answer of a conversation that came to its end; `Missing` where it failed."""
+        if self.failure:
+            return Missing(self.question.task, self.failure)
+        spec = SPECS[self.question.task]
+        answer: Answer = spec.parse(spec.joined_turns(self.replies), self._turns)
+        return answer
+
+
+_WRAPPINGS = "\"'`*_~#“‘{\\$"  # noqa: RUF001
+"""What an answer begins with of which quotes, fences, stars or braces go at its end."""
+
+
+def spoken_pieces(pieces: Iterable[str], *, holds_back: bool = False) -> Iterator[str]:
+    """What is meant for the user in an answer that comes in pieces.
+
+    Thoughts, role labels and end marks are left out. What a later piece may turn into one of these
+    is held back until it came.
+
+    Args:
+        pieces: The answer as the model gives it.
+        holds_back: Whether all is held back until the end, since the answer may begin with
+            thoughts that no mark opens.
+    """
+    text, shown = "", ""
+    for piece in pieces:
+        text += piece
+        ready = "" if holds_back else spoken_answer(_settled_start(text))
+        if ready and ready[0] in _WRAPPINGS:
+            continue
+        if len(ready) > len(shown) and ready.startswith(shown):
+            yield ready[len(shown) :]
+            shown = ready
+    whole = spoken_answer(text)
+    if len(whole) > len(shown) and whole.startswith(shown):
+        yield whole[len(shown) :]
+
+
+def _settled_start(text: str) -> str:
+    """The start of an unfinished text that is read alike whatever follows."""
+    start = text.lstrip()
+    # Labels stand within the first line.
+    if len(start) < LONGEST_MARK or start[0] in _WRAPPINGS:
+        return ""
+    mark = max(text.rfind(sign, len(text) - LONGEST_MARK) for sign in "<[◁")
+    return text if mark < 0 else text[:mark]
+
+
+RunConversations = Callable[[Sequence[Conversation]], None]
+"""Carries conversations to their end, or notes why one failed."""
+
+
+def unchanged_answer(task: Task, presence: Presence, sentence: str = NO_CHANGE) -> Answer:
+    """The answer about a tile without change, for every task but a free question.
+
+    Args:
+        task: The task of the answer.
+        presence: The presence of the tile.
+        sentence: The caption.
+    """
+    answers: dict[Task, Answer] = {
+        Task.COUNT: NO_COUNTS,
+        Task.LOCATE: NOWHERE,
+        Task.PRESENCE: presence,
+        Task.CAPTION: Caption(sentence, changed=False),
+    }
+    return answers.get(task) or Dialogue(presence, NO_COUNTS, sentence)
+
+
+def presence_first(
+    tiles: Sequence[Tile], questions: Sequence[Question], run: RunConversations
+) -> list[TileAnswers]:
+    """Asks about presence, and the rest only about tiles that changed.
+
+    A free question is asked about every tile. Where presence is not among the questions, or the
+    answer to it makes no sense, the rest is asked too.
+
+    Args:
+        tiles: The tiles, with their clues.
+        questions: The questions about each tile.
+        run: Carries conversations to their end.
+
+    Returns:
+        For each tile the answers in the order of the questions, or why it has none.
+    """
+    rows = [
+        [Conversation(index, question, tile.clue) for question in questions]
+        for index, tile in enumerate(tiles)
+    ]
+    run([item for row in rows for item in row if item.question.task is Task.PRESENCE])
+    for row in rows:
+        _fail_open(row)
+    unchanged = [_unchanged_presence(row) for row in rows]
+    run(
+        [
+            item
+            for row, presence in zip(rows, unchanged, strict=True)
+            for item in row
+            if not item.is_over and (presence is None or item.question.task is Task.QUESTION)
+        ]
+    )
+    return [
+        answers_or_failure(
+            tile, _answers(row, presence), is_permanent=any(item.is_permanent for item in row)
+        )
+        for tile, row, presence in zip(tiles, rows, unchanged, strict=True)
+    ]
+
+
+def answers_or_failure(
+    tile: Tile, answers: Sequence[Answer], *, is_permanent: bool = False
+) -> TileAnswers:
+    """The answers about a tile, or that it failed where no question about it was answered.
+
+    Args:
+        tile: The tile.
+        answers: The answers in order; `Missing` where none came.
+        is_permanent: Whether those that did not come were refused for good.
+    """
+    missing = [answer for answer in answers if isinstance(answer, Missing)]
+    if missing and len(missing) == len(answers):
+        return TileFailure(tile.window, missing[0].reason, is_permanent)
+    return answers
+
+
+def _fail_open(row: Sequence[Conversation]) -> None:
+    """Ends all conversations about a tile where one of them failed."""
+    failed = next((item for item in row if item.failure), None)
+    for item in row if failed else ():
+        if failed and not item.is_over:
+            item.failure, item.is_permanent = failed.failure, failed.is_permanent
+
+
+def _unchanged_presence(row: Sequence[Conversation]) -> Presence | None:
+    """The presence of a tile that is said to be unchanged; None for the others."""
+    for item in row:
+        if item.question.task is Task.PRESENCE and not item.failure:
+            answer = item.answer()
+            if isinstance(answer, Presence) and not answer.changed:
+                return answer
+    return None
+
+
+def _answers(row: Sequence[Conversation], unchanged: Presence | None) -> list[Answer]:
+    return [
+        item.answer()
+        if item.is_over or unchanged is None
+        else unchanged_answer(item.question.task, unchanged)
+        for item in row
+    ]

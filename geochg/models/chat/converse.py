@@ -1,0 +1,66 @@
+"""Free questions about a tile: answered by the model where it can, else by rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from geochg.models.base import ChangeModel, answers_about
+from geochg.models.chat.rule_based import ObservedTile, reply
+from geochg.records import Caption, Counts, Exchange, Outlines, PairFacts, Task, Tile
+from geochg.tasks import ask
+
+_OBSERVED_TASKS = (Task.LOCATE, Task.COUNT, Task.CAPTION)
+
+
+def converse(
+    model: ChangeModel, tile: Tile, facts: PairFacts, exchanges: Sequence[Exchange], question: str
+) -> Iterator[str]:
+    """Answers a free question about a tile.
+
+    Args:
+        model: The model that is asked; one that outlines and takes no free questions is asked for
+            outlines, counts and caption, of which rules make the answer.
+        tile: The pixels of the place that is asked about.
+        facts: What holds for the whole pair.
+        exchanges: Earlier questions with their answers.
+        question: The new question.
+
+    Yields:
+        The answer, piece by piece.
+
+    Raises:
+        ModelError: If the model neither answers free questions nor outlines.
+        RunError: If the place cannot be answered about.
+    """
+    converses = type(model).converse is not ChangeModel.converse
+    if converses or model.capabilities.location != "mask":
+        yield from model.converse(tile, facts, exchanges, question)
+    else:
+        yield rule_based_answer(model, tile, facts, question)
+
+
+def rule_based_answer(model: ChangeModel, tile: Tile, facts: PairFacts, question: str) -> str:
+    """The answer that follows from a model's outlines, counts and caption; see `rule_based`.
+
+    Raises:
+        RunError: If the tile fails.
+    """
+    wanted = [task for task in _OBSERVED_TASKS if task in model.capabilities.tasks]
+    answers = answers_about(model, tile, [ask(task) for task in wanted])
+    given = dict(zip(wanted, answers, strict=True))
+    outlines, counts = given[Task.LOCATE], given.get(Task.COUNT)
+    caption = given.get(Task.CAPTION)
+    assert isinstance(outlines, Outlines)
+    # Where a file holds nothing, a change that is plain to see may be a tiny share of the tile.
+    shown = tile.valid & (tile.before.any(axis=0) | tile.after.any(axis=0))
+    observed = ObservedTile(
+        outlines,
+        tile.valid,
+        facts.pixel_area_m2,
+        int(np.count_nonzero(shown)),
+        counts if isinstance(counts, Counts) else None,
+        caption if isinstance(caption, Caption) else None,
+    )
+    return reply(question, observed)

@@ -1,0 +1,1 @@
+"""From the released checkpoint of DeltaVLM to a model folder."""

@@ -1,0 +1,1 @@
+"""What runs a DeltaVLM: torch on any device, ONNX Runtime on a CPU."""

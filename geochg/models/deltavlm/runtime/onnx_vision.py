@@ -1,0 +1,133 @@
+"""Runs vision encoder and dense head by ONNX Runtime."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from geochg.errors import ModelError
+from geochg.models.deltavlm.loading import HINT, are_classes, check_calibration
+from geochg.models.deltavlm.runtime.onnx_file import open_session
+from geochg.models.deltavlm.runtime.vision_output import (
+    DenseArrays,
+    EncodedDates,
+    HeadFacts,
+    VisionOutput,
+)
+from geochg.models.model_settings import check_normalisation, check_settings, is_number
+from geochg.records import Change, Channel
+from geochg.safety.untrusted_text import LONGEST_TEXT, cleaned
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from geochg.records import Tile
+
+ENCODER, DETECTOR = "encoder.onnx", "detector.onnx"
+"""Files of a model folder: from images to tokens and maps, and from maps to dense predictions."""
+
+FACTS = "geochg"
+"""Key of the detector's metadata under which `HeadFacts` is kept as JSON."""
+
+PIXELS = "pixels"
+
+
+def map_names(prefix: str, levels: int) -> tuple[str, ...]:
+    """Names of the maps of one date: the colours, then each level."""
+    return tuple(f"{prefix}_{level}" for level in range(levels + 1))
+
+
+def read_facts(text: str, folder: Path) -> HeadFacts:
+    """The facts that the export noted in the detector.
+
+    Args:
+        text: The facts as JSON.
+        folder: The model's folder.
+
+    Raises:
+        ModelError: If they make no sense.
+    """
+    try:
+        return _facts(json.loads(text), folder)
+    except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise ModelError(
+            f"{folder / DETECTOR} cannot be loaded: what geochg noted in it makes no sense "
+            f"({type(error).__name__}: {cleaned(error)})",
+            HINT,
+        ) from error
+
+
+def _facts(values: dict[str, Any], folder: Path) -> HeadFacts:
+    check_settings({"stride_px": values["stride_px"]}, folder, 1, HINT)
+    check_normalisation(
+        {"image_mean": values["color_mean"], "image_std": values["color_std"]}, folder, HINT
+    )
+    check_calibration(values["calibration"], folder)
+    names = list(dict.fromkeys(name for name, _ in values["channels"]))
+    if not are_classes(names) or not isinstance(values["no_change_sentence"], str):
+        raise ValueError("no names of classes, or no sentence")
+    if len(values["color_mean"]) != 3 or len(values["color_std"]) != 3:
+        raise ValueError("no colours of three bands")
+    levels = values["level_channels"]
+    if not levels or not all(is_number(level, 1, 2**20) for level in levels):
+        raise ValueError("no sizes of levels")
+    return HeadFacts(
+        channels=tuple(Channel(name, Change(change)) for name, change in values["channels"]),
+        level_channels=tuple(levels),
+        stride_px=values["stride_px"],
+        color_mean=tuple(values["color_mean"]),
+        color_std=tuple(values["color_std"]),
+        calibration=values["calibration"],
+        no_change_sentence=cleaned(values["no_change_sentence"], LONGEST_TEXT),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class OnnxVision:
+    """Runs the exported vision encoder and dense head; see `VisionRunner`.
+
+    Attributes:
+        encoder: An `onnxruntime.InferenceSession` of `ENCODER`.
+        detector: An `onnxruntime.InferenceSession` of `DETECTOR`.
+        head: The facts of the dense head.
+    """
+
+    encoder: Any
+    detector: Any
+    head: HeadFacts
+
+    @classmethod
+    def open(cls, folder: Path, made_from: str) -> OnnxVision:
+        """Loads the exported files of a folder; arguments and errors as `open_session`."""
+        encoder = open_session(folder / ENCODER, made_from)
+        detector = open_session(folder / DETECTOR, made_from)
+        noted = detector.get_modelmeta().custom_metadata_map.get(FACTS, "")
+        return cls(encoder, detector, read_facts(noted, folder))
+
+    def encode(self, pixels: NDArray[np.float32]) -> EncodedDates:
+        """Encodes images of one date; see `VisionRunner.encode`."""
+        tokens, *maps = self.encoder.run(None, {PIXELS: pixels})
+        return EncodedDates(tokens, maps)
+
+    def detect(
+        self,
+        before: Sequence[NDArray[np.float32]],
+        after: Sequence[NDArray[np.float32]],
+        scene: NDArray[np.float32],
+    ) -> DenseArrays:
+        """Predicts change in pairs; see `VisionRunner.detect`."""
+        levels = len(self.head.level_channels)
+        inputs = {
+            **dict(zip(map_names("before", levels), before, strict=True)),
+            **dict(zip(map_names("after", levels), after, strict=True)),
+            "scene": scene,
+        }
+        return DenseArrays(*self.detector.run(list(DenseArrays._fields), inputs))
+
+    def tokens(self, tiles: Sequence[Tile]) -> VisionOutput:
+        """Exported models have a dense head."""
+        raise ValueError("an exported model has a dense head")

@@ -1,0 +1,1 @@
+"""Detectors without learning: MAD with reweighting, change vectors, band ratios."""

@@ -1,0 +1,49 @@
+"""One plain sentence about the measured changes of a tile."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from geochg.records import Change
+from geochg.tasks.statements import NO_CHANGE_SENTENCES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from geochg.records import Channel
+
+NO_CHANGE = f"{NO_CHANGE_SENTENCES[0].capitalize()}."
+"""One of the five sentences that mean no change."""
+
+LEAST_SHARE = 0.005
+"""Kinds of change below this share of a tile are left out unless they are all there is."""
+
+_NOUNS = {"other": "the surface", "bare": "bare ground"}
+_VERBS = {
+    Change.APPEARED: "appeared",
+    Change.DISAPPEARED: "disappeared",
+    Change.ALTERED: "changed",
+}
+
+
+def sentence(shares: Mapping[Channel, float]) -> str:
+    """One sentence: "Water appeared on 12% of this tile; vegetation disappeared on 3%.", say.
+
+    Args:
+        shares: Share (0-1) of the tile's valid pixels for each kind of change seen; not empty.
+    """
+    ranked = sorted(shares.items(), key=lambda item: (-item[1], item[0]))
+    named = [item for item in ranked if item[1] >= LEAST_SHARE] or ranked[:1]
+    first, *others = (_clause(channel, share) for channel, share in named)
+    parts = [f"{first} of this tile", *others]
+    text = "; ".join(parts)
+    return f"{text[0].upper()}{text[1:]}."
+
+
+def _clause(channel: Channel, share: float) -> str:
+    noun = _NOUNS.get(channel.class_name, channel.class_name)
+    return f"{noun} {_VERBS[channel.change]} on {_percent(share)}"
+
+
+def _percent(share: float) -> str:
+    return f"{share:.0%}" if share >= LEAST_SHARE * 2 else "less than 1%"

@@ -1,0 +1,64 @@
+"""A small spatial average that keeps nodata out and leaves the cores of tiles seamless."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+RADIUS_PX = 1
+"""Reach of the filter; a pixel this far from a tile's border does not know where the border is."""
+
+_CENTRE, _SIDE = np.float32(0.5), np.float32(0.25)
+
+
+def smoothed(layers: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Averages each layer over the valid pixels around each pixel.
+
+    The weights are (1, 2, 1)/4 in both directions, which takes white noise down to 0.375 of itself
+    and widens a sharp outline by one pixel at most; invalid pixels and pixels outside the tile
+    weigh nothing and the rest is rescaled (normalised convolution, Knutsson & Westin 1993). The
+    sums run in one fixed order a pixel, so two tiles that overlap agree wherever both see the whole
+    neighbourhood.
+
+    Args:
+        layers: `(layers, height, width)` float32; overwritten where not valid.
+        valid: `(height, width)` bool.
+
+    Returns:
+        `(layers, height, width)` float32, 0 where not valid.
+    """
+    weight = valid.astype(np.float32)
+    whole = bool(valid.all())
+    if not whole:
+        layers *= weight
+    mass = _filter(weight[np.newaxis])[0]
+    scale = np.divide(weight, mass, out=np.zeros_like(mass), where=valid)
+    averaged = _filter(layers)
+    averaged *= scale
+    return averaged
+
+
+def _filter(layers: NDArray[np.float32]) -> NDArray[np.float32]:
+    return _along_rows(_along_columns(layers))
+
+
+def _along_columns(layers: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Filters across columns; outside counts as 0."""
+    total = layers * _CENTRE
+    side = layers * _SIDE
+    total[..., 1:] += side[..., :-1]
+    total[..., :-1] += side[..., 1:]
+    return total
+
+
+def _along_rows(layers: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Filters across rows; outside counts as 0."""
+    total = layers * _CENTRE
+    side = layers * _SIDE
+    total[:, 1:] += side[:, :-1]
+    total[:, :-1] += side[:, 1:]
+    return total

@@ -1,0 +1,110 @@
+"""The model of a run, with clues and closer looks where the options ask for them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from geochg.errors import OptionError
+from geochg.models.base import ChangeModel
+from geochg.models.registry import load_model
+from geochg.models.wrappers.clue import CluedModel
+from geochg.models.wrappers.refine import RefinedModel
+from geochg.options import AnalyzeOptions, Sensitivity
+from geochg.records import Question, Task
+from geochg.tasks import ask
+from geochg.tasks.prompts import CLUE, check_prompts
+
+MAPPED_TASKS = (Task.PRESENCE, Task.LOCATE, Task.COUNT, Task.CAPTION)
+"""The tasks whose answers become features, in the order they are asked."""
+
+
+def load_configured_model(options: AnalyzeOptions) -> ChangeModel:
+    """The model of the options, with clues and closer looks where they ask for that.
+
+    Raises:
+        ModelError: As `load_model`, or if two models do not go together.
+        OptionError: As `load_model`, if a prompt makes no sense or would not be asked, or if the
+            model does not answer by the 3x3 grid and `refine` or `vote` need that.
+    """
+    check_prompts(options.prompts)
+    model = _with_clues(load_model(options.model, options.model_options, options.device), options)
+    _check_grid(options, model)
+    if not options.refine:
+        return model
+    return RefinedModel(model, options.refine, options.classes, options.batch_size)
+
+
+def _with_clues(model: ChangeModel, options: AnalyzeOptions) -> ChangeModel:
+    has_clue = options.clue or bool(options.clue_model)
+    _check_prompts(options.prompts, model, has_clue=has_clue)
+    if not has_clue:
+        return model
+    if not options.clue_model:
+        return CluedModel(model, model, options.prompts)
+    captioner = load_model(options.clue_model, options.clue_options, options.device)
+    return CluedModel(model, captioner, options.prompts)
+
+
+def mapped_questions(model: ChangeModel, prompts: Mapping[str, str]) -> list[Question]:
+    """The questions about every tile: of the tasks that become features and that a model knows.
+
+    Args:
+        model: The model that answers.
+        prompts: Prompts in the user's own words, by task.
+    """
+    known = [task for task in MAPPED_TASKS if task in model.capabilities.tasks]
+    return [ask(task, prompts.get(task)) for task in known]
+
+
+def _check_prompts(prompts: Mapping[str, str], model: ChangeModel, *, has_clue: bool) -> None:
+    """Refuses prompts that would never be used."""
+    asked = model.capabilities.asked_in_words
+    idle = [name for name in prompts if name != CLUE and name not in asked]
+    if idle:
+        raise OptionError(
+            f"{model.name} is not asked about {idle[0]} in words",
+            f"it is asked about {', '.join(sorted(asked)) or 'nothing'}; leave out the rest",
+        )
+    if CLUE in prompts and not has_clue:
+        raise OptionError("there is a prompt 'clue', but no clue", "add --clue or --clue-model")
+
+
+def _check_grid(options: AnalyzeOptions, model: ChangeModel) -> None:
+    """Refuses `refine` and `vote` for a model that does not answer in cells."""
+    flags = [
+        flag for flag, given in (("--refine", options.refine), ("--vote", options.vote)) if given
+    ]
+    if not flags:
+        return
+    hint = f"leave out {' and '.join(flags)}"
+    if model.capabilities.location == "mask":
+        raise OptionError(f"{model.name} outlines already", hint)
+    if Task.LOCATE not in model.capabilities.tasks:
+        raise OptionError(f"{model.name} does not say where something changed", hint)
+
+
+def check_sensitivity(options: AnalyzeOptions, model: ChangeModel) -> None:
+    """Refuses a sensitivity that would move nothing.
+
+    Raises:
+        OptionError: If the model does not outline.
+    """
+    if options.sensitivity is not Sensitivity.NORMAL and model.capabilities.location != "mask":
+        raise OptionError(
+            f"{model.name} does not outline, so there is no threshold for a sensitivity to move",
+            "leave out --sensitivity",
+        )
+
+
+def check_classes(options: AnalyzeOptions, model: ChangeModel) -> None:
+    """Refuses to keep only classes that the model does not know.
+
+    Raises:
+        OptionError: Naming those it knows.
+    """
+    known = model.capabilities.classes
+    if unknown := [name for name in options.classes if name not in known]:
+        raise OptionError(
+            f"{model.name} knows no class {', '.join(map(repr, unknown))}",
+            f"its classes: {', '.join(known)}",
+        )

@@ -1,0 +1,1 @@
+"""Models that ask another model: closer, or with a clue."""

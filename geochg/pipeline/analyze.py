@@ -1,0 +1,190 @@
+"""The whole way from two files to a layer: joins the stages and says how far it is."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event as Flag
+from typing import TYPE_CHECKING, Any
+
+from geochg.events import Listener, Notice, Progress, ignore
+from geochg.features.changes import Changes, FeatureSettings, changes_of, layer_caption
+from geochg.features.tiles import tile_features
+from geochg.features.voting import voted_heat, voted_results
+from geochg.geometry.hysteresis import least_size_px
+from geochg.geometry.vector_file import file_of
+from geochg.models.base import ChangeModel
+from geochg.models.loading import check_classes, check_sensitivity, load_configured_model
+from geochg.options import AnalyzeOptions
+from geochg.pipeline.journal import Journal
+from geochg.pipeline.journal_file import journal_path
+from geochg.pipeline.outputs import Outputs
+from geochg.pipeline.provenance import fingerprint, metadata
+from geochg.pipeline.run import Run, kept_preparation
+from geochg.records import (
+    CLASSES,
+    TileFailure,
+)
+from geochg.tiling.gdal import gdal_settings
+from geochg.tiling.pair import nothing_valid, place_pair, tiles_of
+from geochg.tiling.preparation import Preparation
+from geochg.writers.heatmap import write_heatmap
+from geochg.writers.layers import write_features
+from geochg.writers.staging import Staging
+
+if TYPE_CHECKING:
+    import geopandas as gpd
+
+
+@dataclass(frozen=True)
+class ChangeResult:
+    """What a run found.
+
+    Attributes:
+        features: The change layer in the grid's CRS, with the properties of the output contract.
+        metadata: The `geochg` member that goes into the outputs: version, model, sources,
+            options, alignment, counts of tiles.
+        outputs: The files written.
+    """
+
+    features: gpd.GeoDataFrame
+    metadata: dict[str, Any]
+    outputs: Outputs
+
+
+def analyze(
+    before: str | os.PathLike[str],
+    after: str | os.PathLike[str],
+    options: AnalyzeOptions | None = None,
+    *,
+    outputs: Outputs | None = None,
+    listener: Listener = ignore,
+    cancel: Flag | None = None,
+    model: ChangeModel | None = None,
+) -> ChangeResult:
+    """Finds what changed between two rasters of one place.
+
+    Args:
+        before: The earlier raster: anything GDAL opens, with a CRS.
+        after: The later raster.
+        options: What to do; the defaults when None.
+        outputs: Files to write. They appear whole when the run is complete; until then a journal
+            beside the first of them holds the finished tiles, for `options.resume`.
+        listener: Called on the calling thread with progress and with what the user should know.
+        cancel: When set, the run stops at the next tile.
+        model: The model of `load_configured_model` for these options, to be used for several pairs
+            one after another; loaded when None.
+
+    Returns:
+        The features, in memory, and what is known about the run.
+
+    Raises:
+        InputError: If a raster, the area or an output cannot be used.
+        OptionError: If an option makes no sense for the pair.
+        ModelError: If the model is unknown, broken or does not fit the pair.
+        TilesFailedError: If tiles could not be read or answered and the options do not allow it,
+            or too many in a row fail for good; nothing is written, the journal is kept.
+        RunError: If the run fails otherwise.
+        CancelledRunError: If it was cancelled; the journal is kept.
+    """
+    options = options or AnalyzeOptions()
+    outputs = outputs or Outputs()
+    area = [file_of(options.aoi)] if options.aoi else []
+    outputs.check([os.fspath(before), os.fspath(after), *area], options)
+    with gdal_settings():
+        # What is wrong with the images is said before a model is loaded or asked.
+        placed = place_pair(before, after, options)
+        tiles_of(placed.grid, options)
+    if model is None:
+        model = load_configured_model(options)
+    check_classes(options, model)
+    check_sensitivity(options, model)
+    with gdal_settings():
+        pair = placed.with_bands(options, model.capabilities.bands)
+        outputs.check(pair.files(), options)
+        run = Run(pair, options, outputs, model, listener, cancel or Flag())
+        with _begin_journal(run) as journal:
+            failures = run.answer_tiles(journal)
+            run.refuse_failures(failures)
+            result = _finish(run, journal, failures)
+            journal.remove()
+    return result
+
+
+def _begin_journal(run: Run) -> Journal:
+    paths = run.outputs.paths()
+    facts = fingerprint(run.pair, run.options, run.model, heatmap=run.outputs.heatmap is not None)
+    path = journal_path(paths[0]) if paths else None
+    classes = {*CLASSES, *run.model.capabilities.classes}
+    resume = run.options.resume
+    journal = Journal.begin(path, run.layout, facts, resume=resume, classes=classes)
+    if not journal.has_locks:
+        text = f"the folder of {path} has no file locks: start no other run with this output"
+        run.listener(Notice(text, warning=True))
+    return journal
+
+
+def _finish(run: Run, journal: Journal, failures: Sequence[TileFailure]) -> ChangeResult:
+    """Merges the finished tiles into layers and writes them.
+
+    Raises:
+        InputError: If no tile had a valid pixel.
+        RunError: If an output cannot be written.
+    """
+    tallies = journal.tallies()
+    if not tallies.read and not failures:
+        raise nothing_valid(run.pair)
+    run.tell_gaps(tallies)
+    run.listener(Progress("write", 0, 1))
+    options, pair = run.options, run.pair
+    settings = FeatureSettings.of(options, least_size_px(pair.facts.pixel_area_m2))
+    results = journal.results()
+    changes = changes_of(voted_results(results) if options.vote else results, pair.grid, settings)
+    preparation = kept_preparation(journal) or Preparation()
+    facts = metadata(pair, options, run.model, run.questions, preparation, tallies, failures)
+    facts["caption"] = layer_caption(changes.features, facts["not_seen_m2"])
+    _write_outputs(run, journal, failures, changes, facts)
+    run.listener(Progress("write", 1, 1))
+    return ChangeResult(changes.features, facts, run.outputs)
+
+
+def _write_outputs(
+    run: Run,
+    journal: Journal,
+    failures: Sequence[TileFailure],
+    changes: Changes,
+    facts: Mapping[str, Any],
+) -> None:
+    """Writes the files of a run, all or none."""
+    options, outputs = run.options, run.outputs
+    with Staging(overwrite=options.overwrite) as staging:
+        run.stop_if_cancelled()
+        if outputs.features is not None:
+            with staging.write(outputs.features, options.layer) as path:
+                write_features(changes.features, path, facts, layer=options.layer)
+        if outputs.tiles is not None:
+            tiles = tile_features(
+                journal.results(),
+                run.pair.grid,
+                failures=failures,
+                skipped=journal.skipped_tiles(),
+                in_tiles=changes.in_tiles,
+            )
+            with staging.write(outputs.tiles, options.tiles_layer) as path:
+                write_features(tiles, path, facts, layer=options.tiles_layer)
+        if outputs.heatmap is not None:
+            with staging.write(outputs.heatmap) as path:
+                _write_heatmap(run, journal, path, facts)
+        run.stop_if_cancelled()
+        staging.commit()
+
+
+def _write_heatmap(run: Run, journal: Journal, path: Path, facts: Mapping[str, Any]) -> None:
+    """Writes the heatmap as the before raster lies, so that it lies pixel on pixel on it."""
+    heat = voted_heat(journal.results()) if run.options.vote else journal.heat()
+    turn, grid = run.pair.turn_to_before, run.pair.grid
+    height_px, width_px = grid.shape
+    blocks = turn.blocks(heat, (height_px, width_px))
+    write_heatmap(blocks, turn.grid(grid), path, facts)

@@ -1,0 +1,151 @@
+"""Talking about one place of a pair."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+from geochg.errors import OptionError, RunError
+from geochg.models.base import ChangeModel, backend_errors
+from geochg.models.chat.converse import converse
+from geochg.models.loading import load_configured_model
+from geochg.options import AnalyzeOptions
+from geochg.pipeline.batching import has_core
+from geochg.records import Exchange, PixelWindow, Tile, TileFailure
+from geochg.safety.untrusted_text import printable, printable_pieces
+from geochg.tiling.aoi import square_around
+from geochg.tiling.gdal import gdal_settings
+from geochg.tiling.layout import Layout
+from geochg.tiling.pair import RasterPair, nothing_valid, place_pair
+from geochg.tiling.preparation import prepare
+from geochg.tiling.read import read_ahead
+
+FARTHEST_LON = 540.0
+FARTHEST_LAT = 90.0
+"""Degrees beyond which there is no place; longitudes may be counted on past the antimeridian."""
+
+MASK_VIEW_PX = 1024
+"""A model that answers pixel by pixel can be shown more than a tile at once."""
+
+
+@dataclass
+class PairDialogue:
+    """A dialogue about one place of a pair; the model sees all of it as one tile.
+
+    Attributes:
+        model: The model that answers.
+        pair: The pair, cut to the place.
+        tile: The tile that the model sees.
+        exchanges: Questions and answers so far.
+    """
+
+    model: ChangeModel
+    pair: RasterPair
+    tile: Tile
+    exchanges: list[Exchange] = field(default_factory=list)
+
+    def ask(self, question: str) -> Iterator[str]:
+        """The answer, in pieces as they come; a whole answer joins the exchanges.
+
+        Control codes of a model's are taken out of it.
+
+        Raises:
+            OptionError: If nothing is asked.
+            ModelError: If the model cannot talk.
+            RunError: If it fails.
+        """
+        asked = " ".join(printable(question).split())
+        if not asked:
+            raise OptionError("nothing is asked", "write a question")
+        pieces = []
+        with backend_errors(self.model):
+            answer = converse(self.model, self.tile, self.pair.facts, self.exchanges, asked)
+            for piece in printable_pieces(answer):
+                pieces.append(piece)
+                yield piece
+        self.exchanges.append(Exchange(asked, "".join(pieces).strip()))
+
+
+def open_dialogue(
+    before: str | os.PathLike[str],
+    after: str | os.PathLike[str],
+    options: AnalyzeOptions | None = None,
+    *,
+    at: tuple[float, float] | None = None,
+) -> PairDialogue:
+    """Opens a pair to talk about it.
+
+    The place is the whole of what the dates share, or the area of interest, at a resolution at
+    which the model can see it at once; or a tile around a point at full resolution.
+
+    Args:
+        before: The earlier raster.
+        after: The later raster.
+        options: As for `analyze`; the defaults when None.
+        at: Longitude and latitude of a point, in degrees; None for the whole.
+
+    Raises:
+        OptionError: If both a point and an area are given, or an option does not fit.
+        InputError: If a raster cannot be used, or nothing is there.
+        ModelError: If the model cannot be used.
+        RunError: If the place cannot be read.
+    """
+    options = options or AnalyzeOptions()
+    if at is not None and options.aoi is not None:
+        raise OptionError("both a point and an area are given", "leave out one of them")
+    if at is not None and not (abs(at[0]) <= FARTHEST_LON and abs(at[1]) <= FARTHEST_LAT):
+        raise OptionError(
+            f"there is no place {at[0]:g},{at[1]:g}",
+            "give longitude and latitude in degrees, such as 55.17,24.98",
+        )
+    with gdal_settings():
+        # What is wrong with the images is said before a model is loaded or asked.
+        placed = place_pair(before, after, options)
+        square = None if at is None else square_around(placed.grid, at, options.tile_size_px)
+    model = load_configured_model(options)
+    with gdal_settings():
+        pair = placed.with_bands(options, model.capabilities.bands)
+        pair = _view_of_pair(pair, options, model) if square is None else replace(pair, grid=square)
+        tile = _whole(pair, options, model)
+    with backend_errors(model):
+        model.survey(pair.facts, [tile] if model.capabilities.surveys else [])
+    return PairDialogue(model, pair, tile)
+
+
+def _view_of_pair(pair: RasterPair, options: AnalyzeOptions, model: ChangeModel) -> RasterPair:
+    """The pair at the resolution at which the model sees all of it at once."""
+    factor = max(pair.grid.shape) / _view_px(options, model)
+    if factor <= 1:
+        return pair
+    coarser = replace(options, resolution=abs(pair.grid.resolution.x) * factor)
+    seen = place_pair(pair.before.path, pair.after.path, coarser)
+    return replace(pair, grid=seen.grid, area=seen.area, is_view=True)
+
+
+def _view_px(options: AnalyzeOptions, model: ChangeModel) -> int:
+    """Side of what a model is shown at once when it is asked about the whole."""
+    if model.capabilities.location == "mask":
+        return max(MASK_VIEW_PX, options.tile_size_px)
+    return options.tile_size_px
+
+
+def _whole(pair: RasterPair, options: AnalyzeOptions, model: ChangeModel) -> Tile:
+    """All of a pair as one tile."""
+    preparation = prepare(
+        pair, options.align, pixels=model.capabilities.pixels, match=options.match
+    )
+    height_px, width_px = pair.grid.shape
+    # Rounding may leave a grid a pixel or two larger than the tile.
+    side_px = max(options.tile_size_px, height_px, width_px)
+    (window,) = Layout(height_px, width_px, side_px, 0)
+    (tile,) = read_ahead(preparation.plan(pair), [window], 2)
+    if isinstance(tile, TileFailure):
+        raise RunError(f"cannot read the place: {tile.reason}", "the file may be damaged")
+    if not has_core(tile):
+        raise nothing_valid(pair)
+    rows, cols = PixelWindow.whole(pair.grid.shape).slices_within(window.read)
+    # Tiles are square, places need not be: what pads them is not worth a look.
+    return Tile.of_pair(
+        tile.before[:, rows, cols], tile.after[:, rows, cols], tile.valid[rows, cols]
+    )

@@ -1,0 +1,196 @@
+"""What a journal may hold: journals lie on disks that fail and come from other people.
+
+Nothing that a journal holds is run, and all of it is looked at before a run goes on with it.
+"""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+from collections.abc import Collection, Mapping
+
+import numpy as np
+import shapely
+
+from geochg.records import GRID_CELLS, LAND_COVER, Cell, Change, PixelWindow, Task, TileResult, Vote
+from geochg.tiling.layout import Layout
+
+APPLICATION_ID = 0x67656F63  # "geoc"
+
+TABLES = (
+    "CREATE TABLE run (fingerprint TEXT NOT NULL)",
+    "CREATE TABLE measured (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
+    "CREATE TABLE tile (number INTEGER PRIMARY KEY, changed INTEGER, unparsed INTEGER,"
+    " incomplete INTEGER, record TEXT, heat BLOB, valid BLOB, not_seen INTEGER)",
+)
+"""All that a journal consists of."""
+
+_NAMES = frozenset(cell.name for cell in GRID_CELLS)
+_MOST_COUNTED = 10**9
+
+
+def check_database(database: sqlite3.Connection) -> bool:
+    """Refuses a database that is no journal, or a damaged one.
+
+    Args:
+        database: Just opened, with `trusted_schema` off; nothing in it has been run.
+
+    Returns:
+        Whether there is a journal in it; if not, it is empty.
+
+    Raises:
+        sqlite3.DatabaseError: If it is another program's, or damaged.
+    """
+    ((kind,),) = database.execute("PRAGMA application_id")
+    schema = database.execute(
+        "SELECT type, sql FROM sqlite_master WHERE sql IS NOT NULL"
+    ).fetchall()
+    if not schema and kind in (0, APPLICATION_ID):
+        return False
+    if kind != APPLICATION_ID:
+        raise sqlite3.DatabaseError("it is another program's database")
+    if sorted(schema) != sorted(("table", table) for table in TABLES):
+        raise sqlite3.DatabaseError("it is damaged: it has other tables than a journal")
+    problems = [text for (text,) in database.execute("PRAGMA quick_check(1)")]
+    if problems != ["ok"]:
+        raise sqlite3.DatabaseError(f"it is damaged: {problems[0]}")
+    return True
+
+
+def check_numbers(database: sqlite3.Connection, layout: Layout) -> None:
+    """Refuses a journal of tiles that the layout has not, or with values of other types.
+
+    Raises:
+        ValueError: If it holds such a tile or value.
+    """
+    columns = dict.fromkeys(("changed", "unparsed", "incomplete", "not_seen"), "integer")
+    columns |= {"record": "text", "heat": "blob", "valid": "blob"}
+    kinds = " OR ".join(
+        f"typeof({name}) NOT IN ('null', '{kind}')" for name, kind in columns.items()
+    )
+    ((strange,),) = database.execute(
+        f"SELECT count(*) FROM tile WHERE number < 0 OR number >= ? OR {kinds}"
+        " OR changed NOT IN (0, 1) OR unparsed NOT IN (0, 1) OR incomplete NOT IN (0, 1)"
+        " OR not_seen < 0 OR not_seen > ?"
+        " OR (record IS NULL AND (changed IS NOT NULL OR heat IS NOT NULL))",
+        (len(layout), layout.tile_size_px**2),
+    )
+    _require(not strange, "it holds tiles that the run does not have")
+    ((runs,),) = database.execute("SELECT count(*) FROM run WHERE typeof(fingerprint) = 'text'")
+    _require(runs == 1, "it does not say which run it is of")
+
+
+def check_result(result: TileResult, classes: Collection[str]) -> None:
+    """Refuses a result that no run can have given.
+
+    Args:
+        result: Result as it is read from a journal.
+        classes: Classes that the model of the run can name.
+
+    Raises:
+        ValueError: If a part of the result makes no sense.
+    """
+    _require(isinstance(result.changed, bool | None), "changed is neither true nor false")
+    _require(
+        result.probability is None or _is_share(result.probability),
+        "a probability is not a number from 0 to 1",
+    )
+    _require(isinstance(result.caption, str), "a caption is not a text")
+    _require(isinstance(result.counts, Mapping), "the counts are no object")
+    for name, count in result.counts.items():
+        _require(name in classes, "counts are of a class that the model does not know")
+        _require(
+            type(count) is int and 0 <= count <= _MOST_COUNTED,
+            "a count is not a whole number in range",
+        )
+    _require(
+        all(isinstance(task, Task) for task in result.unparsed),
+        "a task is not one that models are asked",
+    )
+    _check_seen(result)
+    for missing in result.missing:
+        _require(isinstance(missing.reason, str), "a reason is not a text")
+    for cell in result.cells:
+        _check_cell(cell, result.window.core, classes)
+    if result.ballot is not None:
+        for vote in result.ballot.votes or ():
+            _check_vote(vote, result.window.read, classes)
+
+
+def _check_seen(result: TileResult) -> None:
+    """Refuses what no tile can hold of ground that was seen, and a calibration that is none."""
+    core = result.window.core
+    most_px = core.height_px * core.width_px
+    _require(
+        isinstance(result.tells_land_cover, bool), "it does not say whether land cover was told"
+    )
+    for count in (result.valid_px, result.not_seen_px or 0):
+        _require(type(count) is int and 0 <= count <= most_px, "a number of pixels is out of range")
+    if result.calibration is not None:
+        mean, share = result.calibration
+        _require(len(mean) == len(share), "a calibration is not two rising lists of one length")
+        _require(
+            all(map(_is_share, (*mean, *share))),
+            "a calibration is not two rising lists of one length",
+        )
+        _require(list(mean) == sorted(mean), "a calibration is not two rising lists of one length")
+
+
+def _check_cell(cell: Cell, core: PixelWindow, classes: Collection[str]) -> None:
+    _require(cell.class_name in classes, "a class is not one that the model knows")
+    _require(isinstance(cell.change, Change), "a change is not one of the directions")
+    _require(_is_share(cell.probability), "a probability is not a number from 0 to 1")
+    _require(isinstance(cell.caption, str), "a caption is not a text")
+    _require(set(cell.grid_cells) <= _NAMES, "a cell of the 3x3 grid has an unknown name")
+    amounts = [amount for part in cell.ground or () for amount in part]
+    _require(
+        all(type(n) in (int, float) and 0 <= n < math.inf for n in amounts),
+        "the ground under a shape is not a list of amounts",
+    )
+    lengths = {len(part) for part in cell.ground or ()}
+    _require(
+        lengths <= {0} or lengths == {len(LAND_COVER) + 1},
+        "the ground under a shape is not a list of amounts",
+    )
+    objects = cell.objects
+    _require(
+        objects is None or (type(objects) is int and 0 <= objects <= _MOST_COUNTED),
+        "a count is not a whole number in range",
+    )
+    polygon = cell.polygon
+    _require(
+        isinstance(polygon, shapely.Polygon) and not polygon.is_empty, "a shape is not a polygon"
+    )
+    _require(bool(np.isfinite(polygon.bounds).all()), "a shape is not finite")
+    _require(polygon.is_valid and not polygon.has_z, "a shape is not valid")
+    left, top, right, bottom = polygon.bounds
+    _require(
+        core.col_start <= left
+        and right <= core.col_stop
+        and core.row_start <= top
+        and bottom <= core.row_stop,
+        "a shape lies outside its tile",
+    )
+
+
+def _check_vote(vote: Vote, read: PixelWindow, classes: Collection[str]) -> None:
+    window, grid_cell, probability = vote.box
+    _require(vote.class_name in classes, "a class is not one that the model knows")
+    _require(_is_share(probability), "a probability is not a number from 0 to 1")
+    _require(grid_cell in GRID_CELLS, "a cell of the 3x3 grid has an unknown name")
+    edges = (window.row_start, window.row_stop, window.col_start, window.col_stop)
+    _require(all(type(edge) is int for edge in edges), "a box is not four whole numbers")
+    _require(
+        window.height_px > 0 and window.width_px > 0 and window.cut_to(read) == window,
+        "a box lies outside its tile",
+    )
+
+
+def _is_share(value: object) -> bool:
+    """Whether a value is a number from 0 to 1; NaN is none."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
+
+
+def _require(holds: object, reason: str) -> None:
+    if not holds:
+        raise ValueError(reason)

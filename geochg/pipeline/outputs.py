@@ -1,0 +1,71 @@
+"""The files a run writes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from geochg.errors import OptionError
+from geochg.files.new_files import check_file_name
+from geochg.options import CHANGES_LAYER, TILES_LAYER, AnalyzeOptions
+from geochg.writers.checks import Output, check_outputs
+from geochg.writers.heatmap import HEATMAP_SUFFIXES
+from geochg.writers.layers import LAYER_SUFFIXES, NAMED_SUFFIXES
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """The files a run writes; each is optional.
+
+    Attributes:
+        features: The change layer; its suffix chooses the format.
+        tiles: A layer of one feature a tile; may be in the same GeoPackage.
+        heatmap: The probability of change on the grid, a Cloud-Optimised GeoTIFF.
+    """
+
+    features: Path | None = None
+    tiles: Path | None = None
+    heatmap: Path | None = None
+
+    def paths(self) -> list[Path]:
+        """The files that were asked for, each once."""
+        paths = (self.features, self.tiles, self.heatmap)
+        return list(dict.fromkeys(path for path in paths if path is not None))
+
+    def check(self, inputs: Iterable[str], options: AnalyzeOptions) -> None:
+        """Refuses outputs that could not be written at the end, or not without loss.
+
+        Args:
+            inputs: All that the run reads.
+            options: Which name the layers, and say whether files and layers may be replaced that
+                geochg did not write.
+
+        Raises:
+            InputError: If a name is none that file systems take, a folder is missing or not
+                writable, a file is an input or twice, or something lies there that geochg did not
+                write.
+            OptionError: If a suffix is not known, or a format has no place for a layer's name.
+        """
+        for path in self.paths():
+            check_file_name(path)
+        wanted = []
+        if self.features is not None:
+            wanted.append(Output(self.features, LAYER_SUFFIXES, options.layer))
+        if self.tiles is not None:
+            wanted.append(Output(self.tiles, LAYER_SUFFIXES, options.tiles_layer))
+        if self.heatmap is not None:
+            wanted.append(Output(self.heatmap, HEATMAP_SUFFIXES))
+        check_outputs(wanted, [Path(name) for name in inputs], overwrite=options.overwrite)
+        _check_named("--layer", options.layer, CHANGES_LAYER, self.features)
+        _check_named("--tiles-layer", options.tiles_layer, TILES_LAYER, self.tiles)
+
+
+def _check_named(flag: str, layer: str, usual: str, path: Path | None) -> None:
+    """Refuses a name of a layer that would stand nowhere."""
+    is_named = path is not None and path.suffix.lower() in NAMED_SUFFIXES
+    if layer != usual and not is_named:
+        raise OptionError(
+            f"there is no place for the layer name {layer!r}",
+            f"leave out {flag}, or write a layer of {' or '.join(NAMED_SUFFIXES)}",
+        )

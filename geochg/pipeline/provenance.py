@@ -1,0 +1,125 @@
+"""Where an output came from, and whether an unfinished run is the same as this one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from odc.geo.geobox import GeoBox
+
+from geochg import __version__
+from geochg.files.sidecars import files_behind
+from geochg.geometry.vector_file import file_of
+from geochg.models.base import ChangeModel
+from geochg.options import AnalyzeOptions
+from geochg.pipeline.journal import Tallies
+from geochg.records import Question, TileFailure
+from geochg.safety.untrusted_text import storable, without_secrets
+from geochg.tasks.quantities import rounded_value
+from geochg.tiling.pair import RasterPair
+from geochg.tiling.preparation import Preparation
+
+
+def fingerprint(
+    pair: RasterPair, options: AnalyzeOptions, model: ChangeModel, *, heatmap: bool
+) -> dict[str, Any]:
+    """What a journal must have in common with a run to be resumed by it.
+
+    Keys are what a refusal names; values are plain JSON.
+    """
+    return {
+        "the version of geochg": __version__,
+        "the before image": [without_secrets(pair.before.path), *_states(pair.before.files)],
+        "the after image": [without_secrets(pair.after.path), *_states(pair.after.files)],
+        "the model": asdict(model.identity),
+        "the area of interest": _states(map(str, _area_files(options))),
+        "whether there is a heatmap": heatmap,
+        **{f"option {name}": value for name, value in _shaping_options(options, model).items()},
+    }
+
+
+def metadata(
+    pair: RasterPair,
+    options: AnalyzeOptions,
+    model: ChangeModel,
+    questions: Iterable[Question],
+    preparation: Preparation,
+    tallies: Tallies,
+    failures: Sequence[TileFailure],
+) -> dict[str, Any]:
+    """The `geochg` member of the outputs; nothing in it differs between equal runs."""
+    facts: dict[str, Any] = storable(
+        {
+            "version": __version__,
+            "model": asdict(model.identity),
+            "questions": {question.task: model.prompt(question) for question in questions},
+            "sources": {"before": pair.before.to_dict(), "after": pair.after.to_dict()},
+            "options": _shaping_options(options, model),
+            "bands": list(pair.bands.names),
+            "grid": _grid_facts(pair.grid),
+            "alignment": preparation.alignment(),
+            "matching": preparation.matching(),
+            "tiles": _tile_counts(tallies, len(failures)),
+            "not_seen_m2": _not_seen_m2(pair, tallies),
+            "failed_tiles": {failure.window.name: failure.reason for failure in failures},
+        }
+    )
+    return facts
+
+
+def _area_files(options: AnalyzeOptions) -> list[Path]:
+    """The files of the area of interest; none for coordinates."""
+    return files_behind(file_of(options.aoi)) if options.aoi else []
+
+
+def _tile_counts(tallies: Tallies, failed: int) -> dict[str, int]:
+    """Numbers of tiles of each kind; `not_seen` are those with ground that was hidden."""
+    counts = asdict(tallies)
+    del counts["not_seen_px"]
+    return {**counts, "failed": failed}
+
+
+def _not_seen_m2(pair: RasterPair, tallies: Tallies) -> float | None:
+    """Ground hidden by cloud, shadow or snow; None for models that cannot tell."""
+    if tallies.not_seen_px is None:
+        return None
+    return rounded_value(tallies.not_seen_px * pair.facts.pixel_area_m2, 1)
+
+
+def _shaping_options(options: AnalyzeOptions, model: ChangeModel) -> dict[str, Any]:
+    """The options that shape the result, the model's own among them."""
+    values = options.shaping()
+    how_it_runs = model.how_it_runs
+    own = {
+        name: value for name, value in values["model_options"].items() if name not in how_it_runs
+    }
+    shaping: dict[str, Any] = storable({**values, "model_options": own})
+    return shaping
+
+
+def _states(files: Iterable[str]) -> list[Mapping[str, Any]]:
+    """What tells that local files are still the same; others have none."""
+    return [state for name in files if (state := _state(name)) is not None]
+
+
+def _state(name: str) -> Mapping[str, Any] | None:
+    try:
+        file = Path(name)
+        if not file.is_file():
+            return None
+        status = file.stat()
+    except (OSError, ValueError):  # WKT, or a GDAL name that no file system takes
+        return None
+    return {"path": name, "size_bytes": status.st_size, "modified_ns": status.st_mtime_ns}
+
+
+def _grid_facts(grid: GeoBox) -> dict[str, Any]:
+    height_px, width_px = grid.shape
+    return {
+        "crs": str(grid.crs),
+        "transform": list(grid.transform[:6]),
+        "width_px": width_px,
+        "height_px": height_px,
+    }

@@ -1,0 +1,279 @@
+"""The tiles of one run: read, shown to its model, answered, and kept in its journal."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from functools import cached_property, partial
+from threading import Event as Flag
+from typing import TYPE_CHECKING, Any
+
+from geochg.errors import CancelledRunError, RunError, TilesFailedError
+from geochg.events import Listener, Notice, Progress
+from geochg.features.cells import CellSettings, lacking, tile_result
+from geochg.geometry.hysteresis import least_size_px
+from geochg.models.base import ChangeModel, backend_errors
+from geochg.models.loading import mapped_questions
+from geochg.options import AnalyzeOptions
+from geochg.pipeline.batching import answered_ahead, has_core, to_ask
+from geochg.pipeline.journal import Journal, Tallies
+from geochg.pipeline.outputs import Outputs
+from geochg.pipeline.survey import SurveyTiles
+from geochg.records import (
+    Question,
+    Tile,
+    TileAnswers,
+    TileFailure,
+    TileResult,
+    TileWindow,
+)
+from geochg.safety.untrusted_text import without_secrets
+from geochg.tiling.layout import Layout
+from geochg.tiling.pair import RasterPair
+from geochg.tiling.preparation import Preparation, Step, prepare
+from geochg.tiling.read import ReadPlan, read_ahead
+from geochg.tiling.signed_addresses import is_signed, refusal
+
+if TYPE_CHECKING:
+    pass
+
+
+def reading_threads(options: AnalyzeOptions) -> int:
+    """Threads that read ahead of the model."""
+    return options.workers or min(4, os.cpu_count() or 1)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run: its pair, options and model, and the way from tiles to answers in its journal."""
+
+    pair: RasterPair
+    options: AnalyzeOptions
+    outputs: Outputs
+    model: ChangeModel
+    listener: Listener
+    cancel: Flag
+
+    @cached_property
+    def layout(self) -> Layout:
+        """The tiles of the run."""
+        return self.pair.layout(self.options)
+
+    @cached_property
+    def questions(self) -> list[Question]:
+        """The questions about each tile."""
+        return mapped_questions(self.model, self.options.prompts)
+
+    def answer_tiles(self, journal: Journal) -> list[TileFailure]:
+        """Reads and answers the tiles the journal does not hold, and returns those that failed."""
+        done = journal.finished_tiles()
+        if len(done) == len(self.layout):
+            return []
+        preparation = self._preparation(journal)
+        plan = preparation.plan(self.pair)
+        self._survey(plan, journal)
+        failures: list[TileFailure] = []
+        finished = len(done)
+        self.listener(Progress("tiles", finished, len(self.layout)))
+        wanted = (window for window in self.layout if window.index not in done)
+        with (
+            closing(self._read_tiles(plan, wanted)) as tiles,
+            closing(answered_ahead(tiles, self._batch_tiles(), self._ask)) as answered,
+        ):
+            for batch, answers in answered:
+                failures += self._keep_answers(batch, answers, journal)
+                finished += len(batch)
+                self.listener(Progress("tiles", finished, len(self.layout)))
+        return failures
+
+    def refuse_failures(self, failures: Sequence[TileFailure]) -> None:
+        """Raises unless every tile was answered or the options allow failures.
+
+        Raises:
+            TilesFailedError: If a tile failed and none may.
+        """
+        if not failures:
+            return
+        names = ", ".join(failure.window.name for failure in failures[:10])
+        more = f" and {len(failures) - 10} more" if len(failures) > 10 else ""
+        text = (
+            f"{len(failures)} of {len(self.layout)} tiles failed: {names}{more} "
+            f"({failures[0].reason})"
+        )
+        if not self.options.allow_failed_tiles:
+            raise TilesFailedError(
+                text,
+                "run again with --resume to retry them, and with --allow-failed-tiles to "
+                "write the rest without them",
+            )
+        self.listener(Notice(text, warning=True))
+
+    def tell_gaps(self, tallies: Tallies) -> None:
+        """Tells of tiles that were answered only in part, or in words that make no sense."""
+        gaps = {
+            "no answer came to one of the questions": tallies.incomplete,
+            "an answer made no sense": tallies.unparsed,
+        }
+        for gap, count in gaps.items():
+            if count:
+                text = f"in {count} of {tallies.read} tiles {gap}; --tiles FILE tells which"
+                self.listener(Notice(text, warning=True))
+
+    def _preparation(self, journal: Journal) -> Preparation:
+        """The measurements of this run: made once, kept in the journal, and told."""
+        known = kept_preparation(journal)
+        if known is not None:
+            return known
+        for remark in self.pair.remarks:
+            self.listener(remark.notice())
+        preparation = prepare(
+            self.pair,
+            self.options.align,
+            pixels=self.model.capabilities.pixels,
+            match=self.options.match,
+            step=self._step("shift"),
+        )
+        self._tell_preparation(preparation)
+        journal.keep_measured("preparation", preparation.to_dict())
+        return preparation
+
+    def _tell_preparation(self, preparation: Preparation) -> None:
+        for remark in preparation.remarks():
+            self.listener(remark.notice())
+        shift = preparation.shift
+        if shift is not None and shift.worth_correcting:
+            state = "corrected" if preparation.corrected else "not corrected"
+            text = f"the images lie {shift.magnitude_px:.1f} px apart ({state})"
+            self.listener(Notice(text, warning=not preparation.corrected))
+        if preparation.match is not None and not preparation.matched:
+            text = "the dates are too unlike to match their values; they are left as they are"
+            self.listener(Notice(text, warning=True))
+
+    def _survey(self, plan: ReadPlan, journal: Journal) -> None:
+        """Shows the model tiles of the pair: always the same ones within a run and its resumes."""
+        if not self.model.capabilities.surveys:
+            with backend_errors(self.model):
+                self.model.survey(self.pair.facts, [])
+            return
+        kept = journal.measurement("survey")
+        known = None if kept is None else _tile_numbers(kept, journal, len(self.layout))
+        read = partial(self._read_tiles, plan)
+        limit = self.model.capabilities.survey_tiles
+        survey = SurveyTiles(self.pair, self.layout, read, self.listener, known, limit)
+        with backend_errors(self.model):
+            self.model.survey(self.pair.facts, survey)
+        if kept is None:
+            journal.keep_measured("survey", {"tiles": survey.used})
+
+    def _read_tiles(
+        self, plan: ReadPlan, windows: Iterable[TileWindow]
+    ) -> Generator[Tile | TileFailure, None, None]:
+        """Tiles read ahead, until cancelled."""
+        with closing(read_ahead(plan, windows, reading_threads(self.options))) as read:
+            for tile in read:
+                self.stop_if_cancelled()
+                if isinstance(tile, TileFailure):
+                    self._stop_if_expired()
+                yield tile
+
+    def _keep_answers(
+        self,
+        batch: Sequence[Tile | TileFailure],
+        answers: Sequence[TileAnswers],
+        journal: Journal,
+    ) -> list[TileFailure]:
+        """Commits one batch; failures stay out of the journal, to be retried."""
+        failures = [tile for tile in batch if isinstance(tile, TileFailure)]
+        asked = to_ask(batch)
+        skipped = [tile.window for tile in batch if isinstance(tile, Tile) and not has_core(tile)]
+        results: list[TileResult] = []
+        for tile, given in zip(asked, answers, strict=True):
+            if isinstance(given, TileFailure):
+                failures.append(given)
+            elif failure := lacking(tile, given):
+                failures.append(failure)
+            else:
+                results.append(tile_result(tile, given, self._cell_settings()))
+        journal.add(results, skipped)
+        return failures
+
+    def _batch_tiles(self) -> int:
+        """Tiles asked about at once: as given, or what suits the model and this size of tile."""
+        if self.options.batch_size is not None:
+            return self.options.batch_size
+        return self.model.capabilities.tiles_at_once(self.options.tile_size_px)
+
+    def _ask(self, tiles: Sequence[Tile]) -> list[TileAnswers]:
+        with backend_errors(self.model):
+            return self.model.answer(tiles, self.questions)
+
+    def _cell_settings(self) -> CellSettings:
+        pixel_area_m2 = self.pair.facts.pixel_area_m2
+        return CellSettings(
+            geometry=self.options.geometry,
+            classes=self.options.classes,
+            heat=self.outputs.heatmap is not None and not self.options.vote,
+            ballot=self.options.vote,
+            sensitivity=self.options.sensitivity,
+            # A least area that was given is held against whole features only.
+            least_px=least_size_px(pixel_area_m2) if self.options.min_area_m2 is None else 0,
+            pixel_area_m2=pixel_area_m2,
+        )
+
+    def _step(self, stage: str) -> Step:
+        def step(done: int, total: int) -> None:
+            self.stop_if_cancelled()
+            self.listener(Progress(stage, done, total))
+
+        return step
+
+    def _stop_if_expired(self) -> None:
+        """Ends the run where no tile can be read any more.
+
+        Raises:
+            RunError: If a signed address is not taken any more.
+        """
+        for source in (self.pair.before, self.pair.after):
+            if is_signed(source.path) and (code := refusal(source.path)):
+                raise RunError(
+                    f"the server takes the signed address of {without_secrets(source.path)} no"
+                    f" more (HTTP {code}): it has most likely expired",
+                    "sign it anew, and run again with the fresh address and --resume; what is"
+                    " done is kept",
+                )
+
+    def stop_if_cancelled(self) -> None:
+        """Ends the run where its user wants that.
+
+        Raises:
+            CancelledRunError: If it was cancelled.
+        """
+        if self.cancel.is_set():
+            raise CancelledRunError("cancelled", "run again with --resume to go on")
+
+
+def kept_preparation(journal: Journal) -> Preparation | None:
+    """What was measured before the first tile; None where nothing was yet.
+
+    Raises:
+        InputError: If the journal is damaged.
+    """
+    known = journal.measurement("preparation")
+    try:
+        return None if known is None else Preparation.from_dict(known)
+    except ValueError as error:
+        raise journal.damage(str(error)) from error
+
+
+def _tile_numbers(kept: Mapping[str, Any], journal: Journal, total: int) -> list[int]:
+    """The tiles that a model surveyed.
+
+    Raises:
+        InputError: If the journal is damaged.
+    """
+    tiles = kept.get("tiles")
+    if not isinstance(tiles, list) or not all(type(n) is int and 0 <= n < total for n in tiles):
+        raise journal.damage("it does not say which tiles were surveyed")
+    return tiles

@@ -1,0 +1,89 @@
+"""Text for the user: numbers, durations and summaries, and markup that shows a text as it is."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping
+from typing import Any
+
+from geochg_qgis.i18n import tr
+from geochg_qgis.link.progress import RunProgress
+
+
+def as_markup(text: object) -> str:
+    """Markup that shows a text as it is; for message bars, which always read markup."""
+    return html.escape(str(text))
+
+
+def as_log_markup(text: str) -> str:
+    """Markup that shows a text as it is in QGIS's log, which also goes to the terminal.
+
+    Names of models and messages of servers must neither become links nor control the terminal.
+    """
+    plain = "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in text)
+    return html.escape(plain, quote=False)
+
+
+def as_tip(text: object) -> str:
+    """A tool tip that shows a text as it is.
+
+    In a paragraph, because Qt guesses whether a tip is markup and must not guess wrong.
+    """
+    return f"<p>{as_markup(text)}</p>"
+
+
+def formatted_area(area_m2: float) -> str:
+    """An area in a unit that shows it: `1.20 ha`, `230 m²`, `0.25 m²`, `40 cm²`."""
+    if area_m2 >= 10_000:
+        return f"{area_m2 / 1e4:,.2f} ha"
+    if area_m2 >= 10 or area_m2 == 0:
+        return f"{area_m2:,.0f} m²"
+    figures = f"{area_m2:.2g}" if area_m2 >= 0.01 else f"{area_m2 * 1e4:.2g}"
+    return f"{float(figures):g} {'m²' if area_m2 >= 0.01 else 'cm²'}"
+
+
+def progress_summary(progress: RunProgress) -> str:
+    """The progress of a run, as a line."""
+    text = {
+        "shift": tr("measuring the shift"),
+        "survey": tr("looking at the pair"),
+        "tiles": tr("asking about tiles"),
+        "write": tr("writing"),
+    }.get(progress.stage, progress.stage)
+    text += f", {progress.done} / {progress.total}"
+    if progress.rate is not None:
+        text += ", " + tr("{:.1f} a second").format(progress.rate)
+    if progress.left_s is not None and progress.stage == "tiles":
+        text += ", " + tr("{} left").format(formatted_duration(progress.left_s))
+    return text
+
+
+def formatted_duration(seconds: float) -> str:
+    """A duration in seconds, minutes or hours."""
+    if seconds < 90:
+        return tr("{:.0f} s").format(seconds)
+    if seconds < 5400:
+        return tr("{:.0f} min").format(seconds / 60)
+    return tr("{:.1f} h").format(seconds / 3600)
+
+
+def _formatted_overlap(area_km2: float) -> str:
+    return f"{area_km2:g} km²" if area_km2 >= 0.01 else formatted_area(area_km2 * 1e6)
+
+
+def pair_summary(facts: Mapping[str, Any]) -> str:
+    """The facts about a pair, as a line or two."""
+    grid, shift = facts["grid"], facts.get("alignment")
+    parts = [
+        f"{grid['width_px']} x {grid['height_px']} px, {grid['pixel_m']:g} m",
+        _formatted_overlap(grid["overlap_km2"]),
+        tr("{} tiles").format(facts["tiles"]),
+    ]
+    if shift and shift.get("clear"):
+        state = tr("corrected") if shift.get("corrected") else tr("not corrected")
+        parts.append(tr("shift {0:.1f} px ({1})").format(shift["magnitude_px"], state))
+    if facts.get("seconds") is not None:
+        parts.append(tr("about {}").format(formatted_duration(facts["seconds"])))
+    if facts.get("note"):
+        parts.append(str(facts["note"]))
+    return " · ".join(parts)

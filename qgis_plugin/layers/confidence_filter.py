@@ -1,0 +1,90 @@
+"""The least confidence of the changes that a result shows: a term of its layer's filter.
+
+The filter is all there is to remember, so the project keeps it and nothing can disagree with it. A
+filter of the user's own stays, in parentheses before the term.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from qgis.core import QgsVectorLayer
+
+from geochg_qgis.i18n import tr
+from geochg_qgis.link.errors import LinkError
+
+_TERM = re.compile(r'(?:(?P<own>.*) AND )?"confidence" >= (?P<least>[01](?:\.\d+)?)', re.DOTALL)
+_QUOTES = "'\"`"
+
+
+class ConfidenceFilter(NamedTuple):
+    """The two parts of a layer's filter.
+
+    Attributes:
+        own: Filter of the user's; empty for none.
+        percent: Least confidence that is shown, 0 for all changes.
+    """
+
+    own: str
+    percent: int
+
+    def text(self) -> str:
+        """The filter as QGIS takes it; empty for none."""
+        if self.percent <= 0:
+            return self.own
+        term = f'"confidence" >= {self.percent / 100:.2f}'
+        return f"({self.own}) AND {term}" if self.own else term
+
+
+def confidence_filter(text: str) -> ConfidenceFilter:
+    """The parts of a layer's filter; one that was not made here is all the user's."""
+    match = _TERM.fullmatch(text.strip())
+    if match is None:
+        return ConfidenceFilter(text, 0)
+    percent, own = 100 * float(match["least"]), match["own"] or ""
+    is_whole = abs(percent - round(percent)) < 1e-6
+    if not is_whole or percent > 100 or (own and not _is_in_parentheses(own)):
+        return ConfidenceFilter(text, 0)
+    return ConfidenceFilter(own[1:-1], round(percent))
+
+
+def set_least_confidence(layer: QgsVectorLayer, percent: int) -> None:
+    """Shows only changes of at least a confidence, among those the user's own filter shows.
+
+    Raises:
+        LinkError: If the layer cannot be filtered so.
+    """
+    former = confidence_filter(layer.subsetString())
+    if former.own.lstrip().lower().startswith("select "):
+        raise LinkError(
+            tr("The filter of {} is a query, which the slider cannot add to").format(layer.name()),
+            tr("put the confidence into the query, or take it away (Layer, Filter)"),
+        )
+    if layer.isEditable():
+        raise LinkError(
+            tr("The result cannot be filtered while it is edited"),
+            tr("save or discard the edits first"),
+        )
+    text = former._replace(percent=percent).text()
+    if text != layer.subsetString() and not layer.setSubsetString(text):
+        raise LinkError(
+            tr("{} does not take the filter {}").format(layer.name(), text),
+            tr("look at it under Layer, Filter"),
+        )
+
+
+def _is_in_parentheses(text: str) -> bool:
+    """Whether the first parenthesis is closed by the last character; quoted ones do not count."""
+    depth, quote = 0, ""
+    for position, character in enumerate(text):
+        if quote:
+            # A doubled quote closes and opens again, which comes to the same.
+            quote = "" if character == quote else quote
+        elif character in _QUOTES:
+            quote = character
+        elif character in "()":
+            depth += 1 if character == "(" else -1
+        if depth == 0:
+            return not quote and character == ")" and position == len(text) - 1
+    return False

@@ -1,0 +1,287 @@
+"""The widget for questions about a place: click it, ask, read the answer as it comes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from qgis.core import QgsPointXY, QgsProject
+from qgis.gui import QgisInterface, QgsMapToolEmitPoint
+from qgis.PyQt.QtCore import Qt
+from qgis.PyQt.QtGui import QTextCursor
+from qgis.PyQt.QtWidgets import (
+    QLineEdit,
+    QPlainTextEdit,
+    QPushButton,
+    QWidget,
+)
+
+from geochg_qgis.connection import Connection
+from geochg_qgis.i18n import tr
+from geochg_qgis.link.errors import Cancelled, LinkError
+from geochg_qgis.panel.conversations import (
+    ConversationSubject,
+    PlaceConversation,
+    load_conversations,
+    store_conversations,
+)
+from geochg_qgis.panel.layouts import choice_box, column_layout, plain_label, row_layout
+from geochg_qgis.panel.place_markers import PlaceMarkers
+from geochg_qgis.tasks import BackgroundTask, request_task, start_unlisted
+
+ParameterMaker = Callable[[BackgroundTask], dict[str, Any]]
+
+
+class AskWidget(QWidget):
+    """Shows the conversations of the project and adds questions to them.
+
+    Args:
+        iface: Interface of QGIS.
+        connection: Connection to the worker.
+        subject: Function that gives the pair and model chosen in the panel.
+        parameter_maker: Function that reads the pair and options from the panel, on the main
+            thread, and gives the function that makes the worker's parameters on another.
+        show_error: Function that shows an error to the user.
+        parent: Parent widget.
+    """
+
+    def __init__(
+        self,
+        iface: QgisInterface,
+        connection: Connection,
+        subject: Callable[[], ConversationSubject],
+        parameter_maker: Callable[[], ParameterMaker],
+        show_error: Callable[[LinkError], object],
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._connection, self._show_error = connection, show_error
+        self._subject, self._parameter_maker = subject, parameter_maker
+        self._conversations: list[PlaceConversation] = []
+        self._task: BackgroundTask | None = None
+        self.markers = PlaceMarkers(iface.mapCanvas(), self)
+        self.tool = QgsMapToolEmitPoint(iface.mapCanvas())
+        self.tool.canvasClicked.connect(self._click)
+        self.pick = QPushButton(tr("Choose a place on the map"), self)
+        self.pick.setCheckable(True)
+        self.tool.setButton(self.pick)
+        self.places = choice_box(self)
+        self.subject_label = plain_label(self)
+        self.transcript = QPlainTextEdit(self)
+        self.transcript.setReadOnly(True)
+        self.transcript.setMinimumHeight(140)
+        self.question = QLineEdit(self)
+        self.question.setPlaceholderText(tr("What changed here?"))
+        self.send = QPushButton(tr("Ask"), self)
+        self.stop = QPushButton(tr("Stop"), self)
+        self._lay_out()
+        self.pick.clicked.connect(lambda: iface.mapCanvas().setMapTool(self.tool))
+        self.places.activated.connect(lambda row: self._show(row, move=True))
+        self.send.clicked.connect(self.ask)
+        self.question.returnPressed.connect(self.ask)
+        self.stop.clicked.connect(self.cancel)
+        project = QgsProject.instance()
+        # A method, not a lambda, so that Qt disconnects it with the panel.
+        project.readProject.connect(self.load)
+        project.cleared.connect(self.load)
+        self.load()
+
+    def showEvent(self, event: Any) -> None:  # noqa: ANN401 - Qt calls it so
+        """Shows the places on the map."""
+        super().showEvent(event)
+        self.markers.set_shown(True)
+
+    def hideEvent(self, event: Any) -> None:  # noqa: ANN401 - Qt calls it so
+        """Removes the places from the map."""
+        super().hideEvent(event)
+        self.markers.set_shown(False)
+
+    def load(self) -> None:
+        """Reads the conversations of the project."""
+        self.cancel()
+        self._conversations = load_conversations()
+        self.places.clear()
+        self.places.addItems([conversation.title for conversation in self._conversations])
+        self._show(self.places.currentIndex())
+
+    def start_at(self, lon: float, lat: float) -> None:
+        """Begins a conversation about a place, or shows the one that is there."""
+        self._start(PlaceConversation(lon, lat), self._conversations_at(lon, lat))
+
+    def ask(self) -> None:
+        """Sends the question that is typed, or the suggested one where there is none."""
+        shown = self._current()
+        if self._task is not None:
+            return
+        if shown is None:
+            self._show_error(
+                LinkError(tr("No place is chosen"), tr("press the button above, then the map"))
+            )
+            return
+        question = self.question.text().strip() or self.question.placeholderText()
+        try:
+            subject, pair_parameters = self._subject(), self._parameter_maker()
+        except LinkError as error:
+            self._show_error(error)
+            return
+        conversation = self._conversation_about(subject, shown)
+        exchanges = [list(exchange) for exchange in conversation.exchanges]
+        place = [conversation.lon, conversation.lat]
+
+        def parameters(task: BackgroundTask) -> dict[str, Any]:
+            asked = {"question": question, "at": place, "exchanges": exchanges}
+            return {**pair_parameters(task), **asked}
+
+        task = request_task(tr("geochg: ask"), self._connection, "ask", parameters)
+        conversation.exchanges.append([question, ""])
+        self.question.clear()
+        self._show(self._row_of(conversation))
+        task.event_sent.connect(lambda event: self._add_piece(conversation, event))
+        task.answered.connect(lambda result: self._end(conversation, result))
+        task.failed.connect(lambda error: self._fail(conversation, error))
+        self._task = start_unlisted(task)
+        self._set_busy(True)
+
+    def cancel(self) -> None:
+        """Stops the answer."""
+        if self._task is not None:
+            self._task.cancel()
+
+    def close_down(self) -> None:
+        """Abandons the answer and removes the places from the map."""
+        if self._task is not None:
+            self._task.abandon()
+            self._task = None
+        self.markers.set_shown(False)
+
+    def show_subject(self) -> None:
+        """Shows the subject of the conversation, and that chosen in the panel where it differs."""
+        conversation = self._current()
+        label = conversation.subject.label if conversation is not None else ""
+        lines = [label] if label else []
+        try:
+            subject = self._subject()
+        except LinkError:
+            subject = None
+        if subject is not None and conversation is not None and not conversation.is_about(subject):
+            text = tr(
+                "Now chosen: {}. The next question begins a new conversation about this place."
+            )
+            lines.append(text.format(subject.label))
+        self.subject_label.setText("\n".join(lines))
+        self.subject_label.setVisible(bool(lines))
+
+    def _click(self, point: QgsPointXY, _: object) -> None:
+        try:
+            lon, lat = self.markers.lonlat(point)
+        except LinkError as error:
+            self._show_error(error)
+            return
+        known = [self._conversations[row] for row in self.markers.near(point)]
+        self._start(PlaceConversation(lon, lat), known)
+
+    def _start(self, new: PlaceConversation, known: list[PlaceConversation]) -> None:
+        """Shows a known conversation, preferably about the chosen subject, or else a new one."""
+        try:
+            subject = self._subject()
+        except LinkError:
+            subject = None
+        fitting = [item for item in known if subject is not None and item.is_about(subject)]
+        if fitting or known:
+            self._show(self._row_of((fitting or known)[0]))
+            return
+        self._add(new)
+        self.question.setFocus()
+        self._show(self._row_of(new))
+
+    def _conversation_about(
+        self, subject: ConversationSubject, shown: PlaceConversation
+    ) -> PlaceConversation:
+        """The conversation about a subject at the place of the shown one, which may be new."""
+        at_place = self._conversations_at(shown.lon, shown.lat)
+        candidates = [shown, *at_place]
+        fitting = [item for item in candidates if item.is_about(subject)]
+        if fitting:
+            conversation = fitting[0]
+        else:
+            conversation = PlaceConversation(shown.lon, shown.lat)
+            self._add(conversation)
+        conversation.subject = subject
+        return conversation
+
+    def _conversations_at(self, lon: float, lat: float) -> list[PlaceConversation]:
+        return [
+            item
+            for item in self._conversations
+            if abs(item.lon - lon) < 1e-6 and abs(item.lat - lat) < 1e-6
+        ]
+
+    def _add(self, conversation: PlaceConversation) -> None:
+        self._conversations.append(conversation)
+        self.places.addItem(conversation.title)
+
+    def _row_of(self, conversation: PlaceConversation) -> int:
+        """The row of a conversation, by identity: two may have the same texts."""
+        rows = (row for row, item in enumerate(self._conversations) if item is conversation)
+        return next(rows, -1)
+
+    def _current(self) -> PlaceConversation | None:
+        row = self.places.currentIndex()
+        return self._conversations[row] if 0 <= row < len(self._conversations) else None
+
+    def _add_piece(self, conversation: PlaceConversation, event: Mapping[str, Any]) -> None:
+        if event.get("kind") != "piece":
+            return
+        text = str(event.get("text", ""))
+        conversation.exchanges[-1][1] += text
+        if conversation is self._current():
+            self.transcript.moveCursor(QTextCursor.MoveOperation.End)
+            self.transcript.insertPlainText(text)
+            self.transcript.ensureCursorVisible()
+
+    def _end(self, conversation: PlaceConversation, result: Mapping[str, Any]) -> None:
+        exchange = conversation.exchanges[-1]
+        exchange[1] = str(result.get("answer", "")) or exchange[1]
+        self._settle(conversation)
+
+    def _fail(self, conversation: PlaceConversation, error: LinkError) -> None:
+        if not conversation.exchanges[-1][1]:
+            # Without an answer, the question goes back to where it was typed.
+            self.question.setText(conversation.exchanges.pop()[0])
+        if not isinstance(error, Cancelled):
+            self._show_error(error)
+        self._settle(conversation)
+
+    def _settle(self, conversation: PlaceConversation) -> None:
+        self._task = None
+        self._set_busy(False)
+        row = self._row_of(conversation)
+        if row >= 0:
+            store_conversations(self._conversations)
+            self.places.setItemText(row, conversation.title)
+            if conversation is self._current():
+                self._show(row)
+
+    def _set_busy(self, is_busy: bool) -> None:
+        self.send.setEnabled(not is_busy)
+        self.stop.setEnabled(is_busy)
+
+    def _show(self, row: int, *, move: bool = False) -> None:
+        row = row if 0 <= row < len(self._conversations) else -1
+        self.places.setCurrentIndex(row)
+        exchanges = self._conversations[row].exchanges if row >= 0 else []
+        # Pieces of an answer that is still coming are appended to the end.
+        texts = (f"> {question}\n{answer}" for question, answer in exchanges)
+        self.transcript.setPlainText("\n\n".join(texts))
+        self.transcript.moveCursor(QTextCursor.MoveOperation.End)
+        self.markers.set_places([(item.lon, item.lat) for item in self._conversations], row)
+        self.show_subject()
+        if move:
+            self.markers.go_to_chosen()
+
+    def _lay_out(self) -> None:
+        buttons = row_layout(self.send, self.stop)
+        texts = (self.pick, self.places, self.subject_label, self.transcript, self.question)
+        column_layout(self, *texts, buttons, tallest=self.transcript)
+        self.stop.setEnabled(False)
+        self.transcript.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)

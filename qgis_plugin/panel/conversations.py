@@ -1,0 +1,117 @@
+"""Conversations about places, stored in the project."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from qgis.core import QgsProject
+
+_SCOPE, _KEY = "geochg", "talks"
+_SUBJECT_KEYS = ("before", "after", "model", "words")
+"""Keys in project files, in the order of `ConversationSubject`."""
+
+
+class ConversationSubject(NamedTuple):
+    """The pair and model of a question.
+
+    Attributes:
+        before: Id of the earlier image's layer.
+        after: Id of the later image's layer.
+        model: Model, as the worker takes it.
+        label: Names of the three for the user.
+    """
+
+    before: str
+    after: str
+    model: str
+    label: str
+
+
+_NO_SUBJECT = ConversationSubject("", "", "", "")
+
+
+@dataclass
+class PlaceConversation:
+    """The questions and answers about a place, with one model about one pair.
+
+    Attributes:
+        lon: Longitude in degrees.
+        lat: Latitude in degrees.
+        exchanges: Questions and answers, oldest first.
+        subject: Pair and model; empty texts before the first question.
+    """
+
+    lon: float
+    lat: float
+    exchanges: list[list[str]] = field(default_factory=list)
+    subject: ConversationSubject = _NO_SUBJECT
+
+    @property
+    def title(self) -> str:
+        """Title in lists."""
+        first = f": {self.exchanges[0][0]}" if self.exchanges else ""
+        return f"{self.lat:.5f}, {self.lon:.5f}{first}"
+
+    def is_about(self, subject: ConversationSubject) -> bool:
+        """Whether a question about a subject may go on with the conversation."""
+        return not self.exchanges or subject[:3] == self.subject[:3]
+
+
+def load_conversations() -> list[PlaceConversation]:
+    """The conversations of the project, without entries that are not well-formed."""
+    text, _ = QgsProject.instance().readEntry(_SCOPE, _KEY, "[]")
+    try:
+        entries = json.loads(text)
+    except ValueError:
+        return []
+    if not isinstance(entries, list):
+        return []
+    return [
+        PlaceConversation(
+            entry["lon"],
+            entry["lat"],
+            entry["exchanges"],
+            ConversationSubject(*(entry.get(key, "") for key in _SUBJECT_KEYS)),
+        )
+        for entry in entries
+        if _is_conversation(entry)
+    ]
+
+
+def store_conversations(conversations: list[PlaceConversation]) -> None:
+    """Stores conversations in the project, to be saved with it, without those that are empty."""
+    entries = [
+        {
+            "lon": conversation.lon,
+            "lat": conversation.lat,
+            "exchanges": conversation.exchanges,
+            **dict(zip(_SUBJECT_KEYS, conversation.subject)),
+        }
+        for conversation in conversations
+        if conversation.exchanges
+    ]
+    QgsProject.instance().writeEntry(_SCOPE, _KEY, json.dumps(entries))
+
+
+def _is_conversation(entry: Any) -> bool:  # noqa: ANN401
+    """Whether an entry is well-formed: project files come from anywhere."""
+    if not isinstance(entry, dict) or not {"lon", "lat", "exchanges"} <= set(entry):
+        return False
+    # Projects of the first version do not have the subject.
+    subject = {key: text for key, text in entry.items() if key not in ("lon", "lat", "exchanges")}
+    exchanges = entry["exchanges"]
+    return (
+        all(isinstance(entry[key], (int, float)) for key in ("lon", "lat"))
+        and set(subject) <= set(_SUBJECT_KEYS)
+        and all(isinstance(text, str) for text in subject.values())
+        and isinstance(exchanges, list)
+        and all(map(_is_exchange, exchanges))
+    )
+
+
+def _is_exchange(value: object) -> bool:
+    return (
+        isinstance(value, list) and len(value) == 2 and all(isinstance(text, str) for text in value)
+    )

@@ -1,0 +1,357 @@
+"""The dock widget: choose a pair, run, review the changes, ask."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from qgis.core import QgsProject, QgsRasterLayer, QgsVectorLayer
+from qgis.gui import QgisInterface, QgsDockWidget
+from qgis.PyQt.QtCore import Qt
+from qgis.PyQt.QtWidgets import (
+    QFormLayout,
+    QFrame,
+    QLabel,
+    QPushButton,
+    QScrollArea,
+    QSizePolicy,
+    QTabWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from geochg_qgis.connection import Connection
+from geochg_qgis.formatting import as_tip, pair_summary
+from geochg_qgis.i18n import tr
+from geochg_qgis.layers.extents import shared_extent
+from geochg_qgis.layers.layer_source import LayerSource, RasterAccess, layer_source
+from geochg_qgis.link.errors import Cancelled, LinkError, SetupError
+from geochg_qgis.link.output_paths import with_suffix
+from geochg_qgis.main_thread import single_shot_timer
+from geochg_qgis.panel.area_widget import AreaWidget
+from geochg_qgis.panel.ask_widget import AskWidget
+from geochg_qgis.panel.change_list_widget import ChangeListWidget
+from geochg_qgis.panel.conversations import ConversationSubject
+from geochg_qgis.panel.layouts import row_layout
+from geochg_qgis.panel.message_controller import MessageController
+from geochg_qgis.panel.options_widget import OptionsWidget
+from geochg_qgis.panel.pair_widget import PairWidget
+from geochg_qgis.panel.run_controller import RunController, result_summary
+from geochg_qgis.panel.run_plan import RunPlan, default_output
+from geochg_qgis.panel.run_widget import RunWidget
+from geochg_qgis.panel.setup_dialog import SetupDialog
+from geochg_qgis.tasks import BackgroundTask, request_task, start_unlisted
+
+_DESCRIBE_MS = 900
+"""Time after the last change of a choice until the pair is described."""
+
+
+_CHANGES_TAB = 1
+
+_WIDTH_PX = 430
+"""Width at first, which the list of changes needs."""
+
+
+class GeochgDockWidget(QgsDockWidget):
+    """Holds the panel's widgets and connects them.
+
+    Args:
+        iface: Interface of QGIS.
+        connection: Connection to the worker.
+    """
+
+    def __init__(self, iface: QgisInterface, connection: Connection) -> None:
+        super().__init__("geochg", iface.mainWindow())
+        self.setObjectName("GeochgDock")
+        self._iface, self._connection = iface, connection
+        self.messages = MessageController(iface, self.open_setup)
+        self.pair, self.area = PairWidget(self), AreaWidget(iface, self)
+        self.options, self.run_widget = OptionsWidget(self), RunWidget(self)
+        self.runs = RunController(connection, self)
+        self.changes = ChangeListWidget(iface, self.messages.show_error, self)
+        self.ask = AskWidget(
+            iface,
+            connection,
+            self._ask_subject,
+            self._ask_parameters,
+            self.messages.show_error,
+            self,
+        )
+        self.worker = QLabel(tr("geochg starts with the first run"), self)
+        self.worker.setTextFormat(Qt.TextFormat.PlainText)
+        self.worker.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self.setup_button = QPushButton(tr("Set up"), self)
+        self.tabs = QTabWidget(self)
+        self.setup: SetupDialog | None = None
+        self._describe_task: BackgroundTask | None = None
+        self._devices_task: BackgroundTask | None = None
+        self._describe_later = single_shot_timer(self, _DESCRIBE_MS, self.describe)
+        self._is_describe_due = False
+        self._has_devices = False
+        self._was_shown = False
+        self._lay_out()
+        self._connect()
+
+    def showEvent(self, event: Any) -> None:  # noqa: ANN401 - Qt calls it so
+        """Describes the pair, and widens the dock when it is first shown."""
+        super().showEvent(event)
+        if not self._was_shown:
+            self._was_shown = True
+            width_px = max(self.width(), _WIDTH_PX)
+            self._iface.mainWindow().resizeDocks([self], [width_px], Qt.Orientation.Horizontal)
+        self._describe_later.start()
+
+    def run(self) -> None:
+        """Begins a run with the chosen pair, area and options."""
+        if self.runs.is_running:
+            return
+        try:
+            plan = self._plan()
+            self._stop_describing()
+            self.runs.begin(plan)
+        except LinkError as error:
+            self.messages.show_error(error)
+
+    def cancel(self) -> None:
+        """Asks the run to stop."""
+        if self.runs.is_running:
+            self.run_widget.set_cancelling()
+            self.runs.cancel()
+
+    def describe(self) -> None:
+        """Describes the pair in the line above Run."""
+        self._stop_describing()
+        self._is_describe_due = not self.run_widget.isVisible()
+        if self.runs.is_running or self._is_describe_due:
+            return
+        try:
+            parameters = self._pair_parameters()
+        except LinkError as error:
+            self._show_info(str(error))
+            return
+        self._show_info(tr("looking at the pair"))
+        task = request_task(tr("geochg: look"), self._connection, "describe", parameters)
+        task.event_sent.connect(self._handle_event)
+        task.answered.connect(lambda facts: self._show_pair_summary(task, pair_summary(facts)))
+        task.failed.connect(lambda error: self._show_pair_error(task, error))
+        self._describe_task = start_unlisted(task)
+
+    def open_setup(self) -> SetupDialog:
+        """Opens the set-up page."""
+        if self.setup is None:
+            self.setup = SetupDialog(self._connection, self.messages, self._iface.mainWindow())
+            self.setup.ready.connect(self._use_new_worker)
+        self.setup.show()
+        self.setup.raise_()
+        return self.setup
+
+    def close_down(self) -> None:
+        """Stops all tasks and removes what is drawn from the map."""
+        self._describe_later.stop()
+        self._stop_describing()
+        if self._devices_task is not None:
+            self._devices_task.abandon()
+        self.runs.close_down()
+        self.changes.close_down()
+        self.ask.close_down()
+        if self.setup is not None:
+            self.setup.reject()
+        self.area.clear()
+
+    def _plan(self) -> RunPlan:
+        before, after, aoi, options = self._choices()
+        output = self.options.output.filePath().strip()
+        path = with_suffix(output, ".gpkg") if output else default_output(before, after)
+        if output and not path.parent.is_dir():
+            raise LinkError(
+                tr("There is no folder {}").format(path.parent),
+                tr("choose another folder under Save as"),
+            )
+        layers = self.pair.layers()
+        heatmap = path.with_suffix(".tif") if self.options.heatmap.isChecked() else None
+        return RunPlan(
+            before, after, layers[0].id(), layers[1].id(), {**options, "aoi": aoi}, path, heatmap
+        )
+
+    def _choices(self) -> tuple[LayerSource, LayerSource, str | None, dict[str, Any]]:
+        before, after = self._images()
+        area = self.area.area(before, after)
+        rasters = [layer_source(layer, area.bounds, area.crs) for layer in (before, after)]
+        return rasters[0], rasters[1], area.aoi, self.options.options()
+
+    def _images(self) -> tuple[QgsRasterLayer, QgsRasterLayer]:
+        before, after = self.pair.layers()
+        if before is None or after is None:
+            raise LinkError(
+                tr("The project does not have two raster layers"),
+                tr("add an image before and one after"),
+            )
+        if before.id() == after.id():
+            raise LinkError(
+                tr("Before and after are the same layer"), tr("choose two layers of one place")
+            )
+        return before, after
+
+    def _pair_parameters(self) -> Callable[[BackgroundTask], dict[str, Any]]:
+        return self._parameter_maker(*self._choices())
+
+    def _ask_subject(self) -> ConversationSubject:
+        """The chosen pair and model, which a question would be about.
+
+        Raises:
+            LinkError: If no pair or no model is chosen.
+        """
+        before, after = self._images()
+        model = str(self.options.options()["model"])
+        label = f"{before.name()} → {after.name()}, {model}"
+        return ConversationSubject(before.id(), after.id(), model, label)
+
+    def _ask_parameters(self) -> Callable[[BackgroundTask], dict[str, Any]]:
+        """A maker of the parameters of a question, which has a place and needs no area."""
+        before, after = self._images()
+        shared, crs = shared_extent(before, after), before.crs()
+        rasters = [layer_source(layer, shared, crs) for layer in (before, after)]
+        return self._parameter_maker(rasters[0], rasters[1], None, self.options.options())
+
+    def _parameter_maker(
+        self, before: LayerSource, after: LayerSource, aoi: str | None, options: Mapping[str, Any]
+    ) -> Callable[[BackgroundTask], dict[str, Any]]:
+        """A function that makes the worker's parameters, on a task's thread."""
+
+        def make(task: BackgroundTask) -> dict[str, Any]:
+            access = RasterAccess(self._connection, task, task.isCanceled, task.warn)
+            return {
+                "before": before.worker_parameter(access),
+                "after": after.worker_parameter(access),
+                "options": {**options, "aoi": aoi},
+            }
+
+        return make
+
+    def _tab_changed(self, _: int) -> None:
+        """Describes the pair when that was put off until its tab is shown."""
+        if self._is_describe_due:
+            self._describe_later.start()
+
+    def _stop_describing(self) -> None:
+        task, self._describe_task = self._describe_task, None
+        if task is not None:
+            task.abandon()
+
+    def _show_pair_summary(self, task: BackgroundTask, text: str) -> None:
+        if task is self._describe_task:
+            self._describe_task = None
+            self._show_info(text)
+
+    def _show_pair_error(self, task: BackgroundTask, error: LinkError) -> None:
+        if isinstance(error, Cancelled):
+            return
+        if isinstance(error, SetupError):
+            self.worker.setText(tr("geochg is not set up yet"))
+        self._show_pair_summary(task, f"{error.message}. {error.hint}")
+
+    def _show_info(self, text: str) -> None:
+        self.run_widget.info.setText(text)
+
+    def _handle_event(self, event: Mapping[str, Any]) -> None:
+        if event.get("kind") == "hello":
+            self._show_worker(event)
+
+    def _show_worker(self, hello: Mapping[str, Any]) -> None:
+        self.worker.setText(f"geochg {hello.get('geochg')}, Python {hello.get('python')}")
+        self.worker.setToolTip(as_tip(hello.get("executable", "")))
+        self.options.set_models(hello.get("models", ()))
+        if not self._has_devices:
+            self._has_devices = True
+            task = request_task(tr("geochg: devices"), self._connection, "devices", lambda _: {})
+            task.answered.connect(
+                lambda result: self.options.set_devices(result.get("devices", ()))
+            )
+            task.failed.connect(self._request_devices_again)
+            self._devices_task = start_unlisted(task)
+
+    def _request_devices_again(self, _: LinkError) -> None:
+        """Lets the next worker be asked for its devices."""
+        self._has_devices = False
+
+    def _use_new_worker(self, hello: Mapping[str, Any]) -> None:
+        self._has_devices = False
+        self._show_worker(hello)
+        self._describe_later.start()
+
+    def _show_result(self, layer: QgsVectorLayer, result: Mapping[str, Any]) -> None:
+        text, layer_id = result_summary(layer, result), layer.id()
+        self.runs.queue.add(
+            [
+                lambda: self.messages.show_success(text),
+                lambda: self._show_info(text),
+                lambda: self._with_result(layer_id, self.changes.show_layer),
+                lambda: self.tabs.setCurrentIndex(_CHANGES_TAB),
+                lambda: self._with_result(layer_id, self._iface.setActiveLayer),
+            ]
+        )
+
+    def _with_result(self, layer_id: str, action: Callable[[QgsVectorLayer], object]) -> None:
+        """Calls a function with a result, unless its layer was removed meanwhile."""
+        layer = QgsProject.instance().mapLayer(layer_id)
+        if layer is not None:
+            action(layer)
+
+    def _show_failure(self, error: LinkError) -> None:
+        if isinstance(error, Cancelled):
+            self._show_info(tr("Stopped. What was done is kept: run again to go on."))
+        else:
+            self.messages.show_error(error)
+
+    def _connect(self) -> None:
+        for widget in (self.pair, self.area, self.options):
+            widget.changed.connect(self._describe_later.start)
+            widget.changed.connect(self.ask.show_subject)
+        self.tabs.currentChanged.connect(self._tab_changed)
+        self.run_widget.run.connect(self.run)
+        self.run_widget.cancel.connect(self.cancel)
+        self.runs.run_started.connect(lambda: self.run_widget.set_running(True))
+        self.runs.progressed.connect(self.run_widget.show_progress)
+        self.runs.noticed.connect(self.messages.show_warning)
+        self.runs.worker_started.connect(self._show_worker)
+        self.runs.done.connect(self._show_result)
+        self.runs.failed.connect(self._show_failure)
+        self.runs.ended.connect(lambda: self.run_widget.set_running(False))
+        self.setup_button.clicked.connect(self.open_setup)
+        QgsProject.instance().cleared.connect(self.area.clear)
+
+    def _lay_out(self) -> None:
+        form = QFormLayout()
+        form.addRow(tr("Area"), self.area)
+        run_page = QVBoxLayout()
+        run_page.addWidget(self.pair)
+        run_page.addLayout(form)
+        run_page.addWidget(self.options)
+        run_page.addWidget(_separator())
+        run_page.addWidget(self.run_widget)
+        run_page.addStretch(1)
+        run_page.addLayout(row_layout(self.worker, self.setup_button))
+        page = QWidget(self)
+        page.setLayout(run_page)
+        self.tabs.addTab(_scroll_area(page), tr("Run"))
+        self.tabs.addTab(_scroll_area(self.changes), tr("Changes"))
+        self.tabs.addTab(_scroll_area(self.ask), tr("Ask"))
+        self.setWidget(self.tabs)
+        self.setMinimumWidth(300)
+
+
+def _scroll_area(page: QWidget) -> QScrollArea:
+    """A scroll area with a page, for small screens."""
+    area = QScrollArea()
+    area.setWidgetResizable(True)
+    area.setFrameShape(QFrame.Shape.NoFrame)
+    page.setContentsMargins(6, 6, 6, 6)
+    area.setWidget(page)
+    return area
+
+
+def _separator() -> QFrame:
+    line = QFrame()
+    line.setFrameShape(QFrame.Shape.HLine)
+    line.setFrameShadow(QFrame.Shadow.Sunken)
+    return line

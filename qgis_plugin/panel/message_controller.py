@@ -1,0 +1,88 @@
+"""The controller of QGIS's message bar, with errors, notices and details to copy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from qgis.core import Qgis
+from qgis.gui import QgisInterface, QgsMessageBar
+from qgis.PyQt.QtWidgets import (
+    QDialog,
+    QDialogButtonBox,
+    QPushButton,
+    QTextEdit,
+    QVBoxLayout,
+    QWidget,
+)
+
+from geochg_qgis.connection import log
+from geochg_qgis.formatting import as_markup
+from geochg_qgis.i18n import tr
+from geochg_qgis.link.errors import LinkError, SetupError
+
+
+class MessageController:
+    """Shows errors and notices in the message bar.
+
+    Args:
+        iface: Interface of QGIS.
+        open_setup: Function that opens the set-up page.
+    """
+
+    def __init__(self, iface: QgisInterface, open_setup: Callable[[], object]) -> None:
+        self._iface = iface
+        self._open_setup = open_setup
+
+    def show_error(self, error: LinkError) -> None:
+        """Shows an error and its hint until the user closes it."""
+        log(f"{error}\n{error.detail}", Qgis.MessageLevel.Critical)
+        bar = self._bar()
+        item = bar.createMessage("geochg", as_markup(f"{error.message}. {error.hint}"))
+        self._add_button(item, tr("Details"), lambda: self._show_details(error))
+        if isinstance(error, SetupError):
+            self._add_button(item, tr("Set up"), self._open_setup)
+        bar.pushWidget(item, Qgis.MessageLevel.Critical, 0)
+
+    def show_warning(self, text: str) -> None:
+        """Shows a notice that matters for the result."""
+        log(text, Qgis.MessageLevel.Warning)
+        self._bar().pushMessage("geochg", as_markup(text), Qgis.MessageLevel.Warning, 15)
+
+    def show_success(self, text: str) -> None:
+        """Shows that a run is done."""
+        self._bar().pushMessage("geochg", as_markup(text), Qgis.MessageLevel.Success, 8)
+
+    def open_log(self) -> None:
+        """Opens QGIS's log."""
+        self._iface.openMessageLog()
+
+    def _bar(self) -> QgsMessageBar:
+        return self._iface.messageBar()
+
+    def _add_button(self, item: QWidget, text: str, action: Callable[[], object]) -> None:
+        button = QPushButton(text, item)
+        button.clicked.connect(lambda: action())
+        item.layout().addWidget(button)
+
+    def _show_details(self, error: LinkError) -> None:
+        show_text(
+            self._iface.mainWindow(),
+            "geochg",
+            "\n\n".join(part for part in (error.message, error.hint, error.detail) if part),
+        )
+
+
+def show_text(parent: QWidget | None, title: str, text: str) -> None:
+    """Shows text that can be selected and copied."""
+    dialog = QDialog(parent)
+    dialog.setWindowTitle(title)
+    dialog.resize(720, 420)
+    shown = QTextEdit(dialog)
+    shown.setReadOnly(True)
+    shown.setPlainText(text)
+    buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close, parent=dialog)
+    buttons.rejected.connect(dialog.reject)
+    layout = QVBoxLayout(dialog)
+    layout.addWidget(shown)
+    layout.addWidget(buttons)
+    dialog.open()

@@ -1,0 +1,78 @@
+"""The widget in which the two images are chosen."""
+
+from __future__ import annotations
+
+from qgis.core import QgsMapLayerProxyModel, QgsProject, QgsRasterLayer
+from qgis.gui import QgsMapLayerComboBox
+from qgis.PyQt.QtCore import pyqtSignal
+from qgis.PyQt.QtWidgets import QFormLayout, QPushButton, QWidget
+
+from geochg_qgis.i18n import tr
+from geochg_qgis.link.dates import guessed_pair
+from geochg_qgis.main_thread import single_shot_timer
+
+
+class PairWidget(QWidget):
+    """Shows two layers, which are guessed from names and dates until the user chooses.
+
+    Signals:
+        changed: Another layer was chosen.
+    """
+
+    changed = pyqtSignal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.before, self.after = _layer_box(self), _layer_box(self)
+        swap = QPushButton(tr("Swap"), self)
+        swap.setToolTip(tr("Make the later image the earlier one"))
+        layout = QFormLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addRow(tr("Before"), self.before)
+        layout.addRow(tr("After"), self.after)
+        layout.addRow("", swap)
+        self._is_chosen = False
+        self._guess_timer = single_shot_timer(self, 0, self.guess)
+        swap.clicked.connect(self._swap)
+        for box in (self.before, self.after):
+            box.activated.connect(self._keep_choice)
+            box.layerChanged.connect(lambda _: self.changed.emit())
+        # Many layers may come and go at once.
+        QgsProject.instance().layersAdded.connect(self._guess_later)
+        QgsProject.instance().layersRemoved.connect(self._guess_later)
+        self.guess()
+
+    def layers(self) -> tuple[QgsRasterLayer | None, QgsRasterLayer | None]:
+        """The layer before and the layer after."""
+        return self.before.currentLayer(), self.after.currentLayer()
+
+    def guess(self) -> None:
+        """Chooses the likeliest pair, unless the user chose one that is still in the project."""
+        if self._is_chosen and all(self.layers()):
+            return
+        self._is_chosen = False
+        layers = [self.before.layer(row) for row in range(self.before.count())]
+        layers = [layer for layer in layers if layer is not None]
+        pair = guessed_pair([layer.name() for layer in layers])
+        if pair is not None:
+            self.before.setLayer(layers[pair[0]])
+            self.after.setLayer(layers[pair[1]])
+
+    def _guess_later(self, _: object) -> None:
+        self._guess_timer.start()
+
+    def _keep_choice(self, _: int) -> None:
+        self._is_chosen = True
+
+    def _swap(self) -> None:
+        before, after = self.layers()
+        self._is_chosen = True
+        self.before.setLayer(after)
+        self.after.setLayer(before)
+
+
+def _layer_box(parent: QWidget) -> QgsMapLayerComboBox:
+    box = QgsMapLayerComboBox(parent)
+    box.setFilters(QgsMapLayerProxyModel.Filter.RasterLayer)
+    box.setMinimumWidth(80)
+    return box

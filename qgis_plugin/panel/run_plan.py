@@ -1,0 +1,154 @@
+"""The plan of a run: all it needs, read from the project before it begins, and what it resumes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from qgis.core import QgsProject
+from qgis.PyQt.QtCore import QStandardPaths
+
+from geochg_qgis.i18n import tr
+from geochg_qgis.layers.layer_source import LayerSource, RasterAccess, RasterOpener
+from geochg_qgis.layers.result_layers import AFTER, BEFORE, OPTIONS, open_heatmap, open_result
+from geochg_qgis.layers.temporal import pair_times
+from geochg_qgis.link.errors import LinkError
+from geochg_qgis.link.output_paths import free_path, has_journal, path_without_journal, result_path
+from geochg_qgis.settings import store_setting, stored_setting
+from geochg_qgis.tasks import BackgroundTask
+
+_UNFINISHED = "unfinished"
+LAYER, HEATMAP, TIMES = "layer", "heatmap_layer", "times"
+"""Keys under which a result holds the layers made of it, and the times of the pair."""
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """All that a run needs, read from the project.
+
+    Attributes:
+        before: Earlier image.
+        after: Later image.
+        before_id: Id of the earlier image's layer.
+        after_id: Id of the later image's layer.
+        options: Options of the worker.
+        output: Path of the GeoPackage to write.
+        heatmap: Path of the heatmap to write, or None.
+        notice: Notice for the user before the run begins; may be empty.
+    """
+
+    before: LayerSource
+    after: LayerSource
+    before_id: str
+    after_id: str
+    options: Mapping[str, Any]
+    output: Path
+    heatmap: Path | None = None
+    notice: str = ""
+
+    def signature(self, opener: RasterOpener) -> dict[str, Any]:
+        """What an unfinished run must have in common with this one to be resumed."""
+        options = {key: value for key, value in self.options.items() if key != "resume"}
+        return {
+            "before": self.before.identity(opener),
+            "after": self.after.identity(opener),
+            "options": options,
+            "heatmap": self.heatmap is not None,
+        }
+
+    def with_resume(self, opener: RasterOpener) -> RunPlan:
+        """The plan, resuming the last unfinished run where that has the same signature."""
+        former = json.loads(stored_setting(_UNFINISHED, "{}"))
+        path = Path(former.get("output", ""))
+        if former.get("signature") != self.signature(opener) or not has_journal(path):
+            return self._with_free_output(self.output)
+        if path.exists():
+            # Another file is where the unfinished run would write: neither is touched.
+            return self._with_free_output(path)
+        notice = "" if path == self.output else tr("An unfinished run is resumed: {}").format(path)
+        return replace(
+            self,
+            output=path,
+            heatmap=self._heatmap_beside(path),
+            options={**self.options, "resume": True},
+            notice=notice,
+        )
+
+    def _with_free_output(self, path: Path) -> RunPlan:
+        """The plan, writing to a free path, with a notice where that is another one."""
+        free = path_without_journal(path)
+        notice = ""
+        if path.exists():
+            notice = tr("{0} is there already: this run writes {1}").format(path, free.name)
+        elif free != path:
+            notice = tr(
+                "An unfinished run of other images or options lies at {0}: this run writes {1}"
+            ).format(path, free.name)
+        return replace(self, output=free, heatmap=self._heatmap_beside(free), notice=notice)
+
+    def parameters(self, task: BackgroundTask, opener: RasterOpener) -> dict[str, Any]:
+        """The worker's parameters; exports layers that it cannot open."""
+        outputs = {"features": str(self.output)}
+        if self.heatmap is not None:
+            outputs["heatmap"] = str(self.heatmap)
+        access = RasterAccess(opener, task, task.isCanceled, task.warn)
+        return {
+            "before": self.before.worker_parameter(access),
+            "after": self.after.worker_parameter(access),
+            "options": dict(self.options),
+            "outputs": outputs,
+        }
+
+    def open_layers(self, result: Mapping[str, Any]) -> dict[str, Any]:
+        """Opens the layers of the worker's result; for the task's thread.
+
+        Raises:
+            LinkError: If they cannot be opened.
+        """
+        times = pair_times(self.before.name, self.after.name, result)
+        layer = open_result(self.output, self.output.stem.replace("_", " "), times)
+        layer.setCustomProperty(BEFORE, self.before_id)
+        layer.setCustomProperty(AFTER, self.after_id)
+        layer.setCustomProperty(OPTIONS, json.dumps(dict(self.options)))
+        name = tr("probability of change")
+        heatmap = open_heatmap(self.heatmap, name) if self.heatmap is not None else None
+        return {LAYER: layer, HEATMAP: heatmap, TIMES: times}
+
+    def _heatmap_beside(self, output: Path) -> Path | None:
+        if self.heatmap is None:
+            return None
+        return free_path(output.with_name(f"{output.stem}_probability.tif"))
+
+
+def default_output(before: LayerSource, after: LayerSource) -> Path:
+    """A path beside the after image, else the before image, the project, or in Documents.
+
+    Raises:
+        LinkError: If none of these folders can be written to.
+    """
+    home = QgsProject.instance().homePath()
+    documents = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.DocumentsLocation)
+    user = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.HomeLocation)
+    texts = (home, documents, user)
+    folders = [after.folder(), before.folder(), *(Path(text) for text in texts if text)]
+    path = result_path(after.name, [folder for folder in folders if folder is not None])
+    if path is None:
+        raise LinkError(
+            tr("There is no folder to write the result to"),
+            tr("name a file under More options, Save as"),
+        )
+    return path
+
+
+def remember_run(plan: RunPlan, opener: RasterOpener) -> None:
+    """Stores a run as the last unfinished one."""
+    run = {"output": str(plan.output), "signature": plan.signature(opener)}
+    store_setting(_UNFINISHED, json.dumps(run))
+
+
+def forget_run() -> None:
+    """Removes the last unfinished run from the settings."""
+    store_setting(_UNFINISHED, "{}")

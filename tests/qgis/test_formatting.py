@@ -1,0 +1,80 @@
+"""Numbers as text, and text of models, servers and files that never becomes markup."""
+
+from types import SimpleNamespace
+
+import pytest
+from qgis.gui import QgsMessageBar
+from qgis.PyQt.QtCore import Qt
+from qgis.PyQt.QtWidgets import QTextEdit
+
+from geochg_qgis.formatting import formatted_area
+from geochg_qgis.link.errors import LinkError
+
+HOSTILE = "<img src='http://x'>&<b>2</b> <a href='file:///x'>here</a>"
+
+
+@pytest.fixture
+def bar(qgis_app):
+    bar = QgsMessageBar()
+    yield bar
+    bar.deleteLater()
+
+
+@pytest.fixture
+def messages(bar):
+    from geochg_qgis.panel.message_controller import MessageController
+
+    return MessageController(SimpleNamespace(messageBar=lambda: bar), lambda: None)
+
+
+def shown(bar):
+    """The text of the bar's message as the user reads it."""
+    return bar.currentItem().findChild(QTextEdit).toPlainText()
+
+
+@pytest.mark.parametrize("say", ["show_warning", "show_success"])
+def test_markup_in_a_notice_stays_text(messages, bar, say):
+    getattr(messages, say)(HOSTILE)
+    assert HOSTILE in shown(bar)
+
+
+def test_markup_in_an_error_stays_text(messages, bar):
+    messages.show_error(LinkError(HOSTILE, f"do {HOSTILE}"))
+    assert f"{HOSTILE}. do {HOSTILE}" in shown(bar)
+
+
+def test_markup_in_tool_tips_stays_text(qgis_app):
+    from geochg_qgis.panel.options_widget import OptionsWidget
+
+    box = OptionsWidget()
+    box.set_models([{"name": "x", "summary": HOSTILE, "broken": None}])
+    box.set_devices([{"device": "cpu", "name": HOSTILE}])
+    for combo in (box.model, box.device):
+        tip = combo.itemData(combo.count() - 1, Qt.ItemDataRole.ToolTipRole)
+        assert "<img" not in tip
+        assert "&lt;img" in tip
+
+
+def test_markup_in_the_workers_own_words_stays_text(dock):
+    dock._show_worker({"executable": HOSTILE})
+    assert "<img" not in dock.worker.toolTip()
+    assert "&lt;img" in dock.worker.toolTip()
+
+
+def test_the_log_shows_text_as_it_is(monkeypatch):
+    from geochg_qgis import connection
+
+    told = []
+    log = SimpleNamespace(logMessage=lambda text, *_, **__: told.append(text))
+    monkeypatch.setattr(connection, "QgsMessageLog", log)
+    connection.log('<a href="http://evil">look</a>\x1b]0;owned\x07\n& more')
+    assert told == ['&lt;a href="http://evil"&gt;look&lt;/a&gt;\ufffd]0;owned\ufffd\n&amp; more']
+
+
+@pytest.mark.parametrize(
+    ("area_m2", "text"),
+    [(0, "0 m²"), (4e-7, "0.004 cm²"), (0.004, "40 cm²"), (0.25, "0.25 m²"), (3.14, "3.1 m²"),
+     (230, "230 m²"), (12_345, "1.23 ha")],
+)  # fmt: skip
+def test_areas_have_a_unit_that_shows_them(area_m2, text):
+    assert formatted_area(area_m2) == text

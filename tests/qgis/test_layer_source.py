@@ -1,0 +1,248 @@
+"""Layers as the worker opens them, and pictures of those it cannot open."""
+
+import gc
+from pathlib import Path
+from threading import Thread
+
+import pytest
+from qgis.core import QgsCoordinateReferenceSystem, QgsRasterLayer, QgsRectangle
+from qgis.PyQt.QtGui import QImage
+
+from geochg_qgis.layers import layer_source as layer_source_module
+from geochg_qgis.layers import raster_export
+from geochg_qgis.layers.layer_source import RasterAccess, gdal_name, layer_source
+from geochg_qgis.layers.raster_export import ExportFolder
+from geochg_qgis.link.errors import Cancelled, LinkError
+from geochg_qgis.link.protocol import error_of
+
+
+class FakeOpener:
+    """A worker that opens names with some endings."""
+
+    def __init__(self, *endings):
+        self.endings, self.asked = endings, []
+
+    def opens(self, name, is_cancelled=bool, *, allow_remote=False):
+        self.asked.append(name)
+        return name.endswith(self.endings)
+
+    def is_known_not_to_open(self, name):
+        return name in self.asked and not name.endswith(self.endings)
+
+
+class User:
+    """Someone a picture is kept for."""
+
+
+@pytest.fixture
+def folder(monkeypatch):
+    """The pictures of the test alone."""
+
+    folder = ExportFolder()
+    monkeypatch.setattr(layer_source_module, "EXPORTS", folder)
+    yield folder
+    folder.clear()
+
+
+@pytest.fixture
+def web(tmp_path, qgis_app):
+    """A layer of map tiles of the whole world, from files."""
+    tiles = tmp_path / "tiles" / "0" / "0"
+    tiles.mkdir(parents=True)
+    image = QImage(256, 256, QImage.Format.Format_RGB32)
+    image.fill(0x336699)
+    image.save(str(tiles / "0.png"))
+    url = (tmp_path / "tiles").as_uri()
+    layer = QgsRasterLayer(
+        f"type=xyz&url={url}/{{z}}/{{x}}/{{y}}.png&zmax=0&zmin=0", "streets", "wms"
+    )
+    assert layer.isValid()
+    return layer
+
+
+def whole(layer):
+    return layer_source(layer, layer.extent(), layer.crs())
+
+
+def access(*endings, user=None, **more):
+    return RasterAccess(FakeOpener(*endings), user or User(), **more)
+
+
+def test_a_file_goes_by_its_name_and_its_own_crs(pair):
+    assert whole(pair[0]).worker_parameter(access(".tif")) == pair[0].source()
+
+
+def test_an_overridden_crs_goes_along(pair):
+    pair[0].setCrs(QgsCoordinateReferenceSystem("EPSG:32641"))
+    told = whole(pair[0]).worker_parameter(access(".tif"))
+    assert told == {"path": pair[0].source(), "crs": "EPSG:32641"}
+
+
+def test_a_name_that_takes_no_other_crs_is_pictured(pair, tmp_path, folder):
+    path = tmp_path / "what?.tif"
+    path.write_bytes(Path(pair[0].source()).read_bytes())
+    layer = QgsRasterLayer(str(path), "what?")
+    assert whole(layer).worker_parameter(access(".tif")) == str(path)
+    layer.setCrs(QgsCoordinateReferenceSystem("EPSG:32641"))
+    taken = QgsRasterLayer(whole(layer).worker_parameter(access(".tif")), "picture")
+    assert taken.crs().authid() == "EPSG:32641"
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ("a.tif|option:NUM_THREADS=2", "a.tif"),
+        ("/x/GPKG.gpkg", "/x/GPKG.gpkg"),
+        ("GPKG:/x/a.gpkg:inner", "GPKG:/x/a.gpkg:inner"),
+        ('NETCDF:"a.nc":band', 'NETCDF:"a.nc":band'),
+        ("/vsizip//x/a.zip/b.tif", "/vsizip//x/a.zip/b.tif"),
+        ("/x/a|b.tif", "/x/a|b.tif"),
+    ],
+)
+def test_gdals_name_is_without_the_options_of_qgis(qgis_app, source, name):
+    assert gdal_name(QgsRasterLayer(source, "a", "gdal")) == name
+
+
+def test_what_the_worker_cannot_open_is_pictured_and_said(pair, folder):
+    told = []
+    opener = FakeOpener(".tif.other")
+    raster = whole(pair[0])
+    path = raster.worker_parameter(RasterAccess(opener, User(), warn=told.append))
+    assert opener.asked == [pair[0].source()]
+    taken = QgsRasterLayer(path, "picture")
+    # Its values, not its colours.
+    assert (taken.bandCount(), taken.width()) == (pair[0].bandCount(), pair[0].width())
+    assert taken.dataProvider().dataType(1) == pair[0].dataProvider().dataType(1)
+    assert "dubai_2015" in told[0]
+    assert raster.identity(opener) != whole(pair[1]).identity(opener)
+    assert folder.session in raster.identity(opener)
+    assert raster.identity(FakeOpener(".tif")) == [pair[0].source(), ""]
+
+
+def test_layers_without_a_file_are_pictured_for_the_area(web, pair, folder):
+    told = []
+    raster = layer_source(web, pair[0].extent(), pair[0].crs())
+    taken = QgsRasterLayer(raster.worker_parameter(access(".tif", warn=told.append)), "picture")
+    assert taken.isValid()
+    assert taken.bandCount() >= 3
+    assert "streets" in told[0]
+    wide = QgsRectangle(-170, -80, 170, 80)
+    picture = layer_source(web, wide, QgsCoordinateReferenceSystem("EPSG:4326")).export()
+    assert max(picture.width_px, picture.height_px) <= raster_export.MAX_SIDE_PX
+
+
+def test_a_picture_is_said_to_be_coarse(pair, folder, monkeypatch):
+    monkeypatch.setattr(raster_export, "MAX_SIDE_PX", 100)
+    picture = whole(pair[0]).export()
+    assert (picture.width_px, picture.height_px) == (82, 100)
+    assert "82 x 100" in picture.note
+
+
+def test_a_layer_that_does_not_reach_there_is_said(web, pair, folder):
+    raster = layer_source(
+        web, QgsRectangle(0, 89, 1, 90), QgsCoordinateReferenceSystem("EPSG:4326")
+    )
+    with pytest.raises(LinkError, match="streets") as caught:
+        raster.worker_parameter(access())
+    assert caught.value.hint
+
+
+@pytest.fixture
+def taken(monkeypatch):
+    """The pictures that were really taken."""
+    paths, take = [], raster_export._write_export
+
+    def noted(picture, path, is_cancelled):
+        take(picture, path, is_cancelled)
+        paths.append(path)
+
+    monkeypatch.setattr(raster_export, "_write_export", noted)
+    return paths
+
+
+def test_a_picture_is_taken_once_for_a_layer_an_area_and_a_resolution(pair, folder, taken):
+    user = User()
+    first = whole(pair[0]).worker_parameter(access(user=user))
+    again = whole(QgsRasterLayer(pair[0].source(), "another name"))
+    assert again.worker_parameter(access(user=user)) == first
+    threads = [
+        Thread(target=whole(pair[1]).worker_parameter, args=(access(user=user),)) for _ in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert len(taken) == 2
+    box = pair[0].extent()
+    part = layer_source(pair[0], box.buffered(-box.width() / 4), pair[0].crs())
+    assert part.worker_parameter(access(user=user)) != first
+    assert len(taken) == 3
+
+
+def test_pictures_in_use_stay_and_old_ones_go(pair, folder, monkeypatch):
+    monkeypatch.setattr(raster_export, "MAX_EXPORTS", 2)
+    box, user = pair[0].extent(), User()
+
+    def part(number, user):
+        area = box.buffered(-box.width() * 0.05 * number)
+        return Path(layer_source(pair[0], area, pair[0].crs()).worker_parameter(access(user=user)))
+
+    used = part(0, user)
+    others = [part(number, User()) for number in range(1, 5)]
+    gc.collect()
+    last = part(5, User())
+    assert used.exists()
+    assert last.exists()
+    assert not any(path.exists() for path in others)
+    assert len(folder) == 2
+
+
+def test_a_cancelled_picture_leaves_nothing(pair, folder):
+    with pytest.raises(Cancelled):
+        whole(pair[0]).worker_parameter(access(is_cancelled=lambda: True))
+    assert list(folder._folder.iterdir()) == []
+
+
+def test_pictures_go_with_the_session(pair, folder):
+    place = Path(whole(pair[0]).worker_parameter(access())).parent
+    assert place.is_dir()
+    folder.clear()
+    assert not place.exists()
+    other = ExportFolder()
+    other.path(whole(pair[0]).export(), User())
+    place = other._folder
+    # As when QGIS ends without a word to the plugin.
+    other._removal()
+    assert not place.exists()
+    assert other.session != folder.session
+
+
+def test_the_worker_is_asked_what_it_opens(pair, connection, tmp_path):
+    odd = tmp_path / "odd.sid"
+    odd.write_bytes(b"MrSID, which no wheel of rasterio knows")
+    assert connection.opens(pair[0].source())
+    assert not connection.opens(str(odd))
+    assert connection.is_known_not_to_open(str(odd))
+    assert not connection.is_known_not_to_open(pair[0].source())
+
+
+@pytest.mark.parametrize("allow_remote", [False, True])
+@pytest.mark.parametrize(
+    ("code", "is_tolerated"), [(-32601, True), (-32602, True), (-32603, False), (-32002, False)]
+)
+def test_a_worker_too_old_to_say_what_it_opens_is_taken_to_open_it(
+    monkeypatch, code, is_tolerated, allow_remote
+):
+    from geochg_qgis.connection import Connection
+
+    class OlderClient:
+        def ask(self, method, asked, is_cancelled):
+            raise error_of({"code": code, "message": "unknown"})
+
+    connection = Connection()
+    monkeypatch.setattr(connection, "client", lambda is_cancelled: OlderClient())
+    if is_tolerated:
+        assert connection.opens("a.tif", allow_remote=allow_remote)
+        return
+    with pytest.raises(LinkError):
+        connection.opens("a.tif", allow_remote=allow_remote)

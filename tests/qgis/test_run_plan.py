@@ -1,0 +1,76 @@
+"""Which runs are gone on with, and which areas they and talks take; no worker is started."""
+
+from pathlib import Path
+
+import pytest
+from qgis.core import QgsFeature, QgsGeometry, QgsProject, QgsVectorLayer
+
+from geochg_qgis.layers.result_layers import RESULT
+from geochg_qgis.link.errors import Cancelled, LinkError, Refused
+from geochg_qgis.panel.area_widget import SELECTION
+
+
+class NoTask:
+    """Parameters are made as if nobody cancelled."""
+
+    def isCanceled(self):
+        return False
+
+    def warn(self, text):
+        raise AssertionError(text)
+
+
+@pytest.fixture
+def polygons(pair):
+    """A layer with one selected polygon that covers the pair."""
+    layer = QgsVectorLayer(f"Polygon?crs={pair[0].crs().authid()}", "polygons", "memory")
+    feature = QgsFeature()
+    feature.setGeometry(QgsGeometry.fromRect(pair[0].extent()))
+    layer.dataProvider().addFeatures([feature])
+    layer.selectAll()
+    QgsProject.instance().addMapLayer(layer)
+    return layer
+
+
+@pytest.mark.parametrize(
+    ("error", "is_kept"),
+    [
+        (LinkError("the worker stopped"), True),
+        (Cancelled("cancelled"), True),
+        (Refused("the journal is of another run"), False),
+    ],
+)
+def test_a_resumed_run_is_forgotten_only_when_refused(qgis_app, monkeypatch, error, is_kept):
+    from types import SimpleNamespace
+
+    from geochg_qgis.connection import Connection
+    from geochg_qgis.panel import run_plan
+    from geochg_qgis.panel.run_controller import RunController
+
+    kept = {"unfinished": "a run"}
+    monkeypatch.setattr(run_plan, "store_setting", kept.__setitem__)
+    runs = RunController(Connection())
+    runs._plan = SimpleNamespace(options={"resume": True})
+    runs._fail(error)
+    assert (kept["unfinished"] == "a run") == is_kept
+
+
+def test_a_result_is_never_the_area(dock, polygons, qgis_iface):
+    qgis_iface.setActiveLayer(polygons)
+    dock.area.choose(SELECTION)
+    assert dock.area.area(*dock.pair.layers()).aoi
+    polygons.setCustomProperty(RESULT, True)
+    with pytest.raises(LinkError, match="result") as caught:
+        dock.area.area(*dock.pair.layers())
+    assert caught.value.hint
+
+
+def test_a_talk_needs_no_area(dock, polygons, qgis_iface):
+    polygons.removeSelection()
+    qgis_iface.setActiveLayer(polygons)
+    dock.area.choose(SELECTION)
+    with pytest.raises(LinkError):
+        dock._pair_parameters()
+    told = dock._ask_parameters()(NoTask())
+    assert told["options"]["aoi"] is None
+    assert Path(told["before"]).stem == "dubai_2015"

@@ -1,0 +1,135 @@
+"""The set-up page beside a run, and the options that are seen at once."""
+
+import shutil
+
+import pytest
+from processes import gone, wait_until_gone
+from qgis_worker import WORKER_PYTHON
+
+from geochg_qgis.link.errors import LinkError
+from geochg_qgis.settings import store_setting, stored_setting
+
+
+@pytest.fixture
+def other_python(tmp_path):
+    """Another way to the same interpreter, as if it were another one."""
+    folder = tmp_path / "other" / "bin"
+    folder.mkdir(parents=True)
+    (folder / "python").symlink_to(WORKER_PYTHON)
+    shutil.copy(WORKER_PYTHON.parent.parent / "pyvenv.cfg", folder.parent)
+    library = WORKER_PYTHON.parent.parent / "lib"
+    (folder.parent / "lib").symlink_to(library)
+    return folder / "python"
+
+
+def test_check_and_use_leaves_a_run_alone(dock, qtbot, other_python):
+    failed = []
+    dock.runs.failed.connect(failed.append)
+    dock.options.model.setEditText("builtin")
+    dock.options.tile_size.setValue(64)
+    with qtbot.waitSignal(dock.runs.progressed, timeout=90_000):
+        dock.run()
+    worker = dock._connection.current_client
+    setup = dock.open_setup()
+    setup.python.setFilePath(str(other_python))
+    setup.check()
+    qtbot.waitUntil(lambda: "works" in setup.status.text(), timeout=60_000)
+    assert "under way" in setup.status.text()
+    assert stored_setting("python") == str(other_python)
+    assert dock.runs.is_running
+    # What is asked from now on is asked of the other one.
+    client = dock._connection.client()
+    assert client.python == other_python
+    assert client.pid != worker.pid
+    assert not gone(worker.pid)
+    with qtbot.waitSignal(dock.runs.done, timeout=900_000):
+        pass
+    assert failed == []
+    wait_until_gone(worker.pid, 10)
+    assert client.is_alive
+
+
+def test_an_environment_in_use_is_not_installed_into(dock, qtbot):
+    store_setting("python", str(WORKER_PYTHON))
+    dock.options.model.setEditText("builtin")
+    dock.options.tile_size.setValue(64)
+    with qtbot.waitSignal(dock.runs.progressed, timeout=90_000):
+        dock.run()
+    setup = dock.open_setup()
+    setup.base.setFilePath("/usr/bin/python3")
+    setup.folder.setFilePath(str(WORKER_PYTHON.parent.parent))
+    setup.package.setText("no-such-thing")
+    setup.install()
+    qtbot.waitUntil(lambda: "under way" in setup.status.text(), timeout=10_000)
+    assert "wait until" in setup.status.text()
+    assert dock.runs.is_running
+    dock.cancel()
+    qtbot.waitUntil(lambda: not dock.runs.is_running, timeout=10_000)
+
+
+def test_the_python_of_qgis_is_refused(dock, qtbot, monkeypatch, tmp_path):
+    from geochg_qgis import connection
+    from geochg_qgis.link.interpreters import System
+
+    own = System.here(qgis=[tmp_path / "qgis"])
+    monkeypatch.setattr(connection, "this_system", lambda: own)
+    setup = dock.open_setup()
+    setup.python.setFilePath(str(tmp_path / "qgis" / "bin" / "python3"))
+    setup.check()
+    qtbot.waitUntil(lambda: "belongs to QGIS" in setup.status.text(), timeout=10_000)
+
+
+def test_model_device_and_least_area_are_seen_at_once_and_the_rest_is_folded(dock, qtbot):
+    dock.tabs.setCurrentIndex(0)
+    options = dock.options
+    for widget in (options.model, options.device, options.min_area):
+        assert widget.isVisible()
+    for widget in (options.min_confidence, options.bands, options.tile_size, options.output):
+        assert not widget.isVisible()
+
+
+@pytest.mark.parametrize("is_named", [True, False])
+def test_a_name_that_is_taken_is_never_written_over_and_that_is_said(
+    dock, qtbot, pair, tmp_path, is_named
+):
+    plan = dock._plan()
+    output = plan.output
+    store_setting("unfinished", "{}")
+    resumed = plan.with_resume(dock._connection)
+    assert (resumed.output, resumed.notice) == (output, "")
+    # An unfinished run of the same images and options, whose name someone took meanwhile.
+    import json
+
+    kept = {"output": str(output), "signature": plan.signature(dock._connection)}
+    store_setting("unfinished", json.dumps(kept))
+    journal = output.with_name(output.name + ".journal")
+    journal.write_text("")
+    assert plan.with_resume(dock._connection).options["resume"]
+    assert plan.with_resume(dock._connection).notice == ""
+    output.write_text("someone's")
+    if is_named:
+        dock.options.output.setFilePath(str(output))
+    again = dock._plan().with_resume(dock._connection)
+    assert again.output.name == "dubai_2018_changes_2.gpkg"
+    assert "resume" not in again.options
+    assert output.name in again.notice
+    assert again.output.name in again.notice
+    store_setting("unfinished", "{}")
+
+
+def test_an_unfinished_run_of_another_kind_is_said(dock, pair):
+    store_setting("unfinished", "{}")
+    output = dock._plan().output
+    output.with_name(output.name + ".journal").write_text("")
+    plan = dock._plan().with_resume(dock._connection)
+    assert plan.output.name == "dubai_2018_changes_2.gpkg"
+    assert "unfinished" in plan.notice
+
+
+def test_dots_in_a_name_stay(dock, tmp_path):
+    for named, kept in (("v1.2", "v1.2.gpkg"), ("v1.2.GPKG", "v1.2.GPKG"), ("a", "a.gpkg")):
+        dock.options.output.setFilePath(str(tmp_path / named))
+        assert dock._plan().output.name == kept
+    dock.options.output.setFilePath(str(tmp_path / "no" / "x.gpkg"))
+    with pytest.raises(LinkError, match="no folder"):
+        dock._plan()

@@ -1,0 +1,74 @@
+"""Errors of `link/` in the user's language."""
+
+from pathlib import Path
+
+import pytest
+
+from geochg_qgis.i18n import load_translation
+from geochg_qgis.link.errors import (
+    Cancelled,
+    LinkError,
+    Refused,
+    SetupError,
+    exit_error,
+    timeout_error,
+)
+from geochg_qgis.link.protocol import error_of
+from geochg_qgis.link_messages import translated_error
+
+
+@pytest.fixture
+def german():
+    load_translation("de")
+    yield
+    load_translation("en")
+
+
+def test_words_take_the_values():
+    error = translated_error(exit_error(Path("py"), 9, "the end of the log", has_answered=True))
+    assert error.message == "The worker stopped (exit code 9)"
+    assert "run again" in error.hint
+    assert error.detail == "the end of the log"
+
+
+def test_the_kind_of_an_error_stays():
+    for code, kind in ((-32002, Refused), (-32800, Cancelled), (-32001, LinkError)):
+        assert type(translated_error(error_of({"code": code, "message": "no"}))) is kind
+    assert type(translated_error(timeout_error(Path("py"), 1.0, ""))) is SetupError
+
+
+def test_an_error_of_words_stays_as_it_is():
+    error = LinkError("{words}", "{hint}")
+    assert translated_error(error) is error
+
+
+def test_the_workers_own_words_stay_english_in_a_german_frame(german):
+    told = {"code": -32002, "message": "x.tif does {not} exist", "data": {"hint": "check {it}"}}
+    error = translated_error(error_of(told))
+    assert error.message == "geochg meldet: x.tif does {not} exist"
+    assert error.hint == "was zu tun ist: check {it}"
+    assert translated_error(error_of({"code": 1, "message": "no"})).hint == ""
+
+
+def test_an_error_within_an_error_is_worded_too(german):
+    inner = LinkError.from_code("python-too-old", "said", python="/py")
+    outer = type(inner).from_code("environment-half-changed", failure=inner, folder="/env")
+    assert translated_error(outer).message == "/py ist kein Python 3.11 oder neuer"
+    assert "/env" in translated_error(outer).hint
+    broken = LinkError.from_code("environment-broken", failure=inner, folder="/env")
+    assert translated_error(broken).message == (
+        "Die Umgebung in /env funktioniert nicht: /py ist kein Python 3.11 oder neuer"
+    )
+
+
+def test_a_task_ends_with_words(german, connection, qtbot, tmp_path):
+    from geochg_qgis.settings import store_setting
+    from geochg_qgis.tasks import request_task, start_unlisted
+
+    store_setting("python", str(tmp_path / "nowhere"))
+    task = request_task("look", connection, "models", lambda _: {})
+    with qtbot.waitSignal(task.failed, timeout=10_000) as failed:
+        start_unlisted(task)
+    (error,) = failed.args
+    assert isinstance(error, SetupError)
+    assert error.message == f"{tmp_path / 'nowhere'} gibt es nicht"
