@@ -21,8 +21,8 @@ MAX_BATCH = 64
 """Images encoded at once, at most; fewer where memory does not take them."""
 
 MIN_SCALE, MAX_SCALE = 2.0, 1e4
-"""Bounds of the factor from likenesses (-1 to 1) to logits: trained models have 14 to about 120. With
-less, all images show all classes alike."""
+"""Bounds of the factor from likenesses (-1 to 1) to logits: trained models have 14 to about 120.
+With less, all images show all classes alike."""
 
 
 class Encoder:
