@@ -102,6 +102,7 @@ class OptionSpec:
         """The option as plain JSON values, for programs that build a field of it."""
         return {
             "name": self.name,
+            "label": self.label,
             "type": self.type,
             "default": self.default,
             "unit": self.facts.unit,
@@ -110,6 +111,7 @@ class OptionSpec:
             "choices": list(self.choices),
             "usual": self.facts.usual,
             "help": self.facts.help,
+            "commands": None if self.facts.commands is None else list(self.facts.commands),
         }
 
 
