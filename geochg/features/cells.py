@@ -26,20 +26,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import numpy as np
 
 from geochg.features.outlines import box_grounds, box_objects, pieces, zones
+from geochg.features.tile_results import HEAT_NODATA, HEAT_SCALE, Ballot, Cell, TileResult, Vote
 from geochg.geometry.grid_cells import grid_box
 from geochg.geometry.hysteresis import ChangedPixels, changed_pixels
 from geochg.options import Geometry, Sensitivity
 from geochg.records import (
     CELL_AREA_SHARE,
     GRID_CELLS,
-    HEAT_NODATA,
-    HEAT_SCALE,
     Answer,
-    Ballot,
     Box,
     Boxes,
     Caption,
-    Cell,
     Change,
     Counts,
     Dialogue,
@@ -51,9 +48,7 @@ from geochg.records import (
     Task,
     Tile,
     TileFailure,
-    TileResult,
     Unparsed,
-    Vote,
 )
 
 if TYPE_CHECKING:

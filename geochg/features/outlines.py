@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from geochg.features.tile_results import Cell, Ground
 from geochg.geometry.grid_cells import thirds
 from geochg.geometry.objects import object_centres
 from geochg.geometry.polygonize import labelled, outlined
-from geochg.records import GRID_CELLS, LAND_COVER, Cell, Ground, Outlines, PixelWindow
+from geochg.records import GRID_CELLS, LAND_COVER, Outlines, PixelWindow
 from geochg.tasks.lexicon import ASKED
 
 if TYPE_CHECKING:
