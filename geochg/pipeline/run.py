@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from geochg.errors import CancelledRunError, RunError, TilesFailedError
 from geochg.events import Listener, Notice, Progress
-from geochg.features.cells import CellSettings, lacking, tile_result
+from geochg.features.cells import CellSettings, missing_answer, tile_result
 from geochg.features.tile_results import TileResult
 from geochg.geometry.hysteresis import least_size_px
 from geochg.models.base import ChangeModel, backend_errors
@@ -186,7 +186,7 @@ class Run:
         for tile, given in zip(asked, answers, strict=True):
             if isinstance(given, TileFailure):
                 failures.append(given)
-            elif failure := lacking(tile, given):
+            elif failure := missing_answer(tile, given):
                 failures.append(failure)
             else:
                 results.append(tile_result(tile, given, self._cell_settings()))
