@@ -103,7 +103,7 @@ _DEFAULTS = BuildOptions()
 @click.option(
     "--captioner",
     metavar="MODEL",
-    help="A model that writes free questions and answers, told what was counted; those that "
+    help="A model that writes free questions and answers, given what was counted; those that "
     "contradict it are dropped. As --model of analyze.",
 )
 @setting(

@@ -114,7 +114,7 @@ _NOT_FOR_MAPS = ("changed_share", "fit_threshold", *_FITTING, *_ROWS_ONLY, "pred
     "predictions_file",
     type=PATH,
     metavar="FILE.jsonl",
-    help="Keep what the model said, a line of JSON for each answer.",
+    help="Keep the model's answers, a line of JSON for each.",
 )
 @click.option(
     "--resume",
@@ -125,7 +125,7 @@ _NOT_FOR_MAPS = ("changed_share", "fit_threshold", *_FITTING, *_ROWS_ONLY, "pred
     "--from-predictions",
     type=PATH,
     metavar="FILE.jsonl",
-    help="Score what was kept; no model is asked and no SOURCE is read.",
+    help="Score kept answers; no model is asked and no SOURCE is read.",
 )
 @click.option(
     "--classes",

@@ -46,7 +46,7 @@ def read_examples(
         must_exist: Refuse rows whose pictures are not there.
 
     Raises:
-        InputError: If there is no such file, it is malformed (file and line), or a row lacks
+        InputError: If the file does not exist, it is malformed (file and line), or a row lacks
             something (file, row, id and what).
     """
     return list(iter_examples(source, images, must_exist=must_exist))

@@ -30,7 +30,7 @@ _ORIENTATION = 0x0112
 """EXIF tag of the orientation of a picture."""
 
 _LYING = (5, 6, 7, 8)
-"""Its values that turn a picture by a quarter."""
+"""Orientations that turn a picture by a quarter."""
 
 _EIGHT_BIT = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")
 

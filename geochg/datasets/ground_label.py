@@ -78,23 +78,23 @@ def read_label(path: Path) -> GroundLabel:
 
 
 def covered_by(features: gpd.GeoDataFrame, label: GroundLabel) -> NDArray[np.bool_]:
-    """Where features cover the centres of a label's pixels, `(height, width)` bool.
+    """The pixels of a label whose centres features cover, `(height, width)` bool.
 
     Args:
         features: In any CRS.
-        label: Gives the grid.
+        label: Label with the grid.
     """
     return numbers_on(features, label) > 0
 
 
 def numbers_on(features: gpd.GeoDataFrame, label: GroundLabel) -> NDArray[np.int32]:
-    """Which feature covers the centre of each of a label's pixels, `(height, width)` int32.
+    """The number of the feature over the centre of each pixel of a label, `(height, width)` int32.
 
     The features count from 1; 0 is none. Where several cover a pixel it is the last of them.
 
     Args:
         features: In any CRS.
-        label: Gives the grid.
+        label: Label with the grid.
     """
     numbered = [
         (shape, number)
@@ -120,7 +120,7 @@ def heat_on(path: Path, label: GroundLabel) -> NDArray[np.float32]:
     heat = np.zeros(label.shape, np.float32)
     with _failures_named(path), rasterio.open(path) as source:
         # rasterio 1.4 takes a `dst_nodata` of 0 for none given, and would fill with that of the
-        # source, which is above any probability. So what is there, zeros, is left.
+        # source, which is above any probability. So the zeros of the array are kept.
         reproject(
             rasterio.band(source, 1),
             heat,

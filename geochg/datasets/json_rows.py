@@ -225,7 +225,7 @@ def _task(row: Row, origin: Origin) -> Task | None:
     if name is None:
         return None
     if name not in list(Task):
-        raise origin.fault("there is no such task", f"tasks: {', '.join(Task)}")
+        raise origin.fault(f"there is no task {str(name)[:40]!r}", f"tasks: {', '.join(Task)}")
     return Task(name)
 
 
@@ -236,7 +236,7 @@ def _location(row: Row) -> str:
 
 
 def _scene_window(row: Row, origin: Origin) -> SceneWindow | None:
-    """Of rows that `geochg dataset build` wrote."""
+    """The scene and window of a row that `geochg dataset build` wrote."""
     scene, window = row.get("scene"), row.get("window")
     if scene is None or window is None:
         return None

@@ -27,7 +27,7 @@ COLUMNS = ("image", "location_id", "timestamp")
 
 @dataclass(frozen=True)
 class LocationOptions(Options):
-    """How images are paired.
+    """Options of pairing images.
 
     Attributes:
         least_months: Least time between the dates of a pair, in months.
@@ -35,7 +35,7 @@ class LocationOptions(Options):
         least_px: Images with a shorter side are left out; 0 for no limit.
         most_px: Images with a longer side are left out; 0 for no limit.
         size_px: Side of the square that both frames of a video are scaled to.
-        question: What a captioner is asked about each pair.
+        question: Question to the captioner about each pair.
     """
 
     BOUNDS: ClassVar[Mapping[str, tuple[float, float]]] = {
@@ -59,9 +59,9 @@ class LocationOptions(Options):
             if value < 0:
                 raise OptionError(f"{name.replace('_', ' ')} {value}", "it must not be negative")
         if self.size_px < 16 or self.size_px % 2:
-            raise OptionError(f"frames of {self.size_px} px", "an even number from 16 on")
+            raise OptionError(f"frames of {self.size_px} px", "give an even number from 16 on")
         if not self.question.strip():
-            raise OptionError("the question is empty", "write what rows shall ask")
+            raise OptionError("the question is empty", "write the question of the rows")
         super().__post_init__()
 
 

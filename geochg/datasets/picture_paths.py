@@ -47,7 +47,7 @@ class PicturePaths:
             origin: Origin of the row, for errors.
 
         Raises:
-            InputError: If there is no such file and there must be one.
+            InputError: If the file does not exist and it must.
         """
         key = tuple(names)
         if key not in self._found:

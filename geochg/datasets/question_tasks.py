@@ -1,4 +1,4 @@
-"""Which of the six tasks a question is, and what its answer says about change."""
+"""The task of a question, and whether its answer states a change."""
 
 from __future__ import annotations
 

@@ -21,12 +21,12 @@ from geochg.evaluation.values import (
 from geochg.records import Task
 
 CONTENT = "answers"
-"""What the first line of such a file says it holds."""
+"""Content that the first line of a file of answers names."""
 
 
 @dataclass(frozen=True, slots=True)
 class AnswerRow:
-    """One question beside its truth and its answer.
+    """The answer to one question, and its truth.
 
     Attributes:
         item: Number of the question in the test set.

@@ -59,7 +59,7 @@ def collect_answers(
 
     Args:
         asked: Questions with their truths.
-        options: Which model is asked, and how.
+        options: Model and options of the run.
         target: File of predictions; partial answers lie beside it until all are there.
         resume: Whether to go on with partial answers.
         listener: Receives the progress, on the calling thread.

@@ -33,7 +33,7 @@ def collect_presence(
 
     Args:
         pairs: Files of the pairs.
-        options: Which model is asked, and how.
+        options: Model and options of the run.
         listener: Receives the progress, on the calling thread.
 
     Raises:
@@ -67,7 +67,7 @@ def load_surveyless(
     """Loads a model that can be asked about single pictures, which it need not survey.
 
     Args:
-        options: Which model is loaded, and for which device.
+        options: Model and device.
         model_options: The backend's own options.
         check: Refuses models by name and capabilities: those of the backend before a model is
             loaded, and once more those of the model.

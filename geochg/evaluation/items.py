@@ -19,7 +19,7 @@ from geochg.tasks import SPECS, TURN_BREAK
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One question about a pair, and what is true.
+    """One question about a pair, and its truth.
 
     Attributes:
         question: The question that the model is asked.

@@ -29,7 +29,7 @@ from geochg.evaluation.map_scores import (
 from geochg.evaluation.reliability import Reliability, reliability
 from geochg.evaluation.tables import ScoreTable, lines_to_dict
 from geochg.events import Event, Listener, Notice, Progress, ignore
-from geochg.models.loading import check_classes, check_sensitivity, load_chosen
+from geochg.models.loading import check_classes, check_sensitivity, load_configured_model
 from geochg.options import AnalyzeOptions
 
 ALL, CHANGED, UNCHANGED = "all pairs", "changed pairs", "unchanged pairs"
@@ -107,7 +107,7 @@ class KindScores:
 
     @property
     def reliability(self) -> list[Reliability]:
-        """How often features of a confidence are right."""
+        """The share of right features in each bin of confidence."""
         return reliability([pair.scored_features for pair in self.pairs])
 
     def to_dict(self) -> dict[str, Any]:
@@ -178,7 +178,7 @@ class _KindScorer:
         classes = self.options.classes or kind.classes
         options = replace(self.options, classes=classes)
         try:
-            model = load_chosen(options)
+            model = load_configured_model(options)
             check_classes(options, model)
             check_sensitivity(options, model)
         except GeochgError as error:
@@ -226,7 +226,7 @@ def _tables(pairs: Sequence[ScoredPair]) -> list[ScoreTable]:
 
 
 def _table(group: str, pairs: Sequence[ScoredPair]) -> ScoreTable:
-    """Where nothing changed, only the false area means anything."""
+    """A table; where nothing changed, it holds only the false area."""
     columns = METRICS if any(map(has_changed, pairs)) else METRICS[-1:]
     return ScoreTable(group, len(pairs), columns, score_lines(pairs))
 

@@ -40,7 +40,7 @@ MEDIAN_PX = 5
 _LEAST = 1e-6
 
 _SAMPLED = 97
-"""Of so many known pixels one is among those that thresholds are taken from."""
+"""One of so many known pixels is in the sample from which thresholds are taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ class MapMeasures:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ThresholdedDifference:
-    """What smoothed differencing of one pair covers above one threshold.
+    """The cells and pixels of a pair that smoothed differencing covers above one threshold.
 
     Attributes:
         covered: `(cells,)`, as in `MapMeasures`.
@@ -107,8 +107,8 @@ def map_measures(
 
     Args:
         pair: The pair.
-        model: Model that `load_chosen` gives for these options.
-        options: How the pair is analysed.
+        model: Model that `load_configured_model` gives for these options.
+        options: Options of the analysis.
         listener: Receives the events of `analyze`.
 
     Raises:

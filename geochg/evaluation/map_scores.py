@@ -40,8 +40,8 @@ class ScoredPair:
     """A pair of a kind of which the best thresholds of differencing are known.
 
     Attributes:
-        measures: Its map.
-        best_cells: `(cells,)`, those that differencing covers at the threshold of the best cell F1.
+        measures: Measures of its map.
+        best_cells: `(cells,)`, cells that differencing covers at the threshold of the best cell F1.
         best_pixels: Pixels that it covers at the threshold of the best pixel F1.
     """
 

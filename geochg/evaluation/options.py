@@ -13,7 +13,7 @@ from geochg.records import Task
 
 
 class FitMetric(StrEnum):
-    """What a fitted threshold maximises."""
+    """Metric that a fitted threshold maximises."""
 
     BALANCED_ACCURACY = "balanced_accuracy"
     F1 = "f1"
@@ -21,7 +21,7 @@ class FitMetric(StrEnum):
 
 @dataclass(frozen=True)
 class AskOptions(Options):
-    """Which model is asked, and how.
+    """Options of the model that is asked.
 
     Attributes:
         model: `name` or `name:source`, see `geochg models`.
@@ -71,7 +71,7 @@ class EvaluateOptions(AskOptions):
         fit_threshold: Whether to fit the presence threshold.
         fit_share: Share (0-1) of the pairs on which it is fitted; the scores are those of the
             others.
-        fit_metric: What the threshold maximises.
+        fit_metric: Metric that the threshold maximises.
         seed: Seed of the choice of those pairs.
     """
 

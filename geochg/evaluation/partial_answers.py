@@ -120,9 +120,9 @@ def _copy(source: Path, path: Path) -> None:
 
 
 def _has_content(path: Path) -> bool:
-    """Whether a line lies there; half of one, at which a run was killed, is cut off.
+    """Whether a file holds a line; half a line, at which a run was killed, is cut off.
 
-    What does not begin like such a file is left as it is, to be refused by who reads it.
+    A file that does not begin like one of answers is left as it is; its reader refuses it.
     """
     try:
         content = path.read_bytes()
@@ -150,7 +150,7 @@ def _resumable_rows(path: Path, head: AnswerSetHead, *, resume: bool) -> list[An
 
 
 def _head_values(head: AnswerSetHead) -> dict[str, Any]:
-    """What must be the same to go on, by name, as JSON keeps it."""
+    """The values that a run must share with another to go on with it, by name, as JSON."""
     values: dict[str, Any] = json.loads(head.line())
     return {
         "model": [values["model"], values["identity"]],

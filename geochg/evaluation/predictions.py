@@ -28,7 +28,7 @@ HINT = "make it again with geochg evaluate --predictions"
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """One answer beside the truth.
+    """The answer about one item, and its truth.
 
     Attributes:
         item: Name of the pair, or of a tile of a pair that has a mask.
@@ -96,6 +96,8 @@ class Predictions:
             "options": dict,
         }
         check_head(head, types, path)
+        if not rows:
+            raise InputError(f"{path} holds no answers", HINT)
         return cls(
             **{name: head[name] for name in types},
             rows=tuple(_row(path, number, row) for number, row in enumerate(rows, start=2)),
@@ -122,8 +124,13 @@ def check_head(head: Mapping[str, Any], types: Mapping[str, type], path: Path) -
         path: The file.
 
     Raises:
-        InputError: If a value is missing, or the identity names no model.
+        InputError: If a value is missing or holds NaN or Infinity, or the identity names no model.
     """
+    try:
+        # Python reads such numbers, and no report can hold them.
+        json.dumps(head, allow_nan=False)
+    except ValueError as error:
+        raise InputError(f"{path}, line 1 holds a number that is none", HINT) from error
     for name, type_ in types.items():
         if not isinstance(head.get(name), type_):
             raise InputError(f"{path}, line 1: there is no {name!r}", HINT)
@@ -134,7 +141,7 @@ def check_head(head: Mapping[str, Any], types: Mapping[str, type], path: Path) -
 
 
 def merged_by_item(rows: Iterable[Prediction]) -> list[Prediction]:
-    """One prediction an item: a pair with one label has changed where any tile of it has."""
+    """One prediction for each item: a pair with one label has changed where any tile of it has."""
     by_item: dict[str, list[Prediction]] = {}
     for row in rows:
         by_item.setdefault(row.item, []).append(row)
@@ -158,8 +165,8 @@ def json_lines(path: Path) -> list[dict[str, Any]]:
     """The lines of a file of predictions, of whatever content; the head is the first.
 
     Raises:
-        InputError: If it cannot be read, is no such file, is of a newer geochg, or a line is no
-            JSON object.
+        InputError: If it cannot be read, is no file of predictions, is of a newer geochg, or a line
+            is no JSON object.
     """
     lines = read_text(path, "the predictions").split("\n")
     if lines[-1] == "":
@@ -192,7 +199,7 @@ def _row(path: Path, number: int, values: Mapping[str, Any]) -> Prediction:
     try:
         row = Prediction(**values)
     except TypeError as error:
-        raise InputError(f"{path}, line {number} has other members", HINT) from error
+        raise InputError(f"{path}, line {number} has other keys than a prediction", HINT) from error
     sound = (
         isinstance(row.item, str)
         and isinstance(row.group, str)

@@ -105,7 +105,7 @@ _UNPARSED = {
     "over the others",
     Task.LOCATE: "an unparsed answer names no cell and is no exact match",
 }
-"""How answers that made no sense are scored."""
+"""Notes on how answers that made no sense are scored."""
 
 _COMMONEST_NOTE = "the commonest text is taken from this very set, which flatters it"
 _TEXT_NOTE = "an unparsed answer is scored by its words, as the papers do"
@@ -137,7 +137,7 @@ def _presence(rows: Sequence[AnswerRow]) -> tuple[list[ScoreTable], list[str]]:
 
 
 def _auroc(rows: Sequence[AnswerRow]) -> float | None:
-    """Over the answers that made sense; None where one of them has no probability."""
+    """AUROC over the answers that made sense; None where one of them has no probability."""
     parsed = [row for row in rows if isinstance(row.answer, Presence)]
     likely = [p for row in parsed if (p := getattr(row.answer, "probability", None)) is not None]
     if not parsed or len(likely) < len(parsed):
@@ -281,7 +281,7 @@ def _constant_texts(
 
 
 def _text_fit(text: str, references: ReferenceCorpus) -> tuple[float, float]:
-    """How well one text fits all: CIDEr-D, and ROUGE-L where that cannot tell."""
+    """The fit of one text to all items: CIDEr-D, and ROUGE-L where that is equal."""
     text_words = words(text)
     return (
         sum(references.cider.scores([text_words] * len(references.texts))),

@@ -1,4 +1,4 @@
-"""How answers of yes or no compare with the truth."""
+"""Scores of yes-or-no answers."""
 
 from __future__ import annotations
 
@@ -75,8 +75,8 @@ class Scores:
 
 MODEL = "the model"
 ALL_CHANGED, NO_CHANGE, DIFFERENCING = "all changed", "no change", "differencing"
-"""What a model is compared with: answering always yes, always no, and the mean absolute difference
-of the pictures against its best threshold."""
+"""The baselines: answering always yes, always no, and by the mean absolute difference of the
+pictures against its best threshold."""
 
 SHOWN = (
     "accuracy",
@@ -155,7 +155,7 @@ def best_threshold(
     Args:
         truth: `(items,)`, both kinds among them.
         likely: `(items,)`.
-        metric: What is made as high as it can be.
+        metric: Metric that is maximised.
 
     Raises:
         RunError: If all values are the same.

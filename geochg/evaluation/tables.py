@@ -17,7 +17,7 @@ Values = Mapping[str, float | None]
 
 
 class Column(NamedTuple):
-    """How a score is shown: title, what it is multiplied by, digits behind the point."""
+    """Display of a score: title, factor, digits behind the point."""
 
     title: str
     scale: float = 100.0
@@ -53,7 +53,7 @@ as they are."""
 
 
 class Interval(NamedTuple):
-    """Where a score lies with a given confidence, as fractions."""
+    """A confidence interval of a score, as fractions."""
 
     low: float
     high: float
@@ -256,7 +256,7 @@ def in_markdown(sections: Sequence[Section]) -> list[str]:
 
 
 def one_line(text: str, longest: int = 48) -> str:
-    """A text of a model's or a file's as part of a line: nothing but what can be printed."""
+    """A text of a model or a file as part of a line, of printable characters only."""
     return cleaned(text, longest)
 
 
@@ -301,7 +301,7 @@ def _bars(cells: Sequence[str]) -> str:
 
 
 def _plain(text: str) -> str:
-    """Text that Markdown shows as it is."""
+    """Text whose marks are escaped, so that Markdown shows it as it is."""
     for mark in "\\|`*_<>[]":
         text = text.replace(mark, f"\\{mark}")
     return text

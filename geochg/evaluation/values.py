@@ -91,19 +91,19 @@ def truth_from_values(values: object, task: Task) -> Truth:
     texts = values.get("references") if isinstance(values, dict) else None
     if TRUTHS[task] is References:
         if not isinstance(texts, list) or not texts or not all(isinstance(t, str) for t in texts):
-            raise ValueError("no references")
+            raise ValueError("there are no references")
         return References(tuple(texts))
     return _typed_answer(values, task)
 
 
 def answer_from_values(values: object, task: Task) -> GivenAnswer:
-    """The answer that `given_values` told.
+    """The answer of which `answer_values` gave the values.
 
     Raises:
         ValueError: If they are of no answer to the task.
     """
     if not isinstance(values, dict):
-        raise ValueError("no answer")
+        raise ValueError("there is no answer")
     if "failed" in values:
         return FailedAnswer(_text(values["failed"]))
     if "unparsed" in values:
@@ -123,7 +123,7 @@ def _plain_values(value: Presence | Counts | Locations) -> dict[str, Any]:
 
 def _typed_answer(values: object, task: Task) -> Presence | Counts | Locations:
     if not isinstance(values, dict):
-        raise ValueError("no answer")
+        raise ValueError("there is no answer")
     if task is Task.PRESENCE:
         return _presence(values)
     by_class = values.get("counts" if task is Task.COUNT else "cells")
@@ -138,20 +138,20 @@ def _typed_answer(values: object, task: Task) -> Presence | Counts | Locations:
     if not all(
         isinstance(names, list) and _CELLS.keys() >= set(names) for names in by_class.values()
     ):
-        raise ValueError("a cell has another name")
+        raise ValueError("a name is of no cell")
     return Locations({n: {_CELLS[c]: 1.0 for c in names} for n, names in by_class.items()})
 
 
 def _presence(values: Mapping[str, Any]) -> Presence:
     changed, likely = values.get("changed"), values.get("probability")
     if not isinstance(changed, bool):
-        raise ValueError("neither changed nor unchanged")
+        raise ValueError("changed is neither true nor false")
     if likely is not None and not (type(likely) in (int, float) and 0 <= likely <= 1):
-        raise ValueError("a probability is none")
+        raise ValueError("the probability is no number from 0 to 1")
     return Presence(changed, likely)
 
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
-        raise ValueError("a text is none")
+        raise ValueError("a text is missing")
     return value

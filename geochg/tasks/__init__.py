@@ -18,11 +18,11 @@ SPECS: Mapping[Task, TaskSpec[Any]] = {
     module.SPEC.task: module.SPEC
     for module in (caption, presence, count, locate, dialogue, question)
 }
-"""How each task is asked, written and read."""
+"""Specification of each task: prompts, text form and parser."""
 
 
 def ask(task: Task, text: str | None = None) -> Question:
-    """The question of a task, in the words of the data or in one's own.
+    """The question of a task, in the words of the data or in given ones.
 
     Raises:
         ValueError: If the task has no words of its own and none are given.

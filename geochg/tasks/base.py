@@ -31,7 +31,7 @@ class NonsenseError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class TaskSpec(Generic[A]):
-    """One task: what is asked, how an answer is written, and how it is read back.
+    """One task: its prompts, the text form of its answers, and their parser.
 
     `parse(render(answer)) == answer` holds for every answer that words can tell; a probability
     other than the one a plain statement gives (1 for a cell, none for a presence) cannot be told.

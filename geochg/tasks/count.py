@@ -106,7 +106,7 @@ def _counts(mentions: Iterable[Mention], denied: bool) -> Counts:
 
 
 def _total(mentions: Iterable[Mention]) -> tuple[int, Change | None]:
-    """Sum and direction of what is said of one class, each statement taken once."""
+    """Sum and direction of the mentions of one class, each statement taken once."""
     numbers: dict[tuple[str, Change | None], int] = {}
     for mention in mentions:
         key = (mention.noun, _direction(mention))

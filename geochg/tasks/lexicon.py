@@ -1,4 +1,4 @@
-"""The words in which models speak of things and of how they changed."""
+"""The words with which models name classes, numbers and directions."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ COUNTABLE = {
     "bare": ("bare area", "bare areas"),
     "other": ("other object", "other objects"),
 }
-"""How one and how several of a class are written, in the order in which classes are written."""
+"""Singular and plural of each class, in the order in which classes are written."""
 
 ASKED = ("road", "building")
 """The classes that the prompts ask for; a plain "no change" speaks of these."""

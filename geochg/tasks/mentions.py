@@ -89,7 +89,7 @@ class Mention:
 
 
 def mentions_in(sentence: str) -> list[Mention]:
-    """What one sentence of a `plain` text counts.
+    """The classes that one sentence of a `plain_text` mentions.
 
     Raises:
         NonsenseError: If a part of it that matters is not understood.
@@ -231,7 +231,7 @@ class _Clause:
             self.coming = None
 
     def _noun_after(self, index: int) -> int | None:
-        """Where the noun is that the words from `place` on describe; None if they do not."""
+        """Index of the noun that the words from `index` on describe; None if there is none."""
         if self._token(index) in _CHANGE_NOUNS and self._token(index + 1) in _LINKS:
             index += 1
             while self._token(index) in _LINKS:

@@ -1,4 +1,4 @@
-"""Questions in one's own words, and the clue that goes with them."""
+"""Prompts that users give, and the clue that goes with them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CLUE = "clue"
 """Name of the prompt that holds a clue; `{clue}` in it is the clue itself."""
 
 USUAL_CLUE = "Clue: {clue}"
-"""How a clue is put behind a question; the words are those of UniRS (Li et al.)."""
+"""Wording of a clue behind a question; the words are those of UniRS (Li et al.)."""
 
 NAMES = (*map(str, (Task.PRESENCE, Task.LOCATE, Task.COUNT, Task.CAPTION)), CLUE)
 """Names of the prompts that can be given."""
@@ -28,7 +28,7 @@ def read_prompts(path: Path) -> dict[str, str]:
 
     Raises:
         InputError: If the file cannot be read or is not TOML.
-        OptionError: As `check_wording`.
+        OptionError: If it holds prompts that `check_prompts` refuses.
     """
     values = read_toml(path, "prompts", 'write lines such as `caption = "..."`')
     check_prompts(values)

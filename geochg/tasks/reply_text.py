@@ -1,4 +1,4 @@
-"""What a language model puts around its answer, taken off before the answer is read."""
+"""The plain answer in a model's text, without what models put around it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _FENCED = re.compile(r"^(?P<fence>```|~~~)[\w-]*[ \t]*\n(?P<inner>.*?)\s*(?P=fen
 _BOXED = re.compile(
     r"^\$*\s*\\boxed\{\s*(?:\\text\{(?P<text>[^{}]*)\}|(?P<inner>[^{}]*))\s*\}\s*\$*\.?$"
 )
-"""As models write that were trained on exercises."""
+"""Form of answers of models that were trained on exercises."""
 _MEMBERS = frozenset("answer response result output caption description text changed count".split())
 """Members of a JSON object under which models put their answer."""
 _ASIDES = frozenset("confidence score probability reason reasoning thought thoughts".split())
@@ -53,8 +53,8 @@ def spoken_answer(text: str, prompts: Iterable[str] = ()) -> str:
     """The answer without thoughts, end tokens, role labels, `Answer:`, fences, an echo or quotes.
 
     Args:
-        text: What the model gave, decoded with or without its special tokens.
-        prompts: What it was asked, to recognise an echo.
+        text: Text of the model, decoded with or without its special tokens.
+        prompts: Prompts of the model, to recognise an echo.
     """
     echoes = [_echo(prompt) for prompt in prompts if prompt]
     text, previous = without_thoughts(text), None
@@ -102,17 +102,17 @@ def _members(text: str) -> dict[str, object]:
 
 
 def changed_members(text: str) -> set[bool]:
-    """What a text that is a JSON object says by its member `changed`; empty where it says nothing.
+    """The value of the member `changed` of a text that is a JSON object; empty without one.
 
     Args:
-        text: An answer, see `spoken`.
+        text: An answer, see `spoken_answer`.
     """
     value = {name.lower(): value for name, value in _members(text).items()}.get("changed")
     return {value} if isinstance(value, bool) else set()
 
 
 def _member_text(value: object) -> str:
-    """A JSON value in the words in which it would have been said; empty where it has none."""
+    """A JSON value in words; empty where it has none."""
     if isinstance(value, bool):
         return "Yes" if value else "No"
     if isinstance(value, list) and all(isinstance(entry, str) for entry in value):
@@ -136,7 +136,7 @@ def plain_text(text: str) -> str:
 
 
 def sentences(text: str) -> list[str]:
-    """The statements in a `plain` text; questions are left out, since they state nothing."""
+    """The statements in a `plain_text`; questions are left out, since they state nothing."""
     parts = (part.strip() for part in _SENTENCE_END.split(text))
     stated = (part.rstrip(" .!;").strip() for part in parts if not part.endswith("?"))
     return [sentence for sentence in stated if re.search(r"\w", sentence)]
@@ -148,7 +148,7 @@ _NO_IMAGES = (
     r"|(?:do not|did not) (?:see|have|receive) (?:any|the|access to) (?:images?|pictures?|photos?)"
     r"|(?:images?|pictures?|photos?) (?:is|are|was|were) not (?:provided|attached|visible|included)"
 )
-"""How models say that they were shown nothing."""
+"""Statements of models that they were shown nothing."""
 
 _DOUBT = re.compile(
     r"\b(?:cannot|unable|unsure|uncertain|unclear|unknown|maybe|perhaps|sorry|impossible"
@@ -163,12 +163,12 @@ _REFUSAL = re.compile(
 
 
 def refusal(text: str) -> str:
-    """The words in a `plain` text by which the model declines to describe; else empty."""
+    """The words in a `plain_text` by which the model declines to describe; else empty."""
     match = _REFUSAL.search(text)
     return match[0] if match else ""
 
 
 def doubt(text: str) -> str:
-    """The word in a `plain` text that shows the model refused or did not know; else empty."""
+    """The word in a `plain_text` that shows the model refused or did not know; else empty."""
     match = _DOUBT.search(text)
     return match[0] if match else ""

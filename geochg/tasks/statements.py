@@ -23,7 +23,7 @@ NO_CHANGE_SENTENCES = (
 
 
 class Verdict(Enum):
-    """What a statement says about the pair."""
+    """The meaning of a statement about the pair."""
 
     CHANGED = auto()
     UNCHANGED = auto()
@@ -64,7 +64,7 @@ _NEGATED = frozenset().union(_CLARITY, _TELLING, CHANGED, NOUNS, {"two"})
 
 
 def verdict(sentence: str) -> Verdict:
-    """What one sentence of a `plain` text says.
+    """The meaning of one sentence of a `plain_text`.
 
     "There are no changes", "nothing has changed", "the scenes look the same" are `UNCHANGED`;
     "no new buildings" and "no changes in roads" are `PARTLY_UNCHANGED`.
@@ -106,7 +106,7 @@ def _once(words: list[str]) -> list[str]:
 
 
 def all_unchanged(text: str) -> bool:
-    """Whether every statement of a `plain` text says that nothing changed."""
+    """Whether every statement of a `plain_text` says that nothing changed."""
     stated = sentences(text)
     return bool(stated) and all(verdict(sentence) is Verdict.UNCHANGED for sentence in stated)
 

@@ -1,4 +1,4 @@
-"""What models think before they answer, told apart from the answer.
+"""Separates the thoughts of models from their answers.
 
 Servers with a parser for it give thoughts beside the answer; others leave them in its text, between
 marks that differ from model to model. Some chat templates write the opening mark themselves, so
@@ -24,10 +24,10 @@ _CLOSING = re.compile(
 _CHANNEL = re.compile(
     r"<\|?channel\|?>\s*(?P<name>\w+)[^<\n]*?(?:<\|message\|>|\n|(?=<channel\|>))"
 )
-"""Of gpt-oss, where what is meant for the user stands in the channel `final`; and of Gemma."""
+"""Channels of gpt-oss, where the answer stands in the channel `final`, and of Gemma."""
 _CHANNEL_END = re.compile(r"<\|(?:end|return|call|start)\|>|<channel\|>")
 _ANSWER = re.compile(
-    r"<(?P<name>answer|final_answer|response|output)>(?P<said>.*?)(?:</(?P=name)>|\Z)",
+    r"<(?P<name>answer|final_answer|response|output)>(?P<answer>.*?)(?:</(?P=name)>|\Z)",
     re.IGNORECASE | re.DOTALL,
 )
 LONGEST_MARK = 40
@@ -38,11 +38,11 @@ def without_thoughts(text: str) -> str:
     """The answer in a model's text, without what it thought before; empty where it never answers.
 
     Args:
-        text: All that the model said in one turn.
+        text: Text of the model in one turn.
     """
     answer = _after_marks(_final_channel(text)).strip()
     inside = _ANSWER.search(answer)
-    return inside["said"].strip() if inside else answer
+    return inside["answer"].strip() if inside else answer
 
 
 def has_thoughts(text: str) -> bool:

@@ -41,15 +41,15 @@ def told(geochg, *arguments):
 
 def test_answers_are_scored_beside_those_that_need_no_model(geochg, pairs):
     # Differs by 5 at least, which is below what the model notices: it is right everywhere.
-    found = told(geochg, pairs, *MARKER)
-    assert found["model"]["id"] == "marker"
-    assert found["options"] == {"tile_size_px": 64, "overlap_px": 0, "changed_share": 0.0}
-    scores = found["presence"]["scores"]
+    result = told(geochg, pairs, *MARKER)
+    assert result["model"]["id"] == "marker"
+    assert result["options"] == {"tile_size_px": 64, "overlap_px": 0, "changed_share": 0.0}
+    scores = result["presence"]["scores"]
     assert scores["the_model"]["accuracy"] == scores["the_model"]["auroc"] == 1
     assert scores["all_changed"]["balanced_accuracy"] == 0.5
     assert scores["no_change"]["recall"] == 0
     assert scores["differencing"]["auroc"] == 1
-    assert found["presence"]["items"] == {"changed": 6, "unchanged": 6, "unanswered": 0}
+    assert result["presence"]["items"] == {"changed": 6, "unchanged": 6, "unanswered": 0}
 
 
 def test_a_table_of_scores_in_words(geochg, pairs):
@@ -71,9 +71,9 @@ def test_large_pictures_are_cut_and_labelled_by_tile(geochg, tmp_path):
     mask[70:80, 70:80] = 255
     write_pair(tmp_path / "pairs", "a", before, after, mask)
     kept = tmp_path / "p.jsonl"
-    found = told(geochg, tmp_path / "pairs", *MARKER, "--predictions", kept)
-    assert found["presence"]["items"] == {"changed": 1, "unchanged": 3, "unanswered": 0}
-    assert found["presence"]["scores"]["the_model"]["accuracy"] == 1
+    result = told(geochg, tmp_path / "pairs", *MARKER, "--predictions", kept)
+    assert result["presence"]["items"] == {"changed": 1, "unchanged": 3, "unanswered": 0}
+    assert result["presence"]["scores"]["the_model"]["accuracy"] == 1
     said = Predictions.read(kept).rows
     assert {r.group for r in said} == {"a"}
     assert {r.item: (r.changed, r.said) for r in said} == {
@@ -91,8 +91,8 @@ def test_large_pictures_are_cut_and_labelled_by_tile(geochg, tmp_path):
 
 def test_small_pictures_are_padded_and_the_padding_is_no_change(geochg, tmp_path):
     some_pairs(tmp_path / "pairs", 4, size_px=40)
-    found = told(geochg, tmp_path / "pairs", *MARKER)
-    assert found["presence"]["scores"]["the_model"]["accuracy"] == 1
+    result = told(geochg, tmp_path / "pairs", *MARKER)
+    assert result["presence"]["scores"]["the_model"]["accuracy"] == 1
 
 
 def test_a_table_of_pairs_is_scored_as_whole_pictures(geochg, tmp_path):
@@ -102,15 +102,15 @@ def test_a_table_of_pairs_is_scored_as_whole_pictures(geochg, tmp_path):
         Image.fromarray(pixels).save(tmp_path / f"{name}.png")
     table = tmp_path / "pairs.csv"
     table.write_text("before,after,changed\na.png,b.png,1\na.png,c.png,0\n")
-    found = told(geochg, table, *MARKER)
-    assert found["presence"]["items"] == {"changed": 1, "unchanged": 1, "unanswered": 0}
-    assert found["presence"]["scores"]["the_model"]["accuracy"] == 1
+    result = told(geochg, table, *MARKER)
+    assert result["presence"]["items"] == {"changed": 1, "unchanged": 1, "unanswered": 0}
+    assert result["presence"]["scores"]["the_model"]["accuracy"] == 1
 
 
 def test_tiles_without_an_answer_are_told(geochg, pairs):
     given = (*MARKER, "--model-option", "fail_tiles=[0, 3]")
-    found = told(geochg, pairs, *given)
-    assert found["presence"]["items"] == {"changed": 5, "unchanged": 5, "unanswered": 2}
+    result = told(geochg, pairs, *given)
+    assert result["presence"]["items"] == {"changed": 5, "unchanged": 5, "unanswered": 2}
     assert "2 without an answer" in geochg("evaluate", pairs, *given)[1]
     code, _, errors = geochg("evaluate", pairs, *MARKER, "--model-option", "nonsense=true")
     assert code == 1
@@ -125,13 +125,13 @@ def test_a_fitted_threshold_gives_the_same_answers_when_it_is_used(geochg, clip,
     kept, saved = tmp_path / "p.jsonl", tmp_path / "fitted.toml"
     asked = (pairs, "--model", clip, "--tile-size", 64)
     fitting = ("--fit-threshold", "--predictions", kept, "--save-options", saved)
-    found = told(geochg, *asked, *fitting)
-    fit = found["presence"]["fit"]
+    result = told(geochg, *asked, *fitting)
+    fit = result["presence"]["fit"]
     assert set(fit["options"]) == {"threshold"}
     assert fit["items"] == 12
-    assert found["presence"]["items"] == {"changed": 6, "unchanged": 6, "unanswered": 0}
+    assert result["presence"]["items"] == {"changed": 6, "unchanged": 6, "unanswered": 0}
     # Another scene against a little more light: the threshold tells them apart.
-    assert found["presence"]["scores"]["the_model"]["balanced_accuracy"] > 0.9
+    assert result["presence"]["scores"]["the_model"]["balanced_accuracy"] > 0.9
 
     option = f"threshold={fit['options']['threshold']!r}"
     again = tmp_path / "again.jsonl"
@@ -142,7 +142,7 @@ def test_a_fitted_threshold_gives_the_same_answers_when_it_is_used(geochg, clip,
     for row in said.rows:
         assert rows[row.item].said is (row.probability > fit["probability"] and row.said)
     right = sum(rows[item].said is rows[item].changed for item in held_out)
-    assert found["presence"]["scores"]["the_model"]["accuracy"] == right / len(held_out)
+    assert result["presence"]["scores"]["the_model"]["accuracy"] == right / len(held_out)
 
     words = geochg("evaluate", *asked, "--fit-threshold")[1].splitlines()
     assert words[-1] == f"--model-option {option}"
@@ -203,9 +203,9 @@ def test_the_default_model_is_fitted_too(geochg, tmp_path):
         later = after if changed else before
         write_pair(tmp_path / "pairs", f"{number:02d}", before[part], later[part], mask)
     asked = (tmp_path / "pairs", "--tile-size", 192)
-    found = told(geochg, *asked, "--fit-threshold")
-    assert found["presence"]["scores"]["the_model"]["auroc"] == 1
-    ((name, threshold),) = found["presence"]["fit"]["options"].items()
+    result = told(geochg, *asked, "--fit-threshold")
+    assert result["presence"]["scores"]["the_model"]["auroc"] == 1
+    ((name, threshold),) = result["presence"]["fit"]["options"].items()
     assert name == "threshold"
     for value, fewer in ((threshold, True), (1.0, False)):
         again = told(geochg, *asked, "--model-option", f"{name}={value!r}")

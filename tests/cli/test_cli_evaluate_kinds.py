@@ -38,12 +38,12 @@ def test_scores_of_each_kind_in_every_form(geochg, kinds, tmp_path):
     code, out, errors = geochg("evaluate", kinds, *MARKER, *files, "--json")
     assert code == 0, errors
     assert "warning: fields/damaged is not scored: " in errors
-    found = json.loads(out)
-    assert json.loads((tmp_path / "s.json").read_text()) == found
-    assert found["model"]["id"] == "marker"
+    result = json.loads(out)
+    assert json.loads((tmp_path / "s.json").read_text()) == result
+    assert result["model"]["id"] == "marker"
     # Overlap and the rest are those of analyze.
-    assert found["options"] == AnalyzeOptions(model="marker", tile_size_px=128).shaping()
-    fields, houses = found["kinds"]
+    assert result["options"] == AnalyzeOptions(model="marker", tile_size_px=128).shaping()
+    fields, houses = result["kinds"]
     assert (fields["kind"], houses["kind"]) == ("fields", "houses")
     assert (fields["classes"], houses["classes"]) == ([], ["building"])
     assert [pair["pair"] for pair in fields["pairs"]] == ["two_grids", "unknown"]

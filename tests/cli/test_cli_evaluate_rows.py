@@ -29,27 +29,27 @@ def told(geochg, *arguments):
     return json.loads(out)
 
 
-def model_line(found, task, group=""):
-    (scores,) = [g["scores"] for g in found["tasks"][task]["groups"] if g["group"] == group]
+def model_line(result, task, group=""):
+    (scores,) = [g["scores"] for g in result["tasks"][task]["groups"] if g["group"] == group]
     assert scores[0]["name"] == "the model"
     return scores[0]
 
 
 def test_all_six_tasks_are_scored(geochg, rows):
-    found = told(geochg, rows, *MARKER)
-    assert list(found["tasks"]) == [str(task) for task in Task]
-    assert found["model"]["id"] == "marker"
-    assert found["items"] == 24
-    assert model_line(found, "presence")["accuracy"] == 1
-    assert model_line(found, "count", "building") == {
+    result = told(geochg, rows, *MARKER)
+    assert list(result["tasks"]) == [str(task) for task in Task]
+    assert result["model"]["id"] == "marker"
+    assert result["items"] == 24
+    assert model_line(result, "presence")["accuracy"] == 1
+    assert model_line(result, "count", "building") == {
         "name": "the model", "mae": 0.0, "rmse": 0.0, "exact": 1.0
     }  # fmt: skip
-    assert model_line(found, "locate", "building")["f1"] == 1
-    assert model_line(found, "question")["bleu_4"] == 0
-    assert model_line(found, "question")["rouge_l"] == 1
-    assert model_line(found, "caption", "changed pairs")["cider_d"] > 2
-    assert model_line(found, "caption", "unchanged pairs")["rouge_l"] < 0.5
-    groups = {group["group"]: group["items"] for group in found["tasks"]["caption"]["groups"]}
+    assert model_line(result, "locate", "building")["f1"] == 1
+    assert model_line(result, "question")["bleu_4"] == 0
+    assert model_line(result, "question")["rouge_l"] == 1
+    assert model_line(result, "caption", "changed pairs")["cider_d"] > 2
+    assert model_line(result, "caption", "unchanged pairs")["rouge_l"] < 0.5
+    groups = {group["group"]: group["items"] for group in result["tasks"]["caption"]["groups"]}
     assert groups == {"all pairs": 4, "changed pairs": 2, "unchanged pairs": 2}
 
 
@@ -61,8 +61,8 @@ def test_a_part_is_chosen_by_whatever_name_its_rows_have(geochg, tmp_path, asked
         instruction(n, pair, Task.PRESENCE, ["No"], split=part)
         for n, (pair, part) in enumerate(zip("abc", parts, strict=True))
     ]
-    found = told(geochg, write_rows(tmp_path / "r.json", rows), *MARKER, "--split", asked)
-    assert found["items"] == 1
+    result = told(geochg, write_rows(tmp_path / "r.json", rows), *MARKER, "--split", asked)
+    assert result["items"] == 1
 
 
 def test_tables_on_the_terminal_and_in_markdown(geochg, rows, tmp_path):
@@ -82,16 +82,16 @@ def test_tables_on_the_terminal_and_in_markdown(geochg, rows, tmp_path):
 
 @pytest.mark.skipif(shutil.which("java") is None, reason="METEOR needs Java")
 def test_meteor_where_there_is_java(geochg, rows):
-    found = told(geochg, rows, "--model", "marker", "--task", "caption")
-    assert list(found["tasks"]) == ["caption"]
-    assert model_line(found, "caption", "changed pairs")["meteor"] == pytest.approx(1)
-    assert model_line(found, "caption", "unchanged pairs")["meteor"] < 0.5
+    result = told(geochg, rows, "--model", "marker", "--task", "caption")
+    assert list(result["tasks"]) == ["caption"]
+    assert model_line(result, "caption", "changed pairs")["meteor"] == pytest.approx(1)
+    assert model_line(result, "caption", "unchanged pairs")["meteor"] < 0.5
 
 
 def test_several_files_are_one_test_set(geochg, rows):
-    found = told(geochg, rows, caption_rows(rows.parent), *MARKER, "--task", "caption")
-    assert found["items"] == 4
-    assert model_line(found, "caption", "all pairs")["bleu_1"] > 0
+    result = told(geochg, rows, caption_rows(rows.parent), *MARKER, "--task", "caption")
+    assert result["items"] == 4
+    assert model_line(result, "caption", "all pairs")["bleu_1"] > 0
 
 
 def test_scoring_repeats_without_the_model_and_the_pictures(geochg, rows, tmp_path):
@@ -154,15 +154,15 @@ def test_a_table_with_questions(geochg, tmp_path):
         "before,after,question,answer\n"
         "A/a.png,B/a.png,How many pixels changed?,121 pixels changed\n"
     )
-    found = told(geochg, table, *MARKER)
-    assert model_line(found, "question")["rouge_1"] == 1
+    result = told(geochg, table, *MARKER)
+    assert model_line(result, "question")["rouge_1"] == 1
 
 
 def test_rows_beside_masks_and_the_default_model(geochg, tmp_path):
     folder = told_folder(tmp_path / "pairs", 2, 96)
-    found = told(geochg, folder / ROWS, folder / CAPTIONS, "--no-meteor")
-    assert found["items"] == 12
-    assert list(found["tasks"]) == [str(task) for task in Task]
+    result = told(geochg, folder / ROWS, folder / CAPTIONS, "--no-meteor")
+    assert result["items"] == 12
+    assert list(result["tasks"]) == [str(task) for task in Task]
     (folder / ROWS).rename(folder / "train.json")
     by_split = geochg("evaluate", folder, "--split", "test", *MARKER)
     assert by_split[0] == 2

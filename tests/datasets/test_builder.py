@@ -79,15 +79,15 @@ def test_contours_are_external_and_join_at_corners():
 def test_rows_say_what_the_mask_says(tmp_path):
     write_pair(tmp_path / "in", "one", levir_mask())
     build_dataset(tmp_path / "out", picture_scenes(tmp_path / "in", CODING), ALL_TRAIN)
-    found = by_task(tmp_path / "out")
-    assert set(found) == set(Task)
-    assert found[Task.PRESENCE].changed
-    assert found[Task.COUNT].counts == {"road": 1, "building": 2}
-    assert found[Task.COUNT].changes == {}
-    assert set(found[Task.LOCATE].cells["building"]) == {GridCell(0, 0)}
-    assert set(found[Task.LOCATE].cells["road"]) == {GridCell(1, c) for c in range(3)}
-    assert found[Task.CAPTION].changed
-    assert found[Task.DIALOGUE].counts == found[Task.COUNT]
+    result = by_task(tmp_path / "out")
+    assert set(result) == set(Task)
+    assert result[Task.PRESENCE].changed
+    assert result[Task.COUNT].counts == {"road": 1, "building": 2}
+    assert result[Task.COUNT].changes == {}
+    assert set(result[Task.LOCATE].cells["building"]) == {GridCell(0, 0)}
+    assert set(result[Task.LOCATE].cells["road"]) == {GridCell(1, c) for c in range(3)}
+    assert result[Task.CAPTION].changed
+    assert result[Task.DIALOGUE].counts == result[Task.COUNT]
     (captions,) = read_examples(tmp_path / "out" / "train_captions.json")
     assert len(captions.references) == 5
     before, _ = load_pair(captions)
@@ -365,8 +365,8 @@ def truth():
     ],
 )
 def test_answers_that_contradict_the_counts_are_found(answer, holds):
-    found = truth()
-    assert (contradiction(answer, found, mask_facts(found)) == "") is holds
+    result = truth()
+    assert (contradiction(answer, result, mask_facts(result)) == "") is holds
 
 
 def test_the_captioner_is_told_the_facts_and_its_errors_are_dropped(tmp_path):

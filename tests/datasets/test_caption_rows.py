@@ -39,10 +39,10 @@ def test_answers_are_the_facts_of_the_masks():
 
 def test_format_of_rows():
     pair = PAIRS[0]
-    found = instruction_rows(pair, IMAGES, first_id=12)
-    assert [row["id"] for row in found] == list(range(12, 18))
-    assert json.loads(json.dumps(found)) == found
-    for task, row in zip(Task, found, strict=True):
+    result = instruction_rows(pair, IMAGES, first_id=12)
+    assert [row["id"] for row in result] == list(range(12, 18))
+    assert json.loads(json.dumps(result)) == result
+    for task, row in zip(Task, result, strict=True):
         asked = [turn["value"] for turn in row["conversations"] if turn["from"] == "human"]
         assert row["image"] == list(IMAGES)
         assert row["changeflag"] == int(pair.changed)

@@ -18,10 +18,10 @@ from geochg.tasks import SPECS
 @pytest.fixture
 def splits(tmp_path):
     """Three pairs to train and two to test, all right."""
-    found = {}
+    result = {}
     for split, numbers in (("train", range(3)), ("test", range(3, 5))):
-        found[split] = [example(tmp_path, number, split) for number in numbers]
-    return found
+        result[split] = [example(tmp_path, number, split) for number in numbers]
+    return result
 
 
 def example(folder, number, split):
@@ -95,13 +95,13 @@ def test_names_that_lead_out_of_the_folder(tmp_path, name, leads_out):
         iter_examples(tmp_path / "set" / "rows.json", must_exist=False, leaving=leaving.append)
     )
     report = check_examples({"train": examples}, leaving=leaving, pixels=False)
-    found = {trouble.kind: trouble for trouble in report.problems}
-    assert ("outside" in found) is leads_out
+    result = {trouble.kind: trouble for trouble in report.problems}
+    assert ("outside" in result) is leads_out
     if leads_out:
         # Once, however many rows name it.
-        assert found["outside"].count == 1
-        assert name in found["outside"].shown[0]
-        assert "row 1 (id '7')" in found["outside"].shown[0]
+        assert result["outside"].count == 1
+        assert name in result["outside"].shown[0]
+        assert "row 1 (id '7')" in result["outside"].shown[0]
 
 
 def test_sizes(splits):

@@ -71,20 +71,20 @@ def test_changechat_instructions(images):
 
 def test_caption_rows_keep_all_references(images):
     row = {"image_A": IMAGE[0], "image_B": IMAGE[1], "captions": ["a", "b", "c"], "changeflag": 0}
-    (found,) = read_examples(rows_file(images, [row], "changechat_105k_test.json"))
-    assert found.references == ("a", "b", "c")
-    assert (found.task, found.changed, found.split) == (Task.CAPTION, False, "test")
-    assert found.turns == (ExampleTurn(CAPTION, "a"),)
+    (result,) = read_examples(rows_file(images, [row], "changechat_105k_test.json"))
+    assert result.references == ("a", "b", "c")
+    assert (result.task, result.changed, result.split) == (Task.CAPTION, False, "test")
+    assert result.turns == (ExampleTurn(CAPTION, "a"),)
 
 
 def test_levir_captions(images):
     entry = {"filename": "one.png", "filepath": "train", "split": "val", "imgid": 4,
              "changeflag": 1,
              "sentences": [{"raw": " a road is built"}, {"raw": "a new road"}]}  # fmt: skip
-    (found,) = read_examples(rows_file(images, {"images": [entry], "dataset": "x"}))
-    assert found.references == ("a road is built", "a new road")
-    assert found.after == images / "train" / "B" / "one.png"
-    assert (found.split, found.changed, found.id) == ("val", True, "4")
+    (result,) = read_examples(rows_file(images, {"images": [entry], "dataset": "x"}))
+    assert result.references == ("a road is built", "a new road")
+    assert result.after == images / "train" / "B" / "one.png"
+    assert (result.split, result.changed, result.id) == ("val", True, "4")
 
 
 def test_table(images):
@@ -94,24 +94,24 @@ def test_table(images):
         'train/A/one.png,train/B/one.png,"Well, what?",Nothing,0,question\n',
         encoding="utf-8",
     )
-    (found,) = read_examples(table)
-    assert found.turns == (ExampleTurn("Well, what?", "Nothing"),)
-    assert (found.task, found.changed) == (Task.QUESTION, False)
+    (result,) = read_examples(table)
+    assert result.turns == (ExampleTurn("Well, what?", "Nothing"),)
+    assert (result.task, result.changed) == (Task.QUESTION, False)
 
 
 def test_a_table_of_labels_asks_for_presence(images):
     table = images / "rows.csv"
     table.write_text("before,after,changed\ntrain/A/one.png,train/B/one.png,yes\n")
-    (found,) = read_examples(table)
-    assert (found.task, found.changed, found.turns[0].answer) == (Task.PRESENCE, True, "Yes")
+    (result,) = read_examples(table)
+    assert (result.task, result.changed, result.turns[0].answer) == (Task.PRESENCE, True, "Yes")
 
 
 def test_windows_of_placed_tiles(images):
     row = {"id": 0, "image": IMAGE, "conversations": talk((CAPTION, "x")),
            "scene": "town", "window": [0, 8, 16, 24]}  # fmt: skip
-    (found,) = read_examples(rows_file(images, [row]))
-    assert found.scene_window.scene == "town"
-    assert found.scene_window.window == PixelWindow(0, 8, 16, 24)
+    (result,) = read_examples(rows_file(images, [row]))
+    assert result.scene_window.scene == "town"
+    assert result.scene_window.window == PixelWindow(0, 8, 16, 24)
 
 
 @pytest.mark.parametrize("suffix", [".gif", ".png", ".tif"])
@@ -119,8 +119,8 @@ def test_two_frame_files(tmp_path, suffix):
     frames = [Image.new("RGB", (8, 6), colour) for colour in ((250, 0, 0), (0, 0, 250))]
     frames[0].save(tmp_path / f"v{suffix}", save_all=True, append_images=frames[1:])
     row = {"id": "v", "video": f"v{suffix}", "conversations": talk(("<video>\nWhat?", "That."))}
-    (found,) = read_examples(rows_file(tmp_path, [row]))
-    before, after = load_pair(found)
+    (result,) = read_examples(rows_file(tmp_path, [row]))
+    before, after = load_pair(result)
     assert before.shape == (3, 6, 8)
     assert before.dtype == np.uint8
     assert before[0].min() > 200
@@ -187,7 +187,7 @@ GOOD = {"id": 5, "image": IMAGE, "conversations": talk((CAPTION, "x"))}
         ({"conversations": talk((CAPTION, "x"))[:1]}, "take turns"),
         ({"conversations": [{"from": "cat", "value": "x"}]}, "no speaker"),
         ({"changeflag": 2}, "changeflag"),
-        ({"task": "sing"}, "no such task"),
+        ({"task": "sing"}, "no task 'sing'"),
         ({"scene": "a", "window": [1, 2]}, "window"),
         ({"captions": [""]}, "no captions"),
     ],
@@ -285,10 +285,10 @@ def test_answers_outside_the_grammar(task, answers, faulty):
 def test_parts_are_called_by_their_usual_names(images, told, split):
     row = {"image": IMAGE, "split": told, "conversations": talk((CAPTION, "a house"))}
     captions = {"image": IMAGE, "split": told, "captions": ["a house"]}
-    found = read_examples(rows_file(images, [row, captions]))
+    result = read_examples(rows_file(images, [row, captions]))
     table = images / "rows.csv"
     table.write_text(f"before,after,changed,split\n{','.join(IMAGE)},1,{told}\n", "utf-8")
-    assert {example.split for example in [*found, *read_examples(table)]} == {split}
+    assert {example.split for example in [*result, *read_examples(table)]} == {split}
 
 
 def test_a_folder_of_frames_has_no_hidden_ones(images):

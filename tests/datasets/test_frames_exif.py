@@ -78,10 +78,10 @@ def test_scenes_of_turned_pictures_lie_on_each_other(tmp_path, orientation):
     save(tmp_path / "A" / "a.png", scene(), 1)
     save(tmp_path / "B" / "a.png", scene(1), orientation)
     save(tmp_path / "label" / "a.png", label, orientation)
-    (found,) = picture_scenes(tmp_path, {"1": 1})
-    assert found.shape_px == (HEIGHT, WIDTH)
+    (result,) = picture_scenes(tmp_path, {"1": 1})
+    assert result.shape_px == (HEIGHT, WIDTH)
     window = PixelWindow(0, HEIGHT, 0, WIDTH)
-    (tile,) = found.tiles([TileWindow(0, 0, 0, window, window)])
+    (tile,) = result.tiles([TileWindow(0, 0, 0, window, window)])
     assert (np.moveaxis(tile.tile.after, 0, -1) == scene(1)).all()
     assert ((tile.classes > 0) == (label > 0)).all()
 

@@ -56,20 +56,20 @@ def test_each_layout_is_read_and_a_missing_one_left_out(name, tmp_path):
     make, read, kind = READERS[name]
     assert list(read(tmp_path)) == []
     make(tmp_path)
-    found = list(read(tmp_path))
-    assert {ground.kind for ground in found} == {kind}
-    for ground in found:
+    result = list(read(tmp_path))
+    assert {ground.kind for ground in result} == {kind}
+    for ground in result:
         check(ground)
-    assert len(all_grounds(tmp_path)) == len(found)
+    assert len(all_grounds(tmp_path)) == len(result)
 
 
 @pytest.mark.parametrize("folder", MASKED_FOLDERS, ids=lambda folder: folder.name)
 def test_folders_of_masks(folder, tmp_path):
     assert list(folder.grounds(tmp_path)) == []
     masked_folder(tmp_path, folder.name)
-    found = list(folder.grounds(tmp_path))
-    assert len(found) == 2
-    for number, ground in enumerate(found):
+    result = list(folder.grounds(tmp_path))
+    assert len(result) == 2
+    for number, ground in enumerate(result):
         check(ground)
         assert ground.kind == folder.kind
         assert ground.share == pytest.approx(folder.share / 2)
@@ -120,8 +120,8 @@ def test_black_pixels_have_no_label(tmp_path):
 
 def test_neighbouring_map_tiles_are_joined_with_their_buildings(tmp_path):
     labelled_ground.map_tiles(tmp_path)
-    found = sorted(map_tiles(tmp_path), key=lambda ground: ground.images[0].size)
-    alone, joined = found
+    result = sorted(map_tiles(tmp_path), key=lambda ground: ground.images[0].size)
+    alone, joined = result
     assert alone.shape == (256, 256)
     assert joined.shape == (256, 512)
     assert not (alone.covers[0] == Cover.BUILDING).any()
@@ -210,10 +210,10 @@ def test_edges_are_where_a_window_sees_both_sides():
 
 def test_all_that_a_folder_holds_is_read(tmp_path):
     assert all_grounds(tmp_path) == []
-    found = all_grounds(labelled_ground.ground_folder(tmp_path))
+    result = all_grounds(labelled_ground.ground_folder(tmp_path))
     kinds = {kind for _, _, kind in READERS.values()} | {"rio", "dubai"}
-    assert {ground.kind for ground in found} == kinds
-    shares = shares_by_kind(found)
+    assert {ground.kind for ground in result} == kinds
+    shares = shares_by_kind(result)
     assert set(shares) == kinds
     assert sum(shares.values()) == pytest.approx(1, abs=0.01)
 

@@ -22,13 +22,13 @@ def folder(tmp_path):
 
 
 def test_kinds_and_pairs_by_name(folder):
-    found = kinds_of(folder)
-    assert [(kind.name, [pair.name for pair in kind.pairs]) for kind in found] == [
+    result = kinds_of(folder)
+    assert [(kind.name, [pair.name for pair in kind.pairs]) for kind in result] == [
         ("floods", ["c"]),
         ("houses", ["a", "b"]),
     ]
     (alone,) = kinds_of(folder / "houses")
-    assert alone == found[1]
+    assert alone == result[1]
     assert holds_kinds(folder)
     assert holds_kinds(folder / "houses")
 

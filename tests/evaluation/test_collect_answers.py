@@ -56,27 +56,27 @@ def with_options(**options):
     return ExampleOptions(model="marker", model_options=options)
 
 
-def only(found, task, pair):
-    (row,) = [r for r in found.rows if r.task is task and r.pair.startswith(f"A/{pair}")]
+def only(result, task, pair):
+    (row,) = [r for r in result.rows if r.task is task and r.pair.startswith(f"A/{pair}")]
     return row.answer
 
 
 def test_each_pair_is_looked_at_once_with_all_its_questions(asked, looks):
-    found = collect_answers(asked, MARKER)
+    result = collect_answers(asked, MARKER)
     assert looks == [([0, 1, 2, 3], list(Counter(looks[0][1])))]
     assert set(looks[0][1]) == set(Task)
-    assert [row.item for row in found.rows] == list(range(ROWS))
-    presence = only(found, Task.PRESENCE, "a")
+    assert [row.item for row in result.rows] == list(range(ROWS))
+    presence = only(result, Task.PRESENCE, "a")
     assert (presence.changed, presence.probability) == (True, pytest.approx(0.9))
-    assert only(found, Task.COUNT, "b").counts == {"building": 2}
-    assert only(found, Task.CAPTION, "b") == Reply("2 buildings appeared.")
-    assert only(found, Task.DIALOGUE, "c") == Reply("there is no difference")
-    assert only(found, Task.QUESTION, "b") == Reply("242 pixels changed")
+    assert only(result, Task.COUNT, "b").counts == {"building": 2}
+    assert only(result, Task.CAPTION, "b") == Reply("2 buildings appeared.")
+    assert only(result, Task.DIALOGUE, "c") == Reply("there is no difference")
+    assert only(result, Task.QUESTION, "b") == Reply("242 pixels changed")
 
 
 def test_outlines_become_cells(asked):
-    found = collect_answers(asked, MARKER)
-    cells = only(found, Task.LOCATE, "b")
+    result = collect_answers(asked, MARKER)
+    cells = only(result, Task.LOCATE, "b")
     assert isinstance(cells, Locations)
     assert cells.cells == {"building": {GridCell(0, 0): 1.0, GridCell(2, 2): 1.0}}
     grid = collect_answers(asked, with_options(location="grid"))
@@ -111,10 +111,10 @@ def test_pictures_of_other_sizes_and_other_questions_are_asked_apart(tmp_path, l
     rows = [instruction(n, name, Task.PRESENCE, ["No"]) for n, name in enumerate("abcd")]
     rows.append(instruction(9, "d", Task.QUESTION, ["none"], ["How many?"]))
     asked = item_set(read_examples(write_rows(tmp_path / "r.json", rows)), MARKER)
-    found = collect_answers(asked, MARKER)
+    result = collect_answers(asked, MARKER)
     assert [len(tiles) for tiles, _ in looks] == [2, 1, 1]
     assert [len(tasks) for _, tasks in looks] == [2, 2, 3]
-    assert len(found.rows) == 5
+    assert len(result.rows) == 5
     looks.clear()
     collect_answers(asked, ExampleOptions(model="marker", batch_size=1))
     assert [len(tiles) for tiles, _ in looks] == [1, 1, 1, 1]
@@ -132,8 +132,8 @@ def test_a_talk_goes_on_with_the_answers_of_the_data(tmp_path, monkeypatch):
         yield from ("in the ", "corner")
 
     monkeypatch.setattr(backend, "converse", talking)
-    found = collect_answers(asked, MARKER)
-    assert [row.answer for row in found.rows] == [
+    result = collect_answers(asked, MARKER)
+    assert [row.answer for row in result.rows] == [
         Reply("121 pixels changed"),
         Reply("in the corner"),
     ]
@@ -148,8 +148,8 @@ def test_a_talk_goes_on_with_the_answers_of_the_data(tmp_path, monkeypatch):
 
 
 def test_failures_and_nonsense_are_kept_apart(asked):
-    found = collect_answers(asked, with_options(fail_tiles=[1]))
-    failed = [row for row in found.rows if isinstance(row.answer, FailedAnswer)]
+    result = collect_answers(asked, with_options(fail_tiles=[1]))
+    failed = [row for row in result.rows if isinstance(row.answer, FailedAnswer)]
     assert {row.pair for row in failed} == {"A/b.png | B/b.png"}
     assert len(failed) == len(Task)
     assert failed[0].answer.reason == "told to fail"
@@ -163,10 +163,10 @@ def test_tasks_that_a_model_does_not_take_are_told(asked, monkeypatch):
     backend, _ = find_backend("marker")
     few = replace(backend.backend_capabilities, tasks=frozenset({Task.PRESENCE, Task.COUNT}))
     monkeypatch.setattr(backend, "backend_capabilities", few)
-    found = collect_answers(asked, MARKER)
-    assert {row.task for row in found.rows} == {Task.PRESENCE, Task.COUNT}
-    assert found.head.items == 8
-    assert found.head.unasked == {"caption": 4, "locate": 4, "dialogue": 4, "question": 4}
+    result = collect_answers(asked, MARKER)
+    assert {row.task for row in result.rows} == {Task.PRESENCE, Task.COUNT}
+    assert result.head.items == 8
+    assert result.head.unasked == {"caption": 4, "locate": 4, "dialogue": 4, "question": 4}
     monkeypatch.setattr(backend, "backend_capabilities", replace(few, tasks=frozenset()))
     with pytest.raises(ModelError, match="does not take what the rows ask: presence, caption"):
         collect_answers(asked, MARKER)
@@ -178,10 +178,10 @@ def test_models_that_survey_are_refused(asked):
 
 
 def test_only_models_that_need_a_survey_are_refused():
-    found = {name: find_backend(name)[0].backend_capabilities for name in ("builtin", "irmad")}
-    assert all(each.surveys for each in found.values())
-    assert found["irmad"].needs_survey
-    assert not found["builtin"].needs_survey
+    result = {name: find_backend(name)[0].backend_capabilities for name in ("builtin", "irmad")}
+    assert all(each.surveys for each in result.values())
+    assert result["irmad"].needs_survey
+    assert not result["builtin"].needs_survey
     refuse_surveys("builtin", find_backend("builtin")[0].backend_capabilities)
     with pytest.raises(ModelError, match="learns from the pair"):
         refuse_surveys("irmad", find_backend("irmad")[0].backend_capabilities)
@@ -223,13 +223,13 @@ def test_answers_are_kept_as_they_come_and_never_doubled(asked, stopped, looks):
     left = partial_path(stopped)
     assert not stopped.exists()
     assert len(AnswerSet.read(left).rows) == 12
-    found = collect_answers(asked, MARKER, stopped, resume=True)
+    result = collect_answers(asked, MARKER, stopped, resume=True)
     assert [tiles for tiles, _ in looks] == [[0, 1]]
     assert not left.exists()
-    assert Counter(row.item for row in found.rows) == Counter(range(ROWS))
+    assert Counter(row.item for row in result.rows) == Counter(range(ROWS))
     looks.clear()
     whole = collect_answers(asked, MARKER)
-    assert sorted(found.rows, key=lambda row: row.item) == list(whole.rows)
+    assert sorted(result.rows, key=lambda row: row.item) == list(whole.rows)
     assert list(AnswerSet.read(stopped).lines()) == list(whole.lines())
 
 
@@ -246,9 +246,9 @@ def test_a_run_that_came_to_its_end_is_not_asked_again(asked, tmp_path, looks):
     assert keep.read_text(encoding="utf-8") == text
     # Without its last lines it is a run that was interrupted.
     keep.write_text("".join(text.splitlines(keepends=True)[:-2]), encoding="utf-8")
-    found = collect_answers(asked, MARKER, keep, resume=True)
+    result = collect_answers(asked, MARKER, keep, resume=True)
     assert len(looks) == 1
-    assert Counter(row.item for row in found.rows) == Counter(range(ROWS))
+    assert Counter(row.item for row in result.rows) == Counter(range(ROWS))
     assert not partial_path(keep).exists()
 
 
@@ -256,18 +256,18 @@ def test_a_torn_line_is_asked_again(asked, stopped, looks):
     left = partial_path(stopped)
     with left.open("a") as file:
         file.write('{"item": 12, "pair": "A/c')
-    found = collect_answers(asked, MARKER, stopped, resume=True)
-    assert Counter(row.item for row in found.rows) == Counter(range(ROWS))
-    assert AnswerSet.read(stopped).rows == found.rows
+    result = collect_answers(asked, MARKER, stopped, resume=True)
+    assert Counter(row.item for row in result.rows) == Counter(range(ROWS))
+    assert AnswerSet.read(stopped).rows == result.rows
 
 
 def test_half_a_pair_is_asked_only_for_the_rest(asked, stopped, looks):
     left = partial_path(stopped)
     lines = left.read_text().splitlines(keepends=True)
     left.write_text("".join(lines[:-2]))
-    found = collect_answers(asked, MARKER, stopped, resume=True)
+    result = collect_answers(asked, MARKER, stopped, resume=True)
     assert len(looks[0][1]) == 2
-    assert Counter(row.item for row in found.rows) == Counter(range(ROWS))
+    assert Counter(row.item for row in result.rows) == Counter(range(ROWS))
 
 
 def test_a_head_that_was_torn_begins_again(asked, tmp_path):
@@ -309,11 +309,11 @@ def test_answers_round_trip(asked, tmp_path):
         (MARKER, with_options(nonsense=True), with_options(fail_tiles=[0]))
     ):
         keep = tmp_path / f"{number}.jsonl"
-        found = collect_answers(asked, options, keep)
+        result = collect_answers(asked, options, keep)
         again = AnswerSet.read(keep)
-        assert list(again.lines()) == list(found.lines())
-        assert again.head == found.head
-        assert {type(r.answer) for r in again.rows} == {type(r.answer) for r in found.rows}
+        assert list(again.lines()) == list(result.lines())
+        assert again.head == result.head
+        assert {type(r.answer) for r in again.rows} == {type(r.answer) for r in result.rows}
 
 
 def changed_row(lines, number, **values):
@@ -337,26 +337,29 @@ def changed_row(lines, number, **values):
         (lambda lines: changed_row(lines, 2, pair=None), "line 3: there is no pair"),
         (lambda lines: changed_row(lines, 2, changed=1), "line 3: changed is neither"),
         (lambda lines: changed_row(lines, 2, difference=-1), "line 3: the difference"),
-        (lambda lines: changed_row(lines, 2, answer=None), "line 3: no answer"),
-        (lambda lines: changed_row(lines, 2, truth={}), "line 3: no references"),
-        (lambda lines: changed_row(lines, 1, answer={"changed": 1}), "line 2: neither changed"),
+        (lambda lines: changed_row(lines, 2, answer=None), "line 3: there is no answer"),
+        (lambda lines: changed_row(lines, 2, truth={}), "line 3: there are no references"),
+        (lambda lines: changed_row(lines, 1, answer={"changed": 1}), "line 2: changed is neither"),
         (lambda lines: changed_row(lines, 3, answer={"counts": {"road": -1}}), "whole number"),
         (lambda lines: changed_row(lines, 3, answer={"counts": {"road": 10**400}}), "above 10000"),
         (lambda lines: changed_row(lines, 3, truth={"counts": {"road": 10**400}}), "above 10000"),
-        (lambda lines: changed_row(lines, 4, answer={"cells": {"road": ["mid"]}}), "another name"),
+        (
+            lambda lines: changed_row(lines, 4, answer={"cells": {"road": ["mid"]}}),
+            "a name is of no cell",
+        ),
         (
             lambda lines: changed_row(lines, 1, answer={"changed": True, "probability": 2}),
-            "line 2: a probability is none",
+            "line 2: the probability is no number",
         ),
         (
             lambda lines: changed_row(lines, 1, answer={"changed": True, "probability": 10**400}),
-            "line 2: a probability is none",
+            "line 2: the probability is no number",
         ),
         (
             lambda lines: changed_row(
                 lines, 1, answer={"changed": True, "probability": float("nan")}
             ),
-            "line 2: a probability is none",
+            "line 2: the probability is no number",
         ),
     ],
 )

@@ -26,9 +26,9 @@ def asked(*files, options=ALL):
     return item_set([example for file in files for example in read_examples(file)], options)
 
 
-def rows(folder: Path, *found):
+def rows(folder: Path, *result):
     write_pictures(folder)
-    return write_rows(folder / "rows.json", list(found))
+    return write_rows(folder / "rows.json", list(result))
 
 
 def test_every_task_has_its_truth(tmp_path):
@@ -92,8 +92,8 @@ def test_an_answer_outside_the_grammar_is_named_or_left_out(tmp_path):
     assert "somewhere" in caught.value.message
     assert "(and 1 more rows)" in caught.value.message
     assert "--skip-unreadable" in caught.value.hint
-    found = asked(file, options=ExampleOptions(skip_unreadable=True))
-    assert (len(found.items), found.unreadable) == (1, 2)
+    result = asked(file, options=ExampleOptions(skip_unreadable=True))
+    assert (len(result.items), result.unreadable) == (1, 2)
     with pytest.raises(InputError, match="outside the grammar"):
         asked(rows(tmp_path, bad), options=ExampleOptions(skip_unreadable=True))
 

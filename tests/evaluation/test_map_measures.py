@@ -19,10 +19,10 @@ def test_means_by_hand():
     values, known = np.zeros((256, 256)), np.ones((256, 256), bool)
     values[:85, :85] = 3
     values[171:, 171:] = np.arange(85)
-    found = cell_means(values, known).reshape(3, 3)
-    assert found[0, 0] == 3
-    assert found[2, 2] == 42
-    assert np.count_nonzero(found) == 2
+    result = cell_means(values, known).reshape(3, 3)
+    assert result[0, 0] == 3
+    assert result[2, 2] == 42
+    assert np.count_nonzero(result) == 2
 
 
 def test_only_known_pixels_count():
@@ -32,12 +32,12 @@ def test_only_known_pixels_count():
     known[85:94, 85:94] = True
     known[171:, 171:] = False
     known[171:179, 171:179] = True
-    found = cell_means(values, known).reshape(3, 3)
-    assert found[0, 0] == 1
+    result = cell_means(values, known).reshape(3, 3)
+    assert result[0, 0] == 1
     # 81 of 7,310 pixels, and 64 of 7,225: one above and one below a hundredth.
-    assert np.isnan(found[0, 1])
-    assert np.isnan(found[2, 2])
-    assert np.isnan(found).sum() == 2
+    assert np.isnan(result[0, 1])
+    assert np.isnan(result[2, 2])
+    assert np.isnan(result).sum() == 2
 
 
 @given(st.integers(1, 400), st.integers(1, 400))
@@ -63,17 +63,17 @@ def test_what_changed_stands_out(bands):
     before = ground(1, bands)
     after = before.copy()
     after[:, 20:40, 20:40] = 250 - after[:, 20:40, 20:40]
-    found = median_filtered(difference(before, after))
-    assert found[24:36, 24:36].min() > found[:15].max()
+    result = median_filtered(difference(before, after))
+    assert result[24:36, 24:36].min() > result[:15].max()
 
 
 def test_ground_without_data_is_no_difference():
     before, after = ground(2), ground(3)
     before[:, :10], after[:, :, 50:] = 0, 0
-    found = difference(before, after)
-    assert not found[:10].any()
-    assert not found[:, 50:].any()
-    assert found[10:, :50].all()
+    result = difference(before, after)
+    assert not result[:10].any()
+    assert not result[:, 50:].any()
+    assert result[10:, :50].all()
     assert not difference(np.zeros((3, 9, 9)), after[:, :9, :9]).any()
 
 

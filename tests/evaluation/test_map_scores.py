@@ -48,13 +48,13 @@ def report(kind):
 def cells_of(values, known):
     """Means of thirds of 256 px over known pixels, with edges written out for 200 x 300 px."""
     rows, cols = [(0, 85), (85, 171)], [(0, 85), (85, 171), (171, 256), (256, 300)]
-    found = []
+    result = []
     for top, bottom in rows:
         for left, right in cols:
             inside = known[top:bottom, left:right]
             if inside.sum() >= 0.01 * inside.size:
-                found.append(float(values[top:bottom, left:right][inside].mean(dtype=float)))
-    return found
+                result.append(float(values[top:bottom, left:right][inside].mean(dtype=float)))
+    return result
 
 
 def median_of_5(image):
@@ -63,12 +63,12 @@ def median_of_5(image):
 
 
 def standard(bands, valid):
-    found = []
+    result = []
     for band in bands:
         low, high = np.percentile(band[valid], [2, 98])
         band = np.clip((band - low) / (high - low), 0, 1)
-        found.append((band - band[valid].mean()) / band[valid].std())
-    return np.array(found)
+        result.append((band - band[valid].mean()) / band[valid].std())
+    return np.array(result)
 
 
 def read(folder, work):
@@ -106,8 +106,8 @@ def read(folder, work):
     }
 
 
-def f1(truth, found):
-    return 2 * (truth & found).sum() / max(truth.sum() + found.sum(), 1)
+def f1(truth, result):
+    return 2 * (truth & result).sum() / max(truth.sum() + result.sum(), 1)
 
 
 def area(truth, score):
@@ -173,9 +173,9 @@ def test_intervals_are_of_a_bootstrap_over_pairs(report):
         changed, unchanged, hits, alarms = counts[random.integers(0, 5, 5)].sum(axis=0)
         pixel.append(2 * hits / max(hits + alarms + changed, 1))
         false.append(alarms / unchanged)
-    found = scores.tables[0].lines[0].intervals
-    assert found["pixel_f1"] == pytest.approx(np.percentile(pixel, [2.5, 97.5]))
-    assert found["false_area"] == pytest.approx(np.percentile(false, [2.5, 97.5]))
+    result = scores.tables[0].lines[0].intervals
+    assert result["pixel_f1"] == pytest.approx(np.percentile(pixel, [2.5, 97.5]))
+    assert result["false_area"] == pytest.approx(np.percentile(false, [2.5, 97.5]))
     for line in scores.tables[0].lines:
         for name, interval in line.intervals.items():
             assert interval.low <= line.values[name] <= interval.high
@@ -294,13 +294,13 @@ def test_a_kind_that_a_model_cannot_score_does_not_stop_the_others(tmp_path):
 def test_the_classes_of_a_kind_are_asked_for_unless_others_are(tmp_path):
     plain_pair(tmp_path / "kind" / "p")
     note = tmp_path / "kind" / "kind.json"
-    found = {}
+    result = {}
     for classes in ("building", "road", "building, road"):
         note.write_text(f'{{"classes": "{classes}"}}')
         (scores,) = kinds_report(kinds_of(tmp_path), MARKER).kinds
-        found[classes] = scores.pairs[0].features
-    assert found["building"] == found["building, road"] > 0
-    assert found["road"] == 0
+        result[classes] = scores.pairs[0].features
+    assert result["building"] == result["building, road"] > 0
+    assert result["road"] == 0
     own = AnalyzeOptions(model="marker", tile_size_px=128, classes=("road",))
     (scores,) = kinds_report(kinds_of(tmp_path), own).kinds
     assert (scores.classes, scores.pairs[0].features) == (("road",), 0)
@@ -312,8 +312,8 @@ def test_a_model_is_loaded_once_a_kind_and_sees_each_pair_anew(tmp_path, monkeyp
     for seed, name in enumerate("abc"):
         plain_pair(tmp_path / "kind" / name, seed)
     loaded = []
-    load = kind_scores.load_chosen
-    monkeypatch.setattr(kind_scores, "load_chosen", lambda o: loaded.append(o) or load(o))
+    load = kind_scores.load_configured_model
+    monkeypatch.setattr(kind_scores, "load_configured_model", lambda o: loaded.append(o) or load(o))
     options = AnalyzeOptions(model="irmad")
     (together,) = kinds_report(kinds_of(tmp_path), options).kinds
     assert len(loaded) == 1

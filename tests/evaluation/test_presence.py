@@ -1,5 +1,6 @@
 """What is made of predictions: the split, the fit, the baselines, the file."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -106,10 +107,10 @@ def test_the_fit_is_scored_on_what_it_has_not_seen():
 
 def test_without_a_fit_the_models_own_word_counts():
     rows = [row("a", True, 0.4, said=True), row("b", False, 0.3), row("c", True, 0.35)]
-    found = presence_report(predictions(rows), EvaluateOptions())
-    assert found.fit is None
-    assert (found.changed, found.unchanged) == (2, 1)
-    model = found.scores["the model"]
+    result = presence_report(predictions(rows), EvaluateOptions())
+    assert result.fit is None
+    assert (result.changed, result.unchanged) == (2, 1)
+    model = result.scores["the model"]
     assert (model.recall, model.specificity, model.auroc) == (0.5, 1.0, 1.0)
 
 
@@ -122,11 +123,11 @@ def test_what_is_held_back_for_other_reasons_stays_so():
         for r in rows
         for p in [0.99 if r.item.endswith("/0") and not r.changed else r.probability]
     ]
-    found = presence_report(predictions(opened, opened=True), FIT)
-    assert 0.6 < found.fit.probability < 0.7
-    assert found.scores["the model"].accuracy == 1
-    assert found.scores["the model"].auroc < 1
-    assert found.fit.items == 8 * len(groups)
+    result = presence_report(predictions(opened, opened=True), FIT)
+    assert 0.6 < result.fit.probability < 0.7
+    assert result.scores["the model"].accuracy == 1
+    assert result.scores["the model"].auroc < 1
+    assert result.fit.items == 8 * len(groups)
     with pytest.raises(OptionError, match="for other reasons"):
         presence_report(predictions(opened), FIT)
     with pytest.raises(OptionError, match="made to fit"):
@@ -134,9 +135,9 @@ def test_what_is_held_back_for_other_reasons_stays_so():
 
 
 def test_a_fitted_option_is_in_the_models_own_terms():
-    found = presence_report(predictions(many(), "clip:x", threshold=0.4), FIT)
-    likely = found.fit.probability
-    assert found.fit.options == {"threshold": pytest.approx(0.4 + (2 * likely - 1) * 1.6)}
+    result = presence_report(predictions(many(), "clip:x", threshold=0.4), FIT)
+    likely = result.fit.probability
+    assert result.fit.options == {"threshold": pytest.approx(0.4 + (2 * likely - 1) * 1.6)}
     # As it was asked: with a threshold of 0.
     rows = [replace(r, said=True) for r in many()]
     opened = presence_report(predictions(rows, "clip:x", opened=True, threshold=0.4), FIT)
@@ -161,15 +162,15 @@ def test_baselines_by_hand():
         row("d", False, 0.1, difference=2.0),
         row("e", False, 0.1, difference=1.0),
     ]
-    found = presence_report(predictions(rows), EvaluateOptions())
-    every, none = found.scores["all changed"], found.scores["no change"]
+    result = presence_report(predictions(rows), EvaluateOptions())
+    every, none = result.scores["all changed"], result.scores["no change"]
     assert (every.accuracy, every.recall, every.f1) == (0.4, 1.0, pytest.approx(4 / 7))
     assert (every.balanced_accuracy, every.auroc) == (0.5, 0.5)
     assert (none.accuracy, none.recall, none.f1, none.precision) == (0.6, 0.0, 0.0, None)
     assert (none.balanced_accuracy, none.auroc) == (0.5, 0.5)
-    plain = found.scores["differencing"]
+    plain = result.scores["differencing"]
     assert plain.auroc == pytest.approx(5 / 6)
-    assert found.difference == pytest.approx(5)
+    assert result.difference == pytest.approx(5)
     assert (plain.recall, plain.specificity) == (1.0, pytest.approx(2 / 3))
 
 
@@ -177,22 +178,22 @@ def test_differencing_is_fitted_on_the_same_pairs():
     rows = [replace(r, difference=40.0 if r.changed else 4.0) for r in many()]
     groups = fit_groups(rows, 0.5, 0)
     rows = [r if r.group in groups else replace(r, difference=44 - r.difference) for r in rows]
-    found = presence_report(predictions(rows), FIT)
-    assert found.difference == pytest.approx(22)
-    assert found.scores["differencing"].accuracy == 0
+    result = presence_report(predictions(rows), FIT)
+    assert result.difference == pytest.approx(22)
+    assert result.scores["differencing"].accuracy == 0
 
 
 def test_one_kind_alone_has_no_differencing():
-    found = presence_report(predictions([row("a", True, 0.9)]), EvaluateOptions())
-    assert "differencing" not in found.scores
-    assert found.scores["the model"].balanced_accuracy is None
-    assert all("-" in line for line in found.lines()[2:])
+    result = presence_report(predictions([row("a", True, 0.9)]), EvaluateOptions())
+    assert "differencing" not in result.scores
+    assert result.scores["the model"].balanced_accuracy is None
+    assert all("-" in line for line in result.lines()[2:])
 
 
 def test_what_is_not_answered_is_told_and_not_scored():
     rows = [row("a", True, 0.9), replace(row("b", False, 0.9), said=None, probability=None)]
-    found = presence_report(predictions(rows), EvaluateOptions())
-    assert (found.changed, found.unchanged, found.unanswered) == (1, 0, 1)
+    result = presence_report(predictions(rows), EvaluateOptions())
+    assert (result.changed, result.unchanged, result.unanswered) == (1, 0, 1)
     with pytest.raises(RunError, match="no answer about any of 1 pairs"):
         presence_report(predictions(rows[1:]), EvaluateOptions())
 
@@ -200,11 +201,16 @@ def test_what_is_not_answered_is_told_and_not_scored():
 # --- the file ------------------------------------------------------------------------------------
 
 
+def _with_option(head, value):
+    """The first line of a file, with a number among the options of the model."""
+    return re.sub(r'"model_options": {[^}]*}', f'"model_options": {{"a": {value}}}', head)
+
+
 def test_predictions_round_trip(tmp_path):
     rows = [*many(2), replace(row("é", True, 0.1), said=None, probability=None)]
-    found = predictions(rows, opened=True, threshold=0.5)
-    found.write(tmp_path / "p.jsonl")
-    assert Predictions.read(tmp_path / "p.jsonl") == found
+    result = predictions(rows, opened=True, threshold=0.5)
+    result.write(tmp_path / "p.jsonl")
+    assert Predictions.read(tmp_path / "p.jsonl") == result
 
 
 @pytest.mark.parametrize(
@@ -213,9 +219,13 @@ def test_predictions_round_trip(tmp_path):
         (lambda lines: [], "no file of predictions"),
         (lambda lines: ["{}", *lines[1:]], "no file of predictions"),
         (lambda lines: [lines[0].replace('"model":', '"modul":')], "line 1: there is no 'model'"),
+        (lambda lines: lines[:1], "holds no answers"),
+        (lambda lines: [_with_option(lines[0], "NaN"), *lines[1:]], "line 1 holds a number"),
+        (lambda lines: [_with_option(lines[0], "-Infinity"), *lines[1:]], "line 1 holds a number"),
+        (lambda lines: [_with_option(lines[0], "1e999"), *lines[1:]], "line 1 holds a number"),
         (lambda lines: [*lines, "none"], "line 18 is not JSON"),
         (lambda lines: [*lines, "[]"], "line 18 is no JSON object"),
-        (lambda lines: [*lines, "{}"], "line 18 has other members"),
+        (lambda lines: [*lines, "{}"], "line 18 has other keys"),
         (lambda lines: [lines[0], lines[1].replace("true", "1")], "line 2 has a value"),
         (lambda lines: [lines[0], lines[1].replace("1.0", "NaN")], "line 2 has a value"),
         (lambda lines: [lines[0], lines[1].replace("1.0", "-1")], "line 2 has a value"),

@@ -40,17 +40,17 @@ def test_a_feature_is_right_where_more_than_half_of_its_known_pixels_changed(crs
         (pixels(0, 20, 42, 60).buffer(-1), 0.5),  # nothing known
         (Polygon(), 0.4),
     ).to_crs(crs)
-    found = scored_features(features, label_of(changed, known))
-    assert found.confidence.tolist() == [0.9, 0.8, 0.7, 0.6]
-    assert found.right.tolist() == [True, False, False, True]
+    result = scored_features(features, label_of(changed, known))
+    assert result.confidence.tolist() == [0.9, 0.8, 0.7, 0.6]
+    assert result.right.tolist() == [True, False, False, True]
 
 
 def test_a_map_without_features_has_none_that_are_judged():
     empty = gpd.GeoDataFrame({"confidence": []}, geometry=[], crs=UTM)
-    found = scored_features(empty, label_of(np.ones((4, 4), bool)))
-    assert len(found.confidence) == len(found.right) == 0
-    assert [each.features for each in reliability([found])] == [0] * 5
-    assert {each.right for each in reliability([found])} == {None}
+    result = scored_features(empty, label_of(np.ones((4, 4), bool)))
+    assert len(result.confidence) == len(result.right) == 0
+    assert [each.features for each in reliability([result])] == [0] * 5
+    assert {each.right for each in reliability([result])} == {None}
 
 
 def test_features_of_all_maps_are_counted_by_their_confidence():

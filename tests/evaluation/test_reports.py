@@ -30,21 +30,21 @@ def answers(task, *rows):
     """Rows of (truth, given) or (truth, given, changed)."""
     identity = {"id": "m", "checksum": "sha256:0", "adapter": ""}
     head = AnswerSetHead("m", {}, identity, "sha256:1", len(rows), 0, {})
-    found = [
+    result = [
         AnswerRow(n, f"p{n}", task, "?", changed, truth, given, float(n))
         for n, (truth, given, *more) in enumerate(rows)
         for changed in (more or [None])
     ]
-    return AnswerSet(head, tuple(found))
+    return AnswerSet(head, tuple(result))
 
 
 def scored(task, *rows, optional=HERE, beside=()):
-    (found,) = task_scores(answers(task, *rows), optional, beside)
-    return found
+    (result,) = task_scores(answers(task, *rows), optional, beside)
+    return result
 
 
-def line(found, name, group=""):
-    (table,) = [t for t in found.tables if t.group == group]
+def line(result, name, group=""):
+    (table,) = [t for t in result.tables if t.group == group]
     (values,) = [one.values for one in table.lines if one.name.startswith(name)]
     return values
 
@@ -57,7 +57,7 @@ def nonsense(task, text="colourless"):
 
 
 def test_an_unparsed_presence_is_the_wrong_one():
-    found = scored(
+    result = scored(
         Task.PRESENCE,
         (Presence(True), Presence(True, 0.9)),
         (Presence(True), nonsense(Task.PRESENCE)),
@@ -66,18 +66,18 @@ def test_an_unparsed_presence_is_the_wrong_one():
         (Presence(False), Presence(True, 0.6)),
         (Presence(True), FailedAnswer("no answer came")),
     )
-    assert (found.items, found.unparsed, found.failed) == (5, 2, 1)
-    model = line(found, MODEL)
+    assert (result.items, result.unparsed, result.failed) == (5, 2, 1)
+    model = line(result, MODEL)
     assert model["accuracy"] == pytest.approx(2 / 5)
     assert model["precision"] == pytest.approx(1 / 3)
     assert model["recall"] == pytest.approx(1 / 2)
     assert model["auroc"] == 1
-    assert line(found, "all changed")["recall"] == 1
-    assert line(found, "all changed")["accuracy"] == pytest.approx(2 / 5)
-    assert line(found, "no change")["accuracy"] == pytest.approx(3 / 5)
+    assert line(result, "all changed")["recall"] == 1
+    assert line(result, "all changed")["accuracy"] == pytest.approx(2 / 5)
+    assert line(result, "no change")["accuracy"] == pytest.approx(3 / 5)
     # The later pairs differ more and are the unchanged ones.
-    assert line(found, "differencing")["auroc"] == 0
-    assert "an unparsed answer counts as the wrong one" in found.notes[0]
+    assert line(result, "differencing")["auroc"] == 0
+    assert "an unparsed answer counts as the wrong one" in result.notes[0]
 
 
 def test_no_probability_no_auroc():
@@ -89,28 +89,28 @@ def test_no_probability_no_auroc():
 
 
 def test_counts_by_hand():
-    found = scored(
+    result = scored(
         Task.COUNT,
         (Counts({"road": 0, "building": 4}), Counts({"building": 1})),
         (Counts({"road": 1, "building": 0}), Counts({"road": 1, "building": 1})),
         (Counts({"road": 2, "building": 5}), nonsense(Task.COUNT)),
     )
-    model = line(found, MODEL, "building")
+    model = line(result, MODEL, "building")
     assert model == pytest.approx({"mae": 2, "rmse": 5**0.5, "exact": 0})
     # A class that is not spoken of has not changed.
-    assert line(found, MODEL, "road") == pytest.approx({"mae": 0, "rmse": 0, "exact": 2 / 3})
+    assert line(result, MODEL, "road") == pytest.approx({"mae": 0, "rmse": 0, "exact": 2 / 3})
     # The baselines are measured where the model is.
-    assert line(found, "always 0", "building") == pytest.approx(
+    assert line(result, "always 0", "building") == pytest.approx(
         {"mae": 2, "rmse": 8**0.5, "exact": 1 / 3}
     )
-    assert line(found, "always the mean", "building")["mae"] == pytest.approx((1 + 3) / 2)
-    assert any("MAE and RMSE" in note for note in found.notes)
+    assert line(result, "always the mean", "building")["mae"] == pytest.approx((1 + 3) / 2)
+    assert any("MAE and RMSE" in note for note in result.notes)
 
 
 def test_only_nonsense_has_no_error():
-    found = scored(Task.COUNT, (Counts({"road": 1}), nonsense(Task.COUNT)))
-    assert line(found, MODEL, "road") == {"mae": None, "rmse": None, "exact": 0}
-    assert found.tables[0].cells()[1] == [MODEL, "-", "-", "0.00"]
+    result = scored(Task.COUNT, (Counts({"road": 1}), nonsense(Task.COUNT)))
+    assert line(result, MODEL, "road") == {"mae": None, "rmse": None, "exact": 0}
+    assert result.tables[0].cells()[1] == [MODEL, "-", "-", "0.00"]
 
 
 # --- locate --------------------------------------------------------------------------------------
@@ -121,23 +121,23 @@ def where(*cells):
 
 
 def test_cells_by_hand():
-    found = scored(
+    result = scored(
         Task.LOCATE,
         (where(A, B), where(A, C)),
         (where(), where()),
         (where(B), Locations({"water": {A: 1.0}})),
         (where(), nonsense(Task.LOCATE)),
     )
-    assert line(found, MODEL, "building") == pytest.approx(
+    assert line(result, MODEL, "building") == pytest.approx(
         {"precision": 1 / 2, "recall": 1 / 3, "f1": 2 / 5, "exact": 1 / 4}
     )
-    nothing, every = (line(found, name, "building") for name in ("nothing", "all nine cells"))
+    nothing, every = (line(result, name, "building") for name in ("nothing", "all nine cells"))
     assert nothing == {"precision": None, "recall": 0, "f1": 0, "exact": 1 / 2}
     assert every["precision"] == pytest.approx(3 / (4 * len(GRID_CELLS)))
     assert (every["recall"], every["exact"]) == (1, 0)
-    roads = line(found, MODEL, "road")
+    roads = line(result, MODEL, "road")
     assert roads == {"precision": None, "recall": None, "f1": None, "exact": 3 / 4}
-    assert [table.group for table in found.tables] == ["road", "building"]
+    assert [table.group for table in result.tables] == ["road", "building"]
 
 
 # --- texts ---------------------------------------------------------------------------------------
@@ -153,8 +153,8 @@ CAPTIONS = (
 
 
 def test_changed_and_unchanged_pairs_apart():
-    found = scored(Task.CAPTION, *CAPTIONS)
-    assert [(t.group, t.items) for t in found.tables] == [
+    result = scored(Task.CAPTION, *CAPTIONS)
+    assert [(t.group, t.items) for t in result.tables] == [
         ("all pairs", 5),
         ("changed pairs", 3),
         ("unchanged pairs", 2),
@@ -162,44 +162,44 @@ def test_changed_and_unchanged_pairs_apart():
     written = [[" ".join(words(t)) for t in truth.texts] for truth, *_ in CAPTIONS]
     said = [given.text for _, given, _ in CAPTIONS]
     for group, part in (("all pairs", slice(5)), ("changed pairs", slice(3))):
-        values = line(found, MODEL, group)
+        values = line(result, MODEL, group)
         assert values["bleu_1"] == pytest.approx(bleu(said[part], written[part], 1))
         each = CiderD([[words(t) for t in ts] for ts in written]).scores([words(t) for t in said])
         assert values["cider_d"] == pytest.approx(sum(each[part]) / len(each[part]))
-    assert line(found, MODEL, "changed pairs")["rouge_l"] != pytest.approx(
-        line(found, MODEL, "unchanged pairs")["rouge_l"]
+    assert line(result, MODEL, "changed pairs")["rouge_l"] != pytest.approx(
+        line(result, MODEL, "unchanged pairs")["rouge_l"]
     )
-    assert "meteor" not in found.tables[0].columns
-    assert "an unparsed answer is scored by its words, as the papers do" in found.notes
-    assert HERE.notes[0] in found.notes
+    assert "meteor" not in result.tables[0].columns
+    assert "an unparsed answer is scored by its words, as the papers do" in result.notes
+    assert HERE.notes[0] in result.notes
 
 
 def test_constant_captions_are_what_a_model_is_compared_with():
-    found = scored(Task.CAPTION, *CAPTIONS)
-    names = [one.name for one in found.tables[0].lines]
+    result = scored(Task.CAPTION, *CAPTIONS)
+    names = [one.name for one in result.tables[0].lines]
     assert names == [MODEL, f'no change: "{NO_CHANGE}"', 'commonest: "roads were built"']
-    assert line(found, "no change", "unchanged pairs")["bleu_4"] == pytest.approx(1)
-    assert line(found, "no change", "changed pairs")["rouge_1"] == 0
-    assert line(found, "commonest", "changed pairs")["rouge_1"] == pytest.approx((2 / 7 + 2) / 3)
+    assert line(result, "no change", "unchanged pairs")["bleu_4"] == pytest.approx(1)
+    assert line(result, "no change", "changed pairs")["rouge_1"] == 0
+    assert line(result, "commonest", "changed pairs")["rouge_1"] == pytest.approx((2 / 7 + 2) / 3)
 
 
 def test_without_changed_pairs_there_is_one_constant_caption():
-    found = scored(Task.CAPTION, CAPTIONS[4], CAPTIONS[4])
-    assert [t.group for t in found.tables] == ["all pairs", "unchanged pairs"]
-    assert len(found.tables[0].lines) == 2
+    result = scored(Task.CAPTION, CAPTIONS[4], CAPTIONS[4])
+    assert [t.group for t in result.tables] == ["all pairs", "unchanged pairs"]
+    assert len(result.tables[0].lines) == 2
 
 
 def test_answers_to_questions_are_one_group():
-    found = scored(
+    result = scored(
         Task.QUESTION,
         (References(("two houses",)), Reply("two houses"), True),
         (References(("none",)), Reply("none"), False),
         (References(("none",)), FailedAnswer("no"), False),
     )
-    assert [(t.group, t.items) for t in found.tables] == [("", 2)]
-    assert line(found, MODEL)["rouge_1"] == 1
-    assert line(found, 'commonest: "')["rouge_1"] == pytest.approx(1 / 2)
-    assert found.failed == 1
+    assert [(t.group, t.items) for t in result.tables] == [("", 2)]
+    assert line(result, MODEL)["rouge_1"] == 1
+    assert line(result, 'commonest: "')["rouge_1"] == pytest.approx(1 / 2)
+    assert result.failed == 1
 
 
 def test_no_answer_at_all_is_an_error():
@@ -213,11 +213,11 @@ def test_no_answer_at_all_is_an_error():
 
 def test_published_scores_stand_beside_their_own_group_only():
     every = published_scores()
-    found = scored(
+    result = scored(
         Task.COUNT, (Counts({"road": 1, "building": 2}), Counts({"road": 1})), beside=every
     )
-    assert line(found, "DeltaVLM", "road") == {"mae": 0.24, "rmse": 0.70}
-    assert line(found, "DeltaVLM", "building") == {"mae": 1.32, "rmse": 2.89}
+    assert line(result, "DeltaVLM", "road") == {"mae": 0.24, "rmse": 0.70}
+    assert line(result, "DeltaVLM", "building") == {"mae": 1.32, "rmse": 2.89}
     captions = scored(Task.CAPTION, *CAPTIONS, beside=every)
     assert line(captions, "DeltaVLM", "all pairs")["cider_d"] == pytest.approx(1.3672)
     assert len(captions.tables[1].lines) == 3
@@ -230,20 +230,20 @@ def test_published_scores_stand_beside_their_own_group_only():
 
 
 def test_tables_in_words_and_in_markdown():
-    found = [
+    result = [
         scored(Task.COUNT, (Counts({"road": 1}), Counts({"road": 3}))),
         scored(Task.CAPTION, (References(("a | `b`",)), Reply("a"), True)),
     ]
-    lines = in_words(found)
+    lines = in_words(result)
     assert "count: 1 scored, 0 of them unparsed" in lines
     (row,) = [each for each in lines if "the model" in each and "2.00" in each]
     assert row.split()[-3:] == ["2.00", "2.00", "0.00"]
-    markdown = in_markdown(found)
+    markdown = in_markdown(result)
     assert "## Count" in markdown
     assert "|  | MAE | RMSE | exact match |" in markdown
     assert "| the model | 2.00 | 2.00 | 0.00 |" in markdown
     assert any('commonest: "a \\| \\`b\\`"' in each for each in markdown)
-    values = json.loads(json.dumps(found[0].to_dict(), allow_nan=False))
+    values = json.loads(json.dumps(result[0].to_dict(), allow_nan=False))
     assert values["groups"][0]["scores"][0] == {
         "name": MODEL, "mae": 2.0, "rmse": 2.0, "exact": 0.0
     }  # fmt: skip
@@ -256,8 +256,8 @@ def test_texts_of_others_are_made_harmless():
 
 
 def test_class_names_of_others_are_made_harmless():
-    found = scored(Task.COUNT, (Counts({"x\x1b]0;y\x07**z\n# w": 1}), Counts({"road": 0})))
-    shown = [*in_words([found]), *in_markdown([found])]
+    result = scored(Task.COUNT, (Counts({"x\x1b]0;y\x07**z\n# w": 1}), Counts({"road": 0})))
+    shown = [*in_words([result]), *in_markdown([result])]
     assert all(each.isprintable() for each in shown)
     assert "  x**z # w (1)" in shown
     assert "**x\\*\\*z # w (1)**" in shown

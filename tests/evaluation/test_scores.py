@@ -21,8 +21,8 @@ def columns(rows):
 def test_scores_by_hand():
     truth = np.array([1, 1, 1, 0, 0, 0, 0, 0], bool)
     said = np.array([1, 1, 0, 1, 0, 0, 0, 0], bool)
-    found = scores(truth, said, None)
-    assert found.to_dict() == pytest.approx(
+    result = scores(truth, said, None)
+    assert result.to_dict() == pytest.approx(
         {
             "accuracy": 6 / 8,
             "precision": 2 / 3,
@@ -41,10 +41,10 @@ def test_scores_by_hand():
 
 def test_what_divides_by_nothing_is_none():
     none = np.zeros(3, bool)
-    found = scores(none, none, none.astype(float))
-    assert found.accuracy == 1
-    assert (found.precision, found.recall, found.f1) == (None, None, None)
-    assert (found.balanced_accuracy, found.auroc) == (None, None)
+    result = scores(none, none, none.astype(float))
+    assert result.accuracy == 1
+    assert (result.precision, result.recall, result.f1) == (None, None, None)
+    assert (result.balanced_accuracy, result.auroc) == (None, None)
 
 
 def test_auroc_by_hand():

@@ -162,13 +162,13 @@ def test_meteor_is_that_of_pycocoevalcap_on_words():
     theirs = Theirs()
     wanted, _ = theirs.compute_score(written, said)
     with Meteor() as ours:
-        found = ours.score([" ".join(one) for one, _ in FIXED], list(written.values()))
+        result = ours.score([" ".join(one) for one, _ in FIXED], list(written.values()))
         again = ours.score([" ".join(one) for one, _ in FIXED], list(written.values()))
         # Stems count, unlike where words are numbers.
         other = ours.score(["the new tree stands here"], [["the new houses stand here"]])
         stems = ours.score(["the new house stands here"], [["the new houses stand here"]])
-    assert found == again == pytest.approx(wanted)
-    assert 0 < found < 1
+    assert result == again == pytest.approx(wanted)
+    assert 0 < result < 1
     assert stems > other + 0.1
 
 
@@ -184,11 +184,11 @@ def test_bleu_by_hand():
 
 
 def test_rouge_by_hand():
-    found = rouge(["houses built there"], [["house was built", "nothing at all"]])
+    result = rouge(["houses built there"], [["house was built", "nothing at all"]])
     # Stems are shared: house, build; two of three words each way.
-    assert found["rouge_1"] == [pytest.approx(2 / 3)]
-    assert found["rouge_l"] == [pytest.approx(2 / 3)]
-    assert found["rouge_2"] == [0]
+    assert result["rouge_1"] == [pytest.approx(2 / 3)]
+    assert result["rouge_l"] == [pytest.approx(2 / 3)]
+    assert result["rouge_2"] == [0]
 
 
 def test_groups_are_scored_apart_and_rarity_is_that_of_all():
@@ -246,10 +246,10 @@ def test_bert_score_takes_the_best_reference(tiny_bert, capfd):
     assert bert_layers(tiny_bert) == 2
     said = ["the house was built", "", "road gone"]
     written = [["gone", "the house was built"], ["a house"], ["the house"]]
-    found = bert_f1(said, written, tiny_bert)
-    assert found[0] == pytest.approx(1, abs=1e-5)
-    assert found[1] == 0
-    assert found[2] < 0.99
+    result = bert_f1(said, written, tiny_bert)
+    assert result[0] == pytest.approx(1, abs=1e-5)
+    assert result[1] == 0
+    assert result[2] < 0.99
     assert "%" not in capfd.readouterr().err
 
 

@@ -13,9 +13,9 @@ def written(folder, text):
 
 
 def test_a_prompts_file_words_some_tasks(tmp_path):
-    found = read_prompts(written(tmp_path, 'caption = "What  is new?"\nclue = "Hint: {clue}"\n'))
-    assert found == {"caption": "What is new?", "clue": "Hint: {clue}"}
-    assert ask(Task.CAPTION, found[Task.CAPTION]).text == "What is new?"
+    result = read_prompts(written(tmp_path, 'caption = "What  is new?"\nclue = "Hint: {clue}"\n'))
+    assert result == {"caption": "What is new?", "clue": "Hint: {clue}"}
+    assert ask(Task.CAPTION, result[Task.CAPTION]).text == "What is new?"
 
 
 @pytest.mark.parametrize(

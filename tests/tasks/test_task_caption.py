@@ -25,8 +25,13 @@ def test_the_prompt_is_that_of_the_data():
 @pytest.mark.parametrize("sentence", NO_CHANGE_SENTENCES)
 @pytest.mark.parametrize("form", ["{}", " {} .", "{}.", "{}!\n", "{}</s>", '"{}"', "**{}**"])
 def test_the_five_sentences_mean_no_change(sentence, form):
-    for said in (sentence, sentence.capitalize(), sentence.upper(), sentence.replace(" ", "  ")):
-        answer = SPEC.parse(form.format(said))
+    for spelling in (
+        sentence,
+        sentence.capitalize(),
+        sentence.upper(),
+        sentence.replace(" ", "  "),
+    ):
+        answer = SPEC.parse(form.format(spelling))
         assert isinstance(answer, Caption)
         assert answer.changed is False
 

@@ -10,10 +10,10 @@ NEW, GONE, ALTERED = Change.APPEARED, Change.DISAPPEARED, Change.ALTERED
 
 def counts(road=None, building=None, **others):
     """`Counts` from numbers, or pairs of a number and a direction."""
-    said = {"road": road, "building": building, **others}
-    said = {name: value for name, value in said.items() if value is not None}
-    numbers = {n: v[0] if isinstance(v, tuple) else v for n, v in said.items()}
-    return Counts(numbers, {n: v[1] for n, v in said.items() if isinstance(v, tuple)})
+    given = {"road": road, "building": building, **others}
+    given = {name: value for name, value in given.items() if value is not None}
+    numbers = {n: v[0] if isinstance(v, tuple) else v for n, v in given.items()}
+    return Counts(numbers, {n: v[1] for n, v in given.items() if isinstance(v, tuple)})
 
 
 READ = {

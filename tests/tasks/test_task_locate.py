@@ -10,8 +10,8 @@ BY_NAME = {cell.name: cell for cell in GRID_CELLS}
 
 def located(changes=None, **cells):
     """`Locations` from cell names separated by blanks."""
-    found = {name: {BY_NAME[cell]: 1.0 for cell in names.split()} for name, names in cells.items()}
-    return Locations(found, changes or {})
+    result = {name: {BY_NAME[cell]: 1.0 for cell in names.split()} for name, names in cells.items()}
+    return Locations(result, changes or {})
 
 
 TWO = located(road="top-left top-center", building="center-center")
@@ -118,9 +118,9 @@ def test_writes_the_form_of_the_data(answer, text):
 def any_locations(draw):
     listed = st.lists(st.sampled_from(GRID_CELLS), unique=True)
     cells = draw(st.dictionaries(st.sampled_from(CLASSES), listed, min_size=1))
-    directed = [name for name, found in cells.items() if found and draw(st.booleans())]
+    directed = [name for name, result in cells.items() if result and draw(st.booleans())]
     return Locations(
-        {name: dict.fromkeys(found, 1.0) for name, found in cells.items()},
+        {name: dict.fromkeys(result, 1.0) for name, result in cells.items()},
         {name: draw(st.sampled_from(Change)) for name in directed},
     )
 

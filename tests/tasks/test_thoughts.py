@@ -15,73 +15,73 @@ from geochg.tasks.thoughts import (
 
 THOUGHT = "Yes, I think it changed. SECRET"
 WRAPPINGS = {
-    "DeepSeek, Qwen": "<think>\n{thought}\n</think>\n\n{said}",
-    "the template opened": "{thought}\n</think>\n{said}",
-    "thinking": "<thinking>{thought}</thinking>{said}",
-    "Magistral": "[THINK]{thought}[/THINK]{said}",
-    "Kimi": "◁think▷{thought}◁/think▷{said}",
-    "Seed": "<seed:think>{thought}</seed:think>{said}",
-    "Command": "<|START_THINKING|>{thought}<|END_THINKING|><|START_RESPONSE|>{said}"
+    "DeepSeek, Qwen": "<think>\n{thought}\n</think>\n\n{answer}",
+    "the template opened": "{thought}\n</think>\n{answer}",
+    "thinking": "<thinking>{thought}</thinking>{answer}",
+    "Magistral": "[THINK]{thought}[/THINK]{answer}",
+    "Kimi": "◁think▷{thought}◁/think▷{answer}",
+    "Seed": "<seed:think>{thought}</seed:think>{answer}",
+    "Command": "<|START_THINKING|>{thought}<|END_THINKING|><|START_RESPONSE|>{answer}"
     "<|END_RESPONSE|>",
-    "Sky": "<|begin_of_thought|>{thought}<|end_of_thought|><|begin_of_solution|>{said}"
+    "Sky": "<|begin_of_thought|>{thought}<|end_of_thought|><|begin_of_solution|>{answer}"
     "<|end_of_solution|>",
     "gpt-oss": "<|channel|>analysis<|message|>{thought}<|end|><|start|>assistant<|channel|>final"
-    "<|message|>{said}<|return|>",
-    "Gemma": "<|channel>thought\n{thought}<channel|>{said}",
-    "GLM": "<think>{thought}</think><|begin_of_box|>{said}<|end_of_box|>",
-    "R1 with an answer": "<think>{thought}</think>\n<answer>{said}</answer>",
-    "twice": "<think>{thought}</think><think>{thought}</think>{said}",
-    "behind": "{said}\n<think>{thought}</think>",
+    "<|message|>{answer}<|return|>",
+    "Gemma": "<|channel>thought\n{thought}<channel|>{answer}",
+    "GLM": "<think>{thought}</think><|begin_of_box|>{answer}<|end_of_box|>",
+    "R1 with an answer": "<think>{thought}</think>\n<answer>{answer}</answer>",
+    "twice": "<think>{thought}</think><think>{thought}</think>{answer}",
+    "behind": "{answer}\n<think>{thought}</think>",
 }
 MARKED = {
-    "a fence": "```\n{said}\n```",
-    "a named fence": "```text\n{said}\n```",
-    "a role on its line": "assistant\n{said}",
-    "Gemma's turn": "<start_of_turn>model\n{said}<end_of_turn>",
-    "Llama's header": "<|start_header_id|>assistant<|end_header_id|>\n\n{said}<|eot_id|>",
-    "ChatML": "<|im_start|>assistant\n{said}<|im_end|>",
-    "an end of DeepSeek": "{said}<｜end▁of▁sentence｜>",  # noqa: RUF001
-    "quotes": '"{said}"',
-    "bold": "**{said}**",
+    "a fence": "```\n{answer}\n```",
+    "a named fence": "```text\n{answer}\n```",
+    "a role on its line": "assistant\n{answer}",
+    "Gemma's turn": "<start_of_turn>model\n{answer}<end_of_turn>",
+    "Llama's header": "<|start_header_id|>assistant<|end_header_id|>\n\n{answer}<|eot_id|>",
+    "ChatML": "<|im_start|>assistant\n{answer}<|im_end|>",
+    "an end of DeepSeek": "{answer}<｜end▁of▁sentence｜>",  # noqa: RUF001
+    "quotes": '"{answer}"',
+    "bold": "**{answer}**",
 }
 BRACES = {
-    "JSON": '{"answer": "SAID"}',
-    "JSON with thoughts": '{"reasoning": "Hm. Yes.", "Answer": "SAID"}',
-    "JSON in a fence": '```json\n{"caption": "SAID"}\n```',
-    "a box": "\\boxed{SAID}",
-    "a box of text": "$\\boxed{\\text{SAID}}$",
-    "both": 'Answer: {"response": "\\"SAID\\""}',
+    "JSON": '{"answer": "ANSWERS"}',
+    "JSON with thoughts": '{"reasoning": "Hm. Yes.", "Answer": "ANSWERS"}',
+    "JSON in a fence": '```json\n{"caption": "ANSWERS"}\n```',
+    "a box": "\\boxed{ANSWERS}",
+    "a box of text": "$\\boxed{\\text{ANSWERS}}$",
+    "both": 'Answer: {"response": "\\"ANSWERS\\""}',
 }
-SAID = ("No.", "A farmer's house has been built.", "roads: []. buildings: ['top-left'].")
+ANSWERS = ("No.", "A farmer's house has been built.", "roads: []. buildings: ['top-left'].")
 
 
-@pytest.mark.parametrize("said", SAID)
+@pytest.mark.parametrize("answer", ANSWERS)
 @pytest.mark.parametrize("wrapping", WRAPPINGS.values(), ids=WRAPPINGS)
-def test_thoughts_are_no_part_of_the_answer(wrapping, said):
-    text = wrapping.format(thought=THOUGHT, said=said)
-    assert spoken_answer(text) == said
+def test_thoughts_are_no_part_of_the_answer(wrapping, answer):
+    text = wrapping.format(thought=THOUGHT, answer=answer)
+    assert spoken_answer(text) == answer
     assert has_thoughts(text)
 
 
-@pytest.mark.parametrize("said", SAID)
+@pytest.mark.parametrize("answer", ANSWERS)
 @pytest.mark.parametrize("wrapping", MARKED.values(), ids=MARKED)
-def test_marks_are_no_part_of_the_answer(wrapping, said):
-    assert spoken_answer(wrapping.format(said=said)) == said
-    assert not has_thoughts(wrapping.format(said=said))
+def test_marks_are_no_part_of_the_answer(wrapping, answer):
+    assert spoken_answer(wrapping.format(answer=answer)) == answer
+    assert not has_thoughts(wrapping.format(answer=answer))
 
 
-@pytest.mark.parametrize("said", SAID[:2])
+@pytest.mark.parametrize("answer", ANSWERS[:2])
 @pytest.mark.parametrize("wrapping", BRACES.values(), ids=BRACES)
 @pytest.mark.parametrize("size", [1, 7, 1000])
-def test_braces_are_no_part_of_the_answer(wrapping, said, size):
-    text = wrapping.replace("SAID", said)
-    assert spoken_answer(text) == said
+def test_braces_are_no_part_of_the_answer(wrapping, answer, size):
+    text = wrapping.replace("ANSWERS", answer)
+    assert spoken_answer(text) == answer
     pieces = [text[at : at + size] for at in range(0, len(text), size)]
-    assert "".join(spoken_pieces(pieces)) == said
+    assert "".join(spoken_pieces(pieces)) == answer
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "answer"),
     [
         ('{"changed": true}', "Yes"),
         ('{"changed": false}', "No"),
@@ -96,8 +96,8 @@ def test_braces_are_no_part_of_the_answer(wrapping, said, size):
         ("{answer: yes}", "{answer: yes}"),
     ],
 )
-def test_objects_that_hold_one_answer(text, said):
-    assert spoken_answer(text) == said
+def test_objects_that_hold_one_answer(text, answer):
+    assert spoken_answer(text) == answer
 
 
 @pytest.mark.parametrize(
@@ -157,11 +157,11 @@ def test_a_model_that_saw_nothing_has_not_answered(task, text):
 @pytest.mark.parametrize("wrapping", [*WRAPPINGS.values(), *MARKED.values()])
 def test_wrapped_answers_are_read_as_plain_ones(wrapping):
     text = {
-        task: wrapping.format(thought=THOUGHT, said=said)
-        for task, said in zip((Task.PRESENCE, Task.CAPTION, Task.LOCATE), SAID, strict=True)
+        task: wrapping.format(thought=THOUGHT, answer=answer)
+        for task, answer in zip((Task.PRESENCE, Task.CAPTION, Task.LOCATE), ANSWERS, strict=True)
     }
     assert SPECS[Task.PRESENCE].parse(text[Task.PRESENCE]) == Presence(False)
-    assert SPECS[Task.CAPTION].parse(text[Task.CAPTION]) == Caption(SAID[1], changed=True)
+    assert SPECS[Task.CAPTION].parse(text[Task.CAPTION]) == Caption(ANSWERS[1], changed=True)
     cells = {"road": {}, "building": {GridCell(0, 0): 1.0}}
     assert SPECS[Task.LOCATE].parse(text[Task.LOCATE]) == Locations(cells)
 

@@ -1,1 +1,1 @@
-"""Pairs with masks to instruction rows: cut, split, counted, told."""
+"""Builder of instruction rows from pairs with masks: cutting, splitting, counting, captions."""

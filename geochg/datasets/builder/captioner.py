@@ -30,8 +30,8 @@ from geochg.tasks.reply_text import plain_text, refusal, sentences
 from geochg.tasks.statements import Verdict, verdict
 
 ARROW = "=>"
-"""What the model is asked to put between question and answer; labels such as "Answer:" would be
-taken off what models say."""
+"""Separator of question and answer in the model's text; labels such as "Answer:" would be taken
+off."""
 
 _KINDS = (
     "what has changed and where",

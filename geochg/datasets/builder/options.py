@@ -16,7 +16,7 @@ LEVIR_MCI = ("128=road", "255=building")
 
 @dataclass(frozen=True)
 class BuildOptions(Options):
-    """How pairs become rows.
+    """Options of turning pairs into rows.
 
     Attributes:
         coding: `value=class` for each value of the masks; 0 is no change. For vectors, values of
@@ -92,7 +92,8 @@ def class_coding(coding: Sequence[str]) -> dict[str, int]:
         value, separator, name = (part.strip() for part in entry.rpartition("="))
         if not separator or not value or name not in CLASS_NAMES[1:]:
             raise OptionError(
-                f"the class {entry!r}", f"write VALUE=CLASS; classes: {', '.join(CLASS_NAMES[1:])}"
+                f"{entry!r} gives no class of masks",
+                f"write VALUE=CLASS; classes: {', '.join(CLASS_NAMES[1:])}",
             )
         if value in indexes or value == "0":
             raise OptionError(

@@ -56,7 +56,7 @@ class PictureScene(MaskedScene):
     coding: Mapping[str, int] | None = None
 
     def tiles(self, windows: Sequence[TileWindow]) -> Iterator[MaskedTile]:
-        """As `Scene.tiles`; the files are read once."""
+        """The tiles of some windows, in order; the files are read once."""
         if not windows:
             return
         before, after = picture(self.before), picture(self.after)

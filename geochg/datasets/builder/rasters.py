@@ -63,7 +63,7 @@ class RasterScene(MaskedScene):
     allow_remote: bool = False
 
     def tiles(self, windows: Sequence[TileWindow]) -> Iterator[MaskedTile]:
-        """As `Scene.tiles`; both dates are stretched for display as `analyze` does."""
+        """The tiles of some windows, in order, both dates stretched as `analyze` does."""
         from geochg.tiling.gdal import gdal_settings
         from geochg.tiling.preparation import prepare
         from geochg.tiling.read import read_ahead

@@ -58,7 +58,7 @@ class MaskedScene(ABC):
     notes: tuple[str, ...] = ()
 
     def windows(self, tile_size_px: int, overlap_px: int) -> list[TileWindow]:
-        """Its tiles, cut as `analyze` cuts; those of a smaller picture end with it."""
+        """The tiles of the scene, cut as by `analyze`; those of a smaller picture end with it."""
         height_px, width_px = self.shape_px
         layout = Layout(height_px, width_px, tile_size_px, overlap_px)
         whole = PixelWindow(0, height_px, 0, width_px)
@@ -86,7 +86,7 @@ def class_indexes(
     Args:
         values: `(height, width)`, whole numbers.
         coding: Class indexes by value, as `options.class_coding` gives them.
-        name: Of the mask's file, for errors.
+        name: Name of the mask's file, for errors.
 
     Raises:
         InputError: If a value is not coded.

@@ -1,1 +1,1 @@
-"""What is known of a pair, told in words: facts, sentences and instruction rows."""
+"""Captions of pairs with masks: facts, sentences and instruction rows."""

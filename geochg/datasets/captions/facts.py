@@ -1,4 +1,4 @@
-"""What can be said of a pair in words and numbers, read off its masks."""
+"""Facts about the changes of a pair, read off its masks."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from geochg.tasks.lexicon import ASKED
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """One class that changed in one direction.
+    """The changes of one class in one direction.
 
     Attributes:
-        class_name: What changed.
+        class_name: The class.
         change: Direction of the change; None where it is not known.
         number: Number of contours.
         cells: Cells of the 3x3 grid in which more than 5 % of the pixels changed so.
@@ -36,7 +36,7 @@ class Fact:
 
 
 def mask_facts(truth: MaskTruth) -> tuple[Fact, ...]:
-    """All that changed, largest first."""
+    """The facts of a pair, largest change first."""
     facts = []
     for (name, change), number in truth.counts.items():
         mask = (truth.classes == CLASS_NAMES.index(name)) & (

@@ -15,7 +15,7 @@ from geochg.tasks import SPECS, TURN_BREAK
 from geochg.tasks.lexicon import ASKED, COUNTABLE
 
 IMAGES = "<image> <image> "
-"""What stands before the first question of a row."""
+"""Marks before the first question of a row."""
 
 CAPTIONS = 5
 """Sentences of a caption row."""
@@ -33,10 +33,10 @@ _DONE: dict[Change | None, str] = {
 
 
 def instruction_rows(truth: MaskTruth, images: tuple[str, str], first_id: int = 0) -> list[Row]:
-    """One instruction row for each task that what is known can answer.
+    """One instruction row for each task that the masks can answer.
 
     Args:
-        truth: What the rows are about.
+        truth: Masks of the pair.
         images: Paths of the two pictures, as the rows shall name them.
         first_id: Id of the first row; the others follow.
     """

@@ -21,7 +21,7 @@ _SETS = 2 * int(Cover.NOT_SEEN)
 
 
 class ChangeNames(NamedTuple):
-    """What the changes of a pair are called; all `(height, width)` uint8.
+    """Classes and directions of the changes of a pair; all `(height, width)` uint8.
 
     Attributes:
         classes: Index into `CLASS_NAMES`; 0 where no class holds for all covers of the sets.

@@ -25,7 +25,7 @@ ChangeOf = Callable[[int, int], NDArray[np.uint8]]
 
 @dataclass(frozen=True, eq=False)
 class LabelledGround:
-    """One place, at one date or several.
+    """Labelled imagery of one place, at one date or several.
 
     Attributes:
         kind: Kind of imagery; grounds of one kind are like each other.
@@ -36,7 +36,7 @@ class LabelledGround:
         shown_m: Least and greatest side of the pixels that are shown, in metres.
         share: Frequency with which it is drawn, relative to the other grounds.
         lends: Whether things of this ground may be put into grounds of other kinds.
-        teaches_change: Whether all that changes in its pairs is told; a ground with outlines of
+        teaches_change: Whether its labels tell all changes of its pairs; a ground with outlines of
             buildings only teaches buildings.
         change: Mask of the change between two dates where it is known; None to compare the covers.
         scenery: Whether to leave it as it is: nothing else is shown in its place.
@@ -106,7 +106,7 @@ def stretched_bands(
 
 
 def edges(mask: NDArray[np.uint8], width_px: int) -> NDArray[np.bool_]:
-    """Where a mask of numbers differs within a window."""
+    """The pixels around which the values of a mask differ within a window."""
     window = np.ones((width_px, width_px), np.uint8)
     return np.asarray(cv2.dilate(mask, window) != cv2.erode(mask, window), np.bool_)
 
@@ -162,7 +162,7 @@ def _buildings(mask: NDArray[np.uint8]) -> NDArray[np.generic]:
 
 
 def _roads(beside_px: int) -> Callable[[NDArray[np.uint8]], NDArray[np.generic]]:
-    """The masks are thinner than the roads, so nothing is said of what lies beside them."""
+    """Covers of masks that are thinner than the roads, so that pixels beside them have no label."""
 
     def cover(mask: NDArray[np.uint8]) -> NDArray[np.generic]:
         road = (mask > 0).astype(np.uint8)

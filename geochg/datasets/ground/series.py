@@ -22,7 +22,7 @@ from geochg.datasets.ground.labelled import (
     read_raster,
     stretched_bands,
 )
-from geochg.models.deltavlm.scene import whitening
+from geochg.models.deltavlm.scene import whitening_matrix
 
 _SURE_SHARE = 0.85
 """Share of a pair of Sentinel-2 that is taken for unchanged: what is least unusual in it."""
@@ -31,7 +31,7 @@ SAVANNA_LEARNED = 12
 """Plots of savanna that are learned from or calibrated on; the others are looked at only."""
 
 _EXAMPLES = ("dubai", "20120731", "20140720")
-"""What the package's example pairs are made of; left out, so that they show what was not seen."""
+"""Imagery of the package's example pairs; left out, so that these were not trained on."""
 
 
 def all_grounds(root: Path) -> list[LabelledGround]:
@@ -64,7 +64,7 @@ HELD_OUT_PART = 6
 
 
 def shares_by_kind(grounds: Sequence[LabelledGround]) -> dict[str, float]:
-    """How often each kind is drawn, for a reader."""
+    """Frequency with which each kind is drawn, to report it."""
     kinds = sorted({ground.kind for ground in grounds})
     total = sum(ground.share for ground in grounds)
     return {
@@ -75,7 +75,7 @@ def shares_by_kind(grounds: Sequence[LabelledGround]) -> dict[str, float]:
 def index_cover(
     red: NDArray[np.floating], green: NDArray[np.floating], infrared: NDArray[np.floating]
 ) -> NDArray[np.uint8]:
-    """What NDVI and NDWI (McFeeters 1996) of reflectances allow a pixel to be."""
+    """Sets of covers that NDVI and NDWI (McFeeters 1996) of reflectances allow."""
     vegetation = (infrared - red) / (infrared + red + 1e-6)
     water = (green - infrared) / (green + infrared + 1e-6)
     cover = np.full(red.shape, ANY, np.uint8)
@@ -271,13 +271,13 @@ def infrared_chips(root: Path) -> Iterator[LabelledGround]:
 
 
 def _sure(before: NDArray[np.float32], after: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Where the difference of two dates is not unusual."""
+    """The pixels at which the difference of two dates is not unusual."""
     dates = []
     for date in (before, after):
         smooth = cv2.GaussianBlur(date, (0, 0), 1)
         dates.append((smooth - smooth.mean((0, 1))) / (smooth.std((0, 1)) + 0.05))
     difference = (dates[0] - dates[1]).reshape(-1, 3).T
-    offset, matrix = whitening(difference)
+    offset, matrix = whitening_matrix(difference)
     unusual = np.square(matrix @ (difference - offset[:, None])).mean(axis=0)
     odd = (unusual > np.quantile(unusual, _SURE_SHARE)).reshape(before.shape[:2])
     spread = cv2.dilate(odd.astype(np.uint8), np.ones((3, 3), np.uint8))

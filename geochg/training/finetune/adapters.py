@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 
 from geochg.errors import ModelError, OptionError
-from geochg.models.adapters import adapted
-from geochg.models.deltavlm.no_change_sentence import kept_sentence
+from geochg.models.adapters import apply_adapter, read_sentence
 from geochg.training.finetune.options import TuneOptions
 from geochg.training.finetune.trainable_model import TrainableModel
 
@@ -72,8 +71,8 @@ def merge_adapter(model: TrainableModel) -> None:
 
 def merge_saved_adapter(model: TrainableModel, adapter: Path) -> None:
     """Adds a saved adapter to a network in full precision, in place."""
-    model.network = adapted(model.network, str(adapter), merge=True)
-    if sentence := kept_sentence(adapter):
+    model.network = apply_adapter(model.network, str(adapter), merge=True)
+    if sentence := read_sentence(adapter):
         model.set_no_change_sentence(sentence)
 
 
