@@ -24,11 +24,11 @@ import torch
 
 from geochg.models.base import ModelIdentity
 from geochg.models.vlm.backend import VlmModel
-from geochg.models.vlm.chat import VICUNA, ChatWriter
-from geochg.models.vlm.families import FAMILIES
-from geochg.models.vlm.generation import CELL_QUESTION, COUNT_QUESTION
+from geochg.models.vlm.chat_writer import VICUNA, ChatWriter
+from geochg.models.vlm.loading import FAMILIES
 from geochg.models.vlm.options import VlmOptions
 from geochg.models.vlm.prefix import PrefixEngine
+from geochg.models.vlm.tile_questions import CELL_QUESTION, COUNT_QUESTION
 from geochg.records import GRID_CELLS, PixelWindow, Task, Tile, TileWindow
 from geochg.tasks import ask
 from geochg.tasks.lexicon import ASKED, COUNTABLE
@@ -134,8 +134,8 @@ def plainly(model: VlmModel, tiles: list[Tile]) -> None:
 
 @torch.inference_mode()
 def _generated(engine: PrefixEngine, tile: Tile, text: str, most: int) -> None:
-    shown = engine.family.show([tile])
-    ids = engine.expanded(shown) + list(engine.writer.rest([text], []))
+    shown = engine.family.image_inputs([tile])
+    ids = engine.prefix_with_images(shown) + list(engine.writer.prompt_ids([text], []))
     rows = torch.tensor([ids], device=engine.model.device)
     engine.model.generate(
         input_ids=rows,
@@ -143,7 +143,7 @@ def _generated(engine: PrefixEngine, tile: Tile, text: str, most: int) -> None:
         max_new_tokens=most,
         do_sample=False,
         pad_token_id=engine.writer.tokenizer.pad_token_id,
-        **{name: engine.placed(values) for name, values in shown.inputs.items()},
+        **{name: engine.to_device(values) for name, values in shown.inputs.items()},
     )
 
 

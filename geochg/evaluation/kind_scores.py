@@ -29,7 +29,7 @@ from geochg.evaluation.map_scores import (
 from geochg.evaluation.reliability import Reliability, reliability
 from geochg.evaluation.tables import ScoreTable, lines_to_dict
 from geochg.events import Event, Listener, Notice, Progress, ignore
-from geochg.models.loading import check_classes, check_sensitivity, load_chosen
+from geochg.models.loading import check_classes, check_sensitivity, load_configured_model
 from geochg.options import AnalyzeOptions
 
 ALL, CHANGED, UNCHANGED = "all pairs", "changed pairs", "unchanged pairs"
@@ -178,7 +178,7 @@ class _KindScorer:
         classes = self.options.classes or kind.classes
         options = replace(self.options, classes=classes)
         try:
-            model = load_chosen(options)
+            model = load_configured_model(options)
             check_classes(options, model)
             check_sensitivity(options, model)
         except GeochgError as error:

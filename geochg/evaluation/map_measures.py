@@ -107,7 +107,7 @@ def map_measures(
 
     Args:
         pair: The pair.
-        model: Model that `load_chosen` gives for these options.
+        model: Model that `load_configured_model` gives for these options.
         options: Options of the analysis.
         listener: Receives the events of `analyze`.
 

@@ -84,7 +84,7 @@ def bert_f1(texts: Sequence[str], references: Sequence[Sequence[str]], folder: P
         OptionError: If bert-score is not installed.
     """
     layers = bert_layers(folder)
-    from geochg.models.library_logs import quietly
+    from geochg.models.library_guards import quiet_libraries
 
     bert_score = metric_module("bert_score")
     scores = [0.0] * len(texts)
@@ -92,7 +92,7 @@ def bert_f1(texts: Sequence[str], references: Sequence[Sequence[str]], folder: P
     if not indexes:
         return scores
     try:
-        with quietly():
+        with quiet_libraries():
             _, _, f1 = bert_score.score(
                 [texts[index] for index in indexes],
                 [list(references[index]) for index in indexes],

@@ -100,6 +100,8 @@ class Predictions:
             "options": dict,
         }
         check_head(head, types, path)
+        if not rows:
+            raise InputError(f"{path} holds no answers", HINT)
         return cls(
             **{name: head[name] for name in types},
             rows=tuple(_row(path, number, row) for number, row in enumerate(rows, start=2)),
@@ -126,8 +128,13 @@ def check_head(head: Mapping[str, Any], types: Mapping[str, type], path: Path) -
         path: The file.
 
     Raises:
-        InputError: If a value is missing, or the identity names no model.
+        InputError: If a value is missing or holds NaN or Infinity, or the identity names no model.
     """
+    try:
+        # Python reads such numbers, and no report can hold them.
+        json.dumps(head, allow_nan=False)
+    except ValueError as error:
+        raise InputError(f"{path}, line 1 holds a number that is none", HINT) from error
     for name, type_ in types.items():
         if not isinstance(head.get(name), type_):
             raise InputError(f"{path}, line 1: there is no {name!r}", HINT)

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from geochg.errors import ModelError
-from geochg.models.hub import hub_off
+from geochg.models.library_guards import hub_offline
 from geochg.models.model_files import UNFINISHED, checksum, saved_json
 from geochg.models.model_settings import check_pattern
-from geochg.models.pretrained import broken_errors, refuse_rubbish
+from geochg.models.pretrained import broken_errors, refuse_broken_weights
 
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
-WORDING = "wording.json"
-"""What else an adapter changes, where it does; see `geochg.models.deltavlm.no_change_sentence`."""
+SENTENCE_FILE = "wording.json"
+"""Holds the sentence for pairs without change, where tuning chose it; see `write_sentence`."""
+
+_SENTENCE_KEY = "no_change_sentence"
 
 MOST_RANK = 2**16
 """No adapter is as wide as this."""
@@ -31,10 +34,10 @@ _PATTERNS = (
 """Settings that hold regular expressions."""
 
 _PACKAGES = ("transformers", "peft", "torch", "geochg")
-"""Those whose classes an adapter may say that it was made for."""
+"""Packages of the models that an adapter may name as its base."""
 
 _MEGATRON = (None, "megatron.core")
-_TRUSTED = "name an adapter from where you trust it"
+_TRUST_HINT = "name an adapter from where you trust it"
 _OLD_NAMES = {
     r"^language_model\.model\.": "model.language_model.",
     r"^language_model\.lm_head\.": "lm_head.",
@@ -46,10 +49,10 @@ _OLD_NAMES = {
 
 
 def adapter_folder(adapter: str) -> Path:
-    """The folder of an adapter.
+    """The checked folder of an adapter.
 
     Raises:
-        ModelError: If it is none, only half written, or its weights are no safetensors.
+        ModelError: If it is no adapter, is half written, or its weights are no safetensors.
     """
     folder = Path(adapter).expanduser()
     if (folder / UNFINISHED).exists():
@@ -75,11 +78,11 @@ def _check_config(file: Path) -> None:
     package = home.get("parent_library", "transformers") if isinstance(home, Mapping) else home
     if not isinstance(package, str) or package.partition(".")[0] not in _PACKAGES:
         raise ModelError(
-            f"the adapter in {file.parent} names code of {package!r} (auto_mapping)", _TRUSTED
+            f"the adapter in {file.parent} names code of {package!r} (auto_mapping)", _TRUST_HINT
         )
     if settings.get("megatron_config") or settings.get("megatron_core") not in _MEGATRON:
         raise ModelError(
-            f"the adapter in {file.parent} names code of its own (megatron_core)", _TRUSTED
+            f"the adapter in {file.parent} names code of its own (megatron_core)", _TRUST_HINT
         )
 
 
@@ -88,12 +91,12 @@ def adapter_id(adapter: str) -> str:
     if not adapter:
         return ""
     folder = Path(adapter).expanduser()
-    wording = [folder / WORDING] if (folder / WORDING).is_file() else []
-    return f"{adapter} {checksum([folder / WEIGHTS, folder / CONFIG, *wording])}"
+    sentence = [folder / SENTENCE_FILE] if (folder / SENTENCE_FILE).is_file() else []
+    return f"{adapter} {checksum([folder / WEIGHTS, folder / CONFIG, *sentence])}"
 
 
-def adapted(model: Any, adapter: str, *, merge: bool) -> Any:  # noqa: ANN401
-    """A model with an adapter in it, which is of the same class as before.
+def apply_adapter(model: Any, adapter: str, *, merge: bool) -> Any:  # noqa: ANN401
+    """Puts an adapter on a model, which keeps its class.
 
     Args:
         model: A transformers model, changed in place.
@@ -112,11 +115,11 @@ def adapted(model: Any, adapter: str, *, merge: bool) -> Any:  # noqa: ANN401
         f"the adapter {folder} does not fit this model", "name the model it was trained on"
     )
     try:
-        found = load_peft_weights(str(folder), device="cpu")
-        refuse_rubbish(found.items(), folder)
-        saved = set(found)
+        weights = load_peft_weights(str(folder), device="cpu")
+        refuse_broken_weights(weights.items(), folder)
+        saved = set(weights)
         names = _OLD_NAMES if _is_old(saved, model) else None
-        with warnings.catch_warnings(), hub_off():
+        with warnings.catch_warnings(), hub_offline():
             # PEFT only warns of what does not fit; it is refused below.
             warnings.simplefilter("ignore")
             with_adapter = PeftModel.from_pretrained(model, str(folder), key_mapping=names)
@@ -129,6 +132,26 @@ def adapted(model: Any, adapter: str, *, merge: bool) -> Any:  # noqa: ANN401
     return with_adapter.merge_and_unload() if merge else with_adapter.get_base_model()
 
 
+def write_sentence(folder: Path, sentence: str) -> None:
+    """Keeps beside an adapter what a DeltaVLM tuned by it says of pairs without change."""
+    text = json.dumps({_SENTENCE_KEY: sentence}, indent=1)
+    (folder / SENTENCE_FILE).write_text(text, encoding="utf-8")
+
+
+def read_sentence(folder: Path) -> str | None:
+    """The sentence that was kept beside an adapter; None where the base model's holds.
+
+    Raises:
+        ModelError: If the file is broken.
+    """
+    sentence = saved_json(folder / SENTENCE_FILE, "make the adapter again").get(_SENTENCE_KEY)
+    if not isinstance(sentence, str | None):
+        raise ModelError(
+            f"{folder / SENTENCE_FILE}: {_SENTENCE_KEY} is no text", "make the adapter again"
+        )
+    return sentence
+
+
 def _check_settings(values: Mapping[str, Any], folder: Path) -> None:
     """Refuses settings that no adapter has, and regular expressions without an end.
 
@@ -137,24 +160,26 @@ def _check_settings(values: Mapping[str, Any], folder: Path) -> None:
     """
     where, hint = folder / CONFIG, "make the adapter again"
     for name in _PATTERNS:
-        told = values.get(name)
+        value = values.get(name)
         # Lists hold names of modules, tables have patterns as keys.
-        patterns = list(told) if isinstance(told, dict) else [told] if isinstance(told, str) else []
+        patterns = [value] if isinstance(value, str) else value if isinstance(value, dict) else ()
         for pattern in patterns:
             check_pattern(pattern, f"{name} of {where}", hint)
     for name in ("r", "rank_pattern"):
-        for rank in _settings(values.get(name)):
+        for rank in _by_module(values.get(name)):
             if type(rank) is not int or not 1 <= rank <= MOST_RANK:
                 raise ModelError(f"{name} of {where} is no rank from 1 to {MOST_RANK:,}", hint)
     for name in ("lora_alpha", "alpha_pattern"):
-        for alpha in _settings(values.get(name)):
+        for alpha in _by_module(values.get(name)):
             if type(alpha) not in (int, float) or not 0 < alpha <= MOST_RANK:
                 raise ModelError(f"{name} of {where} is no number from 0 to {MOST_RANK:,}", hint)
 
 
-def _settings(told: object) -> list[Any]:
+def _by_module(setting: object) -> list[Any]:
     """The values of a setting that may be given by module; none where it is left out."""
-    return list(told.values()) if isinstance(told, dict) else [] if told is None else [told]
+    return (
+        list(setting.values()) if isinstance(setting, dict) else [setting] * (setting is not None)
+    )
 
 
 def _is_old(saved: set[str], model: Any) -> bool:  # noqa: ANN401

@@ -269,12 +269,13 @@ class ChangeModel(ABC, Generic[OptionsT]):
             The answer, piece by piece.
 
         Raises:
-            ModelError: If the model cannot talk.
+            ModelError: If the model cannot answer free questions.
             RunError: If the place cannot be answered about.
         """
         if Task.QUESTION not in self.capabilities.tasks:
             raise ModelError(
-                f"the model {self.name} cannot talk", "choose another, see `geochg models`"
+                f"the model {self.name} cannot answer free questions",
+                "choose another, see `geochg models`",
             )
         answers = answers_about(self, tile, [Question(Task.QUESTION, question)])
         yield getattr(answers[0], "text", "")

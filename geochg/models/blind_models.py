@@ -1,7 +1,7 @@
-"""Whether a model sees anything: one that is blind finds every place unchanged.
+"""Refuses blind models, whose vision encoder gives the same output for all images.
 
-Damaged weights and settings need not give numbers that are none. Where the vision part makes the
-same of all pictures, no number is wrong, and every answer is.
+Damaged weights and settings may give finite numbers. No number of a blind model is wrong, but every
+answer is: it finds every tile unchanged.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 
     from geochg.records import Tile
 
-    Pictures = Sequence[NDArray[np.floating]] | NDArray[np.floating]
+    Images = Sequence[NDArray[np.floating]] | NDArray[np.floating]
 
 CLEARLY = 0.03
-"""Pictures whose pixels differ by more than this on the average, of -1 to 1, look different."""
+"""Images whose pixels differ by more than this on average, of -1 to 1, are different."""
 
 LEAST_DIFFERENCE = 1e-6
-"""Of probabilities of unlike pictures, above what rounding makes."""
+"""Least difference of the probabilities of unlike images, above rounding."""
 
 
-def unlike_pictures() -> list[NDArray[np.uint8]]:
+def unlike_images() -> list[NDArray[np.uint8]]:
     """Black, white and coloured noise, `(3, 64, 64)` each."""
     shape = (3, 64, 64)
     noise = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
@@ -36,20 +36,20 @@ def unlike_pictures() -> list[NDArray[np.uint8]]:
 
 
 def refuse_same(probabilities: NDArray[np.floating]) -> None:
-    """Refuses a model that gives the same for `unlike_pictures`.
+    """Refuses a model with the same output for all `unlike_images`.
 
     Args:
-        probabilities: `(pictures, any)`; those that are no numbers are seen elsewhere.
+        probabilities: `(images, any)`; NaN is refused elsewhere.
 
     Raises:
-        ModelError: If it does.
+        ModelError: If all outputs are the same.
     """
     if np.ptp(probabilities, axis=0).max() < LEAST_DIFFERENCE:
         raise _blind()
 
 
-def pictures_of(tiles: Sequence[Tile]) -> tuple[Pictures, Pictures]:
-    """Both dates of some tiles from -1 to 1, for models that are shown them as they are."""
+def tile_images(tiles: Sequence[Tile]) -> tuple[Images, Images]:
+    """Both dates of some tiles from -1 to 1, for models that take them as they are."""
     before, after = (
         [rgb(getattr(tile, date)).astype(np.float32) / 127.5 - 1 for tile in tiles]
         for date in ("before", "after")
@@ -57,17 +57,17 @@ def pictures_of(tiles: Sequence[Tile]) -> tuple[Pictures, Pictures]:
     return before, after
 
 
-def refuse_blind(shown: tuple[Pictures, Pictures], seen: tuple[Pictures, Pictures]) -> None:
-    """Refuses a model that makes the same of both dates of a tile where it is shown two pictures.
+def refuse_blind(shown: tuple[Images, Images], seen: tuple[Images, Images]) -> None:
+    """Refuses a model with the same output for both dates of a tile whose images differ.
 
-    Where each date is stretched by itself, unlike dates can be shown as one picture.
+    Where each date is stretched by itself, unlike dates can become the same image.
 
     Args:
-        shown: Of each date an array a tile, as the vision part takes it, about -1 to 1.
-        seen: Of each date an array a tile, what it makes of it.
+        shown: For each date an array a tile: the input of the vision encoder, about -1 to 1.
+        seen: For each date an array a tile: its output.
 
     Raises:
-        ModelError: If it does.
+        ModelError: If the output is the same.
     """
     for first, second, before, after in zip(*seen, *shown, strict=True):
         if np.array_equal(first, second) and np.abs(after - before).mean() > CLEARLY:
@@ -76,6 +76,6 @@ def refuse_blind(shown: tuple[Pictures, Pictures], seen: tuple[Pictures, Picture
 
 def _blind() -> ModelError:
     return ModelError(
-        "the model makes the same of unlike pictures: it sees nothing",
+        "the model gives the same output for unlike images: it sees nothing",
         "its weights or settings are damaged: use another model",
     )

@@ -1,4 +1,4 @@
-"""Where a model runs."""
+"""The devices that models run on."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ from geochg.errors import ModelError
 
 
 def devices_here() -> list[dict[str, str]]:
-    """Where models can run on this machine, the best first: what `--device` takes, and its name."""
+    """The devices of this machine, the best first: the value for `--device`, and a name."""
     import torch
 
-    found = [
+    devices = [
         {"device": f"cuda:{number}", "name": torch.cuda.get_device_name(number)}
         for number in range(torch.cuda.device_count() if torch.cuda.is_available() else 0)
     ]
     if torch.backends.mps.is_available():
-        found.append({"device": "mps", "name": "Apple GPU"})
-    return [*found, {"device": "cpu", "name": f"CPU, {torch.get_num_threads()} threads"}]
+        devices.append({"device": "mps", "name": "Apple GPU"})
+    return [*devices, {"device": "cpu", "name": f"CPU, {torch.get_num_threads()} threads"}]
 
 
 def torch_device(wanted: str) -> str:
     """The torch device for a `--device`.
 
     Raises:
-        ModelError: If it is not there.
+        ModelError: If this machine does not have it.
     """
     if wanted == "cpu":
         return wanted
@@ -32,11 +32,11 @@ def torch_device(wanted: str) -> str:
     if wanted == "auto":
         return "cuda" if torch.cuda.is_available() else "mps" if mps else "cpu"
     kind, _, number = wanted.partition(":")
-    there = {
+    available = {
         "cuda": torch.cuda.is_available()
         and (not number or (number.isdecimal() and int(number) < torch.cuda.device_count())),
         "mps": mps and not number,
     }
-    if not there.get(kind, False):
-        raise ModelError(f"there is no device {wanted!r} here", "write --device auto or cpu")
+    if not available.get(kind, False):
+        raise ModelError(f"this machine has no device {wanted!r}", "write --device auto or cpu")
     return wanted

@@ -1,7 +1,7 @@
-"""What may stand in the folder of a model: nothing that brings in code, weights or files unasked.
+"""Checks that a model folder brings in no code, weights or files that nobody asked for.
 
 The libraries beneath follow what settings name: an adapter that lies there, attention kernels of a
-hub, weights under another name. What is loaded must be what the checksum covers.
+hub, weights under another name. The checksum must cover all that is loaded.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def check_model_folder(folder: Path) -> None:
     try:
         settings = json.loads(file.read_text(encoding="utf-8"))
         members = list(_members(settings))
-    # A broken file is told by who reads it; numbers of thousands of digits are ValueErrors too.
+    # The reader of a broken file reports it; numbers of thousands of digits are ValueErrors too.
     except (OSError, ValueError):
         return
     except RecursionError as error:
@@ -75,11 +75,11 @@ def shaping_files(folder: Path) -> list[Path]:
     Raises:
         ModelError: If the folder holds far more files than any model does.
     """
-    found: list[Path] = []
+    files: list[Path] = []
     seen: set[str] = set()
     count = 0
-    for place, folders, names in os.walk(folder, followlinks=True):
-        real = os.path.realpath(place)
+    for root, folders, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(root)
         if real in seen:
             folders.clear()
             continue
@@ -88,16 +88,16 @@ def shaping_files(folder: Path) -> list[Path]:
         count += len(names)
         if count > _MOST_FILES:
             raise ModelError(f"{folder} holds more than {_MOST_FILES:,} files", "name a model's")
-        paths = (Path(place, name) for name in names)
-        found += [path for path in paths if path.suffix in _SHAPING and path.is_file()]
-    return sorted(found)
+        paths = (Path(root, name) for name in names)
+        files += [path for path in paths if path.suffix in _SHAPING and path.is_file()]
+    return sorted(files)
 
 
 def check_weight_name(index: Path, name: object) -> None:
     """Refuses a file that an index of weights names, unless it is safetensors beside it.
 
     Raises:
-        ModelError: Then.
+        ModelError: If it is no safetensors file, or lies elsewhere.
     """
     plain = isinstance(name, str) and Path(name).name == name and "\\" not in name
     if not plain or not str(name).endswith(".safetensors"):
@@ -117,8 +117,8 @@ def _members(value: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401
             yield from _members(inner)
 
 
-def _names(value: object) -> bool:
-    """Whether a value could name something; sizes of a network's kernels name nothing."""
+def _is_reference(value: object) -> bool:
+    """Whether a value may refer to something; sizes of a network's kernels do not."""
     sizes = isinstance(value, list) and all(type(size) is int for size in value)
     return bool(value) and not sizes
 
@@ -136,7 +136,9 @@ def _check_member(file: Path, name: str, value: object) -> None:
                 )
     elif name == "transformers_weights" and value is not None:
         raise ModelError(f"{file} names other weights ({name}: {value!r})", _HINT)
-    elif name in ("kernels", "use_kernels", "kernel_config", "hub_kernels") and _names(value):
+    elif name in ("kernels", "use_kernels", "kernel_config", "hub_kernels") and _is_reference(
+        value
+    ):
         raise ModelError(f"{file} asks for kernels ({name}), which are fetched", _HINT)
     elif name.endswith("_implementation") and isinstance(value, str) and set(value) & set("/@:"):
         raise ModelError(f"{file} asks for code to be fetched ({name}: {value!r})", _HINT)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from threading import Lock
 
 from geochg.errors import ModelError
 from geochg.safety.untrusted_text import cleaned
@@ -13,34 +10,8 @@ from geochg.safety.untrusted_text import cleaned
 WANTED = ("*.json", "*.jinja", "*.safetensors", "*.onnx", "*.txt", "*.model")
 """The files of a hub model that are fetched: no pickles, no code."""
 
-
 UNWANTED = ("*/*.safetensors", "*/*.onnx", "consolidated*")
 """Of these, what models hold for other libraries."""
-
-
-_lock = Lock()
-_off: list[bool] = []
-
-
-@contextmanager
-def hub_off() -> Iterator[None]:
-    """Lets no library ask the hub within the block, whatever the settings of a model name.
-
-    What was to be fetched has been by then: see `find_folder`.
-    """
-    from huggingface_hub import constants
-
-    with _lock:
-        # The first of several threads keeps what was, the last one restores it.
-        _off.append(constants.HF_HUB_OFFLINE)
-        constants.HF_HUB_OFFLINE = True
-    try:
-        yield
-    finally:
-        with _lock:
-            was = _off.pop()
-            if not _off:
-                constants.HF_HUB_OFFLINE = was
 
 
 def find_folder(source: str, backend: str, revision: str = "") -> Path:
@@ -48,8 +19,8 @@ def find_folder(source: str, backend: str, revision: str = "") -> Path:
 
     Args:
         source: A folder, or a hub id such as `owner/name`.
-        backend: For the messages.
-        revision: Of the hub id: a branch, tag or commit; empty for the newest.
+        backend: The backend's name, for the messages.
+        revision: Branch, tag or commit of the hub id; empty for the newest.
 
     Raises:
         ModelError: If there is no such folder and nothing to fetch.
@@ -67,10 +38,11 @@ def find_folder(source: str, backend: str, revision: str = "") -> Path:
         raise ModelError(f"{source} is a file, not a model folder", "name its folder")
     if source.count("/") != 1 or source.startswith((".", "/", "~")):
         raise ModelError(f"there is no model folder {source}", "check the path")
-    return _fetched(source, revision)
+    return _fetch(source, revision)
 
 
-def _fetched(source: str, revision: str) -> Path:
+def _fetch(source: str, revision: str) -> Path:
+    """Downloads a model of the hub into its cache, unless it lies there."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
@@ -88,3 +60,8 @@ def _fetched(source: str, revision: str) -> Path:
             f"{source} is no folder here and cannot be fetched from the hub",
             f"check the name and the network ({type(error).__name__}: {cleaned(error, 200)})",
         ) from error
+
+
+def model_id(backend: str, source: str, revision: str = "") -> str:
+    """The `ModelIdentity.id` of a model folder or a hub model, such as `vlm:owner/name@main`."""
+    return f"{backend}:{source}" + (f"@{revision}" if revision else "")

@@ -1,8 +1,9 @@
-"""Tiles as pictures."""
+"""Tiles as images."""
 
 from __future__ import annotations
 
 import base64
+from collections.abc import Iterable
 from io import BytesIO
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,8 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
+
+    from geochg.records import Tile
 
 
 def rgb(values: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -22,15 +25,25 @@ def rgb(values: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return values[:3] if len(values) >= 3 else np.repeat(values[:1], 3, axis=0)
 
 
-def picture(values: NDArray[np.uint8]) -> Image:
-    """One date of a tile as a Pillow image; `values` as `rgb`."""
+def rgb_image(values: NDArray[np.uint8]) -> Image:
+    """One date of a tile as a Pillow image; `values` as for `rgb`."""
     from PIL import Image
 
     return Image.fromarray(np.ascontiguousarray(rgb(values).transpose(1, 2, 0)))
 
 
-def data_uri(values: NDArray[np.uint8]) -> str:
-    """One date of a tile as a PNG within a `data:` address; `values` as `rgb`."""
+def date_images(tile: Tile) -> tuple[Image, Image]:
+    """Both dates of a tile as Pillow images."""
+    return rgb_image(tile.before), rgb_image(tile.after)
+
+
+def all_date_images(tiles: Iterable[Tile]) -> list[Image]:
+    """Before and after of each tile, one after the other."""
+    return [date for tile in tiles for date in date_images(tile)]
+
+
+def png_data_uri(values: NDArray[np.uint8]) -> str:
+    """One date of a tile as a PNG within a `data:` address; `values` as for `rgb`."""
     file = BytesIO()
-    picture(values).save(file, "PNG")
+    rgb_image(values).save(file, "PNG")
     return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode('ascii')}"

@@ -1,4 +1,4 @@
-"""The model a run asks for: the one named, with clues and closer looks where options want them."""
+"""The model of a run, with clues and closer looks where the options ask for them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MAPPED_TASKS = (Task.PRESENCE, Task.LOCATE, Task.COUNT, Task.CAPTION)
 """The tasks whose answers become features, in the order they are asked."""
 
 
-def load_chosen(options: AnalyzeOptions) -> ChangeModel:
+def load_configured_model(options: AnalyzeOptions) -> ChangeModel:
     """The model of the options, with clues and closer looks where they ask for that.
 
     Raises:
@@ -41,23 +41,23 @@ def _with_clues(model: ChangeModel, options: AnalyzeOptions) -> ChangeModel:
         return model
     if not options.clue_model:
         return CluedModel(model, model, options.prompts)
-    teller = load_model(options.clue_model, options.clue_options, options.device)
-    return CluedModel(model, teller, options.prompts)
+    captioner = load_model(options.clue_model, options.clue_options, options.device)
+    return CluedModel(model, captioner, options.prompts)
 
 
-def mapped_questions(model: ChangeModel, wording: Mapping[str, str]) -> list[Question]:
-    """What a model is asked about every tile: the tasks that become features and that it knows.
+def mapped_questions(model: ChangeModel, prompts: Mapping[str, str]) -> list[Question]:
+    """The questions about every tile: of the tasks that become features and that a model knows.
 
     Args:
-        model: Which is asked.
-        wording: Prompts in one's own words, by task.
+        model: The model that answers.
+        prompts: Prompts in the user's own words, by task.
     """
     known = [task for task in MAPPED_TASKS if task in model.capabilities.tasks]
-    return [ask(task, wording.get(task)) for task in known]
+    return [ask(task, prompts.get(task)) for task in known]
 
 
 def _check_prompts(prompts: Mapping[str, str], model: ChangeModel, *, has_clue: bool) -> None:
-    """Refuses prompts that would be noted but never asked."""
+    """Refuses prompts that would never be used."""
     asked = model.capabilities.asked_in_words
     idle = [name for name in prompts if name != CLUE and name not in asked]
     if idle:
@@ -70,7 +70,7 @@ def _check_prompts(prompts: Mapping[str, str], model: ChangeModel, *, has_clue: 
 
 
 def _check_grid(options: AnalyzeOptions, model: ChangeModel) -> None:
-    """Refuses to divide or to vote on what is not told in cells."""
+    """Refuses `refine` and `vote` for a model that does not answer in cells."""
     flags = [
         flag for flag, given in (("--refine", options.refine), ("--vote", options.vote)) if given
     ]

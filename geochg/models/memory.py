@@ -1,9 +1,12 @@
-"""How much of a batch a device has memory for: found by trying."""
+"""What to do when a device runs out of memory: smaller batches, or a clear error."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TypeVar
+
+from geochg.errors import RunError
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -13,57 +16,57 @@ class FittingBatches:
     """Runs over items in batches as large as memory takes, and remembers how large that is.
 
     Args:
-        first: Items tried at once at first.
-        most: Items at once at most; while all goes well, batches double up to it.
+        first_size: Size of the first batch.
+        max_size: Largest size; while all goes well, batches double up to it.
 
     Attributes:
-        size: Items tried at once now.
+        size: Size of the next batch.
     """
 
-    def __init__(self, first: int, most: int | None = None) -> None:
-        self.size = first
-        self._most = most or first
+    def __init__(self, first_size: int, max_size: int | None = None) -> None:
+        self.size = first_size
+        self._max_size = max_size or first_size
 
-    def run(
-        self, items: Sequence[_Item], results: Callable[[Sequence[_Item]], Sequence[_Result]]
+    def map(
+        self, function: Callable[[Sequence[_Item]], Sequence[_Result]], items: Sequence[_Item]
     ) -> list[_Result]:
         """The results of all items, in order; none is lost or made twice.
 
         Args:
-            items: What is run over.
-            results: Gives one result an item.
+            function: Gives one result for each item of a batch.
+            items: The items of all batches.
 
         Raises:
-            RuntimeError: Whatever `results` raises; out of memory only for a single item.
+            RuntimeError: Whatever `function` raises; out of memory only for a single item.
         """
-        found: list[_Result] = []
-        size, most = self.size, self._most
+        results: list[_Result] = []
+        size, max_size = self.size, self._max_size
         proved = 0
-        while len(found) < len(items):
-            part = items[len(found) : len(found) + size]
+        while len(results) < len(items):
+            part = items[len(results) : len(results) + size]
             try:
-                new = results(part)
+                new = function(part)
             except RuntimeError as error:
-                # What does not even fit alone does not tell how much fits at once.
+                # An item that does not even fit alone says nothing about batches.
                 if not is_out_of_memory(error) or len(part) == 1:
                     raise
             else:
-                found += new
+                results += new
                 proved = max(proved, len(part))
                 if len(part) == size:
-                    size = min(2 * size, most)
+                    size = min(2 * size, max_size)
                 continue
             # Out of the handler, because the error holds on to the tensors that did not fit.
             if len(part) > proved:
-                most = len(part) // 2
+                max_size = len(part) // 2
             size = len(part) // 2
-            _let_go()
-        self.size, self._most = size, most
-        return found
+            _free_memory()
+        self.size, self._max_size = size, max_size
+        return results
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:
-    """Whether a device ran out of memory; CUDA, MPS and the CPU say so in ways of their own."""
+    """Whether a device ran out of memory; CUDA, MPS and the CPU each say so in other words."""
     import torch
 
     text = str(error).lower()
@@ -76,7 +79,26 @@ def is_out_of_memory(error: RuntimeError) -> bool:
     )
 
 
-def _let_go() -> None:
+@contextmanager
+def memory_errors(subject: str, hint: str) -> Iterator[None]:
+    """Turns a full memory into an error that says what to do about it.
+
+    Args:
+        subject: What did not fit, such as `even one tile`.
+        hint: Advice for the user.
+
+    Raises:
+        RunError: If the device ran out of memory within the block.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
+        raise RunError(f"the device has too little memory for {subject}", hint) from error
+
+
+def _free_memory() -> None:
     import gc
 
     import torch

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from geochg.models.folder_checks import (
 )
 from geochg.safety.untrusted_text import LONGEST_TEXT, cleaned
 
+CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 WEIGHTS_INDEX = "model.safetensors.index.json"
 UNFINISHED = ".geochg-unfinished"
@@ -29,11 +30,11 @@ _BLOCK_BYTES = 1 << 20
 
 
 def saved_json(file: Path, hint: str = HINT) -> dict[str, Any]:
-    """What a JSON file holds; nothing where there is no file.
+    """The object of a JSON file; an empty one where there is no file.
 
     Args:
-        file: To be read.
-        hint: What to do about a broken one.
+        file: The path of the file.
+        hint: Advice for the user where it is broken.
 
     Raises:
         ModelError: If it is not a JSON object.
@@ -43,15 +44,37 @@ def saved_json(file: Path, hint: str = HINT) -> dict[str, Any]:
     if file.stat().st_size > MOST_SETTINGS_BYTES:
         raise ModelError(f"{file} is too large for settings", hint)
     try:
-        found = json.loads(
+        values = json.loads(
             file.read_text(encoding="utf-8"), parse_constant=_finite, parse_float=_finite
         )
     # RecursionError: nested deeper than anyone means to.
     except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"{file} is not JSON: {cleaned(error)}", hint) from error
-    if not isinstance(found, dict):
+    if not isinstance(values, dict):
         raise ModelError(f"{file} holds no JSON object", hint)
-    return found
+    return values
+
+
+def known_model_type(folder: Path, known: Collection[str], hint: str = HINT) -> str:
+    """The `model_type` of a folder's `config.json`.
+
+    Args:
+        folder: The model's folder.
+        known: The types that the backend can open.
+        hint: Advice for the user where there is no `config.json`.
+
+    Raises:
+        ModelError: If there is no `config.json`, or it names another type.
+    """
+    if not (folder / CONFIG).is_file():
+        raise ModelError(f"{folder} has no {CONFIG}", hint)
+    name = saved_json(folder / CONFIG, hint).get("model_type")
+    if not isinstance(name, str) or name not in known:
+        raise ModelError(
+            f"{folder} holds a model of type {name!r}, which is not known here",
+            f"known: {', '.join(sorted(known))}",
+        )
+    return name
 
 
 def _finite(text: str) -> float:
@@ -66,8 +89,8 @@ def weight_files(folder: Path, hint: str = HINT, unfinished_ok: bool = False) ->
     """The weights in their order.
 
     Args:
-        folder: Of the model.
-        hint: What to do about missing ones.
+        folder: The model's folder.
+        hint: Advice for the user where weights are missing.
         unfinished_ok: Whether the caller is the one who is still writing the folder.
 
     Raises:
@@ -110,10 +133,10 @@ def checksum(files: Sequence[Path]) -> str:
 
 
 def fingerprint(folder: Path, weights: Sequence[Path]) -> str:
-    """`sha256:...` over the weights and all else in a folder that shapes what a model says.
+    """`sha256:...` over the weights and all else in a folder that shapes a model's answers.
 
     Args:
-        folder: Of the model: its settings, vocabulary, chat template and exported files count.
+        folder: The model's folder; settings, vocabulary, chat template and exported files count.
         weights: See `weight_files`.
     """
     digest = hashlib.sha256(checksum(weights).encode())
@@ -125,6 +148,6 @@ def fingerprint(folder: Path, weights: Sequence[Path]) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """Of what an error says; its name where it says nothing."""
+    """The first line of an error's text; its class where it has none."""
     lines = cleaned(error, LONGEST_TEXT, keep_lines=True).strip().splitlines()
     return cleaned(lines[0].rstrip(" :")) if lines else type(error).__name__

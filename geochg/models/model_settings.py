@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from geochg.errors import ModelError
-from geochg.models.model_files import HINT
+from geochg.models.model_files import HINT, saved_json
 
 _MOST_NESTED = 30
 _LAYERS = frozenset(
@@ -48,6 +48,20 @@ _SHARES = re.compile(r"(?:^|_)threshold$")
 _LEAST_CONTRAST, _MOST_BRIGHT = 0.05, 2000.0
 """Between black and white, and for either, as a model is given them: most have 4 and 3."""
 
+_KEPT_TOKENS = ("bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id")
+_KEPT_RANGES = {
+    "num_beams": (1, 64),
+    "max_new_tokens": (1, 100_000),
+    "min_new_tokens": (0, 1000),
+    "max_length": (1, 1_000_000),
+    "length_penalty": (-100, 100),
+    "repetition_penalty": (1e-2, 100),
+    "no_repeat_ngram_size": (0, 1000),
+}
+"""Generation settings that are kept, with their least and greatest value. The rest that
+transformers knows (other models to guess ahead, code from the hub, caches, times, words to stop at)
+belongs to those who call it."""
+
 _LEAST_SIDE_PX = 8
 _LONGEST_PATTERN = 4000
 _MOST_REPEATS = 8
@@ -57,10 +71,10 @@ def check_settings(values: Mapping[str, Any], folder: Path, tensors: int, hint: 
     """Refuses a configuration whose numbers no model has.
 
     Args:
-        values: Of `config.json`.
-        folder: Of the model, for the message.
-        tensors: How many the weights hold: no model has more layers.
-        hint: What to do about it.
+        values: The settings of `config.json`.
+        folder: The model's folder, for the message.
+        tensors: Number of tensors in the weights: no model has more layers.
+        hint: Advice for the user.
 
     Raises:
         ModelError: Naming the setting.
@@ -69,10 +83,9 @@ def check_settings(values: Mapping[str, Any], folder: Path, tensors: int, hint: 
         name = path[-1]
         least, greatest = (1, tensors) if name in _LAYERS else _RANGES.get(name, (0, 0))
         # Some families give a size as height and width.
-        told = list(value.values()) if isinstance(value, Mapping) else value
-        told = told if isinstance(told, list) else [told]
-        sizes = [size for size in told if size is not None]
-        sound = bool(sizes) and all(_lies(size, least, greatest) for size in sizes)
+        sizes = list(value.values()) if isinstance(value, Mapping) else _as_list(value)
+        sizes = [size for size in sizes if size is not None]
+        sound = bool(sizes) and all(_is_whole(size, least, greatest) for size in sizes)
         if greatest and value is not None and not sound:
             raise ModelError(
                 f"{folder} cannot be loaded: {name} {str(value)[:40]!r} is no whole number from "
@@ -94,10 +107,10 @@ def check_settings(values: Mapping[str, Any], folder: Path, tensors: int, hint: 
 
 
 def check_normalisation(values: Mapping[str, Any], folder: Path, hint: str = HINT) -> None:
-    """Refuses a way of making pictures ready that makes no numbers of them.
+    """Refuses settings by which images would not become numbers.
 
     Args:
-        values: Of a processor's configuration: `image_mean`, `image_std`, `size`, `crop_size`.
+        values: A processor's configuration: `image_mean`, `image_std`, `size`, `crop_size`.
         folder: Of the model, for the message.
         hint: What to do about it.
 
@@ -111,8 +124,8 @@ def check_normalisation(values: Mapping[str, Any], folder: Path, hint: str = HIN
         bands = values.get(name)
         if bands is None:
             continue
-        told = bands if isinstance(bands, list) else [bands]
-        if len(told) not in (1, 3) or not all(is_number(each, least, 1e4) for each in told):
+        numbers = _as_list(bands)
+        if len(numbers) not in (1, 3) or not all(is_number(n, least, 1e4) for n in numbers):
             rule = (
                 "finite numbers above zero, one or three"
                 if least > 0
@@ -133,15 +146,15 @@ def check_normalisation(values: Mapping[str, Any], folder: Path, hint: str = HIN
 
 
 def _check_contrast(values: Mapping[str, Any], folder: Path, hint: str) -> None:
-    """Refuses a way of making pictures ready after which all of them look alike.
+    """Refuses settings that make all images alike.
 
     Args:
-        values: Of a processor, each sound by itself.
-        folder: Of the model, for the message.
-        hint: What to do about it.
+        values: A processor's settings, each sound by itself.
+        folder: The model's folder, for the message.
+        hint: Advice for the user.
 
     Raises:
-        ModelError: With what becomes of black and of white.
+        ModelError: With the values that black and white become.
     """
     rescale = values.get("rescale_factor")
     if not _is_given(rescale, 1e-9, 1e3):
@@ -151,38 +164,79 @@ def _check_contrast(values: Mapping[str, Any], folder: Path, hint: str) -> None:
     factor = 1.0 if values.get("do_rescale") is False else rescale or 1 / 255
     means, spreads = [0.0], [1.0]
     if values.get("do_normalize") is not False:
-        means = _listed(values.get("image_mean"), 0.0)
-        spreads = _listed(values.get("image_std"), 1.0)
+        means = _as_list(0.0 if values.get("image_mean") is None else values["image_mean"])
+        spreads = _as_list(1.0 if values.get("image_std") is None else values["image_std"])
     for mean, spread in zip_longest(means, spreads, fillvalue=None):
         mean = means[0] if mean is None else mean
         spread = spreads[0] if spread is None else spread
         black, white = (-mean / spread, (255 * factor - mean) / spread)
         if white - black < _LEAST_CONTRAST or max(abs(black), abs(white)) > _MOST_BRIGHT:
             raise ModelError(
-                f"{folder} cannot be loaded: its settings make pictures from {black:g} (black) to "
+                f"{folder} cannot be loaded: its settings make images from {black:g} (black) to "
                 f"{white:g} (white), which no model sees",
                 hint,
             )
 
 
-def _listed(told: Any, usual: float) -> list[float]:  # noqa: ANN401
-    return [usual] if told is None else told if isinstance(told, list) else [told]
-
-
 def check_generation(values: Mapping[str, Any], folder: Path, hint: str = HINT) -> None:
-    """Refuses habits of speech that would go on for ever.
+    """Refuses generation settings by which an answer would never end.
 
     Args:
-        values: Of `generation_config.json`.
-        folder: Of the model, for the message.
-        hint: What to do about it.
+        values: The settings of `generation_config.json`.
+        folder: The model's folder, for the message.
+        hint: Advice for the user.
 
     Raises:
         ModelError: Naming the setting.
     """
-    for name, most in _MOST_GENERATED.items():
-        if values.get(name) is not None and not _lies(values[name], 1, most):
-            raise _senseless(folder, name, values[name], f"a number from 1 to {most:,}", hint)
+    for name, greatest in _MOST_GENERATED.items():
+        if values.get(name) is not None and not _is_whole(values[name], 1, greatest):
+            raise _senseless(folder, name, values[name], f"a number from 1 to {greatest:,}", hint)
+
+
+def restrict_generation(model: Any, folder: Path, hint: str = HINT) -> None:  # noqa: ANN401
+    """Takes from a model's generation settings whatever is not known here.
+
+    Args:
+        model: A model of transformers, changed in place.
+        folder: The model's folder, for the message.
+        hint: Advice for the user.
+
+    Raises:
+        ModelError: If a setting is out of its range.
+    """
+    from transformers import GenerationConfig
+
+    saved = model.generation_config
+    kept = {name: getattr(saved, name, None) for name in (*_KEPT_TOKENS, *_KEPT_RANGES)}
+    for name, (least, greatest) in _KEPT_RANGES.items():
+        if not _is_given(kept[name], least, greatest):
+            raise ModelError(
+                f"{folder} cannot be used: {name} {str(kept[name])[:40]} of its generation "
+                f"settings is no number from {least:g} to {greatest:,}",
+                hint,
+            )
+    given = {name: value for name, value in kept.items() if value is not None}
+    model.generation_config = GenerationConfig(**given)  # type: ignore[no-untyped-call]
+
+
+def check_settings_files(
+    folder: Path, weights: Sequence[Path], processor_files: Sequence[str], hint: str = HINT
+) -> None:
+    """Checks `config.json` and the files that say how images are prepared.
+
+    Args:
+        folder: The model's folder.
+        weights: See `weight_files`.
+        processor_files: Names of the files about images, those that exist.
+        hint: Advice for the user.
+
+    Raises:
+        ModelError: As `check_settings` and `check_normalisation`.
+    """
+    check_settings(saved_json(folder / "config.json", hint), folder, tensors_in(weights), hint)
+    for name in processor_files:
+        check_normalisation(saved_json(folder / name, hint), folder, hint)
 
 
 def tensors_in(files: Sequence[Path]) -> int:
@@ -263,7 +317,12 @@ def _members(
             yield from _members(value, folder, hint, path)
 
 
-def _lies(value: object, least: int, greatest: int) -> bool:
+def _as_list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _is_whole(value: object, least: int, greatest: int) -> bool:
+    """Whether a value is a whole number within bounds."""
     return type(value) is int and least <= value <= greatest
 
 

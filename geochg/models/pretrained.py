@@ -5,15 +5,14 @@ from __future__ import annotations
 import math
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geochg.errors import GeochgError, ModelError
-from geochg.models.hub import hub_off
-from geochg.models.library_logs import quietly
+from geochg.models.library_guards import hub_offline, quiet_libraries
 from geochg.models.memory import is_out_of_memory
 from geochg.models.model_files import first_line, weight_files
 from geochg.models.quantised import switch_off_repacking
@@ -23,51 +22,105 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _MOST_TIMES, _SLACK = 8, 10_000_000
-"""A model may have so many times the stored weights, which 4-bit numbers pack by two, and more."""
+"""A model may have so many times the stored weights, which 4-bit numbers pack by two, and so many
+more."""
+
+_MISFITS = {
+    "has no weight": "missing_keys",
+    "has a weight that is not of this model,": "unexpected_keys",
+    "has another shape of": "mismatched_keys",
+}
+"""What is wrong with weights, and the keys of transformers' loading report that tell it."""
 
 MOST_WEIGHT = 1e8
 """Greatest magnitude of a weight: single precision holds nothing else beside a larger one."""
 
 
-def pretrained(
+def open_pretrained(
     model_class: Any,  # noqa: ANN401
     folder: Path,
     hint: str,
     dtype: torch.dtype,
     settings: Mapping[str, Any] | None = None,
-) -> tuple[Any, Mapping[str, Any]]:
+    *,
+    is_exact: bool = False,
+) -> Any:  # noqa: ANN401
     """A model of transformers; never runs code that comes with it.
 
     Args:
-        model_class: With a method `from_pretrained`.
-        folder: Of the model.
-        hint: What to do about one that cannot be opened.
-        dtype: Of the weights.
+        model_class: A class with a method `from_pretrained`.
+        folder: The model's folder.
+        hint: Advice for the user where the folder cannot be opened.
+        dtype: Number type of the weights.
         settings: Further settings of `from_pretrained`, such as `quantised_settings`.
-
-    Returns:
-        The model, and which keys were missing, left over or of another shape.
+        is_exact: Whether weights that are left over or of another shape are refused too.
 
     Raises:
-        ModelError: If it cannot be opened, or a weight is no finite number.
+        ModelError: If the model cannot be opened, or a weight is missing or no finite number.
     """
-    with opening_told(folder, hint), quietly():
+    with loading_errors(folder, hint), quiet_libraries():
         _refuse_outsized(model_class, folder, hint)
-        model, found = model_class.from_pretrained(
+        model, loading_info = model_class.from_pretrained(
             folder,
             dtype=dtype,
             use_safetensors=True,
             local_files_only=True,
             trust_remote_code=False,
             output_loading_info=True,
+            ignore_mismatched_sizes=is_exact,
             **(settings or {}),
         )
+    refuse_misfits(str(folder), loading_info, hint, is_exact=is_exact)
     switch_off_repacking(model)
-    if not found["missing_keys"]:
-        # The means and spreads of batch norms count; other buffers may hold infinity, as masks do.
-        measured = (each for each in model.named_buffers() if "running_" in each[0])
-        refuse_rubbish(chain(model.named_parameters(), measured), folder)
-    return model, found
+    # The means and spreads of batch norms count; other buffers may hold infinity, as masks do.
+    measured = (item for item in model.named_buffers() if "running_" in item[0])
+    refuse_broken_weights(chain(model.named_parameters(), measured), folder)
+    return model
+
+
+def open_part(
+    part: str,
+    folder: Path,
+    from_pretrained: Callable[..., Any],
+    hint: str,
+    **settings: Any,  # noqa: ANN401
+) -> Any:  # noqa: ANN401
+    """A tokenizer or an image processor of a model folder; never runs code that comes with it.
+
+    Args:
+        part: Name of the part in messages, such as `tokenizer`.
+        folder: The folder that holds its files.
+        from_pretrained: The method of transformers that opens it.
+        hint: Advice for the user where it cannot be opened.
+        **settings: Further arguments of `from_pretrained`.
+
+    Raises:
+        ModelError: If it cannot be opened.
+    """
+    with loading_errors(folder, hint, part):
+        return from_pretrained(folder, local_files_only=True, trust_remote_code=False, **settings)
+
+
+def refuse_misfits(
+    model_name: str, loading_info: Mapping[str, Iterable[Any]], hint: str, *, is_exact: bool = True
+) -> None:
+    """Refuses weights that transformers would make up or leave out.
+
+    Args:
+        model_name: The model in messages.
+        loading_info: The keys that `from_pretrained` reports.
+        hint: Advice for the user.
+        is_exact: Whether weights that are left over or of another shape are refused too.
+
+    Raises:
+        ModelError: Naming the first key.
+    """
+    for problem, name in _MISFITS.items() if is_exact else [*_MISFITS.items()][:1]:
+        # Weights of another shape come with both shapes.
+        keys = sorted(str(key[0] if isinstance(key, tuple) else key) for key in loading_info[name])
+        if keys:
+            rest = f" and {len(keys) - 1} more" if len(keys) > 1 else ""
+            raise ModelError(f"{model_name} {problem} {keys[0]!r}{rest}", hint)
 
 
 def _refuse_outsized(model_class: Any, folder: Path, hint: str) -> None:  # noqa: ANN401
@@ -96,31 +149,29 @@ def _refuse_outsized(model_class: Any, folder: Path, hint: str) -> None:  # noqa
 
 
 @contextmanager
-def opening_told(folder: Path, hint: str, part: str = "") -> Iterator[None]:
-    """Turns what the libraries raise at a folder that makes no sense into one line.
-
-    They cannot ask the hub meanwhile.
+def loading_errors(folder: Path, hint: str, part: str = "") -> Iterator[None]:
+    """As `model_errors`, for a folder that is opened; libraries cannot ask the hub meanwhile.
 
     Args:
-        folder: Of the model.
-        hint: What to do about it.
-        part: What is opened, such as `tokenizer`; empty for the model itself.
+        folder: The model's folder.
+        hint: Advice for the user.
+        part: The part that is opened, such as `tokenizer`; empty for the model itself.
 
     Raises:
         ModelError: Whatever goes wrong within the block.
     """
-    with hub_off(), failures_told(f"the {part} in {folder}" if part else f"{folder}", hint):
+    with hub_offline(), model_errors(f"the {part} in {folder}" if part else f"{folder}", hint):
         yield
 
 
 @contextmanager
-def failures_told(named: str, hint: str, done: str = "loaded") -> Iterator[None]:
+def model_errors(model_name: str, hint: str, done: str = "loaded") -> Iterator[None]:
     """Turns what the libraries raise at a model that makes no sense into one line.
 
     Args:
-        named: What the message calls the model.
-        hint: What to do about it.
-        done: What cannot be done with it.
+        model_name: The model in messages.
+        hint: Advice for the user.
+        done: The participle of what fails: the model cannot be "loaded" or "run".
 
     Raises:
         ModelError: Whatever goes wrong within the block.
@@ -130,30 +181,30 @@ def failures_told(named: str, hint: str, done: str = "loaded") -> Iterator[None]
     except GeochgError:
         raise
     except broken_errors() as error:
-        raise _refusal(error, named, hint, done) from error
+        raise _model_error(error, model_name, hint, done) from error
 
 
-def _refusal(error: Exception, named: str, hint: str, done: str) -> ModelError:
+def _model_error(error: Exception, model_name: str, hint: str, done: str) -> ModelError:
     """What an error of a library means to the user."""
     from safetensors import SafetensorError
 
     if isinstance(error, SafetensorError):
-        return ModelError(f"the weights in {named} are no safetensors file", hint)
+        return ModelError(f"the weights in {model_name} are no safetensors file", hint)
     is_full = isinstance(error, RuntimeError) and is_out_of_memory(error)
     if is_full or isinstance(error, MemoryError):
         return ModelError(
-            f"there is too little memory for {named}",
+            f"there is too little memory for {model_name}",
             "use a smaller model, another --device or --quantize 4bit",
         )
     if isinstance(error, ImportError):
-        hint = 'pip install "geochg[models]", or what is named there'
-    return ModelError(f"{named} cannot be {done}: {first_line(error)}", hint)
+        hint = 'pip install "geochg[models]", or the package that is named'
+    return ModelError(f"{model_name} cannot be {done}: {first_line(error)}", hint)
 
 
 class FirstUse:
     """Knows which parts of a model have run: until then its settings are to blame for a failure.
 
-    Settings that each make sense may make none together, which shows at the first tile only.
+    Settings may be sensible one by one and fail together, which shows at the first tile only.
 
     Args:
         model_id: The model as the user named it.
@@ -164,31 +215,31 @@ class FirstUse:
         self._ran: set[str] = set()
 
     @contextmanager
-    def told(self, part: str = "") -> Iterator[None]:
-        """Within the block a failure is told in a line, unless such a block has ended well.
+    def guard(self, part: str = "") -> Iterator[None]:
+        """Turns a failure of the block into one line, unless the part has run well before.
 
         Args:
-            part: Which part of the model runs.
+            part: The part of the model that runs.
 
         Raises:
-            ModelError: If it fails.
+            ModelError: If the part fails at its first use.
         """
         if part in self._ran:
             yield
             return
-        hint = "its files do not go with each other: download or make it again"
-        with failures_told(f"the model {self._model_id}", hint, "run"):
+        hint = "its files do not fit each other: download or make it again"
+        with model_errors(f"the model {self._model_id}", hint, "run"):
             yield
         self._ran.add(part)
 
 
 def broken_errors() -> tuple[type[Exception], ...]:
-    """What transformers, PEFT, jinja and ONNX Runtime raise at files that make no sense."""
+    """The errors that transformers, PEFT, jinja and ONNX Runtime raise at broken files."""
     from huggingface_hub.errors import StrictDataclassError
     from jinja2.exceptions import TemplateError
     from safetensors import SafetensorError
 
-    found: tuple[type[Exception], ...] = (
+    return (
         OSError,
         ValueError,
         TypeError,
@@ -205,26 +256,25 @@ def broken_errors() -> tuple[type[Exception], ...]:
         TemplateError,
         *_onnx_errors(),
     )
-    return found
 
 
 def _onnx_errors() -> Iterator[type[Exception]]:
-    """What ONNX Runtime raises, where it is loaded; its errors share no base class."""
+    """The errors of ONNX Runtime, where it is loaded; they share no base class."""
     module = sys.modules.get("onnxruntime.capi.onnxruntime_pybind11_state")
     for value in vars(module).values() if module else ():
         if isinstance(value, type) and issubclass(value, Exception):
             yield value
 
 
-def refuse_rubbish(weights: Iterable[tuple[str, Tensor]], folder: Path) -> None:
+def refuse_broken_weights(weights: Iterable[tuple[str, Tensor]], folder: Path) -> None:
     """Refuses weights that are no finite numbers, or so large that nothing can be computed.
 
     Args:
-        weights: With their names.
-        folder: Where they come from.
+        weights: Names and tensors.
+        folder: The folder that they come from.
 
     Raises:
-        ModelError: Naming the first.
+        ModelError: Naming the first broken weight.
     """
     import torch
 
@@ -232,7 +282,7 @@ def refuse_rubbish(weights: Iterable[tuple[str, Tensor]], folder: Path) -> None:
     for name, weight in weights:
         if weight.dtype not in kinds or weight.is_meta or not weight.numel():
             continue
-        least, greatest = (float(each) for each in torch.aminmax(weight.detach()))
+        least, greatest = (float(extreme) for extreme in torch.aminmax(weight.detach()))
         if not (-MOST_WEIGHT <= least and greatest <= MOST_WEIGHT):
             raise ModelError(
                 f"{folder} has weights that are no finite numbers, or far too large: {name}",

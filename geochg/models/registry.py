@@ -51,7 +51,7 @@ class _BrokenBackendError(Exception):
 
 def backends() -> list[BackendInfo]:
     """All registered backends by name; importing them loads nothing heavy (see `ChangeModel`)."""
-    return [_described(name, entries) for name, entries in sorted(_registered().items())]
+    return [_backend_info(name, entries) for name, entries in sorted(_entries().items())]
 
 
 def load_model(reference: str, options: Mapping[str, Any], device: str) -> ChangeModel:
@@ -80,7 +80,7 @@ def find_backend(reference: str) -> tuple[type[ChangeModel], str]:
         ModelError: If there is no such backend, or it is broken.
     """
     name, _, source = reference.partition(":")
-    registered = _registered()
+    registered = _entries()
     if name not in registered:
         raise ModelError(
             f"there is no model {name!r}", f"models: {', '.join(sorted(registered)) or 'none'}"
@@ -94,16 +94,16 @@ def find_backend(reference: str) -> tuple[type[ChangeModel], str]:
         ) from error
 
 
-def _registered() -> dict[str, list[EntryPoint]]:
+def _entries() -> dict[str, list[EntryPoint]]:
     """The entry points by name; more than one where packages claim a name for different things."""
-    found: defaultdict[str, list[EntryPoint]] = defaultdict(list)
+    entries: defaultdict[str, list[EntryPoint]] = defaultdict(list)
     for entry in entry_points(group=GROUP):
-        if all(entry.value != other.value for other in found[entry.name]):
-            found[entry.name].append(entry)
-    return dict(found)
+        if all(entry.value != other.value for other in entries[entry.name]):
+            entries[entry.name].append(entry)
+    return dict(entries)
 
 
-def _described(name: str, entries: list[EntryPoint]) -> BackendInfo:
+def _backend_info(name: str, entries: list[EntryPoint]) -> BackendInfo:
     try:
         backend = _backend(name, entries)
     except _BrokenBackendError as error:
@@ -124,10 +124,10 @@ def _backend(name: str, entries: list[EntryPoint]) -> type[ChangeModel]:
     # What a foreign package raises at import is unknown; it must not break the other backends.
     except Exception as error:
         raise _BrokenBackendError(_one_line(error)) from error
-    return _checked(name, backend)
+    return _checked_class(name, backend)
 
 
-def _checked(name: str, backend: object) -> type[ChangeModel]:
+def _checked_class(name: str, backend: object) -> type[ChangeModel]:
     if not (isinstance(backend, type) and issubclass(backend, ChangeModel)):
         raise _BrokenBackendError(f"{backend!r} is not a class derived from ChangeModel")
     missing = [

@@ -16,7 +16,7 @@ from geochg.features.voting import voted_heat, voted_results
 from geochg.geometry.hysteresis import least_size_px
 from geochg.geometry.vector_file import file_of
 from geochg.models.base import ChangeModel
-from geochg.models.loading import check_classes, check_sensitivity, load_chosen
+from geochg.models.loading import check_classes, check_sensitivity, load_configured_model
 from geochg.options import AnalyzeOptions
 from geochg.pipeline.journal import Journal
 from geochg.pipeline.journal_file import journal_path
@@ -74,8 +74,8 @@ def analyze(
             beside the first of them holds the finished tiles, for `options.resume`.
         listener: Called on the calling thread with progress and with what the user should know.
         cancel: When set, the run stops at the next tile.
-        model: What `load_chosen` gave for these options, to be used for several pairs one after
-            another; loaded when None.
+        model: The model of `load_configured_model` for these options, to be used for several pairs
+            one after another; loaded when None.
 
     Returns:
         The features, in memory, and what is known about the run.
@@ -98,7 +98,7 @@ def analyze(
         placed = place_pair(before, after, options)
         tiles_of(placed.grid, options)
     if model is None:
-        model = load_chosen(options)
+        model = load_configured_model(options)
     check_classes(options, model)
     check_sensitivity(options, model)
     with gdal_settings():

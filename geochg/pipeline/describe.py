@@ -11,7 +11,7 @@ from typing import Any
 from geochg.errors import CancelledRunError
 from geochg.features.cells import CellSettings, tile_result
 from geochg.models.base import ChangeModel, backend_errors
-from geochg.models.loading import load_chosen, mapped_questions
+from geochg.models.loading import load_configured_model, mapped_questions
 from geochg.options import AnalyzeOptions
 from geochg.pipeline.batching import has_core
 from geochg.pipeline.run import reading_threads
@@ -101,7 +101,7 @@ def describe(
         placed = place_pair(before, after, options, refusing=False)
         layout = tiles_of(placed.grid, options)
     _stop_if_set(cancel)
-    model = load_chosen(options)
+    model = load_configured_model(options)
     _stop_if_set(cancel)
     with gdal_settings():
         pair = placed.with_bands(options, model.capabilities.bands)

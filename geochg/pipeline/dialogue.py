@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from geochg.errors import OptionError, RunError
 from geochg.models.base import ChangeModel, backend_errors
 from geochg.models.chat.converse import converse
-from geochg.models.loading import load_chosen
+from geochg.models.loading import load_configured_model
 from geochg.options import AnalyzeOptions
 from geochg.pipeline.batching import has_core
 from geochg.records import Exchange, PixelWindow, Tile, TileFailure
@@ -103,7 +103,7 @@ def open_dialogue(
         # What is wrong with the images is said before a model is loaded or asked.
         placed = place_pair(before, after, options)
         square = None if at is None else square_around(placed.grid, at, options.tile_size_px)
-    model = load_chosen(options)
+    model = load_configured_model(options)
     with gdal_settings():
         pair = placed.with_bands(options, model.capabilities.bands)
         pair = _view_of_pair(pair, options, model) if square is None else replace(pair, grid=square)

@@ -44,7 +44,7 @@ def test_a_release_becomes_a_model_that_answers(geochg, command, source, tmp_pat
     before, after = dates(2, 28)
     wanted = source.encode_pair(before, after).visual
     # Half precision.
-    assert torch.allclose(model.speaker.model.encode_pair(before, after).visual, wanted, atol=0.05)
+    assert torch.allclose(model.language.model.encode_pair(before, after).visual, wanted, atol=0.05)
     assert wanted.std() > 0.05
     assert len(model.answer([tile()], [ask(Task.CAPTION)])[0]) == 1
 

@@ -312,8 +312,8 @@ def test_a_model_is_loaded_once_a_kind_and_sees_each_pair_anew(tmp_path, monkeyp
     for seed, name in enumerate("abc"):
         plain_pair(tmp_path / "kind" / name, seed)
     loaded = []
-    load = kind_scores.load_chosen
-    monkeypatch.setattr(kind_scores, "load_chosen", lambda o: loaded.append(o) or load(o))
+    load = kind_scores.load_configured_model
+    monkeypatch.setattr(kind_scores, "load_configured_model", lambda o: loaded.append(o) or load(o))
     options = AnalyzeOptions(model="irmad")
     (together,) = kinds_report(kinds_of(tmp_path), options).kinds
     assert len(loaded) == 1

@@ -1,5 +1,6 @@
 """What is made of predictions: the split, the fit, the baselines, the file."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -200,6 +201,11 @@ def test_what_is_not_answered_is_told_and_not_scored():
 # --- the file ------------------------------------------------------------------------------------
 
 
+def _with_option(head, value):
+    """The first line of a file, with a number among the options of the model."""
+    return re.sub(r'"model_options": {[^}]*}', f'"model_options": {{"a": {value}}}', head)
+
+
 def test_predictions_round_trip(tmp_path):
     rows = [*many(2), replace(row("é", True, 0.1), answer=None, probability=None)]
     result = predictions(rows, opened=True, threshold=0.5)
@@ -213,6 +219,10 @@ def test_predictions_round_trip(tmp_path):
         (lambda lines: [], "no file of predictions"),
         (lambda lines: ["{}", *lines[1:]], "no file of predictions"),
         (lambda lines: [lines[0].replace('"model":', '"modul":')], "line 1: there is no 'model'"),
+        (lambda lines: lines[:1], "holds no answers"),
+        (lambda lines: [_with_option(lines[0], "NaN"), *lines[1:]], "line 1 holds a number"),
+        (lambda lines: [_with_option(lines[0], "-Infinity"), *lines[1:]], "line 1 holds a number"),
+        (lambda lines: [_with_option(lines[0], "1e999"), *lines[1:]], "line 1 holds a number"),
         (lambda lines: [*lines, "none"], "line 18 is not JSON"),
         (lambda lines: [*lines, "[]"], "line 18 is no JSON object"),
         (lambda lines: [*lines, "{}"], "line 18 has other keys"),

@@ -12,7 +12,7 @@ from rasters import texture
 from shapely.geometry import box
 
 from geochg.files.sidecars import companions, container, files_behind
-from geochg.models.loading import load_chosen
+from geochg.models.loading import load_configured_model
 from geochg.options import AnalyzeOptions
 from geochg.pipeline.provenance import fingerprint
 from geochg.tiling.pair import open_pair
@@ -108,7 +108,7 @@ def facts_of(make_raster, marker_plugin, tmp_path):
 
     def facts(aoi):
         options = AnalyzeOptions(model="marker", aoi=str(aoi))
-        model = load_chosen(options)
+        model = load_configured_model(options)
         pair = open_pair(tmp_path / "before.tif", tmp_path / "after.tif", options, "all")
         return fingerprint(pair, options, model, heatmap=False)
 

@@ -19,7 +19,7 @@ from rasters import ORIGIN, UTM
 from geochg.datasets.examples import read_examples
 from geochg.errors import InputError, ModelError, OptionError
 from geochg.models.adapters import adapter_folder
-from geochg.models.endpoint.reply import NoAnswerError, words
+from geochg.models.endpoint.reply import NoAnswerError, answer_text
 from geochg.models.model_files import fingerprint, weight_files
 from geochg.options import AnalyzeOptions
 from geochg.tiling.aoi import cut_to_area
@@ -253,7 +253,7 @@ def test_replies_of_endpoints():
         said = "none"
         # What `words` says that it raises, at what is no answer and what is no completion.
         with contextlib.suppress(NoAnswerError, AttributeError, TypeError, LookupError):
-            said = words(ChatCompletion.construct(**body), 256)
+            said = answer_text(ChatCompletion.construct(**body), 256)
         assert isinstance(said, str)
         assert said.strip()
 

@@ -15,9 +15,9 @@ from geochg.errors import ModelError
 from geochg.geometry.hysteresis import changed_pixels
 from geochg.models.builtin import FOLDER
 from geochg.models.deltavlm.backend import DeltaVLMModel
-from geochg.models.deltavlm.folder import open_model
+from geochg.models.deltavlm.loading import open_model
 from geochg.models.deltavlm.options import DeltaVLMOptions
-from geochg.models.deltavlm.postprocessing import MOST_CUT, Calibration
+from geochg.models.deltavlm.postprocessing import MAX_CUT, Calibration
 from geochg.models.deltavlm.runtime.onnx_vision import OnnxVision
 from geochg.models.deltavlm.runtime.vision_output import DENSE_FIELDS
 from geochg.models.registry import load_model
@@ -118,7 +118,7 @@ def test_its_calibration_is_whole_and_sane():
         pytest.skip("what ships is not calibrated")
     plain = Calibration.from_dict(saved["calibration"])
     assert plain.of_typical <= 0
-    assert all(abs(cut) <= MOST_CUT for cut in plain.cuts(0.0, 1.0))
+    assert all(abs(cut) <= MAX_CUT for cut in plain.cuts(0.0, 1.0))
     if plain.confidence is not None:
         assert all(list(values) == sorted(values) for values in plain.confidence)
         assert all(0 <= value <= 1 for values in plain.confidence for value in values)
@@ -165,7 +165,7 @@ def test_its_language_model_is_never_asked(pairs):
     def refuse():
         raise AssertionError("the language model was loaded")
 
-    model._load_speaker = refuse
+    model._load_language = refuse
     asked = [*ASKED, ask(Task.QUESTION, "What is new?")]
     (answers,) = model.answer([tile_of(pairs[0])], asked)
     assert len(answers) == len(asked)

@@ -26,7 +26,7 @@ from geochg.models.base import ModelIdentity
 from geochg.models.clip.backend import ClipModel
 from geochg.models.clip.classes import LandClass, usual_classes
 from geochg.models.clip.options import ClipOptions
-from geochg.models.clip.scoring import Seen, probability, score_at
+from geochg.models.clip.scoring import DateClasses, probability, score_at
 from geochg.records import CLASSES, Change, GridCell, Task
 from geochg.tasks import ask
 
@@ -184,7 +184,7 @@ def test_no_memory_for_one_picture_is_said(clip_folder, monkeypatch):
         raise torch.OutOfMemoryError("no more")
 
     monkeypatch.setattr(model.encoder.model, "get_image_features", none)
-    with pytest.raises(RunError, match="no memory for one picture"):
+    with pytest.raises(RunError, match="too little memory for one image"):
         model.answer([noisy_tile()], [PRESENCE])
 
 
@@ -305,7 +305,7 @@ def test_one_band_is_shown_as_grey(folder):
 
 
 def test_scores_never_pass_two():
-    assert Seen(np.array([1.0 + 1e-12, 0]), np.array([0, 1.0 + 1e-12])).score == 2.0
+    assert DateClasses(np.array([1.0 + 1e-12, 0]), np.array([0, 1.0 + 1e-12])).score == 2.0
 
 
 # --- classes -------------------------------------------------------------------------------------
@@ -451,11 +451,11 @@ def another_size(folder):
         (of_type(["clip"]), "type ['clip']"),
         (without("model.safetensors"), "has no model.safetensors"),
         (pickled, "is a pickle"),
-        (hole, "has no weight visual_projection.weight"),
+        (hole, "has no weight 'visual_projection.weight'"),
         (written("model.safetensors", "none"), "no safetensors file"),
         (without("preprocessor_config.json"), "has no preprocessor_config.json"),
         (written("preprocessor_config.json", "{"), "is not JSON"),
-        (another_size, "do not fit the model: Input image size"),
+        (another_size, "cannot be used with the model: Input image size"),
         (without("tokenizer.json"), "has no tokenizer"),
         (written("tokenizer.json", "{"), "the tokenizer in"),
     ],

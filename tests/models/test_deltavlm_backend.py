@@ -215,7 +215,7 @@ def test_a_run_that_goes_on_finds_the_same(folder, tmp_path, make_raster):
 
 def test_a_tile_without_change_gets_fixed_answers_and_no_language(folder, monkeypatch):
     model = load(folder, UNSEEN)
-    monkeypatch.setattr(model.speaker.model, "generate", None)
+    monkeypatch.setattr(model.language.model, "generate", None)
     questions = [question for question in ALL if question.task is not Task.QUESTION]
     caption, presence, count, _, dialogue = model.answer([tile()], questions)[0]
     assert not presence.changed
@@ -324,7 +324,7 @@ def test_options_stand_above_what_was_calibrated(folder):
     model = load(folder, DeltaVLMOptions(threshold=0.3, beams=2))
     ((found,),) = model.answer([tile()], [ask(Task.LOCATE)])
     assert found.threshold == pytest.approx(0.3)
-    assert model.speaker.settings == {"num_beams": 2}
+    assert model.language.settings == {"num_beams": 2}
     for bad in ({"threshold": 1.5}, {"beams": 0}):
         with pytest.raises(OptionError):
             DeltaVLMOptions.from_dict(bad)
@@ -373,15 +373,15 @@ def test_other_shapes_are_refused(copy):
     weights = load_file(copy / "model.safetensors")
     weights["relation.gate1.weight"] = torch.zeros(3, 3)
     save_file(weights, copy / "model.safetensors", {"format": "pt"})
-    with pytest.raises(ModelError, match=r"another shape of relation\.gate1\.weight"):
+    with pytest.raises(ModelError, match=r"another shape of 'relation\.gate1\.weight'"):
         load(copy)
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda w: w.pop("query_tokens"), "has no weight query_tokens"),
-        (lambda w: w.update(extra=torch.zeros(1)), "not of this model, extra"),
+        (lambda w: w.pop("query_tokens"), "has no weight 'query_tokens'"),
+        (lambda w: w.update(extra=torch.zeros(1)), "not of this model, 'extra"),
     ],
 )
 def test_missing_and_left_over_weights_are_named(copy, change, message):
@@ -474,7 +474,7 @@ def test_the_presence_of_a_dialogue_has_the_probability_of_the_map(folder, monke
     model = load(folder)
     said = iter(["Yes", "There are no changes in roads or buildings.", "A house appeared."])
     monkeypatch.setattr(
-        type(model.speaker), "answers", lambda self, encoding, rows, prompts: [next(said)]
+        type(model.language), "answers", lambda self, encoding, rows, prompts: [next(said)]
     )
     (presence, dialogue) = model.answer([tile()], [ask(Task.PRESENCE), ask(Task.DIALOGUE)])[0]
     assert dialogue.presence == replace(presence, changed=True)

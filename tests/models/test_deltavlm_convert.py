@@ -24,7 +24,7 @@ from geochg.models.deltavlm.release.convert import (
     read_language_model,
     read_pickle,
 )
-from geochg.models.deltavlm.release.key_map import mapped
+from geochg.models.deltavlm.release.key_map import map_weights
 from geochg.models.deltavlm.sizes import full_config
 from geochg.records import Task
 from geochg.tasks import ask
@@ -91,7 +91,7 @@ def test_a_missing_weight_is_named(source, origin, key, message):
     checkpoint, eva = released(source)
     {"checkpoint": checkpoint, "eva": eva}[origin].pop(key)
     with pytest.raises(ModelError) as refusal:
-        mapped(source.config, checkpoint, eva)
+        map_weights(source.config, checkpoint, eva)
     assert refusal.value.message == message
 
 
@@ -108,7 +108,7 @@ def test_a_weight_that_is_left_over_is_named(source, origin, key):
     checkpoint, eva = released(source)
     {"checkpoint": checkpoint, "eva": eva}[origin][key] = torch.zeros(1)
     with pytest.raises(ModelError, match=f"has a weight that has no place: '{key}'"):
-        mapped(source.config, checkpoint, eva)
+        map_weights(source.config, checkpoint, eva)
 
 
 def test_every_weight_of_the_full_size_finds_its_place():
@@ -138,7 +138,7 @@ def test_every_weight_of_the_full_size_finds_its_place():
     assert tuple(eva["patch_embed.proj.weight"].shape) == (1408, 3, 14, 14)
     language = {key: value for key, value in state.items() if key.startswith("language_model.")}
     assert tuple(language["language_model.model.embed_tokens.weight"].shape) == (32001, 4096)
-    check_shapes(model, mapped(config, checkpoint, eva) | language)
+    check_shapes(model, map_weights(config, checkpoint, eva) | language)
 
 
 def test_a_weight_of_another_shape_is_named(source):
@@ -189,7 +189,10 @@ LAYER = "model.layers.0.input_layernorm.weight"
     ("change", "message"),
     [
         ({LAYER: None}, f"has no weight '{LAYER}'"),
-        ({"extra.weight": torch.zeros(2)}, "has no place: 'extra.weight'"),
+        (
+            {"extra.weight": torch.zeros(2)},
+            "is not of this model, 'extra.weight'",
+        ),
         ({LAYER: torch.zeros(3)}, f"has another shape of '{LAYER}'"),
     ],
 )

@@ -11,9 +11,9 @@ from torch.nn import functional
 
 from geochg.datasets.ground.covers import ANY, NOTHING, UNKNOWN_CHANGE, Cover
 from geochg.models.deltavlm.dense_head import BUILDING, COVERS, NOT_SEEN, DenseOutput
-from geochg.models.deltavlm.modeling import measured_scenes
+from geochg.models.deltavlm.detector import resample
+from geochg.models.deltavlm.modeling import measure_scenes
 from geochg.models.deltavlm.postprocessing import building_logits
-from geochg.models.deltavlm.resample import resampled
 from geochg.models.deltavlm.runtime.vision_output import DenseArrays
 from geochg.models.deltavlm.summary_tokens import DenseSummary
 from geochg.models.deltavlm.vision import NO_INFRARED
@@ -30,7 +30,7 @@ def model():
 
 @torch.no_grad()
 def looked(model, before, after, scene=None):
-    return model.look(model.vision.maps(before, after), scene)
+    return model.predict_dense(model.vision.maps(before, after), scene)
 
 
 def with_infrared(images, seed=None):
@@ -87,18 +87,18 @@ def test_a_near_infrared_is_read_and_a_missing_one_is_as_none(model):
 
 def test_the_resolution_is_told(model):
     maps = model.vision.maps(*dates())
-    scene, _ = measured_scenes(model.dense, maps, [0.5, 0.5])
-    coarse, _ = measured_scenes(model.dense, maps, [30.0, 30.0])
+    scene, _ = measure_scenes(model.dense, maps, [0.5, 0.5])
+    coarse, _ = measure_scenes(model.dense, maps, [30.0, 30.0])
     with torch.no_grad():
-        one, other = model.look(maps, scene), model.look(maps, coarse)
+        one, other = model.predict_dense(maps, scene), model.predict_dense(maps, coarse)
     assert not torch.allclose(one.change_logits, other.change_logits, atol=1e-4)
     assert torch.equal(one.before_logits, other.before_logits)
 
 
 def test_a_measured_scene_is_what_look_measures(model):
     maps = model.vision.maps(*dates())
-    scene, _ = measured_scenes(model.dense, maps)
-    for one, other in zip(model.look(maps), model.look(maps, scene), strict=True):
+    scene, _ = measure_scenes(model.dense, maps)
+    for one, other in zip(model.predict_dense(maps), model.predict_dense(maps, scene), strict=True):
         assert torch.allclose(one, other, atol=1e-4)
 
 
@@ -109,7 +109,7 @@ def test_half_precision_sees_much_the_same(model):
     found = looked(half, before.bfloat16(), after.bfloat16())
     assert (found.change_logits - wanted.change_logits).abs().mean() < 0.1
     assert (found.before_logits - wanted.before_logits).abs().mean() < 0.1
-    scene, _ = measured_scenes(half.dense, half.vision.maps(before.bfloat16(), after.bfloat16()))
+    scene, _ = measure_scenes(half.dense, half.vision.maps(before.bfloat16(), after.bfloat16()))
     assert scene.dtype == torch.float32
     again = looked(half, before.bfloat16(), after.bfloat16(), scene)
     assert torch.allclose(again.change_logits.float(), found.change_logits.float(), atol=0.05)
@@ -151,14 +151,14 @@ def test_a_model_without_a_head_says_so():
     model = tiny_model(tiny_config(vit=True))
     assert model.dense is None
     with pytest.raises(ValueError, match="no dense head"):
-        model.look([torch.zeros(1)])
+        model.predict_dense([torch.zeros(1)])
 
 
 @pytest.mark.parametrize("size", [(5, 7), (10, 14), (13, 30), (20, 28)])
 def test_enlarging_is_bilinear(size):
     layers = torch.rand(2, 3, 5, 7)
     wanted = functional.interpolate(layers, size, mode="bilinear")
-    assert np.allclose(resampled(layers.numpy(), *size), wanted, atol=1e-6)
+    assert np.allclose(resample(layers.numpy(), *size), wanted, atol=1e-6)
 
 
 # --- losses --------------------------------------------------------------------------------------
@@ -273,7 +273,7 @@ def test_a_few_steps_learn_a_change():
     after[:2, :, :32, :32] = before[:2, :, :32, :32] + 3
     maps = model.vision.maps(before, after)
     maps = [level.detach() for level in maps]
-    scene, compared = measured_scenes(model.dense, maps)
+    scene, compared = measure_scenes(model.dense, maps)
     optimiser = torch.optim.AdamW(model.dense.parameters(), lr=1e-2)
     history = []
     for _ in range(40):
@@ -293,7 +293,7 @@ def test_a_few_steps_learn_a_change():
 def test_the_summary_tells_cells_and_does_not_bend_the_map():
     model = tiny_model()
     summary = DenseSummary(16)
-    output = model.look(model.vision(*dates()).maps)
+    output = model.predict_dense(model.vision(*dates()).maps)
     tokens = summary(output)
     assert tokens.shape == (2, 10, 16)
     assert output.pyramid_logits.requires_grad
@@ -311,7 +311,7 @@ def test_the_summary_tells_cells_and_does_not_bend_the_map():
 def test_the_summary_tells_the_land_cover_of_both_dates(name):
     model = tiny_model()
     summary = DenseSummary(16)
-    output = model.look(model.vision(*dates()).maps)
+    output = model.predict_dense(model.vision(*dates()).maps)
     logits = getattr(output, name).detach().clone()
     logits[:, 3, -4:, -4:] += 6
     moved = summary(output._replace(**{name: logits})) - summary(output)

@@ -5,7 +5,7 @@ import pytest
 from deltavlm_factory import processor, tile, tiny_config, tiny_model
 
 from geochg.models.deltavlm import detector as detector_module
-from geochg.models.deltavlm.detector import ColorRange, Detector, joined, zoom_at
+from geochg.models.deltavlm.detector import ColorRange, Detector, joined_outputs, zoom_at
 from geochg.models.deltavlm.runtime.torch_vision import TorchVision
 from geochg.models.deltavlm.vision import NO_INFRARED
 from geochg.records import Tile
@@ -43,8 +43,8 @@ def masked(one, valid, under=None):
 def test_colours_are_stretched_between_their_percentiles():
     image = np.arange(1000, dtype=np.float32).reshape(1, 25, 40)
     valid = np.ones((25, 40), bool)
-    colors = ColorRange.measured([(image, valid)])
-    shown = colors.stretched(image, valid)
+    colors = ColorRange.of_images([(image, valid)])
+    shown = colors.stretched_image(image, valid)
     assert (shown.min(), shown.max()) == (0, 1)
     assert np.count_nonzero(shown == 0) == pytest.approx(10, abs=1)
     assert np.count_nonzero(shown == 1) == pytest.approx(10, abs=1)
@@ -55,7 +55,7 @@ def test_colours_are_stretched_between_their_percentiles():
 def test_an_image_of_one_colour_is_not_blown_up(value):
     image = np.full((3, 8, 8), value, np.uint8)
     valid = np.ones((8, 8), bool)
-    shown = ColorRange.measured([(image, valid)]).stretched(image, valid)
+    shown = ColorRange.of_images([(image, valid)]).stretched_image(image, valid)
     assert np.isfinite(shown).all()
     assert np.ptp(shown) == 0
 
@@ -63,16 +63,16 @@ def test_an_image_of_one_colour_is_not_blown_up(value):
 def test_without_a_valid_pixel_there_is_still_a_range():
     image = np.full((3, 8, 8), 9.0, np.float32)
     nothing = np.zeros((8, 8), bool)
-    colors = ColorRange.measured([(image, nothing)])
-    assert np.isfinite(colors.stretched(image, nothing)).all()
+    colors = ColorRange.of_images([(image, nothing)])
+    assert np.isfinite(colors.stretched_image(image, nothing)).all()
 
 
 def test_the_mean_colour_stands_for_invalid_pixels():
     rng = np.random.default_rng(0)
     image = rng.random((3, 20, 20)).astype(np.float32)
     valid = rng.random((20, 20)) < 0.5
-    colors = ColorRange.measured([(image, valid)])
-    shown = colors.stretched(image, valid)
+    colors = ColorRange.of_images([(image, valid)])
+    shown = colors.stretched_image(image, valid)
     for band in range(3):
         assert np.unique(shown[band][~valid]).tolist() == [colors.mean[band]]
         assert shown[band][valid].mean() == pytest.approx(colors.mean[band], abs=1e-5)
@@ -133,7 +133,7 @@ def test_a_tile_gives_the_same_bytes_whatever_its_neighbours(detector):
     scene = detector.survey(tiles, 0.5)
     together = detector.detect(tiles, scene)
     one_by_one = [detector.detect([one], scene) for one in tiles]
-    assert same(joined(one_by_one), together)
+    assert same(joined_outputs(one_by_one), together)
     backwards = detector.detect(tiles[::-1], scene)
     assert np.array_equal(backwards.dense.pyramid_logits[::-1], together.dense.pyramid_logits)
 

@@ -251,7 +251,7 @@ def test_the_full_size_is_the_released_one():
 def test_parts_that_do_not_fit_are_refused():
     config = tiny_config()
     config.qformer_config.encoder_hidden_size = 99
-    with pytest.raises(ValueError, match="expects 99 channels, the vision part gives 16"):
+    with pytest.raises(ValueError, match="expects 99 channels, the vision encoder gives 16"):
         DeltaVLMForConditionalGeneration(config)
 
 

@@ -16,9 +16,9 @@ from geochg.models.deltavlm.backend import DeltaVLMModel
 from geochg.models.deltavlm.export import export
 from geochg.models.deltavlm.options import DeltaVLMOptions
 from geochg.models.deltavlm.postprocessing import Calibration
-from geochg.models.deltavlm.runtime.onnx_language import OnnxSpeaker
+from geochg.models.deltavlm.runtime.onnx_language import OnnxLanguage
 from geochg.models.deltavlm.runtime.onnx_vision import DETECTOR, ENCODER, OnnxVision
-from geochg.models.deltavlm.runtime.torch_language import TorchSpeaker
+from geochg.models.deltavlm.runtime.torch_language import TorchLanguage
 from geochg.models.deltavlm.runtime.torch_vision import TorchVision
 from geochg.models.deltavlm.runtime.vision_output import DENSE_FIELDS
 from geochg.records import Outlines, Task
@@ -124,9 +124,9 @@ def test_the_same_tokens_are_said(plain, exported):
     prompts = ["what changed", "tell me how many buildings there are now and were before"] * 11
     said = []
     for model in map(long_winded, (plain, exported)):
-        encoding = model.speaker.encode(model.look(tiles), range(11))
-        said.append(model.speaker.answers(encoding, rows, prompts))
-    assert isinstance(model.speaker, OnnxSpeaker)
+        encoding = model.language.encode(model.vision_output(tiles), range(11))
+        said.append(model.language.answers(encoding, rows, prompts))
+    assert isinstance(model.language, OnnxLanguage)
     assert said[0] == said[1]
     assert len({len(words) for words in said[0]}) > 3
 
@@ -135,8 +135,8 @@ def test_a_prompt_that_is_too_long_is_cut_alike(plain, exported):
     prompts = ["how many " * 200 + str(number) for number in range(2)]
     said = []
     for model in map(long_winded, (plain, exported)):
-        encoding = model.speaker.encode(model.look([tile(1)]), [0])
-        said.append(model.speaker.answers(encoding, [0, 0], prompts))
+        encoding = model.language.encode(model.vision_output([tile(1)]), [0])
+        said.append(model.language.answers(encoding, [0, 0], prompts))
     assert said[0] == said[1]
 
 
@@ -151,7 +151,7 @@ def test_what_is_not_greedy_is_left_to_torch(exported, tmp_path, settings):
         settings = {}
     model = load(folder, **settings)
     assert isinstance(model.vision, OnnxVision)
-    assert isinstance(model.speaker, TorchSpeaker)
+    assert isinstance(model.language, TorchLanguage)
 
 
 def test_the_checksum_covers_the_exported_files_too(plain, exported):

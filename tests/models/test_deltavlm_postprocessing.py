@@ -13,12 +13,12 @@ from geochg.land_cover import COVERS, agrees, class_and_direction
 from geochg.models.deltavlm.detector import ColorRange, Scene
 from geochg.models.deltavlm.map_answers import map_answer
 from geochg.models.deltavlm.postprocessing import (
-    MOST_CUT,
+    MAX_CUT,
     OTHER,
     Calibration,
     Cuts,
-    Finding,
     OutlineMaker,
+    TilePrediction,
     with_water,
 )
 from geochg.models.deltavlm.runtime.vision_output import HeadFacts
@@ -79,7 +79,7 @@ def finding(before, after, change=3.0, building=None, sure=0.9):
         return layers
 
     shape = np.shape(before)
-    return Finding(
+    return TilePrediction(
         np.broadcast_to(np.float32(change), shape).copy(),
         np.broadcast_to(np.float32(building), shape).copy(),
         shares(before),
@@ -331,8 +331,8 @@ def test_a_tile_without_a_valid_pixel_has_not_changed(threshold):
         # Much has changed in this scene, and in that one next to nothing.
         (1.0, 1, 2.0, -1.3),
         (1.0, 1, -3.0, 0.7),
-        (1.0, 1, -90.0, MOST_CUT),
-        (1.0, 1, 90.0, -MOST_CUT),
+        (1.0, 1, -90.0, MAX_CUT),
+        (1.0, 1, 90.0, -MAX_CUT),
     ],
 )
 def test_the_cut_goes_with_the_scene_and_the_size_of_the_shown_pixels(

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from geochg.models.deltavlm.dense_head import INDEX_CHANNELS
-from geochg.models.deltavlm.difference_maps import WIDE_COLOR, differences, map_count, told_relative
+from geochg.models.deltavlm.difference_maps import WIDE_COLOR, differences, map_count, relative_logs
 from geochg.models.deltavlm.scene import (
     COLOR_CHANNELS,
     SPREAD_FLOOR,
@@ -13,7 +13,7 @@ from geochg.models.deltavlm.scene import (
     scene_layout,
     scene_vector,
     valid_at,
-    whitening,
+    whitening_matrix,
     with_medians,
 )
 
@@ -66,7 +66,7 @@ def test_whitening_makes_the_unchanged_part_uncorrelated_and_of_variance_one(sha
     values = mixed @ rng.normal(size=(3, 20_000)) + np.array([[3.0], [0], [-1]])
     changed = rng.random(values.shape[1]) < share
     values[:, changed] += np.array([[25.0], [-30], [40]])
-    offset, matrix = whitening(values.astype(np.float32))
+    offset, matrix = whitening_matrix(values.astype(np.float32))
     white = matrix @ (values - offset[:, None])
     lengths = np.square(white).sum(axis=0)
     least_changed = white[:, lengths <= np.quantile(lengths, 0.7)]
@@ -83,7 +83,7 @@ def test_whitening_makes_the_unchanged_part_uncorrelated_and_of_variance_one(sha
 def test_whitening_bears_channels_that_are_the_same_or_constant():
     rng = np.random.default_rng(0)
     one = rng.normal(size=500)
-    offset, matrix = whitening(np.stack((one, one, np.zeros(500))).astype(np.float32))
+    offset, matrix = whitening_matrix(np.stack((one, one, np.zeros(500))).astype(np.float32))
     assert np.isfinite(matrix).all()
     assert np.isfinite(offset).all()
 
@@ -236,4 +236,4 @@ def test_twice_the_median_is_where_the_colours_are_neutral():
     vector[LAYOUT.medians_slice] = 3
     scene = torch.from_numpy(vector)[None]
     maps = torch.full((1, vector[LAYOUT.medians_slice].size, 2, 2), 6.0)
-    assert told_relative(LAYOUT, maps, scene).numpy() == pytest.approx(0.7, abs=0.03)
+    assert relative_logs(LAYOUT, maps, scene).numpy() == pytest.approx(0.7, abs=0.03)

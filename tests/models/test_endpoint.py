@@ -238,7 +238,7 @@ def test_how_requests_are_sent_does_not_change_what_a_run_is(server, make_raster
 
 def test_a_key_with_strange_letters_is_refused_without_repeating_it(server, monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "ключ")
-    with pytest.raises(ModelError, match="OPENAI_API_KEY has letters") as caught:
+    with pytest.raises(ModelError, match="OPENAI_API_KEY holds characters") as caught:
         load(server)
     assert "ключ" not in str(caught.value)
 

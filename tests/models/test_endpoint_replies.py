@@ -15,7 +15,7 @@ from geochg.errors import ModelError, OptionError, RunError, TilesFailedError
 from geochg.features.cells import lacking
 from geochg.models.chat.conversation import spoken_pieces
 from geochg.models.endpoint.client import is_this_machine
-from geochg.models.endpoint.reply import sentence
+from geochg.models.endpoint.reply import error_text
 from geochg.models.registry import load_model
 from geochg.options import AlignMode
 from geochg.pipeline.outputs import Outputs
@@ -255,7 +255,7 @@ def test_the_key_is_not_repeated_with_the_reason(monkeypatch, status):
     ],
 )
 def test_sentences_are_short_and_clean(told, expected):
-    assert sentence(told) == expected
+    assert error_text(told) == expected
 
 
 # --- answers in parts, and streamed --------------------------------------------------------------

@@ -10,8 +10,8 @@ from vlm_factory import save_vlm
 from geochg.errors import ModelError
 from geochg.models.deltavlm.backend import DeltaVLMModel
 from geochg.models.deltavlm.options import DeltaVLMOptions
+from geochg.models.library_guards import time_limit
 from geochg.models.pretrained import FirstUse
-from geochg.models.time_limit import patience
 from geochg.models.vlm.backend import VlmModel
 from geochg.models.vlm.options import VlmOptions
 from geochg.records import Task
@@ -95,13 +95,13 @@ def test_settings_that_belong_to_the_caller_are_left_out(tmp_path, name, value):
 @pytest.mark.parametrize("error", [TypeError("x"), MemoryError(), RuntimeError("size 3, not 4")])
 def test_after_the_first_success_a_failure_is_its_own(error):
     first_use = FirstUse("vlm:m")
-    with pytest.raises(ModelError, match="vlm:m"), first_use.told("map"):
+    with pytest.raises(ModelError, match="vlm:m"), first_use.guard("map"):
         raise error
-    with first_use.told("map"):
+    with first_use.guard("map"):
         pass
-    with pytest.raises(type(error)), first_use.told("map"):
+    with pytest.raises(type(error)), first_use.guard("map"):
         raise error
-    with pytest.raises(ModelError), first_use.told("words"):
+    with pytest.raises(ModelError), first_use.guard("words"):
         raise error
 
 
@@ -115,7 +115,7 @@ def test_after_the_first_success_a_failure_is_its_own(error):
     ],
 )
 def test_a_chat_template_that_loops_for_ever(tmp_path, monkeypatch, template):
-    monkeypatch.setattr("geochg.models.vlm.chat._PATIENCE_S", 0.5)
+    monkeypatch.setattr("geochg.models.vlm.chat_writer._TIME_LIMIT_S", 0.5)
     folder = save_vlm("llava", tmp_path)
     (folder / "chat_template.jinja").write_text(template, encoding="utf-8")
 
@@ -126,5 +126,5 @@ def test_a_chat_template_that_loops_for_ever(tmp_path, monkeypatch, template):
 
 
 def test_patience_leaves_what_ends_alone():
-    with patience(60):
+    with time_limit(60):
         assert np.arange(3).sum() == 3

@@ -10,7 +10,8 @@ from transformers import TOKENIZER_MAPPING
 from geochg.errors import ModelError
 from geochg.models.adapters import adapter_folder
 from geochg.models.folder_checks import _SHAPING, MOST_SETTINGS_BYTES, check_model_folder
-from geochg.models.hub import find_folder, hub_off
+from geochg.models.hub import find_folder
+from geochg.models.library_guards import hub_offline
 from geochg.models.model_files import WEIGHTS_INDEX, fingerprint, saved_json, weight_files
 
 
@@ -215,7 +216,7 @@ def test_broken_settings_are_told_in_a_line(model, text):
 
 @pytest.mark.parametrize("source", ["a" * 300, "a/" + "b" * 300, "../no/such"])
 def test_a_source_that_is_no_folder_is_refused(source, monkeypatch):
-    monkeypatch.setattr("geochg.models.hub._fetched", lambda *_: pytest.fail("was fetched"))
+    monkeypatch.setattr("geochg.models.hub._fetch", lambda *_: pytest.fail("was fetched"))
     if source == "a/" + "b" * 300:
         source = "./" + source
     with pytest.raises(ModelError):
@@ -226,8 +227,8 @@ def test_the_hub_is_off_within_the_block_and_as_before_after_it(monkeypatch):
     from huggingface_hub import constants
 
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    with hub_off():
-        with hub_off():
+    with hub_offline():
+        with hub_offline():
             assert constants.is_offline_mode()
         assert constants.is_offline_mode()
     assert not constants.is_offline_mode()

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from geochg.models.chat.rule_based import Observed, reply
+from geochg.models.chat.rule_based import ObservedTile, reply
 from geochg.records import Caption, Change, Channel, Counts, Outlines
 
 BUILT = Channel("building", Change.APPEARED)
@@ -18,7 +18,7 @@ def observed(*, caption="two houses have been built", counts=True, same=False):
     if not same:
         probability[0, 2:8, 2:8] = 0.9
         probability[1, 21:30, 21:31] = 0.8
-    return Observed(
+    return ObservedTile(
         Outlines((BUILT, GONE, WATER, ROAD), probability),
         np.ones((30, 30), bool),
         1.0,

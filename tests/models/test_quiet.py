@@ -2,14 +2,14 @@
 
 import logging
 
-from geochg.models.library_logs import quietly
+from geochg.models.library_guards import quiet_libraries
 
 
 def test_the_exporter_says_nothing_of_what_it_skips():
     # As torch's own, which speaks of each operator of a package that is not installed.
     log = logging.getLogger("torch.onnx._internal.exporter._registration")
     before = log.getEffectiveLevel()
-    with quietly():
+    with quiet_libraries():
         assert not log.isEnabledFor(logging.WARNING)
         assert log.isEnabledFor(logging.ERROR)
     assert log.getEffectiveLevel() == before

@@ -12,7 +12,7 @@ from geochg.errors import ModelError
 from geochg.geometry.grid_cells import grid_box
 from geochg.models.base import Capabilities, ChangeModel, ModelIdentity
 from geochg.models.registry import load_model
-from geochg.models.wrappers.refine import LEAST_SIDE_PX, RefinedModel, enlarged
+from geochg.models.wrappers.refine import LEAST_SIDE_PX, RefinedModel, enlarged_crop
 from geochg.options import Options
 from geochg.records import (
     GRID_CELLS,
@@ -289,8 +289,8 @@ def test_all_cells_of_all_tiles_go_to_the_model_together():
 def test_no_picture_is_made_before_its_call(monkeypatch):
     made, model = [], Scripted(*[located(road=EVERYWHERE)] * 10)
     monkeypatch.setattr(
-        "geochg.models.wrappers.refine.enlarged",
-        lambda *part: made.append(len(model.shown)) or enlarged(*part),
+        "geochg.models.wrappers.refine.enlarged_crop",
+        lambda *part: made.append(len(model.shown)) or enlarged_crop(*part),
     )
     RefinedModel(model, 1).answer([blank()], LOCATE)
     assert made == [1, 1, 1, 1, 2, 2, 2, 2, 3]
@@ -334,7 +334,7 @@ def test_a_part_is_enlarged_to_the_size_of_the_tile(dtype):
     pixels[:, ~valid] = 0
     whole = tile(pixels, pixels[:, ::-1].copy(), valid, index=7, start=(100, 200))
     part = PixelWindow(120, 140, 230, 260)
-    found = enlarged(whole, part)
+    found = enlarged_crop(whole, part)
     assert found.before.dtype == found.after.dtype == dtype
     assert found.before.shape == found.after.shape == (3, 60, 90)
     assert found.window.index == 7

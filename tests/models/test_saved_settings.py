@@ -21,12 +21,12 @@ from geochg.errors import ModelError
 from geochg.models.adapters import adapter_folder
 from geochg.models.builtin import FOLDER
 from geochg.models.deltavlm.backend import DeltaVLMModel
-from geochg.models.deltavlm.folder import check_folder, open_model
+from geochg.models.deltavlm.loading import check_folder, open_model
 from geochg.models.deltavlm.options import DeltaVLMOptions
 from geochg.models.model_files import saved_json
 from geochg.models.model_settings import check_normalisation, check_pattern, check_settings
-from geochg.models.pretrained import opening_told, refuse_rubbish
-from geochg.models.vlm.engine import Text
+from geochg.models.pretrained import loading_errors, refuse_broken_weights
+from geochg.models.vlm.engine import TilePrompt
 from geochg.models.vlm.loading import How, open_vlm
 
 
@@ -266,7 +266,9 @@ def test_weights_that_are_no_numbers_are_refused(tmp_path, kind, value):
 
 
 def test_sound_weights_pass(tmp_path):
-    refuse_rubbish([("a", torch.ones(2)), ("b", torch.zeros(0)), ("c", torch.arange(3))], tmp_path)
+    refuse_broken_weights(
+        [("a", torch.ones(2)), ("b", torch.zeros(0)), ("c", torch.arange(3))], tmp_path
+    )
 
 
 @pytest.mark.parametrize(
@@ -276,7 +278,7 @@ def test_sound_weights_pass(tmp_path):
 def test_what_libraries_raise_becomes_a_line(tmp_path, error):
     with (
         pytest.raises(ModelError, match=r"cannot be loaded|too little"),
-        opening_told(tmp_path, "try again"),
+        loading_errors(tmp_path, "try again"),
     ):
         raise error
 
@@ -345,9 +347,7 @@ def change_weights(folder, part, value):
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
 
 
-@pytest.mark.parametrize(
-    ("part", "value"), [("patch_embedding", 0), ("logit_scale", -100), ("vision_model.encoder", 0)]
-)
+@pytest.mark.parametrize(("part", "value"), [("patch_embedding", 0), ("vision_model.encoder", 0)])
 def test_a_clip_that_tells_all_pictures_alike_is_refused(tmp_path, part, value):
     folder = save_clip(tiny_clip(), tmp_path)
     load_clip(folder)
@@ -356,17 +356,27 @@ def test_a_clip_that_tells_all_pictures_alike_is_refused(tmp_path, part, value):
         load_clip(folder)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+@pytest.mark.parametrize("value", [-100, 0, 0.5, 12, 100, 1e6])
+def test_a_clip_whose_scale_hides_or_overflows_likenesses_is_refused(tmp_path, value, dtype):
+    folder = save_clip(tiny_clip(), tmp_path)
+    load_clip(folder, dtype=dtype)
+    change_weights(folder, "logit_scale", value)
+    with pytest.raises(ModelError, match="logit_scale"):
+        load_clip(folder, dtype=dtype)
+
+
 @pytest.mark.parametrize("kind", ["llava", "llava_next_video", "qwen2_vl", "idefics3"])
 def test_a_vision_language_model_that_sees_nothing_is_refused(tmp_path, kind):
     folder = save_vlm(kind, tmp_path)
     tile = vlm_tile()
-    open_vlm(folder, HOW).look([tile])
+    open_vlm(folder, HOW).encode([tile])
     for part in ("patch_embed", "vision_tower.encoder"):
         change_weights(folder, part, 0)
     engine = open_vlm(folder, HOW)
     with pytest.raises(ModelError, match="sees nothing"):
-        engine.look([tile])
-    engine.look([replace(tile, after=tile.before)])
+        engine.encode([tile])
+    engine.encode([replace(tile, after=tile.before)])
 
 
 @pytest.mark.parametrize("vit", [True, False])
@@ -376,7 +386,7 @@ def test_a_deltavlm_that_sees_nothing_is_refused(tmp_path, vit):
     tile = deltavlm_factory.tile()
 
     def look():
-        return DeltaVLMModel.load(str(folder), DeltaVLMOptions(), "cpu").look([tile])
+        return DeltaVLMModel.load(str(folder), DeltaVLMOptions(), "cpu").vision_output([tile])
 
     look()
     change_weights(folder, "vision", 0)
@@ -387,7 +397,7 @@ def test_a_deltavlm_that_sees_nothing_is_refused(tmp_path, vit):
 @pytest.mark.parametrize("value", [1e10, -3e8, 1e17])
 def test_weights_that_drown_all_others_are_refused(tmp_path, value):
     with pytest.raises(ModelError, match="far too large"):
-        refuse_rubbish([("bias", torch.tensor([0.1, value]))], tmp_path)
+        refuse_broken_weights([("bias", torch.tensor([0.1, value]))], tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -426,11 +436,11 @@ def test_calibrations_that_would_hide_change_are_refused(tmp_path, setting):
 )
 def test_ways_of_generating_that_nobody_asked_for_do_not_count(tmp_path, settings):
     folder = save_vlm("llava", tmp_path)
-    text = Text(0, [3, 4])
+    text = TilePrompt(0, [3, 4])
 
     def said():
         engine = open_vlm(folder, HOW)
-        return engine.say(engine.look([vlm_tile()]), [text])
+        return engine.reply_texts(engine.encode([vlm_tile()]), [text])
 
     plain = said()
     for name, value in settings.items():
@@ -453,5 +463,7 @@ def test_words_that_are_all_equally_likely_are_no_answer(tmp_path):
     folder = save_vlm("llava", tmp_path)
     change_weights(folder, "lm_head", 0)
     engine = open_vlm(folder, HOW)
-    found = engine.choose(engine.look([vlm_tile()]), [Text(0, [3, 4])], (("Yes",), ("No",)))
+    found = engine.choice_probabilities(
+        engine.encode([vlm_tile()]), [TilePrompt(0, [3, 4])], (("Yes",), ("No",))
+    )
     assert all(math.isnan(share) for share in found[0])

@@ -8,7 +8,7 @@ from transformers import LlamaForCausalLM
 
 from geochg.models.deltavlm.modeling import DeltaVLMForConditionalGeneration
 from geochg.models.deltavlm.release.convert import Release
-from geochg.models.deltavlm.release.key_map import places
+from geochg.models.deltavlm.release.key_map import weight_sources
 
 UNUSED = {
     "temp": torch.tensor(0.07),
@@ -23,12 +23,12 @@ def released(model: DeltaVLMForConditionalGeneration) -> tuple[dict, dict]:
     """A model's weights under the names of the release: the checkpoint and EVA-ViT-g's file."""
     state = model.state_dict()
     checkpoint, eva = dict(UNUSED), {}
-    for place in places(model.config):
-        parts = state[place.target].chunk(len(place.source))
-        for key, value in zip(place.source, parts, strict=True):
+    for source in weight_sources(model.config):
+        parts = state[source.target].chunk(len(source.keys))
+        for key, value in zip(source.keys, parts, strict=True):
             if key is None:
                 value.zero_()
-            elif place.trained:
+            elif source.trained:
                 checkpoint[key] = value.clone()
             else:
                 eva[key.removeprefix("visual_encoder.")] = value.clone()

@@ -3,7 +3,7 @@
 import torch
 
 from geochg.models.vlm.backend import VlmModel
-from geochg.models.vlm.engine import Text
+from geochg.models.vlm.engine import TilePrompt
 from geochg.models.vlm.options import VlmOptions
 from geochg.records import (
     Presence,
@@ -17,21 +17,21 @@ MAPPED = [ask(task) for task in (Task.PRESENCE, Task.LOCATE, Task.COUNT, Task.CA
 
 def with_presence(probabilities: list[float], monkeypatch) -> None:
     """Lets models say of tiles, in their order, how likely they changed."""
-    from geochg.models.vlm.generation import Asking
+    from geochg.models.vlm.tile_questions import TileQuestions
 
     def presence(self, question):
         return [Presence(p > 0.5, p) for p in probabilities[: len(self.tiles)]]
 
-    monkeypatch.setattr(Asking, "_presence", presence)
+    monkeypatch.setattr(TileQuestions, "_presence", presence)
 
 
 def load(folder, **options) -> VlmModel:
     return VlmModel.load(str(folder), VlmOptions.from_dict(options), "cpu")
 
 
-def first_logits(model: VlmModel, glance, texts: list[Text]) -> torch.Tensor:
+def first_logits(model: VlmModel, encoding, texts: list[TilePrompt]) -> torch.Tensor:
     """`(texts, vocabulary)` of the first token of each answer."""
-    found = model.engine._generated(glance, texts, max_new_tokens=1, output_logits=True)
+    found = model.engine._generate(encoding, texts, max_new_tokens=1, output_logits=True)
     return found.logits[0]
 
 

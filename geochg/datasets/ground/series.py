@@ -22,7 +22,7 @@ from geochg.datasets.ground.labelled import (
     read_raster,
     stretched_bands,
 )
-from geochg.models.deltavlm.scene import whitening
+from geochg.models.deltavlm.scene import whitening_matrix
 
 _SURE_SHARE = 0.85
 """Share of a pair of Sentinel-2 that is taken for unchanged: what is least unusual in it."""
@@ -277,7 +277,7 @@ def _sure(before: NDArray[np.float32], after: NDArray[np.float32]) -> NDArray[np
         smooth = cv2.GaussianBlur(date, (0, 0), 1)
         dates.append((smooth - smooth.mean((0, 1))) / (smooth.std((0, 1)) + 0.05))
     difference = (dates[0] - dates[1]).reshape(-1, 3).T
-    offset, matrix = whitening(difference)
+    offset, matrix = whitening_matrix(difference)
     unusual = np.square(matrix @ (difference - offset[:, None])).mean(axis=0)
     odd = (unusual > np.quantile(unusual, _SURE_SHARE)).reshape(before.shape[:2])
     spread = cv2.dilate(odd.astype(np.uint8), np.ones((3, 3), np.uint8))

@@ -1,4 +1,4 @@
-"""What models that answer in words share: conversations about tiles, and what need not be asked."""
+"""Conversations about tiles, which all models that answer in words share."""
 
 from __future__ import annotations
 
@@ -27,26 +27,25 @@ from geochg.tasks.thoughts import LONGEST_MARK, has_thoughts, without_thoughts
 INTRODUCTION = (
     "The first image shows a place before, the second the same place later, both from above."
 )
-"""What stands between the pictures and the first question."""
+"""What stands between the images and the first question."""
 
 NO_COUNTS = Counts(dict.fromkeys(ASKED, 0))
-"""What is counted where nothing changed: none of the classes that are asked for."""
+"""The counts of a tile without change: none of the classes that are asked for."""
 
 NOWHERE = Locations({class_name: {} for class_name in ASKED})
-"""Where something changed in a tile in which nothing did."""
+"""The locations of a tile without change."""
 
 NO_CHANGE = "no change"
-"""The caption of such a tile where the model is not asked for one."""
-
+"""The caption of a tile without change where the model is not asked for one."""
 
 NUMBERLESS = "the model gives no finite number; --dtype float32 or bfloat16 may help"
-"""Why a tile fails of which a probability is not a number."""
+"""The failure of a tile with a probability that is not a number."""
 
 NOTHING_SAID = "the model said nothing"
-"""Why there is no answer where none of its words are one."""
+"""The failure of an answer without words."""
 
 ONLY_THOUGHTS = "the model thought and gave no answer"
-"""Why there is none where all its words are thoughts."""
+"""The failure of an answer whose words are all thoughts."""
 
 
 @dataclass
@@ -54,38 +53,38 @@ class Conversation:
     """One question about one tile, turn by turn; most have one turn.
 
     Attributes:
-        place: Of the tile in its batch.
-        question: What is asked.
+        tile_index: Index of the tile in its batch.
+        question: The question, of any task.
         clue: A sentence that goes behind the first turn.
-        said: The answers so far.
-        failure: Why there will be no further answer; empty while there may be.
+        replies: The model's replies so far.
+        failure: Why there will be no further reply; empty while there may be.
         is_permanent: Whether that is a refusal which no repetition mends.
     """
 
-    place: int
+    tile_index: int
     question: Question
     clue: str = ""
-    said: list[str] = field(default_factory=list)
+    replies: list[str] = field(default_factory=list)
     failure: str = ""
     is_permanent: bool = False
 
-    def hear(self, words: str) -> None:
-        """Adds an answer without its thoughts; where that leaves nothing, the talk has failed."""
-        said = without_thoughts(words)
-        if said:
-            self.said.append(said)
+    def add_reply(self, text: str) -> None:
+        """Adds a reply without its thoughts; the conversation fails where that leaves nothing."""
+        reply = without_thoughts(text)
+        if reply:
+            self.replies.append(reply)
         else:
-            self.failure = ONLY_THOUGHTS if has_thoughts(words) else NOTHING_SAID
+            self.failure = ONLY_THOUGHTS if has_thoughts(text) else NOTHING_SAID
 
     @property
     def is_over(self) -> bool:
-        """Whether all is said, or no more will be."""
-        return bool(self.failure) or len(self.said) == len(self._turns)
+        """Whether there is no turn left, or the conversation failed."""
+        return bool(self.failure) or len(self.replies) == len(self._turns)
 
     @property
-    def asked(self) -> list[str]:
-        """What is asked up to the next turn: one more than was said, unless it is over."""
-        return self._turns[: len(self.said) + 1]
+    def prompts(self) -> list[str]:
+        """The prompts up to the next turn: one more than there are replies, unless it is over."""
+        return self._turns[: len(self.replies) + 1]
 
     @property
     def _turns(self) -> list[str]:
@@ -97,7 +96,7 @@ class Conversation:
         if self.failure:
             return Missing(self.question.task, self.failure)
         spec = SPECS[self.question.task]
-        answer: Answer = spec.parse(spec.joined_turns(self.said), self._turns)
+        answer: Answer = spec.parse(spec.joined_turns(self.replies), self._turns)
         return answer
 
 
@@ -112,59 +111,57 @@ def spoken_pieces(pieces: Iterable[str], *, holds_back: bool = False) -> Iterato
     is held back until it came.
 
     Args:
-        pieces: As the model gives them.
+        pieces: The answer as the model gives it.
         holds_back: Whether all is held back until the end, since the answer may begin with
             thoughts that no mark opens.
     """
-    said, shown = "", ""
+    text, shown = "", ""
     for piece in pieces:
-        said += piece
-        ready = "" if holds_back else spoken_answer(_settled_start(said))
+        text += piece
+        ready = "" if holds_back else spoken_answer(_settled_start(text))
         if ready and ready[0] in _WRAPPINGS:
             continue
         if len(ready) > len(shown) and ready.startswith(shown):
             yield ready[len(shown) :]
             shown = ready
-    whole = spoken_answer(said)
+    whole = spoken_answer(text)
     if len(whole) > len(shown) and whole.startswith(shown):
         yield whole[len(shown) :]
 
 
-def _settled_start(said: str) -> str:
+def _settled_start(text: str) -> str:
     """The start of an unfinished text that is read alike whatever follows."""
-    start = said.lstrip()
+    start = text.lstrip()
     # Labels stand within the first line.
     if len(start) < LONGEST_MARK or start[0] in _WRAPPINGS:
         return ""
-    begun = max(said.rfind(sign, len(said) - LONGEST_MARK) for sign in "<[◁")
-    return said if begun < 0 else said[:begun]
+    mark = max(text.rfind(sign, len(text) - LONGEST_MARK) for sign in "<[◁")
+    return text if mark < 0 else text[:mark]
 
 
-Hold = Callable[[Sequence[Conversation]], None]
+RunConversations = Callable[[Sequence[Conversation]], None]
 """Carries conversations to their end, or notes why one failed."""
 
 
-def unchanged(task: Task, presence: Presence, sentence: str = NO_CHANGE) -> Answer:
-    """What is said of a tile without change, for every task but a free question.
+def unchanged_answer(task: Task, presence: Presence, sentence: str = NO_CHANGE) -> Answer:
+    """The answer about a tile without change, for every task but a free question.
 
     Args:
-        task: Which is answered.
-        presence: Of the tile.
+        task: The task of the answer.
+        presence: The presence of the tile.
         sentence: The caption.
     """
-    if task is Task.COUNT:
-        return NO_COUNTS
-    if task is Task.LOCATE:
-        return NOWHERE
-    if task is Task.PRESENCE:
-        return presence
-    if task is Task.CAPTION:
-        return Caption(sentence, changed=False)
-    return Dialogue(presence, NO_COUNTS, sentence)
+    answers: dict[Task, Answer] = {
+        Task.COUNT: NO_COUNTS,
+        Task.LOCATE: NOWHERE,
+        Task.PRESENCE: presence,
+        Task.CAPTION: Caption(sentence, changed=False),
+    }
+    return answers.get(task) or Dialogue(presence, NO_COUNTS, sentence)
 
 
 def presence_first(
-    tiles: Sequence[Tile], questions: Sequence[Question], hold: Hold
+    tiles: Sequence[Tile], questions: Sequence[Question], run: RunConversations
 ) -> list[TileAnswers]:
     """Asks about presence, and the rest only about tiles that changed.
 
@@ -172,36 +169,45 @@ def presence_first(
     answer to it makes no sense, the rest is asked too.
 
     Args:
-        tiles: With their clues.
-        questions: Asked of each.
-        hold: Holds the conversations.
+        tiles: The tiles, with their clues.
+        questions: The questions about each tile.
+        run: Carries conversations to their end.
 
     Returns:
-        Of each tile the answers in the order of the questions, or why it has none; see `settled`.
+        For each tile the answers in the order of the questions, or why it has none.
     """
     rows = [
-        [Conversation(place, question, tile.clue) for question in questions]
-        for place, tile in enumerate(tiles)
+        [Conversation(index, question, tile.clue) for question in questions]
+        for index, tile in enumerate(tiles)
     ]
-    hold([talk for row in rows for talk in row if talk.question.task is Task.PRESENCE])
+    run([item for row in rows for item in row if item.question.task is Task.PRESENCE])
     for row in rows:
-        _give_up(row)
-    same = [_unchanged_presence(row) for row in rows]
-    hold(
-        [talk for row, known in zip(rows, same, strict=True) for talk in row if _open(talk, known)]
+        _fail_open(row)
+    unchanged = [_unchanged_presence(row) for row in rows]
+    run(
+        [
+            item
+            for row, presence in zip(rows, unchanged, strict=True)
+            for item in row
+            if not item.is_over and (presence is None or item.question.task is Task.QUESTION)
+        ]
     )
     return [
-        settled(tile, _answers(row, known), is_permanent=any(talk.is_permanent for talk in row))
-        for tile, row, known in zip(tiles, rows, same, strict=True)
+        answers_or_failure(
+            tile, _answers(row, presence), is_permanent=any(item.is_permanent for item in row)
+        )
+        for tile, row, presence in zip(tiles, rows, unchanged, strict=True)
     ]
 
 
-def settled(tile: Tile, answers: Sequence[Answer], *, is_permanent: bool = False) -> TileAnswers:
+def answers_or_failure(
+    tile: Tile, answers: Sequence[Answer], *, is_permanent: bool = False
+) -> TileAnswers:
     """The answers about a tile, or that it failed where no question about it was answered.
 
     Args:
-        tile: Which was asked about.
-        answers: In order; `Missing` where none came.
+        tile: The tile.
+        answers: The answers in order; `Missing` where none came.
         is_permanent: Whether those that did not come were refused for good.
     """
     missing = [answer for answer in answers if isinstance(answer, Missing)]
@@ -210,31 +216,28 @@ def settled(tile: Tile, answers: Sequence[Answer], *, is_permanent: bool = False
     return answers
 
 
-def _give_up(row: Sequence[Conversation]) -> None:
-    """Where one question about a tile got no answer, the others are not asked either."""
-    failed = next((talk for talk in row if talk.failure), None)
-    for talk in row if failed else ():
-        if failed and not talk.is_over:
-            talk.failure, talk.is_permanent = failed.failure, failed.is_permanent
+def _fail_open(row: Sequence[Conversation]) -> None:
+    """Ends all conversations about a tile where one of them failed."""
+    failed = next((item for item in row if item.failure), None)
+    for item in row if failed else ():
+        if failed and not item.is_over:
+            item.failure, item.is_permanent = failed.failure, failed.is_permanent
 
 
 def _unchanged_presence(row: Sequence[Conversation]) -> Presence | None:
     """The presence of a tile that is said to be unchanged; None for the others."""
-    for talk in row:
-        if talk.question.task is Task.PRESENCE and not talk.failure:
-            answer = talk.answer()
+    for item in row:
+        if item.question.task is Task.PRESENCE and not item.failure:
+            answer = item.answer()
             if isinstance(answer, Presence) and not answer.changed:
                 return answer
     return None
 
 
-def _open(talk: Conversation, same: Presence | None) -> bool:
-    needed = same is None or talk.question.task is Task.QUESTION
-    return needed and not talk.is_over
-
-
-def _answers(row: Sequence[Conversation], same: Presence | None) -> list[Answer]:
+def _answers(row: Sequence[Conversation], unchanged: Presence | None) -> list[Answer]:
     return [
-        talk.answer() if talk.is_over or same is None else unchanged(talk.question.task, same)
-        for talk in row
+        item.answer()
+        if item.is_over or unchanged is None
+        else unchanged_answer(item.question.task, unchanged)
+        for item in row
     ]

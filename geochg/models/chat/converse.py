@@ -1,4 +1,4 @@
-"""Free questions about a tile: put to the model where it talks, else answered by rules."""
+"""Free questions about a tile: answered by the model where it can, else by rules."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from geochg.models.base import ChangeModel, answers_about
-from geochg.models.chat.rule_based import Observed, reply
+from geochg.models.chat.rule_based import ObservedTile, reply
 from geochg.records import Caption, Counts, Exchange, Outlines, PairFacts, Task, Tile
 from geochg.tasks import ask
 
@@ -20,7 +20,7 @@ def converse(
     """Answers a free question about a tile.
 
     Args:
-        model: The model that is asked; one that outlines and does not talk itself is asked for
+        model: The model that is asked; one that outlines and takes no free questions is asked for
             outlines, counts and caption, of which rules make the answer.
         tile: The pixels of the place that is asked about.
         facts: What holds for the whole pair.
@@ -31,11 +31,11 @@ def converse(
         The answer, piece by piece.
 
     Raises:
-        ModelError: If the model neither talks nor outlines.
+        ModelError: If the model neither answers free questions nor outlines.
         RunError: If the place cannot be answered about.
     """
-    talks_itself = type(model).converse is not ChangeModel.converse
-    if talks_itself or model.capabilities.location != "mask":
+    converses = type(model).converse is not ChangeModel.converse
+    if converses or model.capabilities.location != "mask":
         yield from model.converse(tile, facts, exchanges, question)
     else:
         yield rule_based_answer(model, tile, facts, question)
@@ -55,7 +55,7 @@ def rule_based_answer(model: ChangeModel, tile: Tile, facts: PairFacts, question
     assert isinstance(outlines, Outlines)
     # Where a file holds nothing, a change that is plain to see may be a tiny share of the tile.
     shown = tile.valid & (tile.before.any(axis=0) | tile.after.any(axis=0))
-    observed = Observed(
+    observed = ObservedTile(
         outlines,
         tile.valid,
         facts.pixel_area_m2,

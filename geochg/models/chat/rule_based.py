@@ -1,7 +1,7 @@
-"""Answers to free questions from what a model outlines, counts and describes; no language model.
+"""Answers free questions by rules, from outlines, counts and captions; no language model.
 
 A question is answered when every word of it is known, because one unknown word can turn its
-meaning round; else it is said what can be asked.
+meaning round; else the answer says what can be asked.
 """
 
 from __future__ import annotations
@@ -63,16 +63,16 @@ _FILLERS = frozenset(
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Observed:
-    """What a model said of a tile.
+class ObservedTile:
+    """The answers of a model about a tile.
 
     Attributes:
-        outlines: Where.
+        outlines: The outlines of changes.
         valid: `(height, width)` bool.
-        pixel_area_m2: Of the ground; not a number for pictures without a place.
-        shown_px: Pixels that show anything: valid, and not empty at both dates.
-        counts: How many; None when the model does not count.
-        caption: In words; None when it has none.
+        pixel_area_m2: Area of a pixel on the ground; NaN for images without georeference.
+        shown_px: Number of pixels that show anything: valid, and not empty at both dates.
+        counts: The counts of changes; None when the model does not count.
+        caption: The caption; None when the model has none.
     """
 
     outlines: Outlines
@@ -83,8 +83,8 @@ class Observed:
     caption: Caption | None
 
 
-class _Found(NamedTuple):
-    """One channel that changed."""
+class _ChannelChange(NamedTuple):
+    """The changes of one class and direction."""
 
     channel: Channel
     size_px: int
@@ -92,12 +92,12 @@ class _Found(NamedTuple):
     cells: tuple[GridCell, ...]
 
 
-def reply(question: str, observed: Observed) -> str:
-    """What there is to say to a question.
+def reply(question: str, observed: ObservedTile) -> str:
+    """The answer to a question.
 
     Args:
-        question: In English.
-        observed: What it may be about.
+        question: A question in English.
+        observed: The answers of the model about the tile.
     """
     words = re.findall(r"(?:north|south)(?=(?:west|east))|[a-z]+", question.lower())
     text = " ".join(words)
@@ -107,19 +107,20 @@ def reply(question: str, observed: Observed) -> str:
         return f"I do not know what '{strange[0]}' means here. {_abilities(known)}"
     if unseen := [word for word in words if word in NOUNS and NOUNS[word][0] not in known]:
         return f"I cannot see '{unseen[0]}'. {_abilities(known)}"
-    found = [
-        each
-        for each in _found(observed, words)
-        if (not classes or each.channel.class_name in classes) and _goes_with(each.channel, words)
+    changes = [
+        change
+        for change in _channel_changes(observed, words)
+        if (not classes or change.channel.class_name in classes)
+        and _has_direction(change.channel, words)
     ]
     if _COUNT.search(text):
-        return _counted(found, classes, observed.counts)
+        return _count_sentence(changes, classes, observed.counts)
     if _WHERE.search(text) or _AREA.search(text):
-        return _listed(found)
+        return _sentences(changes)
     if _WHETHER.search(text):
-        return f"Yes. {_listed(found)}" if found else "No, not that I can see."
+        return f"Yes. {_sentences(changes)}" if changes else "No, not that I can see."
     if _WHAT.search(text):
-        return " ".join(_described(found, classes, observed.caption))
+        return " ".join(_description(changes, classes, observed.caption))
     return f"I do not understand the question. {_abilities(known)}"
 
 
@@ -145,10 +146,10 @@ def _abilities(classes: set[str]) -> str:
     )
 
 
-# --- what is there -------------------------------------------------------------------------------
+# --- the changes ---------------------------------------------------------------------------------
 
 
-def _found(observed: Observed, words: Sequence[str]) -> list[_Found]:
+def _channel_changes(observed: ObservedTile, words: Sequence[str]) -> list[_ChannelChange]:
     """The channels that changed within the asked part of the tile, the largest first."""
     outlines = changed_pixels(observed.outlines, observed.valid)
     if outlines is None:
@@ -156,19 +157,19 @@ def _found(observed: Observed, words: Sequence[str]) -> list[_Found]:
     cell_of = _cells_of_pixels(observed.valid)
     changed = outlines.changed & _named_cells(words)[cell_of]
     valid_px = np.bincount(cell_of[observed.valid], minlength=9)
-    found = []
+    changes = []
     for index, channel in enumerate(outlines.channels):
-        where = changed & (outlines.channel == index)
-        count_px = int(np.count_nonzero(where))
+        inside = changed & (outlines.channel == index)
+        count_px = int(np.count_nonzero(inside))
         if count_px <= _LEAST_SHARE * observed.shown_px:
             continue
-        inside = np.bincount(cell_of[where], minlength=9)
-        cells = np.flatnonzero(inside > CELL_AREA_SHARE * np.maximum(valid_px, 1))
+        cell_px = np.bincount(cell_of[inside], minlength=9)
+        cells = np.flatnonzero(cell_px > CELL_AREA_SHARE * np.maximum(valid_px, 1))
         if not len(cells):
-            cells = np.array([inside.argmax()])
+            cells = np.array([cell_px.argmax()])
         named = tuple(GRID_CELLS[cell] for cell in cells)
-        found.append(_Found(channel, count_px, count_px * observed.pixel_area_m2, named))
-    return sorted(found, key=lambda each: -each.size_px)
+        changes.append(_ChannelChange(channel, count_px, count_px * observed.pixel_area_m2, named))
+    return sorted(changes, key=lambda change: -change.size_px)
 
 
 def _named_cells(words: Sequence[str]) -> NDArray[np.bool_]:
@@ -197,7 +198,7 @@ def _axis_cells(is_valid: NDArray[np.bool_]) -> NDArray[np.intp]:
     return np.searchsorted(edges[1:3], np.arange(len(is_valid)), side="right")
 
 
-def _goes_with(channel: Channel, words: Sequence[str]) -> bool:
+def _has_direction(channel: Channel, words: Sequence[str]) -> bool:
     asked = {DIRECTIONS[word] for word in words if word in DIRECTIONS}
     return not asked or channel.change in asked
 
@@ -205,41 +206,43 @@ def _goes_with(channel: Channel, words: Sequence[str]) -> bool:
 # --- in words ------------------------------------------------------------------------------------
 
 
-def _listed(found: Sequence[_Found]) -> str:
-    return " ".join(map(_sentence, found)) or "Nothing of that kind, as far as I can see."
+def _sentences(changes: Sequence[_ChannelChange]) -> str:
+    return " ".join(map(_sentence, changes)) or "Nothing of that kind, as far as I can see."
 
 
-def _sentence(found: _Found) -> str:
-    name = COUNTABLE.get(found.channel.class_name, ("", found.channel.class_name))[1]
-    verb = {Change.ALTERED: "were altered"}.get(found.channel.change, str(found.channel.change))
-    # A picture without a place has an upper side, but no north.
-    has_place = not math.isnan(found.area_m2)
-    places = ", ".join(cell.compass if has_place else cell.name for cell in found.cells)
-    area = f" on {area_in_words(found.area_m2)}" if has_place else ""
-    return f"{name.capitalize()} {verb}{area} ({places})."
+def _sentence(change: _ChannelChange) -> str:
+    name = COUNTABLE.get(change.channel.class_name, ("", change.channel.class_name))[1]
+    verb = {Change.ALTERED: "were altered"}.get(change.channel.change, str(change.channel.change))
+    # An image without georeference has an upper side, but no north.
+    is_placed = not math.isnan(change.area_m2)
+    cells = ", ".join(cell.compass if is_placed else cell.name for cell in change.cells)
+    area = f" on {area_in_words(change.area_m2)}" if is_placed else ""
+    return f"{name.capitalize()} {verb}{area} ({cells})."
 
 
-def _counted(found: Sequence[_Found], classes: Sequence[str], counts: Counts | None) -> str:
+def _count_sentence(
+    changes: Sequence[_ChannelChange], classes: Sequence[str], counts: Counts | None
+) -> str:
     counted = {} if counts is None else counts.counts
     if not counted:
-        return f"I do not count. {_listed(found)}"
+        return f"I do not count. {_sentences(changes)}"
     if others := [name for name in classes if name not in counted]:
-        return f"I do not count {COUNTABLE[others[0]][1]}. {_listed(found)}"
-    told = [
+        return f"I do not count {COUNTABLE[others[0]][1]}. {_sentences(changes)}"
+    numbers = [
         f"{number} {COUNTABLE[name][number != 1]}"
         for name, number in counted.items()
         if not classes or name in classes
     ]
-    return f"About {' and '.join(told)} changed."
+    return f"About {' and '.join(numbers)} changed."
 
 
-def _described(
-    found: Sequence[_Found], classes: Sequence[str], caption: Caption | None
+def _description(
+    changes: Sequence[_ChannelChange], classes: Sequence[str], caption: Caption | None
 ) -> Iterator[str]:
-    if not found:
+    if not changes:
         yield "Nothing has changed, as far as I can see."
         return
     if caption and caption.changed and not classes:
         line = caption.text.strip().rstrip(".")
         yield f"{line[:1].upper()}{line[1:]}."
-    yield _listed(found)
+    yield _sentences(changes)

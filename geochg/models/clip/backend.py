@@ -1,4 +1,4 @@
-"""The backend `clip`: each date is told apart as one of many kinds of ground, without training."""
+"""The backend `clip`: classifies each date without training; a change of classes is change."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Self
 
 from geochg.geometry.grid_cells import cell_slices
 from geochg.models.base import Capabilities, ChangeModel, ModelIdentity
-from geochg.models.chat.conversation import NUMBERLESS, unchanged
+from geochg.models.chat.conversation import NUMBERLESS, unchanged_answer
 from geochg.models.clip.classes import LandClass, read_classes, usual_classes
 from geochg.models.clip.options import ClipOptions
-from geochg.models.clip.scoring import Seen, located, probability, score_at
+from geochg.models.clip.scoring import DateClasses, changed_cells, probability, score_at
 from geochg.models.detectors.sentences import NO_CHANGE
 from geochg.options import Dtype
 from geochg.records import (
@@ -36,11 +36,11 @@ if TYPE_CHECKING:
 
 
 class ClipModel(ChangeModel[ClipOptions]):
-    """A CLIP or SigLIP that tells each date of a tile apart as kinds of ground.
+    """A CLIP or SigLIP that classifies each date of a tile by kinds of ground.
 
     The change score is the sum of the absolute differences between the probabilities of the two
     dates; above a threshold the tile has changed (Kömürcü, master thesis, Vilnius: zero-shot
-    change with threshold optimisation). Of a changed tile the nine cells are looked at likewise.
+    change with threshold optimisation). The nine cells of a changed tile are judged likewise.
     """
 
     name = "clip"
@@ -71,7 +71,7 @@ class ClipModel(ChangeModel[ClipOptions]):
 
         Args:
             source: A folder, or a hub id such as `owner/name`.
-            options: Of the backend.
+            options: The options of the backend.
             device: See `ChangeModel.load`.
 
         Raises:
@@ -80,24 +80,25 @@ class ClipModel(ChangeModel[ClipOptions]):
             InputError: If the classes file makes no sense.
         """
         from geochg.models.devices import torch_device
-        from geochg.models.hub import find_folder
+        from geochg.models.hub import find_folder, model_id
 
         classes = (
             read_classes(Path(options.classes).expanduser()) if options.classes else usual_classes()
         )
         folder = find_folder(source, cls.name, options.revision)
-        place = torch_device(device)
+        device = torch_device(device)
 
-        from geochg.models.clip.loading import HINT, Wanted, identified, open_encoder
-        from geochg.models.pretrained import opening_told
+        from geochg.models.clip.loading import HINT, EncoderSettings, encoder_checksum, open_encoder
+        from geochg.models.pretrained import loading_errors
 
         dtype = Dtype.FLOAT32 if options.dtype is Dtype.AUTO else options.dtype
-        # Settings that each make sense may make none together, wherever they are used.
-        with opening_told(folder, HINT):
-            encoder = open_encoder(folder, Wanted(classes, options.templates, dtype, place))
+        # Settings may be sensible one by one and fail together, wherever they are used.
+        with loading_errors(folder, HINT):
+            encoder = open_encoder(
+                folder, EncoderSettings(classes, options.templates, dtype, device)
+            )
         identity = ModelIdentity(
-            f"{cls.name}:{source}" + (f"@{options.revision}" if options.revision else ""),
-            identified(folder, classes),
+            model_id(cls.name, source, options.revision), encoder_checksum(folder, classes)
         )
         return cls(encoder, classes, options, identity)
 
@@ -113,52 +114,55 @@ class ClipModel(ChangeModel[ClipOptions]):
 
     def answer(self, tiles: Sequence[Tile], questions: Sequence[Question]) -> list[TileAnswers]:
         """Answers each question about each tile; see `ChangeModel.answer`."""
-        seen = self._seen([(tile.before, tile.after) for tile in tiles])
-        changed = [place for place, each in enumerate(seen) if self._is_change(each)]
-        cells: dict[int, dict[GridCell, Seen]] = {}
+        classified = self._classified([(tile.before, tile.after) for tile in tiles])
+        changed = [index for index, dates in enumerate(classified) if self._is_change(dates)]
+        cells: dict[int, dict[GridCell, DateClasses]] = {}
         if any(question.task is Task.LOCATE for question in questions):
-            cells = self._seen_cells(tiles, changed)
+            cells = self._classified_cells(tiles, changed)
         return [
-            TileFailure(tiles[place].window, NUMBERLESS)
-            if any(isnan(one.score) for one in (each, *cells.get(place, {}).values()))
-            else [self._answer(question, each, cells.get(place, {})) for question in questions]
-            for place, each in enumerate(seen)
+            TileFailure(tiles[index].window, NUMBERLESS)
+            if any(isnan(item.score) for item in (dates, *cells.get(index, {}).values()))
+            else [self._answer(question, dates, cells.get(index, {})) for question in questions]
+            for index, dates in enumerate(classified)
         ]
 
-    def _is_change(self, seen: Seen) -> bool:
-        return seen.score > self.options.threshold
+    def _is_change(self, dates: DateClasses) -> bool:
+        return dates.score > self.options.threshold
 
-    def _answer(self, question: Question, seen: Seen, cells: Mapping[GridCell, Seen]) -> Answer:
-        threshold, changed = self.options.threshold, self._is_change(seen)
-        presence = Presence(changed, probability(seen.score, threshold))
+    def _answer(
+        self, question: Question, dates: DateClasses, cells: Mapping[GridCell, DateClasses]
+    ) -> Answer:
+        threshold, changed = self.options.threshold, self._is_change(dates)
+        presence = Presence(changed, probability(dates.score, threshold))
         if question.task is Task.PRESENCE or not changed:
-            return unchanged(question.task, presence, NO_CHANGE)
+            return unchanged_answer(question.task, presence, NO_CHANGE)
         if question.task is Task.CAPTION:
-            return Caption(seen.caption(self.classes), changed=True)
+            return Caption(dates.caption(self.classes), changed=True)
         if question.task is Task.LOCATE:
-            return located(cells, self.classes, threshold)
+            return changed_cells(cells, self.classes, threshold)
         raise ValueError(f"{question.task} is not among the tasks of this backend")
 
-    def _seen_cells(
-        self, tiles: Sequence[Tile], places: Sequence[int]
-    ) -> dict[int, dict[GridCell, Seen]]:
-        """What the cells of some tiles were taken for, by the tile's place in its batch."""
-        parts = [(place, cell) for place in places for cell in _valid_cells(tiles[place])]
-        crops = [_crops(tiles[place], cell) for place, cell in parts]
-        found: dict[int, dict[GridCell, Seen]] = {place: {} for place in places}
-        for (place, cell), seen in zip(parts, self._seen(crops), strict=True):
-            found[place][cell] = seen
-        return found
+    def _classified_cells(
+        self, tiles: Sequence[Tile], indices: Sequence[int]
+    ) -> dict[int, dict[GridCell, DateClasses]]:
+        """The classes of the valid cells of some tiles, by the tile's index in its batch."""
+        parts = [
+            (index, cell, part)
+            for index in indices
+            for cell in GRID_CELLS
+            if tiles[index].valid[part := cell_slices(tiles[index].valid.shape, cell)].any()
+        ]
+        crops = [
+            (tiles[index].before[:, *part], tiles[index].after[:, *part])
+            for index, _, part in parts
+        ]
+        cells: dict[int, dict[GridCell, DateClasses]] = {index: {} for index in indices}
+        for (index, cell, _), dates in zip(parts, self._classified(crops), strict=True):
+            cells[index][cell] = dates
+        return cells
 
-    def _seen(self, pairs: Sequence[tuple[NDArray[np.uint8], NDArray[np.uint8]]]) -> list[Seen]:
-        likely = self.encoder.probabilities([date for pair in pairs for date in pair])
-        return [Seen(*likely[2 * place : 2 * place + 2]) for place in range(len(pairs))]
-
-
-def _valid_cells(tile: Tile) -> list[GridCell]:
-    return [cell for cell in GRID_CELLS if tile.valid[cell_slices(tile.valid.shape, cell)].any()]
-
-
-def _crops(tile: Tile, cell: GridCell) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    part = cell_slices(tile.valid.shape, cell)
-    return tile.before[:, *part], tile.after[:, *part]
+    def _classified(
+        self, pairs: Sequence[tuple[NDArray[np.uint8], NDArray[np.uint8]]]
+    ) -> list[DateClasses]:
+        rows = self.encoder.probabilities([date for pair in pairs for date in pair])
+        return [DateClasses(*rows[2 * index : 2 * index + 2]) for index in range(len(pairs))]

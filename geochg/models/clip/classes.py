@@ -1,4 +1,4 @@
-"""The classes that each date of a place is told apart as."""
+"""The classes by which each date of a place is classified."""
 
 from __future__ import annotations
 
@@ -85,12 +85,12 @@ def _classes(values: dict[str, Any], where: str) -> tuple[LandClass, ...]:
     entries = values.get("classes", [])
     if not isinstance(entries, list) or len(entries) < 2:
         raise InputError(f"{where} has fewer than two classes", _HINT)
-    found = tuple(
+    classes = tuple(
         LandClass.from_dict(entry, f"{where}, class {number},")
         for number, entry in enumerate(entries, start=1)
     )
     for key in ("name", "prompt"):
-        value, times = Counter(getattr(each, key) for each in found).most_common(1)[0]
+        value, times = Counter(getattr(item, key) for item in classes).most_common(1)[0]
         if times > 1:
             raise InputError(f"{where} has the {key} {value!r} {times} times", "keep one of them")
-    return found
+    return classes

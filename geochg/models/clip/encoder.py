@@ -1,4 +1,4 @@
-"""Tells pictures apart by their likeness to texts."""
+"""Classifies images by their likeness to texts."""
 
 from __future__ import annotations
 
@@ -9,24 +9,28 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from geochg.errors import ModelError, RunError
+from geochg.errors import ModelError
 from geochg.models.images import rgb
-from geochg.models.memory import FittingBatches, is_out_of_memory
+from geochg.models.memory import FittingBatches, memory_errors
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-PICTURES_AT_ONCE = 64
-"""At most; fewer where memory does not take them."""
+MAX_BATCH = 64
+"""Images encoded at once, at most; fewer where memory does not take them."""
+
+MIN_SCALE, MAX_SCALE = 2.0, 1e4
+"""Bounds of the factor from likenesses (-1 to 1) to logits: trained models have 14 to about 120.
+With less, all images show all classes alike."""
 
 
 class Encoder:
-    """A CLIP or SigLIP with the texts that its pictures are compared with.
+    """A CLIP or SigLIP with the texts that images are compared with.
 
     Args:
-        model: A `CLIPModel` or one with the same methods, in evaluation mode.
-        processor: Its image processor.
+        model: A `CLIPModel`, or one with the same methods, in evaluation mode.
+        processor: The model's image processor.
         texts: `(classes, width)` float32, unit vectors, on the model's device.
     """
 
@@ -34,36 +38,32 @@ class Encoder:
         self.model = model
         self.processor = processor
         self.texts = texts
-        self._batches = FittingBatches(PICTURES_AT_ONCE)
+        # In half precision it could overflow.
+        self.scale = float(model.logit_scale.detach().cpu().double().exp())
+        self._batches = FittingBatches(MAX_BATCH)
 
     @torch.inference_mode()
     def probabilities(self, dates: Sequence[NDArray[np.uint8]]) -> NDArray[np.float64]:
-        """How likely each picture shows each class.
+        """The probability that each image shows each class.
 
-        Pictures go through the model in batches as large as memory takes.
+        Images go through the model in batches as large as memory takes.
 
         Args:
             dates: Each `(bands, height, width)` uint8; the sizes may differ.
 
         Returns:
-            `(pictures, classes)` float64; each row adds up to 1.
+            `(images, classes)` float64; each row adds up to 1.
 
         Raises:
-            RunError: If there is no memory for one picture.
+            RunError: If there is no memory for one image.
         """
         if not dates:
             return np.empty((0, len(self.texts)))
-        try:
-            return np.stack(self._batches.run(dates, self._told_apart))
-        except RuntimeError as error:
-            if not is_out_of_memory(error):
-                raise
-            raise RunError(
-                "there is no memory for one picture", "use another --device, or a smaller model"
-            ) from error
+        with memory_errors("one image", "use another --device, or a smaller model"):
+            return np.stack(self._batches.map(self._class_probabilities, dates))
 
-    def _told_apart(self, dates: Sequence[NDArray[np.uint8]]) -> list[NDArray[np.float64]]:
-        # Said outright, because a picture 3 px high could be taken for three bands.
+    def _class_probabilities(self, dates: Sequence[NDArray[np.uint8]]) -> list[NDArray[np.float64]]:
+        # The axes are named, because an image 3 px high could be taken for three bands.
         pixels = self.processor(
             images=[np.ascontiguousarray(rgb(date).transpose(1, 2, 0)) for date in dates],
             input_data_format="channels_last",
@@ -72,7 +72,7 @@ class Encoder:
         pixels = pixels.to(self.model.device, self.model.dtype)
         features = _unit(self.model.get_image_features(pixel_values=pixels).pooler_output)
         # SigLIP's bias is the same for all classes and falls out.
-        logits = self.model.logit_scale.exp().float() * (features @ self.texts.T)
+        logits = self.scale * (features @ self.texts.T)
         return list(logits.cpu().double().softmax(dim=-1).numpy())
 
 
@@ -81,8 +81,8 @@ class TextForm:
     """How a type of model is given texts.
 
     Attributes:
-        inputs: What the tokenizer gives that the model takes.
-        padding: As tokenizers call it: `longest`, or `max_length` where it was trained so.
+        inputs: Outputs of the tokenizer that the model takes.
+        padding: The tokenizer's padding: `longest`, or `max_length` where it was trained so.
     """
 
     inputs: tuple[str, ...]
@@ -97,12 +97,12 @@ def text_embeddings(
     prompts: Sequence[str],
     templates: Sequence[str],
 ) -> Tensor:
-    """One unit vector a prompt: the mean of those of its sentences, made of unit length again.
+    """One unit vector a prompt: the mean of the vectors of its sentences, normalised.
 
     Args:
         model: See `Encoder`.
-        tokenizer: Its tokenizer.
-        form: Of the type of model.
+        tokenizer: The model's tokenizer.
+        form: How the type of model is given texts.
         prompts: Noun phrases.
         templates: Sentences with `{}` in the prompt's place.
 
@@ -112,27 +112,27 @@ def text_embeddings(
     Raises:
         ModelError: If a sentence is longer than the model reads.
     """
-    most = model.config.text_config.max_position_embeddings
+    max_tokens = model.config.text_config.max_position_embeddings
     rows = []
     for prompt in prompts:
         sentences = [template.replace("{}", prompt) for template in templates]
-        tokens = tokenizer(sentences, padding=form.padding, max_length=most)
-        _check_length(sentences, tokens, most)
-        given = {
+        tokens = tokenizer(sentences, padding=form.padding, max_length=max_tokens)
+        _check_length(sentences, tokens, max_tokens)
+        inputs = {
             name: torch.tensor(values, device=model.device)
             for name, values in tokens.items()
             if name in form.inputs
         }
-        each = _unit(model.get_text_features(**given).pooler_output)
-        rows.append(_unit(each.mean(dim=0)))
+        vectors = _unit(model.get_text_features(**inputs).pooler_output)
+        rows.append(_unit(vectors.mean(dim=0)))
     return torch.stack(rows)
 
 
-def _check_length(sentences: Sequence[str], tokens: Mapping[str, Any], most: int) -> None:
+def _check_length(sentences: Sequence[str], tokens: Mapping[str, Any], max_tokens: int) -> None:
     for sentence, ids in zip(sentences, tokens["input_ids"], strict=True):
-        if len(ids) > most:
+        if len(ids) > max_tokens:
             raise ModelError(
-                f"{sentence!r} has {len(ids)} tokens, the model reads {most}",
+                f"{sentence!r} has {len(ids)} tokens, the model reads {max_tokens}",
                 "shorten the prompt or the template",
             )
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from geochg.errors import OptionError
-from geochg.models.clip.scoring import MOST
+from geochg.models.clip.scoring import MAX_SCORE
 from geochg.options import Dtype, Options
 
 
 @dataclass(frozen=True)
 class ClipOptions(Options):
-    """What `clip` can be told.
+    """The options of `clip`.
 
     Attributes:
         classes: A TOML file of the kinds of ground to tell apart; empty for those of geochg.
@@ -26,7 +26,7 @@ class ClipOptions(Options):
     """
 
     BOUNDS: ClassVar[Mapping[str, tuple[float, float]]] = {
-        "threshold": (0, MOST),
+        "threshold": (0, MAX_SCORE),
     }
 
     classes: str = ""
@@ -40,7 +40,7 @@ class ClipOptions(Options):
     dtype: Dtype = Dtype.AUTO
 
     def __post_init__(self) -> None:
-        if not 0 <= self.threshold < MOST:
+        if not 0 <= self.threshold < MAX_SCORE:
             raise OptionError(f"threshold {self.threshold}", "it must lie from 0 to below 2")
         if not self.templates:
             raise OptionError("there are no templates", 'write templates = ["a photo of {}"]')

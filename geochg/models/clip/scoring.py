@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from geochg.models.clip.classes import LandClass
 from geochg.records import Change, Channel, GridCell, Locations
 
-MOST = 2.0
+MAX_SCORE = 2.0
 """The score of two dates that share no class."""
 
 _RANK: Mapping[str, int] = {
@@ -21,16 +21,16 @@ _RANK: Mapping[str, int] = {
     "bare": 1,
     "other": 0,
 }
-"""How particular a class is: a house that gives way to bare ground is a house that went."""
+"""How specific a class is: a house that gives way to bare ground is a house that went."""
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
-    """What a place was taken for.
+class DateClasses:
+    """The classes of one place at both dates.
 
     Attributes:
         before: `(classes,)` float64, probabilities that add up to 1.
-        after: Likewise.
+        after: As `before`.
     """
 
     before: NDArray[np.float64]
@@ -39,30 +39,31 @@ class Seen:
     @cached_property
     def score(self) -> float:
         """The sum of the absolute differences, 0 to 2 (Kömürcü)."""
-        return min(float(np.abs(self.after - self.before).sum()), MOST)
+        return min(float(np.abs(self.after - self.before).sum()), MAX_SCORE)
 
     @property
-    def rose(self) -> int:
+    def gained(self) -> int:
         """The class whose probability rose most."""
         return int((self.after - self.before).argmax())
 
     @property
-    def fell(self) -> int:
+    def lost(self) -> int:
         """The class whose probability fell most."""
         return int((self.after - self.before).argmin())
 
     def caption(self, classes: Sequence[LandClass]) -> str:
-        """Says it like "Bare ground became a residential area." does."""
-        text = f"{classes[self.fell].prompt} became {classes[self.rose].prompt}."
+        """A sentence such as "Bare ground became a residential area."."""
+        text = f"{classes[self.lost].prompt} became {classes[self.gained].prompt}."
         return f"{text[0].upper()}{text[1:]}"
 
     def channel(self, classes: Sequence[LandClass]) -> Channel:
         """Class and direction of the change.
 
-        The more particular of the two classes is named: what rose appeared, what fell disappeared.
-        Of two that are alike in this, what rose is named. A change within a class altered it.
+        The more specific of the two classes is named: the gained one appeared, or the lost one
+        disappeared. Of two that are alike in this, the gained one is named. A change within a class
+        altered it.
         """
-        new, old = classes[self.rose].class_name, classes[self.fell].class_name
+        new, old = classes[self.gained].class_name, classes[self.lost].class_name
         if new == old:
             return Channel(new, Change.ALTERED)
         if _RANK[new] >= _RANK[old]:
@@ -73,7 +74,7 @@ class Seen:
 def probability(score: float, threshold: float) -> float:
     """A score as a probability of change: 0 at 0, .5 at the threshold, 1 at 2, straight between.
 
-    It says which places changed more surely than others; it is not calibrated.
+    It ranks places by how surely they changed; it is not calibrated.
 
     Args:
         score: 0 to 2.
@@ -81,35 +82,35 @@ def probability(score: float, threshold: float) -> float:
     """
     if score < threshold:
         return 0.5 * score / threshold
-    return 0.5 + 0.5 * (score - threshold) / (MOST - threshold)
+    return 0.5 + 0.5 * (score - threshold) / (MAX_SCORE - threshold)
 
 
-def score_at(likely: float, threshold: float) -> float:
-    """The score that `probability` makes `likely` (0-1) of, with the same threshold."""
-    if likely < 0.5:
-        return 2 * likely * threshold
-    return threshold + (2 * likely - 1) * (MOST - threshold)
+def score_at(change_probability: float, threshold: float) -> float:
+    """The score that has a probability of change (0-1), with the same threshold."""
+    if change_probability < 0.5:
+        return 2 * change_probability * threshold
+    return threshold + (2 * change_probability - 1) * (MAX_SCORE - threshold)
 
 
-def located(
-    cells: Mapping[GridCell, Seen], classes: Sequence[LandClass], threshold: float
+def changed_cells(
+    cells: Mapping[GridCell, DateClasses], classes: Sequence[LandClass], threshold: float
 ) -> Locations:
     """The cells that changed.
 
     A class has one direction in a tile: where its cells differ in it, the class was altered.
 
     Args:
-        cells: What each cell was taken for.
-        classes: That it was told apart as.
+        cells: The classes of each cell at both dates.
+        classes: All classes, in the order of the probabilities.
         threshold: See `probability`.
     """
-    found: dict[str, dict[GridCell, float]] = {}
+    located: dict[str, dict[GridCell, float]] = {}
     changes: dict[str, Change] = {}
-    for cell, seen in cells.items():
-        if seen.score <= threshold:
+    for cell, dates in cells.items():
+        if dates.score <= threshold:
             continue
-        name, change = seen.channel(classes)
-        found.setdefault(name, {})[cell] = probability(seen.score, threshold)
+        name, change = dates.channel(classes)
+        located.setdefault(name, {})[cell] = probability(dates.score, threshold)
         if changes.setdefault(name, change) is not change:
             changes[name] = Change.ALTERED
-    return Locations(found, changes)
+    return Locations(located, changes)

@@ -14,8 +14,8 @@ import numpy as np
 from geochg.errors import RunError
 from geochg.geometry.hysteresis import presence_of
 from geochg.models.base import Capabilities, ChangeModel, ModelIdentity
-from geochg.models.chat.conversation import Conversation, settled, unchanged
-from geochg.models.deltavlm.detector import SCENE_TILES, Detector, Scene, joined
+from geochg.models.chat.conversation import Conversation, answers_or_failure, unchanged_answer
+from geochg.models.deltavlm.detector import SCENE_TILES, Detector, Scene, joined_outputs
 from geochg.models.deltavlm.options import DeltaVLMOptions
 from geochg.models.deltavlm.postprocessing import OutlineMaker
 from geochg.models.devices import torch_device
@@ -39,8 +39,8 @@ if TYPE_CHECKING:
 
     from geochg.models.deltavlm.modeling import DeltaVLMForConditionalGeneration
     from geochg.models.deltavlm.processing import DeltaVLMProcessor
-    from geochg.models.deltavlm.runtime.language import Speaker
-    from geochg.models.deltavlm.runtime.vision_output import VisionOutput, VisionRuntime
+    from geochg.models.deltavlm.runtime.language import LanguageRunner
+    from geochg.models.deltavlm.runtime.vision_output import VisionOutput, VisionRunner
 
 LARGE_PARAMETERS = 1_000_000_000
 """Models above this run in half precision on a GPU; smaller ones give the same everywhere."""
@@ -49,9 +49,9 @@ LARGE_PARAMETERS = 1_000_000_000
 class DeltaVLMModel(ChangeModel[DeltaVLMOptions]):
     """A DeltaVLM: the released one converted, or one trained with geochg.
 
-    Each pair is encoded once. Where the model has a dense head, that answers location, and
-    presence follows from the map; the language model is asked only about tiles in which the map
-    shows change (and for free questions); the others get the fixed answers that mean no change.
+    Each pair is encoded once. Where the model has a dense head, that locates changes, and presence
+    follows from the map; the language model is asked only about tiles in which the map shows change
+    (and for free questions); the others get the fixed answers that mean no change.
     """
 
     name = "deltavlm"
@@ -69,14 +69,14 @@ class DeltaVLMModel(ChangeModel[DeltaVLMOptions]):
 
     def __init__(
         self,
-        vision: VisionRuntime,
-        load_speaker: Callable[[], Speaker],
+        vision: VisionRunner,
+        load_language: Callable[[], LanguageRunner],
         options: DeltaVLMOptions,
         identity: ModelIdentity,
     ) -> None:
         self.vision = vision
         self.options = options
-        self._load_speaker = load_speaker
+        self._load_language = load_language
         self._identity = identity
         self._first_use = FirstUse(identity.id)
         self.detector = None if vision.head is None else Detector(vision, vision.head)
@@ -86,7 +86,7 @@ class DeltaVLMModel(ChangeModel[DeltaVLMOptions]):
 
     @property
     def capabilities(self) -> Capabilities:
-        """Without a dense head it names cells of the grid, and is asked for everything in words."""
+        """Without a dense head it names cells of the grid, and answers all questions in words."""
         if self.detector is not None:
             return self.backend_capabilities
         return replace(
@@ -111,11 +111,11 @@ class DeltaVLMModel(ChangeModel[DeltaVLMOptions]):
         identity: ModelIdentity,
     ) -> Self:
         """The backend of a model in memory."""
-        from geochg.models.deltavlm.runtime.torch_language import TorchSpeaker
+        from geochg.models.deltavlm.runtime.torch_language import TorchLanguage
         from geochg.models.deltavlm.runtime.torch_vision import TorchVision
 
-        speaker = TorchSpeaker(model, processor, dict(options.generation()))
-        return cls(TorchVision(model, processor), lambda: speaker, options, identity)
+        language = TorchLanguage(model, processor, dict(options.generation()))
+        return cls(TorchVision(model, processor), lambda: language, options, identity)
 
     @classmethod
     def load(cls, source: str, options: DeltaVLMOptions, device: str) -> Self:
@@ -123,19 +123,20 @@ class DeltaVLMModel(ChangeModel[DeltaVLMOptions]):
 
         Args:
             source: A folder, or a hub id such as `owner/name`.
-            options: Of the backend.
+            options: The options of the backend.
             device: See `ChangeModel.load`.
 
         Raises:
             ModelError: If the folder lacks a file, has other shapes, is a pickle or of another
                 model, or the device is not there.
         """
-        from geochg.models.hub import find_folder
+        from geochg.models.hub import find_folder, model_id
 
-        opened = cls.open(find_folder(source, cls.name), f"{cls.name}:{source}", options, device)
-        # A folder that is no good is refused now, not at the first change.
-        _ = opened.speaker
-        return opened
+        folder = find_folder(source, cls.name)
+        backend = cls.open(folder, model_id(cls.name, source), options, device)
+        # A broken folder is refused now, not at the first change.
+        _ = backend.language
+        return backend
 
     @classmethod
     def open(cls, folder: Path, model_id: str, options: DeltaVLMOptions, device: str) -> Self:
@@ -143,36 +144,34 @@ class DeltaVLMModel(ChangeModel[DeltaVLMOptions]):
 
         An adapter is merged into the weights, which torch then runs: exported files know of none.
         """
-        from geochg.models.adapters import adapted, adapter_folder, adapter_id
-        from geochg.models.deltavlm.folder import check_folder, fingerprint, open_model
-        from geochg.models.deltavlm.no_change_sentence import kept_sentence
+        from geochg.models.adapters import adapter_folder, adapter_id, apply_adapter, read_sentence
+        from geochg.models.deltavlm.loading import check_folder, export_fingerprint, open_model
         from geochg.models.deltavlm.runtime.onnx_file import can_run
         from geochg.models.deltavlm.runtime.onnx_vision import DETECTOR, ENCODER, OnnxVision
-        from geochg.models.model_files import fingerprint as whole_fingerprint
+        from geochg.models.model_files import fingerprint
 
         files = check_folder(folder)
         if options.adapter:
             adapter_folder(options.adapter)
-        signed = whole_fingerprint(folder, files)
-        identity = ModelIdentity(model_id, signed, adapter_id(options.adapter))
-        place = torch_device(device)
-        if not options.adapter and can_run(folder, (ENCODER, DETECTOR), place):
-            made_from = fingerprint(folder, files)
-            vision = OnnxVision.open(folder, made_from)
-            return cls(vision, partial(_speaker, folder, made_from, options), options, identity)
+        identity = ModelIdentity(model_id, fingerprint(folder, files), adapter_id(options.adapter))
+        device = torch_device(device)
+        if not options.adapter and can_run(folder, (ENCODER, DETECTOR), device):
+            made_from = export_fingerprint(folder, files)
+            load_language = partial(_open_language, folder, made_from, options)
+            return cls(OnnxVision.open(folder, made_from), load_language, options, identity)
         size_bytes = sum(path.stat().st_size for path in files)
-        model, processor = open_model(folder, _dtype(place, size_bytes), place)
+        model, processor = open_model(folder, _dtype(device, size_bytes), device)
         if options.adapter:
-            model = adapted(model, options.adapter, merge=True).eval()
-            if sentence := kept_sentence(adapter_folder(options.adapter)):
+            model = apply_adapter(model, options.adapter, merge=True).eval()
+            if sentence := read_sentence(adapter_folder(options.adapter)):
                 model.config.no_change_sentence = sentence
         return cls.of(model, processor, options, identity)
 
     @cached_property
-    def speaker(self) -> Speaker:
-        """The language model, loaded when it is first asked."""
-        with self._first_use.told("speaker"):
-            return self._load_speaker()
+    def language(self) -> LanguageRunner:
+        """The language model, loaded at its first prompt."""
+        with self._first_use.guard("language"):
+            return self._load_language()
 
     @property
     def identity(self) -> ModelIdentity:
@@ -186,7 +185,7 @@ class DeltaVLMModel(ChangeModel[DeltaVLMOptions]):
         tiles = [tile for tile in sample if _failure(tile) is None and tile.valid.any()]
         self.scene = None
         if self.detector is not None and tiles:
-            with self._first_use.told("survey"):
+            with self._first_use.guard("survey"):
                 self.scene = self.detector.survey(tiles, self._resolution_m, self._infrared)
 
     def answer(self, tiles: Sequence[Tile], questions: Sequence[Question]) -> list[TileAnswers]:
@@ -194,86 +193,92 @@ class DeltaVLMModel(ChangeModel[DeltaVLMOptions]):
 
         Without a survey each tile is a scene of its own, as in a set of unrelated pairs.
         """
-        answers: list[TileAnswers] = [_failure(tile) or () for tile in tiles]
-        good = [place for place, found in enumerate(answers) if not isinstance(found, TileFailure)]
-        if good:
-            found = self._answers([tiles[place] for place in good], questions)
-            for place, given in zip(good, found, strict=True):
-                answers[place] = given
-        return answers
+        failures = [_failure(tile) for tile in tiles]
+        good = [tile for tile, failure in zip(tiles, failures, strict=True) if failure is None]
+        answers = iter(self._answers(good, questions) if good else [])
+        return [next(answers) if failure is None else failure for failure in failures]
 
     def converse(
         self, tile: Tile, facts: PairFacts, exchanges: Sequence[Exchange], question: str
     ) -> Iterator[str]:
-        """Goes on with a talk in the language model's words; see `ChangeModel.converse`."""
+        """Answers in the language model's words; see `ChangeModel.converse`."""
         from geochg.models.deltavlm.runtime.language import turn_prompt
 
         if failure := _failure(tile):
             raise RunError(f"no answer: {failure.reason}", "ask about another place")
-        talk = Conversation(0, Question(Task.QUESTION, question), tile.clue)
-        asked = [exchange.question for exchange in exchanges] + talk.asked
-        prompt = turn_prompt(asked, [exchange.answer for exchange in exchanges])
-        looked, speaker = self.look([tile]), self.speaker
-        with self._first_use.told("words"):
-            said = speaker.answers(speaker.encode(looked, [0]), [0], [prompt])
-        yield from said
+        prompts = Conversation(0, Question(Task.QUESTION, question), tile.clue).prompts
+        questions = [*(exchange.question for exchange in exchanges), *prompts]
+        prompt = turn_prompt(questions, [exchange.answer for exchange in exchanges])
+        vision, language = self.vision_output([tile]), self.language
+        with self._first_use.guard("text"):
+            answers = language.answers(language.encode(vision, [0]), [0], [prompt])
+        yield from answers
 
-    def look(self, tiles: Sequence[Tile]) -> VisionOutput:
-        """What the vision part gives for tiles of one size, each encoded once."""
-        return joined([output for output, _ in self._looks(tiles)])
+    def vision_output(self, tiles: Sequence[Tile]) -> VisionOutput:
+        """The output of vision encoder and dense head for tiles of one size, each encoded once."""
+        return joined_outputs([output for output, _ in self._outputs(tiles)])
 
-    def _looks(self, tiles: Sequence[Tile]) -> list[tuple[VisionOutput, list[Outlines | None]]]:
-        """What is seen in the tiles of each scene, and the maps made of it."""
+    def _outputs(self, tiles: Sequence[Tile]) -> list[tuple[VisionOutput, list[Outlines | None]]]:
+        """For the tiles of each scene the vision output, and the outlines made of it."""
         if self.detector is None:
-            with self._first_use.told("tokens"):
+            with self._first_use.guard("tokens"):
                 return [(self.vision.tokens(tiles), [None] * len(tiles))]
         if self.scene is not None:
-            return [self._mapped(self.detector, tiles, self.scene)]
-        with self._first_use.told("survey"):
+            return [self._outlines(self.detector, tiles, self.scene)]
+        with self._first_use.guard("survey"):
             scenes = [
                 self.detector.survey([tile], self._resolution_m, self._infrared) for tile in tiles
             ]
         return [
-            self._mapped(self.detector, [tile], scene)
+            self._outlines(self.detector, [tile], scene)
             for tile, scene in zip(tiles, scenes, strict=True)
         ]
 
-    def _mapped(
+    def _outlines(
         self, detector: Detector, tiles: Sequence[Tile], scene: Scene
     ) -> tuple[VisionOutput, list[Outlines | None]]:
-        with self._first_use.told("map"):
+        with self._first_use.guard("map"):
             output = detector.detect(tiles, scene)
             maker = OutlineMaker(detector.head, scene, self.options.threshold)
             outlines: list[Outlines | None] = [
-                maker.outlines(finding, tile)
-                for finding, tile in zip(maker.findings(output, tiles), tiles, strict=True)
+                maker.outlines(prediction, tile)
+                for prediction, tile in zip(maker.predictions(output, tiles), tiles, strict=True)
             ]
         return output, outlines
 
     def _answers(self, tiles: Sequence[Tile], questions: Sequence[Question]) -> list[TileAnswers]:
-        from geochg.models.deltavlm.runtime.language import hold
+        from geochg.models.deltavlm.runtime.language import run_conversations
 
-        looks = self._looks(tiles)
-        maps = [outlines for _, part in looks for outlines in part]
-        answers: list[list[Answer | Conversation]] = [
+        outputs = self._outputs(tiles)
+        maps = [outlines for _, part in outputs for outlines in part]
+        rows: list[list[Answer | Conversation]] = [
             [
-                self._by_map(tile, outlines, question) or Conversation(place, question, tile.clue)
+                self._map_answer(tile, outlines, question)
+                or Conversation(index, question, tile.clue)
                 for question in questions
             ]
-            for place, (tile, outlines) in enumerate(zip(tiles, maps, strict=True))
+            for index, (tile, outlines) in enumerate(zip(tiles, maps, strict=True))
         ]
-        if talks := [a for row in answers for a in row if isinstance(a, Conversation)]:
-            speaker = self.speaker
-            with self._first_use.told("words"):
-                hold(speaker, joined([output for output, _ in looks]), talks)
-        said = [
-            [self._said(a, outlines, tile) if isinstance(a, Conversation) else a for a in row]
-            for row, outlines, tile in zip(answers, maps, tiles, strict=True)
+        if conversations := [a for row in rows for a in row if isinstance(a, Conversation)]:
+            language = self.language
+            with self._first_use.guard("text"):
+                vision = joined_outputs([output for output, _ in outputs])
+                run_conversations(language, vision, conversations)
+        return [
+            answers_or_failure(
+                tile,
+                [
+                    _text_answer(a, outlines, tile) if isinstance(a, Conversation) else a
+                    for a in row
+                ],
+            )
+            for row, outlines, tile in zip(rows, maps, tiles, strict=True)
         ]
-        return [settled(tile, row) for tile, row in zip(tiles, said, strict=True)]
 
-    def _by_map(self, tile: Tile, outlines: Outlines | None, question: Question) -> Answer | None:
-        """The answer that needs no language model; None when it does."""
+    def _map_answer(
+        self, tile: Tile, outlines: Outlines | None, question: Question
+    ) -> Answer | None:
+        """The answer that needs no language model; None where it is needed."""
         if outlines is None or self.detector is None:
             return None
         if question.task is Task.LOCATE:
@@ -284,7 +289,7 @@ class DeltaVLMModel(ChangeModel[DeltaVLMOptions]):
         if question.task is Task.QUESTION or presence.changed:
             return self._in_words(tile, outlines, presence, question)
         sentence = self.detector.head.no_change_sentence
-        return unchanged(question.task, presence, sentence)
+        return unchanged_answer(question.task, presence, sentence)
 
     def _in_words(
         self, tile: Tile, outlines: Outlines, presence: Presence, question: Question
@@ -292,17 +297,18 @@ class DeltaVLMModel(ChangeModel[DeltaVLMOptions]):
         """The answer about a tile that changed; None to ask the language model."""
         return None
 
-    def _said(self, talk: Conversation, outlines: Outlines | None, tile: Tile) -> Answer:
-        """The language model's answer; a dialogue's presence has the map's probability."""
-        answer = talk.answer()
-        if outlines is not None and isinstance(answer, Dialogue):
-            probability = presence_of(outlines, tile.valid).probability
-            return replace(answer, presence=replace(answer.presence, probability=probability))
-        return answer
+
+def _text_answer(conversation: Conversation, outlines: Outlines | None, tile: Tile) -> Answer:
+    """The language model's answer; a dialogue's presence has the map's probability."""
+    answer = conversation.answer()
+    if outlines is not None and isinstance(answer, Dialogue):
+        probability = presence_of(outlines, tile.valid).probability
+        return replace(answer, presence=replace(answer.presence, probability=probability))
+    return answer
 
 
 def _resolution_m(facts: PairFacts) -> float | None:
-    """Side of a pixel on the ground; None for pictures without a place."""
+    """Side of a pixel on the ground; None for images without georeference."""
     area_m2 = facts.pixel_area_m2
     return math.sqrt(area_m2) if math.isfinite(area_m2) and area_m2 > 0 else None
 
@@ -320,13 +326,13 @@ def _failure(tile: Tile) -> TileFailure | None:
     )
 
 
-def _speaker(folder: Path, made_from: str, options: DeltaVLMOptions) -> Speaker:
-    """The language model of a folder whose vision part ONNX Runtime runs."""
+def _open_language(folder: Path, made_from: str, options: DeltaVLMOptions) -> LanguageRunner:
+    """The language model of a folder whose vision encoder ONNX Runtime runs."""
     from geochg.models.deltavlm.runtime.onnx_file import can_run
     from geochg.models.deltavlm.runtime.onnx_language import (
         LANGUAGE,
         QUESTION,
-        OnnxSpeaker,
+        OnnxLanguage,
         generation_settings,
         is_greedy,
     )
@@ -334,14 +340,14 @@ def _speaker(folder: Path, made_from: str, options: DeltaVLMOptions) -> Speaker:
     settings = options.generation()
     greedy = is_greedy(generation_settings(folder) | settings)
     if greedy and can_run(folder, (QUESTION, LANGUAGE), "cpu"):
-        return OnnxSpeaker.open(folder, made_from, settings)
+        return OnnxLanguage.open(folder, made_from, settings)
 
     import torch
 
-    from geochg.models.deltavlm.folder import open_model
-    from geochg.models.deltavlm.runtime.torch_language import TorchSpeaker
+    from geochg.models.deltavlm.loading import open_model
+    from geochg.models.deltavlm.runtime.torch_language import TorchLanguage
 
-    return TorchSpeaker(*open_model(folder, torch.float32, "cpu"), dict(settings))
+    return TorchLanguage(*open_model(folder, torch.float32, "cpu"), dict(settings))
 
 
 def _dtype(device: str, size_bytes: int) -> torch.dtype:

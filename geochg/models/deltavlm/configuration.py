@@ -10,10 +10,10 @@ from transformers.configuration_utils import SubConfigSpec
 from transformers.models.instructblip.configuration_instructblip import InstructBlipQFormerConfig
 
 VIT_TYPE = "instructblip_vision_model"
-"""`model_type` of the vision part that is a plain ViT; all others are multi-scale backbones."""
+"""`model_type` of a vision encoder that is a plain ViT; all others are multi-scale backbones."""
 
 DIRECTIONS = {"appeared", "disappeared", "altered"}
-"""How a class can change."""
+"""The directions in which a class can change."""
 
 
 @strict
@@ -21,15 +21,15 @@ class DeltaVLMDenseConfig(PretrainedConfig):
     """The dense change head, which goes beyond the paper.
 
     Attributes:
-        classes: What can change.
-        directions: How it can change; channels are `(class, direction)`, classes outermost.
-        width: Channels of the pyramids and of what they are fused to.
+        classes: The classes of change.
+        directions: The directions of change; channels are `(class, direction)`, classes outermost.
+        width: Channels of the pyramids and of their fusion.
         statistics_width: Hidden channels of the network on the difference maps.
         norm_groups: Groups of the group norms; divides `width`.
         stride_px: Image pixels per pixel of the finest level.
         color_weight: Factor from the logarithm of the relative colour difference to a logit.
-        calibration: What was fitted on held-out pairs, see `postprocessing.Calibration`; empty
-            before that.
+        calibration: Values fitted on held-out pairs, see `postprocessing.Calibration`; empty before
+            that.
     """
 
     model_type = "deltavlm_dense"
@@ -69,9 +69,9 @@ class DeltaVLMConfig(PretrainedConfig):  # type: ignore[no-untyped-call]
         image_size: Side of the square image in pixels.
         resize: Whether images of other sizes are resized; if not they are padded.
         stretch: Whether each image is stretched to the range of its own colours.
-        image_mean: Per band, of pixels scaled to 0-1.
-        image_std: As `image_mean`.
-        vision_norm_eps: Of the layer norm after the vision part (`ln_vision` as released).
+        image_mean: Mean of each band, of pixels scaled to 0-1.
+        image_std: Standard deviation of each band.
+        vision_norm_eps: Epsilon of the layer norm after the encoder (`ln_vision` as released).
         token_grid: Side of the grid of visual tokens of a backbone's last level.
         relation_dropout: Dropout on context and gate while training.
         no_change_sentence: The caption of a pair in which the dense head sees no change.
@@ -107,7 +107,7 @@ class DeltaVLMConfig(PretrainedConfig):  # type: ignore[no-untyped-call]
 
     @property
     def uses_vit(self) -> bool:
-        """Whether the vision part is a plain ViT."""
+        """Whether the vision encoder is a plain ViT."""
         return bool(self.vision_config.model_type == VIT_TYPE)
 
 

@@ -44,10 +44,10 @@ class CrossSemanticRelation(nn.Module):
         difference = after - before
         context = self.context1(difference)
         gate = self.gate1(difference)
-        dates = [self._filtered(x, difference, context, gate) for x in (before, after)]
+        dates = [self._filter(x, difference, context, gate) for x in (before, after)]
         return torch.cat(dates, dim=1)
 
-    def _filtered(self, x: Tensor, difference: Tensor, context: Tensor, gate: Tensor) -> Tensor:
+    def _filter(self, x: Tensor, difference: Tensor, context: Tensor, gate: Tensor) -> Tensor:
         contextual = self.dropout(torch.tanh(context + self.context2(x)))
         relevance = self.dropout(torch.sigmoid(gate + self.gate2(x)))
         out: Tensor = self.context3(torch.cat((x, difference, relevance * contextual), dim=-1))

@@ -4,7 +4,7 @@ Not in the paper. Three logits are averaged, because they fail in different plac
 pyramid (Lin et al. 2017, https://arxiv.org/abs/1612.03144) over both dates knows what houses and
 water look like, a pixelwise network on maps of the differences knows what is unusual in this pair
 (`scene`, `difference_maps`), and the plain colour difference in a wide window, relative to its
-median, has learned nothing that could mislead it. It is weighted so that its spread is that of the
+median, is not learned, so nothing can mislead it. It is weighted so that its spread is that of the
 networks' logits. Land cover is read from each date's own pyramid.
 """
 
@@ -23,7 +23,7 @@ from geochg.models.deltavlm.difference_maps import (
     Differences,
     differences,
     map_count,
-    told_relative,
+    relative_logs,
 )
 from geochg.models.deltavlm.runtime.vision_output import (
     AVERAGED_LOGITS,
@@ -35,7 +35,7 @@ from geochg.models.deltavlm.vision import split_dates
 from geochg.records import LAND_COVER
 
 COVERS = len(LAND_COVER) + 1
-"""Land covers, then what no sensor sees through: cloud, its shadow, snow."""
+"""Land covers, then the class of ground that is not seen: cloud, its shadow, snow."""
 
 NOT_SEEN = len(LAND_COVER)
 BUILDING = LAND_COVER.index("building")
@@ -47,14 +47,14 @@ CHANGE_PRIOR = -1.0
 """Bias of the change logits at the start of training: change is rare."""
 
 KINDS = 2
-"""What the two networks say: anything changed; a building came, went or was replaced."""
+"""Outputs of the two networks: anything changed; a building came, went or was replaced."""
 
 _SURE = 4.6
-"""Greatest size of the logit that is read from the land covers of two dates."""
+"""Greatest magnitude of the logit from the land covers of two dates."""
 
 
 class DenseOutput(NamedTuple):
-    """What the head says about a batch of pairs, at a quarter of the image's sides.
+    """The prediction for a batch of pairs, at a quarter of the image's sides.
 
     Attributes:
         pyramid_logits: `(batch, 2, rows, columns)`: anything changed; buildings changed.
@@ -62,7 +62,7 @@ class DenseOutput(NamedTuple):
         color_logits: `(batch, 1, rows, columns)`: anything changed, by the colour difference alone.
         before_logits: `(batch, COVERS, rows, columns)`: land cover before.
         after_logits: As `before_logits`.
-        relative_maps: See `Differences.relative`; what medians are taken of.
+        relative_maps: See `Differences.relative`; their medians go into the scene vector.
     """
 
     pyramid_logits: Tensor
@@ -73,7 +73,7 @@ class DenseOutput(NamedTuple):
     relative_maps: Tensor
 
     def select(self, index: Tensor) -> DenseOutput:
-        """The pairs at the given places of the batch."""
+        """The pairs at the given indices of the batch."""
         return DenseOutput(*(part[index] for part in self))
 
     @property
@@ -96,11 +96,11 @@ class DenseOutput(NamedTuple):
 
 
 class DenseHead(nn.Module):
-    """See the module.
+    """The dense change head; see the module.
 
     Args:
-        config: Of the head.
-        channels: Of the vision part's feature levels, the finest first.
+        config: The head's configuration.
+        channels: Channels of the encoder's feature levels, the finest first.
     """
 
     def __init__(self, config: DeltaVLMDenseConfig, channels: Sequence[int]) -> None:
@@ -131,7 +131,7 @@ class DenseHead(nn.Module):
     def forward(
         self, maps: Sequence[Tensor], scene: Tensor, compared: Differences | None = None
     ) -> DenseOutput:
-        """Finds change in a batch of pairs.
+        """Predicts change in a batch of pairs.
 
         Args:
             maps: Per level `(2 * batch, channels, rows, columns)`, see `DateFeatures.maps`.
@@ -141,11 +141,11 @@ class DenseHead(nn.Module):
         dates = [split_dates(level) for level in maps]
         before, after = ([level[date] for level in dates] for date in (0, 1))
         compared = self.compare(before, after, scene) if compared is None else compared
-        # What is measured keeps its precision where the weights have less.
+        # The maps keep their precision where the weights have less.
         dtype = self.change.weight.dtype
-        relative = told_relative(self.layout, compared.relative, scene.float())
-        told = torch.cat((relative, compared.plain), dim=1)
-        statistics = told.to(dtype)
+        relative = relative_logs(self.layout, compared.relative, scene.float())
+        relative_and_plain = torch.cat((relative, compared.plain), dim=1)
+        statistics = relative_and_plain.to(dtype)
         resolution = _resolution_planes(self.layout, scene, statistics).to(dtype)
         pyramids = split_dates(self.date_pyramid(maps[1:]))
         covers = [
@@ -186,9 +186,9 @@ class FeaturePyramid(nn.Module):
     """Features of all levels brought to the finest, the coarse ones first.
 
     Args:
-        channels: Of each level, the finest first.
-        width: Channels of what comes out.
-        groups: Of the group norms.
+        channels: Channels of each level, the finest first.
+        width: Channels of the output.
+        groups: Groups of the group norms.
     """
 
     def __init__(self, channels: Sequence[int], width: int, groups: int) -> None:
@@ -202,13 +202,13 @@ class FeaturePyramid(nn.Module):
         for lateral, mix, level in zip(
             reversed(self.lateral), reversed(self.mix), reversed(levels), strict=True
         ):
-            here = lateral(level)
+            features = lateral(level)
             if pyramid is not None:
-                size = (here.shape[-2], here.shape[-1])
-                here = here + functional.interpolate(
+                size = (features.shape[-2], features.shape[-1])
+                features = features + functional.interpolate(
                     pyramid, size=size, mode="bilinear", align_corners=False
                 )
-            pyramid = mix(here)
+            pyramid = mix(features)
         assert pyramid is not None
         return pyramid
 
@@ -217,7 +217,7 @@ class ChangeReadout(nn.Conv2d):
     """A last convolution; its bias begins with the prior that change is rare.
 
     Args:
-        width: Channels that are read.
+        width: Channels of the input.
     """
 
     def __init__(self, width: int) -> None:

@@ -1,4 +1,4 @@
-"""From tiles to what the dense head says of them: views, the survey of the pair, batches.
+"""From tiles to dense predictions: views, the survey of the pair, batches.
 
 The pair is shown at one size or at two. Coarse imagery is enlarged, very fine imagery reduced, so
 that things have about the size they had in training; and a view of half that size lets the head
@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from geochg.models.blind_models import refuse_blind
-from geochg.models.deltavlm.resample import resampled
 from geochg.models.deltavlm.runtime.onnx_file import workers
 from geochg.models.deltavlm.runtime.vision_output import (
     SIDE_MULTIPLE_PX,
@@ -22,7 +22,7 @@ from geochg.models.deltavlm.runtime.vision_output import (
     EncodedDates,
     HeadFacts,
     VisionOutput,
-    VisionRuntime,
+    VisionRunner,
     batches,
 )
 from geochg.models.deltavlm.scene import scene_vector, valid_at, with_medians
@@ -36,7 +36,7 @@ SCENE_TILES = 16
 """Tiles on which a scene is measured; more change its statistics by less than tiles differ."""
 
 COARSE_M, FINE_M = 7.0, 0.2
-"""Pixels larger than the one are shown twice as large, smaller than the other half as large."""
+"""Pixels larger than the first are shown twice as large, smaller than the second half as large."""
 
 HALF = 0.5
 """Size of the second view beside the first."""
@@ -55,8 +55,8 @@ class ColorRange:
     """The values of one date that are shown as 0 and 1.
 
     Attributes:
-        low: Of each band, in display units.
-        high: Likewise, above `low`.
+        low: Value of each band that is shown as 0, in display units.
+        high: Value of each band that is shown as 1, above `low`.
         mean: Mean of the valid pixels, 0-1 after the stretch; stands for invalid ones.
     """
 
@@ -67,14 +67,14 @@ class ColorRange:
     @classmethod
     def of(cls, tiles: Sequence[Tile], date: str) -> ColorRange:
         """Measured on the valid pixels of some tiles."""
-        return cls.measured([(getattr(tile, date), tile.valid) for tile in tiles])
+        return cls.of_images([(getattr(tile, date), tile.valid) for tile in tiles])
 
     @classmethod
-    def measured(
+    def of_images(
         cls, images: Sequence[tuple[NDArray[np.generic], NDArray[np.bool_]]]
     ) -> ColorRange:
         """Measured on images `(bands, height, width)` where their masks are true."""
-        samples = [_sampled(image, valid) for image, valid in images]
+        samples = [_sample_pixels(image, valid) for image, valid in images]
         values = np.concatenate(samples, axis=1).astype(np.float32)
         if not values.shape[1]:
             values = np.zeros((len(values), 1), np.float32)
@@ -83,7 +83,7 @@ class ColorRange:
         shown = np.clip((values - low[:, None]) / (high - low)[:, None], 0, 1)
         return cls(low, high, shown.mean(axis=1, dtype=np.float64).astype(np.float32))
 
-    def stretched(
+    def stretched_image(
         self, image: NDArray[np.generic], valid: NDArray[np.bool_]
     ) -> NDArray[np.float32]:
         """`(bands, height, width)` 0-1."""
@@ -94,12 +94,12 @@ class ColorRange:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scene:
-    """What the survey of a pair found out; fixed for the run.
+    """The results of the survey of a pair; fixed for the run.
 
     Attributes:
-        ranges: Colours of each date.
-        zoom: Size at which tiles are shown, beside their own.
-        infrared: Place of the near infrared among the bands; None where there is none.
+        ranges: Range of the colours of each date.
+        zoom: Size at which tiles are shown, relative to their own.
+        infrared: Index of the near infrared among the bands; None where there is none.
         resolution_m: Side of a pixel on the ground, in metres; None where it is not known.
         vectors: The scene vector of each view.
         typical_logit: Median of the change logits: high where much has changed.
@@ -120,14 +120,14 @@ class Scene:
 
 @dataclass(frozen=True, eq=False)
 class Detector:
-    """Shows tiles to a vision runtime.
+    """Predicts change in tiles by a vision runner.
 
     Attributes:
-        runtime: What runs the vision part.
-        head: Of its dense head.
+        runner: Runs vision encoder and dense head.
+        head: The facts of the dense head.
     """
 
-    runtime: VisionRuntime
+    runner: VisionRunner
     head: HeadFacts
 
     def survey(
@@ -142,21 +142,21 @@ class Detector:
         Args:
             sample: Tiles spread over the pair.
             resolution_m: Side of a pixel on the ground, in metres; None where it is not known.
-            infrared: Place of the near infrared among the bands; None where there is none.
-            zoom: Size at which tiles are shown; None for what suits the resolution.
+            infrared: Index of the near infrared among the bands; None where there is none.
+            zoom: Size at which tiles are shown; None to follow the resolution.
         """
         tiles = list(sample)
         ranges = (ColorRange.of(tiles, "before"), ColorRange.of(tiles, "after"))
         zoom = zoom_at(resolution_m) if zoom is None else zoom
         plain = Scene(ranges, zoom, infrared, resolution_m)
         (full, typical), (half, typical_half) = (
-            self._measured(tiles, plain, view) for view in (zoom, zoom * HALF)
+            self._scene_vector(tiles, plain, view) for view in (zoom, zoom * HALF)
         )
         return replace(plain, vectors=(full, half), typical_logit=(typical + typical_half) / 2)
 
     def detect(self, tiles: Sequence[Tile], scene: Scene) -> VisionOutput:
-        """What the vision part and the dense head say of tiles of one size."""
-        parts = list(workers().map(lambda part: self._detected(part, scene), batches(tiles)))
+        """The output of vision encoder and dense head for tiles of one size."""
+        parts = list(workers().map(lambda part: self._prediction(part, scene), batches(tiles)))
         count = len(tiles)
         full, half = (
             DenseArrays(*(np.concatenate(arrays)[:count] for arrays in zip(*view, strict=True)))
@@ -167,20 +167,20 @@ class Detector:
         )
         return VisionOutput(before, after, full, half)
 
-    def _detected(
+    def _prediction(
         self, tiles: Sequence[Tile], scene: Scene
     ) -> tuple[DenseArrays, DenseArrays, tuple[NDArray[np.float32], NDArray[np.float32]]]:
-        encoded = [self._encoded(tiles, scene, view) for view in (scene.zoom, scene.zoom * HALF)]
+        encodings = [
+            self._encodings(tiles, scene, view) for view in (scene.zoom, scene.zoom * HALF)
+        ]
         full, half = (
-            self.runtime.detect(
-                before.maps, after.maps, np.repeat(vector[None], len(tiles), axis=0)
-            )
-            for (before, after), vector in zip(encoded, scene.vectors, strict=True)
+            self.runner.detect(before.maps, after.maps, np.repeat(vector[None], len(tiles), axis=0))
+            for (before, after), vector in zip(encodings, scene.vectors, strict=True)
         )
-        before, after = encoded[0]
+        before, after = encodings[0]
         return full, half, (before.tokens, after.tokens)
 
-    def _measured(
+    def _scene_vector(
         self,
         tiles: Sequence[Tile],
         scene: Scene,
@@ -188,7 +188,7 @@ class Detector:
     ) -> tuple[NDArray[np.float32], float]:
         """The scene vector of one view, and the median of the change logits."""
         layout, count = self.head.layout, len(tiles)
-        parts = list(workers().map(lambda part: self._encoded(part, scene, zoom), batches(tiles)))
+        parts = list(workers().map(lambda part: self._encodings(part, scene, zoom), batches(tiles)))
         before, after = (
             [
                 np.concatenate(level)[:count]
@@ -201,32 +201,34 @@ class Detector:
         shown_m = None if scene.resolution_m is None else scene.resolution_m / zoom
         vector = scene_vector(layout, before, after, valid, shown_m)
 
-        def detected(vector: NDArray[np.float32]) -> DenseArrays:
-            def part(places: Sequence[int]) -> DenseArrays:
-                first, second = ([m[list(places)] for m in maps] for maps in (before, after))
-                vectors = np.repeat(vector[None], len(places), axis=0)
-                return self.runtime.detect(first, second, vectors)
+        def predict(vector: NDArray[np.float32]) -> DenseArrays:
+            def predict_batch(indices: Sequence[int]) -> DenseArrays:
+                first, second = ([m[list(indices)] for m in maps] for maps in (before, after))
+                vectors = np.repeat(vector[None], len(indices), axis=0)
+                return self.runner.detect(first, second, vectors)
 
-            parts = workers().map(part, batches(range(count)))
+            parts = workers().map(predict_batch, batches(range(count)))
             return DenseArrays(*(np.concatenate(p)[:count] for p in zip(*parts, strict=True)))
 
-        vector = with_medians(layout, vector, detected(vector).relative_maps, valid)
-        logits = detected(vector).change_logits
+        vector = with_medians(layout, vector, predict(vector).relative_maps, valid)
+        logits = predict(vector).change_logits
         return vector, float(np.median(logits[valid] if valid.any() else logits))
 
-    def _encoded(
+    def _encodings(
         self, tiles: Sequence[Tile], scene: Scene, zoom: float
     ) -> tuple[EncodedDates, EncodedDates]:
         shown = [
             np.stack(
                 [
-                    self._pixels(colors.stretched(getattr(tile, date), tile.valid), scene, zoom)
+                    self._pixels(
+                        colors.stretched_image(getattr(tile, date), tile.valid), scene, zoom
+                    )
                     for tile in tiles
                 ]
             )
             for date, colors in zip(("before", "after"), scene.ranges, strict=True)
         ]
-        before, after = (self.runtime.encode(pixels) for pixels in shown)
+        before, after = (self.runner.encode(pixels) for pixels in shown)
         deepest = [date.maps[-1][: len(tiles)] for date in (before, after)]
         refuse_blind((shown[0], shown[1]), (deepest[0], deepest[1]))
         return before, after
@@ -240,7 +242,7 @@ class Detector:
         """`(4, height, width)` of a stretched date, as the vision part takes it."""
         if zoom != 1:
             rows, cols = (max(1, round(side * zoom)) for side in shown.shape[1:])
-            shown = np.clip(resampled(shown, rows, cols), 0, 1)
+            shown = np.clip(resample(shown, rows, cols), 0, 1)
         color = shown[:3] if len(shown) >= 3 else np.repeat(shown[:1], 3, axis=0)
         if scene.infrared is None or scene.infrared >= len(shown):
             infrared = np.full_like(color[:1], _NO_INFRARED)
@@ -255,34 +257,31 @@ class Detector:
         return np.pad(pixels, ((0, 0), (0, down), (0, across)), mode="edge").astype(np.float32)
 
 
-def joined(outputs: Sequence[VisionOutput]) -> VisionOutput:
-    """What was given for tiles one by one, as for all at once."""
+def joined_outputs(outputs: Sequence[VisionOutput]) -> VisionOutput:
+    """The outputs of tiles one by one, as the output of all at once."""
     if len(outputs) == 1:
         return outputs[0]
 
-    def stacked(arrays: Iterable[NDArray[np.float32]]) -> NDArray[np.float32]:
-        return np.concatenate(list(arrays))
-
     def view(dense: Sequence[DenseArrays | None]) -> DenseArrays | None:
         known = [arrays for arrays in dense if arrays is not None]
-        return DenseArrays(*map(stacked, zip(*known, strict=True))) if known else None
+        return DenseArrays(*map(np.concatenate, zip(*known, strict=True))) if known else None
 
     return VisionOutput(
-        stacked(output.before for output in outputs),
-        stacked(output.after for output in outputs),
+        np.concatenate([output.before for output in outputs]),
+        np.concatenate([output.after for output in outputs]),
         view([output.dense for output in outputs]),
         view([output.half for output in outputs]),
     )
 
 
 def zoom_at(resolution_m: float | None) -> float:
-    """How large pixels of a resolution are shown, beside their own size."""
+    """Size at which pixels of a resolution are shown, relative to their own."""
     if resolution_m is None:
         return 1.0
     return 2.0 if resolution_m > COARSE_M else 0.5 if resolution_m < FINE_M else 1.0
 
 
-def _sampled(image: NDArray[np.generic], valid: NDArray[np.bool_]) -> NDArray[np.generic]:
+def _sample_pixels(image: NDArray[np.generic], valid: NDArray[np.bool_]) -> NDArray[np.generic]:
     """`(bands, pixels)` of an even sample of the valid pixels."""
     values = image[:, valid]
     return values[:, :: max(1, values.shape[1] // _SAMPLED_PX)]
@@ -297,3 +296,30 @@ def _valid_view(valid: NDArray[np.bool_], zoom: float) -> NDArray[np.bool_]:
     )
     shown = valid[np.ix_(row, col)]
     return np.pad(shown, ((0, -rows % SIDE_MULTIPLE_PX), (0, -cols % SIDE_MULTIPLE_PX)))
+
+
+def resample(layers: NDArray[np.float32], rows: int, cols: int) -> NDArray[np.float32]:
+    """Bilinear resampling with half-pixel centres, as torch's.
+
+    Two products of matrices, which are faster on a CPU than torch's kernels.
+
+    Args:
+        layers: `(..., any, any)` float32.
+        rows: Rows of the result.
+        cols: Columns of the result.
+
+    Returns:
+        `(..., rows, cols)` float32.
+    """
+    down, across = (
+        _resample_weights(*sizes) for sizes in zip(layers.shape[-2:], (rows, cols), strict=True)
+    )
+    return ((down @ layers) @ across.T).astype(np.float32, copy=False)
+
+
+@lru_cache(maxsize=8)
+def _resample_weights(old: int, new: int) -> NDArray[np.float32]:
+    """`(new, old)`: weight of each old pixel in each new one, along one axis."""
+    centres = (np.arange(new) + 0.5) * old / new - 0.5
+    parts = [np.interp(centres, np.arange(old), only) for only in np.eye(old)]
+    return np.stack(parts, axis=1, dtype=np.float32, casting="same_kind")

@@ -1,7 +1,7 @@
 """Maps of how much two dates differ, in colour, structure and deep features.
 
-Some are told relative to their median in the scene: what is twice the median is twice as unusual,
-whatever the sensors. Others are told as they are, for scenes in which half of the ground changed.
+Some are relative to their median in the scene: twice the median is twice as unusual, whatever the
+sensors. Others stay as they are, for scenes in which half of the ground changed.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _PLAIN_LEVEL = 1
 _LOG_FLOOR = 0.05
 
 WIDE_COLOR = len(COLOR_WINDOWS)
-"""Place of the map that gives a logit by itself: the colour difference in the widest window."""
+"""Index of the map that gives a logit by itself: the colour difference in the widest window."""
 
 
 def map_count(levels: int) -> int:
@@ -43,7 +43,7 @@ class Differences(NamedTuple):
     Attributes:
         relative: `(batch, layout.medians, rows, columns)`, not negative; not yet divided by
             medians.
-        plain: `(batch, others, rows, columns)`: told as they are.
+        plain: `(batch, others, rows, columns)`: not divided by medians.
         standard: Per feature level, the absolute difference of the standardised features.
     """
 
@@ -58,25 +58,26 @@ def differences(
     """Compares the dates.
 
     Args:
-        layout: Of the scene vector.
+        layout: Layout of the scene vector.
         before: Per level, the colours first: `(batch, channels, rows, columns)`.
         after: As `before`.
         scene: `(batch, layout.size)`.
     """
     (first, second), *deep = (
-        _standardised(layout, index, scene, before[index], after[index])
+        _standard_features(layout, index, scene, before[index], after[index])
         for index in range(len(layout.levels))
     )
     size = (first.shape[-2], first.shape[-1])
     difference = first - second
     power = difference.square().mean(dim=1, keepdim=True)
-    wide = [_averaged(difference, window) for window in WIDE_WINDOWS]
+    wide = [_window_mean(difference, window) for window in WIDE_WINDOWS]
     whitened = [
-        _whitened(layout, index, scene, maps) for index, maps in enumerate((difference, *wide))
+        _whitened_length(layout, index, scene, maps)
+        for index, maps in enumerate((difference, *wide))
     ]
     relative = [
         _nearest(first, second),
-        *(_averaged(power, window).sqrt() for window in COLOR_WINDOWS),
+        *(_window_mean(power, window).sqrt() for window in COLOR_WINDOWS),
         *whitened,
     ]
     small, large = (_structure(first, second, window) for window in STRUCTURE_WINDOWS)
@@ -87,39 +88,39 @@ def differences(
         level = features - others
         length = _length(level)
         if level.shape[1] <= WHITENED_CHANNELS:
-            unusual = _whitened(layout, white, scene, level)
+            unusual = _whitened_length(layout, white, scene, level)
             white += 1
         else:
             unusual = length
-        power = _averaged(level.square().mean(dim=1, keepdim=True), 5).sqrt()
-        relative += [_enlarged(maps, size) for maps in (length, unusual, power)]
-        plain.append(torch.log(_enlarged(length, size) + _LOG_FLOOR))
+        power = _window_mean(level.square().mean(dim=1, keepdim=True), 5).sqrt()
+        relative += [_enlarged_to(maps, size) for maps in (length, unusual, power)]
+        plain.append(torch.log(_enlarged_to(length, size) + _LOG_FLOOR))
         standard.append(level.abs())
     return Differences(torch.cat(relative, dim=1), torch.cat(plain, dim=1), standard)
 
 
-def told_relative(layout: SceneLayout, maps: Tensor, scene: Tensor) -> Tensor:
+def relative_logs(layout: SceneLayout, maps: Tensor, scene: Tensor) -> Tensor:
     """Logarithms of the relative maps over their medians in the scene."""
     medians = scene[:, layout.medians_slice, None, None]
     return torch.log(maps / (medians + 1e-3) + _LOG_FLOOR)
 
 
-def _standardised(
+def _standard_features(
     layout: SceneLayout, index: int, scene: Tensor, *dates: Tensor
 ) -> tuple[Tensor, Tensor]:
-    place = layout.levels[index]
+    level = layout.levels[index]
     first, second = (
-        (maps[:, : place.channels] - scene[:, mean, None, None]) / scene[:, spread, None, None]
-        for mean, spread, maps in zip(place.means, place.spreads, dates, strict=True)
+        (maps[:, : level.channels] - scene[:, mean, None, None]) / scene[:, spread, None, None]
+        for mean, spread, maps in zip(level.means, level.spreads, dates, strict=True)
     )
     return first, second
 
 
-def _whitened(layout: SceneLayout, index: int, scene: Tensor, maps: Tensor) -> Tensor:
+def _whitened_length(layout: SceneLayout, index: int, scene: Tensor, maps: Tensor) -> Tensor:
     """Length of the differences in the scene's own measure, per channel."""
-    place = layout.whitened[index]
-    matrix = torch.unflatten(scene[:, place.matrix], 1, (place.channels, place.channels))
-    centred = maps - scene[:, place.offset, None, None]
+    part = layout.whitened[index]
+    matrix = torch.unflatten(scene[:, part.matrix], 1, (part.channels, part.channels))
+    centred = maps - scene[:, part.offset, None, None]
     rows, cols = maps.shape[-2:]
     white = torch.unflatten(torch.bmm(matrix, centred.flatten(2)), 2, (rows, cols))
     return white.square().mean(dim=1, keepdim=True).sqrt()
@@ -147,18 +148,18 @@ def _nearest(first: Tensor, second: Tensor) -> Tensor:
 def _structure(first: Tensor, second: Tensor, window: int) -> tuple[Tensor, Tensor]:
     """One minus the correlation of grey in a window, and how much its contrast differs."""
     first, second = (maps.mean(dim=1, keepdim=True) for maps in (first, second))
-    means = [_averaged(maps, window) for maps in (first, second)]
+    means = [_window_mean(maps, window) for maps in (first, second)]
     spreads = [
-        (_averaged(maps.square(), window) - mean.square()).clamp(min=0)
+        (_window_mean(maps.square(), window) - mean.square()).clamp(min=0)
         for maps, mean in zip((first, second), means, strict=True)
     ]
-    together = _averaged(first * second, window) - means[0] * means[1]
+    together = _window_mean(first * second, window) - means[0] * means[1]
     unlike = 1 - together / ((spreads[0] * spreads[1]).sqrt() + 0.02)
     contrast = (torch.log(spreads[0] + 0.02) - torch.log(spreads[1] + 0.02)).abs()
     return unlike, contrast
 
 
-def _averaged(maps: Tensor, window: int) -> Tensor:
+def _window_mean(maps: Tensor, window: int) -> Tensor:
     half = window // 2
     return functional.avg_pool2d(
         functional.pad(maps, (half, half, half, half), mode="replicate"), window, stride=1
@@ -169,5 +170,5 @@ def _length(maps: Tensor) -> Tensor:
     return maps.square().mean(dim=1, keepdim=True).sqrt()
 
 
-def _enlarged(maps: Tensor, size: tuple[int, int]) -> Tensor:
+def _enlarged_to(maps: Tensor, size: tuple[int, int]) -> Tensor:
     return functional.interpolate(maps, size=size, mode="bilinear", align_corners=False)

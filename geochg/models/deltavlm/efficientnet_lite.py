@@ -42,7 +42,10 @@ class EfficientNetLiteConfig(BackboneConfigMixin, PretrainedConfig):
     expansions: list[int] | tuple[int, ...] = (1, 6, 6, 6, 6, 6, 6)
 
     def __post_init__(self, **kwargs: Any) -> None:  # noqa: ANN401
-        self.stage_names = ["stem", *(f"stage{place}" for place in range(1, len(self.widths) + 1))]
+        self.stage_names = [
+            "stem",
+            *(f"stage{number}" for number in range(1, len(self.widths) + 1)),
+        ]
         self.set_output_features_output_indices(
             out_indices=kwargs.pop("out_indices", None),
             out_features=kwargs.pop("out_features", None),

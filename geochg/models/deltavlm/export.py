@@ -1,4 +1,4 @@
-"""Writes the parts of a model as ONNX, for `onnx_vision` and `onnx_speaker`."""
+"""Writes the parts of a model as ONNX, for `onnx_vision` and `onnx_language`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from torch.export import Dim
 from transformers import DynamicCache
 
 from geochg.models.deltavlm.dense_head import DenseOutput
-from geochg.models.deltavlm.folder import HINT, fingerprint
+from geochg.models.deltavlm.loading import HINT, export_fingerprint
 from geochg.models.deltavlm.modeling import DeltaVLMForConditionalGeneration
 from geochg.models.deltavlm.runtime.onnx_file import MADE_FROM
 from geochg.models.deltavlm.runtime.onnx_language import (
@@ -35,7 +35,7 @@ from geochg.models.deltavlm.runtime.vision_output import (
     HeadFacts,
 )
 from geochg.models.deltavlm.vision import DateFeatures, split_dates
-from geochg.models.library_logs import quietly
+from geochg.models.library_guards import quiet_libraries
 from geochg.models.model_files import weight_files
 
 HALF_ERROR = 1e-5
@@ -47,10 +47,10 @@ _LEAST_VALUES = 256
 """Smaller arrays are not worth it."""
 
 _ROWS, _TOKENS = 3, 5
-"""Of the examples that are traced; any numbers that differ from each other and from one."""
+"""Sizes of the traced examples; any numbers that differ from each other and from one."""
 
-_LEAST_SIDE, _MOST = 4, 4096
-"""Of whatever varies; the coarsest map of the smallest tile, of `SIDE_MULTIPLE_PX`, has 4 px."""
+_LEAST_SIDE, _MAX_SIDE = 4, 4096
+"""Bounds of variable axes; the coarsest map of the smallest tile has 4 px."""
 
 
 class ExportedEncoder(nn.Module):
@@ -61,13 +61,13 @@ class ExportedEncoder(nn.Module):
         self.vision: Any = model.vision
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
-        """Inputs and outputs as `VisionRuntime.encode` says."""
+        """Inputs and outputs as `VisionRunner.encode` says."""
         maps = self.vision.levels(pixels)
         return (self.vision.tokens(maps[-1]), *maps)
 
 
 class ExportedDetector(nn.Module):
-    """From the maps of both dates to what the dense head says."""
+    """From the maps of both dates to the dense prediction."""
 
     def __init__(self, model: DeltaVLMForConditionalGeneration) -> None:
         super().__init__()
@@ -76,13 +76,13 @@ class ExportedDetector(nn.Module):
     def forward(
         self, before: tuple[Tensor, ...], after: tuple[Tensor, ...], scene: Tensor
     ) -> tuple[Tensor, ...]:
-        """Inputs and outputs as `VisionRuntime.detect` says."""
+        """Inputs and outputs as `VisionRunner.detect` says."""
         maps = [torch.cat(dates) for dates in zip(before, after, strict=True)]
         return tuple(self.dense(maps, scene))
 
 
 class ExportedQuestion(nn.Module):
-    """From what is seen and what is asked to what stands before the text."""
+    """From vision output and question to the prefix of the text."""
 
     def __init__(self, model: DeltaVLMForConditionalGeneration) -> None:
         super().__init__()
@@ -96,11 +96,11 @@ class ExportedQuestion(nn.Module):
         ids: Tensor,
         mask: Tensor,
     ) -> Tensor:
-        """Inputs as `onnx_speaker.QUESTION_INPUTS` says; those of the head as a tuple."""
+        """Inputs as `onnx_language.QUESTION_INPUTS` says; those of the head as a tuple."""
         features = DateFeatures(torch.cat((before, after)), ())
-        # The relative maps are not told to the language model.
-        told = DenseOutput._make((*dense, dense[0]))
-        encoding = self.model.relate(features, told)
+        # The language model does not read the relative maps.
+        output = DenseOutput._make((*dense, dense[0]))
+        encoding = self.model.relate(features, output)
         return self.model.prefix(encoding, ids, mask)
 
 
@@ -115,7 +115,7 @@ class ExportedLanguage(nn.Module):
     def forward(
         self, prefix: Tensor, ids: Tensor, mask: Tensor, positions: Tensor, past: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Inputs and outputs as `onnx_speaker.LANGUAGE_INPUTS` and `LANGUAGE_OUTPUTS` say."""
+        """Inputs and outputs as `onnx_language.LANGUAGE_INPUTS` and `LANGUAGE_OUTPUTS` say."""
         cache = DynamicCache(config=self.config)
         for layer in range(self.config.num_hidden_layers):
             cache.update(past[2 * layer], past[2 * layer + 1], layer)
@@ -138,8 +138,8 @@ def export(model: DeltaVLMForConditionalGeneration, folder: Path) -> None:
     Args:
         model: In evaluation mode on the CPU, as loaded from the folder; its batch norms may be
             folded.
-        folder: Where its weights and its configuration lie, and where the files go; may still
-            carry the mark of one that is being written.
+        folder: The folder of its weights and configuration, to which the files are added; may
+            still carry the mark of one that is being written.
 
     Raises:
         ValueError: If the model has no dense head, or resizes.
@@ -149,7 +149,7 @@ def export(model: DeltaVLMForConditionalGeneration, folder: Path) -> None:
         raise ValueError("only a model with a dense head that does not resize can be exported")
     facts = asdict(HeadFacts.of(config, model.vision.channels))
     weights = weight_files(folder, HINT, unfinished_ok=True)
-    made_from = {MADE_FROM: fingerprint(folder, weights)}
+    made_from = {MADE_FROM: export_fingerprint(folder, weights)}
     made = made_from | {FACTS: json.dumps(facts)}
     _write(_encoder(model), folder / ENCODER, made_from)
     _write(_detector(model), folder / DETECTOR, made)
@@ -158,14 +158,14 @@ def export(model: DeltaVLMForConditionalGeneration, folder: Path) -> None:
 
 
 class _Part(NamedTuple):
-    """A module with arguments to trace it with.
+    """A module to export, with arguments to trace it.
 
     Attributes:
-        module: What is exported.
-        example: Its arguments.
-        varies: Of each argument, the axes that vary.
-        inputs: Names.
-        outputs: Names.
+        module: The module.
+        example: The arguments of the trace.
+        varies: For each argument the axes that vary.
+        inputs: Names of the inputs.
+        outputs: Names of the outputs.
     """
 
     module: nn.Module
@@ -192,7 +192,7 @@ def _detector(model: DeltaVLMForConditionalGeneration) -> _Part:
     # Not the same tensors twice, which would become one input.
     maps, others = (tuple(level.clone() for level in maps) for _ in range(2))
     least = maps[-1].shape[-1]
-    high, wide = (Dim(name, min=1, max=_MOST) for name in ("high", "wide"))
+    high, wide = (Dim(name, min=1, max=_MAX_SIDE) for name in ("high", "wide"))
     varies = tuple(
         {2: level.shape[2] // least * high, 3: level.shape[3] // least * wide} for level in maps
     )
@@ -209,10 +209,10 @@ def _question(model: DeltaVLMForConditionalGeneration) -> _Part:
     side = model.config.image_size
     with torch.inference_mode():
         features = model.vision(*torch.zeros(2, _ROWS, 4, side, side))
-        dense = tuple(model.look(features.maps))[: len(DENSE_FIELDS)]
+        dense = tuple(model.predict_dense(features.maps))[: len(DENSE_FIELDS)]
     ids = torch.ones(_ROWS, _TOKENS, dtype=torch.int64)
-    rows, words = Dim("rows", max=_MOST), Dim("words", max=_MOST)
-    high, wide = (Dim(name, min=_LEAST_SIDE, max=_MOST) for name in ("high", "wide"))
+    rows, words = Dim("rows", max=_MAX_SIDE), Dim("words", max=_MAX_SIDE)
+    high, wide = (Dim(name, min=_LEAST_SIDE, max=_MAX_SIDE) for name in ("high", "wide"))
     least = min(part.shape[2] for part in dense if part.ndim == 4)
 
     def varies(part: Tensor) -> dict[int, Any]:
@@ -221,13 +221,13 @@ def _question(model: DeltaVLMForConditionalGeneration) -> _Part:
         return {0: rows, 2: times * high, 3: times * wide} if times else {0: rows}
 
     of_dense = tuple(map(varies, dense))
-    asked = {0: rows, 1: words}
-    seen = {0: rows, 1: Dim("tokens", max=_MOST)}
+    question = {0: rows, 1: words}
+    tokens = {0: rows, 1: Dim("tokens", max=_MAX_SIDE)}
     before, after = split_dates(features.tokens)
     return _Part(
         ExportedQuestion(model),
         (before, after, dense, ids, torch.ones_like(ids)),
-        (seen, seen, of_dense, asked, asked),
+        (tokens, tokens, of_dense, question, question),
         QUESTION_INPUTS,
         ("prefix",),
     )
@@ -240,7 +240,7 @@ def _language(model: DeltaVLMForConditionalGeneration) -> _Part:
     before, past = 2 * _TOKENS, 3 * _TOKENS
     new = before + _TOKENS
     ids = torch.ones(_ROWS, _TOKENS, dtype=torch.int64)
-    rows, auto = Dim("rows", max=_MOST), Dim.AUTO
+    rows, auto = Dim("rows", max=_MAX_SIDE), Dim.AUTO
     return _Part(
         ExportedLanguage(model),
         (
@@ -263,9 +263,9 @@ def _language(model: DeltaVLMForConditionalGeneration) -> _Part:
 
 
 def _write(part: _Part, file: Path, metadata: dict[str, str]) -> None:
-    """Exports a part and puts what must be known of it into the file."""
-    with warnings.catch_warnings(), quietly():
-        # About the names of axes that are the same, and of torch's own making.
+    """Exports a part and adds metadata to the file."""
+    with warnings.catch_warnings(), quiet_libraries():
+        # The warnings are about axes with the same name, and about names that torch makes up.
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
             part.module.eval(),
@@ -279,21 +279,21 @@ def _write(part: _Part, file: Path, metadata: dict[str, str]) -> None:
     assert program is not None
     program.save(file, external_data=False)
     model = onnx.load(file)
-    _halve(model)
-    _forget_the_maker(model)
+    _halve_weights(model)
+    _drop_debug_info(model)
     onnx.helper.set_model_props(model, metadata)
     onnx.save(model, file)
 
 
-def _forget_the_maker(model: onnx.ModelProto) -> None:
-    """Drops what the exporter notes for its own debugging: paths and lines of this machine."""
+def _drop_debug_info(model: onnx.ModelProto) -> None:
+    """Drops the exporter's debugging information: paths and lines of this machine."""
     graph = model.graph
     for part in (graph, *graph.node, *graph.input, *graph.output, *graph.value_info):
         part.ClearField("metadata_props")
         part.ClearField("doc_string")
 
 
-def _halve(model: onnx.ModelProto) -> None:
+def _halve_weights(model: onnx.ModelProto) -> None:
     """Writes large weights in half precision where that hardly changes them.
 
     ONNX Runtime widens them when it loads the file.

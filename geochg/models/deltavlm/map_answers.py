@@ -1,4 +1,4 @@
-"""Answers to the tasks in words, from the map alone: what it shows is what is said."""
+"""Answers the tasks in words from the map alone, so that texts and map agree."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from geochg.geometry.hysteresis import ChangedPixels, changed_pixels
-from geochg.models.chat.conversation import unchanged
+from geochg.models.chat.conversation import unchanged_answer
 from geochg.models.detectors.sentences import sentence
 from geochg.records import (
     Answer,
@@ -35,16 +35,16 @@ def map_answer(
 
     Args:
         task: Any but presence and location, which the map is.
-        outlines: Of the tile.
-        presence: Likewise.
+        outlines: The outlines of the tile.
+        presence: The presence of the tile.
         tile: The tile.
-        no_change_sentence: What is said of a tile without change.
+        no_change_sentence: The caption of a tile without change.
     """
     changed = changed_pixels(outlines, tile.valid)
     channel_px = _channel_pixels(changed, len(outlines.channels))
     if changed is None or not channel_px.any():
         nothing = Presence(changed=False, probability=presence.probability)
-        return unchanged(task, nothing, no_change_sentence)
+        return unchanged_answer(task, nothing, no_change_sentence)
     caption = _caption(outlines, channel_px, tile.valid)
     if task is Task.CAPTION:
         return caption
@@ -55,7 +55,7 @@ def map_answer(
 
 
 def _channel_pixels(changed: ChangedPixels | None, channels: int) -> NDArray[np.intp]:
-    """`(channels,)`: how many pixels changed in the way of each channel."""
+    """`(channels,)`: number of changed pixels of each channel."""
     if changed is None:
         return np.zeros(channels, np.intp)
     return np.bincount(changed.channel[changed.changed], minlength=channels)
@@ -78,8 +78,8 @@ def _counts(changed: ChangedPixels) -> Counts:
     counts = dict.fromkeys(ASKED, 0)
     changes: dict[str, Change] = {}
     for class_name in counts:
-        places = [p for p, c in enumerate(changed.channels) if c.class_name == class_name]
-        of_class = changed.changed & np.isin(changed.channel, places)
+        indices = [i for i, c in enumerate(changed.channels) if c.class_name == class_name]
+        of_class = changed.changed & np.isin(changed.channel, indices)
         counts[class_name] = int(label(of_class)[1])
         if counts[class_name]:
             commonest = np.bincount(changed.channel[of_class]).argmax()

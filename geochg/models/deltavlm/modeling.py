@@ -33,9 +33,9 @@ class PairEncoding(NamedTuple):
     """Everything about a batch of pairs that does not depend on the question.
 
     Attributes:
-        visual: `(batch, tokens, width)`: what the Q-Former looks at.
+        visual: `(batch, tokens, width)`: the visual tokens that the Q-Former attends to.
         summary: `(batch, 10, language width)`: the dense head's tokens; None without a head.
-        dense: What the dense head says; None without a head.
+        dense: The dense prediction; None without a head.
     """
 
     visual: Tensor
@@ -43,7 +43,7 @@ class PairEncoding(NamedTuple):
     dense: DenseOutput | None
 
     def select(self, index: Tensor) -> PairEncoding:
-        """The pairs at the given places, repeated or left out as asked; `index` is `(n,)`."""
+        """The pairs at the given indices, repeated or left out; `index` is `(n,)`."""
         return PairEncoding(
             self.visual[index],
             None if self.summary is None else self.summary[index],
@@ -53,12 +53,12 @@ class PairEncoding(NamedTuple):
 
 @dataclass
 class DeltaVLMOutput(ModelOutput):
-    """What `forward` gives.
+    """The output of `forward`.
 
     Attributes:
-        loss: Of the answers' tokens, when there are labels.
+        loss: Loss of the answers' tokens, when there are labels.
         logits: `(rows, text tokens, vocabulary)`: only the text's positions.
-        dense: What the dense head says; None without a head.
+        dense: The dense prediction; None without a head.
     """
 
     loss: Tensor | None = None
@@ -99,7 +99,7 @@ class DeltaVLMForConditionalGeneration(PreTrainedModel, GenerationMixin):
         if qformer.encoder_hidden_size != self.vision.width:
             raise ValueError(
                 f"the Q-Former expects {qformer.encoder_hidden_size} channels, "
-                f"the vision part gives {self.vision.width}"
+                f"the vision encoder gives {self.vision.width}"
             )
         self.relation = CrossSemanticRelation(self.vision.width, config.relation_dropout)
         self.query_tokens = nn.Parameter(
@@ -115,8 +115,8 @@ class DeltaVLMForConditionalGeneration(PreTrainedModel, GenerationMixin):
 
     # --- the pair --------------------------------------------------------------------------------
 
-    def look(self, maps: Sequence[Tensor], scene: Tensor | None = None) -> DenseOutput:
-        """The dense head on the vision part's maps.
+    def predict_dense(self, maps: Sequence[Tensor], scene: Tensor | None = None) -> DenseOutput:
+        """The dense prediction of the encoder's maps.
 
         Args:
             maps: See `DateFeatures.maps`.
@@ -130,9 +130,9 @@ class DeltaVLMForConditionalGeneration(PreTrainedModel, GenerationMixin):
             raise ValueError("this model has no dense head")
         compared = None
         if scene is None:
-            scene, compared = measured_scenes(self.dense, maps)
-        found: DenseOutput = self.dense(tuple(maps), scene.to(maps[0].device), compared)
-        return found
+            scene, compared = measure_scenes(self.dense, maps)
+        output: DenseOutput = self.dense(tuple(maps), scene.to(maps[0].device), compared)
+        return output
 
     def encode_pair(self, before: Tensor, after: Tensor) -> PairEncoding:
         """Encodes a batch of pairs once, for all questions.
@@ -142,10 +142,12 @@ class DeltaVLMForConditionalGeneration(PreTrainedModel, GenerationMixin):
             after: As `before`.
         """
         features = self.vision(before, after)
-        return self.relate(features, None if self.dense is None else self.look(features.maps))
+        return self.relate(
+            features, None if self.dense is None else self.predict_dense(features.maps)
+        )
 
     def relate(self, features: DateFeatures, dense: DenseOutput | None) -> PairEncoding:
-        """Relates the dates' tokens, and puts the dense head's findings into tokens."""
+        """Relates the dates' tokens, and turns the dense prediction into tokens."""
         return PairEncoding(
             visual=self.relation(*split_dates(features.tokens)),
             summary=None if self.summary is None else self.summary(dense),
@@ -160,28 +162,28 @@ class DeltaVLMForConditionalGeneration(PreTrainedModel, GenerationMixin):
         qformer_input_ids: Tensor,
         qformer_attention_mask: Tensor | None = None,
     ) -> Tensor:
-        """What stands before the text: `(rows, prefix tokens, language width)`.
+        """The prefix of the text: `(rows, prefix tokens, language width)`.
 
         Args:
-            encoding: Of as many pairs as there are questions; see `PairEncoding.select`.
-            qformer_input_ids: `(rows, tokens)` the question in the Q-Former's vocabulary.
+            encoding: As many pairs as there are questions; see `PairEncoding.select`.
+            qformer_input_ids: `(rows, tokens)`: the questions in the Q-Former's vocabulary.
             qformer_attention_mask: `(rows, tokens)`, 1 where there is a token.
         """
         # `len` would fix the number of rows in an exported program.
         queries = self.query_tokens.expand(qformer_input_ids.shape[0], -1, -1)
         if qformer_attention_mask is None:
             qformer_attention_mask = torch.ones_like(qformer_input_ids)
-        seen = qformer_attention_mask.new_ones(queries.shape[:2])
+        query_mask = qformer_attention_mask.new_ones(queries.shape[:2])
         output = self.qformer(
             input_ids=qformer_input_ids,
-            attention_mask=torch.cat((seen, qformer_attention_mask), dim=1),
+            attention_mask=torch.cat((query_mask, qformer_attention_mask), dim=1),
             query_embeds=queries,
             encoder_hidden_states=encoding.visual,
         ).last_hidden_state[:, : queries.shape[1]]
-        found: Tensor = self.language_projection(output)
+        prefix: Tensor = self.language_projection(output)
         if encoding.summary is not None:
-            found = torch.cat((encoding.summary.to(found.dtype), found), dim=1)
-        return found
+            prefix = torch.cat((encoding.summary.to(prefix.dtype), prefix), dim=1)
+        return prefix
 
     def forward(
         self,
@@ -204,15 +206,18 @@ class DeltaVLMForConditionalGeneration(PreTrainedModel, GenerationMixin):
             pixel_values_before: `(pairs, 3, height, width)` float, normalised.
             pixel_values_after: As `pixel_values_before`.
             attention_mask: `(rows, tokens)`, 1 where there is a token; all when None.
-            qformer_attention_mask: Likewise.
+            qformer_attention_mask: As `attention_mask`, for `qformer_input_ids`.
             labels: `(rows, tokens)`, -100 on the prompt and the padding; the loss is of the rest.
             pair_index: `(rows,)` which pair each row is about; the same numbering when None.
-            encoding: What `encode_pair` gave, instead of pixels.
+            encoding: The output of `encode_pair`, instead of pixels.
             **kwargs: Passed to the language model.
         """
         encoding = self._encoding(encoding, pixel_values_before, pixel_values_after)
-        rows = encoding if pair_index is None else encoding.select(pair_index)
-        prefix = self.prefix(rows, qformer_input_ids, qformer_attention_mask)
+        prefix = self.prefix(
+            encoding if pair_index is None else encoding.select(pair_index),
+            qformer_input_ids,
+            qformer_attention_mask,
+        )
         embeds, mask = self._with_prefix(prefix, input_ids, attention_mask)
         logits = self.language_model(inputs_embeds=embeds, attention_mask=mask, **kwargs).logits
         logits = logits[:, prefix.shape[1] :].contiguous()
@@ -253,8 +258,11 @@ class DeltaVLMForConditionalGeneration(PreTrainedModel, GenerationMixin):
             `(rows, tokens)`: only the answers' tokens.
         """
         encoding = self._encoding(encoding, pixel_values_before, pixel_values_after)
-        rows = encoding if pair_index is None else encoding.select(pair_index)
-        prefix = self.prefix(rows, qformer_input_ids, qformer_attention_mask)
+        prefix = self.prefix(
+            encoding if pair_index is None else encoding.select(pair_index),
+            qformer_input_ids,
+            qformer_attention_mask,
+        )
         embeds, mask = self._with_prefix(prefix, input_ids, attention_mask)
         if "generation_config" not in kwargs:
             # One configuration with both, since transformers no longer takes them side by side.
@@ -281,31 +289,31 @@ class DeltaVLMForConditionalGeneration(PreTrainedModel, GenerationMixin):
         text = self.get_input_embeddings()(input_ids)
         if attention_mask is None:
             attention_mask = torch.ones_like(input_ids)
-        seen = attention_mask.new_ones(prefix.shape[:2])
+        prefix_mask = attention_mask.new_ones(prefix.shape[:2])
         return (
             torch.cat((prefix.to(text.device, text.dtype), text), dim=1),
-            torch.cat((seen, attention_mask), dim=1),
+            torch.cat((prefix_mask, attention_mask), dim=1),
         )
 
     # --- what transformers asks of a model -------------------------------------------------------
 
     def get_input_embeddings(self) -> nn.Module:
-        """The language model's."""
-        found: nn.Module = self.language_model.get_input_embeddings()
-        return found
+        """The embeddings of the language model."""
+        embeddings: nn.Module = self.language_model.get_input_embeddings()
+        return embeddings
 
     def set_input_embeddings(self, value: nn.Module) -> None:
-        """Replaces the language model's."""
+        """Replaces the input embeddings of the language model."""
         self.language_model.set_input_embeddings(value)
 
     def get_output_embeddings(self) -> nn.Module:
-        """The language model's."""
-        found: nn.Module = self.language_model.get_output_embeddings()
-        return found
+        """The embeddings of the language model."""
+        embeddings: nn.Module = self.language_model.get_output_embeddings()
+        return embeddings
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
-        """How weights that no checkpoint gives begin."""
+        """Initialises weights that no checkpoint gives."""
         super()._init_weights(module)  # type: ignore[no-untyped-call]
         if isinstance(module, ChangeReadout):
             init.normal_(module.weight, std=self.config.initializer_range)
@@ -322,7 +330,7 @@ class DeltaVLMForConditionalGeneration(PreTrainedModel, GenerationMixin):
 
 
 @torch.no_grad()
-def measured_scenes(
+def measure_scenes(
     head: DenseHead, maps: Sequence[Tensor], resolution_m: Sequence[float] | None = None
 ) -> Scenes:
     """Measures each pair of a batch by itself.
@@ -339,12 +347,12 @@ def measured_scenes(
     vectors = [
         scene_vector(
             head.layout,
-            [level[place : place + 1] for level in first],
-            [level[place : place + 1] for level in second],
+            [level[index : index + 1] for level in first],
+            [level[index : index + 1] for level in second],
             valid,
-            None if resolution_m is None else float(resolution_m[place]),
+            None if resolution_m is None else float(resolution_m[index]),
         )
-        for place in range(len(before[0]))
+        for index in range(len(before[0]))
     ]
     scene = torch.from_numpy(np.stack(vectors)).to(before[0].device)
     compared = head.compare(before, after, scene)
@@ -354,11 +362,11 @@ def measured_scenes(
 
 
 class Scenes(NamedTuple):
-    """What was measured on each pair of a batch.
+    """The scene vectors of the pairs of a batch.
 
     Attributes:
         vectors: `(batch, layout.size)` float32.
-        compared: The difference maps, which the measuring needed.
+        compared: The difference maps, which were made on the way.
     """
 
     vectors: Tensor

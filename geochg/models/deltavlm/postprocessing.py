@@ -1,7 +1,7 @@
-"""From what the dense head says to outlines: probability, class, direction, land cover.
+"""From dense predictions to outlines: probability, class, direction, land cover.
 
-A pixel's class and direction follow from its land cover at both dates; how sure it is that
-anything changed follows from the change logits. So the map, its classes and the land covers agree.
+A pixel's class and direction follow from its land cover at both dates; the probability of any
+change follows from the change logits. So the map, its classes and the land covers agree.
 """
 
 from __future__ import annotations
@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import numpy as np
 
 from geochg.land_cover import class_and_direction
-from geochg.models.deltavlm.detector import HALF, Scene
-from geochg.models.deltavlm.resample import resampled
+from geochg.models.deltavlm.detector import HALF, Scene, resample
 from geochg.models.deltavlm.runtime.vision_output import (
     COVER_WEIGHT,
     DenseArrays,
@@ -31,11 +30,11 @@ if TYPE_CHECKING:
 
     from geochg.records import Tile
 
-MOST_CUT = 4.0
-"""Greatest size of a cut, in logits: scenes unlike any that was seen must not run away."""
+MAX_CUT = 4.0
+"""Greatest magnitude of a cut, in logits: it bounds the cuts of scenes unlike any in training."""
 
 CANNOT_TELL_SHARE = 0.6
-"""A land cover less likely than this is not told; what is told is right for 87 % of the labelled
+"""A land cover less likely than this is not named; named ones are right for 87 % of the labelled
 pixels of held-out ground (`benchmarks/naming.py`)."""
 
 NAMED_SHARE = 0.6
@@ -49,7 +48,7 @@ SAME_COVER_WEIGHT = 0.25
 OTHER = Channel("other", Change.ALTERED)
 
 GRAY_M = 3.0
-"""One band of larger pixels (radar, heat) tells no land cover; of smaller ones it shows things."""
+"""A single band of larger pixels (radar, heat) shows no land cover."""
 
 NOT_SEEN_SHARE = 0.8
 
@@ -62,11 +61,11 @@ _LEAST = np.float32(1e-6)
 
 
 class Cuts(NamedTuple):
-    """From where on a pixel is changed, in logits.
+    """The logits from which on a pixel counts as changed.
 
     Attributes:
-        change: For any change.
-        building: For a change of buildings.
+        change: Cut for any change.
+        building: Cut for a change of buildings.
     """
 
     change: float
@@ -75,15 +74,15 @@ class Cuts(NamedTuple):
 
 @dataclass(frozen=True)
 class Calibration:
-    """What was fitted on held-out pairs.
+    """Values fitted on held-out pairs.
 
     The cut for any change is `intercept + of_typical * typical + of_resolution * log2(shown)`:
     lower in scenes of which much has changed, see `Scene.typical_logit`.
 
     Attributes:
-        intercept: In logits.
-        of_typical: Per logit of the scene's median.
-        of_resolution: Per doubling of the side of a shown pixel, in metres.
+        intercept: Cut of a scene whose median logit is 0, in logits.
+        of_typical: Change of the cut per logit of the scene's median.
+        of_resolution: Change of the cut per doubling of the side of a shown pixel, in metres.
         building: Cut for a change of buildings.
         water: Added to the logit of any change, times the difference of the shares of water: where
             half of a scene is flooded, no difference is unusual.
@@ -102,10 +101,10 @@ class Calibration:
 
     @classmethod
     def from_dict(cls, saved: dict[str, Any] | None) -> Self:
-        """What `to_dict` gave; plain cuts where nothing was fitted.
+        """The calibration of a `to_dict`; plain cuts where nothing was fitted.
 
         Raises:
-            ValueError: If `to_dict` cannot have given it.
+            ValueError: If no `to_dict` gives such values.
         """
         values = dict(saved or {})
         confidence = values.pop("confidence", None)
@@ -126,7 +125,7 @@ class Calibration:
         return cls(**values, confidence=(means, shares))
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON takes it."""
+        """The calibration as JSON values."""
         return {**asdict(self), "confidence": self.confidence and [*map(list, self.confidence)]}
 
     def cuts(self, typical_logit: float, shown_m: float | None) -> Cuts:
@@ -138,12 +137,12 @@ class Calibration:
         """
         resolution = 0.0 if shown_m is None else math.log2(shown_m)
         change = self.intercept + self.of_typical * typical_logit + self.of_resolution * resolution
-        return Cuts(min(max(change, -MOST_CUT), MOST_CUT), self.building)
+        return Cuts(min(max(change, -MAX_CUT), MAX_CUT), self.building)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Finding:
-    """What was found in one tile, at the tile's size.
+class TilePrediction:
+    """The dense prediction for one tile, at the tile's size.
 
     Attributes:
         change: `(height, width)` float32: logit of any change.
@@ -160,11 +159,11 @@ class Finding:
 
 @dataclass(frozen=True)
 class OutlineMaker:
-    """Reads the dense head's output.
+    """Turns dense predictions into outlines.
 
     Attributes:
-        head: Of the head.
-        scene: What was measured on the pair.
+        head: The facts of the dense head.
+        scene: The survey of the pair.
         threshold: Least probability of a changed pixel; None for the calibrated one.
     """
 
@@ -174,12 +173,12 @@ class OutlineMaker:
 
     @property
     def channels(self) -> tuple[Channel, ...]:
-        """Of the head, and last the one of changes that are not named."""
+        """The channels of the head, and last the one of changes that are not named."""
         return (*self.head.channels, OTHER)
 
     @property
     def calibration(self) -> Calibration:
-        """Of the head."""
+        """The calibration of the head."""
         return Calibration.from_dict(self.head.calibration)
 
     @property
@@ -193,26 +192,26 @@ class OutlineMaker:
         given = float(_logit(np.asarray(inside, np.float32)))
         return Cuts(given, given + cuts.building - cuts.change)
 
-    def findings(self, output: VisionOutput, tiles: Sequence[Tile]) -> list[Finding]:
-        """What was found in each tile."""
+    def predictions(self, output: VisionOutput, tiles: Sequence[Tile]) -> list[TilePrediction]:
+        """The prediction for each tile."""
         assert output.dense is not None
         assert output.half is not None
-        found = []
-        for place, tile in enumerate(tiles):
+        predictions = []
+        for index, tile in enumerate(tiles):
             full, half = (
-                DenseArrays(*(array[place : place + 1] for array in view))
+                DenseArrays(*(array[index : index + 1] for array in view))
                 for view in (output.dense, output.half)
             )
-            found.append(self._finding(full, half, tile.valid.shape))
-        return found
+            predictions.append(self._prediction(full, half, tile.valid.shape))
+        return predictions
 
-    def outlines(self, finding: Finding, tile: Tile) -> Outlines:
+    def outlines(self, prediction: TilePrediction, tile: Tile) -> Outlines:
         """The probability of each channel at each pixel of the tile."""
-        change = _sigmoid(finding.change)
+        change = _sigmoid(prediction.change)
         if len(tile.before) == 1 and (self.scene.shown_m or 0) > GRAY_M:
-            finding = _without_cover(finding)
-        layers = self._layers(finding, change)
-        not_seen = np.maximum(finding.before[_NOT_SEEN], finding.after[_NOT_SEEN])
+            prediction = _without_cover(prediction)
+        layers = self._layers(prediction, change)
+        not_seen = np.maximum(prediction.before[_NOT_SEEN], prediction.after[_NOT_SEEN])
         hidden = (not_seen > NOT_SEEN_SHARE) & tile.valid
         for surface in (layers, change):
             surface *= tile.valid
@@ -230,7 +229,7 @@ class OutlineMaker:
             change=change,
             low_threshold=low,
             margins=tuple(self._margin(channel) for channel in self.channels),
-            land_cover=LandCover(_told(finding.before), _told(finding.after)),
+            land_cover=LandCover(_likely_cover(prediction.before), _likely_cover(prediction.after)),
             not_seen=hidden,
             calibration=self.calibration.confidence,
         )
@@ -239,12 +238,14 @@ class OutlineMaker:
         """See `Outlines.margins`."""
         return self.cuts.building - self.cuts.change if channel.class_name == "building" else 0.0
 
-    def _finding(self, full: DenseArrays, half: DenseArrays, shape: tuple[int, ...]) -> Finding:
+    def _prediction(
+        self, full: DenseArrays, half: DenseArrays, shape: tuple[int, ...]
+    ) -> TilePrediction:
         rows, cols = full.color_logits.shape[-2:]
         # What lies beyond the tile was padded; a half-size view may be padded further.
         sides = (round(side / HALF) for side in half.color_logits.shape[-2:])
         wide = np.concatenate((half.change_logits, half.color_logits[:, 0]))
-        wide = resampled(wide, *sides)[:, :rows, :cols]
+        wide = resample(wide, *sides)[:, :rows, :cols]
         change = (full.change_logits[0] + wide[0]) / 2
         color = (full.color_logits[0, 0] + wide[1]) / 2
         before, after = (_softmax(part[0]) for part in (full.before_logits, full.after_logits))
@@ -253,31 +254,35 @@ class OutlineMaker:
         layers = np.concatenate((change[None], building[None], before, after))
         return self._at_tile_size(layers, shape)
 
-    def _at_tile_size(self, layers: NDArray[np.float32], shape: tuple[int, ...]) -> Finding:
+    def _at_tile_size(self, layers: NDArray[np.float32], shape: tuple[int, ...]) -> TilePrediction:
         per_pixel = self.head.stride_px / self.scene.zoom
         rows, cols = (round(side * per_pixel) for side in layers.shape[1:])
-        whole = resampled(layers, rows, cols)[:, : shape[0], : shape[1]]
+        whole = resample(layers, rows, cols)[:, : shape[0], : shape[1]]
         covers = (len(layers) - 2) // 2
-        return Finding(whole[0], whole[1], whole[2 : 2 + covers], whole[2 + covers :])
+        return TilePrediction(whole[0], whole[1], whole[2 : 2 + covers], whole[2 + covers :])
 
-    def _layers(self, finding: Finding, change: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _layers(
+        self, prediction: TilePrediction, change: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
         """`(channels, height, width)`: the strongest channel is as likely as any change.
 
         The channels of buildings are as likely as a change of buildings; where the land covers do
         not name one, the last channel goes before them.
         """
-        likely = channel_shares(self.head.channels, finding.before, finding.after)
+        likely = channel_shares(self.head.channels, prediction.before, prediction.after)
         least = NAMED_SHARE * np.maximum(likely.sum(axis=0), _LEAST)
         scores = np.concatenate((likely, least[None]))
         shares = scores / scores.max(axis=0)
         layers: NDArray[np.float32] = shares * change
         channels = enumerate(self.channels)
-        built = [place for place, channel in channels if channel.class_name == "building"]
-        if built:
-            strongest = scores[built].max(axis=0)
-            layers[built] = scores[built] / np.maximum(strongest, 1e-6) * _sigmoid(finding.building)
-            margin = np.float32(self._margin(self.channels[built[0]]))
-            moved = _sigmoid(finding.building - margin)
+        buildings = [index for index, channel in channels if channel.class_name == "building"]
+        if buildings:
+            strongest = scores[buildings].max(axis=0)
+            layers[buildings] = (
+                scores[buildings] / np.maximum(strongest, 1e-6) * _sigmoid(prediction.building)
+            )
+            margin = np.float32(self._margin(self.channels[buildings[0]]))
+            moved = _sigmoid(prediction.building - margin)
             before_them = np.maximum(layers[-1], np.nextafter(moved, np.float32(2)))
             layers[-1] = np.where(strongest < least, before_them, layers[-1])
         return layers
@@ -288,7 +293,7 @@ def channel_shares(
 ) -> NDArray[np.float32]:
     """`(channels, ...)` how likely each class and direction is where the ground changed.
 
-    Beside each other, not of all: their sum is not 1.
+    The shares are relative to each other: their sum is not 1.
 
     Args:
         channels: Class and direction of each.
@@ -296,12 +301,12 @@ def channel_shares(
         after: As `before`.
     """
     shares = np.zeros((len(channels), *before.shape[1:]), np.float32)
-    places = {channel: place for place, channel in enumerate(channels)}
+    indices = {channel: index for index, channel in enumerate(channels)}
     for (first, old), (second, new) in product(enumerate(LAND_COVER), repeat=2):
-        place = places.get(Channel(*class_and_direction(old, new)))
-        if place is not None:
+        index = indices.get(Channel(*class_and_direction(old, new)))
+        if index is not None:
             weight = np.float32(SAME_COVER_WEIGHT if old == new else 1)
-            shares[place] += weight * before[first] * after[second]
+            shares[index] += weight * before[first] * after[second]
     return shares
 
 
@@ -332,7 +337,7 @@ def building_logits(
     """`(rows, columns)`; as `DenseOutput.building_logits`.
 
     Args:
-        dense: What the head says of the view in full size: in half of it, roofs are too small.
+        dense: The prediction for the view in full size: in half of it, roofs are too small.
         before: `(COVERS, rows, columns)`: shares of land covers.
         after: As `before`.
         color: `(rows, columns)`: logits of any change by the colours alone.
@@ -345,13 +350,15 @@ def building_logits(
     return logits
 
 
-def _without_cover(finding: Finding) -> Finding:
-    """A finding of which no land cover is known, and no building."""
-    nothing = np.zeros_like(finding.before)
-    return Finding(finding.change, np.full_like(finding.change, -np.inf), nothing, nothing)
+def _without_cover(prediction: TilePrediction) -> TilePrediction:
+    """The prediction without land covers and buildings."""
+    nothing = np.zeros_like(prediction.before)
+    return TilePrediction(
+        prediction.change, np.full_like(prediction.change, -np.inf), nothing, nothing
+    )
 
 
-def _told(shares: NDArray[np.float32]) -> NDArray[np.uint8]:
+def _likely_cover(shares: NDArray[np.float32]) -> NDArray[np.uint8]:
     """The likeliest land cover, where it is likely enough."""
     seen = shares[:_NOT_SEEN]
     cover: NDArray[np.uint8] = seen.argmax(axis=0).astype(np.uint8)

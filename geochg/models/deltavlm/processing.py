@@ -1,4 +1,4 @@
-"""What stands between tiles and words and the tensors of the model; without torchvision."""
+"""Turns tiles and texts into the model's tensors and back; without torchvision."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from geochg.models.deltavlm.configuration import DeltaVLMConfig
-from geochg.models.deltavlm.prompts import left_padded, right_padded, shortened
+from geochg.models.deltavlm.prompts import left_padded, right_padded, shortened_prompt
 from geochg.models.deltavlm.runtime.vision_output import SIDE_MULTIPLE_PX
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ QFORMER_TOKENIZER = "qformer_tokenizer"
 """Folder of the Q-Former's tokenizer within a model folder, as InstructBLIP's processor has it."""
 
 IGNORED = -100
-"""Label of a token that is not learned."""
+"""Label of a token that has no loss."""
 
 
 class TextInputs(NamedTuple):
@@ -53,9 +53,9 @@ class DeltaVLMProcessor:
     """The processor of a model folder.
 
     Attributes:
-        config: Of the model.
-        tokenizer: Of the language model.
-        qformer_tokenizer: Of the Q-Former; the compact model has one tokenizer for both.
+        config: The model's configuration.
+        tokenizer: The language model's tokenizer.
+        qformer_tokenizer: The Q-Former's tokenizer; the compact model has one for both.
     """
 
     config: DeltaVLMConfig
@@ -68,7 +68,7 @@ class DeltaVLMProcessor:
 
         Raises:
             OSError: If a file is missing.
-            ValueError: If one makes no sense.
+            ValueError: If a file makes no sense.
         """
         from transformers import PreTrainedTokenizerFast
 
@@ -89,27 +89,27 @@ class DeltaVLMProcessor:
         if self.qformer_tokenizer is not self.tokenizer:
             self.qformer_tokenizer.save_pretrained(Path(folder) / QFORMER_TOKENIZER)
 
-    # --- pictures --------------------------------------------------------------------------------
+    # --- images ----------------------------------------------------------------------------------
 
     def pixels(
         self,
         images: Sequence[NDArray[np.uint8]],
         valid: Sequence[NDArray[np.bool_]] | None = None,
     ) -> Tensor:
-        """Pictures as the model wants them.
+        """Images as the model takes them.
 
         Args:
-            images: Of one date, each `(3, height, width)` uint8, red, green, blue; of one size.
-            valid: Of each image `(height, width)`; the rest becomes the mean colour. All if None.
+            images: Images of one date and size, each `(3, height, width)` uint8: red, green, blue.
+            valid: For each image `(height, width)`; the rest becomes the mean colour. All if None.
 
         Returns:
             `(images, 3, height, width)` float32, normalised: `image_size` square when the model
             resizes, else padded at the bottom and the right to a multiple of 32.
         """
         if self.config.resize:
-            images = [_resized(image, self.config.image_size) for image in images]
+            images = [_resized_image(image, self.config.image_size) for image in images]
         if self.config.stretch:
-            images = [_stretched(image) for image in images]
+            images = [_stretched_image(image) for image in images]
         stacked = torch.from_numpy(np.stack(images))
         values = stacked.to(torch.float32, memory_format=torch.channels_last)
         mean = torch.tensor(self.config.image_mean).view(3, 1, 1)
@@ -119,9 +119,9 @@ class DeltaVLMProcessor:
             return values
         if valid is not None and not all(mask.all() for mask in valid):
             values = values.mul_(torch.from_numpy(np.stack(valid))[:, None])
-        return _padded(values)
+        return _padded_images(values)
 
-    # --- words -----------------------------------------------------------------------------------
+    # --- texts -----------------------------------------------------------------------------------
 
     def questions(self, prompts: Sequence[str]) -> TextInputs:
         """Prompts for generation, padded on the left."""
@@ -133,9 +133,9 @@ class DeltaVLMProcessor:
         """Prompts with their answers and an end token, padded on the right, for training."""
         rows, labels = [], []
         for prompt, answer in zip(prompts, answers, strict=True):
-            asked, said = self._prompt_ids(prompt), self._answer_ids(answer)
-            rows.append(asked + said)
-            labels.append([IGNORED] * len(asked) + said)
+            prompt_ids, answer_ids = self._prompt_ids(prompt), self._answer_ids(answer)
+            rows.append(prompt_ids + answer_ids)
+            labels.append([IGNORED] * len(prompt_ids) + answer_ids)
         ids, mask = map(torch.from_numpy, right_padded(rows, self._pad_id))
         return TextInputs(
             ids,
@@ -145,7 +145,7 @@ class DeltaVLMProcessor:
         )
 
     def answers(self, ids: Tensor) -> list[str]:
-        """The words in what `generate` gave."""
+        """The texts of generated tokens."""
         return [text.strip() for text in self.tokenizer.batch_decode(ids, skip_special_tokens=True)]
 
     @property
@@ -153,7 +153,7 @@ class DeltaVLMProcessor:
         return int(self.tokenizer.pad_token_id)
 
     def _prompt_ids(self, prompt: str) -> list[int]:
-        return shortened(self.tokenizer(prompt)["input_ids"], self.config.max_prompt_tokens)
+        return shortened_prompt(self.tokenizer(prompt)["input_ids"], self.config.max_prompt_tokens)
 
     def _answer_ids(self, answer: str) -> list[int]:
         ids = self.tokenizer(answer.strip(), add_special_tokens=False)["input_ids"]
@@ -166,26 +166,26 @@ class DeltaVLMProcessor:
         return torch.from_numpy(rows.ids), torch.from_numpy(rows.mask)
 
 
-def _resized(image: NDArray[np.uint8], size_px: int) -> NDArray[np.uint8]:
+def _resized_image(image: NDArray[np.uint8], size_px: int) -> NDArray[np.uint8]:
     """Bicubic, by Pillow as in the released code; `(3, size_px, size_px)`."""
     if image.shape[1:] == (size_px, size_px):
         return image
     from PIL import Image
 
-    picture = Image.fromarray(np.ascontiguousarray(image.transpose(1, 2, 0)))
-    resized = picture.resize((size_px, size_px), Image.Resampling.BICUBIC)
+    source = Image.fromarray(np.ascontiguousarray(image.transpose(1, 2, 0)))
+    resized = source.resize((size_px, size_px), Image.Resampling.BICUBIC)
     return np.asarray(resized).transpose(2, 0, 1)
 
 
-def _stretched(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _stretched_image(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """As the survey of a pair stretches its tiles, by this image's own colours."""
     from geochg.models.deltavlm.detector import ColorRange
 
     valid = np.ones(image.shape[1:], bool)
-    colors = ColorRange.measured([(image, valid)])
-    return np.rint(255 * colors.stretched(image, valid)).astype(np.uint8)
+    colors = ColorRange.of_images([(image, valid)])
+    return np.rint(255 * colors.stretched_image(image, valid)).astype(np.uint8)
 
 
-def _padded(values: Tensor) -> Tensor:
+def _padded_images(values: Tensor) -> Tensor:
     down, across = (-size % SIDE_MULTIPLE_PX for size in values.shape[-2:])
     return functional.pad(values, (0, across, 0, down)) if down or across else values

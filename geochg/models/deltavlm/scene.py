@@ -32,7 +32,7 @@ COLOR_WINDOWS = (5, 11, 21)
 """Windows over which the colour difference is averaged, in pixels of the first level."""
 
 WIDE_WINDOWS = (5, 11)
-"""Windows, likewise, over which colour differences are averaged and then whitened."""
+"""Windows over which colour differences are averaged and then whitened, in the same pixels."""
 
 SPREAD_FLOOR = 0.05
 """Added to each standard deviation, lest constant channels be blown up."""
@@ -44,7 +44,7 @@ and what is added to the diagonal."""
 
 RELATIVE_COLOR = 2 + len(COLOR_WINDOWS) + len(WIDE_WINDOWS)
 RELATIVE_LEVEL = 3
-"""Difference maps of the colours and of each feature level that are told relative to medians."""
+"""Difference maps of the colours and of each feature level that are divided by medians."""
 
 
 class LevelLayout(NamedTuple):
@@ -65,8 +65,8 @@ class WhiteningLayout(NamedTuple):
     """Slices of a scene vector about one whitened difference.
 
     Attributes:
-        channels: Of the difference.
-        offset: Its mean, `channels` long.
+        channels: Channels of the difference.
+        offset: Mean of the difference, `channels` long.
         matrix: From differences to uncorrelated ones, row by row, `channels ** 2` long.
     """
 
@@ -77,11 +77,11 @@ class WhiteningLayout(NamedTuple):
 
 @dataclass(frozen=True)
 class SceneLayout:
-    """What stands where in a scene vector.
+    """The layout of a scene vector.
 
     Attributes:
         channels: Channels of the feature levels, the finest first.
-        medians: Number of difference maps that are told relative to their median.
+        medians: Number of difference maps that are divided by their median.
     """
 
     channels: tuple[int, ...]
@@ -152,7 +152,7 @@ def scene_vector(
     """Means, spreads and whitenings of a pair, measured on a sample of its tiles.
 
     Args:
-        layout: What stands where.
+        layout: Layout of the vector.
         before: Maps of the before date of all tiles of the sample.
         after: As `before`.
         valid: `(tiles, rows, columns)` bool at the first level: where both dates have data.
@@ -166,20 +166,20 @@ def scene_vector(
     if resolution_m is not None:
         vector[layout.resolution_slice] = np.log2(resolution_m), 1
     whitened = iter(layout.whitened)
-    for index, place in enumerate(layout.levels):
-        inside = _some_valid(valid_at(valid, valid.shape[-1] // before[index].shape[-1]))
-        dates = [maps[index][:, : place.channels] for maps in (before, after)]
-        for mean, spread, maps in zip(place.means, place.spreads, dates, strict=True):
-            values = _on(maps, inside)
+    for index, level in enumerate(layout.levels):
+        inside = _valid_or_all(valid_at(valid, valid.shape[-1] // before[index].shape[-1]))
+        dates = [maps[index][:, : level.channels] for maps in (before, after)]
+        for mean, spread, maps in zip(level.means, level.spreads, dates, strict=True):
+            values = _pixels_in(maps, inside)
             vector[mean] = values.mean(axis=1)
             vector[spread] = values.std(axis=1) + SPREAD_FLOOR
-        if place.channels > WHITENED_CHANNELS:
+        if level.channels > WHITENED_CHANNELS:
             continue
-        difference = _standardised(dates[0], vector, place, 0)
-        difference -= _standardised(dates[1], vector, place, 1)
+        difference = _standard_features(dates[0], vector, level, 0)
+        difference -= _standard_features(dates[1], vector, level, 1)
         for window in (1, *WIDE_WINDOWS) if index == 0 else (1,):
             white = next(whitened)
-            offset, matrix = whitening(_on(_averaged(difference, window), inside))
+            offset, matrix = whitening_matrix(_pixels_in(_window_mean(difference, window), inside))
             vector[white.offset], vector[white.matrix] = offset, matrix.ravel()
     return vector
 
@@ -193,35 +193,35 @@ def with_medians(
     """The vector with the medians of the difference maps.
 
     Args:
-        layout: What stands where.
+        layout: Layout of the vector.
         vector: See `scene_vector`.
         maps: `(tiles, medians, rows, columns)`, computed with the vector.
         valid: See `scene_vector`.
     """
     vector = vector.copy()
-    vector[layout.medians_slice] = np.median(_on(maps, _some_valid(valid)), axis=1)
+    vector[layout.medians_slice] = np.median(_pixels_in(maps, _valid_or_all(valid)), axis=1)
     return vector
 
 
-def _some_valid(valid: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The mask, or all where not one pixel of this level is wholly valid."""
+def _valid_or_all(valid: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The mask, or all pixels where not one pixel of this level is wholly valid."""
     return valid if valid.any() else np.ones_like(valid)
 
 
-def _on(maps: NDArray[np.float32], inside: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """`(channels, pixels)` of `(tiles, channels, rows, columns)` where a mask says."""
+def _pixels_in(maps: NDArray[np.float32], inside: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """`(channels, pixels)` of `(tiles, channels, rows, columns)` where a mask is true."""
     flat = np.moveaxis(maps, 1, 0).reshape(maps.shape[1], -1)
     return flat if inside.all() else flat[:, inside.ravel()]
 
 
-def _standardised(
-    maps: NDArray[np.float32], vector: NDArray[np.float32], place: LevelLayout, date: int
+def _standard_features(
+    maps: NDArray[np.float32], vector: NDArray[np.float32], level: LevelLayout, date: int
 ) -> NDArray[np.float32]:
-    mean, spread = vector[place.means[date]], vector[place.spreads[date]]
+    mean, spread = vector[level.means[date]], vector[level.spreads[date]]
     return (maps - mean[:, None, None]) / spread[:, None, None]
 
 
-def _averaged(maps: NDArray[np.float32], window: int) -> NDArray[np.float32]:
+def _window_mean(maps: NDArray[np.float32], window: int) -> NDArray[np.float32]:
     if window == 1:
         return maps
     from scipy.ndimage import uniform_filter
@@ -230,7 +230,7 @@ def _averaged(maps: NDArray[np.float32], window: int) -> NDArray[np.float32]:
     return averaged
 
 
-def whitening(
+def whitening_matrix(
     difference: NDArray[np.float32],
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Mean and whitening matrix of the less changed part of difference vectors.
@@ -279,6 +279,6 @@ __all__ = [
     "scene_layout",
     "scene_vector",
     "valid_at",
-    "whitening",
+    "whitening_matrix",
     "with_medians",
 ]

@@ -1,4 +1,4 @@
-"""The dense head's findings as tokens of the language model, so that words follow the map."""
+"""Dense predictions as tokens of the language model, so that its text follows the map."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from geochg.geometry.grid_cells import thirds
 from geochg.models.deltavlm.dense_head import COVERS, KINDS, DenseOutput
 
 GRID = 3
-"""The cells of the locate task a side."""
+"""Cells along a side of the locate task's grid."""
 
 
 class DenseSummary(nn.Module):
     """One token for each cell of the 3x3 grid and one for the whole pair.
 
-    A cell's token tells mean and highest probability of change and of a change of buildings, and
-    the share of each land cover at both dates; the pair's token the same for the whole. Nothing
-    flows back into the dense head: the loss of the words must not bend the map.
+    A cell's token holds mean and highest probability of change and of a change of buildings, and
+    the share of each land cover at both dates; the pair's token the same for the whole. No gradient
+    flows back into the dense head: the loss of the text must not bend the map.
 
     Args:
-        width: Of the language model.
+        width: Width of the language model.
     """
 
     tokens = GRID * GRID + 1
@@ -53,15 +53,15 @@ class DenseSummary(nn.Module):
         whole = torch.cat((change.mean((2, 3)), change.amax((2, 3)), covers.mean((2, 3))), dim=1)
         dtype = self.pair.weight.dtype
         pair = self.pair(whole.to(dtype))[:, None]
-        found: Tensor = torch.cat((pair, self.cell(cells.to(dtype))), dim=1) + self.place
-        return found
+        tokens: Tensor = torch.cat((pair, self.cell(cells.to(dtype))), dim=1) + self.place
+        return tokens
 
 
-def _cells(layers: Tensor, reduced: Callable[..., Tensor]) -> Tensor:
+def _cells(layers: Tensor, reduce: Callable[..., Tensor]) -> Tensor:
     """`(batch, 9, channels)`: each cell's mean, maximum or sum of `(batch, channels, h, w)`."""
     rows, cols = (_slices(size) for size in layers.shape[-2:])
     parts = [layers[:, :, row, col] for row in rows for col in cols]
-    return torch.stack([reduced(part, (2, 3)) for part in parts], dim=1)
+    return torch.stack([reduce(part, (2, 3)) for part in parts], dim=1)
 
 
 def _slices(size: int) -> list[slice]:

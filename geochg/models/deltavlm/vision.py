@@ -15,7 +15,7 @@ from geochg.models.deltavlm.configuration import DeltaVLMConfig
 
 
 class DateFeatures(NamedTuple):
-    """What the encoder sees in both dates; the first half of the batch is the before date.
+    """The encoder's features of both dates; the first half of the batch is the before date.
 
     Attributes:
         tokens: `(2 * batch, tokens, width)`.
@@ -33,7 +33,7 @@ def colors_of(pixels: Tensor, config: DeltaVLMConfig, stride_px: int) -> Tensor:
     Args:
         pixels: `(batch, 3 or 4, height, width)`: red, green, blue and, where there is one, the
             near infrared, normalised by the processor.
-        config: Of the model.
+        config: The model's configuration.
         stride_px: Pixels per pixel of the finest level.
 
     Returns:
@@ -48,7 +48,7 @@ def colors_of(pixels: Tensor, config: DeltaVLMConfig, stride_px: int) -> Tensor:
     if pixels.shape[1] == 3:
         return torch.cat((colors, torch.zeros_like(pooled[:, :1]).expand(-1, 4, -1, -1)), dim=1)
     infrared = pooled[:, 3:] * std[:1] + mean[:1]
-    # Where there is none, the processor leaves what no normalised value reaches.
+    # Without one the processor leaves a value that no normalised pixel reaches.
     present = (infrared > NO_INFRARED / 2).to(pixels.dtype)
     red, green = colors[:, :1], colors[:, 1:2]
     vegetation = (infrared - red) / (infrared.abs() + red.abs() + 0.1)
@@ -59,7 +59,7 @@ def colors_of(pixels: Tensor, config: DeltaVLMConfig, stride_px: int) -> Tensor:
 
 
 NO_INFRARED = -100.0
-"""Stands for a near infrared that is not there, in units of pixels 0-1."""
+"""Stands for a missing near infrared, in units of pixels 0-1."""
 
 
 def split_dates(both: Tensor) -> tuple[Tensor, Tensor]:
@@ -145,5 +145,5 @@ class BackboneEncoder(nn.Module):
             position = functional.interpolate(
                 position, size=coarsest.shape[2:], mode="bilinear", align_corners=False
             )
-        found: Tensor = self.norm(coarsest.flatten(2).transpose(1, 2))
-        return found + position.flatten(2).transpose(1, 2)
+        tokens: Tensor = self.norm(coarsest.flatten(2).transpose(1, 2))
+        return tokens + position.flatten(2).transpose(1, 2)

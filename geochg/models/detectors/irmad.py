@@ -57,7 +57,7 @@ class IrmadModel(StatisticalModel[IrmadOptions]):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Standardised:
+class StandardisedBands:
     """One date's bands that vary, each with mean 0 and standard deviation 1.
 
     Attributes:
@@ -130,7 +130,7 @@ def irmad_difference(
     Raises:
         ModelError: If one date is constant in all bands and the other is not.
     """
-    x, y = _standardised(before), _standardised(after)
+    x, y = _standardise(before), _standardise(after)
     if not len(x.values) and not len(y.values):
         none = np.zeros((0, len(before)))
         return LinearDifference(none, none, np.zeros(0))
@@ -138,22 +138,22 @@ def irmad_difference(
         date = "after" if len(x.values) else "before"
         raise ModelError(f"the {date} image is constant in all bands", "use --model cva")
     weights = _first_weights(before, after)
-    canonical, noise = _reweighted(x.values, y.values, weights, max_iterations)
+    canonical, noise = _reweighting(x.values, y.values, weights, max_iterations)
     left, right = canonical.left / noise[:, None], canonical.right / noise[:, None]
     offset = left @ x.mean - right @ y.mean
     offset += (canonical.mean_left - canonical.mean_right) / noise
     return LinearDifference(-left @ x.gain, right @ y.gain, offset)
 
 
-def _standardised(bands: NDArray[np.float64]) -> Standardised:
+def _standardise(bands: NDArray[np.float64]) -> StandardisedBands:
     mean, deviation = bands.mean(axis=1), bands.std(axis=1)
     varying = np.flatnonzero(deviation > 1e-7 * np.abs(bands).max(axis=1))
     gain = np.eye(len(bands))[varying] / deviation[varying, None]
     mean = mean[varying] / deviation[varying]
-    return Standardised(gain @ bands - mean[:, None], gain, mean)
+    return StandardisedBands(gain @ bands - mean[:, None], gain, mean)
 
 
-def _reweighted(
+def _reweighting(
     x: NDArray[np.float64],
     y: NDArray[np.float64],
     weights: NDArray[np.float64],
@@ -165,7 +165,7 @@ def _reweighted(
     canonical, noise = _round(x, y, weights)
     for _ in range(max_iterations - 1):
         previous = canonical.correlation
-        weights = chdtrc(len(noise), _squared(canonical, noise, x, y))
+        weights = chdtrc(len(noise), _squared_strength(canonical, noise, x, y))
         canonical, noise = _round(x, y, weights)
         now = canonical.correlation
         if now.shape == previous.shape and np.abs(now - previous).max() < TOLERANCE:
@@ -193,7 +193,7 @@ def _first_weights(before: NDArray[np.float64], after: NDArray[np.float64]) -> N
     return (strengths <= np.quantile(strengths, FIRST_SHARE)).astype(np.float64)
 
 
-def _squared(
+def _squared_strength(
     canonical: Canonical,
     noise: NDArray[np.float64],
     x: NDArray[np.float64],
@@ -225,8 +225,8 @@ def canonical_variates(
     mean = both @ weights / total
     centred = both - mean[:, None]
     covariance = (centred * weights) @ centred.T / total
-    white_x = _whitening(covariance[:split, :split])
-    white_y = _whitening(covariance[split:, split:])
+    white_x = _whitening_matrix(covariance[:split, :split])
+    white_y = _whitening_matrix(covariance[split:, split:])
     u, correlation, vt = np.linalg.svd(white_x @ covariance[:split, split:] @ white_y.T)
     variates = len(correlation)
     left, right = u.T[:variates] @ white_x, vt[:variates] @ white_y
@@ -235,7 +235,7 @@ def canonical_variates(
     )
 
 
-def _whitening(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
+def _whitening_matrix(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
     """`(rank, bands)` matrix that takes the bands to uncorrelated variables of variance 1."""
     deviation = np.sqrt(np.maximum(np.diag(covariance), np.finfo(np.float64).tiny))
     values, vectors = np.linalg.eigh(covariance / np.outer(deviation, deviation))

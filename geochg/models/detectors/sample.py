@@ -39,7 +39,7 @@ class PixelSample:
     after: NDArray[np.float64]
 
     def without_outliers(self) -> PixelSample:
-        """Leaves out pixels that lie absurdly far from the rest: nodata that nobody declared."""
+        """The sample without pixels that lie absurdly far from the others: undeclared nodata."""
         both = np.concatenate((self.before, self.after))
         low, middle, high = np.quantile(both, (0.25, 0.5, 0.75), axis=1)[:, :, np.newaxis]
         reach = np.where(high > low, OUTLIER_RANGES * (high - low), np.inf)
@@ -68,16 +68,16 @@ def sample_pixels(tiles: Iterable[Tile], max_pixels: int = MAX_PIXELS) -> PixelS
     Returns:
         The sample; `(0, 0)` arrays when there are no tiles.
     """
-    gathering = _Gathering(max_pixels)
+    growing = _GrowingSample(max_pixels)
     for tile in tiles:
-        gathering.add(tile)
-    stacked = gathering.stacked()
-    bands = len(stacked) // 2
-    return PixelSample(stacked[:bands], stacked[bands:])
+        growing.add(tile)
+    values = growing.all_values()
+    bands = len(values) // 2
+    return PixelSample(values[:bands], values[bands:])
 
 
 @dataclass(slots=True, eq=False)
-class _Gathering:
+class _GrowingSample:
     """The sample while it grows: chunks of values `(2 bands, n)` and their lattice keys `(n,)`."""
 
     max_pixels: int
@@ -92,13 +92,13 @@ class _Gathering:
         rows = np.arange(tile.window.core.row_start, tile.window.core.row_stop)
         cols = np.arange(tile.window.core.col_start, tile.window.core.col_stop)
         keys = rows[:, np.newaxis] * ROW_STEP + cols
-        chosen = valid[core] & (keys % self.step == 0)
+        sampled = valid[core] & (keys % self.step == 0)
         both = np.concatenate((tile.before, tile.after)).astype(np.float32, copy=False)
         both[:, ~valid] = 0
         both = smoothed(both, valid)
-        self.values.append(both[:, *core][:, chosen])
-        self.keys.append(keys[chosen])
-        self.held += int(chosen.sum())
+        self.values.append(both[:, *core][:, sampled])
+        self.keys.append(keys[sampled])
+        self.held += int(sampled.sum())
         while self.held > self.max_pixels:
             self._thin()
 
@@ -111,7 +111,7 @@ class _Gathering:
         self.keys = [keys[k] for keys, k in zip(self.keys, kept, strict=True)]
         self.held = sum(map(len, self.keys))
 
-    def stacked(self) -> NDArray[np.float64]:
+    def all_values(self) -> NDArray[np.float64]:
         if not self.values:
             return np.zeros((0, 0))
         return np.concatenate(self.values, axis=1).astype(np.float64)

@@ -1,4 +1,4 @@
-"""One plain sentence for what was measured in a tile."""
+"""One plain sentence about the measured changes of a tile."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ _VERBS = {
 
 
 def sentence(shares: Mapping[Channel, float]) -> str:
-    """Says it like "Water appeared on 12% of this tile; vegetation disappeared on 3%" does.
+    """One sentence: "Water appeared on 12% of this tile; vegetation disappeared on 3%.", say.
 
     Args:
         shares: Share (0-1) of the tile's valid pixels for each kind of change seen; not empty.
     """
     ranked = sorted(shares.items(), key=lambda item: (-item[1], item[0]))
-    told = [item for item in ranked if item[1] >= LEAST_SHARE] or ranked[:1]
-    first, *others = (_clause(channel, share) for channel, share in told)
+    named = [item for item in ranked if item[1] >= LEAST_SHARE] or ranked[:1]
+    first, *others = (_clause(channel, share) for channel, share in named)
     parts = [f"{first} of this tile", *others]
     text = "; ".join(parts)
     return f"{text[0].upper()}{text[1:]}."

@@ -35,14 +35,14 @@ def smoothed(layers: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[n
     whole = bool(valid.all())
     if not whole:
         layers *= weight
-    mass = _filtered(weight[np.newaxis])[0]
+    mass = _filter(weight[np.newaxis])[0]
     scale = np.divide(weight, mass, out=np.zeros_like(mass), where=valid)
-    averaged = _filtered(layers)
+    averaged = _filter(layers)
     averaged *= scale
     return averaged
 
 
-def _filtered(layers: NDArray[np.float32]) -> NDArray[np.float32]:
+def _filter(layers: NDArray[np.float32]) -> NDArray[np.float32]:
     return _along_rows(_along_columns(layers))
 
 

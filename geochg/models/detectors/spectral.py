@@ -44,7 +44,7 @@ _KIND = np.array(
 
 @dataclass(frozen=True, slots=True)
 class CutRange:
-    """Where the cut of an index may lie, and where it lies when the histogram has no valley."""
+    """Range of the cut of an index, and its value when the histogram has no valley."""
 
     low: float
     high: float
@@ -74,10 +74,10 @@ class CoverBands:
 
 def cover_bands(bands: tuple[str, ...]) -> CoverBands | None:
     """The bands that tell cover by their names; None without `nir` and one of `red`, `green`."""
-    place = {name: bands.index(name) for name in ("nir", "red", "green") if name in bands}
-    if "nir" not in place or len(place) == 1:
+    index = {name: bands.index(name) for name in ("nir", "red", "green") if name in bands}
+    if "nir" not in index or len(index) == 1:
         return None
-    return CoverBands(place["nir"], place.get("red"), place.get("green"))
+    return CoverBands(index["nir"], index.get("red"), index.get("green"))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,7 +102,7 @@ def fit_cover(bands: CoverBands, values: NDArray[np.float64]) -> CoverScores:
     stands in for it; without red, nothing is called vegetation.
 
     Args:
-        bands: Where the bands are.
+        bands: Indices of the bands.
         values: `(bands, pixels)` float64 sample of the date, source units.
     """
     weights = np.zeros((2, len(values)), dtype=np.float32)
@@ -150,7 +150,7 @@ def valley(index: NDArray[np.float64], within: CutRange) -> float:
         within: Range, and the value without a valley.
 
     Returns:
-        The valley's place, or `within.otherwise` where no valley is `LEAST_DEPTH` deep.
+        The valley's position, or `within.otherwise` where no valley is `LEAST_DEPTH` deep.
     """
     edges = np.linspace(-1.0, 1.0, round(2 / _BIN_WIDTH) + 1)
     centres = edges[:-1] + _BIN_WIDTH / 2

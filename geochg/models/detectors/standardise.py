@@ -47,31 +47,31 @@ def standardised_difference(
     before, after = before[kept], after[kept]
     unit = np.sqrt(whole_before * whole_after)[kept]
     bands = np.eye(len(whole_before))[kept]
-    difference = _matched(before, after, unit)
+    difference = _matched_difference(before, after, unit)
     for _ in range(ROUNDS):
         strengths = strength(difference.of_pixels(before, after))
         unchanged = strengths <= np.median(strengths)
-        difference = _matched(before, after, unit, unchanged)
+        difference = _matched_difference(before, after, unit, unchanged)
     return LinearDifference(difference.before @ bands, difference.after @ bands, difference.offset)
 
 
-def _matched(
+def _matched_difference(
     before: NDArray[np.float64],
     after: NDArray[np.float64],
     unit: NDArray[np.float64],
-    chosen: NDArray[np.bool_] | slice = slice(None),
+    selected: NDArray[np.bool_] | slice = slice(None),
 ) -> LinearDifference:
-    """The difference whose gains and offsets match the chosen pixels of the dates.
+    """The difference whose gains and offsets match the selected pixels of the dates.
 
     The gain between the dates is the ratio of their spreads; 1/unit is split between them so that
     the geometric mean of both gains is 1/unit.
     """
-    spread_before, spread_after = _spreads(before[:, chosen], after[:, chosen])
-    # Where the chosen pixels are all alike in a band, they say nothing about its gain.
+    spread_before, spread_after = _spreads(before[:, selected], after[:, selected])
+    # Where the selected pixels are all alike in a band, they say nothing about its gain.
     ratio = np.divide(spread_after, spread_before, out=np.ones_like(unit), where=spread_before > 0)
     gain_before, gain_after = np.sqrt(ratio) / unit, 1 / (np.sqrt(ratio) * unit)
-    offset = gain_before * np.median(before[:, chosen], axis=1)
-    offset -= gain_after * np.median(after[:, chosen], axis=1)
+    offset = gain_before * np.median(before[:, selected], axis=1)
+    offset -= gain_after * np.median(after[:, selected], axis=1)
     return LinearDifference(-np.diag(gain_before), np.diag(gain_after), offset)
 
 

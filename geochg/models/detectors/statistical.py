@@ -1,4 +1,4 @@
-"""What the backends without learning share: the survey, the answers, the tile's arithmetic."""
+"""The base of the backends without learning: survey, answers and arithmetic of a tile."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ PROBABILITY_CUT = 0.5
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PairStatistics:
-    """What the survey found out; fixed for the run.
+    """The results of the survey; fixed for the run.
 
     Attributes:
         difference: From band values to difference layers.
@@ -63,18 +63,18 @@ class PairStatistics:
 
     @property
     def channels(self) -> int:
-        """How many of `CHANNELS` there are: all, or only the first."""
+        """Number of `CHANNELS` in use: all, or only the first."""
         return len(CHANNELS) if self.covers else 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TileChange:
-    """What was measured in one tile.
+    """The measured change of one tile.
 
     Attributes:
         probability: `(height, width)` float32 0-1, 0 where not valid.
         kinds: `(height, width)` uint8, index into `CHANNELS`; None when there is one kind only.
-        channels: How many of `CHANNELS` there are.
+        channels: Number of `CHANNELS` in use.
         valid_px: Number of valid pixels.
     """
 
@@ -188,7 +188,7 @@ def _tile_answers(
         bad_px = int(np.count_nonzero(tile.valid & ~finite_pixels(tile)))
         if bad_px:
             return TileFailure(tile.window, f"{bad_px} valid pixels are not finite numbers")
-        tile = _zeroed(tile)
+        tile = _without_invalid(tile)
     change = tile_change(statistics, tile)
     if not np.isfinite(change.probability.sum()):
         return TileFailure(
@@ -203,7 +203,7 @@ def _surely_finite(tile: Tile) -> bool:
         return bool(np.isfinite(tile.before.sum()) and np.isfinite(tile.after.sum()))
 
 
-def _zeroed(tile: Tile) -> Tile:
+def _without_invalid(tile: Tile) -> Tile:
     """The tile with its invalid pixels at 0."""
     before = np.where(tile.valid, tile.before, np.float32(0))
     after = np.where(tile.valid, tile.after, np.float32(0))
@@ -251,8 +251,8 @@ def _answer(change: TileChange, question: Question) -> Answer:
 def _presence(change: TileChange) -> Presence:
     """Probability of the weakest of the `MIN_CHANGED_PIXELS` strongest pixels."""
     flat = change.probability.ravel()
-    place = max(flat.size - MIN_CHANGED_PIXELS, 0)
-    probability = float(np.partition(flat, place)[place])
+    rank = max(flat.size - MIN_CHANGED_PIXELS, 0)
+    probability = float(np.partition(flat, rank)[rank])
     return Presence(probability >= PROBABILITY_CUT, probability)
 
 
@@ -260,12 +260,12 @@ def _caption(change: TileChange) -> Caption:
     changed_px = change.probability >= PROBABILITY_CUT
     if np.count_nonzero(changed_px) < min(MIN_CHANGED_PIXELS, changed_px.size):
         return Caption(NO_CHANGE, changed=False)
-    found = (
+    kinds_px = (
         np.zeros(np.count_nonzero(changed_px), np.uint8)
         if change.kinds is None
         else change.kinds[changed_px]
     )
-    counts = np.bincount(found, minlength=len(CHANNELS))
+    counts = np.bincount(kinds_px, minlength=len(CHANNELS))
     shares = {
         channel: int(count) / change.valid_px
         for channel, count in zip(CHANNELS, counts, strict=True)

@@ -84,8 +84,7 @@ def fit_cut(strengths: NDArray[np.float64], dof: float, floor: float) -> Cut:
         floor: Least cut: what is weaker is never called change, however quiet the rest is.
     """
     noise = _noise_end(strengths, dof)
-    found = noise if _is_noise(strengths, dof) else _corner(strengths)
-    cut = max(found, floor)
+    cut = max(noise if _is_noise(strengths, dof) else _corner(strengths), floor)
     return Cut(cut, _steepness(cut, strengths))
 
 

@@ -1,4 +1,4 @@
-"""Where a chat model is to be had: `http://host:port/v1#name`."""
+"""The address of a chat model: `http://host:port/v1#name`."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class Address:
     """A chat model at an endpoint.
 
     Attributes:
-        url: Of the protocol's root, such as `http://localhost:8000/v1`.
-        name: The model's; empty for the only one there is.
+        url: Root of the protocol, such as `http://localhost:8000/v1`.
+        name: The model's name; empty for the only model of the endpoint.
     """
 
     url: str
@@ -24,7 +24,7 @@ class Address:
 
     @classmethod
     def parse(cls, source: str) -> Address:
-        """Takes an address apart.
+        """Reads an address.
 
         Raises:
             ModelError: If it is no http address, or holds a secret.
@@ -39,9 +39,9 @@ class Address:
             parts = urlsplit(source)
             _ = parts.port
         except ValueError:
-            raise ModelError("the endpoint's address makes no sense", _HINT) from None
+            raise ModelError("the endpoint's address is not valid", _HINT) from None
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ModelError("this is no address of an endpoint", _HINT)
+            raise ModelError("the source is no http address of an endpoint", _HINT)
         url = parts._replace(fragment="", path=parts.path.rstrip("/")).geturl()
         return cls(url, parts.fragment)
 

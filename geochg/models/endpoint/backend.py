@@ -20,7 +20,7 @@ from geochg.models.endpoint.address import Address
 from geochg.models.endpoint.chat import Chat, Key, Message
 from geochg.models.endpoint.options import EndpointOptions
 from geochg.models.endpoint.reply import NoAnswerError
-from geochg.models.images import data_uri
+from geochg.models.images import png_data_uri
 from geochg.records import (
     Exchange,
     PairFacts,
@@ -30,8 +30,8 @@ from geochg.records import (
     TileAnswers,
 )
 
-SILENT_REQUESTS = 3
-"""After so many requests in a row without any answer, it is asked whether the endpoint is there."""
+UNANSWERED_REQUESTS = 3
+"""After so many requests in a row without any answer, the endpoint itself is checked."""
 
 
 class EndpointModel(ChangeModel[EndpointOptions]):
@@ -59,7 +59,7 @@ class EndpointModel(ChangeModel[EndpointOptions]):
 
         Args:
             source: `http://host:port/v1#name`.
-            options: Of the backend.
+            options: The options of the backend.
             device: Of no matter here.
 
         Raises:
@@ -77,11 +77,10 @@ class EndpointModel(ChangeModel[EndpointOptions]):
 
     @property
     def identity(self) -> ModelIdentity:
-        """The address, and the checksum of what each request says; the weights are not known."""
-        said = json.dumps(self.options.request(), sort_keys=True, default=str)
-        return ModelIdentity(
-            str(self.chat.address), f"sha256:{hashlib.sha256(said.encode()).hexdigest()}"
-        )
+        """The address, and the checksum of the settings of each request; weights are not known."""
+        request = json.dumps(self.options.request(), sort_keys=True, default=str)
+        digest = hashlib.sha256(request.encode()).hexdigest()
+        return ModelIdentity(str(self.chat.address), f"sha256:{digest}")
 
     def answer(self, tiles: Sequence[Tile], questions: Sequence[Question]) -> list[TileAnswers]:
         """Answers each question about each tile; see `ChangeModel.answer`.
@@ -91,61 +90,62 @@ class EndpointModel(ChangeModel[EndpointOptions]):
             RunError: If it went away.
         """
         self.chat.begin_call()
-        pictures = [_pictures(tile) for tile in tiles]
+        openings = [_opening(tile) for tile in tiles]
         with ThreadPoolExecutor(self.options.concurrency, "geochg-endpoint") as pool:
 
-            def hold(talks: Sequence[Conversation]) -> None:
-                # The results are taken so that what a thread raises is raised here.
-                list(pool.map(lambda talk: self._hold(talk, pictures[talk.place]), talks))
+            def run(conversations: Sequence[Conversation]) -> None:
+                # The results are consumed so that the errors of threads are raised here.
+                list(
+                    pool.map(lambda item: self._run(item, openings[item.tile_index]), conversations)
+                )
 
-            found = presence_first(tiles, questions, hold)
-        if self.chat.silent >= SILENT_REQUESTS and not self.chat.is_there():
+            answers = presence_first(tiles, questions, run)
+        if self.chat.unanswered >= UNANSWERED_REQUESTS and not self.chat.is_reachable():
             raise RunError(
                 f"nothing answers any more at {self.chat.address.url}",
-                "what was done is kept: look after the endpoint, then run again with --resume",
+                "what was done is kept: check the endpoint, then run again with --resume",
             )
-        return found
+        return answers
 
     def converse(
         self, tile: Tile, facts: PairFacts, exchanges: Sequence[Exchange], question: str
     ) -> Iterator[str]:
-        """Goes on with a talk, word by word as they come; see `ChangeModel.converse`."""
-        talk = Conversation(0, Question(Task.QUESTION, question), tile.clue)
-        said = [word for exchange in exchanges for word in exchange]
-        roles = ("user", "assistant")
-        texts = [*said, *talk.asked]
-        first = [*_pictures(tile), {"type": "text", "text": texts[0]}]
-        messages: list[Message] = [
-            {"role": roles[n % 2], "content": text if n else first} for n, text in enumerate(texts)
-        ]
+        """Answers piece by piece as the endpoint streams; see `ChangeModel.converse`."""
+        prompts = Conversation(0, Question(Task.QUESTION, question), tile.clue).prompts
+        questions = [*(exchange.question for exchange in exchanges), *prompts]
+        answers = [exchange.answer for exchange in exchanges]
         try:
-            yield from self.chat.stream(messages)
-        except NoAnswerError as lost:
-            raise RunError(
-                f"no answer: {lost}", "look after the endpoint, then ask again"
-            ) from lost
+            yield from self.chat.stream(_messages(_opening(tile), questions, answers))
+        except NoAnswerError as error:
+            raise RunError(f"no answer: {error}", "check the endpoint, then ask again") from error
 
-    def _hold(self, talk: Conversation, pictures: list[Message]) -> None:
-        while not talk.is_over:
+    def _run(self, conversation: Conversation, opening: list[Message]) -> None:
+        """Carries a conversation to its end."""
+        while not conversation.is_over:
+            messages = _messages(opening, conversation.prompts, conversation.replies)
             try:
-                talk.hear(self.chat.say(_messages(pictures, talk)))
-            except NoAnswerError as lost:
-                talk.failure, talk.is_permanent = lost.reason, lost.is_permanent
+                conversation.add_reply(self.chat.reply(messages))
+            except NoAnswerError as error:
+                conversation.failure, conversation.is_permanent = error.reason, error.is_permanent
 
 
-def _pictures(tile: Tile) -> list[Message]:
-    """What each conversation about a tile begins with."""
+def _opening(tile: Tile) -> list[Message]:
+    """The images and the sentence that each conversation about a tile begins with."""
     dates = (tile.before, tile.after)
-    shown = [{"type": "image_url", "image_url": {"url": data_uri(date)}} for date in dates]
-    return [*shown, {"type": "text", "text": INTRODUCTION}]
+    images = [{"type": "image_url", "image_url": {"url": png_data_uri(date)}} for date in dates]
+    return [*images, {"type": "text", "text": INTRODUCTION}]
 
 
-def _messages(pictures: list[Message], talk: Conversation) -> list[Message]:
+def _messages(
+    opening: list[Message], questions: Sequence[str], answers: Sequence[str]
+) -> list[Message]:
     """The chat so far, and the next question."""
-    first, *later = talk.asked
-    messages: list[Message] = [
-        {"role": "user", "content": [*pictures, {"type": "text", "text": first}]}
-    ]
-    for said, asked in zip(talk.said, later, strict=True):
-        messages += [{"role": "assistant", "content": said}, {"role": "user", "content": asked}]
+    first, *later = questions
+    content = [*opening, {"type": "text", "text": first}]
+    messages: list[Message] = [{"role": "user", "content": content}]
+    for answer, question in zip(answers, later, strict=True):
+        messages += [
+            {"role": "assistant", "content": answer},
+            {"role": "user", "content": question},
+        ]
     return messages

@@ -1,6 +1,6 @@
-"""Talks to an endpoint through OpenAI's own client, and sorts what can go wrong.
+"""Asks an endpoint through OpenAI's own client, and sorts its errors.
 
-What an endpoint says when it refuses is told without the key, should it hold that.
+The text of an endpoint's error is shown without the key, should it hold that.
 """
 
 from __future__ import annotations
@@ -14,42 +14,42 @@ from typing import TYPE_CHECKING, Any
 from geochg.errors import ModelError
 from geochg.models.endpoint.address import Address
 from geochg.models.endpoint.client import UnwantedReplyError, open_client
-from geochg.models.endpoint.reply import NO_SENSE, NoAnswerError, sentence, words
+from geochg.models.endpoint.reply import NO_SENSE, NoAnswerError, answer_text, error_text
 from geochg.models.endpoint.streaming import Stream
 
 if TYPE_CHECKING:
     from openai import APIStatusError, OpenAI
 
 CHECK_TIMEOUT_S = 10.0
-"""How long an endpoint may take to say which models it has."""
+"""Time limit of the list of models."""
 
-MOST_REFUSED = 3
+MAX_REFUSALS = 3
 """Requests refused alike before any was answered, after which no more are sent in one call."""
 
 Message = Mapping[str, Any]
-"""One message of a chat, as the protocol writes it."""
+"""One message of a chat, in the protocol's form."""
 
 _MOVED = range(300, 400)
 _PASSING = frozenset({408, 409, 425, 429})
-"""Refusals of the kind 4xx that another try may mend."""
+"""Refusals of the kind 4xx that another attempt may mend."""
 _BUSY = frozenset({429, 502, 503, 504})
-"""What a server says while it has too much to do, or has just been started."""
+"""Status of a server that has too much to do, or has just been started."""
 _UNABLE = frozenset({501, 505})
 _SPENT = frozenset({"insufficient_quota", "billing_hard_limit_reached"})
 _FILTERED = frozenset({"content_filter", "content_policy_violation"})
 """Codes of refusals that are about one tile's pictures only."""
 
 _BROKEN = (ValueError, AttributeError, TypeError, LookupError, RecursionError)
-"""What reading a reply raises that is no JSON, or not what the protocol says."""
+"""Errors of reading a reply that is no JSON, or breaks the protocol."""
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """What opens an endpoint.
+    """The key of an endpoint.
 
     Attributes:
-        variable: The environment variable it comes from.
-        secret: Empty for none.
+        variable: The environment variable that holds it.
+        secret: The key itself; empty for none.
     """
 
     variable: str
@@ -61,11 +61,11 @@ class Chat:
     """A chat model that answers.
 
     Attributes:
-        client: OpenAI's; it retries what is temporary, ever more slowly.
-        address: Of the model, with its name.
-        key: Sent with each request.
-        settings: Of each request, such as `max_tokens`.
-        silent: Requests in a row, retries not counted, to which nothing came back.
+        client: OpenAI's client; it retries what is temporary, ever more slowly.
+        address: The address of the model, with its name.
+        key: The key that is sent with each request.
+        settings: Settings of each request, such as `max_tokens`.
+        unanswered: Requests in a row, retries not counted, without any reply.
         holds_back: Whether a stream is held back to its end: until a first answer has shown that
             the model does not think in the midst of its text, as some templates have it.
     """
@@ -74,7 +74,7 @@ class Chat:
     address: Address
     key: Key
     settings: Mapping[str, Any]
-    silent: int = 0
+    unanswered: int = 0
     holds_back: bool = True
     _refusals: list[NoAnswerError] = field(default_factory=list)
     _lock: Lock = field(default_factory=Lock)
@@ -92,11 +92,11 @@ class Chat:
         """Asks an endpoint for its models.
 
         Args:
-            address: Its name may be empty where the endpoint has one model only.
-            key: What opens it.
-            settings: Of each request.
-            timeout_s: How long an answer may take.
-            retries: How often a request that failed is sent again.
+            address: The address; its name may be empty where the endpoint has one model only.
+            key: The key of the endpoint.
+            settings: Settings of each request.
+            timeout_s: Time limit of an answer.
+            retries: How often a failed request is sent again.
 
         Raises:
             ModelError: If nothing answers there, the key is refused, there is no such model, or
@@ -104,24 +104,24 @@ class Chat:
         """
         if not key.secret.isascii():
             raise ModelError(
-                f"the key in {key.variable} has letters that no key has", "copy it again"
+                f"the key in {key.variable} holds characters that no key has", "copy it again"
             )
         client = open_client(address.url, key.secret, timeout_s=timeout_s, retries=retries)
         names = _names(client, address, key)
         name = address.name or (names[0] if len(names) == 1 else "")
         if not name or (names and name not in names):
             raise ModelError(
-                f"{address.url} has no model {name!r}" if name else "which model is not said",
+                f"{address.url} has no model {name!r}" if name else "the address names no model",
                 f"write #NAME behind the address: {', '.join(names[:20]) or 'it names none'}",
             )
         return cls(client, Address(address.url, name), key, settings)
 
     def begin_call(self) -> None:
-        """Forgets earlier refusals: somebody may have done something about them."""
+        """Forgets earlier refusals, whose cause may be gone."""
         with self._lock:
             self._refusals.clear()
 
-    def say(self, messages: list[Message]) -> str:
+    def reply(self, messages: list[Message]) -> str:
         """The answer to a chat.
 
         Where several chats were refused alike since `begin_call` and none was answered, the others
@@ -131,24 +131,23 @@ class Chat:
             NoAnswerError: If none came, after all retries.
             ModelError: If none will ever come.
         """
-        if (refusals := self._refusals)[MOST_REFUSED - 1 :]:
+        if (refusals := self._refusals)[MAX_REFUSALS - 1 :]:
             raise refusals[-1]
         try:
-            with self._sorting():
-                said = words(self._request(messages), self._max_tokens)
+            with self._sorted_errors():
+                return answer_text(self._request(messages), self._max_tokens)
         except NoAnswerError as error:
-            raise self._weighed(error) from error.__cause__
-        return said
+            raise self._weighted_error(error) from error.__cause__
 
     def stream(self, messages: list[Message]) -> Iterator[str]:
-        """The answer to a chat, piece by piece; errors as `say`."""
-        with self._sorting(), self._request(messages, stream=True) as parts:
+        """The answer to a chat, piece by piece; errors as `reply`."""
+        with self._sorted_errors(), self._request(messages, stream=True) as parts:
             stream = Stream(parts, self._max_tokens, holds_back=self.holds_back)
             yield from stream.pieces()
         self.holds_back = stream.has_bare_thoughts
 
-    def is_there(self) -> bool:
-        """Whether the endpoint still says which models it has."""
+    def is_reachable(self) -> bool:
+        """Whether the endpoint still lists its models."""
         try:
             _names(self.client, self.address, self.key)
         except ModelError:
@@ -162,24 +161,24 @@ class Chat:
             "max_tokens", self.settings.get("max_tokens")
         )
 
-    def _request(self, messages: list[Message], **how: Any) -> Any:  # noqa: ANN401
+    def _request(self, messages: list[Message], **settings: Any) -> Any:  # noqa: ANN401
         return self.client.chat.completions.create(
             model=self.address.name,
             messages=messages,  # type: ignore[arg-type]
             **self.settings,
-            **how,
+            **settings,
         )
 
     @contextmanager
-    def _sorting(self) -> Iterator[None]:
-        """Turns the client's errors into those of `say`, and notes whether anything came back."""
+    def _sorted_errors(self) -> Iterator[None]:
+        """Turns the client's errors into those of `reply`, and notes whether any reply came."""
         import openai
 
         try:
             yield
         except openai.APIConnectionError as error:
             with self._lock:
-                self.silent += 1
+                self.unanswered += 1
             late = isinstance(error, openai.APITimeoutError)
             raise NoAnswerError(
                 "the endpoint did not answer in time"
@@ -188,46 +187,46 @@ class Chat:
             ) from error
         except openai.APIStatusError as error:
             with self._lock:
-                self.silent = 0
-            raise _refused(self.address, self.key, error) from error
+                self.unanswered = 0
+            raise _status_error(self.address, self.key, error) from error
         except NoAnswerError:
-            self._heard()
+            self._note_reply()
             raise
         except UnwantedReplyError as error:
-            self._heard()
+            self._note_reply()
             raise NoAnswerError(str(error)) from error
         except (openai.OpenAIError, *_BROKEN) as error:
-            self._heard()
+            self._note_reply()
             raise NoAnswerError(NO_SENSE) from error
-        self._heard()
+        self._note_reply()
 
-    def _heard(self) -> None:
+    def _note_reply(self) -> None:
         """Notes that a request was answered, however badly."""
         with self._lock:
-            self.silent = 0
+            self.unanswered = 0
             self._refusals.clear()
 
-    def _weighed(self, error: NoAnswerError) -> NoAnswerError:
+    def _weighted_error(self, error: NoAnswerError) -> NoAnswerError:
         """The error, which is permanent where the server has said nothing else to any chat."""
         if not isinstance(error, RefusedError):
             return error
         with self._lock:
-            same = [each for each in self._refusals if each.reason == error.reason]
+            same = [refusal for refusal in self._refusals if refusal.reason == error.reason]
             is_permanent = error.is_permanent or (
-                len(same) + 1 >= MOST_REFUSED and not error.is_busy
+                len(same) + 1 >= MAX_REFUSALS and not error.is_busy
             )
-            weighed = NoAnswerError(error.reason, is_permanent=is_permanent)
-            self._refusals[:] = [] if error.is_busy else [*same, weighed]
-        return weighed
+            weighted = NoAnswerError(error.reason, is_permanent=is_permanent)
+            self._refusals[:] = [] if error.is_busy else [*same, weighted]
+        return weighted
 
 
 class RefusedError(NoAnswerError):
     """A request that the endpoint refused by its status.
 
     Args:
-        reason: Why, with the server's own sentence.
+        reason: The reason, with the text of the server.
         is_permanent: See `NoAnswerError`.
-        is_busy: Whether it has too much to do.
+        is_busy: Whether the server has too much to do.
     """
 
     def __init__(self, reason: str, *, is_permanent: bool, is_busy: bool) -> None:
@@ -235,23 +234,23 @@ class RefusedError(NoAnswerError):
         self.is_busy = is_busy
 
 
-def _refused(address: Address, key: Key, error: APIStatusError) -> Exception:
-    """What a status means for the chat, or for the run."""
+def _status_error(address: Address, key: Key, error: APIStatusError) -> Exception:
+    """The error of a status, for the chat or for the whole run."""
     status, code = error.status_code, str(error.code or "")
     if (status in (401, 403, 404) and code not in _FILTERED) or status in _MOVED:
-        return _barred(address, key, error)
-    told = sentence(error.body, [key.secret])
+        return _endpoint_error(address, key, error)
+    text = error_text(error.body, [key.secret])
     is_spent = code in _SPENT
     is_lasting = (400 <= status < 500 and status not in _PASSING) or status in _UNABLE
     return RefusedError(
-        f"the endpoint answered {status}" + (f": {told}" if told else ""),
+        f"the endpoint answered {status}" + (f": {text}" if text else ""),
         is_permanent=(is_lasting or is_spent) and code not in _FILTERED,
         is_busy=(status in _BUSY and not is_spent) or code in _FILTERED,
     )
 
 
-def _answers(client: OpenAI, address: Address) -> bool:
-    """Whether the model that is named says anything at all."""
+def _does_answer(client: OpenAI, address: Address) -> bool:
+    """Whether the named model answers at all."""
     import openai
 
     if not address.name:
@@ -266,7 +265,7 @@ def _answers(client: OpenAI, address: Address) -> bool:
 
 
 def _names(client: OpenAI, address: Address, key: Key) -> list[str]:
-    """The models of an endpoint; none where it does not tell."""
+    """The models of an endpoint; none where it has no list."""
     import openai
 
     quick = client.with_options(timeout=CHECK_TIMEOUT_S, max_retries=1)
@@ -276,11 +275,11 @@ def _names(client: OpenAI, address: Address, key: Key) -> list[str]:
         return []
     except openai.InternalServerError as error:
         # `transformers serve` fails to list before it has fetched a model, and yet answers.
-        if _answers(client, address):
+        if _does_answer(client, address):
             return []
-        raise _barred(address, key, error) from error
+        raise _endpoint_error(address, key, error) from error
     except openai.APIStatusError as error:
-        raise _barred(address, key, error) from error
+        raise _endpoint_error(address, key, error) from error
     except openai.APIConnectionError as error:
         raise ModelError(
             f"nothing answers at {address.url}", "start the server, or check the address"
@@ -291,10 +290,10 @@ def _names(client: OpenAI, address: Address, key: Key) -> list[str]:
         ) from error
 
 
-def _barred(address: Address, key: Key, error: APIStatusError) -> ModelError:
-    """Why the endpoint as a whole cannot be used."""
-    status, told = error.status_code, sentence(error.body, [key.secret])
-    why = f": {told}" if told else ""
+def _endpoint_error(address: Address, key: Key, error: APIStatusError) -> ModelError:
+    """The error of an endpoint that cannot be used at all."""
+    status, text = error.status_code, error_text(error.body, [key.secret])
+    why = f": {text}" if text else ""
     if status in (401, 403):
         return ModelError(
             f"{address.url} refused the key ({status}){why}",

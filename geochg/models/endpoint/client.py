@@ -15,11 +15,11 @@ from geochg.models.endpoint.deadline import begin_request, bound_connections, de
 if TYPE_CHECKING:
     from openai import OpenAI
 
-MOST_REPLY_BYTES = 1_000_000
-"""Of an answer; one of 256 tokens has a few thousand."""
+MAX_REPLY_BYTES = 1_000_000
+"""Longest answer that is read; one of 256 tokens has a few thousand bytes."""
 
-MOST_LISTED_BYTES = 16_000_000
-"""Of the list of models, which is long at some hosts."""
+MAX_LIST_BYTES = 16_000_000
+"""Longest list of models that is read; some hosts have many."""
 
 
 class UnwantedReplyError(Exception):
@@ -30,13 +30,13 @@ def open_client(url: str, secret: str, *, timeout_s: float, retries: int) -> Ope
     """A client of the endpoint at an address.
 
     Proxies that the environment names are used for other machines only: they have no way to a
-    loopback address, and pictures are not for them.
+    loopback address, and images are not for them.
 
     Args:
-        url: Of the protocol's root.
+        url: Root of the protocol.
         secret: The key; empty for none.
-        timeout_s: How long a whole answer may take.
-        retries: How often a request that failed is sent again.
+        timeout_s: Time limit of a whole answer.
+        retries: How often a failed request is sent again.
 
     Raises:
         ModelError: If the environment names a proxy that cannot be used.
@@ -45,19 +45,19 @@ def open_client(url: str, secret: str, *, timeout_s: float, retries: int) -> Ope
 
     try:
         http_client = DefaultHttpxClient(
-            # Pictures go to the address that was named, not to where that sends them on.
+            # Images go to the address that was named, not to where that redirects them.
             follow_redirects=False,
             trust_env=not is_this_machine(url),
-            # What is compressed has no bound.
+            # A compressed reply has no known length.
             headers={"Accept-Encoding": "identity"},
-            event_hooks={"request": [begin_request], "response": [_bound]},
+            event_hooks={"request": [begin_request], "response": [_limit_reply]},
         )
     except ImportError as error:
         raise ModelError(
             "the environment names a SOCKS proxy (ALL_PROXY), for which a package is missing",
             "pip install socksio, or put the endpoint's host into NO_PROXY",
         ) from error
-    # An address that makes no sense is none of the two in some versions of the library.
+    # Some versions of the library raise neither for an address that makes no sense.
     except (ValueError, _http().InvalidURL) as error:
         raise ModelError(
             "the environment names a proxy whose address makes no sense",
@@ -94,8 +94,8 @@ def _http() -> Any:  # noqa: ANN401
     return sys.modules[base.__module__.partition(".")[0]]
 
 
-def _bound(response: Any) -> None:  # noqa: ANN401
-    """Lets a reply be read for so long and so far only.
+def _limit_reply(response: Any) -> None:  # noqa: ANN401
+    """Limits time and length of the reply.
 
     Raises:
         UnwantedReplyError: If it is compressed.
@@ -104,17 +104,17 @@ def _bound(response: Any) -> None:  # noqa: ANN401
         raise UnwantedReplyError("the endpoint's reply is compressed, which was not asked for")
     http, whole = _http(), response.stream
     base = http.SyncByteStream
-    most = MOST_LISTED_BYTES if response.request.method == "GET" else MOST_REPLY_BYTES
+    max_bytes = MAX_LIST_BYTES if response.request.method == "GET" else MAX_REPLY_BYTES
     end_s = deadline_s()
 
-    class _Bounded(base):  # type: ignore[misc, valid-type]
+    class _LimitedStream(base):  # type: ignore[misc, valid-type]
         def __iter__(self) -> Iterator[bytes]:
             count = 0
             for part in whole:
                 count += len(part)
-                if count > most:
+                if count > max_bytes:
                     raise UnwantedReplyError(
-                        f"the endpoint's reply is longer than {most / 1e6:g} MB"
+                        f"the endpoint's reply is longer than {max_bytes / 1e6:g} MB"
                     )
                 if time.monotonic() > end_s:
                     raise http.ReadTimeout("the reply takes too long", request=response.request)
@@ -123,4 +123,4 @@ def _bound(response: Any) -> None:  # noqa: ANN401
         def close(self) -> None:
             whole.close()
 
-    response.stream = _Bounded()
+    response.stream = _LimitedStream()

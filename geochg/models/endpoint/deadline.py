@@ -1,8 +1,8 @@
-"""Until when a request to an endpoint may take, from connecting to the last byte of its answer.
+"""The deadline of a request to an endpoint, from connecting to the last byte of its answer.
 
 The HTTP library bounds each read by itself: a server that sends a byte now and then keeps it busy
-for ever. Here each read, write and connect has only what is left of the whole request's time. The
-library works in the thread that asks, so what is left is kept by thread.
+for ever. Here each read, write and connect has only the rest of the whole request's time. The
+library works in the calling thread, so deadlines are kept by thread.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ import time
 from typing import Any
 
 LEAST_S = 0.001
-"""What is left at least: zero would mean to the library that it must not wait at all."""
+"""Least rest: zero would mean to the library that it must not wait at all."""
 
 _request = threading.local()
 
 
 def begin_request(request: Any) -> None:  # noqa: ANN401
-    """Notes until when a request may take, by the time that each of its reads may take.
+    """Sets the deadline of a request, by the time limit of its reads.
 
     Args:
         request: As the HTTP library gives it to its hooks, before it is sent.
@@ -30,7 +30,7 @@ def begin_request(request: Any) -> None:  # noqa: ANN401
 
 
 def deadline_s() -> float:
-    """Until when, by the monotonic clock, this thread's request may take."""
+    """The deadline of this thread's request, by the monotonic clock."""
     end_s: float = getattr(_request, "end_s", math.inf)
     return end_s
 
@@ -48,33 +48,33 @@ def bound_connections(http_client: Any) -> None:  # noqa: ANN401
     )
     for pool in (getattr(transport, "_pool", None) for transport in transports):
         if pool is not None and hasattr(pool, "_network_backend"):
-            pool._network_backend = _bounded(pool)
+            pool._network_backend = _deadline_backend(pool)
 
 
-def _bounded(pool: Any) -> Any:  # noqa: ANN401
-    """What opens the connections of a pool, so that they keep to the deadlines."""
+def _deadline_backend(pool: Any) -> Any:  # noqa: ANN401
+    """A network backend for a pool whose connections keep to the deadlines."""
     library = sys.modules[type(pool).__module__.partition(".")[0]]
     backend = pool._network_backend
 
-    def left_s(timeout_s: float | None, late: type[Exception]) -> float | None:
+    def rest_s(timeout_s: float | None, error: type[Exception]) -> float | None:
         end_s = deadline_s()
         if end_s == math.inf:
             return timeout_s
-        left = end_s - time.monotonic()
-        if left <= 0:
-            raise late("the request takes too long")
-        return max(LEAST_S, left if timeout_s is None else min(left, timeout_s))
+        rest = end_s - time.monotonic()
+        if rest <= 0:
+            raise error("the request takes too long")
+        return max(LEAST_S, rest if timeout_s is None else min(rest, timeout_s))
 
     class _Stream(library.NetworkStream):  # type: ignore[misc, name-defined]
         def __init__(self, stream: Any) -> None:  # noqa: ANN401
             self._stream = stream
 
         def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-            data: bytes = self._stream.read(max_bytes, left_s(timeout, library.ReadTimeout))
+            data: bytes = self._stream.read(max_bytes, rest_s(timeout, library.ReadTimeout))
             return data
 
         def write(self, buffer: bytes, timeout: float | None = None) -> None:
-            self._stream.write(buffer, left_s(timeout, library.WriteTimeout))
+            self._stream.write(buffer, rest_s(timeout, library.WriteTimeout))
 
         def close(self) -> None:
             self._stream.close()
@@ -85,8 +85,8 @@ def _bounded(pool: Any) -> Any:  # noqa: ANN401
             server_hostname: str | None = None,
             timeout: float | None = None,
         ) -> Any:  # noqa: ANN401
-            left = left_s(timeout, library.ConnectTimeout)
-            return _Stream(self._stream.start_tls(ssl_context, server_hostname, left))
+            rest = rest_s(timeout, library.ConnectTimeout)
+            return _Stream(self._stream.start_tls(ssl_context, server_hostname, rest))
 
         def get_extra_info(self, info: str) -> Any:  # noqa: ANN401
             return self._stream.get_extra_info(info)
@@ -97,13 +97,13 @@ def _bounded(pool: Any) -> Any:  # noqa: ANN401
             host: str,
             port: int,
             timeout: float | None = None,
-            **how: Any,  # noqa: ANN401
+            **options: Any,  # noqa: ANN401
         ) -> Any:  # noqa: ANN401
-            left = left_s(timeout, library.ConnectTimeout)
-            return _Stream(backend.connect_tcp(host, port, timeout=left, **how))
+            rest = rest_s(timeout, library.ConnectTimeout)
+            return _Stream(backend.connect_tcp(host, port, timeout=rest, **options))
 
-        def connect_unix_socket(self, path: str, **how: Any) -> Any:  # noqa: ANN401
-            return backend.connect_unix_socket(path, **how)
+        def connect_unix_socket(self, path: str, **options: Any) -> Any:  # noqa: ANN401
+            return backend.connect_unix_socket(path, **options)
 
         def sleep(self, seconds: float) -> None:
             backend.sleep(seconds)

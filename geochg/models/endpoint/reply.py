@@ -1,4 +1,4 @@
-"""What an endpoint sent, read: the words of an answer, or why there are none."""
+"""Reads what an endpoint sent: the text of an answer, or why there is none."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from geochg.models.chat.conversation import NOTHING_SAID
 from geochg.safety.untrusted_text import cleaned
 
 LONGEST_SENTENCE = 300
-"""Characters of what a server says when it refuses."""
+"""Most characters of a server's error that are shown."""
 
 NO_SENSE = "the endpoint's answer makes no sense"
 
-_TOLD = ("message", "detail", "error", "msg", "error_description", "reason", "title")
-"""Members under which servers put their sentence, most telling first."""
+_ERROR_MEMBERS = ("message", "detail", "error", "msg", "error_description", "reason", "title")
+"""Members under which servers put the text of an error, most telling first."""
 
 THOUGHTS = ("reasoning_content", "reasoning", "thinking")
-"""Members of a message in which servers put what a model thought."""
+"""Members of a message in which servers put the thoughts of a model."""
 
 _TEXT_KINDS = ("text", "output_text")
 _MOST_NESTED = 5
@@ -37,11 +37,11 @@ class NoAnswerError(Exception):
         self.is_permanent = is_permanent
 
 
-def words(completion: Any, max_tokens: object) -> str:  # noqa: ANN401
-    """The words of an answer.
+def answer_text(completion: Any, max_tokens: object) -> str:  # noqa: ANN401
+    """The text of an answer.
 
     Args:
-        completion: As OpenAI's client gives it.
+        completion: The completion of OpenAI's client.
         max_tokens: Most tokens of the answer, for the reason where it was cut off.
 
     Raises:
@@ -49,27 +49,26 @@ def words(completion: Any, max_tokens: object) -> str:  # noqa: ANN401
         AttributeError, TypeError, LookupError: If it is not what the protocol says.
     """
     if not completion.choices:
-        told = sentence(getattr(completion, "error", None))
-        raise NoAnswerError(f"the endpoint answered with an error: {told}" if told else NO_SENSE)
+        error = error_text(getattr(completion, "error", None))
+        raise NoAnswerError(f"the endpoint answered with an error: {error}" if error else NO_SENSE)
     choice = completion.choices[0]
     message = choice.message
     if message is None:
         raise NoAnswerError(NO_SENSE)
-    said = text_of(message.content)
-    thought = any(_extra(message, name) for name in THOUGHTS)
-    refuse_silence(
-        said,
+    text = content_text(message.content)
+    check_answer(
+        text,
         choice.finish_reason,
         refusal=_refusal(message),
-        has_thoughts=thought,
-        has_calls=bool(_extra(message, "tool_calls") or _extra(message, "function_call")),
+        has_thoughts=any(_member(message, name) for name in THOUGHTS),
+        has_calls=bool(_member(message, "tool_calls") or _member(message, "function_call")),
         max_tokens=max_tokens,
     )
-    return said
+    return text
 
 
-def refuse_silence(
-    said: str,
+def check_answer(
+    text: str,
     finish_reason: object,
     *,
     refusal: str,
@@ -77,14 +76,14 @@ def refuse_silence(
     has_calls: bool,
     max_tokens: object,
 ) -> None:
-    """Raises where an answer is none, by the way in which it ended.
+    """Refuses an answer that is empty, cut off or held back.
 
     Args:
-        said: Its words.
-        finish_reason: As the protocol calls it; None where it was not told.
-        refusal: The words in which the model refused; mostly empty.
-        has_thoughts: Whether it thought.
-        has_calls: Whether it called a tool.
+        text: The text of the answer.
+        finish_reason: Why it ended, as the protocol calls it; None where the server does not say.
+        refusal: The text of a refusal by the model; mostly empty.
+        has_thoughts: Whether the model thought.
+        has_calls: Whether the model called a tool.
         max_tokens: Most tokens of the answer.
 
     Raises:
@@ -95,23 +94,20 @@ def refuse_silence(
     if finish_reason in ("content_filter", "safety", "SAFETY"):
         raise NoAnswerError("the endpoint's filter held the answer back")
     if finish_reason in ("length", "max_tokens", "model_length"):
-        how = (
-            "the model's thoughts used up"
-            if has_thoughts and not said.strip()
-            else ("the answer was cut off by")
-        )
+        is_thought = has_thoughts and not text.strip()
+        cause = "the model's thoughts used up" if is_thought else "the answer was cut off by"
         raise NoAnswerError(
-            f"{how} max_tokens {max_tokens}; more can be allowed with --model-option max_tokens="
+            f"{cause} max_tokens {max_tokens}; more can be allowed with --model-option max_tokens="
         )
     if has_calls or finish_reason in ("tool_calls", "function_call"):
         raise NoAnswerError("the model called a tool in place of an answer")
     if finish_reason in ("error", "abort"):
         raise NoAnswerError("the endpoint broke the answer off")
-    if not said.strip():
+    if not text.strip():
         raise NoAnswerError(NOTHING_SAID)
 
 
-def text_of(content: object) -> str:
+def content_text(content: object) -> str:
     """The text of a message's content, whole or in parts; parts that are thoughts are left out.
 
     Raises:
@@ -124,28 +120,28 @@ def text_of(content: object) -> str:
     return "".join(_part_texts(content))
 
 
-def sentence(told: object, secrets: Iterable[str] = ()) -> str:
-    """What a server says of an error, in one line; empty where it says nothing in words.
+def error_text(body: object, secrets: Iterable[str] = ()) -> str:
+    """The text of a server's error in one line; empty where it has none.
 
     Args:
-        told: The body of its reply, or a part of it.
-        secrets: What must not stand in it, such as the key.
+        body: The body of the reply, or a part of it.
+        secrets: Texts to take out of it, such as the key.
     """
-    text = _found(told, _MOST_NESTED).strip()
+    text = _first_text(body, _MOST_NESTED).strip()
     if text.startswith("<"):  # A page of a proxy or a web server.
         return ""
-    return cleaned(text, LONGEST_SENTENCE, secrets=[each for each in secrets if each])
+    return cleaned(text, LONGEST_SENTENCE, secrets=[secret for secret in secrets if secret])
 
 
-def _found(told: object, depth: int) -> str:
-    if isinstance(told, str):
-        return told
-    if depth and isinstance(told, Mapping):
-        for name in _TOLD:
-            if found := _found(told.get(name), depth - 1):
-                return found
-    if depth and isinstance(told, list) and told:
-        return _found(told[0], depth - 1)
+def _first_text(body: object, depth: int) -> str:
+    if isinstance(body, str):
+        return body
+    if depth and isinstance(body, Mapping):
+        for name in _ERROR_MEMBERS:
+            if text := _first_text(body.get(name), depth - 1):
+                return text
+    if depth and isinstance(body, list) and body:
+        return _first_text(body[0], depth - 1)
     return ""
 
 
@@ -158,17 +154,13 @@ def _part_texts(parts: Sequence[Any]) -> Iterator[str]:
 
 
 def _refusal(message: Any) -> str:  # noqa: ANN401
-    told = _extra(message, "refusal")
-    if isinstance(told, str):
-        return told
+    refusal = _member(message, "refusal")
+    if isinstance(refusal, str):
+        return refusal
     parts = message.content if isinstance(message.content, list) else []
-    found = (_member(part, "refusal") for part in parts if _member(part, "type") == "refusal")
-    return next((text for text in found if isinstance(text, str)), "")
+    texts = (_member(part, "refusal") for part in parts if _member(part, "type") == "refusal")
+    return next((text for text in texts if isinstance(text, str)), "")
 
 
 def _member(part: Any, name: str) -> Any:  # noqa: ANN401
     return part.get(name) if isinstance(part, Mapping) else getattr(part, name, None)
-
-
-def _extra(message: Any, name: str) -> Any:  # noqa: ANN401
-    return getattr(message, name, None)

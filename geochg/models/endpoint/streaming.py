@@ -10,30 +10,30 @@ from geochg.models.endpoint.reply import (
     NO_SENSE,
     THOUGHTS,
     NoAnswerError,
-    refuse_silence,
-    sentence,
-    text_of,
+    check_answer,
+    content_text,
+    error_text,
 )
 from geochg.tasks.thoughts import has_bare_thoughts
 
 CUT_OFF = " …"
-"""Ends an answer that ran into the most tokens it may have."""
+"""Ends an answer that was cut off by `max_tokens`."""
 
 
 class Stream:
     """Reads the pieces of one answer.
 
     Args:
-        parts: Of the answer, as OpenAI's client gives them.
+        parts: The parts of the answer, from OpenAI's client.
         max_tokens: Most tokens of the answer.
-        holds_back: Whether nothing is given before all is there.
+        holds_back: Whether nothing is given before the answer is complete.
     """
 
     def __init__(self, parts: Iterable[Any], max_tokens: object, *, holds_back: bool) -> None:
         self._parts = parts
         self._max_tokens = max_tokens
         self._holds_back = holds_back
-        self._said: list[str] = []
+        self._texts: list[str] = []
         self._refusal = ""
         self._finish_reason: object = None
         self._has_thoughts = False
@@ -41,37 +41,37 @@ class Stream:
 
     @property
     def has_bare_thoughts(self) -> bool:
-        """Whether thoughts ended in the text that had not begun there."""
-        return has_bare_thoughts("".join(self._said))
+        """Whether the text ends thoughts that it did not begin."""
+        return has_bare_thoughts("".join(self._texts))
 
     def pieces(self) -> Iterator[str]:
-        """The words that are meant for the user.
+        """The text that is meant for the user.
 
         Raises:
-            NoAnswerError: If there are none.
+            NoAnswerError: If there is none.
         """
         shown = False
-        for piece in spoken_pieces(self._read(), holds_back=self._holds_back):
+        for piece in spoken_pieces(self._part_texts(), holds_back=self._holds_back):
             shown = True
             yield piece
-        said = "".join(self._said)
+        text = "".join(self._texts)
         if shown and self._finish_reason in ("length", "max_tokens"):
             yield CUT_OFF
         elif not shown:
-            refuse_silence(
-                "" if self._has_thoughts else said,
+            check_answer(
+                "" if self._has_thoughts else text,
                 self._finish_reason,
                 refusal=self._refusal,
-                has_thoughts=self._has_thoughts or bool(said.strip()),
+                has_thoughts=self._has_thoughts or bool(text.strip()),
                 has_calls=self._has_calls,
                 max_tokens=self._max_tokens,
             )
             raise NoAnswerError(NO_SENSE)
 
-    def _read(self) -> Iterator[str]:
+    def _part_texts(self) -> Iterator[str]:
         for part in self._parts:
-            if told := sentence(getattr(part, "error", None)):
-                raise NoAnswerError(f"the endpoint broke the answer off: {told}")
+            if error := error_text(getattr(part, "error", None)):
+                raise NoAnswerError(f"the endpoint broke the answer off: {error}")
             if not part.choices:
                 continue
             choice = part.choices[0]
@@ -83,6 +83,6 @@ class Stream:
             self._has_calls |= bool(getattr(delta, "tool_calls", None))
             for name in THOUGHTS:
                 self._has_thoughts |= bool(getattr(delta, name, None))
-            if text := text_of(delta.content):
-                self._said.append(text)
+            if text := content_text(delta.content):
+                self._texts.append(text)
                 yield text

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
-from geochg.errors import RunError
 from geochg.models.base import Capabilities, ChangeModel, ModelIdentity
 from geochg.models.chat.conversation import spoken_pieces
-from geochg.models.memory import FittingBatches, is_out_of_memory
+from geochg.models.memory import FittingBatches, memory_errors
 from geochg.models.pretrained import FirstUse
 from geochg.models.vlm.options import AnswerForm, VlmOptions
 from geochg.options import Dtype, Quantize
@@ -25,9 +23,9 @@ _BITS = {Quantize.FOUR: 4, Quantize.EIGHT: 8}
 
 
 class VlmModel(ChangeModel[VlmOptions]):
-    """A vision-language model that was made to talk about pictures or videos.
+    """A vision-language model that was made to answer questions about images or videos.
 
-    Each tile is looked at once for all questions, and only tiles that changed are asked more than
+    Each tile is encoded once for all questions, and only tiles that changed are asked more than
     whether they did.
     """
 
@@ -56,7 +54,7 @@ class VlmModel(ChangeModel[VlmOptions]):
 
         Args:
             source: A folder, or a hub id such as `owner/name`.
-            options: Of the backend.
+            options: The options of the backend.
             device: See `ChangeModel.load`.
 
         Raises:
@@ -65,25 +63,25 @@ class VlmModel(ChangeModel[VlmOptions]):
         """
         from geochg.models.adapters import adapter_id
         from geochg.models.devices import torch_device
-        from geochg.models.hub import find_folder
+        from geochg.models.hub import find_folder, model_id
         from geochg.models.model_files import fingerprint, weight_files
-        from geochg.models.pretrained import opening_told
-        from geochg.models.vlm.loading import HINT, How, open_vlm
+        from geochg.models.pretrained import loading_errors
+        from geochg.models.vlm.loading import HINT, VlmSettings, open_vlm
 
         folder = find_folder(source, cls.name, options.revision)
-        place = torch_device(device)
-        how = How(
-            place,
-            _dtype(options.dtype, place),
+        device = torch_device(device)
+        settings = VlmSettings(
+            device,
+            _dtype(options.dtype, device),
             _BITS[options.quantize] if options.quantize else None,
             options.adapter,
             options.max_tokens,
         )
-        # Settings that each make sense may make none together, wherever they are used.
-        with opening_told(folder, HINT):
-            engine = open_vlm(folder, how)
+        # Settings may be sensible one by one and fail together, wherever they are used.
+        with loading_errors(folder, HINT):
+            engine = open_vlm(folder, settings)
         identity = ModelIdentity(
-            f"{cls.name}:{source}" + (f"@{options.revision}" if options.revision else ""),
+            model_id(cls.name, source, options.revision),
             fingerprint(folder, weight_files(folder)),
             adapter_id(options.adapter),
         )
@@ -100,10 +98,10 @@ class VlmModel(ChangeModel[VlmOptions]):
         return self._identity
 
     def prompt(self, question: Question) -> str:
-        """The question, or the pattern of those that take its place; see `ChangeModel.prompt`."""
-        from geochg.models.vlm.generation import pattern
+        """The question, or the pattern that takes its place; see `ChangeModel.prompt`."""
+        from geochg.models.vlm.tile_questions import prompt_pattern
 
-        return pattern(question, self.options.answers)
+        return prompt_pattern(question, self.options.answers)
 
     def answer(self, tiles: Sequence[Tile], questions: Sequence[Question]) -> list[TileAnswers]:
         """Answers each question about each tile; see `ChangeModel.answer`.
@@ -112,56 +110,42 @@ class VlmModel(ChangeModel[VlmOptions]):
             ModelError: If the model fails before it has answered about any tile.
             RunError: If not even one tile fits into memory.
         """
-        from geochg.models.vlm.generation import Asking
+        from geochg.models.vlm.tile_questions import TileQuestions
 
-        def answers(part: Sequence[Tile]) -> Iterable[TileAnswers]:
-            how = self.options
-            asking = Asking(self.engine, part, how.answers, how.presence_threshold)
-            return asking.answers(questions)
+        def answers(part: Sequence[Tile]) -> list[TileAnswers]:
+            form, threshold = self.options.answers, self.options.presence_threshold
+            return TileQuestions(self.engine, part, form, threshold).answers(questions)
 
         hint = (
             "what was done is kept: run again with --resume --device cpu, or start anew with "
             "--quantize 4bit or a smaller model"
         )
-        with self._first_use.told(), _memory_told(hint):
-            return self._batches.run(tiles, lambda part: list(answers(part)))
+        with self._first_use.guard(), memory_errors("even one tile", hint):
+            return self._batches.map(answers, tiles)
 
     def converse(
         self, tile: Tile, facts: PairFacts, exchanges: Sequence[Exchange], question: str
     ) -> Iterator[str]:
-        """Goes on with a talk, word by word as they come; see `ChangeModel.converse`."""
-        from geochg.models.vlm.engine import Text
+        """Answers piece by piece while the model generates; see `ChangeModel.converse`."""
+        from geochg.models.vlm.engine import TilePrompt
 
-        asked = [*(exchange.question for exchange in exchanges), f"{question} {tile.clue}".strip()]
+        questions = [exchange.question for exchange in exchanges]
+        questions.append(f"{question} {tile.clue}".strip())
+        answers = [exchange.answer for exchange in exchanges]
         hint = "use --quantize 4bit, a smaller model or --device cpu"
-        with self._first_use.told(), _memory_told(hint):
-            ids = self.engine.writer.rest(asked, [exchange.answer for exchange in exchanges])
-            said = self.engine.stream(self.engine.look([tile]), Text(0, ids))
-            yield from spoken_pieces(said)
-
-
-@contextmanager
-def _memory_told(hint: str) -> Iterator[None]:
-    """Turns a full memory into an error that says what to do about it.
-
-    Raises:
-        RunError: If the device ran out of memory within the block.
-    """
-    try:
-        yield
-    except RuntimeError as error:
-        if not is_out_of_memory(error):
-            raise
-        raise RunError("the device has too little memory for even one tile", hint) from error
+        with self._first_use.guard(), memory_errors("even one tile", hint):
+            prompt = TilePrompt(0, self.engine.writer.prompt_ids(questions, answers))
+            pieces = self.engine.stream_reply(self.engine.encode([tile]), prompt)
+            yield from spoken_pieces(pieces)
 
 
 def _dtype(wanted: Dtype, device: str) -> torch.dtype:
-    """Half precision on GPUs unless told otherwise."""
+    """The number type of the weights; `auto` is half precision on GPUs."""
     import torch
 
     if wanted is not Dtype.AUTO:
-        found: torch.dtype = getattr(torch, wanted)
-        return found
+        dtype: torch.dtype = getattr(torch, wanted)
+        return dtype
     if device == "cpu":
         return torch.float32
     if device.startswith("cuda") and torch.cuda.is_bf16_supported():

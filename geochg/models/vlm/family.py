@@ -1,19 +1,16 @@
-"""What differs between families of vision-language models: how they take two pictures."""
+"""What differs between families of vision-language models: how they take two images."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from geochg.errors import ModelError
-from geochg.models.images import picture
-from geochg.models.pretrained import broken_errors
+from geochg.models.pretrained import open_part
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
     from torch import Tensor
     from transformers import PreTrainedTokenizerBase
 
@@ -21,13 +18,13 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """The pictures of some tiles as a model takes them.
+class ImageInputs:
+    """The images of some tiles as a model takes them.
 
     Attributes:
         inputs: Arguments of the model's `forward`.
-        features: How many visual features stand for each picture of `Family.content`; the same
-            for every tile, since all are of one size.
+        features: Number of visual features for each item of `Family.content`; the same for every
+            tile, since all are of one size.
     """
 
     inputs: Mapping[str, Tensor]
@@ -35,11 +32,11 @@ class Shown:
 
 
 class Family(ABC):
-    """Takes pairs of pictures to a model of one family.
+    """Turns pairs of images into inputs of a model of one family.
 
     Args:
-        model: Of the family, loaded.
-        tokenizer: The model's.
+        model: A loaded model of the family.
+        tokenizer: The model's tokenizer.
     """
 
     model_classes: ClassVar[Mapping[str, str]]
@@ -48,18 +45,17 @@ class Family(ABC):
     """The pair within a chat message, as chat templates know it."""
     placeholder: ClassVar[str] = "image_token_id"
     """Where the configuration names the token that stands for visual features."""
-    marks_pictures: ClassVar[bool] = False
-    """Whether `forward` is told by `mm_token_type_ids` which tokens are pictures."""
+    marks_images: ClassVar[bool] = False
+    """Whether `forward` takes `mm_token_type_ids`, which mark the tokens of images."""
     usual_template: ClassVar[str] = ""
     """The chat template for folders that bring none; empty where all do."""
-    vision_parts: ClassVar[tuple[str, ...]] = (".*vision_tower.*", ".*multi_modal_projector.*")
+    vision_modules: ClassVar[tuple[str, ...]] = (".*vision_tower.*", ".*multi_modal_projector.*")
     """Regular expressions of the modules that quantisation leaves alone."""
 
     state: Any = None
-    """What the model itself remembers of the pictures it saw last, for the rows of any batch.
+    """What the model itself keeps of the images of its last call, for the rows of any batch.
 
-    Set it again before the model goes on about pictures that were not the last. Most models
-    remember nothing.
+    It must be set again before a prompt about earlier images. Most models keep nothing.
     """
 
     def __init__(self, model: Any, tokenizer: PreTrainedTokenizerBase) -> None:  # noqa: ANN401
@@ -69,45 +65,35 @@ class Family(ABC):
     @classmethod
     @abstractmethod
     def open(cls, model: Any, tokenizer: PreTrainedTokenizerBase, folder: Path) -> Self:  # noqa: ANN401
-        """The family with a loaded model, and how its folder says that pictures are made ready.
+        """The family with a loaded model and the image settings of its folder.
 
         Raises:
-            ModelError: If the folder does not say it.
+            ModelError: If the folder lacks image settings.
         """
 
     @abstractmethod
-    def show(self, tiles: Sequence[Tile]) -> Shown:
-        """The pictures of tiles of one size."""
+    def image_inputs(self, tiles: Sequence[Tile]) -> ImageInputs:
+        """The images of tiles of one size."""
 
-    def joined(self, shown: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
-        """What `show` made of several tiles, which may be of different sizes, as one batch."""
+    def join_inputs(self, parts: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+        """The inputs of several tiles, which may be of different sizes, as one batch."""
         import torch
 
-        return {name: torch.cat([inputs[name] for inputs in shown]) for name in shown[0]}
+        return {name: torch.cat([inputs[name] for inputs in parts]) for name in parts[0]}
 
     @property
     def token(self) -> int:
         """The token that stands for visual features."""
         return int(getattr(self.model.config, self.placeholder))
 
-    def surrounded(self, number: int, features: int) -> list[int]:
-        """The tokens of one picture.
+    def image_tokens(self, number: int, features: int) -> list[int]:
+        """The tokens of one image.
 
         Args:
-            number: Of the picture within the message, from 0.
-            features: How many visual features stand for it.
+            number: Number of the image within the message, from 0.
+            features: Number of its visual features.
         """
         return [self.token] * features
-
-
-def dates(tile: Tile) -> tuple[Image, Image]:
-    """Both dates as pictures."""
-    return picture(tile.before), picture(tile.after)
-
-
-def all_dates(tiles: Iterable[Tile]) -> list[Image]:
-    """Before and after of each tile, one after the other."""
-    return [date for tile in tiles for date in dates(tile)]
 
 
 def image_processor(folder: Path) -> Any:  # noqa: ANN401
@@ -118,12 +104,7 @@ def image_processor(folder: Path) -> Any:  # noqa: ANN401
     """
     from transformers import AutoImageProcessor
 
-    try:
-        return AutoImageProcessor.from_pretrained(  # type: ignore[no-untyped-call]
-            folder, backend="pil", local_files_only=True, trust_remote_code=False
-        )
-    except broken_errors() as error:
-        raise ModelError(
-            f"{folder} does not say how its pictures are made ready",
-            "it needs a preprocessor_config.json; download it again",
-        ) from error
+    hint = "it needs a preprocessor_config.json; download it again"
+    return open_part(
+        "image processor", folder, AutoImageProcessor.from_pretrained, hint, backend="pil"
+    )

@@ -1,6 +1,6 @@
-"""InstructBLIP, to which pictures are what a Q-Former makes of them in view of the question.
+"""InstructBLIP, whose Q-Former turns images into tokens in view of the question.
 
-Nothing but the vision part's output can be shared between questions.
+Only the output of the vision encoder can be shared between questions.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, Self
 
 import torch
 
-from geochg.errors import ModelError
-from geochg.models.blind_models import pictures_of, refuse_blind
-from geochg.models.vlm.chat import ChatWriter
-from geochg.models.vlm.engine import Engine, Text
-from geochg.models.vlm.family import all_dates
-from geochg.models.vlm.squares import Squares
+from geochg.models.blind_models import refuse_blind, tile_images
+from geochg.models.images import all_date_images
+from geochg.models.pretrained import open_part
+from geochg.models.vlm.chat_writer import ChatWriter
+from geochg.models.vlm.engine import Engine, TilePrompt
+from geochg.models.vlm.squares import SquareTransform
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,7 +28,7 @@ MODEL_CLASSES = {
     "instructblip": "InstructBlipForConditionalGeneration",
     "instructblipvideo": "InstructBlipVideoForConditionalGeneration",
 }
-VISION_PARTS = (".*vision_model.*", ".*qformer.*", ".*language_projection.*")
+VISION_MODULES = (".*vision_model.*", ".*qformer.*", ".*language_projection.*")
 
 TEMPLATE = (
     "{% for message in messages %}{% for part in message['content'] %}"
@@ -39,16 +39,16 @@ TEMPLATE = (
 
 
 class InstructBlipEngine(Engine["Tensor"]):
-    """Keeps what the vision part makes of both dates, `(tiles, 2, patches, width)`.
+    """Keeps the vision encoder's features of both dates, `(tiles, 2, patches, width)`.
 
     The features of the two dates stand one after the other, as those of a video's frames do.
 
     Args:
         model: InstructBLIP or InstructBLIP-Video.
-        writer: Of its instructions.
+        writer: Writes its instructions.
         max_tokens: Most tokens of an answer.
-        asker: The Q-Former's tokenizer.
-        squares: How its pictures are made ready.
+        qformer_tokenizer: The Q-Former's tokenizer.
+        squares: How its images are prepared.
     """
 
     def __init__(
@@ -56,11 +56,11 @@ class InstructBlipEngine(Engine["Tensor"]):
         model: Any,  # noqa: ANN401
         writer: ChatWriter,
         max_tokens: int,
-        asker: PreTrainedTokenizerBase,
-        squares: Squares,
+        qformer_tokenizer: PreTrainedTokenizerBase,
+        squares: SquareTransform,
     ) -> None:
         super().__init__(model, writer, max_tokens)
-        self.asker: Any = asker
+        self.qformer_tokenizer: Any = qformer_tokenizer
         self.squares = squares
 
     @classmethod
@@ -78,95 +78,91 @@ class InstructBlipEngine(Engine["Tensor"]):
         """
         from transformers import AutoTokenizer
 
-        try:
-            asker = AutoTokenizer.from_pretrained(
-                folder / "qformer_tokenizer", local_files_only=True, trust_remote_code=False
-            )
-        except (OSError, ValueError, TypeError, KeyError) as error:
-            raise ModelError(
-                f"{folder} lacks the tokenizer of its Q-Former",
-                "it needs a folder qformer_tokenizer; download it again",
-            ) from error
-        squares = Squares.of(model.config.vision_config.image_size, folder)
-        ends = model.language_model.config.is_encoder_decoder
-        return cls(
-            model, ChatWriter(tokenizer, TEMPLATE, (), ends=ends), max_tokens, asker, squares
+        qformer_tokenizer = open_part(
+            "Q-Former's tokenizer",
+            folder / "qformer_tokenizer",
+            AutoTokenizer.from_pretrained,
+            "the model needs a folder qformer_tokenizer; download it again",
         )
+        squares = SquareTransform.of(model.config.vision_config.image_size, folder)
+        writer = ChatWriter(
+            tokenizer, TEMPLATE, (), adds_end=model.language_model.config.is_encoder_decoder
+        )
+        return cls(model, writer, max_tokens, qformer_tokenizer, squares)
 
     @property
-    def speaker(self) -> Any:  # noqa: ANN401
+    def generator(self) -> Any:  # noqa: ANN401
         """The language model."""
         return self.model.language_model
 
     @torch.inference_mode()
-    def look(self, tiles: Sequence[Tile]) -> Tensor:
-        """Looks at tiles of one size, all at once."""
+    def encode(self, tiles: Sequence[Tile]) -> Tensor:
+        """Encodes tiles of one size, all at once."""
         pixels = self.pixels(tiles).to(self.model.device, self.model.dtype)
-        seen: Tensor = self.model.vision_model(pixel_values=pixels.flatten(0, 1)).last_hidden_state
-        seen = seen.view(len(tiles), 2, *seen.shape[1:])
-        before, after = seen.float().cpu().numpy().swapaxes(0, 1)
-        refuse_blind(pictures_of(tiles), (before, after))
-        return seen
+        output = self.model.vision_model(pixel_values=pixels.flatten(0, 1))
+        features: Tensor = output.last_hidden_state
+        features = features.view(len(tiles), 2, *features.shape[1:])
+        before, after = features.float().cpu().numpy().swapaxes(0, 1)
+        refuse_blind(tile_images(tiles), (before, after))
+        return features
 
     def pixels(self, tiles: Sequence[Tile]) -> Tensor:
         """`(tiles, 2, 3, side, side)` float32, normalised."""
-        pixels = self.squares.tensor(all_dates(tiles))
+        pixels = self.squares.tensor(all_date_images(tiles))
         return pixels.view(len(tiles), 2, *pixels.shape[1:])
 
-    def asked(self, texts: Sequence[Text]) -> dict[str, Tensor]:
-        """What is asked in the Q-Former's vocabulary, `(texts, tokens)` int64 each."""
-        asked = self.asker(
-            [self.writer.words([*self.writer.opening, *text.ids]) for text in texts],
+    def qformer_inputs(self, prompts: Sequence[TilePrompt]) -> dict[str, Tensor]:
+        """The prompts in the Q-Former's vocabulary, `(prompts, tokens)` int64 each."""
+        inputs = self.qformer_tokenizer(
+            [self.writer.text([*self.writer.prefix_ids, *prompt.ids]) for prompt in prompts],
             padding=True,
             padding_side="right",
             truncation=True,
             return_tensors="pt",
         )
-        return {f"qformer_{name}": asked[name] for name in ("input_ids", "attention_mask")}
+        return {f"qformer_{name}": inputs[name] for name in ("input_ids", "attention_mask")}
 
-    def features(self, seen: Tensor, ids: Tensor, there: Tensor) -> Tensor:
-        """What the Q-Former makes of both dates, `(texts, 2 x queries, width)`.
+    def query_features(self, features: Tensor, ids: Tensor, mask: Tensor) -> Tensor:
+        """The Q-Former's output for both dates, `(prompts, 2 x queries, width)`.
 
         Args:
-            seen: `(texts, 2, patches, width)`, see `look`.
-            ids: `(texts, tokens)`, see `asked`.
-            there: Likewise, 1 where there is a token.
+            features: `(prompts, 2, patches, width)`, see `encode`.
+            ids: `(prompts, tokens)`, see `qformer_inputs`.
+            mask: `(prompts, tokens)`, 1 where there is a token.
         """
-        count = len(seen)
-        seen = seen.flatten(0, 1)
-        queries = self.model.query_tokens.expand(len(seen), -1, -1)
-        all_there = torch.ones(queries.shape[:2], dtype=torch.long, device=ids.device)
-        made = self.model.qformer(
+        count = len(features)
+        features = features.flatten(0, 1)
+        queries = self.model.query_tokens.expand(len(features), -1, -1)
+        query_mask = torch.ones(queries.shape[:2], dtype=torch.long, device=ids.device)
+        output = self.model.qformer(
             input_ids=ids.repeat_interleave(2, dim=0),
-            attention_mask=torch.cat([all_there, there.repeat_interleave(2, dim=0)], dim=1),
+            attention_mask=torch.cat([query_mask, mask.repeat_interleave(2, dim=0)], dim=1),
             query_embeds=queries,
-            encoder_hidden_states=seen,
+            encoder_hidden_states=features,
         ).last_hidden_state[:, : queries.shape[1]]
-        found: Tensor = self.model.language_projection(made)
-        return found.to(self.model.dtype).reshape(count, 2 * queries.shape[1], -1)
+        projected: Tensor = self.model.language_projection(output)
+        return projected.to(self.model.dtype).reshape(count, 2 * queries.shape[1], -1)
 
-    def _inputs(self, glance: Tensor, texts: Sequence[Text]) -> Mapping[str, Any]:
-        """What the Q-Former makes of both dates, before the embedded text."""
-        features = self._features(glance, texts)
-        whole = [[*self.writer.opening, *text.ids] for text in texts]
-        longest = max(map(len, whole))
+    def _inputs(self, encoding: Tensor, prompts: Sequence[TilePrompt]) -> Mapping[str, Any]:
+        """The Q-Former's output for both dates, before the embedded text."""
         device = self.model.device
+        inputs = {name: part.to(device) for name, part in self.qformer_inputs(prompts).items()}
+        features = self.query_features(
+            encoding[torch.tensor([prompt.row for prompt in prompts], device=device)],
+            inputs["qformer_input_ids"],
+            inputs["qformer_attention_mask"],
+        )
+        rows = [[*self.writer.prefix_ids, *prompt.ids] for prompt in prompts]
+        longest = max(map(len, rows))
         pad = self.writer.tokenizer.pad_token_id
-        ids = torch.tensor([[pad] * (longest - len(row)) + row for row in whole], device=device)
-        words = self.model.get_input_embeddings()(ids)
-        there = torch.tensor(
-            [[0] * (longest - len(row)) + [1] * (features.shape[1] + len(row)) for row in whole],
+        ids = torch.tensor([[pad] * (longest - len(row)) + row for row in rows], device=device)
+        embedded = self.model.get_input_embeddings()(ids)
+        mask = torch.tensor(
+            [[0] * (longest - len(row)) + [1] * (features.shape[1] + len(row)) for row in rows],
             device=device,
         )
-        embedded = [
-            torch.cat([row[: longest - len(own)], seen, row[longest - len(own) :]])
-            for row, seen, own in zip(words, features, whole, strict=True)
+        whole = [
+            torch.cat([text[: longest - len(row)], images, text[longest - len(row) :]])
+            for text, images, row in zip(embedded, features, rows, strict=True)
         ]
-        return {"inputs_embeds": torch.stack(embedded), "attention_mask": there}
-
-    def _features(self, glance: Tensor, texts: Sequence[Text]) -> Tensor:
-        """Of some texts."""
-        device = self.model.device
-        asked = {name: part.to(device) for name, part in self.asked(texts).items()}
-        seen = glance[torch.tensor([text.row for text in texts], device=device)]
-        return self.features(seen, asked["qformer_input_ids"], asked["qformer_attention_mask"])
+        return {"inputs_embeds": torch.stack(whole), "attention_mask": mask}

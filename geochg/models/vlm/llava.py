@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from geochg.errors import ModelError
-from geochg.models.vlm.chat import VICUNA
-from geochg.models.vlm.family import Family, Shown, all_dates
-from geochg.models.vlm.squares import Squares
+from geochg.models.images import all_date_images
+from geochg.models.vlm.chat_writer import VICUNA
+from geochg.models.vlm.family import Family, ImageInputs
+from geochg.models.vlm.squares import SquareTransform
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -19,16 +20,16 @@ if TYPE_CHECKING:
 
 
 _CLASS_TOKENS = {"clip_vision_model": 1, "siglip_vision_model": 0}
-"""How many features stand before those of the patches, by the vision part of a LLaVA 1.5."""
+"""Number of features before those of the patches, by the vision encoder of a LLaVA 1.5."""
 
 
 class _Llava(Family):
-    """What they share: square pictures, and the chat template of Vicuna.
+    """The base of the LLaVA families: square images, and the chat template of Vicuna.
 
     Args:
         model: See `Family`.
         tokenizer: See `Family`.
-        squares: How its pictures are made ready.
+        squares: How its images are prepared.
     """
 
     usual_template = VICUNA
@@ -37,7 +38,7 @@ class _Llava(Family):
         self,
         model: Any,  # noqa: ANN401
         tokenizer: PreTrainedTokenizerBase,
-        squares: Squares,
+        squares: SquareTransform,
     ) -> None:
         super().__init__(model, tokenizer)
         self.squares = squares
@@ -45,17 +46,19 @@ class _Llava(Family):
     @classmethod
     def open(cls, model: Any, tokenizer: PreTrainedTokenizerBase, folder: Path) -> Self:  # noqa: ANN401
         """See `Family.open`."""
-        return cls(model, tokenizer, Squares.of(model.config.vision_config.image_size, folder))
+        return cls(
+            model, tokenizer, SquareTransform.of(model.config.vision_config.image_size, folder)
+        )
 
     @property
     def _side(self) -> int:
-        """Patches along each side of a picture."""
+        """Patches along each side of an image."""
         vision = self.model.config.vision_config
         return int(vision.image_size) // int(vision.patch_size)
 
 
 class Llava(_Llava):
-    """LLaVA 1.5: each date is a picture."""
+    """LLaVA 1.5: each date is an image."""
 
     model_classes: ClassVar[Mapping[str, str]] = {"llava": "LlavaForConditionalGeneration"}
 
@@ -65,18 +68,20 @@ class Llava(_Llava):
         tower = model.config.vision_config.model_type
         if tower not in _CLASS_TOKENS:
             raise ModelError(
-                f"{folder} holds a LLaVA with an unknown vision part, {tower!r}",
+                f"{folder} holds a LLaVA with an unknown vision encoder, {tower!r}",
                 f"known: {', '.join(_CLASS_TOKENS)}",
             )
         return super().open(model, tokenizer, folder)
 
-    def show(self, tiles: Sequence[Tile]) -> Shown:
+    def image_inputs(self, tiles: Sequence[Tile]) -> ImageInputs:
         """Before and after of each tile, one after the other."""
         config = self.model.config
         features = self._side**2
         if config.vision_feature_select_strategy == "full":
             features += _CLASS_TOKENS[config.vision_config.model_type]
-        return Shown({"pixel_values": self.squares.tensor(all_dates(tiles))}, (features,) * 2)
+        return ImageInputs(
+            {"pixel_values": self.squares.tensor(all_date_images(tiles))}, (features,) * 2
+        )
 
 
 class _TwoFrames(_Llava):
@@ -85,15 +90,15 @@ class _TwoFrames(_Llava):
     content = ({"type": "video"},)
     placeholder = "video_token_id"
 
-    def show(self, tiles: Sequence[Tile]) -> Shown:
+    def image_inputs(self, tiles: Sequence[Tile]) -> ImageInputs:
         """`(tiles, 2, 3, side, side)`."""
-        frames = self.squares.tensor(all_dates(tiles))
+        frames = self.squares.tensor(all_date_images(tiles))
         frames = frames.view(len(tiles), 2, *frames.shape[1:])
-        return Shown({"pixel_values_videos": frames}, (self._features(),))
+        return ImageInputs({"pixel_values_videos": frames}, (self._features(),))
 
     @abstractmethod
     def _features(self) -> int:
-        """How many of both frames together."""
+        """Number of visual features of both frames together."""
 
 
 class LlavaNextVideo(_TwoFrames):
@@ -104,7 +109,7 @@ class LlavaNextVideo(_TwoFrames):
     }
 
     def _features(self) -> int:
-        return 2 * _halved(self._side, self.model.config.spatial_pool_stride) ** 2
+        return 2 * _pooled_side(self._side, self.model.config.spatial_pool_stride) ** 2
 
 
 class VideoLlava(_TwoFrames):
@@ -113,7 +118,7 @@ class VideoLlava(_TwoFrames):
     model_classes: ClassVar[Mapping[str, str]] = {
         "video_llava": "VideoLlavaForConditionalGeneration"
     }
-    vision_parts = (".*video_tower.*", ".*image_tower.*", ".*multi_modal_projector.*")
+    vision_modules = (".*video_tower.*", ".*image_tower.*", ".*multi_modal_projector.*")
 
     def _features(self) -> int:
         return 2 * (self._side**2 + 1)
@@ -127,9 +132,9 @@ class LlavaOnevision(_TwoFrames):
     }
 
     def _features(self) -> int:
-        return 2 * _halved(self._side, 2) ** 2 + 1
+        return 2 * _pooled_side(self._side, 2) ** 2 + 1
 
 
-def _halved(side: int, stride: int) -> int:
-    """Rounded up."""
+def _pooled_side(side: int, stride: int) -> int:
+    """Features along a side after pooling, rounded up."""
     return -(-side // stride)

@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geochg.errors import ModelError
-from geochg.models.adapters import adapted, adapter_folder
-from geochg.models.generation import keep_plain_settings
-from geochg.models.model_files import saved_json, weight_files
-from geochg.models.model_settings import check_normalisation, check_settings, tensors_in
-from geochg.models.pretrained import opening_told, pretrained
+from geochg.models.adapters import adapter_folder, apply_adapter
+from geochg.models.model_files import known_model_type, saved_json, weight_files
+from geochg.models.model_settings import check_settings_files, restrict_generation
+from geochg.models.pretrained import open_part, open_pretrained
 from geochg.models.quantised import quantised_settings
 from geochg.models.vlm import instructblip
-from geochg.models.vlm.chat import ChatWriter
-from geochg.models.vlm.families import FAMILIES
+from geochg.models.vlm.chat_writer import ChatWriter
+from geochg.models.vlm.family import Family
+from geochg.models.vlm.llava import Llava, LlavaNextVideo, LlavaOnevision, VideoLlava
+from geochg.models.vlm.patches import Idefics, MiniCPMV, MiniCPMV47, QwenVL
 from geochg.models.vlm.prefix import PrefixEngine
 
 if TYPE_CHECKING:
@@ -24,24 +25,40 @@ if TYPE_CHECKING:
 
     from geochg.models.vlm.engine import Engine
 
+FAMILIES: dict[str, type[Family]] = {
+    model_type: family
+    for family in (
+        Llava,
+        LlavaNextVideo,
+        VideoLlava,
+        LlavaOnevision,
+        QwenVL,
+        Idefics,
+        MiniCPMV,
+        MiniCPMV47,
+    )
+    for model_type in family.model_classes
+}
+"""All families that can be loaded, by the `model_type` of a configuration."""
+
 PROCESSOR_FILES = (
     "preprocessor_config.json",
     "processor_config.json",
     "video_preprocessor_config.json",
 )
-"""How pictures are made ready stands in some of these."""
+"""Files that say how images are prepared; a folder has some of these."""
 
-_SAFE = "name a model, or a --revision of it, whose weights are saved as safetensors"
+_WEIGHTS_HINT = "name a model, or a --revision of it, whose weights are saved as safetensors"
 HINT = "name a folder or hub id of a model of the transformers library, see docs/models.md"
 
 
 @dataclass(frozen=True, slots=True)
-class How:
+class VlmSettings:
     """How a model is run.
 
     Attributes:
         device: A torch device.
-        dtype: Of the weights.
+        dtype: Number type of the weights.
         bits: 4 or 8 to quantise, None not to.
         adapter: A PEFT folder; empty for none.
         max_tokens: Most tokens of an answer.
@@ -56,73 +73,61 @@ class How:
     double: bool = False
 
 
-def open_vlm(folder: Path, how: How) -> Engine[Any]:
+How = VlmSettings
+"""The former name of `VlmSettings`, which scripts of others import."""
+
+
+def open_vlm(folder: Path, settings: VlmSettings) -> Engine[Any]:
     """Loads model, tokenizer and chat template; never runs code that comes with them.
 
     Raises:
         ModelError: If the folder has no configuration, is of no known family, lacks weights or a
             tokenizer, or cannot be quantised or adapted.
     """
-    kind = _model_type(folder)
-    weights = weight_files(folder, _SAFE)
-    check_settings(saved_json(folder / "config.json"), folder, tensors_in(weights))
-    for name in PROCESSOR_FILES:
-        check_normalisation(saved_json(folder / name), folder)
-    if how.adapter:
-        adapter_folder(how.adapter)
-    if kind in instructblip.MODEL_CLASSES:
-        whole = instructblip.VISION_PARTS
-        model = _model(folder, instructblip.MODEL_CLASSES[kind], whole, how)
-        keep_plain_settings(model.language_model, folder, HINT)
+    model_type = known_model_type(folder, {*FAMILIES, *instructblip.MODEL_CLASSES}, HINT)
+    check_settings_files(folder, weight_files(folder, _WEIGHTS_HINT), PROCESSOR_FILES)
+    if settings.adapter:
+        adapter_folder(settings.adapter)
+    if model_type in instructblip.MODEL_CLASSES:
+        whole = instructblip.VISION_MODULES
+        model = _open_model(folder, instructblip.MODEL_CLASSES[model_type], whole, settings)
+        restrict_generation(model.language_model, folder, HINT)
         return instructblip.InstructBlipEngine.open(
-            model, _tokenizer(folder), folder, how.max_tokens
+            model, _open_tokenizer(folder), folder, settings.max_tokens
         )
-    family_type = FAMILIES[kind]
-    model = _model(folder, family_type.model_classes[kind], family_type.vision_parts, how)
-    tokenizer = _tokenizer(folder)
+    family_type = FAMILIES[model_type]
+    class_name = family_type.model_classes[model_type]
+    model = _open_model(folder, class_name, family_type.vision_modules, settings)
+    tokenizer = _open_tokenizer(folder)
     family = family_type.open(model, tokenizer, folder)
-    writer = ChatWriter(
-        tokenizer, _template(folder, tokenizer, family.usual_template), family.content
+    template = _template(folder, tokenizer, family.usual_template)
+    return PrefixEngine(
+        family, ChatWriter(tokenizer, template, family.content), settings.max_tokens
     )
-    return PrefixEngine(family, writer, how.max_tokens)
 
 
-def _model_type(folder: Path) -> str:
-    if not (folder / "config.json").is_file():
-        raise ModelError(f"{folder} has no config.json", HINT)
-    name = saved_json(folder / "config.json").get("model_type")
-    known = {*FAMILIES, *instructblip.MODEL_CLASSES}
-    if name not in known:
-        raise ModelError(
-            f"{folder} holds a model of type {name!r}, which is not known here",
-            f"known: {', '.join(sorted(known))}",
-        )
-    return str(name)
-
-
-def _model(folder: Path, class_name: str, whole: Sequence[str], how: How) -> Any:  # noqa: ANN401
+def _open_model(folder: Path, class_name: str, whole: Sequence[str], settings: VlmSettings) -> Any:  # noqa: ANN401
+    """The model of a folder on its device, with its adapter; `whole` is not quantised."""
     import transformers
 
-    settings = None
-    if how.bits is not None:
-        settings = quantised_settings(how.bits, how.dtype, how.device, whole, double=how.double)
-    model, found = pretrained(getattr(transformers, class_name), folder, HINT, how.dtype, settings)
-    if missing := sorted(found["missing_keys"]):
-        raise ModelError(f"{folder} has no weight {missing[0]}", "download it again")
-    if how.adapter:
-        model = adapted(model, how.adapter, merge=how.bits is None)
+    quantised = None
+    if settings.bits is not None:
+        quantised = quantised_settings(
+            settings.bits, settings.dtype, settings.device, whole, double=settings.double
+        )
+    model_class = getattr(transformers, class_name)
+    model = open_pretrained(model_class, folder, "download it again", settings.dtype, quantised)
+    if settings.adapter:
+        model = apply_adapter(model, settings.adapter, merge=settings.bits is None)
     model.eval()
-    keep_plain_settings(model, folder, HINT)
-    return model if how.bits is not None else model.to(how.device)
+    restrict_generation(model, folder, HINT)
+    return model if settings.bits is not None else model.to(settings.device)
 
 
-def _tokenizer(folder: Path) -> Any:  # noqa: ANN401
+def _open_tokenizer(folder: Path) -> Any:  # noqa: ANN401
     from transformers import AutoTokenizer
 
-    with opening_told(folder, "download it again", "tokenizer"):
-        tokenizer = AutoTokenizer.from_pretrained(
-            folder, local_files_only=True, trust_remote_code=False
-        )
+    tokenizer = open_part("tokenizer", folder, AutoTokenizer.from_pretrained, "download it again")
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
@@ -132,9 +137,9 @@ def _template(folder: Path, tokenizer: Any, usual: str) -> str:  # noqa: ANN401
     """The model's chat template; older folders keep it beside the tokenizer, or have none.
 
     Args:
-        folder: Of the model.
-        tokenizer: Its tokenizer.
-        usual: That of the family, for folders that bring none; empty where there is none either.
+        folder: The model's folder.
+        tokenizer: The model's tokenizer.
+        usual: The family's template, for folders that bring none; empty where it has none.
 
     Raises:
         ModelError: If there is none.
@@ -146,9 +151,9 @@ def _template(folder: Path, tokenizer: Any, usual: str) -> str:  # noqa: ANN401
         saved_json(folder / "processor_config.json").get("chat_template"),
         tokenizer.chat_template,
     ):
-        found = saved.get("default") if isinstance(saved, dict) else saved
-        if isinstance(found, str):
-            return found
+        template = saved.get("default") if isinstance(saved, dict) else saved
+        if isinstance(template, str):
+            return template
     if not usual:
         raise ModelError(f"{folder} has no chat template", "download it again")
     return usual

@@ -1,8 +1,8 @@
-"""The engine of models to which pictures are tokens.
+"""The engine of models to which images are tokens.
 
-All that comes before the questions, pictures among it, is the same for all questions about a
-tile: its keys and values are computed once and kept. Questions about many tiles then go through
-the model side by side.
+All that comes before the questions, images among it, is the same for all questions about a tile:
+its keys and values are computed once and kept. Prompts about many tiles then go through the model
+side by side.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from geochg.errors import ModelError
-from geochg.models.blind_models import pictures_of, refuse_blind
-from geochg.models.vlm.chat import ChatWriter
-from geochg.models.vlm.engine import Engine, Text
-from geochg.models.vlm.family import Family, Shown
+from geochg.models.blind_models import refuse_blind, tile_images
+from geochg.models.vlm.chat_writer import ChatWriter
+from geochg.models.vlm.engine import Engine, TilePrompt
+from geochg.models.vlm.family import Family, ImageInputs
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Glance:
-    """What a model has seen of some tiles.
+class PrefixEncoding:
+    """Some tiles, encoded with all that comes before the questions.
 
     Attributes:
-        cache: Keys and values of all that comes before the questions, a row a tile.
-        ids: The tokens they are of, the same for all tiles.
+        cache: Keys and values, a row a tile.
+        ids: The tokens they belong to, the same for all tiles.
         state: See `Family.state`.
     """
 
@@ -42,38 +42,36 @@ class Glance:
     state: Any
 
 
-class PrefixEngine(Engine[Glance]):
-    """Keeps the keys and values of the opening.
+class PrefixEngine(Engine[PrefixEncoding]):
+    """Keeps the keys and values of the prefix.
 
     Args:
-        family: Of the model, with it.
-        writer: Of its chats.
+        family: The model's family, which holds the model.
+        writer: Writes the model's chats.
         max_tokens: Most tokens of an answer.
 
     Raises:
-        ModelError: If the chat template leaves out the pictures.
+        ModelError: If the chat template leaves out the images.
     """
 
     def __init__(self, family: Family, writer: ChatWriter, max_tokens: int) -> None:
         super().__init__(family.model, writer, max_tokens)
         self.family = family
         # Layers that keep a running state instead of keys and values would run over padding.
-        self.pads = not _runs_on(family.model.config.get_text_config())
-        if writer.opening.count(family.token) != len(family.content):
-            raise ModelError(
-                "the model's chat template leaves out the pictures", "use another model"
-            )
+        self.pads = not _has_running_state(family.model.config.get_text_config())
+        if writer.prefix_ids.count(family.token) != len(family.content):
+            raise ModelError("the model's chat template leaves out the images", "use another model")
 
     @torch.inference_mode()
-    def look(self, tiles: Sequence[Tile]) -> Glance:
-        """Looks at tiles of one size, all at once."""
+    def encode(self, tiles: Sequence[Tile]) -> PrefixEncoding:
+        """Encodes tiles of one size, all at once."""
         from transformers import DynamicCache
 
-        shown = self.family.show(tiles)
-        ids = self.expanded(shown)
+        images = self.family.image_inputs(tiles)
+        ids = self.prefix_with_images(images)
         rows = torch.tensor([ids] * len(tiles), device=self.model.device)
-        inputs = {name: self.placed(values) for name, values in shown.inputs.items()}
-        if self.family.marks_pictures:
+        inputs = {name: self.to_device(values) for name, values in images.inputs.items()}
+        if self.family.marks_images:
             inputs["mm_token_type_ids"] = (rows == self.family.token).int()
         cache = DynamicCache(config=self.model.config.get_text_config())
         self.family.state = None
@@ -86,68 +84,68 @@ class PrefixEngine(Engine[Glance]):
             **inputs,
         )
         self._refuse_blind(tiles, ids, cache)
-        return Glance(cache, ids, self.family.state)
+        return PrefixEncoding(cache, ids, self.family.state)
 
     def _refuse_blind(self, tiles: Sequence[Tile], ids: Sequence[int], cache: Cache) -> None:
         """Refuses a model to which both dates are the same where they are not.
 
-        The first layer's values are of each token by itself: those of the first and of the second
-        half of the pictures' tokens are of the two dates.
+        The first layer computes the values of each token by itself: the first and the second half
+        of the images' tokens belong to the two dates.
         """
-        places = [place for place, token in enumerate(ids) if token == self.family.token]
+        positions = [index for index, token in enumerate(ids) if token == self.family.token]
         values = getattr(cache.layers[0], "values", None)
         if values is None or values.dim() != 4 or values.shape[2] != len(ids):
             return  # a layer that keeps something else
-        half = len(places) // 2
-        seen = values[:, :, places].float().cpu().numpy()
-        refuse_blind(pictures_of(tiles), (seen[:, :, :half], seen[:, :, half : 2 * half]))
+        half = len(positions) // 2
+        features = values[:, :, positions].float().cpu().numpy()
+        refuse_blind(tile_images(tiles), (features[:, :, :half], features[:, :, half : 2 * half]))
 
-    def _inputs(self, glance: Glance, texts: Sequence[Text]) -> Mapping[str, Any]:
-        """Whole rows: what was seen, padding, the text."""
-        longest = max(len(text.ids) for text in texts)
+    def _inputs(self, encoding: PrefixEncoding, prompts: Sequence[TilePrompt]) -> Mapping[str, Any]:
+        """Whole rows: the encoded prefix, padding, the prompt."""
+        longest = max(len(prompt.ids) for prompt in prompts)
         pad = self.writer.tokenizer.pad_token_id
-        rows, there = [], []
-        for _, ids in texts:
+        rows, mask = [], []
+        for _, ids in prompts:
             missing = longest - len(ids)
-            rows.append([*glance.ids, *[pad] * missing, *ids])
-            there.append([1] * len(glance.ids) + [0] * missing + [1] * len(ids))
-        self.family.state = glance.state
+            rows.append([*encoding.ids, *[pad] * missing, *ids])
+            mask.append([1] * len(encoding.ids) + [0] * missing + [1] * len(ids))
+        self.family.state = encoding.state
         device = self.model.device
-        rows_of = torch.tensor([text.row for text in texts], device=device)
+        tile_rows = torch.tensor([prompt.row for prompt in prompts], device=device)
         return {
             "input_ids": torch.tensor(rows, device=device),
-            "attention_mask": torch.tensor(there, device=device),
-            "past_key_values": self._kept(glance, rows_of),
+            "attention_mask": torch.tensor(mask, device=device),
+            "past_key_values": self._cache_rows(encoding, tile_rows),
         }
 
-    def _kept(self, glance: Glance, rows: Tensor) -> Cache:
+    def _cache_rows(self, encoding: PrefixEncoding, rows: Tensor) -> Cache:
         """The keys and values for some rows, which the model may add to."""
         if self.pads:
-            # Attention layers put new tensors in the place of theirs and never write to them.
-            cache = copy(glance.cache)
+            # Attention layers replace their tensors and never write to them.
+            cache = copy(encoding.cache)
             cache.layers = [copy(layer) for layer in cache.layers]
         else:
-            cache = deepcopy(glance.cache)
+            cache = deepcopy(encoding.cache)
         cache.reorder_cache(rows)  # type: ignore[arg-type]
         return cache
 
-    def expanded(self, shown: Shown) -> list[int]:
-        """The opening with as many picture tokens as there are visual features."""
-        counts = iter(enumerate(shown.features))
-        found: list[int] = []
-        for token in self.writer.opening:
-            found += (
-                self.family.surrounded(*next(counts)) if token == self.family.token else [token]
+    def prefix_with_images(self, images: ImageInputs) -> list[int]:
+        """The tokens of the prefix, with as many image tokens as there are visual features."""
+        counts = iter(enumerate(images.features))
+        ids: list[int] = []
+        for token in self.writer.prefix_ids:
+            ids += (
+                self.family.image_tokens(*next(counts)) if token == self.family.token else [token]
             )
-        return found
+        return ids
 
-    def placed(self, values: Tensor) -> Tensor:
-        """An input where the model is, in its number type."""
-        kind = self.model.dtype if values.is_floating_point() else None
-        return values.to(self.model.device, kind)
+    def to_device(self, values: Tensor) -> Tensor:
+        """An input on the model's device, in its number type."""
+        dtype = self.model.dtype if values.is_floating_point() else None
+        return values.to(self.model.device, dtype)
 
 
-def _runs_on(config: Any) -> bool:  # noqa: ANN401
+def _has_running_state(config: Any) -> bool:  # noqa: ANN401
     """Whether some layer is no attention layer."""
     kinds = getattr(config, "layer_types", None) or []
     return any("attention" not in kind or "linear" in kind for kind in kinds)

@@ -1,4 +1,4 @@
-"""Pictures for models that take squares of one size: resized and normalised, nothing else.
+"""Images for models that take squares of one size: resized and normalised, nothing else.
 
 The video processors of transformers need torchvision, and not all image processors match the
 sizes that models were made for; a square tile needs neither.
@@ -24,13 +24,13 @@ CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
 
 @dataclass(frozen=True, slots=True)
-class Squares:
-    """How pictures become tensors.
+class SquareTransform:
+    """How images become tensors.
 
     Attributes:
-        side_px: Of the square they are resized to.
-        mean: Of each band, 0-1.
-        std: Of each band.
+        side_px: Side of the square that images are resized to.
+        mean: Mean of each band, 0-1.
+        std: Standard deviation of each band.
     """
 
     side_px: int
@@ -38,28 +38,28 @@ class Squares:
     std: tuple[float, ...] = CLIP_STD
 
     @classmethod
-    def of(cls, side_px: int, folder: Path) -> Squares:
-        """As a folder's processor configuration says; CLIP's values where it says nothing."""
-        said = _said(folder)
+    def of(cls, side_px: int, folder: Path) -> SquareTransform:
+        """The transform of a folder's image settings; CLIP's values where it has none."""
+        settings = _image_settings(folder)
         return cls(
             side_px,
-            _of_bands(said.get("image_mean"), CLIP_MEAN),
-            _of_bands(said.get("image_std"), CLIP_STD),
+            _by_band(settings.get("image_mean"), CLIP_MEAN),
+            _by_band(settings.get("image_std"), CLIP_STD),
         )
 
-    def tensor(self, pictures: Sequence[Image]) -> Tensor:
-        """`(pictures, 3, side, side)` float32, normalised."""
+    def tensor(self, images: Sequence[Image]) -> Tensor:
+        """`(images, 3, side, side)` float32, normalised."""
         import torch
         from PIL.Image import Resampling
 
         size = (self.side_px, self.side_px)
-        resized = [np.asarray(p.resize(size, Resampling.BICUBIC)) for p in pictures]
+        resized = [np.asarray(image.resize(size, Resampling.BICUBIC)) for image in images]
         values = torch.from_numpy(np.stack(resized)).permute(0, 3, 1, 2).float() / 255
         mean, std = (torch.tensor(part).view(1, 3, 1, 1) for part in (self.mean, self.std))
         return (values - mean) / std
 
 
-def _of_bands(given: float | Sequence[float] | None, usual: tuple[float, ...]) -> tuple[float, ...]:
+def _by_band(given: float | Sequence[float] | None, usual: tuple[float, ...]) -> tuple[float, ...]:
     """A number for each band: three, or one for all of them, as `check_normalisation` lets pass."""
     if given is None:
         return usual
@@ -67,15 +67,15 @@ def _of_bands(given: float | Sequence[float] | None, usual: tuple[float, ...]) -
     return values if len(values) == len(usual) else values * len(usual)
 
 
-def _said(folder: Path) -> dict[str, Any]:
-    """What a folder says of its pictures, in one of the files that transformers has used."""
+def _image_settings(folder: Path) -> dict[str, Any]:
+    """A folder's image settings, in one of the files that transformers has used."""
     both = saved_json(folder / "processor_config.json")
-    for found in (
+    for settings in (
         saved_json(folder / "video_preprocessor_config.json"),
         saved_json(folder / "preprocessor_config.json"),
         both.get("video_processor"),
         both.get("image_processor"),
     ):
-        if isinstance(found, dict) and found:
-            return found
+        if isinstance(settings, dict) and settings:
+            return settings
     return {}

@@ -1,4 +1,4 @@
-"""Words as a model says them."""
+"""The text of an answer while a model generates it."""
 
 from __future__ import annotations
 
@@ -10,40 +10,40 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
-def streamed(generate: Callable[..., None], tokenizer: PreTrainedTokenizerBase) -> Iterator[str]:
-    """The pieces of an answer while it is being made.
+def stream_text(generate: Callable[..., None], tokenizer: PreTrainedTokenizerBase) -> Iterator[str]:
+    """The pieces of an answer while it is being generated.
 
-    It is made on a thread of its own, which ends soon after the caller stops listening.
+    The answer is generated on a thread of its own, which ends soon after the caller stops.
 
     Args:
-        generate: Makes the answer, given further arguments of `generate`.
-        tokenizer: Of the model.
+        generate: Generates the answer, given further arguments of transformers' `generate`.
+        tokenizer: The model's tokenizer.
 
     Raises:
-        Exception: What `generate` raises.
+        Exception: Any error of `generate`.
     """
     from transformers import StoppingCriteriaList, TextIteratorStreamer
 
     streamer = TextIteratorStreamer(tokenizer, skip_prompt=True, skip_special_tokens=True)
-    left = Event()
-    failed: list[BaseException] = []
+    is_stopped = Event()
+    errors: list[BaseException] = []
 
     def stop(*_: Any) -> bool:  # noqa: ANN401
-        return left.is_set()
+        return is_stopped.is_set()
 
-    def make() -> None:
+    def run() -> None:
         try:
             generate(streamer=streamer, stopping_criteria=StoppingCriteriaList([stop]))
         except BaseException as error:
-            failed.append(error)
+            errors.append(error)
             streamer.end()  # type: ignore[no-untyped-call]
 
-    thread = Thread(target=make, name="geochg-words")
+    thread = Thread(target=run, name="geochg-text")
     thread.start()
     try:
         yield from streamer
     finally:
-        left.set()
+        is_stopped.set()
         thread.join()
-    if failed:
-        raise failed[0]
+    if errors:
+        raise errors[0]

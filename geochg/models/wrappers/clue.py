@@ -1,4 +1,4 @@
-"""A model that is told first what was seen.
+"""A model that is given another model's caption of each tile as a clue.
 
 The idea is that of prompt augmentation in UniRS (Li et al.). There a frozen model of its own gives
 the clue, and the model that answers was tuned with clues; here any model is given one.
@@ -28,94 +28,88 @@ from geochg.tasks.prompts import clue_sentence
 
 
 class CluedModel(WrappedModel):
-    """Lets one model describe each tile, and another answer with that as a clue.
+    """Lets one model caption each tile, and another answer with that as a clue.
 
     Args:
-        model: Which answers.
-        teller: Which describes; may be the same.
-        wording: Prompts in one's own words; see `tasks.wording`.
+        model: The model that answers.
+        captioner: The model that captions; may be the same.
+        prompts: Prompts in the user's own words; see `tasks.prompts`.
 
     Raises:
-        ModelError: If the one cannot read clues, the other cannot describe, or they see other
+        ModelError: If the first cannot read clues, the second cannot caption, or they see other
             pixels.
     """
 
-    def __init__(self, model: ChangeModel, teller: ChangeModel, wording: Mapping[str, str]) -> None:
+    def __init__(
+        self, model: ChangeModel, captioner: ChangeModel, prompts: Mapping[str, str]
+    ) -> None:
         if not model.capabilities.clues:
             raise ModelError(
                 f"the model {model.name} does not read clues", "leave out --clue and --clue-model"
             )
-        if Task.CAPTION not in teller.capabilities.tasks:
+        if Task.CAPTION not in captioner.capabilities.tasks:
             raise ModelError(
-                f"the model {teller.name} does not describe what it sees",
+                f"the model {captioner.name} does not describe what it sees",
                 "name another --clue-model",
             )
-        mine, other = model.capabilities, teller.capabilities
-        # What sees infrared too where there is some does without.
-        seen = {other.bands, other.bands.removesuffix("+nir")}
-        if mine.pixels != other.pixels or mine.bands not in seen or other.needs_survey:
+        own, other = model.capabilities, captioner.capabilities
+        # A captioner that can use infrared does without where the model that answers has none.
+        bands = {other.bands, other.bands.removesuffix("+nir")}
+        if own.pixels != other.pixels or own.bands not in bands or other.needs_survey:
             raise ModelError(
-                f"the models {model.name} and {teller.name} do not see the same pixels",
+                f"the models {model.name} and {captioner.name} do not see the same pixels",
                 "name another --clue-model",
             )
         super().__init__(model)
-        self.teller = teller
-        self._wording = wording
-        self._describe = ask(Task.CAPTION, wording.get(Task.CAPTION))
+        self.captioner = captioner
+        self._prompts = prompts
+        self._question = ask(Task.CAPTION, prompts.get(Task.CAPTION))
 
     @property
     def identity(self) -> ModelIdentity:
-        """That of the model that answers, and of the one that describes."""
-        mine, other = self.model.identity, self.teller.identity
-        both = hashlib.sha256(f"{mine.checksum} {other.checksum}".encode()).hexdigest()
-        return ModelIdentity(f"{mine.id}, clues by {other.id}", f"sha256:{both}", mine.adapter)
+        """The identities of both models in one."""
+        own, other = self.model.identity, self.captioner.identity
+        digest = hashlib.sha256(f"{own.checksum} {other.checksum}".encode()).hexdigest()
+        return ModelIdentity(f"{own.id}, clues by {other.id}", f"sha256:{digest}", own.adapter)
 
     def survey(self, facts: PairFacts, sample: Iterable[Tile]) -> None:
-        """Lets both look at the pair; see `ChangeModel.survey`."""
-        if self.teller is not self.model:
-            self.teller.survey(facts, [])
+        """Lets both models survey the pair; see `ChangeModel.survey`."""
+        if self.captioner is not self.model:
+            self.captioner.survey(facts, [])
         self.model.survey(facts, sample)
 
     def converse(
         self, tile: Tile, facts: PairFacts, exchanges: Sequence[Exchange], question: str
     ) -> Iterator[str]:
-        """Talks with the description as a clue; see `ChangeModel.converse`."""
-        (told,) = self._told([tile])
-        if isinstance(told, TileFailure):
-            raise RunError(told.reason, "ask about another place")
-        clue = clue_sentence(_described(told), self._wording)
-        yield from super().converse(replace(tile, clue=clue), facts, exchanges, question)
+        """Answers with the caption as a clue; see `ChangeModel.converse`."""
+        (caption,) = self._captions([tile])
+        if isinstance(caption, TileFailure):
+            raise RunError(caption.reason, "ask about another place")
+        yield from super().converse(self._clued(tile, caption), facts, exchanges, question)
 
     def answer(self, tiles: Sequence[Tile], questions: Sequence[Question]) -> list[TileAnswers]:
         """Answers each question about each tile; see `ChangeModel.answer`."""
-        told = self._told(tiles)
-        found: list[TileAnswers] = list(told)
-        good = [place for place, clue in enumerate(told) if not isinstance(clue, TileFailure)]
+        captions = self._captions(tiles)
         clued = [
-            replace(tiles[place], clue=clue_sentence(_described(told[place]), self._wording))
-            for place in good
+            self._clued(tile, caption)
+            for tile, caption in zip(tiles, captions, strict=True)
+            if isinstance(caption, str)
         ]
-        if clued:
-            for place, answers in zip(good, self.model.answer(clued, questions), strict=True):
-                found[place] = answers
-        return found
+        answers = iter(self.model.answer(clued, questions) if clued else [])
+        return [next(answers) if isinstance(caption, str) else caption for caption in captions]
 
-    def _told(self, tiles: Sequence[Tile]) -> list[TileAnswers]:
-        """What was seen in each tile; no answer about a tile is none to it either."""
-        with backend_errors(self.teller):
-            told = self.teller.answer(tiles, [self._describe])
-        return [_with_clue(answers) for answers in told]
+    def _captions(self, tiles: Sequence[Tile]) -> list[str | TileFailure]:
+        """The caption of each tile; empty where it makes no sense, a failure where none came."""
+        with backend_errors(self.captioner):
+            answers = self.captioner.answer(tiles, [self._question])
+        return [_caption_text(tile_answers) for tile_answers in answers]
 
-
-def _with_clue(told: TileAnswers) -> TileAnswers:
-    """The description, or that the tile failed for want of one."""
-    if isinstance(told, TileFailure):
-        return replace(told, reason=f"no clue: {told.reason}")
-    return told
+    def _clued(self, tile: Tile, caption: str) -> Tile:
+        return replace(tile, clue=clue_sentence(caption, self._prompts))
 
 
-def _described(told: TileAnswers) -> str:
-    """What was said; a description that makes no sense is none."""
-    assert not isinstance(told, TileFailure)
-    (caption,) = told
+def _caption_text(answers: TileAnswers) -> str | TileFailure:
+    if isinstance(answers, TileFailure):
+        return replace(answers, reason=f"no clue: {answers.reason}")
+    (caption,) = answers
     return caption.text if isinstance(caption, Caption) else ""

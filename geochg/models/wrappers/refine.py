@@ -1,26 +1,26 @@
-"""A model that is asked again, closer, about the cells it said changed.
+"""A model that is asked again, by closer looks, about the cells that changed.
 
 Each changed cell of a tile's 3x3 grid is cut out, enlarged to the size of the tile and shown to the
-model again; what it says of the nine cells of that picture subdivides the cell, and so on.
+model again; its answers about the nine cells of that crop subdivide the cell, and so on.
 
-- A closer look only divides what was found: classes it newly names are not taken up, and the
-  direction of a change stays that of the tile.
-- The probability of a box is the mean of what all looks at it said, where a look that does not name
-  the class there says 0. Looks at one place see the same ground, so they are pooled (the linear
-  opinion pool, Stone 1961) and not multiplied as if they were independent.
+- A closer look only divides a change: classes it newly names are not taken up, and the direction of
+  a change stays that of the tile.
+- The probability of a box is the mean over all looks at it, where a look that does not name the
+  class counts as 0. The looks see the same ground, so they are pooled (the linear opinion pool,
+  Stone 1961) and not multiplied as if they were independent.
 - A cell in which a closer look finds nothing of a class stays whole, with the probability lowered
   by that rule, and is not looked into any further for that class. To drop it would trust the
   enlarged picture more than the one in the resolution that the model was made for; with the
   built-in model, restricted to the grid, it loses far more change than false alarms.
-- A closer look that fails or makes no sense says nothing: the cell stays as it was.
+- A closer look that fails or makes no sense counts for nothing: the cell stays as it was.
 
-The picture is the cell without ground around it: its nine cells then are those that are asked
-about, and it is to them what a tile is to its own. With an eighth or a quarter of the side around
-it, a model names outer cells for what lies beyond them; the built-in one did no better with either.
+The crop is the cell without ground around it: its nine cells then are those that are asked about,
+and it is to them what a tile is to its own. With an eighth or a quarter of the side around it, a
+model names outer cells for what lies beyond them; the built-in one did no better with either.
 
 It is cut from the tile's own pixels. The grid has the resolution of the sources unless another was
-asked for, so there mostly is nothing more to read; and who wants a coarse grid looked at in fine
-detail gets that, with all its measurements, from a finer `--resolution`.
+asked for, so there mostly is nothing more to read; a finer `--resolution` gives a coarse grid more
+detail, with all its measurements.
 """
 
 from __future__ import annotations
@@ -65,10 +65,10 @@ class RefinedModel(WrappedModel):
     """Asks a model again about what changed, enlarged; gives `Boxes` in place of `Locations`.
 
     Args:
-        model: Which answers; one that locates by the 3x3 grid.
+        model: A model that locates by the 3x3 grid.
         levels: How often each cell is divided, from 1.
         classes: Classes to look for; empty for all.
-        batch_size: Pictures in one call; None for as many as suit the model.
+        batch_size: Crops in one call; None for as many as suit the model.
     """
 
     def __init__(
@@ -85,66 +85,65 @@ class RefinedModel(WrappedModel):
 
     def answer(self, tiles: Sequence[Tile], questions: Sequence[Question]) -> list[TileAnswers]:
         """Answers each question about each tile; see `ChangeModel.answer`."""
-        found = self.model.answer(tiles, questions)
-        spots = [
-            spot for place, said in enumerate(found) for spot in self._first(place, said, tiles)
-        ]
+        rows = self.model.answer(tiles, questions)
+        spots = [spot for index, row in enumerate(rows) for spot in self._cells(index, row, tiles)]
         if not spots:
-            return found
+            return rows
         asked = [question for question in questions if question.task in _ASKED]
         for _ in range(self.levels):
             spots = list(self._divided(spots, tiles, asked))
-        return [_refined(said, place, spots) for place, said in enumerate(found)]
+        return [_with_boxes(row, index, spots) for index, row in enumerate(rows)]
 
-    def _first(self, place: int, said: TileAnswers, tiles: Sequence[Tile]) -> Iterator[_Spot]:
+    def _cells(self, index: int, answers: TileAnswers, tiles: Sequence[Tile]) -> Iterator[_Spot]:
         """The cells of a tile that changed."""
-        located = _located(said)
-        if located is None:
+        locations = _locations(answers)
+        if locations is None:
             return
-        read = tiles[place].window.read
+        read = tiles[index].window.read
         for cell in GRID_CELLS:
-            looks = {name: (cells[cell],) for name, cells in located.cells.items() if cell in cells}
+            looks = {
+                name: (cells[cell],) for name, cells in locations.cells.items() if cell in cells
+            }
             if looks:
                 wanted = not self._classes or any(name in self._classes for name in looks)
-                yield _Spot(place, cell, grid_box(read, cell), looks, is_open=wanted)
+                yield _Spot(index, cell, grid_box(read, cell), looks, is_open=wanted)
 
     def _divided(
         self, spots: Sequence[_Spot], tiles: Sequence[Tile], asked: Sequence[Question]
     ) -> Iterator[_Spot]:
         """The spots after one more look at those that are open."""
-        into = [spot.can_be_divided(tiles[spot.place]) for spot in spots]
-        looks = self._looks(list(compress(spots, into)), tiles, asked)
-        for spot, is_looked_into in zip(spots, into, strict=True):
-            if is_looked_into:
-                yield from _parts(spot, tiles[spot.place], next(looks))
+        divisible = [spot.can_be_divided(tiles[spot.tile_index]) for spot in spots]
+        looks = self._looks(list(compress(spots, divisible)), tiles, asked)
+        for spot, is_divisible in zip(spots, divisible, strict=True):
+            if is_divisible:
+                yield from _parts(spot, tiles[spot.tile_index], next(looks))
             else:
                 yield spot
 
     def _looks(
         self, spots: Sequence[_Spot], tiles: Sequence[Tile], asked: Sequence[Question]
     ) -> Iterator[TileAnswers]:
-        """What the model says of each spot; pictures are made for one call at a time."""
+        """The model's answers about each spot; crops are made for one call at a time."""
         size = self._batch_size or self.capabilities.tiles_at_once(max(tiles[0].valid.shape))
         for start in range(0, len(spots), size):
             part = spots[start : start + size]
-            yield from self.model.answer(
-                [enlarged(tiles[spot.place], spot.box) for spot in part], asked
-            )
+            crops = [enlarged_crop(tiles[spot.tile_index], spot.box) for spot in part]
+            yield from self.model.answer(crops, asked)
 
 
 @dataclass(frozen=True, slots=True)
 class _Spot:
-    """A box of a tile, and what was said of it.
+    """A box of a tile, and the probabilities that all looks at it gave.
 
     Attributes:
-        place: Of the tile in its batch.
-        cell: Of the tile's grid, that the box lies in.
-        box: Where it is.
-        looks: For each class what each look said, coarsest first.
+        tile_index: Index of the tile in its batch.
+        cell: The cell of the tile's grid that the box lies in.
+        box: The box, in pixels of the grid.
+        looks: For each class the probability of each look, coarsest first.
         is_open: Whether a closer look is worth its while.
     """
 
-    place: int
+    tile_index: int
     cell: GridCell
     box: PixelWindow
     looks: Mapping[str, tuple[float, ...]]
@@ -156,13 +155,13 @@ class _Spot:
         return self.is_open and wide and _has_valid(tile, self.box)
 
 
-def _parts(spot: _Spot, tile: Tile, said: TileAnswers) -> Iterator[_Spot]:
+def _parts(spot: _Spot, tile: Tile, answers: TileAnswers) -> Iterator[_Spot]:
     """What becomes of a spot by a closer look at it."""
-    if (located := _located(said, if_unchanged=Locations({}))) is None:
+    if (locations := _locations(answers, if_unchanged=Locations({}))) is None:
         yield replace(spot, is_open=False)
         return
     parts = [
-        (part, {name: cells[cell] for name, cells in located.cells.items() if cell in cells})
+        (part, {name: cells[cell] for name, cells in locations.cells.items() if cell in cells})
         for cell in GRID_CELLS
         if _has_valid(tile, part := grid_box(spot.box, cell))
     ]
@@ -178,51 +177,51 @@ def _parts(spot: _Spot, tile: Tile, said: TileAnswers) -> Iterator[_Spot]:
             yield replace(spot, box=part, looks=further)
 
 
-def _located(said: TileAnswers, if_unchanged: Locations | None = None) -> Locations | None:
-    """Where a change was found; None where nobody knows.
+def _locations(answers: TileAnswers, if_unchanged: Locations | None = None) -> Locations | None:
+    """The located changes among the answers about a tile; None where they are not known.
 
     Args:
-        said: The answers.
-        if_unchanged: What it is where presence says that nothing changed.
+        answers: The answers about a tile or a crop.
+        if_unchanged: The result where presence says that nothing changed.
     """
-    if isinstance(said, TileFailure):
+    if isinstance(answers, TileFailure):
         return None
-    if any(isinstance(answer, Presence) and not answer.changed for answer in said):
+    if any(isinstance(answer, Presence) and not answer.changed for answer in answers):
         return if_unchanged
-    return next((answer for answer in said if isinstance(answer, Locations)), None)
+    return next((answer for answer in answers if isinstance(answer, Locations)), None)
 
 
-def _refined(said: TileAnswers, place: int, spots: Sequence[_Spot]) -> TileAnswers:
-    """The answers with boxes in place of cells."""
-    located = _located(said)
-    if isinstance(said, TileFailure) or located is None:
-        return said
-    mine = [spot for spot in spots if spot.place == place]
+def _with_boxes(answers: TileAnswers, index: int, spots: Sequence[_Spot]) -> TileAnswers:
+    """The answers about a tile with boxes in place of cells."""
+    locations = _locations(answers)
+    if isinstance(answers, TileFailure) or locations is None:
+        return answers
+    own = [spot for spot in spots if spot.tile_index == index]
     boxes = {
         name: [
-            Box(spot.box, spot.cell, fmean(spot.looks[name])) for spot in mine if name in spot.looks
+            Box(spot.box, spot.cell, fmean(spot.looks[name])) for spot in own if name in spot.looks
         ]
-        for name in located.cells
+        for name in locations.cells
     }
     refined: list[Answer] = [
-        Boxes(boxes, located.changes) if answer is located else answer for answer in said
+        Boxes(boxes, locations.changes) if answer is locations else answer for answer in answers
     ]
     return refined
 
 
-# --- pictures ------------------------------------------------------------------------------------
+# --- crops ---------------------------------------------------------------------------------------
 
 
 def _has_valid(tile: Tile, window: PixelWindow) -> bool:
     return bool(tile.valid[window.slices_within(tile.window.read)].any())
 
 
-def enlarged(tile: Tile, window: PixelWindow) -> Tile:
+def enlarged_crop(tile: Tile, window: PixelWindow) -> Tile:
     """A part of a tile in the size of the whole.
 
     Args:
-        tile: A pair of pictures.
-        window: Within its read window.
+        tile: The tile.
+        window: A window within its read window.
 
     Returns:
         A tile of its own, whose pixels are counted from its corner; its index, row and column are
@@ -232,22 +231,21 @@ def enlarged(tile: Tile, window: PixelWindow) -> Tile:
     height_px, width_px = tile.valid.shape
     part = window.slices_within(tile.window.read)
     whole = PixelWindow.whole((height_px, width_px))
-    valid = _resized(tile.valid[part].astype(np.uint8), tile.valid.shape, smooth=False).astype(bool)
+    valid = _resized_band(tile.valid[part].astype(np.uint8), tile.valid.shape, smooth=False).astype(
+        bool
+    )
     before, after = (
-        np.stack([_resized(band[part], tile.valid.shape, smooth=True) for band in date])
+        np.stack([_resized_band(band[part], tile.valid.shape, smooth=True) for band in date])
         for date in (tile.before, tile.after)
     )
     before[:, ~valid], after[:, ~valid] = 0, 0
     return Tile(replace(tile.window, read=whole, core=whole), before, after, valid)
 
 
-def _resized(band: NDArray[Any], shape: tuple[int, ...], *, smooth: bool) -> NDArray[Any]:
+def _resized_band(band: NDArray[Any], shape: tuple[int, ...], *, smooth: bool) -> NDArray[Any]:
     """Pillow's resize, which anti-aliases nothing away when it enlarges."""
     from PIL import Image
 
     kernel = Image.Resampling.BILINEAR if smooth else Image.Resampling.NEAREST
-    picture = Image.fromarray(np.ascontiguousarray(band))
-    return np.asarray(picture.resize((shape[1], shape[0]), kernel))
-
-
-__all__ = ["RefinedModel", "enlarged"]
+    image = Image.fromarray(np.ascontiguousarray(band))
+    return np.asarray(image.resize((shape[1], shape[0]), kernel))

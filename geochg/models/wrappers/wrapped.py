@@ -1,4 +1,4 @@
-"""A model around another one, which does what is left to it as that one does."""
+"""The base of models that wrap another one and change what it is asked or what it answers."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from geochg.records import Exchange, PairFacts, Question, Tile
 
 
 class WrappedModel(ChangeModel[Options]):
-    """A model that asks another one; no backend: it is made of a model that is loaded.
+    """Does what the wrapped model does, under its name; it is no backend.
 
     Args:
-        model: The model that is asked.
+        model: The wrapped model.
     """
 
     def __init__(self, model: ChangeModel) -> None:
@@ -26,12 +26,16 @@ class WrappedModel(ChangeModel[Options]):
 
     @classmethod
     def load(cls, source: str, options: Options, device: str) -> Self:
-        """Refuses: what is loaded is the model that is asked."""
-        raise ModelError(f"{cls.__name__} is made of a model", "name one with --model")
+        """A wrapper is made of a model that is loaded.
+
+        Raises:
+            ModelError: Always.
+        """
+        raise ModelError(f"{cls.__name__} wraps a model", "name a model with --model")
 
     @property
     def capabilities(self) -> Capabilities:
-        """What the wrapped model can do."""
+        """The capabilities of the wrapped model."""
         return self.model.capabilities
 
     @property
@@ -41,19 +45,19 @@ class WrappedModel(ChangeModel[Options]):
 
     @property
     def identity(self) -> ModelIdentity:
-        """Which model is wrapped."""
+        """The identity of the wrapped model."""
         return self.model.identity
 
     def survey(self, facts: PairFacts, sample: Iterable[Tile]) -> None:
-        """Lets the wrapped model look at the pair; see `ChangeModel.survey`."""
+        """Lets the wrapped model survey the pair; see `ChangeModel.survey`."""
         self.model.survey(facts, sample)
 
     def prompt(self, question: Question) -> str:
-        """What is put to the wrapped model; see `ChangeModel.prompt`."""
+        """The prompt of the wrapped model; see `ChangeModel.prompt`."""
         return self.model.prompt(question)
 
     def converse(
         self, tile: Tile, facts: PairFacts, exchanges: Sequence[Exchange], question: str
     ) -> Iterator[str]:
-        """Converses as the wrapped model does; see `models.chat.converse`."""
+        """The answer of the wrapped model; see `models.chat.converse`."""
         yield from converse(self.model, tile, facts, exchanges, question)

@@ -21,8 +21,8 @@ from geochg.geometry.hysteresis import hysteresis
 from geochg.models.deltavlm.detector import Detector, Scene
 from geochg.models.deltavlm.postprocessing import (
     Calibration,
-    Finding,
     OutlineMaker,
+    TilePrediction,
     with_water,
 )
 from geochg.records import Tile
@@ -62,7 +62,7 @@ class DetectedPair(NamedTuple):
 
     kind: str
     pair: Pair
-    finding: Finding
+    finding: TilePrediction
     typical_logit: float
 
 
@@ -267,11 +267,11 @@ def _pairs(
             yield kind, maker.pair_of(of_kind[number % len(of_kind)], rng)
 
 
-def detect_pair(detector: Detector, pair: Pair) -> tuple[Finding, float]:
+def detect_pair(detector: Detector, pair: Pair) -> tuple[TilePrediction, float]:
     """The detector's output for a pair that is shown as it is, and its typical logit."""
     tile, scene = survey_pair(detector, pair)
     maker = OutlineMaker(detector.head, scene)
-    (finding,) = maker.findings(detector.detect([tile], scene), [tile])
+    (finding,) = maker.predictions(detector.detect([tile], scene), [tile])
     return finding, scene.typical_logit
 
 

@@ -71,7 +71,7 @@ class LanguageTrainer(WholeTrainer):
         with self.accelerator.autocast():
             with torch.no_grad():
                 features = network.vision(inputs["before"], inputs["after"])
-                seen = network.look(features.maps)
+                seen = network.predict_dense(features.maps)
             encoding = network.relate(features, seen)
             losses = [network(**rows, encoding=encoding).loss for rows in inputs["rows"]]
         tokens = [(rows["labels"] != IGNORED).sum() for rows in inputs["rows"]]

@@ -27,7 +27,7 @@ from geochg.models.deltavlm.processing import DeltaVLMProcessor
 from geochg.models.deltavlm.runtime.torch_vision import TorchVision
 from geochg.models.deltavlm.sizes import compact_config, compact_generation
 from geochg.models.model_files import first_line, saved_json
-from geochg.models.pretrained import refuse_rubbish
+from geochg.models.pretrained import refuse_broken_weights
 from geochg.training.builtin.calibration import color_weight_factor, fit_calibration
 from geochg.training.builtin.language_pairs import LanguagePairs, make_language_pairs
 from geochg.training.builtin.language_stage import LanguageOptions, pairs_tokenizer, train_language
@@ -154,7 +154,7 @@ def load_vision(model: DeltaVLMForConditionalGeneration, file: Path, hint: str =
         weights = {
             name: part for name, part in load_file(file).items() if name.startswith(VISION_WEIGHTS)
         }
-        refuse_rubbish(weights.items(), file)
+        refuse_broken_weights(weights.items(), file)
         missing = model.load_state_dict(weights, strict=False).missing_keys
     except (OSError, SafetensorError, RuntimeError) as error:
         raise ModelError(f"{file} cannot be used: {first_line(error)}", hint) from error

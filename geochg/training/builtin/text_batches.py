@@ -71,10 +71,10 @@ def rows_of(pair: LanguagePair) -> list[Row]:
         answers = SPECS[task].turns(text)
         talk = Conversation(0, Question(task, question))
         while not talk.is_over:
-            prompt = turn_prompt(talk.asked, talk.said)
-            answer = answers[len(talk.said)].strip()
+            prompt = turn_prompt(talk.prompts, talk.replies)
+            answer = answers[len(talk.replies)].strip()
             rows.setdefault(prompt, Row(task, prompt, answer))
-            talk.said.append(answer)
+            talk.replies.append(answer)
     return list(rows.values())
 
 

@@ -16,7 +16,7 @@ from transformers.utils import SAFE_WEIGHTS_NAME
 
 from geochg.datasets.ground.labelled import LabelledGround
 from geochg.errors import ModelError
-from geochg.models.deltavlm.modeling import DeltaVLMForConditionalGeneration, measured_scenes
+from geochg.models.deltavlm.modeling import DeltaVLMForConditionalGeneration, measure_scenes
 from geochg.training.builtin.losses import vision_losses
 from geochg.training.builtin.pairs import PairMaker, pair_batch
 from geochg.training.builtin.stage_arguments import only_batch, stage_arguments
@@ -35,7 +35,7 @@ _GUARD = 1e-2
 """Weight of the squared distance of the encoder's opened weights from their start."""
 
 _RESOLUTION_SHOWN = 0.8
-"""Share of the pairs whose resolution the head is told."""
+"""Share of the pairs whose resolution is an input of the head."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ class VisionStage(nn.Module):
         before, after = (normalised_images(batch[name]) for name in ("before", "after"))
         with torch.set_grad_enabled(self.opened and self.training):
             maps = self.vision.maps(before, after)
-        scene, compared = measured_scenes(self.dense, maps, batch["resolution_m"].tolist())
+        scene, compared = measure_scenes(self.dense, maps, batch["resolution_m"].tolist())
         if self.training:
             hidden = torch.rand(len(scene)) > _RESOLUTION_SHOWN
             scene[hidden, self.dense.layout.resolution_slice] = 0

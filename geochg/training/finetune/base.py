@@ -12,7 +12,7 @@ import torch
 
 from geochg.errors import ModelError
 from geochg.files.new_files import make_folder_aside
-from geochg.models.library_logs import quietly
+from geochg.models.library_guards import quiet_libraries
 from geochg.models.memory import is_out_of_memory
 from geochg.models.model_files import checksum, saved_json, weight_files
 from geochg.models.vlm.loading import How, open_vlm
@@ -158,7 +158,7 @@ def _save_pruned_base(base: BaseModel, options: TuneOptions, work_dir: Path) -> 
         masks = magnitude_masks(model.network, options.prune)
         apply_masks(model.network, masks)
         save_pruning_masks(masks, work_dir)
-        with quietly():
+        with quiet_libraries():
             model.save(folder)
         write_checksums(folder)
 
@@ -174,7 +174,7 @@ def _open(base: BaseModel, options: TuneOptions, device: str, bits: int | None) 
 
 
 def _open_deltavlm(base: BaseModel, options: TuneOptions, settings: How) -> TrainableModel:
-    from geochg.models.deltavlm.folder import check_folder, open_model
+    from geochg.models.deltavlm.loading import check_folder, open_model
     from geochg.models.quantised import quantised_settings
     from geochg.training.finetune.deltavlm import TrainableDeltaVLM
 
@@ -265,7 +265,11 @@ def _check_fits(needed: int, device: str, text: str, options: TuneOptions) -> No
     free = available_bytes(device)
     if needed <= free:
         return
-    hint = "train fewer parts, with --lora instead of --full" if options.full else "lower --rank"
+    hint = (
+        "train fewer module groups, with --lora instead of --full"
+        if options.full
+        else "lower --rank"
+    )
     if options.bits is None and not options.full:
         hint = "add --quantize 4bit, or use a smaller base"
     raise ModelError(f"{text} {gigabytes(needed)}, but only {gigabytes(free)} are free", hint)

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from geochg.datasets.captions.truth import CLASS_NAMES, DIRECTIONS
 from geochg.datasets.ground.covers import ANY, COVERS_OF_CLASS, NOTHING, UNKNOWN_CHANGE
-from geochg.models.deltavlm.no_change_sentence import write_sentence
+from geochg.models.adapters import write_sentence
 from geochg.models.deltavlm.processing import DeltaVLMProcessor
 from geochg.models.deltavlm.runtime.language import turn_prompt
 from geochg.models.deltavlm.runtime.onnx_vision import DETECTOR
@@ -96,7 +96,7 @@ class TrainableDeltaVLM(TrainableModel):
         network = self.network
         with nullcontext() if has_trained_parameters(network.vision) else torch.no_grad():
             features = network.vision(inputs["before"], inputs["after"])
-        dense = None if network.dense is None else network.look(features.maps)
+        dense = None if network.dense is None else network.predict_dense(features.maps)
         encoding = network.relate(features, dense)
         rows = {name: inputs[name] for name in _TEXT_INPUTS}
         logits = network(**rows, pair_index=inputs["pair_index"], encoding=encoding).logits
@@ -110,12 +110,12 @@ class TrainableDeltaVLM(TrainableModel):
         from geochg.models.base import ModelIdentity
         from geochg.models.deltavlm.backend import DeltaVLMModel
         from geochg.models.deltavlm.options import DeltaVLMOptions
-        from geochg.models.deltavlm.runtime.torch_language import TorchSpeaker
+        from geochg.models.deltavlm.runtime.torch_language import TorchLanguage
         from geochg.models.deltavlm.runtime.torch_vision import TorchVision
 
-        speaker = TorchSpeaker(self.network, self.processor)
+        language = TorchLanguage(self.network, self.processor)
         vision = TorchVision(self.network, self.processor)
-        return DeltaVLMModel(vision, lambda: speaker, DeltaVLMOptions(), ModelIdentity("", ""))
+        return DeltaVLMModel(vision, lambda: language, DeltaVLMOptions(), ModelIdentity("", ""))
 
     def save(self, folder: Path) -> None:
         """See `TrainableModel.save`; `export_runtime` adds the files of a compact model."""

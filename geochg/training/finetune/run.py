@@ -14,7 +14,7 @@ from transformers.trainer_callback import PrinterCallback
 
 from geochg.errors import CancelledRunError
 from geochg.events import Listener, Notice, ignore
-from geochg.models.library_logs import quietly
+from geochg.models.library_guards import quiet_libraries
 from geochg.models.model_files import UNFINISHED
 from geochg.training.checkpoints import explain_write_errors, step_of
 from geochg.training.finetune import CARD
@@ -268,7 +268,7 @@ def write_model(
     if masks:
         sparsity["sparsity"] = check_sparsity(model.network, masks, options.prune)
         save_pruning_masks(masks, folder)
-    with quietly():
+    with quiet_libraries():
         model.save(folder)
     model.export_runtime(folder)
     return sparsity

@@ -25,7 +25,7 @@ from geochg.files.new_files import write_aside, write_text_aside
 from geochg.models.deltavlm.processing import IGNORED
 from geochg.models.memory import is_out_of_memory
 from geochg.models.model_files import first_line
-from geochg.models.pretrained import refuse_rubbish
+from geochg.models.pretrained import refuse_broken_weights
 from geochg.training.checkpoints import WholeTrainer, explain_write_errors
 from geochg.training.finetune.metrics import LOWER_IS_BETTER
 from geochg.training.finetune.options import Metric, Schedule, TuneOptions
@@ -148,7 +148,7 @@ def read_trained_weights(model: TrainableModel, file: Path) -> dict[str, Tensor]
     hint = f"remove {file.parent}, and start anew without --resume"
     try:
         saved = load_file(file)
-        refuse_rubbish(saved.items(), file)
+        refuse_broken_weights(saved.items(), file)
     except (OSError, SafetensorError, GeochgError) as error:
         raise InputError(f"{file} cannot be used: {first_line(error)}", hint) from error
     shapes = {name: parameter.shape for name, parameter in model.trained_parameters().items()}

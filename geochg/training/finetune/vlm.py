@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from geochg.models.deltavlm.processing import IGNORED
-from geochg.models.vlm.chat import ChatWriter
-from geochg.models.vlm.engine import Text
+from geochg.models.vlm.chat_writer import ChatWriter
+from geochg.models.vlm.engine import TilePrompt
 from geochg.models.vlm.instructblip import InstructBlipEngine
 from geochg.models.vlm.prefix import PrefixEngine
 from geochg.training.finetune.sample import Sample
@@ -38,7 +38,7 @@ class TokenRow(NamedTuple):
     """A row of tokens with the answers marked.
 
     Attributes:
-        ids: The tokens after the opening; see `ChatWriter.rest`.
+        ids: The tokens after the opening; see `ChatWriter.prompt_ids`.
         labels: The same on the answers and their end tokens, else `IGNORED`.
     """
 
@@ -75,11 +75,11 @@ def _last_turn(
     answer: str,
     end_tokens: Sequence[int],
 ) -> TokenRow:
-    prompt = writer.rest(questions, earlier)
-    chat = writer.told(questions, [*earlier, answer])
+    prompt = writer.prompt_ids(questions, earlier)
+    chat = writer.dialogue_ids(questions, [*earlier, answer])
     tokens = _answer_tokens(prompt, chat, end_tokens)
     if tokens is None:
-        tokens = [*writer.spelt(answer), end_tokens[0]]
+        tokens = [*writer.answer_ids(answer), end_tokens[0]]
     return TokenRow([*prompt, *tokens], [IGNORED] * len(prompt) + tokens)
 
 
@@ -178,8 +178,8 @@ class TrainableVlm(_TrainableEngine):
         family = self.engine.family
         pictures, ids, labels = [], [], []
         for sample in samples:
-            shown = family.show([sample.tile()])
-            opening = self.engine.expanded(shown)
+            shown = family.image_inputs([sample.tile()])
+            opening = self.engine.prefix_with_images(shown)
             for row in token_rows(
                 self.engine.writer, sample.questions, sample.answers, self.end_tokens
             ):
@@ -189,7 +189,7 @@ class TrainableVlm(_TrainableEngine):
                 pictures.append(shown.inputs)
                 ids.append([*opening, *row.ids[: self.max_tokens]])
                 labels.append([*[IGNORED] * len(opening), *row.labels[: self.max_tokens]])
-        return {**self._text_inputs(ids, labels), **family.joined(pictures)}
+        return {**self._text_inputs(ids, labels), **family.join_inputs(pictures)}
 
     def losses(self, inputs: dict[str, Any]) -> dict[str, Tensor]:
         """See `TrainableModel.forward`."""
@@ -197,10 +197,10 @@ class TrainableVlm(_TrainableEngine):
         # Logits of the pictures' tokens, which are many, are of no use.
         wanted = (labels != IGNORED).any(dim=0).nonzero()[:, 0]
         arguments = {
-            name: self.engine.placed(part) for name, part in inputs.items() if name != "labels"
+            name: self.engine.to_device(part) for name, part in inputs.items() if name != "labels"
         }
         family = self.engine.family
-        if family.marks_pictures:
+        if family.marks_images:
             arguments["mm_token_type_ids"] = (arguments["input_ids"] == family.token).int()
         family.state = None
         logits = self.network(**arguments, use_cache=False, logits_to_keep=wanted).logits
@@ -222,15 +222,15 @@ class TrainableInstructBlip(_TrainableEngine):
             InputError: If a question alone is longer than a row may be.
         """
         writer = self.engine.writer
-        longest = len(writer.opening) + self.max_tokens
+        longest = len(writer.prefix_ids) + self.max_tokens
         texts, ids, labels, last = [], [], [], []
         for index, sample in enumerate(samples):
             for turn, text in enumerate(sample.answers):
-                prompt = writer.rest(sample.questions[: turn + 1], sample.answers[:turn])
-                answer = [*writer.spelt(text), self.end_tokens[0]]
-                texts.append(Text(index, prompt))
+                prompt = writer.prompt_ids(sample.questions[: turn + 1], sample.answers[:turn])
+                answer = [*writer.answer_ids(text), self.end_tokens[0]]
+                texts.append(TilePrompt(index, prompt))
                 last.append(sample.questions[turn])
-                question = [*writer.opening, *prompt]
+                question = [*writer.prefix_ids, *prompt]
                 ids.append([*question, *answer][:longest])
                 labels.append([*[IGNORED] * len(question), *answer][:longest])
         check_answer_room(labels, last, self.max_tokens)
@@ -238,7 +238,7 @@ class TrainableInstructBlip(_TrainableEngine):
             **self._text_inputs(ids, labels),
             "pair_index": torch.tensor([text.row for text in texts]),
             "pixels": self.engine.pixels([sample.tile() for sample in samples]),
-            **self.engine.asked(texts),
+            **self.engine.qformer_inputs(texts),
         }
 
     def losses(self, inputs: dict[str, Any]) -> dict[str, Tensor]:
@@ -249,7 +249,7 @@ class TrainableInstructBlip(_TrainableEngine):
         with torch.set_grad_enabled(learns):
             vision = network.vision_model(pixel_values=pixels.flatten(0, 1)).last_hidden_state
         vision = vision.view(*pixels.shape[:2], *vision.shape[1:])[inputs["pair_index"]]
-        features = self.engine.features(
+        features = self.engine.query_features(
             vision, inputs["qformer_input_ids"], inputs["qformer_attention_mask"]
         )
         words = network.get_input_embeddings()(inputs["input_ids"])

@@ -12,7 +12,7 @@ from vlm_factory import CHAT, save_adapter, save_vlm
 
 from geochg.errors import ModelError, OptionError
 from geochg.models.vlm.backend import VlmModel
-from geochg.models.vlm.engine import Text
+from geochg.models.vlm.engine import TilePrompt
 from geochg.models.vlm.options import VlmOptions
 from geochg.records import (
     Task,
@@ -42,14 +42,14 @@ def test_an_adapter_on_a_quantised_model(saved, tmp_path):
     base = saved("qwen2_5_vl")
     adapter = save_adapter(base, tmp_path / "adapter")
     model = load(base, adapter=str(adapter), quantize="4bit", max_tokens=4)
-    rest = model.engine.writer.rest(["Why?"], [])
-    texts = [Text(row, rest) for row in (0, 1, 1)]
-    glance = model.engine.look(noise(2))
-    together = model.engine._said(glance, texts, max_new_tokens=4)
-    alone = [model.engine._said(glance, [text], max_new_tokens=4)[0] for text in texts]
+    rest = model.engine.writer.prompt_ids(["Why?"], [])
+    texts = [TilePrompt(row, rest) for row in (0, 1, 1)]
+    encoding = model.engine.encode(noise(2))
+    together = model.engine._reply_ids(encoding, texts, max_new_tokens=4)
+    alone = [model.engine._reply_ids(encoding, [text], max_new_tokens=4)[0] for text in texts]
     assert together == alone
-    assert model.engine._said(
-        load(base, quantize="4bit").engine.look(noise(2)), texts, max_new_tokens=4
+    assert model.engine._reply_ids(
+        load(base, quantize="4bit").engine.encode(noise(2)), texts, max_new_tokens=4
     )
 
 

@@ -9,8 +9,8 @@ from tile_factory import noise
 from vlm_asking import MAPPED, first_logits, load, with_presence
 
 from geochg.errors import ModelError
-from geochg.models.vlm.engine import Text
-from geochg.models.vlm.generation import CELL_QUESTION, NO, YES
+from geochg.models.vlm.engine import TilePrompt
+from geochg.models.vlm.tile_questions import CELL_QUESTION, NO, YES
 from geochg.records import (
     GRID_CELLS,
     Caption,
@@ -30,12 +30,14 @@ def test_presence_is_the_probability_of_yes_against_no(loaded):
     model, tiles = loaded("llava"), noise(3)
     answers = model.answer(tiles, [ask(Task.PRESENCE)])
 
-    text = model.engine.writer.rest([ask(Task.PRESENCE).text], [])
-    glance = model.engine.look(tiles)
-    logits = first_logits(model, glance, [Text(row, text) for row in range(3)]).double().exp()
+    text = model.engine.writer.prompt_ids([ask(Task.PRESENCE).text], [])
+    encoding = model.engine.encode(tiles)
+    logits = (
+        first_logits(model, encoding, [TilePrompt(row, text) for row in range(3)]).double().exp()
+    )
     for row, (presence,) in enumerate(answers):
         both = [
-            float(logits[row, sorted({model.engine._spelt(word)[0] for word in words})].sum())
+            float(logits[row, sorted({model.engine._token_ids(word)[0] for word in words})].sum())
             for words in (YES, NO)
         ]
         assert presence.probability == pytest.approx(both[0] / sum(both), abs=1e-4)
@@ -50,9 +52,9 @@ def test_cells_are_asked_one_by_one(loaded, monkeypatch):
         for name in ("road", "building"):
             for cell in GRID_CELLS:
                 question = CELL_QUESTION.format(cell=cell.name.replace("-", " "), thing=name)
-                text = Text(row, model.engine.writer.rest([question], []))
-                glance = model.engine.look(tiles)
-                ((yes, _),) = model.engine.choose(glance, [text], (YES, NO))
+                text = TilePrompt(row, model.engine.writer.prompt_ids([question], []))
+                encoding = model.engine.encode(tiles)
+                ((yes, _),) = model.engine.choice_probabilities(encoding, [text], (YES, NO))
                 expected = pytest.approx(yes, abs=1e-4) if yes > 0.5 else None
                 assert located.cells[name].get(cell) == expected
 
@@ -63,9 +65,9 @@ def test_only_changed_tiles_are_asked_more(loaded, monkeypatch):
     asked = []
     inputs = model.engine._inputs
 
-    def counted(glance, texts):
+    def counted(encoding, texts):
         asked.extend(text.row for text in texts)
-        return inputs(glance, texts)
+        return inputs(encoding, texts)
 
     monkeypatch.setattr(model.engine, "_inputs", counted)
     answers = model.answer(tiles, MAPPED)
@@ -88,9 +90,9 @@ def test_a_free_question_is_asked_about_every_tile(loaded, monkeypatch):
     with_presence([0.1, 0.2], monkeypatch)
     question = Question(Task.QUESTION, "Is there a new lake?")
     answers = model.answer(tiles, [ask(Task.PRESENCE), question])
-    text = model.engine.writer.rest([question.text], [])
-    glance = model.engine.look(tiles)
-    said = model.engine.say(glance, [Text(0, text), Text(1, text)])
+    text = model.engine.writer.prompt_ids([question.text], [])
+    encoding = model.engine.encode(tiles)
+    said = model.engine.reply_texts(encoding, [TilePrompt(0, text), TilePrompt(1, text)])
     assert [getattr(answer[1], "text", None) for answer in answers] == said
 
 
@@ -118,20 +120,22 @@ def test_lists_hold_nothing_but_cells(saved, kind, monkeypatch):
 def test_one_of_takes_the_likeliest_token_that_is_allowed(loaded):
     model = loaded("llava")
     engine = model.engine
-    glance = engine.look(noise(1))
+    encoding = engine.encode(noise(1))
     answers = ["center", "center-left", "center-left, top", "none"]
-    ids = engine.writer.rest(["Where?"], [])
+    ids = engine.writer.prompt_ids(["Where?"], [])
     said: list[int] = []
     while True:
-        step = first_logits(model, glance, [Text(0, [*ids, *said])])[0]
-        spelt = [[*engine._spelt(answer), engine.ends[0]] for answer in answers]
+        step = first_logits(model, encoding, [TilePrompt(0, [*ids, *said])])[0]
+        spelt = [[*engine._token_ids(answer), engine.ends[0]] for answer in answers]
         allowed = {one[len(said)] for one in spelt if one[: len(said)] == said}
         token = max(allowed, key=lambda each: float(step[each]))
         if token == engine.ends[0]:
             break
         said.append(token)
-    assert engine.one_of(glance, [Text(0, ids)], answers) == [engine.writer.words(said)]
-    assert engine.writer.words(said) in answers
+    assert engine.reply_choices(encoding, [TilePrompt(0, ids)], answers) == [
+        engine.writer.text(said)
+    ]
+    assert engine.writer.text(said) in answers
 
 
 def test_in_words_all_answers_go_through_the_parsers(saved, monkeypatch):
@@ -143,11 +147,11 @@ def test_in_words_all_answers_go_through_the_parsers(saved, monkeypatch):
         "briefly describe": "a road appears",
     }
 
-    def say(glance, texts):
-        asked = [model.engine.writer.words(text.ids) for text in texts]
+    def say(encoding, texts):
+        asked = [model.engine.writer.text(text.ids) for text in texts]
         return [next(r for key, r in replies.items() if key in each) for each in asked]
 
-    monkeypatch.setattr(model.engine, "say", say)
+    monkeypatch.setattr(model.engine, "reply_texts", say)
     ((presence, located, counts, caption),) = model.answer(noise(1), MAPPED)
     assert presence.changed
     assert [cell.name for cell in located.cells["road"]] == ["top-left"]
@@ -185,7 +189,7 @@ def test_a_model_that_gives_no_numbers_gives_no_answers(saved):
 def test_yes_and_no_that_begin_alike_are_told_apart_or_refused(loaded, monkeypatch):
     engine = loaded("llava").engine
     tokens = {"Yes": [7, 1], "yes": [8], "No": [7, 2], "no": [9]}
-    monkeypatch.setattr(engine, "_spelt", lambda word: tokens[word])
+    monkeypatch.setattr(engine, "_token_ids", lambda word: tokens[word])
     assert engine._first_tokens((("Yes", "yes"), ("No", "no"))) == [[8], [9]]
     with pytest.raises(ModelError, match="do not tell Yes from No"):
         engine._first_tokens((("Yes",), ("No",)))
@@ -193,29 +197,32 @@ def test_yes_and_no_that_begin_alike_are_told_apart_or_refused(loaded, monkeypat
 
 def test_a_blank_may_stand_before_a_number(loaded, monkeypatch):
     engine = loaded("llava").engine
-    spelt = engine._spelt
+    spelt = engine._token_ids
     blank = spelt("\n")[0]
 
     def with_blank(text):
         return [blank, *spelt(text.strip())] if text.startswith(" ") else spelt(text)
 
-    monkeypatch.setattr(engine, "_spelt", with_blank)
-    for name in ("_digits", "_blanks"):
+    monkeypatch.setattr(engine, "_token_ids", with_blank)
+    for name in ("_digit_ids", "_blank_ids"):
         engine.__dict__.pop(name, None)
-    assert engine._blanks == [blank]
+    assert engine._blank_ids == [blank]
     seen = []
-    said = engine._said
+    said = engine._reply_ids
 
-    def watched(glance, texts, allowed, **settings):
-        seen.extend([allowed([]), allowed([blank]), allowed([engine._digits[0]])])
-        return said(glance, texts, allowed, **settings)
+    def watched(encoding, texts, allowed, **settings):
+        seen.extend([allowed([]), allowed([blank]), allowed([engine._digit_ids[0]])])
+        return said(encoding, texts, allowed, **settings)
 
-    monkeypatch.setattr(engine, "_said", watched)
-    assert all(n >= 0 for n in engine.number(engine.look(noise(1)), [Text(0, spelt("how many"))]))
-    assert set(seen[0]) == {blank, *engine._digits}
-    assert set(seen[1]) == set(engine._digits)
+    monkeypatch.setattr(engine, "_reply_ids", watched)
+    assert all(
+        n >= 0
+        for n in engine.reply_numbers(engine.encode(noise(1)), [TilePrompt(0, spelt("how many"))])
+    )
+    assert set(seen[0]) == {blank, *engine._digit_ids}
+    assert set(seen[1]) == set(engine._digit_ids)
     assert blank not in seen[2]
-    for name in ("_digits", "_blanks"):
+    for name in ("_digit_ids", "_blank_ids"):
         engine.__dict__.pop(name, None)
 
 
@@ -233,9 +240,9 @@ def test_prompts_of_ones_own_are_asked_in_words(loaded, monkeypatch):
     seen = []
     monkeypatch.setattr(
         model.engine,
-        "say",
-        lambda glance, texts: [
-            seen.append(model.engine.writer.words(text.ids)) or "roads: []. buildings: []."
+        "reply_texts",
+        lambda encoding, texts: [
+            seen.append(model.engine.writer.text(text.ids)) or "roads: []. buildings: []."
             for text in texts
         ],
     )

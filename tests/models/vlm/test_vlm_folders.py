@@ -14,8 +14,8 @@ from vlm_asking import QUESTIONS, load
 from vlm_factory import CHAT, MAKERS, VISION, make_tokenizer
 
 from geochg.errors import ModelError
-from geochg.models.images import picture
-from geochg.models.vlm.engine import Text
+from geochg.models.images import rgb_image
+from geochg.models.vlm.engine import TilePrompt
 from geochg.records import (
     Task,
 )
@@ -25,13 +25,13 @@ from geochg.tasks import ask
 def test_a_model_that_brings_no_template_gets_that_of_vicuna(copy):
     (copy / "chat_template.jinja").unlink()
     model = load(copy)
-    assert model.engine.writer._written(["Why?"], []).startswith("USER: <image>\n<image>\n")
+    assert model.engine.writer._chat_text(["Why?"], []).startswith("USER: <image>\n<image>\n")
     assert model.answer(noise(1), [ask(Task.PRESENCE)])
 
 
 def test_a_template_without_pictures_is_refused(copy):
     (copy / "chat_template.jinja").write_text("{{ messages[0]['content'][-1]['text'] }}")
-    with pytest.raises(ModelError, match="leaves out the pictures"):
+    with pytest.raises(ModelError, match="leaves out the images"):
         load(copy)
 
 
@@ -55,7 +55,7 @@ def test_of_several_templates_the_default_is_taken(copy):
     (copy / "chat_template.jinja").unlink()
     named = {"default": "QUESTION " + CHAT, "tools": "nonsense"}
     (copy / "chat_template.json").write_text(json.dumps({"chat_template": named}))
-    assert load(copy).engine.writer._written(["Why?"], []).startswith("QUESTION [user]")
+    assert load(copy).engine.writer._chat_text(["Why?"], []).startswith("QUESTION [user]")
 
 
 def test_a_model_that_needs_a_template_of_its_own_is_refused_without(saved, tmp_path):
@@ -120,14 +120,14 @@ def test_a_missing_picture_processor_is_told(saved, tmp_path):
     folder = shutil.copytree(saved("qwen2_vl"), tmp_path / "copy")
     for file in folder.glob("*processor_config.json"):
         file.unlink()
-    with pytest.raises(ModelError, match="how its pictures are made ready"):
+    with pytest.raises(ModelError, match="image processor in"):
         load(folder)
 
 
 def test_an_instructblip_without_its_second_tokenizer_is_told(saved, tmp_path):
     folder = shutil.copytree(saved("instructblip"), tmp_path / "copy")
     shutil.rmtree(folder / "qformer_tokenizer")
-    with pytest.raises(ModelError, match="tokenizer of its Q-Former"):
+    with pytest.raises(ModelError, match="the Q-Former's tokenizer in"):
         load(folder)
 
 
@@ -158,7 +158,7 @@ def test_code_in_a_folder_is_not_run(saved, tmp_path, file, part):
 
 def test_pictures_are_normalised_as_the_folder_says(saved):
     model = load(saved("llava"))
-    white = [picture(np.full((3, 8, 8), 255, np.uint8))]
+    white = [rgb_image(np.full((3, 8, 8), 255, np.uint8))]
     assert model.engine.family.squares.tensor(white).unique().tolist() == [2.0]
 
 
@@ -167,14 +167,14 @@ def test_an_encoder_decoder_can_be_asked(tmp_path):
     folder = save_t5_blip(tmp_path)
     model = load(folder, max_tokens=5)
     engine = model.engine
-    texts = [Text(0, engine.writer.rest([QUESTIONS[0]], []))]
-    said = engine._said(engine.look(noise(1)), texts, max_new_tokens=5)
-    start = engine.speaker.config.decoder_start_token_id
+    texts = [TilePrompt(0, engine.writer.prompt_ids([QUESTIONS[0]], []))]
+    said = engine._reply_ids(engine.encode(noise(1)), texts, max_new_tokens=5)
+    start = engine.generator.config.decoder_start_token_id
     assert said[0][:1] != [start]
-    whole = [*engine.writer.opening, *texts[0].ids]
+    whole = [*engine.writer.prefix_ids, *texts[0].ids]
     assert whole[-1] == engine.writer.tokenizer.eos_token_id
     assert whole.count(engine.writer.tokenizer.eos_token_id) == 1
-    assert all(0 <= count <= 999 for count in engine.number(engine.look(noise(1)), texts))
+    assert all(0 <= count <= 999 for count in engine.reply_numbers(engine.encode(noise(1)), texts))
 
 
 def save_t5_blip(folder: Path) -> Path:

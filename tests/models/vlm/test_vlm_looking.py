@@ -10,9 +10,9 @@ from tile_factory import noise
 from vlm_asking import QUESTIONS, first_logits
 from vlm_factory import MAKERS
 
-from geochg.models.images import picture
+from geochg.models.images import rgb_image
 from geochg.models.vlm.backend import VlmModel
-from geochg.models.vlm.engine import Text
+from geochg.models.vlm.engine import TilePrompt
 from geochg.records import (
     Tile,
 )
@@ -23,15 +23,15 @@ def naive(model: VlmModel, tile: Tile, ids: list[int], most: int = 6) -> list[in
     engine = model.engine
     if not hasattr(engine, "family"):
         return naive_blip(model, tile, ids, most)
-    shown = engine.family.show([tile])
+    shown = engine.family.image_inputs([tile])
     counts = iter(enumerate(shown.features))
     whole: list[int] = []
-    for token in engine.writer.opening:
+    for token in engine.writer.prefix_ids:
         is_picture = token == engine.family.token
-        whole += engine.family.surrounded(*next(counts)) if is_picture else [token]
+        whole += engine.family.image_tokens(*next(counts)) if is_picture else [token]
     rows = torch.tensor([[*whole, *ids]])
     more = dict(shown.inputs)
-    if engine.family.marks_pictures:
+    if engine.family.marks_images:
         more["mm_token_type_ids"] = (rows == engine.family.token).int()
     engine.family.state = None
     said = engine.model.generate(
@@ -48,8 +48,8 @@ def naive(model: VlmModel, tile: Tile, ids: list[int], most: int = 6) -> list[in
 def naive_blip(model: VlmModel, tile: Tile, ids: list[int], most: int) -> list[int]:
     """Both dates through InstructBLIP-Video's own `generate`."""
     engine = model.engine
-    pixels = engine.squares.tensor([picture(tile.before), picture(tile.after)])[None]
-    own = [*engine.writer.opening, *ids]
+    pixels = engine.squares.tensor([rgb_image(tile.before), rgb_image(tile.after)])[None]
+    own = [*engine.writer.prefix_ids, *ids]
     video = engine.model.config.video_token_id
     rows = torch.tensor([[video] * 6 + own])
     said = engine.model.generate(
@@ -66,14 +66,14 @@ def naive_blip(model: VlmModel, tile: Tile, ids: list[int], most: int) -> list[i
 @pytest.mark.parametrize("kind", [kind for kind in MAKERS if kind != "instructblip"])
 def test_what_is_kept_of_a_look_changes_no_token(loaded, kind):
     model, tiles = loaded(kind), noise(3)
-    rest = model.engine.writer.rest
-    texts = [Text(row, rest([asked], [])) for row in range(3) for asked in QUESTIONS]
-    texts.append(Text(1, rest([*QUESTIONS, "Why?"], ["No.", "Two."])))
+    rest = model.engine.writer.prompt_ids
+    texts = [TilePrompt(row, rest([asked], [])) for row in range(3) for asked in QUESTIONS]
+    texts.append(TilePrompt(1, rest([*QUESTIONS, "Why?"], ["No.", "Two."])))
 
-    said = model.engine._said(model.engine.look(tiles), texts, max_new_tokens=6)
+    said = model.engine._reply_ids(model.engine.encode(tiles), texts, max_new_tokens=6)
 
     for text, found in zip(texts, said, strict=True):
-        assert found == model.engine._ended(naive(model, tiles[text.row], list(text.ids)))
+        assert found == model.engine._without_end(naive(model, tiles[text.row], list(text.ids)))
 
 
 @pytest.mark.parametrize("kind", MAKERS)
@@ -81,9 +81,9 @@ def test_pictures_matter_and_their_order_does(loaded, kind):
     model = loaded(kind)
     tiles = noise(2)
     tiles.append(replace(tiles[0], before=tiles[0].after, after=tiles[0].before))
-    text = model.engine.writer.rest([QUESTIONS[0]], [])
-    glance = model.engine.look(tiles)
-    logits = first_logits(model, glance, [Text(row, text) for row in range(3)])
+    text = model.engine.writer.prompt_ids([QUESTIONS[0]], [])
+    encoding = model.engine.encode(tiles)
+    logits = first_logits(model, encoding, [TilePrompt(row, text) for row in range(3)])
     assert not torch.allclose(logits[0], logits[1], atol=1e-4)
     assert not torch.allclose(logits[0], logits[2], atol=1e-4)
 
@@ -93,9 +93,9 @@ def test_instructblip_for_images_takes_both_dates_as_the_one_for_videos_does(sav
     video = loaded("instructblipvideo").engine.model.state_dict()
     assert own.keys() == video.keys()
     tiles = noise(1)
-    texts = [Text(0, loaded("instructblip").engine.writer.rest([QUESTIONS[1]], []))]
+    texts = [TilePrompt(0, loaded("instructblip").engine.writer.prompt_ids([QUESTIONS[1]], []))]
     said = [
-        loaded(kind).engine.say(loaded(kind).engine.look(tiles), texts)
+        loaded(kind).engine.reply_texts(loaded(kind).engine.encode(tiles), texts)
         for kind in ("instructblip", "instructblipvideo")
     ]
     # Both are made from one seed, so they hold the same weights.
@@ -104,17 +104,17 @@ def test_instructblip_for_images_takes_both_dates_as_the_one_for_videos_does(sav
 
 def test_a_look_at_one_pair_survives_a_look_at_another(loaded):
     model = loaded("qwen2_vl")
-    texts = [Text(0, model.engine.writer.rest([QUESTIONS[1]], []))]
+    texts = [TilePrompt(0, model.engine.writer.prompt_ids([QUESTIONS[1]], []))]
     small, large = noise(1), [replace(noise(1)[0])]
     large[0] = replace(
         large[0],
         before=np.kron(large[0].before, np.ones((1, 2, 2), np.uint8)),
         after=np.kron(large[0].after, np.ones((1, 2, 2), np.uint8)),
     )
-    first = model.engine.look(small)
-    expected = model.engine.say(first, texts)
-    model.engine.look(large)
-    assert model.engine.say(first, texts) == expected
+    first = model.engine.encode(small)
+    expected = model.engine.reply_texts(first, texts)
+    model.engine.encode(large)
+    assert model.engine.reply_texts(first, texts) == expected
 
 
 def test_the_opening_is_that_of_the_official_processor(loaded):
@@ -131,14 +131,14 @@ def test_the_opening_is_that_of_the_official_processor(loaded):
         image_token="<image>",
     )
     (tile,) = noise(1)
-    pictures = [picture(tile.before), picture(tile.after)]
-    written = model.engine.writer._written([QUESTIONS[0]], [])
+    pictures = [rgb_image(tile.before), rgb_image(tile.after)]
+    written = model.engine.writer._chat_text([QUESTIONS[0]], [])
     made = processor(text=written, images=pictures, return_tensors="pt")
 
-    glance = model.engine.look([tile])
-    ids = [*glance.ids, *model.engine.writer.rest([QUESTIONS[0]], [])]
+    encoding = model.engine.encode([tile])
+    ids = [*encoding.ids, *model.engine.writer.prompt_ids([QUESTIONS[0]], [])]
     assert ids == made["input_ids"][0].tolist()
-    shown = model.engine.family.show([tile]).inputs["pixel_values"]
+    shown = model.engine.family.image_inputs([tile]).inputs["pixel_values"]
     assert torch.allclose(shown, made["pixel_values"], atol=1e-2)
 
 
@@ -148,15 +148,15 @@ def test_idefics_pictures_are_those_of_the_official_processor(loaded, saved):
         model.engine.family.processor, model.engine.writer.tokenizer, image_seq_len=4
     )
     (tile,) = noise(1)
-    written = model.engine.writer._written([QUESTIONS[0]], [])
+    written = model.engine.writer._chat_text([QUESTIONS[0]], [])
     made = processor(
         text=written,
-        images=[picture(tile.before), picture(tile.after)],
+        images=[rgb_image(tile.before), rgb_image(tile.after)],
         do_image_splitting=False,
         size={"longest_edge": 56},
         max_image_size={"longest_edge": 56},
         return_tensors="pt",
     )
-    glance = model.engine.look([tile])
-    ids = [*glance.ids, *model.engine.writer.rest([QUESTIONS[0]], [])]
+    encoding = model.engine.encode([tile])
+    ids = [*encoding.ids, *model.engine.writer.prompt_ids([QUESTIONS[0]], [])]
     assert ids == made["input_ids"][0].tolist()

@@ -6,7 +6,7 @@ from tile_factory import noise
 from vlm_asking import MAPPED, load, small_memory, with_presence
 
 from geochg.errors import RunError
-from geochg.models.vlm.engine import Text
+from geochg.models.vlm.engine import TilePrompt
 from geochg.records import (
     Exchange,
     PairFacts,
@@ -29,17 +29,17 @@ def test_a_full_memory_halves_the_batch_and_loses_nothing(saved, monkeypatch):
 def test_looking_at_fewer_tiles_when_memory_is_full(saved, monkeypatch):
     model, tiles = load(saved("llava"), max_tokens=4), noise(5)
     expected = model.answer(tiles, MAPPED)
-    look, looked = model.engine.look, []
+    encode, batches = model.engine.encode, []
 
     def limited(part):
         if len(part) > 2:
             raise RuntimeError("MPS backend out of memory (MPS allocated: 1.00 GB)")
-        looked.append(len(part))
-        return look(part)
+        batches.append(len(part))
+        return encode(part)
 
-    monkeypatch.setattr(model.engine, "look", limited)
+    monkeypatch.setattr(model.engine, "encode", limited)
     assert model.answer(tiles, MAPPED) == expected
-    assert looked == [2, 2, 1]
+    assert batches == [2, 2, 1]
 
 
 def test_too_little_memory_for_one_tile_is_told(saved, monkeypatch):
@@ -56,11 +56,11 @@ def test_too_many_tiles_at_once_do_not_shrink_the_rows_for_good(saved, monkeypat
     inputs = model.engine._inputs
     rows = []
 
-    def limited(glance, texts):
-        if glance.cache.layers[0].keys.shape[0] > 2:
+    def limited(encoding, texts):
+        if encoding.cache.layers[0].keys.shape[0] > 2:
             raise torch.OutOfMemoryError("CUDA out of memory.")
         rows.append(len(texts))
-        return inputs(glance, texts)
+        return inputs(encoding, texts)
 
     monkeypatch.setattr(model.engine, "_inputs", limited)
     with_presence([0.9] * 4, monkeypatch)
@@ -90,8 +90,11 @@ def test_a_talk_streams_what_it_would_say_at_once(loaded):
     model, (tile,) = loaded("qwen2_5_vl"), noise(1)
     said = [Exchange("Is there a road?", "Yes, one.")]
     pieces = list(model.converse(tile, FACTS, said, "Where is it?"))
-    ids = model.engine.writer.rest(["Is there a road?", "Where is it?"], ["Yes, one."])
-    assert "".join(pieces).strip() == model.engine.say(model.engine.look([tile]), [Text(0, ids)])[0]
+    ids = model.engine.writer.prompt_ids(["Is there a road?", "Where is it?"], ["Yes, one."])
+    assert (
+        "".join(pieces).strip()
+        == model.engine.reply_texts(model.engine.encode([tile]), [TilePrompt(0, ids)])[0]
+    )
 
 
 def test_a_talk_that_is_left_ends_its_thread(loaded):
@@ -116,7 +119,7 @@ def test_words_that_tokenizers_take_for_more_are_taken_out(loaded, text):
     model = loaded("llava")
     writer = model.engine.writer
     special = set(writer.tokenizer.all_special_ids)
-    plain = [each for each in writer.rest(["Is  new?"], []) if each in special]
-    spoilt = [each for each in writer.rest([f"Is {text} new?"], []) if each in special]
+    plain = [each for each in writer.prompt_ids(["Is  new?"], []) if each in special]
+    spoilt = [each for each in writer.prompt_ids([f"Is {text} new?"], []) if each in special]
     assert plain == spoilt
     list(model.converse(noise(1)[0], FACTS, [Exchange(text, text)], f"What is {text}?"))

@@ -8,7 +8,7 @@ from scipy.ndimage import binary_dilation
 from geochg.datasets.ground.covers import ANY, Cover
 from geochg.datasets.ground.labelled import LabelledGround
 from geochg.models.deltavlm.detector import Detector
-from geochg.models.deltavlm.postprocessing import Calibration, Finding
+from geochg.models.deltavlm.postprocessing import Calibration, TilePrediction
 from geochg.models.deltavlm.runtime.torch_vision import TorchVision
 from geochg.training.builtin import calibration as calibration_module
 from geochg.training.builtin import pairs as pairs_module
@@ -65,7 +65,7 @@ def made_up(change=(0.5, 2.0), building=(-2.0, -0.5), typical=0.0, noise=0.1):
         nothing = np.zeros((7, SIDE_PX, SIDE_PX), np.float32)
         change_logits = surface(pair.change == 1, *change)
         building_logits = surface(built[0] != built[1], *building)
-        return Finding(change_logits, building_logits, nothing, nothing), typical * much
+        return TilePrediction(change_logits, building_logits, nothing, nothing), typical * much
 
     return finding
 
@@ -119,7 +119,7 @@ def test_confidence_rises_with_what_is_right(monkeypatch):
         logits = np.where((pair.change == 1) & right, sure, np.where(right, -3, sure * 0.6))
         nothing = np.zeros((7, SIDE_PX, SIDE_PX), np.float32)
         surface = logits.astype(np.float32)
-        return Finding(surface, surface, nothing, nothing), 0.0
+        return TilePrediction(surface, surface, nothing, nothing), 0.0
 
     monkeypatch.setattr(calibration_module, "detect_pair", noisy)
     plain = fit_calibration(None, GROUNDS, seed=0)
@@ -166,7 +166,9 @@ def test_pixels_that_join_others_may_be_less_sure_where_that_is_right(weak, monk
         noise = ~binary_dilation(changed, iterations=3)
         logits = np.where(inside, 2.0, np.where(changed | noise, 2.0 - weak, -3.0))
         nothing = np.zeros((7, SIDE_PX, SIDE_PX), np.float32)
-        return Finding(logits.astype(np.float32), logits.astype(np.float32), nothing, nothing), 0.0
+        return TilePrediction(
+            logits.astype(np.float32), logits.astype(np.float32), nothing, nothing
+        ), 0.0
 
     monkeypatch.setattr(calibration_module, "detect_pair", rimmed)
     plain = fit_calibration(None, GROUNDS, seed=0)
@@ -201,7 +203,7 @@ def built_sample(kind, changed, logit):
     pair = Pair(image, image, before, after, truth.astype(np.uint8), True, 1.0)
     logits = np.where(truth, logit + 1, logit - 1).astype(np.float32)
     nothing = np.zeros((7, SIDE_PX, SIDE_PX), np.float32)
-    return DetectedPair(kind, pair, Finding(logits, logits, nothing, nothing), 0.0)
+    return DetectedPair(kind, pair, TilePrediction(logits, logits, nothing, nothing), 0.0)
 
 
 @pytest.mark.parametrize("logit", [-2.0, 0.0, 2.0])

@@ -15,7 +15,7 @@ from geochg.models.deltavlm.efficientnet_lite import EfficientNetLiteConfig
 from geochg.models.deltavlm.modeling import DeltaVLMForConditionalGeneration
 from geochg.models.deltavlm.options import DeltaVLMOptions
 from geochg.models.deltavlm.processing import IGNORED, DeltaVLMProcessor
-from geochg.models.deltavlm.runtime.language import hold
+from geochg.models.deltavlm.runtime.language import run_conversations
 from geochg.models.deltavlm.sizes import compact_config, compact_generation
 from geochg.records import PixelWindow, Question, Task, Tile, TileWindow
 from geochg.tasks import SPECS, ask
@@ -167,9 +167,9 @@ def test_a_small_model_answers_as_it_learned(trained):
     ]
     talks = [Conversation(place, question) for place, question, _ in asked]
     with torch.inference_mode():
-        hold(built.speaker, built.look(tiles), talks)
+        run_conversations(built.language, built.vision_output(tiles), talks)
     for talk, (_, _, answer) in zip(talks, asked, strict=True):
-        assert "\n".join(talk.said) == answer
+        assert "\n".join(talk.replies) == answer
     spoken = (Task.CAPTION, Task.COUNT, Task.DIALOGUE)
     for place, answers in enumerate(built.answer(tiles, [ask(task) for task in spoken])):
         said = {task: answer for task, _, answer in PAIRS[place].turns}
@@ -275,12 +275,12 @@ def test_inference_prompts_token_for_token_what_was_learned(made, monkeypatch):
     }
     with torch.inference_mode():
         built = DeltaVLMModel.of(model, processor, DeltaVLMOptions(), ModelIdentity("tiny", ""))
-        seen = built.look([tile(made[place]) for place in range(len(made))])
-        hold(built.speaker, seen, list(talks.values()))
+        seen = built.vision_output([tile(made[place]) for place in range(len(made))])
+        run_conversations(built.language, seen, list(talks.values()))
     assert set(asked) == set(trained)
     for place in range(len(made)):
         for task, _, answer in made[place].turns:
-            assert talks[place, task].said == SPECS[Task(task)].turns(answer)
+            assert talks[place, task].replies == SPECS[Task(task)].turns(answer)
 
 
 def test_a_batch_shows_the_pairs_as_inference_does(made):

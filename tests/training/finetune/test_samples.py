@@ -19,7 +19,7 @@ from geochg.datasets.examples import read_examples
 from geochg.datasets.ground.covers import ANY, NOTHING, UNKNOWN_CHANGE, Cover
 from geochg.errors import InputError
 from geochg.models.deltavlm.processing import IGNORED
-from geochg.models.vlm.chat import VICUNA, ChatWriter
+from geochg.models.vlm.chat_writer import VICUNA, ChatWriter
 from geochg.models.vlm.loading import How, open_vlm
 from geochg.records import Change, GridCell, Task
 from geochg.tasks import SPECS
@@ -72,7 +72,7 @@ def test_all_answers_of_a_talk_and_nothing_else_are_learned(llava):
     assert len(rows) == 1
     assert answers_in(rows[0].labels, engine.writer.tokenizer) == [f"{t}</s>" for t in TALK.answers]
     # What stands before the last answer is what the model is given when it is asked.
-    prompt = engine.writer.rest(TALK.questions, TALK.answers[:2])
+    prompt = engine.writer.prompt_ids(TALK.questions, TALK.answers[:2])
     assert rows[0].ids[: len(prompt)] == prompt
     assert all(a in (b, IGNORED) for a, b in zip(rows[0].labels, rows[0].ids, strict=True))
 
@@ -82,7 +82,7 @@ def test_the_blank_before_an_answer_belongs_to_it(llava):
     writer = ChatWriter(engine.writer.tokenizer, VICUNA, engine.writer.content)
     (row,) = token_rows(writer, ["Changed?"], ["Yes"], engine.ends)
     assert answers_in(row.labels, writer.tokenizer) == [" Yes</s>"]
-    prompt = writer.rest(["Changed?"], [])
+    prompt = writer.prompt_ids(["Changed?"], [])
     assert row.ids[: len(prompt)] == prompt
     assert row.labels.count(IGNORED) == len(prompt)
 
@@ -101,7 +101,7 @@ def test_turns_that_do_not_nest_become_rows_of_their_own(llava):
     assert len(rows) == 3
     for place, row in enumerate(rows):
         assert answers_in(row.labels, writer.tokenizer) == [f"{TALK.answers[place]}</s>"]
-        prompt = writer.rest(TALK.questions[: place + 1], TALK.answers[:place])
+        prompt = writer.prompt_ids(TALK.questions[: place + 1], TALK.answers[:place])
         assert row.ids[: len(prompt)] == prompt
 
 
@@ -133,11 +133,11 @@ def test_the_loss_is_that_of_the_answer_as_the_model_would_give_it(kind, tmp_pat
     one = sample()
     inputs = model.inputs([one])
     first = next(label for label in inputs["labels"][0].tolist() if label != IGNORED)
-    from geochg.models.vlm.engine import Text
+    from geochg.models.vlm.engine import TilePrompt
 
-    glance = engine.look([one.tile()])
-    texts = [Text(0, engine.writer.rest(one.questions, []))]
-    logits = engine._generated(glance, texts, max_new_tokens=1, output_logits=True).logits[0]
+    glance = engine.encode([one.tile()])
+    texts = [TilePrompt(0, engine.writer.prompt_ids(one.questions, []))]
+    logits = engine._generate(glance, texts, max_new_tokens=1, output_logits=True).logits[0]
     expected = -float(logits[0].float().log_softmax(0)[first])
     labels = inputs["labels"]
     place = int((labels[0] != IGNORED).nonzero()[0])

@@ -1,11 +1,11 @@
-"""From the released weights to a model folder."""
+"""Converts the released weights into a model folder."""
 
 from __future__ import annotations
 
 import pickle
 import struct
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,8 +15,9 @@ import torch
 from geochg.errors import ModelError
 from geochg.models.deltavlm.modeling import DeltaVLMForConditionalGeneration
 from geochg.models.deltavlm.processing import QFORMER_TOKENIZER
-from geochg.models.deltavlm.release.key_map import mapped
+from geochg.models.deltavlm.release.key_map import map_weights
 from geochg.models.deltavlm.sizes import full_config, full_generation
+from geochg.models.pretrained import refuse_misfits
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,15 +25,15 @@ if TYPE_CHECKING:
     from geochg.models.deltavlm.configuration import DeltaVLMConfig
 
 PAD, START = "[PAD]", "</s>"
-"""The pad token that DeltaVLM adds to Vicuna; and it begins prompts with Vicuna's end token."""
+"""The pad token that DeltaVLM adds to Vicuna, and Vicuna's end token, with which prompts begin."""
 
 DECODE = "[DEC]"
 """The token that BLIP-2 adds to BERT."""
 
 _WIDENED = ("model.embed_tokens.weight", "lm_head.weight")
-"""What the pad token adds a row to."""
+"""The weights to which the pad token adds a row."""
 
-_SPOILED = (
+_PICKLE_ERRORS = (
     pickle.UnpicklingError,
     struct.error,
     RuntimeError,
@@ -44,7 +45,7 @@ _SPOILED = (
     AssertionError,
     OverflowError,
 )
-"""What reading a damaged pickle may raise."""
+"""The errors of reading a damaged pickle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,18 +74,18 @@ def convert(
     """Writes the model folder that `--model deltavlm:FOLDER` loads.
 
     Args:
-        release: What to convert.
-        folder: Where to write; made if need be.
+        release: The released files.
+        folder: The folder to write; made if need be.
         config: Sizes of the vision part and the Q-Former; the released ones when None. The
             language model's come from its folder.
-        dtype: Of the weights written.
+        dtype: Number type of the written weights.
 
     Raises:
         ModelError: If a file cannot be read or a weight is missing, left over or misshapen.
     """
     config = config or full_config()
     trained = read_pickle(release.checkpoint)
-    weights = mapped(config, _model_of(trained), _model_of(read_pickle(release.eva)))
+    weights = map_weights(config, _model_of(trained), _model_of(read_pickle(release.eva)))
     text_config, text = read_language_model(release.vicuna, dtype)
     config.text_config = text_config
     weights |= {f"language_model.{key}": value for key, value in text.items()}
@@ -108,26 +109,28 @@ def read_pickle(path: Path) -> dict[str, Any]:
     """
     try:
         with warnings.catch_warnings():
-            # What a damaged file seems to be is of no use to anyone.
+            # The protocol of a damaged file helps nobody.
             warnings.filterwarnings("ignore", "Detected pickle protocol")
-            found = torch.load(path, map_location="cpu", weights_only=True)
+            checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise ModelError(
             f"cannot read {path}: {error.strerror or error}", "check the path"
         ) from error
-    except _SPOILED as error:
+    except _PICKLE_ERRORS as error:
         raise ModelError(
             f"{path} is no checkpoint of tensors and plain values", "download it again"
         ) from error
-    if not isinstance(found, dict):
-        raise ModelError(f"{path} holds a {type(found).__name__}, no dict", "download it again")
-    return found
+    if not isinstance(checkpoint, dict):
+        raise ModelError(
+            f"{path} holds a {type(checkpoint).__name__}, no dict", "download it again"
+        )
+    return checkpoint
 
 
 def _model_of(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
     inner = checkpoint.get("model", checkpoint)
-    found = inner.items() if isinstance(inner, Mapping) else ()
-    return {key: value for key, value in found if isinstance(value, torch.Tensor)}
+    items = inner.items() if isinstance(inner, Mapping) else ()
+    return {key: value for key, value in items if isinstance(value, torch.Tensor)}
 
 
 def read_language_model(folder: Path, dtype: torch.dtype) -> tuple[Any, dict[str, Tensor]]:
@@ -149,10 +152,10 @@ def read_language_model(folder: Path, dtype: torch.dtype) -> tuple[Any, dict[str
             output_loading_info=True,
             ignore_mismatched_sizes=True,
         )
-    except (OSError, SafetensorError, *_SPOILED) as error:
+    except (OSError, SafetensorError, *_PICKLE_ERRORS) as error:
         raise ModelError(f"cannot read the language model in {folder}", "check it") from error
-    model, found = loaded
-    _refuse_misfits(folder, found)
+    model, loading_info = loaded
+    refuse_misfits(f"the language model in {folder}", loading_info, "download it again")
     config, state = model.config, model.state_dict()
     if config.model_type != "llama":
         raise ModelError(
@@ -167,21 +170,6 @@ def read_language_model(folder: Path, dtype: torch.dtype) -> tuple[Any, dict[str
     return config, state
 
 
-def _refuse_misfits(folder: Path, found: Mapping[str, Iterable[Any]]) -> None:
-    """Raises unless every weight was found once, in its shape; else it would be made up."""
-    for problem, name in (
-        ("has no weight", "missing_keys"),
-        ("has a weight that has no place:", "unexpected_keys"),
-        ("has another shape of", "mismatched_keys"),
-    ):
-        # Those of another shape come with both shapes.
-        keys = sorted(str(key[0] if isinstance(key, tuple) else key) for key in found[name])
-        if keys:
-            raise ModelError(
-                f"the language model in {folder} {problem} {keys[0]!r}", "download it again"
-            )
-
-
 def check_shapes(model: DeltaVLMForConditionalGeneration, weights: Mapping[str, Tensor]) -> None:
     """Refuses weights that do not fit the model one to one.
 
@@ -190,8 +178,8 @@ def check_shapes(model: DeltaVLMForConditionalGeneration, weights: Mapping[str, 
     """
     wanted = model.state_dict()
     for key in sorted(wanted.keys() ^ weights.keys()):
-        what = "there is no weight for" if key in wanted else "there is no place for"
-        raise ModelError(f"{what} {key!r}", "check that the files belong together")
+        problem = "there is no weight for" if key in wanted else "there is no place for"
+        raise ModelError(f"{problem} {key!r}", "check that the files belong together")
     for key, value in wanted.items():
         if value.shape != weights[key].shape:
             raise ModelError(
@@ -201,7 +189,7 @@ def check_shapes(model: DeltaVLMForConditionalGeneration, weights: Mapping[str, 
 
 
 def _tokenizers(release: Release) -> tuple[Any, Any]:
-    """Those of the language model and of the Q-Former, as the released code sets them up."""
+    """The tokenizers of language model and Q-Former, as the released code sets them up."""
     from tokenizers.processors import TemplateProcessing
 
     words, instruction = _tokenizer(release.vicuna), _tokenizer(release.bert)

@@ -1,4 +1,4 @@
-"""Where the released checkpoint's weights go."""
+"""Maps the keys of the released checkpoint to those of the model."""
 
 from __future__ import annotations
 
@@ -58,62 +58,62 @@ _RELATION = (
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """One weight.
+class WeightSource:
+    """The source of one weight.
 
     Attributes:
-        source: Its keys in the release; those of a vision bias are joined, None standing for
-            zeros of the same size (keys have no bias).
-        target: Its key here.
+        keys: Keys in the release; those of a vision bias are joined, None standing for zeros of
+            the same size (the attention's keys have no bias).
+        target: Key in the model.
         trained: Whether it must be in the checkpoint; else EVA-ViT-g's file may have it.
     """
 
-    source: tuple[str | None, ...]
+    keys: tuple[str | None, ...]
     target: str
     trained: bool = True
 
 
-def places(config: DeltaVLMConfig) -> Iterator[Place]:
+def weight_sources(config: DeltaVLMConfig) -> Iterator[WeightSource]:
     """Every weight of the model but the language model's."""
-    yield Place(("query_tokens",), "query_tokens")
+    yield WeightSource(("query_tokens",), "query_tokens")
     for name in ("weight", "bias"):
-        yield Place((f"ln_vision.{name}",), f"vision.model.post_layernorm.{name}")
-        yield Place((f"llm_proj.{name}",), f"language_projection.{name}")
+        yield WeightSource((f"ln_vision.{name}",), f"vision.model.post_layernorm.{name}")
+        yield WeightSource((f"llm_proj.{name}",), f"language_projection.{name}")
     for name in _RELATION:
-        yield Place((name,), f"relation.{name}")
-    yield from _vision_places(config.vision_config.num_hidden_layers)
-    yield from _qformer_places(
+        yield WeightSource((name,), f"relation.{name}")
+    yield from _vision_sources(config.vision_config.num_hidden_layers)
+    yield from _qformer_sources(
         config.qformer_config.num_hidden_layers, config.qformer_config.cross_attention_frequency
     )
 
 
-def _vision_places(depth: int) -> Iterator[Place]:
+def _vision_sources(depth: int) -> Iterator[WeightSource]:
     for source, target in _PATCHES.items():
-        yield Place((_VISION + source,), f"vision.model.embeddings.{target}", trained=False)
+        yield WeightSource((_VISION + source,), f"vision.model.embeddings.{target}", trained=False)
     for number in range(depth):
         trained = number >= depth - TRAINED_BLOCKS
         block, layer = f"{_VISION}blocks.{number}.", f"vision.model.encoder.layers.{number}."
         for source, target in _BLOCK.items():
-            yield Place((block + source,), layer + target, trained)
+            yield WeightSource((block + source,), layer + target, trained)
         parts = (f"{block}attn.q_bias", None, f"{block}attn.v_bias")
-        yield Place(parts, f"{layer}self_attn.qkv.bias", trained)
+        yield WeightSource(parts, f"{layer}self_attn.qkv.bias", trained)
 
 
-def _qformer_places(depth: int, crossing: int) -> Iterator[Place]:
+def _qformer_sources(depth: int, crossing: int) -> Iterator[WeightSource]:
     for source, target in (
         ("word_embeddings.weight", "word_embeddings.weight"),
         ("position_embeddings.weight", "position_embeddings.weight"),
         ("LayerNorm.weight", "layernorm.weight"),
         ("LayerNorm.bias", "layernorm.bias"),
     ):
-        yield Place((f"Qformer.bert.embeddings.{source}",), f"qformer.embeddings.{target}")
+        yield WeightSource((f"Qformer.bert.embeddings.{source}",), f"qformer.embeddings.{target}")
     for number in range(depth):
         names = [*_attention("attention"), *_feed_forward()]
         if number % crossing == 0:
             names += _attention("crossattention")
         for source, target in names:
             layer = f"encoder.layer.{number}."
-            yield Place((f"Qformer.bert.{layer}{source}",), f"qformer.{layer}{target}")
+            yield WeightSource((f"Qformer.bert.{layer}{source}",), f"qformer.{layer}{target}")
 
 
 def _attention(kind: str) -> Iterator[tuple[str, str]]:
@@ -134,46 +134,46 @@ def _feed_forward() -> Iterator[tuple[str, str]]:
             yield name, name
 
 
-def mapped(
+def map_weights(
     config: DeltaVLMConfig, checkpoint: Mapping[str, Tensor], eva: Mapping[str, Tensor]
 ) -> dict[str, Tensor]:
     """The release's weights under the keys used here.
 
     Args:
-        config: Of the model.
+        config: The model's configuration.
         checkpoint: `model` of the released checkpoint.
-        eva: EVA-ViT-g's file.
+        eva: The weights of EVA-ViT-g's file.
 
     Raises:
         ModelError: If a key is missing or left over; it is named.
     """
-    known = list(places(config))
+    known = list(weight_sources(config))
     _refuse_left_over(config, known, checkpoint, eva)
-    # What was trained stands above what it was trained from.
+    # Trained weights take precedence over those they were trained from.
     everything = {**{_VISION + key: value for key, value in eva.items()}, **checkpoint}
-    found: dict[str, Tensor] = {}
-    for place in known:
-        keys = [key for key in place.source if key is not None]
+    weights: dict[str, Tensor] = {}
+    for source in known:
+        keys = [key for key in source.keys if key is not None]
         for key in keys:
-            if key not in (checkpoint if place.trained else everything):
-                origin = "the checkpoint" if place.trained else "EVA-ViT-g's file"
-                name = key if place.trained else key.removeprefix(_VISION)
+            if key not in (checkpoint if source.trained else everything):
+                origin = "the checkpoint" if source.trained else "EVA-ViT-g's file"
+                name = key if source.trained else key.removeprefix(_VISION)
                 raise ModelError(f"{origin} has no weight {name!r}", _HINT)
         parts = [
             torch.zeros_like(everything[keys[0]]) if key is None else everything[key]
-            for key in place.source
+            for key in source.keys
         ]
-        found[place.target] = parts[0] if len(parts) == 1 else torch.cat(parts)
-    return found
+        weights[source.target] = parts[0] if len(parts) == 1 else torch.cat(parts)
+    return weights
 
 
 def _refuse_left_over(
     config: DeltaVLMConfig,
-    known: list[Place],
+    known: list[WeightSource],
     checkpoint: Mapping[str, Tensor],
     eva: Mapping[str, Tensor],
 ) -> None:
-    keys = {key for place in known for key in place.source}
+    keys = {key for source in known for key in source.keys}
     depth = config.vision_config.num_hidden_layers
     for origin, unused, given in (
         ("the checkpoint", _UNUSED_IN_CHECKPOINT, {key: key for key in checkpoint}),

@@ -1,4 +1,4 @@
-"""What is said about tiles: prompts in, typed answers out, whatever runs the language model."""
+"""Answers prompts about encoded tiles, whatever runs the language model."""
 
 from __future__ import annotations
 
@@ -11,52 +11,54 @@ if TYPE_CHECKING:
     from geochg.models.deltavlm.runtime.vision_output import VisionOutput
 
 
-class Speaker(Protocol):
-    """Runs the language model and what stands between it and the vision part."""
+class LanguageRunner(Protocol):
+    """Runs the language model and all that lies between it and the vision encoder."""
 
     @property
     def batch_prompts(self) -> int:
         """Prompts answered at once."""
 
-    def encode(self, vision: VisionOutput, places: Sequence[int]) -> Any:  # noqa: ANN401
-        """What is seen of the tiles at some places, as `answers` takes it."""
+    def encode(self, vision: VisionOutput, indices: Sequence[int]) -> Any:  # noqa: ANN401
+        """The pair encodings of some tiles, as `answers` takes them."""
 
     def answers(self, encoding: Any, rows: Sequence[int], prompts: Sequence[str]) -> list[str]:  # noqa: ANN401
         """Answers prompts.
 
         Args:
-            encoding: What `encode` gave.
-            rows: Of each prompt, the place in the encoding of the tile it is about.
-            prompts: As many.
+            encoding: Pair encodings from `encode`.
+            rows: For each prompt the row of its tile in the encoding.
+            prompts: As many prompts.
         """
 
 
-def turn_prompt(asked: Sequence[str], said: Sequence[str]) -> str:
-    """The prompt of a later turn: all that was asked and said before it, in one text.
+def turn_prompt(questions: Sequence[str], answers: Sequence[str]) -> str:
+    """The prompt of a later turn: all earlier questions and answers and the question, in one text.
 
     Args:
-        asked: The questions up to this turn.
-        said: The answers before this turn, one fewer.
+        questions: The questions up to this turn.
+        answers: The answers before this turn, one fewer.
     """
-    earlier = [f"{question} {answer}" for question, answer in zip(asked, said, strict=False)]
-    return " ".join([*earlier, asked[-1]])
+    pairs = zip(questions, answers, strict=False)
+    return " ".join([*(f"{question} {answer}" for question, answer in pairs), questions[-1]])
 
 
-def hold(speaker: Speaker, vision: VisionOutput, conversations: Sequence[Conversation]) -> None:
+def run_conversations(
+    language: LanguageRunner, vision: VisionOutput, conversations: Sequence[Conversation]
+) -> None:
     """Carries all conversations to their end, those at the same turn together."""
     if not conversations:
         return
-    places = sorted({conversation.place for conversation in conversations})
-    row_of = {place: row for row, place in enumerate(places)}
-    encoding = speaker.encode(vision, places)
-    while open_ones := [talk for talk in conversations if not talk.is_over]:
+    indices = sorted({conversation.tile_index for conversation in conversations})
+    rows = {index: row for row, index in enumerate(indices)}
+    encoding = language.encode(vision, indices)
+    while going := [item for item in conversations if not item.is_over]:
         # Prompts of like length side by side need less padding.
-        asked = sorted(
-            ((turn_prompt(talk.asked, talk.said), talk) for talk in open_ones),
-            key=lambda pair: (len(pair[0]), pair[1].place),
+        turns = sorted(
+            ((turn_prompt(item.prompts, item.replies), item) for item in going),
+            key=lambda turn: (len(turn[0]), turn[1].tile_index),
         )
-        for start in range(0, len(asked), speaker.batch_prompts):
-            prompts, batch = zip(*asked[start : start + speaker.batch_prompts], strict=True)
-            said = speaker.answers(encoding, [row_of[talk.place] for talk in batch], prompts)
-            for talk, words in zip(batch, said, strict=True):
-                talk.hear(words)
+        for start in range(0, len(turns), language.batch_prompts):
+            prompts, batch = zip(*turns[start : start + language.batch_prompts], strict=True)
+            replies = language.answers(encoding, [rows[item.tile_index] for item in batch], prompts)
+            for conversation, reply in zip(batch, replies, strict=True):
+                conversation.add_reply(reply)

@@ -1,4 +1,4 @@
-"""The language model of a compact DeltaVLM run by ONNX Runtime, word by word."""
+"""Runs the language model of a compact DeltaVLM by ONNX Runtime, token by token."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from geochg.errors import ModelError
-from geochg.models.deltavlm.folder import CONFIG, HINT
-from geochg.models.deltavlm.prompts import Padded, left_padded, right_padded, shortened
+from geochg.models.deltavlm.loading import HINT
+from geochg.models.deltavlm.prompts import PaddedRows, left_padded, right_padded, shortened_prompt
 from geochg.models.deltavlm.runtime.onnx_file import open_session, processors, workers
 from geochg.models.deltavlm.runtime.vision_output import DENSE_FIELDS
-from geochg.models.model_files import saved_json
+from geochg.models.model_files import CONFIG, saved_json
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from geochg.models.deltavlm.runtime.vision_output import VisionOutput
 
 QUESTION, LANGUAGE = "question.onnx", "language.onnx"
-"""Files of a model folder: from sight and question to the prefix, and the language model."""
+"""Files of a model folder: from vision output and question to the prefix; the language model."""
 
 VISION_INPUTS = ("tokens_before", "tokens_after", *DENSE_FIELDS)
-"""What the vision part gave, a row for each prompt."""
+"""The output of the vision encoder, a row for each prompt."""
 
 QUESTION_INPUTS = (*VISION_INPUTS, "question_ids", "question_mask")
 """The prompts follow, `(rows, tokens)` int64, padded on the right."""
@@ -39,7 +39,7 @@ LANGUAGE_OUTPUTS = ("logits", "present")
 """`(rows, vocabulary)` float32 of the next token, and keys and values of all tokens so far."""
 
 GREEDY = {"do_sample": False, "num_beams": 1}
-"""The generation settings under which the likeliest token comes next, as here."""
+"""The generation settings by which the likeliest token comes next."""
 
 _NEEDED = ("max_new_tokens", "eos_token_id", "pad_token_id")
 _NEVER = np.float32(np.finfo(np.float32).min)
@@ -48,12 +48,12 @@ _LEAST_ROWS = 4
 
 
 @dataclass(frozen=True, slots=True)
-class OnnxSpeaker:
-    """Runs the exported language model greedily; see `Speaker`.
+class OnnxLanguage:
+    """Runs the exported language model greedily; see `LanguageRunner`.
 
     Attributes:
-        question: An `onnxruntime.InferenceSession`.
-        language: Likewise.
+        question: An `onnxruntime.InferenceSession` of `QUESTION`.
+        language: An `onnxruntime.InferenceSession` of `LANGUAGE`.
         tokenizer: A `tokenizers.Tokenizer`.
         batch_prompts: Prompts answered at once.
         prompt_tokens: Most tokens of a prompt.
@@ -74,13 +74,13 @@ class OnnxSpeaker:
     cache: tuple[int, ...]
 
     @classmethod
-    def open(cls, folder: Path, made_from: str, settings: dict[str, int]) -> OnnxSpeaker:
+    def open(cls, folder: Path, made_from: str, settings: dict[str, int]) -> OnnxLanguage:
         """Loads the exported files of a folder.
 
         Args:
-            folder: Of the model.
+            folder: The model's folder.
             made_from: See `open_session`.
-            settings: Over the generation defaults saved with the model; greedy.
+            settings: Greedy generation settings over the defaults saved with the model.
 
         Raises:
             ModelError: As `open_session`, or if the tokenizer or a setting is broken.
@@ -107,67 +107,71 @@ class OnnxSpeaker:
             cache=(layers, 1, heads, 0, width),
         )
 
-    def encode(self, vision: VisionOutput, places: Sequence[int]) -> list[NDArray[np.float32]]:
-        """The `VISION_INPUTS` of the tiles at some places; see `Speaker`."""
+    def encode(self, vision: VisionOutput, indices: Sequence[int]) -> list[NDArray[np.float32]]:
+        """The `VISION_INPUTS` of some tiles; see `LanguageRunner`."""
         assert vision.dense is not None
         dense = vision.dense[: len(DENSE_FIELDS)]
-        return [values[list(places)] for values in (vision.before, vision.after, *dense)]
+        return [values[list(indices)] for values in (vision.before, vision.after, *dense)]
 
     def answers(
         self, encoding: list[NDArray[np.float32]], rows: Sequence[int], prompts: Sequence[str]
     ) -> list[str]:
-        """Answers prompts; see `Speaker`."""
+        """Answers prompts; see `LanguageRunner`."""
         share = max(_LEAST_ROWS, -(-len(prompts) // processors()))
         starts = range(0, len(prompts), share)
 
-        def said(start: int) -> list[list[int]]:
+        def answer_part(start: int) -> list[list[int]]:
             part = slice(start, start + share)
-            return self._said([values[rows[part]] for values in encoding], prompts[part])
+            return self._answer_ids([values[rows[part]] for values in encoding], prompts[part])
 
-        ids = [answer for part in workers().map(said, starts) for answer in part]
-        words: list[str] = self.tokenizer.decode_batch(ids, skip_special_tokens=True)
-        return [text.strip() for text in words]
+        ids = [answer for part in workers().map(answer_part, starts) for answer in part]
+        texts: list[str] = self.tokenizer.decode_batch(ids, skip_special_tokens=True)
+        return [text.strip() for text in texts]
 
-    def _said(self, sight: list[NDArray[np.float32]], prompts: Sequence[str]) -> list[list[int]]:
+    def _answer_ids(
+        self, vision: list[NDArray[np.float32]], prompts: Sequence[str]
+    ) -> list[list[int]]:
         """The tokens of the answers."""
         ids = [encoded.ids for encoded in self.tokenizer.encode_batch(list(prompts))]
-        asked = right_padded([row[: self.prompt_tokens] for row in ids], self.pad)
-        inputs = dict(zip(QUESTION_INPUTS, (*sight, *asked), strict=True))
+        questions = right_padded([row[: self.prompt_tokens] for row in ids], self.pad)
+        inputs = dict(zip(QUESTION_INPUTS, (*vision, *questions), strict=True))
         (prefix,) = self.question.run(None, inputs)
-        text = left_padded([shortened(row, self.prompt_tokens) for row in ids], self.pad)
-        return self._generated(prefix, text)
+        text = left_padded([shortened_prompt(row, self.prompt_tokens) for row in ids], self.pad)
+        return self._generate(prefix, text)
 
-    def _generated(self, prefix: NDArray[np.float32], text: Padded) -> list[list[int]]:
+    def _generate(self, prefix: NDArray[np.float32], text: PaddedRows) -> list[list[int]]:
         """The likeliest token after the likeliest token, until all rows have ended."""
-        said: list[list[int]] = [[] for _ in text.ids]
+        answers: list[list[int]] = [[] for _ in text.ids]
         seen = np.hstack((np.ones(prefix.shape[:2], np.int64), text.mask))
         length = seen.shape[1]
-        # What stands before the first token that counts has no place of its own.
+        # Padding has no position of its own.
         positions = np.maximum(seen.cumsum(axis=1) - 1, 0)
         causal = np.tri(length, dtype=bool)[None] & (seen[:, None] == 1)
-        past = np.zeros((self.cache[0], len(said), *self.cache[2:]), np.float32)
-        logits, past = self._run(prefix, text.ids, causal, positions, past)
+        past = np.zeros((self.cache[0], len(answers), *self.cache[2:]), np.float32)
+        logits, past = self._next_token(prefix, text.ids, causal, positions, past)
 
-        rows = np.arange(len(said))
+        rows = np.arange(len(answers))
         for _ in range(self.answer_tokens - 1):
             latest = logits.argmax(axis=1)
             going = latest != self.end
             for row, token in zip(rows[going], latest[going], strict=True):
-                said[row].append(int(token))
+                answers[row].append(int(token))
             if not going.any():
-                return said
+                return answers
             if not going.all():
                 rows, latest, seen, past = rows[going], latest[going], seen[going], past[:, going]
                 positions = positions[going]
             seen = np.hstack((seen, np.ones((len(rows), 1), np.int64)))
             positions = positions[:, -1:] + 1
             nothing = np.zeros((len(rows), 0, prefix.shape[2]), np.float32)
-            logits, past = self._run(nothing, latest[:, None], seen[:, None] == 1, positions, past)
+            logits, past = self._next_token(
+                nothing, latest[:, None], seen[:, None] == 1, positions, past
+            )
         for row, token in zip(rows, logits.argmax(axis=1), strict=True):
-            said[row].append(int(token))
-        return said
+            answers[row].append(int(token))
+        return answers
 
-    def _run(
+    def _next_token(
         self,
         prefix: NDArray[np.float32],
         ids: NDArray[np.int64],
@@ -182,13 +186,13 @@ class OnnxSpeaker:
 
 
 def generation_settings(folder: Path) -> dict[str, Any]:
-    """The generation defaults saved with a model, without what transformers notes of itself."""
-    found = saved_json(folder / "generation_config.json", HINT)
-    return {name: value for name, value in found.items() if name != "transformers_version"}
+    """The generation defaults saved with a model, without the version of transformers."""
+    settings = saved_json(folder / "generation_config.json", HINT)
+    return {name: value for name, value in settings.items() if name != "transformers_version"}
 
 
 def is_greedy(settings: dict[str, Any]) -> bool:
-    """Whether generation settings ask for nothing but the likeliest token after each other."""
+    """Whether generation settings ask for nothing but the likeliest token each time."""
     numbers = (settings.get(name) for name in _NEEDED)
     return (
         settings.keys() <= {*GREEDY, *_NEEDED, "bos_token_id"}

@@ -1,4 +1,4 @@
-"""Vision part and dense head run by ONNX Runtime; without a change, no words are needed."""
+"""Runs vision encoder and dense head by ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geochg.errors import ModelError
-from geochg.models.deltavlm.folder import HINT, are_classes, check_calibration
+from geochg.models.deltavlm.loading import HINT, are_classes, check_calibration
 from geochg.models.deltavlm.runtime.onnx_file import open_session
 from geochg.models.deltavlm.runtime.vision_output import (
     DenseArrays,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from geochg.records import Tile
 
 ENCODER, DETECTOR = "encoder.onnx", "detector.onnx"
-"""Files of a model folder: from images to tokens and maps, and from maps to the dense head's."""
+"""Files of a model folder: from images to tokens and maps, and from maps to dense predictions."""
 
 FACTS = "geochg"
 """Key of the detector's metadata under which `HeadFacts` is kept as JSON."""
@@ -38,18 +38,18 @@ PIXELS = "pixels"
 
 def map_names(prefix: str, levels: int) -> tuple[str, ...]:
     """Names of the maps of one date: the colours, then each level."""
-    return tuple(f"{prefix}_{place}" for place in range(levels + 1))
+    return tuple(f"{prefix}_{level}" for level in range(levels + 1))
 
 
 def read_facts(text: str, folder: Path) -> HeadFacts:
     """The facts that the export noted in the detector.
 
     Args:
-        text: JSON.
-        folder: Of the model.
+        text: The facts as JSON.
+        folder: The model's folder.
 
     Raises:
-        ModelError: If an export cannot have noted them.
+        ModelError: If they make no sense.
     """
     try:
         return _facts(json.loads(text), folder)
@@ -76,7 +76,7 @@ def _facts(values: dict[str, Any], folder: Path) -> HeadFacts:
     if not levels or not all(is_number(level, 1, 2**20) for level in levels):
         raise ValueError("no sizes of levels")
     return HeadFacts(
-        channels=tuple(Channel(name, Change(how)) for name, how in values["channels"]),
+        channels=tuple(Channel(name, Change(change)) for name, change in values["channels"]),
         level_channels=tuple(levels),
         stride_px=values["stride_px"],
         color_mean=tuple(values["color_mean"]),
@@ -88,12 +88,12 @@ def _facts(values: dict[str, Any], folder: Path) -> HeadFacts:
 
 @dataclass(frozen=True, slots=True)
 class OnnxVision:
-    """Runs the exported vision part and dense head; see `VisionRuntime`.
+    """Runs the exported vision encoder and dense head; see `VisionRunner`.
 
     Attributes:
-        encoder: An `onnxruntime.InferenceSession`.
-        detector: Likewise.
-        head: Of the dense head.
+        encoder: An `onnxruntime.InferenceSession` of `ENCODER`.
+        detector: An `onnxruntime.InferenceSession` of `DETECTOR`.
+        head: The facts of the dense head.
     """
 
     encoder: Any
@@ -109,7 +109,7 @@ class OnnxVision:
         return cls(encoder, detector, read_facts(noted, folder))
 
     def encode(self, pixels: NDArray[np.float32]) -> EncodedDates:
-        """Encodes images of one date; see `VisionRuntime.encode`."""
+        """Encodes images of one date; see `VisionRunner.encode`."""
         tokens, *maps = self.encoder.run(None, {PIXELS: pixels})
         return EncodedDates(tokens, maps)
 
@@ -119,7 +119,7 @@ class OnnxVision:
         after: Sequence[NDArray[np.float32]],
         scene: NDArray[np.float32],
     ) -> DenseArrays:
-        """What the dense head says of pairs; see `VisionRuntime.detect`."""
+        """Predicts change in pairs; see `VisionRunner.detect`."""
         levels = len(self.head.level_channels)
         inputs = {
             **dict(zip(map_names("before", levels), before, strict=True)),

@@ -1,4 +1,4 @@
-"""The language model run by torch, on any device and with any generation settings."""
+"""Runs the language model by torch, on any device and with any generation settings."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
     from geochg.models.deltavlm.processing import DeltaVLMProcessor
     from geochg.models.deltavlm.runtime.vision_output import VisionOutput
 
-# Prompts come as embeddings, as in the released code; the penalty is for the answer. Once and for
-# all, since a filter set for one call is not safe where several threads run.
+# Prompts come as embeddings, as in the released code; the penalty is for the answer. The filter
+# stays, since a filter for one call is not safe where several threads run.
 warnings.filterwarnings("ignore", "Passing `repetition_penalty`")
 
 
 @dataclass(frozen=True)
-class TorchSpeaker:
-    """The language model of a DeltaVLM; see `Speaker`.
+class TorchLanguage:
+    """The language model of a DeltaVLM; see `LanguageRunner`.
 
     Attributes:
         model: The whole model.
-        processor: For words.
-        settings: Over the generation defaults saved with the model.
+        processor: The model's processor.
+        settings: Generation settings over the defaults saved with the model.
     """
 
     model: DeltaVLMForConditionalGeneration
@@ -42,22 +42,22 @@ class TorchSpeaker:
         return int(self.model.config.language_batch)
 
     @torch.inference_mode()
-    def encode(self, vision: VisionOutput, places: Sequence[int]) -> PairEncoding:
-        """Relates the dates of the tiles at some places; see `Speaker`."""
+    def encode(self, vision: VisionOutput, indices: Sequence[int]) -> PairEncoding:
+        """Relates the dates of some tiles; see `LanguageRunner`."""
 
-        def chosen(values: Any) -> torch.Tensor:  # noqa: ANN401
-            chosen = torch.as_tensor(values, device=self.model.device)[list(places)]
-            return chosen.to(self.model.dtype)
+        def select(values: Any) -> torch.Tensor:  # noqa: ANN401
+            rows = torch.as_tensor(values, device=self.model.device)[list(indices)]
+            return rows.to(self.model.dtype)
 
-        tokens = torch.cat((chosen(vision.before), chosen(vision.after)))
-        dense = None if vision.dense is None else DenseOutput(*map(chosen, vision.dense))
+        tokens = torch.cat((select(vision.before), select(vision.after)))
+        dense = None if vision.dense is None else DenseOutput(*map(select, vision.dense))
         return self.model.relate(DateFeatures(tokens, ()), dense)
 
     @torch.inference_mode()
     def answers(
         self, encoding: PairEncoding, rows: Sequence[int], prompts: Sequence[str]
     ) -> list[str]:
-        """Answers prompts; see `Speaker`."""
+        """Answers prompts; see `LanguageRunner`."""
         device = self.model.device
         inputs = self.processor.questions(prompts).arguments()
         ids = self.model.generate(

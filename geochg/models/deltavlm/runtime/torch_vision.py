@@ -1,4 +1,4 @@
-"""Vision part and dense head run by torch, on any device."""
+"""Runs vision encoder and dense head by torch, on any device."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class TorchVision:
-    """Runs the vision part and the dense head of a model; see `VisionRuntime`.
+    """Runs the vision encoder and the dense head of a model; see `VisionRunner`.
 
     Attributes:
         model: The whole model.
-        processor: For pictures of a model without a dense head.
+        processor: Prepares the images of a model without a dense head.
     """
 
     model: DeltaVLMForConditionalGeneration
@@ -42,16 +42,16 @@ class TorchVision:
 
     @property
     def head(self) -> HeadFacts | None:
-        """Of the dense head; None without one."""
+        """The facts of the dense head; None without one."""
         if self.model.dense is None:
             return None
         return HeadFacts.of(self.model.config, self.model.vision.channels)
 
     @torch.inference_mode()
     def encode(self, pixels: NDArray[np.float32]) -> EncodedDates:
-        """Encodes images of one date; see `VisionRuntime.encode`."""
+        """Encodes images of one date; see `VisionRunner.encode`."""
         vision: Any = self.model.vision
-        maps = vision.levels(self._placed(pixels))
+        maps = vision.levels(self._tensor(pixels))
         tokens = vision.tokens(maps[-1])
         return EncodedDates(_array(tokens), [_array(level) for level in maps])
 
@@ -62,17 +62,17 @@ class TorchVision:
         after: Sequence[NDArray[np.float32]],
         scene: NDArray[np.float32],
     ) -> DenseArrays:
-        """What the dense head says of pairs; see `VisionRuntime.detect`."""
+        """Predicts change in pairs; see `VisionRunner.detect`."""
         maps = [
-            torch.cat((self._placed(first), self._placed(second)))
+            torch.cat((self._tensor(first), self._tensor(second)))
             for first, second in zip(before, after, strict=True)
         ]
-        output = self.model.look(maps, torch.from_numpy(scene))
+        output = self.model.predict_dense(maps, torch.from_numpy(scene))
         return DenseArrays(*map(_array, output))
 
     @torch.inference_mode()
     def tokens(self, tiles: Sequence[Tile]) -> VisionOutput:
-        """Only the visual tokens; see `VisionRuntime.tokens`."""
+        """Only the visual tokens; see `VisionRunner.tokens`."""
         before, after = [], []
         for part in batches(tiles):
             valid = [tile.valid for tile in part]
@@ -80,8 +80,8 @@ class TorchVision:
                 self.processor.pixels([rgb(tile.before) for tile in part], valid),
                 self.processor.pixels([rgb(tile.after) for tile in part], valid),
             )
-            place, dtype = self.model.device, self.model.dtype
-            features = self.model.vision(*(date.to(place, dtype) for date in dates))
+            device, dtype = self.model.device, self.model.dtype
+            features = self.model.vision(*(date.to(device, dtype) for date in dates))
             first, second = split_dates(features.tokens)
             refuse_blind(
                 (_array(dates[0]), _array(dates[1])),
@@ -92,7 +92,7 @@ class TorchVision:
         first, second = (torch.cat(parts)[: len(tiles)] for parts in (before, after))
         return VisionOutput(first, second, None)
 
-    def _placed(self, array: NDArray[np.float32]) -> torch.Tensor:
+    def _tensor(self, array: NDArray[np.float32]) -> torch.Tensor:
         return torch.from_numpy(array).to(self.model.device, self.model.dtype)
 
 

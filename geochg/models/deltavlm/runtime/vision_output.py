@@ -1,4 +1,4 @@
-"""What the vision part gives for tiles, before any question, whatever runs it."""
+"""The output of the vision encoder for tiles, before any question, whatever runs it."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ SIDE_MULTIPLE_PX = 32
 """Images are padded to sides of a multiple of this."""
 
 VISION_BATCH = 1
-"""Images encoded at once: feature maps of more do not stay in a processor's cache, and the batches
-run side by side."""
+"""Images encoded at once: the feature maps of more leave a processor's cache, and batches run side
+by side."""
 
 TWICE_THE_MEDIAN = 45 / 64
-"""The colour logit is 0 there, as a logarithm; exports keep it in half precision."""
+"""Logarithm at which the colour logit is 0; exports keep it in half precision."""
 
 AVERAGED_LOGITS = 3
 """Logits of any change that are averaged: of two networks, and of the plain colours."""
 
 COVER_WEIGHT = 2
-"""What the land covers count in the mean for a change of buildings, where pyramid and colours count
+"""Weight of the land covers in the mean for a change of buildings, where pyramid and colours weigh
 1: they follow roofs best."""
 
 DENSE_FIELDS = (
@@ -45,14 +45,14 @@ DENSE_FIELDS = (
 
 @dataclass(frozen=True, slots=True)
 class HeadFacts:
-    """What must be known of a dense head to use it.
+    """The facts that are needed to use a dense head.
 
     Attributes:
         channels: Class and direction of each channel of the outlines.
-        level_channels: Channels of the vision part's feature levels, the finest first.
+        level_channels: Channels of the encoder's feature levels, the finest first.
         stride_px: Image pixels per pixel of the head, along one side.
-        color_mean: Of the pixels that the vision part takes, 0-1.
-        color_std: Likewise.
+        color_mean: Mean of each band of the encoder's pixels, 0-1.
+        color_std: Standard deviation of each band.
         calibration: See `postprocessing.Calibration`; None before it was fitted.
         no_change_sentence: The caption of a pair in which the head sees no change.
     """
@@ -70,7 +70,7 @@ class HeadFacts:
         """The facts of a configuration that has a dense head."""
         dense = config.dense_config
         return cls(
-            tuple(Channel(name, Change(how)) for name, how in dense.channels),
+            tuple(Channel(name, Change(change)) for name, change in dense.channels),
             tuple(level_channels),
             dense.stride_px,
             tuple(config.image_mean),
@@ -81,7 +81,7 @@ class HeadFacts:
 
     @property
     def layout(self) -> SceneLayout:
-        """What stands where in a scene vector."""
+        """The layout of a scene vector."""
         from geochg.models.deltavlm.scene import scene_layout
 
         return scene_layout(self.level_channels)
@@ -120,13 +120,13 @@ class DenseArrays(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VisionOutput:
-    """What the vision part gives for some tiles.
+    """The output of the vision encoder for some tiles.
 
     Attributes:
         before: Visual tokens, `(tiles, tokens, width)`; array or tensor, as it came.
         after: As `before`.
-        dense: What the dense head says, arrays or tensors; None without a head.
-        half: The same of a view of half the size; None without a head.
+        dense: The dense prediction, arrays or tensors; None without a head.
+        half: The dense prediction for a view of half the size; None without a head.
     """
 
     before: Any
@@ -135,12 +135,12 @@ class VisionOutput:
     half: DenseArrays | None = None
 
 
-class VisionRuntime(Protocol):
-    """Runs the vision part and the dense head."""
+class VisionRunner(Protocol):
+    """Runs the vision encoder and the dense head."""
 
     @property
     def head(self) -> HeadFacts | None:
-        """Of the dense head; None without one."""
+        """The facts of the dense head; None without one."""
 
     def encode(self, pixels: NDArray[np.float32]) -> EncodedDates:
         """Encodes images of one date, each once.
@@ -156,7 +156,7 @@ class VisionRuntime(Protocol):
         after: Sequence[NDArray[np.float32]],
         scene: NDArray[np.float32],
     ) -> DenseArrays:
-        """What the dense head says of pairs.
+        """Predicts change in pairs.
 
         Args:
             before: Maps of `VISION_BATCH` images.

@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geochg.errors import ModelError
-from geochg.models.generation import keep_plain_settings
-from geochg.models.model_files import checksum, saved_json, weight_files
+from geochg.models.model_files import CONFIG, checksum, saved_json, weight_files
 from geochg.models.model_settings import (
     check_generation,
     check_normalisation,
     check_settings,
+    restrict_generation,
     tensors_in,
 )
-from geochg.models.pretrained import opening_told, pretrained
+from geochg.models.pretrained import loading_errors, open_pretrained
 
 if TYPE_CHECKING:
     import torch
@@ -26,12 +26,11 @@ if TYPE_CHECKING:
     from geochg.models.deltavlm.modeling import DeltaVLMForConditionalGeneration
     from geochg.models.deltavlm.processing import DeltaVLMProcessor
 
-CONFIG = "config.json"
 NEEDED = (CONFIG, "generation_config.json", "tokenizer.json", "tokenizer_config.json")
 """Files of every model folder beside the weights."""
 
 PARTS = ("vision_config", "qformer_config", "text_config")
-"""What each configuration holds."""
+"""Tables that each configuration holds."""
 
 _CLASS = re.compile(r"[^\W\d_][\w -]{0,39}")
 
@@ -39,7 +38,7 @@ HINT = "a model folder is made by `geochg models convert deltavlm` or by trainin
 
 
 def check_folder(folder: Path) -> list[Path]:
-    """The weights of a folder that has all its files and says it holds a DeltaVLM.
+    """The weights of a checked folder that holds a DeltaVLM.
 
     Raises:
         ModelError: If a file is missing or the folder is of another model.
@@ -66,7 +65,7 @@ def check_folder(folder: Path) -> list[Path]:
 
 
 def _check_values(values: Mapping[str, Any], folder: Path, files: Sequence[Path]) -> None:
-    """Refuses a configuration that cannot be meant.
+    """Refuses a configuration that makes no sense.
 
     Raises:
         ModelError: Naming the setting.
@@ -99,10 +98,10 @@ def are_classes(names: object) -> bool:
 
 
 def check_calibration(calibration: object, folder: Path) -> None:
-    """Refuses what cannot have been fitted.
+    """Refuses a calibration that no fit gives.
 
     Raises:
-        ModelError: Then.
+        ModelError: If it makes no sense.
     """
     from geochg.models.deltavlm.postprocessing import Calibration
 
@@ -119,11 +118,11 @@ def _is_outdated(calibration: object) -> bool:
     return isinstance(calibration, dict) and "hysteresis" not in calibration
 
 
-def fingerprint(folder: Path, weights: list[Path]) -> str:
-    """`sha256:...` over the weights and the configuration: what an export was made from.
+def export_fingerprint(folder: Path, weights: list[Path]) -> str:
+    """`sha256:...` over the weights and the configuration that an export was made from.
 
     Args:
-        folder: Whose configuration counts.
+        folder: The model's folder.
         weights: See `weight_files`.
     """
     config = json.dumps(saved_json(folder / CONFIG, HINT), sort_keys=True)
@@ -137,9 +136,9 @@ def open_model(
 
     Args:
         folder: See `check_folder`.
-        dtype: Of the weights.
-        device: Where they go, unless the settings say it.
-        settings: Further ones of `from_pretrained`, such as how to quantise.
+        dtype: Number type of the weights.
+        device: The device of the model, unless the settings name it.
+        settings: Further settings of `from_pretrained`, such as `quantised_settings`.
 
     Raises:
         ModelError: If weights are missing, left over, of other shapes, or not safetensors.
@@ -147,24 +146,11 @@ def open_model(
     from geochg.models.deltavlm.modeling import DeltaVLMForConditionalGeneration
     from geochg.models.deltavlm.processing import DeltaVLMProcessor
 
-    more = {"ignore_mismatched_sizes": True, **(settings or {})}
-    model, found = pretrained(DeltaVLMForConditionalGeneration, folder, HINT, dtype, more)
-    _refuse_misfits(folder, found)
-    with opening_told(folder, HINT, "tokenizer"):
+    model = open_pretrained(
+        DeltaVLMForConditionalGeneration, folder, HINT, dtype, settings, is_exact=True
+    )
+    with loading_errors(folder, HINT, "tokenizer"):
         processor = DeltaVLMProcessor.from_pretrained(folder)
     model.eval()
-    keep_plain_settings(model, folder, HINT)
+    restrict_generation(model, folder, HINT)
     return (model if settings else model.to(device)), processor
-
-
-def _refuse_misfits(folder: Path, found: Any) -> None:  # noqa: ANN401
-    """Raises unless every weight was found once, in its shape."""
-    for problem, name in (
-        ("has no weight", "missing_keys"),
-        ("has a weight that is not of this model,", "unexpected_keys"),
-        ("has another shape of", "mismatched_keys"),
-    ):
-        keys = sorted(str(key[0]) if isinstance(key, tuple) else str(key) for key in found[name])
-        if keys:
-            more = f" and {len(keys) - 1} more" if len(keys) > 1 else ""
-            raise ModelError(f"{folder} {problem} {keys[0]}{more}", HINT)

@@ -1,0 +1,248 @@
+"""Asks the questions about some tiles so that every answer makes sense."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import cache
+from itertools import combinations
+from math import isnan
+from typing import Any, TypeVar
+
+from geochg.models.chat.conversation import (
+    NUMBERLESS,
+    Conversation,
+    answers_or_failure,
+    presence_first,
+    unchanged_answer,
+)
+from geochg.models.vlm.engine import Engine, TilePrompt
+from geochg.models.vlm.options import AnswerForm
+from geochg.records import (
+    GRID_CELLS,
+    Answer,
+    Counts,
+    Dialogue,
+    GridCell,
+    Locations,
+    Presence,
+    Question,
+    Task,
+    Tile,
+    TileAnswers,
+    TileFailure,
+)
+from geochg.tasks import ask
+from geochg.tasks.lexicon import ASKED, COUNTABLE
+
+YES = ("Yes", "yes", " Yes", " yes")
+NO = ("No", "no", " No", " no")
+"""Spellings of the two answers to a yes/no question."""
+
+CELL_QUESTION = (
+    "Look only at the {cell} part of the place: has any {thing} changed? Answer yes or no."
+)
+LIST_QUESTION = (
+    "In which parts of the place, on a 3x3 grid, has any {thing} changed? Answer with their names"
+    " from top-left to bottom-right, with commas between them, or with none."
+)
+COUNT_QUESTION = "How many {things} have changed? Answer with one number."
+
+NO_CELL = "none"
+
+_Reply = TypeVar("_Reply", int, str)
+
+
+def prompt_pattern(question: Question, form: AnswerForm) -> str:
+    """The prompt of a question: itself, or the pattern of prompts for each class (and cell).
+
+    Args:
+        question: A question of any task; one in the user's words is asked as it is.
+        form: See `TileQuestions`.
+    """
+    if form != AnswerForm.WORDS and question == ask(Task.COUNT):
+        return COUNT_QUESTION
+    if form != AnswerForm.WORDS and question == ask(Task.LOCATE):
+        return LIST_QUESTION if form == AnswerForm.LISTS else CELL_QUESTION
+    return question.text
+
+
+class TileQuestions:
+    """Some encoded tiles, and the answers of a model about them.
+
+    With `probabilities` presence is the probability of "yes" against "no", locations are nine such
+    probabilities for each class, and counts are numbers. With `lists` locations come as one list of
+    cells. With `words` the model answers all of that in its own words, which are parsed. Captions
+    and free answers are always in its words, and so are answers to the user's own questions, but
+    for presence.
+
+    Args:
+        engine: The model's engine.
+        tiles: Tiles of one size.
+        form: The form of the answers.
+        threshold: A tile has changed when "yes" is likelier than this (0-1).
+    """
+
+    def __init__(
+        self,
+        engine: Engine[Any],
+        tiles: Sequence[Tile],
+        form: AnswerForm,
+        threshold: float = 0.5,
+    ) -> None:
+        self.engine = engine
+        self.tiles = tiles
+        self.form = form
+        self.threshold = threshold
+        self.encoding = engine.encode(tiles)
+        self._numberless: set[int] = set()
+
+    def answers(self, questions: Sequence[Question]) -> list[TileAnswers]:
+        """The answers about each tile, in the order of the questions.
+
+        Presence and free questions are asked about every tile, the rest where something changed.
+        """
+        if self.form == AnswerForm.WORDS:
+            return presence_first(self.tiles, questions, self._run)
+        return list(self._checked_answers(questions))
+
+    def _checked_answers(self, questions: Sequence[Question]) -> Iterator[TileAnswers]:
+        everywhere = range(len(self.tiles))
+        asked = next((q for q in questions if q.task is Task.PRESENCE), None)
+        presence = self._presence(asked) if asked else None
+        changed = [i for i in everywhere if presence is None or presence[i].changed]
+        columns = [
+            dict(enumerate(presence))
+            if presence is not None and question.task is Task.PRESENCE
+            else self._column(everywhere if question.task is Task.QUESTION else changed, question)
+            for question in questions
+        ]
+        for index in everywhere:
+            if index in self._numberless:
+                yield TileFailure(self.tiles[index].window, NUMBERLESS)
+                continue
+            known = presence[index] if presence is not None else None
+            answers = [
+                _with_presence(column[index], known)
+                if index in column
+                else unchanged_answer(question.task, known or Presence(False))
+                for question, column in zip(questions, columns, strict=True)
+            ]
+            yield answers_or_failure(self.tiles[index], answers)
+
+    def _column(self, indices: Sequence[int], question: Question) -> dict[int, Answer]:
+        """The answers to a question about some tiles, by the tile's index."""
+        if not indices:
+            return {}
+        forms: dict[str, Callable[[Sequence[int]], Iterable[Answer]]] = {
+            CELL_QUESTION: self._likely_cells,
+            LIST_QUESTION: self._listed_cells,
+            COUNT_QUESTION: self._counts,
+        }
+        pattern = prompt_pattern(question, self.form)
+        answers = forms[pattern](indices) if pattern in forms else self._in_words(indices, question)
+        return dict(zip(indices, answers, strict=True))
+
+    def _presence(self, question: Question) -> list[Presence]:
+        prompts = [self._prompt(index, question.text) for index in range(len(self.tiles))]
+        return [Presence(p > self.threshold, p) for p in self._yes_probabilities(prompts)]
+
+    def _likely_cells(self, indices: Sequence[int]) -> Iterator[Locations]:
+        """Nine probabilities for each class; the cells that are likelier changed than not."""
+        cells = [(name, cell) for name in ASKED for cell in GRID_CELLS]
+        texts = [
+            CELL_QUESTION.format(cell=cell.name.replace("-", " "), thing=COUNTABLE[name][0])
+            for name, cell in cells
+        ]
+        prompts = [self._prompt(index, text) for index in indices for text in texts]
+        probabilities = iter(self._yes_probabilities(prompts))
+        for _ in indices:
+            located: dict[str, dict[GridCell, float]] = {name: {} for name in ASKED}
+            for (name, cell), probability in zip(cells, probabilities, strict=False):
+                if probability > 0.5:
+                    located[name][cell] = probability
+            yield Locations(located)
+
+    def _listed_cells(self, indices: Sequence[int]) -> Iterator[Locations]:
+        """One list of cells for each class."""
+        texts = [LIST_QUESTION.format(thing=COUNTABLE[name][0]) for name in ASKED]
+        prompts = [self._prompt(index, text) for index in indices for text in texts]
+        lists = self.engine.reply_choices(self.encoding, prompts, list(_cell_lists()))
+        for names in self._by_class(indices, lists):
+            yield Locations(
+                {
+                    class_name: dict.fromkeys(_cell_lists()[cells or NO_CELL], 1.0)
+                    for class_name, cells in names.items()
+                }
+            )
+
+    def _counts(self, indices: Sequence[int]) -> Iterator[Counts]:
+        texts = [COUNT_QUESTION.format(things=COUNTABLE[name][1]) for name in ASKED]
+        prompts = [self._prompt(index, text) for index in indices for text in texts]
+        numbers = self.engine.reply_numbers(self.encoding, prompts)
+        for counts in self._by_class(indices, numbers):
+            yield Counts({name: number or 0 for name, number in counts.items()})
+
+    def _by_class(
+        self, indices: Sequence[int], replies: Sequence[_Reply | None]
+    ) -> Iterator[dict[str, _Reply | None]]:
+        """The replies about each tile by class; a tile fails where a reply has no numbers."""
+        rows = iter(replies)
+        for index in indices:
+            by_class = {name: next(rows) for name in ASKED}
+            if None in by_class.values():
+                self._numberless.add(index)
+            yield by_class
+
+    def _in_words(self, indices: Sequence[int], question: Question) -> list[Answer]:
+        conversations = [Conversation(index, question, self.tiles[index].clue) for index in indices]
+        self._run(conversations)
+        return [conversation.answer() for conversation in conversations]
+
+    def _run(self, conversations: Sequence[Conversation]) -> None:
+        """Carries conversations to their end, all of them turn by turn."""
+        while going := [item for item in conversations if not item.is_over]:
+            prompts = [
+                TilePrompt(
+                    item.tile_index, self.engine.writer.prompt_ids(item.prompts, item.replies)
+                )
+                for item in going
+            ]
+            replies = self.engine.reply_texts(self.encoding, prompts)
+            for conversation, text in zip(going, replies, strict=True):
+                if text is None:
+                    conversation.failure = NUMBERLESS
+                else:
+                    conversation.add_reply(text)
+
+    def _yes_probabilities(self, prompts: Sequence[TilePrompt]) -> list[float]:
+        """Probabilities of "yes" against "no".
+
+        Rounded, because the last digits depend on what else is in the batch.
+        """
+        rows = self.engine.choice_probabilities(self.encoding, prompts, (YES, NO))
+        self._numberless |= {p.row for p, (yes, _) in zip(prompts, rows, strict=True) if isnan(yes)}
+        return [round(yes, 4) for yes, _ in rows]
+
+    def _prompt(self, index: int, question: str) -> TilePrompt:
+        text = f"{question} {self.tiles[index].clue}".rstrip()
+        return TilePrompt(index, self.engine.writer.prompt_ids([text], []))
+
+
+def _with_presence(answer: Answer, presence: Presence | None) -> Answer:
+    """The answer; a dialogue's presence has the probability of the presence task."""
+    if presence and isinstance(answer, Dialogue):
+        known = replace(answer.presence, probability=presence.probability)
+        return replace(answer, presence=known)
+    return answer
+
+
+@cache
+def _cell_lists() -> dict[str, tuple[GridCell, ...]]:
+    """All 512 lists of cells, by their text."""
+    lists = {NO_CELL: ()} | {
+        ", ".join(cell.name for cell in cells): cells
+        for count in range(1, len(GRID_CELLS) + 1)
+        for cells in combinations(GRID_CELLS, count)
+    }
+    return dict(lists)
