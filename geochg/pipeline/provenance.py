@@ -20,6 +20,7 @@ from geochg.safety.untrusted_text import storable, without_secrets
 from geochg.tasks.quantities import rounded_value
 from geochg.tiling.pair import RasterPair
 from geochg.tiling.preparation import Preparation
+from geochg.tiling.source import RasterSource
 
 
 def fingerprint(
@@ -31,8 +32,8 @@ def fingerprint(
     """
     return {
         "the version of geochg": __version__,
-        "the before image": [without_secrets(pair.before.path), *_states(pair.before.files)],
-        "the after image": [without_secrets(pair.after.path), *_states(pair.after.files)],
+        "the before image": _input_facts(pair.before),
+        "the after image": _input_facts(pair.after),
         "the model": asdict(model.identity),
         "the area of interest": _states(map(str, _area_files(options))),
         "whether there is a heatmap": heatmap,
@@ -67,6 +68,13 @@ def metadata(
         }
     )
     return facts
+
+
+def _input_facts(source: RasterSource) -> list[Any]:
+    """What tells that a raster is still the same: its files' states, or its pixels' checksum."""
+    checksum = source.raster.checksum if source.raster is not None else ""
+    kept = [checksum] if checksum else _states(source.files)
+    return [without_secrets(source.label), *kept]
 
 
 def _area_files(options: AnalyzeOptions) -> list[Path]:

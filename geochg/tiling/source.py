@@ -29,6 +29,7 @@ from geochg.tiling.collar import Collar, find_collars
 from geochg.tiling.gdal import drivers_for, gdal_settings
 from geochg.tiling.noisy_collar import lossy_codec, noisy_collar
 from geochg.tiling.placement_checks import check_control_points, check_placement
+from geochg.tiling.raster_input import RasterInput, raster_input
 from geochg.tiling.unreadable_files import not_opened
 from geochg.tiling.validity import Alpha, mask_kind, nodata_of, validity_of
 from geochg.tiling.virtual_raster import PALETTE, is_negative, is_palette, open_view
@@ -42,7 +43,7 @@ class RasterSource:
     """What a raster file says about itself.
 
     Attributes:
-        path: As the user gave it.
+        path: Name by which GDAL opens it, as the user gave it where it is a file.
         driver: GDAL's short name of the format.
         geobox: CRS, transform and size; for a raster placed by ground control points, the grid it
             is rectified to.
@@ -62,6 +63,7 @@ class RasterSource:
         files: Every local file behind it: containers, masks beside it, sources of a VRT.
         fetches: Whether reading it may ask another machine.
         options: How it is read.
+        raster: What was given; it keeps alive what lies in memory.
         lossy: The codec by which it is compressed, where that keeps no exact values; else empty.
     """
 
@@ -84,6 +86,12 @@ class RasterSource:
     fetches: bool = False
     lossy: str = ""
     options: DateOptions = field(default_factory=DateOptions)
+    raster: RasterInput | None = None
+
+    @property
+    def label(self) -> str:
+        """What outputs and messages call it: its path, or what it is in memory."""
+        return self.path if self.raster is None else self.raster.label
 
     def dtype_of(self, numbers: Sequence[int]) -> str:
         """The type that holds the values of some bands, by their numbers."""
@@ -96,25 +104,29 @@ class RasterSource:
     def to_dict(self) -> dict[str, Any]:
         """The source for the provenance of an output, as plain JSON values."""
         return {
-            "path": without_secrets(self.path),
+            "path": without_secrets(self.label),
             "size_bytes": self.size_bytes,
             "crs": printable(str(self.geobox.crs)),
             "acquired": self.acquired or None,
         }
 
 
-def read_source(path: str | os.PathLike[str], options: DateOptions | None = None) -> RasterSource:
+def read_source(
+    path: str | os.PathLike[str] | RasterInput, options: DateOptions | None = None
+) -> RasterSource:
     """Opens a raster, checks that it can be placed on the ground, and describes it.
 
     Args:
-        path: Anything GDAL opens: a file, `/vsicurl/...`, `NETCDF:"a.nc":band`, ...
+        path: Anything GDAL opens: a file, `/vsicurl/...`, `NETCDF:"a.nc":band`, ...; or what
+            `raster_input` gives.
         options: How it is read; the defaults when None.
 
     Raises:
         InputError: If it cannot be opened, has no CRS or no place, has no data band, or would make
             requests that nobody asked for.
     """
-    name, options = os.fspath(path), options or DateOptions()
+    raster = path if isinstance(path, RasterInput) else raster_input(path)
+    name, options = raster.name, options or DateOptions()
     allow_remote = options.allow_remote
     refuse_remote(name, allow=allow_remote)
     fetches = allow_remote or is_remote(name)
@@ -154,6 +166,7 @@ def read_source(path: str | os.PathLike[str], options: DateOptions | None = None
             fetches=fetches,
             lossy=lossy_codec(raw),
             options=options,
+            raster=raster,
         )
 
 
