@@ -6,7 +6,6 @@ later makes a pair, and the chain goes on from that one (Elgendi et al., GeoLLaV
 
 from __future__ import annotations
 
-import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from typing import Any
 from geochg.datasets.frames import PICTURE_SUFFIXES, picture_size
 from geochg.datasets.splits import usual_split
 from geochg.errors import InputError, OptionError
-from geochg.files.text_file import parsed_json, read_table, read_text
+from geochg.files.text_file import json_value, read_table, read_text
 from geochg.options import Options, option
 from geochg.records import Task
 from geochg.tasks import SPECS
@@ -165,14 +164,7 @@ def _of_folder(folder: Path) -> Iterator[LocationImage]:
         image = next((p for s in PICTURE_SUFFIXES if (p := file.with_suffix(s)).is_file()), None)
         if image is None:
             continue
-        try:
-            row = parsed_json(read_text(file))
-        except json.JSONDecodeError as error:
-            raise InputError(
-                f"{file}, line {error.lineno}: not JSON: {error.msg}", "copy it again"
-            ) from error
-        except ValueError as error:
-            raise InputError(f"{file} cannot be read as JSON: {error}", "copy it again") from error
+        row = json_value(read_text(file), file, "copy it again")
         if not isinstance(row, dict):
             raise InputError(f"{file} holds no object", 'it needs "timestamp"')
         # fMoW keeps the images of a location in a folder of its own: CATEGORY/LOCATION/.
