@@ -19,12 +19,12 @@ from geochg.features.patches import Kind, numbered, settled
 from geochg.features.places import places
 from geochg.features.smoothing import smoothed
 from geochg.features.straightening import straightened
+from geochg.features.tile_results import Ground, TileResult
 from geochg.geometry.geodesy import geodesic_areas
 from geochg.geometry.objects import objects_within, point_within
 from geochg.geometry.placement import crs_of, on_ground
 from geochg.land_cover import OTHER, covers_of
 from geochg.options import AnalyzeOptions, Geometry
-from geochg.records import Ground, TileResult
 from geochg.tasks.quantities import rounded_value
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ import numpy as np
 
 from geochg.features.merging import joined
 from geochg.features.patches import Kind, numbered
+from geochg.features.tile_results import Ground
 from geochg.land_cover import COVERS, OTHER, share_borne_out
-from geochg.records import Ground
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
