@@ -45,7 +45,7 @@ _OLD_NAMES = {
     r"^visual\.": "model.visual.",
     r"^model\.layers\.": "model.language_model.layers.",
 }
-"""Where modules of vision-language models stood before transformers 4.52, and where they stand."""
+"""Names of modules of vision-language models before transformers 4.52, and their present names."""
 
 
 def adapter_folder(adapter: str) -> Path:

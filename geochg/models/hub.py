@@ -11,7 +11,7 @@ WANTED = ("*.json", "*.jinja", "*.safetensors", "*.onnx", "*.txt", "*.model")
 """The files of a hub model that are fetched: no pickles, no code."""
 
 UNWANTED = ("*/*.safetensors", "*/*.onnx", "consolidated*")
-"""Of these, what models hold for other libraries."""
+"""The files among these that models hold for other libraries."""
 
 
 def find_folder(source: str, backend: str, revision: str = "") -> Path:

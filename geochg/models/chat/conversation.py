@@ -27,7 +27,7 @@ from geochg.tasks.thoughts import LONGEST_MARK, has_thoughts, without_thoughts
 INTRODUCTION = (
     "The first image shows a place before, the second the same place later, both from above."
 )
-"""What stands between the images and the first question."""
+"""The text between the images and the first question."""
 
 NO_COUNTS = Counts(dict.fromkeys(ASKED, 0))
 """The counts of a tile without change: none of the classes that are asked for."""
@@ -101,11 +101,11 @@ class Conversation:
 
 
 _WRAPPINGS = "\"'`*_~#“‘{\\$"  # noqa: RUF001
-"""What an answer begins with of which quotes, fences, stars or braces go at its end."""
+"""Signs at the start of an answer whose counterparts are taken from its end."""
 
 
 def spoken_pieces(pieces: Iterable[str], *, holds_back: bool = False) -> Iterator[str]:
-    """What is meant for the user in an answer that comes in pieces.
+    """The part of an answer that is meant for the user, while the answer comes in pieces.
 
     Thoughts, role labels and end marks are left out. What a later piece may turn into one of these
     is held back until it came.

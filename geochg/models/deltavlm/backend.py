@@ -175,7 +175,7 @@ class DeltaVLMModel(ChangeModel[DeltaVLMOptions]):
 
     @property
     def identity(self) -> ModelIdentity:
-        """What was loaded, and the checksum of its weights."""
+        """The loaded model, and the checksum of its weights."""
         return self._identity
 
     def survey(self, facts: PairFacts, sample: Iterable[Tile]) -> None:

@@ -44,7 +44,7 @@ class IrmadModel(StatisticalModel[IrmadOptions]):
     algorithm_version: ClassVar[int] = 1
 
     def floor(self, difference: LinearDifference) -> float:
-        """What Gaussian noise exceeds with probability `FALSE_ALARM`; see `irmad_difference`."""
+        """The strength that Gaussian noise exceeds with probability `FALSE_ALARM`."""
         return noise_quantile(1 - FALSE_ALARM, max(difference.layers, 1))
 
     def fit(self, sample: PixelSample) -> LinearDifference:

@@ -60,7 +60,7 @@ class EndpointModel(ChangeModel[EndpointOptions]):
         Args:
             source: `http://host:port/v1#name`.
             options: The options of the backend.
-            device: Of no matter here.
+            device: Ignored: the model runs elsewhere.
 
         Raises:
             ModelError: If the address makes no sense, nothing answers there, the key is refused,
@@ -90,7 +90,7 @@ class EndpointModel(ChangeModel[EndpointOptions]):
             RunError: If it went away.
         """
         self.chat.begin_call()
-        openings = [_opening(tile) for tile in tiles]
+        openings = [_opening_content(tile) for tile in tiles]
         with ThreadPoolExecutor(self.options.concurrency, "geochg-endpoint") as pool:
 
             def run(conversations: Sequence[Conversation]) -> None:
@@ -115,7 +115,7 @@ class EndpointModel(ChangeModel[EndpointOptions]):
         questions = [*(exchange.question for exchange in exchanges), *prompts]
         answers = [exchange.answer for exchange in exchanges]
         try:
-            yield from self.chat.stream(_messages(_opening(tile), questions, answers))
+            yield from self.chat.stream(_messages(_opening_content(tile), questions, answers))
         except NoAnswerError as error:
             raise RunError(f"no answer: {error}", "check the endpoint, then ask again") from error
 
@@ -129,7 +129,7 @@ class EndpointModel(ChangeModel[EndpointOptions]):
                 conversation.failure, conversation.is_permanent = error.reason, error.is_permanent
 
 
-def _opening(tile: Tile) -> list[Message]:
+def _opening_content(tile: Tile) -> list[Message]:
     """The images and the sentence that each conversation about a tile begins with."""
     dates = (tile.before, tile.after)
     images = [{"type": "image_url", "image_url": {"url": png_data_uri(date)}} for date in dates]

@@ -94,7 +94,7 @@ class VlmModel(ChangeModel[VlmOptions]):
 
     @property
     def identity(self) -> ModelIdentity:
-        """What was loaded, and the checksum of its weights."""
+        """The loaded model, and the checksum of its weights."""
         return self._identity
 
     def prompt(self, question: Question) -> str:

@@ -65,7 +65,7 @@ class Release:
     bert: Path
 
 
-def convert(
+def convert_release(
     release: Release,
     folder: Path,
     config: DeltaVLMConfig | None = None,

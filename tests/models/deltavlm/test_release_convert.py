@@ -20,7 +20,7 @@ from geochg.models.deltavlm.processing import DeltaVLMProcessor
 from geochg.models.deltavlm.release.convert import (
     Release,
     check_shapes,
-    convert,
+    convert_release,
     read_language_model,
     read_pickle,
 )
@@ -43,7 +43,7 @@ def release(source, tmp_path):
 
 def converted(release: Release, folder: Path) -> DeltaVLMForConditionalGeneration:
     config = tiny_config(vit=True, dense=False)
-    convert(release, folder, config, torch.float32)
+    convert_release(release, folder, config, torch.float32)
     return DeltaVLMForConditionalGeneration.from_pretrained(folder).eval()
 
 
