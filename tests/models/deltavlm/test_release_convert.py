@@ -55,9 +55,11 @@ def test_the_whole_conversion_gives_the_same_outputs(source, release, tmp_path):
     assert torch.equal(model.encode_pair(before, after).visual, wanted)
     ids = torch.tensor([[1, 5, 9], [1, 7, 8]])
     given = {"pixel_values_before": before, "pixel_values_after": after}
-    one, other = (m(input_ids=ids, qformer_input_ids=ids, **given).logits for m in (source, model))
-    assert torch.allclose(one, other[..., : one.shape[-1]], atol=1e-6)
-    assert other.shape[-1] == one.shape[-1] + 1
+    first, other = (
+        m(input_ids=ids, qformer_input_ids=ids, **given).logits for m in (source, model)
+    )
+    assert torch.allclose(first, other[..., : first.shape[-1]], atol=1e-6)
+    assert other.shape[-1] == first.shape[-1] + 1
 
 
 def test_the_folder_loads_as_a_model_and_decodes_as_released(release, tmp_path):
@@ -219,8 +221,8 @@ def test_a_pickled_language_model_is_read_unless_it_could_run_code(release):
     # Vicuna comes as pickles.
     torch.save(load_file(weights), pickled)
     weights.unlink()
-    found = read_language_model(release.vicuna, torch.float32)[1]
-    assert all(torch.equal(found[key], value) for key, value in wanted.items())
+    result = read_language_model(release.vicuna, torch.float32)[1]
+    assert all(torch.equal(result[key], value) for key, value in wanted.items())
     torch.save({"evil": Path("x")}, pickled)
     with pytest.raises(ModelError, match=r"cannot read the language model in .*vicuna"):
         read_language_model(release.vicuna, torch.float32)

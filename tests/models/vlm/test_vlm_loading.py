@@ -81,9 +81,9 @@ def test_a_folder_without_configuration(tmp_path):
 def test_an_unknown_architecture_is_refused_with_the_known(copy):
     config = json.loads((copy / "config.json").read_text())
     (copy / "config.json").write_text(json.dumps(config | {"model_type": "gpt2"}))
-    with pytest.raises(ModelError, match="'gpt2', which is not known") as told:
+    with pytest.raises(ModelError, match="'gpt2', which is not known") as caught:
         load(copy)
-    assert all(kind in told.value.hint for kind in MAKERS)
+    assert all(kind in caught.value.hint for kind in MAKERS)
 
 
 def test_pickled_weights_are_refused(copy):
@@ -168,9 +168,9 @@ def test_an_encoder_decoder_can_be_asked(tmp_path):
     model = load(folder, max_tokens=5)
     engine = model.engine
     texts = [TilePrompt(0, engine.writer.prompt_ids([QUESTIONS[0]], []))]
-    said = engine._reply_ids(engine.encode(noise(1)), texts, max_new_tokens=5)
+    replies = engine._reply_ids(engine.encode(noise(1)), texts, max_new_tokens=5)
     start = engine.generator.config.decoder_start_token_id
-    assert said[0][:1] != [start]
+    assert replies[0][:1] != [start]
     whole = [*engine.writer.prefix_ids, *texts[0].ids]
     assert whole[-1] == engine.writer.tokenizer.eos_token_id
     assert whole.count(engine.writer.tokenizer.eos_token_id) == 1
