@@ -1,4 +1,4 @@
-"""The words for what goes wrong in `link/`, which knows no language."""
+"""The messages and hints of the errors in `link/`, which knows no language."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the panel remembers between sessions."""
+"""The panel's settings, which QGIS stores between sessions."""
 
 from __future__ import annotations
 

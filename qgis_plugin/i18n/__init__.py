@@ -1,7 +1,7 @@
-"""The panel's words in the user's language.
+"""Translations of the plugin's texts.
 
-Translations are JSON files in i18n/, English to the other language, so that they need no compiler
-and can be read and changed by anyone.
+They are JSON files in this folder, from English to the other language, so that they need no
+compiler and can be read and changed by anyone.
 """
 
 from __future__ import annotations

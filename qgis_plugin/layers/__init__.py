@@ -1,1 +1,1 @@
-"""Layers of the map: rasters on their way to the worker, results on their way back."""
+"""Layers of the map: rasters for the worker, and layers of results."""

@@ -1,7 +1,7 @@
 """The least confidence of the changes that a result shows: a term of its layer's filter.
 
-The filter is all there is to remember, so the project keeps it and nothing can disagree with it. A
-filter of the user's own stays, in parentheses before the term.
+The filter is the only record of it, which the project saves with the layer. A filter of the user's
+own stays, in parentheses before the term.
 """
 
 from __future__ import annotations

@@ -113,7 +113,7 @@ def clipped_to_extent(
     box = QgsGeometry.fromRect(_with_margin(extent))
     if crs == extent_crs:
         return polygons.intersection(box)
-    box_in_crs = _reprojected(box, extent_crs, crs)
+    box_in_crs = _reprojected_polygon(box, extent_crs, crs)
     if box_in_crs is None and _covers(polygons, crs, extent, extent_crs):
         return box
     if box_in_crs is not None:
@@ -129,7 +129,7 @@ def clipped_to_extent(
     return polygons.intersection(box)
 
 
-def _reprojected(
+def _reprojected_polygon(
     polygon: QgsGeometry,
     source: QgsCoordinateReferenceSystem,
     target: QgsCoordinateReferenceSystem,

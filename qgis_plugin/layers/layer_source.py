@@ -87,7 +87,7 @@ class LayerSource:
         if self.path and access.opens(self.path):
             return {"path": self.path, "crs": self.crs} if self.crs else self.path
         export = self.export()
-        access.warn(export.note)
+        access.warn(export.notice)
         return str(EXPORTS.path(export, access.user, access.is_cancelled))
 
     def identity(self, opener: RasterOpener) -> list[str]:

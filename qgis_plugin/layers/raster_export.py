@@ -72,9 +72,9 @@ class RasterExport:
         return hashlib.sha256(repr(identity).encode("utf-8")).hexdigest()[:16]
 
     @property
-    def note(self) -> str:
+    def notice(self) -> str:
         """Notice for the user."""
-        text = tr("{}: geochg cannot open this layer; a picture of the area is taken").format(
+        text = tr("{}: geochg cannot open this layer; a picture of the area is exported").format(
             self.name
         )
         if self.is_coarse:

@@ -1,4 +1,4 @@
-"""How a result looks: colour by class, pattern by direction, opacity by confidence."""
+"""The style of a result: colour by class, pattern by direction, opacity by confidence."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The worker process as the panel sees it; knows neither Qt nor QGIS."""
+"""The connection to the worker process and its installation, without Qt and QGIS."""

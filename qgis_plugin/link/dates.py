@@ -1,4 +1,4 @@
-"""Which of two images is the earlier, from their names."""
+"""Dates in names, and the likely before and after image of them."""
 
 from __future__ import annotations
 

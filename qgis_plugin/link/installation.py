@@ -1,4 +1,4 @@
-"""Making a virtual environment and installing geochg into it; QGIS's own Python stays as it is."""
+"""Makes a virtual environment and installs geochg into it, apart from QGIS's own Python."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ def _remove(folder: Path) -> None:
 
 
 def _half_changed(error: LinkError, folder: Path) -> LinkError:
-    """The error, saying truthfully what became of an environment that was there before."""
+    """The error of an installation into an environment that existed before."""
     return type(error).from_code(
         "environment-half-changed", error.detail, failure=error, folder=folder
     )

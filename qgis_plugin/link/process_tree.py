@@ -1,4 +1,4 @@
-"""Processes that end with all they started.
+"""Processes that are ended with all their children.
 
 POSIX has process groups; Windows has `taskkill`, which finds children by their parent.
 """

@@ -1,4 +1,4 @@
-"""How fast a run is and how long it will take."""
+"""The progress, rate and time left of a run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The worker's messages: docs/worker.md of geochg."""
+"""The messages of the worker's protocol (docs/worker.md of geochg)."""
 
 from __future__ import annotations
 

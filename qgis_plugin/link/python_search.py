@@ -1,4 +1,4 @@
-"""Where Pythons lie: on the path, where installers put them, and in the homes of their managers."""
+"""Finds Pythons: on the path, in the folders of installers, and in those of their managers."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The dock and what is in it."""
+"""The dock with its widgets and controllers."""

@@ -126,10 +126,10 @@ class AskWidget(QWidget):
             return
         conversation = self._conversation_about(subject, shown)
         exchanges = [list(exchange) for exchange in conversation.exchanges]
-        place = [conversation.lon, conversation.lat]
+        lon_lat = [conversation.lon, conversation.lat]
 
         def parameters(task: BackgroundTask) -> dict[str, Any]:
-            asked = {"question": question, "at": place, "exchanges": exchanges}
+            asked = {"question": question, "at": lon_lat, "exchanges": exchanges}
             return {**pair_parameters(task), **asked}
 
         task = request_task(tr("geochg: ask"), self._connection, "ask", parameters)

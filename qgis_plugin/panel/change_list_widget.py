@@ -224,7 +224,7 @@ class ChangeListWidget(QWidget):
     def _select_on_map(self, _: QItemSelection, __: QItemSelection) -> None:
         self._show_caption()
         if self.layer is not None and not self._is_syncing:
-            with self._syncing():
+            with self._hold_sync():
                 self.layer.selectByIds(self.selected_features())
 
     def _restore_selection(self) -> None:
@@ -237,11 +237,11 @@ class ChangeListWidget(QWidget):
         if self.layer is None or self._is_syncing:
             return
         rows = [self.model.row_of(feature) for feature in self.layer.selectedFeatureIds()]
-        with self._syncing():
+        with self._hold_sync():
             self.table.select_rows(sorted(row for row in rows if row >= 0))
 
     @contextmanager
-    def _syncing(self) -> Iterator[None]:
+    def _hold_sync(self) -> Iterator[None]:
         """Keeps the map from following the table back, and the table the map."""
         self._is_syncing = True
         try:

@@ -56,9 +56,9 @@ class PlaceMarkers(QObject):
         radius = _NEAR_PX * self._canvas.mapUnitsPerPixel()
         distances = []
         for position, (lon, lat) in enumerate(self._places):
-            place = self._map_point(lon, lat)
-            if place is not None and place.distance(point) <= radius:
-                distances.append((place.distance(point), position))
+            center = self._map_point(lon, lat)
+            if center is not None and center.distance(point) <= radius:
+                distances.append((center.distance(point), position))
         return [position for _, position in sorted(distances)]
 
     def lonlat(self, point: QgsPointXY) -> tuple[float, float]:

@@ -59,7 +59,7 @@ def dark(qgis_app):
 
 @pytest.fixture
 def shown(dark, dock, qtbot):
-    """The dock with a result, a talk and a run under way."""
+    """The dock with a result, a conversation and a run."""
     fields = "class:string", "change:string", "area_m2:double", "confidence:double"
     definition = "&".join(f"field={each}" for each in (*fields, "caption:string", "review:string"))
     layer = QgsVectorLayer(f"Polygon?crs=EPSG:4326&{definition}", "result", "memory")

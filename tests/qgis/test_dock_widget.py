@@ -131,7 +131,7 @@ def test_markup_in_a_caption_stays_text(dock, done, qtbot):
     assert "&lt;img" in tip
 
 
-def test_the_line_about_the_pair_is_told(dock, qtbot):
+def test_the_line_about_the_pair_is_shown(dock, qtbot):
     dock.options.model.setEditText("cva")
     qtbot.waitUntil(lambda: "tiles" in dock.run_widget.info.text(), timeout=60_000)
     assert "634 x 774 px" in dock.run_widget.info.text()
@@ -139,7 +139,7 @@ def test_the_line_about_the_pair_is_told(dock, qtbot):
     assert {"builtin", "cva", "irmad"} <= set(names)
 
 
-def test_a_cancelled_run_is_gone_on_with(dock, qtbot, errors, pair):
+def test_a_cancelled_run_is_resumed(dock, qtbot, errors, pair):
     dock.options.model.setEditText("builtin")
     dock.options.tile_size.setValue(128)
     dock.runs.progressed.connect(
@@ -285,7 +285,7 @@ def test_a_worker_killed_in_a_run_is_told_of_and_the_next_run_works(dock, qtbot,
         dock.run()
 
 
-def test_a_talk_stays_with_its_place_and_the_project(dock, qtbot, errors, tmp_path):
+def test_a_conversation_stays_with_its_place_and_the_project(dock, qtbot, errors, tmp_path):
     from geochg_qgis.panel.conversations import load_conversations
 
     dock.options.model.setEditText("cva")
@@ -294,10 +294,10 @@ def test_a_talk_stays_with_its_place_and_the_project(dock, qtbot, errors, tmp_pa
     dock.ask.send.click()
     qtbot.waitUntil(lambda: dock.ask._task is None, timeout=60_000)
     assert errors == []
-    (talk,) = load_conversations()
-    assert (talk.lon, talk.lat) == (55.22, 25.03)
-    assert talk.exchanges[0][1]
-    assert talk.exchanges[0][1] in dock.ask.transcript.toPlainText()
+    (conversation,) = load_conversations()
+    assert (conversation.lon, conversation.lat) == (55.22, 25.03)
+    assert conversation.exchanges[0][1]
+    assert conversation.exchanges[0][1] in dock.ask.transcript.toPlainText()
     dock.ask.start_at(55.23, 25.04)
     assert dock.ask.transcript.toPlainText() == ""
     path = str(tmp_path / "talks.qgz")
@@ -305,18 +305,18 @@ def test_a_talk_stays_with_its_place_and_the_project(dock, qtbot, errors, tmp_pa
     QgsProject.instance().clear()
     assert dock.ask.places.count() == 0
     QgsProject.instance().read(path)
-    assert [each.exchanges for each in load_conversations()] == [talk.exchanges]
+    assert [each.exchanges for each in load_conversations()] == [conversation.exchanges]
 
 
 def asked(dock, qtbot, question="What changed?"):
-    """Asks, and gives the exchanges of the talk then shown."""
+    """Asks, and gives the exchanges of the conversation then shown."""
     dock.ask.question.setText(question)
     dock.ask.send.click()
     qtbot.waitUntil(lambda: dock.ask._task is None, timeout=60_000)
     return dock.ask._current().exchanges
 
 
-def test_another_model_or_pair_begins_a_talk_of_its_own(dock, qtbot, errors, pair):
+def test_another_model_or_pair_begins_a_conversation_of_its_own(dock, qtbot, errors, pair):
     dock.options.model.setEditText("cva")
     dock.ask.start_at(55.22, 25.03)
     assert dock.ask.subject_label.text() == ""
@@ -337,7 +337,7 @@ def test_another_model_or_pair_begins_a_talk_of_its_own(dock, qtbot, errors, pai
     dock.pair.before.setLayer(pair[1])
     dock.pair.after.setLayer(pair[0])
     assert "dubai_2018 → dubai_2015, irmad" in dock.ask.subject_label.text()
-    # Chosen again, the first model goes on with its own talk.
+    # Chosen again, the first model goes on with its own conversation.
     dock.pair.before.setLayer(pair[0])
     dock.pair.after.setLayer(pair[1])
     dock.options.model.setEditText("cva")
@@ -345,7 +345,7 @@ def test_another_model_or_pair_begins_a_talk_of_its_own(dock, qtbot, errors, pai
     assert dock.ask.places.count() == 2
 
 
-def test_a_click_on_a_place_brings_its_talk_back(dock, errors, pair, qgis_iface, qtbot):
+def test_a_click_on_a_place_brings_its_conversation_back(dock, errors, pair, qgis_iface, qtbot):
     from qgis.core import QgsPointXY
 
     canvas = qgis_iface.mapCanvas()
@@ -384,7 +384,7 @@ def test_the_places_follow_the_crs_of_the_project(dock, pair, qgis_iface):
     assert markers.markers == []
 
 
-def test_talks_in_a_spoiled_project_are_passed_over(qgis_new_project):
+def test_malformed_conversations_of_a_project_are_left_out(qgis_new_project):
     from geochg_qgis.panel.conversations import load_conversations
 
     for text in (
@@ -400,9 +400,9 @@ def test_talks_in_a_spoiled_project_are_passed_over(qgis_new_project):
     # As the first version wrote them.
     former = '[{"lon":1,"lat":2,"exchanges":[["a","b"]]}]'
     QgsProject.instance().writeEntry("geochg", "talks", former)
-    (talk,) = load_conversations()
-    assert talk.exchanges == [["a", "b"]]
-    assert talk.subject.model == ""
+    (conversation,) = load_conversations()
+    assert conversation.exchanges == [["a", "b"]]
+    assert conversation.subject.model == ""
 
 
 def test_the_set_up_page_checks_and_says_what_is_wrong(dock, qtbot, tmp_path):

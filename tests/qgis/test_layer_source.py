@@ -1,4 +1,4 @@
-"""Layers as the worker opens them, and pictures of those it cannot open."""
+"""Layers as the worker opens them, and exports of those it cannot open."""
 
 import gc
 from pathlib import Path
@@ -31,12 +31,12 @@ class FakeOpener:
 
 
 class User:
-    """Someone a picture is kept for."""
+    """An object for which an export is kept."""
 
 
 @pytest.fixture
 def folder(monkeypatch):
-    """The pictures of the test alone."""
+    """The exports of this test."""
 
     folder = ExportFolder()
     monkeypatch.setattr(layer_source_module, "EXPORTS", folder)
@@ -74,18 +74,18 @@ def test_a_file_goes_by_its_name_and_its_own_crs(pair):
 
 def test_an_overridden_crs_goes_along(pair):
     pair[0].setCrs(QgsCoordinateReferenceSystem("EPSG:32641"))
-    told = whole(pair[0]).worker_parameter(access(".tif"))
-    assert told == {"path": pair[0].source(), "crs": "EPSG:32641"}
+    parameter = whole(pair[0]).worker_parameter(access(".tif"))
+    assert parameter == {"path": pair[0].source(), "crs": "EPSG:32641"}
 
 
-def test_a_name_that_takes_no_other_crs_is_pictured(pair, tmp_path, folder):
+def test_a_name_that_takes_no_other_crs_is_exported(pair, tmp_path, folder):
     path = tmp_path / "what?.tif"
     path.write_bytes(Path(pair[0].source()).read_bytes())
     layer = QgsRasterLayer(str(path), "what?")
     assert whole(layer).worker_parameter(access(".tif")) == str(path)
     layer.setCrs(QgsCoordinateReferenceSystem("EPSG:32641"))
-    taken = QgsRasterLayer(whole(layer).worker_parameter(access(".tif")), "picture")
-    assert taken.crs().authid() == "EPSG:32641"
+    exported = QgsRasterLayer(whole(layer).worker_parameter(access(".tif")), "export")
+    assert exported.crs().authid() == "EPSG:32641"
 
 
 @pytest.mark.parametrize(
@@ -103,39 +103,41 @@ def test_gdals_name_is_without_the_options_of_qgis(qgis_app, source, name):
     assert gdal_name(QgsRasterLayer(source, "a", "gdal")) == name
 
 
-def test_what_the_worker_cannot_open_is_pictured_and_said(pair, folder):
-    told = []
+def test_what_the_worker_cannot_open_is_exported_with_a_notice(pair, folder):
+    notices = []
     opener = FakeOpener(".tif.other")
     raster = whole(pair[0])
-    path = raster.worker_parameter(RasterAccess(opener, User(), warn=told.append))
+    path = raster.worker_parameter(RasterAccess(opener, User(), warn=notices.append))
     assert opener.asked == [pair[0].source()]
-    taken = QgsRasterLayer(path, "picture")
+    exported = QgsRasterLayer(path, "export")
     # Its values, not its colours.
-    assert (taken.bandCount(), taken.width()) == (pair[0].bandCount(), pair[0].width())
-    assert taken.dataProvider().dataType(1) == pair[0].dataProvider().dataType(1)
-    assert "dubai_2015" in told[0]
+    assert (exported.bandCount(), exported.width()) == (pair[0].bandCount(), pair[0].width())
+    assert exported.dataProvider().dataType(1) == pair[0].dataProvider().dataType(1)
+    assert "dubai_2015" in notices[0]
     assert raster.identity(opener) != whole(pair[1]).identity(opener)
     assert folder.session in raster.identity(opener)
     assert raster.identity(FakeOpener(".tif")) == [pair[0].source(), ""]
 
 
-def test_layers_without_a_file_are_pictured_for_the_area(web, pair, folder):
-    told = []
+def test_layers_without_a_file_are_exported_for_the_area(web, pair, folder):
+    notices = []
     raster = layer_source(web, pair[0].extent(), pair[0].crs())
-    taken = QgsRasterLayer(raster.worker_parameter(access(".tif", warn=told.append)), "picture")
-    assert taken.isValid()
-    assert taken.bandCount() >= 3
-    assert "streets" in told[0]
+    exported = QgsRasterLayer(
+        raster.worker_parameter(access(".tif", warn=notices.append)), "export"
+    )
+    assert exported.isValid()
+    assert exported.bandCount() >= 3
+    assert "streets" in notices[0]
     wide = QgsRectangle(-170, -80, 170, 80)
-    picture = layer_source(web, wide, QgsCoordinateReferenceSystem("EPSG:4326")).export()
-    assert max(picture.width_px, picture.height_px) <= raster_export.MAX_SIDE_PX
+    export = layer_source(web, wide, QgsCoordinateReferenceSystem("EPSG:4326")).export()
+    assert max(export.width_px, export.height_px) <= raster_export.MAX_SIDE_PX
 
 
-def test_a_picture_is_said_to_be_coarse(pair, folder, monkeypatch):
+def test_a_coarse_export_has_a_notice(pair, folder, monkeypatch):
     monkeypatch.setattr(raster_export, "MAX_SIDE_PX", 100)
-    picture = whole(pair[0]).export()
-    assert (picture.width_px, picture.height_px) == (82, 100)
-    assert "82 x 100" in picture.note
+    export = whole(pair[0]).export()
+    assert (export.width_px, export.height_px) == (82, 100)
+    assert "82 x 100" in export.notice
 
 
 def test_a_layer_that_does_not_reach_there_is_said(web, pair, folder):
@@ -148,19 +150,19 @@ def test_a_layer_that_does_not_reach_there_is_said(web, pair, folder):
 
 
 @pytest.fixture
-def taken(monkeypatch):
-    """The pictures that were really taken."""
-    paths, take = [], raster_export._write_export
+def exported(monkeypatch):
+    """The paths of the exports that were written."""
+    paths, write_export = [], raster_export._write_export
 
-    def noted(picture, path, is_cancelled):
-        take(picture, path, is_cancelled)
+    def write_and_note(export, path, is_cancelled):
+        write_export(export, path, is_cancelled)
         paths.append(path)
 
-    monkeypatch.setattr(raster_export, "_write_export", noted)
+    monkeypatch.setattr(raster_export, "_write_export", write_and_note)
     return paths
 
 
-def test_a_picture_is_taken_once_for_a_layer_an_area_and_a_resolution(pair, folder, taken):
+def test_an_export_is_written_once_for_a_layer_an_area_and_a_resolution(pair, folder, exported):
     user = User()
     first = whole(pair[0]).worker_parameter(access(user=user))
     again = whole(QgsRasterLayer(pair[0].source(), "another name"))
@@ -172,14 +174,14 @@ def test_a_picture_is_taken_once_for_a_layer_an_area_and_a_resolution(pair, fold
         thread.start()
     for thread in threads:
         thread.join(30)
-    assert len(taken) == 2
+    assert len(exported) == 2
     box = pair[0].extent()
     part = layer_source(pair[0], box.buffered(-box.width() / 4), pair[0].crs())
     assert part.worker_parameter(access(user=user)) != first
-    assert len(taken) == 3
+    assert len(exported) == 3
 
 
-def test_pictures_in_use_stay_and_old_ones_go(pair, folder, monkeypatch):
+def test_exports_in_use_stay_and_old_ones_go(pair, folder, monkeypatch):
     monkeypatch.setattr(raster_export, "MAX_EXPORTS", 2)
     box, user = pair[0].extent(), User()
 
@@ -197,13 +199,13 @@ def test_pictures_in_use_stay_and_old_ones_go(pair, folder, monkeypatch):
     assert len(folder) == 2
 
 
-def test_a_cancelled_picture_leaves_nothing(pair, folder):
+def test_a_cancelled_export_leaves_nothing(pair, folder):
     with pytest.raises(Cancelled):
         whole(pair[0]).worker_parameter(access(is_cancelled=lambda: True))
     assert list(folder._folder.iterdir()) == []
 
 
-def test_pictures_go_with_the_session(pair, folder):
+def test_exports_go_with_the_session(pair, folder):
     place = Path(whole(pair[0]).worker_parameter(access())).parent
     assert place.is_dir()
     folder.clear()

@@ -55,10 +55,10 @@ def images(pair):
 
 def test_analyze_gives_the_layer_and_counts(provider, images, tmp_path):
     output = str(tmp_path / "c.gpkg")
-    told = run("analyze", {**images, "MIN_AREA": 5000, "OUTPUT": output})
+    results = run("analyze", {**images, "MIN_AREA": 5000, "OUTPUT": output})
     layer = QgsVectorLayer(output, "c", "ogr")
-    assert told["COUNT"] == layer.featureCount() > 1
-    assert told["AREA_M2"] > 0
+    assert results["COUNT"] == layer.featureCount() > 1
+    assert results["AREA_M2"] > 0
     assert min(feature["area_m2"] for feature in layer.getFeatures()) >= 5000
 
 
@@ -78,9 +78,9 @@ def test_the_area_and_other_options_go_along(provider, images, pair, tmp_path):
 
 def test_tiles_gives_one_feature_a_tile(provider, images, tmp_path):
     output = str(tmp_path / "t.gpkg")
-    told = run("tiles", {**images, "TILE_SIZE": 512, "OUTPUT": output})
-    assert told["COUNT"] == QgsVectorLayer(output, "t", "ogr").featureCount()
-    assert 0 < told["CHANGED"] <= told["COUNT"]
+    results = run("tiles", {**images, "TILE_SIZE": 512, "OUTPUT": output})
+    assert results["COUNT"] == QgsVectorLayer(output, "t", "ogr").featureCount()
+    assert 0 < results["CHANGED"] <= results["COUNT"]
 
 
 @pytest.mark.parametrize(
@@ -106,13 +106,13 @@ def test_every_algorithm_has_help_and_so_has_each_of_its_parameters(provider):
     assert sorted(each.name() for each in algorithms) == ["analyze", "info", "tiles"]
     for algorithm in algorithms:
         assert algorithm.displayName()
-        told = algorithm.shortHelpString()
-        assert len(told) > 300
+        help_text = algorithm.shortHelpString()
+        assert len(help_text) > 300
         # What is no layer is explained there, layers with their parameter.
         destinations = {each.name() for each in algorithm.destinationParameterDefinitions()}
         results = {each.name() for each in algorithm.outputDefinitions()} - destinations
         assert results
-        assert not [name for name in results if name not in told]
+        assert not [name for name in results if name not in help_text]
         assert all(len(each.help()) > 20 for each in algorithm.parameterDefinitions())
 
 
@@ -132,7 +132,7 @@ class CancelledSoon(QgsProcessingFeedback):
             self.cancel()
 
 
-def test_a_run_that_is_cancelled_stops_and_is_gone_on_with(provider, images, tmp_path):
+def test_a_run_that_is_cancelled_stops_and_is_resumed(provider, images, tmp_path):
     output = tmp_path / "c.gpkg"
     wanted = {**images, "MODEL": "builtin", "TILE_SIZE": 64, "OUTPUT": str(output)}
     feedback = CancelledSoon(False)
@@ -190,9 +190,9 @@ def test_a_model_goes_on_with_the_changes(provider, images, tmp_path):
     again.initAlgorithm()
     target, feedback = str(tmp_path / "points.gpkg"), QgsProcessingFeedback(False)
     given = {"BEFORE": images["BEFORE"], "AFTER": images["AFTER"], "points:POINTS": target}
-    told, is_done = again.run(given, context_of_project(), feedback)
+    results, is_done = again.run(given, context_of_project(), feedback)
     assert is_done, feedback.textLog()
-    layer = QgsVectorLayer(told["points:POINTS"], "points", "ogr")
+    layer = QgsVectorLayer(results["points:POINTS"], "points", "ogr")
     assert layer.featureCount() > 1
     assert {"class", "caption"} <= {field.name() for field in layer.fields()}
     assert layer.geometryType() == QgsWkbTypes.GeometryType.PointGeometry

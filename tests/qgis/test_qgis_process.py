@@ -103,7 +103,7 @@ def test_an_error_is_told_and_nothing_is_left(environment, tmp_path):
     assert not list(tmp_path.glob("c.gpkg*"))
 
 
-def test_pictures_of_layers_without_a_file_go_with_the_process(environment, tmp_path):
+def test_exports_of_layers_without_a_file_go_with_the_process(environment, tmp_path):
     project, names = QgsProject(), ("before", "after")
     for name in names:
         tiles = tmp_path / name / "0" / "0"
@@ -118,6 +118,6 @@ def test_pictures_of_layers_without_a_file_go_with_the_process(environment, tmp_
     layers = {name.upper(): name for name in names}
     area = "-9000000,9000000,-9000000,9000000 [EPSG:3857]"
     told = results(run(environment, "info", PROJECT_PATH=path, EXTENT=area, **layers))
-    picture = Path(json.loads(told["FACTS"])["before"]["path"])
-    assert Path(environment["TMPDIR"]) in picture.parents
-    assert not picture.parent.exists()
+    export = Path(json.loads(told["FACTS"])["before"]["path"])
+    assert Path(environment["TMPDIR"]) in export.parents
+    assert not export.parent.exists()

@@ -1,4 +1,4 @@
-"""Which runs are gone on with, and which areas they and talks take; no worker is started."""
+"""Which runs are resumed, and which areas they and questions take; no worker is started."""
 
 from pathlib import Path
 
@@ -65,12 +65,12 @@ def test_a_result_is_never_the_area(dock, polygons, qgis_iface):
     assert caught.value.hint
 
 
-def test_a_talk_needs_no_area(dock, polygons, qgis_iface):
+def test_a_question_needs_no_area(dock, polygons, qgis_iface):
     polygons.removeSelection()
     qgis_iface.setActiveLayer(polygons)
     dock.area.choose(SELECTION)
     with pytest.raises(LinkError):
         dock._pair_parameters()
-    told = dock._ask_parameters()(NoTask())
-    assert told["options"]["aoi"] is None
-    assert Path(told["before"]).stem == "dubai_2015"
+    parameters = dock._ask_parameters()(NoTask())
+    assert parameters["options"]["aoi"] is None
+    assert Path(parameters["before"]).stem == "dubai_2015"

@@ -1,4 +1,4 @@
-"""The swipe, told by the colours on the map: the earlier date is red, the later blue."""
+"""The swipe, by the colours on the map: the earlier date is red, the later blue."""
 
 import pytest
 from colored_map import (
@@ -143,8 +143,8 @@ def test_what_else_is_on_the_map_is_on_both_sides(swipe, canvas):
 
 def test_the_line_is_dragged_without_drawing_the_dates_anew(swipe, canvas):
     renders = []
-    for picture in (swipe.before, swipe.after):
-        picture.rendered.connect(lambda: renders.append(1))
+    for renderer in (swipe.before, swipe.after):
+        renderer.rendered.connect(lambda: renders.append(1))
     drag(canvas, (0.5, 0.3), (0.7, 0.3))
     assert seen(canvas, 0.65, 0.3) == RED
     assert seen(canvas, 0.75, 0.3) == BLUE
@@ -182,7 +182,7 @@ def test_it_follows_the_map(swipe, canvas, qtbot, rotation):
 
 
 @pytest.mark.parametrize("rotation", [0, 30])
-def test_an_old_picture_lies_on_its_spot_until_there_is_a_new_one(
+def test_an_old_image_lies_in_its_place_until_there_is_a_new_one(
     swipe, canvas, monkeypatch, rotation
 ):
     monkeypatch.setattr(swipe, "_render", lambda: None)
@@ -284,15 +284,15 @@ def test_screens_with_finer_pixels_are_drawn_for(canvas, dates, qtbot):
 
     settings = QgsMapSettings(canvas.mapSettings())
     settings.setDevicePixelRatio(2)
-    picture = DateRenderer()
-    with qtbot.waitSignal(picture.rendered, timeout=10_000):
-        picture.render(single_date_settings(settings, dates[0], dates[1]))
-    assert picture._image.width() == 2 * width(canvas)
+    renderer = DateRenderer()
+    with qtbot.waitSignal(renderer.rendered, timeout=10_000):
+        renderer.render(single_date_settings(settings, dates[0], dates[1]))
+    assert renderer._image.width() == 2 * width(canvas)
     screen = QImage(2 * width(canvas), 2 * height(canvas), QImage.Format.Format_RGB32)
     screen.setDevicePixelRatio(2)
     screen.fill(0)
     painter = QPainter(screen)
-    picture.paint(painter, canvas.getCoordinateTransform())
+    renderer.paint(painter, canvas.getCoordinateTransform())
     painter.end()
     for across, down in ((0.4, 0.3), (0.6, 0.6)):
         x, y = int(across * screen.width()), int(down * screen.height())

@@ -265,7 +265,11 @@ def _check_fits(needed: int, device: str, text: str, options: TuneOptions) -> No
     free = available_bytes(device)
     if needed <= free:
         return
-    hint = "train fewer parts, with --lora instead of --full" if options.full else "lower --rank"
+    hint = (
+        "train fewer module groups, with --lora instead of --full"
+        if options.full
+        else "lower --rank"
+    )
     if options.bits is None and not options.full:
         hint = "add --quantize 4bit, or use a smaller base"
     raise ModelError(f"{text} {gigabytes(needed)}, but only {gigabytes(free)} are free", hint)

@@ -199,7 +199,7 @@ def preflight_warnings(plan: TrainingPlan) -> Iterator[Notice]:
         numbers = sorted(splits.left_out.items())
         text = ", ".join(f"{number} of {split!r}" for split, number in numbers)
         yield Notice(
-            f"rows of parts that are neither learned from nor held out: {text}",
+            f"rows of splits that are neither learned from nor held out: {text}",
             warning=not splits.left_out.keys() <= set(SPLITS),
         )
     if leaks := count_leaks(splits):
