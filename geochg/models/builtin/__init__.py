@@ -33,10 +33,7 @@ class BuiltinModel(DeltaVLMModel):
     def load(cls, source: str, options: DeltaVLMOptions, device: str) -> Self:
         """Loads the weights that came with geochg; see `ChangeModel.load`.
 
-        Args:
-            source: Must be empty.
-            options: The options of the backend.
-            device: See `ChangeModel.load`; `auto` is the CPU, for which this model is made.
+        The source must be empty; the device `auto` is the CPU, for which this model is made.
 
         Raises:
             ModelError: If a source is given, or the installation is damaged.

@@ -67,12 +67,7 @@ class ClipModel(ChangeModel[ClipOptions]):
 
     @classmethod
     def load(cls, source: str, options: ClipOptions, device: str) -> Self:
-        """Loads a model folder; see `ChangeModel.load`.
-
-        Args:
-            source: A folder, or a hub id such as `owner/name`.
-            options: The options of the backend.
-            device: See `ChangeModel.load`.
+        """Loads a folder or a hub id such as `owner/name`; see `ChangeModel.load`.
 
         Raises:
             ModelError: If the folder lacks something, is of another type of model, or the device

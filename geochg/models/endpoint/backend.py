@@ -57,10 +57,7 @@ class EndpointModel(ChangeModel[EndpointOptions]):
     def load(cls, source: str, options: EndpointOptions, device: str) -> Self:
         """Asks the endpoint whether it has the model; see `ChangeModel.load`.
 
-        Args:
-            source: `http://host:port/v1#name`.
-            options: The options of the backend.
-            device: Ignored: the model runs elsewhere.
+        The source is `http://host:port/v1#name`; the device is ignored.
 
         Raises:
             ModelError: If the address makes no sense, nothing answers there, the key is refused,
@@ -93,13 +90,16 @@ class EndpointModel(ChangeModel[EndpointOptions]):
         openings = [_opening_content(tile) for tile in tiles]
         with ThreadPoolExecutor(self.options.concurrency, "geochg-endpoint") as pool:
 
-            def run(conversations: Sequence[Conversation]) -> None:
+            def run_all(conversations: Sequence[Conversation]) -> None:
                 # The results are consumed so that the errors of threads are raised here.
                 list(
-                    pool.map(lambda item: self._run(item, openings[item.tile_index]), conversations)
+                    pool.map(
+                        lambda item: self._run_conversation(item, openings[item.tile_index]),
+                        conversations,
+                    )
                 )
 
-            answers = presence_first(tiles, questions, run)
+            answers = presence_first(tiles, questions, run_all)
         if self.chat.unanswered >= UNANSWERED_REQUESTS and not self.chat.is_reachable():
             raise RunError(
                 f"nothing answers any more at {self.chat.address.url}",
@@ -119,7 +119,7 @@ class EndpointModel(ChangeModel[EndpointOptions]):
         except NoAnswerError as error:
             raise RunError(f"no answer: {error}", "check the endpoint, then ask again") from error
 
-    def _run(self, conversation: Conversation, opening: list[Message]) -> None:
+    def _run_conversation(self, conversation: Conversation, opening: list[Message]) -> None:
         """Carries a conversation to its end."""
         while not conversation.is_over:
             messages = _messages(opening, conversation.prompts, conversation.replies)

@@ -50,12 +50,7 @@ class VlmModel(ChangeModel[VlmOptions]):
 
     @classmethod
     def load(cls, source: str, options: VlmOptions, device: str) -> Self:
-        """Loads a model folder; see `ChangeModel.load`.
-
-        Args:
-            source: A folder, or a hub id such as `owner/name`.
-            options: The options of the backend.
-            device: See `ChangeModel.load`.
+        """Loads a folder or a hub id such as `owner/name`; see `ChangeModel.load`.
 
         Raises:
             ModelError: If the folder is of no known family, lacks something, or does not go with

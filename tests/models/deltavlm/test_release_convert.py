@@ -109,7 +109,7 @@ def test_a_missing_weight_is_named(source, origin, key, message):
 def test_a_weight_that_is_left_over_is_named(source, origin, key):
     checkpoint, eva = released(source)
     {"checkpoint": checkpoint, "eva": eva}[origin][key] = torch.zeros(1)
-    with pytest.raises(ModelError, match=f"has a weight that has no place: '{key}'"):
+    with pytest.raises(ModelError, match=f"has a weight that the model does not need: '{key}'"):
         map_weights(source.config, checkpoint, eva)
 
 
