@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from geochg.models.base import Capabilities
 from geochg.records import (
     Answer,
     Caption,
@@ -23,6 +24,17 @@ from geochg.tasks import SPECS
 from geochg.tasks.lexicon import ASKED
 from geochg.tasks.reply_text import spoken_answer
 from geochg.tasks.thoughts import LONGEST_MARK, has_thoughts, without_thoughts
+
+CHAT_CAPABILITIES = Capabilities(
+    tasks=frozenset(Task),
+    location="grid",
+    pixels="display",
+    bands="rgb",
+    streams=True,
+    clues=True,
+    asked_in_words=frozenset(Task),
+)
+"""Capabilities of models that are asked about all tasks in words."""
 
 INTRODUCTION = (
     "The first image shows a place before, the second the same place later, both from above."

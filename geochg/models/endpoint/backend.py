@@ -14,8 +14,13 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Self
 
 from geochg.errors import RunError
-from geochg.models.base import Capabilities, ChangeModel, ModelIdentity
-from geochg.models.chat.conversation import INTRODUCTION, Conversation, presence_first
+from geochg.models.base import ChangeModel, ModelIdentity
+from geochg.models.chat.conversation import (
+    CHAT_CAPABILITIES,
+    INTRODUCTION,
+    Conversation,
+    presence_first,
+)
 from geochg.models.endpoint.address import Address
 from geochg.models.endpoint.chat import Chat, Key, Message
 from geochg.models.endpoint.options import EndpointOptions
@@ -39,15 +44,7 @@ class EndpointModel(ChangeModel[EndpointOptions]):
 
     name = "openai"
     summary = "a model behind an OpenAI-compatible endpoint: http://host:port/v1#name"
-    backend_capabilities = Capabilities(
-        tasks=frozenset(Task),
-        location="grid",
-        pixels="display",
-        bands="rgb",
-        streams=True,
-        clues=True,
-        asked_in_words=frozenset(Task),
-    )
+    backend_capabilities = CHAT_CAPABILITIES
 
     def __init__(self, chat: Chat, options: EndpointOptions) -> None:
         self.chat = chat
