@@ -14,16 +14,17 @@ from geochg.features.collecting import Collected, Described, described
 from geochg.features.facts import Facts, adjoining, is_long
 from geochg.features.frame import layer_frame, series
 from geochg.features.merging import joined, merged
-from geochg.features.patches import Kind, settled
+from geochg.features.naming import named
+from geochg.features.patches import Kind, numbered, settled
 from geochg.features.places import places
 from geochg.features.smoothing import smoothed
 from geochg.features.straightening import straightened
+from geochg.features.tile_results import Ground, TileResult
 from geochg.geometry.geodesy import geodesic_areas
 from geochg.geometry.objects import objects_within, point_within
 from geochg.geometry.placement import crs_of, on_ground
-from geochg.land_cover import covers_of
+from geochg.land_cover import OTHER, covers_of
 from geochg.options import AnalyzeOptions, Geometry
-from geochg.records import Ground, TileResult
 from geochg.tasks.quantities import rounded_value
 
 if TYPE_CHECKING:
@@ -42,8 +43,9 @@ class FeatureSettings:
         min_area_m2: Features below this geodesic area are dropped. None drops those below
             `least_px` where the model tells land cover, and else nothing.
         max_area_m2: Features above this geodesic area are dropped; None for no limit.
-        least_px: Least size of a change; see `geometry.changed.least_size_px`. Where the model
+        least_px: Least size of a change; see `geometry.hysteresis.least_size_px`. Where the model
             tells land cover, smaller features join one that they touch.
+        classes: Classes that were asked for; empty for all.
     """
 
     geometry: Geometry = Geometry.OUTLINE
@@ -51,6 +53,12 @@ class FeatureSettings:
     min_area_m2: float | None = None
     max_area_m2: float | None = None
     least_px: int = 0
+    classes: tuple[str, ...] = ()
+
+    @property
+    def leaves_doubt(self) -> bool:
+        """Whether changes whose class is in doubt are kept under that of `land_cover.OTHER`."""
+        return not self.classes or OTHER.class_name in self.classes
 
     @classmethod
     def of(cls, options: AnalyzeOptions, least_px: int) -> Self:
@@ -66,6 +74,7 @@ class FeatureSettings:
             min_area_m2=options.min_area_m2,
             max_area_m2=options.max_area_m2,
             least_px=least_px,
+            classes=options.classes,
         )
 
 
@@ -89,7 +98,8 @@ def change_features(
 
     Cells of one class and direction that share an edge become one feature, also across tiles.
     Where the model tells land cover, specks join what they touch, no class appeared beside where
-    it disappeared, and buildings have straight outlines.
+    it disappeared, buildings have straight outlines, and features whose class is in doubt are of
+    class "other" (see `naming`).
 
     Args:
         results: One a tile, in any order; each is let go before the next is taken.
@@ -156,14 +166,7 @@ def layer_caption(features: GeoDataFrame, not_seen_m2: float | None = None) -> s
         not_seen_m2: Ground that the model did not see; None for models that cannot tell.
     """
     kinds = [
-        Kinds(
-            str(name),
-            str(change),
-            float(group["area_m2"].sum()),
-            int(group["count"].sum())
-            if name == "building" and group["count"].notna().all()
-            else None,
-        )
+        Kinds(str(name), str(change), float(group["area_m2"].sum()), None)
         for (name, change), group in features.groupby(["class", "change"])
     ]
     return pair_caption(kinds, not_seen_m2 or 0.0)
@@ -191,7 +194,10 @@ class _Layer(NamedTuple):
         kinds: list[Kind] = [(cell.class_name, str(cell.change)) for cell in collected.cells]
         if collected.tells_land_cover and settings.geometry is Geometry.OUTLINE:
             kinds = settled(polygons, kinds, settings.least_px)
-        feature = joined(polygons, _numbered(kinds))
+        if collected.tells_land_cover and settings.leaves_doubt:
+            grounds = [cell.ground for cell in collected.cells]
+            kinds = named(polygons, kinds, grounds)
+        feature = joined(polygons, numbered(kinds))
         _, first = np.unique(feature, return_index=True)
         return cls(
             merged(polygons, feature),
@@ -199,12 +205,6 @@ class _Layer(NamedTuple):
             described(collected, polygons, feature),
             feature,
         )
-
-
-def _numbered(kinds: Sequence[Kind]) -> NDArray[np.int64]:
-    """The number of each kind among the distinct ones, in their order."""
-    number = {kind: i for i, kind in enumerate(sorted(set(kinds)))}
-    return np.array([number[kind] for kind in kinds], np.int64)
 
 
 # --- facts ---------------------------------------------------------------------------------------
@@ -356,4 +356,4 @@ def _reading_order(polygons: NDArray[np.object_], kinds: Sequence[Kind]) -> NDAr
     order = np.lexsort((vertices[:, 0], vertices[:, 1], owner))
     _, first = np.unique(owner[order], return_index=True)
     col, row = vertices[order][first].T
-    return np.lexsort((_numbered(kinds), col, row))
+    return np.lexsort((numbered(kinds), col, row))

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from geochg.records import GRID_CELLS, LAND_COVER, Calibration, Cell, Ground, TileResult, TileWindow
+from geochg.features.tile_results import Cell, Ground, TileResult
+from geochg.records import GRID_CELLS, LAND_COVER, Calibration, TileWindow
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

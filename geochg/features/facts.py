@@ -12,8 +12,8 @@ from geochg.records import LAND_COVER
 if TYPE_CHECKING:
     from shapely import Polygon
 
-_BESIDE = ("road", "water", "building", "woody", "low plants", "bare")
-"""What is worth naming beside a change, the most telling first."""
+_BESIDE = ("road", "water", "building")
+"""What is named beside a change, the most telling first; of `land_cover.PROVEN` only."""
 _BESIDE_SHARE = 0.5
 """Least share of what lies around a change; of less, the model is seldom right."""
 _LONG = 30.0

@@ -44,14 +44,15 @@ def settled(polygons: NDArray[np.object_], kinds: Sequence[Kind], tiny_px: int) 
         return []
     found = list(kinds)
     for settle in (_join_tiny, _settle_opposites):
-        feature = joined(polygons, _numbers(found))
+        feature = joined(polygons, numbered(found))
         patches = _Patches.of(polygons, feature, found)
         settle(patches, tiny_px)
         found = [patches.kind[patches.root(number)] for number in feature.tolist()]
     return found
 
 
-def _numbers(kinds: Sequence[Kind]) -> NDArray[np.int64]:
+def numbered(kinds: Sequence[Kind]) -> NDArray[np.int64]:
+    """The number of each kind among the distinct ones, in their order."""
     number = {kind: i for i, kind in enumerate(sorted(set(kinds)))}
     return np.array([number[kind] for kind in kinds], np.int64)
 

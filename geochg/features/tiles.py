@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from geochg.features.captions import Kinds, tile_caption
 from geochg.features.frame import layer_frame, series
+from geochg.features.tile_results import TileResult
 from geochg.geometry.geodesy import geodesic_areas
 from geochg.geometry.placement import crs_of, on_ground
-from geochg.records import TileFailure, TileResult, TileWindow
+from geochg.records import TileFailure, TileWindow
 
 if TYPE_CHECKING:
     import numpy as np

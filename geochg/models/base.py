@@ -27,7 +27,7 @@ from geochg.records import (
     TileAnswers,
     TileFailure,
 )
-from geochg.safety.finite import finite
+from geochg.safety.finite import finite_answers
 from geochg.safety.untrusted_text import LONGEST_TEXT, cleaned
 
 if TYPE_CHECKING:
@@ -286,7 +286,7 @@ def answers_about(
         RunError: If the tile fails.
     """
     (answers,) = model.answer([tile], questions)
-    answers = finite(tile, answers)
+    answers = finite_answers(tile, answers)
     if isinstance(answers, TileFailure):
         raise RunError(f"no answer: {answers.reason}", "ask about another place")
     return answers

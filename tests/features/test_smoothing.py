@@ -6,13 +6,13 @@ from hypothesis.extra import numpy as hnp
 from scipy import ndimage
 
 from geochg.features.smoothing import smoothed
-from geochg.geometry.polygonize import labelled, outlined
+from geochg.geometry.polygonize import labelled_pieces, piece_polygons
 from geochg.records import PixelWindow
 
 
 def pieces(classes):
-    labels, _ = labelled(classes, classes > 0)
-    return outlined(labels, PixelWindow(0, classes.shape[0], 0, classes.shape[1]))
+    labels, _ = labelled_pieces(classes, classes > 0)
+    return piece_polygons(labels, PixelWindow(0, classes.shape[0], 0, classes.shape[1]))
 
 
 @settings(deadline=None, max_examples=150)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
-from geochg.land_cover import class_and_direction
+from geochg.land_cover import OTHER, class_and_direction
 from geochg.models.deltavlm.detector import HALF, Scene, resample
 from geochg.models.deltavlm.runtime.vision_output import (
     COVER_WEIGHT,
@@ -23,7 +23,7 @@ from geochg.models.deltavlm.runtime.vision_output import (
     VisionOutput,
 )
 from geochg.models.model_settings import is_number
-from geochg.records import CANNOT_TELL, LAND_COVER, Change, Channel, LandCover, Outlines
+from geochg.records import CANNOT_TELL, LAND_COVER, Channel, LandCover, Outlines
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -44,8 +44,6 @@ the changed pixels of held-out ground half are named, 91 % of them as labels all
 
 SAME_COVER_WEIGHT = 0.25
 """Weight of two equal covers where the ground changed, beside 1 for two different covers."""
-
-OTHER = Channel("other", Change.ALTERED)
 
 GRAY_M = 3.0
 """A single band of larger pixels (radar, heat) shows no land cover."""
