@@ -46,8 +46,8 @@ from PIL import Image
 from shapely.geometry.base import BaseGeometry
 
 from geochg import AnalyzeOptions, analyze
+from geochg.datasets.georeferenced_mask import GeoreferencedMask, bands_on
 from geochg.datasets.ground.series import SAVANNA_LEARNED, floods, savanna_plots, split_grounds
-from geochg.datasets.ground_label import GroundLabel, bands_on
 from geochg.datasets.kinds import kinds_of
 from geochg.models.base import ChangeModel
 from geochg.models.registry import load_model
@@ -169,10 +169,10 @@ def _features(pair: Pair, model: ChangeModel, options: AnalyzeOptions) -> list[C
     ]
 
 
-def _grid(pair: Pair) -> GroundLabel:
+def _grid(pair: Pair) -> GeoreferencedMask:
     with rasterio.open(pair.before) as raster:
         known = np.ones(raster.shape, bool)
-        return GroundLabel(known, known, raster.transform, raster.crs)
+        return GeoreferencedMask(known, known, raster.transform, raster.crs)
 
 
 def row_of(feature: Captioned, number: int) -> dict[str, Any]:
@@ -229,7 +229,7 @@ def _strip(feature: Captioned, row: dict[str, Any]) -> NDArray[np.uint8]:
 
 
 def _words(
-    row: dict[str, Any], feature: Captioned, grid: GroundLabel, width_px: int
+    row: dict[str, Any], feature: Captioned, grid: GeoreferencedMask, width_px: int
 ) -> NDArray[np.uint8]:
     """The caption, and what else there is to hold against the picture."""
     height_px, columns = grid.shape
@@ -248,7 +248,7 @@ def _words(
     return image
 
 
-def _window(shape: BaseGeometry, grid: GroundLabel) -> tuple[int, int, int]:
+def _window(shape: BaseGeometry, grid: GeoreferencedMask) -> tuple[int, int, int]:
     """Top, left and side, in pixels, of a square around a feature; at an edge it is moved in."""
     west, south, east, north = shape.bounds
     corners = np.array([~grid.transform * corner for corner in ((west, north), (east, south))])
@@ -260,7 +260,11 @@ def _window(shape: BaseGeometry, grid: GroundLabel) -> tuple[int, int, int]:
 
 
 def _ring(
-    coordinates: Iterable[tuple[float, ...]], grid: GroundLabel, top: int, left: int, scale: float
+    coordinates: Iterable[tuple[float, ...]],
+    grid: GeoreferencedMask,
+    top: int,
+    left: int,
+    scale: float,
 ) -> NDArray[np.int32]:
     pixels = np.array([~grid.transform * (x, y) for x, y, *_ in coordinates])
     return np.rint((pixels - (left, top)) * scale).astype(np.int32)

@@ -15,7 +15,7 @@ import click
 
 from geochg.writers.layers import LAYER_SUFFIXES
 
-from .interrupts import CANCELLED, handled
+from .interrupts import CANCELLED, handle_signals
 from .pair_options import options_of, pair_options
 from .shared_options import PATH, json_option
 from .terminal import echo
@@ -120,7 +120,7 @@ def _interrupts() -> Iterator[Flag]:
         with suppress(OSError):  # the terminal may be closed
             echo("stopping at the next tile; Ctrl-C again to stop at once", err=True)
 
-    with handled(ask_to_stop):
+    with handle_signals(ask_to_stop):
         yield cancel
 
 

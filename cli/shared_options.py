@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-from geochg.options import OptionSpec
+from geochg.options import Options, OptionSpec
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 PATH = click.Path(path_type=Path)
@@ -63,6 +63,23 @@ def option_of(spec: OptionSpec, *, required: bool = False) -> Callable[[Command]
     else:
         settings |= {"default": spec.default, "show_default": True}
     return click.option(spec.flag, spec.name, **settings)
+
+
+def field_options(kind: type[Options], *names: str) -> Callable[[Command], Command]:
+    """The options of the command line that stand for fields of a class of options.
+
+    Args:
+        kind: The class.
+        names: Names of the fields; all that `option` made where none is named.
+    """
+    specs = [spec for spec in kind.specs() if not names or spec.name in names]
+
+    def add(command: Command) -> Command:
+        for spec in reversed(specs):
+            command = option_of(spec)(command)
+        return command
+
+    return add
 
 
 def setting(

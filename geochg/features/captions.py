@@ -18,7 +18,7 @@ _STOOD = {
     "road": "where there was a road or paved ground",
     "building": "where a building stood",
 }
-"""Of `land_cover.PROVEN` only, as in the next ones."""
+"""Land covers of `land_cover.PROVEN` only, as in the next tables."""
 _LEFT = {
     "water": "water covers the place now",
     "road": "the place is a road or paved ground now",
@@ -36,7 +36,7 @@ def feature_caption(facts: Facts) -> str:
     """One sentence about a change, such as "About 230 m² of buildings now stand ...".
 
     Args:
-        facts: What is known of it; what is None is not spoken of.
+        facts: What is known of the change; what is None is left out.
     """
     words = _WORDS.get(facts.class_name, _stuff)(facts)
     templates = _TEMPLATES[words.kind, facts.change]
@@ -56,18 +56,18 @@ def _fingerprint(facts: Facts) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Words:
-    """What a wording is filled with.
+    """The words that a wording is filled with.
 
     Attributes:
-        facts: Of the change.
-        kind: Which wordings suit it.
-        what: The thing, without a capital.
+        facts: Facts of the change.
+        kind: Kind of the wordings that suit it.
+        subject: The thing that changed, without a capital.
         is_plural: Whether its verb is in the plural.
     """
 
     facts: Facts
     kind: str
-    what: str
+    subject: str
     is_plural: bool
 
     def values(self) -> dict[str, str]:
@@ -76,7 +76,7 @@ class _Words:
         area = "" if facts.area_m2 is None else f"about {area_in_words(facts.area_m2)}"
         in_all = " in all" if (facts.count or 1) > 1 else ""
         return {
-            "what": self.what,
+            "what": self.subject,
             "of": f" of {area}{in_all}" if area else "",
             "on": f" on {area}" if area else "",
             "from": f" from {area}" if area else "",
@@ -92,9 +92,9 @@ class _Words:
         }
 
 
-def place_phrase(place: str) -> str:
+def place_phrase(place_name: str) -> str:
     """Where in the area: `in the north-east of the area`, `across the area`."""
-    return f"in the {place} of the area" if place else "across the area"
+    return f"in the {place_name} of the area" if place_name else "across the area"
 
 
 def _buildings(facts: Facts) -> _Words:
@@ -106,19 +106,19 @@ def _buildings(facts: Facts) -> _Words:
 def _roads(facts: Facts) -> _Words:
     count = facts.count or 1
     if facts.is_long:
-        kind, one, several = "road", "a stretch of road", "stretches of road"
+        kind, single, several = "road", "a stretch of road", "stretches of road"
     else:
-        kind, one, several = "paved", "a paved area", "paved areas"
-    what = one if count == 1 else f"{number_in_words(count)} {several}"
-    return _Words(facts, kind, what, count > 1)
+        kind, single, several = "paved", "a paved area", "paved areas"
+    subject = single if count == 1 else f"{number_in_words(count)} {several}"
+    return _Words(facts, kind, subject, count > 1)
 
 
 def _stuff(facts: Facts) -> _Words:
     """What is not counted: vegetation, water, ground, surface."""
     name = facts.class_name
     kind = name if name in ("vegetation", "water", "bare", "other") else "named"
-    what = {"bare": "bare ground", "other": "the surface"}.get(name, name)
-    return _Words(facts, kind, what, is_plural=False)
+    subject = {"bare": "bare ground", "other": "the surface"}.get(name, name)
+    return _Words(facts, kind, subject, is_plural=False)
 
 
 _WORDS = {"building": _buildings, "road": _roads}
@@ -219,13 +219,13 @@ _TEMPLATES: dict[tuple[str, str], tuple[_Wording, ...]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Kinds:
+class ChangeTotal:
     """All changes of one class and direction in a tile or a pair.
 
     Attributes:
         class_name: What changed.
         change: One of `Change`.
-        area_m2: Of all of them; None where that is not known.
+        area_m2: Ground area of all of them; None where that is not known.
         count: Separate objects; None for what is not counted, 0 where only parts of some lie there.
     """
 
@@ -236,7 +236,7 @@ class Kinds:
 
 
 def tile_caption(
-    kinds: Sequence[Kinds], seen_share: float = 1.0, *, has_others: bool = False
+    kinds: Sequence[ChangeTotal], seen_share: float = 1.0, *, has_others: bool = False
 ) -> str:
     """One sentence about a tile.
 
@@ -254,29 +254,31 @@ def tile_caption(
     return f"Nothing changed in this tile{' where the ground was seen' * (seen_share < 1)}."
 
 
-def pair_caption(kinds: Sequence[Kinds], not_seen_m2: float = 0.0) -> str:
+def pair_caption(kinds: Sequence[ChangeTotal], not_seen_m2: float = 0.0) -> str:
     """One or two sentences about the whole area.
 
     Args:
         kinds: What changed in it.
         not_seen_m2: Ground that the model did not see.
     """
-    told = f"In the area analysed, {_clauses(kinds)}." if kinds else ""
+    sentence = f"In the area analysed, {_clauses(kinds)}." if kinds else ""
     hidden = f" About {area_in_words(not_seen_m2)} of it was not seen." if not_seen_m2 else ""
-    return (told or "Nothing changed in the area analysed.") + hidden
+    return (sentence or "Nothing changed in the area analysed.") + hidden
 
 
-def _clauses(kinds: Sequence[Kinds]) -> str:
+def _clauses(kinds: Sequence[ChangeTotal]) -> str:
     """The largest changes, joined to a list."""
-    ranked = sorted(kinds, key=lambda each: (-(each.area_m2 or 0), each.class_name, each.change))
-    clauses = [_clause(each) for each in ranked[:_MOST_CLAUSES]]
+    ranked = sorted(
+        kinds, key=lambda total: (-(total.area_m2 or 0), total.class_name, total.change)
+    )
+    clauses = [_clause(total) for total in ranked[:_MOST_CLAUSES]]
     if len(ranked) > _MOST_CLAUSES:
         clauses.append("there are smaller changes")
     return clauses[0] if len(clauses) == 1 else f"{', '.join(clauses[:-1])}, and {clauses[-1]}"
 
 
-def _clause(kinds: Kinds) -> str:
-    what = {
+def _clause(kinds: ChangeTotal) -> str:
+    subject = {
         "building": "buildings",
         "road": "road or paved ground",
         "bare": "bare ground",
@@ -287,4 +289,4 @@ def _clause(kinds: Kinds) -> str:
         str(Change.DISAPPEARED): ("disappeared", "from"),
     }.get(kinds.change, ("changed", "on"))
     area = "" if kinds.area_m2 is None else f" {on} about {area_in_words(kinds.area_m2)}"
-    return f"{what} {verb}{area}"
+    return f"{subject} {verb}{area}"

@@ -47,7 +47,7 @@ class Facts:
     is_long: bool = False
 
 
-def adjoining(class_name: str, before: str | None, beside: Sequence[int]) -> str | None:
+def adjoining_cover(class_name: str, before: str | None, beside: Sequence[int]) -> str | None:
     """The land cover that a piece adjoins; None where none stands out.
 
     What it consists of itself, or stands on, is not worth naming, but for buildings.

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from geochg.features.merging import joined
-from geochg.features.patches import Kind, numbered
+from geochg.features.merging import feature_numbers
+from geochg.features.patches import Kind, kind_numbers
+from geochg.features.tile_results import Ground
 from geochg.land_cover import COVERS, OTHER, share_borne_out
-from geochg.records import Ground
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,7 +40,7 @@ real pairs.
 _OTHER: Kind = (OTHER.class_name, str(OTHER.change))
 
 
-def named(
+def named_kinds(
     polygons: NDArray[np.object_], kinds: Sequence[Kind], grounds: Sequence[Ground | None]
 ) -> list[Kind]:
     """Class and direction of each piece, as far as the land cover of its feature bears them out.
@@ -56,7 +56,7 @@ def named(
     """
     if not kinds:
         return []
-    feature = joined(polygons, numbered(kinds))
+    feature = feature_numbers(polygons, kind_numbers(kinds))
     nothing = np.zeros((2, 0), np.int64)
     total: list[NDArray[np.int64]] = [nothing] * (int(feature.max()) + 1)
     for i, ground in zip(feature.tolist(), grounds, strict=True):

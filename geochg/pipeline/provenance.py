@@ -10,7 +10,7 @@ from typing import Any
 from odc.geo.geobox import GeoBox
 
 from geochg import __version__
-from geochg.files.sidecars import files_behind
+from geochg.files.sidecars import file_status, files_behind
 from geochg.geometry.vector_file import file_of
 from geochg.models.base import ChangeModel
 from geochg.options import AnalyzeOptions
@@ -108,19 +108,12 @@ def _shaping_options(options: AnalyzeOptions, model: ChangeModel) -> dict[str, A
 
 
 def _states(files: Iterable[str]) -> list[Mapping[str, Any]]:
-    """What tells that local files are still the same; others have none."""
-    return [state for name in files if (state := _state(name)) is not None]
-
-
-def _state(name: str) -> Mapping[str, Any] | None:
-    try:
-        file = Path(name)
-        if not file.is_file():
-            return None
-        status = file.stat()
-    except (OSError, ValueError):  # WKT, or a GDAL name that no file system takes
-        return None
-    return {"path": name, "size_bytes": status.st_size, "modified_ns": status.st_mtime_ns}
+    """Path, size and time of the last change of local files; others have none."""
+    return [
+        {"path": name, "size_bytes": status.st_size, "modified_ns": status.st_mtime_ns}
+        for name in files
+        if (status := file_status(name)) is not None
+    ]
 
 
 def _grid_facts(grid: GeoBox) -> dict[str, Any]:

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,7 @@ from rasterio.vrt import WarpedVRT
 
 from geochg.errors import InputError
 from geochg.files.remote_files import is_remote, refuse_remote, refuse_remote_item
-from geochg.files.sidecars import container
+from geochg.files.sidecars import container, file_status
 from geochg.options import DateOptions
 from geochg.safety.untrusted_text import cleaned, printable, without_secrets
 from geochg.tiling.acquisition_time import acquisition_time
@@ -145,6 +144,7 @@ def read_source(
         check_placement(
             without_secrets(name), _odc_crs(dataset), dataset.transform, (height_px, width_px)
         )
+        status = file_status(name)
         time, tag = acquisition_time({**raw.tags(), **raw.tags(ns="IMAGERY")})
         return RasterSource(
             path=name,
@@ -161,7 +161,7 @@ def read_source(
             acquired=time,
             dated_by=tag,
             pages=tuple(raw.subdatasets),
-            size_bytes=_size_bytes(name),
+            size_bytes=None if status is None else status.st_size,
             files=tuple(sorted(_local_files(name))),
             fetches=fetches,
             lossy=lossy_codec(raw),
@@ -367,14 +367,6 @@ def _odc_crs(dataset: DatasetReader) -> str:
     return f"EPSG:{code}" if code else str(dataset.crs.to_wkt())
 
 
-def _size_bytes(name: str) -> int | None:
-    file = Path(name)
-    try:
-        return file.stat().st_size if file.is_file() else None
-    except OSError:  # a GDAL name that no file system takes
-        return None
-
-
 def _local_files(name: str, known: frozenset[str] = frozenset()) -> set[str]:
     """Every local file behind a raster; GDAL lists one level of a virtual one only."""
     names = {name} | ({archive} if (archive := container(name)) else set())
@@ -383,7 +375,7 @@ def _local_files(name: str, known: frozenset[str] = frozenset()) -> set[str]:
             names |= set(dataset.files)
     except (RasterioError, ValueError):  # listed as a sidecar, but no raster
         pass
-    names = {file for file in names if _size_bytes(file) is not None}
+    names = {file for file in names if file_status(file)}
     for file in names - known - {name}:
         if file.lower().endswith(".vrt"):
             names |= _local_files(file, known | names)

@@ -13,7 +13,7 @@ from rasters import ORIGIN
 from shapely.geometry import MultiPolygon, box
 
 from geochg import AnalyzeOptions
-from geochg.datasets.ground_label import GroundLabel
+from geochg.datasets.georeferenced_mask import GeoreferencedMask
 from geochg.datasets.kinds import kinds_of
 from geochg.models.registry import load_model
 
@@ -35,7 +35,7 @@ def ground_box(top, bottom, left, right):
 )
 def test_a_crop_lies_in_the_image_and_holds_the_feature(shape):
     known = np.ones((200, 300), bool)
-    top, left, side = captions_by_eye._window(shape, GroundLabel(known, known, ORIGIN, None))
+    top, left, side = captions_by_eye._window(shape, GeoreferencedMask(known, known, ORIGIN, None))
     assert 0 <= top <= 200 - side
     assert 0 <= left <= 300 - side
     west, south, east, north = shape.bounds

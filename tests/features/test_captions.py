@@ -11,7 +11,7 @@ from rasterio.features import rasterize
 from scipy import ndimage
 from tile_factory import make_grid
 
-from geochg.features.captions import Kinds, feature_caption, pair_caption, tile_caption
+from geochg.features.captions import ChangeTotal, feature_caption, pair_caption, tile_caption
 from geochg.features.cells import CellSettings
 from geochg.features.changes import FeatureSettings, change_features
 from geochg.features.facts import Facts
@@ -208,10 +208,15 @@ def test_every_change_of_every_class_has_a_sentence_with_and_without_facts():
 
 @pytest.mark.parametrize("change", list(Change))
 def test_sentences_of_tiles_and_pairs(change):
-    kinds = [Kinds("building", str(change), 500.0, 2), Kinds("road", str(change), None, 1)]
+    kinds = [
+        ChangeTotal("building", str(change), 500.0, 2),
+        ChangeTotal("road", str(change), None, 1),
+    ]
     assert tile_caption(kinds).startswith("In this tile, buildings ")
     assert pair_caption(kinds).startswith("In the area analysed, buildings ")
-    many = [Kinds(name, str(change), 100.0 + i, None) for i, (name, _) in enumerate(CHANNELS[::3])]
+    many = [
+        ChangeTotal(name, str(change), 100.0 + i, None) for i, (name, _) in enumerate(CHANNELS[::3])
+    ]
     assert tile_caption(many).endswith("and there are smaller changes.")
     assert tile_caption([]) == "Nothing changed in this tile."
     assert tile_caption([], 0.4) == "Nothing changed in this tile where the ground was seen."

@@ -32,7 +32,7 @@ _VALUES_HINT = f"write {CHANGED} for changed, {UNCHANGED} for unchanged, {UNKNOW
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class GroundLabel:
+class GeoreferencedMask:
     """A mask, and where it lies.
 
     Attributes:
@@ -54,7 +54,7 @@ class GroundLabel:
         return height_px, width_px
 
 
-def read_label(path: Path) -> GroundLabel:
+def read_mask(path: Path) -> GeoreferencedMask:
     """Reads a mask.
 
     Raises:
@@ -63,77 +63,79 @@ def read_label(path: Path) -> GroundLabel:
     """
     if not path.is_file():
         raise InputError(f"there is no mask {path}", "each pair needs one")
-    with _failures_named(path), rasterio.open(path) as dataset:
+    with _gdal_errors(path), rasterio.open(path) as dataset:
         if dataset.crs is None:
             raise InputError(
                 f"the mask {path} has no coordinate reference system", "give it that of BEFORE"
             )
         values = dataset.read(1)
-        label = GroundLabel(values == CHANGED, values != UNKNOWN, dataset.transform, dataset.crs)
+        mask = GeoreferencedMask(
+            values == CHANGED, values != UNKNOWN, dataset.transform, dataset.crs
+        )
     if not np.isin(values, (CHANGED, UNCHANGED, UNKNOWN)).all():
         raise InputError(f"the mask {path} holds other values than 0, 1 and 255", _VALUES_HINT)
-    if not label.known.any():
+    if not mask.known.any():
         raise InputError(f"the mask {path} is unknown everywhere", _VALUES_HINT)
-    return label
+    return mask
 
 
-def covered_by(features: gpd.GeoDataFrame, label: GroundLabel) -> NDArray[np.bool_]:
-    """The pixels of a label whose centres features cover, `(height, width)` bool.
+def covered_by(features: gpd.GeoDataFrame, mask: GeoreferencedMask) -> NDArray[np.bool_]:
+    """The pixels of a mask whose centres features cover, `(height, width)` bool.
 
     Args:
         features: In any CRS.
-        label: Label with the grid.
+        mask: Mask with the grid.
     """
-    return numbers_on(features, label) > 0
+    return numbers_on(features, mask) > 0
 
 
-def numbers_on(features: gpd.GeoDataFrame, label: GroundLabel) -> NDArray[np.int32]:
-    """The number of the feature over the centre of each pixel of a label, `(height, width)` int32.
+def numbers_on(features: gpd.GeoDataFrame, mask: GeoreferencedMask) -> NDArray[np.int32]:
+    """The number of the feature over the centre of each pixel of a mask, `(height, width)` int32.
 
     The features count from 1; 0 is none. Where several cover a pixel it is the last of them.
 
     Args:
         features: In any CRS.
-        label: Label with the grid.
+        mask: Mask with the grid.
     """
     numbered = [
         (shape, number)
-        for number, shape in enumerate(features.to_crs(label.crs).geometry, start=1)
+        for number, shape in enumerate(features.to_crs(mask.crs).geometry, start=1)
         if not shape.is_empty
     ]
     if not numbered:
-        return np.zeros(label.shape, np.int32)
+        return np.zeros(mask.shape, np.int32)
     numbers: NDArray[np.int32] = rasterize(
-        numbered, label.shape, transform=label.transform, dtype=np.int32
+        numbered, mask.shape, transform=mask.transform, dtype=np.int32
     )
     return numbers
 
 
-def heat_on(path: Path, label: GroundLabel) -> NDArray[np.float32]:
-    """A heatmap on the grid of a label, `(height, width)` float32, 0 where it has no data.
+def heat_on(path: Path, mask: GeoreferencedMask) -> NDArray[np.float32]:
+    """A heatmap on the grid of a mask, `(height, width)` float32, 0 where it has no data.
 
     The values are those of the file (0-254); only their order matters to whoever asks.
 
     Raises:
         InputError: If it cannot be read.
     """
-    heat = np.zeros(label.shape, np.float32)
-    with _failures_named(path), rasterio.open(path) as source:
+    heat = np.zeros(mask.shape, np.float32)
+    with _gdal_errors(path), rasterio.open(path) as source:
         # rasterio 1.4 takes a `dst_nodata` of 0 for none given, and would fill with that of the
         # source, which is above any probability. So the zeros of the array are kept.
         reproject(
             rasterio.band(source, 1),
             heat,
-            dst_transform=label.transform,
-            dst_crs=label.crs,
+            dst_transform=mask.transform,
+            dst_crs=mask.crs,
             resampling=Resampling.bilinear,
             init_dest_nodata=False,
         )
     return np.nan_to_num(heat)
 
 
-def bands_on(path: Path, label: GroundLabel) -> NDArray[np.float64]:
-    """All bands of a raster on the grid of a label, `(bands, height, width)` float64.
+def bands_on(path: Path, mask: GeoreferencedMask) -> NDArray[np.float64]:
+    """All bands of a raster on the grid of a mask, `(bands, height, width)` float64.
 
     Where the raster has no data, or does not reach, the values are 0. From another grid they are
     interpolated bilinearly.
@@ -141,35 +143,35 @@ def bands_on(path: Path, label: GroundLabel) -> NDArray[np.float64]:
     Raises:
         InputError: If it cannot be read.
     """
-    with _failures_named(path), open_source(str(path)) as dataset:
+    with _gdal_errors(path), open_source(str(path)) as dataset:
         bands: NDArray[np.float64] = dataset.read().astype(np.float64)
         bands[:, dataset.dataset_mask() == 0] = 0
         bands[~np.isfinite(bands)] = 0
-        if _is_on(dataset, label):
+        if _is_on_grid(dataset, mask):
             return bands
-        placed = np.zeros((dataset.count, *label.shape))
+        placed = np.zeros((dataset.count, *mask.shape))
         reproject(
             bands,
             placed,
             src_transform=dataset.transform,
             src_crs=dataset.crs,
-            dst_transform=label.transform,
-            dst_crs=label.crs,
+            dst_transform=mask.transform,
+            dst_crs=mask.crs,
             resampling=Resampling.bilinear,
         )
     return placed
 
 
-def _is_on(dataset: DatasetReader, label: GroundLabel) -> bool:
+def _is_on_grid(dataset: DatasetReader, mask: GeoreferencedMask) -> bool:
     return bool(
-        dataset.shape == label.shape
-        and dataset.crs == label.crs
-        and dataset.transform.almost_equals(label.transform)
+        dataset.shape == mask.shape
+        and dataset.crs == mask.crs
+        and dataset.transform.almost_equals(mask.transform)
     )
 
 
 @contextmanager
-def _failures_named(path: Path) -> Iterator[None]:
+def _gdal_errors(path: Path) -> Iterator[None]:
     """Turns a failure of GDAL into an error that names the file."""
     try:
         yield
