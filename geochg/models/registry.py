@@ -24,9 +24,9 @@ class BackendInfo:
     """One registered backend.
 
     Attributes:
-        name: What `--model` takes.
+        name: The name that `--model` takes.
         summary: One line; empty when broken.
-        capabilities: What it can do; None when broken.
+        capabilities: The backend's capabilities; None when broken.
         broken: Why it cannot be used, one line; None when it can.
     """
 

@@ -1,4 +1,4 @@
-"""Every script of benchmarks/ and docs/ can be imported, so that a rename cannot break one unseen."""
+"""Every script of benchmarks/ and docs/ can be imported: no rename breaks one unseen."""
 
 import runpy
 from pathlib import Path

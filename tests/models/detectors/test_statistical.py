@@ -136,9 +136,9 @@ def test_a_tile_does_not_depend_on_its_batch(backend):
     model, cut = surveyed(load(backend), pair, RGBN), tiles(pair)
     together = model.answer(cut, QUESTIONS)
     alone = [model.answer([tile], QUESTIONS)[0] for tile in reversed(cut)]
-    for one, other in zip(together, reversed(alone), strict=True):
-        assert one[:2] == other[:2]
-        assert np.array_equal(outlines(one).probability, outlines(other).probability)
+    for single, other in zip(together, reversed(alone), strict=True):
+        assert single[:2] == other[:2]
+        assert np.array_equal(outlines(single).probability, outlines(other).probability)
 
 
 @every_backend
@@ -155,9 +155,9 @@ def test_neighbouring_tiles_agree_where_they_overlap(backend):
 @every_backend
 def test_survey_does_not_depend_on_how_the_grid_is_cut(backend):
     pair = scene(size_px=288, noise=0.3)
-    one = surveyed(load(backend), pair, size_px=96, overlap_px=32)
+    single = surveyed(load(backend), pair, size_px=96, overlap_px=32)
     other = surveyed(load(backend), pair, size_px=320, overlap_px=32)
-    assert one.statistics.cut.strength == pytest.approx(other.statistics.cut.strength, rel=0.05)
+    assert single.statistics.cut.strength == pytest.approx(other.statistics.cut.strength, rel=0.05)
 
 
 @every_backend
@@ -217,10 +217,10 @@ def test_a_tile_without_valid_pixels_has_no_change(backend):
     pair = scene()
     model, tile = surveyed(load(backend), pair, RGBN), tiles(pair)[0]
     empty = Tile(tile.window, tile.before * 0, tile.after * 0, tile.valid & False)
-    ((presence, caption, found),) = model.answer([empty], QUESTIONS)
+    ((presence, caption, result),) = model.answer([empty], QUESTIONS)
     assert not presence.changed
     assert not caption.changed
-    assert not found.probability.any()
+    assert not result.probability.any()
 
 
 @every_backend
@@ -240,13 +240,13 @@ def test_invalid_pixels_have_no_probability_and_do_not_leak(backend):
 def test_presence_caption_and_outlines_agree(backend):
     pair = scene(share=0.02)
     model = surveyed(load(backend), pair, RGBN)
-    for presence, caption, found in model.answer(tiles(pair), QUESTIONS):
-        strongest = found.probability.max(axis=0)
+    for presence, caption, result in model.answer(tiles(pair), QUESTIONS):
+        strongest = result.probability.max(axis=0)
         assert presence.changed == caption.changed
-        assert presence.changed == (np.count_nonzero(strongest >= found.threshold) >= 9)
+        assert presence.changed == (np.count_nonzero(strongest >= result.threshold) >= 9)
         assert presence.changed == (presence.probability >= 0.5)
-        assert (np.count_nonzero(found.probability, axis=0) <= 1).all()
-        assert found.probability.dtype == np.float32
+        assert (np.count_nonzero(result.probability, axis=0) <= 1).all()
+        assert result.probability.dtype == np.float32
 
 
 @every_backend

@@ -147,8 +147,8 @@ def test_prompts_and_clues_from_the_command_line(server, pair, tmp_path):
     arguments += ["--tile-size", "64", "--overlap", "0", "--save-options", str(saved), "--json"]
     result = CliRunner().invoke(command, arguments)
     assert result.exit_code == 0, result.output
-    told = json.loads(result.stdout.splitlines()[-1])["geochg"]
-    assert told["questions"]["presence"] == "New, yes or no?"
+    caught = json.loads(result.stdout.splitlines()[-1])["geochg"]
+    assert caught["questions"]["presence"] == "New, yes or no?"
     again = geochg.AnalyzeOptions.from_toml(saved)
     assert again.clue
     assert again.prompts == {"presence": "New, yes or no?"}

@@ -46,7 +46,7 @@ def test_every_number_of_a_vector_belongs_to_one_part(widths):
         slices += [*level.means, *level.spreads]
     for white in layout.whitened:
         slices += [white.offset, white.matrix]
-    places = [place for part in slices for place in range(part.start, part.stop)]
+    places = [position for part in slices for position in range(part.start, part.stop)]
     assert sorted(places) == list(range(layout.size))
 
 
@@ -82,8 +82,8 @@ def test_whitening_makes_the_unchanged_part_uncorrelated_and_of_variance_one(sha
 
 def test_whitening_bears_channels_that_are_the_same_or_constant():
     rng = np.random.default_rng(0)
-    one = rng.normal(size=500)
-    offset, matrix = whitening_matrix(np.stack((one, one, np.zeros(500))).astype(np.float32))
+    first = rng.normal(size=500)
+    offset, matrix = whitening_matrix(np.stack((first, first, np.zeros(500))).astype(np.float32))
     assert np.isfinite(matrix).all()
     assert np.isfinite(offset).all()
 
@@ -94,13 +94,13 @@ def test_whitening_bears_channels_that_are_the_same_or_constant():
 def test_means_and_spreads_are_those_of_each_date():
     before, after = date(0), date(1)
     vector = measured(before, after)
-    for index, place in enumerate(LAYOUT.levels):
+    for index, position in enumerate(LAYOUT.levels):
         for number, maps in enumerate((before, after)):
-            values = np.moveaxis(maps[index][:, : place.channels], 1, 0)
-            values = values.reshape(place.channels, -1)
-            assert np.allclose(vector[place.means[number]], values.mean(axis=1), atol=1e-5)
+            values = np.moveaxis(maps[index][:, : position.channels], 1, 0)
+            values = values.reshape(position.channels, -1)
+            assert np.allclose(vector[position.means[number]], values.mean(axis=1), atol=1e-5)
             spreads = values.std(axis=1) + SPREAD_FLOOR
-            assert np.allclose(vector[place.spreads[number]], spreads, atol=1e-5)
+            assert np.allclose(vector[position.spreads[number]], spreads, atol=1e-5)
     assert (vector[LAYOUT.medians_slice] == 1).all()
 
 
@@ -111,11 +111,11 @@ def test_the_resolution_is_told_where_it_is_known(resolution_m, told):
 
 
 def test_the_same_tiles_in_the_same_order_give_the_same_bytes():
-    one, other = (measured(date(0), date(1)) for _ in range(2))
-    assert one.tobytes() == other.tobytes()
-    assert one.dtype == np.float32
-    assert one.shape == (LAYOUT.size,)
-    assert not np.array_equal(one, measured(date(2), date(1)))
+    first, other = (measured(date(0), date(1)) for _ in range(2))
+    assert first.tobytes() == other.tobytes()
+    assert first.dtype == np.float32
+    assert first.shape == (LAYOUT.size,)
+    assert not np.array_equal(first, measured(date(2), date(1)))
 
 
 def test_invalid_pixels_do_not_count():
@@ -131,16 +131,16 @@ def test_invalid_pixels_do_not_count():
             len(vector[LAYOUT.medians_slice]), axis=1
         )
         vectors.append(with_medians(LAYOUT, vector, relative, valid))
-    one, other = vectors
+    first, other = vectors
     for level in LAYOUT.levels:
         for part in (*level.means, *level.spreads):
-            assert np.array_equal(one[part], other[part])
-    assert np.array_equal(one[LAYOUT.medians_slice], other[LAYOUT.medians_slice])
+            assert np.array_equal(first[part], other[part])
+    assert np.array_equal(first[LAYOUT.medians_slice], other[LAYOUT.medians_slice])
 
 
 def test_where_nothing_is_valid_all_is_measured():
-    found = measured(date(0), date(1), ALL & False)
-    assert np.array_equal(found, measured(date(0), date(1)))
+    result = measured(date(0), date(1), ALL & False)
+    assert np.array_equal(result, measured(date(0), date(1)))
 
 
 def test_medians_are_of_the_valid_pixels_of_each_map():
@@ -149,9 +149,9 @@ def test_medians_are_of_the_valid_pixels_of_each_map():
     maps = rng.random((3, count, SIDE, SIDE)).astype(np.float32)
     valid = rng.random((3, SIDE, SIDE)) < 0.5
     plain = measured(date(0), date(1))
-    found = with_medians(LAYOUT, plain, maps, valid)
-    wanted = [np.median(maps[:, place][valid]) for place in range(count)]
-    assert np.allclose(found[LAYOUT.medians_slice], wanted)
+    result = with_medians(LAYOUT, plain, maps, valid)
+    wanted = [np.median(maps[:, position][valid]) for position in range(count)]
+    assert np.allclose(result[LAYOUT.medians_slice], wanted)
     assert (plain[LAYOUT.medians_slice] == 1).all()
 
 
@@ -184,9 +184,9 @@ def plain_vector():
 
 def test_equal_dates_do_not_differ():
     before = date(0)
-    found = compared(before, before, measured(before, before))
-    assert found.relative.abs().max() < 1e-5
-    assert all(level.abs().max() == 0 for level in found.standard)
+    result = compared(before, before, measured(before, before))
+    assert result.relative.abs().max() < 1e-5
+    assert all(level.abs().max() == 0 for level in result.standard)
     other = compared(before, date(1), measured(before, date(1)))
     assert (other.relative.flatten(2).amax(dim=2) > 0.1).all()
 
@@ -194,41 +194,41 @@ def test_equal_dates_do_not_differ():
 @pytest.mark.parametrize("times", [2.0, 5.0])
 def test_relative_maps_grow_with_the_difference(times):
     nothing = [np.zeros_like(level) for level in date(0)]
-    one, more = (
+    first, more = (
         compared(nothing, [factor * level for level in date(1)], plain_vector())
         for factor in (1, times)
     )
-    assert torch.allclose(more.relative, times * one.relative, rtol=1e-4, atol=1e-5)
-    assert one.relative.min() >= 0
+    assert torch.allclose(more.relative, times * first.relative, rtol=1e-4, atol=1e-5)
+    assert first.relative.min() >= 0
 
 
 def test_numbers_and_sizes_of_the_maps():
-    found = compared(date(0), date(1), plain_vector())
-    assert found.relative.shape == (
+    result = compared(date(0), date(1), plain_vector())
+    assert result.relative.shape == (
         3,
         LAYOUT.medians_slice.stop - LAYOUT.medians_slice.start,
         SIDE,
         SIDE,
     )
-    assert found.relative.shape[1] + found.plain.shape[1] == map_count(len(WIDTHS))
-    assert [level.shape[1] for level in found.standard] == list(WIDTHS)
-    assert torch.isfinite(found.plain).all()
+    assert result.relative.shape[1] + result.plain.shape[1] == map_count(len(WIDTHS))
+    assert [level.shape[1] for level in result.standard] == list(WIDTHS)
+    assert torch.isfinite(result.plain).all()
 
 
 def test_sensors_of_other_gain_and_offset_make_no_difference():
     before = date(0)
     after = [3 * level - 2 for level in before]
-    found = compared(before, after, measured(before, after))
+    result = compared(before, after, measured(before, after))
     strange = compared(before, date(1), measured(before, date(1)))
-    assert found.relative[:, WIDE_COLOR].max() < 0.3 * strange.relative[:, WIDE_COLOR].min()
+    assert result.relative[:, WIDE_COLOR].max() < 0.3 * strange.relative[:, WIDE_COLOR].min()
 
 
 def test_a_shift_of_one_pixel_is_not_far_from_no_difference():
     before = date(0)
     after = [np.roll(level, 1, axis=3) for level in before]
-    found = compared(before, after, plain_vector()).relative[..., 2:-2, 2:-2]
+    result = compared(before, after, plain_vector()).relative[..., 2:-2, 2:-2]
     # The first map looks for the best match around, the second does not.
-    assert found[:, 0].max() < 1e-5 < found[:, WIDE_COLOR].min()
+    assert result[:, 0].max() < 1e-5 < result[:, WIDE_COLOR].min()
 
 
 def test_twice_the_median_is_where_the_colours_are_neutral():

@@ -20,7 +20,7 @@ from geochg.models.deltavlm.processing import DeltaVLMProcessor
 from geochg.models.deltavlm.release.convert import (
     Release,
     check_shapes,
-    convert,
+    convert_release,
     read_language_model,
     read_pickle,
 )
@@ -43,7 +43,7 @@ def release(source, tmp_path):
 
 def converted(release: Release, folder: Path) -> DeltaVLMForConditionalGeneration:
     config = tiny_config(vit=True, dense=False)
-    convert(release, folder, config, torch.float32)
+    convert_release(release, folder, config, torch.float32)
     return DeltaVLMForConditionalGeneration.from_pretrained(folder).eval()
 
 
@@ -55,9 +55,11 @@ def test_the_whole_conversion_gives_the_same_outputs(source, release, tmp_path):
     assert torch.equal(model.encode_pair(before, after).visual, wanted)
     ids = torch.tensor([[1, 5, 9], [1, 7, 8]])
     given = {"pixel_values_before": before, "pixel_values_after": after}
-    one, other = (m(input_ids=ids, qformer_input_ids=ids, **given).logits for m in (source, model))
-    assert torch.allclose(one, other[..., : one.shape[-1]], atol=1e-6)
-    assert other.shape[-1] == one.shape[-1] + 1
+    first, other = (
+        m(input_ids=ids, qformer_input_ids=ids, **given).logits for m in (source, model)
+    )
+    assert torch.allclose(first, other[..., : first.shape[-1]], atol=1e-6)
+    assert other.shape[-1] == first.shape[-1] + 1
 
 
 def test_the_folder_loads_as_a_model_and_decodes_as_released(release, tmp_path):
@@ -107,7 +109,7 @@ def test_a_missing_weight_is_named(source, origin, key, message):
 def test_a_weight_that_is_left_over_is_named(source, origin, key):
     checkpoint, eva = released(source)
     {"checkpoint": checkpoint, "eva": eva}[origin][key] = torch.zeros(1)
-    with pytest.raises(ModelError, match=f"has a weight that has no place: '{key}'"):
+    with pytest.raises(ModelError, match=f"has a weight that the model does not need: '{key}'"):
         map_weights(source.config, checkpoint, eva)
 
 
@@ -219,8 +221,8 @@ def test_a_pickled_language_model_is_read_unless_it_could_run_code(release):
     # Vicuna comes as pickles.
     torch.save(load_file(weights), pickled)
     weights.unlink()
-    found = read_language_model(release.vicuna, torch.float32)[1]
-    assert all(torch.equal(found[key], value) for key, value in wanted.items())
+    result = read_language_model(release.vicuna, torch.float32)[1]
+    assert all(torch.equal(result[key], value) for key, value in wanted.items())
     torch.save({"evil": Path("x")}, pickled)
     with pytest.raises(ModelError, match=r"cannot read the language model in .*vicuna"):
         read_language_model(release.vicuna, torch.float32)

@@ -27,9 +27,9 @@ def by_hand(relation: CrossSemanticRelation, before: np.ndarray, after: np.ndarr
 def test_equals_the_equations():
     relation = CrossSemanticRelation(6).eval()
     before, after = np.random.default_rng(0).normal(size=(2, 2, 5, 6))
-    found = relation(torch.tensor(before).float(), torch.tensor(after).float())
-    assert found.shape == (2, 10, 6)
-    assert np.allclose(found.detach().numpy(), by_hand(relation, before, after), atol=1e-5)
+    result = relation(torch.tensor(before).float(), torch.tensor(after).float())
+    assert result.shape == (2, 10, 6)
+    assert np.allclose(result.detach().numpy(), by_hand(relation, before, after), atol=1e-5)
 
 
 def test_only_the_terms_of_the_difference_have_no_bias():

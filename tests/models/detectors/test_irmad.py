@@ -29,13 +29,13 @@ def test_canonical_correlations_are_those_of_the_generalised_eigenproblem():
     xx, xy, yy = covariance[:3, :3], covariance[:3, 3:], covariance[3:, 3:]
     # As Nielsen 2007 states it: Sxy Syy^-1 Syx a = rho^2 Sxx a.
     squares = eigh(xy @ np.linalg.solve(yy, xy.T), xx, eigvals_only=True)[::-1]
-    found = canonical_variates(x, y, weights)
-    assert np.allclose(found.correlation, np.sqrt(squares))
-    u = found.left @ x - found.mean_left[:, None]
-    v = found.right @ y - found.mean_right[:, None]
+    result = canonical_variates(x, y, weights)
+    assert np.allclose(result.correlation, np.sqrt(squares))
+    u = result.left @ x - result.mean_left[:, None]
+    v = result.right @ y - result.mean_right[:, None]
     assert np.allclose((u * weights) @ u.T / weights.sum(), np.eye(3), atol=1e-9)
     assert np.allclose((v * weights) @ v.T / weights.sum(), np.eye(3), atol=1e-9)
-    expected = np.diag(found.correlation)
+    expected = np.diag(result.correlation)
     assert np.allclose((u * weights) @ v.T / weights.sum(), expected, atol=1e-9)
 
 

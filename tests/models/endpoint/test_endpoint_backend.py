@@ -113,8 +113,8 @@ def test_requests_run_side_by_side(server):
 @pytest.mark.parametrize("trouble", [429, 500, 503, "close", "close mid-stream"])
 def test_what_passes_is_survived_and_no_tile_is_lost_or_doubled(server, trouble):
     server.trouble = lambda number: trouble if number in (0, 2, 3) else None
-    found = load(server, concurrency=1).answer(tiles_of([True, False, True]), MAPPED)
-    assert [answers[0] for answers in found] == [Presence(True), Presence(False), Presence(True)]
+    actual = load(server, concurrency=1).answer(tiles_of([True, False, True]), MAPPED)
+    assert [answers[0] for answers in actual] == [Presence(True), Presence(False), Presence(True)]
     assert len(server.requests) == 3 + 3 * 2 + 3
 
 
@@ -161,11 +161,11 @@ def test_an_endpoint_that_went_away_ends_the_run_whatever_the_batch(server):
 
 def test_an_endpoint_that_always_fails_some_tiles_does_not_end_the_run(server):
     server.trouble = lambda number: 400
-    found = load(server).answer(tiles_of([True] * 5), MAPPED)
-    assert all(isinstance(answers, TileFailure) for answers in found)
+    actual = load(server).answer(tiles_of([True] * 5), MAPPED)
+    assert all(isinstance(answers, TileFailure) for answers in actual)
     server.trouble = lambda number: "close"
-    found = load(server, retries=0).answer(tiles_of([True] * 5), MAPPED)
-    assert all(isinstance(answers, TileFailure) for answers in found)
+    actual = load(server, retries=0).answer(tiles_of([True] * 5), MAPPED)
+    assert all(isinstance(answers, TileFailure) for answers in actual)
 
 
 def test_pictures_are_not_sent_on_to_another_address(server):
@@ -208,14 +208,14 @@ def test_the_key_goes_to_the_endpoint_and_nowhere_else(monkeypatch, make_raster,
             align=AlignMode.OFF,
             allow_failed_tiles=True,
         )
-        told = []
+        message = []
         result = geochg.analyze(
-            *pair, options, outputs=Outputs(tmp_path / "c.geojson"), listener=told.append
+            *pair, options, outputs=Outputs(tmp_path / "c.geojson"), listener=message.append
         )
         assert set(server.keys) == {f"Bearer {KEY}"}
     assert result.metadata["tiles"]["failed"] == 1
     assert KEY not in (tmp_path / "c.geojson").read_text(encoding="utf-8")
-    assert KEY not in repr([result.metadata, told])
+    assert KEY not in repr([result.metadata, message])
 
 
 def test_how_requests_are_sent_does_not_change_what_a_run_is(server, make_raster, tmp_path):

@@ -80,15 +80,15 @@ def test_every_question_gets_an_answer_of_its_kind(folder):
 
 def test_outlines_are_of_the_whole_tile_with_the_calibrated_threshold(folder):
     model = load(folder, DeltaVLMOptions())
-    ((found,),) = model.answer([tile()], [ask(Task.LOCATE)])
-    assert found.channels[:3] == tuple(Channel("building", change) for change in Change)
-    assert found.probability.shape == (7, SIZE_PX, SIZE_PX)
-    assert found.probability.dtype == np.float32
-    assert found.probability.flags.c_contiguous
-    assert found.threshold == pytest.approx(0.5)
-    assert found.low_threshold <= found.threshold
-    assert found.change.shape == found.land_cover.before.shape == (SIZE_PX, SIZE_PX)
-    assert found.not_seen.dtype == bool
+    ((result,),) = model.answer([tile()], [ask(Task.LOCATE)])
+    assert result.channels[:3] == tuple(Channel("building", change) for change in Change)
+    assert result.probability.shape == (7, SIZE_PX, SIZE_PX)
+    assert result.probability.dtype == np.float32
+    assert result.probability.flags.c_contiguous
+    assert result.threshold == pytest.approx(0.5)
+    assert result.low_threshold <= result.threshold
+    assert result.change.shape == result.land_cover.before.shape == (SIZE_PX, SIZE_PX)
+    assert result.not_seen.dtype == bool
 
 
 def test_a_calibration_in_the_folder_is_used(tmp_path):
@@ -98,9 +98,9 @@ def test_a_calibration_in_the_folder_is_used(tmp_path):
     model = load(save(model, tmp_path), DeltaVLMOptions())
     for side_m, logit in ((1.0, 0.25), (4.0, -0.25)):
         model.survey(PairFacts(RGB, side_m**2, "uint8"), [tile()])
-        ((found,),) = model.answer([tile()], [ask(Task.LOCATE)])
-        assert found.threshold == pytest.approx(expit(logit), abs=1e-6)
-        assert found.calibration == ((0, 1), (0, 1))
+        ((result,),) = model.answer([tile()], [ask(Task.LOCATE)])
+        assert result.threshold == pytest.approx(expit(logit), abs=1e-6)
+        assert result.calibration == ((0, 1), (0, 1))
 
 
 @pytest.mark.parametrize("threshold", [None, 0.2, 0.35, 0.5, 0.8])
@@ -147,8 +147,8 @@ def test_tiles_that_show_nothing_are_no_part_of_the_survey(folder):
         model = load(folder)
         model.survey(FACTS, iter(sample))
         vectors.append(model.scene.vectors)
-    for one, other in zip(*vectors, strict=True):
-        assert np.array_equal(one, other)
+    for single, other in zip(*vectors, strict=True):
+        assert np.array_equal(single, other)
 
 
 def test_where_nothing_can_be_surveyed_each_tile_is_a_scene_of_its_own(folder):
@@ -156,10 +156,10 @@ def test_where_nothing_can_be_surveyed_each_tile_is_a_scene_of_its_own(folder):
     empty = tile(5, valid=np.zeros((SIZE_PX, SIZE_PX), bool))
     model.survey(FACTS, [empty])
     assert model.scene is None
-    ((one,),) = model.answer([tile()], [ask(Task.LOCATE)])
+    ((single,),) = model.answer([tile()], [ask(Task.LOCATE)])
     model.survey(FACTS, [tile()])
     ((other,),) = model.answer([tile()], [ask(Task.LOCATE)])
-    assert np.array_equal(one.change, other.change)
+    assert np.array_equal(single.change, other.change)
 
 
 @pytest.mark.parametrize(
@@ -247,29 +247,29 @@ def test_a_tile_does_not_depend_on_its_batch_or_the_order_of_the_questions(folde
     tiles = [tile(seed) for seed in range(5)]
     model.survey(FACTS, tiles[:2])
     together = model.answer(tiles, ALL)
-    for place in (4, 1):
-        backwards = model.answer([tiles[place]], ALL[::-1])[0][::-1]
-        for one, other in zip(together[place], backwards, strict=True):
-            if isinstance(one, Outlines):
-                assert np.array_equal(one.probability, other.probability)
+    for index in (4, 1):
+        backwards = model.answer([tiles[index]], ALL[::-1])[0][::-1]
+        for single, other in zip(together[index], backwards, strict=True):
+            if isinstance(single, Outlines):
+                assert np.array_equal(single.probability, other.probability)
             else:
-                assert one == other
+                assert single == other
 
 
 def test_words_come_from_the_picture_and_the_question(folder):
     model = load(folder)
     question = ask(Task.QUESTION, "What is new?")
-    said = {str(model.answer([tile(seed)], [question])[0][0]) for seed in range(6)}
-    assert len(said) > 1
+    replies = {str(model.answer([tile(seed)], [question])[0][0]) for seed in range(6)}
+    assert len(replies) > 1
 
 
 def test_a_pixel_that_is_no_number_fails_its_tile_only(folder):
     model = load(folder)
     good, bad = tile(1, dtype=np.float32), tile(2, dtype=np.float32)
     bad.after[1, 3, 3] = np.nan
-    found = model.answer([good, bad, tile(3, dtype=np.float32)], ALL)
-    assert found[1] == TileFailure(bad.window, "1 valid pixels are not finite numbers")
-    assert len(found[0]) == len(found[2]) == len(ALL)
+    result = model.answer([good, bad, tile(3, dtype=np.float32)], ALL)
+    assert result[1] == TileFailure(bad.window, "1 valid pixels are not finite numbers")
+    assert len(result[0]) == len(result[2]) == len(ALL)
 
 
 def test_invalid_pixels_are_no_change_and_do_not_leak(folder):
@@ -283,23 +283,23 @@ def test_invalid_pixels_are_no_change_and_do_not_leak(folder):
         [Tile(plain.window, plain.before, after, valid) for after in (plain.after, wild)],
         [ask(Task.LOCATE)],
     )
-    (one,), (other,) = answers
-    assert not one.probability[:, :, :24].any()
-    assert np.array_equal(one.probability, other.probability)
+    (single,), (other,) = answers
+    assert not single.probability[:, :, :24].any()
+    assert np.array_equal(single.probability, other.probability)
 
 
 def test_a_tile_with_nothing_valid_has_not_changed(folder):
     plain = tile()
     empty = Tile(plain.window, plain.before, plain.after, plain.valid & False)
-    (presence, found) = load(folder).answer([empty], [ask(Task.PRESENCE), ask(Task.LOCATE)])[0]
+    (presence, result) = load(folder).answer([empty], [ask(Task.PRESENCE), ask(Task.LOCATE)])[0]
     assert not presence.changed
-    assert not found.probability.any()
+    assert not result.probability.any()
 
 
 @pytest.mark.parametrize("size_px", [32, 50, 96])
 def test_tiles_of_other_sizes(folder, size_px):
-    found = load(folder).answer([tile(size_px=size_px)], [ask(Task.LOCATE)])[0][0]
-    assert found.probability.shape == (7, size_px, size_px)
+    result = load(folder).answer([tile(size_px=size_px)], [ask(Task.LOCATE)])[0][0]
+    assert result.probability.shape == (7, size_px, size_px)
 
 
 def test_one_band_is_shown_as_grey(folder):
@@ -308,8 +308,8 @@ def test_one_band_is_shown_as_grey(folder):
     three = Tile(
         plain.window, *(np.repeat(d[:1], 3, 0) for d in (plain.before, plain.after)), plain.valid
     )
-    one, other = load(folder).answer([grey, three], [ask(Task.LOCATE)])
-    assert np.allclose(one[0].probability, other[0].probability, atol=1e-6)
+    single, other = load(folder).answer([grey, three], [ask(Task.LOCATE)])
+    assert np.allclose(single[0].probability, other[0].probability, atol=1e-6)
 
 
 def test_without_a_dense_head_the_words_tell_all(tmp_path):
@@ -322,8 +322,8 @@ def test_without_a_dense_head_the_words_tell_all(tmp_path):
 
 def test_options_stand_above_what_was_calibrated(folder):
     model = load(folder, DeltaVLMOptions(threshold=0.3, beams=2))
-    ((found,),) = model.answer([tile()], [ask(Task.LOCATE)])
-    assert found.threshold == pytest.approx(0.3)
+    ((result,),) = model.answer([tile()], [ask(Task.LOCATE)])
+    assert result.threshold == pytest.approx(0.3)
     assert model.language.settings == {"num_beams": 2}
     for bad in ({"threshold": 1.5}, {"beams": 0}):
         with pytest.raises(OptionError):
@@ -331,12 +331,12 @@ def test_options_stand_above_what_was_calibrated(folder):
 
 
 def test_identity_follows_the_weights(folder, tmp_path):
-    one = load(folder).identity
-    assert one.id == f"deltavlm:{folder}"
-    assert one.checksum.startswith("sha256:")
-    assert one == load(folder).identity
+    single = load(folder).identity
+    assert single.id == f"deltavlm:{folder}"
+    assert single.checksum.startswith("sha256:")
+    assert single == load(folder).identity
     other = load(save(tiny_model(seed=1), tmp_path)).identity
-    assert other.checksum != one.checksum
+    assert other.checksum != single.checksum
 
 
 # --- folders -------------------------------------------------------------------------------------
@@ -463,8 +463,8 @@ def test_a_sharded_folder_loads(tmp_path, folder, tiny_deltavlm):
     tiny_deltavlm.save_pretrained(tmp_path, max_shard_size="20KB")
     sharded = load(tmp_path)
     wanted = load(folder).answer([tile()], [ask(Task.LOCATE)])[0][0]
-    found = sharded.answer([tile()], [ask(Task.LOCATE)])[0][0]
-    assert np.allclose(found.probability, wanted.probability, atol=1e-6)
+    result = sharded.answer([tile()], [ask(Task.LOCATE)])[0][0]
+    assert np.allclose(result.probability, wanted.probability, atol=1e-6)
     next(tmp_path.glob("model-00002*")).unlink()
     with pytest.raises(ModelError, match="has no model-00002"):
         load(tmp_path)
@@ -472,9 +472,9 @@ def test_a_sharded_folder_loads(tmp_path, folder, tiny_deltavlm):
 
 def test_the_presence_of_a_dialogue_has_the_probability_of_the_map(folder, monkeypatch):
     model = load(folder)
-    said = iter(["Yes", "There are no changes in roads or buildings.", "A house appeared."])
+    replies = iter(["Yes", "There are no changes in roads or buildings.", "A house appeared."])
     monkeypatch.setattr(
-        type(model.language), "answers", lambda self, encoding, rows, prompts: [next(said)]
+        type(model.language), "answers", lambda self, encoding, rows, prompts: [next(replies)]
     )
     (presence, dialogue) = model.answer([tile()], [ask(Task.PRESENCE), ask(Task.DIALOGUE)])[0]
     assert dialogue.presence == replace(presence, changed=True)

@@ -62,9 +62,9 @@ class Scripted(ChangeModel):
     def answer(self, tiles, questions):
         self.shown.append(list(tiles))
         self.asked.append(list(questions))
-        said = self.script.pop(0)
-        answers = said if isinstance(said, list) else [said] * len(tiles)
-        return [each if isinstance(each, TileFailure) else [each] for each in answers]
+        replies = self.script.pop(0)
+        answers = replies if isinstance(replies, list) else [replies] * len(tiles)
+        return [item if isinstance(item, TileFailure) else [item] for item in answers]
 
 
 def tile(before, after, valid=None, index=0, start=(0, 0)):
@@ -140,13 +140,13 @@ def test_looks_agree_with_the_truth_ever_better(marker):
 
     def agreement(levels):
         (boxes,) = refined(marker, [odd], levels=levels)
-        found = covered(boxes, shape=(256, 256)) > 0
-        return (found & truth).sum() / (found | truth).sum()
+        result = covered(boxes, shape=(256, 256)) > 0
+        return (result & truth).sum() / (result | truth).sum()
 
     plain = truth.sum() / 85 / 86
-    found = [agreement(levels) for levels in (1, 2, 3)]
-    assert plain < found[0] < found[1] < found[2]
-    assert found[2] > 0.8
+    result = [agreement(levels) for levels in (1, 2, 3)]
+    assert plain < result[0] < result[1] < result[2]
+    assert result[2] > 0.8
 
 
 @given(
@@ -227,9 +227,9 @@ def test_one_that_fails_does_not_spoil_the_others():
     failing = TileFailure(blank().window, "told to fail")
     fine = located(road={GridCell(0, 2): 1.0})
     model = Scripted([located(road={MIDDLE: 1.0})] * 3, [fine, failing, fine])
-    found = refined(model, [blank(index=i) for i in range(3)])
+    result = refined(model, [blank(index=i) for i in range(3)])
     part, whole = PixelWindow(27, 36, 45, 54), PixelWindow(27, 54, 27, 54)
-    assert [each.boxes["road"][0].window for each in found] == [part, whole, part]
+    assert [item.boxes["road"][0].window for item in result] == [part, whole, part]
 
 
 def test_presence_stands_above_the_places_of_a_closer_look(marker):
@@ -256,12 +256,12 @@ def test_tiles_that_failed_or_did_not_change_are_not_looked_into():
     assert given_back == [failure, [unread], [located(road={})]]
     assert len(model.shown) == 1
 
-    class Denying(Scripted):
+    class AlwaysDenying(Scripted):
         def answer(self, tiles, questions):
             self.shown.append(list(tiles))
             return [[Presence(False), located(road={MIDDLE: 1.0})] for _ in tiles]
 
-    denying = Denying()
+    denying = AlwaysDenying()
     RefinedModel(denying, 2).answer([blank()], BOTH)
     assert len(denying.shown) == 1
 
@@ -334,20 +334,20 @@ def test_a_part_is_enlarged_to_the_size_of_the_tile(dtype):
     pixels[:, ~valid] = 0
     whole = tile(pixels, pixels[:, ::-1].copy(), valid, index=7, start=(100, 200))
     part = PixelWindow(120, 140, 230, 260)
-    found = enlarged_crop(whole, part)
-    assert found.before.dtype == found.after.dtype == dtype
-    assert found.before.shape == found.after.shape == (3, 60, 90)
-    assert found.window.index == 7
-    assert found.window.read == PixelWindow(0, 60, 0, 90)
+    result = enlarged_crop(whole, part)
+    assert result.before.dtype == result.after.dtype == dtype
+    assert result.before.shape == result.after.shape == (3, 60, 90)
+    assert result.window.index == 7
+    assert result.window.read == PixelWindow(0, 60, 0, 90)
     # Pixels in the middle of the enlarged ones keep their value and validity.
     middle = np.s_[1::3, 1::3]
-    np.testing.assert_array_equal(found.valid[middle], valid[20:40, 30:60])
+    np.testing.assert_array_equal(result.valid[middle], valid[20:40, 30:60])
     np.testing.assert_allclose(
-        found.before[(slice(None), *middle)], pixels[:, 20:40, 30:60], atol=1e-3
+        result.before[(slice(None), *middle)], pixels[:, 20:40, 30:60], atol=1e-3
     )
-    assert not found.before[:, ~found.valid].any()
+    assert not result.before[:, ~result.valid].any()
     low, high = pixels[:, 20:40, 30:60].min(), pixels[:, 20:40, 30:60].max()
-    assert low <= found.before.min() <= found.before.max() <= high
+    assert low <= result.before.min() <= result.before.max() <= high
 
 
 def test_a_clue_is_made_anew_for_each_closer_look(monkeypatch):
@@ -362,7 +362,7 @@ def test_a_clue_is_made_anew_for_each_closer_look(monkeypatch):
         capabilities = replace(Scripted.capabilities, tasks=frozenset({Task.CAPTION}), clues=False)
 
         def answer(self, tiles, questions):
-            return [[Caption(f"{int(each.after.max())} at most", changed=True)] for each in tiles]
+            return [[Caption(f"{int(item.after.max())} at most", changed=True)] for item in tiles]
 
     reader = Reader(located(road={MIDDLE: 1.0}), located(road={}))
     block = with_block(slice(0, 20), slice(0, 20))
@@ -388,5 +388,5 @@ def test_batches_change_nothing(marker):
             after[:, row : row + 12, col : col + 9] = 70
         tiles.append(tile(before, after, index=index))
     together = refined(marker, tiles, levels=2, batch_size=100)
-    singly = [refined(marker, [each], levels=2, batch_size=1)[0] for each in tiles]
+    singly = [refined(marker, [item], levels=2, batch_size=1)[0] for item in tiles]
     assert together == singly

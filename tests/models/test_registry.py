@@ -25,31 +25,31 @@ def distribution(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Installs a distribution: `distribution("dist", {"entry": "module:Class"}, module="...")`."""
 
     def install(name: str, entries: dict[str, str], **modules: str) -> None:
-        place = tmp_path / name
-        info = place / f"{name}-1.0.dist-info"
+        index = tmp_path / name
+        info = index / f"{name}-1.0.dist-info"
         info.mkdir(parents=True)
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
         lines = [f"{entry} = {target}" for entry, target in entries.items()]
         (info / "entry_points.txt").write_text("\n".join(["[geochg.models]", *lines]))
         for module, text in modules.items():
-            (place / f"{module}.py").write_text(text)
+            (index / f"{module}.py").write_text(text)
             monkeypatch.delitem(sys.modules, module, raising=False)
-        monkeypatch.syspath_prepend(place)
+        monkeypatch.syspath_prepend(index)
 
     return install
 
 
 def broken(name: str) -> str | None:
-    (found,) = [backend for backend in backends() if backend.name == name]
-    return found.broken
+    (result,) = [backend for backend in backends() if backend.name == name]
+    return result.broken
 
 
 def test_ours_are_there():
-    found = {backend.name: backend for backend in backends()}
-    assert found["irmad"].broken is None
-    assert found["cva"].capabilities.location == "mask"
-    assert [*found] == sorted(found)
-    json.dumps([backend.to_dict() for backend in found.values()])
+    result = {backend.name: backend for backend in backends()}
+    assert result["irmad"].broken is None
+    assert result["cva"].capabilities.location == "mask"
+    assert [*result] == sorted(result)
+    json.dumps([backend.to_dict() for backend in result.values()])
 
 
 def test_loads_by_name():
@@ -118,8 +118,8 @@ def test_backends_say_in_several_ways_what_they_are(distribution, contract):
     body = CONTRACTS[contract].rstrip() + BODY
     distribution("alien", {"foreign": "alien_good:Model"}, alien_good=START + body)
     assert broken("foreign") is None
-    (told,) = [backend for backend in backends() if backend.name == "foreign"]
-    assert told.capabilities.location == "mask"
+    (caught,) = [backend for backend in backends() if backend.name == "foreign"]
+    assert caught.capabilities.location == "mask"
     assert load_model("foreign", {"level": 5}, "cpu").capabilities.batch_tiles == 5
     assert load_model("foreign", {"level": 5}, "cpu").how_it_runs == frozenset()
     with pytest.raises(OptionError, match="'level' cannot be 'high'"):

@@ -43,12 +43,12 @@ def with_infrared(images, seed=None):
 
 
 def test_all_is_said_at_a_quarter_of_the_size(model):
-    found = looked(model, *dates())
-    assert found.pyramid_logits.shape == found.statistics_logits.shape == (2, 2, SIDE, SIDE)
-    assert found.before_logits.shape == found.after_logits.shape == (2, COVERS, SIDE, SIDE)
-    assert found.change_logits.shape == found.building_logits.shape == (2, 1, SIDE, SIDE)
-    assert all(torch.isfinite(part).all() for part in found)
-    assert found.change_logits.std() > 1e-3
+    result = looked(model, *dates())
+    assert result.pyramid_logits.shape == result.statistics_logits.shape == (2, 2, SIDE, SIDE)
+    assert result.before_logits.shape == result.after_logits.shape == (2, COVERS, SIDE, SIDE)
+    assert result.change_logits.shape == result.building_logits.shape == (2, 1, SIDE, SIDE)
+    assert all(torch.isfinite(part).all() for part in result)
+    assert result.change_logits.std() > 1e-3
 
 
 def test_swapping_the_dates_swaps_the_land_covers_and_leaves_the_change(model):
@@ -62,25 +62,25 @@ def test_swapping_the_dates_swaps_the_land_covers_and_leaves_the_change(model):
 
 def test_the_land_cover_of_a_date_does_not_depend_on_the_other_date(model):
     before, after = dates()
-    one, other = looked(model, before, after), looked(model, before, dates(seed=3)[1])
-    assert torch.equal(one.before_logits, other.before_logits)
-    assert not torch.equal(one.after_logits, other.after_logits)
+    single, other = looked(model, before, after), looked(model, before, dates(seed=3)[1])
+    assert torch.equal(single.before_logits, other.before_logits)
+    assert not torch.equal(single.after_logits, other.after_logits)
 
 
 def test_a_pair_does_not_depend_on_its_neighbours(model):
     before, after = dates(3)
     together = looked(model, before, after)
     alone = looked(model, before[1:2], after[1:2])
-    for all_of_them, one in zip(together, alone, strict=True):
-        assert torch.allclose(all_of_them[1:2], one, atol=1e-3)
+    for all_of_them, single in zip(together, alone, strict=True):
+        assert torch.allclose(all_of_them[1:2], single, atol=1e-3)
 
 
 def test_a_near_infrared_is_read_and_a_missing_one_is_as_none(model):
     before, after = dates()
     plain = looked(model, before, after)
     absent = looked(model, with_infrared(before), with_infrared(after))
-    for one, other in zip(plain, absent, strict=True):
-        assert torch.allclose(one, other, atol=1e-5)
+    for single, other in zip(plain, absent, strict=True):
+        assert torch.allclose(single, other, atol=1e-5)
     shown = looked(model, with_infrared(before, 1), with_infrared(after, 2))
     assert not torch.allclose(plain.before_logits, shown.before_logits, atol=1e-2)
 
@@ -90,41 +90,43 @@ def test_the_resolution_is_told(model):
     scene, _ = measure_scenes(model.dense, maps, [0.5, 0.5])
     coarse, _ = measure_scenes(model.dense, maps, [30.0, 30.0])
     with torch.no_grad():
-        one, other = model.predict_dense(maps, scene), model.predict_dense(maps, coarse)
-    assert not torch.allclose(one.change_logits, other.change_logits, atol=1e-4)
-    assert torch.equal(one.before_logits, other.before_logits)
+        single, other = model.predict_dense(maps, scene), model.predict_dense(maps, coarse)
+    assert not torch.allclose(single.change_logits, other.change_logits, atol=1e-4)
+    assert torch.equal(single.before_logits, other.before_logits)
 
 
 def test_a_measured_scene_is_what_look_measures(model):
     maps = model.vision.maps(*dates())
     scene, _ = measure_scenes(model.dense, maps)
-    for one, other in zip(model.predict_dense(maps), model.predict_dense(maps, scene), strict=True):
-        assert torch.allclose(one, other, atol=1e-4)
+    for single, other in zip(
+        model.predict_dense(maps), model.predict_dense(maps, scene), strict=True
+    ):
+        assert torch.allclose(single, other, atol=1e-4)
 
 
 def test_half_precision_sees_much_the_same(model):
     before, after = dates()
     half = tiny_model().to(torch.bfloat16)
     wanted = looked(model, before, after)
-    found = looked(half, before.bfloat16(), after.bfloat16())
-    assert (found.change_logits - wanted.change_logits).abs().mean() < 0.1
-    assert (found.before_logits - wanted.before_logits).abs().mean() < 0.1
+    result = looked(half, before.bfloat16(), after.bfloat16())
+    assert (result.change_logits - wanted.change_logits).abs().mean() < 0.1
+    assert (result.before_logits - wanted.before_logits).abs().mean() < 0.1
     scene, _ = measure_scenes(half.dense, half.vision.maps(before.bfloat16(), after.bfloat16()))
     assert scene.dtype == torch.float32
     again = looked(half, before.bfloat16(), after.bfloat16(), scene)
-    assert torch.allclose(again.change_logits.float(), found.change_logits.float(), atol=0.05)
+    assert torch.allclose(again.change_logits.float(), result.change_logits.float(), atol=0.05)
 
 
 def test_arrays_are_read_as_tensors_are(model):
-    found = looked(model, *dates())
-    for place in range(2):
-        arrays = DenseArrays(*(part[place : place + 1].numpy() for part in found))
+    result = looked(model, *dates())
+    for index in range(2):
+        arrays = DenseArrays(*(part[index : index + 1].numpy() for part in result))
         covers = [
             torch.from_numpy(part[0]).softmax(dim=0).numpy()
             for part in (arrays.before_logits, arrays.after_logits)
         ]
-        assert np.allclose(arrays.change_logits, found.change_logits[place], atol=1e-5)
-        wanted = found.building_logits[place, 0]
+        assert np.allclose(arrays.change_logits, result.change_logits[index], atol=1e-5)
+        wanted = result.building_logits[index, 0]
         assert np.allclose(
             building_logits(arrays, *covers, arrays.color_logits[0, 0]), wanted, atol=1e-4
         )
@@ -184,7 +186,7 @@ def output_of(labels, sure=8.0):
     covers = []
     for name in ("cover_before", "cover_after"):
         cover = labels[name][:, 2::4, 2::4]
-        bits = torch.tensor([1 << place for place in range(COVERS)], dtype=torch.uint8)
+        bits = torch.tensor([1 << index for index in range(COVERS)], dtype=torch.uint8)
         covers.append(((cover[:, None] & bits.view(1, -1, 1, 1)) > 0).float() * 2 * sure)
     both = truth.expand(-1, 2, -1, -1)
     return DenseOutput(both, both, truth * 0, *covers, truth)
@@ -211,9 +213,9 @@ def test_unknown_pixels_cost_nothing():
             for part in output
         )
     )
-    one, other = (vision_losses(o, labels) for o in (output, spoilt))
+    single, other = (vision_losses(o, labels) for o in (output, spoilt))
     for name in ("change", "building", "cover"):
-        assert one[name].item() == pytest.approx(other[name].item(), abs=1e-5), name
+        assert single[name].item() == pytest.approx(other[name].item(), abs=1e-5), name
 
 
 def test_grounds_whose_changes_are_not_all_told_teach_buildings_only():
@@ -224,8 +226,8 @@ def test_grounds_whose_changes_are_not_all_told_teach_buildings_only():
     wrong = output._replace(pyramid_logits=(-output.pyramid_logits).detach().requires_grad_())
     losses = vision_losses(wrong, labels)
     losses["total"].backward()
-    told = wrong.pyramid_logits.grad.abs().sum((0, 2, 3))
-    assert told[0] == 0 < told[1]
+    caught = wrong.pyramid_logits.grad.abs().sum((0, 2, 3))
+    assert caught[0] == 0 < caught[1]
 
 
 @pytest.mark.parametrize(
@@ -241,12 +243,12 @@ def test_grounds_whose_changes_are_not_all_told_teach_buildings_only():
 def test_any_cover_of_a_set_is_right(cover, free):
     labels = torch.full((1, 8, 8), int(cover), dtype=torch.uint8)
     costs = []
-    for place in range(COVERS):
+    for index in range(COVERS):
         logits = torch.zeros(1, COVERS, 2, 2)
-        logits[:, place] = 12
+        logits[:, index] = 12
         costs.append(cover_loss(logits, labels).item())
-    assert {place for place, cost in enumerate(costs) if cost < 0.01} == free
-    assert all(cost > 3 for place, cost in enumerate(costs) if place not in free)
+    assert {index for index, cost in enumerate(costs) if cost < 0.01} == free
+    assert all(cost > 3 for index, cost in enumerate(costs) if index not in free)
 
 
 @pytest.mark.parametrize("cover", [NOTHING, ANY | Cover.NOT_SEEN])
@@ -283,8 +285,8 @@ def test_a_few_steps_learn_a_change():
         optimiser.step()
         history.append(losses["total"].item())
     assert history[-1] < 0.6 * history[0]
-    found = model.dense(maps, scene, compared).pyramid_logits.sigmoid()[:, 0]
-    assert found[:2, :8, :8].mean() > found[2:].mean() + 0.2
+    result = model.dense(maps, scene, compared).pyramid_logits.sigmoid()[:, 0]
+    assert result[:2, :8, :8].mean() > result[2:].mean() + 0.2
 
 
 # --- the summary ---------------------------------------------------------------------------------

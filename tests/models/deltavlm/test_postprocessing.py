@@ -101,16 +101,16 @@ def channel_of(before, after):
 @pytest.mark.parametrize(("first", "second"), PAIRS)
 def test_a_change_is_named_after_one_of_its_land_covers_and_turns_with_time(first, second):
     before, after = LAND_COVER[first], LAND_COVER[second]
-    found, back = channel_of(before, after), channel_of(after, before)
-    assert found.class_name == back.class_name
-    assert found.change is OPPOSITE[back.change]
-    assert (found.change is Change.ALTERED) == (before == after)
+    result, back = channel_of(before, after), channel_of(after, before)
+    assert result.class_name == back.class_name
+    assert result.change is OPPOSITE[back.change]
+    assert (result.change is Change.ALTERED) == (before == after)
     named = {Change.APPEARED: after, Change.DISAPPEARED: before, Change.ALTERED: after}
-    assert named[found.change] in COVERS[found.class_name]
-    assert agrees(*found, before, after)
+    assert named[result.change] in COVERS[result.class_name]
+    assert agrees(*result, before, after)
     if "building" in (before, after):
-        assert found.class_name == "building"
-    assert found in CHANNELS
+        assert result.class_name == "building"
+    assert result in CHANNELS
 
 
 def test_the_strongest_channel_of_a_pixel_agrees_with_its_land_cover():
@@ -119,8 +119,8 @@ def test_the_strongest_channel_of_a_pixel_agrees_with_its_land_cover():
     every = finding(*covers, building=built, sure=0.97)
     made = maker().outlines(every, tile())
     strongest = made.probability.argmax(axis=0)
-    for place, (first, second) in enumerate(PAIRS):
-        at = divmod(place, 6)
+    for index, (first, second) in enumerate(PAIRS):
+        at = divmod(index, 6)
         assert made.land_cover.before[at] == first
         assert made.land_cover.after[at] == second
         wanted = channel_of(LAND_COVER[first], LAND_COVER[second])
@@ -151,7 +151,7 @@ def test_classes_that_the_head_does_not_have_leave_the_others():
 def named(made, side):
     """The strongest channel of each pixel."""
     pixels = changed_pixels(made, np.ones((side, side), bool))
-    return [[pixels.channels[place] for place in row] for row in pixels.channel]
+    return [[pixels.channels[index] for index in row] for row in pixels.channel]
 
 
 @pytest.mark.parametrize(
@@ -182,10 +182,10 @@ def test_ground_that_changed_is_seldom_what_it_was(cover):
     ("bands", "resolution_m", "is_named"), [(1, 10.0, False), (1, 0.5, True), (3, 10.0, True)]
 )
 def test_one_band_of_large_pixels_tells_no_land_cover(bands, resolution_m, is_named):
-    one = tile(2)
-    one = replace(one, before=one.before[:bands], after=one.after[:bands])
+    single = tile(2)
+    single = replace(single, before=single.before[:bands], after=single.after[:bands])
     built = finding(np.zeros((2, 2), int), np.full((2, 2), BUILDING), building=5.0, sure=0.95)
-    made = maker(resolution_m=resolution_m).outlines(built, one)
+    made = maker(resolution_m=resolution_m).outlines(built, single)
     wanted = Channel("building", Change.APPEARED) if is_named else OTHER
     assert named(made, 2) == [[wanted] * 2] * 2
     assert (made.land_cover.before == CANNOT_TELL).all() != is_named
@@ -210,17 +210,17 @@ def test_channels_of_buildings_follow_the_logit_of_buildings():
 @pytest.mark.parametrize("resolution_m", [0.5, 2.0, 30.0])
 @pytest.mark.parametrize("typical", [0.0, -4.0])
 def test_buildings_have_a_cut_of_their_own(resolution_m, typical):
-    how = maker(FITTED, resolution_m=resolution_m, typical=typical)
-    cut = how.cuts.building
+    mode = maker(FITTED, resolution_m=resolution_m, typical=typical)
+    cut = mode.cuts.building
     covers = np.zeros((3, 3), int), np.full((3, 3), BUILDING)
     logits = cut + np.array([[-2, -0.1, -2], [-2, -2, 0.1], [-0.1, -2, -0.5]], np.float32)
-    made = how.outlines(finding(*covers, change=-9.0, building=logits), tile(3))
+    made = mode.outlines(finding(*covers, change=-9.0, building=logits), tile(3))
     only = changed_pixels(made, np.ones((3, 3), bool), "building".__eq__, least_px=1)
     # One pixel reaches the cut; two of those within the hysteresis hang together with it.
     assert np.array_equal(only.changed, np.array([[0, 1, 0], [0, 0, 1], [0, 0, 1]], bool))
     # What is told is the logit itself, whatever the scene, so that scenes can be compared.
     assert np.allclose(only.probability, expit(logits), atol=1e-5)
-    below = how.outlines(finding(*covers, change=9.0, building=logits - 0.2), tile(3))
+    below = mode.outlines(finding(*covers, change=9.0, building=logits - 0.2), tile(3))
     assert not changed_pixels(below, np.ones((3, 3), bool), "building".__eq__).changed.any()
 
 
@@ -231,7 +231,7 @@ def test_the_strongest_channel_is_the_one_that_is_furthest_above_its_own_cut():
         tile(2, np.ones((1, 2), bool)),
     )
     pixels = changed_pixels(kept, np.ones((1, 2), bool))
-    names = [pixels.channels[place].class_name for place in pixels.channel[0]]
+    names = [pixels.channels[index].class_name for index in pixels.channel[0]]
     assert pixels.changed.all()
     assert names[0] == "building"
     assert names[1] != "building"
@@ -241,8 +241,8 @@ def test_the_strongest_channel_is_the_one_that_is_furthest_above_its_own_cut():
 @pytest.mark.parametrize(("sure", "is_named"), [(0.4, False), (0.5, False), (0.8, True)])
 def test_a_building_is_named_only_where_the_land_covers_name_it(building, sure, is_named):
     covers = np.zeros((2, 2), int), np.full((2, 2), BUILDING)
-    how = maker(Calibration(intercept=-0.5, building=-2.0))
-    made = how.outlines(finding(*covers, change=0.5, building=building, sure=sure), tile(2))
+    mode = maker(Calibration(intercept=-0.5, building=-2.0))
+    made = mode.outlines(finding(*covers, change=0.5, building=building, sure=sure), tile(2))
     wanted = Channel("building", Change.APPEARED) if is_named else OTHER
     assert named(made, 2) == [[wanted] * 2] * 2
     # Where buildings alone are asked for, it is found all the same.
@@ -259,8 +259,8 @@ def test_what_is_hidden_at_one_date_is_not_seen(hidden):
     covers[hidden][:2] = 6
     valid = np.ones((4, 4), bool)
     valid[:, 0] = False
-    one = tile(4, valid)
-    made = maker().outlines(finding(**covers), one)
+    single = tile(4, valid)
+    made = maker().outlines(finding(**covers), single)
     wanted = np.zeros((4, 4), bool)
     wanted[:2, 1:] = True
     assert np.array_equal(made.not_seen, wanted)
@@ -268,11 +268,13 @@ def test_what_is_hidden_at_one_date_is_not_seen(hidden):
 
 
 def test_change_under_clouds_is_none():
-    one = tile(2)
-    made = maker().outlines(finding(np.full((2, 2), 6), np.full((2, 2), 3), change=9.0), one)
-    assert not presence_of(made, one.valid).changed
-    assert presence_of(made, one.valid).probability == 0
-    answer = map_answer(Task.CAPTION, made, presence_of(made, one.valid), one, "Nothing changed.")
+    single = tile(2)
+    made = maker().outlines(finding(np.full((2, 2), 6), np.full((2, 2), 3), change=9.0), single)
+    assert not presence_of(made, single.valid).changed
+    assert presence_of(made, single.valid).probability == 0
+    answer = map_answer(
+        Task.CAPTION, made, presence_of(made, single.valid), single, "Nothing changed."
+    )
     assert answer == Caption("Nothing changed.", changed=False)
 
 
@@ -301,9 +303,9 @@ def test_presence_follows_from_the_map(seed, threshold):
     logits = rng.normal(-3 + seed % 4, 1.5, (6, 6)).astype(np.float32)
     valid = rng.random((6, 6)) < 0.7
     covers = rng.integers(0, 7, (2, 6, 6))
-    one = tile(valid=valid)
-    made = maker(FITTED, threshold).outlines(finding(*covers, logits), one)
-    presence = presence_of(made, one.valid)
+    single = tile(valid=valid)
+    made = maker(FITTED, threshold).outlines(finding(*covers, logits), single)
+    presence = presence_of(made, single.valid)
     seen = valid & ~made.not_seen
     assert presence.changed == bool((made.change >= made.threshold)[seen].any())
     assert presence.probability == pytest.approx(made.change[seen].max(), abs=1e-6)
@@ -312,9 +314,9 @@ def test_presence_follows_from_the_map(seed, threshold):
 
 @pytest.mark.parametrize("threshold", [None, 0.0, 0.5])
 def test_a_tile_without_a_valid_pixel_has_not_changed(threshold):
-    one = tile(valid=np.zeros((6, 6), bool))
-    made = maker(threshold=threshold).outlines(EVERY, one)
-    assert not presence_of(made, one.valid).changed
+    single = tile(valid=np.zeros((6, 6), bool))
+    made = maker(threshold=threshold).outlines(EVERY, single)
+    assert not presence_of(made, single.valid).changed
 
 
 # --- cuts ----------------------------------------------------------------------------------------
@@ -338,31 +340,31 @@ def test_a_tile_without_a_valid_pixel_has_not_changed(threshold):
 def test_the_cut_goes_with_the_scene_and_the_size_of_the_shown_pixels(
     resolution_m, zoom, typical, change
 ):
-    how = maker(FITTED, resolution_m=resolution_m, zoom=zoom, typical=typical)
-    assert how.cuts.change == pytest.approx(change)
-    assert how.cuts.building == FITTED.building
-    made = how.outlines(EVERY, tile())
+    mode = maker(FITTED, resolution_m=resolution_m, zoom=zoom, typical=typical)
+    assert mode.cuts.change == pytest.approx(change)
+    assert mode.cuts.building == FITTED.building
+    made = mode.outlines(EVERY, tile())
     assert made.threshold == pytest.approx(expit(change), abs=1e-6)
     assert made.low_threshold == pytest.approx(expit(change - FITTED.hysteresis), abs=1e-6)
 
 
 @pytest.mark.parametrize("threshold", [0.1, 0.5, 0.95])
 def test_a_given_threshold_moves_both_cuts(threshold):
-    how = maker(FITTED, threshold)
+    mode = maker(FITTED, threshold)
     plain = maker(FITTED).cuts
-    assert how.cuts.building - how.cuts.change == pytest.approx(plain.building - plain.change)
-    made = how.outlines(EVERY, tile())
+    assert mode.cuts.building - mode.cuts.change == pytest.approx(plain.building - plain.change)
+    made = mode.outlines(EVERY, tile())
     assert made.threshold == pytest.approx(threshold, abs=1e-6)
     assert made.low_threshold <= made.threshold
 
 
 @pytest.mark.parametrize("threshold", [0.0, 1.0])
 def test_the_ends_of_the_thresholds_hold(threshold):
-    one = tile()
-    made = maker(threshold=threshold).outlines(EVERY, one)
+    single = tile()
+    made = maker(threshold=threshold).outlines(EVERY, single)
     assert np.isfinite(made.probability).all()
     assert made.threshold == threshold
-    assert presence_of(made, one.valid).changed == (threshold == 0)
+    assert presence_of(made, single.valid).changed == (threshold == 0)
 
 
 @pytest.mark.parametrize("confidence", [None, CONFIDENCE])
@@ -394,15 +396,15 @@ def two_houses():
     after[1:4, 1:4] = after[1:4, 8:11] = BUILDING
     before[8:11, 3:9] = LAND_COVER.index("water")
     logits = np.where(before != after, 4.0, -4.0)
-    one = tile(12)
-    made = maker().outlines(finding(before, after, logits), one)
-    return made, presence_of(made, one.valid), one
+    single = tile(12)
+    made = maker().outlines(finding(before, after, logits), single)
+    return made, presence_of(made, single.valid), single
 
 
 def test_counts_and_words_are_those_of_the_map():
-    made, presence, one = two_houses()
+    made, presence, single = two_houses()
     caption, counts, dialogue, reply = (
-        map_answer(task, made, presence, one, "-")
+        map_answer(task, made, presence, single, "-")
         for task in (Task.CAPTION, Task.COUNT, Task.DIALOGUE, Task.QUESTION)
     )
     assert counts.counts["building"] == 2
@@ -418,10 +420,10 @@ def test_counts_and_words_are_those_of_the_map():
 
 @pytest.mark.parametrize("task", [Task.CAPTION, Task.COUNT, Task.DIALOGUE, Task.QUESTION])
 def test_without_change_the_fixed_answer_is_given(task):
-    one = tile(4)
+    single = tile(4)
     covers = np.zeros((2, 4, 4), int)
-    made = maker().outlines(finding(*covers, change=-5.0, building=-5.0), one)
-    answer = map_answer(task, made, presence_of(made, one.valid), one, "Nothing changed.")
+    made = maker().outlines(finding(*covers, change=-5.0, building=-5.0), single)
+    answer = map_answer(task, made, presence_of(made, single.valid), single, "Nothing changed.")
     if task is Task.COUNT:
         assert set(answer.counts.values()) == {0}
     else:

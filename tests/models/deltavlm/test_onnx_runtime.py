@@ -62,18 +62,18 @@ def half_valid(size_px, bands):
 def test_they_see_what_torch_sees(both, size_px, zoom, bands):
     tiles = [tile(0, size_px, bands=bands), half_valid(size_px, bands)]
     scenes = [model.detector.survey(tiles, 5.0, zoom=zoom) for model in both]
-    for wanted, found in zip(*(scene.vectors for scene in scenes), strict=True):
-        assert np.allclose(found, wanted, rtol=1e-3, atol=1e-3)
-    wanted, found = (model.detector.detect(tiles, scenes[0]) for model in both)
+    for wanted, result in zip(*(scene.vectors for scene in scenes), strict=True):
+        assert np.allclose(result, wanted, rtol=1e-3, atol=1e-3)
+    wanted, result = (model.detector.detect(tiles, scenes[0]) for model in both)
     for name in ("before", "after"):
-        assert np.allclose(getattr(found, name), getattr(wanted, name), atol=1e-4)
+        assert np.allclose(getattr(result, name), getattr(wanted, name), atol=1e-4)
     for view in ("dense", "half"):
         for name in DENSE_FIELDS:
-            one, other = (getattr(getattr(output, view), name) for output in (found, wanted))
-            assert one.shape == other.shape
+            single, other = (getattr(getattr(output, view), name) for output in (result, wanted))
+            assert single.shape == other.shape
             # Group norms of an untrained model over a level of one pixel magnify the last digits.
-            if one.shape[-1] > 8:
-                assert np.allclose(one, other, atol=1e-4), (view, name)
+            if single.shape[-1] > 8:
+                assert np.allclose(single, other, atol=1e-4), (view, name)
 
 
 def test_the_facts_of_the_head_are_kept(both):
@@ -84,11 +84,11 @@ def test_the_facts_of_the_head_are_kept(both):
 
 def test_the_outlines_are_the_same(both):
     tiles = [tile(0), half_valid(SIZE_PX, 3)]
-    wanted, found = (model.answer(tiles, [ask(Task.LOCATE)]) for model in both)
-    for (one,), (other,) in zip(found, wanted, strict=True):
-        assert isinstance(one, Outlines)
-        assert np.allclose(one.probability, other.probability, atol=1e-3)
-        assert np.mean(one.land_cover.after == other.land_cover.after) > 0.999
+    wanted, result = (model.answer(tiles, [ask(Task.LOCATE)]) for model in both)
+    for (single,), (other,) in zip(result, wanted, strict=True):
+        assert isinstance(single, Outlines)
+        assert np.allclose(single.probability, other.probability, atol=1e-3)
+        assert np.mean(single.land_cover.after == other.land_cover.after) > 0.999
 
 
 def test_a_tile_gives_the_same_bytes_whatever_its_neighbours(both):
@@ -98,8 +98,8 @@ def test_a_tile_gives_the_same_bytes_whatever_its_neighbours(both):
     together = model.detector.detect(tiles, scene)
     alone = model.detector.detect([tiles[2]], scene)
     for view in ("dense", "half"):
-        for all_of_them, one in zip(getattr(together, view), getattr(alone, view), strict=True):
-            assert np.array_equal(all_of_them[2:3], one)
+        for all_of_them, single in zip(getattr(together, view), getattr(alone, view), strict=True):
+            assert np.array_equal(all_of_them[2:3], single)
     again = model.detector.survey(tiles, 0.5)
     assert scene.vectors[0].tobytes() == again.vectors[0].tobytes()
 
@@ -112,32 +112,32 @@ def long_winded(folder):
 @pytest.mark.parametrize("size_px", [32, 96, 128])
 def test_the_words_are_the_same(plain, exported, size_px):
     tiles = [tile(seed, size_px) for seed in range(5)]
-    wanted, found = (long_winded(folder).answer(tiles, ASKED) for folder in (plain, exported))
-    for one, other in zip(found, wanted, strict=True):
-        assert one[2:] == other[2:]
+    wanted, result = (long_winded(folder).answer(tiles, ASKED) for folder in (plain, exported))
+    for single, other in zip(result, wanted, strict=True):
+        assert single[2:] == other[2:]
 
 
 def test_the_same_tokens_are_said(plain, exported):
     """Also those that make no sense as an answer."""
     tiles = [tile(seed) for seed in range(11)]
-    rows = [place for place in range(11) for _ in range(2)]
+    rows = [index for index in range(11) for _ in range(2)]
     prompts = ["what changed", "tell me how many buildings there are now and were before"] * 11
-    said = []
+    replies = []
     for model in map(long_winded, (plain, exported)):
         encoding = model.language.encode(model.vision_output(tiles), range(11))
-        said.append(model.language.answers(encoding, rows, prompts))
+        replies.append(model.language.answers(encoding, rows, prompts))
     assert isinstance(model.language, OnnxLanguage)
-    assert said[0] == said[1]
-    assert len({len(words) for words in said[0]}) > 3
+    assert replies[0] == replies[1]
+    assert len({len(words) for words in replies[0]}) > 3
 
 
 def test_a_prompt_that_is_too_long_is_cut_alike(plain, exported):
     prompts = ["how many " * 200 + str(number) for number in range(2)]
-    said = []
+    replies = []
     for model in map(long_winded, (plain, exported)):
         encoding = model.language.encode(model.vision_output([tile(1)]), [0])
-        said.append(model.language.answers(encoding, [0, 0], prompts))
-    assert said[0] == said[1]
+        replies.append(model.language.answers(encoding, [0, 0], prompts))
+    assert replies[0] == replies[1]
 
 
 @pytest.mark.parametrize("settings", [{"beams": 2}, {"penalty": 1.5}])
@@ -239,9 +239,9 @@ def test_broken_words_are_refused(exported, tmp_path, file, content, told):
 def test_weights_in_half_precision_are_written_so_and_others_are_kept(exported):
     kinds = {
         kind: [
-            len(one.dims)
-            for one in onnx.load(exported / "language.onnx").graph.initializer
-            if one.data_type == kind and np.prod(one.dims) >= 256
+            len(single.dims)
+            for single in onnx.load(exported / "language.onnx").graph.initializer
+            if single.data_type == kind and np.prod(single.dims) >= 256
         ]
         for kind in (onnx.TensorProto.FLOAT16, onnx.TensorProto.FLOAT)
     }
@@ -266,7 +266,7 @@ def test_the_files_tell_nothing_of_the_machine_that_made_them(exported):
 def noted(folder, name, **changes):
     """Changes what is noted in an exported file; Ellipsis takes it out."""
     model = onnx.load(folder / name)
-    values = {each.key: each.value for each in model.metadata_props} | changes
+    values = {item.key: item.value for item in model.metadata_props} | changes
     del model.metadata_props[:]
     for key, value in values.items():
         if value is not ...:
@@ -305,7 +305,7 @@ def test_facts_that_are_none_are_refused(exported, tmp_path, text):
 )
 def test_facts_that_no_export_notes_are_refused(exported, tmp_path, name, value):
     folder = shutil.copytree(exported, tmp_path / "m")
-    kept = {each.key: each.value for each in onnx.load(folder / DETECTOR).metadata_props}
+    kept = {item.key: item.value for item in onnx.load(folder / DETECTOR).metadata_props}
     noted(folder, DETECTOR, geochg=json.dumps({**json.loads(kept["geochg"]), name: value}))
     with pytest.raises(ModelError):
         load(folder)

@@ -39,9 +39,9 @@ def test_the_loss_is_of_the_answers_only(config):
         pixel_values_after=pair_of(config)[1],
     )
     guess = out.logits[:, :-1].log_softmax(-1)
-    said = inputs.labels[:, 1:] != IGNORED
+    replies = inputs.labels[:, 1:] != IGNORED
     tokens = inputs.input_ids[:, 1:, None]
-    by_hand = -guess.gather(2, tokens)[..., 0][said].mean()
+    by_hand = -guess.gather(2, tokens)[..., 0][replies].mean()
     assert out.loss.item() == pytest.approx(by_hand.item(), rel=1e-5)
     for row, answer in zip(inputs.labels, ANSWERS, strict=True):
         ids = row[row != IGNORED].tolist()
@@ -110,17 +110,17 @@ def test_answers_from_one_encoding_equal_those_asked_one_by_one(config):
         pair_index=torch.tensor([pair for pair, _ in rows]),
         max_new_tokens=8,
     )
-    said = set()
-    for (pair, prompt), found in zip(rows, shared, strict=True):
+    replies = set()
+    for (pair, prompt), result in zip(rows, shared, strict=True):
         alone = model.generate(
             **words(config, [prompt]),
             pixel_values_before=before[pair : pair + 1],
             pixel_values_after=after[pair : pair + 1],
             max_new_tokens=8,
         )[0]
-        assert found[: len(alone)].tolist() == alone.tolist()
-        said.add(tuple(alone.tolist()))
-    assert len(said) > 1
+        assert result[: len(alone)].tolist() == alone.tolist()
+        replies.add(tuple(alone.tolist()))
+    assert len(replies) > 1
 
 
 def test_generating_from_pixels_uses_the_relation():
@@ -160,9 +160,9 @@ def test_what_the_map_shows_reaches_the_words():
 def test_beams_and_penalty_of_the_release_can_be_asked_for():
     model = tiny_model()
     given = {"encoding": model.encode_pair(*dates(3)), **words(model.config)}
-    found = model.generate(**given, num_beams=5, repetition_penalty=1.5, max_new_tokens=6)
-    assert found.shape[0] == 3
-    assert found.shape[1] <= 6
+    result = model.generate(**given, num_beams=5, repetition_penalty=1.5, max_new_tokens=6)
+    assert result.shape[0] == 3
+    assert result.shape[1] <= 6
 
 
 def test_pixels_or_an_encoding_are_needed():
@@ -179,13 +179,13 @@ def test_saving_and_loading_is_exact(config, tmp_path):
     folder = save(model, tmp_path)
     assert (folder / "model.safetensors").is_file()
     again = DeltaVLMForConditionalGeneration.from_pretrained(folder).eval()
-    for (name, one), (_, other) in zip(
+    for (name, first), (_, other) in zip(
         model.state_dict().items(), again.state_dict().items(), strict=True
     ):
-        assert torch.equal(one, other), name
-    one, other = (m.config.to_dict() for m in (model, again))
-    assert one["vision_config"] == {**other["vision_config"], "dtype": None}
-    assert one["num_query_tokens"] == other["num_query_tokens"] == 4
+        assert torch.equal(first, other), name
+    first, other = (m.config.to_dict() for m in (model, again))
+    assert first["vision_config"] == {**other["vision_config"], "dtype": None}
+    assert first["num_query_tokens"] == other["num_query_tokens"] == 4
     assert again.generation_config.max_new_tokens == 8
     given = dict(zip(("pixel_values_before", "pixel_values_after"), pair_of(config), strict=True))
     inputs = {**words(config), **given}
@@ -261,11 +261,11 @@ def test_parts_that_do_not_fit_are_refused():
 def test_pictures_are_normalised_and_padded_or_resized():
     config = tiny_config()
     image = np.random.default_rng(0).integers(0, 256, (3, 50, 70), np.uint8)
-    found = processor(config).pixels([image, image])
-    assert found.shape == (2, 3, 64, 96)
+    result = processor(config).pixels([image, image])
+    assert result.shape == (2, 3, 64, 96)
     mean, std = (np.array(v)[:, None, None] for v in (config.image_mean, config.image_std))
-    assert np.allclose(found[1, :, :50, :70], (image / 255 - mean) / std, atol=1e-5)
-    assert not found[:, :, 50:].any()
+    assert np.allclose(result[1, :, :50, :70], (image / 255 - mean) / std, atol=1e-5)
+    assert not result[:, :, 50:].any()
     assert processor(tiny_config(vit=True)).pixels([image]).shape == (1, 3, 28, 28)
 
 
@@ -273,9 +273,9 @@ def test_what_is_not_valid_is_the_same_in_both_dates():
     valid = np.ones((64, 64), bool)
     valid[:10] = False
     image = np.full((3, 64, 64), 200, np.uint8)
-    found = processor(tiny_config()).pixels([image], [valid])
-    assert not found[..., :10, :].any()
-    assert found[..., 10:, :].all()
+    result = processor(tiny_config()).pixels([image], [valid])
+    assert not result[..., :10, :].any()
+    assert result[..., 10:, :].all()
 
 
 def test_a_long_prompt_loses_its_beginning():

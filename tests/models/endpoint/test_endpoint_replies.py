@@ -49,23 +49,23 @@ def load(server, **options):
 
 def tiles(number, side_px=24):
     """Tiles of one grey in which a bright square appears."""
-    found = []
+    actual = []
     for window in layout(1, number, side_px):
         before = np.full((3, side_px, side_px), 90, np.uint8)
         after = before.copy()
         after[:, :8, :8] = 240
-        found.append(Tile(window, before, after, np.ones((side_px, side_px), bool)))
-    return found
+        actual.append(Tile(window, before, after, np.ones((side_px, side_px), bool)))
+    return actual
 
 
 def choice(content=None, finish_reason="stop", **message):
-    said = {"role": "assistant", "content": content, **message}
-    return {"choices": [{"index": 0, "finish_reason": finish_reason, "message": said}]}
+    replies = {"role": "assistant", "content": content, **message}
+    return {"choices": [{"index": 0, "finish_reason": finish_reason, "message": replies}]}
 
 
 def task_asked(server, number):
     question = texts_of(server.requests[number]["messages"])[-1]
-    return next(each.task for each in MAPPED if each.text == question)
+    return next(item.task for item in MAPPED if item.text == question)
 
 
 CALLS = [{"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}]
@@ -106,14 +106,14 @@ def test_what_says_nothing_is_no_answer(server, body, told):
 @pytest.mark.parametrize("lost", [Task.COUNT, Task.CAPTION])
 @pytest.mark.parametrize("kind", ["null", "length", "refusal"])
 def test_a_tile_stays_answered_without_a_count_or_a_caption(server, lost, kind):
-    body, told = SILENCES[kind]
+    body, caught = SILENCES[kind]
     server.trouble = lambda number: body if task_asked(server, number) is lost else None
     ((presence, where, *others),) = load(server).answer(tiles(1), MAPPED)
     assert presence == Presence(True)
     assert isinstance(where, Locations)
     (missing,) = (answer for answer in others if isinstance(answer, Missing))
     assert missing.task is lost
-    assert told in missing.reason
+    assert caught in missing.reason
 
 
 def test_a_tile_without_its_places_has_failed(server):
@@ -154,19 +154,19 @@ def test_gaps_are_counted_and_told_wherever_a_run_tells_anything(server, make_ra
 
     server.trouble = trouble
     outputs = Outputs(tmp_path / "c.geojson", tmp_path / "t.geojson", tmp_path / "h.tif")
-    told = []
+    caught = []
     result = geochg.analyze(
         *pair(make_raster),
         options(server, allow_failed_tiles=True),
         outputs=outputs,
-        listener=lambda event: told.append(getattr(event, "message", "")),
+        listener=lambda event: caught.append(getattr(event, "message", "")),
     )
     counts = result.metadata["tiles"]
     assert (counts["failed"], counts["incomplete"], counts["unparsed"]) == (1, 2, 0)
-    assert any("in 2 of 5 tiles no answer" in message for message in told)
+    assert any("in 2 of 5 tiles no answer" in message for message in caught)
     rows = [
-        each["properties"]
-        for each in json.loads(outputs.tiles.read_text(encoding="utf-8"))["features"]
+        item["properties"]
+        for item in json.loads(outputs.tiles.read_text(encoding="utf-8"))["features"]
     ]
     assert [row["status"] for row in rows[:3]] == ["failed", "answered", "answered"]
     assert rows[0]["changed"] is None
@@ -197,9 +197,9 @@ REFUSALS = {
 @pytest.mark.parametrize(("body", "told"), REFUSALS.values(), ids=REFUSALS)
 def test_the_reason_of_the_server_is_told_and_it_is_asked_no_more(server, status, body, told):
     server.trouble = lambda number: (status, body)
-    found = load(server).answer(tiles(12), MAPPED)
-    assert all(f"answered {status}: {told}" in failed.reason for failed in found)
-    assert found[-1].is_permanent
+    actual = load(server).answer(tiles(12), MAPPED)
+    assert all(f"answered {status}: {told}" in failed.reason for failed in actual)
+    assert actual[-1].is_permanent
     assert len(server.requests) == 3
 
 
@@ -216,16 +216,16 @@ def test_what_passes_or_is_about_one_tile_is_asked_of_every_tile(server):
     for trouble in (busy, filtered):
         server.requests.clear()
         server.trouble = lambda number, trouble=trouble: trouble
-        found = load(server).answer(tiles(6), MAPPED)
+        actual = load(server).answer(tiles(6), MAPPED)
         assert len(server.requests) == 6
-        assert not any(failed.is_permanent for failed in found)
+        assert not any(failed.is_permanent for failed in actual)
 
 
 def test_a_spent_quota_is_final(server):
     spent = {"error": {"message": "You exceeded your quota", "code": "insufficient_quota"}}
     server.trouble = lambda number: (429, spent)
-    found = load(server).answer(tiles(6), MAPPED)
-    assert all(failed.is_permanent for failed in found)
+    actual = load(server).answer(tiles(6), MAPPED)
+    assert all(failed.is_permanent for failed in actual)
 
 
 @pytest.mark.parametrize("status", [400, 403, 500])
@@ -236,11 +236,11 @@ def test_the_key_is_not_repeated_with_the_reason(monkeypatch, status):
         server.trouble = lambda number: (status, {"error": {"message": f"{KEY} may not do that"}})
         try:
             (failed,) = model.answer(tiles(1), MAPPED)
-            told = failed.reason
+            caught = failed.reason
         except ModelError as error:
-            told = str(error)
-    assert "may not do that" in told
-    assert KEY not in told
+            caught = str(error)
+    assert "may not do that" in caught
+    assert KEY not in caught
 
 
 @pytest.mark.parametrize(
@@ -291,13 +291,13 @@ def test_neither_thoughts_nor_marks_are_in_captions_and_talks(server, wrap):
     assert caption == Caption("A building has been built.", changed=True)
     assert reply == Reply("You asked: why?")
     for _ in range(2):
-        said = model.converse(tiles(1)[0], None, [Exchange("Where?", "There.")], "Why is it so?")
-        assert "".join(said) == "You asked: why is it so?"
+        replies = model.converse(tiles(1)[0], None, [Exchange("Where?", "There.")], "Why is it so?")
+        assert "".join(replies) == "You asked: why is it so?"
 
 
 @pytest.mark.parametrize("words", ["", "<think>No.", f"<think>{THOUGHT}</think>"])
 def test_a_talk_without_an_answer_is_told(server, words):
-    server.trouble = lambda number: lambda said: words
+    server.trouble = lambda number: lambda replies: words
     with pytest.raises(RunError, match="no answer"):
         list(load(server).converse(tiles(1)[0], None, [], "Why is it so?"))
 
@@ -305,11 +305,11 @@ def test_a_talk_without_an_answer_is_told(server, words):
 @pytest.mark.parametrize("size", [1, 3, 7, 1000])
 @pytest.mark.parametrize("holds_back", [True, False])
 def test_pieces_make_the_answer_whatever_their_size(size, holds_back):
-    said = "A road, a house; the fence around it: all of that is new (see <b>here</b> and [1])."
+    replies = "A road, a house; the fence around it: all of that is new (see <b>here</b> and [1])."
     for before, after in (("<think>Hm.</think>", ""), ("", "</s>"), ("assistant\n", "<|eot_id|>")):
-        whole = f"{before}{said}{after}"
+        whole = f"{before}{replies}{after}"
         pieces = [whole[at : at + size] for at in range(0, len(whole), size)]
-        assert "".join(spoken_pieces(pieces, holds_back=holds_back)) == said
+        assert "".join(spoken_pieces(pieces, holds_back=holds_back)) == replies
 
 
 # --- bounds --------------------------------------------------------------------------------------
@@ -394,7 +394,7 @@ def test_every_number_has_a_least_and_a_greatest(name, value):
 
 
 def test_long_captions_are_cut(server):
-    server.trouble = lambda number: lambda said: "A building has been built " + "and on " * 9000
+    server.trouble = lambda number: lambda replies: "A building has been built " + "and on " * 9000
     ((caption,),) = load(server).answer(tiles(1), [MAPPED[3]])
     assert len(caption.text) <= 2000
     assert caption.text.startswith("A building has been built and on")
@@ -402,7 +402,7 @@ def test_long_captions_are_cut(server):
 
 @pytest.mark.parametrize("digits", [20, 300, 5000])
 def test_absurd_counts_make_no_sense(server, digits):
-    server.trouble = lambda number: lambda said: f"There are {'9' * digits} new buildings."
+    server.trouble = lambda number: lambda replies: f"There are {'9' * digits} new buildings."
     ((answer,),) = load(server).answer(tiles(1), [MAPPED[2]])
     assert answer.reason
 

@@ -34,8 +34,8 @@ def test_lite0_is_read_at_strides_4_8_16_and_32():
     config = EfficientNetLiteConfig(out_indices=[2, 3, 5, 7])
     model = AutoBackbone.from_config(config).eval()
     assert list(model.channels) == [24, 40, 112, 320]
-    found = levels(model, torch.zeros(1, 3, 64, 96))
-    assert [tuple(level.shape[1:]) for level in found] == [
+    result = levels(model, torch.zeros(1, 3, 64, 96))
+    assert [tuple(level.shape[1:]) for level in result] == [
         (24, 16, 24),
         (40, 8, 12),
         (112, 4, 6),
@@ -47,8 +47,8 @@ def test_lite0_is_read_at_strides_4_8_16_and_32():
 
 @pytest.mark.parametrize("size", [(32, 32), (64, 96), (96, 32)])
 def test_a_small_one_is_read_at_the_same_strides(size):
-    found = levels(backbone(), torch.zeros(2, 3, *size))
-    assert [tuple(level.shape) for level in found] == [
+    result = levels(backbone(), torch.zeros(2, 3, *size))
+    assert [tuple(level.shape) for level in result] == [
         (2, width, size[0] // stride, size[1] // stride)
         for width, stride in zip(LITE["widths"], (4, 8, 16, 32), strict=True)
     ]
@@ -61,8 +61,8 @@ def test_without_weights_the_deepest_level_still_sees_the_picture():
 
 
 def test_the_stem_is_kept_where_it_is_asked_for():
-    found = levels(backbone(out_indices=[0, 2]), torch.zeros(1, 3, 32, 32))
-    assert [tuple(level.shape[1:]) for level in found] == [(8, 16, 16), (8, 4, 4)]
+    result = levels(backbone(out_indices=[0, 2]), torch.zeros(1, 3, 32, 32))
+    assert [tuple(level.shape[1:]) for level in result] == [(8, 16, 16), (8, 4, 4)]
 
 
 @pytest.mark.parametrize(
@@ -84,9 +84,9 @@ def test_more_is_padded_at_the_end_as_tensorflow_does(sizes, pixel, rows):
             parameter.abs_().mul_(0 if name.endswith("bias") else 0.1)
     dot = torch.zeros(1, 3, 32, 32)
     dot[:, :, pixel, pixel] = 1
-    (found,) = levels(model, dot)
-    assert set(found.sum((0, 1, 3)).nonzero()[:, 0].tolist()) == rows
-    assert set(found.sum((0, 1, 2)).nonzero()[:, 0].tolist()) == rows
+    (result,) = levels(model, dot)
+    assert set(result.sum((0, 1, 3)).nonzero()[:, 0].tolist()) == rows
+    assert set(result.sum((0, 1, 2)).nonzero()[:, 0].tolist()) == rows
 
 
 # --- ImageNet weights ----------------------------------------------------------------------------
@@ -111,8 +111,8 @@ def saved_layout(model):
         return {f"{name}.weight": torch.randn_like(conv.weight) * 0.3, **parts}
 
     saved = named(model.stem, "_conv_stem", "_bn0")
-    for place, block in enumerate(block for stage in model.stages for block in stage):
-        at = f"_blocks.{place}."
+    for index, block in enumerate(block for stage in model.stages for block in stage):
+        at = f"_blocks.{index}."
         if block.expand is not None:
             saved |= named(block.expand, f"{at}_expand_conv", f"{at}_bn0")
         saved |= named(block.depthwise, f"{at}_depthwise_conv", f"{at}_bn1")

@@ -88,14 +88,14 @@ def test_its_exports_see_what_its_weights_see(builtin, pairs, zoom, bands):
     tiles = [tile_of(pair, index, bands) for index, pair in enumerate(pairs[:2])]
     by_weights = model.detector.survey(tiles, 0.5, zoom=zoom)
     by_exports = builtin.detector.survey(tiles, 0.5, zoom=zoom)
-    for wanted, found in zip(by_weights.vectors, by_exports.vectors, strict=True):
+    for wanted, result in zip(by_weights.vectors, by_exports.vectors, strict=True):
         # Whitenings divide by what may be small.
-        assert np.allclose(found, wanted, rtol=2e-2, atol=2e-2)
-    wanted, found = (m.detector.detect(tiles, by_weights) for m in (model, builtin))
+        assert np.allclose(result, wanted, rtol=2e-2, atol=2e-2)
+    wanted, result = (m.detector.detect(tiles, by_weights) for m in (model, builtin))
     for view in ("dense", "half"):
         for name in DENSE_FIELDS:
-            one, other = (getattr(getattr(output, view), name) for output in (found, wanted))
-            assert np.allclose(one, other, atol=5e-3), (view, name, np.abs(one - other).max())
+            first, other = (getattr(getattr(output, view), name) for output in (result, wanted))
+            assert np.allclose(first, other, atol=5e-3), (view, name, np.abs(first - other).max())
 
 
 def test_it_takes_no_source():
@@ -129,15 +129,17 @@ def test_its_calibration_is_whole_and_sane():
 
 def test_the_same_pair_gives_the_same_bytes_in_another_run(builtin, pairs):
     tiles = [tile_of(pair, index) for index, pair in enumerate(pairs[:3])]
-    found = []
+    result = []
     for model, order in ((builtin, tiles), (load_model("builtin", {}, "cpu"), tiles[::-1])):
         model.survey(FACTS, tiles)
         answers = model.answer(order, [ask(Task.LOCATE)])
-        found.append({tile.window.index: one[0] for tile, one in zip(order, answers, strict=True)})
+        result.append(
+            {tile.window.index: first[0] for tile, first in zip(order, answers, strict=True)}
+        )
     builtin.scene = None
-    for index, one in found[0].items():
-        assert one.probability.tobytes() == found[1][index].probability.tobytes()
-        assert one.change.tobytes() == found[1][index].change.tobytes()
+    for index, first in result[0].items():
+        assert first.probability.tobytes() == result[1][index].probability.tobytes()
+        assert first.change.tobytes() == result[1][index].change.tobytes()
 
 
 def test_presence_and_words_follow_from_the_map(seen):
@@ -153,7 +155,7 @@ def test_presence_and_words_follow_from_the_map(seen):
         assert dialogue.presence == presence
         assert dialogue.counts == counts
         strongest = np.unique(pixels.channel[changed])
-        classes = {pixels.channels[place].class_name for place in strongest}
+        classes = {pixels.channels[position].class_name for position in strongest}
         assert {name for name, count in counts.counts.items() if count} <= classes
         if not presence.changed:
             assert set(counts.counts.values()) == {0}
@@ -176,12 +178,12 @@ def test_directions_turn_round_with_the_dates(builtin, pairs):
     pair = next(pair for pair in pairs if pair.changed.any())
     forth = tile_of(pair)
     back = replace(forth, before=forth.after, after=forth.before)
-    (one,), (other,) = builtin.answer([forth, back], [ask(Task.LOCATE)])
-    assert np.allclose(one.change, other.change, atol=1e-3)
-    assert np.mean(one.land_cover.before == other.land_cover.after) > 0.999
+    (first,), (other,) = builtin.answer([forth, back], [ask(Task.LOCATE)])
+    assert np.allclose(first.change, other.change, atol=1e-3)
+    assert np.mean(first.land_cover.before == other.land_cover.after) > 0.999
     turned = {Change.APPEARED: Change.DISAPPEARED, Change.DISAPPEARED: Change.APPEARED}
-    places = {channel: place for place, channel in enumerate(other.channels)}
-    for channel, layer in zip(one.channels, one.probability, strict=True):
+    places = {channel: position for position, channel in enumerate(other.channels)}
+    for channel, layer in zip(first.channels, first.probability, strict=True):
         opposite = channel._replace(change=turned.get(channel.change, channel.change))
         assert np.allclose(layer, other.probability[places[opposite]], atol=5e-3), channel
 
@@ -189,9 +191,9 @@ def test_directions_turn_round_with_the_dates(builtin, pairs):
 def test_the_same_date_twice_has_hardly_changed(builtin, pairs):
     shares = []
     for index, pair in enumerate(pairs[:4]):
-        one = tile_of(pair, index)
-        ((found,),) = builtin.answer([replace(one, after=one.before)], [ask(Task.LOCATE)])
-        shares.append(float((found.change >= found.threshold).mean()))
+        first = tile_of(pair, index)
+        ((result,),) = builtin.answer([replace(first, after=first.before)], [ask(Task.LOCATE)])
+        shares.append(float((result.change >= result.threshold).mean()))
     assert max(shares) < 0.01
 
 

@@ -18,11 +18,11 @@ from geochg.records import (
 )
 
 
-def naive(model: VlmModel, tile: Tile, ids: list[int], most: int = 6) -> list[int]:
+def naive(model: VlmModel, tile: Tile, ids: list[int], max_tokens: int = 6) -> list[int]:
     """What `generate` says to one whole prompt about one tile, without anything kept."""
     engine = model.engine
     if not hasattr(engine, "family"):
-        return naive_blip(model, tile, ids, most)
+        return naive_blip(model, tile, ids, max_tokens)
     shown = engine.family.image_inputs([tile])
     counts = iter(enumerate(shown.features))
     whole: list[int] = []
@@ -34,33 +34,33 @@ def naive(model: VlmModel, tile: Tile, ids: list[int], most: int = 6) -> list[in
     if engine.family.marks_images:
         more["mm_token_type_ids"] = (rows == engine.family.token).int()
     engine.family.state = None
-    said = engine.model.generate(
+    replies = engine.model.generate(
         input_ids=rows,
         attention_mask=torch.ones_like(rows),
-        max_new_tokens=most,
+        max_new_tokens=max_tokens,
         do_sample=False,
         pad_token_id=0,
         **more,
     )
-    return said[0, rows.shape[1] :].tolist()
+    return replies[0, rows.shape[1] :].tolist()
 
 
-def naive_blip(model: VlmModel, tile: Tile, ids: list[int], most: int) -> list[int]:
+def naive_blip(model: VlmModel, tile: Tile, ids: list[int], max_tokens: int) -> list[int]:
     """Both dates through InstructBLIP-Video's own `generate`."""
     engine = model.engine
     pixels = engine.squares.tensor([rgb_image(tile.before), rgb_image(tile.after)])[None]
     own = [*engine.writer.prefix_ids, *ids]
     video = engine.model.config.video_token_id
     rows = torch.tensor([[video] * 6 + own])
-    said = engine.model.generate(
+    replies = engine.model.generate(
         pixel_values=pixels,
         qformer_input_ids=torch.tensor([own]),
         input_ids=rows,
         attention_mask=torch.ones_like(rows),
-        max_new_tokens=most,
+        max_new_tokens=max_tokens,
         do_sample=False,
     )
-    return said[0, rows.shape[1] if said.shape[1] > most else 0 :].tolist()
+    return replies[0, rows.shape[1] if replies.shape[1] > max_tokens else 0 :].tolist()
 
 
 @pytest.mark.parametrize("kind", [kind for kind in MAKERS if kind != "instructblip"])
@@ -70,10 +70,10 @@ def test_what_is_kept_of_a_look_changes_no_token(loaded, kind):
     texts = [TilePrompt(row, rest([asked], [])) for row in range(3) for asked in QUESTIONS]
     texts.append(TilePrompt(1, rest([*QUESTIONS, "Why?"], ["No.", "Two."])))
 
-    said = model.engine._reply_ids(model.engine.encode(tiles), texts, max_new_tokens=6)
+    replies = model.engine._reply_ids(model.engine.encode(tiles), texts, max_new_tokens=6)
 
-    for text, found in zip(texts, said, strict=True):
-        assert found == model.engine._without_end(naive(model, tiles[text.row], list(text.ids)))
+    for text, result in zip(texts, replies, strict=True):
+        assert result == model.engine._without_end(naive(model, tiles[text.row], list(text.ids)))
 
 
 @pytest.mark.parametrize("kind", MAKERS)
@@ -94,12 +94,12 @@ def test_instructblip_for_images_takes_both_dates_as_the_one_for_videos_does(sav
     assert own.keys() == video.keys()
     tiles = noise(1)
     texts = [TilePrompt(0, loaded("instructblip").engine.writer.prompt_ids([QUESTIONS[1]], []))]
-    said = [
+    replies = [
         loaded(kind).engine.reply_texts(loaded(kind).engine.encode(tiles), texts)
         for kind in ("instructblip", "instructblipvideo")
     ]
     # Both are made from one seed, so they hold the same weights.
-    assert said[0] == said[1]
+    assert replies[0] == replies[1]
 
 
 def test_a_look_at_one_pair_survives_a_look_at_another(loaded):

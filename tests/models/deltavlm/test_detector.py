@@ -17,24 +17,30 @@ def detector():
     return Detector(vision, vision.head)
 
 
-def same(one, other):
+def same(single, other):
     """Whether two outputs hold the same bytes."""
-    pairs = [(one.before, other.before), (one.after, other.after)]
-    pairs += [*zip(one.dense, other.dense, strict=True), *zip(one.half, other.half, strict=True)]
+    pairs = [(single.before, other.before), (single.after, other.after)]
+    pairs += [
+        *zip(single.dense, other.dense, strict=True),
+        *zip(single.half, other.half, strict=True),
+    ]
     return all(np.array_equal(a, b) for a, b in pairs)
 
 
-def close(one, other, atol):
-    pairs = [*zip(one.dense, other.dense, strict=True), *zip(one.half, other.half, strict=True)]
+def close(single, other, atol):
+    pairs = [
+        *zip(single.dense, other.dense, strict=True),
+        *zip(single.half, other.half, strict=True),
+    ]
     return all(np.allclose(a, b, atol=atol, rtol=1e-3) for a, b in pairs)
 
 
-def masked(one, valid, under=None):
-    dates = [date.copy() for date in (one.before, one.after)]
+def masked(single, valid, under=None):
+    dates = [date.copy() for date in (single.before, single.after)]
     if under is not None:
         for date in dates:
             date[:, ~valid] = under
-    return Tile(one.window, *dates, valid)
+    return Tile(single.window, *dates, valid)
 
 
 # --- colours -------------------------------------------------------------------------------------
@@ -98,8 +104,8 @@ def test_the_scene_knows_the_side_of_a_shown_pixel(detector):
 
 @pytest.mark.parametrize(("zoom", "sides"), [(1, (16, 8)), (2, (32, 16)), (0.5, (8, 8))])
 def test_two_views_are_shown(detector, zoom, sides):
-    found = detector.detect([tile(0)], detector.survey([tile(0)], None, zoom=zoom))
-    shapes = [view.color_logits.shape[-1] for view in (found.dense, found.half)]
+    result = detector.detect([tile(0)], detector.survey([tile(0)], None, zoom=zoom))
+    shapes = [view.color_logits.shape[-1] for view in (result.dense, result.half)]
     assert tuple(shapes) == sides
 
 
@@ -112,11 +118,11 @@ def test_no_infrared_is_the_same_for_both_runtimes():
 
 def test_the_same_tiles_in_the_same_order_give_the_same_scene(detector):
     tiles = [tile(seed) for seed in range(3)]
-    one, other = (detector.survey(tiles, 0.5) for _ in range(2))
-    for first, second in zip(one.vectors, other.vectors, strict=True):
+    single, other = (detector.survey(tiles, 0.5) for _ in range(2))
+    for first, second in zip(single.vectors, other.vectors, strict=True):
         assert first.tobytes() == second.tobytes()
     third = detector.survey(tiles[:2], 0.5)
-    assert not np.array_equal(one.vectors[0], third.vectors[0])
+    assert not np.array_equal(single.vectors[0], third.vectors[0])
 
 
 def test_medians_of_the_scene_are_those_of_its_maps(detector):
@@ -132,7 +138,7 @@ def test_a_tile_gives_the_same_bytes_whatever_its_neighbours(detector):
     tiles = [tile(seed) for seed in range(4)]
     scene = detector.survey(tiles, 0.5)
     together = detector.detect(tiles, scene)
-    one_by_one = [detector.detect([one], scene) for one in tiles]
+    one_by_one = [detector.detect([single], scene) for single in tiles]
     assert same(joined_outputs(one_by_one), together)
     backwards = detector.detect(tiles[::-1], scene)
     assert np.array_equal(backwards.dense.pyramid_logits[::-1], together.dense.pyramid_logits)
@@ -144,18 +150,20 @@ def test_what_lies_under_invalid_pixels_does_not_matter(detector, bands, zoom):
     valid = np.ones((64, 64), bool)
     valid[:20] = False
     tiles = [masked(tile(1, bands=bands), valid, under) for under in (0, 255)]
-    found = []
-    for one in tiles:
-        scene = detector.survey([one, tile(2, bands=bands)], 0.5, zoom=zoom)
-        found.append(detector.detect([one], scene))
-    assert same(*found)
+    result = []
+    for single in tiles:
+        scene = detector.survey([single, tile(2, bands=bands)], 0.5, zoom=zoom)
+        result.append(detector.detect([single], scene))
+    assert same(*result)
 
 
 def test_other_gains_and_offsets_make_no_difference(detector):
     plain = tile(0, dtype=np.float32)
     bright = Tile(plain.window, plain.before, 40 * plain.after + 3000, plain.valid)
-    found = [detector.detect([one], detector.survey([one], 0.5)) for one in (plain, bright)]
-    assert close(*found, atol=1e-2)
+    result = [
+        detector.detect([single], detector.survey([single], 0.5)) for single in (plain, bright)
+    ]
+    assert close(*result, atol=1e-2)
 
 
 def test_a_near_infrared_is_used_and_one_band_is_grey(detector):
@@ -163,26 +171,27 @@ def test_a_near_infrared_is_used_and_one_band_is_grey(detector):
     three = Tile(four.window, four.before[:3], four.after[:3], four.valid)
     other = Tile(four.window, four.before.copy(), four.after.copy(), four.valid)
     other.after[3] = 255 - other.after[3]
-    found = [
-        detector.detect([one], detector.survey([one], 10.0)).dense for one in (four, three, other)
+    result = [
+        detector.detect([single], detector.survey([single], 10.0)).dense
+        for single in (four, three, other)
     ]
-    assert not np.allclose(found[0].after_logits, found[1].after_logits, atol=1e-2)
-    assert not np.allclose(found[0].after_logits, found[2].after_logits, atol=1e-2)
-    assert np.allclose(found[0].before_logits, found[2].before_logits, atol=1e-5)
+    assert not np.allclose(result[0].after_logits, result[1].after_logits, atol=1e-2)
+    assert not np.allclose(result[0].after_logits, result[2].after_logits, atol=1e-2)
+    assert np.allclose(result[0].before_logits, result[2].before_logits, atol=1e-5)
     grey = Tile(four.window, four.before[:1], four.after[:1], four.valid)
     thrice = Tile(four.window, *(np.repeat(d, 3, 0) for d in (grey.before, grey.after)), grey.valid)
-    one, three = (detector.detect([t], detector.survey([t], 0.5)) for t in (grey, thrice))
-    assert same(one, three)
+    single, three = (detector.detect([t], detector.survey([t], 0.5)) for t in (grey, thrice))
+    assert same(single, three)
 
 
 @pytest.mark.parametrize("size_px", [32, 50, 96])
 @pytest.mark.parametrize("zoom", [1.0, 2.0, 0.5])
 def test_tiles_of_any_size_are_padded_to_whole_strides(detector, size_px, zoom):
-    one = tile(0, size_px)
-    found = detector.detect([one], detector.survey([one], None, zoom=zoom))
+    single = tile(0, size_px)
+    result = detector.detect([single], detector.survey([single], None, zoom=zoom))
     shown = round(size_px * zoom)
-    assert found.dense.color_logits.shape[-1] == -(-shown // 32) * 8
-    assert all(np.isfinite(part).all() for part in (*found.dense, *found.half))
+    assert result.dense.color_logits.shape[-1] == -(-shown // 32) * 8
+    assert all(np.isfinite(part).all() for part in (*result.dense, *result.half))
 
 
 def test_a_tile_with_nothing_valid_can_be_surveyed(detector):

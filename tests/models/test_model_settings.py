@@ -463,7 +463,7 @@ def test_words_that_are_all_equally_likely_are_no_answer(tmp_path):
     folder = save_vlm("llava", tmp_path)
     change_weights(folder, "lm_head", 0)
     engine = open_vlm(folder, HOW)
-    found = engine.choice_probabilities(
+    result = engine.choice_probabilities(
         engine.encode([vlm_tile()]), [TilePrompt(0, [3, 4])], (("Yes",), ("No",))
     )
-    assert all(math.isnan(share) for share in found[0])
+    assert all(math.isnan(share) for share in result[0])

@@ -65,21 +65,21 @@ MODELS = [CvaModel.load("", CvaOptions(), "cpu"), IrmadModel.load("", IrmadOptio
 )
 def test_tells_what_changed_and_how(model, place, cover, channel):
     pair = landscape({place: cover})
-    found = probability(surveyed(model, pair, RGBN), pair)
+    result = probability(surveyed(model, pair, RGBN), pair)
     inner = ndimage.binary_erosion(pair.truth, iterations=2)
-    assert (found[CHANNELS.index(channel)][inner] >= 0.5).mean() > 0.95
+    assert (result[CHANNELS.index(channel)][inner] >= 0.5).mean() > 0.95
 
 
 def test_the_caption_says_the_measured_shares():
     pair = landscape({(40, 40): "water", (60, 180): "roof"})
     model = surveyed(MODELS[1], pair, RGBN, size_px=288)
-    ((_, caption, found),) = model.answer(tiles(pair, size_px=288), QUESTIONS)
+    ((_, caption, result),) = model.answer(tiles(pair, size_px=288), QUESTIONS)
     assert caption.text in (
         "Water appeared on 1% of this tile; the surface changed on 1%.",
         "The surface changed on 1% of this tile; water appeared on 1%.",
     )
     assert caption.changed
-    assert np.count_nonzero(found.probability >= 0.5) / pair.valid.size == pytest.approx(
+    assert np.count_nonzero(result.probability >= 0.5) / pair.valid.size == pytest.approx(
         2 * 900 / 256**2, rel=0.3
     )
 
@@ -88,8 +88,8 @@ def test_without_near_infrared_there_is_one_channel():
     pair = landscape({(40, 40): "water"})
     rgb = pair.where(before=pair.before[:3], after=pair.after[:3])
     model = surveyed(MODELS[1], rgb, RGBN[:3])
-    found = model.answer(tiles(rgb), QUESTIONS)[0][2]
-    assert found.channels == (Channel("other", Change.ALTERED),)
+    result = model.answer(tiles(rgb), QUESTIONS)[0][2]
+    assert result.channels == (Channel("other", Change.ALTERED),)
     assert cover_bands(("nir", "swir")) is None
 
 
@@ -102,9 +102,9 @@ def test_red_stands_in_for_green():
     pair = landscape({(40, 40): "water"})
     order = [3, 0]
     two = pair.where(before=pair.before[order], after=pair.after[order])
-    found = probability(surveyed(MODELS[1], two, ("nir", "red")), two)
+    result = probability(surveyed(MODELS[1], two, ("nir", "red")), two)
     channel = CHANNELS.index(Channel("water", Change.APPEARED))
-    assert (found[channel][50:60, 50:60] >= 0.5).all()
+    assert (result[channel][50:60, 50:60] >= 0.5).all()
 
 
 def test_the_valley_lies_between_the_hills():

@@ -70,9 +70,9 @@ def test_a_model_that_does_not_count_says_so():
 
 
 def test_what_cannot_be_answered_is_said_with_what_can():
-    said = reply("Why?", observed())
-    assert "roads, buildings, vegetation areas and water areas" in said
-    assert "--model" in said
+    replies = reply("Why?", observed())
+    assert "roads, buildings, vegetation areas and water areas" in replies
+    assert "--model" in replies
 
 
 def test_large_areas_are_in_hectares():
@@ -103,6 +103,6 @@ def test_a_change_counts_by_what_the_tile_shows_and_not_by_its_empty_part(shown_
 
 def test_pictures_without_a_place_have_no_area():
     seen = replace(observed(caption=""), pixel_area_m2=float("nan"))
-    told = "".join(reply("What has changed?", seen))
+    caught = "".join(reply("What has changed?", seen))
     # The larger first, as with a place.
-    assert told == ("Vegetation areas disappeared (bottom-right). Buildings appeared (top-left).")
+    assert caught == ("Vegetation areas disappeared (bottom-right). Buildings appeared (top-left).")

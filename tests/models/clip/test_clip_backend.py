@@ -53,10 +53,10 @@ def by_hand(folder, picture, classes, templates):
     model = MAKERS[kind]()
     words = tokenizer()
     texts = []
-    for each in classes:
+    for item in classes:
         rows = []
         for template in templates:
-            ids = words(template.format(each.prompt))["input_ids"]
+            ids = words(template.format(item.prompt))["input_ids"]
             padded = ids + [1] * (TEXT_TOKENS - len(ids))
             given = {"input_ids": torch.tensor([padded])}
             if kind == "clip":
@@ -88,8 +88,8 @@ def test_the_score_is_the_formula_by_hand(folder):
         by_hand(folder, date, usual_classes(), ClipOptions().templates)
         for date in (tile.before, tile.after)
     ]
-    found = model.encoder.probabilities([tile.before, tile.after])
-    assert found == pytest.approx(np.array(wanted), rel=1e-4)
+    result = model.encoder.probabilities([tile.before, tile.after])
+    assert result == pytest.approx(np.array(wanted), rel=1e-4)
     score = np.abs(wanted[1] - wanted[0]).sum()
     assert score > 0.05
     ((presence,),) = model.answer([tile], [PRESENCE])
@@ -128,7 +128,7 @@ def test_probability_rises_with_the_score_and_can_be_taken_back(threshold):
     likely = [probability(score, threshold) for score in scores]
     assert all(a < b for a, b in pairwise(likely))
     assert probability(2.0, threshold) == 1.0
-    assert [score_at(each, threshold) for each in likely] == pytest.approx(scores)
+    assert [score_at(item, threshold) for item in likely] == pytest.approx(scores)
     options = ClipOptions(threshold=threshold)
     wanted = ClipModel.presence_options(options, probability(0.7, threshold))
     assert wanted == {"threshold": pytest.approx(0.7)}
@@ -138,9 +138,9 @@ def test_probability_rises_with_the_score_and_can_be_taken_back(threshold):
 def test_swapping_the_dates_swaps_what_rose_and_what_fell(folder):
     tile = noisy_tile(3)
     model = load(folder, threshold=0.0)
-    there, back = model.answer([tile, make_tile(tile.after, tile.before)], [PRESENCE, CAPTION])
-    assert there[0].probability == pytest.approx(back[0].probability)
-    old, new = there[1].text[:-1].lower().split(" became ")
+    present, back = model.answer([tile, make_tile(tile.after, tile.before)], [PRESENCE, CAPTION])
+    assert present[0].probability == pytest.approx(back[0].probability)
+    old, new = present[1].text[:-1].lower().split(" became ")
     assert back[1].text[:-1].lower().split(" became ") == [new, old]
     assert old != new
 
@@ -314,7 +314,7 @@ def test_scores_never_pass_two():
 def test_the_usual_classes_are_32_and_cover_geochgs():
     usual = usual_classes()
     assert len(usual) == 32
-    assert {each.class_name for each in usual} == set(CLASSES)
+    assert {item.class_name for item in usual} == set(CLASSES)
 
 
 def entry(**changes):
@@ -327,7 +327,7 @@ def test_classes_of_ones_own(folder, tmp_path):
     file = tmp_path / "own.toml"
     file.write_text(entry() + entry(name="sea", prompt="the open sea", **{"class": "water"}))
     model = load(folder, classes=str(file), threshold=0.0)
-    assert [each.name for each in model.classes] == ["wood", "sea"]
+    assert [item.name for item in model.classes] == ["wood", "sea"]
     tile = noisy_tile(4, SIDE_PX)
     wanted = by_hand(folder, tile.before, model.classes, ClipOptions().templates)
     assert model.encoder.probabilities([tile.before])[0] == pytest.approx(wanted, rel=1e-4)
@@ -338,9 +338,9 @@ def test_classes_of_ones_own(folder, tmp_path):
 def test_other_classes_and_templates_are_another_model(folder, tmp_path):
     file = tmp_path / "own.toml"
     file.write_text(entry() + entry(name="b", prompt="a lake"))
-    one = load(folder, classes=str(file)).identity
+    single = load(folder, classes=str(file)).identity
     file.write_text(entry() + entry(name="b", prompt="a river"))
-    assert load(folder, classes=str(file)).identity.checksum != one.checksum
+    assert load(folder, classes=str(file)).identity.checksum != single.checksum
     assert load(folder).identity == load(folder).identity
     assert load(folder).identity.id == f"clip:{folder}"
     tile = noisy_tile(3)
