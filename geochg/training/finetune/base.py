@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from geochg.errors import ModelError
+from geochg.errors import ModelError, RunError
 from geochg.files.new_files import make_folder_aside
 from geochg.models.library_guards import quiet_libraries
 from geochg.models.memory import is_out_of_memory
@@ -211,6 +211,21 @@ def _explain_lack_of_memory(bits: int | None) -> Iterator[None]:
 
 
 # --- memory --------------------------------------------------------------------------------------
+
+
+@contextmanager
+def explain_failures(options: TuneOptions, work_dir: Path) -> Iterator[None]:
+    """Turns what a device or a disk refuses into an error that says what to do."""
+    try:
+        with explain_write_errors(work_dir):
+            yield
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
+        raise RunError(
+            f"there is too little memory for {options.batch_size} rows at once",
+            "halve --batch-size and double --accumulate, or add --checkpointing or --quantize 4bit",
+        ) from error
 
 
 def weight_bytes(model: TrainableModel) -> int:

@@ -23,10 +23,9 @@ from geochg.errors import GeochgError, InputError, RunError
 from geochg.events import Listener, Notice, Progress
 from geochg.files.new_files import write_aside, write_text_aside
 from geochg.models.deltavlm.processing import IGNORED
-from geochg.models.memory import is_out_of_memory
 from geochg.models.model_files import first_line
 from geochg.models.pretrained import refuse_broken_weights
-from geochg.training.checkpoints import WholeTrainer, explain_write_errors
+from geochg.training.checkpoints import WholeTrainer
 from geochg.training.finetune.metrics import LOWER_IS_BETTER
 from geochg.training.finetune.options import Metric, Schedule, TuneOptions
 from geochg.training.finetune.pruning import PruningMasks, keep_masks_applied
@@ -201,21 +200,6 @@ def trainer_arguments(
     # One device a process: several at once would split batches behind our back.
     arguments._n_gpu = min(1, arguments.n_gpu)
     return arguments
-
-
-@contextmanager
-def explain_failures(options: TuneOptions, work_dir: Path) -> Iterator[None]:
-    """Turns what a device or a disk refuses into an error that says what to do."""
-    try:
-        with explain_write_errors(work_dir):
-            yield
-    except RuntimeError as error:
-        if not is_out_of_memory(error):
-            raise
-        raise RunError(
-            f"there is too little memory for {options.batch_size} rows at once",
-            "halve --batch-size and double --accumulate, or add --checkpointing or --quantize 4bit",
-        ) from error
 
 
 # --- callbacks -----------------------------------------------------------------------------------
