@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from odc.geo.geobox import GeoBox
 
+from geochg.classes import CLASSES
 from geochg.events import Listener, Notice, Progress, ignore
 from geochg.features.changes import Changes, FeatureSettings, changes_of, layer_caption
 from geochg.features.tiles import tile_features
@@ -26,7 +27,6 @@ from geochg.pipeline.outputs import Outputs
 from geochg.pipeline.provenance import fingerprint, metadata
 from geochg.pipeline.run import Run, kept_preparation
 from geochg.records import (
-    CLASSES,
     TileFailure,
 )
 from geochg.tiling.gdal import gdal_settings
