@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
@@ -13,8 +11,8 @@ import torch
 from geochg.errors import ModelError
 from geochg.files.new_files import make_folder_aside
 from geochg.models.library_guards import quiet_libraries
-from geochg.models.memory import is_out_of_memory
 from geochg.models.model_files import checksum, saved_json, weight_files
+from geochg.models.pretrained import loading_errors
 from geochg.models.vlm.loading import How, open_vlm
 from geochg.training.checkpoints import check_checksums, explain_write_errors, write_checksums
 from geochg.training.finetune.options import TuneOptions
@@ -165,7 +163,8 @@ def _save_pruned_base(base: BaseModel, options: TuneOptions, work_dir: Path) -> 
 
 def _open(base: BaseModel, options: TuneOptions, device: str, bits: int | None) -> TrainableModel:
     settings = How(device, _dtype(options, device), bits, "", _ANSWER_TOKENS, double=True)
-    with _explain_lack_of_memory(bits):
+    # Settings may be sensible one by one and fail together, wherever they are used.
+    with loading_errors(base.folder, "its files do not fit each other: download or make it again"):
         if base.kind == "vlm":
             from geochg.training.finetune.vlm import trainable_vlm
 
@@ -195,19 +194,6 @@ def _dtype(options: TuneOptions, device: str) -> torch.dtype:
     if device.startswith("cuda") and torch.cuda.is_bf16_supported():
         return torch.bfloat16
     return torch.float32
-
-
-@contextmanager
-def _explain_lack_of_memory(bits: int | None) -> Iterator[None]:
-    try:
-        yield
-    except RuntimeError as error:
-        if not is_out_of_memory(error):
-            raise
-        raise ModelError(
-            "there is too little memory for the base",
-            "add --quantize 4bit" if bits is None else "use a smaller base",
-        ) from error
 
 
 # --- memory --------------------------------------------------------------------------------------

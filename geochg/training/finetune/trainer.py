@@ -23,7 +23,6 @@ from geochg.errors import GeochgError, InputError, RunError
 from geochg.events import Listener, Notice, Progress
 from geochg.files.new_files import write_aside, write_text_aside
 from geochg.models.deltavlm.processing import IGNORED
-from geochg.models.memory import is_out_of_memory
 from geochg.models.model_files import first_line
 from geochg.models.pretrained import refuse_broken_weights
 from geochg.training.checkpoints import WholeTrainer, explain_write_errors
@@ -31,7 +30,7 @@ from geochg.training.finetune.metrics import LOWER_IS_BETTER
 from geochg.training.finetune.options import Metric, Schedule, TuneOptions
 from geochg.training.finetune.pruning import PruningMasks, keep_masks_applied
 from geochg.training.finetune.run_state import BEST_WEIGHTS, EVALUATIONS, TRAINED_WEIGHTS
-from geochg.training.finetune.trainable_model import TrainableModel
+from geochg.training.finetune.trainable_model import TrainableModel, batch_memory_errors
 from geochg.training.processes import fast_bf16, world_size
 
 _SCHEDULES = {
@@ -61,7 +60,7 @@ class TuningTrainer(WholeTrainer):
         keep: int,
         **settings: Any,  # noqa: ANN401
     ) -> None:
-        super().__init__(keep, model=model, data_collator=model.inputs, **settings)
+        super().__init__(keep, model=model, data_collator=model.batch, **settings)
         self.trainable = model
         self.masks = masks
         # The Trainer counts the labels of a whole step for us, and leaves the mean to us.
@@ -204,18 +203,10 @@ def trainer_arguments(
 
 
 @contextmanager
-def explain_failures(options: TuneOptions, work_dir: Path) -> Iterator[None]:
+def explain_failures(work_dir: Path) -> Iterator[None]:
     """Turns what a device or a disk refuses into an error that says what to do."""
-    try:
-        with explain_write_errors(work_dir):
-            yield
-    except RuntimeError as error:
-        if not is_out_of_memory(error):
-            raise
-        raise RunError(
-            f"there is too little memory for {options.batch_size} rows at once",
-            "halve --batch-size and double --accumulate, or add --checkpointing or --quantize 4bit",
-        ) from error
+    with batch_memory_errors(), explain_write_errors(work_dir):
+        yield
 
 
 # --- callbacks -----------------------------------------------------------------------------------
