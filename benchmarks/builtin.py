@@ -2,13 +2,12 @@
 
     python benchmarks/builtin.py --kinds FOLDER --data FOLDER
         [--card geochg/models/builtin/README.md] [--pictures FOLDER] [--json FILE]
-        [--captions COUNT FOLDER] [--model builtin|deltavlm:FOLDER]
+        [--model builtin|deltavlm:FOLDER]
 
 `--kinds` holds pairs with masks as `geochg evaluate` takes them, `--data` real imagery as
 docs/training.md lays it out, and `neon_pairs_sjer/{2017,2018}/*.tif`; what is missing of the latter
 is left out. `--card` writes tables, links to the pictures and the settings of the `config.json`
-beside it into the marked blocks of a card. `--captions` makes only a sheet of captioned features
-of the kinds, to be judged by eye.
+beside it into the marked blocks of a card.
 """
 
 from __future__ import annotations
@@ -18,7 +17,6 @@ import json
 import sys
 from pathlib import Path
 
-import captions
 import card_blocks
 import kind_tables
 import machine
@@ -27,7 +25,6 @@ import ponds
 import unchanged
 from card import Scores, markdown
 
-from geochg import AnalyzeOptions
 from geochg.datasets.kinds import Kind, kinds_of
 from geochg.errors import GeochgError
 from geochg.events import Event, Progress
@@ -64,9 +61,6 @@ def main(arguments: argparse.Namespace) -> None:
     """Prints the tables and writes what was asked for."""
     try:
         kinds = kinds_of(arguments.kinds)
-        if arguments.captions is not None:
-            _write_captions(arguments, kinds)
-            return
         if arguments.card is not None:
             card_blocks.check(arguments.card)
         scores = measured(arguments, kinds)
@@ -79,14 +73,6 @@ def main(arguments: argparse.Namespace) -> None:
         arguments.json.write_text(json.dumps(scores.to_dict(), indent=1) + "\n", "utf-8")
     if arguments.card is not None:
         card_blocks.fill(arguments.card, tables)
-
-
-def _write_captions(arguments: argparse.Namespace, kinds: list[Kind]) -> None:
-    count, folder = arguments.captions
-    options = AnalyzeOptions(model=arguments.model)
-    model = load_model(arguments.model, {}, "auto")
-    features = captions.sampled(kinds, model, int(count), _say, options)
-    _say(f"{len(features)} captions are in {captions.write_sheets(features, Path(folder))}")
 
 
 def _tell(event: Event) -> None:
@@ -106,7 +92,4 @@ if __name__ == "__main__":
     parser.add_argument("--card", type=Path, help="model card whose marked blocks are filled")
     parser.add_argument("--pictures", type=Path, help="folder for pictures")
     parser.add_argument("--json", type=Path, help="file for the scores")
-    parser.add_argument(
-        "--captions", nargs=2, metavar=("COUNT", "FOLDER"), help="make only a sheet of captions"
-    )
     main(parser.parse_args())

@@ -22,8 +22,8 @@ from PIL import Image
 from rasterio.features import rasterize
 
 from geochg import AnalyzeOptions, analyze
+from geochg.datasets.georeferenced_mask import GeoreferencedMask, bands_on
 from geochg.datasets.ground.series import SAVANNA_LEARNED, floods, savanna_plots, split_grounds
-from geochg.datasets.ground_label import GroundLabel, bands_on
 from geochg.models.base import ChangeModel
 
 sys.path.append(str(Path(__file__).parents[1] / "docs"))
@@ -133,7 +133,7 @@ def drawn(pair: Shown, layer: GeoDataFrame) -> Picture:
     """Before, after, truth where it is known, and the features over the later image."""
     with rasterio.open(pair.before) as raster:
         known = np.ones(raster.shape, bool)
-        label = GroundLabel(known, known, raster.transform, raster.crs)
+        label = GeoreferencedMask(known, known, raster.transform, raster.crs)
     before, after = (stretched(bands_on(path, label)) for path in (pair.before, pair.after))
     panels = [before, after]
     if pair.truth is not None:
@@ -150,7 +150,7 @@ def stretched(bands: NDArray[np.float64]) -> Picture:
     return np.rint(image).astype(np.uint8).transpose(1, 2, 0)
 
 
-def _with_features(image: Picture, layer: GeoDataFrame, label: GroundLabel) -> Picture:
+def _with_features(image: Picture, layer: GeoDataFrame, label: GeoreferencedMask) -> Picture:
     for (class_name, change), group in layer.groupby(["class", "change"]) if len(layer) else ():
         color = COLORS.get((class_name, change), OTHER)
         rgb = tuple(int(color[place : place + 2], 16) for place in (1, 3, 5))

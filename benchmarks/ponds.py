@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_opening
 
 from geochg import AnalyzeOptions, analyze
-from geochg.datasets.ground_label import GroundLabel, bands_on, covered_by
+from geochg.datasets.georeferenced_mask import GeoreferencedMask, bands_on, covered_by
 from geochg.models.base import ChangeModel
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -42,7 +42,7 @@ class NewWater:
     any_ha: float
 
 
-def new_water() -> GroundLabel:
+def new_water() -> GeoreferencedMask:
     """Land of 2012 that is water in 2014.
 
     The two dates need measures of their own: muddy ponds of 2012 look like bare soil to NDWI, and
@@ -50,17 +50,17 @@ def new_water() -> GroundLabel:
     """
     with rasterio.open(BEFORE) as raster:
         everywhere = np.ones(raster.shape, bool)
-        grid = GroundLabel(~everywhere, everywhere, raster.transform, raster.crs)
+        grid = GeoreferencedMask(~everywhere, everywhere, raster.transform, raster.crs)
     before, after = bands_on(BEFORE, grid), bands_on(AFTER, grid)
     known = before.any(axis=0) & after.any(axis=0)
     green, infrared = after[1], after[3]
     water = (green - infrared) / np.maximum(green + infrared, 1) > LEAST_WATER_2014
     land = before[3] >= DARKEST_LAND_2012
     opened: NDArray[np.bool_] = binary_opening(water & land & known, iterations=2)
-    return GroundLabel(opened, known, grid.transform, grid.crs)
+    return GeoreferencedMask(opened, known, grid.transform, grid.crs)
 
 
-def hectares(pixels: NDArray[np.bool_], label: GroundLabel) -> float:
+def hectares(pixels: NDArray[np.bool_], label: GeoreferencedMask) -> float:
     """The area of pixels of a grid in metres."""
     return float(pixels.sum() * abs(label.transform.determinant) / 1e4)
 
@@ -74,7 +74,9 @@ def measured(models: dict[str, ChangeModel]) -> tuple[float, list[NewWater]]:
     ]
 
 
-def _found(name: str, bands: tuple[str, ...], model: ChangeModel, truth: GroundLabel) -> NewWater:
+def _found(
+    name: str, bands: tuple[str, ...], model: ChangeModel, truth: GeoreferencedMask
+) -> NewWater:
     layer = analyze(BEFORE, AFTER, AnalyzeOptions(model=name, bands=bands), model=model).features
     is_new = (layer["class"] == "water") & (layer["change"] == "appeared")
     water, anything = covered_by(layer[is_new], truth), covered_by(layer, truth)

@@ -12,9 +12,9 @@ import rasterio
 from numpy.typing import NDArray
 
 from geochg import AnalyzeOptions, analyze
+from geochg.datasets.georeferenced_mask import GeoreferencedMask, bands_on, covered_by
 from geochg.datasets.ground.labelled import LabelledGround
 from geochg.datasets.ground.series import SAVANNA_LEARNED, floods, savanna_plots, split_grounds
-from geochg.datasets.ground_label import GroundLabel, bands_on, covered_by
 from geochg.models.base import ChangeModel
 
 Mask = NDArray[np.bool_]
@@ -167,23 +167,25 @@ def _shares(
     return shares
 
 
-def ground_of(pair: QuietPair) -> GroundLabel:
+def ground_of(pair: QuietPair) -> GeoreferencedMask:
     """The pixels of the before raster that both dates cover and that count; none changed."""
     with rasterio.open(pair.before) as raster:
         shape, transform, crs = raster.shape, raster.transform, raster.crs
     everywhere = np.ones(shape, bool)
-    label = GroundLabel(~everywhere, everywhere, transform, crs)
+    label = GeoreferencedMask(~everywhere, everywhere, transform, crs)
     known = np.logical_and(*(bands_on(path, label).any(axis=0) for path in _dates(pair)))
     if pair.asked is not None:
         known &= pair.asked()
-    return GroundLabel(~everywhere, known, transform, crs)
+    return GeoreferencedMask(~everywhere, known, transform, crs)
 
 
 def _dates(pair: QuietPair) -> tuple[Path, Path]:
     return pair.before, pair.after
 
 
-def changed_share(pair: QuietPair, name: str, model: ChangeModel, ground: GroundLabel) -> float:
+def changed_share(
+    pair: QuietPair, name: str, model: ChangeModel, ground: GeoreferencedMask
+) -> float:
     """The share of the ground that features cover, 0-1."""
     features = analyze(*_dates(pair), AnalyzeOptions(model=name), model=model).features
     covered = covered_by(features[features["class"] != pair.left_out], ground)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .interrupts import CANCELLED, handled
+from .interrupts import CANCELLED, handle_signals
 from .pair_options import options_of, pair_options
 from .shared_options import PATH, json_option
 from .terminal import echo
@@ -118,7 +118,7 @@ def _interrupts() -> Iterator[Flag]:
         with suppress(OSError):  # the terminal may be closed
             echo("stopping at the next tile; Ctrl-C again to stop at once", err=True)
 
-    with handled(ask_to_stop):
+    with handle_signals(ask_to_stop):
         yield cancel
 
 

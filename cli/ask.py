@@ -69,20 +69,20 @@ def _point(text: str | None) -> tuple[float, float] | None:
 
 def _questions() -> Iterator[str]:
     """Line by line; with a prompt where someone types."""
-    for line in _typed() if sys.stdin.isatty() else _piped(sys.stdin.buffer):
+    for line in _typed_lines() if sys.stdin.isatty() else _piped_lines(sys.stdin.buffer):
         question = line.strip()
         if not question or question.lower() in _ENDS:
             return
         yield question
 
 
-def _typed() -> Iterator[str]:
+def _typed_lines() -> Iterator[str]:
     while True:
         echo("> ", nl=False, err=True)
         yield sys.stdin.readline()
 
 
-def _piped(lines: BinaryIO) -> Iterator[str]:
+def _piped_lines(lines: BinaryIO) -> Iterator[str]:
     """The lines of a pipe or file as they come, in whatever encoding a program writes.
 
     UTF-16 is read to its end first: its lines do not end where bytes say so.

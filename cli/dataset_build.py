@@ -13,7 +13,7 @@ from geochg.errors import OptionError
 from geochg.events import Notice
 
 from .new_folder import check_new_folder, failures_named
-from .shared_options import PATH, CommaSeparated, device_option, json_option, setting
+from .shared_options import PATH, CommaSeparated, device_option, field_options, json_option
 from .terminal import echo
 
 if TYPE_CHECKING:
@@ -49,15 +49,6 @@ _DEFAULTS = BuildOptions()
     metavar="VALUE=CLASS,...",
     help="How the masks are coded; 0 is no change.",
 )
-@setting(
-    "--tile-size",
-    _DEFAULTS.tile_size_px,
-    "Side of a tile in pixels; smaller pictures are taken whole.",
-    "tile_size_px",
-)
-@setting(
-    "--overlap", _DEFAULTS.overlap_px, "Overlap of neighbouring tiles, in pixels.", "overlap_px"
-)
 @click.option(
     "--shares",
     type=float,
@@ -67,49 +58,14 @@ _DEFAULTS = BuildOptions()
     metavar="TRAIN VAL TEST",
     help="How much goes to each split.",
 )
-@setting(
-    "--block",
-    _DEFAULTS.block_tiles,
-    "Tiles along a side of the blocks by which rasters are split.",
-    "block_tiles",
-)
-@setting(
-    "--gap",
-    _DEFAULTS.gap_px,
-    "Tiles of different splits lie at least so many pixels apart.",
-    "gap_px",
-)
-@setting(
-    "--min-valid",
-    _DEFAULTS.min_valid,
-    "Leave out tiles with a smaller share of pixels that both dates and the mask cover.",
-)
-@setting(
-    "--keep-unchanged", _DEFAULTS.keep_unchanged, "Share of the tiles without change that is kept."
-)
-@setting("--align", _DEFAULTS.align, "What to do about a residual shift between two rasters.")
-@click.option(
-    "--dates-as-given",
-    is_flag=True,
-    help="Take rasters in the order given although the files say that BEFORE is the newer.",
-)
-@click.option(
-    "--allow-remote",
-    is_flag=True,
-    help="Let rasters and masks on this machine name rasters elsewhere (a VRT of an address), and "
-    "fetch those.",
-)
-@setting("--seed", _DEFAULTS.seed, "Seed of all draws.")
+@field_options(BuildOptions)
 @click.option(
     "--captioner",
     metavar="MODEL",
     help="A model that writes free questions and answers, given what was counted; those that "
     "contradict it are dropped. As --model of analyze.",
 )
-@setting(
-    "--questions", _DEFAULTS.questions, "Free questions a tile that the captioner is asked for."
-)
-@device_option("auto", "The captioner's.")
+@device_option("auto", "Device of the captioner: auto, cpu, cuda, cuda:1 or mps.")
 @json_option("what was made")
 def build(
     folder: Path,

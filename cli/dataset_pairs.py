@@ -12,29 +12,15 @@ import click
 from geochg.datasets.locations import LocationOptions
 
 from .new_folder import check_new_folder, failures_named
-from .shared_options import PATH, device_option, images_option, json_option, setting
+from .shared_options import PATH, device_option, field_options, images_option, json_option
 from .terminal import echo
-
-_DEFAULTS = LocationOptions()
 
 
 @click.command()
 @click.argument("metadata", type=PATH)
 @click.argument("folder", type=PATH)
 @images_option("Where the images of a table are; beside it when left out.")
-@setting(
-    "--least-months", _DEFAULTS.least_months, "Least time between the dates of a pair, in months."
-)
-@setting("--most-bytes", _DEFAULTS.most_bytes, "Leave out larger image files; 0 for no limit.")
-@click.option(
-    "--least-px", type=int, default=0, help="Leave out images with a shorter side; 0 for no limit."
-)
-@click.option(
-    "--most-px", type=int, default=0, help="Leave out images with a longer side; 0 for no limit."
-)
-@setting(
-    "--size", _DEFAULTS.size_px, "Side of the square that both images are scaled to.", "size_px"
-)
+@field_options(LocationOptions)
 @click.option(
     "--videos/--no-videos",
     default=None,
@@ -45,8 +31,7 @@ _DEFAULTS = LocationOptions()
     metavar="MODEL",
     help="A model that describes what changed; without one, rows ask what the metadata answers.",
 )
-@setting("--question", _DEFAULTS.question, "What the captioner is asked.")
-@device_option("auto", "The captioner's.")
+@device_option("auto", "Device of the captioner: auto, cpu, cuda, cuda:1 or mps.")
 @json_option("what was made")
 def pairs(
     metadata: Path,

@@ -10,7 +10,7 @@ import click
 from click.core import ParameterSource
 
 from geochg.errors import OptionError
-from geochg.evaluation.options import EvaluateOptions
+from geochg.evaluation.options import EvaluateOptions, ExampleOptions
 from geochg.records import Task
 
 from .interrupts import interrupts_raised
@@ -18,11 +18,11 @@ from .shared_options import (
     PATH,
     CommaSeparated,
     device_option,
+    field_options,
     images_option,
     json_option,
     model_options,
     overwrite_option,
-    setting,
 )
 
 _DEFAULTS = EvaluateOptions()
@@ -51,17 +51,8 @@ _NOT_FOR_MAPS = ("changed_share", "fit_threshold", *_FITTING, *_ROWS_ONLY, "pred
     type=click.Choice([str(task) for task in Task]),
     help="Rows: ask only this; may be given several times.",
 )
-@click.option(
-    "--split",
-    metavar="NAME",
-    help="Rows: only those of this split: train, val, test, or as the rows call it.",
-)
+@field_options(ExampleOptions, "split", "skip_unreadable")
 @images_option("Rows: where the names of images start; else beside the rows.")
-@click.option(
-    "--skip-unreadable",
-    is_flag=True,
-    help="Rows: leave out those whose own answer is outside the grammar of its task.",
-)
 @click.option(
     "--bert",
     type=PATH,
@@ -78,31 +69,7 @@ _NOT_FOR_MAPS = ("changed_share", "fit_threshold", *_FITTING, *_ROWS_ONLY, "pred
     is_flag=True,
     help="Rows: set the numbers of the papers beside, which are of their own test sets.",
 )
-@setting(
-    "--tile-size",
-    _DEFAULTS.tile_size_px,
-    "Pairs, kinds: side of the square the model sees, in pixels; larger pictures are cut.",
-    "tile_size_px",
-)
-@setting(
-    "--overlap",
-    _DEFAULTS.overlap_px,
-    "Pairs, kinds: overlap of neighbouring tiles, in pixels; for kinds as analyze has it.",
-    "overlap_px",
-)
-@setting(
-    "--changed-share",
-    _DEFAULTS.changed_share,
-    "Pairs: a tile is changed where more than this share of its pixels is.",
-)
-@click.option(
-    "--fit-threshold",
-    is_flag=True,
-    help="Pairs: find the model's presence threshold on a share of them; score the others.",
-)
-@setting("--fit-share", _DEFAULTS.fit_share, "Share of the pairs to fit the threshold on.")
-@setting("--fit-metric", _DEFAULTS.fit_metric, "What the threshold makes as high as it can be.")
-@setting("--seed", _DEFAULTS.seed, "Seed of the choice of the pairs to fit on.")
+@field_options(EvaluateOptions)
 @click.option(
     "--save-options",
     type=PATH,
@@ -141,7 +108,6 @@ _NOT_FOR_MAPS = ("changed_share", "fit_threshold", *_FITTING, *_ROWS_ONLY, "pred
     help="Kinds: options of analyze from a file; those given on the command line win.",
 )
 @device_option(_DEFAULTS.device)
-@click.option("--batch-size", type=int, help="Tiles or pairs answered in one call.")
 @click.option(
     "-o",
     "--output",

@@ -45,7 +45,7 @@ def interrupts_raised() -> Iterator[None]:
     Not while a module is being imported, nor in a finaliser, where it would be lost: it comes right
     after that.
     """
-    with handled(_raise) as is_handled:
+    with handle_signals(_raise) as is_handled:
         if not is_handled:
             yield
             return
@@ -57,10 +57,11 @@ def interrupts_raised() -> Iterator[None]:
 
 
 @contextmanager
-def handled(handler: Callable[[int, FrameType | None], object]) -> Iterator[bool]:
+def handle_signals(handler: Callable[[int, FrameType | None], object]) -> Iterator[bool]:
     """Has a handler called within the block when the process is asked to end.
 
-    Gives whether that can be: other threads than the main one are told of no signal.
+    Yields:
+        Whether that can be: other threads than the main one are told of no signal.
     """
     previous = _handle(handler)
     try:

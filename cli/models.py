@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,14 +42,14 @@ def models(ctx: click.Context, as_json: bool) -> None:
 def _list(as_json: bool) -> None:
     from geochg.models.registry import backends
 
-    found = backends()
+    infos = backends()
     if as_json:
-        echo(json.dumps([backend.to_dict() for backend in found]))
+        echo(json.dumps([info.to_dict() for info in infos]))
         return
-    width = max((len(backend.name) for backend in found), default=0)
-    for backend in found:
-        text = f"broken: {backend.broken}" if backend.broken else backend.summary
-        echo(f"{backend.name:{width}}  {text}")
+    width = max((len(info.name) for info in infos), default=0)
+    for info in infos:
+        text = f"broken: {info.broken}" if info.broken else info.summary
+        echo(f"{info.name:{width}}  {text}")
 
 
 @models.group()
@@ -96,10 +94,10 @@ def deltavlm(
       geochg models convert deltavlm checkpoint_best.pth --eva eva_vit_g.pth \\
           --vicuna vicuna-7b-v1.5 --bert bert-base-uncased -o deltavlm-7b
     """
-    _check_there("CHECKPOINT", checkpoint, is_folder=False)
-    _check_there("--eva", eva, is_folder=False)
-    _check_there("--vicuna", vicuna, is_folder=True)
-    _check_there("--bert", bert, is_folder=True)
+    _check_exists("CHECKPOINT", checkpoint, is_folder=False)
+    _check_exists("--eva", eva, is_folder=False)
+    _check_exists("--vicuna", vicuna, is_folder=True)
+    _check_exists("--bert", bert, is_folder=True)
     check_new_folder(output)
     from geochg.models.deltavlm.release.convert import Release
 
@@ -111,7 +109,7 @@ def deltavlm(
         echo(f"{output}\nuse it with --model {model}")
 
 
-def _check_there(name: str, path: Path, *, is_folder: bool) -> None:
+def _check_exists(name: str, path: Path, *, is_folder: bool) -> None:
     if not (path.is_dir() if is_folder else path.is_file()):
         kind = "folder" if is_folder else "file"
         raise InputError(f"there is no {kind} {path}", f"check {name}")
@@ -122,30 +120,15 @@ def _convert(release: Release, output: Path) -> None:
     from rich.console import Console
     from safetensors import SafetensorError
 
-    from geochg.models.deltavlm.release.convert import convert as run
+    from geochg.models.deltavlm.release.convert import convert_release
+    from geochg.models.library_guards import quiet_libraries
     from geochg.writers.staging import Staging
 
-    told = Console(stderr=True).status("converting, which takes minutes")
-    with interrupts_raised(), Staging() as staging, told, _quiet():
+    status = Console(stderr=True).status("converting, which takes minutes")
+    with interrupts_raised(), Staging() as staging, status, quiet_libraries():
         try:
             with staging.write(output) as path:
-                run(release, path)
+                convert_release(release, path)
         except SafetensorError as error:
             raise RunError(f"cannot write {output}: {error}", "make room on that disk") from error
         staging.commit()
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keeps transformers' bars and reports out of what this command says in a line."""
-    from transformers.utils import logging
-
-    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if bars:
-            logging.enable_progress_bar()  # type: ignore[no-untyped-call]

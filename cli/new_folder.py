@@ -25,18 +25,18 @@ def check_new_folder(folder: Path) -> None:
     _check_parent(folder)
 
 
-def check_apart(folder: Path, work: Path) -> None:
-    """Refuses a folder that is, holds or lies in the one for work on the way.
+def check_apart(output: Path, work_folder: Path) -> None:
+    """Refuses an output folder that is, holds or lies in the folder for work on the way.
 
-    Work begins long before the folder is made, which then could not be, and ends by clearing up.
+    A run writes there long before its output, and clears up at the end.
 
     Raises:
-        OptionError: If it is so.
+        OptionError: If one of the two folders lies in the other.
     """
-    folder_path, work_path = folder.resolve(), work.resolve()
-    if folder_path.is_relative_to(work_path) or work_path.is_relative_to(folder_path):
+    paths = output.resolve(), work_folder.resolve()
+    if paths[0].is_relative_to(paths[1]) or paths[1].is_relative_to(paths[0]):
         raise OptionError(
-            f"the output {folder} and the work folder {work} lie in each other",
+            f"the output {output} and the work folder {work_folder} lie in each other",
             "name two folders side by side",
         )
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-from geochg.options import OptionSpec
+from geochg.options import Options, OptionSpec
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 PATH = click.Path(path_type=Path)
@@ -27,8 +27,8 @@ class CommaSeparated(click.ParamType[tuple[str, ...], tuple[str, ...]]):
         ctx: click.Context | None,
     ) -> tuple[str, ...]:
         """Splits at commas and drops blanks."""
-        if isinstance(value, tuple):
-            return value
+        if isinstance(value, list | tuple):
+            return tuple(value)
         return tuple(part.strip() for part in str(value).split(",") if part.strip())
 
 
@@ -42,17 +42,18 @@ _TYPES: dict[str, Any] = {
 """Click's types, by the type of an option."""
 
 
-def option_of(spec: OptionSpec) -> Callable[[Command], Command]:
+def option_of(spec: OptionSpec, *, required: bool = False) -> Callable[[Command], Command]:
     """The option of the command line that stands for a field of the library's options.
 
     Args:
         spec: The field.
+        required: Whether it must be given.
     """
-    settings: dict[str, Any] = {"help": spec.facts.help}
+    settings: dict[str, Any] = {"help": spec.facts.help, "required": required}
     if spec.type == "boolean":
         flag = f"{spec.flag}/--no-{spec.flag.removeprefix('--')}"
         return click.option(flag, spec.name, default=spec.default, **settings)
-    if spec.type in ("array", "object"):
+    if spec.facts.metavar or spec.type in ("array", "object"):
         settings["metavar"] = spec.facts.metavar or "LIST"
     settings["type"] = click.Choice(spec.choices) if spec.choices else _TYPES[spec.type]
     if spec.type == "object":
@@ -62,6 +63,23 @@ def option_of(spec: OptionSpec) -> Callable[[Command], Command]:
     else:
         settings |= {"default": spec.default, "show_default": True}
     return click.option(spec.flag, spec.name, **settings)
+
+
+def field_options(kind: type[Options], *names: str) -> Callable[[Command], Command]:
+    """The options of the command line that stand for fields of a class of options.
+
+    Args:
+        kind: The class.
+        names: Names of the fields; all that `option` made where none is named.
+    """
+    specs = [spec for spec in kind.specs() if not names or spec.name in names]
+
+    def add(command: Command) -> Command:
+        for spec in reversed(specs):
+            command = option_of(spec)(command)
+        return command
+
+    return add
 
 
 def setting(

@@ -29,7 +29,7 @@ class _TrainGroup(LazyGroup):
 def train() -> None:
     """Train change models.
 
-    `geochg train run --help` tells all that fine-tuning can be told.
+    `geochg train run --help` lists all options of fine-tuning.
 
     \b
     Examples:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -15,17 +14,17 @@ from geochg.training.builtin.options import CompactOptions
 
 from .interrupts import interrupts_raised
 from .new_folder import check_apart, check_new_folder
-from .shared_options import Command, json_option
+from .shared_options import Command, json_option, option_of
 from .terminal import echo
 
 NEEDED = ("accelerate", "tensorboard", "onnx", "onnxscript")
 
 
-def _stage(flag: str, text: str) -> Callable[[Command], Command]:
-    default = getattr(CompactOptions, flag.removeprefix("--").replace("-", "_"))
-    return click.option(
-        flag, type=click.IntRange(min=1), default=default, show_default=True, help=text
-    )
+def _recipe_options(command: Command) -> Command:
+    """Adds the options of the recipe."""
+    for spec in reversed(CompactOptions.specs()):
+        command = option_of(spec, required=spec.name == "real_dir")(command)
+    return command
 
 
 @click.command()
@@ -42,20 +41,7 @@ def _stage(flag: str, text: str) -> Callable[[Command], Command]:
     type=click.Path(path_type=Path),
     help="For pairs, checkpoints and TensorBoard logs; the same again goes on from there.",
 )
-@click.option(
-    "--real-dir",
-    metavar="FOLDER",
-    required=True,
-    help="Labelled imagery, laid out as docs/training.md says.",
-)
-@click.option("--start", metavar="FOLDER", help="A compact model whose vision part to start from.")
-@_stage("--frozen-steps", "Batches of the vision stage with the encoder as it came.")
-@_stage("--opened-steps", "Batches of the vision stage with the encoder's deep half open.")
-@_stage("--batch-size", "Pairs in a batch of the vision stage.")
-@_stage("--pairs", "Pairs for the language stage.")
-@_stage("--language-steps", "Batches of the language stage.")
-@_stage("--vocabulary", "Tokens of the tokenizer.")
-@_stage("--workers", "Processes that make pairs.")
+@_recipe_options
 @json_option("what was found")
 def compact(output: Path, work: Path, as_json: bool, **given: Any) -> None:  # noqa: ANN401
     """Make a compact DeltaVLM: vision stage, calibration, language stage, export.
@@ -81,14 +67,12 @@ def compact(output: Path, work: Path, as_json: bool, **given: Any) -> None:  # n
 
     with interrupts_raised(), Staging() as staging:
         with staging.write(output) as folder:
-            found = train_compact(work, folder, CompactOptions(**given), _say)
+            calibration = train_compact(
+                work, folder, CompactOptions(**given), lambda line: echo(line, err=True)
+            )
         staging.commit()
-    made = {"folder": str(output), "calibration": found}
-    echo(json.dumps(made) if as_json else str(output))
-
-
-def _say(text: str) -> None:
-    echo(text, err=True)
+    result = {"folder": str(output), "calibration": calibration}
+    echo(json.dumps(result) if as_json else str(output))
 
 
 def _check_folders(given: dict[str, Any]) -> None:

@@ -16,7 +16,7 @@ from geochg.training.finetune.options import TuneOptions
 from .new_folder import check_apart, check_new_folder
 from .shared_options import PATH, images_option, json_option, setting
 from .terminal import echo
-from .train_options import given_options, tune_options
+from .train_options import options_by_user, tune_options
 from .train_work import (
     Sources,
     card_text,
@@ -99,7 +99,7 @@ def run(
             f"training needs {missing[0]}, which is not installed",
             "install it with: pip install 'geochg[train]'",
         )
-    given = given_options(ctx)
+    given = options_by_user(ctx)
     if output is None and not dry_run:
         raise OptionError("there is nowhere to write to", "add -o FOLDER, or --dry-run")
     sources = Sources(data, images, validation, model, revision)

@@ -174,7 +174,7 @@ def run_sweep(
     if failed:
         raise RunError(
             f"{len(failed)} of {len(runs)} runs failed: {', '.join(failed)}",
-            f"{folder / 'table.md'} tells why; the same command tries them again",
+            f"{folder / 'table.md'} says why; the same command tries them again",
         )
     return rows
 

@@ -93,7 +93,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         files.append(File.generated(config, page, content=_command_page(title, text)))
     files.append(File.generated(config, "api/index.md", content=_api_index()))
     for name, path in documented().items():
-        files.append(File.generated(config, f"api/{name}.md", content=f"::: {path}\n"))
+        content = f"::: {path}\n{_options_table() if name == 'AnalyzeOptions' else ''}"
+        files.append(File.generated(config, f"api/{name}.md", content=content))
     return files
 
 
@@ -125,7 +126,8 @@ def commands() -> list[tuple[str, str, str]]:
 
 def documented() -> dict[str, str]:
     """The pages of the Python reference: public names and modules, with their full names."""
-    names = {name: f"geochg.{name}" for name in sorted(geochg.__all__, key=str.lower)}
+    public = {name: f"geochg.{name}" for name in sorted(geochg.__all__, key=str.lower)}
+    names = {name: path for name, path in public.items() if path not in MODULES}
     return names | {module: module for module in MODULES}
 
 
@@ -207,6 +209,16 @@ def _commands(command: click.Command, context: click.Context) -> Iterator[tuple[
 
 def _command_page(typed: str, text: str) -> str:
     return f"# {typed}\n\n```text\n{text}\n```\n"
+
+
+def _options_table() -> str:
+    """The options of a run, each with what its field says of itself."""
+    rows = "".join(
+        f"| `{spec.name}` | {spec.type} | {spec.facts.usual or f'`{spec.default!r}`'} "
+        f"| {spec.facts.help.replace('|', '&#124;')} |\n"
+        for spec in geochg.AnalyzeOptions.specs()
+    )
+    return f"\n| Option | Type | Default | Meaning |\n|---|---|---|---|\n{rows}"
 
 
 def _api_index() -> str:

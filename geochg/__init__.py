@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -9,30 +10,78 @@ from geochg.safety.remote_code import prevent_fetched_code
 from geochg.safety.telemetry import switch_telemetry_off
 
 if TYPE_CHECKING:
+    from geochg import errors as errors
+    from geochg import events as events
+    from geochg import records as records
+    from geochg.models.base import ChangeModel as ChangeModel
+    from geochg.models.registry import load_model as load_model
     from geochg.options import AnalyzeOptions as AnalyzeOptions
     from geochg.pipeline.analyze import ChangeResult as ChangeResult
     from geochg.pipeline.analyze import analyze as analyze
+    from geochg.pipeline.dialogue import PairDialogue as PairDialogue
     from geochg.pipeline.dialogue import open_dialogue as open_dialogue
     from geochg.pipeline.outputs import Outputs as Outputs
+    from geochg.pipeline.tiles import read_tiles as read_tiles
+    from geochg.records import Question as Question
+    from geochg.records import Task as Task
+    from geochg.records import Tile as Tile
+    from geochg.records import TileFailure as TileFailure
+    from geochg.tasks import ask as ask
+    from geochg.tiling.pair import RasterPair as RasterPair
+    from geochg.tiling.pair import open_pair as open_pair
 
 switch_telemetry_off()
 prevent_fetched_code()
 __version__ = version("geochg")
-__all__ = ["AnalyzeOptions", "ChangeResult", "Outputs", "__version__", "analyze", "open_dialogue"]
 
 _HOMES = {
-    "AnalyzeOptions": "geochg.options",
-    "ChangeResult": "geochg.pipeline.analyze",
-    "Outputs": "geochg.pipeline.outputs",
-    "analyze": "geochg.pipeline.analyze",
-    "open_dialogue": "geochg.pipeline.dialogue",
+    "AnalyzeOptions": "options",
+    "ChangeModel": "models.base",
+    "ChangeResult": "pipeline.analyze",
+    "Outputs": "pipeline.outputs",
+    "PairDialogue": "pipeline.dialogue",
+    "Question": "records",
+    "RasterPair": "tiling.pair",
+    "Task": "records",
+    "Tile": "records",
+    "TileFailure": "records",
+    "analyze": "pipeline.analyze",
+    "ask": "tasks",
+    "load_model": "models.registry",
+    "open_dialogue": "pipeline.dialogue",
+    "open_pair": "tiling.pair",
+    "read_tiles": "pipeline.tiles",
 }
+_MODULES = ("errors", "events", "records")
+__all__ = [
+    "AnalyzeOptions",
+    "ChangeModel",
+    "ChangeResult",
+    "Outputs",
+    "PairDialogue",
+    "Question",
+    "RasterPair",
+    "Task",
+    "Tile",
+    "TileFailure",
+    "__version__",
+    "analyze",
+    "ask",
+    "errors",
+    "events",
+    "load_model",
+    "open_dialogue",
+    "open_pair",
+    "read_tiles",
+    "records",
+]
+"""The whole public surface; what backends of others need besides is in docs/models.md."""
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401
     """Loads the public names on first use, so that `import geochg` stays light (PEP 562)."""
-    from importlib import import_module
-
+    if name in _MODULES:
+        return import_module(f"geochg.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'geochg' has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    return getattr(import_module(f"geochg.{_HOMES[name]}"), name)

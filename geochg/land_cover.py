@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from geochg.records import LAND_COVER, Change
+from geochg.records import LAND_COVER, Change, Channel
 
 COVERS = {
     "building": frozenset({"building"}),
@@ -24,6 +24,12 @@ _GROWTH = ("low plants", "woody")
 
 _RANK = ("low plants", "bare", "woody", "road", "water", "building")
 """Of two covers, a change is named after the later one: soil after a crop is bare ground."""
+
+OTHER = Channel("other", Change.ALTERED)
+"""What changed ground is called whose class is in doubt."""
+
+PROVEN = ("building", "road", "water")
+"""Land covers that captions may tell as facts; see `features.naming`."""
 
 _UNKNOWN_SHARE = 0.5
 """A cover that agrees with the class must have at least this share of the ground; with less,
@@ -66,6 +72,30 @@ def class_and_direction(before: str, after: str) -> tuple[str, Change]:
     if _RANK.index(after) > _RANK.index(before):
         return classes[after], Change.APPEARED
     return classes[before], Change.DISAPPEARED
+
+
+def share_borne_out(
+    class_name: str, change: str, before: Sequence[int], after: Sequence[int]
+) -> float:
+    """Share of the ground, 0-1, on which a class came or went as its land cover tells.
+
+    Ground whose cover cannot be told at either date counts against it, and so does ground of one
+    cover: what stayed the same neither came nor went.
+
+    Args:
+        class_name: What changed.
+        change: One of `Change`.
+        before: As `covers_of` takes it.
+        after: Likewise.
+    """
+    if not sum(before) or not sum(after):
+        return 0.0
+    return sum(
+        was * now
+        for was, old in zip(before, LAND_COVER, strict=False)
+        for now, new in zip(after, LAND_COVER, strict=False)
+        if old != new and agrees(class_name, change, old, new)
+    ) / (sum(before) * sum(after))
 
 
 def covers_of(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,7 +11,7 @@ from geochg.datasets.picture_paths import PicturePaths
 from geochg.datasets.question_tasks import answers_change, task_asked, without_marks
 from geochg.datasets.splits import split_of_name, usual_split
 from geochg.errors import InputError
-from geochg.files.text_file import parsed_json, read_text
+from geochg.files.text_file import json_value, read_text
 from geochg.records import PixelWindow, Task
 from geochg.tasks import SPECS
 
@@ -24,6 +23,8 @@ _FORM_HINT = (
     ' and "captions"'
 )
 _TALK_HINT = 'each is {"from": "human" or "gpt", "value": "..."}, in turns'
+
+_LINE_HINT = "mend that line, or copy the file again"
 
 Row = Mapping[str, Any]
 
@@ -60,29 +61,16 @@ def _values(source: Path) -> Sequence[Any]:
     text = read_text(source)
     if source.suffix.lower() == ".jsonl":
         return [
-            _parsed_json(line, source, number)
+            json_value(line, source, _LINE_HINT, number)
             for number, line in enumerate(text.split("\n"), start=1)
             if line.strip()
         ]
-    rows = _parsed_json(text, source)
+    rows = json_value(text, source, _LINE_HINT)
     if isinstance(rows, dict) and isinstance(rows.get("images"), list):
         rows = rows["images"]
     if not isinstance(rows, list):
         raise InputError(f"{source} holds no list of rows", _FORM_HINT)
     return rows
-
-
-def _parsed_json(text: str, source: Path, first_line: int = 1) -> Any:  # noqa: ANN401
-    try:
-        return parsed_json(text)
-    except json.JSONDecodeError as error:
-        line = first_line + error.lineno - 1
-        raise InputError(
-            f"{source}, line {line}, column {error.colno}: not JSON: {error.msg}",
-            "mend that line, or copy the file again",
-        ) from error
-    except ValueError as error:
-        raise InputError(f"{source} cannot be read as JSON: {error}", "mend it") from error
 
 
 # --- rows ----------------------------------------------------------------------------------------

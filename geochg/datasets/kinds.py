@@ -6,11 +6,11 @@ beside the pairs may name the only classes that the masks cover: `{"classes": "b
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 from geochg.errors import InputError
+from geochg.files.text_file import json_value, read_text
 
 BEFORE, AFTER, MASK, NOTE = "before.tif", "after.tif", "mask.tif", "kind.json"
 LAYOUT_HINT = f"a kind needs folders that hold {BEFORE}, {AFTER} and {MASK}"
@@ -89,12 +89,7 @@ def _covered_classes(note: Path) -> tuple[str, ...]:
     """The classes that a `kind.json` names; none where there is no such file."""
     if not note.is_file():
         return ()
-    try:
-        values = json.loads(note.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise InputError(f"cannot read {note}: {error.strerror}", "check the path") from error
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{note} is not JSON: {error}", _NOTE_HINT) from error
+    values = json_value(read_text(note), note, _NOTE_HINT)
     classes = values.get("classes", "") if isinstance(values, dict) else None
     if isinstance(classes, list) and all(isinstance(name, str) for name in classes):
         classes = ",".join(classes)

@@ -76,7 +76,7 @@ def write_pairs(
         raise InputError("no two images make a pair", "lower --least-months, or raise the limits")
     if videos:
         video_library(folder)
-    if captioner is not None and Task.QUESTION not in captioner.capabilities.tasks:
+    if captioner and Task.QUESTION not in captioner.capabilities.tasks:
         raise ModelError(
             f"the model {captioner.name} takes no free questions", "see `geochg models`"
         )
@@ -89,8 +89,7 @@ def write_pairs(
             turn = _turn(before, after, frames, captioner, options.question)
             if turn is not None:
                 name = _unique_name(f"{before.image.stem}-{after.image.stem}", names)
-                write = _write_video if videos else _write_images
-                files = write(partial, name, frames)
+                files = (_write_video if videos else _write_images)(partial, name, frames)
                 row = {"id": name, **files, **_facts(before, after)}
                 row["conversations"] = _conversation(turn, VIDEO if videos else IMAGES)
                 rows[before.split or "train"].append(row)
@@ -101,8 +100,8 @@ def write_pairs(
             )
         listener(Progress("written", len(pairs), len(pairs)))
         for split, of_split in rows.items():
-            text = json.dumps(of_split, indent=1) + "\n"
-            (partial / f"{safe_name(split)}.json").write_text(text, encoding="utf-8")
+            file = partial / f"{safe_name(split)}.json"
+            file.write_text(json.dumps(of_split, indent=1) + "\n", encoding="utf-8")
     counts = {split: len(of_split) for split, of_split in sorted(rows.items())}
     return WrittenPairs(counts, len(pairs) - sum(counts.values()))
 

@@ -6,19 +6,18 @@ later makes a pair, and the chain goes on from that one (Elgendi et al., GeoLLaV
 
 from __future__ import annotations
 
-import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from geochg.datasets.frames import PICTURE_SUFFIXES, picture_size
 from geochg.datasets.splits import usual_split
 from geochg.errors import InputError, OptionError
-from geochg.files.text_file import parsed_json, read_table, read_text
-from geochg.options import Options
+from geochg.files.text_file import json_value, read_table, read_text
+from geochg.options import Options, option
 from geochg.records import Task
 from geochg.tasks import SPECS
 
@@ -27,42 +26,35 @@ COLUMNS = ("image", "location_id", "timestamp")
 
 @dataclass(frozen=True)
 class LocationOptions(Options):
-    """Options of pairing images.
+    """Options of pairing images; the help of each option stands with its field."""
 
-    Attributes:
-        least_months: Least time between the dates of a pair, in months.
-        most_bytes: Larger image files are left out; 0 for no limit.
-        least_px: Images with a shorter side are left out; 0 for no limit.
-        most_px: Images with a longer side are left out; 0 for no limit.
-        size_px: Side of the square that both frames of a video are scaled to.
-        question: Question to the captioner about each pair.
-    """
-
-    BOUNDS: ClassVar[Mapping[str, tuple[float, float]]] = {
-        "least_months": (0, 12_000),
-        "most_bytes": (0, 10**12),
-        "least_px": (0, 10**6),
-        "most_px": (0, 10**6),
-        "size_px": (16, 8_192),
-    }
-
-    least_months: int = 12
-    most_bytes: int = 1_000_000
-    least_px: int = 0
-    most_px: int = 0
-    size_px: int = 336
-    question: str = SPECS[Task.CAPTION].prompts[0]
+    least_months: int = option(
+        12, "Least time between the dates of a pair, in months.", least=0, greatest=12_000
+    )
+    most_bytes: int = option(
+        1_000_000, "Leave out larger image files; 0 for no limit.", least=0, greatest=10**12
+    )
+    least_px: int = option(
+        0, "Leave out images with a shorter side; 0 for no limit.", least=0, greatest=10**6
+    )
+    most_px: int = option(
+        0, "Leave out images with a longer side; 0 for no limit.", least=0, greatest=10**6
+    )
+    size_px: int = option(
+        336,
+        "Side of the square that both images are scaled to.",
+        unit="px",
+        least=16,
+        greatest=8_192,
+    )
+    question: str = option(SPECS[Task.CAPTION].prompts[0], "Question to the captioner.")
 
     def __post_init__(self) -> None:
-        for name in ("least_months", "most_bytes", "least_px", "most_px"):
-            value = getattr(self, name)
-            if value < 0:
-                raise OptionError(f"{name.replace('_', ' ')} {value}", "it must not be negative")
-        if self.size_px < 16 or self.size_px % 2:
+        super().__post_init__()
+        if self.size_px % 2:
             raise OptionError(f"frames of {self.size_px} px", "give an even number from 16 on")
         if not self.question.strip():
             raise OptionError("the question is empty", "write the question of the rows")
-        super().__post_init__()
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,14 +164,7 @@ def _of_folder(folder: Path) -> Iterator[LocationImage]:
         image = next((p for s in PICTURE_SUFFIXES if (p := file.with_suffix(s)).is_file()), None)
         if image is None:
             continue
-        try:
-            row = parsed_json(read_text(file))
-        except json.JSONDecodeError as error:
-            raise InputError(
-                f"{file}, line {error.lineno}: not JSON: {error.msg}", "copy it again"
-            ) from error
-        except ValueError as error:
-            raise InputError(f"{file} cannot be read as JSON: {error}", "copy it again") from error
+        row = json_value(read_text(file), file, "copy it again")
         if not isinstance(row, dict):
             raise InputError(f"{file} holds no object", 'it needs "timestamp"')
         # fMoW keeps the images of a location in a folder of its own: CATEGORY/LOCATION/.

@@ -191,7 +191,7 @@ def _with_answer(row: Prediction, tile: Tile, answers: TileAnswers) -> Predictio
     if not isinstance(answer, Presence):
         return row
     likely = None if answer.probability is None else float(answer.probability)
-    return replace(row, said=answer.changed, probability=likely)
+    return replace(row, answer=answer.changed, probability=likely)
 
 
 def threshold_options(

@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from geochg.datasets.ground_label import GroundLabel, bands_on, covered_by, heat_on, read_label
+from geochg.datasets.georeferenced_mask import (
+    GeoreferencedMask,
+    bands_on,
+    covered_by,
+    heat_on,
+    read_mask,
+)
 from geochg.datasets.kinds import MaskedPair
 from geochg.evaluation.reliability import ScoredFeatures, scored_features
 from geochg.events import Listener
@@ -114,27 +120,27 @@ def map_measures(
     Raises:
         GeochgError: For the reasons of `analyze`, or because the mask cannot be used.
     """
-    label = read_label(pair.mask)
+    mask = read_mask(pair.mask)
     with tempfile.TemporaryDirectory(prefix="geochg-") as folder:
         outputs = Outputs(heatmap=Path(folder) / "heatmap.tif")
         result = analyze(
             pair.before, pair.after, options, outputs=outputs, listener=listener, model=model
         )
-        heat = heat_on(Path(folder) / "heatmap.tif", label)
-    covered = covered_by(result.features, label)
-    change = _difference(pair, label)
-    share = cell_means(label.changed, label.known)
+        heat = heat_on(Path(folder) / "heatmap.tif", mask)
+    covered = covered_by(result.features, mask)
+    change = _difference(pair, mask)
+    share = cell_means(mask.changed, mask.known)
     used = ~np.isnan(share)
     return MapMeasures(
         pair=pair,
         features=len(result.features),
-        scored_features=scored_features(result.features, label),
+        scored_features=scored_features(result.features, mask),
         truth=share[used] > CHANGED_SHARE,
-        heat=cell_means(heat, label.known)[used],
-        covered=_covered_cells(covered, label),
-        difference=cell_means(change, label.known)[used],
-        pixels=_counts(covered, label),
-        sample=median_filtered(change)[label.known][::_SAMPLED],
+        heat=cell_means(heat, mask.known)[used],
+        covered=_covered_cells(covered, mask),
+        difference=cell_means(change, mask.known)[used],
+        pixels=_counts(covered, mask),
+        sample=median_filtered(change)[mask.known][::_SAMPLED],
     )
 
 
@@ -148,27 +154,27 @@ def thresholded_differences(
     Raises:
         InputError: If a file cannot be read any more.
     """
-    label = read_label(pair.mask)
-    smooth = median_filtered(_difference(pair, label))
+    mask = read_mask(pair.mask)
+    smooth = median_filtered(_difference(pair, mask))
     masks = (smooth > threshold for threshold in thresholds)
-    return [ThresholdedDifference(_covered_cells(m, label), _counts(m, label)) for m in masks]
+    return [ThresholdedDifference(_covered_cells(m, mask), _counts(m, mask)) for m in masks]
 
 
-def _difference(pair: MaskedPair, label: GroundLabel) -> NDArray[np.float64]:
-    return difference(bands_on(pair.before, label), bands_on(pair.after, label))
+def _difference(pair: MaskedPair, mask: GeoreferencedMask) -> NDArray[np.float64]:
+    return difference(bands_on(pair.before, mask), bands_on(pair.after, mask))
 
 
-def _covered_cells(covered: NDArray[np.bool_], label: GroundLabel) -> NDArray[np.bool_]:
-    share = cell_means(covered, label.known)
+def _covered_cells(covered: NDArray[np.bool_], mask: GeoreferencedMask) -> NDArray[np.bool_]:
+    share = cell_means(covered, mask.known)
     return share[~np.isnan(share)] > CHANGED_SHARE
 
 
-def _counts(covered: NDArray[np.bool_], label: GroundLabel) -> PixelCounts:
-    unchanged = label.known & ~label.changed
+def _counts(covered: NDArray[np.bool_], mask: GeoreferencedMask) -> PixelCounts:
+    unchanged = mask.known & ~mask.changed
     return PixelCounts(
-        int(np.count_nonzero(label.changed)),
+        int(np.count_nonzero(mask.changed)),
         int(np.count_nonzero(unchanged)),
-        int(np.count_nonzero(covered & label.changed)),
+        int(np.count_nonzero(covered & mask.changed)),
         int(np.count_nonzero(covered & unchanged)),
     )
 

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any, ClassVar
 
 from geochg.errors import OptionError
-from geochg.options import MOST_TILE_PX, Options, check_tiles
+from geochg.options import MOST_TILE_PX, Options, check_tiles, option
 from geochg.records import Task
 
 
@@ -21,27 +21,27 @@ class FitMetric(StrEnum):
 
 @dataclass(frozen=True)
 class AskOptions(Options):
-    """Options of the model that is asked.
+    """Options of the model that is asked; the help of each option stands with its field.
 
     Attributes:
         model: `name` or `name:source`, see `geochg models`.
         model_options: The backend's own options.
         device: How it runs: see `AnalyzeOptions`.
-        batch_size: How it runs: tiles or pairs answered in one call; None for the model's choice.
     """
 
-    BOUNDS: ClassVar[Mapping[str, tuple[float, float]]] = {"batch_size": (1, 65_536)}
-    HOW_IT_RUNS: ClassVar[tuple[str, ...]] = ("device", "batch_size")
+    HOW_IT_RUNS: ClassVar[tuple[str, ...]] = ("device",)
 
     model: str = "builtin"
     model_options: Mapping[str, Any] = field(default_factory=dict)
     device: str = "auto"
-    batch_size: int | None = None
-
-    def __post_init__(self) -> None:
-        if self.batch_size is not None and self.batch_size < 1:
-            raise OptionError(f"batch size {self.batch_size}", "it must be above zero")
-        super().__post_init__()
+    batch_size: int | None = option(
+        None,
+        "Tiles or pairs answered in one call.",
+        least=1,
+        greatest=65_536,
+        usual="the model's choice",
+        shapes_result=False,
+    )
 
 
 @dataclass(frozen=True)
@@ -50,47 +50,54 @@ class ExampleOptions(AskOptions):
 
     Attributes:
         tasks: Tasks to ask; empty for all that the rows ask.
-        split: `train`, `val`, `test` or as the rows call it; empty for all rows, where they are of
-            one.
-        skip_unreadable: Whether rows whose own answer is outside the grammar are left out.
     """
 
     tasks: tuple[Task, ...] = ()
-    split: str = ""
-    skip_unreadable: bool = False
+    split: str = option(
+        "",
+        "Rows: only those of this split: train, val, test, or as the rows call it.",
+        metavar="NAME",
+    )
+    skip_unreadable: bool = option(
+        False, "Rows: leave out those whose own answer is outside the grammar of its task."
+    )
 
 
 @dataclass(frozen=True)
 class EvaluateOptions(AskOptions):
-    """Options for labelled pairs; those of `AskOptions` besides.
+    """Options for labelled pairs; those of `AskOptions` besides."""
 
-    Attributes:
-        tile_size_px: Side of the square the model sees; larger pictures are cut.
-        overlap_px: Overlap of neighbouring tiles.
-        changed_share: A tile is changed where more than this share (0 to below 1) of its pixels is.
-        fit_threshold: Whether to fit the presence threshold.
-        fit_share: Share (0-1) of the pairs on which it is fitted; the scores are those of the
-            others.
-        fit_metric: Metric that the threshold maximises.
-        seed: Seed of the choice of those pairs.
-    """
-
-    BOUNDS: ClassVar[Mapping[str, tuple[float, float]]] = {
-        **AskOptions.BOUNDS,
-        "tile_size_px": (1, MOST_TILE_PX),
-        "overlap_px": (0, MOST_TILE_PX),
-        "changed_share": (0, 1),
-        "fit_share": (0, 1),
-        "seed": (0, 2**62),
-    }
-
-    tile_size_px: int = 256
-    overlap_px: int = 0
-    changed_share: float = 0.0
-    fit_threshold: bool = False
-    fit_share: float = 0.5
-    fit_metric: FitMetric = FitMetric.BALANCED_ACCURACY
-    seed: int = 0
+    tile_size_px: int = option(
+        256,
+        "Pairs, kinds: side of the square the model sees, in pixels; larger pictures are cut.",
+        unit="px",
+        least=1,
+        greatest=MOST_TILE_PX,
+    )
+    overlap_px: int = option(
+        0,
+        "Pairs, kinds: overlap of neighbouring tiles, in pixels; for kinds as analyze has it.",
+        unit="px",
+        least=0,
+        greatest=MOST_TILE_PX,
+    )
+    changed_share: float = option(
+        0.0,
+        "Pairs: a tile is changed where more than this share of its pixels is.",
+        least=0,
+        greatest=1,
+    )
+    fit_threshold: bool = option(
+        False,
+        "Pairs: find the model's presence threshold on a share of them; score the others.",
+    )
+    fit_share: float = option(
+        0.5, "Share of the pairs to fit the threshold on.", least=0, greatest=1
+    )
+    fit_metric: FitMetric = option(
+        FitMetric.BALANCED_ACCURACY, "What the threshold makes as high as it can be."
+    )
+    seed: int = option(0, "Seed of the choice of the pairs to fit on.", least=0, greatest=2**62)
 
     def __post_init__(self) -> None:
         check_tiles(self.tile_size_px, self.overlap_px)

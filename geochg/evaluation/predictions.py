@@ -26,6 +26,10 @@ HINT = "make it again with geochg evaluate --predictions"
 """Hint for a file that cannot be used."""
 
 
+_ATTRIBUTES = {"said": "answer"}
+"""Names of attributes of `Prediction` that the file calls otherwise."""
+
+
 @dataclass(frozen=True, slots=True)
 class Prediction:
     """The answer about one item, and its truth.
@@ -34,7 +38,7 @@ class Prediction:
         item: Name of the pair, or of a tile of a pair that has a mask.
         group: Group of pairs that share pictures, see `datasets.pairs`.
         changed: Whether it changed in truth.
-        said: Whether the model answers that it changed; None where it gave no answer.
+        answer: Whether the model answers that it changed; None where it gave no answer.
         probability: The model's probability of change (0-1), None where it has none.
         difference: Mean absolute difference of the two dates, in 8-bit steps.
     """
@@ -42,7 +46,7 @@ class Prediction:
     item: str
     group: str
     changed: bool
-    said: bool | None
+    answer: bool | None
     probability: float | None
     difference: float
 
@@ -74,7 +78,7 @@ class Predictions:
             OSError: If it cannot be written.
         """
         head = {name: value for name, value in vars(self).items() if name != "rows"}
-        rows = (json.dumps(asdict(row), allow_nan=False) for row in self.rows)
+        rows = (json.dumps(_file_values(row), allow_nan=False) for row in self.rows)
         lines = [head_line(CONTENT, head), *rows]
         path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
@@ -149,7 +153,7 @@ def merged_by_item(rows: Iterable[Prediction]) -> list[Prediction]:
 
 
 def _merged_prediction(tiles: Sequence[Prediction]) -> Prediction:
-    answers = [row.said for row in tiles]
+    answers = [row.answer for row in tiles]
     likely = [row.probability for row in tiles if row.probability is not None]
     return Prediction(
         tiles[0].item,
@@ -195,16 +199,21 @@ def _object(path: Path, number: int, line: str) -> dict[str, Any]:
     return value
 
 
+def _file_values(row: Prediction) -> dict[str, Any]:
+    keys = {attribute: key for key, attribute in _ATTRIBUTES.items()}
+    return {keys.get(name, name): value for name, value in asdict(row).items()}
+
+
 def _row(path: Path, number: int, values: Mapping[str, Any]) -> Prediction:
     try:
-        row = Prediction(**values)
+        row = Prediction(**{_ATTRIBUTES.get(name, name): v for name, v in values.items()})
     except TypeError as error:
         raise InputError(f"{path}, line {number} has other keys than a prediction", HINT) from error
     sound = (
         isinstance(row.item, str)
         and isinstance(row.group, str)
         and isinstance(row.changed, bool)
-        and (row.said is None or isinstance(row.said, bool))
+        and (row.answer is None or isinstance(row.answer, bool))
         and (row.probability is None or _is_number(row.probability, 1.0))
         and _is_number(row.difference, 255.0)
     )

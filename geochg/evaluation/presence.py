@@ -113,7 +113,7 @@ def presence_report(predictions: Predictions, options: EvaluateOptions) -> Prese
         OptionError: If the predictions cannot be scored with these options.
         RunError: If there is no answer, or no probability to fit.
     """
-    answered = [row for row in predictions.rows if row.said is not None]
+    answered = [row for row in predictions.rows if row.answer is not None]
     if not answered:
         raise RunError(
             f"the model gave no answer about any of {len(predictions.rows)} pairs",
@@ -190,7 +190,7 @@ class _PresenceColumns:
         likely = [row.probability for row in rows if row.probability is not None]
         return cls(
             np.array([row.changed for row in rows], bool),
-            np.array([row.said for row in rows], bool),
+            np.array([row.answer for row in rows], bool),
             np.array(likely, float) if len(likely) == len(rows) else None,
             np.array([row.difference for row in rows], float),
         )
@@ -209,8 +209,8 @@ def _check_fit(predictions: Predictions, rows: Sequence[Prediction]) -> None:
             f"{predictions.model} gives no probabilities, so there is no threshold to fit",
             "leave out --fit-threshold",
         )
-    no = [p for p, row in zip(likely, rows, strict=True) if not row.said]
-    yes = [p for p, row in zip(likely, rows, strict=True) if row.said]
+    no = [p for p, row in zip(likely, rows, strict=True) if not row.answer]
+    yes = [p for p, row in zip(likely, rows, strict=True) if row.answer]
     if not predictions.opened and no and yes and max(no) > min(yes):
         raise OptionError(
             f"{predictions.model} held some pairs back for other reasons than their probability",

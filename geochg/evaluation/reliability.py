@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from geochg.datasets.ground_label import GroundLabel, numbers_on
+from geochg.datasets.georeferenced_mask import GeoreferencedMask, numbers_on
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -53,16 +53,16 @@ class Reliability:
     right: float | None
 
 
-def scored_features(features: gpd.GeoDataFrame, label: GroundLabel) -> ScoredFeatures:
+def scored_features(features: gpd.GeoDataFrame, mask: GeoreferencedMask) -> ScoredFeatures:
     """Which features of a map are right; those that cover no known pixel's centre are left out.
 
     Args:
         features: In any CRS, with `confidence`.
-        label: The mask.
+        mask: The mask of the pair.
     """
-    owners = numbers_on(features, label)
-    known = np.bincount(owners[label.known], minlength=len(features) + 1)[1:]
-    changed = np.bincount(owners[label.known & label.changed], minlength=len(features) + 1)[1:]
+    owners = numbers_on(features, mask)
+    known = np.bincount(owners[mask.known], minlength=len(features) + 1)[1:]
+    changed = np.bincount(owners[mask.known & mask.changed], minlength=len(features) + 1)[1:]
     seen = known > 0
     confidence = features["confidence"].to_numpy(np.float64)
     return ScoredFeatures(confidence[seen], changed[seen] > RIGHT_SHARE * known[seen])

@@ -25,21 +25,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from geochg.features.outlines import box_grounds, box_objects, pieces, zones
-from geochg.geometry.grid_cells import grid_box
+from geochg.features.outlines import box_grounds, box_objects, pieces
+from geochg.features.tile_results import HEAT_NODATA, HEAT_SCALE, Ballot, Cell, TileResult, Vote
+from geochg.geometry.grid_cells import cell_numbers, grid_box
 from geochg.geometry.hysteresis import ChangedPixels, changed_pixels
 from geochg.options import Geometry, Sensitivity
 from geochg.records import (
     CELL_AREA_SHARE,
     GRID_CELLS,
-    HEAT_NODATA,
-    HEAT_SCALE,
     Answer,
-    Ballot,
     Box,
     Boxes,
     Caption,
-    Cell,
     Change,
     Counts,
     Dialogue,
@@ -51,21 +48,19 @@ from geochg.records import (
     Task,
     Tile,
     TileFailure,
-    TileResult,
     Unparsed,
-    Vote,
 )
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _DISPENSABLE = frozenset({Task.COUNT, Task.CAPTION})
-"""The tasks without whose answers the rest that is said of a tile still stands."""
+"""The tasks without whose answers the other answers about a tile still count."""
 
 
 @dataclass(frozen=True, slots=True)
 class CellSettings:
-    """What is kept of a tile's answers.
+    """Settings for what is kept of a tile's answers.
 
     Attributes:
         geometry: `outline` for connected pieces where there are outlines, `cells` for the boxes
@@ -103,24 +98,24 @@ def tile_result(tile: Tile, answers: Sequence[Answer], settings: CellSettings) -
     Returns:
         The result; cells lie in the tile's core, their vertices are whole numbers of grid pixels.
     """
-    said = _Said.of(answers, tile.window.read)
-    outlines = said.outlines
-    unchanged = said.presence is not None and not said.presence.changed and outlines is None
-    evidence = None if unchanged and not settings.heat else _evidence(tile, said, settings)
-    counts = _counts(said, settings)
-    changed, cells, probability = _verdict(said, evidence, counts)
+    by_kind = _AnswersByKind.of(answers, tile.window.read)
+    outlines = by_kind.outlines
+    unchanged = by_kind.presence is not None and not by_kind.presence.changed and outlines is None
+    evidence = None if unchanged and not settings.heat else _evidence(tile, by_kind, settings)
+    counts = _counts(by_kind, settings)
+    changed, cells, probability = _verdict(by_kind, evidence, counts)
     valid = _in_core(tile, tile.valid)
     hidden = None if outlines is None else outlines.not_seen
     return TileResult(
         window=tile.window,
         changed=changed,
         probability=probability,
-        caption=_caption(said, changed=changed),
+        caption=_caption(by_kind, changed=changed),
         counts=counts,
         cells=cells,
-        heat=_heat(tile, said, evidence) if settings.heat else None,
+        heat=_heat(tile, by_kind, evidence) if settings.heat else None,
         unparsed=tuple(answer.task for answer in answers if isinstance(answer, Unparsed)),
-        ballot=_ballot(tile, said, settings) if settings.ballot else None,
+        ballot=_ballot(tile, by_kind, settings) if settings.ballot else None,
         tells_land_cover=outlines is not None and outlines.land_cover is not None,
         valid_px=_count(valid),
         not_seen_px=None
@@ -131,14 +126,14 @@ def tile_result(tile: Tile, answers: Sequence[Answer], settings: CellSettings) -
     )
 
 
-def lacking(tile: Tile, answers: Sequence[Answer]) -> TileFailure | None:
-    """That a tile failed, where an answer is missing without which nothing can be mapped of it.
+def missing_answer(tile: Tile, answers: Sequence[Answer]) -> TileFailure | None:
+    """The failure of a tile of which an answer is missing that a map needs; None for others.
 
     A count or a caption can be done without; see `TileResult.missing`.
 
     Args:
         tile: As `tile_result` takes it.
-        answers: Likewise.
+        answers: As `tile_result` takes them.
     """
     for answer in answers:
         if isinstance(answer, Missing) and answer.task not in _DISPENSABLE:
@@ -146,10 +141,10 @@ def lacking(tile: Tile, answers: Sequence[Answer]) -> TileFailure | None:
     return None
 
 
-# --- what was said -------------------------------------------------------------------------------
+# --- answers by kind -----------------------------------------------------------------------------
 
 
-class _Said(NamedTuple):
+class _AnswersByKind(NamedTuple):
     """The answers by kind; None for what was not answered."""
 
     presence: Presence | None
@@ -159,7 +154,7 @@ class _Said(NamedTuple):
     boxes: Boxes | None
 
     @classmethod
-    def of(cls, answers: Sequence[Answer], read: PixelWindow) -> _Said:
+    def of(cls, answers: Sequence[Answer], read: PixelWindow) -> _AnswersByKind:
         presence = _first(answers, Presence)
         caption = _first(answers, Caption)
         counts = _first(answers, Counts)
@@ -197,16 +192,16 @@ class _Evidence(NamedTuple):
     surface: NDArray[np.float32]
 
 
-def _evidence(tile: Tile, said: _Said, settings: CellSettings) -> _Evidence | None:
-    if said.outlines:
-        return _outline_evidence(tile, said.outlines, settings)
-    if said.boxes:
-        return _box_evidence(tile, said.boxes, said.changes(), settings)
+def _evidence(tile: Tile, by_kind: _AnswersByKind, settings: CellSettings) -> _Evidence | None:
+    if by_kind.outlines:
+        return _outline_evidence(tile, by_kind.outlines, settings)
+    if by_kind.boxes:
+        return _box_evidence(tile, by_kind.boxes, by_kind.changes(), settings)
     return None
 
 
 def _verdict(
-    said: _Said, evidence: _Evidence | None, counts: Mapping[str, int]
+    by_kind: _AnswersByKind, evidence: _Evidence | None, counts: Mapping[str, int]
 ) -> tuple[bool | None, tuple[Cell, ...], float | None]:
     """Whether the tile changed, its cells, and the highest probability of change in its core.
 
@@ -214,43 +209,45 @@ def _verdict(
     """
     cells = evidence.cells if evidence else ()
     derived = evidence.highest if evidence else None
-    if said.outlines:
+    if by_kind.outlines:
         return bool(cells), cells, derived
-    if presence := said.presence:
+    if presence := by_kind.presence:
         if not presence.changed:
             return False, (), presence.probability
         return True, cells, derived if presence.probability is None else presence.probability
     if evidence:
         return bool(cells), cells, derived
-    if said.counts:
+    if by_kind.counts:
         return any(counts.values()), (), None
-    return (said.caption.changed if said.caption else None), (), None
+    return (by_kind.caption.changed if by_kind.caption else None), (), None
 
 
-def _counts(said: _Said, settings: CellSettings) -> Mapping[str, int]:
+def _counts(by_kind: _AnswersByKind, settings: CellSettings) -> Mapping[str, int]:
     """The model's counts of each kept class, unless they are to come from its outlines."""
-    if said.counts is None or (said.outlines and said.outlines.land_cover is not None):
+    if by_kind.counts is None or (by_kind.outlines and by_kind.outlines.land_cover is not None):
         return {}
-    return {name: count for name, count in said.counts.counts.items() if settings.keeps(name)}
+    return {name: count for name, count in by_kind.counts.counts.items() if settings.keeps(name)}
 
 
-def _caption(said: _Said, *, changed: bool | None) -> str:
+def _caption(by_kind: _AnswersByKind, *, changed: bool | None) -> str:
     """The model's sentence about the tile, unless outlines tell otherwise or tell more."""
-    if said.caption is None:
+    if by_kind.caption is None:
         return ""
-    if said.outlines and (said.outlines.land_cover is not None or said.caption.changed != changed):
+    if by_kind.outlines and (
+        by_kind.outlines.land_cover is not None or by_kind.caption.changed != changed
+    ):
         return ""
-    return said.caption.text
+    return by_kind.caption.text
 
 
-def _heat(tile: Tile, said: _Said, evidence: _Evidence | None) -> NDArray[np.uint8]:
+def _heat(tile: Tile, by_kind: _AnswersByKind, evidence: _Evidence | None) -> NDArray[np.uint8]:
     """`(core height, core width)` uint8; a presence without probability counts as 0 or 1."""
-    seen = _in_core(tile, _seen(tile, said.outlines))
+    seen = _in_core(tile, _visible_pixels(tile, by_kind.outlines))
     if evidence:
         heat = np.rint(evidence.surface * HEAT_SCALE).astype(np.uint8)
-    elif said.presence:
-        given = said.presence.probability
-        probability = float(said.presence.changed) if given is None else given
+    elif by_kind.presence:
+        given = by_kind.presence.probability
+        probability = float(by_kind.presence.changed) if given is None else given
         heat = np.full(seen.shape, round(probability * HEAT_SCALE), np.uint8)
     else:
         heat = np.full(seen.shape, HEAT_NODATA, np.uint8)
@@ -262,26 +259,26 @@ def _heat(tile: Tile, said: _Said, evidence: _Evidence | None) -> NDArray[np.uin
 
 
 def _outline_evidence(tile: Tile, outlines: Outlines, settings: CellSettings) -> _Evidence:
-    found = changed_pixels(
+    pixels = changed_pixels(
         outlines,
         tile.valid,
         settings.keeps,
         log_odds=settings.sensitivity.log_odds,
         least_px=settings.least_px,
     )
-    if found is None:
+    if pixels is None:
         return _Evidence((), None, _empty_surface(tile))
     window = tile.window
     if settings.geometry is Geometry.OUTLINE:
-        cells = pieces(window.read, window.core, found, outlines, settings.pixel_area_m2)
+        cells = pieces(window.read, window.core, pixels, outlines, settings.pixel_area_m2)
     else:
-        cells = _changed_boxes(tile, found, outlines, settings.pixel_area_m2)
-    surface = _in_core(tile, found.probability)
-    highest = surface[_in_core(tile, _seen(tile, outlines))].max(initial=-1.0)
+        cells = _changed_boxes(tile, pixels, outlines, settings.pixel_area_m2)
+    surface = _in_core(tile, pixels.probability)
+    highest = surface[_in_core(tile, _visible_pixels(tile, outlines))].max(initial=-1.0)
     return _Evidence(tuple(cells), float(highest) if highest >= 0 else None, surface)
 
 
-def _seen(tile: Tile, outlines: Outlines | None) -> NDArray[np.bool_]:
+def _visible_pixels(tile: Tile, outlines: Outlines | None) -> NDArray[np.bool_]:
     """`(height, width)`: where there is data, and the model sees the ground."""
     if outlines is None or outlines.not_seen is None:
         return tile.valid
@@ -289,26 +286,26 @@ def _seen(tile: Tile, outlines: Outlines | None) -> NDArray[np.bool_]:
 
 
 def _changed_boxes(
-    tile: Tile, found: ChangedPixels, outlines: Outlines, pixel_area_m2: float
+    tile: Tile, pixels: ChangedPixels, outlines: Outlines, pixel_area_m2: float
 ) -> Iterator[Cell]:
     """The boxes of the 3x3 cells that changed, channel by channel."""
-    zone_of, changed = zones(tile.window.read), found.changed
-    grounds = box_grounds(zone_of, found, outlines, pixel_area_m2)
-    objects = box_objects(tile.window.core.slices_within(tile.window.read), zone_of, found)
-    bins = (len(found.channels), 9)
-    index = (found.channel * 9 + zone_of)[changed]
+    zone_of, changed = cell_numbers(tile.window.read), pixels.changed
+    grounds = box_grounds(zone_of, pixels, outlines, pixel_area_m2)
+    objects = box_objects(tile.window.core.slices_within(tile.window.read), zone_of, pixels)
+    bins = (len(pixels.channels), 9)
+    index = (pixels.channel * 9 + zone_of)[changed]
     size_px = np.bincount(index, minlength=bins[0] * 9).reshape(bins)
-    total = np.bincount(index, found.probability[changed], bins[0] * 9).reshape(bins)
+    total = np.bincount(index, pixels.probability[changed], bins[0] * 9).reshape(bins)
     valid_px = np.bincount(zone_of[tile.valid], minlength=9)
     for channel, zone in np.argwhere(size_px > CELL_AREA_SHARE * valid_px).tolist():
-        class_name, change = found.channels[channel]
+        class_name, change = pixels.channels[channel]
         probability = min(float(total[channel, zone] / size_px[channel, zone]), 1.0)
         grid_cell = GRID_CELLS[zone]
         box = Box(grid_box(tile.window.read, grid_cell), grid_cell, probability)
         for cell in _core_cells(tile, box, class_name, change):
             yield replace(
                 cell,
-                caption=found.captions[channel],
+                caption=pixels.captions[channel],
                 ground=grounds[channel * 9 + zone],
                 objects=objects.get((channel, zone)),
             )
@@ -359,17 +356,17 @@ def _core_cells(tile: Tile, box: Box, class_name: str, change: Change) -> Iterat
 # --- votes ---------------------------------------------------------------------------------------
 
 
-def _ballot(tile: Tile, said: _Said, settings: CellSettings) -> Ballot:
+def _ballot(tile: Tile, by_kind: _AnswersByKind, settings: CellSettings) -> Ballot:
     """What a tile says of all it saw; it abstains where it saw a change it cannot place."""
     valid = _in_core(tile, tile.valid)
-    if said.presence and not said.presence.changed:
+    if by_kind.presence and not by_kind.presence.changed:
         return Ballot((), valid)
-    return Ballot(tuple(_votes(tile, said, settings)) if said.boxes else None, valid)
+    return Ballot(tuple(_votes(tile, by_kind, settings)) if by_kind.boxes else None, valid)
 
 
-def _votes(tile: Tile, said: _Said, settings: CellSettings) -> Iterator[Vote]:
-    changes = said.changes()
-    for class_name, boxes in said.boxes.boxes.items() if said.boxes else ():
+def _votes(tile: Tile, by_kind: _AnswersByKind, settings: CellSettings) -> Iterator[Vote]:
+    changes = by_kind.changes()
+    for class_name, boxes in by_kind.boxes.boxes.items() if by_kind.boxes else ():
         if settings.keeps(class_name):
             change = changes.get(class_name, Change.ALTERED)
             yield from (Vote(class_name, change, box) for box in boxes if _is_seen(tile, box))

@@ -9,21 +9,22 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 
-from geochg.features.captions import Kinds, feature_caption, pair_caption
-from geochg.features.collecting import Collected, Described, described
-from geochg.features.facts import Facts, adjoining, is_long
+from geochg.features.captions import ChangeTotal, feature_caption, pair_caption
+from geochg.features.collecting import Collected, FeatureSummary, feature_summaries
+from geochg.features.facts import Facts, adjoining_cover, is_long
 from geochg.features.frame import layer_frame, series
-from geochg.features.merging import joined, merged
-from geochg.features.patches import Kind, settled
+from geochg.features.merging import feature_numbers, merged_polygons
+from geochg.features.naming import named_kinds
+from geochg.features.patches import Kind, kind_numbers, settled_kinds
 from geochg.features.places import places
-from geochg.features.smoothing import smoothed
-from geochg.features.straightening import straightened
+from geochg.features.smoothing import smoothed_polygons
+from geochg.features.straightening import straightened_polygons
+from geochg.features.tile_results import Ground, TileResult
 from geochg.geometry.geodesy import geodesic_areas
 from geochg.geometry.objects import objects_within, point_within
 from geochg.geometry.placement import crs_of, on_ground
-from geochg.land_cover import covers_of
+from geochg.land_cover import OTHER, covers_of
 from geochg.options import AnalyzeOptions, Geometry
-from geochg.records import Ground, TileResult
 from geochg.tasks.quantities import rounded_value
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class FeatureSettings:
-    """What becomes of the cells.
+    """Settings for what becomes of the cells.
 
     Attributes:
         geometry: `outline` smooths the staircases of pixel outlines, `cells` leaves boxes alone.
@@ -42,8 +43,9 @@ class FeatureSettings:
         min_area_m2: Features below this geodesic area are dropped. None drops those below
             `least_px` where the model tells land cover, and else nothing.
         max_area_m2: Features above this geodesic area are dropped; None for no limit.
-        least_px: Least size of a change; see `geometry.changed.least_size_px`. Where the model
+        least_px: Least size of a change; see `geometry.hysteresis.least_size_px`. Where the model
             tells land cover, smaller features join one that they touch.
+        classes: Classes that were asked for; empty for all.
     """
 
     geometry: Geometry = Geometry.OUTLINE
@@ -51,13 +53,19 @@ class FeatureSettings:
     min_area_m2: float | None = None
     max_area_m2: float | None = None
     least_px: int = 0
+    classes: tuple[str, ...] = ()
+
+    @property
+    def leaves_doubt(self) -> bool:
+        """Whether changes whose class is in doubt are kept under that of `land_cover.OTHER`."""
+        return not self.classes or OTHER.class_name in self.classes
 
     @classmethod
     def of(cls, options: AnalyzeOptions, least_px: int) -> Self:
         """What a run's options say of its features.
 
         Args:
-            options: Of the run.
+            options: Options of the run.
             least_px: Least size of a change at the pair's resolution.
         """
         return cls(
@@ -66,6 +74,7 @@ class FeatureSettings:
             min_area_m2=options.min_area_m2,
             max_area_m2=options.max_area_m2,
             least_px=least_px,
+            classes=options.classes,
         )
 
 
@@ -79,7 +88,7 @@ class Changes(NamedTuple):
     """
 
     features: GeoDataFrame
-    in_tiles: dict[int, list[Kinds]] | None
+    in_tiles: dict[int, list[ChangeTotal]] | None
 
 
 def change_features(
@@ -89,10 +98,11 @@ def change_features(
 
     Cells of one class and direction that share an edge become one feature, also across tiles.
     Where the model tells land cover, specks join what they touch, no class appeared beside where
-    it disappeared, and buildings have straight outlines.
+    it disappeared, buildings have straight outlines, and features whose class is in doubt are of
+    class "other" (see `naming`).
 
     Args:
-        results: One a tile, in any order; each is let go before the next is taken.
+        results: Results of the tiles, in any order; each is let go before the next is taken.
         grid: The common grid, which gives the place of pixels and the CRS.
         settings: Shape and filters.
 
@@ -138,7 +148,7 @@ def changes_of(results: Iterable[TileResult], grid: GeoBox, settings: FeatureSet
             "string",
         ),
         "count": series([fact.count for fact in facts], "Int64"),
-        "area_m2": series([rounded_value(float(each), 1) for each in area_m2[order]], "float64"),
+        "area_m2": series([rounded_value(float(area), 1) for area in area_m2[order]], "float64"),
         "tiles": series([layer.entries[i].tiles for i in order], "object"),
         "cells": series([layer.entries[i].cells for i in order], "object"),
     }
@@ -156,14 +166,7 @@ def layer_caption(features: GeoDataFrame, not_seen_m2: float | None = None) -> s
         not_seen_m2: Ground that the model did not see; None for models that cannot tell.
     """
     kinds = [
-        Kinds(
-            str(name),
-            str(change),
-            float(group["area_m2"].sum()),
-            int(group["count"].sum())
-            if name == "building" and group["count"].notna().all()
-            else None,
-        )
+        ChangeTotal(str(name), str(change), float(group["area_m2"].sum()), None)
         for (name, change), group in features.groupby(["class", "change"])
     ]
     return pair_caption(kinds, not_seen_m2 or 0.0)
@@ -175,13 +178,13 @@ class _Layer(NamedTuple):
     Attributes:
         pixels: `(n,)` polygons in grid pixels.
         kinds: Class and direction of each.
-        entries: What each takes over from its cells.
+        entries: What each feature takes over from its cells.
         of_cell: `(cells,)` number of the feature that each cell belongs to.
     """
 
     pixels: NDArray[np.object_]
     kinds: list[Kind]
-    entries: list[Described]
+    entries: list[FeatureSummary]
     of_cell: NDArray[np.int64]
 
     @classmethod
@@ -190,21 +193,18 @@ class _Layer(NamedTuple):
         polygons = np.array([cell.polygon for cell in collected.cells], dtype=object)
         kinds: list[Kind] = [(cell.class_name, str(cell.change)) for cell in collected.cells]
         if collected.tells_land_cover and settings.geometry is Geometry.OUTLINE:
-            kinds = settled(polygons, kinds, settings.least_px)
-        feature = joined(polygons, _numbered(kinds))
+            kinds = settled_kinds(polygons, kinds, settings.least_px)
+        if collected.tells_land_cover and settings.leaves_doubt:
+            grounds = [cell.ground for cell in collected.cells]
+            kinds = named_kinds(polygons, kinds, grounds)
+        feature = feature_numbers(polygons, kind_numbers(kinds))
         _, first = np.unique(feature, return_index=True)
         return cls(
-            merged(polygons, feature),
+            merged_polygons(polygons, feature),
             [kinds[i] for i in first.tolist()],
-            described(collected, polygons, feature),
+            feature_summaries(collected, polygons, feature),
             feature,
         )
-
-
-def _numbered(kinds: Sequence[Kind]) -> NDArray[np.int64]:
-    """The number of each kind among the distinct ones, in their order."""
-    number = {kind: i for i, kind in enumerate(sorted(set(kinds)))}
-    return np.array([number[kind] for kind in kinds], np.int64)
 
 
 # --- facts ---------------------------------------------------------------------------------------
@@ -220,7 +220,7 @@ def _facts(
 ) -> list[Facts]:
     """What is known of each feature that is kept."""
     facts = []
-    for i, place in zip(order, places, strict=True):
+    for i, place_name in zip(order, places, strict=True):
         name, change = layer.kinds[i]
         ground = layer.entries[i].ground
         under = ground or Ground()
@@ -232,10 +232,10 @@ def _facts(
                 change,
                 before,
                 after,
-                adjoining(name, before, under.beside),
+                adjoining_cover(name, before, under.beside),
                 None if area_m2 is None else float(area_m2[i]),
                 layer.entries[i].objects if points is None else len(points),
-                place,
+                place_name,
                 is_long(located[i]),
             )
         )
@@ -260,21 +260,21 @@ def _in_tiles(
     objects: Mapping[int, NDArray[np.float64] | None],
     *,
     is_outline: bool,
-) -> dict[int, list[Kinds]]:
+) -> dict[int, list[ChangeTotal]]:
     """What changed in each tile, of the features that are kept.
 
     An object counts in the tile whose core has its point, so that none counts twice.
     """
     import shapely
 
-    found: dict[int, dict[Kind, Kinds]] = {}
+    by_tile: dict[int, dict[Kind, ChangeTotal]] = {}
 
     def add(tile: int, kind: Kind, area_px: float | None, count: int | None) -> None:
-        kinds = found.setdefault(tile, {})
-        known = kinds.get(kind, Kinds(*kind, 0.0, None if count is None else 0))
+        kinds = by_tile.setdefault(tile, {})
+        known = kinds.get(kind, ChangeTotal(*kind, 0.0, None if count is None else 0))
         more = None if count is None else (known.count or 0) + count
         area = None if area_px is None else (known.area_m2 or 0.0) + area_px
-        kinds[kind] = Kinds(*kind, area, more)
+        kinds[kind] = ChangeTotal(*kind, area, more)
 
     tiles_of: dict[int, set[int]] = {}
     areas = shapely.area([cell.polygon for cell in collected.cells]).tolist()
@@ -290,10 +290,10 @@ def _in_tiles(
             near = sorted(tiles_of[i])
             inside = [tile for tile in near if collected.tiles[tile].window.core.holds(x, y)]
             add((inside or near)[0], layer.kinds[i], 0.0, 1)
-    return {tile: list(kinds.values()) for tile, kinds in found.items()}
+    return {tile: list(kinds.values()) for tile, kinds in by_tile.items()}
 
 
-def _caption(entry: Described, facts: Facts) -> str:
+def _caption(entry: FeatureSummary, facts: Facts) -> str:
     """The model's sentence, or where it has none for this feature, ours."""
     if entry.caption or (entry.caption is not None and entry.ground is None):
         return entry.caption
@@ -309,11 +309,11 @@ def _shapes(
     """The polygons as they are drawn, in grid pixels."""
     if settings.geometry is not Geometry.OUTLINE:
         return _without_joints(layer.pixels)
-    smooth = smoothed(layer.pixels)
+    smooth = smoothed_polygons(layer.pixels)
     if not collected.tells_land_cover or not len(smooth):
         return smooth
     buildings = np.array([name == "building" for name, _ in layer.kinds])
-    return straightened(layer.pixels, smooth, buildings, _height_per_width(grid))
+    return straightened_polygons(layer.pixels, smooth, buildings, _height_per_width(grid))
 
 
 def _height_per_width(grid: GeoBox) -> float:
@@ -344,8 +344,8 @@ def _without_joints(polygons: NDArray[np.object_]) -> NDArray[np.object_]:
     """Drops the vertices in the middle of straight edges that merging leaves."""
     import shapely
 
-    found: NDArray[np.object_] = shapely.simplify(polygons, 0.0)
-    return found
+    simplified: NDArray[np.object_] = shapely.simplify(polygons, 0.0)
+    return simplified
 
 
 def _reading_order(polygons: NDArray[np.object_], kinds: Sequence[Kind]) -> NDArray[np.intp]:
@@ -356,4 +356,4 @@ def _reading_order(polygons: NDArray[np.object_], kinds: Sequence[Kind]) -> NDAr
     order = np.lexsort((vertices[:, 0], vertices[:, 1], owner))
     _, first = np.unique(owner[order], return_index=True)
     col, row = vertices[order][first].T
-    return np.lexsort((_numbered(kinds), col, row))
+    return np.lexsort((kind_numbers(kinds), col, row))

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from geochg.records import GRID_CELLS, LAND_COVER, Calibration, Cell, Ground, TileResult, TileWindow
+from geochg.features.tile_results import Cell, Ground, TileResult
+from geochg.records import GRID_CELLS, LAND_COVER, Calibration, TileWindow
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -61,7 +62,7 @@ class Collected(NamedTuple):
         )
 
 
-class Described(NamedTuple):
+class FeatureSummary(NamedTuple):
     """What a feature takes over from its cells.
 
     Attributes:
@@ -83,9 +84,9 @@ class Described(NamedTuple):
     cells: list[str]
 
 
-def described(
+def feature_summaries(
     collected: Collected, polygons: NDArray[np.object_], feature: NDArray[np.int64]
-) -> list[Described]:
+) -> list[FeatureSummary]:
     """One entry a feature, in order of its number.
 
     Args:
@@ -110,7 +111,7 @@ def described(
         weighted = sum(area_px[i] * collected.cells[i].probability for i in members)
         mean = weighted / sum(share.values())
         entries.append(
-            Described(
+            FeatureSummary(
                 confidence=_calibrated_confidence(mean, collected.tiles[main].calibration),
                 caption=_caption(collected, members, area_px, main, features_of[main] > 1),
                 objects=_count(collected, members, list(share), features_in),

@@ -12,8 +12,8 @@ from geochg.records import LAND_COVER
 if TYPE_CHECKING:
     from shapely import Polygon
 
-_BESIDE = ("road", "water", "building", "woody", "low plants", "bare")
-"""What is worth naming beside a change, the most telling first."""
+_BESIDE = ("road", "water", "building")
+"""What is named beside a change, the most telling first; of `land_cover.PROVEN` only."""
 _BESIDE_SHARE = 0.5
 """Least share of what lies around a change; of less, the model is seldom right."""
 _LONG = 30.0
@@ -47,7 +47,7 @@ class Facts:
     is_long: bool = False
 
 
-def adjoining(class_name: str, before: str | None, beside: Sequence[int]) -> str | None:
+def adjoining_cover(class_name: str, before: str | None, beside: Sequence[int]) -> str | None:
     """The land cover that a piece adjoins; None where none stands out.
 
     What it consists of itself, or stands on, is not worth naming, but for buildings.

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def joined(polygons: NDArray[np.object_], kind: NDArray[np.int64]) -> NDArray[np.int64]:
+def feature_numbers(polygons: NDArray[np.object_], kind: NDArray[np.int64]) -> NDArray[np.int64]:
     """Numbers the features that pieces belong to.
 
     Pieces of one kind that share an edge of positive length belong together, and so do those that
@@ -62,12 +62,14 @@ def shared_edges(
     return piece[order[twin]], piece[order[twin + 1]]
 
 
-def merged(polygons: NDArray[np.object_], feature: NDArray[np.int64]) -> NDArray[np.object_]:
-    """Unites the pieces of each feature.
+def merged_polygons(
+    polygons: NDArray[np.object_], feature: NDArray[np.int64]
+) -> NDArray[np.object_]:
+    """The united pieces of each feature.
 
     Args:
         polygons: `(n,)` pieces.
-        feature: `(n,)` what `joined` gives.
+        feature: `(n,)` what `feature_numbers` gives.
 
     Returns:
         `(features,)` polygons; each covers what its pieces cover.

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from geochg.geometry.grid_cells import thirds
+from geochg.features.tile_results import Cell, Ground
+from geochg.geometry.grid_cells import cell_numbers
 from geochg.geometry.objects import object_centres
-from geochg.geometry.polygonize import labelled, outlined
-from geochg.records import GRID_CELLS, LAND_COVER, Cell, Ground, Outlines, PixelWindow
+from geochg.geometry.polygonize import labelled_pieces, piece_polygons
+from geochg.records import GRID_CELLS, LAND_COVER, Outlines, PixelWindow
 from geochg.tasks.lexicon import ASKED
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ _DIRECTIONS = tuple((row, col) for row in (-1, 0, 1) for col in (-1, 0, 1) if ro
 def pieces(
     window_read: PixelWindow,
     core: PixelWindow,
-    found: ChangedPixels,
+    pixels: ChangedPixels,
     outlines: Outlines,
     pixel_area_m2: float,
 ) -> Iterator[Cell]:
@@ -40,67 +41,60 @@ def pieces(
     Args:
         window_read: The window that the arrays cover.
         core: The part of it whose pieces are wanted.
-        found: The changed pixels of the read window.
-        outlines: What the model said.
+        pixels: The changed pixels of the read window.
+        outlines: The model's answer.
         pixel_area_m2: Ground area of a pixel; may be not a number.
     """
     part = core.slices_within(window_read)
-    labels, channel_of = labelled(found.channel[part], found.changed[part])
+    labels, channel_of = labelled_pieces(pixels.channel[part], pixels.changed[part])
     if not channel_of:
         return
     size_px = np.bincount(labels.ravel())[1:]
-    total = np.bincount(labels.ravel(), found.probability[part].ravel())[1:]
-    grid_cells = _grid_cells(labels, zones(window_read)[part], len(channel_of))
-    grounds = _grounds(labels, part, found, outlines, pixel_area_m2)
-    polygons = outlined(labels, core)
+    total = np.bincount(labels.ravel(), pixels.probability[part].ravel())[1:]
+    grid_cells = _grid_cells(labels, cell_numbers(window_read)[part], len(channel_of))
+    grounds = _grounds(labels, part, pixels, outlines, pixel_area_m2)
+    polygons = piece_polygons(labels, core)
     means = np.minimum(total / size_px, 1.0).tolist()
     for index, mean, polygon, names, ground in zip(
         channel_of, means, polygons, grid_cells, grounds, strict=True
     ):
-        class_name, change = found.channels[index]
-        yield Cell(class_name, change, mean, polygon, names, found.captions[index], ground)
+        class_name, change = pixels.channels[index]
+        yield Cell(class_name, change, mean, polygon, names, pixels.captions[index], ground)
 
 
 def box_grounds(
-    zone_of: NDArray[np.intp], found: ChangedPixels, outlines: Outlines, pixel_area_m2: float
+    zone_of: NDArray[np.intp], pixels: ChangedPixels, outlines: Outlines, pixel_area_m2: float
 ) -> Sequence[Ground]:
     """What lies under and around the changed pixels of each channel in each 3x3 cell.
 
     Args:
-        zone_of: What `zones` gives.
-        found: The changed pixels of the read window.
-        outlines: What the model said.
+        zone_of: `(height, width)` what `cell_numbers` gives for the read window.
+        pixels: The changed pixels of the read window.
+        outlines: The model's answer.
         pixel_area_m2: Ground area of a pixel; may be not a number.
 
     Returns:
-        One for each channel and cell, the nine cells of a channel after those of another.
+        One entry for each channel and cell, the nine cells of a channel after those of another.
     """
-    row, col = np.nonzero(found.changed)
-    label = found.channel[row, col] * 9 + zone_of[row, col]
-    inside = _Inside(row, col, label, len(found.channels) * 9)
-    return _grounds_of(inside, found, outlines, pixel_area_m2)
+    row, col = np.nonzero(pixels.changed)
+    label = pixels.channel[row, col] * 9 + zone_of[row, col]
+    inside = _Inside(row, col, label, len(pixels.channels) * 9)
+    return _grounds_of(inside, pixels, outlines, pixel_area_m2)
 
 
 def box_objects(
-    core: tuple[slice, slice], zone_of: NDArray[np.intp], found: ChangedPixels
+    core: tuple[slice, slice], zone_of: NDArray[np.intp], pixels: ChangedPixels
 ) -> dict[tuple[int, int], int]:
     """Objects of the countable channels by channel and 3x3 cell, whose centres lie in the core."""
-    inside = np.zeros(found.changed.shape, bool)
+    inside = np.zeros(pixels.changed.shape, bool)
     inside[core] = True
     counts: dict[tuple[int, int], int] = {}
-    for index, (class_name, _) in enumerate(found.channels):
+    for index, (class_name, _) in enumerate(pixels.channels):
         if class_name in ASKED:
             counts |= {(index, zone): 0 for zone in range(9)}
-            for row, col in object_centres(found.changed & (found.channel == index)).tolist():
+            for row, col in object_centres(pixels.changed & (pixels.channel == index)).tolist():
                 counts[index, int(zone_of[row, col])] += int(inside[row, col])
     return counts
-
-
-def zones(read: PixelWindow) -> NDArray[np.intp]:
-    """`(height, width)` index 0-8 into `GRID_CELLS` of each pixel of a read window."""
-    rows = np.repeat(np.arange(3), np.diff(thirds(0, read.height_px)))
-    cols = np.repeat(np.arange(3), np.diff(thirds(0, read.width_px)))
-    return rows[:, None] * 3 + cols
 
 
 def _grid_cells(
@@ -112,7 +106,7 @@ def _grid_cells(
     names: list[list[str]] = [[] for _ in range(count)]
     for pair in pairs.tolist():
         names[pair // 9 - 1].append(GRID_CELLS[pair % 9].name)
-    return [tuple(each) for each in names]
+    return [tuple(cell_names) for cell_names in names]
 
 
 # --- land cover ----------------------------------------------------------------------------------
@@ -133,17 +127,17 @@ class _Inside(NamedTuple):
     label: NDArray[np.intp]
     pieces: int
 
-    def tallied(self, codes: NDArray[np.intp], among: NDArray[np.bool_]) -> NDArray[np.int64]:
+    def code_counts(self, codes: NDArray[np.intp], among: NDArray[np.bool_]) -> NDArray[np.int64]:
         """`(pieces, covers)` how many of some of the pixels have each code."""
         index = self.label[among] * _COVERS + codes[among]
-        found = np.bincount(index, minlength=self.pieces * _COVERS)
-        return found.reshape(self.pieces, _COVERS)
+        counts = np.bincount(index, minlength=self.pieces * _COVERS)
+        return counts.reshape(self.pieces, _COVERS)
 
 
 def _grounds(
     labels: NDArray[np.int32],
     part: tuple[slice, slice],
-    found: ChangedPixels,
+    pixels: ChangedPixels,
     outlines: Outlines,
     pixel_area_m2: float,
 ) -> Sequence[Ground]:
@@ -151,18 +145,20 @@ def _grounds(
     row, col = np.nonzero(labels)
     label = labels[row, col].astype(np.intp) - 1
     inside = _Inside(row + part[0].start, col + part[1].start, label, int(labels.max()))
-    return _grounds_of(inside, found, outlines, pixel_area_m2)
+    return _grounds_of(inside, pixels, outlines, pixel_area_m2)
 
 
 def _grounds_of(
-    inside: _Inside, found: ChangedPixels, outlines: Outlines, pixel_area_m2: float
+    inside: _Inside, pixels: ChangedPixels, outlines: Outlines, pixel_area_m2: float
 ) -> Sequence[Ground]:
     cover = outlines.land_cover
     if cover is None:
         return [Ground()] * inside.pieces
     every = np.ones(len(inside.row), bool)
-    before, after = (inside.tallied(_codes(date[inside.row, inside.col]), every) for date in cover)
-    beside = _beside(inside, found, cover.after, _reach_px(pixel_area_m2))
+    before, after = (
+        inside.code_counts(_codes(date[inside.row, inside.col]), every) for date in cover
+    )
+    beside = _beside(inside, pixels, cover.after, _reach_px(pixel_area_m2))
     return [
         Ground(tuple(was), tuple(now), tuple(near))
         for was, now, near in zip(before.tolist(), after.tolist(), beside.tolist(), strict=True)
@@ -170,7 +166,7 @@ def _grounds_of(
 
 
 def _beside(
-    inside: _Inside, found: ChangedPixels, after: NDArray[np.uint8], reach_px: int
+    inside: _Inside, pixels: ChangedPixels, after: NDArray[np.uint8], reach_px: int
 ) -> NDArray[np.int64]:
     """`(pieces, covers)`: what lies a few pixels away in eight directions.
 
@@ -178,14 +174,14 @@ def _beside(
     """
     height_px, width_px = after.shape
     total = np.zeros((inside.pieces, _COVERS), np.int64)
-    own = found.channel[inside.row, inside.col]
+    own = pixels.channel[inside.row, inside.col]
     for distance_px in sorted({max(1, reach_px // 2), reach_px}):
         for down, across in _DIRECTIONS:
             row, col = inside.row + down * distance_px, inside.col + across * distance_px
-            there = (row >= 0) & (row < height_px) & (col >= 0) & (col < width_px)
+            counts = (row >= 0) & (row < height_px) & (col >= 0) & (col < width_px)
             row, col = row.clip(0, height_px - 1), col.clip(0, width_px - 1)
-            there &= ~(found.changed[row, col] & (found.channel[row, col] == own))
-            total += inside.tallied(_codes(after[row, col]), there)
+            counts &= ~(pixels.changed[row, col] & (pixels.channel[row, col] == own))
+            total += inside.code_counts(_codes(after[row, col]), counts)
     return total
 
 

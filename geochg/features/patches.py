@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from geochg.features.merging import joined, shared_edges
+from geochg.features.merging import feature_numbers, shared_edges
 from geochg.records import Change
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ Kind = tuple[str, str]
 """Class and direction."""
 
 
-def settled(polygons: NDArray[np.object_], kinds: Sequence[Kind], tiny_px: int) -> list[Kind]:
+def settled_kinds(polygons: NDArray[np.object_], kinds: Sequence[Kind], tiny_px: int) -> list[Kind]:
     """Class and direction of each piece, in view of those that it touches.
 
     Args:
@@ -42,16 +42,17 @@ def settled(polygons: NDArray[np.object_], kinds: Sequence[Kind], tiny_px: int) 
     """
     if len(polygons) == 0:
         return []
-    found = list(kinds)
+    settled = list(kinds)
     for settle in (_join_tiny, _settle_opposites):
-        feature = joined(polygons, _numbers(found))
-        patches = _Patches.of(polygons, feature, found)
+        feature = feature_numbers(polygons, kind_numbers(settled))
+        patches = _Patches.of(polygons, feature, settled)
         settle(patches, tiny_px)
-        found = [patches.kind[patches.root(number)] for number in feature.tolist()]
-    return found
+        settled = [patches.kind[patches.root(number)] for number in feature.tolist()]
+    return settled
 
 
-def _numbers(kinds: Sequence[Kind]) -> NDArray[np.int64]:
+def kind_numbers(kinds: Sequence[Kind]) -> NDArray[np.int64]:
+    """The number of each kind among the distinct ones, in their order."""
     number = {kind: i for i, kind in enumerate(sorted(set(kinds)))}
     return np.array([number[kind] for kind in kinds], np.int64)
 
@@ -81,8 +82,8 @@ class _Patches(NamedTuple):
         count = int(feature.max()) + 1
         first = np.full(count, len(feature))
         np.minimum.at(first, feature, np.arange(len(feature)))
-        one, other = (feature[side] for side in shared_edges(polygons))
-        low, high = np.minimum(one, other), np.maximum(one, other)
+        left, right = (feature[side] for side in shared_edges(polygons))
+        low, high = np.minimum(left, right), np.maximum(left, right)
         pairs, length_px = np.unique(
             np.stack([low, high])[:, low != high], axis=1, return_counts=True
         )
@@ -101,14 +102,14 @@ class _Patches(NamedTuple):
 
     def neighbours(self, number: int) -> dict[int, int]:
         """Features that one touches, with the length of the common border."""
-        found: dict[int, int] = {}
+        near: dict[int, int] = {}
         for other, length_px in self.border_px[number].items():
             root = self.root(other)
             if root != number:
-                found[root] = found.get(root, 0) + length_px
+                near[root] = near.get(root, 0) + length_px
         self.border_px[number].clear()
-        self.border_px[number].update(found)
-        return found
+        self.border_px[number].update(near)
+        return near
 
     def take(self, taken: int, into: int) -> None:
         """Takes a feature into another, whose kind it gets."""
@@ -154,8 +155,8 @@ def _settle_opposites(patches: _Patches, _: int) -> None:
             patches.take(number, largest)
             heappush(waiting, (patches.area_px[largest], largest))
         else:
-            for each in (number, largest):
-                patches.kind[each] = patches.kind[each][0], str(Change.ALTERED)
+            for index in (number, largest):
+                patches.kind[index] = patches.kind[index][0], str(Change.ALTERED)
 
 
 def _opposites(patches: _Patches, number: int) -> list[int]:

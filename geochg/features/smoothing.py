@@ -38,7 +38,7 @@ SHOULDER_PX = 2.0
 """How much of a longer edge at a crest or in a hollow is bent towards the step beside it."""
 
 
-def smoothed(polygons: NDArray[np.object_]) -> NDArray[np.object_]:
+def smoothed_polygons(polygons: NDArray[np.object_]) -> NDArray[np.object_]:
     """Straightens the staircases of polygons that follow pixel edges.
 
     Args:

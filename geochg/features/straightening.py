@@ -29,7 +29,7 @@ _SHORTEST_EDGE_PX = 2.5
 _OVERLAP_PX = 1e-6
 
 
-def straightened(
+def straightened_polygons(
     pixels: NDArray[np.object_],
     smooth: NDArray[np.object_],
     wanted: NDArray[np.bool_],

@@ -6,11 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from geochg.features.captions import Kinds, tile_caption
+from geochg.features.captions import ChangeTotal, tile_caption
 from geochg.features.frame import layer_frame, series
+from geochg.features.tile_results import TileResult
 from geochg.geometry.geodesy import geodesic_areas
 from geochg.geometry.placement import crs_of, on_ground
-from geochg.records import TileFailure, TileResult, TileWindow
+from geochg.records import TileFailure, TileWindow
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,7 +26,7 @@ def tile_features(
     *,
     failures: Iterable[TileFailure] = (),
     skipped: Iterable[TileWindow] = (),
-    in_tiles: Mapping[int, Sequence[Kinds]] | None = None,
+    in_tiles: Mapping[int, Sequence[ChangeTotal]] | None = None,
 ) -> GeoDataFrame:
     """One feature a tile: its core and what the model said about it.
 
@@ -82,13 +83,13 @@ class _TileRow:
     probability: float | None = None
     not_seen: float | None = None
     caption: str = ""
-    outlined: Sequence[Kinds] | None = None
+    outlined: Sequence[ChangeTotal] | None = None
     unparsed: list[str] = field(default_factory=list)
     reason: str = ""
     counts: Mapping[str, int] = field(default_factory=dict)
 
 
-def _answered_row(result: TileResult, in_tiles: Mapping[int, Sequence[Kinds]]) -> _TileRow:
+def _answered_row(result: TileResult, in_tiles: Mapping[int, Sequence[ChangeTotal]]) -> _TileRow:
     not_seen = _not_seen_share(result)
     outlined = counts = None
     if result.tells_land_cover:
@@ -110,7 +111,7 @@ def _answered_row(result: TileResult, in_tiles: Mapping[int, Sequence[Kinds]]) -
     )
 
 
-def _counts(kinds: Sequence[Kinds]) -> dict[str, int]:
+def _counts(kinds: Sequence[ChangeTotal]) -> dict[str, int]:
     """Objects of each class, whatever their direction."""
     counts: dict[str, int] = {}
     for kind in kinds:
@@ -128,13 +129,13 @@ def _not_seen_share(result: TileResult) -> float | None:
     return share if share in (0.0, 1.0) else min(max(round(share, 4), 0.0001), 0.9999)
 
 
-def _kinds(result: TileResult) -> list[Kinds]:
+def _kinds(result: TileResult) -> list[ChangeTotal]:
     """What the outlines of a tile say, with areas in pixels and without counts."""
     area_px: dict[tuple[str, str], float] = {}
     for cell in result.cells:
         kind = cell.class_name, str(cell.change)
         area_px[kind] = area_px.get(kind, 0.0) + cell.polygon.area
-    return [Kinds(*kind, area, None) for kind, area in area_px.items()]
+    return [ChangeTotal(*kind, area, None) for kind, area in area_px.items()]
 
 
 def _captions(rows: Sequence[_TileRow], cores: NDArray[np.object_], grid: GeoBox) -> list[str]:
@@ -149,7 +150,7 @@ def _captions(rows: Sequence[_TileRow], cores: NDArray[np.object_], grid: GeoBox
     ]
 
 
-def _worded_caption(row: _TileRow, outlined: Sequence[Kinds], core_m2: float) -> str:
+def _worded_caption(row: _TileRow, outlined: Sequence[ChangeTotal], core_m2: float) -> str:
     core = row.window.core
     pixel_m2 = core_m2 / (core.height_px * core.width_px)
     kinds = [

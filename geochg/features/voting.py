@@ -30,18 +30,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from geochg.features.tile_results import HEAT_NODATA, HEAT_SCALE, Ballot, Cell, TileResult, Vote
 from geochg.geometry.grid_cells import grid_box
-from geochg.records import (
-    GRID_CELLS,
-    HEAT_NODATA,
-    HEAT_SCALE,
-    Ballot,
-    Cell,
-    Change,
-    PixelWindow,
-    TileResult,
-    Vote,
-)
+from geochg.records import GRID_CELLS, Change, PixelWindow
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -20,7 +21,7 @@ _REPLACED = {
 }
 """What stands instead of the suffix."""
 
-_ARCHIVES = ("/vsizip/", "/vsitar/", "/vsigzip/", "/vsi7z/", "/vsirar/")
+ARCHIVES = ("/vsizip/", "/vsitar/", "/vsigzip/", "/vsi7z/", "/vsirar/")
 """How GDAL names what lies in an archive."""
 
 DATABASE_SUFFIXES = ("-wal", "-shm", "-journal")
@@ -68,17 +69,19 @@ def files_behind(name: str) -> list[Path]:
 
 def container(name: str) -> str:
     """The archive that a name like `/vsizip/a.zip/b.tif` looks into; empty for others."""
-    if not name.startswith(_ARCHIVES):
+    if not name.startswith(ARCHIVES):
         return ""
     inside = name.split("/", 2)[2]
     # Braces tell where the name of an archive ends that has another suffix.
     braced = re.match(r"\{([^{}]*)\}", inside)
     inner = Path(braced[1] if braced else inside)
-    return next((str(path) for path in (inner, *inner.parents) if _is_file(path)), "")
+    return next((str(path) for path in (inner, *inner.parents) if file_status(path)), "")
 
 
-def _is_file(path: Path) -> bool:
+def file_status(name: str | Path) -> os.stat_result | None:
+    """The status of a file on this machine; None for folders and for names that are no file's."""
     try:
-        return path.is_file()
-    except (OSError, ValueError):
-        return False
+        path = Path(name)
+        return path.stat() if path.is_file() else None
+    except (OSError, ValueError):  # WKT, or a GDAL name that no file system takes
+        return None

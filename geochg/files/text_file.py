@@ -105,6 +105,29 @@ def parsed_json(text: str) -> Any:  # noqa: ANN401
         raise ValueError("it is nested too deep") from error
 
 
+def json_value(text: str, source: Path, hint: str, first_line: int = 1) -> Any:  # noqa: ANN401
+    """The value of a JSON text.
+
+    Args:
+        text: The text.
+        source: File that holds it.
+        hint: Hint of the error.
+        first_line: Line of the file at which the text begins.
+
+    Raises:
+        InputError: If it is no JSON; it names file, line and column.
+    """
+    try:
+        return parsed_json(text)
+    except json.JSONDecodeError as error:
+        line = first_line + error.lineno - 1
+        raise InputError(
+            f"{source}, line {line}, column {error.colno}: not JSON: {error.msg}", hint
+        ) from error
+    except ValueError as error:
+        raise InputError(f"{source} cannot be read as JSON: {error}", hint) from error
+
+
 @dataclass(frozen=True)
 class Table:
     """A table with a line of names above it.

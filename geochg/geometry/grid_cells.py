@@ -32,6 +32,28 @@ def grid_box(window: PixelWindow, cell: GridCell) -> PixelWindow:
     return PixelWindow(rows[cell.row], rows[cell.row + 1], cols[cell.col], cols[cell.col + 1])
 
 
+def axis_cells(start: int, size_px: int, length_px: int) -> NDArray[np.intp]:
+    """Row or column of the grid, 0 to 2, of each pixel along an axis.
+
+    Args:
+        start: First pixel of the range that the grid divides.
+        size_px: Length of that range; pixels before and behind it count to its first and last cell.
+        length_px: Pixels along the axis.
+
+    Returns:
+        `(length_px,)`.
+    """
+    edges = thirds(start, size_px)
+    return np.searchsorted(edges[1:3], np.arange(length_px), side="right")
+
+
+def cell_numbers(window: PixelWindow) -> NDArray[np.intp]:
+    """`(height, width)` index 0 to 8 into `GRID_CELLS` of each pixel of a window."""
+    rows = axis_cells(0, window.height_px, window.height_px)
+    cols = axis_cells(0, window.width_px, window.width_px)
+    return rows[:, None] * 3 + cols
+
+
 def cell_slices(shape: tuple[int, ...], cell: GridCell) -> tuple[slice, slice]:
     """Where a cell lies in an array, given its height and width."""
     whole = PixelWindow.whole(shape)

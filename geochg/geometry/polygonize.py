@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def labelled(
+def labelled_pieces(
     channel: NDArray[np.intp], changed: NDArray[np.bool_]
 ) -> tuple[NDArray[np.int32], list[int]]:
-    """Numbers the 4-connected pieces of each channel.
+    """Labels of the 4-connected pieces of each channel.
 
     Args:
         channel: `(height, width)` the channel at each pixel.
@@ -38,11 +38,11 @@ def labelled(
     return labels, channel_of
 
 
-def outlined(labels: NDArray[np.int32], window: PixelWindow) -> NDArray[np.object_]:
-    """Outlines labelled pieces.
+def piece_polygons(labels: NDArray[np.int32], window: PixelWindow) -> NDArray[np.object_]:
+    """The polygons of labelled pieces.
 
     Args:
-        labels: `(height, width)` what `labelled` gives, with at least one piece.
+        labels: `(height, width)` what `labelled_pieces` gives, with at least one piece.
         window: Where the labels lie on the grid.
 
     Returns:

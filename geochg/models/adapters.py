@@ -45,7 +45,7 @@ _OLD_NAMES = {
     r"^visual\.": "model.visual.",
     r"^model\.layers\.": "model.language_model.layers.",
 }
-"""Where modules of vision-language models stood before transformers 4.52, and where they stand."""
+"""Names of modules of vision-language models before transformers 4.52, and their present names."""
 
 
 def adapter_folder(adapter: str) -> Path:
@@ -72,17 +72,19 @@ def _check_config(file: Path) -> None:
     kind = settings.get("peft_type", "LORA")
     if kind != "LORA":
         raise ModelError(
-            f"the adapter in {file.parent} is of type {kind!r}", "adapters of type LORA are known"
+            f"the adapter in {file.parent} is of type {kind!r}",
+            "only adapters of type LORA can be used",
         )
     home = settings.get("auto_mapping") or {}
     package = home.get("parent_library", "transformers") if isinstance(home, Mapping) else home
     if not isinstance(package, str) or package.partition(".")[0] not in _PACKAGES:
         raise ModelError(
-            f"the adapter in {file.parent} names code of {package!r} (auto_mapping)", _TRUST_HINT
+            f"the adapter in {file.parent} asks for code of the package {package!r} (auto_mapping)",
+            _TRUST_HINT,
         )
     if settings.get("megatron_config") or settings.get("megatron_core") not in _MEGATRON:
         raise ModelError(
-            f"the adapter in {file.parent} names code of its own (megatron_core)", _TRUST_HINT
+            f"the adapter in {file.parent} asks for code of its own (megatron_core)", _TRUST_HINT
         )
 
 

@@ -27,7 +27,7 @@ from geochg.records import (
     TileAnswers,
     TileFailure,
 )
-from geochg.safety.finite import finite
+from geochg.safety.finite import finite_answers
 from geochg.safety.untrusted_text import LONGEST_TEXT, cleaned
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ USUAL_TILE_PX = 256
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What a backend can do and what it wants to be given.
+    """The abilities of a backend, and the input that it takes.
 
     Attributes:
         tasks: The tasks it answers.
@@ -87,17 +87,17 @@ class Capabilities:
         return self.surveys and not self.survey_is_optional
 
     def tiles_at_once(self, tile_size_px: int) -> int:
-        """How many tiles of a size to ask about in one call: `batch_tiles` by their pixels."""
+        """Number of tiles of a size for one call: `batch_tiles` by their pixels."""
         fewer = self.batch_tiles * USUAL_TILE_PX**2 // tile_size_px**2
         return max(1, min(self.batch_tiles, fewer))
 
 
 @dataclass(frozen=True, slots=True)
 class ModelIdentity:
-    """Which model gave the answers, for the provenance of the output.
+    """The model that gave the answers, for the provenance of the output.
 
     Attributes:
-        id: What `--model` was given, resolved, without secrets.
+        id: The value of `--model`, resolved, without secrets.
         checksum: `sha256:...` of the weights, or of the settings where there are no weights.
         adapter: The adapter folder's id, empty when there is none.
     """
@@ -148,7 +148,7 @@ class ChangeModel(ABC, Generic[OptionsT]):
     summary: str
     """One line for `geochg models`."""
     backend_capabilities: ClassVar[Capabilities]
-    """What models of the backend can do, as far as it is known before one is loaded."""
+    """Capabilities of the backend's models, as far as they are known before one is loaded."""
     options_type: ClassVar[type[Options]]
     """The frozen dataclass of the backend's own options; that of `ChangeModel[...]`."""
 
@@ -168,7 +168,7 @@ class ChangeModel(ABC, Generic[OptionsT]):
 
     @property
     def capabilities(self) -> Capabilities:
-        """What this model can do: what its backend says, unless it was loaded to be less."""
+        """Capabilities of this model: those of its backend, unless a loaded model has fewer."""
         return self.backend_capabilities
 
     @property
@@ -182,7 +182,7 @@ class ChangeModel(ABC, Generic[OptionsT]):
         """Makes the model ready.
 
         Args:
-            source: What follows the colon of `--model`; empty for backends without weights.
+            source: The part of `--model` behind the colon; empty for backends without weights.
             options: An instance of `options_type`.
             device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`.
 
@@ -202,14 +202,14 @@ class ChangeModel(ABC, Generic[OptionsT]):
             probability: As `Presence.probability`, 0-1.
 
         Returns:
-            What changes in the options; empty where the model has no such option.
+            The options that change; empty where the model has no such option.
         """
         return {}
 
     @property
     @abstractmethod
     def identity(self) -> ModelIdentity:
-        """Which model this is."""
+        """The identity of this model."""
 
     # Deliberately not abstract: most models need no survey.
     def survey(self, facts: PairFacts, sample: Iterable[Tile]) -> None:
@@ -218,7 +218,7 @@ class ChangeModel(ABC, Generic[OptionsT]):
         Called once for a run, always with the same tiles for the same pair and options.
 
         Args:
-            facts: What holds for every tile.
+            facts: Facts about the pair, which hold for every tile.
             sample: Tiles spread evenly over the grid (all of them when there are few), given only
                 when `capabilities.surveys`; may be iterated once.
 
@@ -227,11 +227,7 @@ class ChangeModel(ABC, Generic[OptionsT]):
         """
 
     def prompt(self, question: Question) -> str:
-        """What is put to the model for a question, for the provenance of the output.
-
-        Args:
-            question: As `answer` is given it.
-        """
+        """The prompt of the model for a question, for the provenance of the output."""
         return question.text
 
     @abstractmethod
@@ -261,7 +257,7 @@ class ChangeModel(ABC, Generic[OptionsT]):
 
         Args:
             tile: The pixels of the place that is asked about.
-            facts: What holds for the whole pair.
+            facts: Facts about the whole pair.
             exchanges: Earlier questions with their answers.
             question: The new question.
 
@@ -290,7 +286,7 @@ def answers_about(
         RunError: If the tile fails.
     """
     (answers,) = model.answer([tile], questions)
-    answers = finite(tile, answers)
+    answers = finite_answers(tile, answers)
     if isinstance(answers, TileFailure):
         raise RunError(f"no answer: {answers.reason}", "ask about another place")
     return answers

@@ -87,7 +87,9 @@ def shaping_files(folder: Path) -> list[Path]:
         folders.sort()
         count += len(names)
         if count > _MOST_FILES:
-            raise ModelError(f"{folder} holds more than {_MOST_FILES:,} files", "name a model's")
+            raise ModelError(
+                f"{folder} holds more than {_MOST_FILES:,} files", "name a model folder"
+            )
         paths = (Path(root, name) for name in names)
         files += [path for path in paths if path.suffix in _SHAPING and path.is_file()]
     return sorted(files)

@@ -11,7 +11,7 @@ WANTED = ("*.json", "*.jinja", "*.safetensors", "*.onnx", "*.txt", "*.model")
 """The files of a hub model that are fetched: no pickles, no code."""
 
 UNWANTED = ("*/*.safetensors", "*/*.onnx", "consolidated*")
-"""Of these, what models hold for other libraries."""
+"""The files among these that models hold for other libraries."""
 
 
 def find_folder(source: str, backend: str, revision: str = "") -> Path:
@@ -33,7 +33,9 @@ def find_folder(source: str, backend: str, revision: str = "") -> Path:
             return folder
         is_file = folder.exists()
     except OSError as error:  # such as a name that is longer than file systems take
-        raise ModelError(f"{source} is no model folder: {cleaned(error)}", "check it") from error
+        raise ModelError(
+            f"{source} is no model folder: {cleaned(error)}", "check the path"
+        ) from error
     if is_file:
         raise ModelError(f"{source} is a file, not a model folder", "name its folder")
     if source.count("/") != 1 or source.startswith((".", "/", "~")):

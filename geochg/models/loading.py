@@ -78,7 +78,7 @@ def _check_grid(options: AnalyzeOptions, model: ChangeModel) -> None:
         return
     hint = f"leave out {' and '.join(flags)}"
     if model.capabilities.location == "mask":
-        raise OptionError(f"{model.name} outlines already", hint)
+        raise OptionError(f"{model.name} gives outlines, which are finer than cells", hint)
     if Task.LOCATE not in model.capabilities.tasks:
         raise OptionError(f"{model.name} does not say where something changed", hint)
 

@@ -1,4 +1,4 @@
-"""What to do when a device runs out of memory: smaller batches, or a clear error."""
+"""Handles a device that runs out of memory: smaller batches, or a clear error."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def memory_errors(subject: str, hint: str) -> Iterator[None]:
     """Turns a full memory into an error that says what to do about it.
 
     Args:
-        subject: What did not fit, such as `even one tile`.
+        subject: The items that did not fit, such as `even one tile`.
         hint: Advice for the user.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What the folders of saved models have in common: JSON files and safetensors weights."""
+"""Reads the folders of saved models: JSON files and safetensors weights."""
 
 from __future__ import annotations
 

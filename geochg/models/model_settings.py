@@ -37,10 +37,10 @@ _RANGES: Mapping[str, tuple[int, int]] = {
 
 _EPSILON = re.compile(r"(?:^|_)eps(?:ilon)?$")
 _MOST_EPSILON = 1.0
-"""What keeps a layer norm from dividing by zero; a large one makes all values alike."""
+"""Greatest epsilon of a layer norm; a large one makes all values alike."""
 
 _MOST_GENERATED = {"max_new_tokens": 100_000, "num_beams": 64, "num_return_sequences": 64}
-"""As much as the options of the backends take."""
+"""Greatest generation settings, as in the options of the backends."""
 
 _DENSE = "dense_config"
 _TABLES = frozenset({"text_config", "vision_config", "qformer_config", _DENSE})
@@ -111,8 +111,8 @@ def check_normalisation(values: Mapping[str, Any], folder: Path, hint: str = HIN
 
     Args:
         values: A processor's configuration: `image_mean`, `image_std`, `size`, `crop_size`.
-        folder: Of the model, for the message.
-        hint: What to do about it.
+        folder: The model's folder, for the message.
+        hint: Advice for the user.
 
     Raises:
         ModelError: Naming the setting.
@@ -240,7 +240,7 @@ def check_settings_files(
 
 
 def tensors_in(files: Sequence[Path]) -> int:
-    """How many tensors some safetensors files hold.
+    """Number of tensors in some safetensors files.
 
     Raises:
         ModelError: If one is no such file.
@@ -265,10 +265,10 @@ def check_pattern(pattern: str, where: str, hint: str = HINT) -> None:
     Args:
         pattern: As it stands in a file.
         where: File and setting, for the message.
-        hint: What to do about it.
+        hint: Advice for the user.
 
     Raises:
-        ModelError: With the reason.
+        ModelError: If the pattern is refused; the message says why.
     """
     try:
         re.compile(pattern)
@@ -280,7 +280,7 @@ def check_pattern(pattern: str, where: str, hint: str = HINT) -> None:
 
 
 def _repeats(pattern: str) -> tuple[int, bool]:
-    """How many parts of a pattern repeat without end, and whether one holds another."""
+    """Number of parts of a pattern that repeat without end, and whether one holds another."""
     count, nested = 0, False
     open_groups: list[bool] = []
     last_repeats = False

@@ -30,7 +30,7 @@ _MISFITS = {
     "has a weight that is not of this model,": "unexpected_keys",
     "has another shape of": "mismatched_keys",
 }
-"""What is wrong with weights, and the keys of transformers' loading report that tell it."""
+"""Problems of weights, and the entries of transformers' loading report that list them."""
 
 _TRIAL_TEXT = "What has changed?"
 
@@ -172,7 +172,7 @@ def _refuse_outsized(model_class: Any, folder: Path, hint: str) -> None:  # noqa
 
 @contextmanager
 def loading_errors(folder: Path, hint: str, part: str = "") -> Iterator[None]:
-    """As `model_errors`, for a folder that is opened; libraries cannot ask the hub meanwhile.
+    """Does as `model_errors` for a folder that is opened; libraries cannot ask the hub meanwhile.
 
     Args:
         folder: The model's folder.
@@ -210,7 +210,7 @@ def model_errors(model_name: str, hint: str, done: str = "loaded") -> Iterator[N
 
 
 def _model_error(error: Exception, model_name: str, hint: str, done: str) -> ModelError:
-    """What an error of a library means to the user."""
+    """The error of a library in the user's terms."""
     from safetensors import SafetensorError
 
     if isinstance(error, SafetensorError):

@@ -1,4 +1,4 @@
-"""Weights in 4 or 8 bits (bitsandbytes): how they are asked for, and what is switched off."""
+"""Settings for weights in 4 or 8 bits (bitsandbytes)."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ def quantised_settings(
 
     Args:
         bits: 4 (NF4) or 8.
-        dtype: In which it computes.
+        dtype: Number type of the computation.
         device: A torch device.
-        whole: Regular expressions of modules that are not quantised; plain names would not match
-            within a model. The output layer never is.
+        whole: Regular expressions of modules that are not quantised, beside the output layer;
+            plain names would not match within a model.
         double: Whether the scales of 4-bit weights are quantised too, as QLoRA does.
 
     Raises:

@@ -24,9 +24,9 @@ class BackendInfo:
     """One registered backend.
 
     Attributes:
-        name: What `--model` takes.
+        name: The name that `--model` takes.
         summary: One line; empty when broken.
-        capabilities: What it can do; None when broken.
+        capabilities: The backend's capabilities; None when broken.
         broken: Why it cannot be used, one line; None when it can.
     """
 
@@ -54,12 +54,15 @@ def backends() -> list[BackendInfo]:
     return [_backend_info(name, entries) for name, entries in sorted(_entries().items())]
 
 
-def load_model(reference: str, options: Mapping[str, Any], device: str) -> ChangeModel:
+def load_model(
+    reference: str = "builtin", options: Mapping[str, Any] | None = None, device: str = "auto"
+) -> ChangeModel:
     """Loads the model that `--model` names; imports no other backend.
 
     Args:
         reference: `name` or `name:source`.
-        options: The backend's own options, as its `options_type.from_dict` takes them.
+        options: The backend's own options, as its `options_type.from_dict` takes them; its
+            defaults when None.
         device: See `ChangeModel.load`.
 
     Raises:
@@ -67,7 +70,7 @@ def load_model(reference: str, options: Mapping[str, Any], device: str) -> Chang
         OptionError: If the backend does not know an option, or refuses its value.
     """
     backend, source = find_backend(reference)
-    return backend.load(source, backend.options_type.from_dict(options), device)
+    return backend.load(source, backend.options_type.from_dict(options or {}), device)
 
 
 def find_backend(reference: str) -> tuple[type[ChangeModel], str]:

@@ -9,6 +9,8 @@ from pathlib import Path
 from threading import Event as Flag
 from typing import TYPE_CHECKING, Any
 
+from odc.geo.geobox import GeoBox
+
 from geochg.events import Listener, Notice, Progress, ignore
 from geochg.features.changes import Changes, FeatureSettings, changes_of, layer_caption
 from geochg.features.tiles import tile_features
@@ -37,6 +39,8 @@ from geochg.writers.staging import Staging
 if TYPE_CHECKING:
     import geopandas as gpd
 
+    from geochg.tiling.raster_input import RasterLike
+
 
 @dataclass(frozen=True)
 class ChangeResult:
@@ -55,10 +59,11 @@ class ChangeResult:
 
 
 def analyze(
-    before: str | os.PathLike[str],
-    after: str | os.PathLike[str],
+    before: RasterLike,
+    after: RasterLike,
     options: AnalyzeOptions | None = None,
     *,
+    geobox: GeoBox | None = None,
     outputs: Outputs | None = None,
     listener: Listener = ignore,
     cancel: Flag | None = None,
@@ -67,9 +72,13 @@ def analyze(
     """Finds what changed between two rasters of one place.
 
     Args:
-        before: The earlier raster: anything GDAL opens, with a CRS.
+        before: The earlier raster: the name of anything that GDAL opens, with a CRS; an open
+            rasterio dataset; a DataArray whose CRS and grid stand in its `spatial_ref`, as
+            rioxarray and odc-geo write it; or a numpy array `(bands, y, x)`, whose masked pixels
+            are not valid.
         after: The later raster.
         options: What to do; the defaults when None.
+        geobox: Grid of the numpy arrays among the two.
         outputs: Files to write. They appear whole when the run is complete; until then a journal
             beside the first of them holds the finished tiles, for `options.resume`.
         listener: Called on the calling thread with progress and with what the user should know.
@@ -92,10 +101,11 @@ def analyze(
     options = options or AnalyzeOptions()
     outputs = outputs or Outputs()
     area = [file_of(options.aoi)] if options.aoi else []
-    outputs.check([os.fspath(before), os.fspath(after), *area], options)
+    names = [os.fspath(given) for given in (before, after) if isinstance(given, str | os.PathLike)]
+    outputs.check([*names, *area], options)
     with gdal_settings():
         # What is wrong with the images is said before a model is loaded or asked.
-        placed = place_pair(before, after, options)
+        placed = place_pair(before, after, options, geobox=geobox)
         tiles_of(placed.grid, options)
     if model is None:
         model = load_configured_model(options)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from geochg.errors import CancelledRunError, TilesFailedError
 from geochg.records import Tile, TileAnswers, TileFailure
-from geochg.safety.finite import finite
+from geochg.safety.finite import finite_answers
 
 FIRST_BATCHES = (8, 16, 32)
 """Tiles of the first batches, so that the first results come soon."""
@@ -102,7 +102,7 @@ def _ask(ask: Ask, batch: Sequence[Tile | TileFailure], refusals: Refusals) -> l
     refusals.check()
     tiles = to_ask(batch)
     replies = ask(tiles) if tiles else []
-    answers = [finite(tile, reply) for tile, reply in zip(tiles, replies, strict=True)]
+    answers = [finite_answers(tile, reply) for tile, reply in zip(tiles, replies, strict=True)]
     given = iter(answers)
     refusals.note(
         tile if isinstance(tile, TileFailure) else next(given) for tile in batch if _counts(tile)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from odc.geo.geobox import GeoBox
 
 from geochg.errors import OptionError, RunError
 from geochg.models.base import ChangeModel, backend_errors
@@ -20,6 +22,9 @@ from geochg.tiling.layout import Layout
 from geochg.tiling.pair import RasterPair, nothing_valid, place_pair
 from geochg.tiling.preparation import prepare
 from geochg.tiling.read import read_ahead
+
+if TYPE_CHECKING:
+    from geochg.tiling.raster_input import RasterLike
 
 FARTHEST_LON = 540.0
 FARTHEST_LAT = 90.0
@@ -68,10 +73,11 @@ class PairDialogue:
 
 
 def open_dialogue(
-    before: str | os.PathLike[str],
-    after: str | os.PathLike[str],
+    before: RasterLike,
+    after: RasterLike,
     options: AnalyzeOptions | None = None,
     *,
+    geobox: GeoBox | None = None,
     at: tuple[float, float] | None = None,
 ) -> PairDialogue:
     """Opens a pair to talk about it.
@@ -80,9 +86,10 @@ def open_dialogue(
     which the model can see it at once; or a tile around a point at full resolution.
 
     Args:
-        before: The earlier raster.
+        before: The earlier raster; see `analyze`.
         after: The later raster.
         options: As for `analyze`; the defaults when None.
+        geobox: Grid of the numpy arrays among the two.
         at: Longitude and latitude of a point, in degrees; None for the whole.
 
     Raises:
@@ -101,7 +108,7 @@ def open_dialogue(
         )
     with gdal_settings():
         # What is wrong with the images is said before a model is loaded or asked.
-        placed = place_pair(before, after, options)
+        placed = place_pair(before, after, options, geobox=geobox)
         square = None if at is None else square_around(placed.grid, at, options.tile_size_px)
     model = load_configured_model(options)
     with gdal_settings():
@@ -119,7 +126,7 @@ def _view_of_pair(pair: RasterPair, options: AnalyzeOptions, model: ChangeModel)
     if factor <= 1:
         return pair
     coarser = replace(options, resolution=abs(pair.grid.resolution.x) * factor)
-    seen = place_pair(pair.before.path, pair.after.path, coarser)
+    seen = place_pair(*pair.inputs(), coarser)
     return replace(pair, grid=seen.grid, area=seen.area, is_view=True)
 
 

@@ -20,6 +20,7 @@ import shapely
 from numpy.typing import NDArray
 
 from geochg.errors import GeochgError, InputError, RunError
+from geochg.features.tile_results import TileResult
 from geochg.files.same_run import refuse_another_run
 from geochg.pipeline.journal_checks import (
     APPLICATION_ID,
@@ -35,7 +36,7 @@ from geochg.pipeline.journal_file import (
     unusable,
 )
 from geochg.pipeline.journal_record import parsed_object, record_of, result_of, unpacked_bytes
-from geochg.records import CLASSES, PixelWindow, TileResult, TileWindow
+from geochg.records import CLASSES, PixelWindow, TileWindow
 from geochg.tiling.layout import Layout
 
 _INSERT_TILE = "INSERT OR REPLACE INTO tile VALUES (?, ?, ?, ?, ?, ?, ?, ?)"

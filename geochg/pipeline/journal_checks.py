@@ -12,7 +12,8 @@ from collections.abc import Collection, Mapping
 import numpy as np
 import shapely
 
-from geochg.records import GRID_CELLS, LAND_COVER, Cell, Change, PixelWindow, Task, TileResult, Vote
+from geochg.features.tile_results import Cell, TileResult, Vote
+from geochg.records import GRID_CELLS, LAND_COVER, Change, PixelWindow, Task
 from geochg.tiling.layout import Layout
 
 APPLICATION_ID = 0x67656F63  # "geoc"

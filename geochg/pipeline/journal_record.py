@@ -10,21 +10,17 @@ from typing import Any, cast
 import numpy as np
 import shapely
 
+from geochg.features.tile_results import Ballot, Cell, Ground, TileResult, Vote
 from geochg.files.text_file import parsed_json
 from geochg.records import (
-    Ballot,
     Box,
     Calibration,
-    Cell,
     Change,
     GridCell,
-    Ground,
     Missing,
     PixelWindow,
     Task,
-    TileResult,
     TileWindow,
-    Vote,
 )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from odc.geo.geobox import GeoBox
 
 from geochg import __version__
-from geochg.files.sidecars import files_behind
+from geochg.files.sidecars import file_status, files_behind
 from geochg.geometry.vector_file import file_of
 from geochg.models.base import ChangeModel
 from geochg.options import AnalyzeOptions
@@ -20,6 +20,7 @@ from geochg.safety.untrusted_text import storable, without_secrets
 from geochg.tasks.quantities import rounded_value
 from geochg.tiling.pair import RasterPair
 from geochg.tiling.preparation import Preparation
+from geochg.tiling.source import RasterSource
 
 
 def fingerprint(
@@ -31,8 +32,8 @@ def fingerprint(
     """
     return {
         "the version of geochg": __version__,
-        "the before image": [without_secrets(pair.before.path), *_states(pair.before.files)],
-        "the after image": [without_secrets(pair.after.path), *_states(pair.after.files)],
+        "the before image": _input_facts(pair.before),
+        "the after image": _input_facts(pair.after),
         "the model": asdict(model.identity),
         "the area of interest": _states(map(str, _area_files(options))),
         "whether there is a heatmap": heatmap,
@@ -69,6 +70,13 @@ def metadata(
     return facts
 
 
+def _input_facts(source: RasterSource) -> list[Any]:
+    """What tells that a raster is still the same: its files' states, or its pixels' checksum."""
+    checksum = source.raster.checksum if source.raster is not None else ""
+    kept = [checksum] if checksum else _states(source.files)
+    return [without_secrets(source.label), *kept]
+
+
 def _area_files(options: AnalyzeOptions) -> list[Path]:
     """The files of the area of interest; none for coordinates."""
     return files_behind(file_of(options.aoi)) if options.aoi else []
@@ -100,19 +108,12 @@ def _shaping_options(options: AnalyzeOptions, model: ChangeModel) -> dict[str, A
 
 
 def _states(files: Iterable[str]) -> list[Mapping[str, Any]]:
-    """What tells that local files are still the same; others have none."""
-    return [state for name in files if (state := _state(name)) is not None]
-
-
-def _state(name: str) -> Mapping[str, Any] | None:
-    try:
-        file = Path(name)
-        if not file.is_file():
-            return None
-        status = file.stat()
-    except (OSError, ValueError):  # WKT, or a GDAL name that no file system takes
-        return None
-    return {"path": name, "size_bytes": status.st_size, "modified_ns": status.st_mtime_ns}
+    """Path, size and time of the last change of local files; others have none."""
+    return [
+        {"path": name, "size_bytes": status.st_size, "modified_ns": status.st_mtime_ns}
+        for name in files
+        if (status := file_status(name)) is not None
+    ]
 
 
 def _grid_facts(grid: GeoBox) -> dict[str, Any]:

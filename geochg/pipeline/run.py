@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from geochg.errors import CancelledRunError, RunError, TilesFailedError
 from geochg.events import Listener, Notice, Progress
-from geochg.features.cells import CellSettings, lacking, tile_result
+from geochg.features.cells import CellSettings, missing_answer, tile_result
+from geochg.features.tile_results import TileResult
 from geochg.geometry.hysteresis import least_size_px
 from geochg.models.base import ChangeModel, backend_errors
 from geochg.models.loading import mapped_questions
@@ -21,14 +22,7 @@ from geochg.pipeline.batching import answered_ahead, has_core, to_ask
 from geochg.pipeline.journal import Journal, Tallies
 from geochg.pipeline.outputs import Outputs
 from geochg.pipeline.survey import SurveyTiles
-from geochg.records import (
-    Question,
-    Tile,
-    TileAnswers,
-    TileFailure,
-    TileResult,
-    TileWindow,
-)
+from geochg.records import Question, Tile, TileAnswers, TileFailure, TileWindow
 from geochg.safety.untrusted_text import without_secrets
 from geochg.tiling.layout import Layout
 from geochg.tiling.pair import RasterPair
@@ -192,7 +186,7 @@ class Run:
         for tile, given in zip(asked, answers, strict=True):
             if isinstance(given, TileFailure):
                 failures.append(given)
-            elif failure := lacking(tile, given):
+            elif failure := missing_answer(tile, given):
                 failures.append(failure)
             else:
                 results.append(tile_result(tile, given, self._cell_settings()))

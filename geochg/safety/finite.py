@@ -33,7 +33,7 @@ _ROUNDING = 1e-6
 """By how much a sum in single precision may leave the range of a probability."""
 
 
-def finite(tile: Tile, answers: TileAnswers) -> TileAnswers:
+def finite_answers(tile: Tile, answers: TileAnswers) -> TileAnswers:
     """The answers about a tile, or that it failed because one holds a number that is none.
 
     Args:

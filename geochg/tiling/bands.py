@@ -170,7 +170,7 @@ def choose_bands(
         InputError: If nothing is wanted and the files do not say which bands go together.
     """
     if len(wanted) == 1 and wanted[0].lower() in GRAY:
-        return _gray(before, after, paths)
+        return _gray_choice(before, after, paths)
     if wanted:
         choice = _wanted_bands(before, after, wanted, paths)
         if purpose == "all":
@@ -209,7 +209,9 @@ def _wanted_bands(
     )
 
 
-def _gray(before: Sequence[Band], after: Sequence[Band], paths: tuple[str, str]) -> BandChoice:
+def _gray_choice(
+    before: Sequence[Band], after: Sequence[Band], paths: tuple[str, str]
+) -> BandChoice:
     numbers = (gray_numbers(before, paths[0]), gray_numbers(after, paths[1]))
     dates = zip(("before", "after"), (before, after), numbers, strict=True)
     colored = {date: bands for date, bands, made_of in dates if len(made_of) > 1}
@@ -297,7 +299,7 @@ def _display(before: Sequence[Band], after: Sequence[Band]) -> BandChoice:
         finding = reordering_note(list(zip(*shown, strict=True)))
         return BandChoice(COLORS, numbers[0], numbers[1], finding=finding)
     if len(before) == len(after) == 1:
-        return BandChoice(("gray",), (before[0].number,), (after[0].number,), _grey(before))
+        return BandChoice(("gray",), (before[0].number,), (after[0].number,), _gray_note(before))
     if all(len(bands) in (3, 4) and not any(b.tells for b in bands) for bands in (before, after)):
         labelled = any(band.label for band in (*before, *after))
         why = (
@@ -365,7 +367,7 @@ def _with_infrared(shown: BandChoice, choice: BandChoice) -> BandChoice:
     )
 
 
-def _grey(bands: Sequence[Band]) -> str:
+def _gray_note(bands: Sequence[Band]) -> str:
     """That one band is shown in grey, and stretched where it has more than 8 bits."""
     stretched = "" if bands[0].dtype == "uint8" else "stretched and "
     return f"the images have one band ({bands[0].dtype}): it is {stretched}shown in grey"

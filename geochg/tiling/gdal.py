@@ -9,6 +9,7 @@ from typing import Any
 import rasterio
 
 from geochg.files.remote_files import is_remote
+from geochg.files.sidecars import ARCHIVES
 
 GDAL_OPTIONS = {
     # A bounded block cache, in bytes, keeps memory flat however large the raster; it holds the
@@ -41,7 +42,6 @@ _ASKING = {
     "GTI",
     "PostGISRaster",
 }
-_ARCHIVES = ("/vsizip/", "/vsitar/", "/vsigzip/", "/vsi7z/", "/vsirar/", "/vsimem/")
 
 
 def gdal_settings(name: str = "", *, fetches: bool = True) -> AbstractContextManager[Any]:
@@ -62,7 +62,7 @@ def gdal_settings(name: str = "", *, fetches: bool = True) -> AbstractContextMan
 
 def drivers_for(name: str) -> list[str]:
     """The drivers that may open a local name; a virtual raster in an archive is seen by nobody."""
-    barred = {*_ASKING, "VRT"} if name.startswith(_ARCHIVES) else _ASKING
+    barred = {*_ASKING, "VRT"} if name.startswith((*ARCHIVES, "/vsimem/")) else _ASKING
     return [driver for driver in _driver_names() if driver not in barred]
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+import numpy as np
 from odc.geo.geobox import GeoBox
 
-from geochg.errors import InputError
+from geochg.errors import InputError, OptionError
 from geochg.geometry.orientation import Turn
 from geochg.options import AnalyzeOptions
 from geochg.records import PairFacts
@@ -27,9 +28,13 @@ from geochg.tiling.pair_checks import (
     refuse_types,
     source_remarks,
 )
+from geochg.tiling.raster_input import RasterInput, raster_input
 from geochg.tiling.read import ReadPlan
 from geochg.tiling.scaling import Scaling, Scalings, scalings
 from geochg.tiling.source import RasterSource, collars_of, read_source
+
+if TYPE_CHECKING:
+    from geochg.tiling.raster_input import RasterLike
 
 
 @dataclass(frozen=True)
@@ -114,6 +119,13 @@ class RasterPair:
             scaling=scaling,
         )
 
+    def inputs(self) -> tuple[RasterInput, RasterInput]:
+        """What the two rasters were given as."""
+        first, second = (
+            source.raster or raster_input(source.path) for source in (self.before, self.after)
+        )
+        return first, second
+
     def files(self) -> list[str]:
         """Every local file behind the two rasters."""
         return [*self.before.files, *self.after.files]
@@ -165,7 +177,7 @@ class PlacedPair:
                 compared.
             OptionError: If a band that is wanted is not there.
         """
-        paths = (self.before.path, self.after.path)
+        paths = (self.before.label, self.after.label)
         bands = choose_bands(self.before.bands, self.after.bands, options.bands, purpose, paths)
         refuse_types(self.before, bands.before)
         refuse_types(self.after, bands.after)
@@ -196,27 +208,30 @@ class PlacedPair:
 
 
 def place_pair(
-    before: str | os.PathLike[str],
-    after: str | os.PathLike[str],
+    before: RasterLike | RasterInput,
+    after: RasterLike | RasterInput,
     options: AnalyzeOptions,
     *,
+    geobox: GeoBox | None = None,
     refusing: bool = True,
 ) -> PlacedPair:
     """Opens two rasters and finds the grid they share; reads no pixels and needs no model.
 
     Args:
-        before: The earlier raster: anything GDAL opens.
+        before: The earlier raster; see `raster_input`.
         after: The later raster.
         options: Grid and area are taken from these.
+        geobox: Grid of the numpy arrays among the two.
         refusing: Whether a pair that is to be refused is; if not, its remarks say so.
 
     Raises:
         InputError: If a raster cannot be used, or the two do not overlap or go together.
         OptionError: If an option does not fit the pair.
     """
-    paths = (os.fspath(before), os.fspath(after))
+    first, second = _inputs(before, after, geobox)
+    paths = (first.label, second.label)
     reading = options.of_dates()
-    sources = read_source(paths[0], reading[0]), read_source(paths[1], reading[1])
+    sources = read_source(first, reading[0]), read_source(second, reading[1])
     remarks = source_remarks(*sources, dates_as_given=options.dates_as_given)
     if refusing:
         refuse(remarks)
@@ -236,34 +251,55 @@ def place_pair(
     return PlacedPair(*sources, grid, area, remarks)
 
 
+def _inputs(
+    before: RasterLike | RasterInput, after: RasterLike | RasterInput, geobox: GeoBox | None
+) -> tuple[RasterInput, RasterInput]:
+    """Both rasters by names that GDAL opens; one object given twice is one raster.
+
+    Raises:
+        OptionError: If there is a geobox, but no array that needs one.
+    """
+    are_arrays = [isinstance(raster, np.ndarray) for raster in (before, after)]
+    if geobox is not None and not any(are_arrays):
+        raise OptionError("geobox is for numpy arrays", "leave it out: both rasters have a grid")
+    first = raster_input(before, geobox if are_arrays[0] else None)
+    if after is before:
+        return first, first
+    return first, raster_input(after, geobox if are_arrays[1] else None)
+
+
 def open_pair(
-    before: str | os.PathLike[str],
-    after: str | os.PathLike[str],
-    options: AnalyzeOptions,
-    purpose: BandPurpose,
+    before: RasterLike,
+    after: RasterLike,
+    options: AnalyzeOptions | None = None,
+    purpose: BandPurpose = "rgb",
     *,
+    geobox: GeoBox | None = None,
     refusing: bool = True,
 ) -> RasterPair:
-    """Opens two rasters for a model that is known: `place_pair`, then `with_bands`.
+    """Opens two rasters as a pair on one grid, for a model whose wishes are known.
 
     Args:
-        before: The earlier raster: anything GDAL opens.
+        before: The earlier raster: anything GDAL opens, an open rasterio dataset, a DataArray with
+            a `spatial_ref`, or a numpy array `(bands, y, x)`.
         after: The later raster.
-        options: Grid, bands and area are taken from these.
-        purpose: The bands the model wants.
+        options: Grid, bands and area are taken from these; the defaults when None.
+        purpose: The bands the model wants; see `Capabilities.bands`.
+        geobox: Grid of the numpy arrays among the two.
         refusing: Whether a pair that is to be refused is; if not, its remarks say so.
 
     Raises:
         InputError: If a raster cannot be used, or the two do not overlap or go together.
         OptionError: If an option does not fit the pair.
     """
-    placed = place_pair(before, after, options, refusing=refusing)
+    options = options or AnalyzeOptions()
+    placed = place_pair(before, after, options, geobox=geobox, refusing=refusing)
     return placed.with_bands(options, purpose)
 
 
 def nothing_valid(pair: RasterPair) -> InputError:
     """The error for a pair whose dates have no valid pixel in common."""
     return InputError(
-        f"{pair.before.path} and {pair.after.path} have no valid pixel in common",
+        f"{pair.before.label} and {pair.after.label} have no valid pixel in common",
         "check their nodata values and masks, and the area of interest",
     )

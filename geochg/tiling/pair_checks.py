@@ -89,7 +89,7 @@ def refuse_types(source: RasterSource, numbers: Sequence[int]) -> None:
         dtype = source.bands[number - 1].dtype
         if dtype.startswith("complex"):
             raise InputError(
-                f"band {number} of {source.path} holds complex numbers ({dtype}), which have no "
+                f"band {number} of {source.label} holds complex numbers ({dtype}), which have no "
                 "order to compare",
                 "make an image of their amplitude first: gdal_calc.py -A IN.tif "
                 '--calc="numpy.abs(A)" --type=Float32 --outfile=OUT.tif',
@@ -334,7 +334,7 @@ def _ground_m2(grid: GeoBox) -> float:
 
 
 def _name(source: RasterSource) -> str:
-    return without_secrets(source.path)
+    return without_secrets(source.label)
 
 
 def _listed_pages(pages: tuple[str, ...]) -> str:

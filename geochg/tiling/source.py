@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,7 @@ from rasterio.vrt import WarpedVRT
 
 from geochg.errors import InputError
 from geochg.files.remote_files import is_remote, refuse_remote, refuse_remote_item
-from geochg.files.sidecars import container
+from geochg.files.sidecars import container, file_status
 from geochg.options import DateOptions
 from geochg.safety.untrusted_text import cleaned, printable, without_secrets
 from geochg.tiling.acquisition_time import acquisition_time
@@ -30,6 +29,7 @@ from geochg.tiling.collar import Collar, find_collars
 from geochg.tiling.gdal import drivers_for, gdal_settings
 from geochg.tiling.noisy_collar import lossy_codec, noisy_collar
 from geochg.tiling.placement_checks import check_control_points, check_placement
+from geochg.tiling.raster_input import RasterInput, raster_input
 from geochg.tiling.unreadable_files import not_opened
 from geochg.tiling.validity import Alpha, mask_kind, nodata_of, validity_of
 from geochg.tiling.virtual_raster import PALETTE, is_negative, is_palette, open_view
@@ -43,7 +43,7 @@ class RasterSource:
     """What a raster file says about itself.
 
     Attributes:
-        path: As the user gave it.
+        path: Name by which GDAL opens it, as the user gave it where it is a file.
         driver: GDAL's short name of the format.
         geobox: CRS, transform and size; for a raster placed by ground control points, the grid it
             is rectified to.
@@ -63,6 +63,7 @@ class RasterSource:
         files: Every local file behind it: containers, masks beside it, sources of a VRT.
         fetches: Whether reading it may ask another machine.
         options: How it is read.
+        raster: What was given; it keeps alive what lies in memory.
         lossy: The codec by which it is compressed, where that keeps no exact values; else empty.
     """
 
@@ -85,6 +86,12 @@ class RasterSource:
     fetches: bool = False
     lossy: str = ""
     options: DateOptions = field(default_factory=DateOptions)
+    raster: RasterInput | None = None
+
+    @property
+    def label(self) -> str:
+        """What outputs and messages call it: its path, or what it is in memory."""
+        return self.path if self.raster is None else self.raster.label
 
     def dtype_of(self, numbers: Sequence[int]) -> str:
         """The type that holds the values of some bands, by their numbers."""
@@ -97,25 +104,29 @@ class RasterSource:
     def to_dict(self) -> dict[str, Any]:
         """The source for the provenance of an output, as plain JSON values."""
         return {
-            "path": without_secrets(self.path),
+            "path": without_secrets(self.label),
             "size_bytes": self.size_bytes,
             "crs": printable(str(self.geobox.crs)),
             "acquired": self.acquired or None,
         }
 
 
-def read_source(path: str | os.PathLike[str], options: DateOptions | None = None) -> RasterSource:
+def read_source(
+    path: str | os.PathLike[str] | RasterInput, options: DateOptions | None = None
+) -> RasterSource:
     """Opens a raster, checks that it can be placed on the ground, and describes it.
 
     Args:
-        path: Anything GDAL opens: a file, `/vsicurl/...`, `NETCDF:"a.nc":band`, ...
+        path: Anything GDAL opens: a file, `/vsicurl/...`, `NETCDF:"a.nc":band`, ...; or what
+            `raster_input` gives.
         options: How it is read; the defaults when None.
 
     Raises:
         InputError: If it cannot be opened, has no CRS or no place, has no data band, or would make
             requests that nobody asked for.
     """
-    name, options = os.fspath(path), options or DateOptions()
+    raster = path if isinstance(path, RasterInput) else raster_input(path)
+    name, options = raster.name, options or DateOptions()
     allow_remote = options.allow_remote
     refuse_remote(name, allow=allow_remote)
     fetches = allow_remote or is_remote(name)
@@ -133,6 +144,7 @@ def read_source(path: str | os.PathLike[str], options: DateOptions | None = None
         check_placement(
             without_secrets(name), _odc_crs(dataset), dataset.transform, (height_px, width_px)
         )
+        status = file_status(name)
         time, tag = acquisition_time({**raw.tags(), **raw.tags(ns="IMAGERY")})
         return RasterSource(
             path=name,
@@ -149,11 +161,12 @@ def read_source(path: str | os.PathLike[str], options: DateOptions | None = None
             acquired=time,
             dated_by=tag,
             pages=tuple(raw.subdatasets),
-            size_bytes=_size_bytes(name),
+            size_bytes=None if status is None else status.st_size,
             files=tuple(sorted(_local_files(name))),
             fetches=fetches,
             lossy=lossy_codec(raw),
             options=options,
+            raster=raster,
         )
 
 
@@ -354,14 +367,6 @@ def _odc_crs(dataset: DatasetReader) -> str:
     return f"EPSG:{code}" if code else str(dataset.crs.to_wkt())
 
 
-def _size_bytes(name: str) -> int | None:
-    file = Path(name)
-    try:
-        return file.stat().st_size if file.is_file() else None
-    except OSError:  # a GDAL name that no file system takes
-        return None
-
-
 def _local_files(name: str, known: frozenset[str] = frozenset()) -> set[str]:
     """Every local file behind a raster; GDAL lists one level of a virtual one only."""
     names = {name} | ({archive} if (archive := container(name)) else set())
@@ -370,7 +375,7 @@ def _local_files(name: str, known: frozenset[str] = frozenset()) -> set[str]:
             names |= set(dataset.files)
     except (RasterioError, ValueError):  # listed as a sidecar, but no raster
         pass
-    names = {file for file in names if _size_bytes(file) is not None}
+    names = {file for file in names if file_status(file)}
     for file in names - known - {name}:
         if file.lower().endswith(".vrt"):
             names |= _local_files(file, known | names)

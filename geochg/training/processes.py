@@ -81,7 +81,7 @@ def dry_run_processes(expected: int | None) -> int:
     """
     if world_size() > 1:
         raise OptionError(
-            "one process tells what a run of several takes",
+            "a dry run takes one process, whatever the run takes",
             "start it without torchrun, with --dry-run and --processes",
         )
     return expected or 1

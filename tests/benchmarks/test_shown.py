@@ -1,20 +1,15 @@
-"""Pictures of pairs, and sheets of captions to be judged by eye."""
+"""Pictures of pairs."""
 
 import io
 
-import captions
 import geopandas as gpd
 import numpy as np
 import pictures
 import pytest
-from masked_pairs import plain_pair, some_kind
+from masked_pairs import plain_pair
 from PIL import Image
 from rasters import ORIGIN, UTM
-from shapely.geometry import MultiPolygon, box
-
-from geochg import AnalyzeOptions
-from geochg.datasets.kinds import Kind, MaskedPair, kinds_of
-from geochg.models.registry import load_model
+from shapely.geometry import box
 
 
 def ground_box(top, bottom, left, right):
@@ -60,56 +55,3 @@ def test_the_truth_is_shown_where_it_is_known(tmp_path, has_truth):
         told = image[:, 2 * (panel + pictures.GAP_PX) :][:, :panel]
         assert told[40:80, 40:110].mean() > 220
         assert told[200:280, 300:].mean() < 100
-
-
-@pytest.mark.parametrize(
-    "shape",
-    [
-        ground_box(0, 10, 0, 10),
-        ground_box(90, 110, 140, 170),
-        ground_box(0, 200, 0, 300),
-        MultiPolygon([ground_box(150, 200, 280, 300), ground_box(100, 120, 200, 210)]),
-    ],
-)
-def test_a_crop_lies_in_the_image_and_holds_the_feature(shape):
-    top, left, side = captions._window(shape, ORIGIN, (200, 300))
-    assert 0 <= top <= 200 - side
-    assert 0 <= left <= 300 - side
-    west, south, east, north = shape.bounds
-    (x0, y0), (x1, y1) = ~ORIGIN * (west, north), ~ORIGIN * (east, south)
-    if max(x1 - x0, y1 - y0) < 150:
-        assert left <= x0
-        assert x1 <= left + side
-        assert top <= y0
-        assert y1 <= top + side
-
-
-def test_as_many_features_of_each_kind_are_drawn(monkeypatch):
-    def features(kind, pair, *_):
-        yield from (f"{kind.name}{number}" for number in range(40))
-
-    monkeypatch.setattr(captions, "_features", features)
-    pair = MaskedPair("p", *3 * [None])
-    kinds = [Kind(name, (), (pair,)) for name in "abc"]
-    found = captions.sampled(kinds, None, 12, print, AnalyzeOptions())
-    assert [sum(each.startswith(name) for each in found) for name in "abc"] == [4, 4, 4]
-    assert found == captions.sampled(kinds, None, 12, print, AnalyzeOptions())
-    assert len(set(found)) == 12
-    assert found[:4] != ["a0", "a1", "a2", "a3"]
-
-
-@pytest.mark.usefixtures("marker_plugin")
-def test_a_sheet_has_every_caption_and_hides_the_truth_at_its_end(tmp_path):
-    kinds = kinds_of(some_kind(tmp_path / "planted"))
-    model = load_model("marker", {}, "cpu")
-    found = captions.sampled(kinds, model, 8, print, AnalyzeOptions(model="marker"))
-    sheet = captions.write_sheets(found, tmp_path / "sheet").read_text(encoding="utf-8")
-    judged, _, truth = sheet.partition("## By the masks")
-    assert judged.count("true / partly / false") == len(found) > 3
-    assert all(each.properties["caption"] in judged for each in found)
-    assert truth.count("\n| ") == len(found) + 1
-    assert "100%" in truth
-    pages = sorted((tmp_path / "sheet").glob("*.png"))
-    assert len(pages) == -(-len(found) // captions.PER_PAGE)
-    page = np.asarray(Image.open(pages[0]))
-    assert (page == captions.OUTLINE).all(axis=-1).sum() > 100

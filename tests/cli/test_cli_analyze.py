@@ -130,8 +130,8 @@ def test_closer_looks_and_votes_are_asked_for_saved_and_noted(geochg, pair, tmp_
 @pytest.mark.parametrize(
     ("arguments", "names"),
     [
-        ((*SMALL, "--refine", 1), "marker outlines already"),
-        (("--model", "cva", "--vote"), "cva outlines already"),
+        ((*SMALL, "--refine", 1), "marker gives outlines"),
+        (("--model", "cva", "--vote"), "cva gives outlines"),
         ((*GRID, "--vote", "--overlap", 16), "must be half a tile, 32 px"),
         ((*GRID, "--refine", 4), "refine 4"),
     ],

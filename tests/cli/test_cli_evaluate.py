@@ -76,7 +76,7 @@ def test_large_pictures_are_cut_and_labelled_by_tile(geochg, tmp_path):
     assert result["presence"]["scores"]["the_model"]["accuracy"] == 1
     said = Predictions.read(kept).rows
     assert {r.group for r in said} == {"a"}
-    assert {r.item: (r.changed, r.said) for r in said} == {
+    assert {r.item: (r.changed, r.answer) for r in said} == {
         "a/r0c0": (False, False),
         "a/r0c1": (False, False),
         "a/r1c0": (False, False),
@@ -140,8 +140,8 @@ def test_a_fitted_threshold_gives_the_same_answers_when_it_is_used(geochg, clip,
     held_out = {r.item for r in said.rows} - fit_groups(said.rows, 0.5, 0)
     rows = {r.item: r for r in Predictions.read(again).rows}
     for row in said.rows:
-        assert rows[row.item].said is (row.probability > fit["probability"] and row.said)
-    right = sum(rows[item].said is rows[item].changed for item in held_out)
+        assert rows[row.item].answer is (row.probability > fit["probability"] and row.answer)
+    right = sum(rows[item].answer is rows[item].changed for item in held_out)
     assert result["presence"]["scores"]["the_model"]["accuracy"] == right / len(held_out)
 
     words = geochg("evaluate", *asked, "--fit-threshold")[1].splitlines()

@@ -137,7 +137,7 @@ def test_an_interruption_leaves_nothing_behind(monkeypatch, geochg, command, tmp
         folder.mkdir()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("geochg.models.deltavlm.release.convert.convert", interrupted)
+    monkeypatch.setattr("geochg.models.deltavlm.release.convert.convert_release", interrupted)
     there = sorted(tmp_path.iterdir())
     assert geochg(*command)[0] == 130
     assert sorted(tmp_path.iterdir()) == there

@@ -37,7 +37,7 @@ def small():
         patch.setattr(recipe, "compact_config", tiny_compact)
         patch.setattr(recipe, "load_imagenet_weights", lambda backbone: None)
         patch.setattr(calibration, "PAIRS_PER_KIND", 2)
-        for module in (calibration, language_pairs, pairs):
+        for module in (language_pairs, pairs):
             patch.setattr(module, "SIDE_PX", 64)
         yield patch
 

@@ -15,7 +15,6 @@ from tuning_rows import write_rows
 from vlm_factory import save_vlm
 
 from geochg.training.finetune.options import TuneOptions
-from geochg_cli.train_options import _HELP
 
 FEW = ("--steps", 2, "--batch-size", 2, "--device", "cpu", "--no-bf16")
 
@@ -30,7 +29,9 @@ def place(tmp_path_factory):
 
 
 def test_each_option_has_a_line_of_help():
-    assert set(_HELP) == {field.name for field in fields(TuneOptions)}
+    helps = {spec.name: spec.facts.help for spec in TuneOptions.specs()}
+    assert list(helps) == [field.name for field in fields(TuneOptions)]
+    assert all(helps.values())
 
 
 def test_a_model_is_tuned_and_analyzes(geochg, place, tmp_path, make_raster):
@@ -288,7 +289,7 @@ def test_a_part_that_the_base_lacks_is_told_before_training(geochg, place, tmp_p
         *FEW, "-o", tmp_path / "new",
     )  # fmt: skip
     assert (code, out) == (2, "")
-    assert "in the part 'dense'" in errors
+    assert "in the module group 'dense'" in errors
     assert not (tmp_path / "new").exists()
 
 

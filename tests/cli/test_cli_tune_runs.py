@@ -131,9 +131,9 @@ def test_a_run_that_fails_does_not_stop_the_others(geochg, given, sweep, tmp_pat
         assert "1 of 2 runs failed: lora_dense" in errors
         assert ("run 2 of 2: lora_language" in errors) is not again
     rows = {row["run"]: row for row in json.loads((runs / "table.json").read_text("utf-8"))}
-    assert "the part 'dense'" in rows["lora_dense"]["failed"]
+    assert "the module group 'dense'" in rows["lora_dense"]["failed"]
     assert "validation_loss" in rows["lora_language"]
-    assert "the part 'dense'" in (runs / "table.md").read_text(encoding="utf-8")
+    assert "the module group 'dense'" in (runs / "table.md").read_text(encoding="utf-8")
 
 
 def test_runs_done_otherwise_are_told_before_the_first_is_begun(geochg, given, sweep, tmp_path):

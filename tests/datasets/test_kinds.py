@@ -5,7 +5,7 @@ from affine import Affine
 from masked_pairs import plain_pair, write_raster
 from rasters import ORIGIN
 
-from geochg.datasets.ground_label import bands_on, covered_by, heat_on, read_label
+from geochg.datasets.georeferenced_mask import bands_on, covered_by, heat_on, read_mask
 from geochg.datasets.kinds import holds_kinds, kinds_of
 from geochg.errors import InputError
 
@@ -67,9 +67,9 @@ def test_a_note_that_makes_no_sense_is_refused(folder, note):
 
 def test_a_mask_is_read(folder, tmp_path):
     values = np.array([[0, 1, 255], [1, 1, 0]], np.uint8)
-    label = read_label(write_raster(tmp_path / "m.tif", values))
-    assert label.changed.tolist() == [[False, True, False], [True, True, False]]
-    assert label.known.tolist() == [[True, True, False], [True, True, True]]
+    mask = read_mask(write_raster(tmp_path / "m.tif", values))
+    assert mask.changed.tolist() == [[False, True, False], [True, True, False]]
+    assert mask.known.tolist() == [[True, True, False], [True, True, True]]
 
 
 @pytest.mark.parametrize(
@@ -83,16 +83,16 @@ def test_a_mask_is_read(folder, tmp_path):
 def test_masks_that_are_refused(tmp_path, values, profile, names):
     path = write_raster(tmp_path / "m.tif", np.array(values, np.uint8), **profile)
     with pytest.raises(InputError, match=names):
-        read_label(path)
+        read_mask(path)
 
 
 @pytest.mark.parametrize("text", ["", "none", "II*\0"])
 def test_damaged_masks_are_named(tmp_path, text):
     (tmp_path / "m.tif").write_text(text)
     with pytest.raises(InputError, match=r"m\.tif"):
-        read_label(tmp_path / "m.tif")
+        read_mask(tmp_path / "m.tif")
     with pytest.raises(InputError, match="there is no mask"):
-        read_label(tmp_path / "other.tif")
+        read_mask(tmp_path / "other.tif")
 
 
 @pytest.mark.parametrize("crs", ["EPSG:32633", "EPSG:4326", "EPSG:3857"])
@@ -100,33 +100,33 @@ def test_features_cover_pixels_in_any_crs(tmp_path, crs):
     import geopandas as gpd
     from shapely import box
 
-    label = read_label(write_raster(tmp_path / "m.tif", np.zeros((40, 60), np.uint8)))
+    mask = read_mask(write_raster(tmp_path / "m.tif", np.zeros((40, 60), np.uint8)))
     square = gpd.GeoDataFrame(geometry=[box(500_100, 4_999_800, 500_300, 4_999_900)], crs=32633)
-    covered = covered_by(square.to_crs(crs), label)
+    covered = covered_by(square.to_crs(crs), mask)
     assert covered[10:20, 10:30].all()
     assert covered.sum() == 200
-    assert not covered_by(square.iloc[:0].to_crs(crs), label).any()
+    assert not covered_by(square.iloc[:0].to_crs(crs), mask).any()
 
 
 @pytest.mark.parametrize("scale", [0.5, 1, 2])
 def test_heat_and_bands_of_another_grid(tmp_path, scale):
-    label = read_label(write_raster(tmp_path / "m.tif", np.zeros((40, 60), np.uint8)))
+    mask = read_mask(write_raster(tmp_path / "m.tif", np.zeros((40, 60), np.uint8)))
     shape = (int(40 / scale), int(60 / scale))
     values = np.full((1, *shape), 100, np.uint8)
     values[:, :, : shape[1] // 2] = 255
     path = write_raster(tmp_path / "h.tif", values, ORIGIN * Affine.scale(scale), nodata=255)
-    heat = heat_on(path, label)
+    heat = heat_on(path, mask)
     assert (heat[:, :29] == 0).all()
     assert heat[:, 31:] == pytest.approx(100)
-    bands = bands_on(path, label)
+    bands = bands_on(path, mask)
     assert (bands[:, :, :28] == 0).all()
     assert bands[:, :, 32:] == pytest.approx(100)
 
 
 def test_values_that_are_no_numbers_are_no_data(tmp_path):
-    label = read_label(write_raster(tmp_path / "m.tif", np.zeros((4, 4), np.uint8)))
+    mask = read_mask(write_raster(tmp_path / "m.tif", np.zeros((4, 4), np.uint8)))
     values = np.array([1, np.nan, np.inf, -np.inf] * 4, np.float32).reshape(1, 4, 4)
     path = write_raster(tmp_path / "f.tif", values)
-    assert bands_on(path, label)[0, 0].tolist() == [1, 0, 0, 0]
+    assert bands_on(path, mask)[0, 0].tolist() == [1, 0, 0, 0]
     with rasterio.open(path) as dataset:
         assert dataset.count == 1

@@ -14,9 +14,9 @@ from geochg.evaluation.presence import fit_groups, presence_report
 FIT = EvaluateOptions(fit_threshold=True)
 
 
-def row(group, changed, likely, said=None, tile="", difference=1.0):
-    said = likely > 0.5 if said is None else said
-    return Prediction(f"{group}{tile}", group, changed, said, likely, difference)
+def row(group, changed, likely, answer=None, tile="", difference=1.0):
+    answer = likely > 0.5 if answer is None else answer
+    return Prediction(f"{group}{tile}", group, changed, answer, likely, difference)
 
 
 def predictions(rows, model="vlm:x", opened=False, **model_options):
@@ -90,7 +90,7 @@ def test_the_fit_is_scored_on_what_it_has_not_seen():
     groups = fit_groups(rows, 0.5, 0)
     # Held-out answers turned round: a fit that had seen them would come out otherwise.
     spoilt = [
-        r if r.group in groups else replace(r, said=not r.said, probability=1 - r.probability)
+        r if r.group in groups else replace(r, answer=not r.answer, probability=1 - r.probability)
         for r in rows
     ]
     good, bad = (presence_report(predictions(part), FIT) for part in (rows, spoilt))
@@ -106,7 +106,7 @@ def test_the_fit_is_scored_on_what_it_has_not_seen():
 
 
 def test_without_a_fit_the_models_own_word_counts():
-    rows = [row("a", True, 0.4, said=True), row("b", False, 0.3), row("c", True, 0.35)]
+    rows = [row("a", True, 0.4, answer=True), row("b", False, 0.3), row("c", True, 0.35)]
     result = presence_report(predictions(rows), EvaluateOptions())
     assert result.fit is None
     assert (result.changed, result.unchanged) == (2, 1)
@@ -119,7 +119,7 @@ def test_what_is_held_back_for_other_reasons_stays_so():
     groups = fit_groups(rows, 0.5, 0)
     # Asked with the threshold as low as it goes; a model that sees nothing there says no still.
     opened = [
-        replace(r, said=not (r.item.endswith("/0") and not r.changed), probability=p)
+        replace(r, answer=not (r.item.endswith("/0") and not r.changed), probability=p)
         for r in rows
         for p in [0.99 if r.item.endswith("/0") and not r.changed else r.probability]
     ]
@@ -139,7 +139,7 @@ def test_a_fitted_option_is_in_the_models_own_terms():
     likely = result.fit.probability
     assert result.fit.options == {"threshold": pytest.approx(0.4 + (2 * likely - 1) * 1.6)}
     # As it was asked: with a threshold of 0.
-    rows = [replace(r, said=True) for r in many()]
+    rows = [replace(r, answer=True) for r in many()]
     opened = presence_report(predictions(rows, "clip:x", opened=True, threshold=0.4), FIT)
     assert opened.fit.options == {"threshold": pytest.approx((2 * likely - 1) * 2)}
 
@@ -191,7 +191,7 @@ def test_one_kind_alone_has_no_differencing():
 
 
 def test_what_is_not_answered_is_told_and_not_scored():
-    rows = [row("a", True, 0.9), replace(row("b", False, 0.9), said=None, probability=None)]
+    rows = [row("a", True, 0.9), replace(row("b", False, 0.9), answer=None, probability=None)]
     result = presence_report(predictions(rows), EvaluateOptions())
     assert (result.changed, result.unchanged, result.unanswered) == (1, 0, 1)
     with pytest.raises(RunError, match="no answer about any of 1 pairs"):
@@ -207,7 +207,7 @@ def _with_option(head, value):
 
 
 def test_predictions_round_trip(tmp_path):
-    rows = [*many(2), replace(row("é", True, 0.1), said=None, probability=None)]
+    rows = [*many(2), replace(row("é", True, 0.1), answer=None, probability=None)]
     result = predictions(rows, opened=True, threshold=0.5)
     result.write(tmp_path / "p.jsonl")
     assert Predictions.read(tmp_path / "p.jsonl") == result
@@ -233,7 +233,7 @@ def test_predictions_round_trip(tmp_path):
 )
 def test_files_that_are_no_predictions(tmp_path, change, names):
     path = tmp_path / "p.jsonl"
-    predictions([replace(r, changed=True, said=True) for r in many(2)]).write(path)
+    predictions([replace(r, changed=True, answer=True) for r in many(2)]).write(path)
     lines = change(path.read_text().splitlines())
     path.write_text("".join(f"{line}\n" for line in lines))
     with pytest.raises(InputError, match=names) as caught:
@@ -258,7 +258,7 @@ def test_a_whole_picture_has_changed_where_a_tile_has():
         row("a", True, 0.8, difference=9.0),
         row("b", False, 0.1),
     ]
-    lost = replace(row("a", True, 0.1), said=None, probability=None)
-    assert merged_by_item([tiles[0], lost])[0].said is None
-    assert merged_by_item([tiles[1], lost])[0].said is True
+    lost = replace(row("a", True, 0.1), answer=None, probability=None)
+    assert merged_by_item([tiles[0], lost])[0].answer is None
+    assert merged_by_item([tiles[1], lost])[0].answer is True
     assert merged_by_item([tiles[1], lost])[0].probability is None

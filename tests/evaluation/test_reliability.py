@@ -6,13 +6,13 @@ import pytest
 from rasters import ORIGIN, UTM
 from shapely.geometry import Polygon, box
 
-from geochg.datasets.ground_label import GroundLabel
+from geochg.datasets.georeferenced_mask import GeoreferencedMask
 from geochg.evaluation.reliability import ScoredFeatures, reliability, scored_features
 
 
-def label_of(changed, known=None):
+def mask_of(changed, known=None):
     known = np.ones_like(changed) if known is None else known
-    return GroundLabel(changed & known, known, ORIGIN, UTM)
+    return GeoreferencedMask(changed & known, known, ORIGIN, UTM)
 
 
 def pixels(top, bottom, left, right):
@@ -40,14 +40,14 @@ def test_a_feature_is_right_where_more_than_half_of_its_known_pixels_changed(crs
         (pixels(0, 20, 42, 60).buffer(-1), 0.5),  # nothing known
         (Polygon(), 0.4),
     ).to_crs(crs)
-    result = scored_features(features, label_of(changed, known))
+    result = scored_features(features, mask_of(changed, known))
     assert result.confidence.tolist() == [0.9, 0.8, 0.7, 0.6]
     assert result.right.tolist() == [True, False, False, True]
 
 
 def test_a_map_without_features_has_none_that_are_judged():
     empty = gpd.GeoDataFrame({"confidence": []}, geometry=[], crs=UTM)
-    result = scored_features(empty, label_of(np.ones((4, 4), bool)))
+    result = scored_features(empty, mask_of(np.ones((4, 4), bool)))
     assert len(result.confidence) == len(result.right) == 0
     assert [each.features for each in reliability([result])] == [0] * 5
     assert {each.right for each in reliability([result])} == {None}

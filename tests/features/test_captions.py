@@ -11,7 +11,7 @@ from rasterio.features import rasterize
 from scipy import ndimage
 from tile_factory import make_grid
 
-from geochg.features.captions import Kinds, feature_caption, pair_caption, tile_caption
+from geochg.features.captions import ChangeTotal, feature_caption, pair_caption, tile_caption
 from geochg.features.cells import CellSettings
 from geochg.features.changes import FeatureSettings, change_features
 from geochg.features.facts import Facts
@@ -48,7 +48,7 @@ COUNTED = re.compile(
     + "|".join(NUMBERS)
     + r") (?:building|stretch(?:es)? of road|paved area)s?\b"
 )
-AREA = re.compile(r"about ([\d,.]+) (m²|ha|km²)")
+AREA = re.compile(r"[Aa]bout ([\d,.]+) (m²|ha|km²)")
 
 
 def main_clause(text):
@@ -93,7 +93,8 @@ def check(row, scene, grid):
     if row.class_name != "other":
         assert row.class_name in found["classes"], row.caption
     assert found["directions"] == {row.change}, row.caption
-    assert found["counts"] == (set() if row.count is pd.NA else {row.count}), row.caption
+    counted = row.class_name == "road"
+    assert found["counts"] == ({row.count} if counted else set()), row.caption
     (area_m2,) = found["areas"]
     assert area_m2 == pytest.approx(row.area_m2, rel=0.051)
     (place,) = found["places"]
@@ -109,10 +110,12 @@ def check(row, scene, grid):
 
 def test_no_caption_names_what_its_feature_has_not():
     seen, texts = 0, set()
-    for scene in drawn_scenes(200, seed=7):
+    for number, scene in enumerate(drawn_scenes(200, seed=7)):
         grid = make_grid(scene.channel.shape, affine=HALF_METRE)
         results = scene_results(scene, 48, settings=CellSettings(least_px=12))
-        frame = change_features(results, grid, FeatureSettings(least_px=12))
+        # Where classes are asked for, those in doubt are named too.
+        settings = FeatureSettings(least_px=12, classes=("building",) * (number % 2))
+        frame = change_features(results, grid, settings)
         for row in frame.rename(columns={"class": "class_name"}).itertuples():
             check(row, scene, grid)
             texts.add(re.sub(r"[\d.,]+", "#", row.caption))
@@ -130,9 +133,9 @@ def test_the_reader_notices_a_false_caption(lie):
     (row,) = frame.rename(columns={"class": "class_name"}).itertuples()
     check(row, scene, grid)
     false = {
-        "class": row.caption.replace("building", "paved area"),
-        "direction": "A building of about 100 m² was removed in the north-east of the area.",
-        "count": row.caption.replace("A building", "Two buildings").replace("a b", "two b"),
+        "class": row.caption.replace("buildings", "paved areas"),
+        "direction": "About 100 m² of buildings were removed in the north-east of the area.",
+        "count": row.caption.replace("buildings", "two buildings"),
         "place": row.caption.replace("north-east", "north"),
         "area": row.caption.replace("100", "120"),
     }[lie]
@@ -146,27 +149,29 @@ def test_the_reader_notices_a_false_caption(lie):
     [
         (
             Facts("building", "appeared", "low plants", "building", "road", 232.4, 1, "north-east"),
-            "A building of about 230 m² stands in the north-east of the area where low plants grew,"
+            "In the north-east of the area, about 230 m² of buildings were built,"
             " beside a road or paved ground.",
         ),
         (
             Facts("building", "disappeared", "building", "bare", None, 1260.0, 3, "west"),
-            "In the west of the area, three buildings of about 1,300 m² in all have disappeared;"
-            " bare ground remains.",
+            "In the west of the area, about 1,300 m² of buildings have disappeared.",
         ),
         (
             Facts("vegetation", "altered", "woody", "low plants", None, 12_300.0, None, "south"),
-            "In the south of the area, trees or shrubs gave way to low plants on about 1.2 ha.",
+            "In the south of the area, vegetation was altered on about 1.2 ha.",
         ),
         (
             Facts("water", "appeared", "low plants", "water", "woody", 3.44e6, None, ""),
-            "Water now covers about 3.4 km² across the area where low plants grew,"
-            " beside trees or shrubs.",
+            "Water now covers about 3.4 km² across the area.",
+        ),
+        (
+            Facts("water", "disappeared", "water", "building", "road", 900.0, None, "west"),
+            "Water has disappeared from about 900 m² in the west of the area,"
+            " beside a road or paved ground; a building stands there now.",
         ),
         (
             Facts("road", "appeared", "bare", "road", None, 901.0, 1, "centre", is_long=True),
-            "A stretch of road of about 900 m² has appeared in the centre of the area"
-            " where the ground was bare.",
+            "In the centre of the area, a stretch of road of about 900 m² was laid.",
         ),
         (
             Facts("bare", "appeared", None, None, None, None, None, "north"),
@@ -203,10 +208,15 @@ def test_every_change_of_every_class_has_a_sentence_with_and_without_facts():
 
 @pytest.mark.parametrize("change", list(Change))
 def test_sentences_of_tiles_and_pairs(change):
-    kinds = [Kinds("building", str(change), 500.0, 2), Kinds("road", str(change), None, 1)]
-    assert tile_caption(kinds).startswith("In this tile, two buildings ")
-    assert pair_caption(kinds).startswith("In the area analysed, two buildings ")
-    many = [Kinds(name, str(change), 100.0 + i, None) for i, (name, _) in enumerate(CHANNELS[::3])]
+    kinds = [
+        ChangeTotal("building", str(change), 500.0, 2),
+        ChangeTotal("road", str(change), None, 1),
+    ]
+    assert tile_caption(kinds).startswith("In this tile, buildings ")
+    assert pair_caption(kinds).startswith("In the area analysed, buildings ")
+    many = [
+        ChangeTotal(name, str(change), 100.0 + i, None) for i, (name, _) in enumerate(CHANNELS[::3])
+    ]
     assert tile_caption(many).endswith("and there are smaller changes.")
     assert tile_caption([]) == "Nothing changed in this tile."
     assert tile_caption([], 0.4) == "Nothing changed in this tile where the ground was seen."

@@ -7,7 +7,7 @@ from rasterio.features import rasterize
 from scipy import ndimage
 from tile_factory import results_of
 
-from geochg.features.merging import joined, merged
+from geochg.features.merging import feature_numbers, merged_polygons
 
 
 def cells_of(classes, core_px):
@@ -20,8 +20,8 @@ def cells_of(classes, core_px):
 @given(hnp.arrays(np.int8, (12, 18), elements=st.integers(0, 2)).filter(np.any))
 def test_cutting_into_tiles_and_merging_gives_the_whole_pieces_back(classes):
     polygons, kind = cells_of(classes, 6)
-    feature = joined(polygons, kind)
-    whole = merged(polygons, feature)
+    feature = feature_numbers(polygons, kind)
+    whole = merged_polygons(polygons, feature)
     expected = sum(ndimage.label(classes == i)[1] for i in (1, 2))
     assert len(whole) == feature.max() + 1 == expected
     assert shapely.is_valid(whole).all()
@@ -40,7 +40,7 @@ def test_one_piece_over_four_tiles():
     classes[6:10, 5:11] = 1
     polygons, kind = cells_of(classes, 8)
     assert len(polygons) == 4
-    (whole,) = merged(polygons, joined(polygons, kind))
+    (whole,) = merged_polygons(polygons, feature_numbers(polygons, kind))
     assert whole.equals(shapely.box(5, 6, 11, 10))
 
 
@@ -49,7 +49,7 @@ def test_a_ring_over_four_tiles_keeps_its_hole():
     classes[4:12, 4:12] = 1
     classes[6:10, 6:10] = 0
     polygons, kind = cells_of(classes, 8)
-    (whole,) = merged(polygons, joined(polygons, kind))
+    (whole,) = merged_polygons(polygons, feature_numbers(polygons, kind))
     assert whole.area == 48
     assert len(whole.interiors) == 1
 
@@ -61,15 +61,15 @@ def test_corner_contact_other_classes_and_a_gap_do_not_join():
     classes[6:8, 8:10] = 2
     classes[0, 7] = classes[2, 8] = 1
     polygons, kind = cells_of(classes, 8)
-    assert joined(polygons, kind).max() + 1 == len(polygons) == 5
+    assert feature_numbers(polygons, kind).max() + 1 == len(polygons) == 5
 
 
 def test_overlapping_boxes_of_two_classes_stay_apart():
     boxes = np.array([shapely.box(0, 0, 5, 5), shapely.box(5, 0, 9, 5), shapely.box(0, 0, 5, 5)])
-    assert joined(boxes, np.array([0, 0, 1])).tolist() == [0, 0, 1]
+    assert feature_numbers(boxes, np.array([0, 0, 1])).tolist() == [0, 0, 1]
 
 
 def test_no_pieces():
     none = np.empty(0, object)
-    feature = joined(none, np.empty(0, np.int64))
-    assert len(feature) == len(merged(none, feature)) == 0
+    feature = feature_numbers(none, np.empty(0, np.int64))
+    assert len(feature) == len(merged_polygons(none, feature)) == 0

@@ -5,21 +5,21 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import ndimage
 
-from geochg.features.smoothing import smoothed
-from geochg.geometry.polygonize import labelled, outlined
+from geochg.features.smoothing import smoothed_polygons
+from geochg.geometry.polygonize import labelled_pieces, piece_polygons
 from geochg.records import PixelWindow
 
 
 def pieces(classes):
-    labels, _ = labelled(classes, classes > 0)
-    return outlined(labels, PixelWindow(0, classes.shape[0], 0, classes.shape[1]))
+    labels, _ = labelled_pieces(classes, classes > 0)
+    return piece_polygons(labels, PixelWindow(0, classes.shape[0], 0, classes.shape[1]))
 
 
 @settings(deadline=None, max_examples=150)
 @given(hnp.arrays(np.int64, (14, 17), elements=st.integers(0, 3)).filter(np.any))
 def test_nothing_overlaps_nothing_is_lost_and_neighbours_keep_their_edge(classes):
     before = pieces(classes)
-    after = smoothed(before)
+    after = smoothed_polygons(before)
     assert len(after) == len(before)
     assert shapely.is_valid(after).all()
     assert (shapely.area(after) > 0.6 * shapely.area(before)).all()
@@ -35,14 +35,14 @@ def test_rectangles_single_pixels_and_holes_stay():
     classes[9, 9] = 2
     classes[30:32, 4:30] = 3
     before = pieces(classes)
-    assert shapely.equals(smoothed(before), before).all()
+    assert shapely.equals(smoothed_polygons(before), before).all()
 
 
 def test_a_slanted_edge_becomes_straight():
     rows, cols = np.mgrid[:300, :400]
     for slope in (0.1, 1 / 3, 0.5, 1.0):
         before = pieces((rows > 20 + slope * cols).astype(int))
-        after = smoothed(before)
+        after = smoothed_polygons(before)
         assert shapely.get_num_coordinates(after)[0] < shapely.get_num_coordinates(before)[0] / 3
         assert abs(after[0].area / before[0].area - 1) < 1e-3
 
@@ -52,7 +52,7 @@ def test_areas_of_drawn_shapes_hardly_change():
     ground = ndimage.gaussian_filter(rng.normal(size=(400, 400)), 6)
     classes = (ground > ground.std()).astype(int) + (ground < -ground.std())
     before = pieces(classes)
-    ratio = shapely.area(smoothed(before)) / shapely.area(before)
+    ratio = shapely.area(smoothed_polygons(before)) / shapely.area(before)
     large = shapely.area(before) > 100
     assert large.sum() > 20
     assert np.abs(ratio[large] - 1).max() < 0.04

@@ -9,12 +9,11 @@ from hypothesis import strategies as st
 from rasterio.features import rasterize
 
 from geochg.features.cells import CellSettings, tile_result
+from geochg.features.tile_results import HEAT_NODATA, HEAT_SCALE
 from geochg.features.voting import voted_heat, voted_results
 from geochg.geometry.grid_cells import grid_box
 from geochg.records import (
     GRID_CELLS,
-    HEAT_NODATA,
-    HEAT_SCALE,
     Box,
     Boxes,
     Caption,

@@ -250,12 +250,12 @@ def test_replies_of_endpoints():
     from openai.types.chat import ChatCompletion
 
     def check(body):
-        said = "none"
-        # What `words` says that it raises, at what is no answer and what is no completion.
+        text = "none"
+        # The documented errors of `answer_text`, at bodies that are no answer or no completion.
         with contextlib.suppress(NoAnswerError, AttributeError, TypeError, LookupError):
-            said = answer_text(ChatCompletion.construct(**body), 256)
-        assert isinstance(said, str)
-        assert said.strip()
+            text = answer_text(ChatCompletion.construct(**body), 256)
+        assert isinstance(text, str)
+        assert text.strip()
 
     parts = st.fixed_dictionaries({"type": st.sampled_from(["text", "image", "x"]), "text": JSON})
     content = SCALARS | st.lists(parts | JSON, max_size=3)

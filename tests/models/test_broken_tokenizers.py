@@ -131,6 +131,5 @@ def test_an_end_that_the_weights_do_not_know_is_refused_in_the_first_batch(
 def test_a_sound_tokenizer_answers_and_learns(copied, rows, tmp_path):
     (answers,) = loaded(copied).answer([tile()], [ask(Task.PRESENCE)])
     assert answers
-    assert (
-        tuned(f"{copied.name}:{copied}", rows, tmp_path / "out", steps=1)["results"]["steps"] == 1
-    )
+    card = tuned(f"{copied.name}:{copied}", rows, tmp_path / "out", steps=1)
+    assert card["results"]["steps"] == 1

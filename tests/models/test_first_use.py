@@ -21,9 +21,9 @@ ASKED = [ask(Task.PRESENCE), ask(Task.CAPTION)]
 
 
 def refused(answered):
-    with pytest.raises(ModelError) as told:
+    with pytest.raises(ModelError) as caught:
         answered()
-    assert len(str(told.value).splitlines()) <= 2
+    assert len(str(caught.value).splitlines()) <= 2
 
 
 @pytest.mark.parametrize(

@@ -101,11 +101,11 @@ def test_an_index_names_safetensors_beside_it_only(model, name):
 def test_the_checksum_covers_every_file_that_takes_part(model, name):
     file = model / name
     file.parent.mkdir(exist_ok=True)
-    found = set()
+    result = set()
     for content in (b"one", b"two"):
         file.write_bytes(content)
-        found.add(fingerprint(model, [model / "model.safetensors"]))
-    assert len(found) == 2
+        result.add(fingerprint(model, [model / "model.safetensors"]))
+    assert len(result) == 2
 
 
 def test_the_checksum_covers_every_vocabulary_that_transformers_reads():
@@ -121,15 +121,15 @@ def test_the_checksum_covers_every_vocabulary_that_transformers_reads():
 
 @pytest.mark.parametrize("inside", ["qformer_tokenizer", "a/b", "chat_templates"])
 def test_the_checksum_covers_folders_that_are_links(model, tmp_path, inside):
-    place = tmp_path / "elsewhere"
-    place.mkdir()
+    index = tmp_path / "elsewhere"
+    index.mkdir()
     (model / inside).parent.mkdir(parents=True, exist_ok=True)
-    (model / inside).symlink_to(place, target_is_directory=True)
-    found = set()
+    (model / inside).symlink_to(index, target_is_directory=True)
+    result = set()
     for content in ("one", "two"):
-        (place / "tokenizer.json").write_text(content)
-        found.add(fingerprint(model, [model / "model.safetensors"]))
-    assert len(found) == 2
+        (index / "tokenizer.json").write_text(content)
+        result.add(fingerprint(model, [model / "model.safetensors"]))
+    assert len(result) == 2
 
 
 def put_folder(model):

@@ -25,10 +25,10 @@ def test_a_vlm_says_yes_above_its_threshold(tmp_path):
     between = float(np.mean(sorted(likely)[1:]))
     options = VlmOptions.from_dict(usual.presence_options(usual.options, between))
     assert options == VlmOptions(presence_threshold=between)
-    found = VlmModel.load(folder, options, "cpu").answer(tiles, asked)
-    assert [answers[0].changed for answers in found] == [each > between for each in likely]
-    assert [answers[0].probability for answers in found] == pytest.approx(likely)
-    assert sum(answers[0].changed for answers in found) == 1
+    result = VlmModel.load(folder, options, "cpu").answer(tiles, asked)
+    assert [answers[0].changed for answers in result] == [item > between for item in likely]
+    assert [answers[0].probability for answers in result] == pytest.approx(likely)
+    assert sum(answers[0].changed for answers in result) == 1
 
 
 def test_words_have_no_threshold():
@@ -43,8 +43,8 @@ def test_a_threshold_of_a_vlm_is_a_probability():
 def test_models_name_an_option_that_they_have_or_none():
     for backend in (DeltaVLMModel, BuiltinModel):
         options = backend.options_type()
-        told = backend.presence_options(options, 0.25)
-        assert backend.options_type.from_dict(told) == DeltaVLMOptions(threshold=0.25)
+        caught = backend.presence_options(options, 0.25)
+        assert backend.options_type.from_dict(caught) == DeltaVLMOptions(threshold=0.25)
     assert IrmadModel.presence_options(IrmadModel.options_type(), 0.25) == {}
 
 

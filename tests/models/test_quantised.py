@@ -24,7 +24,7 @@ def force(monkeypatch):
 
 
 def layers_of(model):
-    return [each for each in model.modules() if type(each).__name__ == "Linear4bit"]
+    return [item for item in model.modules() if type(item).__name__ == "Linear4bit"]
 
 
 @WITH_AND_WITHOUT

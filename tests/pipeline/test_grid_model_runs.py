@@ -262,7 +262,10 @@ def test_models_that_outline_are_refused(planted, model, way, flags):
     for run in (geochg.analyze, describe):
         with pytest.raises(OptionError) as caught:
             run(*planted, settings)
-        assert str(caught.value) == f"{model} outlines already\nleave out {flags}"
+        assert (
+            str(caught.value)
+            == f"{model} gives outlines, which are finer than cells\nleave out {flags}"
+        )
 
 
 @pytest.mark.parametrize("overlap_px", [0, 32, 41, 80])

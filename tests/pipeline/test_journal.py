@@ -6,19 +6,10 @@ import pytest
 import shapely
 
 from geochg.errors import CancelledRunError, InputError, OptionError, RunError
+from geochg.features.tile_results import Ballot, Cell, TileResult, Vote
 from geochg.pipeline.journal import Journal, Tallies
 from geochg.pipeline.journal_file import journal_path
-from geochg.records import (
-    Ballot,
-    Box,
-    Cell,
-    Change,
-    GridCell,
-    PixelWindow,
-    Task,
-    TileResult,
-    Vote,
-)
+from geochg.records import Box, Change, GridCell, PixelWindow, Task
 from geochg.tiling.layout import Layout
 
 LAYOUT = Layout(100, 100, 50, 0)

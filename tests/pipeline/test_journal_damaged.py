@@ -10,8 +10,9 @@ import pytest
 import shapely
 
 from geochg.errors import InputError
+from geochg.features.tile_results import Ballot, Cell, TileResult, Vote
 from geochg.pipeline.journal import Journal
-from geochg.records import Ballot, Box, Cell, Change, GridCell, PixelWindow, TileResult, Vote
+from geochg.records import Box, Change, GridCell, PixelWindow
 from geochg.tiling.layout import Layout
 from geochg.tiling.preparation import Preparation
 from geochg.tiling.radiometry import RadiometricMatch, Stretch

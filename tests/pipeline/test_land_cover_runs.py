@@ -49,7 +49,7 @@ def written(tmp_path, suffix=".geojson"):
 @pytest.mark.parametrize("suffix", [".geojson", ".gpkg", ".fgb", ".parquet"])
 def test_every_format_has_the_land_cover_of_both_dates(pair, tmp_path, suffix):
     outputs = written(tmp_path, suffix)
-    geochg.analyze(*pair, options(), outputs=outputs)
+    geochg.analyze(*pair, options(classes=["building"]), outputs=outputs)
     read = gpd.read_parquet if suffix == ".parquet" else gpd.read_file
     found = read(outputs.features)
     kinds = list(zip(found["change"], found["before_class"], found["after_class"], strict=True))
@@ -61,6 +61,15 @@ def test_every_format_has_the_land_cover_of_both_dates(pair, tmp_path, suffix):
     assert found["count"].tolist() == [1, 1, 1]
     assert found["caption"].str.contains("building").all()
     assert not found["caption"].str.contains("tile").any()
+
+
+@pytest.mark.parametrize("classes", [[], ["building", "other"], ["other", "building", "water"]])
+def test_buildings_that_went_are_not_named_where_others_are_kept(pair, classes):
+    found = geochg.analyze(*pair, options(classes=classes)).features
+    kinds = list(zip(found["class"], found["change"], strict=True))
+    assert kinds.count(("building", "appeared")) == 2
+    assert kinds.count(("other", "altered")) == 1
+    assert found["count"].sum() == 2
 
 
 def test_hysteresis_reaches_whole_features_and_sensitivity_moves_it(pair):
@@ -106,7 +115,7 @@ def test_models_that_cannot_tell_say_nothing_of_it(pair, tmp_path):
 
 def test_counts_of_tiles_add_up_to_those_of_features(pair, tmp_path):
     outputs = written(tmp_path, ".gpkg")
-    result = geochg.analyze(*pair, options(), outputs=outputs)
+    result = geochg.analyze(*pair, options(classes=["building"]), outputs=outputs)
     tiles = pyogrio.read_dataframe(outputs.tiles)
     assert tiles["count_building"].sum() == result.features["count"].sum() == len(PLANTED)
 

@@ -55,7 +55,7 @@ def test_markup_in_tool_tips_stays_text(qgis_app):
         assert "&lt;img" in tip
 
 
-def test_markup_in_the_workers_own_words_stays_text(dock):
+def test_markup_in_the_workers_description_stays_text(dock):
     dock._show_worker({"executable": HOSTILE})
     assert "<img" not in dock.worker.toolTip()
     assert "&lt;img" in dock.worker.toolTip()

@@ -224,7 +224,7 @@ def test_one_deleted_unseen_is_dropped_when_it_is_clicked(changes, layer, qtbot,
     assert changes.model.rowCount() == COUNT - 1
 
 
-def test_the_order_and_the_words_hold_when_it_is_read_again(changes, layer, qtbot):
+def test_the_order_and_the_filter_hold_when_it_is_read_again(changes, layer, qtbot):
     changes.table.sortByColumn(3, Qt.SortOrder.AscendingOrder)
     changes.filter.setText("ROAD")
     assert [changes.model.at(row).confidence for row in range(5)] == [0.1, 0.3, 0.5, 0.7, 0.9]

@@ -24,7 +24,7 @@ def german():
     load_translation("en")
 
 
-def test_words_take_the_values():
+def test_messages_take_the_values():
     error = translated_error(exit_error(Path("py"), 9, "the end of the log", has_answered=True))
     assert error.message == "The worker stopped (exit code 9)"
     assert "run again" in error.hint
@@ -37,12 +37,12 @@ def test_the_kind_of_an_error_stays():
     assert type(translated_error(timeout_error(Path("py"), 1.0, ""))) is SetupError
 
 
-def test_an_error_of_words_stays_as_it_is():
+def test_an_error_without_a_code_stays_as_it_is():
     error = LinkError("{words}", "{hint}")
     assert translated_error(error) is error
 
 
-def test_the_workers_own_words_stay_english_in_a_german_frame(german):
+def test_the_workers_messages_stay_english_behind_german_words(german):
     told = {"code": -32002, "message": "x.tif does {not} exist", "data": {"hint": "check {it}"}}
     error = translated_error(error_of(told))
     assert error.message == "geochg meldet: x.tif does {not} exist"
@@ -50,7 +50,7 @@ def test_the_workers_own_words_stay_english_in_a_german_frame(german):
     assert translated_error(error_of({"code": 1, "message": "no"})).hint == ""
 
 
-def test_an_error_within_an_error_is_worded_too(german):
+def test_an_error_within_an_error_is_translated_too(german):
     inner = LinkError.from_code("python-too-old", "said", python="/py")
     outer = type(inner).from_code("environment-half-changed", failure=inner, folder="/env")
     assert translated_error(outer).message == "/py ist kein Python 3.11 oder neuer"
@@ -61,7 +61,7 @@ def test_an_error_within_an_error_is_worded_too(german):
     )
 
 
-def test_a_task_ends_with_words(german, connection, qtbot, tmp_path):
+def test_a_task_ends_with_a_translated_error(german, connection, qtbot, tmp_path):
     from geochg_qgis.settings import store_setting
     from geochg_qgis.tasks import request_task, start_unlisted
 

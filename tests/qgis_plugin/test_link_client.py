@@ -248,10 +248,10 @@ def test_a_defect_in_reading_ends_what_was_asked_and_the_worker(fake, monkeypatc
     client = fake("slow")
     client.start()
 
-    def take(message):
+    def fail(message):
         raise ValueError("a defect")
 
-    monkeypatch.setattr(client, "_take", take)
+    monkeypatch.setattr(client, "_handle", fail)
     reply = client.request("analyze", {})
     assert reply.wait(5)
     with pytest.raises(LinkError, match="a defect"):

@@ -23,7 +23,7 @@ from geochg.records import (
     Presence,
     TileFailure,
 )
-from geochg.safety.finite import finite
+from geochg.safety.finite import finite_answers
 
 TILE = make_tile(next(layout(1, 1, 6)))
 CELL = GridCell(0, 0)
@@ -50,7 +50,7 @@ MADE = {
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, -0.5, 1.5, 1e38])
 @pytest.mark.parametrize("make", MADE.values(), ids=MADE)
 def test_a_tile_fails_that_is_answered_with_no_probability(make, value):
-    found = finite(TILE, [Caption("a road", True), make(value)])
+    found = finite_answers(TILE, [Caption("a road", True), make(value)])
     assert isinstance(found, TileFailure)
     assert "finite" in found.reason or "between 0 and 1" in found.reason
 
@@ -59,7 +59,7 @@ def test_a_tile_fails_that_is_answered_with_no_probability(make, value):
 @pytest.mark.parametrize("make", MADE.values(), ids=MADE)
 def test_probabilities_pass(make, value):
     answers = [make(value), Counts({"road": 700})]
-    assert finite(TILE, answers) is answers
+    assert finite_answers(TILE, answers) is answers
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, 2.0])
@@ -80,9 +80,9 @@ def test_a_talk_is_not_answered_from_numbers_that_are_none(monkeypatch, value):
 
 def test_what_has_no_numbers_passes():
     answers = [Presence(False), Caption("no change", False), Locations({"road": {}})]
-    assert finite(TILE, answers) is answers
+    assert finite_answers(TILE, answers) is answers
     failed = TileFailure(TILE.window, "read error")
-    assert finite(TILE, failed) is failed
+    assert finite_answers(TILE, failed) is failed
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_what_has_no_numbers_passes():
     ],
 )
 def test_a_tile_fails_whose_outlines_are_read_by_no_numbers(more):
-    found = finite(TILE, [outlines(0.2, **more)])
+    found = finite_answers(TILE, [outlines(0.2, **more)])
     assert isinstance(found, TileFailure)
     assert "finite" in found.reason or "calibration" in found.reason
 
@@ -109,4 +109,4 @@ def test_thresholds_and_calibrations_that_make_sense_pass():
         outlines(0.2, threshold=1.5, low_threshold=0.1, margins=(-2.0,)),
         outlines(0.2, calibration=((0.1, 0.1, 1.0), (0.0, 0.5, 0.4))),
     ]
-    assert finite(TILE, answers) is answers
+    assert finite_answers(TILE, answers) is answers

@@ -8,16 +8,9 @@ from numpy.typing import NDArray
 from tile_factory import layout, make_tile
 
 from geochg.features.cells import CellSettings, tile_result
+from geochg.features.tile_results import TileResult
 from geochg.land_cover import agrees
-from geochg.records import (
-    CANNOT_TELL,
-    LAND_COVER,
-    Change,
-    Channel,
-    LandCover,
-    Outlines,
-    TileResult,
-)
+from geochg.records import CANNOT_TELL, LAND_COVER, Change, Channel, LandCover, Outlines
 
 CHANNELS = tuple(
     Channel(name, change)

@@ -33,7 +33,7 @@ def other_version():
         say({"id": request["id"], "result": HELLO | {"protocol": 7, "geochg": "9.9"}})
 
 
-def timeout_error():
+def silent():
     time.sleep(60)
 
 

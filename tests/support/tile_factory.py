@@ -8,16 +8,8 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
 from geochg.features.cells import CellSettings, tile_result
-from geochg.records import (
-    Answer,
-    Change,
-    Channel,
-    Outlines,
-    PixelWindow,
-    Tile,
-    TileResult,
-    TileWindow,
-)
+from geochg.features.tile_results import TileResult
+from geochg.records import Answer, Change, Channel, Outlines, PixelWindow, Tile, TileWindow
 
 APPEARED, DISAPPEARED, ALTERED = Change.APPEARED, Change.DISAPPEARED, Change.ALTERED
 BUILDING, ROAD = Channel("building", APPEARED), Channel("road", ALTERED)

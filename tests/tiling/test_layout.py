@@ -3,7 +3,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from geochg.datasets.builder.options import BuildOptions
 from geochg.errors import OptionError
+from geochg.evaluation.options import EvaluateOptions
+from geochg.options import AnalyzeOptions
 from geochg.tiling.layout import Layout, evenly
 
 layouts = st.builds(
@@ -85,3 +88,23 @@ def test_evenly_spread_numbers_are_distinct_and_reach_both_ends(total, count):
         gap = total / len(numbers)
         assert numbers[0] <= gap
         assert numbers[-1] >= total - 1 - gap
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda tile, overlap: Layout(100, 100, tile, overlap),
+        lambda tile, overlap: AnalyzeOptions(tile_size_px=tile, overlap_px=overlap),
+        lambda tile, overlap: EvaluateOptions(tile_size_px=tile, overlap_px=overlap),
+        lambda tile, overlap: BuildOptions(tile_size_px=tile, overlap_px=overlap),
+    ],
+    ids=("layout", "analyze", "evaluate", "dataset build"),
+)
+@pytest.mark.parametrize(("tile", "overlap"), [(256, 256), (64, 300), (32, 33)])
+def test_an_overlap_of_a_whole_tile_is_refused_in_the_same_words_everywhere(make, tile, overlap):
+    with pytest.raises(OptionError) as caught:
+        make(tile, overlap)
+    assert str(caught.value).splitlines() == [
+        f"overlap {overlap} px",
+        f"it must be at least zero and below the tile size, {tile} px",
+    ]

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from geochg.datasets.captions.truth import CLASS_NAMES
 from geochg.errors import OptionError
-from geochg.options import MOST_TILE_PX, AlignMode, Options, check_tiles
+from geochg.options import MOST_TILE_PX, AlignMode, Options, check_tiles, option
 
 LEVIR_MCI = ("128=road", "255=building")
 """How the masks of LEVIR-MCI are coded."""
@@ -16,69 +16,81 @@ LEVIR_MCI = ("128=road", "255=building")
 
 @dataclass(frozen=True)
 class BuildOptions(Options):
-    """Options of turning pairs into rows.
+    """Options of turning pairs into rows; the help of each option stands with its field.
 
     Attributes:
         coding: `value=class` for each value of the masks; 0 is no change. For vectors, values of
             the class field.
-        tile_size_px: Side of a tile; smaller pictures are taken whole.
-        overlap_px: Overlap of neighbouring tiles.
         shares: Shares of train, val and test; 0 for none.
-        block_tiles: Tiles along a side of the blocks that a raster is split by.
-        gap_px: Tiles of different splits lie at least this far apart on the ground; what is nearer
-            is left out.
-        min_valid: Tiles with a smaller share (0-1) of pixels that both dates and the mask cover
-            are left out.
-        keep_unchanged: Share (0-1) of the tiles without change that is kept.
-        align: What to do about a residual shift between two rasters.
-        dates_as_given: Whether two rasters are taken whose files say that the first is the newer.
-        allow_remote: Whether rasters and masks on this machine may name rasters elsewhere.
-        seed: Seed of the splits, the wordings and which unchanged tiles are kept.
-        questions: Free questions a tile that the captioner is asked to write.
     """
 
-    BOUNDS: ClassVar[Mapping[str, tuple[float, float]]] = {
-        "tile_size_px": (3, MOST_TILE_PX),
-        "overlap_px": (0, MOST_TILE_PX),
-        "shares": (0, 1),
-        "block_tiles": (1, 100_000),
-        "gap_px": (0, 100_000),
-        "min_valid": (0, 1),
-        "keep_unchanged": (0, 1),
-        "seed": (0, 2**62),
-        "questions": (1, 100),
-    }
+    BOUNDS: ClassVar[Mapping[str, tuple[float, float]]] = {"shares": (0, 1)}
 
     coding: tuple[str, ...] = LEVIR_MCI
-    tile_size_px: int = 256
-    overlap_px: int = 0
+    tile_size_px: int = option(
+        256,
+        "Side of a tile in pixels; smaller pictures are taken whole.",
+        unit="px",
+        least=3,
+        greatest=MOST_TILE_PX,
+    )
+    overlap_px: int = option(
+        0,
+        "Overlap of neighbouring tiles, in pixels.",
+        unit="px",
+        least=0,
+        greatest=MOST_TILE_PX,
+    )
     shares: tuple[float, ...] = (0.7, 0.1, 0.2)
-    block_tiles: int = 4
-    gap_px: int = 64
-    min_valid: float = 0.9
-    keep_unchanged: float = 1.0
-    align: AlignMode = AlignMode.AUTO
-    dates_as_given: bool = False
-    allow_remote: bool = False
-    seed: int = 0
-    questions: int = 1
+    block_tiles: int = option(
+        4,
+        "Tiles along a side of the blocks by which rasters are split.",
+        flag="--block",
+        least=1,
+        greatest=100_000,
+    )
+    gap_px: int = option(
+        64,
+        "Tiles of different splits lie at least so many pixels apart; nearer ones are left out.",
+        unit="px",
+        least=0,
+        greatest=100_000,
+    )
+    min_valid: float = option(
+        0.9,
+        "Leave out tiles with a smaller share of pixels that both dates and the mask cover.",
+        least=0,
+        greatest=1,
+    )
+    keep_unchanged: float = option(
+        1.0, "Share of the tiles without change that is kept.", least=0, greatest=1
+    )
+    align: AlignMode = option(
+        AlignMode.AUTO, "What to do about a residual shift between two rasters."
+    )
+    dates_as_given: bool = option(
+        False,
+        "Take rasters in the order given although the files say that BEFORE is the newer.",
+    )
+    allow_remote: bool = option(
+        False,
+        "Let rasters and masks on this machine name rasters elsewhere (a VRT of an address), and "
+        "fetch those.",
+    )
+    seed: int = option(0, "Seed of all draws.", least=0, greatest=2**62)
+    questions: int = option(
+        1, "Free questions a tile that the captioner is asked for.", least=1, greatest=100
+    )
 
     def __post_init__(self) -> None:
-        _require(self.tile_size_px >= 3, f"tile size {self.tile_size_px} px", "at least 3")
-        check_tiles(self.tile_size_px, self.overlap_px)
-        fits = len(self.shares) == 3 and all(0 <= share <= 1 for share in self.shares)
-        _require(
-            fits and abs(sum(self.shares) - 1) < 1e-6,
-            f"the shares {', '.join(map(str, self.shares))}",
-            "three numbers, of train, val and test, that add up to 1",
-        )
-        _require(self.block_tiles > 0, f"blocks of {self.block_tiles} tiles", "above zero")
-        _require(self.questions > 0, f"{self.questions} questions", "above zero")
-        for name in ("min_valid", "keep_unchanged"):
-            value = getattr(self, name)
-            _require(0 <= value <= 1, f"{name.replace('_', ' ')} {value}", "between 0 and 1")
-        class_coding(self.coding)
         super().__post_init__()
+        check_tiles(self.tile_size_px, self.overlap_px)
+        if len(self.shares) != 3 or abs(sum(self.shares) - 1) > 1e-6:
+            raise OptionError(
+                f"the shares {', '.join(map(str, self.shares))}",
+                "they must be three numbers, of train, val and test, that add up to 1",
+            )
+        class_coding(self.coding)
 
 
 def class_coding(coding: Sequence[str]) -> dict[str, int]:
@@ -103,8 +115,3 @@ def class_coding(coding: Sequence[str]) -> dict[str, int]:
     if not indexes:
         raise OptionError("no class of masks is given", "write VALUE=CLASS")
     return indexes
-
-
-def _require(holds: bool, value: str, rule: str) -> None:
-    if not holds:
-        raise OptionError(value, f"it must be {rule}")

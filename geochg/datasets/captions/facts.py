@@ -22,7 +22,7 @@ class Fact:
         number: Number of contours.
         cells: Cells of the 3x3 grid in which more than 5 % of the pixels changed so.
         share: Share of all pixels.
-        place: Row and column of its middle, 0-1 each.
+        center: Row and column of its middle, 0-1 each.
         spread: Mean distance from that middle, as a share of the side.
     """
 
@@ -31,7 +31,7 @@ class Fact:
     number: int
     cells: tuple[GridCell, ...]
     share: float
-    place: tuple[float, float]
+    center: tuple[float, float]
     spread: float
 
 

@@ -142,7 +142,7 @@ class CaptionWriter:
         """The part of the scene in words."""
         if fact.spread > 0.33 or len(fact.cells) > 6:
             return self._pick(("throughout the scene", "all over the scene", "across the scene"))
-        row, col = (min(int(3 * value), 2) for value in fact.place)
+        row, col = (min(int(3 * value), 2) for value in fact.center)
         if (row, col) == (1, 1):
             return self._pick(("in the middle of the scene", "in the center", "in the center area"))
         if row == 1:

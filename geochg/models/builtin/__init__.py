@@ -18,7 +18,7 @@ from geochg.models.deltavlm.options import DeltaVLMOptions
 from geochg.records import Answer, Exchange, Outlines, PairFacts, Presence, Question, Tile
 
 FOLDER = Path(__file__).parent
-"""Where the weights lie."""
+"""The folder of the weights."""
 
 
 class BuiltinModel(DeltaVLMModel):
@@ -33,10 +33,7 @@ class BuiltinModel(DeltaVLMModel):
     def load(cls, source: str, options: DeltaVLMOptions, device: str) -> Self:
         """Loads the weights that came with geochg; see `ChangeModel.load`.
 
-        Args:
-            source: Must be empty.
-            options: Of the backend.
-            device: See `ChangeModel.load`; `auto` is the CPU, where this model is at home.
+        The source must be empty; the device `auto` is the CPU, for which this model is made.
 
         Raises:
             ModelError: If a source is given, or the installation is damaged.
@@ -51,7 +48,7 @@ class BuiltinModel(DeltaVLMModel):
     def _in_words(
         self, tile: Tile, outlines: Outlines, presence: Presence, question: Question
     ) -> Answer | None:
-        """By the map alone: its language model is too small to be trusted with what is told.
+        """The answer of the map alone, since its language model is too small to be trusted.
 
         With an adapter it is the language model that answers, as it was taught and scored.
         """
@@ -73,6 +70,3 @@ class BuiltinModel(DeltaVLMModel):
             yield from super().converse(tile, facts, exchanges, question)
         else:
             yield rule_based_answer(self, tile, facts, question)
-
-
-__all__ = ["BuiltinModel"]

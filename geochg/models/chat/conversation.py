@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from geochg.models.base import Capabilities
 from geochg.records import (
     Answer,
     Caption,
@@ -24,10 +25,21 @@ from geochg.tasks.lexicon import ASKED
 from geochg.tasks.reply_text import spoken_answer
 from geochg.tasks.thoughts import LONGEST_MARK, has_thoughts, without_thoughts
 
+CHAT_CAPABILITIES = Capabilities(
+    tasks=frozenset(Task),
+    location="grid",
+    pixels="display",
+    bands="rgb",
+    streams=True,
+    clues=True,
+    asked_in_words=frozenset(Task),
+)
+"""Capabilities of models that are asked about all tasks in words."""
+
 INTRODUCTION = (
     "The first image shows a place before, the second the same place later, both from above."
 )
-"""What stands between the images and the first question."""
+"""The text between the images and the first question."""
 
 NO_COUNTS = Counts(dict.fromkeys(ASKED, 0))
 """The counts of a tile without change: none of the classes that are asked for."""
@@ -101,11 +113,11 @@ class Conversation:
 
 
 _WRAPPINGS = "\"'`*_~#“‘{\\$"  # noqa: RUF001
-"""What an answer begins with of which quotes, fences, stars or braces go at its end."""
+"""Signs at the start of an answer whose counterparts are taken from its end."""
 
 
 def spoken_pieces(pieces: Iterable[str], *, holds_back: bool = False) -> Iterator[str]:
-    """What is meant for the user in an answer that comes in pieces.
+    """The part of an answer that is meant for the user, while the answer comes in pieces.
 
     Thoughts, role labels and end marks are left out. What a later piece may turn into one of these
     is held back until it came.

@@ -23,7 +23,7 @@ def converse(
         model: The model that is asked; one that outlines and takes no free questions is asked for
             outlines, counts and caption, of which rules make the answer.
         tile: The pixels of the place that is asked about.
-        facts: What holds for the whole pair.
+        facts: Facts about the whole pair.
         exchanges: Earlier questions with their answers.
         question: The new question.
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from geochg.geometry.grid_cells import thirds
+from geochg.geometry.grid_cells import axis_cells
 from geochg.geometry.hysteresis import changed_pixels
 from geochg.records import (
     CELL_AREA_SHARE,
@@ -186,16 +186,14 @@ def _named_cells(words: Sequence[str]) -> NDArray[np.bool_]:
 
 def _cells_of_pixels(valid: NDArray[np.bool_]) -> NDArray[np.intp]:
     """`(height, width)` index into `GRID_CELLS`: thirds of what is valid, not of its padding."""
-    row, col = (_axis_cells(np.any(valid, axis=axis)) for axis in (1, 0))
+    row, col = (_cells_along(np.any(valid, axis=axis)) for axis in (1, 0))
     return row[:, None] * 3 + col
 
 
-def _axis_cells(is_valid: NDArray[np.bool_]) -> NDArray[np.intp]:
-    """`(length,)` row or column of the 3x3 grid, 0 to 2, of each pixel along an axis."""
+def _cells_along(is_valid: NDArray[np.bool_]) -> NDArray[np.intp]:
     valid = np.flatnonzero(is_valid)
     first, last = (int(valid[0]), int(valid[-1])) if len(valid) else (0, len(is_valid) - 1)
-    edges = thirds(first, last - first + 1)
-    return np.searchsorted(edges[1:3], np.arange(len(is_valid)), side="right")
+    return axis_cells(first, last - first + 1, len(is_valid))
 
 
 def _has_direction(channel: Channel, words: Sequence[str]) -> bool:

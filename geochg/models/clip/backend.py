@@ -67,12 +67,7 @@ class ClipModel(ChangeModel[ClipOptions]):
 
     @classmethod
     def load(cls, source: str, options: ClipOptions, device: str) -> Self:
-        """Loads a model folder; see `ChangeModel.load`.
-
-        Args:
-            source: A folder, or a hub id such as `owner/name`.
-            options: The options of the backend.
-            device: See `ChangeModel.load`.
+        """Loads a folder or a hub id such as `owner/name`; see `ChangeModel.load`.
 
         Raises:
             ModelError: If the folder lacks something, is of another type of model, or the device
@@ -109,21 +104,21 @@ class ClipModel(ChangeModel[ClipOptions]):
 
     @property
     def identity(self) -> ModelIdentity:
-        """What was loaded, and the checksum of its weights, settings and classes."""
+        """The loaded model, and the checksum of its weights, settings and classes."""
         return self._identity
 
     def answer(self, tiles: Sequence[Tile], questions: Sequence[Question]) -> list[TileAnswers]:
         """Answers each question about each tile; see `ChangeModel.answer`."""
-        classified = self._classified([(tile.before, tile.after) for tile in tiles])
-        changed = [index for index, dates in enumerate(classified) if self._is_change(dates)]
+        classes = self._date_classes([(tile.before, tile.after) for tile in tiles])
+        changed = [index for index, dates in enumerate(classes) if self._is_change(dates)]
         cells: dict[int, dict[GridCell, DateClasses]] = {}
         if any(question.task is Task.LOCATE for question in questions):
-            cells = self._classified_cells(tiles, changed)
+            cells = self._cell_classes(tiles, changed)
         return [
             TileFailure(tiles[index].window, NUMBERLESS)
             if any(isnan(item.score) for item in (dates, *cells.get(index, {}).values()))
             else [self._answer(question, dates, cells.get(index, {})) for question in questions]
-            for index, dates in enumerate(classified)
+            for index, dates in enumerate(classes)
         ]
 
     def _is_change(self, dates: DateClasses) -> bool:
@@ -142,7 +137,7 @@ class ClipModel(ChangeModel[ClipOptions]):
             return changed_cells(cells, self.classes, threshold)
         raise ValueError(f"{question.task} is not among the tasks of this backend")
 
-    def _classified_cells(
+    def _cell_classes(
         self, tiles: Sequence[Tile], indices: Sequence[int]
     ) -> dict[int, dict[GridCell, DateClasses]]:
         """The classes of the valid cells of some tiles, by the tile's index in its batch."""
@@ -157,11 +152,11 @@ class ClipModel(ChangeModel[ClipOptions]):
             for index, _, part in parts
         ]
         cells: dict[int, dict[GridCell, DateClasses]] = {index: {} for index in indices}
-        for (index, cell, _), dates in zip(parts, self._classified(crops), strict=True):
+        for (index, cell, _), dates in zip(parts, self._date_classes(crops), strict=True):
             cells[index][cell] = dates
         return cells
 
-    def _classified(
+    def _date_classes(
         self, pairs: Sequence[tuple[NDArray[np.uint8], NDArray[np.uint8]]]
     ) -> list[DateClasses]:
         rows = self.encoder.probabilities([date for pair in pairs for date in pair])

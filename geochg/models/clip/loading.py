@@ -45,7 +45,7 @@ MODEL_TYPES = {
 
 @dataclass(frozen=True, slots=True)
 class EncoderSettings:
-    """How a model is opened.
+    """Settings by which a model is opened.
 
     Attributes:
         classes: The classes of the texts.

@@ -16,13 +16,13 @@ class ClipOptions(Options):
     """The options of `clip`.
 
     Attributes:
-        classes: A TOML file of the kinds of ground to tell apart; empty for those of geochg.
-        threshold: A place has changed when its probabilities moved by more than this in all, from
+        classes: A TOML file of the kinds of ground; empty for the classes of geochg.
+        threshold: A place has changed when its probabilities differ by more than this in all, from
             0 to below 2; `geochg evaluate --fit-threshold` finds it.
         templates: Sentences with `{}` in the place of a kind of ground; their embeddings are
             averaged.
-        revision: Of a hub id; empty for the newest.
-        dtype: Of the weights; `auto` for `float32`.
+        revision: Branch, tag or commit of a hub id; empty for the newest.
+        dtype: Number type of the weights; `auto` for `float32`.
     """
 
     BOUNDS: ClassVar[Mapping[str, tuple[float, float]]] = {

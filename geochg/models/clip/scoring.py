@@ -21,7 +21,7 @@ _RANK: Mapping[str, int] = {
     "bare": 1,
     "other": 0,
 }
-"""How specific a class is: a house that gives way to bare ground is a house that went."""
+"""Rank of a class by how specific it is: a house that gives way to bare ground is a lost house."""
 
 
 @dataclass(frozen=True, eq=False)

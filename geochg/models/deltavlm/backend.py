@@ -119,12 +119,7 @@ class DeltaVLMModel(ChangeModel[DeltaVLMOptions]):
 
     @classmethod
     def load(cls, source: str, options: DeltaVLMOptions, device: str) -> Self:
-        """Loads a model folder; see `ChangeModel.load`.
-
-        Args:
-            source: A folder, or a hub id such as `owner/name`.
-            options: The options of the backend.
-            device: See `ChangeModel.load`.
+        """Loads a folder or a hub id such as `owner/name`; see `ChangeModel.load`.
 
         Raises:
             ModelError: If the folder lacks a file, has other shapes, is a pickle or of another
@@ -175,7 +170,7 @@ class DeltaVLMModel(ChangeModel[DeltaVLMOptions]):
 
     @property
     def identity(self) -> ModelIdentity:
-        """What was loaded, and the checksum of its weights."""
+        """The loaded model, and the checksum of its weights."""
         return self._identity
 
     def survey(self, facts: PairFacts, sample: Iterable[Tile]) -> None:

@@ -47,7 +47,7 @@ _SAMPLED_PX = 20_000
 """Pixels of a tile that the stretch is measured on."""
 
 _NO_INFRARED = -100.0
-"""As `vision.NO_INFRARED`, which cannot be imported without torch."""
+"""The value of `vision.NO_INFRARED`, which cannot be imported without torch."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

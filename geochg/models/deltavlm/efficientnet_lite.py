@@ -29,7 +29,7 @@ class EfficientNetLiteConfig(BackboneConfigMixin, PretrainedConfig):
         repeats: Blocks of each stage.
         kernel_sizes: Side of each stage's depthwise kernel, in pixels.
         strides: Stride of each stage's first block.
-        expansions: By how much each stage's blocks widen.
+        expansions: Factor by which each stage's blocks widen.
     """
 
     model_type = "efficientnet_lite"
@@ -104,7 +104,7 @@ class EfficientNetLiteBackbone(BackboneMixin, PreTrainedModel):  # type: ignore[
         return BackboneOutput(feature_maps=kept)  # type: ignore[arg-type]
 
     def _init_weights(self, module: nn.Module) -> None:
-        """As the paper's code begins: a channel of a depthwise convolution has few neighbours."""
+        """Initialises as the paper's code: depthwise channels have few neighbours."""
         super()._init_weights(module)  # type: ignore[no-untyped-call]
         if isinstance(module, nn.Conv2d):
             fan_out = module.kernel_size[0] ** 2 * module.out_channels // module.groups

@@ -136,8 +136,8 @@ def export(model: DeltaVLMForConditionalGeneration, folder: Path) -> None:
     """Exports a calibrated model that has a dense head and does not resize.
 
     Args:
-        model: In evaluation mode on the CPU, as loaded from the folder; its batch norms may be
-            folded.
+        model: A model in evaluation mode on the CPU, as loaded from the folder; its batch norms
+            may be folded.
         folder: The folder of its weights and configuration, to which the files are added; may
             still carry the mark of one that is being written.
 

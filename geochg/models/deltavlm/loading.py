@@ -53,7 +53,7 @@ def check_folder(folder: Path) -> list[Path]:
     dense = saved_json(folder / CONFIG, HINT).get("dense_config")
     if isinstance(dense, dict) and "widths" in dense:
         raise ModelError(
-            f"{folder} holds a compact DeltaVLM of an older geochg, whose vision part is no more",
+            f"{folder} holds a compact DeltaVLM of an older geochg, which is no longer supported",
             "make it anew with `geochg train compact`, or tune the present built-in model",
         )
     files = weight_files(folder, HINT)
@@ -85,7 +85,9 @@ def _check_values(values: Mapping[str, Any], folder: Path, files: Sequence[Path]
         )
     classes = dense.get("classes") if isinstance(dense, dict) else None
     if classes is not None and not are_classes(classes):
-        raise ModelError(f"{folder / CONFIG} has classes that are no names, each once", HINT)
+        raise ModelError(
+            f"{folder / CONFIG} has classes that are not names, each listed once", HINT
+        )
     check_calibration(dense.get("calibration") if isinstance(dense, dict) else None, folder)
 
 

@@ -241,18 +241,9 @@ class DeltaVLMForConditionalGeneration(PreTrainedModel, GenerationMixin):
         encoding: PairEncoding | None = None,
         **kwargs: Any,  # noqa: ANN401
     ) -> Tensor:
-        """Answers questions; arguments as `forward`, `input_ids` being left-padded prompts.
+        """Answers questions; arguments as `forward`, but `input_ids` are left-padded prompts.
 
-        Args:
-            input_ids: See `forward`.
-            qformer_input_ids: See `forward`.
-            pixel_values_before: See `forward`.
-            pixel_values_after: See `forward`.
-            attention_mask: See `forward`.
-            qformer_attention_mask: See `forward`.
-            pair_index: See `forward`.
-            encoding: See `forward`.
-            **kwargs: Over the generation defaults saved with the model.
+        Further arguments are generation settings over the defaults saved with the model.
 
         Returns:
             `(rows, tokens)`: only the answers' tokens.

@@ -11,7 +11,7 @@ from geochg.options import Options
 
 @dataclass(frozen=True)
 class DeltaVLMOptions(Options):
-    """What `deltavlm` can be told; None takes what was calibrated with the model.
+    """The options of `deltavlm`; None takes the value that was calibrated with the model.
 
     Attributes:
         threshold: Least probability (0-1) of a changed pixel.
@@ -32,6 +32,6 @@ class DeltaVLMOptions(Options):
     adapter: str = ""
 
     def generation(self) -> dict[str, int]:
-        """Over the generation defaults saved with the model."""
+        """Generation settings over the defaults saved with the model."""
         given = {"num_beams": self.beams, "max_new_tokens": self.max_tokens}
         return {name: value for name, value in given.items() if value is not None}

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
-from geochg.land_cover import class_and_direction
+from geochg.land_cover import OTHER, class_and_direction
 from geochg.models.deltavlm.detector import HALF, Scene, resample
 from geochg.models.deltavlm.runtime.vision_output import (
     COVER_WEIGHT,
@@ -23,7 +23,7 @@ from geochg.models.deltavlm.runtime.vision_output import (
     VisionOutput,
 )
 from geochg.models.model_settings import is_number
-from geochg.records import CANNOT_TELL, LAND_COVER, Change, Channel, LandCover, Outlines
+from geochg.records import CANNOT_TELL, LAND_COVER, Channel, LandCover, Outlines
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -43,9 +43,7 @@ the changed pixels of held-out ground half are named, 91 % of them as labels all
 (`benchmarks/naming.py`)."""
 
 SAME_COVER_WEIGHT = 0.25
-"""How much less likely than by their shares two equal covers are, where the ground changed."""
-
-OTHER = Channel("other", Change.ALTERED)
+"""Weight of two equal covers where the ground changed, beside 1 for two different covers."""
 
 GRAY_M = 3.0
 """A single band of larger pixels (radar, heat) shows no land cover."""
@@ -86,7 +84,7 @@ class Calibration:
         building: Cut for a change of buildings.
         water: Added to the logit of any change, times the difference of the shares of water: where
             half of a scene is flooded, no difference is unusual.
-        hysteresis: How far below the cut, in logits, pixels may lie that join pixels above it.
+        hysteresis: Depth below the cut, in logits, to which pixels may join pixels above it.
         confidence: Mean probabilities of features, and the shares of such features that are right;
             None where that was not measured.
     """

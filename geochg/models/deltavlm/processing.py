@@ -30,7 +30,7 @@ class TextInputs(NamedTuple):
     """Questions, and answers when training; all `(rows, tokens)` int64.
 
     Attributes:
-        input_ids: In the language model's vocabulary.
+        input_ids: The texts in the language model's vocabulary.
         attention_mask: 1 where there is a token.
         qformer_input_ids: The question in the Q-Former's vocabulary.
         qformer_attention_mask: 1 where there is a token.
@@ -44,7 +44,7 @@ class TextInputs(NamedTuple):
     labels: Tensor | None = None
 
     def arguments(self) -> dict[str, Tensor]:
-        """As keyword arguments of the model's `forward` and `generate`."""
+        """The keyword arguments of the model's `forward` and `generate`."""
         return {name: part for name, part in self._asdict().items() if part is not None}
 
 
@@ -181,7 +181,7 @@ def _resized_image(image: NDArray[np.uint8], size_px: int) -> NDArray[np.uint8]:
 
 
 def _stretched_image(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """As the survey of a pair stretches its tiles, by this image's own colours."""
+    """Stretched by the image's own colours, as the survey stretches the tiles of a pair."""
     from geochg.models.deltavlm.detector import ColorRange
 
     valid = np.ones(image.shape[1:], bool)

@@ -67,7 +67,7 @@ class WhiteningLayout(NamedTuple):
     Attributes:
         channels: Channels of the difference.
         offset: Mean of the difference, `channels` long.
-        matrix: From differences to uncorrelated ones, row by row, `channels ** 2` long.
+        matrix: Matrix from differences to uncorrelated ones, row by row, `channels ** 2` long.
     """
 
     channels: int
@@ -266,19 +266,3 @@ def valid_at(valid: NDArray[np.bool_], stride: int) -> NDArray[np.bool_]:
     blocks = blocks.reshape(*valid.shape[:-2], rows, stride, cols, stride)
     whole: NDArray[np.bool_] = blocks.all(axis=(-3, -1))
     return whole
-
-
-__all__ = [
-    "COLOR_CHANNELS",
-    "COLOR_WINDOWS",
-    "RELATIVE_COLOR",
-    "RELATIVE_LEVEL",
-    "WHITENED_CHANNELS",
-    "WIDE_WINDOWS",
-    "SceneLayout",
-    "scene_layout",
-    "scene_vector",
-    "valid_at",
-    "whitening_matrix",
-    "with_medians",
-]

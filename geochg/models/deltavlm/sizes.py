@@ -1,4 +1,4 @@
-"""The two sizes that geochg works with."""
+"""The configurations of the released model and of the compact one."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def full_config() -> DeltaVLMConfig:
 
 
 def full_generation() -> GenerationConfig:
-    """As released: five beams, repetition penalty 1.5, at most 256 tokens."""
+    """The released settings: five beams, repetition penalty 1.5, at most 256 tokens."""
     return GenerationConfig(  # type: ignore[no-untyped-call]
         num_beams=5,
         repetition_penalty=1.5,

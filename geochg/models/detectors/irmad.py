@@ -44,7 +44,7 @@ class IrmadModel(StatisticalModel[IrmadOptions]):
     algorithm_version: ClassVar[int] = 1
 
     def floor(self, difference: LinearDifference) -> float:
-        """What Gaussian noise exceeds with probability `FALSE_ALARM`; see `irmad_difference`."""
+        """The strength that Gaussian noise exceeds with probability `FALSE_ALARM`."""
         return noise_quantile(1 - FALSE_ALARM, max(difference.layers, 1))
 
     def fit(self, sample: PixelSample) -> LinearDifference:
@@ -138,7 +138,7 @@ def irmad_difference(
         date = "after" if len(x.values) else "before"
         raise ModelError(f"the {date} image is constant in all bands", "use --model cva")
     weights = _first_weights(before, after)
-    canonical, noise = _reweighting(x.values, y.values, weights, max_iterations)
+    canonical, noise = _reweight(x.values, y.values, weights, max_iterations)
     left, right = canonical.left / noise[:, None], canonical.right / noise[:, None]
     offset = left @ x.mean - right @ y.mean
     offset += (canonical.mean_left - canonical.mean_right) / noise
@@ -153,7 +153,7 @@ def _standardise(bands: NDArray[np.float64]) -> StandardisedBands:
     return StandardisedBands(gain @ bands - mean[:, None], gain, mean)
 
 
-def _reweighting(
+def _reweight(
     x: NDArray[np.float64],
     y: NDArray[np.float64],
     weights: NDArray[np.float64],

@@ -12,7 +12,7 @@ from geochg.options import Options
 
 @dataclass(frozen=True)
 class StatisticalOptions(Options):
-    """What every such backend can be told.
+    """The options of every detector.
 
     Attributes:
         threshold: Strength above which a pixel is changed (root mean square over the layers of the
@@ -33,7 +33,7 @@ class StatisticalOptions(Options):
 
 @dataclass(frozen=True)
 class IrmadOptions(StatisticalOptions):
-    """What `irmad` can be told; its `threshold` is in standard deviations of the noise.
+    """The options of `irmad`; its `threshold` is in standard deviations of the noise.
 
     Attributes:
         max_iterations: Rounds of reweighting at most.
@@ -54,4 +54,4 @@ class IrmadOptions(StatisticalOptions):
 
 @dataclass(frozen=True)
 class CvaOptions(StatisticalOptions):
-    """What `cva` can be told; its `threshold` is in standard deviations of the scene."""
+    """The options of `cva`; its `threshold` is in standard deviations of the scene."""

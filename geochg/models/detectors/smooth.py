@@ -9,9 +9,6 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-RADIUS_PX = 1
-"""Reach of the filter; a pixel this far from a tile's border does not know where the border is."""
-
 _CENTRE, _SIDE = np.float32(0.5), np.float32(0.25)
 
 

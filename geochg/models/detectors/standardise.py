@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 ROUNDS = 4
-"""How often the unchanged half is chosen anew."""
+"""Number of times that the unchanged half is chosen anew."""
 
 _IQR_TO_SD = 1.349
 """Interquartile range of a Gaussian of standard deviation 1."""

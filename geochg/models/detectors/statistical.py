@@ -52,8 +52,8 @@ class PairStatistics:
     """The results of the survey; fixed for the run.
 
     Attributes:
-        difference: From band values to difference layers.
-        cut: From their strength to a probability.
+        difference: Maps band values to difference layers.
+        cut: Maps the strength of the layers to a probability.
         covers: Cover scores before and after; None when the bands cannot tell cover.
     """
 

@@ -48,7 +48,7 @@ class Cut:
     """Turns the strength of change into a probability of change.
 
     Attributes:
-        strength: Where the probability is .5; above 0.
+        strength: Strength with a probability of .5; above 0.
         steepness: Slope of the log odds over the natural logarithm of the strength; above 0.
     """
 

@@ -14,8 +14,13 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Self
 
 from geochg.errors import RunError
-from geochg.models.base import Capabilities, ChangeModel, ModelIdentity
-from geochg.models.chat.conversation import INTRODUCTION, Conversation, presence_first
+from geochg.models.base import ChangeModel, ModelIdentity
+from geochg.models.chat.conversation import (
+    CHAT_CAPABILITIES,
+    INTRODUCTION,
+    Conversation,
+    presence_first,
+)
 from geochg.models.endpoint.address import Address
 from geochg.models.endpoint.chat import Chat, Key, Message
 from geochg.models.endpoint.options import EndpointOptions
@@ -39,15 +44,7 @@ class EndpointModel(ChangeModel[EndpointOptions]):
 
     name = "openai"
     summary = "a model behind an OpenAI-compatible endpoint: http://host:port/v1#name"
-    backend_capabilities = Capabilities(
-        tasks=frozenset(Task),
-        location="grid",
-        pixels="display",
-        bands="rgb",
-        streams=True,
-        clues=True,
-        asked_in_words=frozenset(Task),
-    )
+    backend_capabilities = CHAT_CAPABILITIES
 
     def __init__(self, chat: Chat, options: EndpointOptions) -> None:
         self.chat = chat
@@ -57,10 +54,7 @@ class EndpointModel(ChangeModel[EndpointOptions]):
     def load(cls, source: str, options: EndpointOptions, device: str) -> Self:
         """Asks the endpoint whether it has the model; see `ChangeModel.load`.
 
-        Args:
-            source: `http://host:port/v1#name`.
-            options: The options of the backend.
-            device: Of no matter here.
+        The source is `http://host:port/v1#name`; the device is ignored.
 
         Raises:
             ModelError: If the address makes no sense, nothing answers there, the key is refused,
@@ -90,16 +84,19 @@ class EndpointModel(ChangeModel[EndpointOptions]):
             RunError: If it went away.
         """
         self.chat.begin_call()
-        openings = [_opening(tile) for tile in tiles]
+        openings = [_opening_content(tile) for tile in tiles]
         with ThreadPoolExecutor(self.options.concurrency, "geochg-endpoint") as pool:
 
-            def run(conversations: Sequence[Conversation]) -> None:
+            def run_all(conversations: Sequence[Conversation]) -> None:
                 # The results are consumed so that the errors of threads are raised here.
                 list(
-                    pool.map(lambda item: self._run(item, openings[item.tile_index]), conversations)
+                    pool.map(
+                        lambda item: self._run_conversation(item, openings[item.tile_index]),
+                        conversations,
+                    )
                 )
 
-            answers = presence_first(tiles, questions, run)
+            answers = presence_first(tiles, questions, run_all)
         if self.chat.unanswered >= UNANSWERED_REQUESTS and not self.chat.is_reachable():
             raise RunError(
                 f"nothing answers any more at {self.chat.address.url}",
@@ -115,11 +112,11 @@ class EndpointModel(ChangeModel[EndpointOptions]):
         questions = [*(exchange.question for exchange in exchanges), *prompts]
         answers = [exchange.answer for exchange in exchanges]
         try:
-            yield from self.chat.stream(_messages(_opening(tile), questions, answers))
+            yield from self.chat.stream(_messages(_opening_content(tile), questions, answers))
         except NoAnswerError as error:
             raise RunError(f"no answer: {error}", "check the endpoint, then ask again") from error
 
-    def _run(self, conversation: Conversation, opening: list[Message]) -> None:
+    def _run_conversation(self, conversation: Conversation, opening: list[Message]) -> None:
         """Carries a conversation to its end."""
         while not conversation.is_over:
             messages = _messages(opening, conversation.prompts, conversation.replies)
@@ -129,7 +126,7 @@ class EndpointModel(ChangeModel[EndpointOptions]):
                 conversation.failure, conversation.is_permanent = error.reason, error.is_permanent
 
 
-def _opening(tile: Tile) -> list[Message]:
+def _opening_content(tile: Tile) -> list[Message]:
     """The images and the sentence that each conversation about a tile begins with."""
     dates = (tile.before, tile.after)
     images = [{"type": "image_url", "image_url": {"url": png_data_uri(date)}} for date in dates]

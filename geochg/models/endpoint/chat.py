@@ -37,7 +37,7 @@ _BUSY = frozenset({429, 502, 503, 504})
 _UNABLE = frozenset({501, 505})
 _SPENT = frozenset({"insufficient_quota", "billing_hard_limit_reached"})
 _FILTERED = frozenset({"content_filter", "content_policy_violation"})
-"""Codes of refusals that are about one tile's pictures only."""
+"""Codes of refusals that are about the images of one tile only."""
 
 _BROKEN = (ValueError, AttributeError, TypeError, LookupError, RecursionError)
 """Errors of reading a reply that is no JSON, or breaks the protocol."""

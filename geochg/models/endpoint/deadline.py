@@ -39,8 +39,8 @@ def bound_connections(http_client: Any) -> None:  # noqa: ANN401
     """Has every connection of a client keep to the deadlines, those through proxies too.
 
     Args:
-        http_client: Of the HTTP library, not used yet. Where the library keeps its connections
-            elsewhere than those known here, each read stays bounded by itself.
+        http_client: An unused client of the HTTP library. Where a version of the library keeps its
+            connections elsewhere, each read stays bounded by itself.
     """
     transports = (
         getattr(http_client, "_transport", None),

@@ -13,7 +13,7 @@ from geochg.safety.untrusted_text import secret_names
 
 @dataclass(frozen=True)
 class EndpointOptions(Options):
-    """What `openai` can be told.
+    """The options of `openai`.
 
     Attributes:
         concurrency: Requests under way at once.

@@ -87,7 +87,7 @@ def check_answer(
         max_tokens: Most tokens of the answer.
 
     Raises:
-        NoAnswerError: With the reason.
+        NoAnswerError: If it is no answer; its text says why.
     """
     if refusal:
         raise NoAnswerError(f"the model refused: {cleaned(refusal, LONGEST_SENTENCE)}")

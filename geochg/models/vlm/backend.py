@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
-from geochg.models.base import Capabilities, ChangeModel, ModelIdentity
-from geochg.models.chat.conversation import spoken_pieces
+from geochg.models.base import ChangeModel, ModelIdentity
+from geochg.models.chat.conversation import CHAT_CAPABILITIES, spoken_pieces
 from geochg.models.memory import FittingBatches, memory_errors
 from geochg.models.pretrained import FirstUse
 from geochg.models.vlm.options import AnswerForm, VlmOptions
 from geochg.options import Dtype, Quantize
-from geochg.records import Exchange, PairFacts, Question, Task, Tile, TileAnswers
+from geochg.records import Exchange, PairFacts, Question, Tile, TileAnswers
 
 if TYPE_CHECKING:
     import torch
@@ -31,15 +31,7 @@ class VlmModel(ChangeModel[VlmOptions]):
 
     name = "vlm"
     summary = "a vision-language model of transformers (LLaVA, Qwen-VL and more): folder or hub id"
-    backend_capabilities = Capabilities(
-        tasks=frozenset(Task),
-        location="grid",
-        pixels="display",
-        bands="rgb",
-        streams=True,
-        clues=True,
-        asked_in_words=frozenset(Task),
-    )
+    backend_capabilities = CHAT_CAPABILITIES
 
     def __init__(self, engine: Engine[Any], options: VlmOptions, identity: ModelIdentity) -> None:
         self.engine = engine
@@ -50,12 +42,7 @@ class VlmModel(ChangeModel[VlmOptions]):
 
     @classmethod
     def load(cls, source: str, options: VlmOptions, device: str) -> Self:
-        """Loads a model folder; see `ChangeModel.load`.
-
-        Args:
-            source: A folder, or a hub id such as `owner/name`.
-            options: The options of the backend.
-            device: See `ChangeModel.load`.
+        """Loads a folder or a hub id such as `owner/name`; see `ChangeModel.load`.
 
         Raises:
             ModelError: If the folder is of no known family, lacks something, or does not go with
@@ -94,7 +81,7 @@ class VlmModel(ChangeModel[VlmOptions]):
 
     @property
     def identity(self) -> ModelIdentity:
-        """What was loaded, and the checksum of its weights."""
+        """The loaded model, and the checksum of its weights."""
         return self._identity
 
     def prompt(self, question: Question) -> str:

@@ -1,4 +1,4 @@
-"""What differs between families of vision-language models: how they take two images."""
+"""The base of families of vision-language models, which differ in how they take two images."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Family(ABC):
     content: ClassVar[tuple[Mapping[str, str], ...]] = ({"type": "image"}, {"type": "image"})
     """The pair within a chat message, as chat templates know it."""
     placeholder: ClassVar[str] = "image_token_id"
-    """Where the configuration names the token that stands for visual features."""
+    """Key of the configuration for the token that stands for visual features."""
     marks_images: ClassVar[bool] = False
     """Whether `forward` takes `mm_token_type_ids`, which mark the tokens of images."""
     usual_template: ClassVar[str] = ""
@@ -53,7 +53,7 @@ class Family(ABC):
     """Regular expressions of the modules that quantisation leaves alone."""
 
     state: Any = None
-    """What the model itself keeps of the images of its last call, for the rows of any batch.
+    """State that the model itself keeps of the images of its last call, for any batch.
 
     It must be set again before a prompt about earlier images. Most models keep nothing.
     """

@@ -54,7 +54,7 @@ HINT = "name a folder or hub id of a model of the transformers library, see docs
 
 @dataclass(frozen=True, slots=True)
 class VlmSettings:
-    """How a model is run.
+    """Settings by which a model is opened and run.
 
     Attributes:
         device: A torch device.

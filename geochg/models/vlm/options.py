@@ -21,13 +21,13 @@ class AnswerForm(StrEnum):
 
 @dataclass(frozen=True)
 class VlmOptions(Options):
-    """What `vlm` can be told.
+    """The options of `vlm`.
 
     Attributes:
-        revision: Of a hub id: a branch, tag or commit; empty for the newest.
+        revision: Branch, tag or commit of a hub id; empty for the newest.
         adapter: A PEFT folder to put on the model; empty for none.
-        quantize: In how many bits the weights are held; None for all of them.
-        dtype: Of the weights; `auto` for half precision on GPUs.
+        quantize: Bits of a quantised weight; None for full weights.
+        dtype: Number type of the weights; `auto` for half precision on GPUs.
         max_tokens: Most tokens of an answer.
         answers: `probabilities` of change for presence and each of the nine cells, and counts as
             numbers; `lists` like that, but the cells as one list that can hold nothing but cells;

@@ -53,7 +53,7 @@ class _OwnPositions(_OwnProcessor):
 
     @property
     def state(self) -> Any:  # noqa: ANN401
-        """How far positions lag behind tokens, since an image takes fewer positions."""
+        """Difference of positions and tokens, since an image takes fewer positions."""
         deltas = self.model.model.rope_deltas
         return None if deltas is None else deltas[:1]
 

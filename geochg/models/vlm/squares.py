@@ -25,7 +25,7 @@ CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
 @dataclass(frozen=True, slots=True)
 class SquareTransform:
-    """How images become tensors.
+    """Turns images into tensors.
 
     Attributes:
         side_px: Side of the square that images are resized to.

@@ -31,14 +31,14 @@ def stream_text(generate: Callable[..., None], tokenizer: PreTrainedTokenizerBas
     def stop(*_: Any) -> bool:  # noqa: ANN401
         return is_stopped.is_set()
 
-    def run() -> None:
+    def generate_text() -> None:
         try:
             generate(streamer=streamer, stopping_criteria=StoppingCriteriaList([stop]))
         except BaseException as error:
             errors.append(error)
             streamer.end()  # type: ignore[no-untyped-call]
 
-    thread = Thread(target=run, name="geochg-text")
+    thread = Thread(target=generate_text, name="geochg-text")
     thread.start()
     try:
         yield from streamer

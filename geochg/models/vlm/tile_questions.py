@@ -103,7 +103,7 @@ class TileQuestions:
         Presence and free questions are asked about every tile, the rest where something changed.
         """
         if self.form == AnswerForm.WORDS:
-            return presence_first(self.tiles, questions, self._run)
+            return presence_first(self.tiles, questions, self._run_conversations)
         return list(self._checked_answers(questions))
 
     def _checked_answers(self, questions: Sequence[Question]) -> Iterator[TileAnswers]:
@@ -196,10 +196,10 @@ class TileQuestions:
 
     def _in_words(self, indices: Sequence[int], question: Question) -> list[Answer]:
         conversations = [Conversation(index, question, self.tiles[index].clue) for index in indices]
-        self._run(conversations)
+        self._run_conversations(conversations)
         return [conversation.answer() for conversation in conversations]
 
-    def _run(self, conversations: Sequence[Conversation]) -> None:
+    def _run_conversations(self, conversations: Sequence[Conversation]) -> None:
         """Carries conversations to their end, all of them turn by turn."""
         while going := [item for item in conversations if not item.is_over]:
             prompts = [

@@ -85,13 +85,13 @@ class CluedModel(WrappedModel):
         (caption,) = self._captions([tile])
         if isinstance(caption, TileFailure):
             raise RunError(caption.reason, "ask about another place")
-        yield from super().converse(self._clued(tile, caption), facts, exchanges, question)
+        yield from super().converse(self._with_clue(tile, caption), facts, exchanges, question)
 
     def answer(self, tiles: Sequence[Tile], questions: Sequence[Question]) -> list[TileAnswers]:
         """Answers each question about each tile; see `ChangeModel.answer`."""
         captions = self._captions(tiles)
         clued = [
-            self._clued(tile, caption)
+            self._with_clue(tile, caption)
             for tile, caption in zip(tiles, captions, strict=True)
             if isinstance(caption, str)
         ]
@@ -104,7 +104,7 @@ class CluedModel(WrappedModel):
             answers = self.captioner.answer(tiles, [self._question])
         return [_caption_text(tile_answers) for tile_answers in answers]
 
-    def _clued(self, tile: Tile, caption: str) -> Tile:
+    def _with_clue(self, tile: Tile, caption: str) -> Tile:
         return replace(tile, clue=clue_sentence(caption, self._prompts))
 
 

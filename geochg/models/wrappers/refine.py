@@ -91,7 +91,7 @@ class RefinedModel(WrappedModel):
             return rows
         asked = [question for question in questions if question.task in _ASKED]
         for _ in range(self.levels):
-            spots = list(self._divided(spots, tiles, asked))
+            spots = list(self._divide(spots, tiles, asked))
         return [_with_boxes(row, index, spots) for index, row in enumerate(rows)]
 
     def _cells(self, index: int, answers: TileAnswers, tiles: Sequence[Tile]) -> Iterator[_Spot]:
@@ -108,11 +108,11 @@ class RefinedModel(WrappedModel):
                 wanted = not self._classes or any(name in self._classes for name in looks)
                 yield _Spot(index, cell, grid_box(read, cell), looks, is_open=wanted)
 
-    def _divided(
+    def _divide(
         self, spots: Sequence[_Spot], tiles: Sequence[Tile], asked: Sequence[Question]
     ) -> Iterator[_Spot]:
         """The spots after one more look at those that are open."""
-        divisible = [spot.can_be_divided(tiles[spot.tile_index]) for spot in spots]
+        divisible = [spot.can_be_divide(tiles[spot.tile_index]) for spot in spots]
         looks = self._looks(list(compress(spots, divisible)), tiles, asked)
         for spot, is_divisible in zip(spots, divisible, strict=True):
             if is_divisible:
@@ -149,14 +149,14 @@ class _Spot:
     looks: Mapping[str, tuple[float, ...]]
     is_open: bool = True
 
-    def can_be_divided(self, tile: Tile) -> bool:
+    def can_be_divide(self, tile: Tile) -> bool:
         """Whether there is anything to see closer."""
         wide = min(self.box.height_px, self.box.width_px) >= LEAST_SIDE_PX
         return self.is_open and wide and _has_valid(tile, self.box)
 
 
 def _parts(spot: _Spot, tile: Tile, answers: TileAnswers) -> Iterator[_Spot]:
-    """What becomes of a spot by a closer look at it."""
+    """The spots that a closer look makes of one."""
     if (locations := _locations(answers, if_unchanged=Locations({}))) is None:
         yield replace(spot, is_open=False)
         return

@@ -31,7 +31,7 @@ _CHUNK = 50
 """Pairs made between two notes of how far the making is."""
 
 _TRIES = 300
-"""Pairs of labelled ground that are made until the changes of one can be told."""
+"""Pairs of labelled ground that are made until one can be described without error."""
 
 _DATES = ("before", "after")
 _TEXTS = {"counts": [str, str, int], "turns": [str, str, str]}
@@ -99,8 +99,8 @@ def make_language_pairs(
 
     Raises:
         OptionError: If the folder holds pairs of other grounds, seed or number.
-        InputError: If it holds damaged pairs, or if of hardly any pair of these grounds it can be
-            told what changed.
+        InputError: If it holds damaged pairs, or if hardly any pair of these grounds can be
+            described without error.
     """
     (folder / "texts").mkdir(parents=True, exist_ok=True)
     facts = {"count": count, "seed": seed, "grounds": len(grounds)}
@@ -117,7 +117,7 @@ def make_language_pairs(
             pair = next(samples)
             if pair is None:
                 raise InputError(
-                    "of this imagery hardly any pair can be told in words",
+                    "hardly any pair of this imagery can be described without error",
                     "add labels of buildings or of land cover; docs/training.md lists them",
                 )
             for name, array in arrays.items():
@@ -140,7 +140,7 @@ class _Samples(Dataset[LanguagePair | None]):
         return len(self.numbers)
 
     def __getitem__(self, index: int) -> LanguagePair | None:
-        """The first pair whose changes can be told; None where there is none in `_TRIES`."""
+        """The first pair that can be described without error; None if none of `_TRIES` can."""
         rng = np.random.default_rng((self.seed, self.numbers[index]))
         for _ in range(_TRIES):
             pair = self.maker.pair(rng)

@@ -1,47 +1,38 @@
-"""How a compact model is made; without torch, so that the command can tell the defaults."""
+"""Options of the recipe of a compact model; without torch, so that the command can show them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
 
-from geochg.options import Options
+from geochg.option_fields import Options, option
 
 
 @dataclass(frozen=True)
 class CompactOptions(Options):
-    """How a compact model is made; for one like the one that ships unless told otherwise.
+    """Options of the recipe; the defaults make a model like the one that ships."""
 
-    Attributes:
-        real_dir: Folder of labelled imagery, see docs/training.md.
-        frozen_steps: Batches of the first pass of the vision stage, with the encoder as it came.
-        opened_steps: Batches of the second pass, with the deep half of the encoder open.
-        batch_size: Pairs in a batch of the vision stage.
-        pairs: Pairs that the language stage learns from.
-        language_steps: Batches of the language stage.
-        vocabulary: Tokens of the tokenizer.
-        start: A model folder whose vision part and dense head the first pass starts from.
-        workers: How it runs: processes that make pairs.
-    """
-
-    real_dir: str = ""
-    frozen_steps: int = 1000
-    opened_steps: int = 300
-    batch_size: int = 8
-    pairs: int = 4000
-    language_steps: int = 300
-    vocabulary: int = 2000
-    start: str | None = None
-    workers: int = 1
-
-    BOUNDS: ClassVar[Mapping[str, tuple[float, float]]] = {
-        "frozen_steps": (1, 10**9),
-        "opened_steps": (1, 10**9),
-        "batch_size": (1, 65_536),
-        "pairs": (1, 10**9),
-        "language_steps": (1, 10**9),
-        "vocabulary": (1, 10**6),
-        "workers": (0, 1_024),
-    }
-    HOW_IT_RUNS: ClassVar[tuple[str, ...]] = ("workers",)
+    real_dir: str = option(
+        "", "Labelled imagery, laid out as docs/training.md says.", metavar="FOLDER"
+    )
+    frozen_steps: int = option(
+        1000,
+        "Batches of the vision stage with the encoder as it came.",
+        least=1,
+        greatest=10**9,
+    )
+    opened_steps: int = option(
+        300,
+        "Batches of the vision stage with the encoder's deep half open.",
+        least=1,
+        greatest=10**9,
+    )
+    batch_size: int = option(8, "Pairs in a batch of the vision stage.", least=1, greatest=65_536)
+    pairs: int = option(4000, "Pairs for the language stage.", least=1, greatest=10**9)
+    language_steps: int = option(300, "Batches of the language stage.", least=1, greatest=10**9)
+    vocabulary: int = option(2000, "Tokens of the tokenizer.", least=1, greatest=10**6)
+    start: str | None = option(
+        None, "A compact model whose vision part to start from.", metavar="FOLDER"
+    )
+    workers: int = option(
+        1, "Processes that make pairs.", least=0, greatest=1_024, shapes_result=False
+    )

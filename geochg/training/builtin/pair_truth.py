@@ -33,7 +33,7 @@ _BESIDE_PX = 10
 """What changed that near to a named change goes with it, such as the yard of a new house."""
 
 _UNNAMED_SHARE = 0.005
-"""Largest share of a pair that may have changed, or not be known, without being told."""
+"""Largest share of a pair that may have changed, or not be known, without a name."""
 
 
 def pair_truth(pair: Pair, seed: int) -> MaskTruth | None:

@@ -1,4 +1,4 @@
-"""How both stages of the built-in model run transformers' Trainer."""
+"""Arguments of transformers' Trainer that both stages of the built-in model share."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def stage_arguments(
     The learning rate rises for a tenth of the steps, then falls along a cosine.
 
     Args:
-        folder: Where checkpoints and TensorBoard logs go.
+        folder: Folder for checkpoints and TensorBoard logs.
         steps: Batches in all.
         most_warmup_steps: Greatest number of steps for which the learning rate rises.
         **settings: What else the stage sets, such as `learning_rate`.

@@ -35,7 +35,7 @@ _GUARD = 1e-2
 """Weight of the squared distance of the encoder's opened weights from their start."""
 
 _RESOLUTION_SHOWN = 0.8
-"""Share of the pairs whose resolution the head is told."""
+"""Share of the pairs whose resolution is an input of the head."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,8 @@ def make_trainable(model: TrainableModel, base: BaseModel, options: TuneOptions)
     layers = adapted_modules(network, base.kind, options.lora)
     if both := next((name for name in layers if f"{name}.weight" in parameters), ""):
         raise ModelError(
-            f"{both} is both adapted and trained itself", "name each part in --lora or --full only"
+            f"{both} is both adapted and trained itself",
+            "name each module group in --lora or --full only",
         )
     if options.bits is not None:
         _prepare_quantised(network, options)
@@ -194,8 +195,8 @@ def _names_in_groups(
             step = max(1, len(names) // _MOST_EXAMPLES)
             examples = names[step // 2 :: step][:_MOST_EXAMPLES]
             raise ModelError(
-                f"the base has no {content} in the part {group!r}",
-                f"parts of a {kind}: {', '.join(MODULE_GROUPS[kind])}; or a regular expression of "
+                f"the base has no {content} in the module group {group!r}",
+                f"groups of a {kind}: {', '.join(MODULE_GROUPS[kind])}; or a regular expression of "
                 f"names such as {', '.join(examples)}",
             )
         matches |= in_group
@@ -209,8 +210,8 @@ def _rule(model: nn.Module, kind: str, group: str) -> re.Pattern[str]:
         return re.compile(text)
     except re.error as error:
         raise OptionError(
-            f"{group!r} is neither a part of a {kind} nor a regular expression ({error})",
-            f"parts: {', '.join(known)}",
+            f"{group!r} is neither a module group of a {kind} nor a regular expression ({error})",
+            f"groups: {', '.join(known)}",
         ) from error
 
 

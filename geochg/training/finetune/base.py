@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
@@ -25,7 +27,7 @@ from geochg.training.finetune.pruning import (
     save_pruning_masks,
 )
 from geochg.training.finetune.run_state import PRUNED_BASE
-from geochg.training.finetune.trainable_model import TrainableModel
+from geochg.training.finetune.trainable_model import TrainableModel, batch_memory_errors
 from geochg.training.processes import is_first, make_on_first
 
 BUILTIN = "builtin"
@@ -199,6 +201,13 @@ def _dtype(options: TuneOptions, device: str) -> torch.dtype:
 # --- memory --------------------------------------------------------------------------------------
 
 
+@contextmanager
+def explain_failures(work_dir: Path) -> Iterator[None]:
+    """Turns what a device or a disk refuses into an error that says what to do."""
+    with batch_memory_errors(), explain_write_errors(work_dir):
+        yield
+
+
 def weight_bytes(model: TrainableModel) -> int:
     """Bytes that all weights of a network take."""
     tensors = {id(part): part for part in [*model.parameters(), *model.buffers()]}.values()
@@ -251,7 +260,11 @@ def _check_fits(needed: int, device: str, text: str, options: TuneOptions) -> No
     free = available_bytes(device)
     if needed <= free:
         return
-    hint = "train fewer parts, with --lora instead of --full" if options.full else "lower --rank"
+    hint = (
+        "train fewer module groups, with --lora instead of --full"
+        if options.full
+        else "lower --rank"
+    )
     if options.bits is None and not options.full:
         hint = "add --quantize 4bit, or use a smaller base"
     raise ModelError(f"{text} {gigabytes(needed)}, but only {gigabytes(free)} are free", hint)

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 from importlib.resources import files
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 from geochg.errors import OptionError
-from geochg.options import Options
+from geochg.option_fields import Options, option
 
 PRESETS_FILE = "presets.toml"
-QUANTIZED = {"": None, "8bit": 8, "4bit": 4}
+QUANTIZED = {"": None, "4bit": 4, "8bit": 8}
 NOT_QUANTIZED = "none"
 
 
@@ -42,136 +41,126 @@ class Metric(StrEnum):
 
 @dataclass(frozen=True)
 class TuneOptions(Options):
-    """Options of a fine-tuning run.
+    """Options of a fine-tuning run; the help of each stands with its field.
 
     A module group is a name that the model's kind knows (`adapters.MODULE_GROUPS`) or a regular
     expression of module names. A batch is what a process computes at once.
-
-    Attributes:
-        lora: Module groups that get low-rank adapters.
-        full: Module groups whose own weights are trained.
-        rank: Rank of the adapters.
-        alpha: Scale of the adapters: their weight is `alpha / rank`.
-        dropout: Share (0-1) of an adapter's inputs that is dropped.
-        quantize: Precision of frozen weights: `4bit` (NF4, double quantisation), `8bit` or empty.
-        prune: Share (0-1) of the language model's weights that is pruned, the smallest first.
-        epochs: Passes over the examples.
-        steps: Optimizer steps instead of `epochs`; None for as many as `epochs` asks for.
-        batch_size: Rows in a batch.
-        accumulate: Batches a step.
-        learning_rate: Highest learning rate, after the warm-up.
-        weight_decay: Weight decay of AdamW.
-        warmup: Steps in which the rate rises: a share of all when below one, else their number.
-        schedule: Course of the rate after the warm-up.
-        clip: Largest norm of a gradient; 0 for any.
-        samples: Number of examples learned from, evenly from the tasks and from pairs with and
-            without change; None for all.
-        validation_share: Share (0-1) of the pairs that is held out; void with own validation rows.
-        evaluate_steps: Steps between evaluations; 0 for none.
-        metric: Metric that tells the best weights.
-        patience: Evaluations without a better metric after which training stops; 0 for never.
-        save_steps: Steps between checkpoints.
-        keep: Checkpoints to keep.
-        crop: Least share (0-1) of a picture's side that a random crop keeps; 1 for no crops.
-        rotate_deg: Greatest angle in degrees by which pictures are rotated.
-        seeing: Weight of the dense head's loss beside the text's, where the head is trained.
-        bf16: Whether to compute in bfloat16; None for where that is fast.
-        checkpointing: Whether activations are computed again to save memory.
-        max_tokens: Most tokens of a row's text; longer rows lose their end.
-        merge: Whether a whole model comes out rather than an adapter.
-        seed: Seed of all random choices.
-        processes: Processes that are expected under torchrun; None for any.
-        device: `auto`, `cpu`, `cuda` or `mps`.
-        resume: Whether to go on with an unfinished run.
     """
 
-    BOUNDS: ClassVar[Mapping[str, tuple[float, float]]] = {
-        "rank": (1, 65_536),
-        "alpha": (0, 1e6),
-        "dropout": (0, 1),
-        "prune": (0, 1),
-        "epochs": (0, 1e6),
-        "steps": (1, 10**9),
-        "batch_size": (1, 65_536),
-        "accumulate": (1, 65_536),
-        "learning_rate": (0, 1000),
-        "weight_decay": (0, 1000),
-        "warmup": (0, 1e9),
-        "clip": (0, 1e12),
-        "samples": (1, 10**12),
-        "validation_share": (0, 1),
-        "evaluate_steps": (0, 10**9),
-        "patience": (0, 10**9),
-        "save_steps": (1, 10**9),
-        "keep": (1, 10**6),
-        "crop": (0, 1),
-        "rotate_deg": (0, 45),
-        "seeing": (0, 1e6),
-        "max_tokens": (1, 10**6),
-        "seed": (0, 2**32 - 1),
-        "processes": (1, 100_000),
-    }
-
-    lora: tuple[str, ...] = ("language",)
-    full: tuple[str, ...] = ()
-    rank: int = 16
-    alpha: float = 32.0
-    dropout: float = 0.05
-    quantize: str = ""
-    prune: float = 0.0
-    epochs: float = 1.0
-    steps: int | None = None
-    batch_size: int = 8
-    accumulate: int = 1
-    learning_rate: float = 2e-4
-    weight_decay: float = 0.0
-    warmup: float = 0.03
-    schedule: Schedule = Schedule.COSINE
-    clip: float = 1.0
-    samples: int | None = None
-    validation_share: float = 0.1
-    evaluate_steps: int = 0
-    metric: Metric = Metric.LOSS
-    patience: int = 0
-    save_steps: int = 200
-    keep: int = 2
-    crop: float = 1.0
-    rotate_deg: float = 0.0
-    seeing: float = 1.0
-    bf16: bool | None = None
-    checkpointing: bool = False
-    max_tokens: int = 1024
-    merge: bool = False
-    seed: int = 0
-    processes: int | None = None
-    device: str = "auto"
-    resume: bool = False
-
-    HOW_IT_RUNS: ClassVar[tuple[str, ...]] = ("processes", "device", "resume", "keep")
-    NOT_SAVED: ClassVar[tuple[str, ...]] = ("resume",)
+    lora: tuple[str, ...] = option(
+        ("language",),
+        "Module groups that get low-rank adapters: names or regular expressions, with commas.",
+    )
+    full: tuple[str, ...] = option(
+        (),
+        "Module groups whose own weights are trained, and no adapters unless they are named too; "
+        "a whole model comes out.",
+    )
+    rank: int = option(16, "Rank of the adapters.", least=1, greatest=65_536)
+    alpha: float = option(
+        32.0, "Scale of the adapters; their weight is alpha / rank.", least=0, greatest=1e6
+    )
+    dropout: float = option(
+        0.05, "Share of the adapters' inputs that is dropped, 0-1.", least=0, greatest=1
+    )
+    quantize: str = option(
+        "", "Hold frozen weights in 4 bits (NF4) or 8; none over a preset that does."
+    )
+    prune: float = option(
+        0.0,
+        "Share of the language model's weights to cut, 0-1; a whole model comes out.",
+        least=0,
+        greatest=1,
+    )
+    epochs: float = option(1.0, "Passes over the rows.", least=0, greatest=1e6)
+    steps: int | None = option(None, "Steps, instead of --epochs.", least=1, greatest=10**9)
+    batch_size: int = option(8, "Rows at once, in each process.", least=1, greatest=65_536)
+    accumulate: int = option(1, "Batches a step.", least=1, greatest=65_536)
+    learning_rate: float = option(
+        2e-4, "Highest learning rate, after the warm-up.", least=0, greatest=1000
+    )
+    weight_decay: float = option(0.0, "Weight decay of AdamW.", least=0, greatest=1000)
+    warmup: float = option(
+        0.03,
+        "Steps of the warm-up: a share of all below 1, else their number.",
+        least=0,
+        greatest=1e9,
+    )
+    schedule: Schedule = option(Schedule.COSINE, "Learning rate after the warm-up.")
+    clip: float = option(1.0, "Largest norm of a gradient; 0 for any.", least=0, greatest=1e12)
+    samples: int | None = option(
+        None,
+        "Rows to learn from, evenly from all tasks and from changed and unchanged pairs.",
+        least=1,
+        greatest=10**12,
+        usual="all",
+    )
+    validation_share: float = option(
+        0.1, "Share of the pairs that is held out, 0-1.", least=0, greatest=1
+    )
+    evaluate_steps: int = option(
+        0,
+        "Steps between evaluations; 0 for none. The best weights are kept.",
+        least=0,
+        greatest=10**9,
+    )
+    metric: Metric = option(Metric.LOSS, "Metric that tells the best weights.")
+    patience: int = option(
+        0,
+        "Evaluations without a better one after which to stop; 0 for never.",
+        least=0,
+        greatest=10**9,
+    )
+    save_steps: int = option(200, "Steps between checkpoints.", least=1, greatest=10**9)
+    keep: int = option(2, "Checkpoints to keep.", least=1, greatest=10**6, shapes_result=False)
+    crop: float = option(
+        1.0,
+        "Least share of the side that random crops keep; 1 for no crops.",
+        least=0,
+        greatest=1,
+    )
+    rotate_deg: float = option(
+        0.0, "Greatest angle of random rotations, in degrees.", unit="°", least=0, greatest=45
+    )
+    seeing: float = option(
+        1.0,
+        "Weight of the dense head's loss, where masks lie beside the pictures.",
+        least=0,
+        greatest=1e6,
+    )
+    bf16: bool | None = option(None, "Compute in bfloat16; by default where that is fast.")
+    checkpointing: bool = option(False, "Compute activations again to save memory.")
+    max_tokens: int = option(
+        1024,
+        "Most tokens of a row's text; longer rows lose their end.",
+        least=1,
+        greatest=10**6,
+    )
+    merge: bool = option(False, "Write a whole model, not an adapter.")
+    seed: int = option(0, "Seed of all random choices.", least=0, greatest=2**32 - 1)
+    processes: int | None = option(
+        None,
+        "Processes that must be there under torchrun; with --dry-run, that would be.",
+        least=1,
+        greatest=100_000,
+        shapes_result=False,
+    )
+    device: str = option("auto", "auto, cpu, cuda or mps.", shapes_result=False)
+    resume: bool = option(
+        False, "Go on with a run that was stopped.", shapes_result=False, is_saved=False
+    )
 
     def __post_init__(self) -> None:
-        for name in ("rank", "batch_size", "accumulate", "save_steps", "keep", "max_tokens"):
-            _require(getattr(self, name) >= 1, self, name, "must be above zero")
-        for name in ("steps", "samples", "processes"):
-            value = getattr(self, name)
-            _require(value is None or value >= 1, self, name, "must be above zero")
-        for name in ("epochs", "learning_rate", "alpha"):
-            value = getattr(self, name)
-            _require(0 < value < math.inf, self, name, "must be above zero")
-        for name in ("weight_decay", "warmup", "clip", "seeing"):
-            value = getattr(self, name)
-            _require(0 <= value < math.inf, self, name, "must not be negative")
-        for name in ("evaluate_steps", "patience", "seed"):
-            _require(getattr(self, name) >= 0, self, name, "must not be negative")
+        super().__post_init__()
+        for name in ("epochs", "learning_rate", "alpha", "crop"):
+            self._require(name, getattr(self, name) > 0, "must be above zero")
         for name in ("dropout", "prune", "validation_share"):
-            value = getattr(self, name)
-            _require(0 <= value < 1, self, name, "must be at least 0 and below 1")
-        _require(0 < self.crop <= 1, self, "crop", "must be above 0 and at most 1")
-        _require(0 <= self.rotate_deg <= 45, self, "rotate_deg", "must lie between 0 and 45")
-        _require(self.quantize in QUANTIZED, self, "quantize", "must be 4bit, 8bit or empty")
+            self._require(name, getattr(self, name) < 1, "must be below 1")
+        self._require("quantize", self.quantize in QUANTIZED, "must be 4bit, 8bit or empty")
         if not (self.lora or self.full):
-            raise OptionError("there is nothing to train", "name parts with --lora or --full")
+            raise OptionError(
+                "there is nothing to train", "name module groups with --lora or --full"
+            )
         if self.bits and self.full:
             raise OptionError(
                 "quantised weights cannot be trained themselves",
@@ -179,7 +168,10 @@ class TuneOptions(Options):
             )
         if self.patience and not self.evaluate_steps:
             raise OptionError("patience without evaluations", "add --evaluate-steps")
-        super().__post_init__()
+
+    def _require(self, name: str, is_met: bool, rule: str) -> None:
+        if not is_met:
+            raise OptionError(f"{name.replace('_', ' ')} {getattr(self, name)}", f"it {rule}")
 
     @classmethod
     def from_user(cls, values: Mapping[str, Any]) -> Self:
@@ -223,8 +215,3 @@ def presets() -> Mapping[str, Mapping[str, Any]]:
     """All presets by name; the file says where their numbers are from."""
     text = files(__package__).joinpath(PRESETS_FILE).read_text(encoding="utf-8")
     return tomllib.loads(text)
-
-
-def _require(holds: bool, options: TuneOptions, name: str, rule: str) -> None:
-    if not holds:
-        raise OptionError(f"{name.replace('_', ' ')} {getattr(options, name)}", f"it {rule}")

@@ -28,6 +28,7 @@ from geochg.training.finetune.base import (
     available_bytes,
     check_learning_fits,
     check_weights_fit,
+    explain_failures,
     learning_bytes,
     open_base,
     weight_bytes,
@@ -38,7 +39,6 @@ from geochg.training.finetune.pruning import PruningMasks
 from geochg.training.finetune.run_state import data_checksums
 from geochg.training.finetune.sample import has_masks
 from geochg.training.finetune.trainable_model import TrainableModel
-from geochg.training.finetune.trainer import explain_failures
 from geochg.training.finetune.training_set import (
     Splits,
     TrainingSet,
@@ -199,7 +199,7 @@ def preflight_warnings(plan: TrainingPlan) -> Iterator[Notice]:
         numbers = sorted(splits.left_out.items())
         text = ", ".join(f"{number} of {split!r}" for split, number in numbers)
         yield Notice(
-            f"rows of parts that are neither learned from nor held out: {text}",
+            f"rows of splits that are neither learned from nor held out: {text}",
             warning=not splits.left_out.keys() <= set(SPLITS),
         )
     if leaks := count_leaks(splits):

@@ -19,7 +19,7 @@ from geochg.models.model_files import UNFINISHED
 from geochg.training.checkpoints import explain_write_errors, step_of
 from geochg.training.finetune import CARD
 from geochg.training.finetune.adapters import merge_adapter, merge_saved_adapter, save_adapter
-from geochg.training.finetune.base import BaseModel, open_whole_base
+from geochg.training.finetune.base import BaseModel, explain_failures, open_whole_base
 from geochg.training.finetune.metrics import ProcessShare, evaluate
 from geochg.training.finetune.options import TuneOptions
 from geochg.training.finetune.plan import TrainingPlan, preflight_warnings, prepare_model
@@ -41,7 +41,6 @@ from geochg.training.finetune.trainer import (
     InterruptCallback,
     ProgressCallback,
     TuningTrainer,
-    explain_failures,
     load_trained_weights,
     read_trained_weights,
     save_trained_weights,

@@ -67,7 +67,7 @@ def begin_run(work_dir: Path, state: Mapping[str, Any], resume: bool) -> Path | 
         )
     if checkpoint is not None and not file.is_file():
         raise InputError(
-            f"{work_dir} has no {RUN_STATE} that tells which run its checkpoints are of",
+            f"{work_dir} has no {RUN_STATE}, which says of which run its checkpoints are",
             "remove it, and start anew",
         )
     check_work_dir(work_dir, RUN_STATE)
@@ -137,7 +137,7 @@ def _check_same_run(file: Path, state: Mapping[str, Any]) -> None:
         ) from error
     if not isinstance(former, dict):
         raise InputError(
-            f"{file} does not tell which run it is of", f"remove {file.parent}, and start anew"
+            f"{file} does not say which run it is of", f"remove {file.parent}, and start anew"
         )
     begun = comparable_state(former, state)
     refuse_another_run(begun, comparable_state(state, state), file.parent)

@@ -25,12 +25,12 @@ from geochg.files.new_files import write_aside, write_text_aside
 from geochg.models.deltavlm.processing import IGNORED
 from geochg.models.model_files import first_line
 from geochg.models.pretrained import refuse_broken_weights
-from geochg.training.checkpoints import WholeTrainer, explain_write_errors
+from geochg.training.checkpoints import WholeTrainer
 from geochg.training.finetune.metrics import LOWER_IS_BETTER
 from geochg.training.finetune.options import Metric, Schedule, TuneOptions
 from geochg.training.finetune.pruning import PruningMasks, keep_masks_applied
 from geochg.training.finetune.run_state import BEST_WEIGHTS, EVALUATIONS, TRAINED_WEIGHTS
-from geochg.training.finetune.trainable_model import TrainableModel, batch_memory_errors
+from geochg.training.finetune.trainable_model import TrainableModel
 from geochg.training.processes import fast_bf16, world_size
 
 _SCHEDULES = {
@@ -200,13 +200,6 @@ def trainer_arguments(
     # One device a process: several at once would split batches behind our back.
     arguments._n_gpu = min(1, arguments.n_gpu)
     return arguments
-
-
-@contextmanager
-def explain_failures(work_dir: Path) -> Iterator[None]:
-    """Turns what a device or a disk refuses into an error that says what to do."""
-    with batch_memory_errors(), explain_write_errors(work_dir):
-        yield
 
 
 # --- callbacks -----------------------------------------------------------------------------------

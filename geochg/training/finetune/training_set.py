@@ -112,7 +112,7 @@ def split_examples(
         text = ", ".join(f"{number} of {split!r}" for split, number in numbers)
         raise InputError(
             f"there are no rows to learn from{f', only {text}' if text else ''}",
-            "name training rows; those of a val or test part are never learned from",
+            "name training rows; those of a val or test split are never learned from",
         )
     if not validation and share:
         scenes = _scene_numbers(training)

@@ -32,8 +32,8 @@ def test_an_adapter_changes_what_is_said_and_stands_in_the_identity(saved, tmp_p
 
     base = transformers.AutoModelForImageTextToText.from_pretrained(saved("llava"))
     expected = PeftModel.from_pretrained(base, adapter).merge_and_unload().state_dict()
-    found = adapted.engine.model.state_dict()
-    assert all(torch.equal(found[name], weight) for name, weight in expected.items())
+    result = adapted.engine.model.state_dict()
+    assert all(torch.equal(result[name], weight) for name, weight in expected.items())
 
 
 def test_an_adapter_on_a_quantised_model(saved, tmp_path):
@@ -130,9 +130,9 @@ def test_quantised_models_answer_much_the_same(saved, bits, layer):
 
 def test_quantisation_without_bitsandbytes_names_what_to_install(saved, monkeypatch):
     monkeypatch.setitem(sys.modules, "bitsandbytes", None)
-    with pytest.raises(ModelError, match="needs bitsandbytes") as told:
+    with pytest.raises(ModelError, match="needs bitsandbytes") as caught:
         load(saved("llava"), quantize="4bit")
-    assert "geochg[models]" in told.value.hint
+    assert "geochg[models]" in caught.value.hint
 
 
 def test_there_is_no_quantisation_on_mps(saved, monkeypatch):

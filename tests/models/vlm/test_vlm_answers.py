@@ -92,8 +92,8 @@ def test_a_free_question_is_asked_about_every_tile(loaded, monkeypatch):
     answers = model.answer(tiles, [ask(Task.PRESENCE), question])
     text = model.engine.writer.prompt_ids([question.text], [])
     encoding = model.engine.encode(tiles)
-    said = model.engine.reply_texts(encoding, [TilePrompt(0, text), TilePrompt(1, text)])
-    assert [getattr(answer[1], "text", None) for answer in answers] == said
+    reply = model.engine.reply_texts(encoding, [TilePrompt(0, text), TilePrompt(1, text)])
+    assert [getattr(answer[1], "text", None) for answer in answers] == reply
 
 
 def test_a_dialogue_has_the_probability_of_presence(loaded, monkeypatch):
@@ -123,19 +123,19 @@ def test_one_of_takes_the_likeliest_token_that_is_allowed(loaded):
     encoding = engine.encode(noise(1))
     answers = ["center", "center-left", "center-left, top", "none"]
     ids = engine.writer.prompt_ids(["Where?"], [])
-    said: list[int] = []
+    reply: list[int] = []
     while True:
-        step = first_logits(model, encoding, [TilePrompt(0, [*ids, *said])])[0]
+        step = first_logits(model, encoding, [TilePrompt(0, [*ids, *reply])])[0]
         spelt = [[*engine._token_ids(answer), engine.ends[0]] for answer in answers]
-        allowed = {one[len(said)] for one in spelt if one[: len(said)] == said}
-        token = max(allowed, key=lambda each: float(step[each]))
+        allowed = {first[len(reply)] for first in spelt if first[: len(reply)] == reply}
+        token = max(allowed, key=lambda item: float(step[item]))
         if token == engine.ends[0]:
             break
-        said.append(token)
+        reply.append(token)
     assert engine.reply_choices(encoding, [TilePrompt(0, ids)], answers) == [
-        engine.writer.text(said)
+        engine.writer.text(reply)
     ]
-    assert engine.writer.text(said) in answers
+    assert engine.writer.text(reply) in answers
 
 
 def test_in_words_all_answers_go_through_the_parsers(saved, monkeypatch):
@@ -149,7 +149,7 @@ def test_in_words_all_answers_go_through_the_parsers(saved, monkeypatch):
 
     def say(encoding, texts):
         asked = [model.engine.writer.text(text.ids) for text in texts]
-        return [next(r for key, r in replies.items() if key in each) for each in asked]
+        return [next(r for key, r in replies.items() if key in item) for item in asked]
 
     monkeypatch.setattr(model.engine, "reply_texts", say)
     ((presence, located, counts, caption),) = model.answer(noise(1), MAPPED)
@@ -208,11 +208,11 @@ def test_a_blank_may_stand_before_a_number(loaded, monkeypatch):
         engine.__dict__.pop(name, None)
     assert engine._blank_ids == [blank]
     seen = []
-    said = engine._reply_ids
+    reply = engine._reply_ids
 
     def watched(encoding, texts, allowed, **settings):
         seen.extend([allowed([]), allowed([blank]), allowed([engine._digit_ids[0]])])
-        return said(encoding, texts, allowed, **settings)
+        return reply(encoding, texts, allowed, **settings)
 
     monkeypatch.setattr(engine, "_reply_ids", watched)
     assert all(
@@ -228,9 +228,9 @@ def test_a_blank_may_stand_before_a_number(loaded, monkeypatch):
 
 def test_a_clue_goes_with_the_question(loaded):
     model = loaded("llava")
-    told = [replace(tile, clue="Clue: a lake dried up.") for tile in noise(2)]
+    caught = [replace(tile, clue="Clue: a lake dried up.") for tile in noise(2)]
     plain = model.answer(noise(2), [ask(Task.PRESENCE)])
-    clued = model.answer(told, [ask(Task.PRESENCE)])
+    clued = model.answer(caught, [ask(Task.PRESENCE)])
     assert [row[0].probability for row in plain] != [row[0].probability for row in clued]
 
 

@@ -45,9 +45,9 @@ def test_looking_at_fewer_tiles_when_memory_is_full(saved, monkeypatch):
 def test_too_little_memory_for_one_tile_is_told(saved, monkeypatch):
     model = load(saved("llava"))
     small_memory(model, 0, monkeypatch)
-    with pytest.raises(RunError, match="too little memory") as told:
+    with pytest.raises(RunError, match="too little memory") as caught:
         model.answer(noise(2), [ask(Task.PRESENCE)])
-    assert "--resume --device cpu" in told.value.hint
+    assert "--resume --device cpu" in caught.value.hint
 
 
 def test_too_many_tiles_at_once_do_not_shrink_the_rows_for_good(saved, monkeypatch):
@@ -88,8 +88,8 @@ FACTS = PairFacts(("red", "green", "blue"), 1.0, "uint8")
 
 def test_a_talk_streams_what_it_would_say_at_once(loaded):
     model, (tile,) = loaded("qwen2_5_vl"), noise(1)
-    said = [Exchange("Is there a road?", "Yes, one.")]
-    pieces = list(model.converse(tile, FACTS, said, "Where is it?"))
+    replies = [Exchange("Is there a road?", "Yes, one.")]
+    pieces = list(model.converse(tile, FACTS, replies, "Where is it?"))
     ids = model.engine.writer.prompt_ids(["Is there a road?", "Where is it?"], ["Yes, one."])
     assert (
         "".join(pieces).strip()
@@ -119,7 +119,7 @@ def test_words_that_tokenizers_take_for_more_are_taken_out(loaded, text):
     model = loaded("llava")
     writer = model.engine.writer
     special = set(writer.tokenizer.all_special_ids)
-    plain = [each for each in writer.prompt_ids(["Is  new?"], []) if each in special]
-    spoilt = [each for each in writer.prompt_ids([f"Is {text} new?"], []) if each in special]
+    plain = [item for item in writer.prompt_ids(["Is  new?"], []) if item in special]
+    spoilt = [item for item in writer.prompt_ids([f"Is {text} new?"], []) if item in special]
     assert plain == spoilt
     list(model.converse(noise(1)[0], FACTS, [Exchange(text, text)], f"What is {text}?"))

@@ -26,8 +26,7 @@ SIDE_PX = 64
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
-    for module in (pairs_module, calibration_module):
-        monkeypatch.setattr(module, "SIDE_PX", SIDE_PX)
+    monkeypatch.setattr(pairs_module, "SIDE_PX", SIDE_PX)
     monkeypatch.setattr(calibration_module, "PAIRS_PER_KIND", 10)
 
 

@@ -59,7 +59,7 @@ def test_held_out_rows_that_are_learned_are_told_and_a_dry_run_tells_them(base, 
 def test_rows_that_are_not_used_are_told(base, rows):
     parts = ["train"] * 6 + ["test"] * 3 + ["fold1"] * 3
     marked = [replace(row, split=part) for row, part in zip(rows, parts, strict=True)]
-    message = "rows of parts that are neither learned from nor held out: 3 of 'fold1', 3 of 'test'"
+    message = "rows of splits that are neither learned from nor held out: 3 of 'fold1', 3 of 'test'"
     assert warnings(planned(base, marked)) == [(message, True)]
     # Test rows are left out on purpose, and so are those of val beside rows of one's own.
     usual = [replace(row, split=row.split.replace("fold1", "val")) for row in marked]
@@ -105,7 +105,7 @@ def test_one_process_tells_what_several_would_take(base, rows, monkeypatch):
     assert steps == [12, 4]
     assert (dry_run_processes(None), dry_run_processes(3)) == (1, 3)
     monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(OptionError, match="one process tells"):
+    with pytest.raises(OptionError, match="takes one process"):
         dry_run_processes(2)
 
 

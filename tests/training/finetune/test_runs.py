@@ -396,11 +396,11 @@ def test_options_that_make_no_sense(values, message):
 
 
 def test_a_base_without_the_part_is_told(bases, rows, tmp_path):
-    with pytest.raises(ModelError, match="in the part 'dense'"):
+    with pytest.raises(ModelError, match="in the module group 'dense'"):
         tuned(bases["llava"], rows, tmp_path, lora=("dense",))
     with pytest.raises(ModelError, match="both adapted and trained"):
         tuned(bases["llava"], rows, tmp_path, full=("language",))
-    with pytest.raises(OptionError, match="neither a part"):
+    with pytest.raises(OptionError, match="neither a module group"):
         tuned(bases["llava"], rows, tmp_path, lora=("(",))
 
 

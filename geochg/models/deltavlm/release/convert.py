@@ -65,7 +65,7 @@ class Release:
     bert: Path
 
 
-def convert(
+def convert_release(
     release: Release,
     folder: Path,
     config: DeltaVLMConfig | None = None,
@@ -153,7 +153,9 @@ def read_language_model(folder: Path, dtype: torch.dtype) -> tuple[Any, dict[str
             ignore_mismatched_sizes=True,
         )
     except (OSError, SafetensorError, *_PICKLE_ERRORS) as error:
-        raise ModelError(f"cannot read the language model in {folder}", "check it") from error
+        raise ModelError(
+            f"cannot read the language model in {folder}", "check the folder"
+        ) from error
     model, loading_info = loaded
     refuse_misfits(f"the language model in {folder}", loading_info, "download it again")
     config, state = model.config, model.state_dict()
@@ -178,7 +180,7 @@ def check_shapes(model: DeltaVLMForConditionalGeneration, weights: Mapping[str, 
     """
     wanted = model.state_dict()
     for key in sorted(wanted.keys() ^ weights.keys()):
-        problem = "there is no weight for" if key in wanted else "there is no place for"
+        problem = "the release has no weight for" if key in wanted else "the model has no use for"
         raise ModelError(f"{problem} {key!r}", "check that the files belong together")
     for key, value in wanted.items():
         if value.shape != weights[key].shape:
@@ -208,4 +210,4 @@ def _tokenizer(folder: Path) -> Any:  # noqa: ANN401
     try:
         return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except (OSError, ValueError) as error:
-        raise ModelError(f"cannot read the tokenizer in {folder}", "check it") from error
+        raise ModelError(f"cannot read the tokenizer in {folder}", "check the folder") from error

@@ -184,4 +184,6 @@ def _refuse_left_over(
             # The file has one block more than DeltaVLM uses.
             deeper = block is not None and int(block[1]) >= depth and origin != "the checkpoint"
             if name not in keys and not unused.match(key) and not deeper:
-                raise ModelError(f"{origin} has a weight that has no place: {key!r}", _HINT)
+                raise ModelError(
+                    f"{origin} has a weight that the model does not need: {key!r}", _HINT
+                )

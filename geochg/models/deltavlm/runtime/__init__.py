@@ -1,1 +1,1 @@
-"""What runs a DeltaVLM: torch on any device, ONNX Runtime on a CPU."""
+"""Runs a DeltaVLM: by torch on any device, by ONNX Runtime on a CPU."""

@@ -30,7 +30,7 @@ def open_session(file: Path, made_from: str) -> Any:  # noqa: ANN401
     """An `onnxruntime.InferenceSession` on one thread: several batches run side by side instead.
 
     Args:
-        file: That `export.py` wrote.
+        file: A file that `export.py` wrote.
         made_from: The `fingerprint` of its folder now.
 
     Raises:
@@ -59,7 +59,7 @@ def _refuse_outer_weights(file: Path) -> None:
     """Refuses a file whose weights lie in others, which no checksum covers.
 
     Raises:
-        ModelError: Then.
+        ModelError: If the weights lie in another file.
     """
     if not file.stat().st_size:
         return
@@ -87,6 +87,6 @@ def workers() -> ThreadPoolExecutor:
 
 
 def processors() -> int:
-    """Those this process may use, which can be fewer than the machine has."""
+    """Number of processors this process may use, which can be fewer than the machine has."""
     allowed = getattr(os, "sched_getaffinity", None)
     return len(allowed(0)) if allowed else os.cpu_count() or 1
