@@ -4,9 +4,9 @@
 
 Looks at the pieces of ground that the model outlines, and that did change, in pairs made of
 held-out labelled ground. For each class and direction, and several least shares of a piece's ground
-whose land covers at both dates bear these out (`features.naming.NAMED_SHARE` is one), it prints how
-many pieces there are and how many of those that labels can judge are right; then how many of the
-pieces of buildings have the right number of buildings.
+whose land covers at both dates bear these out (`features.naming.PROVEN_KINDS` has those that ship),
+it prints how many pieces there are and how many of those that labels can judge are right; then how
+many of the pieces of buildings have the right number of buildings.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from scipy import ndimage
 from geochg.datasets.ground.covers import ANY, UNKNOWN_CHANGE, Cover
 from geochg.datasets.ground.series import all_grounds, split_grounds
 from geochg.features.cells import CellSettings, tile_result
+from geochg.features.tile_results import Cell
 from geochg.geometry.hysteresis import least_size_px
 from geochg.geometry.objects import objects_within
 from geochg.land_cover import COVERS, agrees, share_borne_out
@@ -34,7 +35,7 @@ from geochg.models.deltavlm.backend import DeltaVLMModel
 from geochg.models.deltavlm.detector import ColorRange, Detector, Scene
 from geochg.models.deltavlm.options import DeltaVLMOptions
 from geochg.models.deltavlm.postprocessing import OutlineMaker
-from geochg.records import LAND_COVER, Cell, Change, Tile
+from geochg.records import LAND_COVER, Change, Tile
 from geochg.training.builtin.calibration import DetectedPair, held_out_pairs
 from geochg.training.builtin.pairs import Pair
 

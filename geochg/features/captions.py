@@ -135,39 +135,39 @@ def _has_area(facts: Facts) -> bool:
     return facts.area_m2 is not None
 
 
-class _Wording(NamedTuple):
+class _Phrases(NamedTuple):
     text: str
     needs: Callable[[Facts], bool] = _always
 
 
 _BUILT = (
-    _Wording("{what} now stand {where}{stood}{beside}"),
-    _Wording("{where}, {what} {was} built{stood}{beside}"),
+    _Phrases("{what} now stand {where}{stood}{beside}"),
+    _Phrases("{where}, {what} {was} built{stood}{beside}"),
 )
 _LAID = (
-    _Wording("{where}, {what}{of} {was} laid{stood}{beside}"),
-    _Wording("{what}{of} {has} appeared {where}{stood}{beside}"),
+    _Phrases("{where}, {what}{of} {was} laid{stood}{beside}"),
+    _Phrases("{what}{of} {has} appeared {where}{stood}{beside}"),
 )
 _DEMOLISHED = (
-    _Wording("{what} {was} removed {where}{beside}{left}"),
-    _Wording("{where}, {what} {has} disappeared{beside}{left}"),
+    _Phrases("{what} {was} removed {where}{beside}{left}"),
+    _Phrases("{where}, {what} {has} disappeared{beside}{left}"),
 )
 _TORN_UP = (
-    _Wording("{what}{of} {was} removed {where}{beside}{left}"),
-    _Wording("{where}, {what}{of} {has} disappeared{beside}{left}"),
+    _Phrases("{what}{of} {was} removed {where}{beside}{left}"),
+    _Phrases("{where}, {what}{of} {has} disappeared{beside}{left}"),
 )
 _REBUILT = (
-    _Wording("{what} {was} altered {where}{beside}"),
-    _Wording("{where}, {what} {has} changed{beside}"),
+    _Phrases("{what} {was} altered {where}{beside}"),
+    _Phrases("{where}, {what} {has} changed{beside}"),
 )
 _RELAID = (
-    _Wording("{what}{of} {where} {was} altered{beside}"),
-    _Wording("{where}, {what}{of} {has} changed{beside}"),
+    _Phrases("{what}{of} {where} {was} altered{beside}"),
+    _Phrases("{where}, {what}{of} {has} changed{beside}"),
 )
-_GONE = _Wording("{what} {has} disappeared{from} {where}{beside}{left}")
+_GONE = _Phrases("{what} {has} disappeared{from} {where}{beside}{left}")
 _CHANGED = (
-    _Wording("{what} {has} changed{on} {where}{beside}"),
-    _Wording("{where}, {what} {was} altered{on}{beside}"),
+    _Phrases("{what} {has} changed{on} {where}{beside}"),
+    _Phrases("{where}, {what} {was} altered{on}{beside}"),
 )
 
 
@@ -176,35 +176,35 @@ _APPEARED = {
     "road": _LAID,
     "paved": _LAID,
     "vegetation": (
-        _Wording("{what} {has} grown{on} {where}{stood}{beside}"),
-        _Wording("{where}, {what} now cover{s} {area}{stood}{beside}", _has_area),
+        _Phrases("{what} {has} grown{on} {where}{stood}{beside}"),
+        _Phrases("{where}, {what} now cover{s} {area}{stood}{beside}", _has_area),
     ),
     "water": (
-        _Wording("{what} now covers {area} {where}{stood}{beside}", _has_area),
-        _Wording("{where}, {what} has appeared{on}{stood}{beside}"),
+        _Phrases("{what} now covers {area} {where}{stood}{beside}", _has_area),
+        _Phrases("{where}, {what} has appeared{on}{stood}{beside}"),
     ),
     "bare": (
-        _Wording("{what} has appeared{on} {where}{stood}{beside}"),
-        _Wording("{where}, the ground is now bare{on}{stood}{beside}"),
+        _Phrases("{what} has appeared{on} {where}{stood}{beside}"),
+        _Phrases("{where}, the ground is now bare{on}{stood}{beside}"),
     ),
-    "named": (_Wording("{what} has appeared{on} {where}{stood}{beside}"),),
-    "other": (_Wording("something new has appeared{on} {where}{stood}{beside}"),),
+    "named": (_Phrases("{what} has appeared{on} {where}{stood}{beside}"),),
+    "other": (_Phrases("something new has appeared{on} {where}{stood}{beside}"),),
 }
 _DISAPPEARED = {
     "building": _DEMOLISHED,
     **dict.fromkeys(("road", "paved"), _TORN_UP),
-    "vegetation": (_GONE, _Wording("{where}, {what} {is} gone{from}{beside}{left}")),
-    "water": (_GONE, _Wording("{where}, {what} has withdrawn{from}{beside}{left}")),
-    "bare": (_GONE, _Wording("{where}, {what} is gone{from}{beside}{left}")),
+    "vegetation": (_GONE, _Phrases("{where}, {what} {is} gone{from}{beside}{left}")),
+    "water": (_GONE, _Phrases("{where}, {what} has withdrawn{from}{beside}{left}")),
+    "bare": (_GONE, _Phrases("{where}, {what} is gone{from}{beside}{left}")),
     "named": (_GONE,),
-    "other": (_Wording("something has disappeared{from} {where}{beside}{left}"),),
+    "other": (_Phrases("something has disappeared{from} {where}{beside}{left}"),),
 }
 _ALTERATIONS = {
     "building": _REBUILT,
     **dict.fromkeys(("road", "paved"), _RELAID),
     **dict.fromkeys(("vegetation", "water", "bare", "named", "other"), _CHANGED),
 }
-_TEMPLATES: dict[tuple[str, str], tuple[_Wording, ...]] = {
+_TEMPLATES: dict[tuple[str, str], tuple[_Phrases, ...]] = {
     (kind, str(change)): wordings
     for change, by_kind in (
         (Change.APPEARED, _APPEARED),

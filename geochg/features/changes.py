@@ -12,7 +12,6 @@ import numpy as np
 from geochg.features.captions import ChangeTotal, feature_caption, pair_caption
 from geochg.features.collecting import Collected, FeatureSummary, feature_summaries
 from geochg.features.facts import Facts, adjoining_cover, is_long
-from geochg.features.frame import layer_frame, series
 from geochg.features.merging import feature_numbers, merged_polygons
 from geochg.features.naming import named_kinds
 from geochg.features.patches import Kind, kind_numbers, settled_kinds
@@ -22,7 +21,7 @@ from geochg.features.straightening import straightened_polygons
 from geochg.features.tile_results import Ground, TileResult
 from geochg.geometry.geodesy import geodesic_areas
 from geochg.geometry.objects import objects_within, point_within
-from geochg.geometry.placement import crs_of, on_ground
+from geochg.geometry.placement import crs_of, layer_frame, on_ground, series
 from geochg.land_cover import OTHER, covers_of
 from geochg.options import AnalyzeOptions, Geometry
 from geochg.tasks.quantities import rounded_value

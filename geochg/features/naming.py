@@ -6,7 +6,9 @@ What is in doubt was measured with the built-in model on held-out ground, featur
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,22 +21,21 @@ from geochg.land_cover import COVERS, OTHER, share_borne_out
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-NAMED_SHARE = 0.5
-"""Least share of a feature's ground whose land covers at both dates bear out what it is called."""
-
-PROVEN_KINDS = frozenset(
+PROVEN_KINDS: Mapping[Kind, float] = MappingProxyType(
     {
-        ("building", "appeared"),
-        ("road", "appeared"),
-        ("water", "appeared"),
-        ("water", "disappeared"),
+        ("building", "appeared"): 0.5,
+        ("road", "appeared"): 0.5,
+        ("water", "appeared"): 0.1,
+        ("water", "disappeared"): 0.5,
     }
 )
-"""Classes and directions by which changes are named.
+"""Classes and directions by which changes are named, each with the least share of a feature's
+ground, 0-1, whose land covers at both dates have to bear it out.
 
-Vegetation, bare ground and what is altered were seldom right on held-out ground. Buildings and
-roads that disappeared were right there, where things go as often as they come, but hardly ever on
-real pairs.
+New water was right on held-out ground even where little bore it out: what lay there before, such
+as mud, can often not be told. Vegetation, bare ground and what is altered were seldom right there.
+Buildings and roads that disappeared were right there, where things go as often as they come, but
+hardly ever on real pairs.
 """
 
 _OTHER: Kind = (OTHER.class_name, str(OTHER.change))
@@ -74,4 +75,4 @@ def _is_doubted(kind: Kind, under: NDArray[np.int64]) -> bool:
     if kind[0] not in COVERS:
         return False
     before, after = under.tolist()
-    return kind not in PROVEN_KINDS or share_borne_out(*kind, before, after) < NAMED_SHARE
+    return share_borne_out(*kind, before, after) < PROVEN_KINDS.get(kind, math.inf)

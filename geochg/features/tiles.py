@@ -7,10 +7,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from geochg.features.captions import ChangeTotal, tile_caption
-from geochg.features.frame import layer_frame, series
 from geochg.features.tile_results import TileResult
 from geochg.geometry.geodesy import geodesic_areas
-from geochg.geometry.placement import crs_of, on_ground
+from geochg.geometry.placement import crs_of, layer_frame, on_ground, series
 from geochg.records import TileFailure, TileWindow
 
 if TYPE_CHECKING:

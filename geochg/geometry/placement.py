@@ -1,16 +1,19 @@
-"""From grid pixels to the ground: the grid's CRS and the polygons placed in it."""
+"""From grid pixels to the ground: the grid's CRS, polygons placed in it, and tables of them."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from geopandas import GeoDataFrame
     from numpy.typing import NDArray
     from odc.geo.crs import CRS
     from odc.geo.geobox import GeoBox
+    from pandas import Series
     from pyproj import Transformer
 
 
@@ -42,3 +45,19 @@ def on_ground(polygons: NDArray[np.object_], grid: GeoBox) -> NDArray[np.object_
     )
     oriented: NDArray[np.object_] = shapely.orient_polygons(placed, exterior_cw=False)
     return oriented
+
+
+def series(values: Iterable[Any], dtype: str) -> Series[Any]:
+    """A column; `object` for lists, which pandas keeps as they are."""
+    import pandas as pd
+
+    return pd.Series(list(values), dtype=dtype)
+
+
+def layer_frame(
+    columns: Mapping[str, Series[Any]], polygons: NDArray[np.object_], grid: GeoBox
+) -> GeoDataFrame:
+    """A table of features: columns of one length, and `(n,)` polygons in the grid's CRS."""
+    from geopandas import GeoDataFrame
+
+    return GeoDataFrame(dict(columns), geometry=polygons, crs=crs_of(grid).proj)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
@@ -31,6 +31,8 @@ _MISFITS = {
     "has another shape of": "mismatched_keys",
 }
 """Problems of weights, and the entries of transformers' loading report that list them."""
+
+_TRIAL_TEXT = "What has changed?"
 
 MOST_WEIGHT = 1e8
 """Greatest magnitude of a weight: single precision holds nothing else beside a larger one."""
@@ -99,6 +101,26 @@ def open_part(
     """
     with loading_errors(folder, hint, part):
         return from_pretrained(folder, local_files_only=True, trust_remote_code=False, **settings)
+
+
+def check_tokenizer(
+    tokenizer: Any,  # noqa: ANN401
+    needed: Sequence[str] = ("pad_token",),
+) -> None:
+    """Tries a tokenizer on a text, since some settings fail there only.
+
+    Args:
+        tokenizer: A tokenizer of transformers.
+        needed: Names of the special tokens that it must have.
+
+    Raises:
+        ValueError: If it knows nothing of the text, or lacks a special token.
+    """
+    if set(tokenizer(_TRIAL_TEXT)["input_ids"]) <= set(tokenizer.all_special_ids):
+        raise ValueError("it makes no tokens of a text")
+    for name in needed:
+        if getattr(tokenizer, name) is None:
+            raise ValueError(f"it has no {name}")
 
 
 def refuse_misfits(
@@ -180,7 +202,10 @@ def model_errors(model_name: str, hint: str, done: str = "loaded") -> Iterator[N
         yield
     except GeochgError:
         raise
-    except broken_errors() as error:
+    except Exception as error:
+        # tokenizers raises nothing more exact than `Exception`.
+        if type(error) is not Exception and not isinstance(error, broken_errors()):
+            raise
         raise _model_error(error, model_name, hint, done) from error
 
 

@@ -72,16 +72,19 @@ class DeltaVLMProcessor:
         """
         from transformers import PreTrainedTokenizerFast
 
+        from geochg.models.pretrained import check_tokenizer
+
         folder = Path(folder)
         tokenizer = PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
-        other = folder / QFORMER_TOKENIZER
-        return cls(
-            DeltaVLMConfig.from_pretrained(folder, local_files_only=True),
-            tokenizer,
-            PreTrainedTokenizerFast.from_pretrained(other, local_files_only=True)
-            if other.is_dir()
-            else tokenizer,
-        )
+        check_tokenizer(tokenizer, ("pad_token", "eos_token"))
+        qformer_tokenizer, other = tokenizer, folder / QFORMER_TOKENIZER
+        if other.is_dir():
+            qformer_tokenizer = PreTrainedTokenizerFast.from_pretrained(
+                other, local_files_only=True
+            )
+            check_tokenizer(qformer_tokenizer)
+        config = DeltaVLMConfig.from_pretrained(folder, local_files_only=True)
+        return cls(config, tokenizer, qformer_tokenizer)
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Writes the tokenizers into a model folder; the model writes the configuration."""

@@ -11,7 +11,7 @@ from geochg.errors import ModelError
 from geochg.models.adapters import adapter_folder, apply_adapter
 from geochg.models.model_files import known_model_type, saved_json, weight_files
 from geochg.models.model_settings import check_settings_files, restrict_generation
-from geochg.models.pretrained import open_part, open_pretrained
+from geochg.models.pretrained import check_tokenizer, loading_errors, open_part, open_pretrained
 from geochg.models.quantised import quantised_settings
 from geochg.models.vlm import instructblip
 from geochg.models.vlm.chat_writer import ChatWriter
@@ -128,8 +128,10 @@ def _open_tokenizer(folder: Path) -> Any:  # noqa: ANN401
     from transformers import AutoTokenizer
 
     tokenizer = open_part("tokenizer", folder, AutoTokenizer.from_pretrained, "download it again")
-    if tokenizer.pad_token_id is None:
-        tokenizer.pad_token = tokenizer.eos_token
+    with loading_errors(folder, "download it again", "tokenizer"):
+        if tokenizer.pad_token_id is None:
+            tokenizer.pad_token = tokenizer.eos_token
+        check_tokenizer(tokenizer)
     return tokenizer
 
 

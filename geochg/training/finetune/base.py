@@ -10,11 +10,11 @@ from pathlib import Path
 
 import torch
 
-from geochg.errors import ModelError, RunError
+from geochg.errors import ModelError
 from geochg.files.new_files import make_folder_aside
 from geochg.models.library_guards import quiet_libraries
-from geochg.models.memory import is_out_of_memory
 from geochg.models.model_files import checksum, saved_json, weight_files
+from geochg.models.pretrained import loading_errors
 from geochg.models.vlm.loading import How, open_vlm
 from geochg.training.checkpoints import check_checksums, explain_write_errors, write_checksums
 from geochg.training.finetune.options import TuneOptions
@@ -27,7 +27,7 @@ from geochg.training.finetune.pruning import (
     save_pruning_masks,
 )
 from geochg.training.finetune.run_state import PRUNED_BASE
-from geochg.training.finetune.trainable_model import TrainableModel
+from geochg.training.finetune.trainable_model import TrainableModel, batch_memory_errors
 from geochg.training.processes import is_first, make_on_first
 
 BUILTIN = "builtin"
@@ -165,7 +165,8 @@ def _save_pruned_base(base: BaseModel, options: TuneOptions, work_dir: Path) -> 
 
 def _open(base: BaseModel, options: TuneOptions, device: str, bits: int | None) -> TrainableModel:
     settings = How(device, _dtype(options, device), bits, "", _ANSWER_TOKENS, double=True)
-    with _explain_lack_of_memory(bits):
+    # Settings may be sensible one by one and fail together, wherever they are used.
+    with loading_errors(base.folder, "its files do not fit each other: download or make it again"):
         if base.kind == "vlm":
             from geochg.training.finetune.vlm import trainable_vlm
 
@@ -197,35 +198,14 @@ def _dtype(options: TuneOptions, device: str) -> torch.dtype:
     return torch.float32
 
 
-@contextmanager
-def _explain_lack_of_memory(bits: int | None) -> Iterator[None]:
-    try:
-        yield
-    except RuntimeError as error:
-        if not is_out_of_memory(error):
-            raise
-        raise ModelError(
-            "there is too little memory for the base",
-            "add --quantize 4bit" if bits is None else "use a smaller base",
-        ) from error
-
-
 # --- memory --------------------------------------------------------------------------------------
 
 
 @contextmanager
-def explain_failures(options: TuneOptions, work_dir: Path) -> Iterator[None]:
+def explain_failures(work_dir: Path) -> Iterator[None]:
     """Turns what a device or a disk refuses into an error that says what to do."""
-    try:
-        with explain_write_errors(work_dir):
-            yield
-    except RuntimeError as error:
-        if not is_out_of_memory(error):
-            raise
-        raise RunError(
-            f"there is too little memory for {options.batch_size} rows at once",
-            "halve --batch-size and double --accumulate, or add --checkpointing or --quantize 4bit",
-        ) from error
+    with batch_memory_errors(), explain_write_errors(work_dir):
+        yield
 
 
 def weight_bytes(model: TrainableModel) -> int:

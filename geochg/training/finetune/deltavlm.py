@@ -57,9 +57,8 @@ class TrainableDeltaVLM(TrainableModel):
         max_tokens: int,
         mask_loss_weight: float,
     ) -> None:
-        super().__init__(network)
+        super().__init__(network, folder)
         self.processor = processor
-        self.folder = folder
         self.max_tokens = max_tokens
         self.mask_loss_weight = mask_loss_weight
         self.has_new_sentence = False

@@ -147,7 +147,7 @@ def _batch_losses(
 ) -> Iterator[_BatchLoss]:
     device = next(model.parameters()).device
     for samples in load_batches(examples, model.wants_masks, batch_size):
-        inputs = {name: part.to(device) for name, part in model.inputs(samples).items()}
+        inputs = {name: part.to(device) for name, part in model.batch(samples).items()}
         losses = model(**inputs)
         pairs = sum(s.masks is not None for s in samples) if "seeing" in losses else 0
         yield _BatchLoss(

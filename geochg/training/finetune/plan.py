@@ -294,7 +294,7 @@ def dry_run(plan: TrainingPlan, work_dir: Path) -> DryRunReport:
     samples = plan.training_set(model.wants_masks)
     free = available_bytes(plan.device)
     seconds, peak = [], 0
-    with explain_failures(plan.options, work_dir):
+    with explain_failures(work_dir):
         for number in range(min(_TRIED_BATCHES, plan.steps)):
             with _measure_peak(plan.device) as highest:
                 started = time.monotonic()
@@ -326,7 +326,7 @@ def _run_batch(
 ) -> None:
     size = plan.options.batch_size
     batch = [samples[(number * size + index) % len(samples)] for index in range(size)]
-    inputs = {name: part.to(plan.device) for name, part in model.inputs(batch).items()}
+    inputs = {name: part.to(plan.device) for name, part in model.batch(batch).items()}
     bf16 = fast_bf16() if plan.options.bf16 is None else plan.options.bf16
     with torch.autocast(torch.device(plan.device).type, torch.bfloat16, enabled=bf16):
         losses = model(**inputs)

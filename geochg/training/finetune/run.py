@@ -81,8 +81,8 @@ def tune(
         for notice in preflight_warnings(plan):
             listener(notice)
         model, masks = prepare_model(plan, work_dir)
-    started = time.monotonic()
-    steps, best_step = train(model, masks, plan, work_dir, checkpoint, listener)
+        started = time.monotonic()
+        steps, best_step = train(model, masks, plan, work_dir, checkpoint, listener)
     seconds = time.monotonic() - started
     if not is_first():
         return {}
@@ -146,7 +146,7 @@ def train(
         listener(Notice(f"training in {world_size()} processes"))
     # On a CPU it reports each layer in each batch that it rounds.
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
-    with interrupt.listen(), explain_failures(options, work_dir):
+    with interrupt.listen(), explain_failures(work_dir):
         trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
     if interrupt.stopped_at is not None:
         raise CancelledRunError(

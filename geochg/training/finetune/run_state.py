@@ -103,6 +103,8 @@ def remove_work_files(work_dir: Path) -> None:
 def undo_on_refusal(work_dir: Path) -> Iterator[None]:
     """Removes what a run has put into its folder when the block ends in a refusal.
 
+    Once there is a new checkpoint, all of it stays.
+
     Args:
         work_dir: The run's folder, which need not exist.
 
@@ -113,8 +115,9 @@ def undo_on_refusal(work_dir: Path) -> Iterator[None]:
     try:
         yield
     except GeochgError as error:
-        if error.exit_code == 2 and is_first():
-            for path in _entries(work_dir) - former:
+        new = _entries(work_dir) - former
+        if error.exit_code == 2 and is_first() and newest_checkpoint(work_dir) not in new:
+            for path in new:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
             if not former and work_dir.is_dir():
                 work_dir.rmdir()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,8 @@ from torch.nn import functional
 
 from geochg.errors import InputError
 from geochg.models.deltavlm.processing import IGNORED
+from geochg.models.memory import memory_errors
+from geochg.models.pretrained import FirstUse
 from geochg.training.finetune.sample import Sample
 
 if TYPE_CHECKING:
@@ -24,10 +27,11 @@ class TrainableModel(nn.Module, ABC):
 
     Args:
         network: The base model's network; adapters change it in place.
+        folder: Folder of the base model, which also holds what is not weights.
 
     Attributes:
         adapter: PEFT's view of the network; None while it has no adapters.
-        folder: Folder of the base model, which also holds what is not weights.
+        folder: As given.
         wants_masks: Whether it learns from masks; known once the trained parameters are marked.
     """
 
@@ -35,10 +39,12 @@ class TrainableModel(nn.Module, ABC):
     folder: Path
     wants_masks: bool = False
 
-    def __init__(self, network: Any) -> None:  # noqa: ANN401
+    def __init__(self, network: Any, folder: Path) -> None:  # noqa: ANN401
         super().__init__()
         self.network = network
+        self.folder = folder
         self.adapter = None
+        self._first_use = FirstUse(str(folder))
 
     def __setattr__(self, name: str, value: Any) -> None:  # noqa: ANN401
         # The adapter stays outside the module tree, where all weights would come twice.
@@ -79,14 +85,29 @@ class TrainableModel(nn.Module, ABC):
     def export_runtime(self, folder: Path) -> None:
         """Adds to a saved folder what makes it run faster; the network is of no use afterwards."""
 
+    def batch(self, samples: Sequence[Sample]) -> dict[str, Any]:
+        """See `inputs`.
+
+        Raises:
+            InputError: If the model cannot take a sample.
+            ModelError: If the base model's files do not fit each other.
+        """
+        with self._first_use.guard("inputs"):
+            return self.inputs(samples)
+
     def forward(self, **inputs: Any) -> dict[str, Tensor]:  # noqa: ANN401
         """The losses on a batch.
 
         Returns:
             `text`, the sum of the cross-entropy over the tokens of the answers, and where the
             network also learns from masks `seeing`, a mean over the batch.
+
+        Raises:
+            ModelError: If the base model's files do not fit each other.
+            RunError: If memory is too small for the batch.
         """
-        return self.losses(inputs)
+        with self._first_use.guard("losses"), batch_memory_errors():
+            return self.losses(inputs)
 
     def train(self, mode: bool = True) -> TrainableModel:
         """Sets training mode, but not of batch norms: few pairs give no statistics of their own."""
@@ -99,6 +120,14 @@ class TrainableModel(nn.Module, ABC):
     def trained_parameters(self) -> dict[str, nn.Parameter]:
         """The parameters that are trained, by name."""
         return {name: part for name, part in self.named_parameters() if part.requires_grad}
+
+
+def batch_memory_errors() -> AbstractContextManager[None]:
+    """See `memory_errors`; of a batch that is trained on."""
+    return memory_errors(
+        "a batch",
+        "halve --batch-size and double --accumulate, or add --checkpointing or --quantize 4bit",
+    )
 
 
 def text_loss(logits: Tensor, labels: Tensor) -> Tensor:

@@ -60,7 +60,7 @@ class TuningTrainer(WholeTrainer):
         keep: int,
         **settings: Any,  # noqa: ANN401
     ) -> None:
-        super().__init__(keep, model=model, data_collator=model.inputs, **settings)
+        super().__init__(keep, model=model, data_collator=model.batch, **settings)
         self.trainable = model
         self.masks = masks
         # The Trainer counts the labels of a whole step for us, and leaves the mean to us.

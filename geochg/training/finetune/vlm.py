@@ -122,9 +122,8 @@ class _TrainableEngine(TrainableModel):
     """
 
     def __init__(self, engine: Any, folder: Path, max_tokens: int) -> None:  # noqa: ANN401
-        super().__init__(engine.model)
+        super().__init__(engine.model, folder)
         self.engine = engine
-        self.folder = folder
         self.max_tokens = max_tokens
 
     @property

@@ -1,6 +1,7 @@
 """What early stopping and cards are told: scores of answers on rows that were held out."""
 
 import weakref
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -56,7 +57,7 @@ class Wrapped(TrainableModel):
     """A trainable model without losses that answers by a change model of the test."""
 
     def __init__(self, model):
-        super().__init__(torch.nn.Linear(1, 1))
+        super().__init__(torch.nn.Linear(1, 1), Path())
         self.own = [model]
 
     def inputs(self, samples):
