@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from geochg.errors import OptionError
-from geochg.option_fields import VERSION_KEY, OptionFacts, Options, OptionSpec, option, typed
+from geochg.option_fields import VERSION_KEY, OptionFacts, Options, OptionSpec, option, typed_value
 from geochg.safety.untrusted_text import cleaned
 
 __all__ = [
@@ -24,7 +24,7 @@ __all__ = [
     "Quantize",
     "Sensitivity",
     "option",
-    "typed",
+    "typed_value",
 ]
 
 CHANGES_LAYER = "changes"

@@ -54,23 +54,23 @@ class RunOption:
     commands: tuple[str, ...]
 
     @classmethod
-    def of(cls, told: Mapping[str, Any]) -> RunOption:
+    def of(cls, entry: Mapping[str, Any]) -> RunOption:
         """An option as the worker tells it."""
-        name, default = str(told["name"]), told.get("default")
-        values = sorted(map(str, told.get("choices") or ()), key=lambda value: value != default)
-        label = str(told.get("label") or name.replace("_", " "))
+        name, default = str(entry["name"]), entry.get("default")
+        values = sorted(map(str, entry.get("choices") or ()), key=lambda value: value != default)
+        label = str(entry.get("label") or name.replace("_", " "))
         return cls(
             name,
             _labels().get(name) or tr(label[:1].upper() + label[1:]),
-            str(told.get("type", "string")),
+            str(entry.get("type", "string")),
             default,
-            str(told.get("unit") or ""),
-            told.get("least"),
-            told.get("greatest"),
+            str(entry.get("unit") or ""),
+            entry.get("least"),
+            entry.get("greatest"),
             tuple((value, _choice_texts().get((name, value)) or tr(value)) for value in values),
-            tr(str(told.get("usual") or "")),
-            tr(str(told.get("help") or "")),
-            _COMMANDS if told.get("commands") is None else tuple(told["commands"]),
+            tr(str(entry.get("usual") or "")),
+            tr(str(entry.get("help") or "")),
+            _COMMANDS if entry.get("commands") is None else tuple(entry["commands"]),
         )
 
     def parsed(self, text: str) -> Any:  # noqa: ANN401
@@ -87,8 +87,8 @@ def run_options(hello: Mapping[str, Any], command: str) -> list[RunOption]:
         hello: The running worker's, or empty.
         command: `analyze`, `info` or `ask`.
     """
-    told = hello.get("options") or _stored_options() or _packaged_options()
-    options = [RunOption.of(entry) for entry in told if entry.get("type") != "object"]
+    entries = hello.get("options") or _stored_options() or _packaged_options()
+    options = [RunOption.of(entry) for entry in entries if entry.get("type") != "object"]
     return [o for o in options if o.name not in SET_ELSEWHERE and command in o.commands]
 
 
