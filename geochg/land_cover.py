@@ -8,15 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from geochg.classes import CHANGE_CLASSES
 from geochg.records import LAND_COVER, Change, Channel
 
-COVERS = {
-    "building": frozenset({"building"}),
-    "road": frozenset({"road"}),
-    "vegetation": frozenset({"low plants", "woody"}),
-    "water": frozenset({"water"}),
-    "bare": frozenset({"bare"}),
-}
+COVERS = {row.name: row.covers for row in CHANGE_CLASSES if row.covers}
 """The land cover that a class consists of; classes that are not here may consist of any."""
 
 _GROWTH = ("low plants", "woody")

@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-CLASSES = ("building", "road", "vegetation", "water", "bare", "other")
-"""The classes every reader of geochg's layers knows; a backend may add to them."""
-
 
 class Change(StrEnum):
     """The direction of a change, seen from the before date."""

@@ -8,10 +8,13 @@ import threading
 # It must stand before torch is loaded, and the processes that tests start inherit it.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-# A shell has what it starts in the background ignore Ctrl-C, and all that tests start would do so.
+# A shell has what it starts in the background ignore Ctrl-C, and nohup a lost terminal; all that
+# tests start would do so too.
 if threading.current_thread() is threading.main_thread():
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    for name, usual in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.SIG_DFL)):
+        number = getattr(signal, name, None)  # Windows has no SIGHUP
+        if number is not None and signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, usual)
 
 from collections.abc import Callable
 from pathlib import Path

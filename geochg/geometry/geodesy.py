@@ -87,6 +87,9 @@ def _lonlat(polygons: NDArray[np.object_], crs: CRS, *, divide: bool = True) -> 
 
 
 # --- the antimeridian and the poles --------------------------------------------------------------
+# The package `antimeridian` (0.4.9, tried in place of this) tells the inside of a ring by its turn
+# in degrees, which means nothing for a ring around a pole: three tests of features with holes
+# across the antimeridian and of features around a pole fail with it, whatever its options.
 
 
 def _on_one_map(geometry: BaseGeometry, *, continuous: bool) -> BaseGeometry:

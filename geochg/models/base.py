@@ -14,10 +14,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Self, get_args
 
+from geochg.classes import CLASSES
 from geochg.errors import GeochgError, ModelError, RunError
 from geochg.options import Options
 from geochg.records import (
-    CLASSES,
     Answer,
     Exchange,
     PairFacts,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from odc.geo.geobox import GeoBox
 
+from geochg.classes import CLASSES
 from geochg.events import Listener, Notice, Progress, ignore
 from geochg.features.changes import Changes, FeatureSettings, changes_of, layer_caption
 from geochg.features.tiles import tile_features
@@ -26,7 +27,6 @@ from geochg.pipeline.outputs import Outputs
 from geochg.pipeline.provenance import fingerprint, metadata
 from geochg.pipeline.run import Run, kept_preparation
 from geochg.records import (
-    CLASSES,
     TileFailure,
 )
 from geochg.tiling.gdal import gdal_settings
@@ -83,8 +83,7 @@ def analyze(
             beside the first of them holds the finished tiles, for `options.resume`.
         listener: Called on the calling thread with progress and with what the user should know.
         cancel: When set, the run stops at the next tile.
-        model: The model of `load_configured_model` for these options, to be used for several pairs
-            one after another; loaded when None.
+        model: The model of `load_configured_model` for these options; loaded when None.
 
     Returns:
         The features, in memory, and what is known about the run.
@@ -98,8 +97,7 @@ def analyze(
         RunError: If the run fails otherwise.
         CancelledRunError: If it was cancelled; the journal is kept.
     """
-    options = options or AnalyzeOptions()
-    outputs = outputs or Outputs()
+    options, outputs = options or AnalyzeOptions(), outputs or Outputs()
     area = [file_of(options.aoi)] if options.aoi else []
     names = [os.fspath(given) for given in (before, after) if isinstance(given, str | os.PathLike)]
     outputs.check([*names, *area], options)
@@ -107,8 +105,7 @@ def analyze(
         # What is wrong with the images is said before a model is loaded or asked.
         placed = place_pair(before, after, options, geobox=geobox)
         tiles_of(placed.grid, options)
-    if model is None:
-        model = load_configured_model(options)
+    model = model or load_configured_model(options)
     check_classes(options, model)
     check_sensitivity(options, model)
     with gdal_settings():

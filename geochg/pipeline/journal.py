@@ -19,6 +19,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
+from geochg.classes import CLASSES
 from geochg.errors import GeochgError, InputError, RunError
 from geochg.features.tile_results import TileResult
 from geochg.files.same_run import refuse_another_run
@@ -36,7 +37,7 @@ from geochg.pipeline.journal_file import (
     unusable,
 )
 from geochg.pipeline.journal_record import parsed_object, record_of, result_of, unpacked_bytes
-from geochg.records import CLASSES, PixelWindow, TileWindow
+from geochg.records import PixelWindow, TileWindow
 from geochg.tiling.layout import Layout
 
 _INSERT_TILE = "INSERT OR REPLACE INTO tile VALUES (?, ?, ?, ?, ?, ?, ?, ?)"

@@ -2,41 +2,27 @@
 
 from __future__ import annotations
 
+from geochg.classes import CHANGE_CLASSES, CLASS_BY_NAME, CLASSES
 from geochg.records import Change
 
-_THINGS = {
-    "road": "road street path lane highway roadway avenue driveway track pathway",
-    "building": (
-        "building house villa home structure residence apartment warehouse shed cottage bungalow"
-        " dwelling garage factory"
-    ),
-    "vegetation": "tree forest lawn plant shrub bush vegetation grass grassland greenery woodland",
-    "water": "river lake pond stream reservoir water",
-    "bare": "bare bareland soil wasteland",
-    "other": "object pool playground car vehicle",
-}
 _PLURALS = {"factory": "factories", "bush": "bushes"}
 
 NOUNS = {
-    form: (class_name, noun)
-    for class_name, nouns in _THINGS.items()
-    for noun in nouns.split()
+    form: (row.name, noun)
+    for row in CHANGE_CLASSES
+    for noun in row.nouns
     for form in (noun, _PLURALS.get(noun, f"{noun}s"))
 }
 """Class and singular of each noun, by the noun in singular and plural."""
 
-COUNTABLE = {
-    "road": ("road", "roads"),
-    "building": ("building", "buildings"),
-    "vegetation": ("vegetation area", "vegetation areas"),
-    "water": ("water area", "water areas"),
-    "bare": ("bare area", "bare areas"),
-    "other": ("other object", "other objects"),
-}
-"""Singular and plural of each class, in the order in which classes are written."""
-
 ASKED = ("road", "building")
 """The classes that the prompts ask for; a plain "no change" speaks of these."""
+
+COUNTABLE = {
+    name: (CLASS_BY_NAME[name].singular, CLASS_BY_NAME[name].plural)
+    for name in dict.fromkeys((*ASKED, *CLASSES))
+}
+"""Singular and plural of each class, in the order in which answers write classes."""
 
 _NUMBER_WORDS = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen"

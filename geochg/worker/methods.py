@@ -12,10 +12,10 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from geochg import __version__
+from geochg.classes import CLASSES
 from geochg.errors import CancelledRunError
 from geochg.events import PROTOCOL_VERSION, Event, Listener, Progress
 from geochg.options import AnalyzeOptions
-from geochg.records import CLASSES
 from geochg.tasks.quantities import rounded_value
 from geochg.worker.calls import Call, Method
 from geochg.worker.dialogues import OpenDialogues

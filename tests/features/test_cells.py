@@ -18,10 +18,10 @@ from tile_factory import (
     outlines,
 )
 
+from geochg.classes import CLASSES
 from geochg.features.cells import CellSettings, tile_result
 from geochg.options import Geometry
 from geochg.records import (
-    CLASSES,
     GRID_CELLS,
     Box,
     Boxes,

@@ -2,7 +2,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from geochg.records import CLASSES, Change, Counts, Unparsed
+from geochg.classes import CLASSES
+from geochg.records import Change, Counts, Unparsed
 from geochg.tasks.count import PROMPT, SPEC
 
 NEW, GONE, ALTERED = Change.APPEARED, Change.DISAPPEARED, Change.ALTERED

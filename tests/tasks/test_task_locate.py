@@ -2,7 +2,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from geochg.records import CLASSES, GRID_CELLS, Change, Locations, Unparsed
+from geochg.classes import CLASSES
+from geochg.records import GRID_CELLS, Change, Locations, Unparsed
 from geochg.tasks.locate import PROMPT, SPEC
 
 BY_NAME = {cell.name: cell for cell in GRID_CELLS}

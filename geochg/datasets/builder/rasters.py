@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from geochg.classes import CHANGE_CLASSES
 from geochg.datasets.builder.pictures import safe_name
 from geochg.datasets.builder.scene import MaskedScene, MaskedTile, class_indexes, coded_classes
 from geochg.datasets.captions.truth import DIRECTIONS
@@ -17,7 +18,7 @@ from geochg.errors import InputError, RunError
 from geochg.files.remote_files import refuse_remote
 from geochg.geometry.vector_file import file_of, is_vector_name, read_areas
 from geochg.options import AlignMode, AnalyzeOptions
-from geochg.records import CLASSES, Change, PixelWindow, Tile, TileFailure, TileWindow
+from geochg.records import Change, PixelWindow, Tile, TileFailure, TileWindow
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -199,7 +200,7 @@ class _Polygons:
                 f"add it, or name the one class with --classes, such as any=building; "
                 f"fields: {', '.join(map(str, frame.columns))[:200]}",
             )
-        indexes = {name: number for number, name in enumerate(("none", *CLASSES)) if number}
+        indexes = {row.name: row.mask_code for row in CHANGE_CLASSES}
         known = indexes | dict(coding) if field else dict(coding)
         self._shape = grid.shape
         self._pieces: list[tuple[Any, int, int]] = []

@@ -6,57 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from geochg.classes import CLASS_BY_NAME
 from geochg.datasets.captions.facts import Fact
-from geochg.records import Change
 from geochg.tasks.statements import NO_CHANGE_SENTENCES
 
 _WORDS = "zero a two three four five six seven eight nine ten".split()
-_NOUNS: dict[str, tuple[str, ...]] = {
-    "building": ("building", "house", "residential building"),
-    "road": ("road", "path", "street"),
-    "vegetation": ("stand of trees", "patch of woodland", "group of trees"),
-    "water": ("pond", "water body"),
-    "bare": ("patch of bare land", "piece of bare soil", "construction site"),
-    "other": ("object",),
-}
-_APPEARED = {
-    "building": (
-        "{is} built",
-        "{has} been built",
-        "{has} been constructed",
-        "newly {appears}",
-        "{has} appeared",
-        "{is} newly built",
-        "{has} been erected",
-    ),
-    "road": ("{is} built", "{has} been built", "newly {appears}", "{has} been constructed"),
-    "vegetation": ("{has} been planted", "{is} planted", "{has} grown up", "newly {appears}"),
-    "water": ("newly {appears}", "{has} formed", "{has} appeared"),
-    "bare": ("newly {appears}", "{has} been cleared", "{has} appeared", "{is} dug up"),
-    "other": ("newly {appears}", "{has} appeared", "{has} been added"),
-}
-_DISAPPEARED = {
-    "building": (
-        "{is} removed",
-        "{has} been demolished",
-        "{disappears}",
-        "{has} been removed",
-        "{is} torn down",
-    ),
-    "road": ("{is} removed", "{has} disappeared", "{disappears}"),
-    "vegetation": ("{is} cleared", "{has} been cut down", "{disappears}", "{has} been removed"),
-    "water": ("{has} dried up", "{disappears}", "{has} been drained"),
-    "bare": ("{has} been covered", "{disappears}"),
-    "other": ("{disappears}", "{has} been removed"),
-}
-_ALTERED = {
-    "building": ("{is} replaced by {other}", "{has} been rebuilt", "{has} been replaced"),
-    "road": ("{has} been widened", "{is} widened"),
-    "vegetation": ("{has} been burnt", "{is} burnt"),
-    "water": ("{has} changed its shape",),
-    "bare": ("{has} been reshaped",),
-    "other": ("{has} been altered",),
-}
 _CHANGED = (
     "{has} changed",
     "{is} different now",
@@ -100,7 +54,7 @@ class CaptionWriter:
 
     def clause(self, fact: Fact) -> str:
         """A clause about one fact, without a full stop."""
-        noun = self._pick(_NOUNS[fact.class_name])
+        noun = self._pick(CLASS_BY_NAME[fact.class_name].caption_nouns)
         several = fact.number > 1
         verb = self._verb(fact, several)
         subject = self._subject(fact.number, noun)
@@ -110,12 +64,8 @@ class CaptionWriter:
         return " ".join(part for part in (subject, verb, location) if part)
 
     def _verb(self, fact: Fact, several: bool) -> str:
-        forms = {
-            Change.APPEARED: _APPEARED,
-            Change.DISAPPEARED: _DISAPPEARED,
-            Change.ALTERED: _ALTERED,
-        }
-        known = _CHANGED if fact.change is None else forms[fact.change][fact.class_name]
+        row = CLASS_BY_NAME[fact.class_name]
+        known = _CHANGED if fact.change is None else getattr(row, fact.change)
         forms_of_number = (
             ("are", "have", "appear", "disappear", "others")
             if several

@@ -9,9 +9,10 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from geochg.records import CLASSES, Change
+from geochg.classes import MASK_CLASSES
+from geochg.records import Change
 
-CLASS_NAMES = ("none", *CLASSES)
+CLASS_NAMES = tuple(MASK_CLASSES[code] for code in range(len(MASK_CLASSES)))
 """Class by the index that masks hold; 0 is no change."""
 
 DIRECTIONS = (None, Change.APPEARED, Change.DISAPPEARED, Change.ALTERED)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from geochg.land_cover import COVERS
 from geochg.records import LAND_COVER
 
 if TYPE_CHECKING:
@@ -36,11 +37,8 @@ ANY = 63
 """Any ground that is seen."""
 
 COVERS_OF_CLASS = {
-    "building": Cover.BUILDING,
-    "road": Cover.ROAD,
-    "vegetation": Cover.LOW | Cover.WOODY,
-    "water": Cover.WATER,
-    "bare": Cover.BARE,
+    name: Cover(sum(1 << LAND_COVER.index(cover) for cover in covers))
+    for name, covers in COVERS.items()
 }
 """Land covers of each class of change."""
 

@@ -9,9 +9,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Self
 
+from geochg.classes import CLASSES
 from geochg.errors import InputError
 from geochg.files.text_file import read_toml
-from geochg.records import CLASSES
 
 USUAL_FILE = "classes.toml"
 """In this package: the classes used where the user names none."""
@@ -27,7 +27,7 @@ class LandClass:
     Attributes:
         name: Its name, unlike that of any other.
         prompt: A noun phrase with its article, such as `a meadow`; stands in prompts and captions.
-        class_name: One of `geochg.records.CLASSES`, to which it belongs.
+        class_name: One of `geochg.classes.CLASSES`, to which it belongs.
     """
 
     name: str

@@ -9,19 +9,12 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from geochg.classes import CLASS_BY_NAME
 from geochg.models.clip.classes import LandClass
 from geochg.records import Change, Channel, GridCell, Locations
 
 MAX_SCORE = 2.0
 """The score of two dates that share no class."""
-
-_RANK: Mapping[str, int] = {
-    **dict.fromkeys(("building", "road", "water"), 3),
-    "vegetation": 2,
-    "bare": 1,
-    "other": 0,
-}
-"""Rank of a class by how specific it is: a house that gives way to bare ground is a lost house."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +59,7 @@ class DateClasses:
         new, old = classes[self.gained].class_name, classes[self.lost].class_name
         if new == old:
             return Channel(new, Change.ALTERED)
-        if _RANK[new] >= _RANK[old]:
+        if CLASS_BY_NAME[new].rank >= CLASS_BY_NAME[old].rank:
             return Channel(new, Change.APPEARED)
         return Channel(old, Change.DISAPPEARED)
 

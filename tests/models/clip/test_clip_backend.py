@@ -20,6 +20,7 @@ from clip_factory import (
 )
 from safetensors.torch import load_file, save_file
 
+from geochg.classes import CLASSES
 from geochg.errors import InputError, ModelError, OptionError, RunError
 from geochg.features.cells import CellSettings, tile_result
 from geochg.models.base import ModelIdentity
@@ -27,7 +28,7 @@ from geochg.models.clip.backend import ClipModel
 from geochg.models.clip.classes import LandClass, usual_classes
 from geochg.models.clip.options import ClipOptions
 from geochg.models.clip.scoring import DateClasses, probability, score_at
-from geochg.records import CLASSES, Change, GridCell, Task
+from geochg.records import Change, GridCell, Task
 from geochg.tasks import ask
 
 PRESENCE, CAPTION, LOCATE = (ask(task) for task in (Task.PRESENCE, Task.CAPTION, Task.LOCATE))
