@@ -14,6 +14,7 @@ from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
+from numbers import Integral, Real
 from pathlib import Path
 from types import UnionType
 from typing import Any, ClassVar, Self, TypeVar
@@ -35,6 +36,16 @@ _UNIT_ENDINGS = {"px": "_px", "m²": "_m2", "m": "_m", "s": "_s", "°": "_deg"}
 
 _JSON_TYPES = {bool: "boolean", int: "integer", float: "number", tuple: "array", Mapping: "object"}
 """JSON's names of the types of fields; everything else is a string."""
+
+_TYPES_IN_WORDS = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: 'text, such as "abc"',
+    Mapping: "a table of names and values",
+}
+_LISTS_IN_WORDS = {str: 'a list of texts, such as ["0", "1"]', float: "a list of numbers"}
+"""What fields take, as messages say it."""
 
 T = TypeVar("T")
 
@@ -147,11 +158,15 @@ class Options:
     those of fields that say so."""
 
     def __post_init__(self) -> None:
-        """Checks the numbers; to be called at the end of those of subclasses.
+        """Checks types and numbers; to be called by those of subclasses.
 
         Raises:
-            OptionError: If one is not finite, or beyond its bounds.
+            OptionError: If a value has another type than its field, or a number is not finite or
+                beyond its bounds.
         """
+        for name, kind in _field_types(typing.cast("Hashable", type(self))).items():
+            # Frozen fields are set once more: 2 becomes 2.0, a list a tuple, "off" a choice.
+            object.__setattr__(self, name, typed_value(name, getattr(self, name), kind))
         for name, (least, greatest) in self.bounds().items():
             for value in _numbers(getattr(self, name)):
                 # NaN lies nowhere.
@@ -208,7 +223,6 @@ class Options:
         Raises:
             OptionError: If a key is unknown or a value has the wrong type.
         """
-        types = typing.get_type_hints(cls)
         given = {key: value for key, value in values.items() if key != VERSION_KEY}
         known = {f.name for f in dataclasses.fields(cls)}
         if unknown := sorted(set(given) - known):
@@ -216,6 +230,7 @@ class Options:
                 f"unknown option {', '.join(map(repr, unknown))}",
                 f"known options: {', '.join(sorted(known)) or 'none'}",
             )
+        types = _field_types(typing.cast("Hashable", cls))
         return cls(**{key: typed_value(key, value, types[key]) for key, value in given.items()})
 
     @classmethod
@@ -260,10 +275,16 @@ def _numbers(value: Any) -> Iterable[Any]:  # noqa: ANN401
 
 
 @cache
-def _specs(kind: Any) -> tuple[OptionSpec, ...]:  # noqa: ANN401
+def _field_types(kind: Any) -> dict[str, Any]:  # noqa: ANN401
     hints = typing.get_type_hints(kind)
+    return {field.name: hints[field.name] for field in dataclasses.fields(kind)}
+
+
+@cache
+def _specs(kind: Any) -> tuple[OptionSpec, ...]:  # noqa: ANN401
+    types = _field_types(kind)
     return tuple(
-        _spec(field, hints[field.name])
+        _spec(field, types[field.name])
         for field in dataclasses.fields(kind)
         if _METADATA_KEY in field.metadata
     )
@@ -335,15 +356,34 @@ def typed_value(key: str, value: Any, wanted: Any) -> Any:  # noqa: ANN401
         return dict(value)
     if isinstance(wanted, type) and issubclass(wanted, StrEnum) and value in list(wanted):
         return wanted(value)
-    if wanted is float and isinstance(value, int | float) and not isinstance(value, bool):
+    # Numbers of numpy are numbers too.
+    if wanted is float and isinstance(value, Real) and not isinstance(value, bool):
         if (isinstance(value, int) and abs(value) >= _LONG) or not math.isfinite(value):
-            shown = _number_in_words(value)
-            raise OptionError(f"{key.replace('_', ' ')} {shown}", "it must be a finite number")
+            raise OptionError(_in_words(key, value), "it must be a finite number")
         return float(value)
+    if wanted is int and isinstance(value, Integral) and not isinstance(value, bool):
+        return int(value)
     if isinstance(wanted, type) and type(value) is wanted:
         if isinstance(value, str):
             _check_text(key, value)
         return value
-    name = getattr(wanted, "__name__", str(wanted))
     shown = _number_in_words(value) if isinstance(value, int) else cleaned(repr(value), 80)
-    raise OptionError(f"option {key!r} cannot be {shown}", f"it takes {name}")
+    raise OptionError(f"option {key!r} cannot be {shown}", f"it takes {_type_in_words(wanted)}")
+
+
+def _in_words(key: str, value: Any) -> str:  # noqa: ANN401
+    """A number with what it is and its unit, by the ending of its field: `tile size 0 px`."""
+    for unit, ending in _UNIT_ENDINGS.items():
+        if key.endswith(ending):
+            return f"{key.removesuffix(ending).replace('_', ' ')} {_number_in_words(value)} {unit}"
+    return f"{key.replace('_', ' ')} {_number_in_words(value)}"
+
+
+def _type_in_words(kind: Any) -> str:  # noqa: ANN401
+    """What a field of a type takes, for those who know no Python."""
+    if typing.get_origin(kind) is tuple:
+        return _LISTS_IN_WORDS.get(typing.get_args(kind)[0], "a list")
+    if isinstance(kind, type) and issubclass(kind, StrEnum):
+        *others, last = kind
+        return f"{', '.join(others)} or {last}"
+    return _TYPES_IN_WORDS.get(typing.get_origin(kind) or kind, str(kind))

@@ -99,7 +99,7 @@ def test_runs_take_new_fields_and_files_keep_them(run, pair, tmp_path):
     ("given", "message"),
     [
         (("--snow-line", "-1"), "snow line -1.0 m\nit must lie between 0 and 9,000"),
-        (("--snow-line", "nan"), "snow line m nan"),
+        (("--snow-line", "nan"), "snow line nan m"),
         (("--season", "spring"), "'spring' is not one of"),
     ],
 )

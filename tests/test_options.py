@@ -1,9 +1,12 @@
 import dataclasses
+import json
 import math
+import re
 import typing
 from dataclasses import replace
 from importlib import import_module
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -55,7 +58,7 @@ def test_options_round_trip_a_file(tmp_path_factory, options):
         ({"bands": [1]}, "cannot be 1"),
         ({"model_options": ["a"]}, "cannot be"),
         ({"min_area_m2": -1}, "min area -1.0 m²"),
-        ({"min_area_m2": float("inf")}, "min area m2 inf"),
+        ({"min_area_m2": float("inf")}, "min area inf m²"),
         ({"max_area_m2": -1}, "max area -1.0 m²"),
         ({"max_area_m2": "large"}, "'max_area_m2' cannot be 'large'"),
         ({"max_area_m2": 5, "min_area_m2": 10}, "max area 5 m² lies below min area 10 m²"),
@@ -74,6 +77,44 @@ def test_values_that_make_no_sense(values, message):
     with pytest.raises(OptionError, match=message) as caught:
         AnalyzeOptions.from_dict(values)
     assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("values", "message", "hint"),
+    [
+        ({"nodata": 0}, "'nodata' cannot be 0", 'a list of texts, such as ["0", "1"]'),
+        ({"nodata": "12"}, "'nodata' cannot be '12'", "a list of texts"),
+        ({"nodata": (0,)}, "'nodata' cannot be 0", "text"),
+        ({"align": "offf"}, "'align' cannot be 'offf'", "auto, off or report"),
+        ({"geometry": "cell"}, "'geometry' cannot be 'cell'", "outline or cells"),
+        ({"match": "no"}, "'match' cannot be 'no'", "true or false"),
+        ({"bands": "321"}, "'bands' cannot be '321'", "a list of texts"),
+        ({"tile_size_px": 256.0}, "'tile_size_px' cannot be 256.0", "a whole number"),
+        ({"max_area_m2": "500"}, "'max_area_m2' cannot be '500'", "a number"),
+        ({"max_area_m2": math.nan}, "max area nan m²", "a finite number"),
+        ({"model": None}, "'model' cannot be None", "text"),
+        ({"model_options": "a=1"}, "'model_options' cannot be 'a=1'", "names and values"),
+    ],
+)
+def test_options_made_in_python_have_the_types_of_their_fields(values, message, hint):
+    for make in (lambda: AnalyzeOptions(**values), lambda: AnalyzeOptions.from_dict(values)):
+        with pytest.raises(OptionError, match=re.escape(message)) as caught:
+            make()
+        assert hint in caught.value.hint
+
+
+def test_options_made_in_python_are_those_of_a_file():
+    made = AnalyzeOptions(
+        align="off",
+        bands=["3", "2"],
+        tile_size_px=np.int64(64),
+        max_area_m2=np.float32(500),
+        min_area_m2=40,
+    )
+    assert made.align is AlignMode.OFF
+    assert made.bands == ("3", "2")
+    assert json.loads(json.dumps(made.to_dict())) == made.to_dict()
+    assert AnalyzeOptions.from_dict(made.to_dict()) == made
 
 
 def test_a_whole_number_serves_where_a_fraction_is_wanted():

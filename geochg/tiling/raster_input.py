@@ -22,14 +22,17 @@ from affine import Affine
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from odc.geo.math import affine_from_axis, is_affine_st, resolution_from_affine
+from pyproj.exceptions import CRSError
 from rasterio import DatasetReader
+from rasterio.dtypes import in_dtype_range
 from rasterio.errors import RasterioError
 from rasterio.io import DatasetWriter
 from rasterio.vrt import WarpedVRT
 
 from geochg.errors import InputError
 from geochg.geometry.placement import crs_of
-from geochg.safety.untrusted_text import cleaned
+from geochg.safety.untrusted_text import cleaned, without_secrets
+from geochg.tiling.placement_checks import check_placement
 
 if TYPE_CHECKING:
     from xarray import DataArray
@@ -40,6 +43,7 @@ _Y_NAMES = ("y", "latitude", "lat")
 _X_NAMES = ("x", "longitude", "lon")
 _GRID_MAPPING = "spatial_ref"
 _DATE_TAG = "ACQUISITIONDATETIME"
+_MEMORY_FOLDER = "/vsimem/geochg-"
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,7 @@ class MemoryRaster:
     """A file in GDAL's memory, which is deleted when nothing refers to this object any more."""
 
     def __init__(self) -> None:
-        self.name = f"/vsimem/geochg-{uuid4().hex}/array.tif"
+        self.name = f"{_MEMORY_FOLDER}{uuid4().hex}/array.tif"
         weakref.finalize(self, _delete, self.name)
 
 
@@ -84,6 +88,11 @@ class _Description:
     scale: float = 1.0
     offset: float = 0.0
     tags: Mapping[str, str] = field(default_factory=dict)
+
+
+def shown_name(name: str) -> str:
+    """What messages call a raster that GDAL opens by a name."""
+    return "array" if name.startswith(_MEMORY_FOLDER) else without_secrets(name)
 
 
 def raster_input(raster: RasterLike | RasterInput, geobox: GeoBox | None = None) -> RasterInput:
@@ -142,10 +151,13 @@ def _of_dataset(dataset: DatasetReader) -> RasterInput:
 
 def _of_data_array(data: DataArray) -> RasterInput:
     """The pixels of a DataArray with its grid, names, nodata and time; loads them."""
-    if not hasattr(data, "to_numpy"):
+    if not (hasattr(data, "to_numpy") and hasattr(data, "coords")):
         raise InputError(
-            f"an xarray.{type(data).__name__} is no raster", 'give dataset.to_dataarray("band")'
+            f"an xarray.{type(data).__name__} is no raster",
+            'give a DataArray; dataset.to_dataarray("band") makes one of a Dataset',
         )
+    if not data.size:
+        raise InputError("the DataArray has no pixels", "check how it was cut out")
     y_name, x_name = (_dimension(data, names) for names in (_Y_NAMES, _X_NAMES))
     rest = [name for name in data.dims if name not in (y_name, x_name) and data.sizes[name] > 1]
     if len(rest) > 1:
@@ -174,16 +186,15 @@ def _dimension(data: DataArray, names: Sequence[str]) -> Hashable:
 def _geobox_of(data: DataArray, y_name: Hashable, x_name: Hashable) -> GeoBox:
     """The grid of a DataArray: its coordinates, else `GeoTransform` of its `spatial_ref`."""
     name = data.encoding.get("grid_mapping", data.attrs.get("grid_mapping", _GRID_MAPPING))
-    mapping = data.coords[name].attrs if name in data.coords else {}
+    has_mapping = isinstance(name, str) and name in data.coords
+    mapping = data.coords[name].attrs if has_mapping else {}
     crs = mapping.get("crs_wkt") or mapping.get("spatial_ref")
     if not crs:
         raise InputError(
             "the DataArray tells no CRS in a coordinate spatial_ref",
             'write it: data.rio.write_crs("EPSG:32633") or data.odc.assign_crs("EPSG:32633")',
         )
-    stored = None
-    if text := mapping.get("GeoTransform"):
-        stored = Affine.from_gdal(*map(float, str(text).split()))
+    stored = _stored_transform(mapping.get("GeoTransform"))
     transform = stored
     if y_name in data.coords and x_name in data.coords:
         transform = _axis_transform(data[x_name].to_numpy(), data[y_name].to_numpy(), stored)
@@ -192,7 +203,27 @@ def _geobox_of(data: DataArray, y_name: Hashable, x_name: Hashable) -> GeoBox:
             "the DataArray has no evenly spaced coordinates and no GeoTransform in spatial_ref",
             "write one: data.rio.write_transform(...)",
         )
-    return GeoBox((data.sizes[y_name], data.sizes[x_name]), transform, crs)
+    try:
+        return GeoBox((data.sizes[y_name], data.sizes[x_name]), transform, crs)
+    except CRSError:
+        raise InputError(
+            f"the CRS of the DataArray is not one that PROJ knows: {cleaned(crs, 60)!r}",
+            'write another: data.rio.write_crs("EPSG:32633")',
+        ) from None
+
+
+def _stored_transform(text: Any) -> Affine | None:  # noqa: ANN401
+    """The transform in `GeoTransform` of a `spatial_ref`; None where there is none."""
+    if not text:
+        return None
+    try:
+        return Affine.from_gdal(*map(float, str(text).split()))
+    except (TypeError, ValueError):
+        raise InputError(
+            f"GeoTransform in spatial_ref of the DataArray is not six numbers: "
+            f"{cleaned(text, 60)!r}",
+            "write one: data.rio.write_transform(...)",
+        ) from None
 
 
 def _axis_transform(x: NDArray[Any], y: NDArray[Any], stored: Affine | None) -> Affine | None:
@@ -209,35 +240,70 @@ def _axis_transform(x: NDArray[Any], y: NDArray[Any], stored: Affine | None) -> 
 
 
 def _is_even(centres: NDArray[Any]) -> bool:
-    """Whether coordinates have equal steps; float32 keeps them to a fraction of one."""
+    """Whether coordinates are numbers of equal steps; float32 keeps them to a fraction of one."""
+    if centres.dtype.kind not in "iuf":
+        return False
     values = centres.astype(np.float64)
     even = np.linspace(values[0], values[-1], len(values))
     step = abs(values[-1] - values[0]) / max(len(values) - 1, 1)
-    return bool((np.abs(values - even) <= 0.25 * step).all())
+    is_single = len(values) == 1
+    return bool((is_single or step > 0) and (np.abs(values - even) <= 0.25 * step).all())
 
 
 def _description(data: DataArray, bands: Hashable | None, dtype: np.dtype[Any]) -> _Description:
+    """What a DataArray says of its bands.
+
+    Raises:
+        InputError: If its nodata value, scale or offset is no number.
+    """
     attrs = data.attrs
     names: Sequence[Any] = ()
     if bands is not None and bands in data.coords:
         names = np.atleast_1d(data[bands].to_numpy()).tolist()
     if not any(isinstance(name, str) for name in names):
-        given = attrs.get("long_name", ())
-        names = (given,) if isinstance(given, str) else tuple(given)
+        given = np.atleast_1d(attrs.get("long_name", ())).tolist()
+        names = given if all(isinstance(name, str) for name in given) else ()
     # Decoded values, such as masked floats, no longer hold what their encoding names.
     stored = data.encoding if dtype.kind in "iu" else {}
-    candidates = (attrs.get("_FillValue"), attrs.get("nodata"), stored.get("_FillValue"))
-    nodata = next((value for value in candidates if value is not None), None)
-    tags = {}
-    if "time" in data.coords and data.coords["time"].ndim == 0:
-        tags[_DATE_TAG] = str(np.datetime_as_string(data.coords["time"].to_numpy(), unit="s"))
-    return _Description(
-        [str(name) for name in names],
-        None if nodata is None else float(nodata),
-        float(attrs.get("scale_factor", 1.0)),
-        float(attrs.get("add_offset", 0.0)),
-        tags,
+    nodata = next(
+        (
+            _number(name, source[name])
+            for name, source in (("_FillValue", attrs), ("nodata", attrs), ("_FillValue", stored))
+            if source.get(name) is not None
+        ),
+        None,
     )
+    return _Description(
+        [cleaned(name, 80) for name in names],
+        nodata,
+        _number("scale_factor", attrs.get("scale_factor", 1.0)),
+        _number("add_offset", attrs.get("add_offset", 0.0)),
+        _date_tags(data),
+    )
+
+
+def _number(name: str, value: Any) -> float:  # noqa: ANN401
+    """The number in an attribute; of a sequence, the one that is the same for all bands."""
+    try:
+        values = np.unique(np.asarray(value, dtype=np.float64))
+    except (TypeError, ValueError):
+        values = np.empty(0)
+    if values.size != 1:
+        raise InputError(
+            f"the attribute {name} of the DataArray is not a number: {cleaned(value, 60)!r}",
+            f"write one: data.assign_attrs({name}=...), or take it out: del data.attrs[{name!r}]",
+        )
+    return float(values[0])
+
+
+def _date_tags(data: DataArray) -> dict[str, str]:
+    """When a DataArray was acquired, as metadata of GDAL; empty where it does not say."""
+    if "time" not in data.coords or data.coords["time"].size != 1:
+        return {}
+    time = data.coords["time"].to_numpy().reshape(())
+    if time.dtype.kind == "M":
+        return {} if np.isnat(time) else {_DATE_TAG: str(np.datetime_as_string(time, unit="s"))}
+    return {_DATE_TAG: cleaned(time.item(), 40)} if time.dtype.kind in "OU" else {}
 
 
 def _of_array(
@@ -249,8 +315,14 @@ def _of_array(
         raise InputError(
             "an array has no place on the ground", "say where it lies: geobox=GeoBox(...)"
         )
+    if not isinstance(geobox, GeoBox):
+        raise InputError(
+            f"a {type(geobox).__name__} is no grid",
+            "give geobox=GeoBox(...) of odc.geo.geobox; GeoBox.from_rio(dataset) makes one",
+        )
     if geobox.crs is None:
         raise InputError("the geobox of an array has no CRS", "make it with one")
+    check_placement(label, str(geobox.crs), geobox.transform, geobox.shape.yx)
     if values.ndim != 3 or values.shape[1:] != tuple(geobox.shape) or not len(values):
         height_px, width_px = geobox.shape
         raise InputError(
@@ -259,7 +331,10 @@ def _of_array(
             "give (bands, y, x), bands first: values.transpose(2, 0, 1) makes them so",
         )
     values = _storable(values)
-    memory = MemoryRaster()
+    memory, nodata = MemoryRaster(), description.nodata
+    # Of four unnamed bands of bytes GDAL takes the last for alpha, as in files; of named ones not.
+    is_named = description.names and "alpha" not in description.names
+    creation = {"photometric": "MINISBLACK", "ALPHA": "NO"} if is_named else {}
     with (
         rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True),
         rasterio.open(
@@ -272,9 +347,10 @@ def _of_array(
             dtype=values.dtype,
             crs=crs_of(geobox).to_wkt(),
             transform=geobox.transform,
-            nodata=description.nodata,
+            nodata=nodata if nodata is not None and in_dtype_range(nodata, values.dtype) else None,
             tiled=True,
             BIGTIFF="IF_SAFER",
+            **creation,
         ) as dataset,
     ):
         dataset.write(np.ma.getdata(values))
@@ -295,9 +371,11 @@ def _storable(values: NDArray[Any]) -> NDArray[Any]:
         return values.astype(np.uint8)
     if values.dtype == np.float16:
         return values.astype(np.float32)
+    if values.dtype == np.longdouble:
+        return values.astype(np.float64)
     if values.dtype.kind not in "iufc" or values.dtype.itemsize > 16:
         raise InputError(f"an array of {values.dtype} holds no pixels", "give numbers")
-    return values
+    return values.astype(values.dtype.newbyteorder("="), copy=False)
 
 
 def _checksum(values: NDArray[Any]) -> str:

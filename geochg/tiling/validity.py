@@ -22,7 +22,7 @@ from rasterio.enums import MaskFlags
 
 from geochg.errors import OptionError
 from geochg.options import DateOptions
-from geochg.safety.untrusted_text import without_secrets
+from geochg.tiling.raster_input import shown_name
 from geochg.tiling.virtual_raster import (
     MaskTest,
     Table,
@@ -75,7 +75,7 @@ def nodata_of(dataset: DatasetReader, number: int, options: DateOptions) -> floa
     for given in options.nodata:
         if not any(_can_hold(dtype, given) for dtype in dataset.dtypes):
             raise OptionError(
-                f"nodata {given:.15g} is no value that {without_secrets(dataset.name)} can hold: "
+                f"nodata {given:.15g} is no value that {shown_name(dataset.name)} can hold: "
                 f"its bands are of {dataset.dtypes[0]}",
                 "give a value for each date, such as --nodata none,0",
             )

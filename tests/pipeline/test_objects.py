@@ -2,6 +2,7 @@
 
 import gc
 import json
+import math
 import os
 import subprocess
 import sys
@@ -58,6 +59,19 @@ def data_array(values, style="rioxarray", transform=ORIGIN, **attrs):
         found.encoding["grid_mapping"] = "spatial_ref"
         return found.assign_coords(band=range(1, len(values) + 1)) if values.ndim == 3 else found
     return found.assign_attrs(grid_mapping="spatial_ref")
+
+
+def located(values, **changes):
+    """A DataArray whose `spatial_ref` has other attributes."""
+    array = data_array(values)
+    array.coords["spatial_ref"].attrs.update(changes)
+    return array
+
+
+def at_columns(values, moved):
+    """A DataArray with other coordinates of its columns."""
+    array = data_array(values)
+    return array.assign_coords(x=("x", moved(array.x.values)))
 
 
 @pytest.fixture(scope="module")
@@ -163,6 +177,41 @@ def test_bands_nodata_scales_and_time_of_a_data_array_are_kept(images):
     assert read_source(raster_input(masked)).nodata is None
 
 
+@pytest.mark.parametrize(
+    ("time", "acquired"),
+    [
+        (np.datetime64("2020-05-06"), "2020-05-06"),
+        ([np.datetime64("2020-05-06T07:08:09")], "2020-05-06T07:08:09"),
+        ("2020-05-06", "2020-05-06"),
+        (np.datetime64("NaT", "ns"), ""),
+        (2020, ""),
+        ("spring", ""),
+    ],
+)
+def test_the_time_of_a_data_array(images, time, acquired):
+    array = data_array(images[0])
+    array = (
+        array.expand_dims(time=time) if isinstance(time, list) else array.assign_coords(time=time)
+    )
+    source = read_source(raster_input(array))
+    assert source.acquired.startswith(acquired)
+    assert bool(source.acquired) == bool(acquired)
+
+
+@pytest.mark.parametrize(
+    ("nodata", "kept"), [(-9999, None), (math.nan, None), (1e300, None), ([7], 7), ((7, 7), 7)]
+)
+def test_nodata_that_no_pixel_can_hold_is_none(images, nodata, kept):
+    source = read_source(raster_input(data_array(images[0], _FillValue=nodata)))
+    assert source.nodata == kept
+
+
+@pytest.mark.parametrize("long_name", [5, [1, 2], {"a": 1}])
+def test_names_that_are_none_do_no_harm(images, long_name):
+    source = read_source(raster_input(data_array(images[0], long_name=long_name)))
+    assert len(source.bands) == len(images[0])
+
+
 @pytest.mark.parametrize("kind", ["masked", "not a number", "by hand"])
 def test_holes_of_arrays_are_holes(images, kind):
     hole = np.zeros(images[0].shape[1:], bool)
@@ -241,6 +290,29 @@ def test_a_run_of_arrays_goes_on_with_the_same_pixels_only(images, tmp_path):
         (lambda image: (data_array(image).rename(x="column"), None), "no dimension x"),
         (lambda image: (data_array(image).to_dataset(name="a"), None), "xarray.Dataset is no"),
         (lambda image: (data_array(image).expand_dims(time=[0, 1]), None), "isel"),
+        (lambda image: (image, "EPSG:32633"), "a str is no grid"),
+        (lambda image: (image, ORIGIN), "a Affine is no grid"),
+        (lambda image: (image, (grid_of(image), grid_of(image))), "a tuple is no grid"),
+        (lambda image: (image, grid_of(image, ORIGIN * Affine.scale(0))), "^array has pixels of"),
+        (lambda image: (image, grid_of(image, ORIGIN * Affine.scale(math.nan))), "^array is plac"),
+        (lambda image: (image, grid_of(image, Affine.translation(1e12, 0))), "^array "),
+        (lambda image: (data_array(image).variable, None), "xarray.Variable is no"),
+        (lambda image: (data_array(image)[:, :, :0], None), "has no pixels"),
+        (lambda image: (data_array(image)[:, :0], None), "has no pixels"),
+        (lambda image: (data_array(image)[:0], None), "has no pixels"),
+        (lambda image: (data_array(image, _FillValue="none"), None), "_FillValue .* not a number"),
+        (lambda image: (data_array(image, nodata=[0, 1]), None), "nodata .* not a number"),
+        (lambda image: (data_array(image, scale_factor="a"), None), "scale_factor .* not a number"),
+        (lambda image: (data_array(image, add_offset={}), None), "add_offset .* not a number"),
+        (lambda image: (located(image, GeoTransform="1 2 3"), None), "GeoTransform .* six numbers"),
+        (lambda image: (located(image, GeoTransform="1 2 3 4 5 x"), None), "six numbers: '1 2 3 4"),
+        (lambda image: (located(image, GeoTransform=[1, 2]), None), "six numbers"),
+        (lambda image: (located(image, crs_wkt="hello"), None), "not one that PROJ knows: 'hello'"),
+        (lambda image: (located(image, crs_wkt="EPSG:999999"), None), "not one that PROJ knows"),
+        (lambda image: (located(image, crs_wkt="PROJCS[]"), None), "not one that PROJ knows"),
+        (lambda image: (at_columns(image, lambda x: x * 0 + 5), None), "no evenly spaced"),
+        (lambda image: (at_columns(image, lambda x: x * math.nan), None), "no evenly spaced"),
+        (lambda image: (at_columns(image, lambda x: x.astype(str)), None), "no evenly spaced"),
         (lambda image: (3, None), "a int is no raster"),
         (lambda image: ([image], None), "a list is no raster"),
     ],
