@@ -70,9 +70,14 @@ def field_options(kind: type[Options], *names: str) -> Callable[[Command], Comma
 
     Args:
         kind: The class.
-        names: Names of the fields; all that `option` made where none is named.
+        names: Names of the fields; where none is named, all that `option` made but those for
+            which commands word options of their own.
     """
-    specs = [spec for spec in kind.specs() if not names or spec.name in names]
+    specs = [
+        spec
+        for spec in kind.specs()
+        if spec.name in names or (not names and spec.facts.commands != ())
+    ]
 
     def add(command: Command) -> Command:
         for spec in reversed(specs):
