@@ -176,18 +176,18 @@ class Options:
     def bounds(cls) -> dict[str, tuple[float, float]]:
         """The least and the greatest value of each number, or of each of several, in its unit."""
         facts = {spec.name: spec.facts for spec in cls.specs()}
-        told = {
+        ranges = {
             name: (fact.least, fact.greatest)
             for name, fact in facts.items()
             if fact.least is not None and fact.greatest is not None
         }
-        return {**cls.BOUNDS, **told}
+        return {**cls.BOUNDS, **ranges}
 
     @classmethod
     def how_it_runs(cls) -> frozenset[str]:
         """The fields that do not change the result."""
-        told = (spec.name for spec in cls.specs() if not spec.facts.shapes_result)
-        return frozenset((*cls.HOW_IT_RUNS, *told))
+        names = (spec.name for spec in cls.specs() if not spec.facts.shapes_result)
+        return frozenset((*cls.HOW_IT_RUNS, *names))
 
     def to_dict(self) -> dict[str, Any]:
         """The options as plain JSON values, without the version."""

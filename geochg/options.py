@@ -150,7 +150,7 @@ class AnalyzeOptions(Options):
     )
     clue: bool = option(
         False,
-        "Let the model describe each tile first, and tell it so with each question.",
+        "Let the model describe each tile first, and give it that sentence with each question.",
     )
     clue_model: str = option(
         "",

@@ -226,8 +226,8 @@ def _description(data: DataArray, bands: Hashable | None, dtype: np.dtype[Any]) 
         names = (given,) if isinstance(given, str) else tuple(given)
     # Decoded values, such as masked floats, no longer hold what their encoding names.
     stored = data.encoding if dtype.kind in "iu" else {}
-    told = (attrs.get("_FillValue"), attrs.get("nodata"), stored.get("_FillValue"))
-    nodata = next((value for value in told if value is not None), None)
+    candidates = (attrs.get("_FillValue"), attrs.get("nodata"), stored.get("_FillValue"))
+    nodata = next((value for value in candidates if value is not None), None)
     tags = {}
     if "time" in data.coords and data.coords["time"].ndim == 0:
         tags[_DATE_TAG] = str(np.datetime_as_string(data.coords["time"].to_numpy(), unit="s"))

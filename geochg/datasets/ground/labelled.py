@@ -124,7 +124,7 @@ class MaskedFolder:
         share: Frequency of all its grounds together.
         cover: Function from a mask to sets of covers.
         shown_m: See `Ground`; None for one to 2.2 times the resolution.
-        teaches_change: See `Ground`.
+        teaches_change: See `LabelledGround`.
         lends: See `Ground`.
     """
 
