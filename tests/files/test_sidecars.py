@@ -116,7 +116,7 @@ def facts_of(make_raster, marker_plugin, tmp_path):
 
 
 @pytest.mark.parametrize("what", CHANGES)
-def test_a_run_goes_on_only_with_the_same_companions(facts_of, tmp_path, what):
+def test_a_run_goes_on_only_with_the_same_sidecars(facts_of, tmp_path, what):
     name, change = CHANGES[what]
     with rasterio.open(tmp_path / "before.tif") as raster:
         frame = gpd.GeoDataFrame({"id": [1]}, geometry=[box(*raster.bounds)], crs=raster.crs)
