@@ -1,4 +1,4 @@
-"""Bands of two dates that go together, and how that is told."""
+"""Bands of two dates that go together, and the notes about them."""
 
 from __future__ import annotations
 
