@@ -95,7 +95,7 @@ def check_examples(
     splits: Mapping[str, Sequence[Example]],
     *,
     pixels: bool = True,
-    leaving: Iterable[str] = (),
+    outside_names: Iterable[str] = (),
     listener: Listener = ignore,
 ) -> DatasetReport:
     """Looks at every row, and at every picture once.
@@ -104,11 +104,11 @@ def check_examples(
         splits: The examples of each split.
         pixels: Whether to open the pictures: without, unreadable ones, sizes and look-alikes are
             not found.
-        leaving: Names of pictures that lead out of the folder, as `iter_examples` passes them on.
+        outside_names: Names of pictures that lead out of the folder; see `iter_examples`.
         listener: Receives the progress in pairs.
     """
     findings = _Findings()
-    for name in leaving:
+    for name in outside_names:
         findings.add("outside", name)
     for split, examples in splits.items():
         if not examples:
