@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 USABLE := $(VENV)/usable
 INSTALLED := $(VENV)/installed
 
-.PHONY: install demo test fuzz test-qgis plugin plugin-local lint format docs clean
+.PHONY: install demo test fuzz test-qgis plugin plugin-local plugin-options lint format docs clean
 
 install: $(INSTALLED)
 
@@ -47,6 +47,12 @@ fuzz: install
 # In the Python of QGIS, which apt installs where it may; skipped, and said so, where there is none.
 test-qgis: install
 	bash tests/qgis/run.sh
+
+# What the plugin offers before it has met a worker: the options of this geochg.
+plugin-options: install
+	$(BIN)/python -c "import json; from geochg.options import AnalyzeOptions as Options; \
+		told = [spec.to_dict() for spec in Options.specs()]; \
+		print(json.dumps(told, ensure_ascii=False, indent=1))" > qgis_plugin/options.json
 
 # The zip for QGIS's plugin site, which lists the addresses: make plugin REPOSITORY=... EMAIL=...
 plugin:

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from geochg.writers.layers import LAYER_SUFFIXES
+
 from .interrupts import CANCELLED, handle_signals
 from .pair_options import options_of, pair_options
 from .shared_options import PATH, json_option
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     "-o",
     "--output",
     type=PATH,
-    help="The change layer: .geojson (or .json), .gpkg, .fgb, .parquet (or .geoparquet).",
+    help=f"The change layer: {', '.join(LAYER_SUFFIXES)}.",
 )
 @click.option(
     "--tiles", type=PATH, help="A layer of one feature a tile; may be the same GeoPackage."

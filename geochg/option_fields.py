@@ -102,6 +102,7 @@ class OptionSpec:
         """The option as plain JSON values, for programs that build a field of it."""
         return {
             "name": self.name,
+            "label": self.label,
             "type": self.type,
             "default": self.default,
             "unit": self.facts.unit,
@@ -110,6 +111,7 @@ class OptionSpec:
             "choices": list(self.choices),
             "usual": self.facts.usual,
             "help": self.facts.help,
+            "commands": None if self.facts.commands is None else list(self.facts.commands),
         }
 
 
@@ -176,12 +178,12 @@ class Options:
     def bounds(cls) -> dict[str, tuple[float, float]]:
         """The least and the greatest value of each number, or of each of several, in its unit."""
         facts = {spec.name: spec.facts for spec in cls.specs()}
-        ranges = {
+        own_bounds = {
             name: (fact.least, fact.greatest)
             for name, fact in facts.items()
             if fact.least is not None and fact.greatest is not None
         }
-        return {**cls.BOUNDS, **ranges}
+        return {**cls.BOUNDS, **own_bounds}
 
     @classmethod
     def how_it_runs(cls) -> frozenset[str]:
@@ -214,7 +216,7 @@ class Options:
                 f"unknown option {', '.join(map(repr, unknown))}",
                 f"known options: {', '.join(sorted(known)) or 'none'}",
             )
-        return cls(**{key: typed(key, value, types[key]) for key, value in given.items()})
+        return cls(**{key: typed_value(key, value, types[key]) for key, value in given.items()})
 
     @classmethod
     def from_toml(cls, path: Path) -> Self:
@@ -238,11 +240,11 @@ class Options:
 
         from geochg import __version__
 
-        passing = {spec.name for spec in self.specs() if not spec.facts.is_saved}
+        unsaved = {spec.name for spec in self.specs() if not spec.facts.is_saved}
         values = {
             key: value
             for key, value in self.to_dict().items()
-            if value is not None and key not in passing.union(self.NOT_SAVED)
+            if value is not None and key not in unsaved.union(self.NOT_SAVED)
         }
         try:
             path.write_text(tomli_w.dumps({VERSION_KEY: __version__, **values}), encoding="utf-8")
@@ -252,9 +254,9 @@ class Options:
             ) from error
 
 
-def _numbers(held: Any) -> Iterable[Any]:  # noqa: ANN401
+def _numbers(value: Any) -> Iterable[Any]:  # noqa: ANN401
     """The numbers that an option holds."""
-    return held if isinstance(held, tuple) else (held,)
+    return value if isinstance(value, tuple) else (value,)
 
 
 @cache
@@ -308,7 +310,7 @@ def _plain(value: Any) -> Any:  # noqa: ANN401
     return value
 
 
-def typed(key: str, value: Any, wanted: Any) -> Any:  # noqa: ANN401
+def typed_value(key: str, value: Any, wanted: Any) -> Any:  # noqa: ANN401
     """Brings a JSON value to the type of a field.
 
     Args:
@@ -324,12 +326,12 @@ def typed(key: str, value: Any, wanted: Any) -> Any:  # noqa: ANN401
         if value is None and type(None) in arguments:
             return None
         wanted = next(argument for argument in arguments if argument is not type(None))
-        return typed(key, value, wanted)
+        return typed_value(key, value, wanted)
     if origin is tuple and isinstance(value, list | tuple):
-        return tuple(typed(key, item, arguments[0]) for item in value)
+        return tuple(typed_value(key, item, arguments[0]) for item in value)
     if origin is Mapping and isinstance(value, Mapping):
         if arguments[1] is str:
-            return {name: typed(f"{key}.{name}", item, str) for name, item in value.items()}
+            return {name: typed_value(f"{key}.{name}", item, str) for name, item in value.items()}
         return dict(value)
     if isinstance(wanted, type) and issubclass(wanted, StrEnum) and value in list(wanted):
         return wanted(value)

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from geochg.errors import OptionError
-from geochg.option_fields import VERSION_KEY, OptionFacts, Options, OptionSpec, option, typed
+from geochg.option_fields import VERSION_KEY, OptionFacts, Options, OptionSpec, option, typed_value
 from geochg.safety.untrusted_text import cleaned
 
 __all__ = [
@@ -24,7 +24,7 @@ __all__ = [
     "Quantize",
     "Sensitivity",
     "option",
-    "typed",
+    "typed_value",
 ]
 
 CHANGES_LAYER = "changes"
@@ -174,12 +174,12 @@ class AnalyzeOptions(Options):
         "Pixel size in units of the CRS.",
         least=1e-8,
         greatest=1e7,
-        usual="BEFORE's",
+        usual="as BEFORE has it",
     )
     crs: str | None = option(
         None,
         "CRS of the grid, such as EPSG:32633, instead of BEFORE's.",
-        usual="BEFORE's",
+        usual="as BEFORE has it",
     )
     aoi: str | None = option(
         None,
@@ -210,7 +210,7 @@ class AnalyzeOptions(Options):
         unit="px",
         least=0,
         greatest=MOST_TILE_PX,
-        usual=f"{USUAL_OVERLAP_PX}, with --vote half a tile",
+        usual=f"{USUAL_OVERLAP_PX}, or half a tile where tiles vote",
     )
     refine: int = option(
         0,
@@ -298,7 +298,7 @@ class AnalyzeOptions(Options):
     )
     workers: int | None = option(
         None,
-        "Reading threads.",
+        "Threads that read ahead of the model.",
         least=1,
         greatest=1_024,
         usual="one a core, at most 4",

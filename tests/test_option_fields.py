@@ -121,6 +121,7 @@ def test_the_worker_tells_new_fields_and_takes_them(with_more_fields, pair, tmp_
         worker.kill()
     assert told["snow_line_m"] == {
         "name": "snow_line_m",
+        "label": "snow line",
         "type": "number",
         "default": None,
         "unit": "m",
@@ -129,6 +130,7 @@ def test_the_worker_tells_new_fields_and_takes_them(with_more_fields, pair, tmp_
         "choices": [],
         "usual": "none are",
         "help": "Leave out features above this height.",
+        "commands": None,
     }
     assert told["season"]["choices"] == ["auto", "off", "report"]
     assert (told["masks"]["type"], told["only_new"]["type"]) == ("array", "boolean")

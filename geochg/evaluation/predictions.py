@@ -26,6 +26,9 @@ HINT = "make it again with geochg evaluate --predictions"
 """Hint for a file that cannot be used."""
 
 
+_COUNT = "items"
+"""Key of the first line for the number of lines that follow."""
+
 _ATTRIBUTES = {"said": "answer"}
 """Names of attributes of `Prediction` that the file calls otherwise."""
 
@@ -79,7 +82,7 @@ class Predictions:
         """
         head = {name: value for name, value in vars(self).items() if name != "rows"}
         rows = (json.dumps(_file_values(row), allow_nan=False) for row in self.rows)
-        lines = [head_line(CONTENT, head), *rows]
+        lines = [head_line(CONTENT, {**head, _COUNT: len(self.rows)}), *rows]
         path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
     @classmethod
@@ -87,7 +90,8 @@ class Predictions:
         """Reads what `write` wrote.
 
         Raises:
-            InputError: If the file cannot be read or a line is no prediction.
+            InputError: If the file cannot be read, a line is no prediction, or lines are missing
+                or were added; files of earlier versions do not tell how many there are.
         """
         head, *rows = json_lines(path)
         if head.get("content", CONTENT) != CONTENT:
@@ -102,10 +106,13 @@ class Predictions:
         check_head(head, types, path)
         if not rows:
             raise InputError(f"{path} holds no answers", HINT)
-        return cls(
-            **{name: head[name] for name in types},
-            rows=tuple(_row(path, number, row) for number, row in enumerate(rows, start=2)),
-        )
+        predictions = tuple(_row(path, number, row) for number, row in enumerate(rows, start=2))
+        if head.get(_COUNT, len(rows)) != len(rows):
+            count = f"{head[_COUNT]}"[:20]
+            raise InputError(
+                f"{path} holds {len(rows)} answers, where its first line names {count}", HINT
+            )
+        return cls(**{name: head[name] for name in types}, rows=predictions)
 
 
 def head_line(content: str, head: Mapping[str, Any]) -> str:

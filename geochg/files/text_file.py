@@ -52,9 +52,12 @@ def read_text(path: Path, kind: str = "") -> str:
         kind: What the file is, in words, for the messages, such as `the options file`.
 
     Raises:
-        InputError: If it cannot be read, or is no text.
+        InputError: If it cannot be read, is a device, which may have no end, or is no text.
     """
+    named = f"{kind} {path}" if kind else str(path)
     try:
+        if path.is_char_device() or path.is_block_device():
+            raise InputError(f"cannot read {named}: it is a device", "check the path")
         text = decoded_text(path.read_bytes())
     except (OSError, ValueError) as error:
         if isinstance(error, UnicodeError):
@@ -63,7 +66,6 @@ def read_text(path: Path, kind: str = "") -> str:
                 "save it as UTF-8",
             ) from error
         reason = error.strerror if isinstance(error, OSError) else error
-        named = f"{kind} {path}" if kind else str(path)
         raise InputError(f"cannot read {named}: {reason}", "check the path") from error
     if "\0" in text:
         raise InputError(

@@ -109,6 +109,7 @@ def apply_adapter(model: Any, adapter: str, *, merge: bool) -> Any:  # noqa: ANN
         ModelError: If there is no adapter, it does not fit the model, or PEFT is missing.
     """
     folder = adapter_folder(adapter)
+    _check_saved_modules(saved_json(folder / CONFIG).get("modules_to_save"), folder, model)
     try:
         from peft import PeftModel, get_peft_model_state_dict, load_peft_weights
     except ImportError as error:
@@ -118,6 +119,7 @@ def apply_adapter(model: Any, adapter: str, *, merge: bool) -> Any:  # noqa: ANN
     )
     try:
         weights = load_peft_weights(str(folder), device="cpu")
+        _check_types(weights, folder)
         refuse_broken_weights(weights.items(), folder)
         saved = set(weights)
         names = _OLD_NAMES if _is_old(saved, model) else None
@@ -131,7 +133,46 @@ def apply_adapter(model: Any, adapter: str, *, merge: bool) -> Any:  # noqa: ANN
     wanted = set(get_peft_model_state_dict(with_adapter, save_embedding_layers=False))
     if wanted - saved or any("lora_" in name for name in saved - wanted):
         raise misfit
-    return with_adapter.merge_and_unload() if merge else with_adapter.get_base_model()
+    if not merge:
+        return with_adapter.get_base_model()
+    merged = with_adapter.merge_and_unload()
+    # Sound weights may become too large by the adapter's scale.
+    refuse_broken_weights(merged.named_parameters(), folder)
+    return merged
+
+
+def _check_types(weights: Mapping[str, Any], folder: Path) -> None:
+    """Refuses weights that are no floating-point numbers, which PEFT would convert.
+
+    Raises:
+        ModelError: Naming the first one.
+    """
+    for name, weight in weights.items():
+        if not weight.is_floating_point():
+            raise ModelError(
+                f"{folder} has weights of type {weight.dtype}: {name}", "make the adapter again"
+            )
+
+
+def _check_saved_modules(names: object, folder: Path, model: Any) -> None:  # noqa: ANN401
+    """Refuses modules to be replaced whole that the model does not have.
+
+    Raises:
+        ModelError: Naming the first one.
+    """
+    if not isinstance(names, list | None):
+        raise ModelError(
+            f"modules_to_save of {folder / CONFIG} is no list", "make the adapter again"
+        )
+    modules = [name for name, _ in model.named_modules()]
+    for name in names or ():
+        # PEFT looks for names by their ends.
+        if not any(module.endswith(str(name)) for module in modules):
+            raise ModelError(
+                f"the adapter {folder} replaces a module {str(name)[:60]!r} (modules_to_save), "
+                "which this model does not have",
+                "name the model it was trained on",
+            )
 
 
 def write_sentence(folder: Path, sentence: str) -> None:

@@ -39,9 +39,6 @@ _EPSILON = re.compile(r"(?:^|_)eps(?:ilon)?$")
 _MOST_EPSILON = 1.0
 """Greatest epsilon of a layer norm; a large one makes all values alike."""
 
-_MOST_GENERATED = {"max_new_tokens": 100_000, "num_beams": 64, "num_return_sequences": 64}
-"""Greatest generation settings, as in the options of the backends."""
-
 _DENSE = "dense_config"
 _TABLES = frozenset({"text_config", "vision_config", "qformer_config", _DENSE})
 _SHARES = re.compile(r"(?:^|_)threshold$")
@@ -189,9 +186,12 @@ def check_generation(values: Mapping[str, Any], folder: Path, hint: str = HINT) 
     Raises:
         ModelError: Naming the setting.
     """
-    for name, greatest in _MOST_GENERATED.items():
-        if values.get(name) is not None and not _is_whole(values[name], 1, greatest):
-            raise _senseless(folder, name, values[name], f"a number from 1 to {greatest:,}", hint)
+    for name, (least, greatest) in _KEPT_RANGES.items():
+        value = values.get(name)
+        is_sound = _is_given(value, least, greatest)
+        if not is_sound or (isinstance(value, float) and not name.endswith("_penalty")):
+            rule = f"a number from {least:g} to {greatest:,}"
+            raise _senseless(folder, name, value, rule, hint)
 
 
 def restrict_generation(model: Any, folder: Path, hint: str = HINT) -> None:  # noqa: ANN401
@@ -209,13 +209,7 @@ def restrict_generation(model: Any, folder: Path, hint: str = HINT) -> None:  # 
 
     saved = model.generation_config
     kept = {name: getattr(saved, name, None) for name in (*_KEPT_TOKENS, *_KEPT_RANGES)}
-    for name, (least, greatest) in _KEPT_RANGES.items():
-        if not _is_given(kept[name], least, greatest):
-            raise ModelError(
-                f"{folder} cannot be used: {name} {str(kept[name])[:40]} of its generation "
-                f"settings is no number from {least:g} to {greatest:,}",
-                hint,
-            )
+    check_generation(kept, folder, hint)
     given = {name: value for name, value in kept.items() if value is not None}
     model.generation_config = GenerationConfig(**given)  # type: ignore[no-untyped-call]
 

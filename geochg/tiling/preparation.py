@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, Self, TypeVar, get_type_hints
 
 from geochg.errors import OptionError
-from geochg.options import AlignMode, typed
+from geochg.options import AlignMode, typed_value
 from geochg.tiling.centring import Centring, is_wide
 from geochg.tiling.pair import RasterPair, nothing_valid
 from geochg.tiling.pair_checks import Remark
@@ -187,6 +187,6 @@ def _measurement_of(kind: type[_Measured], known: object) -> _Measured:
     if not isinstance(known, dict) or set(known) != names:
         raise ValueError(f"the values of {kind.__name__} are others")
     try:
-        return kind(**{name: typed(name, known[name], types[name]) for name in names})
+        return kind(**{name: typed_value(name, known[name], types[name]) for name in names})
     except OptionError as error:
         raise ValueError(f"{error.message}: {error.hint}") from error

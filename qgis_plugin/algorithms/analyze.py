@@ -14,8 +14,6 @@ from qgis.core import (
     QgsProcessingOutputDefinition,
     QgsProcessingOutputNumber,
     QgsProcessingParameterDefinition,
-    QgsProcessingParameterEnum,
-    QgsProcessingParameterNumber,
     QgsProcessingParameterRasterDestination,
     QgsVectorLayer,
 )
@@ -24,15 +22,13 @@ from geochg_qgis.algorithms.base import OUTPUT, RunAlgorithm, documented_paramet
 from geochg_qgis.i18n import tr
 from geochg_qgis.layers.style import apply_style
 
-MIN_AREA, MIN_CONFIDENCE, SENSITIVITY = "MIN_AREA", "MIN_CONFIDENCE", "SENSITIVITY"
-SENSITIVITIES = ("normal", "low", "high")
 HEATMAP, COUNT, AREA = "HEATMAP", "COUNT", "AREA_M2"
 
 
 class AnalyzeAlgorithm(RunAlgorithm):
     """Maps what changed between the images of a pair."""
 
-    algorithm_name = "analyze"
+    algorithm_name = command = "analyze"
     file_key, layer_option, default_layer = "features", "layer", "changes"
     _heatmap = ""
 
@@ -46,29 +42,7 @@ class AnalyzeAlgorithm(RunAlgorithm):
         )
 
     def parameters(self) -> Iterable[QgsProcessingParameterDefinition]:
-        """Which changes are left out, and the files to write."""
-        number = QgsProcessingParameterNumber.Type.Double
-        yield documented_parameter(
-            QgsProcessingParameterNumber(
-                MIN_AREA, tr("Least area, m²"), number, None, optional=True, minValue=0
-            ),
-            tr("Smaller changes are left out; when empty, those too small for the resolution."),
-        )
-        yield documented_parameter(
-            QgsProcessingParameterEnum(
-                SENSITIVITY,
-                tr("Sensitivity"),
-                [tr("Normal"), tr("Low"), tr("High")],
-                defaultValue=0,
-            ),
-            tr("How easily ground counts as changed, for models that outline."),
-        )
-        yield documented_parameter(
-            QgsProcessingParameterNumber(
-                MIN_CONFIDENCE, tr("Least confidence"), number, 0, minValue=0, maxValue=1
-            ),
-            tr("Changes that the model is less sure of are left out; 0 to 1."),
-        )
+        """The files to write."""
         yield layer_parameter(tr("Changes"))
         yield documented_parameter(
             QgsProcessingParameterRasterDestination(
@@ -88,17 +62,6 @@ class AnalyzeAlgorithm(RunAlgorithm):
         self._heatmap = self.parameterAsOutputLayer(parameters, HEATMAP, context)
         heatmap = {"heatmap": self._heatmap} if self._heatmap else {}
         return {**super().files(parameters, context), **heatmap}
-
-    def options(self, parameters: dict[str, Any], context: QgsProcessingContext) -> dict[str, Any]:
-        """Which changes are left out."""
-        has_least_area = parameters.get(MIN_AREA) is not None
-        least_area_m2 = self.parameterAsDouble(parameters, MIN_AREA, context)
-        return {
-            **super().options(parameters, context),
-            "min_area_m2": least_area_m2 if has_least_area else None,
-            "sensitivity": SENSITIVITIES[self.parameterAsEnum(parameters, SENSITIVITY, context)],
-            "min_confidence": self.parameterAsDouble(parameters, MIN_CONFIDENCE, context),
-        }
 
     def results(self, answer: Mapping[str, Any], context: QgsProcessingContext) -> dict[str, Any]:
         """The layer, styled when it is loaded, the numbers, and the raster."""

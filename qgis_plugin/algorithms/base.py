@@ -18,13 +18,13 @@ from qgis.core import (
     QgsProcessingParameterBoolean,
     QgsProcessingParameterDefinition,
     QgsProcessingParameterExtent,
-    QgsProcessingParameterNumber,
     QgsProcessingParameterRasterLayer,
     QgsProcessingParameterString,
     QgsProcessingParameterVectorDestination,
 )
 
 from geochg_qgis.algorithms.layer_destination import LayerDestination
+from geochg_qgis.algorithms.option_parameters import chosen_options, option_parameter
 from geochg_qgis.connection import Connection
 from geochg_qgis.i18n import tr
 from geochg_qgis.layers.extents import aoi_parameter, area_of_interest, shared_extent
@@ -32,10 +32,14 @@ from geochg_qgis.layers.layer_source import LayerSource, RasterAccess, layer_sou
 from geochg_qgis.link.errors import LinkError
 from geochg_qgis.link.progress import ProgressMeter
 from geochg_qgis.link_messages import translated_error, worker_notice
+from geochg_qgis.run_options import run_options
 
 BEFORE, AFTER, EXTENT = "BEFORE", "AFTER", "EXTENT"
-MODEL, DEVICE, TILE_SIZE, RESUME, OPTIONS = "MODEL", "DEVICE", "TILE_SIZE", "RESUME", "OPTIONS"
+MODEL, DEVICE, RESUME, OPTIONS = "MODEL", "DEVICE", "RESUME", "OPTIONS"
 OVERWRITE, OUTPUT = "OVERWRITE", "OUTPUT"
+
+MAIN_OPTIONS = ("min_area_m2", "sensitivity", "min_confidence")
+"""Options whose parameters are not among the advanced ones."""
 
 
 class PairAlgorithm(QgsProcessingAlgorithm):
@@ -50,10 +54,12 @@ class PairAlgorithm(QgsProcessingAlgorithm):
     Attributes:
         algorithm_name: Name of the algorithm behind that of the provider.
         method: The worker's method, as docs/worker.md names it.
+        command: The command of geochg whose options are parameters.
     """
 
     algorithm_name = ""
     method = ""
+    command = "info"
 
     def __init__(self, connection: Connection) -> None:
         super().__init__()
@@ -61,6 +67,7 @@ class PairAlgorithm(QgsProcessingAlgorithm):
         self._sources: tuple[LayerSource, LayerSource] | None = None
         self._aoi: str | None = None
         self._json_options: dict[str, Any] = {}
+        self._run_options = run_options(connection.hello, self.command)
 
     def title_and_help(self) -> tuple[str, str]:
         """Title and help of the algorithm, in the user's language."""
@@ -83,8 +90,8 @@ class PairAlgorithm(QgsProcessingAlgorithm):
         return {
             "model": self.parameterAsString(parameters, MODEL, context),
             "device": self.parameterAsString(parameters, DEVICE, context),
-            "tile_size_px": self.parameterAsInt(parameters, TILE_SIZE, context),
             "aoi": self._aoi,
+            **chosen_options(self, self._run_options, parameters, context),
         }
 
     def results(self, answer: Mapping[str, Any], context: QgsProcessingContext) -> dict[str, Any]:
@@ -126,7 +133,17 @@ class PairAlgorithm(QgsProcessingAlgorithm):
 
     def initAlgorithm(self, config: dict[str, Any] | None = None) -> None:
         """Adds parameters and outputs."""
-        for parameter in (*_pair_parameters(), *self.parameters(), *self._advanced_parameters()):
+        main = [
+            documented_parameter(option_parameter(option), option.help)
+            for option in self._run_options
+            if option.name in MAIN_OPTIONS
+        ]
+        for parameter in (
+            *_pair_parameters(),
+            *main,
+            *self.parameters(),
+            *self._advanced_parameters(),
+        ):
             self.addParameter(parameter)
         for output in self.output_definitions():
             self.addOutput(output)
@@ -191,7 +208,7 @@ class PairAlgorithm(QgsProcessingAlgorithm):
             return feedback.isCanceled()
 
         report = _event_reporter(feedback)
-        allow_remote = self._json_options.get("allow_remote") is True
+        allow_remote = request["options"].get("allow_remote") is True
         access = RasterAccess(
             self._connection, self, is_cancelled, feedback.pushWarning, allow_remote
         )
@@ -203,15 +220,13 @@ class PairAlgorithm(QgsProcessingAlgorithm):
         return answer
 
     def _advanced_parameters(self) -> Iterable[QgsProcessingParameterDefinition]:
-        integer = QgsProcessingParameterNumber.Type.Integer
         yield advanced_parameter(
             QgsProcessingParameterString(DEVICE, tr("Device"), "auto"),
             tr("Where the model runs: auto, cpu, cuda, mps."),
         )
-        yield advanced_parameter(
-            QgsProcessingParameterNumber(TILE_SIZE, tr("Tile size, px"), integer, 256, minValue=32),
-            tr("Side of the squares that the model is shown."),
-        )
+        for option in self._run_options:
+            if option.name not in MAIN_OPTIONS:
+                yield advanced_parameter(option_parameter(option), option.help)
         yield advanced_parameter(
             QgsProcessingParameterString(
                 OPTIONS,

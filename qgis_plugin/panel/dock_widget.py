@@ -40,6 +40,7 @@ from geochg_qgis.panel.run_controller import RunController, result_summary
 from geochg_qgis.panel.run_plan import RunPlan, default_output
 from geochg_qgis.panel.run_widget import RunWidget
 from geochg_qgis.panel.setup_dialog import SetupDialog
+from geochg_qgis.run_options import store_options
 from geochg_qgis.tasks import BackgroundTask, request_task, start_unlisted
 
 _DESCRIBE_MS = 900
@@ -219,7 +220,8 @@ class GeochgDockWidget(QgsDockWidget):
         """A function that makes the worker's parameters, on a task's thread."""
 
         def make(task: BackgroundTask) -> dict[str, Any]:
-            access = RasterAccess(self._connection, task, task.isCanceled, task.warn)
+            allow_remote = options.get("allow_remote") is True
+            access = RasterAccess(self._connection, task, task.isCanceled, task.warn, allow_remote)
             return {
                 "before": before.worker_parameter(access),
                 "after": after.worker_parameter(access),
@@ -260,6 +262,8 @@ class GeochgDockWidget(QgsDockWidget):
     def _show_worker(self, hello: Mapping[str, Any]) -> None:
         self.worker.setText(f"geochg {hello.get('geochg')}, Python {hello.get('python')}")
         self.worker.setToolTip(as_tip(hello.get("executable", "")))
+        store_options(hello)
+        self.options.set_options(hello)
         self.options.set_models(hello.get("models", ()))
         if not self._has_devices:
             self._has_devices = True

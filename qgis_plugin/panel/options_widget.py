@@ -7,27 +7,32 @@ from typing import Any
 
 from qgis.gui import QgsCollapsibleGroupBox, QgsFileWidget
 from qgis.PyQt.QtCore import pyqtSignal
-from qgis.PyQt.QtWidgets import (
-    QCheckBox,
-    QComboBox,
-    QDoubleSpinBox,
-    QFormLayout,
-    QLineEdit,
-    QSpinBox,
-    QWidget,
-)
+from qgis.PyQt.QtWidgets import QCheckBox, QComboBox, QFormLayout, QWidget
 
 from geochg_qgis.formatting import as_tip
 from geochg_qgis.i18n import tr
 from geochg_qgis.link.errors import LinkError
 from geochg_qgis.panel.layouts import choice_box, column_layout
+from geochg_qgis.panel.option_field import OptionField
+from geochg_qgis.run_options import RunOption, run_options
+
+_SHOWN_AT_ONCE = ("min_area_m2",)
+"""Options that are not in the collapsible group."""
+
+_DESCRIBED = "info"
+"""The command whose options the description of a pair depends on."""
 
 
 class OptionsWidget(QWidget):
     """Shows model, device and least area, and the other options in a collapsible group.
 
+    The fields are made of what the worker tells of its options.
+
     Signals:
         changed: An option changed that the description of the pair depends on.
+
+    Attributes:
+        fields: The fields by the names of their options.
     """
 
     changed = pyqtSignal()
@@ -39,59 +44,43 @@ class OptionsWidget(QWidget):
         self.model.setToolTip(
             tr("The change model; NAME or NAME:SOURCE, such as deltavlm:FOLDER or openai:URL#NAME")
         )
-        # The lowest value stands for what suits the resolution.
-        self.min_area = _number(self, -1, 1e9, 0, " m²")
-        self.min_area.setSpecialValueText(tr("by pixel size"))
-        self.min_area.setValue(-1)
-        self.min_area.setToolTip(tr("Leave out smaller changes"))
         self.device = choice_box(self, is_editable=True)
         self.device.setToolTip(tr("Where the model runs; auto lets the model choose"))
         self.device.addItems(["auto", "cpu", "cuda", "mps"])
-        self.min_confidence = _number(self, 0, 1, 2, "")
-        self.min_confidence.setSingleStep(0.05)
-        self.sensitivity = choice_box(
-            self, (("normal", tr("Normal")), ("low", tr("Low")), ("high", tr("High")))
-        )
-        self.sensitivity.setToolTip(
-            tr("How easily ground counts as changed, for models that outline")
-        )
-        self.tile_size = _whole(self, 32, 4096, 256)
-        self.overlap = _whole(self, 0, 2048, 32)
-        self.align = choice_box(
-            self,
-            (
-                ("auto", tr("Correct it when it is clear")),
-                ("report", tr("Only report it")),
-                ("off", tr("Do not measure it")),
-            ),
-        )
-        self.match = QCheckBox(tr("Match the values of the dates"), self)
-        self.dates_as_given = QCheckBox(tr("Take the dates in the order given"), self)
-        self.dates_as_given.setToolTip(
-            tr("Also when the files say that the image before is the newer one")
-        )
-        self.outline = QCheckBox(tr("Outlines where the model gives them"), self)
-        self.outline.setChecked(True)
-        self.bands = QLineEdit(self)
-        self.bands.setPlaceholderText("red=1,green=2,blue=3,nir=4")
-        self.classes = QLineEdit(self)
-        self.classes.setPlaceholderText(tr("all, or such as building,road"))
         self.heatmap = QCheckBox(tr("Also a layer of the probability of change"), self)
         self.output = QgsFileWidget(self)
         self.output.setStorageMode(QgsFileWidget.StorageMode.SaveFile)
         self.output.setFilter("GeoPackage (*.gpkg)")
         self.output.lineEdit().setPlaceholderText(tr("beside the raster, named for it"))
+        self.fields: dict[str, OptionField] = {}
+        self._options: list[RunOption] = []
+        self._few, self._more = QFormLayout(), QFormLayout()
         self._lay_out()
-        for signal in (
-            self.model.currentTextChanged,
-            self.device.currentTextChanged,
-            self.tile_size.valueChanged,
-            self.overlap.valueChanged,
-            self.align.currentIndexChanged,
-            self.dates_as_given.toggled,
-            self.bands.editingFinished,
-        ):
-            signal.connect(lambda *_: self.changed.emit())
+        self.set_options({})
+        for signal in (self.model.currentTextChanged, self.device.currentTextChanged):
+            signal.connect(self._emit_changed)
+
+    def set_options(self, hello: Mapping[str, Any]) -> None:
+        """Makes the fields anew where the worker's options are others; values stay.
+
+        Args:
+            hello: What the worker said of itself; empty where none runs.
+        """
+        options = run_options(hello, "analyze")
+        if options == self._options:
+            return
+        values = {name: field.value() for name, field in self.fields.items()}
+        for field in self.fields.values():
+            form = self._few if field.option.name in _SHOWN_AT_ONCE else self._more
+            form.removeRow(field.widget)
+        self._options = options
+        self.fields = {option.name: OptionField(option, self) for option in options}
+        for name, field in self.fields.items():
+            field.add_to(self._few if name in _SHOWN_AT_ONCE else self._more)
+            if name in values:
+                field.set_value(values[name])
+            if _DESCRIBED in field.option.commands:
+                field.changed.connect(self._emit_changed)
 
     def set_models(self, models: Iterable[Mapping[str, Any]]) -> None:
         """Offers the models of the worker that are not broken."""
@@ -112,45 +101,32 @@ class OptionsWidget(QWidget):
         model = self.model.currentText().strip()
         if not model:
             raise LinkError(tr("No model is chosen"), tr("choose one, such as builtin"))
-        return {
-            "model": model,
-            "device": self.device.currentText().strip() or "auto",
-            "min_area_m2": self.min_area.value() if self.min_area.value() >= 0 else None,
-            "sensitivity": self.sensitivity.currentData(),
-            "min_confidence": self.min_confidence.value(),
-            "tile_size_px": self.tile_size.value(),
-            "overlap_px": self.overlap.value(),
-            "align": self.align.currentData(),
-            "match": self.match.isChecked(),
-            "dates_as_given": self.dates_as_given.isChecked(),
-            "geometry": "outline" if self.outline.isChecked() else "cells",
-            "bands": _comma_separated(self.bands.text()),
-            "classes": _comma_separated(self.classes.text()),
+        values = {name: field.value() for name, field in self.fields.items()}
+        # Workers of other versions have other options: they are sent what was chosen only.
+        chosen = {
+            name: value
+            for name, value in values.items()
+            if value != self.fields[name].option.default
         }
+        device = self.device.currentText().strip() or "auto"
+        return {"model": model, "device": device, **chosen}
+
+    def _emit_changed(self, *_: object) -> None:
+        self.changed.emit()
 
     def _lay_out(self) -> None:
-        few = QFormLayout()
-        few.addRow(tr("Model"), self.model)
-        few.addRow(tr("Device"), self.device)
-        few.addRow(tr("Least area"), self.min_area)
+        self._few.addRow(tr("Model"), self.model)
+        self._few.addRow(tr("Device"), self.device)
         more = QgsCollapsibleGroupBox(tr("More options"), self)
-        form = QFormLayout(more)
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        form.addRow(tr("Least confidence"), self.min_confidence)
-        form.addRow(tr("Sensitivity"), self.sensitivity)
-        form.addRow(tr("Classes"), self.classes)
-        form.addRow(tr("Bands"), self.bands)
-        form.addRow(tr("Tile size"), self.tile_size)
-        form.addRow(tr("Overlap"), self.overlap)
-        form.addRow(tr("Shift"), self.align)
-        form.addRow(self.match)
-        form.addRow(self.dates_as_given)
-        form.addRow(self.outline)
-        form.addRow(self.heatmap)
-        form.addRow(tr("Save as"), self.output)
+        outputs = QFormLayout()
+        outputs.addRow(self.heatmap)
+        outputs.addRow(tr("Save as"), self.output)
+        for form in (self._more, outputs):
+            form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        column_layout(more, self._more, outputs)
         more.setCollapsed(True)
         more.setSaveCollapsedState(False)
-        column_layout(self, few, more)
+        column_layout(self, self._few, more)
 
 
 def _set_choices(box: QComboBox, items: Iterable[tuple[object, object]]) -> None:
@@ -164,23 +140,3 @@ def _set_choices(box: QComboBox, items: Iterable[tuple[object, object]]) -> None
         box.setItemData(row, as_tip(tip) if tip else "", 3)
     box.setEditText(text)
     box.blockSignals(False)
-
-
-def _number(parent: QWidget, low: float, high: float, decimals: int, unit: str) -> QDoubleSpinBox:
-    box = QDoubleSpinBox(parent)
-    box.setRange(low, high)
-    box.setDecimals(decimals)
-    box.setSuffix(unit)
-    return box
-
-
-def _whole(parent: QWidget, low: int, high: int, value: int) -> QSpinBox:
-    box = QSpinBox(parent)
-    box.setRange(low, high)
-    box.setValue(value)
-    box.setSuffix(" px")
-    return box
-
-
-def _comma_separated(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",") if part.strip()]

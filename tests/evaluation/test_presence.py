@@ -1,5 +1,6 @@
 """What is made of predictions: the split, the fit, the baselines, the file."""
 
+import json
 import re
 from dataclasses import replace
 
@@ -213,6 +214,16 @@ def test_predictions_round_trip(tmp_path):
     assert Predictions.read(tmp_path / "p.jsonl") == result
 
 
+def test_predictions_of_earlier_versions_do_not_tell_how_many_they_are(tmp_path):
+    path = tmp_path / "p.jsonl"
+    predictions(many(2)).write(path)
+    head, *rows = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    former = json.loads(head)
+    del former["items"]
+    path.write_text("".join([f"{json.dumps(former)}\n", *rows]), encoding="utf-8")
+    assert Predictions.read(path).rows == predictions(many(2)).rows
+
+
 @pytest.mark.parametrize(
     ("change", "names"),
     [
@@ -220,6 +231,13 @@ def test_predictions_round_trip(tmp_path):
         (lambda lines: ["{}", *lines[1:]], "no file of predictions"),
         (lambda lines: [lines[0].replace('"model":', '"modul":')], "line 1: there is no 'model'"),
         (lambda lines: lines[:1], "holds no answers"),
+        (lambda lines: lines[:2], "holds 1 answers, where its first line names 16"),
+        (lambda lines: lines[:-1], "holds 15 answers, where its first line names 16"),
+        (lambda lines: [*lines, lines[1]], "holds 17 answers, where its first line names 16"),
+        (
+            lambda lines: [lines[0].replace('"items": 16', '"items": "all"'), *lines[1:]],
+            "holds 16 answers, where its first line names all",
+        ),
         (lambda lines: [_with_option(lines[0], "NaN"), *lines[1:]], "line 1 holds a number"),
         (lambda lines: [_with_option(lines[0], "-Infinity"), *lines[1:]], "line 1 holds a number"),
         (lambda lines: [_with_option(lines[0], "1e999"), *lines[1:]], "line 1 holds a number"),

@@ -2,6 +2,8 @@
 
 import codecs
 import json
+import os
+from pathlib import Path
 
 import pytest
 
@@ -105,6 +107,16 @@ def test_files_of_predictions(written):
     head = {"kind": "geochg predictions", "format": 2}
     text = "".join(f"{json.dumps(line)}\n" for line in (head, {"item": "é"}))
     assert json_lines(written("k.jsonl", text))[1] == {"item": "é"}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such devices")
+@pytest.mark.parametrize("device", ["/dev/zero", "/dev/urandom", "/dev/full", "/dev/null"])
+@pytest.mark.parametrize("read", [read_text, read_table, json_lines, AnalyzeOptions.from_toml])
+def test_a_device_is_no_file(tmp_path, device, read):
+    (tmp_path / "a.toml").symlink_to(device)
+    for path in (tmp_path / "a.toml", Path(device)):
+        with pytest.raises(InputError, match="it is a device"):
+            read(path)
 
 
 @pytest.mark.parametrize("content", [b"\xff", b"caf\xe9", codecs.BOM_UTF16_LE + b"a"])

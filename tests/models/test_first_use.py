@@ -73,6 +73,14 @@ def test_a_deltavlm_that_cannot_run(tmp_path, vit, file, keys, value):
     refused(answered)
 
 
+@pytest.mark.parametrize("stride_px", [1, 2, 3, 5, 8, 32])
+def test_a_dense_head_of_another_stride_than_the_encoder(tmp_path, stride_px):
+    folder = save_deltavlm(tiny_model(), tmp_path)
+    spoil(folder, "config.json", "dense_config", "stride_px", value=stride_px)
+    with pytest.raises(ModelError, match=f"stride_px is {stride_px}, but .* for 4 pixels"):
+        DeltaVLMModel.load(str(folder), DeltaVLMOptions(), "cpu")
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [

@@ -175,9 +175,9 @@ def steps():
     yield pause(1)
     picture("panel")
 
-    dock.options.min_area.setValue(2000)
+    dock.options.fields["min_area_m2"].widget.setValue(2000)
     # Small tiles, for a run long enough to be looked at; into a file of its own.
-    dock.options.tile_size.setValue(64)
+    dock.options.fields["tile_size_px"].widget.setValue(64)
     dock.options.output.setFilePath(str(OUT / "data" / "small_tiles.gpkg"))
     yield until(lambda: " 456 tiles" in dock.run_widget.info.text())
     heart.begin("cancelled")
@@ -196,7 +196,7 @@ def steps():
     REPORT["after_cancel"] = dock.run_widget.info.text()
     REPORT["layers_after_cancel"] = len(QgsProject.instance().mapLayers())
 
-    dock.options.tile_size.setValue(256)
+    dock.options.fields["tile_size_px"].widget.setValue(256)
     dock.options.output.setFilePath("")
     heart.begin("run")
 
@@ -287,7 +287,7 @@ def steps():
     setup.reject()
 
     dock.tabs.setCurrentIndex(0)
-    dock.options.min_area.setValue(1000)
+    dock.options.fields["min_area_m2"].widget.setValue(1000)
     click(dock.run_widget.run_button)
     yield until(lambda: "tiles" in dock.run_widget.status.text())
     os.kill(plugin.connection.current_client.pid, signal.SIGKILL)

@@ -36,7 +36,7 @@ def errors(dock, monkeypatch):
 def done(dock, qtbot, errors):
     """The result of a quick run."""
     dock.options.model.setEditText("cva")
-    dock.options.min_area.setValue(5000)
+    dock.options.fields["min_area_m2"].widget.setValue(5000)
     with qtbot.waitSignal(dock.runs.ended, timeout=90_000):
         dock.run()
     assert errors == []
@@ -141,7 +141,7 @@ def test_the_line_about_the_pair_is_shown(dock, qtbot):
 
 def test_a_cancelled_run_is_resumed(dock, qtbot, errors, pair):
     dock.options.model.setEditText("builtin")
-    dock.options.tile_size.setValue(128)
+    dock.options.fields["tile_size_px"].widget.setValue(128)
     dock.runs.progressed.connect(
         lambda progress: dock.cancel() if progress.stage == "tiles" and progress.done else None
     )
@@ -450,7 +450,7 @@ def test_dates_as_given_takes_the_newer_image_first(dock, qtbot, errors):
     with qtbot.waitSignal(dock.runs.failed, timeout=90_000):
         dock.run()
     assert "dubai_2018" in str(errors.pop())
-    dock.options.dates_as_given.setChecked(True)
+    dock.options.fields["dates_as_given"].widget.setChecked(True)
     with qtbot.waitSignal(dock.runs.ended, timeout=90_000):
         dock.run()
     assert errors == []

@@ -26,7 +26,7 @@ def test_check_and_use_leaves_a_run_alone(dock, qtbot, other_python):
     failed = []
     dock.runs.failed.connect(failed.append)
     dock.options.model.setEditText("builtin")
-    dock.options.tile_size.setValue(64)
+    dock.options.fields["tile_size_px"].widget.setValue(64)
     with qtbot.waitSignal(dock.runs.progressed, timeout=90_000):
         dock.run()
     worker = dock._connection.current_client
@@ -52,7 +52,7 @@ def test_check_and_use_leaves_a_run_alone(dock, qtbot, other_python):
 def test_an_environment_in_use_is_not_installed_into(dock, qtbot):
     store_setting("python", str(WORKER_PYTHON))
     dock.options.model.setEditText("builtin")
-    dock.options.tile_size.setValue(64)
+    dock.options.fields["tile_size_px"].widget.setValue(64)
     with qtbot.waitSignal(dock.runs.progressed, timeout=90_000):
         dock.run()
     setup = dock.open_setup()
@@ -82,9 +82,11 @@ def test_the_python_of_qgis_is_refused(dock, qtbot, monkeypatch, tmp_path):
 def test_model_device_and_least_area_are_seen_at_once_and_the_rest_is_folded(dock, qtbot):
     dock.tabs.setCurrentIndex(0)
     options = dock.options
-    for widget in (options.model, options.device, options.min_area):
+    fields = {name: field.widget for name, field in options.fields.items()}
+    for widget in (options.model, options.device, fields.pop("min_area_m2")):
         assert widget.isVisible()
-    for widget in (options.min_confidence, options.bands, options.tile_size, options.output):
+    assert {"min_confidence", "bands", "tile_size_px", "max_area_m2", "nodata"} <= set(fields)
+    for widget in (*fields.values(), options.output):
         assert not widget.isVisible()
 
 

@@ -36,10 +36,17 @@ def values(text):
         return []
 
 
+def told_by_the_worker():
+    """Texts of the options that the plugin came with; new ones need no translation."""
+    for option in json.loads((FOLDER / "options.json").read_text(encoding="utf-8")):
+        label = option["label"]
+        yield from (label[:1].upper() + label[1:], option["usual"], option["help"])
+
+
 @pytest.mark.parametrize("path", sorted((FOLDER / "i18n").glob("*.json")), ids=lambda p: p.stem)
 def test_translations_fit_what_is_said(path):
     words = json.loads(path.read_text(encoding="utf-8"))
-    known = set(said()) | SHOWN_VALUES
+    known = set(said()) | SHOWN_VALUES | set(told_by_the_worker())
     assert len(words) > 100
     assert set(words) <= known, sorted(set(words) - known)
     for text, translated in words.items():
@@ -52,3 +59,11 @@ def test_translations_are_complete(path):
     missing = (set(said()) | SHOWN_VALUES) - set(words)
     assert not missing, sorted(missing)
     assert all(words.values())
+
+
+def test_the_options_that_the_plugin_comes_with_are_those_of_geochg():
+    """Written anew by `make plugin-options`."""
+    from geochg.options import AnalyzeOptions
+
+    packaged = json.loads((FOLDER / "options.json").read_text(encoding="utf-8"))
+    assert packaged == json.loads(json.dumps([spec.to_dict() for spec in AnalyzeOptions.specs()]))

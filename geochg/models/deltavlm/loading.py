@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geochg.errors import ModelError
+from geochg.models.deltavlm.runtime.vision_output import SIDE_MULTIPLE_PX
 from geochg.models.model_files import CONFIG, checksum, saved_json, weight_files
 from geochg.models.model_settings import (
     check_generation,
@@ -143,7 +144,8 @@ def open_model(
         settings: Further settings of `from_pretrained`, such as `quantised_settings`.
 
     Raises:
-        ModelError: If weights are missing, left over, of other shapes, or not safetensors.
+        ModelError: If weights are missing, left over, of other shapes, or not safetensors, or the
+            dense head is meant for other feature maps.
     """
     from geochg.models.deltavlm.modeling import DeltaVLMForConditionalGeneration
     from geochg.models.deltavlm.processing import DeltaVLMProcessor
@@ -154,5 +156,31 @@ def open_model(
     with loading_errors(folder, HINT, "tokenizer"):
         processor = DeltaVLMProcessor.from_pretrained(folder)
     model.eval()
+    with loading_errors(folder, HINT):
+        _check_stride(model, folder)
     restrict_generation(model, folder, HINT)
     return (model if settings else model.to(device)), processor
+
+
+def _check_stride(model: DeltaVLMForConditionalGeneration, folder: Path) -> None:
+    """Refuses a dense head whose `stride_px` is not that of the encoder's finest feature map.
+
+    Raises:
+        ModelError: With both numbers.
+    """
+    import torch
+
+    config, vision = model.config, model.vision
+    if model.dense is None:
+        return
+    side_px = config.image_size if config.uses_vit else 2 * SIDE_MULTIPLE_PX
+    weight = next(vision.parameters())
+    image = torch.zeros(1, 3, side_px, side_px, dtype=weight.dtype, device=weight.device)
+    with torch.inference_mode():
+        stride_px = side_px // vision.maps(image, image)[1].shape[-1]
+    if config.dense_config.stride_px != stride_px:
+        raise ModelError(
+            f"{folder} cannot be loaded: stride_px is {config.dense_config.stride_px}, but the "
+            f"encoder's finest map has a pixel for {stride_px} pixels of an image",
+            HINT,
+        )

@@ -112,6 +112,87 @@ def test_an_adapter_of_another_base_is_refused(saved, tmp_path):
             load(saved(kind), adapter=str(adapter))
 
 
+def changed_settings(**changes):
+    """A damage that gives settings of an adapter other values."""
+
+    def damage(adapter):
+        file = adapter / "adapter_config.json"
+        settings = json.loads(file.read_text(encoding="utf-8"))
+        file.write_text(json.dumps(settings | changes), encoding="utf-8")
+
+    return damage
+
+
+def changed_weights(change):
+    """A damage that puts other weights into an adapter, from those by name."""
+
+    def damage(adapter):
+        from safetensors.torch import load_file, save_file
+
+        file = adapter / "adapter_model.safetensors"
+        save_file({n: w.contiguous() for n, w in change(load_file(file)).items()}, file)
+
+    return damage
+
+
+def every(change):
+    """A damage that changes each weight."""
+    return changed_weights(lambda weights: {n: change(w) for n, w in weights.items()})
+
+
+def move_inside(adapter):
+    (adapter / "inner").mkdir()
+    for name in ("adapter_config.json", "adapter_model.safetensors"):
+        (adapter / name).rename(adapter / "inner" / name)
+
+
+def link_to_itself(adapter):
+    (adapter / "adapter_model.safetensors").unlink()
+    (adapter / "adapter_model.safetensors").symlink_to("adapter_model.safetensors")
+
+
+def link_settings_to_a_device(adapter):
+    (adapter / "adapter_config.json").unlink()
+    (adapter / "adapter_config.json").symlink_to("/dev/zero")
+
+
+@pytest.mark.parametrize(
+    ("damage", "names"),
+    [
+        (changed_settings(modules_to_save=["nowhere"]), "'nowhere' .modules_to_save"),
+        (changed_settings(modules_to_save=[5]), "'5' .modules_to_save"),
+        (changed_settings(modules_to_save="lm_head"), "modules_to_save of .* is no list"),
+        (changed_settings(modules_to_save=["lm_head"]), "does not fit"),
+        (changed_settings(r=3), "does not fit"),
+        (changed_settings(r=10**9), "no rank"),
+        (changed_settings(r=0), "no rank"),
+        (changed_settings(lora_alpha=1e30), "lora_alpha of"),
+        (changed_settings(lora_alpha=-8), "lora_alpha of"),
+        (changed_settings(alpha_pattern={"q_proj": "x"}), "alpha_pattern of"),
+        (every(torch.flatten), "does not fit"),
+        (every(lambda w: w[:, :-1]), "does not fit"),
+        (every(lambda w: w * float("nan")), "no finite numbers"),
+        (every(lambda w: w.fill_(float("inf"))), "no finite numbers"),
+        (every(lambda w: w.fill_(1e7)), "no finite numbers, or far too large"),
+        (every(lambda w: w.to(torch.int32)), r"type torch\.int32"),
+        (every(lambda w: w > 0), r"type torch\.bool"),
+        (every(lambda w: w.to(torch.complex64)), r"type torch\.complex64"),
+        (changed_weights(lambda w: dict([*w.items()][1:])), "does not fit"),
+        (changed_weights(lambda w: {"x": torch.zeros(1)}), "does not fit"),
+        (move_inside, "is no adapter folder"),
+        (link_to_itself, "has no adapter_model"),
+        (link_settings_to_a_device, "is no adapter folder"),
+    ],
+)
+def test_a_damaged_adapter_is_refused_in_a_line(saved, tmp_path, damage, names):
+    adapter = save_adapter(saved("llava"), tmp_path / "adapter")
+    damage(adapter)
+    with pytest.raises(ModelError, match=names) as caught:
+        load(saved("llava"), adapter=str(adapter))
+    assert len(caught.value.message.splitlines()) == 1
+    assert caught.value.exit_code == 2
+
+
 @pytest.mark.parametrize(("bits", "layer"), [("4bit", "Linear4bit"), ("8bit", "Linear8bitLt")])
 def test_quantised_models_answer_much_the_same(saved, bits, layer):
     pytest.importorskip("bitsandbytes")

@@ -1,0 +1,125 @@
+"""A field of the panel for one option of a run, made of what the worker tells of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qgis.PyQt.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QDoubleSpinBox,
+    QFormLayout,
+    QLineEdit,
+    QSizePolicy,
+    QSpinBox,
+    QWidget,
+)
+
+from geochg_qgis.formatting import as_tip
+from geochg_qgis.panel.layouts import choice_box
+from geochg_qgis.run_options import RunOption
+
+_GREATEST = 10**9
+"""Numbers above this do not fit into a field."""
+
+_NARROW_PX = 80
+_DECIMALS = {"m²": 0, "px": 0}
+_SHARE_DECIMALS, _OTHER_DECIMALS = 2, 8
+
+
+class OptionField:
+    """A widget for an option, and its value.
+
+    Args:
+        option: The option.
+        parent: The widget that it lies in.
+
+    Attributes:
+        widget: A check box, choice box, spin box or line, by the kind of the option.
+    """
+
+    def __init__(self, option: RunOption, parent: QWidget) -> None:
+        self.option = option
+        self.widget = _widget(option, parent)
+        self.widget.setToolTip(as_tip(option.help))
+
+    @property
+    def changed(self) -> Any:  # noqa: ANN401 - a signal of Qt
+        """The widget's signal that its value changed."""
+        widget = self.widget
+        if isinstance(widget, QCheckBox):
+            return widget.toggled
+        if isinstance(widget, QComboBox):
+            return widget.currentIndexChanged
+        return widget.editingFinished if isinstance(widget, QLineEdit) else widget.valueChanged
+
+    def value(self) -> Any:  # noqa: ANN401
+        """The value, as the worker takes it."""
+        widget = self.widget
+        if isinstance(widget, QCheckBox):
+            return widget.isChecked()
+        if isinstance(widget, QComboBox):
+            return widget.currentData()
+        if isinstance(widget, QLineEdit):
+            return self.option.parsed(widget.text())
+        stands_for_none = self.option.default is None and widget.value() == widget.minimum()
+        return None if stands_for_none else widget.value()
+
+    def set_value(self, value: Any) -> None:  # noqa: ANN401
+        """Shows a value that `value` gave."""
+        widget = self.widget
+        if isinstance(widget, QCheckBox):
+            widget.setChecked(bool(value))
+        elif isinstance(widget, QComboBox):
+            widget.setCurrentIndex(max(widget.findData(value), 0))
+        elif isinstance(widget, QLineEdit):
+            widget.setText(",".join(value) if isinstance(value, list) else str(value or ""))
+        elif value is None:
+            widget.setValue(widget.minimum())
+        else:
+            widget.setValue(value)
+
+    def add_to(self, form: QFormLayout) -> None:
+        """Adds a row to a form: a check box tells its label itself."""
+        if isinstance(self.widget, QCheckBox):
+            form.addRow(self.widget)
+        else:
+            form.addRow(self.option.label, self.widget)
+
+
+def _widget(option: RunOption, parent: QWidget) -> QWidget:
+    if option.kind == "boolean":
+        box = QCheckBox(option.label, parent)
+        box.setChecked(bool(option.default))
+        return box
+    if option.choices:
+        return choice_box(parent, option.choices)
+    if option.kind in ("integer", "number"):
+        return _spin_box(option, parent)
+    line = QLineEdit(parent)
+    line.setPlaceholderText(option.usual)
+    if isinstance(option.default, str):
+        line.setText(option.default)
+    return line
+
+
+def _spin_box(option: RunOption, parent: QWidget) -> QWidget:
+    least = 0 if option.least is None else option.least
+    greatest = _GREATEST if option.greatest is None else min(option.greatest, _GREATEST)
+    box: Any = QSpinBox(parent)
+    if option.kind == "number":
+        box = QDoubleSpinBox(parent)
+        usual = _SHARE_DECIMALS if greatest <= 1 else _OTHER_DECIMALS
+        box.setDecimals(_DECIMALS.get(option.unit, usual))
+        box.setSingleStep(0.05 if greatest <= 1 else 1)
+    # Where None is a value, one below the least stands for it.
+    is_optional = option.default is None
+    box.setRange(int(least) - 1 if is_optional else least, greatest)
+    box.setSuffix(f" {option.unit}" if option.unit else "")
+    if is_optional:
+        box.setSpecialValueText(option.usual or "-")
+    box.setValue(box.minimum() if is_optional else option.default)
+    # The words that stand for None may be long.
+    box.setMinimumWidth(_NARROW_PX)
+    box.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+    return box

@@ -1,0 +1,142 @@
+"""The options of a run as the worker tells them, of which the panel and Processing make fields.
+
+They are those of the running worker, else of the one that ran last, else of the geochg that the
+plugin was made with (`options.json`, which `make plugin-options` writes).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from geochg_qgis.i18n import tr
+from geochg_qgis.settings import store_setting, stored_setting
+
+_PACKAGED = Path(__file__).parent / "options.json"
+_SETTING = "options"
+_COMMANDS = ("analyze", "info", "ask")
+
+SET_ELSEWHERE = frozenset({"model", "device", "aoi", "layer", "tiles_layer", "resume", "overwrite"})
+"""Options that the panel and Processing set by fields of their own."""
+
+
+@dataclass(frozen=True)
+class RunOption:
+    """An option of a run; see `hello` in docs/worker.md.
+
+    Attributes:
+        name: Its name in requests.
+        label: Its name in words, for the user.
+        kind: `boolean`, `integer`, `number`, `string` or `array`.
+        default: Its default; None where something else follows from the rest.
+        unit: Unit of numbers; may be empty.
+        least: Least value of numbers; None for none.
+        greatest: Greatest value of numbers; None for none.
+        choices: Values and their texts, the default first; empty for any value.
+        usual: What the default comes to, in words; may be empty.
+        help: What it is.
+        commands: What takes it, of `analyze`, `info` and `ask`.
+    """
+
+    name: str
+    label: str
+    kind: str
+    default: Any
+    unit: str
+    least: float | None
+    greatest: float | None
+    choices: tuple[tuple[str, str], ...]
+    usual: str
+    help: str
+    commands: tuple[str, ...]
+
+    @classmethod
+    def of(cls, entry: Mapping[str, Any]) -> RunOption:
+        """An option as the worker tells it."""
+        name, default = str(entry["name"]), entry.get("default")
+        values = sorted(map(str, entry.get("choices") or ()), key=lambda value: value != default)
+        label = str(entry.get("label") or name.replace("_", " "))
+        return cls(
+            name,
+            _labels().get(name) or tr(label[:1].upper() + label[1:]),
+            str(entry.get("type", "string")),
+            default,
+            str(entry.get("unit") or ""),
+            entry.get("least"),
+            entry.get("greatest"),
+            tuple((value, _choice_texts().get((name, value)) or tr(value)) for value in values),
+            tr(str(entry.get("usual") or "")),
+            tr(str(entry.get("help") or "")),
+            _COMMANDS if entry.get("commands") is None else tuple(entry["commands"]),
+        )
+
+    def parsed(self, text: str) -> Any:  # noqa: ANN401
+        """A value that was written as text; the default where nothing is written."""
+        if self.kind == "array":
+            return [part.strip() for part in text.split(",") if part.strip()]
+        return text.strip() or self.default
+
+
+def run_options(hello: Mapping[str, Any], command: str) -> list[RunOption]:
+    """The options that a command takes and that have no field of their own.
+
+    Args:
+        hello: The running worker's, or empty.
+        command: `analyze`, `info` or `ask`.
+    """
+    entries = hello.get("options") or _stored_options() or _packaged_options()
+    options = [RunOption.of(entry) for entry in entries if entry.get("type") != "object"]
+    return [o for o in options if o.name not in SET_ELSEWHERE and command in o.commands]
+
+
+def store_options(hello: Mapping[str, Any]) -> None:
+    """Stores the options of a worker for when none runs."""
+    if hello.get("options"):
+        store_setting(_SETTING, json.dumps(hello["options"]))
+
+
+def _stored_options() -> list[Mapping[str, Any]]:
+    try:
+        stored = json.loads(stored_setting(_SETTING) or "[]")
+    except ValueError:
+        return []
+    return _entries(stored)
+
+
+def _packaged_options() -> list[Mapping[str, Any]]:
+    return _entries(json.loads(_PACKAGED.read_text(encoding="utf-8")))
+
+
+def _entries(stored: object) -> list[Mapping[str, Any]]:
+    entries: Iterable[Any] = stored if isinstance(stored, list) else ()
+    return [entry for entry in entries if isinstance(entry, dict) and "name" in entry]
+
+
+def _labels() -> dict[str, str]:
+    """Labels that say more than an option's name."""
+    return {
+        "align": tr("Shift"),
+        "dates_as_given": tr("Take the dates in the order given"),
+        "match": tr("Match the values of the dates"),
+        "min_area_m2": tr("Least area"),
+        "max_area_m2": tr("Greatest area"),
+        "min_confidence": tr("Least confidence"),
+        "tile_size_px": tr("Tile size"),
+    }
+
+
+def _choice_texts() -> dict[tuple[str, str], str]:
+    """Texts of choices, by option and value."""
+    return {
+        ("align", "auto"): tr("Correct it when it is clear"),
+        ("align", "report"): tr("Only report it"),
+        ("align", "off"): tr("Do not measure it"),
+        ("geometry", "outline"): tr("Outlines where the model gives them"),
+        ("geometry", "cells"): tr("Cells of the 3x3 grid"),
+        ("sensitivity", "normal"): tr("Normal"),
+        ("sensitivity", "low"): tr("Low"),
+        ("sensitivity", "high"): tr("High"),
+    }
