@@ -67,7 +67,7 @@ _NOT_FOR_MAPS = ("changed_share", "fit_threshold", *_FITTING, *_ROWS_ONLY, "pred
 @click.option(
     "--published",
     is_flag=True,
-    help="Rows: set the numbers of the papers beside, which are of their own test sets.",
+    help="Rows: also show the numbers of the papers, which are of their own test sets.",
 )
 @field_options(EvaluateOptions)
 @click.option(
