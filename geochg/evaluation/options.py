@@ -92,7 +92,7 @@ class EvaluateOptions(AskOptions):
         0.5, "Share of the pairs to fit the threshold on.", least=0, greatest=1
     )
     fit_metric: FitMetric = option(
-        FitMetric.BALANCED_ACCURACY, "What the threshold makes as high as it can be."
+        FitMetric.BALANCED_ACCURACY, "Metric that the fitted threshold maximises."
     )
     seed: int = option(0, "Seed of the choice of the pairs to fit on.", least=0, greatest=2**62)
 

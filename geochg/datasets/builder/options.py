@@ -106,14 +106,15 @@ def class_coding(coding: Sequence[str]) -> dict[str, int]:
         value, separator, name = (part.strip() for part in entry.rpartition("="))
         if not separator or not value or name not in CLASS_NAMES[1:]:
             raise OptionError(
-                f"{entry!r} gives no class of masks",
+                f"{entry!r} names no mask value with its class",
                 f"write VALUE=CLASS; classes: {', '.join(CLASS_NAMES[1:])}",
             )
         if value in indexes or value == "0":
             raise OptionError(
-                f"the value {value!r} of masks", "give each value once; 0 is no change"
+                f"the mask value {value!r} is given twice, or is 0",
+                "give each once; 0 is no change",
             )
         indexes[value] = CLASS_NAMES.index(name)
     if not indexes:
-        raise OptionError("no class of masks is given", "write VALUE=CLASS")
+        raise OptionError("no mask value is given a class", "write VALUE=CLASS")
     return indexes

@@ -48,7 +48,7 @@ class EndpointOptions(ModelOptions):
         super().__post_init__()
         if names := secret_names(self.extra):
             raise OptionError(
-                f"extra holds {names[0]!r}, and options stand in every output",
+                f"extra holds the secret {names[0]!r}, and options are written into every output",
                 f"put the key into the environment variable {self.key_variable}",
             )
 
