@@ -50,13 +50,13 @@ def check(
 
     from .progress import showing_progress
 
-    leaving: list[str] = []
-    splits = _splits(sources, images, leaving)
+    outside_names: list[str] = []
+    splits = _splits(sources, images, outside_names)
     with showing_progress() as listener:
         report = check_examples(
             splits,
             pixels=pixels,
-            leaving=leaving,
+            outside_names=outside_names,
             listener=listener,
         )
     if as_json:
@@ -77,7 +77,7 @@ def check(
 
 
 def _splits(
-    sources: tuple[Path, ...], images: Path | None, leaving: list[str]
+    sources: tuple[Path, ...], images: Path | None, outside_names: list[str]
 ) -> dict[str, list[Example]]:
     """The examples of each split; notes which names of pictures lead elsewhere."""
     from geochg.datasets.examples import iter_examples, row_files
@@ -89,7 +89,9 @@ def _splits(
         name = split_of_name(file.stem) or file.stem
         if images is not None and not images.is_dir():
             raise InputError(f"there is no folder {images}", "check --images")
-        examples = list(iter_examples(file, images, must_exist=False, leaving=leaving.append))
+        examples = list(
+            iter_examples(file, images, must_exist=False, on_outside=outside_names.append)
+        )
         if not examples:
             splits.setdefault(name, [])
         for example in examples:

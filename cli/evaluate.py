@@ -67,7 +67,7 @@ _NOT_FOR_MAPS = ("changed_share", "fit_threshold", *_FITTING, *_ROWS_ONLY, "pred
 @click.option(
     "--published",
     is_flag=True,
-    help="Rows: set the numbers of the papers beside, which are of their own test sets.",
+    help="Rows: also show the numbers of the papers, which are of their own test sets.",
 )
 @field_options(EvaluateOptions)
 @click.option(
@@ -142,16 +142,16 @@ def evaluate(
     Or it is a folder of kinds: KIND/PAIR/ with before.tif, after.tif and mask.tif (1 changed, 0
     not, 255 unknown). Then the maps that geochg analyze makes are scored.
 
-    Beside the model stand answers that need none.
+    The scores of answers that need no model stand beside, as baselines.
 
     \b
     Examples:
       geochg evaluate LEVIR-CD/test
       geochg evaluate LEVIR-CD/val --model clip:FOLDER --fit-threshold --save-options fitted.toml
       geochg evaluate changechat_105k_test.json changechat_105k_test_count.json --images LEVIR-CC
-      geochg evaluate mytown --split test --predictions said.jsonl
+      geochg evaluate mytown --split test --predictions answers.jsonl
       geochg evaluate KINDS --markdown maps.md -o maps.json
-      geochg evaluate --from-predictions said.jsonl --bert roberta-large --markdown scores.md
+      geochg evaluate --from-predictions answers.jsonl --bert roberta-large --markdown scores.md
     """
     if bool(sources) == (from_predictions is not None):
         raise click.UsageError("name SOURCE, or --from-predictions FILE.jsonl, and not both")

@@ -11,7 +11,7 @@ import click
 COMMANDS = {
     "analyze": "Map what changed between two rasters.",
     "ask": "Talk about what changed, in the whole pair or at one place.",
-    "evaluate": "Score a model's answers on pairs of which they are known, and fit its threshold.",
+    "evaluate": "Score a model on pairs whose answers are known, and fit its threshold.",
     "info": "Tell what a pair of rasters is before running it.",
     "models": "List the change models that --model takes, or convert released weights.",
     "train": "Train change models.",

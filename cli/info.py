@@ -15,7 +15,7 @@ from .terminal import echo
 
 @click.command()
 @pair_options("info")
-@json_option("it")
+@json_option("the description")
 @click.pass_context
 def info(ctx: click.Context, /, before: str, after: str, as_json: bool, **_: Any) -> None:  # noqa: ANN401
     """Tell what the pair BEFORE and AFTER is: grid, overlap, dates, bands, shift, tiles, time.

@@ -22,7 +22,7 @@ _PATH = click.Path(path_type=Path)
 
 
 @click.group(invoke_without_command=True)
-@json_option("them")
+@json_option("the models")
 @click.pass_context
 def models(ctx: click.Context, as_json: bool) -> None:
     """List the change models that --model takes, or convert released weights into one.

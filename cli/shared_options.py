@@ -26,10 +26,15 @@ class CommaSeparated(click.ParamType[tuple[str, ...], tuple[str, ...]]):
         param: click.Parameter | None,
         ctx: click.Context | None,
     ) -> tuple[str, ...]:
-        """Splits at commas and drops blanks."""
+        """Splits at commas; a blank text is an empty list."""
         if isinstance(value, list | tuple):
             return tuple(value)
-        return tuple(part.strip() for part in str(value).split(",") if part.strip())
+        parts = tuple(part.strip() for part in str(value).split(","))
+        if not any(parts):
+            return ()
+        if not all(parts):
+            self.fail(f"nothing stands beside a comma of {value!r}; leave the comma out", param, ctx)
+        return parts
 
 
 _TYPES: dict[str, Any] = {
@@ -70,9 +75,14 @@ def field_options(kind: type[Options], *names: str) -> Callable[[Command], Comma
 
     Args:
         kind: The class.
-        names: Names of the fields; all that `option` made where none is named.
+        names: Names of the fields; where none is named, all that `option` made but those for
+            which commands word options of their own.
     """
-    specs = [spec for spec in kind.specs() if not names or spec.name in names]
+    specs = [
+        spec
+        for spec in kind.specs()
+        if spec.name in names or (not names and spec.facts.commands != ())
+    ]
 
     def add(command: Command) -> Command:
         for spec in reversed(specs):

@@ -39,10 +39,10 @@ def _recipe_options(command: Command) -> Command:
     "--work",
     required=True,
     type=click.Path(path_type=Path),
-    help="For pairs, checkpoints and TensorBoard logs; the same again goes on from there.",
+    help="Folder of pairs, checkpoints and TensorBoard logs; given again, the run goes on from it.",
 )
 @_recipe_options
-@json_option("what was found")
+@json_option("what was made")
 def compact(output: Path, work: Path, as_json: bool, **given: Any) -> None:  # noqa: ANN401
     """Make a compact DeltaVLM: vision stage, calibration, language stage, export.
 

@@ -38,12 +38,12 @@ NEEDED = ("peft", "accelerate", "tensorboard", "psutil")
     "-o",
     "--output",
     type=PATH,
-    help="The folder to make: an adapter or a model; of a sweep, of all its runs.",
+    help="The folder to make: an adapter or a model; with --sweep, the folder of all its runs.",
 )
 @click.option(
     "--work",
     type=PATH,
-    help="For checkpoints and TensorBoard logs; OUTPUT with .work behind it by default.",
+    help="Folder of checkpoints and TensorBoard logs; OUTPUT.work by default.",
 )
 @images_option("The folder that image names in DATA start from.")
 @click.option(
@@ -60,9 +60,9 @@ NEEDED = ("peft", "accelerate", "tensorboard", "psutil")
 @click.option(
     "--dry-run",
     is_flag=True,
-    help="Tell parameters, memory, steps and time, of a sweep its runs; train nothing.",
+    help="Tell parameters, memory, steps and time, or the runs of a sweep; train nothing.",
 )
-@json_option("what was found")
+@json_option("what was made or measured")
 @tune_options
 @click.pass_context
 def run(

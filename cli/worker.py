@@ -11,7 +11,7 @@ from .interrupts import interrupts_raised
 def worker() -> None:
     """Serve another program over stdin and stdout, such as the QGIS panel.
 
-    Messages are JSON-RPC 2.0, one a line; docs/worker.md tells them. The worker leaves when its
+    Messages are JSON-RPC 2.0, one a line; docs/worker.md describes them. The worker leaves when its
     input ends.
 
     \b

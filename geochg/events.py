@@ -28,7 +28,8 @@ class Progress(Event):
     """How far a stage is.
 
     Attributes:
-        stage: `shift`, `survey`, `tiles` or `write`.
+        stage: `shift`, `survey`, `tiles` or `write` of a run; data sets, evaluation and training
+            have stages of their own.
         done: Units finished.
         total: Units in all.
     """
@@ -41,9 +42,11 @@ class Progress(Event):
 
 @dataclass(frozen=True, slots=True)
 class Notice(Event):
-    """Something the user should know that does not stop the run; `warning` tells how loud.
+    """Something the user should know that does not stop the run.
 
-    The message is cleaned of control codes and secrets, as those of errors are.
+    Attributes:
+        message: The message, cleaned of control codes and secrets, as those of errors are.
+        warning: Whether it matters for the result.
     """
 
     kind: ClassVar[str] = "notice"

@@ -17,7 +17,7 @@ from functools import cache
 from numbers import Integral, Real
 from pathlib import Path
 from types import UnionType
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from geochg.errors import InputError, OptionError
 from geochg.files.text_file import read_toml
@@ -62,7 +62,8 @@ class OptionFacts:
         usual: What the default comes to, in words, where None or nothing stands for something.
         metavar: How a value is written, for the help page.
         flag: Name on the command line, where it is not the field's without the unit.
-        commands: Commands of `geochg` that take it; None for all that take options of its class.
+        commands: Commands of `geochg` that take it; None for all that take options of its class,
+            empty where commands word an option of their own for it.
         shapes_result: Whether it changes the result, or only how a run gets there.
         is_saved: Whether it goes into a saved file; what belongs to a single run does not.
     """
@@ -147,16 +148,6 @@ def option(default: T, help: str, **facts: Any) -> T:  # noqa: ANN401
 class Options:
     """Base of all option classes; subclasses add typed fields with defaults."""
 
-    NOT_SAVED: ClassVar[tuple[str, ...]] = ()
-    """Fields that belong to one run and do not go into a saved file, beside those that say so."""
-
-    HOW_IT_RUNS: ClassVar[tuple[str, ...]] = ()
-    """Fields that do not change the result, beside those that say so."""
-
-    BOUNDS: ClassVar[Mapping[str, tuple[float, float]]] = {}
-    """The least and the greatest value of numbers, or of each of several, in their units, beside
-    those of fields that say so."""
-
     def __post_init__(self) -> None:
         """Checks types and numbers; to be called by those of subclasses.
 
@@ -178,11 +169,13 @@ class Options:
 
     def _in_words(self, name: str, value: float) -> str:
         """A number with what it is and its unit: `tile size 0 px`."""
-        spec = next((spec for spec in self.specs() if spec.name == name), None)
-        shown = _number_in_words(value)
-        if spec is None:
-            return f"{name} {shown}"
-        return f"{spec.label} {shown} {spec.facts.unit}".strip()
+        spec = next(spec for spec in self.specs() if spec.name == name)
+        return f"{self.written_name(spec)} {_number_in_words(value)} {spec.facts.unit}".strip()
+
+    @classmethod
+    def written_name(cls, spec: OptionSpec) -> str:
+        """What messages call an option: by the words of its flag."""
+        return spec.label
 
     @classmethod
     def specs(cls) -> tuple[OptionSpec, ...]:
@@ -193,18 +186,16 @@ class Options:
     def bounds(cls) -> dict[str, tuple[float, float]]:
         """The least and the greatest value of each number, or of each of several, in its unit."""
         facts = {spec.name: spec.facts for spec in cls.specs()}
-        own_bounds = {
+        return {
             name: (fact.least, fact.greatest)
             for name, fact in facts.items()
             if fact.least is not None and fact.greatest is not None
         }
-        return {**cls.BOUNDS, **own_bounds}
 
     @classmethod
     def how_it_runs(cls) -> frozenset[str]:
         """The fields that do not change the result."""
-        names = (spec.name for spec in cls.specs() if not spec.facts.shapes_result)
-        return frozenset((*cls.HOW_IT_RUNS, *names))
+        return frozenset(spec.name for spec in cls.specs() if not spec.facts.shapes_result)
 
     def to_dict(self) -> dict[str, Any]:
         """The options as plain JSON values, without the version."""
@@ -259,7 +250,7 @@ class Options:
         values = {
             key: value
             for key, value in self.to_dict().items()
-            if value is not None and key not in unsaved.union(self.NOT_SAVED)
+            if value is not None and key not in unsaved
         }
         try:
             path.write_text(tomli_w.dumps({VERSION_KEY: __version__, **values}), encoding="utf-8")
@@ -267,6 +258,16 @@ class Options:
             raise InputError(
                 f"cannot write the options file {path}: {error.strerror}", "choose another path"
             ) from error
+
+
+@dataclass(frozen=True)
+class ModelOptions(Options):
+    """Base of the options of backends, which are given by the names of their fields."""
+
+    @classmethod
+    def written_name(cls, spec: OptionSpec) -> str:
+        """What messages call an option: as `--model-option NAME=VALUE` takes it."""
+        return spec.name
 
 
 def _numbers(value: Any) -> Iterable[Any]:  # noqa: ANN401

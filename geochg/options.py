@@ -125,7 +125,7 @@ class DateOptions:
 
 @dataclass(frozen=True)
 class AnalyzeOptions(Options):
-    """What `analyze` can be told; the help of each option stands with its field.
+    """The options of `analyze`; the help of each one stands with its field.
 
     A field of this class is all that a new option needs: the command line, options files, the
     worker's `hello`, the dock and the Processing algorithms of QGIS are built of its metadata.
@@ -150,7 +150,7 @@ class AnalyzeOptions(Options):
     )
     clue: bool = option(
         False,
-        "Let the model describe each tile first, and tell it so with each question.",
+        "Let the model describe each tile first, and give it that sentence with each question.",
     )
     clue_model: str = option(
         "",

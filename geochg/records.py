@@ -134,7 +134,7 @@ CELL_AREA_SHARE = 0.05
 
 @dataclass(frozen=True, slots=True)
 class PairFacts:
-    """What holds for every tile of a pair.
+    """Facts that hold for every tile of a pair.
 
     Attributes:
         bands: Name of each band in order, lower case; a known role where there is one
@@ -153,7 +153,7 @@ class Tile:
     """A tile pair.
 
     Attributes:
-        window: Where it lies.
+        window: The tile's window.
         before: `(bands, height, width)`; uint8 0-255 when the model asked for `display` pixels,
             float32 in source units when it asked for `values`. Invalid pixels are 0.
         after: As `before`, on the same grid.
@@ -175,7 +175,7 @@ class Tile:
         valid: NDArray[np.bool_] | None = None,
         index: int = 0,
     ) -> Self:
-        """A whole pair as one tile, all of it valid unless told; `index` is its number."""
+        """A whole pair as one tile, all of it valid without `valid`; `index` is its number."""
         import numpy as np
 
         whole = PixelWindow.whole(before.shape)
@@ -380,7 +380,7 @@ class TileFailure:
     """A tile that could not be read or answered; the run goes on without it.
 
     Attributes:
-        window: Where it lies.
+        window: The tile's window.
         reason: The reason, in one line.
         is_permanent: Whether no repetition mends it and other tiles will fail alike, as where a
             server refuses every such request. A run in which tile after tile fails so stops asking.

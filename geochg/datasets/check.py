@@ -95,7 +95,7 @@ def check_examples(
     splits: Mapping[str, Sequence[Example]],
     *,
     pixels: bool = True,
-    leaving: Iterable[str] = (),
+    outside_names: Iterable[str] = (),
     listener: Listener = ignore,
 ) -> DatasetReport:
     """Looks at every row, and at every picture once.
@@ -104,11 +104,11 @@ def check_examples(
         splits: The examples of each split.
         pixels: Whether to open the pictures: without, unreadable ones, sizes and look-alikes are
             not found.
-        leaving: Names of pictures that lead out of the folder, as `iter_examples` passes them on.
+        outside_names: Names of pictures that lead out of the folder; see `iter_examples`.
         listener: Receives the progress in pairs.
     """
     findings = _Findings()
-    for name in leaving:
+    for name in outside_names:
         findings.add("outside", name)
     for split, examples in splits.items():
         if not examples:
@@ -166,7 +166,7 @@ def _check_rows(examples: Iterable[Example], findings: _Findings) -> None:
             ids[key] += 1
             # An id is reported once, however often it is repeated.
             if ids[key] == 2:
-                findings.add("duplicate_ids", example.named)
+                findings.add("duplicate_ids", example.display_name)
 
 
 def _check_answers(example: Example, findings: _Findings) -> None:
@@ -177,11 +177,11 @@ def _check_answers(example: Example, findings: _Findings) -> None:
         talks = [[reference] for reference in example.references]
     for answers in talks:
         if fault := answer_fault(task, answers, questions):
-            findings.add("grammar", f"{example.named}: {task}: {fault}")
+            findings.add("grammar", f"{example.display_name}: {task}: {fault}")
             return
     if task is Task.PRESENCE and example.changed is not None:
         if answers_change(task, talks[0]) != example.changed:
-            findings.add("flags", example.named)
+            findings.add("flags", example.display_name)
 
 
 # --- files ---------------------------------------------------------------------------------------
@@ -190,7 +190,7 @@ def _check_answers(example: Example, findings: _Findings) -> None:
 def _has_files(example: Example, findings: _Findings) -> bool:
     missing = [path for path in example.paths if not path.exists()]
     for path in missing:
-        findings.add("missing", f"{example.named}: {path}")
+        findings.add("missing", f"{example.display_name}: {path}")
     return not missing
 
 
@@ -220,7 +220,10 @@ def _check_windows(pairs: dict[str, list[Example]], findings: _Findings) -> None
         for number, (split, example) in enumerate(members):
             for other in sorted(tree.query(boxes[number], "intersects").tolist()):
                 if other > number and members[other][0] != split:
-                    findings.add("window_leaks", f"{example.named} and {members[other][1].named}")
+                    findings.add(
+                        "window_leaks",
+                        f"{example.display_name} and {members[other][1].display_name}",
+                    )
 
 
 def _check_locations(pairs: dict[str, list[Example]], findings: _Findings) -> None:
@@ -260,7 +263,7 @@ def _check_pictures(
                     kept.append((digest, _fingerprint(pixels), example))
             except InputError as error:
                 kind = "sizes" if "one size" in error.hint else "unreadable"
-                findings.add(kind, f"{example.named}: {error.message}")
+                findings.add(kind, f"{example.display_name}: {error.message}")
             done += 1
             listener(Progress("looked", done, total))
     _check_look_alikes(prints, findings)
@@ -310,9 +313,11 @@ def _compare_splits(
             twin = with_bits[nearest][1] if apart[nearest] <= MOST_BITS else None
         if twin is None or not set(twin.paths).isdisjoint(example.paths):
             continue
-        if (example.named, twin.named) not in reported:
-            reported.add((example.named, twin.named))
-            findings.add("near_leaks", f"{example.named} ({split}) and {twin.named} ({other})")
+        if (example.display_name, twin.display_name) not in reported:
+            reported.add((example.display_name, twin.display_name))
+            findings.add(
+                "near_leaks", f"{example.display_name} ({split}) and {twin.display_name} ({other})"
+            )
 
 
 # --- balance -------------------------------------------------------------------------------------

@@ -101,6 +101,6 @@ class Example:
         return tuple(path for path in (self.before, self.after, self.video) if path is not None)
 
     @property
-    def named(self) -> str:
+    def display_name(self) -> str:
         """The name of the example in messages."""
         return str(self.origin) if self.origin is not None else f"example {self.id!r}"

@@ -57,13 +57,13 @@ def iter_examples(
     images: Path | None = None,
     *,
     must_exist: bool = True,
-    leaving: Callable[[str], None] = ignore_name,
+    on_outside: Callable[[str], None] = ignore_name,
 ) -> Iterator[Example]:
-    """The same, one example at a time; `leaving` is called with names that lead elsewhere."""
+    """The same, one example at a time; `on_outside` is called with names that lead elsewhere."""
     if images is not None and not images.is_dir():
         raise InputError(f"there is no folder {images}", "check where the images are")
     for source_file in row_files(source):
-        paths = PicturePaths(source_file, images, must_exist, leaving)
+        paths = PicturePaths(source_file, images, must_exist, on_outside)
         read_file = table_examples if source_file.suffix.lower() == TABLE_SUFFIX else json_examples
         yield from read_file(source_file, paths)
 

@@ -50,11 +50,11 @@ def load_pair(example: Example) -> tuple[Pixels, Pixels]:
     elif example.before is not None and example.after is not None:
         before, after = picture(example.before), picture(example.after)
     else:
-        raise InputError(f"{example.named} has neither two images nor a video", "name them")
+        raise InputError(f"{example.display_name} has neither two images nor a video", "name them")
     if before.shape != after.shape:
         raise InputError(
-            f"{example.named}: {example.paths[-1].name} has {_size(after)} px, the image before "
-            f"has {_size(before)}",
+            f"{example.display_name}: {example.paths[-1].name} has {_size(after)} px, the image "
+            f"before has {_size(before)}",
             "the images of a pair must be of one size",
         )
     return before, after

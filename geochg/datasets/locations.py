@@ -166,7 +166,7 @@ def _of_folder(folder: Path) -> Iterator[LocationImage]:
             continue
         row = json_value(read_text(file), file, "copy it again")
         if not isinstance(row, dict):
-            raise InputError(f"{file} holds no object", 'it needs "timestamp"')
+            raise InputError(f"{file} holds no JSON object", 'it needs "timestamp"')
         # fMoW keeps the images of a location in a folder of its own: CATEGORY/LOCATION/.
         home = file.parent.relative_to(folder).as_posix()
         given = row.get("location_id")

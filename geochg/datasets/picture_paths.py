@@ -23,7 +23,7 @@ class PicturePaths:
         images: The folder that names start from; when None, that of the rows, its folder
             `images`, and the folder above (rows often lie beside or below their pictures).
         must_exist: Refuse names of which there is no file; else the first guess is taken.
-        leaving: Called with each name that leads out of those folders, and its row.
+        on_outside: Called with each name that leads out of those folders, and its row.
     """
 
     def __init__(
@@ -31,12 +31,12 @@ class PicturePaths:
         source: Path,
         images: Path | None,
         must_exist: bool,
-        leaving: Callable[[str], None] = ignore_name,
+        on_outside: Callable[[str], None] = ignore_name,
     ) -> None:
         here = source.parent
         self.roots = (images,) if images is not None else (here, here / "images", here.parent)
         self.must_exist = must_exist
-        self.leaving = leaving
+        self.on_outside = on_outside
         self._found: dict[tuple[str, ...], Path] = {}
 
     def path(self, names: Sequence[str], origin: Origin) -> Path:
@@ -53,7 +53,7 @@ class PicturePaths:
         if key not in self._found:
             self._found[key] = self._first(key, origin)
             for name in filter(_leads_out, key):
-                self.leaving(f"{origin}: {cleaned(name, LONGEST_TEXT)}")
+                self.on_outside(f"{origin}: {cleaned(name, LONGEST_TEXT)}")
         return self._found[key]
 
     def _first(self, names: tuple[str, ...], origin: Origin) -> Path:

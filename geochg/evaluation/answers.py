@@ -160,7 +160,9 @@ class AnswerSet:
         for number, values in enumerate(rows, start=2):
             row = _answer_row(path, number, values)
             if row.item >= asked:
-                raise InputError(f"{path}, line {number}: there is no such item", HINT)
+                raise InputError(
+                    f"{path}, line {number}: item {row.item} is not among those of line 1", HINT
+                )
             if row.item in answers:
                 raise InputError(f"{path}, line {number}: item {row.item} stands there twice", HINT)
             answers[row.item] = row

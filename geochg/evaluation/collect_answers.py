@@ -110,21 +110,21 @@ def answer_rows(
         InputError: If a pair cannot be read.
         RunError: If the model fails.
     """
-    visits = _visits(items, model)
+    pairs = _questions_by_pair(items, model)
     at_once = batch_size or model.capabilities.batch_tiles
     talks: dict[int, Mapping[int, GivenAnswer]] = {}
     done = 0
-    listener(Progress("evaluate", done, len(visits)))
-    tiles = (_tile(index, visit, model) for index, visit in enumerate(visits))
-    answer_batch = _batch_answers(visits, model, batch_size, talks)
+    listener(Progress("evaluate", done, len(pairs)))
+    tiles = (_tile(index, pair, model) for index, pair in enumerate(pairs))
+    answer_batch = _batch_answers(pairs, model, batch_size, talks)
     with closing(answered_ahead(tiles, at_once, answer_batch)) as batches:
         for batch, batch_answers in batches:
             for tile, answers in zip(batch, batch_answers, strict=True):
                 assert isinstance(tile, Tile)
                 index = tile.window.index
-                yield _answer_rows(visits[index], tile, answers, talks.pop(index, {}))
+                yield _answer_rows(pairs[index], tile, answers, talks.pop(index, {}))
             done += len(batch)
-            listener(Progress("evaluate", done, len(visits)))
+            listener(Progress("evaluate", done, len(pairs)))
 
 
 def _head(
@@ -143,11 +143,11 @@ def _head(
     )
 
 
-# --- visits --------------------------------------------------------------------------------------
+# --- pairs --------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class _Visit:
+class _PairQuestions:
     """A pair and all that is asked about it.
 
     Attributes:
@@ -159,30 +159,32 @@ class _Visit:
     questions: tuple[Question, ...]
 
 
-def _visits(items: Sequence[tuple[int, Item]], model: ChangeModel) -> list[_Visit]:
+def _questions_by_pair(
+    items: Sequence[tuple[int, Item]], model: ChangeModel
+) -> list[_PairQuestions]:
     return [
-        _visit(list(of_pair), model)
+        _pair_questions(list(of_pair), model)
         for _, of_pair in groupby(items, key=lambda numbered: numbered[1].example.paths)
     ]
 
 
-def _visit(items: Sequence[tuple[int, Item]], model: ChangeModel) -> _Visit:
+def _pair_questions(items: Sequence[tuple[int, Item]], model: ChangeModel) -> _PairQuestions:
     questions = dict.fromkeys(item.question for _, item in items if not item.before)
     outlines = model.capabilities.location == "mask"
     tasks = {question.task for question in questions}
     if Task.PRESENCE in tasks and outlines and Task.LOCATE in model.capabilities.tasks - tasks:
         questions[ask(Task.LOCATE)] = None
-    return _Visit(items, tuple(questions))
+    return _PairQuestions(items, tuple(questions))
 
 
-def _tile(index: int, visit: _Visit, model: ChangeModel) -> Tile:
-    before, after = load_pair(visit.items[0][1].example)
+def _tile(index: int, pair: _PairQuestions, model: ChangeModel) -> Tile:
+    before, after = load_pair(pair.items[0][1].example)
     dtype = np.uint8 if model.capabilities.pixels == "display" else np.float32
     return Tile.of_pair(before.astype(dtype), after.astype(dtype), index=index)
 
 
 def _batch_answers(
-    visits: Sequence[_Visit],
+    pairs: Sequence[_PairQuestions],
     model: ChangeModel,
     batch_size: int | None,
     talks: dict[int, Mapping[int, GivenAnswer]],
@@ -191,14 +193,14 @@ def _batch_answers(
 
     def answers(tiles: Sequence[Tile]) -> list[TileAnswers]:
         tile_answers: list[TileAnswers] = []
-        for batch in _like_batches(tiles, visits, model, batch_size):
-            questions = visits[batch[0].window.index].questions
+        for batch in _like_batches(tiles, pairs, model, batch_size):
+            questions = pairs[batch[0].window.index].questions
             with backend_errors(model):
                 tile_answers += model.answer(batch, questions) if questions else [()] * len(batch)
         for tile in tiles:
             index = tile.window.index
             talks[index] = {
-                n: _talk_answer(model, tile, i) for n, i in visits[index].items if i.before
+                n: _talk_answer(model, tile, i) for n, i in pairs[index].items if i.before
             }
         return tile_answers
 
@@ -207,13 +209,13 @@ def _batch_answers(
 
 def _like_batches(
     tiles: Sequence[Tile],
-    visits: Sequence[_Visit],
+    pairs: Sequence[_PairQuestions],
     model: ChangeModel,
     batch_size: int | None,
 ) -> Iterator[list[Tile]]:
     """Neighbouring tiles of one size with the same questions, as many as the model takes."""
     for (shape, _), same in groupby(
-        tiles, key=lambda tile: (tile.valid.shape, visits[tile.window.index].questions)
+        tiles, key=lambda tile: (tile.valid.shape, pairs[tile.window.index].questions)
     ):
         at_once = batch_size or model.capabilities.tiles_at_once(max(shape))
         while batch := list(islice(same, at_once)):
@@ -235,12 +237,12 @@ def _talk_answer(model: ChangeModel, tile: Tile, item: Item) -> GivenAnswer:
 
 
 def _answer_rows(
-    visit: _Visit, tile: Tile, answers: TileAnswers, talks: Mapping[int, GivenAnswer]
+    pair: _PairQuestions, tile: Tile, answers: TileAnswers, talks: Mapping[int, GivenAnswer]
 ) -> list[AnswerRow]:
     difference = round(float(np.abs(tile.after.astype(np.float32) - tile.before).mean()), 4)
     by_question: dict[Question, Answer] = {}
     if not isinstance(answers, TileFailure):
-        by_question = dict(zip(visit.questions, answers, strict=True))
+        by_question = dict(zip(pair.questions, answers, strict=True))
     failed = FailedAnswer(answers.reason) if isinstance(answers, TileFailure) else None
     outlines = next((a for a in by_question.values() if isinstance(a, Outlines)), None)
 
@@ -261,7 +263,7 @@ def _answer_rows(
             answer(number, item),
             difference,
         )
-        for number, item in visit.items
+        for number, item in pair.items
     ]
 
 

@@ -174,7 +174,7 @@ def _truth(example: Example, task: Task) -> Truth:
 
 
 def _fault(example: Example, fault: str) -> InputError:
-    return InputError(f"{example.named}: {fault}")
+    return InputError(f"{example.display_name}: {fault}")
 
 
 # --- all rows ------------------------------------------------------------------------------------

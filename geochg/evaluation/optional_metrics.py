@@ -61,10 +61,12 @@ def bert_layers(folder: Path) -> int:
     except OSError as error:
         raise InputError(f"{folder} holds no model: {error.strerror}", _ENCODER_HINT) from error
     except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{folder / 'config.json'} is of no encoder", _ENCODER_HINT) from error
+        raise InputError(f"{folder / 'config.json'} describes no encoder", _ENCODER_HINT) from error
     if "t5" in str(folder) or str(folder).startswith("scibert"):
         # bert-score goes by what the path looks like.
-        raise InputError(f"bert-score takes {folder} for another kind of model", "rename it")
+        raise InputError(
+            f"bert-score takes {folder} for another kind of model, by its name", "rename the folder"
+        )
     known: dict[str, int] = metric_module("bert_score.utils").model2layers
     return known.get(folder.resolve().name, int(layers))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import Any
 
 from geochg.errors import OptionError
 from geochg.options import MOST_TILE_PX, Options, check_tiles, option
@@ -26,14 +26,11 @@ class AskOptions(Options):
     Attributes:
         model: `name` or `name:source`, see `geochg models`.
         model_options: The backend's own options.
-        device: How it runs: see `AnalyzeOptions`.
     """
-
-    HOW_IT_RUNS: ClassVar[tuple[str, ...]] = ("device",)
 
     model: str = "builtin"
     model_options: Mapping[str, Any] = field(default_factory=dict)
-    device: str = "auto"
+    device: str = option("auto", "Device that the model runs on.", shapes_result=False, commands=())
     batch_size: int | None = option(
         None,
         "Tiles or pairs answered in one call.",
@@ -95,7 +92,7 @@ class EvaluateOptions(AskOptions):
         0.5, "Share of the pairs to fit the threshold on.", least=0, greatest=1
     )
     fit_metric: FitMetric = option(
-        FitMetric.BALANCED_ACCURACY, "What the threshold makes as high as it can be."
+        FitMetric.BALANCED_ACCURACY, "Metric that the fitted threshold maximises."
     )
     seed: int = option(0, "Seed of the choice of the pairs to fit on.", least=0, greatest=2**62)
 

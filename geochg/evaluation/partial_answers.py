@@ -90,7 +90,7 @@ class PartialAnswers:
         try:
             file = path.open("a", encoding="utf-8", newline="\n")
         except OSError as error:
-            raise _unwritable(path, error) from error
+            raise _write_error(path, error) from error
         self._file = file
         if not self.rows and path.stat().st_size == 0:
             self._write(f"{self.head.line()}\n")
@@ -104,7 +104,7 @@ class PartialAnswers:
             self._file.flush()
             os.fsync(self._file.fileno())
         except OSError as error:
-            raise _unwritable(self._path, error) from error
+            raise _write_error(self._path, error) from error
 
 
 def partial_path(target: Path) -> Path:
@@ -116,7 +116,7 @@ def _copy(source: Path, path: Path) -> None:
     try:
         shutil.copyfile(source, path)
     except OSError as error:
-        raise _unwritable(path, error) from error
+        raise _write_error(path, error) from error
 
 
 def _has_content(path: Path) -> bool:
@@ -134,7 +134,7 @@ def _has_content(path: Path) -> bool:
     except FileNotFoundError:
         return False
     except OSError as error:
-        raise _unwritable(path, error) from error
+        raise _write_error(path, error) from error
     return bool(content)
 
 
@@ -160,7 +160,7 @@ def _head_values(head: AnswerSetHead) -> dict[str, Any]:
     }
 
 
-def _unwritable(path: Path, error: OSError) -> RunError:
+def _write_error(path: Path, error: OSError) -> RunError:
     return RunError(
         f"cannot write {path}: {error.strerror or error}",
         "make room on that disk, or choose another file; then go on with --resume",

@@ -141,7 +141,7 @@ def check_head(head: Mapping[str, Any], types: Mapping[str, type], path: Path) -
         # Python reads such numbers, and no report can hold them.
         json.dumps(head, allow_nan=False)
     except ValueError as error:
-        raise InputError(f"{path}, line 1 holds a number that is none", HINT) from error
+        raise InputError(f"{path}, line 1 holds a number that is not finite", HINT) from error
     for name, type_ in types.items():
         if not isinstance(head.get(name), type_):
             raise InputError(f"{path}, line 1: there is no {name!r}", HINT)

@@ -213,8 +213,9 @@ def _check_fit(predictions: Predictions, rows: Sequence[Prediction]) -> None:
     yes = [p for p, row in zip(likely, rows, strict=True) if row.answer]
     if not predictions.opened and no and yes and max(no) > min(yes):
         raise OptionError(
-            f"{predictions.model} held some pairs back for other reasons than their probability",
-            "ask it again with --fit-threshold; these predictions do not tell enough",
+            f"{predictions.model} calls some pairs unchanged that have a higher probability of "
+            "change than others that it calls changed, so no threshold decides as it does",
+            "ask it again with --fit-threshold: these predictions cannot be fitted",
         )
 
 

@@ -91,7 +91,7 @@ def tile_result(tile: Tile, answers: Sequence[Answer], settings: CellSettings) -
 
     Args:
         tile: The tile the model saw; only its window and its valid pixels are used.
-        answers: What the model said about it, in any order; of two answers of one kind the first
+        answers: The model's answers about it, in any order; of two answers of one kind the first
             counts.
         settings: What to keep.
 

@@ -21,7 +21,7 @@ from geochg.features.straightening import straightened_polygons
 from geochg.features.tile_results import Ground, TileResult
 from geochg.geometry.geodesy import geodesic_areas
 from geochg.geometry.objects import objects_within, point_within
-from geochg.geometry.placement import crs_of, layer_frame, on_ground, series
+from geochg.geometry.placement import crs_of, layer_frame, on_ground, table_column
 from geochg.land_cover import OTHER, covers_of
 from geochg.options import AnalyzeOptions, Geometry
 from geochg.tasks.quantities import rounded_value
@@ -136,20 +136,22 @@ def changes_of(results: Iterable[TileResult], grid: GeoBox, settings: FeatureSet
     known_m2 = area_m2 if is_outline else None
     facts = _facts(layer, order, located, known_m2, objects, places(located[order], grid))
     columns = {
-        "id": series(range(1, len(order) + 1), "int64"),
-        "class": series([fact.class_name for fact in facts], "string"),
-        "change": series([fact.change for fact in facts], "string"),
-        "before_class": series([fact.before for fact in facts], "string"),
-        "after_class": series([fact.after for fact in facts], "string"),
-        "confidence": series(confidence[order], "float64"),
-        "caption": series(
+        "id": table_column(range(1, len(order) + 1), "int64"),
+        "class": table_column([fact.class_name for fact in facts], "string"),
+        "change": table_column([fact.change for fact in facts], "string"),
+        "before_class": table_column([fact.before for fact in facts], "string"),
+        "after_class": table_column([fact.after for fact in facts], "string"),
+        "confidence": table_column(confidence[order], "float64"),
+        "caption": table_column(
             [_caption(layer.entries[i], fact) for i, fact in zip(order, facts, strict=True)],
             "string",
         ),
-        "count": series([fact.count for fact in facts], "Int64"),
-        "area_m2": series([rounded_value(float(area), 1) for area in area_m2[order]], "float64"),
-        "tiles": series([layer.entries[i].tiles for i in order], "object"),
-        "cells": series([layer.entries[i].cells for i in order], "object"),
+        "count": table_column([fact.count for fact in facts], "Int64"),
+        "area_m2": table_column(
+            [rounded_value(float(area), 1) for area in area_m2[order]], "float64"
+        ),
+        "tiles": table_column([layer.entries[i].tiles for i in order], "object"),
+        "cells": table_column([layer.entries[i].cells for i in order], "object"),
     }
     in_tiles = None
     if collected.tells_land_cover:

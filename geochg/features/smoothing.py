@@ -111,13 +111,13 @@ def _with_midpoints(path: _Path) -> _Path:
 def _without_flat(path: _Path) -> _Path:
     """Drops repeated vertices, then those on the line between their neighbours."""
     repeated = (path.point == path.point[previous_in_ring(path.ring)]).all(axis=1)
-    path = _where(path, ~repeated | path.fixed)
+    path = _kept_vertices(path, ~repeated | path.fixed)
     before = path.point - path.point[previous_in_ring(path.ring)]
     after = path.point[next_in_ring(path.ring)] - path.point
-    return _where(path, (_cross(before, after) != 0) | path.fixed)
+    return _kept_vertices(path, (_cross(before, after) != 0) | path.fixed)
 
 
-def _where(path: _Path, keep: NDArray[np.bool_]) -> _Path:
+def _kept_vertices(path: _Path, keep: NDArray[np.bool_]) -> _Path:
     return _Path(path.point[keep], path.ring[keep], path.fixed[keep])
 
 

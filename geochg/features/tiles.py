@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from geochg.features.captions import ChangeTotal, tile_caption
 from geochg.features.tile_results import TileResult
 from geochg.geometry.geodesy import geodesic_areas
-from geochg.geometry.placement import crs_of, layer_frame, on_ground, series
+from geochg.geometry.placement import crs_of, layer_frame, on_ground, table_column
 from geochg.records import TileFailure, TileWindow
 
 if TYPE_CHECKING:
@@ -54,17 +54,17 @@ def tile_features(
     captions = _captions(rows, located, grid)
     counted = sorted({name for row in rows for name in row.counts})
     columns = {
-        "tile": series([row.window.name for row in rows], "string"),
-        "status": series([row.status for row in rows], "string"),
-        "changed": series([row.changed for row in rows], "boolean"),
-        "probability": series([row.probability for row in rows], "Float64"),
-        "not_seen": series([row.not_seen for row in rows], "Float64"),
-        "caption": series(captions, "string"),
-        "unparsed": series([row.unparsed for row in rows], "object"),
-        "reason": series([row.reason for row in rows], "string"),
+        "tile": table_column([row.window.name for row in rows], "string"),
+        "status": table_column([row.status for row in rows], "string"),
+        "changed": table_column([row.changed for row in rows], "boolean"),
+        "probability": table_column([row.probability for row in rows], "Float64"),
+        "not_seen": table_column([row.not_seen for row in rows], "Float64"),
+        "caption": table_column(captions, "string"),
+        "unparsed": table_column([row.unparsed for row in rows], "object"),
+        "reason": table_column([row.reason for row in rows], "string"),
     }
     for name in counted:
-        columns[f"count_{name}"] = series([row.counts.get(name) for row in rows], "Int64")
+        columns[f"count_{name}"] = table_column([row.counts.get(name) for row in rows], "Int64")
     return layer_frame(columns, located, grid)
 
 

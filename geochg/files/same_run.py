@@ -10,7 +10,7 @@ from typing import Any
 from geochg.errors import OptionError
 
 _LONGEST_VALUE = 40
-"""Characters of the longest value that is told; others are named only."""
+"""Characters of the longest value that is shown; options with longer ones are only named."""
 
 
 def differences(begun: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:

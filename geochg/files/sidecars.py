@@ -28,7 +28,7 @@ DATABASE_SUFFIXES = ("-wal", "-shm", "-journal")
 """What a program that has a database open, or died with it, keeps beside it."""
 
 
-def companions(path: Path, suffix: str = "") -> list[Path]:
+def sidecar_files(path: Path, suffix: str = "") -> list[Path]:
     """The files beside a file that belong to it: a log, an index, a mask, statistics.
 
     Args:
@@ -53,7 +53,7 @@ def files_behind(name: str) -> list[Path]:
         name: A file, a folder, or what GDAL takes for one, such as `/vsizip/areas.zip/north.shp`.
 
     Returns:
-        The file with its companions, all files in the folder, or the archive; nothing for any other
+        The file with its sidecars, all files in the folder, or the archive; nothing for any other
         name. Without what reading alone changes.
     """
     try:
@@ -61,7 +61,7 @@ def files_behind(name: str) -> list[Path]:
         if path.is_dir():
             files = [file for file in sorted(path.rglob("*")) if file.is_file()]
         else:
-            files = [path, *companions(path)] if path.is_file() else []
+            files = [path, *sidecar_files(path)] if path.is_file() else []
         return [file for file in files if not file.name.endswith("-shm") and file.stat().st_size]
     except (OSError, ValueError):  # a name that no file system takes
         return []

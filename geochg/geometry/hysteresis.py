@@ -71,7 +71,7 @@ def changed_pixels(
     size are dropped, unless they reach the edge of the read window and may go on beyond it.
 
     Args:
-        outlines: What the model said.
+        outlines: The model's outlines.
         valid: `(height, width)` bool.
         keeps: Whether a class is to be kept.
         log_odds: Added to the log odds of the thresholds; see `Sensitivity.log_odds`.
@@ -111,7 +111,7 @@ def presence_of(outlines: Outlines, valid: NDArray[np.bool_]) -> Presence:
     """Whether anything changed, as the outlines say; the probability is the highest of any pixel.
 
     Args:
-        outlines: What the model said.
+        outlines: The model's outlines.
         valid: `(height, width)` bool.
     """
     changed_map = changed_pixels(outlines, valid)

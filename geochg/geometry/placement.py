@@ -47,7 +47,7 @@ def on_ground(polygons: NDArray[np.object_], grid: GeoBox) -> NDArray[np.object_
     return oriented
 
 
-def series(values: Iterable[Any], dtype: str) -> Series[Any]:
+def table_column(values: Iterable[Any], dtype: str) -> Series[Any]:
     """A column; `object` for lists, which pandas keeps as they are."""
     import pandas as pd
 

@@ -57,7 +57,7 @@ def areas(shapes: Iterable[BaseGeometry | None]) -> Areas:
                 "a shape has coordinates that are not finite, or far beyond any CRS",
                 "mend or remove it in QGIS",
             )
-        kept.append(areal(shapely.make_valid(shape)))
+        kept.append(polygon_part(shapely.make_valid(shape)))
         left_out.update(_without_area(shape))
     polygons = np.empty(len(kept), dtype=object)
     polygons[:] = kept
@@ -71,13 +71,13 @@ def in_reach(shape: BaseGeometry) -> bool:
     return bool(np.all(np.abs(shapely.get_coordinates(shape)) <= _FARTHEST))
 
 
-def areal(shape: BaseGeometry) -> BaseGeometry:
+def polygon_part(shape: BaseGeometry) -> BaseGeometry:
     """The polygons of a valid shape as one; empty where it has none."""
     import shapely
 
     if shape.geom_type in ("Polygon", "MultiPolygon"):
         return shape
-    parts = [areal(part) for part in shapely.get_parts(shape) if part.geom_type not in _THIN]
+    parts = [polygon_part(part) for part in shapely.get_parts(shape) if part.geom_type not in _THIN]
     return shapely.union_all(parts) if parts else shapely.Polygon()
 
 
@@ -93,7 +93,7 @@ def _without_area(shape: BaseGeometry) -> list[str]:
     if shape.geom_type in _THIN:
         return [_KINDS[shape.geom_type]] * shapely.get_num_geometries(shape)
     # The lobes of a polygon that crosses itself may cancel each other out.
-    has_area = shape.area != 0 or areal(shapely.make_valid(shape)).area != 0
+    has_area = shape.area != 0 or polygon_part(shapely.make_valid(shape)).area != 0
     return [] if has_area else ["polygon without an area"]
 
 

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from geochg.errors import InputError
-from geochg.files.sidecars import companions
+from geochg.files.sidecars import sidecar_files
 from geochg.files.sqlite import has_locks, lock_error
 from geochg.files.text_file import decoded_text, is_wide
 from geochg.geometry.polygons_only import areas
@@ -178,7 +178,7 @@ def _is_without_locks(file: str, error: Exception) -> bool:
     if not is_refused or not path.is_file() or has_locks(path.resolve().parent):
         return False
     # What another program has not written into the file itself yet would be missing.
-    return not companions(path, ".gpkg")
+    return not sidecar_files(path, ".gpkg")
 
 
 def _source(file: str) -> str | bytes:

@@ -50,7 +50,7 @@ def check_model_folder(folder: Path) -> None:
             )
     for path in shaping_files(folder):
         if path.suffix != ".onnx" and path.stat().st_size > MOST_SETTINGS_BYTES:
-            raise ModelError(f"{path} is too large for settings or words", _HINT)
+            raise ModelError(f"{path} is too large for settings or a vocabulary", _HINT)
     file = folder / "config.json"
     if not file.is_file():
         return
@@ -141,6 +141,6 @@ def _check_member(file: Path, name: str, value: object) -> None:
     elif name in ("kernels", "use_kernels", "kernel_config", "hub_kernels") and _is_reference(
         value
     ):
-        raise ModelError(f"{file} asks for kernels ({name}), which are fetched", _HINT)
+        raise ModelError(f"{file} asks for kernels ({name}), which would be fetched", _HINT)
     elif name.endswith("_implementation") and isinstance(value, str) and set(value) & set("/@:"):
         raise ModelError(f"{file} asks for code to be fetched ({name}: {value!r})", _HINT)

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ChangeResult:
-    """What a run found.
+    """The result of a run.
 
     Attributes:
         features: The change layer in the grid's CRS, with the properties of the output contract.

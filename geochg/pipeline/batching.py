@@ -27,12 +27,12 @@ Ask = Callable[[Sequence[Tile]], list[TileAnswers]]
 """Answers about tiles, one entry a tile."""
 
 
-class Answered(NamedTuple):
+class AnsweredBatch(NamedTuple):
     """A batch and the model's answers.
 
     Attributes:
         batch: The tiles as they were read.
-        answers: Answers about the tiles that `to_ask` gives, in order.
+        answers: Answers about the tiles that `tiles_to_ask` gives, in order.
     """
 
     batch: Sequence[Tile | TileFailure]
@@ -41,7 +41,7 @@ class Answered(NamedTuple):
 
 def answered_ahead(
     tiles: Iterator[Tile | TileFailure], batch_tiles: int, ask: Ask
-) -> Generator[Answered, None, None]:
+) -> Generator[AnsweredBatch, None, None]:
     """The tiles in batches that soon are as large as asked for, answered in order.
 
     While the caller works on a batch, the next one is answered and the one after that is read.
@@ -58,25 +58,25 @@ def answered_ahead(
         CancelledRunError: If reading does, after the batch that was being answered.
         TilesFailedError: If too many tiles in a row fail for good; see `Refusals`.
     """
-    asked: _Asked | None = None
+    pending: _PendingBatch | None = None
     refusals = Refusals()
     sizes = chain((size for size in FIRST_BATCHES if size < batch_tiles), repeat(batch_tiles))
     with ThreadPoolExecutor(1, "geochg-model") as model:
         try:
             while batch := list(islice(tiles, next(sizes))):
-                answered = asked and asked.wait()
-                asked = _Asked(batch, model.submit(_ask, ask, batch, refusals))
+                answered = pending and pending.wait()
+                pending = _PendingBatch(batch, model.submit(_ask, ask, batch, refusals))
                 if answered:
                     yield answered
         except CancelledRunError:
-            if asked:
-                yield asked.wait()
+            if pending:
+                yield pending.wait()
             raise
-        if asked:
-            yield asked.wait()
+        if pending:
+            yield pending.wait()
 
 
-def to_ask(batch: Sequence[Tile | TileFailure]) -> list[Tile]:
+def tiles_to_ask(batch: Sequence[Tile | TileFailure]) -> list[Tile]:
     """The tiles that were read and have something valid in their core."""
     return [tile for tile in batch if isinstance(tile, Tile) and has_core(tile)]
 
@@ -86,31 +86,33 @@ def has_core(tile: Tile) -> bool:
     return bool(tile.valid[tile.window.core.slices_within(tile.window.read)].any())
 
 
-class _Asked(NamedTuple):
+class _PendingBatch(NamedTuple):
     """A batch the model is busy with."""
 
     batch: Sequence[Tile | TileFailure]
     answers: Future[list[TileAnswers]]
 
-    def wait(self) -> Answered:
+    def wait(self) -> AnsweredBatch:
         while not self.answers.done():
             wait([self.answers], timeout=_PATIENCE_S)
-        return Answered(self.batch, self.answers.result())
+        return AnsweredBatch(self.batch, self.answers.result())
 
 
 def _ask(ask: Ask, batch: Sequence[Tile | TileFailure], refusals: Refusals) -> list[TileAnswers]:
     refusals.check()
-    tiles = to_ask(batch)
+    tiles = tiles_to_ask(batch)
     replies = ask(tiles) if tiles else []
     answers = [finite_answers(tile, reply) for tile, reply in zip(tiles, replies, strict=True)]
     given = iter(answers)
     refusals.note(
-        tile if isinstance(tile, TileFailure) else next(given) for tile in batch if _counts(tile)
+        tile if isinstance(tile, TileFailure) else next(given)
+        for tile in batch
+        if _has_outcome(tile)
     )
     return answers
 
 
-def _counts(tile: Tile | TileFailure) -> bool:
+def _has_outcome(tile: Tile | TileFailure) -> bool:
     """Whether a tile failed or was asked about; those without data tell nothing."""
     return isinstance(tile, TileFailure) or has_core(tile)
 

@@ -1,4 +1,4 @@
-"""What a pair is, told before it is analysed."""
+"""The description of a pair, before it is analysed."""
 
 from __future__ import annotations
 

@@ -32,9 +32,9 @@ from geochg.pipeline.journal_checks import (
 from geochg.pipeline.journal_file import (
     has_content,
     is_held,
+    journal_error,
     open_journal,
     remove_journal,
-    unusable,
 )
 from geochg.pipeline.journal_record import parsed_object, record_of, result_of, unpacked_bytes
 from geochg.records import PixelWindow, TileWindow
@@ -272,7 +272,7 @@ class Journal:
             for row in self._database.execute(query, values):  # noqa: UP028
                 yield row
         except sqlite3.Error as error:
-            raise unusable(self._path, error) from error
+            raise journal_error(self._path, error) from error
 
     def _check(self, classes: Collection[str]) -> None:
         """Looks at all that is to be gone on with."""
@@ -292,11 +292,11 @@ class Journal:
         except (ValueError, TypeError, KeyError, AttributeError, shapely.GEOSException) as error:
             raise self.damage(str(error)) from error
         except sqlite3.Error as error:
-            raise unusable(self._path, error) from error
+            raise journal_error(self._path, error) from error
 
     def damage(self, reason: str) -> InputError:
         """What to raise where a value makes no sense."""
-        return unusable(self._path, sqlite3.DatabaseError(f"it is damaged: {reason}"))
+        return journal_error(self._path, sqlite3.DatabaseError(f"it is damaged: {reason}"))
 
     @contextmanager
     def _name_write_errors(self) -> Iterator[None]:
@@ -318,7 +318,7 @@ class Journal:
             self._database.execute("INSERT INTO run VALUES (?)", (text,))
             self._database.execute("COMMIT")
         except sqlite3.Error as error:
-            raise unusable(self._path, error) from error
+            raise journal_error(self._path, error) from error
 
     def _fingerprint(self) -> dict[str, Any]:
         """What the journal on disk belongs to."""

@@ -46,7 +46,7 @@ def open_journal(path: Path | None) -> OpenedDatabase:
                 raise
             return _open(path, locks=False)
     except (sqlite3.Error, OSError) as error:
-        raise unusable(path, error) from error
+        raise journal_error(path, error) from error
 
 
 def _open(path: Path, *, locks: bool) -> OpenedDatabase:
@@ -87,7 +87,7 @@ def journal_path(output: Path) -> Path:
     return output.with_name(f"{output.name}.journal")
 
 
-def unusable(path: Path | None, error: Exception) -> InputError:
+def journal_error(path: Path | None, error: Exception) -> InputError:
     """The refusal of a journal that cannot be opened, or that holds what no journal does."""
     if is_held(error):
         return InputError(f"another run is writing {path}", "wait for it, or choose another output")

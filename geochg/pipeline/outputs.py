@@ -21,7 +21,8 @@ class Outputs:
     Attributes:
         features: The change layer; its suffix chooses the format.
         tiles: A layer of one feature a tile; may be in the same GeoPackage.
-        heatmap: The probability of change on the grid, a Cloud-Optimised GeoTIFF.
+        heatmap: The probability of change as a Cloud-Optimised GeoTIFF, which lies as the before
+            raster does.
     """
 
     features: Path | None = None
@@ -38,8 +39,8 @@ class Outputs:
 
         Args:
             inputs: All that the run reads.
-            options: Which name the layers, and say whether files and layers may be replaced that
-                geochg did not write.
+            options: Options that name the layers, and say whether files and layers that geochg did
+                not write may be replaced.
 
         Raises:
             InputError: If a name is none that file systems take, a folder is missing or not

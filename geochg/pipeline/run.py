@@ -18,7 +18,7 @@ from geochg.geometry.hysteresis import least_size_px
 from geochg.models.base import ChangeModel, backend_errors
 from geochg.models.loading import mapped_questions
 from geochg.options import AnalyzeOptions
-from geochg.pipeline.batching import answered_ahead, has_core, to_ask
+from geochg.pipeline.batching import answered_ahead, has_core, tiles_to_ask
 from geochg.pipeline.journal import Journal, Tallies
 from geochg.pipeline.outputs import Outputs
 from geochg.pipeline.survey import SurveyTiles
@@ -180,7 +180,7 @@ class Run:
     ) -> list[TileFailure]:
         """Commits one batch; failures stay out of the journal, to be retried."""
         failures = [tile for tile in batch if isinstance(tile, TileFailure)]
-        asked = to_ask(batch)
+        asked = tiles_to_ask(batch)
         skipped = [tile.window for tile in batch if isinstance(tile, Tile) and not has_core(tile)]
         results: list[TileResult] = []
         for tile, given in zip(asked, answers, strict=True):

@@ -34,7 +34,7 @@ _ROUNDING = 1e-6
 
 
 def finite_answers(tile: Tile, answers: TileAnswers) -> TileAnswers:
-    """The answers about a tile, or that it failed because one holds a number that is none.
+    """The answers about a tile, or that it failed because one holds a number that is not finite.
 
     Args:
         tile: The tile that was asked about.

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import parse_qs, quote, quote_plus
 
 LONGEST_REASON = 500
-"""Characters of a reason that are told; enough for the longest sentence a server writes."""
+"""Characters of a reason that are shown; enough for the longest sentence a server writes."""
 
 LONGEST_TEXT = 2_000
 """Characters of a caption, an answer or a message that are kept."""
@@ -110,7 +110,7 @@ def cleaned(
     r"""A text of others without control codes and secrets, of bounded length.
 
     Args:
-        text: What was said; of an exception, the reason it gives, or that of the error behind it.
+        text: The text; of an exception, the reason it gives, or that of the error behind it.
         longest: Most characters; what is longer ends in an ellipsis.
         secrets: Texts that must not stand in it, such as the key a request was sent with.
         keep_lines: Whether lines stay apart (`\n`); if not, all is one line with single spaces.

@@ -27,7 +27,7 @@ def render(dialogue: Dialogue) -> str:
 
 
 def read_dialogue(text: str) -> Dialogue:
-    """The three turns of a dialogue, given one a line (`TaskSpec.joined`).
+    """The three turns of a dialogue, given one a line (`TaskSpec.joined_turns`).
 
     Counts are None when that turn makes no sense; the rest of the dialogue still does.
 

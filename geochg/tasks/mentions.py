@@ -248,7 +248,7 @@ class _Clause:
         return token in ADJECTIVES or token in DIRECTIONS or "-" in token.strip("-+")
 
     def _is_location(self, index: int) -> bool:
-        """Whether the noun at or after `place` only says where: "along the road"."""
+        """Whether the noun at `index` only says where: "along the road"."""
         before = index - 1
         while self._token(before) in _PLACE_LINKS or self._describes(self._token(before)):
             before -= 1

@@ -24,7 +24,7 @@ def read_prompts(path: Path) -> dict[str, str]:
     """Reads a prompts file: TOML with a text for each task.
 
     Returns:
-        As `check_wording` takes it.
+        The prompts by name, not yet checked; see `check_prompts`.
 
     Raises:
         InputError: If the file cannot be read or is not TOML.
@@ -54,7 +54,7 @@ def check_prompts(prompts: Mapping[str, Any]) -> None:
         if not text.strip():
             raise OptionError(f"the prompt {name!r} is empty", "write what is to be asked")
         if name == CLUE and "{clue}" not in text:
-            raise OptionError("the prompt 'clue' has no place for it", "write {clue} there")
+            raise OptionError("the prompt 'clue' has no place for the clue", "write {clue} there")
 
 
 def clue_sentence(clue: str, prompts: Mapping[str, str]) -> str:

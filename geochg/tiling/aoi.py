@@ -17,7 +17,7 @@ from shapely.geometry.base import BaseGeometry
 
 from geochg.errors import InputError, OptionError
 from geochg.files.remote_files import refuse_remote
-from geochg.geometry.polygons_only import areal, in_reach
+from geochg.geometry.polygons_only import in_reach, polygon_part
 from geochg.geometry.vector_file import file_of, is_there, read_areas
 from geochg.records import PixelWindow
 from geochg.tiling.footprints import lonlat_box, pixel_polygon
@@ -87,7 +87,7 @@ def cut_to_area(grid: GeoBox, text: str, *, allow_remote: bool = False) -> tuple
             f"that area is {_lonlat_bounds(grid)} (west,south,east,north)",
         )
     cut = shapely.transform(polygon, lambda xy: xy - (window.col_start, window.row_start))
-    return crop(grid, window), Area(areal(shapely.make_valid(cut)), given.note)
+    return crop(grid, window), Area(polygon_part(shapely.make_valid(cut)), given.note)
 
 
 def square_around(grid: GeoBox, lonlat: tuple[float, float], side_px: int) -> GeoBox:
@@ -142,7 +142,7 @@ def _read_area(text: str, *, allow_remote: bool) -> _Given:
             "beyond any CRS",
             _FORMS,
         )
-    geometry = shapely.Polygon() if given is None else areal(shapely.make_valid(given))
+    geometry = shapely.Polygon() if given is None else polygon_part(shapely.make_valid(given))
     if geometry.is_empty or geometry.area == 0:
         raise OptionError(f"the area of interest {_short(text)} covers nothing", _FORMS)
     if not _is_lonlat(geometry, crs):

@@ -155,7 +155,7 @@ def roles_of(bands: Sequence[BandFacts], origin: str) -> list[str]:
         bands: All its bands.
         origin: What the file says of where it comes from: its name, and tags of the sensor.
     """
-    roles = _by_letters(bands, [_told_role(band) for band in bands])
+    roles = _by_letters(bands, [_named_role(band) for band in bands])
     codes = [code_of(band.name.lower()) for band in bands]
     named = [
         (band.number, code)
@@ -171,7 +171,7 @@ def roles_of(bands: Sequence[BandFacts], origin: str) -> list[str]:
     return [role or _by_color(band, roles) for role, band in zip(roles, bands, strict=True)]
 
 
-def _told_role(band: BandFacts) -> str:
+def _named_role(band: BandFacts) -> str:
     """The role that a common name or the words of a name tell."""
     for tag in _NAME_TAGS:
         if role := _by_words(band.tags.get(tag, "")):

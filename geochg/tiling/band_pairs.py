@@ -1,4 +1,4 @@
-"""Bands of two dates that go together, and how that is told."""
+"""Bands of two dates that go together, and the notes about them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 def by_name(before: Sequence[Band], after: Sequence[Band]) -> list[tuple[Band, Band]]:
     """The bands that both dates name alike; none where a band has no name, or two have the same."""
     names = [[band.name for band in bands] for bands in (before, after)]
-    if not all(band.named for band in (*before, *after)):
+    if not all(band.is_named for band in (*before, *after)):
         return []
     if any(len(set(date_names)) < len(date_names) for date_names in names):
         return []

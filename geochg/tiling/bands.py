@@ -58,12 +58,12 @@ class Band:
     offset: float = 0.0
 
     @property
-    def named(self) -> bool:
+    def is_named(self) -> bool:
         """Whether its file says more of it than its place."""
         return bool(self.role) or not is_generic(self.label, self.number)
 
     @property
-    def tells(self) -> bool:
+    def tells_content(self) -> bool:
         """Whether its file says what it shows, or that it is none of a picture."""
         return bool(self.role) or says_no_colour(self.label)
 
@@ -300,7 +300,10 @@ def _display(before: Sequence[Band], after: Sequence[Band]) -> BandChoice:
         return BandChoice(COLORS, numbers[0], numbers[1], finding=finding)
     if len(before) == len(after) == 1:
         return BandChoice(("gray",), (before[0].number,), (after[0].number,), _gray_note(before))
-    if all(len(bands) in (3, 4) and not any(b.tells for b in bands) for bands in (before, after)):
+    if all(
+        len(bands) in (3, 4) and not any(b.tells_content for b in bands)
+        for bands in (before, after)
+    ):
         labelled = any(band.label for band in (*before, *after))
         why = (
             f"the names of the bands ({names_of(before)}) do not tell their colours"

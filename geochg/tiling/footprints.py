@@ -18,7 +18,7 @@ from shapely.geometry.base import BaseGeometry
 from geochg.errors import InputError
 from geochg.geometry.geodesy import map_polygons
 from geochg.geometry.placement import crs_of, transformer
-from geochg.geometry.polygons_only import areal
+from geochg.geometry.polygons_only import polygon_part
 from geochg.tiling.north_up import held_pole
 
 _SNAP_PX = 1e-6
@@ -92,7 +92,7 @@ def pixel_polygon(
     pixels = moved_geometry(placed, lambda x, y: ~grid.transform * (x, y))
     if pixels.geom_type == "Point" or shapely.is_valid(pixels):
         return pixels
-    return shapely.union_all(areal(shapely.make_valid(pixels)), grid_size=_SNAP_PX)
+    return shapely.union_all(polygon_part(shapely.make_valid(pixels)), grid_size=_SNAP_PX)
 
 
 def in_crs(geometry: BaseGeometry, crs: CRS, target: CRS, center: float) -> BaseGeometry:

@@ -55,7 +55,7 @@ def gray_numbers(bands: Sequence[Band], path: str) -> tuple[int, ...]:
     roles = {band.role: band.number for band in data}
     if all(color in roles for color in COLORS):
         return tuple(roles[color] for color in COLORS)
-    if len(data) in (3, 4) and not any(band.tells for band in data):
+    if len(data) in (3, 4) and not any(band.tells_content for band in data):
         return tuple(band.number for band in data[:3])
     known = ", ".join(f"{band.number} ({band.name})" for band in data)
     raise OptionError(

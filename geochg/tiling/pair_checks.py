@@ -157,7 +157,7 @@ def order_remarks(
 def identity_remarks(before: RasterSource, after: RasterSource) -> Iterator[Remark]:
     """Tells that one raster was given as both dates."""
     if not is_one_raster(before.path, after.path):
-        if copies := _copies_told(before, after):
+        if copies := _copies_text(before, after):
             hint = "give the image of another date"
             yield Remark(f"{_name(before)} and {_name(after)} {copies}", hint)
         return
@@ -299,7 +299,7 @@ def is_one_raster(before: str, after: str) -> bool:
         return False
 
 
-def _copies_told(before: RasterSource, after: RasterSource) -> str:
+def _copies_text(before: RasterSource, after: RasterSource) -> str:
     """What two files of the same bytes are called; empty where they differ."""
     size_bytes = before.size_bytes
     # What a small text names may differ where it lies.

@@ -45,7 +45,7 @@ class Preparation:
     @property
     def matched(self) -> bool:
         """Whether the match is clear enough to be applied."""
-        return self.match is not None and self.match.clear
+        return self.match is not None and self.match.is_clear
 
     def plan(self, pair: RasterPair) -> ReadPlan:
         """How tiles of the pair are read."""

@@ -74,7 +74,7 @@ class Stretch:
         return cls(tuple(low for low, _ in ranges), tuple(high for _, high in ranges))
 
     @property
-    def identity(self) -> bool:
+    def is_identity(self) -> bool:
         """Whether 8-bit values come out as they went in."""
         return set(self.low) == {0.0} and set(self.high) == {255.0}
 
@@ -92,7 +92,7 @@ class Stretch:
             ValueError: If the number of bands differs from the stretch's.
         """
         _require_bands(values, len(self.low))
-        if values.dtype == np.uint8 and self.identity:
+        if values.dtype == np.uint8 and self.is_identity:
             return values
         out = np.empty(values.shape, np.uint8)
         for band, plane in enumerate(values):
@@ -161,7 +161,7 @@ class RadiometricMatch:
     share_used: float
 
     @property
-    def clear(self) -> bool:
+    def is_clear(self) -> bool:
         """Whether enough of the ground stayed alike, closely enough, for the map to be believed."""
         return self.share_used >= MIN_SHARE_USED and min(self.correlation) >= MIN_CORRELATION
 
@@ -230,7 +230,7 @@ class RadiometricMatch:
             key: list(value) if isinstance(value, tuple) else value
             for key, value in asdict(self).items()
         }
-        return facts | {"clear": self.clear}
+        return facts | {"clear": self.is_clear}
 
     def _unmap(self, values: tuple[float, ...]) -> tuple[float, ...]:
         """The after image's values that are mapped to `values`, one a band."""

@@ -99,7 +99,7 @@ class Shift:
         return math.hypot(self.dx_px, self.dy_px)
 
     @property
-    def clear(self) -> bool:
+    def is_clear(self) -> bool:
         """Whether enough windows agree, closely enough, for the shift to be believed."""
         needed = max(MIN_WINDOWS, MIN_AGREEING_SHARE * self.windows_tried)
         return self.windows_used >= needed and self.spread_px < MAX_SPREAD_PX
@@ -107,13 +107,13 @@ class Shift:
     @property
     def worth_correcting(self) -> bool:
         """Whether correcting gains more than the resampling costs."""
-        return self.clear and self.magnitude_px >= WORTHWHILE_PX
+        return self.is_clear and self.magnitude_px >= WORTHWHILE_PX
 
     def to_dict(self) -> dict[str, Any]:
         """The measurement and what follows from it, as plain JSON values."""
         return asdict(self) | {
             "magnitude_px": self.magnitude_px,
-            "clear": self.clear,
+            "clear": self.is_clear,
             "worth_correcting": self.worth_correcting,
         }
 

@@ -30,7 +30,7 @@ from geochg.tiling.gdal import drivers_for, gdal_settings
 from geochg.tiling.noisy_collar import lossy_codec, noisy_collar
 from geochg.tiling.placement_checks import check_control_points, check_placement
 from geochg.tiling.raster_input import RasterInput, raster_input
-from geochg.tiling.unreadable_files import not_opened
+from geochg.tiling.unreadable_files import open_error
 from geochg.tiling.validity import Alpha, mask_kind, nodata_of, validity_of
 from geochg.tiling.virtual_raster import PALETTE, is_negative, is_palette, open_view
 
@@ -176,7 +176,7 @@ def _alpha_of(name: str, dataset: DatasetReader) -> Alpha | None:
     try:
         return read_alpha(dataset)
     except RasterioError as error:
-        raise not_opened(name, error) from error
+        raise open_error(name, error) from error
 
 
 def can_open(name: str, *, allow_remote: bool = False) -> bool:
@@ -322,7 +322,7 @@ def _open_named(name: str, stack: ExitStack, *, fetches: bool) -> DatasetReader:
     try:
         dataset = _open_dataset(name, stack, fetches=fetches)
     except (RasterioError, ValueError) as error:
-        raise not_opened(name, error) from error
+        raise open_error(name, error) from error
     if not dataset.count and dataset.subdatasets:
         raise InputError(
             f"{name} holds several rasters and none is named",

@@ -35,8 +35,8 @@ _FORMATS = (
 """Formats that not every GDAL reads: names of files and their first bytes."""
 
 
-def not_opened(name: str, error: Exception) -> InputError:
-    """Says why GDAL failed, looking at the file system only after it did.
+def open_error(name: str, error: Exception) -> InputError:
+    """The error that says why GDAL failed; looks at the file system only after it did.
 
     Args:
         name: As its user gave it.
@@ -45,20 +45,20 @@ def not_opened(name: str, error: Exception) -> InputError:
     if isinstance(error, RasterioIOError) and ("://" in name or name.startswith("/vsi")):
         shown, archive = without_secrets(name), container(name)
         if archive:
-            return _within(Path(archive), shown, cleaned(error))
+            return _archived_error(Path(archive), shown, cleaned(error))
         return InputError(f"cannot open {shown}: {cleaned(error)}", "check the address")
     if isinstance(error, UnicodeEncodeError):
         return InputError(f"the name {name} is not UTF-8, which GDAL needs", "rename the file")
     if len(name) > 1000:
         return InputError(f"{name[:60]}... is no name of a raster", "check the path")
     try:
-        return _looked_at(name, cleaned(error).removeprefix(f"'{name}' "))
+        return _local_error(name, cleaned(error).removeprefix(f"'{name}' "))
     except OSError as refused:  # a name longer than file systems take, a share that is gone
         return InputError(f"{name} cannot be opened: {cleaned(refused)}", "check the path")
 
 
-def _looked_at(name: str, reason: str) -> InputError:
-    """Why GDAL could not open what should be a file, as the file system tells."""
+def _local_error(name: str, reason: str) -> InputError:
+    """The error of what should be a file, as the file system tells."""
     file = Path(name)
     if "database is locked" in reason:
         return lock_error(name)
@@ -67,21 +67,21 @@ def _looked_at(name: str, reason: str) -> InputError:
     if file.is_dir():
         return InputError(f"{name} is a folder, not a raster", "name the raster file in it")
     if file.is_file():
-        return _file(file, name, reason)
+        return _file_error(file, name, reason)
     return InputError(f"{name} does not exist", "check the path")
 
 
-def _file(path: Path, name: str, reason: str) -> InputError:
-    """The refusal of a file on this machine, told by a look at it."""
+def _file_error(path: Path, name: str, reason: str) -> InputError:
+    """The error of a file on this machine, from a look at it."""
     if path.stat().st_size == 0:
         return InputError(f"{name} is empty", "copy or download it again")
     if not os.access(path, os.R_OK):
         return InputError(f"{name} may not be read", "check its permissions")
     return (
-        _archive(path, name)
-        or _no_image(path, name)
-        or _items(path, name)
-        or _unknown_format(path, name)
+        _whole_archive_error(path, name)
+        or _text_error(path, name)
+        or _stac_error(path, name)
+        or _format_error(path, name)
         or InputError(
             f"{name} is not a raster that GDAL can open: {reason}",
             "check it with `rio info`; copy or download it again if it is damaged",
@@ -89,23 +89,23 @@ def _file(path: Path, name: str, reason: str) -> InputError:
     )
 
 
-def _within(archive: Path, name: str, reason: str) -> InputError:
-    """The refusal of what is named within an archive on this machine."""
+def _archived_error(archive: Path, name: str, reason: str) -> InputError:
+    """The error of what is named within an archive on this machine."""
     if name.lower().endswith(".vrt"):
         return InputError(
             f"{name} is a virtual raster in an archive, which is not looked through",
             "unpack the archive first, or name one of the rasters that it is made of",
         )
     try:
-        refused = _archive(archive, str(archive))
+        refused = _whole_archive_error(archive, str(archive))
     except OSError as error:
         return InputError(f"{name} cannot be opened: {cleaned(error)}", "check its permissions")
     hint = refused.hint if refused else "check the path within the archive"
     return InputError(f"cannot open {name}: {reason}", hint)
 
 
-def _archive(path: Path, name: str) -> InputError | None:
-    """Names the rasters in an archive as GDAL opens them."""
+def _whole_archive_error(path: Path, name: str) -> InputError | None:
+    """The error of an archive, which names its rasters as GDAL opens them; None for other files."""
     head = _head(path)
     if head.startswith((b"7z\xbc\xaf", b"Rar!")):
         return InputError(f"{name} is an archive, not a raster", "unpack it first")
@@ -150,7 +150,7 @@ def _absolute(path: Path) -> str:
     return path.as_posix()
 
 
-def _unknown_format(path: Path, name: str) -> InputError | None:
+def _format_error(path: Path, name: str) -> InputError | None:
     head = _head(path)
     for kind, suffixes, magic in _FORMATS:
         if path.suffix.lower() in suffixes or (magic and head.startswith(magic)):
@@ -163,7 +163,7 @@ def _unknown_format(path: Path, name: str) -> InputError | None:
     return None
 
 
-def _no_image(path: Path, name: str) -> InputError | None:
+def _text_error(path: Path, name: str) -> InputError | None:
     """A text that lies where an image was to be: a page of a portal, a pointer of Git LFS."""
     text = _head(path, 200).lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if text.startswith((b"<!doctype html", b"<html")):
@@ -182,7 +182,7 @@ def _no_image(path: Path, name: str) -> InputError | None:
     return None
 
 
-def _items(path: Path, name: str) -> InputError | None:
+def _stac_error(path: Path, name: str) -> InputError | None:
     """What a search of a STAC catalogue gives: several items in one file."""
     if not _head(path).lstrip().startswith(b"{") or path.stat().st_size > _LARGEST_TEXT:
         return None

@@ -163,14 +163,14 @@ def _models() -> dict[str, Any]:
 
 def _listener(call: Call) -> Listener:
     """Passes events on, and of progress within a stage no more than anyone can see."""
-    told_s: dict[str, float] = {}
+    reported_s: dict[str, float] = {}
 
     def listen(event: Event) -> None:
         if isinstance(event, Progress):
             now = time.monotonic()
-            if event.done < event.total and now - told_s.get(event.stage, -1.0) < _QUIET_S:
+            if event.done < event.total and now - reported_s.get(event.stage, -1.0) < _QUIET_S:
                 return
-            told_s[event.stage] = now
+            reported_s[event.stage] = now
         call.tell(event.to_dict())
 
     return listen

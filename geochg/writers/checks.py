@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from geochg.errors import InputError, OptionError
-from geochg.files.sidecars import DATABASE_SUFFIXES, companions
+from geochg.files.sidecars import DATABASE_SUFFIXES, sidecar_files
 from geochg.writers.geopackage import check_layer, check_layer_name, is_geopackage
 from geochg.writers.recognition import is_ours
 
@@ -150,9 +150,9 @@ def check_existing(output: Output, *, overwrite: bool) -> None:
 
 def _check_no_orphans(path: Path, *, overwrite: bool) -> None:
     """Refuses a place beside which lies what would be taken for a part of the new file."""
-    for companion in companions(path.resolve(), path.suffix):
-        problem = f"{companion} would be taken for a part of the output {path}"
-        if companion.name.endswith(DATABASE_SUFFIXES):
+    for sidecar in sidecar_files(path.resolve(), path.suffix):
+        problem = f"{sidecar} would be taken for a part of the output {path}"
+        if sidecar.name.endswith(DATABASE_SUFFIXES):
             raise InputError(
                 problem, "close QGIS and other programs that have it open, or choose another output"
             )

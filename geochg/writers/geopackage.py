@@ -60,7 +60,7 @@ def is_geopackage(path: Path) -> bool:
         with closing(open_database(path, "ro", locks=_is_lockable(path))) as database:
             return _NEEDED <= table_names(database, "table")
     except sqlite3.OperationalError as error:
-        raise _unusable(path, error) from error
+        raise _geopackage_error(path, error) from error
     except sqlite3.DatabaseError:
         return False
 
@@ -86,10 +86,10 @@ def check_layer(path: Path, layer: str, *, overwrite: bool) -> None:
                 database.execute("BEGIN IMMEDIATE")
                 database.execute("ROLLBACK")
     except sqlite3.Error as error:
-        raise _unusable(path, error) from error
+        raise _geopackage_error(path, error) from error
 
 
-def _unusable(path: Path, error: sqlite3.Error) -> InputError:
+def _geopackage_error(path: Path, error: sqlite3.Error) -> InputError:
     return InputError(
         f"cannot write into {path}: {_reason(error)}",
         f"{_remedy(path, error)}, or choose another output",

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 from geochg.errors import RunError
-from geochg.files.sidecars import companions
+from geochg.files.sidecars import sidecar_files
 from geochg.files.sqlite import has_locks
 from geochg.writers.checks import Output, check_existing
 from geochg.writers.geopackage import LayerChange, is_geopackage
@@ -189,10 +189,10 @@ def _replace(target: Path, staged: _Staged, undo: list[Callable[[], object]]) ->
     else:
         undo.append(lambda: target.unlink(missing_ok=True))
     # Statistics and masks of the former file would be taken for those of the new one.
-    for number, companion in enumerate(companions(target, staged.output.path.suffix)):
-        kept = aside / f"companion{number}"
-        os.replace(companion, kept)
-        undo.append(partial(os.replace, kept, companion))
+    for number, sidecar in enumerate(sidecar_files(target, staged.output.path.suffix)):
+        kept = aside / f"sidecar{number}"
+        os.replace(sidecar, kept)
+        undo.append(partial(os.replace, kept, sidecar))
     os.replace(staged.path, target)
 
 

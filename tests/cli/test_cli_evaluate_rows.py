@@ -106,9 +106,9 @@ def test_scoring_repeats_without_the_model_and_the_pictures(geochg, rows, tmp_pa
 def test_a_run_that_was_interrupted_goes_on(geochg, rows, tmp_path, monkeypatch):
     kept = tmp_path / "said.jsonl"
     asked = ("evaluate", rows, *MARKER, "--batch-size", 1, "--predictions", kept)
-    from geochg.evaluation import collect_answers as interview
+    from geochg.evaluation import collect_answers
 
-    load = interview.load_pair
+    load = collect_answers.load_pair
 
     def interrupted(example):
         if example.before.name == "d.png":
@@ -116,7 +116,7 @@ def test_a_run_that_was_interrupted_goes_on(geochg, rows, tmp_path, monkeypatch)
         return load(example)
 
     with monkeypatch.context() as patch:
-        patch.setattr(interview, "load_pair", interrupted)
+        patch.setattr(collect_answers, "load_pair", interrupted)
         assert geochg(*asked)[0] == 130
     assert not kept.exists()
     code, _, errors = geochg(*asked)

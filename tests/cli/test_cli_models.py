@@ -80,9 +80,9 @@ def add(key):
     ("part", "change", "names"),
     [
         ("checkpoint", pop("gate1.weight"), "the checkpoint has no weight 'gate1.weight'"),
-        ("checkpoint", add("context4.weight"), "no place: 'context4.weight'"),
+        ("checkpoint", add("context4.weight"), "does not need: 'context4.weight'"),
         ("eva", pop("pos_embed"), "EVA-ViT-g's file has no weight 'pos_embed'"),
-        ("eva", add("rel_pos"), "no place: 'rel_pos'"),
+        ("eva", add("rel_pos"), "does not need: 'rel_pos'"),
         ("eva", add("cls_token"), "has the shape (1,)"),
     ],
 )

@@ -278,7 +278,7 @@ def test_bad_input_is_told_and_nothing_is_left(refused, place, tmp_path):
         ((rows, "--model", "irmad", *output), "not a model that can be trained"),
         ((rows, "--model", "vlm:nowhere", *output), "nowhere"),
         ((rows, *model, *output, "--processes", 2), "2 processes are expected"),
-        ((rows, *model, *output, "--patience", 3), "patience without"),
+        ((rows, *model, *output, "--patience", 3), "patience is given"),
     ):
         refused("train", *arguments, names=names)
 

@@ -90,11 +90,13 @@ def test_names_that_lead_out_of_the_folder(tmp_path, name, leads_out):
     talk = [{"from": "human", "value": "Changed?"}, {"from": "gpt", "value": "no"}]
     row = {"id": "7", "image": ["inside.png", name], "conversations": talk}
     (tmp_path / "set" / "rows.json").write_text(json.dumps([row, {**row, "id": "8"}]))
-    leaving = []
+    outside_names = []
     examples = list(
-        iter_examples(tmp_path / "set" / "rows.json", must_exist=False, leaving=leaving.append)
+        iter_examples(
+            tmp_path / "set" / "rows.json", must_exist=False, on_outside=outside_names.append
+        )
     )
-    report = check_examples({"train": examples}, leaving=leaving, pixels=False)
+    report = check_examples({"train": examples}, outside_names=outside_names, pixels=False)
     result = {trouble.kind: trouble for trouble in report.problems}
     assert ("outside" in result) is leads_out
     if leads_out:

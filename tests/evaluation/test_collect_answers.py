@@ -331,6 +331,7 @@ def changed_row(lines, number, **values):
         (lambda lines: changed_row(lines, 0, items=-1), "line 1 has a number"),
         (lambda lines: changed_row(lines, 0, asked=None), "line 1: there is no 'asked'"),
         (lambda lines: [*lines, lines[3]], "line 26: item 2 stands there twice"),
+        (lambda lines: changed_row(lines, 2, item=99), "line 3: item 99 is not among those of"),
         (lambda lines: [*lines, "{"], "line 26 is not JSON"),
         (lambda lines: changed_row(lines, 2, task="guess"), "line 3: 'guess'"),
         (lambda lines: changed_row(lines, 2, item=True), "line 3: there is no item"),

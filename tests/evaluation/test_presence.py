@@ -129,7 +129,7 @@ def test_what_is_held_back_for_other_reasons_stays_so():
     assert result.scores["the model"].accuracy == 1
     assert result.scores["the model"].auroc < 1
     assert result.fit.items == 8 * len(groups)
-    with pytest.raises(OptionError, match="for other reasons"):
+    with pytest.raises(OptionError, match="have a higher probability of change than others"):
         presence_report(predictions(opened), FIT)
     with pytest.raises(OptionError, match="made to fit"):
         presence_report(predictions(opened, opened=True), EvaluateOptions())

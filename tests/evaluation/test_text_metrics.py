@@ -257,7 +257,7 @@ def test_a_folder_without_an_encoder(tmp_path):
     with pytest.raises(InputError, match="holds no model"):
         bert_layers(tmp_path)
     (tmp_path / "config.json").write_text("{}")
-    with pytest.raises(InputError, match="of no encoder"):
+    with pytest.raises(InputError, match="describes no encoder"):
         bert_layers(tmp_path)
     (tmp_path / "config.json").write_text('{"num_hidden_layers": 2}')
     with pytest.raises(InputError, match="cannot be used as an encoder"):

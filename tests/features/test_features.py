@@ -275,10 +275,10 @@ def test_tens_of_thousands_of_pieces_are_merged_in_seconds():
     classes[222:226, :] = 2
     results = results_of(classes, 112)
     assert sum(len(result.cells) for result in results) > 45_000
-    start = time.perf_counter()
+    start = time.thread_time()
     frame = change_features(results, make_grid(classes.shape), PLAIN)
-    # About 3 s on an idle core (200,000 pieces take 13 s); the bound leaves room for a busy one.
-    assert time.perf_counter() - start < 20
+    # About 3 s (200,000 pieces take 13 s), of this thread alone: other processes do not count.
+    assert time.thread_time() - start < 15
     assert frame.is_valid.all()
     assert frame["tiles"].map(len).max() == 8
 

@@ -11,7 +11,7 @@ import rasterio
 from rasters import texture
 from shapely.geometry import box
 
-from geochg.files.sidecars import companions, container, files_behind
+from geochg.files.sidecars import container, files_behind, sidecar_files
 from geochg.models.loading import load_configured_model
 from geochg.options import AnalyzeOptions
 from geochg.pipeline.provenance import fingerprint
@@ -42,7 +42,7 @@ def test_what_reading_alone_changes_does_not_count(tmp_path):
     writer.execute("PRAGMA journal_mode=WAL")
     writer.execute("CREATE TABLE notes (text TEXT)")
     writer.commit()
-    assert {file.name for file in companions(path)} == {"a.gpkg-wal", "a.gpkg-shm"}
+    assert {file.name for file in sidecar_files(path)} == {"a.gpkg-wal", "a.gpkg-shm"}
     assert [file.name for file in files_behind(str(path))] == ["a.gpkg", "a.gpkg-wal"]
     writer.close()
 
@@ -84,7 +84,7 @@ def put_log_beside(path):
     writer.execute("PRAGMA journal_mode=WAL")
     writer.execute("CREATE TABLE notes (text TEXT)")
     writer.commit()
-    kept = {file: file.read_bytes() for file in companions(path)}
+    kept = {file: file.read_bytes() for file in sidecar_files(path)}
     writer.close()
     for file, content in kept.items():
         file.write_bytes(content)
@@ -116,7 +116,7 @@ def facts_of(make_raster, marker_plugin, tmp_path):
 
 
 @pytest.mark.parametrize("what", CHANGES)
-def test_a_run_goes_on_only_with_the_same_companions(facts_of, tmp_path, what):
+def test_a_run_goes_on_only_with_the_same_sidecars(facts_of, tmp_path, what):
     name, change = CHANGES[what]
     with rasterio.open(tmp_path / "before.tif") as raster:
         frame = gpd.GeoDataFrame({"id": [1]}, geometry=[box(*raster.bounds)], crs=raster.crs)

@@ -4,7 +4,7 @@ import shapely
 from shapely import GeometryCollection, LineString, MultiPoint, MultiPolygon, Point, Polygon, box
 
 from geochg.errors import InputError
-from geochg.geometry.polygons_only import areal, areas
+from geochg.geometry.polygons_only import areas, polygon_part
 
 SQUARE = box(0, 0, 10, 10)
 ROAD = LineString([(0, 0), (30, 5)])
@@ -58,5 +58,5 @@ def test_coordinates_that_no_crs_has_are_refused(far):
 
 
 def test_shapes_that_touch_are_kept_whole():
-    both = areal(GeometryCollection([SQUARE, box(10, 0, 20, 10)]))
+    both = polygon_part(GeometryCollection([SQUARE, box(10, 0, 20, 10)]))
     assert both.area == 200

@@ -30,7 +30,7 @@ class TestStretch:
     def test_eight_bit_passes_unchanged_and_uncopied(self):
         values = np.arange(3 * 256, dtype=np.uint8).reshape(3, 16, 16)
         stretch = Stretch.from_sample(values.reshape(3, -1) // 4, np.uint8)
-        assert stretch.identity
+        assert stretch.is_identity
         assert stretch.apply(values) is values
 
     def test_bands_are_stretched_each_by_its_own_percentiles(self):
@@ -38,7 +38,7 @@ class TestStretch:
         stretch = Stretch.from_sample(np.stack([ramp, 1000 + 10 * ramp]), np.uint16)
         assert stretch.low == pytest.approx((2, 1020))
         assert stretch.high == pytest.approx((98, 1980))
-        assert not stretch.identity
+        assert not stretch.is_identity
 
     @pytest.mark.parametrize("dtype", ["u1", "i1", "u2", "i2", ">u2", "u4", "i4", "f4", "f8"])
     def test_every_type_gives_the_same_rounded_scale(self, dtype):
@@ -111,7 +111,7 @@ class TestRadiometricMatch:
         assert match.gain == pytest.approx(GAIN, rel=0.01)
         assert match.offset == pytest.approx(OFFSET, abs=15)
         assert match.share_used > 0.9
-        assert match.clear
+        assert match.is_clear
 
     @pytest.mark.parametrize("share", [0.1, 0.2, 0.35])
     def test_changed_ground_does_not_bend_it(self, share):
@@ -173,7 +173,7 @@ class TestRadiometricMatch:
 
     def test_unrelated_images_are_not_clear(self):
         match = RadiometricMatch.from_samples(ground(8), ground(9))
-        assert not match.clear
+        assert not match.is_clear
         assert min(match.gain) > 0
 
     def test_pixels_not_finite_are_left_out(self):
@@ -187,7 +187,7 @@ class TestRadiometricMatch:
         match = RadiometricMatch.from_samples(few, seen_later(few))
         assert (match.gain, match.offset) == ((1.0,) * 3, (0.0,) * 3)
         assert match.share_used == 0
-        assert not match.clear
+        assert not match.is_clear
 
     def test_constant_band_is_only_offset(self):
         before = np.stack([np.full(500, 8.0), np.linspace(0, 1, 500)])

@@ -87,19 +87,19 @@ class TestAccuracy:
         before = ground(seed)
         after = noisy(other_season(moved(before, dx_px, dy_px), seed), seed)
         found = measure_shift(cut(noisy(before, seed + 1), after))
-        assert found.clear
+        assert found.is_clear
         assert np.hypot(found.dx_px - dx_px, found.dy_px - dy_px) < 0.2
 
     def test_large_shifts_within_an_eighth_of_the_window(self):
         before = ground(3)
         found = measure_shift(cut(before, moved(before, -14.2, 13.6)))
-        assert found.clear
+        assert found.is_clear
         assert (found.dx_px, found.dy_px) == pytest.approx((-14.2, 13.6), abs=0.2)
 
     def test_shifts_beyond_an_eighth_are_not_made_up(self):
         before = ground(4)
         found = measure_shift(cut(before, moved(before, 30, 0)))
-        assert found is None or not found.clear
+        assert found is None or not found.is_clear
 
     def test_invalid_ground_shared_by_both_dates_does_not_pull_towards_zero(self):
         before = ground(5)
@@ -108,7 +108,7 @@ class TestAccuracy:
         valid = blobs > np.quantile(blobs, 0.2)
         before, after = np.where(valid, before, 0), np.where(valid, after, np.nan)
         found = measure_shift(cut(before, after, valid))
-        assert found.clear
+        assert found.is_clear
         assert (found.dx_px, found.dy_px) == pytest.approx((2.5, -1.5), abs=0.2)
 
     def test_edges_of_holes_filled_with_nodata_are_not_matched(self):
@@ -117,7 +117,7 @@ class TestAccuracy:
         blobs = ndimage.gaussian_filter(np.random.default_rng(15).standard_normal(before.shape), 5)
         valid = blobs > np.quantile(blobs, 0.1)
         found = measure_shift(cut(np.where(valid, before, 0), np.where(valid, after, 0), valid))
-        assert found.clear
+        assert found.is_clear
         assert (found.dx_px, found.dy_px) == pytest.approx((2.5, -1.5), abs=0.2)
 
     @pytest.mark.parametrize("seed", range(16, 20))
@@ -149,13 +149,13 @@ class TestNothingToFind:
     @pytest.mark.parametrize("seed", range(8))
     def test_different_places_have_no_clear_shift(self, seed):
         found = measure_shift(cut(ground(seed), ground(seed + 100)))
-        assert found is None or not found.clear
+        assert found is None or not found.is_clear
 
     @pytest.mark.parametrize("seed", range(8))
     def test_noise_has_no_clear_shift(self, seed):
         flat = np.zeros((SIDE_PX, SIDE_PX))
         found = measure_shift(cut(noisy(flat, seed), noisy(flat, seed + 100), count=5))
-        assert found is None or not found.clear
+        assert found is None or not found.is_clear
 
     def test_a_window_without_a_distinct_match_counts_for_nothing(self):
         flat = np.zeros((128, 128))
@@ -185,14 +185,14 @@ class TestNothingToFind:
         before = ground(11)
         found = measure_shift(list(cut(before, moved(before, 2, 2)))[:2])
         assert found.windows_used == 2
-        assert not found.clear
+        assert not found.is_clear
 
 
 class TestVerdict:
     def test_no_shift_is_clear_and_left_alone(self):
         before = ground(12)
         found = measure_shift(cut(before, noisy(before, 12)))
-        assert found.clear
+        assert found.is_clear
         assert found.magnitude_px < 0.1
         assert not found.worth_correcting
 
@@ -209,7 +209,7 @@ class TestVerdict:
         ],
     )
     def test_thresholds(self, found, clear, worth_correcting):
-        assert (found.clear, found.worth_correcting) == (clear, worth_correcting)
+        assert (found.is_clear, found.worth_correcting) == (clear, worth_correcting)
 
     def test_dict_is_json(self):
         before = ground(13)

@@ -140,7 +140,7 @@ class _DatasetWriter:
         for split, rows in self.rows.items():
             if not rows.tiles:
                 raise InputError(
-                    f"no tile is left for {split}", "lower --min-valid, or keep more unchanged"
+                    f"no tile is left for {split}", "lower --min-valid, or raise --keep-unchanged"
                 )
 
     def _add_tile(self, split: str, scene: MaskedScene, masked: MaskedTile) -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 from geochg.datasets.captions.truth import CLASS_NAMES
 from geochg.errors import OptionError
@@ -21,10 +20,7 @@ class BuildOptions(Options):
     Attributes:
         coding: `value=class` for each value of the masks; 0 is no change. For vectors, values of
             the class field.
-        shares: Shares of train, val and test; 0 for none.
     """
-
-    BOUNDS: ClassVar[Mapping[str, tuple[float, float]]] = {"shares": (0, 1)}
 
     coding: tuple[str, ...] = LEVIR_MCI
     tile_size_px: int = option(
@@ -41,7 +37,13 @@ class BuildOptions(Options):
         least=0,
         greatest=MOST_TILE_PX,
     )
-    shares: tuple[float, ...] = (0.7, 0.1, 0.2)
+    shares: tuple[float, ...] = option(
+        (0.7, 0.1, 0.2),
+        "Shares of train, val and test; 0 for none.",
+        least=0,
+        greatest=1,
+        commands=(),
+    )
     block_tiles: int = option(
         4,
         "Tiles along a side of the blocks by which rasters are split.",
@@ -104,14 +106,15 @@ def class_coding(coding: Sequence[str]) -> dict[str, int]:
         value, separator, name = (part.strip() for part in entry.rpartition("="))
         if not separator or not value or name not in CLASS_NAMES[1:]:
             raise OptionError(
-                f"{entry!r} gives no class of masks",
+                f"{entry!r} names no mask value with its class",
                 f"write VALUE=CLASS; classes: {', '.join(CLASS_NAMES[1:])}",
             )
         if value in indexes or value == "0":
             raise OptionError(
-                f"the value {value!r} of masks", "give each value once; 0 is no change"
+                f"the mask value {value!r} is given twice, or is 0",
+                "give each once; 0 is no change",
             )
         indexes[value] = CLASS_NAMES.index(name)
     if not indexes:
-        raise OptionError("no class of masks is given", "write VALUE=CLASS")
+        raise OptionError("no mask value is given a class", "write VALUE=CLASS")
     return indexes

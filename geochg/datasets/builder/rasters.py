@@ -208,7 +208,8 @@ class _Polygons:
             value = str(row[field]) if field else next(iter(coding))
             if value not in known:
                 raise InputError(
-                    f"{path} has the class {value!r}, which is not known", "say which: --classes"
+                    f"{path} has the class {value!r}, which is not known",
+                    f"say what it is with --classes, such as {value}=building",
                 )
             if known[value] in coding.values():
                 direction = _direction(row.get(CHANGE_FIELD))

@@ -120,12 +120,12 @@ class MaskedFolder:
 
     Attributes:
         name: Name of the folder.
-        kind: See `Ground`.
+        kind: See `LabelledGround`.
         share: Frequency of all its grounds together.
         cover: Function from a mask to sets of covers.
-        shown_m: See `Ground`; None for one to 2.2 times the resolution.
-        teaches_change: See `Ground`.
-        lends: See `Ground`.
+        shown_m: See `LabelledGround`; None for one to 2.2 times the resolution.
+        teaches_change: See `LabelledGround`.
+        lends: See `LabelledGround`.
     """
 
     name: str

@@ -279,7 +279,7 @@ def _write(part: _Part, file: Path, metadata: dict[str, str]) -> None:
     assert program is not None
     program.save(file, external_data=False)
     model = onnx.load(file)
-    _halve_weights(model)
+    _store_in_half_precision(model)
     _drop_debug_info(model)
     onnx.helper.set_model_props(model, metadata)
     onnx.save(model, file)
@@ -293,7 +293,7 @@ def _drop_debug_info(model: onnx.ModelProto) -> None:
         part.ClearField("doc_string")
 
 
-def _halve_weights(model: onnx.ModelProto) -> None:
+def _store_in_half_precision(model: onnx.ModelProto) -> None:
     """Writes large weights in half precision where that hardly changes them.
 
     ONNX Runtime widens them when it loads the file.

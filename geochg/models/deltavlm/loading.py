@@ -81,7 +81,7 @@ def _check_values(values: Mapping[str, Any], folder: Path, files: Sequence[Path]
     dense = values.get("dense_config")
     if isinstance(dense, dict) and _is_outdated(dense.get("calibration")):
         raise ModelError(
-            f"{folder} was made by an older geochg, whose dense head weighs its logits otherwise",
+            f"{folder} was made by an older geochg, and its dense head is no longer supported",
             "make it anew with `geochg train compact`, or tune the built-in model again",
         )
     classes = dense.get("classes") if isinstance(dense, dict) else None

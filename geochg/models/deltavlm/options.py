@@ -2,34 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
 
-from geochg.options import Options
+from geochg.option_fields import ModelOptions, option
 
 
 @dataclass(frozen=True)
-class DeltaVLMOptions(Options):
-    """The options of `deltavlm`; None takes the value that was calibrated with the model.
+class DeltaVLMOptions(ModelOptions):
+    """The options of `deltavlm`; None takes the value that was calibrated with the model."""
 
-    Attributes:
-        threshold: Least probability (0-1) of a changed pixel.
-        beams: Beams of the language model's search.
-        max_tokens: Most tokens of an answer.
-        adapter: A PEFT folder to put on the model; empty for none.
-    """
-
-    BOUNDS: ClassVar[Mapping[str, tuple[float, float]]] = {
-        "threshold": (0, 1),
-        "beams": (1, 64),
-        "max_tokens": (1, 100_000),
-    }
-
-    threshold: float | None = None
-    beams: int | None = None
-    max_tokens: int | None = None
-    adapter: str = ""
+    threshold: float | None = option(
+        None, "Least probability (0-1) of a changed pixel.", least=0, greatest=1
+    )
+    beams: int | None = option(None, "Beams of the language model's search.", least=1, greatest=64)
+    max_tokens: int | None = option(None, "Most tokens of an answer.", least=1, greatest=100_000)
+    adapter: str = option("", "A PEFT folder to put on the model; empty for none.")
 
     def generation(self) -> dict[str, int]:
         """Generation settings over the defaults saved with the model."""

@@ -116,7 +116,9 @@ class StatisticalModel(ChangeModel[DetectorOptionsT]):
             ModelError: If a source or a device other than the processor is named.
         """
         if source:
-            raise ModelError(f"{cls.name} has no weights: {source!r}", f"write --model {cls.name}")
+            raise ModelError(
+                f"{cls.name} takes no source, but {source!r} was given", f"write --model {cls.name}"
+            )
         if device not in ("auto", "cpu"):
             raise ModelError(f"{cls.name} does not run on {device!r}", "write --device cpu")
         return cls(options)

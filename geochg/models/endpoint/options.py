@@ -3,49 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import Any
 
 from geochg.errors import OptionError
-from geochg.options import Options
+from geochg.option_fields import ModelOptions, option
 from geochg.safety.untrusted_text import secret_names
 
 
 @dataclass(frozen=True)
-class EndpointOptions(Options):
-    """The options of `openai`.
+class EndpointOptions(ModelOptions):
+    """The options of `openai`."""
 
-    Attributes:
-        concurrency: Requests under way at once.
-        timeout_s: How long a whole answer may take.
-        retries: How often a request is sent again after 408, 409, 429, 5xx or a lost connection,
-            waiting longer each time, as long as the endpoint says.
-        max_tokens: Most tokens of an answer.
-        key_variable: Environment variable that holds the key; needed by endpoints that want one.
-        extra: Further members of each request, such as `{"seed": 1}`, over those above.
-    """
-
-    BOUNDS: ClassVar[Mapping[str, tuple[float, float]]] = {
-        "concurrency": (1, 256),
-        "timeout_s": (0.1, 86_400),
-        "retries": (0, 20),
-        "max_tokens": (1, 1_000_000),
-    }
-
-    HOW_IT_RUNS: ClassVar[tuple[str, ...]] = ("concurrency", "timeout_s", "retries", "key_variable")
-
-    concurrency: int = 8
-    timeout_s: float = 120.0
-    retries: int = 5
-    max_tokens: int = 256
-    key_variable: str = "OPENAI_API_KEY"
-    extra: Mapping[str, Any] = field(default_factory=dict)
+    concurrency: int = option(
+        8, "Requests under way at once.", least=1, greatest=256, shapes_result=False
+    )
+    timeout_s: float = option(
+        120.0,
+        "How long a whole answer may take, in seconds.",
+        unit="s",
+        least=0.1,
+        greatest=86_400,
+        shapes_result=False,
+    )
+    retries: int = option(
+        5,
+        "How often a request is sent again after 408, 409, 429, 5xx or a lost connection, waiting"
+        " longer each time, as long as the endpoint says.",
+        least=0,
+        greatest=20,
+        shapes_result=False,
+    )
+    max_tokens: int = option(256, "Most tokens of an answer.", least=1, greatest=1_000_000)
+    key_variable: str = option(
+        "OPENAI_API_KEY",
+        "Environment variable that holds the key; needed by endpoints that want one.",
+        shapes_result=False,
+    )
+    extra: Mapping[str, Any] = option(
+        {}, 'Further members of each request, such as `{"seed": 1}`, over those above.'
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if names := secret_names(self.extra):
             raise OptionError(
-                f"extra holds {names[0]!r}, and options stand in every output",
+                f"extra holds the secret {names[0]!r}, and options are written into every output",
                 f"put the key into the environment variable {self.key_variable}",
             )
 

@@ -112,7 +112,7 @@ class RefinedModel(WrappedModel):
         self, spots: Sequence[_Spot], tiles: Sequence[Tile], asked: Sequence[Question]
     ) -> Iterator[_Spot]:
         """The spots after one more look at those that are open."""
-        divisible = [spot.can_be_divide(tiles[spot.tile_index]) for spot in spots]
+        divisible = [spot.can_be_divided(tiles[spot.tile_index]) for spot in spots]
         looks = self._looks(list(compress(spots, divisible)), tiles, asked)
         for spot, is_divisible in zip(spots, divisible, strict=True):
             if is_divisible:
@@ -149,7 +149,7 @@ class _Spot:
     looks: Mapping[str, tuple[float, ...]]
     is_open: bool = True
 
-    def can_be_divide(self, tile: Tile) -> bool:
+    def can_be_divided(self, tile: Tile) -> bool:
         """Whether there is anything to see closer."""
         wide = min(self.box.height_px, self.box.width_px) >= LEAST_SIDE_PX
         return self.is_open and wide and _has_valid(tile, self.box)

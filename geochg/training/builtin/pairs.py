@@ -56,7 +56,7 @@ class Pair(NamedTuple):
         cover_before: `(SIDE_PX, SIDE_PX)` uint8, sets of `Cover`.
         cover_after: As `cover_before`.
         change: `(SIDE_PX, SIDE_PX)` uint8: 0, 1 or `UNKNOWN_CHANGE`.
-        teaches_change: See `Ground.teaches_change`.
+        teaches_change: See `LabelledGround`.
         resolution_m: Side of a shown pixel, in metres.
     """
 

@@ -195,7 +195,7 @@ def _names_in_groups(
             step = max(1, len(names) // _MOST_EXAMPLES)
             examples = names[step // 2 :: step][:_MOST_EXAMPLES]
             raise ModelError(
-                f"the base has no {content} in the module group {group!r}",
+                f"the base model has no {content} in the module group {group!r}",
                 f"groups of a {kind}: {', '.join(MODULE_GROUPS[kind])}; or a regular expression of "
                 f"names such as {', '.join(examples)}",
             )

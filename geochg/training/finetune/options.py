@@ -64,7 +64,8 @@ class TuneOptions(Options):
         0.05, "Share of the adapters' inputs that is dropped, 0-1.", least=0, greatest=1
     )
     quantize: str = option(
-        "", "Hold frozen weights in 4 bits (NF4) or 8; none over a preset that does."
+        "",
+        "Hold frozen weights in 4 bits (NF4) or 8; `none` overrides a preset that does.",
     )
     prune: float = option(
         0.0,
@@ -87,7 +88,7 @@ class TuneOptions(Options):
         greatest=1e9,
     )
     schedule: Schedule = option(Schedule.COSINE, "Learning rate after the warm-up.")
-    clip: float = option(1.0, "Largest norm of a gradient; 0 for any.", least=0, greatest=1e12)
+    clip: float = option(1.0, "Largest norm of a gradient; 0 for no limit.", least=0, greatest=1e12)
     samples: int | None = option(
         None,
         "Rows to learn from, evenly from all tasks and from changed and unchanged pairs.",
@@ -140,7 +141,7 @@ class TuneOptions(Options):
     seed: int = option(0, "Seed of all random choices.", least=0, greatest=2**32 - 1)
     processes: int | None = option(
         None,
-        "Processes that must be there under torchrun; with --dry-run, that would be.",
+        "Number of processes that torchrun starts; a dry run reckons with it.",
         least=1,
         greatest=100_000,
         shapes_result=False,
@@ -167,7 +168,7 @@ class TuneOptions(Options):
                 "use --lora instead of --full, or leave out --quantize",
             )
         if self.patience and not self.evaluate_steps:
-            raise OptionError("patience without evaluations", "add --evaluate-steps")
+            raise OptionError("patience is given, but nothing is evaluated", "add --evaluate-steps")
 
     def _require(self, name: str, is_met: bool, rule: str) -> None:
         if not is_met:

@@ -217,7 +217,7 @@ def preflight_warnings(plan: TrainingPlan) -> Iterator[Notice]:
         name
         for name, is_used in (
             ("the dense head", "dense" in (*options.lora, *options.full)),
-            ("crops and turns", not plan.augmentation.is_off),
+            ("crops and rotations", not plan.augmentation.is_off),
         )
         if is_used
     ]

@@ -43,7 +43,7 @@ def magnitude_masks(model: nn.Module, share: float) -> PruningMasks:
     """
     names = pruned_modules(model)
     if not names:
-        raise ModelError("the base has no language model to prune", "leave out --prune")
+        raise ModelError("the base model has no language model to prune", "leave out --prune")
     masks: dict[str, Tensor] = {}
     target, removed = 0.0, 0
     for name in names:

@@ -73,11 +73,14 @@ def read_sweep(file: Path, given: Mapping[str, Any]) -> list[SweepRun]:
         dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())
     ]
     if len(combinations) * len(extra) > MOST_RUNS:
-        raise OptionError(f"{file} asks for {len(combinations) * len(extra)} runs", "shorten it")
+        raise OptionError(
+            f"{file} asks for {len(combinations) * len(extra):,} runs",
+            f"a sweep has at most {MOST_RUNS}: shorten its lists",
+        )
     runs = [_sweep_run({**more, **cell}, common, given) for more in extra for cell in combinations]
     names = [run.name for run in runs]
     if twice := [name for name in names if names.count(name) > 1]:
-        raise OptionError(f"{file} asks for {twice[0]} twice", "leave one out")
+        raise OptionError(f"{file} asks for the run {twice[0]} twice", "leave one out")
     return runs
 
 

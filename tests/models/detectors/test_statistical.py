@@ -311,7 +311,7 @@ def test_identity_follows_from_the_options(backend):
 @every_backend
 def test_sources_and_foreign_devices_are_refused(backend):
     options = backend.options_type()
-    with pytest.raises(ModelError, match="no weights"):
+    with pytest.raises(ModelError, match="takes no source"):
         backend.load("somewhere", options, "auto")
     with pytest.raises(ModelError, match="does not run on"):
         backend.load("", options, "cuda")

@@ -12,7 +12,7 @@ from tile_factory import layout
 
 import geochg
 from geochg.errors import ModelError, OptionError, RunError, TilesFailedError
-from geochg.features.cells import lacking
+from geochg.features.cells import missing_answer
 from geochg.models.chat.conversation import spoken_pieces
 from geochg.models.endpoint.client import is_this_machine
 from geochg.models.endpoint.reply import error_text
@@ -122,7 +122,7 @@ def test_a_tile_without_its_places_has_failed(server):
     ((presence, missing, *_),) = load(server).answer(tiles(1), MAPPED)
     assert presence == Presence(True)
     assert missing == Missing(Task.LOCATE, "the model said nothing")
-    failure = lacking(tiles(1)[0], [presence, missing])
+    failure = missing_answer(tiles(1)[0], [presence, missing])
     assert failure is not None
     assert failure.reason == missing.reason
 

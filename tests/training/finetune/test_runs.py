@@ -384,7 +384,7 @@ def test_presets_train_a_model_of_their_kind(name, bases, rows, tmp_path):
         ({"lora": ()}, "nothing to train"),
         ({"quantize": "3bit"}, "quantize 3bit"),
         ({"quantize": "4bit", "lora": (), "full": ("language",)}, "cannot be trained themselves"),
-        ({"patience": 2}, "patience without evaluations"),
+        ({"patience": 2}, "patience is given, but nothing is evaluated"),
         ({"learning_rate": float("nan")}, "learning rate nan"),
         ({"crop": 0.0}, "crop 0"),
     ],
