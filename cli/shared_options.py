@@ -33,7 +33,9 @@ class CommaSeparated(click.ParamType[tuple[str, ...], tuple[str, ...]]):
         if not any(parts):
             return ()
         if not all(parts):
-            self.fail(f"nothing stands beside a comma of {value!r}; leave the comma out", param, ctx)
+            self.fail(
+                f"nothing stands beside a comma of {value!r}; leave the comma out", param, ctx
+            )
         return parts
 
 
