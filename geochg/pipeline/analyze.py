@@ -149,6 +149,7 @@ def _finish(run: Run, journal: Journal, failures: Sequence[TileFailure]) -> Chan
     settings = FeatureSettings.of(options, least_size_px(pair.facts.pixel_area_m2))
     results = journal.results()
     changes = changes_of(voted_results(results) if options.vote else results, pair.grid, settings)
+    run.tell_dropped(tallies, len(changes.features))
     preparation = kept_preparation(journal) or Preparation()
     facts = metadata(pair, options, run.model, run.questions, preparation, tallies, failures)
     facts["caption"] = layer_caption(changes.features, facts["not_seen_m2"])

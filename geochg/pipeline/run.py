@@ -115,6 +115,21 @@ class Run:
                 text = f"in {count} of {tallies.read} tiles {gap}; --tiles FILE tells which"
                 self.listener(Notice(text, warning=True))
 
+    def tell_dropped(self, tallies: Tallies, feature_count: int) -> None:
+        """Tells where changes were seen of which the options leave no feature."""
+        names = ("min_area_m2", "max_area_m2", "min_confidence", "classes")
+        flags = [
+            spec.flag
+            for spec in self.options.specs()
+            if spec.name in names and getattr(self.options, spec.name) not in (spec.default, ())
+        ]
+        if tallies.changed and not feature_count and flags:
+            text = (
+                f"the model saw changes in {tallies.changed} of {tallies.read} tiles, but no "
+                f"feature is left; see {', '.join(flags)}"
+            )
+            self.listener(Notice(text, warning=True))
+
     def _preparation(self, journal: Journal) -> Preparation:
         """The measurements of this run: made once, kept in the journal, and told."""
         known = kept_preparation(journal)

@@ -13,7 +13,7 @@ from pairs import PLANTED, planted_mask, planted_pair
 
 import geochg
 from geochg.errors import CancelledRunError, OptionError
-from geochg.events import Progress
+from geochg.events import Notice, Progress
 from geochg.pipeline.outputs import Outputs
 from geochg_cli.main import main
 
@@ -84,6 +84,29 @@ def test_hysteresis_reaches_whole_features_and_sensitivity_moves_it(pair):
     assert len(specks) > 50
     with pytest.raises(OptionError, match="no threshold for a sensitivity"):
         geochg.analyze(*pair, options(sensitivity="low", model_options={"location": "grid"}))
+
+
+@pytest.mark.parametrize(
+    ("changed", "flags"),
+    [
+        ({"max_area_m2": 1}, "--max-area"),
+        ({"max_area_m2": 0, "classes": ["building"]}, "--classes, --max-area"),
+        ({"min_area_m2": 1e9}, "--min-area"),
+        ({"min_confidence": 1}, "--min-confidence"),
+    ],
+)
+def test_options_that_leave_no_feature_are_named(pair, changed, flags):
+    events = []
+    result = geochg.analyze(*pair, options(**changed), listener=events.append)
+    assert result.features.empty
+    notices = [event for event in events if isinstance(event, Notice) and event.warning]
+    assert any(notice.message.endswith(f"no feature is left; see {flags}") for notice in notices)
+
+
+def test_options_that_leave_features_are_not_named(pair):
+    events = []
+    assert len(geochg.analyze(*pair, options(min_area_m2=1), listener=events.append).features)
+    assert not any("is left" in event.message for event in events if isinstance(event, Notice))
 
 
 def test_what_was_not_seen_is_told_and_is_not_unchanged(pair, tmp_path):
