@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from geochg.errors import OptionError
@@ -23,11 +24,23 @@ class Outputs:
         tiles: A layer of one feature a tile; may be in the same GeoPackage.
         heatmap: The probability of change as a Cloud-Optimised GeoTIFF, which lies as the before
             raster does.
+
+    Raises:
+        OptionError: If one is no path; texts are taken as paths.
     """
 
     features: Path | None = None
     tiles: Path | None = None
     heatmap: Path | None = None
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            path = getattr(self, field.name)
+            if not isinstance(path, str | os.PathLike | None):
+                raise OptionError(
+                    f"the output {field.name} cannot be a {type(path).__name__}", "give a path"
+                )
+            object.__setattr__(self, field.name, None if path is None else Path(path))
 
     def paths(self) -> list[Path]:
         """The files that were asked for, each once."""

@@ -276,6 +276,18 @@ def test_a_run_of_arrays_goes_on_with_the_same_pixels_only(images, tmp_path):
     assert outputs.features.is_file()
 
 
+@pytest.mark.parametrize("name", ["features", "tiles", "heatmap"])
+def test_outputs_may_be_texts_and_nothing_but_paths(images, tmp_path, name):
+    path = tmp_path / ("h.tif" if name == "heatmap" else "c.geojson")
+    outputs = Outputs(**{name: str(path)})
+    assert outputs == Outputs(**{name: path})
+    geochg.analyze(*images, options(), geobox=grid_of(images[0]), outputs=outputs)
+    assert path.is_file()
+    for other in (5, b"c.geojson", [path]):
+        with pytest.raises(OptionError, match=f"output {name} cannot be a {type(other).__name__}"):
+            Outputs(**{name: other})
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
