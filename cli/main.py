@@ -9,7 +9,6 @@ import sys
 from collections.abc import Sequence
 
 from .interrupts import CANCELLED, exit_at_once
-from .streams import close_stdout, prepare_streams
 
 FAILED = 1
 
@@ -24,6 +23,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if arguments is not None:
         sys.exit(_run(arguments))
     exit_at_once()
+    from .streams import close_stdout, prepare_streams
+
     prepare_streams()
     code = _run(None)
     sys.exit(close_stdout(code))
