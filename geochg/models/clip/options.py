@@ -36,6 +36,7 @@ class ClipOptions(ModelOptions):
     dtype: Dtype = option(Dtype.AUTO, "Number type of the weights; `auto` for `float32`.")
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.threshold == MAX_SCORE:
             raise OptionError(f"threshold {self.threshold}", "it must lie from 0 to below 2")
         if not self.templates:
@@ -46,4 +47,3 @@ class ClipOptions(ModelOptions):
                     f"the template {template!r} has no single place for a class",
                     "write {} there, once",
                 )
-        super().__post_init__()

@@ -21,9 +21,9 @@ class StatisticalOptions(ModelOptions):
     )
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.threshold == 0:
             raise OptionError(f"threshold {self.threshold}", "it must be above zero")
-        super().__post_init__()
 
 
 @dataclass(frozen=True)
