@@ -2,7 +2,7 @@
 
     python docs/picture.py BEFORE AFTER CHANGES OUT.png
 
-`CHANGES` is what `geochg analyze` wrote.
+`CHANGES` is what `geochg analyze` wrote. It needs matplotlib, which `make install` brings.
 """
 
 from __future__ import annotations
