@@ -4,7 +4,7 @@
 
 Looks at the pieces of ground that the model outlines, and that did change, in pairs made of
 held-out labelled ground. For each class and direction, and several least shares of a piece's ground
-whose land covers at both dates bear these out (`features.naming.PROVEN_KINDS` has those that ship),
+whose land covers at both dates bear these out (`land_cover.PROVEN_KINDS` has those that ship),
 it prints how many pieces there are and how many of those that labels can judge are right; then how
 many of the pieces of buildings have the right number of buildings.
 """

@@ -6,7 +6,9 @@ what the ground was and is.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from geochg.classes import CHANGE_CLASSES
 from geochg.records import LAND_COVER, Change, Channel
@@ -24,7 +26,24 @@ OTHER = Channel("other", Change.ALTERED)
 """What changed ground is called whose class is in doubt."""
 
 PROVEN = ("building", "road", "water")
-"""Land covers that captions may tell as facts; see `features.naming`."""
+"""Land covers that captions may tell as facts; see `PROVEN_KINDS`."""
+
+PROVEN_KINDS: Mapping[tuple[str, str], float] = MappingProxyType(
+    {
+        ("building", "appeared"): 0.5,
+        ("road", "appeared"): 0.5,
+        ("water", "appeared"): 0.1,
+        ("water", "disappeared"): 0.5,
+    }
+)
+"""Classes and directions by which changes are named, each with the least share of a feature's
+ground, 0-1, whose land covers at both dates have to bear it out.
+
+New water was right on held-out ground even where little bore it out: what lay there before, such
+as mud, can often not be told. Vegetation, bare ground and what is altered were seldom right there.
+Buildings and roads that disappeared were right there, where things go as often as they come, but
+hardly ever on real pairs.
+"""
 
 _UNKNOWN_SHARE = 0.5
 """A cover that agrees with the class must have at least this share of the ground; with less,
@@ -91,6 +110,21 @@ def share_borne_out(
         for now, new in zip(after, LAND_COVER, strict=False)
         if old != new and agrees(class_name, change, old, new)
     ) / (sum(before) * sum(after))
+
+
+def is_borne_out(class_name: str, change: str, before: Sequence[int], after: Sequence[int]) -> bool:
+    """Whether ground may be called by a class and direction, as far as its land cover tells.
+
+    Args:
+        class_name: What changed; classes that consist of no certain land cover always may.
+        change: One of `Change`.
+        before: As `covers_of` takes it.
+        after: As `before`, at the later date.
+    """
+    if class_name not in COVERS:
+        return True
+    least = PROVEN_KINDS.get((class_name, change), math.inf)
+    return share_borne_out(class_name, change, before, after) >= least
 
 
 def covers_of(

@@ -6,9 +6,7 @@ What is in doubt was measured with the built-in model on held-out ground, featur
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,27 +14,10 @@ import numpy as np
 from geochg.features.merging import feature_numbers
 from geochg.features.patches import Kind, kind_numbers
 from geochg.features.tile_results import Ground
-from geochg.land_cover import COVERS, OTHER, share_borne_out
+from geochg.land_cover import OTHER, is_borne_out
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-PROVEN_KINDS: Mapping[Kind, float] = MappingProxyType(
-    {
-        ("building", "appeared"): 0.5,
-        ("road", "appeared"): 0.5,
-        ("water", "appeared"): 0.1,
-        ("water", "disappeared"): 0.5,
-    }
-)
-"""Classes and directions by which changes are named, each with the least share of a feature's
-ground, 0-1, whose land covers at both dates have to bear it out.
-
-New water was right on held-out ground even where little bore it out: what lay there before, such
-as mud, can often not be told. Vegetation, bare ground and what is altered were seldom right there.
-Buildings and roads that disappeared were right there, where things go as often as they come, but
-hardly ever on real pairs.
-"""
 
 _OTHER: Kind = (OTHER.class_name, str(OTHER.change))
 
@@ -65,14 +46,6 @@ def named_kinds(
             under = np.array((ground.before, ground.after), np.int64)
             total[i] = under if not total[i].size else total[i] + under
     return [
-        _OTHER if _is_doubted(kind, total[i]) else kind
+        kind if is_borne_out(*kind, *total[i].tolist()) else _OTHER
         for kind, i in zip(kinds, feature.tolist(), strict=True)
     ]
-
-
-def _is_doubted(kind: Kind, under: NDArray[np.int64]) -> bool:
-    """Whether a feature's class is in doubt, by the tallies of its land cover at both dates."""
-    if kind[0] not in COVERS:
-        return False
-    before, after = under.tolist()
-    return share_borne_out(*kind, before, after) < PROVEN_KINDS.get(kind, math.inf)

@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property, partial
 from threading import Event as Flag
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from geochg.errors import CancelledRunError, RunError, TilesFailedError
 from geochg.events import Listener, Notice, Progress
@@ -29,9 +29,6 @@ from geochg.tiling.pair import RasterPair
 from geochg.tiling.preparation import Preparation, Step, prepare
 from geochg.tiling.read import ReadPlan, read_ahead
 from geochg.tiling.signed_addresses import is_signed, refusal
-
-if TYPE_CHECKING:
-    pass
 
 
 def reading_threads(options: AnalyzeOptions) -> int:

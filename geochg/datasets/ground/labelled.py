@@ -61,11 +61,6 @@ class LabelledGround:
         height, width = self.covers[0].shape
         return height, width
 
-    @property
-    def has_infrared(self) -> bool:
-        """Whether there is a near infrared."""
-        return bool(self.images[0].shape[2] == 4)
-
 
 class Raster(NamedTuple):
     """A raster file: `(height, width, bands)` and the side of a pixel in its own units."""

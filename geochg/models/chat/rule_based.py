@@ -15,15 +15,18 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from geochg.geometry.grid_cells import axis_cells
-from geochg.geometry.hysteresis import changed_pixels
+from geochg.geometry.hysteresis import ChangedPixels, changed_pixels
+from geochg.land_cover import OTHER, is_borne_out
 from geochg.records import (
     CELL_AREA_SHARE,
     GRID_CELLS,
+    LAND_COVER,
     Caption,
     Change,
     Channel,
     Counts,
     GridCell,
+    LandCover,
     Outlines,
 )
 from geochg.tasks.lexicon import ADJECTIVES, CHANGED, COUNTABLE, DIRECTIONS, NOUNS
@@ -154,6 +157,7 @@ def _channel_changes(observed: ObservedTile, words: Sequence[str]) -> list[_Chan
     outlines = changed_pixels(observed.outlines, observed.valid)
     if outlines is None:
         return []
+    outlines = _with_borne_out_names(outlines, observed.outlines.land_cover)
     cell_of = _cells_of_pixels(observed.valid)
     changed = outlines.changed & _named_cells(words)[cell_of]
     valid_px = np.bincount(cell_of[observed.valid], minlength=9)
@@ -170,6 +174,38 @@ def _channel_changes(observed: ObservedTile, words: Sequence[str]) -> list[_Chan
         named = tuple(GRID_CELLS[cell] for cell in cells)
         changes.append(_ChannelChange(channel, count_px, count_px * observed.pixel_area_m2, named))
     return sorted(changes, key=lambda change: -change.size_px)
+
+
+def _with_borne_out_names(outlines: ChangedPixels, land_cover: LandCover | None) -> ChangedPixels:
+    """The changed pixels, pieces whose class is in doubt called other, as on the map."""
+    from scipy import ndimage
+
+    if land_cover is None:
+        return outlines
+    channels, channel = (*outlines.channels, OTHER), outlines.channel.copy()
+    for index, kind in enumerate(outlines.channels):
+        inside = outlines.changed & (outlines.channel == index)
+        labels, count = ndimage.label(inside, np.ones((3, 3)))
+        tallies = [_cover_tallies(date[inside], labels[inside], count) for date in land_cover]
+        is_doubted = [False] + [
+            not is_borne_out(kind.class_name, kind.change, *covers)
+            for covers in zip(*tallies, strict=True)
+        ]
+        channel[np.array(is_doubted)[labels]] = len(outlines.channels)
+    channel[channel == len(outlines.channels)] = channels.index(OTHER)
+    return outlines._replace(channels=channels, channel=channel)
+
+
+def _cover_tallies(
+    covers: NDArray[np.uint8], labels: NDArray[np.intp], count: int
+) -> list[list[int]]:
+    """Pixels of each land cover in each piece, those that cannot be told last."""
+    codes = len(LAND_COVER) + 1
+    kinds = (labels - 1) * codes + np.minimum(covers, codes - 1)
+    tallies: list[list[int]] = (
+        np.bincount(kinds, minlength=count * codes).reshape(-1, codes).tolist()
+    )
+    return tallies
 
 
 def _named_cells(words: Sequence[str]) -> NDArray[np.bool_]:

@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 
 from geochg.models.chat.rule_based import ObservedTile, reply
-from geochg.records import Caption, Change, Channel, Counts, Outlines
+from geochg.records import (
+    CANNOT_TELL,
+    LAND_COVER,
+    Caption,
+    Change,
+    Channel,
+    Counts,
+    LandCover,
+    Outlines,
+)
 
 BUILT = Channel("building", Change.APPEARED)
 GONE = Channel("vegetation", Change.DISAPPEARED)
@@ -106,3 +115,25 @@ def test_pictures_without_a_place_have_no_area():
     caught = "".join(reply("What has changed?", seen))
     # The larger first, as with a place.
     assert caught == ("Vegetation areas disappeared (bottom-right). Buildings appeared (top-left).")
+
+
+BARE, UNKNOWN = LAND_COVER.index("bare"), CANNOT_TELL
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "answer"),
+    [
+        (BARE, LAND_COVER.index("building"), "Buildings appeared on 36 m² (north-west)."),
+        (UNKNOWN, LAND_COVER.index("building"), "Other objects were altered on 120 m²"),
+        (BARE, UNKNOWN, "Other objects were altered on 120 m²"),
+        (LAND_COVER.index("building"), BARE, "Other objects were altered on 120 m²"),
+    ],
+)
+def test_changes_whose_class_land_cover_does_not_bear_out_are_called_other(before, after, answer):
+    tile = observed()
+    covers = LandCover(np.full((30, 30), before, np.uint8), np.full((30, 30), after, np.uint8))
+    outlines = replace(tile.outlines, land_cover=covers)
+    told = reply("Where has it changed?", replace(tile, outlines=outlines))
+    assert answer in told
+    # Vegetation is named by no land cover that is sure enough.
+    assert "egetation" not in told
