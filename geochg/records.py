@@ -132,6 +132,10 @@ CELL_AREA_SHARE = 0.05
 # --- what a model is given -----------------------------------------------------------------------
 
 
+DisplayRanges = tuple[tuple[float, float], ...]
+"""Least and greatest shown value of each band."""
+
+
 @dataclass(frozen=True, slots=True)
 class PairFacts:
     """Facts that hold for every tile of a pair.
@@ -141,11 +145,14 @@ class PairFacts:
             (`red`, `green`, `blue`, `nir`, `swir`, ...), else `band1`, `band2`, ...
         pixel_area_m2: Ground area of a pixel at the grid's centre, in square metres.
         dtype: Data type of the source pixels, such as `uint8`.
+        display_ranges: For each date, before first, the source values of each band that `display`
+            pixels show as 0 and as 255; None where they are not known.
     """
 
     bands: tuple[str, ...]
     pixel_area_m2: float
     dtype: str
+    display_ranges: tuple[DisplayRanges, DisplayRanges] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -28,7 +28,7 @@ from geochg.records import CANNOT_TELL, LAND_COVER, Channel, LandCover, Outlines
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from geochg.records import Tile
+    from geochg.records import DisplayRanges, Tile
 
 MAX_CUT = 4.0
 """Greatest magnitude of a cut, in logits: it bounds the cuts of scenes unlike any in training."""
@@ -49,6 +49,9 @@ GRAY_M = 3.0
 """A single band of larger pixels (radar, heat) shows no land cover."""
 
 NOT_SEEN_SHARE = 0.8
+
+GREEN_BAND, INFRARED_BAND = 1, 3
+"""Indices of green and of the near infrared beside red, green and blue."""
 
 _BUILDING = LAND_COVER.index("building")
 _WATER = LAND_COVER.index("water")
@@ -200,7 +203,7 @@ class OutlineMaker:
                 DenseArrays(*(array[index : index + 1] for array in view))
                 for view in (output.dense, output.half)
             )
-            predictions.append(self._prediction(full, half, tile.valid.shape))
+            predictions.append(self._prediction(full, half, tile))
         return predictions
 
     def outlines(self, prediction: TilePrediction, tile: Tile) -> Outlines:
@@ -236,9 +239,7 @@ class OutlineMaker:
         """See `Outlines.margins`."""
         return self.cuts.building - self.cuts.change if channel.class_name == "building" else 0.0
 
-    def _prediction(
-        self, full: DenseArrays, half: DenseArrays, shape: tuple[int, ...]
-    ) -> TilePrediction:
+    def _prediction(self, full: DenseArrays, half: DenseArrays, tile: Tile) -> TilePrediction:
         rows, cols = full.color_logits.shape[-2:]
         # What lies beyond the tile was padded; a half-size view may be padded further.
         sides = (round(side / HALF) for side in half.color_logits.shape[-2:])
@@ -247,10 +248,25 @@ class OutlineMaker:
         change = (full.change_logits[0] + wide[0]) / 2
         color = (full.color_logits[0, 0] + wide[1]) / 2
         before, after = (_softmax(part[0]) for part in (full.before_logits, full.after_logits))
+        if self.scene.infrared == INFRARED_BAND and self.scene.display_ranges is not None:
+            dates = zip((tile.before, tile.after), self.scene.display_ranges, strict=True)
+            dry = [self._water_index(image, ranges, (rows, cols)) < 0 for image, ranges in dates]
+            before, after = without_dry_water(before, after, *dry)
         change = with_water(change, before, after, self.calibration.water)
         building = building_logits(full, before, after, color)
         layers = np.concatenate((change[None], building[None], before, after))
-        return self._at_tile_size(layers, shape)
+        return self._at_tile_size(layers, tile.valid.shape)
+
+    def _water_index(
+        self, image: NDArray[np.generic], ranges: DisplayRanges, shape: tuple[int, int]
+    ) -> NDArray[np.float32]:
+        """The NDWI of a tile at the pixels of the head's maps."""
+        index = water_index(image, ranges)
+        per_pixel = self.head.stride_px / self.scene.zoom
+        sides = [round(side * per_pixel) for side in shape]
+        beyond = [(0, max(0, new - old)) for new, old in zip(sides, index.shape, strict=True)]
+        padded = np.pad(index, beyond, mode="edge")[: sides[0], : sides[1]]
+        return resample(padded, *shape)
 
     def _at_tile_size(self, layers: NDArray[np.float32], shape: tuple[int, ...]) -> TilePrediction:
         per_pixel = self.head.stride_px / self.scene.zoom
@@ -306,6 +322,50 @@ def channel_shares(
             weight = np.float32(SAME_COVER_WEIGHT if old == new else 1)
             shares[index] += weight * before[first] * after[second]
     return shares
+
+
+def water_index(image: NDArray[np.generic], ranges: DisplayRanges) -> NDArray[np.float32]:
+    """`(rows, columns)`: the normalised difference water index (NDWI, McFeeters 1996), -1 to 1.
+
+    Args:
+        image: `(bands, rows, columns)` 0-255: red, green, blue and near infrared.
+        ranges: Source values of each band that are shown as 0 and as 255.
+    """
+    green, infrared = (
+        np.float32(low) + image[band].astype(np.float32) * np.float32((high - low) / 255)
+        for band, (low, high) in (
+            (GREEN_BAND, ranges[GREEN_BAND]),
+            (INFRARED_BAND, ranges[INFRARED_BAND]),
+        )
+    )
+    index: NDArray[np.float32] = (green - infrared) / np.maximum(green + infrared, _LEAST)
+    return np.clip(index, -1, 1)
+
+
+def without_dry_water(
+    before: NDArray[np.float32],
+    after: NDArray[np.float32],
+    dry_before: NDArray[np.bool_],
+    dry_after: NDArray[np.bool_],
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The shares of land covers at both dates, without water that came or went on dry ground.
+
+    Muddy water can be as bright in the near infrared as soil: so the index alone turns no water
+    into land, it only refuses water that is not there at the other date.
+
+    Args:
+        before: `(COVERS, rows, columns)`: shares of land covers.
+        after: As `before`.
+        dry_before: `(rows, columns)`: where the near infrared is brighter than green.
+        dry_after: As `dry_before`.
+    """
+    least = np.minimum(before[_WATER], after[_WATER])
+    limited = []
+    for shares, dry in ((before, dry_before), (after, dry_after)):
+        shares = shares.copy()
+        shares[_WATER] = np.where(dry, least, shares[_WATER])
+        limited.append(shares / shares.sum(axis=0))
+    return limited[0], limited[1]
 
 
 def with_water(
