@@ -26,9 +26,7 @@ from geochg.pipeline.journal_file import journal_path
 from geochg.pipeline.outputs import Outputs
 from geochg.pipeline.provenance import fingerprint, metadata
 from geochg.pipeline.run import Run, kept_preparation
-from geochg.records import (
-    TileFailure,
-)
+from geochg.records import TileFailure
 from geochg.tiling.gdal import gdal_settings
 from geochg.tiling.pair import nothing_valid, place_pair, tiles_of
 from geochg.tiling.preparation import Preparation

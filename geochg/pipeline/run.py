@@ -185,10 +185,7 @@ class Run:
                 yield tile
 
     def _keep_answers(
-        self,
-        batch: Sequence[Tile | TileFailure],
-        answers: Sequence[TileAnswers],
-        journal: Journal,
+        self, batch: Sequence[Tile | TileFailure], answers: Sequence[TileAnswers], journal: Journal
     ) -> list[TileFailure]:
         """Commits one batch; failures stay out of the journal, to be retried."""
         failures = [tile for tile in batch if isinstance(tile, TileFailure)]
