@@ -362,11 +362,7 @@ class AnalyzeOptions(Options):
 
 
 def _nodata_value(text: str) -> tuple[float, ...]:
-    """A nodata value; an empty tuple for `none`.
-
-    Raises:
-        OptionError: If it is no number.
-    """
+    """A nodata value; an empty tuple for `none`."""
     if text.lower() == "none":
         return ()
     try:

@@ -132,12 +132,7 @@ def _begin_journal(run: Run) -> Journal:
 
 
 def _finish(run: Run, journal: Journal, failures: Sequence[TileFailure]) -> ChangeResult:
-    """Merges the finished tiles into layers and writes them.
-
-    Raises:
-        InputError: If no tile had a valid pixel.
-        RunError: If an output cannot be written.
-    """
+    """Merges the finished tiles into layers and writes them."""
     tallies = journal.tallies()
     if not tallies.read and not failures:
         raise nothing_valid(run.pair)

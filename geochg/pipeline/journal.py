@@ -250,11 +250,7 @@ class Journal:
         return [self._layout[number] for (number,) in rows]
 
     def _rows(self, query: str, *values: str) -> Iterator[tuple[Any, ...]]:
-        """What a query gives, row by row.
-
-        Raises:
-            InputError: If the database is damaged.
-        """
+        """What a query gives, row by row."""
         try:
             # Not `yield from`, which would close the cursor, maybe after the database.
             for row in self._database.execute(query, values):  # noqa: UP028
