@@ -9,12 +9,7 @@ from qgis.core import QgsPointXY, QgsProject
 from qgis.gui import QgisInterface, QgsMapToolEmitPoint
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtGui import QTextCursor
-from qgis.PyQt.QtWidgets import (
-    QLineEdit,
-    QPlainTextEdit,
-    QPushButton,
-    QWidget,
-)
+from qgis.PyQt.QtWidgets import QLineEdit, QPlainTextEdit, QPushButton, QWidget
 
 from geochg_qgis.connection import Connection
 from geochg_qgis.i18n import tr
