@@ -82,8 +82,8 @@ def analyze(
     outputs = Outputs(output, tiles, heatmap)
     if save_options is not None:
         inputs = [Path(before), Path(after), *outputs.paths()]
-        saved = [Output(save_options, (".toml",))]
-        check_outputs(saved, inputs, overwrite=options.overwrite)
+        saved_outputs = [Output(save_options, (".toml",))]
+        check_outputs(saved_outputs, inputs, overwrite=options.overwrite)
     with showing_progress() as listener, _interrupts() as cancel:
         result = run(before, after, options, outputs=outputs, listener=listener, cancel=cancel)
     if save_options is not None:

@@ -156,8 +156,8 @@ def evaluate(
     if bool(sources) == (from_predictions is not None):
         raise click.UsageError("name SOURCE, or --from-predictions FILE.jsonl, and not both")
     if from_predictions is not None:
-        refused = (*_ASKING, *_PAIRS_ASKING, *_ROWS_ASKING)
-        _refuse(ctx, refused, "--from-predictions", "leave out one of them")
+        refused_options = (*_ASKING, *_PAIRS_ASKING, *_ROWS_ASKING)
+        _refuse(ctx, refused_options, "--from-predictions", "leave out one of them")
         are_rows = _keeps_rows(from_predictions)
     elif _are_kinds(sources):
         _refuse(ctx, _NOT_FOR_MAPS, "a folder of kinds", "leave it out")
@@ -188,11 +188,11 @@ def _run(command: Callable[[click.Context], None], ctx: click.Context) -> None:
         command(ctx)
 
 
-def _refuse(ctx: click.Context, names: tuple[str, ...], beside: str, hint: str) -> None:
+def _refuse(ctx: click.Context, names: tuple[str, ...], other_option: str, hint: str) -> None:
     """Refuses options that were given but would not matter."""
     for option in ctx.command.params:
         if option.name in names and _is_given(ctx, option.name):
-            raise OptionError(f"{option.opts[0]} does not go with {beside}", hint)
+            raise OptionError(f"{option.opts[0]} does not go with {other_option}", hint)
 
 
 def _is_given(ctx: click.Context, name: str) -> bool:
@@ -223,8 +223,8 @@ def _are_rows(ctx: click.Context, sources: tuple[Path, ...]) -> bool:
     if len(sources) > 1:
         return True
     if first.is_dir():
-        chosen = _is_given(ctx, "split") or _is_given(ctx, "tasks")
-        return chosen or (not (first / BEFORE).is_dir() and any(first.glob("*.json")))
+        has_choice = _is_given(ctx, "split") or _is_given(ctx, "tasks")
+        return has_choice or (not (first / BEFORE).is_dir() and any(first.glob("*.json")))
     if first.suffix.lower() == TABLE_SUFFIX:
         return _has_questions(first)
     return first.is_file()

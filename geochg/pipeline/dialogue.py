@@ -60,16 +60,16 @@ class PairDialogue:
             ModelError: If the model answers no free questions.
             RunError: If it fails.
         """
-        asked = " ".join(printable(question).split())
-        if not asked:
+        question_text = " ".join(printable(question).split())
+        if not question_text:
             raise OptionError("nothing is asked", "write a question")
         pieces = []
         with backend_errors(self.model):
-            answer = converse(self.model, self.tile, self.pair.facts, self.exchanges, asked)
+            answer = converse(self.model, self.tile, self.pair.facts, self.exchanges, question_text)
             for piece in printable_pieces(answer):
                 pieces.append(piece)
                 yield piece
-        self.exchanges.append(Exchange(asked, "".join(pieces).strip()))
+        self.exchanges.append(Exchange(question_text, "".join(pieces).strip()))
 
 
 def open_dialogue(
@@ -108,11 +108,11 @@ def open_dialogue(
         )
     with gdal_settings():
         # What is wrong with the images is said before a model is loaded or asked.
-        placed = place_pair(before, after, options, geobox=geobox)
-        square = None if at is None else square_around(placed.grid, at, options.tile_size_px)
+        placed_pair = place_pair(before, after, options, geobox=geobox)
+        square = None if at is None else square_around(placed_pair.grid, at, options.tile_size_px)
     model = load_configured_model(options)
     with gdal_settings():
-        pair = placed.with_bands(options, model.capabilities.bands)
+        pair = placed_pair.with_bands(options, model.capabilities.bands)
         pair = _view_of_pair(pair, options, model) if square is None else replace(pair, grid=square)
         tile = _whole(pair, options, model)
     with backend_errors(model):
@@ -126,8 +126,8 @@ def _view_of_pair(pair: RasterPair, options: AnalyzeOptions, model: ChangeModel)
     if factor <= 1:
         return pair
     coarser = replace(options, resolution=abs(pair.grid.resolution.x) * factor)
-    seen = place_pair(*pair.inputs(), coarser)
-    return replace(pair, grid=seen.grid, area=seen.area, is_view=True)
+    view_pair = place_pair(*pair.inputs(), coarser)
+    return replace(pair, grid=view_pair.grid, area=view_pair.area, is_view=True)
 
 
 def _view_px(options: AnalyzeOptions, model: ChangeModel) -> int:

@@ -289,8 +289,8 @@ def open_pair(
         OptionError: If an option does not fit the pair.
     """
     options = options or AnalyzeOptions()
-    placed = place_pair(before, after, options, geobox=geobox, refusing=refusing)
-    return placed.with_bands(options, purpose)
+    placed_pair = place_pair(before, after, options, geobox=geobox, refusing=refusing)
+    return placed_pair.with_bands(options, purpose)
 
 
 def nothing_valid(pair: RasterPair) -> InputError:

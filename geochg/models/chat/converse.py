@@ -47,19 +47,19 @@ def rule_based_answer(model: ChangeModel, tile: Tile, facts: PairFacts, question
     Raises:
         RunError: If the tile fails.
     """
-    wanted = [task for task in _OBSERVED_TASKS if task in model.capabilities.tasks]
-    answers = answers_about(model, tile, [ask(task) for task in wanted])
-    given = dict(zip(wanted, answers, strict=True))
-    outlines, counts = given[Task.LOCATE], given.get(Task.COUNT)
-    caption = given.get(Task.CAPTION)
+    observed_tasks = [task for task in _OBSERVED_TASKS if task in model.capabilities.tasks]
+    answers = answers_about(model, tile, [ask(task) for task in observed_tasks])
+    answer_by_task = dict(zip(observed_tasks, answers, strict=True))
+    outlines, counts = answer_by_task[Task.LOCATE], answer_by_task.get(Task.COUNT)
+    caption = answer_by_task.get(Task.CAPTION)
     assert isinstance(outlines, Outlines)
     # Where a file holds nothing, a change that is plain to see may be a tiny share of the tile.
-    shown = tile.valid & (tile.before.any(axis=0) | tile.after.any(axis=0))
+    is_shown = tile.valid & (tile.before.any(axis=0) | tile.after.any(axis=0))
     observed = ObservedTile(
         outlines,
         tile.valid,
         facts.pixel_area_m2,
-        int(np.count_nonzero(shown)),
+        int(np.count_nonzero(is_shown)),
         counts if isinstance(counts, Counts) else None,
         caption if isinstance(caption, Caption) else None,
     )

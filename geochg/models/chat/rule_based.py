@@ -104,12 +104,12 @@ def reply(question: str, observed: ObservedTile) -> str:
     """
     words = re.findall(r"(?:north|south)(?=(?:west|east))|[a-z]+", question.lower())
     text = " ".join(words)
-    known = {channel.class_name for channel in observed.outlines.channels}
+    known_classes = {channel.class_name for channel in observed.outlines.channels}
     classes = [NOUNS[word][0] for word in words if word in NOUNS]
     if strange := [word for word in words if not _is_known(word)]:
-        return f"I do not know what '{strange[0]}' means here. {_abilities(known)}"
-    if unseen := [word for word in words if word in NOUNS and NOUNS[word][0] not in known]:
-        return f"I cannot see '{unseen[0]}'. {_abilities(known)}"
+        return f"I do not know what '{strange[0]}' means here. {_abilities(known_classes)}"
+    if unseen := [word for word in words if word in NOUNS and NOUNS[word][0] not in known_classes]:
+        return f"I cannot see '{unseen[0]}'. {_abilities(known_classes)}"
     changes = [
         change
         for change in _channel_changes(observed, words)
@@ -124,7 +124,7 @@ def reply(question: str, observed: ObservedTile) -> str:
         return f"Yes. {_sentences(changes)}" if changes else "No, not that I can see."
     if _WHAT.search(text):
         return " ".join(_description(changes, classes, observed.caption))
-    return f"I do not understand the question. {_abilities(known)}"
+    return f"I do not understand the question. {_abilities(known_classes)}"
 
 
 def _is_known(word: str) -> bool:
@@ -142,9 +142,9 @@ def _is_known(word: str) -> bool:
 
 def _abilities(classes: set[str]) -> str:
     names = [COUNTABLE[name][1] for name in COUNTABLE if name in classes and name != "other"]
-    things = f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else "anything"
+    subject = f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else "anything"
     return (
-        f"Ask me whether, where, how much or how {things} have changed here; for other questions "
+        f"Ask me whether, where, how much or how {subject} have changed here; for other questions "
         "choose a larger model with --model."
     )
 
@@ -171,8 +171,10 @@ def _channel_changes(observed: ObservedTile, words: Sequence[str]) -> list[_Chan
         cells = np.flatnonzero(cell_px > CELL_AREA_SHARE * np.maximum(valid_px, 1))
         if not len(cells):
             cells = np.array([cell_px.argmax()])
-        named = tuple(GRID_CELLS[cell] for cell in cells)
-        changes.append(_ChannelChange(channel, count_px, count_px * observed.pixel_area_m2, named))
+        named_cells = tuple(GRID_CELLS[cell] for cell in cells)
+        changes.append(
+            _ChannelChange(channel, count_px, count_px * observed.pixel_area_m2, named_cells)
+        )
     return sorted(changes, key=lambda change: -change.size_px)
 
 
@@ -233,8 +235,8 @@ def _cells_along(is_valid: NDArray[np.bool_]) -> NDArray[np.intp]:
 
 
 def _has_direction(channel: Channel, words: Sequence[str]) -> bool:
-    asked = {DIRECTIONS[word] for word in words if word in DIRECTIONS}
-    return not asked or channel.change in asked
+    asked_directions = {DIRECTIONS[word] for word in words if word in DIRECTIONS}
+    return not asked_directions or channel.change in asked_directions
 
 
 # --- in words ------------------------------------------------------------------------------------
@@ -257,14 +259,14 @@ def _sentence(change: _ChannelChange) -> str:
 def _count_sentence(
     changes: Sequence[_ChannelChange], classes: Sequence[str], counts: Counts | None
 ) -> str:
-    counted = {} if counts is None else counts.counts
-    if not counted:
+    count_by_class = {} if counts is None else counts.counts
+    if not count_by_class:
         return f"I do not count. {_sentences(changes)}"
-    if others := [name for name in classes if name not in counted]:
+    if others := [name for name in classes if name not in count_by_class]:
         return f"I do not count {COUNTABLE[others[0]][1]}. {_sentences(changes)}"
     numbers = [
         f"{number} {COUNTABLE[name][number != 1]}"
-        for name, number in counted.items()
+        for name, number in count_by_class.items()
         if not classes or name in classes
     ]
     return f"About {' and '.join(numbers)} changed."
