@@ -23,7 +23,12 @@ from geochg.evaluation.tables import (
     Values,
     one_line,
 )
-from geochg.evaluation.text_scores import CAPTION_METRICS, TALK_METRICS, ReferenceCorpus, TextScores
+from geochg.evaluation.text_scores import (
+    CAPTION_METRICS,
+    DIALOGUE_METRICS,
+    ReferenceCorpus,
+    TextScores,
+)
 from geochg.evaluation.values import FailedAnswer, References, text_of
 from geochg.records import GRID_CELLS, Counts, Locations, Presence, Task, Unparsed
 from geochg.tasks.lexicon import ASKED
@@ -226,7 +231,7 @@ def _classes(answers: Sequence[Mapping[str, object]]) -> list[str]:
 def _texts(
     task: Task, rows: Sequence[AnswerRow], optional: OptionalMetrics
 ) -> tuple[list[ScoreTable], list[str]]:
-    metrics = CAPTION_METRICS if task is Task.CAPTION else TALK_METRICS
+    metrics = CAPTION_METRICS if task is Task.CAPTION else DIALOGUE_METRICS
     references = ReferenceCorpus([truth.texts for truth in _truths(rows, References)])
     texts = {MODEL: [text_of(row.answer) for row in rows]}
     for name, text in _constant_texts(task, rows, references).items():

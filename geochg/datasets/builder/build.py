@@ -196,8 +196,8 @@ class _DatasetWriter:
             origin = {"scene": tile.scene.name, "window": window}
         rows = instruction_rows(tile.truth, tile.images, self.ids)
         for turn in written:
-            talk = [(turn.question, turn.answer)]
-            row = instruction_row(self.ids + len(rows), tile.images, tile.truth.changed, talk)
+            dialogue = [(turn.question, turn.answer)]
+            row = instruction_row(self.ids + len(rows), tile.images, tile.truth.changed, dialogue)
             # A question that happens to count is still a free one.
             rows.append(row | {"task": "question"})
         self.ids += len(rows)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from geochg.geometry.hysteresis import ChangedPixels, changed_pixels
-from geochg.models.chat.conversation import unchanged_answer
+from geochg.models.chat.dialogue import unchanged_answer
 from geochg.models.detectors.sentences import sentence
 from geochg.records import (
     Answer,

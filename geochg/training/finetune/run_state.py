@@ -152,7 +152,7 @@ def data_checksums(examples: Sequence[Example]) -> dict[str, Any]:
     return {
         "files": {file.name: _digest([file.read_bytes()]) for file in files},
         "rows": len(examples),
-        "said": _digest(_conversations(examples)),
+        "said": _digest(_dialogues(examples)),
         "pictures": len(pictures),
         "picture_sizes": _digest([json.dumps(sizes).encode()]),
     }
@@ -183,7 +183,7 @@ def _mapping(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
-def _conversations(examples: Sequence[Example]) -> Iterable[bytes]:
+def _dialogues(examples: Sequence[Example]) -> Iterable[bytes]:
     for example in examples:
         turns = [(turn.question, turn.answer) for turn in example.turns]
         yield json.dumps([example.id, [path.name for path in example.paths], turns]).encode()

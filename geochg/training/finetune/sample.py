@@ -65,7 +65,7 @@ class ChangeMasks:
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Sample:
-    """A pair with the questions and answers of a conversation about it.
+    """A pair with the questions and answers of a dialogue about it.
 
     Attributes:
         before: `(3, height, width)` uint8, red, green, blue.

@@ -29,7 +29,7 @@ _WEIGHT_SUFFIXES = (".safetensors", ".bin", ".pth", ".pt", ".onnx", ".gguf", ".m
 _WRITTEN_BY_NETWORK = ("config.json", "generation_config.json", "model.safetensors.index.json")
 
 
-# --- conversations as rows of tokens -------------------------------------------------------------
+# --- dialogues as rows of tokens -----------------------------------------------------------------
 
 
 class TokenRow(NamedTuple):
@@ -47,7 +47,7 @@ class TokenRow(NamedTuple):
 def token_rows(
     writer: ChatWriter, questions: Sequence[str], answers: Sequence[str], end_tokens: Sequence[int]
 ) -> list[TokenRow]:
-    """A conversation as one row, or as a row a turn where the template does not let turns nest.
+    """A dialogue as one row, or as a row a turn where the template does not let turns nest.
 
     What stands before an answer is exactly what the model is given when it is asked. Some
     templates write an earlier turn otherwise than the last one, so that is checked.
