@@ -295,11 +295,7 @@ def _check_look_alikes(prints: dict[str, list[_Print]], findings: _Findings) -> 
 
 
 def _compare_splits(
-    split: str,
-    prints: list[_Print],
-    other: str,
-    other_prints: list[_Print],
-    findings: _Findings,
+    split: str, prints: list[_Print], other: str, other_prints: list[_Print], findings: _Findings
 ) -> None:
     by_digest = {digest: example for digest, _, example in other_prints}
     with_bits = [(bits, example) for _, bits, example in other_prints if bits is not None]

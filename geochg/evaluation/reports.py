@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from geochg.errors import RunError
 from geochg.evaluation.answers import AnswerRow, AnswerSet
@@ -32,9 +33,6 @@ from geochg.evaluation.values import FailedAnswer, References, text_of
 from geochg.records import GRID_CELLS, Counts, Locations, Presence, Task, Unparsed
 from geochg.tasks.lexicon import ASKED
 from geochg.tasks.statements import NO_CHANGE_SENTENCES
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 TEXTS = (Task.CAPTION, Task.DIALOGUE, Task.QUESTION)
 """The tasks whose answers are texts."""

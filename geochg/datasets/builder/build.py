@@ -20,9 +20,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from geochg.datasets.builder.captioner import Captioner, Subject
 from geochg.datasets.builder.options import BuildOptions
@@ -35,9 +36,6 @@ from geochg.datasets.example import ExampleTurn
 from geochg.errors import InputError
 from geochg.events import Listener, Progress, ignore
 from geochg.files.new_files import make_folder_aside
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 ASKED_TOGETHER = 32
 """Tiles that wait until the captioner is asked about them."""

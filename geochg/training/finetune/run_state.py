@@ -8,8 +8,9 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from geochg.datasets.examples import Example
 from geochg.errors import GeochgError, InputError
 from geochg.files.new_files import write_text_aside
 from geochg.files.same_run import refuse_another_run
@@ -22,9 +23,6 @@ from geochg.training.checkpoints import (
     newest_checkpoint,
 )
 from geochg.training.processes import is_first, make_on_first
-
-if TYPE_CHECKING:
-    from geochg.datasets.examples import Example
 
 RUN_STATE = "run.json"
 """What a run's folder was begun with."""

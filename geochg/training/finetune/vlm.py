@@ -5,11 +5,12 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from geochg.models.base import ChangeModel
 from geochg.models.deltavlm.processing import IGNORED
 from geochg.models.vlm.chat_writer import ChatWriter
 from geochg.models.vlm.engine import TilePrompt
@@ -23,9 +24,6 @@ from geochg.training.finetune.trainable_model import (
     padded_rows,
     text_loss,
 )
-
-if TYPE_CHECKING:
-    from geochg.models.base import ChangeModel
 
 _WEIGHT_SUFFIXES = (".safetensors", ".bin", ".pth", ".pt", ".onnx", ".gguf", ".md")
 _WRITTEN_BY_NETWORK = ("config.json", "generation_config.json", "model.safetensors.index.json")
