@@ -97,9 +97,7 @@ def analyze(
     """
     options, outputs = options or AnalyzeOptions(), outputs or Outputs()
     area = [file_of(options.aoi)] if options.aoi else []
-    names = [
-        os.fspath(raster) for raster in (before, after) if isinstance(raster, str | os.PathLike)
-    ]
+    names = [os.fspath(date) for date in (before, after) if isinstance(date, str | os.PathLike)]
     outputs.check([*names, *area], options)
     with gdal_settings():
         # What is wrong with the images is said before a model is loaded or asked.
