@@ -196,7 +196,7 @@ class DeltaVLMForConditionalGeneration(PreTrainedModel, GenerationMixin):
         labels: Tensor | None = None,
         pair_index: Tensor | None = None,
         encoding: PairEncoding | None = None,
-        **kwargs: Any,  # noqa: ANN401
+        **kwargs: Any,
     ) -> DeltaVLMOutput:
         """Scores questions with their answers.
 
@@ -239,7 +239,7 @@ class DeltaVLMForConditionalGeneration(PreTrainedModel, GenerationMixin):
         qformer_attention_mask: Tensor | None = None,
         pair_index: Tensor | None = None,
         encoding: PairEncoding | None = None,
-        **kwargs: Any,  # noqa: ANN401
+        **kwargs: Any,
     ) -> Tensor:
         """Answers questions; arguments as `forward`, but `input_ids` are left-padded prompts.
 

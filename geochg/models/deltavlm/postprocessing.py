@@ -10,9 +10,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import product
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from geochg.land_cover import OTHER, class_and_direction
 from geochg.models.deltavlm.detector import HALF, Scene, resample
@@ -23,12 +24,7 @@ from geochg.models.deltavlm.runtime.vision_output import (
     VisionOutput,
 )
 from geochg.models.model_settings import is_number
-from geochg.records import CANNOT_TELL, LAND_COVER, Channel, LandCover, Outlines
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from geochg.records import Tile
+from geochg.records import CANNOT_TELL, LAND_COVER, Channel, LandCover, Outlines, Tile
 
 MAX_CUT = 4.0
 """Greatest magnitude of a cut, in logits: it bounds the cuts of scenes unlike any in training."""

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
-from geochg.records import Change
+from geochg.records import Change, Channel
 from geochg.tasks.statements import NO_CHANGE_SENTENCES
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from geochg.records import Channel
 
 NO_CHANGE = f"{NO_CHANGE_SENTENCES[0].capitalize()}."
 """One of the five sentences that mean no change."""

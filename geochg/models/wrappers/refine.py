@@ -29,9 +29,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import compress
 from statistics import fmean
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from geochg.geometry.grid_cells import grid_box
 from geochg.models.base import ChangeModel
@@ -51,9 +52,6 @@ from geochg.records import (
     TileAnswers,
     TileFailure,
 )
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 LEAST_SIDE_PX = 9
 """Boxes with a shorter side are not looked into: their cells would be below three pixels."""
