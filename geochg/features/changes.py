@@ -340,8 +340,7 @@ def _of_wanted_size(
 
 def _without_joints(polygons: NDArray[np.object_]) -> NDArray[np.object_]:
     """Drops the vertices in the middle of straight edges that merging leaves."""
-    simplified: NDArray[np.object_] = shapely.simplify(polygons, 0.0)
-    return simplified
+    return shapely.simplify(polygons, 0.0)
 
 
 def _reading_order(polygons: NDArray[np.object_], kinds: Sequence[Kind]) -> NDArray[np.intp]:

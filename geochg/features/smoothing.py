@@ -120,8 +120,7 @@ def _kept_vertices(path: _Path, keep: NDArray[np.bool_]) -> _Path:
 
 
 def _cross(edges: NDArray[Any], others: NDArray[Any]) -> NDArray[Any]:
-    product: NDArray[Any] = edges[:, 0] * others[:, 1] - edges[:, 1] * others[:, 0]
-    return product
+    return np.asarray(edges[:, 0] * others[:, 1] - edges[:, 1] * others[:, 0])
 
 
 def _polygons(path: _Path, polygon_of_ring: NDArray[np.int64]) -> NDArray[np.object_]:

@@ -106,8 +106,7 @@ def _overlap_share(
 ) -> NDArray[np.float64]:
     """Intersection over union, 0-1."""
     shared = shapely.area(shapely.intersection(polygons, others))
-    share: NDArray[np.float64] = shared / (shapely.area(polygons) + shapely.area(others) - shared)
-    return share
+    return shared / (shapely.area(polygons) + shapely.area(others) - shared)
 
 
 def _of_area(rectangle: Polygon, polygon: Polygon) -> Polygon:

@@ -163,10 +163,9 @@ def _worded_caption(row: _TileRow, outlined: Sequence[ChangeTotal], core_m2: flo
 
 def _core_boxes(rows: Sequence[_TileRow]) -> NDArray[np.object_]:
     cores = [row.window.core for row in rows]
-    boxes: NDArray[np.object_] = shapely.box(
+    return shapely.box(
         [core.col_start for core in cores],
         [core.row_start for core in cores],
         [core.col_stop for core in cores],
         [core.row_stop for core in cores],
     )
-    return boxes

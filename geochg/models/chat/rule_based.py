@@ -200,10 +200,7 @@ def _cover_tallies(
     """Pixels of each land cover in each piece, those that cannot be told last."""
     codes = len(LAND_COVER) + 1
     kinds = (labels - 1) * codes + np.minimum(covers, codes - 1)
-    tallies: list[list[int]] = (
-        np.bincount(kinds, minlength=count * codes).reshape(-1, codes).tolist()
-    )
-    return tallies
+    return np.bincount(kinds, minlength=count * codes).reshape(-1, codes).tolist()
 
 
 def _named_cells(words: Sequence[str]) -> NDArray[np.bool_]:

@@ -318,8 +318,7 @@ def with_water(
         after: As `before`.
         weight: See `Calibration.water`.
     """
-    logits: NDArray[np.float32] = change + weight * np.abs(after[_WATER] - before[_WATER])
-    return logits
+    return np.asarray(change + weight * np.abs(after[_WATER] - before[_WATER]))
 
 
 def building_logits(
@@ -362,15 +361,13 @@ def _likely_cover(shares: NDArray[np.float32]) -> NDArray[np.uint8]:
 
 def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     powers = np.exp(logits - logits.max(axis=0))
-    shares: NDArray[np.float32] = powers / powers.sum(axis=0)
-    return shares
+    return np.asarray(powers / powers.sum(axis=0))
 
 
 def _sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     from scipy.special import expit
 
-    values: NDArray[np.float32] = expit(logits)
-    return values
+    return expit(logits)
 
 
 def _logit(values: NDArray[np.float32]) -> NDArray[np.float32]:

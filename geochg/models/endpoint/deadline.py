@@ -31,8 +31,7 @@ def begin_request(request: Any) -> None:
 
 def deadline_s() -> float:
     """The deadline of this thread's request, by the monotonic clock."""
-    end_s: float = getattr(_request, "end_s", math.inf)
-    return end_s
+    return getattr(_request, "end_s", math.inf)
 
 
 def bound_connections(http_client: Any) -> None:
@@ -70,8 +69,7 @@ def _deadline_backend(pool: Any) -> Any:
             self._stream = stream
 
         def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-            data: bytes = self._stream.read(max_bytes, rest_s(timeout, library.ReadTimeout))
-            return data
+            return bytes(self._stream.read(max_bytes, rest_s(timeout, library.ReadTimeout)))
 
         def write(self, buffer: bytes, timeout: float | None = None) -> None:
             self._stream.write(buffer, rest_s(timeout, library.WriteTimeout))

@@ -62,8 +62,7 @@ class FiniteScores:
 
     def finite_rows(self) -> list[bool]:
         """For each row whether all its scores were numbers."""
-        rows: list[bool] = self._finite.tolist()
-        return rows
+        return list(self._finite.tolist())
 
 
 class Engine(ABC, Generic[_Encoding]):
@@ -181,8 +180,7 @@ class Engine(ABC, Generic[_Encoding]):
                 logits[:, end - len(tokens) : end].logsumexp(dim=1)
                 for tokens, end in zip(first, ends, strict=True)
             ]
-            rows: list[list[float]] = torch.stack(scores, dim=1).softmax(dim=1).tolist()
-            return rows
+            return torch.stack(scores, dim=1).softmax(dim=1).tolist()
 
         return self._by_length(prompts, probabilities)
 
@@ -311,8 +309,7 @@ class Engine(ABC, Generic[_Encoding]):
         return tree, longest
 
     def _token_ids(self, text: str) -> list[int]:
-        ids: list[int] = self.writer.tokenizer(text, add_special_tokens=False)["input_ids"]
-        return ids
+        return list(self.writer.tokenizer(text, add_special_tokens=False)["input_ids"])
 
 
 def _tokens_before_answer(generator: Any, inputs: Mapping[str, Any]) -> int:

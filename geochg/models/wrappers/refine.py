@@ -39,7 +39,6 @@ from geochg.models.base import ChangeModel
 from geochg.models.wrappers.wrapped import WrappedModel
 from geochg.records import (
     GRID_CELLS,
-    Answer,
     Box,
     Boxes,
     GridCell,
@@ -201,10 +200,9 @@ def _with_boxes(answers: TileAnswers, index: int, spots: Sequence[_Spot]) -> Til
         ]
         for name in locations.cells
     }
-    refined: list[Answer] = [
+    return [
         Boxes(boxes, locations.changes) if answer is locations else answer for answer in answers
     ]
-    return refined
 
 
 # --- crops ---------------------------------------------------------------------------------------
