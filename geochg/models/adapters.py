@@ -24,13 +24,7 @@ _SENTENCE_KEY = "no_change_sentence"
 MOST_RANK = 2**16
 """No adapter is as wide as this."""
 
-_PATTERNS = (
-    "target_modules",
-    "exclude_modules",
-    "layers_pattern",
-    "rank_pattern",
-    "alpha_pattern",
-)
+_PATTERNS = ("target_modules", "exclude_modules", "layers_pattern", "rank_pattern", "alpha_pattern")
 """Settings that hold regular expressions."""
 
 _PACKAGES = ("transformers", "peft", "torch", "geochg")

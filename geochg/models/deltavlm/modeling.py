@@ -21,12 +21,7 @@ from geochg.models.deltavlm.dense_head import CHANGE_PRIOR, ChangeReadout, Dense
 from geochg.models.deltavlm.difference_maps import Differences
 from geochg.models.deltavlm.scene import scene_vector
 from geochg.models.deltavlm.summary_tokens import DenseSummary
-from geochg.models.deltavlm.vision import (
-    BackboneEncoder,
-    DateFeatures,
-    split_dates,
-    vision_encoder,
-)
+from geochg.models.deltavlm.vision import BackboneEncoder, DateFeatures, split_dates, vision_encoder
 
 
 class PairEncoding(NamedTuple):

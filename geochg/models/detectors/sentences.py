@@ -14,11 +14,7 @@ LEAST_SHARE = 0.005
 """Kinds of change below this share of a tile are left out unless they are all there is."""
 
 _NOUNS = {"other": "the surface", "bare": "bare ground"}
-_VERBS = {
-    Change.APPEARED: "appeared",
-    Change.DISAPPEARED: "disappeared",
-    Change.ALTERED: "changed",
-}
+_VERBS = {Change.APPEARED: "appeared", Change.DISAPPEARED: "disappeared", Change.ALTERED: "changed"}
 
 
 def sentence(shares: Mapping[Channel, float]) -> str:
