@@ -25,12 +25,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option(
-    "-o",
-    "--output",
-    type=PATH,
-    help=f"The change layer: {', '.join(LAYER_SUFFIXES)}.",
-)
+@click.option("-o", "--output", type=PATH, help=f"The change layer: {', '.join(LAYER_SUFFIXES)}.")
 @click.option(
     "--tiles", type=PATH, help="A layer of one feature a tile; may be the same GeoPackage."
 )
@@ -90,14 +85,7 @@ def analyze(
         saved = [Output(save_options, (".toml",))]
         check_outputs(saved, inputs, overwrite=options.overwrite)
     with showing_progress() as listener, _interrupts() as cancel:
-        result = run(
-            before,
-            after,
-            options,
-            outputs=outputs,
-            listener=listener,
-            cancel=cancel,
-        )
+        result = run(before, after, options, outputs=outputs, listener=listener, cancel=cancel)
     if save_options is not None:
         write_output(save_options, options.to_toml, overwrite=options.overwrite)
     echo(_as_json(result) if as_json else _in_words(result))

@@ -142,13 +142,7 @@ def _build(
     with showing_progress() as listener, failures_named(folder):
         for note in dict.fromkeys(note for scene in scenes for note in scene.notes):
             listener(Notice(note, warning=True))
-        return build_dataset(
-            folder,
-            scenes,
-            options,
-            captioner,
-            listener,
-        )
+        return build_dataset(folder, scenes, options, captioner, listener)
 
 
 def _in_words(folder: Path, made: dict[str, Any]) -> str:

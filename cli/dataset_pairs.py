@@ -68,12 +68,7 @@ def pairs(
     as_videos = find_spec("av") is not None if videos is None else videos
     with showing_progress() as listener, failures_named(folder):
         written = write_pairs(
-            folder,
-            in_time,
-            options,
-            videos=as_videos,
-            captioner=model,
-            listener=listener,
+            folder, in_time, options, videos=as_videos, captioner=model, listener=listener
         )
     made = {
         "folder": str(folder),

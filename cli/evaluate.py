@@ -189,11 +189,7 @@ def _run(command: Callable[[click.Context], None], ctx: click.Context) -> None:
 
 
 def _refuse(ctx: click.Context, names: tuple[str, ...], beside: str, hint: str) -> None:
-    """Refuses options that were given but would not matter.
-
-    Raises:
-        OptionError: If one was.
-    """
+    """Refuses options that were given but would not matter."""
     for option in ctx.command.params:
         if option.name in names and _is_given(ctx, option.name):
             raise OptionError(f"{option.opts[0]} does not go with {beside}", hint)

@@ -95,10 +95,7 @@ def field_options(kind: type[Options], *names: str) -> Callable[[Command], Comma
 
 
 def setting(
-    flag: str,
-    default: float | str,
-    text: str,
-    field: str | None = None,
+    flag: str, default: float | str, text: str, field: str | None = None
 ) -> Callable[[Command], Command]:
     """An option for a setting of the library, which gives its default, type and choices.
 

@@ -17,15 +17,7 @@ from .new_folder import check_apart, check_new_folder
 from .shared_options import PATH, images_option, json_option, setting
 from .terminal import echo
 from .train_options import options_by_user, tune_options
-from .train_work import (
-    Sources,
-    card_text,
-    dry_run_text,
-    plan_sweep,
-    run_dry,
-    run_sweep,
-    tune_model,
-)
+from .train_work import Sources, card_text, dry_run_text, plan_sweep, run_dry, run_sweep, tune_model
 
 NEEDED = ("peft", "accelerate", "tensorboard", "psutil")
 
@@ -41,15 +33,11 @@ NEEDED = ("peft", "accelerate", "tensorboard", "psutil")
     help="The folder to make: an adapter or a model; with --sweep, the folder of all its runs.",
 )
 @click.option(
-    "--work",
-    type=PATH,
-    help="Folder of checkpoints and TensorBoard logs; OUTPUT.work by default.",
+    "--work", type=PATH, help="Folder of checkpoints and TensorBoard logs; OUTPUT.work by default."
 )
 @images_option("The folder that image names in DATA start from.")
 @click.option(
-    "--validation",
-    type=PATH,
-    help="Rows to evaluate on; else a share of DATA is held out.",
+    "--validation", type=PATH, help="Rows to evaluate on; else a share of DATA is held out."
 )
 @click.option(
     "--sweep",

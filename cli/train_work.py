@@ -11,12 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from geochg.errors import CancelledRunError, GeochgError, OptionError, RunError
 from geochg.training.finetune.options import TuneOptions
-from geochg.training.processes import (
-    check_processes,
-    dry_run_processes,
-    is_first,
-    world_size,
-)
+from geochg.training.processes import check_processes, dry_run_processes, is_first, world_size
 
 from .interrupts import interrupts_raised
 from .new_folder import check_sweep_folder

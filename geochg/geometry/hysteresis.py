@@ -123,10 +123,7 @@ def presence_of(outlines: Outlines, valid: NDArray[np.bool_]) -> Presence:
 
 
 def _above_thresholds(
-    surface: NDArray[np.float32],
-    outlines: Outlines,
-    visible: NDArray[np.bool_],
-    log_odds: float,
+    surface: NDArray[np.float32], outlines: Outlines, visible: NDArray[np.bool_], log_odds: float
 ) -> NDArray[np.bool_]:
     """Pixels that reach the threshold, and with hysteresis those that hang together with them."""
     strong: NDArray[np.bool_] = (

@@ -182,11 +182,7 @@ def _is_without_locks(file: str, error: Exception) -> bool:
 
 
 def _source(file: str) -> str | bytes:
-    """What is given to GDAL: the file, or of GeoJSON in UTF-16, which GDAL cannot read, the text.
-
-    Raises:
-        ValueError: If it is no text after all.
-    """
+    """The file, or the text of GeoJSON in UTF-16, which GDAL cannot read; it may be no text."""
     path = Path(file)
     if not path.is_file():
         return file

@@ -26,9 +26,7 @@ from geochg.pipeline.journal_file import journal_path
 from geochg.pipeline.outputs import Outputs
 from geochg.pipeline.provenance import fingerprint, metadata
 from geochg.pipeline.run import Run, kept_preparation
-from geochg.records import (
-    TileFailure,
-)
+from geochg.records import TileFailure
 from geochg.tiling.gdal import gdal_settings
 from geochg.tiling.pair import nothing_valid, place_pair, tiles_of
 from geochg.tiling.preparation import Preparation
@@ -134,12 +132,7 @@ def _begin_journal(run: Run) -> Journal:
 
 
 def _finish(run: Run, journal: Journal, failures: Sequence[TileFailure]) -> ChangeResult:
-    """Merges the finished tiles into layers and writes them.
-
-    Raises:
-        InputError: If no tile had a valid pixel.
-        RunError: If an output cannot be written.
-    """
+    """Merges the finished tiles into layers and writes them."""
     tallies = journal.tallies()
     if not tallies.read and not failures:
         raise nothing_valid(run.pair)

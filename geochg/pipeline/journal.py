@@ -23,12 +23,7 @@ from geochg.classes import CLASSES
 from geochg.errors import GeochgError, InputError, RunError
 from geochg.features.tile_results import TileResult
 from geochg.files.same_run import refuse_another_run
-from geochg.pipeline.journal_checks import (
-    APPLICATION_ID,
-    TABLES,
-    check_numbers,
-    check_result,
-)
+from geochg.pipeline.journal_checks import APPLICATION_ID, TABLES, check_numbers, check_result
 from geochg.pipeline.journal_file import (
     has_content,
     is_held,
@@ -227,14 +222,7 @@ class Journal:
         )
         changed, unparsed, incomplete, hidden = map(int, totals)
         return Tallies(
-            len(self._layout),
-            read,
-            changed,
-            unparsed,
-            count - read,
-            incomplete,
-            hidden,
-            hidden_px,
+            len(self._layout), read, changed, unparsed, count - read, incomplete, hidden, hidden_px
         )
 
     def results(self) -> Iterator[TileResult]:
@@ -262,11 +250,7 @@ class Journal:
         return [self._layout[number] for (number,) in rows]
 
     def _rows(self, query: str, *values: str) -> Iterator[tuple[Any, ...]]:
-        """What a query gives, row by row.
-
-        Raises:
-            InputError: If the database is damaged.
-        """
+        """What a query gives, row by row."""
         try:
             # Not `yield from`, which would close the cursor, maybe after the database.
             for row in self._database.execute(query, values):  # noqa: UP028

@@ -185,10 +185,7 @@ class Run:
                 yield tile
 
     def _keep_answers(
-        self,
-        batch: Sequence[Tile | TileFailure],
-        answers: Sequence[TileAnswers],
-        journal: Journal,
+        self, batch: Sequence[Tile | TileFailure], answers: Sequence[TileAnswers], journal: Journal
     ) -> list[TileFailure]:
         """Commits one batch; failures stay out of the journal, to be retried."""
         failures = [tile for tile in batch if isinstance(tile, TileFailure)]
@@ -236,11 +233,7 @@ class Run:
         return step
 
     def _stop_if_expired(self) -> None:
-        """Ends the run where no tile can be read any more.
-
-        Raises:
-            RunError: If a signed address is not taken any more.
-        """
+        """Ends the run where no tile can be read any more."""
         for source in (self.pair.before, self.pair.after):
             if is_signed(source.path) and (code := refusal(source.path)):
                 raise RunError(
@@ -274,11 +267,7 @@ def kept_preparation(journal: Journal) -> Preparation | None:
 
 
 def _tile_numbers(kept: Mapping[str, Any], journal: Journal, total: int) -> list[int]:
-    """The tiles that a model surveyed.
-
-    Raises:
-        InputError: If the journal is damaged.
-    """
+    """The tiles that a model surveyed."""
     tiles = kept.get("tiles")
     if not isinstance(tiles, list) or not all(type(n) is int and 0 <= n < total for n in tiles):
         raise journal.damage("it does not say which tiles were surveyed")

@@ -86,8 +86,7 @@ def pixel_polygon(
         placed = _around(shapely.union_all(map_polygons(parts, crs.proj)), grid)
     if not np.isfinite(shapely.get_coordinates(placed)).all():
         raise InputError(
-            f"the images cannot both be placed in {grid.crs}",
-            "choose another grid with --crs",
+            f"the images cannot both be placed in {grid.crs}", "choose another grid with --crs"
         )
     pixels = moved_geometry(placed, lambda x, y: ~grid.transform * (x, y))
     if pixels.geom_type == "Point" or shapely.is_valid(pixels):

@@ -254,11 +254,7 @@ def place_pair(
 def _inputs(
     before: RasterLike | RasterInput, after: RasterLike | RasterInput, geobox: GeoBox | None
 ) -> tuple[RasterInput, RasterInput]:
-    """Both rasters by names that GDAL opens; one object given twice is one raster.
-
-    Raises:
-        OptionError: If there is a geobox, but no array that needs one.
-    """
+    """Both rasters by names that GDAL opens; one object given twice is one raster."""
     are_arrays = [isinstance(raster, np.ndarray) for raster in (before, after)]
     if geobox is not None and not any(are_arrays):
         raise OptionError("geobox is for numpy arrays", "leave it out: both rasters have a grid")

@@ -177,11 +177,7 @@ _Measured = TypeVar("_Measured", Shift, RadiometricMatch, Stretch, Centring)
 
 
 def _measurement_of(kind: type[_Measured], known: object) -> _Measured:
-    """A measurement from plain JSON values.
-
-    Raises:
-        ValueError: If a value is missing, unknown, or of another type.
-    """
+    """A measurement from plain JSON values."""
     types = get_type_hints(kind)
     names = {field.name for field in fields(kind)}
     if not isinstance(known, dict) or set(known) != names:

@@ -251,11 +251,7 @@ def _is_even(centres: NDArray[Any]) -> bool:
 
 
 def _description(data: DataArray, bands: Hashable | None, dtype: np.dtype[Any]) -> _Description:
-    """What a DataArray says of its bands.
-
-    Raises:
-        InputError: If its nodata value, scale or offset is no number.
-    """
+    """What a DataArray says of its bands."""
     attrs = data.attrs
     names: Sequence[Any] = ()
     if bands is not None and bands in data.coords:

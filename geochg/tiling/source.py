@@ -218,10 +218,7 @@ def open_source(name: str) -> Iterator[DatasetReader]:
 
 @contextmanager
 def open_valid(
-    source: RasterSource,
-    wanted: Sequence[int],
-    collars: Sequence[Collar] = (),
-    step_px: int = 1,
+    source: RasterSource, wanted: Sequence[int], collars: Sequence[Collar] = (), step_px: int = 1
 ) -> Iterator[DatasetReader]:
     """Opens a raster as `open_source`, with one more band that tells which pixels are valid.
 

@@ -91,9 +91,7 @@ class Outbox:
     def send(self, line: bytes) -> None:
         """Sends a line; waits while `ROOM_BYTES` are unread. What nobody listens to is lost."""
         with self._changed:
-            self._changed.wait_for(
-                lambda: not self._is_open or self._waiting_bytes <= ROOM_BYTES,
-            )
+            self._changed.wait_for(lambda: not self._is_open or self._waiting_bytes <= ROOM_BYTES)
             self._enqueue(line)
 
     def send_at_once(self, line: bytes) -> bool:

@@ -118,11 +118,7 @@ def _with_gdal(
     geometry_type: str = "Unknown",
     layer_options: Mapping[str, str] | None = None,
 ) -> bytes:
-    """Composes a file with GDAL.
-
-    Raises:
-        OSError: If GDAL refuses.
-    """
+    """Composes a file with GDAL."""
     import pyogrio
     from pyogrio.errors import DataLayerError, DataSourceError
 

@@ -229,10 +229,7 @@ class PairAlgorithm(QgsProcessingAlgorithm):
                 yield advanced_parameter(option_parameter(option), option.help)
         yield advanced_parameter(
             QgsProcessingParameterString(
-                OPTIONS,
-                tr('Other options as JSON, such as {"align": "off"}'),
-                "",
-                optional=True,
+                OPTIONS, tr('Other options as JSON, such as {"align": "off"}'), "", optional=True
             ),
             tr(
                 "Whatever geochg analyze takes, by the names of AnalyzeOptions: align, bands, "

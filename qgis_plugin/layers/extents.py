@@ -130,9 +130,7 @@ def clipped_to_extent(
 
 
 def _reprojected_polygon(
-    polygon: QgsGeometry,
-    source: QgsCoordinateReferenceSystem,
-    target: QgsCoordinateReferenceSystem,
+    polygon: QgsGeometry, source: QgsCoordinateReferenceSystem, target: QgsCoordinateReferenceSystem
 ) -> QgsGeometry | None:
     """A polygon in another CRS; None where it is cut apart there, as by the antimeridian."""
     outline = polygon.densifyByCount(_POINTS)

@@ -116,10 +116,7 @@ class ChangeTableModel(QAbstractTableModel):
         return 7
 
     def headerData(
-        self,
-        section: int,
-        orientation: Qt.Orientation,
-        role: int = Qt.ItemDataRole.DisplayRole,
+        self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
     ) -> Any:  # noqa: ANN401
         """Title of a column."""
         if role != _DISPLAY or orientation != Qt.Orientation.Horizontal:

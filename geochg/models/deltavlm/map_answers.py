@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geochg.geometry.hysteresis import ChangedPixels, changed_pixels
-from geochg.models.chat.conversation import unchanged_answer
+from geochg.models.chat.dialogue import unchanged_answer
 from geochg.models.detectors.sentences import sentence
 from geochg.records import (
     Answer,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from geochg.models.chat.conversation import NOTHING_SAID
+from geochg.models.chat.dialogue import NOTHING_SAID
 from geochg.safety.untrusted_text import cleaned
 
 LONGEST_SENTENCE = 300

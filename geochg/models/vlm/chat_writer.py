@@ -8,7 +8,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from geochg.errors import ModelError
-from geochg.models.chat.conversation import INTRODUCTION
+from geochg.models.chat.dialogue import INTRODUCTION
 from geochg.models.library_guards import time_limit
 from geochg.models.pretrained import broken_errors
 from geochg.tasks.thoughts import ends_in_thoughts
