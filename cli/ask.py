@@ -1,4 +1,4 @@
-"""`geochg ask`: a talk about a pair, or one place of it."""
+"""`geochg ask`: a dialogue about a pair, or one place of it."""
 
 from __future__ import annotations
 

@@ -17,6 +17,7 @@ GONE = (
     *("adapting", "opening", "telling", "watching", "stopping", "eyes", "speaker", "interview"),
     *("asking", "unfinished", "judges", "plain_talk", "wording", "turns", "grounds", "chosen"),
     *("surveying", "answering", "drawn", "happening", "seeing", "speaking", "talks", "finder"),
+    *("talk", "conversation", "conversations"),
 )
 IRREGULAR = {
     *("begun", "shown", "told", "said", "seen", "known", "found", "made", "held", "kept", "left"),
@@ -102,6 +103,29 @@ def test_words_that_are_gone_name_no_file_and_no_class(word):
         for node in ast.walk(tree):
             if isinstance(node, ast.ClassDef) and camel in re.findall("[A-Z][a-z]+", node.name):
                 wrong.append(f"{path.relative_to(ROOT)}: {node.name}")
+    assert wrong == []
+
+
+def _names(tree):
+    """Every name that a module gives: of functions, classes, parameters, locals and fields."""
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            yield node.lineno, node.name
+        elif isinstance(node, ast.arg):
+            yield node.lineno, node.arg
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.lineno, node.id
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            yield node.lineno, node.attr
+
+
+def test_a_dialogue_has_one_name():
+    wrong = [
+        f"{path.relative_to(ROOT)}:{line} {name}"
+        for path, tree in _modules(*PACKAGES)
+        for line, name in _names(tree)
+        if re.search("talk|conversation", name, re.IGNORECASE)
+    ]
     assert wrong == []
 
 

@@ -172,15 +172,15 @@ def _check_rows(examples: Iterable[Example], findings: _Findings) -> None:
 def _check_answers(example: Example, findings: _Findings) -> None:
     task = example.task or Task.QUESTION
     questions = [turn.question for turn in example.turns]
-    talks = [[turn.answer for turn in example.turns]]
+    dialogues = [[turn.answer for turn in example.turns]]
     if example.references:
-        talks = [[reference] for reference in example.references]
-    for answers in talks:
+        dialogues = [[reference] for reference in example.references]
+    for answers in dialogues:
         if fault := answer_fault(task, answers, questions):
             findings.add("grammar", f"{example.display_name}: {task}: {fault}")
             return
     if task is Task.PRESENCE and example.changed is not None:
-        if answers_change(task, talks[0]) != example.changed:
+        if answers_change(task, dialogues[0]) != example.changed:
             findings.add("flags", example.display_name)
 
 
@@ -295,11 +295,7 @@ def _check_look_alikes(prints: dict[str, list[_Print]], findings: _Findings) -> 
 
 
 def _compare_splits(
-    split: str,
-    prints: list[_Print],
-    other: str,
-    other_prints: list[_Print],
-    findings: _Findings,
+    split: str, prints: list[_Print], other: str, other_prints: list[_Print], findings: _Findings
 ) -> None:
     by_digest = {digest: example for digest, _, example in other_prints}
     with_bits = [(bits, example) for _, bits, example in other_prints if bits is not None]

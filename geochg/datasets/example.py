@@ -62,7 +62,7 @@ class SceneWindow:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A pair and one talk about it.
+    """A pair and one dialogue about it.
 
     The pictures are two files, or the frames of one video; `load_pair` opens either.
 

@@ -6,15 +6,7 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
-from geochg.records import (
-    Caption,
-    Counts,
-    Dialogue,
-    Locations,
-    Presence,
-    Task,
-    Unparsed,
-)
+from geochg.records import Caption, Counts, Dialogue, Locations, Presence, Task, Unparsed
 from geochg.tasks import SPECS
 from geochg.tasks.base import TURN_BREAK
 

@@ -112,17 +112,17 @@ def answer_rows(
     """
     pairs = _questions_by_pair(items, model)
     at_once = batch_size or model.capabilities.batch_tiles
-    talks: dict[int, Mapping[int, GivenAnswer]] = {}
+    dialogues: dict[int, Mapping[int, GivenAnswer]] = {}
     done = 0
     listener(Progress("evaluate", done, len(pairs)))
     tiles = (_tile(index, pair, model) for index, pair in enumerate(pairs))
-    answer_batch = _batch_answers(pairs, model, batch_size, talks)
+    answer_batch = _batch_answers(pairs, model, batch_size, dialogues)
     with closing(answered_ahead(tiles, at_once, answer_batch)) as batches:
         for batch, batch_answers in batches:
             for tile, answers in zip(batch, batch_answers, strict=True):
                 assert isinstance(tile, Tile)
                 index = tile.window.index
-                yield _answer_rows(pairs[index], tile, answers, talks.pop(index, {}))
+                yield _answer_rows(pairs[index], tile, answers, dialogues.pop(index, {}))
             done += len(batch)
             listener(Progress("evaluate", done, len(pairs)))
 
@@ -187,9 +187,9 @@ def _batch_answers(
     pairs: Sequence[_PairQuestions],
     model: ChangeModel,
     batch_size: int | None,
-    talks: dict[int, Mapping[int, GivenAnswer]],
+    dialogues: dict[int, Mapping[int, GivenAnswer]],
 ) -> Callable[[Sequence[Tile]], list[TileAnswers]]:
-    """Answers about tiles of any size and with any questions; those of talks go into `talks`."""
+    """Answers about tiles of any size with any questions; `dialogues` takes those of dialogues."""
 
     def answers(tiles: Sequence[Tile]) -> list[TileAnswers]:
         tile_answers: list[TileAnswers] = []
@@ -199,8 +199,8 @@ def _batch_answers(
                 tile_answers += model.answer(batch, questions) if questions else [()] * len(batch)
         for tile in tiles:
             index = tile.window.index
-            talks[index] = {
-                n: _talk_answer(model, tile, i) for n, i in pairs[index].items if i.before
+            dialogues[index] = {
+                n: _dialogue_answer(model, tile, i) for n, i in pairs[index].items if i.before
             }
         return tile_answers
 
@@ -222,7 +222,7 @@ def _like_batches(
             yield batch
 
 
-def _talk_answer(model: ChangeModel, tile: Tile, item: Item) -> GivenAnswer:
+def _dialogue_answer(model: ChangeModel, tile: Tile, item: Item) -> GivenAnswer:
     question = item.question.text
     with backend_errors(model):
         try:
@@ -237,7 +237,7 @@ def _talk_answer(model: ChangeModel, tile: Tile, item: Item) -> GivenAnswer:
 
 
 def _answer_rows(
-    pair: _PairQuestions, tile: Tile, answers: TileAnswers, talks: Mapping[int, GivenAnswer]
+    pair: _PairQuestions, tile: Tile, answers: TileAnswers, dialogues: Mapping[int, GivenAnswer]
 ) -> list[AnswerRow]:
     difference = round(float(np.abs(tile.after.astype(np.float32) - tile.before).mean()), 4)
     by_question: dict[Question, Answer] = {}
@@ -248,7 +248,7 @@ def _answer_rows(
 
     def answer(number: int, item: Item) -> GivenAnswer:
         if item.before:
-            return talks[number]
+            return dialogues[number]
         question = item.question
         return failed or _scored_answer(question.task, by_question[question], outlines, tile)
 

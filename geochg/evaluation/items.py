@@ -26,7 +26,7 @@ class Item:
         truth: The right answer.
         changed: Whether the pair changed; None where the data does not say.
         example: The pair.
-        before: Earlier questions and answers of a free talk, in the data's words.
+        before: Earlier questions and answers of a free dialogue, in the data's words.
     """
 
     question: Question
@@ -67,7 +67,7 @@ def item_set(examples: Sequence[Example], options: ExampleOptions) -> ItemSet:
     """The questions of examples, those about one pair together.
 
     Several captions of a pair, and several answers to one question about it, are references of one
-    item. Each turn of a free talk is an item, with the turns before it.
+    item. Each turn of a free dialogue is an item, with the turns before it.
 
     Args:
         examples: Examples of the rows.
@@ -142,13 +142,13 @@ def _first_fault(faults: Sequence[InputError]) -> InputError:
 def _items(example: Example) -> Iterator[Item]:
     task = _task(example)
     if task is Task.QUESTION:
-        yield from _talk(example)
+        yield from _dialogue(example)
         return
     question = SPECS[task].ask(TURN_BREAK.join(turn.question for turn in example.turns))
     yield Item(question, _truth(example, task), example.changed, example)
 
 
-def _talk(example: Example) -> Iterator[Item]:
+def _dialogue(example: Example) -> Iterator[Item]:
     exchanges = tuple(Exchange(turn.question, turn.answer) for turn in example.turns)
     for index, (question, answer) in enumerate(exchanges):
         if not answer.strip() or not question.strip():

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from geochg.datasets.georeferenced_mask import (
     GeoreferencedMask,
@@ -26,9 +26,6 @@ from geochg.models.base import ChangeModel
 from geochg.options import AnalyzeOptions
 from geochg.pipeline.analyze import analyze
 from geochg.pipeline.outputs import Outputs
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 CHANGED_SHARE = 0.05
 """A cell has changed where more than this share of its known pixels has."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from geochg.evaluation.map_measures import (
     MapMeasures,
@@ -16,9 +16,6 @@ from geochg.evaluation.map_measures import (
 )
 from geochg.evaluation.scores import ALL_CHANGED, DIFFERENCING, MODEL, auroc
 from geochg.evaluation.tables import Interval, ScoreLine
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 METHODS = (MODEL, DIFFERENCING, ALL_CHANGED)
 """The maps that are scored: the model's, differencing at its best threshold, all changed."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from geochg.errors import InputError, OptionError, RunError
 from geochg.evaluation.collect_presence import threshold_options
@@ -23,9 +24,6 @@ from geochg.evaluation.scores import (
 )
 from geochg.evaluation.tables import ScoreLine, ScoreTable, TaskScores, aligned_rows
 from geochg.records import Task
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)

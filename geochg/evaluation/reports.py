@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from geochg.errors import RunError
 from geochg.evaluation.answers import AnswerRow, AnswerSet
@@ -24,7 +25,7 @@ from geochg.evaluation.tables import (
 )
 from geochg.evaluation.text_scores import (
     CAPTION_METRICS,
-    TALK_METRICS,
+    DIALOGUE_METRICS,
     ReferenceCorpus,
     TextScores,
 )
@@ -32,9 +33,6 @@ from geochg.evaluation.values import FailedAnswer, References, text_of
 from geochg.records import GRID_CELLS, Counts, Locations, Presence, Task, Unparsed
 from geochg.tasks.lexicon import ASKED
 from geochg.tasks.statements import NO_CHANGE_SENTENCES
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 TEXTS = (Task.CAPTION, Task.DIALOGUE, Task.QUESTION)
 """The tasks whose answers are texts."""
@@ -233,7 +231,7 @@ def _classes(answers: Sequence[Mapping[str, object]]) -> list[str]:
 def _texts(
     task: Task, rows: Sequence[AnswerRow], optional: OptionalMetrics
 ) -> tuple[list[ScoreTable], list[str]]:
-    metrics = CAPTION_METRICS if task is Task.CAPTION else TALK_METRICS
+    metrics = CAPTION_METRICS if task is Task.CAPTION else DIALOGUE_METRICS
     references = ReferenceCorpus([truth.texts for truth in _truths(rows, References)])
     texts = {MODEL: [text_of(row.answer) for row in rows]}
     for name, text in _constant_texts(task, rows, references).items():

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from geochg.errors import RunError
 from geochg.evaluation.options import FitMetric
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +75,7 @@ ALL_CHANGED, NO_CHANGE, DIFFERENCING = "all changed", "no change", "differencing
 """The baselines: answering always yes, always no, and by the mean absolute difference of the
 pictures against its best threshold."""
 
-SHOWN = (
-    "accuracy",
-    "precision",
-    "recall",
-    "specificity",
-    "f1",
-    "balanced_accuracy",
-    "auroc",
-)
+SHOWN = ("accuracy", "precision", "recall", "specificity", "f1", "balanced_accuracy", "auroc")
 """The scores that a table shows, in its order."""
 
 

@@ -205,11 +205,7 @@ class TaskScores:
             "unparsed": self.unparsed,
             "failed": self.failed,
             "groups": [
-                {
-                    "group": table.group,
-                    "items": table.items,
-                    "scores": lines_to_dict(table),
-                }
+                {"group": table.group, "items": table.items, "scores": lines_to_dict(table)}
                 for table in self.tables
             ],
             "notes": list(self.notes),

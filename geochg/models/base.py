@@ -152,7 +152,7 @@ class ChangeModel(ABC, Generic[OptionsT]):
     options_type: ClassVar[type[Options]]
     """The frozen dataclass of the backend's own options; that of `ChangeModel[...]`."""
 
-    def __init_subclass__(cls, **settings: Any) -> None:  # noqa: ANN401
+    def __init_subclass__(cls, **settings: Any) -> None:
         """Takes the class of options of the bases' parameters.
 
         Backends of others may still call their `backend_capabilities` `capabilities`.
@@ -250,7 +250,7 @@ class ChangeModel(ABC, Generic[OptionsT]):
     def converse(
         self, tile: Tile, facts: PairFacts, exchanges: Sequence[Exchange], question: str
     ) -> Iterator[str]:
-        """Answers a free question about a tile, in a conversation that may have begun before.
+        """Answers a free question about a tile, in a dialogue that may have begun before.
 
         A model that takes free questions is asked without the exchanges. For models that outline
         and do not override this, `models.chat.converse` answers by rules.

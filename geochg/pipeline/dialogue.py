@@ -57,7 +57,7 @@ class PairDialogue:
 
         Raises:
             OptionError: If nothing is asked.
-            ModelError: If the model cannot talk.
+            ModelError: If the model answers no free questions.
             RunError: If it fails.
         """
         asked = " ".join(printable(question).split())
@@ -80,7 +80,7 @@ def open_dialogue(
     geobox: GeoBox | None = None,
     at: tuple[float, float] | None = None,
 ) -> PairDialogue:
-    """Opens a pair to talk about it.
+    """Opens a pair for questions about it.
 
     The place is the whole of what the dates share, or the area of interest, at a resolution at
     which the model can see it at once; or a tile around a point at full resolution.

@@ -71,7 +71,7 @@ def _without_wrapping(text: str, echoes: Iterable[re.Pattern[str]]) -> str:
     for echo in echoes:
         text = echo.sub("", text)
     text = _LEADING_SPECIAL.sub("", text)
-    # What follows the end of the answer is another conversation that the model made up.
+    # What follows the end of the answer is another dialogue that the model made up.
     text = _RUN_ON.sub("", _FIRST_SPECIAL.split(text, maxsplit=1)[0]).strip()
     for wrapping in (_FENCED, _QUOTED):
         if around := wrapping.match(text):

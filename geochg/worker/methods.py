@@ -144,7 +144,7 @@ def ask(call: Call, dialogues: OpenDialogues) -> Mapping[str, Any]:
     with dialogues.dialogue(
         pair, at, lambda: open_dialogue(pair.before, pair.after, pair.options, at=at)
     ) as dialogue:
-        # The client keeps the talk: it outlives this process.
+        # The client keeps the dialogue: it outlives this process.
         dialogue.exchanges[:] = [Exchange(*texts) for texts in exchanges]
         call.stop_if_cancelled()
         for piece in dialogue.ask(question):

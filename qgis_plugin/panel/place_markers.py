@@ -1,4 +1,4 @@
-"""Markers on the map at the places of conversations."""
+"""Markers on the map at the places of dialogues."""
 
 from __future__ import annotations
 

@@ -20,9 +20,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from geochg.datasets.builder.captioner import Captioner, Subject
 from geochg.datasets.builder.options import BuildOptions
@@ -35,9 +36,6 @@ from geochg.datasets.example import ExampleTurn
 from geochg.errors import InputError
 from geochg.events import Listener, Progress, ignore
 from geochg.files.new_files import make_folder_aside
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 ASKED_TOGETHER = 32
 """Tiles that wait until the captioner is asked about them."""
@@ -198,8 +196,8 @@ class _DatasetWriter:
             origin = {"scene": tile.scene.name, "window": window}
         rows = instruction_rows(tile.truth, tile.images, self.ids)
         for turn in written:
-            talk = [(turn.question, turn.answer)]
-            row = instruction_row(self.ids + len(rows), tile.images, tile.truth.changed, talk)
+            dialogue = [(turn.question, turn.answer)]
+            row = instruction_row(self.ids + len(rows), tile.images, tile.truth.changed, dialogue)
             # A question that happens to count is still a free one.
             rows.append(row | {"task": "question"})
         self.ids += len(rows)

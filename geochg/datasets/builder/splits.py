@@ -75,9 +75,7 @@ def _blocks(scenes: Sequence[MaskedScene], options: BuildOptions) -> dict[_Block
 
 
 def _drawn_splits(
-    scenes: Sequence[MaskedScene],
-    blocks: dict[_Block, list[SceneTile]],
-    options: BuildOptions,
+    scenes: Sequence[MaskedScene], blocks: dict[_Block, list[SceneTile]], options: BuildOptions
 ) -> dict[_Block, str]:
     """The split of each block: the one that lacks most, in a random order of blocks."""
     splits = {block: scenes[block[0]].split for block in blocks}

@@ -107,12 +107,17 @@ def _turns(task: Task, truth: MaskTruth, facts: Sequence[Fact]) -> list[tuple[st
 def instruction_row(
     number: int, images: tuple[str, str], changed: bool, turns: Sequence[tuple[str, str]]
 ) -> Row:
-    """A row of a talk about two images, given as questions and answers."""
-    talk = []
+    """A row of a dialogue about two images, given as questions and answers."""
+    dialogue = []
     for index, (question, answer) in enumerate(turns):
-        talk.append({"from": "human", "value": f"{IMAGES if index == 0 else ''}{question}"})
-        talk.append({"from": "gpt", "value": answer})
-    return {"id": number, "image": list(images), "changeflag": int(changed), "conversations": talk}
+        dialogue.append({"from": "human", "value": f"{IMAGES if index == 0 else ''}{question}"})
+        dialogue.append({"from": "gpt", "value": answer})
+    return {
+        "id": number,
+        "image": list(images),
+        "changeflag": int(changed),
+        "conversations": dialogue,
+    }
 
 
 def _caption_writer(truth: MaskTruth, number: int) -> CaptionWriter:

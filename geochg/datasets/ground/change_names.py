@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from functools import cache
 from itertools import product
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from geochg.datasets.captions.truth import CLASS_NAMES, DIRECTIONS
 from geochg.datasets.ground.covers import Cover
 from geochg.land_cover import agrees, class_and_direction
 from geochg.records import LAND_COVER, Change
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 _SETS = 2 * int(Cover.NOT_SEEN)
 

@@ -7,15 +7,12 @@ land cover map says which. A set says both.
 from __future__ import annotations
 
 from enum import IntFlag
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from geochg.land_cover import COVERS
 from geochg.records import LAND_COVER
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 
 class Cover(IntFlag):

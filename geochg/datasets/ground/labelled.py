@@ -168,14 +168,7 @@ def _roads(beside_px: int) -> Callable[[NDArray[np.uint8]], NDArray[np.generic]]
 
 
 _DUBAI = np.array(
-    [
-        NOTHING,
-        Cover.BUILDING,
-        Cover.BARE,
-        Cover.ROAD,
-        Cover.LOW | Cover.WOODY,
-        Cover.WATER,
-    ],
+    [NOTHING, Cover.BUILDING, Cover.BARE, Cover.ROAD, Cover.LOW | Cover.WOODY, Cover.WATER],
     np.uint8,
 )
 

@@ -53,8 +53,7 @@ class DenseSummary(nn.Module):
         whole = torch.cat((change.mean((2, 3)), change.amax((2, 3)), covers.mean((2, 3))), dim=1)
         dtype = self.pair.weight.dtype
         pair = self.pair(whole.to(dtype))[:, None]
-        tokens: Tensor = torch.cat((pair, self.cell(cells.to(dtype))), dim=1) + self.place
-        return tokens
+        return torch.cat((pair, self.cell(cells.to(dtype))), dim=1) + self.place
 
 
 def _cells(layers: Tensor, reduce: Callable[..., Tensor]) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from geochg.models.chat.conversation import spoken_pieces
+from geochg.models.chat.dialogue import spoken_pieces
 from geochg.models.endpoint.reply import (
     NO_SENSE,
     THOUGHTS,

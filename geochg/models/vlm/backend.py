@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 from geochg.models.base import ChangeModel, ModelIdentity
-from geochg.models.chat.conversation import CHAT_CAPABILITIES, spoken_pieces
+from geochg.models.chat.dialogue import CHAT_CAPABILITIES, spoken_pieces
 from geochg.models.memory import FittingBatches, memory_errors
 from geochg.models.pretrained import FirstUse
 from geochg.models.vlm.options import AnswerForm, VlmOptions

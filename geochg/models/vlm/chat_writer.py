@@ -8,7 +8,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from geochg.errors import ModelError
-from geochg.models.chat.conversation import INTRODUCTION
+from geochg.models.chat.dialogue import INTRODUCTION
 from geochg.models.library_guards import time_limit
 from geochg.models.pretrained import broken_errors
 from geochg.tasks.thoughts import ends_in_thoughts
@@ -88,8 +88,7 @@ class ChatWriter:
 
     def answer_ids(self, text: str) -> list[int]:
         """The tokens of an answer on its own."""
-        ids: list[int] = self.tokenizer(self._harmless(text), add_special_tokens=False)["input_ids"]
-        return ids
+        return list(self.tokenizer(self._harmless(text), add_special_tokens=False)["input_ids"])
 
     def text(self, ids: Sequence[int]) -> str:
         """The text of tokens that a model generated."""

@@ -9,9 +9,9 @@ from itertools import combinations
 from math import isnan
 from typing import Any, TypeVar
 
-from geochg.models.chat.conversation import (
+from geochg.models.chat.dialogue import (
     NUMBERLESS,
-    Conversation,
+    TileDialogue,
     answers_or_failure,
     presence_first,
     unchanged_answer,
@@ -84,11 +84,7 @@ class TileQuestions:
     """
 
     def __init__(
-        self,
-        engine: Engine[Any],
-        tiles: Sequence[Tile],
-        form: AnswerForm,
-        threshold: float = 0.5,
+        self, engine: Engine[Any], tiles: Sequence[Tile], form: AnswerForm, threshold: float = 0.5
     ) -> None:
         self.engine = engine
         self.tiles = tiles
@@ -103,7 +99,7 @@ class TileQuestions:
         Presence and free questions are asked about every tile, the rest where something changed.
         """
         if self.form == AnswerForm.WORDS:
-            return presence_first(self.tiles, questions, self._run_conversations)
+            return presence_first(self.tiles, questions, self._run_dialogues)
         return list(self._checked_answers(questions))
 
     def _checked_answers(self, questions: Sequence[Question]) -> Iterator[TileAnswers]:
@@ -195,13 +191,13 @@ class TileQuestions:
             yield by_class
 
     def _in_words(self, indices: Sequence[int], question: Question) -> list[Answer]:
-        conversations = [Conversation(index, question, self.tiles[index].clue) for index in indices]
-        self._run_conversations(conversations)
-        return [conversation.answer() for conversation in conversations]
+        dialogues = [TileDialogue(index, question, self.tiles[index].clue) for index in indices]
+        self._run_dialogues(dialogues)
+        return [dialogue.answer() for dialogue in dialogues]
 
-    def _run_conversations(self, conversations: Sequence[Conversation]) -> None:
-        """Carries conversations to their end, all of them turn by turn."""
-        while going := [item for item in conversations if not item.is_over]:
+    def _run_dialogues(self, dialogues: Sequence[TileDialogue]) -> None:
+        """Carries dialogues to their end, all of them turn by turn."""
+        while going := [item for item in dialogues if not item.is_over]:
             prompts = [
                 TilePrompt(
                     item.tile_index, self.engine.writer.prompt_ids(item.prompts, item.replies)
@@ -209,11 +205,11 @@ class TileQuestions:
                 for item in going
             ]
             replies = self.engine.reply_texts(self.encoding, prompts)
-            for conversation, text in zip(going, replies, strict=True):
+            for dialogue, text in zip(going, replies, strict=True):
                 if text is None:
-                    conversation.failure = NUMBERLESS
+                    dialogue.failure = NUMBERLESS
                 else:
-                    conversation.add_reply(text)
+                    dialogue.add_reply(text)
 
     def _yes_probabilities(self, prompts: Sequence[TilePrompt]) -> list[float]:
         """Probabilities of "yes" against "no".

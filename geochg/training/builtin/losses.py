@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
@@ -10,9 +10,6 @@ from torch.nn import functional
 
 from geochg.datasets.ground.covers import ANY, NOTHING, UNKNOWN_CHANGE, Cover
 from geochg.models.deltavlm.dense_head import COVERS, DenseOutput
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 LOGIT_WEIGHTS = (1.0, 0.5, 0.5)
 """Weights of the pyramid's logits, of the statistics' and of their mean."""

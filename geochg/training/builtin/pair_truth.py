@@ -6,19 +6,14 @@ gets sentences only where such gaps are too small to be seen.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from geochg.datasets.captions.truth import CLASS_NAMES, MaskTruth
 from geochg.datasets.ground.change_names import ChangeNames, change_names
 from geochg.land_cover import COVERS
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from geochg.training.builtin.pairs import Pair
+from geochg.training.builtin.pairs import Pair
 
 LEAST_PX = 12
 """Changed pieces of fewer pixels are left out."""

@@ -34,11 +34,7 @@ from geochg.training.builtin.language_stage import LanguageOptions, pairs_tokeni
 from geochg.training.builtin.options import CompactOptions
 from geochg.training.builtin.pretrained import load_imagenet_weights
 from geochg.training.builtin.vision_stage import VisionOptions, train_vision
-from geochg.training.checkpoints import (
-    REPEAT,
-    check_work_dir,
-    explain_write_errors,
-)
+from geochg.training.checkpoints import REPEAT, check_work_dir, explain_write_errors
 
 RECIPE_STATE = "recipe.json"
 """What a work folder was begun with."""

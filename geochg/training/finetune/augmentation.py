@@ -11,16 +11,13 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from geochg.records import Locations, Presence, Task
 from geochg.tasks import SPECS
 from geochg.training.finetune.sample import ChangeMasks, Sample
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 _LOCATION_WORDS = re.compile(
     r"\b(?:top|bottom|upper|lower|left|right|cent(?:er|re|ral)|middle|corner|edge|side|north|south"
@@ -132,10 +129,7 @@ class _Frame:
         """
         height, width = shape
         cos, sin = math.cos(angle), math.sin(angle)
-        extent = (
-            height * abs(cos) + width * abs(sin),
-            width * abs(cos) + height * abs(sin),
-        )
+        extent = (height * abs(cos) + width * abs(sin), width * abs(cos) + height * abs(sin))
         share = min(share, height / extent[0], width / extent[1])
         rows, cols = np.meshgrid(
             (np.arange(height) - (height - 1) / 2) * share,

@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from statistics import fmean
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
+from geochg.datasets.examples import Example
 from geochg.evaluation.answers import AnswerRow
 from geochg.evaluation.collect_answers import answer_rows
 from geochg.evaluation.items import Item, readable_items
@@ -27,9 +28,6 @@ from geochg.tasks.lexicon import ASKED
 from geochg.training.finetune.options import Metric
 from geochg.training.finetune.sample import load_batches
 from geochg.training.finetune.trainable_model import TrainableModel
-
-if TYPE_CHECKING:
-    from geochg.datasets.examples import Example
 
 LOWER_IS_BETTER = {Metric.LOSS, Metric.COUNT}
 

@@ -29,12 +29,7 @@ from geochg.training.finetune.pruning import (
     check_sparsity,
     save_pruning_masks,
 )
-from geochg.training.finetune.run_state import (
-    ADAPTER,
-    BEST_WEIGHTS,
-    begin_run,
-    undo_on_refusal,
-)
+from geochg.training.finetune.run_state import ADAPTER, BEST_WEIGHTS, begin_run, undo_on_refusal
 from geochg.training.finetune.trainable_model import TrainableModel
 from geochg.training.finetune.trainer import (
     EvaluationCallback,
@@ -297,11 +292,7 @@ def write_card(
     card = {
         "geochg_version": __version__,
         "kind": "adapter" if options.gives_adapter else "model",
-        "base": {
-            "model": base.source,
-            "revision": base.revision,
-            "checksum": base.checksum,
-        },
+        "base": {"model": base.source, "revision": base.revision, "checksum": base.checksum},
         "training": state["training"],
         "validation": state["validation"],
         "options": options.shaping(),

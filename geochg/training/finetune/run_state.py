@@ -8,8 +8,9 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from geochg.datasets.examples import Example
 from geochg.errors import GeochgError, InputError
 from geochg.files.new_files import write_text_aside
 from geochg.files.same_run import refuse_another_run
@@ -22,9 +23,6 @@ from geochg.training.checkpoints import (
     newest_checkpoint,
 )
 from geochg.training.processes import is_first, make_on_first
-
-if TYPE_CHECKING:
-    from geochg.datasets.examples import Example
 
 RUN_STATE = "run.json"
 """What a run's folder was begun with."""
@@ -154,7 +152,7 @@ def data_checksums(examples: Sequence[Example]) -> dict[str, Any]:
     return {
         "files": {file.name: _digest([file.read_bytes()]) for file in files},
         "rows": len(examples),
-        "said": _digest(_conversations(examples)),
+        "said": _digest(_dialogues(examples)),
         "pictures": len(pictures),
         "picture_sizes": _digest([json.dumps(sizes).encode()]),
     }
@@ -185,7 +183,7 @@ def _mapping(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
-def _conversations(examples: Sequence[Example]) -> Iterable[bytes]:
+def _dialogues(examples: Sequence[Example]) -> Iterable[bytes]:
     for example in examples:
         turns = [(turn.question, turn.answer) for turn in example.turns]
         yield json.dumps([example.id, [path.name for path in example.paths], turns]).encode()

@@ -6,21 +6,17 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
+from geochg.datasets.examples import Example
 from geochg.datasets.splits import connected_groups
 from geochg.errors import InputError
 from geochg.training.finetune.augmentation import Augmentation, augmented_sample
 from geochg.training.finetune.sample import Sample, load_sample
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from geochg.datasets.examples import Example
-
 
 _TRAINING_SPLITS = ("", "train")
 """Splits that are learned from; rows that name none are too."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from geochg.models.base import ChangeModel
 from geochg.models.deltavlm.processing import IGNORED
 from geochg.models.vlm.chat_writer import ChatWriter
 from geochg.models.vlm.engine import TilePrompt
@@ -24,14 +25,11 @@ from geochg.training.finetune.trainable_model import (
     text_loss,
 )
 
-if TYPE_CHECKING:
-    from geochg.models.base import ChangeModel
-
 _WEIGHT_SUFFIXES = (".safetensors", ".bin", ".pth", ".pt", ".onnx", ".gguf", ".md")
 _WRITTEN_BY_NETWORK = ("config.json", "generation_config.json", "model.safetensors.index.json")
 
 
-# --- conversations as rows of tokens -------------------------------------------------------------
+# --- dialogues as rows of tokens -----------------------------------------------------------------
 
 
 class TokenRow(NamedTuple):
@@ -49,7 +47,7 @@ class TokenRow(NamedTuple):
 def token_rows(
     writer: ChatWriter, questions: Sequence[str], answers: Sequence[str], end_tokens: Sequence[int]
 ) -> list[TokenRow]:
-    """A conversation as one row, or as a row a turn where the template does not let turns nest.
+    """A dialogue as one row, or as a row a turn where the template does not let turns nest.
 
     What stands before an answer is exactly what the model is given when it is asked. Some
     templates write an earlier turn otherwise than the last one, so that is checked.
