@@ -14,35 +14,20 @@ from geochg.training.builtin.options import CompactOptions
 
 from .interrupts import interrupts_raised
 from .new_folder import check_apart, check_new_folder
-from .shared_options import Command, json_option, option_of
+from .shared_options import json_option, option_of, output_option, path_option, with_options
 from .terminal import echo
 
 NEEDED = ("accelerate", "tensorboard", "onnx", "onnxscript")
 
 
-def _recipe_options(command: Command) -> Command:
-    """Adds the options of the recipe."""
-    for spec in reversed(CompactOptions.specs()):
-        command = option_of(spec, required=spec.name == "real_dir")(command)
-    return command
-
-
 @click.command()
-@click.option(
-    "-o",
-    "--output",
-    required=True,
-    type=click.Path(path_type=Path),
-    help="The model folder to make; must not exist.",
-)
-@click.option(
+@output_option("The model folder to make; must not exist.", required=True)
+@path_option(
     "--work",
-    "work_dir",
+    "Folder of pairs, checkpoints and TensorBoard logs; given again, the run goes on from it.",
     required=True,
-    type=click.Path(path_type=Path),
-    help="Folder of pairs, checkpoints and TensorBoard logs; given again, the run goes on from it.",
 )
-@_recipe_options
+@with_options(option_of(spec, required=spec.name == "real_dir") for spec in CompactOptions.specs())
 @json_option("what was made")
 def compact(output: Path, work_dir: Path, as_json: bool, **params: Any) -> None:  # noqa: ANN401
     """Make a compact DeltaVLM: vision stage, calibration, language stage, export.

@@ -14,7 +14,14 @@ from geochg.errors import ModelError, OptionError
 from geochg.training.finetune.options import TuneOptions
 
 from .new_folder import check_apart, check_new_folder
-from .shared_options import PATH, images_option, json_option, setting
+from .shared_options import (
+    PATH,
+    images_option,
+    json_option,
+    output_option,
+    path_option,
+    setting,
+)
 from .terminal import echo
 from .train_options import options_by_user, tune_options
 from .train_work import Sources, card_text, dry_run_text, plan_sweep, run_dry, run_sweep, tune_model
@@ -26,28 +33,13 @@ NEEDED = ("peft", "accelerate", "tensorboard", "psutil")
 @click.argument("data", type=PATH)
 @setting("--model", "builtin", "What is tuned: builtin, deltavlm:FOLDER or vlm:FOLDER.")
 @click.option("--revision", default="", help="Branch, tag or commit of a hub id.")
-@click.option(
-    "-o",
-    "--output",
-    type=PATH,
-    help="The folder to make: an adapter or a model; with --sweep, the folder of all its runs.",
+@output_option(
+    "The folder to make: an adapter or a model; with --sweep, the folder of all its runs."
 )
-@click.option(
-    "--work",
-    "work_dir",
-    type=PATH,
-    help="Folder of checkpoints and TensorBoard logs; OUTPUT.work by default.",
-)
+@path_option("--work", "Folder of checkpoints and TensorBoard logs; OUTPUT.work by default.")
 @images_option("The folder that image names in DATA start from.")
-@click.option(
-    "--validation", type=PATH, help="Rows to evaluate on; else a share of DATA is held out."
-)
-@click.option(
-    "--sweep",
-    type=PATH,
-    metavar="FILE.toml",
-    help="Do all runs of a grid; those that are done are kept.",
-)
+@path_option("--validation", "Rows to evaluate on; else a share of DATA is held out.")
+@path_option("--sweep", "Do all runs of a grid; those that are done are kept.", "FILE.toml")
 @click.option(
     "--dry-run",
     is_flag=True,

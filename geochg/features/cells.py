@@ -21,9 +21,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
+import shapely
+from numpy.typing import NDArray
 
 from geochg.features.outlines import box_grounds, box_objects, pieces
 from geochg.features.tile_results import HEAT_NODATA, HEAT_SCALE, Ballot, Cell, TileResult, Vote
@@ -50,9 +52,6 @@ from geochg.records import (
     TileFailure,
     Unparsed,
 )
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 _DISPENSABLE = frozenset({Task.COUNT, Task.CAPTION})
 """The tasks without whose answers the other answers about a tile still count."""
@@ -344,8 +343,6 @@ def _box_evidence(
 
 def _core_cells(tile: Tile, box: Box, class_name: str, change: Change) -> Iterator[Cell]:
     """The cell of a box's part in the core; none where nothing of that is valid."""
-    import shapely
-
     part = box.window.cut_to(tile.window.core)
     if part is None or not tile.valid[part.slices_within(tile.window.read)].any():
         return

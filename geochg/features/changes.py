@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
+import shapely
 
 from geochg.features.captions import ChangeTotal, feature_caption, pair_caption
 from geochg.features.collecting import Collected, FeatureSummary, feature_summaries
@@ -268,8 +269,6 @@ def _in_tiles(
 
     An object counts in the tile whose core has its point, so that none counts twice.
     """
-    import shapely
-
     by_tile: dict[int, dict[Kind, ChangeTotal]] = {}
 
     def add(tile: int, kind: Kind, area_px: float | None, count: int | None) -> None:
@@ -333,8 +332,6 @@ def _of_wanted_size(
     layer: _Layer, collection: Collected, area_m2: NDArray[np.float64], settings: FeatureSettings
 ) -> NDArray[np.bool_]:
     """`(n,)` bool: which features are neither too small nor too large."""
-    import shapely
-
     most_m2 = math.inf if settings.max_area_m2 is None else settings.max_area_m2
     if settings.min_area_m2 is not None:
         return (area_m2 >= settings.min_area_m2) & (area_m2 <= most_m2)
@@ -345,16 +342,11 @@ def _of_wanted_size(
 
 def _without_joints(polygons: NDArray[np.object_]) -> NDArray[np.object_]:
     """Drops the vertices in the middle of straight edges that merging leaves."""
-    import shapely
-
-    simplified: NDArray[np.object_] = shapely.simplify(polygons, 0.0)
-    return simplified
+    return shapely.simplify(polygons, 0.0)
 
 
 def _reading_order(polygons: NDArray[np.object_], kinds: Sequence[Kind]) -> NDArray[np.intp]:
     """Indices of polygons by the row, then the column of their first pixel, then by kind."""
-    import shapely
-
     vertices, owner = shapely.get_coordinates(polygons, return_index=True)
     order = np.lexsort((vertices[:, 0], vertices[:, 1], owner))
     _, first = np.unique(owner[order], return_index=True)

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+import shapely
+from numpy.typing import NDArray
 
 from geochg.features.tile_results import Cell, Ground, TileResult
 from geochg.records import GRID_CELLS, LAND_COVER, Calibration, TileWindow
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 _GRID_CELL_NAMES = [cell.name for cell in GRID_CELLS]
 _COVERS = len(LAND_COVER) + 1
@@ -94,8 +93,6 @@ def feature_summaries(
         polygons: `(cells,)` their polygons.
         feature: `(cells,)` number of the feature each belongs to, from 0 without gaps.
     """
-    import shapely
-
     area_px = shapely.area(polygons).tolist()
     tile, owners = collection.tile.tolist(), feature.tolist()
     sharers = Counter(

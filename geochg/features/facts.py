@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+
+from shapely import Polygon
 
 from geochg.land_cover import COVERS
 from geochg.records import LAND_COVER
-
-if TYPE_CHECKING:
-    from shapely import Polygon
 
 _BESIDE = ("road", "water", "building")
 """What is named beside a change, the most telling first; of `land_cover.PROVEN` only."""

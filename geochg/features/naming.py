@@ -7,17 +7,14 @@ What is in doubt was measured with the built-in model on held-out ground, featur
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from geochg.features.merging import feature_numbers
 from geochg.features.patches import Kind, kind_numbers
 from geochg.features.tile_results import Ground
 from geochg.land_cover import OTHER, is_borne_out
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 _OTHER: Kind = (OTHER.class_name, str(OTHER.change))
 

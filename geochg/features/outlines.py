@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from geochg.features.tile_results import Cell, Ground
 from geochg.geometry.grid_cells import cell_numbers
+from geochg.geometry.hysteresis import ChangedPixels
 from geochg.geometry.objects import object_centres
 from geochg.geometry.polygonize import labelled_pieces, piece_polygons
 from geochg.records import GRID_CELLS, LAND_COVER, Outlines, PixelWindow
 from geochg.tasks.lexicon import ASKED
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from geochg.geometry.hysteresis import ChangedPixels
 
 BESIDE_M = 6.0
 """How far from a piece the ground that it adjoins is looked for."""

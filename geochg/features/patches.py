@@ -8,15 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from heapq import heapify, heappop, heappush
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+import shapely
+from numpy.typing import NDArray
 
 from geochg.features.merging import feature_numbers, shared_edges
 from geochg.records import Change
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 SWALLOWED_SHARE = 0.5
 """Of two neighbours of one class with opposite directions, the smaller takes the direction of the
@@ -77,8 +76,6 @@ class _Patches(NamedTuple):
         cls, polygons: NDArray[np.object_], feature: NDArray[np.int64], kinds: Sequence[Kind]
     ) -> _Patches:
         """Features as they are joined, none taken into another yet."""
-        import shapely
-
         count = int(feature.max()) + 1
         first = np.full(count, len(feature))
         np.minimum.at(first, feature, np.arange(len(feature)))

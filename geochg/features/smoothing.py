@@ -14,9 +14,10 @@ before it straightens gentle slopes.)
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from geochg.geometry.lattice import (
     EdgeKeys,
@@ -28,9 +29,6 @@ from geochg.geometry.lattice import (
     ring_starts,
     unit_steps,
 )
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 LONGEST_STEP_PX = 2
 """Treads and risers up to this length are smoothed; half of it bounds how far an outline moves."""
@@ -124,8 +122,7 @@ def _kept_vertices(path: _Path, keep: NDArray[np.bool_]) -> _Path:
 
 
 def _cross(edges: NDArray[Any], others: NDArray[Any]) -> NDArray[Any]:
-    product: NDArray[Any] = edges[:, 0] * others[:, 1] - edges[:, 1] * others[:, 0]
-    return product
+    return np.asarray(edges[:, 0] * others[:, 1] - edges[:, 1] * others[:, 0])
 
 
 def _polygons(path: _Path, polygon_of_ring: NDArray[np.int64]) -> NDArray[np.object_]:

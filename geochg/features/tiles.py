@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+import shapely
+
 from geochg.features.captions import ChangeTotal, tile_caption
 from geochg.features.tile_results import TileResult
 from geochg.geometry.geodesy import geodesic_areas
@@ -164,13 +166,10 @@ def _worded_caption(row: _TileRow, outline_totals: Sequence[ChangeTotal], core_m
 
 
 def _core_boxes(rows: Sequence[_TileRow]) -> NDArray[np.object_]:
-    import shapely
-
     cores = [row.window.core for row in rows]
-    boxes: NDArray[np.object_] = shapely.box(
+    return shapely.box(
         [core.col_start for core in cores],
         [core.row_start for core in cores],
         [core.col_stop for core in cores],
         [core.row_stop for core in cores],
     )
-    return boxes

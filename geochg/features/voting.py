@@ -26,16 +26,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import groupby
-from typing import TYPE_CHECKING
 
 import numpy as np
+import shapely
+from numpy.typing import NDArray
 
 from geochg.features.tile_results import HEAT_NODATA, HEAT_SCALE, Ballot, Cell, TileResult, Vote
 from geochg.geometry.grid_cells import grid_box
 from geochg.records import GRID_CELLS, Change, PixelWindow
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 _REACH = 2
 """Rows and columns of tiles that may see a core; the last of a row, moved inwards, reaches two."""
@@ -59,9 +57,7 @@ def voted_results(results: Iterable[TileResult]) -> Iterator[TileResult]:
         yield replace(result, cells=tuple(_cells(result, voters)), counts=counts)
 
 
-def voted_heat(
-    results: Iterable[TileResult],
-) -> Iterator[tuple[PixelWindow, NDArray[np.uint8]]]:
+def voted_heat(results: Iterable[TileResult]) -> Iterator[tuple[PixelWindow, NDArray[np.uint8]]]:
     """The heat of each core by the same votes: of each pixel the likeliest class.
 
     Args:
@@ -180,11 +176,8 @@ class _Pieces:
 
     def any(self, pixels: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Of each piece, whether any of its pixels is set; pixels are those of the core."""
-        row_pieces = np.logical_or.reduceat(pixels, self.rows[:-1] - self.rows[0], axis=0)
-        is_set: NDArray[np.bool_] = np.logical_or.reduceat(
-            row_pieces, self.cols[:-1] - self.cols[0], axis=1
-        )
-        return is_set
+        down = np.logical_or.reduceat(pixels, self.rows[:-1] - self.rows[0], axis=0)
+        return np.logical_or.reduceat(down, self.cols[:-1] - self.cols[0], axis=1)
 
     def pixel_values(self, values: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """The pixels of the core, each with the value of its piece."""
@@ -247,8 +240,6 @@ def _edges(voters: Sequence[_Voter]) -> list[PixelWindow]:
 
 def _cells(result: TileResult, voters: Sequence[_Voter]) -> Iterator[Cell]:
     """The pieces of a core that changed."""
-    import shapely
-
     if not any(voter.votes for voter in voters):
         return
     core = result.window.core

@@ -24,13 +24,7 @@ _SENTENCE_KEY = "no_change_sentence"
 MOST_RANK = 2**16
 """No adapter is as wide as this."""
 
-_PATTERNS = (
-    "target_modules",
-    "exclude_modules",
-    "layers_pattern",
-    "rank_pattern",
-    "alpha_pattern",
-)
+_PATTERNS = ("target_modules", "exclude_modules", "layers_pattern", "rank_pattern", "alpha_pattern")
 """Settings that hold regular expressions."""
 
 _PACKAGES = ("transformers", "peft", "torch", "geochg")
@@ -97,7 +91,7 @@ def adapter_id(adapter: str) -> str:
     return f"{adapter} {checksum([folder / WEIGHTS, folder / CONFIG, *sentence])}"
 
 
-def apply_adapter(model: Any, adapter: str, *, merge: bool) -> Any:  # noqa: ANN401
+def apply_adapter(model: Any, adapter: str, *, merge: bool) -> Any:
     """Puts an adapter on a model, which keeps its class.
 
     Args:
@@ -154,7 +148,7 @@ def _check_types(weights: Mapping[str, Any], folder: Path) -> None:
             )
 
 
-def _check_saved_modules(names: object, folder: Path, model: Any) -> None:  # noqa: ANN401
+def _check_saved_modules(names: object, folder: Path, model: Any) -> None:
     """Refuses modules to be replaced whole that the model does not have.
 
     Raises:
@@ -229,7 +223,7 @@ def _by_module(setting: object) -> list[Any]:
     )
 
 
-def _is_old(saved_keys: set[str], model: Any) -> bool:  # noqa: ANN401
+def _is_old(saved: set[str], model: Any) -> bool:
     """Whether weights are named as models of this kind were, and no longer are."""
     modules = {name for name, _ in model.named_modules()}
     inner = (name.removeprefix("base_model.model.").partition(".lora_")[0] for name in saved_keys)

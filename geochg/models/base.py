@@ -152,7 +152,7 @@ class ChangeModel(ABC, Generic[OptionsT]):
     options_type: ClassVar[type[Options]]
     """The frozen dataclass of the backend's own options; that of `ChangeModel[...]`."""
 
-    def __init_subclass__(cls, **settings: Any) -> None:  # noqa: ANN401
+    def __init_subclass__(cls, **settings: Any) -> None:
         """Takes the class of options of the bases' parameters.
 
         Backends of others may still call their `backend_capabilities` `capabilities`.

@@ -108,7 +108,7 @@ def check_weight_name(index: Path, name: object) -> None:
         )
 
 
-def _members(value: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401
+def _members(value: Any) -> Iterator[tuple[str, Any]]:
     """Each member of an object, at any depth."""
     if isinstance(value, Mapping):
         for name, inner in value.items():

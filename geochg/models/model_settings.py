@@ -194,7 +194,7 @@ def check_generation(values: Mapping[str, Any], folder: Path, hint: str = HINT) 
             raise _senseless(folder, name, value, rule, hint)
 
 
-def restrict_generation(model: Any, folder: Path, hint: str = HINT) -> None:  # noqa: ANN401
+def restrict_generation(model: Any, folder: Path, hint: str = HINT) -> None:
     """Takes from a model's generation settings whatever is not known here.
 
     Args:

@@ -39,14 +39,14 @@ MOST_WEIGHT = 1e8
 
 
 def open_pretrained(
-    model_class: Any,  # noqa: ANN401
+    model_class: Any,
     folder: Path,
     hint: str,
     dtype: torch.dtype,
     settings: Mapping[str, Any] | None = None,
     *,
     is_exact: bool = False,
-) -> Any:  # noqa: ANN401
+) -> Any:
     """A model of transformers; never runs code that comes with it.
 
     Args:
@@ -81,12 +81,8 @@ def open_pretrained(
 
 
 def open_part(
-    part: str,
-    folder: Path,
-    from_pretrained: Callable[..., Any],
-    hint: str,
-    **settings: Any,  # noqa: ANN401
-) -> Any:  # noqa: ANN401
+    part: str, folder: Path, from_pretrained: Callable[..., Any], hint: str, **settings: Any
+) -> Any:
     """A tokenizer or an image processor of a model folder; never runs code that comes with it.
 
     Args:
@@ -103,10 +99,7 @@ def open_part(
         return from_pretrained(folder, local_files_only=True, trust_remote_code=False, **settings)
 
 
-def check_tokenizer(
-    tokenizer: Any,  # noqa: ANN401
-    needed: Sequence[str] = ("pad_token",),
-) -> None:
+def check_tokenizer(tokenizer: Any, needed: Sequence[str] = ("pad_token",)) -> None:
     """Tries a tokenizer on a text, since some settings fail there only.
 
     Args:
@@ -145,7 +138,7 @@ def refuse_misfits(
             raise ModelError(f"{model_name} {problem} {keys[0]!r}{rest}", hint)
 
 
-def _refuse_outsized(model_class: Any, folder: Path, hint: str) -> None:  # noqa: ANN401
+def _refuse_outsized(model_class: Any, folder: Path, hint: str) -> None:
     """Refuses settings of a model that is far larger than the weights beside them.
 
     transformers would fill what is missing with random numbers, and the memory with them.

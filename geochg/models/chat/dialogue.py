@@ -108,8 +108,7 @@ class TileDialogue:
         if self.failure:
             return Missing(self.question.task, self.failure)
         spec = SPECS[self.question.task]
-        answer: Answer = spec.parse(spec.joined_turns(self.replies), self._turns)
-        return answer
+        return spec.parse(spec.joined_turns(self.replies), self._turns)
 
 
 _WRAPPINGS = "\"'`*_~#“‘{\\$"  # noqa: RUF001

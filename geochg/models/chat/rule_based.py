@@ -10,9 +10,10 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from geochg.geometry.grid_cells import axis_cells
 from geochg.geometry.hysteresis import ChangedPixels, changed_pixels
@@ -31,9 +32,6 @@ from geochg.records import (
 )
 from geochg.tasks.lexicon import ADJECTIVES, CHANGED, COUNTABLE, DIRECTIONS, NOUNS
 from geochg.tasks.quantities import area_in_words
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 _LEAST_SHARE = 0.0005
 """Channels on less than this share of what a tile shows are not worth a word."""
@@ -204,10 +202,7 @@ def _cover_tallies(
     """Pixels of each land cover in each piece, those that cannot be told last."""
     codes = len(LAND_COVER) + 1
     kinds = (labels - 1) * codes + np.minimum(covers, codes - 1)
-    tallies: list[list[int]] = (
-        np.bincount(kinds, minlength=count * codes).reshape(-1, codes).tolist()
-    )
-    return tallies
+    return np.bincount(kinds, minlength=count * codes).reshape(-1, codes).tolist()
 
 
 def _named_cells(words: Sequence[str]) -> NDArray[np.bool_]:

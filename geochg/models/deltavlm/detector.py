@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from geochg.models.blind_models import refuse_blind
 from geochg.models.deltavlm.runtime.onnx_file import workers
@@ -26,11 +26,7 @@ from geochg.models.deltavlm.runtime.vision_output import (
     batches,
 )
 from geochg.models.deltavlm.scene import scene_vector, valid_at, with_medians
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from geochg.records import Tile
+from geochg.records import Tile
 
 SCENE_TILES = 16
 """Tiles on which a scene is measured; more change its statistics by less than tiles differ."""
@@ -185,10 +181,7 @@ class Detector:
         return full, half, (before.tokens, after.tokens)
 
     def _scene_vector(
-        self,
-        tiles: Sequence[Tile],
-        scene: Scene,
-        zoom: float,
+        self, tiles: Sequence[Tile], scene: Scene, zoom: float
     ) -> tuple[NDArray[np.float32], float]:
         """The scene vector of one view, and the median of the change logits."""
         layout, count = self.head.layout, len(tiles)
@@ -237,12 +230,7 @@ class Detector:
         refuse_blind((date_images[0], date_images[1]), (deepest[0], deepest[1]))
         return before, after
 
-    def _pixels(
-        self,
-        image: NDArray[np.float32],
-        scene: Scene,
-        zoom: float,
-    ) -> NDArray[np.float32]:
+    def _pixels(self, shown: NDArray[np.float32], scene: Scene, zoom: float) -> NDArray[np.float32]:
         """`(4, height, width)` of a stretched date, as the vision part takes it."""
         if zoom != 1:
             rows, cols = (max(1, round(side * zoom)) for side in image.shape[1:])

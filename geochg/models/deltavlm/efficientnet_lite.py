@@ -41,7 +41,7 @@ class EfficientNetLiteConfig(BackboneConfigMixin, PretrainedConfig):
     strides: list[int] | tuple[int, ...] = (1, 2, 2, 2, 1, 2, 1)
     expansions: list[int] | tuple[int, ...] = (1, 6, 6, 6, 6, 6, 6)
 
-    def __post_init__(self, **kwargs: Any) -> None:  # noqa: ANN401
+    def __post_init__(self, **kwargs: Any) -> None:
         self.stage_names = [
             "stem",
             *(f"stage{number}" for number in range(1, len(self.widths) + 1)),
@@ -86,9 +86,7 @@ class EfficientNetLiteBackbone(BackboneMixin, PreTrainedModel):  # type: ignore[
         self.post_init()  # type: ignore[no-untyped-call]
 
     def forward(  # type: ignore[override]
-        self,
-        pixel_values: Tensor,
-        **_: Any,  # noqa: ANN401
+        self, pixel_values: Tensor, **_: Any
     ) -> BackboneOutput:
         """Encodes images.
 

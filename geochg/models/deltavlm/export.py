@@ -89,12 +89,7 @@ class ExportedQuestion(nn.Module):
         self.model = model
 
     def forward(
-        self,
-        before: Tensor,
-        after: Tensor,
-        dense: tuple[Tensor, ...],
-        ids: Tensor,
-        mask: Tensor,
+        self, before: Tensor, after: Tensor, dense: tuple[Tensor, ...], ids: Tensor, mask: Tensor
     ) -> Tensor:
         """Inputs as `onnx_language.QUESTION_INPUTS` says; those of the head as a tuple."""
         features = DateFeatures(torch.cat((before, after)), ())

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+from numpy.typing import NDArray
 
 from geochg.geometry.hysteresis import ChangedPixels, changed_pixels
 from geochg.models.chat.dialogue import unchanged_answer
@@ -19,13 +18,9 @@ from geochg.records import (
     Presence,
     Reply,
     Task,
+    Tile,
 )
 from geochg.tasks.lexicon import ASKED
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from geochg.records import Tile
 
 
 def map_answer(

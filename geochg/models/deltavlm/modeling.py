@@ -21,12 +21,7 @@ from geochg.models.deltavlm.dense_head import CHANGE_PRIOR, ChangeReadout, Dense
 from geochg.models.deltavlm.difference_maps import Differences
 from geochg.models.deltavlm.scene import scene_vector
 from geochg.models.deltavlm.summary_tokens import DenseSummary
-from geochg.models.deltavlm.vision import (
-    BackboneEncoder,
-    DateFeatures,
-    split_dates,
-    vision_encoder,
-)
+from geochg.models.deltavlm.vision import BackboneEncoder, DateFeatures, split_dates, vision_encoder
 
 
 class PairEncoding(NamedTuple):
@@ -196,7 +191,7 @@ class DeltaVLMForConditionalGeneration(PreTrainedModel, GenerationMixin):
         labels: Tensor | None = None,
         pair_index: Tensor | None = None,
         encoding: PairEncoding | None = None,
-        **kwargs: Any,  # noqa: ANN401
+        **kwargs: Any,
     ) -> DeltaVLMOutput:
         """Scores questions with their answers.
 
@@ -239,7 +234,7 @@ class DeltaVLMForConditionalGeneration(PreTrainedModel, GenerationMixin):
         qformer_attention_mask: Tensor | None = None,
         pair_index: Tensor | None = None,
         encoding: PairEncoding | None = None,
-        **kwargs: Any,  # noqa: ANN401
+        **kwargs: Any,
     ) -> Tensor:
         """Answers questions; arguments as `forward`, but `input_ids` are left-padded prompts.
 

@@ -10,9 +10,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import product
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from geochg.land_cover import OTHER, class_and_direction
 from geochg.models.deltavlm.detector import HALF, Scene, resample
@@ -23,12 +24,7 @@ from geochg.models.deltavlm.runtime.vision_output import (
     VisionOutput,
 )
 from geochg.models.model_settings import is_number
-from geochg.records import CANNOT_TELL, LAND_COVER, Channel, LandCover, Outlines
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from geochg.records import Tile
+from geochg.records import CANNOT_TELL, LAND_COVER, Channel, LandCover, Outlines, Tile
 
 MAX_CUT = 4.0
 """Greatest magnitude of a cut, in logits: it bounds the cuts of scenes unlike any in training."""
@@ -324,8 +320,7 @@ def with_water(
         after: As `before`.
         weight: See `Calibration.water`.
     """
-    logits: NDArray[np.float32] = change + weight * np.abs(after[_WATER] - before[_WATER])
-    return logits
+    return np.asarray(change + weight * np.abs(after[_WATER] - before[_WATER]))
 
 
 def building_logits(
@@ -368,15 +363,13 @@ def _likely_cover(shares: NDArray[np.float32]) -> NDArray[np.uint8]:
 
 def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     powers = np.exp(logits - logits.max(axis=0))
-    shares: NDArray[np.float32] = powers / powers.sum(axis=0)
-    return shares
+    return np.asarray(powers / powers.sum(axis=0))
 
 
 def _sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     from scipy.special import expit
 
-    values: NDArray[np.float32] = expit(logits)
-    return values
+    return expit(logits)
 
 
 def _logit(values: NDArray[np.float32]) -> NDArray[np.float32]:

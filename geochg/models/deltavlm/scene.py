@@ -15,12 +15,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from numpy.typing import NDArray
 
 COLOR_CHANNELS = 3
 """Red, green and blue lead the first level of the maps."""
@@ -226,8 +224,7 @@ def _window_mean(maps: NDArray[np.float32], window: int) -> NDArray[np.float32]:
         return maps
     from scipy.ndimage import uniform_filter
 
-    mean_maps: NDArray[np.float32] = uniform_filter(maps, window, axes=(2, 3), mode="nearest")
-    return mean_maps
+    return uniform_filter(maps, window, axes=(2, 3), mode="nearest")
 
 
 def whitening_matrix(
@@ -264,5 +261,4 @@ def valid_at(valid: NDArray[np.bool_], stride: int) -> NDArray[np.bool_]:
     rows, cols = (side // stride for side in valid.shape[-2:])
     blocks: Any = valid[..., : rows * stride, : cols * stride]
     blocks = blocks.reshape(*valid.shape[:-2], rows, stride, cols, stride)
-    is_whole: NDArray[np.bool_] = blocks.all(axis=(-3, -1))
-    return is_whole
+    return np.asarray(blocks.all(axis=(-3, -1)))

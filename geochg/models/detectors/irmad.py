@@ -194,10 +194,7 @@ def _first_weights(before: NDArray[np.float64], after: NDArray[np.float64]) -> N
 
 
 def _squared_strength(
-    canonical: Canonical,
-    noise: NDArray[np.float64],
-    x: NDArray[np.float64],
-    y: NDArray[np.float64],
+    canonical: Canonical, noise: NDArray[np.float64], x: NDArray[np.float64], y: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Z of `irmad_difference`: `(pixels,)`."""
     mad = canonical.right @ y - canonical.left @ x

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from geochg.models.detectors.smooth import smoothed
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from numpy.typing import NDArray
-
-    from geochg.records import Tile
+from geochg.records import Tile
 
 MAX_PIXELS = 1 << 18
 """Most pixels a sample holds; 262 144 pixels of 4 bands and 2 dates take 8 MiB as float32."""

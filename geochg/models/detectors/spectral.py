@@ -8,14 +8,11 @@ the deepest valley of the index's histogram near the textbook value, if there is
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from geochg.records import Change, Channel
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 CHANNELS = (
     Channel("other", Change.ALTERED),

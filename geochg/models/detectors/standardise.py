@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+from numpy.typing import NDArray
 
 from geochg.models.detectors.difference import LinearDifference, strength
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 ROUNDS = 4
 """Number of times that the unchanged half is chosen anew."""

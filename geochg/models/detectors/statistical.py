@@ -7,9 +7,10 @@ import json
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Self, TypeVar
+from typing import ClassVar, Self, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from geochg.errors import ModelError
 from geochg.models.base import Capabilities, ChangeModel, ModelIdentity
@@ -32,9 +33,6 @@ from geochg.records import (
     TileAnswers,
     TileFailure,
 )
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 DetectorOptionsT = TypeVar("DetectorOptionsT", bound=StatisticalOptions)
 

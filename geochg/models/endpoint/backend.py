@@ -26,14 +26,7 @@ from geochg.models.endpoint.chat import Chat, Key, Message
 from geochg.models.endpoint.options import EndpointOptions
 from geochg.models.endpoint.reply import NoAnswerError
 from geochg.models.images import png_data_uri
-from geochg.records import (
-    Exchange,
-    PairFacts,
-    Question,
-    Task,
-    Tile,
-    TileAnswers,
-)
+from geochg.records import Exchange, PairFacts, Question, Task, Tile, TileAnswers
 
 UNANSWERED_REQUESTS = 3
 """After so many requests in a row without any answer, the endpoint itself is checked."""

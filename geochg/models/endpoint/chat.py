@@ -161,7 +161,7 @@ class Chat:
             "max_tokens", self.settings.get("max_tokens")
         )
 
-    def _request(self, messages: list[Message], **settings: Any) -> Any:  # noqa: ANN401
+    def _request(self, messages: list[Message], **settings: Any) -> Any:
         return self.client.chat.completions.create(
             model=self.address.name,
             messages=messages,  # type: ignore[arg-type]

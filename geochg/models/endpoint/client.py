@@ -86,7 +86,7 @@ def is_this_machine(url: str) -> bool:
     return (mapped or address).is_loopback or address.is_unspecified
 
 
-def _http() -> Any:  # noqa: ANN401
+def _http() -> Any:
     """The library that OpenAI's client stands on: httpx, or its successor."""
     from openai import DefaultHttpxClient
 
@@ -94,7 +94,7 @@ def _http() -> Any:  # noqa: ANN401
     return sys.modules[base.__module__.partition(".")[0]]
 
 
-def _limit_reply(response: Any) -> None:  # noqa: ANN401
+def _limit_reply(response: Any) -> None:
     """Limits time and length of the reply.
 
     Raises:

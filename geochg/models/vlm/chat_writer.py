@@ -88,8 +88,7 @@ class ChatWriter:
 
     def answer_ids(self, text: str) -> list[int]:
         """The tokens of an answer on its own."""
-        ids: list[int] = self.tokenizer(self._harmless(text), add_special_tokens=False)["input_ids"]
-        return ids
+        return list(self.tokenizer(self._harmless(text), add_special_tokens=False)["input_ids"])
 
     def text(self, ids: Sequence[int]) -> str:
         """The text of tokens that a model generated."""

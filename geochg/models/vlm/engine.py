@@ -53,7 +53,7 @@ class FiniteScores:
     def __init__(self) -> None:
         self._finite: Any = None
 
-    def __call__(self, input_ids: Any, scores: Any) -> Any:  # noqa: ANN401
+    def __call__(self, input_ids: Any, scores: Any) -> Any:
         """Checks the scores `(rows, vocabulary)`; tokens that are not allowed have -inf."""
         highest = scores.float().amax(dim=-1)  # NaN, where any of them is.
         finite = torch.isfinite(highest)
@@ -62,8 +62,7 @@ class FiniteScores:
 
     def finite_rows(self) -> list[bool]:
         """For each row whether all its scores were numbers."""
-        rows: list[bool] = self._finite.tolist()
-        return rows
+        return list(self._finite.tolist())
 
 
 class Engine(ABC, Generic[_Encoding]):
@@ -78,7 +77,7 @@ class Engine(ABC, Generic[_Encoding]):
     pads: bool = True
     """Whether prompts of different length can go through the model side by side."""
 
-    def __init__(self, model: Any, writer: ChatWriter, max_tokens: int) -> None:  # noqa: ANN401
+    def __init__(self, model: Any, writer: ChatWriter, max_tokens: int) -> None:
         self.model = model
         self.writer = writer
         self.max_tokens = max_tokens
@@ -87,7 +86,7 @@ class Engine(ABC, Generic[_Encoding]):
         )
 
     @property
-    def generator(self) -> Any:  # noqa: ANN401
+    def generator(self) -> Any:
         """The part with a method `generate`."""
         return self.model
 
@@ -107,7 +106,7 @@ class Engine(ABC, Generic[_Encoding]):
     def stream_reply(self, encoding: _Encoding, prompt: TilePrompt) -> Iterator[str]:
         """A free answer, piece by piece."""
 
-        def generate(**settings: Any) -> None:  # noqa: ANN401
+        def generate(**settings: Any) -> None:
             self._generate(encoding, [prompt], max_new_tokens=self.max_tokens, **settings)
 
         yield from stream_text(generate, self.writer.tokenizer)
@@ -183,8 +182,7 @@ class Engine(ABC, Generic[_Encoding]):
                 logits[:, end - len(tokens) : end].logsumexp(dim=1)
                 for tokens, end in zip(first, ends, strict=True)
             ]
-            rows: list[list[float]] = torch.stack(scores, dim=1).softmax(dim=1).tolist()
-            return rows
+            return torch.stack(scores, dim=1).softmax(dim=1).tolist()
 
         return self._by_length(prompts, probabilities)
 
@@ -193,7 +191,7 @@ class Engine(ABC, Generic[_Encoding]):
         encoding: _Encoding,
         prompts: Sequence[TilePrompt],
         allowed: AllowedTokens | None = None,
-        **settings: Any,  # noqa: ANN401
+        **settings: Any,
     ) -> list[list[int] | None]:
         """The tokens of the answer to each prompt, up to the one that ends them.
 
@@ -240,8 +238,8 @@ class Engine(ABC, Generic[_Encoding]):
         encoding: _Encoding,
         prompts: Sequence[TilePrompt],
         inputs: Mapping[str, Any] | None = None,
-        **settings: Any,  # noqa: ANN401
-    ) -> Any:  # noqa: ANN401
+        **settings: Any,
+    ) -> Any:
         """Runs `generate`; the model's own settings of search and sampling do not count."""
         with quiet_libraries():
             return self.generator.generate(
@@ -315,11 +313,10 @@ class Engine(ABC, Generic[_Encoding]):
         return tree, longest
 
     def _token_ids(self, text: str) -> list[int]:
-        ids: list[int] = self.writer.tokenizer(text, add_special_tokens=False)["input_ids"]
-        return ids
+        return list(self.writer.tokenizer(text, add_special_tokens=False)["input_ids"])
 
 
-def _tokens_before_answer(generator: Any, inputs: Mapping[str, Any]) -> int:  # noqa: ANN401
+def _tokens_before_answer(generator: Any, inputs: Mapping[str, Any]) -> int:
     """Number of tokens from `generate` that stand before the answer."""
     if generator.config.is_encoder_decoder:
         return 1

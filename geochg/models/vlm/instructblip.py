@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import torch
+from torch import Tensor
 
 from geochg.models.blind_models import refuse_blind, tile_images
 from geochg.models.images import all_date_images
@@ -19,7 +20,6 @@ from geochg.models.vlm.engine import Engine, TilePrompt
 from geochg.models.vlm.squares import SquareTransform
 
 if TYPE_CHECKING:
-    from torch import Tensor
     from transformers import PreTrainedTokenizerBase
 
     from geochg.records import Tile
@@ -53,7 +53,7 @@ class InstructBlipEngine(Engine["Tensor"]):
 
     def __init__(
         self,
-        model: Any,  # noqa: ANN401
+        model: Any,
         writer: ChatWriter,
         max_tokens: int,
         qformer_tokenizer: PreTrainedTokenizerBase,
@@ -65,11 +65,7 @@ class InstructBlipEngine(Engine["Tensor"]):
 
     @classmethod
     def open(
-        cls,
-        model: Any,  # noqa: ANN401
-        tokenizer: PreTrainedTokenizerBase,
-        folder: Path,
-        max_tokens: int,
+        cls, model: Any, tokenizer: PreTrainedTokenizerBase, folder: Path, max_tokens: int
     ) -> Self:
         """The engine of a loaded model.
 
@@ -91,7 +87,7 @@ class InstructBlipEngine(Engine["Tensor"]):
         return cls(model, writer, max_tokens, qformer_tokenizer, squares)
 
     @property
-    def generator(self) -> Any:  # noqa: ANN401
+    def generator(self) -> Any:
         """The language model."""
         return self.model.language_model
 

@@ -106,10 +106,8 @@ def open_vlm(folder: Path, settings: VlmSettings) -> Engine[Any]:
     )
 
 
-def _open_model(
-    folder: Path, class_name: str, whole_modules: Sequence[str], settings: VlmSettings
-) -> Any:  # noqa: ANN401
-    """The model of a folder on its device, with its adapter; `whole_modules` is not quantised."""
+def _open_model(folder: Path, class_name: str, whole: Sequence[str], settings: VlmSettings) -> Any:
+    """The model of a folder on its device, with its adapter; `whole` is not quantised."""
     import transformers
 
     quantised = None
@@ -126,7 +124,7 @@ def _open_model(
     return model if settings.bits is not None else model.to(settings.device)
 
 
-def _open_tokenizer(folder: Path) -> Any:  # noqa: ANN401
+def _open_tokenizer(folder: Path) -> Any:
     from transformers import AutoTokenizer
 
     tokenizer = open_part("tokenizer", folder, AutoTokenizer.from_pretrained, "download it again")
@@ -137,7 +135,7 @@ def _open_tokenizer(folder: Path) -> Any:  # noqa: ANN401
     return tokenizer
 
 
-def _template(folder: Path, tokenizer: Any, usual: str) -> str:  # noqa: ANN401
+def _template(folder: Path, tokenizer: Any, usual: str) -> str:
     """The model's chat template; older folders keep it beside the tokenizer, or have none.
 
     Args:

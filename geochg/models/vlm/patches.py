@@ -25,17 +25,12 @@ class _OwnProcessor(Family):
         processor: The model's image processor.
     """
 
-    def __init__(
-        self,
-        model: Any,  # noqa: ANN401
-        tokenizer: PreTrainedTokenizerBase,
-        processor: Any,  # noqa: ANN401
-    ) -> None:
+    def __init__(self, model: Any, tokenizer: PreTrainedTokenizerBase, processor: Any) -> None:
         super().__init__(model, tokenizer)
         self.processor = processor
 
     @classmethod
-    def open(cls, model: Any, tokenizer: PreTrainedTokenizerBase, folder: Path) -> Self:  # noqa: ANN401
+    def open(cls, model: Any, tokenizer: PreTrainedTokenizerBase, folder: Path) -> Self:
         """See `Family.open`."""
         return cls(model, tokenizer, image_processor(folder))
 
@@ -52,13 +47,13 @@ class _OwnPositions(_OwnProcessor):
     marks_images = True
 
     @property
-    def state(self) -> Any:  # noqa: ANN401
+    def state(self) -> Any:
         """Difference of positions and tokens, since an image takes fewer positions."""
         deltas = self.model.model.rope_deltas
         return None if deltas is None else deltas[:1]
 
     @state.setter
-    def state(self, state: Any) -> None:  # noqa: ANN401
+    def state(self, state: Any) -> None:
         self.model.model.rope_deltas = state
 
 

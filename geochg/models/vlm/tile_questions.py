@@ -84,11 +84,7 @@ class TileQuestions:
     """
 
     def __init__(
-        self,
-        engine: Engine[Any],
-        tiles: Sequence[Tile],
-        form: AnswerForm,
-        threshold: float = 0.5,
+        self, engine: Engine[Any], tiles: Sequence[Tile], form: AnswerForm, threshold: float = 0.5
     ) -> None:
         self.engine = engine
         self.tiles = tiles

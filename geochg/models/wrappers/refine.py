@@ -29,16 +29,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import compress
 from statistics import fmean
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from geochg.geometry.grid_cells import grid_box
 from geochg.models.base import ChangeModel
 from geochg.models.wrappers.wrapped import WrappedModel
 from geochg.records import (
     GRID_CELLS,
-    Answer,
     Box,
     Boxes,
     GridCell,
@@ -51,9 +51,6 @@ from geochg.records import (
     TileAnswers,
     TileFailure,
 )
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 LEAST_SIDE_PX = 9
 """Boxes with a shorter side are not looked into: their cells would be below three pixels."""
@@ -207,10 +204,9 @@ def _with_boxes(answers: TileAnswers, index: int, spots: Sequence[_Spot]) -> Til
         ]
         for name in locations.cells
     }
-    refined: list[Answer] = [
+    return [
         Boxes(boxes, locations.changes) if answer is locations else answer for answer in answers
     ]
-    return refined
 
 
 # --- crops ---------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import Tensor
 
 from geochg.errors import ModelError
 from geochg.models.deltavlm.modeling import DeltaVLMForConditionalGeneration
@@ -20,8 +21,6 @@ from geochg.models.deltavlm.sizes import full_config, full_generation
 from geochg.models.pretrained import refuse_misfits
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from geochg.models.deltavlm.configuration import DeltaVLMConfig
 
 PAD, START = "[PAD]", "</s>"
@@ -206,7 +205,7 @@ def _tokenizers(release: Release) -> tuple[Any, Any]:
     return words, instruction
 
 
-def _tokenizer(folder: Path) -> Any:  # noqa: ANN401
+def _tokenizer(folder: Path) -> Any:
     from transformers import AutoTokenizer
 
     try:

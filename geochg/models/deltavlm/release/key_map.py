@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
+from torch import Tensor
 
 from geochg.errors import ModelError
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from geochg.models.deltavlm.configuration import DeltaVLMConfig
 
 TRAINED_BLOCKS = 2

@@ -26,7 +26,7 @@ _LOCATION = re.compile(rb"(?:\x08|\x88\x80*\x00)location")
 _HINT = "make the model folder again, or delete this file to run all with torch"
 
 
-def open_session(file: Path, made_from: str) -> Any:  # noqa: ANN401
+def open_session(file: Path, made_from: str) -> Any:
     """An `onnxruntime.InferenceSession` on one thread: several batches run side by side instead.
 
     Args:

@@ -5,21 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from geochg.errors import ModelError
 from geochg.models.deltavlm.loading import HINT
 from geochg.models.deltavlm.prompts import PaddedRows, left_padded, right_padded, shortened_prompt
 from geochg.models.deltavlm.runtime.onnx_file import open_session, processors, workers
-from geochg.models.deltavlm.runtime.vision_output import DENSE_FIELDS
+from geochg.models.deltavlm.runtime.vision_output import DENSE_FIELDS, VisionOutput
 from geochg.models.model_files import CONFIG, saved_json
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from geochg.models.deltavlm.runtime.vision_output import VisionOutput
 
 QUESTION, LANGUAGE = "question.onnx", "language.onnx"
 """Files of a model folder: from vision output and question to the prefix; the language model."""
