@@ -136,8 +136,8 @@ def evaluate(
     if bool(sources) == (from_predictions is not None):
         raise click.UsageError("name SOURCE, or --from-predictions FILE.jsonl, and not both")
     if from_predictions is not None:
-        refused = (*_ASKING, *_PAIRS_ASKING, *_ROWS_ASKING)
-        _refuse(ctx, refused, "--from-predictions", "leave out one of them")
+        barred_options = (*_ASKING, *_PAIRS_ASKING, *_ROWS_ASKING)
+        _refuse(ctx, barred_options, "--from-predictions", "leave out one of them")
         kind = "rows" if _keeps_rows(from_predictions) else "pairs"
     elif _are_kinds(sources):
         kind = "kinds"
@@ -195,8 +195,8 @@ def _are_rows(ctx: click.Context, sources: tuple[Path, ...]) -> bool:
     if len(sources) > 1:
         return True
     if first.is_dir():
-        chosen = _is_given(ctx, "split") or _is_given(ctx, "tasks")
-        return chosen or (not (first / BEFORE).is_dir() and any(first.glob("*.json")))
+        has_choice = _is_given(ctx, "split") or _is_given(ctx, "tasks")
+        return has_choice or (not (first / BEFORE).is_dir() and any(first.glob("*.json")))
     return _has_questions(first) if first.suffix.lower() == TABLE_SUFFIX else first.is_file()
 
 

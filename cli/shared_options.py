@@ -89,10 +89,10 @@ def field_options(kind: type[Options], *names: str) -> Callable[[Command], Comma
 
 def with_options(options: Iterable[Callable[[Any], Any]]) -> Callable[[Command], Command]:
     """Adds options to a command, which its help page lists in their order."""
-    listed = list(options)
+    option_list = list(options)
 
     def add(command: Command) -> Command:
-        for option in reversed(listed):
+        for option in reversed(option_list):
             command = option(command)
         return command
 

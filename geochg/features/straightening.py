@@ -31,7 +31,7 @@ _OVERLAP_PX = 1e-6
 def straightened_polygons(
     pixels: NDArray[np.object_],
     smooth: NDArray[np.object_],
-    is_wanted: NDArray[np.bool_],
+    eligible: NDArray[np.bool_],
     height_per_width: float,
 ) -> NDArray[np.object_]:
     """Straightens some outlines.
@@ -39,14 +39,14 @@ def straightened_polygons(
     Args:
         pixels: `(n,)` polygons that follow pixel edges and do not overlap.
         smooth: `(n,)` the same, smoothed.
-        is_wanted: `(n,)` bool, which are buildings.
+        eligible: `(n,)` bool, which are buildings.
         height_per_width: Height of a pixel on the ground by its width.
 
     Returns:
         `(n,)` valid polygons of which none overlaps another; those that share an edge with another
         stay as they are in `smooth`.
     """
-    indexes = np.flatnonzero(wanted & (shapely.area(pixels) >= LEAST_PX) & ~_share_edges(pixels))
+    indexes = np.flatnonzero(eligible & (shapely.area(pixels) >= LEAST_PX) & ~_share_edges(pixels))
     if len(indexes) == 0:
         return smooth
     scale = np.array([1.0, height_per_width])

@@ -176,8 +176,8 @@ class _Pieces:
 
     def any(self, pixels: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Of each piece, whether any of its pixels is set; pixels are those of the core."""
-        down = np.logical_or.reduceat(pixels, self.rows[:-1] - self.rows[0], axis=0)
-        return np.logical_or.reduceat(down, self.cols[:-1] - self.cols[0], axis=1)
+        row_pieces = np.logical_or.reduceat(pixels, self.rows[:-1] - self.rows[0], axis=0)
+        return np.logical_or.reduceat(row_pieces, self.cols[:-1] - self.cols[0], axis=1)
 
     def pixel_values(self, values: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """The pixels of the core, each with the value of its piece."""

@@ -223,7 +223,7 @@ def _by_module(setting: object) -> list[Any]:
     )
 
 
-def _is_old(saved: set[str], model: Any) -> bool:
+def _is_old(saved_keys: set[str], model: Any) -> bool:
     """Whether weights are named as models of this kind were, and no longer are."""
     modules = {name for name, _ in model.named_modules()}
     inner = (name.removeprefix("base_model.model.").partition(".lora_")[0] for name in saved_keys)

@@ -230,7 +230,7 @@ class Detector:
         refuse_blind((date_images[0], date_images[1]), (deepest[0], deepest[1]))
         return before, after
 
-    def _pixels(self, shown: NDArray[np.float32], scene: Scene, zoom: float) -> NDArray[np.float32]:
+    def _pixels(self, image: NDArray[np.float32], scene: Scene, zoom: float) -> NDArray[np.float32]:
         """`(4, height, width)` of a stretched date, as the vision part takes it."""
         if zoom != 1:
             rows, cols = (max(1, round(side * zoom)) for side in image.shape[1:])

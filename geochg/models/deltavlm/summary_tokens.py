@@ -54,7 +54,7 @@ class DenseSummary(nn.Module):
             (change.mean((2, 3)), change.amax((2, 3)), covers.mean((2, 3))), dim=1
         )
         dtype = self.pair.weight.dtype
-        pair = self.pair(whole.to(dtype))[:, None]
+        pair = self.pair(pooled_maps.to(dtype))[:, None]
         return torch.cat((pair, self.cell(cells.to(dtype))), dim=1) + self.place
 
 

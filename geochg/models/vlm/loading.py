@@ -89,8 +89,8 @@ def open_vlm(folder: Path, settings: VlmSettings) -> Engine[Any]:
     if settings.adapter:
         adapter_folder(settings.adapter)
     if model_type in instructblip.MODEL_CLASSES:
-        whole_modules = instructblip.VISION_MODULES
-        model = _open_model(folder, instructblip.MODEL_CLASSES[model_type], whole_modules, settings)
+        skips = instructblip.VISION_MODULES
+        model = _open_model(folder, instructblip.MODEL_CLASSES[model_type], skips, settings)
         restrict_generation(model.language_model, folder, HINT)
         return instructblip.InstructBlipEngine.open(
             model, _open_tokenizer(folder), folder, settings.max_tokens
@@ -106,14 +106,14 @@ def open_vlm(folder: Path, settings: VlmSettings) -> Engine[Any]:
     )
 
 
-def _open_model(folder: Path, class_name: str, whole: Sequence[str], settings: VlmSettings) -> Any:
-    """The model of a folder on its device, with its adapter; `whole` is not quantised."""
+def _open_model(folder: Path, class_name: str, skips: Sequence[str], settings: VlmSettings) -> Any:
+    """The model of a folder on its device, with its adapter; without quantising `skips`."""
     import transformers
 
     quantised = None
     if settings.bits is not None:
         quantised = quantised_settings(
-            settings.bits, settings.dtype, settings.device, whole_modules, double=settings.double
+            settings.bits, settings.dtype, settings.device, skips, double=settings.double
         )
     model_class = getattr(transformers, class_name)
     model = open_pretrained(model_class, folder, "download it again", settings.dtype, quantised)
