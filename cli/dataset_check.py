@@ -29,11 +29,7 @@ if TYPE_CHECKING:
 @json_option("the report")
 @click.pass_context
 def check(
-    ctx: click.Context,
-    sources: tuple[Path, ...],
-    images: Path | None,
-    pixels: bool,
-    as_json: bool,
+    ctx: click.Context, sources: tuple[Path, ...], images: Path | None, pixels: bool, as_json: bool
 ) -> None:
     """Look for what is wrong with the rows and images of SOURCES.
 
@@ -54,10 +50,7 @@ def check(
     splits = _splits(sources, images, outside_names)
     with showing_progress() as listener:
         report = check_examples(
-            splits,
-            pixels=pixels,
-            outside_names=outside_names,
-            listener=listener,
+            splits, pixels=pixels, outside_names=outside_names, listener=listener
         )
     if as_json:
         echo(json.dumps(report.to_dict()))

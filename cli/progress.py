@@ -66,9 +66,7 @@ def showing_progress() -> Iterator[Listener]:
         elif isinstance(event, ProgressEvent):
             if event.stage not in rows:
                 rows[event.stage] = bar.add_task(
-                    _STAGES.get(event.stage, event.stage),
-                    total=event.total,
-                    completed=event.done,
+                    _STAGES.get(event.stage, event.stage), total=event.total, completed=event.done
                 )
             bar.update(rows[event.stage], completed=event.done, total=event.total)
 

@@ -7,13 +7,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from geochg.training.finetune.options import (
-    NOT_QUANTIZED,
-    QUANTIZED,
-    TuneOptions,
-    preset,
-    presets,
-)
+from geochg.training.finetune.options import NOT_QUANTIZED, QUANTIZED, TuneOptions, preset, presets
 
 from .shared_options import Command, option_of
 

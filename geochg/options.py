@@ -132,10 +132,7 @@ class AnalyzeOptions(Options):
     Options that do not shape the result leave it as it is, however they are set.
     """
 
-    model: str = option(
-        "builtin",
-        "The change model, NAME or NAME:SOURCE; see `geochg models`.",
-    )
+    model: str = option("builtin", "The change model, NAME or NAME:SOURCE; see `geochg models`.")
     model_options: Mapping[str, Any] = option(
         {},
         "An option of the model's own; may be given several times.",
@@ -153,8 +150,7 @@ class AnalyzeOptions(Options):
         "Let the model describe each tile first, and give it that sentence with each question.",
     )
     clue_model: str = option(
-        "",
-        "Let another model describe each tile for it, NAME or NAME:SOURCE.",
+        "", "Let another model describe each tile for it, NAME or NAME:SOURCE."
     )
     clue_options: Mapping[str, Any] = option(
         {},
@@ -170,16 +166,10 @@ class AnalyzeOptions(Options):
         usual="what the model wants",
     )
     resolution: float | None = option(
-        None,
-        "Pixel size in units of the CRS.",
-        least=1e-8,
-        greatest=1e7,
-        usual="as BEFORE has it",
+        None, "Pixel size in units of the CRS.", least=1e-8, greatest=1e7, usual="as BEFORE has it"
     )
     crs: str | None = option(
-        None,
-        "CRS of the grid, such as EPSG:32633, instead of BEFORE's.",
-        usual="as BEFORE has it",
+        None, "CRS of the grid, such as EPSG:32633, instead of BEFORE's.", usual="as BEFORE has it"
     )
     aoi: str | None = option(
         None,
@@ -193,10 +183,7 @@ class AnalyzeOptions(Options):
         "Measure a residual shift between the dates and correct it when it is clear, leave it, or "
         "only report it.",
     )
-    match: bool = option(
-        False,
-        "Match the values of AFTER to those of BEFORE, band by band.",
-    )
+    match: bool = option(False, "Match the values of AFTER to those of BEFORE, band by band.")
     tile_size_px: int = option(
         256,
         "Side of the square the model sees, in pixels.",
@@ -237,11 +224,7 @@ class AnalyzeOptions(Options):
         commands=ANALYZE,
     )
     min_confidence: float = option(
-        0.0,
-        "Drop features below this confidence, 0 to 1.",
-        least=0,
-        greatest=1,
-        commands=ANALYZE,
+        0.0, "Drop features below this confidence, 0 to 1.", least=0, greatest=1, commands=ANALYZE
     )
     min_area_m2: float | None = option(
         None,
@@ -274,8 +257,7 @@ class AnalyzeOptions(Options):
         metavar="VALUE[,VALUE]",
     )
     keep_collars: bool = option(
-        False,
-        "Take black or white that fills up an image to its frame for ground.",
+        False, "Take black or white that fills up an image to its frame for ground."
     )
     allow_remote: bool = option(
         False,
@@ -367,12 +349,15 @@ class AnalyzeOptions(Options):
 
     def of_dates(self) -> tuple[DateOptions, DateOptions]:
         """How either date is opened and read, before first."""
-        both: list[tuple[float, ...] | None] = [*map(_nodata_value, self.nodata)] or [None]
-        if len(both) > 2:
+        nodata_values: list[tuple[float, ...] | None] = [*map(_nodata_value, self.nodata)] or [None]
+        if len(nodata_values) > 2:
             raise OptionError(
-                f"nodata has {len(both)} values", "give one for both dates, or one for each"
+                f"nodata has {len(nodata_values)} values",
+                "give one for both dates, or one for each",
             )
-        return DateOptions(self.allow_remote, both[0]), DateOptions(self.allow_remote, both[-1])
+        return DateOptions(self.allow_remote, nodata_values[0]), DateOptions(
+            self.allow_remote, nodata_values[-1]
+        )
 
     def shaping(self) -> dict[str, Any]:
         """The options that shape the result, with the overlap that is used."""
@@ -380,11 +365,7 @@ class AnalyzeOptions(Options):
 
 
 def _nodata_value(text: str) -> tuple[float, ...]:
-    """A nodata value; an empty tuple for `none`.
-
-    Raises:
-        OptionError: If it is no number.
-    """
+    """A nodata value; an empty tuple for `none`."""
     if text.lower() == "none":
         return ()
     try:

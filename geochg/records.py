@@ -185,9 +185,9 @@ class Tile:
         """A whole pair as one tile, all of it valid without `valid`; `index` is its number."""
         import numpy as np
 
-        whole = PixelWindow.whole(before.shape)
+        full_window = PixelWindow.whole(before.shape)
         valid = np.ones(before.shape[-2:], np.bool_) if valid is None else valid
-        return cls(TileWindow(index, 0, 0, whole, whole), before, after, valid)
+        return cls(TileWindow(index, 0, 0, full_window, full_window), before, after, valid)
 
 
 @dataclass(frozen=True, slots=True)

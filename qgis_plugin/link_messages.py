@@ -125,10 +125,7 @@ def _protocol_messages() -> dict[str, tuple[str, str]]:
 
 def _installation_messages() -> dict[str, tuple[str, str]]:
     return {
-        "python-not-named": (
-            tr("No Python to make the environment is named"),
-            tr("choose one"),
-        ),
+        "python-not-named": (tr("No Python to make the environment is named"), tr("choose one")),
         "folder-not-in-full": (
             tr("The path of the folder for the environment is not complete: {folder}"),
             tr("choose an empty folder, or name one by its whole path"),

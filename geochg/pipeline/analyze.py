@@ -26,9 +26,7 @@ from geochg.pipeline.journal_file import journal_path
 from geochg.pipeline.outputs import Outputs
 from geochg.pipeline.provenance import fingerprint, metadata
 from geochg.pipeline.run import Run, kept_preparation
-from geochg.records import (
-    TileFailure,
-)
+from geochg.records import TileFailure
 from geochg.tiling.gdal import gdal_settings
 from geochg.tiling.pair import nothing_valid, place_pair, tiles_of
 from geochg.tiling.preparation import Preparation
@@ -99,17 +97,17 @@ def analyze(
     """
     options, outputs = options or AnalyzeOptions(), outputs or Outputs()
     area = [file_of(options.aoi)] if options.aoi else []
-    names = [os.fspath(given) for given in (before, after) if isinstance(given, str | os.PathLike)]
+    names = [os.fspath(date) for date in (before, after) if isinstance(date, str | os.PathLike)]
     outputs.check([*names, *area], options)
     with gdal_settings():
         # What is wrong with the images is said before a model is loaded or asked.
-        placed = place_pair(before, after, options, geobox=geobox)
-        tiles_of(placed.grid, options)
+        placed_pair = place_pair(before, after, options, geobox=geobox)
+        tiles_of(placed_pair.grid, options)
     model = model or load_configured_model(options)
     check_classes(options, model)
     check_sensitivity(options, model)
     with gdal_settings():
-        pair = placed.with_bands(options, model.capabilities.bands)
+        pair = placed_pair.with_bands(options, model.capabilities.bands)
         outputs.check(pair.files(), options)
         run = Run(pair, options, outputs, model, listener, cancel or Flag())
         with _begin_journal(run) as journal:
@@ -134,12 +132,7 @@ def _begin_journal(run: Run) -> Journal:
 
 
 def _finish(run: Run, journal: Journal, failures: Sequence[TileFailure]) -> ChangeResult:
-    """Merges the finished tiles into layers and writes them.
-
-    Raises:
-        InputError: If no tile had a valid pixel.
-        RunError: If an output cannot be written.
-    """
+    """Merges the finished tiles into layers and writes them."""
     tallies = journal.tallies()
     if not tallies.read and not failures:
         raise nothing_valid(run.pair)

@@ -57,19 +57,19 @@ class PairDialogue:
 
         Raises:
             OptionError: If nothing is asked.
-            ModelError: If the model cannot talk.
+            ModelError: If the model answers no free questions.
             RunError: If it fails.
         """
-        asked = " ".join(printable(question).split())
-        if not asked:
+        question_text = " ".join(printable(question).split())
+        if not question_text:
             raise OptionError("nothing is asked", "write a question")
         pieces = []
         with backend_errors(self.model):
-            answer = converse(self.model, self.tile, self.pair.facts, self.exchanges, asked)
+            answer = converse(self.model, self.tile, self.pair.facts, self.exchanges, question_text)
             for piece in printable_pieces(answer):
                 pieces.append(piece)
                 yield piece
-        self.exchanges.append(Exchange(asked, "".join(pieces).strip()))
+        self.exchanges.append(Exchange(question_text, "".join(pieces).strip()))
 
 
 def open_dialogue(
@@ -80,7 +80,7 @@ def open_dialogue(
     geobox: GeoBox | None = None,
     at: tuple[float, float] | None = None,
 ) -> PairDialogue:
-    """Opens a pair to talk about it.
+    """Opens a pair for questions about it.
 
     The place is the whole of what the dates share, or the area of interest, at a resolution at
     which the model can see it at once; or a tile around a point at full resolution.
@@ -108,11 +108,11 @@ def open_dialogue(
         )
     with gdal_settings():
         # What is wrong with the images is said before a model is loaded or asked.
-        placed = place_pair(before, after, options, geobox=geobox)
-        square = None if at is None else square_around(placed.grid, at, options.tile_size_px)
+        placed_pair = place_pair(before, after, options, geobox=geobox)
+        square = None if at is None else square_around(placed_pair.grid, at, options.tile_size_px)
     model = load_configured_model(options)
     with gdal_settings():
-        pair = placed.with_bands(options, model.capabilities.bands)
+        pair = placed_pair.with_bands(options, model.capabilities.bands)
         pair = _view_of_pair(pair, options, model) if square is None else replace(pair, grid=square)
         plan = _read_plan(pair, options, model)
         tile = _whole(pair, plan, options)
@@ -127,8 +127,8 @@ def _view_of_pair(pair: RasterPair, options: AnalyzeOptions, model: ChangeModel)
     if factor <= 1:
         return pair
     coarser = replace(options, resolution=abs(pair.grid.resolution.x) * factor)
-    seen = place_pair(*pair.inputs(), coarser)
-    return replace(pair, grid=seen.grid, area=seen.area, is_view=True)
+    view_pair = place_pair(*pair.inputs(), coarser)
+    return replace(pair, grid=view_pair.grid, area=view_pair.area, is_view=True)
 
 
 def _view_px(options: AnalyzeOptions, model: ChangeModel) -> int:

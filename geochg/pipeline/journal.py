@@ -23,12 +23,7 @@ from geochg.classes import CLASSES
 from geochg.errors import GeochgError, InputError, RunError
 from geochg.features.tile_results import TileResult
 from geochg.files.same_run import refuse_another_run
-from geochg.pipeline.journal_checks import (
-    APPLICATION_ID,
-    TABLES,
-    check_numbers,
-    check_result,
-)
+from geochg.pipeline.journal_checks import APPLICATION_ID, TABLES, check_numbers, check_result
 from geochg.pipeline.journal_file import (
     has_content,
     is_held,
@@ -124,8 +119,8 @@ class Journal:
                 remove_journal(path)
             raise
         try:
-            known = journal._fingerprint() if journal._is_begun else None
-            if known is None or path is None:
+            known_fingerprint = journal._fingerprint() if journal._is_begun else None
+            if known_fingerprint is None or path is None:
                 journal._start(fingerprint)
             elif not resume:
                 raise InputError(
@@ -133,7 +128,7 @@ class Journal:
                     "add --resume to finish it, or delete that file to start again",
                 )
             else:
-                refuse_another_run(known, fingerprint, path)
+                refuse_another_run(known_fingerprint, fingerprint, path)
                 journal._check(classes)
         except BaseException:
             journal.close()
@@ -147,14 +142,14 @@ class Journal:
 
     def __exit__(self, kind: type[BaseException] | None, *exc_info: object) -> None:
         # Wrong input will be wrong again, and a run that has nothing yet has nothing to keep.
-        refused = kind is not None and issubclass(kind, GeochgError) and kind.exit_code == 2
-        if self._open and kind is not None and self._is_worthless(refused=refused):
+        is_refused = kind is not None and issubclass(kind, GeochgError) and kind.exit_code == 2
+        if self._open and kind is not None and self._is_worthless(is_refused=is_refused):
             self.remove()
         self.close()
 
-    def _is_worthless(self, *, refused: bool) -> bool:
+    def _is_worthless(self, *, is_refused: bool) -> bool:
         try:
-            return not (self.tallies().read if refused else self.count())
+            return not (self.tallies().read if is_refused else self.count())
         except InputError:  # damaged: whoever wrote it may still want to look
             return False
 
@@ -227,14 +222,7 @@ class Journal:
         )
         changed, unparsed, incomplete, hidden = map(int, totals)
         return Tallies(
-            len(self._layout),
-            read,
-            changed,
-            unparsed,
-            count - read,
-            incomplete,
-            hidden,
-            hidden_px,
+            len(self._layout), read, changed, unparsed, count - read, incomplete, hidden, hidden_px
         )
 
     def results(self) -> Iterator[TileResult]:
@@ -262,11 +250,7 @@ class Journal:
         return [self._layout[number] for (number,) in rows]
 
     def _rows(self, query: str, *values: str) -> Iterator[tuple[Any, ...]]:
-        """What a query gives, row by row.
-
-        Raises:
-            InputError: If the database is damaged.
-        """
+        """What a query gives, row by row."""
         try:
             # Not `yield from`, which would close the cursor, maybe after the database.
             for row in self._database.execute(query, values):  # noqa: UP028

@@ -92,8 +92,7 @@ def journal_error(path: Path | None, error: Exception) -> InputError:
     if is_held(error):
         return InputError(f"another run is writing {path}", "wait for it, or choose another output")
     return InputError(
-        f"cannot use the journal {path}: {error}",
-        "delete that file, or choose another output",
+        f"cannot use the journal {path}: {error}", "delete that file, or choose another output"
     )
 
 

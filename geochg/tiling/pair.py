@@ -261,11 +261,7 @@ def place_pair(
 def _inputs(
     before: RasterLike | RasterInput, after: RasterLike | RasterInput, geobox: GeoBox | None
 ) -> tuple[RasterInput, RasterInput]:
-    """Both rasters by names that GDAL opens; one object given twice is one raster.
-
-    Raises:
-        OptionError: If there is a geobox, but no array that needs one.
-    """
+    """Both rasters by names that GDAL opens; one object given twice is one raster."""
     are_arrays = [isinstance(raster, np.ndarray) for raster in (before, after)]
     if geobox is not None and not any(are_arrays):
         raise OptionError("geobox is for numpy arrays", "leave it out: both rasters have a grid")
@@ -300,8 +296,8 @@ def open_pair(
         OptionError: If an option does not fit the pair.
     """
     options = options or AnalyzeOptions()
-    placed = place_pair(before, after, options, geobox=geobox, refusing=refusing)
-    return placed.with_bands(options, purpose)
+    placed_pair = place_pair(before, after, options, geobox=geobox, refusing=refusing)
+    return placed_pair.with_bands(options, purpose)
 
 
 def nothing_valid(pair: RasterPair) -> InputError:

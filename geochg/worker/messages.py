@@ -140,10 +140,6 @@ def event_line(request: RequestId, event: Mapping[str, Any]) -> bytes:
 
 
 def _line(message: Mapping[str, Any]) -> bytes:
-    """Plain ASCII, so that no encoding of a pipe and no lone surrogate of a path can spoil it.
-
-    Raises:
-        ValueError: If a value is none of JSON's.
-    """
+    """Plain ASCII, so that no encoding of a pipe and no lone surrogate of a path can spoil it."""
     text = json.dumps({"jsonrpc": "2.0", **message}, allow_nan=False)
     return text.encode("ascii") + b"\n"

@@ -34,14 +34,14 @@ def claim_pipes() -> Pipes:
     sys.stdout.flush()
     inbox = os.fdopen(os.dup(0), "rb")
     outbox = os.fdopen(os.dup(1), "wb")
-    nothing = os.open(os.devnull, os.O_RDWR)
-    os.dup2(nothing, 0)
+    null_fd = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null_fd, 0)
     try:
         os.dup2(2, 1)
     except OSError:  # started without stderr
-        os.dup2(nothing, 1)
-        os.dup2(nothing, 2)
-    os.close(nothing)
+        os.dup2(null_fd, 1)
+        os.dup2(null_fd, 2)
+    os.close(null_fd)
     sys.stdout = sys.stderr
     return Pipes(inbox, outbox)
 
@@ -91,9 +91,7 @@ class Outbox:
     def send(self, line: bytes) -> None:
         """Sends a line; waits while `ROOM_BYTES` are unread. What nobody listens to is lost."""
         with self._changed:
-            self._changed.wait_for(
-                lambda: not self._is_open or self._waiting_bytes <= ROOM_BYTES,
-            )
+            self._changed.wait_for(lambda: not self._is_open or self._waiting_bytes <= ROOM_BYTES)
             self._enqueue(line)
 
     def send_at_once(self, line: bytes) -> bool:

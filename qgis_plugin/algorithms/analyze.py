@@ -76,10 +76,7 @@ class _Styler(QgsProcessingLayerPostProcessorInterface):
     """Styles the layer once it is loaded."""
 
     def postProcessLayer(
-        self,
-        layer: QgsMapLayer,
-        context: QgsProcessingContext,
-        feedback: QgsProcessingFeedback,
+        self, layer: QgsMapLayer, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> None:
         """Applies the style, without the fields for a review."""
         if isinstance(layer, QgsVectorLayer):

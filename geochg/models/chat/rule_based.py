@@ -10,9 +10,10 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from geochg.geometry.grid_cells import axis_cells
 from geochg.geometry.hysteresis import ChangedPixels, changed_pixels, least_size_px
@@ -29,9 +30,6 @@ from geochg.records import (
 )
 from geochg.tasks.lexicon import ADJECTIVES, ASKED, CHANGED, COUNTABLE, DIRECTIONS, NOUNS
 from geochg.tasks.quantities import area_in_words
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 _LEAST_SHARE = 0.0005
 """Channels on less than this share of what a tile shows are not worth a word."""
@@ -101,12 +99,12 @@ def reply(question: str, observed: ObservedTile) -> str:
     """
     words = re.findall(r"(?:north|south)(?=(?:west|east))|[a-z]+", question.lower())
     text = " ".join(words)
-    known = {channel.class_name for channel in observed.outlines.channels}
+    known_classes = {channel.class_name for channel in observed.outlines.channels}
     classes = [NOUNS[word][0] for word in words if word in NOUNS]
     if strange := [word for word in words if not _is_known(word)]:
-        return f"I do not know what '{strange[0]}' means here. {_abilities(known)}"
-    if unseen := [word for word in words if word in NOUNS and NOUNS[word][0] not in known]:
-        return f"I cannot see '{unseen[0]}'. {_abilities(known)}"
+        return f"I do not know what '{strange[0]}' means here. {_abilities(known_classes)}"
+    if unseen := [word for word in words if word in NOUNS and NOUNS[word][0] not in known_classes]:
+        return f"I cannot see '{unseen[0]}'. {_abilities(known_classes)}"
     changes = [
         change
         for change in _channel_changes(observed, words)
@@ -125,7 +123,7 @@ def reply(question: str, observed: ObservedTile) -> str:
         is_whole = not classes and bool(_named_cells(words).all())
         share = f"{_share_sentence(changes, observed)} " if is_whole else ""
         return f"{share}{_sentences(changes)}"
-    return f"I do not understand the question. {_abilities(known)}"
+    return f"I do not understand the question. {_abilities(known_classes)}"
 
 
 def _is_known(word: str) -> bool:
@@ -143,9 +141,9 @@ def _is_known(word: str) -> bool:
 
 def _abilities(classes: set[str]) -> str:
     names = [COUNTABLE[name][1] for name in COUNTABLE if name in classes and name != "other"]
-    things = f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else "anything"
+    subject = f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else "anything"
     return (
-        f"Ask me whether, where, how much or how {things} have changed here; for other questions "
+        f"Ask me whether, where, how much or how {subject} have changed here; for other questions "
         "choose a larger model with --model."
     )
 
@@ -173,9 +171,9 @@ def _channel_changes(observed: ObservedTile, words: Sequence[str]) -> list[_Chan
         cells = np.flatnonzero(cell_px > CELL_AREA_SHARE * np.maximum(valid_px, 1))
         if not len(cells):
             cells = np.array([cell_px.argmax()])
-        named = tuple(GRID_CELLS[cell] for cell in cells)
+        named_cells = tuple(GRID_CELLS[cell] for cell in cells)
         area_m2 = count_px * observed.pixel_area_m2
-        changes.append(_ChannelChange(channel, _pieces(inside)[1], count_px, area_m2, named))
+        changes.append(_ChannelChange(channel, _pieces(inside)[1], count_px, area_m2, named_cells))
     return sorted(changes, key=lambda change: -change.size_px)
 
 
@@ -214,10 +212,7 @@ def _cover_tallies(
     """Pixels of each land cover in each piece, those that cannot be told last."""
     codes = len(LAND_COVER) + 1
     kinds = (labels - 1) * codes + np.minimum(covers, codes - 1)
-    tallies: list[list[int]] = (
-        np.bincount(kinds, minlength=count * codes).reshape(-1, codes).tolist()
-    )
-    return tallies
+    return np.bincount(kinds, minlength=count * codes).reshape(-1, codes).tolist()
 
 
 def _named_cells(words: Sequence[str]) -> NDArray[np.bool_]:
@@ -245,8 +240,8 @@ def _cells_along(is_valid: NDArray[np.bool_]) -> NDArray[np.intp]:
 
 
 def _has_direction(channel: Channel, words: Sequence[str]) -> bool:
-    asked = {DIRECTIONS[word] for word in words if word in DIRECTIONS}
-    return not asked or channel.change in asked
+    asked_directions = {DIRECTIONS[word] for word in words if word in DIRECTIONS}
+    return not asked_directions or channel.change in asked_directions
 
 
 # --- in words ------------------------------------------------------------------------------------

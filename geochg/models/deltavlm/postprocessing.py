@@ -10,9 +10,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import product
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from geochg.land_cover import OTHER, class_and_direction
 from geochg.models.deltavlm.detector import HALF, Scene, resample
@@ -23,12 +24,15 @@ from geochg.models.deltavlm.runtime.vision_output import (
     VisionOutput,
 )
 from geochg.models.model_settings import is_number
-from geochg.records import CANNOT_TELL, LAND_COVER, Channel, LandCover, Outlines
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from geochg.records import DisplayRanges, Tile
+from geochg.records import (
+    CANNOT_TELL,
+    LAND_COVER,
+    Channel,
+    DisplayRanges,
+    LandCover,
+    Outlines,
+    Tile,
+)
 
 MAX_CUT = 4.0
 """Greatest magnitude of a cut, in logits: it bounds the cuts of scenes unlike any in training."""
@@ -101,13 +105,13 @@ class Calibration:
     confidence: tuple[tuple[float, ...], tuple[float, ...]] | None = None
 
     @classmethod
-    def from_dict(cls, saved: dict[str, Any] | None) -> Self:
+    def from_dict(cls, saved_values: dict[str, Any] | None) -> Self:
         """The calibration of a `to_dict`; plain cuts where nothing was fitted.
 
         Raises:
             ValueError: If no `to_dict` gives such values.
         """
-        values = dict(saved or {})
+        values = dict(saved_values or {})
         confidence = values.pop("confidence", None)
         numbers = [*values.values(), *(share for shares in confidence or () for share in shares)]
         if unknown := [name for name in values if name not in cls.__dataclass_fields__]:
@@ -190,8 +194,8 @@ class OutlineMaker:
             return cuts
         # The ends have no finite logit.
         inside = np.clip(np.float32(self.threshold), _LEAST, 1 - _LEAST)
-        given = float(_logit(np.asarray(inside, np.float32)))
-        return Cuts(given, given + cuts.building - cuts.change)
+        inside_logit = float(_logit(np.asarray(inside, np.float32)))
+        return Cuts(inside_logit, inside_logit + cuts.building - cuts.change)
 
     def predictions(self, output: VisionOutput, tiles: Sequence[Tile]) -> list[TilePrediction]:
         """The prediction for each tile."""
@@ -271,9 +275,11 @@ class OutlineMaker:
     def _at_tile_size(self, layers: NDArray[np.float32], shape: tuple[int, ...]) -> TilePrediction:
         per_pixel = self.head.stride_px / self.scene.zoom
         rows, cols = (round(side * per_pixel) for side in layers.shape[1:])
-        whole = resample(layers, rows, cols)[:, : shape[0], : shape[1]]
+        tile_layers = resample(layers, rows, cols)[:, : shape[0], : shape[1]]
         covers = (len(layers) - 2) // 2
-        return TilePrediction(whole[0], whole[1], whole[2 : 2 + covers], whole[2 + covers :])
+        return TilePrediction(
+            tile_layers[0], tile_layers[1], tile_layers[2 : 2 + covers], tile_layers[2 + covers :]
+        )
 
     def _layers(
         self, prediction: TilePrediction, change: NDArray[np.float32]
@@ -296,8 +302,8 @@ class OutlineMaker:
                 scores[buildings] / np.maximum(strongest, 1e-6) * _sigmoid(prediction.building)
             )
             margin = np.float32(self._margin(self.channels[buildings[0]]))
-            moved = _sigmoid(prediction.building - margin)
-            before_them = np.maximum(layers[-1], np.nextafter(moved, np.float32(2)))
+            building_probability = _sigmoid(prediction.building - margin)
+            before_them = np.maximum(layers[-1], np.nextafter(building_probability, np.float32(2)))
             layers[-1] = np.where(strongest < least, before_them, layers[-1])
         return layers
 
@@ -382,8 +388,7 @@ def with_water(
         after: As `before`.
         weight: See `Calibration.water`.
     """
-    logits: NDArray[np.float32] = change + weight * np.abs(after[_WATER] - before[_WATER])
-    return logits
+    return np.asarray(change + weight * np.abs(after[_WATER] - before[_WATER]))
 
 
 def building_logits(
@@ -410,31 +415,29 @@ def building_logits(
 
 def _without_cover(prediction: TilePrediction) -> TilePrediction:
     """The prediction without land covers and buildings."""
-    nothing = np.zeros_like(prediction.before)
+    no_cover = np.zeros_like(prediction.before)
     return TilePrediction(
-        prediction.change, np.full_like(prediction.change, -np.inf), nothing, nothing
+        prediction.change, np.full_like(prediction.change, -np.inf), no_cover, no_cover
     )
 
 
 def _likely_cover(shares: NDArray[np.float32]) -> NDArray[np.uint8]:
     """The likeliest land cover, where it is likely enough."""
-    seen = shares[:_NOT_SEEN]
-    cover: NDArray[np.uint8] = seen.argmax(axis=0).astype(np.uint8)
-    cover[seen.max(axis=0) < CANNOT_TELL_SHARE] = CANNOT_TELL
+    seen_shares = shares[:_NOT_SEEN]
+    cover: NDArray[np.uint8] = seen_shares.argmax(axis=0).astype(np.uint8)
+    cover[seen_shares.max(axis=0) < CANNOT_TELL_SHARE] = CANNOT_TELL
     return cover
 
 
 def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     powers = np.exp(logits - logits.max(axis=0))
-    shares: NDArray[np.float32] = powers / powers.sum(axis=0)
-    return shares
+    return np.asarray(powers / powers.sum(axis=0))
 
 
 def _sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     from scipy.special import expit
 
-    values: NDArray[np.float32] = expit(logits)
-    return values
+    return expit(logits)
 
 
 def _logit(values: NDArray[np.float32]) -> NDArray[np.float32]:
