@@ -286,12 +286,12 @@ def _count_sentence(
         return f"I do not count. {_sentences(changes)}"
     if others := [name for name in classes if name not in ASKED]:
         return f"I do not count {COUNTABLE[others[0]][1]}. {_sentences(changes)}"
-    counted = {
+    rows_by_class = {
         name: [change for change in changes if change.channel.class_name == name]
         for name in ASKED
         if not classes or name in classes
     }
-    numbers = {name: sum(change.pieces for change in rows) for name, rows in counted.items()}
+    numbers = {name: sum(change.pieces for change in rows) for name, rows in rows_by_class.items()}
     words = [
         f"{number or 'no'} {COUNTABLE[name][number != 1]}"
         for name, number in sorted(numbers.items(), key=lambda item: -item[1])
@@ -300,5 +300,5 @@ def _count_sentence(
         return (
             f"No {' and no '.join(COUNTABLE[name][1] for name in numbers)} changed that I can see."
         )
-    rows = [change for of_class in counted.values() for change in of_class]
+    rows = [change for of_class in rows_by_class.values() for change in of_class]
     return f"About {' and '.join(words)} {_verb(rows)}."
