@@ -124,7 +124,6 @@ class GridCell(NamedTuple):
 
 GRID_CELLS = tuple(GridCell(row, col) for row in range(3) for col in range(3))
 """All nine cells in raster order."""
-
 CELL_AREA_SHARE = 0.05
 """A grid cell counts as changed when more than this share of its pixels changed (ChangeChat)."""
 
@@ -133,7 +132,7 @@ CELL_AREA_SHARE = 0.05
 
 
 DisplayRanges = tuple[tuple[float, float], ...]
-"""Least and greatest shown value of each band."""
+"""Source values of each band that are shown as 0 and as 255."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +144,7 @@ class PairFacts:
             (`red`, `green`, `blue`, `nir`, `swir`, ...), else `band1`, `band2`, ...
         pixel_area_m2: Ground area of a pixel at the grid's centre, in square metres.
         dtype: Data type of the source pixels, such as `uint8`.
-        display_ranges: For each date, before first, the source values of each band that `display`
-            pixels show as 0 and as 255; None where they are not known.
+        display_ranges: Of each date, what `display` pixels of 0 and 255 show; None if unknown.
     """
 
     bands: tuple[str, ...]

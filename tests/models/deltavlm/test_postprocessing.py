@@ -19,11 +19,9 @@ from geochg.models.deltavlm.postprocessing import (
     Cuts,
     OutlineMaker,
     TilePrediction,
-    water_index,
-    with_water,
-    without_dry_water,
 )
 from geochg.models.deltavlm.runtime.vision_output import DenseArrays, HeadFacts, VisionOutput
+from geochg.models.deltavlm.water import water_index, with_water, without_dry_water
 from geochg.records import (
     CANNOT_TELL,
     LAND_COVER,
