@@ -74,6 +74,11 @@ class Stretch:
         return cls(tuple(low for low, _ in ranges), tuple(high for _, high in ranges))
 
     @property
+    def ranges(self) -> tuple[tuple[float, float], ...]:
+        """`low` and `high` of each band."""
+        return tuple(zip(self.low, self.high, strict=True))
+
+    @property
     def is_identity(self) -> bool:
         """Whether 8-bit values come out as they went in."""
         return set(self.low) == {0.0} and set(self.high) == {255.0}

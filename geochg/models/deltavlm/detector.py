@@ -26,7 +26,7 @@ from geochg.models.deltavlm.runtime.vision_output import (
     batches,
 )
 from geochg.models.deltavlm.scene import scene_vector, valid_at, with_medians
-from geochg.records import Tile
+from geochg.records import DisplayRanges, Tile
 
 SCENE_TILES = 16
 """Tiles on which a scene is measured; more change its statistics by less than tiles differ."""
@@ -103,6 +103,7 @@ class Scene:
         resolution_m: Side of a pixel on the ground, in metres; None where it is not known.
         vectors: The scene vector of each view.
         typical_logit: Median of the change logits: high where much has changed.
+        display_ranges: See `PairFacts`; None where tiles hold source values.
     """
 
     ranges: tuple[ColorRange, ColorRange]
@@ -111,6 +112,7 @@ class Scene:
     resolution_m: float | None
     vectors: tuple[NDArray[np.float32], ...] = ()
     typical_logit: float = 0.0
+    display_ranges: tuple[DisplayRanges, DisplayRanges] | None = None
 
     @property
     def shown_m(self) -> float | None:

@@ -23,8 +23,22 @@ from geochg.models.deltavlm.runtime.vision_output import (
     HeadFacts,
     VisionOutput,
 )
+from geochg.models.deltavlm.water import (
+    INFRARED_BAND,
+    water_index,
+    with_water,
+    without_dry_water,
+)
 from geochg.models.model_settings import is_number
-from geochg.records import CANNOT_TELL, LAND_COVER, Channel, LandCover, Outlines, Tile
+from geochg.records import (
+    CANNOT_TELL,
+    LAND_COVER,
+    Channel,
+    DisplayRanges,
+    LandCover,
+    Outlines,
+    Tile,
+)
 
 MAX_CUT = 4.0
 """Greatest magnitude of a cut, in logits: it bounds the cuts of scenes unlike any in training."""
@@ -46,8 +60,8 @@ GRAY_M = 3.0
 
 NOT_SEEN_SHARE = 0.8
 
+
 _BUILDING = LAND_COVER.index("building")
-_WATER = LAND_COVER.index("water")
 _NOT_SEEN = len(LAND_COVER)
 _SURE = 4.6
 _MOST_LOGITS = 30.0
@@ -196,7 +210,7 @@ class OutlineMaker:
                 DenseArrays(*(array[index : index + 1] for array in view))
                 for view in (output.dense, output.half)
             )
-            predictions.append(self._prediction(full, half, tile.valid.shape))
+            predictions.append(self._prediction(full, half, tile))
         return predictions
 
     def outlines(self, prediction: TilePrediction, tile: Tile) -> Outlines:
@@ -232,9 +246,7 @@ class OutlineMaker:
         """See `Outlines.margins`."""
         return self.cuts.building - self.cuts.change if channel.class_name == "building" else 0.0
 
-    def _prediction(
-        self, full: DenseArrays, half: DenseArrays, shape: tuple[int, ...]
-    ) -> TilePrediction:
+    def _prediction(self, full: DenseArrays, half: DenseArrays, tile: Tile) -> TilePrediction:
         rows, cols = full.color_logits.shape[-2:]
         # What lies beyond the tile was padded; a half-size view may be padded further.
         sides = (round(side / HALF) for side in half.color_logits.shape[-2:])
@@ -243,10 +255,25 @@ class OutlineMaker:
         change = (full.change_logits[0] + wide[0]) / 2
         color = (full.color_logits[0, 0] + wide[1]) / 2
         before, after = (_softmax(part[0]) for part in (full.before_logits, full.after_logits))
+        if self.scene.infrared == INFRARED_BAND and self.scene.display_ranges is not None:
+            dates = zip((tile.before, tile.after), self.scene.display_ranges, strict=True)
+            dry = [self._water_index(image, ranges, (rows, cols)) < 0 for image, ranges in dates]
+            before, after = without_dry_water(before, after, *dry)
         change = with_water(change, before, after, self.calibration.water)
         building = building_logits(full, before, after, color)
         layers = np.concatenate((change[None], building[None], before, after))
-        return self._at_tile_size(layers, shape)
+        return self._at_tile_size(layers, tile.valid.shape)
+
+    def _water_index(
+        self, image: NDArray[np.generic], ranges: DisplayRanges, shape: tuple[int, int]
+    ) -> NDArray[np.float32]:
+        """The NDWI of a tile at the pixels of the head's maps."""
+        index = water_index(image, ranges)
+        per_pixel = self.head.stride_px / self.scene.zoom
+        sides = [round(side * per_pixel) for side in shape]
+        beyond = [(0, max(0, new - old)) for new, old in zip(sides, index.shape, strict=True)]
+        padded = np.pad(index, beyond, mode="edge")[: sides[0], : sides[1]]
+        return resample(padded, *shape)
 
     def _at_tile_size(self, layers: NDArray[np.float32], shape: tuple[int, ...]) -> TilePrediction:
         per_pixel = self.head.stride_px / self.scene.zoom
@@ -304,23 +331,6 @@ def channel_shares(
             weight = np.float32(SAME_COVER_WEIGHT if old == new else 1)
             shares[index] += weight * before[first] * after[second]
     return shares
-
-
-def with_water(
-    change: NDArray[np.float32],
-    before: NDArray[np.float32],
-    after: NDArray[np.float32],
-    weight: float,
-) -> NDArray[np.float32]:
-    """`(rows, columns)`: the logits of any change, higher where water came or went.
-
-    Args:
-        change: `(rows, columns)`: logits of any change.
-        before: `(COVERS, rows, columns)`: shares of land covers.
-        after: As `before`.
-        weight: See `Calibration.water`.
-    """
-    return np.asarray(change + weight * np.abs(after[_WATER] - before[_WATER]))
 
 
 def building_logits(

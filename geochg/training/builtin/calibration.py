@@ -23,8 +23,8 @@ from geochg.models.deltavlm.postprocessing import (
     Calibration,
     OutlineMaker,
     TilePrediction,
-    with_water,
 )
+from geochg.models.deltavlm.water import with_water
 from geochg.records import Tile
 from geochg.training.builtin.pairs import Pair, PairMaker
 
