@@ -333,10 +333,10 @@ class Outlines:
     not_seen: NDArray[np.bool_] | None = None
     calibration: Calibration | None = None
 
-    def layers_at(self, where: PixelIndex = ...) -> NDArray[np.float32]:
+    def layers_at(self, pixels: PixelIndex = ...) -> NDArray[np.float32]:
         """`probability` at some pixels, `(channels, n)`, or at all of them; it is not kept."""
-        given = self.probability
-        return given(where) if callable(given) else given[:, where]
+        layers = self.probability
+        return layers(pixels) if callable(layers) else layers[:, pixels]
 
     def covers(self) -> LandCover | None:
         """`land_cover`, made where it has to be; it is not kept."""

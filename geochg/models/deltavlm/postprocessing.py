@@ -156,14 +156,14 @@ class OutlineMaker:
         ]
         hidden = (np.maximum(*not_seen) > NOT_SEEN_SHARE) & tile.valid
 
-        def layers_at(where: PixelIndex) -> NDArray[np.float32]:
+        def layers_at(pixels: PixelIndex) -> NDArray[np.float32]:
             building, *dates = (
                 self._enlarged(part, shape)
                 for part in (prediction.building, prediction.before, prediction.after)
             )
-            covers = (date[:, where] for date in dates)
-            asked = TilePrediction(change[where], building[where], *covers)
-            return self._layers(asked) * tile.valid[where]
+            shares = (date[:, pixels] for date in dates)
+            part = TilePrediction(change[pixels], building[pixels], *shares)
+            return self._layers(part) * tile.valid[pixels]
 
         def covers() -> LandCover:
             dates = (prediction.before, prediction.after)
