@@ -3,8 +3,6 @@
 Which of several wordings is used depends on the facts alone, so equal runs say the same.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple

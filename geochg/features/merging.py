@@ -1,7 +1,5 @@
 """Pieces of changed ground that share an edge become one feature."""
 
-from __future__ import annotations
-
 import numpy as np
 import shapely
 from numpy.typing import NDArray

@@ -1,7 +1,5 @@
 """From what a model outlines in a tile to pieces of changed ground in its core."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """Adapters (PEFT) that are put on a model when it is loaded."""
 
-from __future__ import annotations
-
 import json
 import warnings
 from collections.abc import Mapping

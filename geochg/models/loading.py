@@ -1,7 +1,5 @@
 """The model of a run, with clues and closer looks where the options ask for them."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from geochg.errors import OptionError

@@ -1,7 +1,5 @@
 """Whether the settings of a model folder can be meant, before anything is built by them."""
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,7 +1,5 @@
 """Finds the backends that are installed, ours and others', and loads the one that is named."""
 
-from __future__ import annotations
-
 import inspect
 from collections import defaultdict
 from collections.abc import Mapping

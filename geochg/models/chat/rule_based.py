@@ -4,8 +4,6 @@ A question is answered when every word of it is known, because one unknown word 
 meaning round; else the answer says what can be asked.
 """
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Iterator, Sequence

@@ -1,7 +1,5 @@
 """Opens a folder of a CLIP or SigLIP, and says what is wrong with one that cannot be opened."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Cross-semantic relation measuring: which differences between the dates matter."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

@@ -5,8 +5,6 @@ devices: no squeeze-and-excitation, ReLU6 instead of swish). The batch norms of 
 weights are folded into the convolutions, which therefore have biases.
 """
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Writes the parts of a model as ONNX, for `onnx_vision` and `onnx_language`."""
 
-from __future__ import annotations
-
 import json
 import warnings
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Turns tiles and texts into the model's tensors and back; without torchvision."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

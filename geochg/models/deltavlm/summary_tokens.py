@@ -1,7 +1,5 @@
 """Dense predictions as tokens of the language model, so that its text follows the map."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from itertools import pairwise
 

@@ -1,7 +1,5 @@
 """One plain sentence about the measured changes of a tile."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from geochg.records import Change, Channel

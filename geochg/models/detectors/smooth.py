@@ -1,7 +1,5 @@
 """A small spatial average that keeps nodata out and leaves the cores of tiles seamless."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

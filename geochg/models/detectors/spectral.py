@@ -5,8 +5,6 @@ be 8-bit numbers stretched for the eye, each date in its own way. Each date gets
 the deepest valley of the index's histogram near the textbook value, if there is one.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -9,8 +9,6 @@ lies where the eye would put the cut. It always finds a corner, though, so two g
 it: a floor, and a test for a tail no longer than that of pure noise.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

@@ -5,8 +5,6 @@ for ever. Here each read, write and connect has only the rest of the whole reque
 library works in the calling thread, so deadlines are kept by thread.
 """
 
-from __future__ import annotations
-
 import math
 import sys
 import threading

@@ -1,7 +1,5 @@
 """Asks the questions about some tiles so that every answer makes sense."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache

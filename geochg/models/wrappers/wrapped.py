@@ -1,7 +1,5 @@
 """The base of models that wrap another one and change what it is asked or what it answers."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Self
 

@@ -4,8 +4,6 @@ Importing torch and transformers takes longer than many runs. `export.py` writes
 a model's weights.
 """
 
-from __future__ import annotations
-
 import os
 import re
 from concurrent.futures import ThreadPoolExecutor
