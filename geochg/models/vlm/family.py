@@ -1,20 +1,17 @@
 """The base of families of vision-language models, which differ in how they take two images."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any, ClassVar, Self
+
+import torch
+from torch import Tensor
+from transformers import AutoImageProcessor, PreTrainedTokenizerBase
 
 from geochg.models.pretrained import open_part
-
-if TYPE_CHECKING:
-    from torch import Tensor
-    from transformers import PreTrainedTokenizerBase
-
-    from geochg.records import Tile
+from geochg.records import Tile
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +74,6 @@ class Family(ABC):
 
     def join_inputs(self, parts: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
         """The inputs of several tiles, which may be of different sizes, as one batch."""
-        import torch
-
         return {name: torch.cat([inputs[name] for inputs in parts]) for name in parts[0]}
 
     @property
@@ -102,8 +97,6 @@ def image_processor(folder: Path) -> Any:
     Raises:
         ModelError: If there is none.
     """
-    from transformers import AutoImageProcessor
-
     hint = "it needs a preprocessor_config.json; download it again"
     return open_part(
         "image processor", folder, AutoImageProcessor.from_pretrained, hint, backend="pil"

@@ -1,23 +1,18 @@
 """The LLaVA families: LLaVA 1.5, LLaVA-NeXT-Video, Video-LLaVA, LLaVA-OneVision."""
 
-from __future__ import annotations
-
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any, ClassVar, Self
+
+from transformers import PreTrainedTokenizerBase
 
 from geochg.errors import ModelError
 from geochg.models.images import all_date_images
 from geochg.models.vlm.chat_writer import VICUNA
 from geochg.models.vlm.family import Family, ImageInputs
 from geochg.models.vlm.squares import SquareTransform
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
-
-    from geochg.records import Tile
-
+from geochg.records import Tile
 
 _CLASS_TOKENS = {"clip_vision_model": 1, "siglip_vision_model": 0}
 """Number of features before those of the patches, by the vision encoder of a LLaVA 1.5."""

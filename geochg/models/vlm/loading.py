@@ -1,11 +1,13 @@
 """Opens a folder of a vision-language model, and says what is wrong with one that cannot be."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import torch
+import transformers
+from transformers import AutoTokenizer
 
 from geochg.errors import ModelError
 from geochg.models.adapters import adapter_folder, apply_adapter
@@ -15,15 +17,11 @@ from geochg.models.pretrained import check_tokenizer, loading_errors, open_part,
 from geochg.models.quantised import quantised_settings
 from geochg.models.vlm import instructblip
 from geochg.models.vlm.chat_writer import ChatWriter
+from geochg.models.vlm.engine import Engine
 from geochg.models.vlm.family import Family
 from geochg.models.vlm.llava import Llava, LlavaNextVideo, LlavaOnevision, VideoLlava
 from geochg.models.vlm.patches import Idefics, MiniCPMV, MiniCPMV47, QwenVL
 from geochg.models.vlm.prefix import PrefixEngine
-
-if TYPE_CHECKING:
-    import torch
-
-    from geochg.models.vlm.engine import Engine
 
 FAMILIES: dict[str, type[Family]] = {
     model_type: family
@@ -108,8 +106,6 @@ def open_vlm(folder: Path, settings: VlmSettings) -> Engine[Any]:
 
 def _open_model(folder: Path, class_name: str, whole: Sequence[str], settings: VlmSettings) -> Any:
     """The model of a folder on its device, with its adapter; `whole` is not quantised."""
-    import transformers
-
     quantised = None
     if settings.bits is not None:
         quantised = quantised_settings(
@@ -125,8 +121,6 @@ def _open_model(folder: Path, class_name: str, whole: Sequence[str], settings: V
 
 
 def _open_tokenizer(folder: Path) -> Any:
-    from transformers import AutoTokenizer
-
     tokenizer = open_part("tokenizer", folder, AutoTokenizer.from_pretrained, "download it again")
     with loading_errors(folder, "download it again", "tokenizer"):
         if tokenizer.pad_token_id is None:

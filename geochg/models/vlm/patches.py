@@ -1,19 +1,16 @@
 """Families whose own image processors do without torchvision: Qwen-VL, Idefics3, MiniCPM-V."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any, ClassVar, Self
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedTokenizerBase
 
 from geochg.models.images import all_date_images, date_images
 from geochg.models.vlm.family import Family, ImageInputs, image_processor
-
-if TYPE_CHECKING:
-    from torch import Tensor
-    from transformers import PreTrainedTokenizerBase
-
-    from geochg.records import Tile
+from geochg.records import Tile
 
 
 class _OwnProcessor(Family):
@@ -132,8 +129,6 @@ class MiniCPMV(_OwnProcessor):
 
     def join_inputs(self, parts: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
         """See `Family.join_inputs`; the patches of all images lie side by side in one strip."""
-        import torch
-
         strips = torch.cat([inputs["pixel_values"] for inputs in parts], dim=-1)
         sizes = torch.cat([inputs["target_sizes"] for inputs in parts])
         return {"pixel_values": strips, "target_sizes": sizes}

@@ -9,15 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import torch
+from PIL.Image import Image, Resampling
+from torch import Tensor
 
 from geochg.models.model_files import saved_json
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
-    from torch import Tensor
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
@@ -49,9 +48,6 @@ class SquareTransform:
 
     def tensor(self, images: Sequence[Image]) -> Tensor:
         """`(images, 3, side, side)` float32, normalised."""
-        import torch
-        from PIL.Image import Resampling
-
         size = (self.side_px, self.side_px)
         resized = [np.asarray(image.resize(size, Resampling.BICUBIC)) for image in images]
         values = torch.from_numpy(np.stack(resized)).permute(0, 3, 1, 2).float() / 255

@@ -1,14 +1,10 @@
 """Answers prompts about encoded tiles, whatever runs the language model."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from geochg.models.chat.dialogue import TileDialogue
-
-if TYPE_CHECKING:
-    from geochg.models.deltavlm.runtime.vision_output import VisionOutput
+from geochg.models.deltavlm.runtime.vision_output import VisionOutput
 
 
 class LanguageRunner(Protocol):
