@@ -116,7 +116,7 @@ def tile_result(tile: Tile, answers: Sequence[Answer], settings: CellSettings) -
         unparsed=tuple(answer.task for answer in answers if isinstance(answer, Unparsed)),
         ballot=_ballot(tile, by_kind, settings) if settings.ballot else None,
         tells_land_cover=outlines is not None and outlines.land_cover is not None,
-        valid_px=_count(valid),
+        valid_px=int(np.count_nonzero(valid)),
         not_seen_px=None
         if hidden is None
         else int(np.count_nonzero(_in_core(tile, hidden) & valid)),
@@ -366,12 +366,9 @@ def _votes(tile: Tile, by_kind: _AnswersByKind, settings: CellSettings) -> Itera
     for class_name, boxes in by_kind.boxes.boxes.items() if by_kind.boxes else ():
         if settings.keeps(class_name):
             change = changes.get(class_name, Change.ALTERED)
-            yield from (Vote(class_name, change, box) for box in boxes if _is_seen(tile, box))
-
-
-def _is_seen(tile: Tile, box: Box) -> bool:
-    """Whether anything of a box is valid."""
-    return bool(tile.valid[box.window.slices_within(tile.window.read)].any())
+            for box in boxes:
+                if tile.valid[box.window.slices_within(tile.window.read)].any():
+                    yield Vote(class_name, change, box)
 
 
 # --- windows -------------------------------------------------------------------------------------
@@ -383,10 +380,6 @@ _Item = TypeVar("_Item", bound=np.generic)
 def _in_core(tile: Tile, array: NDArray[_Item]) -> NDArray[_Item]:
     """The core's part of an array over the read window."""
     return array[tile.window.core.slices_within(tile.window.read)]
-
-
-def _count(pixels: NDArray[np.bool_]) -> int:
-    return int(np.count_nonzero(pixels))
 
 
 def _empty_surface(tile: Tile) -> NDArray[np.float32]:

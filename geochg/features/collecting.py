@@ -107,9 +107,10 @@ def feature_summaries(
         main = max(share, key=share.__getitem__)
         weighted = sum(area_px[i] * collected.cells[i].probability for i in members)
         mean = weighted / sum(share.values())
+        calibration = collected.tiles[main].calibration
         entries.append(
             FeatureSummary(
-                confidence=_calibrated_confidence(mean, collected.tiles[main].calibration),
+                confidence=float(np.interp(mean, *calibration)) if calibration else mean,
                 caption=_caption(collected, members, area_px, main, features_of[main] > 1),
                 objects=_count(collected, members, list(share), features_in),
                 ground=_ground([collected.cells[i].ground for i in members]),
@@ -118,10 +119,6 @@ def feature_summaries(
             )
         )
     return entries
-
-
-def _calibrated_confidence(mean: float, calibration: Calibration | None) -> float:
-    return mean if calibration is None else float(np.interp(mean, *calibration))
 
 
 def _caption(

@@ -59,11 +59,8 @@ def kind_numbers(kinds: Sequence[Kind]) -> NDArray[np.int64]:
 class _Patches(NamedTuple):
     """Features that touch, and may be taken together.
 
-    Attributes:
-        parent: The feature each was taken into; itself where it was not.
-        area_px: Area of each patch with all that was taken into it.
-        kind: Class and direction of each.
-        border_px: Length of the border with each feature that it touches.
+    `parent` is the feature each was taken into, itself where it was not; `area_px` counts all that
+    was taken into it; `border_px` is the length of the border with each feature that it touches.
     """
 
     parent: list[int]

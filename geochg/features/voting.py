@@ -75,13 +75,7 @@ def voted_heat(results: Iterable[TileResult]) -> Iterator[tuple[PixelWindow, NDA
 
 @dataclass(frozen=True)
 class _Voter:
-    """A tile that has a vote on a core.
-
-    Attributes:
-        result: Result of the tile.
-        seen: The part of the core that it sees.
-        votes: On that part.
-    """
+    """A tile that votes on a core, the part of it that it sees, and its votes on that part."""
 
     result: TileResult
     seen: PixelWindow
@@ -134,12 +128,7 @@ def _ballot(result: TileResult) -> Ballot:
 
 @dataclass(frozen=True)
 class _Pieces:
-    """A core cut along some rows and columns.
-
-    Attributes:
-        rows: Edges on the grid, ascending, from the first row of the core to the last.
-        cols: As `rows`, of columns.
-    """
+    """A core cut along some rows and columns: the edges on the grid, ascending."""
 
     rows: NDArray[np.int64]
     cols: NDArray[np.int64]

@@ -141,16 +141,7 @@ def check_normalisation(values: Mapping[str, Any], folder: Path, hint: str = HIN
 
 
 def _check_contrast(values: Mapping[str, Any], folder: Path, hint: str) -> None:
-    """Refuses settings that make all images alike.
-
-    Args:
-        values: A processor's settings, each sound by itself.
-        folder: The model's folder, for the message.
-        hint: Advice for the user.
-
-    Raises:
-        ModelError: With the values that black and white become.
-    """
+    """Refuses settings, each sound by itself, that make all images alike."""
     rescale = values.get("rescale_factor")
     if not _is_given(rescale, 1e-9, 1e3):
         raise _senseless(

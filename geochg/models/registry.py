@@ -111,11 +111,7 @@ def _backend_info(name: str, entries: list[EntryPoint]) -> BackendInfo:
 
 
 def _backend(name: str, entries: list[EntryPoint]) -> type[ChangeModel]:
-    """The class behind a name.
-
-    Raises:
-        _BrokenBackendError: If it cannot be imported, is no backend, or shares its name.
-    """
+    """The class behind a name; `_BrokenBackendError` says why it cannot be used."""
     if len(entries) > 1:
         raise _BrokenBackendError(f"several packages bring it: {_claims(entries)}")
     try:

@@ -19,13 +19,7 @@ _CLASS_TOKENS = {"clip_vision_model": 1, "siglip_vision_model": 0}
 
 
 class _Llava(Family):
-    """The base of the LLaVA families: square images, and the chat template of Vicuna.
-
-    Args:
-        model: See `Family`.
-        tokenizer: See `Family`.
-        squares: How its images are prepared.
-    """
+    """The base of the LLaVA families: square images, and the chat template of Vicuna."""
 
     usual_template = VICUNA
 

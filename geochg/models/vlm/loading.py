@@ -130,15 +130,9 @@ def _open_tokenizer(folder: Path) -> Any:
 
 
 def _template(folder: Path, tokenizer: Any, usual: str) -> str:
-    """The model's chat template; older folders keep it beside the tokenizer, or have none.
+    """The model's chat template: of its folder, or the usual one of its family.
 
-    Args:
-        folder: The model's folder.
-        tokenizer: The model's tokenizer.
-        usual: The family's template, for folders that bring none; empty where it has none.
-
-    Raises:
-        ModelError: If there is none.
+    Older folders keep it beside the tokenizer, or have none.
     """
     if (folder / "chat_template.jinja").is_file():
         return (folder / "chat_template.jinja").read_text(encoding="utf-8")

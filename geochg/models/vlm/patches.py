@@ -14,13 +14,7 @@ from geochg.records import Tile
 
 
 class _OwnProcessor(Family):
-    """The base of these families.
-
-    Args:
-        model: See `Family`.
-        tokenizer: See `Family`.
-        processor: The model's image processor.
-    """
+    """The base of these families, with the model's image processor."""
 
     def __init__(self, model: Any, tokenizer: PreTrainedTokenizerBase, processor: Any) -> None:
         super().__init__(model, tokenizer)
