@@ -40,8 +40,7 @@ def feature_caption(facts: Facts) -> str:
     usable = [text for text in templates if facts.area_m2 is not None or "{area}" not in text]
     # A number that depends on the facts alone, alike on all machines.
     number = round(facts.area_m2 or 0) + 7 * (facts.count or 0) + len(facts.place)
-    chosen = usable[number % len(usable)]
-    text = chosen.format(**words.values())
+    text = usable[number % len(usable)].format(**words.values())
     return f"{text[0].upper()}{text[1:]}."
 
 
@@ -93,10 +92,10 @@ def _buildings(facts: Facts) -> _Words:
 def _roads(facts: Facts) -> _Words:
     count = facts.count or 1
     if facts.is_long:
-        kind, single, several = "road", "a stretch of road", "stretches of road"
+        kind, single, plural = "road", "a stretch of road", "stretches of road"
     else:
-        kind, single, several = "paved", "a paved area", "paved areas"
-    subject = single if count == 1 else f"{number_in_words(count)} {several}"
+        kind, single, plural = "paved", "a paved area", "paved areas"
+    subject = single if count == 1 else f"{number_in_words(count)} {plural}"
     return _Words(facts, kind, subject, count > 1)
 
 
