@@ -257,20 +257,10 @@ def broken_errors() -> tuple[type[Exception], ...]:
     from safetensors import SafetensorError
 
     return (
-        OSError,
-        ValueError,
-        TypeError,
-        LookupError,
-        AttributeError,
-        ArithmeticError,
-        AssertionError,
-        ImportError,
-        MemoryError,
+        *(OSError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError),
+        *(AssertionError, ImportError, MemoryError, re.error),
         RuntimeError,  # Of torch; a recursion that is too deep is one too.
-        re.error,
-        SafetensorError,
-        StrictDataclassError,
-        TemplateError,
+        *(SafetensorError, StrictDataclassError, TemplateError),
         *_onnx_errors(),
     )
 

@@ -14,6 +14,12 @@ from geochg.safety.untrusted_text import cleaned
 GROUP = "geochg.models"
 """The entry-point group; each entry names a class derived from `ChangeModel`."""
 
+_SHOWN = (
+    *("tasks", "location", "pixels", "bands", "surveys", "video", "streams", "clues"),
+    *("asked_in_words", "batch_tiles"),
+)
+"""The capabilities that `geochg models --json` lists."""
+
 
 @dataclass(frozen=True, slots=True)
 class BackendInfo:
@@ -113,12 +119,14 @@ def _backend_info(name: str, entries: list[EntryPoint]) -> BackendInfo:
 def _backend(name: str, entries: list[EntryPoint]) -> type[ChangeModel]:
     """The class behind a name; `_BrokenBackendError` says why it cannot be used."""
     if len(entries) > 1:
-        raise _BrokenBackendError(f"several packages bring it: {_claims(entries)}")
+        names = (f"{e.dist.name if e.dist else 'unknown'} ({e.value})" for e in entries)
+        raise _BrokenBackendError(f"several packages bring it: {', '.join(sorted(names))}")
     try:
         backend = entries[0].load()
     # What a foreign package raises at import is unknown; it must not break the other backends.
     except Exception as error:
-        raise _BrokenBackendError(_one_line(error)) from error
+        text = f": {cleaned(error)}" if str(error) else ""
+        raise _BrokenBackendError(f"{type(error).__name__}{text}") from error
     return _checked_class(name, backend)
 
 
@@ -139,28 +147,9 @@ def _checked_class(name: str, backend: object) -> type[ChangeModel]:
     return backend
 
 
-def _claims(entries: list[EntryPoint]) -> str:
-    return ", ".join(
-        sorted(
-            f"{entry.dist.name if entry.dist else 'unknown'} ({entry.value})" for entry in entries
-        )
-    )
-
-
-def _one_line(error: Exception) -> str:
-    return f"{type(error).__name__}: {cleaned(error)}" if str(error) else type(error).__name__
-
-
 def _plain(capabilities: Capabilities) -> dict[str, Any]:
+    values = {name: getattr(capabilities, name) for name in _SHOWN}
     return {
-        "tasks": sorted(map(str, capabilities.tasks)),
-        "location": capabilities.location,
-        "pixels": capabilities.pixels,
-        "bands": capabilities.bands,
-        "surveys": capabilities.surveys,
-        "video": capabilities.video,
-        "streams": capabilities.streams,
-        "clues": capabilities.clues,
-        "asked_in_words": sorted(map(str, capabilities.asked_in_words)),
-        "batch_tiles": capabilities.batch_tiles,
+        name: sorted(map(str, value)) if isinstance(value, frozenset) else value
+        for name, value in values.items()
     }

@@ -57,6 +57,7 @@ _FILLERS = frozenset(
     " then there these they thing things this those tile time to two type types us was we were"
     " what when where whether which with within you your".split()
 )
+_KNOWN_WORDS = _FILLERS.union(NOUNS, DIRECTIONS, CHANGED, ADJECTIVES, _ROWS, _COLS, _MIDDLE)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,7 +100,7 @@ def reply(question: str, observed: ObservedTile) -> str:
     text = " ".join(words)
     known_classes = {channel.class_name for channel in observed.outlines.channels}
     classes = [NOUNS[word][0] for word in words if word in NOUNS]
-    if strange := [word for word in words if not _is_known(word)]:
+    if strange := [word for word in words if word not in _KNOWN_WORDS]:
         return f"I do not know what '{strange[0]}' means here. {_abilities(known_classes)}"
     if unseen := [word for word in words if word in NOUNS and NOUNS[word][0] not in known_classes]:
         return f"I cannot see '{unseen[0]}'. {_abilities(known_classes)}"
@@ -122,19 +123,6 @@ def reply(question: str, observed: ObservedTile) -> str:
         share = f"{_share_sentence(changes, observed)} " if is_whole else ""
         return f"{share}{_sentences(changes)}"
     return f"I do not understand the question. {_abilities(known_classes)}"
-
-
-def _is_known(word: str) -> bool:
-    return (
-        word in _FILLERS
-        or word in NOUNS
-        or word in DIRECTIONS
-        or word in CHANGED
-        or word in ADJECTIVES
-        or word in _ROWS
-        or word in _COLS
-        or word in _MIDDLE
-    )
 
 
 def _abilities(classes: set[str]) -> str:

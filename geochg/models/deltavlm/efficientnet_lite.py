@@ -40,10 +40,7 @@ class EfficientNetLiteConfig(BackboneConfigMixin, PretrainedConfig):
     expansions: list[int] | tuple[int, ...] = (1, 6, 6, 6, 6, 6, 6)
 
     def __post_init__(self, **kwargs: Any) -> None:
-        self.stage_names = [
-            "stem",
-            *(f"stage{number}" for number in range(1, len(self.widths) + 1)),
-        ]
+        self.stage_names = ["stem", *(f"stage{i}" for i in range(1, len(self.widths) + 1))]
         self.set_output_features_output_indices(
             out_indices=kwargs.pop("out_indices", None),
             out_features=kwargs.pop("out_features", None),
@@ -68,14 +65,9 @@ class EfficientNetLiteBackbone(BackboneMixin, PreTrainedModel):  # type: ignore[
         self.stem = _SameConv(3, config.stem_width, 3, stride=2)
         self.stages = nn.ModuleList()
         width = config.stem_width
-        for wider, repeats, kernel, stride, expansion in zip(
-            config.widths,
-            config.repeats,
-            config.kernel_sizes,
-            config.strides,
-            config.expansions,
-            strict=True,
-        ):
+        names = ("widths", "repeats", "kernel_sizes", "strides", "expansions")
+        sizes = zip(*(getattr(config, name) for name in names), strict=True)
+        for wider, repeats, kernel, stride, expansion in sizes:
             blocks = []
             for repeat in range(repeats):
                 blocks.append(_Block(width, wider, kernel, 1 if repeat else stride, expansion))

@@ -31,8 +31,5 @@ def sentence(shares: Mapping[Channel, float]) -> str:
 
 def _clause(channel: Channel, share: float) -> str:
     noun = _NOUNS.get(channel.class_name, channel.class_name)
-    return f"{noun} {_VERBS[channel.change]} on {_percent(share)}"
-
-
-def _percent(share: float) -> str:
-    return f"{share:.0%}" if share >= LEAST_SHARE * 2 else "less than 1%"
+    percent = f"{share:.0%}" if share >= LEAST_SHARE * 2 else "less than 1%"
+    return f"{noun} {_VERBS[channel.change]} on {percent}"

@@ -32,16 +32,8 @@ _WIDENED = ("model.embed_tokens.weight", "lm_head.weight")
 """The weights to which the pad token adds a row."""
 
 _PICKLE_ERRORS = (
-    pickle.UnpicklingError,
-    struct.error,
-    RuntimeError,
-    EOFError,
-    LookupError,
-    ValueError,
-    TypeError,
-    AttributeError,
-    AssertionError,
-    OverflowError,
+    *(pickle.UnpicklingError, struct.error, RuntimeError, EOFError, LookupError),
+    *(ValueError, TypeError, AttributeError, AssertionError, OverflowError),
 )
 """The errors of reading a damaged pickle."""
 

@@ -40,14 +40,8 @@ _PATCHES = {
     "patch_embed.proj.bias": "patch_embedding.bias",
 }
 _RELATION = (
-    "context1.weight",
-    "context2.weight",
-    "context2.bias",
-    "gate1.weight",
-    "gate2.weight",
-    "gate2.bias",
-    "context3.weight",
-    "context3.bias",
+    *("context1.weight", "context2.weight", "context2.bias", "context3.weight", "context3.bias"),
+    *("gate1.weight", "gate2.weight", "gate2.bias"),
 )
 
 
