@@ -36,8 +36,6 @@ class Family(ABC):
         tokenizer: The model's tokenizer.
     """
 
-    model_classes: ClassVar[Mapping[str, str]]
-    """Name of the class in transformers for each `model_type` of a configuration."""
     content: ClassVar[tuple[Mapping[str, str], ...]] = ({"type": "image"}, {"type": "image"})
     """The pair within a chat message, as chat templates know it."""
     placeholder: ClassVar[str] = "image_token_id"

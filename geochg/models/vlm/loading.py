@@ -23,21 +23,20 @@ from geochg.models.vlm.llava import Llava, LlavaNextVideo, LlavaOnevision, Video
 from geochg.models.vlm.patches import Idefics, MiniCPMV, MiniCPMV47, QwenVL
 from geochg.models.vlm.prefix import PrefixEngine
 
-FAMILIES: dict[str, type[Family]] = {
-    model_type: family
-    for family in (
-        Llava,
-        LlavaNextVideo,
-        VideoLlava,
-        LlavaOnevision,
-        QwenVL,
-        Idefics,
-        MiniCPMV,
-        MiniCPMV47,
-    )
-    for model_type in family.model_classes
+FAMILIES: dict[str, tuple[type[Family], str]] = {
+    "llava": (Llava, "LlavaForConditionalGeneration"),
+    "llava_next_video": (LlavaNextVideo, "LlavaNextVideoForConditionalGeneration"),
+    "video_llava": (VideoLlava, "VideoLlavaForConditionalGeneration"),
+    "llava_onevision": (LlavaOnevision, "LlavaOnevisionForConditionalGeneration"),
+    "qwen2_vl": (QwenVL, "Qwen2VLForConditionalGeneration"),
+    "qwen2_5_vl": (QwenVL, "Qwen2_5_VLForConditionalGeneration"),
+    "qwen3_vl": (QwenVL, "Qwen3VLForConditionalGeneration"),
+    "idefics3": (Idefics, "Idefics3ForConditionalGeneration"),
+    "smolvlm": (Idefics, "SmolVLMForConditionalGeneration"),
+    "minicpmv4_6": (MiniCPMV, "MiniCPMV4_6ForConditionalGeneration"),
+    "minicpmv4_7": (MiniCPMV47, "MiniCPMV4_7ForConditionalGeneration"),
 }
-"""All families that can be loaded, by the `model_type` of a configuration."""
+"""All families that can be loaded with the class in transformers, by the `model_type`."""
 
 PROCESSOR_FILES = (
     "preprocessor_config.json",
@@ -93,8 +92,7 @@ def open_vlm(folder: Path, settings: VlmSettings) -> Engine[Any]:
         return instructblip.InstructBlipEngine.open(
             model, _open_tokenizer(folder), folder, settings.max_tokens
         )
-    family_type = FAMILIES[model_type]
-    class_name = family_type.model_classes[model_type]
+    family_type, class_name = FAMILIES[model_type]
     model = _open_model(folder, class_name, family_type.vision_modules, settings)
     tokenizer = _open_tokenizer(folder)
     family = family_type.open(model, tokenizer, folder)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -54,11 +54,6 @@ class QwenVL(_OwnPositions):
     As a video of two frames they would become one patch in time, and the difference be lost.
     """
 
-    model_classes: ClassVar[Mapping[str, str]] = {
-        "qwen2_vl": "Qwen2VLForConditionalGeneration",
-        "qwen2_5_vl": "Qwen2_5_VLForConditionalGeneration",
-        "qwen3_vl": "Qwen3VLForConditionalGeneration",
-    }
     vision_modules = (".*visual.*",)
 
     def image_inputs(self, tiles: Sequence[Tile]) -> ImageInputs:
@@ -72,10 +67,6 @@ class QwenVL(_OwnPositions):
 class Idefics(_OwnProcessor):
     """Idefics3 and SmolVLM: each date is an image, shown whole and not in parts."""
 
-    model_classes: ClassVar[Mapping[str, str]] = {
-        "idefics3": "Idefics3ForConditionalGeneration",
-        "smolvlm": "SmolVLMForConditionalGeneration",
-    }
     vision_modules = (".*vision_model.*", ".*connector.*")
 
     def image_inputs(self, tiles: Sequence[Tile]) -> ImageInputs:
@@ -102,9 +93,6 @@ class Idefics(_OwnProcessor):
 class MiniCPMV(_OwnProcessor):
     """MiniCPM-V 4.6: each date is an image, numbered."""
 
-    model_classes: ClassVar[Mapping[str, str]] = {
-        "minicpmv4_6": "MiniCPMV4_6ForConditionalGeneration"
-    }
     vision_modules = (".*vision_tower.*", ".*merger.*")
 
     def image_inputs(self, tiles: Sequence[Tile]) -> ImageInputs:
@@ -140,7 +128,3 @@ class MiniCPMV(_OwnProcessor):
 
 class MiniCPMV47(MiniCPMV, _OwnPositions):
     """MiniCPM-V 4.7, which takes images as 4.6 does."""
-
-    model_classes: ClassVar[Mapping[str, str]] = {
-        "minicpmv4_7": "MiniCPMV4_7ForConditionalGeneration"
-    }
