@@ -16,12 +16,10 @@ Where answers of one tile disagree, the rules are these:
 - What was not seen has no heat.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 
 import numpy as np
 import shapely
@@ -153,7 +151,7 @@ class _AnswersByKind(NamedTuple):
     boxes: Boxes | None
 
     @classmethod
-    def of(cls, answers: Sequence[Answer], read: PixelWindow) -> _AnswersByKind:
+    def of(cls, answers: Sequence[Answer], read: PixelWindow) -> Self:
         presence = _first(answers, Presence)
         caption = _first(answers, Caption)
         counts = _first(answers, Counts)

@@ -1,11 +1,9 @@
 """The cells of all tiles, and what features take over from those that they are made of."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 import shapely
@@ -43,7 +41,7 @@ class Collected(NamedTuple):
     tells_land_cover: bool
 
     @classmethod
-    def of(cls, results: Iterable[TileResult]) -> Collected:
+    def of(cls, results: Iterable[TileResult]) -> Self:
         """Collects the cells of results that may come in any order."""
         by_tile: dict[int, tuple[TileFacts, tuple[Cell, ...]]] = {}
         tells_land_cover = False

@@ -4,11 +4,9 @@ Specks join what they touch, and no ground lies beside ground on which the same 
 way. All of it looks at pieces of the whole grid, so tile borders play no part.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from heapq import heapify, heappop, heappush
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 import shapely
@@ -71,7 +69,7 @@ class _Patches(NamedTuple):
     @classmethod
     def of(
         cls, polygons: NDArray[np.object_], feature: NDArray[np.int64], kinds: Sequence[Kind]
-    ) -> _Patches:
+    ) -> Self:
         """Features as they are joined, none taken into another yet."""
         count = int(feature.max()) + 1
         first = np.full(count, len(feature))

@@ -19,13 +19,12 @@ Each tile's core is settled when its neighbours are known, so results stream thr
 row: five rows of tiles are held at most.
 """
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import groupby
+from typing import Self
 
 import numpy as np
 import shapely
@@ -136,7 +135,7 @@ class _Pieces:
     cols: NDArray[np.int64]
 
     @classmethod
-    def of(cls, core: PixelWindow, windows: Iterable[PixelWindow]) -> _Pieces:
+    def of(cls, core: PixelWindow, windows: Iterable[PixelWindow]) -> Self:
         """Cuts a core along the edges of windows within it."""
         rows, cols = {core.row_start, core.row_stop}, {core.col_start, core.col_stop}
         for window in windows:

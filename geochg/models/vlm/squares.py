@@ -4,12 +4,10 @@ The video processors of transformers need torchvision, and not all image process
 sizes that models were made for; a square tile needs neither.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -37,7 +35,7 @@ class SquareTransform:
     std: tuple[float, ...] = CLIP_STD
 
     @classmethod
-    def of(cls, side_px: int, folder: Path) -> SquareTransform:
+    def of(cls, side_px: int, folder: Path) -> Self:
         """The transform of a folder's image settings; CLIP's values where it has none."""
         settings = _image_settings(folder)
         return cls(
