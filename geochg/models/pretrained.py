@@ -257,10 +257,20 @@ def broken_errors() -> tuple[type[Exception], ...]:
     from safetensors import SafetensorError
 
     return (
-        *(OSError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError),
-        *(AssertionError, ImportError, MemoryError, re.error),
+        OSError,
+        ValueError,
+        TypeError,
+        LookupError,
+        AttributeError,
+        ArithmeticError,
+        AssertionError,
+        ImportError,
+        MemoryError,
         RuntimeError,  # Of torch; a recursion that is too deep is one too.
-        *(SafetensorError, StrictDataclassError, TemplateError),
+        re.error,
+        SafetensorError,
+        StrictDataclassError,
+        TemplateError,
         *_onnx_errors(),
     )
 
