@@ -32,8 +32,7 @@ _MOST_CLAUSES = 3
 def feature_caption(facts: Facts) -> str:
     """One sentence about a change, such as "About 230 m² of buildings now stand ...".
 
-    Args:
-        facts: What is known of the change; what is None is left out.
+    What is None among the facts is left out.
     """
     words = _WORDS.get(facts.class_name, _stuff)(facts)
     templates = _TEMPLATES[words.kind, facts.change]

@@ -127,10 +127,6 @@ def missing_answer(tile: Tile, answers: Sequence[Answer]) -> TileFailure | None:
     """The failure of a tile of which an answer is missing that a map needs; None for others.
 
     A count or a caption can be done without; see `TileResult.missing`.
-
-    Args:
-        tile: As `tile_result` takes it.
-        answers: As `tile_result` takes them.
     """
     for answer in answers:
         if isinstance(answer, Missing) and answer.task not in _DISPENSABLE:

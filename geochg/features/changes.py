@@ -62,12 +62,7 @@ class FeatureSettings:
 
     @classmethod
     def of(cls, options: AnalyzeOptions, least_px: int) -> Self:
-        """What a run's options say of its features.
-
-        Args:
-            options: Options of the run.
-            least_px: Least size of a change at the pair's resolution.
-        """
+        """What a run's options say of its features; `least_px` is that at the pair's resolution."""
         return cls(
             geometry=options.geometry,
             min_confidence=options.min_confidence,

@@ -57,10 +57,7 @@ def voted_results(results: Iterable[TileResult]) -> Iterator[TileResult]:
 
 
 def voted_heat(results: Iterable[TileResult]) -> Iterator[tuple[PixelWindow, NDArray[np.uint8]]]:
-    """The heat of each core by the same votes: of each pixel the likeliest class.
-
-    Args:
-        results: As for `voted_results`.
+    """The heat of each core by the votes of `voted_results`: of each pixel the likeliest class.
 
     Yields:
         Core and `(core height, core width)` uint8, as `TileResult.heat`.

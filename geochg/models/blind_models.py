@@ -30,10 +30,9 @@ def unlike_images() -> list[NDArray[np.uint8]]:
 
 
 def refuse_same(probabilities: NDArray[np.floating]) -> None:
-    """Refuses a model with the same output for all `unlike_images`.
+    """Refuses a model with the same output, `(images, any)`, for all `unlike_images`.
 
-    Args:
-        probabilities: `(images, any)`; NaN is refused elsewhere.
+    NaN is refused elsewhere.
 
     Raises:
         ModelError: If all outputs are the same.

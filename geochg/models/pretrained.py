@@ -235,9 +235,6 @@ class FirstUse:
     def guard(self, part: str = "") -> Iterator[None]:
         """Turns a failure of the block into one line, unless the part has run well before.
 
-        Args:
-            part: The part of the model that runs.
-
         Raises:
             ModelError: If the part fails at its first use.
         """

@@ -76,10 +76,7 @@ def load_model(
 
 
 def find_backend(reference: str) -> tuple[type[ChangeModel], str]:
-    """The backend that `--model` names, and the source that it is given; loads nothing heavy.
-
-    Args:
-        reference: `name` or `name:source`.
+    """The backend and the source of `--model`, `name` or `name:source`; loads nothing heavy.
 
     Raises:
         ModelError: If there is no such backend, or it is broken.

@@ -90,12 +90,7 @@ class _ChannelChange(NamedTuple):
 
 
 def reply(question: str, observed: ObservedTile) -> str:
-    """The answer to a question.
-
-    Args:
-        question: A question in English.
-        observed: What the model outlined in the tile.
-    """
+    """The answer to a question in English."""
     words = re.findall(r"(?:north|south)(?=(?:west|east))|[a-z]+", question.lower())
     text = " ".join(words)
     known_classes = {channel.class_name for channel in observed.outlines.channels}

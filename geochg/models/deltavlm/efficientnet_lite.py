@@ -78,11 +78,7 @@ class EfficientNetLiteBackbone(BackboneMixin, PreTrainedModel):  # type: ignore[
     def forward(  # type: ignore[override]
         self, pixel_values: Tensor, **_: Any
     ) -> BackboneOutput:
-        """Encodes images.
-
-        Args:
-            pixel_values: `(batch, 3, height, width)` float; red, green, blue, -1 to 1.
-        """
+        """Encodes images, `(batch, 3, height, width)` float; red, green, blue, -1 to 1."""
         features = functional.relu6(self.stem(pixel_values))
         kept_features: tuple[Tensor, ...] = (features,) if "stem" in self.out_features else ()
         for name, stage in zip(self.stage_names[1:], self.stages, strict=True):

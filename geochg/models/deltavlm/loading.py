@@ -118,12 +118,7 @@ def _is_outdated(calibration: object) -> bool:
 
 
 def export_fingerprint(folder: Path, weights: list[Path]) -> str:
-    """`sha256:...` over the weights and the configuration that an export was made from.
-
-    Args:
-        folder: The model's folder.
-        weights: See `weight_files`.
-    """
+    """`sha256:...` over the weights and the configuration that an export was made from."""
     config = json.dumps(saved_json(folder / CONFIG, HINT), sort_keys=True)
     return f"sha256:{hashlib.sha256((checksum(weights) + config).encode()).hexdigest()}"
 

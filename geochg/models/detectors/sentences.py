@@ -18,8 +18,7 @@ _VERBS = {Change.APPEARED: "appeared", Change.DISAPPEARED: "disappeared", Change
 def sentence(shares: Mapping[Channel, float]) -> str:
     """One sentence: "Water appeared on 12% of this tile; vegetation disappeared on 3%.", say.
 
-    Args:
-        shares: Share (0-1) of the tile's valid pixels for each kind of change seen; not empty.
+    `shares` has the share (0-1) of the valid pixels for each kind of change; it is not empty.
     """
     ranked = sorted(shares.items(), key=lambda item: (-item[1], item[0]))
     named_shares = [item for item in ranked if item[1] >= LEAST_SHARE] or ranked[:1]

@@ -53,8 +53,7 @@ class Cut:
     def probability(self, strengths: NDArray[np.float32]) -> NDArray[np.float32]:
         """Probability of change, 0-1, rising with the strength: `1 / (1 + (cut/x)^steepness)`.
 
-        Args:
-            strengths: Any shape, float32, at least 0; overwritten and returned.
+        The strengths, of any shape, float32 and at least 0, are overwritten and returned.
         """
         np.maximum(strengths, np.float32(_LEAST_STRENGTH), out=strengths)
         np.log(strengths, out=strengths)

@@ -68,19 +68,12 @@ class ChatWriter:
     def prompt_ids(self, questions: Sequence[str], answers: Sequence[str]) -> list[int]:
         """The tokens after the prefix, up to where the next answer begins.
 
-        Args:
-            questions: The questions, one more than there are answers.
-            answers: The answers so far.
+        There is one more question than there are answers so far.
         """
         return self._cached_prompt_ids(tuple(questions), tuple(answers))
 
     def dialogue_ids(self, questions: Sequence[str], answers: Sequence[str]) -> list[int]:
-        """The tokens after the prefix of a dialogue that ends with an answer, for training.
-
-        Args:
-            questions: The questions.
-            answers: As many answers.
-        """
+        """The tokens after the prefix of a dialogue that ends with an answer, for training."""
         return self._prompt_ids(tuple(questions), tuple(answers))
 
     def answer_ids(self, text: str) -> list[int]:

@@ -29,12 +29,7 @@ class ImageInputs:
 
 
 class Family(ABC):
-    """Turns pairs of images into inputs of a model of one family.
-
-    Args:
-        model: A loaded model of the family.
-        tokenizer: The model's tokenizer.
-    """
+    """Turns pairs of images into inputs of a loaded model of one family."""
 
     content: ClassVar[tuple[Mapping[str, str], ...]] = ({"type": "image"}, {"type": "image"})
     """The pair within a chat message, as chat templates know it."""
@@ -80,11 +75,9 @@ class Family(ABC):
         return int(getattr(self.model.config, self.placeholder))
 
     def image_tokens(self, number: int, features: int) -> list[int]:
-        """The tokens of one image.
+        """The tokens of an image with so many visual features.
 
-        Args:
-            number: Number of the image within the message, from 0.
-            features: Number of its visual features.
+        `number` is that of the image within the message, from 0.
         """
         return [self.token] * features
 

@@ -11,11 +11,7 @@ from geochg.records import Exchange, PairFacts, Question, Tile
 
 
 class WrappedModel(ChangeModel[Options]):
-    """Does what the wrapped model does, under its name; it is no backend.
-
-    Args:
-        model: The wrapped model.
-    """
+    """Does what the wrapped model does, under its name; it is no backend."""
 
     def __init__(self, model: ChangeModel) -> None:
         self.model = model

@@ -28,12 +28,7 @@ class LanguageRunner(Protocol):
 
 
 def turn_prompt(questions: Sequence[str], answers: Sequence[str]) -> str:
-    """The prompt of a later turn: all earlier questions and answers and the question, in one text.
-
-    Args:
-        questions: The questions up to this turn.
-        answers: The answers before this turn, one fewer.
-    """
+    """The prompt of a turn in one text: the questions up to it, and one answer fewer, by turns."""
     pairs = zip(questions, answers, strict=False)
     return " ".join([*(f"{question} {answer}" for question, answer in pairs), questions[-1]])
 
