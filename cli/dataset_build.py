@@ -93,8 +93,7 @@ def build(
             "there are no pairs", "give --pairs FOLDER or --rasters BEFORE AFTER MASK"
         )
     check_new_folder(folder)
-    writer = _captioner(captioner, device)
-    made = _build(folder, _scenes(pairs, rasters, options), options, writer)
+    made = _build(folder, _scenes(pairs, rasters, options), options, _captioner(captioner, device))
     echo(json.dumps({"folder": str(folder), **made}) if as_json else _in_words(folder, made))
 
 

@@ -102,8 +102,7 @@ class OptionSpec:
     @property
     def label(self) -> str:
         """Its name in words, without the unit."""
-        ending = _UNIT_ENDINGS.get(self.facts.unit, "")
-        return self.name.removesuffix(ending).replace("_", " ")
+        return self.name.removesuffix(_UNIT_ENDINGS.get(self.facts.unit, "")).replace("_", " ")
 
     @property
     def flag(self) -> str:
@@ -233,8 +232,7 @@ class Options:
             OptionError: As `from_dict`.
         """
         hint = "write one with --save-options and change that"
-        values = read_toml(path, "options", hint)
-        return cls.from_dict(values)
+        return cls.from_dict(read_toml(path, "options", hint))
 
     def to_toml(self, path: Path) -> None:
         """Writes an options file that `from_toml` reads; options that are None are left out.
@@ -307,9 +305,7 @@ def _spec(field: dataclasses.Field[Any], hint: Any) -> OptionSpec:  # noqa: ANN4
 
 def _number_in_words(value: float) -> str:
     """A number; Python writes none of thousands of digits, and nobody reads them."""
-    if isinstance(value, int) and abs(value) >= _LONG:
-        return "of very many digits"
-    return str(value)
+    return "of very many digits" if isinstance(value, int) and abs(value) >= _LONG else str(value)
 
 
 def _check_text(key: str, value: str) -> None:

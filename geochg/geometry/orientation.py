@@ -52,8 +52,10 @@ class Turn:
     def turned_pixels(self, pixels: NDArray[Any]) -> NDArray[Any]:
         """Turns the last two axes, rows and columns, of an array; a view where it can be one."""
         turned = pixels.swapaxes(-1, -2) if self.transposed else pixels
-        rows, cols = (slice(None, None, -1 if back else 1) for back in self._reversed)
-        return turned[..., rows, cols]
+        row_step, col_step = (
+            -1 if back else 1 for back in (self.rows_reversed, self.cols_reversed)
+        )
+        return turned[..., ::row_step, ::col_step]
 
     def shape(self, shape_px: tuple[int, int]) -> tuple[int, int]:
         """Rows and columns after the turn."""
@@ -94,10 +96,6 @@ class Turn:
         to_turned = ~self.to_source(self.shape(shape_px))
         for window, pixels in blocks:
             yield moved_window(window, to_turned), self.turned_pixels(pixels)
-
-    @property
-    def _reversed(self) -> tuple[bool, bool]:
-        return self.rows_reversed, self.cols_reversed
 
 
 def moved_window(window: PixelWindow, to_other: Affine) -> PixelWindow:

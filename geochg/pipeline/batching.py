@@ -104,17 +104,10 @@ def _ask(ask: Ask, batch: Sequence[Tile | TileFailure], refusals: Refusals) -> l
     replies = ask(tiles) if tiles else []
     answers = [finite_answers(tile, reply) for tile, reply in zip(tiles, replies, strict=True)]
     given = iter(answers)
-    refusals.note(
-        tile if isinstance(tile, TileFailure) else next(given)
-        for tile in batch
-        if _has_outcome(tile)
-    )
+    # Tiles without data, which are not asked about, tell nothing.
+    told = (tile for tile in batch if isinstance(tile, TileFailure) or has_core(tile))
+    refusals.note(tile if isinstance(tile, TileFailure) else next(given) for tile in told)
     return answers
-
-
-def _has_outcome(tile: Tile | TileFailure) -> bool:
-    """Whether a tile failed or was asked about; those without data tell nothing."""
-    return isinstance(tile, TileFailure) or has_core(tile)
 
 
 class Refusals:

@@ -62,8 +62,7 @@ class Run:
         done = journal.finished_tiles()
         if len(done) == len(self.layout):
             return []
-        preparation = self._preparation(journal)
-        plan = preparation.plan(self.pair)
+        plan = self._preparation(journal).plan(self.pair)
         self._survey(plan, journal)
         failures: list[TileFailure] = []
         finished = len(done)

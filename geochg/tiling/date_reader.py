@@ -179,8 +179,7 @@ class DateReader:
     def _inside(self, window: PixelWindow) -> PixelWindow | None:
         """The part of a window that lies on the raster."""
         height_px, width_px = self._dataset.shape
-        whole = PixelWindow.whole((height_px, width_px))
-        return window.cut_to(self._lattice.grid_window(whole))
+        return window.cut_to(self._lattice.grid_window(PixelWindow.whole((height_px, width_px))))
 
     def _read_turned(
         self, part: PixelWindow, shape_px: tuple[int, int] | None

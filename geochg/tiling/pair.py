@@ -109,13 +109,12 @@ class RasterPair:
         collars: tuple[Collar, ...],
         scaling: Scaling | None,
     ) -> DatePlan:
-        step_px = view_step_px(source.geobox, self.grid) if self.is_view else 1
         return DatePlan(
             source,
             bands,
             luminance=self.bands.is_luminance(bands),
             collars=collars,
-            step_px=step_px,
+            step_px=view_step_px(source.geobox, self.grid) if self.is_view else 1,
             scaling=scaling,
         )
 

@@ -222,8 +222,7 @@ def packing_remarks(
     before: RasterSource, after: RasterSource, bands: BandChoice
 ) -> Iterator[Remark]:
     """Tells that the two dates are packed by different scales or offsets, and are unpacked."""
-    pairs = packed_otherwise(before.bands_of(bands.before), after.bands_of(bands.after))
-    first = next(pairs, None)
+    first = next(packed_otherwise(before.bands_of(bands.before), after.bands_of(bands.after)), None)
     if first is None:
         return
     text = ", ".join(

@@ -248,8 +248,7 @@ def open_valid(
         has_nodata = any(MaskFlags.nodata in flags for flags in raw.mask_flag_enums)
         changed = is_palette(raw) or is_negative(raw) or has_nodata or not plain
         if validity or changed or marked_alpha(raw) or step_px > 1:
-            view = open_view(raw, validity, dtype, wanted, step_px)
-            dataset = stack.enter_context(view)
+            dataset = stack.enter_context(open_view(raw, validity, dtype, wanted, step_px))
         else:
             dataset = raw
         yield _place_on_grid(source.path, dataset, stack)

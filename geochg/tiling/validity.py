@@ -127,8 +127,7 @@ def validity_of(
     else:
         groups = _own_masks(dataset, wanted)
     if alpha is not None and alpha.number not in wanted:
-        half = alpha.opaque / 2
-        groups.append((MaskTest(str(alpha.number), _step(half)),))
+        groups.append((MaskTest(str(alpha.number), _step(alpha.opaque / 2)),))
     return tuple(groups)
 
 
@@ -147,22 +146,21 @@ def _own_masks(dataset: DatasetReader, wanted: Sequence[int]) -> list[tuple[Mask
         for number in wanted
         if not set(dataset.mask_flag_enums[number - 1]) & {MaskFlags.all_valid, MaskFlags.alpha}
     }
-    return _grouped_tests(
-        [dataset.nodatavals[number - 1] for number in wanted], wanted, tests_by_band
-    )
+    nodata = [dataset.nodatavals[number - 1] for number in wanted]
+    return _grouped_tests(nodata, wanted, tests_by_band)
 
 
 def _values_beside(dataset: DatasetReader, wanted: Sequence[int]) -> list[tuple[MaskTest, ...]]:
     """What nodata values say beside a mask of the whole raster, which hides them from GDAL."""
-    tests_by_band = {}
-    for number in wanted:
-        nodata = dataset.nodatavals[number - 1]
-        hidden = MaskFlags.nodata not in dataset.mask_flag_enums[number - 1]
-        if hidden and nodata is not None and math.isfinite(nodata):
-            tests_by_band[number] = _value_test(dataset, number, nodata)
-    return _grouped_tests(
-        [dataset.nodatavals[number - 1] for number in wanted], wanted, tests_by_band
-    )
+    nodata = [dataset.nodatavals[number - 1] for number in wanted]
+    tests_by_band = {
+        number: _value_test(dataset, number, value)
+        for number, value in zip(wanted, nodata, strict=True)
+        if MaskFlags.nodata not in dataset.mask_flag_enums[number - 1]
+        and value is not None
+        and math.isfinite(value)
+    }
+    return _grouped_tests(nodata, wanted, tests_by_band)
 
 
 def _masks_alone(dataset: DatasetReader, wanted: Sequence[int]) -> list[tuple[MaskTest, ...]]:

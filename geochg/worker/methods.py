@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from geochg import __version__
 from geochg.classes import CLASSES
-from geochg.errors import CancelledRunError
 from geochg.events import PROTOCOL_VERSION, Event, Listener, Progress
 from geochg.options import AnalyzeOptions
 from geochg.tasks.quantities import rounded_value
@@ -148,8 +147,7 @@ def ask(call: Call, dialogues: OpenDialogues) -> Mapping[str, Any]:
         dialogue.exchanges[:] = [Exchange(*texts) for texts in exchanges]
         call.stop_if_cancelled()
         for piece in dialogue.ask(question):
-            if call.cancel.is_set():
-                raise CancelledRunError("cancelled", "ask again")
+            call.stop_if_cancelled()
             pieces.append(piece)
             call.tell({"kind": "piece", "text": piece})
         return {"answer": "".join(pieces).strip(), "model": dialogue.model.identity.id}
@@ -179,8 +177,7 @@ def _listener(call: Call) -> Listener:
 def _result_values(result: ChangeResult) -> dict[str, Any]:
     frame = result.features
     kinds = Counter(zip(frame["class"], frame["change"], strict=True))
-    outputs = result.outputs
-    paths = {name: str(path) for name, path in vars(outputs).items() if path is not None}
+    paths = {name: str(path) for name, path in vars(result.outputs).items() if path is not None}
     return {
         "outputs": paths,
         "features": {

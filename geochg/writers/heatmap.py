@@ -86,12 +86,7 @@ def _gdal_failures() -> Iterator[None]:
 
 
 def _check_whole(path: Path, written_px: NDArray[np.int64]) -> None:
-    """Reads the file once more: GDAL may lose blocks on a full disk and say nothing.
-
-    Args:
-        path: The finished file.
-        written_px: `(256,)` how many pixels of each value were written.
-    """
+    """Reads the file once more: GDAL may lose blocks on a full disk and say nothing."""
     import numpy as np
     import rasterio
 
