@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property, partial
 from threading import Event as Flag
-from typing import Any
+from typing import Any, Literal
 
 from geochg.errors import CancelledRunError, RunError, TilesFailedError
 from geochg.events import Listener, Notice, Progress
@@ -24,6 +24,7 @@ from geochg.pipeline.outputs import Outputs
 from geochg.pipeline.survey import SurveyTiles
 from geochg.records import Question, Tile, TileAnswers, TileFailure, TileWindow
 from geochg.safety.untrusted_text import without_secrets
+from geochg.tiling.gdal import gdal_settings
 from geochg.tiling.layout import Layout
 from geochg.tiling.pair import RasterPair
 from geochg.tiling.preparation import Preparation, Step, prepare
@@ -34,6 +35,35 @@ from geochg.tiling.signed_addresses import is_signed, refusal
 def reading_threads(options: AnalyzeOptions) -> int:
     """Threads that read ahead of the model."""
     return options.workers or min(4, os.cpu_count() or 1)
+
+
+def read_tiles(
+    pair: RasterPair,
+    options: AnalyzeOptions | None = None,
+    *,
+    pixels: Literal["display", "values"] = "display",
+) -> Generator[Tile | TileFailure, None, None]:
+    """Measures a pair (shift, stretch, match) and reads its tiles in order, a few ahead.
+
+    Memory stays flat, however large the pair, where the tiles are let go.
+
+    Args:
+        pair: What `open_pair` gave.
+        options: Size and overlap of the tiles, `align`, `match` and `workers` are taken from
+            these; the defaults when None.
+        pixels: Pixels that the model wants; see `Capabilities.pixels`.
+
+    Yields:
+        The tiles; for one that cannot be read, a `TileFailure` that says why.
+
+    Raises:
+        InputError: If the pair has too many tiles or cannot be measured.
+    """
+    options = options or AnalyzeOptions()
+    layout = pair.layout(options)
+    with gdal_settings():
+        plan = prepare(pair, options.align, pixels=pixels, match=options.match).plan(pair)
+    yield from read_ahead(plan, layout, reading_threads(options))
 
 
 @dataclass(frozen=True)

@@ -109,12 +109,7 @@ def _moved_source(source: ElementTree.Element, taken: Window, put: Window) -> El
 
 
 class _Written:
-    """What was written of a GeoTIFF.
-
-    Attributes:
-        absent: A pixel, as a window, of a block that was not.
-        windows: Windows that hold all that was.
-    """
+    """Of a GeoTIFF, windows that hold all that was written, and a pixel of a block that was not."""
 
     def __init__(
         self, dataset: DatasetReader, cells: NDArray[np.bool_], cell_px: tuple[int, int]

@@ -19,7 +19,6 @@ from rasterio.windows import Window
 
 from geochg.geometry.placement import crs_of
 from geochg.records import PixelWindow
-from geochg.tiling.alpha import marked_alpha
 from geochg.tiling.centring import WIDE_TYPES, Centring, as_float32
 from geochg.tiling.collar import Collar
 from geochg.tiling.gdal import gdal_settings
@@ -35,6 +34,7 @@ from geochg.tiling.grid import (
 from geochg.tiling.radiometry import RadiometricMatch, Stretch
 from geochg.tiling.scaling import Scaling
 from geochg.tiling.source import RasterSource, open_valid
+from geochg.tiling.validity import marked_alpha
 
 _ALPHA_VALID = 128
 """Resampled alpha from here on counts as valid: the pixel's centre lies inside the data."""

@@ -18,10 +18,11 @@ from typing import Any
 
 import numpy as np
 from rasterio import DatasetReader
-from rasterio.enums import MaskFlags
+from rasterio.enums import ColorInterp, MaskFlags
 
 from geochg.errors import OptionError
 from geochg.options import DateOptions
+from geochg.tiling.coarse_view import read_coarse
 from geochg.tiling.raster_input import shown_name
 from geochg.tiling.virtual_raster import (
     MaskTest,
@@ -45,6 +46,14 @@ _NEVER_MEASURED = (-999.0, 1e6)
 """From here on downwards and upwards, a nodata value is none that a sensor gives."""
 
 
+_MOST_VALUES = 16
+"""An alpha band with more values than this above zero may be none."""
+
+_LEAST_OPAQUE, _NEAR_OPAQUE = 0.2, 0.9
+"""Share of the pixels above zero that have one value in an alpha band, and how near to its greatest
+that value lies; the rest is its edge."""
+
+
 @dataclass(frozen=True, slots=True)
 class Alpha:
     """A band that tells which pixels are valid.
@@ -56,6 +65,38 @@ class Alpha:
 
     number: int
     opaque: float
+
+
+def marked_alpha(dataset: DatasetReader) -> int | None:
+    """The band that a raster marks as alpha, from 1; None where it marks none."""
+    colors = list(dataset.colorinterp)
+    if is_palette(dataset) or ColorInterp.alpha not in colors:
+        return None
+    return colors.index(ColorInterp.alpha) + 1
+
+
+def read_alpha(dataset: DatasetReader) -> Alpha | None:
+    """The alpha band of a raster, told by its values; None where none is marked or it holds data.
+
+    Alpha is 0 in a hole and one value elsewhere (255, 65535 or 1), but for the edge between, where
+    it may be feathered; a measured band has many values, and few pixels have the greatest.
+
+    Raises:
+        RasterioError: If the band cannot be read.
+    """
+    number = marked_alpha(dataset)
+    if number is None:
+        return None
+    values = read_coarse(dataset, [number])[0]
+    values = values[np.isfinite(values) & (values > 0)] if values.dtype.kind != "c" else values[:0]
+    if not values.size:
+        return Alpha(number, 255.0)
+    kinds, counts = np.unique(values, return_counts=True)
+    is_opaque = counts.max() >= _LEAST_OPAQUE * values.size
+    is_greatest = kinds[counts.argmax()] >= _NEAR_OPAQUE * kinds[-1]
+    if len(kinds) > _MOST_VALUES and not (is_opaque and is_greatest):
+        return None
+    return Alpha(number, float(kinds[-1]))
 
 
 def nodata_of(dataset: DatasetReader, number: int, options: DateOptions) -> float | None:
