@@ -26,9 +26,7 @@ from geochg.safety.untrusted_text import cleaned
 VERSION_KEY = "geochg_version"
 """Key under which saved options name the version that wrote them."""
 
-_LONG = 10**30
-"""Whole numbers from here on are none that anybody means."""
-
+_LONG = 10**30  # whole numbers from here on are none that anybody means
 _METADATA_KEY = "geochg_option"
 
 _UNIT_ENDINGS = {"px": "_px", "m²": "_m2", "m": "_m", "s": "_s", "°": "_deg"}

@@ -20,9 +20,7 @@ FIRST_REFUSALS = 3
 LATER_REFUSALS = 16
 """Tiles in a row, where others were answered before."""
 
-_PATIENCE_S = 0.2
-"""How long Ctrl-C may go unnoticed: Windows does not interrupt a wait."""
-
+_PATIENCE_S = 0.2  # how long Ctrl-C may go unnoticed: Windows does not interrupt a wait
 Ask = Callable[[Sequence[Tile]], list[TileAnswers]]
 """Answers about tiles, one entry a tile."""
 

@@ -29,8 +29,7 @@ NO_CALIBRATION = (
 
 OUT_OF_RANGE = "the model gave a probability that does not lie between 0 and 1"
 
-_ROUNDING = 1e-6
-"""By how much a sum in single precision may leave the range of a probability."""
+_ROUNDING = 1e-6  # by how much a sum in single precision may leave the range of a probability
 
 
 def finite_answers(tile: Tile, answers: TileAnswers) -> TileAnswers:

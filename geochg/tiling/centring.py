@@ -18,9 +18,7 @@ WIDE_TYPES = ("int32", "uint32", "int64", "uint64", "float64")
 STEPS = 1024
 """The usual range of a band is to be told in at least so many steps."""
 
-_LARGEST, _SMALLEST = 1e15, 1e-15
-"""Numbers beyond these cannot be squared in float32."""
-
+_LARGEST, _SMALLEST = 1e15, 1e-15  # numbers beyond these cannot be squared in float32
 _USUAL = (2.0, 98.0)
 
 

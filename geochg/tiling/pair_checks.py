@@ -25,9 +25,7 @@ from geochg.tiling.grid import COARSER_FROM, pixel_area_m2, pixel_m
 from geochg.tiling.scaling import is_packed, packed_otherwise
 from geochg.tiling.source import RasterSource
 
-_MOST_COMPARED_BYTES = 1 << 30
-"""Larger files are compared here and there."""
-
+_MOST_COMPARED_BYTES = 1 << 30  # larger files are compared here and there
 _SAMPLES, _SAMPLE_BYTES = 64, 1 << 16
 
 SMALL_SHARE = 0.1

@@ -25,9 +25,7 @@ LANDSAT_8 = _numbered(
 )
 LANDSAT_5 = _numbered("blue", "green", "red", "nir", "swir", "thermal", "swir2", "pan")
 MODIS = {"1": "red", "2": "nir", "3": "blue", "4": "green", "6": "swir", "7": "swir2"}
-_VISIBLE = {"2": "blue", "3": "green", "4": "red"}
-"""What the newer sensors agree on."""
-
+_VISIBLE = {"2": "blue", "3": "green", "4": "red"}  # what the newer sensors agree on
 _ORIGINS = (
     (
         r"hls[._-]?l30|\bl30\b|landsat[ _-]?0?[89]\b|\bl[co]0?[89](?!\d)|\boli\b|l[co]0[89]_",

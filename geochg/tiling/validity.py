@@ -39,16 +39,12 @@ _ROUNDING = 2e-6
 _HUGE, _ROUNDING_OF_HUGE = 1e30, 1e-2
 """Of numbers beyond all measuring, such as the least of float32, text often keeps two digits."""
 
-_EXACT = 2**24
-"""Whole numbers below this are the same in text, float32 and float64."""
-
+_EXACT = 2**24  # whole numbers below this are the same in text, float32 and float64
 _NEVER_MEASURED = (-999.0, 1e6)
 """From here on downwards and upwards, a nodata value is none that a sensor gives."""
 
 
-_MOST_VALUES = 16
-"""An alpha band with more values than this above zero may be none."""
-
+_MOST_VALUES = 16  # an alpha band with more values than this above zero may be none
 _LEAST_OPAQUE, _NEAR_OPAQUE = 0.2, 0.9
 """Share of the pixels above zero that have one value in an alpha band, and how near to its greatest
 that value lies; the rest is its edge."""

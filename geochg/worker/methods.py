@@ -32,9 +32,7 @@ from geochg.worker.parameters import (
 if TYPE_CHECKING:
     from geochg.pipeline.analyze import ChangeResult
 
-_QUIET_S = 0.05
-"""Least time between two reports of progress within a stage."""
-
+_QUIET_S = 0.05  # least time between two reports of progress within a stage
 _POLL_S = 0.1
 
 

@@ -13,8 +13,7 @@ from geochg.worker.messages import WRONG_PARAMETERS, MessageError
 
 _PAIR = ("before", "after", "options")
 
-_FARTHEST = 1e6
-"""Degrees from which on a number is no longitude and no latitude."""
+_FARTHEST = 1e6  # degrees from which on a number is no longitude and no latitude
 
 
 @dataclass(frozen=True)
