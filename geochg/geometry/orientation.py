@@ -100,10 +100,8 @@ class Turn:
 
 def moved_window(window: PixelWindow, to_other: Affine) -> PixelWindow:
     """A window in other pixel coordinates, of a lattice on which whole pixels stay whole."""
-    corners = [
-        to_other * corner
-        for corner in ((window.col_start, window.row_start), (window.col_stop, window.row_stop))
-    ]
-    left, right = sorted(round(x) for x, _ in corners)
-    top, bottom = sorted(round(y) for _, y in corners)
+    first = to_other * (window.col_start, window.row_start)
+    last = to_other * (window.col_stop, window.row_stop)
+    left, right = sorted((round(first[0]), round(last[0])))
+    top, bottom = sorted((round(first[1]), round(last[1])))
     return PixelWindow(top, bottom, left, right)

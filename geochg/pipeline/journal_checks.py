@@ -86,10 +86,6 @@ def check_numbers(database: sqlite3.Connection, layout: Layout) -> None:
 def check_result(result: TileResult, classes: Collection[str]) -> None:
     """Refuses a result that no run can have given.
 
-    Args:
-        result: Result as it is read from a journal.
-        classes: Classes that the model of the run can name.
-
     Raises:
         ValueError: If a part of the result makes no sense.
     """

@@ -33,12 +33,7 @@ _ROUNDING = 1e-6  # by how much a sum in single precision may leave the range of
 
 
 def finite_answers(tile: Tile, answers: TileAnswers) -> TileAnswers:
-    """The answers about a tile, or that it failed because one holds a number that is not finite.
-
-    Args:
-        tile: The tile that was asked about.
-        answers: As a model gave them.
-    """
+    """The answers about a tile, or that it failed because one holds a number that is not finite."""
     if isinstance(answers, TileFailure):
         return answers
     for answer in answers:

@@ -167,10 +167,6 @@ class PlacedPair:
     def with_bands(self, options: AnalyzeOptions, purpose: BandPurpose) -> RasterPair:
         """The pair with the bands that go together; of their pixels it reads a few.
 
-        Args:
-            options: The bands are taken from these.
-            purpose: The bands the model wants.
-
         Raises:
             InputError: If the files do not say which bands go together, or their numbers cannot be
                 compared.
@@ -234,13 +230,8 @@ def place_pair(
     remarks = source_remarks(*sources, dates_as_given=options.dates_as_given)
     if refusing:
         refuse(remarks)
-    grid = common_grid(
-        sources[0].geobox,
-        sources[1].geobox,
-        crs=options.crs,
-        resolution=options.resolution,
-        paths=paths,
-    )
+    grids = [source.geobox for source in sources]
+    grid = common_grid(*grids, crs=options.crs, resolution=options.resolution, paths=paths)
     remarks += grid_remarks(*sources, grid)
     area = None
     if options.aoi is not None:

@@ -36,12 +36,7 @@ _FORMATS = (
 
 
 def open_error(name: str, error: Exception) -> InputError:
-    """The error that says why GDAL failed; looks at the file system only after it did.
-
-    Args:
-        name: As its user gave it.
-        error: What was raised.
-    """
+    """The error that says why GDAL failed; looks at the file system only after it did."""
     if isinstance(error, RasterioIOError) and ("://" in name or name.startswith("/vsi")):
         shown, archive = without_secrets(name), container(name)
         if archive:

@@ -60,11 +60,7 @@ Method = Callable[[Call], Mapping[str, Any]]
 
 
 class Calls:
-    """The requests under way.
-
-    Args:
-        send: Sends a line.
-    """
+    """The requests under way."""
 
     def __init__(self, send: Send) -> None:
         self._send = send

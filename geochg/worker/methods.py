@@ -101,7 +101,7 @@ def describe(call: Call) -> Mapping[str, Any]:
     pair = PairParameters.of(call.parameters)
     from geochg.pipeline.describe import describe as described
 
-    facts = described(pair.before, pair.after, pair.options, cancel=call.cancel).to_dict()
+    facts = described(*pair, cancel=call.cancel).to_dict()
     call.stop_if_cancelled()
     return facts
 
@@ -115,14 +115,7 @@ def analyze(call: Call, turn: Lock) -> Mapping[str, Any]:
     while not turn.acquire(timeout=_POLL_S):
         call.stop_if_cancelled()
     try:
-        result = run(
-            pair.before,
-            pair.after,
-            pair.options,
-            outputs=outputs,
-            listener=_listener(call),
-            cancel=call.cancel,
-        )
+        result = run(*pair, outputs=outputs, listener=_listener(call), cancel=call.cancel)
     finally:
         turn.release()
     return _result_values(result)
@@ -138,9 +131,7 @@ def ask(call: Call, dialogues: OpenDialogues) -> Mapping[str, Any]:
     from geochg.records import Exchange
 
     pieces: list[str] = []
-    with dialogues.dialogue(
-        pair, at, lambda: open_dialogue(pair.before, pair.after, pair.options, at=at)
-    ) as dialogue:
+    with dialogues.dialogue(pair, at, lambda: open_dialogue(*pair, at=at)) as dialogue:
         # The client keeps the dialogue: it outlives this process.
         dialogue.exchanges[:] = [Exchange(*texts) for texts in exchanges]
         call.stop_if_cancelled()

@@ -10,11 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 BESIDE = (
-    "gpkg_geometry_columns",
-    "gpkg_extensions",
-    "gpkg_metadata",
-    "gpkg_metadata_reference",
-    "gpkg_ogr_contents",
+    *("gpkg_geometry_columns", "gpkg_extensions", "gpkg_metadata"),
+    *("gpkg_metadata_reference", "gpkg_ogr_contents"),
 )
 """Tables about layers that a GeoPackage may lack, in an order in which they can be made."""
 
