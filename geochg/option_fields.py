@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import typing
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
@@ -156,7 +156,8 @@ class Options:
             # Frozen fields are set once more: 2 becomes 2.0, a list a tuple, "off" a choice.
             object.__setattr__(self, name, typed_value(name, getattr(self, name), kind))
         for name, (least, greatest) in self.bounds().items():
-            for value in _numbers(getattr(self, name)):
+            given = getattr(self, name)
+            for value in given if isinstance(given, tuple) else (given,):
                 # NaN lies nowhere.
                 if value is not None and not least <= value <= greatest:
                     raise OptionError(
@@ -264,11 +265,6 @@ class ModelOptions(Options):
     def written_name(cls, spec: OptionSpec) -> str:
         """What messages call an option: as `--model-option NAME=VALUE` takes it."""
         return spec.name
-
-
-def _numbers(value: Any) -> Iterable[Any]:  # noqa: ANN401
-    """The numbers that an option holds."""
-    return value if isinstance(value, tuple) else (value,)
 
 
 @cache

@@ -98,9 +98,11 @@ class Run:
         finished = len(done)
         self.listener(Progress("tiles", finished, len(self.layout)))
         wanted = (window for window in self.layout if window.index not in done)
+        suiting = self.model.capabilities.tiles_at_once(self.options.tile_size_px)
+        batch_tiles = self.options.batch_size or suiting
         with (
             closing(self._read_tiles(plan, wanted)) as tiles,
-            closing(answered_ahead(tiles, self._batch_tiles(), self._ask)) as answered,
+            closing(answered_ahead(tiles, batch_tiles, self._ask)) as answered,
         ):
             for batch, answers in answered:
                 failures += self._keep_answers(batch, answers, journal)
@@ -230,12 +232,6 @@ class Run:
                 results.append(tile_result(tile, given, self._cell_settings()))
         journal.add(results, skipped)
         return failures
-
-    def _batch_tiles(self) -> int:
-        """Tiles asked about at once: as given, or what suits the model and this size of tile."""
-        if self.options.batch_size is not None:
-            return self.options.batch_size
-        return self.model.capabilities.tiles_at_once(self.options.tile_size_px)
 
     def _ask(self, tiles: Sequence[Tile]) -> list[TileAnswers]:
         with backend_errors(self.model):

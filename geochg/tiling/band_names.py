@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from geochg.tiling.sensors import Code, code_of, table_for
+from geochg.tiling.sensors import code_of, table_for
 
 ROLES = {
     "red": 0.66,
@@ -144,7 +144,7 @@ def roles_of(bands: Sequence[BandFacts], origin: str) -> list[str]:
     ]
     table = table_for(named, " ".join([origin, *(band.name for band in bands)]))
     roles = [
-        role or _by_wavelength(band) or _by_code(code, table)
+        role or _by_wavelength(band) or (table.get(code.key, "") if code else "")
         for role, band, code in zip(roles, bands, codes, strict=True)
     ]
     roles = _once(roles, bands)
@@ -177,10 +177,6 @@ def _by_letters(bands: Sequence[BandFacts], roles: Sequence[str]) -> list[str]:
     if not {"r", "g", "b"} <= {band.name.lower() for band in bands}:
         return list(roles)
     return [_LETTERS.get(band.name.lower(), role) for band, role in zip(bands, roles, strict=True)]
-
-
-def _by_code(code: Code | None, table: Mapping[str, str]) -> str:
-    return "" if code is None else table.get(code.key, "")
 
 
 def _by_color(band: BandFacts, taken: Sequence[str]) -> str:
