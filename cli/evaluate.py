@@ -136,8 +136,8 @@ def evaluate(
     if bool(sources) == (from_predictions is not None):
         raise click.UsageError("name SOURCE, or --from-predictions FILE.jsonl, and not both")
     if from_predictions is not None:
-        refused = (*_ASKING, *_PAIRS_ASKING, *_ROWS_ASKING)
-        _refuse(ctx, refused, "--from-predictions", "leave out one of them")
+        barred_options = (*_ASKING, *_PAIRS_ASKING, *_ROWS_ASKING)
+        _refuse(ctx, barred_options, "--from-predictions", "leave out one of them")
         kind = "rows" if _keeps_rows(from_predictions) else "pairs"
     elif _are_kinds(sources):
         kind = "kinds"
@@ -160,11 +160,11 @@ def evaluate(
         score(ctx)
 
 
-def _refuse(ctx: click.Context, names: tuple[str, ...], beside: str, hint: str) -> None:
+def _refuse(ctx: click.Context, names: tuple[str, ...], other_option: str, hint: str) -> None:
     """Refuses options that were given but would not matter."""
     for option in ctx.command.params:
         if option.name in names and _is_given(ctx, option.name):
-            raise OptionError(f"{option.opts[0]} does not go with {beside}", hint)
+            raise OptionError(f"{option.opts[0]} does not go with {other_option}", hint)
 
 
 def _is_given(ctx: click.Context, name: str) -> bool:
@@ -196,7 +196,7 @@ def _are_rows(ctx: click.Context, sources: tuple[Path, ...]) -> bool:
     if len(sources) > 1:
         return True
     if first.is_dir():
-        chosen = _is_given(ctx, "split") or _is_given(ctx, "tasks")
-        return chosen or (not (first / BEFORE).is_dir() and any(first.glob("*.json")))
+        has_choice = _is_given(ctx, "split") or _is_given(ctx, "tasks")
+        return has_choice or (not (first / BEFORE).is_dir() and any(first.glob("*.json")))
     is_table = first.suffix.lower() == TABLE_SUFFIX
     return "question" in read_table(first).columns if is_table else first.is_file()

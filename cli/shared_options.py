@@ -84,10 +84,10 @@ def field_options(kind: type[Options], *names: str) -> Callable[[Command], Comma
 
 def with_options(options: Iterable[Callable[[Any], Any]]) -> Callable[[Command], Command]:
     """Adds options to a command, which its help page lists in their order."""
-    listed = list(options)
+    option_list = list(options)
 
     def add(command: Command) -> Command:
-        for option in reversed(listed):
+        for option in reversed(option_list):
             command = option(command)
         return command
 
@@ -105,11 +105,14 @@ def setting(
         text: Help of the option.
         field: What the library calls it, where not as the flag.
     """
-    given: Any = type(default)
+    value_type: Any = type(default)
     if isinstance(default, StrEnum):
-        given, default = click.Choice([member.value for member in type(default)]), default.value
+        value_type, default = (
+            click.Choice([member.value for member in type(default)]),
+            default.value,
+        )
     names = (flag,) if field is None else (flag, field)
-    return click.option(*names, type=given, default=default, show_default=True, help=text)
+    return click.option(*names, type=value_type, default=default, show_default=True, help=text)
 
 
 def path_option(
@@ -156,7 +159,7 @@ def model_options(default: str) -> Callable[[Command], Command]:
     """`--model` and `--model-option` of commands that ask any change model."""
 
     def add(command: Command) -> Command:
-        own = click.option(
+        own_option = click.option(
             "--model-option",
             "model_options",
             multiple=True,
@@ -164,7 +167,7 @@ def model_options(default: str) -> Callable[[Command], Command]:
             help="An option of the model's own; may be given several times.",
         )
         model = "The change model, NAME or NAME:SOURCE; see `geochg models`."
-        return setting("--model", default, model)(own(command))
+        return setting("--model", default, model)(own_option(command))
 
     return add
 

@@ -36,8 +36,8 @@ def named_kinds(
     if not kinds:
         return []
     feature = feature_numbers(polygons, kind_numbers(kinds))
-    nothing = np.zeros((2, 0), np.int64)
-    total: list[NDArray[np.int64]] = [nothing] * (int(feature.max()) + 1)
+    empty_pairs = np.zeros((2, 0), np.int64)
+    total: list[NDArray[np.int64]] = [empty_pairs] * (int(feature.max()) + 1)
     for i, ground in zip(feature.tolist(), grounds, strict=True):
         if ground is not None and ground.before:
             under = np.array((ground.before, ground.after), np.int64)

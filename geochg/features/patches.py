@@ -108,13 +108,13 @@ class _Patches(NamedTuple):
         self.border_px[number].update(near)
         return near
 
-    def take(self, taken: int, into: int) -> None:
+    def take(self, taken_number: int, into: int) -> None:
         """Takes a feature into another, whose kind it gets."""
-        self.parent[taken] = into
-        self.area_px[into] += self.area_px[taken]
-        for other, length_px in self.border_px[taken].items():
+        self.parent[taken_number] = into
+        self.area_px[into] += self.area_px[taken_number]
+        for other, length_px in self.border_px[taken_number].items():
             self.border_px[into][other] = self.border_px[into].get(other, 0) + length_px
-        self.border_px[taken].clear()
+        self.border_px[taken_number].clear()
 
 
 def _join_tiny(patches: _Patches, tiny_px: int) -> None:
@@ -162,5 +162,5 @@ def _opposites(patches: _Patches, number: int) -> list[int]:
     opposite = _OPPOSITE.get(Change(change))
     if opposite is None:
         return []
-    wanted = (name, str(opposite))
-    return [other for other in patches.neighbours(number) if patches.kind[other] == wanted]
+    opposite_kind = (name, str(opposite))
+    return [other for other in patches.neighbours(number) if patches.kind[other] == opposite_kind]

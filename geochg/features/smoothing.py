@@ -94,16 +94,18 @@ def _with_midpoints(path: _Path) -> _Path:
     alternates = np.sign(turn) != np.sign(turn[following])
     step = loose & alternates & (length <= LONGEST_STEP_PX)
     crest = loose & ~alternates
-    gone = ~path.fixed & (step | step[previous])
+    is_removed = ~path.fixed & (step | step[previous])
 
     reach = np.where(step, length / 2, np.minimum(length / 2, SHOULDER_PX))[:, None]
-    along = edge / length[:, None] * reach
-    points = np.stack([path.point, path.point + along, path.point[following] - along], axis=1)
-    used = np.stack([~gone, step | (crest & gone), crest & gone[following]], axis=1)
-    fixed = np.zeros_like(used)
+    offset = edge / length[:, None] * reach
+    points = np.stack([path.point, path.point + offset, path.point[following] - offset], axis=1)
+    is_used = np.stack(
+        [~is_removed, step | (crest & is_removed), crest & is_removed[following]], axis=1
+    )
+    fixed = np.zeros_like(is_used)
     fixed[:, 0] = path.fixed
-    ring = np.broadcast_to(path.ring[:, None], used.shape)
-    return _Path(points[used], ring[used], fixed[used])
+    ring = np.broadcast_to(path.ring[:, None], is_used.shape)
+    return _Path(points[is_used], ring[is_used], fixed[is_used])
 
 
 def _without_flat(path: _Path) -> _Path:

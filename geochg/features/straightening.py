@@ -31,7 +31,7 @@ _OVERLAP_PX = 1e-6
 def straightened_polygons(
     pixels: NDArray[np.object_],
     smooth: NDArray[np.object_],
-    wanted: NDArray[np.bool_],
+    eligible: NDArray[np.bool_],
     height_per_width: float,
 ) -> NDArray[np.object_]:
     """Straightens some outlines.
@@ -39,14 +39,14 @@ def straightened_polygons(
     Args:
         pixels: `(n,)` polygons that follow pixel edges and do not overlap.
         smooth: `(n,)` the same, smoothed.
-        wanted: `(n,)` bool, which are buildings.
+        eligible: `(n,)` bool, which are buildings.
         height_per_width: Height of a pixel on the ground by its width.
 
     Returns:
         `(n,)` valid polygons of which none overlaps another; those that share an edge with another
         stay as they are in `smooth`.
     """
-    indexes = np.flatnonzero(wanted & (shapely.area(pixels) >= LEAST_PX) & ~_share_edges(pixels))
+    indexes = np.flatnonzero(eligible & (shapely.area(pixels) >= LEAST_PX) & ~_share_edges(pixels))
     if len(indexes) == 0:
         return smooth
     scale = np.array([1.0, height_per_width])
@@ -176,9 +176,9 @@ def _edges(corners: NDArray[np.float64]) -> list[_Edge]:
     steps = np.roll(corners, -1, axis=0) - corners
     middles = corners + steps / 2
     edges: list[_Edge] = []
-    for (x, y), (across, down) in zip(middles.tolist(), steps.tolist(), strict=True):
-        is_level = abs(across) >= abs(down)
-        position, length = (y, abs(across)) if is_level else (x, abs(down))
+    for (x, y), (step_x, step_y) in zip(middles.tolist(), steps.tolist(), strict=True):
+        is_level = abs(step_x) >= abs(step_y)
+        position, length = (y, abs(step_x)) if is_level else (x, abs(step_y))
         if length > 0:
             edges.append(_Edge(is_level, position, length))
     edges = _by_turns(edges)

@@ -152,13 +152,15 @@ def _refuse_outsized(model_class: Any, folder: Path, hint: str) -> None:
     config = model_class.config_class.from_pretrained(folder, local_files_only=True)
     with torch.device("meta"):
         described = sum(weight.numel() for weight in model_class(config).parameters())
-    stored = 0
+    number = 0
     for file in weight_files(folder, hint):
-        with safe_open(file, "pt") as opened:
-            stored += sum(math.prod(opened.get_slice(name).get_shape()) for name in opened.keys())
-    if described > _MOST_TIMES * stored + _SLACK:
+        with safe_open(file, "pt") as weights_file:
+            number += sum(
+                math.prod(weights_file.get_slice(name).get_shape()) for name in weights_file.keys()
+            )
+    if described > _MOST_TIMES * number + _SLACK:
         raise ModelError(
-            f"the settings in {folder} describe {described:,} weights, but it holds {stored:,}",
+            f"the settings in {folder} describe {described:,} weights, but it holds {number:,}",
             hint,
         )
 
@@ -180,13 +182,13 @@ def loading_errors(folder: Path, hint: str, part: str = "") -> Iterator[None]:
 
 
 @contextmanager
-def model_errors(model_name: str, hint: str, done: str = "loaded") -> Iterator[None]:
+def model_errors(model_name: str, hint: str, action: str = "loaded") -> Iterator[None]:
     """Turns what the libraries raise at a model that makes no sense into one line.
 
     Args:
         model_name: The model in messages.
         hint: Advice for the user.
-        done: The participle of what fails: the model cannot be "loaded" or "run".
+        action: The participle of what fails: the model cannot be "loaded" or "run".
 
     Raises:
         ModelError: Whatever goes wrong within the block.
@@ -199,10 +201,10 @@ def model_errors(model_name: str, hint: str, done: str = "loaded") -> Iterator[N
         # tokenizers raises nothing more exact than `Exception`.
         if type(error) is not Exception and not isinstance(error, broken_errors()):
             raise
-        raise _model_error(error, model_name, hint, done) from error
+        raise _model_error(error, model_name, hint, action) from error
 
 
-def _model_error(error: Exception, model_name: str, hint: str, done: str) -> ModelError:
+def _model_error(error: Exception, model_name: str, hint: str, action: str) -> ModelError:
     """The error of a library in the user's terms."""
     from safetensors import SafetensorError
 
@@ -216,7 +218,7 @@ def _model_error(error: Exception, model_name: str, hint: str, done: str) -> Mod
         )
     if isinstance(error, ImportError):
         hint = 'pip install "geochg[models]", or the package that is named'
-    return ModelError(f"{model_name} cannot be {done}: {first_line(error)}", hint)
+    return ModelError(f"{model_name} cannot be {action}: {first_line(error)}", hint)
 
 
 class FirstUse:

@@ -62,10 +62,10 @@ def answered_ahead(
     with ThreadPoolExecutor(1, "geochg-model") as model:
         try:
             while batch := list(islice(tiles, next(sizes))):
-                answered = pending and pending.wait()
+                answered_batch = pending and pending.wait()
                 pending = _PendingBatch(batch, model.submit(_ask, ask, batch, refusals))
-                if answered:
-                    yield answered
+                if answered_batch:
+                    yield answered_batch
         except CancelledRunError:
             if pending:
                 yield pending.wait()
@@ -101,10 +101,12 @@ def _ask(ask: Ask, batch: Sequence[Tile | TileFailure], refusals: Refusals) -> l
     tiles = tiles_to_ask(batch)
     replies = ask(tiles) if tiles else []
     answers = [finite_answers(tile, reply) for tile, reply in zip(tiles, replies, strict=True)]
-    given = iter(answers)
+    given_answers = iter(answers)
     # Tiles without data, which are not asked about, tell nothing.
-    told = (tile for tile in batch if isinstance(tile, TileFailure) or has_core(tile))
-    refusals.note(tile if isinstance(tile, TileFailure) else next(given) for tile in told)
+    outcomes = (tile for tile in batch if isinstance(tile, TileFailure) or has_core(tile))
+    refusals.note(
+        tile if isinstance(tile, TileFailure) else next(given_answers) for tile in outcomes
+    )
     return answers
 
 

@@ -164,8 +164,8 @@ def _is_share(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
 
 
-def _is_count(value: object, most: int = _MOST_COUNTED) -> bool:
-    return type(value) is int and 0 <= value <= most
+def _is_count(value: object, greatest: int = _MOST_COUNTED) -> bool:
+    return type(value) is int and 0 <= value <= greatest
 
 
 def _require(holds: object, reason: str) -> None:

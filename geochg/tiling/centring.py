@@ -95,11 +95,11 @@ def _origin_and_unit(
     before: NDArray[np.float64], after: NDArray[np.float64]
 ) -> tuple[float, float]:
     """What of a band is best taken off, and the rest divided by; 0 and 1 if float32 holds it."""
-    both = np.concatenate([before, after])
     usual = np.concatenate([np.percentile(values, _USUAL) for values in (before, after)])
     detail = min(_detail(before), _detail(after)) or max(_detail(before), _detail(after))
     farthest = float(np.abs(usual).max())
-    origin = 0.0 if _has_steps(farthest, detail) else _middle(both)
+    has_steps = _has_steps(farthest, detail)
+    origin = 0.0 if has_steps else _middle(np.concatenate([before, after]))
     farthest = float(np.abs(usual - origin).max())
     if not _has_steps(farthest, detail):
         raise InputError(

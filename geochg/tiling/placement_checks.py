@@ -133,6 +133,6 @@ def _nowhere(crs: pyproj.CRS, transform: Affine, shape_px: tuple[int, int]) -> s
     to_degrees = pyproj.Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
     lon, lat = map(np.asarray, to_degrees.transform(xs, ys))
     back_x, back_y = map(np.asarray, to_degrees.transform(lon, lat, direction="INVERSE"))
-    off = np.hypot(back_x - xs, back_y - ys)
-    good = np.isfinite(off) & (off <= 1e-3 * np.hypot(np.ptp(xs), np.ptp(ys)))
+    distances = np.hypot(back_x - xs, back_y - ys)
+    good = np.isfinite(distances) & (distances <= 1e-3 * np.hypot(np.ptp(xs), np.ptp(ys)))
     return "" if good.any() else "lies where its coordinate reference system has no place"

@@ -136,7 +136,7 @@ def _unit(vectors: Tensor) -> Tensor:
 
     A vector whose length overflows would else become zero, and be as like to any text as another.
     """
-    whole = vectors.float()
-    lengths = torch.linalg.vector_norm(whole, dim=-1, keepdim=True)
+    float_vectors = vectors.float()
+    lengths = torch.linalg.vector_norm(float_vectors, dim=-1, keepdim=True)
     sound = torch.isfinite(lengths) & (lengths > 0)
-    return torch.where(sound, whole / lengths, torch.nan)
+    return torch.where(sound, float_vectors / lengths, torch.nan)

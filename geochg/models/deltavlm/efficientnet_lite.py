@@ -94,12 +94,12 @@ class EfficientNetLiteBackbone(BackboneMixin, PreTrainedModel):  # type: ignore[
             pixel_values: `(batch, 3, height, width)` float; red, green, blue, -1 to 1.
         """
         features = functional.relu6(self.stem(pixel_values))
-        kept: tuple[Tensor, ...] = (features,) if "stem" in self.out_features else ()
+        kept_features: tuple[Tensor, ...] = (features,) if "stem" in self.out_features else ()
         for name, stage in zip(self.stage_names[1:], self.stages, strict=True):
             features = stage(features)
             if name in self.out_features:
-                kept = (*kept, features)
-        return BackboneOutput(feature_maps=kept)  # type: ignore[arg-type]
+                kept_features = (*kept_features, features)
+        return BackboneOutput(feature_maps=kept_features)  # type: ignore[arg-type]
 
     def _init_weights(self, module: nn.Module) -> None:
         """Initialises as the paper's code: depthwise channels have few neighbours."""

@@ -38,8 +38,8 @@ def map_answer(
     changed = changed_pixels(outlines, tile.valid)
     channel_px = _channel_pixels(changed, len(outlines.channels))
     if changed is None or not channel_px.any():
-        nothing = Presence(changed=False, probability=presence.probability)
-        return unchanged_answer(task, nothing, no_change_sentence)
+        no_change = Presence(changed=False, probability=presence.probability)
+        return unchanged_answer(task, no_change, no_change_sentence)
     caption = _caption(outlines, channel_px, tile.valid)
     if task is Task.CAPTION:
         return caption

@@ -123,10 +123,10 @@ class DeltaVLMForConditionalGeneration(PreTrainedModel, GenerationMixin):
         """
         if self.dense is None:
             raise ValueError("this model has no dense head")
-        compared = None
+        comparison = None
         if scene is None:
-            scene, compared = measure_scenes(self.dense, maps)
-        output: DenseOutput = self.dense(tuple(maps), scene.to(maps[0].device), compared)
+            scene, comparison = measure_scenes(self.dense, maps)
+        output: DenseOutput = self.dense(tuple(maps), scene.to(maps[0].device), comparison)
         return output
 
     def encode_pair(self, before: Tensor, after: Tensor) -> PairEncoding:
@@ -341,10 +341,10 @@ def measure_scenes(
         for index in range(len(before[0]))
     ]
     scene = torch.from_numpy(np.stack(vectors)).to(before[0].device)
-    compared = head.compare(before, after, scene)
-    medians = compared.relative.flatten(2).median(dim=2).values
+    comparison = head.compare(before, after, scene)
+    medians = comparison.relative.flatten(2).median(dim=2).values
     scene[:, head.layout.medians_slice] = medians
-    return Scenes(scene, compared)
+    return Scenes(scene, comparison)
 
 
 class Scenes(NamedTuple):

@@ -186,5 +186,5 @@ def _stretched_image(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _padded_images(values: Tensor) -> Tensor:
-    down, across = (-size % SIDE_MULTIPLE_PX for size in values.shape[-2:])
-    return functional.pad(values, (0, across, 0, down)) if down or across else values
+    bottom_px, right_px = (-size % SIDE_MULTIPLE_PX for size in values.shape[-2:])
+    return functional.pad(values, (0, right_px, 0, bottom_px)) if bottom_px or right_px else values

@@ -241,18 +241,18 @@ def whitening_matrix(
     """
     values = difference.astype(np.float64)
     channels, pixels = values.shape
-    kept = np.ones(pixels, bool)
+    is_kept = np.ones(pixels, bool)
     for last in [False] * (_ROUNDS - 1) + [True]:
-        offset = values[:, kept].mean(axis=1)
+        offset = values[:, is_kept].mean(axis=1)
         centred = values - offset[:, None]
-        covariance = centred[:, kept] @ centred[:, kept].T / max(np.count_nonzero(kept), 1)
+        covariance = centred[:, is_kept] @ centred[:, is_kept].T / max(np.count_nonzero(is_kept), 1)
         covariance *= 1 - _SHRINK
         covariance[np.diag_indices(channels)] /= 1 - _SHRINK
         covariance[np.diag_indices(channels)] += _RIDGE
         matrix = np.linalg.inv(np.linalg.cholesky(covariance))
         if not last:
             lengths = np.square(matrix @ centred).sum(axis=0)
-            kept = lengths <= np.quantile(lengths, _KEPT)
+            is_kept = lengths <= np.quantile(lengths, _KEPT)
     return offset.astype(np.float32), matrix.astype(np.float32)
 
 

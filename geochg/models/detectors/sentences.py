@@ -24,8 +24,8 @@ def sentence(shares: Mapping[Channel, float]) -> str:
         shares: Share (0-1) of the tile's valid pixels for each kind of change seen; not empty.
     """
     ranked = sorted(shares.items(), key=lambda item: (-item[1], item[0]))
-    named = [item for item in ranked if item[1] >= LEAST_SHARE] or ranked[:1]
-    first, *others = (_clause(channel, share) for channel, share in named)
+    named_shares = [item for item in ranked if item[1] >= LEAST_SHARE] or ranked[:1]
+    first, *others = (_clause(channel, share) for channel, share in named_shares)
     parts = [f"{first} of this tile", *others]
     text = "; ".join(parts)
     return f"{text[0].upper()}{text[1:]}."

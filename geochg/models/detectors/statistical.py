@@ -219,8 +219,8 @@ def tile_change(statistics: PairStatistics, tile: Tile) -> TileChange:
         )
     with np.errstate(over="ignore", invalid="ignore"):
         layers = statistics.difference.of_tile(tile.before, tile.after)
-        averaged = smoothed(layers, tile.valid)
-        probability = statistics.cut.probability(sharp_strength(layers, averaged))
+        mean_layers = smoothed(layers, tile.valid)
+        probability = statistics.cut.probability(sharp_strength(layers, mean_layers))
     if valid_px < tile.valid.size:
         probability *= tile.valid
     return TileChange(probability, _kinds(statistics, tile), statistics.channels, valid_px)

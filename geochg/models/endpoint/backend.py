@@ -130,10 +130,10 @@ def _messages(
     opening: list[Message], questions: Sequence[str], answers: Sequence[str]
 ) -> list[Message]:
     """The chat so far, and the next question."""
-    first, *later = questions
+    first, *later_questions = questions
     content = [*opening, {"type": "text", "text": first}]
     messages: list[Message] = [{"role": "user", "content": content}]
-    for answer, question in zip(answers, later, strict=True):
+    for answer, question in zip(answers, later_questions, strict=True):
         messages += [
             {"role": "assistant", "content": answer},
             {"role": "user", "content": question},

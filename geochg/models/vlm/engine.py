@@ -172,10 +172,12 @@ class Engine(ABC, Generic[_Encoding]):
         ends = list(accumulate(map(len, first)))
 
         def probabilities(part: Sequence[TilePrompt]) -> list[list[float]]:
-            whole = self._generate(encoding, part, max_new_tokens=1, output_logits=True).logits[0]
-            logits = whole[:, ids].double()
+            all_logits = self._generate(
+                encoding, part, max_new_tokens=1, output_logits=True
+            ).logits[0]
+            logits = all_logits[:, ids].double()
             # To a damaged model all tokens may be equally likely, and each answer is chance.
-            logits[whole.amax(dim=1) == whole.amin(dim=1)] = torch.nan
+            logits[all_logits.amax(dim=1) == all_logits.amin(dim=1)] = torch.nan
             scores = [
                 logits[:, end - len(tokens) : end].logsumexp(dim=1)
                 for tokens, end in zip(first, ends, strict=True)
@@ -201,12 +203,14 @@ class Engine(ABC, Generic[_Encoding]):
             inputs = self._inputs(encoding, part)
             before = _tokens_before_answer(self.generator, inputs)
             finite = FiniteScores()
-            more = {**settings, "logits_processor": LogitsProcessorList([finite])}
+            all_settings = {**settings, "logits_processor": LogitsProcessorList([finite])}
             if allowed:
                 # A penalty would fall on the names and digits that stand in the question.
-                more |= {"repetition_penalty": 1.0, "no_repeat_ngram_size": 0}
-                more["prefix_allowed_tokens_fn"] = lambda _, ids: allowed(ids[before:].tolist())
-            rows = self._generate(encoding, part, inputs, **more).sequences
+                all_settings |= {"repetition_penalty": 1.0, "no_repeat_ngram_size": 0}
+                all_settings["prefix_allowed_tokens_fn"] = lambda _, ids: allowed(
+                    ids[before:].tolist()
+                )
+            rows = self._generate(encoding, part, inputs, **all_settings).sequences
             return [
                 self._without_end(row[before:]) if is_finite else None
                 for row, is_finite in zip(rows.tolist(), finite.finite_rows(), strict=True)
@@ -272,8 +276,8 @@ class Engine(ABC, Generic[_Encoding]):
         """The tokens each choice may begin with, without those that others may begin with too."""
         first = [{self._token_ids(word)[0] for word in words} for words in choices]
         distinct = [
-            sorted(own.difference(*(first[:index] + first[index + 1 :])))
-            for index, own in enumerate(first)
+            sorted(own_tokens.difference(*(first[:index] + first[index + 1 :])))
+            for index, own_tokens in enumerate(first)
         ]
         if not all(distinct):
             raise ModelError(

@@ -157,8 +157,8 @@ class InstructBlipEngine(Engine["Tensor"]):
             [[0] * (longest - len(row)) + [1] * (features.shape[1] + len(row)) for row in rows],
             device=device,
         )
-        whole = [
+        full_inputs = [
             torch.cat([text[: longest - len(row)], images, text[longest - len(row) :]])
             for text, images, row in zip(embedded, features, rows, strict=True)
         ]
-        return {"inputs_embeds": torch.stack(whole), "attention_mask": mask}
+        return {"inputs_embeds": torch.stack(full_inputs), "attention_mask": mask}

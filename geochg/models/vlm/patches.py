@@ -104,8 +104,8 @@ class Idefics(_OwnProcessor):
 
     def image_tokens(self, number: int, features: int) -> list[int]:
         """The tokens of an image that is not split, with its marks."""
-        around, whole = self._tokens("<fake_token_around_image>", "<global-img>")
-        return [around, whole, *[self.token] * features, around]
+        around, whole_token = self._tokens("<fake_token_around_image>", "<global-img>")
+        return [around, whole_token, *[self.token] * features, around]
 
 
 class MiniCPMV(_OwnProcessor):
@@ -140,10 +140,12 @@ class MiniCPMV(_OwnProcessor):
 
     def image_tokens(self, number: int, features: int) -> list[int]:
         """The tokens of an image, with its number and marks."""
-        known: Any = self.tokenizer
-        before, after = self._tokens(known.image_id_start_token, known.image_id_end_token)
-        start, end = self._tokens(known.image_start_token, known.image_end_token)
-        name = known(str(number), add_special_tokens=False)["input_ids"]
+        own_tokenizer: Any = self.tokenizer
+        before, after = self._tokens(
+            own_tokenizer.image_id_start_token, own_tokenizer.image_id_end_token
+        )
+        start, end = self._tokens(own_tokenizer.image_start_token, own_tokenizer.image_end_token)
+        name = own_tokenizer(str(number), add_special_tokens=False)["input_ids"]
         return [before, *name, after, start, *[self.token] * features, end]
 
 

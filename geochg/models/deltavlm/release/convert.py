@@ -177,11 +177,13 @@ def check_shapes(model: DeltaVLMForConditionalGeneration, weights: Mapping[str, 
     Raises:
         ModelError: Naming the first that is missing, left over or of another shape.
     """
-    wanted = model.state_dict()
-    for key in sorted(wanted.keys() ^ weights.keys()):
-        problem = "the release has no weight for" if key in wanted else "the model has no use for"
+    model_weights = model.state_dict()
+    for key in sorted(model_weights.keys() ^ weights.keys()):
+        problem = (
+            "the release has no weight for" if key in model_weights else "the model has no use for"
+        )
         raise ModelError(f"{problem} {key!r}", "check that the files belong together")
-    for key, value in wanted.items():
+    for key, value in model_weights.items():
         if value.shape != weights[key].shape:
             raise ModelError(
                 f"{key!r} has the shape {tuple(weights[key].shape)}, not {tuple(value.shape)}",

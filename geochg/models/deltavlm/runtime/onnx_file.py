@@ -63,7 +63,7 @@ def _refuse_outer_weights(file: Path) -> None:
     """
     if not file.stat().st_size:
         return
-    with file.open("rb") as opened, mmap(opened.fileno(), 0, access=ACCESS_READ) as content:
+    with file.open("rb") as stream, mmap(stream.fileno(), 0, access=ACCESS_READ) as content:
         if _LOCATION.search(content):
             raise ModelError(f"{file} cannot be loaded: its weights lie in another file", _HINT)
 
