@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from geochg import events as events
     from geochg import records as records
     from geochg.models.base import ChangeModel as ChangeModel
+    from geochg.models.loading import load_configured_model as load_configured_model
     from geochg.models.registry import load_model as load_model
     from geochg.options import AnalyzeOptions as AnalyzeOptions
     from geochg.pipeline.analyze import ChangeResult as ChangeResult
@@ -47,6 +48,7 @@ _HOMES = {
     "TileFailure": "records",
     "analyze": "pipeline.analyze",
     "ask": "tasks",
+    "load_configured_model": "models.loading",
     "load_model": "models.registry",
     "open_dialogue": "pipeline.dialogue",
     "open_pair": "tiling.pair",
@@ -69,6 +71,7 @@ __all__ = [
     "ask",
     "errors",
     "events",
+    "load_configured_model",
     "load_model",
     "open_dialogue",
     "open_pair",

@@ -81,7 +81,7 @@ def analyze(
             beside the first of them holds the finished tiles, for `options.resume`.
         listener: Called on the calling thread with progress and with what the user should know.
         cancel: When set, the run stops at the next tile.
-        model: The model of `load_configured_model` for these options; loaded when None.
+        model: The model that `load_configured_model` gives for these options; loaded when None.
 
     Returns:
         The features, in memory, and what is known about the run.

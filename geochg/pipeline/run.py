@@ -13,6 +13,7 @@ from typing import Any, Literal
 from geochg.errors import CancelledRunError, RunError, TilesFailedError
 from geochg.events import Listener, Notice, Progress
 from geochg.features.cells import CellSettings, missing_answer, tile_result
+from geochg.features.changes import FILTERS
 from geochg.features.tile_results import TileResult
 from geochg.geometry.hysteresis import least_size_px
 from geochg.models.base import ChangeModel, backend_errors
@@ -145,11 +146,10 @@ class Run:
 
     def tell_dropped(self, tallies: Tallies, feature_count: int) -> None:
         """Tells where changes were seen of which the options leave no feature."""
-        names = ("min_area_m2", "max_area_m2", "min_confidence", "classes")
         flags = [
             spec.flag
             for spec in self.options.specs()
-            if spec.name in names and getattr(self.options, spec.name) not in (spec.default, ())
+            if spec.name in FILTERS and getattr(self.options, spec.name) not in (spec.default, ())
         ]
         if tallies.changed and not feature_count and flags:
             text = (
