@@ -33,6 +33,10 @@ if TYPE_CHECKING:
     from odc.geo.geobox import GeoBox
 
 
+FILTERS = ("min_area_m2", "max_area_m2", "min_confidence", "classes")
+"""Options that drop features; a run names them where they leave none."""
+
+
 @dataclass(frozen=True, slots=True)
 class FeatureSettings:
     """Settings for what becomes of the cells.

@@ -17,7 +17,16 @@ MAPPED_TASKS = (Task.PRESENCE, Task.LOCATE, Task.COUNT, Task.CAPTION)
 
 
 def load_configured_model(options: AnalyzeOptions) -> ChangeModel:
-    """The model of the options, with clues and closer looks where they ask for that.
+    """Loads the model of a run, with clues and closer looks where the options ask for them.
+
+    `load_model` gives the model alone. A model may be used for any number of pairs, one at a time.
+
+    Args:
+        options: Of them, `model`, `model_options` and `device` name the model; `clue`,
+            `clue_model`, `clue_options`, `refine` and `prompts` say what is put around it.
+
+    Returns:
+        The model, to be given to `analyze` with the same options.
 
     Raises:
         ModelError: As `load_model`, or if two models do not go together.
