@@ -32,6 +32,19 @@ EFFECTS = re.compile(
     r"|rmtree|copyfile|savez?|execute|backward|step|commit)\("
 )
 MOST_PARTICIPLES = 0.02
+# Words that say nothing of what a parameter or a local holds.
+EMPTY_NAMES = frozenset(
+    """
+    what work one ones each every there here found said told most how way who whom whose why where
+    when then thus now more less both all any some same such none nothing something anything
+    everything of by to so was is are be own seen shown given known kept made done asked taken held
+    lit begun wanted chosen meant got gone put let down off aside beside across within apart along
+    later again whole sure enough much many few several this that these those it them they him
+    which while though thing things stuff tried learned used sent named placed moved opened stored
+    saved written drawn collected located listed covered answered refused compared averaged
+    outlined masked spoken thought heard looked grown built met brought left_out counted
+    """.split()
+)
 
 
 @cache
@@ -127,6 +140,27 @@ def test_a_dialogue_has_one_name():
         if re.search("talk|conversation", name, re.IGNORECASE)
     ]
     assert wrong == []
+
+
+def _parameters_and_locals(tree):
+    """Names of parameters, and of what functions assign; fields are named in formats too."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.arg):
+            yield node.lineno, node.arg
+        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            for inner in ast.walk(node):
+                if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Store):
+                    yield inner.lineno, inner.id
+
+
+def test_parameters_and_locals_say_what_they_hold():
+    wrong = {
+        f"{path.relative_to(ROOT)}:{line} {name}"
+        for path, tree in _modules(*PACKAGES)
+        for line, name in _parameters_and_locals(tree)
+        if name in EMPTY_NAMES
+    }
+    assert sorted(wrong) == []
 
 
 def test_words_that_are_gone_stand_in_no_table_of_the_glossary():

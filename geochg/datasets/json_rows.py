@@ -173,7 +173,7 @@ def _turns(row: Row, origin: Origin) -> tuple[ExampleTurn, ...]:
     if not isinstance(dialogue, list) or not dialogue:
         raise origin.fault("no conversations", _FORM_HINT)
     messages = [_message(entry, origin) for entry in dialogue]
-    speakers = [who for who, _ in messages]
+    speakers = [role for role, _ in messages]
     if speakers != [True, False] * (len(messages) // 2) or len(messages) % 2:
         raise origin.fault("questions and answers do not take turns", _TURNS_HINT)
     words = [text for _, text in messages]
@@ -187,10 +187,10 @@ def _message(entry: object, origin: Origin) -> tuple[bool, str]:
     """Whether a message is a question, not an answer, and its text."""
     if not isinstance(entry, dict):
         raise origin.fault("a conversation holds something that is no object", _TURNS_HINT)
-    who, text = entry.get("from", entry.get("role")), entry.get("value", entry.get("content"))
-    if who not in (*_ASKS, *_ANSWERS) or not isinstance(text, str):
+    role, text = entry.get("from", entry.get("role")), entry.get("value", entry.get("content"))
+    if role not in (*_ASKS, *_ANSWERS) or not isinstance(text, str):
         raise origin.fault("a message has no speaker, or no text", _TURNS_HINT)
-    return who in _ASKS, text
+    return role in _ASKS, text
 
 
 def _sentences(captions: object, origin: Origin) -> tuple[str, ...]:

@@ -126,15 +126,15 @@ def _intervals(pairs: Sequence[ScoredPair]) -> dict[str, dict[str, Interval]]:
     intervals: dict[str, dict[str, Interval]] = {method: {} for method in METHODS}
     for method in METHODS:
         for metric in METRICS:
-            known = [v for sample in samples if (v := sample[method][metric]) is not None]
-            if known:
-                low, high = np.percentile(known, PERCENTILES).tolist()
+            known_values = [v for sample in samples if (v := sample[method][metric]) is not None]
+            if known_values:
+                low, high = np.percentile(known_values, PERCENTILES).tolist()
                 intervals[method][metric] = Interval(low, high)
     return intervals
 
 
-def _cell_f1(truth: NDArray[np.bool_], covered: Sequence[NDArray[np.bool_]]) -> float:
-    cells = np.concatenate(covered)
+def _cell_f1(truth: NDArray[np.bool_], covered_cells: Sequence[NDArray[np.bool_]]) -> float:
+    cells = np.concatenate(covered_cells)
     return _f1(int((truth & cells).sum()), int(cells.sum()), int(truth.sum()))
 
 

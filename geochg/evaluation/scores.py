@@ -108,10 +108,10 @@ def baseline_scores(
         difference: `(items,)`, mean absolute difference of the two dates.
         threshold: Threshold of differencing; None leaves it out.
     """
-    every, none = np.ones_like(truth), np.zeros_like(truth)
+    all_true, all_false = np.ones_like(truth), np.zeros_like(truth)
     baselines = {
-        ALL_CHANGED: scores(truth, every, every.astype(float)),
-        NO_CHANGE: scores(truth, none, none.astype(float)),
+        ALL_CHANGED: scores(truth, all_true, all_true.astype(float)),
+        NO_CHANGE: scores(truth, all_false, all_false.astype(float)),
     }
     if threshold is not None:
         baselines[DIFFERENCING] = scores(truth, difference > threshold, difference)
@@ -174,11 +174,11 @@ def difference_threshold(
     truth: NDArray[np.bool_], difference: NDArray[np.float64], metric: FitMetric
 ) -> float | None:
     """The best threshold of differencing; None for one kind of item, or one difference, only."""
-    both = truth.any() and not truth.all()
-    if not both or len(np.unique(difference)) < 2:
+    has_both = truth.any() and not truth.all()
+    if not has_both or len(np.unique(difference)) < 2:
         return None
     return best_threshold(truth, difference, metric)
 
 
-def _share(part: int, whole: int) -> float | None:
-    return part / whole if whole else None
+def _share(part: int, total: int) -> float | None:
+    return part / total if total else None

@@ -87,9 +87,9 @@ def _without_wrapping(text: str, echoes: Iterable[re.Pattern[str]]) -> str:
 def _member(text: str) -> str:
     """The answer in a JSON object that holds nothing else but asides; else empty."""
     members = _members(text)
-    named = [name for name in members if name.lower() not in _ASIDES]
-    holds_one = len(named) == 1 and named[0].lower() in _MEMBERS
-    return _member_text(members[named[0]]) if holds_one else ""
+    named_members = [name for name in members if name.lower() not in _ASIDES]
+    holds_one = len(named_members) == 1 and named_members[0].lower() in _MEMBERS
+    return _member_text(members[named_members[0]]) if holds_one else ""
 
 
 def _members(text: str) -> dict[str, object]:

@@ -105,10 +105,10 @@ class AskWidget(QWidget):
 
     def ask(self) -> None:
         """Sends the question that is typed, or the suggested one where there is none."""
-        shown = self._current()
+        shown_dialogue = self._current()
         if self._task is not None:
             return
-        if shown is None:
+        if shown_dialogue is None:
             self._show_error(
                 LinkError(tr("No place is chosen"), tr("press the button above, then the map"))
             )
@@ -119,13 +119,13 @@ class AskWidget(QWidget):
         except LinkError as error:
             self._show_error(error)
             return
-        dialogue = self._dialogue_about(subject, shown)
+        dialogue = self._dialogue_about(subject, shown_dialogue)
         exchanges = [list(exchange) for exchange in dialogue.exchanges]
         lon_lat = [dialogue.lon, dialogue.lat]
 
         def parameters(task: BackgroundTask) -> dict[str, Any]:
-            asked = {"question": question, "at": lon_lat, "exchanges": exchanges}
-            return {**pair_parameters(task), **asked}
+            ask_parameters = {"question": question, "at": lon_lat, "exchanges": exchanges}
+            return {**pair_parameters(task), **ask_parameters}
 
         task = request_task(tr("geochg: ask"), self._connection, "ask", parameters)
         dialogue.exchanges.append([question, ""])
@@ -172,32 +172,36 @@ class AskWidget(QWidget):
         except LinkError as error:
             self._show_error(error)
             return
-        known = [self._dialogues[row] for row in self.markers.near(point)]
-        self._start(PlaceDialogue(lon, lat), known)
+        known_dialogues = [self._dialogues[row] for row in self.markers.near(point)]
+        self._start(PlaceDialogue(lon, lat), known_dialogues)
 
-    def _start(self, new: PlaceDialogue, known: list[PlaceDialogue]) -> None:
+    def _start(self, new: PlaceDialogue, known_dialogues: list[PlaceDialogue]) -> None:
         """Shows a known dialogue, preferably about the chosen subject, or else a new one."""
         try:
             subject = self._subject()
         except LinkError:
             subject = None
-        fitting = [item for item in known if subject is not None and item.is_about(subject)]
-        if fitting or known:
-            self._show(self._row_of((fitting or known)[0]))
+        fitting = [
+            item for item in known_dialogues if subject is not None and item.is_about(subject)
+        ]
+        if fitting or known_dialogues:
+            self._show(self._row_of((fitting or known_dialogues)[0]))
             return
         self._add(new)
         self.question.setFocus()
         self._show(self._row_of(new))
 
-    def _dialogue_about(self, subject: DialogueSubject, shown: PlaceDialogue) -> PlaceDialogue:
+    def _dialogue_about(
+        self, subject: DialogueSubject, shown_dialogue: PlaceDialogue
+    ) -> PlaceDialogue:
         """The dialogue about a subject at the place of the shown one, which may be new."""
-        at_place = self._dialogues_at(shown.lon, shown.lat)
-        candidates = [shown, *at_place]
+        at_place = self._dialogues_at(shown_dialogue.lon, shown_dialogue.lat)
+        candidates = [shown_dialogue, *at_place]
         fitting = [item for item in candidates if item.is_about(subject)]
         if fitting:
             dialogue = fitting[0]
         else:
-            dialogue = PlaceDialogue(shown.lon, shown.lat)
+            dialogue = PlaceDialogue(shown_dialogue.lon, shown_dialogue.lat)
             self._add(dialogue)
         dialogue.subject = subject
         return dialogue

@@ -100,16 +100,15 @@ class TileDialogue:
 
     @property
     def _turns(self) -> list[str]:
-        first, *later = SPECS[self.question.task].turns(self.question.text)
-        return [f"{first} {self.clue}".rstrip(), *later]
+        first, *later_turns = SPECS[self.question.task].turns(self.question.text)
+        return [f"{first} {self.clue}".rstrip(), *later_turns]
 
     def answer(self) -> Answer:
         """The typed answer of a dialogue that came to its end; `Missing` where it failed."""
         if self.failure:
             return Missing(self.question.task, self.failure)
         spec = SPECS[self.question.task]
-        answer: Answer = spec.parse(spec.joined_turns(self.replies), self._turns)
-        return answer
+        return spec.parse(spec.joined_turns(self.replies), self._turns)
 
 
 _WRAPPINGS = "\"'`*_~#“‘{\\$"  # noqa: RUF001
@@ -127,18 +126,18 @@ def spoken_pieces(pieces: Iterable[str], *, holds_back: bool = False) -> Iterato
         holds_back: Whether all is held back until the end, since the answer may begin with
             thoughts that no mark opens.
     """
-    text, shown = "", ""
+    text, shown_text = "", ""
     for piece in pieces:
         text += piece
         ready = "" if holds_back else spoken_answer(_settled_start(text))
         if ready and ready[0] in _WRAPPINGS:
             continue
-        if len(ready) > len(shown) and ready.startswith(shown):
-            yield ready[len(shown) :]
-            shown = ready
-    whole = spoken_answer(text)
-    if len(whole) > len(shown) and whole.startswith(shown):
-        yield whole[len(shown) :]
+        if len(ready) > len(shown_text) and ready.startswith(shown_text):
+            yield ready[len(shown_text) :]
+            shown_text = ready
+    full_text = spoken_answer(text)
+    if len(full_text) > len(shown_text) and full_text.startswith(shown_text):
+        yield full_text[len(shown_text) :]
 
 
 def _settled_start(text: str) -> str:

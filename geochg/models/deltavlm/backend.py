@@ -181,7 +181,8 @@ class DeltaVLMModel(ChangeModel[DeltaVLMOptions]):
         self.scene = None
         if self.detector is not None and tiles:
             with self._first_use.guard("survey"):
-                self.scene = self.detector.survey(tiles, self._resolution_m, self._infrared)
+                scene = self.detector.survey(tiles, self._resolution_m, self._infrared)
+            self.scene = replace(scene, display_ranges=facts.display_ranges)
 
     def answer(self, tiles: Sequence[Tile], questions: Sequence[Question]) -> list[TileAnswers]:
         """Answers each question about each tile; see `ChangeModel.answer`.

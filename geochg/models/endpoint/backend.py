@@ -26,14 +26,7 @@ from geochg.models.endpoint.chat import Chat, Key, Message
 from geochg.models.endpoint.options import EndpointOptions
 from geochg.models.endpoint.reply import NoAnswerError
 from geochg.models.images import png_data_uri
-from geochg.records import (
-    Exchange,
-    PairFacts,
-    Question,
-    Task,
-    Tile,
-    TileAnswers,
-)
+from geochg.records import Exchange, PairFacts, Question, Task, Tile, TileAnswers
 
 UNANSWERED_REQUESTS = 3
 """After so many requests in a row without any answer, the endpoint itself is checked."""
@@ -137,10 +130,10 @@ def _messages(
     opening: list[Message], questions: Sequence[str], answers: Sequence[str]
 ) -> list[Message]:
     """The chat so far, and the next question."""
-    first, *later = questions
+    first, *later_questions = questions
     content = [*opening, {"type": "text", "text": first}]
     messages: list[Message] = [{"role": "user", "content": content}]
-    for answer, question in zip(answers, later, strict=True):
+    for answer, question in zip(answers, later_questions, strict=True):
         messages += [
             {"role": "assistant", "content": answer},
             {"role": "user", "content": question},

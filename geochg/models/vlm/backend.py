@@ -126,12 +126,12 @@ class VlmModel(ChangeModel[VlmOptions]):
             yield from spoken_pieces(pieces)
 
 
-def _dtype(wanted: Dtype, device: str) -> torch.dtype:
+def _dtype(dtype_name: Dtype, device: str) -> torch.dtype:
     """The number type of the weights; `auto` is half precision on GPUs."""
     import torch
 
-    if wanted is not Dtype.AUTO:
-        dtype: torch.dtype = getattr(torch, wanted)
+    if dtype_name is not Dtype.AUTO:
+        dtype: torch.dtype = getattr(torch, dtype_name)
         return dtype
     if device == "cpu":
         return torch.float32

@@ -84,11 +84,7 @@ class TileQuestions:
     """
 
     def __init__(
-        self,
-        engine: Engine[Any],
-        tiles: Sequence[Tile],
-        form: AnswerForm,
-        threshold: float = 0.5,
+        self, engine: Engine[Any], tiles: Sequence[Tile], form: AnswerForm, threshold: float = 0.5
     ) -> None:
         self.engine = engine
         self.tiles = tiles
@@ -108,8 +104,8 @@ class TileQuestions:
 
     def _checked_answers(self, questions: Sequence[Question]) -> Iterator[TileAnswers]:
         everywhere = range(len(self.tiles))
-        asked = next((q for q in questions if q.task is Task.PRESENCE), None)
-        presence = self._presence(asked) if asked else None
+        presence_question = next((q for q in questions if q.task is Task.PRESENCE), None)
+        presence = self._presence(presence_question) if presence_question else None
         changed = [i for i in everywhere if presence is None or presence[i].changed]
         columns = [
             dict(enumerate(presence))
@@ -121,11 +117,11 @@ class TileQuestions:
             if index in self._numberless:
                 yield TileFailure(self.tiles[index].window, NUMBERLESS)
                 continue
-            known = presence[index] if presence is not None else None
+            known_presence = presence[index] if presence is not None else None
             answers = [
-                _with_presence(column[index], known)
+                _with_presence(column[index], known_presence)
                 if index in column
-                else unchanged_answer(question.task, known or Presence(False))
+                else unchanged_answer(question.task, known_presence or Presence(False))
                 for question, column in zip(questions, columns, strict=True)
             ]
             yield answers_or_failure(self.tiles[index], answers)
@@ -157,11 +153,11 @@ class TileQuestions:
         prompts = [self._prompt(index, text) for index in indices for text in texts]
         probabilities = iter(self._yes_probabilities(prompts))
         for _ in indices:
-            located: dict[str, dict[GridCell, float]] = {name: {} for name in ASKED}
+            cells_by_class: dict[str, dict[GridCell, float]] = {name: {} for name in ASKED}
             for (name, cell), probability in zip(cells, probabilities, strict=False):
                 if probability > 0.5:
-                    located[name][cell] = probability
-            yield Locations(located)
+                    cells_by_class[name][cell] = probability
+            yield Locations(cells_by_class)
 
     def _listed_cells(self, indices: Sequence[int]) -> Iterator[Locations]:
         """One list of cells for each class."""
@@ -232,8 +228,8 @@ class TileQuestions:
 def _with_presence(answer: Answer, presence: Presence | None) -> Answer:
     """The answer; a dialogue's presence has the probability of the presence task."""
     if presence and isinstance(answer, Dialogue):
-        known = replace(answer.presence, probability=presence.probability)
-        return replace(answer, presence=known)
+        known_presence = replace(answer.presence, probability=presence.probability)
+        return replace(answer, presence=known_presence)
     return answer
 
 

@@ -110,8 +110,10 @@ def pair_order(
     is_changed = np.diff(np.floor(np.arange(count + 1) * share)) == 0
     order = np.empty(count, np.intp)
     for kind, indices in enumerate(kinds):
-        wanted = is_changed == bool(kind)
-        order[wanted] = _passes(indices, int(wanted.sum()), np.random.default_rng((seed, kind)))
+        is_wanted = is_changed == bool(kind)
+        order[is_wanted] = _passes(
+            indices, int(is_wanted.sum()), np.random.default_rng((seed, kind))
+        )
     return order
 
 

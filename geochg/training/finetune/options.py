@@ -198,10 +198,10 @@ def preset(name: str) -> dict[str, Any]:
     Raises:
         OptionError: If there is none of that name.
     """
-    known = presets()
-    if name not in known:
-        raise OptionError(f"there is no preset {name!r}", f"known: {', '.join(known)}")
-    return dict(known[name])
+    known_presets = presets()
+    if name not in known_presets:
+        raise OptionError(f"there is no preset {name!r}", f"known: {', '.join(known_presets)}")
+    return dict(known_presets[name])
 
 
 @cache

@@ -136,8 +136,8 @@ def save_pruning_masks(masks: PruningMasks, folder: Path) -> None:
     """Writes pruning masks beside a model or its checkpoints."""
     from safetensors.torch import save_file
 
-    with write_aside(folder / PRUNING_MASKS) as aside:
-        save_file({name: mask.cpu().contiguous() for name, mask in masks.items()}, aside)
+    with write_aside(folder / PRUNING_MASKS) as new_file:
+        save_file({name: mask.cpu().contiguous() for name, mask in masks.items()}, new_file)
 
 
 def load_pruning_masks(folder: Path) -> PruningMasks:

@@ -199,10 +199,10 @@ def _write_output(
         scores = _validation_scores(model, plan)
         if scores and not options.gives_adapter:
             scores["validated_in_bits"] = options.bits
-    whole = _output_model(model, plan.base, options, masks, work_dir)
+    output_model = _output_model(model, plan.base, options, masks, work_dir)
     if options.bits is None:
-        scores = _validation_scores(whole, plan)
-    return scores, write_model(whole, options, masks, output)
+        scores = _validation_scores(output_model, plan)
+    return scores, write_model(output_model, options, masks, output)
 
 
 def _validation_scores(model: TrainableModel, plan: TrainingPlan) -> dict[str, Any]:

@@ -137,8 +137,8 @@ def _check_same_run(file: Path, state: Mapping[str, Any]) -> None:
         raise InputError(
             f"{file} does not say which run it is of", f"remove {file.parent}, and start anew"
         )
-    begun = comparable_state(former, state)
-    refuse_another_run(begun, comparable_state(state, state), file.parent)
+    begun_state = comparable_state(former, state)
+    refuse_another_run(begun_state, comparable_state(state, state), file.parent)
 
 
 # --- the state -----------------------------------------------------------------------------------
@@ -167,15 +167,17 @@ def comparable_state(state: object, requested: Mapping[str, Any]) -> dict[str, A
         requested: The state of the run that is asked for, see `TrainingPlan.run_state`; only its
             entries are compared.
     """
-    known = _mapping(state)
-    options = _mapping(known.get("options"))
+    known_state = _mapping(state)
+    options = _mapping(known_state.get("options"))
     names = [name for name in requested["options"] if name in options]
     return {
-        "base": [_mapping(known.get("base")).get("checksum")],
-        **{f"{name} rows or pictures": known.get(name) for name in ("training", "validation")},
+        "base": [_mapping(known_state.get("base")).get("checksum")],
+        **{
+            f"{name} rows or pictures": known_state.get(name) for name in ("training", "validation")
+        },
         **{name.replace("_", " "): options[name] for name in names},
         # A card does not tell it, since the number of processes is no part of a result.
-        "number of processes": known.get("processes", requested["processes"]),
+        "number of processes": known_state.get("processes", requested["processes"]),
     }
 
 

@@ -211,6 +211,8 @@ def _mask_file(picture: Path, folder_name: str) -> Path | None:
     """The mask of a picture; cached, since each row of each pass asks again."""
     folder = picture.parent.parent / folder_name
     # Not a JPEG, whose compression changes values.
-    own = (picture.suffix,) if picture.suffix.lower() in MASK_SUFFIXES else ()
-    files = (folder / picture.with_suffix(suffix).name for suffix in (*own, *MASK_SUFFIXES))
+    own_suffixes = (picture.suffix,) if picture.suffix.lower() in MASK_SUFFIXES else ()
+    files = (
+        folder / picture.with_suffix(suffix).name for suffix in (*own_suffixes, *MASK_SUFFIXES)
+    )
     return next((file for file in files if file.is_file()), None)

@@ -127,8 +127,8 @@ class _TrainableEngine(TrainableModel):
     @property
     def end_tokens(self) -> list[int]:
         """The tokens that end an answer; first the tokenizer's own, which chats end with."""
-        own = self.engine.writer.tokenizer.eos_token_id
-        return sorted(self.engine.ends, key=lambda token: (token != own, token))
+        own_end = self.engine.writer.tokenizer.eos_token_id
+        return sorted(self.engine.ends, key=lambda token: (token != own_end, token))
 
     def change_model(self) -> ChangeModel:
         """See `TrainableModel.change_model`."""
@@ -175,15 +175,15 @@ class TrainableVlm(_TrainableEngine):
         family = self.engine.family
         pictures, ids, labels = [], [], []
         for sample in samples:
-            shown = family.image_inputs([sample.tile()])
-            opening = self.engine.prefix_with_images(shown)
+            image_inputs = family.image_inputs([sample.tile()])
+            opening = self.engine.prefix_with_images(image_inputs)
             for row in token_rows(
                 self.engine.writer, sample.questions, sample.answers, self.end_tokens
             ):
                 check_answer_room(
                     [row.labels[: self.max_tokens]], [sample.questions[0]], self.max_tokens
                 )
-                pictures.append(shown.inputs)
+                pictures.append(image_inputs.inputs)
                 ids.append([*opening, *row.ids[: self.max_tokens]])
                 labels.append([*[IGNORED] * len(opening), *row.labels[: self.max_tokens]])
         return {**self._text_inputs(ids, labels), **family.join_inputs(pictures)}
@@ -192,7 +192,7 @@ class TrainableVlm(_TrainableEngine):
         """See `TrainableModel.forward`."""
         labels = inputs["labels"][:, 1:]
         # Logits of the pictures' tokens, which are many, are of no use.
-        wanted = (labels != IGNORED).any(dim=0).nonzero()[:, 0]
+        wanted_columns = (labels != IGNORED).any(dim=0).nonzero()[:, 0]
         arguments = {
             name: self.engine.to_device(part) for name, part in inputs.items() if name != "labels"
         }
@@ -200,11 +200,11 @@ class TrainableVlm(_TrainableEngine):
         if family.marks_images:
             arguments["mm_token_type_ids"] = (arguments["input_ids"] == family.token).int()
         family.state = None
-        logits = self.network(**arguments, use_cache=False, logits_to_keep=wanted).logits
-        if logits.shape[1] != len(wanted):
+        logits = self.network(**arguments, use_cache=False, logits_to_keep=wanted_columns).logits
+        if logits.shape[1] != len(wanted_columns):
             # Some models ignore that argument.
-            logits = logits[:, wanted]
-        return {"text": text_loss(logits, labels[:, wanted])}
+            logits = logits[:, wanted_columns]
+        return {"text": text_loss(logits, labels[:, wanted_columns])}
 
 
 class TrainableInstructBlip(_TrainableEngine):

@@ -18,10 +18,10 @@ class LanguageRunner(Protocol):
     def batch_prompts(self) -> int:
         """Prompts answered at once."""
 
-    def encode(self, vision: VisionOutput, indices: Sequence[int]) -> Any:  # noqa: ANN401
+    def encode(self, vision: VisionOutput, indices: Sequence[int]) -> Any:
         """The pair encodings of some tiles, as `answers` takes them."""
 
-    def answers(self, encoding: Any, rows: Sequence[int], prompts: Sequence[str]) -> list[str]:  # noqa: ANN401
+    def answers(self, encoding: Any, rows: Sequence[int], prompts: Sequence[str]) -> list[str]:
         """Answers prompts.
 
         Args:
