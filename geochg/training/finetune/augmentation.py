@@ -77,9 +77,11 @@ def augmented_sample(
     if augmentation.is_off or sample.masks is None:
         return sample
     frame = _frame_within(sample.before.shape[1:], share, math.radians(angle_deg), (row, col))
-    whole = sample.masks
-    masks = ChangeMasks(*(_framed(mask, frame, 0) for mask in (whole.classes, whole.directions)))
-    answers = _moved_answers(sample, whole, masks)
+    full_masks = sample.masks
+    masks = ChangeMasks(
+        *(_framed(m, frame, 0) for m in (full_masks.classes, full_masks.directions))
+    )
+    answers = _moved_answers(sample, full_masks, masks)
     if answers is None:
         return sample
     before, after = (
