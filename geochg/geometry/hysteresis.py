@@ -140,12 +140,7 @@ def _above_thresholds(
 def _at_one_threshold(
     layers: NDArray[np.float32], margins: NDArray[np.float32] | None
 ) -> NDArray[np.float32]:
-    """Layers moved so that the same threshold holds for all of them.
-
-    Args:
-        layers: `(channels, ...)` 0-1.
-        margins: `(channels,)`, see `Outlines.margins`.
-    """
+    """Layers, `(channels, ...)` 0-1, moved by margins so that one threshold holds for all."""
     if margins is None or not margins.any():
         return layers
     odds = np.exp(margins).reshape(-1, *[1] * (layers.ndim - 1))

@@ -120,16 +120,7 @@ def fit_to_samples(samples: Sequence[DetectedPair]) -> Calibration:
 
 
 class _Curve(NamedTuple):
-    """Numbers of pixels at or above each cut of `_LOGITS` in a pair.
-
-    Attributes:
-        kind: Kind of its ground.
-        typical_logit: See `Scene`.
-        shown_m: Side of a shown pixel, in metres.
-        hits: Changed pixels above the cut, `(len(_LOGITS),)`.
-        above: All pixels above the cut, `(len(_LOGITS),)`.
-        changed: Pixels that changed.
-    """
+    """Changed pixels, and all, at or above each cut of `_LOGITS` in a pair, `(len(_LOGITS),)`."""
 
     kind: str
     typical_logit: float
