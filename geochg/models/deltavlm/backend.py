@@ -237,14 +237,19 @@ class DeltaVLMModel(ChangeModel[DeltaVLMOptions]):
         self, detector: Detector, tiles: Sequence[Tile], scene: Scene
     ) -> tuple[VisionOutput, list[Outlines | None]]:
         with self._first_use.guard("map"):
-            output = detector.detect(tiles, scene)
             maker = OutlineMaker(detector.head, scene, self.options.threshold)
+            output = detector.detect(tiles, scene, None if self.needs_text else maker.is_quiet)
             predictions = maker.small_predictions(output, tiles)
             outlines: list[Outlines | None] = [
                 maker.outlines(prediction, tile)
                 for prediction, tile in zip(predictions, tiles, strict=True)
             ]
         return output, outlines
+
+    @property
+    def needs_text(self) -> bool:
+        """Whether the language model is asked, which reads the tokens of each tile."""
+        return True
 
     def _answers(self, tiles: Sequence[Tile], questions: Sequence[Question]) -> list[TileAnswers]:
         outputs = self._outputs(tiles)
