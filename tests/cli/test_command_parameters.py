@@ -4,6 +4,7 @@ import inspect
 
 import click
 import pytest
+
 from geochg_cli.group import geochg
 
 
