@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from geochg.pipeline.dialogue import PairDialogue as PairDialogue
     from geochg.pipeline.dialogue import open_dialogue as open_dialogue
     from geochg.pipeline.outputs import Outputs as Outputs
-    from geochg.pipeline.tiles import read_tiles as read_tiles
+    from geochg.pipeline.run import read_tiles as read_tiles
     from geochg.records import Question as Question
     from geochg.records import Task as Task
     from geochg.records import Tile as Tile
@@ -52,7 +52,7 @@ _HOMES = {
     "load_model": "models.registry",
     "open_dialogue": "pipeline.dialogue",
     "open_pair": "tiling.pair",
-    "read_tiles": "pipeline.tiles",
+    "read_tiles": "pipeline.run",
 }
 _MODULES = ("errors", "events", "records")
 __all__ = [

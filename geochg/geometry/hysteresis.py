@@ -22,8 +22,7 @@ LEAST_AREA_M2 = 40.0
 LEAST_PX = 3
 """Fewest pixels of a change, however coarse they are."""
 
-_HOLE_SHARE = 8
-"""Holes of up to the least size divided by this are filled."""
+_HOLE_SHARE = 8  # holes of up to the least size divided by this are filled
 _LEAST_HOLE_PX = 3
 _EIGHT = np.ones((3, 3), bool)
 

@@ -20,10 +20,8 @@ NECK_SHARE = 0.6
 
 _FIRST_LEVEL_PX = 1.5
 _LEVEL_STEP = 1.2
-_LEAST_DIVIDED_PX = 50
-"""Two bodies of five pixels' width; what is smaller is one object."""
-_MOST_DRAWN_PX = 2048
-"""Longest side of a drawing of a polygon; longer ones are drawn coarser."""
+_LEAST_DIVIDED_PX = 50  # two bodies of five pixels' width; what is smaller is one object
+_MOST_DRAWN_PX = 2048  # longest side of a drawing of a polygon; longer ones are drawn coarser
 
 
 def object_centres(mask: NDArray[np.bool_]) -> NDArray[np.intp]:

@@ -1,7 +1,5 @@
 """The model of a run, with clues and closer looks where the options ask for them."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from geochg.errors import OptionError
@@ -57,9 +55,7 @@ def _with_clues(model: ChangeModel, options: AnalyzeOptions) -> ChangeModel:
 def mapped_questions(model: ChangeModel, prompts: Mapping[str, str]) -> list[Question]:
     """The questions about every tile: of the tasks that become features and that a model knows.
 
-    Args:
-        model: The model that answers.
-        prompts: Prompts in the user's own words, by task.
+    `prompts` are in the user's own words, by task.
     """
     known_tasks = [task for task in MAPPED_TASKS if task in model.capabilities.tasks]
     return [ask(task, prompts.get(task)) for task in known_tasks]

@@ -123,8 +123,7 @@ def _begin_journal(run: Run) -> Journal:
     facts = fingerprint(run.pair, run.options, run.model, heatmap=run.outputs.heatmap is not None)
     path = journal_path(paths[0]) if paths else None
     classes = {*CLASSES, *run.model.capabilities.classes}
-    resume = run.options.resume
-    journal = Journal.begin(path, run.layout, facts, resume=resume, classes=classes)
+    journal = Journal.begin(path, run.layout, facts, resume=run.options.resume, classes=classes)
     if not journal.has_locks:
         text = f"the folder of {path} has no file locks: start no other run with this output"
         run.listener(Notice(text, warning=True))
@@ -187,5 +186,4 @@ def _write_heatmap(run: Run, journal: Journal, path: Path, facts: Mapping[str, A
     heat = voted_heat(journal.results()) if run.options.vote else journal.heat()
     turn, grid = run.pair.turn_to_before, run.pair.grid
     height_px, width_px = grid.shape
-    blocks = turn.blocks(heat, (height_px, width_px))
-    write_heatmap(blocks, turn.grid(grid), path, facts)
+    write_heatmap(turn.blocks(heat, (height_px, width_px)), turn.grid(grid), path, facts)

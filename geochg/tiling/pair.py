@@ -116,13 +116,12 @@ class RasterPair:
         collars: tuple[Collar, ...],
         scaling: Scaling | None,
     ) -> DatePlan:
-        step_px = view_step_px(source.geobox, self.grid) if self.is_view else 1
         return DatePlan(
             source,
             bands,
             luminance=self.bands.is_luminance(bands),
             collars=collars,
-            step_px=step_px,
+            step_px=view_step_px(source.geobox, self.grid) if self.is_view else 1,
             scaling=scaling,
         )
 
@@ -174,10 +173,6 @@ class PlacedPair:
 
     def with_bands(self, options: AnalyzeOptions, purpose: BandPurpose) -> RasterPair:
         """The pair with the bands that go together; of their pixels it reads a few.
-
-        Args:
-            options: The bands are taken from these.
-            purpose: The bands the model wants.
 
         Raises:
             InputError: If the files do not say which bands go together, or their numbers cannot be
@@ -242,13 +237,8 @@ def place_pair(
     remarks = source_remarks(*sources, dates_as_given=options.dates_as_given)
     if refusing:
         refuse(remarks)
-    grid = common_grid(
-        sources[0].geobox,
-        sources[1].geobox,
-        crs=options.crs,
-        resolution=options.resolution,
-        paths=paths,
-    )
+    grids = [source.geobox for source in sources]
+    grid = common_grid(*grids, crs=options.crs, resolution=options.resolution, paths=paths)
     remarks += grid_remarks(*sources, grid)
     area = None
     if options.aoi is not None:

@@ -25,9 +25,7 @@ from geochg.tiling.grid import COARSER_FROM, pixel_area_m2, pixel_m
 from geochg.tiling.scaling import is_packed, packed_otherwise
 from geochg.tiling.source import RasterSource
 
-_MOST_COMPARED_BYTES = 1 << 30
-"""Larger files are compared here and there."""
-
+_MOST_COMPARED_BYTES = 1 << 30  # larger files are compared here and there
 _SAMPLES, _SAMPLE_BYTES = 64, 1 << 16
 
 SMALL_SHARE = 0.1
@@ -222,8 +220,7 @@ def packing_remarks(
     before: RasterSource, after: RasterSource, bands: BandChoice
 ) -> Iterator[Remark]:
     """Tells that the two dates are packed by different scales or offsets, and are unpacked."""
-    pairs = packed_otherwise(before.bands_of(bands.before), after.bands_of(bands.after))
-    first = next(pairs, None)
+    first = next(packed_otherwise(before.bands_of(bands.before), after.bands_of(bands.after)), None)
     if first is None:
         return
     text = ", ".join(

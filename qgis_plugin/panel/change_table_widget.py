@@ -22,8 +22,7 @@ from geochg_qgis.panel.change_table_model import (
     ChangeTableModel,
 )
 
-_MARGINS_PX = 10
-"""Margins around the text of a cell."""
+_MARGINS_PX = 10  # margins around the text of a cell
 
 
 class ChangeTableWidget(QTreeView):

@@ -4,8 +4,6 @@ A question is answered when every word of it is known, because one unknown word 
 meaning round; else the answer says what can be asked.
 """
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Sequence
@@ -59,6 +57,7 @@ _FILLERS = frozenset(
     " then there these they thing things this those tile time to two type types us was we were"
     " what when where whether which with within you your".split()
 )
+_KNOWN_WORDS = _FILLERS.union(NOUNS, DIRECTIONS, CHANGED, ADJECTIVES, _ROWS, _COLS, _MIDDLE)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,17 +90,12 @@ class _ChannelChange(NamedTuple):
 
 
 def reply(question: str, observed: ObservedTile) -> str:
-    """The answer to a question.
-
-    Args:
-        question: A question in English.
-        observed: What the model outlined in the tile.
-    """
+    """The answer to a question in English."""
     words = re.findall(r"(?:north|south)(?=(?:west|east))|[a-z]+", question.lower())
     text = " ".join(words)
     known_classes = {channel.class_name for channel in observed.outlines.channels}
     classes = [NOUNS[word][0] for word in words if word in NOUNS]
-    if strange := [word for word in words if not _is_known(word)]:
+    if strange := [word for word in words if word not in _KNOWN_WORDS]:
         return f"I do not know what '{strange[0]}' means here. {_abilities(known_classes)}"
     if unseen := [word for word in words if word in NOUNS and NOUNS[word][0] not in known_classes]:
         return f"I cannot see '{unseen[0]}'. {_abilities(known_classes)}"
@@ -124,19 +118,6 @@ def reply(question: str, observed: ObservedTile) -> str:
         share = f"{_share_sentence(changes, observed)} " if is_whole else ""
         return f"{share}{_sentences(changes)}"
     return f"I do not understand the question. {_abilities(known_classes)}"
-
-
-def _is_known(word: str) -> bool:
-    return (
-        word in _FILLERS
-        or word in NOUNS
-        or word in DIRECTIONS
-        or word in CHANGED
-        or word in ADJECTIVES
-        or word in _ROWS
-        or word in _COLS
-        or word in _MIDDLE
-    )
 
 
 def _abilities(classes: set[str]) -> str:

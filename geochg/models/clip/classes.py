@@ -1,7 +1,5 @@
 """The classes by which each date of a place is classified."""
 
-from __future__ import annotations
-
 import tomllib
 from collections import Counter
 from dataclasses import dataclass

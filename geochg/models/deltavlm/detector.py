@@ -5,11 +5,10 @@ that things have about the size they had in training; and a view of half that si
 see a wider neighbourhood. Both dates are stretched to the range of their own colours.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,14 +60,12 @@ class ColorRange:
     mean: NDArray[np.float32]
 
     @classmethod
-    def of(cls, tiles: Sequence[Tile], date: str) -> ColorRange:
+    def of(cls, tiles: Sequence[Tile], date: str) -> Self:
         """Measured on the valid pixels of some tiles."""
         return cls.of_images([(getattr(tile, date), tile.valid) for tile in tiles])
 
     @classmethod
-    def of_images(
-        cls, images: Sequence[tuple[NDArray[np.generic], NDArray[np.bool_]]]
-    ) -> ColorRange:
+    def of_images(cls, images: Sequence[tuple[NDArray[np.generic], NDArray[np.bool_]]]) -> Self:
         """Measured on images `(bands, height, width)` where their masks are true."""
         samples = [_sample_pixels(image, valid) for image, valid in images]
         values = np.concatenate(samples, axis=1).astype(np.float32)

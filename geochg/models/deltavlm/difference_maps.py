@@ -4,8 +4,6 @@ Some are relative to their median in the scene: twice the median is twice as unu
 sensors. Others stay as they are, for scenes in which half of the ground changed.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import NamedTuple
 

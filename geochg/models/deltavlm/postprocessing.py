@@ -4,8 +4,6 @@ A pixel's class and direction follow from its land cover at both dates; the prob
 change follows from the change logits. So the map, its classes and the land covers agree.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
