@@ -18,12 +18,9 @@ from scipy.special import expit
 from geochg.datasets.ground.covers import NOTHING, UNKNOWN_CHANGE, Cover
 from geochg.datasets.ground.labelled import LabelledGround
 from geochg.geometry.hysteresis import hysteresis
+from geochg.models.deltavlm.calibration import Calibration
 from geochg.models.deltavlm.detector import Detector, Scene
-from geochg.models.deltavlm.postprocessing import (
-    Calibration,
-    OutlineMaker,
-    TilePrediction,
-)
+from geochg.models.deltavlm.postprocessing import OutlineMaker, TilePrediction
 from geochg.models.deltavlm.water import with_water
 from geochg.records import Tile
 from geochg.training.builtin.pairs import Pair, PairMaker
