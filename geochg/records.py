@@ -6,14 +6,14 @@ common grid, counted from its top-left corner; a pixel covers `[col, col + 1) x 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from types import EllipsisType
+from typing import Any, NamedTuple, Self
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+import numpy as np
+from numpy.typing import NDArray
 
 
 class Change(StrEnum):
@@ -130,7 +130,6 @@ CELL_AREA_SHARE = 0.05
 
 # --- what a model is given -----------------------------------------------------------------------
 
-
 DisplayRanges = tuple[tuple[float, float], ...]
 """Source values of each band that are shown as 0 and as 255."""
 
@@ -181,8 +180,6 @@ class Tile:
         index: int = 0,
     ) -> Self:
         """A whole pair as one tile, all of it valid without `valid`; `index` is its number."""
-        import numpy as np
-
         full_window = PixelWindow.whole(before.shape)
         valid = np.ones(before.shape[-2:], np.bool_) if valid is None else valid
         return cls(TileWindow(index, 0, 0, full_window, full_window), before, after, valid)
@@ -285,13 +282,16 @@ class LandCover(NamedTuple):
     """The land cover at each date.
 
     Attributes:
-        before: `(height, width)` uint8, indices into `LAND_COVER`, `CANNOT_TELL` where the model
-            cannot say.
+        before: `(height, width)` uint8, indices into `LAND_COVER`, or `CANNOT_TELL`.
         after: As `before`.
     """
 
     before: NDArray[np.uint8]
     after: NDArray[np.uint8]
+
+
+PixelIndex = NDArray[np.bool_] | EllipsisType
+"""Pixels of a tile: those where a `(height, width)` mask is true, or `...` for all."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -301,7 +301,7 @@ class Outlines:
     Attributes:
         channels: Class and direction of each layer.
         probability: `(channels, height, width)` float32 0-1 over the tile's read window; 0 where
-            the tile is not valid.
+            the tile is not valid. Or a function that makes it, see `layers_at`.
         threshold: A pixel is changed where its strongest channel reaches this.
         captions: A sentence for each channel, true of any place where it changed; empty where only
             the caption of the whole tile says something.
@@ -313,7 +313,8 @@ class Outlines:
             pixels that reach `threshold`. None where each pixel must reach `threshold` by itself.
         margins: Number that is added to the log odds of each channel's threshold; empty for none.
             It matters where a channel's own layer is used, and for which channel is the strongest.
-        land_cover: Land cover at both dates; None for models that cannot tell.
+        land_cover: Land cover at both dates, or a function that makes it; None for models that
+            cannot tell.
         not_seen: `(height, width)` bool, cloud, shadow or snow at either date: no change there, and
             not "unchanged" either. None for models that cannot tell.
         calibration: Mean probabilities of a piece, rising, and the share of features with such a
@@ -322,15 +323,24 @@ class Outlines:
     """
 
     channels: tuple[Channel, ...]
-    probability: NDArray[np.float32]
+    probability: NDArray[np.float32] | Callable[[PixelIndex], NDArray[np.float32]]
     threshold: float = 0.5
     captions: tuple[str, ...] = ()
     change: NDArray[np.float32] | None = None
     low_threshold: float | None = None
     margins: tuple[float, ...] = ()
-    land_cover: LandCover | None = None
+    land_cover: LandCover | Callable[[], LandCover] | None = None
     not_seen: NDArray[np.bool_] | None = None
     calibration: Calibration | None = None
+
+    def layers_at(self, pixels: PixelIndex = ...) -> NDArray[np.float32]:
+        """`probability` at some pixels, `(channels, n)`, or at all of them; it is not kept."""
+        layers = self.probability
+        return layers(pixels) if callable(layers) else layers[:, pixels]
+
+    def covers(self) -> LandCover | None:
+        """`land_cover`, made where it has to be; it is not kept."""
+        return self.land_cover() if callable(self.land_cover) else self.land_cover
 
 
 @dataclass(frozen=True, slots=True)
@@ -366,18 +376,8 @@ class Missing:
     reason: str
 
 
-Answer = (
-    Presence
-    | Caption
-    | Counts
-    | Locations
-    | Boxes
-    | Outlines
-    | Dialogue
-    | Reply
-    | Unparsed
-    | Missing
-)
+_Text = Caption | Dialogue | Reply
+Answer = Presence | Counts | Locations | Boxes | Outlines | _Text | Unparsed | Missing
 
 
 @dataclass(frozen=True, slots=True)

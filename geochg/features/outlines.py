@@ -139,7 +139,7 @@ def _grounds(
 def _grounds_of(
     inside: _Inside, pixels: ChangedPixels, outlines: Outlines, pixel_area_m2: float
 ) -> Sequence[Ground]:
-    cover = outlines.land_cover
+    cover = outlines.covers()
     if cover is None:
         return [Ground()] * inside.pieces
     all_pixels = np.ones(len(inside.row), bool)

@@ -77,12 +77,7 @@ def point_within(polygon: Polygon) -> NDArray[np.float64]:
 
 
 def _innermost(depth: NDArray[np.float64], level: float) -> list[tuple[int, int]]:
-    """The deepest pixel of each body of one connected piece.
-
-    Args:
-        depth: `(height, width)` distance to the edge, 0 outside.
-        level: Depth in pixels from which on it is looked for necks.
-    """
+    """The deepest pixel of each body of a piece, of its `(height, width)` distance to the edge."""
     from scipy import ndimage
 
     while level < depth.max() * NECK_SHARE:

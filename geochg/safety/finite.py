@@ -77,6 +77,8 @@ def _ranges(answer: Answer) -> Iterator[tuple[float, float]]:
         for boxes in answer.boxes.values():
             yield from ((float(box.probability),) * 2 for box in boxes)
     elif isinstance(answer, Outlines):
-        for surface in (answer.probability, answer.change):
+        # Layers that are made later are shares of a surface that is there.
+        layers = None if callable(answer.probability) else answer.probability
+        for surface in (layers, answer.change):
             if surface is not None and surface.size:
                 yield float(np.min(surface)), float(np.max(surface))

@@ -86,13 +86,7 @@ def noisy_collar(
 def _collar_cells(
     distance: NDArray[np.uint8], block: float, *, is_lossy: bool
 ) -> NDArray[np.bool_] | None:
-    """The cells of a collar, `(rows, columns)`; None where there is none.
-
-    Args:
-        distance: `(bands, rows, columns)` from black, or from white.
-        block: Cells along a block of JPEG.
-        is_lossy: Whether the file is compressed with loss.
-    """
+    """Cells of a collar by `(bands, rows, columns)` distances from black or white, or None."""
     near = (distance <= NOISE).all(axis=0)
     labels, _ = ndimage.label(near, structure=_SQUARE)
     edge = np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))

@@ -154,17 +154,13 @@ def order_remarks(
 
 def identity_remarks(before: RasterSource, after: RasterSource) -> Iterator[Remark]:
     """Tells that one raster was given as both dates."""
+    hint = "give the image of another date"
     if not is_one_raster(before.path, after.path):
         if copies := _copies_text(before, after):
-            hint = "give the image of another date"
             yield Remark(f"{_name(before)} and {_name(after)} {copies}", hint)
         return
-    pages = before.pages or after.pages
-    hint = (
-        f"name two of its pages: {_listed_pages(pages)}"
-        if pages
-        else "give the image of another date"
-    )
+    if pages := before.pages or after.pages:
+        hint = f"name two of its pages: {_listed_pages(pages)}"
     yield Remark(f"both dates are the same file, {_name(before)}: nothing can differ", hint)
 
 

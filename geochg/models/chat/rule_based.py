@@ -138,7 +138,7 @@ def _channel_changes(observed: ObservedTile, words: Sequence[str]) -> list[_Chan
     outlines = changed_pixels(observed.outlines, observed.valid, least_px=least_px)
     if outlines is None:
         return []
-    outlines = _with_borne_out_names(outlines, observed.outlines.land_cover)
+    outlines = _with_borne_out_names(outlines, observed.outlines.covers())
     cell_of = _cells_of_pixels(observed.valid)
     changed = outlines.changed & _named_cells(words)[cell_of]
     valid_px = np.bincount(cell_of[observed.valid], minlength=9)

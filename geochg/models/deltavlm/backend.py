@@ -239,9 +239,10 @@ class DeltaVLMModel(ChangeModel[DeltaVLMOptions]):
         with self._first_use.guard("map"):
             output = detector.detect(tiles, scene)
             maker = OutlineMaker(detector.head, scene, self.options.threshold)
+            predictions = maker.small_predictions(output, tiles)
             outlines: list[Outlines | None] = [
                 maker.outlines(prediction, tile)
-                for prediction, tile in zip(maker.predictions(output, tiles), tiles, strict=True)
+                for prediction, tile in zip(predictions, tiles, strict=True)
             ]
         return output, outlines
 

@@ -102,7 +102,7 @@ def check_calibration(calibration: object, folder: Path) -> None:
     Raises:
         ModelError: If it makes no sense.
     """
-    from geochg.models.deltavlm.postprocessing import Calibration
+    from geochg.models.deltavlm.calibration import Calibration
 
     try:
         if not isinstance(calibration, dict | None):
