@@ -64,7 +64,11 @@ def _options_by_user(ctx: click.Context) -> dict[str, Any]:
 @output_option(
     "The folder to make: an adapter or a model; with --sweep, the folder of all its runs."
 )
-@path_option("--work", "Folder of checkpoints and TensorBoard logs; OUTPUT.work by default.")
+@path_option(
+    "--work",
+    "Folder of checkpoints and TensorBoard logs; OUTPUT.work by default.",
+    field="work_dir",
+)
 @images_option("The folder that image names in DATA start from.")
 @path_option("--validation", "Rows to evaluate on; else a share of DATA is held out.")
 @path_option("--sweep", "Do all runs of a grid; those that are done are kept.", "FILE.toml")

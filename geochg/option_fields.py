@@ -172,12 +172,12 @@ class Options:
 
     @classmethod
     def written_name(cls, spec: OptionSpec) -> str:
-        """What messages call an option: by the words of its flag."""
+        """The name of an option in messages: the words of its flag."""
         return spec.label
 
     @classmethod
     def specs(cls) -> tuple[OptionSpec, ...]:
-        """What is known of each field that `option` made, in the order of the fields."""
+        """The specifications of the fields that `option` made, in their order."""
         return _specs(typing.cast("Hashable", cls))
 
     @classmethod

@@ -332,7 +332,7 @@ class AnalyzeOptions(Options):
         return self.tile_size_px // 2 if self.vote else USUAL_OVERLAP_PX
 
     def of_dates(self) -> tuple[DateOptions, DateOptions]:
-        """How either date is opened and read, before first."""
+        """The options by which either date is opened and read, before first."""
         nodata_values: list[tuple[float, ...] | None] = [*map(_nodata_value, self.nodata)] or [None]
         if len(nodata_values) > 2:
             raise OptionError(

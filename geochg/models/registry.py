@@ -65,7 +65,7 @@ def load_model(
         reference: `name` or `name:source`.
         options: The backend's own options, as its `options_type.from_dict` takes them; its
             defaults when None.
-        device: See `ChangeModel.load`.
+        device: The device, as `ChangeModel.load` takes it.
 
     Raises:
         ModelError: If there is no such backend, it is broken, or it refuses source or device.

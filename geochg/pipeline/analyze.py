@@ -75,16 +75,16 @@ def analyze(
             rioxarray and odc-geo write it; or a numpy array `(bands, y, x)`, whose masked pixels
             are not valid.
         after: The later raster.
-        options: What to do; the defaults when None.
+        options: The options of the run; the defaults when None.
         geobox: Grid of the numpy arrays among the two.
         outputs: Files to write. They appear whole when the run is complete; until then a journal
             beside the first of them holds the finished tiles, for `options.resume`.
-        listener: Called on the calling thread with progress and with what the user should know.
-        cancel: When set, the run stops at the next tile.
+        listener: A function that is called on the calling thread with progress and notices.
+        cancel: A flag; once it is set, the run stops at the next tile.
         model: The model that `load_configured_model` gives for these options; loaded when None.
 
     Returns:
-        The features, in memory, and what is known about the run.
+        The features, in memory, and the facts about the run.
 
     Raises:
         InputError: If a raster, the area or an output cannot be used.

@@ -51,14 +51,14 @@ class PairDialogue:
     exchanges: list[Exchange] = field(default_factory=list)
 
     def ask(self, question: str) -> Iterator[str]:
-        """The answer, in pieces as they come; a whole answer joins the exchanges.
+        """Asks the model and gives its answer in pieces; a whole answer joins the exchanges.
 
-        Control codes of a model's are taken out of it.
+        Control codes are taken out of the answer.
 
         Raises:
             OptionError: If nothing is asked.
             ModelError: If the model answers no free questions.
-            RunError: If it fails.
+            RunError: If the model fails.
         """
         question_text = " ".join(printable(question).split())
         if not question_text:

@@ -49,7 +49,7 @@ def read_tiles(
     Memory stays flat, however large the pair, where the tiles are let go.
 
     Args:
-        pair: What `open_pair` gave.
+        pair: The pair, as `open_pair` gives it.
         options: Size and overlap of the tiles, `align`, `match` and `workers` are taken from
             these; the defaults when None.
         pixels: Pixels that the model wants; see `Capabilities.pixels`.
