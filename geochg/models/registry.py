@@ -9,6 +9,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any
 
 from geochg.errors import ModelError
+from geochg.extras import extras_named
 from geochg.models.base import Capabilities, ChangeModel
 from geochg.safety.untrusted_text import cleaned
 
@@ -66,11 +67,13 @@ def load_model(
         device: See `ChangeModel.load`.
 
     Raises:
-        ModelError: If there is no such backend, it is broken, or it refuses source or device.
+        ModelError: If there is no such backend, it is broken, it refuses source or device, or the
+            extra that brings its packages is not installed.
         OptionError: If the backend does not know an option, or refuses its value.
     """
     backend, source = find_backend(reference)
-    return backend.load(source, backend.options_type.from_dict(options or {}), device)
+    with extras_named():
+        return backend.load(source, backend.options_type.from_dict(options or {}), device)
 
 
 def find_backend(reference: str) -> tuple[type[ChangeModel], str]:
