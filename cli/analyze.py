@@ -17,7 +17,7 @@ from geochg.writers.layers import LAYER_SUFFIXES
 
 from .interrupts import CANCELLED, handle_signals
 from .pair_options import options_of, pair_options
-from .shared_options import PATH, json_option
+from .shared_options import json_option, output_option, path_option
 from .terminal import echo
 
 if TYPE_CHECKING:
@@ -25,22 +25,14 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("-o", "--output", type=PATH, help=f"The change layer: {', '.join(LAYER_SUFFIXES)}.")
-@click.option(
-    "--tiles", type=PATH, help="A layer of one feature a tile; may be the same GeoPackage."
-)
-@click.option(
-    "--heatmap",
-    type=PATH,
-    metavar="PATH.tif",
-    help="The probability of change as a Cloud-Optimised GeoTIFF.",
-)
+@output_option(f"The change layer: {', '.join(LAYER_SUFFIXES)}.")
+@path_option("--tiles", "A layer of one feature a tile; may be the same GeoPackage.")
+@path_option("--heatmap", "The probability of change as a Cloud-Optimised GeoTIFF.", "PATH.tif")
 @pair_options("analyze")
-@click.option(
+@path_option(
     "--save-options",
-    type=PATH,
-    metavar="FILE.toml",
-    help="When done, write the options in use to a file that --options reads.",
+    "When done, write the options in use to a file that --options reads.",
+    "FILE.toml",
 )
 @json_option("what was done")
 @click.pass_context
@@ -82,8 +74,7 @@ def analyze(
     outputs = Outputs(output, tiles, heatmap)
     if save_options is not None:
         inputs = [Path(before), Path(after), *outputs.paths()]
-        saved = [Output(save_options, (".toml",))]
-        check_outputs(saved, inputs, overwrite=options.overwrite)
+        check_outputs([Output(save_options, (".toml",))], inputs, overwrite=options.overwrite)
     with showing_progress() as listener, _interrupts() as cancel:
         result = run(before, after, options, outputs=outputs, listener=listener, cancel=cancel)
     if save_options is not None:

@@ -1,4 +1,4 @@
-"""`geochg ask`: a talk about a pair, or one place of it."""
+"""`geochg ask`: a dialogue about a pair, or one place of it."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ def ask(
     dialogue = open_dialogue(before, after, options_of(ctx), at=_point(at))
     for remark in dialogue.pair.remarks:
         echo(f"{'warning' if remark.warning else 'note'}: {remark.text}", err=True)
-    for asked in [question] if question is not None else _questions():
-        _answer(dialogue, asked, as_json=as_json)
+    for asked_question in [question] if question is not None else _questions():
+        _answer(dialogue, asked_question, as_json=as_json)
 
 
 def _point(text: str | None) -> tuple[float, float] | None:

@@ -74,7 +74,7 @@ def build(
     captioner: str | None,
     device: str,
     as_json: bool,
-    **given: Any,  # noqa: ANN401
+    **params: Any,  # noqa: ANN401
 ) -> None:
     """Make instruction rows of all six tasks from pairs with masks, into FOLDER.
 
@@ -87,15 +87,15 @@ def build(
       geochg dataset build mytown --rasters 2015.tif 2018.tif buildings.gpkg --tile-size 224
       geochg dataset build whu --pairs WHU-CD --classes 255=building --shares 0.8 0 0.2
     """
-    options = BuildOptions.from_dict(given)
+    options = BuildOptions.from_dict(params)
     if not pairs and not rasters:
         raise OptionError(
             "there are no pairs", "give --pairs FOLDER or --rasters BEFORE AFTER MASK"
         )
     check_new_folder(folder)
     writer = _captioner(captioner, device)
-    made = _build(folder, _scenes(pairs, rasters, options), options, writer)
-    echo(json.dumps({"folder": str(folder), **made}) if as_json else _in_words(folder, made))
+    summary = _build(folder, _scenes(pairs, rasters, options), options, writer)
+    echo(json.dumps({"folder": str(folder), **summary}) if as_json else _in_words(folder, summary))
 
 
 def _scenes(
@@ -145,19 +145,19 @@ def _build(
         return build_dataset(folder, scenes, options, captioner, listener)
 
 
-def _in_words(folder: Path, made: dict[str, Any]) -> str:
+def _in_words(folder: Path, summary: dict[str, Any]) -> str:
     lines = [str(folder)]
-    for split, facts in made["splits"].items():
+    for split, facts in summary["splits"].items():
         lines.append(
             f"{split}: {facts['rows']} rows about {facts['tiles']} tiles, "
             f"{facts['changed']} changed"
         )
-    out = {reason: number for reason, number in made["left_out"].items() if number}
-    if out:
-        reasons = ", ".join(f"{number} {reason}" for reason, number in out.items())
+    left_out_counts = {reason: number for reason, number in summary["left_out"].items() if number}
+    if left_out_counts:
+        reasons = ", ".join(f"{number} {reason}" for reason, number in left_out_counts.items())
         lines.append(f"left out: {reasons}")
-    if made["captioner"] is not None:
-        dropped = made["captioner"]["dropped"]
+    if summary["captioner"] is not None:
+        dropped = summary["captioner"]["dropped"]
         reasons = ", ".join(f"{number} {reason}" for reason, number in dropped.items())
         lines.append(f"answers dropped: {reasons or 'none'}")
     return "\n".join(lines)

@@ -41,7 +41,7 @@ def pairs(
     captioner: str | None,
     device: str,
     as_json: bool,
-    **given: Any,  # noqa: ANN401
+    **params: Any,  # noqa: ANN401
 ) -> None:
     """Pair the images of one location by METADATA, into FOLDER, as GeoLLaVA pairs fMoW.
 
@@ -60,34 +60,36 @@ def pairs(
 
     from .progress import showing_progress
 
-    options = LocationOptions.from_dict(given)
+    options = LocationOptions.from_dict(params)
     check_new_folder(folder)
     model = None if captioner is None else load_model(captioner, {}, device)
-    kept, left_out = within_limits(read_location_images(metadata, images), options)
-    in_time = pairs_in_time(kept, options.least_months)
+    kept_images, left_out_counts = within_limits(read_location_images(metadata, images), options)
+    in_time = pairs_in_time(kept_images, options.least_months)
     as_videos = find_spec("av") is not None if videos is None else videos
     with showing_progress() as listener, failures_named(folder):
-        written = write_pairs(
+        written_pairs = write_pairs(
             folder, in_time, options, videos=as_videos, captioner=model, listener=listener
         )
-    made = {
+    summary = {
         "folder": str(folder),
-        "images": len(kept),
-        "left_out": left_out,
+        "images": len(kept_images),
+        "left_out": left_out_counts,
         "videos": as_videos,
-        "pairs": written.rows,
-        "unanswered": written.unanswered,
+        "pairs": written_pairs.rows,
+        "unanswered": written_pairs.unanswered,
     }
-    echo(json.dumps(made) if as_json else _in_words(made))
+    echo(json.dumps(summary) if as_json else _in_words(summary))
 
 
-def _in_words(made: dict[str, Any]) -> str:
-    kind = "videos of two frames" if made["videos"] else "pairs of images"
-    lines = [made["folder"]]
-    lines += [f"{split}: {number} {kind}" for split, number in made["pairs"].items()]
-    lines += [f"left out: {number} images, {why}" for why, number in made["left_out"].items()]
-    if made["unanswered"]:
+def _in_words(summary: dict[str, Any]) -> str:
+    kind = "videos of two frames" if summary["videos"] else "pairs of images"
+    lines = [summary["folder"]]
+    lines += [f"{split}: {number} {kind}" for split, number in summary["pairs"].items()]
+    lines += [
+        f"left out: {number} images, {reason}" for reason, number in summary["left_out"].items()
+    ]
+    if summary["unanswered"]:
         lines.append(
-            f"left out: {made['unanswered']} pairs that the captioner did not answer about"
+            f"left out: {summary['unanswered']} pairs that the captioner did not answer about"
         )
     return "\n".join(lines)

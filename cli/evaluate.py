@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,9 @@ from .shared_options import (
     images_option,
     json_option,
     model_options,
+    output_option,
     overwrite_option,
+    path_option,
 )
 
 _DEFAULTS = EvaluateOptions()
@@ -53,12 +54,7 @@ _NOT_FOR_MAPS = ("changed_share", "fit_threshold", *_FITTING, *_ROWS_ONLY, "pred
 )
 @field_options(ExampleOptions, "split", "skip_unreadable")
 @images_option("Rows: where the names of images start; else beside the rows.")
-@click.option(
-    "--bert",
-    type=PATH,
-    metavar="FOLDER",
-    help="Rows: compute BERTScore with the encoder in this folder.",
-)
+@path_option("--bert", "Rows: compute BERTScore with the encoder in this folder.", "FOLDER")
 @click.option(
     "--meteor/--no-meteor",
     default=True,
@@ -70,29 +66,26 @@ _NOT_FOR_MAPS = ("changed_share", "fit_threshold", *_FITTING, *_ROWS_ONLY, "pred
     help="Rows: also show the numbers of the papers, which are of their own test sets.",
 )
 @field_options(EvaluateOptions)
-@click.option(
+@path_option(
     "--save-options",
-    type=PATH,
-    metavar="FILE.toml",
-    help="Write the model and its fitted threshold to a file that geochg analyze --options reads.",
+    "Write the model and its fitted threshold to a file that geochg analyze --options reads.",
+    "FILE.toml",
 )
-@click.option(
+@path_option(
     "--predictions",
+    "Keep the model's answers, a line of JSON for each.",
+    "FILE.jsonl",
     "predictions_file",
-    type=PATH,
-    metavar="FILE.jsonl",
-    help="Keep the model's answers, a line of JSON for each.",
 )
 @click.option(
     "--resume",
     is_flag=True,
     help="Rows: go on where a run with the same --predictions was interrupted.",
 )
-@click.option(
+@path_option(
     "--from-predictions",
-    type=PATH,
-    metavar="FILE.jsonl",
-    help="Score kept answers; no model is asked and no SOURCE is read.",
+    "Score kept answers; no model is asked and no SOURCE is read.",
+    "FILE.jsonl",
 )
 @click.option(
     "--classes",
@@ -100,28 +93,15 @@ _NOT_FOR_MAPS = ("changed_share", "fit_threshold", *_FITTING, *_ROWS_ONLY, "pred
     metavar="LIST",
     help="Kinds: keep only these classes, instead of those that the masks of a kind cover.",
 )
-@click.option(
+@path_option(
     "--options",
+    "Kinds: options of analyze from a file; those given on the command line win.",
+    "FILE.toml",
     "options_file",
-    type=PATH,
-    metavar="FILE.toml",
-    help="Kinds: options of analyze from a file; those given on the command line win.",
 )
 @device_option(_DEFAULTS.device)
-@click.option(
-    "-o",
-    "--output",
-    type=PATH,
-    metavar="FILE.json",
-    help="Also write to a file what --json prints.",
-)
-@click.option(
-    "--markdown",
-    "markdown_file",
-    type=PATH,
-    metavar="FILE.md",
-    help="Also write the scores as Markdown tables.",
-)
+@output_option("Also write to a file what --json prints.", "FILE.json")
+@path_option("--markdown", "Also write the scores as Markdown tables.", "FILE.md", "markdown_file")
 @overwrite_option
 @json_option("the scores")
 @click.pass_context
@@ -156,43 +136,35 @@ def evaluate(
     if bool(sources) == (from_predictions is not None):
         raise click.UsageError("name SOURCE, or --from-predictions FILE.jsonl, and not both")
     if from_predictions is not None:
-        refused = (*_ASKING, *_PAIRS_ASKING, *_ROWS_ASKING)
-        _refuse(ctx, refused, "--from-predictions", "leave out one of them")
-        are_rows = _keeps_rows(from_predictions)
+        barred_options = (*_ASKING, *_PAIRS_ASKING, *_ROWS_ASKING)
+        _refuse(ctx, barred_options, "--from-predictions", "leave out one of them")
+        kind = "rows" if _keeps_rows(from_predictions) else "pairs"
     elif _are_kinds(sources):
-        _refuse(ctx, _NOT_FOR_MAPS, "a folder of kinds", "leave it out")
-        from .evaluate_kinds import evaluate_kinds
-
-        _run(evaluate_kinds, ctx)
-        return
+        kind = "kinds"
     else:
-        are_rows = _are_rows(ctx, sources)
-    _refuse(ctx, _MAPS_ONLY, "other sources than kinds", "leave it out")
-    if are_rows:
+        kind = "rows" if _are_rows(ctx, sources) else "pairs"
+    if kind != "kinds":
+        _refuse(ctx, _MAPS_ONLY, "other sources than kinds", "leave it out")
+    if kind == "kinds":
+        _refuse(ctx, _NOT_FOR_MAPS, "a folder of kinds", "leave it out")
+        from .evaluate_kinds import evaluate_kinds as score
+    elif kind == "rows":
         _refuse(ctx, _PAIRS_ONLY, "rows of questions", "it is for labelled pairs")
-        from .evaluate_rows import evaluate_rows
-
-        _run(evaluate_rows, ctx)
-        return
-    _refuse(ctx, _ROWS_ONLY, "labelled pairs", "it is for rows of questions and answers")
-    if not ctx.params["fit_threshold"]:
-        _refuse(ctx, _FITTING, "scoring alone", "add --fit-threshold")
-    from .evaluate_pairs import evaluate_pairs
-
-    _run(evaluate_pairs, ctx)
-
-
-def _run(command: Callable[[click.Context], None], ctx: click.Context) -> None:
-    """Runs what is asked for; Ctrl-C leaves neither half an output nor temporary files."""
+        from .evaluate_rows import evaluate_rows as score
+    else:
+        _refuse(ctx, _ROWS_ONLY, "labelled pairs", "it is for rows of questions and answers")
+        if not ctx.params["fit_threshold"]:
+            _refuse(ctx, _FITTING, "scoring alone", "add --fit-threshold")
+        from .evaluate_pairs import evaluate_pairs as score
     with interrupts_raised():
-        command(ctx)
+        score(ctx)
 
 
-def _refuse(ctx: click.Context, names: tuple[str, ...], beside: str, hint: str) -> None:
+def _refuse(ctx: click.Context, names: tuple[str, ...], other_option: str, hint: str) -> None:
     """Refuses options that were given but would not matter."""
     for option in ctx.command.params:
         if option.name in names and _is_given(ctx, option.name):
-            raise OptionError(f"{option.opts[0]} does not go with {beside}", hint)
+            raise OptionError(f"{option.opts[0]} does not go with {other_option}", hint)
 
 
 def _is_given(ctx: click.Context, name: str) -> bool:
@@ -223,11 +195,9 @@ def _are_rows(ctx: click.Context, sources: tuple[Path, ...]) -> bool:
     if len(sources) > 1:
         return True
     if first.is_dir():
-        chosen = _is_given(ctx, "split") or _is_given(ctx, "tasks")
-        return chosen or (not (first / BEFORE).is_dir() and any(first.glob("*.json")))
-    if first.suffix.lower() == TABLE_SUFFIX:
-        return _has_questions(first)
-    return first.is_file()
+        has_choice = _is_given(ctx, "split") or _is_given(ctx, "tasks")
+        return has_choice or (not (first / BEFORE).is_dir() and any(first.glob("*.json")))
+    return _has_questions(first) if first.suffix.lower() == TABLE_SUFFIX else first.is_file()
 
 
 def _has_questions(table: Path) -> bool:

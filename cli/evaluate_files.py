@@ -67,8 +67,8 @@ def write_report(
     from geochg.evaluation.tables import in_markdown
     from geochg.writers.recognition import METADATA_KEY
 
-    named = {**files, "predictions": files.get("predictions") or params["from_predictions"]}
-    paths = {name: str(path) for name, path in named.items() if path is not None}
+    named_files = {**files, "predictions": files.get("predictions") or params["from_predictions"]}
+    paths = {name: str(path) for name, path in named_files.items() if path is not None}
     # The mark by which a file is known as geochg's own.
     values = {METADATA_KEY: {"version": __version__}, **paths, **facts}
     if files["markdown"] is not None:

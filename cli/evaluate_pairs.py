@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def evaluate_pairs(ctx: click.Context) -> None:
     """Asks a model about labelled pairs, or reads kept predictions, and scores the answers."""
     params, options = ctx.params, _options(ctx)
-    pairs, kept = next(iter(params["sources"]), None), params["from_predictions"]
+    pairs, kept_predictions = next(iter(params["sources"]), None), params["from_predictions"]
     files = {
         "predictions": params["predictions_file"],
         "saved_options": params["save_options"],
@@ -37,9 +37,9 @@ def evaluate_pairs(ctx: click.Context) -> None:
     from geochg.writers.staging import write_output
 
     overwrite = params["overwrite"]
-    check_files(files, [kept, pairs], overwrite=overwrite)
-    if kept is not None:
-        predictions = Predictions.read(kept)
+    check_files(files, [kept_predictions, pairs], overwrite=overwrite)
+    if kept_predictions is not None:
+        predictions = Predictions.read(kept_predictions)
         options = replace(options, model=predictions.model, model_options=predictions.model_options)
     if files["saved_options"] is not None:
         _check_has_threshold(options)
@@ -58,8 +58,8 @@ def evaluate_pairs(ctx: click.Context) -> None:
 def _options(ctx: click.Context) -> EvaluateOptions:
     values = dict(ctx.params)
     values["model_options"] = named_values(values["model_options"])
-    known = EvaluateOptions.__dataclass_fields__
-    return EvaluateOptions.from_dict({n: v for n, v in values.items() if n in known})
+    known_fields = EvaluateOptions.__dataclass_fields__
+    return EvaluateOptions.from_dict({n: v for n, v in values.items() if n in known_fields})
 
 
 def _collect(
@@ -81,7 +81,7 @@ def _collect(
 def _check_has_threshold(options: EvaluateOptions) -> None:
     from geochg.evaluation.collect_presence import threshold_options
 
-    if not threshold_options(options.model, options.model_options, 0.5, opened=False):
+    if not threshold_options(options.model, options.model_options, 0.5, was_opened=False):
         raise OptionError(
             f"{options.model} has no option for its threshold", "leave out --save-options"
         )

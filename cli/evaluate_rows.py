@@ -25,20 +25,20 @@ def evaluate_rows(ctx: click.Context) -> None:
     """Asks a model the questions of rows, or reads kept answers, and scores the answers."""
     from geochg.evaluation.answers import AnswerSet
 
-    params, kept = ctx.params, ctx.params["from_predictions"]
+    params, kept_predictions = ctx.params, ctx.params["from_predictions"]
     options = _options(params)
     files = {
         "predictions": params["predictions_file"],
         "markdown": params["markdown_file"],
         "output": params["output"],
     }
-    check_files(files, [*params["sources"], kept], overwrite=params["overwrite"])
+    check_files(files, [*params["sources"], kept_predictions], overwrite=params["overwrite"])
     if params["resume"] and files["predictions"] is None:
         raise OptionError(
             "--resume goes on with a file of predictions", "name it with --predictions"
         )
-    if kept is not None:
-        answers = AnswerSet.read(kept)
+    if kept_predictions is not None:
+        answers = AnswerSet.read(kept_predictions)
         _check_metrics({row.task for row in answers.rows}, params["bert"])
     else:
         items = _read(params["sources"], params["images"], options)
@@ -52,8 +52,10 @@ def evaluate_rows(ctx: click.Context) -> None:
 
 
 def _options(params: dict[str, Any]) -> ExampleOptions:
-    known = ExampleOptions.__dataclass_fields__
-    values = {name: value for name, value in params.items() if name in known and value is not None}
+    known_fields = ExampleOptions.__dataclass_fields__
+    values = {
+        name: value for name, value in params.items() if name in known_fields and value is not None
+    }
     return ExampleOptions.from_dict(
         values | {"model_options": named_values(params["model_options"])}
     )

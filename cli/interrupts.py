@@ -79,8 +79,8 @@ def _handle(handler: Callable[[int, FrameType | None], object]) -> dict[signal.S
     if threading.current_thread() is not threading.main_thread():
         return {}
     unheard = (signal.SIG_IGN, None)
-    wanted = [number for number in REQUESTS if signal.getsignal(number) not in unheard]
-    return {number: signal.signal(number, handler) for number in wanted}
+    wanted_signals = [number for number in REQUESTS if signal.getsignal(number) not in unheard]
+    return {number: signal.signal(number, handler) for number in wanted_signals}
 
 
 def _end(signum: int, frame: FrameType | None) -> None:

@@ -12,13 +12,11 @@ from geochg.errors import InputError, RunError
 
 from .interrupts import interrupts_raised
 from .new_folder import check_new_folder
-from .shared_options import json_option
+from .shared_options import PATH, json_option, output_option, path_option
 from .terminal import echo
 
 if TYPE_CHECKING:
     from geochg.models.deltavlm.release.convert import Release
-
-_PATH = click.Path(path_type=Path)
 
 
 @click.group(invoke_without_command=True)
@@ -58,28 +56,13 @@ def convert() -> None:
 
 
 @convert.command()
-@click.argument("checkpoint", type=_PATH)
-@click.option(
-    "--eva", type=_PATH, required=True, metavar="FILE", help="The weights of EVA-ViT-g, a .pth."
+@click.argument("checkpoint", type=PATH)
+@path_option("--eva", "The weights of EVA-ViT-g, a .pth.", "FILE", required=True)
+@path_option("--vicuna", "Vicuna-7B-v1.5, as on the hub.", "FOLDER", required=True)
+@path_option(
+    "--bert", "bert-base-uncased, of which only the tokenizer is read.", "FOLDER", required=True
 )
-@click.option(
-    "--vicuna", type=_PATH, required=True, metavar="FOLDER", help="Vicuna-7B-v1.5, as on the hub."
-)
-@click.option(
-    "--bert",
-    type=_PATH,
-    required=True,
-    metavar="FOLDER",
-    help="bert-base-uncased, of which only the tokenizer is read.",
-)
-@click.option(
-    "-o",
-    "--output",
-    type=_PATH,
-    required=True,
-    metavar="FOLDER",
-    help="The model folder to make; must not exist.",
-)
+@output_option("The model folder to make; must not exist.", "FOLDER", required=True)
 @json_option("what was made")
 def deltavlm(
     checkpoint: Path, eva: Path, vicuna: Path, bert: Path, output: Path, as_json: bool

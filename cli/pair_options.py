@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import click
@@ -13,7 +12,7 @@ from click.core import ParameterSource
 from geochg.errors import OptionError
 from geochg.options import AnalyzeOptions, Dtype, Quantize
 
-from .shared_options import Command, option_of
+from .shared_options import Command, option_of, path_option, with_options
 
 _SHORT = ("revision", "adapter", "quantize", "dtype")
 """Options of models' own that can be written without `--model-option`."""
@@ -31,14 +30,7 @@ def pair_options(command_name: str) -> Callable[[Command], Command]:
         if spec.facts.commands is None or command_name in spec.facts.commands
     ]
     # Behind the model stands what is a model's own.
-    options = (*_RASTERS, *fields[:2], *_MODELS_OWN, *fields[2:], _OPTIONS_FILE)
-
-    def add(command: Command) -> Command:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return add
+    return with_options((*_RASTERS, *fields[:2], *_MODELS_OWN, *fields[2:], _OPTIONS_FILE))
 
 
 _RASTERS = (click.argument("before"), click.argument("after"))
@@ -55,20 +47,18 @@ _MODELS_OWN = (
         type=click.Choice([kind.value for kind in Dtype]),
         help="Number type of the model's weights.",
     ),
-    click.option(
+    path_option(
         "--prompts",
+        "Ask in your own words: a text for presence, locate, count, caption or clue.",
+        "FILE.toml",
         "prompts_file",
-        type=click.Path(path_type=Path),
-        metavar="FILE.toml",
-        help="Ask in your own words: a text for presence, locate, count, caption or clue.",
     ),
 )
-_OPTIONS_FILE = click.option(
+_OPTIONS_FILE = path_option(
     "--options",
+    "Read options from a file; those given on the command line win.",
+    "FILE.toml",
     "options_file",
-    type=click.Path(path_type=Path),
-    metavar="FILE.toml",
-    help="Read options from a file; those given on the command line win.",
 )
 
 

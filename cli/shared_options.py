@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
@@ -80,15 +80,20 @@ def field_options(kind: type[Options], *names: str) -> Callable[[Command], Comma
         names: Names of the fields; where none is named, all that `option` made but those for
             which commands word options of their own.
     """
-    specs = [
-        spec
+    return with_options(
+        option_of(spec)
         for spec in kind.specs()
         if spec.name in names or (not names and spec.facts.commands != ())
-    ]
+    )
+
+
+def with_options(options: Iterable[Callable[[Any], Any]]) -> Callable[[Command], Command]:
+    """Adds options to a command, which its help page lists in their order."""
+    option_list = list(options)
 
     def add(command: Command) -> Command:
-        for spec in reversed(specs):
-            command = option_of(spec)(command)
+        for option in reversed(option_list):
+            command = option(command)
         return command
 
     return add
@@ -105,11 +110,42 @@ def setting(
         text: Help of the option.
         field: What the library calls it, where not as the flag.
     """
-    given: Any = type(default)
+    value_type: Any = type(default)
     if isinstance(default, StrEnum):
-        given, default = click.Choice([member.value for member in type(default)]), default.value
+        value_type, default = (
+            click.Choice([member.value for member in type(default)]),
+            default.value,
+        )
     names = (flag,) if field is None else (flag, field)
-    return click.option(*names, type=given, default=default, show_default=True, help=text)
+    return click.option(*names, type=value_type, default=default, show_default=True, help=text)
+
+
+def path_option(
+    flag: str,
+    text: str,
+    metavar: str | None = None,
+    field: str | None = None,
+    *,
+    required: bool = False,
+) -> Callable[[Command], Command]:
+    """An option that takes a path.
+
+    Args:
+        flag: As it is written.
+        text: Help of the option.
+        metavar: What stands for the path on the help page; PATH when None.
+        field: What the command calls it, where not as the flag.
+        required: Whether it must be given.
+    """
+    names = (flag,) if field is None else (flag, field)
+    return click.option(*names, type=PATH, metavar=metavar, required=required, help=text)
+
+
+def output_option(
+    text: str, metavar: str | None = None, *, required: bool = False
+) -> Callable[[Command], Command]:
+    """`-o` or `--output`, what a command writes; see `path_option`."""
+    return path_option("-o", text, metavar, "--output", required=required)
 
 
 def overwrite_option(command: Command) -> Command:
@@ -136,7 +172,7 @@ def model_options(default: str) -> Callable[[Command], Command]:
     """
 
     def add(command: Command) -> Command:
-        own = click.option(
+        own_option = click.option(
             "--model-option",
             "model_options",
             multiple=True,
@@ -144,7 +180,7 @@ def model_options(default: str) -> Callable[[Command], Command]:
             help="An option of the model's own; may be given several times.",
         )
         model = "The change model, NAME or NAME:SOURCE; see `geochg models`."
-        return setting("--model", default, model)(own(command))
+        return setting("--model", default, model)(own_option(command))
 
     return add
 
@@ -158,4 +194,4 @@ def device_option(
 
 def images_option(text: str) -> Callable[[Command], Command]:
     """`--images`: where pictures are that rows name."""
-    return click.option("--images", type=PATH, metavar="FOLDER", help=text)
+    return path_option("--images", text, "FOLDER")

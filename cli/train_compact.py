@@ -14,36 +14,22 @@ from geochg.training.builtin.options import CompactOptions
 
 from .interrupts import interrupts_raised
 from .new_folder import check_apart, check_new_folder
-from .shared_options import Command, json_option, option_of
+from .shared_options import json_option, option_of, output_option, path_option, with_options
 from .terminal import echo
 
 NEEDED = ("torch", "transformers", "accelerate", "tensorboard", "onnx", "onnxscript", "scipy")
 
 
-def _recipe_options(command: Command) -> Command:
-    """Adds the options of the recipe."""
-    for spec in reversed(CompactOptions.specs()):
-        command = option_of(spec, required=spec.name == "real_dir")(command)
-    return command
-
-
 @click.command()
-@click.option(
-    "-o",
-    "--output",
-    required=True,
-    type=click.Path(path_type=Path),
-    help="The model folder to make; must not exist.",
-)
-@click.option(
+@output_option("The model folder to make; must not exist.", required=True)
+@path_option(
     "--work",
+    "Folder of pairs, checkpoints and TensorBoard logs; given again, the run goes on from it.",
     required=True,
-    type=click.Path(path_type=Path),
-    help="Folder of pairs, checkpoints and TensorBoard logs; given again, the run goes on from it.",
 )
-@_recipe_options
+@with_options(option_of(spec, required=spec.name == "real_dir") for spec in CompactOptions.specs())
 @json_option("what was made")
-def compact(output: Path, work: Path, as_json: bool, **given: Any) -> None:  # noqa: ANN401
+def compact(output: Path, work_dir: Path, as_json: bool, **params: Any) -> None:  # noqa: ANN401
     """Make a compact DeltaVLM: vision stage, calibration, language stage, export.
 
     On two CPU cores this takes hours, on a GPU minutes; the defaults are the recipe of the model
@@ -55,8 +41,8 @@ def compact(output: Path, work: Path, as_json: bool, **given: Any) -> None:  # n
       geochg train compact -o model --work more --real-dir imagery --start last-model
     """
     check_new_folder(output)
-    check_apart(output, work)
-    _check_folders(given)
+    check_apart(output, work_dir)
+    _check_folders(params)
     require_packages("train", *NEEDED)
     from geochg.training.builtin.recipe import train_compact
     from geochg.writers.staging import Staging
@@ -64,18 +50,18 @@ def compact(output: Path, work: Path, as_json: bool, **given: Any) -> None:  # n
     with interrupts_raised(), Staging() as staging:
         with staging.write(output) as folder:
             calibration = train_compact(
-                work, folder, CompactOptions(**given), lambda line: echo(line, err=True)
+                work_dir, folder, CompactOptions(**params), lambda line: echo(line, err=True)
             )
         staging.commit()
     result = {"folder": str(output), "calibration": calibration}
     echo(json.dumps(result) if as_json else str(output))
 
 
-def _check_folders(given: dict[str, Any]) -> None:
+def _check_folders(params: dict[str, Any]) -> None:
     for name in ("real_dir", "start"):
-        if given[name] is not None and not Path(given[name]).is_dir():
+        if params[name] is not None and not Path(params[name]).is_dir():
             raise InputError(
-                f"there is no folder {given[name]}", f"check --{name.replace('_', '-')}"
+                f"there is no folder {params[name]}", f"check --{name.replace('_', '-')}"
             )
-    if given["start"] is not None and not (Path(given["start"]) / "model.safetensors").is_file():
-        raise OptionError(f"{given['start']} holds no model.safetensors", "check --start")
+    if params["start"] is not None and not (Path(params["start"]) / "model.safetensors").is_file():
+        raise OptionError(f"{params['start']} holds no model.safetensors", "check --start")

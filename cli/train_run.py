@@ -14,7 +14,14 @@ from geochg.extras import require_packages
 from geochg.training.finetune.options import TuneOptions
 
 from .new_folder import check_apart, check_new_folder
-from .shared_options import PATH, images_option, json_option, setting
+from .shared_options import (
+    PATH,
+    images_option,
+    json_option,
+    output_option,
+    path_option,
+    setting,
+)
 from .terminal import echo
 from .train_options import options_by_user, tune_options
 from .train_work import Sources, card_text, dry_run_text, plan_sweep, run_dry, run_sweep, tune_model
@@ -26,25 +33,13 @@ NEEDED = ("torch", "transformers", "peft", "accelerate", "tensorboard", "psutil"
 @click.argument("data", type=PATH)
 @setting("--model", "builtin", "What is tuned: builtin, deltavlm:FOLDER or vlm:FOLDER.")
 @click.option("--revision", default="", help="Branch, tag or commit of a hub id.")
-@click.option(
-    "-o",
-    "--output",
-    type=PATH,
-    help="The folder to make: an adapter or a model; with --sweep, the folder of all its runs.",
+@output_option(
+    "The folder to make: an adapter or a model; with --sweep, the folder of all its runs."
 )
-@click.option(
-    "--work", type=PATH, help="Folder of checkpoints and TensorBoard logs; OUTPUT.work by default."
-)
+@path_option("--work", "Folder of checkpoints and TensorBoard logs; OUTPUT.work by default.")
 @images_option("The folder that image names in DATA start from.")
-@click.option(
-    "--validation", type=PATH, help="Rows to evaluate on; else a share of DATA is held out."
-)
-@click.option(
-    "--sweep",
-    type=PATH,
-    metavar="FILE.toml",
-    help="Do all runs of a grid; those that are done are kept.",
-)
+@path_option("--validation", "Rows to evaluate on; else a share of DATA is held out.")
+@path_option("--sweep", "Do all runs of a grid; those that are done are kept.", "FILE.toml")
 @click.option(
     "--dry-run",
     is_flag=True,
@@ -60,7 +55,7 @@ def run(
     model: str,
     revision: str,
     output: Path | None,
-    work: Path | None,
+    work_dir: Path | None,
     images: Path | None,
     validation: Path | None,
     sweep: Path | None,
@@ -83,7 +78,7 @@ def run(
       torchrun --nproc-per-node 2 -m geochg_cli train rows.json --processes 2 -o adapter
     """
     require_packages("train", *NEEDED)
-    given = options_by_user(ctx)
+    given_options = options_by_user(ctx)
     if output is None and not dry_run:
         raise OptionError("there is nowhere to write to", "add -o FOLDER, or --dry-run")
     sources = Sources(data, images, validation, model, revision)
@@ -92,32 +87,36 @@ def run(
             raise OptionError(
                 "a sweep takes its preset from its file", 'write preset = "NAME" there'
             )
-        if work is not None:
+        if work_dir is not None:
             raise OptionError(
                 "--work does not go with --sweep", "each run's lies beside its folder under -o"
             )
-        _sweep(sources, sweep, given, None if dry_run else output, as_json)
+        _sweep(sources, sweep, given_options, None if dry_run else output, as_json)
         return
-    options = TuneOptions.from_user(given)
+    options = TuneOptions.from_user(given_options)
     if dry_run or output is None:
         report = run_dry(sources, options)
         echo(json.dumps(report.to_dict()) if as_json else dry_run_text(report))
         return
     check_new_folder(output)
-    work = work or output.with_name(f"{output.name}.work")
-    check_apart(output, work)
-    card = tune_model(sources, options, output, work)
+    work_dir = work_dir or output.with_name(f"{output.name}.work")
+    check_apart(output, work_dir)
+    card = tune_model(sources, options, output, work_dir)
     if card:
         echo(json.dumps(card) if as_json else card_text(card))
 
 
 def _sweep(
-    sources: Sources, file: Path, given: Mapping[str, Any], output: Path | None, as_json: bool
+    sources: Sources,
+    file: Path,
+    given_options: Mapping[str, Any],
+    output: Path | None,
+    as_json: bool,
 ) -> None:
     from geochg.training.finetune.sweep import markdown_table
 
     if output is None:
-        rows = plan_sweep(sources, file, given)
+        rows = plan_sweep(sources, file, given_options)
     else:
-        rows = run_sweep(sources, file, given, output)
+        rows = run_sweep(sources, file, given_options, output)
     echo(json.dumps(rows) if as_json else markdown_table(rows), nl=as_json)

@@ -54,8 +54,10 @@ def read_material(sources: Sources) -> Material:
     from geochg.training.finetune.base import find_base
 
     base = find_base(sources.model, sources.revision)
-    own = [] if sources.validation is None else read_examples(sources.validation, sources.images)
-    return Material(read_examples(sources.data, sources.images), own, base)
+    own_examples = (
+        [] if sources.validation is None else read_examples(sources.validation, sources.images)
+    )
+    return Material(read_examples(sources.data, sources.images), own_examples, base)
 
 
 def run_dry(sources: Sources, options: TuneOptions) -> DryRunReport:
@@ -73,7 +75,9 @@ def run_dry(sources: Sources, options: TuneOptions) -> DryRunReport:
         return dry_run(plan, Path(folder))
 
 
-def tune_model(sources: Sources, options: TuneOptions, output: Path, work: Path) -> dict[str, Any]:
+def tune_model(
+    sources: Sources, options: TuneOptions, output: Path, work_dir: Path
+) -> dict[str, Any]:
     """Tunes, with progress on stderr; the output appears whole or not at all.
 
     Returns:
@@ -85,7 +89,7 @@ def tune_model(sources: Sources, options: TuneOptions, output: Path, work: Path)
     processes = check_processes(options.processes)
     from geochg.training.finetune.plan import plan_run
 
-    return _tune_by_plan(plan_run(*read_material(sources), options, processes), output, work)
+    return _tune_by_plan(plan_run(*read_material(sources), options, processes), output, work_dir)
 
 
 def _tune_by_plan(plan: TrainingPlan, output: Path, work_dir: Path) -> dict[str, Any]:
@@ -108,11 +112,13 @@ def _tune_by_plan(plan: TrainingPlan, output: Path, work_dir: Path) -> dict[str,
 # --- sweeps --------------------------------------------------------------------------------------
 
 
-def plan_sweep(sources: Sources, file: Path, given: Mapping[str, Any]) -> list[dict[str, Any]]:
+def plan_sweep(
+    sources: Sources, file: Path, given_options: Mapping[str, Any]
+) -> list[dict[str, Any]]:
     """The runs of a sweep as rows: the varied options, and the number of rows and steps."""
     from geochg.training.finetune.sweep import read_sweep
 
-    runs = read_sweep(file, given)
+    runs = read_sweep(file, given_options)
     plans = _sweep_plans(runs, sources, dry_run_processes)
     return [
         {
@@ -127,7 +133,7 @@ def plan_sweep(sources: Sources, file: Path, given: Mapping[str, Any]) -> list[d
 
 
 def run_sweep(
-    sources: Sources, file: Path, given: Mapping[str, Any], folder: Path
+    sources: Sources, file: Path, given_options: Mapping[str, Any], folder: Path
 ) -> list[dict[str, Any]]:
     """Does the runs of a sweep that are not done yet, writes their table, and gives its rows.
 
@@ -142,7 +148,7 @@ def run_sweep(
 
     if world_size() > 1:
         raise OptionError("a sweep runs in one process", "start it without torchrun")
-    runs = read_sweep(file, given)
+    runs = read_sweep(file, given_options)
     check_sweep_folder(folder)
     plans = _sweep_plans(runs, sources, check_processes)
     # All before the first is begun, which may take a night.

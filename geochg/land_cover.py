@@ -62,12 +62,12 @@ def agrees(class_name: str, change: str, before: str | None, after: str | None) 
     covers = COVERS.get(class_name)
     if covers is None:
         return True
-    was, now = before in covers, after in covers
+    was_covered, is_covered = before in covers, after in covers
     if change == Change.APPEARED:
-        return (now or after is None) and (not was or (before, after) == _GROWTH)
+        return (is_covered or after is None) and (not was_covered or (before, after) == _GROWTH)
     if change == Change.DISAPPEARED:
-        return (was or before is None) and (not now or (after, before) == _GROWTH)
-    return (was or before is None) and (now or after is None)
+        return (was_covered or before is None) and (not is_covered or (after, before) == _GROWTH)
+    return (was_covered or before is None) and (is_covered or after is None)
 
 
 def class_and_direction(before: str, after: str) -> tuple[str, Change]:
@@ -105,9 +105,9 @@ def share_borne_out(
     if not sum(before) or not sum(after):
         return 0.0
     return sum(
-        was * now
-        for was, old in zip(before, LAND_COVER, strict=False)
-        for now, new in zip(after, LAND_COVER, strict=False)
+        share_before * share_after
+        for share_before, old in zip(before, LAND_COVER, strict=False)
+        for share_after, new in zip(after, LAND_COVER, strict=False)
         if old != new and agrees(class_name, change, old, new)
     ) / (sum(before) * sum(after))
 
@@ -146,17 +146,17 @@ def covers_of(
     if not sum(before) or not sum(after):
         return None, None
     likely = [
-        (share_before * share_after, was, now)
-        for was, share_before in _shares(before)
-        for now, share_after in _shares(after)
-        if agrees(class_name, change, was, now)
+        (share_before * share_after, cover_before, cover_after)
+        for cover_before, share_before in _shares(before)
+        for cover_after, share_after in _shares(after)
+        if agrees(class_name, change, cover_before, cover_after)
     ]
-    _, was, now = max(likely, key=lambda pair: pair[0])
-    return was, now
+    _, cover_before, cover_after = max(likely, key=lambda pair: pair[0])
+    return cover_before, cover_after
 
 
 def _shares(pixels: Sequence[int]) -> list[tuple[str | None, float]]:
     """Share of the ground of each cover, 0-1; that of None is at least `_UNKNOWN_SHARE`."""
     total = sum(pixels)
-    known = [(name, pixels[code] / total) for code, name in enumerate(LAND_COVER)]
-    return [*known, (None, max(pixels[-1] / total, _UNKNOWN_SHARE))]
+    known_shares = [(name, pixels[code] / total) for code, name in enumerate(LAND_COVER)]
+    return [*known_shares, (None, max(pixels[-1] / total, _UNKNOWN_SHARE))]

@@ -137,11 +137,11 @@ def option(default: T, help: str, **facts: Any) -> T:  # noqa: ANN401
     """
     metadata = {_METADATA_KEY: OptionFacts(help, **facts)}
     if isinstance(default, Mapping):
-        made: Any = dataclasses.field(default_factory=lambda: dict(default), metadata=metadata)
+        new_field: Any = dataclasses.field(default_factory=lambda: dict(default), metadata=metadata)
     else:
-        made = dataclasses.field(default=default, metadata=metadata)
+        new_field = dataclasses.field(default=default, metadata=metadata)
     # Declared as what type checkers see in a class of options: a value of the field's type.
-    return typing.cast("T", made)
+    return typing.cast("T", new_field)
 
 
 @dataclass(frozen=True)
@@ -214,15 +214,17 @@ class Options:
         Raises:
             OptionError: If a key is unknown or a value has the wrong type.
         """
-        given = {key: value for key, value in values.items() if key != VERSION_KEY}
-        known = {f.name for f in dataclasses.fields(cls)}
-        if unknown := sorted(set(given) - known):
+        given_values = {key: value for key, value in values.items() if key != VERSION_KEY}
+        known_keys = {f.name for f in dataclasses.fields(cls)}
+        if unknown := sorted(set(given_values) - known_keys):
             raise OptionError(
                 f"unknown option {', '.join(map(repr, unknown))}",
-                f"known options: {', '.join(sorted(known)) or 'none'}",
+                f"known options: {', '.join(sorted(known_keys)) or 'none'}",
             )
         types = _field_types(typing.cast("Hashable", cls))
-        return cls(**{key: typed_value(key, value, types[key]) for key, value in given.items()})
+        return cls(
+            **{key: typed_value(key, value, types[key]) for key, value in given_values.items()}
+        )
 
     @classmethod
     def from_toml(cls, path: Path) -> Self:
@@ -332,44 +334,50 @@ def _plain(value: Any) -> Any:  # noqa: ANN401
     return value
 
 
-def typed_value(key: str, value: Any, wanted: Any) -> Any:  # noqa: ANN401
+def typed_value(key: str, value: Any, expected_type: Any) -> Any:  # noqa: ANN401
     """Brings a JSON value to the type of a field.
 
     Args:
         key: The field's name, for the message.
         value: What stands there.
-        wanted: Its type.
+        expected_type: Its type.
 
     Raises:
         OptionError: If it has another.
     """
-    origin, arguments = typing.get_origin(wanted), typing.get_args(wanted)
+    origin, arguments = typing.get_origin(expected_type), typing.get_args(expected_type)
     if origin in (typing.Union, UnionType):
         if value is None and type(None) in arguments:
             return None
-        wanted = next(argument for argument in arguments if argument is not type(None))
-        return typed_value(key, value, wanted)
+        expected_type = next(argument for argument in arguments if argument is not type(None))
+        return typed_value(key, value, expected_type)
     if origin is tuple and isinstance(value, list | tuple):
         return tuple(typed_value(key, item, arguments[0]) for item in value)
     if origin is Mapping and isinstance(value, Mapping):
         if arguments[1] is str:
             return {name: typed_value(f"{key}.{name}", item, str) for name, item in value.items()}
         return dict(value)
-    if isinstance(wanted, type) and issubclass(wanted, StrEnum) and value in list(wanted):
-        return wanted(value)
+    if (
+        isinstance(expected_type, type)
+        and issubclass(expected_type, StrEnum)
+        and value in list(expected_type)
+    ):
+        return expected_type(value)
     # Numbers of numpy are numbers too.
-    if wanted is float and isinstance(value, Real) and not isinstance(value, bool):
+    if expected_type is float and isinstance(value, Real) and not isinstance(value, bool):
         if (isinstance(value, int) and abs(value) >= _LONG) or not math.isfinite(value):
             raise OptionError(_in_words(key, value), "it must be a finite number")
         return float(value)
-    if wanted is int and isinstance(value, Integral) and not isinstance(value, bool):
+    if expected_type is int and isinstance(value, Integral) and not isinstance(value, bool):
         return int(value)
-    if isinstance(wanted, type) and type(value) is wanted:
+    if isinstance(expected_type, type) and type(value) is expected_type:
         if isinstance(value, str):
             _check_text(key, value)
         return value
-    shown = _number_in_words(value) if isinstance(value, int) else cleaned(repr(value), 80)
-    raise OptionError(f"option {key!r} cannot be {shown}", f"it takes {_type_in_words(wanted)}")
+    shown_value = _number_in_words(value) if isinstance(value, int) else cleaned(repr(value), 80)
+    raise OptionError(
+        f"option {key!r} cannot be {shown_value}", f"it takes {_type_in_words(expected_type)}"
+    )
 
 
 def _in_words(key: str, value: Any) -> str:  # noqa: ANN401

@@ -349,12 +349,15 @@ class AnalyzeOptions(Options):
 
     def of_dates(self) -> tuple[DateOptions, DateOptions]:
         """How either date is opened and read, before first."""
-        both: list[tuple[float, ...] | None] = [*map(_nodata_value, self.nodata)] or [None]
-        if len(both) > 2:
+        nodata_values: list[tuple[float, ...] | None] = [*map(_nodata_value, self.nodata)] or [None]
+        if len(nodata_values) > 2:
             raise OptionError(
-                f"nodata has {len(both)} values", "give one for both dates, or one for each"
+                f"nodata has {len(nodata_values)} values",
+                "give one for both dates, or one for each",
             )
-        return DateOptions(self.allow_remote, both[0]), DateOptions(self.allow_remote, both[-1])
+        return DateOptions(self.allow_remote, nodata_values[0]), DateOptions(
+            self.allow_remote, nodata_values[-1]
+        )
 
     def shaping(self) -> dict[str, Any]:
         """The options that shape the result, with the overlap that is used."""

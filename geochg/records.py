@@ -124,12 +124,15 @@ class GridCell(NamedTuple):
 
 GRID_CELLS = tuple(GridCell(row, col) for row in range(3) for col in range(3))
 """All nine cells in raster order."""
-
 CELL_AREA_SHARE = 0.05
 """A grid cell counts as changed when more than this share of its pixels changed (ChangeChat)."""
 
 
 # --- what a model is given -----------------------------------------------------------------------
+
+
+DisplayRanges = tuple[tuple[float, float], ...]
+"""Source values of each band that are shown as 0 and as 255."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,11 +144,13 @@ class PairFacts:
             (`red`, `green`, `blue`, `nir`, `swir`, ...), else `band1`, `band2`, ...
         pixel_area_m2: Ground area of a pixel at the grid's centre, in square metres.
         dtype: Data type of the source pixels, such as `uint8`.
+        display_ranges: Of each date, what `display` pixels of 0 and 255 show; None if unknown.
     """
 
     bands: tuple[str, ...]
     pixel_area_m2: float
     dtype: str
+    display_ranges: tuple[DisplayRanges, DisplayRanges] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -178,9 +183,9 @@ class Tile:
         """A whole pair as one tile, all of it valid without `valid`; `index` is its number."""
         import numpy as np
 
-        whole = PixelWindow.whole(before.shape)
+        full_window = PixelWindow.whole(before.shape)
         valid = np.ones(before.shape[-2:], np.bool_) if valid is None else valid
-        return cls(TileWindow(index, 0, 0, whole, whole), before, after, valid)
+        return cls(TileWindow(index, 0, 0, full_window, full_window), before, after, valid)
 
 
 @dataclass(frozen=True, slots=True)

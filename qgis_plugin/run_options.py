@@ -100,18 +100,18 @@ def store_options(hello: Mapping[str, Any]) -> None:
 
 def _stored_options() -> list[Mapping[str, Any]]:
     try:
-        stored = json.loads(stored_setting(_SETTING) or "[]")
+        stored_value = json.loads(stored_setting(_SETTING) or "[]")
     except ValueError:
         return []
-    return _entries(stored)
+    return _entries(stored_value)
 
 
 def _packaged_options() -> list[Mapping[str, Any]]:
     return _entries(json.loads(_PACKAGED.read_text(encoding="utf-8")))
 
 
-def _entries(stored: object) -> list[Mapping[str, Any]]:
-    entries: Iterable[Any] = stored if isinstance(stored, list) else ()
+def _entries(stored_value: object) -> list[Mapping[str, Any]]:
+    entries: Iterable[Any] = stored_value if isinstance(stored_value, list) else ()
     return [entry for entry in entries if isinstance(entry, dict) and "name" in entry]
 
 

@@ -24,8 +24,12 @@ def store_setting(name: str, value: str) -> None:
 
 def own_environment() -> Path:
     """Folder for the set-up page's environment: in the profile, outside the plugin's folder."""
-    stored = stored_setting("environment")
-    return Path(stored) if stored else Path(QgsApplication.qgisSettingsDirPath()) / "geochg" / "env"
+    stored_environment = stored_setting("environment")
+    return (
+        Path(stored_environment)
+        if stored_environment
+        else Path(QgsApplication.qgisSettingsDirPath()) / "geochg" / "env"
+    )
 
 
 def this_system() -> System:

@@ -117,7 +117,7 @@ def request_task(
     connection: Connection,
     method: str,
     parameters: Callable[[BackgroundTask], Mapping[str, Any]],
-    then: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict,
+    transform_result: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict,
 ) -> BackgroundTask:
     """A task that sends the worker a request.
 
@@ -126,7 +126,8 @@ def request_task(
         connection: Connection to the worker.
         method: Method of the worker (docs/worker.md).
         parameters: Function that makes the parameters, on the task's thread.
-        then: Function that is given the worker's answer there; its items are added to the result.
+        transform_result: Function that is given the worker's answer there; the result has its
+            items too.
     """
 
     def ask_worker(task: BackgroundTask) -> Mapping[str, Any]:
@@ -134,6 +135,6 @@ def request_task(
         client = connection.client(task.isCanceled)
         task.send_event({"kind": "hello", **client.hello})
         answer = client.ask(method, values, task.send_event, task.isCanceled)
-        return {**answer, **then(answer)}
+        return {**answer, **transform_result(answer)}
 
     return BackgroundTask(name, ask_worker)

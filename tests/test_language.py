@@ -17,6 +17,7 @@ GONE = (
     *("adapting", "opening", "telling", "watching", "stopping", "eyes", "speaker", "interview"),
     *("asking", "unfinished", "judges", "plain_talk", "wording", "turns", "grounds", "chosen"),
     *("surveying", "answering", "drawn", "happening", "seeing", "speaking", "talks", "finder"),
+    *("talk", "conversation", "conversations"),
 )
 IRREGULAR = {
     *("begun", "shown", "told", "said", "seen", "known", "found", "made", "held", "kept", "left"),
@@ -31,6 +32,19 @@ EFFECTS = re.compile(
     r"|rmtree|copyfile|savez?|execute|backward|step|commit)\("
 )
 MOST_PARTICIPLES = 0.02
+# Words that say nothing of what a parameter or a local holds.
+EMPTY_NAMES = frozenset(
+    """
+    what work one ones each every there here found said told most how way who whom whose why where
+    when then thus now more less both all any some same such none nothing something anything
+    everything of by to so was is are be own seen shown given known kept made done asked taken held
+    lit begun wanted chosen meant got gone put let down off aside beside across within apart along
+    later again whole sure enough much many few several this that these those it them they him
+    which while though thing things stuff tried learned used sent named placed moved opened stored
+    saved written drawn collected located listed covered answered refused compared averaged
+    outlined masked spoken thought heard looked grown built met brought left_out counted
+    """.split()
+)
 
 
 @cache
@@ -103,6 +117,50 @@ def test_words_that_are_gone_name_no_file_and_no_class(word):
             if isinstance(node, ast.ClassDef) and camel in re.findall("[A-Z][a-z]+", node.name):
                 wrong.append(f"{path.relative_to(ROOT)}: {node.name}")
     assert wrong == []
+
+
+def _names(tree):
+    """Every name that a module gives: of functions, classes, parameters, locals and fields."""
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            yield node.lineno, node.name
+        elif isinstance(node, ast.arg):
+            yield node.lineno, node.arg
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.lineno, node.id
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            yield node.lineno, node.attr
+
+
+def test_a_dialogue_has_one_name():
+    wrong = [
+        f"{path.relative_to(ROOT)}:{line} {name}"
+        for path, tree in _modules(*PACKAGES)
+        for line, name in _names(tree)
+        if re.search("talk|conversation", name, re.IGNORECASE)
+    ]
+    assert wrong == []
+
+
+def _parameters_and_locals(tree):
+    """Names of parameters, and of what functions assign; fields are named in formats too."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.arg):
+            yield node.lineno, node.arg
+        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            for inner in ast.walk(node):
+                if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Store):
+                    yield inner.lineno, inner.id
+
+
+def test_parameters_and_locals_say_what_they_hold():
+    wrong = {
+        f"{path.relative_to(ROOT)}:{line} {name}"
+        for path, tree in _modules(*PACKAGES)
+        for line, name in _parameters_and_locals(tree)
+        if name in EMPTY_NAMES
+    }
+    assert sorted(wrong) == []
 
 
 def test_words_that_are_gone_stand_in_no_table_of_the_glossary():

@@ -118,15 +118,15 @@ def check_examples(
         split: list({example.paths: example for example in examples}.values())
         for split, examples in splits.items()
     }
-    whole = {
-        split: [example for example in some if _has_files(example, findings)]
-        for split, some in pairs.items()
+    full_pairs = {
+        split: [example for example in split_pairs if _has_files(example, findings)]
+        for split, split_pairs in pairs.items()
     }
-    _check_files(whole, findings)
+    _check_files(full_pairs, findings)
     _check_windows(pairs, findings)
     _check_locations(pairs, findings)
     if pixels:
-        _check_pictures(whole, findings, listener)
+        _check_pictures(full_pairs, findings, listener)
     return DatasetReport(
         {split: _balance(splits[split], pairs[split]) for split in splits}, findings.all()
     )
@@ -172,15 +172,15 @@ def _check_rows(examples: Iterable[Example], findings: _Findings) -> None:
 def _check_answers(example: Example, findings: _Findings) -> None:
     task = example.task or Task.QUESTION
     questions = [turn.question for turn in example.turns]
-    talks = [[turn.answer for turn in example.turns]]
+    dialogues = [[turn.answer for turn in example.turns]]
     if example.references:
-        talks = [[reference] for reference in example.references]
-    for answers in talks:
+        dialogues = [[reference] for reference in example.references]
+    for answers in dialogues:
         if fault := answer_fault(task, answers, questions):
             findings.add("grammar", f"{example.display_name}: {task}: {fault}")
             return
     if task is Task.PRESENCE and example.changed is not None:
-        if answers_change(task, talks[0]) != example.changed:
+        if answers_change(task, dialogues[0]) != example.changed:
             findings.add("flags", example.display_name)
 
 
@@ -252,20 +252,20 @@ def _box(example: Example) -> Any:  # noqa: ANN401
 def _check_pictures(
     pairs: dict[str, list[Example]], findings: _Findings, listener: Listener
 ) -> None:
-    total, done = sum(map(len, pairs.values())), 0
+    total, done_count = sum(map(len, pairs.values())), 0
     prints: dict[str, list[_Print]] = {}
     for split, examples in pairs.items():
-        kept = prints.setdefault(split, [])
+        split_prints = prints.setdefault(split, [])
         for example in examples:
             try:
                 for pixels in load_pair(example):
                     digest = hashlib.sha256(pixels.tobytes()).hexdigest()
-                    kept.append((digest, _fingerprint(pixels), example))
+                    split_prints.append((digest, _fingerprint(pixels), example))
             except InputError as error:
                 kind = "sizes" if "one size" in error.hint else "unreadable"
                 findings.add(kind, f"{example.display_name}: {error.message}")
-            done += 1
-            listener(Progress("looked", done, total))
+            done_count += 1
+            listener(Progress("looked", done_count, total))
     _check_look_alikes(prints, findings)
 
 
@@ -295,11 +295,7 @@ def _check_look_alikes(prints: dict[str, list[_Print]], findings: _Findings) -> 
 
 
 def _compare_splits(
-    split: str,
-    prints: list[_Print],
-    other: str,
-    other_prints: list[_Print],
-    findings: _Findings,
+    split: str, prints: list[_Print], other: str, other_prints: list[_Print], findings: _Findings
 ) -> None:
     by_digest = {digest: example for digest, _, example in other_prints}
     with_bits = [(bits, example) for _, bits, example in other_prints if bits is not None]
@@ -308,9 +304,9 @@ def _compare_splits(
     for digest, bits, example in prints:
         twin: Example | None = by_digest.get(digest)
         if twin is None and bits is not None and len(table):
-            apart = np.bitwise_count(table ^ bits).sum(1)
-            nearest = int(apart.argmin())
-            twin = with_bits[nearest][1] if apart[nearest] <= MOST_BITS else None
+            distances = np.bitwise_count(table ^ bits).sum(1)
+            nearest = int(distances.argmin())
+            twin = with_bits[nearest][1] if distances[nearest] <= MOST_BITS else None
         if twin is None or not set(twin.paths).isdisjoint(example.paths):
             continue
         if (example.display_name, twin.display_name) not in reported:

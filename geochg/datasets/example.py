@@ -37,9 +37,9 @@ class Origin:
     unit: str = "row"
 
     def __str__(self) -> str:
-        shown = self.id if len(self.id) <= _LONGEST_ID else f"{self.id[:_LONGEST_ID]}…"
+        shown_id = self.id if len(self.id) <= _LONGEST_ID else f"{self.id[:_LONGEST_ID]}…"
         # An id is a file's own text: control characters in it must not reach a terminal.
-        name = f" (id {shown!r})" if shown else ""
+        name = f" (id {shown_id!r})" if shown_id else ""
         return f"{self.file}, {self.unit} {self.number}{name}"
 
     def fault(self, fault: str, hint: str) -> InputError:
@@ -62,7 +62,7 @@ class SceneWindow:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A pair and one talk about it.
+    """A pair and one dialogue about it.
 
     The pictures are two files, or the frames of one video; `load_pair` opens either.
 

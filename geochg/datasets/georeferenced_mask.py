@@ -149,17 +149,17 @@ def bands_on(path: Path, mask: GeoreferencedMask) -> NDArray[np.float64]:
         bands[~np.isfinite(bands)] = 0
         if _is_on_grid(dataset, mask):
             return bands
-        placed = np.zeros((dataset.count, *mask.shape))
+        placed_bands = np.zeros((dataset.count, *mask.shape))
         reproject(
             bands,
-            placed,
+            placed_bands,
             src_transform=dataset.transform,
             src_crs=dataset.crs,
             dst_transform=mask.transform,
             dst_crs=mask.crs,
             resampling=Resampling.bilinear,
         )
-    return placed
+    return placed_bands
 
 
 def _is_on_grid(dataset: DatasetReader, mask: GeoreferencedMask) -> bool:

@@ -22,7 +22,7 @@ _FORM_HINT = (
     'a row has "image": [before, after] or "video", and "conversations"; or "image_A", "image_B"'
     ' and "captions"'
 )
-_TALK_HINT = 'each is {"from": "human" or "gpt", "value": "..."}, in turns'
+_TURNS_HINT = 'each is {"from": "human" or "gpt", "value": "..."}, in turns'
 
 _LINE_HINT = "mend that line, or copy the file again"
 
@@ -169,13 +169,13 @@ def _files(row: Row, origin: Origin, paths: PicturePaths) -> _Files:
 
 
 def _turns(row: Row, origin: Origin) -> tuple[ExampleTurn, ...]:
-    talk = row.get("conversations")
-    if not isinstance(talk, list) or not talk:
+    dialogue = row.get("conversations")
+    if not isinstance(dialogue, list) or not dialogue:
         raise origin.fault("no conversations", _FORM_HINT)
-    messages = [_message(entry, origin) for entry in talk]
-    speakers = [who for who, _ in messages]
+    messages = [_message(entry, origin) for entry in dialogue]
+    speakers = [role for role, _ in messages]
     if speakers != [True, False] * (len(messages) // 2) or len(messages) % 2:
-        raise origin.fault("questions and answers do not take turns", _TALK_HINT)
+        raise origin.fault("questions and answers do not take turns", _TURNS_HINT)
     words = [text for _, text in messages]
     return tuple(
         ExampleTurn(without_marks(question), answer.strip())
@@ -186,11 +186,11 @@ def _turns(row: Row, origin: Origin) -> tuple[ExampleTurn, ...]:
 def _message(entry: object, origin: Origin) -> tuple[bool, str]:
     """Whether a message is a question, not an answer, and its text."""
     if not isinstance(entry, dict):
-        raise origin.fault("a conversation holds something that is no object", _TALK_HINT)
-    who, text = entry.get("from", entry.get("role")), entry.get("value", entry.get("content"))
-    if who not in (*_ASKS, *_ANSWERS) or not isinstance(text, str):
-        raise origin.fault("a message has no speaker, or no text", _TALK_HINT)
-    return who in _ASKS, text
+        raise origin.fault("a conversation holds something that is no object", _TURNS_HINT)
+    role, text = entry.get("from", entry.get("role")), entry.get("value", entry.get("content"))
+    if role not in (*_ASKS, *_ANSWERS) or not isinstance(text, str):
+        raise origin.fault("a message has no speaker, or no text", _TURNS_HINT)
+    return role in _ASKS, text
 
 
 def _sentences(captions: object, origin: Origin) -> tuple[str, ...]:

@@ -76,11 +76,11 @@ def _kind(folder: Path) -> Kind:
 
     A pair that lacks a file is reported where it is scored, and not passed over.
     """
-    masked = {mask.parent for mask in folder.glob(f"*/{MASK}")}
+    mask_folders = {mask.parent for mask in folder.glob(f"*/{MASK}")}
     imaged = {date.parent for date in folder.glob(f"*/{BEFORE}") if (date.parent / AFTER).is_file()}
     pairs = tuple(
         MaskedPair(pair_dir.name, pair_dir / BEFORE, pair_dir / AFTER, pair_dir / MASK)
-        for pair_dir in sorted(masked | imaged)
+        for pair_dir in sorted(mask_folders | imaged)
     )
     return Kind(folder.resolve().name, _covered_classes(folder / NOTE), pairs)
 

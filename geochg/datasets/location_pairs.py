@@ -91,7 +91,7 @@ def write_pairs(
                 name = _unique_name(f"{before.image.stem}-{after.image.stem}", names)
                 files = (_write_video if videos else _write_images)(partial, name, frames)
                 row = {"id": name, **files, **_facts(before, after)}
-                row["conversations"] = _conversation(turn, VIDEO if videos else IMAGES)
+                row["conversations"] = _dialogue(turn, VIDEO if videos else IMAGES)
                 rows[before.split or "train"].append(row)
         if captioner is not None and not rows:
             raise RunError(
@@ -122,7 +122,7 @@ def _facts(before: LocationImage, after: LocationImage) -> dict[str, Any]:
     }
 
 
-def _conversation(turn: tuple[str, str], mark: str) -> list[dict[str, str]]:
+def _dialogue(turn: tuple[str, str], mark: str) -> list[dict[str, str]]:
     question, answer = turn
     return [{"from": "human", "value": f"{mark}{question}"}, {"from": "gpt", "value": answer}]
 

@@ -112,8 +112,8 @@ def pairs_in_time(
         groups[image.location, image.split].append(image)
     pairs = []
     for key in sorted(groups):
-        last, *later = sorted(groups[key], key=lambda image: (image.taken, str(image.image)))
-        for image in later:
+        last, *later_images = sorted(groups[key], key=lambda image: (image.taken, str(image.image)))
+        for image in later_images:
             if image.taken >= _later(last.taken, least_months):
                 pairs.append((last, image))
                 last = image
@@ -128,13 +128,13 @@ def within_limits(
     Raises:
         InputError: If an image is missing, or is no picture where its size in pixels matters.
     """
-    kept, left_out = [], Counter[str]()
+    kept_images, left_out_counts = [], Counter[str]()
     for image in images:
         if reason := _size_fault(image, options):
-            left_out[reason] += 1
+            left_out_counts[reason] += 1
         else:
-            kept.append(image)
-    return kept, dict(left_out)
+            kept_images.append(image)
+    return kept_images, dict(left_out_counts)
 
 
 # --- reading -------------------------------------------------------------------------------------
@@ -150,11 +150,11 @@ def _of_table(source: Path, images: Path) -> Iterator[LocationImage]:
             f"{source} has no column {min(missing)!r}", f"columns: {', '.join(COLUMNS)}"
         )
     for number, row in table.rows():
-        where = f"{source}, line {number}"
+        row_position = f"{source}, line {number}"
         name = row.get("image") or row.get("img_filename") or ""
         if not name:
-            raise InputError(f"{where}: no image", "name a file")
-        yield _location_image(row, images / name, row["location_id"], where)
+            raise InputError(f"{row_position}: no image", "name a file")
+        yield _location_image(row, images / name, row["location_id"], row_position)
 
 
 def _of_folder(folder: Path) -> Iterator[LocationImage]:
@@ -169,33 +169,33 @@ def _of_folder(folder: Path) -> Iterator[LocationImage]:
             raise InputError(f"{file} holds no JSON object", 'it needs "timestamp"')
         # fMoW keeps the images of a location in a folder of its own: CATEGORY/LOCATION/.
         home = file.parent.relative_to(folder).as_posix()
-        given = row.get("location_id")
-        location = home if given is None else str(given).strip()
+        location_id = row.get("location_id")
+        location = home if location_id is None else str(location_id).strip()
         boxes = row.get("bounding_boxes")
         if "category" not in row and isinstance(boxes, list):
-            named = [box.get("category") for box in boxes if isinstance(box, dict)]
-            row["category"] = next((n for n in named if n and n != "false_detection"), "")
+            categories = [box.get("category") for box in boxes if isinstance(box, dict)]
+            row["category"] = next((n for n in categories if n and n != "false_detection"), "")
         yield _location_image(row, image, location if location != "." else "", str(file))
 
 
 def _location_image(
-    row: Mapping[str, Any], image: Path, location: str, where: str
+    row: Mapping[str, Any], image: Path, location: str, row_position: str
 ) -> LocationImage:
     if not location:
-        raise InputError(f"{where}: no location_id", "images of one place share one")
+        raise InputError(f"{row_position}: no location_id", "images of one place share one")
     text = str(row.get("timestamp") or "").strip()
     try:
-        taken = datetime.fromisoformat(text)
+        capture_time = datetime.fromisoformat(text)
     except ValueError as error:
         raise InputError(
-            f"{where}: the timestamp {text[:40]!r} is no date", "write 2016-05-31T10:00:00Z"
+            f"{row_position}: the timestamp {text[:40]!r} is no date", "write 2016-05-31T10:00:00Z"
         ) from error
-    if taken.tzinfo is None:
-        taken = taken.replace(tzinfo=UTC)
+    if capture_time.tzinfo is None:
+        capture_time = capture_time.replace(tzinfo=UTC)
     return LocationImage(
         image=image,
         location=location,
-        taken=taken,
+        taken=capture_time,
         category=str(row.get("category") or "").replace("_", " ").strip(),
         split=usual_split(str(row.get("split") or "").strip()),
     )

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from geochg.datasets.frames import check_sizes, open_picture, picture, upright_pixels
 from geochg.datasets.picture_paths import pictures_by_side
@@ -20,9 +20,6 @@ from geochg.datasets.splits import connected_groups
 from geochg.datasets.table import TRUTH
 from geochg.errors import InputError
 from geochg.files.text_file import read_table
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 BEFORE, AFTER, LABEL = "A", "B", "label"
 COLUMNS = ("before", "after", "changed")

@@ -33,8 +33,12 @@ class PicturePaths:
         must_exist: bool,
         on_outside: Callable[[str], None] = ignore_name,
     ) -> None:
-        here = source.parent
-        self.roots = (images,) if images is not None else (here, here / "images", here.parent)
+        source_folder = source.parent
+        self.roots = (
+            (images,)
+            if images is not None
+            else (source_folder, source_folder / "images", source_folder.parent)
+        )
         self.must_exist = must_exist
         self.on_outside = on_outside
         self._found: dict[tuple[str, ...], Path] = {}

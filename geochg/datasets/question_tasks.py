@@ -6,15 +6,7 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
-from geochg.records import (
-    Caption,
-    Counts,
-    Dialogue,
-    Locations,
-    Presence,
-    Task,
-    Unparsed,
-)
+from geochg.records import Caption, Counts, Dialogue, Locations, Presence, Task, Unparsed
 from geochg.tasks import SPECS
 from geochg.tasks.base import TURN_BREAK
 
@@ -46,15 +38,17 @@ def task_asked(questions: Sequence[str]) -> Task:
     The wording of counts varies in ChangeChat-105k, so any single question for a number of roads
     and buildings is one; a 3x3 grid marks the question for locations.
     """
-    asked = tuple(_words(without_marks(question)) for question in questions)
-    if asked in _KNOWN:
-        return _KNOWN[asked]
-    if len(asked) == 1:
-        if re.search(r"\b3 ?x ?3 grid\b", asked[0]):
+    question_words = tuple(_words(without_marks(question)) for question in questions)
+    if question_words in _KNOWN:
+        return _KNOWN[question_words]
+    if len(question_words) == 1:
+        if re.search(r"\b3 ?x ?3 grid\b", question_words[0]):
             return Task.LOCATE
-        if all(part.search(asked[0]) for part in (_HOW_MANY, _ROADS, _BUILDINGS)):
+        if all(part.search(question_words[0]) for part in (_HOW_MANY, _ROADS, _BUILDINGS)):
             return Task.COUNT
-    elif len(asked) == len(SPECS[Task.DIALOGUE].prompts) and asked[0] == _PRESENCE:
+    elif (
+        len(question_words) == len(SPECS[Task.DIALOGUE].prompts) and question_words[0] == _PRESENCE
+    ):
         return Task.DIALOGUE
     return Task.QUESTION
 

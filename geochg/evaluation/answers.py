@@ -155,18 +155,18 @@ class AnswerSet:
                 damaged or an item stands there twice (file, line and what).
         """
         head, *rows = json_lines(path)
-        known, answers = AnswerSetHead.of(head, path), dict[int, AnswerRow]()
-        asked = known.items + sum(known.unasked.values())
+        set_head, answers = AnswerSetHead.of(head, path), dict[int, AnswerRow]()
+        question_count = set_head.items + sum(set_head.unasked.values())
         for number, values in enumerate(rows, start=2):
             row = _answer_row(path, number, values)
-            if row.item >= asked:
+            if row.item >= question_count:
                 raise InputError(
                     f"{path}, line {number}: item {row.item} is not among those of line 1", HINT
                 )
             if row.item in answers:
                 raise InputError(f"{path}, line {number}: item {row.item} stands there twice", HINT)
             answers[row.item] = row
-        return cls(known, tuple(answers.values()))
+        return cls(set_head, tuple(answers.values()))
 
 
 def _answer_row(path: Path, number: int, values: Mapping[str, Any]) -> AnswerRow:

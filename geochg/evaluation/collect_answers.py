@@ -45,7 +45,7 @@ from geochg.tasks import SPECS, TURN_BREAK, ask
 
 
 def collect_answers(
-    asked: ItemSet,
+    item_set: ItemSet,
     options: ExampleOptions,
     target: Path | None = None,
     *,
@@ -58,7 +58,7 @@ def collect_answers(
     outlines that tell whether anything changed, as in `analyze`.
 
     Args:
-        asked: Questions with their truths.
+        item_set: Questions with their truths.
         options: Model and options of the run.
         target: File of predictions; partial answers lie beside it until all are there.
         resume: Whether to go on with partial answers.
@@ -71,20 +71,22 @@ def collect_answers(
         RunError: If the model fails or nothing can be written.
     """
     model = load_surveyless(options, options.model_options)
-    known = [
+    scored_items = [
         (number, item)
-        for number, item in enumerate(asked.items)
+        for number, item in enumerate(item_set.items)
         if item.question.task in model.capabilities.tasks
     ]
-    if not known:
-        tasks = ", ".join(dict.fromkeys(item.question.task for item in asked.items))
+    if not scored_items:
+        tasks = ", ".join(dict.fromkeys(item.question.task for item in item_set.items))
         raise ModelError(
             f"the model {model.name} does not take what the rows ask: {tasks}",
             "choose another, see `geochg models`",
         )
-    with PartialAnswers(target, _head(asked, options, model, known), resume=resume) as partial:
-        done = {row.item for row in partial.rows}
-        left = [(number, item) for number, item in known if number not in done]
+    with PartialAnswers(
+        target, _head(item_set, options, model, scored_items), resume=resume
+    ) as partial:
+        done_items = {row.item for row in partial.rows}
+        left = [(number, item) for number, item in scored_items if number not in done_items]
         with closing(answer_rows(left, model, options.batch_size, listener)) as rows_of_pairs:
             for rows in rows_of_pairs:
                 partial.add(rows)
@@ -112,33 +114,36 @@ def answer_rows(
     """
     pairs = _questions_by_pair(items, model)
     at_once = batch_size or model.capabilities.batch_tiles
-    talks: dict[int, Mapping[int, GivenAnswer]] = {}
-    done = 0
-    listener(Progress("evaluate", done, len(pairs)))
+    dialogues: dict[int, Mapping[int, GivenAnswer]] = {}
+    done_count = 0
+    listener(Progress("evaluate", done_count, len(pairs)))
     tiles = (_tile(index, pair, model) for index, pair in enumerate(pairs))
-    answer_batch = _batch_answers(pairs, model, batch_size, talks)
+    answer_batch = _batch_answers(pairs, model, batch_size, dialogues)
     with closing(answered_ahead(tiles, at_once, answer_batch)) as batches:
         for batch, batch_answers in batches:
             for tile, answers in zip(batch, batch_answers, strict=True):
                 assert isinstance(tile, Tile)
                 index = tile.window.index
-                yield _answer_rows(pairs[index], tile, answers, talks.pop(index, {}))
-            done += len(batch)
-            listener(Progress("evaluate", done, len(pairs)))
+                yield _answer_rows(pairs[index], tile, answers, dialogues.pop(index, {}))
+            done_count += len(batch)
+            listener(Progress("evaluate", done_count, len(pairs)))
 
 
 def _head(
-    asked: ItemSet, options: ExampleOptions, model: ChangeModel, known: Sequence[tuple[int, Item]]
+    item_set: ItemSet,
+    options: ExampleOptions,
+    model: ChangeModel,
+    scored_items: Sequence[tuple[int, Item]],
 ) -> AnswerSetHead:
-    numbers = {number for number, _ in known}
-    left = [str(i.question.task) for n, i in enumerate(asked.items) if n not in numbers]
+    numbers = {number for number, _ in scored_items}
+    left = [str(i.question.task) for n, i in enumerate(item_set.items) if n not in numbers]
     return AnswerSetHead(
         options.model,
         dict(options.model_options),
         asdict(model.identity),
-        asked.digest,
-        len(known),
-        asked.unreadable,
+        item_set.digest,
+        len(scored_items),
+        item_set.unreadable,
         {task: left.count(task) for task in dict.fromkeys(left)},
     )
 
@@ -187,9 +192,9 @@ def _batch_answers(
     pairs: Sequence[_PairQuestions],
     model: ChangeModel,
     batch_size: int | None,
-    talks: dict[int, Mapping[int, GivenAnswer]],
+    dialogues: dict[int, Mapping[int, GivenAnswer]],
 ) -> Callable[[Sequence[Tile]], list[TileAnswers]]:
-    """Answers about tiles of any size and with any questions; those of talks go into `talks`."""
+    """Answers about tiles of any size with any questions; `dialogues` takes those of dialogues."""
 
     def answers(tiles: Sequence[Tile]) -> list[TileAnswers]:
         tile_answers: list[TileAnswers] = []
@@ -199,8 +204,8 @@ def _batch_answers(
                 tile_answers += model.answer(batch, questions) if questions else [()] * len(batch)
         for tile in tiles:
             index = tile.window.index
-            talks[index] = {
-                n: _talk_answer(model, tile, i) for n, i in pairs[index].items if i.before
+            dialogues[index] = {
+                n: _dialogue_answer(model, tile, i) for n, i in pairs[index].items if i.before
             }
         return tile_answers
 
@@ -214,15 +219,15 @@ def _like_batches(
     batch_size: int | None,
 ) -> Iterator[list[Tile]]:
     """Neighbouring tiles of one size with the same questions, as many as the model takes."""
-    for (shape, _), same in groupby(
+    for (shape, _), like_tiles in groupby(
         tiles, key=lambda tile: (tile.valid.shape, pairs[tile.window.index].questions)
     ):
         at_once = batch_size or model.capabilities.tiles_at_once(max(shape))
-        while batch := list(islice(same, at_once)):
+        while batch := list(islice(like_tiles, at_once)):
             yield batch
 
 
-def _talk_answer(model: ChangeModel, tile: Tile, item: Item) -> GivenAnswer:
+def _dialogue_answer(model: ChangeModel, tile: Tile, item: Item) -> GivenAnswer:
     question = item.question.text
     with backend_errors(model):
         try:
@@ -237,7 +242,7 @@ def _talk_answer(model: ChangeModel, tile: Tile, item: Item) -> GivenAnswer:
 
 
 def _answer_rows(
-    pair: _PairQuestions, tile: Tile, answers: TileAnswers, talks: Mapping[int, GivenAnswer]
+    pair: _PairQuestions, tile: Tile, answers: TileAnswers, dialogues: Mapping[int, GivenAnswer]
 ) -> list[AnswerRow]:
     difference = round(float(np.abs(tile.after.astype(np.float32) - tile.before).mean()), 4)
     by_question: dict[Question, Answer] = {}
@@ -248,7 +253,7 @@ def _answer_rows(
 
     def answer(number: int, item: Item) -> GivenAnswer:
         if item.before:
-            return talks[number]
+            return dialogues[number]
         question = item.question
         return failed or _scored_answer(question.task, by_question[question], outlines, tile)
 

@@ -44,8 +44,8 @@ def collect_presence(
         RunError: If the model fails.
     """
     backend, _ = find_backend(options.model)
-    given = backend.options_type.from_dict(options.model_options)
-    lowest = backend.presence_options(given, 0.0) if options.fit_threshold else {}
+    backend_options = backend.options_type.from_dict(options.model_options)
+    lowest = backend.presence_options(backend_options, 0.0) if options.fit_threshold else {}
     model = load_surveyless(options, {**options.model_options, **lowest}, _check_presence)
     rows = _collect_predictions(pairs, model, options, listener)
     shaping = options.shaping()
@@ -160,11 +160,11 @@ def _tiles(
     height_px, width_px = pair.mask.shape
     layout = Layout(height_px, width_px, options.tile_size_px, options.overlap_px)
     dtype = np.uint8 if model.capabilities.pixels == "display" else np.float32
-    whole = PixelWindow.whole((height_px, width_px))
+    full_window = PixelWindow.whole((height_px, width_px))
     for window in layout:
-        inside = window.read.cut_to(whole)
+        inside = window.read.cut_to(full_window)
         assert inside is not None
-        slices = inside.slices_within(whole)
+        slices = inside.slices_within(full_window)
         before, after, mask = pair.before[:, *slices], pair.after[:, *slices], pair.mask[slices]
         padding = (
             (0, window.read.height_px - inside.height_px),
@@ -195,7 +195,7 @@ def _with_answer(row: Prediction, tile: Tile, answers: TileAnswers) -> Predictio
 
 
 def threshold_options(
-    model: str, model_options: Mapping[str, Any], likely: float, *, opened: bool
+    model: str, model_options: Mapping[str, Any], likely: float, *, was_opened: bool
 ) -> Mapping[str, Any]:
     """The model options with which a model calls changed what it finds likelier than this.
 
@@ -203,7 +203,7 @@ def threshold_options(
         model: `name` or `name:source`.
         model_options: Model options as they were given.
         likely: A probability that the model gives.
-        opened: Whether it gave it when it was asked with its threshold as low as it goes.
+        was_opened: Whether it gave it when it was asked with its threshold as low as it goes.
 
     Returns:
         Options of the model's own; empty where it has none for this.
@@ -213,8 +213,8 @@ def threshold_options(
         OptionError: If the model refuses the options.
     """
     backend, _ = find_backend(model)
-    given = backend.options_type.from_dict(model_options)
-    if opened:
-        lowest = backend.presence_options(given, 0.0)
-        given = backend.options_type.from_dict({**model_options, **lowest})
-    return backend.presence_options(given, likely)
+    backend_options = backend.options_type.from_dict(model_options)
+    if was_opened:
+        lowest = backend.presence_options(backend_options, 0.0)
+        backend_options = backend.options_type.from_dict({**model_options, **lowest})
+    return backend.presence_options(backend_options, likely)

@@ -26,7 +26,7 @@ class Item:
         truth: The right answer.
         changed: Whether the pair changed; None where the data does not say.
         example: The pair.
-        before: Earlier questions and answers of a free talk, in the data's words.
+        before: Earlier questions and answers of a free dialogue, in the data's words.
     """
 
     question: Question
@@ -67,7 +67,7 @@ def item_set(examples: Sequence[Example], options: ExampleOptions) -> ItemSet:
     """The questions of examples, those about one pair together.
 
     Several captions of a pair, and several answers to one question about it, are references of one
-    item. Each turn of a free talk is an item, with the turns before it.
+    item. Each turn of a free dialogue is an item, with the turns before it.
 
     Args:
         examples: Examples of the rows.
@@ -77,8 +77,8 @@ def item_set(examples: Sequence[Example], options: ExampleOptions) -> ItemSet:
         InputError: If there is nothing to ask, rows of several splits are there and none was
             chosen, or an answer is outside the grammar of its task.
     """
-    chosen = _of_tasks(_of_split(examples, options.split), options.tasks)
-    items, faults = readable_items(chosen)
+    chosen_examples = _of_tasks(_of_split(examples, options.split), options.tasks)
+    items, faults = readable_items(chosen_examples)
     if faults and (not options.skip_unreadable or not items):
         raise _first_fault(faults)
     return ItemSet(items, len(faults))
@@ -109,19 +109,21 @@ def _of_split(examples: Sequence[Example], split: str) -> list[Example]:
         raise InputError("there are no rows", "name another file")
     if not split and len([name for name in splits if name]) > 1:
         raise InputError(f"there are rows of several splits: {names}", "choose one with --split")
-    wanted = usual_split(split)
-    chosen = [example for example in examples if not wanted or example.split == wanted]
-    if not chosen:
+    wanted_split = usual_split(split)
+    chosen_examples = [
+        example for example in examples if not wanted_split or example.split == wanted_split
+    ]
+    if not chosen_examples:
         raise InputError(f"there is no row of the split {split!r}", f"there are: {names}")
-    return chosen
+    return chosen_examples
 
 
 def _of_tasks(examples: Sequence[Example], tasks: Sequence[Task]) -> list[Example]:
-    chosen = [example for example in examples if not tasks or _task(example) in tasks]
-    if not chosen:
-        asked = ", ".join(dict.fromkeys(_task(example) for example in examples))
-        raise InputError(f"no row asks for {', '.join(tasks)}", f"the rows ask for: {asked}")
-    return chosen
+    chosen_examples = [example for example in examples if not tasks or _task(example) in tasks]
+    if not chosen_examples:
+        task_names = ", ".join(dict.fromkeys(_task(example) for example in examples))
+        raise InputError(f"no row asks for {', '.join(tasks)}", f"the rows ask for: {task_names}")
+    return chosen_examples
 
 
 def _task(example: Example) -> Task:
@@ -129,8 +131,8 @@ def _task(example: Example) -> Task:
 
 
 def _first_fault(faults: Sequence[InputError]) -> InputError:
-    first, more = faults[0], len(faults) - 1
-    also = f" (and {more} more rows)" if more else ""
+    first, further_count = faults[0], len(faults) - 1
+    also = f" (and {further_count} more rows)" if further_count else ""
     return InputError(
         f"{first.message}{also}", "mend it, or leave such rows out with --skip-unreadable"
     )
@@ -142,20 +144,20 @@ def _first_fault(faults: Sequence[InputError]) -> InputError:
 def _items(example: Example) -> Iterator[Item]:
     task = _task(example)
     if task is Task.QUESTION:
-        yield from _talk(example)
+        yield from _dialogue(example)
         return
     question = SPECS[task].ask(TURN_BREAK.join(turn.question for turn in example.turns))
     yield Item(question, _truth(example, task), example.changed, example)
 
 
-def _talk(example: Example) -> Iterator[Item]:
+def _dialogue(example: Example) -> Iterator[Item]:
     exchanges = tuple(Exchange(turn.question, turn.answer) for turn in example.turns)
     for index, (question, answer) in enumerate(exchanges):
         if not answer.strip() or not question.strip():
             raise _fault(example, f"turn {index + 1} is empty")
         truth = References((answer,))
-        asked = Question(Task.QUESTION, question)
-        yield Item(asked, truth, example.changed, example, exchanges[:index])
+        free_question = Question(Task.QUESTION, question)
+        yield Item(free_question, truth, example.changed, example, exchanges[:index])
 
 
 def _truth(example: Example, task: Task) -> Truth:
@@ -190,8 +192,8 @@ def _by_pair(items: Iterable[Item]) -> list[Item]:
         _add(pairs.setdefault(item.example.paths, []), item)
     alike: dict[tuple[Question, ...], list[Item]] = {}
     for of_pair in pairs.values():
-        asked = tuple(dict.fromkeys(item.question for item in of_pair if not item.before))
-        alike.setdefault(asked, []).extend(of_pair)
+        pair_questions = tuple(dict.fromkeys(item.question for item in of_pair if not item.before))
+        alike.setdefault(pair_questions, []).extend(of_pair)
     return [item for of_pairs in alike.values() for item in of_pairs]
 
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from geochg.datasets.georeferenced_mask import (
     GeoreferencedMask,
@@ -26,9 +26,6 @@ from geochg.models.base import ChangeModel
 from geochg.options import AnalyzeOptions
 from geochg.pipeline.analyze import analyze
 from geochg.pipeline.outputs import Outputs
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 CHANGED_SHARE = 0.05
 """A cell has changed where more than this share of its known pixels has."""
@@ -127,19 +124,19 @@ def map_measures(
             pair.before, pair.after, options, outputs=outputs, listener=listener, model=model
         )
         heat = heat_on(Path(folder) / "heatmap.tif", mask)
-    covered = covered_by(result.features, mask)
+    covered_pixels = covered_by(result.features, mask)
     change = _difference(pair, mask)
     share = cell_means(mask.changed, mask.known)
-    used = ~np.isnan(share)
+    is_used = ~np.isnan(share)
     return MapMeasures(
         pair=pair,
         features=len(result.features),
         scored_features=scored_features(result.features, mask),
-        truth=share[used] > CHANGED_SHARE,
-        heat=cell_means(heat, mask.known)[used],
-        covered=_covered_cells(covered, mask),
-        difference=cell_means(change, mask.known)[used],
-        pixels=_counts(covered, mask),
+        truth=share[is_used] > CHANGED_SHARE,
+        heat=cell_means(heat, mask.known)[is_used],
+        covered=_covered_cells(covered_pixels, mask),
+        difference=cell_means(change, mask.known)[is_used],
+        pixels=_counts(covered_pixels, mask),
         sample=median_filtered(change)[mask.known][::_SAMPLED],
     )
 
@@ -164,18 +161,18 @@ def _difference(pair: MaskedPair, mask: GeoreferencedMask) -> NDArray[np.float64
     return difference(bands_on(pair.before, mask), bands_on(pair.after, mask))
 
 
-def _covered_cells(covered: NDArray[np.bool_], mask: GeoreferencedMask) -> NDArray[np.bool_]:
-    share = cell_means(covered, mask.known)
+def _covered_cells(covered_pixels: NDArray[np.bool_], mask: GeoreferencedMask) -> NDArray[np.bool_]:
+    share = cell_means(covered_pixels, mask.known)
     return share[~np.isnan(share)] > CHANGED_SHARE
 
 
-def _counts(covered: NDArray[np.bool_], mask: GeoreferencedMask) -> PixelCounts:
+def _counts(covered_pixels: NDArray[np.bool_], mask: GeoreferencedMask) -> PixelCounts:
     unchanged = mask.known & ~mask.changed
     return PixelCounts(
         int(np.count_nonzero(mask.changed)),
         int(np.count_nonzero(unchanged)),
-        int(np.count_nonzero(covered & mask.changed)),
-        int(np.count_nonzero(covered & unchanged)),
+        int(np.count_nonzero(covered_pixels & mask.changed)),
+        int(np.count_nonzero(covered_pixels & unchanged)),
     )
 
 
@@ -183,7 +180,7 @@ def _counts(covered: NDArray[np.bool_], mask: GeoreferencedMask) -> PixelCounts:
 
 
 def cell_means(
-    values: NDArray[np.floating] | NDArray[np.bool_], known: NDArray[np.bool_]
+    values: NDArray[np.floating] | NDArray[np.bool_], known_mask: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
     """The mean of each cell over its known pixels, `(cells,)`, row by row.
 
@@ -192,12 +189,14 @@ def cell_means(
 
     Args:
         values: `(height, width)`.
-        known: `(height, width)`.
+        known_mask: `(height, width)`.
     """
     return np.array(
         [
-            values[cell][known[cell]].mean() if known[cell].mean() >= LEAST_KNOWN_SHARE else np.nan
-            for cell in _cells(*known.shape)
+            values[cell][known_mask[cell]].mean()
+            if known_mask[cell].mean() >= LEAST_KNOWN_SHARE
+            else np.nan
+            for cell in _cells(*known_mask.shape)
         ],
         np.float64,
     )
@@ -252,8 +251,8 @@ def _standardised_bands(
     low, high = np.percentile(bands[:, valid], STRETCH_PERCENTILES, axis=1)
     width = (high - low + _LEAST)[:, np.newaxis, np.newaxis]
     stretched = np.clip((bands - low[:, np.newaxis, np.newaxis]) / width, 0, 1)
-    seen = stretched[:, valid]
-    mean, deviation = seen.mean(axis=1), seen.std(axis=1) + _LEAST
+    valid_values = stretched[:, valid]
+    mean, deviation = valid_values.mean(axis=1), valid_values.std(axis=1) + _LEAST
     standardised: NDArray[np.float64] = (stretched - mean[:, np.newaxis, np.newaxis]) / deviation[
         :, np.newaxis, np.newaxis
     ]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from geochg.evaluation.map_measures import (
     MapMeasures,
@@ -16,9 +16,6 @@ from geochg.evaluation.map_measures import (
 )
 from geochg.evaluation.scores import ALL_CHANGED, DIFFERENCING, MODEL, auroc
 from geochg.evaluation.tables import Interval, ScoreLine
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 METHODS = (MODEL, DIFFERENCING, ALL_CHANGED)
 """The maps that are scored: the model's, differencing at its best threshold, all changed."""
@@ -129,15 +126,15 @@ def _intervals(pairs: Sequence[ScoredPair]) -> dict[str, dict[str, Interval]]:
     intervals: dict[str, dict[str, Interval]] = {method: {} for method in METHODS}
     for method in METHODS:
         for metric in METRICS:
-            known = [v for sample in samples if (v := sample[method][metric]) is not None]
-            if known:
-                low, high = np.percentile(known, PERCENTILES).tolist()
+            known_values = [v for sample in samples if (v := sample[method][metric]) is not None]
+            if known_values:
+                low, high = np.percentile(known_values, PERCENTILES).tolist()
                 intervals[method][metric] = Interval(low, high)
     return intervals
 
 
-def _cell_f1(truth: NDArray[np.bool_], covered: Sequence[NDArray[np.bool_]]) -> float:
-    cells = np.concatenate(covered)
+def _cell_f1(truth: NDArray[np.bool_], covered_cells: Sequence[NDArray[np.bool_]]) -> float:
+    cells = np.concatenate(covered_cells)
     return _f1(int((truth & cells).sum()), int(cells.sum()), int(truth.sum()))
 
 

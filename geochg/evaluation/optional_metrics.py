@@ -67,8 +67,8 @@ def bert_layers(folder: Path) -> int:
         raise InputError(
             f"bert-score takes {folder} for another kind of model, by its name", "rename the folder"
         )
-    known: dict[str, int] = metric_module("bert_score.utils").model2layers
-    return known.get(folder.resolve().name, int(layers))
+    layer_counts: dict[str, int] = metric_module("bert_score.utils").model2layers
+    return layer_counts.get(folder.resolve().name, int(layers))
 
 
 def bert_f1(texts: Sequence[str], references: Sequence[Sequence[str]], folder: Path) -> list[float]:

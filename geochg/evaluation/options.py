@@ -85,8 +85,7 @@ class EvaluateOptions(AskOptions):
         greatest=1,
     )
     fit_threshold: bool = option(
-        False,
-        "Pairs: find the model's presence threshold on a share of them; score the others.",
+        False, "Pairs: find the model's presence threshold on a share of them; score the others."
     )
     fit_share: float = option(
         0.5, "Share of the pairs to fit the threshold on.", least=0, greatest=1

@@ -126,11 +126,11 @@ def _has_content(path: Path) -> bool:
     """
     try:
         content = path.read_bytes()
-        whole = content.rfind(b"\n") + 1
-        if whole < len(content) and content.startswith(_FIRST_BYTES[: len(content)]):
+        whole_bytes = content.rfind(b"\n") + 1
+        if whole_bytes < len(content) and content.startswith(_FIRST_BYTES[: len(content)]):
             with path.open("r+b") as file:
-                file.truncate(whole)
-            return whole > 0
+                file.truncate(whole_bytes)
+            return whole_bytes > 0
     except FileNotFoundError:
         return False
     except OSError as error:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from geochg.errors import InputError, OptionError, RunError
 from geochg.evaluation.collect_presence import threshold_options
@@ -23,9 +24,6 @@ from geochg.evaluation.scores import (
 )
 from geochg.evaluation.tables import ScoreLine, ScoreTable, TaskScores, aligned_rows
 from geochg.records import Task
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -113,27 +111,27 @@ def presence_report(predictions: Predictions, options: EvaluateOptions) -> Prese
         OptionError: If the predictions cannot be scored with these options.
         RunError: If there is no answer, or no probability to fit.
     """
-    answered = [row for row in predictions.rows if row.answer is not None]
-    if not answered:
+    answered_rows = [row for row in predictions.rows if row.answer is not None]
+    if not answered_rows:
         raise RunError(
             f"the model gave no answer about any of {len(predictions.rows)} pairs",
             "look at its answers with geochg ask",
         )
-    unanswered = len(predictions.rows) - len(answered)
+    unanswered = len(predictions.rows) - len(answered_rows)
     if not options.fit_threshold:
         if predictions.opened:
             raise OptionError("the predictions were made to fit a threshold", "add --fit-threshold")
-        items = _PresenceColumns.of(answered)
+        items = _PresenceColumns.of(answered_rows)
         difference = difference_threshold(items.truth, items.difference, options.fit_metric)
         return _report(items, difference, None, unanswered)
-    _check_fit(predictions, answered)
-    groups = fit_groups(answered, options.fit_share, options.seed)
-    fitted = _PresenceColumns.of([row for row in answered if row.group in groups])
-    held_out = _PresenceColumns.of([row for row in answered if row.group not in groups])
+    _check_fit(predictions, answered_rows)
+    groups = fit_groups(answered_rows, options.fit_share, options.seed)
+    fitted = _PresenceColumns.of([row for row in answered_rows if row.group in groups])
+    held_out = _PresenceColumns.of([row for row in answered_rows if row.group not in groups])
     likely = fitted.fit_probabilities(predictions.opened)
     threshold = best_threshold(fitted.truth, likely, options.fit_metric)
     model_options = threshold_options(
-        predictions.model, predictions.model_options, threshold, opened=predictions.opened
+        predictions.model, predictions.model_options, threshold, was_opened=predictions.opened
     )
     fit = ThresholdFit(threshold, model_options, len(fitted.truth), str(options.fit_metric))
     answers = held_out.fit_probabilities(predictions.opened) > threshold
@@ -160,12 +158,12 @@ def fit_groups(rows: Sequence[Prediction], share: float, seed: int) -> frozenset
     changed = {row.group for row in rows if row.changed}
     kinds = (sorted(changed), sorted({row.group for row in rows} - changed))
     random = np.random.default_rng(seed)
-    chosen: set[str] = set()
+    chosen_groups: set[str] = set()
     for groups in kinds:
         order = random.permutation(len(groups))
-        taken = min(max(round(share * len(groups)), 1), len(groups) - 1)
-        chosen |= {groups[index] for index in order[: max(taken, 0)]}
-    truths = {row.changed for row in rows if row.group in chosen}
+        group_count = min(max(round(share * len(groups)), 1), len(groups) - 1)
+        chosen_groups |= {groups[index] for index in order[: max(group_count, 0)]}
+    truths = {row.changed for row in rows if row.group in chosen_groups}
     if len(truths) < 2:
         missing = "no" if not truths else "no unchanged" if True in truths else "no changed"
         raise InputError(
@@ -173,7 +171,7 @@ def fit_groups(rows: Sequence[Prediction], share: float, seed: int) -> frozenset
             f"{len(kinds[0]) + len(kinds[1])} groups that share no picture",
             "give more pairs of both kinds, or another --fit-share",
         )
-    return frozenset(chosen)
+    return frozenset(chosen_groups)
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,10 +193,10 @@ class _PresenceColumns:
             np.array([row.difference for row in rows], float),
         )
 
-    def fit_probabilities(self, opened: bool) -> NDArray[np.float64]:
+    def fit_probabilities(self, was_opened: bool) -> NDArray[np.float64]:
         """The probabilities; 0 where the model says no with its threshold as low as it goes."""
         assert self.likely is not None
-        return np.where(self.answers, self.likely, 0.0) if opened else self.likely
+        return np.where(self.answers, self.likely, 0.0) if was_opened else self.likely
 
 
 def _check_fit(predictions: Predictions, rows: Sequence[Prediction]) -> None:

@@ -61,11 +61,11 @@ def scored_features(features: gpd.GeoDataFrame, mask: GeoreferencedMask) -> Scor
         mask: The mask of the pair.
     """
     owners = numbers_on(features, mask)
-    known = np.bincount(owners[mask.known], minlength=len(features) + 1)[1:]
+    known_px = np.bincount(owners[mask.known], minlength=len(features) + 1)[1:]
     changed = np.bincount(owners[mask.known & mask.changed], minlength=len(features) + 1)[1:]
-    seen = known > 0
+    is_seen = known_px > 0
     confidence = features["confidence"].to_numpy(np.float64)
-    return ScoredFeatures(confidence[seen], changed[seen] > RIGHT_SHARE * known[seen])
+    return ScoredFeatures(confidence[is_seen], changed[is_seen] > RIGHT_SHARE * known_px[is_seen])
 
 
 def reliability(maps: Sequence[ScoredFeatures]) -> list[Reliability]:
@@ -77,11 +77,11 @@ def reliability(maps: Sequence[ScoredFeatures]) -> list[Reliability]:
 
 
 def _bin(index: int, confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> Reliability:
-    some = len(confidence) > 0
+    has_features = len(confidence) > 0
     return Reliability(
         index / BINS,
         (index + 1) / BINS,
         len(confidence),
-        float(confidence.mean()) if some else None,
-        float(right.mean()) if some else None,
+        float(confidence.mean()) if has_features else None,
+        float(right.mean()) if has_features else None,
     )

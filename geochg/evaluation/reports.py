@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from geochg.errors import RunError
 from geochg.evaluation.answers import AnswerRow, AnswerSet
@@ -24,7 +25,7 @@ from geochg.evaluation.tables import (
 )
 from geochg.evaluation.text_scores import (
     CAPTION_METRICS,
-    TALK_METRICS,
+    DIALOGUE_METRICS,
     ReferenceCorpus,
     TextScores,
 )
@@ -32,9 +33,6 @@ from geochg.evaluation.values import FailedAnswer, References, text_of
 from geochg.records import GRID_CELLS, Counts, Locations, Presence, Task, Unparsed
 from geochg.tasks.lexicon import ASKED
 from geochg.tasks.statements import NO_CHANGE_SENTENCES
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 TEXTS = (Task.CAPTION, Task.DIALOGUE, Task.QUESTION)
 """The tasks whose answers are texts."""
@@ -80,17 +78,17 @@ def _scores_of_task(
     optional: OptionalMetrics,
     published: Sequence[PublishedScores],
 ) -> TaskScores:
-    answered = [row for row in rows if not isinstance(row.answer, FailedAnswer)]
-    unparsed = sum(isinstance(row.answer, Unparsed) for row in answered)
+    answered_rows = [row for row in rows if not isinstance(row.answer, FailedAnswer)]
+    unparsed = sum(isinstance(row.answer, Unparsed) for row in answered_rows)
     tables, notes = list[ScoreTable](), list[str]()
-    if answered:
+    if answered_rows:
         score = {Task.PRESENCE: _presence, Task.COUNT: _count, Task.LOCATE: _locate}.get(task)
-        tables, notes = score(answered) if score else _texts(task, answered, optional)
+        tables, notes = score(answered_rows) if score else _texts(task, answered_rows, optional)
     if not unparsed:
         notes = [note for note in notes if note not in _UNPARSED.values()]
     tables = [_with_published(table, published) for table in tables]
-    failed = len(rows) - len(answered)
-    return TaskScores(str(task), len(answered), unparsed, failed, tables, notes)
+    failed = len(rows) - len(answered_rows)
+    return TaskScores(str(task), len(answered_rows), unparsed, failed, tables, notes)
 
 
 def _with_published(table: ScoreTable, published: Sequence[PublishedScores]) -> ScoreTable:
@@ -210,9 +208,9 @@ def _cell_scores(
     truth: Sequence[frozenset[object]], answers: Sequence[frozenset[object] | None]
 ) -> Values:
     """Micro-averaged over all cells of all pairs; None names no cell and is never exact."""
-    named = [cells or frozenset() for cells in answers]
-    right = sum(len(cells & other) for cells, other in zip(truth, named, strict=True))
-    of_truth, of_named = sum(map(len, truth)), sum(map(len, named))
+    named_cells = [cells or frozenset() for cells in answers]
+    right = sum(len(cells & other) for cells, other in zip(truth, named_cells, strict=True))
+    of_truth, of_named = sum(map(len, truth)), sum(map(len, named_cells))
     exact = sum(cells == other for cells, other in zip(truth, answers, strict=True))
     return {
         "precision": right / of_named if of_named else None,
@@ -233,7 +231,7 @@ def _classes(answers: Sequence[Mapping[str, object]]) -> list[str]:
 def _texts(
     task: Task, rows: Sequence[AnswerRow], optional: OptionalMetrics
 ) -> tuple[list[ScoreTable], list[str]]:
-    metrics = CAPTION_METRICS if task is Task.CAPTION else TALK_METRICS
+    metrics = CAPTION_METRICS if task is Task.CAPTION else DIALOGUE_METRICS
     references = ReferenceCorpus([truth.texts for truth in _truths(rows, References)])
     texts = {MODEL: [text_of(row.answer) for row in rows]}
     for name, text in _constant_texts(task, rows, references).items():
@@ -269,13 +267,13 @@ def _constant_texts(
     be such a sentence again.
     """
     texts: dict[str, str] = {}
-    written = references.texts
+    reference_texts = references.texts
     if task is Task.CAPTION:
         texts["no change"] = max(NO_CHANGE_SENTENCES, key=lambda t: _text_fit(t, references))
-        changed = [group for row, group in zip(rows, written, strict=True) if row.changed]
-        written = changed or written
-    counted = Counter(" ".join(text.split()) for group in written for text in group)
-    texts["commonest"] = counted.most_common(1)[0][0]
+        changed = [group for row, group in zip(rows, reference_texts, strict=True) if row.changed]
+        reference_texts = changed or reference_texts
+    text_counts = Counter(" ".join(text.split()) for group in reference_texts for text in group)
+    texts["commonest"] = text_counts.most_common(1)[0][0]
     unlike = {text: name for name, text in reversed(texts.items())}
     return {f'{name}: "{one_line(text)}"': text for text, name in reversed(unlike.items())}
 

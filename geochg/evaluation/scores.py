@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from geochg.errors import RunError
 from geochg.evaluation.options import FitMetric
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +75,7 @@ ALL_CHANGED, NO_CHANGE, DIFFERENCING = "all changed", "no change", "differencing
 """The baselines: answering always yes, always no, and by the mean absolute difference of the
 pictures against its best threshold."""
 
-SHOWN = (
-    "accuracy",
-    "precision",
-    "recall",
-    "specificity",
-    "f1",
-    "balanced_accuracy",
-    "auroc",
-)
+SHOWN = ("accuracy", "precision", "recall", "specificity", "f1", "balanced_accuracy", "auroc")
 """The scores that a table shows, in its order."""
 
 
@@ -119,10 +108,10 @@ def baseline_scores(
         difference: `(items,)`, mean absolute difference of the two dates.
         threshold: Threshold of differencing; None leaves it out.
     """
-    every, none = np.ones_like(truth), np.zeros_like(truth)
+    all_true, all_false = np.ones_like(truth), np.zeros_like(truth)
     baselines = {
-        ALL_CHANGED: scores(truth, every, every.astype(float)),
-        NO_CHANGE: scores(truth, none, none.astype(float)),
+        ALL_CHANGED: scores(truth, all_true, all_true.astype(float)),
+        NO_CHANGE: scores(truth, all_false, all_false.astype(float)),
     }
     if threshold is not None:
         baselines[DIFFERENCING] = scores(truth, difference > threshold, difference)
@@ -185,11 +174,11 @@ def difference_threshold(
     truth: NDArray[np.bool_], difference: NDArray[np.float64], metric: FitMetric
 ) -> float | None:
     """The best threshold of differencing; None for one kind of item, or one difference, only."""
-    both = truth.any() and not truth.all()
-    if not both or len(np.unique(difference)) < 2:
+    has_both = truth.any() and not truth.all()
+    if not has_both or len(np.unique(difference)) < 2:
         return None
     return best_threshold(truth, difference, metric)
 
 
-def _share(part: int, whole: int) -> float | None:
-    return part / whole if whole else None
+def _share(part: int, total: int) -> float | None:
+    return part / total if total else None

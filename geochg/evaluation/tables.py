@@ -205,11 +205,7 @@ class TaskScores:
             "unparsed": self.unparsed,
             "failed": self.failed,
             "groups": [
-                {
-                    "group": table.group,
-                    "items": table.items,
-                    "scores": lines_to_dict(table),
-                }
+                {"group": table.group, "items": table.items, "scores": lines_to_dict(table)}
                 for table in self.tables
             ],
             "notes": list(self.notes),
@@ -271,12 +267,12 @@ def _score_text(value: float | None, column: Column) -> str:
 def _with_interval(line: ScoreLine, name: str) -> str:
     """A score and, where it has one of some width, its interval, to a digit less."""
     column = COLUMNS[name]
-    shown = _score_text(line.values.get(name), column)
+    score_text = _score_text(line.values.get(name), column)
     interval = line.intervals.get(name)
     if interval is None or interval.high - interval.low < 1e-9:
-        return shown
+        return score_text
     ends = (f"{end * column.scale:.{max(column.digits - 1, 0)}f}" for end in interval)
-    return f"{shown} ({'-'.join(ends)})"
+    return f"{score_text} ({'-'.join(ends)})"
 
 
 def aligned_rows(cells: Sequence[Sequence[str]], least_width: int = 0) -> list[str]:

@@ -16,7 +16,7 @@ CAPTION_METRICS = (
     *(f"bleu_{n}" for n in (1, 2, 3, 4)),
     *("meteor", "rouge_1", "rouge_2", "rouge_l", "rouge_l_coco", "cider_d", "bert_score"),
 )
-TALK_METRICS = tuple(name for name in CAPTION_METRICS if name not in ("bleu_1", "bleu_3"))
+DIALOGUE_METRICS = tuple(name for name in CAPTION_METRICS if name not in ("bleu_1", "bleu_3"))
 """The metrics of captions, and those of answers to free questions, in the order of a table."""
 
 _ROUGE = {"rouge1": "rouge_1", "rouge2": "rouge_2", "rougeL": "rouge_l"}

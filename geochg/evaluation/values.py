@@ -6,15 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from geochg.records import (
-    GRID_CELLS,
-    Counts,
-    Locations,
-    Presence,
-    Reply,
-    Task,
-    Unparsed,
-)
+from geochg.records import GRID_CELLS, Counts, Locations, Presence, Reply, Task, Unparsed
 
 
 @dataclass(frozen=True, slots=True)

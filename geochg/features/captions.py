@@ -41,8 +41,8 @@ def feature_caption(facts: Facts) -> str:
     words = _WORDS.get(facts.class_name, _stuff)(facts)
     templates = _TEMPLATES[words.kind, facts.change]
     usable = [wording for wording, needs in templates if needs(facts)]
-    chosen = usable[_fingerprint(facts) % len(usable)]
-    text = chosen.format(**words.values())
+    template = usable[_fingerprint(facts) % len(usable)]
+    text = template.format(**words.values())
     return f"{text[0].upper()}{text[1:]}."
 
 
@@ -106,10 +106,10 @@ def _buildings(facts: Facts) -> _Words:
 def _roads(facts: Facts) -> _Words:
     count = facts.count or 1
     if facts.is_long:
-        kind, single, several = "road", "a stretch of road", "stretches of road"
+        kind, single, plural = "road", "a stretch of road", "stretches of road"
     else:
-        kind, single, several = "paved", "a paved area", "paved areas"
-    subject = single if count == 1 else f"{number_in_words(count)} {several}"
+        kind, single, plural = "paved", "a paved area", "paved areas"
+    subject = single if count == 1 else f"{number_in_words(count)} {plural}"
     return _Words(facts, kind, subject, count > 1)
 
 

@@ -21,9 +21,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
+import shapely
+from numpy.typing import NDArray
 
 from geochg.features.outlines import box_grounds, box_objects, pieces
 from geochg.features.tile_results import HEAT_NODATA, HEAT_SCALE, Ballot, Cell, TileResult, Vote
@@ -50,9 +52,6 @@ from geochg.records import (
     TileFailure,
     Unparsed,
 )
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 _DISPENSABLE = frozenset({Task.COUNT, Task.CAPTION})
 """The tasks without whose answers the other answers about a tile still count."""
@@ -169,8 +168,8 @@ class _AnswersByKind(NamedTuple):
 
     def changes(self) -> Mapping[str, Change]:
         """The direction of each class that was located, where it is told."""
-        counted = self.counts.changes if self.counts else {}
-        return {**counted, **(self.boxes.changes if self.boxes else {})}
+        changes_by_class = self.counts.changes if self.counts else {}
+        return {**changes_by_class, **(self.boxes.changes if self.boxes else {})}
 
 
 _Kind = TypeVar("_Kind")
@@ -242,16 +241,16 @@ def _caption(by_kind: _AnswersByKind, *, changed: bool | None) -> str:
 
 def _heat(tile: Tile, by_kind: _AnswersByKind, evidence: _Evidence | None) -> NDArray[np.uint8]:
     """`(core height, core width)` uint8; a presence without probability counts as 0 or 1."""
-    seen = _in_core(tile, _visible_pixels(tile, by_kind.outlines))
+    visible = _in_core(tile, _visible_pixels(tile, by_kind.outlines))
     if evidence:
         heat = np.rint(evidence.surface * HEAT_SCALE).astype(np.uint8)
     elif by_kind.presence:
-        given = by_kind.presence.probability
-        probability = float(by_kind.presence.changed) if given is None else given
-        heat = np.full(seen.shape, round(probability * HEAT_SCALE), np.uint8)
+        likely = by_kind.presence.probability
+        probability = float(by_kind.presence.changed) if likely is None else likely
+        heat = np.full(visible.shape, round(probability * HEAT_SCALE), np.uint8)
     else:
-        heat = np.full(seen.shape, HEAT_NODATA, np.uint8)
-    heat[~seen] = HEAT_NODATA
+        heat = np.full(visible.shape, HEAT_NODATA, np.uint8)
+    heat[~visible] = HEAT_NODATA
     return heat
 
 
@@ -317,17 +316,17 @@ def _changed_boxes(
 def _boxes_of(locations: Locations, read: PixelWindow) -> Boxes:
     """The cells of the 3x3 grid as boxes."""
     boxes = {
-        name: [Box(grid_box(read, cell), cell, located[cell]) for cell in sorted(located)]
-        for name, located in locations.cells.items()
+        name: [Box(grid_box(read, cell), cell, class_boxes[cell]) for cell in sorted(class_boxes)]
+        for name, class_boxes in locations.cells.items()
     }
     return Boxes(boxes, locations.changes)
 
 
 def _box_evidence(
-    tile: Tile, located: Boxes, changes: Mapping[str, Change], settings: CellSettings
+    tile: Tile, class_boxes: Boxes, changes: Mapping[str, Change], settings: CellSettings
 ) -> _Evidence:
     surface, cells = _empty_surface(tile), list[Cell]()
-    for class_name, boxes in located.boxes.items():
+    for class_name, boxes in class_boxes.boxes.items():
         if not settings.keeps(class_name):
             continue
         change = changes.get(class_name, Change.ALTERED)
@@ -344,8 +343,6 @@ def _box_evidence(
 
 def _core_cells(tile: Tile, box: Box, class_name: str, change: Change) -> Iterator[Cell]:
     """The cell of a box's part in the core; none where nothing of that is valid."""
-    import shapely
-
     part = box.window.cut_to(tile.window.core)
     if part is None or not tile.valid[part.slices_within(tile.window.read)].any():
         return

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
+import shapely
 
 from geochg.features.captions import ChangeTotal, feature_caption, pair_caption
 from geochg.features.collecting import Collected, FeatureSummary, feature_summaries
@@ -121,20 +122,22 @@ def change_features(
 
 def changes_of(results: Iterable[TileResult], grid: GeoBox, settings: FeatureSettings) -> Changes:
     """The features of a run and what of them lies in each tile; see `change_features`."""
-    collected = Collected.of(results)
-    layer = _Layer.of(collected, settings)
-    located = on_ground(_shapes(layer, collected, grid, settings), grid)
-    area_m2 = geodesic_areas(located, crs_of(grid).proj)
+    collection = Collected.of(results)
+    layer = _Layer.of(collection, settings)
+    located_polygons = on_ground(_shapes(layer, collection, grid, settings), grid)
+    area_m2 = geodesic_areas(located_polygons, crs_of(grid).proj)
     confidence = np.array([entry.confidence for entry in layer.entries]).round(4)
     keep = (confidence >= settings.min_confidence) & _of_wanted_size(
-        layer, collected, area_m2, settings
+        layer, collection, area_m2, settings
     )
     order = [i for i in _reading_order(layer.pixels, layer.kinds) if keep[i]]
     is_outline = settings.geometry is Geometry.OUTLINE
     objects = {i: _objects(layer, i) if is_outline else None for i in order}
     # A box is larger than what changed in it.
     known_m2 = area_m2 if is_outline else None
-    facts = _facts(layer, order, located, known_m2, objects, places(located[order], grid))
+    facts = _facts(
+        layer, order, located_polygons, known_m2, objects, places(located_polygons[order], grid)
+    )
     columns = {
         "id": table_column(range(1, len(order) + 1), "int64"),
         "class": table_column([fact.class_name for fact in facts], "string"),
@@ -154,9 +157,9 @@ def changes_of(results: Iterable[TileResult], grid: GeoBox, settings: FeatureSet
         "cells": table_column([layer.entries[i].cells for i in order], "object"),
     }
     in_tiles = None
-    if collected.tells_land_cover:
-        in_tiles = _in_tiles(layer, collected, objects, is_outline=is_outline)
-    return Changes(layer_frame(columns, located[order], grid), in_tiles)
+    if collection.tells_land_cover:
+        in_tiles = _in_tiles(layer, collection, objects, is_outline=is_outline)
+    return Changes(layer_frame(columns, located_polygons[order], grid), in_tiles)
 
 
 def layer_caption(features: GeoDataFrame, not_seen_m2: float | None = None) -> str:
@@ -189,21 +192,21 @@ class _Layer(NamedTuple):
     of_cell: NDArray[np.int64]
 
     @classmethod
-    def of(cls, collected: Collected, settings: FeatureSettings) -> _Layer:
+    def of(cls, collection: Collected, settings: FeatureSettings) -> _Layer:
         """Merges the cells."""
-        polygons = np.array([cell.polygon for cell in collected.cells], dtype=object)
-        kinds: list[Kind] = [(cell.class_name, str(cell.change)) for cell in collected.cells]
-        if collected.tells_land_cover and settings.geometry is Geometry.OUTLINE:
+        polygons = np.array([cell.polygon for cell in collection.cells], dtype=object)
+        kinds: list[Kind] = [(cell.class_name, str(cell.change)) for cell in collection.cells]
+        if collection.tells_land_cover and settings.geometry is Geometry.OUTLINE:
             kinds = settled_kinds(polygons, kinds, settings.least_px)
-        if collected.tells_land_cover and settings.leaves_doubt:
-            grounds = [cell.ground for cell in collected.cells]
+        if collection.tells_land_cover and settings.leaves_doubt:
+            grounds = [cell.ground for cell in collection.cells]
             kinds = named_kinds(polygons, kinds, grounds)
         feature = feature_numbers(polygons, kind_numbers(kinds))
         _, first = np.unique(feature, return_index=True)
         return cls(
             merged_polygons(polygons, feature),
             [kinds[i] for i in first.tolist()],
-            feature_summaries(collected, polygons, feature),
+            feature_summaries(collection, polygons, feature),
             feature,
         )
 
@@ -214,7 +217,7 @@ class _Layer(NamedTuple):
 def _facts(
     layer: _Layer,
     order: Sequence[int],
-    located: NDArray[np.object_],
+    located_polygons: NDArray[np.object_],
     area_m2: NDArray[np.float64] | None,
     objects: Mapping[int, NDArray[np.float64] | None],
     places: Sequence[str],
@@ -237,7 +240,7 @@ def _facts(
                 None if area_m2 is None else float(area_m2[i]),
                 layer.entries[i].objects if points is None else len(points),
                 place_name,
-                is_long(located[i]),
+                is_long(located_polygons[i]),
             )
         )
     return facts
@@ -251,13 +254,13 @@ def _objects(layer: _Layer, index: int) -> NDArray[np.float64] | None:
     """
     if layer.entries[index].ground is None:
         return None
-    within = {"building": objects_within, "road": point_within}.get(layer.kinds[index][0])
-    return None if within is None else within(layer.pixels[index])
+    find_objects = {"building": objects_within, "road": point_within}.get(layer.kinds[index][0])
+    return None if find_objects is None else find_objects(layer.pixels[index])
 
 
 def _in_tiles(
     layer: _Layer,
-    collected: Collected,
+    collection: Collected,
     objects: Mapping[int, NDArray[np.float64] | None],
     *,
     is_outline: bool,
@@ -266,21 +269,19 @@ def _in_tiles(
 
     An object counts in the tile whose core has its point, so that none counts twice.
     """
-    import shapely
-
     by_tile: dict[int, dict[Kind, ChangeTotal]] = {}
 
     def add(tile: int, kind: Kind, area_px: float | None, count: int | None) -> None:
         kinds = by_tile.setdefault(tile, {})
-        known = kinds.get(kind, ChangeTotal(*kind, 0.0, None if count is None else 0))
-        more = None if count is None else (known.count or 0) + count
-        area = None if area_px is None else (known.area_m2 or 0.0) + area_px
-        kinds[kind] = ChangeTotal(*kind, area, more)
+        former_total = kinds.get(kind, ChangeTotal(*kind, 0.0, None if count is None else 0))
+        new_count = None if count is None else (former_total.count or 0) + count
+        area = None if area_px is None else (former_total.area_m2 or 0.0) + area_px
+        kinds[kind] = ChangeTotal(*kind, area, new_count)
 
     tiles_of: dict[int, set[int]] = {}
-    areas = shapely.area([cell.polygon for cell in collected.cells]).tolist()
+    areas = shapely.area([cell.polygon for cell in collection.cells]).tolist()
     for tile, cell, area_px, i in zip(
-        collected.tile.tolist(), collected.cells, areas, layer.of_cell.tolist(), strict=True
+        collection.tile.tolist(), collection.cells, areas, layer.of_cell.tolist(), strict=True
     ):
         if i in objects:
             count = cell.objects if objects[i] is None else 0
@@ -289,7 +290,7 @@ def _in_tiles(
     for i, points in objects.items():
         for x, y in [] if points is None else points.tolist():
             near = sorted(tiles_of[i])
-            inside = [tile for tile in near if collected.tiles[tile].window.core.holds(x, y)]
+            inside = [tile for tile in near if collection.tiles[tile].window.core.holds(x, y)]
             add((inside or near)[0], layer.kinds[i], 0.0, 1)
     return {tile: list(kinds.values()) for tile, kinds in by_tile.items()}
 
@@ -305,13 +306,13 @@ def _caption(entry: FeatureSummary, facts: Facts) -> str:
 
 
 def _shapes(
-    layer: _Layer, collected: Collected, grid: GeoBox, settings: FeatureSettings
+    layer: _Layer, collection: Collected, grid: GeoBox, settings: FeatureSettings
 ) -> NDArray[np.object_]:
     """The polygons as they are drawn, in grid pixels."""
     if settings.geometry is not Geometry.OUTLINE:
         return _without_joints(layer.pixels)
     smooth = smoothed_polygons(layer.pixels)
-    if not collected.tells_land_cover or not len(smooth):
+    if not collection.tells_land_cover or not len(smooth):
         return smooth
     buildings = np.array([name == "building" for name, _ in layer.kinds])
     return straightened_polygons(layer.pixels, smooth, buildings, _height_per_width(grid))
@@ -328,31 +329,24 @@ def _height_per_width(grid: GeoBox) -> float:
 
 
 def _of_wanted_size(
-    layer: _Layer, collected: Collected, area_m2: NDArray[np.float64], settings: FeatureSettings
+    layer: _Layer, collection: Collected, area_m2: NDArray[np.float64], settings: FeatureSettings
 ) -> NDArray[np.bool_]:
     """`(n,)` bool: which features are neither too small nor too large."""
-    import shapely
-
     most_m2 = math.inf if settings.max_area_m2 is None else settings.max_area_m2
     if settings.min_area_m2 is not None:
         return (area_m2 >= settings.min_area_m2) & (area_m2 <= most_m2)
-    least_px = settings.least_px if collected.tells_land_cover else 0
+    least_px = settings.least_px if collection.tells_land_cover else 0
     large: NDArray[np.bool_] = shapely.area(layer.pixels) >= least_px
     return large & (area_m2 <= most_m2)
 
 
 def _without_joints(polygons: NDArray[np.object_]) -> NDArray[np.object_]:
     """Drops the vertices in the middle of straight edges that merging leaves."""
-    import shapely
-
-    simplified: NDArray[np.object_] = shapely.simplify(polygons, 0.0)
-    return simplified
+    return shapely.simplify(polygons, 0.0)
 
 
 def _reading_order(polygons: NDArray[np.object_], kinds: Sequence[Kind]) -> NDArray[np.intp]:
     """Indices of polygons by the row, then the column of their first pixel, then by kind."""
-    import shapely
-
     vertices, owner = shapely.get_coordinates(polygons, return_index=True)
     order = np.lexsort((vertices[:, 0], vertices[:, 1], owner))
     _, first = np.unique(owner[order], return_index=True)

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+import shapely
+from numpy.typing import NDArray
 
 from geochg.features.tile_results import Cell, Ground, TileResult
 from geochg.records import GRID_CELLS, LAND_COVER, Calibration, TileWindow
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 _GRID_CELL_NAMES = [cell.name for cell in GRID_CELLS]
 _COVERS = len(LAND_COVER) + 1
@@ -85,39 +84,39 @@ class FeatureSummary(NamedTuple):
 
 
 def feature_summaries(
-    collected: Collected, polygons: NDArray[np.object_], feature: NDArray[np.int64]
+    collection: Collected, polygons: NDArray[np.object_], feature: NDArray[np.int64]
 ) -> list[FeatureSummary]:
     """One entry a feature, in order of its number.
 
     Args:
-        collected: The cells.
+        collection: The cells.
         polygons: `(cells,)` their polygons.
         feature: `(cells,)` number of the feature each belongs to, from 0 without gaps.
     """
-    import shapely
-
     area_px = shapely.area(polygons).tolist()
-    tile, of = collected.tile.tolist(), feature.tolist()
-    sharers = Counter({(tile[i], collected.cells[i].class_name, of[i]) for i in range(len(of))})
+    tile, owners = collection.tile.tolist(), feature.tolist()
+    sharers = Counter(
+        {(tile[i], collection.cells[i].class_name, owners[i]) for i in range(len(owners))}
+    )
     features_in = Counter((index, name) for index, name, _ in sharers)
     features_of = Counter(index for index, _ in {(index, number) for index, _, number in sharers})
     entries = []
-    for _, group in groupby(np.argsort(feature, kind="stable").tolist(), key=of.__getitem__):
+    for _, group in groupby(np.argsort(feature, kind="stable").tolist(), key=owners.__getitem__):
         members = list(group)
         share: dict[int, float] = {}
         for i in members:
             share[tile[i]] = share.get(tile[i], 0.0) + area_px[i]
         main = max(share, key=share.__getitem__)
-        weighted = sum(area_px[i] * collected.cells[i].probability for i in members)
+        weighted = sum(area_px[i] * collection.cells[i].probability for i in members)
         mean = weighted / sum(share.values())
         entries.append(
             FeatureSummary(
-                confidence=_calibrated_confidence(mean, collected.tiles[main].calibration),
-                caption=_caption(collected, members, area_px, main, features_of[main] > 1),
-                objects=_count(collected, members, list(share), features_in),
-                ground=_ground([collected.cells[i].ground for i in members]),
-                tiles=[collected.tiles[index].window.name for index in share],
-                cells=_cell_names(collected, members),
+                confidence=_calibrated_confidence(mean, collection.tiles[main].calibration),
+                caption=_caption(collection, members, area_px, main, features_of[main] > 1),
+                objects=_count(collection, members, list(share), features_in),
+                ground=_ground([collection.cells[i].ground for i in members]),
+                tiles=[collection.tiles[index].window.name for index in share],
+                cells=_cell_names(collection, members),
             )
         )
     return entries
@@ -128,7 +127,7 @@ def _calibrated_confidence(mean: float, calibration: Calibration | None) -> floa
 
 
 def _caption(
-    collected: Collected,
+    collection: Collected,
     members: Sequence[int],
     area_px: Sequence[float],
     tile: int,
@@ -139,17 +138,17 @@ def _caption(
     What was said about a tile with other features is true of none of them by itself. Outlined
     pieces need no words about the whole tile: `features.captions` has some of their own.
     """
-    pieces = [i for i in members if collected.tile[i] == tile]
-    largest = collected.cells[max(pieces, key=area_px.__getitem__)]
+    pieces = [i for i in members if collection.tile[i] == tile]
+    largest = collection.cells[max(pieces, key=area_px.__getitem__)]
     if largest.ground is not None:
-        return "" if collected.tells_land_cover else largest.caption
+        return "" if collection.tells_land_cover else largest.caption
     if largest.caption:
         return largest.caption
-    return None if has_others else collected.tiles[tile].caption
+    return None if has_others else collection.tiles[tile].caption
 
 
 def _count(
-    collected: Collected,
+    collection: Collected,
     members: Sequence[int],
     tiles: Sequence[int],
     features_in: Counter[tuple[int, str]],
@@ -158,43 +157,43 @@ def _count(
 
     The model's is taken for a feature that shares its tile with no other of its class.
     """
-    counted = [collected.cells[i].objects for i in members]
-    if any(count is not None for count in counted):
+    object_counts = [collection.cells[i].objects for i in members]
+    if any(count is not None for count in object_counts):
         # Where no centre lies in a changed cell, there is still part of an object.
-        return max(1, sum(count or 0 for count in counted))
-    if collected.cells[members[0]].ground is not None:
+        return max(1, sum(count or 0 for count in object_counts))
+    if collection.cells[members[0]].ground is not None:
         return None
-    name = collected.cells[members[0]].class_name
+    name = collection.cells[members[0]].class_name
     if len(tiles) > 1 or features_in[tiles[0], name] > 1:
         return None
     # None counted where one is mapped contradicts the map: then nobody knows how many.
-    return collected.tiles[tiles[0]].counts.get(name) or None
+    return collection.tiles[tiles[0]].counts.get(name) or None
 
 
 def _ground(grounds: Sequence[Ground | None]) -> Ground | None:
     """The pixels of all of them together."""
-    known = [ground for ground in grounds if ground is not None]
-    if not known:
+    known_grounds = [ground for ground in grounds if ground is not None]
+    if not known_grounds:
         return None
-    if not any(ground.before for ground in known):
+    if not any(ground.before for ground in known_grounds):
         return Ground()
     total = np.zeros((3, _COVERS), np.int64)
-    for ground in known:
+    for ground in known_grounds:
         if ground.before:
             total += np.array(ground)
-    before, after, beside = (tuple(row) for row in total.tolist())
-    return Ground(before, after, beside)
+    before, after, rim_px = (tuple(row) for row in total.tolist())
+    return Ground(before, after, rim_px)
 
 
-def _cell_names(collected: Collected, members: Sequence[int]) -> list[str]:
+def _cell_names(collection: Collected, members: Sequence[int]) -> list[str]:
     """Names such as `r0c1/top-left`, in order of tiles, then of the 3x3 grid."""
     names_by_tile: dict[int, set[str]] = {}
     for i in members:
-        names_by_tile.setdefault(int(collected.tile[i]), set()).update(
-            collected.cells[i].grid_cells
+        names_by_tile.setdefault(int(collection.tile[i]), set()).update(
+            collection.cells[i].grid_cells
         )
     return [
-        f"{collected.tiles[index].window.name}/{name}"
+        f"{collection.tiles[index].window.name}/{name}"
         for index, names in names_by_tile.items()
         for name in sorted(names, key=_GRID_CELL_NAMES.index)
     ]

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+
+from shapely import Polygon
 
 from geochg.land_cover import COVERS
 from geochg.records import LAND_COVER
-
-if TYPE_CHECKING:
-    from shapely import Polygon
 
 _BESIDE = ("road", "water", "building")
 """What is named beside a change, the most telling first; of `land_cover.PROVEN` only."""
@@ -47,7 +45,7 @@ class Facts:
     is_long: bool = False
 
 
-def adjoining_cover(class_name: str, before: str | None, beside: Sequence[int]) -> str | None:
+def adjoining_cover(class_name: str, before: str | None, rim_px: Sequence[int]) -> str | None:
     """The land cover that a piece adjoins; None where none stands out.
 
     What it consists of itself, or stands on, is not worth naming, but for buildings.
@@ -55,12 +53,16 @@ def adjoining_cover(class_name: str, before: str | None, beside: Sequence[int]) 
     Args:
         class_name: What changed.
         before: Land cover of the piece at the earlier date.
-        beside: As `Ground.beside`.
+        rim_px: As `Ground.beside`.
     """
-    total = sum(beside)
-    own = COVERS.get(class_name, frozenset()) - {"building"} | {before}
+    total = sum(rim_px)
+    excluded = COVERS.get(class_name, frozenset()) - {"building"} | {before}
     for name in _BESIDE:
-        if total and name not in own and beside[LAND_COVER.index(name)] >= _BESIDE_SHARE * total:
+        if (
+            total
+            and name not in excluded
+            and rim_px[LAND_COVER.index(name)] >= _BESIDE_SHARE * total
+        ):
             return name
     return None
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+import shapely
+from numpy.typing import NDArray
 
 from geochg.geometry.lattice import edge_keys, unit_steps
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 
 def feature_numbers(polygons: NDArray[np.object_], kind: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -74,8 +71,6 @@ def merged_polygons(
     Returns:
         `(features,)` polygons; each covers what its pieces cover.
     """
-    import shapely
-
     order = np.argsort(feature, kind="stable")
     size = np.bincount(feature)
     first = np.cumsum(size) - size

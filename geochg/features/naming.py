@@ -7,17 +7,14 @@ What is in doubt was measured with the built-in model on held-out ground, featur
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from geochg.features.merging import feature_numbers
 from geochg.features.patches import Kind, kind_numbers
 from geochg.features.tile_results import Ground
 from geochg.land_cover import OTHER, is_borne_out
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 _OTHER: Kind = (OTHER.class_name, str(OTHER.change))
 
@@ -39,8 +36,8 @@ def named_kinds(
     if not kinds:
         return []
     feature = feature_numbers(polygons, kind_numbers(kinds))
-    nothing = np.zeros((2, 0), np.int64)
-    total: list[NDArray[np.int64]] = [nothing] * (int(feature.max()) + 1)
+    empty_pairs = np.zeros((2, 0), np.int64)
+    total: list[NDArray[np.int64]] = [empty_pairs] * (int(feature.max()) + 1)
     for i, ground in zip(feature.tolist(), grounds, strict=True):
         if ground is not None and ground.before:
             under = np.array((ground.before, ground.after), np.int64)

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from geochg.features.tile_results import Cell, Ground
 from geochg.geometry.grid_cells import cell_numbers
+from geochg.geometry.hysteresis import ChangedPixels
 from geochg.geometry.objects import object_centres
 from geochg.geometry.polygonize import labelled_pieces, piece_polygons
 from geochg.records import GRID_CELLS, LAND_COVER, Outlines, PixelWindow
 from geochg.tasks.lexicon import ASKED
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from geochg.geometry.hysteresis import ChangedPixels
 
 BESIDE_M = 6.0
 """How far from a piece the ground that it adjoins is looked for."""
@@ -154,14 +151,16 @@ def _grounds_of(
     cover = outlines.land_cover
     if cover is None:
         return [Ground()] * inside.pieces
-    every = np.ones(len(inside.row), bool)
+    all_pixels = np.ones(len(inside.row), bool)
     before, after = (
-        inside.code_counts(_codes(date[inside.row, inside.col]), every) for date in cover
+        inside.code_counts(_codes(date[inside.row, inside.col]), all_pixels) for date in cover
     )
-    beside = _beside(inside, pixels, cover.after, _reach_px(pixel_area_m2))
+    rim_px = _beside(inside, pixels, cover.after, _reach_px(pixel_area_m2))
     return [
-        Ground(tuple(was), tuple(now), tuple(near))
-        for was, now, near in zip(before.tolist(), after.tolist(), beside.tolist(), strict=True)
+        Ground(tuple(before_px), tuple(after_px), tuple(near))
+        for before_px, after_px, near in zip(
+            before.tolist(), after.tolist(), rim_px.tolist(), strict=True
+        )
     ]
 
 
@@ -174,13 +173,13 @@ def _beside(
     """
     height_px, width_px = after.shape
     total = np.zeros((inside.pieces, _COVERS), np.int64)
-    own = pixels.channel[inside.row, inside.col]
+    own_channel = pixels.channel[inside.row, inside.col]
     for distance_px in sorted({max(1, reach_px // 2), reach_px}):
-        for down, across in _DIRECTIONS:
-            row, col = inside.row + down * distance_px, inside.col + across * distance_px
+        for row_step, col_step in _DIRECTIONS:
+            row, col = inside.row + row_step * distance_px, inside.col + col_step * distance_px
             counts = (row >= 0) & (row < height_px) & (col >= 0) & (col < width_px)
             row, col = row.clip(0, height_px - 1), col.clip(0, width_px - 1)
-            counts &= ~(pixels.changed[row, col] & (pixels.channel[row, col] == own))
+            counts &= ~(pixels.changed[row, col] & (pixels.channel[row, col] == own_channel))
             total += inside.code_counts(_codes(after[row, col]), counts)
     return total
 

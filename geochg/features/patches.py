@@ -8,15 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from heapq import heapify, heappop, heappush
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+import shapely
+from numpy.typing import NDArray
 
 from geochg.features.merging import feature_numbers, shared_edges
 from geochg.records import Change
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 SWALLOWED_SHARE = 0.5
 """Of two neighbours of one class with opposite directions, the smaller takes the direction of the
@@ -77,8 +76,6 @@ class _Patches(NamedTuple):
         cls, polygons: NDArray[np.object_], feature: NDArray[np.int64], kinds: Sequence[Kind]
     ) -> _Patches:
         """Features as they are joined, none taken into another yet."""
-        import shapely
-
         count = int(feature.max()) + 1
         first = np.full(count, len(feature))
         np.minimum.at(first, feature, np.arange(len(feature)))
@@ -111,13 +108,13 @@ class _Patches(NamedTuple):
         self.border_px[number].update(near)
         return near
 
-    def take(self, taken: int, into: int) -> None:
+    def take(self, taken_number: int, into: int) -> None:
         """Takes a feature into another, whose kind it gets."""
-        self.parent[taken] = into
-        self.area_px[into] += self.area_px[taken]
-        for other, length_px in self.border_px[taken].items():
+        self.parent[taken_number] = into
+        self.area_px[into] += self.area_px[taken_number]
+        for other, length_px in self.border_px[taken_number].items():
             self.border_px[into][other] = self.border_px[into].get(other, 0) + length_px
-        self.border_px[taken].clear()
+        self.border_px[taken_number].clear()
 
 
 def _join_tiny(patches: _Patches, tiny_px: int) -> None:
@@ -165,5 +162,5 @@ def _opposites(patches: _Patches, number: int) -> list[int]:
     opposite = _OPPOSITE.get(Change(change))
     if opposite is None:
         return []
-    wanted = (name, str(opposite))
-    return [other for other in patches.neighbours(number) if patches.kind[other] == wanted]
+    opposite_kind = (name, str(opposite))
+    return [other for other in patches.neighbours(number) if patches.kind[other] == opposite_kind]

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import shapely
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
     from odc.geo.geobox import GeoBox
 
 PLACES = (
@@ -31,8 +32,6 @@ def places(polygons: NDArray[np.object_], grid: GeoBox) -> list[str]:
     Returns:
         One of `PLACES` or `EVERYWHERE` for each.
     """
-    import shapely
-
     if len(polygons) == 0:
         return []
     left, bottom, right, top = grid.boundingbox.bbox

@@ -14,9 +14,10 @@ before it straightens gentle slopes.)
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from geochg.geometry.lattice import (
     EdgeKeys,
@@ -28,9 +29,6 @@ from geochg.geometry.lattice import (
     ring_starts,
     unit_steps,
 )
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 LONGEST_STEP_PX = 2
 """Treads and risers up to this length are smoothed; half of it bounds how far an outline moves."""
@@ -96,16 +94,18 @@ def _with_midpoints(path: _Path) -> _Path:
     alternates = np.sign(turn) != np.sign(turn[following])
     step = loose & alternates & (length <= LONGEST_STEP_PX)
     crest = loose & ~alternates
-    gone = ~path.fixed & (step | step[previous])
+    is_removed = ~path.fixed & (step | step[previous])
 
     reach = np.where(step, length / 2, np.minimum(length / 2, SHOULDER_PX))[:, None]
-    along = edge / length[:, None] * reach
-    points = np.stack([path.point, path.point + along, path.point[following] - along], axis=1)
-    used = np.stack([~gone, step | (crest & gone), crest & gone[following]], axis=1)
-    fixed = np.zeros_like(used)
+    offset = edge / length[:, None] * reach
+    points = np.stack([path.point, path.point + offset, path.point[following] - offset], axis=1)
+    is_used = np.stack(
+        [~is_removed, step | (crest & is_removed), crest & is_removed[following]], axis=1
+    )
+    fixed = np.zeros_like(is_used)
     fixed[:, 0] = path.fixed
-    ring = np.broadcast_to(path.ring[:, None], used.shape)
-    return _Path(points[used], ring[used], fixed[used])
+    ring = np.broadcast_to(path.ring[:, None], is_used.shape)
+    return _Path(points[is_used], ring[is_used], fixed[is_used])
 
 
 def _without_flat(path: _Path) -> _Path:
@@ -122,8 +122,7 @@ def _kept_vertices(path: _Path, keep: NDArray[np.bool_]) -> _Path:
 
 
 def _cross(edges: NDArray[Any], others: NDArray[Any]) -> NDArray[Any]:
-    product: NDArray[Any] = edges[:, 0] * others[:, 1] - edges[:, 1] * others[:, 0]
-    return product
+    return np.asarray(edges[:, 0] * others[:, 1] - edges[:, 1] * others[:, 0])
 
 
 def _polygons(path: _Path, polygon_of_ring: NDArray[np.int64]) -> NDArray[np.object_]:

@@ -7,15 +7,14 @@ reach into a neighbour, keeps its smoothed outline.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+import shapely
+from numpy.typing import NDArray
+from shapely import Polygon
 
 from geochg.features.merging import shared_edges
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-    from shapely import Polygon
 
 RECTANGLE_FIT = 0.85
 """Least intersection over union of a building and its rectangle."""
@@ -32,7 +31,7 @@ _OVERLAP_PX = 1e-6
 def straightened_polygons(
     pixels: NDArray[np.object_],
     smooth: NDArray[np.object_],
-    wanted: NDArray[np.bool_],
+    eligible: NDArray[np.bool_],
     height_per_width: float,
 ) -> NDArray[np.object_]:
     """Straightens some outlines.
@@ -40,16 +39,14 @@ def straightened_polygons(
     Args:
         pixels: `(n,)` polygons that follow pixel edges and do not overlap.
         smooth: `(n,)` the same, smoothed.
-        wanted: `(n,)` bool, which are buildings.
+        eligible: `(n,)` bool, which are buildings.
         height_per_width: Height of a pixel on the ground by its width.
 
     Returns:
         `(n,)` valid polygons of which none overlaps another; those that share an edge with another
         stay as they are in `smooth`.
     """
-    import shapely
-
-    indexes = np.flatnonzero(wanted & (shapely.area(pixels) >= LEAST_PX) & ~_share_edges(pixels))
+    indexes = np.flatnonzero(eligible & (shapely.area(pixels) >= LEAST_PX) & ~_share_edges(pixels))
     if len(indexes) == 0:
         return smooth
     scale = np.array([1.0, height_per_width])
@@ -74,8 +71,6 @@ def _without_overlaps(
     outlines: NDArray[np.object_], smooth: NDArray[np.object_], straight: NDArray[np.intp]
 ) -> NDArray[np.object_]:
     """Takes outlines that overlap another back to what they were."""
-    import shapely
-
     while len(straight):
         tree = shapely.STRtree(outlines)
         left, right = tree.query(outlines[straight], predicate="intersects")
@@ -92,8 +87,6 @@ def _without_overlaps(
 
 def _straight(polygons: NDArray[np.object_]) -> NDArray[np.object_]:
     """Straight outlines, None where none fits; units are square."""
-    import shapely
-
     rectangles = shapely.oriented_envelope(polygons)
     fitting = np.array(
         [_of_area(r, p) for r, p in zip(rectangles, polygons, strict=True)], dtype=object
@@ -112,11 +105,8 @@ def _overlap_share(
     polygons: NDArray[np.object_], others: NDArray[np.object_]
 ) -> NDArray[np.float64]:
     """Intersection over union, 0-1."""
-    import shapely
-
     shared = shapely.area(shapely.intersection(polygons, others))
-    share: NDArray[np.float64] = shared / (shapely.area(polygons) + shapely.area(others) - shared)
-    return share
+    return shared / (shapely.area(polygons) + shapely.area(others) - shared)
 
 
 def _of_area(rectangle: Polygon, polygon: Polygon) -> Polygon:
@@ -154,7 +144,6 @@ class _Edge(NamedTuple):
 
 def _with_right_angles(polygon: Polygon, rectangle: Polygon) -> Polygon | None:
     """The polygon with all edges along the directions of its rectangle; None where that fails."""
-    import shapely
     from shapely import affinity
 
     if polygon.interiors or rectangle.geom_type != "Polygon":
@@ -176,8 +165,6 @@ def _with_right_angles(polygon: Polygon, rectangle: Polygon) -> Polygon | None:
 
 def _direction(rectangle: Polygon) -> float:
     """Angle of the rectangle's longer side to the x axis, in radians."""
-    import shapely
-
     corners = shapely.get_coordinates(rectangle)
     sides = corners[1:3] - corners[:2]
     x, y = sides[int(np.hypot(*sides.T).argmax())]
@@ -189,9 +176,9 @@ def _edges(corners: NDArray[np.float64]) -> list[_Edge]:
     steps = np.roll(corners, -1, axis=0) - corners
     middles = corners + steps / 2
     edges: list[_Edge] = []
-    for (x, y), (across, down) in zip(middles.tolist(), steps.tolist(), strict=True):
-        is_level = abs(across) >= abs(down)
-        position, length = (y, abs(across)) if is_level else (x, abs(down))
+    for (x, y), (step_x, step_y) in zip(middles.tolist(), steps.tolist(), strict=True):
+        is_level = abs(step_x) >= abs(step_y)
+        position, length = (y, abs(step_x)) if is_level else (x, abs(step_y))
         if length > 0:
             edges.append(_Edge(is_level, position, length))
     edges = _by_turns(edges)

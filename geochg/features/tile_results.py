@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from shapely import Polygon
 
 from geochg.records import Box, Calibration, Change, Missing, Task, TileWindow
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-    from shapely import Polygon
 
 HEAT_SCALE = 254
 """Heat is probability times this, rounded."""

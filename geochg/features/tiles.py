@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+import shapely
+
 from geochg.features.captions import ChangeTotal, tile_caption
 from geochg.features.tile_results import TileResult
 from geochg.geometry.geodesy import geodesic_areas
@@ -50,9 +52,9 @@ def tile_features(
     rows += [_TileRow(failure.window, "failed", reason=failure.reason) for failure in failures]
     rows += [_TileRow(window, "skipped") for window in skipped]
     rows.sort(key=lambda row: row.window.index)
-    located = on_ground(_core_boxes(rows), grid)
-    captions = _captions(rows, located, grid)
-    counted = sorted({name for row in rows for name in row.counts})
+    located_boxes = on_ground(_core_boxes(rows), grid)
+    captions = _captions(rows, located_boxes, grid)
+    class_names = sorted({name for row in rows for name in row.counts})
     columns = {
         "tile": table_column([row.window.name for row in rows], "string"),
         "status": table_column([row.status for row in rows], "string"),
@@ -63,9 +65,9 @@ def tile_features(
         "unparsed": table_column([row.unparsed for row in rows], "object"),
         "reason": table_column([row.reason for row in rows], "string"),
     }
-    for name in counted:
+    for name in class_names:
         columns[f"count_{name}"] = table_column([row.counts.get(name) for row in rows], "Int64")
-    return layer_frame(columns, located, grid)
+    return layer_frame(columns, located_boxes, grid)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +92,12 @@ class _TileRow:
 
 def _answered_row(result: TileResult, in_tiles: Mapping[int, Sequence[ChangeTotal]]) -> _TileRow:
     not_seen = _not_seen_share(result)
-    outlined = counts = None
+    outline_totals = counts = None
     if result.tells_land_cover:
-        outlined = in_tiles.get(result.window.index, ())
-        counts = _counts(outlined)
+        outline_totals = in_tiles.get(result.window.index, ())
+        counts = _counts(outline_totals)
     elif not result.caption and any(cell.ground is not None for cell in result.cells):
-        outlined = _kinds(result)
+        outline_totals = _kinds(result)
     return _TileRow(
         window=result.window,
         status="answered",
@@ -103,7 +105,7 @@ def _answered_row(result: TileResult, in_tiles: Mapping[int, Sequence[ChangeTota
         probability=None if result.probability is None else round(result.probability, 4),
         not_seen=not_seen,
         caption=result.caption,
-        outlined=outlined,
+        outlined=outline_totals,
         unparsed=[str(task) for task in result.unparsed],
         reason="; ".join(f"no {missing.task}: {missing.reason}" for missing in result.missing),
         counts=result.counts if counts is None else counts,
@@ -139,9 +141,13 @@ def _kinds(result: TileResult) -> list[ChangeTotal]:
 
 def _captions(rows: Sequence[_TileRow], cores: NDArray[np.object_], grid: GeoBox) -> list[str]:
     """The model's sentence about each tile, or ours."""
-    outlined = [i for i, row in enumerate(rows) if row.outlined is not None]
+    outlined_rows = [i for i, row in enumerate(rows) if row.outlined is not None]
     core_m2 = dict(
-        zip(outlined, geodesic_areas(cores[outlined], crs_of(grid).proj).tolist(), strict=True)
+        zip(
+            outlined_rows,
+            geodesic_areas(cores[outlined_rows], crs_of(grid).proj).tolist(),
+            strict=True,
+        )
     )
     return [
         row.caption if row.outlined is None else _worded_caption(row, row.outlined, core_m2[i])
@@ -149,24 +155,21 @@ def _captions(rows: Sequence[_TileRow], cores: NDArray[np.object_], grid: GeoBox
     ]
 
 
-def _worded_caption(row: _TileRow, outlined: Sequence[ChangeTotal], core_m2: float) -> str:
+def _worded_caption(row: _TileRow, outline_totals: Sequence[ChangeTotal], core_m2: float) -> str:
     core = row.window.core
     pixel_m2 = core_m2 / (core.height_px * core.width_px)
     kinds = [
         replace(kind, area_m2=None if kind.area_m2 is None else kind.area_m2 * pixel_m2)
-        for kind in outlined
+        for kind in outline_totals
     ]
     return tile_caption(kinds, 1 - (row.not_seen or 0), has_others=bool(row.changed))
 
 
 def _core_boxes(rows: Sequence[_TileRow]) -> NDArray[np.object_]:
-    import shapely
-
     cores = [row.window.core for row in rows]
-    boxes: NDArray[np.object_] = shapely.box(
+    return shapely.box(
         [core.col_start for core in cores],
         [core.row_start for core in cores],
         [core.col_stop for core in cores],
         [core.row_stop for core in cores],
     )
-    return boxes

@@ -26,16 +26,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import groupby
-from typing import TYPE_CHECKING
 
 import numpy as np
+import shapely
+from numpy.typing import NDArray
 
 from geochg.features.tile_results import HEAT_NODATA, HEAT_SCALE, Ballot, Cell, TileResult, Vote
 from geochg.geometry.grid_cells import grid_box
 from geochg.records import GRID_CELLS, Change, PixelWindow
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 _REACH = 2
 """Rows and columns of tiles that may see a core; the last of a row, moved inwards, reaches two."""
@@ -59,9 +57,7 @@ def voted_results(results: Iterable[TileResult]) -> Iterator[TileResult]:
         yield replace(result, cells=tuple(_cells(result, voters)), counts=counts)
 
 
-def voted_heat(
-    results: Iterable[TileResult],
-) -> Iterator[tuple[PixelWindow, NDArray[np.uint8]]]:
+def voted_heat(results: Iterable[TileResult]) -> Iterator[tuple[PixelWindow, NDArray[np.uint8]]]:
     """The heat of each core by the same votes: of each pixel the likeliest class.
 
     Args:
@@ -101,8 +97,8 @@ def _with_voters(results: Iterable[TileResult]) -> Iterator[tuple[TileResult, li
             yield from _row(rows, waiting.popleft())
         rows[row] = {result.window.col: result for result in tiles}
         waiting.append(row)
-        for past in [number for number in rows if number < waiting[0] - _REACH]:
-            del rows[past]
+        for past_row in [number for number in rows if number < waiting[0] - _REACH]:
+            del rows[past_row]
     for row in waiting:
         yield from _row(rows, row)
 
@@ -112,7 +108,7 @@ def _row(
 ) -> Iterator[tuple[TileResult, list[_Voter]]]:
     reach = range(-_REACH, _REACH + 1)
     for col, result in rows[row].items():
-        near = [rows.get(row + down, {}).get(col + across) for down in reach for across in reach]
+        near = [rows.get(row + dy, {}).get(col + dx) for dy in reach for dx in reach]
         others = [other for other in near if other is not None and other is not result]
         voters = (_voter(neighbour, result.window.core) for neighbour in (result, *others))
         yield result, [voter for voter in voters if voter is not None]
@@ -120,11 +116,13 @@ def _row(
 
 def _voter(result: TileResult, core: PixelWindow) -> _Voter | None:
     ballot = _ballot(result)
-    seen = result.window.read.cut_to(core)
-    if seen is None or ballot.votes is None:
+    seen_window = result.window.read.cut_to(core)
+    if seen_window is None or ballot.votes is None:
         return None
-    cut = [(vote, vote.box.window.cut_to(core)) for vote in ballot.votes]
-    return _Voter(result, seen, [(vote, part) for vote, part in cut if part is not None])
+    cut_votes = [(vote, vote.box.window.cut_to(core)) for vote in ballot.votes]
+    return _Voter(
+        result, seen_window, [(vote, part) for vote, part in cut_votes if part is not None]
+    )
 
 
 def _ballot(result: TileResult) -> Ballot:
@@ -178,11 +176,8 @@ class _Pieces:
 
     def any(self, pixels: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Of each piece, whether any of its pixels is set; pixels are those of the core."""
-        down = np.logical_or.reduceat(pixels, self.rows[:-1] - self.rows[0], axis=0)
-        is_set: NDArray[np.bool_] = np.logical_or.reduceat(
-            down, self.cols[:-1] - self.cols[0], axis=1
-        )
-        return is_set
+        row_pieces = np.logical_or.reduceat(pixels, self.rows[:-1] - self.rows[0], axis=0)
+        return np.logical_or.reduceat(row_pieces, self.cols[:-1] - self.cols[0], axis=1)
 
     def pixel_values(self, values: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """The pixels of the core, each with the value of its piece."""
@@ -223,20 +218,20 @@ class _Tally:
 
 
 def _tallies(
-    voters: Sequence[_Voter], own: TileResult, pieces: _Pieces
+    voters: Sequence[_Voter], own_result: TileResult, pieces: _Pieces
 ) -> tuple[dict[str, _Tally], NDArray[np.int64]]:
     """The votes by class, and by how many tiles each piece is seen."""
     tallies: dict[str, _Tally] = {}
-    seen = np.zeros(pieces.shape, np.int64)
+    seen_counts = np.zeros(pieces.shape, np.int64)
     for number, voter in enumerate(voters):
-        seen[pieces.within(voter.seen)] += 1
+        seen_counts[pieces.within(voter.seen)] += 1
         for vote, part in voter.votes:
             if vote.class_name not in tallies:
                 tallies[vote.class_name] = _Tally(pieces.shape)
             tallies[vote.class_name].add(
-                vote, pieces.within(part), number, is_own=voter.result is own
+                vote, pieces.within(part), number, is_own=voter.result is own_result
             )
-    return tallies, seen
+    return tallies, seen_counts
 
 
 def _edges(voters: Sequence[_Voter]) -> list[PixelWindow]:
@@ -245,24 +240,22 @@ def _edges(voters: Sequence[_Voter]) -> list[PixelWindow]:
 
 def _cells(result: TileResult, voters: Sequence[_Voter]) -> Iterator[Cell]:
     """The pieces of a core that changed."""
-    import shapely
-
     if not any(voter.votes for voter in voters):
         return
     core = result.window.core
     # Cut along its own grid too, so that each piece lies in one cell of it.
     grid = [(cell, grid_box(result.window.read, cell).cut_to(core)) for cell in GRID_CELLS]
-    own = [(cell, part) for cell, part in grid if part is not None]
-    pieces = _Pieces.of(core, [*_edges(voters), *(part for _, part in own)])
-    tallies, seen = _tallies(voters, result, pieces)
+    own_cells = [(cell, part) for cell, part in grid if part is not None]
+    pieces = _Pieces.of(core, [*_edges(voters), *(part for _, part in own_cells)])
+    tallies, seen_counts = _tallies(voters, result, pieces)
     valid = pieces.any(_ballot(result).valid)
     names = np.empty(pieces.shape, object)
-    for cell, part in own:
+    for cell, part in own_cells:
         names[pieces.within(part)] = cell.name
     for class_name, tally in tallies.items():
-        share = tally.total.sum(axis=0) / np.maximum(seen, 1)
+        share = tally.total.sum(axis=0) / np.maximum(seen_counts, 1)
         direction = tally.total.argmax(axis=0)
-        for row, col in np.argwhere((2 * tally.agreeing > seen) & valid).tolist():
+        for row, col in np.argwhere((2 * tally.agreeing > seen_counts) & valid).tolist():
             strongest = voters[int(tally.strongest_voter[row, col])].result
             low, left = int(pieces.rows[row]), int(pieces.cols[col])
             high, right = int(pieces.rows[row + 1]), int(pieces.cols[col + 1])
@@ -278,12 +271,12 @@ def _cells(result: TileResult, voters: Sequence[_Voter]) -> Iterator[Cell]:
 
 def _heat(result: TileResult, voters: Sequence[_Voter]) -> NDArray[np.uint8]:
     pieces = _Pieces.of(result.window.core, _edges(voters))
-    tallies, seen = _tallies(voters, result, pieces)
+    tallies, seen_counts = _tallies(voters, result, pieces)
     highest = np.zeros(pieces.shape)
     for tally in tallies.values():
         highest = np.maximum(highest, tally.total.sum(axis=0))
-    share = np.minimum(highest / np.maximum(seen, 1), 1.0)
-    values = np.where(seen, np.rint(share * HEAT_SCALE), HEAT_NODATA).astype(np.uint8)
+    share = np.minimum(highest / np.maximum(seen_counts, 1), 1.0)
+    values = np.where(seen_counts, np.rint(share * HEAT_SCALE), HEAT_NODATA).astype(np.uint8)
     heat = pieces.pixel_values(values)
     heat[~_ballot(result).valid] = HEAT_NODATA
     return heat

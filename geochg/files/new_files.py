@@ -46,15 +46,15 @@ def check_file_name(path: Path) -> None:
 @contextmanager
 def write_aside(file: Path) -> Iterator[Path]:
     """Gives a path beside a file to write at, which replaces the file when the block ends well."""
-    aside = file.with_name(f".{file.name}")
-    yield aside
-    os.replace(aside, file)
+    new_file = file.with_name(f".{file.name}")
+    yield new_file
+    os.replace(new_file, file)
 
 
 def write_text_aside(file: Path, text: str) -> None:
     """Writes a text file that is either as it was or as it should be, whenever it is cut short."""
-    with write_aside(file) as aside:
-        aside.write_text(text, encoding="utf-8")
+    with write_aside(file) as new_file:
+        new_file.write_text(text, encoding="utf-8")
 
 
 @contextmanager

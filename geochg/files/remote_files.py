@@ -73,17 +73,19 @@ def refuse_remote(name: str, *, allow: bool = False) -> None:
     """
     if allow or is_remote(name):
         return
-    known: set[str] = set()
+    checked_names: set[str] = set()
     waiting = [name]
     while waiting:
         file = waiting.pop()
-        if file in known:
+        if file in checked_names:
             continue
-        known.add(file)
+        checked_names.add(file)
         for inner in _named_by(file, name):
             if is_remote(inner):
-                shown = _NETWORK.sub("", inner.strip()).partition("?")[0][:100]
-                raise InputError(f"{_short_name(name)} names a source elsewhere: {shown}", _HINT)
+                shown_name = _NETWORK.sub("", inner.strip()).partition("?")[0][:100]
+                raise InputError(
+                    f"{_short_name(name)} names a source elsewhere: {shown_name}", _HINT
+                )
             waiting.append(inner)
 
 
@@ -158,8 +160,8 @@ def _text(path: Path) -> str:
 
 def _pieces(file: BinaryIO, head: bytes) -> Iterator[str]:
     """The ASCII of a file in pieces, which overlap by as much as a CRS may be long."""
-    while more := file.read(_PIECE_BYTES):
-        piece = head + more
+    while next_piece := file.read(_PIECE_BYTES):
+        piece = head + next_piece
         yield piece.replace(b"\0", b"").decode("ascii", "replace")
         head = piece[-LONGEST_SYSTEM:]
 
@@ -240,12 +242,14 @@ def stac_item(name: str, content: dict[str, object]) -> InputError:
     """The refusal of a STAC item, with the assets it has."""
     assets = content.get("assets")
     entries = assets.items() if isinstance(assets, dict) else ()
-    listed = [
+    asset_names = [
         f"{key}: {str(asset['href'])[:120]}"
         for key, asset in entries
         if isinstance(asset, dict) and "href" in asset
     ]
     return InputError(
         f"{_short_name(name)} is a STAC item, which describes rasters and is none",
-        f"give one of its assets: {', '.join(listed[:4])}" if listed else "give one of its assets",
+        f"give one of its assets: {', '.join(asset_names[:4])}"
+        if asset_names
+        else "give one of its assets",
     )

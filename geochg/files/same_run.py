@@ -13,43 +13,45 @@ _LONGEST_VALUE = 40
 """Characters of the longest value that is shown; options with longer ones are only named."""
 
 
-def differences(begun: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
+def differences(begun_run: Mapping[str, Any], asked_run: Mapping[str, Any]) -> list[str]:
     """What two runs do not share, by name, with both values where they are short.
 
     Args:
-        begun: What a run was begun with, by names that a user understands, as JSON keeps it.
-        asked: The same of the run that is asked for; tuples count as the lists that JSON makes of
-            them. A name that only one of the two has is a difference.
+        begun_run: What a run was begun with, by names that a user understands, as JSON keeps it.
+        asked_run: The same of the run that is asked for; tuples count as the lists
+            that JSON makes of them. A name that only one of the two has is a difference.
     """
-    plain = json.loads(json.dumps(asked))
+    plain = json.loads(json.dumps(asked_run))
     missing = object()
     return [
-        _named_difference(name, begun.get(name), plain.get(name))
-        for name in sorted(begun.keys() | plain.keys())
-        if begun.get(name, missing) != plain.get(name, missing)
+        _named_difference(name, begun_run.get(name), plain.get(name))
+        for name in sorted(begun_run.keys() | plain.keys())
+        if begun_run.get(name, missing) != plain.get(name, missing)
     ]
 
 
-def refuse_another_run(begun: Mapping[str, Any], asked: Mapping[str, Any], path: Path) -> None:
+def refuse_another_run(
+    begun_run: Mapping[str, Any], asked_run: Mapping[str, Any], path: Path
+) -> None:
     """Does nothing where the run that was begun is the one that is asked for.
 
     Args:
-        begun: As of `differences`.
-        asked: As of `differences`.
+        begun_run: As of `differences`.
+        asked_run: As of `differences`.
         path: The file or folder that holds the run that was begun.
 
     Raises:
         OptionError: If it is another one; it names what differs.
     """
-    if names := differences(begun, asked):
+    if names := differences(begun_run, asked_run):
         raise OptionError(
             f"the run in {path} differs in {', '.join(names)}",
             f"give what it was begun with, or delete {path} to start again",
         )
 
 
-def _named_difference(name: str, begun: object, asked: object) -> str:
-    values = (begun, asked)
+def _named_difference(name: str, begun_value: object, asked_value: object) -> str:
+    values = (begun_value, asked_value)
     if not all(type(value) in (str, int, float) for value in values):
         return name
     texts = [str(value) for value in values]

@@ -38,10 +38,13 @@ def sidecar_files(path: Path, suffix: str = "") -> list[Path]:
     suffix = (suffix or path.suffix).lower()
     replaced = _REPLACED.get(suffix, ())
     if path.suffix.isupper():
-        replaced = tuple(more.upper() for more in replaced)
+        replaced = tuple(extra_suffix.upper() for extra_suffix in replaced)
     names = [
-        *(path.with_name(f"{path.name}{more}") for more in _APPENDED.get(suffix, ())),
-        *(path.with_suffix(more) for more in replaced),
+        *(
+            path.with_name(f"{path.name}{extra_suffix}")
+            for extra_suffix in _APPENDED.get(suffix, ())
+        ),
+        *(path.with_suffix(extra_suffix) for extra_suffix in replaced),
     ]
     return [name for name in names if name.is_file()]
 

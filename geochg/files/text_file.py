@@ -54,10 +54,10 @@ def read_text(path: Path, kind: str = "") -> str:
     Raises:
         InputError: If it cannot be read, is a device, which may have no end, or is no text.
     """
-    named = f"{kind} {path}" if kind else str(path)
+    file_label = f"{kind} {path}" if kind else str(path)
     try:
         if path.is_char_device() or path.is_block_device():
-            raise InputError(f"cannot read {named}: it is a device", "check the path")
+            raise InputError(f"cannot read {file_label}: it is a device", "check the path")
         text = decoded_text(path.read_bytes())
     except (OSError, ValueError) as error:
         if isinstance(error, UnicodeError):
@@ -66,7 +66,7 @@ def read_text(path: Path, kind: str = "") -> str:
                 "save it as UTF-8",
             ) from error
         reason = error.strerror if isinstance(error, OSError) else error
-        raise InputError(f"cannot read {named}: {reason}", "check the path") from error
+        raise InputError(f"cannot read {file_label}: {reason}", "check the path") from error
     if "\0" in text:
         raise InputError(
             f"{path} holds zero bytes: it is UTF-16 without a byte order mark, or no text",

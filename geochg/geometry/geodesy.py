@@ -96,8 +96,10 @@ def _on_one_map(geometry: BaseGeometry, *, continuous: bool) -> BaseGeometry:
     """Cuts a polygon along the antimeridian and brings its parts to -180 ... 180."""
     import shapely
 
-    whole = [_unrolled_polygon(part, continuous=continuous) for part in shapely.get_parts(geometry)]
-    pieces = [piece for part in whole for piece in _worlds(part)]
+    unrolled_parts = [
+        _unrolled_polygon(part, continuous=continuous) for part in shapely.get_parts(geometry)
+    ]
+    pieces = [piece for part in unrolled_parts for piece in _worlds(part)]
     # The grid (0.1 mm) lets parts that met before they were moved meet again.
     return shapely.union_all(pieces, grid_size=1e-9) if len(pieces) > 1 else pieces[0]
 
@@ -142,8 +144,8 @@ def _worlds(geometry: BaseGeometry) -> list[BaseGeometry]:
     parts = []
     for turn in turns:
         world = shapely.box(360 * turn - 180, -90, 360 * turn + 180, 90)
-        cut = shapely.get_parts(shapely.intersection(geometry, world))
-        parts += [_shifted_geometry(part, -turn) for part in cut if part.area > 0]
+        cut_parts = shapely.get_parts(shapely.intersection(geometry, world))
+        parts += [_shifted_geometry(part, -turn) for part in cut_parts if part.area > 0]
     return parts
 
 

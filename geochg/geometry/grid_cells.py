@@ -56,8 +56,8 @@ def cell_numbers(window: PixelWindow) -> NDArray[np.intp]:
 
 def cell_slices(shape: tuple[int, ...], cell: GridCell) -> tuple[slice, slice]:
     """Where a cell lies in an array, given its height and width."""
-    whole = PixelWindow.whole(shape)
-    return grid_box(whole, cell).slices_within(whole)
+    full_window = PixelWindow.whole(shape)
+    return grid_box(full_window, cell).slices_within(full_window)
 
 
 def changed_cells(mask: NDArray[np.bool_]) -> tuple[GridCell, ...]:

@@ -80,13 +80,13 @@ def changed_pixels(
     Returns:
         The pixels; None where no channel is kept.
     """
-    kept = [i for i, channel in enumerate(outlines.channels) if keeps(channel.class_name)]
-    if not kept:
+    kept_indices = [i for i, channel in enumerate(outlines.channels) if keeps(channel.class_name)]
+    if not kept_indices:
         return None
-    whole = len(kept) == len(outlines.channels)
-    layers = outlines.probability if whole else outlines.probability[kept]
-    margins = np.array(outlines.margins, np.float32)[kept] if outlines.margins else None
-    if whole and outlines.change is not None:
+    keeps_all = len(kept_indices) == len(outlines.channels)
+    layers = outlines.probability if keeps_all else outlines.probability[kept_indices]
+    margins = np.array(outlines.margins, np.float32)[kept_indices] if outlines.margins else None
+    if keeps_all and outlines.change is not None:
         surface = thresholded = outlines.change
     else:
         surface = layers.max(axis=0)
@@ -99,8 +99,8 @@ def changed_pixels(
     channel = np.zeros(changed.shape, np.intp)
     channel[changed] = _at_one_threshold(layers[:, changed], margins).argmax(axis=0)
     return ChangedPixels(
-        tuple(outlines.channels[i] for i in kept),
-        tuple(outlines.captions[i] if outlines.captions else "" for i in kept),
+        tuple(outlines.channels[i] for i in kept_indices),
+        tuple(outlines.captions[i] if outlines.captions else "" for i in kept_indices),
         channel,
         surface,
         changed,
@@ -148,8 +148,8 @@ def _at_one_threshold(
     if margins is None or not margins.any():
         return layers
     odds = np.exp(margins).reshape(-1, *[1] * (layers.ndim - 1))
-    moved: NDArray[np.float32] = layers / (layers + (1 - layers) * odds)
-    return moved
+    moved_layers: NDArray[np.float32] = layers / (layers + (1 - layers) * odds)
+    return moved_layers
 
 
 def hysteresis(strong: NDArray[np.bool_], weak: NDArray[np.bool_]) -> NDArray[np.bool_]:

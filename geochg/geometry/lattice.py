@@ -48,9 +48,9 @@ def unit_steps(polygons: NDArray[np.object_]) -> Steps:
     edge = (vertices[1:] - vertices[:-1])[inner]
     length = np.abs(edge).sum(axis=1)
     of_edge = np.repeat(np.arange(len(edge)), length)
-    along = np.arange(len(of_edge)) - np.repeat(np.cumsum(length) - length, length)
+    step_index = np.arange(len(of_edge)) - np.repeat(np.cumsum(length) - length, length)
     direction = np.sign(edge)[of_edge]
-    corner = vertices[:-1][inner][of_edge] + direction * along[:, None]
+    corner = vertices[:-1][inner][of_edge] + direction * step_index[:, None]
     return Steps(corner, direction, ring[:-1][inner][of_edge], polygon_of_ring)
 
 

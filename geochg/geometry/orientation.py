@@ -52,7 +52,7 @@ class Turn:
     def turned_pixels(self, pixels: NDArray[Any]) -> NDArray[Any]:
         """Turns the last two axes, rows and columns, of an array; a view where it can be one."""
         turned = pixels.swapaxes(-1, -2) if self.transposed else pixels
-        rows, cols = (slice(None, None, -1 if back else 1) for back in self._reversed)
+        rows, cols = (slice(None, None, -1 if is_reversed else 1) for is_reversed in self._reversed)
         return turned[..., rows, cols]
 
     def shape(self, shape_px: tuple[int, int]) -> tuple[int, int]:
@@ -67,12 +67,12 @@ class Turn:
             shape_px: Rows and columns after the turn.
         """
         height_px, width_px = shape_px
-        back = Affine.identity()
+        inverse = Affine.identity()
         if self.rows_reversed:
-            back = Affine(1, 0, 0, 0, -1, height_px) * back
+            inverse = Affine(1, 0, 0, 0, -1, height_px) * inverse
         if self.cols_reversed:
-            back = Affine(-1, 0, width_px, 0, 1, 0) * back
-        return Affine(0, 1, 0, 1, 0, 0) * back if self.transposed else back
+            inverse = Affine(-1, 0, width_px, 0, 1, 0) * inverse
+        return Affine(0, 1, 0, 1, 0, 0) * inverse if self.transposed else inverse
 
     def grid(self, grid: GeoBox) -> GeoBox:
         """A grid after the turn; it covers the same ground with the same pixels."""

@@ -37,13 +37,13 @@ def on_ground(polygons: NDArray[np.object_], grid: GeoBox) -> NDArray[np.object_
     import shapely
 
     a, b, c, d, e, f = grid.affine[:6]
-    placed = shapely.transform(
+    placed_shapes = shapely.transform(
         polygons,
         lambda xy: np.column_stack(
             [a * xy[:, 0] + b * xy[:, 1] + c, d * xy[:, 0] + e * xy[:, 1] + f]
         ),
     )
-    oriented: NDArray[np.object_] = shapely.orient_polygons(placed, exterior_cw=False)
+    oriented: NDArray[np.object_] = shapely.orient_polygons(placed_shapes, exterior_cw=False)
     return oriented
 
 

@@ -46,22 +46,22 @@ def areas(shapes: Iterable[BaseGeometry | None]) -> Areas:
     """
     import shapely
 
-    kept: list[BaseGeometry] = []
-    left_out: Counter[str] = Counter()
+    kept_areas: list[BaseGeometry] = []
+    kind_totals: Counter[str] = Counter()
     for shape in shapes:
         if shape is None or shape.is_empty:
-            kept.append(shapely.Polygon())
+            kept_areas.append(shapely.Polygon())
             continue
         if not in_reach(shape):
             raise InputError(
                 "a shape has coordinates that are not finite, or far beyond any CRS",
                 "mend or remove it in QGIS",
             )
-        kept.append(polygon_part(shapely.make_valid(shape)))
-        left_out.update(_without_area(shape))
-    polygons = np.empty(len(kept), dtype=object)
-    polygons[:] = kept
-    return Areas(polygons, _note(left_out))
+        kept_areas.append(polygon_part(shapely.make_valid(shape)))
+        kind_totals.update(_without_area(shape))
+    polygons = np.empty(len(kept_areas), dtype=object)
+    polygons[:] = kept_areas
+    return Areas(polygons, _note(kind_totals))
 
 
 def in_reach(shape: BaseGeometry) -> bool:
@@ -97,13 +97,15 @@ def _without_area(shape: BaseGeometry) -> list[str]:
     return [] if has_area else ["polygon without an area"]
 
 
-def _note(left_out: Counter[str]) -> str:
-    counted = [f"{count} {_plural(kind, count)}" for kind, count in sorted(left_out.items())]
-    if not counted:
+def _note(kind_totals: Counter[str]) -> str:
+    kind_counts = [f"{count} {_plural(kind, count)}" for kind, count in sorted(kind_totals.items())]
+    if not kind_counts:
         return ""
-    *others, last = counted
+    *others, last = kind_counts
     names = f"{', '.join(others)} and {last}" if others else last
-    return f"{names} {'is' if sum(left_out.values()) == 1 else 'are'} left out: only polygons count"
+    return (
+        f"{names} {'is' if sum(kind_totals.values()) == 1 else 'are'} left out: only polygons count"
+    )
 
 
 def _plural(kind: str, count: int) -> str:

@@ -56,26 +56,26 @@ class LayerName:
             InputError: If something else stands behind the file.
         """
         file, *parts = text.split("|")
-        known = {}
+        parameters = {}
         for number, part in enumerate(parts):
             key, separator, value = part.partition("=")
             key = key.strip().lower()
             if key == "subset":  # the rest, whatever it holds
-                known[key] = "|".join([value, *parts[number + 1 :]])
+                parameters[key] = "|".join([value, *parts[number + 1 :]])
                 break
             if not separator or key not in ("layername", "layerid", "geometrytype"):
                 raise InputError(
                     f"{part!r} behind {file} names no layer", "write it as FILE|layername=NAME"
                 )
-            known[key] = value
-        layer_id = known.get("layerid", "")
+            parameters[key] = value
+        layer_id = parameters.get("layerid", "")
         if layer_id and not layer_id.isdecimal():
             raise InputError(f"{layer_id!r} is no number of a layer", "write FILE|layername=NAME")
         return cls(
             file=file,
-            layer=known.get("layername", ""),
+            layer=parameters.get("layername", ""),
             number=int(layer_id) if layer_id else None,
-            subset=known.get("subset", ""),
+            subset=parameters.get("subset", ""),
         )
 
 
@@ -113,18 +113,18 @@ def read_areas(text: str, *, columns: list[str] | None = None) -> tuple[gpd.GeoD
     import shapely
 
     frame = _read_file(text, columns)
-    shown = without_secrets(text)
+    shown_name = without_secrets(text)
     if getattr(frame, "crs", None) is None:
         raise InputError(
-            f"{shown} has no coordinate reference system",
+            f"{shown_name} has no coordinate reference system",
             "assign one, for example in QGIS with Layer > Set CRS, and save it again",
         )
     polygons, note = areas(frame.geometry.to_numpy())
     frame = frame.set_geometry(polygons, crs=frame.crs)
     frame = frame[shapely.area(polygons) > 0]
     if frame.empty:
-        raise InputError(f"{shown} has no polygon with an area", "give polygons")
-    return frame, f"{shown}: {note}" if note else ""
+        raise InputError(f"{shown_name} has no polygon with an area", "give polygons")
+    return frame, f"{shown_name}: {note}" if note else ""
 
 
 def _read_file(text: str, columns: list[str] | None) -> gpd.GeoDataFrame:
@@ -188,8 +188,8 @@ def _source(file: str) -> str | bytes:
     path = Path(file)
     if not path.is_file():
         return file
-    with path.open("rb") as opened:
-        if not is_wide(opened.read(4)):
+    with path.open("rb") as stream:
+        if not is_wide(stream.read(4)):
             return file
     text = decoded_text(path.read_bytes())
     # Nothing else, such as a document that names further sources.
@@ -199,34 +199,34 @@ def _source(file: str) -> str | bytes:
 @contextmanager
 def _nothing_beside(file: str) -> Iterator[None]:
     """Removes what GDAL writes beside GML to read it faster another time."""
-    beside = Path(file).with_suffix(".gfs") if Path(file).suffix else None
-    is_ours = beside is not None and _is_file(file) and not beside.exists()
+    schema_file = Path(file).with_suffix(".gfs") if Path(file).suffix else None
+    is_ours = schema_file is not None and _is_file(file) and not schema_file.exists()
     try:
         yield
     finally:
-        if is_ours and beside is not None:
-            beside.unlink(missing_ok=True)
+        if is_ours and schema_file is not None:
+            schema_file.unlink(missing_ok=True)
 
 
 def _layer(name: LayerName, source: str | bytes) -> str | None:
     """The layer that is named, or the only one; tables without shapes do not count."""
-    listed = _layers(name.file, source)
-    layers = [str(layer) for layer, kind in listed if kind is not None]
+    listed_layers = _layers(name.file, source)
+    layers = [str(layer) for layer, kind in listed_layers if kind is not None]
     first = layers[0] if layers else ""
     hint = f"its layers are {_listed_layers(layers)}; write FILE|layername={first}"
-    shown = without_secrets(name.file)
+    shown_name = without_secrets(name.file)
     if name.layer:
         if name.layer not in layers:
-            raise InputError(f"{shown} has no layer {name.layer!r}", hint)
+            raise InputError(f"{shown_name} has no layer {name.layer!r}", hint)
         return name.layer
     if name.number is not None:
-        if name.number >= len(listed):
-            raise InputError(f"{shown} has no layer number {name.number}", hint)
-        return str(listed[name.number][0])
+        if name.number >= len(listed_layers):
+            raise InputError(f"{shown_name} has no layer number {name.number}", hint)
+        return str(listed_layers[name.number][0])
     if len(layers) > 1:
-        raise InputError(f"{shown} has {len(layers)} layers and none is named", hint)
+        raise InputError(f"{shown_name} has {len(layers)} layers and none is named", hint)
     if not layers:
-        raise InputError(f"{shown} has no layer with shapes", "give polygons")
+        raise InputError(f"{shown_name} has no layer with shapes", "give polygons")
     return layers[0]
 
 
@@ -234,18 +234,19 @@ def _layers(file: str, source: str | bytes) -> list[tuple[str, str | None]]:
     """Names of the layers, and the kinds of their shapes; None for tables."""
     import pyogrio
 
-    listed = [(str(layer), kind) for layer, kind in pyogrio.list_layers(source)]
+    listed_layers = [(str(layer), kind) for layer, kind in pyogrio.list_layers(source)]
     if isinstance(source, str):
-        return listed
+        return listed_layers
     # Where GeoJSON does not name its layer, its file does; pyogrio makes a name up for a text.
     return [
-        (Path(file).stem if layer.startswith("pyogrio_") else layer, kind) for layer, kind in listed
+        (Path(file).stem if layer.startswith("pyogrio_") else layer, kind)
+        for layer, kind in listed_layers
     ]
 
 
 def _listed_layers(layers: list[str]) -> str:
-    more = f" and {len(layers) - _MOST_LISTED} more" if len(layers) > _MOST_LISTED else ""
-    return ", ".join(layers[:_MOST_LISTED]) + more
+    further_text = f" and {len(layers) - _MOST_LISTED} more" if len(layers) > _MOST_LISTED else ""
+    return ", ".join(layers[:_MOST_LISTED]) + further_text
 
 
 def _is_file(text: str) -> bool:

@@ -25,13 +25,7 @@ _SENTENCE_KEY = "no_change_sentence"
 MOST_RANK = 2**16
 """No adapter is as wide as this."""
 
-_PATTERNS = (
-    "target_modules",
-    "exclude_modules",
-    "layers_pattern",
-    "rank_pattern",
-    "alpha_pattern",
-)
+_PATTERNS = ("target_modules", "exclude_modules", "layers_pattern", "rank_pattern", "alpha_pattern")
 """Settings that hold regular expressions."""
 
 _PACKAGES = ("transformers", "peft", "torch", "geochg")
@@ -98,7 +92,7 @@ def adapter_id(adapter: str) -> str:
     return f"{adapter} {checksum([folder / WEIGHTS, folder / CONFIG, *sentence])}"
 
 
-def apply_adapter(model: Any, adapter: str, *, merge: bool) -> Any:  # noqa: ANN401
+def apply_adapter(model: Any, adapter: str, *, merge: bool) -> Any:
     """Puts an adapter on a model, which keeps its class.
 
     Args:
@@ -122,17 +116,17 @@ def apply_adapter(model: Any, adapter: str, *, merge: bool) -> Any:  # noqa: ANN
         weights = load_peft_weights(str(folder), device="cpu")
         _check_types(weights, folder)
         refuse_broken_weights(weights.items(), folder)
-        saved = set(weights)
-        names = _OLD_NAMES if _is_old(saved, model) else None
+        saved_keys = set(weights)
+        names = _OLD_NAMES if _is_old(saved_keys, model) else None
         with warnings.catch_warnings(), hub_offline():
             # PEFT only warns of what does not fit; it is refused below.
             warnings.simplefilter("ignore")
             with_adapter = PeftModel.from_pretrained(model, str(folder), key_mapping=names)
-        saved = set(load_peft_weights(str(folder), device="cpu", key_mapping=names))
+        saved_keys = set(load_peft_weights(str(folder), device="cpu", key_mapping=names))
     except broken_errors() as error:
         raise misfit from error
-    wanted = set(get_peft_model_state_dict(with_adapter, save_embedding_layers=False))
-    if wanted - saved or any("lora_" in name for name in saved - wanted):
+    wanted_keys = set(get_peft_model_state_dict(with_adapter, save_embedding_layers=False))
+    if wanted_keys - saved_keys or any("lora_" in name for name in saved_keys - wanted_keys):
         raise misfit
     if not merge:
         return with_adapter.get_base_model()
@@ -155,7 +149,7 @@ def _check_types(weights: Mapping[str, Any], folder: Path) -> None:
             )
 
 
-def _check_saved_modules(names: object, folder: Path, model: Any) -> None:  # noqa: ANN401
+def _check_saved_modules(names: object, folder: Path, model: Any) -> None:
     """Refuses modules to be replaced whole that the model does not have.
 
     Raises:
@@ -202,21 +196,25 @@ def _check_settings(values: Mapping[str, Any], folder: Path) -> None:
     Raises:
         ModelError: Naming the setting.
     """
-    where, hint = folder / CONFIG, "make the adapter again"
+    settings_file, hint = folder / CONFIG, "make the adapter again"
     for name in _PATTERNS:
         value = values.get(name)
         # Lists hold names of modules, tables have patterns as keys.
         patterns = [value] if isinstance(value, str) else value if isinstance(value, dict) else ()
         for pattern in patterns:
-            check_pattern(pattern, f"{name} of {where}", hint)
+            check_pattern(pattern, f"{name} of {settings_file}", hint)
     for name in ("r", "rank_pattern"):
         for rank in _by_module(values.get(name)):
             if type(rank) is not int or not 1 <= rank <= MOST_RANK:
-                raise ModelError(f"{name} of {where} is no rank from 1 to {MOST_RANK:,}", hint)
+                raise ModelError(
+                    f"{name} of {settings_file} is no rank from 1 to {MOST_RANK:,}", hint
+                )
     for name in ("lora_alpha", "alpha_pattern"):
         for alpha in _by_module(values.get(name)):
             if type(alpha) not in (int, float) or not 0 < alpha <= MOST_RANK:
-                raise ModelError(f"{name} of {where} is no number from 0 to {MOST_RANK:,}", hint)
+                raise ModelError(
+                    f"{name} of {settings_file} is no number from 0 to {MOST_RANK:,}", hint
+                )
 
 
 def _by_module(setting: object) -> list[Any]:
@@ -226,8 +224,8 @@ def _by_module(setting: object) -> list[Any]:
     )
 
 
-def _is_old(saved: set[str], model: Any) -> bool:  # noqa: ANN401
+def _is_old(saved_keys: set[str], model: Any) -> bool:
     """Whether weights are named as models of this kind were, and no longer are."""
     modules = {name for name, _ in model.named_modules()}
-    inner = (name.removeprefix("base_model.model.").partition(".lora_")[0] for name in saved)
+    inner = (name.removeprefix("base_model.model.").partition(".lora_")[0] for name in saved_keys)
     return not any(name in modules for name in inner)

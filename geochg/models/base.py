@@ -152,19 +152,19 @@ class ChangeModel(ABC, Generic[OptionsT]):
     options_type: ClassVar[type[Options]]
     """The frozen dataclass of the backend's own options; that of `ChangeModel[...]`."""
 
-    def __init_subclass__(cls, **settings: Any) -> None:  # noqa: ANN401
+    def __init_subclass__(cls, **settings: Any) -> None:
         """Takes the class of options of the bases' parameters.
 
         Backends of others may still call their `backend_capabilities` `capabilities`.
         """
         super().__init_subclass__(**settings)
-        own = vars(cls)
-        parameters = (get_args(base) for base in own.get("__orig_bases__", ()))
+        own_attributes = vars(cls)
+        parameters = (get_args(base) for base in own_attributes.get("__orig_bases__", ()))
         kinds = [kind for kind, *_ in filter(None, parameters) if isinstance(kind, type)]
-        if kinds and "options_type" not in own and issubclass(kinds[0], Options):
+        if kinds and "options_type" not in own_attributes and issubclass(kinds[0], Options):
             cls.options_type = kinds[0]
-        if isinstance(own.get("capabilities"), Capabilities):
-            cls.backend_capabilities = own["capabilities"]
+        if isinstance(own_attributes.get("capabilities"), Capabilities):
+            cls.backend_capabilities = own_attributes["capabilities"]
 
     @property
     def capabilities(self) -> Capabilities:
@@ -250,7 +250,7 @@ class ChangeModel(ABC, Generic[OptionsT]):
     def converse(
         self, tile: Tile, facts: PairFacts, exchanges: Sequence[Exchange], question: str
     ) -> Iterator[str]:
-        """Answers a free question about a tile, in a conversation that may have begun before.
+        """Answers a free question about a tile, in a dialogue that may have begun before.
 
         A model that takes free questions is asked without the exchanges. For models that outline
         and do not override this, `models.chat.converse` answers by rules.

@@ -57,19 +57,19 @@ def tile_images(tiles: Sequence[Tile]) -> tuple[Images, Images]:
     return before, after
 
 
-def refuse_blind(shown: tuple[Images, Images], seen: tuple[Images, Images]) -> None:
+def refuse_blind(shown_pair: tuple[Images, Images], seen_pair: tuple[Images, Images]) -> None:
     """Refuses a model with the same output for both dates of a tile whose images differ.
 
     Where each date is stretched by itself, unlike dates can become the same image.
 
     Args:
-        shown: For each date an array a tile: the input of the vision encoder, about -1 to 1.
-        seen: For each date an array a tile: its output.
+        shown_pair: For each date an array a tile: the input of the vision encoder, about -1 to 1.
+        seen_pair: For each date an array a tile: its output.
 
     Raises:
         ModelError: If the output is the same.
     """
-    for first, second, before, after in zip(*seen, *shown, strict=True):
+    for first, second, before, after in zip(*seen_pair, *shown_pair, strict=True):
         if np.array_equal(first, second) and np.abs(after - before).mean() > CLEARLY:
             raise _blind()
 

@@ -22,25 +22,27 @@ def devices_here() -> list[dict[str, str]]:
     return [*devices, {"device": "cpu", "name": f"CPU, {torch.get_num_threads()} threads"}]
 
 
-def torch_device(wanted: str) -> str:
+def torch_device(device_name: str) -> str:
     """The torch device for a `--device`.
 
     Raises:
         ModelError: If this machine does not have it.
     """
-    if wanted == "cpu":
-        return wanted
+    if device_name == "cpu":
+        return device_name
     import torch
 
     mps = torch.backends.mps.is_available()
-    if wanted == "auto":
+    if device_name == "auto":
         return "cuda" if torch.cuda.is_available() else "mps" if mps else "cpu"
-    kind, _, number = wanted.partition(":")
+    kind, _, number = device_name.partition(":")
     available = {
         "cuda": torch.cuda.is_available()
         and (not number or (number.isdecimal() and int(number) < torch.cuda.device_count())),
         "mps": mps and not number,
     }
     if not available.get(kind, False):
-        raise ModelError(f"this machine has no device {wanted!r}", "write --device auto or cpu")
-    return wanted
+        raise ModelError(
+            f"this machine has no device {device_name!r}", "write --device auto or cpu"
+        )
+    return device_name

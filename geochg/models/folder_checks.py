@@ -76,14 +76,14 @@ def shaping_files(folder: Path) -> list[Path]:
         ModelError: If the folder holds far more files than any model does.
     """
     files: list[Path] = []
-    seen: set[str] = set()
+    seen_files: set[str] = set()
     count = 0
     for root, folders, names in os.walk(folder, followlinks=True):
         real = os.path.realpath(root)
-        if real in seen:
+        if real in seen_files:
             folders.clear()
             continue
-        seen.add(real)
+        seen_files.add(real)
         folders.sort()
         count += len(names)
         if count > _MOST_FILES:
@@ -108,7 +108,7 @@ def check_weight_name(index: Path, name: object) -> None:
         )
 
 
-def _members(value: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401
+def _members(value: Any) -> Iterator[tuple[str, Any]]:
     """Each member of an object, at any depth."""
     if isinstance(value, Mapping):
         for name, inner in value.items():
@@ -127,12 +127,12 @@ def _is_reference(value: object) -> bool:
 
 def _check_member(file: Path, name: str, value: object) -> None:
     if name in _ATTENTION_KEYS:
-        for wanted in value.values() if isinstance(value, Mapping) else [value]:
+        for attention in value.values() if isinstance(value, Mapping) else [value]:
             # A list or an object is no name, and a set cannot even be asked for it.
-            known = wanted is None or (isinstance(wanted, str) and wanted in ATTENTION)
-            if not known:
+            is_known = attention is None or (isinstance(attention, str) and attention in ATTENTION)
+            if not is_known:
                 raise ModelError(
-                    f"{file} asks for the attention {wanted!r} ({name}), which is fetched or "
+                    f"{file} asks for the attention {attention!r} ({name}), which is fetched or "
                     "not known",
                     f"one of {', '.join(sorted(ATTENTION))}, or none",
                 )

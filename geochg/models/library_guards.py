@@ -80,7 +80,7 @@ def time_limit(limit_s: float) -> Iterator[None]:
     """
     end_s = time.monotonic() + limit_s
 
-    def check_time(_frame: FrameType, _event: str, _value: object) -> Any:  # noqa: ANN401
+    def check_time(_frame: FrameType, _event: str, _value: object) -> Any:
         if time.monotonic() > end_s:
             raise TimeoutError(f"it has not ended within {limit_s:g} seconds")
         return check_time

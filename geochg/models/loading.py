@@ -52,18 +52,18 @@ def mapped_questions(model: ChangeModel, prompts: Mapping[str, str]) -> list[Que
         model: The model that answers.
         prompts: Prompts in the user's own words, by task.
     """
-    known = [task for task in MAPPED_TASKS if task in model.capabilities.tasks]
-    return [ask(task, prompts.get(task)) for task in known]
+    known_tasks = [task for task in MAPPED_TASKS if task in model.capabilities.tasks]
+    return [ask(task, prompts.get(task)) for task in known_tasks]
 
 
 def _check_prompts(prompts: Mapping[str, str], model: ChangeModel, *, has_clue: bool) -> None:
     """Refuses prompts that would never be used."""
-    asked = model.capabilities.asked_in_words
-    idle = [name for name in prompts if name != CLUE and name not in asked]
+    worded_tasks = model.capabilities.asked_in_words
+    idle = [name for name in prompts if name != CLUE and name not in worded_tasks]
     if idle:
         raise OptionError(
             f"{model.name} is not asked about {idle[0]} in words",
-            f"it is asked about {', '.join(sorted(asked)) or 'nothing'}; leave out the rest",
+            f"it is asked about {', '.join(sorted(worded_tasks)) or 'nothing'}; leave out the rest",
         )
     if CLUE in prompts and not has_clue:
         raise OptionError("there is a prompt 'clue', but no clue", "add --clue or --clue-model")
@@ -72,7 +72,9 @@ def _check_prompts(prompts: Mapping[str, str], model: ChangeModel, *, has_clue: 
 def _check_grid(options: AnalyzeOptions, model: ChangeModel) -> None:
     """Refuses `refine` and `vote` for a model that does not answer in cells."""
     flags = [
-        flag for flag, given in (("--refine", options.refine), ("--vote", options.vote)) if given
+        flag
+        for flag, is_given in (("--refine", options.refine), ("--vote", options.vote))
+        if is_given
     ]
     if not flags:
         return
@@ -102,9 +104,9 @@ def check_classes(options: AnalyzeOptions, model: ChangeModel) -> None:
     Raises:
         OptionError: Naming those it knows.
     """
-    known = model.capabilities.classes
-    if unknown := [name for name in options.classes if name not in known]:
+    known_classes = model.capabilities.classes
+    if unknown := [name for name in options.classes if name not in known_classes]:
         raise OptionError(
             f"{model.name} knows no class {', '.join(map(repr, unknown))}",
-            f"its classes: {', '.join(known)}",
+            f"its classes: {', '.join(known_classes)}",
         )

@@ -57,12 +57,12 @@ def saved_json(file: Path, hint: str = HINT) -> dict[str, Any]:
     return values
 
 
-def known_model_type(folder: Path, known: Collection[str], hint: str = HINT) -> str:
+def known_model_type(folder: Path, model_types: Collection[str], hint: str = HINT) -> str:
     """The `model_type` of a folder's `config.json`.
 
     Args:
         folder: The model's folder.
-        known: The types that the backend can open.
+        model_types: The types that the backend can open.
         hint: Advice for the user where there is no `config.json`.
 
     Raises:
@@ -71,10 +71,10 @@ def known_model_type(folder: Path, known: Collection[str], hint: str = HINT) -> 
     if not (folder / CONFIG).is_file():
         raise ModelError(f"{folder} has no {CONFIG}", hint)
     name = saved_json(folder / CONFIG, hint).get("model_type")
-    if not isinstance(name, str) or name not in known:
+    if not isinstance(name, str) or name not in model_types:
         raise ModelError(
             f"{folder} holds a model of type {name!r}, which is not known here",
-            f"known: {', '.join(sorted(known))}",
+            f"known: {', '.join(sorted(model_types))}",
         )
     return name
 

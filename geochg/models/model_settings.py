@@ -194,7 +194,7 @@ def check_generation(values: Mapping[str, Any], folder: Path, hint: str = HINT) 
             raise _senseless(folder, name, value, rule, hint)
 
 
-def restrict_generation(model: Any, folder: Path, hint: str = HINT) -> None:  # noqa: ANN401
+def restrict_generation(model: Any, folder: Path, hint: str = HINT) -> None:
     """Takes from a model's generation settings whatever is not known here.
 
     Args:
@@ -207,11 +207,13 @@ def restrict_generation(model: Any, folder: Path, hint: str = HINT) -> None:  # 
     """
     from transformers import GenerationConfig
 
-    saved = model.generation_config
-    kept = {name: getattr(saved, name, None) for name in (*_KEPT_TOKENS, *_KEPT_RANGES)}
-    check_generation(kept, folder, hint)
-    given = {name: value for name, value in kept.items() if value is not None}
-    model.generation_config = GenerationConfig(**given)  # type: ignore[no-untyped-call]
+    saved_settings = model.generation_config
+    kept_settings = {
+        name: getattr(saved_settings, name, None) for name in (*_KEPT_TOKENS, *_KEPT_RANGES)
+    }
+    check_generation(kept_settings, folder, hint)
+    given_settings = {name: value for name, value in kept_settings.items() if value is not None}
+    model.generation_config = GenerationConfig(**given_settings)  # type: ignore[no-untyped-call]
 
 
 def check_settings_files(
@@ -233,12 +235,12 @@ def check_settings_files(
         check_normalisation(saved_json(folder / name, hint), folder, hint)
 
 
-def check_pattern(pattern: str, where: str, hint: str = HINT) -> None:
+def check_pattern(pattern: str, label: str, hint: str = HINT) -> None:
     """Refuses a regular expression that is none, or that may take for ever.
 
     Args:
         pattern: As it stands in a file.
-        where: File and setting, for the message.
+        label: File and setting, for the message.
         hint: Advice for the user.
 
     Raises:
@@ -247,10 +249,10 @@ def check_pattern(pattern: str, where: str, hint: str = HINT) -> None:
     try:
         re.compile(pattern)
     except (re.error, RecursionError, OverflowError) as error:
-        raise ModelError(f"{where} is no regular expression: {error}", hint) from error
+        raise ModelError(f"{label} is no regular expression: {error}", hint) from error
     repeats, nested = _repeats(pattern)
     if nested or repeats > _MOST_REPEATS or len(pattern) > _LONGEST_PATTERN:
-        raise ModelError(f"{where} is a regular expression that may take for ever", hint)
+        raise ModelError(f"{label} is a regular expression that may take for ever", hint)
 
 
 def _repeats(pattern: str) -> tuple[int, bool]:

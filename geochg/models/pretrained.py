@@ -46,14 +46,14 @@ MOST_WEIGHT = 1e8
 
 
 def open_pretrained(
-    model_class: Any,  # noqa: ANN401
+    model_class: Any,
     folder: Path,
     hint: str,
     dtype: torch.dtype,
     settings: Mapping[str, Any] | None = None,
     *,
     is_exact: bool = False,
-) -> Any:  # noqa: ANN401
+) -> Any:
     """A model of transformers; never runs code that comes with it.
 
     Args:
@@ -88,12 +88,8 @@ def open_pretrained(
 
 
 def open_part(
-    part: str,
-    folder: Path,
-    from_pretrained: Callable[..., Any],
-    hint: str,
-    **settings: Any,  # noqa: ANN401
-) -> Any:  # noqa: ANN401
+    part: str, folder: Path, from_pretrained: Callable[..., Any], hint: str, **settings: Any
+) -> Any:
     """A tokenizer or an image processor of a model folder; never runs code that comes with it.
 
     Args:
@@ -110,10 +106,7 @@ def open_part(
         return from_pretrained(folder, local_files_only=True, trust_remote_code=False, **settings)
 
 
-def check_tokenizer(
-    tokenizer: Any,  # noqa: ANN401
-    needed: Sequence[str] = ("pad_token",),
-) -> None:
+def check_tokenizer(tokenizer: Any, needed: Sequence[str] = ("pad_token",)) -> None:
     """Tries a tokenizer on a text, since some settings fail there only.
 
     Args:
@@ -152,7 +145,7 @@ def refuse_misfits(
             raise ModelError(f"{model_name} {problem} {keys[0]!r}{rest}", hint)
 
 
-def _refuse_outsized(model_class: Any, folder: Path, hint: str) -> None:  # noqa: ANN401
+def _refuse_outsized(model_class: Any, folder: Path, hint: str) -> None:
     """Refuses settings of a model that is far larger than the weights beside them.
 
     transformers would fill what is missing with random numbers, and the memory with them.
@@ -166,10 +159,10 @@ def _refuse_outsized(model_class: Any, folder: Path, hint: str) -> None:  # noqa
     with torch.device("meta"):
         described = sum(weight.numel() for weight in model_class(config).parameters())
     files = weight_files(folder, hint)
-    stored = sum(math.prod(shape) for file in files for shape in tensor_shapes(file).values())
-    if described > _MOST_TIMES * stored + _SLACK:
+    number = sum(math.prod(shape) for file in files for shape in tensor_shapes(file).values())
+    if described > _MOST_TIMES * number + _SLACK:
         raise ModelError(
-            f"the settings in {folder} describe {described:,} weights, but it holds {stored:,}",
+            f"the settings in {folder} describe {described:,} weights, but it holds {number:,}",
             hint,
         )
 
@@ -191,13 +184,13 @@ def loading_errors(folder: Path, hint: str, part: str = "") -> Iterator[None]:
 
 
 @contextmanager
-def model_errors(model_name: str, hint: str, done: str = "loaded") -> Iterator[None]:
+def model_errors(model_name: str, hint: str, action: str = "loaded") -> Iterator[None]:
     """Turns what the libraries raise at a model that makes no sense into one line.
 
     Args:
         model_name: The model in messages.
         hint: Advice for the user.
-        done: The participle of what fails: the model cannot be "loaded" or "run".
+        action: The participle of what fails: the model cannot be "loaded" or "run".
 
     Raises:
         ModelError: Whatever goes wrong within the block.
@@ -210,10 +203,10 @@ def model_errors(model_name: str, hint: str, done: str = "loaded") -> Iterator[N
         # tokenizers raises nothing more exact than `Exception`.
         if type(error) is not Exception and not isinstance(error, broken_errors()):
             raise
-        raise _model_error(error, model_name, hint, done) from error
+        raise _model_error(error, model_name, hint, action) from error
 
 
-def _model_error(error: Exception, model_name: str, hint: str, done: str) -> ModelError:
+def _model_error(error: Exception, model_name: str, hint: str, action: str) -> ModelError:
     """The error of a library in the user's terms."""
     if missing := missing_extra(error):
         return missing
@@ -227,7 +220,7 @@ def _model_error(error: Exception, model_name: str, hint: str, done: str) -> Mod
         )
     if isinstance(error, ImportError):
         hint = "install the package that is named"
-    return ModelError(f"{model_name} cannot be {done}: {first_line(error)}", hint)
+    return ModelError(f"{model_name} cannot be {action}: {first_line(error)}", hint)
 
 
 class FirstUse:

@@ -14,7 +14,12 @@ if TYPE_CHECKING:
 
 
 def quantised_settings(
-    bits: int, dtype: torch.dtype, device: str, whole: Sequence[str], *, double: bool = False
+    bits: int,
+    dtype: torch.dtype,
+    device: str,
+    skips: Sequence[str],
+    *,
+    double: bool = False,
 ) -> dict[str, Any]:
     """Settings of `from_pretrained` for a quantised model.
 
@@ -22,8 +27,8 @@ def quantised_settings(
         bits: 4 (NF4) or 8.
         dtype: Number type of the computation.
         device: A torch device.
-        whole: Regular expressions of modules that are not quantised, beside the output layer;
-            plain names would not match within a model.
+        skips: Regular expressions of modules that are not quantised, beside the output
+            layer; plain names would not match within a model.
         double: Whether the scales of 4-bit weights are quantised too, as QLoRA does.
 
     Raises:
@@ -43,7 +48,7 @@ def quantised_settings(
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=double,
         bnb_4bit_compute_dtype=dtype,
-        llm_int8_skip_modules=[*whole, ".*lm_head"],
+        llm_int8_skip_modules=[*skips, ".*lm_head"],
     )
     return {"quantization_config": config, "device_map": {"": device}}
 

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import inspect
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from geochg.errors import ModelError
 from geochg.extras import extras_named
 from geochg.models.base import Capabilities, ChangeModel
 from geochg.safety.untrusted_text import cleaned
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 GROUP = "geochg.models"
 """The entry-point group; each entry names a class derived from `ChangeModel`."""

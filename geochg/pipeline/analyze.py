@@ -97,17 +97,17 @@ def analyze(
     """
     options, outputs = options or AnalyzeOptions(), outputs or Outputs()
     area = [file_of(options.aoi)] if options.aoi else []
-    names = [os.fspath(given) for given in (before, after) if isinstance(given, str | os.PathLike)]
+    names = [os.fspath(date) for date in (before, after) if isinstance(date, str | os.PathLike)]
     outputs.check([*names, *area], options)
     with gdal_settings():
         # What is wrong with the images is said before a model is loaded or asked.
-        placed = place_pair(before, after, options, geobox=geobox)
-        tiles_of(placed.grid, options)
+        placed_pair = place_pair(before, after, options, geobox=geobox)
+        tiles_of(placed_pair.grid, options)
     model = model or load_configured_model(options)
     check_classes(options, model)
     check_sensitivity(options, model)
     with gdal_settings():
-        pair = placed.with_bands(options, model.capabilities.bands)
+        pair = placed_pair.with_bands(options, model.capabilities.bands)
         outputs.check(pair.files(), options)
         run = Run(pair, options, outputs, model, listener, cancel or Flag())
         with _begin_journal(run) as journal:

@@ -64,10 +64,10 @@ def answered_ahead(
     with ThreadPoolExecutor(1, "geochg-model") as model:
         try:
             while batch := list(islice(tiles, next(sizes))):
-                answered = pending and pending.wait()
+                answered_batch = pending and pending.wait()
                 pending = _PendingBatch(batch, model.submit(_ask, ask, batch, refusals))
-                if answered:
-                    yield answered
+                if answered_batch:
+                    yield answered_batch
         except CancelledRunError:
             if pending:
                 yield pending.wait()
@@ -103,9 +103,9 @@ def _ask(ask: Ask, batch: Sequence[Tile | TileFailure], refusals: Refusals) -> l
     tiles = tiles_to_ask(batch)
     replies = ask(tiles) if tiles else []
     answers = [finite_answers(tile, reply) for tile, reply in zip(tiles, replies, strict=True)]
-    given = iter(answers)
+    given_answers = iter(answers)
     refusals.note(
-        tile if isinstance(tile, TileFailure) else next(given)
+        tile if isinstance(tile, TileFailure) else next(given_answers)
         for tile in batch
         if _has_outcome(tile)
     )

@@ -98,13 +98,13 @@ def describe(
     options, cancel = options or AnalyzeOptions(), cancel or Flag()
     start = time.perf_counter()
     with gdal_settings():
-        placed = place_pair(before, after, options, refusing=False)
-        layout = tiles_of(placed.grid, options)
+        placed_pair = place_pair(before, after, options, refusing=False)
+        layout = tiles_of(placed_pair.grid, options)
     _stop_if_set(cancel)
     model = load_configured_model(options)
     _stop_if_set(cancel)
     with gdal_settings():
-        pair = placed.with_bands(options, model.capabilities.bands)
+        pair = placed_pair.with_bands(options, model.capabilities.bands)
         _stop_if_set(cancel)
         preparation = prepare(
             pair, options.align, pixels=model.capabilities.pixels, match=options.match
@@ -140,14 +140,14 @@ def _expected_seconds(
     start = time.perf_counter()
     with backend_errors(model):
         # A survey's sample is bounded, so a few tiles take as long as many.
-        model.survey(pair.facts, tiles if model.capabilities.surveys else [])
+        model.survey(pair.facts_as_read(plan), tiles if model.capabilities.surveys else [])
     fitting_s = time.perf_counter() - start
     _stop_if_set(cancel)
     start = time.perf_counter()
     settings = CellSettings(options.geometry, options.classes, ballot=options.vote)
     with backend_errors(model):
-        answered = model.answer(tiles, mapped_questions(model, options.prompts))
-    for tile, answers in zip(tiles, answered, strict=True):
+        tile_answers = model.answer(tiles, mapped_questions(model, options.prompts))
+    for tile, answers in zip(tiles, tile_answers, strict=True):
         if not isinstance(answers, TileFailure):
             tile_result(tile, answers, settings)
     answering_s = (time.perf_counter() - start) / len(tiles)

@@ -21,7 +21,7 @@ from geochg.tiling.gdal import gdal_settings
 from geochg.tiling.layout import Layout
 from geochg.tiling.pair import RasterPair, nothing_valid, place_pair
 from geochg.tiling.preparation import prepare
-from geochg.tiling.read import read_ahead
+from geochg.tiling.read import ReadPlan, read_ahead
 
 if TYPE_CHECKING:
     from geochg.tiling.raster_input import RasterLike
@@ -57,19 +57,19 @@ class PairDialogue:
 
         Raises:
             OptionError: If nothing is asked.
-            ModelError: If the model cannot talk.
+            ModelError: If the model answers no free questions.
             RunError: If it fails.
         """
-        asked = " ".join(printable(question).split())
-        if not asked:
+        question_text = " ".join(printable(question).split())
+        if not question_text:
             raise OptionError("nothing is asked", "write a question")
         pieces = []
         with backend_errors(self.model):
-            answer = converse(self.model, self.tile, self.pair.facts, self.exchanges, asked)
+            answer = converse(self.model, self.tile, self.pair.facts, self.exchanges, question_text)
             for piece in printable_pieces(answer):
                 pieces.append(piece)
                 yield piece
-        self.exchanges.append(Exchange(asked, "".join(pieces).strip()))
+        self.exchanges.append(Exchange(question_text, "".join(pieces).strip()))
 
 
 def open_dialogue(
@@ -80,7 +80,7 @@ def open_dialogue(
     geobox: GeoBox | None = None,
     at: tuple[float, float] | None = None,
 ) -> PairDialogue:
-    """Opens a pair to talk about it.
+    """Opens a pair for questions about it.
 
     The place is the whole of what the dates share, or the area of interest, at a resolution at
     which the model can see it at once; or a tile around a point at full resolution.
@@ -108,15 +108,16 @@ def open_dialogue(
         )
     with gdal_settings():
         # What is wrong with the images is said before a model is loaded or asked.
-        placed = place_pair(before, after, options, geobox=geobox)
-        square = None if at is None else square_around(placed.grid, at, options.tile_size_px)
+        placed_pair = place_pair(before, after, options, geobox=geobox)
+        square = None if at is None else square_around(placed_pair.grid, at, options.tile_size_px)
     model = load_configured_model(options)
     with gdal_settings():
-        pair = placed.with_bands(options, model.capabilities.bands)
+        pair = placed_pair.with_bands(options, model.capabilities.bands)
         pair = _view_of_pair(pair, options, model) if square is None else replace(pair, grid=square)
-        tile = _whole(pair, options, model)
+        plan = _read_plan(pair, options, model)
+        tile = _whole(pair, plan, options)
     with backend_errors(model):
-        model.survey(pair.facts, [tile] if model.capabilities.surveys else [])
+        model.survey(pair.facts_as_read(plan), [tile] if model.capabilities.surveys else [])
     return PairDialogue(model, pair, tile)
 
 
@@ -126,8 +127,8 @@ def _view_of_pair(pair: RasterPair, options: AnalyzeOptions, model: ChangeModel)
     if factor <= 1:
         return pair
     coarser = replace(options, resolution=abs(pair.grid.resolution.x) * factor)
-    seen = place_pair(*pair.inputs(), coarser)
-    return replace(pair, grid=seen.grid, area=seen.area, is_view=True)
+    view_pair = place_pair(*pair.inputs(), coarser)
+    return replace(pair, grid=view_pair.grid, area=view_pair.area, is_view=True)
 
 
 def _view_px(options: AnalyzeOptions, model: ChangeModel) -> int:
@@ -137,16 +138,19 @@ def _view_px(options: AnalyzeOptions, model: ChangeModel) -> int:
     return options.tile_size_px
 
 
-def _whole(pair: RasterPair, options: AnalyzeOptions, model: ChangeModel) -> Tile:
+def _read_plan(pair: RasterPair, options: AnalyzeOptions, model: ChangeModel) -> ReadPlan:
+    """How a pair is read for a model."""
+    pixels = model.capabilities.pixels
+    return prepare(pair, options.align, pixels=pixels, match=options.match).plan(pair)
+
+
+def _whole(pair: RasterPair, plan: ReadPlan, options: AnalyzeOptions) -> Tile:
     """All of a pair as one tile."""
-    preparation = prepare(
-        pair, options.align, pixels=model.capabilities.pixels, match=options.match
-    )
     height_px, width_px = pair.grid.shape
     # Rounding may leave a grid a pixel or two larger than the tile.
     side_px = max(options.tile_size_px, height_px, width_px)
     (window,) = Layout(height_px, width_px, side_px, 0)
-    (tile,) = read_ahead(preparation.plan(pair), [window], 2)
+    (tile,) = read_ahead(plan, [window], 2)
     if isinstance(tile, TileFailure):
         raise RunError(f"cannot read the place: {tile.reason}", "the file may be damaged")
     if not has_core(tile):

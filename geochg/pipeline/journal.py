@@ -119,8 +119,8 @@ class Journal:
                 remove_journal(path)
             raise
         try:
-            known = journal._fingerprint() if journal._is_begun else None
-            if known is None or path is None:
+            known_fingerprint = journal._fingerprint() if journal._is_begun else None
+            if known_fingerprint is None or path is None:
                 journal._start(fingerprint)
             elif not resume:
                 raise InputError(
@@ -128,7 +128,7 @@ class Journal:
                     "add --resume to finish it, or delete that file to start again",
                 )
             else:
-                refuse_another_run(known, fingerprint, path)
+                refuse_another_run(known_fingerprint, fingerprint, path)
                 journal._check(classes)
         except BaseException:
             journal.close()
@@ -142,14 +142,14 @@ class Journal:
 
     def __exit__(self, kind: type[BaseException] | None, *exc_info: object) -> None:
         # Wrong input will be wrong again, and a run that has nothing yet has nothing to keep.
-        refused = kind is not None and issubclass(kind, GeochgError) and kind.exit_code == 2
-        if self._open and kind is not None and self._is_worthless(refused=refused):
+        is_refused = kind is not None and issubclass(kind, GeochgError) and kind.exit_code == 2
+        if self._open and kind is not None and self._is_worthless(is_refused=is_refused):
             self.remove()
         self.close()
 
-    def _is_worthless(self, *, refused: bool) -> bool:
+    def _is_worthless(self, *, is_refused: bool) -> bool:
         try:
-            return not (self.tallies().read if refused else self.count())
+            return not (self.tallies().read if is_refused else self.count())
         except InputError:  # damaged: whoever wrote it may still want to look
             return False
 

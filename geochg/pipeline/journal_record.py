@@ -77,22 +77,22 @@ def result_of(window: TileWindow, record: str, valid: bytes | None) -> TileResul
         ValueError, TypeError, KeyError, AttributeError, shapely.GEOSException: If the record is
             damaged; see `journal_checks.check_result` for values of the right kind.
     """
-    known = parsed_object(record)
+    fields = parsed_object(record)
     return TileResult(
         window=window,
-        changed=known["changed"],
-        probability=known["probability"],
-        caption=known["caption"],
-        counts=known["counts"],
-        cells=tuple(_cell(values) for values in known["cells"]),
+        changed=fields["changed"],
+        probability=fields["probability"],
+        caption=fields["caption"],
+        counts=fields["counts"],
+        cells=tuple(_cell(values) for values in fields["cells"]),
         heat=None,
-        unparsed=tuple(Task(task) for task in known["unparsed"]),
-        ballot=None if valid is None else _ballot(window.core, known["votes"], valid),
-        missing=tuple(Missing(Task(task), why) for task, why in known["missing"].items()),
-        tells_land_cover=known["tells_land_cover"],
-        valid_px=known["valid_px"],
-        not_seen_px=known["not_seen_px"],
-        calibration=_calibration(known["calibration"]),
+        unparsed=tuple(Task(task) for task in fields["unparsed"]),
+        ballot=None if valid is None else _ballot(window.core, fields["votes"], valid),
+        missing=tuple(Missing(Task(task), reason) for task, reason in fields["missing"].items()),
+        tells_land_cover=fields["tells_land_cover"],
+        valid_px=fields["valid_px"],
+        not_seen_px=fields["not_seen_px"],
+        calibration=_calibration(fields["calibration"]),
     )
 
 

@@ -63,14 +63,14 @@ class Outputs:
         """
         for path in self.paths():
             check_file_name(path)
-        wanted = []
+        wanted_files = []
         if self.features is not None:
-            wanted.append(Output(self.features, LAYER_SUFFIXES, options.layer))
+            wanted_files.append(Output(self.features, LAYER_SUFFIXES, options.layer))
         if self.tiles is not None:
-            wanted.append(Output(self.tiles, LAYER_SUFFIXES, options.tiles_layer))
+            wanted_files.append(Output(self.tiles, LAYER_SUFFIXES, options.tiles_layer))
         if self.heatmap is not None:
-            wanted.append(Output(self.heatmap, HEATMAP_SUFFIXES))
-        check_outputs(wanted, [Path(name) for name in inputs], overwrite=options.overwrite)
+            wanted_files.append(Output(self.heatmap, HEATMAP_SUFFIXES))
+        check_outputs(wanted_files, [Path(name) for name in inputs], overwrite=options.overwrite)
         _check_named("--layer", options.layer, CHANGES_LAYER, self.features)
         _check_named("--tiles-layer", options.tiles_layer, TILES_LAYER, self.tiles)
 

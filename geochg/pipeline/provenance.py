@@ -73,8 +73,8 @@ def metadata(
 def _input_facts(source: RasterSource) -> list[Any]:
     """What tells that a raster is still the same: its files' states, or its pixels' checksum."""
     checksum = source.raster.checksum if source.raster is not None else ""
-    kept = [checksum] if checksum else _states(source.files)
-    return [without_secrets(source.label), *kept]
+    kept_states = [checksum] if checksum else _states(source.files)
+    return [without_secrets(source.label), *kept_states]
 
 
 def _area_files(options: AnalyzeOptions) -> list[Path]:
@@ -100,10 +100,10 @@ def _shaping_options(options: AnalyzeOptions, model: ChangeModel) -> dict[str, A
     """The options that shape the result, the model's own among them."""
     values = options.shaping()
     how_it_runs = model.how_it_runs
-    own = {
+    own_options = {
         name: value for name, value in values["model_options"].items() if name not in how_it_runs
     }
-    shaping: dict[str, Any] = storable({**values, "model_options": own})
+    shaping: dict[str, Any] = storable({**values, "model_options": own_options})
     return shaping
 
 

@@ -59,21 +59,21 @@ class Run:
 
     def answer_tiles(self, journal: Journal) -> list[TileFailure]:
         """Reads and answers the tiles the journal does not hold, and returns those that failed."""
-        done = journal.finished_tiles()
-        if len(done) == len(self.layout):
+        done_indices = journal.finished_tiles()
+        if len(done_indices) == len(self.layout):
             return []
         preparation = self._preparation(journal)
         plan = preparation.plan(self.pair)
         self._survey(plan, journal)
         failures: list[TileFailure] = []
-        finished = len(done)
+        finished = len(done_indices)
         self.listener(Progress("tiles", finished, len(self.layout)))
-        wanted = (window for window in self.layout if window.index not in done)
+        wanted_windows = (window for window in self.layout if window.index not in done_indices)
         with (
-            closing(self._read_tiles(plan, wanted)) as tiles,
-            closing(answered_ahead(tiles, self._batch_tiles(), self._ask)) as answered,
+            closing(self._read_tiles(plan, wanted_windows)) as tiles,
+            closing(answered_ahead(tiles, self._batch_tiles(), self._ask)) as answered_batches,
         ):
-            for batch, answers in answered:
+            for batch, answers in answered_batches:
                 failures += self._keep_answers(batch, answers, journal)
                 finished += len(batch)
                 self.listener(Progress("tiles", finished, len(self.layout)))
@@ -88,9 +88,9 @@ class Run:
         if not failures:
             return
         names = ", ".join(failure.window.name for failure in failures[:10])
-        more = f" and {len(failures) - 10} more" if len(failures) > 10 else ""
+        further_text = f" and {len(failures) - 10} more" if len(failures) > 10 else ""
         text = (
-            f"{len(failures)} of {len(self.layout)} tiles failed: {names}{more} "
+            f"{len(failures)} of {len(self.layout)} tiles failed: {names}{further_text} "
             f"({failures[0].reason})"
         )
         if not self.options.allow_failed_tiles:
@@ -129,9 +129,9 @@ class Run:
 
     def _preparation(self, journal: Journal) -> Preparation:
         """The measurements of this run: made once, kept in the journal, and told."""
-        known = kept_preparation(journal)
-        if known is not None:
-            return known
+        known_preparation = kept_preparation(journal)
+        if known_preparation is not None:
+            return known_preparation
         for remark in self.pair.remarks:
             self.listener(remark.notice())
         preparation = prepare(
@@ -163,14 +163,14 @@ class Run:
             with backend_errors(self.model):
                 self.model.survey(self.pair.facts, [])
             return
-        kept = journal.measurement("survey")
-        known = None if kept is None else _tile_numbers(kept, journal, len(self.layout))
+        record = journal.measurement("survey")
+        known_numbers = None if record is None else _tile_numbers(record, journal, len(self.layout))
         read = partial(self._read_tiles, plan)
         limit = self.model.capabilities.survey_tiles
-        survey = SurveyTiles(self.pair, self.layout, read, self.listener, known, limit)
+        survey = SurveyTiles(self.pair, self.layout, read, self.listener, known_numbers, limit)
         with backend_errors(self.model):
-            self.model.survey(self.pair.facts, survey)
-        if kept is None:
+            self.model.survey(self.pair.facts_as_read(plan), survey)
+        if record is None:
             journal.keep_measured("survey", {"tiles": survey.used})
 
     def _read_tiles(
@@ -189,16 +189,16 @@ class Run:
     ) -> list[TileFailure]:
         """Commits one batch; failures stay out of the journal, to be retried."""
         failures = [tile for tile in batch if isinstance(tile, TileFailure)]
-        asked = tiles_to_ask(batch)
+        asked_tiles = tiles_to_ask(batch)
         skipped = [tile.window for tile in batch if isinstance(tile, Tile) and not has_core(tile)]
         results: list[TileResult] = []
-        for tile, given in zip(asked, answers, strict=True):
-            if isinstance(given, TileFailure):
-                failures.append(given)
-            elif failure := missing_answer(tile, given):
+        for tile, given_answers in zip(asked_tiles, answers, strict=True):
+            if isinstance(given_answers, TileFailure):
+                failures.append(given_answers)
+            elif failure := missing_answer(tile, given_answers):
                 failures.append(failure)
             else:
-                results.append(tile_result(tile, given, self._cell_settings()))
+                results.append(tile_result(tile, given_answers, self._cell_settings()))
         journal.add(results, skipped)
         return failures
 
@@ -226,9 +226,9 @@ class Run:
         )
 
     def _step(self, stage: str) -> Step:
-        def step(done: int, total: int) -> None:
+        def step(done_count: int, total: int) -> None:
             self.stop_if_cancelled()
-            self.listener(Progress(stage, done, total))
+            self.listener(Progress(stage, done_count, total))
 
         return step
 
@@ -259,16 +259,16 @@ def kept_preparation(journal: Journal) -> Preparation | None:
     Raises:
         InputError: If the journal is damaged.
     """
-    known = journal.measurement("preparation")
+    values = journal.measurement("preparation")
     try:
-        return None if known is None else Preparation.from_dict(known)
+        return None if values is None else Preparation.from_dict(values)
     except ValueError as error:
         raise journal.damage(str(error)) from error
 
 
-def _tile_numbers(kept: Mapping[str, Any], journal: Journal, total: int) -> list[int]:
+def _tile_numbers(record: Mapping[str, Any], journal: Journal, total: int) -> list[int]:
     """The tiles that a model surveyed."""
-    tiles = kept.get("tiles")
+    tiles = record.get("tiles")
     if not isinstance(tiles, list) or not all(type(n) is int and 0 <= n < total for n in tiles):
         raise journal.damage("it does not say which tiles were surveyed")
     return tiles

@@ -45,15 +45,17 @@ class SurveyTiles:
         layout: Layout,
         read: Read,
         listener: Listener,
-        known: Sequence[int] | None = None,
+        known_numbers: Sequence[int] | None = None,
         limit: int = 256,
     ) -> None:
         self._pair, self._read, self._listener = pair, read, listener
-        self._must_read = known is not None
+        self._must_read = known_numbers is not None
         self._first = (
-            _spread_tiles(pair, layout, limit) if known is None else [layout[i] for i in known]
+            _spread_tiles(pair, layout, limit)
+            if known_numbers is None
+            else [layout[i] for i in known_numbers]
         )
-        self._others = layout if known is None else ()
+        self._others = layout if known_numbers is None else ()
         self._failures: list[TileFailure] = []
         self.used: list[int] = []
 
@@ -73,8 +75,8 @@ class SurveyTiles:
 
     def _usable(self, windows: Iterable[TileWindow]) -> Iterator[Tile]:
         with closing(self._read(windows)) as read:
-            for done, tile in enumerate(read):
-                self._listener(Progress("survey", done, len(self._first)))
+            for done_count, tile in enumerate(read):
+                self._listener(Progress("survey", done_count, len(self._first)))
                 if isinstance(tile, TileFailure):
                     self._failures.append(tile)
                 elif has_core(tile):

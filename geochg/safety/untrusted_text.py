@@ -78,8 +78,8 @@ def printable(text: str) -> str:
     """
     if text.isascii() and text.isprintable():
         return text
-    whole = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    lines = _LINE_ENDS.sub("\n", _SEQUENCES.sub("", whole))
+    full_text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    lines = _LINE_ENDS.sub("\n", _SEQUENCES.sub("", full_text))
     return _UNFIT.sub(REPLACEMENT, _HIDING.sub("", lines))
 
 
@@ -88,16 +88,16 @@ def printable_pieces(pieces: Iterable[str]) -> Iterator[str]:
 
     What a later piece may complete, such as half of an escape sequence, is held back until it came.
     """
-    kept = ""
+    kept_text = ""
     for piece in pieces:
-        kept += piece
-        begun = _BEGUN.search(kept, max(0, len(kept) - _LONGEST_SEQUENCE - 4))
-        end = begun.start() if begun else len(kept)
-        if shown := printable(kept[:end]):
-            yield shown
-        kept = kept[end:]
-    if shown := printable(kept):
-        yield shown
+        kept_text += piece
+        begun_sequence = _BEGUN.search(kept_text, max(0, len(kept_text) - _LONGEST_SEQUENCE - 4))
+        end = begun_sequence.start() if begun_sequence else len(kept_text)
+        if shown_text := printable(kept_text[:end]):
+            yield shown_text
+        kept_text = kept_text[end:]
+    if shown_text := printable(kept_text):
+        yield shown_text
 
 
 def cleaned(
@@ -117,14 +117,14 @@ def cleaned(
     """
     message = _reason(text) if isinstance(text, BaseException) else str(text)
     # A text is cut before it is searched, with enough left that no secret is cut in two.
-    shown = printable(message[: 4 * longest + 4_000])
+    shown_text = printable(message[: 4 * longest + 4_000])
     for secret in secrets:
         for spelling in {secret, quote(secret, safe=""), quote_plus(secret)} - {""}:
-            shown = shown.replace(spelling, HIDDEN)
-    shown = _without_marked_secrets(shown)
+            shown_text = shown_text.replace(spelling, HIDDEN)
+    shown_text = _without_marked_secrets(shown_text)
     if not keep_lines:
-        shown = " ".join(shown.split())
-    return shown if len(shown) <= longest else f"{shown[: longest - 1].rstrip()}…"
+        shown_text = " ".join(shown_text.split())
+    return shown_text if len(shown_text) <= longest else f"{shown_text[: longest - 1].rstrip()}…"
 
 
 def without_secrets(name: str) -> str:

@@ -63,14 +63,14 @@ class TaskSpec(Generic[A]):
             raise ValueError(f"the task '{self.task}' needs a text to ask")
         return Question(self.task, wording)
 
-    def parse(self, text: str, asked: Sequence[str] = ()) -> A | Unparsed:
+    def parse(self, text: str, prompts: Sequence[str] = ()) -> A | Unparsed:
         """The typed answer in a model's text; `Unparsed` when it makes no sense.
 
         Args:
             text: Text of the model.
-            asked: Questions in words, where these are not `prompts`, to recognise an echo.
+            prompts: Questions in words, where these are not `prompts`, to recognise an echo.
         """
-        echoes = (*asked, *self.prompts)
+        echoes = (*prompts, *self.prompts)
         try:
             answers = [spoken_answer(turn, echoes) for turn in self.turns(text)]
             return self.read(TURN_BREAK.join(answers))

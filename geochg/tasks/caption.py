@@ -33,8 +33,8 @@ def read_caption(text: str) -> Caption:
     """
     line = _one_line(text)
     body = plain_text(line)
-    if refused := refusal(body):
-        raise NonsenseError(f"no description: '{refused}'")
+    if refusal_text := refusal(body):
+        raise NonsenseError(f"no description: '{refusal_text}'")
     parts = [leading_answer(sentence) for sentence in sentences(body)]
     answers = {answer for answer, _ in parts} | changed_members(text)
     verdicts = {verdict(statement) for _, statement in parts if statement} - {Verdict.NOTHING_SAID}

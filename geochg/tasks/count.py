@@ -36,12 +36,12 @@ def render(counts: Counts) -> str:
             raise ValueError(f"{number} of class '{class_name}' has no text form")
     if set(counts.counts) == set(ASKED) and not any(counts.counts.values()):
         return NO_CHANGE
-    listed = [(name, counts.counts[name]) for name in COUNTABLE if name in counts.counts]
-    if any(number and name in counts.changes for name, number in listed):
-        verb = "is" if listed[0][1] == 1 else "are"
-        things = [_thing(name, number, counts.changes.get(name)) for name, number in listed]
-        return f"There {verb} {' and '.join(things)}."
-    sentence = ", and ".join(_statement(name, number) for name, number in listed)
+    listed_counts = [(name, counts.counts[name]) for name in COUNTABLE if name in counts.counts]
+    if any(number and name in counts.changes for name, number in listed_counts):
+        verb = "is" if listed_counts[0][1] == 1 else "are"
+        phrases = [_thing(name, number, counts.changes.get(name)) for name, number in listed_counts]
+        return f"There {verb} {' and '.join(phrases)}."
+    sentence = ", and ".join(_statement(name, number) for name, number in listed_counts)
     return f"{sentence[0].upper()}{sentence[1:]}."
 
 
@@ -79,9 +79,9 @@ def read_counts(text: str) -> Counts:
     denied, mentions = False, list[Mention]()
     for sentence in sentences(body):
         answer, statement = leading_answer(sentence)
-        nothing = verdict(statement) is Verdict.UNCHANGED or statement in {"none", "nothing"}
-        denied |= nothing or answer is False
-        mentions += [] if nothing else mentions_in(statement)
+        is_nothing = verdict(statement) is Verdict.UNCHANGED or statement in {"none", "nothing"}
+        denied |= is_nothing or answer is False
+        mentions += [] if is_nothing else mentions_in(statement)
     return _counts(mentions, denied)
 
 

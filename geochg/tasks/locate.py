@@ -33,8 +33,8 @@ def render(locations: Locations) -> str:
     """
     if not locations.cells or not locations.cells.keys() <= _HEADINGS.keys():
         raise ValueError(f"the classes {sorted(locations.cells)} have no text form")
-    listed = [name for name in _HEADINGS if name in locations.cells]
-    return " ".join(_entry(name, locations) for name in listed)
+    listed_classes = [name for name in _HEADINGS if name in locations.cells]
+    return " ".join(_entry(name, locations) for name in listed_classes)
 
 
 def _entry(class_name: str, locations: Locations) -> str:
@@ -107,10 +107,10 @@ def read_locations(text: str) -> Locations:
     cells: dict[str, dict[GridCell, float]] = {}
     changes: dict[str, Change] = {}
     for class_name, change, content in _entries(body):
-        named = dict.fromkeys(_cells(content), 1.0)
-        if cells.setdefault(class_name, named) != named:
+        named_cells = dict.fromkeys(_cells(content), 1.0)
+        if cells.setdefault(class_name, named_cells) != named_cells:
             raise NonsenseError(f"two lists of class '{class_name}'")
-        if change and named and changes.setdefault(class_name, change) is not change:
+        if change and named_cells and changes.setdefault(class_name, change) is not change:
             raise NonsenseError(f"two directions of class '{class_name}'")
     return Locations(cells, changes)
 
@@ -133,12 +133,12 @@ def _list(text: str) -> str:
     """The inside of the list that a text begins with; a bare list ends with the sentence."""
     bracketed = re.match(r"\[(?P<content>[^\[\]]*)\](?P<rest>.*)", text, re.DOTALL)
     bare = re.match(r"(?P<content>[^\[\].;\n{}]+)(?P<rest>.*)", text, re.DOTALL)
-    listed = bracketed or bare
-    if not listed:
+    list_text = bracketed or bare
+    if not list_text:
         raise NonsenseError("a list of cells is cut off or missing")
-    if _LIKE_CELL.search(listed["rest"]):
+    if _LIKE_CELL.search(list_text["rest"]):
         raise NonsenseError("cells are named outside the lists")
-    content = listed["content"].strip()
+    content = list_text["content"].strip()
     if not content and not bracketed:
         raise NonsenseError("a list of cells is cut off or missing")
     return content
@@ -150,8 +150,8 @@ def _cells(content: str) -> list[GridCell]:
         return []
     if not _BETWEEN.fullmatch(left := _CELL.sub("", content)):
         raise NonsenseError(f"unknown cell in '{left.strip()}'")
-    named = {_CELLS[re.sub(r"[\s_-]+", " ", name)] for name in _CELL.findall(content)}
-    return [cell for cell in GRID_CELLS if cell in named]
+    named_cells = {_CELLS[re.sub(r"[\s_-]+", " ", name)] for name in _CELL.findall(content)}
+    return [cell for cell in GRID_CELLS if cell in named_cells]
 
 
 SPEC: TaskSpec[Locations] = TaskSpec(Task.LOCATE, (PROMPT,), render, read_locations)

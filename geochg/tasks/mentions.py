@@ -11,14 +11,7 @@ from dataclasses import dataclass, field
 
 from geochg.records import Change
 from geochg.tasks.base import NonsenseError
-from geochg.tasks.lexicon import (
-    ADJECTIVES,
-    ARTICLES,
-    CHANGED,
-    DIRECTIONS,
-    NOUNS,
-    NUMBERS,
-)
+from geochg.tasks.lexicon import ADJECTIVES, ARTICLES, CHANGED, DIRECTIONS, NOUNS, NUMBERS
 
 MOST_OBJECTS = 10_000
 """More changed objects than this in one tile are not believed."""

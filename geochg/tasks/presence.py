@@ -43,9 +43,9 @@ def read_presence(text: str) -> Presence:
 def _answers(sentence: str) -> set[bool]:
     """The answers one sentence gives: by its first word, and by what it states after it."""
     answer, statement = leading_answer(sentence)
-    again, _ = leading_answer(statement)
-    meant = _MEANING.get(verdict(statement), _opening_answer(statement))
-    return {given for given in (answer, again, meant) if given is not None}
+    second, _ = leading_answer(statement)
+    meaning = _MEANING.get(verdict(statement), _opening_answer(statement))
+    return {given_answer for given_answer in (answer, second, meaning) if given_answer is not None}
 
 
 def _opening_answer(sentence: str) -> bool | None:

@@ -71,7 +71,7 @@ def _without_wrapping(text: str, echoes: Iterable[re.Pattern[str]]) -> str:
     for echo in echoes:
         text = echo.sub("", text)
     text = _LEADING_SPECIAL.sub("", text)
-    # What follows the end of the answer is another conversation that the model made up.
+    # What follows the end of the answer is another dialogue that the model made up.
     text = _RUN_ON.sub("", _FIRST_SPECIAL.split(text, maxsplit=1)[0]).strip()
     for wrapping in (_FENCED, _QUOTED):
         if around := wrapping.match(text):
@@ -87,9 +87,9 @@ def _without_wrapping(text: str, echoes: Iterable[re.Pattern[str]]) -> str:
 def _member(text: str) -> str:
     """The answer in a JSON object that holds nothing else but asides; else empty."""
     members = _members(text)
-    named = [name for name in members if name.lower() not in _ASIDES]
-    holds_one = len(named) == 1 and named[0].lower() in _MEMBERS
-    return _member_text(members[named[0]]) if holds_one else ""
+    named_members = [name for name in members if name.lower() not in _ASIDES]
+    holds_one = len(named_members) == 1 and named_members[0].lower() in _MEMBERS
+    return _member_text(members[named_members[0]]) if holds_one else ""
 
 
 def _members(text: str) -> dict[str, object]:

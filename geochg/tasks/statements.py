@@ -70,19 +70,21 @@ def verdict(sentence: str) -> Verdict:
     "no new buildings" and "no changes in roads" are `PARTLY_UNCHANGED`.
     """
     words = _once(re.findall(r"[a-z0-9]+", sentence.replace("at all", "")))
-    known = set(words)
-    if not words or not known <= _KNOWN:
+    known_words = set(words)
+    if not words or not known_words <= _KNOWN:
         return Verdict.NOT_UNDERSTOOD
-    same = not known.isdisjoint(_SAME)
-    changed = not known.isdisjoint(CHANGED | _TELLING) or ("nothing" in known and not same)
-    if changed == same:
+    says_same = not known_words.isdisjoint(_SAME)
+    changed = not known_words.isdisjoint(CHANGED | _TELLING) or (
+        "nothing" in known_words and not says_same
+    )
+    if changed == says_same:
         return Verdict.NOTHING_SAID
     negations = [index for index, word in enumerate(words) if word in _NEGATIONS]
     if changed != bool(negations):
         return Verdict.CHANGED
     if negations and not _is_plain_negation(words, negations):
         return Verdict.NOTHING_SAID
-    partly = not known.isdisjoint(_TELLING | NOUNS.keys())
+    partly = not known_words.isdisjoint(_TELLING | NOUNS.keys())
     return Verdict.PARTLY_UNCHANGED if partly else Verdict.UNCHANGED
 
 
@@ -114,8 +116,8 @@ def all_unchanged(text: str) -> bool:
 def claims_change(sentence: str) -> bool:
     """Whether a sentence names a change and negates nothing, whatever else it says."""
     words = set(re.findall(r"[a-z0-9]+", sentence))
-    named = not words.isdisjoint(CHANGED | DIRECTIONS.keys())
-    return named and words.isdisjoint(_NEGATIONS | _SAME)
+    names_change = not words.isdisjoint(CHANGED | DIRECTIONS.keys())
+    return names_change and words.isdisjoint(_NEGATIONS | _SAME)
 
 
 def leading_answer(sentence: str) -> tuple[bool | None, str]:

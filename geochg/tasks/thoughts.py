@@ -58,9 +58,9 @@ def has_bare_thoughts(text: str) -> bool:
 
 def ends_in_thoughts(text: str) -> bool:
     """Whether a prompt leaves the model in the midst of its thoughts."""
-    opened = [mark.end() for mark in _OPENING.finditer(text)]
+    mark_ends = [mark.end() for mark in _OPENING.finditer(text)]
     closed = [mark.end() for mark in _CLOSING.finditer(text)]
-    return bool(opened) and opened[-1] > (closed[-1] if closed else 0)
+    return bool(mark_ends) and mark_ends[-1] > (closed[-1] if closed else 0)
 
 
 def _final_channel(text: str) -> str:

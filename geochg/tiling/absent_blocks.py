@@ -55,35 +55,35 @@ def without_absent_blocks(document: ElementTree.Element) -> bool:
             name, number = source.findtext("SourceFilename", ""), source.findtext("SourceBand", "")
             if not number.isdecimal():  # a mask: its blocks may be written where the bands' are not
                 continue
-            written = _written_part(name, _state(name))
-            if written is not None:
-                band[position : position + 1] = list(_divided_source(source, written))
+            written_area = _written_part(name, _state(name))
+            if written_area is not None:
+                band[position : position + 1] = list(_divided_source(source, written_area))
                 changed = True
     return changed
 
 
 def _divided_source(
-    source: ElementTree.Element, written: _Written
+    source: ElementTree.Element, written_area: _Written
 ) -> Iterator[ElementTree.Element]:
     """Sources that together are one: nothing everywhere, and above it what was written."""
-    taken, put = _window(source, "SrcRect"), _window(source, "DstRect")
-    if taken is None or put is None:
+    source_window, target_window = _window(source, "SrcRect"), _window(source, "DstRect")
+    if source_window is None or target_window is None:
         yield source
         return
-    yield _moved_source(source, written.absent, put)
-    scale = put.width / taken.width, put.height / taken.height
-    for window in written.windows:
+    yield _moved_source(source, written_area.absent, target_window)
+    scale = target_window.width / source_window.width, target_window.height / source_window.height
+    for window in written_area.windows:
         try:
-            part = window.intersection(taken)
+            part = window.intersection(source_window)
         except WindowError:  # it lies elsewhere
             continue
-        off = part.col_off - taken.col_off, part.row_off - taken.row_off
+        offset = part.col_off - source_window.col_off, part.row_off - source_window.row_off
         yield _moved_source(
             source,
             part,
             Window(
-                put.col_off + off[0] * scale[0],
-                put.row_off + off[1] * scale[1],
+                target_window.col_off + offset[0] * scale[0],
+                target_window.row_off + offset[1] * scale[1],
                 part.width * scale[0],
                 part.height * scale[1],
             ),
@@ -97,15 +97,17 @@ def _window(source: ElementTree.Element, tag: str) -> Window | None:
     return Window(*(float(rect.get(key, "nan")) for key in ("xOff", "yOff", "xSize", "ySize")))
 
 
-def _moved_source(source: ElementTree.Element, taken: Window, put: Window) -> ElementTree.Element:
+def _moved_source(
+    source: ElementTree.Element, source_window: Window, target_window: Window
+) -> ElementTree.Element:
     """A source of another window, put elsewhere."""
-    moved = deepcopy(source)
-    for tag, window in (("SrcRect", taken), ("DstRect", put)):
-        rect = moved.find(tag)
+    moved_element = deepcopy(source)
+    for tag, window in (("SrcRect", source_window), ("DstRect", target_window)):
+        rect = moved_element.find(tag)
         assert rect is not None
         for key, value in zip(("xOff", "yOff", "xSize", "ySize"), window.flatten(), strict=True):
             rect.set(key, repr(float(value)))
-    return moved
+    return moved_element
 
 
 class _Written:
@@ -121,11 +123,11 @@ class _Written:
     ) -> None:
         row, col = map(int, np.argwhere(~cells)[0])
         self.absent = Window(col * cell_px[1], row * cell_px[0], 1, 1)
-        whole = Window(0, 0, dataset.width, dataset.height)
+        full_window = Window(0, 0, dataset.width, dataset.height)
         self.windows = [
             Window(
                 start * cell_px[1], row * cell_px[0], (stop - start) * cell_px[1], cell_px[0]
-            ).intersection(whole)
+            ).intersection(full_window)
             for row, start, stop in _runs(cells)
         ]
 

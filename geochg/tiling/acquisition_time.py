@@ -62,9 +62,9 @@ def acquisition_time(tags: Mapping[str, str]) -> tuple[str, str]:
     Args:
         tags: Tags of any namespace; names in any case.
     """
-    known = {name.upper(): value for name, value in tags.items()}
+    upper_tags = {name.upper(): value for name, value in tags.items()}
     for name in (*_TAKEN_TAGS, *_WRITTEN_TAGS):
-        period = period_of(known.get(name, ""))
+        period = period_of(upper_tags.get(name, ""))
         if period is not None:
             # TIFF has no dates without a time; midnight stands for an unknown one.
             is_day = name in _WRITTEN_TAGS and period.text.endswith("T00:00:00")
@@ -113,10 +113,10 @@ def _year_first(text: str) -> str:
     months = [_month(first), _month(second)]
     if not all(months):
         # A name of a month, or a number above twelve, tells which of the two is the month.
-        known = [position for position, month in enumerate(months) if month]
-        if len(known) != 1:
+        month_positions = [position for position, month in enumerate(months) if month]
+        if len(month_positions) != 1:
             return text
-        month, day = months[known[0]], (second, first)[known[0]]
+        month, day = months[month_positions[0]], (second, first)[month_positions[0]]
     elif first.isdigit() and second.isdigit():
         if int(first) != int(second):
             return year

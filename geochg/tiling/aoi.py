@@ -76,8 +76,8 @@ def cut_to_area(grid: GeoBox, text: str, *, allow_remote: bool = False) -> tuple
         OptionError: If the text is none of these.
         InputError: If the file cannot be read, has no CRS, or the area lies outside the grid.
     """
-    given = _read_area(text, allow_remote=allow_remote)
-    polygon = pixel_polygon(given.geometry, given.crs, grid)
+    given_area = _read_area(text, allow_remote=allow_remote)
+    polygon = pixel_polygon(given_area.geometry, given_area.crs, grid)
     window = None
     if polygon.area > 0 and polygon.intersects(_box(grid)):
         window = covered_window(polygon, grid)
@@ -86,8 +86,8 @@ def cut_to_area(grid: GeoBox, text: str, *, allow_remote: bool = False) -> tuple
             f"the area of interest {_short(text)} lies outside the pair's common area",
             f"that area is {_lonlat_bounds(grid)} (west,south,east,north)",
         )
-    cut = shapely.transform(polygon, lambda xy: xy - (window.col_start, window.row_start))
-    return crop(grid, window), Area(polygon_part(shapely.make_valid(cut)), given.note)
+    cut_polygon = shapely.transform(polygon, lambda xy: xy - (window.col_start, window.row_start))
+    return crop(grid, window), Area(polygon_part(shapely.make_valid(cut_polygon)), given_area.note)
 
 
 def square_around(grid: GeoBox, lonlat: tuple[float, float], side_px: int) -> GeoBox:
@@ -135,14 +135,16 @@ def _read_area(text: str, *, allow_remote: bool) -> _Given:
         crs = CRS(crs_text.replace("SRID=", "EPSG:"))
     except CRSError as error:
         raise OptionError(f"{crs_text!r} before the area is no CRS", _FORMS) from error
-    given = polygon if numbers is None else _bounds(numbers, crs)
-    if given is not None and not in_reach(given):
+    given_area = polygon if numbers is None else _bounds(numbers, crs)
+    if given_area is not None and not in_reach(given_area):
         raise OptionError(
             f"the area of interest {_short(text)} has coordinates that are not finite, or far "
             "beyond any CRS",
             _FORMS,
         )
-    geometry = shapely.Polygon() if given is None else polygon_part(shapely.make_valid(given))
+    geometry = (
+        shapely.Polygon() if given_area is None else polygon_part(shapely.make_valid(given_area))
+    )
     if geometry.is_empty or geometry.area == 0:
         raise OptionError(f"the area of interest {_short(text)} covers nothing", _FORMS)
     if not _is_lonlat(geometry, crs):

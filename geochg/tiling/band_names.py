@@ -130,8 +130,8 @@ class BandFacts:
     @property
     def name(self) -> str:
         """The description, else a name among the tags; may be empty."""
-        named = (self.tags.get(tag, "").strip() for tag in _LABEL_TAGS)
-        return self.label or next((name for name in named if name), "")
+        tag_names = (self.tags.get(tag, "").strip() for tag in _LABEL_TAGS)
+        return self.label or next((name for name in tag_names if name), "")
 
 
 def is_generic(label: str, number: int) -> bool:
@@ -157,12 +157,12 @@ def roles_of(bands: Sequence[BandFacts], origin: str) -> list[str]:
     """
     roles = _by_letters(bands, [_named_role(band) for band in bands])
     codes = [code_of(band.name.lower()) for band in bands]
-    named = [
+    named_roles = [
         (band.number, code)
         for band, code, role in zip(bands, codes, roles, strict=True)
         if code is not None and not role
     ]
-    table = table_for(named, " ".join([origin, *(band.name for band in bands)]))
+    table = table_for(named_roles, " ".join([origin, *(band.name for band in bands)]))
     roles = [
         role or _by_wavelength(band) or _by_code(code, table)
         for role, band, code in zip(roles, bands, codes, strict=True)
@@ -204,10 +204,10 @@ def _by_code(code: Code | None, table: Mapping[str, str]) -> str:
     return "" if code is None else table.get(code.key, "")
 
 
-def _by_color(band: BandFacts, taken: Sequence[str]) -> str:
+def _by_color(band: BandFacts, taken_roles: Sequence[str]) -> str:
     """The role of GDAL's colour, unless the names say otherwise."""
     role = band.color if band.color in ROLES else ""
-    if role in taken or says_no_colour(band.name):
+    if role in taken_roles or says_no_colour(band.name):
         return ""
     code = code_of(band.name.lower())
     if code is not None and not is_generic(band.name, band.number):
@@ -252,13 +252,13 @@ def _once(roles: Sequence[str], bands: Sequence[BandFacts]) -> list[str]:
     keepers: dict[str, tuple[float, int]] = {}
     for band, role in zip(bands, roles, strict=True):
         wavelength = _wavelength_um(band)
-        apart = abs(wavelength - ROLES[role]) if role and wavelength else 0.0
+        wavelength_gap = abs(wavelength - ROLES[role]) if role and wavelength else 0.0
         # Of "green" and "green_i", the one that is called so.
-        apart -= 1 if band.name.lower() == role else 0
-        if role and (role not in keepers or apart < keepers[role][0]):
-            keepers[role] = (apart, band.number)
-    kept = {role: number for role, (_, number) in keepers.items()}
+        wavelength_gap -= 1 if band.name.lower() == role else 0
+        if role and (role not in keepers or wavelength_gap < keepers[role][0]):
+            keepers[role] = (wavelength_gap, band.number)
+    kept_roles = {role: number for role, (_, number) in keepers.items()}
     return [
-        role if kept.get(role) == band.number else ""
+        role if kept_roles.get(role) == band.number else ""
         for band, role in zip(bands, roles, strict=True)
     ]

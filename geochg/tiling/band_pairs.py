@@ -16,16 +16,16 @@ def by_name(before: Sequence[Band], after: Sequence[Band]) -> list[tuple[Band, B
         return []
     if any(len(set(date_names)) < len(date_names) for date_names in names):
         return []
-    later = {band.name: band for band in after}
-    return [(band, later[band.name]) for band in before if band.name in later]
+    after_by_name = {band.name: band for band in after}
+    return [(band, after_by_name[band.name]) for band in before if band.name in after_by_name]
 
 
 def left_out(
     before: Sequence[Band], after: Sequence[Band], pairs: Sequence[tuple[Band, Band]]
 ) -> str:
     """Which bands only one date has, by its names."""
-    used = {band.name for band, _ in pairs}
-    alone = [band.name for band in (*before, *after) if band.name not in used]
+    used_names = {band.name for band, _ in pairs}
+    alone = [band.name for band in (*before, *after) if band.name not in used_names]
     names = ", ".join(dict.fromkeys(alone))
     return f"bands that only one date has are left out: {names}" if alone else ""
 

@@ -148,7 +148,7 @@ def _origin(dataset: DatasetReader) -> str:
 def choose_bands(
     before: Sequence[Band],
     after: Sequence[Band],
-    wanted: Sequence[str],
+    wanted_names: Sequence[str],
     purpose: BandPurpose,
     paths: tuple[str, str] = ("the before image", "the after image"),
 ) -> BandChoice:
@@ -157,9 +157,9 @@ def choose_bands(
     Args:
         before: Bands of the before image.
         after: Bands of the after image.
-        wanted: The user's choice, each a number, a name, a role or `role=number` (or `role=name`);
-            empty to let the files decide. `gray` alone is the grey of each date: its only band, or
-            the luminance of its colours.
+        wanted_names: The user's choice, each a number, a name, a role or `role=number` (or
+            `role=name`); empty to let the files decide. `gray` alone is the grey of each date:
+            its only band, or the luminance of its colours.
         purpose: `rgb` for a model that looks at pictures, `rgb+nir` for one that also looks at
             the near infrared where both dates name it, and at named bands in false colour, `all`
             for one that uses every band.
@@ -169,41 +169,44 @@ def choose_bands(
         OptionError: If a wanted band is not there, or the choice is no picture.
         InputError: If nothing is wanted and the files do not say which bands go together.
     """
-    if len(wanted) == 1 and wanted[0].lower() in GRAY:
+    if len(wanted_names) == 1 and wanted_names[0].lower() in GRAY:
         return _gray_choice(before, after, paths)
-    if wanted:
-        choice = _wanted_bands(before, after, wanted, paths)
+    if wanted_names:
+        choice = _wanted_bands(before, after, wanted_names, paths)
         if purpose == "all":
             return choice
-        shown = _display_of(choice)
-        return _with_infrared(shown, choice) if purpose == "rgb+nir" else shown
+        display_choice = _display_of(choice)
+        return _with_infrared(display_choice, choice) if purpose == "rgb+nir" else display_choice
     before = [band for band in before if not band.alpha]
     after = [band for band in after if not band.alpha]
     if purpose == "all":
         return _shared_bands(before, after)
     if purpose == "rgb":
         return _display(before, after)
-    shown = _false_color(before, after) or _display(before, after)
+    display_choice = _false_color(before, after) or _display(before, after)
     infrared = [
         next((band.number for band in bands if band.role == INFRARED), None)
         for bands in (before, after)
     ]
     first, second = infrared
     if first is None or second is None:
-        return shown
-    return _with_infrared(shown, BandChoice((INFRARED,), (first,), (second,)))
+        return display_choice
+    return _with_infrared(display_choice, BandChoice((INFRARED,), (first,), (second,)))
 
 
 def _wanted_bands(
-    before: Sequence[Band], after: Sequence[Band], wanted: Sequence[str], paths: tuple[str, str]
+    before: Sequence[Band],
+    after: Sequence[Band],
+    wanted_names: Sequence[str],
+    paths: tuple[str, str],
 ) -> BandChoice:
-    pairs = [(_find(t, before, paths[0]), _find(t, after, paths[1])) for t in wanted]
-    roles = [token.partition("=")[0].lower() if "=" in token else "" for token in wanted]
+    pairs = [(_find(t, before, paths[0]), _find(t, after, paths[1])) for t in wanted_names]
+    roles = [token.partition("=")[0].lower() if "=" in token else "" for token in wanted_names]
     if unknown := [role for role in roles if role and role not in ROLES]:
         raise OptionError(f"no band role is called {unknown[0]!r}", f"roles: {', '.join(ROLES)}")
     names = [role or _common_name(a, b) for role, (a, b) in zip(roles, pairs, strict=True)]
     if len(set(names)) < len(names):
-        raise OptionError(f"bands {','.join(wanted)} name one band twice", "name each once")
+        raise OptionError(f"bands {','.join(wanted_names)} name one band twice", "name each once")
     return BandChoice(
         tuple(names), tuple(a.number for a, _ in pairs), tuple(b.number for _, b in pairs)
     )
@@ -233,8 +236,8 @@ def _find(token: str, bands: Sequence[Band], path: str) -> Band:
         for band in bands:
             if matches(band, key):
                 return band
-    known = ", ".join(f"{band.number} ({band.name})" for band in bands)
-    raise OptionError(f"{path} has no band {key!r}", f"its bands: {known}")
+    known_bands = ", ".join(f"{band.number} ({band.name})" for band in bands)
+    raise OptionError(f"{path} has no band {key!r}", f"its bands: {known_bands}")
 
 
 def _has_number(band: Band, key: str) -> bool:
@@ -294,9 +297,9 @@ def _refuse_contradiction(pairs: Sequence[tuple[Band, Band]]) -> None:
 def _display(before: Sequence[Band], after: Sequence[Band]) -> BandChoice:
     by_role = [{band.role: band for band in bands} for bands in (before, after)]
     if all(role in roles for role in COLORS for roles in by_role):
-        shown = [tuple(roles[role] for role in COLORS) for roles in by_role]
-        numbers = [tuple(band.number for band in bands) for bands in shown]
-        finding = reordering_note(list(zip(*shown, strict=True)))
+        color_numbers = [tuple(roles[role] for role in COLORS) for roles in by_role]
+        numbers = [tuple(band.number for band in bands) for bands in color_numbers]
+        finding = reordering_note(list(zip(*color_numbers, strict=True)))
         return BandChoice(COLORS, numbers[0], numbers[1], finding=finding)
     if len(before) == len(after) == 1:
         return BandChoice(("gray",), (before[0].number,), (after[0].number,), _gray_note(before))
@@ -305,7 +308,7 @@ def _display(before: Sequence[Band], after: Sequence[Band]) -> BandChoice:
         for bands in (before, after)
     ):
         labelled = any(band.label for band in (*before, *after))
-        why = (
+        reason = (
             f"the names of the bands ({names_of(before)}) do not tell their colours"
             if labelled
             else "the bands are not named"
@@ -316,7 +319,7 @@ def _display(before: Sequence[Band], after: Sequence[Band]) -> BandChoice:
             COLORS,
             tuple(a.number for a, _ in pairs),
             tuple(b.number for _, b in pairs),
-            f"{why}: the first three are taken for red, green and blue",
+            f"{reason}: the first three are taken for red, green and blue",
             reordering_note(pairs),
         )
     refuse_gray_against_color(before, after)
@@ -357,16 +360,16 @@ def _false_color(before: Sequence[Band], after: Sequence[Band]) -> BandChoice | 
     )
 
 
-def _with_infrared(shown: BandChoice, choice: BandChoice) -> BandChoice:
+def _with_infrared(display_choice: BandChoice, choice: BandChoice) -> BandChoice:
     """The picture and behind it the near infrared, where a choice has it and the picture not."""
-    if INFRARED in shown.names or INFRARED not in choice.names:
-        return shown
+    if INFRARED in display_choice.names or INFRARED not in choice.names:
+        return display_choice
     position = choice.names.index(INFRARED)
     return replace(
-        shown,
-        names=(*shown.names, INFRARED),
-        before=(*shown.before, choice.before[position]),
-        after=(*shown.after, choice.after[position]),
+        display_choice,
+        names=(*display_choice.names, INFRARED),
+        before=(*display_choice.before, choice.before[position]),
+        after=(*display_choice.after, choice.after[position]),
     )
 
 

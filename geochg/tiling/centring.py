@@ -111,13 +111,13 @@ class _Range:
 
     @classmethod
     def of(cls, before: NDArray[np.float64], after: NDArray[np.float64]) -> Self:
-        both = np.concatenate([before, after])
+        both_dates = np.concatenate([before, after])
         usual = np.concatenate([np.percentile(values, _USUAL) for values in (before, after)])
         detail = min(_detail(before), _detail(after)) or max(_detail(before), _detail(after))
         farthest = float(np.abs(usual).max())
         if _has_steps(farthest, detail) and not _unfit(farthest, detail):
             return cls(True, 0.0, 1.0)
-        origin = 0.0 if _has_steps(farthest, detail) else _middle(both)
+        origin = 0.0 if _has_steps(farthest, detail) else _middle(both_dates)
         farthest = float(np.abs(usual - origin).max())
         if not _has_steps(farthest, detail):
             raise InputError(

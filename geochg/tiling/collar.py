@@ -84,14 +84,14 @@ class Collar:
 
 
 def find_collars(
-    dataset: DatasetReader, bands: Sequence[int], known: Sequence[float | None]
+    dataset: DatasetReader, bands: Sequence[int], nodata: Sequence[float | None]
 ) -> tuple[Collar, ...]:
     """The collars of a raster, the largest first; at most a black and a white one.
 
     Args:
         dataset: The raster as it lies on disk, not a palette image.
         bands: Bands in use, from 1.
-        known: Nodata values that the file itself names for them.
+        nodata: Nodata values that the file itself names for them.
 
     Raises:
         RasterioError: If the raster cannot be read.
@@ -99,24 +99,26 @@ def find_collars(
     if len({dataset.dtypes[band - 1] for band in bands}) > 1:
         return ()
     values = read_coarse(dataset, bands)
-    named = _declared_nodata(values, known)
+    is_declared = _declared_nodata(values, nodata)
     collars = [
         collar
         for value in _candidates(values)
-        if value not in known and (collar := _collar(values, value, named)) is not None
+        if value not in nodata and (collar := _collar(values, value, is_declared)) is not None
     ]
     return tuple(sorted(collars, key=lambda collar: -collar.share))
 
 
-def _declared_nodata(values: NDArray[Any], known: Sequence[float | None]) -> NDArray[np.bool_]:
+def _declared_nodata(
+    values: NDArray[Any], nodata_by_band: Sequence[float | None]
+) -> NDArray[np.bool_]:
     """Which pixels of a coarse view the file calls nodata."""
-    named = np.zeros(values.shape[1:], bool)
-    for plane, nodata in zip(values, known, strict=True):
+    is_declared = np.zeros(values.shape[1:], bool)
+    for plane, nodata in zip(values, nodata_by_band, strict=True):
         if nodata is not None:
-            named |= plane == nodata
+            is_declared |= plane == nodata
         if plane.dtype.kind == "f":
-            named |= ~np.isfinite(plane)
-    return named
+            is_declared |= ~np.isfinite(plane)
+    return is_declared
 
 
 def _candidates(values: NDArray[Any]) -> Iterator[float]:
@@ -140,16 +142,16 @@ def _black_or_white(value: float, values: NDArray[Any]) -> bool:
     return is_white and bool(value == values[np.isfinite(values)].max())
 
 
-def _collar(values: NDArray[Any], value: float, named: NDArray[np.bool_]) -> Collar | None:
-    same = (values == value).all(axis=0)
-    labels, _ = ndimage.label(same)
+def _collar(values: NDArray[Any], value: float, is_declared: NDArray[np.bool_]) -> Collar | None:
+    is_value = (values == value).all(axis=0)
+    labels, _ = ndimage.label(is_value)
     edge = np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))
     cells = np.isin(labels, edge[edge > 0])
     share = float(cells.mean())
     if not LEAST_SHARE <= share <= MOST_SHARE:
         return None
-    picture = ~cells & ~named
-    if not picture.any() or (same & picture).sum() > _MOST_WITHIN * picture.sum():
+    picture = ~cells & ~is_declared
+    if not picture.any() or (is_value & picture).sum() > _MOST_WITHIN * picture.sum():
         return None
     if not holds_together(picture):
         return None

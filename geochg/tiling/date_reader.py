@@ -92,8 +92,8 @@ class DateReader:
     def _open(self, plan: DatePlan, grid: GeoBox, stack: ExitStack) -> None:
         lattice = shared_lattice(plan.source.geobox, grid)
         step_px = plan.step_px if lattice is None else 1
-        opened = open_valid(plan.source, plan.band_numbers, plan.collars, step_px)
-        dataset = stack.enter_context(opened)
+        open_dataset = open_valid(plan.source, plan.band_numbers, plan.collars, step_px)
+        dataset = stack.enter_context(open_dataset)
         self._bands = list(plan.band_numbers)
         self._alpha = marked_alpha(dataset)
         if lattice is not None and plan.displacement_px == (0.0, 0.0):
@@ -179,8 +179,8 @@ class DateReader:
     def _inside(self, window: PixelWindow) -> PixelWindow | None:
         """The part of a window that lies on the raster."""
         height_px, width_px = self._dataset.shape
-        whole = PixelWindow.whole((height_px, width_px))
-        return window.cut_to(self._lattice.grid_window(whole))
+        full_window = PixelWindow.whole((height_px, width_px))
+        return window.cut_to(self._lattice.grid_window(full_window))
 
     def _read_turned(
         self, part: PixelWindow, shape_px: tuple[int, int] | None
@@ -211,11 +211,13 @@ class DateReader:
     ) -> tuple[NDArray[Any], NDArray[Any] | None]:
         """The bands, and alpha where there is one."""
         dtypes = self._dataset.dtypes
-        wanted = [*self._bands, *([self._alpha] if self._alpha is not None else [])]
-        if len({dtypes[band - 1] for band in wanted}) == 1:
+        band_numbers = [*self._bands, *([self._alpha] if self._alpha is not None else [])]
+        if len({dtypes[band - 1] for band in band_numbers}) == 1:
             # At once: what a vast raster was read for may be gone from the cache later.
-            both = self._dataset.read(wanted, window=window, out_shape=(len(wanted), *shape))
-            return both[: len(self._bands)], None if self._alpha is None else both[-1]
+            all_bands = self._dataset.read(
+                band_numbers, window=window, out_shape=(len(band_numbers), *shape)
+            )
+            return all_bands[: len(self._bands)], None if self._alpha is None else all_bands[-1]
         values = self._dataset.read(
             self._bands, window=window, out_shape=(len(self._bands), *shape)
         )

@@ -79,16 +79,16 @@ def pixel_polygon(
         geometry = _around(geometry, grid)
     if crs != target:
         geometry = _densified(geometry, segments or _segments(grid))
-    placed = in_crs(geometry, crs, target, grid_center(grid)[0])
-    if target.geographic and not crs.geographic and _width(placed) > 180:
+    placed_polygon = in_crs(geometry, crs, target, grid_center(grid)[0])
+    if target.geographic and not crs.geographic and _width(placed_polygon) > 180:
         # It crosses the far side of the globe, or a pole lies in it.
         parts = shapely.get_parts(geometry)
-        placed = _around(shapely.union_all(map_polygons(parts, crs.proj)), grid)
-    if not np.isfinite(shapely.get_coordinates(placed)).all():
+        placed_polygon = _around(shapely.union_all(map_polygons(parts, crs.proj)), grid)
+    if not np.isfinite(shapely.get_coordinates(placed_polygon)).all():
         raise InputError(
             f"the images cannot both be placed in {grid.crs}", "choose another grid with --crs"
         )
-    pixels = moved_geometry(placed, lambda x, y: ~grid.transform * (x, y))
+    pixels = moved_geometry(placed_polygon, lambda x, y: ~grid.transform * (x, y))
     if pixels.geom_type == "Point" or shapely.is_valid(pixels):
         return pixels
     return shapely.union_all(polygon_part(shapely.make_valid(pixels)), grid_size=_SNAP_PX)

@@ -49,17 +49,17 @@ def gray_numbers(bands: Sequence[Band], path: str) -> tuple[int, ...]:
         OptionError: If its file does not say which they are.
     """
     data = [band for band in bands if not band.alpha]
-    named = [band for band in data if band.label.lower() in GRAY]
-    if len(data) == 1 or named:
-        return ((named or data)[0].number,)
+    gray_bands = [band for band in data if band.label.lower() in GRAY]
+    if len(data) == 1 or gray_bands:
+        return ((gray_bands or data)[0].number,)
     roles = {band.role: band.number for band in data}
     if all(color in roles for color in COLORS):
         return tuple(roles[color] for color in COLORS)
     if len(data) in (3, 4) and not any(band.tells_content for band in data):
         return tuple(band.number for band in data[:3])
-    known = ", ".join(f"{band.number} ({band.name})" for band in data)
+    known_bands = ", ".join(f"{band.number} ({band.name})" for band in data)
     raise OptionError(
-        f"no grey can be made of {path}: its bands {known} are not red, green and blue",
+        f"no grey can be made of {path}: its bands {known_bands} are not red, green and blue",
         "choose a band that is like the other date's by its number, such as --bands 1",
     )
 

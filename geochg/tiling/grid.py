@@ -58,9 +58,9 @@ def common_grid(
         OptionError: If `crs` is not a CRS or the pair cannot be brought to it.
         InputError: If the images do not overlap.
     """
-    wanted = before if resolution is not None else _shown_by_both(before, after)
-    grid = _resampled_grid(north_up(_reprojected_grid(wanted, crs, resolution)), resolution)
-    other = before if wanted is after else after
+    grid_source = before if resolution is not None else _shown_by_both(before, after)
+    grid = _resampled_grid(north_up(_reprojected_grid(grid_source, crs, resolution)), resolution)
+    other = before if grid_source is after else after
     shared = covered_window(pixel_polygon(footprint(other), crs_of(other), grid), grid)
     if shared is None:
         raise InputError(
@@ -123,15 +123,15 @@ def shared_lattice(source: GeoBox, grid: GeoBox) -> Lattice | None:
     if source.crs != grid.crs:
         return None
     relative = ~source.transform * on_turn_of(source, grid, grid.transform)
-    whole = Affine(*(round(value) for value in relative[:6]))
-    if abs(whole.determinant) != 1:
+    whole_shift = Affine(*(round(value) for value in relative[:6]))
+    if abs(whole_shift.determinant) != 1:
         return None
     height_px, width_px = grid.shape
     corners = ((0, 0), (width_px, 0), (0, height_px))
-    off = [np.subtract(relative * corner, whole * corner) for corner in corners]
-    if np.abs(off).max() >= _LATTICE_TOLERANCE_PX:
+    residuals = [np.subtract(relative * corner, whole_shift * corner) for corner in corners]
+    if np.abs(residuals).max() >= _LATTICE_TOLERANCE_PX:
         return None
-    return Lattice(whole, Turn.of(whole))
+    return Lattice(whole_shift, Turn.of(whole_shift))
 
 
 def on_turn_of(source: GeoBox, grid: GeoBox, transform: Affine) -> Affine:
@@ -165,8 +165,8 @@ def view_step_px(source: GeoBox, grid: GeoBox) -> int:
     height_px, width_px = grid.shape
     ratio = pixel_m(grid) / pixel_m(source)
     read_px = height_px * width_px * ratio * ratio
-    wanted = math.ceil(math.sqrt(read_px / VIEW_READ_PX))
-    return max(1, min(wanted, math.floor(ratio / 2)))
+    wanted_step = math.ceil(math.sqrt(read_px / VIEW_READ_PX))
+    return max(1, min(wanted_step, math.floor(ratio / 2)))
 
 
 def pixel_m(grid: GeoBox) -> float:

@@ -147,12 +147,14 @@ def _shows_ground(
 ) -> bool:
     """Whether the other date shows ground in a collar's place, as it does beside it."""
     core = ndimage.binary_erosion(cells, border_value=1, iterations=2)
-    within = _patches(core, dataset, other, bands)
-    beside = _patches(~ndimage.binary_dilation(cells, iterations=2), dataset, other, bands)
-    if min(len(within), len(beside)) < _LEAST_SAMPLES:
+    inner_patches = _patches(core, dataset, other, bands)
+    outer_patches = _patches(~ndimage.binary_dilation(cells, iterations=2), dataset, other, bands)
+    if min(len(inner_patches), len(outer_patches)) < _LEAST_SAMPLES:
         return False
-    far = np.abs(within.astype(np.float64).mean(axis=2) - value).max(axis=1) > 2 * NOISE
-    detail, usual = (np.median(patches.std(axis=2).max(axis=1)) for patches in (within, beside))
+    far = np.abs(inner_patches.astype(np.float64).mean(axis=2) - value).max(axis=1) > 2 * NOISE
+    detail, usual = (
+        np.median(patches.std(axis=2).max(axis=1)) for patches in (inner_patches, outer_patches)
+    )
     return bool(far.mean() >= 0.9 and detail >= max(1.0, _LEAST_DETAIL * usual))
 
 

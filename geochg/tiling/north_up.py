@@ -59,8 +59,8 @@ def held_pole(grid: GeoBox) -> int:
 
 def _northness(turn: Turn, east_north: NDArray[np.float64]) -> float:
     """How far rows run to the south and columns to the east after a turn, by a unit's step."""
-    back = turn.to_source((0, 0))
-    along_col = np.array([back.a, back.d]) @ east_north
-    along_row = np.array([back.b, back.e]) @ east_north
+    to_source = turn.to_source((0, 0))
+    along_col = np.array([to_source.a, to_source.d]) @ east_north
+    along_row = np.array([to_source.b, to_source.e]) @ east_north
     score = along_col[0] / np.linalg.norm(along_col) - along_row[1] / np.linalg.norm(along_row)
     return round(float(score), 6)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -66,6 +66,13 @@ class RasterPair:
     def facts(self) -> PairFacts:
         """What a model may know of every tile."""
         return PairFacts(self.bands.names, pixel_area_m2(self.grid), self.dtypes[0])
+
+    def facts_as_read(self, plan: ReadPlan) -> PairFacts:
+        """As `facts`, with what display values mean where the pair is read by a plan."""
+        before, after = plan.before.stretch, plan.after.stretch
+        if before is None or after is None:
+            return self.facts
+        return replace(self.facts, display_ranges=(before.ranges, after.ranges))
 
     @property
     def dtypes(self) -> tuple[str, str]:
@@ -289,8 +296,8 @@ def open_pair(
         OptionError: If an option does not fit the pair.
     """
     options = options or AnalyzeOptions()
-    placed = place_pair(before, after, options, geobox=geobox, refusing=refusing)
-    return placed.with_bands(options, purpose)
+    placed_pair = place_pair(before, after, options, geobox=geobox, refusing=refusing)
+    return placed_pair.with_bands(options, purpose)
 
 
 def nothing_valid(pair: RasterPair) -> InputError:

@@ -146,11 +146,11 @@ def order_remarks(
     if dates_as_given:
         yield Remark(f"{dates} by their tags; they are taken in the order given", warning=False)
         return
-    sure = tells_writing(before.dated_by) == tells_writing(after.dated_by)
+    is_sure = tells_writing(before.dated_by) == tells_writing(after.dated_by)
     yield Remark(
         f"{dates} but is given as BEFORE",
         "swap them, or add --dates-as-given if the dates in the files are wrong",
-        refused=sure and first.is_days_after(second),
+        refused=is_sure and first.is_days_after(second),
     )
 
 
@@ -277,13 +277,13 @@ def collar_remarks(
     """Tells that a part of an image is one value up to its edge, and is left out."""
     for source, found_collars in zip((before, after), collars, strict=True):
         for collar in found_collars:
-            held, words = (
+            kind, words = (
                 ("the one value ", f"gdal_edit.py -a_nodata {collar.value:g}")
                 if not collar.spread
                 else ("noise about ", "nearblack -setmask" + " -white" * (collar.value > 0))
             )
             yield Remark(
-                f"{collar.share:.1%} of {_name(source)} is a collar: {held}{collar.value:g} up to "
+                f"{collar.share:.1%} of {_name(source)} is a collar: {kind}{collar.value:g} up to "
                 "the image's edge, without a nodata value; it is left out",
                 f"declare it, as {words} does, or take it for ground with --keep-collars",
             )
@@ -310,10 +310,10 @@ def _copies_text(before: RasterSource, after: RasterSource) -> str:
             return ""
         if size_bytes > _MOST_COMPARED_BYTES:
             return f"seem to be copies of one file: they hold the same in {_SAMPLES} places"
-        same = filecmp.cmp(before.path, after.path, shallow=False)
+        is_same = filecmp.cmp(before.path, after.path, shallow=False)
     except OSError:
         return ""
-    return "are copies of one file: nothing can differ" if same else ""
+    return "are copies of one file: nothing can differ" if is_same else ""
 
 
 def _samples_agree(before: str, after: str, size_bytes: int) -> bool:
@@ -338,5 +338,5 @@ def _name(source: RasterSource) -> str:
 
 
 def _listed_pages(pages: tuple[str, ...]) -> str:
-    shown = " and ".join(pages[:2])
-    return f"{shown}, ..." if len(pages) > 2 else shown
+    shown_pages = " and ".join(pages[:2])
+    return f"{shown_pages}, ..." if len(pages) > 2 else shown_pages

@@ -133,7 +133,7 @@ def _nowhere(crs: pyproj.CRS, transform: Affine, shape_px: tuple[int, int]) -> s
     to_degrees = pyproj.Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
     lon, lat = map(np.asarray, to_degrees.transform(xs, ys))
     back_x, back_y = map(np.asarray, to_degrees.transform(lon, lat, direction="INVERSE"))
-    off = np.hypot(back_x - xs, back_y - ys)
+    distances = np.hypot(back_x - xs, back_y - ys)
     extent = np.hypot(np.ptp(xs), np.ptp(ys))
-    good = np.isfinite(off) & (off <= 1e-3 * extent)
+    good = np.isfinite(distances) & (distances <= 1e-3 * extent)
     return "" if good.any() else "lies where its coordinate reference system has no place"

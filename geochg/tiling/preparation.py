@@ -66,17 +66,17 @@ class Preparation:
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, known: Mapping[str, Any]) -> Self:
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """Reads what `to_dict` gives, also after a round trip through JSON.
 
         Raises:
             ValueError: If it is something else.
         """
-        if set(known) != {field.name for field in fields(cls)}:
+        if set(values) != {field.name for field in fields(cls)}:
             raise ValueError("the measurements are others")
-        shift, match, stretches = (known[name] for name in ("shift", "match", "stretches"))
-        centring = known["centring"]
-        if not isinstance(known["corrected"], bool):
+        shift, match, stretches = (values[name] for name in ("shift", "match", "stretches"))
+        centring = values["centring"]
+        if not isinstance(values["corrected"], bool):
             raise ValueError("corrected is neither true nor false")
         if stretches is not None and (
             not isinstance(stretches, list | tuple) or len(stretches) != 2
@@ -84,7 +84,7 @@ class Preparation:
             raise ValueError("the stretches are not two")
         return cls(
             shift=None if shift is None else _measurement_of(Shift, shift),
-            corrected=known["corrected"],
+            corrected=values["corrected"],
             match=None if match is None else _measurement_of(RadiometricMatch, match),
             stretches=None
             if stretches is None
@@ -120,7 +120,7 @@ def prepare(
     *,
     pixels: Literal["values", "display"] = "values",
     match: bool = False,
-    step: Step = lambda done, total: None,
+    step: Step = lambda count, total: None,
 ) -> Preparation:
     """Measures a pair.
 
@@ -151,11 +151,13 @@ def prepare(
     if match:
         preparation = replace(preparation, match=RadiometricMatch.from_samples(before, after))
     if pixels == "display":
-        shown, own = map(Stretch.from_sample, (before, after), pair.dtypes)
+        before_stretch, after_stretch = map(Stretch.from_sample, (before, after), pair.dtypes)
         matched = (
-            preparation.match.stretch(shown) if preparation.match and preparation.matched else own
+            preparation.match.stretch(before_stretch)
+            if preparation.match and preparation.matched
+            else after_stretch
         )
-        preparation = replace(preparation, stretches=(shown, matched))
+        preparation = replace(preparation, stretches=(before_stretch, matched))
     return preparation
 
 
@@ -163,26 +165,26 @@ def _value_centring(pair: RasterPair) -> Centring | None:
     """What float32 needs taken off the values; a sample is read for types wider than it only."""
     if not is_wide(pair.dtypes):
         return None
-    return Centring.from_samples(*sample_values(pair.plan(), stored=True))
+    return Centring.from_samples(*sample_values(pair.plan(), as_stored=True))
 
 
 def _tell_steps(items: Iterable[_Item], step: Step) -> Iterator[_Item]:
-    known = list(items)
-    for done, item in enumerate(known):
-        step(done, len(known))
+    item_list = list(items)
+    for done_count, item in enumerate(item_list):
+        step(done_count, len(item_list))
         yield item
 
 
 _Measured = TypeVar("_Measured", Shift, RadiometricMatch, Stretch, Centring)
 
 
-def _measurement_of(kind: type[_Measured], known: object) -> _Measured:
+def _measurement_of(kind: type[_Measured], values: object) -> _Measured:
     """A measurement from plain JSON values."""
     types = get_type_hints(kind)
     names = {field.name for field in fields(kind)}
-    if not isinstance(known, dict) or set(known) != names:
+    if not isinstance(values, dict) or set(values) != names:
         raise ValueError(f"the values of {kind.__name__} are others")
     try:
-        return kind(**{name: typed_value(name, known[name], types[name]) for name in names})
+        return kind(**{name: typed_value(name, values[name], types[name]) for name in names})
     except OptionError as error:
         raise ValueError(f"{error.message}: {error.hint}") from error

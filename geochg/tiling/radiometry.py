@@ -74,6 +74,11 @@ class Stretch:
         return cls(tuple(low for low, _ in ranges), tuple(high for _, high in ranges))
 
     @property
+    def ranges(self) -> tuple[tuple[float, float], ...]:
+        """`low` and `high` of each band."""
+        return tuple(zip(self.low, self.high, strict=True))
+
+    @property
     def is_identity(self) -> bool:
         """Whether 8-bit values come out as they went in."""
         return set(self.low) == {0.0} and set(self.high) == {255.0}
@@ -189,12 +194,12 @@ class RadiometricMatch:
         if y.shape[1] < MIN_SAMPLE:
             bands = len(before)
             return cls((1.0,) * bands, (0.0,) * bands, (0.0,) * bands, 0.0)
-        gain, offset, kept = _regress_invariant(x, y)
+        gain, offset, is_kept = _regress_invariant(x, y)
         return cls(
             tuple(gain.tolist()),
             tuple(offset.tolist()),
-            tuple(_correlation(a, b) for a, b in zip(x[:, kept], y[:, kept], strict=True)),
-            float(kept.mean()),
+            tuple(_correlation(a, b) for a, b in zip(x[:, is_kept], y[:, is_kept], strict=True)),
+            float(is_kept.mean()),
         )
 
     def apply(self, values: NDArray[Any]) -> NDArray[np.float32]:
@@ -257,20 +262,20 @@ def _regress_invariant(
     variances, summed over the bands (chi-squared under pure noise, as in IR-MAD).
     """
     limit = chdtri(len(x), 1 - INVARIANT_QUANTILE)
-    kept = np.ones(x.shape[1], np.bool_)
+    is_kept = np.ones(x.shape[1], np.bool_)
     gain, offset = _line(np.median(x, axis=1), np.median(y, axis=1), _iqr(x), _iqr(y))
     for _ in range(_MAX_ROUNDS):
         residual = np.abs(y - gain[:, None] * x - offset[:, None])
-        sigma = _MAD_TO_SIGMA * np.median(residual[:, kept], axis=1) + _tiny(y)
-        kept = ((residual / sigma[:, None]) ** 2).sum(axis=0) <= limit
+        sigma = _MAD_TO_SIGMA * np.median(residual[:, is_kept], axis=1) + _tiny(y)
+        is_kept = ((residual / sigma[:, None]) ** 2).sum(axis=0) <= limit
         previous = gain
-        used_x, used_y = x[:, kept], y[:, kept]
+        used_x, used_y = x[:, is_kept], y[:, is_kept]
         gain, offset = _line(
             used_x.mean(axis=1), used_y.mean(axis=1), used_x.std(axis=1), used_y.std(axis=1)
         )
         if np.allclose(gain, previous, rtol=_SETTLED, atol=0):
             break
-    return gain, offset, kept
+    return gain, offset, is_kept
 
 
 def _line(

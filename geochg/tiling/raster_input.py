@@ -135,10 +135,13 @@ def _of_dataset(dataset: DatasetReader) -> RasterInput:
             "give one that is open for reading, or its path",
         )
     try:
-        with rasterio.open(name) as again:
-            is_same = (again.shape, again.count, again.transform, again.crs) == (
-                (dataset.shape, dataset.count, dataset.transform, dataset.crs)
-            )
+        with rasterio.open(name) as second:
+            is_same = (
+                second.shape,
+                second.count,
+                second.transform,
+                second.crs,
+            ) == ((dataset.shape, dataset.count, dataset.transform, dataset.crs))
     except RasterioError:
         is_same = False
     if not is_same:
@@ -194,10 +197,10 @@ def _geobox_of(data: DataArray, y_name: Hashable, x_name: Hashable) -> GeoBox:
             "the DataArray tells no CRS in a coordinate spatial_ref",
             'write it: data.rio.write_crs("EPSG:32633") or data.odc.assign_crs("EPSG:32633")',
         )
-    stored = _stored_transform(mapping.get("GeoTransform"))
-    transform = stored
+    stored_affine = _stored_transform(mapping.get("GeoTransform"))
+    transform = stored_affine
     if y_name in data.coords and x_name in data.coords:
-        transform = _axis_transform(data[x_name].to_numpy(), data[y_name].to_numpy(), stored)
+        transform = _axis_transform(data[x_name].to_numpy(), data[y_name].to_numpy(), stored_affine)
     if transform is None:
         raise InputError(
             "the DataArray has no evenly spaced coordinates and no GeoTransform in spatial_ref",
@@ -226,17 +229,21 @@ def _stored_transform(text: Any) -> Affine | None:  # noqa: ANN401
         ) from None
 
 
-def _axis_transform(x: NDArray[Any], y: NDArray[Any], stored: Affine | None) -> Affine | None:
+def _axis_transform(
+    x: NDArray[Any], y: NDArray[Any], stored_affine: Affine | None
+) -> Affine | None:
     """The transform that centres of columns and rows tell; of a turned grid they are pixels."""
-    is_turned = stored is not None and not is_affine_st(stored)
-    resolution = None if stored is None or is_turned else resolution_from_affine(stored)
+    is_turned = stored_affine is not None and not is_affine_st(stored_affine)
+    resolution = (
+        None if stored_affine is None or is_turned else resolution_from_affine(stored_affine)
+    )
     if not (_is_even(x) and _is_even(y)):
         return None
     try:
         transform = affine_from_axis(x, y, resolution)
     except ValueError:  # a single row or column of unknown size
-        return stored
-    return stored * transform if stored is not None and is_turned else transform
+        return stored_affine
+    return stored_affine * transform if stored_affine is not None and is_turned else transform
 
 
 def _is_even(centres: NDArray[Any]) -> bool:
@@ -257,14 +264,14 @@ def _description(data: DataArray, bands: Hashable | None, dtype: np.dtype[Any]) 
     if bands is not None and bands in data.coords:
         names = np.atleast_1d(data[bands].to_numpy()).tolist()
     if not any(isinstance(name, str) for name in names):
-        given = np.atleast_1d(attrs.get("long_name", ())).tolist()
-        names = given if all(isinstance(name, str) for name in given) else ()
+        long_names = np.atleast_1d(attrs.get("long_name", ())).tolist()
+        names = long_names if all(isinstance(name, str) for name in long_names) else ()
     # Decoded values, such as masked floats, no longer hold what their encoding names.
-    stored = data.encoding if dtype.kind in "iu" else {}
+    encoding = data.encoding if dtype.kind in "iu" else {}
     nodata = next(
         (
             _number(name, source[name])
-            for name, source in (("_FillValue", attrs), ("nodata", attrs), ("_FillValue", stored))
+            for name, source in (("_FillValue", attrs), ("nodata", attrs), ("_FillValue", encoding))
             if source.get(name) is not None
         ),
         None,

@@ -68,7 +68,11 @@ class PairReader:
         self._after.close()
 
     def read_values(
-        self, window: PixelWindow, shape_px: tuple[int, int] | None = None, *, stored: bool = False
+        self,
+        window: PixelWindow,
+        shape_px: tuple[int, int] | None = None,
+        *,
+        as_stored: bool = False,
     ) -> tuple[NDArray[np.floating[Any]], NDArray[np.floating[Any]], NDArray[np.bool_]]:
         """Reads source values of both dates, neither matched nor stretched.
 
@@ -76,7 +80,7 @@ class PairReader:
             window: Within the grid.
             shape_px: Rows and columns to decimate to, from overviews where there are any; None
                 for full resolution.
-            stored: Whether to give them as the files have them, not centred, as float64.
+            as_stored: Whether to give them as the files have them, not centred, as float64.
 
         Returns:
             Before and after, `(bands, height, width)` float32, 0 where not valid, and where both
@@ -85,9 +89,9 @@ class PairReader:
         Raises:
             RasterioError: If a raster cannot be read there.
         """
-        dtype = np.float64 if stored else np.float32
+        dtype = np.float64 if as_stored else np.float32
         (before, before_valid), (after, after_valid) = (
-            date.read_stored(window, shape_px) if stored else date.read(window, shape_px)
+            date.read_stored(window, shape_px) if as_stored else date.read(window, shape_px)
             for date in (self._before, self._after)
         )
         valid = before_valid & after_valid

@@ -39,7 +39,7 @@ def shift_patches(reader: PairReader, windows: Iterable[PixelWindow]) -> Iterato
 
 
 def sample_values(
-    plan: ReadPlan, *, stored: bool = False
+    plan: ReadPlan, *, as_stored: bool = False
 ) -> tuple[NDArray[np.floating[Any]], NDArray[np.floating[Any]]]:
     """Values of both dates at the same valid places, spread over the whole grid.
 
@@ -48,20 +48,20 @@ def sample_values(
 
     Args:
         plan: How the pair is read.
-        stored: Whether to give values as the files have them, not centred, as float64.
+        as_stored: Whether to give values as the files have them, not centred, as float64.
 
     Returns:
         Before and after, each `(bands, n)` float32 in source units; n is at most about a million
         and 0 when nothing valid can be read.
     """
     with PairReader(plan) as reader:
-        read = _Reading(reader, stored)
+        read = _Reading(reader, as_stored)
         parts = _overview(read, plan) or _chips(read, plan.grid)
-    dtype = np.float64 if stored else np.float32
-    none = np.empty((plan.before.band_count, 0), dtype=dtype)
+    dtype = np.float64 if as_stored else np.float32
+    no_values = np.empty((plan.before.band_count, 0), dtype=dtype)
     return (
-        np.concatenate([none, *(before[:, valid] for before, _, valid in parts)], axis=1),
-        np.concatenate([none, *(after[:, valid] for _, after, valid in parts)], axis=1),
+        np.concatenate([no_values, *(before[:, valid] for before, _, valid in parts)], axis=1),
+        np.concatenate([no_values, *(after[:, valid] for _, after, valid in parts)], axis=1),
     )
 
 
@@ -78,7 +78,7 @@ class _Reading:
     def window(self, window: PixelWindow, shape_px: tuple[int, int] | None = None) -> _Part | None:
         """A window of both dates; None where it cannot be read."""
         try:
-            return self.reader.read_values(window, shape_px, stored=self.stored)
+            return self.reader.read_values(window, shape_px, as_stored=self.stored)
         except RasterioError:
             return None
 

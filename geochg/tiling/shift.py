@@ -130,14 +130,14 @@ def measure_shift(patches: Iterable[Patch]) -> Shift | None:
         The shift that most windows agree on (`clear` tells whether to believe it), or None when no
         window has a match that stands out.
     """
-    tried = [match for patch in patches if (match := _match(patch)) is not None]
-    distinct = [match for match in tried if match.peak_ratio >= MIN_PEAK_RATIO]
+    matches = [match for patch in patches if (match := _match(patch)) is not None]
+    distinct = [match for match in matches if match.peak_ratio >= MIN_PEAK_RATIO]
     if not distinct:
         return None
     agreeing = _largest_cluster(np.array([(match.dx_px, match.dy_px) for match in distinct]))
     centre = np.median(agreeing, axis=0)
     spread = 1.4826 * np.median(np.abs(agreeing - centre), axis=0).max()
-    return Shift(float(centre[0]), float(centre[1]), float(spread), len(agreeing), len(tried))
+    return Shift(float(centre[0]), float(centre[1]), float(spread), len(agreeing), len(matches))
 
 
 # --- one window ----------------------------------------------------------------------------------
@@ -204,8 +204,8 @@ def _gradient(values: NDArray[np.float32], weight: NDArray[np.float32]) -> NDArr
     """Gradient of the smoothed values, x real and y imaginary; invalid pixels filled flat."""
     filled = np.nan_to_num(values.astype(np.float32), posinf=0.0, neginf=0.0)
     smooth: NDArray[np.float32] = ndimage.gaussian_filter(filled, _GRADIENT_SIGMA_PX, truncate=3)
-    down, right = np.gradient(smooth)
-    return np.where(weight > 0, right + 1j * down, 0).astype(np.complex64)
+    row_gradient, right = np.gradient(smooth)
+    return np.where(weight > 0, right + 1j * row_gradient, 0).astype(np.complex64)
 
 
 def _cross_power(
@@ -231,8 +231,8 @@ def _best_match(cross: NDArray[np.complex64]) -> _Match:
     row, col = np.unravel_index(int(plausible.argmax()), plausible.shape)
     peak = float(plausible[row, col])
     around = [
-        np.arange(at - _PEAK_RADIUS_PX, at + _PEAK_RADIUS_PX + 1) % side
-        for at, side in ((int(row), height), (int(col), width))
+        np.arange(peak_px - _PEAK_RADIUS_PX, peak_px + _PEAK_RADIUS_PX + 1) % side
+        for peak_px, side in ((int(row), height), (int(col), width))
     ]
     surface[np.ix_(*around)] = 0
     dy, dx = _refine(cross, int(row) - reach[0], int(col) - reach[1])
@@ -248,18 +248,18 @@ def _refine(cross: NDArray[np.complex64], dy: int, dx: int) -> tuple[float, floa
     rows = np.exp(2j * np.pi * np.outer(dy + offsets, fft.fftfreq(cross.shape[0])))
     cols = np.exp(2j * np.pi * np.outer(fft.fftfreq(cross.shape[1]), dx + offsets))
     fine = np.abs(rows.astype(np.complex64) @ cross @ cols.astype(np.complex64))
-    row, col = (int(at) for at in np.unravel_index(int(fine.argmax()), fine.shape))
+    row, col = (int(index) for index in np.unravel_index(int(fine.argmax()), fine.shape))
     return (
         dy + (row + _vertex(fine[:, col], row)) / _FINE_STEPS - 1,
         dx + (col + _vertex(fine[row], col)) / _FINE_STEPS - 1,
     )
 
 
-def _vertex(values: NDArray[np.floating[Any]], at: int) -> float:
-    """Offset (-0.5 to 0.5 samples) from `at` of the parabola through the peak and neighbours."""
-    if not 0 < at < len(values) - 1:
+def _vertex(values: NDArray[np.floating[Any]], peak_index: int) -> float:
+    """Offset (-0.5 to 0.5 samples) of a parabola's vertex from `peak_index`."""
+    if not 0 < peak_index < len(values) - 1:
         return 0.0
-    left, peak, right = (float(value) for value in values[at - 1 : at + 2])
+    left, peak, right = (float(value) for value in values[peak_index - 1 : peak_index + 2])
     bend = left - 2 * peak + right
     return 0.5 * (left - right) / bend if bend < 0 else 0.0
 

@@ -26,10 +26,10 @@ def is_signed(name: str) -> bool:
     if "://" not in name and "%3a%2f%2f" not in name.lower():
         return False
     query = name.partition("?")[2]
-    given = parse_qsl(query, keep_blank_values=True)
+    query_items = parse_qsl(query, keep_blank_values=True)
     # GDAL may hold the address in its own query: /vsicurl?url=http...
-    given += [pair for _, value in given for pair in parse_qsl(value.partition("?")[2])]
-    return any(key.lower() in _SIGNATURES or names_a_secret(key) for key, _ in given)
+    query_items += [pair for _, value in query_items for pair in parse_qsl(value.partition("?")[2])]
+    return any(key.lower() in _SIGNATURES or names_a_secret(key) for key, _ in query_items)
 
 
 def refusal(name: str) -> str:

@@ -135,9 +135,9 @@ def read_source(
         for domain, item in _NAMING_ITEMS:
             refuse_remote_item(name, raw.tags(ns=domain).get(item, ""), allow=allow_remote)
         alpha = _alpha_of(name, raw)
-        seen = _view_of(raw, stack)
-        bands = describe_bands(seen, None if alpha is None else alpha.number)
-        dataset = _place_on_grid(name, seen, stack)
+        raw_view = _view_of(raw, stack)
+        bands = describe_bands(raw_view, None if alpha is None else alpha.number)
+        dataset = _place_on_grid(name, raw_view, stack)
         if all(band.alpha for band in bands):
             raise InputError(f"{name} has no data band", "give a raster with image bands")
         height_px, width_px = dataset.shape
@@ -148,7 +148,7 @@ def read_source(
         time, tag = acquisition_time({**raw.tags(), **raw.tags(ns="IMAGERY")})
         return RasterSource(
             path=name,
-            driver=raw.driver if dataset is seen else "GCPs, rectified",
+            driver=raw.driver if dataset is raw_view else "GCPs, rectified",
             geobox=GeoBox(dataset.shape, dataset.transform, _odc_crs(dataset)),
             bands=bands,
             dtype=bands[0].dtype,
@@ -156,7 +156,7 @@ def read_source(
             mask=mask_kind(raw, alpha, options),
             alpha=alpha,
             measured_alpha=0 if alpha else marked_alpha(raw) or 0,
-            placed_by="transform" if dataset is seen else "gcps",
+            placed_by="transform" if dataset is raw_view else "gcps",
             overviews=tuple(raw.overviews(1)),
             acquired=time,
             dated_by=tag,
@@ -218,13 +218,16 @@ def open_source(name: str) -> Iterator[DatasetReader]:
 
 @contextmanager
 def open_valid(
-    source: RasterSource, wanted: Sequence[int], collars: Sequence[Collar] = (), step_px: int = 1
+    source: RasterSource,
+    band_numbers: Sequence[int],
+    collars: Sequence[Collar] = (),
+    step_px: int = 1,
 ) -> Iterator[DatasetReader]:
     """Opens a raster as `open_source`, with one more band that tells which pixels are valid.
 
     Args:
         source: The raster.
-        wanted: Numbers of the bands in use, from 1; they are brought to one type.
+        band_numbers: Numbers of the bands in use, from 1; they are brought to one type.
         collars: What else is left out.
         step_px: Every how many-th pixel is read of a raster that its own transform places.
 
@@ -237,18 +240,22 @@ def open_valid(
     """
     with ExitStack() as stack:
         raw = _open_named(source.path, stack, fetches=source.fetches)
-        validity = validity_of(raw, wanted, source.alpha, source.options)
+        validity = validity_of(raw, band_numbers, source.alpha, source.options)
         for collar in collars:
             cells = stack.enter_context(collar.raster())
-            validity = (*validity, collar.tests(wanted, cells.name))
-        dtype = source.dtype_of(wanted)
-        plain = all(raw.dtypes[number - 1] == dtype for number in wanted) if raw.count > 1 else True
+            validity = (*validity, collar.tests(band_numbers, cells.name))
+        dtype = source.dtype_of(band_numbers)
+        plain = (
+            all(raw.dtypes[number - 1] == dtype for number in band_numbers)
+            if raw.count > 1
+            else True
+        )
         step_px = step_px if raw.crs is not None else 1
         # What the file calls nodata is told by the alpha band only.
         has_nodata = any(MaskFlags.nodata in flags for flags in raw.mask_flag_enums)
         changed = is_palette(raw) or is_negative(raw) or has_nodata or not plain
         if validity or changed or marked_alpha(raw) or step_px > 1:
-            view = open_view(raw, validity, dtype, wanted, step_px)
+            view = open_view(raw, validity, dtype, band_numbers, step_px)
             dataset = stack.enter_context(view)
         else:
             dataset = raw
@@ -256,7 +263,10 @@ def open_valid(
 
 
 def collars_of(
-    source: RasterSource, wanted: Sequence[int], other: RasterSource, other_wanted: Sequence[int]
+    source: RasterSource,
+    band_numbers: Sequence[int],
+    other: RasterSource,
+    other_wanted: Sequence[int],
 ) -> tuple[Collar, ...]:
     """What fills up a raster to its frame, though nothing in it says so.
 
@@ -264,20 +274,22 @@ def collars_of(
 
     Args:
         source: The raster.
-        wanted: Numbers of its bands in use, from 1.
+        band_numbers: Numbers of its bands in use, from 1.
         other: The other date's raster.
-        other_wanted: As `wanted`.
+        other_wanted: As `band_numbers`.
     """
     if source.mask not in ("none", "nodata"):
         return ()
     with gdal_settings(source.path, fetches=source.fetches), ExitStack() as stack:
         raw = _open_named(source.path, stack, fetches=source.fetches)
-        nodata = [nodata_of(raw, number, source.options) for number in wanted]
+        nodata = [nodata_of(raw, number, source.options) for number in band_numbers]
         try:
-            collars = find_collars(raw, wanted, nodata)
+            collars = find_collars(raw, band_numbers, nodata)
             if source.mask == "nodata" or raw.crs is None or is_palette(raw):
                 return collars
-            noisy = noisy_collar(raw, wanted, partial(_open_again, other, stack), other_wanted)
+            noisy = noisy_collar(
+                raw, band_numbers, partial(_open_again, other, stack), other_wanted
+            )
         except RasterioError:  # the run will meet and name the tiles that cannot be read
             return ()
     # Where compression left most of it at one value, that is a part of it.
@@ -364,7 +376,7 @@ def _odc_crs(dataset: DatasetReader) -> str:
     return f"EPSG:{code}" if code else str(dataset.crs.to_wkt())
 
 
-def _local_files(name: str, known: frozenset[str] = frozenset()) -> set[str]:
+def _local_files(name: str, known_files: frozenset[str] = frozenset()) -> set[str]:
     """Every local file behind a raster; GDAL lists one level of a virtual one only."""
     names = {name} | ({archive} if (archive := container(name)) else set())
     try:
@@ -373,7 +385,7 @@ def _local_files(name: str, known: frozenset[str] = frozenset()) -> set[str]:
     except (RasterioError, ValueError):  # listed as a sidecar, but no raster
         pass
     names = {file for file in names if file_status(file)}
-    for file in names - known - {name}:
+    for file in names - known_files - {name}:
         if file.lower().endswith(".vrt"):
-            names |= _local_files(file, known | names)
+            names |= _local_files(file, known_files | names)
     return names

@@ -43,10 +43,10 @@ def open_error(name: str, error: Exception) -> InputError:
         error: What was raised.
     """
     if isinstance(error, RasterioIOError) and ("://" in name or name.startswith("/vsi")):
-        shown, archive = without_secrets(name), container(name)
+        shown_name, archive = without_secrets(name), container(name)
         if archive:
-            return _archived_error(Path(archive), shown, cleaned(error))
-        return InputError(f"cannot open {shown}: {cleaned(error)}", "check the address")
+            return _archived_error(Path(archive), shown_name, cleaned(error))
+        return InputError(f"cannot open {shown_name}: {cleaned(error)}", "check the address")
     if isinstance(error, UnicodeEncodeError):
         return InputError(f"the name {name} is not UTF-8, which GDAL needs", "rename the file")
     if len(name) > 1000:
@@ -97,10 +97,10 @@ def _archived_error(archive: Path, name: str, reason: str) -> InputError:
             "unpack the archive first, or name one of the rasters that it is made of",
         )
     try:
-        refused = _whole_archive_error(archive, str(archive))
+        archive_error = _whole_archive_error(archive, str(archive))
     except OSError as error:
         return InputError(f"{name} cannot be opened: {cleaned(error)}", "check its permissions")
-    hint = refused.hint if refused else "check the path within the archive"
+    hint = archive_error.hint if archive_error else "check the path within the archive"
     return InputError(f"cannot open {name}: {reason}", hint)
 
 
@@ -137,11 +137,11 @@ def _archive_error(name: str, kind: str, prefix: str, members: Iterator[str]) ->
             return InputError(f"{name} is a {kind} archive, not a raster", hint)
         # Where a name ends otherwise, GDAL wants to be told where that of the archive ends.
         archive_path = f"{{{archive_path}}}"
-    listed = ", ".join(f"{prefix}{archive_path}/{member}" for member in members_listed[:3])
-    more = f", ... ({len(members_listed)} in all)" if len(members_listed) > 3 else ""
+    listed_members = ", ".join(f"{prefix}{archive_path}/{member}" for member in members_listed[:3])
+    further_text = f", ... ({len(members_listed)} in all)" if len(members_listed) > 3 else ""
     return InputError(
         f"{name} is a {kind} archive, not a raster",
-        cleaned(f"name a raster in it: {listed}{more}", 600),
+        cleaned(f"name a raster in it: {listed_members}{further_text}", 600),
     )
 
 

@@ -72,14 +72,14 @@ def nodata_of(dataset: DatasetReader, number: int, options: DateOptions) -> floa
     if options.nodata is None:
         value: float | None = dataset.nodatavals[number - 1]
         return value
-    for given in options.nodata:
-        if not any(_can_hold(dtype, given) for dtype in dataset.dtypes):
+    for given_nodata in options.nodata:
+        if not any(_can_hold(dtype, given_nodata) for dtype in dataset.dtypes):
             raise OptionError(
-                f"nodata {given:.15g} is no value that {shown_name(dataset.name)} can hold: "
+                f"nodata {given_nodata:.15g} is no value that {shown_name(dataset.name)} can hold: "
                 f"its bands are of {dataset.dtypes[0]}",
                 "give a value for each date, such as --nodata none,0",
             )
-        return given if _can_hold(dataset.dtypes[number - 1], given) else None
+        return given_nodata if _can_hold(dataset.dtypes[number - 1], given_nodata) else None
     return None
 
 
@@ -91,13 +91,13 @@ def mask_kind(dataset: DatasetReader, alpha: Alpha | None, options: DateOptions)
     has_nodata = any(MaskFlags.nodata in mask_flags for mask_flags in flags)
     if bool(options.nodata) if options.nodata is not None else has_nodata:
         return "nodata"
-    masked = any(not mask_flags or mask_flags == {MaskFlags.per_dataset} for mask_flags in flags)
-    return "mask" if masked else "none"
+    is_masked = any(not mask_flags or mask_flags == {MaskFlags.per_dataset} for mask_flags in flags)
+    return "mask" if is_masked else "none"
 
 
 def validity_of(
     dataset: DatasetReader,
-    wanted: Sequence[int],
+    band_numbers: Sequence[int],
     alpha: Alpha | None,
     options: DateOptions | None = None,
 ) -> Validity:
@@ -105,7 +105,7 @@ def validity_of(
 
     Args:
         dataset: The raster as it lies on disk.
-        wanted: Numbers of the bands in use, from 1.
+        band_numbers: Numbers of the bands in use, from 1.
         alpha: The alpha band; None where there is none, or where it is data.
         options: How the date is read; the defaults when None.
 
@@ -118,57 +118,62 @@ def validity_of(
         is_index = nodata is not None and math.isfinite(nodata)
         opacity = MaskTest("1", palette_opacity(dataset, nodata if is_index else None))
         return ((opacity,), *_whole_mask(dataset, (1,)))
-    whole = _whole_mask(dataset, wanted)
+    whole_mask = _whole_mask(dataset, band_numbers)
     groups: list[tuple[MaskTest, ...]]
     if options.nodata is not None:
-        groups = [*_masks_alone(dataset, wanted), *_given_values(dataset, wanted, options)]
-    elif whole:
-        groups = [*whole, *_values_beside(dataset, wanted)]
+        groups = [
+            *_masks_alone(dataset, band_numbers),
+            *_given_values(dataset, band_numbers, options),
+        ]
+    elif whole_mask:
+        groups = [*whole_mask, *_values_beside(dataset, band_numbers)]
     else:
-        groups = _own_masks(dataset, wanted)
-    if alpha is not None and alpha.number not in wanted:
+        groups = _own_masks(dataset, band_numbers)
+    if alpha is not None and alpha.number not in band_numbers:
         half = alpha.opaque / 2
         groups.append((MaskTest(str(alpha.number), _step(half)),))
     return tuple(groups)
 
 
-def _whole_mask(dataset: DatasetReader, wanted: Sequence[int]) -> list[tuple[MaskTest, ...]]:
+def _whole_mask(dataset: DatasetReader, band_numbers: Sequence[int]) -> list[tuple[MaskTest, ...]]:
     """A mask, or the nodata values of whole pixels, that hold for every band."""
-    flags = set(dataset.mask_flag_enums[wanted[0] - 1])
+    flags = set(dataset.mask_flag_enums[band_numbers[0] - 1])
     if MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags:
-        return [(_mask_test(wanted[0]),)]
+        return [(_mask_test(band_numbers[0]),)]
     return []
 
 
-def _own_masks(dataset: DatasetReader, wanted: Sequence[int]) -> list[tuple[MaskTest, ...]]:
+def _own_masks(dataset: DatasetReader, band_numbers: Sequence[int]) -> list[tuple[MaskTest, ...]]:
     """What each wanted band says of itself."""
     tests_by_band = {
         number: _band_test(dataset, number)
-        for number in wanted
+        for number in band_numbers
         if not set(dataset.mask_flag_enums[number - 1]) & {MaskFlags.all_valid, MaskFlags.alpha}
     }
     return _grouped_tests(
-        [dataset.nodatavals[number - 1] for number in wanted], wanted, tests_by_band
+        [dataset.nodatavals[number - 1] for number in band_numbers], band_numbers, tests_by_band
     )
 
 
-def _values_beside(dataset: DatasetReader, wanted: Sequence[int]) -> list[tuple[MaskTest, ...]]:
+def _values_beside(
+    dataset: DatasetReader, band_numbers: Sequence[int]
+) -> list[tuple[MaskTest, ...]]:
     """What nodata values say beside a mask of the whole raster, which hides them from GDAL."""
     tests_by_band = {}
-    for number in wanted:
+    for number in band_numbers:
         nodata = dataset.nodatavals[number - 1]
         hidden = MaskFlags.nodata not in dataset.mask_flag_enums[number - 1]
         if hidden and nodata is not None and math.isfinite(nodata):
             tests_by_band[number] = _value_test(dataset, number, nodata)
     return _grouped_tests(
-        [dataset.nodatavals[number - 1] for number in wanted], wanted, tests_by_band
+        [dataset.nodatavals[number - 1] for number in band_numbers], band_numbers, tests_by_band
     )
 
 
-def _masks_alone(dataset: DatasetReader, wanted: Sequence[int]) -> list[tuple[MaskTest, ...]]:
+def _masks_alone(dataset: DatasetReader, band_numbers: Sequence[int]) -> list[tuple[MaskTest, ...]]:
     """What masks say that are made of no nodata value."""
     groups: list[tuple[MaskTest, ...]] = []
-    for number in wanted:
+    for number in band_numbers:
         flags = set(dataset.mask_flag_enums[number - 1])
         if not flags & {MaskFlags.all_valid, MaskFlags.alpha, MaskFlags.nodata}:
             groups.append((_mask_test(number),))
@@ -178,16 +183,16 @@ def _masks_alone(dataset: DatasetReader, wanted: Sequence[int]) -> list[tuple[Ma
 
 
 def _given_values(
-    dataset: DatasetReader, wanted: Sequence[int], options: DateOptions
+    dataset: DatasetReader, band_numbers: Sequence[int], options: DateOptions
 ) -> list[tuple[MaskTest, ...]]:
     """What a value says that was given by hand; pixels that are no numbers need no test."""
-    nodata = [nodata_of(dataset, number, options) for number in wanted]
+    nodata = [nodata_of(dataset, number, options) for number in band_numbers]
     tests = {
         number: _value_test(dataset, number, value)
-        for number, value in zip(wanted, nodata, strict=True)
+        for number, value in zip(band_numbers, nodata, strict=True)
         if value is not None and math.isfinite(value)
     }
-    return _grouped_tests(nodata, wanted, tests)
+    return _grouped_tests(nodata, band_numbers, tests)
 
 
 def _value_test(dataset: DatasetReader, number: int, nodata: float) -> MaskTest:
@@ -209,10 +214,10 @@ def _can_hold(dtype_name: str, value: float) -> bool:
 
 
 def _grouped_tests(
-    nodata: Sequence[float | None], wanted: Sequence[int], tests_by_band: dict[int, MaskTest]
+    nodata: Sequence[float | None], band_numbers: Sequence[int], tests_by_band: dict[int, MaskTest]
 ) -> list[tuple[MaskTest, ...]]:
     """Tests of bands: all must fail where they share a value that could be measured, else any."""
-    if len(tests_by_band) == len(wanted) and _one_measurable(nodata):
+    if len(tests_by_band) == len(band_numbers) and _one_measurable(nodata):
         return [tuple(tests_by_band.values())]
     return [(test,) for test in tests_by_band.values()]
 
@@ -239,15 +244,15 @@ def _rounding_table(nodata: float, dtype: np.dtype[Any]) -> Table:
     """255 but for what lies within rounding of a nodata value; empty where GDAL's test will do."""
     if not math.isfinite(nodata) or dtype.kind not in "fiu":
         return ()
-    whole = nodata == int(nodata)
+    is_whole = nodata == int(nodata)
     if dtype.kind == "f":
-        if whole and abs(nodata) < _EXACT:
+        if is_whole and abs(nodata) < _EXACT:
             return ()
         if abs(nodata) >= _HUGE:
             return _beyond(nodata)
         return zero_around(nodata, abs(nodata) * _ROUNDING)
     limits = np.iinfo(dtype)
-    if whole and limits.min <= nodata <= limits.max:
+    if is_whole and limits.min <= nodata <= limits.max:
         return ()
     return zero_around(float(min(max(round(nodata), limits.min), limits.max)), 0.25)
 

@@ -101,7 +101,7 @@ def open_view(
     dataset: DatasetReader,
     validity: Validity = (),
     dtype: str | None = None,
-    wanted: Sequence[int] = (),
+    band_numbers: Sequence[int] = (),
     step_px: int = 1,
 ) -> DatasetReader:
     """Opens a raster anew through a document of the virtual format.
@@ -111,7 +111,7 @@ def open_view(
         validity: What tells which pixels are valid; where there is anything, the view has one more
             band, marked as alpha, of 0 and 255. No other band of it is marked as alpha.
         dtype: Type that the wanted bands are brought to; None to leave them.
-        wanted: Numbers of bands, from 1.
+        band_numbers: Numbers of bands, from 1.
         step_px: Every how many-th pixel of a row and a column is read, from overviews where there
             are any; the place on the ground stays the same.
 
@@ -129,7 +129,7 @@ def open_view(
         name = ElementTree.tostring(template, encoding="unicode")
     bands = _palette_bands(dataset, name) if is_palette(dataset) else _plain_bands(dataset, name)
     for number, band in enumerate(bands, start=1):
-        if dtype and number in wanted:
+        if dtype and number in band_numbers:
             band.set("dataType", _TYPES[dtype])
         root.append(band)
     if validity:
@@ -147,11 +147,11 @@ def _thin(root: ElementTree.Element, dataset: DatasetReader, step_px: int) -> No
     scale = Affine.scale(dataset.width / width_px, dataset.height / height_px)
     for element in root.findall("GeoTransform"):
         element.text = ", ".join(map(repr, (dataset.transform * scale).to_gdal()))
-    whole = (("SrcRect", dataset.width, dataset.height), ("DstRect", width_px, height_px))
+    full_rectangles = (("SrcRect", dataset.width, dataset.height), ("DstRect", width_px, height_px))
     for source in (element for band in root.iter("VRTRasterBand") for element in band):
         if source.find("SourceFilename") is None:
             continue
-        for tag, x_size, y_size in whole:
+        for tag, x_size, y_size in full_rectangles:
             rect = source.find(tag)
             if rect is None:
                 rect = ElementTree.SubElement(source, tag, xOff="0", yOff="0")
@@ -188,8 +188,10 @@ def _plain_bands(dataset: DatasetReader, name: str) -> list[ElementTree.Element]
         zip(dataset.dtypes, dataset.colorinterp, strict=True), start=1
     ):
         band = ElementTree.Element("VRTRasterBand", dataType=_TYPES[dtype], band=str(number))
-        shown = color.name.capitalize() if color.name in ("red", "green", "blue", "gray") else ""
-        ElementTree.SubElement(band, "ColorInterp").text = shown or "Undefined"
+        color_name = (
+            color.name.capitalize() if color.name in ("red", "green", "blue", "gray") else ""
+        )
+        ElementTree.SubElement(band, "ColorInterp").text = color_name or "Undefined"
         if is_negative(dataset):
             highest = _highest(dataset, number)
             table = ((0.0, highest), (highest, 0.0))
@@ -209,8 +211,8 @@ def _palette_bands(dataset: DatasetReader, name: str) -> list[ElementTree.Elemen
     colors = dataset.colormap(1)
     for number, color in enumerate(PALETTE, start=1):
         band = ElementTree.Element("VRTRasterBand", dataType="Byte", band=str(number))
-        shown = color if color != "Alpha" else "Undefined"
-        ElementTree.SubElement(band, "ColorInterp").text = shown
+        color_name = color if color != "Alpha" else "Undefined"
+        ElementTree.SubElement(band, "ColorInterp").text = color_name
         values = {index: entry[number - 1] for index, entry in colors.items()}
         band.append(_source(name, "1", _ascending_table(values)))
         bands.append(band)

@@ -92,11 +92,11 @@ def settle_checkpoint(folder: Path, step: int, keep: int) -> None:
         step: Step of the checkpoint.
         keep: Number of checkpoints to keep.
     """
-    target, written = folder / f"checkpoint-{step}", folder / ASIDE / f"checkpoint-{step}"
-    write_checksums(written)
+    target, written_folder = folder / f"checkpoint-{step}", folder / ASIDE / f"checkpoint-{step}"
+    write_checksums(written_folder)
     # What lies there is of the same step: half written, or just as good.
     shutil.rmtree(target, ignore_errors=True)
-    written.replace(target)
+    written_folder.replace(target)
     for old in sorted(whole_checkpoints(folder), key=step_of)[:-keep]:
         (old / WHOLE).unlink()
         shutil.rmtree(old, ignore_errors=True)

@@ -92,11 +92,11 @@ def opens(call: Call) -> Mapping[str, Any]:
     allow_remote = flag_of(call.parameters, "allow_remote")
     from geochg.pipeline.describe import can_open
 
-    opened = []
+    openings = []
     for name in names:
         call.stop_if_cancelled()
-        opened.append(can_open(name, allow_remote=allow_remote))
-    return {"opens": opened}
+        openings.append(can_open(name, allow_remote=allow_remote))
+    return {"opens": openings}
 
 
 def describe(call: Call) -> Mapping[str, Any]:
@@ -133,10 +133,10 @@ def analyze(call: Call, turn: Lock) -> Mapping[str, Any]:
 
 def ask(call: Call, dialogues: OpenDialogues) -> Mapping[str, Any]:
     """Answers a question about a place, piece by piece."""
-    given = call.parameters
-    pair = PairParameters.of(given, "question", "at", "exchanges")
-    question, at = text_of(given, "question"), point_of(given, "at")
-    exchanges = exchanges_of(given, "exchanges")
+    parameters = call.parameters
+    pair = PairParameters.of(parameters, "question", "at", "exchanges")
+    question, at = text_of(parameters, "question"), point_of(parameters, "at")
+    exchanges = exchanges_of(parameters, "exchanges")
     from geochg.pipeline.dialogue import open_dialogue
     from geochg.records import Exchange
 
@@ -144,7 +144,7 @@ def ask(call: Call, dialogues: OpenDialogues) -> Mapping[str, Any]:
     with dialogues.dialogue(
         pair, at, lambda: open_dialogue(pair.before, pair.after, pair.options, at=at)
     ) as dialogue:
-        # The client keeps the talk: it outlives this process.
+        # The client keeps the dialogue: it outlives this process.
         dialogue.exchanges[:] = [Exchange(*texts) for texts in exchanges]
         call.stop_if_cancelled()
         for piece in dialogue.ask(question):
@@ -167,10 +167,10 @@ def _listener(call: Call) -> Listener:
 
     def listen(event: Event) -> None:
         if isinstance(event, Progress):
-            now = time.monotonic()
-            if event.done < event.total and now - reported_s.get(event.stage, -1.0) < _QUIET_S:
+            now_s = time.monotonic()
+            if event.done < event.total and now_s - reported_s.get(event.stage, -1.0) < _QUIET_S:
                 return
-            reported_s[event.stage] = now
+            reported_s[event.stage] = now_s
         call.tell(event.to_dict())
 
     return listen

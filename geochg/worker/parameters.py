@@ -32,47 +32,49 @@ class PairParameters:
     options: AnalyzeOptions
 
     @classmethod
-    def of(cls, given: Mapping[str, Any], *others: str) -> Self:
+    def of(cls, parameters: Mapping[str, Any], *others: str) -> Self:
         """Reads them.
 
         Args:
-            given: The parameters of the request.
+            parameters: The parameters of the request.
             *others: Names of parameters that the method knows besides.
 
         Raises:
             MessageError: If one is missing, unknown or of another type.
             OptionError: If the options make no sense.
         """
-        check_known(given, (*_PAIR, *others))
-        options = given.get("options", {})
+        check_known(parameters, (*_PAIR, *others))
+        options = parameters.get("options", {})
         if not isinstance(options, Mapping):
             raise _wrong("options", "an object")
         return cls(
-            _raster(given, "before"), _raster(given, "after"), AnalyzeOptions.from_dict(options)
+            _raster(parameters, "before"),
+            _raster(parameters, "after"),
+            AnalyzeOptions.from_dict(options),
         )
 
 
-def check_known(given: Mapping[str, Any], known: tuple[str, ...]) -> None:
+def check_known(parameters: Mapping[str, Any], known_names: tuple[str, ...]) -> None:
     """Refuses parameters that a method does not know.
 
     Raises:
         MessageError: If there is one.
     """
-    if unknown := sorted(set(given) - set(known)):
+    if unknown := sorted(set(parameters) - set(known_names)):
         raise MessageError(
             WRONG_PARAMETERS,
             f"unknown parameter {', '.join(map(repr, unknown))}",
-            f"known parameters: {', '.join(known) or 'none'}",
+            f"known parameters: {', '.join(known_names) or 'none'}",
         )
 
 
-def outputs_of(given: Mapping[str, Any]) -> Outputs:
+def outputs_of(parameters: Mapping[str, Any]) -> Outputs:
     """The files a run is to write.
 
     Raises:
         MessageError: If they are none.
     """
-    outputs = given.get("outputs")
+    outputs = parameters.get("outputs")
     kinds = tuple(Outputs.__dataclass_fields__)
     if not isinstance(outputs, Mapping) or not outputs:
         raise _wrong("outputs", f"an object with some of {', '.join(kinds)}")
@@ -80,49 +82,49 @@ def outputs_of(given: Mapping[str, Any]) -> Outputs:
     return Outputs(**{kind: Path(text_of(outputs, kind)) for kind in outputs})
 
 
-def text_of(given: Mapping[str, Any], name: str) -> str:
+def text_of(parameters: Mapping[str, Any], name: str) -> str:
     """A text that must be there and say something.
 
     Raises:
         MessageError: If it is not, or is no text.
     """
-    value = given.get(name)
+    value = parameters.get(name)
     if not _is_text(value):
         raise _wrong(name, "a text without control codes")
     return str(value)
 
 
-def texts_of(given: Mapping[str, Any], name: str) -> list[str]:
+def texts_of(parameters: Mapping[str, Any], name: str) -> list[str]:
     """A list of texts, each of which says something.
 
     Raises:
         MessageError: If it is something else.
     """
-    value = given.get(name)
+    value = parameters.get(name)
     if not isinstance(value, list) or not all(map(_is_text, value)):
         raise _wrong(name, "a list of texts without control codes")
     return value
 
 
-def flag_of(given: Mapping[str, Any], name: str) -> bool:
+def flag_of(parameters: Mapping[str, Any], name: str) -> bool:
     """Whether something is wanted; it is not where nothing is said.
 
     Raises:
         MessageError: If it is neither true nor false.
     """
-    value = given.get(name, False)
+    value = parameters.get(name, False)
     if not isinstance(value, bool):
         raise _wrong(name, "true or false")
     return value
 
 
-def point_of(given: Mapping[str, Any], name: str) -> tuple[float, float] | None:
+def point_of(parameters: Mapping[str, Any], name: str) -> tuple[float, float] | None:
     """Longitude and latitude in degrees, or None.
 
     Raises:
         MessageError: If it is neither.
     """
-    value = given.get(name)
+    value = parameters.get(name)
     if value is None:
         return None
     if not (isinstance(value, list) and len(value) == 2 and all(map(_is_number, value))):
@@ -130,21 +132,21 @@ def point_of(given: Mapping[str, Any], name: str) -> tuple[float, float] | None:
     return float(value[0]), float(value[1])
 
 
-def exchanges_of(given: Mapping[str, Any], name: str) -> tuple[tuple[str, str], ...]:
+def exchanges_of(parameters: Mapping[str, Any], name: str) -> tuple[tuple[str, str], ...]:
     """Questions and answers, oldest first.
 
     Raises:
         MessageError: If they are something else.
     """
-    value = given.get(name, [])
+    value = parameters.get(name, [])
     if not isinstance(value, list) or not all(map(_is_exchange, value)):
         raise _wrong(name, "a list of questions and answers, two texts each")
     return tuple((question, answer) for question, answer in value)
 
 
-def _raster(given: Mapping[str, Any], name: str) -> str:
+def _raster(parameters: Mapping[str, Any], name: str) -> str:
     """A raster: its name, or an object of its path and the CRS it is to be taken in."""
-    value = given.get(name)
+    value = parameters.get(name)
     if _is_text(value):
         return str(value)
     if not isinstance(value, Mapping) or set(value) != {"path", "crs"}:
@@ -183,5 +185,7 @@ def _is_exchange(value: object) -> bool:
     return isinstance(value, list) and len(value) == 2 and all(isinstance(v, str) for v in value)
 
 
-def _wrong(name: str, wanted: str) -> MessageError:
-    return MessageError(WRONG_PARAMETERS, f"parameter {name!r} does not fit", f"give {wanted}")
+def _wrong(name: str, expected_form: str) -> MessageError:
+    return MessageError(
+        WRONG_PARAMETERS, f"parameter {name!r} does not fit", f"give {expected_form}"
+    )

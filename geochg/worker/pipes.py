@@ -34,14 +34,14 @@ def claim_pipes() -> Pipes:
     sys.stdout.flush()
     inbox = os.fdopen(os.dup(0), "rb")
     outbox = os.fdopen(os.dup(1), "wb")
-    nothing = os.open(os.devnull, os.O_RDWR)
-    os.dup2(nothing, 0)
+    null_fd = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null_fd, 0)
     try:
         os.dup2(2, 1)
     except OSError:  # started without stderr
-        os.dup2(nothing, 1)
-        os.dup2(nothing, 2)
-    os.close(nothing)
+        os.dup2(null_fd, 1)
+        os.dup2(null_fd, 2)
+    os.close(null_fd)
     sys.stdout = sys.stderr
     return Pipes(inbox, outbox)
 

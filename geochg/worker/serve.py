@@ -54,10 +54,10 @@ def serve(pipes: Pipes) -> bool:
     calls: Calls
     outbox = Outbox(pipes.outbox, on_gone=lambda: calls.cancel_all())
     calls = Calls(outbox.send)
-    known = methods()
+    known_methods = methods()
     try:
         for line in lines_of(pipes.inbox):
-            answer = _handle_line(line, known, calls)
+            answer = _handle_line(line, known_methods, calls)
             # Who fills the outbox without reading a line of it is not there any more. Nothing is
             # said of it: stderr may be as full.
             if answer is not None and not outbox.send_at_once(answer):
@@ -70,7 +70,9 @@ def serve(pipes: Pipes) -> bool:
     return calls.wait_for_end(deadline - LAST_WORD_S) and outbox.wait_until_empty(deadline)
 
 
-def _handle_line(line: bytes | None, known: Mapping[str, Method], calls: Calls) -> bytes | None:
+def _handle_line(
+    line: bytes | None, known_methods: Mapping[str, Method], calls: Calls
+) -> bytes | None:
     """The line that answers a message at once; None when it is answered later, or never."""
     try:
         if line is None:
@@ -82,15 +84,15 @@ def _handle_line(line: bytes | None, known: Mapping[str, Method], calls: Calls) 
         request = request_of(line)
         if request.method == "cancel":
             return _cancel_call(request, calls)
-        if request.method not in known:
-            names = ", ".join(sorted([*known, "cancel"]))
+        if request.method not in known_methods:
+            names = ", ".join(sorted([*known_methods, "cancel"]))
             raise MessageError(
                 NO_SUCH_METHOD,
                 f"there is no method {request.method[:60]!r}",
                 f"methods: {names}",
                 request=request.id,
             )
-        calls.start(known[request.method], request)
+        calls.start(known_methods[request.method], request)
     except MessageError as error:
         # Well-formed and without an id: its sender wants no answer, not even this one.
         is_notification = error.request is None and error.code in _OF_REQUESTS
@@ -104,13 +106,13 @@ def _handle_line(line: bytes | None, known: Mapping[str, Method], calls: Calls) 
 
 
 def _cancel_call(request: Request, calls: Calls) -> bytes | None:
-    wanted = request.parameters.get("id")
-    if isinstance(wanted, bool) or not isinstance(wanted, str | int):
+    wanted_id = request.parameters.get("id")
+    if isinstance(wanted_id, bool) or not isinstance(wanted_id, str | int):
         raise MessageError(
             WRONG_PARAMETERS,
             "what is to be cancelled is not named",
             'give the "id" of the request',
             request=request.id,
         )
-    running = calls.cancel(wanted)
+    running = calls.cancel(wanted_id)
     return None if request.id is None else answer_line(request.id, {"cancelled": running})

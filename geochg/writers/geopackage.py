@@ -107,8 +107,8 @@ def _check_name_free(
         )
     kinds = dict(database.execute("SELECT lower(table_name), data_type FROM gpkg_contents"))
     kind = kinds.get(layer.lower())
-    taken = {name.lower() for name in table_names(database, "table")}
-    if kind not in (None, "features") or (kind is None and layer.lower() in taken):
+    taken_names = {name.lower() for name in table_names(database, "table")}
+    if kind not in (None, "features") or (kind is None and layer.lower() in taken_names):
         raise InputError(
             f"{path} holds {layer!r} already, which is no layer of features",
             "choose another --layer, or another file",
@@ -153,9 +153,9 @@ class LayerChange:
         with _failures_named(path):
             self._database = open_database(path, locks=locks, wait_s=WAIT_S)
             try:
-                for number, made in enumerate(layers.values()):
+                for number, layer_file in enumerate(layers.values()):
                     self._database.execute(
-                        f"ATTACH DATABASE ? AS made{number}", (_attached_name(made),)
+                        f"ATTACH DATABASE ? AS made{number}", (_attached_name(layer_file),)
                     )
                 self._database.execute("BEGIN IMMEDIATE")
                 for number, layer in enumerate(layers):

@@ -19,22 +19,23 @@ BESIDE = (
 """Tables about layers that a GeoPackage may lack, in an order in which they can be made."""
 
 
-def put_layer(database: sqlite3.Connection, made: str, layer: str) -> None:
+def put_layer(database: sqlite3.Connection, source: str, layer: str) -> None:
     """Replaces a layer by that of the same name in an attached GeoPackage.
 
     Args:
         database: The GeoPackage that takes it, in a transaction.
-        made: Name under which the other GeoPackage is attached.
+        source: Name under which the other GeoPackage is attached.
         layer: The layer's name.
 
     Raises:
         sqlite3.Error: If it cannot be written.
     """
     with _without_triggers(database):
-        _put_layer(database, made, layer)
+        _put_layer(database, source, layer)
     # Those of its own are made last: nothing that is copied is to run them.
     for (trigger,) in database.execute(
-        f"SELECT sql FROM {made}.sqlite_master WHERE type = 'trigger' AND tbl_name = ?", (layer,)
+        f"SELECT sql FROM {source}.sqlite_master WHERE type = 'trigger' AND tbl_name = ?",
+        (layer,),
     ).fetchall():
         database.execute(trigger)
 
@@ -56,53 +57,60 @@ def _without_triggers(database: sqlite3.Connection) -> Iterator[None]:
         database.execute(sql)
 
 
-def _put_layer(database: sqlite3.Connection, made: str, layer: str) -> None:
+def _put_layer(database: sqlite3.Connection, source: str, layer: str) -> None:
     for table in BESIDE:
         if table not in table_names(database, "table"):
             ((sql,),) = database.execute(
-                f"SELECT sql FROM {made}.sqlite_master WHERE name = ?", (table,)
+                f"SELECT sql FROM {source}.sqlite_master WHERE name = ?", (table,)
             )
             database.execute(sql)
     for table in ("gpkg_metadata", "gpkg_metadata_reference"):
-        _copy_rows(database, made, "gpkg_extensions", "table_name = ?", table, ignore=True)
+        _copy_rows(database, source, "gpkg_extensions", "table_name = ?", table, ignore=True)
     _drop_layer(database, layer)
-    srs_id = _put_reference_system(database, made, layer)
+    srs_id = _put_reference_system(database, source, layer)
     ((sql,),) = database.execute(
-        f"SELECT sql FROM {made}.sqlite_master WHERE type = 'table' AND name = ?", (layer,)
+        f"SELECT sql FROM {source}.sqlite_master WHERE type = 'table' AND name = ?", (layer,)
     )
     database.execute(sql)
-    _copy_rows(database, made, layer)
+    _copy_rows(database, source, layer)
     # Another layer may go by this name as its title, which may stand there but once.
     is_taken = database.execute("SELECT 1 FROM gpkg_contents WHERE identifier = ?", (layer,))
-    left_out = "identifier" if is_taken.fetchone() else ""
-    _copy_rows(database, made, "gpkg_contents", "table_name = ?", layer, left_out=left_out)
+    omitted = "identifier" if is_taken.fetchone() else ""
+    _copy_rows(
+        database,
+        source,
+        "gpkg_contents",
+        "table_name = ?",
+        layer,
+        omitted=omitted,
+    )
     for table in ("gpkg_geometry_columns", "gpkg_extensions", "gpkg_ogr_contents"):
-        _copy_rows(database, made, table, "table_name = ?", layer)
+        _copy_rows(database, source, table, "table_name = ?", layer)
     _place(database, layer, srs_id)
-    _copy_index(database, made, layer)
-    _copy_metadata(database, made, layer)
+    _copy_index(database, source, layer)
+    _copy_metadata(database, source, layer)
 
 
 def _copy_rows(
     database: sqlite3.Connection,
-    made: str,
+    source: str,
     table: str,
-    where: str = "1",
+    condition: str = "1",
     *values: str,
     ignore: bool = False,
-    left_out: str = "",
+    omitted: str = "",
 ) -> None:
-    columns = [name for name in _columns(database, made, table) if name != left_out]
-    named = ", ".join(map(_q, columns))
+    columns = [name for name in _columns(database, source, table) if name != omitted]
+    column_list = ", ".join(map(_q, columns))
     database.execute(
-        f"INSERT {'OR IGNORE ' if ignore else ''}INTO main.{_q(table)} ({named})"
-        f" SELECT {named} FROM {made}.{_q(table)} WHERE {where}",
+        f"INSERT {'OR IGNORE ' if ignore else ''}INTO main.{_q(table)} ({column_list})"
+        f" SELECT {column_list} FROM {source}.{_q(table)} WHERE {condition}",
         values,
     )
 
 
-def _columns(database: sqlite3.Connection, where: str, table: str) -> list[str]:
-    return [name for _, name, *_ in database.execute(f"PRAGMA {where}.table_info({_q(table)})")]
+def _columns(database: sqlite3.Connection, schema: str, table: str) -> list[str]:
+    return [name for _, name, *_ in database.execute(f"PRAGMA {schema}.table_info({_q(table)})")]
 
 
 def _drop_layer(database: sqlite3.Connection, layer: str) -> None:
@@ -137,16 +145,16 @@ def _drop_layer(database: sqlite3.Connection, layer: str) -> None:
     database.execute(f"DROP TABLE IF EXISTS main.{_q(layer)}")
 
 
-def _put_reference_system(database: sqlite3.Connection, made: str, layer: str) -> int:
+def _put_reference_system(database: sqlite3.Connection, source: str, layer: str) -> int:
     """The number of the layer's CRS in the GeoPackage, where it is added unless it is there."""
-    _add_missing_columns(database, made, "gpkg_spatial_ref_sys")
+    _add_missing_columns(database, source, "gpkg_spatial_ref_sys")
     columns = [
-        name for name in _columns(database, made, "gpkg_spatial_ref_sys") if name != "srs_id"
+        name for name in _columns(database, source, "gpkg_spatial_ref_sys") if name != "srs_id"
     ]
-    named = ", ".join(map(_q, columns))
+    column_list = ", ".join(map(_q, columns))
     ((own_id, *values),) = database.execute(
-        f"SELECT srs_id, {named} FROM {made}.gpkg_spatial_ref_sys WHERE srs_id ="
-        f" (SELECT srs_id FROM {made}.gpkg_geometry_columns WHERE table_name = ?)",
+        f"SELECT srs_id, {column_list} FROM {source}.gpkg_spatial_ref_sys WHERE srs_id ="
+        f" (SELECT srs_id FROM {source}.gpkg_geometry_columns WHERE table_name = ?)",
         (layer,),
     )
     row = dict(zip(columns, values, strict=True))
@@ -154,15 +162,17 @@ def _put_reference_system(database: sqlite3.Connection, made: str, layer: str) -
     identifying = ("organization", "organization_coordsys_id")
     if not is_coded:
         identifying = ("definition", "srs_name")
-    known = database.execute(
+    known_row = database.execute(
         "SELECT srs_id FROM main.gpkg_spatial_ref_sys WHERE "
         + " AND ".join(f"upper({name}) = upper(?)" for name in identifying),
         [row[name] for name in identifying],
     ).fetchone()
-    if known is not None:
-        return int(known[0])
-    taken = {number for (number,) in database.execute("SELECT srs_id FROM gpkg_spatial_ref_sys")}
-    row["srs_id"] = own_id if own_id not in taken else max(100_000, *taken) + 1
+    if known_row is not None:
+        return int(known_row[0])
+    taken_ids = {
+        number for (number,) in database.execute("SELECT srs_id FROM gpkg_spatial_ref_sys")
+    }
+    row["srs_id"] = own_id if own_id not in taken_ids else max(100_000, *taken_ids) + 1
     for name in _columns(database, "main", "gpkg_spatial_ref_sys"):
         row.setdefault(name, "undefined")  # WKT 2, where the file has a column for it
     database.execute(
@@ -173,17 +183,19 @@ def _put_reference_system(database: sqlite3.Connection, made: str, layer: str) -
     return int(row["srs_id"])
 
 
-def _add_missing_columns(database: sqlite3.Connection, made: str, table: str) -> None:
+def _add_missing_columns(database: sqlite3.Connection, source: str, table: str) -> None:
     """Adds the columns of an extension (WKT 2) that the new layer brings."""
-    known = _columns(database, "main", table)
-    for _, name, kind, _, default, _ in database.execute(f"PRAGMA {made}.table_info({_q(table)})"):
-        if name not in known:
+    known_columns = _columns(database, "main", table)
+    for _, name, kind, _, default, _ in database.execute(
+        f"PRAGMA {source}.table_info({_q(table)})"
+    ):
+        if name not in known_columns:
             usual = "'undefined'" if default is None and kind == "TEXT" else default
             database.execute(
                 f"ALTER TABLE main.{_q(table)} ADD COLUMN {_q(name)} {kind}"
                 + (f" DEFAULT {usual}" if usual is not None else "")
             )
-            _copy_rows(database, made, "gpkg_extensions", "table_name = ?", table, ignore=True)
+            _copy_rows(database, source, "gpkg_extensions", "table_name = ?", table, ignore=True)
 
 
 def _place(database: sqlite3.Connection, layer: str, srs_id: int) -> None:
@@ -208,23 +220,23 @@ def _with_srs_id(blob: bytes, srs_id: int) -> bytes:
     return blob[:4] + srs_id.to_bytes(4, order, signed=True) + blob[8:]  # type: ignore[arg-type]
 
 
-def _copy_index(database: sqlite3.Connection, made: str, layer: str) -> None:
+def _copy_index(database: sqlite3.Connection, source: str, layer: str) -> None:
     ((column,),) = database.execute(
         "SELECT column_name FROM main.gpkg_geometry_columns WHERE table_name = ?", (layer,)
     )
     index = f"rtree_{layer}_{column}"
     row = database.execute(
-        f"SELECT sql FROM {made}.sqlite_master WHERE name = ?", (index,)
+        f"SELECT sql FROM {source}.sqlite_master WHERE name = ?", (index,)
     ).fetchone()
     if row is not None:
         database.execute(row[0])
-        _copy_rows(database, made, index)
+        _copy_rows(database, source, index)
 
 
-def _copy_metadata(database: sqlite3.Connection, made: str, layer: str) -> None:
+def _copy_metadata(database: sqlite3.Connection, source: str, layer: str) -> None:
     rows = database.execute(
         "SELECT md_scope, md_standard_uri, mime_type, metadata, reference_scope, timestamp"
-        f" FROM {made}.gpkg_metadata JOIN {made}.gpkg_metadata_reference ON md_file_id = id"
+        f" FROM {source}.gpkg_metadata JOIN {source}.gpkg_metadata_reference ON md_file_id = id"
         " WHERE table_name = ?",
         (layer,),
     ).fetchall()

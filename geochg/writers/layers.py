@@ -57,15 +57,15 @@ def write_features(
 def _geojson(frame: GeoDataFrame, metadata: Mapping[str, Any], layer: str) -> bytes:
     """The layer has no name here: GDAL would take it for the file's."""
     geometry = map_polygons(frame.geometry.to_numpy(), frame.crs)
-    placed = frame.set_geometry(frame.geometry.set_crs(4326, allow_override=True))
-    placed[placed.geometry.name] = geometry
+    placed_frame = frame.set_geometry(frame.geometry.set_crs(4326, allow_override=True))
+    placed_frame[placed_frame.geometry.name] = geometry
     options = {
         "RFC7946": "YES",
         "WRITE_NAME": "NO",
         "NATIVE_DATA": _json({METADATA_KEY: dict(metadata)}),
         "NATIVE_MEDIA_TYPE": "application/vnd.geo+json",
     }
-    return _with_gdal(placed, "GeoJSON", geometry_type="Unknown", layer_options=options)
+    return _with_gdal(placed_frame, "GeoJSON", geometry_type="Unknown", layer_options=options)
 
 
 def _geopackage(frame: GeoDataFrame, metadata: Mapping[str, Any], layer: str) -> bytes:
@@ -90,8 +90,11 @@ def _geoparquet(frame: GeoDataFrame, metadata: Mapping[str, Any], layer: str) ->
     fields = [
         field.with_type(text_list) if field.name in lists else field for field in table.schema
     ]
-    kept = {b"geo": table.schema.metadata[b"geo"], METADATA_KEY.encode(): _json(metadata).encode()}
-    pq.write_table(table.cast(pa.schema(fields, metadata=kept)), final, compression="zstd")
+    kept_metadata = {
+        b"geo": table.schema.metadata[b"geo"],
+        METADATA_KEY.encode(): _json(metadata).encode(),
+    }
+    pq.write_table(table.cast(pa.schema(fields, metadata=kept_metadata)), final, compression="zstd")
     return final.getvalue()
 
 

@@ -43,15 +43,15 @@ def _has_geojson_mark(path: Path) -> bool:
     """Whether the collection has a member `geochg` before its features, as we write it."""
     text, decoder = _head(path), json.JSONDecoder()
     opening = re.compile(r"\s*\{").match(text)
-    at = opening.end() if opening else len(text)
+    position = opening.end() if opening else len(text)
     try:
-        while match := re.compile(r'\s*,?\s*("(?:[^"\\]|\\.)*")\s*:\s*').match(text, at):
+        while match := re.compile(r'\s*,?\s*("(?:[^"\\]|\\.)*")\s*:\s*').match(text, position):
             name = json.loads(match[1])
             if name == METADATA_KEY:
                 return text[match.end() : match.end() + 1] == "{"
             if name == "features":
                 return False
-            _, at = decoder.raw_decode(text, match.end())
+            _, position = decoder.raw_decode(text, match.end())
     except (ValueError, RecursionError):
         return False
     return False

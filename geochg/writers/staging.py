@@ -145,17 +145,17 @@ def _layer_change(target: Path, staged: list[_Staged]) -> LayerChange | None:
     if not staged[0].output.is_layer:
         return None
     layers = {staged_file.output.layer: staged_file.path for staged_file in staged}
-    whole = staged[0].path
+    whole_file = staged[0].path
     with _failures_named(target):
         if target.exists() and target.stat().st_size and is_geopackage(target):
             if has_locks(target.parent):
                 return LayerChange(target, layers)
-            layers[staged[0].output.layer] = whole.replace(whole.with_name("first.gpkg"))
-            shutil.copyfile(target, whole)
+            layers[staged[0].output.layer] = whole_file.replace(whole_file.with_name("first.gpkg"))
+            shutil.copyfile(target, whole_file)
         else:
             del layers[staged[0].output.layer]
     if layers:
-        LayerChange(whole, layers, locks=False).commit()
+        LayerChange(whole_file, layers, locks=False).commit()
     return None
 
 
@@ -180,8 +180,8 @@ def _make_aside(target: Path, folders_in_use: list[Path]) -> Path:
 
 def _replace(target: Path, staged: _Staged, undo: list[Callable[[], object]]) -> None:
     """Moves a staged file to its place; `undo` learns how to take that back."""
-    aside = staged.path.parent
-    former = aside / "former"
+    staged_folder = staged.path.parent
+    former = staged_folder / "former"
     if target.exists():
         _keep(target, former)
         undo.append(lambda: os.replace(former, target))
@@ -190,9 +190,9 @@ def _replace(target: Path, staged: _Staged, undo: list[Callable[[], object]]) ->
         undo.append(lambda: target.unlink(missing_ok=True))
     # Statistics and masks of the former file would be taken for those of the new one.
     for number, sidecar in enumerate(sidecar_files(target, staged.output.path.suffix)):
-        kept = aside / f"sidecar{number}"
-        os.replace(sidecar, kept)
-        undo.append(partial(os.replace, kept, sidecar))
+        kept_file = staged_folder / f"sidecar{number}"
+        os.replace(sidecar, kept_file)
+        undo.append(partial(os.replace, kept_file, sidecar))
     os.replace(staged.path, target)
 
 

@@ -371,6 +371,9 @@ def _event_reporter(feedback: QgsProcessingFeedback) -> Callable[[Mapping[str, A
 
 def _exception(error: LinkError) -> QgsProcessingException:
     """The exception that Processing shows: the error, what to do, and its detail."""
-    shown = translated_error(error)
-    parts = (f"{shown.message}. {shown.hint}" if shown.hint else shown.message, shown.detail)
+    shown_error = translated_error(error)
+    parts = (
+        f"{shown_error.message}. {shown_error.hint}" if shown_error.hint else shown_error.message,
+        shown_error.detail,
+    )
     return QgsProcessingException("\n".join(part for part in parts if part))

@@ -68,13 +68,13 @@ def chosen_options(
         parameters: What was given.
         context: The context of the run.
     """
-    chosen = {}
+    chosen_values = {}
     for option in options:
         if parameters.get(parameter_name(option)) is not None:
             value = _value(algorithm, option, dict(parameters), context)
             if value != option.default:
-                chosen[option.name] = value
-    return chosen
+                chosen_values[option.name] = value
+    return chosen_values
 
 
 def _value(

@@ -42,11 +42,11 @@ def confidence_filter(text: str) -> ConfidenceFilter:
     match = _TERM.fullmatch(text.strip())
     if match is None:
         return ConfidenceFilter(text, 0)
-    percent, own = 100 * float(match["least"]), match["own"] or ""
+    percent, own_filter = 100 * float(match["least"]), match["own"] or ""
     is_whole = abs(percent - round(percent)) < 1e-6
-    if not is_whole or percent > 100 or (own and not _is_in_parentheses(own)):
+    if not is_whole or percent > 100 or (own_filter and not _is_in_parentheses(own_filter)):
         return ConfidenceFilter(text, 0)
-    return ConfidenceFilter(own[1:-1], round(percent))
+    return ConfidenceFilter(own_filter[1:-1], round(percent))
 
 
 def set_least_confidence(layer: QgsVectorLayer, percent: int) -> None:

@@ -136,11 +136,13 @@ def _reprojected_polygon(
     outline = polygon.densifyByCount(_POINTS)
     try:
         outline.transform(_transform(source, target))
-        back = outline.densifyByCount(_POINTS)
-        back.transform(_transform(target, source))
+        dense_outline = outline.densifyByCount(_POINTS)
+        dense_outline.transform(_transform(target, source))
     except QgsCsException:
         return None
-    is_whole = outline.isGeosValid() and abs(back.area() / polygon.area() - 1) < _MAX_AREA_ERROR
+    is_whole = (
+        outline.isGeosValid() and abs(dense_outline.area() / polygon.area() - 1) < _MAX_AREA_ERROR
+    )
     return outline if is_whole else None
 
 

@@ -237,10 +237,10 @@ def _forward_cancellation(
     feedback: QgsRasterBlockFeedback, is_cancelled: Callable[[], bool]
 ) -> Iterator[None]:
     """Cancels a feedback when the user cancels: QGIS polls only the feedback while it writes."""
-    done = Event()
+    done_event = Event()
 
     def watch() -> None:
-        while not done.wait(_POLL_S):
+        while not done_event.wait(_POLL_S):
             if is_cancelled():
                 feedback.cancel()
                 return
@@ -249,4 +249,4 @@ def _forward_cancellation(
     try:
         yield
     finally:
-        done.set()
+        done_event.set()

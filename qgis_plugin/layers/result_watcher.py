@@ -127,8 +127,8 @@ class FileWatcher(QObject):
             self.changed.emit()
 
     def _add_missing(self) -> None:
-        known = set(self._watcher.files())
-        new = [str(path) for path in self._files if str(path) not in known and path.exists()]
+        known_files = set(self._watcher.files())
+        new = [str(path) for path in self._files if str(path) not in known_files and path.exists()]
         if new:
             self._watcher.addPaths(new)
 

@@ -82,8 +82,8 @@ def _kinds(layer: QgsVectorLayer) -> list[tuple[str, str]]:
     former = layer.renderer()
     if isinstance(former, QgsCategorizedSymbolRenderer):
         # A filter hides what occurs; it must not take it out of the legend.
-        shown = [str(category.value()).rpartition(" ") for category in former.categories()]
-        kinds |= {(name, change) for name, _, change in shown}
+        shown_kinds = [str(category.value()).rpartition(" ") for category in former.categories()]
+        kinds |= {(name, change) for name, _, change in shown_kinds}
     return sorted(kinds, key=_order)
 
 

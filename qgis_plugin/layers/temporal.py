@@ -53,10 +53,10 @@ def pair_times(before: str, after: str, result: Mapping[str, Any]) -> PairTimes 
     """
     sources = result.get("geochg", {}).get("sources", {})
     earlier = _acquired_days(before, str(sources.get("before", {}).get("acquired") or ""))
-    later = _acquired_days(after, str(sources.get("after", {}).get("acquired") or ""))
-    if earlier is None or later is None or earlier.first >= later.first:
+    later_days = _acquired_days(after, str(sources.get("after", {}).get("acquired") or ""))
+    if earlier is None or later_days is None or earlier.first >= later_days.first:
         return None
-    return PairTimes(DateRange(earlier.first, later.first - timedelta(days=1)), later)
+    return PairTimes(DateRange(earlier.first, later_days.first - timedelta(days=1)), later_days)
 
 
 def set_time(layer: QgsMapLayer, days: DateRange) -> None:
@@ -83,10 +83,10 @@ def _acquired_days(name: str, acquired: str) -> DateRange | None:
 
     A file's date may be that of its writing, so it counts for less than the name.
     """
-    named, filed = _days(date_in(name)), _days(date_in(acquired[:10]))
-    if named is None or filed is None:
-        return named or filed
-    return filed if named.first <= filed.first <= named.last else named
+    named_days, filed = _days(date_in(name)), _days(date_in(acquired[:10]))
+    if named_days is None or filed is None:
+        return named_days or filed
+    return filed if named_days.first <= filed.first <= named_days.last else named_days
 
 
 def _days(text: str) -> DateRange | None:

@@ -43,8 +43,8 @@ class LinkError(Exception):
     @classmethod
     def from_code(cls: type[ErrorT], code: str, detail: str = "", **values: object) -> ErrorT:
         """An error whose message and hint are still to be translated."""
-        shown = ", ".join(f"{name}={value}" for name, value in values.items())
-        error = cls(f"{code} ({shown})" if shown else code, detail=detail)
+        shown_values = ", ".join(f"{name}={value}" for name, value in values.items())
+        error = cls(f"{code} ({shown_values})" if shown_values else code, detail=detail)
         error.code, error.values = code, values
         return error
 

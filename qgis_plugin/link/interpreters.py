@@ -88,12 +88,12 @@ class System:
 
 def clean_environment(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     """The environment without QGIS's own variables, and with UTF-8 and unbuffered output."""
-    kept = {
+    kept_variables = {
         name: value
         for name, value in environ.items()
         if name.upper() not in _QGIS_ONLY and not name.upper().startswith(_QGIS_ONLY_STARTS)
     }
-    return {**kept, "PYTHONUTF8": "1", "PYTHONUNBUFFERED": "1"}
+    return {**kept_variables, "PYTHONUTF8": "1", "PYTHONUNBUFFERED": "1"}
 
 
 def python_of(environment: Path) -> Path:

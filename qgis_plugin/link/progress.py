@@ -50,12 +50,12 @@ class ProgressMeter:
 
     def measure(self, event: Mapping[str, Any]) -> RunProgress:
         """The progress of the run at an event of kind `progress`."""
-        stage, done, total = str(event["stage"]), int(event["done"]), int(event["total"])
+        stage, done_count, total = str(event["stage"]), int(event["done"]), int(event["total"])
         if stage != self._stage:
-            self._stage, self._start_s, self._first = stage, self._clock(), done
+            self._stage, self._start_s, self._first = stage, self._clock(), done_count
         low, high = _SHARES.get(stage, (0.0, 100.0))
-        share = min(1.0, done / total) if total > 0 else 0.0
-        elapsed_s, count = self._clock() - self._start_s, done - self._first
+        share = min(1.0, done_count / total) if total > 0 else 0.0
+        elapsed_s, count = self._clock() - self._start_s, done_count - self._first
         rate = count / elapsed_s if count > 0 and elapsed_s > 0.5 else None
-        left_s = (total - done) / rate if rate else None
-        return RunProgress(low + share * (high - low), stage, done, total, rate, left_s)
+        left_s = (total - done_count) / rate if rate else None
+        return RunProgress(low + share * (high - low), stage, done_count, total, rate, left_s)

@@ -37,8 +37,8 @@ def message_of(line: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError):
         message = None
     if not isinstance(message, dict) or message.get("jsonrpc") != "2.0":
-        shown = line[:80].decode("utf-8", "replace").strip()
-        raise LinkError.from_code("no-message", shown=shown)
+        shown_line = line[:80].decode("utf-8", "replace").strip()
+        raise LinkError.from_code("no-message", shown=shown_line)
     return message
 
 
@@ -64,13 +64,13 @@ def check_hello(hello: Mapping[str, Any]) -> None:
     Raises:
         LinkError: If it speaks another version.
     """
-    spoken = hello.get("protocol")
-    if spoken == PROTOCOL_VERSION:
+    spoken_version = hello.get("protocol")
+    if spoken_version == PROTOCOL_VERSION:
         return
-    is_newer = isinstance(spoken, int) and spoken > PROTOCOL_VERSION
+    is_newer = isinstance(spoken_version, int) and spoken_version > PROTOCOL_VERSION
     raise LinkError.from_code(
         "plugin-too-old" if is_newer else "geochg-speaks-another-version",
         geochg=hello.get("geochg", "?"),
-        spoken=spoken,
+        spoken=spoken_version,
         own=PROTOCOL_VERSION,
     )

@@ -39,8 +39,8 @@ def pythons_with_geochg(own_environment: Path, system: System) -> Iterator[Path]
         own_environment: Virtual environment that the set-up page makes.
         system: Machine; its variable `GEOCHG_PYTHON` may name an interpreter.
     """
-    if named := system.environ.get("GEOCHG_PYTHON", ""):
-        yield Path(named)
+    if named_python := system.environ.get("GEOCHG_PYTHON", ""):
+        yield Path(named_python)
     candidates = [python_of(own_environment), *_command_pythons(system)]
     candidates += [python for python in pythons(system) if _has_command(python, system)]
     yield from _usable(candidates, system)
@@ -96,11 +96,11 @@ def listed_pythons(listing: str) -> list[Path]:
 
 def _usable(candidates: Iterable[Path], system: System) -> Iterator[Path]:
     """The candidates that can be started and are not QGIS's own, without repetition."""
-    seen: set[Path] = set()
+    seen_paths: set[Path] = set()
     for python in candidates:
-        if python not in seen and system.is_program(python) and not is_qgis(python, system):
+        if python not in seen_paths and system.is_program(python) and not is_qgis(python, system):
             yield python
-        seen.add(python)
+        seen_paths.add(python)
 
 
 def _names(system: System) -> list[str]:
@@ -179,8 +179,8 @@ def _managed_pythons(system: System) -> Iterator[Path]:
 
 def _conda_homes(system: System) -> Iterator[Path]:
     for variable in ("CONDA_PREFIX", "MAMBA_ROOT_PREFIX"):
-        if named := system.environ.get(variable):
-            yield Path(named)
+        if named_home := system.environ.get(variable):
+            yield Path(named_home)
     below = [system.home]
     if system.is_windows:
         below.append(system.folder("LOCALAPPDATA", system.home / "AppData" / "Local"))

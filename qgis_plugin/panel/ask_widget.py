@@ -14,11 +14,11 @@ from qgis.PyQt.QtWidgets import QLineEdit, QPlainTextEdit, QPushButton, QWidget
 from geochg_qgis.connection import Connection
 from geochg_qgis.i18n import tr
 from geochg_qgis.link.errors import Cancelled, LinkError
-from geochg_qgis.panel.conversations import (
-    ConversationSubject,
-    PlaceConversation,
-    load_conversations,
-    store_conversations,
+from geochg_qgis.panel.dialogues import (
+    DialogueSubject,
+    PlaceDialogue,
+    load_dialogues,
+    store_dialogues,
 )
 from geochg_qgis.panel.layouts import choice_box, column_layout, plain_label, row_layout
 from geochg_qgis.panel.place_markers import PlaceMarkers
@@ -28,7 +28,7 @@ ParameterMaker = Callable[[BackgroundTask], dict[str, Any]]
 
 
 class AskWidget(QWidget):
-    """Shows the conversations of the project and adds questions to them.
+    """Shows the dialogues of the project and adds questions to them.
 
     Args:
         iface: Interface of QGIS.
@@ -44,7 +44,7 @@ class AskWidget(QWidget):
         self,
         iface: QgisInterface,
         connection: Connection,
-        subject: Callable[[], ConversationSubject],
+        subject: Callable[[], DialogueSubject],
         parameter_maker: Callable[[], ParameterMaker],
         show_error: Callable[[LinkError], object],
         parent: QWidget | None = None,
@@ -52,7 +52,7 @@ class AskWidget(QWidget):
         super().__init__(parent)
         self._connection, self._show_error = connection, show_error
         self._subject, self._parameter_maker = subject, parameter_maker
-        self._conversations: list[PlaceConversation] = []
+        self._dialogues: list[PlaceDialogue] = []
         self._task: BackgroundTask | None = None
         self.markers = PlaceMarkers(iface.mapCanvas(), self)
         self.tool = QgsMapToolEmitPoint(iface.mapCanvas())
@@ -92,23 +92,23 @@ class AskWidget(QWidget):
         self.markers.set_shown(False)
 
     def load(self) -> None:
-        """Reads the conversations of the project."""
+        """Reads the dialogues of the project."""
         self.cancel()
-        self._conversations = load_conversations()
+        self._dialogues = load_dialogues()
         self.places.clear()
-        self.places.addItems([conversation.title for conversation in self._conversations])
+        self.places.addItems([dialogue.title for dialogue in self._dialogues])
         self._show(self.places.currentIndex())
 
     def start_at(self, lon: float, lat: float) -> None:
-        """Begins a conversation about a place, or shows the one that is there."""
-        self._start(PlaceConversation(lon, lat), self._conversations_at(lon, lat))
+        """Begins a dialogue about a place, or shows the one that is there."""
+        self._start(PlaceDialogue(lon, lat), self._dialogues_at(lon, lat))
 
     def ask(self) -> None:
         """Sends the question that is typed, or the suggested one where there is none."""
-        shown = self._current()
+        shown_dialogue = self._current()
         if self._task is not None:
             return
-        if shown is None:
+        if shown_dialogue is None:
             self._show_error(
                 LinkError(tr("No place is chosen"), tr("press the button above, then the map"))
             )
@@ -119,21 +119,21 @@ class AskWidget(QWidget):
         except LinkError as error:
             self._show_error(error)
             return
-        conversation = self._conversation_about(subject, shown)
-        exchanges = [list(exchange) for exchange in conversation.exchanges]
-        lon_lat = [conversation.lon, conversation.lat]
+        dialogue = self._dialogue_about(subject, shown_dialogue)
+        exchanges = [list(exchange) for exchange in dialogue.exchanges]
+        lon_lat = [dialogue.lon, dialogue.lat]
 
         def parameters(task: BackgroundTask) -> dict[str, Any]:
-            asked = {"question": question, "at": lon_lat, "exchanges": exchanges}
-            return {**pair_parameters(task), **asked}
+            ask_parameters = {"question": question, "at": lon_lat, "exchanges": exchanges}
+            return {**pair_parameters(task), **ask_parameters}
 
         task = request_task(tr("geochg: ask"), self._connection, "ask", parameters)
-        conversation.exchanges.append([question, ""])
+        dialogue.exchanges.append([question, ""])
         self.question.clear()
-        self._show(self._row_of(conversation))
-        task.event_sent.connect(lambda event: self._add_piece(conversation, event))
-        task.answered.connect(lambda result: self._end(conversation, result))
-        task.failed.connect(lambda error: self._fail(conversation, error))
+        self._show(self._row_of(dialogue))
+        task.event_sent.connect(lambda event: self._add_piece(dialogue, event))
+        task.answered.connect(lambda result: self._end(dialogue, result))
+        task.failed.connect(lambda error: self._fail(dialogue, error))
         self._task = start_unlisted(task)
         self._set_busy(True)
 
@@ -150,15 +150,15 @@ class AskWidget(QWidget):
         self.markers.set_shown(False)
 
     def show_subject(self) -> None:
-        """Shows the subject of the conversation, and that chosen in the panel where it differs."""
-        conversation = self._current()
-        label = conversation.subject.label if conversation is not None else ""
+        """Shows the subject of the dialogue, and that chosen in the panel where it differs."""
+        dialogue = self._current()
+        label = dialogue.subject.label if dialogue is not None else ""
         lines = [label] if label else []
         try:
             subject = self._subject()
         except LinkError:
             subject = None
-        if subject is not None and conversation is not None and not conversation.is_about(subject):
+        if subject is not None and dialogue is not None and not dialogue.is_about(subject):
             text = tr(
                 "Now chosen: {}. The next question begins a new conversation about this place."
             )
@@ -172,89 +172,91 @@ class AskWidget(QWidget):
         except LinkError as error:
             self._show_error(error)
             return
-        known = [self._conversations[row] for row in self.markers.near(point)]
-        self._start(PlaceConversation(lon, lat), known)
+        known_dialogues = [self._dialogues[row] for row in self.markers.near(point)]
+        self._start(PlaceDialogue(lon, lat), known_dialogues)
 
-    def _start(self, new: PlaceConversation, known: list[PlaceConversation]) -> None:
-        """Shows a known conversation, preferably about the chosen subject, or else a new one."""
+    def _start(self, new: PlaceDialogue, known_dialogues: list[PlaceDialogue]) -> None:
+        """Shows a known dialogue, preferably about the chosen subject, or else a new one."""
         try:
             subject = self._subject()
         except LinkError:
             subject = None
-        fitting = [item for item in known if subject is not None and item.is_about(subject)]
-        if fitting or known:
-            self._show(self._row_of((fitting or known)[0]))
+        fitting = [
+            item for item in known_dialogues if subject is not None and item.is_about(subject)
+        ]
+        if fitting or known_dialogues:
+            self._show(self._row_of((fitting or known_dialogues)[0]))
             return
         self._add(new)
         self.question.setFocus()
         self._show(self._row_of(new))
 
-    def _conversation_about(
-        self, subject: ConversationSubject, shown: PlaceConversation
-    ) -> PlaceConversation:
-        """The conversation about a subject at the place of the shown one, which may be new."""
-        at_place = self._conversations_at(shown.lon, shown.lat)
-        candidates = [shown, *at_place]
+    def _dialogue_about(
+        self, subject: DialogueSubject, shown_dialogue: PlaceDialogue
+    ) -> PlaceDialogue:
+        """The dialogue about a subject at the place of the shown one, which may be new."""
+        at_place = self._dialogues_at(shown_dialogue.lon, shown_dialogue.lat)
+        candidates = [shown_dialogue, *at_place]
         fitting = [item for item in candidates if item.is_about(subject)]
         if fitting:
-            conversation = fitting[0]
+            dialogue = fitting[0]
         else:
-            conversation = PlaceConversation(shown.lon, shown.lat)
-            self._add(conversation)
-        conversation.subject = subject
-        return conversation
+            dialogue = PlaceDialogue(shown_dialogue.lon, shown_dialogue.lat)
+            self._add(dialogue)
+        dialogue.subject = subject
+        return dialogue
 
-    def _conversations_at(self, lon: float, lat: float) -> list[PlaceConversation]:
+    def _dialogues_at(self, lon: float, lat: float) -> list[PlaceDialogue]:
         return [
             item
-            for item in self._conversations
+            for item in self._dialogues
             if abs(item.lon - lon) < 1e-6 and abs(item.lat - lat) < 1e-6
         ]
 
-    def _add(self, conversation: PlaceConversation) -> None:
-        self._conversations.append(conversation)
-        self.places.addItem(conversation.title)
+    def _add(self, dialogue: PlaceDialogue) -> None:
+        self._dialogues.append(dialogue)
+        self.places.addItem(dialogue.title)
 
-    def _row_of(self, conversation: PlaceConversation) -> int:
-        """The row of a conversation, by identity: two may have the same texts."""
-        rows = (row for row, item in enumerate(self._conversations) if item is conversation)
+    def _row_of(self, dialogue: PlaceDialogue) -> int:
+        """The row of a dialogue, by identity: two may have the same texts."""
+        rows = (row for row, item in enumerate(self._dialogues) if item is dialogue)
         return next(rows, -1)
 
-    def _current(self) -> PlaceConversation | None:
+    def _current(self) -> PlaceDialogue | None:
         row = self.places.currentIndex()
-        return self._conversations[row] if 0 <= row < len(self._conversations) else None
+        return self._dialogues[row] if 0 <= row < len(self._dialogues) else None
 
-    def _add_piece(self, conversation: PlaceConversation, event: Mapping[str, Any]) -> None:
+    def _add_piece(self, dialogue: PlaceDialogue, event: Mapping[str, Any]) -> None:
         if event.get("kind") != "piece":
             return
         text = str(event.get("text", ""))
-        conversation.exchanges[-1][1] += text
-        if conversation is self._current():
+        dialogue.exchanges[-1][1] += text
+        if dialogue is self._current():
             self.transcript.moveCursor(QTextCursor.MoveOperation.End)
             self.transcript.insertPlainText(text)
             self.transcript.ensureCursorVisible()
 
-    def _end(self, conversation: PlaceConversation, result: Mapping[str, Any]) -> None:
-        exchange = conversation.exchanges[-1]
+    def _end(self, dialogue: PlaceDialogue, result: Mapping[str, Any]) -> None:
+        exchange = dialogue.exchanges[-1]
         exchange[1] = str(result.get("answer", "")) or exchange[1]
-        self._settle(conversation)
+        self._settle(dialogue)
 
-    def _fail(self, conversation: PlaceConversation, error: LinkError) -> None:
-        if not conversation.exchanges[-1][1]:
+    def _fail(self, dialogue: PlaceDialogue, error: LinkError) -> None:
+        if not dialogue.exchanges[-1][1]:
             # Without an answer, the question goes back to where it was typed.
-            self.question.setText(conversation.exchanges.pop()[0])
+            self.question.setText(dialogue.exchanges.pop()[0])
         if not isinstance(error, Cancelled):
             self._show_error(error)
-        self._settle(conversation)
+        self._settle(dialogue)
 
-    def _settle(self, conversation: PlaceConversation) -> None:
+    def _settle(self, dialogue: PlaceDialogue) -> None:
         self._task = None
         self._set_busy(False)
-        row = self._row_of(conversation)
+        row = self._row_of(dialogue)
         if row >= 0:
-            store_conversations(self._conversations)
-            self.places.setItemText(row, conversation.title)
-            if conversation is self._current():
+            store_dialogues(self._dialogues)
+            self.places.setItemText(row, dialogue.title)
+            if dialogue is self._current():
                 self._show(row)
 
     def _set_busy(self, is_busy: bool) -> None:
@@ -262,14 +264,14 @@ class AskWidget(QWidget):
         self.stop.setEnabled(is_busy)
 
     def _show(self, row: int, *, move: bool = False) -> None:
-        row = row if 0 <= row < len(self._conversations) else -1
+        row = row if 0 <= row < len(self._dialogues) else -1
         self.places.setCurrentIndex(row)
-        exchanges = self._conversations[row].exchanges if row >= 0 else []
+        exchanges = self._dialogues[row].exchanges if row >= 0 else []
         # Pieces of an answer that is still coming are appended to the end.
         texts = (f"> {question}\n{answer}" for question, answer in exchanges)
         self.transcript.setPlainText("\n\n".join(texts))
         self.transcript.moveCursor(QTextCursor.MoveOperation.End)
-        self.markers.set_places([(item.lon, item.lat) for item in self._conversations], row)
+        self.markers.set_places([(item.lon, item.lat) for item in self._dialogues], row)
         self.show_subject()
         if move:
             self.markers.go_to_chosen()

@@ -101,12 +101,12 @@ class ChangeListWidget(QWidget):
 
     def refresh(self, *_: object) -> None:
         """Offers the results of the project."""
-        chosen = self.results.currentData()
+        chosen_result = self.results.currentData()
         self.results.blockSignals(True)
         self.results.clear()
         for layer in results_in_project():
             self.results.addItem(layer.name(), layer.id())
-        self.results.setCurrentIndex(max(0, self.results.findData(chosen)))
+        self.results.setCurrentIndex(max(0, self.results.findData(chosen_result)))
         self.results.blockSignals(False)
         self._choose_result()
 
@@ -205,8 +205,10 @@ class ChangeListWidget(QWidget):
         if self._reader.is_reading:
             return tr("reading the changes")
         text = tr("{0} of {1} changes").format(self.model.rowCount(), self.model.total)
-        own = confidence_filter(self.layer.subsetString()).own
-        return text + ("; " + tr("the layer is also filtered by {}").format(own) if own else "")
+        own_filter = confidence_filter(self.layer.subsetString()).own
+        return text + (
+            "; " + tr("the layer is also filtered by {}").format(own_filter) if own_filter else ""
+        )
 
     def _change_slider(self, percent: int) -> None:
         self.least.setText(f"{percent} %")

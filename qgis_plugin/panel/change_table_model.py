@@ -76,13 +76,13 @@ class ChangeTableModel(QAbstractTableModel):
     def update(self, features: Collection[int], changes: Iterable[ChangeRecord]) -> None:
         """Replaces the changes of some features, and drops those of features without one."""
         new = {change.feature: change for change in changes}
-        gone = set(features) - set(new)
+        gone_ids = set(features) - set(new)
         self._changes = [
             new.get(change.feature, change)
             for change in self._changes
-            if change.feature not in gone
+            if change.feature not in gone_ids
         ]
-        if any(feature in self._row_of for feature in gone):
+        if any(feature in self._row_of for feature in gone_ids):
             self._arrange()
             return
         # The others keep their rows, in which the user sees them.

@@ -81,37 +81,37 @@ class DateRenderer(QObject):
 
 
 def single_date_settings(
-    canvas: QgsMapSettings, shown: QgsRasterLayer, hidden: QgsRasterLayer
+    canvas: QgsMapSettings, shown_layer: QgsRasterLayer, hidden: QgsRasterLayer
 ) -> QgsMapSettings:
     """The map's settings, with one date of a pair in place of both.
 
     Args:
         canvas: Settings of the map, which are not changed.
-        shown: Image to show, also where its layer is switched off.
+        shown_layer: Image to show, also where its layer is switched off.
         hidden: Image of the other date.
     """
     settings = QgsMapSettings(canvas)
-    settings.setLayers(single_date_layers(canvas.layers(), shown, hidden))
+    settings.setLayers(single_date_layers(canvas.layers(), shown_layer, hidden))
     if settings.isTemporal():
-        _use_time_of(shown, settings)
+        _use_time_of(shown_layer, settings)
     return settings
 
 
 def single_date_layers(
-    layers: Sequence[QgsMapLayer], shown: QgsRasterLayer, hidden: QgsRasterLayer
+    layers: Sequence[QgsMapLayer], shown_layer: QgsRasterLayer, hidden: QgsRasterLayer
 ) -> list[QgsMapLayer]:
     """The layers of the map from the top, with one date of a pair where the upper of both was.
 
     Where neither is on the map, it goes on top of the rasters.
     """
-    pair = {shown.id(), hidden.id()}
+    pair = {shown_layer.id(), hidden.id()}
     rows = [row for row, layer in enumerate(layers) if layer.id() in pair]
     if not rows:
         rows = [row for row, layer in enumerate(layers) if isinstance(layer, QgsRasterLayer)]
     top = rows[0] if rows else len(layers)
     above = list(layers[:top])
     below = [layer for layer in layers[top:] if layer.id() not in pair]
-    return [*above, shown, *below]
+    return [*above, shown_layer, *below]
 
 
 def _use_time_of(layer: QgsRasterLayer, settings: QgsMapSettings) -> None:

@@ -31,7 +31,7 @@ from geochg_qgis.main_thread import single_shot_timer
 from geochg_qgis.panel.area_widget import AreaWidget
 from geochg_qgis.panel.ask_widget import AskWidget
 from geochg_qgis.panel.change_list_widget import ChangeListWidget
-from geochg_qgis.panel.conversations import ConversationSubject
+from geochg_qgis.panel.dialogues import DialogueSubject
 from geochg_qgis.panel.layouts import row_layout
 from geochg_qgis.panel.message_controller import MessageController
 from geochg_qgis.panel.options_widget import OptionsWidget
@@ -196,7 +196,7 @@ class GeochgDockWidget(QgsDockWidget):
     def _pair_parameters(self) -> Callable[[BackgroundTask], dict[str, Any]]:
         return self._parameter_maker(*self._choices())
 
-    def _ask_subject(self) -> ConversationSubject:
+    def _ask_subject(self) -> DialogueSubject:
         """The chosen pair and model, which a question would be about.
 
         Raises:
@@ -205,7 +205,7 @@ class GeochgDockWidget(QgsDockWidget):
         before, after = self._images()
         model = str(self.options.options()["model"])
         label = f"{before.name()} → {after.name()}, {model}"
-        return ConversationSubject(before.id(), after.id(), model, label)
+        return DialogueSubject(before.id(), after.id(), model, label)
 
     def _ask_parameters(self) -> Callable[[BackgroundTask], dict[str, Any]]:
         """A maker of the parameters of a question, which has a place and needs no area."""

@@ -103,13 +103,13 @@ class OptionsWidget(QWidget):
             raise LinkError(tr("No model is chosen"), tr("choose one, such as builtin"))
         values = {name: field.value() for name, field in self.fields.items()}
         # Workers of other versions have other options: they are sent what was chosen only.
-        chosen = {
+        chosen_values = {
             name: value
             for name, value in values.items()
             if value != self.fields[name].option.default
         }
         device = self.device.currentText().strip() or "auto"
-        return {"model": model, "device": device, **chosen}
+        return {"model": model, "device": device, **chosen_values}
 
     def _emit_changed(self, *_: object) -> None:
         self.changed.emit()
@@ -117,16 +117,16 @@ class OptionsWidget(QWidget):
     def _lay_out(self) -> None:
         self._few.addRow(tr("Model"), self.model)
         self._few.addRow(tr("Device"), self.device)
-        more = QgsCollapsibleGroupBox(tr("More options"), self)
+        more_box = QgsCollapsibleGroupBox(tr("More options"), self)
         outputs = QFormLayout()
         outputs.addRow(self.heatmap)
         outputs.addRow(tr("Save as"), self.output)
         for form in (self._more, outputs):
             form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        column_layout(more, self._more, outputs)
-        more.setCollapsed(True)
-        more.setSaveCollapsedState(False)
-        column_layout(self, self._few, more)
+        column_layout(more_box, self._more, outputs)
+        more_box.setCollapsed(True)
+        more_box.setSaveCollapsedState(False)
+        column_layout(self, self._few, more_box)
 
 
 def _set_choices(box: QComboBox, items: Iterable[tuple[object, object]]) -> None:

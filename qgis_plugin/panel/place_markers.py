@@ -1,4 +1,4 @@
-"""Markers on the map at the places of conversations."""
+"""Markers on the map at the places of dialogues."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ class PlaceMarkers(QObject):
         self.markers: list[QgsVertexMarker] = []
         canvas.destinationCrsChanged.connect(self._draw)
 
-    def set_places(self, places: Sequence[tuple[float, float]], chosen: int) -> None:
+    def set_places(self, places: Sequence[tuple[float, float]], chosen_index: int) -> None:
         """Sets the places (longitude, latitude in degrees) and the chosen position; -1 for none."""
-        self._places, self._chosen = list(places), chosen
+        self._places, self._chosen = list(places), chosen_index
         self._draw()
 
     def set_shown(self, is_shown: bool) -> None:

@@ -75,7 +75,7 @@ class RunController(QObject):
             self._connection,
             "analyze",
             lambda task: plan.parameters(task, self._connection),
-            then=plan.open_layers,
+            transform_result=plan.open_layers,
         )
         meter = ProgressMeter()
         task.event_sent.connect(lambda event: self._handle_event(event, meter))

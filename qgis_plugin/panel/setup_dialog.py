@@ -136,9 +136,9 @@ class SetupDialog(QDialog):
             self._task.cancel()
             self._show_status(tr("stopping"))
 
-    def _start(self, task: BackgroundTask, then: Any) -> None:  # noqa: ANN401
+    def _start(self, task: BackgroundTask, on_success: Any) -> None:  # noqa: ANN401
         task.answered.connect(self._end)
-        task.answered.connect(then)
+        task.answered.connect(on_success)
         task.failed.connect(self._fail)
         self._task = start_unlisted(task)
         self._set_busy(True)

@@ -192,14 +192,14 @@ class SwipeItem(QgsMapCanvasItem):
 
     def _sides(self) -> tuple[QRectF, QRectF]:
         """The sides left and right of the line, or above and below it."""
-        whole = self.boundingRect()
-        first, second = QRectF(whole), QRectF(whole)
+        bounds = self.boundingRect()
+        first, second = QRectF(bounds), QRectF(bounds)
         if self._tool.is_vertical:
-            line = round(whole.width() * self._tool.share)
+            line = round(bounds.width() * self._tool.share)
             first.setRight(line)
             second.setLeft(line)
         else:
-            line = round(whole.height() * self._tool.share)
+            line = round(bounds.height() * self._tool.share)
             first.setBottom(line)
             second.setTop(line)
         return first, second
@@ -212,7 +212,7 @@ class SwipeItem(QgsMapCanvasItem):
             else (first.bottomLeft(), first.bottomRight())
         )
         middle = (ends[0] + ends[1]) / 2
-        along = QPointF(0, 7) if is_vertical else QPointF(7, 0)
+        along_offset = QPointF(0, 7) if is_vertical else QPointF(7, 0)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         for color, width_px in ((_DARK, 5), (_LIGHT, 2)):
             painter.setPen(QPen(color, width_px))
@@ -220,9 +220,9 @@ class SwipeItem(QgsMapCanvasItem):
         painter.setPen(QPen(_DARK, 1.5))
         painter.setBrush(_LIGHT)
         painter.drawEllipse(middle, 11, 11)
-        across = QPointF(3, 0) if is_vertical else QPointF(0, 3)
-        for shift in (-across, across):
-            painter.drawLine(middle + shift - along / 2, middle + shift + along / 2)
+        across_offset = QPointF(3, 0) if is_vertical else QPointF(0, 3)
+        for shift in (-across_offset, across_offset):
+            painter.drawLine(middle + shift - along_offset / 2, middle + shift + along_offset / 2)
 
     def _draw_name(self, painter: QPainter, side: QRectF, name: str, is_first: bool) -> None:
         """Paints a name beside the line where it fits: at the bottom, as messages cover the top."""

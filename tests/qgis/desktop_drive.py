@@ -271,7 +271,7 @@ def steps():
         dock.ask.question.setText(question)
         click(dock.ask.send)
         yield until(lambda: dock.ask._task is None, 120)
-    REPORT["talk"] = dock.ask._conversations[0].exchanges
+    REPORT["talk"] = dock.ask._dialogues[0].exchanges
     yield pause()
     picture("ask")
 

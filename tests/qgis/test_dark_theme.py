@@ -19,10 +19,10 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from geochg_qgis.layers.result_layers import RESULT
-from geochg_qgis.panel.conversations import (
-    ConversationSubject,
-    PlaceConversation,
-    store_conversations,
+from geochg_qgis.panel.dialogues import (
+    DialogueSubject,
+    PlaceDialogue,
+    store_dialogues,
 )
 
 TEXT_RATIO = 4.5
@@ -59,7 +59,7 @@ def dark(qgis_app):
 
 @pytest.fixture
 def shown(dark, dock, qtbot):
-    """The dock with a result, a conversation and a run."""
+    """The dock with a result, a dialogue and a run."""
     fields = "class:string", "change:string", "area_m2:double", "confidence:double"
     definition = "&".join(f"field={each}" for each in (*fields, "caption:string", "review:string"))
     layer = QgsVectorLayer(f"Polygon?crs=EPSG:4326&{definition}", "result", "memory")
@@ -72,8 +72,8 @@ def shown(dark, dock, qtbot):
     layer.setCustomProperty(RESULT, True)
     QgsProject.instance().addMapLayer(layer)
     qtbot.waitUntil(lambda: dock.changes.model.rowCount() == len(ROWS), timeout=5000)
-    subject = ConversationSubject("a", "b", "builtin", "a → b, builtin")
-    store_conversations([PlaceConversation(55.22, 25.03, [["What?", "Much."]], subject)])
+    subject = DialogueSubject("a", "b", "builtin", "a → b, builtin")
+    store_dialogues([PlaceDialogue(55.22, 25.03, [["What?", "Much."]], subject)])
     dock.ask.load()
     dock.ask._show(0)
     dock.run_widget.set_running(True)

@@ -285,8 +285,8 @@ def test_a_worker_killed_in_a_run_is_told_of_and_the_next_run_works(dock, qtbot,
         dock.run()
 
 
-def test_a_conversation_stays_with_its_place_and_the_project(dock, qtbot, errors, tmp_path):
-    from geochg_qgis.panel.conversations import load_conversations
+def test_a_dialogue_stays_with_its_place_and_the_project(dock, qtbot, errors, tmp_path):
+    from geochg_qgis.panel.dialogues import load_dialogues
 
     dock.options.model.setEditText("cva")
     dock.ask.start_at(55.22, 25.03)
@@ -294,10 +294,10 @@ def test_a_conversation_stays_with_its_place_and_the_project(dock, qtbot, errors
     dock.ask.send.click()
     qtbot.waitUntil(lambda: dock.ask._task is None, timeout=60_000)
     assert errors == []
-    (conversation,) = load_conversations()
-    assert (conversation.lon, conversation.lat) == (55.22, 25.03)
-    assert conversation.exchanges[0][1]
-    assert conversation.exchanges[0][1] in dock.ask.transcript.toPlainText()
+    (dialogue,) = load_dialogues()
+    assert (dialogue.lon, dialogue.lat) == (55.22, 25.03)
+    assert dialogue.exchanges[0][1]
+    assert dialogue.exchanges[0][1] in dock.ask.transcript.toPlainText()
     dock.ask.start_at(55.23, 25.04)
     assert dock.ask.transcript.toPlainText() == ""
     path = str(tmp_path / "talks.qgz")
@@ -305,18 +305,18 @@ def test_a_conversation_stays_with_its_place_and_the_project(dock, qtbot, errors
     QgsProject.instance().clear()
     assert dock.ask.places.count() == 0
     QgsProject.instance().read(path)
-    assert [each.exchanges for each in load_conversations()] == [conversation.exchanges]
+    assert [each.exchanges for each in load_dialogues()] == [dialogue.exchanges]
 
 
 def asked(dock, qtbot, question="What changed?"):
-    """Asks, and gives the exchanges of the conversation then shown."""
+    """Asks, and gives the exchanges of the dialogue then shown."""
     dock.ask.question.setText(question)
     dock.ask.send.click()
     qtbot.waitUntil(lambda: dock.ask._task is None, timeout=60_000)
     return dock.ask._current().exchanges
 
 
-def test_another_model_or_pair_begins_a_conversation_of_its_own(dock, qtbot, errors, pair):
+def test_another_model_or_pair_begins_a_dialogue_of_its_own(dock, qtbot, errors, pair):
     dock.options.model.setEditText("cva")
     dock.ask.start_at(55.22, 25.03)
     assert dock.ask.subject_label.text() == ""
@@ -337,7 +337,7 @@ def test_another_model_or_pair_begins_a_conversation_of_its_own(dock, qtbot, err
     dock.pair.before.setLayer(pair[1])
     dock.pair.after.setLayer(pair[0])
     assert "dubai_2018 → dubai_2015, irmad" in dock.ask.subject_label.text()
-    # Chosen again, the first model goes on with its own conversation.
+    # Chosen again, the first model goes on with its own dialogue.
     dock.pair.before.setLayer(pair[0])
     dock.pair.after.setLayer(pair[1])
     dock.options.model.setEditText("cva")
@@ -345,7 +345,7 @@ def test_another_model_or_pair_begins_a_conversation_of_its_own(dock, qtbot, err
     assert dock.ask.places.count() == 2
 
 
-def test_a_click_on_a_place_brings_its_conversation_back(dock, errors, pair, qgis_iface, qtbot):
+def test_a_click_on_a_place_brings_its_dialogue_back(dock, errors, pair, qgis_iface, qtbot):
     from qgis.core import QgsPointXY
 
     canvas = qgis_iface.mapCanvas()
@@ -384,8 +384,8 @@ def test_the_places_follow_the_crs_of_the_project(dock, pair, qgis_iface):
     assert markers.markers == []
 
 
-def test_malformed_conversations_of_a_project_are_left_out(qgis_new_project):
-    from geochg_qgis.panel.conversations import load_conversations
+def test_malformed_dialogues_of_a_project_are_left_out(qgis_new_project):
+    from geochg_qgis.panel.dialogues import load_dialogues
 
     for text in (
         "no json",
@@ -396,13 +396,13 @@ def test_malformed_conversations_of_a_project_are_left_out(qgis_new_project):
         '[{"lon":1,"lat":2,"exchanges":[],"other":"x"}]',
     ):
         QgsProject.instance().writeEntry("geochg", "talks", text)
-        assert load_conversations() == []
+        assert load_dialogues() == []
     # As the first version wrote them.
     former = '[{"lon":1,"lat":2,"exchanges":[["a","b"]]}]'
     QgsProject.instance().writeEntry("geochg", "talks", former)
-    (conversation,) = load_conversations()
-    assert conversation.exchanges == [["a", "b"]]
-    assert conversation.subject.model == ""
+    (dialogue,) = load_dialogues()
+    assert dialogue.exchanges == [["a", "b"]]
+    assert dialogue.subject.model == ""
 
 
 def test_the_set_up_page_checks_and_says_what_is_wrong(dock, qtbot, tmp_path):

@@ -33,7 +33,7 @@ CELLS = {"a": ["top-left"], "b": ["top-left", "bottom-right"], "c": [], "d": []}
 
 
 def instruction(number, name, task, answers, questions=None, **more):
-    """A row of conversations."""
+    """A row of dialogues."""
     asked = questions or SPECS[task].prompts
     talk = []
     for question, answer in zip(asked, answers, strict=True):

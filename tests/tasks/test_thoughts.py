@@ -2,7 +2,7 @@
 
 import pytest
 
-from geochg.models.chat.conversation import spoken_pieces
+from geochg.models.chat.dialogue import spoken_pieces
 from geochg.records import Caption, Counts, GridCell, Locations, Presence, Task, Unparsed
 from geochg.tasks import SPECS
 from geochg.tasks.reply_text import spoken_answer

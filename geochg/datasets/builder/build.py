@@ -20,9 +20,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from geochg.datasets.builder.captioner import Captioner, Subject
 from geochg.datasets.builder.options import BuildOptions
@@ -35,9 +36,6 @@ from geochg.datasets.example import ExampleTurn
 from geochg.errors import InputError
 from geochg.events import Listener, Progress, ignore
 from geochg.files.new_files import make_folder_aside
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 ASKED_TOGETHER = 32
 """Tiles that wait until the captioner is asked about them."""
@@ -120,7 +118,7 @@ class _DatasetWriter:
         self.waiting: list[_WrittenTile] = []
 
     def write_tiles(self, splits: dict[str, list[SceneTile]], listener: Listener) -> None:
-        total, done = sum(map(len, splits.values())), 0
+        total, done_count = sum(map(len, splits.values())), 0
         self.rows = {split: _SplitRows() for split in splits}
         by_scene: dict[int, list[tuple[str, SceneTile]]] = {}
         for split, tiles in splits.items():
@@ -130,12 +128,12 @@ class _DatasetWriter:
             of_scene = sorted(by_scene[number], key=lambda pair: pair[1].window.index)
             scene = self.scenes[number]
             masked_tiles = scene.tiles([tile.window for _, tile in of_scene])
-            for (split, _), masked in zip(of_scene, masked_tiles, strict=True):
-                self._add_tile(split, scene, masked)
+            for (split, _), masked_tile in zip(of_scene, masked_tiles, strict=True):
+                self._add_tile(split, scene, masked_tile)
                 if len(self.waiting) >= ASKED_TOGETHER:
                     self._add_rows_of_waiting()
-                done += 1
-                listener(Progress("cut", done, total))
+                done_count += 1
+                listener(Progress("cut", done_count, total))
         self._add_rows_of_waiting()
         for split, rows in self.rows.items():
             if not rows.tiles:
@@ -143,32 +141,34 @@ class _DatasetWriter:
                     f"no tile is left for {split}", "lower --min-valid, or raise --keep-unchanged"
                 )
 
-    def _add_tile(self, split: str, scene: MaskedScene, masked: MaskedTile) -> None:
-        tile = masked.tile
+    def _add_tile(self, split: str, scene: MaskedScene, masked_tile: MaskedTile) -> None:
+        tile = masked_tile.tile
         if tile.valid.mean() < self.options.min_valid:
             self.left_out["too few valid pixels"] += 1
             return
         name = f"{scene.name}_{tile.window.name}" if _is_cut(scene, tile.valid) else scene.name
         seed = _number(f"{self.options.seed}/{name}")
-        classes = np.where(tile.valid, masked.classes, 0).astype(np.uint8)
-        directions = np.where(tile.valid, masked.directions, 0).astype(np.uint8)
+        classes = np.where(tile.valid, masked_tile.classes, 0).astype(np.uint8)
+        directions = np.where(tile.valid, masked_tile.directions, 0).astype(np.uint8)
         truth = MaskTruth(seed, classes, directions, scene.known)
-        drawn = np.random.default_rng((seed, 22)).random()
-        if not truth.changed and drawn >= self.options.keep_unchanged:
+        draw = np.random.default_rng((seed, 22)).random()
+        if not truth.changed and draw >= self.options.keep_unchanged:
             self.left_out["unchanged"] += 1
             return
         self.rows[split].tiles += 1
         self.rows[split].changed += truth.changed
         file = f"{name}{'.png' if scene.grid is None else '.tif'}"
-        self._write_images(file, scene, masked, truth)
-        self.waiting.append(_WrittenTile(split, scene, masked, truth, (f"A/{file}", f"B/{file}")))
+        self._write_images(file, scene, masked_tile, truth)
+        self.waiting.append(
+            _WrittenTile(split, scene, masked_tile, truth, (f"A/{file}", f"B/{file}"))
+        )
 
     def _write_images(
-        self, file: str, scene: MaskedScene, masked: MaskedTile, truth: MaskTruth
+        self, file: str, scene: MaskedScene, masked_tile: MaskedTile, truth: MaskTruth
     ) -> None:
         layers = {
-            "A": masked.tile.before,
-            "B": masked.tile.after,
+            "A": masked_tile.tile.before,
+            "B": masked_tile.tile.after,
             "label": truth.classes[None],
             "direction": truth.directions[None],
         }
@@ -176,7 +176,7 @@ class _DatasetWriter:
             if scene.grid is None:
                 _write_png(self.folder / name / file, pixels)
             else:
-                _write_geotiff(self.folder / name / file, pixels, scene, masked)
+                _write_geotiff(self.folder / name / file, pixels, scene, masked_tile)
 
     def _add_rows_of_waiting(self) -> None:
         turns: list[list[ExampleTurn]] = [[] for _ in self.waiting]
@@ -186,20 +186,20 @@ class _DatasetWriter:
                 for t in self.waiting
             ]
             turns = self.captioner.turns(subjects, self.options.questions)
-        for tile, written in zip(self.waiting, turns, strict=True):
-            self._add_rows(tile, written)
+        for tile, tile_turns in zip(self.waiting, turns, strict=True):
+            self._add_rows(tile, tile_turns)
         self.waiting.clear()
 
-    def _add_rows(self, tile: _WrittenTile, written: Sequence[ExampleTurn]) -> None:
+    def _add_rows(self, tile: _WrittenTile, captioner_turns: Sequence[ExampleTurn]) -> None:
         origin: Row = {}
         if tile.scene.grid is not None:
             read = tile.masked.tile.window.read
             window = [read.row_start, read.row_stop, read.col_start, read.col_stop]
             origin = {"scene": tile.scene.name, "window": window}
         rows = instruction_rows(tile.truth, tile.images, self.ids)
-        for turn in written:
-            talk = [(turn.question, turn.answer)]
-            row = instruction_row(self.ids + len(rows), tile.images, tile.truth.changed, talk)
+        for turn in captioner_turns:
+            dialogue = [(turn.question, turn.answer)]
+            row = instruction_row(self.ids + len(rows), tile.images, tile.truth.changed, dialogue)
             # A question that happens to count is still a free one.
             rows.append(row | {"task": "question"})
         self.ids += len(rows)
@@ -222,8 +222,12 @@ class _DatasetWriter:
             "options": self.options.to_dict(),
             "scenes": [scene.name for scene in self.scenes],
             "splits": {
-                split: {"tiles": of.tiles, "changed": of.changed, "rows": len(of.instructions)}
-                for split, of in self.rows.items()
+                split: {
+                    "tiles": split_rows.tiles,
+                    "changed": split_rows.changed,
+                    "rows": len(split_rows.instructions),
+                }
+                for split, split_rows in self.rows.items()
             },
             "left_out": {"too near to another split": near, **dict(sorted(self.left_out.items()))},
             "captioner": captioner,
@@ -232,17 +236,20 @@ class _DatasetWriter:
 
 def _uniquely_named(scenes: Sequence[MaskedScene]) -> list[MaskedScene]:
     """The scenes with names unlike each other."""
-    seen: Counter[str] = Counter()
-    taken = {scene.name.casefold() for scene in scenes}
-    named = []
+    name_counts: Counter[str] = Counter()
+    scene_names = {scene.name.casefold() for scene in scenes}
+    renamed_scenes = []
     for scene in scenes:
         key, name = scene.name.casefold(), scene.name
-        while seen[key] and (name := f"{scene.name}-{seen[key] + 1}").casefold() in taken:
-            seen[key] += 1
-        seen[key] += 1
-        taken.add(name.casefold())
-        named.append(replace(scene, name=name))
-    return named
+        while (
+            name_counts[key]
+            and (name := f"{scene.name}-{name_counts[key] + 1}").casefold() in scene_names
+        ):
+            name_counts[key] += 1
+        name_counts[key] += 1
+        scene_names.add(name.casefold())
+        renamed_scenes.append(replace(scene, name=name))
+    return renamed_scenes
 
 
 def _is_cut(scene: MaskedScene, valid: NDArray[np.bool_]) -> bool:
@@ -262,13 +269,13 @@ def _write_png(path: Path, pixels: NDArray[np.uint8]) -> None:
 
 
 def _write_geotiff(
-    path: Path, pixels: NDArray[np.uint8], scene: MaskedScene, masked: MaskedTile
+    path: Path, pixels: NDArray[np.uint8], scene: MaskedScene, masked_tile: MaskedTile
 ) -> None:
     import rasterio
     from rasterio.enums import ColorInterp
 
     assert scene.grid is not None
-    read = masked.tile.window.read
+    read = masked_tile.tile.window.read
     grid = scene.grid[read.row_start : read.row_stop, read.col_start : read.col_stop]
     count, height_px, width_px = pixels.shape
     with rasterio.open(

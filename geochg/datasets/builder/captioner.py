@@ -90,7 +90,7 @@ class Captioner:
         self.model = model
         self.dropped: Counter[str] = Counter()
 
-    def turns(self, subjects: Sequence[Subject], wanted: int) -> list[list[ExampleTurn]]:
+    def turns(self, subjects: Sequence[Subject], count: int) -> list[list[ExampleTurn]]:
         """Questions with answers about each tile that agree with what is known of it.
 
         A model that reads clues is asked about many tiles at once, with the facts of each as its
@@ -101,19 +101,19 @@ class Captioner:
         """
         turns = []
         for batch in self._batches(subjects):
-            texts = [request(_KINDS[number % len(_KINDS)]) for number in range(wanted)]
+            texts = [request(_KINDS[number % len(_KINDS)]) for number in range(count)]
             tiles = [subject.tile for subject in batch]
             if self._reads_clues:
                 tiles = [replace(s.tile, clue=certain(s.truth, s.facts)) for s in batch]
             else:
                 facts = certain(batch[0].truth, batch[0].facts)
                 texts = [f"{facts} {text}" for text in texts]
-            asked = [Question(Task.QUESTION, text) for text in texts]
+            questions = [Question(Task.QUESTION, text) for text in texts]
             with backend_errors(self.model):
                 self.model.survey(batch[0].scene_facts, self._sample(tiles))
-                answers = self.model.answer(tiles, asked)
+                answers = self.model.answer(tiles, questions)
             turns += [
-                self._kept_turns(of_tile, subject, wanted)
+                self._kept_turns(of_tile, subject, count)
                 for of_tile, subject in zip(answers, batch, strict=True)
             ]
         return turns
@@ -137,14 +137,14 @@ class Captioner:
     def _sample(self, tiles: Sequence[Tile]) -> Sequence[Tile]:
         return tiles if self.model.capabilities.surveys else []
 
-    def _kept_turns(self, answers: TileAnswers, subject: Subject, wanted: int) -> list[ExampleTurn]:
+    def _kept_turns(self, answers: TileAnswers, subject: Subject, count: int) -> list[ExampleTurn]:
         if isinstance(answers, TileFailure):
-            self.dropped["no answer"] += wanted
+            self.dropped["no answer"] += count
             return []
-        given = [answer for answer in answers if not isinstance(answer, Missing)]
-        if missing := len(answers) - len(given):
+        given_answers = [answer for answer in answers if not isinstance(answer, Missing)]
+        if missing := len(answers) - len(given_answers):
             self.dropped["no answer"] += missing
-        texts = [answer.text if isinstance(answer, Reply) else "" for answer in given]
+        texts = [answer.text if isinstance(answer, Reply) else "" for answer in given_answers]
         turns = (self._true_turn(text, subject) for text in texts)
         return [turn for turn in turns if turn is not None]
 
@@ -169,9 +169,9 @@ def request(kind: str) -> str:
     )
 
 
-def certain(truth: MaskTruth, known: Sequence[Fact]) -> str:
+def certain(truth: MaskTruth, stated_facts: Sequence[Fact]) -> str:
     """The counted facts in words."""
-    facts = " ".join(_fact(fact) for fact in known) or "Nothing has changed."
+    facts = " ".join(_fact(fact) for fact in stated_facts) or "Nothing has changed."
     others = ", ".join(COUNTABLE[name][1] for name in truth.known)
     return f"This was measured and is certain: {facts} Of {others} nothing else has changed."
 
@@ -179,11 +179,11 @@ def certain(truth: MaskTruth, known: Sequence[Fact]) -> str:
 def _fact(fact: Fact) -> str:
     singular, plural = COUNTABLE[fact.class_name]
     change = "changed" if fact.change is None else ADJECTIVE[fact.change]
-    where = ", ".join(cell.name for cell in fact.cells) or "small spots only"
-    return f"{fact.number} {change} {singular if fact.number == 1 else plural} (in: {where})."
+    cells_text = ", ".join(cell.name for cell in fact.cells) or "small spots only"
+    return f"{fact.number} {change} {singular if fact.number == 1 else plural} (in: {cells_text})."
 
 
-def contradiction(answer: str, truth: MaskTruth, known: Sequence[Fact]) -> str:
+def contradiction(answer: str, truth: MaskTruth, facts: Sequence[Fact]) -> str:
     """Why an answer cannot be true; empty where nothing speaks against it."""
     body = plain_text(answer)
     if refusal(body):
@@ -200,14 +200,14 @@ def contradiction(answer: str, truth: MaskTruth, known: Sequence[Fact]) -> str:
     for mention in mentions:
         if mention.number is None or mention.class_name not in truth.known:
             continue
-        numbers = [fact.number for fact in known if fact.class_name == mention.class_name]
+        numbers = [fact.number for fact in facts if fact.class_name == mention.class_name]
         directed = [
             fact.number
-            for fact in known
+            for fact in facts
             if fact.class_name == mention.class_name and fact.change in mention.directions
         ]
         allowed = set(directed or [0]) if mention.directions else {*numbers, sum(numbers)}
-        if any(fact.change is None for fact in known if fact.class_name == mention.class_name):
+        if any(fact.change is None for fact in facts if fact.class_name == mention.class_name):
             allowed |= {*numbers, sum(numbers)} - {0}
         if mention.number not in allowed:
             return "numbers against the mask"

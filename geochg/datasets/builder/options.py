@@ -31,11 +31,7 @@ class BuildOptions(Options):
         greatest=MOST_TILE_PX,
     )
     overlap_px: int = option(
-        0,
-        "Overlap of neighbouring tiles, in pixels.",
-        unit="px",
-        least=0,
-        greatest=MOST_TILE_PX,
+        0, "Overlap of neighbouring tiles, in pixels.", unit="px", least=0, greatest=MOST_TILE_PX
     )
     shares: tuple[float, ...] = option(
         (0.7, 0.1, 0.2),
@@ -71,8 +67,7 @@ class BuildOptions(Options):
         AlignMode.AUTO, "What to do about a residual shift between two rasters."
     )
     dates_as_given: bool = option(
-        False,
-        "Take rasters in the order given although the files say that BEFORE is the newer.",
+        False, "Take rasters in the order given although the files say that BEFORE is the newer."
     )
     allow_remote: bool = option(
         False,

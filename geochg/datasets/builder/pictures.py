@@ -6,31 +6,17 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
-from geochg.datasets.builder.scene import (
-    MaskedScene,
-    MaskedTile,
-    class_indexes,
-    coded_classes,
-)
+from geochg.datasets.builder.scene import MaskedScene, MaskedTile, class_indexes, coded_classes
 from geochg.datasets.captions.truth import DIRECTIONS
-from geochg.datasets.frames import (
-    check_sizes,
-    open_picture,
-    picture,
-    picture_size,
-    upright_pixels,
-)
+from geochg.datasets.frames import check_sizes, open_picture, picture, picture_size, upright_pixels
 from geochg.datasets.picture_paths import pictures_by_side
 from geochg.datasets.splits import split_of_name
 from geochg.errors import InputError
 from geochg.records import PairFacts, Tile, TileWindow
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 BEFORE, AFTER, LABEL, DIRECTION = "A", "B", "label", "direction"
 _FACTS = PairFacts(("red", "green", "blue"), 1.0, "uint8")

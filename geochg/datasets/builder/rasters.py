@@ -71,7 +71,7 @@ class RasterScene(MaskedScene):
 
         if not windows or self.pair is None:
             return
-        with gdal_settings(), self._known_labels() as known:
+        with gdal_settings(), self._known_labels() as known_mask:
             plan = prepare(self.pair, self.align, pixels="display").plan(self.pair)
             for tile in read_ahead(plan, windows, READERS):
                 if isinstance(tile, TileFailure):
@@ -79,9 +79,9 @@ class RasterScene(MaskedScene):
                         f"cannot read tile {tile.window.name} of {self.name}: {tile.reason}",
                         "the file may be damaged",
                     )
-                classes, directions, labelled = known.labels(tile.window.read)
-                seen = Tile(tile.window, tile.before, tile.after, tile.valid & labelled)
-                yield MaskedTile(seen, classes, directions)
+                classes, directions, labelled = known_mask.labels(tile.window.read)
+                labelled_tile = Tile(tile.window, tile.before, tile.after, tile.valid & labelled)
+                yield MaskedTile(labelled_tile, classes, directions)
 
     def _known_labels(self) -> AbstractContextManager[_Mask]:
         assert self.pair is not None
@@ -109,9 +109,9 @@ def raster_scene(
     with gdal_settings():
         options = AnalyzeOptions(dates_as_given=dates_as_given, allow_remote=allow_remote)
         pair = open_pair(before, after, options, "rgb")
-        with _labels(mask, pair.grid, coding, allow_remote=allow_remote) as known:
+        with _labels(mask, pair.grid, coding, allow_remote=allow_remote) as known_mask:
             notes = [remark.text for remark in pair.remarks]
-            notes += [known.note] if known.note else []
+            notes += [known_mask.note] if known_mask.note else []
     height_px, width_px = pair.grid.shape
     return RasterScene(
         name=safe_name(f"{Path(before).stem}-{Path(after).stem}"),
@@ -201,19 +201,19 @@ class _Polygons:
                 f"fields: {', '.join(map(str, frame.columns))[:200]}",
             )
         indexes = {row.name: row.mask_code for row in CHANGE_CLASSES}
-        known = indexes | dict(coding) if field else dict(coding)
+        class_codes = indexes | dict(coding) if field else dict(coding)
         self._shape = grid.shape
         self._pieces: list[tuple[Any, int, int]] = []
         for row in frame.to_dict("records"):
             value = str(row[field]) if field else next(iter(coding))
-            if value not in known:
+            if value not in class_codes:
                 raise InputError(
                     f"{path} has the class {value!r}, which is not known",
                     f"say what it is with --classes, such as {value}=building",
                 )
-            if known[value] in coding.values():
+            if class_codes[value] in coding.values():
                 direction = _direction(row.get(CHANGE_FIELD))
-                self._pieces.append((_pixel_shape(row, frame, grid), known[value], direction))
+                self._pieces.append((_pixel_shape(row, frame, grid), class_codes[value], direction))
         self._tree = shapely.STRtree([piece for piece, _, _ in self._pieces])
 
     def labels(self, window: PixelWindow) -> Labels:

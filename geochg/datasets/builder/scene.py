@@ -61,8 +61,8 @@ class MaskedScene(ABC):
         """The tiles of the scene, cut as by `analyze`; those of a smaller picture end with it."""
         height_px, width_px = self.shape_px
         layout = Layout(height_px, width_px, tile_size_px, overlap_px)
-        whole = PixelWindow(0, height_px, 0, width_px)
-        return [replace(tile, read=tile.read.cut_to(whole) or tile.read) for tile in layout]
+        full_window = PixelWindow(0, height_px, 0, width_px)
+        return [replace(tile, read=tile.read.cut_to(full_window) or tile.read) for tile in layout]
 
     @abstractmethod
     def tiles(self, windows: Sequence[TileWindow]) -> Iterator[MaskedTile]:

@@ -50,10 +50,10 @@ def tiles_by_split(
     """
     blocks = _blocks(scenes, options)
     split_of = _drawn_splits(scenes, blocks, options)
-    drawn = [(split_of[block], tile) for block, tiles in blocks.items() for tile in tiles]
-    kept = _apart(scenes, drawn, options.gap_px)
-    kept.sort(key=lambda pair: (pair[1].scene, pair[1].window.index))
-    splits = {split: [tile for s, tile in kept if s == split] for split in SPLITS}
+    split_tiles = [(split_of[block], tile) for block, tiles in blocks.items() for tile in tiles]
+    kept_tiles = _apart(scenes, split_tiles, options.gap_px)
+    kept_tiles.sort(key=lambda pair: (pair[1].scene, pair[1].window.index))
+    splits = {split: [tile for s, tile in kept_tiles if s == split] for split in SPLITS}
     for split, share in zip(SPLITS, options.shares, strict=True):
         if share > 0 and not splits[split] and not all(scene.split for scene in scenes):
             raise InputError(
@@ -75,9 +75,7 @@ def _blocks(scenes: Sequence[MaskedScene], options: BuildOptions) -> dict[_Block
 
 
 def _drawn_splits(
-    scenes: Sequence[MaskedScene],
-    blocks: dict[_Block, list[SceneTile]],
-    options: BuildOptions,
+    scenes: Sequence[MaskedScene], blocks: dict[_Block, list[SceneTile]], options: BuildOptions
 ) -> dict[_Block, str]:
     """The split of each block: the one that lacks most, in a random order of blocks."""
     splits = {block: scenes[block[0]].split for block in blocks}
@@ -102,25 +100,25 @@ def _drawn_splits(
 
 
 def _apart(
-    scenes: Sequence[MaskedScene], drawn: Sequence[tuple[str, SceneTile]], gap_px: int
+    scenes: Sequence[MaskedScene], split_tiles: Sequence[tuple[str, SceneTile]], gap_px: int
 ) -> list[tuple[str, SceneTile]]:
     """The tiles without those that lie nearer than the gap to a tile of another split."""
     import shapely
 
-    kept = [(split, tile) for split, tile in drawn if scenes[tile.scene].grid is None]
+    kept_tiles = [(split, tile) for split, tile in split_tiles if scenes[tile.scene].grid is None]
     outlines: list[BaseGeometry] = []
     owners: list[str] = []
     for split in _KEPT_FIRST:
         others = shapely.STRtree(outlines)
         before = tuple(owners)
-        for tile in (t for s, t in drawn if s == split and scenes[t.scene].grid is not None):
+        for tile in (t for s, t in split_tiles if s == split and scenes[t.scene].grid is not None):
             scene, window = scenes[tile.scene], tile.window
             near = others.query(_outline(scene, window, gap_px - _TOUCH_PX), "intersects")
             if all(before[other] == split for other in near.tolist()):
-                kept.append((split, tile))
+                kept_tiles.append((split, tile))
                 outlines.append(_outline(scene, window, -_TOUCH_PX))
                 owners.append(split)
-    return kept
+    return kept_tiles
 
 
 def _outline(scene: MaskedScene, window: TileWindow, margin_px: float) -> BaseGeometry:

@@ -107,12 +107,17 @@ def _turns(task: Task, truth: MaskTruth, facts: Sequence[Fact]) -> list[tuple[st
 def instruction_row(
     number: int, images: tuple[str, str], changed: bool, turns: Sequence[tuple[str, str]]
 ) -> Row:
-    """A row of a talk about two images, given as questions and answers."""
-    talk = []
+    """A row of a dialogue about two images, given as questions and answers."""
+    dialogue = []
     for index, (question, answer) in enumerate(turns):
-        talk.append({"from": "human", "value": f"{IMAGES if index == 0 else ''}{question}"})
-        talk.append({"from": "gpt", "value": answer})
-    return {"id": number, "image": list(images), "changeflag": int(changed), "conversations": talk}
+        dialogue.append({"from": "human", "value": f"{IMAGES if index == 0 else ''}{question}"})
+        dialogue.append({"from": "gpt", "value": answer})
+    return {
+        "id": number,
+        "image": list(images),
+        "changeflag": int(changed),
+        "conversations": dialogue,
+    }
 
 
 def _caption_writer(truth: MaskTruth, number: int) -> CaptionWriter:
@@ -129,25 +134,25 @@ def _question(truth: MaskTruth, facts: Sequence[Fact]) -> tuple[str, str]:
     return kinds[int(rng.integers(len(kinds)))](rng, truth, facts)
 
 
-def _picked_class(rng: np.random.Generator, facts: Sequence[Fact], known: Sequence[str]) -> str:
+def _picked_class(rng: np.random.Generator, facts: Sequence[Fact], classes: Sequence[str]) -> str:
     """Mostly a class that changed, else any that is known."""
     if facts and rng.random() < 0.65:
         return facts[int(rng.integers(len(facts)))].class_name
-    return known[int(rng.integers(len(known)))]
+    return classes[int(rng.integers(len(classes)))]
 
 
 def _about_class(
     rng: np.random.Generator, truth: MaskTruth, facts: Sequence[Fact]
 ) -> tuple[str, str]:
     name = _picked_class(rng, facts, truth.known)
-    several = COUNTABLE[name][1]
+    plural_name = COUNTABLE[name][1]
     question = (
-        f"Have any {several} changed between the two images?",
-        f"What happened to the {several}?",
+        f"Have any {plural_name} changed between the two images?",
+        f"What happened to the {plural_name}?",
     )[int(rng.integers(2))]
     of_class = [fact for fact in facts if fact.class_name == name]
     if not of_class:
-        return question, f"The {several} have not changed."
+        return question, f"The {plural_name} have not changed."
     return question, _caption_writer(truth, 20).detail(of_class)
 
 
@@ -161,10 +166,10 @@ def _how_many(rng: np.random.Generator, truth: MaskTruth, facts: Sequence[Fact])
     singular, plural = COUNTABLE[name]
     number = truth.counts.get((name, change), 0)
     verb = "has" if number == 1 else "have"
-    done = f"been {_DONE[change]}" if change is Change.ALTERED else _DONE[change]
+    done_words = f"been {_DONE[change]}" if change is Change.ALTERED else _DONE[change]
     return (
-        f"How many {plural} have {done}?",
-        f"{number or 'No'} {singular if number == 1 else plural} {verb} {done}.",
+        f"How many {plural} have {done_words}?",
+        f"{number or 'No'} {singular if number == 1 else plural} {verb} {done_words}.",
     )
 
 
@@ -180,11 +185,11 @@ def _most(rng: np.random.Generator, truth: MaskTruth, facts: Sequence[Fact]) -> 
 
 def _where(rng: np.random.Generator, truth: MaskTruth, facts: Sequence[Fact]) -> tuple[str, str]:
     name = _picked_class(rng, facts, truth.known)
-    several = COUNTABLE[name][1]
-    question = f"Where have {several} changed?"
+    plural_name = COUNTABLE[name][1]
+    question = f"Where have {plural_name} changed?"
     cells = class_cells(truth, (name,)).cells[name]
     if not any(fact.class_name == name for fact in facts):
-        return question, f"No {several} have changed."
+        return question, f"No {plural_name} have changed."
     if not cells:
         return question, "Only small spots have changed."
     return question, f"In the {', '.join(cell.name for cell in cells)}."

@@ -36,10 +36,10 @@ class CaptionWriter:
         """A sentence about the largest facts; one of the five fixed ones where there are none."""
         if not facts:
             return self._pick(NO_CHANGE_SENTENCES)
-        chosen = list(facts[: 1 + int(self._rng.integers(greatest))])
-        if len(chosen) > 1 and self._rng.random() < 0.4:
-            chosen.reverse()
-        clauses = [self.clause(fact) for fact in chosen]
+        chosen_facts = list(facts[: 1 + int(self._rng.integers(greatest))])
+        if len(chosen_facts) > 1 and self._rng.random() < 0.4:
+            chosen_facts.reverse()
+        clauses = [self.clause(fact) for fact in chosen_facts]
         if len(clauses) == 1:
             return clauses[0]
         joint = self._pick((" and ", ", and ", ", while ", " and "))
@@ -55,35 +55,35 @@ class CaptionWriter:
     def clause(self, fact: Fact) -> str:
         """A clause about one fact, without a full stop."""
         noun = self._pick(CLASS_BY_NAME[fact.class_name].caption_nouns)
-        several = fact.number > 1
-        verb = self._verb(fact, several)
+        is_plural = fact.number > 1
+        verb = self._verb(fact, is_plural)
         subject = self._subject(fact.number, noun)
         location = self._place_words(fact)
         if location and self._rng.random() < 0.25:
             return f"{location} {subject} {verb}"
         return " ".join(part for part in (subject, verb, location) if part)
 
-    def _verb(self, fact: Fact, several: bool) -> str:
+    def _verb(self, fact: Fact, is_plural: bool) -> str:
         row = CLASS_BY_NAME[fact.class_name]
-        known = _CHANGED if fact.change is None else getattr(row, fact.change)
+        verb_forms = _CHANGED if fact.change is None else getattr(row, fact.change)
         forms_of_number = (
             ("are", "have", "appear", "disappear", "others")
-            if several
+            if is_plural
             else ("is", "has", "appears", "disappears", "another")
         )
         names = ("is", "has", "appears", "disappears", "other")
-        return self._pick(known).format(**dict(zip(names, forms_of_number, strict=True)))
+        return self._pick(verb_forms).format(**dict(zip(names, forms_of_number, strict=True)))
 
     def _subject(self, number: int, noun: str) -> str:
         if number == 1:
             article = "an" if noun[0] in "aeiou" else "a"
             return f"{article} {noun}"
-        many = plural(noun)
+        plural_noun = plural(noun)
         if number < len(_WORDS) and self._rng.random() < 0.6:
-            return f"{_WORDS[number]} {many}"
+            return f"{_WORDS[number]} {plural_noun}"
         if number > 8:
-            return f"{self._pick(('many', 'a lot of', 'rows of', 'many'))} {many}"
-        return f"{self._pick(('some', 'several'))} {many}"
+            return f"{self._pick(('many', 'a lot of', 'rows of', 'many'))} {plural_noun}"
+        return f"{self._pick(('some', 'several'))} {plural_noun}"
 
     def _place_words(self, fact: Fact) -> str:
         return "" if self._rng.random() < 0.25 else self._where(fact)
@@ -117,9 +117,9 @@ class CaptionWriter:
 
 def plural(noun: str) -> str:
     """The plural of a noun of this grammar; of its first part where it says what of."""
-    head, of, complement = noun.partition(" of ")
+    head, preposition, complement = noun.partition(" of ")
     if head.endswith("y") and head[-2] not in "aeiou":
         head = f"{head[:-1]}ie"
     elif head.endswith(("s", "sh", "ch")):
         head = f"{head}e"
-    return f"{head}s{of}{complement}"
+    return f"{head}s{preposition}{complement}"

@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from functools import cache
 from itertools import product
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from geochg.datasets.captions.truth import CLASS_NAMES, DIRECTIONS
 from geochg.datasets.ground.covers import Cover
 from geochg.land_cover import agrees, class_and_direction
 from geochg.records import LAND_COVER, Change
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 _SETS = 2 * int(Cover.NOT_SEEN)
 
@@ -63,7 +61,9 @@ def change_name(before: int, after: int) -> tuple[str, Change] | None:
     if before & after or max(before, after) >= Cover.NOT_SEEN:
         return None
     changes = list(product(_covers(before), _covers(after)))
-    names = Counter(class_and_direction(was, now) for was, now in changes)
+    names = Counter(
+        class_and_direction(code_before, code_after) for code_before, code_after in changes
+    )
     true = [name for name in names if all(agrees(*name, *change) for change in changes)]
     return max(true, key=lambda name: (names[name], name[1] is Change.APPEARED), default=None)
 
@@ -73,10 +73,10 @@ def _tables() -> tuple[NDArray[np.uint8], ...]:
     """`ChangeNames` of each set (rows) to each other (columns)."""
     classes, directions, possible = np.zeros((3, _SETS, _SETS), np.uint8)
     sets = np.arange(_SETS)
-    for (was, before), (now, after) in product(enumerate(LAND_COVER), repeat=2):
-        held = (sets[:, None] >> was) & (sets >> now) & 1
+    for (code_before, before), (code_after, after) in product(enumerate(LAND_COVER), repeat=2):
+        holds_change = (sets[:, None] >> code_before) & (sets >> code_after) & 1
         index = CLASS_NAMES.index(class_and_direction(before, after)[0])
-        possible |= (held << index).astype(np.uint8)
+        possible |= (holds_change << index).astype(np.uint8)
     for first, second in product(range(_SETS), repeat=2):
         if (name := change_name(first, second)) is not None:
             classes[first, second] = CLASS_NAMES.index(name[0])

@@ -7,15 +7,12 @@ land cover map says which. A set says both.
 from __future__ import annotations
 
 from enum import IntFlag
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from geochg.land_cover import COVERS
 from geochg.records import LAND_COVER
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 
 class Cover(IntFlag):
@@ -56,8 +53,8 @@ def changed_by_cover(before: NDArray[np.uint8], after: NDArray[np.uint8]) -> NDA
     """
     single = (before & (before - 1)) == 0
     field = Cover.LOW | Cover.BARE
-    same = (before == after) & (single | (after == field))
-    changed = np.where(same, 0, UNKNOWN_CHANGE)
+    is_same = (before == after) & (single | (after == field))
+    changed = np.where(is_same, 0, UNKNOWN_CHANGE)
     changed[(before & after) == 0] = 1
     changed[(before == NOTHING) | (after == NOTHING)] = UNKNOWN_CHANGE
     changed[(before == Cover.NOT_SEEN) | (after == Cover.NOT_SEEN)] = UNKNOWN_CHANGE

@@ -168,14 +168,7 @@ def _roads(beside_px: int) -> Callable[[NDArray[np.uint8]], NDArray[np.generic]]
 
 
 _DUBAI = np.array(
-    [
-        NOTHING,
-        Cover.BUILDING,
-        Cover.BARE,
-        Cover.ROAD,
-        Cover.LOW | Cover.WOODY,
-        Cover.WATER,
-    ],
+    [NOTHING, Cover.BUILDING, Cover.BARE, Cover.ROAD, Cover.LOW | Cover.WOODY, Cover.WATER],
     np.uint8,
 )
 
@@ -291,10 +284,10 @@ def _rings(geometry: dict[str, object]) -> list[NDArray[np.float64]]:
 
 
 def _tile_pixels(ring: NDArray[np.float64], origin: tuple[int, int]) -> NDArray[np.int32]:
-    whole = 2**_ZOOM * _TILE_PX
-    x = (ring[:, 0] + 180) / 360 * whole - origin[0] * _TILE_PX
+    world_px = 2**_ZOOM * _TILE_PX
+    x = (ring[:, 0] + 180) / 360 * world_px - origin[0] * _TILE_PX
     angle = np.arcsinh(np.tan(np.radians(ring[:, 1])))
-    y = (1 - angle / np.pi) / 2 * whole - origin[1] * _TILE_PX
+    y = (1 - angle / np.pi) / 2 * world_px - origin[1] * _TILE_PX
     return np.asarray(np.rint(np.stack((x, y), axis=1)), np.int32)
 
 

@@ -51,13 +51,13 @@ def split_grounds(
     Of each kind with several grounds the last sixth is held out as one block, because neighbours
     in a list are often neighbours on the ground, or of one flood.
     """
-    learned, held_out = [], []
+    training_grounds, held_out = [], []
     for kind in sorted({ground.kind for ground in grounds}):
         of_kind = [ground for ground in grounds if ground.kind == kind]
-        held = len(of_kind) // HELD_OUT_PART
-        learned += of_kind[: len(of_kind) - held]
-        held_out += of_kind[len(of_kind) - held :]
-    return learned, held_out
+        held_out_count = len(of_kind) // HELD_OUT_PART
+        training_grounds += of_kind[: len(of_kind) - held_out_count]
+        held_out += of_kind[len(of_kind) - held_out_count :]
+    return training_grounds, held_out
 
 
 HELD_OUT_PART = 6
@@ -109,11 +109,11 @@ def farmland_years(root: Path) -> Iterator[LabelledGround]:
         green, infrared = bands[1].astype(float), bands[3].astype(float)
         wet = ((green - infrared) / (green + infrared + 1) > 0.15) & (infrared < 90)
         lake = cv2.medianBlur(wet.astype(np.uint8), 7)
-        sure = np.where(lake > 0, Cover.WATER, ANY - Cover.WATER)
+        lake_covers = np.where(lake > 0, Cover.WATER, ANY - Cover.WATER)
         # A year in which a third seems wet is one whose infrared is off.
         lakes.append(np.full(shape, 2, np.uint8) if lake.mean() > 0.3 else lake)
         unsure = edges(lake, 3) | (lake.mean() > 0.3)
-        covers.append(np.where(unsure, ANY, sure).astype(np.uint8))
+        covers.append(np.where(unsure, ANY, lake_covers).astype(np.uint8))
         images.append(np.ascontiguousarray(np.moveaxis(bands, 0, -1)))
 
     def change(before: int, after: int) -> NDArray[np.uint8]:
@@ -142,9 +142,9 @@ def floods(root: Path) -> Iterator[LabelledGround]:
             for cover in (ANY - Cover.WATER, Cover.WATER)
         ]
         mask = np.where(unknown, UNKNOWN_CHANGE, flooded).astype(np.uint8)
-        shown = [(255 * stretched_bands(date, 0.5, 99.5)).astype(np.uint8) for date in dates]
+        date_images = [(255 * stretched_bands(date, 0.5, 99.5)).astype(np.uint8) for date in dates]
         # The second of the three is the near infrared.
-        images = [np.concatenate((image, image[..., 1:2]), axis=2) for image in shown]
+        images = [np.concatenate((image, image[..., 1:2]), axis=2) for image in date_images]
         yield LabelledGround(
             "flood",
             images,
@@ -173,10 +173,10 @@ def cities(root: Path) -> Iterator[LabelledGround]:
             dates.append(np.stack(bands, axis=-1))
         height, width = dates[0].shape[:2]
         dates[1] = np.asarray(cv2.resize(dates[1], (width, height)), np.float32)
-        sure = _sure(dates[0][..., :3], dates[1][..., :3])
+        sure_covers = _sure(dates[0][..., :3], dates[1][..., :3])
         covers = [index_cover(date[..., 0], date[..., 1], date[..., 3]) for date in dates]
         images = [(255 * stretched_bands(date, 0.5, 99.5)).astype(np.uint8) for date in dates]
-        mask = np.where(sure, 0, UNKNOWN_CHANGE).astype(np.uint8)
+        mask = np.where(sure_covers, 0, UNKNOWN_CHANGE).astype(np.uint8)
         yield LabelledGround(
             "s2",
             images,

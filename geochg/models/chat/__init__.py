@@ -1,1 +1,1 @@
-"""Conversations about tiles, by a language model or by rules."""
+"""Dialogues about tiles, by a language model or by rules."""

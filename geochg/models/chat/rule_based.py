@@ -1,4 +1,4 @@
-"""Answers free questions by rules, from outlines, counts and captions; no language model.
+"""Answers free questions by rules, from outlines; no language model.
 
 A question is answered when every word of it is known, because one unknown word can turn its
 meaning round; else the answer says what can be asked.
@@ -8,32 +8,28 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from geochg.geometry.grid_cells import axis_cells
-from geochg.geometry.hysteresis import ChangedPixels, changed_pixels
+from geochg.geometry.hysteresis import ChangedPixels, changed_pixels, least_size_px
 from geochg.land_cover import OTHER, is_borne_out
 from geochg.records import (
     CELL_AREA_SHARE,
     GRID_CELLS,
     LAND_COVER,
-    Caption,
     Change,
     Channel,
-    Counts,
     GridCell,
     LandCover,
     Outlines,
 )
-from geochg.tasks.lexicon import ADJECTIVES, CHANGED, COUNTABLE, DIRECTIONS, NOUNS
+from geochg.tasks.lexicon import ADJECTIVES, ASKED, CHANGED, COUNTABLE, DIRECTIONS, NOUNS
 from geochg.tasks.quantities import area_in_words
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 _LEAST_SHARE = 0.0005
 """Channels on less than this share of what a tile shows are not worth a word."""
@@ -67,29 +63,28 @@ _FILLERS = frozenset(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ObservedTile:
-    """The answers of a model about a tile.
+    """What a model outlined in a tile.
 
     Attributes:
         outlines: The outlines of changes.
         valid: `(height, width)` bool.
         pixel_area_m2: Area of a pixel on the ground; NaN for images without georeference.
         shown_px: Number of pixels that show anything: valid, and not empty at both dates.
-        counts: The counts of changes; None when the model does not count.
-        caption: The caption; None when the model has none.
+        counts: Whether the model counts changes.
     """
 
     outlines: Outlines
     valid: NDArray[np.bool_]
     pixel_area_m2: float
     shown_px: int
-    counts: Counts | None
-    caption: Caption | None
+    counts: bool = True
 
 
 class _ChannelChange(NamedTuple):
     """The changes of one class and direction."""
 
     channel: Channel
+    pieces: int
     size_px: int
     area_m2: float
     cells: tuple[GridCell, ...]
@@ -100,16 +95,16 @@ def reply(question: str, observed: ObservedTile) -> str:
 
     Args:
         question: A question in English.
-        observed: The answers of the model about the tile.
+        observed: What the model outlined in the tile.
     """
     words = re.findall(r"(?:north|south)(?=(?:west|east))|[a-z]+", question.lower())
     text = " ".join(words)
-    known = {channel.class_name for channel in observed.outlines.channels}
+    known_classes = {channel.class_name for channel in observed.outlines.channels}
     classes = [NOUNS[word][0] for word in words if word in NOUNS]
     if strange := [word for word in words if not _is_known(word)]:
-        return f"I do not know what '{strange[0]}' means here. {_abilities(known)}"
-    if unseen := [word for word in words if word in NOUNS and NOUNS[word][0] not in known]:
-        return f"I cannot see '{unseen[0]}'. {_abilities(known)}"
+        return f"I do not know what '{strange[0]}' means here. {_abilities(known_classes)}"
+    if unseen := [word for word in words if word in NOUNS and NOUNS[word][0] not in known_classes]:
+        return f"I cannot see '{unseen[0]}'. {_abilities(known_classes)}"
     changes = [
         change
         for change in _channel_changes(observed, words)
@@ -117,14 +112,18 @@ def reply(question: str, observed: ObservedTile) -> str:
         and _has_direction(change.channel, words)
     ]
     if _COUNT.search(text):
-        return _count_sentence(changes, classes, observed.counts)
+        return _count_sentence(changes, classes, observed)
     if _WHERE.search(text) or _AREA.search(text):
         return _sentences(changes)
     if _WHETHER.search(text):
         return f"Yes. {_sentences(changes)}" if changes else "No, not that I can see."
     if _WHAT.search(text):
-        return " ".join(_description(changes, classes, observed.caption))
-    return f"I do not understand the question. {_abilities(known)}"
+        if not changes:
+            return "Nothing has changed, as far as I can see."
+        is_whole = not classes and bool(_named_cells(words).all())
+        share = f"{_share_sentence(changes, observed)} " if is_whole else ""
+        return f"{share}{_sentences(changes)}"
+    return f"I do not understand the question. {_abilities(known_classes)}"
 
 
 def _is_known(word: str) -> bool:
@@ -142,9 +141,9 @@ def _is_known(word: str) -> bool:
 
 def _abilities(classes: set[str]) -> str:
     names = [COUNTABLE[name][1] for name in COUNTABLE if name in classes and name != "other"]
-    things = f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else "anything"
+    subject = f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else "anything"
     return (
-        f"Ask me whether, where, how much or how {things} have changed here; for other questions "
+        f"Ask me whether, where, how much or how {subject} have changed here; for other questions "
         "choose a larger model with --model."
     )
 
@@ -154,7 +153,8 @@ def _abilities(classes: set[str]) -> str:
 
 def _channel_changes(observed: ObservedTile, words: Sequence[str]) -> list[_ChannelChange]:
     """The channels that changed within the asked part of the tile, the largest first."""
-    outlines = changed_pixels(observed.outlines, observed.valid)
+    least_px = least_size_px(observed.pixel_area_m2)
+    outlines = changed_pixels(observed.outlines, observed.valid, least_px=least_px)
     if outlines is None:
         return []
     outlines = _with_borne_out_names(outlines, observed.outlines.land_cover)
@@ -171,21 +171,20 @@ def _channel_changes(observed: ObservedTile, words: Sequence[str]) -> list[_Chan
         cells = np.flatnonzero(cell_px > CELL_AREA_SHARE * np.maximum(valid_px, 1))
         if not len(cells):
             cells = np.array([cell_px.argmax()])
-        named = tuple(GRID_CELLS[cell] for cell in cells)
-        changes.append(_ChannelChange(channel, count_px, count_px * observed.pixel_area_m2, named))
+        named_cells = tuple(GRID_CELLS[cell] for cell in cells)
+        area_m2 = count_px * observed.pixel_area_m2
+        changes.append(_ChannelChange(channel, _pieces(inside)[1], count_px, area_m2, named_cells))
     return sorted(changes, key=lambda change: -change.size_px)
 
 
 def _with_borne_out_names(outlines: ChangedPixels, land_cover: LandCover | None) -> ChangedPixels:
     """The changed pixels, pieces whose class is in doubt called other, as on the map."""
-    from scipy import ndimage
-
     if land_cover is None:
         return outlines
     channels, channel = (*outlines.channels, OTHER), outlines.channel.copy()
     for index, kind in enumerate(outlines.channels):
         inside = outlines.changed & (outlines.channel == index)
-        labels, count = ndimage.label(inside, np.ones((3, 3)))
+        labels, count = _pieces(inside)
         tallies = [_cover_tallies(date[inside], labels[inside], count) for date in land_cover]
         is_doubted = [False] + [
             not is_borne_out(kind.class_name, kind.change, *covers)
@@ -196,16 +195,24 @@ def _with_borne_out_names(outlines: ChangedPixels, land_cover: LandCover | None)
     return outlines._replace(channels=channels, channel=channel)
 
 
+def _pieces(changed: NDArray[np.bool_]) -> tuple[NDArray[np.intp], int]:
+    """`(height, width)` number of the piece of each changed pixel from 1 on, and their number.
+
+    Pixels that touch at a corner are of one piece, as on the map.
+    """
+    from scipy import ndimage
+
+    labels, count = ndimage.label(changed, np.ones((3, 3)))
+    return labels.astype(np.intp, copy=False), int(count)
+
+
 def _cover_tallies(
     covers: NDArray[np.uint8], labels: NDArray[np.intp], count: int
 ) -> list[list[int]]:
     """Pixels of each land cover in each piece, those that cannot be told last."""
     codes = len(LAND_COVER) + 1
     kinds = (labels - 1) * codes + np.minimum(covers, codes - 1)
-    tallies: list[list[int]] = (
-        np.bincount(kinds, minlength=count * codes).reshape(-1, codes).tolist()
-    )
-    return tallies
+    return np.bincount(kinds, minlength=count * codes).reshape(-1, codes).tolist()
 
 
 def _named_cells(words: Sequence[str]) -> NDArray[np.bool_]:
@@ -233,8 +240,8 @@ def _cells_along(is_valid: NDArray[np.bool_]) -> NDArray[np.intp]:
 
 
 def _has_direction(channel: Channel, words: Sequence[str]) -> bool:
-    asked = {DIRECTIONS[word] for word in words if word in DIRECTIONS}
-    return not asked or channel.change in asked
+    asked_directions = {DIRECTIONS[word] for word in words if word in DIRECTIONS}
+    return not asked_directions or channel.change in asked_directions
 
 
 # --- in words ------------------------------------------------------------------------------------
@@ -245,38 +252,53 @@ def _sentences(changes: Sequence[_ChannelChange]) -> str:
 
 
 def _sentence(change: _ChannelChange) -> str:
-    name = COUNTABLE.get(change.channel.class_name, ("", change.channel.class_name))[1]
-    verb = {Change.ALTERED: "were altered"}.get(change.channel.change, str(change.channel.change))
+    if change.channel == OTHER:
+        subject = "The surface changed"
+    else:
+        name = COUNTABLE.get(change.channel.class_name, ("", change.channel.class_name))[1]
+        subject = f"{name.capitalize()} {_verb([change])}"
     # An image without georeference has an upper side, but no north.
     is_placed = not math.isnan(change.area_m2)
     cells = ", ".join(cell.compass if is_placed else cell.name for cell in change.cells)
     area = f" on {area_in_words(change.area_m2)}" if is_placed else ""
-    return f"{name.capitalize()} {verb}{area} ({cells})."
+    return f"{subject}{area} ({cells})."
+
+
+def _verb(changes: Sequence[_ChannelChange]) -> str:
+    """What happened to all of them, as far as it is the same."""
+    directions = {change.channel.change for change in changes}
+    if len(directions) != 1:
+        return "changed"
+    (direction,) = directions
+    return "were altered" if direction is Change.ALTERED else str(direction)
+
+
+def _share_sentence(changes: Sequence[_ChannelChange], observed: ObservedTile) -> str:
+    share = sum(change.size_px for change in changes) / max(observed.shown_px, 1)
+    percent = "less than 1%" if share < 0.01 else f"{share:.0%}"
+    return f"Changes cover {percent} of what the images show."
 
 
 def _count_sentence(
-    changes: Sequence[_ChannelChange], classes: Sequence[str], counts: Counts | None
+    changes: Sequence[_ChannelChange], classes: Sequence[str], observed: ObservedTile
 ) -> str:
-    counted = {} if counts is None else counts.counts
-    if not counted:
+    if not observed.counts:
         return f"I do not count. {_sentences(changes)}"
-    if others := [name for name in classes if name not in counted]:
+    if others := [name for name in classes if name not in ASKED]:
         return f"I do not count {COUNTABLE[others[0]][1]}. {_sentences(changes)}"
-    numbers = [
-        f"{number} {COUNTABLE[name][number != 1]}"
-        for name, number in counted.items()
+    rows_by_class = {
+        name: [change for change in changes if change.channel.class_name == name]
+        for name in ASKED
         if not classes or name in classes
+    }
+    numbers = {name: sum(change.pieces for change in rows) for name, rows in rows_by_class.items()}
+    words = [
+        f"{number or 'no'} {COUNTABLE[name][number != 1]}"
+        for name, number in sorted(numbers.items(), key=lambda item: -item[1])
     ]
-    return f"About {' and '.join(numbers)} changed."
-
-
-def _description(
-    changes: Sequence[_ChannelChange], classes: Sequence[str], caption: Caption | None
-) -> Iterator[str]:
-    if not changes:
-        yield "Nothing has changed, as far as I can see."
-        return
-    if caption and caption.changed and not classes:
-        line = caption.text.strip().rstrip(".")
-        yield f"{line[:1].upper()}{line[1:]}."
-    yield _sentences(changes)
+    if not any(numbers.values()):
+        return (
+            f"No {' and no '.join(COUNTABLE[name][1] for name in numbers)} changed that I can see."
+        )
+    rows = [change for of_class in rows_by_class.values() for change in of_class]
+    return f"About {' and '.join(words)} {_verb(rows)}."

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from geochg.geometry.grid_cells import cell_slices
 from geochg.models.base import Capabilities, ChangeModel, ModelIdentity
-from geochg.models.chat.conversation import NUMBERLESS, unchanged_answer
+from geochg.models.chat.dialogue import NUMBERLESS, unchanged_answer
 from geochg.models.clip.classes import LandClass, read_classes, usual_classes
 from geochg.models.clip.options import ClipOptions
 from geochg.models.clip.scoring import DateClasses, changed_cells, probability, score_at

@@ -35,28 +35,28 @@ class LandClass:
     class_name: str
 
     @classmethod
-    def from_dict(cls, values: object, where: str) -> Self:
+    def from_dict(cls, values: object, origin: str) -> Self:
         """Reads one entry of a classes file.
 
         Args:
             values: As TOML gives them.
-            where: The file and the entry, for the messages.
+            origin: The file and the entry, for the messages.
 
         Raises:
             InputError: If a key is missing or unknown, a text is empty, or there is no such class.
         """
         if not isinstance(values, dict):
-            raise InputError(f"{where} is no table", _HINT)
+            raise InputError(f"{origin} is no table", _HINT)
         for key in _KEYS:
             if not isinstance(values.get(key), str) or not values[key].strip():
-                raise InputError(f"{where} has no {key!r}", _HINT)
+                raise InputError(f"{origin} has no {key!r}", _HINT)
             if not values[key].isprintable():
-                raise InputError(f"{where} has letters in {key!r} that cannot be printed", _HINT)
+                raise InputError(f"{origin} has letters in {key!r} that cannot be printed", _HINT)
         if unknown := sorted(map(str, set(values) - set(_KEYS))):
-            raise InputError(f"{where} has an unknown key {unknown[0]!r}", _HINT)
+            raise InputError(f"{origin} has an unknown key {unknown[0]!r}", _HINT)
         if values["class"] not in CLASSES:
             raise InputError(
-                f"{where} has the class {values['class']!r}", f"classes: {', '.join(CLASSES)}"
+                f"{origin} has the class {values['class']!r}", f"classes: {', '.join(CLASSES)}"
             )
         name, prompt = (" ".join(values[key].split()) for key in ("name", "prompt"))
         return cls(name, prompt, values["class"])
@@ -79,18 +79,18 @@ def read_classes(path: Path) -> tuple[LandClass, ...]:
     return _classes(values, str(path))
 
 
-def _classes(values: dict[str, Any], where: str) -> tuple[LandClass, ...]:
+def _classes(values: dict[str, Any], origin: str) -> tuple[LandClass, ...]:
     if unknown := sorted(set(values) - {"classes"}):
-        raise InputError(f"{where} has an unknown key {unknown[0]!r}", _HINT)
+        raise InputError(f"{origin} has an unknown key {unknown[0]!r}", _HINT)
     entries = values.get("classes", [])
     if not isinstance(entries, list) or len(entries) < 2:
-        raise InputError(f"{where} has fewer than two classes", _HINT)
+        raise InputError(f"{origin} has fewer than two classes", _HINT)
     classes = tuple(
-        LandClass.from_dict(entry, f"{where}, class {number},")
+        LandClass.from_dict(entry, f"{origin}, class {number},")
         for number, entry in enumerate(entries, start=1)
     )
     for key in ("name", "prompt"):
         value, times = Counter(getattr(item, key) for item in classes).most_common(1)[0]
         if times > 1:
-            raise InputError(f"{where} has the {key} {value!r} {times} times", "keep one of them")
+            raise InputError(f"{origin} has the {key} {value!r} {times} times", "keep one of them")
     return classes

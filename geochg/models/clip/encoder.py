@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from geochg.errors import ModelError
 from geochg.models.images import rgb
 from geochg.models.memory import FittingBatches, memory_errors
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-    from torch import Tensor
 
 MAX_BATCH = 64
 """Images encoded at once, at most; fewer where memory does not take them."""
@@ -34,7 +32,7 @@ class Encoder:
         texts: `(classes, width)` float32, unit vectors, on the model's device.
     """
 
-    def __init__(self, model: Any, processor: Any, texts: Tensor) -> None:  # noqa: ANN401
+    def __init__(self, model: Any, processor: Any, texts: Tensor) -> None:
         self.model = model
         self.processor = processor
         self.texts = texts
@@ -91,11 +89,7 @@ class TextForm:
 
 @torch.inference_mode()
 def text_embeddings(
-    model: Any,  # noqa: ANN401
-    tokenizer: Any,  # noqa: ANN401
-    form: TextForm,
-    prompts: Sequence[str],
-    templates: Sequence[str],
+    model: Any, tokenizer: Any, form: TextForm, prompts: Sequence[str], templates: Sequence[str]
 ) -> Tensor:
     """One unit vector a prompt: the mean of the vectors of its sentences, normalised.
 
@@ -142,7 +136,7 @@ def _unit(vectors: Tensor) -> Tensor:
 
     A vector whose length overflows would else become zero, and be as like to any text as another.
     """
-    whole = vectors.float()
-    lengths = torch.linalg.vector_norm(whole, dim=-1, keepdim=True)
+    float_vectors = vectors.float()
+    lengths = torch.linalg.vector_norm(float_vectors, dim=-1, keepdim=True)
     sound = torch.isfinite(lengths) & (lengths > 0)
-    return torch.where(sound, whole / lengths, torch.nan)
+    return torch.where(sound, float_vectors / lengths, torch.nan)

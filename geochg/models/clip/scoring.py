@@ -97,13 +97,13 @@ def changed_cells(
         classes: All classes, in the order of the probabilities.
         threshold: See `probability`.
     """
-    located: dict[str, dict[GridCell, float]] = {}
+    cell_probabilities: dict[str, dict[GridCell, float]] = {}
     changes: dict[str, Change] = {}
     for cell, dates in cells.items():
         if dates.score <= threshold:
             continue
         name, change = dates.channel(classes)
-        located.setdefault(name, {})[cell] = probability(dates.score, threshold)
+        cell_probabilities.setdefault(name, {})[cell] = probability(dates.score, threshold)
         if changes.setdefault(name, change) is not change:
             changes[name] = Change.ALTERED
-    return Locations(located, changes)
+    return Locations(cell_probabilities, changes)

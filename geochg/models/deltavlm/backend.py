@@ -14,7 +14,7 @@ import numpy as np
 from geochg.errors import RunError
 from geochg.geometry.hysteresis import presence_of
 from geochg.models.base import Capabilities, ChangeModel, ModelIdentity
-from geochg.models.chat.conversation import Conversation, answers_or_failure, unchanged_answer
+from geochg.models.chat.dialogue import TileDialogue, answers_or_failure, unchanged_answer
 from geochg.models.deltavlm.detector import SCENE_TILES, Detector, Scene, joined_outputs
 from geochg.models.deltavlm.options import DeltaVLMOptions
 from geochg.models.deltavlm.postprocessing import OutlineMaker
@@ -181,7 +181,8 @@ class DeltaVLMModel(ChangeModel[DeltaVLMOptions]):
         self.scene = None
         if self.detector is not None and tiles:
             with self._first_use.guard("survey"):
-                self.scene = self.detector.survey(tiles, self._resolution_m, self._infrared)
+                scene = self.detector.survey(tiles, self._resolution_m, self._infrared)
+            self.scene = replace(scene, display_ranges=facts.display_ranges)
 
     def answer(self, tiles: Sequence[Tile], questions: Sequence[Question]) -> list[TileAnswers]:
         """Answers each question about each tile; see `ChangeModel.answer`.
@@ -201,7 +202,7 @@ class DeltaVLMModel(ChangeModel[DeltaVLMOptions]):
 
         if failure := _failure(tile):
             raise RunError(f"no answer: {failure.reason}", "ask about another place")
-        prompts = Conversation(0, Question(Task.QUESTION, question), tile.clue).prompts
+        prompts = TileDialogue(0, Question(Task.QUESTION, question), tile.clue).prompts
         questions = [*(exchange.question for exchange in exchanges), *prompts]
         prompt = turn_prompt(questions, [exchange.answer for exchange in exchanges])
         vision, language = self.vision_output([tile]), self.language
@@ -242,28 +243,28 @@ class DeltaVLMModel(ChangeModel[DeltaVLMOptions]):
         return output, outlines
 
     def _answers(self, tiles: Sequence[Tile], questions: Sequence[Question]) -> list[TileAnswers]:
-        from geochg.models.deltavlm.runtime.language import run_conversations
+        from geochg.models.deltavlm.runtime.language import run_dialogues
 
         outputs = self._outputs(tiles)
         maps = [outlines for _, part in outputs for outlines in part]
-        rows: list[list[Answer | Conversation]] = [
+        rows: list[list[Answer | TileDialogue]] = [
             [
                 self._map_answer(tile, outlines, question)
-                or Conversation(index, question, tile.clue)
+                or TileDialogue(index, question, tile.clue)
                 for question in questions
             ]
             for index, (tile, outlines) in enumerate(zip(tiles, maps, strict=True))
         ]
-        if conversations := [a for row in rows for a in row if isinstance(a, Conversation)]:
+        if dialogues := [a for row in rows for a in row if isinstance(a, TileDialogue)]:
             language = self.language
             with self._first_use.guard("text"):
                 vision = joined_outputs([output for output, _ in outputs])
-                run_conversations(language, vision, conversations)
+                run_dialogues(language, vision, dialogues)
         return [
             answers_or_failure(
                 tile,
                 [
-                    _text_answer(a, outlines, tile) if isinstance(a, Conversation) else a
+                    _text_answer(a, outlines, tile) if isinstance(a, TileDialogue) else a
                     for a in row
                 ],
             )
@@ -293,9 +294,9 @@ class DeltaVLMModel(ChangeModel[DeltaVLMOptions]):
         return None
 
 
-def _text_answer(conversation: Conversation, outlines: Outlines | None, tile: Tile) -> Answer:
+def _text_answer(dialogue: TileDialogue, outlines: Outlines | None, tile: Tile) -> Answer:
     """The language model's answer; a dialogue's presence has the map's probability."""
-    answer = conversation.answer()
+    answer = dialogue.answer()
     if outlines is not None and isinstance(answer, Dialogue):
         probability = presence_of(outlines, tile.valid).probability
         return replace(answer, presence=replace(answer.presence, probability=probability))

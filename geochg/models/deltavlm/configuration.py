@@ -44,7 +44,7 @@ class DeltaVLMDenseConfig(PretrainedConfig):
     color_weight: float = 1.0
     calibration: dict[str, Any] | None = None
 
-    def __post_init__(self, **kwargs: Any) -> None:  # noqa: ANN401
+    def __post_init__(self, **kwargs: Any) -> None:
         super().__post_init__(**kwargs)  # type: ignore[no-untyped-call]
         if unknown := set(self.directions) - DIRECTIONS:
             raise ValueError(f"unknown directions {sorted(unknown)}; known: {sorted(DIRECTIONS)}")

@@ -129,22 +129,22 @@ class DenseHead(nn.Module):
         )
 
     def forward(
-        self, maps: Sequence[Tensor], scene: Tensor, compared: Differences | None = None
+        self, maps: Sequence[Tensor], scene: Tensor, comparison: Differences | None = None
     ) -> DenseOutput:
         """Predicts change in a batch of pairs.
 
         Args:
             maps: Per level `(2 * batch, channels, rows, columns)`, see `DateFeatures.maps`.
             scene: `(batch, layout.size)`, see `scene.scene_vector`.
-            compared: The difference maps, where they are known.
+            comparison: The difference maps, where they are known.
         """
         dates = [split_dates(level) for level in maps]
         before, after = ([level[date] for level in dates] for date in (0, 1))
-        compared = self.compare(before, after, scene) if compared is None else compared
+        comparison = self.compare(before, after, scene) if comparison is None else comparison
         # The maps keep their precision where the weights have less.
         dtype = self.change.weight.dtype
-        relative = relative_logs(self.layout, compared.relative, scene.float())
-        relative_and_plain = torch.cat((relative, compared.plain), dim=1)
+        relative = relative_logs(self.layout, comparison.relative, scene.float())
+        relative_and_plain = torch.cat((relative, comparison.plain), dim=1)
         statistics = relative_and_plain.to(dtype)
         resolution = _resolution_planes(self.layout, scene, statistics).to(dtype)
         pyramids = split_dates(self.date_pyramid(maps[1:]))
@@ -154,15 +154,15 @@ class DenseHead(nn.Module):
         ]
         shares = [cover.softmax(dim=1) for cover in covers]
         building = slice(BUILDING, BUILDING + 1)
-        seen = (
+        seen_parts = (
             (pyramids[0] - pyramids[1]).abs(),
-            self.difference_pyramid([level.to(dtype) for level in compared.standard]),
+            self.difference_pyramid([level.to(dtype) for level in comparison.standard]),
             statistics,
             1 - (shares[0] * shares[1]).sum(dim=1, keepdim=True),
             (shares[0][:, building] - shares[1][:, building]).abs(),
             resolution,
         )
-        fused = self.fuse(torch.cat([part.to(dtype) for part in seen], dim=1))
+        fused = self.fuse(torch.cat([part.to(dtype) for part in seen_parts], dim=1))
         return DenseOutput(
             pyramid_logits=self.change(fused),
             statistics_logits=self.statistics(torch.cat((statistics, resolution), dim=1)),
@@ -170,7 +170,7 @@ class DenseHead(nn.Module):
             * (relative[:, WIDE_COLOR : WIDE_COLOR + 1] - TWICE_THE_MEDIAN),
             before_logits=covers[0],
             after_logits=covers[1],
-            relative_maps=compared.relative,
+            relative_maps=comparison.relative,
         )
 
     @torch.no_grad()

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from geochg.models.blind_models import refuse_blind
 from geochg.models.deltavlm.runtime.onnx_file import workers
@@ -26,11 +26,7 @@ from geochg.models.deltavlm.runtime.vision_output import (
     batches,
 )
 from geochg.models.deltavlm.scene import scene_vector, valid_at, with_medians
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from geochg.records import Tile
+from geochg.records import DisplayRanges, Tile
 
 SCENE_TILES = 16
 """Tiles on which a scene is measured; more change its statistics by less than tiles differ."""
@@ -80,16 +76,20 @@ class ColorRange:
             values = np.zeros((len(values), 1), np.float32)
         low, high = np.percentile(values, STRETCH_PERCENTILES, axis=1).astype(np.float32)
         high = low + np.maximum(high - low, np.maximum(1e-2 * high.max(), 1e-6))
-        shown = np.clip((values - low[:, None]) / (high - low)[:, None], 0, 1)
-        return cls(low, high, shown.mean(axis=1, dtype=np.float64).astype(np.float32))
+        stretched_values = np.clip((values - low[:, None]) / (high - low)[:, None], 0, 1)
+        return cls(low, high, stretched_values.mean(axis=1, dtype=np.float64).astype(np.float32))
 
     def stretched_image(
         self, image: NDArray[np.generic], valid: NDArray[np.bool_]
     ) -> NDArray[np.float32]:
         """`(bands, height, width)` 0-1."""
         low, high = self.low[:, None, None], self.high[:, None, None]
-        shown = np.clip((image.astype(np.float32) - low) / (high - low), 0, 1)
-        return shown if valid.all() else np.where(valid, shown, self.mean[:, None, None])
+        stretched_values = np.clip((image.astype(np.float32) - low) / (high - low), 0, 1)
+        return (
+            stretched_values
+            if valid.all()
+            else np.where(valid, stretched_values, self.mean[:, None, None])
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,6 +103,7 @@ class Scene:
         resolution_m: Side of a pixel on the ground, in metres; None where it is not known.
         vectors: The scene vector of each view.
         typical_logit: Median of the change logits: high where much has changed.
+        display_ranges: See `PairFacts`; None where tiles hold source values.
     """
 
     ranges: tuple[ColorRange, ColorRange]
@@ -111,6 +112,7 @@ class Scene:
     resolution_m: float | None
     vectors: tuple[NDArray[np.float32], ...] = ()
     typical_logit: float = 0.0
+    display_ranges: tuple[DisplayRanges, DisplayRanges] | None = None
 
     @property
     def shown_m(self) -> float | None:
@@ -181,10 +183,7 @@ class Detector:
         return full, half, (before.tokens, after.tokens)
 
     def _scene_vector(
-        self,
-        tiles: Sequence[Tile],
-        scene: Scene,
-        zoom: float,
+        self, tiles: Sequence[Tile], scene: Scene, zoom: float
     ) -> tuple[NDArray[np.float32], float]:
         """The scene vector of one view, and the median of the change logits."""
         layout, count = self.head.layout, len(tiles)
@@ -217,7 +216,7 @@ class Detector:
     def _encodings(
         self, tiles: Sequence[Tile], scene: Scene, zoom: float
     ) -> tuple[EncodedDates, EncodedDates]:
-        shown = [
+        date_images = [
             np.stack(
                 [
                     self._pixels(
@@ -228,33 +227,30 @@ class Detector:
             )
             for date, colors in zip(("before", "after"), scene.ranges, strict=True)
         ]
-        before, after = (self.runner.encode(pixels) for pixels in shown)
+        before, after = (self.runner.encode(pixels) for pixels in date_images)
         deepest = [date.maps[-1][: len(tiles)] for date in (before, after)]
-        refuse_blind((shown[0], shown[1]), (deepest[0], deepest[1]))
+        refuse_blind((date_images[0], date_images[1]), (deepest[0], deepest[1]))
         return before, after
 
-    def _pixels(
-        self,
-        shown: NDArray[np.float32],
-        scene: Scene,
-        zoom: float,
-    ) -> NDArray[np.float32]:
+    def _pixels(self, image: NDArray[np.float32], scene: Scene, zoom: float) -> NDArray[np.float32]:
         """`(4, height, width)` of a stretched date, as the vision part takes it."""
         if zoom != 1:
-            rows, cols = (max(1, round(side * zoom)) for side in shown.shape[1:])
-            shown = np.clip(resample(shown, rows, cols), 0, 1)
-        color = shown[:3] if len(shown) >= 3 else np.repeat(shown[:1], 3, axis=0)
-        if scene.infrared is None or scene.infrared >= len(shown):
+            rows, cols = (max(1, round(side * zoom)) for side in image.shape[1:])
+            image = np.clip(resample(image, rows, cols), 0, 1)
+        color = image[:3] if len(image) >= 3 else np.repeat(image[:1], 3, axis=0)
+        if scene.infrared is None or scene.infrared >= len(image):
             infrared = np.full_like(color[:1], _NO_INFRARED)
         else:
-            infrared = shown[scene.infrared][None]
+            infrared = image[scene.infrared][None]
         mean, std = (
             np.array(values, np.float32)[:, None, None]
             for values in (self.head.color_mean, self.head.color_std)
         )
         pixels = np.concatenate(((color - mean) / std, (infrared - mean[:1]) / std[:1]))
-        down, across = (-side % SIDE_MULTIPLE_PX for side in pixels.shape[1:])
-        return np.pad(pixels, ((0, 0), (0, down), (0, across)), mode="edge").astype(np.float32)
+        bottom_px, right_px = (-side % SIDE_MULTIPLE_PX for side in pixels.shape[1:])
+        return np.pad(pixels, ((0, 0), (0, bottom_px), (0, right_px)), mode="edge").astype(
+            np.float32
+        )
 
 
 def joined_outputs(outputs: Sequence[VisionOutput]) -> VisionOutput:
@@ -263,8 +259,12 @@ def joined_outputs(outputs: Sequence[VisionOutput]) -> VisionOutput:
         return outputs[0]
 
     def view(dense: Sequence[DenseArrays | None]) -> DenseArrays | None:
-        known = [arrays for arrays in dense if arrays is not None]
-        return DenseArrays(*map(np.concatenate, zip(*known, strict=True))) if known else None
+        dense_arrays = [arrays for arrays in dense if arrays is not None]
+        return (
+            DenseArrays(*map(np.concatenate, zip(*dense_arrays, strict=True)))
+            if dense_arrays
+            else None
+        )
 
     return VisionOutput(
         np.concatenate([output.before for output in outputs]),
@@ -294,8 +294,8 @@ def _valid_view(valid: NDArray[np.bool_], zoom: float) -> NDArray[np.bool_]:
         np.minimum(((np.arange(count) + 0.5) / zoom).astype(int), side - 1)
         for count, side in zip((rows, cols), valid.shape, strict=True)
     )
-    shown = valid[np.ix_(row, col)]
-    return np.pad(shown, ((0, -rows % SIDE_MULTIPLE_PX), (0, -cols % SIDE_MULTIPLE_PX)))
+    view_valid = valid[np.ix_(row, col)]
+    return np.pad(view_valid, ((0, -rows % SIDE_MULTIPLE_PX), (0, -cols % SIDE_MULTIPLE_PX)))
 
 
 def resample(layers: NDArray[np.float32], rows: int, cols: int) -> NDArray[np.float32]:
@@ -311,10 +311,10 @@ def resample(layers: NDArray[np.float32], rows: int, cols: int) -> NDArray[np.fl
     Returns:
         `(..., rows, cols)` float32.
     """
-    down, across = (
+    row_weights, col_weights = (
         _resample_weights(*sizes) for sizes in zip(layers.shape[-2:], (rows, cols), strict=True)
     )
-    return ((down @ layers) @ across.T).astype(np.float32, copy=False)
+    return ((row_weights @ layers) @ col_weights.T).astype(np.float32, copy=False)
 
 
 @lru_cache(maxsize=8)

@@ -41,7 +41,7 @@ class EfficientNetLiteConfig(BackboneConfigMixin, PretrainedConfig):
     strides: list[int] | tuple[int, ...] = (1, 2, 2, 2, 1, 2, 1)
     expansions: list[int] | tuple[int, ...] = (1, 6, 6, 6, 6, 6, 6)
 
-    def __post_init__(self, **kwargs: Any) -> None:  # noqa: ANN401
+    def __post_init__(self, **kwargs: Any) -> None:
         self.stage_names = [
             "stem",
             *(f"stage{number}" for number in range(1, len(self.widths) + 1)),
@@ -86,9 +86,7 @@ class EfficientNetLiteBackbone(BackboneMixin, PreTrainedModel):  # type: ignore[
         self.post_init()  # type: ignore[no-untyped-call]
 
     def forward(  # type: ignore[override]
-        self,
-        pixel_values: Tensor,
-        **_: Any,  # noqa: ANN401
+        self, pixel_values: Tensor, **_: Any
     ) -> BackboneOutput:
         """Encodes images.
 
@@ -96,12 +94,12 @@ class EfficientNetLiteBackbone(BackboneMixin, PreTrainedModel):  # type: ignore[
             pixel_values: `(batch, 3, height, width)` float; red, green, blue, -1 to 1.
         """
         features = functional.relu6(self.stem(pixel_values))
-        kept: tuple[Tensor, ...] = (features,) if "stem" in self.out_features else ()
+        kept_features: tuple[Tensor, ...] = (features,) if "stem" in self.out_features else ()
         for name, stage in zip(self.stage_names[1:], self.stages, strict=True):
             features = stage(features)
             if name in self.out_features:
-                kept = (*kept, features)
-        return BackboneOutput(feature_maps=kept)  # type: ignore[arg-type]
+                kept_features = (*kept_features, features)
+        return BackboneOutput(feature_maps=kept_features)  # type: ignore[arg-type]
 
     def _init_weights(self, module: nn.Module) -> None:
         """Initialises as the paper's code: depthwise channels have few neighbours."""

@@ -89,12 +89,7 @@ class ExportedQuestion(nn.Module):
         self.model = model
 
     def forward(
-        self,
-        before: Tensor,
-        after: Tensor,
-        dense: tuple[Tensor, ...],
-        ids: Tensor,
-        mask: Tensor,
+        self, before: Tensor, after: Tensor, dense: tuple[Tensor, ...], ids: Tensor, mask: Tensor
     ) -> Tensor:
         """Inputs as `onnx_language.QUESTION_INPUTS` says; those of the head as a tuple."""
         features = DateFeatures(torch.cat((before, after)), ())
@@ -150,9 +145,9 @@ def export(model: DeltaVLMForConditionalGeneration, folder: Path) -> None:
     facts = asdict(HeadFacts.of(config, model.vision.channels))
     weights = weight_files(folder, HINT, unfinished_ok=True)
     made_from = {MADE_FROM: export_fingerprint(folder, weights)}
-    made = made_from | {FACTS: json.dumps(facts)}
+    metadata = made_from | {FACTS: json.dumps(facts)}
     _write(_encoder(model), folder / ENCODER, made_from)
-    _write(_detector(model), folder / DETECTOR, made)
+    _write(_detector(model), folder / DETECTOR, metadata)
     _write(_question(model), folder / QUESTION, made_from)
     _write(_language(model), folder / LANGUAGE, made_from)
 

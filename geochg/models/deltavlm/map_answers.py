@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+from numpy.typing import NDArray
 
 from geochg.geometry.hysteresis import ChangedPixels, changed_pixels
-from geochg.models.chat.conversation import unchanged_answer
+from geochg.models.chat.dialogue import unchanged_answer
 from geochg.models.detectors.sentences import sentence
 from geochg.records import (
     Answer,
@@ -19,13 +18,9 @@ from geochg.records import (
     Presence,
     Reply,
     Task,
+    Tile,
 )
 from geochg.tasks.lexicon import ASKED
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from geochg.records import Tile
 
 
 def map_answer(
@@ -43,8 +38,8 @@ def map_answer(
     changed = changed_pixels(outlines, tile.valid)
     channel_px = _channel_pixels(changed, len(outlines.channels))
     if changed is None or not channel_px.any():
-        nothing = Presence(changed=False, probability=presence.probability)
-        return unchanged_answer(task, nothing, no_change_sentence)
+        no_change = Presence(changed=False, probability=presence.probability)
+        return unchanged_answer(task, no_change, no_change_sentence)
     caption = _caption(outlines, channel_px, tile.valid)
     if task is Task.CAPTION:
         return caption

@@ -21,12 +21,7 @@ from geochg.models.deltavlm.dense_head import CHANGE_PRIOR, ChangeReadout, Dense
 from geochg.models.deltavlm.difference_maps import Differences
 from geochg.models.deltavlm.scene import scene_vector
 from geochg.models.deltavlm.summary_tokens import DenseSummary
-from geochg.models.deltavlm.vision import (
-    BackboneEncoder,
-    DateFeatures,
-    split_dates,
-    vision_encoder,
-)
+from geochg.models.deltavlm.vision import BackboneEncoder, DateFeatures, split_dates, vision_encoder
 
 
 class PairEncoding(NamedTuple):
@@ -128,10 +123,10 @@ class DeltaVLMForConditionalGeneration(PreTrainedModel, GenerationMixin):
         """
         if self.dense is None:
             raise ValueError("this model has no dense head")
-        compared = None
+        comparison = None
         if scene is None:
-            scene, compared = measure_scenes(self.dense, maps)
-        output: DenseOutput = self.dense(tuple(maps), scene.to(maps[0].device), compared)
+            scene, comparison = measure_scenes(self.dense, maps)
+        output: DenseOutput = self.dense(tuple(maps), scene.to(maps[0].device), comparison)
         return output
 
     def encode_pair(self, before: Tensor, after: Tensor) -> PairEncoding:
@@ -196,7 +191,7 @@ class DeltaVLMForConditionalGeneration(PreTrainedModel, GenerationMixin):
         labels: Tensor | None = None,
         pair_index: Tensor | None = None,
         encoding: PairEncoding | None = None,
-        **kwargs: Any,  # noqa: ANN401
+        **kwargs: Any,
     ) -> DeltaVLMOutput:
         """Scores questions with their answers.
 
@@ -239,7 +234,7 @@ class DeltaVLMForConditionalGeneration(PreTrainedModel, GenerationMixin):
         qformer_attention_mask: Tensor | None = None,
         pair_index: Tensor | None = None,
         encoding: PairEncoding | None = None,
-        **kwargs: Any,  # noqa: ANN401
+        **kwargs: Any,
     ) -> Tensor:
         """Answers questions; arguments as `forward`, but `input_ids` are left-padded prompts.
 
@@ -346,10 +341,10 @@ def measure_scenes(
         for index in range(len(before[0]))
     ]
     scene = torch.from_numpy(np.stack(vectors)).to(before[0].device)
-    compared = head.compare(before, after, scene)
-    medians = compared.relative.flatten(2).median(dim=2).values
+    comparison = head.compare(before, after, scene)
+    medians = comparison.relative.flatten(2).median(dim=2).values
     scene[:, head.layout.medians_slice] = medians
-    return Scenes(scene, compared)
+    return Scenes(scene, comparison)
 
 
 class Scenes(NamedTuple):

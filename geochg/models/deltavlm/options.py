@@ -20,5 +20,5 @@ class DeltaVLMOptions(ModelOptions):
 
     def generation(self) -> dict[str, int]:
         """Generation settings over the defaults saved with the model."""
-        given = {"num_beams": self.beams, "max_new_tokens": self.max_tokens}
-        return {name: value for name, value in given.items() if value is not None}
+        settings = {"num_beams": self.beams, "max_new_tokens": self.max_tokens}
+        return {name: value for name, value in settings.items() if value is not None}

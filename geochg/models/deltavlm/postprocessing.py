@@ -10,9 +10,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import product
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from geochg.land_cover import OTHER, class_and_direction
 from geochg.models.deltavlm.detector import HALF, Scene, resample
@@ -22,13 +23,22 @@ from geochg.models.deltavlm.runtime.vision_output import (
     HeadFacts,
     VisionOutput,
 )
+from geochg.models.deltavlm.water import (
+    INFRARED_BAND,
+    water_index,
+    with_water,
+    without_dry_water,
+)
 from geochg.models.model_settings import is_number
-from geochg.records import CANNOT_TELL, LAND_COVER, Channel, LandCover, Outlines
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from geochg.records import Tile
+from geochg.records import (
+    CANNOT_TELL,
+    LAND_COVER,
+    Channel,
+    DisplayRanges,
+    LandCover,
+    Outlines,
+    Tile,
+)
 
 MAX_CUT = 4.0
 """Greatest magnitude of a cut, in logits: it bounds the cuts of scenes unlike any in training."""
@@ -50,8 +60,8 @@ GRAY_M = 3.0
 
 NOT_SEEN_SHARE = 0.8
 
+
 _BUILDING = LAND_COVER.index("building")
-_WATER = LAND_COVER.index("water")
 _NOT_SEEN = len(LAND_COVER)
 _SURE = 4.6
 _MOST_LOGITS = 30.0
@@ -98,13 +108,13 @@ class Calibration:
     confidence: tuple[tuple[float, ...], tuple[float, ...]] | None = None
 
     @classmethod
-    def from_dict(cls, saved: dict[str, Any] | None) -> Self:
+    def from_dict(cls, saved_values: dict[str, Any] | None) -> Self:
         """The calibration of a `to_dict`; plain cuts where nothing was fitted.
 
         Raises:
             ValueError: If no `to_dict` gives such values.
         """
-        values = dict(saved or {})
+        values = dict(saved_values or {})
         confidence = values.pop("confidence", None)
         numbers = [*values.values(), *(share for shares in confidence or () for share in shares)]
         if unknown := [name for name in values if name not in cls.__dataclass_fields__]:
@@ -187,8 +197,8 @@ class OutlineMaker:
             return cuts
         # The ends have no finite logit.
         inside = np.clip(np.float32(self.threshold), _LEAST, 1 - _LEAST)
-        given = float(_logit(np.asarray(inside, np.float32)))
-        return Cuts(given, given + cuts.building - cuts.change)
+        inside_logit = float(_logit(np.asarray(inside, np.float32)))
+        return Cuts(inside_logit, inside_logit + cuts.building - cuts.change)
 
     def predictions(self, output: VisionOutput, tiles: Sequence[Tile]) -> list[TilePrediction]:
         """The prediction for each tile."""
@@ -200,7 +210,7 @@ class OutlineMaker:
                 DenseArrays(*(array[index : index + 1] for array in view))
                 for view in (output.dense, output.half)
             )
-            predictions.append(self._prediction(full, half, tile.valid.shape))
+            predictions.append(self._prediction(full, half, tile))
         return predictions
 
     def outlines(self, prediction: TilePrediction, tile: Tile) -> Outlines:
@@ -236,9 +246,7 @@ class OutlineMaker:
         """See `Outlines.margins`."""
         return self.cuts.building - self.cuts.change if channel.class_name == "building" else 0.0
 
-    def _prediction(
-        self, full: DenseArrays, half: DenseArrays, shape: tuple[int, ...]
-    ) -> TilePrediction:
+    def _prediction(self, full: DenseArrays, half: DenseArrays, tile: Tile) -> TilePrediction:
         rows, cols = full.color_logits.shape[-2:]
         # What lies beyond the tile was padded; a half-size view may be padded further.
         sides = (round(side / HALF) for side in half.color_logits.shape[-2:])
@@ -247,17 +255,34 @@ class OutlineMaker:
         change = (full.change_logits[0] + wide[0]) / 2
         color = (full.color_logits[0, 0] + wide[1]) / 2
         before, after = (_softmax(part[0]) for part in (full.before_logits, full.after_logits))
+        if self.scene.infrared == INFRARED_BAND and self.scene.display_ranges is not None:
+            dates = zip((tile.before, tile.after), self.scene.display_ranges, strict=True)
+            dry = [self._water_index(image, ranges, (rows, cols)) < 0 for image, ranges in dates]
+            before, after = without_dry_water(before, after, *dry)
         change = with_water(change, before, after, self.calibration.water)
         building = building_logits(full, before, after, color)
         layers = np.concatenate((change[None], building[None], before, after))
-        return self._at_tile_size(layers, shape)
+        return self._at_tile_size(layers, tile.valid.shape)
+
+    def _water_index(
+        self, image: NDArray[np.generic], ranges: DisplayRanges, shape: tuple[int, int]
+    ) -> NDArray[np.float32]:
+        """The NDWI of a tile at the pixels of the head's maps."""
+        index = water_index(image, ranges)
+        per_pixel = self.head.stride_px / self.scene.zoom
+        sides = [round(side * per_pixel) for side in shape]
+        beyond = [(0, max(0, new - old)) for new, old in zip(sides, index.shape, strict=True)]
+        padded = np.pad(index, beyond, mode="edge")[: sides[0], : sides[1]]
+        return resample(padded, *shape)
 
     def _at_tile_size(self, layers: NDArray[np.float32], shape: tuple[int, ...]) -> TilePrediction:
         per_pixel = self.head.stride_px / self.scene.zoom
         rows, cols = (round(side * per_pixel) for side in layers.shape[1:])
-        whole = resample(layers, rows, cols)[:, : shape[0], : shape[1]]
+        tile_layers = resample(layers, rows, cols)[:, : shape[0], : shape[1]]
         covers = (len(layers) - 2) // 2
-        return TilePrediction(whole[0], whole[1], whole[2 : 2 + covers], whole[2 + covers :])
+        return TilePrediction(
+            tile_layers[0], tile_layers[1], tile_layers[2 : 2 + covers], tile_layers[2 + covers :]
+        )
 
     def _layers(
         self, prediction: TilePrediction, change: NDArray[np.float32]
@@ -280,8 +305,8 @@ class OutlineMaker:
                 scores[buildings] / np.maximum(strongest, 1e-6) * _sigmoid(prediction.building)
             )
             margin = np.float32(self._margin(self.channels[buildings[0]]))
-            moved = _sigmoid(prediction.building - margin)
-            before_them = np.maximum(layers[-1], np.nextafter(moved, np.float32(2)))
+            building_probability = _sigmoid(prediction.building - margin)
+            before_them = np.maximum(layers[-1], np.nextafter(building_probability, np.float32(2)))
             layers[-1] = np.where(strongest < least, before_them, layers[-1])
         return layers
 
@@ -308,24 +333,6 @@ def channel_shares(
     return shares
 
 
-def with_water(
-    change: NDArray[np.float32],
-    before: NDArray[np.float32],
-    after: NDArray[np.float32],
-    weight: float,
-) -> NDArray[np.float32]:
-    """`(rows, columns)`: the logits of any change, higher where water came or went.
-
-    Args:
-        change: `(rows, columns)`: logits of any change.
-        before: `(COVERS, rows, columns)`: shares of land covers.
-        after: As `before`.
-        weight: See `Calibration.water`.
-    """
-    logits: NDArray[np.float32] = change + weight * np.abs(after[_WATER] - before[_WATER])
-    return logits
-
-
 def building_logits(
     dense: DenseArrays,
     before: NDArray[np.float32],
@@ -350,31 +357,29 @@ def building_logits(
 
 def _without_cover(prediction: TilePrediction) -> TilePrediction:
     """The prediction without land covers and buildings."""
-    nothing = np.zeros_like(prediction.before)
+    no_cover = np.zeros_like(prediction.before)
     return TilePrediction(
-        prediction.change, np.full_like(prediction.change, -np.inf), nothing, nothing
+        prediction.change, np.full_like(prediction.change, -np.inf), no_cover, no_cover
     )
 
 
 def _likely_cover(shares: NDArray[np.float32]) -> NDArray[np.uint8]:
     """The likeliest land cover, where it is likely enough."""
-    seen = shares[:_NOT_SEEN]
-    cover: NDArray[np.uint8] = seen.argmax(axis=0).astype(np.uint8)
-    cover[seen.max(axis=0) < CANNOT_TELL_SHARE] = CANNOT_TELL
+    seen_shares = shares[:_NOT_SEEN]
+    cover: NDArray[np.uint8] = seen_shares.argmax(axis=0).astype(np.uint8)
+    cover[seen_shares.max(axis=0) < CANNOT_TELL_SHARE] = CANNOT_TELL
     return cover
 
 
 def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     powers = np.exp(logits - logits.max(axis=0))
-    shares: NDArray[np.float32] = powers / powers.sum(axis=0)
-    return shares
+    return np.asarray(powers / powers.sum(axis=0))
 
 
 def _sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     from scipy.special import expit
 
-    values: NDArray[np.float32] = expit(logits)
-    return values
+    return expit(logits)
 
 
 def _logit(values: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
 from geochg.models.deltavlm.configuration import DeltaVLMConfig
 from geochg.models.deltavlm.prompts import left_padded, right_padded, shortened_prompt
 from geochg.models.deltavlm.runtime.vision_output import SIDE_MULTIPLE_PX
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 QFORMER_TOKENIZER = "qformer_tokenizer"
 """Folder of the Q-Former's tokenizer within a model folder, as InstructBLIP's processor has it."""
@@ -95,9 +93,7 @@ class DeltaVLMProcessor:
     # --- images ----------------------------------------------------------------------------------
 
     def pixels(
-        self,
-        images: Sequence[NDArray[np.uint8]],
-        valid: Sequence[NDArray[np.bool_]] | None = None,
+        self, images: Sequence[NDArray[np.uint8]], valid: Sequence[NDArray[np.bool_]] | None = None
     ) -> Tensor:
         """Images as the model takes them.
 
@@ -190,5 +186,5 @@ def _stretched_image(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _padded_images(values: Tensor) -> Tensor:
-    down, across = (-size % SIDE_MULTIPLE_PX for size in values.shape[-2:])
-    return functional.pad(values, (0, across, 0, down)) if down or across else values
+    bottom_px, right_px = (-size % SIDE_MULTIPLE_PX for size in values.shape[-2:])
+    return functional.pad(values, (0, right_px, 0, bottom_px)) if bottom_px or right_px else values

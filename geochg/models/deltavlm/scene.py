@@ -15,12 +15,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from numpy.typing import NDArray
 
 COLOR_CHANNELS = 3
 """Red, green and blue lead the first level of the maps."""
@@ -226,8 +224,7 @@ def _window_mean(maps: NDArray[np.float32], window: int) -> NDArray[np.float32]:
         return maps
     from scipy.ndimage import uniform_filter
 
-    averaged: NDArray[np.float32] = uniform_filter(maps, window, axes=(2, 3), mode="nearest")
-    return averaged
+    return uniform_filter(maps, window, axes=(2, 3), mode="nearest")
 
 
 def whitening_matrix(
@@ -244,18 +241,18 @@ def whitening_matrix(
     """
     values = difference.astype(np.float64)
     channels, pixels = values.shape
-    kept = np.ones(pixels, bool)
+    is_kept = np.ones(pixels, bool)
     for last in [False] * (_ROUNDS - 1) + [True]:
-        offset = values[:, kept].mean(axis=1)
+        offset = values[:, is_kept].mean(axis=1)
         centred = values - offset[:, None]
-        covariance = centred[:, kept] @ centred[:, kept].T / max(np.count_nonzero(kept), 1)
+        covariance = centred[:, is_kept] @ centred[:, is_kept].T / max(np.count_nonzero(is_kept), 1)
         covariance *= 1 - _SHRINK
         covariance[np.diag_indices(channels)] /= 1 - _SHRINK
         covariance[np.diag_indices(channels)] += _RIDGE
         matrix = np.linalg.inv(np.linalg.cholesky(covariance))
         if not last:
             lengths = np.square(matrix @ centred).sum(axis=0)
-            kept = lengths <= np.quantile(lengths, _KEPT)
+            is_kept = lengths <= np.quantile(lengths, _KEPT)
     return offset.astype(np.float32), matrix.astype(np.float32)
 
 
@@ -264,5 +261,4 @@ def valid_at(valid: NDArray[np.bool_], stride: int) -> NDArray[np.bool_]:
     rows, cols = (side // stride for side in valid.shape[-2:])
     blocks: Any = valid[..., : rows * stride, : cols * stride]
     blocks = blocks.reshape(*valid.shape[:-2], rows, stride, cols, stride)
-    whole: NDArray[np.bool_] = blocks.all(axis=(-3, -1))
-    return whole
+    return np.asarray(blocks.all(axis=(-3, -1)))

@@ -50,11 +50,12 @@ class DenseSummary(nn.Module):
             (_cells(change, torch.mean), _cells(change, torch.amax), _cells(covers, torch.mean)),
             dim=2,
         )
-        whole = torch.cat((change.mean((2, 3)), change.amax((2, 3)), covers.mean((2, 3))), dim=1)
+        pooled_maps = torch.cat(
+            (change.mean((2, 3)), change.amax((2, 3)), covers.mean((2, 3))), dim=1
+        )
         dtype = self.pair.weight.dtype
-        pair = self.pair(whole.to(dtype))[:, None]
-        tokens: Tensor = torch.cat((pair, self.cell(cells.to(dtype))), dim=1) + self.place
-        return tokens
+        pair = self.pair(pooled_maps.to(dtype))[:, None]
+        return torch.cat((pair, self.cell(cells.to(dtype))), dim=1) + self.place
 
 
 def _cells(layers: Tensor, reduce: Callable[..., Tensor]) -> Tensor:

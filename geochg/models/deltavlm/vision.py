@@ -62,11 +62,11 @@ NO_INFRARED = -100.0
 """Stands for a missing near infrared, in units of pixels 0-1."""
 
 
-def split_dates(both: Tensor) -> tuple[Tensor, Tensor]:
+def split_dates(both_dates: Tensor) -> tuple[Tensor, Tensor]:
     """The halves of a batch that holds the before dates and then the after dates."""
     # `chunk` would fix the batch size in an exported program.
-    pairs = both.shape[0] // 2
-    return both[:pairs], both[pairs:]
+    pairs = both_dates.shape[0] // 2
+    return both_dates[:pairs], both_dates[pairs:]
 
 
 def vision_encoder(config: DeltaVLMConfig) -> VitEncoder | BackboneEncoder:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from numpy.typing import NDArray
 
 Real = TypeVar("Real", np.float32, np.float64)
 
@@ -66,7 +64,7 @@ OWN_PART = 1.5
 
 
 def sharp_strength(
-    layers: NDArray[np.float32], averaged: NDArray[np.float32]
+    layers: NDArray[np.float32], mean_layers: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     """Strength of the averaged layers, but without the rim that averaging puts around a change.
 
@@ -76,13 +74,13 @@ def sharp_strength(
 
     Args:
         layers: `(layers, height, width)` float32, each pixel's own difference.
-        averaged: `(layers, height, width)` float32, the same averaged over neighbours.
+        mean_layers: `(layers, height, width)` float32, the same averaged over neighbours.
 
     Returns:
         `(height, width)` float32, at least 0, at most `strength(averaged)`.
     """
-    length = strength(averaged)
-    own = np.einsum("k...,k...->...", layers, averaged)
-    own *= np.float32(OWN_PART / max(len(layers), 1))
-    np.divide(own, length, out=own, where=length > 0)
-    return np.asarray(np.clip(own, np.float32(0), length, out=own))
+    length = strength(mean_layers)
+    dot_product = np.einsum("k...,k...->...", layers, mean_layers)
+    dot_product *= np.float32(OWN_PART / max(len(layers), 1))
+    np.divide(dot_product, length, out=dot_product, where=length > 0)
+    return np.asarray(np.clip(dot_product, np.float32(0), length, out=dot_product))

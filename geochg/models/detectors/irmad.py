@@ -132,8 +132,8 @@ def irmad_difference(
     """
     x, y = _standardise(before), _standardise(after)
     if not len(x.values) and not len(y.values):
-        none = np.zeros((0, len(before)))
-        return LinearDifference(none, none, np.zeros(0))
+        no_bands = np.zeros((0, len(before)))
+        return LinearDifference(no_bands, no_bands, np.zeros(0))
     if not len(x.values) or not len(y.values):
         date = "after" if len(x.values) else "before"
         raise ModelError(f"the {date} image is constant in all bands", "use --model cva")
@@ -167,8 +167,8 @@ def _reweight(
         previous = canonical.correlation
         weights = chdtrc(len(noise), _squared_strength(canonical, noise, x, y))
         canonical, noise = _round(x, y, weights)
-        now = canonical.correlation
-        if now.shape == previous.shape and np.abs(now - previous).max() < TOLERANCE:
+        correlation = canonical.correlation
+        if correlation.shape == previous.shape and np.abs(correlation - previous).max() < TOLERANCE:
             break
     return canonical, noise
 
@@ -194,10 +194,7 @@ def _first_weights(before: NDArray[np.float64], after: NDArray[np.float64]) -> N
 
 
 def _squared_strength(
-    canonical: Canonical,
-    noise: NDArray[np.float64],
-    x: NDArray[np.float64],
-    y: NDArray[np.float64],
+    canonical: Canonical, noise: NDArray[np.float64], x: NDArray[np.float64], y: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Z of `irmad_difference`: `(pixels,)`."""
     mad = canonical.right @ y - canonical.left @ x
@@ -220,10 +217,10 @@ def canonical_variates(
         weights: `(pixels,)` float64, at least 0, not all 0.
     """
     split = len(x)
-    both = np.concatenate((x, y))
+    both_dates = np.concatenate((x, y))
     total = weights.sum()
-    mean = both @ weights / total
-    centred = both - mean[:, None]
+    mean = both_dates @ weights / total
+    centred = both_dates - mean[:, None]
     covariance = (centred * weights) @ centred.T / total
     white_x = _whitening_matrix(covariance[:split, :split])
     white_y = _whitening_matrix(covariance[split:, split:])
@@ -239,8 +236,8 @@ def _whitening_matrix(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
     """`(rank, bands)` matrix that takes the bands to uncorrelated variables of variance 1."""
     deviation = np.sqrt(np.maximum(np.diag(covariance), np.finfo(np.float64).tiny))
     values, vectors = np.linalg.eigh(covariance / np.outer(deviation, deviation))
-    kept = values > LEAST_EIGENVALUE * len(values)
-    return np.asarray((vectors[:, kept] / np.sqrt(values[kept])).T / deviation)
+    is_kept = values > LEAST_EIGENVALUE * len(values)
+    return np.asarray((vectors[:, is_kept] / np.sqrt(values[is_kept])).T / deviation)
 
 
 def _consistency(variates: int) -> float:

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from geochg.models.detectors.smooth import smoothed
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from numpy.typing import NDArray
-
-    from geochg.records import Tile
+from geochg.records import Tile
 
 MAX_PIXELS = 1 << 18
 """Most pixels a sample holds; 262 144 pixels of 4 bands and 2 dates take 8 MiB as float32."""
@@ -40,11 +35,11 @@ class PixelSample:
 
     def without_outliers(self) -> PixelSample:
         """The sample without pixels that lie absurdly far from the others: undeclared nodata."""
-        both = np.concatenate((self.before, self.after))
-        low, middle, high = np.quantile(both, (0.25, 0.5, 0.75), axis=1)[:, :, np.newaxis]
+        both_dates = np.concatenate((self.before, self.after))
+        low, middle, high = np.quantile(both_dates, (0.25, 0.5, 0.75), axis=1)[:, :, np.newaxis]
         reach = np.where(high > low, OUTLIER_RANGES * (high - low), np.inf)
-        kept = (np.abs(both - middle) <= reach).all(axis=0)
-        return PixelSample(self.before[:, kept], self.after[:, kept])
+        is_kept = (np.abs(both_dates - middle) <= reach).all(axis=0)
+        return PixelSample(self.before[:, is_kept], self.after[:, is_kept])
 
     @property
     def pixels(self) -> int:
@@ -93,10 +88,10 @@ class _GrowingSample:
         cols = np.arange(tile.window.core.col_start, tile.window.core.col_stop)
         keys = rows[:, np.newaxis] * ROW_STEP + cols
         sampled = valid[core] & (keys % self.step == 0)
-        both = np.concatenate((tile.before, tile.after)).astype(np.float32, copy=False)
-        both[:, ~valid] = 0
-        both = smoothed(both, valid)
-        self.values.append(both[:, *core][:, sampled])
+        both_dates = np.concatenate((tile.before, tile.after)).astype(np.float32, copy=False)
+        both_dates[:, ~valid] = 0
+        both_dates = smoothed(both_dates, valid)
+        self.values.append(both_dates[:, *core][:, sampled])
         self.keys.append(keys[sampled])
         self.held += int(sampled.sum())
         while self.held > self.max_pixels:
@@ -104,11 +99,11 @@ class _GrowingSample:
 
     def _thin(self) -> None:
         self.step *= 2
-        kept = [keys % self.step == 0 for keys in self.keys]
+        is_kept = [keys % self.step == 0 for keys in self.keys]
         self.values = [
-            np.ascontiguousarray(v[:, k]) for v, k in zip(self.values, kept, strict=True)
+            np.ascontiguousarray(v[:, k]) for v, k in zip(self.values, is_kept, strict=True)
         ]
-        self.keys = [keys[k] for keys, k in zip(self.keys, kept, strict=True)]
+        self.keys = [keys[k] for keys, k in zip(self.keys, is_kept, strict=True)]
         self.held = sum(map(len, self.keys))
 
     def all_values(self) -> NDArray[np.float64]:

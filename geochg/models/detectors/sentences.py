@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
-from geochg.records import Change
+from geochg.records import Change, Channel
 from geochg.tasks.statements import NO_CHANGE_SENTENCES
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from geochg.records import Channel
 
 NO_CHANGE = f"{NO_CHANGE_SENTENCES[0].capitalize()}."
 """One of the five sentences that mean no change."""
@@ -19,11 +14,7 @@ LEAST_SHARE = 0.005
 """Kinds of change below this share of a tile are left out unless they are all there is."""
 
 _NOUNS = {"other": "the surface", "bare": "bare ground"}
-_VERBS = {
-    Change.APPEARED: "appeared",
-    Change.DISAPPEARED: "disappeared",
-    Change.ALTERED: "changed",
-}
+_VERBS = {Change.APPEARED: "appeared", Change.DISAPPEARED: "disappeared", Change.ALTERED: "changed"}
 
 
 def sentence(shares: Mapping[Channel, float]) -> str:
@@ -33,8 +24,8 @@ def sentence(shares: Mapping[Channel, float]) -> str:
         shares: Share (0-1) of the tile's valid pixels for each kind of change seen; not empty.
     """
     ranked = sorted(shares.items(), key=lambda item: (-item[1], item[0]))
-    named = [item for item in ranked if item[1] >= LEAST_SHARE] or ranked[:1]
-    first, *others = (_clause(channel, share) for channel, share in named)
+    named_shares = [item for item in ranked if item[1] >= LEAST_SHARE] or ranked[:1]
+    first, *others = (_clause(channel, share) for channel, share in named_shares)
     parts = [f"{first} of this tile", *others]
     text = "; ".join(parts)
     return f"{text[0].upper()}{text[1:]}."

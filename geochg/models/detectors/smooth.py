@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from numpy.typing import NDArray
 
 _CENTRE, _SIDE = np.float32(0.5), np.float32(0.25)
 
@@ -29,14 +25,14 @@ def smoothed(layers: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[n
         `(layers, height, width)` float32, 0 where not valid.
     """
     weight = valid.astype(np.float32)
-    whole = bool(valid.all())
-    if not whole:
+    is_whole = bool(valid.all())
+    if not is_whole:
         layers *= weight
     mass = _filter(weight[np.newaxis])[0]
     scale = np.divide(weight, mass, out=np.zeros_like(mass), where=valid)
-    averaged = _filter(layers)
-    averaged *= scale
-    return averaged
+    mean_layers = _filter(layers)
+    mean_layers *= scale
+    return mean_layers
 
 
 def _filter(layers: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -8,14 +8,11 @@ the deepest valley of the index's histogram near the textbook value, if there is
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from geochg.records import Change, Channel
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 CHANNELS = (
     Channel("other", Change.ALTERED),
@@ -140,14 +137,14 @@ def _ratio(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64
     return (a - b)[total > 0] / total[total > 0]
 
 
-def valley(index: NDArray[np.float64], within: CutRange) -> float:
+def valley(index: NDArray[np.float64], cut_range: CutRange) -> float:
     """The deepest valley of the index's blurred histogram in the range.
 
     A valley's depth is the height of the lower of the highest hills on its two sides over its own.
 
     Args:
         index: `(pixels,)` float64, -1 to 1 (clipped).
-        within: Range, and the value without a valley.
+        cut_range: Range, and the value without a valley.
 
     Returns:
         The valley's position, or `within.otherwise` where no valley is `LEAST_DEPTH` deep.
@@ -161,6 +158,6 @@ def valley(index: NDArray[np.float64], within: CutRange) -> float:
     left = np.maximum.accumulate(density)
     right = np.maximum.accumulate(density[::-1])[::-1]
     depth = np.minimum(left, right) / (density + _LEAST_DENSITY)
-    depth[(centres < within.low) | (centres > within.high)] = 0.0
+    depth[(centres < cut_range.low) | (centres > cut_range.high)] = 0.0
     deepest = int(np.argmax(depth))
-    return float(centres[deepest]) if depth[deepest] >= LEAST_DEPTH else within.otherwise
+    return float(centres[deepest]) if depth[deepest] >= LEAST_DEPTH else cut_range.otherwise

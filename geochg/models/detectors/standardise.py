@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+from numpy.typing import NDArray
 
 from geochg.models.detectors.difference import LinearDifference, strength
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 ROUNDS = 4
 """Number of times that the unchanged half is chosen anew."""
@@ -43,10 +39,10 @@ def standardised_difference(
         One layer for each band that varies.
     """
     whole_before, whole_after = _spreads(before, after)
-    kept = np.flatnonzero(whole_before > 0)
-    before, after = before[kept], after[kept]
-    unit = np.sqrt(whole_before * whole_after)[kept]
-    bands = np.eye(len(whole_before))[kept]
+    kept_bands = np.flatnonzero(whole_before > 0)
+    before, after = before[kept_bands], after[kept_bands]
+    unit = np.sqrt(whole_before * whole_after)[kept_bands]
+    bands = np.eye(len(whole_before))[kept_bands]
     difference = _matched_difference(before, after, unit)
     for _ in range(ROUNDS):
         strengths = strength(difference.of_pixels(before, after))

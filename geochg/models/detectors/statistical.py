@@ -7,9 +7,10 @@ import json
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Self, TypeVar
+from typing import ClassVar, Self, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from geochg.errors import ModelError
 from geochg.models.base import Capabilities, ChangeModel, ModelIdentity
@@ -32,9 +33,6 @@ from geochg.records import (
     TileAnswers,
     TileFailure,
 )
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 DetectorOptionsT = TypeVar("DetectorOptionsT", bound=StatisticalOptions)
 
@@ -221,8 +219,8 @@ def tile_change(statistics: PairStatistics, tile: Tile) -> TileChange:
         )
     with np.errstate(over="ignore", invalid="ignore"):
         layers = statistics.difference.of_tile(tile.before, tile.after)
-        averaged = smoothed(layers, tile.valid)
-        probability = statistics.cut.probability(sharp_strength(layers, averaged))
+        mean_layers = smoothed(layers, tile.valid)
+        probability = statistics.cut.probability(sharp_strength(layers, mean_layers))
     if valid_px < tile.valid.size:
         probability *= tile.valid
     return TileChange(probability, _kinds(statistics, tile), statistics.channels, valid_px)

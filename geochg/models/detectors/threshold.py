@@ -13,12 +13,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from numpy.typing import NDArray
 
 LONGEST_QUANTILE = 0.9995
 """The histogram ends at this quantile of the strengths."""
@@ -141,8 +138,8 @@ def _corner(strengths: NDArray[np.float64]) -> float:
     counts, edges = np.histogram(strengths, _BINS, range=(0.0, end))
     top = int(np.argmax(np.where(edges[:-1] <= highest_top, counts, -1)))
     heights = counts[top:] / counts[top]
-    along = np.linspace(0.0, 1.0, len(heights))
-    line = 1.0 + along * (heights[-1] - 1.0)
+    positions = np.linspace(0.0, 1.0, len(heights))
+    line = 1.0 + positions * (heights[-1] - 1.0)
     # Both axes span 0-1, so the vertical gap is largest where the perpendicular one is.
     return float(edges[top + int(np.argmax(line - heights)) + 1])
 

@@ -15,10 +15,10 @@ from typing import Self
 
 from geochg.errors import RunError
 from geochg.models.base import ChangeModel, ModelIdentity
-from geochg.models.chat.conversation import (
+from geochg.models.chat.dialogue import (
     CHAT_CAPABILITIES,
     INTRODUCTION,
-    Conversation,
+    TileDialogue,
     presence_first,
 )
 from geochg.models.endpoint.address import Address
@@ -26,14 +26,7 @@ from geochg.models.endpoint.chat import Chat, Key, Message
 from geochg.models.endpoint.options import EndpointOptions
 from geochg.models.endpoint.reply import NoAnswerError
 from geochg.models.images import png_data_uri
-from geochg.records import (
-    Exchange,
-    PairFacts,
-    Question,
-    Task,
-    Tile,
-    TileAnswers,
-)
+from geochg.records import Exchange, PairFacts, Question, Task, Tile, TileAnswers
 
 UNANSWERED_REQUESTS = 3
 """After so many requests in a row without any answer, the endpoint itself is checked."""
@@ -87,12 +80,12 @@ class EndpointModel(ChangeModel[EndpointOptions]):
         openings = [_opening_content(tile) for tile in tiles]
         with ThreadPoolExecutor(self.options.concurrency, "geochg-endpoint") as pool:
 
-            def run_all(conversations: Sequence[Conversation]) -> None:
+            def run_all(dialogues: Sequence[TileDialogue]) -> None:
                 # The results are consumed so that the errors of threads are raised here.
                 list(
                     pool.map(
-                        lambda item: self._run_conversation(item, openings[item.tile_index]),
-                        conversations,
+                        lambda item: self._run_dialogue(item, openings[item.tile_index]),
+                        dialogues,
                     )
                 )
 
@@ -108,7 +101,7 @@ class EndpointModel(ChangeModel[EndpointOptions]):
         self, tile: Tile, facts: PairFacts, exchanges: Sequence[Exchange], question: str
     ) -> Iterator[str]:
         """Answers piece by piece as the endpoint streams; see `ChangeModel.converse`."""
-        prompts = Conversation(0, Question(Task.QUESTION, question), tile.clue).prompts
+        prompts = TileDialogue(0, Question(Task.QUESTION, question), tile.clue).prompts
         questions = [*(exchange.question for exchange in exchanges), *prompts]
         answers = [exchange.answer for exchange in exchanges]
         try:
@@ -116,18 +109,18 @@ class EndpointModel(ChangeModel[EndpointOptions]):
         except NoAnswerError as error:
             raise RunError(f"no answer: {error}", "check the endpoint, then ask again") from error
 
-    def _run_conversation(self, conversation: Conversation, opening: list[Message]) -> None:
-        """Carries a conversation to its end."""
-        while not conversation.is_over:
-            messages = _messages(opening, conversation.prompts, conversation.replies)
+    def _run_dialogue(self, dialogue: TileDialogue, opening: list[Message]) -> None:
+        """Carries a dialogue to its end."""
+        while not dialogue.is_over:
+            messages = _messages(opening, dialogue.prompts, dialogue.replies)
             try:
-                conversation.add_reply(self.chat.reply(messages))
+                dialogue.add_reply(self.chat.reply(messages))
             except NoAnswerError as error:
-                conversation.failure, conversation.is_permanent = error.reason, error.is_permanent
+                dialogue.failure, dialogue.is_permanent = error.reason, error.is_permanent
 
 
 def _opening_content(tile: Tile) -> list[Message]:
-    """The images and the sentence that each conversation about a tile begins with."""
+    """The images and the sentence that each dialogue about a tile begins with."""
     dates = (tile.before, tile.after)
     images = [{"type": "image_url", "image_url": {"url": png_data_uri(date)}} for date in dates]
     return [*images, {"type": "text", "text": INTRODUCTION}]
@@ -137,10 +130,10 @@ def _messages(
     opening: list[Message], questions: Sequence[str], answers: Sequence[str]
 ) -> list[Message]:
     """The chat so far, and the next question."""
-    first, *later = questions
+    first, *later_questions = questions
     content = [*opening, {"type": "text", "text": first}]
     messages: list[Message] = [{"role": "user", "content": content}]
-    for answer, question in zip(answers, later, strict=True):
+    for answer, question in zip(answers, later_questions, strict=True):
         messages += [
             {"role": "assistant", "content": answer},
             {"role": "user", "content": question},

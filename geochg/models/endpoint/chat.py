@@ -161,7 +161,7 @@ class Chat:
             "max_tokens", self.settings.get("max_tokens")
         )
 
-    def _request(self, messages: list[Message], **settings: Any) -> Any:  # noqa: ANN401
+    def _request(self, messages: list[Message], **settings: Any) -> Any:
         return self.client.chat.completions.create(
             model=self.address.name,
             messages=messages,  # type: ignore[arg-type]
@@ -211,12 +211,14 @@ class Chat:
         if not isinstance(error, RefusedError):
             return error
         with self._lock:
-            same = [refusal for refusal in self._refusals if refusal.reason == error.reason]
+            same_refusals = [
+                refusal for refusal in self._refusals if refusal.reason == error.reason
+            ]
             is_permanent = error.is_permanent or (
-                len(same) + 1 >= MAX_REFUSALS and not error.is_busy
+                len(same_refusals) + 1 >= MAX_REFUSALS and not error.is_busy
             )
             weighted = NoAnswerError(error.reason, is_permanent=is_permanent)
-            self._refusals[:] = [] if error.is_busy else [*same, weighted]
+            self._refusals[:] = [] if error.is_busy else [*same_refusals, weighted]
         return weighted
 
 
@@ -293,15 +295,16 @@ def _names(client: OpenAI, address: Address, key: Key) -> list[str]:
 def _endpoint_error(address: Address, key: Key, error: APIStatusError) -> ModelError:
     """The error of an endpoint that cannot be used at all."""
     status, text = error.status_code, error_text(error.body, [key.secret])
-    why = f": {text}" if text else ""
+    reason_text = f": {text}" if text else ""
     if status in (401, 403):
         return ModelError(
-            f"{address.url} refused the key ({status}){why}",
+            f"{address.url} refused the key ({status}){reason_text}",
             f"put a key that it takes into the environment variable {key.variable}",
         )
     if status == 404:
         return ModelError(
-            f"{address.url} has no model {address.name!r}{why}", "check the address and the name"
+            f"{address.url} has no model {address.name!r}{reason_text}",
+            "check the address and the name",
         )
     if status in _MOVED:
         return ModelError(
@@ -309,5 +312,5 @@ def _endpoint_error(address: Address, key: Key, error: APIStatusError) -> ModelE
             "name that address, if you trust it",
         )
     return ModelError(
-        f"{address.url} answered {status}{why}", "try again later, or look at its log"
+        f"{address.url} answered {status}{reason_text}", "try again later, or look at its log"
     )

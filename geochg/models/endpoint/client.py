@@ -86,7 +86,7 @@ def is_this_machine(url: str) -> bool:
     return (mapped or address).is_loopback or address.is_unspecified
 
 
-def _http() -> Any:  # noqa: ANN401
+def _http() -> Any:
     """The library that OpenAI's client stands on: httpx, or its successor."""
     from openai import DefaultHttpxClient
 
@@ -94,7 +94,7 @@ def _http() -> Any:  # noqa: ANN401
     return sys.modules[base.__module__.partition(".")[0]]
 
 
-def _limit_reply(response: Any) -> None:  # noqa: ANN401
+def _limit_reply(response: Any) -> None:
     """Limits time and length of the reply.
 
     Raises:
@@ -102,7 +102,7 @@ def _limit_reply(response: Any) -> None:  # noqa: ANN401
     """
     if response.headers.get("content-encoding", "identity") not in ("", "identity"):
         raise UnwantedReplyError("the endpoint's reply is compressed, which was not asked for")
-    http, whole = _http(), response.stream
+    http, full_stream = _http(), response.stream
     base = http.SyncByteStream
     max_bytes = MAX_LIST_BYTES if response.request.method == "GET" else MAX_REPLY_BYTES
     end_s = deadline_s()
@@ -110,7 +110,7 @@ def _limit_reply(response: Any) -> None:  # noqa: ANN401
     class _LimitedStream(base):  # type: ignore[misc, valid-type]
         def __iter__(self) -> Iterator[bytes]:
             count = 0
-            for part in whole:
+            for part in full_stream:
                 count += len(part)
                 if count > max_bytes:
                     raise UnwantedReplyError(
@@ -121,6 +121,6 @@ def _limit_reply(response: Any) -> None:  # noqa: ANN401
                 yield part
 
         def close(self) -> None:
-            whole.close()
+            full_stream.close()
 
     response.stream = _LimitedStream()

@@ -19,7 +19,7 @@ LEAST_S = 0.001
 _request = threading.local()
 
 
-def begin_request(request: Any) -> None:  # noqa: ANN401
+def begin_request(request: Any) -> None:
     """Sets the deadline of a request, by the time limit of its reads.
 
     Args:
@@ -31,11 +31,10 @@ def begin_request(request: Any) -> None:  # noqa: ANN401
 
 def deadline_s() -> float:
     """The deadline of this thread's request, by the monotonic clock."""
-    end_s: float = getattr(_request, "end_s", math.inf)
-    return end_s
+    return getattr(_request, "end_s", math.inf)
 
 
-def bound_connections(http_client: Any) -> None:  # noqa: ANN401
+def bound_connections(http_client: Any) -> None:
     """Has every connection of a client keep to the deadlines, those through proxies too.
 
     Args:
@@ -51,7 +50,7 @@ def bound_connections(http_client: Any) -> None:  # noqa: ANN401
             pool._network_backend = _deadline_backend(pool)
 
 
-def _deadline_backend(pool: Any) -> Any:  # noqa: ANN401
+def _deadline_backend(pool: Any) -> Any:
     """A network backend for a pool whose connections keep to the deadlines."""
     library = sys.modules[type(pool).__module__.partition(".")[0]]
     backend = pool._network_backend
@@ -66,12 +65,11 @@ def _deadline_backend(pool: Any) -> Any:  # noqa: ANN401
         return max(LEAST_S, rest if timeout_s is None else min(rest, timeout_s))
 
     class _Stream(library.NetworkStream):  # type: ignore[misc, name-defined]
-        def __init__(self, stream: Any) -> None:  # noqa: ANN401
+        def __init__(self, stream: Any) -> None:
             self._stream = stream
 
         def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-            data: bytes = self._stream.read(max_bytes, rest_s(timeout, library.ReadTimeout))
-            return data
+            return bytes(self._stream.read(max_bytes, rest_s(timeout, library.ReadTimeout)))
 
         def write(self, buffer: bytes, timeout: float | None = None) -> None:
             self._stream.write(buffer, rest_s(timeout, library.WriteTimeout))
@@ -80,29 +78,22 @@ def _deadline_backend(pool: Any) -> Any:  # noqa: ANN401
             self._stream.close()
 
         def start_tls(
-            self,
-            ssl_context: Any,  # noqa: ANN401
-            server_hostname: str | None = None,
-            timeout: float | None = None,
-        ) -> Any:  # noqa: ANN401
+            self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None
+        ) -> Any:
             rest = rest_s(timeout, library.ConnectTimeout)
             return _Stream(self._stream.start_tls(ssl_context, server_hostname, rest))
 
-        def get_extra_info(self, info: str) -> Any:  # noqa: ANN401
+        def get_extra_info(self, info: str) -> Any:
             return self._stream.get_extra_info(info)
 
     class _Backend(library.NetworkBackend):  # type: ignore[misc, name-defined]
         def connect_tcp(
-            self,
-            host: str,
-            port: int,
-            timeout: float | None = None,
-            **options: Any,  # noqa: ANN401
-        ) -> Any:  # noqa: ANN401
+            self, host: str, port: int, timeout: float | None = None, **options: Any
+        ) -> Any:
             rest = rest_s(timeout, library.ConnectTimeout)
             return _Stream(backend.connect_tcp(host, port, timeout=rest, **options))
 
-        def connect_unix_socket(self, path: str, **options: Any) -> Any:  # noqa: ANN401
+        def connect_unix_socket(self, path: str, **options: Any) -> Any:
             return backend.connect_unix_socket(path, **options)
 
         def sleep(self, seconds: float) -> None:

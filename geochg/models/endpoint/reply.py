@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from geochg.models.chat.conversation import NOTHING_SAID
+from geochg.models.chat.dialogue import NOTHING_SAID
 from geochg.safety.untrusted_text import cleaned
 
 LONGEST_SENTENCE = 300
@@ -37,7 +37,7 @@ class NoAnswerError(Exception):
         self.is_permanent = is_permanent
 
 
-def answer_text(completion: Any, max_tokens: object) -> str:  # noqa: ANN401
+def answer_text(completion: Any, max_tokens: object) -> str:
     """The text of an answer.
 
     Args:
@@ -153,7 +153,7 @@ def _part_texts(parts: Sequence[Any]) -> Iterator[str]:
             yield _member(part, "text")
 
 
-def _refusal(message: Any) -> str:  # noqa: ANN401
+def _refusal(message: Any) -> str:
     refusal = _member(message, "refusal")
     if isinstance(refusal, str):
         return refusal
@@ -162,5 +162,5 @@ def _refusal(message: Any) -> str:  # noqa: ANN401
     return next((text for text in texts if isinstance(text, str)), "")
 
 
-def _member(part: Any, name: str) -> Any:  # noqa: ANN401
+def _member(part: Any, name: str) -> Any:
     return part.get(name) if isinstance(part, Mapping) else getattr(part, name, None)

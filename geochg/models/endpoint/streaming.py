@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from geochg.models.chat.conversation import spoken_pieces
+from geochg.models.chat.dialogue import spoken_pieces
 from geochg.models.endpoint.reply import (
     NO_SENSE,
     THOUGHTS,
@@ -50,14 +50,14 @@ class Stream:
         Raises:
             NoAnswerError: If there is none.
         """
-        shown = False
+        is_shown = False
         for piece in spoken_pieces(self._part_texts(), holds_back=self._holds_back):
-            shown = True
+            is_shown = True
             yield piece
         text = "".join(self._texts)
-        if shown and self._finish_reason in ("length", "max_tokens"):
+        if is_shown and self._finish_reason in ("length", "max_tokens"):
             yield CUT_OFF
-        elif not shown:
+        elif not is_shown:
             check_answer(
                 "" if self._has_thoughts else text,
                 self._finish_reason,

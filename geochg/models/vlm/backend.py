@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 from geochg.models.base import ChangeModel, ModelIdentity
-from geochg.models.chat.conversation import CHAT_CAPABILITIES, spoken_pieces
+from geochg.models.chat.dialogue import CHAT_CAPABILITIES, spoken_pieces
 from geochg.models.memory import FittingBatches, memory_errors
 from geochg.models.pretrained import FirstUse
 from geochg.models.vlm.options import AnswerForm, VlmOptions
@@ -126,12 +126,12 @@ class VlmModel(ChangeModel[VlmOptions]):
             yield from spoken_pieces(pieces)
 
 
-def _dtype(wanted: Dtype, device: str) -> torch.dtype:
+def _dtype(dtype_name: Dtype, device: str) -> torch.dtype:
     """The number type of the weights; `auto` is half precision on GPUs."""
     import torch
 
-    if wanted is not Dtype.AUTO:
-        dtype: torch.dtype = getattr(torch, wanted)
+    if dtype_name is not Dtype.AUTO:
+        dtype: torch.dtype = getattr(torch, dtype_name)
         return dtype
     if device == "cpu":
         return torch.float32

@@ -8,7 +8,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from geochg.errors import ModelError
-from geochg.models.chat.conversation import INTRODUCTION
+from geochg.models.chat.dialogue import INTRODUCTION
 from geochg.models.library_guards import time_limit
 from geochg.models.pretrained import broken_errors
 from geochg.tasks.thoughts import ends_in_thoughts
@@ -88,8 +88,7 @@ class ChatWriter:
 
     def answer_ids(self, text: str) -> list[int]:
         """The tokens of an answer on its own."""
-        ids: list[int] = self.tokenizer(self._harmless(text), add_special_tokens=False)["input_ids"]
-        return ids
+        return list(self.tokenizer(self._harmless(text), add_special_tokens=False)["input_ids"])
 
     def text(self, ids: Sequence[int]) -> str:
         """The text of tokens that a model generated."""
@@ -97,10 +96,10 @@ class ChatWriter:
 
     def _prompt_ids(self, questions: tuple[str, ...], answers: tuple[str, ...]) -> list[int]:
         text = self._chat_text(questions, answers)
-        whole = self._ids(text)
+        full_ids = self._ids(text)
         start = len(self.prefix_ids)
-        if whole[:start] == self.prefix_ids:
-            return [*whole[start:], *self._end_ids]
+        if full_ids[:start] == self.prefix_ids:
+            return [*full_ids[start:], *self._end_ids]
         # The end of the prefix and the question would share a token.
         rest = self.tokenizer(text.removeprefix(self._prefix_text), add_special_tokens=False)
         return [*rest["input_ids"], *self._end_ids]
@@ -126,10 +125,10 @@ class ChatWriter:
     def _chat_text(self, questions: Sequence[str], answers: Sequence[str]) -> str:
         assert len(questions) - 1 <= len(answers) <= len(questions)
         # The line end keeps the tokens before it apart from those of the question.
-        first, *later = map(self._harmless, questions)
+        first, *later_turns = map(self._harmless, questions)
         content = [*self.content, {"type": "text", "text": f"{INTRODUCTION}\n{first}"}]
         messages: list[dict[str, Any]] = [{"role": "user", "content": content}]
-        for answer, question in zip_longest(map(self._harmless, answers), later):
+        for answer, question in zip_longest(map(self._harmless, answers), later_turns):
             messages.append({"role": "assistant", "content": [{"type": "text", "text": answer}]})
             if question is not None:
                 messages.append({"role": "user", "content": [{"type": "text", "text": question}]})

@@ -53,7 +53,7 @@ class FiniteScores:
     def __init__(self) -> None:
         self._finite: Any = None
 
-    def __call__(self, input_ids: Any, scores: Any) -> Any:  # noqa: ANN401
+    def __call__(self, input_ids: Any, scores: Any) -> Any:
         """Checks the scores `(rows, vocabulary)`; tokens that are not allowed have -inf."""
         highest = scores.float().amax(dim=-1)  # NaN, where any of them is.
         finite = torch.isfinite(highest)
@@ -62,8 +62,7 @@ class FiniteScores:
 
     def finite_rows(self) -> list[bool]:
         """For each row whether all its scores were numbers."""
-        rows: list[bool] = self._finite.tolist()
-        return rows
+        return list(self._finite.tolist())
 
 
 class Engine(ABC, Generic[_Encoding]):
@@ -78,7 +77,7 @@ class Engine(ABC, Generic[_Encoding]):
     pads: bool = True
     """Whether prompts of different length can go through the model side by side."""
 
-    def __init__(self, model: Any, writer: ChatWriter, max_tokens: int) -> None:  # noqa: ANN401
+    def __init__(self, model: Any, writer: ChatWriter, max_tokens: int) -> None:
         self.model = model
         self.writer = writer
         self.max_tokens = max_tokens
@@ -87,7 +86,7 @@ class Engine(ABC, Generic[_Encoding]):
         )
 
     @property
-    def generator(self) -> Any:  # noqa: ANN401
+    def generator(self) -> Any:
         """The part with a method `generate`."""
         return self.model
 
@@ -107,7 +106,7 @@ class Engine(ABC, Generic[_Encoding]):
     def stream_reply(self, encoding: _Encoding, prompt: TilePrompt) -> Iterator[str]:
         """A free answer, piece by piece."""
 
-        def generate(**settings: Any) -> None:  # noqa: ANN401
+        def generate(**settings: Any) -> None:
             self._generate(encoding, [prompt], max_new_tokens=self.max_tokens, **settings)
 
         yield from stream_text(generate, self.writer.tokenizer)
@@ -173,16 +172,17 @@ class Engine(ABC, Generic[_Encoding]):
         ends = list(accumulate(map(len, first)))
 
         def probabilities(part: Sequence[TilePrompt]) -> list[list[float]]:
-            whole = self._generate(encoding, part, max_new_tokens=1, output_logits=True).logits[0]
-            logits = whole[:, ids].double()
+            all_logits = self._generate(
+                encoding, part, max_new_tokens=1, output_logits=True
+            ).logits[0]
+            logits = all_logits[:, ids].double()
             # To a damaged model all tokens may be equally likely, and each answer is chance.
-            logits[whole.amax(dim=1) == whole.amin(dim=1)] = torch.nan
+            logits[all_logits.amax(dim=1) == all_logits.amin(dim=1)] = torch.nan
             scores = [
                 logits[:, end - len(tokens) : end].logsumexp(dim=1)
                 for tokens, end in zip(first, ends, strict=True)
             ]
-            rows: list[list[float]] = torch.stack(scores, dim=1).softmax(dim=1).tolist()
-            return rows
+            return torch.stack(scores, dim=1).softmax(dim=1).tolist()
 
         return self._by_length(prompts, probabilities)
 
@@ -191,7 +191,7 @@ class Engine(ABC, Generic[_Encoding]):
         encoding: _Encoding,
         prompts: Sequence[TilePrompt],
         allowed: AllowedTokens | None = None,
-        **settings: Any,  # noqa: ANN401
+        **settings: Any,
     ) -> list[list[int] | None]:
         """The tokens of the answer to each prompt, up to the one that ends them.
 
@@ -203,12 +203,14 @@ class Engine(ABC, Generic[_Encoding]):
             inputs = self._inputs(encoding, part)
             before = _tokens_before_answer(self.generator, inputs)
             finite = FiniteScores()
-            more = {**settings, "logits_processor": LogitsProcessorList([finite])}
+            all_settings = {**settings, "logits_processor": LogitsProcessorList([finite])}
             if allowed:
                 # A penalty would fall on the names and digits that stand in the question.
-                more |= {"repetition_penalty": 1.0, "no_repeat_ngram_size": 0}
-                more["prefix_allowed_tokens_fn"] = lambda _, ids: allowed(ids[before:].tolist())
-            rows = self._generate(encoding, part, inputs, **more).sequences
+                all_settings |= {"repetition_penalty": 1.0, "no_repeat_ngram_size": 0}
+                all_settings["prefix_allowed_tokens_fn"] = lambda _, ids: allowed(
+                    ids[before:].tolist()
+                )
+            rows = self._generate(encoding, part, inputs, **all_settings).sequences
             return [
                 self._without_end(row[before:]) if is_finite else None
                 for row, is_finite in zip(rows.tolist(), finite.finite_rows(), strict=True)
@@ -236,8 +238,8 @@ class Engine(ABC, Generic[_Encoding]):
         encoding: _Encoding,
         prompts: Sequence[TilePrompt],
         inputs: Mapping[str, Any] | None = None,
-        **settings: Any,  # noqa: ANN401
-    ) -> Any:  # noqa: ANN401
+        **settings: Any,
+    ) -> Any:
         """Runs `generate`; the model's own settings of search and sampling do not count."""
         with quiet_libraries():
             return self.generator.generate(
@@ -274,8 +276,8 @@ class Engine(ABC, Generic[_Encoding]):
         """The tokens each choice may begin with, without those that others may begin with too."""
         first = [{self._token_ids(word)[0] for word in words} for words in choices]
         distinct = [
-            sorted(own.difference(*(first[:index] + first[index + 1 :])))
-            for index, own in enumerate(first)
+            sorted(own_tokens.difference(*(first[:index] + first[index + 1 :])))
+            for index, own_tokens in enumerate(first)
         ]
         if not all(distinct):
             raise ModelError(
@@ -311,11 +313,10 @@ class Engine(ABC, Generic[_Encoding]):
         return tree, longest
 
     def _token_ids(self, text: str) -> list[int]:
-        ids: list[int] = self.writer.tokenizer(text, add_special_tokens=False)["input_ids"]
-        return ids
+        return list(self.writer.tokenizer(text, add_special_tokens=False)["input_ids"])
 
 
-def _tokens_before_answer(generator: Any, inputs: Mapping[str, Any]) -> int:  # noqa: ANN401
+def _tokens_before_answer(generator: Any, inputs: Mapping[str, Any]) -> int:
     """Number of tokens from `generate` that stand before the answer."""
     if generator.config.is_encoder_decoder:
         return 1

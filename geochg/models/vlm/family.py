@@ -58,13 +58,13 @@ class Family(ABC):
     It must be set again before a prompt about earlier images. Most models keep nothing.
     """
 
-    def __init__(self, model: Any, tokenizer: PreTrainedTokenizerBase) -> None:  # noqa: ANN401
+    def __init__(self, model: Any, tokenizer: PreTrainedTokenizerBase) -> None:
         self.model = model
         self.tokenizer = tokenizer
 
     @classmethod
     @abstractmethod
-    def open(cls, model: Any, tokenizer: PreTrainedTokenizerBase, folder: Path) -> Self:  # noqa: ANN401
+    def open(cls, model: Any, tokenizer: PreTrainedTokenizerBase, folder: Path) -> Self:
         """The family with a loaded model and the image settings of its folder.
 
         Raises:
@@ -96,7 +96,7 @@ class Family(ABC):
         return [self.token] * features
 
 
-def image_processor(folder: Path) -> Any:  # noqa: ANN401
+def image_processor(folder: Path) -> Any:
     """The image processor of a model folder, which works without torchvision.
 
     Raises:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import torch
+from torch import Tensor
 
 from geochg.models.blind_models import refuse_blind, tile_images
 from geochg.models.images import all_date_images
@@ -19,7 +20,6 @@ from geochg.models.vlm.engine import Engine, TilePrompt
 from geochg.models.vlm.squares import SquareTransform
 
 if TYPE_CHECKING:
-    from torch import Tensor
     from transformers import PreTrainedTokenizerBase
 
     from geochg.records import Tile
@@ -53,7 +53,7 @@ class InstructBlipEngine(Engine["Tensor"]):
 
     def __init__(
         self,
-        model: Any,  # noqa: ANN401
+        model: Any,
         writer: ChatWriter,
         max_tokens: int,
         qformer_tokenizer: PreTrainedTokenizerBase,
@@ -65,11 +65,7 @@ class InstructBlipEngine(Engine["Tensor"]):
 
     @classmethod
     def open(
-        cls,
-        model: Any,  # noqa: ANN401
-        tokenizer: PreTrainedTokenizerBase,
-        folder: Path,
-        max_tokens: int,
+        cls, model: Any, tokenizer: PreTrainedTokenizerBase, folder: Path, max_tokens: int
     ) -> Self:
         """The engine of a loaded model.
 
@@ -91,7 +87,7 @@ class InstructBlipEngine(Engine["Tensor"]):
         return cls(model, writer, max_tokens, qformer_tokenizer, squares)
 
     @property
-    def generator(self) -> Any:  # noqa: ANN401
+    def generator(self) -> Any:
         """The language model."""
         return self.model.language_model
 
@@ -161,8 +157,8 @@ class InstructBlipEngine(Engine["Tensor"]):
             [[0] * (longest - len(row)) + [1] * (features.shape[1] + len(row)) for row in rows],
             device=device,
         )
-        whole = [
+        full_inputs = [
             torch.cat([text[: longest - len(row)], images, text[longest - len(row) :]])
             for text, images, row in zip(embedded, features, rows, strict=True)
         ]
-        return {"inputs_embeds": torch.stack(whole), "attention_mask": mask}
+        return {"inputs_embeds": torch.stack(full_inputs), "attention_mask": mask}

@@ -35,16 +35,13 @@ class _Llava(Family):
     usual_template = VICUNA
 
     def __init__(
-        self,
-        model: Any,  # noqa: ANN401
-        tokenizer: PreTrainedTokenizerBase,
-        squares: SquareTransform,
+        self, model: Any, tokenizer: PreTrainedTokenizerBase, squares: SquareTransform
     ) -> None:
         super().__init__(model, tokenizer)
         self.squares = squares
 
     @classmethod
-    def open(cls, model: Any, tokenizer: PreTrainedTokenizerBase, folder: Path) -> Self:  # noqa: ANN401
+    def open(cls, model: Any, tokenizer: PreTrainedTokenizerBase, folder: Path) -> Self:
         """See `Family.open`."""
         return cls(
             model, tokenizer, SquareTransform.of(model.config.vision_config.image_size, folder)
@@ -63,7 +60,7 @@ class Llava(_Llava):
     model_classes: ClassVar[Mapping[str, str]] = {"llava": "LlavaForConditionalGeneration"}
 
     @classmethod
-    def open(cls, model: Any, tokenizer: PreTrainedTokenizerBase, folder: Path) -> Self:  # noqa: ANN401
+    def open(cls, model: Any, tokenizer: PreTrainedTokenizerBase, folder: Path) -> Self:
         """See `Family.open`; other models than LLaVA 1.5 go by its name."""
         tower = model.config.vision_config.model_type
         if tower not in _CLASS_TOKENS:

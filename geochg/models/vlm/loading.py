@@ -89,8 +89,8 @@ def open_vlm(folder: Path, settings: VlmSettings) -> Engine[Any]:
     if settings.adapter:
         adapter_folder(settings.adapter)
     if model_type in instructblip.MODEL_CLASSES:
-        whole = instructblip.VISION_MODULES
-        model = _open_model(folder, instructblip.MODEL_CLASSES[model_type], whole, settings)
+        skips = instructblip.VISION_MODULES
+        model = _open_model(folder, instructblip.MODEL_CLASSES[model_type], skips, settings)
         restrict_generation(model.language_model, folder, HINT)
         return instructblip.InstructBlipEngine.open(
             model, _open_tokenizer(folder), folder, settings.max_tokens
@@ -106,14 +106,14 @@ def open_vlm(folder: Path, settings: VlmSettings) -> Engine[Any]:
     )
 
 
-def _open_model(folder: Path, class_name: str, whole: Sequence[str], settings: VlmSettings) -> Any:  # noqa: ANN401
-    """The model of a folder on its device, with its adapter; `whole` is not quantised."""
+def _open_model(folder: Path, class_name: str, skips: Sequence[str], settings: VlmSettings) -> Any:
+    """The model of a folder on its device, with its adapter; without quantising `skips`."""
     import transformers
 
     quantised = None
     if settings.bits is not None:
         quantised = quantised_settings(
-            settings.bits, settings.dtype, settings.device, whole, double=settings.double
+            settings.bits, settings.dtype, settings.device, skips, double=settings.double
         )
     model_class = getattr(transformers, class_name)
     model = open_pretrained(model_class, folder, "download it again", settings.dtype, quantised)
@@ -124,7 +124,7 @@ def _open_model(folder: Path, class_name: str, whole: Sequence[str], settings: V
     return model if settings.bits is not None else model.to(settings.device)
 
 
-def _open_tokenizer(folder: Path) -> Any:  # noqa: ANN401
+def _open_tokenizer(folder: Path) -> Any:
     from transformers import AutoTokenizer
 
     tokenizer = open_part("tokenizer", folder, AutoTokenizer.from_pretrained, "download it again")
@@ -135,7 +135,7 @@ def _open_tokenizer(folder: Path) -> Any:  # noqa: ANN401
     return tokenizer
 
 
-def _template(folder: Path, tokenizer: Any, usual: str) -> str:  # noqa: ANN401
+def _template(folder: Path, tokenizer: Any, usual: str) -> str:
     """The model's chat template; older folders keep it beside the tokenizer, or have none.
 
     Args:
@@ -148,12 +148,14 @@ def _template(folder: Path, tokenizer: Any, usual: str) -> str:  # noqa: ANN401
     """
     if (folder / "chat_template.jinja").is_file():
         return (folder / "chat_template.jinja").read_text(encoding="utf-8")
-    for saved in (
+    for saved_template in (
         saved_json(folder / "chat_template.json").get("chat_template"),
         saved_json(folder / "processor_config.json").get("chat_template"),
         tokenizer.chat_template,
     ):
-        template = saved.get("default") if isinstance(saved, dict) else saved
+        template = (
+            saved_template.get("default") if isinstance(saved_template, dict) else saved_template
+        )
         if isinstance(template, str):
             return template
     if not usual:

@@ -25,17 +25,12 @@ class _OwnProcessor(Family):
         processor: The model's image processor.
     """
 
-    def __init__(
-        self,
-        model: Any,  # noqa: ANN401
-        tokenizer: PreTrainedTokenizerBase,
-        processor: Any,  # noqa: ANN401
-    ) -> None:
+    def __init__(self, model: Any, tokenizer: PreTrainedTokenizerBase, processor: Any) -> None:
         super().__init__(model, tokenizer)
         self.processor = processor
 
     @classmethod
-    def open(cls, model: Any, tokenizer: PreTrainedTokenizerBase, folder: Path) -> Self:  # noqa: ANN401
+    def open(cls, model: Any, tokenizer: PreTrainedTokenizerBase, folder: Path) -> Self:
         """See `Family.open`."""
         return cls(model, tokenizer, image_processor(folder))
 
@@ -52,13 +47,13 @@ class _OwnPositions(_OwnProcessor):
     marks_images = True
 
     @property
-    def state(self) -> Any:  # noqa: ANN401
+    def state(self) -> Any:
         """Difference of positions and tokens, since an image takes fewer positions."""
         deltas = self.model.model.rope_deltas
         return None if deltas is None else deltas[:1]
 
     @state.setter
-    def state(self, state: Any) -> None:  # noqa: ANN401
+    def state(self, state: Any) -> None:
         self.model.model.rope_deltas = state
 
 
@@ -109,8 +104,8 @@ class Idefics(_OwnProcessor):
 
     def image_tokens(self, number: int, features: int) -> list[int]:
         """The tokens of an image that is not split, with its marks."""
-        around, whole = self._tokens("<fake_token_around_image>", "<global-img>")
-        return [around, whole, *[self.token] * features, around]
+        around, whole_token = self._tokens("<fake_token_around_image>", "<global-img>")
+        return [around, whole_token, *[self.token] * features, around]
 
 
 class MiniCPMV(_OwnProcessor):
@@ -145,10 +140,12 @@ class MiniCPMV(_OwnProcessor):
 
     def image_tokens(self, number: int, features: int) -> list[int]:
         """The tokens of an image, with its number and marks."""
-        known: Any = self.tokenizer
-        before, after = self._tokens(known.image_id_start_token, known.image_id_end_token)
-        start, end = self._tokens(known.image_start_token, known.image_end_token)
-        name = known(str(number), add_special_tokens=False)["input_ids"]
+        own_tokenizer: Any = self.tokenizer
+        before, after = self._tokens(
+            own_tokenizer.image_id_start_token, own_tokenizer.image_id_end_token
+        )
+        start, end = self._tokens(own_tokenizer.image_start_token, own_tokenizer.image_end_token)
+        name = own_tokenizer(str(number), add_special_tokens=False)["input_ids"]
         return [before, *name, after, start, *[self.token] * features, end]
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import Tensor
 
 from geochg.errors import ModelError
 from geochg.models.blind_models import refuse_blind, tile_images
@@ -21,7 +22,6 @@ from geochg.models.vlm.engine import Engine, TilePrompt
 from geochg.models.vlm.family import Family, ImageInputs
 
 if TYPE_CHECKING:
-    from torch import Tensor
     from transformers import Cache
 
     from geochg.records import Tile
@@ -145,7 +145,7 @@ class PrefixEngine(Engine[PrefixEncoding]):
         return values.to(self.model.device, dtype)
 
 
-def _has_running_state(config: Any) -> bool:  # noqa: ANN401
+def _has_running_state(config: Any) -> bool:
     """Whether some layer is no attention layer."""
     kinds = getattr(config, "layer_types", None) or []
     return any("attention" not in kind or "linear" in kind for kind in kinds)

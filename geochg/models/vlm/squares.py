@@ -59,22 +59,22 @@ class SquareTransform:
         return (values - mean) / std
 
 
-def _by_band(given: float | Sequence[float] | None, usual: tuple[float, ...]) -> tuple[float, ...]:
+def _by_band(value: float | Sequence[float] | None, usual: tuple[float, ...]) -> tuple[float, ...]:
     """A number for each band: three, or one for all of them, as `check_normalisation` lets pass."""
-    if given is None:
+    if value is None:
         return usual
-    values = tuple(given) if isinstance(given, list) else (given,)
+    values = tuple(value) if isinstance(value, list) else (value,)
     return values if len(values) == len(usual) else values * len(usual)
 
 
 def _image_settings(folder: Path) -> dict[str, Any]:
     """A folder's image settings, in one of the files that transformers has used."""
-    both = saved_json(folder / "processor_config.json")
+    shared_settings = saved_json(folder / "processor_config.json")
     for settings in (
         saved_json(folder / "video_preprocessor_config.json"),
         saved_json(folder / "preprocessor_config.json"),
-        both.get("video_processor"),
-        both.get("image_processor"),
+        shared_settings.get("video_processor"),
+        shared_settings.get("image_processor"),
     ):
         if isinstance(settings, dict) and settings:
             return settings

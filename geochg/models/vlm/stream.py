@@ -28,7 +28,7 @@ def stream_text(generate: Callable[..., None], tokenizer: PreTrainedTokenizerBas
     is_stopped = Event()
     errors: list[BaseException] = []
 
-    def stop(*_: Any) -> bool:  # noqa: ANN401
+    def stop(*_: Any) -> bool:
         return is_stopped.is_set()
 
     def generate_text() -> None:

@@ -9,9 +9,9 @@ from itertools import combinations
 from math import isnan
 from typing import Any, TypeVar
 
-from geochg.models.chat.conversation import (
+from geochg.models.chat.dialogue import (
     NUMBERLESS,
-    Conversation,
+    TileDialogue,
     answers_or_failure,
     presence_first,
     unchanged_answer,
@@ -84,11 +84,7 @@ class TileQuestions:
     """
 
     def __init__(
-        self,
-        engine: Engine[Any],
-        tiles: Sequence[Tile],
-        form: AnswerForm,
-        threshold: float = 0.5,
+        self, engine: Engine[Any], tiles: Sequence[Tile], form: AnswerForm, threshold: float = 0.5
     ) -> None:
         self.engine = engine
         self.tiles = tiles
@@ -103,13 +99,13 @@ class TileQuestions:
         Presence and free questions are asked about every tile, the rest where something changed.
         """
         if self.form == AnswerForm.WORDS:
-            return presence_first(self.tiles, questions, self._run_conversations)
+            return presence_first(self.tiles, questions, self._run_dialogues)
         return list(self._checked_answers(questions))
 
     def _checked_answers(self, questions: Sequence[Question]) -> Iterator[TileAnswers]:
         everywhere = range(len(self.tiles))
-        asked = next((q for q in questions if q.task is Task.PRESENCE), None)
-        presence = self._presence(asked) if asked else None
+        presence_question = next((q for q in questions if q.task is Task.PRESENCE), None)
+        presence = self._presence(presence_question) if presence_question else None
         changed = [i for i in everywhere if presence is None or presence[i].changed]
         columns = [
             dict(enumerate(presence))
@@ -121,11 +117,11 @@ class TileQuestions:
             if index in self._numberless:
                 yield TileFailure(self.tiles[index].window, NUMBERLESS)
                 continue
-            known = presence[index] if presence is not None else None
+            known_presence = presence[index] if presence is not None else None
             answers = [
-                _with_presence(column[index], known)
+                _with_presence(column[index], known_presence)
                 if index in column
-                else unchanged_answer(question.task, known or Presence(False))
+                else unchanged_answer(question.task, known_presence or Presence(False))
                 for question, column in zip(questions, columns, strict=True)
             ]
             yield answers_or_failure(self.tiles[index], answers)
@@ -157,11 +153,11 @@ class TileQuestions:
         prompts = [self._prompt(index, text) for index in indices for text in texts]
         probabilities = iter(self._yes_probabilities(prompts))
         for _ in indices:
-            located: dict[str, dict[GridCell, float]] = {name: {} for name in ASKED}
+            cells_by_class: dict[str, dict[GridCell, float]] = {name: {} for name in ASKED}
             for (name, cell), probability in zip(cells, probabilities, strict=False):
                 if probability > 0.5:
-                    located[name][cell] = probability
-            yield Locations(located)
+                    cells_by_class[name][cell] = probability
+            yield Locations(cells_by_class)
 
     def _listed_cells(self, indices: Sequence[int]) -> Iterator[Locations]:
         """One list of cells for each class."""
@@ -195,13 +191,13 @@ class TileQuestions:
             yield by_class
 
     def _in_words(self, indices: Sequence[int], question: Question) -> list[Answer]:
-        conversations = [Conversation(index, question, self.tiles[index].clue) for index in indices]
-        self._run_conversations(conversations)
-        return [conversation.answer() for conversation in conversations]
+        dialogues = [TileDialogue(index, question, self.tiles[index].clue) for index in indices]
+        self._run_dialogues(dialogues)
+        return [dialogue.answer() for dialogue in dialogues]
 
-    def _run_conversations(self, conversations: Sequence[Conversation]) -> None:
-        """Carries conversations to their end, all of them turn by turn."""
-        while going := [item for item in conversations if not item.is_over]:
+    def _run_dialogues(self, dialogues: Sequence[TileDialogue]) -> None:
+        """Carries dialogues to their end, all of them turn by turn."""
+        while going := [item for item in dialogues if not item.is_over]:
             prompts = [
                 TilePrompt(
                     item.tile_index, self.engine.writer.prompt_ids(item.prompts, item.replies)
@@ -209,11 +205,11 @@ class TileQuestions:
                 for item in going
             ]
             replies = self.engine.reply_texts(self.encoding, prompts)
-            for conversation, text in zip(going, replies, strict=True):
+            for dialogue, text in zip(going, replies, strict=True):
                 if text is None:
-                    conversation.failure = NUMBERLESS
+                    dialogue.failure = NUMBERLESS
                 else:
-                    conversation.add_reply(text)
+                    dialogue.add_reply(text)
 
     def _yes_probabilities(self, prompts: Sequence[TilePrompt]) -> list[float]:
         """Probabilities of "yes" against "no".
@@ -232,8 +228,8 @@ class TileQuestions:
 def _with_presence(answer: Answer, presence: Presence | None) -> Answer:
     """The answer; a dialogue's presence has the probability of the presence task."""
     if presence and isinstance(answer, Dialogue):
-        known = replace(answer.presence, probability=presence.probability)
-        return replace(answer, presence=known)
+        known_presence = replace(answer.presence, probability=presence.probability)
+        return replace(answer, presence=known_presence)
     return answer
 
 

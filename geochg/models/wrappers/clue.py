@@ -52,10 +52,10 @@ class CluedModel(WrappedModel):
                 f"the model {captioner.name} does not describe what it sees",
                 "name another --clue-model",
             )
-        own, other = model.capabilities, captioner.capabilities
+        mapper, other = model.capabilities, captioner.capabilities
         # A captioner that can use infrared does without where the model that answers has none.
         bands = {other.bands, other.bands.removesuffix("+nir")}
-        if own.pixels != other.pixels or own.bands not in bands or other.needs_survey:
+        if mapper.pixels != other.pixels or mapper.bands not in bands or other.needs_survey:
             raise ModelError(
                 f"the models {model.name} and {captioner.name} do not see the same pixels",
                 "name another --clue-model",
@@ -68,9 +68,11 @@ class CluedModel(WrappedModel):
     @property
     def identity(self) -> ModelIdentity:
         """The identities of both models in one."""
-        own, other = self.model.identity, self.captioner.identity
-        digest = hashlib.sha256(f"{own.checksum} {other.checksum}".encode()).hexdigest()
-        return ModelIdentity(f"{own.id}, clues by {other.id}", f"sha256:{digest}", own.adapter)
+        own_identity, other = self.model.identity, self.captioner.identity
+        digest = hashlib.sha256(f"{own_identity.checksum} {other.checksum}".encode()).hexdigest()
+        return ModelIdentity(
+            f"{own_identity.id}, clues by {other.id}", f"sha256:{digest}", own_identity.adapter
+        )
 
     def survey(self, facts: PairFacts, sample: Iterable[Tile]) -> None:
         """Lets both models survey the pair; see `ChangeModel.survey`."""

@@ -29,16 +29,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import compress
 from statistics import fmean
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from geochg.geometry.grid_cells import grid_box
 from geochg.models.base import ChangeModel
 from geochg.models.wrappers.wrapped import WrappedModel
 from geochg.records import (
     GRID_CELLS,
-    Answer,
     Box,
     Boxes,
     GridCell,
@@ -51,9 +51,6 @@ from geochg.records import (
     TileAnswers,
     TileFailure,
 )
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 LEAST_SIDE_PX = 9
 """Boxes with a shorter side are not looked into: their cells would be below three pixels."""
@@ -89,9 +86,9 @@ class RefinedModel(WrappedModel):
         spots = [spot for index, row in enumerate(rows) for spot in self._cells(index, row, tiles)]
         if not spots:
             return rows
-        asked = [question for question in questions if question.task in _ASKED]
+        asked_questions = [question for question in questions if question.task in _ASKED]
         for _ in range(self.levels):
-            spots = list(self._divide(spots, tiles, asked))
+            spots = list(self._divide(spots, tiles, asked_questions))
         return [_with_boxes(row, index, spots) for index, row in enumerate(rows)]
 
     def _cells(self, index: int, answers: TileAnswers, tiles: Sequence[Tile]) -> Iterator[_Spot]:
@@ -105,15 +102,15 @@ class RefinedModel(WrappedModel):
                 name: (cells[cell],) for name, cells in locations.cells.items() if cell in cells
             }
             if looks:
-                wanted = not self._classes or any(name in self._classes for name in looks)
-                yield _Spot(index, cell, grid_box(read, cell), looks, is_open=wanted)
+                is_wanted = not self._classes or any(name in self._classes for name in looks)
+                yield _Spot(index, cell, grid_box(read, cell), looks, is_open=is_wanted)
 
     def _divide(
-        self, spots: Sequence[_Spot], tiles: Sequence[Tile], asked: Sequence[Question]
+        self, spots: Sequence[_Spot], tiles: Sequence[Tile], asked_questions: Sequence[Question]
     ) -> Iterator[_Spot]:
         """The spots after one more look at those that are open."""
         divisible = [spot.can_be_divided(tiles[spot.tile_index]) for spot in spots]
-        looks = self._looks(list(compress(spots, divisible)), tiles, asked)
+        looks = self._looks(list(compress(spots, divisible)), tiles, asked_questions)
         for spot, is_divisible in zip(spots, divisible, strict=True):
             if is_divisible:
                 yield from _parts(spot, tiles[spot.tile_index], next(looks))
@@ -121,14 +118,14 @@ class RefinedModel(WrappedModel):
                 yield spot
 
     def _looks(
-        self, spots: Sequence[_Spot], tiles: Sequence[Tile], asked: Sequence[Question]
+        self, spots: Sequence[_Spot], tiles: Sequence[Tile], asked_questions: Sequence[Question]
     ) -> Iterator[TileAnswers]:
         """The model's answers about each spot; crops are made for one call at a time."""
         size = self._batch_size or self.capabilities.tiles_at_once(max(tiles[0].valid.shape))
         for start in range(0, len(spots), size):
             part = spots[start : start + size]
             crops = [enlarged_crop(tiles[spot.tile_index], spot.box) for spot in part]
-            yield from self.model.answer(crops, asked)
+            yield from self.model.answer(crops, asked_questions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,12 +165,14 @@ def _parts(spot: _Spot, tile: Tile, answers: TileAnswers) -> Iterator[_Spot]:
     lost = {
         name: (*looks, 0.0)
         for name, looks in spot.looks.items()
-        if not any(name in named for _, named in parts)
+        if not any(name in part_names for _, part_names in parts)
     }
     if lost:
         yield replace(spot, looks=lost, is_open=False)
-    for part, named in parts:
-        if further := {n: (*looks, named[n]) for n, looks in spot.looks.items() if n in named}:
+    for part, part_names in parts:
+        if further := {
+            n: (*looks, part_names[n]) for n, looks in spot.looks.items() if n in part_names
+        }:
             yield replace(spot, box=part, looks=further)
 
 
@@ -196,17 +195,18 @@ def _with_boxes(answers: TileAnswers, index: int, spots: Sequence[_Spot]) -> Til
     locations = _locations(answers)
     if isinstance(answers, TileFailure) or locations is None:
         return answers
-    own = [spot for spot in spots if spot.tile_index == index]
+    own_spots = [spot for spot in spots if spot.tile_index == index]
     boxes = {
         name: [
-            Box(spot.box, spot.cell, fmean(spot.looks[name])) for spot in own if name in spot.looks
+            Box(spot.box, spot.cell, fmean(spot.looks[name]))
+            for spot in own_spots
+            if name in spot.looks
         ]
         for name in locations.cells
     }
-    refined: list[Answer] = [
+    return [
         Boxes(boxes, locations.changes) if answer is locations else answer for answer in answers
     ]
-    return refined
 
 
 # --- crops ---------------------------------------------------------------------------------------
@@ -230,7 +230,7 @@ def enlarged_crop(tile: Tile, window: PixelWindow) -> Tile:
     """
     height_px, width_px = tile.valid.shape
     part = window.slices_within(tile.window.read)
-    whole = PixelWindow.whole((height_px, width_px))
+    full_window = PixelWindow.whole((height_px, width_px))
     valid = _resized_band(tile.valid[part].astype(np.uint8), tile.valid.shape, smooth=False).astype(
         bool
     )
@@ -239,7 +239,7 @@ def enlarged_crop(tile: Tile, window: PixelWindow) -> Tile:
         for date in (tile.before, tile.after)
     )
     before[:, ~valid], after[:, ~valid] = 0, 0
-    return Tile(replace(tile.window, read=whole, core=whole), before, after, valid)
+    return Tile(replace(tile.window, read=full_window, core=full_window), before, after, valid)
 
 
 def _resized_band(band: NDArray[Any], shape: tuple[int, ...], *, smooth: bool) -> NDArray[Any]:

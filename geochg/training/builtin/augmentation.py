@@ -63,33 +63,33 @@ def _random_color_map(color: Image, rng: np.random.Generator, amount: float) -> 
     axis = np.linspace(0, 1, 3)
     table = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1)
     table = table + rng.normal(0, amount, table.shape) + rng.normal(0, amount, 3)
-    moved = functional.grid_sample(
+    moved_map = functional.grid_sample(
         torch.from_numpy(table.transpose(3, 0, 1, 2)[None].astype(np.float32)),
         torch.from_numpy(np.clip(color, 0, 1)[..., ::-1].astype(np.float32))[None, None] * 2 - 1,
         align_corners=True,
         padding_mode="border",
     )
-    return np.ascontiguousarray(moved[0, :, 0].permute(1, 2, 0).numpy())
+    return np.ascontiguousarray(moved_map[0, :, 0].permute(1, 2, 0).numpy())
 
 
 def _light(color: Image, rng: np.random.Generator, strength: float) -> Image:
     """Gamma, gains, offsets, contrast, saturation, uneven light and haze."""
     side_px = color.shape[0]
-    lit: NDArray[Any] = color
+    lit_color: NDArray[Any] = color
     if rng.random() < 0.8:
-        lit = np.clip(lit, 1e-3, 1) ** np.exp(rng.normal(0, 0.3 * strength))
+        lit_color = np.clip(lit_color, 1e-3, 1) ** np.exp(rng.normal(0, 0.3 * strength))
     gains = np.exp(rng.normal(0, 0.12 * strength, 3))
-    lit = lit * gains + rng.normal(0, 0.05 * strength, 3)
-    mean = lit.mean((0, 1))
-    lit = (lit - mean) * np.exp(rng.normal(0, 0.25 * strength)) + mean
+    lit_color = lit_color * gains + rng.normal(0, 0.05 * strength, 3)
+    mean = lit_color.mean((0, 1))
+    lit_color = (lit_color - mean) * np.exp(rng.normal(0, 0.25 * strength)) + mean
     if rng.random() < 0.5:
         grey = rng.uniform(-0.3, 0.8) * strength
-        lit = lit * (1 - grey) + lit.mean(axis=-1, keepdims=True) * grey
+        lit_color = lit_color * (1 - grey) + lit_color.mean(axis=-1, keepdims=True) * grey
     if rng.random() < 0.3:
-        lit = lit * (1 + 0.12 * waves(rng, int(rng.integers(2, 5)), side_px)[..., None])
+        lit_color = lit_color * (1 + 0.12 * waves(rng, int(rng.integers(2, 5)), side_px)[..., None])
     if rng.random() < 0.2:
-        lit = lit + 0.08 * waves(rng, int(rng.integers(2, 6)), side_px)[..., None]
-    return lit.astype(np.float32)
+        lit_color = lit_color + 0.08 * waves(rng, int(rng.integers(2, 6)), side_px)[..., None]
+    return lit_color.astype(np.float32)
 
 
 def _sensor(color: Image, rng: np.random.Generator) -> Image:

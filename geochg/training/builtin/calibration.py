@@ -23,8 +23,8 @@ from geochg.models.deltavlm.postprocessing import (
     Calibration,
     OutlineMaker,
     TilePrediction,
-    with_water,
 )
+from geochg.models.deltavlm.water import with_water
 from geochg.records import Tile
 from geochg.training.builtin.pairs import Pair, PairMaker
 
@@ -111,14 +111,14 @@ def fit_to_samples(samples: Sequence[DetectedPair]) -> Calibration:
     """
     plain = max((_fit_to_scene(samples, water) for water in _WATER_WEIGHTS), key=itemgetter(0))[1]
     samples = [_with_water(sample, plain.water) for sample in samples]
-    built = [
+    buildings = [
         curve for sample in _with_building_changes(samples) if (curve := _curve(sample, "building"))
     ]
-    outlined = [_score(built, Calibration(float(cut))) for cut in _LOGITS]
-    plain = replace(plain, building=float(_LOGITS[int(np.argmax(outlined))]))
-    tried = [_with_hysteresis(samples, replace(plain, hysteresis=below)) for below in _HYSTERESIS]
-    best = max(score for score, _ in tried)
-    plain = [calibration for score, calibration in tried if score >= best - _AS_GOOD][-1]
+    cut_scores = [_score(buildings, Calibration(float(cut))) for cut in _LOGITS]
+    plain = replace(plain, building=float(_LOGITS[int(np.argmax(cut_scores))]))
+    trials = [_with_hysteresis(samples, replace(plain, hysteresis=below)) for below in _HYSTERESIS]
+    best = max(score for score, _ in trials)
+    plain = [calibration for score, calibration in trials if score >= best - _AS_GOOD][-1]
     return replace(plain, confidence=_confidence(samples, plain))
 
 
@@ -143,10 +143,10 @@ class _Curve(NamedTuple):
 
 
 def _curve(sample: DetectedPair, surface: str) -> _Curve | None:
-    truth, known = _truth(sample.pair, surface)
-    if not known.any():
+    truth, is_known = _truth(sample.pair, surface)
+    if not is_known.any():
         return None
-    logits, changed = getattr(sample.finding, surface)[known], truth[known]
+    logits, changed = getattr(sample.finding, surface)[is_known], truth[is_known]
     edges = np.append(_LOGITS, np.inf)
     hits, above = (
         np.histogram(values, edges)[0][::-1].cumsum()[::-1] for values in (logits[changed], logits)
@@ -176,22 +176,22 @@ def _fit_to_scene(samples: Sequence[DetectedPair], water: float) -> tuple[float,
 
     Of those that are as good, the one that depends least on the scene, and then the highest.
     """
-    moved = (_with_water(sample, water) for sample in samples)
-    curves = [curve for sample in moved if (curve := _curve(sample, "change"))]
+    moved_samples = (_with_water(sample, water) for sample in samples)
+    curves = [curve for sample in moved_samples if (curve := _curve(sample, "change"))]
     grid = product(_TYPICAL_SLOPES, _RESOLUTION_SLOPES, _INTERCEPTS)
-    tried = [Calibration(float(c), float(a), float(b), water=water) for a, b, c in grid]
-    scores = [_score(curves, calibration) for calibration in tried]
+    trials = [Calibration(float(c), float(a), float(b), water=water) for a, b, c in grid]
+    scores = [_score(curves, calibration) for calibration in trials]
     good = [
         (
-            abs(tried[index].of_typical) + abs(tried[index].of_resolution),
-            -tried[index].intercept,
+            abs(trials[index].of_typical) + abs(trials[index].of_resolution),
+            -trials[index].intercept,
             index,
         )
         for index, score in enumerate(scores)
         if score >= max(scores) - _AS_GOOD
     ]
     best = min(good)[-1]
-    return scores[best], tried[best]
+    return scores[best], trials[best]
 
 
 def _with_water(sample: DetectedPair, water: float) -> DetectedPair:
@@ -205,8 +205,8 @@ def _with_building_changes(samples: Sequence[DetectedPair]) -> list[DetectedPair
     """The samples of kinds of ground in half of whose pairs at least a building changed."""
     changed: dict[str, list[bool]] = defaultdict(list)
     for sample in samples:
-        truth, known = _truth(sample.pair, "building")
-        changed[sample.kind].append(bool((truth & known).any()))
+        truth, is_known = _truth(sample.pair, "building")
+        changed[sample.kind].append(bool((truth & is_known).any()))
     return [
         sample for sample in samples if 2 * sum(changed[sample.kind]) >= len(changed[sample.kind])
     ]
@@ -219,7 +219,8 @@ def _with_hysteresis(
     scores = []
     for name, surface in (("intercept", "change"), ("building", "building")):
         candidates = [
-            replace(plain, **{name: getattr(plain, name) + float(more)}) for more in _CUT_STEPS
+            replace(plain, **{name: getattr(plain, name) + float(cut_step)})
+            for cut_step in _CUT_STEPS
         ]
         scored = samples if surface == "change" else _with_building_changes(samples)
         values = [_joined_score(scored, surface, calibration) for calibration in candidates]
@@ -232,11 +233,13 @@ def _joined_score(samples: Sequence[DetectedPair], surface: str, calibration: Ca
     """As `_score`, with hysteresis."""
     sums: dict[str, NDArray[np.intp]] = defaultdict(lambda: np.zeros(3, np.intp))
     for kind, pair, finding, typical_logit in samples:
-        truth, known = _truth(pair, surface)
+        truth, is_known = _truth(pair, surface)
         cut = getattr(calibration.cuts(typical_logit, pair.resolution_m), surface)
         logits = getattr(finding, surface)
-        covered = hysteresis(logits >= cut, logits >= cut - calibration.hysteresis) & known
-        counts = [np.count_nonzero(mask) for mask in (covered & truth, covered, truth & known)]
+        is_covered = hysteresis(logits >= cut, logits >= cut - calibration.hysteresis) & is_known
+        counts = [
+            np.count_nonzero(mask) for mask in (is_covered & truth, is_covered, truth & is_known)
+        ]
         sums[kind] += np.array(counts)
     return _mean_f1(sums)
 
@@ -288,13 +291,13 @@ def survey_pair(detector: Detector, pair: Pair) -> tuple[Tile, Scene]:
 def _truth(pair: Pair, surface: str) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """What changed, and where that is known."""
     if surface == "change":
-        known = (pair.change != UNKNOWN_CHANGE) & pair.teaches_change
-        return pair.change == 1, known
-    built = [cover == Cover.BUILDING for cover in (pair.cover_before, pair.cover_after)]
-    known = np.ones_like(built[0])
-    for cover, building in zip((pair.cover_before, pair.cover_after), built, strict=True):
-        known &= building | ((cover != NOTHING) & ((cover & Cover.BUILDING) == 0))
-    return built[0] != built[1], known
+        is_known = (pair.change != UNKNOWN_CHANGE) & pair.teaches_change
+        return pair.change == 1, is_known
+    building_masks = [cover == Cover.BUILDING for cover in (pair.cover_before, pair.cover_after)]
+    is_known = np.ones_like(building_masks[0])
+    for cover, building in zip((pair.cover_before, pair.cover_after), building_masks, strict=True):
+        is_known &= building | ((cover != NOTHING) & ((cover & Cover.BUILDING) == 0))
+    return building_masks[0] != building_masks[1], is_known
 
 
 def _confidence(
@@ -303,16 +306,16 @@ def _confidence(
     """Mean probabilities of pieces, and the shares of such pieces that are right."""
     means, rights = [], []
     for _, pair, finding, typical_logit in samples:
-        truth, known = _truth(pair, "change")
-        if not known.any():
+        truth, is_known = _truth(pair, "change")
+        if not is_known.any():
             continue
         cut = plain.cuts(typical_logit, pair.resolution_m).change
         labels, number = label(finding.change >= cut - plain.hysteresis)
         pieces = np.arange(1, number + 1)
         surest = np.asarray(maximum(finding.change, labels, pieces) if number else [])
-        size = np.bincount(labels[known], minlength=number + 1)[1:]
-        right = np.bincount(labels[known & truth], minlength=number + 1)[1:]
-        total = np.bincount(labels[known], expit(finding.change[known]), number + 1)[1:]
+        size = np.bincount(labels[is_known], minlength=number + 1)[1:]
+        right = np.bincount(labels[is_known & truth], minlength=number + 1)[1:]
+        total = np.bincount(labels[is_known], expit(finding.change[is_known]), number + 1)[1:]
         large = (size >= _LEAST_PIECE_PX) & (surest >= cut)
         means += list(total[large] / size[large])
         rights += list(right[large] / size[large] > _RIGHT)

@@ -105,12 +105,12 @@ def make_language_pairs(
     (folder / "texts").mkdir(parents=True, exist_ok=True)
     facts = {"count": count, "seed": seed, "grounds": len(grounds)}
     _check_same(folder, {**facts, "shares": shares_by_kind(grounds)})
-    made = _count_pairs(folder)
-    for chunk in range(-(-made // _CHUNK)):
+    pair_count = _count_pairs(folder)
+    for chunk in range(-(-pair_count // _CHUNK)):
         _texts(folder, chunk)
-    source = _Samples(grounds, seed, range(made, count))
+    source = _Samples(grounds, seed, range(pair_count, count))
     samples = iter(DataLoader(source, batch_size=None, num_workers=workers, collate_fn=_as_it_is))
-    arrays = {name: _array(folder / f"{name}.npy", count, is_new=not made) for name in _DATES}
+    arrays = {name: _array(folder / f"{name}.npy", count, is_new=not pair_count) for name in _DATES}
     for start in range(source.numbers.start, count, _CHUNK):
         texts = []
         for index in range(start, min(start + _CHUNK, count)):
@@ -230,8 +230,8 @@ def _check_same(folder: Path, facts: dict[str, Any]) -> None:
 def _array(path: Path, count: int, is_new: bool) -> np.memmap[Any, Any]:
     shape = (count, 3, SIDE_PX, SIDE_PX)
     if is_new and not path.exists():
-        with write_aside(path) as aside:
-            open_memmap(aside, mode="w+", dtype=np.uint8, shape=shape).flush()
+        with write_aside(path) as new_file:
+            open_memmap(new_file, mode="w+", dtype=np.uint8, shape=shape).flush()
     try:
         # Opened for writing at once, a file that was cut short would be filled up with zeros.
         open_memmap(path, mode="r")

@@ -71,8 +71,8 @@ class LanguageTrainer(WholeTrainer):
         with self.accelerator.autocast():
             with torch.no_grad():
                 features = network.vision(inputs["before"], inputs["after"])
-                seen = network.predict_dense(features.maps)
-            encoding = network.relate(features, seen)
+                prediction = network.predict_dense(features.maps)
+            encoding = network.relate(features, prediction)
             losses = [network(**rows, encoding=encoding).loss for rows in inputs["rows"]]
         tokens = [(rows["labels"] != IGNORED).sum() for rows in inputs["rows"]]
         weights = torch.stack(tokens) / sum(tokens)

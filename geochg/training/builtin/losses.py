@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
@@ -10,9 +10,6 @@ from torch.nn import functional
 
 from geochg.datasets.ground.covers import ANY, NOTHING, UNKNOWN_CHANGE, Cover
 from geochg.models.deltavlm.dense_head import COVERS, DenseOutput
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 LOGIT_WEIGHTS = (1.0, 0.5, 0.5)
 """Weights of the pyramid's logits, of the statistics' and of their mean."""
@@ -38,15 +35,15 @@ def vision_losses(output: DenseOutput, batch: Mapping[str, Tensor]) -> dict[str,
         functional.interpolate(logits, size=size, mode="bilinear", align_corners=False)
         for logits in (output.pyramid_logits, output.statistics_logits)
     )
-    averaged = (pyramid, statistics, (pyramid + statistics) / 2)
+    logit_maps = (pyramid, statistics, (pyramid + statistics) / 2)
     change = half["change"]
-    known = (change != UNKNOWN_CHANGE) & batch["teaches_change"].view(-1, 1, 1)
+    is_known = (change != UNKNOWN_CHANGE) & batch["teaches_change"].view(-1, 1, 1)
     covers = (half["cover_before"], half["cover_after"])
-    built = (covers[0] == Cover.BUILDING) != (covers[1] == Cover.BUILDING)
+    is_building_change = (covers[0] == Cover.BUILDING) != (covers[1] == Cover.BUILDING)
     known_buildings = _tells_buildings(covers[0]) & _tells_buildings(covers[1])
     parts = {
-        "change": _change_loss_over(averaged, 0, change == 1, known),
-        "building": _change_loss_over(averaged, 1, built, known_buildings),
+        "change": _change_loss_over(logit_maps, 0, change == 1, is_known),
+        "building": _change_loss_over(logit_maps, 1, is_building_change, known_buildings),
         "cover": cover_loss(output.before_logits, batch["cover_before"])
         + cover_loss(output.after_logits, batch["cover_after"]),
     }
@@ -55,24 +52,24 @@ def vision_losses(output: DenseOutput, batch: Mapping[str, Tensor]) -> dict[str,
 
 
 def _change_loss_over(
-    averaged: tuple[Tensor, ...], channel: int, truth: Tensor, known: Tensor
+    logit_maps: tuple[Tensor, ...], channel: int, truth: Tensor, is_known: Tensor
 ) -> Tensor:
     losses = [
-        weight * change_loss(logits[:, channel], truth, known)
-        for weight, logits in zip(LOGIT_WEIGHTS, averaged, strict=True)
+        weight * change_loss(logits[:, channel], truth, is_known)
+        for weight, logits in zip(LOGIT_WEIGHTS, logit_maps, strict=True)
     ]
     return torch.stack(losses).sum()
 
 
-def change_loss(logits: Tensor, truth: Tensor, known: Tensor) -> Tensor:
+def change_loss(logits: Tensor, truth: Tensor, is_known: Tensor) -> Tensor:
     """Cross entropy, and half of one minus the Dice overlap over the batch.
 
     Args:
         logits: `(batch, rows, columns)`.
         truth: As `logits`, bool.
-        known: As `logits`, bool: what counts.
+        is_known: As `logits`, bool: what counts.
     """
-    weight = known.float()
+    weight = is_known.float()
     target = truth.float() * weight
     guess = logits.sigmoid() * weight
     entropy = functional.binary_cross_entropy_with_logits(
@@ -105,5 +102,5 @@ def cover_loss(logits: Tensor, covers: Tensor) -> Tensor:
 
 def _tells_buildings(covers: Tensor) -> Tensor:
     """Where a set says that there is a building, or that there is none."""
-    none = (covers != NOTHING) & ((covers & Cover.BUILDING) == 0)
-    return (covers == Cover.BUILDING) | none
+    has_no_building = (covers != NOTHING) & ((covers & Cover.BUILDING) == 0)
+    return (covers == Cover.BUILDING) | has_no_building

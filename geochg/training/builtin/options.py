@@ -15,10 +15,7 @@ class CompactOptions(Options):
         "", "Labelled imagery, laid out as docs/training.md says.", metavar="FOLDER"
     )
     frozen_steps: int = option(
-        1000,
-        "Batches of the vision stage with the encoder as it came.",
-        least=1,
-        greatest=10**9,
+        1000, "Batches of the vision stage with the encoder as it came.", least=1, greatest=10**9
     )
     opened_steps: int = option(
         300,

@@ -6,19 +6,14 @@ gets sentences only where such gaps are too small to be seen.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from geochg.datasets.captions.truth import CLASS_NAMES, MaskTruth
 from geochg.datasets.ground.change_names import ChangeNames, change_names
 from geochg.land_cover import COVERS
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from geochg.training.builtin.pairs import Pair
+from geochg.training.builtin.pairs import Pair
 
 LEAST_PX = 12
 """Changed pieces of fewer pixels are left out."""
@@ -49,45 +44,45 @@ def pair_truth(pair: Pair, seed: int) -> MaskTruth | None:
         much of the change is specks.
     """
     names = change_names(pair.cover_before, pair.cover_after)
-    named = (pair.change == 1) & (names.classes > 0)
-    kept = _without_specks(named, names)
-    if np.count_nonzero(named & ~kept) > _SPECKS_SHARE * np.count_nonzero(named):
+    is_named = (pair.change == 1) & (names.classes > 0)
+    is_kept = _without_specks(is_named, names)
+    if np.count_nonzero(is_named & ~is_kept) > _SPECKS_SHARE * np.count_nonzero(is_named):
         return None
-    if _unnamed_change((pair.change != 0) & ~named, kept).mean() > _UNNAMED_SHARE:
+    if _unnamed_change((pair.change != 0) & ~is_named, is_kept).mean() > _UNNAMED_SHARE:
         return None
-    known = _known_classes(pair.change == 1, names)
-    if not known or not _class_names(names.classes[kept]) <= set(known):
+    known_classes = _known_classes(pair.change == 1, names)
+    if not known_classes or not _class_names(names.classes[is_kept]) <= set(known_classes):
         return None
     classes, directions = (
-        np.where(kept, layer, np.uint8(0)) for layer in (names.classes, names.directions)
+        np.where(is_kept, layer, np.uint8(0)) for layer in (names.classes, names.directions)
     )
-    return MaskTruth(seed, classes, directions, known)
+    return MaskTruth(seed, classes, directions, known_classes)
 
 
 def _class_names(classes: NDArray[np.uint8]) -> set[str]:
     return {CLASS_NAMES[index] for index in np.unique(classes)}
 
 
-def _without_specks(named: NDArray[np.bool_], names: ChangeNames) -> NDArray[np.bool_]:
+def _without_specks(is_named: NDArray[np.bool_], names: ChangeNames) -> NDArray[np.bool_]:
     """The pixels in pieces of one class and direction that are large enough."""
-    kept = np.zeros_like(named)
-    codes = np.where(named, 4 * names.classes + names.directions, 0)
-    for code in np.unique(codes[named]).tolist():
+    is_kept = np.zeros_like(is_named)
+    codes = np.where(is_named, 4 * names.classes + names.directions, 0)
+    for code in np.unique(codes[is_named]).tolist():
         _, labels, statistics, _ = cv2.connectedComponentsWithStats(
             (codes == code).astype(np.uint8)
         )
         large = statistics[:, cv2.CC_STAT_AREA] >= LEAST_PX
         large[0] = False
-        kept |= large[labels]
-    return kept
+        is_kept |= large[labels]
+    return is_kept
 
 
-def _unnamed_change(unnamed: NDArray[np.bool_], kept: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _unnamed_change(unnamed: NDArray[np.bool_], is_kept: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """What may have changed and has no name, but for seams and what lies beside a named change."""
     window = np.ones((_SEAM_PX, _SEAM_PX), np.uint8)
     wide = cv2.morphologyEx(unnamed.astype(np.uint8), cv2.MORPH_OPEN, window) > 0
     side_px = 2 * _BESIDE_PX + 1
-    near = cv2.dilate(kept.astype(np.uint8), np.ones((side_px, side_px), np.uint8)) > 0
+    near = cv2.dilate(is_kept.astype(np.uint8), np.ones((side_px, side_px), np.uint8)) > 0
     return np.asarray(wide & ~near, np.bool_)
 
 

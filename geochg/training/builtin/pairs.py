@@ -243,9 +243,9 @@ class _Crop:
         return self._resampled_pixels(mask, cv2.INTER_NEAREST)
 
     def _resampled_pixels(self, pixels: NDArray[np.uint8], interpolation: int) -> NDArray[np.uint8]:
-        cut = pixels[self.row : self.row + self.side_px, self.col : self.col + self.side_px]
+        cut_pixels = pixels[self.row : self.row + self.side_px, self.col : self.col + self.side_px]
         part = np.asarray(
-            cv2.resize(cut, (SIDE_PX, SIDE_PX), interpolation=interpolation), np.uint8
+            cv2.resize(cut_pixels, (SIDE_PX, SIDE_PX), interpolation=interpolation), np.uint8
         )
         part = part[::-1] if self.turn & 1 else part
         part = part[:, ::-1] if self.turn & 2 else part
@@ -285,10 +285,10 @@ def _put_in(
 
 def _outline(lender: PairDate, other: PairDate, rng: np.random.Generator) -> NDArray[np.uint8]:
     """What is put in: whole buildings, a building's ground, a parcel of one cover, any shape."""
-    built = (lender.cover == Cover.BUILDING).astype(np.uint8)
+    buildings = (lender.cover == Cover.BUILDING).astype(np.uint8)
     kind = rng.random()
-    if kind < 0.55 and built.any():
-        return _random_things(built, rng, 9, int(rng.choice([0, 1, 2, 4, 10])))
+    if kind < 0.55 and buildings.any():
+        return _random_things(buildings, rng, 9, int(rng.choice([0, 1, 2, 4, 10])))
     if rng.random() < 0.35:
         standing = (other.cover == Cover.BUILDING).astype(np.uint8)
         if standing.any():
@@ -333,12 +333,14 @@ def _random_things(
     large = [index for index in range(1, number) if statistics[index, cv2.CC_STAT_AREA] > 12]
     if not large:
         return np.zeros_like(mask)
-    wanted = min(len(large), int(rng.integers(1, max_number)))
-    chosen = np.isin(labels, rng.choice(large, wanted, replace=False)).astype(np.uint8)
+    object_count = min(len(large), int(rng.integers(1, max_number)))
+    chosen_objects = np.isin(labels, rng.choice(large, object_count, replace=False)).astype(
+        np.uint8
+    )
     if not growth_px:
-        return chosen
-    grown = cv2.dilate(chosen, np.ones((3, 3), np.uint8), iterations=growth_px)
-    return np.asarray(grown, np.uint8)
+        return chosen_objects
+    grown_objects = cv2.dilate(chosen_objects, np.ones((3, 3), np.uint8), iterations=growth_px)
+    return np.asarray(grown_objects, np.uint8)
 
 
 def _in_light_of(
@@ -378,14 +380,14 @@ def _put_clouds(date: PairDate, clouds: Sequence[LabelledGround], rng: np.random
 
 def _subpixel_shift(image: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
     """An image moved by a fraction of a pixel or two, as dates never lie exactly on each other."""
-    moved = cv2.warpAffine(
+    moved_pixels = cv2.warpAffine(
         image,
         _move(*rng.normal(0, 0.8, 2)),
         (SIDE_PX, SIDE_PX),
         flags=cv2.INTER_LINEAR,
         borderMode=cv2.BORDER_REFLECT,
     )
-    return np.asarray(moved, np.float32)
+    return np.asarray(moved_pixels, np.float32)
 
 
 def _move(right_px: float, down_px: float) -> NDArray[np.float32]:

@@ -27,15 +27,15 @@ def load_imagenet_weights(backbone: EfficientNetLiteBackbone) -> None:
     Raises:
         MissingExtraError: If the package is not installed.
     """
-    saved = torch.load(_weights_file(), map_location="cpu", weights_only=True)
-    _load_convolution(cast("nn.Conv2d", backbone.stem), saved, "_conv_stem", "_bn0")
+    saved_weights = torch.load(_weights_file(), map_location="cpu", weights_only=True)
+    _load_convolution(cast("nn.Conv2d", backbone.stem), saved_weights, "_conv_stem", "_bn0")
     blocks: list[Any] = [block for stage in backbone.stages for block in cast("Any", stage)]
     for index, block in enumerate(blocks):
         name = f"_blocks.{index}."
         if block.expand is not None:
-            _load_convolution(block.expand, saved, f"{name}_expand_conv", f"{name}_bn0")
-        _load_convolution(block.depthwise, saved, f"{name}_depthwise_conv", f"{name}_bn1")
-        _load_convolution(block.project, saved, f"{name}_project_conv", f"{name}_bn2")
+            _load_convolution(block.expand, saved_weights, f"{name}_expand_conv", f"{name}_bn0")
+        _load_convolution(block.depthwise, saved_weights, f"{name}_depthwise_conv", f"{name}_bn1")
+        _load_convolution(block.project, saved_weights, f"{name}_project_conv", f"{name}_bn2")
 
 
 def _weights_file() -> Path:
@@ -45,10 +45,16 @@ def _weights_file() -> Path:
     return next((Path(package.origin).parent / "models").glob("*.pth"))
 
 
-def _load_convolution(conv: nn.Conv2d, saved: Mapping[str, Tensor], name: str, norm: str) -> None:
+def _load_convolution(
+    conv: nn.Conv2d, saved_weights: Mapping[str, Tensor], name: str, norm: str
+) -> None:
     """Sets weights and bias of a convolution, with the batch norm behind it folded in."""
-    gain = saved[f"{norm}.weight"] / torch.sqrt(saved[f"{norm}.running_var"] + _NORM_FLOOR)
+    gain = saved_weights[f"{norm}.weight"] / torch.sqrt(
+        saved_weights[f"{norm}.running_var"] + _NORM_FLOOR
+    )
     assert conv.bias is not None
     with torch.no_grad():
-        conv.weight.copy_(saved[f"{name}.weight"] * gain.view(-1, 1, 1, 1))
-        conv.bias.copy_(saved[f"{norm}.bias"] - saved[f"{norm}.running_mean"] * gain)
+        conv.weight.copy_(saved_weights[f"{name}.weight"] * gain.view(-1, 1, 1, 1))
+        conv.bias.copy_(
+            saved_weights[f"{norm}.bias"] - saved_weights[f"{norm}.running_mean"] * gain
+        )

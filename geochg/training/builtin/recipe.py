@@ -34,11 +34,7 @@ from geochg.training.builtin.language_stage import LanguageOptions, pairs_tokeni
 from geochg.training.builtin.options import CompactOptions
 from geochg.training.builtin.pretrained import load_imagenet_weights
 from geochg.training.builtin.vision_stage import VisionOptions, train_vision
-from geochg.training.checkpoints import (
-    REPEAT,
-    check_work_dir,
-    explain_write_errors,
-)
+from geochg.training.checkpoints import REPEAT, check_work_dir, explain_write_errors
 
 RECIPE_STATE = "recipe.json"
 """What a work folder was begun with."""
@@ -85,20 +81,22 @@ def train_compact(
             "docs/training.md says how it is laid out",
         )
     begin_recipe(work_dir, options)
-    learned, held_out = split_grounds(grounds)
-    kinds = ", ".join(f"{kind} {share:.1%}" for kind, share in shares_by_kind(learned).items())
-    report(f"vision stage on {len(learned)} grounds ({kinds})")
+    training_grounds, held_out = split_grounds(grounds)
+    kinds = ", ".join(
+        f"{kind} {share:.1%}" for kind, share in shares_by_kind(training_grounds).items()
+    )
+    report(f"vision stage on {len(training_grounds)} grounds ({kinds})")
     torch.manual_seed(0)
     model = DeltaVLMForConditionalGeneration(compact_config(options.vocabulary))
     load_imagenet_weights(model.vision.model)
     if options.start is not None:
         load_vision(model, Path(options.start) / "model.safetensors")
-    _train_vision(model, learned, work_dir, options)
+    _train_vision(model, training_grounds, work_dir, options)
     report("calibration")
-    calibrate(model.eval(), held_out or learned)  # type: ignore[no-untyped-call]
+    calibrate(model.eval(), held_out or training_grounds)  # type: ignore[no-untyped-call]
     report("pairs for the language stage")
     pairs = make_language_pairs(
-        work_dir / "language_pairs", options.pairs, learned, workers=options.workers
+        work_dir / "language_pairs", options.pairs, training_grounds, workers=options.workers
     )
     processor = _processor(model, pairs, options.vocabulary)
     report("language stage")
@@ -166,21 +164,24 @@ def begin_recipe(work_dir: Path, options: CompactOptions) -> None:
     """Notes the options, or refuses others: what a stage has left would be taken for theirs."""
     check_work_dir(work_dir, RECIPE_STATE)
     work_dir.mkdir(parents=True, exist_ok=True)
-    file, now = work_dir / RECIPE_STATE, options.shaping()
+    file, shaping = work_dir / RECIPE_STATE, options.shaping()
     anew = f"remove {work_dir}, and start anew"
-    was = saved_json(file, anew)
+    former_shaping = saved_json(file, anew)
     is_new = all(path.name in (RECIPE_STATE, f".{RECIPE_STATE}") for path in work_dir.iterdir())
-    if not is_new and not was.keys() & now.keys():
+    if not is_new and not former_shaping.keys() & shaping.keys():
         raise InputError(f"{file} does not tell what {work_dir} was begun with", anew)
-    if was:
-        refuse_another_run(_flags(was, now), _flags(now, now), work_dir)
+    if former_shaping:
+        refuse_another_run(_flags(former_shaping, shaping), _flags(shaping, shaping), work_dir)
     else:
-        write_text_aside(file, json.dumps(now, indent=1))
+        write_text_aside(file, json.dumps(shaping, indent=1))
 
 
-def _flags(options: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
+def _flags(options: Mapping[str, Any], asked_options: Mapping[str, Any]) -> dict[str, Any]:
     """Options by the names that a user types; what another version did not know counts as asked."""
-    return {f"--{name.replace('_', '-')}": options.get(name, asked[name]) for name in asked}
+    return {
+        f"--{name.replace('_', '-')}": options.get(name, asked_options[name])
+        for name in asked_options
+    }
 
 
 def _train_vision(
@@ -217,8 +218,8 @@ def _save_vision(model: DeltaVLMForConditionalGeneration, file: Path) -> None:
         for name, part in model.state_dict().items()
         if name.startswith(VISION_WEIGHTS)
     }
-    with explain_write_errors(file, REPEAT), write_aside(file) as aside:
-        save_file(parts, aside)
+    with explain_write_errors(file, REPEAT), write_aside(file) as new_file:
+        save_file(parts, new_file)
 
 
 def _processor(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, tensor
 from torch.utils.data import Dataset
 
-from geochg.models.chat.conversation import Conversation
+from geochg.models.chat.dialogue import TileDialogue
 from geochg.models.deltavlm.processing import DeltaVLMProcessor
 from geochg.models.deltavlm.runtime.language import turn_prompt
 from geochg.records import Question, Task
@@ -69,12 +69,12 @@ def rows_of(pair: LanguagePair) -> list[Row]:
     for name, question, text in pair.turns:
         task = Task(name)
         answers = SPECS[task].turns(text)
-        talk = Conversation(0, Question(task, question))
-        while not talk.is_over:
-            prompt = turn_prompt(talk.prompts, talk.replies)
-            answer = answers[len(talk.replies)].strip()
+        dialogue = TileDialogue(0, Question(task, question))
+        while not dialogue.is_over:
+            prompt = turn_prompt(dialogue.prompts, dialogue.replies)
+            answer = answers[len(dialogue.replies)].strip()
             rows.setdefault(prompt, Row(task, prompt, answer))
-            talk.replies.append(answer)
+            dialogue.replies.append(answer)
     return list(rows.values())
 
 
@@ -110,8 +110,10 @@ def pair_order(
     is_changed = np.diff(np.floor(np.arange(count + 1) * share)) == 0
     order = np.empty(count, np.intp)
     for kind, indices in enumerate(kinds):
-        wanted = is_changed == bool(kind)
-        order[wanted] = _passes(indices, int(wanted.sum()), np.random.default_rng((seed, kind)))
+        is_wanted = is_changed == bool(kind)
+        order[is_wanted] = _passes(
+            indices, int(is_wanted.sum()), np.random.default_rng((seed, kind))
+        )
     return order
 
 

@@ -111,17 +111,17 @@ class VisionStage(nn.Module):
         before, after = (normalised_images(batch[name]) for name in ("before", "after"))
         with torch.set_grad_enabled(self.opened and self.training):
             maps = self.vision.maps(before, after)
-        scene, compared = measure_scenes(self.dense, maps, batch["resolution_m"].tolist())
+        scene, comparison = measure_scenes(self.dense, maps, batch["resolution_m"].tolist())
         if self.training:
             hidden = torch.rand(len(scene)) > _RESOLUTION_SHOWN
             scene[hidden, self.dense.layout.resolution_slice] = 0
-        losses = vision_losses(self.dense(maps, scene, compared), batch)
+        losses = vision_losses(self.dense(maps, scene, comparison), batch)
         if self._deep:
-            moved = [
-                (now - then).square().sum()
-                for now, then in zip(self._deep, self._start, strict=True)
+            weight_drifts = [
+                (weight - start_weight).square().sum()
+                for weight, start_weight in zip(self._deep, self._start, strict=True)
             ]
-            losses["total"] = losses["total"] + _GUARD * torch.stack(moved).sum()
+            losses["total"] = losses["total"] + _GUARD * torch.stack(weight_drifts).sum()
         return losses
 
 
@@ -154,8 +154,8 @@ class VisionTrainer(WholeTrainer):
                 "weight_decay": 0.0,
             },
         ]
-        used = [group for group in groups if group["params"]]
-        self.optimizer = torch.optim.AdamW(used, weight_decay=self.args.weight_decay)
+        used_groups = [group for group in groups if group["params"]]
+        self.optimizer = torch.optim.AdamW(used_groups, weight_decay=self.args.weight_decay)
         return self.optimizer
 
     def compute_loss(  # type: ignore[override]
@@ -235,13 +235,13 @@ def average_checkpoints(stage: nn.Module, folder: Path, first_step: int) -> None
         InputError: If one is damaged.
         ModelError: If there is none of that step or a later one.
     """
-    used = [path for path in whole_checkpoints(folder) if step_of(path) >= first_step]
-    for path in used:
+    used_paths = [path for path in whole_checkpoints(folder) if step_of(path) >= first_step]
+    for path in used_paths:
         check_checkpoint(path)
-    weights = [load_file(path / SAFE_WEIGHTS_NAME) for path in used]
+    weights = [load_file(path / SAFE_WEIGHTS_NAME) for path in used_paths]
     if not weights:
         raise ModelError(f"{folder} has no checkpoint to go on from", f"remove {folder}")
-    averaged = stage.state_dict()
+    mean_state = stage.state_dict()
     for name in weights[0]:
-        if averaged[name].is_floating_point():
-            averaged[name].copy_(torch.stack([state[name] for state in weights]).mean(dim=0))
+        if mean_state[name].is_floating_point():
+            mean_state[name].copy_(torch.stack([state[name] for state in weights]).mean(dim=0))

@@ -35,9 +35,9 @@ def make_trainable(model: TrainableModel, base: BaseModel, options: TuneOptions)
     network = model.network
     parameters = set(own_parameters(network, base.kind, options.full))
     layers = adapted_modules(network, base.kind, options.lora)
-    if both := next((name for name in layers if f"{name}.weight" in parameters), ""):
+    if doubled_layer := next((name for name in layers if f"{name}.weight" in parameters), ""):
         raise ModelError(
-            f"{both} is both adapted and trained itself",
+            f"{doubled_layer} is both adapted and trained itself",
             "name each module group in --lora or --full only",
         )
     if options.bits is not None:
@@ -202,14 +202,14 @@ def _names_in_groups(
 
 
 def _rule(model: nn.Module, kind: str, group: str) -> re.Pattern[str]:
-    known = MODULE_GROUPS[kind]
-    text = known.get(group, group) or _vision_top(model)
+    known_groups = MODULE_GROUPS[kind]
+    text = known_groups.get(group, group) or _vision_top(model)
     try:
         return re.compile(text)
     except re.error as error:
         raise OptionError(
             f"{group!r} is neither a module group of a {kind} nor a regular expression ({error})",
-            f"groups: {', '.join(known)}",
+            f"groups: {', '.join(known_groups)}",
         ) from error
 
 
@@ -223,7 +223,7 @@ def _vision_top(model: nn.Module) -> str:
     if not numbers:
         return r"vision\..*"
     stem, last = max(numbers, key=lambda entry: entry[1])
-    blocks = "|".join(str(last - back) for back in range(_TOP_BLOCKS) if last >= back)
+    blocks = "|".join(str(last - depth) for depth in range(_TOP_BLOCKS) if last >= depth)
     return rf"{re.escape(stem)}\.(?:{blocks})\..*"
 
 

@@ -11,16 +11,13 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from geochg.records import Locations, Presence, Task
 from geochg.tasks import SPECS
 from geochg.training.finetune.sample import ChangeMasks, Sample
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 _LOCATION_WORDS = re.compile(
     r"\b(?:top|bottom|upper|lower|left|right|cent(?:er|re|ral)|middle|corner|edge|side|north|south"
@@ -85,22 +82,22 @@ def augmented_sample(
 
 
 def _moved_answers(
-    sample: Sample, whole: ChangeMasks, masks: ChangeMasks
+    sample: Sample, full_masks: ChangeMasks, masks: ChangeMasks
 ) -> tuple[str, ...] | None:
     """The answers within a frame; None where they cannot be known."""
     if sample.task is Task.CAPTION:
         text = " ".join(sample.answers)
-        same = set(np.unique(masks.classes)) == set(np.unique(whole.classes))
+        is_same = set(np.unique(masks.classes)) == set(np.unique(full_masks.classes))
         is_bound = _LOCATION_WORDS.search(text) or _NUMBER_WORDS.search(text)
-        return sample.answers if same and not is_bound else None
+        return sample.answers if is_same and not is_bound else None
     if sample.task not in (Task.PRESENCE, Task.LOCATE):
         return None
     spec = SPECS[sample.task]
     answer = spec.parse(spec.joined_turns(sample.answers), sample.questions)
     # Answers may come from elsewhere, and know of changes that the masks leave out.
-    if isinstance(answer, Presence) and answer.changed == whole.changed:
+    if isinstance(answer, Presence) and answer.changed == full_masks.changed:
         return (SPECS[Task.PRESENCE].render(Presence(masks.changed)),)
-    if isinstance(answer, Locations) and answer.cells == whole.locations(answer.cells).cells:
+    if isinstance(answer, Locations) and answer.cells == full_masks.locations(answer.cells).cells:
         return (SPECS[Task.LOCATE].render(masks.locations(answer.cells)),)
     return None
 
@@ -132,10 +129,7 @@ class _Frame:
         """
         height, width = shape
         cos, sin = math.cos(angle), math.sin(angle)
-        extent = (
-            height * abs(cos) + width * abs(sin),
-            width * abs(cos) + height * abs(sin),
-        )
+        extent = (height * abs(cos) + width * abs(sin), width * abs(cos) + height * abs(sin))
         share = min(share, height / extent[0], width / extent[1])
         rows, cols = np.meshgrid(
             (np.arange(height) - (height - 1) / 2) * share,

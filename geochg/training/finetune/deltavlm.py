@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
 from geochg.datasets.captions.truth import CLASS_NAMES, DIRECTIONS
 from geochg.datasets.ground.covers import ANY, COVERS_OF_CLASS, NOTHING, UNKNOWN_CHANGE
 from geochg.models.adapters import write_sentence
+from geochg.models.base import ChangeModel
+from geochg.models.deltavlm.modeling import DeltaVLMForConditionalGeneration
 from geochg.models.deltavlm.processing import DeltaVLMProcessor
 from geochg.models.deltavlm.runtime.language import turn_prompt
 from geochg.models.deltavlm.runtime.onnx_vision import DETECTOR
@@ -28,12 +31,6 @@ from geochg.training.finetune.trainable_model import (
     has_trained_parameters,
     text_loss,
 )
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from geochg.models.base import ChangeModel
-    from geochg.models.deltavlm.modeling import DeltaVLMForConditionalGeneration
 
 _TEXT_INPUTS = ("input_ids", "attention_mask", "qformer_input_ids", "qformer_attention_mask")
 

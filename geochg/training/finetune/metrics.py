@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from statistics import fmean
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
+from geochg.datasets.examples import Example
 from geochg.evaluation.answers import AnswerRow
 from geochg.evaluation.collect_answers import answer_rows
 from geochg.evaluation.items import Item, readable_items
@@ -27,9 +28,6 @@ from geochg.tasks.lexicon import ASKED
 from geochg.training.finetune.options import Metric
 from geochg.training.finetune.sample import load_batches
 from geochg.training.finetune.trainable_model import TrainableModel
-
-if TYPE_CHECKING:
-    from geochg.datasets.examples import Example
 
 LOWER_IS_BETTER = {Metric.LOSS, Metric.COUNT}
 
@@ -69,11 +67,11 @@ class ValidationSet:
         return cls(examples, metric, [item for item in items if item.question.task in tasks])
 
 
-def _tasks_of(metric: Metric, known: set[Task]) -> tuple[Task, ...]:
+def _tasks_of(metric: Metric, known_tasks: set[Task]) -> tuple[Task, ...]:
     """The tasks that a metric is about, of those that are known to be asked."""
     if metric in _TASK_OF_METRIC:
         return (_TASK_OF_METRIC[metric],)
-    texts = tuple(task for task in _TEXT_TASKS if task in known)
+    texts = tuple(task for task in _TEXT_TASKS if task in known_tasks)
     # As in a table of `geochg evaluate`, texts are scored among their like.
     return texts if metric is Metric.EXACT else texts[:1]
 
@@ -213,11 +211,11 @@ def metric_score(metric: Metric, rows: Sequence[AnswerRow]) -> float:
 
 
 def _is_right(row: AnswerRow) -> bool:
-    given, truth = row.answer, row.truth
+    given_answer, truth = row.answer, row.truth
     return (
-        isinstance(given, Presence)
+        isinstance(given_answer, Presence)
         and isinstance(truth, Presence)
-        and given.changed == truth.changed
+        and given_answer.changed == truth.changed
     )
 
 

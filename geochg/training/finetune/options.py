@@ -64,8 +64,7 @@ class TuneOptions(Options):
         0.05, "Share of the adapters' inputs that is dropped, 0-1.", least=0, greatest=1
     )
     quantize: str = option(
-        "",
-        "Hold frozen weights in 4 bits (NF4) or 8; `none` overrides a preset that does.",
+        "", "Hold frozen weights in 4 bits (NF4) or 8; `none` overrides a preset that does."
     )
     prune: float = option(
         0.0,
@@ -115,10 +114,7 @@ class TuneOptions(Options):
     save_steps: int = option(200, "Steps between checkpoints.", least=1, greatest=10**9)
     keep: int = option(2, "Checkpoints to keep.", least=1, greatest=10**6, shapes_result=False)
     crop: float = option(
-        1.0,
-        "Least share of the side that random crops keep; 1 for no crops.",
-        least=0,
-        greatest=1,
+        1.0, "Least share of the side that random crops keep; 1 for no crops.", least=0, greatest=1
     )
     rotate_deg: float = option(
         0.0, "Greatest angle of random rotations, in degrees.", unit="°", least=0, greatest=45
@@ -132,10 +128,7 @@ class TuneOptions(Options):
     bf16: bool | None = option(None, "Compute in bfloat16; by default where that is fast.")
     checkpointing: bool = option(False, "Compute activations again to save memory.")
     max_tokens: int = option(
-        1024,
-        "Most tokens of a row's text; longer rows lose their end.",
-        least=1,
-        greatest=10**6,
+        1024, "Most tokens of a row's text; longer rows lose their end.", least=1, greatest=10**6
     )
     merge: bool = option(False, "Write a whole model, not an adapter.")
     seed: int = option(0, "Seed of all random choices.", least=0, greatest=2**32 - 1)
@@ -205,10 +198,10 @@ def preset(name: str) -> dict[str, Any]:
     Raises:
         OptionError: If there is none of that name.
     """
-    known = presets()
-    if name not in known:
-        raise OptionError(f"there is no preset {name!r}", f"known: {', '.join(known)}")
-    return dict(known[name])
+    known_presets = presets()
+    if name not in known_presets:
+        raise OptionError(f"there is no preset {name!r}", f"known: {', '.join(known_presets)}")
+    return dict(known_presets[name])
 
 
 @cache

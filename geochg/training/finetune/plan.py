@@ -11,11 +11,12 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from transformers import set_seed
 
+from geochg.datasets.examples import Example
 from geochg.datasets.splits import SPLITS
 from geochg.errors import InputError, ModelError
 from geochg.events import Notice
@@ -48,9 +49,6 @@ from geochg.training.finetune.training_set import (
     split_examples,
 )
 from geochg.training.processes import fast_bf16, local_device
-
-if TYPE_CHECKING:
-    from geochg.datasets.examples import Example
 
 _TRIED_BATCHES = 3
 """Batches of a dry run; the first one does not count, since much is set up in it."""

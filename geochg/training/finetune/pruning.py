@@ -8,19 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from geochg.errors import InputError, ModelError, RunError
 from geochg.files.new_files import write_aside
 from geochg.models.model_files import first_line
 from geochg.training.finetune.adapters import pruned_modules
 from geochg.training.finetune.run_state import PRUNING_MASKS
-
-if TYPE_CHECKING:
-    from torch.optim import Optimizer
 
 PruningMasks = Mapping[str, Tensor]
 """True where a weight stays, by the name of its layer."""
@@ -139,8 +136,8 @@ def save_pruning_masks(masks: PruningMasks, folder: Path) -> None:
     """Writes pruning masks beside a model or its checkpoints."""
     from safetensors.torch import save_file
 
-    with write_aside(folder / PRUNING_MASKS) as aside:
-        save_file({name: mask.cpu().contiguous() for name, mask in masks.items()}, aside)
+    with write_aside(folder / PRUNING_MASKS) as new_file:
+        save_file({name: mask.cpu().contiguous() for name, mask in masks.items()}, new_file)
 
 
 def load_pruning_masks(folder: Path) -> PruningMasks:

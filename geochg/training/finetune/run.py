@@ -29,12 +29,7 @@ from geochg.training.finetune.pruning import (
     check_sparsity,
     save_pruning_masks,
 )
-from geochg.training.finetune.run_state import (
-    ADAPTER,
-    BEST_WEIGHTS,
-    begin_run,
-    undo_on_refusal,
-)
+from geochg.training.finetune.run_state import ADAPTER, BEST_WEIGHTS, begin_run, undo_on_refusal
 from geochg.training.finetune.trainable_model import TrainableModel
 from geochg.training.finetune.trainer import (
     EvaluationCallback,
@@ -204,10 +199,10 @@ def _write_output(
         scores = _validation_scores(model, plan)
         if scores and not options.gives_adapter:
             scores["validated_in_bits"] = options.bits
-    whole = _output_model(model, plan.base, options, masks, work_dir)
+    output_model = _output_model(model, plan.base, options, masks, work_dir)
     if options.bits is None:
-        scores = _validation_scores(whole, plan)
-    return scores, write_model(whole, options, masks, output)
+        scores = _validation_scores(output_model, plan)
+    return scores, write_model(output_model, options, masks, output)
 
 
 def _validation_scores(model: TrainableModel, plan: TrainingPlan) -> dict[str, Any]:
@@ -297,11 +292,7 @@ def write_card(
     card = {
         "geochg_version": __version__,
         "kind": "adapter" if options.gives_adapter else "model",
-        "base": {
-            "model": base.source,
-            "revision": base.revision,
-            "checksum": base.checksum,
-        },
+        "base": {"model": base.source, "revision": base.revision, "checksum": base.checksum},
         "training": state["training"],
         "validation": state["validation"],
         "options": options.shaping(),

@@ -8,8 +8,9 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from geochg.datasets.examples import Example
 from geochg.errors import GeochgError, InputError
 from geochg.files.new_files import write_text_aside
 from geochg.files.same_run import refuse_another_run
@@ -22,9 +23,6 @@ from geochg.training.checkpoints import (
     newest_checkpoint,
 )
 from geochg.training.processes import is_first, make_on_first
-
-if TYPE_CHECKING:
-    from geochg.datasets.examples import Example
 
 RUN_STATE = "run.json"
 """What a run's folder was begun with."""
@@ -139,8 +137,8 @@ def _check_same_run(file: Path, state: Mapping[str, Any]) -> None:
         raise InputError(
             f"{file} does not say which run it is of", f"remove {file.parent}, and start anew"
         )
-    begun = comparable_state(former, state)
-    refuse_another_run(begun, comparable_state(state, state), file.parent)
+    begun_state = comparable_state(former, state)
+    refuse_another_run(begun_state, comparable_state(state, state), file.parent)
 
 
 # --- the state -----------------------------------------------------------------------------------
@@ -154,7 +152,7 @@ def data_checksums(examples: Sequence[Example]) -> dict[str, Any]:
     return {
         "files": {file.name: _digest([file.read_bytes()]) for file in files},
         "rows": len(examples),
-        "said": _digest(_conversations(examples)),
+        "said": _digest(_dialogues(examples)),
         "pictures": len(pictures),
         "picture_sizes": _digest([json.dumps(sizes).encode()]),
     }
@@ -169,15 +167,17 @@ def comparable_state(state: object, requested: Mapping[str, Any]) -> dict[str, A
         requested: The state of the run that is asked for, see `TrainingPlan.run_state`; only its
             entries are compared.
     """
-    known = _mapping(state)
-    options = _mapping(known.get("options"))
+    known_state = _mapping(state)
+    options = _mapping(known_state.get("options"))
     names = [name for name in requested["options"] if name in options]
     return {
-        "base": [_mapping(known.get("base")).get("checksum")],
-        **{f"{name} rows or pictures": known.get(name) for name in ("training", "validation")},
+        "base": [_mapping(known_state.get("base")).get("checksum")],
+        **{
+            f"{name} rows or pictures": known_state.get(name) for name in ("training", "validation")
+        },
         **{name.replace("_", " "): options[name] for name in names},
         # A card does not tell it, since the number of processes is no part of a result.
-        "number of processes": known.get("processes", requested["processes"]),
+        "number of processes": known_state.get("processes", requested["processes"]),
     }
 
 
@@ -185,7 +185,7 @@ def _mapping(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
-def _conversations(examples: Sequence[Example]) -> Iterable[bytes]:
+def _dialogues(examples: Sequence[Example]) -> Iterable[bytes]:
     for example in examples:
         turns = [(turn.question, turn.answer) for turn in example.turns]
         yield json.dumps([example.id, [path.name for path in example.paths], turns]).encode()

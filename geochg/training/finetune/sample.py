@@ -6,22 +6,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from geochg.datasets.captions.truth import CLASS_NAMES, DIRECTIONS
-from geochg.datasets.examples import load_pair
+from geochg.datasets.examples import Example, load_pair
 from geochg.datasets.frames import open_picture, upright_picture
 from geochg.errors import InputError
 from geochg.geometry.grid_cells import changed_cells
 from geochg.records import Locations, Task, Tile
 from geochg.tasks.lexicon import ASKED
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from geochg.datasets.examples import Example
 
 CLASS_FOLDER, DIRECTION_FOLDER = "label", "direction"
 """Folders of masks beside that of the pictures: classes, and directions where they are known."""
@@ -70,7 +65,7 @@ class ChangeMasks:
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Sample:
-    """A pair with the questions and answers of a conversation about it.
+    """A pair with the questions and answers of a dialogue about it.
 
     Attributes:
         before: `(3, height, width)` uint8, red, green, blue.
@@ -216,6 +211,8 @@ def _mask_file(picture: Path, folder_name: str) -> Path | None:
     """The mask of a picture; cached, since each row of each pass asks again."""
     folder = picture.parent.parent / folder_name
     # Not a JPEG, whose compression changes values.
-    own = (picture.suffix,) if picture.suffix.lower() in MASK_SUFFIXES else ()
-    files = (folder / picture.with_suffix(suffix).name for suffix in (*own, *MASK_SUFFIXES))
+    own_suffixes = (picture.suffix,) if picture.suffix.lower() in MASK_SUFFIXES else ()
+    files = (
+        folder / picture.with_suffix(suffix).name for suffix in (*own_suffixes, *MASK_SUFFIXES)
+    )
     return next((file for file in files if file.is_file()), None)

@@ -38,7 +38,7 @@ class SweepRun:
     options: TuneOptions
 
 
-def read_sweep(file: Path, given: Mapping[str, Any]) -> list[SweepRun]:
+def read_sweep(file: Path, fixed: Mapping[str, Any]) -> list[SweepRun]:
     """The runs of a sweep file.
 
     ```toml
@@ -54,7 +54,7 @@ def read_sweep(file: Path, given: Mapping[str, Any]) -> list[SweepRun]:
 
     Args:
         file: The file.
-        given: Options that the user gave over those of the file, the same in all runs.
+        fixed: Options that the user gave over those of the file, the same in all runs.
 
     Raises:
         InputError: If it cannot be read.
@@ -77,7 +77,9 @@ def read_sweep(file: Path, given: Mapping[str, Any]) -> list[SweepRun]:
             f"{file} asks for {len(combinations) * len(extra):,} runs",
             f"a sweep has at most {MOST_RUNS}: shorten its lists",
         )
-    runs = [_sweep_run({**more, **cell}, common, given) for more in extra for cell in combinations]
+    runs = [
+        _sweep_run({**extras, **cell}, common, fixed) for extras in extra for cell in combinations
+    ]
     names = [run.name for run in runs]
     if twice := [name for name in names if names.count(name) > 1]:
         raise OptionError(f"{file} asks for the run {twice[0]} twice", "leave one out")
@@ -102,8 +104,8 @@ def check_done(folder: Path, state: Mapping[str, Any]) -> None:
     """
     from geochg.training.finetune.run_state import comparable_state
 
-    begun = comparable_state(_read_card(folder), state)
-    refuse_another_run(begun, comparable_state(state, state), folder)
+    begun_state = comparable_state(_read_card(folder), state)
+    refuse_another_run(begun_state, comparable_state(state, state), folder)
 
 
 def sweep_results(
@@ -162,12 +164,12 @@ def _read_tables(file: Path) -> dict[str, Any]:
 
 
 def _sweep_run(
-    varied: Mapping[str, Any], common: Mapping[str, Any], given: Mapping[str, Any]
+    varied: Mapping[str, Any], common: Mapping[str, Any], fixed: Mapping[str, Any]
 ) -> SweepRun:
-    kept = {name: value for name, value in varied.items() if name not in given}
-    options = TuneOptions.from_user({**common, **kept, **given})
-    name = "-".join(f"{name}_{_slug(value)}" for name, value in kept.items()) or "run"
-    return SweepRun(name, kept, options)
+    kept_options = {name: value for name, value in varied.items() if name not in fixed}
+    options = TuneOptions.from_user({**common, **kept_options, **fixed})
+    name = "-".join(f"{name}_{_slug(value)}" for name, value in kept_options.items()) or "run"
+    return SweepRun(name, kept_options, options)
 
 
 def _slug(value: object) -> str:

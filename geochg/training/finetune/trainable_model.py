@@ -6,20 +6,18 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from geochg.errors import InputError
+from geochg.models.base import ChangeModel
 from geochg.models.deltavlm.processing import IGNORED
 from geochg.models.memory import memory_errors
 from geochg.models.pretrained import FirstUse
 from geochg.training.finetune.sample import Sample
-
-if TYPE_CHECKING:
-    from geochg.models.base import ChangeModel
 
 
 class TrainableModel(nn.Module, ABC):

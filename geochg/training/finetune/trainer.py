@@ -122,8 +122,8 @@ class TuningTrainer(WholeTrainer):
 def save_trained_weights(model: TrainableModel, file: Path) -> None:
     """Writes the parameters that are trained."""
     parameters = model.trained_parameters()
-    with write_aside(file) as aside:
-        save_file({name: p.detach().cpu().contiguous() for name, p in parameters.items()}, aside)
+    with write_aside(file) as new_file:
+        save_file({name: p.detach().cpu().contiguous() for name, p in parameters.items()}, new_file)
 
 
 @torch.no_grad()
@@ -133,9 +133,9 @@ def load_trained_weights(model: TrainableModel, file: Path) -> None:
     Raises:
         InputError: As `read_trained_weights`.
     """
-    saved = read_trained_weights(model, file)
+    saved_weights = read_trained_weights(model, file)
     for name, parameter in model.trained_parameters().items():
-        parameter.copy_(saved[name])
+        parameter.copy_(saved_weights[name])
 
 
 def read_trained_weights(model: TrainableModel, file: Path) -> dict[str, Tensor]:
@@ -146,15 +146,18 @@ def read_trained_weights(model: TrainableModel, file: Path) -> dict[str, Tensor]
     """
     hint = f"remove {file.parent}, and start anew without --resume"
     try:
-        saved = load_file(file)
-        refuse_broken_weights(saved.items(), file)
+        saved_weights = load_file(file)
+        refuse_broken_weights(saved_weights.items(), file)
     except (OSError, SafetensorError, GeochgError) as error:
         raise InputError(f"{file} cannot be used: {first_line(error)}", hint) from error
     shapes = {name: parameter.shape for name, parameter in model.trained_parameters().items()}
-    if others := {name: part.shape for name, part in saved.items()}.items() ^ shapes.items():
+    if (
+        others := {name: part.shape for name, part in saved_weights.items()}.items()
+        ^ shapes.items()
+    ):
         name, _ = min(others)
         raise InputError(f"{file} is of another run: it has another {name}", hint)
-    return saved
+    return saved_weights
 
 
 def trainer_arguments(
@@ -281,11 +284,15 @@ class EvaluationCallback(TrainerCallback):
         if not file.is_file() and step < self.options.evaluate_steps:
             return
         try:
-            saved = _read_history(file)
+            saved_history = _read_history(file)
         except (OSError, ValueError):
             self.listener(Notice(f"{file} cannot be read: evaluations begin anew", warning=True))
             return
-        self.history = {at: metrics for at, metrics in saved.items() if at <= step}
+        self.history = {
+            saved_step: metrics
+            for saved_step, metrics in saved_history.items()
+            if saved_step <= step
+        }
 
     def on_step_end(
         self,
@@ -303,7 +310,7 @@ class EvaluationCallback(TrainerCallback):
         text = ", ".join(f"{name} {value:.4g}" for name, value in metrics.items())
         self.listener(Notice(f"step {step}: held-out {text}"))
         if state.is_world_process_zero:
-            history = {str(at): metrics for at, metrics in self.history.items()}
+            history = {str(saved_step): metrics for saved_step, metrics in self.history.items()}
             write_text_aside(self.folder / EVALUATIONS, json.dumps(history, indent=1))
             if self.best_step == step:
                 self.save_best(self.folder / BEST_WEIGHTS)
@@ -317,8 +324,8 @@ class EvaluationCallback(TrainerCallback):
 
     def _badness(self, metrics: dict[str, float]) -> float:
         # Without rows of its task a metric has no value; then the loss decides.
-        wanted = self.options.metric
-        metric = wanted if str(wanted) in metrics else Metric.LOSS
+        wanted_metric = self.options.metric
+        metric = wanted_metric if str(wanted_metric) in metrics else Metric.LOSS
         value = metrics.get(str(metric), math.inf)
         if math.isnan(value):
             return math.inf
@@ -332,10 +339,10 @@ def _read_history(file: Path) -> dict[int, dict[str, float]]:
         ValueError: If the file holds anything else.
     """
     try:
-        saved = json.loads(file.read_text(encoding="utf-8"))
+        saved_history = json.loads(file.read_text(encoding="utf-8"))
         return {
             int(step): {str(name): float(value) for name, value in metrics.items()}
-            for step, metrics in saved.items()
+            for step, metrics in saved_history.items()
         }
     except (AttributeError, TypeError, RecursionError) as error:
         raise ValueError(f"{file} holds no evaluations") from error

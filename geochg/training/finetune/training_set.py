@@ -6,21 +6,17 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
+from geochg.datasets.examples import Example
 from geochg.datasets.splits import connected_groups
 from geochg.errors import InputError
 from geochg.training.finetune.augmentation import Augmentation, augmented_sample
 from geochg.training.finetune.sample import Sample, load_sample
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from geochg.datasets.examples import Example
-
 
 _TRAINING_SPLITS = ("", "train")
 """Splits that are learned from; rows that name none are too."""
@@ -104,7 +100,7 @@ def split_examples(
     held_splits = () if own_validation else ("val",)
     training = [e for e in examples if e.split in _TRAINING_SPLITS]
     validation = list(own_validation) or [e for e in examples if e.split in held_splits]
-    left_out = Counter(
+    left_out_counts = Counter(
         e.split for e in examples if e.split not in (*_TRAINING_SPLITS, *held_splits)
     )
     if not training:
@@ -119,10 +115,10 @@ def split_examples(
         names = sorted(set(scenes))
         rng = np.random.default_rng((seed, 2))
         count = min(max(1, round(share * len(names))), len(names) - 1)
-        held = {names[index] for index in rng.permutation(len(names))[:count]}
-        validation = [e for e, scene in zip(training, scenes, strict=True) if scene in held]
-        training = [e for e, scene in zip(training, scenes, strict=True) if scene not in held]
-    return Splits(training, validation, left_out)
+        held_names = {names[index] for index in rng.permutation(len(names))[:count]}
+        validation = [e for e, scene in zip(training, scenes, strict=True) if scene in held_names]
+        training = [e for e, scene in zip(training, scenes, strict=True) if scene not in held_names]
+    return Splits(training, validation, left_out_counts)
 
 
 def balanced_subset(examples: Sequence[Example], count: int | None, seed: int) -> list[Example]:
@@ -155,9 +151,9 @@ def count_leaks(splits: Splits) -> int:
     Tiles of one scene may lie in both splits: whoever cut them can have kept them apart on the
     ground.
     """
-    learned = {key for keys in _pictures_and_locations(splits.training) for key in keys}
-    held = _pictures_and_locations(splits.validation)
-    return sum(not learned.isdisjoint(keys) for keys in held)
+    training_keys = {key for keys in _pictures_and_locations(splits.training) for key in keys}
+    validation_keys = _pictures_and_locations(splits.validation)
+    return sum(not training_keys.isdisjoint(keys) for keys in validation_keys)
 
 
 def _scene_numbers(examples: Sequence[Example]) -> list[int]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from geochg.models.base import ChangeModel
 from geochg.models.deltavlm.processing import IGNORED
 from geochg.models.vlm.chat_writer import ChatWriter
 from geochg.models.vlm.engine import TilePrompt
@@ -24,14 +25,11 @@ from geochg.training.finetune.trainable_model import (
     text_loss,
 )
 
-if TYPE_CHECKING:
-    from geochg.models.base import ChangeModel
-
 _WEIGHT_SUFFIXES = (".safetensors", ".bin", ".pth", ".pt", ".onnx", ".gguf", ".md")
 _WRITTEN_BY_NETWORK = ("config.json", "generation_config.json", "model.safetensors.index.json")
 
 
-# --- conversations as rows of tokens -------------------------------------------------------------
+# --- dialogues as rows of tokens -----------------------------------------------------------------
 
 
 class TokenRow(NamedTuple):
@@ -49,7 +47,7 @@ class TokenRow(NamedTuple):
 def token_rows(
     writer: ChatWriter, questions: Sequence[str], answers: Sequence[str], end_tokens: Sequence[int]
 ) -> list[TokenRow]:
-    """A conversation as one row, or as a row a turn where the template does not let turns nest.
+    """A dialogue as one row, or as a row a turn where the template does not let turns nest.
 
     What stands before an answer is exactly what the model is given when it is asked. Some
     templates write an earlier turn otherwise than the last one, so that is checked.
@@ -129,8 +127,8 @@ class _TrainableEngine(TrainableModel):
     @property
     def end_tokens(self) -> list[int]:
         """The tokens that end an answer; first the tokenizer's own, which chats end with."""
-        own = self.engine.writer.tokenizer.eos_token_id
-        return sorted(self.engine.ends, key=lambda token: (token != own, token))
+        own_end = self.engine.writer.tokenizer.eos_token_id
+        return sorted(self.engine.ends, key=lambda token: (token != own_end, token))
 
     def change_model(self) -> ChangeModel:
         """See `TrainableModel.change_model`."""
@@ -177,15 +175,15 @@ class TrainableVlm(_TrainableEngine):
         family = self.engine.family
         pictures, ids, labels = [], [], []
         for sample in samples:
-            shown = family.image_inputs([sample.tile()])
-            opening = self.engine.prefix_with_images(shown)
+            image_inputs = family.image_inputs([sample.tile()])
+            opening = self.engine.prefix_with_images(image_inputs)
             for row in token_rows(
                 self.engine.writer, sample.questions, sample.answers, self.end_tokens
             ):
                 check_answer_room(
                     [row.labels[: self.max_tokens]], [sample.questions[0]], self.max_tokens
                 )
-                pictures.append(shown.inputs)
+                pictures.append(image_inputs.inputs)
                 ids.append([*opening, *row.ids[: self.max_tokens]])
                 labels.append([*[IGNORED] * len(opening), *row.labels[: self.max_tokens]])
         return {**self._text_inputs(ids, labels), **family.join_inputs(pictures)}
@@ -194,7 +192,7 @@ class TrainableVlm(_TrainableEngine):
         """See `TrainableModel.forward`."""
         labels = inputs["labels"][:, 1:]
         # Logits of the pictures' tokens, which are many, are of no use.
-        wanted = (labels != IGNORED).any(dim=0).nonzero()[:, 0]
+        wanted_columns = (labels != IGNORED).any(dim=0).nonzero()[:, 0]
         arguments = {
             name: self.engine.to_device(part) for name, part in inputs.items() if name != "labels"
         }
@@ -202,11 +200,11 @@ class TrainableVlm(_TrainableEngine):
         if family.marks_images:
             arguments["mm_token_type_ids"] = (arguments["input_ids"] == family.token).int()
         family.state = None
-        logits = self.network(**arguments, use_cache=False, logits_to_keep=wanted).logits
-        if logits.shape[1] != len(wanted):
+        logits = self.network(**arguments, use_cache=False, logits_to_keep=wanted_columns).logits
+        if logits.shape[1] != len(wanted_columns):
             # Some models ignore that argument.
-            logits = logits[:, wanted]
-        return {"text": text_loss(logits, labels[:, wanted])}
+            logits = logits[:, wanted_columns]
+        return {"text": text_loss(logits, labels[:, wanted_columns])}
 
 
 class TrainableInstructBlip(_TrainableEngine):

@@ -15,7 +15,7 @@ from transformers import LlamaConfig
 
 from geochg.errors import CancelledRunError, ModelError, OptionError
 from geochg.events import Progress
-from geochg.models.chat.conversation import NO_COUNTS
+from geochg.models.chat.dialogue import NO_COUNTS
 from geochg.models.deltavlm.backend import DeltaVLMModel
 from geochg.models.deltavlm.options import DeltaVLMOptions
 from geochg.models.deltavlm.postprocessing import Calibration

@@ -19,9 +19,9 @@ from geochg.models.deltavlm.postprocessing import (
     Cuts,
     OutlineMaker,
     TilePrediction,
-    with_water,
 )
-from geochg.models.deltavlm.runtime.vision_output import HeadFacts
+from geochg.models.deltavlm.runtime.vision_output import DenseArrays, HeadFacts, VisionOutput
+from geochg.models.deltavlm.water import water_index, with_water, without_dry_water
 from geochg.records import (
     CANNOT_TELL,
     LAND_COVER,
@@ -441,3 +441,59 @@ def test_where_water_came_or_went_a_change_is_likelier(first, second):
     assert np.allclose(with_water(change, before, after, 2.0), 1.0)
     assert np.allclose(with_water(change, before, before, 2.0), change)
     assert np.allclose(with_water(change, before, after, 0.0), change)
+
+
+# --- water by the near infrared ------------------------------------------------------------------
+
+WATER = LAND_COVER.index("water")
+REFLECTANCE = ((0.0, 2550.0), (200.0, 2750.0), (0.0, 2550.0), (500.0, 10_700.0))
+
+
+def test_the_water_index_is_of_source_values():
+    image = np.zeros((4, 1, 3), np.uint8)
+    # Green 1220, 200 and 200, infrared 540, 500 and 10,700.
+    image[1], image[3] = (102, 0, 0), (1, 0, 255)
+    index = water_index(image, REFLECTANCE)
+    assert index.dtype == np.float32
+    expected = [(1220 - 540) / 1760, (200 - 500) / 700, (200 - 10_700) / 10_900]
+    np.testing.assert_allclose(index, [expected], atol=1e-5)
+
+
+def shares(water):
+    """All else is bare; `water` `(n,)` gives a row of n pixels."""
+    made = np.zeros((len(LAND_COVER) + 1, 1, len(water)), np.float32)
+    made[WATER, 0] = water
+    made[LAND_COVER.index("bare"), 0] = 1 - made[WATER, 0]
+    return made
+
+
+def test_water_neither_comes_nor_goes_where_the_infrared_is_bright():
+    """New, gone and lasting water, each on ground that is dry and wet at that date."""
+    before, after = [0.1, 0.1, 0.9, 0.9, 0.8, 0.8], [0.9, 0.9, 0.1, 0.1, 0.9, 0.9]
+    dry = np.array([[True, False] * 3])
+    was, now = without_dry_water(shares(before), shares(after), dry, dry)
+    assert now[WATER, 0, 0] < 0.6, "new water on dry ground"
+    assert was[WATER, 0, 2] < 0.6, "water that went from dry ground"
+    np.testing.assert_allclose(was[WATER, 0, [0, 1, 3, 5]], [0.1, 0.1, 0.9, 0.8], rtol=1e-6)
+    np.testing.assert_allclose(now[WATER, 0, [1, 2, 3, 5]], [0.9, 0.1, 0.1, 0.9], rtol=1e-6)
+    # Muddy water that both dates show stays water.
+    assert min(was[WATER, 0, 4], now[WATER, 0, 4]) > 0.75
+    np.testing.assert_allclose([was.sum(0), now.sum(0)], 1, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("infrared_value", "is_water"), [(255, False), (0, True)])
+@pytest.mark.parametrize("ranges", [(REFLECTANCE, REFLECTANCE), None])
+def test_new_water_on_dry_ground_is_not_predicted(infrared_value, is_water, ranges):
+    image = np.zeros((4, 16, 16), np.uint8)
+    image[1], image[3] = 128, infrared_value
+    water_logits = np.zeros((1, len(LAND_COVER) + 1, 4, 4), np.float32)
+    water_logits[:, WATER] = 8
+    bare_logits = np.roll(water_logits, LAND_COVER.index("bare") - WATER, axis=1)
+    flat = np.zeros((1, 2, 4, 4), np.float32)
+    dense = DenseArrays(flat, flat, flat[:, :1], bare_logits, water_logits, flat)
+    half = DenseArrays(*(array[..., :2, :2] for array in dense))
+    made = maker()
+    made = replace(made, scene=replace(made.scene, infrared=3, display_ranges=ranges))
+    output = VisionOutput(flat, flat, dense, half)
+    (prediction,) = made.predictions(output, [Tile.of_pair(image, image)])
+    assert (prediction.after[WATER].mean() > 0.9) == (is_water or ranges is None)

@@ -13,7 +13,7 @@ from tile_factory import layout
 import geochg
 from geochg.errors import ModelError, OptionError, RunError, TilesFailedError
 from geochg.features.cells import missing_answer
-from geochg.models.chat.conversation import spoken_pieces
+from geochg.models.chat.dialogue import spoken_pieces
 from geochg.models.endpoint.client import is_this_machine
 from geochg.models.endpoint.reply import error_text
 from geochg.models.registry import load_model

@@ -8,14 +8,14 @@ from paired_ground import built_ground
 from transformers import TrainingArguments
 
 from geochg.models.base import ModelIdentity
-from geochg.models.chat.conversation import Conversation
+from geochg.models.chat.dialogue import TileDialogue
 from geochg.models.deltavlm.backend import DeltaVLMModel
 from geochg.models.deltavlm.configuration import DeltaVLMDenseConfig
 from geochg.models.deltavlm.efficientnet_lite import EfficientNetLiteConfig
 from geochg.models.deltavlm.modeling import DeltaVLMForConditionalGeneration
 from geochg.models.deltavlm.options import DeltaVLMOptions
 from geochg.models.deltavlm.processing import IGNORED, DeltaVLMProcessor
-from geochg.models.deltavlm.runtime.language import run_conversations
+from geochg.models.deltavlm.runtime.language import run_dialogues
 from geochg.models.deltavlm.sizes import compact_config, compact_generation
 from geochg.records import PixelWindow, Question, Task, Tile, TileWindow
 from geochg.tasks import SPECS, ask
@@ -165,9 +165,9 @@ def test_a_small_model_answers_as_it_learned(trained):
         for place in range(2)
         for task, question, answer in PAIRS[place].turns
     ]
-    talks = [Conversation(place, question) for place, question, _ in asked]
+    talks = [TileDialogue(place, question) for place, question, _ in asked]
     with torch.inference_mode():
-        run_conversations(built.language, built.vision_output(tiles), talks)
+        run_dialogues(built.language, built.vision_output(tiles), talks)
     for talk, (_, _, answer) in zip(talks, asked, strict=True):
         assert "\n".join(talk.replies) == answer
     spoken = (Task.CAPTION, Task.COUNT, Task.DIALOGUE)
@@ -269,14 +269,14 @@ def test_inference_prompts_token_for_token_what_was_learned(made, monkeypatch):
 
     monkeypatch.setattr(model, "generate", generate)
     talks = {
-        (place, task): Conversation(place, Question(Task(task), question))
+        (place, task): TileDialogue(place, Question(Task(task), question))
         for place in range(len(made))
         for task, question, _ in made[place].turns
     }
     with torch.inference_mode():
         built = DeltaVLMModel.of(model, processor, DeltaVLMOptions(), ModelIdentity("tiny", ""))
         seen = built.vision_output([tile(made[place]) for place in range(len(made))])
-        run_conversations(built.language, seen, list(talks.values()))
+        run_dialogues(built.language, seen, list(talks.values()))
     assert set(asked) == set(trained)
     for place in range(len(made)):
         for task, _, answer in made[place].turns:

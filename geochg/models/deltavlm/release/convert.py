@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import Tensor
 
 from geochg.errors import ModelError
 from geochg.models.deltavlm.modeling import DeltaVLMForConditionalGeneration
@@ -20,8 +21,6 @@ from geochg.models.deltavlm.sizes import full_config, full_generation
 from geochg.models.pretrained import refuse_misfits
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from geochg.models.deltavlm.configuration import DeltaVLMConfig
 
 PAD, START = "[PAD]", "</s>"
@@ -178,11 +177,13 @@ def check_shapes(model: DeltaVLMForConditionalGeneration, weights: Mapping[str, 
     Raises:
         ModelError: Naming the first that is missing, left over or of another shape.
     """
-    wanted = model.state_dict()
-    for key in sorted(wanted.keys() ^ weights.keys()):
-        problem = "the release has no weight for" if key in wanted else "the model has no use for"
+    model_weights = model.state_dict()
+    for key in sorted(model_weights.keys() ^ weights.keys()):
+        problem = (
+            "the release has no weight for" if key in model_weights else "the model has no use for"
+        )
         raise ModelError(f"{problem} {key!r}", "check that the files belong together")
-    for key, value in wanted.items():
+    for key, value in model_weights.items():
         if value.shape != weights[key].shape:
             raise ModelError(
                 f"{key!r} has the shape {tuple(weights[key].shape)}, not {tuple(value.shape)}",
@@ -204,7 +205,7 @@ def _tokenizers(release: Release) -> tuple[Any, Any]:
     return words, instruction
 
 
-def _tokenizer(folder: Path) -> Any:  # noqa: ANN401
+def _tokenizer(folder: Path) -> Any:
     from transformers import AutoTokenizer
 
     try:

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
+from torch import Tensor
 
 from geochg.errors import ModelError
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from geochg.models.deltavlm.configuration import DeltaVLMConfig
 
 TRAINED_BLOCKS = 2
@@ -147,20 +146,20 @@ def map_weights(
     Raises:
         ModelError: If a key is missing or left over; it is named.
     """
-    known = list(weight_sources(config))
-    _refuse_left_over(config, known, checkpoint, eva)
+    sources = list(weight_sources(config))
+    _refuse_left_over(config, sources, checkpoint, eva)
     # Trained weights take precedence over those they were trained from.
-    everything = {**{_VISION + key: value for key, value in eva.items()}, **checkpoint}
+    all_weights = {**{_VISION + key: value for key, value in eva.items()}, **checkpoint}
     weights: dict[str, Tensor] = {}
-    for source in known:
+    for source in sources:
         keys = [key for key in source.keys if key is not None]
         for key in keys:
-            if key not in (checkpoint if source.trained else everything):
+            if key not in (checkpoint if source.trained else all_weights):
                 origin = "the checkpoint" if source.trained else "EVA-ViT-g's file"
                 name = key if source.trained else key.removeprefix(_VISION)
                 raise ModelError(f"{origin} has no weight {name!r}", _HINT)
         parts = [
-            torch.zeros_like(everything[keys[0]]) if key is None else everything[key]
+            torch.zeros_like(all_weights[keys[0]]) if key is None else all_weights[key]
             for key in source.keys
         ]
         weights[source.target] = parts[0] if len(parts) == 1 else torch.cat(parts)
@@ -169,17 +168,17 @@ def map_weights(
 
 def _refuse_left_over(
     config: DeltaVLMConfig,
-    known: list[WeightSource],
+    sources: list[WeightSource],
     checkpoint: Mapping[str, Tensor],
     eva: Mapping[str, Tensor],
 ) -> None:
-    keys = {key for source in known for key in source.keys}
+    keys = {key for source in sources for key in source.keys}
     depth = config.vision_config.num_hidden_layers
-    for origin, unused, given in (
+    for origin, unused, given_names in (
         ("the checkpoint", _UNUSED_IN_CHECKPOINT, {key: key for key in checkpoint}),
         ("EVA-ViT-g's file", _UNUSED_IN_EVA, {key: _VISION + key for key in eva}),
     ):
-        for key, name in given.items():
+        for key, name in given_names.items():
             block = re.match(rf"{_VISION}blocks\.(\d+)\.", name)
             # The file has one block more than DeltaVLM uses.
             deeper = block is not None and int(block[1]) >= depth and origin != "the checkpoint"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from geochg.models.chat.conversation import Conversation
+from geochg.models.chat.dialogue import TileDialogue
 
 if TYPE_CHECKING:
     from geochg.models.deltavlm.runtime.vision_output import VisionOutput
@@ -18,10 +18,10 @@ class LanguageRunner(Protocol):
     def batch_prompts(self) -> int:
         """Prompts answered at once."""
 
-    def encode(self, vision: VisionOutput, indices: Sequence[int]) -> Any:  # noqa: ANN401
+    def encode(self, vision: VisionOutput, indices: Sequence[int]) -> Any:
         """The pair encodings of some tiles, as `answers` takes them."""
 
-    def answers(self, encoding: Any, rows: Sequence[int], prompts: Sequence[str]) -> list[str]:  # noqa: ANN401
+    def answers(self, encoding: Any, rows: Sequence[int], prompts: Sequence[str]) -> list[str]:
         """Answers prompts.
 
         Args:
@@ -42,16 +42,16 @@ def turn_prompt(questions: Sequence[str], answers: Sequence[str]) -> str:
     return " ".join([*(f"{question} {answer}" for question, answer in pairs), questions[-1]])
 
 
-def run_conversations(
-    language: LanguageRunner, vision: VisionOutput, conversations: Sequence[Conversation]
+def run_dialogues(
+    language: LanguageRunner, vision: VisionOutput, dialogues: Sequence[TileDialogue]
 ) -> None:
-    """Carries all conversations to their end, those at the same turn together."""
-    if not conversations:
+    """Carries all dialogues to their end, those at the same turn together."""
+    if not dialogues:
         return
-    indices = sorted({conversation.tile_index for conversation in conversations})
+    indices = sorted({dialogue.tile_index for dialogue in dialogues})
     rows = {index: row for row, index in enumerate(indices)}
     encoding = language.encode(vision, indices)
-    while going := [item for item in conversations if not item.is_over]:
+    while going := [item for item in dialogues if not item.is_over]:
         # Prompts of like length side by side need less padding.
         turns = sorted(
             ((turn_prompt(item.prompts, item.replies), item) for item in going),
@@ -60,5 +60,5 @@ def run_conversations(
         for start in range(0, len(turns), language.batch_prompts):
             prompts, batch = zip(*turns[start : start + language.batch_prompts], strict=True)
             replies = language.answers(encoding, [rows[item.tile_index] for item in batch], prompts)
-            for conversation, reply in zip(batch, replies, strict=True):
-                conversation.add_reply(reply)
+            for dialogue, reply in zip(batch, replies, strict=True):
+                dialogue.add_reply(reply)

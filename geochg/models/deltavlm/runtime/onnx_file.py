@@ -26,7 +26,7 @@ _LOCATION = re.compile(rb"(?:\x08|\x88\x80*\x00)location")
 _HINT = "make the model folder again, or delete this file to run all with torch"
 
 
-def open_session(file: Path, made_from: str) -> Any:  # noqa: ANN401
+def open_session(file: Path, made_from: str) -> Any:
     """An `onnxruntime.InferenceSession` on one thread: several batches run side by side instead.
 
     Args:
@@ -63,7 +63,7 @@ def _refuse_outer_weights(file: Path) -> None:
     """
     if not file.stat().st_size:
         return
-    with file.open("rb") as opened, mmap(opened.fileno(), 0, access=ACCESS_READ) as content:
+    with file.open("rb") as stream, mmap(stream.fileno(), 0, access=ACCESS_READ) as content:
         if _LOCATION.search(content):
             raise ModelError(f"{file} cannot be loaded: its weights lie in another file", _HINT)
 

@@ -5,21 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from geochg.errors import ModelError
 from geochg.models.deltavlm.loading import HINT
 from geochg.models.deltavlm.prompts import PaddedRows, left_padded, right_padded, shortened_prompt
 from geochg.models.deltavlm.runtime.onnx_file import open_session, processors, workers
-from geochg.models.deltavlm.runtime.vision_output import DENSE_FIELDS
+from geochg.models.deltavlm.runtime.vision_output import DENSE_FIELDS, VisionOutput
 from geochg.models.model_files import CONFIG, saved_json
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from geochg.models.deltavlm.runtime.vision_output import VisionOutput
 
 QUESTION, LANGUAGE = "question.onnx", "language.onnx"
 """Files of a model folder: from vision output and question to the prefix; the language model."""
@@ -142,11 +138,11 @@ class OnnxLanguage:
     def _generate(self, prefix: NDArray[np.float32], text: PaddedRows) -> list[list[int]]:
         """The likeliest token after the likeliest token, until all rows have ended."""
         answers: list[list[int]] = [[] for _ in text.ids]
-        seen = np.hstack((np.ones(prefix.shape[:2], np.int64), text.mask))
-        length = seen.shape[1]
+        seen_mask = np.hstack((np.ones(prefix.shape[:2], np.int64), text.mask))
+        length = seen_mask.shape[1]
         # Padding has no position of its own.
-        positions = np.maximum(seen.cumsum(axis=1) - 1, 0)
-        causal = np.tri(length, dtype=bool)[None] & (seen[:, None] == 1)
+        positions = np.maximum(seen_mask.cumsum(axis=1) - 1, 0)
+        causal = np.tri(length, dtype=bool)[None] & (seen_mask[:, None] == 1)
         past = np.zeros((self.cache[0], len(answers), *self.cache[2:]), np.float32)
         logits, past = self._next_token(prefix, text.ids, causal, positions, past)
 
@@ -159,13 +155,18 @@ class OnnxLanguage:
             if not going.any():
                 return answers
             if not going.all():
-                rows, latest, seen, past = rows[going], latest[going], seen[going], past[:, going]
+                rows, latest, seen_mask, past = (
+                    rows[going],
+                    latest[going],
+                    seen_mask[going],
+                    past[:, going],
+                )
                 positions = positions[going]
-            seen = np.hstack((seen, np.ones((len(rows), 1), np.int64)))
+            seen_mask = np.hstack((seen_mask, np.ones((len(rows), 1), np.int64)))
             positions = positions[:, -1:] + 1
-            nothing = np.zeros((len(rows), 0, prefix.shape[2]), np.float32)
+            empty_prefix = np.zeros((len(rows), 0, prefix.shape[2]), np.float32)
             logits, past = self._next_token(
-                nothing, latest[:, None], seen[:, None] == 1, positions, past
+                empty_prefix, latest[:, None], seen_mask[:, None] == 1, positions, past
             )
         for row, token in zip(rows, logits.argmax(axis=1), strict=True):
             answers[row].append(int(token))
@@ -175,11 +176,11 @@ class OnnxLanguage:
         self,
         prefix: NDArray[np.float32],
         ids: NDArray[np.int64],
-        seen: NDArray[np.bool_],
+        seen_mask: NDArray[np.bool_],
         positions: NDArray[np.int64],
         past: NDArray[np.float32],
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        mask = np.where(seen, np.float32(0), _NEVER)[:, None]
+        mask = np.where(seen_mask, np.float32(0), _NEVER)[:, None]
         values = (prefix, ids, mask, positions, past)
         logits, present = self.language.run(None, dict(zip(LANGUAGE_INPUTS, values, strict=True)))
         return logits, present

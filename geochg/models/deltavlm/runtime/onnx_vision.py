@@ -6,7 +6,10 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from geochg.errors import ModelError
 from geochg.models.deltavlm.loading import HINT, are_classes, check_calibration
@@ -18,14 +21,8 @@ from geochg.models.deltavlm.runtime.vision_output import (
     VisionOutput,
 )
 from geochg.models.model_settings import check_normalisation, check_settings, is_number
-from geochg.records import Change, Channel
+from geochg.records import Change, Channel, Tile
 from geochg.safety.untrusted_text import LONGEST_TEXT, cleaned
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from geochg.records import Tile
 
 ENCODER, DETECTOR = "encoder.onnx", "detector.onnx"
 """Files of a model folder: from images to tokens and maps, and from maps to dense predictions."""

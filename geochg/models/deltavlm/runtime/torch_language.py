@@ -45,7 +45,7 @@ class TorchLanguage:
     def encode(self, vision: VisionOutput, indices: Sequence[int]) -> PairEncoding:
         """Relates the dates of some tiles; see `LanguageRunner`."""
 
-        def select(values: Any) -> torch.Tensor:  # noqa: ANN401
+        def select(values: Any) -> torch.Tensor:
             rows = torch.as_tensor(values, device=self.model.device)[list(indices)]
             return rows.to(self.model.dtype)
 

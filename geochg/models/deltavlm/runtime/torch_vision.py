@@ -97,5 +97,4 @@ class TorchVision:
 
 
 def _array(values: torch.Tensor) -> NDArray[np.float32]:
-    array: NDArray[np.float32] = values.float().cpu().numpy()
-    return array
+    return values.float().cpu().numpy()

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
-from geochg.records import Change, Channel
+from geochg.records import Change, Channel, Tile
 
 if TYPE_CHECKING:
     import numpy as np
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
     from geochg.models.deltavlm.configuration import DeltaVLMConfig
     from geochg.models.deltavlm.scene import SceneLayout
-    from geochg.records import Tile
 
 SIDE_MULTIPLE_PX = 32
 """Images are padded to sides of a multiple of this."""

@@ -1,4 +1,4 @@
-"""Conversations about tiles, which all models that answer in words share."""
+"""Dialogues about tiles, which all models that answer in words share."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ ONLY_THOUGHTS = "the model thought and gave no answer"
 
 
 @dataclass
-class Conversation:
+class TileDialogue:
     """One question about one tile, turn by turn; most have one turn.
 
     Attributes:
@@ -81,7 +81,7 @@ class Conversation:
     is_permanent: bool = False
 
     def add_reply(self, text: str) -> None:
-        """Adds a reply without its thoughts; the conversation fails where that leaves nothing."""
+        """Adds a reply without its thoughts; the dialogue fails where that leaves nothing."""
         reply = without_thoughts(text)
         if reply:
             self.replies.append(reply)
@@ -90,7 +90,7 @@ class Conversation:
 
     @property
     def is_over(self) -> bool:
-        """Whether there is no turn left, or the conversation failed."""
+        """Whether there is no turn left, or the dialogue failed."""
         return bool(self.failure) or len(self.replies) == len(self._turns)
 
     @property
@@ -100,16 +100,15 @@ class Conversation:
 
     @property
     def _turns(self) -> list[str]:
-        first, *later = SPECS[self.question.task].turns(self.question.text)
-        return [f"{first} {self.clue}".rstrip(), *later]
+        first, *later_turns = SPECS[self.question.task].turns(self.question.text)
+        return [f"{first} {self.clue}".rstrip(), *later_turns]
 
     def answer(self) -> Answer:
-        """The typed answer of a conversation that came to its end; `Missing` where it failed."""
+        """The typed answer of a dialogue that came to its end; `Missing` where it failed."""
         if self.failure:
             return Missing(self.question.task, self.failure)
         spec = SPECS[self.question.task]
-        answer: Answer = spec.parse(spec.joined_turns(self.replies), self._turns)
-        return answer
+        return spec.parse(spec.joined_turns(self.replies), self._turns)
 
 
 _WRAPPINGS = "\"'`*_~#“‘{\\$"  # noqa: RUF001
@@ -127,18 +126,18 @@ def spoken_pieces(pieces: Iterable[str], *, holds_back: bool = False) -> Iterato
         holds_back: Whether all is held back until the end, since the answer may begin with
             thoughts that no mark opens.
     """
-    text, shown = "", ""
+    text, shown_text = "", ""
     for piece in pieces:
         text += piece
         ready = "" if holds_back else spoken_answer(_settled_start(text))
         if ready and ready[0] in _WRAPPINGS:
             continue
-        if len(ready) > len(shown) and ready.startswith(shown):
-            yield ready[len(shown) :]
-            shown = ready
-    whole = spoken_answer(text)
-    if len(whole) > len(shown) and whole.startswith(shown):
-        yield whole[len(shown) :]
+        if len(ready) > len(shown_text) and ready.startswith(shown_text):
+            yield ready[len(shown_text) :]
+            shown_text = ready
+    full_text = spoken_answer(text)
+    if len(full_text) > len(shown_text) and full_text.startswith(shown_text):
+        yield full_text[len(shown_text) :]
 
 
 def _settled_start(text: str) -> str:
@@ -151,8 +150,8 @@ def _settled_start(text: str) -> str:
     return text if mark < 0 else text[:mark]
 
 
-RunConversations = Callable[[Sequence[Conversation]], None]
-"""Carries conversations to their end, or notes why one failed."""
+RunDialogues = Callable[[Sequence[TileDialogue]], None]
+"""Carries dialogues to their end, or notes why one failed."""
 
 
 def unchanged_answer(task: Task, presence: Presence, sentence: str = NO_CHANGE) -> Answer:
@@ -173,7 +172,7 @@ def unchanged_answer(task: Task, presence: Presence, sentence: str = NO_CHANGE) 
 
 
 def presence_first(
-    tiles: Sequence[Tile], questions: Sequence[Question], run: RunConversations
+    tiles: Sequence[Tile], questions: Sequence[Question], run: RunDialogues
 ) -> list[TileAnswers]:
     """Asks about presence, and the rest only about tiles that changed.
 
@@ -183,13 +182,13 @@ def presence_first(
     Args:
         tiles: The tiles, with their clues.
         questions: The questions about each tile.
-        run: Carries conversations to their end.
+        run: Carries dialogues to their end.
 
     Returns:
         For each tile the answers in the order of the questions, or why it has none.
     """
     rows = [
-        [Conversation(index, question, tile.clue) for question in questions]
+        [TileDialogue(index, question, tile.clue) for question in questions]
         for index, tile in enumerate(tiles)
     ]
     run([item for row in rows for item in row if item.question.task is Task.PRESENCE])
@@ -228,15 +227,15 @@ def answers_or_failure(
     return answers
 
 
-def _fail_open(row: Sequence[Conversation]) -> None:
-    """Ends all conversations about a tile where one of them failed."""
+def _fail_open(row: Sequence[TileDialogue]) -> None:
+    """Ends all dialogues about a tile where one of them failed."""
     failed = next((item for item in row if item.failure), None)
     for item in row if failed else ():
         if failed and not item.is_over:
             item.failure, item.is_permanent = failed.failure, failed.is_permanent
 
 
-def _unchanged_presence(row: Sequence[Conversation]) -> Presence | None:
+def _unchanged_presence(row: Sequence[TileDialogue]) -> Presence | None:
     """The presence of a tile that is said to be unchanged; None for the others."""
     for item in row:
         if item.question.task is Task.PRESENCE and not item.failure:
@@ -246,7 +245,7 @@ def _unchanged_presence(row: Sequence[Conversation]) -> Presence | None:
     return None
 
 
-def _answers(row: Sequence[Conversation], unchanged: Presence | None) -> list[Answer]:
+def _answers(row: Sequence[TileDialogue], unchanged: Presence | None) -> list[Answer]:
     return [
         item.answer()
         if item.is_over or unchanged is None

@@ -1,4 +1,4 @@
-"""Conversations about places, stored in the project."""
+"""Dialogues about places, stored in the project."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from qgis.core import QgsProject
 
 _SCOPE, _KEY = "geochg", "talks"
 _SUBJECT_KEYS = ("before", "after", "model", "words")
-"""Keys in project files, in the order of `ConversationSubject`."""
+"""Keys in project files, in the order of `DialogueSubject`."""
 
 
-class ConversationSubject(NamedTuple):
+class DialogueSubject(NamedTuple):
     """The pair and model of a question.
 
     Attributes:
@@ -29,11 +29,11 @@ class ConversationSubject(NamedTuple):
     label: str
 
 
-_NO_SUBJECT = ConversationSubject("", "", "", "")
+_NO_SUBJECT = DialogueSubject("", "", "", "")
 
 
 @dataclass
-class PlaceConversation:
+class PlaceDialogue:
     """The questions and answers about a place, with one model about one pair.
 
     Attributes:
@@ -46,7 +46,7 @@ class PlaceConversation:
     lon: float
     lat: float
     exchanges: list[list[str]] = field(default_factory=list)
-    subject: ConversationSubject = _NO_SUBJECT
+    subject: DialogueSubject = _NO_SUBJECT
 
     @property
     def title(self) -> str:
@@ -54,13 +54,13 @@ class PlaceConversation:
         first = f": {self.exchanges[0][0]}" if self.exchanges else ""
         return f"{self.lat:.5f}, {self.lon:.5f}{first}"
 
-    def is_about(self, subject: ConversationSubject) -> bool:
-        """Whether a question about a subject may go on with the conversation."""
+    def is_about(self, subject: DialogueSubject) -> bool:
+        """Whether a question about a subject may go on with the dialogue."""
         return not self.exchanges or subject[:3] == self.subject[:3]
 
 
-def load_conversations() -> list[PlaceConversation]:
-    """The conversations of the project, without entries that are not well-formed."""
+def load_dialogues() -> list[PlaceDialogue]:
+    """The dialogues of the project, without entries that are not well-formed."""
     text, _ = QgsProject.instance().readEntry(_SCOPE, _KEY, "[]")
     try:
         entries = json.loads(text)
@@ -69,33 +69,33 @@ def load_conversations() -> list[PlaceConversation]:
     if not isinstance(entries, list):
         return []
     return [
-        PlaceConversation(
+        PlaceDialogue(
             entry["lon"],
             entry["lat"],
             entry["exchanges"],
-            ConversationSubject(*(entry.get(key, "") for key in _SUBJECT_KEYS)),
+            DialogueSubject(*(entry.get(key, "") for key in _SUBJECT_KEYS)),
         )
         for entry in entries
-        if _is_conversation(entry)
+        if _is_dialogue(entry)
     ]
 
 
-def store_conversations(conversations: list[PlaceConversation]) -> None:
-    """Stores conversations in the project, to be saved with it, without those that are empty."""
+def store_dialogues(dialogues: list[PlaceDialogue]) -> None:
+    """Stores dialogues in the project, to be saved with it, without those that are empty."""
     entries = [
         {
-            "lon": conversation.lon,
-            "lat": conversation.lat,
-            "exchanges": conversation.exchanges,
-            **dict(zip(_SUBJECT_KEYS, conversation.subject)),
+            "lon": dialogue.lon,
+            "lat": dialogue.lat,
+            "exchanges": dialogue.exchanges,
+            **dict(zip(_SUBJECT_KEYS, dialogue.subject)),
         }
-        for conversation in conversations
-        if conversation.exchanges
+        for dialogue in dialogues
+        if dialogue.exchanges
     ]
     QgsProject.instance().writeEntry(_SCOPE, _KEY, json.dumps(entries))
 
 
-def _is_conversation(entry: Any) -> bool:  # noqa: ANN401
+def _is_dialogue(entry: Any) -> bool:  # noqa: ANN401
     """Whether an entry is well-formed: project files come from anywhere."""
     if not isinstance(entry, dict) or not {"lon", "lat", "exchanges"} <= set(entry):
         return False
