@@ -25,9 +25,9 @@ def dilated(
     """
     for _ in range(steps):
         padded = np.pad(mask, 1, constant_values=outside)
-        across = padded[:, 1:-1] | padded[:, :-2] | padded[:, 2:]
-        above_and_below = across if square else padded[:, 1:-1]
-        mask = across[1:-1] | above_and_below[:-2] | above_and_below[2:]
+        row_reach = padded[:, 1:-1] | padded[:, :-2] | padded[:, 2:]
+        above_and_below = row_reach if square else padded[:, 1:-1]
+        mask = row_reach[1:-1] | above_and_below[:-2] | above_and_below[2:]
     return mask
 
 
@@ -62,11 +62,11 @@ def edge_distances(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
     in_column = np.minimum(np.minimum(above, below), far) ** 2
     squares, offset = in_column.copy(), 1
     while offset**2 < squares.max():
-        further = in_column + np.int32(offset**2)
-        for here, there in (
-            (squares[:, offset:], further[:, :-offset]),
-            (squares[:, :-offset], further[:, offset:]),
+        candidates = in_column + np.int32(offset**2)
+        for target, source in (
+            (squares[:, offset:], candidates[:, :-offset]),
+            (squares[:, :-offset], candidates[:, offset:]),
         ):
-            np.minimum(here, there, out=here)
+            np.minimum(target, source, out=target)
         offset += 1
-    return np.sqrt(squares.astype(np.float64))
+    return np.asarray(np.sqrt(squares.astype(np.float64)))

@@ -35,9 +35,9 @@ def label_pieces(
     first = np.searchsorted(end, start - stride - corners, side="right")
     last = np.searchsorted(start, end - stride + corners, side="left")
     above = last - first
-    lower = np.repeat(np.arange(len(start)), above)
-    upper = np.arange(len(lower)) + np.repeat(first - np.cumsum(above) + above, above)
-    number = number_groups(lower, upper, len(start))
+    lower_run = np.repeat(np.arange(len(start)), above)
+    upper_run = np.arange(len(lower_run)) + np.repeat(first - np.cumsum(above) + above, above)
+    number = number_groups(lower_run, upper_run, len(start))
     labels[mask] = np.repeat((number + 1).astype(np.int32), end - start)
     return labels, int(number.max()) + 1
 
@@ -55,13 +55,13 @@ def number_groups(
     Returns:
         `(count,)` int64 from 0 without gaps, in order of each group's first member.
     """
-    # Each thing points at one of its group with a lower index, in the end at the first.
+    # Each thing points at one of its group with a lower_run index, in the end at the first.
     root = np.arange(count)
     while len(left):
         ends = np.stack((root[left], root[right]))
-        apart = ends[0] != ends[1]
-        left, right, ends = left[apart], right[apart], ends[:, apart]
+        is_open = ends[0] != ends[1]
+        left, right, ends = left[is_open], right[is_open], ends[:, is_open]
         np.minimum.at(root, ends.max(axis=0), ends.min(axis=0))
-        while not np.array_equal(further := root[root], root):
-            root = further
+        while not np.array_equal(next_root := root[root], root):
+            root = next_root
     return np.asarray((np.cumsum(root == np.arange(count)) - 1)[root], np.int64)

@@ -162,11 +162,11 @@ def tensor_shapes(file: Path) -> dict[str, list[int]]:
     """
     try:
         size = file.stat().st_size
-        with file.open("rb") as opened:
-            length = int.from_bytes(opened.read(8), "little")
+        with file.open("rb") as weights_file:
+            length = int.from_bytes(weights_file.read(8), "little")
             if length > min(size - 8, _MOST_HEAD_BYTES):
                 raise ValueError("there is no head of that length")
-            head = json.loads(opened.read(length))
+            head = json.loads(weights_file.read(length))
         head.pop("__metadata__", None)
         end = max((tensor["data_offsets"][1] for tensor in head.values()), default=0)
         if 8 + length + end != size:
