@@ -48,11 +48,13 @@ fuzz: install
 test-qgis: install
 	bash tests/qgis/run.sh
 
-# What the plugin offers before it has met a worker: the options of this geochg.
+# What the plugin knows before it has met a worker: options and classes of this geochg.
 plugin-options: install
 	$(BIN)/python -c "import json; from geochg.options import AnalyzeOptions as Options; \
 		told = [spec.to_dict() for spec in Options.specs()]; \
 		print(json.dumps(told, ensure_ascii=False, indent=1))" > qgis_plugin/options.json
+	$(BIN)/python -c "import json; from geochg.classes import LEGEND; \
+		print(json.dumps(LEGEND, indent=1))" > qgis_plugin/classes.json
 
 # The zip for QGIS's plugin site, which lists the addresses: make plugin REPOSITORY=... EMAIL=...
 plugin:

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from geochg.models.deltavlm.postprocessing import Calibration
+from geochg.models.deltavlm.calibration import Calibration
 
 BLOCKS = ("settings", "scores")
 

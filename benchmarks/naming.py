@@ -23,8 +23,9 @@ from geochg.datasets.ground.series import all_grounds, split_grounds
 from geochg.land_cover import class_and_direction
 from geochg.models.builtin import FOLDER
 from geochg.models.deltavlm.backend import DeltaVLMModel
+from geochg.models.deltavlm.calibration import Calibration
 from geochg.models.deltavlm.options import DeltaVLMOptions
-from geochg.models.deltavlm.postprocessing import Calibration, channel_shares
+from geochg.models.deltavlm.postprocessing import channel_shares
 from geochg.records import LAND_COVER, Channel
 from geochg.training.builtin.calibration import DetectedPair, held_out_pairs
 

@@ -96,7 +96,7 @@ def made(size: str, device: str, dtype: torch.dtype) -> VlmModel:
         model = t.LlavaNextVideoForConditionalGeneration(config).eval()
     torch.set_default_dtype(torch.float32)
     with tempfile.TemporaryDirectory() as folder:
-        family = FAMILIES["llava_next_video"].open(model, tokenizer, Path(folder))
+        family = FAMILIES["llava_next_video"][0].open(model, tokenizer, Path(folder))
     engine = PrefixEngine(family, ChatWriter(tokenizer, VICUNA, family.content), CAPTION_TOKENS)
     return VlmModel(engine, VlmOptions(), ModelIdentity("random", ""))
 

@@ -93,8 +93,9 @@ def build(
             "there are no pairs", "give --pairs FOLDER or --rasters BEFORE AFTER MASK"
         )
     check_new_folder(folder)
-    writer = _captioner(captioner, device)
-    summary = _build(folder, _scenes(pairs, rasters, options), options, writer)
+    summary = _build(
+        folder, _scenes(pairs, rasters, options), options, _captioner(captioner, device)
+    )
     echo(json.dumps({"folder": str(folder), **summary}) if as_json else _in_words(folder, summary))
 
 

@@ -190,6 +190,7 @@ def _are_rows(ctx: click.Context, sources: tuple[Path, ...]) -> bool:
     """Whether the sources are rows of questions; a folder may be both."""
     from geochg.datasets.pairs import BEFORE
     from geochg.datasets.table import TABLE_SUFFIX
+    from geochg.files.text_file import read_table
 
     first = sources[0]
     if len(sources) > 1:
@@ -197,10 +198,5 @@ def _are_rows(ctx: click.Context, sources: tuple[Path, ...]) -> bool:
     if first.is_dir():
         has_choice = _is_given(ctx, "split") or _is_given(ctx, "tasks")
         return has_choice or (not (first / BEFORE).is_dir() and any(first.glob("*.json")))
-    return _has_questions(first) if first.suffix.lower() == TABLE_SUFFIX else first.is_file()
-
-
-def _has_questions(table: Path) -> bool:
-    from geochg.files.text_file import read_table
-
-    return "question" in read_table(table).columns
+    is_table = first.suffix.lower() == TABLE_SUFFIX
+    return "question" in read_table(first).columns if is_table else first.is_file()

@@ -95,12 +95,11 @@ def _fitted_options(predictions: Predictions, report: PresenceReport) -> Analyze
     tile_size_px = predictions.options.get("tile_size_px")
     if type(tile_size_px) is not int:
         raise InputError("the predictions lack their tile size", HINT)
-    usual = AnalyzeOptions()
     return AnalyzeOptions(
         model=predictions.model,
         model_options={**predictions.model_options, **report.fit.options},
         tile_size_px=tile_size_px,
-        overlap_px=min(usual.tile_overlap_px, tile_size_px // 8),
+        overlap_px=min(AnalyzeOptions().tile_overlap_px, tile_size_px // 8),
     )
 
 

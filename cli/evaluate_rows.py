@@ -110,7 +110,7 @@ def _facts(answers: AnswerSet, scores: Sequence[TaskScores]) -> dict[str, Any]:
         "items": head.items,
         "unreadable": head.unreadable,
         "unasked": dict(head.unasked),
-        "tasks": {of_task.task: of_task.to_dict() for of_task in scores},
+        "tasks": {of_task.name: of_task.to_dict() for of_task in scores},
     }
 
 

@@ -52,11 +52,8 @@ def _in_words(facts: Mapping[str, Any]) -> Iterator[str]:
         if remark["hint"]:
             yield f"             {remark['hint']}"
     yield f"shift        {_shift_in_words(facts['alignment'])}"
-    time = (
-        "unknown: the tiles looked at have no data"
-        if facts["seconds"] is None
-        else f"{facts['seconds']:g} s"
-    )
+    seconds = facts["seconds"]
+    time = "unknown: the tiles looked at have no data" if seconds is None else f"{seconds:g} s"
     yield f"tiles        {facts['tiles']}, estimated time {time}"
 
 

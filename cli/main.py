@@ -26,8 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from .streams import close_stdout, prepare_streams
 
     prepare_streams()
-    code = _run(None)
-    sys.exit(close_stdout(code))
+    sys.exit(close_stdout(_run(None)))
 
 
 def _run(arguments: Sequence[str] | None) -> int:

@@ -19,11 +19,7 @@ _SHORT = ("revision", "adapter", "quantize", "dtype")
 
 
 def pair_options(command_name: str) -> Callable[[Command], Command]:
-    """Adds the two rasters and the options of `AnalyzeOptions` that a command takes.
-
-    Args:
-        command_name: Name of the command, as the options name it.
-    """
+    """Adds the two rasters and the options of `AnalyzeOptions` that a command takes."""
     fields = [
         option_of(spec)
         for spec in AnalyzeOptions.specs()

@@ -50,12 +50,7 @@ _TYPES: dict[str, Any] = {
 
 
 def option_of(spec: OptionSpec, *, required: bool = False) -> Callable[[Command], Command]:
-    """The option of the command line that stands for a field of the library's options.
-
-    Args:
-        spec: The field.
-        required: Whether it must be given.
-    """
+    """The option of the command line that stands for a field of the library's options."""
     settings: dict[str, Any] = {"help": spec.facts.help, "required": required}
     if spec.type == "boolean":
         flag = f"{spec.flag}/--no-{spec.flag.removeprefix('--')}"
@@ -155,21 +150,13 @@ def overwrite_option(command: Command) -> Command:
 
 
 def json_option(result: str) -> Callable[[Command], Command]:
-    """`--json`, of what a command gives.
-
-    Args:
-        result: Result that is printed, in words.
-    """
+    """`--json`, of what a command gives."""
     text = f"Print {result} as JSON on stdout."
     return click.option("--json", "as_json", is_flag=True, help=text)
 
 
 def model_options(default: str) -> Callable[[Command], Command]:
-    """`--model` and `--model-option` of commands that ask any change model.
-
-    Args:
-        default: The model.
-    """
+    """`--model` and `--model-option` of commands that ask any change model."""
 
     def add(command: Command) -> Command:
         own_option = click.option(

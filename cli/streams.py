@@ -34,14 +34,7 @@ def prepare_streams() -> None:
 
 
 def close_stdout(code: int) -> int:
-    """Writes what is left for stdout, and says so where that fails.
-
-    Args:
-        code: The exit code so far.
-
-    Returns:
-        The code, or that of a failure.
-    """
+    """Writes what is left for stdout, says so where that fails, and gives the exit code then."""
     try:
         sys.stdout.flush()
     except BrokenPipeError:  # whoever read it has enough

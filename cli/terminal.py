@@ -8,13 +8,7 @@ from geochg.safety.untrusted_text import LONGEST_TEXT, cleaned, printable
 
 
 def echo(text: str = "", *, nl: bool = True, err: bool = False) -> None:
-    """Writes a text without control codes; lines and tabs stay.
-
-    Args:
-        text: What to write.
-        nl: Whether a new line follows.
-        err: Whether to write to stderr.
-    """
+    """Writes a text without control codes; lines and tabs stay."""
     click.echo(printable(text), nl=nl, err=err)
 
 

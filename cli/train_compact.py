@@ -25,6 +25,7 @@ NEEDED = ("torch", "transformers", "accelerate", "tensorboard", "onnx", "onnxscr
 @path_option(
     "--work",
     "Folder of pairs, checkpoints and TensorBoard logs; given again, the run goes on from it.",
+    field="work_dir",
     required=True,
 )
 @with_options(option_of(spec, required=spec.name == "real_dir") for spec in CompactOptions.specs())

@@ -8,25 +8,53 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from geochg.errors import OptionError
 from geochg.extras import require_packages
-from geochg.training.finetune.options import TuneOptions
+from geochg.training.finetune.options import NOT_QUANTIZED, QUANTIZED, TuneOptions, preset, presets
 
 from .new_folder import check_apart, check_new_folder
 from .shared_options import (
     PATH,
+    Command,
     images_option,
     json_option,
+    option_of,
     output_option,
     path_option,
     setting,
 )
 from .terminal import echo
-from .train_options import options_by_user, tune_options
 from .train_work import Sources, card_text, dry_run_text, plan_sweep, run_dry, run_sweep, tune_model
 
 NEEDED = ("torch", "transformers", "peft", "accelerate", "tensorboard", "psutil")
+
+
+def _tune_options(command: Command) -> Command:
+    """Adds the options of fine-tuning."""
+    for spec in reversed(TuneOptions.specs()):
+        if spec.name == "quantize":
+            # On a command line, nothing cannot be written.
+            choices = click.Choice([NOT_QUANTIZED, *filter(None, QUANTIZED)])
+            command = click.option(spec.flag, type=choices, help=spec.facts.help)(command)
+        else:
+            command = option_of(spec)(command)
+    names = click.Choice(list(presets()))
+    return click.option("--preset", type=names, help="A published recipe; other options win.")(
+        command
+    )
+
+
+def _options_by_user(ctx: click.Context) -> dict[str, Any]:
+    """The preset's options, and over them those given by hand; for `TuneOptions.from_user`."""
+    name = ctx.params.get("preset")
+    by_hand = {
+        spec.name: ctx.params[spec.name]
+        for spec in TuneOptions.specs()
+        if ctx.get_parameter_source(spec.name) is ParameterSource.COMMANDLINE
+    }
+    return {**(preset(name) if name else {}), **by_hand}
 
 
 @click.command()
@@ -36,7 +64,11 @@ NEEDED = ("torch", "transformers", "peft", "accelerate", "tensorboard", "psutil"
 @output_option(
     "The folder to make: an adapter or a model; with --sweep, the folder of all its runs."
 )
-@path_option("--work", "Folder of checkpoints and TensorBoard logs; OUTPUT.work by default.")
+@path_option(
+    "--work",
+    "Folder of checkpoints and TensorBoard logs; OUTPUT.work by default.",
+    field="work_dir",
+)
 @images_option("The folder that image names in DATA start from.")
 @path_option("--validation", "Rows to evaluate on; else a share of DATA is held out.")
 @path_option("--sweep", "Do all runs of a grid; those that are done are kept.", "FILE.toml")
@@ -46,7 +78,7 @@ NEEDED = ("torch", "transformers", "peft", "accelerate", "tensorboard", "psutil"
     help="Tell parameters, memory, steps and time, or the runs of a sweep; train nothing.",
 )
 @json_option("what was made or measured")
-@tune_options
+@_tune_options
 @click.pass_context
 def run(
     ctx: click.Context,
@@ -78,7 +110,7 @@ def run(
       torchrun --nproc-per-node 2 -m geochg_cli train rows.json --processes 2 -o adapter
     """
     require_packages("train", *NEEDED)
-    given_options = options_by_user(ctx)
+    given_options = _options_by_user(ctx)
     if output is None and not dry_run:
         raise OptionError("there is nowhere to write to", "add -o FOLDER, or --dry-run")
     sources = Sources(data, images, validation, model, revision)

@@ -197,8 +197,7 @@ def _sweep_plans(
 def _check_table_files(folder: Path) -> None:
     from geochg.writers.checks import Output, check_outputs
 
-    tables = [Output(folder / f"table{suffix}", (suffix,)) for suffix in (".json", ".md")]
-    check_outputs(tables, [])
+    check_outputs([Output(folder / f"table{suffix}", (suffix,)) for suffix in (".json", ".md")], [])
 
 
 def _write_table(rows: list[dict[str, Any]], folder: Path) -> None:

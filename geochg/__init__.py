@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from geochg import events as events
     from geochg import records as records
     from geochg.models.base import ChangeModel as ChangeModel
+    from geochg.models.loading import load_configured_model as load_configured_model
     from geochg.models.registry import load_model as load_model
     from geochg.options import AnalyzeOptions as AnalyzeOptions
     from geochg.pipeline.analyze import ChangeResult as ChangeResult
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from geochg.pipeline.dialogue import PairDialogue as PairDialogue
     from geochg.pipeline.dialogue import open_dialogue as open_dialogue
     from geochg.pipeline.outputs import Outputs as Outputs
-    from geochg.pipeline.tiles import read_tiles as read_tiles
+    from geochg.pipeline.run import read_tiles as read_tiles
     from geochg.records import Question as Question
     from geochg.records import Task as Task
     from geochg.records import Tile as Tile
@@ -47,10 +48,11 @@ _HOMES = {
     "TileFailure": "records",
     "analyze": "pipeline.analyze",
     "ask": "tasks",
+    "load_configured_model": "models.loading",
     "load_model": "models.registry",
     "open_dialogue": "pipeline.dialogue",
     "open_pair": "tiling.pair",
-    "read_tiles": "pipeline.tiles",
+    "read_tiles": "pipeline.run",
 }
 _MODULES = ("errors", "events", "records")
 __all__ = [
@@ -69,6 +71,7 @@ __all__ = [
     "ask",
     "errors",
     "events",
+    "load_configured_model",
     "load_model",
     "open_dialogue",
     "open_pair",

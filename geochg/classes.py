@@ -153,5 +153,8 @@ CLASS_BY_NAME = {change_class.name: change_class for change_class in CHANGE_CLAS
 CLASSES = tuple(CLASS_BY_NAME)
 """Names of the classes in the order in which they are listed."""
 
+LEGEND = [{"name": row.name, "color": row.color} for row in CHANGE_CLASSES]
+"""Name and color of each class, as `qgis_plugin/classes.json` holds them."""
+
 MASK_CLASSES = {0: "none"} | {row.mask_code: row.name for row in CHANGE_CLASSES}
 """Name of each value that masks of data sets hold."""

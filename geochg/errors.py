@@ -10,14 +10,14 @@ from typing import ClassVar
 
 
 class GeochgError(Exception):
-    """Anything geochg refuses or fails at.
+    """The base of all errors: anything that geochg refuses or fails at.
 
     Messages name files and repeat the reasons of libraries and servers, so whatever stands in one
     is cleaned here: control codes and secrets reach no terminal, log or output.
 
     Args:
-        message: What is wrong, naming the file or the option; one line.
-        hint: What the user can do about it; one line, may be empty.
+        message: A line that tells what is wrong and names the file or the option.
+        hint: A line that tells the user what to do about it; may be empty.
     """
 
     exit_code: ClassVar[int] = 1
@@ -53,7 +53,7 @@ class ModelError(GeochgError):
 
 
 class RunError(GeochgError):
-    """Something that failed while the run was under way."""
+    """A failure of something while the run was under way."""
 
     exit_code = 1
 

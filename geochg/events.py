@@ -1,4 +1,4 @@
-"""What a run says while it works; the command line, the worker and QGIS all listen to these."""
+"""Events of a run while it works; the command line, the worker and QGIS all listen to these."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PROTOCOL_VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something a listener may want to know."""
+    """An event of a run that a listener may want to know."""
 
     kind: ClassVar[str]
 
@@ -25,13 +25,13 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Progress(Event):
-    """How far a stage is.
+    """The progress of a stage.
 
     Attributes:
         stage: `shift`, `survey`, `tiles` or `write` of a run; data sets, evaluation and training
             have stages of their own.
-        done: Units finished.
-        total: Units in all.
+        done: Number of units that are finished.
+        total: Number of units in all.
     """
 
     kind: ClassVar[str] = "progress"
@@ -42,7 +42,7 @@ class Progress(Event):
 
 @dataclass(frozen=True, slots=True)
 class Notice(Event):
-    """Something the user should know that does not stop the run.
+    """A notice for the user of something that does not stop the run.
 
     Attributes:
         message: The message, cleaned of control codes and secrets, as those of errors are.

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import typing
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
@@ -26,9 +26,7 @@ from geochg.safety.untrusted_text import cleaned
 VERSION_KEY = "geochg_version"
 """Key under which saved options name the version that wrote them."""
 
-_LONG = 10**30
-"""Whole numbers from here on are none that anybody means."""
-
+_LONG = 10**30  # whole numbers from here on are none that anybody means
 _METADATA_KEY = "geochg_option"
 
 _UNIT_ENDINGS = {"px": "_px", "m²": "_m2", "m": "_m", "s": "_s", "°": "_deg"}
@@ -102,8 +100,7 @@ class OptionSpec:
     @property
     def label(self) -> str:
         """Its name in words, without the unit."""
-        ending = _UNIT_ENDINGS.get(self.facts.unit, "")
-        return self.name.removesuffix(ending).replace("_", " ")
+        return self.name.removesuffix(_UNIT_ENDINGS.get(self.facts.unit, "")).replace("_", " ")
 
     @property
     def flag(self) -> str:
@@ -159,7 +156,8 @@ class Options:
             # Frozen fields are set once more: 2 becomes 2.0, a list a tuple, "off" a choice.
             object.__setattr__(self, name, typed_value(name, getattr(self, name), kind))
         for name, (least, greatest) in self.bounds().items():
-            for value in _numbers(getattr(self, name)):
+            field_value = getattr(self, name)
+            for value in field_value if isinstance(field_value, tuple) else (field_value,):
                 # NaN lies nowhere.
                 if value is not None and not least <= value <= greatest:
                     raise OptionError(
@@ -174,12 +172,12 @@ class Options:
 
     @classmethod
     def written_name(cls, spec: OptionSpec) -> str:
-        """What messages call an option: by the words of its flag."""
+        """The name of an option in messages: the words of its flag."""
         return spec.label
 
     @classmethod
     def specs(cls) -> tuple[OptionSpec, ...]:
-        """What is known of each field that `option` made, in the order of the fields."""
+        """The specifications of the fields that `option` made, in their order."""
         return _specs(typing.cast("Hashable", cls))
 
     @classmethod
@@ -235,8 +233,7 @@ class Options:
             OptionError: As `from_dict`.
         """
         hint = "write one with --save-options and change that"
-        values = read_toml(path, "options", hint)
-        return cls.from_dict(values)
+        return cls.from_dict(read_toml(path, "options", hint))
 
     def to_toml(self, path: Path) -> None:
         """Writes an options file that `from_toml` reads; options that are None are left out.
@@ -272,11 +269,6 @@ class ModelOptions(Options):
         return spec.name
 
 
-def _numbers(value: Any) -> Iterable[Any]:  # noqa: ANN401
-    """The numbers that an option holds."""
-    return value if isinstance(value, tuple) else (value,)
-
-
 @cache
 def _field_types(kind: Any) -> dict[str, Any]:  # noqa: ANN401
     hints = typing.get_type_hints(kind)
@@ -309,9 +301,7 @@ def _spec(field: dataclasses.Field[Any], hint: Any) -> OptionSpec:  # noqa: ANN4
 
 def _number_in_words(value: float) -> str:
     """A number; Python writes none of thousands of digits, and nobody reads them."""
-    if isinstance(value, int) and abs(value) >= _LONG:
-        return "of very many digits"
-    return str(value)
+    return "of very many digits" if isinstance(value, int) and abs(value) >= _LONG else str(value)
 
 
 def _check_text(key: str, value: str) -> None:

@@ -123,6 +123,10 @@ class DateOptions:
     nodata: tuple[float, ...] | None = None
 
 
+_AREA: dict[str, Any] = {"unit": "m²", "least": 0, "greatest": MOST_AREA_M2, "commands": ANALYZE}
+_WRITING: dict[str, Any] = {"commands": ANALYZE, "shapes_result": False}
+
+
 @dataclass(frozen=True)
 class AnalyzeOptions(Options):
     """The options of `analyze`; the help of each one stands with its field.
@@ -229,20 +233,11 @@ class AnalyzeOptions(Options):
     min_area_m2: float | None = option(
         None,
         "Drop features below this area, in square metres.",
-        unit="m²",
-        least=0,
-        greatest=MOST_AREA_M2,
         usual="with land cover 40 and at least 3 pixels, else 0",
-        commands=ANALYZE,
+        **_AREA,
     )
     max_area_m2: float | None = option(
-        None,
-        "Drop features above this area, in square metres.",
-        unit="m²",
-        least=0,
-        greatest=MOST_AREA_M2,
-        usual="no limit",
-        commands=ANALYZE,
+        None, "Drop features above this area, in square metres.", usual="no limit", **_AREA
     )
     geometry: Geometry = option(
         Geometry.OUTLINE,
@@ -289,31 +284,20 @@ class AnalyzeOptions(Options):
     layer: str = option(
         CHANGES_LAYER,
         "Name of the change layer. Other layers of a GeoPackage stay as they are.",
-        commands=ANALYZE,
-        shapes_result=False,
+        **_WRITING,
     )
-    tiles_layer: str = option(
-        TILES_LAYER, "Name of the layer of tiles.", commands=ANALYZE, shapes_result=False
-    )
+    tiles_layer: str = option(TILES_LAYER, "Name of the layer of tiles.", **_WRITING)
     allow_failed_tiles: bool = option(
-        False,
-        "Write the layer even if tiles could not be read.",
-        commands=ANALYZE,
-        shapes_result=False,
+        False, "Write the layer even if tiles could not be read.", **_WRITING
     )
     resume: bool = option(
-        False,
-        "Go on with an unfinished run of the same command.",
-        commands=ANALYZE,
-        shapes_result=False,
-        is_saved=False,
+        False, "Go on with an unfinished run of the same command.", is_saved=False, **_WRITING
     )
     overwrite: bool = option(
         False,
         "Also replace files and layers that geochg did not write.",
-        commands=ANALYZE,
-        shapes_result=False,
         is_saved=False,
+        **_WRITING,
     )
 
     def __post_init__(self) -> None:
@@ -348,7 +332,7 @@ class AnalyzeOptions(Options):
         return self.tile_size_px // 2 if self.vote else USUAL_OVERLAP_PX
 
     def of_dates(self) -> tuple[DateOptions, DateOptions]:
-        """How either date is opened and read, before first."""
+        """The options by which either date is opened and read, before first."""
         nodata_values: list[tuple[float, ...] | None] = [*map(_nodata_value, self.nodata)] or [None]
         if len(nodata_values) > 2:
             raise OptionError(

@@ -1,19 +1,19 @@
-"""What passes between the stages: windows, tiles, questions, answers.
+"""Plain data that pass between the stages: windows, tiles, questions, answers.
 
-Everything here is plain data. Ranges are half-open. Pixel coordinates are columns and rows of the
+Ranges are half-open. Pixel coordinates are columns and rows of the
 common grid, counted from its top-left corner; a pixel covers `[col, col + 1) x [row, row + 1)`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from types import EllipsisType
+from typing import Any, NamedTuple, Self
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+import numpy as np
+from numpy.typing import NDArray
 
 
 class Change(StrEnum):
@@ -49,21 +49,21 @@ class PixelWindow:
 
     @classmethod
     def whole(cls, shape: Sequence[int]) -> Self:
-        """All of an array, given its shape, which ends in height and width."""
+        """The window of a whole array, given its shape, which ends in height and width."""
         return cls(0, shape[-2], 0, shape[-1])
 
     @property
     def height_px(self) -> int:
-        """Rows covered."""
+        """Number of rows that it covers."""
         return self.row_stop - self.row_start
 
     @property
     def width_px(self) -> int:
-        """Columns covered."""
+        """Number of columns that it covers."""
         return self.col_stop - self.col_start
 
     def holds(self, x: float, y: float) -> bool:
-        """Whether a point in grid pixels lies in it."""
+        """Whether a point in grid pixels lies in the window."""
         return self.col_start <= x < self.col_stop and self.row_start <= y < self.row_stop
 
     def cut_to(self, other: PixelWindow) -> PixelWindow | None:
@@ -130,7 +130,6 @@ CELL_AREA_SHARE = 0.05
 
 # --- what a model is given -----------------------------------------------------------------------
 
-
 DisplayRanges = tuple[tuple[float, float], ...]
 """Source values of each band that are shown as 0 and as 255."""
 
@@ -155,7 +154,7 @@ class PairFacts:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tile:
-    """A tile pair.
+    """A tile of a pair, with its pixels at both dates.
 
     Attributes:
         window: The tile's window.
@@ -181,8 +180,6 @@ class Tile:
         index: int = 0,
     ) -> Self:
         """A whole pair as one tile, all of it valid without `valid`; `index` is its number."""
-        import numpy as np
-
         full_window = PixelWindow.whole(before.shape)
         valid = np.ones(before.shape[-2:], np.bool_) if valid is None else valid
         return cls(TileWindow(index, 0, 0, full_window, full_window), before, after, valid)
@@ -190,7 +187,7 @@ class Tile:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One thing to ask about each tile; `text` is the prompt in words."""
+    """A question about each tile; `text` is its prompt in words."""
 
     task: Task
     text: str
@@ -216,7 +213,7 @@ class Presence:
 
 @dataclass(frozen=True, slots=True)
 class Caption:
-    """One sentence; `changed` is False when it is one of the sentences that mean no change."""
+    """A sentence about a tile; `changed` is False for those that mean no change."""
 
     text: str
     changed: bool
@@ -245,7 +242,7 @@ class Box(NamedTuple):
     """A changed part of a tile.
 
     Attributes:
-        window: Within the tile's read window, in grid pixels.
+        window: The box within the tile's read window, in grid pixels.
         grid_cell: The cell of the tile's 3x3 grid that it lies in.
         probability: Probability of change, 0-1.
     """
@@ -267,7 +264,7 @@ class Boxes:
 
 
 class Channel(NamedTuple):
-    """What one layer of an `Outlines` answer is about."""
+    """The class and direction that one layer of an `Outlines` answer is about."""
 
     class_name: str
     change: Change
@@ -282,11 +279,10 @@ CANNOT_TELL = 255
 
 
 class LandCover(NamedTuple):
-    """What the ground is at each date.
+    """The land cover at each date.
 
     Attributes:
-        before: `(height, width)` uint8, indices into `LAND_COVER`, `CANNOT_TELL` where the model
-            cannot say.
+        before: `(height, width)` uint8, indices into `LAND_COVER`, or `CANNOT_TELL`.
         after: As `before`.
     """
 
@@ -294,14 +290,18 @@ class LandCover(NamedTuple):
     after: NDArray[np.uint8]
 
 
+PixelIndex = NDArray[np.bool_] | EllipsisType
+"""Pixels of a tile: those where a `(height, width)` mask is true, or `...` for all."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Outlines:
-    """Change per pixel.
+    """An answer of probabilities of change per pixel.
 
     Attributes:
         channels: Class and direction of each layer.
         probability: `(channels, height, width)` float32 0-1 over the tile's read window; 0 where
-            the tile is not valid.
+            the tile is not valid. Or a function that makes it, see `layers_at`.
         threshold: A pixel is changed where its strongest channel reaches this.
         captions: A sentence for each channel, true of any place where it changed; empty where only
             the caption of the whole tile says something.
@@ -311,9 +311,10 @@ class Outlines:
             for models that have no such surface.
         low_threshold: A connected piece of pixels that reach this counts as changed when it holds
             pixels that reach `threshold`. None where each pixel must reach `threshold` by itself.
-        margins: Added to the log odds of the thresholds, for each channel; empty for nothing. It
-            matters where a channel's own layer is used, and for which channel is the strongest.
-        land_cover: What the ground is at both dates; None for models that cannot tell.
+        margins: Number that is added to the log odds of each channel's threshold; empty for none.
+            It matters where a channel's own layer is used, and for which channel is the strongest.
+        land_cover: Land cover at both dates, or a function that makes it; None for models that
+            cannot tell.
         not_seen: `(height, width)` bool, cloud, shadow or snow at either date: no change there, and
             not "unchanged" either. None for models that cannot tell.
         calibration: Mean probabilities of a piece, rising, and the share of features with such a
@@ -322,15 +323,24 @@ class Outlines:
     """
 
     channels: tuple[Channel, ...]
-    probability: NDArray[np.float32]
+    probability: NDArray[np.float32] | Callable[[PixelIndex], NDArray[np.float32]]
     threshold: float = 0.5
     captions: tuple[str, ...] = ()
     change: NDArray[np.float32] | None = None
     low_threshold: float | None = None
     margins: tuple[float, ...] = ()
-    land_cover: LandCover | None = None
+    land_cover: LandCover | Callable[[], LandCover] | None = None
     not_seen: NDArray[np.bool_] | None = None
     calibration: Calibration | None = None
+
+    def layers_at(self, pixels: PixelIndex = ...) -> NDArray[np.float32]:
+        """`probability` at some pixels, `(channels, n)`, or at all of them; it is not kept."""
+        layers = self.probability
+        return layers(pixels) if callable(layers) else layers[:, pixels]
+
+    def covers(self) -> LandCover | None:
+        """`land_cover`, made where it has to be; it is not kept."""
+        return self.land_cover() if callable(self.land_cover) else self.land_cover
 
 
 @dataclass(frozen=True, slots=True)
@@ -360,24 +370,14 @@ class Unparsed:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """No answer came to one question about a tile, though others were answered; `reason` why."""
+    """The lack of an answer to one question about a tile; `reason` says why it did not come."""
 
     task: Task
     reason: str
 
 
-Answer = (
-    Presence
-    | Caption
-    | Counts
-    | Locations
-    | Boxes
-    | Outlines
-    | Dialogue
-    | Reply
-    | Unparsed
-    | Missing
-)
+_Text = Caption | Dialogue | Reply
+Answer = Presence | Counts | Locations | Boxes | Outlines | _Text | Unparsed | Missing
 
 
 @dataclass(frozen=True, slots=True)

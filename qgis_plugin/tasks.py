@@ -23,8 +23,7 @@ WARNING = "warning"
 _SILENT = getattr(QgsTask.Flag, "Silent", None)
 """Since QGIS 3.26: QGIS does not announce the end of the task beside the plugin's message."""
 
-_running: set[BackgroundTask] = set()
-"""Held here, because QGIS does not keep Python's tasks alive."""
+_running: set[BackgroundTask] = set()  # held here, because QGIS does not keep Python's tasks alive
 
 
 class BackgroundTask(QgsTask):

@@ -1,12 +1,16 @@
 """Names are the words of docs/glossary.md, which newcomers search for."""
 
 import ast
+import inspect
 import re
 from collections import defaultdict
 from functools import cache
 from pathlib import Path
 
 import pytest
+
+import geochg
+from geochg.models import base
 
 ROOT = Path(__file__).parent.parent
 LIBRARY = ("geochg", "cli")
@@ -192,5 +196,40 @@ def test_no_private_name_of_another_module_is_imported():
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("geochg")
         for name in node.names
         if name.name.startswith("_") and not name.name.startswith("__")
+    ]
+    assert wrong == []
+
+
+def _public_docstrings():
+    """Docstrings of the public surface and of `models.base`, with those of its members."""
+    owners = [getattr(geochg, name) for name in geochg.__all__ if name != "__version__"]
+    for owner in [*owners, base]:
+        yield owner.__name__, owner.__doc__
+        names = [
+            name
+            for name, member in vars(owner).items()
+            if getattr(member, "__module__", None) == owner.__name__
+        ]
+        members = [getattr(owner, name) for name in names] if inspect.ismodule(owner) else [owner]
+        for member in filter(inspect.isclass, members):
+            yield member.__name__, member.__doc__
+            for name in dir(member):
+                part = inspect.getattr_static(member, name)
+                is_ours = "geochg" in str(getattr(part, "__module__", ""))
+                is_method = isinstance(part, (property, classmethod))
+                is_method |= inspect.isfunction(part) and is_ours
+                if is_method and not name.startswith("_"):
+                    yield f"{member.__name__}.{name}", part.__doc__
+
+
+def test_public_docstrings_begin_with_a_noun_or_a_verb():
+    clauses = "What|How|Which|Where|When|Anything|Something|See|Asked|Called|Given"
+    start = re.compile(rf"(?:\A|^ +\w+: )(?:{clauses})\b(?!ver)[^\n]*", re.MULTILINE)
+    docstrings = dict(_public_docstrings())
+    assert len(docstrings) > 60
+    wrong = [
+        f"{name}: {match[0].strip()}"
+        for name, text in docstrings.items()
+        for match in start.finditer(text or "What: no docstring")
     ]
     assert wrong == []

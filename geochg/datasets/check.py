@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -122,9 +123,9 @@ def check_examples(
         split: [example for example in split_pairs if _has_files(example, findings)]
         for split, split_pairs in pairs.items()
     }
-    _check_files(full_pairs, findings)
+    _check_shared("leaks", full_pairs, lambda e: [path.resolve() for path in e.paths], findings)
     _check_windows(pairs, findings)
-    _check_locations(pairs, findings)
+    _check_shared("location_leaks", pairs, _location_name, findings)
     if pixels:
         _check_pictures(full_pairs, findings, listener)
     return DatasetReport(
@@ -194,14 +195,23 @@ def _has_files(example: Example, findings: _Findings) -> bool:
     return not missing
 
 
-def _check_files(pairs: dict[str, list[Example]], findings: _Findings) -> None:
-    """The same file, by path, in two splits."""
-    owner: dict[Path, str] = {}
+def _check_shared(
+    kind: str,
+    pairs: Mapping[str, Sequence[Example]],
+    names_of: Callable[[Example], Sequence[Path | str]],
+    findings: _Findings,
+) -> None:
+    """What stands in two splits: the same file, by path, or the same location, by its id."""
+    owner: dict[Path | str, str] = {}
     for split, examples in pairs.items():
-        for path in dict.fromkeys(p.resolve() for example in examples for p in example.paths):
-            if path in owner:
-                findings.add("leaks", f"{path} in {owner[path]} and {split}")
-            owner.setdefault(path, split)
+        for name in dict.fromkeys(name for example in examples for name in names_of(example)):
+            if name in owner:
+                findings.add(kind, f"{name} in {owner[name]} and {split}")
+            owner.setdefault(name, split)
+
+
+def _location_name(example: Example) -> list[str]:
+    return [repr(example.location)] if example.location else []
 
 
 def _check_windows(pairs: dict[str, list[Example]], findings: _Findings) -> None:
@@ -224,16 +234,6 @@ def _check_windows(pairs: dict[str, list[Example]], findings: _Findings) -> None
                         "window_leaks",
                         f"{example.display_name} and {members[other][1].display_name}",
                     )
-
-
-def _check_locations(pairs: dict[str, list[Example]], findings: _Findings) -> None:
-    """The same place, by its id, in two splits, if on other pictures."""
-    owner: dict[str, str] = {}
-    for split, examples in pairs.items():
-        for location in dict.fromkeys(e.location for e in examples if e.location):
-            if location in owner:
-                findings.add("location_leaks", f"{location!r} in {owner[location]} and {split}")
-            owner.setdefault(location, split)
 
 
 def _box(example: Example) -> Any:  # noqa: ANN401
@@ -266,7 +266,8 @@ def _check_pictures(
                 findings.add(kind, f"{example.display_name}: {error.message}")
             done_count += 1
             listener(Progress("looked", done_count, total))
-    _check_look_alikes(prints, findings)
+    for first, second in combinations(prints, 2):
+        _compare_splits(first, prints[first], second, prints[second], findings)
 
 
 def _fingerprint(pixels: np.ndarray) -> np.ndarray | None:
@@ -274,9 +275,6 @@ def _fingerprint(pixels: np.ndarray) -> np.ndarray | None:
 
     The same for a picture that was compressed, scaled or brightened a little; None for a picture
     without structure, which would look like any other.
-
-    Args:
-        pixels: `(3, height, width)` uint8.
     """
     from PIL import Image
 
@@ -285,13 +283,6 @@ def _fingerprint(pixels: np.ndarray) -> np.ndarray | None:
     if small.std() < FLAT:
         return None
     return np.packbits((small > np.median(small)).ravel())
-
-
-def _check_look_alikes(prints: dict[str, list[_Print]], findings: _Findings) -> None:
-    names = list(prints)
-    for first, split in enumerate(names):
-        for other in names[first + 1 :]:
-            _compare_splits(split, prints[split], other, prints[other], findings)
 
 
 def _compare_splits(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from geochg.datasets.example import Example, ExampleTurn, Origin, SceneWindow
 from geochg.datasets.picture_paths import PicturePaths
@@ -79,27 +79,12 @@ def _values(source: Path) -> Sequence[Any]:
 def _instructions(row: Row, origin: Origin, paths: PicturePaths, split: str) -> Example:
     turns = _turns(row, origin)
     task = _task(row, origin) or task_asked([turn.question for turn in turns])
-    changed, files = _flag(row, origin), _files(row, origin, paths)
-    if changed is None:
-        changed = answers_change(task, [turn.answer for turn in turns])
-    return Example(
-        id=_id(origin),
-        turns=turns,
-        before=files.before,
-        after=files.after,
-        video=files.video,
-        task=task,
-        changed=changed,
-        split=usual_split(_text(row.get("split"))) or split,
-        scene_window=_scene_window(row, origin),
-        location=_location(row),
-        origin=origin,
-    )
+    return _example(row, origin, split, _files(row, origin, paths), turns, task)
 
 
 def _captions(row: Row, origin: Origin, paths: PicturePaths, split: str) -> Example:
     captions = _sentences(row["captions"], origin)
-    return _captioned_example(row, origin, captions, _files(row, origin, paths), split)
+    return _captioned_example(row, origin, split, _files(row, origin, paths), captions)
 
 
 def _levir(row: Row, origin: Origin, paths: PicturePaths, split: str) -> Example:
@@ -116,22 +101,35 @@ def _levir(row: Row, origin: Origin, paths: PicturePaths, split: str) -> Example
         for side in ("A", "B")
     )
     captions = _sentences(sentences, origin)
-    return _captioned_example(row, origin, captions, _Files(before, after), split)
+    files = {"before": before, "after": after}
+    return _captioned_example(row, origin, split, files, captions)
 
 
 def _captioned_example(
-    row: Row, origin: Origin, captions: tuple[str, ...], files: _Files, split: str
+    row: Row, origin: Origin, split: str, files: dict[str, Path], captions: tuple[str, ...]
+) -> Example:
+    turns = (ExampleTurn(SPECS[Task.CAPTION].prompts[0], captions[0]),)
+    return _example(row, origin, split, files, turns, Task.CAPTION, captions)
+
+
+def _example(
+    row: Row,
+    origin: Origin,
+    split: str,
+    files: dict[str, Path],
+    turns: tuple[ExampleTurn, ...],
+    task: Task,
+    references: tuple[str, ...] = (),
 ) -> Example:
     changed = _flag(row, origin)
+    answers = [turn.answer for turn in turns]
     return Example(
-        id=_id(origin),
-        turns=(ExampleTurn(SPECS[Task.CAPTION].prompts[0], captions[0]),),
-        before=files.before,
-        after=files.after,
-        video=files.video,
-        task=Task.CAPTION,
-        changed=answers_change(Task.CAPTION, captions[:1]) if changed is None else changed,
-        references=captions,
+        id=origin.id or str(origin.number),
+        turns=turns,
+        **files,
+        task=task,
+        changed=answers_change(task, answers) if changed is None else changed,
+        references=references,
         split=usual_split(_text(row.get("split"))) or split,
         scene_window=_scene_window(row, origin),
         location=_location(row),
@@ -142,30 +140,21 @@ def _captioned_example(
 # --- parts of a row ------------------------------------------------------------------------------
 
 
-def _id(origin: Origin) -> str:
-    return origin.id or str(origin.number)
-
-
 def _text(value: object) -> str:
     return value.strip() if isinstance(value, str) else ""
 
 
-class _Files(NamedTuple):
-    before: Path | None = None
-    after: Path | None = None
-    video: Path | None = None
-
-
-def _files(row: Row, origin: Origin, paths: PicturePaths) -> _Files:
+def _files(row: Row, origin: Origin, paths: PicturePaths) -> dict[str, Path]:
+    """The pictures of a row, by the names that `Example` has for them."""
     if video := _text(row.get("video")):
-        return _Files(video=paths.path([video], origin))
+        return {"video": paths.path([video], origin)}
     names = row.get("image", [row.get("image_A"), row.get("image_B")])
     if isinstance(names, str):
         raise origin.fault("one image", 'a pair is two: "image": [before, after]')
     if not isinstance(names, list) or len(names) != 2 or not all(map(_text, names)):
         raise origin.fault("no two images and no video", _FORM_HINT)
     before, after = (paths.path([_text(name)], origin) for name in names)
-    return _Files(before, after)
+    return {"before": before, "after": after}
 
 
 def _turns(row: Row, origin: Origin) -> tuple[ExampleTurn, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Self
 
@@ -50,16 +50,8 @@ class AnswerRow:
 
     def line(self) -> str:
         """The row as a line of JSON."""
-        values = {
-            "item": self.item,
-            "pair": self.pair,
-            "task": str(self.task),
-            "question": self.question,
-            "changed": self.changed,
-            "truth": truth_values(self.truth),
-            "answer": answer_values(self.answer),
-            "difference": self.difference,
-        }
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        values |= {"truth": truth_values(self.truth), "answer": answer_values(self.answer)}
         return json.dumps(values, allow_nan=False)
 
     @classmethod

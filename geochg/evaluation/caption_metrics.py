@@ -45,13 +45,7 @@ Gram = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class _Vector:
-    """A text as weights of its n-grams.
-
-    Attributes:
-        weights: Weight of each n-gram, by its length less one.
-        norms: Euclidean lengths of the weights.
-        pairs: Number of neighbouring words, by which lengths are compared.
-    """
+    """A text as weights of its n-grams by length less one, their norms, and its word pairs."""
 
     weights: tuple[Mapping[Gram, float], ...]
     norms: tuple[float, ...]

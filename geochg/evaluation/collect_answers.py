@@ -112,7 +112,8 @@ def answer_rows(
         InputError: If a pair cannot be read.
         RunError: If the model fails.
     """
-    pairs = _questions_by_pair(items, model)
+    by_pair = groupby(items, key=lambda numbered: numbered[1].example.paths)
+    pairs = [_pair_questions(list(of_pair), model) for _, of_pair in by_pair]
     at_once = batch_size or model.capabilities.batch_tiles
     dialogues: dict[int, Mapping[int, GivenAnswer]] = {}
     done_count = 0
@@ -153,24 +154,10 @@ def _head(
 
 @dataclass(frozen=True)
 class _PairQuestions:
-    """A pair and all that is asked about it.
-
-    Attributes:
-        items: Items with their numbers.
-        questions: Questions that need no turns before them, each once.
-    """
+    """Items of a pair with their numbers, and questions that need no turns before them, once."""
 
     items: Sequence[tuple[int, Item]]
     questions: tuple[Question, ...]
-
-
-def _questions_by_pair(
-    items: Sequence[tuple[int, Item]], model: ChangeModel
-) -> list[_PairQuestions]:
-    return [
-        _pair_questions(list(of_pair), model)
-        for _, of_pair in groupby(items, key=lambda numbered: numbered[1].example.paths)
-    ]
 
 
 def _pair_questions(items: Sequence[tuple[int, Item]], model: ChangeModel) -> _PairQuestions:

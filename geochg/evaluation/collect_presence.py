@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -109,18 +109,11 @@ def _check_presence(name: str, capabilities: Capabilities) -> None:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _TileTruth:
-    """The number of a tile's pair, and its prediction before it is answered."""
-
-    pair: int
-    row: Prediction
-
-
 def _collect_predictions(
     pairs: Sequence[PairFiles], model: ChangeModel, options: EvaluateOptions, listener: Listener
 ) -> list[Prediction]:
-    truths: dict[int, _TileTruth] = {}
+    # The number of a tile's pair, and its prediction before it is answered.
+    truths: list[tuple[int, Prediction]] = []
     # What a model outlines tells whether anything changed, as in `analyze`.
     outlines = model.capabilities.location == "mask" and Task.LOCATE in model.capabilities.tasks
     question = ask(Task.LOCATE if outlines else Task.PRESENCE)
@@ -132,9 +125,8 @@ def _collect_predictions(
     def numbered_tiles() -> Generator[Tile, None, None]:
         for number, files in enumerate(pairs):
             for tile, row in _tiles(files, read_pair(files), model, options):
-                index = len(truths)
-                truths[index] = _TileTruth(number, row)
-                yield replace(tile, window=replace(tile.window, index=index))
+                truths.append((number, row))
+                yield replace(tile, window=replace(tile.window, index=len(truths) - 1))
 
     batch_tiles = options.batch_size or model.capabilities.tiles_at_once(options.tile_size_px)
     rows: list[Prediction] = []
@@ -146,9 +138,8 @@ def _collect_predictions(
         for batch, batch_answers in batches:
             for tile, answer in zip(batch, batch_answers, strict=True):
                 assert isinstance(tile, Tile)
-                rows.append(_with_answer(truths[tile.window.index].row, tile, answer))
-            last = truths[batch[-1].window.index].pair
-            listener(Progress("evaluate", last, len(pairs)))
+                rows.append(_with_answer(truths[tile.window.index][1], tile, answer))
+            listener(Progress("evaluate", truths[batch[-1].window.index][0], len(pairs)))
     listener(Progress("evaluate", len(pairs), len(pairs)))
     return rows
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import IO, Any, Self
@@ -51,7 +52,8 @@ class PartialAnswers:
                 if len(self.rows) == head.items:
                     return
                 # Somebody took lines out of it.
-                _copy(target, self._path)
+                with _write_errors(self._path):
+                    shutil.copyfile(target, self._path)
             self._file = self._open(self._path)
 
     def __enter__(self) -> Self:
@@ -87,10 +89,8 @@ class PartialAnswers:
         return AnswerSet(self.head, tuple(self.rows))
 
     def _open(self, path: Path) -> IO[str]:
-        try:
+        with _write_errors(path):
             file = path.open("a", encoding="utf-8", newline="\n")
-        except OSError as error:
-            raise _write_error(path, error) from error
         self._file = file
         if not self.rows and path.stat().st_size == 0:
             self._write(f"{self.head.line()}\n")
@@ -99,12 +99,10 @@ class PartialAnswers:
     def _write(self, text: str) -> None:
         if self._file is None or self._path is None:
             return
-        try:
+        with _write_errors(self._path):
             self._file.write(text)
             self._file.flush()
             os.fsync(self._file.fileno())
-        except OSError as error:
-            raise _write_error(self._path, error) from error
 
 
 def partial_path(target: Path) -> Path:
@@ -112,29 +110,20 @@ def partial_path(target: Path) -> Path:
     return target.with_name(f"{target.name}.unfinished")
 
 
-def _copy(source: Path, path: Path) -> None:
-    try:
-        shutil.copyfile(source, path)
-    except OSError as error:
-        raise _write_error(path, error) from error
-
-
 def _has_content(path: Path) -> bool:
     """Whether a file holds a line; half a line, at which a run was killed, is cut off.
 
     A file that does not begin like one of answers is left as it is; its reader refuses it.
     """
-    try:
+    with _write_errors(path):
+        if not path.exists():
+            return False
         content = path.read_bytes()
         whole_bytes = content.rfind(b"\n") + 1
         if whole_bytes < len(content) and content.startswith(_FIRST_BYTES[: len(content)]):
             with path.open("r+b") as file:
                 file.truncate(whole_bytes)
             return whole_bytes > 0
-    except FileNotFoundError:
-        return False
-    except OSError as error:
-        raise _write_error(path, error) from error
     return bool(content)
 
 
@@ -160,8 +149,13 @@ def _head_values(head: AnswerSetHead) -> dict[str, Any]:
     }
 
 
-def _write_error(path: Path, error: OSError) -> RunError:
-    return RunError(
-        f"cannot write {path}: {error.strerror or error}",
-        "make room on that disk, or choose another file; then go on with --resume",
-    )
+@contextmanager
+def _write_errors(path: Path) -> Iterator[None]:
+    """Turns what a disk refuses into an error that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise RunError(
+            f"cannot write {path}: {error.strerror or error}",
+            "make room on that disk, or choose another file; then go on with --resume",
+        ) from error

@@ -167,7 +167,7 @@ class TaskScores:
     """The scores of one task.
 
     Attributes:
-        task: Name of the task.
+        name: Name of the task.
         items: Number of questions that were answered, sensibly or not.
         unparsed: Number of those whose answers made no sense.
         failed: Number of questions without any answer, which are in no score.
@@ -175,7 +175,7 @@ class TaskScores:
         notes: Sentences on how the scores were made.
     """
 
-    task: str
+    name: str
     items: int
     unparsed: int
     failed: int
@@ -183,14 +183,9 @@ class TaskScores:
     notes: Sequence[str] = ()
 
     @property
-    def name(self) -> str:
-        """Name of the task."""
-        return self.task
-
-    @property
     def heading(self) -> str:
         """The task as the heading of a section."""
-        return self.task.capitalize()
+        return self.name.capitalize()
 
     @property
     def summary(self) -> str:

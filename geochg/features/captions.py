@@ -3,11 +3,8 @@
 Which of several wordings is used depends on the facts alone, so equal runs say the same.
 """
 
-from __future__ import annotations
-
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from geochg.features.facts import Facts
 from geochg.records import Change
@@ -35,20 +32,15 @@ _MOST_CLAUSES = 3
 def feature_caption(facts: Facts) -> str:
     """One sentence about a change, such as "About 230 m² of buildings now stand ...".
 
-    Args:
-        facts: What is known of the change; what is None is left out.
+    What is None among the facts is left out.
     """
     words = _WORDS.get(facts.class_name, _stuff)(facts)
     templates = _TEMPLATES[words.kind, facts.change]
-    usable = [wording for wording, needs in templates if needs(facts)]
-    template = usable[_fingerprint(facts) % len(usable)]
-    text = template.format(**words.values())
+    usable = [text for text in templates if facts.area_m2 is not None or "{area}" not in text]
+    # A number that depends on the facts alone, alike on all machines.
+    number = round(facts.area_m2 or 0) + 7 * (facts.count or 0) + len(facts.place)
+    text = usable[number % len(usable)].format(**words.values())
     return f"{text[0].upper()}{text[1:]}."
-
-
-def _fingerprint(facts: Facts) -> int:
-    """A number that depends on the facts alone, alike on all machines."""
-    return round(facts.area_m2 or 0) + 7 * (facts.count or 0) + len(facts.place)
 
 
 # --- words of a change ---------------------------------------------------------------------------
@@ -56,14 +48,7 @@ def _fingerprint(facts: Facts) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Words:
-    """The words that a wording is filled with.
-
-    Attributes:
-        facts: Facts of the change.
-        kind: Kind of the wordings that suit it.
-        subject: The thing that changed, without a capital.
-        is_plural: Whether its verb is in the plural.
-    """
+    """The words that a wording is filled with: its kind, and the subject without a capital."""
 
     facts: Facts
     kind: str
@@ -127,48 +112,23 @@ _WORDS = {"building": _buildings, "road": _roads}
 # --- wordings ------------------------------------------------------------------------------------
 
 
-def _always(_: Facts) -> bool:
-    return True
-
-
-def _has_area(facts: Facts) -> bool:
-    return facts.area_m2 is not None
-
-
-class _Phrases(NamedTuple):
-    text: str
-    needs: Callable[[Facts], bool] = _always
-
-
-_BUILT = (
-    _Phrases("{what} now stand {where}{stood}{beside}"),
-    _Phrases("{where}, {what} {was} built{stood}{beside}"),
-)
+_BUILT = ("{what} now stand {where}{stood}{beside}", "{where}, {what} {was} built{stood}{beside}")
 _LAID = (
-    _Phrases("{where}, {what}{of} {was} laid{stood}{beside}"),
-    _Phrases("{what}{of} {has} appeared {where}{stood}{beside}"),
+    "{where}, {what}{of} {was} laid{stood}{beside}",
+    "{what}{of} {has} appeared {where}{stood}{beside}",
 )
 _DEMOLISHED = (
-    _Phrases("{what} {was} removed {where}{beside}{left}"),
-    _Phrases("{where}, {what} {has} disappeared{beside}{left}"),
+    "{what} {was} removed {where}{beside}{left}",
+    "{where}, {what} {has} disappeared{beside}{left}",
 )
 _TORN_UP = (
-    _Phrases("{what}{of} {was} removed {where}{beside}{left}"),
-    _Phrases("{where}, {what}{of} {has} disappeared{beside}{left}"),
+    "{what}{of} {was} removed {where}{beside}{left}",
+    "{where}, {what}{of} {has} disappeared{beside}{left}",
 )
-_REBUILT = (
-    _Phrases("{what} {was} altered {where}{beside}"),
-    _Phrases("{where}, {what} {has} changed{beside}"),
-)
-_RELAID = (
-    _Phrases("{what}{of} {where} {was} altered{beside}"),
-    _Phrases("{where}, {what}{of} {has} changed{beside}"),
-)
-_GONE = _Phrases("{what} {has} disappeared{from} {where}{beside}{left}")
-_CHANGED = (
-    _Phrases("{what} {has} changed{on} {where}{beside}"),
-    _Phrases("{where}, {what} {was} altered{on}{beside}"),
-)
+_REBUILT = ("{what} {was} altered {where}{beside}", "{where}, {what} {has} changed{beside}")
+_RELAID = ("{what}{of} {where} {was} altered{beside}", "{where}, {what}{of} {has} changed{beside}")
+_GONE = "{what} {has} disappeared{from} {where}{beside}{left}"
+_CHANGED = ("{what} {has} changed{on} {where}{beside}", "{where}, {what} {was} altered{on}{beside}")
 
 
 _APPEARED = {
@@ -176,35 +136,35 @@ _APPEARED = {
     "road": _LAID,
     "paved": _LAID,
     "vegetation": (
-        _Phrases("{what} {has} grown{on} {where}{stood}{beside}"),
-        _Phrases("{where}, {what} now cover{s} {area}{stood}{beside}", _has_area),
+        "{what} {has} grown{on} {where}{stood}{beside}",
+        "{where}, {what} now cover{s} {area}{stood}{beside}",
     ),
     "water": (
-        _Phrases("{what} now covers {area} {where}{stood}{beside}", _has_area),
-        _Phrases("{where}, {what} has appeared{on}{stood}{beside}"),
+        "{what} now covers {area} {where}{stood}{beside}",
+        "{where}, {what} has appeared{on}{stood}{beside}",
     ),
     "bare": (
-        _Phrases("{what} has appeared{on} {where}{stood}{beside}"),
-        _Phrases("{where}, the ground is now bare{on}{stood}{beside}"),
+        "{what} has appeared{on} {where}{stood}{beside}",
+        "{where}, the ground is now bare{on}{stood}{beside}",
     ),
-    "named": (_Phrases("{what} has appeared{on} {where}{stood}{beside}"),),
-    "other": (_Phrases("something new has appeared{on} {where}{stood}{beside}"),),
+    "named": ("{what} has appeared{on} {where}{stood}{beside}",),
+    "other": ("something new has appeared{on} {where}{stood}{beside}",),
 }
 _DISAPPEARED = {
     "building": _DEMOLISHED,
     **dict.fromkeys(("road", "paved"), _TORN_UP),
-    "vegetation": (_GONE, _Phrases("{where}, {what} {is} gone{from}{beside}{left}")),
-    "water": (_GONE, _Phrases("{where}, {what} has withdrawn{from}{beside}{left}")),
-    "bare": (_GONE, _Phrases("{where}, {what} is gone{from}{beside}{left}")),
+    "vegetation": (_GONE, "{where}, {what} {is} gone{from}{beside}{left}"),
+    "water": (_GONE, "{where}, {what} has withdrawn{from}{beside}{left}"),
+    "bare": (_GONE, "{where}, {what} is gone{from}{beside}{left}"),
     "named": (_GONE,),
-    "other": (_Phrases("something has disappeared{from} {where}{beside}{left}"),),
+    "other": ("something has disappeared{from} {where}{beside}{left}",),
 }
 _ALTERATIONS = {
     "building": _REBUILT,
     **dict.fromkeys(("road", "paved"), _RELAID),
     **dict.fromkeys(("vegetation", "water", "bare", "named", "other"), _CHANGED),
 }
-_TEMPLATES: dict[tuple[str, str], tuple[_Phrases, ...]] = {
+_TEMPLATES: dict[tuple[str, str], tuple[str, ...]] = {
     (kind, str(change)): wordings
     for change, by_kind in (
         (Change.APPEARED, _APPEARED),

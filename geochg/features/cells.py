@@ -16,12 +16,10 @@ Where answers of one tile disagree, the rules are these:
 - What was not seen has no heat.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 
 import numpy as np
 import shapely
@@ -116,7 +114,7 @@ def tile_result(tile: Tile, answers: Sequence[Answer], settings: CellSettings) -
         unparsed=tuple(answer.task for answer in answers if isinstance(answer, Unparsed)),
         ballot=_ballot(tile, by_kind, settings) if settings.ballot else None,
         tells_land_cover=outlines is not None and outlines.land_cover is not None,
-        valid_px=_count(valid),
+        valid_px=int(np.count_nonzero(valid)),
         not_seen_px=None
         if hidden is None
         else int(np.count_nonzero(_in_core(tile, hidden) & valid)),
@@ -129,10 +127,6 @@ def missing_answer(tile: Tile, answers: Sequence[Answer]) -> TileFailure | None:
     """The failure of a tile of which an answer is missing that a map needs; None for others.
 
     A count or a caption can be done without; see `TileResult.missing`.
-
-    Args:
-        tile: As `tile_result` takes it.
-        answers: As `tile_result` takes them.
     """
     for answer in answers:
         if isinstance(answer, Missing) and answer.task not in _DISPENSABLE:
@@ -153,7 +147,7 @@ class _AnswersByKind(NamedTuple):
     boxes: Boxes | None
 
     @classmethod
-    def of(cls, answers: Sequence[Answer], read: PixelWindow) -> _AnswersByKind:
+    def of(cls, answers: Sequence[Answer], read: PixelWindow) -> Self:
         presence = _first(answers, Presence)
         caption = _first(answers, Caption)
         counts = _first(answers, Counts)
@@ -366,12 +360,9 @@ def _votes(tile: Tile, by_kind: _AnswersByKind, settings: CellSettings) -> Itera
     for class_name, boxes in by_kind.boxes.boxes.items() if by_kind.boxes else ():
         if settings.keeps(class_name):
             change = changes.get(class_name, Change.ALTERED)
-            yield from (Vote(class_name, change, box) for box in boxes if _is_seen(tile, box))
-
-
-def _is_seen(tile: Tile, box: Box) -> bool:
-    """Whether anything of a box is valid."""
-    return bool(tile.valid[box.window.slices_within(tile.window.read)].any())
+            for box in boxes:
+                if tile.valid[box.window.slices_within(tile.window.read)].any():
+                    yield Vote(class_name, change, box)
 
 
 # --- windows -------------------------------------------------------------------------------------
@@ -383,10 +374,6 @@ _Item = TypeVar("_Item", bound=np.generic)
 def _in_core(tile: Tile, array: NDArray[_Item]) -> NDArray[_Item]:
     """The core's part of an array over the read window."""
     return array[tile.window.core.slices_within(tile.window.read)]
-
-
-def _count(pixels: NDArray[np.bool_]) -> int:
-    return int(np.count_nonzero(pixels))
 
 
 def _empty_surface(tile: Tile) -> NDArray[np.float32]:

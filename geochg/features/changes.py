@@ -33,6 +33,10 @@ if TYPE_CHECKING:
     from odc.geo.geobox import GeoBox
 
 
+FILTERS = ("min_area_m2", "max_area_m2", "min_confidence", "classes")
+"""Options that drop features; a run names them where they leave none."""
+
+
 @dataclass(frozen=True, slots=True)
 class FeatureSettings:
     """Settings for what becomes of the cells.
@@ -62,12 +66,7 @@ class FeatureSettings:
 
     @classmethod
     def of(cls, options: AnalyzeOptions, least_px: int) -> Self:
-        """What a run's options say of its features.
-
-        Args:
-            options: Options of the run.
-            least_px: Least size of a change at the pair's resolution.
-        """
+        """What a run's options say of its features; `least_px` is that at the pair's resolution."""
         return cls(
             geometry=options.geometry,
             min_confidence=options.min_confidence,
@@ -82,7 +81,15 @@ class Changes(NamedTuple):
     """What comes of the cells of a run.
 
     Attributes:
-        features: See `change_features`.
+        features: One row a feature, in order of its first pixel, then class and direction, in the
+            grid's CRS. Columns: `id` (int64, from 1), `class`, `change`, `before_class` and
+            `after_class` (land cover of most of it at either date, missing where the model cannot
+            tell), `confidence` (0-1, weighted by area, 4 decimals), `caption` (about the feature
+            where it was outlined or shares its tile, else the model's about the tile), `count`
+            (Int64; of outlined features the separate buildings, or the stretches of road; else the
+            model's count where the feature is the only one of its class in its only tile, or
+            missing), `area_m2` (geodesic, 1 decimal, of tiny ones 3 figures), `tiles` and `cells`
+            (lists of names such as `r0c1` and `r0c1/top-left`), `geometry` (polygons).
         in_tiles: What changed in each tile by its index, areas in pixels; None for models that
             tell no land cover.
     """
@@ -91,10 +98,8 @@ class Changes(NamedTuple):
     in_tiles: dict[int, list[ChangeTotal]] | None
 
 
-def change_features(
-    results: Iterable[TileResult], grid: GeoBox, settings: FeatureSettings
-) -> GeoDataFrame:
-    """The features of a run.
+def changes_of(results: Iterable[TileResult], grid: GeoBox, settings: FeatureSettings) -> Changes:
+    """The features of a run and what of them lies in each tile.
 
     Cells of one class and direction that share an edge become one feature, also across tiles.
     Where the model tells land cover, specks join what they touch, no class appeared beside where
@@ -105,23 +110,7 @@ def change_features(
         results: Results of the tiles, in any order; each is let go before the next is taken.
         grid: The common grid, which gives the place of pixels and the CRS.
         settings: Shape and filters.
-
-    Returns:
-        One row a feature, in order of its first pixel, then class and direction, in the grid's
-        CRS. Columns: `id` (int64, from 1), `class`, `change`, `before_class` and `after_class`
-        (land cover of most of it at either date, missing where the model cannot tell),
-        `confidence` (0-1, weighted by area, 4 decimals), `caption` (about the feature where it was
-        outlined or shares its tile, else the model's about the tile), `count` (Int64; of outlined
-        features the separate buildings, or the stretches of road; else the model's count where the
-        feature is the only one of its class in its only tile, or missing), `area_m2` (geodesic, 1
-        decimal, of tiny ones 3 figures), `tiles` and `cells` (lists of names such as `r0c1` and
-        `r0c1/top-left`), `geometry` (polygons).
     """
-    return changes_of(results, grid, settings).features
-
-
-def changes_of(results: Iterable[TileResult], grid: GeoBox, settings: FeatureSettings) -> Changes:
-    """The features of a run and what of them lies in each tile; see `change_features`."""
     collection = Collected.of(results)
     layer = _Layer.of(collection, settings)
     located_polygons = on_ground(_shapes(layer, collection, grid, settings), grid)
@@ -166,7 +155,7 @@ def layer_caption(features: GeoDataFrame, not_seen_m2: float | None = None) -> s
     """What changed in the whole area, in a sentence or two.
 
     Args:
-        features: What `change_features` gives.
+        features: The features of `changes_of`.
         not_seen_m2: Ground that the model did not see; None for models that cannot tell.
     """
     kinds = [
@@ -177,14 +166,7 @@ def layer_caption(features: GeoDataFrame, not_seen_m2: float | None = None) -> s
 
 
 class _Layer(NamedTuple):
-    """The features before they are placed.
-
-    Attributes:
-        pixels: `(n,)` polygons in grid pixels.
-        kinds: Class and direction of each.
-        entries: What each feature takes over from its cells.
-        of_cell: `(cells,)` number of the feature that each cell belongs to.
-    """
+    """The features before they are placed, in grid pixels, and the feature of each cell."""
 
     pixels: NDArray[np.object_]
     kinds: list[Kind]
@@ -247,11 +229,7 @@ def _facts(
 
 
 def _objects(layer: _Layer, index: int) -> NDArray[np.float64] | None:
-    """A point in each building of an outlined feature; what hangs together is one stretch of road.
-
-    Returns:
-        `(objects, 2)` x and y in grid pixels; None for what is not counted.
-    """
+    """`(objects, 2)` points in grid pixels: one in each building or stretch of road; else None."""
     if layer.entries[index].ground is None:
         return None
     find_objects = {"building": objects_within, "road": point_within}.get(layer.kinds[index][0])
@@ -310,7 +288,8 @@ def _shapes(
 ) -> NDArray[np.object_]:
     """The polygons as they are drawn, in grid pixels."""
     if settings.geometry is not Geometry.OUTLINE:
-        return _without_joints(layer.pixels)
+        # Drops the vertices in the middle of straight edges that merging leaves.
+        return shapely.simplify(layer.pixels, 0.0)
     smooth = smoothed_polygons(layer.pixels)
     if not collection.tells_land_cover or not len(smooth):
         return smooth
@@ -338,11 +317,6 @@ def _of_wanted_size(
     least_px = settings.least_px if collection.tells_land_cover else 0
     large: NDArray[np.bool_] = shapely.area(layer.pixels) >= least_px
     return large & (area_m2 <= most_m2)
-
-
-def _without_joints(polygons: NDArray[np.object_]) -> NDArray[np.object_]:
-    """Drops the vertices in the middle of straight edges that merging leaves."""
-    return shapely.simplify(polygons, 0.0)
 
 
 def _reading_order(polygons: NDArray[np.object_], kinds: Sequence[Kind]) -> NDArray[np.intp]:

@@ -1,11 +1,9 @@
 """The cells of all tiles, and what features take over from those that they are made of."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 import shapely
@@ -43,7 +41,7 @@ class Collected(NamedTuple):
     tells_land_cover: bool
 
     @classmethod
-    def of(cls, results: Iterable[TileResult]) -> Collected:
+    def of(cls, results: Iterable[TileResult]) -> Self:
         """Collects the cells of results that may come in any order."""
         by_tile: dict[int, tuple[TileFacts, tuple[Cell, ...]]] = {}
         tells_land_cover = False
@@ -109,9 +107,10 @@ def feature_summaries(
         main = max(share, key=share.__getitem__)
         weighted = sum(area_px[i] * collection.cells[i].probability for i in members)
         mean = weighted / sum(share.values())
+        calibration = collection.tiles[main].calibration
         entries.append(
             FeatureSummary(
-                confidence=_calibrated_confidence(mean, collection.tiles[main].calibration),
+                confidence=float(np.interp(mean, *calibration)) if calibration else mean,
                 caption=_caption(collection, members, area_px, main, features_of[main] > 1),
                 objects=_count(collection, members, list(share), features_in),
                 ground=_ground([collection.cells[i].ground for i in members]),
@@ -120,10 +119,6 @@ def feature_summaries(
             )
         )
     return entries
-
-
-def _calibrated_confidence(mean: float, calibration: Calibration | None) -> float:
-    return mean if calibration is None else float(np.interp(mean, *calibration))
 
 
 def _caption(

@@ -1,7 +1,5 @@
 """What is known of a change, for the sentences about it."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Pieces of changed ground that share an edge become one feature."""
 
-from __future__ import annotations
-
 import numpy as np
 import shapely
 from numpy.typing import NDArray
@@ -59,12 +57,8 @@ def merged_polygons(
 ) -> NDArray[np.object_]:
     """The united pieces of each feature.
 
-    Args:
-        polygons: `(n,)` pieces.
-        feature: `(n,)` what `feature_numbers` gives.
-
-    Returns:
-        `(features,)` polygons; each covers what its pieces cover.
+    `feature` is what `feature_numbers` gives for the `(n,)` pieces; the `(features,)` polygons each
+    cover what their pieces cover.
     """
     order = np.argsort(feature, kind="stable")
     size = np.bincount(feature)

@@ -4,8 +4,6 @@ What is in doubt was measured with the built-in model on held-out ground, featur
 (`benchmarks/feature_names.py`).
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """From what a model outlines in a tile to pieces of changed ground in its core."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -110,14 +108,7 @@ def _grid_cells(
 
 
 class _Inside(NamedTuple):
-    """Changed pixels.
-
-    Attributes:
-        row: `(n,)` row in the read window.
-        col: `(n,)` column in the read window.
-        label: `(n,)` the piece each belongs to, from 0.
-        pieces: Number of pieces.
-    """
+    """Changed pixels of the read window, and the piece each belongs to, from 0."""
 
     row: NDArray[np.intp]
     col: NDArray[np.intp]
@@ -148,7 +139,7 @@ def _grounds(
 def _grounds_of(
     inside: _Inside, pixels: ChangedPixels, outlines: Outlines, pixel_area_m2: float
 ) -> Sequence[Ground]:
-    cover = outlines.land_cover
+    cover = outlines.covers()
     if cover is None:
         return [Ground()] * inside.pieces
     all_pixels = np.ones(len(inside.row), bool)

@@ -4,11 +4,9 @@ Specks join what they touch, and no ground lies beside ground on which the same 
 way. All of it looks at pieces of the whole grid, so tile borders play no part.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from heapq import heapify, heappop, heappush
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 import shapely
@@ -59,11 +57,8 @@ def kind_numbers(kinds: Sequence[Kind]) -> NDArray[np.int64]:
 class _Patches(NamedTuple):
     """Features that touch, and may be taken together.
 
-    Attributes:
-        parent: The feature each was taken into; itself where it was not.
-        area_px: Area of each patch with all that was taken into it.
-        kind: Class and direction of each.
-        border_px: Length of the border with each feature that it touches.
+    `parent` is the feature each was taken into, itself where it was not; `area_px` counts all that
+    was taken into it; `border_px` is the length of the border with each feature that it touches.
     """
 
     parent: list[int]
@@ -74,7 +69,7 @@ class _Patches(NamedTuple):
     @classmethod
     def of(
         cls, polygons: NDArray[np.object_], feature: NDArray[np.int64], kinds: Sequence[Kind]
-    ) -> _Patches:
+    ) -> Self:
         """Features as they are joined, none taken into another yet."""
         count = int(feature.max()) + 1
         first = np.full(count, len(feature))

@@ -12,8 +12,6 @@ feature is lost: a corner is only ever cut by a triangle too thin for another ou
 before it straightens gentle slopes.)
 """
 
-from __future__ import annotations
-
 from typing import Any, NamedTuple
 
 import numpy as np

@@ -123,13 +123,7 @@ def _of_area(rectangle: Polygon, polygon: Polygon) -> Polygon:
 
 
 class _Edge(NamedTuple):
-    """An edge along one of the two directions.
-
-    Attributes:
-        is_level: Whether it runs along x.
-        place: Its y where it is level, else its x.
-        length: Length of all edges that it stands for.
-    """
+    """An edge, or several as one, along x at y = `position`, or along y at x = `position`."""
 
     is_level: bool
     position: float

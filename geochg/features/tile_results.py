@@ -3,8 +3,6 @@
 Everything here is plain data, as in `geochg.records`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple

@@ -19,13 +19,12 @@ Each tile's core is settled when its neighbours are known, so results stream thr
 row: five rows of tiles are held at most.
 """
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import groupby
+from typing import Self
 
 import numpy as np
 import shapely
@@ -58,10 +57,7 @@ def voted_results(results: Iterable[TileResult]) -> Iterator[TileResult]:
 
 
 def voted_heat(results: Iterable[TileResult]) -> Iterator[tuple[PixelWindow, NDArray[np.uint8]]]:
-    """The heat of each core by the same votes: of each pixel the likeliest class.
-
-    Args:
-        results: As for `voted_results`.
+    """The heat of each core by the votes of `voted_results`: of each pixel the likeliest class.
 
     Yields:
         Core and `(core height, core width)` uint8, as `TileResult.heat`.
@@ -75,13 +71,7 @@ def voted_heat(results: Iterable[TileResult]) -> Iterator[tuple[PixelWindow, NDA
 
 @dataclass(frozen=True)
 class _Voter:
-    """A tile that has a vote on a core.
-
-    Attributes:
-        result: Result of the tile.
-        seen: The part of the core that it sees.
-        votes: On that part.
-    """
+    """A tile that votes on a core, the part of it that it sees, and its votes on that part."""
 
     result: TileResult
     seen: PixelWindow
@@ -136,18 +126,13 @@ def _ballot(result: TileResult) -> Ballot:
 
 @dataclass(frozen=True)
 class _Pieces:
-    """A core cut along some rows and columns.
-
-    Attributes:
-        rows: Edges on the grid, ascending, from the first row of the core to the last.
-        cols: As `rows`, of columns.
-    """
+    """A core cut along some rows and columns: the edges on the grid, ascending."""
 
     rows: NDArray[np.int64]
     cols: NDArray[np.int64]
 
     @classmethod
-    def of(cls, core: PixelWindow, windows: Iterable[PixelWindow]) -> _Pieces:
+    def of(cls, core: PixelWindow, windows: Iterable[PixelWindow]) -> Self:
         """Cuts a core along the edges of windows within it."""
         rows, cols = {core.row_start, core.row_stop}, {core.col_start, core.col_stop}
         for window in windows:

@@ -139,8 +139,7 @@ def _text(path: Path) -> str:
         with path.open("rb") as file:
             head = file.read(_HEAD_BYTES)
             start = re.sub(rb"^(\xef\xbb\xbf|\xff\xfe|\xfe\xff)|\0", b"", head).lstrip()
-            wrapped = start.startswith(_WRAPPERS)
-            if start[:1] not in (b"<", b"{") and not wrapped:
+            if start[:1] not in (b"<", b"{") and not start.startswith(_WRAPPERS):
                 return ""
             is_large = path.stat().st_size > _LARGEST
             if is_large and start[:1] == b"<":
@@ -193,8 +192,7 @@ def _named_by_element(element: ElementTree.Element, folder: Path | None) -> Iter
     text = (element.text or "").strip()
     if element.tag in _WORDS and element.get("key", "") not in _FETCHED_ITEMS:
         return
-    values = [text, *element.attrib.values()]
-    yield from (value for value in values if value and is_remote(value))
+    yield from (value for value in [text, *element.attrib.values()] if value and is_remote(value))
     if text and (element.tag in _SOURCES or element.get("key", "") in _FETCHED_ITEMS):
         relative = element.get("relativeToVRT", element.get("relativetoVRT", "0")) == "1"
         relative = relative or element.tag == "DataFile"

@@ -43,15 +43,13 @@ def axis_cells(start: int, size_px: int, length_px: int) -> NDArray[np.intp]:
     Returns:
         `(length_px,)`.
     """
-    edges = thirds(start, size_px)
-    return np.searchsorted(edges[1:3], np.arange(length_px), side="right")
+    return np.searchsorted(thirds(start, size_px)[1:3], np.arange(length_px), side="right")
 
 
 def cell_numbers(window: PixelWindow) -> NDArray[np.intp]:
     """`(height, width)` index 0 to 8 into `GRID_CELLS` of each pixel of a window."""
     rows = axis_cells(0, window.height_px, window.height_px)
-    cols = axis_cells(0, window.width_px, window.width_px)
-    return rows[:, None] * 3 + cols
+    return rows[:, None] * 3 + axis_cells(0, window.width_px, window.width_px)
 
 
 def cell_slices(shape: tuple[int, ...], cell: GridCell) -> tuple[slice, slice]:

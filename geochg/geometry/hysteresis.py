@@ -23,8 +23,7 @@ LEAST_AREA_M2 = 40.0
 LEAST_PX = 3
 """Fewest pixels of a change, however coarse they are."""
 
-_HOLE_SHARE = 8
-"""Holes of up to the least size divided by this are filled."""
+_HOLE_SHARE = 8  # holes of up to the least size divided by this are filled
 _LEAST_HOLE_PX = 3
 
 
@@ -84,11 +83,11 @@ def changed_pixels(
     if not kept_indices:
         return None
     keeps_all = len(kept_indices) == len(outlines.channels)
-    layers = outlines.probability if keeps_all else outlines.probability[kept_indices]
     margins = np.array(outlines.margins, np.float32)[kept_indices] if outlines.margins else None
     if keeps_all and outlines.change is not None:
         surface = thresholded = outlines.change
     else:
+        layers = outlines.layers_at()[kept_indices]
         surface = layers.max(axis=0)
         thresholded = _at_one_threshold(layers, margins).max(axis=0)
     visible = valid if outlines.not_seen is None else valid & ~outlines.not_seen
@@ -97,7 +96,9 @@ def changed_pixels(
         changed = _without_holes(changed, visible, max(least_px // _HOLE_SHARE, _LEAST_HOLE_PX))
         changed = _without_specks(changed, least_px)
     channel = np.zeros(changed.shape, np.intp)
-    channel[changed] = _at_one_threshold(layers[:, changed], margins).argmax(axis=0)
+    if changed.any():
+        layers = outlines.layers_at(changed)[kept_indices]
+        channel[changed] = _at_one_threshold(layers, margins).argmax(axis=0)
     return ChangedPixels(
         tuple(outlines.channels[i] for i in kept_indices),
         tuple(outlines.captions[i] if outlines.captions else "" for i in kept_indices),
@@ -139,12 +140,7 @@ def _above_thresholds(
 def _at_one_threshold(
     layers: NDArray[np.float32], margins: NDArray[np.float32] | None
 ) -> NDArray[np.float32]:
-    """Layers moved so that the same threshold holds for all of them.
-
-    Args:
-        layers: `(channels, ...)` 0-1.
-        margins: `(channels,)`, see `Outlines.margins`.
-    """
+    """Layers, `(channels, ...)` 0-1, moved by margins so that one threshold holds for all."""
     if margins is None or not margins.any():
         return layers
     odds = np.exp(margins).reshape(-1, *[1] * (layers.ndim - 1))

@@ -23,10 +23,8 @@ NECK_SHARE = 0.6
 
 _FIRST_LEVEL_PX = 1.5
 _LEVEL_STEP = 1.2
-_LEAST_DIVIDED_PX = 50
-"""Two bodies of five pixels' width; what is smaller is one object."""
-_MOST_DRAWN_PX = 2048
-"""Longest side of a drawing of a polygon; longer ones are drawn coarser."""
+_LEAST_DIVIDED_PX = 50  # two bodies of five pixels' width; what is smaller is one object
+_MOST_DRAWN_PX = 2048  # longest side of a drawing of a polygon; longer ones are drawn coarser
 
 
 def object_centres(mask: NDArray[np.bool_]) -> NDArray[np.intp]:
@@ -94,12 +92,7 @@ def _bounds(labels: NDArray[np.int32], count: int) -> list[tuple[slice, slice]]:
 
 
 def _innermost(depth: NDArray[np.float64], level: float) -> list[tuple[int, int]]:
-    """The deepest pixel of each body of one connected piece.
-
-    Args:
-        depth: `(height, width)` distance to the edge, 0 outside.
-        level: Depth in pixels from which on it is looked for necks.
-    """
+    """The deepest pixel of each body of a piece, of its `(height, width)` distance to the edge."""
     while level < depth.max() * NECK_SHARE:
         labels, count = label_pieces(depth >= level)
         if count > 1:

@@ -52,8 +52,8 @@ class Turn:
     def turned_pixels(self, pixels: NDArray[Any]) -> NDArray[Any]:
         """Turns the last two axes, rows and columns, of an array; a view where it can be one."""
         turned = pixels.swapaxes(-1, -2) if self.transposed else pixels
-        rows, cols = (slice(None, None, -1 if is_reversed else 1) for is_reversed in self._reversed)
-        return turned[..., rows, cols]
+        row_step, col_step = -1 if self.rows_reversed else 1, -1 if self.cols_reversed else 1
+        return turned[..., ::row_step, ::col_step]
 
     def shape(self, shape_px: tuple[int, int]) -> tuple[int, int]:
         """Rows and columns after the turn."""
@@ -95,17 +95,11 @@ class Turn:
         for window, pixels in blocks:
             yield moved_window(window, to_turned), self.turned_pixels(pixels)
 
-    @property
-    def _reversed(self) -> tuple[bool, bool]:
-        return self.rows_reversed, self.cols_reversed
-
 
 def moved_window(window: PixelWindow, to_other: Affine) -> PixelWindow:
     """A window in other pixel coordinates, of a lattice on which whole pixels stay whole."""
-    corners = [
-        to_other * corner
-        for corner in ((window.col_start, window.row_start), (window.col_stop, window.row_stop))
-    ]
-    left, right = sorted(round(x) for x, _ in corners)
-    top, bottom = sorted(round(y) for _, y in corners)
+    first = to_other * (window.col_start, window.row_start)
+    last = to_other * (window.col_stop, window.row_stop)
+    left, right = sorted((round(first[0]), round(last[0])))
+    top, bottom = sorted((round(first[1]), round(last[1])))
     return PixelWindow(top, bottom, left, right)

@@ -1,7 +1,5 @@
 """Adapters (PEFT) that are put on a model when it is loaded."""
 
-from __future__ import annotations
-
 import json
 import warnings
 from collections.abc import Mapping
@@ -137,11 +135,7 @@ def apply_adapter(model: Any, adapter: str, *, merge: bool) -> Any:
 
 
 def _check_types(weights: Mapping[str, Any], folder: Path) -> None:
-    """Refuses weights that are no floating-point numbers, which PEFT would convert.
-
-    Raises:
-        ModelError: Naming the first one.
-    """
+    """Refuses weights that are no floating-point numbers, which PEFT would convert."""
     for name, weight in weights.items():
         if not weight.is_floating_point():
             raise ModelError(
@@ -150,11 +144,7 @@ def _check_types(weights: Mapping[str, Any], folder: Path) -> None:
 
 
 def _check_saved_modules(names: object, folder: Path, model: Any) -> None:
-    """Refuses modules to be replaced whole that the model does not have.
-
-    Raises:
-        ModelError: Naming the first one.
-    """
+    """Refuses modules to be replaced whole that the model does not have."""
     if not isinstance(names, list | None):
         raise ModelError(
             f"modules_to_save of {folder / CONFIG} is no list", "make the adapter again"
@@ -191,11 +181,7 @@ def read_sentence(folder: Path) -> str | None:
 
 
 def _check_settings(values: Mapping[str, Any], folder: Path) -> None:
-    """Refuses settings that no adapter has, and regular expressions without an end.
-
-    Raises:
-        ModelError: Naming the setting.
-    """
+    """Refuses settings that no adapter has, and regular expressions without an end."""
     settings_file, hint = folder / CONFIG, "make the adapter again"
     for name in _PATTERNS:
         value = values.get(name)

@@ -49,11 +49,11 @@ class Capabilities:
 
     Attributes:
         tasks: The tasks it answers.
-        location: How it answers `locate`: `grid` (the nine cells) or `mask` (`Outlines`).
-        pixels: `display` for uint8 stretched the same way in every tile, `values` for float32 in
-            source units.
-        bands: `rgb` for three display bands, `rgb+nir` for these and the near infrared where both
-            dates name one, `all` for every band the two dates share.
+        location: The form of its answers to `locate`: `grid` (nine cells) or `mask` (`Outlines`).
+        pixels: The pixels that it takes: `display` for uint8 stretched the same way in every tile,
+            `values` for float32 in source units.
+        bands: The bands that it takes: `rgb` for three display bands, `rgb+nir` for these and the
+            near infrared where both dates name one, `all` for every band the two dates share.
         classes: The classes its answers can name.
         surveys: Whether it needs a first pass over a sample of the tiles.
         survey_tiles: Most tiles of that sample.
@@ -114,7 +114,7 @@ class ModelIdentity:
 
 @contextmanager
 def backend_errors(model: ChangeModel) -> Iterator[None]:
-    """Turns what a backend did not foresee into an error that names the backend.
+    """Turns an exception that a backend did not foresee into an error that names the backend.
 
     Backends come from anyone, so this is the one place that catches everything.
 
@@ -184,7 +184,7 @@ class ChangeModel(ABC, Generic[OptionsT]):
         Args:
             source: The part of `--model` behind the colon; empty for backends without weights.
             options: An instance of `options_type`.
-            device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`.
+            device: The device: `auto`, `cpu`, `cuda`, `cuda:1` or `mps`.
 
         Raises:
             ModelError: If the source, the options or the device do not fit.
@@ -199,7 +199,7 @@ class ChangeModel(ABC, Generic[OptionsT]):
 
         Args:
             options: An instance of `options_type`, with which the probability came about.
-            probability: As `Presence.probability`, 0-1.
+            probability: The probability, 0-1, as `Presence.probability`.
 
         Returns:
             The options that change; empty where the model has no such option.
@@ -239,7 +239,7 @@ class ChangeModel(ABC, Generic[OptionsT]):
 
         Args:
             tiles: The batch; all of one size.
-            questions: Asked of every tile, in order; tasks are among `capabilities.tasks`.
+            questions: The questions about every tile, in order, of `capabilities.tasks`.
 
         Returns:
             One entry a tile, in order: a sequence with one answer a question, or a `TileFailure`

@@ -4,22 +4,16 @@ Damaged weights and settings may give finite numbers. No number of a blind model
 answer is: it finds every tile unchanged.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from geochg.errors import ModelError
 from geochg.models.images import rgb
+from geochg.records import Tile
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from geochg.records import Tile
-
-    Images = Sequence[NDArray[np.floating]] | NDArray[np.floating]
+Images = Sequence[NDArray[np.floating]] | NDArray[np.floating]
 
 CLEARLY = 0.03
 """Images whose pixels differ by more than this on average, of -1 to 1, are different."""
@@ -36,10 +30,9 @@ def unlike_images() -> list[NDArray[np.uint8]]:
 
 
 def refuse_same(probabilities: NDArray[np.floating]) -> None:
-    """Refuses a model with the same output for all `unlike_images`.
+    """Refuses a model with the same output, `(images, any)`, for all `unlike_images`.
 
-    Args:
-        probabilities: `(images, any)`; NaN is refused elsewhere.
+    NaN is refused elsewhere.
 
     Raises:
         ModelError: If all outputs are the same.

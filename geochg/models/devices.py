@@ -1,7 +1,5 @@
 """The devices that models run on."""
 
-from __future__ import annotations
-
 from geochg.errors import ModelError
 from geochg.extras import is_installed
 from geochg.models.deltavlm.runtime.onnx_file import processors

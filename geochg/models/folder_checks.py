@@ -4,8 +4,6 @@ The libraries beneath follow what settings name: an adapter that lies there, att
 hub, weights under another name. The checksum must cover all that is loaded.
 """
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Iterator, Mapping

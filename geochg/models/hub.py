@@ -1,7 +1,5 @@
 """Model folders on this machine, and those that have to be fetched from the hub first."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from geochg.errors import ModelError

@@ -1,7 +1,5 @@
 """Keeps libraries within bounds while they open and run models: quiet, off the hub, and in time."""
 
-from __future__ import annotations
-
 import logging
 import sys
 import time

@@ -1,7 +1,5 @@
 """The model of a run, with clues and closer looks where the options ask for them."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from geochg.errors import OptionError
@@ -19,7 +17,16 @@ MAPPED_TASKS = (Task.PRESENCE, Task.LOCATE, Task.COUNT, Task.CAPTION)
 
 
 def load_configured_model(options: AnalyzeOptions) -> ChangeModel:
-    """The model of the options, with clues and closer looks where they ask for that.
+    """Loads the model of a run, with clues and closer looks where the options ask for them.
+
+    `load_model` gives the model alone. A model may be used for any number of pairs, one at a time.
+
+    Args:
+        options: Of them, `model`, `model_options` and `device` name the model; `clue`,
+            `clue_model`, `clue_options`, `refine` and `prompts` say what is put around it.
+
+    Returns:
+        The model, to be given to `analyze` with the same options.
 
     Raises:
         ModelError: As `load_model`, or if two models do not go together.
@@ -48,9 +55,7 @@ def _with_clues(model: ChangeModel, options: AnalyzeOptions) -> ChangeModel:
 def mapped_questions(model: ChangeModel, prompts: Mapping[str, str]) -> list[Question]:
     """The questions about every tile: of the tasks that become features and that a model knows.
 
-    Args:
-        model: The model that answers.
-        prompts: Prompts in the user's own words, by task.
+    `prompts` are in the user's own words, by task.
     """
     known_tasks = [task for task in MAPPED_TASKS if task in model.capabilities.tasks]
     return [ask(task, prompts.get(task)) for task in known_tasks]

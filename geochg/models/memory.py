@@ -1,7 +1,5 @@
 """Handles a device that runs out of memory: smaller batches, or a clear error."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """Reads the folders of saved models: JSON files and safetensors weights."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import math

@@ -1,7 +1,5 @@
 """Whether the settings of a model folder can be meant, before anything is built by them."""
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -82,23 +80,25 @@ def check_settings(values: Mapping[str, Any], folder: Path, tensors: int, hint: 
         # Some families give a size as height and width.
         sizes = list(value.values()) if isinstance(value, Mapping) else _as_list(value)
         sizes = [size for size in sizes if size is not None]
-        sound = bool(sizes) and all(_is_whole(size, least, greatest) for size in sizes)
+        sound = bool(sizes) and all(
+            type(size) is int and least <= size <= greatest for size in sizes
+        )
         if greatest and value is not None and not sound:
             raise ModelError(
                 f"{folder} cannot be loaded: {name} {str(value)[:40]!r} is no whole number from "
                 f"{least} to {greatest:,}",
                 hint,
             )
-        if _EPSILON.search(name) and not _is_given(value, 0, _MOST_EPSILON):
-            raise _senseless(folder, name, value, "a small number from 0 on", hint)
-        if not isinstance(value, bool) and name.endswith("dropout") and not _is_given(value, 0, 1):
-            raise _senseless(folder, name, value, "a number from 0 to 1", hint)
-        if _DENSE in path and name == "color_weight" and not _is_given(value, 0, 1e3):
-            raise _senseless(folder, name, value, "a number from 0 to 1,000", hint)
-        if _DENSE in path and _SHARES.search(name) and not _is_given(value, 0, 1):
-            raise _senseless(folder, name, value, "a number from 0 to 1", hint)
-        if _DENSE in path and name == "temperature" and not _is_given(value, 1e-3, 1e3):
-            raise _senseless(folder, name, value, "a number above zero", hint)
+        is_dense, is_dropout = _DENSE in path, name.endswith("dropout")
+        for applies, low, high, rule in (
+            (_EPSILON.search(name), 0, _MOST_EPSILON, "a small number from 0 on"),
+            (is_dropout and not isinstance(value, bool), 0, 1, "a number from 0 to 1"),
+            (is_dense and name == "color_weight", 0, 1e3, "a number from 0 to 1,000"),
+            (is_dense and _SHARES.search(name), 0, 1, "a number from 0 to 1"),
+            (is_dense and name == "temperature", 1e-3, 1e3, "a number above zero"),
+        ):
+            if applies and not _is_given(value, low, high):
+                raise _senseless(folder, name, value, rule, hint)
         if name in _TABLES and not isinstance(value, Mapping | None):
             raise _senseless(folder, name, value, "a table of settings", hint)
 
@@ -123,36 +123,19 @@ def check_normalisation(values: Mapping[str, Any], folder: Path, hint: str = HIN
             continue
         numbers = _as_list(bands)
         if len(numbers) not in (1, 3) or not all(is_number(n, least, 1e4) for n in numbers):
-            rule = (
-                "finite numbers above zero, one or three"
-                if least > 0
-                else ("finite numbers, one or three")
-            )
-            raise _senseless(folder, name, bands, rule, hint)
+            above = " above zero" if least > 0 else ""
+            raise _senseless(folder, name, bands, f"finite numbers{above}, one or three", hint)
     _check_contrast(values, folder, hint)
-    for name in ("size", "crop_size"):
+    # Families that count pixels in all, as Qwen does, have their edges squared in `size`.
+    for name, greatest_px in (("size", 2**28), ("crop_size", 2**14)):
         sizes = values.get(name)
         for side in sizes.values() if isinstance(sizes, Mapping) else [sizes]:
-            # Families that count pixels in all, as Qwen does, have their edges squared here.
-            if side is not None and not is_number(side, _LEAST_SIDE_PX, 2**28):
+            if not _is_given(side, _LEAST_SIDE_PX, greatest_px):
                 raise _senseless(folder, name, sizes, "sizes in pixels", hint)
-    crop = values.get("crop_size")
-    for side in crop.values() if isinstance(crop, Mapping) else [crop]:
-        if side is not None and not is_number(side, _LEAST_SIDE_PX, 2**14):
-            raise _senseless(folder, "crop_size", crop, "sizes in pixels", hint)
 
 
 def _check_contrast(values: Mapping[str, Any], folder: Path, hint: str) -> None:
-    """Refuses settings that make all images alike.
-
-    Args:
-        values: A processor's settings, each sound by itself.
-        folder: The model's folder, for the message.
-        hint: Advice for the user.
-
-    Raises:
-        ModelError: With the values that black and white become.
-    """
+    """Refuses settings, each sound by itself, that make all images alike."""
     rescale = values.get("rescale_factor")
     if not _is_given(rescale, 1e-9, 1e3):
         raise _senseless(
@@ -295,11 +278,6 @@ def _members(
 
 def _as_list(value: object) -> list[Any]:
     return value if isinstance(value, list) else [value]
-
-
-def _is_whole(value: object, least: int, greatest: int) -> bool:
-    """Whether a value is a whole number within bounds."""
-    return type(value) is int and least <= value <= greatest
 
 
 def _is_given(value: object, least: float, greatest: float) -> bool:

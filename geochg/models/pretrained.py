@@ -149,9 +149,6 @@ def _refuse_outsized(model_class: Any, folder: Path, hint: str) -> None:
     """Refuses settings of a model that is far larger than the weights beside them.
 
     transformers would fill what is missing with random numbers, and the memory with them.
-
-    Raises:
-        ModelError: Naming both numbers.
     """
     import torch
 
@@ -239,9 +236,6 @@ class FirstUse:
     @contextmanager
     def guard(self, part: str = "") -> Iterator[None]:
         """Turns a failure of the block into one line, unless the part has run well before.
-
-        Args:
-            part: The part of the model that runs.
 
         Raises:
             ModelError: If the part fails at its first use.

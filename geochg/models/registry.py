@@ -1,7 +1,5 @@
 """Finds the backends that are installed, ours and others', and loads the one that is named."""
 
-from __future__ import annotations
-
 import inspect
 from collections import defaultdict
 from collections.abc import Mapping
@@ -16,6 +14,12 @@ from geochg.safety.untrusted_text import cleaned
 
 GROUP = "geochg.models"
 """The entry-point group; each entry names a class derived from `ChangeModel`."""
+
+_SHOWN = (
+    *("tasks", "location", "pixels", "bands", "surveys", "video", "streams", "clues"),
+    *("asked_in_words", "batch_tiles"),
+)
+"""The capabilities that `geochg models --json` lists."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,7 @@ def load_model(
         reference: `name` or `name:source`.
         options: The backend's own options, as its `options_type.from_dict` takes them; its
             defaults when None.
-        device: See `ChangeModel.load`.
+        device: The device, as `ChangeModel.load` takes it.
 
     Raises:
         ModelError: If there is no such backend, it is broken, it refuses source or device, or the
@@ -75,10 +79,7 @@ def load_model(
 
 
 def find_backend(reference: str) -> tuple[type[ChangeModel], str]:
-    """The backend that `--model` names, and the source that it is given; loads nothing heavy.
-
-    Args:
-        reference: `name` or `name:source`.
+    """The backend and the source of `--model`, `name` or `name:source`; loads nothing heavy.
 
     Raises:
         ModelError: If there is no such backend, or it is broken.
@@ -116,18 +117,16 @@ def _backend_info(name: str, entries: list[EntryPoint]) -> BackendInfo:
 
 
 def _backend(name: str, entries: list[EntryPoint]) -> type[ChangeModel]:
-    """The class behind a name.
-
-    Raises:
-        _BrokenBackendError: If it cannot be imported, is no backend, or shares its name.
-    """
+    """The class behind a name; `_BrokenBackendError` says why it cannot be used."""
     if len(entries) > 1:
-        raise _BrokenBackendError(f"several packages bring it: {_claims(entries)}")
+        names = (f"{e.dist.name if e.dist else 'unknown'} ({e.value})" for e in entries)
+        raise _BrokenBackendError(f"several packages bring it: {', '.join(sorted(names))}")
     try:
         backend = entries[0].load()
     # What a foreign package raises at import is unknown; it must not break the other backends.
     except Exception as error:
-        raise _BrokenBackendError(_one_line(error)) from error
+        text = f": {cleaned(error)}" if str(error) else ""
+        raise _BrokenBackendError(f"{type(error).__name__}{text}") from error
     return _checked_class(name, backend)
 
 
@@ -148,28 +147,9 @@ def _checked_class(name: str, backend: object) -> type[ChangeModel]:
     return backend
 
 
-def _claims(entries: list[EntryPoint]) -> str:
-    return ", ".join(
-        sorted(
-            f"{entry.dist.name if entry.dist else 'unknown'} ({entry.value})" for entry in entries
-        )
-    )
-
-
-def _one_line(error: Exception) -> str:
-    return f"{type(error).__name__}: {cleaned(error)}" if str(error) else type(error).__name__
-
-
 def _plain(capabilities: Capabilities) -> dict[str, Any]:
+    values = {name: getattr(capabilities, name) for name in _SHOWN}
     return {
-        "tasks": sorted(map(str, capabilities.tasks)),
-        "location": capabilities.location,
-        "pixels": capabilities.pixels,
-        "bands": capabilities.bands,
-        "surveys": capabilities.surveys,
-        "video": capabilities.video,
-        "streams": capabilities.streams,
-        "clues": capabilities.clues,
-        "asked_in_words": sorted(map(str, capabilities.asked_in_words)),
-        "batch_tiles": capabilities.batch_tiles,
+        name: sorted(map(str, value)) if isinstance(value, frozenset) else value
+        for name, value in values.items()
     }

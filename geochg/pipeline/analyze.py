@@ -75,16 +75,16 @@ def analyze(
             rioxarray and odc-geo write it; or a numpy array `(bands, y, x)`, whose masked pixels
             are not valid.
         after: The later raster.
-        options: What to do; the defaults when None.
+        options: The options of the run; the defaults when None.
         geobox: Grid of the numpy arrays among the two.
         outputs: Files to write. They appear whole when the run is complete; until then a journal
             beside the first of them holds the finished tiles, for `options.resume`.
-        listener: Called on the calling thread with progress and with what the user should know.
-        cancel: When set, the run stops at the next tile.
-        model: The model of `load_configured_model` for these options; loaded when None.
+        listener: A function that is called on the calling thread with progress and notices.
+        cancel: A flag; once it is set, the run stops at the next tile.
+        model: The model that `load_configured_model` gives for these options; loaded when None.
 
     Returns:
-        The features, in memory, and what is known about the run.
+        The features, in memory, and the facts about the run.
 
     Raises:
         InputError: If a raster, the area or an output cannot be used.
@@ -123,8 +123,7 @@ def _begin_journal(run: Run) -> Journal:
     facts = fingerprint(run.pair, run.options, run.model, heatmap=run.outputs.heatmap is not None)
     path = journal_path(paths[0]) if paths else None
     classes = {*CLASSES, *run.model.capabilities.classes}
-    resume = run.options.resume
-    journal = Journal.begin(path, run.layout, facts, resume=resume, classes=classes)
+    journal = Journal.begin(path, run.layout, facts, resume=run.options.resume, classes=classes)
     if not journal.has_locks:
         text = f"the folder of {path} has no file locks: start no other run with this output"
         run.listener(Notice(text, warning=True))
@@ -187,5 +186,4 @@ def _write_heatmap(run: Run, journal: Journal, path: Path, facts: Mapping[str, A
     heat = voted_heat(journal.results()) if run.options.vote else journal.heat()
     turn, grid = run.pair.turn_to_before, run.pair.grid
     height_px, width_px = grid.shape
-    blocks = turn.blocks(heat, (height_px, width_px))
-    write_heatmap(blocks, turn.grid(grid), path, facts)
+    write_heatmap(turn.blocks(heat, (height_px, width_px)), turn.grid(grid), path, facts)

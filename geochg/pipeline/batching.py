@@ -20,9 +20,7 @@ FIRST_REFUSALS = 3
 LATER_REFUSALS = 16
 """Tiles in a row, where others were answered before."""
 
-_PATIENCE_S = 0.2
-"""How long Ctrl-C may go unnoticed: Windows does not interrupt a wait."""
-
+_PATIENCE_S = 0.2  # how long Ctrl-C may go unnoticed: Windows does not interrupt a wait
 Ask = Callable[[Sequence[Tile]], list[TileAnswers]]
 """Answers about tiles, one entry a tile."""
 
@@ -104,17 +102,12 @@ def _ask(ask: Ask, batch: Sequence[Tile | TileFailure], refusals: Refusals) -> l
     replies = ask(tiles) if tiles else []
     answers = [finite_answers(tile, reply) for tile, reply in zip(tiles, replies, strict=True)]
     given_answers = iter(answers)
+    # Tiles without data, which are not asked about, tell nothing.
+    outcomes = (tile for tile in batch if isinstance(tile, TileFailure) or has_core(tile))
     refusals.note(
-        tile if isinstance(tile, TileFailure) else next(given_answers)
-        for tile in batch
-        if _has_outcome(tile)
+        tile if isinstance(tile, TileFailure) else next(given_answers) for tile in outcomes
     )
     return answers
-
-
-def _has_outcome(tile: Tile | TileFailure) -> bool:
-    """Whether a tile failed or was asked about; those without data tell nothing."""
-    return isinstance(tile, TileFailure) or has_core(tile)
 
 
 class Refusals:

@@ -51,14 +51,14 @@ class PairDialogue:
     exchanges: list[Exchange] = field(default_factory=list)
 
     def ask(self, question: str) -> Iterator[str]:
-        """The answer, in pieces as they come; a whole answer joins the exchanges.
+        """Asks the model and gives its answer in pieces; a whole answer joins the exchanges.
 
-        Control codes of a model's are taken out of it.
+        Control codes are taken out of the answer.
 
         Raises:
             OptionError: If nothing is asked.
             ModelError: If the model answers no free questions.
-            RunError: If it fails.
+            RunError: If the model fails.
         """
         question_text = " ".join(printable(question).split())
         if not question_text:
@@ -123,19 +123,13 @@ def open_dialogue(
 
 def _view_of_pair(pair: RasterPair, options: AnalyzeOptions, model: ChangeModel) -> RasterPair:
     """The pair at the resolution at which the model sees all of it at once."""
-    factor = max(pair.grid.shape) / _view_px(options, model)
+    least_px = MASK_VIEW_PX if model.capabilities.location == "mask" else 0
+    factor = max(pair.grid.shape) / max(least_px, options.tile_size_px)
     if factor <= 1:
         return pair
     coarser = replace(options, resolution=abs(pair.grid.resolution.x) * factor)
     view_pair = place_pair(*pair.inputs(), coarser)
     return replace(pair, grid=view_pair.grid, area=view_pair.area, is_view=True)
-
-
-def _view_px(options: AnalyzeOptions, model: ChangeModel) -> int:
-    """Side of what a model is shown at once when it is asked about the whole."""
-    if model.capabilities.location == "mask":
-        return max(MASK_VIEW_PX, options.tile_size_px)
-    return options.tile_size_px
 
 
 def _read_plan(pair: RasterPair, options: AnalyzeOptions, model: ChangeModel) -> ReadPlan:

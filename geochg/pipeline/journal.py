@@ -227,10 +227,9 @@ class Journal:
 
     def results(self) -> Iterator[TileResult]:
         """The answered tiles in raster order, one at a time, without their heat."""
-        rows = self._rows(
+        for number, record, valid in self._rows(
             "SELECT number, record, valid FROM tile WHERE record IS NOT NULL ORDER BY number"
-        )
-        for number, record, valid in rows:
+        ):
             with self._name_damage():
                 result = result_of(self._layout[number], record, valid)
             yield result

@@ -28,6 +28,8 @@ TABLES = (
 
 _NAMES = frozenset(cell.name for cell in GRID_CELLS)
 _MOST_COUNTED = 10**9
+_NO_PROBABILITY = "a probability is not a number from 0 to 1"
+_NO_COUNT = "a count is not a whole number in range"
 
 
 def check_database(database: sqlite3.Connection) -> bool:
@@ -84,30 +86,18 @@ def check_numbers(database: sqlite3.Connection, layout: Layout) -> None:
 def check_result(result: TileResult, classes: Collection[str]) -> None:
     """Refuses a result that no run can have given.
 
-    Args:
-        result: Result as it is read from a journal.
-        classes: Classes that the model of the run can name.
-
     Raises:
         ValueError: If a part of the result makes no sense.
     """
     _require(isinstance(result.changed, bool | None), "changed is neither true nor false")
-    _require(
-        result.probability is None or _is_share(result.probability),
-        "a probability is not a number from 0 to 1",
-    )
+    _require(result.probability is None or _is_share(result.probability), _NO_PROBABILITY)
     _require(isinstance(result.caption, str), "a caption is not a text")
     _require(isinstance(result.counts, Mapping), "the counts are no object")
     for name, count in result.counts.items():
         _require(name in classes, "counts are of a class that the model does not know")
-        _require(
-            type(count) is int and 0 <= count <= _MOST_COUNTED,
-            "a count is not a whole number in range",
-        )
-    _require(
-        all(isinstance(task, Task) for task in result.unparsed),
-        "a task is not one that models are asked",
-    )
+        _require(_is_count(count), _NO_COUNT)
+    are_tasks = all(isinstance(task, Task) for task in result.unparsed)
+    _require(are_tasks, "a task is not one that models are asked")
     _check_seen(result)
     for missing in result.missing:
         _require(isinstance(missing.reason, str), "a reason is not a text")
@@ -122,74 +112,60 @@ def _check_seen(result: TileResult) -> None:
     """Refuses what no tile can hold of ground that was seen, and a calibration that is none."""
     core = result.window.core
     most_px = core.height_px * core.width_px
-    _require(
-        isinstance(result.tells_land_cover, bool), "it does not say whether land cover was told"
-    )
+    is_told = isinstance(result.tells_land_cover, bool)
+    _require(is_told, "it does not say whether land cover was told")
     for count in (result.valid_px, result.not_seen_px or 0):
-        _require(type(count) is int and 0 <= count <= most_px, "a number of pixels is out of range")
+        _require(_is_count(count, most_px), "a number of pixels is out of range")
     if result.calibration is not None:
         mean, share = result.calibration
-        _require(len(mean) == len(share), "a calibration is not two rising lists of one length")
-        _require(
-            all(map(_is_share, (*mean, *share))),
-            "a calibration is not two rising lists of one length",
-        )
-        _require(list(mean) == sorted(mean), "a calibration is not two rising lists of one length")
+        are_shares = len(mean) == len(share) and all(map(_is_share, (*mean, *share)))
+        is_rising = are_shares and list(mean) == sorted(mean)
+        _require(is_rising, "a calibration is not two rising lists of one length")
 
 
 def _check_cell(cell: Cell, core: PixelWindow, classes: Collection[str]) -> None:
     _require(cell.class_name in classes, "a class is not one that the model knows")
     _require(isinstance(cell.change, Change), "a change is not one of the directions")
-    _require(_is_share(cell.probability), "a probability is not a number from 0 to 1")
+    _require(_is_share(cell.probability), _NO_PROBABILITY)
     _require(isinstance(cell.caption, str), "a caption is not a text")
     _require(set(cell.grid_cells) <= _NAMES, "a cell of the 3x3 grid has an unknown name")
-    amounts = [amount for part in cell.ground or () for amount in part]
-    _require(
-        all(type(n) in (int, float) and 0 <= n < math.inf for n in amounts),
-        "the ground under a shape is not a list of amounts",
+    ground = cell.ground or ()
+    are_amounts = all(
+        type(n) in (int, float) and 0 <= n < math.inf for part in ground for n in part
     )
-    lengths = {len(part) for part in cell.ground or ()}
-    _require(
-        lengths <= {0} or lengths == {len(LAND_COVER) + 1},
-        "the ground under a shape is not a list of amounts",
-    )
-    objects = cell.objects
-    _require(
-        objects is None or (type(objects) is int and 0 <= objects <= _MOST_COUNTED),
-        "a count is not a whole number in range",
-    )
+    lengths = {len(part) for part in ground}
+    is_ground = are_amounts and (lengths <= {0} or lengths == {len(LAND_COVER) + 1})
+    _require(is_ground, "the ground under a shape is not a list of amounts")
+    _require(cell.objects is None or _is_count(cell.objects), _NO_COUNT)
     polygon = cell.polygon
-    _require(
-        isinstance(polygon, shapely.Polygon) and not polygon.is_empty, "a shape is not a polygon"
-    )
+    is_polygon = isinstance(polygon, shapely.Polygon) and not polygon.is_empty
+    _require(is_polygon, "a shape is not a polygon")
     _require(bool(np.isfinite(polygon.bounds).all()), "a shape is not finite")
     _require(polygon.is_valid and not polygon.has_z, "a shape is not valid")
     left, top, right, bottom = polygon.bounds
-    _require(
-        core.col_start <= left
-        and right <= core.col_stop
-        and core.row_start <= top
-        and bottom <= core.row_stop,
-        "a shape lies outside its tile",
-    )
+    is_within = core.col_start <= left and right <= core.col_stop
+    is_within = is_within and core.row_start <= top and bottom <= core.row_stop
+    _require(is_within, "a shape lies outside its tile")
 
 
 def _check_vote(vote: Vote, read: PixelWindow, classes: Collection[str]) -> None:
     window, grid_cell, probability = vote.box
     _require(vote.class_name in classes, "a class is not one that the model knows")
-    _require(_is_share(probability), "a probability is not a number from 0 to 1")
+    _require(_is_share(probability), _NO_PROBABILITY)
     _require(grid_cell in GRID_CELLS, "a cell of the 3x3 grid has an unknown name")
     edges = (window.row_start, window.row_stop, window.col_start, window.col_stop)
     _require(all(type(edge) is int for edge in edges), "a box is not four whole numbers")
-    _require(
-        window.height_px > 0 and window.width_px > 0 and window.cut_to(read) == window,
-        "a box lies outside its tile",
-    )
+    is_within = window.height_px > 0 and window.width_px > 0 and window.cut_to(read) == window
+    _require(is_within, "a box lies outside its tile")
 
 
 def _is_share(value: object) -> bool:
     """Whether a value is a number from 0 to 1; NaN is none."""
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
+
+
+def _is_count(value: object, greatest: int = _MOST_COUNTED) -> bool:
+    return type(value) is int and 0 <= value <= greatest
 
 
 def _require(holds: object, reason: str) -> None:

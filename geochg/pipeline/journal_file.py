@@ -5,26 +5,15 @@ from __future__ import annotations
 import sqlite3
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
 
 from geochg.errors import InputError
 from geochg.files.sidecars import DATABASE_SUFFIXES
 from geochg.files.sqlite import has_locks, open_database
 from geochg.pipeline.journal_checks import check_database
 
-
-class OpenedDatabase(NamedTuple):
-    """A database that was opened for a journal.
-
-    Attributes:
-        database: The database.
-        is_begun: Whether there is a journal in it.
-        has_locks: Whether other runs are kept from it; False in folders that know no locks.
-    """
-
-    database: sqlite3.Connection
-    is_begun: bool
-    has_locks: bool
+OpenedDatabase = tuple[sqlite3.Connection, bool, bool]
+"""A database, whether there is a journal in it, and whether other runs are kept from it, which
+they are not in folders that know no locks."""
 
 
 def open_journal(path: Path | None) -> OpenedDatabase:
@@ -37,7 +26,7 @@ def open_journal(path: Path | None) -> OpenedDatabase:
         InputError: If it cannot be opened, is something else, or another run holds it.
     """
     if path is None:
-        return OpenedDatabase(sqlite3.connect(":memory:", isolation_level=None), False, True)
+        return sqlite3.connect(":memory:", isolation_level=None), False, True
     try:
         try:
             return _open(path, locks=True)
@@ -62,7 +51,7 @@ def _open(path: Path, *, locks: bool) -> OpenedDatabase:
     except BaseException:
         database.close()
         raise
-    return OpenedDatabase(database, is_begun, locks)
+    return database, is_begun, locks
 
 
 def has_content(path: Path) -> bool:

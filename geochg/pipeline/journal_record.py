@@ -119,6 +119,7 @@ def _vote(values: list[Any]) -> Vote:
 def _cell(values: Mapping[str, Any]) -> Cell:
     with np.errstate(invalid="ignore"):  # NaN in a damaged shape, which is refused later
         polygon = cast(shapely.Polygon, shapely.from_wkb(values["polygon"]))
+    ground = values["ground"]
     return Cell(
         class_name=values["class"],
         change=Change(values["change"]),
@@ -126,13 +127,9 @@ def _cell(values: Mapping[str, Any]) -> Cell:
         polygon=polygon,
         grid_cells=tuple(values["grid_cells"]),
         caption=values["caption"],
-        ground=_ground(values["ground"]),
+        ground=None if ground is None else Ground(*(tuple(numbers) for numbers in ground)),
         objects=values["objects"],
     )
-
-
-def _ground(values: list[list[int]] | None) -> Ground | None:
-    return None if values is None else Ground(*(tuple(numbers) for numbers in values))
 
 
 def parsed_object(text: object) -> dict[str, Any]:

@@ -26,7 +26,7 @@ class Outputs:
             raster does.
 
     Raises:
-        OptionError: If one is no path; texts are taken as paths.
+        OptionError: If an output is no path; texts are taken as paths.
     """
 
     features: Path | None = None
@@ -51,7 +51,7 @@ class Outputs:
         """Refuses outputs that could not be written at the end, or not without loss.
 
         Args:
-            inputs: All that the run reads.
+            inputs: Names of all files that the run reads.
             options: Options that name the layers, and say whether files and layers that geochg did
                 not write may be replaced.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from odc.geo.geobox import GeoBox
@@ -30,12 +29,14 @@ def fingerprint(
 
     Keys are what a refusal names; values are plain JSON.
     """
+    # Coordinates have no files.
+    area_files = files_behind(file_of(options.aoi)) if options.aoi else []
     return {
         "the version of geochg": __version__,
         "the before image": _input_facts(pair.before),
         "the after image": _input_facts(pair.after),
         "the model": asdict(model.identity),
-        "the area of interest": _states(map(str, _area_files(options))),
+        "the area of interest": _states(map(str, area_files)),
         "whether there is a heatmap": heatmap,
         **{f"option {name}": value for name, value in _shaping_options(options, model).items()},
     }
@@ -51,6 +52,8 @@ def metadata(
     failures: Sequence[TileFailure],
 ) -> dict[str, Any]:
     """The `geochg` member of the outputs; nothing in it differs between equal runs."""
+    counts = asdict(tallies)
+    del counts["not_seen_px"]
     facts: dict[str, Any] = storable(
         {
             "version": __version__,
@@ -62,7 +65,7 @@ def metadata(
             "grid": _grid_facts(pair.grid),
             "alignment": preparation.alignment(),
             "matching": preparation.matching(),
-            "tiles": _tile_counts(tallies, len(failures)),
+            "tiles": {**counts, "failed": len(failures)},
             "not_seen_m2": _not_seen_m2(pair, tallies),
             "failed_tiles": {failure.window.name: failure.reason for failure in failures},
         }
@@ -75,18 +78,6 @@ def _input_facts(source: RasterSource) -> list[Any]:
     checksum = source.raster.checksum if source.raster is not None else ""
     kept_states = [checksum] if checksum else _states(source.files)
     return [without_secrets(source.label), *kept_states]
-
-
-def _area_files(options: AnalyzeOptions) -> list[Path]:
-    """The files of the area of interest; none for coordinates."""
-    return files_behind(file_of(options.aoi)) if options.aoi else []
-
-
-def _tile_counts(tallies: Tallies, failed: int) -> dict[str, int]:
-    """Numbers of tiles of each kind; `not_seen` are those with ground that was hidden."""
-    counts = asdict(tallies)
-    del counts["not_seen_px"]
-    return {**counts, "failed": failed}
 
 
 def _not_seen_m2(pair: RasterPair, tallies: Tallies) -> float | None:

@@ -8,11 +8,12 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property, partial
 from threading import Event as Flag
-from typing import Any
+from typing import Any, Literal
 
 from geochg.errors import CancelledRunError, RunError, TilesFailedError
 from geochg.events import Listener, Notice, Progress
 from geochg.features.cells import CellSettings, missing_answer, tile_result
+from geochg.features.changes import FILTERS
 from geochg.features.tile_results import TileResult
 from geochg.geometry.hysteresis import least_size_px
 from geochg.models.base import ChangeModel, backend_errors
@@ -24,6 +25,7 @@ from geochg.pipeline.outputs import Outputs
 from geochg.pipeline.survey import SurveyTiles
 from geochg.records import Question, Tile, TileAnswers, TileFailure, TileWindow
 from geochg.safety.untrusted_text import without_secrets
+from geochg.tiling.gdal import gdal_settings
 from geochg.tiling.layout import Layout
 from geochg.tiling.pair import RasterPair
 from geochg.tiling.preparation import Preparation, Step, prepare
@@ -34,6 +36,35 @@ from geochg.tiling.signed_addresses import is_signed, refusal
 def reading_threads(options: AnalyzeOptions) -> int:
     """Threads that read ahead of the model."""
     return options.workers or min(4, os.cpu_count() or 1)
+
+
+def read_tiles(
+    pair: RasterPair,
+    options: AnalyzeOptions | None = None,
+    *,
+    pixels: Literal["display", "values"] = "display",
+) -> Generator[Tile | TileFailure, None, None]:
+    """Measures a pair (shift, stretch, match) and reads its tiles in order, a few ahead.
+
+    Memory stays flat, however large the pair, where the tiles are let go.
+
+    Args:
+        pair: The pair, as `open_pair` gives it.
+        options: Size and overlap of the tiles, `align`, `match` and `workers` are taken from
+            these; the defaults when None.
+        pixels: Pixels that the model wants; see `Capabilities.pixels`.
+
+    Yields:
+        The tiles; for one that cannot be read, a `TileFailure` that says why.
+
+    Raises:
+        InputError: If the pair has too many tiles or cannot be measured.
+    """
+    options = options or AnalyzeOptions()
+    layout = pair.layout(options)
+    with gdal_settings():
+        plan = prepare(pair, options.align, pixels=pixels, match=options.match).plan(pair)
+    yield from read_ahead(plan, layout, reading_threads(options))
 
 
 @dataclass(frozen=True)
@@ -62,16 +93,17 @@ class Run:
         done_indices = journal.finished_tiles()
         if len(done_indices) == len(self.layout):
             return []
-        preparation = self._preparation(journal)
-        plan = preparation.plan(self.pair)
+        plan = self._preparation(journal).plan(self.pair)
         self._survey(plan, journal)
         failures: list[TileFailure] = []
         finished = len(done_indices)
         self.listener(Progress("tiles", finished, len(self.layout)))
         wanted_windows = (window for window in self.layout if window.index not in done_indices)
+        suitable = self.model.capabilities.tiles_at_once(self.options.tile_size_px)
+        batch_tiles = self.options.batch_size or suitable
         with (
             closing(self._read_tiles(plan, wanted_windows)) as tiles,
-            closing(answered_ahead(tiles, self._batch_tiles(), self._ask)) as answered_batches,
+            closing(answered_ahead(tiles, batch_tiles, self._ask)) as answered_batches,
         ):
             for batch, answers in answered_batches:
                 failures += self._keep_answers(batch, answers, journal)
@@ -114,11 +146,10 @@ class Run:
 
     def tell_dropped(self, tallies: Tallies, feature_count: int) -> None:
         """Tells where changes were seen of which the options leave no feature."""
-        names = ("min_area_m2", "max_area_m2", "min_confidence", "classes")
         flags = [
             spec.flag
             for spec in self.options.specs()
-            if spec.name in names and getattr(self.options, spec.name) not in (spec.default, ())
+            if spec.name in FILTERS and getattr(self.options, spec.name) not in (spec.default, ())
         ]
         if tallies.changed and not feature_count and flags:
             text = (
@@ -201,12 +232,6 @@ class Run:
                 results.append(tile_result(tile, given_answers, self._cell_settings()))
         journal.add(results, skipped)
         return failures
-
-    def _batch_tiles(self) -> int:
-        """Tiles asked about at once: as given, or what suits the model and this size of tile."""
-        if self.options.batch_size is not None:
-            return self.options.batch_size
-        return self.model.capabilities.tiles_at_once(self.options.tile_size_px)
 
     def _ask(self, tiles: Sequence[Tile]) -> list[TileAnswers]:
         with backend_errors(self.model):

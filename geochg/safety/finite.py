@@ -29,17 +29,11 @@ NO_CALIBRATION = (
 
 OUT_OF_RANGE = "the model gave a probability that does not lie between 0 and 1"
 
-_ROUNDING = 1e-6
-"""By how much a sum in single precision may leave the range of a probability."""
+_ROUNDING = 1e-6  # by how much a sum in single precision may leave the range of a probability
 
 
 def finite_answers(tile: Tile, answers: TileAnswers) -> TileAnswers:
-    """The answers about a tile, or that it failed because one holds a number that is not finite.
-
-    Args:
-        tile: The tile that was asked about.
-        answers: As a model gave them.
-    """
+    """The answers about a tile, or that it failed because one holds a number that is not finite."""
     if isinstance(answers, TileFailure):
         return answers
     for answer in answers:
@@ -83,6 +77,8 @@ def _ranges(answer: Answer) -> Iterator[tuple[float, float]]:
         for boxes in answer.boxes.values():
             yield from ((float(box.probability),) * 2 for box in boxes)
     elif isinstance(answer, Outlines):
-        for surface in (answer.probability, answer.change):
+        # Layers that are made later are shares of a surface that is there.
+        layers = None if callable(answer.probability) else answer.probability
+        for surface in (layers, answer.change):
             if surface is not None and surface.size:
                 yield float(np.min(surface)), float(np.max(surface))

@@ -22,7 +22,11 @@ SPECS: Mapping[Task, TaskSpec[Any]] = {
 
 
 def ask(task: Task, text: str | None = None) -> Question:
-    """The question of a task, in the words of the data or in given ones.
+    """The question of a task, in the words of the data or in those that are given.
+
+    Args:
+        task: The task.
+        text: The prompt in words; that of the task when None.
 
     Raises:
         ValueError: If the task has no words of its own and none are given.

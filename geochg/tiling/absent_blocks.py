@@ -20,21 +20,11 @@ from rasterio import DatasetReader
 from rasterio.errors import RasterioError, WindowError
 from rasterio.windows import Window
 
-_BIG = 43
-"""What a BigTIFF has for 42."""
-
-_OFFSET_TAGS = (273, 324)
-"""Offsets of strips and of tiles."""
-
-_INTEGERS = {3: "u2", 4: "u4", 16: "u8"}
-"""TIFF's numbers of the types of whole numbers."""
-
-_MOST_CELLS = 64
-"""Blocks are taken together until there are no more than so many along a side."""
-
-_MOST_WRITTEN = 0.5
-"""With a greater share written than this there is little to gain."""
-
+_BIG = 43  # what a BigTIFF has for 42
+_OFFSET_TAGS = (273, 324)  # offsets of strips and of tiles
+_INTEGERS = {3: "u2", 4: "u4", 16: "u8"}  # TIFF's numbers of the types of whole numbers
+_MOST_CELLS = 64  # blocks are taken together until there are no more than so many along a side
+_MOST_WRITTEN = 0.5  # with a greater share written than this there is little to gain
 _SOURCES = ("SimpleSource", "ComplexSource")
 
 
@@ -111,12 +101,7 @@ def _moved_source(
 
 
 class _Written:
-    """What was written of a GeoTIFF.
-
-    Attributes:
-        absent: A pixel, as a window, of a block that was not.
-        windows: Windows that hold all that was.
-    """
+    """Of a GeoTIFF, windows that hold all that was written, and a pixel of a block that was not."""
 
     def __init__(
         self, dataset: DatasetReader, cells: NDArray[np.bool_], cell_px: tuple[int, int]

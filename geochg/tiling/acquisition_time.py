@@ -8,17 +8,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 _TAKEN_TAGS = (
-    "ACQUISITIONDATETIME",
-    "ACQUISITION_DATETIME",
-    "ACQUISITION_DATE",
-    "DATE_ACQUIRED",
-    "SENSING_TIME",
-    "DATATAKE_1_DATATAKE_SENSING_START",
-    "PRODUCT_START_TIME",
-    "TIME_COVERAGE_START",
-    "NITF_IDATIM",
-    "EXIF_DATETIMEORIGINAL",
-    "DATETIME",
+    *("ACQUISITIONDATETIME", "ACQUISITION_DATETIME", "ACQUISITION_DATE", "DATE_ACQUIRED"),
+    *("SENSING_TIME", "DATATAKE_1_DATATAKE_SENSING_START", "PRODUCT_START_TIME"),
+    *("TIME_COVERAGE_START", "NITF_IDATIM", "EXIF_DATETIMEORIGINAL", "DATETIME"),
 )
 """Names of tags, in capitals, that hold the time an image was taken; the most certain first."""
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from geochg.tiling.sensors import Code, code_of, table_for
+from geochg.tiling.sensors import code_of, table_for
 
 ROLES = {
     "red": 0.66,
@@ -46,29 +46,14 @@ _WORDS = {
     **dict.fromkeys(("rot", "rouge", "rojo", "rosso", "vermelho"), "red"),
     **dict.fromkeys(("grün", "gruen", "vert", "verde"), "green"),
     **dict.fromkeys(("blau", "bleu", "azul", "blu"), "blue"),
-    "nir": "nir",
-    "nir1": "nir",
-    "nir08": "nir",
-    "nir09": "nir2",
-    "nir2": "nir2",
-    "ir": "nir",
-    "infrared": "nir",
-    "rededge": "rededge",
-    "rededge1": "rededge",
-    "rededge071": "rededge",
-    "rededge2": "rededge2",
-    "rededge075": "rededge2",
-    "rededge3": "rededge3",
-    "rededge078": "rededge3",
-    "swir": "swir",
-    "swir1": "swir",
-    "swir16": "swir",
-    "swir2": "swir2",
-    "swir22": "swir2",
-    "thermal": "thermal",
-    "tir": "thermal",
-    "lwir": "thermal",
-    "lwir11": "thermal",
+    **dict.fromkeys(("nir", "nir1", "nir08", "ir", "infrared"), "nir"),
+    **dict.fromkeys(("nir2", "nir09"), "nir2"),
+    **dict.fromkeys(("rededge", "rededge1", "rededge071"), "rededge"),
+    **dict.fromkeys(("rededge2", "rededge075"), "rededge2"),
+    **dict.fromkeys(("rededge3", "rededge078"), "rededge3"),
+    **dict.fromkeys(("swir", "swir1", "swir16"), "swir"),
+    **dict.fromkeys(("swir2", "swir22"), "swir2"),
+    **dict.fromkeys(("thermal", "tir", "lwir", "lwir11"), "thermal"),
     "lwir12": "thermal2",
 }
 _PHRASES = (
@@ -100,13 +85,8 @@ _RANGES = (  # micrometres, half-open
 _NAME_TAGS = ("common_name", "eo:common_name", "eo_common_name", "commonname")
 _LABEL_TAGS = ("band_name", "bandname", "name", "long_name")
 _WAVELENGTH_TAGS = (
-    "central_wavelength_um",
-    "center_wavelength_um",
-    "eo:center_wavelength",
-    "eo_center_wavelength",
-    "center_wavelength",
-    "central_wavelength",
-    "wavelength",
+    *("central_wavelength_um", "center_wavelength_um", "eo:center_wavelength"),
+    *("eo_center_wavelength", "center_wavelength", "central_wavelength", "wavelength"),
 )
 _GENERIC = re.compile(r"(band|layer|channel|b|gray|grey|bande|kanal)?[ _#.-]*\d*")
 
@@ -164,7 +144,7 @@ def roles_of(bands: Sequence[BandFacts], origin: str) -> list[str]:
     ]
     table = table_for(named_roles, " ".join([origin, *(band.name for band in bands)]))
     roles = [
-        role or _by_wavelength(band) or _by_code(code, table)
+        role or _by_wavelength(band) or (table.get(code.key, "") if code else "")
         for role, band, code in zip(roles, bands, codes, strict=True)
     ]
     roles = _once(roles, bands)
@@ -194,14 +174,9 @@ def _by_words(label: str) -> str:
 
 def _by_letters(bands: Sequence[BandFacts], roles: Sequence[str]) -> list[str]:
     """With single letters where a file names three bands R, G and B so."""
-    letters = {band.name.lower() for band in bands}
-    if not {"r", "g", "b"} <= letters:
+    if not {"r", "g", "b"} <= {band.name.lower() for band in bands}:
         return list(roles)
     return [_LETTERS.get(band.name.lower(), role) for band, role in zip(bands, roles, strict=True)]
-
-
-def _by_code(code: Code | None, table: Mapping[str, str]) -> str:
-    return "" if code is None else table.get(code.key, "")
 
 
 def _by_color(band: BandFacts, taken_roles: Sequence[str]) -> str:

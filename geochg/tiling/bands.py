@@ -70,8 +70,7 @@ class Band:
     @property
     def name(self) -> str:
         """The role, else the label in lower case, else `band` and its number."""
-        unnamed = "alpha" if self.alpha else f"band{self.number}"
-        return self.role or self.label.lower() or unnamed
+        return self.role or self.label.lower() or ("alpha" if self.alpha else f"band{self.number}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,11 +183,10 @@ def choose_bands(
     if purpose == "rgb":
         return _display(before, after)
     display_choice = _false_color(before, after) or _display(before, after)
-    infrared = [
+    first, second = (
         next((band.number for band in bands if band.role == INFRARED), None)
         for bands in (before, after)
-    ]
-    first, second = infrared
+    )
     if first is None or second is None:
         return display_choice
     return _with_infrared(display_choice, BandChoice((INFRARED,), (first,), (second,)))
@@ -207,9 +205,14 @@ def _wanted_bands(
     names = [role or _common_name(a, b) for role, (a, b) in zip(roles, pairs, strict=True)]
     if len(set(names)) < len(names):
         raise OptionError(f"bands {','.join(wanted_names)} name one band twice", "name each once")
-    return BandChoice(
-        tuple(names), tuple(a.number for a, _ in pairs), tuple(b.number for _, b in pairs)
-    )
+    return _paired(names, pairs)
+
+
+def _paired(
+    names: Sequence[str], pairs: Sequence[tuple[Band, Band]], note: str = "", finding: str = ""
+) -> BandChoice:
+    before, after = tuple(a.number for a, _ in pairs), tuple(b.number for _, b in pairs)
+    return BandChoice(tuple(names), before, after, note, finding)
 
 
 def _gray_choice(
@@ -232,20 +235,15 @@ def _find(token: str, bands: Sequence[Band], path: str) -> Band:
     key = token.rpartition("=")[2].strip().lower()
     if not key:
         raise OptionError(f"band {token!r} names no band", "write it as red=1, say")
-    for matches in (_has_number, _has_name):
-        for band in bands:
-            if matches(band, key):
-                return band
+    # A number counts before a name.
+    for band in bands:
+        if key == str(band.number):
+            return band
+    for band in bands:
+        if key in (band.label.lower(), band.role, band.name):
+            return band
     known_bands = ", ".join(f"{band.number} ({band.name})" for band in bands)
     raise OptionError(f"{path} has no band {key!r}", f"its bands: {known_bands}")
-
-
-def _has_number(band: Band, key: str) -> bool:
-    return key == str(band.number)
-
-
-def _has_name(band: Band, key: str) -> bool:
-    return key in (band.label.lower(), band.role, band.name)
 
 
 def _common_name(a: Band, b: Band) -> str:
@@ -267,13 +265,7 @@ def _shared_bands(before: Sequence[Band], after: Sequence[Band]) -> BandChoice:
             "and their names do not say which go together",
             "choose bands that both have, such as --bands 1",
         )
-    return BandChoice(
-        _distinct(pairs),
-        tuple(a.number for a, _ in pairs),
-        tuple(b.number for _, b in pairs),
-        note,
-        reordering_note(pairs),
-    )
+    return _paired(_distinct(pairs), pairs, note, reordering_note(pairs))
 
 
 def _distinct(pairs: Sequence[tuple[Band, Band]]) -> tuple[str, ...]:
@@ -297,31 +289,21 @@ def _refuse_contradiction(pairs: Sequence[tuple[Band, Band]]) -> None:
 def _display(before: Sequence[Band], after: Sequence[Band]) -> BandChoice:
     by_role = [{band.role: band for band in bands} for bands in (before, after)]
     if all(role in roles for role in COLORS for roles in by_role):
-        color_numbers = [tuple(roles[role] for role in COLORS) for roles in by_role]
-        numbers = [tuple(band.number for band in bands) for bands in color_numbers]
-        finding = reordering_note(list(zip(*color_numbers, strict=True)))
-        return BandChoice(COLORS, numbers[0], numbers[1], finding=finding)
+        pairs = [(by_role[0][role], by_role[1][role]) for role in COLORS]
+        return _paired(COLORS, pairs, finding=reordering_note(pairs))
     if len(before) == len(after) == 1:
         return BandChoice(("gray",), (before[0].number,), (after[0].number,), _gray_note(before))
     if all(
         len(bands) in (3, 4) and not any(b.tells_content for b in bands)
         for bands in (before, after)
     ):
-        labelled = any(band.label for band in (*before, *after))
-        reason = (
-            f"the names of the bands ({names_of(before)}) do not tell their colours"
-            if labelled
-            else "the bands are not named"
-        )
+        reason = "the bands are not named"
+        if any(band.label for band in (*before, *after)):
+            reason = f"the names of the bands ({names_of(before)}) do not tell their colours"
         alike = by_name(before, after)
         pairs = (alike if len(alike) >= 3 else list(zip(before, after, strict=False)))[:3]
-        return BandChoice(
-            COLORS,
-            tuple(a.number for a, _ in pairs),
-            tuple(b.number for _, b in pairs),
-            f"{reason}: the first three are taken for red, green and blue",
-            reordering_note(pairs),
-        )
+        note = f"{reason}: the first three are taken for red, green and blue"
+        return _paired(COLORS, pairs, note, reordering_note(pairs))
     refuse_gray_against_color(before, after)
     raise InputError(
         "the images do not say which bands are red, green and blue: before "
@@ -352,12 +334,7 @@ def _false_color(before: Sequence[Band], after: Sequence[Band]) -> BandChoice | 
     pairs = by_name(before, after)[: len(COLORS)]
     names = tuple(a.role for a, _ in pairs)
     finding = f"shown in false colour: {', '.join(names)} as red, green and blue"
-    return BandChoice(
-        names,
-        tuple(a.number for a, _ in pairs),
-        tuple(b.number for _, b in pairs),
-        finding="; ".join(filter(None, (finding, reordering_note(pairs)))),
-    )
+    return _paired(names, pairs, finding="; ".join(filter(None, (finding, reordering_note(pairs)))))
 
 
 def _with_infrared(display_choice: BandChoice, choice: BandChoice) -> BandChoice:

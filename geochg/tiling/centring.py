@@ -18,9 +18,7 @@ WIDE_TYPES = ("int32", "uint32", "int64", "uint64", "float64")
 STEPS = 1024
 """The usual range of a band is to be told in at least so many steps."""
 
-_LARGEST, _SMALLEST = 1e15, 1e-15
-"""Numbers beyond these cannot be squared in float32."""
-
+_LARGEST, _SMALLEST = 1e15, 1e-15  # numbers beyond these cannot be squared in float32
 _USUAL = (2.0, 98.0)
 
 
@@ -52,10 +50,8 @@ class Centring:
         if not before.size:
             return None
         pairs = zip(before.astype(np.float64), after.astype(np.float64), strict=True)
-        bands = [_Range.of(*pair) for pair in pairs]
-        if all(band.held for band in bands):
-            return None
-        return cls(tuple(band.origin for band in bands), tuple(band.unit for band in bands))
+        origin, unit = zip(*(_origin_and_unit(*pair) for pair in pairs), strict=True)
+        return None if set(origin) == {0.0} and set(unit) == {1.0} else cls(origin, unit)
 
     def apply(self, values: NDArray[Any]) -> NDArray[np.float32]:
         """Values near zero; those that are still beyond float32 become infinite.
@@ -95,38 +91,23 @@ def _less(plane: NDArray[Any], origin: float) -> NDArray[Any]:
     return (plane.view(np.uint64) - np.uint64(int(origin) % 2**64)).view(np.int64)
 
 
-@dataclass(frozen=True, slots=True)
-class _Range:
-    """Where the values of a band lie.
-
-    Attributes:
-        held: Whether float32 tells them apart as they are.
-        origin: What is best taken off; 0 where nothing needs to be.
-        unit: What the rest is best divided by.
-    """
-
-    held: bool
-    origin: float
-    unit: float
-
-    @classmethod
-    def of(cls, before: NDArray[np.float64], after: NDArray[np.float64]) -> Self:
-        both_dates = np.concatenate([before, after])
-        usual = np.concatenate([np.percentile(values, _USUAL) for values in (before, after)])
-        detail = min(_detail(before), _detail(after)) or max(_detail(before), _detail(after))
-        farthest = float(np.abs(usual).max())
-        if _has_steps(farthest, detail) and not _unfit(farthest, detail):
-            return cls(True, 0.0, 1.0)
-        origin = 0.0 if _has_steps(farthest, detail) else _middle(both_dates)
-        farthest = float(np.abs(usual - origin).max())
-        if not _has_steps(farthest, detail):
-            raise InputError(
-                f"the values of the two dates lie too far apart to be compared: about "
-                f"{np.median(before):g} before, {np.median(after):g} after",
-                "bring both to one unit and level first, for example with gdal_calc.py",
-            )
-        unit = 10.0 ** math.floor(math.log10(farthest)) if _unfit(farthest, detail) else 1.0
-        return cls(False, origin, unit)
+def _origin_and_unit(
+    before: NDArray[np.float64], after: NDArray[np.float64]
+) -> tuple[float, float]:
+    """What of a band is best taken off, and the rest divided by; 0 and 1 if float32 holds it."""
+    usual = np.concatenate([np.percentile(values, _USUAL) for values in (before, after)])
+    detail = min(_detail(before), _detail(after)) or max(_detail(before), _detail(after))
+    farthest = float(np.abs(usual).max())
+    has_steps = _has_steps(farthest, detail)
+    origin = 0.0 if has_steps else _middle(np.concatenate([before, after]))
+    farthest = float(np.abs(usual - origin).max())
+    if not _has_steps(farthest, detail):
+        raise InputError(
+            f"the values of the two dates lie too far apart to be compared: about "
+            f"{np.median(before):g} before, {np.median(after):g} after",
+            "bring both to one unit and level first, for example with gdal_calc.py",
+        )
+    return origin, 10.0 ** math.floor(math.log10(farthest)) if _unfit(farthest, detail) else 1.0
 
 
 def _middle(values: NDArray[np.float64]) -> float:

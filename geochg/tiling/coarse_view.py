@@ -53,8 +53,7 @@ def _lattice(dataset: DatasetReader, bands: Sequence[int]) -> NDArray[Any]:
         if whole_rows:
             line = dataset.read(list(bands), window=Window(0, row, width_px, 1))[:, 0, cols]
         else:
-            pixels = [pixel_at(row, col) for col in cols]
-            line = np.concatenate(pixels, axis=2)[:, 0]
+            line = np.concatenate([pixel_at(row, col) for col in cols], axis=2)[:, 0]
         lines.append(line)
     return np.stack(lines, axis=1)
 
@@ -66,15 +65,7 @@ def _pixel(
     row: int,
     col: int,
 ) -> NDArray[Any]:
-    """A pixel, `(bands, 1, 1)`; of blocks that were never written, the first one's.
-
-    Args:
-        dataset: An open raster.
-        bands: Band numbers.
-        absent: The pixel of such a block, once there was one.
-        row: Row of the pixel.
-        col: Column of the pixel.
-    """
+    """A pixel, `(bands, 1, 1)`; of blocks that were never written, the first one's in `absent`."""
     window = Window(col, row, 1, 1)
     height_px, width_px = dataset.block_shapes[bands[0] - 1]
     block = row // height_px, col // width_px

@@ -37,8 +37,7 @@ _LEAST_STEP = 0.25
 """By how much of the picture's usual range its rim differs from the collar; a slope has no rim."""
 
 _NO_MEASUREMENT = -999.0
-_NO_MEASUREMENT_FLOAT = 1e15
-"""What netCDF and others fill up floats with is greater: 1e20, 9.97e36."""
+_NO_MEASUREMENT_FLOAT = 1e15  # what netCDF and others fill up floats with is greater: 1e20, 9.97e36
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,6 @@ from rasterio.windows import Window
 
 from geochg.geometry.placement import crs_of
 from geochg.records import PixelWindow
-from geochg.tiling.alpha import marked_alpha
 from geochg.tiling.centring import WIDE_TYPES, Centring, as_float32
 from geochg.tiling.collar import Collar
 from geochg.tiling.gdal import gdal_settings
@@ -35,6 +34,10 @@ from geochg.tiling.grid import (
 from geochg.tiling.radiometry import RadiometricMatch, Stretch
 from geochg.tiling.scaling import Scaling
 from geochg.tiling.source import RasterSource, open_valid
+from geochg.tiling.validity import marked_alpha
+
+Pixels = tuple[NDArray[Any], NDArray[np.bool_]]
+"""`(bands, rows, columns)` values of one date, and `(rows, columns)` where they are valid."""
 
 _ALPHA_VALID = 128
 """Resampled alpha from here on counts as valid: the pixel's centre lies inside the data."""
@@ -113,7 +116,7 @@ class DateReader:
         """Closes the raster."""
         self._stack.close()
 
-    def read_finished(self, window: PixelWindow) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    def read_finished(self, window: PixelWindow) -> Pixels:
         """A window as the model wants it, but for the other date's holes.
 
         Returns:
@@ -130,9 +133,7 @@ class DateReader:
             return self._plan.match.apply(values), valid
         return values.astype(np.float32), valid
 
-    def read(
-        self, window: PixelWindow, shape_px: tuple[int, int] | None = None
-    ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    def read(self, window: PixelWindow, shape_px: tuple[int, int] | None = None) -> Pixels:
         """A window in source values.
 
         Args:
@@ -157,9 +158,7 @@ class DateReader:
             return values, valid
         return values, _finite(values, valid)
 
-    def read_stored(
-        self, window: PixelWindow, shape_px: tuple[int, int] | None = None
-    ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    def read_stored(self, window: PixelWindow, shape_px: tuple[int, int] | None = None) -> Pixels:
         """A window as `read`, but its values are not centred, nor made float32 for that."""
         shape = shape_px or (window.height_px, window.width_px)
         inside = self._inside(window)
@@ -174,7 +173,11 @@ class DateReader:
             values, valid = self._read_turned(inside, shape_px)
         if values.shape[1:] == shape:
             return values, valid
-        return self._padded_window(values, valid, window, inside, shape)
+        padded, padded_valid = self._empty_window(shape)
+        rows, cols = inside.slices_within(window)
+        padded[:, rows, cols] = values
+        padded_valid[rows, cols] = valid
+        return padded, padded_valid
 
     def _inside(self, window: PixelWindow) -> PixelWindow | None:
         """The part of a window that lies on the raster."""
@@ -182,21 +185,16 @@ class DateReader:
         full_window = PixelWindow.whole((height_px, width_px))
         return window.cut_to(self._lattice.grid_window(full_window))
 
-    def _read_turned(
-        self, part: PixelWindow, shape_px: tuple[int, int] | None
-    ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    def _read_turned(self, part: PixelWindow, shape_px: tuple[int, int] | None) -> Pixels:
         """A part of the grid that lies on the raster, as the grid lies."""
         turn = self._lattice.turn
         shape = None if shape_px is None else turn.inverse.shape(shape_px)
         values, valid = self._read_inside(self._lattice.source_window(part), shape)
+        values, valid = turn.turned_pixels(values), turn.turned_pixels(valid)
         # Torch takes no arrays that run backwards.
-        return np.ascontiguousarray(turn.turned_pixels(values)), np.ascontiguousarray(
-            turn.turned_pixels(valid)
-        )
+        return np.ascontiguousarray(values), np.ascontiguousarray(valid)
 
-    def _read_inside(
-        self, part: PixelWindow, shape_px: tuple[int, int] | None
-    ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    def _read_inside(self, part: PixelWindow, shape_px: tuple[int, int] | None) -> Pixels:
         window = Window(part.col_start, part.row_start, part.width_px, part.height_px)
         shape = shape_px or (part.height_px, part.width_px)
         values, alpha = self._read_bands(window, shape)
@@ -223,21 +221,7 @@ class DateReader:
         )
         return values, self._dataset.read(self._alpha, window=window, out_shape=shape)
 
-    def _padded_window(
-        self,
-        values: NDArray[Any],
-        valid: NDArray[np.bool_],
-        window: PixelWindow,
-        inside: PixelWindow,
-        shape: tuple[int, int],
-    ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-        padded, padded_valid = self._empty_window(shape)
-        rows, cols = inside.slices_within(window)
-        padded[:, rows, cols] = values
-        padded_valid[rows, cols] = valid
-        return padded, padded_valid
-
-    def _empty_window(self, shape: tuple[int, int]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    def _empty_window(self, shape: tuple[int, int]) -> Pixels:
         is_scaled = self._plan.scaling is not None
         dtype = "float32" if is_scaled else self._dataset.dtypes[self._bands[0] - 1]
         return np.zeros((self._plan.band_count, *shape), dtype=dtype), np.zeros(shape, dtype=bool)

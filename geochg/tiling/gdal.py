@@ -27,20 +27,8 @@ GDAL_OPTIONS = {
 _NOTHING_ENDS_SO = "{no-such-ending}"
 
 _ASKING = {
-    "WMS",
-    "WMTS",
-    "WCS",
-    "OGCAPI",
-    "STACIT",
-    "STACTA",
-    "PLMOSAIC",
-    "EEDA",
-    "EEDAI",
-    "DAAS",
-    "NGW",
-    "HTTP",
-    "GTI",
-    "PostGISRaster",
+    *("WMS", "WMTS", "WCS", "OGCAPI", "STACIT", "STACTA", "PLMOSAIC", "EEDA", "EEDAI", "DAAS"),
+    *("NGW", "HTTP", "GTI", "PostGISRaster"),
 }
 
 

@@ -41,10 +41,6 @@ def luminance(values: NDArray[Any]) -> NDArray[Any]:
 def gray_numbers(bands: Sequence[Band], path: str) -> tuple[int, ...]:
     """The bands that the grey of a date is made of: its only one, or red, green and blue.
 
-    Args:
-        bands: All its bands.
-        path: What to call the image in a message.
-
     Raises:
         OptionError: If its file does not say which they are.
     """
@@ -66,10 +62,6 @@ def gray_numbers(bands: Sequence[Band], path: str) -> tuple[int, ...]:
 
 def refuse_gray_against_color(before: Sequence[Band], after: Sequence[Band]) -> None:
     """Refuses a black-and-white date against one in colour, with what can be done.
-
-    Args:
-        before: Data bands of the before image.
-        after: Data bands of the after image.
 
     Raises:
         InputError: If one of them has one band, and of the other a grey one can be made.

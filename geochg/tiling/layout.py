@@ -71,8 +71,8 @@ class Layout(Sequence[TileWindow]):
             index=index,
             row=row,
             col=col,
-            read=_window(self._rows[row].read, self._cols[col].read),
-            core=_window(self._rows[row].core, self._cols[col].core),
+            read=PixelWindow(*self._rows.read(row), *self._cols.read(col)),
+            core=PixelWindow(*self._rows.core(row), *self._cols.core(col)),
         )
 
     def __iter__(self) -> Iterator[TileWindow]:
@@ -91,16 +91,8 @@ def evenly(total: int, count: int) -> list[int]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Span:
-    """The read and the core range of one tile along one axis, half-open."""
-
-    read: tuple[int, int]
-    core: tuple[int, int]
-
-
-@dataclass(frozen=True, slots=True)
 class _Axis:
-    """The tiles along one axis; each is computed when it is asked for, however many there are."""
+    """Half-open ranges of tiles along one axis, computed as asked for, however many there are."""
 
     length_px: int
     tile_px: int
@@ -111,11 +103,14 @@ class _Axis:
         stride_px = self.tile_px - self.overlap_px
         return max(1, -(-(self.length_px - self.overlap_px) // stride_px))
 
-    def __getitem__(self, number: int) -> _Span:
-        start = self._start(number)
+    def read(self, number: int) -> tuple[int, int]:
+        """What is read of a tile."""
+        return self._start(number), self._start(number) + self.tile_px
+
+    def core(self, number: int) -> tuple[int, int]:
+        """What of a tile is its own."""
         low = 0 if number == 0 else self._border(number)
-        high = self.length_px if number == self.count - 1 else self._border(number + 1)
-        return _Span((start, start + self.tile_px), (low, high))
+        return low, self.length_px if number == self.count - 1 else self._border(number + 1)
 
     def _start(self, number: int) -> int:
         last = max(self.length_px - self.tile_px, 0)
@@ -124,7 +119,3 @@ class _Axis:
     def _border(self, number: int) -> int:
         """Where a tile's core begins: neighbours share the overlap, half of it belongs to each."""
         return (self._start(number - 1) + self.tile_px + self._start(number)) // 2
-
-
-def _window(rows: tuple[int, int], cols: tuple[int, int]) -> PixelWindow:
-    return PixelWindow(*rows, *cols)

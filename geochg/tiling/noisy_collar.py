@@ -26,23 +26,15 @@ NOISE = 8
 """Grey levels of 8 bits that noise reaches from black or white."""
 
 _LEAST_SHARE = 0.01
-_LEAST_SIDE = 100
-"""A view with fewer cells a side does not show whether a line is straight."""
-
-_RINGING = 24
-"""Grey levels that JPEG reaches from black or white beside the picture."""
-
+_LEAST_SIDE = 100  # a view with fewer cells a side does not show whether a line is straight
+_RINGING = 24  # grey levels that JPEG reaches from black or white beside the picture
 _MOST_WITHIN = 0.02
 """Share of the picture that may be as dark, or as bright: elsewhere that is measured."""
 
-_BLOCK_PX = 16
-"""Of JPEG with halved colours, which reaches over its edge by half of it at most."""
-
+_BLOCK_PX = 16  # of JPEG with halved colours, which reaches over its edge by half of it at most
 _ONE_VALUE = 0.99
 _MOST_CORNERS = 8
-_STRAIGHT_CELLS = 1.5
-"""How far from a straight side a picture's edge may lie, in cells of the view."""
-
+_STRAIGHT_CELLS = 1.5  # how far from a straight side a picture's edge may lie, in cells of the view
 _LEAST_STRAIGHT = 0.98
 """Share of a picture's edge that must lie on its straight sides: a bay or a cape is more."""
 
@@ -94,13 +86,7 @@ def noisy_collar(
 def _collar_cells(
     distance: NDArray[np.uint8], block: float, *, is_lossy: bool
 ) -> NDArray[np.bool_] | None:
-    """The cells of a collar, `(rows, columns)`; None where there is none.
-
-    Args:
-        distance: `(bands, rows, columns)` from black, or from white.
-        block: Cells along a block of JPEG.
-        is_lossy: Whether the file is compressed with loss.
-    """
+    """Cells of a collar by `(bands, rows, columns)` distances from black or white, or None."""
     near = np.asarray((distance <= NOISE).all(axis=0))
     labels, _ = label_pieces(near, corners=True)
     edge = np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))

@@ -25,18 +25,13 @@ def north_up(grid: GeoBox) -> GeoBox:
 
 
 def _east_north(grid: GeoBox) -> NDArray[np.float64]:
-    """How far east and north a step along the columns and one along the rows lead.
-
-    Returns:
-        `(2, 2)`, the steps in rows, east and north in columns, in any one unit.
-    """
+    """`(2, 2)` how far a step along columns, then rows, leads east and north, in any one unit."""
     steps = np.array([[grid.transform.a, grid.transform.d], [grid.transform.b, grid.transform.e]])
     height_px, width_px = grid.shape
     middle = (width_px / 2, height_px / 2)
     places = [middle, (middle[0] + 1, middle[1]), (middle[0], middle[1] + 1)]
     xs, ys = np.transpose([grid.transform * corner for corner in places])
-    to_degrees = transformer(crs_of(grid), CRS("EPSG:4326"))
-    lon, lat = to_degrees.transform(xs, ys)
+    lon, lat = transformer(crs_of(grid), CRS("EPSG:4326")).transform(xs, ys)
     if not np.isfinite([lon, lat]).all() or held_pole(grid):
         return steps
     east = (np.subtract(lon[1:], lon[0]) + 180) % 360 - 180

@@ -47,9 +47,9 @@ class RasterPair:
         bands: The bands in use.
         grid: The common grid, cut to where both dates and the area of interest lie.
         area: The area of interest on the grid; None when there is none.
-        remarks: What its user should know of the pair.
-        collars: What is left out of either date beside what its file calls invalid, before first.
-        is_view: Whether all of it is looked at once, at a resolution for that: then not every
+        remarks: Remarks on the pair that its user should know.
+        collars: Collars of either date, before first: left out as what its file calls invalid is.
+        is_view: Whether the whole pair is one view, at a resolution for that: then not every
             pixel of a vast raster is read.
     """
 
@@ -64,11 +64,11 @@ class RasterPair:
 
     @property
     def facts(self) -> PairFacts:
-        """What a model may know of every tile."""
+        """The facts that a model may know of every tile."""
         return PairFacts(self.bands.names, pixel_area_m2(self.grid), self.dtypes[0])
 
     def facts_as_read(self, plan: ReadPlan) -> PairFacts:
-        """As `facts`, with what display values mean where the pair is read by a plan."""
+        """The facts, with what display values mean where the pair is read by a plan."""
         before, after = plan.before.stretch, plan.after.stretch
         if before is None or after is None:
             return self.facts
@@ -83,7 +83,7 @@ class RasterPair:
 
     @property
     def scalings(self) -> Scalings:
-        """How stored values become physical ones; None where they compare as they are stored."""
+        """The scalings of stored values to physical ones; None where none is needed."""
         return scalings(
             self.before.bands_of(self.bands.before), self.after.bands_of(self.bands.after)
         )
@@ -100,7 +100,7 @@ class RasterPair:
         return tiles_of(self.grid, options)
 
     def plan(self) -> ReadPlan:
-        """How to read source values of the pair, as they lie."""
+        """The plan by which source values of the pair are read, as they lie."""
         before, after = self.scalings or (None, None)
         return ReadPlan(
             before=self._date_plan(self.before, self.bands.before, self.collars[0], before),
@@ -116,18 +116,17 @@ class RasterPair:
         collars: tuple[Collar, ...],
         scaling: Scaling | None,
     ) -> DatePlan:
-        step_px = view_step_px(source.geobox, self.grid) if self.is_view else 1
         return DatePlan(
             source,
             bands,
             luminance=self.bands.is_luminance(bands),
             collars=collars,
-            step_px=step_px,
+            step_px=view_step_px(source.geobox, self.grid) if self.is_view else 1,
             scaling=scaling,
         )
 
     def inputs(self) -> tuple[RasterInput, RasterInput]:
-        """What the two rasters were given as."""
+        """The two rasters as they were given, before first."""
         first, second = (
             source.raster or raster_input(source.path) for source in (self.before, self.after)
         )
@@ -174,10 +173,6 @@ class PlacedPair:
 
     def with_bands(self, options: AnalyzeOptions, purpose: BandPurpose) -> RasterPair:
         """The pair with the bands that go together; of their pixels it reads a few.
-
-        Args:
-            options: The bands are taken from these.
-            purpose: The bands the model wants.
 
         Raises:
             InputError: If the files do not say which bands go together, or their numbers cannot be
@@ -229,7 +224,7 @@ def place_pair(
         after: The later raster.
         options: Grid and area are taken from these.
         geobox: Grid of the numpy arrays among the two.
-        refusing: Whether a pair that is to be refused is; if not, its remarks say so.
+        refusing: Whether a pair that makes no sense is refused; if not, its remarks say why.
 
     Raises:
         InputError: If a raster cannot be used, or the two do not overlap or go together.
@@ -242,13 +237,8 @@ def place_pair(
     remarks = source_remarks(*sources, dates_as_given=options.dates_as_given)
     if refusing:
         refuse(remarks)
-    grid = common_grid(
-        sources[0].geobox,
-        sources[1].geobox,
-        crs=options.crs,
-        resolution=options.resolution,
-        paths=paths,
-    )
+    grids = [source.geobox for source in sources]
+    grid = common_grid(*grids, crs=options.crs, resolution=options.resolution, paths=paths)
     remarks += grid_remarks(*sources, grid)
     area = None
     if options.aoi is not None:

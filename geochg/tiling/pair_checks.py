@@ -25,9 +25,7 @@ from geochg.tiling.grid import COARSER_FROM, pixel_area_m2, pixel_m
 from geochg.tiling.scaling import is_packed, packed_otherwise
 from geochg.tiling.source import RasterSource
 
-_MOST_COMPARED_BYTES = 1 << 30
-"""Larger files are compared here and there."""
-
+_MOST_COMPARED_BYTES = 1 << 30  # larger files are compared here and there
 _SAMPLES, _SAMPLE_BYTES = 64, 1 << 16
 
 SMALL_SHARE = 0.1
@@ -156,17 +154,13 @@ def order_remarks(
 
 def identity_remarks(before: RasterSource, after: RasterSource) -> Iterator[Remark]:
     """Tells that one raster was given as both dates."""
+    hint = "give the image of another date"
     if not is_one_raster(before.path, after.path):
         if copies := _copies_text(before, after):
-            hint = "give the image of another date"
             yield Remark(f"{_name(before)} and {_name(after)} {copies}", hint)
         return
-    pages = before.pages or after.pages
-    hint = (
-        f"name two of its pages: {_listed_pages(pages)}"
-        if pages
-        else "give the image of another date"
-    )
+    if pages := before.pages or after.pages:
+        hint = f"name two of its pages: {_listed_pages(pages)}"
     yield Remark(f"both dates are the same file, {_name(before)}: nothing can differ", hint)
 
 
@@ -222,8 +216,7 @@ def packing_remarks(
     before: RasterSource, after: RasterSource, bands: BandChoice
 ) -> Iterator[Remark]:
     """Tells that the two dates are packed by different scales or offsets, and are unpacked."""
-    pairs = packed_otherwise(before.bands_of(bands.before), after.bands_of(bands.after))
-    first = next(pairs, None)
+    first = next(packed_otherwise(before.bands_of(bands.before), after.bands_of(bands.after)), None)
     if first is None:
         return
     text = ", ".join(

@@ -134,6 +134,5 @@ def _nowhere(crs: pyproj.CRS, transform: Affine, shape_px: tuple[int, int]) -> s
     lon, lat = map(np.asarray, to_degrees.transform(xs, ys))
     back_x, back_y = map(np.asarray, to_degrees.transform(lon, lat, direction="INVERSE"))
     distances = np.hypot(back_x - xs, back_y - ys)
-    extent = np.hypot(np.ptp(xs), np.ptp(ys))
-    good = np.isfinite(distances) & (distances <= 1e-3 * extent)
+    good = np.isfinite(distances) & (distances <= 1e-3 * np.hypot(np.ptp(xs), np.ptp(ys)))
     return "" if good.any() else "lies where its coordinate reference system has no place"

@@ -74,13 +74,12 @@ class Preparation:
         """
         if set(values) != {field.name for field in fields(cls)}:
             raise ValueError("the measurements are others")
-        shift, match, stretches = (values[name] for name in ("shift", "match", "stretches"))
-        centring = values["centring"]
+        names = ("shift", "match", "stretches", "centring")
+        shift, match, stretches, centring = (values[name] for name in names)
         if not isinstance(values["corrected"], bool):
             raise ValueError("corrected is neither true nor false")
-        if stretches is not None and (
-            not isinstance(stretches, list | tuple) or len(stretches) != 2
-        ):
+        is_pair = isinstance(stretches, list | tuple) and len(stretches) == 2
+        if stretches is not None and not is_pair:
             raise ValueError("the stretches are not two")
         return cls(
             shift=None if shift is None else _measurement_of(Shift, shift),

@@ -73,15 +73,7 @@ class MemoryRaster:
 
 @dataclass(frozen=True)
 class _Description:
-    """What an array says of its bands.
-
-    Attributes:
-        names: Names of the bands; empty where there are none.
-        nodata: The value that means "no measurement"; None where none does.
-        scale: Physical values are `scale * value + offset`.
-        offset: See `scale`.
-        tags: Metadata of the whole raster, as GDAL names it.
-    """
+    """What an array says of its bands; a physical value is `scale * value + offset`."""
 
     names: Sequence[str] = ()
     nodata: float | None = None

@@ -138,12 +138,7 @@ def read_ahead(
 
 @dataclass(frozen=True, slots=True)
 class _Unread:
-    """Why one date of a tile could not be read.
-
-    Attributes:
-        reason: In one line.
-        is_permanent: See `TileFailure`.
-    """
+    """Why one date of a tile could not be read, in one line; see `TileFailure`."""
 
     reason: str
     is_permanent: bool

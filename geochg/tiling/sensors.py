@@ -9,48 +9,23 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-SENTINEL_2 = {
-    "1": "coastal",
-    "2": "blue",
-    "3": "green",
-    "4": "red",
-    "5": "rededge",
-    "6": "rededge2",
-    "7": "rededge3",
-    "8": "nir",
-    "8a": "nir narrow",
-    "9": "water vapour",
-    "10": "cirrus",
-    "11": "swir",
-    "12": "swir2",
-}
-LANDSAT_8 = {
-    "1": "coastal",
-    "2": "blue",
-    "3": "green",
-    "4": "red",
-    "5": "nir",
-    "6": "swir",
-    "7": "swir2",
-    "8": "pan",
-    "9": "cirrus",
-    "10": "thermal",
-    "11": "thermal2",
-}
-LANDSAT_5 = {
-    "1": "blue",
-    "2": "green",
-    "3": "red",
-    "4": "nir",
-    "5": "swir",
-    "6": "thermal",
-    "7": "swir2",
-    "8": "pan",
-}
-MODIS = {"1": "red", "2": "nir", "3": "blue", "4": "green", "6": "swir", "7": "swir2"}
-_VISIBLE = {"2": "blue", "3": "green", "4": "red"}
-"""What the newer sensors agree on."""
 
+def _numbered(*roles: str) -> dict[str, str]:
+    """What bands show, by their numbers from 1 on."""
+    return {str(number): role for number, role in enumerate(roles, start=1)}
+
+
+SENTINEL_2 = _numbered(
+    *("coastal", "blue", "green", "red", "rededge", "rededge2", "rededge3", "nir"),
+    *("water vapour", "cirrus", "swir", "swir2"),
+) | {"8a": "nir narrow"}
+LANDSAT_8 = _numbered(
+    *("coastal", "blue", "green", "red", "nir", "swir", "swir2", "pan"),
+    *("cirrus", "thermal", "thermal2"),
+)
+LANDSAT_5 = _numbered("blue", "green", "red", "nir", "swir", "thermal", "swir2", "pan")
+MODIS = {"1": "red", "2": "nir", "3": "blue", "4": "green", "6": "swir", "7": "swir2"}
+_VISIBLE = {"2": "blue", "3": "green", "4": "red"}  # what the newer sensors agree on
 _ORIGINS = (
     (
         r"hls[._-]?l30|\bl30\b|landsat[ _-]?0?[89]\b|\bl[co]0?[89](?!\d)|\boli\b|l[co]0[89]_",

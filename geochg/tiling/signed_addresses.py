@@ -25,8 +25,7 @@ def is_signed(name: str) -> bool:
     """Whether the name of a raster is an address with a signature or a token in its query."""
     if "://" not in name and "%3a%2f%2f" not in name.lower():
         return False
-    query = name.partition("?")[2]
-    query_items = parse_qsl(query, keep_blank_values=True)
+    query_items = parse_qsl(name.partition("?")[2], keep_blank_values=True)
     # GDAL may hold the address in its own query: /vsicurl?url=http...
     query_items += [pair for _, value in query_items for pair in parse_qsl(value.partition("?")[2])]
     return any(key.lower() in _SIGNATURES or names_a_secret(key) for key, _ in query_items)

@@ -23,7 +23,6 @@ from geochg.files.sidecars import container, file_status
 from geochg.options import DateOptions
 from geochg.safety.untrusted_text import cleaned, printable, without_secrets
 from geochg.tiling.acquisition_time import acquisition_time
-from geochg.tiling.alpha import marked_alpha, read_alpha
 from geochg.tiling.bands import Band, describe_bands
 from geochg.tiling.collar import Collar, find_collars
 from geochg.tiling.gdal import drivers_for, gdal_settings
@@ -31,7 +30,14 @@ from geochg.tiling.noisy_collar import lossy_codec, noisy_collar
 from geochg.tiling.placement_checks import check_control_points, check_placement
 from geochg.tiling.raster_input import RasterInput, raster_input
 from geochg.tiling.unreadable_files import open_error
-from geochg.tiling.validity import Alpha, mask_kind, nodata_of, validity_of
+from geochg.tiling.validity import (
+    Alpha,
+    marked_alpha,
+    mask_kind,
+    nodata_of,
+    read_alpha,
+    validity_of,
+)
 from geochg.tiling.virtual_raster import PALETTE, is_negative, is_palette, open_view
 
 _NAMING_ITEMS = (("OVERVIEWS", "OVERVIEW_FILE"), ("GEOLOCATION", "X_DATASET"))
@@ -255,8 +261,7 @@ def open_valid(
         has_nodata = any(MaskFlags.nodata in flags for flags in raw.mask_flag_enums)
         changed = is_palette(raw) or is_negative(raw) or has_nodata or not plain
         if validity or changed or marked_alpha(raw) or step_px > 1:
-            view = open_view(raw, validity, dtype, band_numbers, step_px)
-            dataset = stack.enter_context(view)
+            dataset = stack.enter_context(open_view(raw, validity, dtype, band_numbers, step_px))
         else:
             dataset = raw
         yield _place_on_grid(source.path, dataset, stack)

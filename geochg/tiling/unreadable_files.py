@@ -36,12 +36,7 @@ _FORMATS = (
 
 
 def open_error(name: str, error: Exception) -> InputError:
-    """The error that says why GDAL failed; looks at the file system only after it did.
-
-    Args:
-        name: As its user gave it.
-        error: What was raised.
-    """
+    """The error that says why GDAL failed; looks at the file system only after it did."""
     if isinstance(error, RasterioIOError) and ("://" in name or name.startswith("/vsi")):
         shown_name, archive = without_secrets(name), container(name)
         if archive:
@@ -119,7 +114,7 @@ def _whole_archive_error(path: Path, name: str) -> InputError | None:
     except (OSError, EOFError, ValueError, zipfile.BadZipFile, tarfile.TarError) as error:
         return InputError(f"the archive {name} is damaged: {cleaned(error)}", "download it again")
     if head.startswith(_GZIP):
-        hint = f"unpack it first, or name it /vsigzip/{_absolute(path)}"
+        hint = f"unpack it first, or name it /vsigzip/{path.as_posix()}"
         return InputError(f"{name} is packed with gzip", hint)
     return None
 
@@ -130,7 +125,7 @@ def _archive_error(name: str, kind: str, prefix: str, members: Iterator[str]) ->
     ]
     if not members_listed:
         return InputError(f"{name} is a {kind} archive without a raster", "unpack it and look")
-    archive_path = _absolute(Path(name))
+    archive_path = Path(name).as_posix()
     if not archive_path.lower().endswith(_KNOWN_ARCHIVES):
         if _head(Path(name)).startswith(_GZIP):
             hint = "unpack it first, or give it a name that ends in .tgz"
@@ -143,11 +138,6 @@ def _archive_error(name: str, kind: str, prefix: str, members: Iterator[str]) ->
         f"{name} is a {kind} archive, not a raster",
         cleaned(f"name a raster in it: {listed_members}{further_text}", 600),
     )
-
-
-def _absolute(path: Path) -> str:
-    """A path as GDAL's names of archives take it."""
-    return path.as_posix()
 
 
 def _format_error(path: Path, name: str) -> InputError | None:

@@ -18,10 +18,11 @@ from typing import Any
 
 import numpy as np
 from rasterio import DatasetReader
-from rasterio.enums import MaskFlags
+from rasterio.enums import ColorInterp, MaskFlags
 
 from geochg.errors import OptionError
 from geochg.options import DateOptions
+from geochg.tiling.coarse_view import read_coarse
 from geochg.tiling.raster_input import shown_name
 from geochg.tiling.virtual_raster import (
     MaskTest,
@@ -38,11 +39,15 @@ _ROUNDING = 2e-6
 _HUGE, _ROUNDING_OF_HUGE = 1e30, 1e-2
 """Of numbers beyond all measuring, such as the least of float32, text often keeps two digits."""
 
-_EXACT = 2**24
-"""Whole numbers below this are the same in text, float32 and float64."""
-
+_EXACT = 2**24  # whole numbers below this are the same in text, float32 and float64
 _NEVER_MEASURED = (-999.0, 1e6)
 """From here on downwards and upwards, a nodata value is none that a sensor gives."""
+
+
+_MOST_VALUES = 16  # an alpha band with more values than this above zero may be none
+_LEAST_OPAQUE, _NEAR_OPAQUE = 0.2, 0.9
+"""Share of the pixels above zero that have one value in an alpha band, and how near to its greatest
+that value lies; the rest is its edge."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +61,38 @@ class Alpha:
 
     number: int
     opaque: float
+
+
+def marked_alpha(dataset: DatasetReader) -> int | None:
+    """The band that a raster marks as alpha, from 1; None where it marks none."""
+    colors = list(dataset.colorinterp)
+    if is_palette(dataset) or ColorInterp.alpha not in colors:
+        return None
+    return colors.index(ColorInterp.alpha) + 1
+
+
+def read_alpha(dataset: DatasetReader) -> Alpha | None:
+    """The alpha band of a raster, told by its values; None where none is marked or it holds data.
+
+    Alpha is 0 in a hole and one value elsewhere (255, 65535 or 1), but for the edge between, where
+    it may be feathered; a measured band has many values, and few pixels have the greatest.
+
+    Raises:
+        RasterioError: If the band cannot be read.
+    """
+    number = marked_alpha(dataset)
+    if number is None:
+        return None
+    values = read_coarse(dataset, [number])[0]
+    values = values[np.isfinite(values) & (values > 0)] if values.dtype.kind != "c" else values[:0]
+    if not values.size:
+        return Alpha(number, 255.0)
+    kinds, counts = np.unique(values, return_counts=True)
+    is_opaque = counts.max() >= _LEAST_OPAQUE * values.size
+    is_greatest = kinds[counts.argmax()] >= _NEAR_OPAQUE * kinds[-1]
+    if len(kinds) > _MOST_VALUES and not (is_opaque and is_greatest):
+        return None
+    return Alpha(number, float(kinds[-1]))
 
 
 def nodata_of(dataset: DatasetReader, number: int, options: DateOptions) -> float | None:
@@ -130,8 +167,7 @@ def validity_of(
     else:
         groups = _own_masks(dataset, band_numbers)
     if alpha is not None and alpha.number not in band_numbers:
-        half = alpha.opaque / 2
-        groups.append((MaskTest(str(alpha.number), _step(half)),))
+        groups.append((MaskTest(str(alpha.number), _step(alpha.opaque / 2)),))
     return tuple(groups)
 
 
@@ -150,24 +186,23 @@ def _own_masks(dataset: DatasetReader, band_numbers: Sequence[int]) -> list[tupl
         for number in band_numbers
         if not set(dataset.mask_flag_enums[number - 1]) & {MaskFlags.all_valid, MaskFlags.alpha}
     }
-    return _grouped_tests(
-        [dataset.nodatavals[number - 1] for number in band_numbers], band_numbers, tests_by_band
-    )
+    nodata = [dataset.nodatavals[number - 1] for number in band_numbers]
+    return _grouped_tests(nodata, band_numbers, tests_by_band)
 
 
 def _values_beside(
     dataset: DatasetReader, band_numbers: Sequence[int]
 ) -> list[tuple[MaskTest, ...]]:
     """What nodata values say beside a mask of the whole raster, which hides them from GDAL."""
-    tests_by_band = {}
-    for number in band_numbers:
-        nodata = dataset.nodatavals[number - 1]
-        hidden = MaskFlags.nodata not in dataset.mask_flag_enums[number - 1]
-        if hidden and nodata is not None and math.isfinite(nodata):
-            tests_by_band[number] = _value_test(dataset, number, nodata)
-    return _grouped_tests(
-        [dataset.nodatavals[number - 1] for number in band_numbers], band_numbers, tests_by_band
-    )
+    nodata = [dataset.nodatavals[number - 1] for number in band_numbers]
+    tests_by_band = {
+        number: _value_test(dataset, number, value)
+        for number, value in zip(band_numbers, nodata, strict=True)
+        if MaskFlags.nodata not in dataset.mask_flag_enums[number - 1]
+        and value is not None
+        and math.isfinite(value)
+    }
+    return _grouped_tests(nodata, band_numbers, tests_by_band)
 
 
 def _masks_alone(dataset: DatasetReader, band_numbers: Sequence[int]) -> list[tuple[MaskTest, ...]]:

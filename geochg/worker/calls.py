@@ -61,11 +61,7 @@ Method = Callable[[Call], Mapping[str, Any]]
 
 
 class Calls:
-    """The requests under way.
-
-    Args:
-        send: Sends a line.
-    """
+    """The requests under way."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
@@ -157,22 +153,17 @@ def _answer(method: Method, call: Call, number: RequestId) -> bytes:
         with extras_named():
             return answer_line(number, method(call))
     except MessageError as error:
-        return error_line(_with_request_id(error, number))
+        answer = error
     except GeochgError as error:
-        return error_line(_with_request_id(MessageError.of(error), number))
+        answer = MessageError.of(error)
     except OSError as error:
         file = f": {error.filename}" if error.filename else ""
-        answer = MessageError(
-            FAILED, f"{cleaned(error)}{file}", "make room, or look after the file"
-        )
-        return error_line(_with_request_id(answer, number))
+        hint = "make room, or look after the file"
+        answer = MessageError(FAILED, f"{cleaned(error)}{file}", hint)
     # One request must not take the others down; the log has the rest.
     except Exception as error:
         traceback.print_exc(file=sys.stderr)
-        reason = f"{type(error).__name__}: {cleaned(error)}"
         hint = "report this with what the worker wrote on stderr"
-        return error_line(MessageError(INTERNAL, reason, hint, request=number))
-
-
-def _with_request_id(error: MessageError, number: RequestId) -> MessageError:
-    return MessageError(error.code, error.message, error.hint, request=number, kind=error.kind)
+        answer = MessageError(INTERNAL, f"{type(error).__name__}: {cleaned(error)}", hint)
+    answer.request = number
+    return error_line(answer)

@@ -53,9 +53,7 @@ class MessageError(Exception):
     @classmethod
     def of(cls, error: GeochgError) -> MessageError:
         """What a geochg error is called here."""
-        code = REFUSED if error.exit_code == 2 else FAILED
-        if isinstance(error, CancelledRunError):
-            code = CANCELLED
+        code = {2: REFUSED, CancelledRunError.exit_code: CANCELLED}.get(error.exit_code, FAILED)
         return cls(code, error.message, error.hint, kind=type(error).__name__)
 
 
@@ -141,5 +139,4 @@ def event_line(request: RequestId, event: Mapping[str, Any]) -> bytes:
 
 def _line(message: Mapping[str, Any]) -> bytes:
     """Plain ASCII, so that no encoding of a pipe and no lone surrogate of a path can spoil it."""
-    text = json.dumps({"jsonrpc": "2.0", **message}, allow_nan=False)
-    return text.encode("ascii") + b"\n"
+    return json.dumps({"jsonrpc": "2.0", **message}, allow_nan=False).encode("ascii") + b"\n"

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from geochg import __version__
 from geochg.classes import CLASSES
-from geochg.errors import CancelledRunError
 from geochg.events import PROTOCOL_VERSION, Event, Listener, Progress
 from geochg.options import AnalyzeOptions
 from geochg.tasks.quantities import rounded_value
@@ -33,9 +32,7 @@ from geochg.worker.parameters import (
 if TYPE_CHECKING:
     from geochg.pipeline.analyze import ChangeResult
 
-_QUIET_S = 0.05
-"""Least time between two reports of progress within a stage."""
-
+_QUIET_S = 0.05  # least time between two reports of progress within a stage
 _POLL_S = 0.1
 
 
@@ -104,7 +101,7 @@ def describe(call: Call) -> Mapping[str, Any]:
     pair = PairParameters.of(call.parameters)
     from geochg.pipeline.describe import describe as described
 
-    facts = described(pair.before, pair.after, pair.options, cancel=call.cancel).to_dict()
+    facts = described(*pair, cancel=call.cancel).to_dict()
     call.stop_if_cancelled()
     return facts
 
@@ -118,14 +115,7 @@ def analyze(call: Call, turn: Lock) -> Mapping[str, Any]:
     while not turn.acquire(timeout=_POLL_S):
         call.stop_if_cancelled()
     try:
-        result = run(
-            pair.before,
-            pair.after,
-            pair.options,
-            outputs=outputs,
-            listener=_listener(call),
-            cancel=call.cancel,
-        )
+        result = run(*pair, outputs=outputs, listener=_listener(call), cancel=call.cancel)
     finally:
         turn.release()
     return _result_values(result)
@@ -141,15 +131,12 @@ def ask(call: Call, dialogues: OpenDialogues) -> Mapping[str, Any]:
     from geochg.records import Exchange
 
     pieces: list[str] = []
-    with dialogues.dialogue(
-        pair, at, lambda: open_dialogue(pair.before, pair.after, pair.options, at=at)
-    ) as dialogue:
+    with dialogues.dialogue(pair, at, lambda: open_dialogue(*pair, at=at)) as dialogue:
         # The client keeps the dialogue: it outlives this process.
         dialogue.exchanges[:] = [Exchange(*texts) for texts in exchanges]
         call.stop_if_cancelled()
         for piece in dialogue.ask(question):
-            if call.cancel.is_set():
-                raise CancelledRunError("cancelled", "ask again")
+            call.stop_if_cancelled()
             pieces.append(piece)
             call.tell({"kind": "piece", "text": piece})
         return {"answer": "".join(pieces).strip(), "model": dialogue.model.identity.id}
@@ -179,8 +166,7 @@ def _listener(call: Call) -> Listener:
 def _result_values(result: ChangeResult) -> dict[str, Any]:
     frame = result.features
     kinds = Counter(zip(frame["class"], frame["change"], strict=True))
-    outputs = result.outputs
-    paths = {name: str(path) for name, path in vars(outputs).items() if path is not None}
+    paths = {name: str(path) for name, path in vars(result.outputs).items() if path is not None}
     return {
         "outputs": paths,
         "features": {

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from geochg.options import AnalyzeOptions
 from geochg.pipeline.outputs import Outputs
@@ -13,12 +12,10 @@ from geochg.worker.messages import WRONG_PARAMETERS, MessageError
 
 _PAIR = ("before", "after", "options")
 
-_FARTHEST = 1e6
-"""Degrees from which on a number is no longitude and no latitude."""
+_FARTHEST = 1e6  # degrees from which on a number is no longitude and no latitude
 
 
-@dataclass(frozen=True)
-class PairParameters:
+class PairParameters(NamedTuple):
     """What every request about a pair carries.
 
     Attributes:

@@ -56,15 +56,11 @@ def lines_of(inbox: BinaryIO) -> Iterator[bytes | None]:
         if is_first:
             line, is_first = line.removeprefix(codecs.BOM_UTF8), False
         if len(line) > LONGEST_LINE_BYTES:
-            _skip_rest(line, inbox)
+            while line and not line.endswith(b"\n"):
+                line = inbox.readline(LONGEST_LINE_BYTES)
             yield None
         elif line.strip():
             yield line.strip()
-
-
-def _skip_rest(line: bytes, inbox: BinaryIO) -> None:
-    while line and not line.endswith(b"\n"):
-        line = inbox.readline(LONGEST_LINE_BYTES)
 
 
 class Outbox:

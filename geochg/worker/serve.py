@@ -39,9 +39,7 @@ def serve_process() -> None:
     A request that does not stop in time, and an answer that nobody reads, are left where they
     are: journals survive that.
     """
-    pipes = claim_pipes()
-    is_done = serve(pipes)
-    if not is_done:
+    if not serve(claim_pipes()):
         os._exit(0)
 
 

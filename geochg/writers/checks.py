@@ -120,10 +120,6 @@ def _check_apart(output: Output, other_path: Output) -> None:
 def check_existing(output: Output, *, overwrite: bool) -> None:
     """Refuses to replace what geochg did not write, and what another program has open.
 
-    Args:
-        output: What is to be written.
-        overwrite: Whether what geochg did not write may be replaced.
-
     Raises:
         InputError: If something lies there that may not be replaced.
     """

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from odc.geo.geobox import GeoBox
 
+    Blocks = Iterable[tuple[PixelWindow, NDArray[np.uint8]]]
+
 HEATMAP_SUFFIXES = (".tif", ".tiff")
 """Suffixes of a heatmap."""
 
@@ -26,12 +28,7 @@ _BLOCK_PX = 512
 _CACHE_BYTES = 64 * 2**20
 
 
-def write_heatmap(
-    blocks: Iterable[tuple[PixelWindow, NDArray[np.uint8]]],
-    grid: GeoBox,
-    path: Path,
-    metadata: Mapping[str, Any],
-) -> None:
+def write_heatmap(blocks: Blocks, grid: GeoBox, path: Path, metadata: Mapping[str, Any]) -> None:
     """Writes a heatmap block by block; memory does not grow with the grid.
 
     The file holds one uint8 band, probability times 254, with a scale of 1/254 so that readers
@@ -86,12 +83,7 @@ def _gdal_failures() -> Iterator[None]:
 
 
 def _check_whole(path: Path, written_px: NDArray[np.int64]) -> None:
-    """Reads the file once more: GDAL may lose blocks on a full disk and say nothing.
-
-    Args:
-        path: The finished file.
-        written_px: `(256,)` how many pixels of each value were written.
-    """
+    """Reads the file once more: GDAL may lose blocks on a full disk and say nothing."""
     import numpy as np
     import rasterio
 
@@ -104,10 +96,7 @@ def _check_whole(path: Path, written_px: NDArray[np.int64]) -> None:
 
 
 def _write_draft(
-    blocks: Iterable[tuple[PixelWindow, NDArray[np.uint8]]],
-    grid: GeoBox,
-    path: Path,
-    metadata: Mapping[str, Any],
+    blocks: Blocks, grid: GeoBox, path: Path, metadata: Mapping[str, Any]
 ) -> NDArray[np.int64]:
     """Writes the blocks as they come; gives how many pixels of each value they held."""
     import numpy as np

@@ -10,11 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 BESIDE = (
-    "gpkg_geometry_columns",
-    "gpkg_extensions",
-    "gpkg_metadata",
-    "gpkg_metadata_reference",
-    "gpkg_ogr_contents",
+    *("gpkg_geometry_columns", "gpkg_extensions", "gpkg_metadata"),
+    *("gpkg_metadata_reference", "gpkg_ogr_contents"),
 )
 """Tables about layers that a GeoPackage may lack, in an order in which they can be made."""
 
@@ -115,24 +112,19 @@ def _columns(database: sqlite3.Connection, schema: str, table: str) -> list[str]
 
 def _drop_layer(database: sqlite3.Connection, layer: str) -> None:
     """Removes a layer, its index and what is said of it; styles saved for it stay."""
-    columns = database.execute(
+    for name, column in database.execute(
         "SELECT table_name, column_name FROM gpkg_geometry_columns"
         " WHERE lower(table_name) = lower(?)",
         (layer,),
-    ).fetchall()
-    for name, column in columns:
+    ).fetchall():
         database.execute(f"DROP TABLE IF EXISTS main.{_q(f'rtree_{name}_{column}')}")
     numbers = database.execute(
         "SELECT md_file_id FROM gpkg_metadata_reference WHERE lower(table_name) = lower(?)",
         (layer,),
     ).fetchall()
     for table in (
-        "gpkg_metadata_reference",
-        "gpkg_ogr_contents",
-        "gpkg_extensions",
-        "gpkg_geometry_columns",
-        "gpkg_data_columns",
-        "gpkg_contents",
+        *("gpkg_metadata_reference", "gpkg_ogr_contents", "gpkg_extensions"),
+        *("gpkg_geometry_columns", "gpkg_data_columns", "gpkg_contents"),
     ):
         if table in table_names(database, "table"):
             database.execute(f"DELETE FROM {table} WHERE lower(table_name) = lower(?)", (layer,))
@@ -159,9 +151,8 @@ def _put_reference_system(database: sqlite3.Connection, source: str, layer: str)
     )
     row = dict(zip(columns, values, strict=True))
     is_coded = str(row["organization"]).upper() != "NONE"
-    identifying = ("organization", "organization_coordsys_id")
-    if not is_coded:
-        identifying = ("definition", "srs_name")
+    code = ("organization", "organization_coordsys_id")
+    identifying = code if is_coded else ("definition", "srs_name")
     known_row = database.execute(
         "SELECT srs_id FROM main.gpkg_spatial_ref_sys WHERE "
         + " AND ".join(f"upper({name}) = upper(?)" for name in identifying),
@@ -234,13 +225,12 @@ def _copy_index(database: sqlite3.Connection, source: str, layer: str) -> None:
 
 
 def _copy_metadata(database: sqlite3.Connection, source: str, layer: str) -> None:
-    rows = database.execute(
+    for scope, standard, kind, text, reference, stamp in database.execute(
         "SELECT md_scope, md_standard_uri, mime_type, metadata, reference_scope, timestamp"
         f" FROM {source}.gpkg_metadata JOIN {source}.gpkg_metadata_reference ON md_file_id = id"
         " WHERE table_name = ?",
         (layer,),
-    ).fetchall()
-    for scope, standard, kind, text, reference, stamp in rows:
+    ).fetchall():
         number = database.execute(
             "INSERT INTO main.gpkg_metadata (md_scope, md_standard_uri, mime_type, metadata)"
             " VALUES (?, ?, ?, ?)",

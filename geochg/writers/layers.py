@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,8 +51,7 @@ def write_features(
         raise OptionError(
             f"cannot tell the format of {path}", f"known suffixes: {', '.join(LAYER_SUFFIXES)}"
         )
-    content = compose(_printable(frame), metadata, layer)
-    path.write_bytes(content)
+    path.write_bytes(compose(_printable(frame), metadata, layer))
 
 
 def _geojson(frame: GeoDataFrame, metadata: Mapping[str, Any], layer: str) -> bytes:
@@ -68,12 +68,14 @@ def _geojson(frame: GeoDataFrame, metadata: Mapping[str, Any], layer: str) -> by
     return _with_gdal(placed_frame, "GeoJSON", geometry_type="Unknown", layer_options=options)
 
 
-def _geopackage(frame: GeoDataFrame, metadata: Mapping[str, Any], layer: str) -> bytes:
-    return _with_gdal(_flat(frame), "GPKG", layer, metadata, _geometry_type(frame))
-
-
-def _flatgeobuf(frame: GeoDataFrame, metadata: Mapping[str, Any], layer: str) -> bytes:
-    return _with_gdal(_flat(frame), "FlatGeobuf", layer, metadata, _geometry_type(frame))
+def _named_layer(
+    driver: str, frame: GeoDataFrame, metadata: Mapping[str, Any], layer: str
+) -> bytes:
+    """A layer whose format names it and has but one type of shapes, and no lists."""
+    # Single polygons become multipolygons where there is one of those.
+    kind = "MultiPolygon" if (frame.geom_type == "MultiPolygon").any() else "Polygon"
+    lists = {name: frame[name].map(json.dumps).astype("string") for name in _list_columns(frame)}
+    return _with_gdal(frame.assign(**lists), driver, layer, metadata, kind)
 
 
 def _geoparquet(frame: GeoDataFrame, metadata: Mapping[str, Any], layer: str) -> bytes:
@@ -98,11 +100,11 @@ def _geoparquet(frame: GeoDataFrame, metadata: Mapping[str, Any], layer: str) ->
     return final.getvalue()
 
 
-_COMPOSERS = {
+_COMPOSERS: dict[str, Callable[[GeoDataFrame, Mapping[str, Any], str], bytes]] = {
     ".geojson": _geojson,
     ".json": _geojson,
-    ".gpkg": _geopackage,
-    ".fgb": _flatgeobuf,
+    ".gpkg": partial(_named_layer, "GPKG"),
+    ".fgb": partial(_named_layer, "FlatGeobuf"),
     ".parquet": _geoparquet,
     ".geoparquet": _geoparquet,
 }
@@ -165,20 +167,8 @@ def _time_stopped() -> Iterator[None]:
         pyogrio.set_gdal_config_options({key: former})
 
 
-def _flat(frame: GeoDataFrame) -> GeoDataFrame:
-    """The table with lists as JSON text, for formats without lists."""
-    return frame.assign(
-        **{name: frame[name].map(json.dumps).astype("string") for name in _list_columns(frame)}
-    )
-
-
 def _list_columns(frame: GeoDataFrame) -> list[str]:
     return [name for name in frame.columns if frame[name].dtype == object]
-
-
-def _geometry_type(frame: GeoDataFrame) -> str:
-    """The one type of a layer; single polygons become multipolygons where there is one of those."""
-    return "MultiPolygon" if (frame.geom_type == "MultiPolygon").any() else "Polygon"
 
 
 def _json(value: Mapping[str, Any]) -> str:

@@ -36,7 +36,10 @@ def is_ours(path: Path) -> bool:
     if path.stat().st_size == 0:
         return True
     recognise = _MARKS.get(path.suffix.lower())
-    return recognise is not None and recognise(path)
+    try:
+        return recognise is not None and recognise(path)
+    except (ValueError, RecursionError):  # another content than its name tells
+        return False
 
 
 def _has_geojson_mark(path: Path) -> bool:
@@ -44,16 +47,13 @@ def _has_geojson_mark(path: Path) -> bool:
     text, decoder = _head(path), json.JSONDecoder()
     opening = re.compile(r"\s*\{").match(text)
     position = opening.end() if opening else len(text)
-    try:
-        while match := re.compile(r'\s*,?\s*("(?:[^"\\]|\\.)*")\s*:\s*').match(text, position):
-            name = json.loads(match[1])
-            if name == METADATA_KEY:
-                return text[match.end() : match.end() + 1] == "{"
-            if name == "features":
-                return False
-            _, position = decoder.raw_decode(text, match.end())
-    except (ValueError, RecursionError):
-        return False
+    while match := re.compile(r'\s*,?\s*("(?:[^"\\]|\\.)*")\s*:\s*').match(text, position):
+        name = json.loads(match[1])
+        if name == METADATA_KEY:
+            return text[match.end() : match.end() + 1] == "{"
+        if name == "features":
+            return False
+        _, position = decoder.raw_decode(text, match.end())
     return False
 
 
@@ -61,10 +61,7 @@ def _has_json_mark(path: Path) -> bool:
     """A layer, or the table of a sweep: rows that each name their run."""
     if _has_geojson_mark(path):
         return True
-    try:
-        rows = json.loads(_head(path))
-    except (ValueError, RecursionError):
-        return False
+    rows = json.loads(_head(path))
     return isinstance(rows, list) and all(isinstance(row, dict) and "run" in row for row in rows)
 
 
@@ -102,7 +99,7 @@ def _has_raster_mark(path: Path) -> bool:
         try:
             with rasterio.open(path, driver="GTiff") as raster:
                 return METADATA_KEY in raster.tags()
-        except (RasterioError, ValueError):
+        except RasterioError:
             return False
 
 
@@ -112,23 +109,17 @@ def _has_picture_mark(path: Path) -> bool:
     try:
         with Image.open(path, formats=("PNG",)) as picture:
             return METADATA_KEY in picture.info
-    except (UnidentifiedImageError, ValueError, SyntaxError):
+    except (UnidentifiedImageError, SyntaxError):
         return False
 
 
 def _has_options_mark(path: Path) -> bool:
-    try:
-        return VERSION_KEY in tomllib.loads(_head(path))
-    except tomllib.TOMLDecodeError:
-        return False
+    return VERSION_KEY in tomllib.loads(_head(path))
 
 
 def _has_lines_mark(path: Path) -> bool:
     """The first line of what a model said tells its kind."""
-    try:
-        first = json.loads(_head(path).partition("\n")[0])
-    except (ValueError, RecursionError):
-        return False
+    first = json.loads(_head(path).partition("\n")[0])
     return isinstance(first, dict) and str(first.get("kind", "")).startswith("geochg ")
 
 

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from types import TracebackType
 from typing import NamedTuple, Self
 
 from geochg.errors import RunError
@@ -59,12 +58,7 @@ class Staging:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         for folder in self._folders:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -160,12 +154,7 @@ def _layer_change(target: Path, staged: list[_Staged]) -> LayerChange | None:
 
 
 def _make_aside(target: Path, folders_in_use: list[Path]) -> Path:
-    """Makes a hidden folder beside an output; its name is short where that of the output is long.
-
-    Args:
-        target: The output.
-        folders_in_use: Folders that this process made and still writes in.
-    """
+    """Makes a hidden folder beside an output; its name is short however long that of the output."""
     folder = target.with_name(f".geochg-{zlib.crc32(os.fsencode(target.name)):08x}")
     if folder not in folders_in_use and (folder / MARK).is_file():
         # A run that was killed while writing left its own behind.
@@ -225,13 +214,8 @@ def _failures_named(target: Path) -> Iterator[None]:
     """Turns an `OSError` into an error that names the file and the remedy."""
     try:
         yield
-    except PermissionError as error:
-        raise RunError(
-            f"cannot write {target}: {error.strerror or error}",
-            "close it in other programs, or choose a folder you may write to",
-        ) from error
     except OSError as error:
-        raise RunError(
-            f"cannot write {target}: {error.strerror or error}",
-            "make room on that disk, or choose another folder",
-        ) from error
+        hint = "make room on that disk, or choose another folder"
+        if isinstance(error, PermissionError):
+            hint = "close it in other programs, or choose a folder you may write to"
+        raise RunError(f"cannot write {target}: {error.strerror or error}", hint) from error

@@ -83,8 +83,7 @@ class _Styler(QgsProcessingLayerPostProcessorInterface):
             apply_style(layer)
 
 
-_styler = _Styler()
-"""Held here, because QGIS does not keep it alive."""
+_styler = _Styler()  # held here, because QGIS does not keep it alive
 
 
 def _style_when_loaded(context: QgsProcessingContext, source: str) -> None:

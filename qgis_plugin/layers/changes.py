@@ -12,9 +12,7 @@ from qgis.PyQt.QtCore import QObject, pyqtSignal
 from geochg_qgis.layers.result_fields import REVIEW, REVIEW_CLASS
 from geochg_qgis.main_thread import single_shot_timer
 
-_SLICE_S = 0.015
-"""Time of reading until the window handles its events again."""
-
+_SLICE_S = 0.015  # time of reading until the window handles its events again
 _FIELDS = (
     "class",
     "change",

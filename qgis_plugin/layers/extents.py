@@ -16,14 +16,9 @@ from qgis.core import (
 from geochg_qgis.i18n import tr
 from geochg_qgis.link.errors import LinkError
 
-_POINTS = 8
-"""Points put on each side of an area before it is reprojected: straight lines bend."""
-
-_MARGIN = 0.02
-"""Share of its side by which a rectangle is enlarged before an area is clipped to it."""
-
-_MAX_AREA_ERROR = 0.2
-"""Share by which an outline's area may differ when it is reprojected and back."""
+_POINTS = 8  # points put on each side of an area before it is reprojected: straight lines bend
+_MARGIN = 0.02  # share of its side by which a rectangle is enlarged before an area is clipped to it
+_MAX_AREA_ERROR = 0.2  # share by which an outline's area may differ when it is reprojected and back
 
 
 def crs_parameter(crs: QgsCoordinateReferenceSystem) -> str:

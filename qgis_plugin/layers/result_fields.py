@@ -9,17 +9,6 @@ from qgis.core import QgsVectorLayer
 from geochg_qgis.i18n import tr
 from geochg_qgis.link.errors import LinkError
 
-# Distinguishable in greyscale and by the colour-blind as well as six can be (Okabe and Ito's set).
-CLASS_COLORS = {
-    "building": "#d55e00",
-    "road": "#cc79a7",
-    "vegetation": "#009e73",
-    "water": "#0072b2",
-    "bare": "#e69f00",
-    "other": "#8c8c8c",
-}
-CLASSES = tuple(CLASS_COLORS)
-
 COVERS = ("bare", "low plants", "woody", "water", "road", "building")
 """Land covers at either date."""
 

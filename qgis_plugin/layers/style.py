@@ -24,10 +24,9 @@ from qgis.core import (
 from qgis.PyQt.QtGui import QColor
 
 from geochg_qgis.i18n import tr
+from geochg_qgis.layers.class_colors import CLASS_COLORS, CLASSES
 from geochg_qgis.layers.result_fields import (
     CHANGES,
-    CLASS_COLORS,
-    CLASSES,
     COVERS,
     REJECTED,
     REVIEW,

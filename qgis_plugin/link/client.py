@@ -44,9 +44,7 @@ END_S = 0.5
 
 _LOG_LINES = 200
 
-_LONG_METHODS = ("analyze", "ask")
-"""Requests that are not interrupted because of another one."""
-
+_LONG_METHODS = ("analyze", "ask")  # requests that are not interrupted because of another one
 _KILL_STEPS = ((terminate_tree, END_S), (kill_tree, END_S))
 """Steps that end a worker which does not exit, each with the time it is given."""
 

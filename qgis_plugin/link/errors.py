@@ -8,8 +8,7 @@ from typing import TypeVar
 
 ErrorT = TypeVar("ErrorT", bound="LinkError")
 
-_KILLED = {-9, 137}
-"""Exit codes of a process that the system killed, mostly for want of memory."""
+_KILLED = {-9, 137}  # exit codes of a process that the system killed, mostly for want of memory
 
 
 class LinkError(Exception):

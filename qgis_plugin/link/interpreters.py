@@ -31,9 +31,7 @@ _QGIS_ONLY = (
 
 _QGIS_ONLY_STARTS = ("DYLD_", "PIP_", "__PYVENV_LAUNCHER__")
 
-_BUNDLED_PYTHON = ("win32", "darwin")
-"""Platforms on which QGIS brings a Python of its own."""
-
+_BUNDLED_PYTHON = ("win32", "darwin")  # platforms on which QGIS brings a Python of its own
 _SHARED_PREFIXES = {Path("/usr"), Path("/usr/local")}
 """Elsewhere QGIS runs in the system's Python, which other programs use too."""
 

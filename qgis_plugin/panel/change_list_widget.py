@@ -22,10 +22,10 @@ from qgis.PyQt.QtWidgets import (
 
 from geochg_qgis.i18n import tr
 from geochg_qgis.layers.changes import ChangeReader, ChangeRecord, changes_of
+from geochg_qgis.layers.class_colors import CLASSES
 from geochg_qgis.layers.confidence_filter import confidence_filter, set_least_confidence
 from geochg_qgis.layers.result_fields import (
     ACCEPTED,
-    CLASSES,
     REJECTED,
     REVIEW,
     REVIEW_CLASS,

@@ -9,7 +9,8 @@ from qgis.PyQt.QtCore import QItemSelection, QItemSelectionModel, Qt
 from qgis.PyQt.QtWidgets import QAbstractItemView, QHeaderView, QStyle, QTreeView, QWidget
 
 from geochg_qgis.i18n import tr
-from geochg_qgis.layers.result_fields import CHANGES, CLASSES
+from geochg_qgis.layers.class_colors import CLASSES
+from geochg_qgis.layers.result_fields import CHANGES
 from geochg_qgis.panel.change_table_model import (
     AREA,
     CAPTION,
@@ -21,8 +22,7 @@ from geochg_qgis.panel.change_table_model import (
     ChangeTableModel,
 )
 
-_MARGINS_PX = 10
-"""Margins around the text of a cell."""
+_MARGINS_PX = 10  # margins around the text of a cell
 
 
 class ChangeTableWidget(QTreeView):

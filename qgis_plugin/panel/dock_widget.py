@@ -43,14 +43,11 @@ from geochg_qgis.panel.setup_dialog import SetupDialog
 from geochg_qgis.run_options import store_options
 from geochg_qgis.tasks import BackgroundTask, request_task, start_unlisted
 
-_DESCRIBE_MS = 900
-"""Time after the last change of a choice until the pair is described."""
-
+_DESCRIBE_MS = 900  # time after the last change of a choice until the pair is described
 
 _CHANGES_TAB = 1
 
-_WIDTH_PX = 430
-"""Width at first, which the list of changes needs."""
+_WIDTH_PX = 430  # width at first, which the list of changes needs
 
 
 class GeochgDockWidget(QgsDockWidget):

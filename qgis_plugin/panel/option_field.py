@@ -19,9 +19,7 @@ from geochg_qgis.formatting import as_tip
 from geochg_qgis.panel.layouts import choice_box
 from geochg_qgis.run_options import RunOption
 
-_GREATEST = 10**9
-"""Numbers above this do not fit into a field."""
-
+_GREATEST = 10**9  # numbers above this do not fit into a field
 _NARROW_PX = 80
 _DECIMALS = {"m²": 0, "px": 0}
 _SHARE_DECIMALS, _OTHER_DECIMALS = 2, 8

@@ -16,11 +16,8 @@ from geochg_qgis.panel.layouts import choice_box, column_layout
 from geochg_qgis.panel.option_field import OptionField
 from geochg_qgis.run_options import RunOption, run_options
 
-_SHOWN_AT_ONCE = ("min_area_m2",)
-"""Options that are not in the collapsible group."""
-
-_DESCRIBED = "info"
-"""The command whose options the description of a pair depends on."""
+_SHOWN_AT_ONCE = ("min_area_m2",)  # options that are not in the collapsible group
+_DESCRIBED = "info"  # the command whose options the description of a pair depends on
 
 
 class OptionsWidget(QWidget):

@@ -20,8 +20,7 @@ from geochg_qgis.layers.extents import lonlat
 # Visible on imagery, whatever the theme.
 _COLOR = QColor("#d7482f")
 _CHOSEN_PX, _OTHER_PX = 18, 9
-_NEAR_PX = 12
-"""Distance from a place within which a click chooses it."""
+_NEAR_PX = 12  # distance from a place within which a click chooses it
 
 
 class PlaceMarkers(QObject):

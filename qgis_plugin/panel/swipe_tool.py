@@ -13,9 +13,7 @@ from geochg_qgis.i18n import tr
 from geochg_qgis.main_thread import single_shot_timer
 from geochg_qgis.panel.date_renderer import DateRenderer, single_date_settings
 
-_ABOVE_MAP = -1.0
-"""Z value above the map, which is at -10, and below rubber bands and flashes."""
-
+_ABOVE_MAP = -1.0  # z value above the map, which is at -10, and below rubber bands and flashes
 _GAP_PX = 6
 _LEAST_LABEL_PX = 60
 

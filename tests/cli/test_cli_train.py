@@ -66,7 +66,7 @@ def test_a_small_recipe_makes_a_model_that_answers(made):
     from deltavlm_factory import tile
     from scipy.special import expit
 
-    from geochg.models.deltavlm.postprocessing import Calibration
+    from geochg.models.deltavlm.calibration import Calibration
     from geochg.models.deltavlm.runtime.onnx_vision import OnnxVision
     from geochg.models.registry import load_model
     from geochg.records import Task

@@ -24,14 +24,14 @@ def _said(row):
 def test_rows_parse_back_to_the_facts(task):
     for pair in PAIRS:
         row = instruction_rows(pair, IMAGES)[list(Task).index(task)]
-        assert SPECS[task].parse(_said(row)) == answer(task, pair)
+        assert SPECS[task].parse(_said(row)) == answer(task, pair, mask_facts(pair))
 
 
 def test_answers_are_the_facts_of_the_masks():
     for pair in PAIRS:
-        assert answer(Task.PRESENCE, pair) == Presence(pair.changed)
-        assert answer(Task.COUNT, pair) == class_counts(pair)
-        assert answer(Task.LOCATE, pair) == class_cells(pair)
+        assert answer(Task.PRESENCE, pair, mask_facts(pair)) == Presence(pair.changed)
+        assert answer(Task.COUNT, pair, mask_facts(pair)) == class_counts(pair)
+        assert answer(Task.LOCATE, pair, mask_facts(pair)) == class_cells(pair)
         assert sum(fact.share for fact in mask_facts(pair)) == pytest.approx(
             (pair.classes > 0).mean()
         )

@@ -34,11 +34,12 @@ def test_the_blocks_run_one_after_another(folder, monkeypatch, capsys):
     for block in BLOCKS:
         exec(block, found)
         results.append(found.get("result"))
-    assert len(BLOCKS) == 3
+    assert len(BLOCKS) == 4
     assert (folder / "changes.gpkg").is_file()
     assert results[0].metadata["tiles"].keys() >= {"total", "read", "changed"}
     assert results[1].metadata["sources"]["before"]["path"] == "array"
     assert len(results[0].features) == len(results[1].features) > 0
+    assert [len(each.features) > 0 for each in found["both"]] == [True, True]
     told = capsys.readouterr().out
     assert told.startswith("r0c0 Presence(")
 

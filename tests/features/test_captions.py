@@ -13,12 +13,17 @@ from tile_factory import make_grid
 
 from geochg.features.captions import ChangeTotal, feature_caption, pair_caption, tile_caption
 from geochg.features.cells import CellSettings
-from geochg.features.changes import FeatureSettings, change_features
+from geochg.features.changes import FeatureSettings, changes_of
 from geochg.features.facts import Facts
 from geochg.features.places import PLACES, places
 from geochg.land_cover import agrees
 from geochg.records import LAND_COVER, Change
 from geochg.tasks.quantities import area_in_words
+
+
+def change_features(*arguments):
+    return changes_of(*arguments).features
+
 
 HALF_METRE = Affine(0.5, 0, 500_000, 0, -0.5, 5_000_000)
 

@@ -14,7 +14,7 @@ from rasterio.features import rasterize
 from tile_factory import ALTERED, ROAD, layout, make_grid, make_tile, outlines, results_of
 
 from geochg.features.cells import CellSettings, tile_result
-from geochg.features.changes import FeatureSettings, change_features
+from geochg.features.changes import FeatureSettings, changes_of
 from geochg.features.tiles import tile_features
 from geochg.options import Geometry
 from geochg.records import (
@@ -29,6 +29,11 @@ from geochg.records import (
     TileWindow,
     Unparsed,
 )
+
+
+def change_features(*arguments):
+    return changes_of(*arguments).features
+
 
 COLUMNS = [
     "id",

@@ -13,13 +13,18 @@ from hypothesis import strategies as st
 from tile_factory import make_grid
 
 from geochg.features.cells import CellSettings
-from geochg.features.changes import FeatureSettings, change_features, changes_of, layer_caption
+from geochg.features.changes import FeatureSettings, changes_of, layer_caption
 from geochg.features.merging import shared_edges
 from geochg.features.tiles import tile_features
 from geochg.geometry.hysteresis import least_size_px
 from geochg.land_cover import COVERS, agrees, covers_of
 from geochg.options import Geometry
 from geochg.records import LAND_COVER, Change, Channel
+
+
+def change_features(*arguments):
+    return changes_of(*arguments).features
+
 
 BUILT = Channel("building", Change.APPEARED)
 RAZED = Channel("building", Change.DISAPPEARED)

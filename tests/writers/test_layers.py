@@ -13,11 +13,16 @@ from affine import Affine
 from tile_factory import ALTERED, BUILDING, make_grid, results_of
 
 from geochg.errors import OptionError, RunError
-from geochg.features.changes import FeatureSettings, change_features
+from geochg.features.changes import FeatureSettings, changes_of
 from geochg.features.tiles import tile_features
 from geochg.records import Caption, Channel, Counts, TileFailure
 from geochg.writers.layers import LAYER_SUFFIXES, write_features
 from geochg.writers.staging import Staging
+
+
+def change_features(*arguments):
+    return changes_of(*arguments).features
+
 
 METADATA = {
     "version": "0.1.0",

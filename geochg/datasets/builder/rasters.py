@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -71,7 +71,9 @@ class RasterScene(MaskedScene):
 
         if not windows or self.pair is None:
             return
-        with gdal_settings(), self._known_labels() as known_mask:
+        grid, coding = self.pair.grid, self.coding or {}
+        mask = _labels(self.mask, grid, coding, allow_remote=self.allow_remote)
+        with gdal_settings(), mask as known_mask:
             plan = prepare(self.pair, self.align, pixels="display").plan(self.pair)
             for tile in read_ahead(plan, windows, READERS):
                 if isinstance(tile, TileFailure):
@@ -82,10 +84,6 @@ class RasterScene(MaskedScene):
                 classes, directions, labelled = known_mask.labels(tile.window.read)
                 labelled_tile = Tile(tile.window, tile.before, tile.after, tile.valid & labelled)
                 yield MaskedTile(labelled_tile, classes, directions)
-
-    def _known_labels(self) -> AbstractContextManager[_Mask]:
-        assert self.pair is not None
-        return _labels(self.mask, self.pair.grid, self.coding or {}, allow_remote=self.allow_remote)
 
 
 def raster_scene(

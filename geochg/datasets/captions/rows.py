@@ -71,12 +71,8 @@ def caption_row(truth: MaskTruth, images: tuple[str, str]) -> Row:
     }
 
 
-def answer(task: Task, truth: MaskTruth) -> Any:  # noqa: ANN401
-    """The typed answer that a pair's row of a task tells."""
-    return _answer(task, truth, mask_facts(truth))
-
-
-def _answer(task: Task, truth: MaskTruth, facts: Sequence[Fact]) -> Any:  # noqa: ANN401
+def answer(task: Task, truth: MaskTruth, facts: Sequence[Fact]) -> Any:  # noqa: ANN401
+    """The typed answer that a pair's row of a task tells; `facts` are those of `mask_facts`."""
     if task is Task.CAPTION:
         return Caption(_caption_writer(truth, 0).caption(facts), truth.changed)
     if task is Task.PRESENCE:
@@ -99,7 +95,7 @@ def _turns(task: Task, truth: MaskTruth, facts: Sequence[Fact]) -> list[tuple[st
     if task is Task.QUESTION:
         question, reply = _question(truth, facts)
         return [(question, spec.render(Reply(reply)))]
-    text = spec.render(_answer(task, truth, facts))
+    text = spec.render(answer(task, truth, facts))
     answers = text.split(TURN_BREAK) if task is Task.DIALOGUE else [text]
     return list(zip(spec.prompts, answers, strict=True))
 

@@ -17,7 +17,7 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 
-from geochg.datasets.ground.covers import ANY, NOTHING, UNKNOWN_CHANGE, Cover
+from geochg.datasets.ground.covers import ANY, NOTHING, Cover
 
 ChangeOf = Callable[[int, int], NDArray[np.uint8]]
 """From the places of two dates to the mask of what changed between them."""
@@ -289,16 +289,3 @@ def _tile_pixels(ring: NDArray[np.float64], origin: tuple[int, int]) -> NDArray[
     angle = np.arcsinh(np.tan(np.radians(ring[:, 1])))
     y = (1 - angle / np.pi) / 2 * world_px - origin[1] * _TILE_PX
     return np.asarray(np.rint(np.stack((x, y), axis=1)), np.int32)
-
-
-__all__ = [
-    "MASKED_FOLDERS",
-    "UNKNOWN_CHANGE",
-    "LabelledGround",
-    "MaskedFolder",
-    "edges",
-    "map_tiles",
-    "read_color",
-    "read_raster",
-    "stretched_bands",
-]

@@ -3,8 +3,6 @@
 `README.md` beside this file is its card: data, licences, recipe, scores, limits.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path

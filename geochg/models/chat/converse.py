@@ -1,7 +1,5 @@
 """Free questions about a tile: answered by the model where it can, else by rules."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 
 import numpy as np

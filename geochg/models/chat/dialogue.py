@@ -1,7 +1,5 @@
 """Dialogues about tiles, which all models that answer in words share."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 

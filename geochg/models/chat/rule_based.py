@@ -4,8 +4,6 @@ A question is answered when every word of it is known, because one unknown word 
 meaning round; else the answer says what can be asked.
 """
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Sequence
@@ -60,6 +58,7 @@ _FILLERS = frozenset(
     " then there these they thing things this those tile time to two type types us was we were"
     " what when where whether which with within you your".split()
 )
+_KNOWN_WORDS = _FILLERS.union(NOUNS, DIRECTIONS, CHANGED, ADJECTIVES, _ROWS, _COLS, _MIDDLE)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,17 +91,12 @@ class _ChannelChange(NamedTuple):
 
 
 def reply(question: str, observed: ObservedTile) -> str:
-    """The answer to a question.
-
-    Args:
-        question: A question in English.
-        observed: What the model outlined in the tile.
-    """
+    """The answer to a question in English."""
     words = re.findall(r"(?:north|south)(?=(?:west|east))|[a-z]+", question.lower())
     text = " ".join(words)
     known_classes = {channel.class_name for channel in observed.outlines.channels}
     classes = [NOUNS[word][0] for word in words if word in NOUNS]
-    if strange := [word for word in words if not _is_known(word)]:
+    if strange := [word for word in words if word not in _KNOWN_WORDS]:
         return f"I do not know what '{strange[0]}' means here. {_abilities(known_classes)}"
     if unseen := [word for word in words if word in NOUNS and NOUNS[word][0] not in known_classes]:
         return f"I cannot see '{unseen[0]}'. {_abilities(known_classes)}"
@@ -127,19 +121,6 @@ def reply(question: str, observed: ObservedTile) -> str:
     return f"I do not understand the question. {_abilities(known_classes)}"
 
 
-def _is_known(word: str) -> bool:
-    return (
-        word in _FILLERS
-        or word in NOUNS
-        or word in DIRECTIONS
-        or word in CHANGED
-        or word in ADJECTIVES
-        or word in _ROWS
-        or word in _COLS
-        or word in _MIDDLE
-    )
-
-
 def _abilities(classes: set[str]) -> str:
     names = [COUNTABLE[name][1] for name in COUNTABLE if name in classes and name != "other"]
     subject = f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else "anything"
@@ -158,7 +139,7 @@ def _channel_changes(observed: ObservedTile, words: Sequence[str]) -> list[_Chan
     outlines = changed_pixels(observed.outlines, observed.valid, least_px=least_px)
     if outlines is None:
         return []
-    outlines = _with_borne_out_names(outlines, observed.outlines.land_cover)
+    outlines = _with_borne_out_names(outlines, observed.outlines.covers())
     cell_of = _cells_of_pixels(observed.valid)
     changed = outlines.changed & _named_cells(words)[cell_of]
     valid_px = np.bincount(cell_of[observed.valid], minlength=9)

@@ -14,6 +14,9 @@ from geochg.models.clip.classes import LandClass, read_classes, usual_classes
 from geochg.models.clip.options import ClipOptions
 from geochg.models.clip.scoring import DateClasses, changed_cells, probability, score_at
 from geochg.models.detectors.sentences import NO_CHANGE
+from geochg.models.devices import torch_device
+from geochg.models.hub import find_folder, model_id
+from geochg.models.pretrained import loading_errors
 from geochg.options import Dtype
 from geochg.records import (
     GRID_CELLS,
@@ -74,9 +77,6 @@ class ClipModel(ChangeModel[ClipOptions]):
                 is not there.
             InputError: If the classes file makes no sense.
         """
-        from geochg.models.devices import torch_device
-        from geochg.models.hub import find_folder, model_id
-
         classes = (
             read_classes(Path(options.classes).expanduser()) if options.classes else usual_classes()
         )
@@ -84,7 +84,6 @@ class ClipModel(ChangeModel[ClipOptions]):
         device = torch_device(device)
 
         from geochg.models.clip.loading import HINT, EncoderSettings, encoder_checksum, open_encoder
-        from geochg.models.pretrained import loading_errors
 
         dtype = Dtype.FLOAT32 if options.dtype is Dtype.AUTO else options.dtype
         # Settings may be sensible one by one and fail together, wherever they are used.

@@ -1,7 +1,5 @@
 """The classes by which each date of a place is classified."""
 
-from __future__ import annotations
-
 import tomllib
 from collections import Counter
 from dataclasses import dataclass
@@ -9,7 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Self
 
-from geochg.classes import CLASSES
+from geochg.classes import CHANGE_CLASSES, CLASSES
 from geochg.errors import InputError
 from geochg.files.text_file import read_toml
 
@@ -63,9 +61,19 @@ class LandClass:
 
 
 def usual_classes() -> tuple[LandClass, ...]:
-    """The classes that come with geochg."""
+    """The classes that come with geochg.
+
+    A class of change to which none of the file's belongs is looked for by its captions' nouns.
+    """
     text = files(__package__).joinpath(USUAL_FILE).read_text(encoding="utf-8")
-    return _classes(tomllib.loads(text), USUAL_FILE)
+    classes = _classes(tomllib.loads(text), USUAL_FILE)
+    names = {item.class_name for item in classes}
+    return classes + tuple(
+        LandClass(noun, f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}", row.name)
+        for row in CHANGE_CLASSES
+        if row.name not in names
+        for noun in row.caption_nouns
+    )
 
 
 def read_classes(path: Path) -> tuple[LandClass, ...]:

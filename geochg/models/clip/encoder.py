@@ -1,7 +1,5 @@
 """Classifies images by their likeness to texts."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any

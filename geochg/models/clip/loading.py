@@ -1,7 +1,5 @@
 """Opens a folder of a CLIP or SigLIP, and says what is wrong with one that cannot be opened."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Sequence
@@ -10,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import transformers
+from transformers import AutoImageProcessor, AutoTokenizer
 
 from geochg.errors import ModelError
 from geochg.models.blind_models import refuse_same, unlike_images
@@ -67,9 +67,6 @@ def open_encoder(folder: Path, settings: EncoderSettings) -> Encoder:
         ModelError: If the folder lacks a file, is of another type of model, or its parts do not
             fit each other.
     """
-    import transformers
-    from transformers import AutoImageProcessor, AutoTokenizer
-
     model_type = MODEL_TYPES[known_model_type(folder, MODEL_TYPES, HINT)]
     check_settings_files(folder, weight_files(folder, HINT), PROCESSOR_FILES, HINT)
     if not any((folder / name).is_file() for name in PROCESSOR_FILES):

@@ -1,7 +1,5 @@
 """The options of the backend `clip`."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from geochg.errors import OptionError

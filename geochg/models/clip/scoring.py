@@ -1,7 +1,5 @@
 """From the classes of two dates to a change: how strong it is, and what became what."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property

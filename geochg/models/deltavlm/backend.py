@@ -13,12 +13,27 @@ import numpy as np
 
 from geochg.errors import RunError
 from geochg.geometry.hysteresis import presence_of
+from geochg.models.adapters import adapter_folder, adapter_id, apply_adapter, read_sentence
 from geochg.models.base import Capabilities, ChangeModel, ModelIdentity
 from geochg.models.chat.dialogue import TileDialogue, answers_or_failure, unchanged_answer
 from geochg.models.deltavlm.detector import SCENE_TILES, Detector, Scene, joined_outputs
+from geochg.models.deltavlm.loading import check_folder, export_fingerprint, open_model
 from geochg.models.deltavlm.options import DeltaVLMOptions
 from geochg.models.deltavlm.postprocessing import OutlineMaker
+from geochg.models.deltavlm.runtime.language import LanguageRunner, run_dialogues, turn_prompt
+from geochg.models.deltavlm.runtime.onnx_file import can_run
+from geochg.models.deltavlm.runtime.onnx_language import (
+    LANGUAGE,
+    QUESTION,
+    OnnxLanguage,
+    generation_settings,
+    is_greedy,
+)
+from geochg.models.deltavlm.runtime.onnx_vision import DETECTOR, ENCODER, OnnxVision
+from geochg.models.deltavlm.runtime.vision_output import VisionOutput, VisionRunner
 from geochg.models.devices import torch_device
+from geochg.models.hub import find_folder, model_id
+from geochg.models.model_files import fingerprint
 from geochg.models.pretrained import FirstUse
 from geochg.records import (
     Answer,
@@ -39,8 +54,6 @@ if TYPE_CHECKING:
 
     from geochg.models.deltavlm.modeling import DeltaVLMForConditionalGeneration
     from geochg.models.deltavlm.processing import DeltaVLMProcessor
-    from geochg.models.deltavlm.runtime.language import LanguageRunner
-    from geochg.models.deltavlm.runtime.vision_output import VisionOutput, VisionRunner
 
 LARGE_PARAMETERS = 1_000_000_000
 """Models above this run in half precision on a GPU; smaller ones give the same everywhere."""
@@ -125,8 +138,6 @@ class DeltaVLMModel(ChangeModel[DeltaVLMOptions]):
             ModelError: If the folder lacks a file, has other shapes, is a pickle or of another
                 model, or the device is not there.
         """
-        from geochg.models.hub import find_folder, model_id
-
         folder = find_folder(source, cls.name)
         backend = cls.open(folder, model_id(cls.name, source), options, device)
         # A broken folder is refused now, not at the first change.
@@ -139,12 +150,6 @@ class DeltaVLMModel(ChangeModel[DeltaVLMOptions]):
 
         An adapter is merged into the weights, which torch then runs: exported files know of none.
         """
-        from geochg.models.adapters import adapter_folder, adapter_id, apply_adapter, read_sentence
-        from geochg.models.deltavlm.loading import check_folder, export_fingerprint, open_model
-        from geochg.models.deltavlm.runtime.onnx_file import can_run
-        from geochg.models.deltavlm.runtime.onnx_vision import DETECTOR, ENCODER, OnnxVision
-        from geochg.models.model_files import fingerprint
-
         files = check_folder(folder)
         if options.adapter:
             adapter_folder(options.adapter)
@@ -198,8 +203,6 @@ class DeltaVLMModel(ChangeModel[DeltaVLMOptions]):
         self, tile: Tile, facts: PairFacts, exchanges: Sequence[Exchange], question: str
     ) -> Iterator[str]:
         """Answers in the language model's words; see `ChangeModel.converse`."""
-        from geochg.models.deltavlm.runtime.language import turn_prompt
-
         if failure := _failure(tile):
             raise RunError(f"no answer: {failure.reason}", "ask about another place")
         prompts = TileDialogue(0, Question(Task.QUESTION, question), tile.clue).prompts
@@ -236,15 +239,14 @@ class DeltaVLMModel(ChangeModel[DeltaVLMOptions]):
         with self._first_use.guard("map"):
             output = detector.detect(tiles, scene)
             maker = OutlineMaker(detector.head, scene, self.options.threshold)
+            predictions = maker.small_predictions(output, tiles)
             outlines: list[Outlines | None] = [
                 maker.outlines(prediction, tile)
-                for prediction, tile in zip(maker.predictions(output, tiles), tiles, strict=True)
+                for prediction, tile in zip(predictions, tiles, strict=True)
             ]
         return output, outlines
 
     def _answers(self, tiles: Sequence[Tile], questions: Sequence[Question]) -> list[TileAnswers]:
-        from geochg.models.deltavlm.runtime.language import run_dialogues
-
         outputs = self._outputs(tiles)
         maps = [outlines for _, part in outputs for outlines in part]
         rows: list[list[Answer | TileDialogue]] = [
@@ -324,15 +326,6 @@ def _failure(tile: Tile) -> TileFailure | None:
 
 def _open_language(folder: Path, made_from: str, options: DeltaVLMOptions) -> LanguageRunner:
     """The language model of a folder whose vision encoder ONNX Runtime runs."""
-    from geochg.models.deltavlm.runtime.onnx_file import can_run
-    from geochg.models.deltavlm.runtime.onnx_language import (
-        LANGUAGE,
-        QUESTION,
-        OnnxLanguage,
-        generation_settings,
-        is_greedy,
-    )
-
     settings = options.generation()
     greedy = is_greedy(generation_settings(folder) | settings)
     if greedy and can_run(folder, (QUESTION, LANGUAGE), "cpu"):
@@ -340,7 +333,6 @@ def _open_language(folder: Path, made_from: str, options: DeltaVLMOptions) -> La
 
     import torch
 
-    from geochg.models.deltavlm.loading import open_model
     from geochg.models.deltavlm.runtime.torch_language import TorchLanguage
 
     return TorchLanguage(*open_model(folder, torch.float32, "cpu"), dict(settings))

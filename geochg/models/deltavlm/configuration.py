@@ -1,7 +1,5 @@
 """The configuration of a DeltaVLM: every size, and what was calibrated after training."""
 
-from __future__ import annotations
-
 from typing import Any, ClassVar
 
 from huggingface_hub.dataclasses import strict

@@ -1,7 +1,5 @@
 """Cross-semantic relation measuring: which differences between the dates matter."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 
@@ -32,11 +30,7 @@ class CrossSemanticRelation(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, before: Tensor, after: Tensor) -> Tensor:
-        """Relates the dates' tokens.
-
-        Args:
-            before: `(batch, tokens, width)` float.
-            after: As `before`.
+        """Relates the dates' tokens, `(batch, tokens, width)` float each.
 
         Returns:
             `(batch, 2 * tokens, width)`: the before date's tokens, then the after date's.

@@ -214,11 +214,7 @@ class FeaturePyramid(nn.Module):
 
 
 class ChangeReadout(nn.Conv2d):
-    """A last convolution; its bias begins with the prior that change is rare.
-
-    Args:
-        width: Channels of the input.
-    """
+    """A last convolution; its bias begins with the prior that change is rare."""
 
     def __init__(self, width: int) -> None:
         super().__init__(width, KINDS, 1)

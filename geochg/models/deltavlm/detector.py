@@ -5,11 +5,10 @@ that things have about the size they had in training; and a view of half that si
 see a wider neighbourhood. Both dates are stretched to the range of their own colours.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,14 +60,12 @@ class ColorRange:
     mean: NDArray[np.float32]
 
     @classmethod
-    def of(cls, tiles: Sequence[Tile], date: str) -> ColorRange:
+    def of(cls, tiles: Sequence[Tile], date: str) -> Self:
         """Measured on the valid pixels of some tiles."""
         return cls.of_images([(getattr(tile, date), tile.valid) for tile in tiles])
 
     @classmethod
-    def of_images(
-        cls, images: Sequence[tuple[NDArray[np.generic], NDArray[np.bool_]]]
-    ) -> ColorRange:
+    def of_images(cls, images: Sequence[tuple[NDArray[np.generic], NDArray[np.bool_]]]) -> Self:
         """Measured on images `(bands, height, width)` where their masks are true."""
         samples = [_sample_pixels(image, valid) for image, valid in images]
         values = np.concatenate(samples, axis=1).astype(np.float32)
@@ -299,9 +296,10 @@ def _valid_view(valid: NDArray[np.bool_], zoom: float) -> NDArray[np.bool_]:
 
 
 def resample(layers: NDArray[np.float32], rows: int, cols: int) -> NDArray[np.float32]:
-    """Bilinear resampling with half-pixel centres, as torch's.
+    """Bilinear resampling with half-pixel centres, as torch's without antialiasing.
 
-    Two products of matrices, which are faster on a CPU than torch's kernels.
+    By NumPy alone: products with matrices of weights would start the threads of BLAS, which stand
+    in the way of the threads that answer tiles.
 
     Args:
         layers: `(..., any, any)` float32.
@@ -311,15 +309,28 @@ def resample(layers: NDArray[np.float32], rows: int, cols: int) -> NDArray[np.fl
     Returns:
         `(..., rows, cols)` float32.
     """
-    row_weights, col_weights = (
-        _resample_weights(*sizes) for sizes in zip(layers.shape[-2:], (rows, cols), strict=True)
-    )
-    return ((row_weights @ layers) @ col_weights.T).astype(np.float32, copy=False)
+    return _resampled_along(_resampled_along(layers, cols, -1), rows, -2)
 
 
-@lru_cache(maxsize=8)
-def _resample_weights(old: int, new: int) -> NDArray[np.float32]:
-    """`(new, old)`: weight of each old pixel in each new one, along one axis."""
-    centres = (np.arange(new) + 0.5) * old / new - 0.5
-    parts = [np.interp(centres, np.arange(old), only) for only in np.eye(old)]
-    return np.stack(parts, axis=1, dtype=np.float32, casting="same_kind")
+def _resampled_along(layers: NDArray[np.float32], size: int, axis: int) -> NDArray[np.float32]:
+    if layers.shape[axis] == size:
+        return layers
+    lower, upper, share = _neighbours(layers.shape[axis], size)
+    share = share.reshape(-1, *[1] * (-1 - axis))
+    resampled = np.take(layers, lower, axis)
+    difference = np.take(layers, upper, axis)
+    difference -= resampled
+    difference *= share
+    resampled += difference
+    return resampled
+
+
+@lru_cache(maxsize=32)
+def _neighbours(
+    old: int, new: int
+) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]:
+    """For each new pixel along an axis the old ones on both sides, and the share of the second."""
+    centres = np.clip((np.arange(new) + 0.5) * old / new - 0.5, 0, old - 1)
+    lower = np.minimum(centres.astype(np.intp), max(old - 2, 0))
+    upper = np.minimum(lower + 1, old - 1)
+    return lower, upper, (centres - lower).astype(np.float32)

@@ -4,8 +4,6 @@ Some are relative to their median in the scene: twice the median is twice as unu
 sensors. Others stay as they are, for scenes in which half of the ground changed.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -160,9 +158,11 @@ def _structure(first: Tensor, second: Tensor, window: int) -> tuple[Tensor, Tens
 
 
 def _window_mean(maps: Tensor, window: int) -> Tensor:
+    """Means along rows, then along columns: work grows with the window's side, not its area."""
     half = window // 2
+    padded = functional.pad(maps, (half, half, half, half), mode="replicate")
     return functional.avg_pool2d(
-        functional.pad(maps, (half, half, half, half), mode="replicate"), window, stride=1
+        functional.avg_pool2d(padded, (1, window), stride=1), (window, 1), stride=1
     )
 
 

@@ -5,8 +5,6 @@ devices: no squeeze-and-excitation, ReLU6 instead of swish). The batch norms of 
 weights are folded into the convolutions, which therefore have biases.
 """
 
-from __future__ import annotations
-
 import math
 from typing import Any
 
@@ -42,10 +40,7 @@ class EfficientNetLiteConfig(BackboneConfigMixin, PretrainedConfig):
     expansions: list[int] | tuple[int, ...] = (1, 6, 6, 6, 6, 6, 6)
 
     def __post_init__(self, **kwargs: Any) -> None:
-        self.stage_names = [
-            "stem",
-            *(f"stage{number}" for number in range(1, len(self.widths) + 1)),
-        ]
+        self.stage_names = ["stem", *(f"stage{i}" for i in range(1, len(self.widths) + 1))]
         self.set_output_features_output_indices(
             out_indices=kwargs.pop("out_indices", None),
             out_features=kwargs.pop("out_features", None),
@@ -70,14 +65,9 @@ class EfficientNetLiteBackbone(BackboneMixin, PreTrainedModel):  # type: ignore[
         self.stem = _SameConv(3, config.stem_width, 3, stride=2)
         self.stages = nn.ModuleList()
         width = config.stem_width
-        for wider, repeats, kernel, stride, expansion in zip(
-            config.widths,
-            config.repeats,
-            config.kernel_sizes,
-            config.strides,
-            config.expansions,
-            strict=True,
-        ):
+        names = ("widths", "repeats", "kernel_sizes", "strides", "expansions")
+        sizes = zip(*(getattr(config, name) for name in names), strict=True)
+        for wider, repeats, kernel, stride, expansion in sizes:
             blocks = []
             for repeat in range(repeats):
                 blocks.append(_Block(width, wider, kernel, 1 if repeat else stride, expansion))
@@ -88,11 +78,7 @@ class EfficientNetLiteBackbone(BackboneMixin, PreTrainedModel):  # type: ignore[
     def forward(  # type: ignore[override]
         self, pixel_values: Tensor, **_: Any
     ) -> BackboneOutput:
-        """Encodes images.
-
-        Args:
-            pixel_values: `(batch, 3, height, width)` float; red, green, blue, -1 to 1.
-        """
+        """Encodes images, `(batch, 3, height, width)` float; red, green, blue, -1 to 1."""
         features = functional.relu6(self.stem(pixel_values))
         kept_features: tuple[Tensor, ...] = (features,) if "stem" in self.out_features else ()
         for name, stage in zip(self.stage_names[1:], self.stages, strict=True):

@@ -1,7 +1,5 @@
 """Writes the parts of a model as ONNX, for `onnx_vision` and `onnx_language`."""
 
-from __future__ import annotations
-
 import json
 import warnings
 from collections.abc import Sequence
@@ -153,15 +151,7 @@ def export(model: DeltaVLMForConditionalGeneration, folder: Path) -> None:
 
 
 class _Part(NamedTuple):
-    """A module to export, with arguments to trace it.
-
-    Attributes:
-        module: The module.
-        example: The arguments of the trace.
-        varies: For each argument the axes that vary.
-        inputs: Names of the inputs.
-        outputs: Names of the outputs.
-    """
+    """A module to export, with arguments to trace it and the axes of each that vary."""
 
     module: nn.Module
     example: tuple[Any, ...]
@@ -289,10 +279,7 @@ def _drop_debug_info(model: onnx.ModelProto) -> None:
 
 
 def _store_in_half_precision(model: onnx.ModelProto) -> None:
-    """Writes large weights in half precision where that hardly changes them.
-
-    ONNX Runtime widens them when it loads the file.
-    """
+    """Halves large weights where that hardly changes them; ONNX Runtime widens them again."""
     casts = []
     for weight in model.graph.initializer:
         values = onnx.numpy_helper.to_array(weight)

@@ -65,11 +65,7 @@ def check_folder(folder: Path) -> list[Path]:
 
 
 def _check_values(values: Mapping[str, Any], folder: Path, files: Sequence[Path]) -> None:
-    """Refuses a configuration that makes no sense.
-
-    Raises:
-        ModelError: Naming the setting.
-    """
+    """Refuses a configuration that makes no sense, by the setting."""
     if lacking := [name for name in PARTS if not isinstance(values.get(name), dict)]:
         raise ModelError(f"{folder / CONFIG} has no {lacking[0]}", HINT)
     check_settings(values, folder, count_tensors(files), HINT)
@@ -105,7 +101,7 @@ def check_calibration(calibration: object, folder: Path) -> None:
     Raises:
         ModelError: If it makes no sense.
     """
-    from geochg.models.deltavlm.postprocessing import Calibration
+    from geochg.models.deltavlm.calibration import Calibration
 
     try:
         if not isinstance(calibration, dict | None):
@@ -121,12 +117,7 @@ def _is_outdated(calibration: object) -> bool:
 
 
 def export_fingerprint(folder: Path, weights: list[Path]) -> str:
-    """`sha256:...` over the weights and the configuration that an export was made from.
-
-    Args:
-        folder: The model's folder.
-        weights: See `weight_files`.
-    """
+    """`sha256:...` over the weights and the configuration that an export was made from."""
     config = json.dumps(saved_json(folder / CONFIG, HINT), sort_keys=True)
     return f"sha256:{hashlib.sha256((checksum(weights) + config).encode()).hexdigest()}"
 
@@ -162,11 +153,7 @@ def open_model(
 
 
 def _check_stride(model: DeltaVLMForConditionalGeneration, folder: Path) -> None:
-    """Refuses a dense head whose `stride_px` is not that of the encoder's finest feature map.
-
-    Raises:
-        ModelError: With both numbers.
-    """
+    """Refuses a dense head whose `stride_px` is not that of the encoder's finest feature map."""
     import torch
 
     config, vision = model.config, model.vision

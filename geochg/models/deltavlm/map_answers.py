@@ -1,7 +1,5 @@
 """Answers the tasks in words from the map alone, so that texts and map agree."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

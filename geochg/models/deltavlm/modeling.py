@@ -132,9 +132,7 @@ class DeltaVLMForConditionalGeneration(PreTrainedModel, GenerationMixin):
     def encode_pair(self, before: Tensor, after: Tensor) -> PairEncoding:
         """Encodes a batch of pairs once, for all questions.
 
-        Args:
-            before: `(batch, 3 or 4, height, width)` float, normalised by the processor.
-            after: As `before`.
+        Each date is `(batch, 3 or 4, height, width)` float, normalised by the processor.
         """
         features = self.vision(before, after)
         return self.relate(

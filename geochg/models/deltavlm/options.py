@@ -1,7 +1,5 @@
 """The options of the backends `deltavlm` and `builtin`."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from geochg.option_fields import ModelOptions, option

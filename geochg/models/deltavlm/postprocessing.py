@@ -4,18 +4,15 @@ A pixel's class and direction follow from its land cover at both dates; the prob
 change follows from the change logits. So the map, its classes and the land covers agree.
 """
 
-from __future__ import annotations
-
-import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import product
-from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from geochg.land_cover import OTHER, class_and_direction
+from geochg.models.deltavlm.calibration import Calibration, Cuts
 from geochg.models.deltavlm.detector import HALF, Scene, resample
 from geochg.models.deltavlm.runtime.vision_output import (
     COVER_WEIGHT,
@@ -29,7 +26,6 @@ from geochg.models.deltavlm.water import (
     with_water,
     without_dry_water,
 )
-from geochg.models.model_settings import is_number
 from geochg.records import (
     CANNOT_TELL,
     LAND_COVER,
@@ -37,11 +33,9 @@ from geochg.records import (
     DisplayRanges,
     LandCover,
     Outlines,
+    PixelIndex,
     Tile,
 )
-
-MAX_CUT = 4.0
-"""Greatest magnitude of a cut, in logits: it bounds the cuts of scenes unlike any in training."""
 
 CANNOT_TELL_SHARE = 0.6
 """A land cover less likely than this is not named; named ones are right for 91 % of the labelled
@@ -64,93 +58,13 @@ NOT_SEEN_SHARE = 0.8
 _BUILDING = LAND_COVER.index("building")
 _NOT_SEEN = len(LAND_COVER)
 _SURE = 4.6
-_MOST_LOGITS = 30.0
 _LEAST = np.float32(1e-6)
-
-
-class Cuts(NamedTuple):
-    """The logits from which on a pixel counts as changed.
-
-    Attributes:
-        change: Cut for any change.
-        building: Cut for a change of buildings.
-    """
-
-    change: float
-    building: float
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """Values fitted on held-out pairs.
-
-    The cut for any change is `intercept + of_typical * typical + of_resolution * log2(shown)`:
-    lower in scenes of which much has changed, see `Scene.typical_logit`.
-
-    Attributes:
-        intercept: Cut of a scene whose median logit is 0, in logits.
-        of_typical: Change of the cut per logit of the scene's median.
-        of_resolution: Change of the cut per doubling of the side of a shown pixel, in metres.
-        building: Cut for a change of buildings.
-        water: Added to the logit of any change, times the difference of the shares of water: where
-            half of a scene is flooded, no difference is unusual.
-        hysteresis: Depth below the cut, in logits, to which pixels may join pixels above it.
-        confidence: Mean probabilities of features, and the shares of such features that are right;
-            None where that was not measured.
-    """
-
-    intercept: float = 0.0
-    of_typical: float = 0.0
-    of_resolution: float = 0.0
-    building: float = 0.0
-    water: float = 0.0
-    hysteresis: float = 0.0
-    confidence: tuple[tuple[float, ...], tuple[float, ...]] | None = None
-
-    @classmethod
-    def from_dict(cls, saved_values: dict[str, Any] | None) -> Self:
-        """The calibration of a `to_dict`; plain cuts where nothing was fitted.
-
-        Raises:
-            ValueError: If no `to_dict` gives such values.
-        """
-        values = dict(saved_values or {})
-        confidence = values.pop("confidence", None)
-        numbers = [*values.values(), *(share for shares in confidence or () for share in shares)]
-        if unknown := [name for name in values if name not in cls.__dataclass_fields__]:
-            raise ValueError(f"unknown calibration {unknown[0]!r}")
-        if not all(is_number(number, -_MOST_LOGITS, _MOST_LOGITS) for number in numbers):
-            raise ValueError("a calibration that is no finite number")
-        if values.get("hysteresis", 0) < 0:
-            raise ValueError("a hysteresis below zero")
-        if not confidence:
-            return cls(**values)
-        means, shares = map(tuple, confidence)
-        if len(means) != len(shares):
-            raise ValueError("a confidence whose means and shares are not as many")
-        if not all(0 <= share <= 1 for share in (*means, *shares)) or list(means) != sorted(means):
-            raise ValueError("a confidence that is no shares, or whose means do not rise")
-        return cls(**values, confidence=(means, shares))
-
-    def to_dict(self) -> dict[str, Any]:
-        """The calibration as JSON values."""
-        return {**asdict(self), "confidence": self.confidence and [*map(list, self.confidence)]}
-
-    def cuts(self, typical_logit: float, shown_m: float | None) -> Cuts:
-        """The cuts for a scene.
-
-        Args:
-            typical_logit: See `Scene`.
-            shown_m: Side of a shown pixel, in metres; None where it is not known.
-        """
-        resolution = 0.0 if shown_m is None else math.log2(shown_m)
-        change = self.intercept + self.of_typical * typical_logit + self.of_resolution * resolution
-        return Cuts(min(max(change, -MAX_CUT), MAX_CUT), self.building)
+_NEVER = -100.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TilePrediction:
-    """The dense prediction for one tile, at the tile's size.
+    """The dense prediction for one tile, at the size of the head's maps or of the tile.
 
     Attributes:
         change: `(height, width)` float32: logit of any change.
@@ -201,7 +115,16 @@ class OutlineMaker:
         return Cuts(inside_logit, inside_logit + cuts.building - cuts.change)
 
     def predictions(self, output: VisionOutput, tiles: Sequence[Tile]) -> list[TilePrediction]:
-        """The prediction for each tile."""
+        """The prediction for each tile, at the tile's size."""
+        return [
+            self._at_tile_size(prediction, tile.valid.shape)
+            for prediction, tile in zip(self.small_predictions(output, tiles), tiles, strict=True)
+        ]
+
+    def small_predictions(
+        self, output: VisionOutput, tiles: Sequence[Tile]
+    ) -> list[TilePrediction]:
+        """The prediction for each tile, at the size of the head's maps."""
         assert output.dense is not None
         assert output.half is not None
         predictions = []
@@ -214,15 +137,36 @@ class OutlineMaker:
         return predictions
 
     def outlines(self, prediction: TilePrediction, tile: Tile) -> Outlines:
-        """The probability of each channel at each pixel of the tile."""
-        change = _sigmoid(prediction.change)
+        """The probability of each channel at each pixel of the tile.
+
+        Most ground has not changed, so channels and land covers are made where they are asked for.
+
+        Args:
+            prediction: The prediction, at the size of the head's maps.
+            tile: The tile.
+        """
+        shape = tile.valid.shape
+        change = _sigmoid(self._enlarged(prediction.change, shape)) * tile.valid
         if len(tile.before) == 1 and (self.scene.shown_m or 0) > GRAY_M:
             prediction = _without_cover(prediction)
-        layers = self._layers(prediction, change)
-        not_seen = np.maximum(prediction.before[_NOT_SEEN], prediction.after[_NOT_SEEN])
-        hidden = (not_seen > NOT_SEEN_SHARE) & tile.valid
-        for surface in (layers, change):
-            surface *= tile.valid
+        not_seen = [
+            self._enlarged(date[_NOT_SEEN], shape) for date in (prediction.before, prediction.after)
+        ]
+        hidden = (np.maximum(*not_seen) > NOT_SEEN_SHARE) & tile.valid
+
+        def layers_at(pixels: PixelIndex) -> NDArray[np.float32]:
+            building, *dates = (
+                self._enlarged(part, shape)
+                for part in (prediction.building, prediction.before, prediction.after)
+            )
+            shares = (date[:, pixels] for date in dates)
+            part = TilePrediction(change[pixels], building[pixels], *shares)
+            return self._layers(part) * tile.valid[pixels]
+
+        def covers() -> LandCover:
+            dates = (prediction.before, prediction.after)
+            return LandCover(*(_likely_cover(self._enlarged(date, shape)) for date in dates))
+
         threshold, low = (
             float(_sigmoid(np.array(logit, np.float32)))
             for logit in (self.cuts.change, self.cuts.change - self.calibration.hysteresis)
@@ -232,12 +176,12 @@ class OutlineMaker:
             threshold, low = self.threshold, min(low, self.threshold)
         return Outlines(
             self.channels,
-            layers,
+            layers_at,
             threshold,
             change=change,
             low_threshold=low,
             margins=tuple(self._margin(channel) for channel in self.channels),
-            land_cover=LandCover(_likely_cover(prediction.before), _likely_cover(prediction.after)),
+            land_cover=covers,
             not_seen=hidden,
             calibration=self.calibration.confidence,
         )
@@ -261,8 +205,7 @@ class OutlineMaker:
             before, after = without_dry_water(before, after, *dry)
         change = with_water(change, before, after, self.calibration.water)
         building = building_logits(full, before, after, color)
-        layers = np.concatenate((change[None], building[None], before, after))
-        return self._at_tile_size(layers, tile.valid.shape)
+        return TilePrediction(change, building, before, after)
 
     def _water_index(
         self, image: NDArray[np.generic], ranges: DisplayRanges, shape: tuple[int, int]
@@ -275,28 +218,30 @@ class OutlineMaker:
         padded = np.pad(index, beyond, mode="edge")[: sides[0], : sides[1]]
         return resample(padded, *shape)
 
-    def _at_tile_size(self, layers: NDArray[np.float32], shape: tuple[int, ...]) -> TilePrediction:
-        per_pixel = self.head.stride_px / self.scene.zoom
-        rows, cols = (round(side * per_pixel) for side in layers.shape[1:])
-        tile_layers = resample(layers, rows, cols)[:, : shape[0], : shape[1]]
-        covers = (len(layers) - 2) // 2
-        return TilePrediction(
-            tile_layers[0], tile_layers[1], tile_layers[2 : 2 + covers], tile_layers[2 + covers :]
-        )
+    def _at_tile_size(self, prediction: TilePrediction, shape: tuple[int, ...]) -> TilePrediction:
+        parts = (prediction.change, prediction.building, prediction.before, prediction.after)
+        return TilePrediction(*(self._enlarged(part, shape) for part in parts))
 
-    def _layers(
-        self, prediction: TilePrediction, change: NDArray[np.float32]
-    ) -> NDArray[np.float32]:
-        """`(channels, height, width)`: the strongest channel is as likely as any change.
+    def _enlarged(self, layers: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.float32]:
+        """Maps of the head, `(..., rows, columns)`, at the tile's size."""
+        per_pixel = self.head.stride_px / self.scene.zoom
+        rows, cols = (round(side * per_pixel) for side in layers.shape[-2:])
+        return resample(layers, rows, cols)[..., : shape[0], : shape[1]]
+
+    def _layers(self, prediction: TilePrediction) -> NDArray[np.float32]:
+        """`(channels, ...)`: the strongest channel is as likely as any change.
 
         The channels of buildings are as likely as a change of buildings; where the land covers do
         not name one, the last channel goes before them.
+
+        Args:
+            prediction: At some pixels; `change` as a probability.
         """
         likely = channel_shares(self.head.channels, prediction.before, prediction.after)
         least = NAMED_SHARE * np.maximum(likely.sum(axis=0), _LEAST)
         scores = np.concatenate((likely, least[None]))
         shares = scores / scores.max(axis=0)
-        layers: NDArray[np.float32] = shares * change
+        layers: NDArray[np.float32] = shares * prediction.change
         channels = enumerate(self.channels)
         buildings = [index for index, channel in channels if channel.class_name == "building"]
         if buildings:
@@ -359,7 +304,7 @@ def _without_cover(prediction: TilePrediction) -> TilePrediction:
     """The prediction without land covers and buildings."""
     no_cover = np.zeros_like(prediction.before)
     return TilePrediction(
-        prediction.change, np.full_like(prediction.change, -np.inf), no_cover, no_cover
+        prediction.change, np.full_like(prediction.change, _NEVER), no_cover, no_cover
     )
 
 

@@ -1,7 +1,5 @@
 """Turns tiles and texts into the model's tensors and back; without torchvision."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +10,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
+from transformers import PreTrainedTokenizerFast
 
 from geochg.models.deltavlm.configuration import DeltaVLMConfig
+from geochg.models.deltavlm.detector import ColorRange
 from geochg.models.deltavlm.prompts import left_padded, right_padded, shortened_prompt
 from geochg.models.deltavlm.runtime.vision_output import SIDE_MULTIPLE_PX
+from geochg.models.pretrained import check_tokenizer
 
 QFORMER_TOKENIZER = "qformer_tokenizer"
 """Folder of the Q-Former's tokenizer within a model folder, as InstructBLIP's processor has it."""
@@ -68,10 +69,6 @@ class DeltaVLMProcessor:
             OSError: If a file is missing.
             ValueError: If a file makes no sense.
         """
-        from transformers import PreTrainedTokenizerFast
-
-        from geochg.models.pretrained import check_tokenizer
-
         folder = Path(folder)
         tokenizer = PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
         check_tokenizer(tokenizer, ("pad_token", "eos_token"))
@@ -178,8 +175,6 @@ def _resized_image(image: NDArray[np.uint8], size_px: int) -> NDArray[np.uint8]:
 
 def _stretched_image(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Stretched by the image's own colours, as the survey stretches the tiles of a pair."""
-    from geochg.models.deltavlm.detector import ColorRange
-
     valid = np.ones(image.shape[1:], bool)
     colors = ColorRange.of_images([(image, valid)])
     return np.rint(255 * colors.stretched_image(image, valid)).astype(np.uint8)

@@ -1,7 +1,5 @@
 """Prompts as rows of tokens, for torch and for ONNX Runtime alike."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import NamedTuple
 

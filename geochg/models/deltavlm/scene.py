@@ -10,8 +10,6 @@ The whitening follows the idea of IR-MAD (Nielsen 2007): the covariance is that 
 part of the pair.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property

@@ -1,7 +1,5 @@
 """The configurations of the released model and of the compact one."""
 
-from __future__ import annotations
-
 from transformers import GenerationConfig, LlamaConfig
 from transformers.models.instructblip.configuration_instructblip import (
     InstructBlipQFormerConfig,

@@ -1,7 +1,5 @@
 """Dense predictions as tokens of the language model, so that its text follows the map."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from itertools import pairwise
 
@@ -21,9 +19,6 @@ class DenseSummary(nn.Module):
     A cell's token holds mean and highest probability of change and of a change of buildings, and
     the share of each land cover at both dates; the pair's token the same for the whole. No gradient
     flows back into the dense head: the loss of the text must not bend the map.
-
-    Args:
-        width: Width of the language model.
     """
 
     tokens = GRID * GRID + 1

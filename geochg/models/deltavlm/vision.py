@@ -88,12 +88,7 @@ class VitEncoder(nn.Module):
         self.channels = [self.width]
 
     def forward(self, before: Tensor, after: Tensor) -> DateFeatures:
-        """Encodes both dates.
-
-        Args:
-            before: `(batch, 3 or 4, image_size, image_size)` float, normalised.
-            after: As `before`.
-        """
+        """Encodes both dates, `(batch, 3 or 4, image_size, image_size)` float each, normalised."""
         pixels = torch.cat((before, after))
         tokens = self.model(pixels[:, :3]).last_hidden_state
         patches = tokens[:, 1:].transpose(1, 2)

@@ -1,7 +1,5 @@
 """Water in dense predictions: it makes change likelier, and dry ground has none."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

@@ -1,16 +1,12 @@
 """Change vector analysis on standardised bands: fast, and easy to explain."""
 
-from __future__ import annotations
+from typing import ClassVar
 
-from typing import TYPE_CHECKING, ClassVar
-
+from geochg.models.detectors.difference import LinearDifference
 from geochg.models.detectors.options import CvaOptions
+from geochg.models.detectors.sample import PixelSample
 from geochg.models.detectors.standardise import standardised_difference
 from geochg.models.detectors.statistical import StatisticalModel
-
-if TYPE_CHECKING:
-    from geochg.models.detectors.difference import LinearDifference
-    from geochg.models.detectors.sample import PixelSample
 
 
 class CvaModel(StatisticalModel[CvaOptions]):

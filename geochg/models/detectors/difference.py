@@ -1,7 +1,5 @@
 """The linear difference of two dates, and its length: what CVA and MAD have in common."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import TypeVar
 

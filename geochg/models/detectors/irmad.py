@@ -1,25 +1,20 @@
 """Iteratively reweighted multivariate alteration detection (IR-MAD)."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from geochg.chi_squared import exceeding_probability
 from geochg.errors import ModelError
 from geochg.models.detectors.difference import LinearDifference, strength
 from geochg.models.detectors.options import IrmadOptions
+from geochg.models.detectors.sample import PixelSample
 from geochg.models.detectors.standardise import standardised_difference
 from geochg.models.detectors.statistical import StatisticalModel
 from geochg.models.detectors.threshold import FALSE_ALARM, noise_quantile
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from geochg.models.detectors.sample import PixelSample
 
 TOLERANCE = 1e-3
 """The iterations end when no canonical correlation moves by more than this."""

@@ -1,7 +1,5 @@
 """One plain sentence about the measured changes of a tile."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from geochg.records import Change, Channel
@@ -20,8 +18,7 @@ _VERBS = {Change.APPEARED: "appeared", Change.DISAPPEARED: "disappeared", Change
 def sentence(shares: Mapping[Channel, float]) -> str:
     """One sentence: "Water appeared on 12% of this tile; vegetation disappeared on 3%.", say.
 
-    Args:
-        shares: Share (0-1) of the tile's valid pixels for each kind of change seen; not empty.
+    `shares` has the share (0-1) of the valid pixels for each kind of change; it is not empty.
     """
     ranked = sorted(shares.items(), key=lambda item: (-item[1], item[0]))
     named_shares = [item for item in ranked if item[1] >= LEAST_SHARE] or ranked[:1]
@@ -33,8 +30,5 @@ def sentence(shares: Mapping[Channel, float]) -> str:
 
 def _clause(channel: Channel, share: float) -> str:
     noun = _NOUNS.get(channel.class_name, channel.class_name)
-    return f"{noun} {_VERBS[channel.change]} on {_percent(share)}"
-
-
-def _percent(share: float) -> str:
-    return f"{share:.0%}" if share >= LEAST_SHARE * 2 else "less than 1%"
+    percent = f"{share:.0%}" if share >= LEAST_SHARE * 2 else "less than 1%"
+    return f"{noun} {_VERBS[channel.change]} on {percent}"

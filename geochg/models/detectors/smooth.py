@@ -1,7 +1,5 @@
 """A small spatial average that keeps nodata out and leaves the cores of tiles seamless."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -36,22 +34,11 @@ def smoothed(layers: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[n
 
 
 def _filter(layers: NDArray[np.float32]) -> NDArray[np.float32]:
-    return _along_rows(_along_columns(layers))
-
-
-def _along_columns(layers: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Filters across columns; outside counts as 0."""
-    total = layers * _CENTRE
-    side = layers * _SIDE
-    total[..., 1:] += side[..., :-1]
-    total[..., :-1] += side[..., 1:]
-    return total
-
-
-def _along_rows(layers: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Filters across rows; outside counts as 0."""
-    total = layers * _CENTRE
-    side = layers * _SIDE
-    total[:, 1:] += side[:, :-1]
-    total[:, :-1] += side[:, 1:]
-    return total
+    """Filters across columns, then across rows; outside counts as 0."""
+    for axis in (2, 1):
+        total, side = layers * _CENTRE, layers * _SIDE
+        along_total, along_side = np.moveaxis(total, axis, 0), np.moveaxis(side, axis, 0)
+        along_total[1:] += along_side[:-1]
+        along_total[:-1] += along_side[1:]
+        layers = total
+    return layers

@@ -5,8 +5,6 @@ be 8-bit numbers stretched for the eye, each date in its own way. Each date gets
 the deepest valley of the index's histogram near the textbook value, if there is one.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
@@ -115,11 +113,7 @@ def fit_cover(bands: CoverBands, values: NDArray[np.float64]) -> CoverScores:
 
 
 def kinds(before: NDArray[np.float32], after: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Tells the kind of change of each pixel.
-
-    Args:
-        before: `(2, height, width)` float32 scores of the before date.
-        after: As `before`.
+    """The kind of change of each pixel by the scores of both dates, `(2, height, width)` float32.
 
     Returns:
         `(height, width)` uint8, index into `CHANNELS`.

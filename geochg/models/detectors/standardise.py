@@ -1,7 +1,5 @@
 """Bands of two dates on one robust scale, as far as possible that of the unchanged ground."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

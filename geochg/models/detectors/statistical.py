@@ -1,7 +1,5 @@
 """The base of the backends without learning: survey, answers and arithmetic of a tile."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from abc import abstractmethod

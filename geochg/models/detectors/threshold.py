@@ -9,8 +9,6 @@ lies where the eye would put the cut. It always finds a corner, though, so two g
 it: a floor, and a test for a tail no longer than that of pure noise.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 
@@ -57,8 +55,7 @@ class Cut:
     def probability(self, strengths: NDArray[np.float32]) -> NDArray[np.float32]:
         """Probability of change, 0-1, rising with the strength: `1 / (1 + (cut/x)^steepness)`.
 
-        Args:
-            strengths: Any shape, float32, at least 0; overwritten and returned.
+        The strengths, of any shape, float32 and at least 0, are overwritten and returned.
         """
         np.maximum(strengths, np.float32(_LEAST_STRENGTH), out=strengths)
         np.log(strengths, out=strengths)

@@ -1,8 +1,7 @@
 """The address of a chat model: `http://host:port/v1#name`."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
+from typing import Self
 from urllib.parse import urlsplit
 
 from geochg.errors import ModelError
@@ -23,7 +22,7 @@ class Address:
     name: str
 
     @classmethod
-    def parse(cls, source: str) -> Address:
+    def parse(cls, source: str) -> Self:
         """Reads an address.
 
         Raises:

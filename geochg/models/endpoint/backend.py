@@ -4,8 +4,6 @@ vLLM, `transformers serve`, Ollama, llama.cpp and many more serve it. Tiles leav
 the address that is named, and for no other.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

@@ -95,11 +95,7 @@ def _http() -> Any:
 
 
 def _limit_reply(response: Any) -> None:
-    """Limits time and length of the reply.
-
-    Raises:
-        UnwantedReplyError: If it is compressed.
-    """
+    """Limits time and length of the reply, and refuses one that is compressed."""
     if response.headers.get("content-encoding", "identity") not in ("", "identity"):
         raise UnwantedReplyError("the endpoint's reply is compressed, which was not asked for")
     http, full_stream = _http(), response.stream

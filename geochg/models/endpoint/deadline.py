@@ -5,8 +5,6 @@ for ever. Here each read, write and connect has only the rest of the whole reque
 library works in the calling thread, so deadlines are kept by thread.
 """
 
-from __future__ import annotations
-
 import math
 import sys
 import threading
@@ -20,11 +18,7 @@ _request = threading.local()
 
 
 def begin_request(request: Any) -> None:
-    """Sets the deadline of a request, by the time limit of its reads.
-
-    Args:
-        request: As the HTTP library gives it to its hooks, before it is sent.
-    """
+    """Sets a request's deadline by the time limit of its reads; a hook of the HTTP library."""
     timeout_s = request.extensions.get("timeout", {}).get("read")
     _request.end_s = math.inf if timeout_s is None else time.monotonic() + timeout_s
 

@@ -1,7 +1,5 @@
 """The options of the backend `openai`."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """Reads what an endpoint sent: the text of an answer, or why there is none."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 

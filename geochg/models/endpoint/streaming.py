@@ -1,7 +1,5 @@
 """An answer as an endpoint streams it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from typing import Any
 

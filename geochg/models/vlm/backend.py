@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
+from geochg.models.adapters import adapter_id
 from geochg.models.base import ChangeModel, ModelIdentity
 from geochg.models.chat.dialogue import CHAT_CAPABILITIES, spoken_pieces
+from geochg.models.devices import torch_device
+from geochg.models.hub import find_folder, model_id
 from geochg.models.memory import FittingBatches, memory_errors
-from geochg.models.pretrained import FirstUse
+from geochg.models.model_files import fingerprint, weight_files
+from geochg.models.pretrained import FirstUse, loading_errors
 from geochg.models.vlm.options import AnswerForm, VlmOptions
 from geochg.options import Dtype, Quantize
 from geochg.records import Exchange, PairFacts, Question, Tile, TileAnswers
@@ -48,11 +52,6 @@ class VlmModel(ChangeModel[VlmOptions]):
             ModelError: If the folder is of no known family, lacks something, or does not go with
                 the adapter, the quantisation or the device.
         """
-        from geochg.models.adapters import adapter_id
-        from geochg.models.devices import torch_device
-        from geochg.models.hub import find_folder, model_id
-        from geochg.models.model_files import fingerprint, weight_files
-        from geochg.models.pretrained import loading_errors
         from geochg.models.vlm.loading import HINT, VlmSettings, open_vlm
 
         folder = find_folder(source, cls.name, options.revision)

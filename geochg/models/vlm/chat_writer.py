@@ -1,20 +1,17 @@
 """Writes chats about a pair as tokens: a prefix that all share, and the rest."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from functools import cached_property, lru_cache
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from transformers import PreTrainedTokenizerBase
 
 from geochg.errors import ModelError
 from geochg.models.chat.dialogue import INTRODUCTION
 from geochg.models.library_guards import time_limit
 from geochg.models.pretrained import broken_errors
 from geochg.tasks.thoughts import ends_in_thoughts
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
 
 _MARK = "(geochg asks here)"
 """Stands for the first question to tell what the template writes before it."""
@@ -71,19 +68,12 @@ class ChatWriter:
     def prompt_ids(self, questions: Sequence[str], answers: Sequence[str]) -> list[int]:
         """The tokens after the prefix, up to where the next answer begins.
 
-        Args:
-            questions: The questions, one more than there are answers.
-            answers: The answers so far.
+        There is one more question than there are answers so far.
         """
         return self._cached_prompt_ids(tuple(questions), tuple(answers))
 
     def dialogue_ids(self, questions: Sequence[str], answers: Sequence[str]) -> list[int]:
-        """The tokens after the prefix of a dialogue that ends with an answer, for training.
-
-        Args:
-            questions: The questions.
-            answers: As many answers.
-        """
+        """The tokens after the prefix of a dialogue that ends with an answer, for training."""
         return self._prompt_ids(tuple(questions), tuple(answers))
 
     def answer_ids(self, text: str) -> list[int]:

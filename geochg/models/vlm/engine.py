@@ -1,23 +1,20 @@
 """Asks a model many questions about each tile, which it encodes once."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import accumulate, groupby
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import torch
+from transformers import LogitsProcessorList
 
 from geochg.errors import ModelError
 from geochg.models.library_guards import quiet_libraries
 from geochg.models.memory import FittingBatches
+from geochg.models.vlm.chat_writer import ChatWriter
 from geochg.models.vlm.stream import stream_text
-
-if TYPE_CHECKING:
-    from geochg.models.vlm.chat_writer import ChatWriter
-    from geochg.records import Tile
+from geochg.records import Tile
 
 _Encoding = TypeVar("_Encoding")
 _Result = TypeVar("_Result")
@@ -197,7 +194,6 @@ class Engine(ABC, Generic[_Encoding]):
 
         None for a prompt with scores that are not finite: the answer would be chance.
         """
-        from transformers import LogitsProcessorList
 
         def reply_ids(part: Sequence[TilePrompt]) -> list[list[int] | None]:
             inputs = self._inputs(encoding, part)

@@ -1,20 +1,17 @@
 """The base of families of vision-language models, which differ in how they take two images."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any, ClassVar, Self
+
+import torch
+from torch import Tensor
+from transformers import AutoImageProcessor, PreTrainedTokenizerBase
 
 from geochg.models.pretrained import open_part
-
-if TYPE_CHECKING:
-    from torch import Tensor
-    from transformers import PreTrainedTokenizerBase
-
-    from geochg.records import Tile
+from geochg.records import Tile
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +29,8 @@ class ImageInputs:
 
 
 class Family(ABC):
-    """Turns pairs of images into inputs of a model of one family.
+    """Turns pairs of images into inputs of a loaded model of one family."""
 
-    Args:
-        model: A loaded model of the family.
-        tokenizer: The model's tokenizer.
-    """
-
-    model_classes: ClassVar[Mapping[str, str]]
-    """Name of the class in transformers for each `model_type` of a configuration."""
     content: ClassVar[tuple[Mapping[str, str], ...]] = ({"type": "image"}, {"type": "image"})
     """The pair within a chat message, as chat templates know it."""
     placeholder: ClassVar[str] = "image_token_id"
@@ -77,8 +67,6 @@ class Family(ABC):
 
     def join_inputs(self, parts: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
         """The inputs of several tiles, which may be of different sizes, as one batch."""
-        import torch
-
         return {name: torch.cat([inputs[name] for inputs in parts]) for name in parts[0]}
 
     @property
@@ -87,11 +75,9 @@ class Family(ABC):
         return int(getattr(self.model.config, self.placeholder))
 
     def image_tokens(self, number: int, features: int) -> list[int]:
-        """The tokens of one image.
+        """The tokens of an image with so many visual features.
 
-        Args:
-            number: Number of the image within the message, from 0.
-            features: Number of its visual features.
+        `number` is that of the image within the message, from 0.
         """
         return [self.token] * features
 
@@ -102,8 +88,6 @@ def image_processor(folder: Path) -> Any:
     Raises:
         ModelError: If there is none.
     """
-    from transformers import AutoImageProcessor
-
     hint = "it needs a preprocessor_config.json; download it again"
     return open_part(
         "image processor", folder, AutoImageProcessor.from_pretrained, hint, backend="pil"

@@ -3,14 +3,13 @@
 Only the output of the vision encoder can be shared between questions.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from geochg.models.blind_models import refuse_blind, tile_images
 from geochg.models.images import all_date_images
@@ -18,11 +17,7 @@ from geochg.models.pretrained import open_part
 from geochg.models.vlm.chat_writer import ChatWriter
 from geochg.models.vlm.engine import Engine, TilePrompt
 from geochg.models.vlm.squares import SquareTransform
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
-
-    from geochg.records import Tile
+from geochg.records import Tile
 
 MODEL_CLASSES = {
     "instructblip": "InstructBlipForConditionalGeneration",
@@ -72,8 +67,6 @@ class InstructBlipEngine(Engine["Tensor"]):
         Raises:
             ModelError: If the Q-Former's tokenizer is not in the folder.
         """
-        from transformers import AutoTokenizer
-
         qformer_tokenizer = open_part(
             "Q-Former's tokenizer",
             folder / "qformer_tokenizer",

@@ -1,36 +1,25 @@
 """The LLaVA families: LLaVA 1.5, LLaVA-NeXT-Video, Video-LLaVA, LLaVA-OneVision."""
 
-from __future__ import annotations
-
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any, Self
+
+from transformers import PreTrainedTokenizerBase
 
 from geochg.errors import ModelError
 from geochg.models.images import all_date_images
 from geochg.models.vlm.chat_writer import VICUNA
 from geochg.models.vlm.family import Family, ImageInputs
 from geochg.models.vlm.squares import SquareTransform
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
-
-    from geochg.records import Tile
-
+from geochg.records import Tile
 
 _CLASS_TOKENS = {"clip_vision_model": 1, "siglip_vision_model": 0}
 """Number of features before those of the patches, by the vision encoder of a LLaVA 1.5."""
 
 
 class _Llava(Family):
-    """The base of the LLaVA families: square images, and the chat template of Vicuna.
-
-    Args:
-        model: See `Family`.
-        tokenizer: See `Family`.
-        squares: How its images are prepared.
-    """
+    """The base of the LLaVA families: square images, and the chat template of Vicuna."""
 
     usual_template = VICUNA
 
@@ -56,8 +45,6 @@ class _Llava(Family):
 
 class Llava(_Llava):
     """LLaVA 1.5: each date is an image."""
-
-    model_classes: ClassVar[Mapping[str, str]] = {"llava": "LlavaForConditionalGeneration"}
 
     @classmethod
     def open(cls, model: Any, tokenizer: PreTrainedTokenizerBase, folder: Path) -> Self:
@@ -101,10 +88,6 @@ class _TwoFrames(_Llava):
 class LlavaNextVideo(_TwoFrames):
     """LLaVA-NeXT-Video, whose frames are pooled."""
 
-    model_classes: ClassVar[Mapping[str, str]] = {
-        "llava_next_video": "LlavaNextVideoForConditionalGeneration"
-    }
-
     def _features(self) -> int:
         return 2 * _pooled_side(self._side, self.model.config.spatial_pool_stride) ** 2
 
@@ -112,9 +95,6 @@ class LlavaNextVideo(_TwoFrames):
 class VideoLlava(_TwoFrames):
     """Video-LLaVA, whose frames keep their class token."""
 
-    model_classes: ClassVar[Mapping[str, str]] = {
-        "video_llava": "VideoLlavaForConditionalGeneration"
-    }
     vision_modules = (".*video_tower.*", ".*image_tower.*", ".*multi_modal_projector.*")
 
     def _features(self) -> int:
@@ -123,10 +103,6 @@ class VideoLlava(_TwoFrames):
 
 class LlavaOnevision(_TwoFrames):
     """LLaVA-OneVision, whose frames are pooled, and a line end follows them."""
-
-    model_classes: ClassVar[Mapping[str, str]] = {
-        "llava_onevision": "LlavaOnevisionForConditionalGeneration"
-    }
 
     def _features(self) -> int:
         return 2 * _pooled_side(self._side, 2) ** 2 + 1

@@ -1,11 +1,13 @@
 """Opens a folder of a vision-language model, and says what is wrong with one that cannot be."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import torch
+import transformers
+from transformers import AutoTokenizer
 
 from geochg.errors import ModelError
 from geochg.models.adapters import adapter_folder, apply_adapter
@@ -15,31 +17,26 @@ from geochg.models.pretrained import check_tokenizer, loading_errors, open_part,
 from geochg.models.quantised import quantised_settings
 from geochg.models.vlm import instructblip
 from geochg.models.vlm.chat_writer import ChatWriter
+from geochg.models.vlm.engine import Engine
 from geochg.models.vlm.family import Family
 from geochg.models.vlm.llava import Llava, LlavaNextVideo, LlavaOnevision, VideoLlava
 from geochg.models.vlm.patches import Idefics, MiniCPMV, MiniCPMV47, QwenVL
 from geochg.models.vlm.prefix import PrefixEngine
 
-if TYPE_CHECKING:
-    import torch
-
-    from geochg.models.vlm.engine import Engine
-
-FAMILIES: dict[str, type[Family]] = {
-    model_type: family
-    for family in (
-        Llava,
-        LlavaNextVideo,
-        VideoLlava,
-        LlavaOnevision,
-        QwenVL,
-        Idefics,
-        MiniCPMV,
-        MiniCPMV47,
-    )
-    for model_type in family.model_classes
+FAMILIES: dict[str, tuple[type[Family], str]] = {
+    "llava": (Llava, "LlavaForConditionalGeneration"),
+    "llava_next_video": (LlavaNextVideo, "LlavaNextVideoForConditionalGeneration"),
+    "video_llava": (VideoLlava, "VideoLlavaForConditionalGeneration"),
+    "llava_onevision": (LlavaOnevision, "LlavaOnevisionForConditionalGeneration"),
+    "qwen2_vl": (QwenVL, "Qwen2VLForConditionalGeneration"),
+    "qwen2_5_vl": (QwenVL, "Qwen2_5_VLForConditionalGeneration"),
+    "qwen3_vl": (QwenVL, "Qwen3VLForConditionalGeneration"),
+    "idefics3": (Idefics, "Idefics3ForConditionalGeneration"),
+    "smolvlm": (Idefics, "SmolVLMForConditionalGeneration"),
+    "minicpmv4_6": (MiniCPMV, "MiniCPMV4_6ForConditionalGeneration"),
+    "minicpmv4_7": (MiniCPMV47, "MiniCPMV4_7ForConditionalGeneration"),
 }
-"""All families that can be loaded, by the `model_type` of a configuration."""
+"""All families that can be loaded with the class in transformers, by the `model_type`."""
 
 PROCESSOR_FILES = (
     "preprocessor_config.json",
@@ -95,8 +92,7 @@ def open_vlm(folder: Path, settings: VlmSettings) -> Engine[Any]:
         return instructblip.InstructBlipEngine.open(
             model, _open_tokenizer(folder), folder, settings.max_tokens
         )
-    family_type = FAMILIES[model_type]
-    class_name = family_type.model_classes[model_type]
+    family_type, class_name = FAMILIES[model_type]
     model = _open_model(folder, class_name, family_type.vision_modules, settings)
     tokenizer = _open_tokenizer(folder)
     family = family_type.open(model, tokenizer, folder)
@@ -108,8 +104,6 @@ def open_vlm(folder: Path, settings: VlmSettings) -> Engine[Any]:
 
 def _open_model(folder: Path, class_name: str, skips: Sequence[str], settings: VlmSettings) -> Any:
     """The model of a folder on its device, with its adapter; without quantising `skips`."""
-    import transformers
-
     quantised = None
     if settings.bits is not None:
         quantised = quantised_settings(
@@ -125,8 +119,6 @@ def _open_model(folder: Path, class_name: str, skips: Sequence[str], settings: V
 
 
 def _open_tokenizer(folder: Path) -> Any:
-    from transformers import AutoTokenizer
-
     tokenizer = open_part("tokenizer", folder, AutoTokenizer.from_pretrained, "download it again")
     with loading_errors(folder, "download it again", "tokenizer"):
         if tokenizer.pad_token_id is None:
@@ -136,15 +128,9 @@ def _open_tokenizer(folder: Path) -> Any:
 
 
 def _template(folder: Path, tokenizer: Any, usual: str) -> str:
-    """The model's chat template; older folders keep it beside the tokenizer, or have none.
+    """The model's chat template: of its folder, or the usual one of its family.
 
-    Args:
-        folder: The model's folder.
-        tokenizer: The model's tokenizer.
-        usual: The family's template, for folders that bring none; empty where it has none.
-
-    Raises:
-        ModelError: If there is none.
+    Older folders keep it beside the tokenizer, or have none.
     """
     if (folder / "chat_template.jinja").is_file():
         return (folder / "chat_template.jinja").read_text(encoding="utf-8")

@@ -1,7 +1,5 @@
 """The options of the backend `vlm`."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from enum import StrEnum
 

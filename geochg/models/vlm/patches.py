@@ -1,29 +1,20 @@
 """Families whose own image processors do without torchvision: Qwen-VL, Idefics3, MiniCPM-V."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedTokenizerBase
 
 from geochg.models.images import all_date_images, date_images
 from geochg.models.vlm.family import Family, ImageInputs, image_processor
-
-if TYPE_CHECKING:
-    from torch import Tensor
-    from transformers import PreTrainedTokenizerBase
-
-    from geochg.records import Tile
+from geochg.records import Tile
 
 
 class _OwnProcessor(Family):
-    """The base of these families.
-
-    Args:
-        model: See `Family`.
-        tokenizer: See `Family`.
-        processor: The model's image processor.
-    """
+    """The base of these families, with the model's image processor."""
 
     def __init__(self, model: Any, tokenizer: PreTrainedTokenizerBase, processor: Any) -> None:
         super().__init__(model, tokenizer)
@@ -63,11 +54,6 @@ class QwenVL(_OwnPositions):
     As a video of two frames they would become one patch in time, and the difference be lost.
     """
 
-    model_classes: ClassVar[Mapping[str, str]] = {
-        "qwen2_vl": "Qwen2VLForConditionalGeneration",
-        "qwen2_5_vl": "Qwen2_5_VLForConditionalGeneration",
-        "qwen3_vl": "Qwen3VLForConditionalGeneration",
-    }
     vision_modules = (".*visual.*",)
 
     def image_inputs(self, tiles: Sequence[Tile]) -> ImageInputs:
@@ -81,10 +67,6 @@ class QwenVL(_OwnPositions):
 class Idefics(_OwnProcessor):
     """Idefics3 and SmolVLM: each date is an image, shown whole and not in parts."""
 
-    model_classes: ClassVar[Mapping[str, str]] = {
-        "idefics3": "Idefics3ForConditionalGeneration",
-        "smolvlm": "SmolVLMForConditionalGeneration",
-    }
     vision_modules = (".*vision_model.*", ".*connector.*")
 
     def image_inputs(self, tiles: Sequence[Tile]) -> ImageInputs:
@@ -111,9 +93,6 @@ class Idefics(_OwnProcessor):
 class MiniCPMV(_OwnProcessor):
     """MiniCPM-V 4.6: each date is an image, numbered."""
 
-    model_classes: ClassVar[Mapping[str, str]] = {
-        "minicpmv4_6": "MiniCPMV4_6ForConditionalGeneration"
-    }
     vision_modules = (".*vision_tower.*", ".*merger.*")
 
     def image_inputs(self, tiles: Sequence[Tile]) -> ImageInputs:
@@ -132,8 +111,6 @@ class MiniCPMV(_OwnProcessor):
 
     def join_inputs(self, parts: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
         """See `Family.join_inputs`; the patches of all images lie side by side in one strip."""
-        import torch
-
         strips = torch.cat([inputs["pixel_values"] for inputs in parts], dim=-1)
         sizes = torch.cat([inputs["target_sizes"] for inputs in parts])
         return {"pixel_values": strips, "target_sizes": sizes}
@@ -151,7 +128,3 @@ class MiniCPMV(_OwnProcessor):
 
 class MiniCPMV47(MiniCPMV, _OwnPositions):
     """MiniCPM-V 4.7, which takes images as 4.6 does."""
-
-    model_classes: ClassVar[Mapping[str, str]] = {
-        "minicpmv4_7": "MiniCPMV4_7ForConditionalGeneration"
-    }

@@ -5,26 +5,21 @@ its keys and values are computed once and kept. Prompts about many tiles then go
 side by side.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from copy import copy, deepcopy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
+from transformers import Cache, DynamicCache
 
 from geochg.errors import ModelError
 from geochg.models.blind_models import refuse_blind, tile_images
 from geochg.models.vlm.chat_writer import ChatWriter
 from geochg.models.vlm.engine import Engine, TilePrompt
 from geochg.models.vlm.family import Family, ImageInputs
-
-if TYPE_CHECKING:
-    from transformers import Cache
-
-    from geochg.records import Tile
+from geochg.records import Tile
 
 
 @dataclass(frozen=True)
@@ -65,8 +60,6 @@ class PrefixEngine(Engine[PrefixEncoding]):
     @torch.inference_mode()
     def encode(self, tiles: Sequence[Tile]) -> PrefixEncoding:
         """Encodes tiles of one size, all at once."""
-        from transformers import DynamicCache
-
         images = self.family.image_inputs(tiles)
         ids = self.prefix_with_images(images)
         rows = torch.tensor([ids] * len(tiles), device=self.model.device)

@@ -4,20 +4,17 @@ The video processors of transformers need torchvision, and not all image process
 sizes that models were made for; a square tile needs neither.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Self
 
 import numpy as np
+import torch
+from PIL.Image import Image, Resampling
+from torch import Tensor
 
 from geochg.models.model_files import saved_json
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
-    from torch import Tensor
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
@@ -38,7 +35,7 @@ class SquareTransform:
     std: tuple[float, ...] = CLIP_STD
 
     @classmethod
-    def of(cls, side_px: int, folder: Path) -> SquareTransform:
+    def of(cls, side_px: int, folder: Path) -> Self:
         """The transform of a folder's image settings; CLIP's values where it has none."""
         settings = _image_settings(folder)
         return cls(
@@ -49,9 +46,6 @@ class SquareTransform:
 
     def tensor(self, images: Sequence[Image]) -> Tensor:
         """`(images, 3, side, side)` float32, normalised."""
-        import torch
-        from PIL.Image import Resampling
-
         size = (self.side_px, self.side_px)
         resized = [np.asarray(image.resize(size, Resampling.BICUBIC)) for image in images]
         values = torch.from_numpy(np.stack(resized)).permute(0, 3, 1, 2).float() / 255

@@ -1,13 +1,10 @@
 """The text of an answer while a model generates it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from threading import Event, Thread
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase, StoppingCriteriaList, TextIteratorStreamer
 
 
 def stream_text(generate: Callable[..., None], tokenizer: PreTrainedTokenizerBase) -> Iterator[str]:
@@ -22,8 +19,6 @@ def stream_text(generate: Callable[..., None], tokenizer: PreTrainedTokenizerBas
     Raises:
         Exception: Any error of `generate`.
     """
-    from transformers import StoppingCriteriaList, TextIteratorStreamer
-
     streamer = TextIteratorStreamer(tokenizer, skip_prompt=True, skip_special_tokens=True)
     is_stopped = Event()
     errors: list[BaseException] = []

@@ -1,7 +1,5 @@
 """Asks the questions about some tiles so that every answer makes sense."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
@@ -212,10 +210,7 @@ class TileQuestions:
                     dialogue.add_reply(text)
 
     def _yes_probabilities(self, prompts: Sequence[TilePrompt]) -> list[float]:
-        """Probabilities of "yes" against "no".
-
-        Rounded, because the last digits depend on what else is in the batch.
-        """
+        """Probabilities of "yes" against "no", rounded: the last digits depend on the batch."""
         rows = self.engine.choice_probabilities(self.encoding, prompts, (YES, NO))
         self._numberless |= {p.row for p, (yes, _) in zip(prompts, rows, strict=True) if isnan(yes)}
         return [round(yes, 4) for yes, _ in rows]

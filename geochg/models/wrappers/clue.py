@@ -4,8 +4,6 @@ The idea is that of prompt augmentation in UniRS (Li et al.). There a frozen mod
 the clue, and the model that answers was tuned with clues; here any model is given one.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace

@@ -130,14 +130,10 @@ class RefinedModel(WrappedModel):
 
 @dataclass(frozen=True, slots=True)
 class _Spot:
-    """A box of a tile, and the probabilities that all looks at it gave.
+    """A box of a tile, in pixels of the grid, and the probabilities that all looks at it gave.
 
-    Attributes:
-        tile_index: Index of the tile in its batch.
-        cell: The cell of the tile's grid that the box lies in.
-        box: The box, in pixels of the grid.
-        looks: For each class the probability of each look, coarsest first.
-        is_open: Whether a closer look is worth its while.
+    `cell` is the cell of the tile's grid that the box lies in; `looks` are by class, coarsest
+    first; `is_open` tells whether a closer look is worth its while.
     """
 
     tile_index: int
@@ -177,11 +173,9 @@ def _parts(spot: _Spot, tile: Tile, answers: TileAnswers) -> Iterator[_Spot]:
 
 
 def _locations(answers: TileAnswers, if_unchanged: Locations | None = None) -> Locations | None:
-    """The located changes among the answers about a tile; None where they are not known.
+    """The located changes among the answers about a tile or crop; None where not known.
 
-    Args:
-        answers: The answers about a tile or a crop.
-        if_unchanged: The result where presence says that nothing changed.
+    Where presence says that nothing changed, they are `if_unchanged`.
     """
     if isinstance(answers, TileFailure):
         return None

@@ -1,7 +1,5 @@
 """The base of models that wrap another one and change what it is asked or what it answers."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Self
 
@@ -13,11 +11,7 @@ from geochg.records import Exchange, PairFacts, Question, Tile
 
 
 class WrappedModel(ChangeModel[Options]):
-    """Does what the wrapped model does, under its name; it is no backend.
-
-    Args:
-        model: The wrapped model.
-    """
+    """Does what the wrapped model does, under its name; it is no backend."""
 
     def __init__(self, model: ChangeModel) -> None:
         self.model = model

@@ -1,6 +1,12 @@
 """Augmentation of one date of a pair: season, light, sensor, haze, noise, compression.
 
 Differences that a change detector must not report; each date of a pair gets its own.
+
+Neither kornia (0.9.0) nor albumentations (2.0.8) is used: `benchmarks/augmentation_libraries.py`.
+They have blur, noise, JPEG, gamma and gains, which are a line each here, but no season that turns
+what is green and no smooth map of colours. Their changes of colour, haze (albumentations) and JPEG
+(kornia) refuse a near infrared. A date of 256 px takes 27 ms here (37 with the near infrared), what
+comes nearest 34 (kornia) and 36 ms.
 """
 
 from __future__ import annotations

@@ -18,12 +18,9 @@ from scipy.special import expit
 from geochg.datasets.ground.covers import NOTHING, UNKNOWN_CHANGE, Cover
 from geochg.datasets.ground.labelled import LabelledGround
 from geochg.geometry.hysteresis import hysteresis
+from geochg.models.deltavlm.calibration import Calibration
 from geochg.models.deltavlm.detector import Detector, Scene
-from geochg.models.deltavlm.postprocessing import (
-    Calibration,
-    OutlineMaker,
-    TilePrediction,
-)
+from geochg.models.deltavlm.postprocessing import OutlineMaker, TilePrediction
 from geochg.models.deltavlm.water import with_water
 from geochg.records import Tile
 from geochg.training.builtin.pairs import Pair, PairMaker
@@ -123,16 +120,7 @@ def fit_to_samples(samples: Sequence[DetectedPair]) -> Calibration:
 
 
 class _Curve(NamedTuple):
-    """Numbers of pixels at or above each cut of `_LOGITS` in a pair.
-
-    Attributes:
-        kind: Kind of its ground.
-        typical_logit: See `Scene`.
-        shown_m: Side of a shown pixel, in metres.
-        hits: Changed pixels above the cut, `(len(_LOGITS),)`.
-        above: All pixels above the cut, `(len(_LOGITS),)`.
-        changed: Pixels that changed.
-    """
+    """Changed pixels, and all, at or above each cut of `_LOGITS` in a pair, `(len(_LOGITS),)`."""
 
     kind: str
     typical_logit: float

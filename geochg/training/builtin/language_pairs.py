@@ -187,11 +187,7 @@ def _count_pairs(folder: Path) -> int:
 
 @lru_cache(maxsize=2048)
 def _texts(folder: Path, chunk: int) -> list[dict[str, Any]]:
-    """Texts of the pairs of a chunk; kept, since training comes back to them.
-
-    Raises:
-        InputError: If they are damaged.
-    """
+    """Texts of the pairs of a chunk; kept, since training comes back to them."""
     file = folder / "texts" / f"{chunk}.json"
     try:
         texts = parsed_json(read_text(file))

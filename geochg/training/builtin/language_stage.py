@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from geochg.models.deltavlm.modeling import DeltaVLMForConditionalGeneration, PairEncoding
 from geochg.models.deltavlm.processing import IGNORED, DeltaVLMProcessor
 from geochg.training.builtin.language_pairs import LanguagePairs
-from geochg.training.builtin.stage_arguments import stage_arguments
-from geochg.training.builtin.text_batches import TextBatch, TextBatches, pair_order, rows_of
+from geochg.training.builtin.stage_arguments import only_batch, stage_arguments
+from geochg.training.builtin.text_batches import TextBatches, pair_order, rows_of
 from geochg.training.builtin.tokenizer import train_tokenizer
 from geochg.training.checkpoints import REPEAT, WholeTrainer
 from geochg.training.processes import fast_bf16
@@ -59,11 +59,7 @@ class LanguageTrainer(WholeTrainer):
     """Trains the language part with the loss of the answers' tokens."""
 
     def compute_loss(  # type: ignore[override]
-        self,
-        model: nn.Module,
-        inputs: dict[str, Any],
-        return_outputs: bool = False,
-        **_: Any,  # noqa: ANN401
+        self, model: nn.Module, inputs: dict[str, Any], return_outputs: bool = False, **_: object
     ) -> Tensor | tuple[Tensor, PairEncoding]:
         """The mean over the answers' tokens of all rows; each pair is encoded once."""
         network: Any = self.accelerator.unwrap_model(model)
@@ -133,7 +129,7 @@ def train_language(
             seed=options.seed,
         ),
         train_dataset=_batches(processor, pairs, options),
-        data_collator=_only,
+        data_collator=lambda batches: only_batch(batches)._asdict(),
     )
     trainer.train_on()
 
@@ -146,8 +142,3 @@ def _batches(
     order = pair_order(changed, count, options.unchanged_share, options.seed)
     order = order.reshape(options.steps, options.pairs_per_batch)
     return TextBatches(pairs, processor, order, options.rows_per_pair, options.seed)
-
-
-def _only(batches: list[TextBatch]) -> dict[str, Any]:
-    (batch,) = batches
-    return batch._asdict()

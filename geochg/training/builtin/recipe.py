@@ -29,7 +29,7 @@ from geochg.models.deltavlm.sizes import compact_config, compact_generation
 from geochg.models.model_files import first_line, saved_json
 from geochg.models.pretrained import refuse_broken_weights
 from geochg.training.builtin.calibration import color_weight_factor, fit_calibration
-from geochg.training.builtin.language_pairs import LanguagePairs, make_language_pairs
+from geochg.training.builtin.language_pairs import make_language_pairs
 from geochg.training.builtin.language_stage import LanguageOptions, pairs_tokenizer, train_language
 from geochg.training.builtin.options import CompactOptions
 from geochg.training.builtin.pretrained import load_imagenet_weights
@@ -98,7 +98,8 @@ def train_compact(
     pairs = make_language_pairs(
         work_dir / "language_pairs", options.pairs, training_grounds, workers=options.workers
     )
-    processor = _processor(model, pairs, options.vocabulary)
+    tokenizer = pairs_tokenizer(pairs, options.vocabulary)
+    processor = DeltaVLMProcessor(model.config, tokenizer, tokenizer)
     report("language stage")
     stage = LanguageOptions(steps=options.language_steps)
     train_language(model, processor, pairs, work_dir / "language", stage)
@@ -220,10 +221,3 @@ def _save_vision(model: DeltaVLMForConditionalGeneration, file: Path) -> None:
     }
     with explain_write_errors(file, REPEAT), write_aside(file) as new_file:
         save_file(parts, new_file)
-
-
-def _processor(
-    model: DeltaVLMForConditionalGeneration, pairs: LanguagePairs, vocabulary: int
-) -> DeltaVLMProcessor:
-    tokenizer = pairs_tokenizer(pairs, vocabulary)
-    return DeltaVLMProcessor(model.config, tokenizer, tokenizer)

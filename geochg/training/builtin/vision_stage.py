@@ -159,11 +159,7 @@ class VisionTrainer(WholeTrainer):
         return self.optimizer
 
     def compute_loss(  # type: ignore[override]
-        self,
-        model: nn.Module,
-        inputs: dict[str, Tensor],
-        return_outputs: bool = False,
-        **_: Any,  # noqa: ANN401
+        self, model: nn.Module, inputs: dict[str, Tensor], return_outputs: bool = False, **_: object
     ) -> Tensor | tuple[Tensor, dict[str, Tensor]]:
         """The weighted sum of the losses."""
         parts = model(**inputs)

@@ -260,13 +260,9 @@ def _check_fits(needed: int, device: str, text: str, options: TuneOptions) -> No
     free = available_bytes(device)
     if needed <= free:
         return
-    hint = (
-        "train fewer module groups, with --lora instead of --full"
-        if options.full
-        else "lower --rank"
-    )
-    if options.bits is None and not options.full:
-        hint = "add --quantize 4bit, or use a smaller base"
+    hint = "lower --rank" if options.bits else "add --quantize 4bit, or use a smaller base"
+    if options.full:
+        hint = "train fewer module groups, with --lora instead of --full"
     raise ModelError(f"{text} {gigabytes(needed)}, but only {gigabytes(free)} are free", hint)
 
 

@@ -153,12 +153,7 @@ class TrainableDeltaVLM(TrainableModel):
         )
 
     def _targets(self, samples: Sequence[Sample]) -> dict[str, Tensor]:
-        """The dense head's targets; none where it does not learn, or has no masks.
-
-        Returns:
-            `cover_before`, `cover_after` and `change` `(pairs, height, width)` uint8 and
-            `teaches_change` `(pairs,)` bool, see `training.builtin.pairs.Pair`.
-        """
+        """The dense head's targets, as `pair_batch`; none where it has no masks to learn from."""
         if not self.wants_masks or all(sample.masks is None for sample in samples):
             return {}
         shape = tuple(max(sample.before.shape[axis] for sample in samples) for axis in (1, 2))

@@ -211,14 +211,8 @@ def preflight_warnings(plan: TrainingPlan) -> Iterator[Notice]:
             f"no held-out row asks for what --metric {options.metric} scores, so the loss decides",
             warning=True,
         )
-    uses_of_masks = [
-        name
-        for name, is_used in (
-            ("the dense head", "dense" in (*options.lora, *options.full)),
-            ("crops and rotations", not plan.augmentation.is_off),
-        )
-        if is_used
-    ]
+    uses_of_masks = ["the dense head"] if "dense" in (*options.lora, *options.full) else []
+    uses_of_masks += [] if plan.augmentation.is_off else ["crops and rotations"]
     if uses_of_masks and not any(map(has_masks, splits.training)):
         yield Notice(
             f"no row has masks, which {' and '.join(uses_of_masks)} would need: they belong into "

@@ -215,11 +215,7 @@ class ProgressCallback(TrainerCallback):
         self.listener = listener
 
     def on_step_end(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        **_: Any,  # noqa: ANN401
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object
     ) -> None:
         """Reports the step."""
         self.listener(Progress("training", state.global_step, state.max_steps))
@@ -230,7 +226,7 @@ class ProgressCallback(TrainerCallback):
         state: TrainerState,
         control: TrainerControl,
         logs: dict[str, float] | None = None,
-        **_: Any,  # noqa: ANN401
+        **_: object,
     ) -> None:
         """Reports the loss."""
         if logs and "loss" in logs:
@@ -295,11 +291,7 @@ class EvaluationCallback(TrainerCallback):
         }
 
     def on_step_end(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        **_: Any,  # noqa: ANN401
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object
     ) -> None:
         """Evaluates when it is time."""
         step = state.global_step
@@ -333,11 +325,7 @@ class EvaluationCallback(TrainerCallback):
 
 
 def _read_history(file: Path) -> dict[int, dict[str, float]]:
-    """The metrics of evaluations, by step.
-
-    Raises:
-        ValueError: If the file holds anything else.
-    """
+    """The metrics of evaluations, by step; a ValueError where the file holds anything else."""
     try:
         saved_history = json.loads(file.read_text(encoding="utf-8"))
         return {
@@ -356,11 +344,7 @@ class InterruptCallback(TrainerCallback):
         self.stopped_at: int | None = None
 
     def on_step_end(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        **_: Any,  # noqa: ANN401
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object
     ) -> None:
         """Stops all processes at the same step."""
         if self._is_requested_anywhere(args) and state.global_step < state.max_steps:

@@ -111,13 +111,7 @@ def _nested_row(turns: Sequence[TokenRow]) -> TokenRow | None:
 
 
 class _TrainableEngine(TrainableModel):
-    """What trainable models share whose base model is opened as an engine.
-
-    Args:
-        engine: Engine of the base model.
-        folder: Folder of the base model.
-        max_tokens: Most tokens of a row's text; what is longer loses its end.
-    """
+    """What trainable models share whose base model is opened as an engine."""
 
     def __init__(self, engine: Any, folder: Path, max_tokens: int) -> None:  # noqa: ANN401
         super().__init__(engine.model, folder)
@@ -260,7 +254,13 @@ class TrainableInstructBlip(_TrainableEngine):
 
 
 def trainable_vlm(engine: Any, folder: Path, max_tokens: int) -> TrainableModel:  # noqa: ANN401
-    """The trainable model of an opened engine; arguments as of its class."""
+    """The trainable model of an opened engine.
+
+    Args:
+        engine: Engine of the base model.
+        folder: Folder of the base model.
+        max_tokens: Most tokens of a row's text; what is longer loses its end.
+    """
     if isinstance(engine, InstructBlipEngine):
         return TrainableInstructBlip(engine, folder, max_tokens)
     return TrainableVlm(engine, folder, max_tokens)

@@ -15,9 +15,9 @@ from geochg.errors import ModelError
 from geochg.geometry.hysteresis import changed_pixels
 from geochg.models.builtin import FOLDER
 from geochg.models.deltavlm.backend import DeltaVLMModel
+from geochg.models.deltavlm.calibration import MAX_CUT, Calibration
 from geochg.models.deltavlm.loading import open_model
 from geochg.models.deltavlm.options import DeltaVLMOptions
-from geochg.models.deltavlm.postprocessing import MAX_CUT, Calibration
 from geochg.models.deltavlm.runtime.onnx_vision import OnnxVision
 from geochg.models.deltavlm.runtime.vision_output import DENSE_FIELDS
 from geochg.models.registry import load_model
@@ -138,7 +138,7 @@ def test_the_same_pair_gives_the_same_bytes_in_another_run(builtin, pairs):
         )
     builtin.scene = None
     for index, first in result[0].items():
-        assert first.probability.tobytes() == result[1][index].probability.tobytes()
+        assert first.layers_at().tobytes() == result[1][index].layers_at().tobytes()
         assert first.change.tobytes() == result[1][index].change.tobytes()
 
 
@@ -180,12 +180,12 @@ def test_directions_turn_round_with_the_dates(builtin, pairs):
     back = replace(forth, before=forth.after, after=forth.before)
     (first,), (other,) = builtin.answer([forth, back], [ask(Task.LOCATE)])
     assert np.allclose(first.change, other.change, atol=1e-3)
-    assert np.mean(first.land_cover.before == other.land_cover.after) > 0.999
+    assert np.mean(first.covers().before == other.covers().after) > 0.999
     turned = {Change.APPEARED: Change.DISAPPEARED, Change.DISAPPEARED: Change.APPEARED}
     places = {channel: position for position, channel in enumerate(other.channels)}
-    for channel, layer in zip(first.channels, first.probability, strict=True):
+    for channel, layer in zip(first.channels, first.layers_at(), strict=True):
         opposite = channel._replace(change=turned.get(channel.change, channel.change))
-        assert np.allclose(layer, other.probability[places[opposite]], atol=5e-3), channel
+        assert np.allclose(layer, other.layers_at()[places[opposite]], atol=5e-3), channel
 
 
 def test_the_same_date_twice_has_hardly_changed(builtin, pairs):

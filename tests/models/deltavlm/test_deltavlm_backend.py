@@ -17,8 +17,8 @@ from geochg.errors import CancelledRunError, ModelError, OptionError
 from geochg.events import Progress
 from geochg.models.chat.dialogue import NO_COUNTS
 from geochg.models.deltavlm.backend import DeltaVLMModel
+from geochg.models.deltavlm.calibration import Calibration
 from geochg.models.deltavlm.options import DeltaVLMOptions
-from geochg.models.deltavlm.postprocessing import Calibration
 from geochg.models.deltavlm.runtime.torch_vision import TorchVision
 from geochg.models.deltavlm.runtime.vision_output import VISION_BATCH
 from geochg.options import AnalyzeOptions
@@ -82,12 +82,12 @@ def test_outlines_are_of_the_whole_tile_with_the_calibrated_threshold(folder):
     model = load(folder, DeltaVLMOptions())
     ((result,),) = model.answer([tile()], [ask(Task.LOCATE)])
     assert result.channels[:3] == tuple(Channel("building", change) for change in Change)
-    assert result.probability.shape == (7, SIZE_PX, SIZE_PX)
-    assert result.probability.dtype == np.float32
-    assert result.probability.flags.c_contiguous
+    assert result.layers_at().shape == (7, SIZE_PX, SIZE_PX)
+    assert result.layers_at().dtype == np.float32
+    assert result.layers_at().flags.c_contiguous
     assert result.threshold == pytest.approx(0.5)
     assert result.low_threshold <= result.threshold
-    assert result.change.shape == result.land_cover.before.shape == (SIZE_PX, SIZE_PX)
+    assert result.change.shape == result.covers().before.shape == (SIZE_PX, SIZE_PX)
     assert result.not_seen.dtype == bool
 
 
@@ -132,7 +132,7 @@ def test_a_survey_is_fixed_until_the_next(folder):
     other.survey(FACTS, tiles[:2])
     ((resumed,),) = other.answer([tiles[3]], asked)
     assert first.change.tobytes() == resumed.change.tobytes()
-    assert first.probability.tobytes() == resumed.probability.tobytes()
+    assert first.layers_at().tobytes() == resumed.layers_at().tobytes()
     other.survey(FACTS, tiles[2:])
     ((elsewhere,),) = other.answer([tiles[3]], asked)
     assert not np.array_equal(first.change, elsewhere.change)
@@ -251,7 +251,7 @@ def test_a_tile_does_not_depend_on_its_batch_or_the_order_of_the_questions(folde
         backwards = model.answer([tiles[index]], ALL[::-1])[0][::-1]
         for single, other in zip(together[index], backwards, strict=True):
             if isinstance(single, Outlines):
-                assert np.array_equal(single.probability, other.probability)
+                assert np.array_equal(single.layers_at(), other.layers_at())
             else:
                 assert single == other
 
@@ -284,8 +284,8 @@ def test_invalid_pixels_are_no_change_and_do_not_leak(folder):
         [ask(Task.LOCATE)],
     )
     (single,), (other,) = answers
-    assert not single.probability[:, :, :24].any()
-    assert np.array_equal(single.probability, other.probability)
+    assert not single.layers_at()[:, :, :24].any()
+    assert np.array_equal(single.layers_at(), other.layers_at())
 
 
 def test_a_tile_with_nothing_valid_has_not_changed(folder):
@@ -293,13 +293,13 @@ def test_a_tile_with_nothing_valid_has_not_changed(folder):
     empty = Tile(plain.window, plain.before, plain.after, plain.valid & False)
     (presence, result) = load(folder).answer([empty], [ask(Task.PRESENCE), ask(Task.LOCATE)])[0]
     assert not presence.changed
-    assert not result.probability.any()
+    assert not result.layers_at().any()
 
 
 @pytest.mark.parametrize("size_px", [32, 50, 96])
 def test_tiles_of_other_sizes(folder, size_px):
     result = load(folder).answer([tile(size_px=size_px)], [ask(Task.LOCATE)])[0][0]
-    assert result.probability.shape == (7, size_px, size_px)
+    assert result.layers_at().shape == (7, size_px, size_px)
 
 
 def test_one_band_is_shown_as_grey(folder):
@@ -309,7 +309,7 @@ def test_one_band_is_shown_as_grey(folder):
         plain.window, *(np.repeat(d[:1], 3, 0) for d in (plain.before, plain.after)), plain.valid
     )
     single, other = load(folder).answer([grey, three], [ask(Task.LOCATE)])
-    assert np.allclose(single[0].probability, other[0].probability, atol=1e-6)
+    assert np.allclose(single[0].layers_at(), other[0].layers_at(), atol=1e-6)
 
 
 def test_without_a_dense_head_the_words_tell_all(tmp_path):
@@ -464,7 +464,7 @@ def test_a_sharded_folder_loads(tmp_path, folder, tiny_deltavlm):
     sharded = load(tmp_path)
     wanted = load(folder).answer([tile()], [ask(Task.LOCATE)])[0][0]
     result = sharded.answer([tile()], [ask(Task.LOCATE)])[0][0]
-    assert np.allclose(result.probability, wanted.probability, atol=1e-6)
+    assert np.allclose(result.layers_at(), wanted.layers_at(), atol=1e-6)
     next(tmp_path.glob("model-00002*")).unlink()
     with pytest.raises(ModelError, match="has no model-00002"):
         load(tmp_path)

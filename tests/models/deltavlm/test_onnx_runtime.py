@@ -13,9 +13,9 @@ from safetensors.torch import load_file, save_file
 
 from geochg.errors import ModelError
 from geochg.models.deltavlm.backend import DeltaVLMModel
+from geochg.models.deltavlm.calibration import Calibration
 from geochg.models.deltavlm.export import export
 from geochg.models.deltavlm.options import DeltaVLMOptions
-from geochg.models.deltavlm.postprocessing import Calibration
 from geochg.models.deltavlm.runtime.onnx_language import OnnxLanguage
 from geochg.models.deltavlm.runtime.onnx_vision import DETECTOR, ENCODER, OnnxVision
 from geochg.models.deltavlm.runtime.torch_language import TorchLanguage
@@ -87,8 +87,8 @@ def test_the_outlines_are_the_same(both):
     wanted, result = (model.answer(tiles, [ask(Task.LOCATE)]) for model in both)
     for (single,), (other,) in zip(result, wanted, strict=True):
         assert isinstance(single, Outlines)
-        assert np.allclose(single.probability, other.probability, atol=1e-3)
-        assert np.mean(single.land_cover.after == other.land_cover.after) > 0.999
+        assert np.allclose(single.layers_at(), other.layers_at(), atol=1e-3)
+        assert np.mean(single.covers().after == other.covers().after) > 0.999
 
 
 def test_a_tile_gives_the_same_bytes_whatever_its_neighbours(both):

@@ -10,16 +10,10 @@ from scipy.special import expit
 
 from geochg.geometry.hysteresis import changed_pixels, presence_of
 from geochg.land_cover import COVERS, agrees, class_and_direction
+from geochg.models.deltavlm.calibration import MAX_CUT, Calibration, Cuts
 from geochg.models.deltavlm.detector import ColorRange, Scene
 from geochg.models.deltavlm.map_answers import map_answer
-from geochg.models.deltavlm.postprocessing import (
-    MAX_CUT,
-    OTHER,
-    Calibration,
-    Cuts,
-    OutlineMaker,
-    TilePrediction,
-)
+from geochg.models.deltavlm.postprocessing import OTHER, OutlineMaker, TilePrediction
 from geochg.models.deltavlm.runtime.vision_output import DenseArrays, HeadFacts, VisionOutput
 from geochg.models.deltavlm.water import water_index, with_water, without_dry_water
 from geochg.records import (
@@ -49,9 +43,9 @@ CONFIDENCE = ((0.3, 0.6, 0.9), (0.1, 0.5, 0.8))
 BUILDING = LAND_COVER.index("building")
 
 
-def maker(calibration=None, threshold=None, resolution_m=0.5, zoom=1.0, typical=0.0):
+def maker(calibration=None, threshold=None, resolution_m=0.5, zoom=1.0, typical=0.0, stride_px=1):
     saved = None if calibration is None else calibration.to_dict()
-    head = HeadFacts(CHANNELS, (8, 8), 4, (0.5,) * 3, (0.5,) * 3, saved, "Nothing changed.")
+    head = HeadFacts(CHANNELS, (8, 8), stride_px, (0.5,) * 3, (0.5,) * 3, saved, "Nothing changed.")
     colors = ColorRange(*(np.zeros(3, np.float32) for _ in range(3)))
     scene = Scene((colors,) * 2, zoom, None, resolution_m, typical_logit=typical)
     return OutlineMaker(head, scene, threshold)
@@ -118,14 +112,14 @@ def test_the_strongest_channel_of_a_pixel_agrees_with_its_land_cover():
     built = np.where((covers == BUILDING).any(axis=0), 3.0, -3.0)
     every = finding(*covers, building=built, sure=0.97)
     made = maker().outlines(every, tile())
-    strongest = made.probability.argmax(axis=0)
+    strongest = made.layers_at().argmax(axis=0)
     for index, (first, second) in enumerate(PAIRS):
         at = divmod(index, 6)
-        assert made.land_cover.before[at] == first
-        assert made.land_cover.after[at] == second
+        assert made.covers().before[at] == first
+        assert made.covers().after[at] == second
         wanted = channel_of(LAND_COVER[first], LAND_COVER[second])
         assert made.channels[strongest[at]] == wanted, (LAND_COVER[first], LAND_COVER[second])
-    assert made.land_cover.before.dtype == np.uint8
+    assert made.covers().before.dtype == np.uint8
     assert not made.not_seen.any()
 
 
@@ -135,8 +129,8 @@ def test_the_strongest_channel_is_as_likely_as_any_change():
     logits = rng.normal(0, 3, (8, 8)).astype(np.float32)
     made = maker().outlines(finding(first, second, logits, building=-9), tile(8))
     assert np.allclose(made.change, expit(logits), atol=1e-6)
-    assert np.allclose(made.probability.max(axis=0), expit(logits), atol=1e-4)
-    assert made.probability.dtype == np.float32
+    assert np.allclose(made.layers_at().max(axis=0), expit(logits), atol=1e-4)
+    assert made.layers_at().dtype == np.float32
 
 
 def test_classes_that_the_head_does_not_have_leave_the_others():
@@ -144,8 +138,8 @@ def test_classes_that_the_head_does_not_have_leave_the_others():
     few = replace(few, head=replace(few.head, channels=CHANNELS[:3]))
     made = few.outlines(EVERY, tile())
     assert made.channels == (*CHANNELS[:3], OTHER)
-    assert made.probability.shape == (4, 6, 6)
-    assert np.isfinite(made.probability).all()
+    assert made.layers_at().shape == (4, 6, 6)
+    assert np.isfinite(made.layers_at()).all()
 
 
 def named(made, side):
@@ -163,7 +157,7 @@ def test_a_change_of_which_the_covers_are_in_doubt_is_not_named(sure, is_named):
     made = maker().outlines(water, tile(2))
     assert named(made, 2) == [[wanted] * 2] * 2
     # It is as likely all the same.
-    assert np.allclose(made.probability.max(axis=0), made.change, atol=1e-5)
+    assert np.allclose(made.layers_at().max(axis=0), made.change, atol=1e-5)
 
 
 @pytest.mark.parametrize("cover", [0, 1, 3])
@@ -188,7 +182,7 @@ def test_one_band_of_large_pixels_tells_no_land_cover(bands, resolution_m, is_na
     made = maker(resolution_m=resolution_m).outlines(built, single)
     wanted = Channel("building", Change.APPEARED) if is_named else OTHER
     assert named(made, 2) == [[wanted] * 2] * 2
-    assert (made.land_cover.before == CANNOT_TELL).all() != is_named
+    assert (made.covers().before == CANNOT_TELL).all() != is_named
     assert not made.not_seen.any()
 
 
@@ -196,7 +190,7 @@ def test_one_band_of_large_pixels_tells_no_land_cover(bands, resolution_m, is_na
 
 
 def building_layers(made):
-    return made.probability[[c.class_name == "building" for c in made.channels]]
+    return made.layers_at()[[c.class_name == "building" for c in made.channels]]
 
 
 def test_channels_of_buildings_follow_the_logit_of_buildings():
@@ -281,14 +275,14 @@ def test_change_under_clouds_is_none():
 def test_land_cover_is_told_only_where_it_is_likely():
     doubtful = finding(np.zeros((2, 2), int), np.ones((2, 2), int), sure=0.35)
     made = maker().outlines(doubtful, tile(2))
-    assert (made.land_cover.before == CANNOT_TELL).all()
-    assert (made.land_cover.after == CANNOT_TELL).all()
+    assert (made.covers().before == CANNOT_TELL).all()
+    assert (made.covers().after == CANNOT_TELL).all()
 
 
 def test_invalid_pixels_have_no_probability():
     valid = np.arange(36).reshape(6, 6) % 2 == 0
     made = maker().outlines(EVERY, tile(valid=valid))
-    assert not made.probability[:, ~valid].any()
+    assert not made.layers_at()[:, ~valid].any()
     assert not made.change[~valid].any()
     assert made.change[valid].all()
 
@@ -340,7 +334,7 @@ def test_a_tile_without_a_valid_pixel_has_not_changed(threshold):
 def test_the_cut_goes_with_the_scene_and_the_size_of_the_shown_pixels(
     resolution_m, zoom, typical, change
 ):
-    mode = maker(FITTED, resolution_m=resolution_m, zoom=zoom, typical=typical)
+    mode = maker(FITTED, None, resolution_m, zoom, typical, stride_px=zoom)
     assert mode.cuts.change == pytest.approx(change)
     assert mode.cuts.building == FITTED.building
     made = mode.outlines(EVERY, tile())
@@ -362,7 +356,7 @@ def test_a_given_threshold_moves_both_cuts(threshold):
 def test_the_ends_of_the_thresholds_hold(threshold):
     single = tile()
     made = maker(threshold=threshold).outlines(EVERY, single)
-    assert np.isfinite(made.probability).all()
+    assert np.isfinite(made.layers_at()).all()
     assert made.threshold == threshold
     assert presence_of(made, single.valid).changed == (threshold == 0)
 
@@ -492,7 +486,7 @@ def test_new_water_on_dry_ground_is_not_predicted(infrared_value, is_water, rang
     flat = np.zeros((1, 2, 4, 4), np.float32)
     dense = DenseArrays(flat, flat, flat[:, :1], bare_logits, water_logits, flat)
     half = DenseArrays(*(array[..., :2, :2] for array in dense))
-    made = maker()
+    made = maker(stride_px=4)
     made = replace(made, scene=replace(made.scene, infrared=3, display_ranges=ranges))
     output = VisionOutput(flat, flat, dense, half)
     (prediction,) = made.predictions(output, [Tile.of_pair(image, image)])

@@ -7,8 +7,9 @@ from scipy.ndimage import binary_dilation
 
 from geochg.datasets.ground.covers import ANY, Cover
 from geochg.datasets.ground.labelled import LabelledGround
+from geochg.models.deltavlm.calibration import Calibration
 from geochg.models.deltavlm.detector import Detector
-from geochg.models.deltavlm.postprocessing import Calibration, TilePrediction
+from geochg.models.deltavlm.postprocessing import TilePrediction
 from geochg.models.deltavlm.runtime.torch_vision import TorchVision
 from geochg.training.builtin import calibration as calibration_module
 from geochg.training.builtin import pairs as pairs_module

@@ -1,27 +1,26 @@
 """Converts the released weights into a model folder."""
 
-from __future__ import annotations
-
 import pickle
 import struct
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
+from safetensors import SafetensorError
+from tokenizers.processors import TemplateProcessing
 from torch import Tensor
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from geochg.errors import ModelError
+from geochg.models.deltavlm.configuration import DeltaVLMConfig
 from geochg.models.deltavlm.modeling import DeltaVLMForConditionalGeneration
 from geochg.models.deltavlm.processing import QFORMER_TOKENIZER
 from geochg.models.deltavlm.release.key_map import map_weights
 from geochg.models.deltavlm.sizes import full_config, full_generation
 from geochg.models.pretrained import refuse_misfits
-
-if TYPE_CHECKING:
-    from geochg.models.deltavlm.configuration import DeltaVLMConfig
 
 PAD, START = "[PAD]", "</s>"
 """The pad token that DeltaVLM adds to Vicuna, and Vicuna's end token, with which prompts begin."""
@@ -33,16 +32,8 @@ _WIDENED = ("model.embed_tokens.weight", "lm_head.weight")
 """The weights to which the pad token adds a row."""
 
 _PICKLE_ERRORS = (
-    pickle.UnpicklingError,
-    struct.error,
-    RuntimeError,
-    EOFError,
-    LookupError,
-    ValueError,
-    TypeError,
-    AttributeError,
-    AssertionError,
-    OverflowError,
+    *(pickle.UnpicklingError, struct.error, RuntimeError, EOFError, LookupError),
+    *(ValueError, TypeError, AttributeError, AssertionError, OverflowError),
 )
 """The errors of reading a damaged pickle."""
 
@@ -139,9 +130,6 @@ def read_language_model(folder: Path, dtype: torch.dtype) -> tuple[Any, dict[str
         ModelError: If it cannot be read, could run code, is no Llama, or a weight is missing, left
             over or misshapen.
     """
-    from safetensors import SafetensorError
-    from transformers import AutoModelForCausalLM
-
     try:
         loaded: Any = AutoModelForCausalLM.from_pretrained(
             folder,
@@ -193,8 +181,6 @@ def check_shapes(model: DeltaVLMForConditionalGeneration, weights: Mapping[str, 
 
 def _tokenizers(release: Release) -> tuple[Any, Any]:
     """The tokenizers of language model and Q-Former, as the released code sets them up."""
-    from tokenizers.processors import TemplateProcessing
-
     words, instruction = _tokenizer(release.vicuna), _tokenizer(release.bert)
     words.add_special_tokens({"pad_token": PAD})
     words.add_special_tokens({"bos_token": START, "eos_token": START, "unk_token": START})
@@ -206,8 +192,6 @@ def _tokenizers(release: Release) -> tuple[Any, Any]:
 
 
 def _tokenizer(folder: Path) -> Any:
-    from transformers import AutoTokenizer
-
     try:
         return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except (OSError, ValueError) as error:

@@ -1,19 +1,14 @@
 """Maps the keys of the released checkpoint to those of the model."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from geochg.errors import ModelError
-
-if TYPE_CHECKING:
-    from geochg.models.deltavlm.configuration import DeltaVLMConfig
+from geochg.models.deltavlm.configuration import DeltaVLMConfig
 
 TRAINED_BLOCKS = 2
 """The last blocks of the vision part were trained, so the checkpoint has them."""
@@ -45,14 +40,8 @@ _PATCHES = {
     "patch_embed.proj.bias": "patch_embedding.bias",
 }
 _RELATION = (
-    "context1.weight",
-    "context2.weight",
-    "context2.bias",
-    "gate1.weight",
-    "gate2.weight",
-    "gate2.bias",
-    "context3.weight",
-    "context3.bias",
+    *("context1.weight", "context2.weight", "context2.bias", "context3.weight", "context3.bias"),
+    *("gate1.weight", "gate2.weight", "gate2.bias"),
 )
 
 

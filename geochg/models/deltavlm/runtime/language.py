@@ -1,14 +1,10 @@
 """Answers prompts about encoded tiles, whatever runs the language model."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from geochg.models.chat.dialogue import TileDialogue
-
-if TYPE_CHECKING:
-    from geochg.models.deltavlm.runtime.vision_output import VisionOutput
+from geochg.models.deltavlm.runtime.vision_output import VisionOutput
 
 
 class LanguageRunner(Protocol):
@@ -32,12 +28,7 @@ class LanguageRunner(Protocol):
 
 
 def turn_prompt(questions: Sequence[str], answers: Sequence[str]) -> str:
-    """The prompt of a later turn: all earlier questions and answers and the question, in one text.
-
-    Args:
-        questions: The questions up to this turn.
-        answers: The answers before this turn, one fewer.
-    """
+    """The prompt of a turn in one text: the questions up to it, and one answer fewer, by turns."""
     pairs = zip(questions, answers, strict=False)
     return " ".join([*(f"{question} {answer}" for question, answer in pairs), questions[-1]])
 

@@ -4,8 +4,6 @@ Importing torch and transformers takes longer than many runs. `export.py` writes
 a model's weights.
 """
 
-from __future__ import annotations
-
 import os
 import re
 from concurrent.futures import ThreadPoolExecutor
@@ -56,11 +54,7 @@ def open_session(file: Path, made_from: str) -> Any:
 
 
 def _refuse_outer_weights(file: Path) -> None:
-    """Refuses a file whose weights lie in others, which no checksum covers.
-
-    Raises:
-        ModelError: If the weights lie in another file.
-    """
+    """Refuses a file whose weights lie in others, which no checksum covers."""
     if not file.stat().st_size:
         return
     with file.open("rb") as stream, mmap(stream.fileno(), 0, access=ACCESS_READ) as content:

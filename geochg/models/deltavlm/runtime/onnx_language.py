@@ -1,11 +1,9 @@
 """Runs the language model of a compact DeltaVLM by ONNX Runtime, token by token."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,7 +68,7 @@ class OnnxLanguage:
     cache: tuple[int, ...]
 
     @classmethod
-    def open(cls, folder: Path, made_from: str, settings: dict[str, int]) -> OnnxLanguage:
+    def open(cls, folder: Path, made_from: str, settings: dict[str, int]) -> Self:
         """Loads the exported files of a folder.
 
         Args:

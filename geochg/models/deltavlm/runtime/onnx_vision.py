@@ -1,12 +1,10 @@
 """Runs vision encoder and dense head by ONNX Runtime."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,7 +96,7 @@ class OnnxVision:
     head: HeadFacts
 
     @classmethod
-    def open(cls, folder: Path, made_from: str) -> OnnxVision:
+    def open(cls, folder: Path, made_from: str) -> Self:
         """Loads the exported files of a folder; arguments and errors as `open_session`."""
         encoder = open_session(folder / ENCODER, made_from)
         detector = open_session(folder / DETECTOR, made_from)

@@ -1,21 +1,17 @@
 """Runs the language model by torch, on any device and with any generation settings."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
 from geochg.models.deltavlm.dense_head import DenseOutput
+from geochg.models.deltavlm.modeling import DeltaVLMForConditionalGeneration, PairEncoding
+from geochg.models.deltavlm.processing import DeltaVLMProcessor
+from geochg.models.deltavlm.runtime.vision_output import VisionOutput
 from geochg.models.deltavlm.vision import DateFeatures
-
-if TYPE_CHECKING:
-    from geochg.models.deltavlm.modeling import DeltaVLMForConditionalGeneration, PairEncoding
-    from geochg.models.deltavlm.processing import DeltaVLMProcessor
-    from geochg.models.deltavlm.runtime.vision_output import VisionOutput
 
 # Prompts come as embeddings, as in the released code; the penalty is for the answer. The filter
 # stays, since a filter for one call is not safe where several threads run.

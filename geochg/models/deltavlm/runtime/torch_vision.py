@@ -1,14 +1,16 @@
 """Runs vision encoder and dense head by torch, on any device."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from geochg.models.blind_models import refuse_blind
+from geochg.models.deltavlm.modeling import DeltaVLMForConditionalGeneration
+from geochg.models.deltavlm.processing import DeltaVLMProcessor
 from geochg.models.deltavlm.runtime.vision_output import (
     DenseArrays,
     EncodedDates,
@@ -18,14 +20,7 @@ from geochg.models.deltavlm.runtime.vision_output import (
 )
 from geochg.models.deltavlm.vision import split_dates
 from geochg.models.images import rgb
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from geochg.models.deltavlm.modeling import DeltaVLMForConditionalGeneration
-    from geochg.models.deltavlm.processing import DeltaVLMProcessor
-    from geochg.records import Tile
+from geochg.records import Tile
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,14 +6,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
+from geochg.models.deltavlm.scene import SceneLayout, scene_layout
 from geochg.records import Change, Channel, Tile
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from geochg.models.deltavlm.configuration import DeltaVLMConfig
-    from geochg.models.deltavlm.scene import SceneLayout
 
 SIDE_MULTIPLE_PX = 32
 """Images are padded to sides of a multiple of this."""
@@ -31,15 +31,6 @@ AVERAGED_LOGITS = 3
 COVER_WEIGHT = 2
 """Weight of the land covers in the mean for a change of buildings, where pyramid and colours weigh
 1: they follow roofs best."""
-
-DENSE_FIELDS = (
-    "pyramid_logits",
-    "statistics_logits",
-    "color_logits",
-    "before_logits",
-    "after_logits",
-)
-"""The fields of `DenseOutput` that are read; the relative maps are for the survey."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +72,6 @@ class HeadFacts:
     @property
     def layout(self) -> SceneLayout:
         """The layout of a scene vector."""
-        from geochg.models.deltavlm.scene import scene_layout
-
         return scene_layout(self.level_channels)
 
 
@@ -115,6 +104,10 @@ class DenseArrays(NamedTuple):
         logits: NDArray[np.float32] = networks + self.color_logits[:, 0]
         logits /= AVERAGED_LOGITS
         return logits
+
+
+DENSE_FIELDS = DenseArrays._fields[:-1]
+"""The fields of `DenseOutput` that are read; the relative maps are for the survey."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
