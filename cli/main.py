@@ -34,12 +34,14 @@ def _run(arguments: Sequence[str] | None) -> int:
     import click
 
     from geochg.errors import GeochgError
+    from geochg.extras import extras_named
 
     from .group import geochg
     from .terminal import echo_error, show_usage_error
 
     try:
-        code = geochg.main(args=arguments, prog_name="geochg", standalone_mode=False)
+        with extras_named():
+            code = geochg.main(args=arguments, prog_name="geochg", standalone_mode=False)
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except click.ClickException as error:

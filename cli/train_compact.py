@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import click
 
-from geochg.errors import InputError, ModelError, OptionError
+from geochg.errors import InputError, OptionError
+from geochg.extras import require_packages
 from geochg.training.builtin.options import CompactOptions
 
 from .interrupts import interrupts_raised
@@ -17,7 +17,7 @@ from .new_folder import check_apart, check_new_folder
 from .shared_options import json_option, option_of, output_option, path_option, with_options
 from .terminal import echo
 
-NEEDED = ("accelerate", "tensorboard", "onnx", "onnxscript")
+NEEDED = ("torch", "transformers", "accelerate", "tensorboard", "onnx", "onnxscript", "scipy")
 
 
 @click.command()
@@ -44,11 +44,7 @@ def compact(output: Path, work_dir: Path, as_json: bool, **params: Any) -> None:
     check_new_folder(output)
     check_apart(output, work_dir)
     _check_folders(params)
-    if missing := [name for name in NEEDED if find_spec(name) is None]:
-        raise ModelError(
-            f"training needs {missing[0]}, which is not installed",
-            "install it with: pip install 'geochg[train]'",
-        )
+    require_packages("train", *NEEDED)
     from geochg.training.builtin.recipe import train_compact
     from geochg.writers.staging import Staging
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import click
 from click.core import ParameterSource
 
-from geochg.errors import ModelError, OptionError
+from geochg.errors import OptionError
+from geochg.extras import require_packages
 from geochg.training.finetune.options import NOT_QUANTIZED, QUANTIZED, TuneOptions, preset, presets
 
 from .new_folder import check_apart, check_new_folder
@@ -28,7 +28,7 @@ from .shared_options import (
 from .terminal import echo
 from .train_work import Sources, card_text, dry_run_text, plan_sweep, run_dry, run_sweep, tune_model
 
-NEEDED = ("peft", "accelerate", "tensorboard", "psutil")
+NEEDED = ("torch", "transformers", "peft", "accelerate", "tensorboard", "psutil")
 
 
 def _tune_options(command: Command) -> Command:
@@ -109,11 +109,7 @@ def run(
       geochg train rows.json --model vlm:llava-7b --preset geollava --prune 0.05 -o model
       torchrun --nproc-per-node 2 -m geochg_cli train rows.json --processes 2 -o adapter
     """
-    if missing := [name for name in NEEDED if find_spec(name) is None]:
-        raise ModelError(
-            f"training needs {missing[0]}, which is not installed",
-            "install it with: pip install 'geochg[train]'",
-        )
+    require_packages("train", *NEEDED)
     given_options = _options_by_user(ctx)
     if output is None and not dry_run:
         raise OptionError("there is nowhere to write to", "add -o FOLDER, or --dry-run")

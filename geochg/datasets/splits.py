@@ -31,8 +31,8 @@ def connected_groups(keys: Sequence[Collection[Hashable]]) -> list[int]:
             chain of such entries leads from one to the other.
     """
     import numpy as np
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
+
+    from geochg.geometry.pieces import number_groups
 
     if not keys:
         return []
@@ -43,8 +43,6 @@ def connected_groups(keys: Sequence[Collection[Hashable]]) -> list[int]:
         for key in of_entry
     ]
     rows, cols = np.array(links, np.int64).reshape(-1, 2).T
-    count = len(keys) + len(number)
-    graph = coo_array((np.ones(len(rows), np.int8), (rows, cols)), shape=(count, count))
-    _, label = connected_components(graph, directed=False)
+    label = number_groups(rows, cols, len(keys) + len(number))
     _, first, group = np.unique(label[: len(keys)], return_index=True, return_inverse=True)
     return [int(index) for index in first[group]]

@@ -123,13 +123,13 @@ def auroc(truth: NDArray[np.bool_], likely: NDArray[np.float64]) -> float | None
 
     By the ranks of the changed items, which is the statistic of Mann and Whitney.
     """
-    from scipy.stats import rankdata
-
     changed = int(np.count_nonzero(truth))
     unchanged = len(truth) - changed
     if not changed or not unchanged:
         return None
-    above = float(rankdata(likely)[truth].sum()) - changed * (changed + 1) / 2
+    _, value, count = np.unique(likely, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(count) - (count - 1) / 2)[value]
+    above = float(ranks[truth].sum()) - changed * (changed + 1) / 2
     return above / (changed * unchanged)
 
 

@@ -5,6 +5,7 @@ import shapely
 from numpy.typing import NDArray
 
 from geochg.geometry.lattice import edge_keys, unit_steps
+from geochg.geometry.pieces import number_groups
 
 
 def feature_numbers(polygons: NDArray[np.object_], kind: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -21,17 +22,11 @@ def feature_numbers(polygons: NDArray[np.object_], kind: NDArray[np.int64]) -> N
     Returns:
         `(n,)` int64 from 0 without gaps, in order of each feature's first piece.
     """
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
     count = len(polygons)
     if count == 0:
         return np.empty(0, np.int64)
     left, right = shared_edges(polygons, kind)
-    graph = coo_array((np.ones(len(left), bool), (left, right)), shape=(count, count))
-    _, label = connected_components(graph, directed=False)
-    _, first, inverse = np.unique(label, return_index=True, return_inverse=True)
-    return first.argsort().argsort()[inverse].astype(np.int64)
+    return number_groups(left, right, count)
 
 
 def shared_edges(

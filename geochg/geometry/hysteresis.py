@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from geochg.geometry.pieces import label_pieces
 from geochg.records import Channel, Outlines, Presence
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ LEAST_PX = 3
 
 _HOLE_SHARE = 8  # holes of up to the least size divided by this are filled
 _LEAST_HOLE_PX = 3
-_EIGHT = np.ones((3, 3), bool)
 
 
 class ChangedPixels(NamedTuple):
@@ -155,11 +155,9 @@ def hysteresis(strong: NDArray[np.bool_], weak: NDArray[np.bool_]) -> NDArray[np
         strong: `(height, width)` bool.
         weak: As `strong`.
     """
-    from scipy import ndimage
-
     if not strong.any():
         return strong
-    labels, count = ndimage.label(weak | strong, _EIGHT)
+    labels, count = label_pieces(weak | strong, corners=True)
     holds_strong = np.zeros(count + 1, bool)
     holds_strong[labels[strong]] = True
     changed_map: NDArray[np.bool_] = holds_strong[labels]
@@ -177,11 +175,9 @@ def _without_holes(
     changed: NDArray[np.bool_], visible: NDArray[np.bool_], most_px: int
 ) -> NDArray[np.bool_]:
     """Fills holes of visible ground of up to `most_px` that lie within the window."""
-    from scipy import ndimage
-
     if not changed.any():
         return changed
-    labels, count = ndimage.label(~changed)
+    labels, count = label_pieces(~changed)
     fills = np.bincount(labels.ravel(), minlength=count + 1) <= most_px
     fills[labels[~visible]] = False
     fills[_at_edge(labels)] = False
@@ -192,11 +188,9 @@ def _without_holes(
 
 def _without_specks(changed: NDArray[np.bool_], least_px: int) -> NDArray[np.bool_]:
     """Drops patches below `least_px` that are seen whole."""
-    from scipy import ndimage
-
     if least_px <= 1 or not changed.any():
         return changed
-    labels, count = ndimage.label(changed, _EIGHT)
+    labels, count = label_pieces(changed, corners=True)
     keeps = np.bincount(labels.ravel(), minlength=count + 1) >= least_px
     keeps[_at_edge(labels)] = True
     keeps[0] = False

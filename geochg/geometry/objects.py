@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from geochg.geometry.morphology import edge_distances
+from geochg.geometry.pieces import label_pieces
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from shapely import Polygon
@@ -33,13 +36,10 @@ def object_centres(mask: NDArray[np.bool_]) -> NDArray[np.intp]:
     Returns:
         `(objects, 2)` rows and columns.
     """
-    from scipy import ndimage
-
-    labels, _ = ndimage.label(mask)
+    labels, count = label_pieces(mask)
     centres: list[tuple[int, int]] = []
-    for number, part in enumerate(ndimage.find_objects(labels), start=1):
-        inside = np.pad(labels[part] == number, 1)
-        depth = ndimage.distance_transform_edt(inside)
+    for number, part in enumerate(_bounds(labels, count), start=1):
+        depth = edge_distances(np.pad(labels[part] == number, 1))
         row, col = part[0].start - 1, part[1].start - 1
         centres += [(row + r, col + c) for r, c in _innermost(depth, _FIRST_LEVEL_PX)]
     return np.array(centres, np.intp).reshape(-1, 2)
@@ -76,15 +76,29 @@ def point_within(polygon: Polygon) -> NDArray[np.float64]:
     return np.array([[point.x, point.y]])
 
 
+def _bounds(labels: NDArray[np.int32], count: int) -> list[tuple[slice, slice]]:
+    """Rows and columns that each piece takes up."""
+    rows, cols = np.nonzero(labels)
+    piece = labels[rows, cols] - 1
+    bounds = np.empty((2, 2, count), np.intp)
+    for axis, positions in enumerate((rows, cols)):
+        bounds[axis] = [[labels.shape[axis]], [0]]
+        np.minimum.at(bounds[axis, 0], piece, positions)
+        np.maximum.at(bounds[axis, 1], piece, positions + 1)
+    return [
+        (slice(top, bottom), slice(left, right))
+        for top, bottom, left, right in bounds.reshape(4, count).T.tolist()
+    ]
+
+
 def _innermost(depth: NDArray[np.float64], level: float) -> list[tuple[int, int]]:
     """The deepest pixel of each body of a piece, of its `(height, width)` distance to the edge."""
-    from scipy import ndimage
-
     while level < depth.max() * NECK_SHARE:
-        labels, count = ndimage.label(depth >= level)
+        labels, count = label_pieces(depth >= level)
         if count > 1:
-            deepest = ndimage.maximum(depth, labels, np.arange(1, count + 1))
-            bodies = np.flatnonzero(deepest * NECK_SHARE >= level) + 1
+            deepest = np.zeros(count + 1)
+            np.maximum.at(deepest, labels[labels > 0], depth[labels > 0])
+            bodies = np.flatnonzero(deepest * NECK_SHARE >= level)
             if len(bodies) > 1:
                 parts = [np.where(labels == body, depth, 0) for body in bodies]
                 return [centre for part in parts for centre in _innermost(part, level)]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from geochg.geometry.lattice import polygons_of
+from geochg.geometry.pieces import label_pieces
 from geochg.records import PixelWindow
 
 if TYPE_CHECKING:
@@ -25,12 +26,10 @@ def labelled_pieces(
     Returns:
         `(height, width)` labels from 1, 0 where nothing counts, and the channel of each label.
     """
-    from scipy import ndimage
-
     labels = np.zeros(channel.shape, np.int32)
     channel_of: list[int] = []
     for index in np.unique(channel[changed]).tolist():
-        labels_of_channel, count = ndimage.label(changed & (channel == index))
+        labels_of_channel, count = label_pieces(changed & (channel == index))
         labels += np.where(labels_of_channel, labels_of_channel + len(channel_of), 0).astype(
             np.int32
         )

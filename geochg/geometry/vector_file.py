@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from geochg.errors import InputError
+from geochg.extras import require_packages
 from geochg.files.sidecars import sidecar_files
 from geochg.files.sqlite import has_locks, lock_error
 from geochg.files.text_file import decoded_text, is_wide
@@ -136,6 +137,7 @@ def _read_file(text: str, columns: list[str] | None) -> gpd.GeoDataFrame:
     name = LayerName(text) if _is_file(text) else LayerName.of(text)
     try:
         if Path(name.file).suffix.lower() in _PARQUET:
+            require_packages("parquet", "pyarrow")
             return geopandas.read_parquet(name.file)
         try:
             return _frame(name, _source(name.file), columns)

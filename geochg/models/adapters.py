@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from geochg.errors import ModelError
+from geochg.extras import MissingExtraError
 from geochg.models.library_guards import hub_offline
 from geochg.models.model_files import UNFINISHED, checksum, saved_json
 from geochg.models.model_settings import check_pattern
@@ -105,7 +106,7 @@ def apply_adapter(model: Any, adapter: str, *, merge: bool) -> Any:
     try:
         from peft import PeftModel, get_peft_model_state_dict, load_peft_weights
     except ImportError as error:
-        raise ModelError("adapters need peft", 'pip install "geochg[models]"') from error
+        raise MissingExtraError.of("peft", "vlm") from error
     misfit = ModelError(
         f"the adapter {folder} does not fit this model", "name the model it was trained on"
     )

@@ -1,10 +1,14 @@
 """The devices that models run on."""
 
 from geochg.errors import ModelError
+from geochg.extras import is_installed
+from geochg.models.deltavlm.runtime.onnx_file import processors
 
 
 def devices_here() -> list[dict[str, str]]:
     """The devices of this machine, the best first: the value for `--device`, and a name."""
+    if not is_installed("torch"):
+        return [{"device": "cpu", "name": f"CPU, {processors()} threads"}]
     import torch
 
     devices = [

@@ -1,8 +1,9 @@
 """Handles a device that runs out of memory: smaller batches, or a clear error."""
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from geochg.errors import RunError
 
@@ -65,11 +66,9 @@ class FittingBatches:
 
 def is_out_of_memory(error: RuntimeError) -> bool:
     """Whether a device ran out of memory; CUDA, MPS and the CPU each say so in other words."""
-    import torch
-
     text = str(error).lower()
     return (
-        isinstance(error, torch.OutOfMemoryError)
+        type(error).__name__ == "OutOfMemoryError"
         or "out of memory" in text
         or "can't allocate memory" in text
         or "not enough memory" in text
@@ -99,8 +98,7 @@ def memory_errors(subject: str, hint: str) -> Iterator[None]:
 def _free_memory() -> None:
     import gc
 
-    import torch
-
     gc.collect()
-    if torch.cuda.is_available():
+    torch: Any = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
         torch.cuda.empty_cache()

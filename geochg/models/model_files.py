@@ -25,6 +25,8 @@ UNFINISHED = ".geochg-unfinished"
 PICKLES = ("*.bin", "*.pth", "*.pt", "*.pkl", "*.ckpt")
 HINT = "download the model again"
 _BLOCK_BYTES = 1 << 20
+_MOST_HEAD_BYTES = 100_000_000
+"""The library of the format refuses longer heads."""
 
 
 def saved_json(file: Path, hint: str = HINT) -> dict[str, Any]:
@@ -143,6 +145,36 @@ def fingerprint(folder: Path, weights: Sequence[Path]) -> str:
             name = path.relative_to(folder).as_posix()
             digest.update(f"\n{name} {checksum([path])}".encode())
     return f"sha256:{digest.hexdigest()}"
+
+
+def count_tensors(files: Sequence[Path]) -> int:
+    """Number of tensors in some safetensors files; errors as `tensor_shapes`."""
+    return sum(len(tensor_shapes(file)) for file in files)
+
+
+def tensor_shapes(file: Path) -> dict[str, list[int]]:
+    """Names and shapes of the tensors in a safetensors file, read off its head.
+
+    Raises:
+        ModelError: If it is no such file, or not whole.
+    """
+    try:
+        size = file.stat().st_size
+        with file.open("rb") as weights_file:
+            length = int.from_bytes(weights_file.read(8), "little")
+            if length > min(size - 8, _MOST_HEAD_BYTES):
+                raise ValueError("there is no head of that length")
+            head = json.loads(weights_file.read(length))
+        head.pop("__metadata__", None)
+        end = max((tensor["data_offsets"][1] for tensor in head.values()), default=0)
+        if 8 + length + end != size:
+            raise ValueError("it has another size than its head says")
+        return {name: [int(side) for side in tensor["shape"]] for name, tensor in head.items()}
+    # RecursionError: nested deeper than any head.
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise ModelError(
+            f"the weights in {file.parent} are no safetensors file: {file.name}", HINT
+        ) from error
 
 
 def first_line(error: BaseException) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from geochg.errors import ModelError
-from geochg.models.model_files import HINT, saved_json
+from geochg.models.model_files import HINT, count_tensors, saved_json
 
 _MOST_NESTED = 30
 _LAYERS = frozenset(
@@ -213,29 +213,9 @@ def check_settings_files(
     Raises:
         ModelError: As `check_settings` and `check_normalisation`.
     """
-    check_settings(saved_json(folder / "config.json", hint), folder, tensors_in(weights), hint)
+    check_settings(saved_json(folder / "config.json", hint), folder, count_tensors(weights), hint)
     for name in processor_files:
         check_normalisation(saved_json(folder / name, hint), folder, hint)
-
-
-def tensors_in(files: Sequence[Path]) -> int:
-    """Number of tensors in some safetensors files.
-
-    Raises:
-        ModelError: If one is no such file.
-    """
-    from safetensors import SafetensorError, safe_open
-
-    count = 0
-    for file in files:
-        try:
-            with safe_open(file, "np") as weights_file:
-                count += len(list(weights_file.keys()))
-        except (SafetensorError, OSError) as error:
-            raise ModelError(
-                f"the weights in {file.parent} are no safetensors file: {file.name}", HINT
-            ) from error
-    return count
 
 
 def check_pattern(pattern: str, label: str, hint: str = HINT) -> None:

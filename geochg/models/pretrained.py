@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geochg.errors import GeochgError, ModelError
+from geochg.extras import missing_extra
 from geochg.models.library_guards import hub_offline, quiet_libraries
 from geochg.models.memory import is_out_of_memory
-from geochg.models.model_files import first_line, weight_files
+from geochg.models.model_files import first_line, tensor_shapes, weight_files
 from geochg.models.quantised import switch_off_repacking
 
 if TYPE_CHECKING:
@@ -31,6 +32,12 @@ _MISFITS = {
     "has another shape of": "mismatched_keys",
 }
 """Problems of weights, and the entries of transformers' loading report that list them."""
+
+_LIBRARY_ERRORS = {
+    "huggingface_hub.errors": "StrictDataclassError",
+    "jinja2.exceptions": "TemplateError",
+    "safetensors": "SafetensorError",
+}
 
 _TRIAL_TEXT = "What has changed?"
 
@@ -144,17 +151,12 @@ def _refuse_outsized(model_class: Any, folder: Path, hint: str) -> None:
     transformers would fill what is missing with random numbers, and the memory with them.
     """
     import torch
-    from safetensors import safe_open
 
     config = model_class.config_class.from_pretrained(folder, local_files_only=True)
     with torch.device("meta"):
         described = sum(weight.numel() for weight in model_class(config).parameters())
-    number = 0
-    for file in weight_files(folder, hint):
-        with safe_open(file, "pt") as weights_file:
-            number += sum(
-                math.prod(weights_file.get_slice(name).get_shape()) for name in weights_file.keys()
-            )
+    files = weight_files(folder, hint)
+    number = sum(math.prod(shape) for file in files for shape in tensor_shapes(file).values())
     if described > _MOST_TIMES * number + _SLACK:
         raise ModelError(
             f"the settings in {folder} describe {described:,} weights, but it holds {number:,}",
@@ -203,9 +205,9 @@ def model_errors(model_name: str, hint: str, action: str = "loaded") -> Iterator
 
 def _model_error(error: Exception, model_name: str, hint: str, action: str) -> ModelError:
     """The error of a library in the user's terms."""
-    from safetensors import SafetensorError
-
-    if isinstance(error, SafetensorError):
+    if missing := missing_extra(error):
+        return missing
+    if type(error).__name__ == "SafetensorError":
         return ModelError(f"the weights in {model_name} are no safetensors file", hint)
     is_full = isinstance(error, RuntimeError) and is_out_of_memory(error)
     if is_full or isinstance(error, MemoryError):
@@ -214,7 +216,7 @@ def _model_error(error: Exception, model_name: str, hint: str, action: str) -> M
             "use a smaller model, another --device or --quantize 4bit",
         )
     if isinstance(error, ImportError):
-        hint = 'pip install "geochg[models]", or the package that is named'
+        hint = "install the package that is named"
     return ModelError(f"{model_name} cannot be {action}: {first_line(error)}", hint)
 
 
@@ -249,10 +251,6 @@ class FirstUse:
 
 def broken_errors() -> tuple[type[Exception], ...]:
     """The errors that transformers, PEFT, jinja and ONNX Runtime raise at broken files."""
-    from huggingface_hub.errors import StrictDataclassError
-    from jinja2.exceptions import TemplateError
-    from safetensors import SafetensorError
-
     return (
         OSError,
         ValueError,
@@ -265,11 +263,16 @@ def broken_errors() -> tuple[type[Exception], ...]:
         MemoryError,
         RuntimeError,  # Of torch; a recursion that is too deep is one too.
         re.error,
-        SafetensorError,
-        StrictDataclassError,
-        TemplateError,
+        *_library_errors(),
         *_onnx_errors(),
     )
+
+
+def _library_errors() -> Iterator[type[Exception]]:
+    """The errors of libraries that are loaded: what is not can have raised nothing."""
+    for module_name, error_name in _LIBRARY_ERRORS.items():
+        if module := sys.modules.get(module_name):
+            yield getattr(module, error_name)
 
 
 def _onnx_errors() -> Iterator[type[Exception]]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from geochg.errors import ModelError
+from geochg.extras import MissingExtraError
 
 if TYPE_CHECKING:
     import torch
@@ -38,9 +39,7 @@ def quantised_settings(
     try:
         import bitsandbytes  # noqa: F401
     except ImportError as error:
-        raise ModelError(
-            "quantisation needs bitsandbytes", 'pip install "geochg[models]"'
-        ) from error
+        raise MissingExtraError.of("bitsandbytes", "vlm") from error
     from transformers import BitsAndBytesConfig
 
     config = BitsAndBytesConfig(  # type: ignore[no-untyped-call]

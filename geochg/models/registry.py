@@ -8,6 +8,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from geochg.errors import ModelError
+from geochg.extras import extras_named
 from geochg.models.base import Capabilities, ChangeModel
 from geochg.safety.untrusted_text import cleaned
 
@@ -68,11 +69,13 @@ def load_model(
         device: The device, as `ChangeModel.load` takes it.
 
     Raises:
-        ModelError: If there is no such backend, it is broken, or it refuses source or device.
+        ModelError: If there is no such backend, it is broken, it refuses source or device, or the
+            extra that brings its packages is not installed.
         OptionError: If the backend does not know an option, or refuses its value.
     """
     backend, source = find_backend(reference)
-    return backend.load(source, backend.options_type.from_dict(options or {}), device)
+    with extras_named():
+        return backend.load(source, backend.options_type.from_dict(options or {}), device)
 
 
 def find_backend(reference: str) -> tuple[type[ChangeModel], str]:

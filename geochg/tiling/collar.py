@@ -15,8 +15,9 @@ import numpy as np
 from affine import Affine
 from numpy.typing import NDArray
 from rasterio import DatasetReader, MemoryFile
-from scipy import ndimage
 
+from geochg.geometry.morphology import dilated
+from geochg.geometry.pieces import label_pieces
 from geochg.tiling.coarse_view import read_coarse
 from geochg.tiling.virtual_raster import MaskTest, zero_around
 
@@ -143,7 +144,7 @@ def _black_or_white(value: float, values: NDArray[Any]) -> bool:
 
 def _collar(values: NDArray[Any], value: float, is_declared: NDArray[np.bool_]) -> Collar | None:
     is_value = (values == value).all(axis=0)
-    labels, _ = ndimage.label(is_value)
+    labels, _ = label_pieces(is_value)
     edge = np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))
     cells = np.isin(labels, edge[edge > 0])
     share = float(cells.mean())
@@ -154,7 +155,7 @@ def _collar(values: NDArray[Any], value: float, is_declared: NDArray[np.bool_]) 
         return None
     if not holds_together(picture):
         return None
-    around = ndimage.binary_dilation(cells, structure=np.ones((3, 3), bool))
+    around = dilated(cells, square=True)
     if not stands_out(values, value, around & picture, picture):
         return None
     return Collar(value, share, (cells.shape[0], cells.shape[1]), around.astype(np.uint8).tobytes())
@@ -162,7 +163,7 @@ def _collar(values: NDArray[Any], value: float, is_declared: NDArray[np.bool_]) 
 
 def holds_together(picture: NDArray[np.bool_]) -> bool:
     """Whether most of a picture is one piece."""
-    pieces, count = ndimage.label(picture, structure=np.ones((3, 3), bool))
+    pieces, count = label_pieces(picture, corners=True)
     sizes = np.bincount(pieces.ravel(), minlength=count + 1)[1:]
     return bool(count) and bool(sizes.max() >= _LEAST_WHOLE * picture.sum())
 

@@ -16,8 +16,9 @@ import shapely
 from numpy.typing import NDArray
 from rasterio import DatasetReader
 from rasterio.windows import Window
-from scipy import ndimage
 
+from geochg.geometry.morphology import dilated, eroded, fill_holes
+from geochg.geometry.pieces import label_pieces
 from geochg.tiling.coarse_view import read_coarse
 from geochg.tiling.collar import MOST_SHARE, Collar, holds_together, stands_out
 
@@ -37,7 +38,6 @@ _STRAIGHT_CELLS = 1.5  # how far from a straight side a picture's edge may lie, 
 _LEAST_STRAIGHT = 0.98
 """Share of a picture's edge that must lie on its straight sides: a bay or a cape is more."""
 
-_SQUARE = np.ones((3, 3), bool)
 _SAMPLES = 200
 _LEAST_SAMPLES = 20
 _PATCH_PX = 5
@@ -76,7 +76,7 @@ def noisy_collar(
             continue
         if not _shows_ground(cells, dataset, open_other(), other_bands, value):
             continue
-        around = ndimage.binary_dilation(cells, structure=_SQUARE)
+        around = dilated(cells, square=True)
         shape = (cells.shape[0], cells.shape[1])
         packed = around.astype(np.uint8).tobytes()
         return Collar(value, float(cells.mean()), shape, packed, spread=_RINGING)
@@ -87,11 +87,11 @@ def _collar_cells(
     distance: NDArray[np.uint8], block: float, *, is_lossy: bool
 ) -> NDArray[np.bool_] | None:
     """Cells of a collar by `(bands, rows, columns)` distances from black or white, or None."""
-    near = (distance <= NOISE).all(axis=0)
-    labels, _ = ndimage.label(near, structure=_SQUARE)
+    near = np.asarray((distance <= NOISE).all(axis=0))
+    labels, _ = label_pieces(near, corners=True)
     edge = np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))
     cells = np.isin(labels, edge[edge > 0])
-    cells |= ndimage.binary_closing(cells)
+    cells |= eroded(dilated(cells))
     if not _LEAST_SHARE <= cells.mean() <= MOST_SHARE:
         return None
     if not distance[:, cells & near].any():  # one value throughout, which is told as that
@@ -101,21 +101,21 @@ def _collar_cells(
         return None
     # JPEG frays an edge by a block. Away from it, what was one value still is.
     away = round(block) + 1
-    core = ndimage.binary_erosion(cells, _SQUARE, border_value=1, iterations=away)
+    core = eroded(cells, away, square=True, outside=True)
     is_frayed = is_lossy or (core.any() and np.mean(distance[:, core] == 0) >= _ONE_VALUE)
     if not _is_convex(picture, _STRAIGHT_CELLS + block / 2 * is_frayed):
         return None
-    rim = ndimage.binary_dilation(cells, structure=_SQUARE, iterations=2) & picture
+    rim = dilated(cells, 2, square=True) & picture
     return cells if stands_out(distance, 0, rim, picture) else None
 
 
 def _is_convex(picture: NDArray[np.bool_], reach: float) -> bool:
     """Whether a picture is a convex shape with few sides, which are straight within a reach."""
-    labels, _ = ndimage.label(ndimage.binary_opening(picture))
+    labels, _ = label_pieces(dilated(eroded(picture)))
     if not labels.any():
         return False
-    largest = ndimage.binary_fill_holes(labels == np.bincount(labels[labels > 0]).argmax())
-    outline = np.argwhere(largest & ~ndimage.binary_erosion(largest)).astype(np.float64)
+    largest = fill_holes(labels == np.bincount(labels[labels > 0]).argmax())
+    outline = np.argwhere(largest & ~eroded(largest)).astype(np.float64)
     hull = shapely.MultiPoint(outline).convex_hull
     sides = hull.simplify(reach)
     if not isinstance(sides, shapely.Polygon) or len(sides.exterior.coords) - 1 > _MOST_CORNERS:
@@ -132,9 +132,9 @@ def _shows_ground(
     value: float,
 ) -> bool:
     """Whether the other date shows ground in a collar's place, as it does beside it."""
-    core = ndimage.binary_erosion(cells, border_value=1, iterations=2)
+    core = eroded(cells, 2, outside=True)
     inner_patches = _patches(core, dataset, other, bands)
-    outer_patches = _patches(~ndimage.binary_dilation(cells, iterations=2), dataset, other, bands)
+    outer_patches = _patches(~dilated(cells, 2), dataset, other, bands)
     if min(len(inner_patches), len(outer_patches)) < _LEAST_SAMPLES:
         return False
     far = np.abs(inner_patches.astype(np.float64).mean(axis=2) - value).max(axis=1) > 2 * NOISE

@@ -12,7 +12,8 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
-from scipy.special import chdtri
+
+from geochg.chi_squared import quantile
 
 STRETCH_PERCENTILES = (2.0, 98.0)
 """Shares of the sample (per cent) that become black and white."""
@@ -261,7 +262,7 @@ def _regress_invariant(
     A pixel is kept or dropped in all bands at once, by its squared residuals over their robust
     variances, summed over the bands (chi-squared under pure noise, as in IR-MAD).
     """
-    limit = chdtri(len(x), 1 - INVARIANT_QUANTILE)
+    limit = quantile(len(x), INVARIANT_QUANTILE)
     is_kept = np.ones(x.shape[1], np.bool_)
     gain, offset = _line(np.median(x, axis=1), np.median(y, axis=1), _iqr(x), _iqr(y))
     for _ in range(_MAX_ROUNDS):

@@ -21,7 +21,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft, ndimage
+
+from geochg.geometry.morphology import eroded
 
 PLAUSIBLE_SHARE = 1 / 8
 """Shifts are looked for up to this share of a window's side: further, too little is in both."""
@@ -58,6 +59,7 @@ MIN_SIDE_PX = 32
 """Windows with a shorter side are left out: they hold too little to match."""
 
 _GRADIENT_SIGMA_PX = 1.0
+_TRUNCATE = 3  # sigmas at which the Gaussian ends
 _MARGIN_PX = 4  # how far an invalid pixel or its filling reaches into the gradients (4 sigma)
 _PEAK_RADIUS_PX = 5  # half width of a peak's own neighbourhood, not counted as a second peak
 _WHITENING = 0.5  # 0 correlates plainly, 1 keeps phase alone
@@ -191,7 +193,7 @@ def _weight(patch: Patch) -> NDArray[np.float32] | None:
     if min(valid.shape) < MIN_SIDE_PX:
         return None
     if not valid.all():
-        valid = ~ndimage.maximum_filter(~valid, size=2 * _MARGIN_PX + 1)
+        valid = eroded(valid, _MARGIN_PX, square=True, outside=True)
     if valid.mean() < MIN_VALID_SHARE:
         return None
     return np.where(valid, _hann(*valid.shape), np.float32(0))
@@ -219,15 +221,33 @@ def _spectra(
         gradient * gradient / (size * size + max(typical * typical, 1e-24)),
     ):
         centred = direction - np.average(direction, weights=weight)
-        yield fft.fft2((centred * weight).astype(np.complex64))
+        spectrum: NDArray[np.complex64] = np.fft.fft2((centred * weight).astype(np.complex64))  # type: ignore[assignment]  # of single precision since numpy 2
+        yield spectrum
 
 
 def _gradient(values: NDArray[np.float32], weight: NDArray[np.float32]) -> NDArray[np.complex64]:
     """Gradient of the smoothed values, x real and y imaginary; invalid pixels filled flat."""
     filled = np.nan_to_num(values.astype(np.float32), posinf=0.0, neginf=0.0)
-    smooth: NDArray[np.float32] = ndimage.gaussian_filter(filled, _GRADIENT_SIGMA_PX, truncate=3)
+    smooth = smoothed(smoothed(filled).T).T
     row_gradient, right = np.gradient(smooth)
     return np.where(weight > 0, right + 1j * row_gradient, 0).astype(np.complex64)
+
+
+def smoothed(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Values smoothed down the rows by a Gaussian, which mirrors them at the edges.
+
+    Args:
+        values: `(height, width)` float32.
+    """
+    reach = round(_TRUNCATE * _GRADIENT_SIGMA_PX)
+    weights = np.exp(-0.5 * (np.arange(-reach, 1) / _GRADIENT_SIGMA_PX) ** 2)
+    weights /= 2 * weights.sum() - weights[-1]
+    padded = np.pad(values, ((reach, reach), (0, 0)), mode="symmetric").astype(np.float64)
+    height = len(values)
+    total = padded[reach : reach + height] * weights[-1]
+    for step, weight in enumerate(weights[:-1].tolist()):
+        total += (padded[step : step + height] + padded[2 * reach - step :][:height]) * weight
+    return np.asarray(total, np.float32)
 
 
 def _cross_power(
@@ -248,7 +268,7 @@ def _best_match(cross: NDArray[np.complex64]) -> _Match:
     """The highest correlation within the plausible shifts, against the next one anywhere."""
     height, width = cross.shape
     reach = int(height * PLAUSIBLE_SHARE), int(width * PLAUSIBLE_SHARE)
-    surface = np.roll(np.abs(fft.ifft2(cross)), reach, axis=(0, 1))
+    surface = np.roll(np.abs(np.fft.ifft2(cross)), reach, axis=(0, 1))
     plausible = surface[: 2 * reach[0] + 1, : 2 * reach[1] + 1]
     row, col = np.unravel_index(int(plausible.argmax()), plausible.shape)
     peak = float(plausible[row, col])
@@ -267,8 +287,8 @@ def _refine(cross: NDArray[np.complex64], dy: int, dx: int) -> tuple[float, floa
     Source: Guizar-Sicairos, Thurman and Fienup 2008, https://doi.org/10.1364/OL.33.000156.
     """
     offsets = np.arange(-_FINE_STEPS, _FINE_STEPS + 1) / _FINE_STEPS
-    rows = np.exp(2j * np.pi * np.outer(dy + offsets, fft.fftfreq(cross.shape[0])))
-    cols = np.exp(2j * np.pi * np.outer(fft.fftfreq(cross.shape[1]), dx + offsets))
+    rows = np.exp(2j * np.pi * np.outer(dy + offsets, np.fft.fftfreq(cross.shape[0])))
+    cols = np.exp(2j * np.pi * np.outer(np.fft.fftfreq(cross.shape[1]), dx + offsets))
     fine = np.abs(rows.astype(np.complex64) @ cross @ cols.astype(np.complex64))
     row, col = (int(index) for index in np.unravel_index(int(fine.argmax()), fine.shape))
     return (

@@ -12,6 +12,7 @@ from threading import Lock, Thread, current_thread
 from typing import Any
 
 from geochg.errors import CancelledRunError, GeochgError
+from geochg.extras import extras_named
 from geochg.safety.untrusted_text import cleaned
 from geochg.worker.messages import (
     FAILED,
@@ -149,7 +150,8 @@ class Calls:
 def _answer(method: Method, call: Call, number: RequestId) -> bytes:
     """The line that ends a request, whatever happens in it."""
     try:
-        return answer_line(number, method(call))
+        with extras_named():
+            return answer_line(number, method(call))
     except MessageError as error:
         answer = error
     except GeochgError as error:

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from geochg.errors import InputError, OptionError
+from geochg.extras import require_packages
 from geochg.files.sidecars import DATABASE_SUFFIXES, sidecar_files
 from geochg.writers.geopackage import check_layer, check_layer_name, is_geopackage
-from geochg.writers.recognition import is_ours
+from geochg.writers.recognition import PARQUET_SUFFIXES, is_ours
 
 OVERWRITE_HINT = "choose another file, or add --overwrite to replace it"
 """What to do about a file that geochg did not write."""
@@ -74,6 +75,8 @@ def _check_suffix(output: Output) -> None:
             f"cannot tell the format of {output.path} from {ending}",
             f"known suffixes: {', '.join(output.suffixes)}",
         )
+    if suffix in PARQUET_SUFFIXES:
+        require_packages("parquet", "pyarrow")
     if output.is_layer:
         check_layer_name(output.layer)
 

@@ -14,6 +14,9 @@ from geochg.options import VERSION_KEY
 METADATA_KEY = "geochg"
 """Under this name a file carries where it came from."""
 
+PARQUET_SUFFIXES = (".parquet", ".geoparquet")
+"""Suffixes of GeoParquet, which pyarrow reads and writes."""
+
 _HEAD_BYTES = 1 << 20
 _SCORES = re.compile(r"\A# Scores of `[^\n]*`\r?\n\r?\ngeochg \S+\r?\n")
 _TABLE = re.compile(r"\A\| run \|")
@@ -138,8 +141,7 @@ _MARKS: dict[str, Callable[[Path], bool]] = {
     ".geojson": _has_geojson_mark,
     ".json": _has_json_mark,
     ".fgb": _has_flatgeobuf_mark,
-    ".parquet": _has_parquet_mark,
-    ".geoparquet": _has_parquet_mark,
+    **dict.fromkeys(PARQUET_SUFFIXES, _has_parquet_mark),
     ".tif": _has_raster_mark,
     ".tiff": _has_raster_mark,
     ".png": _has_picture_mark,

@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geochg.classes import MASK_CLASSES
+from geochg.geometry.morphology import fill_holes
+from geochg.geometry.pieces import label_pieces
 from geochg.records import Change
 
 CLASS_NAMES = tuple(MASK_CLASSES[code] for code in range(len(MASK_CLASSES)))
@@ -62,12 +64,7 @@ def count_contours(mask: NDArray[np.bool_], least_px: int = 1) -> int:
         mask: `(height, width)` bool.
         least_px: Pieces of fewer set pixels are not counted.
     """
-    from scipy import ndimage
-
-    # Labelling the ground once fills holes many times faster than `binary_fill_holes`.
-    ground, _ = ndimage.label(~np.pad(mask, 1))
-    filled = (ground != ground[0, 0])[1:-1, 1:-1]
-    labels, count = ndimage.label(filled, np.ones((3, 3)))
+    labels, count = label_pieces(fill_holes(mask), corners=True)
     if not count:
         return 0
     sizes = np.bincount(labels.ravel(), weights=mask.ravel(), minlength=count + 1)[1:]

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from geochg.geometry.grid_cells import axis_cells
 from geochg.geometry.hysteresis import ChangedPixels, changed_pixels, least_size_px
+from geochg.geometry.pieces import label_pieces
 from geochg.land_cover import OTHER, is_borne_out
 from geochg.records import (
     CELL_AREA_SHARE,
@@ -181,9 +182,7 @@ def _pieces(changed: NDArray[np.bool_]) -> tuple[NDArray[np.intp], int]:
 
     Pixels that touch at a corner are of one piece, as on the map.
     """
-    from scipy import ndimage
-
-    labels, count = ndimage.label(changed, np.ones((3, 3)))
+    labels, count = label_pieces(changed, corners=True)
     return labels.astype(np.intp, copy=False), int(count)
 
 

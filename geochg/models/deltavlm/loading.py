@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from geochg.errors import ModelError
 from geochg.models.deltavlm.runtime.vision_output import SIDE_MULTIPLE_PX
-from geochg.models.model_files import CONFIG, checksum, saved_json, weight_files
+from geochg.models.model_files import CONFIG, checksum, count_tensors, saved_json, weight_files
 from geochg.models.model_settings import (
     check_generation,
     check_normalisation,
     check_settings,
     restrict_generation,
-    tensors_in,
 )
 from geochg.models.pretrained import loading_errors, open_pretrained
 
@@ -69,7 +68,7 @@ def _check_values(values: Mapping[str, Any], folder: Path, files: Sequence[Path]
     """Refuses a configuration that makes no sense, by the setting."""
     if lacking := [name for name in PARTS if not isinstance(values.get(name), dict)]:
         raise ModelError(f"{folder / CONFIG} has no {lacking[0]}", HINT)
-    check_settings(values, folder, tensors_in(files), HINT)
+    check_settings(values, folder, count_tensors(files), HINT)
     check_normalisation(values, folder, HINT)
     for name in ("image_mean", "image_std"):
         if name in values and (not isinstance(values[name], list) or len(values[name]) != 3):

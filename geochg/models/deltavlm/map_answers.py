@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geochg.geometry.hysteresis import ChangedPixels, changed_pixels
+from geochg.geometry.pieces import label_pieces
 from geochg.models.chat.dialogue import unchanged_answer
 from geochg.models.detectors.sentences import sentence
 from geochg.records import (
@@ -66,14 +67,12 @@ def _caption(outlines: Outlines, channel_px: NDArray[np.intp], valid: NDArray[np
 
 def _counts(changed: ChangedPixels) -> Counts:
     """Separate things of each class, and the commonest direction of each."""
-    from scipy.ndimage import label
-
     counts = dict.fromkeys(ASKED, 0)
     changes: dict[str, Change] = {}
     for class_name in counts:
         indices = [i for i, c in enumerate(changed.channels) if c.class_name == class_name]
         of_class = changed.changed & np.isin(changed.channel, indices)
-        counts[class_name] = int(label(of_class)[1])
+        counts[class_name] = int(label_pieces(of_class)[1])
         if counts[class_name]:
             commonest = np.bincount(changed.channel[of_class]).argmax()
             changes[class_name] = changed.channels[int(commonest)].change

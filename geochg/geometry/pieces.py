@@ -1,0 +1,67 @@
+"""Connected pieces: of pixels in a mask, and of things that are linked in pairs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def label_pieces(
+    mask: NDArray[np.bool_], *, corners: bool = False
+) -> tuple[NDArray[np.int32], int]:
+    """Numbers the connected pieces of a mask, in order of each piece's first pixel, row by row.
+
+    The runs of set pixels within the rows are linked, of which there are far fewer than pixels.
+
+    Args:
+        mask: `(height, width)` bool.
+        corners: Whether pixels that touch at a corner hang together.
+
+    Returns:
+        `(height, width)` labels from 1, 0 where nothing is set, and the number of pieces.
+    """
+    labels = np.zeros(mask.shape, np.int32)
+    if not mask.any():
+        return labels, 0
+    stride = mask.shape[1] + 1
+    # An empty column keeps the runs of a row apart from those of the next one.
+    flat = np.zeros(mask.shape[0] * stride + 1, bool)
+    flat[1:].reshape(-1, stride)[:, :-1] = mask
+    start, end = np.flatnonzero(flat[1:] != flat[:-1]).reshape(-1, 2).T
+    first = np.searchsorted(end, start - stride - corners, side="right")
+    last = np.searchsorted(start, end - stride + corners, side="left")
+    above = last - first
+    lower_run = np.repeat(np.arange(len(start)), above)
+    upper_run = np.arange(len(lower_run)) + np.repeat(first - np.cumsum(above) + above, above)
+    number = number_groups(lower_run, upper_run, len(start))
+    labels[mask] = np.repeat((number + 1).astype(np.int32), end - start)
+    return labels, int(number.max()) + 1
+
+
+def number_groups(
+    left: NDArray[np.integer], right: NDArray[np.integer], count: int
+) -> NDArray[np.int64]:
+    """Numbers the groups of things that are linked, directly or through others.
+
+    Args:
+        left: `(links,)` index of one end of each link.
+        right: `(links,)` index of the other end.
+        count: Number of things.
+
+    Returns:
+        `(count,)` int64 from 0 without gaps, in order of each group's first member.
+    """
+    # Each thing points at one of its group with a lower_run index, in the end at the first.
+    root = np.arange(count)
+    while len(left):
+        ends = np.stack((root[left], root[right]))
+        is_open = ends[0] != ends[1]
+        left, right, ends = left[is_open], right[is_open], ends[:, is_open]
+        np.minimum.at(root, ends.max(axis=0), ends.min(axis=0))
+        while not np.array_equal(next_root := root[root], root):
+            root = next_root
+    return np.asarray((np.cumsum(root == np.arange(count)) - 1)[root], np.int64)

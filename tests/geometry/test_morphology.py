@@ -1,0 +1,35 @@
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from geochg.geometry.morphology import dilated, edge_distances, eroded, fill_holes
+
+MASK = ndimage.gaussian_filter(np.random.default_rng(5).standard_normal((80, 95)), 2) > 0.02
+
+
+@pytest.mark.parametrize("outside", [False, True])
+@pytest.mark.parametrize("square", [False, True])
+@pytest.mark.parametrize("steps", [1, 3])
+def test_masks_grow_and_shrink_as_scipy_lets_them(steps, square, outside):
+    structure = np.ones((3, 3), bool) if square else None
+    given = {"structure": structure, "iterations": steps, "border_value": outside}
+    options = {"square": square, "outside": outside}
+    np.testing.assert_array_equal(
+        dilated(MASK, steps, **options), ndimage.binary_dilation(MASK, **given)
+    )
+    np.testing.assert_array_equal(
+        eroded(MASK, steps, **options), ndimage.binary_erosion(MASK, **given)
+    )
+
+
+def test_no_step_changes_nothing():
+    np.testing.assert_array_equal(eroded(MASK, 0), MASK)
+
+
+def test_holes_are_filled_and_bays_are_not():
+    np.testing.assert_array_equal(fill_holes(MASK), ndimage.binary_fill_holes(MASK))
+
+
+@pytest.mark.parametrize("mask", [MASK, np.pad(np.ones((60, 41), bool), 1), np.eye(7) < 1])
+def test_distances_to_the_edge_are_exact(mask):
+    np.testing.assert_array_equal(edge_distances(mask), ndimage.distance_transform_edt(mask))
