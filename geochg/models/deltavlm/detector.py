@@ -190,8 +190,8 @@ class Detector:
         no_tokens = np.zeros((len(tiles), 0), np.float32)
         _, half = self._view(tiles, scene, 1)
         if is_quiet is not None and is_quiet(half):
-            shown = (round(side * scene.zoom) for side in tiles[0].valid.shape)
-            rows, cols = (-(-side // SIDE_MULTIPLE_PX) * SIDE_MULTIPLE_PX for side in shown)
+            view_sides = (round(side * scene.zoom) for side in tiles[0].valid.shape)
+            rows, cols = (-(-side // SIDE_MULTIPLE_PX) * SIDE_MULTIPLE_PX for side in view_sides)
             stride_px = self.head.stride_px
             full = _enlarged_view(half, rows // stride_px, cols // stride_px)
             return full, half, (no_tokens, no_tokens)
