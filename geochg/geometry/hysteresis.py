@@ -92,7 +92,7 @@ def changed_pixels(
         thresholded = _at_one_threshold(layers, margins).max(axis=0)
     visible = valid if outlines.not_seen is None else valid & ~outlines.not_seen
     changed = _above_thresholds(thresholded, outlines, visible, log_odds)
-    if outlines.land_cover is not None:
+    if outlines.land_cover is not None and changed.any():
         changed = _without_holes(changed, visible, max(least_px // _HOLE_SHARE, _LEAST_HOLE_PX))
         changed = _without_specks(changed, least_px)
     channel = np.zeros(changed.shape, np.intp)

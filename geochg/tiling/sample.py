@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, product
 from typing import Any
 
 import numpy as np
@@ -107,14 +107,22 @@ def _chips(reading: _Reading, grid: GeoBox) -> list[_Part]:
 
 
 def patch_windows(grid: GeoBox) -> Iterator[PixelWindow]:
-    """At most 25 separate squares, spread over the grid, to measure a shift on."""
+    """At most 25 separate squares, spread over the grid, to measure a shift on.
+
+    The first `FIRST_WINDOWS` are spread over all of it, too, as those may be enough.
+    """
     height_px, width_px = grid.shape
     side = min(_PATCH_PX, max(_SMALLEST_PATCH_PX, min(height_px, width_px) // 3))
     rows = _starts(height_px, side)
     cols = _starts(width_px, side)
-    for row in rows:
-        for col in cols:
-            yield PixelWindow(row, min(row + side, height_px), col, min(col + side, width_px))
+    for row, col in sorted(product(range(len(rows)), range(len(cols))), key=_is_between):
+        top, left = rows[row], cols[col]
+        yield PixelWindow(top, min(top + side, height_px), left, min(left + side, width_px))
+
+
+def _is_between(place: tuple[int, int]) -> bool:
+    """Whether a row or column of windows lies between two of those that are taken first."""
+    return place[0] % 2 == 1 or place[1] % 2 == 1
 
 
 def _starts(length_px: int, side_px: int) -> list[int]:

@@ -14,7 +14,7 @@ phase correlation lost up to a third of them.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -41,6 +41,13 @@ MIN_AGREEING_SHARE = 1 / 3
 
 MAX_SPREAD_PX = 0.5
 """Above this the windows disagree by as much as a correction could gain."""
+
+FIRST_WINDOWS = 9
+"""Windows after which a shift may be settled."""
+
+SETTLED_WINDOWS = 7
+SETTLED_SPREAD_PX = 0.2
+"""So many of the first windows must agree, so closely, for the others not to be looked at."""
 
 WORTHWHILE_PX = 0.5
 """Shifts below half a pixel are left alone: resampling would cost more sharpness than it mends."""
@@ -123,16 +130,26 @@ class Shift:
 def measure_shift(patches: Iterable[Patch]) -> Shift | None:
     """The residual shift between two dates.
 
-    Patches are taken one at a time, so they may be read lazily. They should not overlap, since
-    agreement is evidence only between windows that share no pixels, and should spread over the
-    image; 9 to 25 of 256 to 512 px a side serve well, more and smaller ones where a raster is
-    small. Shifts up to an eighth of a window's side can be found.
+    Patches are taken one at a time, so they may be read lazily; where the first `FIRST_WINDOWS`
+    agree closely, no more are taken. They should not overlap, since agreement is evidence only
+    between windows that share no pixels, and should spread over the image, the first ones too; 9 to
+    25 of 256 to 512 px a side serve well, more and smaller ones where a raster is small. Shifts up
+    to an eighth of a window's side can be found.
 
     Returns:
         The shift that most windows agree on (`clear` tells whether to believe it), or None when no
         window has a match that stands out.
     """
-    matches = [match for patch in patches if (match := _match(patch)) is not None]
+    matches: list[_Match] = []
+    for number, patch in enumerate(patches, 1):
+        if (match := _match(patch)) is not None:
+            matches.append(match)
+        if number == FIRST_WINDOWS and (shift := _common_shift(matches)) and _is_settled(shift):
+            return shift
+    return _common_shift(matches)
+
+
+def _common_shift(matches: Sequence[_Match]) -> Shift | None:
     distinct = [match for match in matches if match.peak_ratio >= MIN_PEAK_RATIO]
     if not distinct:
         return None
@@ -140,6 +157,11 @@ def measure_shift(patches: Iterable[Patch]) -> Shift | None:
     centre = np.median(agreeing, axis=0)
     spread = 1.4826 * np.median(np.abs(agreeing - centre), axis=0).max()
     return Shift(float(centre[0]), float(centre[1]), float(spread), len(agreeing), len(matches))
+
+
+def _is_settled(shift: Shift) -> bool:
+    """Whether the first windows agree so well that the others would change nothing."""
+    return shift.windows_used >= SETTLED_WINDOWS and shift.spread_px <= SETTLED_SPREAD_PX
 
 
 # --- one window ----------------------------------------------------------------------------------

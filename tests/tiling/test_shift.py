@@ -3,11 +3,14 @@ from itertools import product
 
 import numpy as np
 import pytest
+from affine import Affine
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from odc.geo.geobox import GeoBox
 from scipy import fft, ndimage
 
 from geochg.tiling import shift
+from geochg.tiling.sample import patch_windows
 from geochg.tiling.shift import Patch, Shift, measure_shift
 
 SIDE_PX = 384
@@ -232,3 +235,48 @@ class TestVerdict:
 
         assert measure_shift(patches()) is None
         assert len(handled) == 9
+
+
+class TestFirstWindows:
+    @staticmethod
+    def taken(after_of, count=5):
+        """The measured shift, and how many of 25 windows were looked at."""
+        patches, number = [], 0
+        for patch in cut(ground(3, 960), after_of(ground(3, 960)), count=count):
+            patches.append(patch)
+
+        def one_by_one():
+            nonlocal number
+            for patch in patches:
+                number += 1
+                yield patch
+
+        return measure_shift(one_by_one()), number
+
+    def test_windows_that_agree_are_enough(self):
+        found, taken = self.taken(lambda image: noisy(moved(image, 1.5, -2.0), 1))
+        assert taken == shift.FIRST_WINDOWS
+        assert (found.dx_px, found.dy_px) == pytest.approx((1.5, -2.0), abs=0.15)
+        assert found.is_clear
+
+    def test_all_are_looked_at_where_some_disagree(self):
+        def torn(image):
+            """Three of the first nine windows lie elsewhere."""
+            after = moved(image, 2, 0)
+            after[:192, :576] = moved(image, -5, 4)[:192, :576]
+            return after
+
+        found, taken = self.taken(torn)
+        assert taken == 25
+        assert (found.dx_px, found.dy_px) == pytest.approx((2, 0), abs=0.15)
+        assert found.windows_used >= 18
+
+    def test_the_first_windows_are_spread_over_the_whole_grid(self):
+        grid = GeoBox((3000, 4000), Affine.identity(), "EPSG:32633")
+        windows = list(patch_windows(grid))
+        assert len(windows) == len(set(windows)) == 25
+        first = windows[: shift.FIRST_WINDOWS]
+        assert len({window.row_start for window in first}) == 3
+        assert len({window.col_start for window in first}) == 3
+        assert min(w.row_start for w in first) == min(w.row_start for w in windows)
+        assert max(w.col_stop for w in first) == max(w.col_stop for w in windows)

@@ -43,6 +43,11 @@ class BuiltinModel(DeltaVLMModel):
             )
         return cls.open(FOLDER, cls.name, options, "cpu" if device == "auto" else device)
 
+    @property
+    def needs_text(self) -> bool:
+        """Whether the language model is asked: with an adapter only."""
+        return bool(self.options.adapter)
+
     def _in_words(
         self, tile: Tile, outlines: Outlines, presence: Presence, question: Question
     ) -> Answer | None:

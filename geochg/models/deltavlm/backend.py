@@ -237,8 +237,8 @@ class DeltaVLMModel(ChangeModel[DeltaVLMOptions]):
         self, detector: Detector, tiles: Sequence[Tile], scene: Scene
     ) -> tuple[VisionOutput, list[Outlines | None]]:
         with self._first_use.guard("map"):
-            output = detector.detect(tiles, scene)
             maker = OutlineMaker(detector.head, scene, self.options.threshold)
+            output = detector.detect(tiles, scene, None if self.needs_text else maker.is_quiet)
             predictions = maker.small_predictions(output, tiles)
             outlines: list[Outlines | None] = [
                 maker.outlines(prediction, tile)
@@ -246,16 +246,26 @@ class DeltaVLMModel(ChangeModel[DeltaVLMOptions]):
             ]
         return output, outlines
 
+    @property
+    def needs_text(self) -> bool:
+        """Whether the language model is asked, which reads the tokens of each tile."""
+        return True
+
     def _answers(self, tiles: Sequence[Tile], questions: Sequence[Question]) -> list[TileAnswers]:
         outputs = self._outputs(tiles)
-        maps = [outlines for _, part in outputs for outlines in part]
+        maps = [
+            None if outlines is None else (outlines, presence_of(outlines, tile.valid))
+            for tile, outlines in zip(
+                tiles, (outlines for _, part in outputs for outlines in part), strict=True
+            )
+        ]
         rows: list[list[Answer | TileDialogue]] = [
             [
-                self._map_answer(tile, outlines, question)
+                self._map_answer(tile, tile_map, question)
                 or TileDialogue(index, question, tile.clue)
                 for question in questions
             ]
-            for index, (tile, outlines) in enumerate(zip(tiles, maps, strict=True))
+            for index, (tile, tile_map) in enumerate(zip(tiles, maps, strict=True))
         ]
         if dialogues := [a for row in rows for a in row if isinstance(a, TileDialogue)]:
             language = self.language
@@ -265,23 +275,20 @@ class DeltaVLMModel(ChangeModel[DeltaVLMOptions]):
         return [
             answers_or_failure(
                 tile,
-                [
-                    _text_answer(a, outlines, tile) if isinstance(a, TileDialogue) else a
-                    for a in row
-                ],
+                [_text_answer(a, tile_map) if isinstance(a, TileDialogue) else a for a in row],
             )
-            for row, outlines, tile in zip(rows, maps, tiles, strict=True)
+            for row, tile_map, tile in zip(rows, maps, tiles, strict=True)
         ]
 
     def _map_answer(
-        self, tile: Tile, outlines: Outlines | None, question: Question
+        self, tile: Tile, tile_map: tuple[Outlines, Presence] | None, question: Question
     ) -> Answer | None:
         """The answer that needs no language model; None where it is needed."""
-        if outlines is None or self.detector is None:
+        if tile_map is None or self.detector is None:
             return None
+        outlines, presence = tile_map
         if question.task is Task.LOCATE:
             return outlines
-        presence = presence_of(outlines, tile.valid)
         if question.task is Task.PRESENCE:
             return presence
         if question.task is Task.QUESTION or presence.changed:
@@ -296,11 +303,11 @@ class DeltaVLMModel(ChangeModel[DeltaVLMOptions]):
         return None
 
 
-def _text_answer(dialogue: TileDialogue, outlines: Outlines | None, tile: Tile) -> Answer:
+def _text_answer(dialogue: TileDialogue, tile_map: tuple[Outlines, Presence] | None) -> Answer:
     """The language model's answer; a dialogue's presence has the map's probability."""
     answer = dialogue.answer()
-    if outlines is not None and isinstance(answer, Dialogue):
-        probability = presence_of(outlines, tile.valid).probability
+    if tile_map is not None and isinstance(answer, Dialogue):
+        probability = tile_map[1].probability
         return replace(answer, presence=replace(answer.presence, probability=probability))
     return answer
 

@@ -5,7 +5,7 @@ that things have about the size they had in training; and a view of half that si
 see a wider neighbourhood. Both dates are stretched to the range of their own colours.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Self
@@ -153,9 +153,24 @@ class Detector:
         )
         return replace(plain, vectors=(full, half), typical_logit=(typical + typical_half) / 2)
 
-    def detect(self, tiles: Sequence[Tile], scene: Scene) -> VisionOutput:
-        """The output of vision encoder and dense head for tiles of one size."""
-        parts = list(workers().map(lambda part: self._prediction(part, scene), batches(tiles)))
+    def detect(
+        self,
+        tiles: Sequence[Tile],
+        scene: Scene,
+        is_quiet: Callable[[DenseArrays], bool] | None = None,
+    ) -> VisionOutput:
+        """The output of vision encoder and dense head for tiles of one size.
+
+        Args:
+            tiles: The tiles.
+            scene: The survey of the pair.
+            is_quiet: Whether the prediction for the view of half the size is enough; such tiles are
+                not looked at in full size, their full prediction is the other one enlarged, and
+                there are no tokens of any tile. None to look at all in both sizes.
+        """
+        parts = list(
+            workers().map(lambda part: self._prediction(part, scene, is_quiet), batches(tiles))
+        )
         count = len(tiles)
         full, half = (
             DenseArrays(*(np.concatenate(arrays)[:count] for arrays in zip(*view, strict=True)))
@@ -167,17 +182,32 @@ class Detector:
         return VisionOutput(before, after, full, half)
 
     def _prediction(
-        self, tiles: Sequence[Tile], scene: Scene
+        self,
+        tiles: Sequence[Tile],
+        scene: Scene,
+        is_quiet: Callable[[DenseArrays], bool] | None,
     ) -> tuple[DenseArrays, DenseArrays, tuple[NDArray[np.float32], NDArray[np.float32]]]:
-        encodings = [
-            self._encodings(tiles, scene, view) for view in (scene.zoom, scene.zoom * HALF)
-        ]
-        full, half = (
-            self.runner.detect(before.maps, after.maps, np.repeat(vector[None], len(tiles), axis=0))
-            for (before, after), vector in zip(encodings, scene.vectors, strict=True)
-        )
-        before, after = encodings[0]
+        no_tokens = np.zeros((len(tiles), 0), np.float32)
+        _, half = self._view(tiles, scene, 1)
+        if is_quiet is not None and is_quiet(half):
+            view_sides = (round(side * scene.zoom) for side in tiles[0].valid.shape)
+            rows, cols = (-(-side // SIDE_MULTIPLE_PX) * SIDE_MULTIPLE_PX for side in view_sides)
+            stride_px = self.head.stride_px
+            full = _enlarged_view(half, rows // stride_px, cols // stride_px)
+            return full, half, (no_tokens, no_tokens)
+        (before, after), full = self._view(tiles, scene, 0)
+        if is_quiet is not None:
+            return full, half, (no_tokens, no_tokens)
         return full, half, (before.tokens, after.tokens)
+
+    def _view(
+        self, tiles: Sequence[Tile], scene: Scene, index: int
+    ) -> tuple[tuple[EncodedDates, EncodedDates], DenseArrays]:
+        """Encodings and prediction of a batch in one view: 0 for full, 1 for half the size."""
+        zoom, vector = (scene.zoom, scene.zoom * HALF)[index], scene.vectors[index]
+        before, after = self._encodings(tiles, scene, zoom)
+        vectors = np.repeat(vector[None], len(tiles), axis=0)
+        return (before, after), self.runner.detect(before.maps, after.maps, vectors)
 
     def _scene_vector(
         self, tiles: Sequence[Tile], scene: Scene, zoom: float
@@ -248,6 +278,14 @@ class Detector:
         return np.pad(pixels, ((0, 0), (0, bottom_px), (0, right_px)), mode="edge").astype(
             np.float32
         )
+
+
+def _enlarged_view(half: DenseArrays, rows: int, cols: int) -> DenseArrays:
+    """The prediction for a view of half the size, at the size of the maps of the full one."""
+    sides = (round(side / HALF) for side in half.color_logits.shape[-2:])
+    high, wide = sides
+    # What lies beyond the tile was padded; a half-size view may be padded further.
+    return DenseArrays(*(resample(maps, high, wide)[..., :rows, :cols] for maps in half))
 
 
 def joined_outputs(outputs: Sequence[VisionOutput]) -> VisionOutput:

@@ -54,6 +54,11 @@ GRAY_M = 3.0
 
 NOT_SEEN_SHARE = 0.8
 
+QUIET_MARGIN = 2.0
+"""Depth below the cuts, in logits, to which a view of half the size must stay for a tile not to be
+looked at in full size. The hysteresis is 1.0, and `--sensitivity high` takes another 1.0 off; on
+labelled and quiet pairs no changed pixel was lost (`benchmarks/first_look.py`)."""
+
 
 _BUILDING = LAND_COVER.index("building")
 _NOT_SEEN = len(LAND_COVER)
@@ -135,6 +140,20 @@ class OutlineMaker:
             )
             predictions.append(self._prediction(full, half, tile))
         return predictions
+
+    def is_quiet(self, half: DenseArrays, margin: float = QUIET_MARGIN) -> bool:
+        """Whether a view of half the size leaves no doubt that nothing changed in a tile.
+
+        Args:
+            half: The prediction for that view, of one tile.
+            margin: Depth below the cuts that no pixel may reach, in logits.
+        """
+        before, after = (_softmax(part[0]) for part in (half.before_logits, half.after_logits))
+        change = with_water(half.change_logits[0], before, after, self.calibration.water)
+        if change.max() >= self.cuts.change - margin:
+            return False
+        building = building_logits(half, before, after, half.color_logits[0, 0])
+        return bool(building.max() < self.cuts.building - margin)
 
     def outlines(self, prediction: TilePrediction, tile: Tile) -> Outlines:
         """The probability of each channel at each pixel of the tile.

@@ -208,3 +208,31 @@ def test_changed_cells_score_higher_than_unchanged_ones(seen):
     scores, changed = np.array(model), np.array(truth)
     wins = mannwhitneyu(scores[changed], scores[~changed]).statistic
     assert wins / (changed.sum() * (~changed).sum()) > 0.65
+
+
+def test_only_tiles_on_which_something_may_have_changed_are_seen_in_full(
+    builtin, pairs, monkeypatch
+):
+    """The noise of a sensor is none; a pasted house is."""
+    shown = []
+    encode = OnnxVision.encode
+
+    def note(self, pixels):
+        shown.append(pixels.shape[-1])
+        return encode(self, pixels)
+
+    changed = next(pair for pair in pairs if pair.changed.any())
+    random = np.random.default_rng(1)
+    noisy = np.clip(changed.before + random.normal(0, 2, changed.before.shape), 0, 255)
+    quiet = changed._replace(after=noisy.astype(np.uint8))
+    sides = {}
+    for name, pair in (("quiet", quiet), ("changed", changed)):
+        tile = tile_of(pair)
+        builtin.survey(FACTS, [tile])
+        monkeypatch.setattr(OnnxVision, "encode", note)
+        shown.clear()
+        builtin.answer([tile], ASKED)
+        sides[name] = set(shown)
+        monkeypatch.undo()
+    side_px = changed.changed.shape[0]
+    assert sides == {"quiet": {side_px // 2}, "changed": {side_px // 2, side_px}}

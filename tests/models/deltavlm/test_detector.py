@@ -198,3 +198,51 @@ def test_a_tile_with_nothing_valid_can_be_surveyed(detector):
     empty = masked(tile(0), np.zeros((64, 64), bool))
     scene = detector.survey([empty], 0.5)
     assert all(np.isfinite(vector).all() for vector in scene.vectors)
+
+
+# --- a first look --------------------------------------------------------------------------------
+
+
+class _Counting:
+    """A runner that notes the sides of what it encodes."""
+
+    def __init__(self, runner):
+        self.runner, self.sides_px = runner, []
+
+    def encode(self, pixels):
+        self.sides_px.append(pixels.shape[-1])
+        return self.runner.encode(pixels)
+
+    def detect(self, before, after, scene):
+        return self.runner.detect(before, after, scene)
+
+
+@pytest.mark.parametrize(("zoom", "side_px"), [(1.0, 32), (2.0, 64), (0.5, 32)])
+def test_a_quiet_tile_is_not_looked_at_in_full_size(detector, zoom, side_px):
+    counting = _Counting(detector.runner)
+    seen = Detector(counting, detector.head)
+    scene = seen.survey([tile(0)], None, zoom=zoom)
+    counting.sides_px.clear()
+    wanted = detector.detect([tile(0)], scene)
+    result = seen.detect([tile(0)], scene, lambda half: True)
+    assert counting.sides_px == [side_px] * 2
+    for maps, enlarged, half in zip(wanted.dense, result.dense, wanted.half, strict=True):
+        assert enlarged.shape == maps.shape
+        assert enlarged.max() <= half.max() + 1e-5
+        assert enlarged.min() >= half.min() - 1e-5
+
+
+def test_other_tiles_are_seen_as_without_a_first_look(detector):
+    tiles = [tile(seed) for seed in range(3)]
+    scene = detector.survey(tiles, 0.5)
+    wanted = detector.detect(tiles, scene)
+    result = detector.detect(tiles, scene, lambda half: False)
+    for view in ("dense", "half"):
+        for first, second in zip(getattr(wanted, view), getattr(result, view), strict=True):
+            assert np.array_equal(first, second)
+    # Which tiles are quiet does not change the others.
+    quiet = wanted.half.change_logits[1].tobytes()
+    mixed = detector.detect(tiles, scene, lambda half: half.change_logits.tobytes() == quiet)
+    for index in (0, 2):
+        assert np.array_equal(mixed.dense.pyramid_logits[index], wanted.dense.pyramid_logits[index])
+    assert not np.array_equal(mixed.dense.pyramid_logits[1], wanted.dense.pyramid_logits[1])

@@ -491,3 +491,20 @@ def test_new_water_on_dry_ground_is_not_predicted(infrared_value, is_water, rang
     output = VisionOutput(flat, flat, dense, half)
     (prediction,) = made.predictions(output, [Tile.of_pair(image, image)])
     assert (prediction.after[WATER].mean() > 0.9) == (is_water or ranges is None)
+
+
+# --- a first look --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("threshold", [None, 0.5, 0.0])
+@pytest.mark.parametrize(
+    ("change", "building", "is_quiet"),
+    [(-9, -9, True), (-1.9, -9, False), (-9, 40, False), (5, -9, False)],
+)
+def test_a_tile_is_quiet_where_nothing_comes_near_the_cuts(change, building, is_quiet, threshold):
+    logits = np.full((1, 2, 4, 4), -9, np.float32)
+    logits[0, :, 1, 2] = change, building
+    covers = np.zeros((1, len(LAND_COVER) + 1, 4, 4), np.float32)
+    half = DenseArrays(logits, logits[:, :1], logits[:, :1], covers, covers, logits)
+    calibration = Calibration(intercept=-0.2, building=-0.2, hysteresis=1.0)
+    assert maker(calibration, threshold).is_quiet(half) == (is_quiet and threshold != 0.0)
