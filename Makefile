@@ -16,7 +16,7 @@ $(USABLE): pyproject.toml constraints.txt
 		|| { echo "geochg needs Python 3.11 or newer; set PYTHON=..."; exit 1; }
 	@$(PYTHON) -c "import ensurepip, venv" 2>/dev/null \
 		|| { apt-get update && apt-get install -y --no-install-recommends python3-venv; }
-	@echo "Setting up $(VENV): about 2 GB, a few minutes."
+	@echo "Setting up $(VENV): about 600 MB, a minute or two."
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
 	@touch $@

@@ -17,8 +17,8 @@ from geochg_qgis.link.errors import Cancelled, LinkError
 from geochg_qgis.link.interpreters import System, check_not_qgis, clean_environment, python_of
 from geochg_qgis.link.process_tree import kill_tree, tree_settings
 
-SIZE_MB = 1700
-"""Size of an environment on disk without CUDA, measured on Linux with Python 3.11."""
+SIZE_MB = 600
+"""Size of an environment on disk, measured on Linux with Python 3.11, without any extra."""
 
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 """Index of torch without CUDA, which PyPI does not have for Linux."""

@@ -228,7 +228,10 @@ class SetupDialog(QDialog):
         row.addWidget(self.check_button)
         install_group = QGroupBox(tr("Or install geochg into an environment of its own"), self)
         form = QFormLayout(install_group)
-        form.addRow(plain_label(self, tr("About {} MB, and more with CUDA.").format(SIZE_MB)))
+        size = tr(
+            "About {} MB; as package, geochg[vlm] brings larger models and takes 2 GB or more."
+        )
+        form.addRow(plain_label(self, size.format(SIZE_MB)))
         form.addRow(tr("Made with"), self.base)
         form.addRow(tr("Folder"), self.folder)
         form.addRow(tr("Package"), self.package)
