@@ -3,6 +3,7 @@
 import numpy as np
 import shapely
 from numpy.typing import NDArray
+from shapely.geometry.base import BaseGeometry
 
 from geochg.geometry.lattice import edge_keys, unit_steps
 from geochg.geometry.pieces import number_groups
@@ -66,5 +67,16 @@ def merged_polygons(
     united: NDArray[np.object_] = polygons[order[first]]
     for index in np.flatnonzero(size > 1):
         members = order[first[index] : first[index] + size[index]]
-        united[index] = shapely.union_all(polygons[members])
+        united[index] = _union(polygons[members])
     return united
+
+
+def _union(pieces: NDArray[np.object_]) -> BaseGeometry:
+    """The union of pieces that share edges, several times as fast as of any polygons.
+
+    A coverage union wants every vertex of an edge in both pieces that share it, so all edges are
+    cut at each pixel, exactly.
+    """
+    cut_pieces = shapely.transform(shapely.segmentize(pieces, 1), np.rint)
+    united = shapely.coverage_union_all(cut_pieces)
+    return shapely.simplify(united, 0)

@@ -63,6 +63,8 @@ class Capabilities:
         streams: Whether it can stream text.
         clues: Whether it reads `Tile.clue`.
         asked_in_words: The tasks for which the words of the question matter.
+        tells_land_cover: Whether its outlines tell the land cover, from which counts and captions
+            of features follow, so that it need not be asked about them.
         batch_tiles: Tiles it is best asked about in one call when they are of 256 px; of larger
             tiles it is given fewer, so that the pixels stay as many.
     """
@@ -79,6 +81,7 @@ class Capabilities:
     streams: bool = False
     clues: bool = False
     asked_in_words: frozenset[Task] = frozenset()
+    tells_land_cover: bool = False
     batch_tiles: int = 16
 
     @property

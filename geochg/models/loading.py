@@ -55,9 +55,19 @@ def _with_clues(model: ChangeModel, options: AnalyzeOptions) -> ChangeModel:
 def mapped_questions(model: ChangeModel, prompts: Mapping[str, str]) -> list[Question]:
     """The questions about every tile: of the tasks that become features and that a model knows.
 
-    `prompts` are in the user's own words, by task.
+    A model that tells land cover is only asked where it changed, and for what the user words.
+
+    Args:
+        model: The model.
+        prompts: Prompts in the user's own words, by task.
     """
-    known_tasks = [task for task in MAPPED_TASKS if task in model.capabilities.tasks]
+    able = model.capabilities
+    known_tasks = [
+        task
+        for task in MAPPED_TASKS
+        if task in able.tasks
+        and (not able.tells_land_cover or task is Task.LOCATE or task in prompts)
+    ]
     return [ask(task, prompts.get(task)) for task in known_tasks]
 
 

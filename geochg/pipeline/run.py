@@ -229,7 +229,7 @@ class Run:
             elif failure := missing_answer(tile, given_answers):
                 failures.append(failure)
             else:
-                results.append(tile_result(tile, given_answers, self._cell_settings()))
+                results.append(tile_result(tile, given_answers, self._cell_settings))
         journal.add(results, skipped)
         return failures
 
@@ -237,6 +237,7 @@ class Run:
         with backend_errors(self.model):
             return self.model.answer(tiles, self.questions)
 
+    @cached_property
     def _cell_settings(self) -> CellSettings:
         pixel_area_m2 = self.pair.facts.pixel_area_m2
         return CellSettings(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -62,7 +64,7 @@ class RasterPair:
     is_view: bool = False
     collars: tuple[tuple[Collar, ...], tuple[Collar, ...]] = ((), ())
 
-    @property
+    @cached_property
     def facts(self) -> PairFacts:
         """The facts that a model may know of every tile."""
         return PairFacts(self.bands.names, pixel_area_m2(self.grid), self.dtypes[0])
@@ -205,8 +207,12 @@ class PlacedPair:
         """What fills up either image to its frame, unless its user says that it is ground."""
         if options.keep_collars:
             return (), ()
-        before, after = (self.before, bands.before), (self.after, bands.after)
-        return collars_of(*before, *after), collars_of(*after, *before)
+        dates = [(self.before, bands.before), (self.after, bands.after)]
+        with ThreadPoolExecutor(2) as pool:
+            before, after = pool.map(
+                lambda own, other: collars_of(*own, *other), dates, reversed(dates)
+            )
+        return before, after
 
 
 def place_pair(

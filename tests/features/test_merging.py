@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import shapely
 from hypothesis import given, settings
@@ -73,3 +75,21 @@ def test_no_pieces():
     none = np.empty(0, object)
     feature = feature_numbers(none, np.empty(0, np.int64))
     assert len(feature) == len(merged_polygons(none, feature)) == 0
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.lists(st.integers(1, 200), min_size=2, max_size=4), st.integers(1, 5000))
+def test_long_edges_join_exactly(sides, offset):
+    """Edges of any length, which floating-point steps of a pixel would not cut where pixels end."""
+    borders = offset + np.cumsum([0, *sides])
+    polygons = np.array(
+        [
+            shapely.box(left, top, right, bottom)
+            for left, right in pairwise(borders)
+            for top, bottom in pairwise(borders)
+        ],
+        dtype=object,
+    )
+    kind = np.zeros(len(polygons), np.int64)
+    (whole,) = merged_polygons(polygons, feature_numbers(polygons, kind))
+    assert whole.normalize() == shapely.box(*[borders[0]] * 2, *[borders[-1]] * 2).normalize()

@@ -77,6 +77,7 @@ class DeltaVLMModel(ChangeModel[DeltaVLMOptions]):
         surveys=True,
         survey_tiles=SCENE_TILES,
         survey_is_optional=True,
+        tells_land_cover=True,
         asked_in_words=frozenset(Task) - {Task.PRESENCE, Task.LOCATE},
     )
 
@@ -107,6 +108,7 @@ class DeltaVLMModel(ChangeModel[DeltaVLMOptions]):
             location="grid",
             clues=True,
             surveys=False,
+            tells_land_cover=False,
             asked_in_words=frozenset(Task),
         )
 
