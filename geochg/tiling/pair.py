@@ -210,7 +210,7 @@ class PlacedPair:
         dates = [(self.before, bands.before), (self.after, bands.after)]
         with ThreadPoolExecutor(2) as pool:
             before, after = pool.map(
-                lambda own, other: collars_of(*own, *other), dates, reversed(dates)
+                lambda date, other: collars_of(*date, *other), dates, reversed(dates)
             )
         return before, after
 
