@@ -51,8 +51,13 @@ def without_dry_water(
     limited = []
     for shares, dry in ((before, dry_before), (after, dry_after)):
         shares = shares.copy()
-        shares[_WATER] = np.where(dry, least, shares[_WATER])
-        limited.append(shares / shares.sum(axis=0))
+        removed = np.where(dry, shares[_WATER] - least, np.float32(0))
+        shares[_WATER] -= removed
+        # What is no water is other ground, not cloud or its shadow.
+        ground = np.delete(shares[: len(LAND_COVER)], _WATER, axis=0) + _LEAST
+        added = ground * (removed / ground.sum(axis=0))
+        shares[: len(LAND_COVER)] += np.insert(added, _WATER, 0, axis=0)
+        limited.append(shares)
     return limited[0], limited[1]
 
 

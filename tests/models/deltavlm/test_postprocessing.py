@@ -475,6 +475,19 @@ def test_water_neither_comes_nor_goes_where_the_infrared_is_bright():
     np.testing.assert_allclose([was.sum(0), now.sum(0)], 1, rtol=1e-6)
 
 
+def test_ground_that_is_no_water_is_not_hidden_by_cloud():
+    """Without water the share of what is not seen stays; other ground takes its place."""
+    after = np.zeros((len(LAND_COVER) + 1, 1, 2), np.float32)
+    after[WATER, 0], after[-1, 0] = (0.6, 0.7), 0.3
+    after[LAND_COVER.index("road"), 0] = 0.1, 0
+    dry = np.ones((1, 2), bool)
+    _, now = without_dry_water(shares([0, 0]), after, ~dry, dry)
+    np.testing.assert_allclose(now[-1], 0.3)
+    np.testing.assert_allclose(now.sum(0), 1, rtol=1e-6)
+    assert now[LAND_COVER.index("road"), 0, 0] == pytest.approx(0.7, abs=1e-4)
+    assert np.isfinite(now).all()
+
+
 @pytest.mark.parametrize(("infrared_value", "is_water"), [(255, False), (0, True)])
 @pytest.mark.parametrize("ranges", [(REFLECTANCE, REFLECTANCE), None])
 def test_new_water_on_dry_ground_is_not_predicted(infrared_value, is_water, ranges):
