@@ -68,8 +68,7 @@ def write_pairs(
         listener: Receives the progress in pairs.
 
     Raises:
-        InputError: If there is no pair, an image cannot be read, or PyAV is needed and missing
-            (`MissingExtraError`).
+        InputError: If there is no pair, an image cannot be read, or PyAV is needed and missing.
         ModelError: If the captioner takes no free questions.
         RunError: If the captioner fails, or answers about no pair.
     """
