@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from geochg.models.blind_models import refuse_blind
 from geochg.models.deltavlm.runtime.onnx_file import workers
 from geochg.models.deltavlm.runtime.vision_output import (
-    SIDE_MULTIPLE_PX,
     DenseArrays,
     EncodedDates,
     HeadFacts,
@@ -25,6 +24,7 @@ from geochg.models.deltavlm.runtime.vision_output import (
     batches,
 )
 from geochg.models.deltavlm.scene import scene_vector, valid_at, with_medians
+from geochg.models.deltavlm.views import HALF, view_margins, view_sides, view_zoom
 from geochg.records import DisplayRanges, Tile
 
 SCENE_TILES = 16
@@ -32,9 +32,6 @@ SCENE_TILES = 16
 
 COARSE_M, FINE_M = 7.0, 0.2
 """Pixels larger than the first are shown twice as large, smaller than the second half as large."""
-
-HALF = 0.5
-"""Size of the second view beside the first."""
 
 STRETCH_PERCENTILES = (1.0, 99.0)
 
@@ -148,10 +145,11 @@ class Detector:
         ranges = (ColorRange.of(tiles, "before"), ColorRange.of(tiles, "after"))
         zoom = zoom_at(resolution_m) if zoom is None else zoom
         plain = Scene(ranges, zoom, infrared, resolution_m)
-        (full, typical), (half, typical_half) = (
-            self._scene_vector(tiles, plain, view) for view in (zoom, zoom * HALF)
+        (full_vector, typical), (half_vector, typical_half) = (
+            self._scene_vector(tiles, plain, half=half) for half in (False, True)
         )
-        return replace(plain, vectors=(full, half), typical_logit=(typical + typical_half) / 2)
+        typical_logit = (typical + typical_half) / 2
+        return replace(plain, vectors=(full_vector, half_vector), typical_logit=typical_logit)
 
     def detect(
         self,
@@ -164,9 +162,10 @@ class Detector:
         Args:
             tiles: The tiles.
             scene: The survey of the pair.
-            is_quiet: Whether the prediction for the view of half the size is enough; such tiles are
-                not looked at in full size, their full prediction is the other one enlarged, and
-                there are no tokens of any tile. None to look at all in both sizes.
+            is_quiet: Whether the prediction of one tile for the view of half the size is enough;
+                such tiles are not looked at in full size, and their full prediction is the other
+                one enlarged. Whoever gives it asks for no text, so the tokens of all tiles are left
+                out: `before` and `after` are `(tiles, 0)`. None to look at all in both sizes.
         """
         parts = list(
             workers().map(lambda part: self._prediction(part, scene, is_quiet), batches(tiles))
@@ -187,34 +186,37 @@ class Detector:
         scene: Scene,
         is_quiet: Callable[[DenseArrays], bool] | None,
     ) -> tuple[DenseArrays, DenseArrays, tuple[NDArray[np.float32], NDArray[np.float32]]]:
+        # The answer for one tile must not decide on others.
+        assert is_quiet is None or len(tiles) == 1, "a batch is one tile where is_quiet is given"
         no_tokens = np.zeros((len(tiles), 0), np.float32)
-        _, half = self._view(tiles, scene, 1)
+        _, half = self._view(tiles, scene, half=True)
         if is_quiet is not None and is_quiet(half):
-            view_sides = (round(side * scene.zoom) for side in tiles[0].valid.shape)
-            rows, cols = (-(-side // SIDE_MULTIPLE_PX) * SIDE_MULTIPLE_PX for side in view_sides)
-            stride_px = self.head.stride_px
-            full = _enlarged_view(half, rows // stride_px, cols // stride_px)
+            _, padded = view_sides(tiles[0].valid.shape, scene.zoom, half=False)
+            full = _enlarged_view(half, *(side // self.head.stride_px for side in padded))
             return full, half, (no_tokens, no_tokens)
-        (before, after), full = self._view(tiles, scene, 0)
+        (before, after), full = self._view(tiles, scene, half=False)
         if is_quiet is not None:
             return full, half, (no_tokens, no_tokens)
         return full, half, (before.tokens, after.tokens)
 
     def _view(
-        self, tiles: Sequence[Tile], scene: Scene, index: int
+        self, tiles: Sequence[Tile], scene: Scene, *, half: bool
     ) -> tuple[tuple[EncodedDates, EncodedDates], DenseArrays]:
-        """Encodings and prediction of a batch in one view: 0 for full, 1 for half the size."""
-        zoom, vector = (scene.zoom, scene.zoom * HALF)[index], scene.vectors[index]
-        before, after = self._encodings(tiles, scene, zoom)
+        """Encodings and prediction of a batch in the full view, or in that of half the size."""
+        full_vector, half_vector = scene.vectors
+        before, after = self._encodings(tiles, scene, half=half)
+        vector = half_vector if half else full_vector
         vectors = np.repeat(vector[None], len(tiles), axis=0)
         return (before, after), self.runner.detect(before.maps, after.maps, vectors)
 
     def _scene_vector(
-        self, tiles: Sequence[Tile], scene: Scene, zoom: float
+        self, tiles: Sequence[Tile], scene: Scene, *, half: bool
     ) -> tuple[NDArray[np.float32], float]:
         """The scene vector of one view, and the median of the change logits."""
         layout, count = self.head.layout, len(tiles)
-        parts = list(workers().map(lambda part: self._encodings(part, scene, zoom), batches(tiles)))
+        parts = list(
+            workers().map(lambda part: self._encodings(part, scene, half=half), batches(tiles))
+        )
         before, after = (
             [
                 np.concatenate(level)[:count]
@@ -222,9 +224,10 @@ class Detector:
             ]
             for date in (0, 1)
         )
-        valid = np.stack([_valid_view(tile.valid, zoom) for tile in tiles])
+        valid = np.stack([_valid_view(tile.valid, scene.zoom, half=half) for tile in tiles])
         valid = valid_at(valid, self.head.stride_px)
-        shown_m = None if scene.resolution_m is None else scene.resolution_m / zoom
+        size = view_zoom(scene.zoom, half=half)
+        shown_m = None if scene.resolution_m is None else scene.resolution_m / size
         vector = scene_vector(layout, before, after, valid, shown_m)
 
         def predict(vector: NDArray[np.float32]) -> DenseArrays:
@@ -241,13 +244,13 @@ class Detector:
         return vector, float(np.median(logits[valid] if valid.any() else logits))
 
     def _encodings(
-        self, tiles: Sequence[Tile], scene: Scene, zoom: float
+        self, tiles: Sequence[Tile], scene: Scene, *, half: bool
     ) -> tuple[EncodedDates, EncodedDates]:
         date_images = [
             np.stack(
                 [
                     self._pixels(
-                        colors.stretched_image(getattr(tile, date), tile.valid), scene, zoom
+                        colors.stretched_image(getattr(tile, date), tile.valid), scene, half=half
                     )
                     for tile in tiles
                 ]
@@ -259,11 +262,13 @@ class Detector:
         refuse_blind((date_images[0], date_images[1]), (deepest[0], deepest[1]))
         return before, after
 
-    def _pixels(self, image: NDArray[np.float32], scene: Scene, zoom: float) -> NDArray[np.float32]:
+    def _pixels(
+        self, image: NDArray[np.float32], scene: Scene, *, half: bool
+    ) -> NDArray[np.float32]:
         """`(4, height, width)` of a stretched date, as the vision part takes it."""
-        if zoom != 1:
-            rows, cols = (max(1, round(side * zoom)) for side in image.shape[1:])
-            image = np.clip(resample(image, rows, cols), 0, 1)
+        shown, padded = view_sides(image.shape[1:], scene.zoom, half=half)
+        if shown != image.shape[1:]:
+            image = np.clip(resample(image, *shown), 0, 1)
         color = image[:3] if len(image) >= 3 else np.repeat(image[:1], 3, axis=0)
         if scene.infrared is None or scene.infrared >= len(image):
             infrared = np.full_like(color[:1], _NO_INFRARED)
@@ -274,16 +279,14 @@ class Detector:
             for values in (self.head.color_mean, self.head.color_std)
         )
         pixels = np.concatenate(((color - mean) / std, (infrared - mean[:1]) / std[:1]))
-        bottom_px, right_px = (-side % SIDE_MULTIPLE_PX for side in pixels.shape[1:])
-        return np.pad(pixels, ((0, 0), (0, bottom_px), (0, right_px)), mode="edge").astype(
+        return np.pad(pixels, ((0, 0), *view_margins(shown, padded)), mode="edge").astype(
             np.float32
         )
 
 
 def _enlarged_view(half: DenseArrays, rows: int, cols: int) -> DenseArrays:
     """The prediction for a view of half the size, at the size of the maps of the full one."""
-    sides = (round(side / HALF) for side in half.color_logits.shape[-2:])
-    high, wide = sides
+    high, wide = (round(side / HALF) for side in half.color_logits.shape[-2:])
     # What lies beyond the tile was padded; a half-size view may be padded further.
     return DenseArrays(*(resample(maps, high, wide)[..., :rows, :cols] for maps in half))
 
@@ -322,15 +325,15 @@ def _sample_pixels(image: NDArray[np.generic], valid: NDArray[np.bool_]) -> NDAr
     return values[:, :: max(1, values.shape[1] // _SAMPLED_PX)]
 
 
-def _valid_view(valid: NDArray[np.bool_], zoom: float) -> NDArray[np.bool_]:
+def _valid_view(valid: NDArray[np.bool_], zoom: float, *, half: bool) -> NDArray[np.bool_]:
     """The mask at the size of a view, padded as `_pixels` pads, where nothing is valid."""
-    rows, cols = (max(1, round(side * zoom)) for side in valid.shape)
+    shown, padded = view_sides(valid.shape, zoom, half=half)
+    size = view_zoom(zoom, half=half)
     row, col = (
-        np.minimum(((np.arange(count) + 0.5) / zoom).astype(int), side - 1)
-        for count, side in zip((rows, cols), valid.shape, strict=True)
+        np.minimum(((np.arange(count) + 0.5) / size).astype(int), side - 1)
+        for count, side in zip(shown, valid.shape, strict=True)
     )
-    view_valid = valid[np.ix_(row, col)]
-    return np.pad(view_valid, ((0, -rows % SIDE_MULTIPLE_PX), (0, -cols % SIDE_MULTIPLE_PX)))
+    return np.pad(valid[np.ix_(row, col)], view_margins(shown, padded))
 
 
 def resample(layers: NDArray[np.float32], rows: int, cols: int) -> NDArray[np.float32]:

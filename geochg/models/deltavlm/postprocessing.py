@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 
 from geochg.land_cover import OTHER, class_and_direction
 from geochg.models.deltavlm.calibration import Calibration, Cuts
-from geochg.models.deltavlm.detector import HALF, Scene, resample
+from geochg.models.deltavlm.detector import Scene, resample
 from geochg.models.deltavlm.runtime.vision_output import (
     COVER_WEIGHT,
     DenseArrays,
     HeadFacts,
     VisionOutput,
 )
+from geochg.models.deltavlm.views import HALF
 from geochg.models.deltavlm.water import (
     INFRARED_BAND,
     water_index,

@@ -6,7 +6,10 @@ from deltavlm_factory import processor, tile, tiny_config, tiny_model
 
 from geochg.models.deltavlm import detector as detector_module
 from geochg.models.deltavlm.detector import ColorRange, Detector, joined_outputs, zoom_at
+from geochg.models.deltavlm.postprocessing import OutlineMaker
+from geochg.models.deltavlm.runtime import vision_output
 from geochg.models.deltavlm.runtime.torch_vision import TorchVision
+from geochg.models.deltavlm.views import view_sides
 from geochg.models.deltavlm.vision import NO_INFRARED
 from geochg.records import Tile
 
@@ -246,3 +249,40 @@ def test_other_tiles_are_seen_as_without_a_first_look(detector):
     for index in (0, 2):
         assert np.array_equal(mixed.dense.pyramid_logits[index], wanted.dense.pyramid_logits[index])
     assert not np.array_equal(mixed.dense.pyramid_logits[1], wanted.dense.pyramid_logits[1])
+
+
+@pytest.mark.parametrize("quiet", [True, False])
+@pytest.mark.parametrize("zoom", [0.5, 1.0, 2.0])
+@pytest.mark.parametrize("side_px", [1, 33, 65, 129, 130, 257])
+def test_outlines_have_the_shape_of_the_tile(detector, side_px, zoom, quiet):
+    single = tile(0, side_px)
+    scene = detector.survey([single], None, zoom=zoom)
+    output = detector.detect([single], scene, lambda half: quiet)
+    maker = OutlineMaker(detector.head, scene)
+    outlines = maker.outlines(maker.small_predictions(output, [single])[0], single)
+    assert outlines.change.shape == single.valid.shape
+    assert outlines.covers().before.shape == single.valid.shape
+
+
+def test_both_views_of_a_tile_of_any_side_are_padded_far_enough():
+    for side_px in range(1, 1100):
+        for zoom in (0.5, 1.0, 2.0):
+            views = [view_sides((side_px, 1), zoom, half=half) for half in (False, True)]
+            (shown, full_px), (half_shown, half_px) = ((view[0][0], view[1][0]) for view in views)
+            assert full_px >= max(shown, side_px * zoom)
+            assert half_px >= max(half_shown, full_px / 2)
+            assert full_px % 32 == half_px % 32 == 0
+            # Where sides as they are shown suffice, nothing more is added.
+            plain_px, plain_half_px = (px + -px % 32 for px in (shown, half_shown))
+            if plain_px >= side_px * zoom and 2 * plain_half_px >= plain_px:
+                assert (full_px, half_px) == (plain_px, plain_half_px)
+            assert shown == max(1, round(side_px * zoom))
+            assert half_shown == max(1, round(side_px * zoom / 2))
+
+
+def test_quiet_is_asked_of_one_tile_at_a_time(detector, monkeypatch):
+    tiles = [tile(0), tile(1)]
+    scene = detector.survey(tiles, 0.5)
+    monkeypatch.setattr(vision_output, "VISION_BATCH", 2)
+    with pytest.raises(AssertionError, match="one tile"):
+        detector.detect(tiles, scene, lambda half: True)
