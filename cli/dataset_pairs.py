@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import click
 
 from geochg.datasets.locations import LocationOptions
+from geochg.extras import is_installed
 
 from .new_folder import check_new_folder, failures_named
 from .shared_options import PATH, device_option, field_options, images_option, json_option
@@ -65,7 +65,7 @@ def pairs(
     model = None if captioner is None else load_model(captioner, {}, device)
     kept_images, left_out_counts = within_limits(read_location_images(metadata, images), options)
     in_time = pairs_in_time(kept_images, options.least_months)
-    as_videos = find_spec("av") is not None if videos is None else videos
+    as_videos = is_installed("av") if videos is None else videos
     with showing_progress() as listener, failures_named(folder):
         written_pairs = write_pairs(
             folder, in_time, options, videos=as_videos, captioner=model, listener=listener

@@ -63,12 +63,12 @@ def _options(params: dict[str, Any]) -> ExampleOptions:
 
 def _check_metrics(tasks: set[Any], bert: Path | None) -> None:
     """Refuses what could not be scored, before the model is asked for an hour."""
-    from geochg.evaluation.optional_metrics import bert_layers, check_metrics
+    from geochg.evaluation.optional_metrics import bert_layers
     from geochg.evaluation.reports import TEXTS
-    from geochg.evaluation.text_scores import NEEDED
+    from geochg.evaluation.text_scores import check_packages
 
     if not tasks.isdisjoint(TEXTS):
-        check_metrics((*NEEDED, *(("bert_score",) if bert is not None else ())))
+        check_packages(with_bert=bert is not None)
         if bert is not None:
             bert_layers(bert)
 

@@ -20,6 +20,8 @@ _PACKAGES = {
     "openai": ("openai",),
     "parquet": ("pyarrow",),
     "video": ("av",),
+    "evaluate": ("bert_score", "rouge_score", "sacrebleu"),
+    "meteor": ("pycocoevalcap",),
 }
 
 EXTRAS = {package: extra for extra, packages in _PACKAGES.items() for package in packages}
@@ -32,7 +34,12 @@ class MissingExtraError(ModelError, InputError):
     @classmethod
     def of(cls, package: str, extra: str) -> MissingExtraError:
         """The error for a package and the extra that brings it."""
-        return cls(f'{package} is not installed: pip install "geochg[{extra}]"')
+        return cls(f"{package} is not installed: {install_command(extra)}")
+
+
+def install_command(extra: str) -> str:
+    """The command that installs an extra."""
+    return f'pip install "geochg[{extra}]"'
 
 
 def missing_extra(error: BaseException | None) -> MissingExtraError | None:

@@ -1,17 +1,27 @@
 """What the base does without the packages of the extras, and what it says where it needs one."""
 
+import ast
 import json
 import re
 import subprocess
 import sys
 import tomllib
+from collections import defaultdict
+from importlib import import_module
 from pathlib import Path
 
 import pytest
+from PIL import Image
+from question_rows import some_rows
 
 from geochg.extras import EXTRAS, MissingExtraError, missing_extra, require_packages
 
 ROOT = Path(__file__).parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+TOOLS = {"dev", "docs"}
+"""Extras for those who change geochg: nothing that it does asks for them."""
+OTHER_NAMES = {"cv2": "opencv_python_headless"}
+"""Packages that are imported by another name than they are installed by."""
 BEFORE, AFTER = (str(ROOT / "examples" / f"ponds_{year}.tif") for year in (2012, 2014))
 PAIR = (BEFORE, AFTER)
 METHODS = ("hello", "devices")
@@ -34,10 +44,22 @@ main()
 ABSENT = {*EXTRAS, "jiter", "httpx"}
 
 
+def write_sources(folder):
+    """Writes files that each need an extra."""
+    (folder / "area.parquet").touch()
+    some_rows(folder)
+    shots = ["image,location_id,timestamp,category,split"]
+    for year in (2014, 2016):
+        Image.new("RGB", (30, 20)).save(folder / f"{year}.png")
+        shots.append(f"{year}.png,7,{year}-05-01,car_park,val")
+    (folder / "shots.csv").write_text("\n".join(shots))
+
+
 @pytest.fixture(scope="module")
 def base(tmp_path_factory):
     """Runs `geochg` with some arguments as on the base."""
     folder = tmp_path_factory.mktemp("base")
+    write_sources(folder)
     script = folder / "geochg_base.py"
     script.write_text(WITHOUT_EXTRAS.format(absent=ABSENT))
 
@@ -120,12 +142,13 @@ def test_the_worker_of_the_base_says_hello_and_its_devices(base):
         (("analyze", *PAIR, "-o", "x.geojson", "--model", "openai:http://h/v1#m"), "openai"),
         (("analyze", *PAIR, "-o", "x.parquet"), "parquet"),
         (("analyze", *PAIR, "-o", "x.geojson", "--aoi", "area.parquet"), "parquet"),
+        (("evaluate", "rows_test.json", "--task", "caption"), "evaluate"),
+        (("dataset", "pairs", "shots.csv", "pairs", "--videos"), "video"),
         (("train", "run", "rows.json", "--dry-run"), "train"),
         (("train", "compact", "-o", "x", "--work", "w", "--real-dir", "."), "train"),
     ],
 )
 def test_what_needs_an_extra_says_the_command_that_installs_it(base, arguments, extra):
-    (Path(base("--version").args[1]).parent / "area.parquet").touch()
     done = base(*arguments)
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
@@ -134,10 +157,77 @@ def test_what_needs_an_extra_says_the_command_that_installs_it(base, arguments, 
 
 
 def test_every_package_of_an_extra_is_none_of_the_base():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    names = [re.match(r"[\w-]+", line)[0].replace("-", "_") for line in project["dependencies"]]
-    assert not set(names) & set(EXTRAS)
-    assert set(EXTRAS.values()) <= set(project["optional-dependencies"])
+    of_extras = {OTHER_NAMES.get(name, name) for name in EXTRAS}
+    assert not installed_by(PROJECT["dependencies"]) & of_extras
+
+
+def test_every_extra_is_hinted_at_and_brings_what_the_hint_is_about():
+    extras = PROJECT["optional-dependencies"]
+    hints = hinted_packages()
+    assert set(hints) == set(extras) - TOOLS
+    for extra, packages in hints.items():
+        named = {OTHER_NAMES.get(package, package) for package in packages}
+        assert named <= installed_by(extras[extra]), extra
+
+
+def test_the_table_names_every_package_of_an_extra():
+    listed = {(extra, OTHER_NAMES.get(name, name)) for name, extra in EXTRAS.items()}
+    extras = PROJECT["optional-dependencies"]
+    direct = {(e, n) for e in set(extras) - TOOLS for n in installed_by(extras[e], within=False)}
+    assert listed == direct
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/using.md"])
+def test_the_pages_for_users_list_the_extras(page):
+    named = re.findall(r"`geochg\[(\w+)\]`", (ROOT / page).read_text(encoding="utf-8"))
+    assert set(named) == set(PROJECT["optional-dependencies"]) - TOOLS
+
+
+def test_no_other_module_words_the_command():
+    wording = [path for path in modules() if "geochg[" in path.read_text(encoding="utf-8")]
+    assert wording == [ROOT / "geochg" / "extras.py"]
+
+
+def installed_by(requirements, *, within=True):
+    """The packages of some requirements, also of the extras of geochg among them."""
+    names = set()
+    for line in requirements:
+        if extra := re.match(r"geochg\[(.*)\]", line):
+            inner = PROJECT["optional-dependencies"][extra[1]]
+            names |= installed_by(inner) if within else set()
+        else:
+            names.add(re.match(r"[\w-]+", line)[0].replace("-", "_"))
+    return names
+
+
+def modules():
+    """The files of the library and of the command line."""
+    return sorted(path for part in ("geochg", "cli") for path in (ROOT / part).rglob("*.py"))
+
+
+def hinted_packages():
+    """The packages that hints name, by extra: those of the table, and of every call."""
+    hints = defaultdict(set)
+    for package, extra in EXTRAS.items():
+        hints[extra].add(package)
+    for path in modules():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and path.name != "extras.py":
+                match ast.unparse(node.func):
+                    case "require_packages" | "install_command":
+                        extra, *packages = values(node.args, path)
+                        hints[extra].update(packages)
+                    case "MissingExtraError.of":
+                        package, extra = values(node.args, path)
+                        hints[extra].add(package)
+    return hints
+
+
+def values(arguments, path):
+    """The values of a call's arguments: constants, or names of its module."""
+    name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    module = import_module(re.sub("^cli", "geochg_cli", name))
+    return eval(f"[{', '.join(map(ast.unparse, arguments))}]", vars(module))
 
 
 def test_an_import_that_fails_otherwise_is_left_alone():

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from geochg.errors import InputError
+from geochg.extras import MissingExtraError
 from geochg.safety.untrusted_text import cleaned
 
 if TYPE_CHECKING:
@@ -242,7 +243,7 @@ def _of_animation(path: Path) -> Iterable[Pixels]:
 
 
 def _of_video(path: Path) -> Iterable[Pixels]:
-    av = video_library(path)
+    av = video_library()
     try:
         with av.open(str(path)) as container:
             for frame in container.decode(video=0):
@@ -255,17 +256,14 @@ def _of_video(path: Path) -> Iterable[Pixels]:
         ) from error
 
 
-def video_library(path: Path) -> Any:  # noqa: ANN401
-    """PyAV, which is not installed with geochg.
+def video_library() -> Any:  # noqa: ANN401
+    """PyAV, which reads and writes videos and is not installed with geochg.
 
     Raises:
-        InputError: If it is missing.
+        MissingExtraError: If it is missing.
     """
     try:
         import av
     except ImportError as error:
-        raise InputError(
-            f"{path} is a video, and PyAV, which reads them, is not installed",
-            'install it: pip install "geochg[video]"; two-frame GIF or PNG files need nothing',
-        ) from error
+        raise MissingExtraError.of("av", "video") from error
     return av

@@ -75,7 +75,7 @@ def write_pairs(
     if not pairs:
         raise InputError("no two images make a pair", "lower --least-months, or raise the limits")
     if videos:
-        video_library(folder)
+        video_library()
     if captioner and Task.QUESTION not in captioner.capabilities.tasks:
         raise ModelError(
             f"the model {captioner.name} takes no free questions", "see `geochg models`"
@@ -149,7 +149,7 @@ def _write_images(folder: Path, name: str, frames: Sequence[NDArray[np.uint8]]) 
 def _write_video(folder: Path, name: str, frames: Sequence[NDArray[np.uint8]]) -> dict[str, Any]:
     file = folder / "videos" / f"{name}.mp4"
     file.parent.mkdir(exist_ok=True)
-    av = video_library(file)
+    av = video_library()
     height_px, width_px = frames[0].shape[1:]
     with av.open(str(file), "w") as container:
         stream = container.add_stream("libx264", rate=FRAMES_PER_SECOND)

@@ -8,42 +8,30 @@ from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Self
 
-from geochg.errors import InputError, OptionError, RunError
+from geochg.errors import InputError, ModelError, RunError
+from geochg.extras import install_command, is_installed, missing_extra
 
-_PACKAGES = {"sacrebleu": "sacrebleu", "rouge_score": "rouge_score", "bert_score": "bert-score"}
-_INSTALL_HINT = 'install them: pip install "geochg[evaluate]"'
 _ENCODER_HINT = (
     "name a folder with the config.json, weights and tokenizer of an encoder such as BERT"
 )
 _METEOR_HINT = "check that java runs, or leave METEOR out with --no-meteor"
 
 
-def check_metrics(names: tuple[str, ...]) -> None:
-    """Refuses texts to score where a package for it is missing, without importing it.
-
-    Raises:
-        OptionError: If a package is missing.
-    """
-    missing = [_PACKAGES[name] for name in names if find_spec(name) is None]
-    if missing:
-        raise OptionError(f"scoring texts needs {' and '.join(missing)}", _INSTALL_HINT)
-
-
 def metric_module(name: str) -> Any:  # noqa: ANN401
     """A module of the packages behind the text metrics.
 
     Raises:
-        OptionError: If it is not installed.
+        MissingExtraError: If the package is not installed.
+        ModelError: If it cannot be imported.
     """
     try:
         return import_module(name)
     except ImportError as error:
-        package = _PACKAGES.get(name.partition(".")[0], name)
-        raise OptionError(f"scoring texts needs {package}: {error}", _INSTALL_HINT) from error
+        broken = ModelError(f"{name} cannot be imported: {error}", "install the package again")
+        raise missing_extra(error) or broken from error
 
 
 # --- BERTScore -----------------------------------------------------------------------------------
@@ -83,7 +71,7 @@ def bert_f1(texts: Sequence[str], references: Sequence[Sequence[str]], folder: P
 
     Raises:
         InputError: If there is no encoder in the folder.
-        OptionError: If bert-score is not installed.
+        MissingExtraError: If bert-score is not installed.
     """
     layers = bert_layers(folder)
     from geochg.models.library_guards import quiet_libraries
@@ -115,8 +103,8 @@ def bert_f1(texts: Sequence[str], references: Sequence[Sequence[str]], folder: P
 def missing_for_meteor() -> str:
     """What METEOR needs and this machine lacks, in words; empty where it lacks nothing."""
     missing = []
-    if find_spec("pycocoevalcap") is None:
-        missing.append("the package pycocoevalcap")
+    if not is_installed("pycocoevalcap"):
+        missing.append(f"pycocoevalcap ({install_command('meteor')})")
     if shutil.which("java") is None:
         missing.append("Java")
     return " and ".join(missing)

@@ -8,6 +8,7 @@ from statistics import fmean
 
 from geochg.evaluation.caption_metrics import CiderD, coco_rouge_l, words
 from geochg.evaluation.optional_metrics import OptionalMetrics, bert_f1, metric_module
+from geochg.extras import require_packages
 
 NEEDED = ("sacrebleu", "rouge_score")
 """Modules without which no text is scored; `bert_score` only where BERTScore is asked for."""
@@ -21,6 +22,20 @@ DIALOGUE_METRICS = tuple(name for name in CAPTION_METRICS if name not in ("bleu_
 
 _ROUGE = {"rouge1": "rouge_1", "rouge2": "rouge_2", "rougeL": "rouge_l"}
 """Our name of each metric by that of `rouge_score`."""
+
+
+def check_packages(*, with_bert: bool) -> None:
+    """Refuses to score texts where a package for it is missing, without importing it.
+
+    Args:
+        with_bert: Whether BERTScore is asked for.
+
+    Raises:
+        MissingExtraError: For the first package that is not installed.
+    """
+    require_packages("evaluate", *NEEDED)
+    if with_bert:
+        require_packages("evaluate", "bert_score")
 
 
 class ReferenceCorpus:

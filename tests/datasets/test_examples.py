@@ -10,6 +10,7 @@ from PIL import Image
 from geochg.datasets.examples import ExampleTurn, load_pair, read_examples
 from geochg.datasets.question_tasks import answer_fault, task_asked
 from geochg.errors import InputError
+from geochg.extras import MissingExtraError
 from geochg.records import PixelWindow, Task
 from geochg.tasks import SPECS
 
@@ -147,7 +148,7 @@ def test_videos_without_pyav_say_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "av", None)
     (tmp_path / "v.mp4").write_bytes(b"x")
     row = {"video": "v.mp4", "conversations": talk(("What?", "That."))}
-    with pytest.raises(InputError, match=r"geochg\[video\]"):
+    with pytest.raises(MissingExtraError, match=r"^av is not .*geochg\[video\]"):
         load_pair(read_examples(rows_file(tmp_path, [row]))[0])
 
 

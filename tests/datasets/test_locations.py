@@ -19,6 +19,7 @@ from geochg.datasets.locations import (
     within_limits,
 )
 from geochg.errors import InputError, OptionError, RunError
+from geochg.extras import MissingExtraError
 from geochg.models.base import Capabilities, ChangeModel
 from geochg.records import Reply, Task, TileFailure
 
@@ -95,7 +96,7 @@ def test_videos_read_back(table, tmp_path):
 def test_videos_without_pyav_leave_nothing_behind(table, tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "av", None)
     pairs = pairs_in_time(read_location_images(table), 12)
-    with pytest.raises(InputError, match=r"geochg\[video\]"):
+    with pytest.raises(MissingExtraError, match=r"^av is not .*geochg\[video\]"):
         write_pairs(tmp_path / "out", pairs, LocationOptions(), videos=True)
     assert not (tmp_path / "out").exists()
 

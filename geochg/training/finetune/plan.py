@@ -20,6 +20,7 @@ from geochg.datasets.examples import Example
 from geochg.datasets.splits import SPLITS
 from geochg.errors import InputError, ModelError
 from geochg.events import Notice
+from geochg.extras import require_packages
 from geochg.models.devices import torch_device
 from geochg.records import Task
 from geochg.training.finetune.adapters import make_trainable
@@ -132,13 +133,11 @@ def plan_run(
 
     Raises:
         InputError: If there is nothing to learn from, or nothing to evaluate on.
-        OptionError: If the metric needs a package that is missing.
+        MissingExtraError: If the metric needs a package that is missing.
         ModelError: If the device is not there, or is one that cannot be chosen.
     """
     if options.metric is Metric.BLEU_4:
-        from geochg.evaluation.optional_metrics import check_metrics
-
-        check_metrics(("sacrebleu",))
+        require_packages("evaluate", "sacrebleu")
     splits = split_examples(examples, own_validation, options.validation_share, options.seed)
     training = balanced_subset(splits.training, options.samples, options.seed)
     if options.evaluate_steps and not splits.validation:

@@ -9,9 +9,10 @@ import torch
 from tuning_rows import tuned, write_rows
 from vlm_factory import save_vlm
 
+from geochg import extras
 from geochg.datasets.examples import read_examples
 from geochg.errors import InputError, ModelError, OptionError
-from geochg.evaluation import optional_metrics
+from geochg.extras import MissingExtraError
 from geochg.files.same_run import differences
 from geochg.training.finetune.adapters import adapted_modules
 from geochg.training.finetune.base import find_base
@@ -78,8 +79,8 @@ def test_a_metric_without_rows_is_told(base, rows):
 
 
 def test_bleu_needs_its_package_before_a_run_begins(base, rows, monkeypatch):
-    monkeypatch.setattr(optional_metrics, "find_spec", lambda name: None)
-    with pytest.raises(OptionError, match="needs sacrebleu"):
+    monkeypatch.setattr(extras, "find_spec", lambda name: None)
+    with pytest.raises(MissingExtraError, match=r"^sacrebleu is .*geochg\[evaluate\]"):
         planned(base, rows, metric=Metric.BLEU_4)
     planned(base, rows, metric=Metric.CIDER_D)
 
