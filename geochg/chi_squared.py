@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 _TERMS = 2000
 _PRECISION = 1e-16
+_LARGEST = np.finfo(np.float64).max
 
 
 def exceeding_probability(dof: int, values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -19,12 +20,13 @@ def exceeding_probability(dof: int, values: NDArray[np.float64]) -> NDArray[np.f
 
     Args:
         dof: Degrees of freedom, at least 1.
-        values: Any shape, at least 0.
+        values: Any shape, at least 0; infinity has the probability 0.
 
     Returns:
         0 to 1, of the shape of `values`.
     """
-    half = values / 2
+    # Infinity times the 0 of the exponential would be NaN.
+    half = np.minimum(values / 2, _LARGEST)
     if dof % 2:
         total = np.array([math.erfc(root) for root in np.sqrt(half).ravel().tolist()])
         total = total.reshape(half.shape)

@@ -55,7 +55,7 @@ def number_groups(
     Returns:
         `(count,)` int64 from 0 without gaps, in order of each group's first member.
     """
-    # Each thing points at one of its group with a lower_run index, in the end at the first.
+    # Each thing points at one of its group with a lower index, in the end at the first.
     root = np.arange(count)
     while len(left):
         ends = np.stack((root[left], root[right]))
