@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 _TERMS = 2000
 _PRECISION = 1e-16
+_LARGEST = np.finfo(np.float64).max
 
 
 def exceeding_probability(dof: int, values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -22,12 +23,13 @@ def exceeding_probability(dof: int, values: NDArray[np.float64]) -> NDArray[np.f
 
     Args:
         dof: Degrees of freedom, a whole number, at least 1.
-        values: Float64 of any shape, at least 0 and finite; infinity gives NaN.
+        values: Float64 of any shape, at least 0; infinity has the probability 0.
 
     Returns:
         Float64 of 0 to 1 (but for rounding), of the shape of `values`.
     """
-    half = values / 2
+    # Infinity times the 0 of the exponential would be NaN.
+    half = np.minimum(values / 2, _LARGEST)
     if dof % 2:
         total = np.array([math.erfc(root) for root in np.sqrt(half).ravel().tolist()])
         total = total.reshape(half.shape)

@@ -15,6 +15,12 @@ def test_the_probability_of_more_is_that_of_scipy(dof):
     )
 
 
+@pytest.mark.parametrize("dof", range(1, 14))
+def test_nothing_is_above_infinity(dof):
+    values = np.array([np.finfo(np.float64).max, np.inf, 0.0])
+    assert exceeding_probability(dof, values).tolist() == [0.0, 0.0, 1.0]
+
+
 @pytest.mark.parametrize("dof", [0.7, 1, 2.5, 3, 12, 40.3])
 @pytest.mark.parametrize("probability", [1e-4, 0.3, 0.5, 0.95, 0.9999])
 def test_quantiles_are_those_of_scipy(dof, probability):
