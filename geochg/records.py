@@ -336,7 +336,7 @@ class Outlines:
 
     def layers_at(self, pixels: PixelIndex = ...) -> NDArray[np.float32]:
         """`probability` at some pixels, `(channels, n)`, or at all of them; it is not kept."""
-        return of(pixels) if callable(of := self.probability) else of[:, pixels]
+        return layers(pixels) if callable(layers := self.probability) else layers[:, pixels]
 
     def covers(self) -> LandCover | None:
         """`land_cover`, made where it has to be; it is not kept."""

@@ -56,8 +56,8 @@ NOT_SEEN_SHARE = 0.8
 
 QUIET_MARGIN = 3.0
 """Depth below the cuts, in logits, to which a view of half the size must stay for a tile not to be
-looked at in full size. `--sensitivity high` takes 1.0 off, which leaves 2.0: with these at most one
-in 10,000 changed pixels of labelled and quiet pairs was lost (`benchmarks/first_look.py`)."""
+looked at in full size. On labelled and quiet pairs no changed pixel was lost so, nor with
+`--sensitivity high`, which takes 1.0 off; with 2.0 one in 10,000 (`benchmarks/first_look.py`)."""
 
 
 _BUILDING = LAND_COVER.index("building")
