@@ -27,9 +27,11 @@ from geochg.models.deltavlm.backend import DeltaVLMModel
 from geochg.models.deltavlm.postprocessing import OutlineMaker
 from geochg.models.deltavlm.runtime.vision_output import DenseArrays
 from geochg.models.registry import load_model
+from geochg.options import Sensitivity
 from geochg.records import Tile
 
-MARGINS = (0.0, 1.0, 1.5, 2.0, 2.5)
+MARGINS = (0.0, 1.0, 2.0, 3.0, 4.0)
+HIGH = Sensitivity.HIGH.log_odds
 SIDE = 8
 """Blocks along the side of the scenes that are made of the example pairs."""
 
@@ -40,10 +42,12 @@ class Look(NamedTuple):
     Attributes:
         is_quiet: For each of `MARGINS`, whether it would not be looked at in full.
         changed_px: Its changed pixels, at the size of the head's maps.
+        sensitive_px: Its changed pixels with `--sensitivity high`.
     """
 
     is_quiet: tuple[bool, ...]
     changed_px: int
+    sensitive_px: int
 
 
 def pairs(kinds: Path, data: Path, folder: Path) -> Iterator[tuple[str, Path, Path]]:
@@ -60,7 +64,7 @@ def pairs(kinds: Path, data: Path, folder: Path) -> Iterator[tuple[str, Path, Pa
 def looks_at(model: DeltaVLMModel, before: Path, after: Path) -> Iterator[Look]:
     """The tiles of a pair, all seen in both sizes."""
     assert model.detector is not None
-    pair = open_pair(before, after)
+    pair = open_pair(before, after, None, model.capabilities.bands)
     tiles = [tile for tile in read_tiles(pair) if isinstance(tile, Tile) and tile.valid.any()]
     model.survey(pair.facts, tiles[:: max(1, len(tiles) // model.capabilities.survey_tiles)])
     assert model.scene is not None
@@ -69,17 +73,20 @@ def looks_at(model: DeltaVLMModel, before: Path, after: Path) -> Iterator[Look]:
         output = model.detector.detect([tile], model.scene)
         assert output.half is not None
         (prediction,) = maker.small_predictions(output, [tile])
-        changed = prediction.change >= maker.cuts.change
-        changed |= prediction.building >= maker.cuts.building
+        above = np.maximum(
+            prediction.change - maker.cuts.change, prediction.building - maker.cuts.building
+        )
+        changed, sensitive = (int(np.count_nonzero(above >= cut)) for cut in (0, HIGH))
         half: DenseArrays = output.half
         quiet = tuple(maker.is_quiet(half, margin) for margin in MARGINS)
-        yield Look(quiet, int(np.count_nonzero(changed)))
+        yield Look(quiet, changed, sensitive)
 
 
 def main(kinds: Path, data: Path) -> None:
     """Prints a table."""
-    print(f"{machine.describe()}; share of tiles not seen in full / of changed pixels lost, %")
-    print(f"{'':45} tiles " + "".join(f"{margin:>14}" for margin in MARGINS))
+    print(f"{machine.describe()}; share of tiles not seen in full, of changed")
+    print("pixels lost, and of those lost with --sensitivity high; %")
+    print(f"{'':45} tiles " + "".join(f"{margin:>17}" for margin in MARGINS))
     model = load_model("builtin", {}, "cpu")
     assert isinstance(model, DeltaVLMModel)
     looks: dict[str, list[Look]] = {}
@@ -88,10 +95,12 @@ def main(kinds: Path, data: Path) -> None:
             looks.setdefault(name, []).extend(looks_at(model, before, after))
     for name, rows in looks.items():
         quiet = np.array([row.is_quiet for row in rows])
-        changed_px = np.array([row.changed_px for row in rows])
-        lost = 100 * (quiet * changed_px[:, None]).sum(axis=0) / max(changed_px.sum(), 1)
-        shares = zip(100 * quiet.mean(axis=0), lost, strict=True)
-        cells = "".join(f"{share:8.0f} /{part:5.2f}" for share, part in shares)
+        lost = [
+            100 * (quiet * px[:, None]).sum(axis=0) / max(px.sum(), 1)
+            for px in np.array([row[1:] for row in rows]).T
+        ]
+        shares = zip(100 * quiet.mean(axis=0), *lost, strict=True)
+        cells = "".join(f"{share:5.0f} {part:5.2f} {high:5.2f}" for share, part, high in shares)
         print(f"{name:45} {len(rows):5} {cells}")
 
 

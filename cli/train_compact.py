@@ -17,7 +17,10 @@ from .new_folder import check_apart, check_new_folder
 from .shared_options import json_option, option_of, output_option, path_option, with_options
 from .terminal import echo
 
-NEEDED = ("torch", "transformers", "accelerate", "tensorboard", "onnx", "onnxscript", "scipy")
+NEEDED = (
+    *("torch", "transformers", "accelerate", "tensorboard"),
+    *("cv2", "onnx", "onnxscript", "scipy"),
+)
 
 
 @click.command()

@@ -28,7 +28,7 @@ from .shared_options import (
 from .terminal import echo
 from .train_work import Sources, card_text, dry_run_text, plan_sweep, run_dry, run_sweep, tune_model
 
-NEEDED = ("torch", "transformers", "peft", "accelerate", "tensorboard", "psutil")
+NEEDED = ("torch", "transformers", "peft", "accelerate", "tensorboard", "psutil", "scipy")
 
 
 def _tune_options(command: Command) -> Command:

@@ -45,6 +45,10 @@ Buildings and roads that disappeared were right there, where things go as often 
 hardly ever on real pairs.
 """
 
+LEAST_WATER_PX_M2 = 9.0
+"""Water is named where pixels cover at least this: in finer pictures, the dark green of fields and
+the shadows beside roofs were taken for it on real pairs, and new water was right nowhere."""
+
 _UNKNOWN_SHARE = 0.5
 """A cover that agrees with the class must have at least this share of the ground; with less,
 "unknown" is the better answer."""
@@ -112,7 +116,13 @@ def share_borne_out(
     ) / (sum(before) * sum(after))
 
 
-def is_borne_out(class_name: str, change: str, before: Sequence[int], after: Sequence[int]) -> bool:
+def is_borne_out(
+    class_name: str,
+    change: str,
+    before: Sequence[int],
+    after: Sequence[int],
+    pixel_area_m2: float,
+) -> bool:
     """Whether ground may be called by a class and direction, as far as its land cover tells.
 
     Args:
@@ -120,9 +130,12 @@ def is_borne_out(class_name: str, change: str, before: Sequence[int], after: Seq
         change: One of `Change`.
         before: As `covers_of` takes it.
         after: As `before`, at the later date.
+        pixel_area_m2: Ground area of a pixel; not a number where it is not known.
     """
     if class_name not in COVERS:
         return True
+    if class_name == "water" and not pixel_area_m2 >= LEAST_WATER_PX_M2:
+        return False
     least = PROVEN_KINDS.get((class_name, change), math.inf)
     return share_borne_out(class_name, change, before, after) >= least
 

@@ -1,7 +1,7 @@
 """Plain data that pass between the stages: windows, tiles, questions, answers.
 
-Ranges are half-open. Pixel coordinates are columns and rows of the
-common grid, counted from its top-left corner; a pixel covers `[col, col + 1) x [row, row + 1)`.
+Ranges are half-open. Pixel coordinates are columns and rows of the common grid, counted from its
+top-left corner; a pixel covers `[col, col + 1) x [row, row + 1)`.
 """
 
 from __future__ import annotations
@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from types import EllipsisType
-from typing import Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    from types import EllipsisType
+
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 class Change(StrEnum):
@@ -33,9 +35,6 @@ class Task(StrEnum):
     LOCATE = "locate"
     DIALOGUE = "dialogue"
     QUESTION = "question"
-
-
-# --- where ---------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +180,8 @@ class Tile:
     ) -> Self:
         """A whole pair as one tile, all of it valid without `valid`; `index` is its number."""
         full_window = PixelWindow.whole(before.shape)
+        import numpy as np
+
         valid = np.ones(before.shape[-2:], np.bool_) if valid is None else valid
         return cls(TileWindow(index, 0, 0, full_window, full_window), before, after, valid)
 
@@ -290,7 +291,7 @@ class LandCover(NamedTuple):
     after: NDArray[np.uint8]
 
 
-PixelIndex = NDArray[np.bool_] | EllipsisType
+PixelIndex: TypeAlias = "NDArray[np.bool_] | EllipsisType"
 """Pixels of a tile: those where a `(height, width)` mask is true, or `...` for all."""
 
 
@@ -335,8 +336,7 @@ class Outlines:
 
     def layers_at(self, pixels: PixelIndex = ...) -> NDArray[np.float32]:
         """`probability` at some pixels, `(channels, n)`, or at all of them; it is not kept."""
-        layers = self.probability
-        return layers(pixels) if callable(layers) else layers[:, pixels]
+        return layers(pixels) if callable(layers := self.probability) else layers[:, pixels]
 
     def covers(self) -> LandCover | None:
         """`land_cover`, made where it has to be; it is not kept."""

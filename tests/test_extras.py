@@ -188,6 +188,34 @@ def test_no_other_module_words_the_command():
     assert wording == [ROOT / "geochg" / "extras.py"]
 
 
+@pytest.mark.parametrize(
+    ("command", "entry"), [("train_run", "finetune.run"), ("train_compact", "builtin.recipe")]
+)
+def test_training_asks_first_for_what_its_modules_import(command, entry):
+    needed = set(import_module(f"geochg_cli.{command}").NEEDED)
+    imported = imported_with(f"geochg.training.{entry}")
+    assert {package for package in imported if EXTRAS[package] == "train"} <= needed
+
+
+def imported_with(entry):
+    """The packages of extras that are imported as soon as a module of geochg is."""
+    packages, modules, ahead = set(), set(), [entry]
+    while ahead:
+        name = ahead.pop()
+        path = ROOT.joinpath(*name.split("."))
+        path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+        if name in modules or not path.is_file():
+            continue
+        modules.add(name)
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ImportFrom):
+                ahead += [node.module, *(f"{node.module}.{part.name}" for part in node.names)]
+            elif isinstance(node, ast.Import):
+                ahead += [part.name for part in node.names]
+        packages |= {name.partition(".")[0] for name in ahead} & set(EXTRAS)
+    return packages
+
+
 def installed_by(requirements, *, within=True):
     """The packages of some requirements, also of the extras of geochg among them."""
     names = set()

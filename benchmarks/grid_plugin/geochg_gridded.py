@@ -75,9 +75,10 @@ class GriddedModel(ChangeModel[Options]):
         ]
 
     def _located(self, tile: Tile, outlines: Outlines) -> Locations:
-        strongest = outlines.probability.max(axis=0)
+        layers = outlines.layers_at()
+        strongest = layers.max(axis=0)
         changed = (strongest >= outlines.threshold) & tile.valid
-        channel = outlines.probability.argmax(axis=0)
+        channel = layers.argmax(axis=0)
         cells: dict[str, dict[GridCell, float]] = {}
         weights: dict[str, Counter[Change]] = {}
         for number, (class_name, change) in enumerate(outlines.channels):

@@ -21,6 +21,7 @@ from geochg.features.smoothing import smoothed_polygons
 from geochg.features.straightening import straightened_polygons
 from geochg.features.tile_results import Ground, TileResult
 from geochg.geometry.geodesy import geodesic_areas
+from geochg.geometry.hysteresis import least_size_px
 from geochg.geometry.objects import objects_within, point_within
 from geochg.geometry.placement import crs_of, layer_frame, on_ground, table_column
 from geochg.land_cover import OTHER, covers_of
@@ -50,6 +51,7 @@ class FeatureSettings:
         least_px: Least size of a change; see `geometry.hysteresis.least_size_px`. Where the model
             tells land cover, smaller features join one that they touch.
         classes: Classes that were asked for; empty for all.
+        pixel_area_m2: Ground area of a pixel; not a number where it is not known.
     """
 
     geometry: Geometry = Geometry.OUTLINE
@@ -58,6 +60,7 @@ class FeatureSettings:
     max_area_m2: float | None = None
     least_px: int = 0
     classes: tuple[str, ...] = ()
+    pixel_area_m2: float = 100.0
 
     @property
     def leaves_doubt(self) -> bool:
@@ -65,15 +68,16 @@ class FeatureSettings:
         return not self.classes or OTHER.class_name in self.classes
 
     @classmethod
-    def of(cls, options: AnalyzeOptions, least_px: int) -> Self:
-        """What a run's options say of its features; `least_px` is that at the pair's resolution."""
+    def of(cls, options: AnalyzeOptions, pixel_area_m2: float) -> Self:
+        """What a run's options say of its features, at the ground area of a pixel."""
         return cls(
             geometry=options.geometry,
             min_confidence=options.min_confidence,
             min_area_m2=options.min_area_m2,
             max_area_m2=options.max_area_m2,
-            least_px=least_px,
+            least_px=least_size_px(pixel_area_m2),
             classes=options.classes,
+            pixel_area_m2=pixel_area_m2,
         )
 
 
@@ -182,7 +186,7 @@ class _Layer(NamedTuple):
             kinds = settled_kinds(polygons, kinds, settings.least_px)
         if collection.tells_land_cover and settings.leaves_doubt:
             grounds = [cell.ground for cell in collection.cells]
-            kinds = named_kinds(polygons, kinds, grounds)
+            kinds = named_kinds(polygons, kinds, grounds, settings.pixel_area_m2)
         feature = feature_numbers(polygons, kind_numbers(kinds))
         _, first = np.unique(feature, return_index=True)
         return cls(

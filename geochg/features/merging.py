@@ -75,8 +75,9 @@ def _union(pieces: NDArray[np.object_]) -> BaseGeometry:
     """The union of pieces that share edges, several times as fast as of any polygons.
 
     A coverage union wants every vertex of an edge in both pieces that share it, so all edges are
-    cut at each pixel, exactly.
+    cut at each pixel, exactly. Boxes of cells whose classes are in doubt come several times.
     """
-    cut_pieces = shapely.transform(shapely.segmentize(pieces, 1), np.rint)
+    _, distinct = np.unique(shapely.to_wkb(pieces), return_index=True)
+    cut_pieces = shapely.transform(shapely.segmentize(pieces[distinct], 1), np.rint)
     united = shapely.coverage_union_all(cut_pieces)
     return shapely.simplify(united, 0)

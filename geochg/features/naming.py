@@ -18,7 +18,10 @@ _OTHER: Kind = (OTHER.class_name, str(OTHER.change))
 
 
 def named_kinds(
-    polygons: NDArray[np.object_], kinds: Sequence[Kind], grounds: Sequence[Ground | None]
+    polygons: NDArray[np.object_],
+    kinds: Sequence[Kind],
+    grounds: Sequence[Ground | None],
+    pixel_area_m2: float,
 ) -> list[Kind]:
     """Class and direction of each piece, as far as the land cover of its feature bears them out.
 
@@ -26,6 +29,7 @@ def named_kinds(
         polygons: `(n,)` pieces in grid pixels that do not overlap.
         kinds: Class and direction of each.
         grounds: What lies under each.
+        pixel_area_m2: Ground area of a pixel; not a number where it is not known.
 
     Returns:
         `n` kinds, equal for pieces of one feature. Classes that consist of no certain land cover
@@ -41,6 +45,8 @@ def named_kinds(
             under = np.array((ground.before, ground.after), np.int64)
             total[i] = under if not total[i].size else total[i] + under
     return [
-        kind if is_borne_out(*kind, *total[i].tolist()) else _OTHER
+        kind
+        if is_borne_out(*kind, total[i][0].tolist(), total[i][1].tolist(), pixel_area_m2)
+        else _OTHER
         for kind, i in zip(kinds, feature.tolist(), strict=True)
     ]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from geochg.errors import RunError
 from geochg.geometry.pieces import label_pieces
 from geochg.records import Channel, Outlines, Presence
 
@@ -78,6 +79,9 @@ def changed_pixels(
 
     Returns:
         The pixels; None where no channel is kept.
+
+    Raises:
+        RunError: If a layer that was made for this holds a number that is not finite.
     """
     kept_indices = [i for i, channel in enumerate(outlines.channels) if keeps(channel.class_name)]
     if not kept_indices:
@@ -87,7 +91,7 @@ def changed_pixels(
     if keeps_all and outlines.change is not None:
         surface = thresholded = outlines.change
     else:
-        layers = outlines.layers_at()[kept_indices]
+        layers = _finite(outlines.layers_at())[kept_indices]
         surface = layers.max(axis=0)
         thresholded = _at_one_threshold(layers, margins).max(axis=0)
     visible = valid if outlines.not_seen is None else valid & ~outlines.not_seen
@@ -97,7 +101,7 @@ def changed_pixels(
         changed = _without_specks(changed, least_px)
     channel = np.zeros(changed.shape, np.intp)
     if changed.any():
-        layers = outlines.layers_at(changed)[kept_indices]
+        layers = _finite(outlines.layers_at(changed))[kept_indices]
         channel[changed] = _at_one_threshold(layers, margins).argmax(axis=0)
     return ChangedPixels(
         tuple(outlines.channels[i] for i in kept_indices),
@@ -106,6 +110,19 @@ def changed_pixels(
         surface,
         changed,
     )
+
+
+def _finite(layers: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The layers, unless one holds what is no number: the strongest of them would be that one.
+
+    Raises:
+        RunError: If a number is not finite.
+    """
+    if not np.isfinite(layers).all():
+        raise RunError(
+            "the model gave a number that is not finite", "its weights or settings may be damaged"
+        )
+    return layers
 
 
 def presence_of(outlines: Outlines, valid: NDArray[np.bool_]) -> Presence:

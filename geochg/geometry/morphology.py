@@ -15,13 +15,17 @@ if TYPE_CHECKING:
 def dilated(
     mask: NDArray[np.bool_], steps: int = 1, *, square: bool = False, outside: bool = False
 ) -> NDArray[np.bool_]:
-    """A mask grown by some pixels.
+    """A mask grown by some pixels, as by `scipy.ndimage.binary_dilation`.
 
     Args:
-        mask: `(height, width)` bool.
-        steps: Number of pixels.
-        square: Whether a pixel reaches its eight neighbours; else the four beside it.
-        outside: Whether all beyond the edge of the mask is set.
+        mask: `(height, width)` bool; either side may be 0.
+        steps: Number of pixels (`iterations`); 0 gives the mask itself.
+        square: Whether a pixel reaches its eight neighbours in a step (8-connectivity); else the
+            four that share an edge with it (4-connectivity).
+        outside: Whether all beyond the edge of the mask is set, at every step (`border_value`).
+
+    Returns:
+        `(height, width)` bool.
     """
     for _ in range(steps):
         padded = np.pad(mask, 1, constant_values=outside)
@@ -34,12 +38,34 @@ def dilated(
 def eroded(
     mask: NDArray[np.bool_], steps: int = 1, *, square: bool = False, outside: bool = False
 ) -> NDArray[np.bool_]:
-    """A mask shrunk by some pixels; arguments as `dilated`."""
+    """A mask shrunk by some pixels, as by `scipy.ndimage.binary_erosion`.
+
+    What is beyond the edge is not set unless `outside` says so: by default pixels at the edge go.
+
+    Args:
+        mask: `(height, width)` bool; either side may be 0.
+        steps: Number of pixels; 0 gives an equal mask.
+        square: As of `dilated`.
+        outside: As of `dilated`.
+
+    Returns:
+        `(height, width)` bool.
+    """
     return ~dilated(~mask, steps, square=square, outside=not outside)
 
 
 def fill_holes(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """A mask with all that it encloses; ways out go by the four neighbours of a pixel."""
+    """A mask with all that it encloses, as by `scipy.ndimage.binary_fill_holes`.
+
+    A hole is what no way leads out of that goes from pixel to pixel over shared edges
+    (4-connectivity): a diagonal line of set pixels closes it, the edge of the mask does not.
+
+    Args:
+        mask: `(height, width)` bool; either side may be 0.
+
+    Returns:
+        `(height, width)` bool.
+    """
     ground, _ = label_pieces(~np.pad(mask, 1))
     return np.asarray((ground != ground[0, 0])[1:-1, 1:-1])
 
@@ -47,13 +73,15 @@ def fill_holes(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 def edge_distances(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Distance of each set pixel to the nearest pixel that is not set, between centres.
 
+    Exact, as `scipy.ndimage.distance_transform_edt` is. What is beyond the edge does not count.
     Takes time by the size of the mask and by its greatest depth.
 
     Args:
-        mask: `(height, width)` bool, sides of up to 16,384 pixels, with a pixel that is not set.
+        mask: `(height, width)` bool, sides of 0 to 16,384 pixels.
 
     Returns:
-        `(height, width)` float64 in pixels, 0 where nothing is set.
+        `(height, width)` float64 in pixels, 0 where nothing is set; twice the longer side
+        everywhere in a mask that is all set, of which there is no distance to tell.
     """
     height, far = len(mask), 2 * max(mask.shape)
     rows = np.arange(height, dtype=np.int32)[:, None]
@@ -61,7 +89,7 @@ def edge_distances(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
     below = np.minimum.accumulate(np.where(mask, height + far, rows)[::-1], axis=0)[::-1] - rows
     in_column = np.minimum(np.minimum(above, below), far) ** 2
     squares, offset = in_column.copy(), 1
-    while offset**2 < squares.max():
+    while offset**2 < squares.max(initial=0):
         candidates = in_column + np.int32(offset**2)
         for target, source in (
             (squares[:, offset:], candidates[:, :-offset]),

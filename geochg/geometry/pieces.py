@@ -15,14 +15,16 @@ def label_pieces(
 ) -> tuple[NDArray[np.int32], int]:
     """Numbers the connected pieces of a mask, in order of each piece's first pixel, row by row.
 
-    The runs of set pixels within the rows are linked, of which there are far fewer than pixels.
+    Gives what `scipy.ndimage.label` gives. The runs of set pixels within the rows are linked, of
+    which there are far fewer than pixels.
 
     Args:
-        mask: `(height, width)` bool.
-        corners: Whether pixels that touch at a corner hang together.
+        mask: `(height, width)` bool; either side may be 0.
+        corners: Whether pixels that touch at a corner hang together (8-connectivity); else only
+            those that share an edge do (4-connectivity).
 
     Returns:
-        `(height, width)` labels from 1, 0 where nothing is set, and the number of pieces.
+        `(height, width)` int32 labels from 1, 0 where nothing is set, and the number of pieces.
     """
     labels = np.zeros(mask.shape, np.int32)
     if not mask.any():
@@ -47,15 +49,20 @@ def number_groups(
 ) -> NDArray[np.int64]:
     """Numbers the groups of things that are linked, directly or through others.
 
+    Groups as `scipy.sparse.csgraph.connected_components` does, for an undirected graph.
+
     Args:
-        left: `(links,)` index of one end of each link.
-        right: `(links,)` index of the other end.
-        count: Number of things.
+        left: `(links,)` index of one end of each link, from 0, below `count`.
+        right: `(links,)` index of the other end, likewise.
+        count: Number of things; those without a link are groups of their own.
 
     Returns:
-        `(count,)` int64 from 0 without gaps, in order of each group's first member.
+        `(count,)` int64 group of each thing, from 0 without gaps, in order of first members.
+
+    Raises:
+        IndexError: If a link names a thing that is not there.
     """
-    # Each thing points at one of its group with a lower_run index, in the end at the first.
+    # Each thing points at itself or at an earlier one of its group, in the end at the first.
     root = np.arange(count)
     while len(left):
         ends = np.stack((root[left], root[right]))

@@ -1,8 +1,9 @@
 """The devices that models run on."""
 
+import os
+
 from geochg.errors import ModelError
 from geochg.extras import is_installed
-from geochg.models.deltavlm.runtime.onnx_file import processors
 
 
 def devices_here() -> list[dict[str, str]]:
@@ -18,6 +19,12 @@ def devices_here() -> list[dict[str, str]]:
     if torch.backends.mps.is_available():
         devices.append({"device": "mps", "name": "Apple GPU"})
     return [*devices, {"device": "cpu", "name": f"CPU, {torch.get_num_threads()} threads"}]
+
+
+def processors() -> int:
+    """Number of processors this process may use, which can be fewer than the machine has."""
+    allowed = getattr(os, "sched_getaffinity", None)
+    return len(allowed(0)) if allowed else os.cpu_count() or 1
 
 
 def torch_device(device_name: str) -> str:

@@ -55,7 +55,7 @@ def _with_clues(model: ChangeModel, options: AnalyzeOptions) -> ChangeModel:
 def mapped_questions(model: ChangeModel, prompts: Mapping[str, str]) -> list[Question]:
     """The questions about every tile: of the tasks that become features and that a model knows.
 
-    A model that tells land cover is only asked where it changed, and for what the user words.
+    A model that tells land cover is only asked where it changed: the rest follows from its map.
 
     Args:
         model: The model.
@@ -65,15 +65,15 @@ def mapped_questions(model: ChangeModel, prompts: Mapping[str, str]) -> list[Que
     known_tasks = [
         task
         for task in MAPPED_TASKS
-        if task in able.tasks
-        and (not able.tells_land_cover or task is Task.LOCATE or task in prompts)
+        if task in able.tasks and (not able.tells_land_cover or task is Task.LOCATE)
     ]
     return [ask(task, prompts.get(task)) for task in known_tasks]
 
 
 def _check_prompts(prompts: Mapping[str, str], model: ChangeModel, *, has_clue: bool) -> None:
     """Refuses prompts that would never be used."""
-    worded_tasks = model.capabilities.asked_in_words
+    able = model.capabilities
+    worded_tasks = able.asked_in_words if not able.tells_land_cover else frozenset[Task]()
     idle = [name for name in prompts if name != CLUE and name not in worded_tasks]
     if idle:
         raise OptionError(

@@ -16,7 +16,6 @@ from geochg.events import Listener, Notice, Progress, ignore
 from geochg.features.changes import Changes, FeatureSettings, changes_of, layer_caption
 from geochg.features.tiles import tile_features
 from geochg.features.voting import voted_heat, voted_results
-from geochg.geometry.hysteresis import least_size_px
 from geochg.geometry.vector_file import file_of
 from geochg.models.base import ChangeModel
 from geochg.models.loading import check_classes, check_sensitivity, load_configured_model
@@ -138,7 +137,7 @@ def _finish(run: Run, journal: Journal, failures: Sequence[TileFailure]) -> Chan
     run.tell_gaps(tallies)
     run.listener(Progress("write", 0, 1))
     options, pair = run.options, run.pair
-    settings = FeatureSettings.of(options, least_size_px(pair.facts.pixel_area_m2))
+    settings = FeatureSettings.of(options, pair.facts.pixel_area_m2)
     results = journal.results()
     changes = changes_of(voted_results(results) if options.vote else results, pair.grid, settings)
     run.tell_dropped(tallies, len(changes.features))

@@ -77,7 +77,7 @@ def _ranges(answer: Answer) -> Iterator[tuple[float, float]]:
         for boxes in answer.boxes.values():
             yield from ((float(box.probability),) * 2 for box in boxes)
     elif isinstance(answer, Outlines):
-        # Layers that are made later are shares of a surface that is there.
+        # Layers that are made later are looked at then, see `geometry.hysteresis`.
         layers = None if callable(answer.probability) else answer.probability
         for surface in (layers, answer.change):
             if surface is not None and surface.size:

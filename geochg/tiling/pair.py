@@ -72,7 +72,7 @@ class RasterPair:
     def facts_as_read(self, plan: ReadPlan) -> PairFacts:
         """The facts, with what display values mean where the pair is read by a plan."""
         before, after = plan.before.stretch, plan.after.stretch
-        if before is None or after is None:
+        if before is None or after is None or plan.before.centring is not None:
             return self.facts
         return replace(self.facts, display_ranges=(before.ranges, after.ranges))
 

@@ -17,7 +17,7 @@ from geochg.tiling.sample import patch_windows, sample_values, shift_patches
 from geochg.tiling.shift import Shift, measure_shift
 
 Step = Callable[[int, int], None]
-"""Told before each unit of work how many are done, of how many; may raise to stop."""
+"""Told before each unit of work and after the last: units done, and all; may raise to stop."""
 
 _Item = TypeVar("_Item")
 
@@ -128,7 +128,8 @@ def prepare(
         align: Whether to measure a residual shift, and to correct it when it is clear.
         pixels: `display` for a model that looks at pictures.
         match: Whether to match the after values to the before values.
-        step: Called with each window that is read: windows read so far, and all of them.
+        step: Called before each window that is read, and after the last: windows done with, and
+            all of them.
 
     Raises:
         InputError: If a raster cannot be opened again, a sample is needed and the two dates share
@@ -139,6 +140,8 @@ def prepare(
         with PairReader(preparation.plan(pair)) as reader:
             windows = list(patch_windows(pair.grid))
             shift = measure_shift(shift_patches(reader, _tell_steps(windows, step)))
+            # The first windows may have been enough.
+            step(len(windows), len(windows))
         clear = shift is not None and shift.worth_correcting
         corrected = clear and align is AlignMode.AUTO
         preparation = replace(preparation, shift=shift, corrected=corrected)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice, product
 from typing import Any
@@ -109,20 +109,21 @@ def _chips(reading: _Reading, grid: GeoBox) -> list[_Part]:
 def patch_windows(grid: GeoBox) -> Iterator[PixelWindow]:
     """At most 25 separate squares, spread over the grid, to measure a shift on.
 
-    The first `FIRST_WINDOWS` are spread over all of it, too, as those may be enough.
+    The first `FIRST_WINDOWS` are spread over all of it, too, as those may be enough: the crossings
+    of the first, middle and last rows and columns of windows come before the others.
     """
     height_px, width_px = grid.shape
     side = min(_PATCH_PX, max(_SMALLEST_PATCH_PX, min(height_px, width_px) // 3))
     rows = _starts(height_px, side)
     cols = _starts(width_px, side)
-    for row, col in sorted(product(range(len(rows)), range(len(cols))), key=_is_between):
-        top, left = rows[row], cols[col]
+    first_places = set(product(_ends_and_middle(rows), _ends_and_middle(cols)))
+    for top, left in sorted(product(rows, cols), key=lambda place: place not in first_places):
         yield PixelWindow(top, min(top + side, height_px), left, min(left + side, width_px))
 
 
-def _is_between(place: tuple[int, int]) -> bool:
-    """Whether a row or column of windows lies between two of those that are taken first."""
-    return place[0] % 2 == 1 or place[1] % 2 == 1
+def _ends_and_middle(starts: Sequence[int]) -> list[int]:
+    """The first, a middle and the last of some starts; all of them where they are at most three."""
+    return [starts[round(index * (len(starts) - 1) / 2)] for index in range(3)]
 
 
 def _starts(length_px: int, side_px: int) -> list[int]:

@@ -79,7 +79,7 @@ def test_a_small_recipe_makes_a_model_that_answers(made):
     assert saved["dense_config"]["calibration"] == told["calibration"]
     cuts = Calibration.from_dict(told["calibration"])
     (answers,) = model.answer([tile()], [ask(Task.PRESENCE), ask(Task.LOCATE)])
-    assert answers[1].probability.shape == (16, 64, 64)
+    assert answers[1].layers_at().shape == (16, 64, 64)
     ((found,),) = model.answer([tile()], [ask(Task.LOCATE)])
     cut = cuts.cuts(model.detector.survey([tile()], None).typical_logit, None).change
     assert found.threshold == pytest.approx(expit(cut), abs=1e-5)

@@ -184,6 +184,22 @@ def test_half_of_the_ground_decides_and_what_is_in_doubt_becomes_one_feature(cor
     assert found["area_m2"].tolist() == pytest.approx([200, 400], rel=0.02)
 
 
+@pytest.mark.parametrize(
+    ("pixel_area_m2", "kind"), [(100.0, FLOODED), (9.0, FLOODED), (2.25, OTHER), (np.nan, OTHER)]
+)
+@pytest.mark.parametrize("change", [Change.APPEARED, Change.DISAPPEARED])
+def test_water_is_named_in_coarse_pixels_only(pixel_area_m2, kind, change):
+    """Other classes are named in any; see `land_cover.LEAST_WATER_PX_M2`."""
+    scene = blank_scene(96, 96)
+    covers = ("bare", "water") if change is Change.APPEARED else ("water", "bare")
+    put(scene, np.s_[10:30, 10:50], Channel("water", change), *covers)
+    put(scene, np.s_[50:70, 10:50], BUILT, "bare", "building")
+    kind = kind if kind == OTHER else Channel("water", change)
+    assert kinds_of(features(scene, pixel_area_m2=pixel_area_m2)) == [kind, BUILT]
+    asked = features(scene, pixel_area_m2=pixel_area_m2, classes=("water", "building"))
+    assert kinds_of(asked) == [Channel("water", change), BUILT]
+
+
 # --- specks, holes, directions -------------------------------------------------------------------
 
 

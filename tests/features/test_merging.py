@@ -93,3 +93,12 @@ def test_long_edges_join_exactly(sides, offset):
     kind = np.zeros(len(polygons), np.int64)
     (whole,) = merged_polygons(polygons, feature_numbers(polygons, kind))
     assert whole.normalize() == shapely.box(*[borders[0]] * 2, *[borders[-1]] * 2).normalize()
+
+
+def test_pieces_that_are_there_several_times_make_one():
+    """As boxes of cells do, when the classes of what changed in them are in doubt."""
+    boxes = [shapely.box(0, 0, 85, 85)] * 3 + [shapely.box(85, 0, 171, 85)] * 2
+    polygons = np.array(boxes, dtype=object)
+    feature = feature_numbers(polygons, np.zeros(len(polygons), np.int64))
+    (whole,) = merged_polygons(polygons, feature)
+    assert whole.equals(shapely.box(0, 0, 171, 85))

@@ -7,9 +7,13 @@ from affine import Affine
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from odc.geo.geobox import GeoBox
+from rasters import texture
 from scipy import fft, ndimage
 
+from geochg.options import AlignMode, AnalyzeOptions
 from geochg.tiling import shift
+from geochg.tiling.pair import open_pair
+from geochg.tiling.preparation import prepare
 from geochg.tiling.sample import patch_windows
 from geochg.tiling.shift import Patch, Shift, measure_shift
 
@@ -280,3 +284,22 @@ class TestFirstWindows:
         assert len({window.col_start for window in first}) == 3
         assert min(w.row_start for w in first) == min(w.row_start for w in windows)
         assert max(w.col_stop for w in first) == max(w.col_stop for w in windows)
+
+    @pytest.mark.parametrize(("rows", "cols"), list(product(range(2, 6), repeat=2)))
+    def test_the_first_windows_hold_the_corners_however_many_there_are(self, rows, cols):
+        side_px = 64 if min(rows, cols) <= 3 else 512
+        grid = GeoBox((side_px * rows, side_px * cols), Affine.identity(), "EPSG:32633")
+        places = [(w.row_start // side_px, w.col_start // side_px) for w in patch_windows(grid)]
+        assert sorted(places) == list(product(range(rows), range(cols)))
+        first = places[: min(shift.FIRST_WINDOWS, len(places))]
+        assert set(first) >= set(product((0, rows - 1), (0, cols - 1)))
+        crossed = set(first[: min(3, rows) * min(3, cols)])
+        assert len({row for row, _ in crossed}) == min(3, rows)
+        assert len({col for _, col in crossed}) == min(3, cols)
+
+    def test_a_shift_that_is_settled_early_ends_its_progress(self, make_raster):
+        path = make_raster("a.tif", texture(320, 192))
+        pair = open_pair(path, make_raster("b.tif", texture(320, 192) + 1), AnalyzeOptions(), "all")
+        steps = []
+        prepare(pair, AlignMode.AUTO, step=lambda *step: steps.append(step))
+        assert steps == [*((number, 15) for number in range(shift.FIRST_WINDOWS)), (15, 15)]

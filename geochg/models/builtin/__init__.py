@@ -44,8 +44,8 @@ class BuiltinModel(DeltaVLMModel):
         return cls.open(FOLDER, cls.name, options, "cpu" if device == "auto" else device)
 
     @property
-    def needs_text(self) -> bool:
-        """Whether the language model is asked: with an adapter only."""
+    def has_words(self) -> bool:
+        """Whether its language model answers: with an adapter only."""
         return bool(self.options.adapter)
 
     def _in_words(

@@ -139,7 +139,7 @@ def _channel_changes(observed: ObservedTile, words: Sequence[str]) -> list[_Chan
     outlines = changed_pixels(observed.outlines, observed.valid, least_px=least_px)
     if outlines is None:
         return []
-    outlines = _with_borne_out_names(outlines, observed.outlines.covers())
+    outlines = _with_borne_out_names(outlines, observed.outlines.covers(), observed.pixel_area_m2)
     cell_of = _cells_of_pixels(observed.valid)
     changed = outlines.changed & _named_cells(words)[cell_of]
     valid_px = np.bincount(cell_of[observed.valid], minlength=9)
@@ -159,7 +159,9 @@ def _channel_changes(observed: ObservedTile, words: Sequence[str]) -> list[_Chan
     return sorted(changes, key=lambda change: -change.size_px)
 
 
-def _with_borne_out_names(outlines: ChangedPixels, land_cover: LandCover | None) -> ChangedPixels:
+def _with_borne_out_names(
+    outlines: ChangedPixels, land_cover: LandCover | None, pixel_area_m2: float
+) -> ChangedPixels:
     """The changed pixels, pieces whose class is in doubt called other, as on the map."""
     if land_cover is None:
         return outlines
@@ -169,8 +171,8 @@ def _with_borne_out_names(outlines: ChangedPixels, land_cover: LandCover | None)
         labels, count = _pieces(inside)
         tallies = [_cover_tallies(date[inside], labels[inside], count) for date in land_cover]
         is_doubted = [False] + [
-            not is_borne_out(kind.class_name, kind.change, *covers)
-            for covers in zip(*tallies, strict=True)
+            not is_borne_out(kind.class_name, kind.change, before, after, pixel_area_m2)
+            for before, after in zip(*tallies, strict=True)
         ]
         channel[np.array(is_doubted)[labels]] = len(outlines.channels)
     channel[channel == len(outlines.channels)] = channels.index(OTHER)

@@ -38,6 +38,7 @@ from geochg.models.pretrained import FirstUse
 from geochg.records import (
     Answer,
     Dialogue,
+    DisplayRanges,
     Exchange,
     Outlines,
     PairFacts,
@@ -97,6 +98,7 @@ class DeltaVLMModel(ChangeModel[DeltaVLMOptions]):
         self.scene: Scene | None = None
         self._resolution_m: float | None = None
         self._infrared: int | None = None
+        self._display_ranges: tuple[DisplayRanges, DisplayRanges] | None = None
 
     @property
     def capabilities(self) -> Capabilities:
@@ -184,12 +186,12 @@ class DeltaVLMModel(ChangeModel[DeltaVLMOptions]):
         """Measures the pair on a sample of its tiles; see `ChangeModel.survey`."""
         self._resolution_m = _resolution_m(facts)
         self._infrared = facts.bands.index("nir") if "nir" in facts.bands else None
+        self._display_ranges = facts.display_ranges
         tiles = [tile for tile in sample if _failure(tile) is None and tile.valid.any()]
         self.scene = None
         if self.detector is not None and tiles:
             with self._first_use.guard("survey"):
-                scene = self.detector.survey(tiles, self._resolution_m, self._infrared)
-            self.scene = replace(scene, display_ranges=facts.display_ranges)
+                self.scene = self._surveyed(self.detector, tiles)
 
     def answer(self, tiles: Sequence[Tile], questions: Sequence[Question]) -> list[TileAnswers]:
         """Answers each question about each tile; see `ChangeModel.answer`.
@@ -217,30 +219,39 @@ class DeltaVLMModel(ChangeModel[DeltaVLMOptions]):
 
     def vision_output(self, tiles: Sequence[Tile]) -> VisionOutput:
         """The output of vision encoder and dense head for tiles of one size, each encoded once."""
-        return joined_outputs([output for output, _ in self._outputs(tiles)])
+        return joined_outputs([output for output, _ in self._outputs(tiles, needs_text=True)])
 
-    def _outputs(self, tiles: Sequence[Tile]) -> list[tuple[VisionOutput, list[Outlines | None]]]:
-        """For the tiles of each scene the vision output, and the outlines made of it."""
+    def _surveyed(self, detector: Detector, tiles: Sequence[Tile]) -> Scene:
+        scene = detector.survey(tiles, self._resolution_m, self._infrared)
+        return replace(scene, display_ranges=self._display_ranges)
+
+    def _outputs(
+        self, tiles: Sequence[Tile], *, needs_text: bool
+    ) -> list[tuple[VisionOutput, list[Outlines | None]]]:
+        """For the tiles of each scene the vision output, and the outlines made of it.
+
+        Args:
+            tiles: The tiles.
+            needs_text: Whether the language model is asked, which reads the tokens of each tile.
+        """
         if self.detector is None:
             with self._first_use.guard("tokens"):
                 return [(self.vision.tokens(tiles), [None] * len(tiles))]
         if self.scene is not None:
-            return [self._outlines(self.detector, tiles, self.scene)]
+            return [self._outlines(self.detector, tiles, self.scene, needs_text)]
         with self._first_use.guard("survey"):
-            scenes = [
-                self.detector.survey([tile], self._resolution_m, self._infrared) for tile in tiles
-            ]
+            scenes = [self._surveyed(self.detector, [tile]) for tile in tiles]
         return [
-            self._outlines(self.detector, [tile], scene)
+            self._outlines(self.detector, [tile], scene, needs_text)
             for tile, scene in zip(tiles, scenes, strict=True)
         ]
 
     def _outlines(
-        self, detector: Detector, tiles: Sequence[Tile], scene: Scene
+        self, detector: Detector, tiles: Sequence[Tile], scene: Scene, needs_text: bool
     ) -> tuple[VisionOutput, list[Outlines | None]]:
         with self._first_use.guard("map"):
             maker = OutlineMaker(detector.head, scene, self.options.threshold)
-            output = detector.detect(tiles, scene, None if self.needs_text else maker.is_quiet)
+            output = detector.detect(tiles, scene, None if needs_text else maker.is_quiet)
             predictions = maker.small_predictions(output, tiles)
             outlines: list[Outlines | None] = [
                 maker.outlines(prediction, tile)
@@ -249,12 +260,13 @@ class DeltaVLMModel(ChangeModel[DeltaVLMOptions]):
         return output, outlines
 
     @property
-    def needs_text(self) -> bool:
-        """Whether the language model is asked, which reads the tokens of each tile."""
+    def has_words(self) -> bool:
+        """Whether its language model answers, and not its map alone."""
         return True
 
     def _answers(self, tiles: Sequence[Tile], questions: Sequence[Question]) -> list[TileAnswers]:
-        outputs = self._outputs(tiles)
+        in_words = any(q.task not in (Task.PRESENCE, Task.LOCATE) for q in questions)
+        outputs = self._outputs(tiles, needs_text=self.has_words and in_words)
         maps = [
             None if outlines is None else (outlines, presence_of(outlines, tile.valid))
             for tile, outlines in zip(

@@ -55,10 +55,10 @@ GRAY_M = 3.0
 
 NOT_SEEN_SHARE = 0.8
 
-QUIET_MARGIN = 2.0
+QUIET_MARGIN = 3.0
 """Depth below the cuts, in logits, to which a view of half the size must stay for a tile not to be
-looked at in full size. The hysteresis is 1.0, and `--sensitivity high` takes another 1.0 off; on
-labelled and quiet pairs no changed pixel was lost (`benchmarks/first_look.py`)."""
+looked at in full size. On labelled and quiet pairs no changed pixel was lost so, nor with
+`--sensitivity high`, which takes 1.0 off; with 2.0 one in 10,000 (`benchmarks/first_look.py`)."""
 
 
 _BUILDING = LAND_COVER.index("building")
@@ -167,6 +167,10 @@ class OutlineMaker:
         """
         shape = tile.valid.shape
         change = _sigmoid(self._enlarged(prediction.change, shape)) * tile.valid
+        maps = (prediction.building, prediction.before, prediction.after)
+        if not all(np.isfinite(part).all() for part in maps):
+            # What the channels are made of is no number: the tile fails, see `safety.finite`.
+            change[:] = np.nan
         if len(tile.before) == 1 and (self.scene.shown_m or 0) > GRAY_M:
             prediction = _without_cover(prediction)
         not_seen = [

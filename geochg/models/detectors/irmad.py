@@ -241,5 +241,7 @@ def _consistency(variates: int) -> float:
     With Z ~ chi2(n) and the weight w = P(chi2(n) > Z), this is E[Z] E[w] / E[w Z]; w is uniform,
     and E[w Z] half the mean of the lesser of two such Z.
     """
-    spread = 2 * math.gamma(variates / 2 + 0.5) / (math.sqrt(math.pi) * math.gamma(variates / 2))
+    # The ratio of two gamma functions by their logarithms: they overflow from 342 variates on.
+    log_ratio = math.lgamma(variates / 2 + 0.5) - math.lgamma(variates / 2)
+    spread = 2 / math.sqrt(math.pi) * math.exp(log_ratio)
     return variates / (variates - spread)

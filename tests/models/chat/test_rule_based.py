@@ -153,3 +153,14 @@ def test_specks_that_the_map_drops_are_not_counted():
     # 8 and 28 m², where a change has at least 40.
     assert reply("How many buildings?", seen).startswith("No buildings")
     assert reply("How many buildings?", replace(seen, pixel_area_m2=10.0)).startswith("About 2")
+
+
+@pytest.mark.parametrize(("pixel_area_m2", "is_named"), [(100.0, True), (9.0, True), (1.0, False)])
+def test_water_is_named_in_coarse_pixels_only(pixel_area_m2, is_named):
+    tile = observed()
+    outlines = replace(tile.outlines, channels=(Channel("water", Change.APPEARED),) * 4)
+    covers = LandCover(
+        *(np.full((30, 30), cover, np.uint8) for cover in (BARE, LAND_COVER.index("water")))
+    )
+    seen = replace(tile, outlines=replace(outlines, land_cover=covers), pixel_area_m2=pixel_area_m2)
+    assert ("Water areas appeared" in reply("What changed?", seen)) == is_named

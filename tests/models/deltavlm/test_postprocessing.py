@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
+from geochg.errors import RunError
 from geochg.geometry.hysteresis import changed_pixels, presence_of
 from geochg.land_cover import COVERS, agrees, class_and_direction
 from geochg.models.deltavlm.calibration import MAX_CUT, Calibration, Cuts
@@ -23,12 +24,15 @@ from geochg.records import (
     Change,
     Channel,
     Dialogue,
+    Outlines,
     PixelWindow,
     Reply,
     Task,
     Tile,
+    TileFailure,
     TileWindow,
 )
+from geochg.safety.finite import NOT_FINITE, finite_answers
 
 CLASSES = ("building", "road", "vegetation", "water", "bare")
 CHANNELS = tuple(Channel(name, change) for name in CLASSES for change in Change)
@@ -521,3 +525,24 @@ def test_a_tile_is_quiet_where_nothing_comes_near_the_cuts(change, building, is_
     half = DenseArrays(logits, logits[:, :1], logits[:, :1], covers, covers, logits)
     calibration = Calibration(intercept=-0.2, building=-0.2, hysteresis=1.0)
     assert maker(calibration, threshold).is_quiet(half) == (is_quiet and threshold != 0.0)
+
+
+@pytest.mark.parametrize("part", ["change", "building", "before", "after"])
+def test_a_tile_whose_maps_are_no_numbers_fails(part):
+    prediction = finding(np.zeros((6, 6), int), np.full((6, 6), BUILDING))
+    getattr(prediction, part)[..., 2, 3] = np.nan
+    single = tile()
+    failure = finite_answers(single, [maker().outlines(prediction, single)])
+    assert isinstance(failure, TileFailure)
+    assert failure.reason == NOT_FINITE
+
+
+@pytest.mark.parametrize("classes", [str, "building".__eq__])
+def test_layers_that_are_no_numbers_when_they_are_made_end_the_run(classes):
+    def layers_at(pixels):
+        return np.full((2, *change[pixels].shape), np.nan, np.float32)
+
+    change = np.full((6, 6), 0.9, np.float32)
+    outlines = Outlines(CHANNELS[:2], layers_at, change=change)
+    with pytest.raises(RunError, match="not finite"):
+        changed_pixels(outlines, np.ones((6, 6), bool), lambda name: bool(classes(name)))

@@ -1,5 +1,7 @@
 """The arithmetic of IR-MAD."""
 
+import math
+
 import numpy as np
 import pytest
 from model_scenes import scene, surveyed
@@ -8,6 +10,7 @@ from geochg.errors import ModelError, OptionError
 from geochg.models.detectors.irmad import (
     IrmadModel,
     IrmadOptions,
+    _consistency,
     canonical_variates,
     irmad_difference,
 )
@@ -46,6 +49,16 @@ def test_unchanged_pixels_have_strength_one(bands):
     layers = irmad_difference(before, after, 50).of_pixels(before, after)
     # Unit variance in every layer, and no correlation: Z follows chi2.
     assert np.allclose(np.cov(layers), np.eye(bands), atol=0.06)
+
+
+def test_the_variance_of_the_noise_is_known_for_any_number_of_variates():
+    factors = [_consistency(variates) for variates in range(1, 1001)]
+    assert all(math.isfinite(factor) and factor > 0 for factor in factors)
+    # It goes to 1 as Z / n does for more variates.
+    assert factors == sorted(factors, reverse=True)
+    for n in range(1, 301):
+        spread = 2 * math.gamma(n / 2 + 0.5) / (math.sqrt(math.pi) * math.gamma(n / 2))
+        assert factors[n - 1] == pytest.approx(n / (n - spread), rel=1e-12)
 
 
 def test_reweighting_measures_the_noise_and_not_the_change():

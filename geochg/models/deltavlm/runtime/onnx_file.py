@@ -4,7 +4,6 @@ Importing torch and transformers takes longer than many runs. `export.py` writes
 a model's weights.
 """
 
-import os
 import re
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from geochg.errors import ModelError
+from geochg.models.devices import processors
 from geochg.safety.untrusted_text import cleaned
 
 MADE_FROM = "geochg_made_from"
@@ -78,9 +78,3 @@ def can_run(folder: Path, names: tuple[str, ...], device: str) -> bool:
 def workers() -> ThreadPoolExecutor:
     """Threads that run sessions side by side, shared by all models."""
     return ThreadPoolExecutor(processors(), "geochg-onnx")
-
-
-def processors() -> int:
-    """Number of processors this process may use, which can be fewer than the machine has."""
-    allowed = getattr(os, "sched_getaffinity", None)
-    return len(allowed(0)) if allowed else os.cpu_count() or 1

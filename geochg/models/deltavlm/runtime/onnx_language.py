@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from geochg.errors import ModelError
 from geochg.models.deltavlm.loading import HINT
 from geochg.models.deltavlm.prompts import PaddedRows, left_padded, right_padded, shortened_prompt
-from geochg.models.deltavlm.runtime.onnx_file import open_session, processors, workers
+from geochg.models.deltavlm.runtime.onnx_file import open_session, workers
 from geochg.models.deltavlm.runtime.vision_output import DENSE_FIELDS, VisionOutput
+from geochg.models.devices import processors
 from geochg.models.model_files import CONFIG, saved_json
 
 QUESTION, LANGUAGE = "question.onnx", "language.onnx"
