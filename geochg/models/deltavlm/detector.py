@@ -266,9 +266,9 @@ class Detector:
         self, image: NDArray[np.float32], scene: Scene, *, half: bool
     ) -> NDArray[np.float32]:
         """`(4, height, width)` of a stretched date, as the vision part takes it."""
-        shown, padded = view_sides(image.shape[1:], scene.zoom, half=half)
-        if shown != image.shape[1:]:
-            image = np.clip(resample(image, *shown), 0, 1)
+        shown_sides, padded = view_sides(image.shape[1:], scene.zoom, half=half)
+        if shown_sides != image.shape[1:]:
+            image = np.clip(resample(image, *shown_sides), 0, 1)
         color = image[:3] if len(image) >= 3 else np.repeat(image[:1], 3, axis=0)
         if scene.infrared is None or scene.infrared >= len(image):
             infrared = np.full_like(color[:1], _NO_INFRARED)
@@ -279,7 +279,7 @@ class Detector:
             for values in (self.head.color_mean, self.head.color_std)
         )
         pixels = np.concatenate(((color - mean) / std, (infrared - mean[:1]) / std[:1]))
-        return np.pad(pixels, ((0, 0), *view_margins(shown, padded)), mode="edge").astype(
+        return np.pad(pixels, ((0, 0), *view_margins(shown_sides, padded)), mode="edge").astype(
             np.float32
         )
 
@@ -327,13 +327,13 @@ def _sample_pixels(image: NDArray[np.generic], valid: NDArray[np.bool_]) -> NDAr
 
 def _valid_view(valid: NDArray[np.bool_], zoom: float, *, half: bool) -> NDArray[np.bool_]:
     """The mask at the size of a view, padded as `_pixels` pads, where nothing is valid."""
-    shown, padded = view_sides(valid.shape, zoom, half=half)
+    shown_sides, padded = view_sides(valid.shape, zoom, half=half)
     size = view_zoom(zoom, half=half)
     row, col = (
         np.minimum(((np.arange(count) + 0.5) / size).astype(int), side - 1)
-        for count, side in zip(shown, valid.shape, strict=True)
+        for count, side in zip(shown_sides, valid.shape, strict=True)
     )
-    return np.pad(valid[np.ix_(row, col)], view_margins(shown, padded))
+    return np.pad(valid[np.ix_(row, col)], view_margins(shown_sides, padded))
 
 
 def resample(layers: NDArray[np.float32], rows: int, cols: int) -> NDArray[np.float32]:

@@ -41,6 +41,6 @@ def _whole_strides(side_px: float) -> int:
     return ceil(side_px / SIDE_MULTIPLE_PX) * SIDE_MULTIPLE_PX
 
 
-def view_margins(shown: tuple[int, int], padded: tuple[int, int]) -> list[tuple[int, int]]:
+def view_margins(shown_sides: tuple[int, int], padded: tuple[int, int]) -> list[tuple[int, int]]:
     """What `np.pad` adds along rows and columns."""
-    return [(0, new - old) for old, new in zip(shown, padded, strict=True)]
+    return [(0, new - old) for old, new in zip(shown_sides, padded, strict=True)]
