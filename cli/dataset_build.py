@@ -93,9 +93,9 @@ def build(
             "there are no pairs", "give --pairs FOLDER or --rasters BEFORE AFTER MASK"
         )
     check_new_folder(folder)
-    summary = _build(
-        folder, _scenes(pairs, rasters, options), options, _captioner(captioner, device)
-    )
+    # A model that cannot be loaded is told before the pairs are read.
+    writer = _captioner(captioner, device)
+    summary = _build(folder, _scenes(pairs, rasters, options), options, writer)
     echo(json.dumps({"folder": str(folder), **summary}) if as_json else _in_words(folder, summary))
 
 
