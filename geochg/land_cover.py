@@ -46,8 +46,8 @@ hardly ever on real pairs.
 """
 
 LEAST_WATER_PX_M2 = 9.0
-"""Water is named where pixels cover at least this: in finer pictures, the dark green of fields and
-the shadows beside roofs were taken for it on real pairs, and new water was right nowhere."""
+"""Water is named where pixels cover at least this: in finer pictures the dark green of fields and
+shadows beside roofs were taken for it on real pairs (`benchmarks/captions_by_eye.py`)."""
 
 _UNKNOWN_SHARE = 0.5
 """A cover that agrees with the class must have at least this share of the ground; with less,

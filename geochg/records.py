@@ -121,16 +121,12 @@ class GridCell(NamedTuple):
         return "-".join(part for part in parts if part) or "center"
 
 
-GRID_CELLS = tuple(GridCell(row, col) for row in range(3) for col in range(3))
-"""All nine cells in raster order."""
+GRID_CELLS = tuple(GridCell(row, col) for row in range(3) for col in range(3))  # in raster order
 CELL_AREA_SHARE = 0.05
 """A grid cell counts as changed when more than this share of its pixels changed (ChangeChat)."""
 
 
 # --- what a model is given -----------------------------------------------------------------------
-
-DisplayRanges = tuple[tuple[float, float], ...]
-"""Source values of each band that are shown as 0 and as 255."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,13 +138,15 @@ class PairFacts:
             (`red`, `green`, `blue`, `nir`, `swir`, ...), else `band1`, `band2`, ...
         pixel_area_m2: Ground area of a pixel at the grid's centre, in square metres.
         dtype: Data type of the source pixels, such as `uint8`.
-        display_ranges: Of each date, what `display` pixels of 0 and 255 show; None if unknown.
     """
 
     bands: tuple[str, ...]
     pixel_area_m2: float
     dtype: str
-    display_ranges: tuple[DisplayRanges, DisplayRanges] | None = None
+
+
+DisplayRanges = tuple[tuple[float, float], ...]
+"""Source values of each band that are shown as 0 and as 255."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -162,6 +160,7 @@ class Tile:
         after: As `before`, on the same grid.
         valid: `(height, width)` bool; true where both dates have data inside the area of interest.
         clue: A sentence that goes behind each question; mostly empty.
+        display_ranges: Of each date, what `display` pixels of 0 and 255 show; None if unknown.
     """
 
     window: TileWindow
@@ -169,6 +168,7 @@ class Tile:
     after: NDArray[Any]
     valid: NDArray[np.bool_]
     clue: str = ""
+    display_ranges: tuple[DisplayRanges, DisplayRanges] | None = None
 
     @classmethod
     def of_pair(
@@ -179,9 +179,9 @@ class Tile:
         index: int = 0,
     ) -> Self:
         """A whole pair as one tile, all of it valid without `valid`; `index` is its number."""
-        full_window = PixelWindow.whole(before.shape)
         import numpy as np
 
+        full_window = PixelWindow.whole(before.shape)
         valid = np.ones(before.shape[-2:], np.bool_) if valid is None else valid
         return cls(TileWindow(index, 0, 0, full_window, full_window), before, after, valid)
 

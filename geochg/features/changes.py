@@ -60,7 +60,7 @@ class FeatureSettings:
     max_area_m2: float | None = None
     least_px: int = 0
     classes: tuple[str, ...] = ()
-    pixel_area_m2: float = 100.0
+    pixel_area_m2: float = math.nan
 
     @property
     def leaves_doubt(self) -> bool:

@@ -140,7 +140,7 @@ def _expected_seconds(
     start = time.perf_counter()
     with backend_errors(model):
         # A survey's sample is bounded, so a few tiles take as long as many.
-        model.survey(pair.facts_as_read(plan), tiles if model.capabilities.surveys else [])
+        model.survey(pair.facts, tiles if model.capabilities.surveys else [])
     fitting_s = time.perf_counter() - start
     _stop_if_set(cancel)
     start = time.perf_counter()

@@ -21,7 +21,7 @@ from geochg.tiling.gdal import gdal_settings
 from geochg.tiling.layout import Layout
 from geochg.tiling.pair import RasterPair, nothing_valid, place_pair
 from geochg.tiling.preparation import prepare
-from geochg.tiling.read import ReadPlan, read_ahead
+from geochg.tiling.read import read_ahead
 
 if TYPE_CHECKING:
     from geochg.tiling.raster_input import RasterLike
@@ -114,10 +114,9 @@ def open_dialogue(
     with gdal_settings():
         pair = placed_pair.with_bands(options, model.capabilities.bands)
         pair = _view_of_pair(pair, options, model) if square is None else replace(pair, grid=square)
-        plan = _read_plan(pair, options, model)
-        tile = _whole(pair, plan, options)
+        tile = _whole(pair, options, model)
     with backend_errors(model):
-        model.survey(pair.facts_as_read(plan), [tile] if model.capabilities.surveys else [])
+        model.survey(pair.facts, [tile] if model.capabilities.surveys else [])
     return PairDialogue(model, pair, tile)
 
 
@@ -132,14 +131,10 @@ def _view_of_pair(pair: RasterPair, options: AnalyzeOptions, model: ChangeModel)
     return replace(pair, grid=view_pair.grid, area=view_pair.area, is_view=True)
 
 
-def _read_plan(pair: RasterPair, options: AnalyzeOptions, model: ChangeModel) -> ReadPlan:
-    """How a pair is read for a model."""
-    pixels = model.capabilities.pixels
-    return prepare(pair, options.align, pixels=pixels, match=options.match).plan(pair)
-
-
-def _whole(pair: RasterPair, plan: ReadPlan, options: AnalyzeOptions) -> Tile:
+def _whole(pair: RasterPair, options: AnalyzeOptions, model: ChangeModel) -> Tile:
     """All of a pair as one tile."""
+    pixels = model.capabilities.pixels
+    plan = prepare(pair, options.align, pixels=pixels, match=options.match).plan(pair)
     height_px, width_px = pair.grid.shape
     # Rounding may leave a grid a pixel or two larger than the tile.
     side_px = max(options.tile_size_px, height_px, width_px)
@@ -151,6 +146,7 @@ def _whole(pair: RasterPair, plan: ReadPlan, options: AnalyzeOptions) -> Tile:
         raise nothing_valid(pair)
     rows, cols = PixelWindow.whole(pair.grid.shape).slices_within(window.read)
     # Tiles are square, places need not be: what pads them is not worth a look.
-    return Tile.of_pair(
+    cut_tile = Tile.of_pair(
         tile.before[:, rows, cols], tile.after[:, rows, cols], tile.valid[rows, cols]
     )
+    return replace(cut_tile, display_ranges=tile.display_ranges)

@@ -200,7 +200,7 @@ class Run:
         limit = self.model.capabilities.survey_tiles
         survey = SurveyTiles(self.pair, self.layout, read, self.listener, known_numbers, limit)
         with backend_errors(self.model):
-            self.model.survey(self.pair.facts_as_read(plan), survey)
+            self.model.survey(self.pair.facts, survey)
         if record is None:
             journal.keep_measured("survey", {"tiles": survey.used})
 

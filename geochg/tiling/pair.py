@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -68,13 +68,6 @@ class RasterPair:
     def facts(self) -> PairFacts:
         """The facts that a model may know of every tile."""
         return PairFacts(self.bands.names, pixel_area_m2(self.grid), self.dtypes[0])
-
-    def facts_as_read(self, plan: ReadPlan) -> PairFacts:
-        """The facts, with what display values mean where the pair is read by a plan."""
-        before, after = plan.before.stretch, plan.after.stretch
-        if before is None or after is None or plan.before.centring is not None:
-            return self.facts
-        return replace(self.facts, display_ranges=(before.ranges, after.ranges))
 
     @property
     def dtypes(self) -> tuple[str, str]:

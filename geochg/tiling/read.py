@@ -16,7 +16,7 @@ from odc.geo.geobox import GeoBox
 from rasterio.errors import RasterioError
 
 from geochg.errors import InputError
-from geochg.records import PixelWindow, Tile, TileFailure, TileWindow
+from geochg.records import DisplayRanges, PixelWindow, Tile, TileFailure, TileWindow
 from geochg.safety.untrusted_text import cleaned
 from geochg.tiling.aoi import Area
 from geochg.tiling.date_reader import DatePlan, DateReader
@@ -43,6 +43,14 @@ class ReadPlan:
     after: DatePlan
     grid: GeoBox
     area: Area | None = None
+
+    @property
+    def display_ranges(self) -> tuple[DisplayRanges, DisplayRanges] | None:
+        """See `Tile`; None where values are read, or where something is taken off them first."""
+        before, after = self.before.stretch, self.after.stretch
+        if before is None or after is None or self.before.centring is not None:
+            return None
+        return before.ranges, after.ranges
 
 
 class PairReader:
@@ -216,7 +224,13 @@ def _tile(
     if plan.area is not None:
         valid &= plan.area.mask(window.read)
     _clear_off_grid(valid, window.read, plan.grid)
-    return Tile(window, _blank_invalid(first[0], valid), _blank_invalid(second[0], valid), valid)
+    return Tile(
+        window,
+        _blank_invalid(first[0], valid),
+        _blank_invalid(second[0], valid),
+        valid,
+        display_ranges=plan.display_ranges,
+    )
 
 
 def _clear_off_grid(valid: NDArray[np.bool_], window: PixelWindow, grid: GeoBox) -> None:

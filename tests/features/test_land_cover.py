@@ -1,6 +1,7 @@
 """Features of a model that tells land cover: their classes, sizes, directions, counts, shapes."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -21,6 +22,9 @@ from geochg.land_cover import COVERS, agrees, covers_of
 from geochg.options import Geometry
 from geochg.records import LAND_COVER, Change, Channel
 
+coarse_settings = partial(FeatureSettings, pixel_area_m2=100.0)
+"""Pixels of 10 m, in which water is named."""
+
 
 def change_features(*arguments):
     return changes_of(*arguments).features
@@ -39,7 +43,7 @@ def grid_of(scene, affine=HALF_METRE):
 
 def features(scene, core_px=96, least_px=0, **changes):
     found = scene_results(scene, core_px, settings=CellSettings(least_px=least_px))
-    return change_features(found, grid_of(scene), FeatureSettings(least_px=least_px, **changes))
+    return change_features(found, grid_of(scene), coarse_settings(least_px=least_px, **changes))
 
 
 # --- land cover ----------------------------------------------------------------------------------
@@ -161,12 +165,12 @@ def test_only_what_the_land_cover_of_both_dates_bears_out_is_named(
             outlines, channels=tuple(rename.get(each, each) for each in outlines.channels)
         ),
     )
-    frame = change_features(results, grid_of(scene), FeatureSettings(geometry))
+    frame = change_features(results, grid_of(scene), coarse_settings(geometry))
     assert set(kinds_of(frame)) == {tuple(kind)}
     asked = (channel.class_name,)
-    settings = FeatureSettings(geometry, classes=asked)
+    settings = coarse_settings(geometry, classes=asked)
     assert set(kinds_of(change_features(results, grid_of(scene), settings))) == {tuple(channel)}
-    both = FeatureSettings(geometry, classes=(*asked, "other"))
+    both = coarse_settings(geometry, classes=(*asked, "other"))
     assert kinds_of(change_features(results, grid_of(scene), both)) == kinds_of(frame)
 
 
@@ -277,7 +281,7 @@ def test_buildings_that_run_into_each_other_are_counted_once_each(core_px):
     put(scene, np.s_[18:42, 54:80], BUILT, "low plants", "building")
     put(scene, np.s_[80:130, 20:44], RAZED, "building", "bare")
     results = scene_results(scene, core_px)
-    settings = FeatureSettings(classes=("building",))
+    settings = coarse_settings(classes=("building",))
     found, in_tiles = changes_of(results, grid_of(scene), settings)
     assert found["count"].tolist() == [2, 1]
     tiles = tile_features(results, grid_of(scene), in_tiles=in_tiles)
@@ -371,7 +375,7 @@ def test_outlines_of_models_without_land_cover_stay_as_they_are():
         settings=CellSettings(least_px=20),
         adjust=lambda outlines: replace(outlines, land_cover=None),
     )
-    frame = change_features(found, grid_of(scene), FeatureSettings(least_px=20))
+    frame = change_features(found, grid_of(scene), coarse_settings(least_px=20))
     assert len(frame) == 2
     assert frame["before_class"].isna().all()
     assert len(frame.geometry[1].exterior.coords) > 5
@@ -398,7 +402,7 @@ def test_confidence_is_read_off_the_calibration():
         40,
         adjust=lambda outlines: replace(outlines, calibration=((0.5, 1.0), (0.2, 0.8))),
     )
-    frame = change_features(found, grid_of(scene), FeatureSettings())
+    frame = change_features(found, grid_of(scene), coarse_settings())
     assert frame["confidence"].tolist() == pytest.approx([0.5])
 
 
@@ -408,7 +412,7 @@ def test_captions_of_tiles_and_of_the_pair():
     put(scene, np.s_[10:30, 60:80], BUILT, "low plants", "building")
     put(scene, np.s_[60:90, 60:90], FLOODED, "low plants", "water")
     results = scene_results(scene, 48)
-    frame, in_tiles = changes_of(results, grid_of(scene), FeatureSettings())
+    frame, in_tiles = changes_of(results, grid_of(scene), coarse_settings())
     assert layer_caption(frame) == (
         "In the area analysed, water appeared on about 230 m²,"
         " and buildings appeared on about 200 m²."
@@ -433,7 +437,7 @@ def test_boxes_of_outlines_have_counts_land_cover_and_captions_without_an_area(c
     put(scene, np.s_[70:90, 70:90], FLOODED, "bare", "water")
     cells = CellSettings(Geometry.CELLS)
     results = scene_results(scene, core_px, margin_px=0, settings=cells)
-    frame, in_tiles = changes_of(results, grid_of(scene), FeatureSettings(Geometry.CELLS))
+    frame, in_tiles = changes_of(results, grid_of(scene), coarse_settings(Geometry.CELLS))
     assert frame["class"].tolist() == ["building", "water"]
     assert frame["count"].tolist() == [2, pd.NA]
     assert frame["before_class"].tolist() == ["low plants", "bare"]

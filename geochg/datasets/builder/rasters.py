@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,7 +18,7 @@ from geochg.errors import InputError, RunError
 from geochg.files.remote_files import refuse_remote
 from geochg.geometry.vector_file import file_of, is_vector_name, read_areas
 from geochg.options import AlignMode, AnalyzeOptions
-from geochg.records import Change, PixelWindow, Tile, TileFailure, TileWindow
+from geochg.records import Change, PixelWindow, TileFailure, TileWindow
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -82,7 +82,7 @@ class RasterScene(MaskedScene):
                         "the file may be damaged",
                     )
                 classes, directions, labelled = known_mask.labels(tile.window.read)
-                labelled_tile = Tile(tile.window, tile.before, tile.after, tile.valid & labelled)
+                labelled_tile = replace(tile, valid=tile.valid & labelled)
                 yield MaskedTile(labelled_tile, classes, directions)
 
 

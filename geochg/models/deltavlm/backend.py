@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -38,7 +38,6 @@ from geochg.models.pretrained import FirstUse
 from geochg.records import (
     Answer,
     Dialogue,
-    DisplayRanges,
     Exchange,
     Outlines,
     PairFacts,
@@ -98,7 +97,6 @@ class DeltaVLMModel(ChangeModel[DeltaVLMOptions]):
         self.scene: Scene | None = None
         self._resolution_m: float | None = None
         self._infrared: int | None = None
-        self._display_ranges: tuple[DisplayRanges, DisplayRanges] | None = None
 
     @property
     def capabilities(self) -> Capabilities:
@@ -186,12 +184,11 @@ class DeltaVLMModel(ChangeModel[DeltaVLMOptions]):
         """Measures the pair on a sample of its tiles; see `ChangeModel.survey`."""
         self._resolution_m = _resolution_m(facts)
         self._infrared = facts.bands.index("nir") if "nir" in facts.bands else None
-        self._display_ranges = facts.display_ranges
         tiles = [tile for tile in sample if _failure(tile) is None and tile.valid.any()]
         self.scene = None
         if self.detector is not None and tiles:
             with self._first_use.guard("survey"):
-                self.scene = self._surveyed(self.detector, tiles)
+                self.scene = self.detector.survey(tiles, self._resolution_m, self._infrared)
 
     def answer(self, tiles: Sequence[Tile], questions: Sequence[Question]) -> list[TileAnswers]:
         """Answers each question about each tile; see `ChangeModel.answer`.
@@ -221,10 +218,6 @@ class DeltaVLMModel(ChangeModel[DeltaVLMOptions]):
         """The output of vision encoder and dense head for tiles of one size, each encoded once."""
         return joined_outputs([output for output, _ in self._outputs(tiles, needs_text=True)])
 
-    def _surveyed(self, detector: Detector, tiles: Sequence[Tile]) -> Scene:
-        scene = detector.survey(tiles, self._resolution_m, self._infrared)
-        return replace(scene, display_ranges=self._display_ranges)
-
     def _outputs(
         self, tiles: Sequence[Tile], *, needs_text: bool
     ) -> list[tuple[VisionOutput, list[Outlines | None]]]:
@@ -240,7 +233,9 @@ class DeltaVLMModel(ChangeModel[DeltaVLMOptions]):
         if self.scene is not None:
             return [self._outlines(self.detector, tiles, self.scene, needs_text)]
         with self._first_use.guard("survey"):
-            scenes = [self._surveyed(self.detector, [tile]) for tile in tiles]
+            scenes = [
+                self.detector.survey([tile], self._resolution_m, self._infrared) for tile in tiles
+            ]
         return [
             self._outlines(self.detector, [tile], scene, needs_text)
             for tile, scene in zip(tiles, scenes, strict=True)
@@ -251,7 +246,7 @@ class DeltaVLMModel(ChangeModel[DeltaVLMOptions]):
     ) -> tuple[VisionOutput, list[Outlines | None]]:
         with self._first_use.guard("map"):
             maker = OutlineMaker(detector.head, scene, self.options.threshold)
-            output = detector.detect(tiles, scene, None if needs_text else maker.is_quiet)
+            output = detector.detect(tiles, scene, maker.is_quiet, needs_tokens=needs_text)
             predictions = maker.small_predictions(output, tiles)
             outlines: list[Outlines | None] = [
                 maker.outlines(prediction, tile)
@@ -267,11 +262,10 @@ class DeltaVLMModel(ChangeModel[DeltaVLMOptions]):
     def _answers(self, tiles: Sequence[Tile], questions: Sequence[Question]) -> list[TileAnswers]:
         in_words = any(q.task not in (Task.PRESENCE, Task.LOCATE) for q in questions)
         outputs = self._outputs(tiles, needs_text=self.has_words and in_words)
+        outlines = [outlines for _, part in outputs for outlines in part]
         maps = [
-            None if outlines is None else (outlines, presence_of(outlines, tile.valid))
-            for tile, outlines in zip(
-                tiles, (outlines for _, part in outputs for outlines in part), strict=True
-            )
+            None if tile_outlines is None else _TileMap(tile_outlines, tile)
+            for tile, tile_outlines in zip(tiles, outlines, strict=True)
         ]
         rows: list[list[Answer | TileDialogue]] = [
             [
@@ -295,18 +289,18 @@ class DeltaVLMModel(ChangeModel[DeltaVLMOptions]):
         ]
 
     def _map_answer(
-        self, tile: Tile, tile_map: tuple[Outlines, Presence] | None, question: Question
+        self, tile: Tile, tile_map: _TileMap | None, question: Question
     ) -> Answer | None:
         """The answer that needs no language model; None where it is needed."""
         if tile_map is None or self.detector is None:
             return None
-        outlines, presence = tile_map
         if question.task is Task.LOCATE:
-            return outlines
+            return tile_map.outlines
+        presence = tile_map.presence
         if question.task is Task.PRESENCE:
             return presence
         if question.task is Task.QUESTION or presence.changed:
-            return self._in_words(tile, outlines, presence, question)
+            return self._in_words(tile, tile_map.outlines, presence, question)
         sentence = self.detector.head.no_change_sentence
         return unchanged_answer(question.task, presence, sentence)
 
@@ -317,11 +311,24 @@ class DeltaVLMModel(ChangeModel[DeltaVLMOptions]):
         return None
 
 
-def _text_answer(dialogue: TileDialogue, tile_map: tuple[Outlines, Presence] | None) -> Answer:
+@dataclass(frozen=True, eq=False)
+class _TileMap:
+    """The outlines of a tile, and its presence, which is made when a question needs it."""
+
+    outlines: Outlines
+    tile: Tile
+
+    @cached_property
+    def presence(self) -> Presence:
+        """Whether the tile changed, as its outlines say."""
+        return presence_of(self.outlines, self.tile.valid)
+
+
+def _text_answer(dialogue: TileDialogue, tile_map: _TileMap | None) -> Answer:
     """The language model's answer; a dialogue's presence has the map's probability."""
     answer = dialogue.answer()
     if tile_map is not None and isinstance(answer, Dialogue):
-        probability = tile_map[1].probability
+        probability = tile_map.presence.probability
         return replace(answer, presence=replace(answer.presence, probability=probability))
     return answer
 

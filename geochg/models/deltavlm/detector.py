@@ -25,7 +25,7 @@ from geochg.models.deltavlm.runtime.vision_output import (
 )
 from geochg.models.deltavlm.scene import scene_vector, valid_at, with_medians
 from geochg.models.deltavlm.views import HALF, view_margins, view_sides, view_zoom
-from geochg.records import DisplayRanges, Tile
+from geochg.records import Tile
 
 SCENE_TILES = 16
 """Tiles on which a scene is measured; more change its statistics by less than tiles differ."""
@@ -97,7 +97,6 @@ class Scene:
         resolution_m: Side of a pixel on the ground, in metres; None where it is not known.
         vectors: The scene vector of each view.
         typical_logit: Median of the change logits: high where much has changed.
-        display_ranges: See `PairFacts`; None where tiles hold source values.
     """
 
     ranges: tuple[ColorRange, ColorRange]
@@ -106,7 +105,6 @@ class Scene:
     resolution_m: float | None
     vectors: tuple[NDArray[np.float32], ...] = ()
     typical_logit: float = 0.0
-    display_ranges: tuple[DisplayRanges, DisplayRanges] | None = None
 
     @property
     def shown_m(self) -> float | None:
@@ -156,6 +154,8 @@ class Detector:
         tiles: Sequence[Tile],
         scene: Scene,
         is_quiet: Callable[[DenseArrays], bool] | None = None,
+        *,
+        needs_tokens: bool = True,
     ) -> VisionOutput:
         """The output of vision encoder and dense head for tiles of one size.
 
@@ -163,12 +163,16 @@ class Detector:
             tiles: The tiles.
             scene: The survey of the pair.
             is_quiet: Whether the prediction of one tile for the view of half the size is enough;
-                such tiles are not looked at in full size, and their full prediction is the other
-                one enlarged. Whoever gives it asks for no text, so the tokens of all tiles are left
-                out: `before` and `after` are `(tiles, 0)`. None to look at all in both sizes.
+                the full prediction of such tiles is the other one enlarged. None to predict all in
+                both sizes.
+            needs_tokens: Whether text is asked for, so that all tiles are encoded in full size;
+                else `before` and `after` are `(tiles, 0)`.
         """
         parts = list(
-            workers().map(lambda part: self._prediction(part, scene, is_quiet), batches(tiles))
+            workers().map(
+                lambda part: self._prediction(part, scene, is_quiet, needs_tokens=needs_tokens),
+                batches(tiles),
+            )
         )
         count = len(tiles)
         full, half = (
@@ -185,29 +189,32 @@ class Detector:
         tiles: Sequence[Tile],
         scene: Scene,
         is_quiet: Callable[[DenseArrays], bool] | None,
+        *,
+        needs_tokens: bool,
     ) -> tuple[DenseArrays, DenseArrays, tuple[NDArray[np.float32], NDArray[np.float32]]]:
         # The answer for one tile must not decide on others.
         assert is_quiet is None or len(tiles) == 1, "a batch is one tile where is_quiet is given"
-        no_tokens = np.zeros((len(tiles), 0), np.float32)
-        _, half = self._view(tiles, scene, half=True)
-        if is_quiet is not None and is_quiet(half):
+        full_vector, half_vector = scene.vectors
+        half = self._dense(self._encodings(tiles, scene, half=True), half_vector)
+        quiet = is_quiet is not None and is_quiet(half)
+        tokens = (np.zeros((len(tiles), 0), np.float32),) * 2
+        if needs_tokens or not quiet:
+            before, after = self._encodings(tiles, scene, half=False)
+            tokens = (before.tokens, after.tokens) if needs_tokens else tokens
+        if quiet:
             _, padded = view_sides(tiles[0].valid.shape, scene.zoom, half=False)
             full = _enlarged_view(half, *(side // self.head.stride_px for side in padded))
-            return full, half, (no_tokens, no_tokens)
-        (before, after), full = self._view(tiles, scene, half=False)
-        if is_quiet is not None:
-            return full, half, (no_tokens, no_tokens)
-        return full, half, (before.tokens, after.tokens)
+        else:
+            full = self._dense((before, after), full_vector)
+        return full, half, tokens
 
-    def _view(
-        self, tiles: Sequence[Tile], scene: Scene, *, half: bool
-    ) -> tuple[tuple[EncodedDates, EncodedDates], DenseArrays]:
-        """Encodings and prediction of a batch in the full view, or in that of half the size."""
-        full_vector, half_vector = scene.vectors
-        before, after = self._encodings(tiles, scene, half=half)
-        vector = half_vector if half else full_vector
-        vectors = np.repeat(vector[None], len(tiles), axis=0)
-        return (before, after), self.runner.detect(before.maps, after.maps, vectors)
+    def _dense(
+        self, dates: tuple[EncodedDates, EncodedDates], vector: NDArray[np.float32]
+    ) -> DenseArrays:
+        """The prediction for a batch of which both dates are encoded."""
+        before, after = dates
+        vectors = np.repeat(vector[None], len(before.maps[0]), axis=0)
+        return self.runner.detect(before.maps, after.maps, vectors)
 
     def _scene_vector(
         self, tiles: Sequence[Tile], scene: Scene, *, half: bool

@@ -223,8 +223,8 @@ class OutlineMaker:
         change = (full.change_logits[0] + wide[0]) / 2
         color = (full.color_logits[0, 0] + wide[1]) / 2
         before, after = (_softmax(part[0]) for part in (full.before_logits, full.after_logits))
-        if self.scene.infrared == INFRARED_BAND and self.scene.display_ranges is not None:
-            dates = zip((tile.before, tile.after), self.scene.display_ranges, strict=True)
+        if self.scene.infrared == INFRARED_BAND and tile.display_ranges is not None:
+            dates = zip((tile.before, tile.after), tile.display_ranges, strict=True)
             dry = [self._water_index(image, ranges, (rows, cols)) < 0 for image, ranges in dates]
             before, after = without_dry_water(before, after, *dry)
         change = with_water(change, before, after, self.calibration.water)

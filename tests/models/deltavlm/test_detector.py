@@ -227,7 +227,7 @@ def test_a_quiet_tile_is_not_looked_at_in_full_size(detector, zoom, side_px):
     scene = seen.survey([tile(0)], None, zoom=zoom)
     counting.sides_px.clear()
     wanted = detector.detect([tile(0)], scene)
-    result = seen.detect([tile(0)], scene, lambda half: True)
+    result = seen.detect([tile(0)], scene, lambda half: True, needs_tokens=False)
     assert counting.sides_px == [side_px] * 2
     for maps, enlarged, half in zip(wanted.dense, result.dense, wanted.half, strict=True):
         assert enlarged.shape == maps.shape

@@ -504,9 +504,11 @@ def test_new_water_on_dry_ground_is_not_predicted(infrared_value, is_water, rang
     dense = DenseArrays(flat, flat, flat[:, :1], bare_logits, water_logits, flat)
     half = DenseArrays(*(array[..., :2, :2] for array in dense))
     made = maker(stride_px=4)
-    made = replace(made, scene=replace(made.scene, infrared=3, display_ranges=ranges))
+    made = replace(made, scene=replace(made.scene, infrared=3))
     output = VisionOutput(flat, flat, dense, half)
-    (prediction,) = made.predictions(output, [Tile.of_pair(image, image)])
+    (prediction,) = made.predictions(
+        output, [replace(Tile.of_pair(image, image), display_ranges=ranges)]
+    )
     assert (prediction.after[WATER].mean() > 0.9) == (is_water or ranges is None)
 
 
