@@ -16,9 +16,11 @@ from transformers import LlamaConfig
 from geochg.errors import CancelledRunError, ModelError, OptionError
 from geochg.events import Progress
 from geochg.models.chat.dialogue import NO_COUNTS
+from geochg.models.deltavlm import backend
 from geochg.models.deltavlm.backend import DeltaVLMModel
 from geochg.models.deltavlm.calibration import Calibration
 from geochg.models.deltavlm.options import DeltaVLMOptions
+from geochg.models.deltavlm.postprocessing import OutlineMaker
 from geochg.models.deltavlm.runtime.torch_vision import TorchVision
 from geochg.models.deltavlm.runtime.vision_output import VISION_BATCH
 from geochg.options import AnalyzeOptions
@@ -479,3 +481,27 @@ def test_the_presence_of_a_dialogue_has_the_probability_of_the_map(folder, monke
     (presence, dialogue) = model.answer([tile()], [ask(Task.PRESENCE), ask(Task.DIALOGUE)])[0]
     assert dialogue.presence == replace(presence, changed=True)
     assert dialogue.description == "A house appeared."
+
+
+@pytest.mark.parametrize("is_quiet", [True, False])
+def test_outlines_do_not_depend_on_what_else_is_asked(folder, monkeypatch, is_quiet):
+    monkeypatch.setattr(OutlineMaker, "is_quiet", lambda *_: is_quiet)
+    model, tiles = load(folder), [tile(seed) for seed in range(2)]
+    model.survey(FACTS, tiles)
+    locate = ask(Task.LOCATE)
+    alone = [answers[0] for answers in model.answer(tiles, [locate])]
+    beside = [answers[-1] for answers in model.answer(tiles, [ask(Task.CAPTION), locate])]
+    for single, other in zip(alone, beside, strict=True):
+        assert single.change.tobytes() == other.change.tobytes()
+        assert single.layers_at().tobytes() == other.layers_at().tobytes()
+
+
+def test_presence_is_made_only_where_it_is_asked(folder, monkeypatch):
+    model = load(folder)
+    model.survey(FACTS, [tile()])
+    made = []
+    monkeypatch.setattr(backend, "presence_of", lambda *given: made.append(1) or Presence(True, 1))
+    model.answer([tile()], [ask(Task.LOCATE)])
+    assert not made
+    model.answer([tile()], [ask(Task.PRESENCE), ask(Task.LOCATE), ask(Task.COUNT)])
+    assert len(made) == 1
