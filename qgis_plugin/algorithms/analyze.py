@@ -19,8 +19,10 @@ from qgis.core import (
 )
 
 from geochg_qgis.algorithms.base import OUTPUT, RunAlgorithm, documented_parameter, layer_parameter
+from geochg_qgis.algorithms.layer_destination import load_from
 from geochg_qgis.i18n import tr
 from geochg_qgis.layers.style import apply_style
+from geochg_qgis.link.absolute_paths import absolute_path
 
 HEATMAP, COUNT, AREA = "HEATMAP", "COUNT", "AREA_M2"
 
@@ -59,7 +61,9 @@ class AnalyzeAlgorithm(RunAlgorithm):
     def files(self, parameters: dict[str, Any], context: QgsProcessingContext) -> dict[str, str]:
         """The layer's file, and that of the heatmap where it is wanted."""
         # A batch gives an output without a name where it is left empty.
-        self._heatmap = self.parameterAsOutputLayer(parameters, HEATMAP, context)
+        destination = self.parameterAsOutputLayer(parameters, HEATMAP, context)
+        self._heatmap = absolute_path(destination)
+        load_from(self._heatmap, destination, context)
         heatmap = {"heatmap": self._heatmap} if self._heatmap else {}
         return {**super().files(parameters, context), **heatmap}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterable, Mapping
 from queue import SimpleQueue
 from typing import Any
@@ -185,7 +186,10 @@ class PairAlgorithm(QgsProcessingAlgorithm):
         """Sends the request and waits for the answer, on a thread."""
         files = self.files(parameters, context)
         options = {**self.options(parameters, context), **self._json_options}
-        request = {"options": options, **({"outputs": files} if files else {})}
+        # Files in the options start from the same folder as QGIS's own parameters.
+        request = {"options": options, "folder": os.getcwd()}
+        if files:
+            request["outputs"] = files
         try:
             answer = self._ask_worker(request, feedback)
         except LinkError as error:

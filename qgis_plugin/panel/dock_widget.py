@@ -37,7 +37,7 @@ from geochg_qgis.panel.message_controller import MessageController
 from geochg_qgis.panel.options_widget import OptionsWidget
 from geochg_qgis.panel.pair_widget import PairWidget
 from geochg_qgis.panel.run_controller import RunController, result_summary
-from geochg_qgis.panel.run_plan import RunPlan, default_output
+from geochg_qgis.panel.run_plan import RunPlan, default_output, options_folder
 from geochg_qgis.panel.run_widget import RunWidget
 from geochg_qgis.panel.setup_dialog import SetupDialog
 from geochg_qgis.run_options import store_options
@@ -160,6 +160,8 @@ class GeochgDockWidget(QgsDockWidget):
         before, after, aoi, options = self._choices()
         output = self.options.output.filePath().strip()
         path = with_suffix(output, ".gpkg") if output else default_output(before, after)
+        if not path.is_absolute():
+            path = default_output(before, after).parent / path
         if output and not path.parent.is_dir():
             raise LinkError(
                 tr("There is no folder {}").format(path.parent),
@@ -215,6 +217,7 @@ class GeochgDockWidget(QgsDockWidget):
         self, before: LayerSource, after: LayerSource, aoi: str | None, options: Mapping[str, Any]
     ) -> Callable[[BackgroundTask], dict[str, Any]]:
         """A function that makes the worker's parameters, on a task's thread."""
+        folder = options_folder()
 
         def make(task: BackgroundTask) -> dict[str, Any]:
             allow_remote = options.get("allow_remote") is True
@@ -223,6 +226,7 @@ class GeochgDockWidget(QgsDockWidget):
                 "before": before.worker_parameter(access),
                 "after": after.worker_parameter(access),
                 "options": {**options, "aoi": aoi},
+                "folder": folder,
             }
 
         return make

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,11 @@ LAYER, HEATMAP, TIMES = "layer", "heatmap_layer", "times"
 """Keys under which a result holds the layers made of it, and the times of the pair."""
 
 
+def options_folder() -> str:
+    """The folder that files in the options start from: the project's, or the user's."""
+    return QgsProject.instance().homePath() or str(Path.home())
+
+
 @dataclass(frozen=True)
 class RunPlan:
     """All that a run needs, read from the project.
@@ -37,6 +42,7 @@ class RunPlan:
         options: Options of the worker.
         output: Path of the GeoPackage to write.
         heatmap: Path of the heatmap to write, or None.
+        folder: Folder that files in the options start from.
         notice: Notice for the user before the run begins; may be empty.
     """
 
@@ -47,6 +53,7 @@ class RunPlan:
     options: Mapping[str, Any]
     output: Path
     heatmap: Path | None = None
+    folder: str = field(default_factory=options_folder)
     notice: str = ""
 
     def signature(self, opener: RasterOpener) -> dict[str, Any]:
@@ -100,6 +107,7 @@ class RunPlan:
             "after": self.after.worker_parameter(access),
             "options": dict(self.options),
             "outputs": outputs,
+            "folder": self.folder,
         }
 
     def open_layers(self, result: Mapping[str, Any]) -> dict[str, Any]:
