@@ -8,12 +8,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from qgis.core import QgsProject
+from qgis.core import QgsApplication, QgsProject
 from qgis.PyQt.QtCore import QStandardPaths
 
 from geochg_qgis.i18n import tr
+from geochg_qgis.layers.image_identity import ImageIdentity
 from geochg_qgis.layers.layer_source import LayerSource, RasterAccess, RasterOpener
-from geochg_qgis.layers.result_layers import AFTER, BEFORE, OPTIONS, open_heatmap, open_result
+from geochg_qgis.layers.result_layers import ResultOrigin, open_heatmap, open_result
 from geochg_qgis.layers.temporal import pair_times
 from geochg_qgis.link.errors import LinkError
 from geochg_qgis.link.output_paths import free_path, has_journal, path_without_journal, result_path
@@ -37,8 +38,9 @@ class RunPlan:
     Attributes:
         before: Earlier image.
         after: Later image.
-        before_id: Id of the earlier image's layer.
-        after_id: Id of the later image's layer.
+        before_id: Id of the earlier image's layer; empty where it is not in the project.
+        after_id: Id of the later image's layer; likewise.
+        images: How the two images are known again, the earlier first.
         options: Options of the worker.
         output: Path of the GeoPackage to write.
         heatmap: Path of the heatmap to write, or None.
@@ -50,6 +52,7 @@ class RunPlan:
     after: LayerSource
     before_id: str
     after_id: str
+    images: tuple[ImageIdentity, ImageIdentity]
     options: Mapping[str, Any]
     output: Path
     heatmap: Path | None = None
@@ -117,12 +120,12 @@ class RunPlan:
             LinkError: If they cannot be opened.
         """
         times = pair_times(self.before.name, self.after.name, result)
-        layer = open_result(self.output, self.output.stem.replace("_", " "), times)
-        layer.setCustomProperty(BEFORE, self.before_id)
-        layer.setCustomProperty(AFTER, self.after_id)
-        layer.setCustomProperty(OPTIONS, json.dumps(dict(self.options)))
-        name = tr("probability of change")
-        heatmap = open_heatmap(self.heatmap, name) if self.heatmap is not None else None
+        origin = ResultOrigin(*self.images, self.options, times)
+        name = self.output.stem.replace("_", " ")
+        layer = open_result(f"{self.output}|layername=changes", name, origin)
+        layer.moveToThread(QgsApplication.instance().thread())
+        heatmap_name = tr("probability of change")
+        heatmap = open_heatmap(self.heatmap, heatmap_name) if self.heatmap is not None else None
         return {LAYER: layer, HEATMAP: heatmap, TIMES: times}
 
     def _heatmap_beside(self, output: Path) -> Path | None:
