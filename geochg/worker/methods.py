@@ -27,6 +27,7 @@ from geochg.worker.parameters import (
     text_of,
     texts_of,
 )
+from geochg.worker.paths import RequestFolder
 
 if TYPE_CHECKING:
     from geochg.pipeline.analyze import ChangeResult
@@ -83,8 +84,9 @@ def devices(call: Call) -> Mapping[str, Any]:
 
 def opens(call: Call) -> Mapping[str, Any]:
     """Which rasters the GDAL of this process opens; that of a client may know other formats."""
-    check_known(call.parameters, ("rasters", "allow_remote"))
-    names = texts_of(call.parameters, "rasters")
+    check_known(call.parameters, ("rasters", "allow_remote", "folder"))
+    folder = RequestFolder.of(call.parameters)
+    names = [folder.raster(name) for name in texts_of(call.parameters, "rasters")]
     allow_remote = flag_of(call.parameters, "allow_remote")
     from geochg.pipeline.describe import can_open
 
