@@ -29,7 +29,7 @@ from geochg.models.deltavlm.runtime.onnx_language import (
     generation_settings,
     is_greedy,
 )
-from geochg.models.deltavlm.runtime.onnx_vision import DETECTOR, ENCODER, OnnxVision
+from geochg.models.deltavlm.runtime.onnx_vision import FILES, OnnxVision
 from geochg.models.deltavlm.runtime.vision_output import VisionOutput, VisionRunner
 from geochg.models.devices import torch_device
 from geochg.models.hub import find_folder, model_id
@@ -157,7 +157,7 @@ class DeltaVLMModel(ChangeModel[DeltaVLMOptions]):
             adapter_folder(options.adapter)
         identity = ModelIdentity(model_id, fingerprint(folder, files), adapter_id(options.adapter))
         device = torch_device(device)
-        if not options.adapter and can_run(folder, (ENCODER, DETECTOR), device):
+        if not options.adapter and can_run(folder, FILES, device):
             made_from = export_fingerprint(folder, files)
             load_language = partial(_open_language, folder, made_from, options)
             vision = OnnxVision.open(folder, made_from, options.precision)
