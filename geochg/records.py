@@ -61,11 +61,6 @@ class PixelWindow:
         """Number of columns that it covers."""
         return self.col_stop - self.col_start
 
-    @property
-    def center(self) -> tuple[float, float]:
-        """Column and row of its middle, in grid pixels."""
-        return (self.col_start + self.col_stop) / 2, (self.row_start + self.row_stop) / 2
-
     def holds(self, x: float, y: float) -> bool:
         """Whether a point in grid pixels lies in the window."""
         return self.col_start <= x < self.col_stop and self.row_start <= y < self.row_stop

@@ -25,10 +25,11 @@ from geochg.pipeline.outputs import Outputs
 from geochg.pipeline.survey import SurveyTiles
 from geochg.records import Question, Tile, TileAnswers, TileFailure, TileWindow
 from geochg.safety.untrusted_text import without_secrets
+from geochg.tiling.alignment import Step
 from geochg.tiling.gdal import gdal_settings
 from geochg.tiling.layout import Layout
 from geochg.tiling.pair import RasterPair
-from geochg.tiling.preparation import Preparation, Step, prepare
+from geochg.tiling.preparation import Preparation, prepare
 from geochg.tiling.read import ReadPlan, read_ahead
 from geochg.tiling.signed_addresses import is_signed, refusal
 

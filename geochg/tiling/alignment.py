@@ -50,30 +50,32 @@ def measure_alignment(
     """
     windows = _Windows(plan, mode, step)
     with PairReader(plan) as reader:
-        matches = match_patches(shift_patches(reader, windows.told(windows.quick)))
+        quick = matches = match_patches(shift_patches(reader, windows.told(windows.quick)))
         if not is_settled(matches):
             matches = match_patches(shift_patches(reader, windows.told(windows.usual)))
     shift = common_shift(matches)
     field = None
-    if shift is not None and mode is not AlignMode.SHIFT:
-        asked = mode is AlignMode.FIELD
-        if asked or (not is_settled(matches) and is_uneven(matches, shift)):
-            field = _field(plan, shift, windows)
-        if field is not None and not (field.is_clear if asked else field.is_better):
+    if shift is not None and mode is AlignMode.FIELD:
+        field = _clear_field(plan, shift, windows)
+    elif shift is not None and mode is not AlignMode.SHIFT and not is_settled(matches):
+        if is_uneven([*quick, *matches], shift):
+            field = _clear_field(plan, shift, windows)
+        if field is not None and not field.is_better:
             field = None
     windows.end()
     return shift, field
 
 
-def _field(plan: ReadPlan, shift: Shift, windows: _Windows) -> ShiftField | None:
-    """The field of small windows, whatever it is worth."""
+def _clear_field(plan: ReadPlan, shift: Shift, windows: _Windows) -> ShiftField | None:
+    """The field of small windows; None where it is not clear."""
     center = _taken_out(shift)
     after = replace(plan.after, displacement_px=center)
     with PairReader(replace(plan, after=after)) as reader:
         patches = shift_patches(reader, windows.told(windows.small))
         matches = [match.moved(*center) for patch in patches if (match := match_patch(patch))]
-    rows, cols = windows.small_lattice
-    return fit_field(matches, shift, plan.grid.shape, (rows + 1, cols + 1))
+    (height_px, width_px), (rows, cols) = plan.grid.shape, windows.small_lattice
+    field = fit_field(matches, shift, (height_px, width_px), (rows + 1, cols + 1))
+    return field if field is not None and field.is_clear else None
 
 
 def _taken_out(shift: Shift) -> tuple[float, float]:

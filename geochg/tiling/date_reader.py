@@ -110,7 +110,8 @@ class DateReader:
         else:
             # Reading displaced by the shift brings content that lies (dx, dy) off back into place.
             to_image = Affine.translation(*plan.displacement_px)
-            warped = _open_warped(dataset, plan, grid, to_image, grid.shape)
+            height_px, width_px = grid.shape
+            warped = _open_warped(dataset, plan, grid, to_image, (height_px, width_px))
             self._dataset = stack.enter_context(warped)
             self._lattice = Lattice()
             self._alpha = self._alpha or dataset.count + 1
@@ -218,7 +219,7 @@ class DateReader:
 
     def _read_pieces(
         self, part: PixelWindow, field: ShiftField
-    ) -> tuple[NDArray[Any], NDArray[Any]]:
+    ) -> tuple[NDArray[Any], NDArray[Any] | None]:
         """The bands and alpha, each piece displaced as the field says there."""
         dtypes, shape = self._dataset.dtypes, (part.height_px, part.width_px)
         values = np.zeros((len(self._bands), *shape), dtypes[self._bands[0] - 1])

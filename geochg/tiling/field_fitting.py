@@ -31,6 +31,9 @@ _TOLERANCE_GROWTH = 1 / 200
 _MAX_TOLERANCE_PX = 3.0
 """How far the shifts of neighbours may lie apart: more, the farther these are, up to a limit."""
 
+_BEYOND_PX = 1.0
+"""How far a field may go on beyond the shifts of the windows, where there are none."""
+
 _SMOOTHNESS = tuple(10.0**power for power in range(-2, 7))
 _RIDGE = 1e-6
 """Keeps control points without any window near them determined."""
@@ -78,8 +81,8 @@ def fit_field(
 def is_uneven(matches: Sequence[Match], shift: Shift) -> bool:
     """Whether windows hint at a field: they moved otherwise, and by a clear match or together."""
     distinct = [match for match in matches if match.is_distinct]
-    apart = np.linalg.norm(_shifts(distinct) - (shift.dx_px, shift.dy_px), axis=1)
-    odd = [match for match, px in zip(distinct, apart, strict=True) if px >= WORTHWHILE_PX]
+    distances_px = np.linalg.norm(_shifts(distinct) - (shift.dx_px, shift.dy_px), axis=1)
+    odd = [match for match, px in zip(distinct, distances_px, strict=True) if px >= WORTHWHILE_PX]
     return any(match.peak_ratio >= _CLEAR_RATIO for match in odd) or bool(borne_out(odd, 1).any())
 
 
@@ -89,12 +92,12 @@ def borne_out(matches: Sequence[Match], count: int) -> NDArray[np.bool_]:
         return np.zeros(len(matches), np.bool_)
     shifts, centers = _shifts(matches), _centers(matches)
     distance = np.linalg.norm(centers[:, None] - centers[None], axis=2)
-    apart = np.linalg.norm(shifts[:, None] - shifts[None], axis=2)
+    difference = np.linalg.norm(shifts[:, None] - shifts[None], axis=2)
     np.fill_diagonal(distance, np.inf)
-    np.fill_diagonal(apart, np.inf)
+    np.fill_diagonal(difference, np.inf)
     tolerance = np.minimum(_TOLERANCE_PX + _TOLERANCE_GROWTH * distance, _MAX_TOLERANCE_PX)
     reach = np.sort(distance, axis=1)[:, :_NEIGHBOURS].max(axis=1, keepdims=True)
-    agreeing = (distance <= reach) & (apart <= tolerance)
+    agreeing = (distance <= reach) & (difference <= tolerance)
     borne: NDArray[np.bool_] = agreeing.sum(axis=1) >= count
     return borne
 
@@ -119,10 +122,11 @@ def _smoothest(
     """
     normal, bending = basis.T @ basis, _bending(lattice)
     ridge = _RIDGE * np.eye(len(normal))
+    limits = shifts.min(axis=0) - _BEYOND_PX, shifts.max(axis=0) + _BEYOND_PX
     fits = []
     for smoothness in _SMOOTHNESS:
         solver = np.linalg.solve(normal + smoothness * bending + ridge, basis.T)
-        control = (solver @ shifts).clip(shifts.min(axis=0), shifts.max(axis=0))
+        control = (solver @ shifts).clip(*limits)
         if _gradient(control, shape_px, lattice) > MAX_GRADIENT:
             continue
         leverage = np.einsum("ij,ji->i", basis, solver)

@@ -16,7 +16,7 @@ from rasterio.errors import RasterioError
 from geochg.records import PixelWindow
 from geochg.tiling.layout import Layout, evenly
 from geochg.tiling.read import PairReader, ReadPlan
-from geochg.tiling.shift import FIRST_WINDOWS, Patch
+from geochg.tiling.shift import Patch
 
 _PATCH_PX = 512
 _QUICK_PATCH_PX = 256
@@ -38,7 +38,11 @@ def shift_patches(reader: PairReader, windows: Iterable[PixelWindow]) -> Iterato
     for window in windows:
         if (part := _Reading(reader).window(window)) is not None:
             before, after, valid = part
-            yield Patch(before.mean(axis=0), after.mean(axis=0), valid, window.center)
+            yield Patch(before.mean(axis=0), after.mean(axis=0), valid, _center(window))
+
+
+def _center(window: PixelWindow) -> tuple[float, float]:
+    return (window.col_start + window.col_stop) / 2, (window.row_start + window.row_stop) / 2
 
 
 def sample_values(
@@ -119,10 +123,10 @@ def patch_windows(grid: GeoBox) -> Iterator[PixelWindow]:
 
 
 def quick_patch_windows(grid: GeoBox) -> list[PixelWindow]:
-    """The first of smaller squares, for a first look; none where the usual ones are as small."""
+    """Smaller squares for a first look, as spread; none where the usual ones are as small."""
     if _patch_side(grid, _PATCH_PX, 3) <= _QUICK_PATCH_PX:
         return []
-    return list(islice(_spread_squares(grid, _QUICK_PATCH_PX), FIRST_WINDOWS))
+    return list(_spread_squares(grid, _QUICK_PATCH_PX))
 
 
 def field_windows(grid: GeoBox) -> tuple[list[PixelWindow], tuple[int, int]]:
@@ -137,12 +141,12 @@ def field_windows(grid: GeoBox) -> tuple[list[PixelWindow], tuple[int, int]]:
     return squares, (len(rows), len(cols))
 
 
-def _patch_side(grid: GeoBox, most_px: int, across: int) -> int:
+def _patch_side(grid: GeoBox, most_px: int, count: int) -> int:
     """Side of squares of which so many lie across the grid, if they do not become too small.
 
     Multiples of 16, of which Fourier transforms are fast.
     """
-    wanted_px = min(grid.shape) // across // 16 * 16
+    wanted_px = min(grid.shape) // count // 16 * 16
     return min(most_px, max(_SMALLEST_PATCH_PX, wanted_px))
 
 
@@ -163,7 +167,7 @@ def _ends_and_middle(starts: Sequence[int]) -> list[int]:
     return [starts[round(index * (len(starts) - 1) / 2)] for index in range(3)]
 
 
-def _starts(length_px: int, side_px: int, most: int) -> list[int]:
+def _starts(length_px: int, side_px: int, limit: int) -> list[int]:
     count = max(1, length_px // side_px)
     margin = max(0, length_px - count * side_px) // 2
-    return [margin + index * side_px for index in evenly(count, most)]
+    return [margin + index * side_px for index in evenly(count, limit)]

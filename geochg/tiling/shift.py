@@ -45,9 +45,9 @@ MAX_SPREAD_PX = 0.5
 FIRST_WINDOWS = 9
 """Windows after which a shift may be settled."""
 
-SETTLED_WINDOWS = 7
-SETTLED_SPREAD_PX = 0.2
-"""So many of the first windows must agree, so closely, for the others not to be looked at."""
+SETTLED_SHARE = 7 / 9
+SETTLED_ERROR_PX = 0.2 / 3
+"""This share of the first windows must agree, to this standard error, to settle the shift."""
 
 WORTHWHILE_PX = 0.5
 """Shifts below half a pixel are left alone: resampling would cost more sharpness than it mends."""
@@ -192,15 +192,15 @@ def common_shift(matches: Sequence[Match]) -> Shift | None:
 
 
 def is_settled(matches: Sequence[Match]) -> bool:
-    """Whether the first windows agree so well that the others would change nothing.
+    """Whether windows agree so well that others would change nothing.
 
     A single one that moved otherwise may be a mountain, or the part of another image.
     """
     shift = common_shift(matches)
-    if shift is None or shift.windows_used < SETTLED_WINDOWS:
+    if shift is None or shift.windows_used < SETTLED_SHARE * max(len(matches), FIRST_WINDOWS):
         return False
     all_agree = shift.windows_used == sum(match.is_distinct for match in matches)
-    return all_agree and shift.spread_px <= SETTLED_SPREAD_PX
+    return all_agree and shift.spread_px <= SETTLED_ERROR_PX * math.sqrt(shift.windows_used)
 
 
 # --- one window ----------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ MAX_RESIDUAL_PX = 1.5
 """Above this the windows do not foretell each other."""
 
 BETTER_SHARE = 2 / 3
-BETTER_BY_PX = 0.5
+BETTER_BY_PX = 0.4
 """A field fits clearly better if its residual is this share of the shift's, and this much less."""
 
 _PIECE_PX = 64
@@ -103,8 +103,8 @@ class ShiftField:
             pixel_m: Side of a pixel on the ground.
         """
         dx_px, dy_px = self.median_px
-        apart = np.hypot(np.subtract(self.dx_px, dx_px), np.subtract(self.dy_px, dy_px))
-        spread_px = float(np.quantile(apart, 0.9))
+        distances_px = np.hypot(np.subtract(self.dx_px, dx_px), np.subtract(self.dy_px, dy_px))
+        spread_px = float(np.quantile(distances_px, 0.9))
         least_px, greatest_px = self.range_px
         return {
             "median_dx_px": dx_px,
@@ -131,7 +131,7 @@ class ShiftField:
             `(n, 2)`, dx and dy in pixels.
         """
         basis = bilinear_basis(xs, ys, (self.height_px, self.width_px), (self.rows, self.cols))
-        return basis @ np.stack([self.dx_px, self.dy_px], axis=1)
+        return np.asarray(basis @ np.stack([self.dx_px, self.dy_px], axis=1))
 
     def pieces(self, window: PixelWindow) -> Iterator[tuple[PixelWindow, Affine]]:
         """Parts of a window, each with what brings its pixels to those of the displaced image.
@@ -158,7 +158,6 @@ class ShiftField:
                 yield part, plane * Affine.translation(part.col_start, part.row_start)
 
 
-
 def bilinear_basis(
     xs: NDArray[Any], ys: NDArray[Any], shape_px: tuple[int, int], lattice: tuple[int, int]
 ) -> NDArray[np.float64]:
@@ -174,8 +173,8 @@ def bilinear_basis(
         `(n, rows * columns)`; each row adds up to 1.
     """
     (height_px, width_px), (rows, cols) = shape_px, lattice
-    across, down = _hats(xs / width_px, cols), _hats(ys / height_px, rows)
-    return (down[:, :, None] * across[:, None]).reshape(len(xs), rows * cols)
+    col_weights, row_weights = _hats(xs / width_px, cols), _hats(ys / height_px, rows)
+    return (row_weights[:, :, None] * col_weights[:, None]).reshape(len(xs), rows * cols)
 
 
 def _hats(places: NDArray[np.float64], count: int) -> NDArray[np.float64]:
@@ -196,8 +195,10 @@ def _plane(corners: NDArray[np.float64], square: PixelWindow) -> Affine:
         corners: `(2, 2, 2)`: row, column, dx and dy.
         square: The square, in grid pixels.
     """
-    across = (corners[:, 1] - corners[:, 0]).mean(axis=0) / square.width_px
-    down = (corners[1] - corners[0]).mean(axis=0) / square.height_px
+    col_slope = (corners[:, 1] - corners[:, 0]).mean(axis=0) / square.width_px
+    row_slope = (corners[1] - corners[0]).mean(axis=0) / square.height_px
     x, y = (square.col_start + square.col_stop) / 2, (square.row_start + square.row_stop) / 2
-    at_origin = corners.mean(axis=(0, 1)) - across * x - down * y
-    return Affine(1 + across[0], down[0], at_origin[0], across[1], 1 + down[1], at_origin[1])
+    at_origin = corners.mean(axis=(0, 1)) - col_slope * x - row_slope * y
+    return Affine(
+        1 + col_slope[0], row_slope[0], at_origin[0], col_slope[1], 1 + row_slope[1], at_origin[1]
+    )
