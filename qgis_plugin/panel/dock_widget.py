@@ -24,7 +24,9 @@ from geochg_qgis.connection import Connection
 from geochg_qgis.formatting import as_tip, pair_summary
 from geochg_qgis.i18n import tr
 from geochg_qgis.layers.extents import shared_extent
+from geochg_qgis.layers.image_identity import ImageIdentity, image_source
 from geochg_qgis.layers.layer_source import LayerSource, RasterAccess, layer_source
+from geochg_qgis.layers.result_registry import ResultRegistry
 from geochg_qgis.link.errors import Cancelled, LinkError, SetupError
 from geochg_qgis.link.output_paths import with_suffix
 from geochg_qgis.main_thread import single_shot_timer
@@ -37,7 +39,7 @@ from geochg_qgis.panel.message_controller import MessageController
 from geochg_qgis.panel.options_widget import OptionsWidget
 from geochg_qgis.panel.pair_widget import PairWidget
 from geochg_qgis.panel.run_controller import RunController, result_summary
-from geochg_qgis.panel.run_plan import RunPlan, default_output
+from geochg_qgis.panel.run_plan import RunPlan, default_output, options_folder
 from geochg_qgis.panel.run_widget import RunWidget
 from geochg_qgis.panel.setup_dialog import SetupDialog
 from geochg_qgis.run_options import store_options
@@ -66,6 +68,7 @@ class GeochgDockWidget(QgsDockWidget):
         self.pair, self.area = PairWidget(self), AreaWidget(iface, self)
         self.options, self.run_widget = OptionsWidget(self), RunWidget(self)
         self.runs = RunController(connection, self)
+        self.results = ResultRegistry(self)
         self.changes = ChangeListWidget(iface, self.messages.show_error, self)
         self.ask = AskWidget(
             iface,
@@ -160,15 +163,25 @@ class GeochgDockWidget(QgsDockWidget):
         before, after, aoi, options = self._choices()
         output = self.options.output.filePath().strip()
         path = with_suffix(output, ".gpkg") if output else default_output(before, after)
+        if not path.is_absolute():
+            path = default_output(before, after).parent / path
         if output and not path.parent.is_dir():
             raise LinkError(
                 tr("There is no folder {}").format(path.parent),
                 tr("choose another folder under Save as"),
             )
-        layers = self.pair.layers()
+        layers = self._images()
+        images = ImageIdentity.of(layers[0]), ImageIdentity.of(layers[1])
         heatmap = path.with_suffix(".tif") if self.options.heatmap.isChecked() else None
         return RunPlan(
-            before, after, layers[0].id(), layers[1].id(), {**options, "aoi": aoi}, path, heatmap
+            before,
+            after,
+            layers[0].id(),
+            layers[1].id(),
+            images,
+            {**options, "aoi": aoi},
+            path,
+            heatmap,
         )
 
     def _choices(self) -> tuple[LayerSource, LayerSource, str | None, dict[str, Any]]:
@@ -184,9 +197,9 @@ class GeochgDockWidget(QgsDockWidget):
                 tr("The project does not have two raster layers"),
                 tr("add an image before and one after"),
             )
-        if before.id() == after.id():
+        if image_source(before) == image_source(after):
             raise LinkError(
-                tr("Before and after are the same layer"), tr("choose two layers of one place")
+                tr("Before and after are the same image"), tr("choose two images of one place")
             )
         return before, after
 
@@ -202,7 +215,7 @@ class GeochgDockWidget(QgsDockWidget):
         before, after = self._images()
         model = str(self.options.options()["model"])
         label = f"{before.name()} → {after.name()}, {model}"
-        return DialogueSubject(before.id(), after.id(), model, label)
+        return DialogueSubject(image_source(before), image_source(after), model, label)
 
     def _ask_parameters(self) -> Callable[[BackgroundTask], dict[str, Any]]:
         """A maker of the parameters of a question, which has a place and needs no area."""
@@ -215,6 +228,7 @@ class GeochgDockWidget(QgsDockWidget):
         self, before: LayerSource, after: LayerSource, aoi: str | None, options: Mapping[str, Any]
     ) -> Callable[[BackgroundTask], dict[str, Any]]:
         """A function that makes the worker's parameters, on a task's thread."""
+        folder = options_folder()
 
         def make(task: BackgroundTask) -> dict[str, Any]:
             allow_remote = options.get("allow_remote") is True
@@ -223,6 +237,7 @@ class GeochgDockWidget(QgsDockWidget):
                 "before": before.worker_parameter(access),
                 "after": after.worker_parameter(access),
                 "options": {**options, "aoi": aoi},
+                "folder": folder,
             }
 
         return make
@@ -318,6 +333,7 @@ class GeochgDockWidget(QgsDockWidget):
         self.runs.done.connect(self._show_result)
         self.runs.failed.connect(self._show_failure)
         self.runs.ended.connect(lambda: self.run_widget.set_running(False))
+        self.results.changed.connect(self.changes.refresh)
         self.setup_button.clicked.connect(self.open_setup)
         QgsProject.instance().cleared.connect(self.area.clear)
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from qgis.core import QgsProject
+from qgis.core import QgsApplication, QgsProject
 from qgis.PyQt.QtCore import QStandardPaths
 
 from geochg_qgis.i18n import tr
+from geochg_qgis.layers.image_identity import ImageIdentity
 from geochg_qgis.layers.layer_source import LayerSource, RasterAccess, RasterOpener
-from geochg_qgis.layers.result_layers import AFTER, BEFORE, OPTIONS, open_heatmap, open_result
+from geochg_qgis.layers.result_layers import ResultOrigin, open_heatmap, open_result
 from geochg_qgis.layers.temporal import pair_times
 from geochg_qgis.link.errors import LinkError
 from geochg_qgis.link.output_paths import free_path, has_journal, path_without_journal, result_path
@@ -25,6 +26,11 @@ LAYER, HEATMAP, TIMES = "layer", "heatmap_layer", "times"
 """Keys under which a result holds the layers made of it, and the times of the pair."""
 
 
+def options_folder() -> str:
+    """The folder that files in the options start from: the project's, or the user's."""
+    return QgsProject.instance().homePath() or str(Path.home())
+
+
 @dataclass(frozen=True)
 class RunPlan:
     """All that a run needs, read from the project.
@@ -32,11 +38,13 @@ class RunPlan:
     Attributes:
         before: Earlier image.
         after: Later image.
-        before_id: Id of the earlier image's layer.
-        after_id: Id of the later image's layer.
+        before_id: Id of the earlier image's layer; empty where it is not in the project.
+        after_id: Id of the later image's layer; likewise.
+        images: How the two images are known again, the earlier first.
         options: Options of the worker.
         output: Path of the GeoPackage to write.
         heatmap: Path of the heatmap to write, or None.
+        folder: Folder that files in the options start from.
         notice: Notice for the user before the run begins; may be empty.
     """
 
@@ -44,9 +52,11 @@ class RunPlan:
     after: LayerSource
     before_id: str
     after_id: str
+    images: tuple[ImageIdentity, ImageIdentity]
     options: Mapping[str, Any]
     output: Path
     heatmap: Path | None = None
+    folder: str = field(default_factory=options_folder)
     notice: str = ""
 
     def signature(self, opener: RasterOpener) -> dict[str, Any]:
@@ -100,6 +110,7 @@ class RunPlan:
             "after": self.after.worker_parameter(access),
             "options": dict(self.options),
             "outputs": outputs,
+            "folder": self.folder,
         }
 
     def open_layers(self, result: Mapping[str, Any]) -> dict[str, Any]:
@@ -109,12 +120,12 @@ class RunPlan:
             LinkError: If they cannot be opened.
         """
         times = pair_times(self.before.name, self.after.name, result)
-        layer = open_result(self.output, self.output.stem.replace("_", " "), times)
-        layer.setCustomProperty(BEFORE, self.before_id)
-        layer.setCustomProperty(AFTER, self.after_id)
-        layer.setCustomProperty(OPTIONS, json.dumps(dict(self.options)))
-        name = tr("probability of change")
-        heatmap = open_heatmap(self.heatmap, name) if self.heatmap is not None else None
+        origin = ResultOrigin(*self.images, self.options, times)
+        name = self.output.stem.replace("_", " ")
+        layer = open_result(f"{self.output}|layername=changes", name, origin)
+        layer.moveToThread(QgsApplication.instance().thread())
+        heatmap_name = tr("probability of change")
+        heatmap = open_heatmap(self.heatmap, heatmap_name) if self.heatmap is not None else None
         return {LAYER: layer, HEATMAP: heatmap, TIMES: times}
 
     def _heatmap_beside(self, output: Path) -> Path | None:

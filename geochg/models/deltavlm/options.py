@@ -14,7 +14,7 @@ class DeltaVLMOptions(ModelOptions):
     )
     beams: int | None = option(None, "Beams of the language model's search.", least=1, greatest=64)
     max_tokens: int | None = option(None, "Most tokens of an answer.", least=1, greatest=100_000)
-    adapter: str = option("", "A PEFT folder to put on the model; empty for none.")
+    adapter: str = option("", "A PEFT folder to put on the model; empty for none.", is_path=True)
 
     def generation(self) -> dict[str, int]:
         """Generation settings over the defaults saved with the model."""
