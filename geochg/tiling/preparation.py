@@ -160,8 +160,11 @@ def prepare(
         is_worth = measured is not None and measured.worth_correcting
         corrected = is_worth and align is not AlignMode.REPORT
         preparation = replace(preparation, shift=shift, field=field, corrected=corrected)
-    if pixels == "values" and not match:
-        return preparation
+    if not match and (pixels == "values" or set(pair.dtypes) == {"uint8"}):
+        identity = Stretch.identity(pair.plan().before.band_count)
+        return (
+            preparation if pixels == "values" else replace(preparation, stretches=(identity,) * 2)
+        )
     before, after = sample_values(preparation.plan(pair))
     if not before.size:
         raise nothing_valid(pair)
