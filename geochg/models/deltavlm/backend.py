@@ -16,6 +16,7 @@ from geochg.geometry.hysteresis import presence_of
 from geochg.models.adapters import adapter_folder, adapter_id, apply_adapter, read_sentence
 from geochg.models.base import Capabilities, ChangeModel, ModelIdentity
 from geochg.models.chat.dialogue import TileDialogue, answers_or_failure, unchanged_answer
+from geochg.models.deltavlm.alike_dates import dates_are_alike
 from geochg.models.deltavlm.detector import SCENE_TILES, Detector, Scene, joined_outputs
 from geochg.models.deltavlm.loading import check_folder, export_fingerprint, open_model
 from geochg.models.deltavlm.options import DeltaVLMOptions, Precision
@@ -233,6 +234,8 @@ class DeltaVLMModel(ChangeModel[DeltaVLMOptions]):
         if self.detector is None:
             with self._first_use.guard("tokens"):
                 return [(self.vision.tokens(tiles), [None] * len(tiles))]
+        if not tiles:
+            return []
         if self.scene is not None:
             return [self._outlines(self.detector, tiles, self.scene, needs_text)]
         with self._first_use.guard("survey"):
@@ -264,8 +267,11 @@ class DeltaVLMModel(ChangeModel[DeltaVLMOptions]):
 
     def _answers(self, tiles: Sequence[Tile], questions: Sequence[Question]) -> list[TileAnswers]:
         in_words = any(q.task not in (Task.PRESENCE, Task.LOCATE) for q in questions)
-        outputs = self._outputs(tiles, needs_text=self.has_words and in_words)
-        outlines = [outlines for _, part in outputs for outlines in part]
+        unchanged = {} if in_words else self._unchanged_outlines(tiles)
+        others = [tile for index, tile in enumerate(tiles) if index not in unchanged]
+        outputs = self._outputs(others, needs_text=self.has_words and in_words)
+        predicted = iter([outlines for _, part in outputs for outlines in part])
+        outlines = [unchanged.get(i) or next(predicted) for i in range(len(tiles))]
         maps = [
             None if tile_outlines is None else _TileMap(tile_outlines, tile)
             for tile, tile_outlines in zip(tiles, outlines, strict=True)
@@ -290,6 +296,20 @@ class DeltaVLMModel(ChangeModel[DeltaVLMOptions]):
             )
             for row, tile_map, tile in zip(rows, maps, tiles, strict=True)
         ]
+
+    def _unchanged_outlines(self, tiles: Sequence[Tile]) -> dict[int, Outlines]:
+        """The outlines of the tiles that both dates show alike, by their index.
+
+        Where a threshold was given it alone decides what changed.
+        """
+        if self.detector is None or self.scene is None or self.options.threshold is not None:
+            return {}
+        maker = OutlineMaker(self.detector.head, self.scene)
+        return {
+            index: maker.unchanged_outlines(tile)
+            for index, tile in enumerate(tiles)
+            if dates_are_alike(tile, self.scene.ranges)
+        }
 
     def _map_answer(
         self, tile: Tile, tile_map: _TileMap | None, question: Question

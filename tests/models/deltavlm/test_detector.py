@@ -134,10 +134,7 @@ def test_medians_of_the_scene_are_those_of_its_maps(detector):
     dates = [detector._encodings([single], scene, half=False) for single in tiles]
     vector = scene.vectors[0][None]
     maps = np.concatenate(
-        [
-            detector.runner.relative_maps(before.maps, after.maps, vector)
-            for before, after in dates
-        ]
+        [detector.runner.relative_maps(before.maps, after.maps, vector) for before, after in dates]
     )
     layout = detector.head.layout
     wanted = np.median(np.moveaxis(maps, 1, 0).reshape(maps.shape[1], -1), axis=1)

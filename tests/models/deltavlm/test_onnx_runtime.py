@@ -17,7 +17,7 @@ from geochg.models.deltavlm.calibration import Calibration
 from geochg.models.deltavlm.export import export
 from geochg.models.deltavlm.options import DeltaVLMOptions
 from geochg.models.deltavlm.runtime.onnx_language import OnnxLanguage
-from geochg.models.deltavlm.runtime.onnx_vision import DETECTOR, ENCODER, FILES, OnnxVision
+from geochg.models.deltavlm.runtime.onnx_vision import DETECTOR, FILES, OnnxVision
 from geochg.models.deltavlm.runtime.torch_language import TorchLanguage
 from geochg.models.deltavlm.runtime.torch_vision import TorchVision
 from geochg.models.deltavlm.runtime.vision_output import DENSE_FIELDS

@@ -74,9 +74,9 @@ class TorchVision:
     ) -> NDArray[np.float32]:
         """The difference maps of the survey; see `VisionRunner.relative_maps`."""
         assert self.model.dense is not None
-        dates = [[self._tensor(level) for level in maps] for maps in (before, after)]
+        first, second = ([self._tensor(level) for level in maps] for maps in (before, after))
         vector = torch.from_numpy(scene).to(self.model.device)
-        return _array(self.model.dense.compare(*dates, vector).relative)
+        return _array(self.model.dense.compare(first, second, vector).relative)
 
     @torch.inference_mode()
     def tokens(self, tiles: Sequence[Tile]) -> VisionOutput:
