@@ -103,11 +103,13 @@ class ModelIdentity:
         id: The value of `--model`, resolved, without secrets.
         checksum: `sha256:...` of the weights, or of the settings where there are no weights.
         adapter: The adapter folder's id, empty when there is none.
+        precision: The numbers that it runs in where these are not those of its weights: `int8`.
     """
 
     id: str
     checksum: str
     adapter: str = ""
+    precision: str = ""
 
     def __post_init__(self) -> None:
         # Names of models come from servers and folders of others.
@@ -173,6 +175,11 @@ class ChangeModel(ABC, Generic[OptionsT]):
     def capabilities(self) -> Capabilities:
         """Capabilities of this model: those of its backend, unless a loaded model has fewer."""
         return self.backend_capabilities
+
+    @property
+    def answers_by_rules(self) -> bool:
+        """Whether free questions are answered by rules, from outlines or from a map."""
+        return type(self).converse is ChangeModel.converse and self.capabilities.location == "mask"
 
     @property
     def how_it_runs(self) -> frozenset[str]:
