@@ -141,6 +141,8 @@ def _choice_texts() -> dict[tuple[str, str], str]:
     """Texts of choices, by option and value."""
     return {
         ("align", "auto"): tr("Correct it when it is clear"),
+        ("align", "shift"): tr("Correct one shift for all of it"),
+        ("align", "field"): tr("Correct a field of shifts"),
         ("align", "report"): tr("Only report it"),
         ("align", "off"): tr("Do not measure it"),
         ("geometry", "outline"): tr("Outlines where the model gives them"),

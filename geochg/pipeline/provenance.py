@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -20,6 +21,8 @@ from geochg.tasks.quantities import rounded_value
 from geochg.tiling.pair import RasterPair
 from geochg.tiling.preparation import Preparation
 from geochg.tiling.source import RasterSource
+
+_SIDECAR_SUFFIX = ".aux.xml"
 
 
 def fingerprint(
@@ -63,7 +66,7 @@ def metadata(
             "options": _shaping_options(options, model),
             "bands": list(pair.bands.names),
             "grid": _grid_facts(pair.grid),
-            "alignment": preparation.alignment(),
+            "alignment": preparation.alignment(math.sqrt(pair.facts.pixel_area_m2)),
             "matching": preparation.matching(),
             "tiles": {**counts, "failed": len(failures)},
             "not_seen_m2": _not_seen_m2(pair, tallies),
@@ -74,10 +77,21 @@ def metadata(
 
 
 def _input_facts(source: RasterSource) -> list[Any]:
-    """What tells that a raster is still the same: its files' states, or its pixels' checksum."""
+    """What tells that a raster is still the same: its files' states, or its pixels' checksum.
+
+    GDAL's own sidecar counts by what it says of the raster: viewers such as QGIS write statistics
+    into it when they show an image.
+    """
     checksum = source.raster.checksum if source.raster is not None else ""
-    kept_states = [checksum] if checksum else _states(source.files)
-    return [without_secrets(source.label), *kept_states]
+    files = [name for name in source.files if not name.endswith(_SIDECAR_SUFFIX)]
+    kept_states = [checksum] if checksum else _states(files)
+    facts = (source.bands, source.dtype, source.nodata, source.mask, source.alpha, source.acquired)
+    return [
+        without_secrets(source.label),
+        *kept_states,
+        _grid_facts(source.geobox),
+        [str(fact) for fact in facts],
+    ]
 
 
 def _not_seen_m2(pair: RasterPair, tallies: Tallies) -> float | None:

@@ -10,10 +10,8 @@ from qgis.gui import QgisInterface, QgsDockWidget
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtWidgets import (
     QFormLayout,
-    QFrame,
     QLabel,
     QPushButton,
-    QScrollArea,
     QSizePolicy,
     QTabWidget,
     QVBoxLayout,
@@ -34,7 +32,9 @@ from geochg_qgis.panel.area_widget import AreaWidget
 from geochg_qgis.panel.ask_widget import AskWidget
 from geochg_qgis.panel.change_list_widget import ChangeListWidget
 from geochg_qgis.panel.dialogues import DialogueSubject
-from geochg_qgis.panel.layouts import row_layout
+from geochg_qgis.panel.interrupted_runs import InterruptedRun
+from geochg_qgis.panel.interrupted_runs_widget import InterruptedRunsWidget
+from geochg_qgis.panel.layouts import row_layout, scroll_area, separator
 from geochg_qgis.panel.message_controller import MessageController
 from geochg_qgis.panel.options_widget import OptionsWidget
 from geochg_qgis.panel.pair_widget import PairWidget
@@ -67,6 +67,7 @@ class GeochgDockWidget(QgsDockWidget):
         self.messages = MessageController(iface, self.open_setup)
         self.pair, self.area = PairWidget(self), AreaWidget(iface, self)
         self.options, self.run_widget = OptionsWidget(self), RunWidget(self)
+        self.interrupted = InterruptedRunsWidget(self.messages.show_error, self)
         self.runs = RunController(connection, self)
         self.results = ResultRegistry(self)
         self.changes = ChangeListWidget(iface, self.messages.show_error, self)
@@ -100,6 +101,7 @@ class GeochgDockWidget(QgsDockWidget):
             self._was_shown = True
             width_px = max(self.width(), _WIDTH_PX)
             self._iface.mainWindow().resizeDocks([self], [width_px], Qt.Orientation.Horizontal)
+        self.interrupted.refresh()
         self._describe_later.start()
 
     def run(self) -> None:
@@ -110,6 +112,16 @@ class GeochgDockWidget(QgsDockWidget):
             plan = self._plan()
             self._stop_describing()
             self.runs.begin(plan)
+        except LinkError as error:
+            self.messages.show_error(error)
+
+    def go_on(self, run: InterruptedRun) -> None:
+        """Goes on with an unfinished run."""
+        if self.runs.is_running:
+            return
+        try:
+            self._stop_describing()
+            self.runs.begin(RunPlan.of_interrupted(run))
         except LinkError as error:
             self.messages.show_error(error)
 
@@ -307,6 +319,15 @@ class GeochgDockWidget(QgsDockWidget):
             ]
         )
 
+    def _show_running(self) -> None:
+        self.run_widget.set_running(True)
+        self.interrupted.set_running(True)
+
+    def _show_ended(self) -> None:
+        self.run_widget.set_running(False)
+        self.interrupted.set_running(False)
+        self.interrupted.refresh()
+
     def _with_result(self, layer_id: str, action: Callable[[QgsVectorLayer], object]) -> None:
         """Calls a function with a result, unless its layer was removed meanwhile."""
         layer = QgsProject.instance().mapLayer(layer_id)
@@ -326,13 +347,16 @@ class GeochgDockWidget(QgsDockWidget):
         self.tabs.currentChanged.connect(self._tab_changed)
         self.run_widget.run.connect(self.run)
         self.run_widget.cancel.connect(self.cancel)
-        self.runs.run_started.connect(lambda: self.run_widget.set_running(True))
+        self.runs.run_started.connect(self._show_running)
+        self.interrupted.chosen.connect(self.go_on)
+        QgsProject.instance().readProject.connect(self.interrupted.refresh)
+        QgsProject.instance().cleared.connect(self.interrupted.refresh)
         self.runs.progressed.connect(self.run_widget.show_progress)
         self.runs.noticed.connect(self.messages.show_warning)
         self.runs.worker_started.connect(self._show_worker)
         self.runs.done.connect(self._show_result)
         self.runs.failed.connect(self._show_failure)
-        self.runs.ended.connect(lambda: self.run_widget.set_running(False))
+        self.runs.ended.connect(self._show_ended)
         self.results.changed.connect(self.changes.refresh)
         self.setup_button.clicked.connect(self.open_setup)
         QgsProject.instance().cleared.connect(self.area.clear)
@@ -344,31 +368,15 @@ class GeochgDockWidget(QgsDockWidget):
         run_page.addWidget(self.pair)
         run_page.addLayout(form)
         run_page.addWidget(self.options)
-        run_page.addWidget(_separator())
+        run_page.addWidget(separator())
         run_page.addWidget(self.run_widget)
+        run_page.addWidget(self.interrupted)
         run_page.addStretch(1)
         run_page.addLayout(row_layout(self.worker, self.setup_button))
         page = QWidget(self)
         page.setLayout(run_page)
-        self.tabs.addTab(_scroll_area(page), tr("Run"))
-        self.tabs.addTab(_scroll_area(self.changes), tr("Changes"))
-        self.tabs.addTab(_scroll_area(self.ask), tr("Ask"))
+        self.tabs.addTab(scroll_area(page), tr("Run"))
+        self.tabs.addTab(scroll_area(self.changes), tr("Changes"))
+        self.tabs.addTab(scroll_area(self.ask), tr("Ask"))
         self.setWidget(self.tabs)
         self.setMinimumWidth(300)
-
-
-def _scroll_area(page: QWidget) -> QScrollArea:
-    """A scroll area with a page, for small screens."""
-    area = QScrollArea()
-    area.setWidgetResizable(True)
-    area.setFrameShape(QFrame.Shape.NoFrame)
-    page.setContentsMargins(6, 6, 6, 6)
-    area.setWidget(page)
-    return area
-
-
-def _separator() -> QFrame:
-    line = QFrame()
-    line.setFrameShape(QFrame.Shape.HLine)
-    line.setFrameShadow(QFrame.Shadow.Sunken)
-    return line
