@@ -7,17 +7,15 @@ from pathlib import Path
 
 from qgis.core import (
     QgsApplication,
-    QgsField,
     QgsLayerTreeGroup,
     QgsMapLayer,
     QgsProject,
     QgsRasterLayer,
     QgsVectorLayer,
 )
-from qgis.PyQt.QtCore import QVariant
 
 from geochg_qgis.i18n import tr
-from geochg_qgis.layers.result_fields import REVIEW, REVIEW_CLASS
+from geochg_qgis.layers.review_edits import add_review_fields
 from geochg_qgis.layers.style import apply_style
 from geochg_qgis.layers.temporal import PairTimes, set_time
 from geochg_qgis.link.errors import LinkError
@@ -45,7 +43,7 @@ def open_result(path: Path, name: str, times: PairTimes | None = None) -> QgsVec
     layer = QgsVectorLayer(f"{path}|layername=changes", name, "ogr")
     if not layer.isValid():
         raise LinkError(tr("{} cannot be opened").format(path), tr("see the log, and run it again"))
-    _add_review_fields(layer)
+    add_review_fields(layer)
     apply_style(layer)
     if times is not None:
         # Changes show at the later date.
@@ -128,16 +126,3 @@ def _move_into(group: QgsLayerTreeGroup, layer_id: str) -> None:
     copy = node.clone()
     group.addChildNode(copy)
     root.removeChildNode(node)
-
-
-def _add_review_fields(layer: QgsVectorLayer) -> None:
-    names = {field.name() for field in layer.fields()}
-    missing = [
-        QgsField(name, QVariant.String) for name in (REVIEW, REVIEW_CLASS) if name not in names
-    ]
-    if missing and not layer.dataProvider().addAttributes(missing):
-        raise LinkError(
-            tr("{} cannot be changed").format(layer.source()),
-            tr("check that nothing else has it open, and its permissions"),
-        )
-    layer.updateFields()

@@ -47,7 +47,8 @@ _DESCRIBE_MS = 900  # time after the last change of a choice until the pair is d
 
 _CHANGES_TAB = 1
 
-_WIDTH_PX = 430  # width at first, which the list of changes needs
+_WIDTH_PX = 460  # width at first, which the list of changes needs
+_LEAST_WIDTH_PX = 346  # width at which captions still have two lines of words
 
 
 class GeochgDockWidget(QgsDockWidget):
@@ -338,7 +339,7 @@ class GeochgDockWidget(QgsDockWidget):
         self.tabs.addTab(_scroll_area(self.changes), tr("Changes"))
         self.tabs.addTab(_scroll_area(self.ask), tr("Ask"))
         self.setWidget(self.tabs)
-        self.setMinimumWidth(300)
+        self.setMinimumWidth(_LEAST_WIDTH_PX)
 
 
 def _scroll_area(page: QWidget) -> QScrollArea:

@@ -1,0 +1,134 @@
+"""The controller of a review: decides on changes, undoes and redoes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+
+from qgis.core import QgsVectorLayer
+from qgis.PyQt.QtCore import QObject, pyqtSignal
+
+from geochg_qgis.layers.changes import ChangeRecord
+from geochg_qgis.layers.result_fields import ACCEPTED, REVIEW, REVIEW_CLASS
+from geochg_qgis.layers.review_edits import (
+    EditStack,
+    FeatureState,
+    ReviewEdit,
+    apply_edit,
+)
+from geochg_qgis.layers.style import add_to_legend
+from geochg_qgis.link.errors import LinkError
+from geochg_qgis.main_thread import MainThreadQueue
+
+_PART = 250
+"""Features that are written between two rounds of the window's events."""
+
+
+class ReviewController(QObject):
+    """Makes the edits of a review, large ones in parts, and keeps those of each result.
+
+    Args:
+        parent: Parent object.
+
+    Signals:
+        edited: An edit was made; carries the `ReviewEdit`, with the ids as they are now.
+        failed: An edit failed; carries the `LinkError`.
+    """
+
+    edited = pyqtSignal(object)
+    failed = pyqtSignal(object)
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._layer: QgsVectorLayer | None = None
+        self._stacks: dict[str, EditStack] = {}
+        self._queue = MainThreadQueue(self)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether an edit is being made in parts; others are refused until it is made."""
+        return self._queue.is_busy
+
+    @property
+    def stack(self) -> EditStack:
+        """The edits of the result."""
+        key = self._layer.id() if self._layer is not None else ""
+        return self._stacks.setdefault(key, EditStack())
+
+    def set_layer(self, layer: QgsVectorLayer | None) -> None:
+        """Sets the result that is reviewed."""
+        self._queue.stop()
+        self._layer = layer
+
+    def decide(self, changes: Sequence[ChangeRecord], review: str | None) -> None:
+        """Accepts, rejects, or (None) resets changes."""
+        values: dict[str, str | None] = {REVIEW: review}
+        if review is None:
+            values[REVIEW_CLASS] = None
+        self._decide(changes, values)
+
+    def relabel(self, changes: Sequence[ChangeRecord], name: str) -> None:
+        """Accepts changes as those of another class, which the legend then has."""
+        if self._layer is not None:
+            add_to_legend(self._layer, {(name, change.change) for change in changes})
+        self._decide(changes, {REVIEW: ACCEPTED, REVIEW_CLASS: name})
+
+    def make(self, edit: ReviewEdit) -> None:
+        """Makes an edit, which can be undone."""
+        self._apply(edit, lambda made: self.stack.add(made))
+
+    def undo(self) -> None:
+        """Undoes the last edit."""
+        if self.stack.can_undo:
+            self._apply(self.stack.edit_to_undo(), lambda _: self.stack.note_undone())
+
+    def redo(self) -> None:
+        """Makes the edit anew that was undone last."""
+        if self.stack.can_redo:
+            self._apply(self.stack.edit_to_redo(), lambda _: self.stack.note_redone())
+
+    def _decide(self, changes: Sequence[ChangeRecord], values: Mapping[str, str | None]) -> None:
+        if not changes:
+            return
+        before = {
+            change.feature: FeatureState(
+                {REVIEW: change.review or None, REVIEW_CLASS: change.review_class or None}
+            )
+            for change in changes
+        }
+        after = {
+            feature: FeatureState({**state.values, **values}) for feature, state in before.items()
+        }
+        self.make(ReviewEdit(before, after))
+
+    def _apply(self, edit: ReviewEdit, note: Callable[[ReviewEdit], object]) -> None:
+        if self._layer is None or self.is_busy:
+            return
+        if edit.has_shapes or len(edit.after) <= _PART:
+            made = self._written(edit)
+            if made is not None:
+                self._announce(made, note)
+            return
+        steps = [partial(self._write_part, part) for part in edit.parts(_PART)]
+        self._queue.add([*steps, lambda: self._announce(edit, note)])
+
+    def _write_part(self, part: ReviewEdit) -> None:
+        """Writes a part of a large edit; where it fails, the rest is not written."""
+        if self._written(part) is None:
+            self._queue.stop()
+
+    def _written(self, edit: ReviewEdit) -> ReviewEdit | None:
+        """Writes an edit; gives it with the ids of features it added, or None where it failed."""
+        try:
+            new_ids = apply_edit(self._layer, edit)
+        except LinkError as error:
+            self.failed.emit(error)
+            return None
+        self.stack.rename(new_ids)
+        return edit.with_ids(new_ids)
+
+    def _announce(self, edit: ReviewEdit, note: Callable[[ReviewEdit], object]) -> None:
+        note(edit)
+        if self._layer is not None:
+            self._layer.triggerRepaint()
+        self.edited.emit(edit)
